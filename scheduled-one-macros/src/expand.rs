@@ -1,0 +1,124 @@
+//! The expansion: the user's function, untouched, and its registration.
+
+use std::time::Duration;
+
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::Type;
+
+use crate::job::{Function, Job, Name, When};
+
+// Input:
+//
+//     #[scheduled_one(cron = "0 0 9 * * MON", tz = "Asia/Shanghai", lease = "5s")]
+//     async fn report(State(db): State<Db>) -> Result<(), Error> { … }
+//
+// Output:
+//
+//     async fn report(State(db): State<Db>) -> Result<(), Error> { … }
+//
+//     const _: () = {
+//         use ::scheduled_one_runtime::__private as __scheduled_one;
+//         #[__scheduled_one::linkme::distributed_slice(__scheduled_one::JOBS)]
+//         #[linkme(crate = __scheduled_one::linkme)]
+//         static __SCHEDULED_ONE_JOB: fn() -> __scheduled_one::Job = || {
+//             __scheduled_one::Job::cron(
+//                 ::core::concat!(::core::module_path!(), "::", "report"),
+//                 "0 0 9 * * MON",
+//                 __scheduled_one::function(
+//                     report,
+//                     (__scheduled_one::argument::<State<Db>>(),),
+//                     __scheduled_one::returned::<Result<(), Error>>(),
+//                 ),
+//             )
+//             .tz("Asia/Shanghai")
+//             .lease(__scheduled_one::Duration::from_millis(5000))
+//         };
+//     };
+//
+// One `use`, so that a runtime that is not there is reported once.
+pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
+    let runtime = &job.runtime;
+    let attributes = &job.function.attributes;
+    let builder = builder(job);
+    quote! {
+        #item
+
+        #(#attributes)*
+        const _: () = {
+            use #runtime::__private as __scheduled_one;
+            #[__scheduled_one::linkme::distributed_slice(__scheduled_one::JOBS)]
+            #[linkme(crate = __scheduled_one::linkme)]
+            static __SCHEDULED_ONE_JOB: fn() -> __scheduled_one::Job = || { #builder };
+        };
+    }
+}
+
+/// `Job::cron(…)` or `Job::every(…)`, and a call for each key that was given.
+fn builder(job: &Job) -> TokenStream {
+    let name = name(job);
+    let function = function(&job.function);
+    let made = match &job.when {
+        When::Cron { expression, zone } => {
+            let tz = zone.as_ref().map(|zone| quote!(.tz(#zone)));
+            quote!(__scheduled_one::Job::cron(#name, #expression, #function) #tz)
+        }
+        When::Every { period, offset } => {
+            let period = duration(*period);
+            let offset = offset.map(duration).map(|offset| quote!(.offset(#offset)));
+            quote!(__scheduled_one::Job::every(#name, #period, #function) #offset)
+        }
+    };
+    let lease = job.lease.map(duration).map(|lease| quote!(.lease(#lease)));
+    let timeout = job.timeout.map(duration).map(|timeout| quote!(.timeout(#timeout)));
+    let description = job.description.as_ref().map(|text| quote!(.description(#text)));
+    quote!(#made #lease #timeout #description)
+}
+
+fn name(job: &Job) -> TokenStream {
+    match &job.name {
+        Name::Given(name) => quote!(#name),
+        Name::OfFunction => {
+            let ident = job.function.ident.unraw().to_string();
+            quote!(::core::concat!(::core::module_path!(), "::", #ident))
+        }
+    }
+}
+
+/// Each call stands at the user's own token, where rustc reports what does
+/// not fit: the types at the arguments and the result, `Send` at the name.
+fn function(function: &Function) -> TokenStream {
+    let ident = &function.ident;
+    let arguments = function.arguments.iter().map(|ty| {
+        let span = at(ty.span());
+        quote_spanned!(span=> __scheduled_one::argument::<#ty>())
+    });
+    let returned = match &function.output {
+        // What has no name in an expression is inferred from the function.
+        Some(ty @ (Type::Never(_) | Type::ImplTrait(_))) => {
+            let span = at(ty.span());
+            quote_spanned!(span=> __scheduled_one::returned::<_>())
+        }
+        Some(ty) => {
+            let span = at(ty.span());
+            quote_spanned!(span=> __scheduled_one::returned::<#ty>())
+        }
+        None => quote!(__scheduled_one::returned::<()>()),
+    };
+    let call = quote_spanned!(at(ident.span())=> __scheduled_one::function);
+    quote!(#call(#ident, (#(#arguments,)*), #returned))
+}
+
+/// The user's place, the macro's names: lints know that the code is not the
+/// user's.
+fn at(span: Span) -> Span {
+    Span::call_site().located_at(span)
+}
+
+fn duration(duration: Duration) -> TokenStream {
+    // At most `u64::MAX` milliseconds, as the parser has no more.
+    let ms = Literal::u128_unsuffixed(duration.as_millis());
+    quote!(__scheduled_one::Duration::from_millis(#ms))
+}

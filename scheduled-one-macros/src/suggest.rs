@@ -1,0 +1,61 @@
+//! "Did you mean".
+
+/// The candidate that is nearest to what was written, if one is near.
+pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    // A third of the word may be wrong, but never all of it.
+    let limit = written.len().div_ceil(3);
+    candidates
+        .iter()
+        .map(|candidate| (distance(written, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many bytes have to be inserted, removed, replaced or swapped with
+/// their neighbour: the optimal string alignment distance.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{distance, nearest};
+
+    #[test]
+    fn distances() {
+        for (a, b, expected) in [
+            ("", "abc", 3),
+            ("cron", "cron", 0),
+            ("corn", "cron", 1),
+            ("evry", "every", 1),
+            ("leese", "lease", 1),
+            ("abc", "", 3),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_near_to_nonsense() {
+        let keys = ["cron", "every", "tz"];
+        assert_eq!(nearest("corn", &keys), Some("cron"));
+        assert_eq!(nearest("foo", &keys), None);
+        assert_eq!(nearest("ab", &keys), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! The rejections, with the parser that the runtime uses: what compiles here
+//! starts there.
+
+use std::time::Duration;
+
+use proc_macro2::Span;
+use scheduled_one_schedule::{
+    Schedule, ScheduleError, ScheduleErrorKind, Tz, parse_duration, parse_zone,
+};
+use syn::ext::IdentExt as _;
+use syn::{Error, LitStr, Path};
+
+use crate::args::{Args, Key};
+use crate::errors::Errors;
+use crate::item::Item;
+use crate::job::{Job, Name, When};
+
+/// As the runtime has them.
+const LEASE_MIN: Duration = Duration::from_millis(200);
+const LEASE_MAX: Duration = Duration::from_secs(3600);
+const NAME_MAX_BYTES: usize = 128;
+
+/// Checks everything that is known before the program runs.
+pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, Error> {
+    let when = when(args, &mut errors);
+    let name = name(args, item, &mut errors);
+    let lease = duration(args, Key::Lease, &mut errors).filter(|lease| {
+        let result = check_lease(*lease, args);
+        errors.keep(result).is_some()
+    });
+    let timeout = duration(args, Key::Timeout, &mut errors);
+    if let (Some(Duration::ZERO), Some(text)) = (timeout, args.text(Key::Timeout)) {
+        let message = "a timeout of zero would cancel each run before it starts\n\
+                       help: leave it out for no timeout";
+        errors.push(Error::new(text.span(), message));
+    }
+    let function = item.check(&mut errors);
+    let job = when.map(|when| Job {
+        name,
+        when,
+        lease,
+        timeout,
+        description: args.text(Key::Description).map(LitStr::value),
+        runtime: runtime(args),
+        function,
+    });
+    errors.into_result(job)
+}
+
+fn when(args: &Args, errors: &mut Errors) -> Option<When> {
+    match (args.key(Key::Cron), args.key(Key::Every)) {
+        (Some(_), None) => {
+            refuse_with(args, Key::Offset, ("every", "cron"), errors);
+            cron(args, errors)
+        }
+        (None, Some(_)) => {
+            refuse_with(args, Key::Tz, ("cron", "every"), errors);
+            every(args, errors)
+        }
+        (Some(cron), Some(every)) => {
+            // The one that came later is the one too many.
+            let later = if args.position(Key::Cron) < args.position(Key::Every) {
+                every
+            } else {
+                cron
+            };
+            let message = "a job has either `cron` or `every`, not both\nhelp: remove one of them";
+            errors.push(Error::new(later.span(), message));
+            None
+        }
+        (None, None) => {
+            // With another mistake, the schedule may be in there.
+            if errors.is_empty() {
+                let message = "a scheduled job needs to know when\n\
+                               help: add `cron = \"0 30 2 * * *\"` (seconds first) or `every = \"90s\"`";
+                errors.push(Error::new(Span::call_site(), message));
+            }
+            None
+        }
+    }
+}
+
+/// A key of the other kind of schedule.
+fn refuse_with(args: &Args, key: Key, (only, given): (&str, &str), errors: &mut Errors) {
+    if let Some(ident) = args.key(key) {
+        let message = format!(
+            "`{ident}` goes only with `{only}`, and this job has `{given}`\nhelp: remove `{ident}`"
+        );
+        errors.push(Error::new(ident.span(), message));
+    }
+}
+
+fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
+    let zone = args.text(Key::Tz);
+    let tz = zone.and_then(|text| errors.keep(located(parse_zone(&text.value()), text)));
+    let text = args.text(Key::Cron)?;
+    // A zone that is wrong hides no mistake in the expression.
+    let schedule = Schedule::cron(&text.value(), tz.unwrap_or(Tz::UTC));
+    errors.keep(located(schedule, text))?;
+    Some(When::Cron {
+        expression: text.value(),
+        zone: zone.map(LitStr::value),
+    })
+}
+
+fn every(args: &Args, errors: &mut Errors) -> Option<When> {
+    let offset = duration(args, Key::Offset, errors);
+    let period = duration(args, Key::Every, errors)?;
+    let schedule = Schedule::every(period, offset.unwrap_or_default());
+    if let Err(error) = schedule {
+        let key = match error.kind() {
+            ScheduleErrorKind::Offset => Key::Offset,
+            _ => Key::Every,
+        };
+        errors.push(located::<()>(Err(error), args.text(key)?).err()?);
+        return None;
+    }
+    Some(When::Every { period, offset })
+}
+
+fn duration(args: &Args, key: Key, errors: &mut Errors) -> Option<Duration> {
+    let text = args.text(key)?;
+    errors.keep(located(parse_duration(&text.value()), text))
+}
+
+/// The parser's error, on the user's text.
+fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T> {
+    result.map_err(|error| {
+        let message = match error.help() {
+            Some(help) => format!("{}\nhelp: {help}", error.message()),
+            None => error.message().to_owned(),
+        };
+        Error::new(text.span(), message)
+    })
+}
+
+fn check_lease(lease: Duration, args: &Args) -> syn::Result<()> {
+    let message = if lease < LEASE_MIN {
+        "the lease is too short to be renewed in time\nhelp: use `200ms` to `1h`; the default is `5s`"
+    } else if lease > LEASE_MAX {
+        "the lease is too long: after a crash the job would stand still for it\n\
+         help: use `200ms` to `1h`; it is renewed while the job runs, however long that is"
+    } else {
+        return Ok(());
+    };
+    let span = args.text(Key::Lease).map_or_else(Span::call_site, LitStr::span);
+    Err(Error::new(span, message))
+}
+
+fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
+    if let Some(text) = args.text(Key::Name) {
+        let name = text.value();
+        if let Err(message) = check_name(&name) {
+            errors.push(Error::new(text.span(), message));
+        }
+        return Name::Given(name);
+    }
+    let ident = item.ident();
+    if args.key(Key::Name).is_none() && check_name(&ident.unraw().to_string()).is_err() {
+        let message = "the name of a job has only the characters A-Z a-z 0-9 _ . : / -\n\
+                       help: keep the function's name and add `name = \"…\"` to the attribute";
+        errors.push(Error::new(ident.span(), message));
+    }
+    Name::OfFunction
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/-".contains(c);
+    if name.is_empty() {
+        return Err("the name is empty\nhelp: leave `name` out to take the function's path".into());
+    }
+    if name.len() > NAME_MAX_BYTES {
+        return Err(format!(
+            "the name has {} bytes\nhelp: use at most {NAME_MAX_BYTES}",
+            name.len()
+        ));
+    }
+    let Some(bad) = name.chars().find(|c| !allowed(*c)) else {
+        return Ok(());
+    };
+    let fixed: String = name
+        .chars()
+        .map(|c| if allowed(c) { c } else { '-' })
+        .collect();
+    Err(format!(
+        "the name has the character {bad:?}; allowed are A-Z a-z 0-9 _ . : / -\n\
+         help: write `name = \"{fixed}\"`"
+    ))
+}
+
+fn runtime(args: &Args) -> Path {
+    match args.path(Key::Crate) {
+        Some(path) => path.clone(),
+        None => syn::parse_quote!(::scheduled_one_runtime),
+    }
+}

@@ -1,0 +1,169 @@
+//! The store's clock as this node knows it: one clock for the whole cluster.
+//!
+//! Each answer of the store is a sample of its clock against the boot clock,
+//! off by at most half its round trip (Cristian, "Probabilistic clock
+//! synchronization", 1989). The sample with the shortest round trip wins; it
+//! loses trust as it ages, because the two clocks drift apart. So ticks are
+//! due by the store's clock, and a wrong wall clock does not matter.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// How much the clocks may drift apart: 100 µs a second.
+const DRIFT_PER_SECOND_US: i64 = 100;
+
+/// The store's clock moved against the boot clock: somebody set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ClockJump {
+    /// How far, in milliseconds; negative if it went back.
+    pub(crate) by_ms: i64,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClusterClock {
+    clock: Arc<dyn Clock>,
+    /// A step larger than this (and than the round trip explains) is a jump.
+    jump_us: i64,
+    /// The store's clock minus the boot clock.
+    offset_us: AtomicI64,
+    best: Mutex<Option<Sample>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    taken_at: Duration,
+    /// How far off it can be: half the round trip.
+    error_us: i64,
+}
+
+impl ClusterClock {
+    pub(crate) fn new(clock: Arc<dyn Clock>, longest_lease: Duration) -> Self {
+        let jump = Duration::from_secs(1).max(longest_lease / 10);
+        ClusterClock {
+            clock,
+            jump_us: jump.as_micros() as i64,
+            offset_us: AtomicI64::new(0),
+            best: Mutex::new(None),
+        }
+    }
+
+    /// Learns from an answer that says `now_us` to a request sent at `sent`
+    /// and answered at `received`.
+    pub(crate) fn learn(
+        &self,
+        now_us: u64,
+        sent: Duration,
+        received: Duration,
+    ) -> Option<ClockJump> {
+        let round_trip = received.saturating_sub(sent);
+        let error_us = round_trip.as_micros() as i64 / 2;
+        let middle_us = (sent + round_trip / 2).as_micros() as i64;
+        let offset_us = now_us as i64 - middle_us;
+        let mut best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        let step_us = offset_us - self.offset_us();
+        let jump = match *best {
+            Some(old) => step_us.abs() > self.jump_us + error_us + old.error_us,
+            None => false,
+        };
+        let better = match *best {
+            None => true,
+            Some(old) => {
+                let age_s = received.saturating_sub(old.taken_at).as_secs() as i64;
+                error_us <= old.error_us + age_s * DRIFT_PER_SECOND_US
+            }
+        };
+        if better || jump {
+            self.offset_us.store(offset_us, Ordering::Release);
+            *best = Some(Sample {
+                taken_at: received,
+                error_us,
+            });
+        }
+        jump.then_some(ClockJump {
+            by_ms: step_us / 1000,
+        })
+    }
+
+    /// The store's clock minus the boot clock.
+    pub(crate) fn offset_us(&self) -> i64 {
+        self.offset_us.load(Ordering::Acquire)
+    }
+
+    /// The store's clock now, in µs since the Unix epoch.
+    pub(crate) fn now_us(&self) -> i64 {
+        self.clock.boottime().as_micros() as i64 + self.offset_us()
+    }
+
+    /// The store's clock now, in ms since the Unix epoch.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_us() / 1000
+    }
+
+    /// The store's clock at an instant of the boot clock.
+    pub(crate) fn at_ms(&self, boottime: Duration) -> i64 {
+        (boottime.as_micros() as i64 + self.offset_us()) / 1000
+    }
+
+    /// How long until the store's clock shows that instant; zero if it does.
+    pub(crate) fn until(&self, instant_ms: i64) -> Duration {
+        let left_us = instant_ms.saturating_mul(1000) - self.now_us();
+        Duration::from_micros(left_us.max(0) as u64)
+    }
+
+    /// This node's wall clock minus the cluster's, in milliseconds.
+    pub(crate) fn wall_offset_ms(&self) -> i64 {
+        (self.clock.wall().as_micros() as i64 - self.now_us()) / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn learn(
+        clock: &ClusterClock,
+        at: Duration,
+        round_trip: Duration,
+        now_us: i64,
+    ) -> Option<ClockJump> {
+        clock.learn(now_us as u64, at, at + round_trip)
+    }
+
+    #[test]
+    fn the_shortest_round_trip_wins_until_it_is_old() {
+        let manual = ManualClock::new();
+        let start = manual.boottime();
+        let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5));
+        learn(&clock, start, MS * 2, 5_001_000);
+        let first = clock.offset_us();
+        // A slower sample that says something else is not believed …
+        learn(&clock, start, MS * 100, 5_080_000);
+        assert_eq!(clock.offset_us(), first);
+        // … but ten minutes later it is better than nothing.
+        let later = start + Duration::from_secs(600);
+        learn(&clock, later, MS * 100, 605_080_000);
+        assert_ne!(clock.offset_us(), first);
+    }
+
+    #[test]
+    fn a_jump_is_more_than_a_second_and_than_the_round_trip_explains() {
+        let manual = ManualClock::new();
+        let start = manual.boottime();
+        let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5));
+        assert_eq!(learn(&clock, start, MS, 1_000_000_000), None);
+        assert_eq!(learn(&clock, start, MS, 1_000_900_000), None);
+        // The node was stopped for a minute between request and answer.
+        let slow = learn(&clock, start, Duration::from_secs(60), 1_000_000_000);
+        assert_eq!(slow, None);
+        let jump = learn(&clock, start, MS, 1_004_000_000).expect("a jump");
+        assert!((2_900..=4_100).contains(&jump.by_ms), "{jump:?}");
+        // The new time is believed at once.
+        assert_eq!(learn(&clock, start, MS, 1_004_000_000), None);
+    }
+}

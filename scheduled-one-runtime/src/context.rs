@@ -1,0 +1,148 @@
+//! What a running job knows of its run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use scheduled_one_schedule::Tz;
+
+use crate::handler::States;
+use crate::lease::Lease;
+
+/// The run a job function is in: which tick, under which lease and token.
+///
+/// Take it as an argument, or call it from an extractor of your own
+/// ([`FromJob`](crate::FromJob)). It is cheap to clone; a clone handed to a
+/// spawned task tells that task when the run is over.
+///
+/// ```
+/// use scheduled_one_runtime::{JobContext, scheduled_one};
+///
+/// #[scheduled_one(every = "10m", name = "rollup")]
+/// async fn rollup(ctx: JobContext) {
+///     for part in 0..100 {
+///         if ctx.is_cancelled() {
+///             return; // the lease cannot be proven any more, or we shut down
+///         }
+///         write(part, ctx.fencing_token()).await;
+///     }
+/// }
+/// # async fn write(_part: u32, _token: u64) {}
+/// ```
+#[derive(Clone)]
+pub struct JobContext {
+    run: Arc<RunFacts>,
+}
+
+/// What was fixed when the run was granted.
+pub(crate) struct RunFacts {
+    pub(crate) job: Arc<str>,
+    pub(crate) zone: Tz,
+    pub(crate) scheduled_at: DateTime<Utc>,
+    pub(crate) fired_at: DateTime<Utc>,
+    pub(crate) attempt: u32,
+    pub(crate) token: u64,
+    pub(crate) node: Arc<str>,
+    pub(crate) states: Arc<States>,
+    pub(crate) lease: Arc<Lease>,
+    /// The cluster's clock minus the boot clock, in microseconds.
+    pub(crate) clock_offset_us: i64,
+}
+
+impl JobContext {
+    pub(crate) fn new(run: RunFacts) -> Self {
+        JobContext { run: Arc::new(run) }
+    }
+
+    /// Name of the job.
+    pub fn job(&self) -> &str {
+        &self.run.job
+    }
+
+    /// The tick this run is for: the scheduled instant, not the moment the
+    /// function started. The same on whichever node and attempt it runs.
+    pub fn scheduled_at(&self) -> DateTime<Utc> {
+        self.run.scheduled_at
+    }
+
+    /// [`scheduled_at`](Self::scheduled_at) as the clocks on the wall show it
+    /// in the job's zone (`tz`; UTC for `every`).
+    pub fn scheduled_at_local(&self) -> DateTime<Tz> {
+        self.run.scheduled_at.with_timezone(&self.run.zone)
+    }
+
+    /// When this run was started, by the cluster's clock.
+    pub fn fired_at(&self) -> DateTime<Utc> {
+        self.run.fired_at
+    }
+
+    /// 1 for the first attempt at the tick.
+    pub fn attempt(&self) -> u32 {
+        self.run.attempt
+    }
+
+    /// Strictly higher than that of each earlier run of this job. Hand it to
+    /// the resource you write to and have that refuse a lower one: then even
+    /// a run that was paused at the worst moment cannot overwrite the work of
+    /// its successor.
+    ///
+    /// The idea is from Martin Kleppmann, "How to do distributed locking"
+    /// (2016); Chubby calls it a sequencer.
+    pub fn fencing_token(&self) -> u64 {
+        self.run.token
+    }
+
+    /// Name of the node that runs it.
+    pub fn node(&self) -> &str {
+        &self.run.node
+    }
+
+    /// Completes when the run should stop: its lease could not be renewed (at
+    /// 60 % of it) or was lost, its `timeout` has passed, the scheduler shuts
+    /// down and the grace has passed, or the run has ended.
+    ///
+    /// A fifth of the lease later the function's future is dropped. Dropping
+    /// stops what the future awaits; it does not stop threads or tasks it
+    /// spawned: those watch this, or
+    /// [`is_cancelled`](Self::is_cancelled).
+    pub async fn cancelled(&self) {
+        let mut cancelled = self.run.lease.watch();
+        // The sender lives in the lease, which this context keeps.
+        let _ = cancelled.wait_for(Option::is_some).await;
+    }
+
+    /// Whether [`cancelled`](Self::cancelled) is due. Looks at the clock, so
+    /// it is right even in a thread that was paused a moment ago.
+    pub fn is_cancelled(&self) -> bool {
+        self.run.lease.cancelled().is_some()
+    }
+
+    /// When the run is stopped for good unless its lease is renewed before,
+    /// by the cluster's clock. Moves ahead with each renewal.
+    pub fn deadline(&self) -> DateTime<Utc> {
+        let boot_us = self.run.lease.deadline().as_micros() as i64;
+        DateTime::from_timestamp_micros(boot_us + self.run.clock_offset_us).unwrap_or_default()
+    }
+
+    /// A value given to the scheduler with
+    /// [`state`](crate::SchedulerBuilder::state), for extractors of your own.
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.run.states.get::<T>()
+    }
+
+    pub(crate) fn lease(&self) -> &Arc<Lease> {
+        &self.run.lease
+    }
+}
+
+impl fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobContext")
+            .field("job", &self.job())
+            .field("scheduled_at", &self.scheduled_at())
+            .field("attempt", &self.attempt())
+            .field("fencing_token", &self.fencing_token())
+            .field("node", &self.node())
+            .finish_non_exhaustive()
+    }
+}

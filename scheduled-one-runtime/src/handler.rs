@@ -1,0 +1,240 @@
+//! What a job function may take and return.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+
+use crate::context::JobContext;
+use crate::store::BoxFuture;
+
+/// An error of any kind, as functions return it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What a job function may take: implement it to hand a job what it needs.
+///
+/// ```
+/// use scheduled_one_runtime::{BoxError, FromJob, JobContext, scheduled_one};
+///
+/// /// The day a report is for.
+/// struct Day(chrono::NaiveDate);
+///
+/// impl FromJob for Day {
+///     fn from_job(ctx: &JobContext) -> Result<Self, BoxError> {
+///         Ok(Day(ctx.scheduled_at_local().date_naive()))
+///     }
+/// }
+///
+/// #[scheduled_one(cron = "@daily", tz = "Europe/Paris", name = "report")]
+/// async fn report(Day(day): Day) {
+///     println!("the report of {day}");
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a scheduled job",
+    label = "not a `JobContext`, a `State<T>` or another type that implements `FromJob`",
+    note = "shared values are taken as `State<T>` and given with `Scheduler::builder(url).state(value)`; `T` must be `Clone`"
+)]
+pub trait FromJob: Sized + Send {
+    /// Makes the argument for one run. An error fails the run.
+    fn from_job(ctx: &JobContext) -> Result<Self, BoxError>;
+
+    /// Called once, when the scheduler starts: tells early what a run would
+    /// miss. The default needs nothing.
+    fn check(states: &States) -> Result<(), MissingState> {
+        let _ = states;
+        Ok(())
+    }
+}
+
+impl FromJob for JobContext {
+    fn from_job(ctx: &JobContext) -> Result<Self, BoxError> {
+        Ok(ctx.clone())
+    }
+}
+
+/// A value shared by all jobs, given with
+/// [`state`](crate::SchedulerBuilder::state) and cloned for each run. Wrap
+/// what is dear to clone in an `Arc`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct State<T>(pub T);
+
+impl<T: Clone + Send + Sync + 'static> FromJob for State<T> {
+    fn from_job(ctx: &JobContext) -> Result<Self, BoxError> {
+        match ctx.state::<T>() {
+            Some(value) => Ok(State(value.clone())),
+            None => Err(Box::new(MissingState::of::<T>())),
+        }
+    }
+
+    fn check(states: &States) -> Result<(), MissingState> {
+        match states.get::<T>() {
+            Some(_) => Ok(()),
+            None => Err(MissingState::of::<T>()),
+        }
+    }
+}
+
+/// A job needs a `State<T>` that nobody gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingState {
+    type_name: &'static str,
+}
+
+impl MissingState {
+    /// The state of type `T` is missing.
+    pub fn of<T: 'static>() -> Self {
+        MissingState {
+            type_name: type_name::<T>(),
+        }
+    }
+
+    /// The type, as the compiler spells it.
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+}
+
+impl fmt::Display for MissingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "no state of type `{}`: give it with Scheduler::builder(url).state(value)",
+            self.type_name
+        )
+    }
+}
+
+impl std::error::Error for MissingState {}
+
+/// The values given with [`state`](crate::SchedulerBuilder::state), by type.
+#[derive(Default)]
+pub struct States {
+    by_type: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+}
+
+impl States {
+    /// The value of that type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.by_type.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+
+    /// Adds a value; false if there was one of that type, which is replaced.
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
+        self.by_type
+            .insert(TypeId::of::<T>(), Box::new(value))
+            .is_none()
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values may hold secrets.
+        write!(f, "States({})", self.by_type.len())
+    }
+}
+
+/// What a job function may return: `()`, or `Result<(), E>` for any error
+/// that converts into a boxed one (`anyhow::Error` does).
+#[diagnostic::on_unimplemented(
+    message = "a scheduled job cannot return `{Self}`",
+    label = "expected `()` or `Result<(), E>` where `E: Into<Box<dyn Error + Send + Sync>>`"
+)]
+pub trait JobResult {
+    /// The error, if the run failed.
+    fn into_result(self) -> Result<(), BoxError>;
+}
+
+impl JobResult for () {
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> JobResult for Result<(), E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// An async function that can be a job: up to eight arguments that implement
+/// [`FromJob`], and a [`JobResult`]. Implemented for all such functions and
+/// closures; `Args` only tells them apart.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job function",
+    note = "a job is an `async fn` of up to 8 arguments that implement `FromJob`, returns `()` or `Result<(), E>`, and its future is `Send`"
+)]
+pub trait Handler<Args>: Send + Sync + 'static {
+    /// Whether all that the arguments need is there.
+    fn check(&self, states: &States) -> Result<(), MissingState>;
+
+    /// Makes the arguments and calls the function.
+    fn call(&self, ctx: &JobContext) -> BoxFuture<'static, Result<(), BoxError>>;
+}
+
+macro_rules! handler_of {
+    ($($arg:ident),*) => {
+        impl<Func, Fut, $($arg,)*> Handler<($($arg,)*)> for Func
+        where
+            Func: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output: JobResult> + Send + 'static,
+            $($arg: FromJob + 'static,)*
+        {
+            fn check(&self, _states: &States) -> Result<(), MissingState> {
+                $($arg::check(_states)?;)*
+                Ok(())
+            }
+
+            fn call(&self, _ctx: &JobContext) -> BoxFuture<'static, Result<(), BoxError>> {
+                let arguments = (|| Ok::<_, BoxError>(($($arg::from_job(_ctx)?,)*)))();
+                match arguments {
+                    #[allow(non_snake_case, reason = "the type names serve as variables")]
+                    Ok(($($arg,)*)) => {
+                        let future = self($($arg),*);
+                        Box::pin(async { future.await.into_result() })
+                    }
+                    Err(error) => Box::pin(async { Err(error) }),
+                }
+            }
+        }
+    };
+}
+
+handler_of!();
+handler_of!(A1);
+handler_of!(A1, A2);
+handler_of!(A1, A2, A3);
+handler_of!(A1, A2, A3, A4);
+handler_of!(A1, A2, A3, A4, A5);
+handler_of!(A1, A2, A3, A4, A5, A6);
+handler_of!(A1, A2, A3, A4, A5, A6, A7);
+handler_of!(A1, A2, A3, A4, A5, A6, A7, A8);
+
+/// A handler whose argument types are forgotten.
+pub(crate) trait AnyHandler: Send + Sync {
+    fn check(&self, states: &States) -> Result<(), MissingState>;
+    fn call(&self, ctx: &JobContext) -> BoxFuture<'static, Result<(), BoxError>>;
+}
+
+struct Erased<H, Args> {
+    handler: H,
+    args: PhantomData<fn(Args)>,
+}
+
+pub(crate) fn erase<Args: 'static, H: Handler<Args>>(handler: H) -> Box<dyn AnyHandler> {
+    Box::new(Erased {
+        handler,
+        args: PhantomData,
+    })
+}
+
+impl<Args, H: Handler<Args>> AnyHandler for Erased<H, Args> {
+    fn check(&self, states: &States) -> Result<(), MissingState> {
+        self.handler.check(states)
+    }
+
+    fn call(&self, ctx: &JobContext) -> BoxFuture<'static, Result<(), BoxError>> {
+        self.handler.call(ctx)
+    }
+}

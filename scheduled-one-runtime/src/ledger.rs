@@ -1,0 +1,78 @@
+//! The ledger as users read it: one line for each decided tick.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::store::message::LedgerRecord;
+pub use crate::store::message::Outcome;
+
+/// What became of a tick.
+///
+/// Each decided tick has one line; ticks that were missed in a row share one.
+/// A line [`Outcome::FinishedWithoutLease`] is a note beside the line of the
+/// same tick, never its outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LedgerEntry {
+    /// The tick; of several missed ones, the oldest.
+    pub tick: DateTime<Utc>,
+    /// The same; of several missed ones, the newest.
+    pub last_tick: DateTime<Utc>,
+    /// How many ticks the line stands for: 1 but for missed ones, counted up
+    /// to 10,000.
+    pub count: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, in words: "overlap", "store down", "timeout; dropped", …; empty
+    /// where there is nothing to say.
+    pub reason: String,
+    /// Name of the node that ran it, or that decided not to.
+    pub node: String,
+    /// Fencing token of the run, if it was started.
+    pub fencing_token: Option<u64>,
+    /// Attempt, if it was started.
+    pub attempt: Option<u32>,
+    /// When the function was called, by the cluster's clock.
+    pub fired_at: Option<DateTime<Utc>>,
+    /// When the run ended, or the tick was decided without one.
+    pub ended_at: DateTime<Utc>,
+    /// The error or panic text, at most 1 KiB; empty if there was none.
+    pub error: String,
+}
+
+impl LedgerEntry {
+    /// How long after its tick the function was called.
+    pub fn lateness(&self) -> Option<Duration> {
+        (self.fired_at? - self.tick).to_std().ok()
+    }
+
+    /// How long the run took.
+    pub fn took(&self) -> Option<Duration> {
+        (self.ended_at - self.fired_at?).to_std().ok()
+    }
+}
+
+impl From<LedgerRecord> for LedgerEntry {
+    fn from(line: LedgerRecord) -> Self {
+        LedgerEntry {
+            tick: instant(line.tick_ms),
+            last_tick: instant(line.last_tick_ms),
+            count: line.count,
+            outcome: line.outcome,
+            reason: line.reason,
+            node: line.node,
+            fencing_token: (line.token > 0).then_some(line.token),
+            attempt: (line.attempt > 0).then_some(line.attempt),
+            fired_at: (line.fired_at_ms > 0).then(|| instant(line.fired_at_ms)),
+            ended_at: instant(line.ended_at_ms),
+            error: line.error,
+        }
+    }
+}
+
+/// An instant of the store. One that no calendar can show (a record somebody
+/// damaged) is shown as the Unix epoch.
+pub(crate) fn instant(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}

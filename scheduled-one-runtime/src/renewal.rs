@@ -1,0 +1,245 @@
+//! The watchdog: one thread with a runtime and a connection of its own, that
+//! renews the leases of all runs of the node. Business code that blocks its
+//! runtime does not lose its lease, and claims never queue before a renewal.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock::Clock;
+use crate::cluster_clock::ClusterClock;
+use crate::event;
+use crate::lease::{Cancel, Lease, renew_every, renew_patience};
+use crate::store::message::{Caller, MAX_BATCH, Renew, Renewed, RunId};
+use crate::store::{Store, StoreError};
+
+/// Between a failed renewal and the next try.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// A run whose lease is renewed until it is [`end`](ActiveRun::end)ed.
+#[derive(Debug)]
+pub(crate) struct ActiveRun {
+    pub(crate) id: RunId,
+    pub(crate) lease: Arc<Lease>,
+    ended: AtomicBool,
+}
+
+impl ActiveRun {
+    pub(crate) fn new(id: RunId, lease: Arc<Lease>) -> Self {
+        ActiveRun {
+            id,
+            lease,
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// No renewal is sent from now on. One that is under way changes nothing:
+    /// the store renews no run that has ended.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.lease.cancel(Cancel::Ended);
+    }
+
+    fn over(&self, now: Duration) -> bool {
+        self.ended.load(Ordering::Acquire) || now >= self.lease.deadline()
+    }
+}
+
+/// Hands runs to the watchdog. Dropping it stops the thread.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    shared: Arc<Shared>,
+    /// Dropped to stop.
+    _stop: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    caller: Caller,
+    clock: Arc<dyn Clock>,
+    cluster: Arc<ClusterClock>,
+    /// Runs by when they are to be renewed (boot clock), and a serial number.
+    due: Mutex<BTreeMap<(Duration, u64), Arc<ActiveRun>>>,
+    serial: AtomicU64,
+    /// Something is due earlier than what the thread sleeps for.
+    sooner: Notify,
+}
+
+impl Watchdog {
+    pub(crate) fn start(
+        store: &Arc<dyn Store>,
+        caller: Caller,
+        clock: Arc<dyn Clock>,
+        cluster: Arc<ClusterClock>,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            caller,
+            clock,
+            cluster,
+            due: Mutex::default(),
+            serial: AtomicU64::new(0),
+            sooner: Notify::new(),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let of_thread = Arc::clone(&shared);
+        let store = store.open();
+        std::thread::Builder::new()
+            .name("scheduled-one-watchdog".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = of_thread.renew_forever(store) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Watchdog {
+            shared,
+            _stop: stop,
+        })
+    }
+
+    /// Renews the run from now on, until it has ended.
+    pub(crate) fn keep(&self, run: Arc<ActiveRun>) {
+        let first = run.lease.deadline() - run.lease.length() * 4 / 5;
+        self.shared.set(first, run);
+    }
+}
+
+impl Shared {
+    /// Renews `run` a fifth of its lease after `from`, give or take a tenth of
+    /// that, so that the renewals of many runs spread.
+    fn set(&self, from: Duration, run: Arc<ActiveRun>) {
+        let every = renew_every(run.lease.length());
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let percent = 90 + (serial.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 21;
+        self.set_at(from + every * percent as u32 / 100, serial, run);
+    }
+
+    fn set_at(&self, at: Duration, serial: u64, run: Arc<ActiveRun>) {
+        let mut due = self.due();
+        let first = due.first_key_value().map(|((first, _), _)| *first);
+        due.insert((at, serial), run);
+        drop(due);
+        if first.is_none_or(|first| at < first) {
+            self.sooner.notify_one();
+        }
+    }
+
+    fn retry(&self, run: Arc<ActiveRun>) {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        self.set_at(self.clock.boottime() + RETRY_AFTER, serial, run);
+    }
+
+    fn due(&self) -> MutexGuard<'_, BTreeMap<(Duration, u64), Arc<ActiveRun>>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn renew_forever(self: Arc<Self>, store: Arc<dyn Store>) {
+        loop {
+            let next = self.due().first_key_value().map(|((at, _), _)| *at);
+            let now = self.clock.boottime();
+            match next {
+                None => self.sooner.notified().await,
+                Some(at) if at > now => {
+                    tokio::select! {
+                        () = self.clock.sleep(at - now) => {}
+                        () = self.sooner.notified() => {}
+                    }
+                }
+                Some(_) => {
+                    let batch = self.take_due(now);
+                    if !batch.is_empty() {
+                        // Beside the others: one slow answer holds up no lease.
+                        tokio::spawn(Arc::clone(&self).renew(Arc::clone(&store), batch));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes out runs that are to be renewed now, and forgets ended ones.
+    fn take_due(&self, now: Duration) -> Vec<Arc<ActiveRun>> {
+        let mut due = self.due();
+        let mut batch = Vec::new();
+        while batch.len() < MAX_BATCH {
+            match due.first_entry() {
+                Some(entry) if entry.key().0 <= now => {
+                    let run = entry.remove();
+                    if !run.over(now) {
+                        batch.push(run);
+                    }
+                }
+                _ => break,
+            }
+        }
+        batch
+    }
+
+    async fn renew(self: Arc<Self>, store: Arc<dyn Store>, runs: Vec<Arc<ActiveRun>>) {
+        let sent = self.clock.boottime();
+        let requests: Vec<Renew> = runs.iter().map(|run| self.request(run)).collect();
+        let patience = runs
+            .iter()
+            .map(|run| renew_patience(run.lease.length()))
+            .min()
+            .unwrap_or_default();
+        let answer = tokio::select! {
+            answer = store.renew(&self.caller, &requests) => answer,
+            () = self.clock.sleep(patience) => {
+                Err(StoreError::Unknown(format!("no answer within {patience:?}")))
+            }
+        };
+        match answer {
+            Ok(reply) if reply.body.len() == runs.len() => {
+                self.cluster
+                    .learn(reply.head.now_us, sent, self.clock.boottime());
+                for (run, renewed) in runs.into_iter().zip(reply.body) {
+                    self.renewed(run, renewed, sent);
+                }
+            }
+            Ok(_) => runs.into_iter().for_each(|run| self.retry(run)),
+            Err(error) => {
+                event::renewal_failed(runs.len(), &error.to_string());
+                runs.into_iter().for_each(|run| self.retry(run));
+            }
+        }
+    }
+
+    fn request(&self, run: &ActiveRun) -> Renew {
+        Renew {
+            run: run.id.clone(),
+            // After the deadline nobody polls the run any more: a renewal that
+            // is under way for so long would keep a dead run alive.
+            valid_until_ms: self.cluster.at_ms(run.lease.deadline()),
+        }
+    }
+
+    fn renewed(&self, run: Arc<ActiveRun>, renewed: Renewed, sent: Duration) {
+        match renewed {
+            Renewed::Until(_) => {
+                run.lease.extend(sent);
+                self.set(sent, run);
+            }
+            Renewed::Readopted(_) => {
+                event::readopted(&run.id.unit, run.id.token);
+                run.lease.extend(sent);
+                self.set(sent, run);
+            }
+            Renewed::Lost => {
+                if !run.ended.load(Ordering::Acquire) {
+                    event::lease_lost(&run.id.unit, run.id.token);
+                }
+                run.lease.cancel(Cancel::LeaseLost);
+            }
+            Renewed::Late => self.retry(run),
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Sets up a scheduler and starts it: all that can be wrong is found here, at
+//! once, and nothing is half-started.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, watch};
+
+use super::node::Node;
+use super::run::{Going, Runner};
+use super::{Scheduler, Tasks};
+use crate::clock::{Clock, SystemClock};
+use crate::cluster_clock::ClusterClock;
+use crate::error::Error;
+use crate::event;
+use crate::finish::tell_outcomes;
+use crate::handler::States;
+use crate::job::{CompiledJob, Job, check_lease, check_name};
+use crate::ledger::instant;
+use crate::lease::DEFAULT_LEASE;
+use crate::link::Link;
+use crate::registry::registered_jobs;
+use crate::renewal::Watchdog;
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
+use crate::store::message::{Beat, Caller};
+
+/// The store has to grant nothing for the longest lease after it may have
+/// forgotten, and for this, in which nodes reconnect and tell what they saw.
+const QUARANTINE_MARGIN: Duration = Duration::from_secs(1);
+/// Answers of the store from which the first idea of its clock is made.
+const FIRST_SAMPLES: usize = 3;
+/// How many jobs the log line at start names.
+const MAX_LISTED: usize = 20;
+/// How many ledger lines a job keeps.
+const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
+
+/// Settings of a scheduler; made by [`Scheduler::builder`].
+///
+/// ```
+/// use std::time::Duration;
+/// use scheduled_one_runtime::{Job, Scheduler, State};
+///
+/// #[derive(Clone)]
+/// struct Db;
+///
+/// # async fn demo() -> Result<(), scheduled_one_runtime::Error> {
+/// let scheduler = Scheduler::builder("memory://")
+///     .namespace("billing")
+///     .state(Db)
+///     .job(Job::every("sweep", Duration::from_secs(60), |State(_db): State<Db>| async {}))
+///     .start()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "nothing runs until `.start().await`"]
+pub struct SchedulerBuilder {
+    url: String,
+    namespace: String,
+    node_name: Option<String>,
+    states: States,
+    doubled_state: Option<&'static str>,
+    lease: Duration,
+    ledger_limit: usize,
+    shutdown_grace: Duration,
+    jobs: Vec<Job>,
+    only: Option<Vec<String>>,
+    without: Vec<String>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SchedulerBuilder {
+    pub(super) fn new(url: String) -> Self {
+        SchedulerBuilder {
+            url,
+            namespace: "default".to_owned(),
+            node_name: None,
+            states: States::default(),
+            doubled_state: None,
+            lease: DEFAULT_LEASE,
+            ledger_limit: LEDGER_LINES.1,
+            shutdown_grace: Duration::from_secs(25),
+            jobs: Vec::new(),
+            only: None,
+            without: Vec::new(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Separates services (and environments) that share one Redis: schedulers
+    /// of one namespace are one cluster. Default `"default"`; 1 to 128 of
+    /// `A-Z a-z 0-9 _ . : / -`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// A label for this node in ledger and logs. It need not be unique:
+    /// identity is random and new with each start. Default: that identity.
+    pub fn node_name(mut self, name: impl Into<String>) -> Self {
+        self.node_name = Some(name.into());
+        self
+    }
+
+    /// Gives jobs a value to take as [`State<T>`](crate::State): one of each
+    /// type.
+    pub fn state<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        if !self.states.insert(value) {
+            self.doubled_state = Some(std::any::type_name::<T>());
+        }
+        self
+    }
+
+    /// The lease of jobs that ask for none. Default 5 s; 200 ms to 1 h. The
+    /// shorter it is, the sooner a dead node's unit goes on; the longer, the
+    /// longer an outage of the store a run survives.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// How many lines the ledger of a job keeps. Default 1,000; 1 to 100,000.
+    /// Each takes about 150 bytes of the store.
+    pub fn ledger_limit(mut self, lines: usize) -> Self {
+        self.ledger_limit = lines;
+        self
+    }
+
+    /// How long runs may go on after a signal, see
+    /// [`run_until_signal`](Scheduler::run_until_signal). Default 25 s.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.shutdown_grace = grace;
+        self
+    }
+
+    /// Adds a job made by hand to the annotated ones.
+    pub fn job(mut self, job: Job) -> Self {
+        self.jobs.push(job);
+        self
+    }
+
+    /// Runs only these jobs on this node.
+    pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.only = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Does not run these jobs on this node.
+    pub fn without<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.without.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Takes the time from another clock: for tests, with the embedded store.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Starts the scheduler on the current Tokio runtime. When it returns, the
+    /// store was reached and every job is waiting for its next tick.
+    ///
+    /// # Errors
+    ///
+    /// Within about 3 seconds, and nothing was started:
+    /// [`Error::Url`], [`Error::Connect`] (unreachable, wrong password,
+    /// missing right, not a Redis, a newer protocol), [`Error::Setting`],
+    /// [`Error::Job`], [`Error::DuplicateJob`], [`Error::State`],
+    /// [`Error::NoJobs`], [`Error::UnknownJob`], [`Error::Store`].
+    pub async fn start(mut self) -> Result<Scheduler, Error> {
+        self.check_settings()?;
+        let jobs = self.compile_jobs()?;
+        let store = self.open_store().await?;
+
+        let leases = jobs.iter().map(|job| job.lease(self.lease));
+        let longest_lease = leases.max().unwrap_or(self.lease);
+        let cluster = Arc::new(ClusterClock::new(Arc::clone(&self.clock), longest_lease));
+        let identity = random_identity()?;
+        let node: Arc<str> = self.node_name.as_deref().unwrap_or(&identity).into();
+        let caller = Caller {
+            node: identity,
+            name: node.to_string(),
+            quarantine_ms: (longest_lease + QUARANTINE_MARGIN).as_millis() as i64,
+            ledger_limit: self.ledger_limit,
+        };
+        let link = Arc::new(Link::new(
+            caller.clone(),
+            Arc::clone(&store),
+            Arc::clone(&self.clock),
+            Arc::clone(&cluster),
+            longest_lease,
+        ));
+        for _ in 0..FIRST_SAMPLES {
+            link.ask(|store, caller| store.beat(caller, Beat::Alive))
+                .await?;
+        }
+        let watchdog = Watchdog::start(
+            &store,
+            caller,
+            Arc::clone(&self.clock),
+            Arc::clone(&cluster),
+        )
+        .map_err(Error::Watchdog)?;
+        let (outcomes, untold) = mpsc::unbounded_channel();
+        let runner = Arc::new(Runner {
+            clock: self.clock,
+            cluster,
+            watchdog,
+            states: Arc::new(self.states),
+            node,
+            going: Going::default(),
+            outcomes: std::sync::Mutex::new(Some(outcomes)),
+        });
+        let mut driver = Node::new(Arc::clone(&link), Arc::clone(&runner), &jobs, self.lease);
+        driver.enroll_first().await?;
+        report_start(&runner, &jobs, &self.namespace, &store);
+        let (stop, stopped) = watch::channel(false);
+        let tasks = Tasks {
+            node: tokio::spawn(driver.drive(stopped)),
+            outcomes: tokio::spawn(tell_outcomes(Arc::clone(&link), untold)),
+        };
+        Ok(Scheduler {
+            link,
+            runner,
+            jobs,
+            stop,
+            shutdown_grace: self.shutdown_grace,
+            tasks: Mutex::new(Some(tasks)),
+        })
+    }
+
+    fn check_settings(&self) -> Result<(), Error> {
+        let bad = |setting| move |message| Error::Setting { setting, message };
+        check_name(&self.namespace).map_err(bad("namespace"))?;
+        if let Some(name) = &self.node_name {
+            check_name(name).map_err(bad("node_name"))?;
+        }
+        check_lease(self.lease).map_err(bad("lease"))?;
+        let (least, _, most) = LEDGER_LINES;
+        if !(least..=most).contains(&self.ledger_limit) {
+            let message = format!("{} lines; {least} to {most} are allowed", self.ledger_limit);
+            return Err(bad("ledger_limit")(message));
+        }
+        if let Some(type_name) = self.doubled_state {
+            let message = format!(
+                "two values of type `{type_name}` were given; jobs tell states apart by type, so \
+                 wrap one of them in a type of its own"
+            );
+            return Err(bad("state")(message));
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            let message = "a scheduler needs a Tokio runtime: call it under #[tokio::main]";
+            return Err(bad("start")(message.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn compile_jobs(&mut self) -> Result<Vec<Arc<CompiledJob>>, Error> {
+        let mut by_name: HashMap<String, Job> = HashMap::new();
+        for job in registered_jobs().chain(self.jobs.drain(..)) {
+            let second = job.declared_at();
+            if let Some(first) = by_name.insert(job.name().to_owned(), job) {
+                return Err(Error::DuplicateJob {
+                    job: first.name().to_owned(),
+                    first: first.declared_at(),
+                    second,
+                });
+            }
+        }
+        if by_name.is_empty() {
+            return Err(Error::NoJobs);
+        }
+        for name in self.only.iter().flatten().chain(&self.without) {
+            if !by_name.contains_key(name) {
+                return Err(unknown_job(name, by_name.keys().map(String::as_str)));
+            }
+        }
+        let chosen = |name: &String| {
+            let only = self.only.as_ref().is_none_or(|only| only.contains(name));
+            only && !self.without.contains(name)
+        };
+        let mut jobs: Vec<_> = by_name
+            .into_values()
+            .filter(|job| chosen(&job.name().to_owned()))
+            .map(|job| job.compile(&self.states).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        if jobs.is_empty() {
+            return Err(Error::Setting {
+                setting: "only/without",
+                message: "they leave no job to run on this node".to_owned(),
+            });
+        }
+        jobs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(jobs)
+    }
+
+    async fn open_store(&self) -> Result<Arc<dyn Store>, Error> {
+        if let Some(name) = self.url.strip_prefix("memory://") {
+            let clock = Arc::clone(&self.clock);
+            return Ok(Arc::new(MemoryStore::named(name, &self.namespace, clock)));
+        }
+        Err(Error::Url{url: String::new(), message: String::new()})
+    }
+}
+
+impl fmt::Debug for SchedulerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the URL: it may hold a password.
+        f.debug_struct("SchedulerBuilder")
+            .field("namespace", &self.namespace)
+            .field("node_name", &self.node_name)
+            .field("lease", &self.lease)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// New with each start: a node that restarts is another one.
+fn random_identity() -> Result<String, Error> {
+    let random = getrandom::u64().map_err(|error| Error::Identity(error.to_string()))?;
+    Ok(format!("{random:016x}"))
+}
+
+/// One line, so that a log shows at a glance what this node runs.
+fn report_start(
+    runner: &Runner,
+    jobs: &[Arc<CompiledJob>],
+    namespace: &str,
+    store: &Arc<dyn Store>,
+) {
+    let now_ms = runner.cluster.now_ms();
+    let mut list: Vec<String> = jobs
+        .iter()
+        .take(MAX_LISTED)
+        .map(|job| match job.schedule.next_after(now_ms) {
+            Some(next_ms) => {
+                let next = instant(next_ms).format("%FT%TZ");
+                format!("{} ({}, next {next})", job.name, job.schedule)
+            }
+            None => format!("{} ({}, never again)", job.name, job.schedule),
+        })
+        .collect();
+    if jobs.len() > MAX_LISTED {
+        list.push(format!("and {} more", jobs.len() - MAX_LISTED));
+    }
+    let store = format!("{store:?}");
+    event::started(jobs.len(), &runner.node, namespace, &store, &list.join("; "));
+}
+
+pub(super) fn unknown_job<'a>(job: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    known.truncate(10);
+    Error::UnknownJob {
+        job: job.to_owned(),
+        known: known.join(", "),
+    }
+}

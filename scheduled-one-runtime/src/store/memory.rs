@@ -1,0 +1,296 @@
+//! The embedded store (`memory://`): the protocol under a mutex. For tests,
+//! examples and services of one process; it forgets when the process ends.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use once_cell::sync::Lazy;
+
+use super::message::{
+    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Head, LedgerRecord, MAX_BATCH, Marks,
+    Pulse, Renew, Renewed, Reply, Watched, WrittenOff,
+};
+use super::protocol::{self, Meta, NewerProtocol, Now, Record};
+use super::{Answer, Store};
+use crate::clock::Clock;
+
+/// A node that did not beat for so long is no longer counted.
+pub const NODE_GONE_MS: i64 = 30_000;
+
+/// Stores by name and namespace: `memory://demo` is the same store for all schedulers of
+/// the process, for as long as one of them lives.
+static NAMED: Lazy<Mutex<HashMap<(String, String), Weak<Shared>>>> = Lazy::new(Mutex::default);
+
+/// A handle to an embedded store.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    namespace: Mutex<Namespace>,
+}
+
+impl MemoryStore {
+    /// A store of its own, whose clock is the wall clock of `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let shared = Shared {
+            clock,
+            namespace: Mutex::new(Namespace::new("memory")),
+        };
+        MemoryStore {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The namespace of the store of that name, made on first use; an empty
+    /// name is nobody else's.
+    pub fn named(name: &str, namespace: &str, clock: Arc<dyn Clock>) -> Self {
+        if name.is_empty() {
+            return Self::new(clock);
+        }
+        let key = (name.to_owned(), namespace.to_owned());
+        let mut named = lock(&NAMED);
+        if let Some(shared) = named.get(&key).and_then(Weak::upgrade) {
+            return MemoryStore { shared };
+        }
+        named.retain(|_, store| store.strong_count() > 0);
+        let store = Self::new(clock);
+        named.insert(key, Arc::downgrade(&store.shared));
+        store
+    }
+
+    fn with<T>(
+        &self,
+        caller: &Caller,
+        step: impl FnOnce(&mut Namespace, Now) -> T,
+    ) -> Result<Reply<T>, super::StoreError> {
+        let mut namespace = lock(&self.shared.namespace);
+        let now = Now {
+            us: self.shared.clock.wall().as_micros() as u64,
+        };
+        namespace.enter(caller, now)?;
+        let body = step(&mut namespace, now);
+        Ok(Reply {
+            head: namespace.head(now),
+            body,
+        })
+    }
+}
+
+/// A poisoned mutex means that a thread panicked while it held the lock; each
+/// step leaves the records whole, so they are still good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All that is stored for a namespace, and the protocol over batches of it.
+#[derive(Clone, Debug, Default)]
+pub struct Namespace {
+    /// Who serves, and whether it may have forgotten.
+    pub meta: Meta,
+    /// Records by unit.
+    pub units: HashMap<String, Record>,
+    /// Ledgers by job, oldest line first.
+    pub ledgers: HashMap<String, VecDeque<LedgerRecord>>,
+    /// Last beat of each node, by identity.
+    pub nodes: BTreeMap<String, i64>,
+    /// Identity of the process that serves it.
+    pub serving: String,
+}
+
+impl Namespace {
+    /// An empty namespace that is known to be new, so that nothing can have
+    /// been forgotten: it starts without quarantine.
+    pub fn new(serving: &str) -> Self {
+        Namespace {
+            meta: Meta {
+                serving: serving.to_owned(),
+                ..Meta::default()
+            },
+            serving: serving.to_owned(),
+            ..Namespace::default()
+        }
+    }
+
+    /// Start of every request.
+    pub fn enter(&mut self, caller: &Caller, now: Now) -> Result<(), NewerProtocol> {
+        protocol::enter(&mut self.meta, &self.serving, caller, now)
+    }
+
+    /// What every reply begins with.
+    pub fn head(&self, now: Now) -> Head {
+        Head {
+            now_us: now.us,
+            serving: self.meta.serving.clone(),
+            quarantine_until_ms: self.meta.quarantine_until_ms,
+        }
+    }
+
+    /// Decides ticks.
+    pub fn claim(&mut self, caller: &Caller, claims: &[Claim], now: Now) -> Vec<Claimed> {
+        self.each(
+            caller,
+            claims,
+            |c| &c.unit,
+            |meta, record, claim, lines| protocol::claim(meta, record, claim, caller, now, lines),
+        )
+    }
+
+    /// Extends leases.
+    pub fn renew(&mut self, caller: &Caller, renewals: &[Renew], now: Now) -> Vec<Renewed> {
+        self.each(
+            caller,
+            renewals,
+            |r| &r.run.unit,
+            |_, record, renew, _| protocol::renew(record, renew, caller, now),
+        )
+    }
+
+    /// Ends runs.
+    pub fn finish(&mut self, caller: &Caller, finishes: &[Finish], now: Now) -> Vec<Finished> {
+        self.each(
+            caller,
+            finishes,
+            |f| &f.run.unit,
+            |_, record, finish, lines| protocol::finish(record, finish, caller, now, lines),
+        )
+    }
+
+    /// Makes units known.
+    pub fn enroll(&mut self, caller: &Caller, enrolls: &[Enroll], now: Now) -> Vec<Marks> {
+        self.each(
+            caller,
+            enrolls,
+            |e| &e.unit,
+            |_, record, enroll, _| protocol::enroll(record, enroll, now),
+        )
+    }
+
+    /// Records runs as lost.
+    pub fn write_off(&mut self, caller: &Caller, runs: &[Watched], now: Now) -> Vec<WrittenOff> {
+        self.each(
+            caller,
+            runs,
+            |w| &w.unit,
+            |meta, record, watched, lines| {
+                protocol::write_off(meta, record, watched, caller, now, lines)
+            },
+        )
+    }
+
+    /// A node's sign of life.
+    pub fn beat(&mut self, caller: &Caller, beat: &Beat, now: Now) -> Pulse {
+        self.nodes.retain(|_, at| *at >= now.ms() - NODE_GONE_MS);
+        match beat {
+            Beat::Alive => self.nodes.insert(caller.node.clone(), now.ms()),
+            Beat::Leaving => self.nodes.remove(&caller.node),
+        };
+        let mut overdue: Vec<_> = self
+            .units
+            .iter()
+            .filter(|(_, record)| record.running && record.overdue_at_ms() <= now.ms())
+            .collect();
+        overdue.sort_by_key(|(unit, record)| (record.overdue_at_ms(), unit.as_str()));
+        Pulse {
+            nodes: self.nodes.len() as u64,
+            overdue: overdue
+                .into_iter()
+                .take(MAX_BATCH)
+                .map(|(unit, record)| record.watched(unit))
+                .collect(),
+        }
+    }
+
+    /// Applies one step of the protocol to each item of a batch.
+    fn each<I, R>(
+        &mut self,
+        caller: &Caller,
+        items: &[I],
+        unit_of: impl Fn(&I) -> &String,
+        step: impl Fn(&Meta, &mut Record, &I, &mut Vec<LedgerRecord>) -> R,
+    ) -> Vec<R> {
+        let mut replies = Vec::with_capacity(items.len());
+        let mut lines = Vec::new();
+        for item in items {
+            let unit = unit_of(item);
+            let record = self.units.entry(unit.clone()).or_default();
+            replies.push(step(&self.meta, record, item, &mut lines));
+            if lines.is_empty() {
+                continue;
+            }
+            let ledger = self.ledgers.entry(unit.clone()).or_default();
+            ledger.extend(lines.drain(..));
+            while ledger.len() > caller.ledger_limit {
+                ledger.pop_front();
+            }
+        }
+        replies
+    }
+}
+
+impl Store for MemoryStore {
+    fn claim<'a>(
+        &'a self,
+        caller: &'a Caller,
+        claims: &'a [Claim],
+    ) -> Answer<'a, Reply<Vec<Claimed>>> {
+        let answer = self.with(caller, |ns, now| ns.claim(caller, claims, now));
+        Box::pin(async { answer })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        caller: &'a Caller,
+        renewals: &'a [Renew],
+    ) -> Answer<'a, Reply<Vec<Renewed>>> {
+        let answer = self.with(caller, |ns, now| ns.renew(caller, renewals, now));
+        Box::pin(async { answer })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        caller: &'a Caller,
+        finishes: &'a [Finish],
+    ) -> Answer<'a, Reply<Vec<Finished>>> {
+        let answer = self.with(caller, |ns, now| ns.finish(caller, finishes, now));
+        Box::pin(async { answer })
+    }
+
+    fn enroll<'a>(
+        &'a self,
+        caller: &'a Caller,
+        enrolls: &'a [Enroll],
+    ) -> Answer<'a, Reply<Vec<Marks>>> {
+        let answer = self.with(caller, |ns, now| ns.enroll(caller, enrolls, now));
+        Box::pin(async { answer })
+    }
+
+    fn write_off<'a>(
+        &'a self,
+        caller: &'a Caller,
+        runs: &'a [Watched],
+    ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
+        let answer = self.with(caller, |ns, now| ns.write_off(caller, runs, now));
+        Box::pin(async { answer })
+    }
+
+    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
+        let answer = self.with(caller, |ns, now| ns.beat(caller, &beat, now));
+        Box::pin(async { answer })
+    }
+
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
+        let namespace = lock(&self.shared.namespace);
+        let lines = namespace.ledgers.get(job).map_or_else(Vec::new, |ledger| {
+            ledger.iter().rev().take(limit).cloned().collect()
+        });
+        Box::pin(async { Ok(lines) })
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+}

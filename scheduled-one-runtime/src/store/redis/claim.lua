@@ -1,0 +1,150 @@
+-- Decides ticks. Port of `protocol::claim`.
+--
+-- KEYS  3.. for each claim: its unit's record, its unit's ledger
+-- ARGV  4.. for each claim: nonce, tick, after, floor hwm, floor token, valid
+--       until, lease, intent: r(un) or f(orgo); a capital if missed ticks
+--       follow: first, last, count, reason
+-- Returns the head, then for each claim: born, hwm, token, verdict, and
+--       0 granted: until, attempt   3 decided: owner   5 early: by
+--       8 stale: nonce, seq, lease  (1 skipped, 2 forgone, 4 moved, 6 late,
+--       7 quarantined: nothing)
+--
+-- This is the hot path: one HMGET and one HSET a claim, records stay the array
+-- that HMGET returned, and texts of numbers are used as they came.
+
+local BORN, HWM, TOK, ST, NON, RTOK, UNTIL, OWN, ATT, SEQ, LEASE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local EARLY_TOLERANCE_MS = 10
+local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
+
+-- Check everything: after this loop nothing can fail half-way.
+local records = {}
+local a = 4
+for i = 3, #KEYS, 2 do
+  local key, intent = KEYS[i], ARGV[a + 7]
+  local v = records[key]
+  local again = v ~= nil
+  if not again then
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'rtok', 'until', 'own', 'att', 'seq',
+      'lease')
+    if v.err then
+      return wrong_type(key, 'hash') or v
+    end
+    v[BORN], v[HWM], v[TOK] = int(v[BORN]), int(v[HWM]), int(v[TOK])
+    records[key] = v
+  end
+  local missed = intent == 'R' or intent == 'F'
+  if missed or again or v[ST] == 'run' then
+    wrong = wrong_type(KEYS[i + 1], 'stream')
+    if wrong then
+      return wrong
+    end
+  end
+  a = a + (missed and 12 or 8)
+end
+commit()
+
+local leases, n = {}, #out
+local quarantined = now < quarantine_until
+
+local function grant(key, v, tick, nonce, lease)
+  local tok, tok_s = v[TOK] + 1, nil
+  if tok <= now_us then
+    tok, tok_s = now_us, now_us_s
+  else
+    tok_s = string.format('%.0f', tok)
+  end
+  local until_ms = now + lease
+  call('HSET', key, 'hwm', tick, 'tok', tok_s, 'st', 'run', 'tick', tick, 'own', name,
+    'non', nonce, 'att', '1', 'rtok', tok_s, 'until', until_ms, 'seq', '1', 'lease', lease,
+    'at', now_s)
+  v[HWM], v[TOK], v[ST], v[NON], v[RTOK], v[UNTIL] = tonumber(tick), tok, 'run', nonce, tok, until_ms
+  v[OWN], v[ATT], v[SEQ], v[LEASE] = name, 1, 1, lease
+  local m = #leases
+  leases[m + 1], leases[m + 2] = overdue_at(until_ms, lease), unit_of(key)
+  return 0, until_ms, 1
+end
+
+-- The verdict and what goes with it. Writes what it decides, but for a raised
+-- mark: that is the caller's, unless `raised` comes back false.
+local function decide(key, log, v, a, raised)
+  local nonce = ARGV[a]
+  local running = v[ST] == 'run'
+  if running and v[NON] == nonce and int(v[RTOK]) == v[TOK] then
+    return raised, 0, int(v[UNTIL]), int(v[ATT])
+  end
+  if now > tonumber(ARGV[a + 5]) then
+    return raised, 6
+  end
+  if quarantined then
+    return raised, 7
+  end
+  local tick = tonumber(ARGV[a + 1])
+  if tick > now + EARLY_TOLERANCE_MS then
+    return raised, 5, tick - now
+  end
+  local decided_to = v[HWM] > 0 and v[HWM] or v[BORN]
+  if tick <= decided_to then
+    return raised, 3, v[OWN] or ''
+  end
+  if decided_to > 0 and tonumber(ARGV[a + 2]) ~= decided_to then
+    return raised, 4
+  end
+  local intent = ARGV[a + 7]
+  local forgo = intent == 'f' or intent == 'F'
+  if not forgo and running and int(v[UNTIL]) <= now then
+    return raised, 8, v[NON] or '', int(v[SEQ]), int(v[LEASE])
+  end
+  -- From here on the tick is decided.
+  if intent == 'R' or intent == 'F' then
+    ledger_line(log, ARGV[a + 8], ARGV[a + 9], ARGV[a + 10], 'missed', ARGV[a + 11], name,
+      0, 0, 0, now_s, '')
+  end
+  if not forgo and not running then
+    return false, grant(key, v, ARGV[a + 1], nonce, tonumber(ARGV[a + 6]))
+  end
+  v[HWM] = tick
+  if forgo then
+    return true, 2
+  end
+  ledger_line(log, ARGV[a + 1], ARGV[a + 1], 1, 'skipped', 'overlap', name, 0, 0, 0, now_s, '')
+  return true, 1
+end
+
+a = 4
+for i = 3, #KEYS, 2 do
+  local key, intent = KEYS[i], ARGV[a + 7]
+  local v = records[key]
+  -- Each living node is a replica of what it saw decided: floors are kept
+  -- with every verdict.
+  local floor_hwm, floor_token = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
+  local raised = false
+  if floor_hwm > v[HWM] then
+    v[HWM], raised = floor_hwm, true
+  end
+  if floor_token > v[TOK] then
+    v[TOK], raised = floor_token, true
+  end
+  local write, verdict, x, y, z = decide(key, KEYS[i + 1], v, a, raised)
+  if write then
+    call('HSET', key, 'hwm', v[HWM], 'tok', v[TOK])
+  end
+  out[n + 1], out[n + 2], out[n + 3], out[n + 4] = v[BORN], v[HWM], v[TOK], verdict
+  n = n + 4
+  if x then
+    n = n + 1
+    out[n] = x
+    if y then
+      n = n + 1
+      out[n] = y
+      if z then
+        n = n + 1
+        out[n] = z
+      end
+    end
+  end
+  a = a + ((intent == 'R' or intent == 'F') and 12 or 8)
+end
+if #leases > 0 then
+  call('ZADD', KEYS[2], unpack(leases))
+end
+return out

@@ -1,0 +1,149 @@
+//! Why a store could not be opened.
+
+use super::super::StoreError;
+use super::super::protocol::{NewerProtocol, VERSION};
+
+/// Why a Redis cannot be the store. Each text says what, where, and the way
+/// out, and none holds a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL does not say where Redis is.
+    #[error("the Redis URL cannot be used: {0}")]
+    BadUrl(String),
+    /// The name of the namespace cannot be part of a key.
+    #[error(
+        "the namespace {0:?} cannot be used: names are 1 to 128 of A-Z a-z 0-9 _ . : / -"
+    )]
+    BadNamespace(String),
+    /// Nobody answers there.
+    #[error(
+        "cannot reach Redis at {place}: {why}; is it running, is that its host and port, \
+         and does the network let this machine through?"
+    )]
+    Unreachable {
+        /// Host and port.
+        place: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Somebody is there who does not speak like a Redis.
+    #[error(
+        "{place} accepts connections, but does not answer like a Redis: {why}; is that its port \
+         (and not that of a web server, and not a TLS port without rediss://), and does it not hang?"
+    )]
+    NotRedis {
+        /// Host and port.
+        place: String,
+        /// What came instead of an answer.
+        why: String,
+    },
+    /// The server's certificate is not trusted.
+    #[error(
+        "the TLS certificate of {place} is not trusted: {why}; the certificates of the system are \
+         trusted, or those of the file that the environment variable SSL_CERT_FILE names: add its \
+         authority there, and use a host name that the certificate is for"
+    )]
+    Certificate {
+        /// Host and port.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The user name or password is missing or wrong.
+    #[error(
+        "Redis at {place} does not let user {user} in: {why}; the form is \
+         redis://user:password@host:port, and redis://:password@host:port for the default user"
+    )]
+    Login {
+        /// Host and port.
+        place: String,
+        /// Who tried; `default` if the URL names nobody.
+        user: String,
+        /// What Redis said.
+        why: String,
+    },
+    /// The user may not do all that is needed.
+    #[error(
+        "user {user} of Redis at {place} may not do all that is needed, missing: {missing}; \
+         this grants it: ACL SETUSER {user} {rule}"
+    )]
+    MissingRights {
+        /// Host and port.
+        place: String,
+        /// The user.
+        user: String,
+        /// What is missing, as an ACL writes it.
+        missing: String,
+        /// The rule of an ACL that grants everything.
+        rule: String,
+    },
+    /// The Redis lacks commands that are needed.
+    #[error("Redis at {place} has version {version}; 6.2 or newer is needed: upgrade it")]
+    TooOld {
+        /// Host and port.
+        place: String,
+        /// Its version.
+        version: String,
+    },
+    /// The Redis is a copy of another one.
+    #[error(
+        "Redis at {place} is a replica of {primary} and read-only: name the primary, or the \
+         endpoint of the service that follows it"
+    )]
+    Replica {
+        /// Host and port.
+        place: String,
+        /// Host and port of the one it copies.
+        primary: String,
+    },
+    /// The Redis forgets what it was told when memory runs short.
+    #[error(
+        "Redis at {place} has maxmemory-policy {policy}: when memory runs short it would forget \
+         which ticks have run, and run them again; set it to noeviction or to a volatile policy, \
+         or use a Redis that is no cache"
+    )]
+    Evicts {
+        /// Host and port.
+        place: String,
+        /// Its `maxmemory-policy`.
+        policy: String,
+    },
+    /// The Redis is there and not ready.
+    #[error("Redis at {place} is not ready: {why}; try again in a moment")]
+    NotNow {
+        /// Host and port.
+        place: String,
+        /// What Redis said.
+        why: String,
+    },
+    /// The namespace was written by a newer version of the protocol.
+    #[error(
+        "the namespace was written by protocol version {found}, this is version {VERSION}: \
+         upgrade this service, or give it another namespace",
+        found = .0.found
+    )]
+    NewerProtocol(NewerProtocol),
+    /// Anything else that somebody has to change.
+    #[error("Redis at {place} cannot be the store: {why}")]
+    Refused {
+        /// Host and port.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl From<ConnectError> for StoreError {
+    /// As the error of a request: those that heal by themselves are told apart
+    /// from those that somebody has to heal.
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Unreachable { .. } | ConnectError::NotNow { .. } => {
+                StoreError::Unavailable(error.to_string())
+            }
+            ConnectError::NewerProtocol(newer) => newer.into(),
+            _ => StoreError::Refused(error.to_string()),
+        }
+    }
+}

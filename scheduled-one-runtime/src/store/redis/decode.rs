@@ -1,0 +1,247 @@
+//! Replies of the scripts, read in the order that their heads tell. What does
+//! not read is an error that names the script, never a panic.
+
+use deadpool_redis::redis::Value;
+
+use super::super::StoreError;
+use super::super::message::{
+    Claim, Claimed, Finished, Head, LedgerRecord, Marks, Outcome, Pulse, Renewed, Reply, Verdict,
+    Watched, WrittenOff,
+};
+
+/// A flat reply, read from front to back.
+struct Reader {
+    script: &'static str,
+    values: std::vec::IntoIter<Value>,
+}
+
+impl Reader {
+    fn new(script: &'static str, reply: Value) -> Result<Self, StoreError> {
+        match reply {
+            Value::Array(values) => Ok(Reader {
+                script,
+                values: values.into_iter(),
+            }),
+            other => Err(malformed(script, &other)),
+        }
+    }
+
+    fn int(&mut self) -> Result<i64, StoreError> {
+        match self.values.next() {
+            Some(Value::Int(int)) => Ok(int),
+            other => Err(malformed(self.script, &other)),
+        }
+    }
+
+    fn count(&mut self) -> Result<u64, StoreError> {
+        let int = self.int()?;
+        u64::try_from(int).map_err(|_| malformed(self.script, &int))
+    }
+
+    fn text(&mut self) -> Result<String, StoreError> {
+        match self.values.next() {
+            Some(Value::BulkString(bytes)) => {
+                String::from_utf8(bytes).map_err(|error| malformed(self.script, &error))
+            }
+            other => Err(malformed(self.script, &other)),
+        }
+    }
+
+    fn head(&mut self) -> Result<Head, StoreError> {
+        Ok(Head {
+            now_us: self.count()?,
+            serving: self.text()?,
+            quarantine_until_ms: self.int()?,
+        })
+    }
+
+    fn marks(&mut self) -> Result<Marks, StoreError> {
+        Ok(Marks {
+            born_ms: self.int()?,
+            hwm_ms: self.int()?,
+            token: self.count()?,
+        })
+    }
+
+    fn end(mut self) -> Result<(), StoreError> {
+        match self.values.next() {
+            None => Ok(()),
+            more => Err(malformed(self.script, &more)),
+        }
+    }
+}
+
+fn malformed(source: &str, found: &dyn std::fmt::Debug) -> StoreError {
+    let found: String = format!("{found:?}").chars().take(80).collect();
+    StoreError::Refused(format!(
+        "the reply of {source} is not what it should be, found {found}: \
+         is that a Redis, and are all nodes of one version?"
+    ))
+}
+
+/// A head and one answer for each of the items.
+fn batch<I, T>(
+    script: &'static str,
+    reply: Value,
+    items: &[I],
+    read: impl Fn(&mut Reader, &I) -> Result<T, StoreError>,
+) -> Result<Reply<Vec<T>>, StoreError> {
+    let mut reader = Reader::new(script, reply)?;
+    let head = reader.head()?;
+    let mut body = Vec::with_capacity(items.len());
+    for item in items {
+        body.push(read(&mut reader, item)?);
+    }
+    reader.end()?;
+    Ok(Reply { head, body })
+}
+
+pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
+    batch("claim", reply, claims, |reader, claim| {
+        let marks = reader.marks()?;
+        let verdict = match reader.int()? {
+            0 => Verdict::Granted {
+                token: marks.token,
+                until_ms: reader.int()?,
+                attempt: attempt(reader)?,
+            },
+            1 => Verdict::Skipped,
+            2 => Verdict::Forgone,
+            3 => Verdict::Decided {
+                owner: reader.text()?,
+            },
+            4 => Verdict::Moved,
+            5 => Verdict::Early {
+                by_ms: reader.int()?,
+            },
+            6 => Verdict::Late,
+            7 => Verdict::Quarantined,
+            8 => Verdict::Stale(watched(reader, &claim.unit)?),
+            code => return Err(malformed(reader.script, &code)),
+        };
+        Ok(Claimed { marks, verdict })
+    })
+}
+
+fn attempt(reader: &mut Reader) -> Result<u32, StoreError> {
+    let int = reader.int()?;
+    u32::try_from(int).map_err(|_| malformed(reader.script, &int))
+}
+
+fn watched(reader: &mut Reader, unit: &str) -> Result<Watched, StoreError> {
+    Ok(Watched {
+        unit: unit.to_owned(),
+        nonce: reader.text()?,
+        seq: reader.count()?,
+        lease_ms: reader.int()?,
+    })
+}
+
+pub(super) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>, StoreError> {
+    batch("renew", reply, items, |reader, _| {
+        Ok(match reader.int()? {
+            0 => Renewed::Until(reader.int()?),
+            1 => Renewed::Readopted(reader.int()?),
+            2 => Renewed::Lost,
+            3 => Renewed::Late,
+            code => return Err(malformed(reader.script, &code)),
+        })
+    })
+}
+
+pub(super) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>>, StoreError> {
+    batch("finish", reply, items, |reader, _| match reader.int()? {
+        0 => Ok(Finished::Recorded),
+        1 => Ok(Finished::Refused),
+        code => Err(malformed(reader.script, &code)),
+    })
+}
+
+pub(super) fn enroll<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Marks>>, StoreError> {
+    batch("enroll", reply, items, |reader, _| reader.marks())
+}
+
+pub(super) fn write_off<I>(
+    reply: Value,
+    items: &[I],
+) -> Result<Reply<Vec<WrittenOff>>, StoreError> {
+    batch("write_off", reply, items, |reader, _| match reader.int()? {
+        0 => Ok(WrittenOff::Lost),
+        1 => Ok(WrittenOff::Changed),
+        2 => Ok(WrittenOff::Quarantined),
+        code => Err(malformed(reader.script, &code)),
+    })
+}
+
+/// The pulse without what is overdue, and the names of that.
+pub(super) fn beat(reply: Value) -> Result<(Reply<Pulse>, Vec<String>), StoreError> {
+    let mut reader = Reader::new("beat", reply)?;
+    let head = reader.head()?;
+    let nodes = reader.count()?;
+    let mut units = Vec::new();
+    while !reader.values.as_slice().is_empty() {
+        units.push(reader.text()?);
+    }
+    let body = Pulse {
+        nodes,
+        overdue: Vec::new(),
+    };
+    Ok((Reply { head, body }, units))
+}
+
+pub(super) fn look(reply: Value, units: &[String]) -> Result<Vec<Watched>, StoreError> {
+    let mut reader = Reader::new("look", reply)?;
+    let mut overdue = Vec::with_capacity(units.len());
+    for unit in units {
+        if reader.int()? == 1 {
+            overdue.push(watched(&mut reader, unit)?);
+        }
+    }
+    reader.end()?;
+    Ok(overdue)
+}
+
+/// The lines of a ledger, as `XREVRANGE` tells them.
+pub(super) fn ledger(key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
+    let Value::Array(entries) = reply else {
+        return Err(malformed(key, &reply));
+    };
+    entries.into_iter().map(|entry| line(key, entry)).collect()
+}
+
+fn line(key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
+    let fields = match entry {
+        Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
+            Ok([_, Value::Array(fields)]) => fields,
+            other => return Err(malformed(key, &other)),
+        },
+        other => return Err(malformed(key, &other)),
+    };
+    let field = |name: &str| {
+        fields.chunks_exact(2).find_map(|pair| match pair {
+            [Value::BulkString(n), Value::BulkString(v)] if n == name.as_bytes() => {
+                Some(String::from_utf8_lossy(v).into_owned())
+            }
+            _ => None,
+        })
+    };
+    let text = |name: &str| field(name).ok_or_else(|| malformed(key, &name));
+    let outcome = text("out")?;
+    Ok(LedgerRecord {
+        tick_ms: number(key, text("tick")?)?,
+        last_tick_ms: number(key, text("last")?)?,
+        count: number(key, text("n")?)?,
+        outcome: Outcome::from_word(&outcome).ok_or_else(|| malformed(key, &outcome))?,
+        reason: text("why")?,
+        node: text("node")?,
+        token: number(key, text("tok")?)?,
+        attempt: number(key, text("att")?)?,
+        fired_at_ms: number(key, text("fired")?)?,
+        ended_at_ms: number(key, text("ended")?)?,
+        error: text("err")?,
+    })
+}
+
+fn number<T: std::str::FromStr>(key: &str, text: String) -> Result<T, StoreError> {
+    text.parse().map_err(|_| malformed(key, &text))
+}

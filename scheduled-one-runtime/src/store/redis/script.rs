@@ -1,0 +1,98 @@
+//! The scripts: one file an operation, what they share in front.
+
+use deadpool_redis::redis::{Cmd, Script, cmd};
+use once_cell::sync::Lazy;
+
+/// A script and the digest that Redis knows it by.
+pub(super) struct Operation {
+    /// What it is called in error texts.
+    pub(super) name: &'static str,
+    text: &'static str,
+    sha: Lazy<String>,
+}
+
+macro_rules! operation {
+    ($static:ident, $($file:literal),+) => {
+        pub(super) static $static: Operation = {
+            const TEXT: &str = concat!($(include_str!(concat!($file, ".lua"))),+);
+            Operation {
+                // The last file is the operation, what stands before is shared.
+                name: [$($file),+][[$($file),+].len() - 1],
+                text: TEXT,
+                sha: Lazy::new(|| Script::new(TEXT).get_hash().to_owned()),
+            }
+        };
+    };
+}
+
+operation!(CLAIM, "enter", "claim");
+operation!(RENEW, "enter", "record", "renew");
+operation!(FINISH, "enter", "record", "finish");
+operation!(ENROLL, "enter", "record", "enroll");
+operation!(WRITE_OFF, "enter", "record", "write_off");
+operation!(BEAT, "enter", "beat");
+operation!(LOOK, "look");
+
+impl Operation {
+    /// The call by digest: what every request is sent as.
+    pub(super) fn by_digest(&self, request: &Request<'_>) -> Cmd {
+        self.call("EVALSHA", &self.sha, request)
+    }
+
+    /// The call by text, for a Redis that answered `NOSCRIPT`. It keeps the
+    /// script, so that the next one by digest finds it.
+    pub(super) fn by_text(&self, request: &Request<'_>) -> Cmd {
+        self.call("EVAL", self.text, request)
+    }
+
+    fn call(&self, verb: &str, script: &str, request: &Request<'_>) -> Cmd {
+        let mut command = cmd(verb);
+        command.arg(script).arg(request.keys.len());
+        for key in &request.keys {
+            command.arg(key);
+        }
+        for value in &request.values {
+            match value {
+                Arg::Text(text) => command.arg(text),
+                Arg::Int(int) => command.arg(int),
+            };
+        }
+        command
+    }
+}
+
+/// KEYS and ARGV of a call.
+#[derive(Default)]
+pub(super) struct Request<'a> {
+    pub(super) keys: Vec<String>,
+    values: Vec<Arg<'a>>,
+}
+
+enum Arg<'a> {
+    Text(&'a str),
+    Int(i64),
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn with_capacity(keys: usize, values: usize) -> Self {
+        Request {
+            keys: Vec::with_capacity(keys),
+            values: Vec::with_capacity(values),
+        }
+    }
+
+    pub(super) fn key(&mut self, key: String) -> &mut Self {
+        self.keys.push(key);
+        self
+    }
+
+    pub(super) fn text(&mut self, text: &'a str) -> &mut Self {
+        self.values.push(Arg::Text(text));
+        self
+    }
+
+    pub(super) fn int(&mut self, int: i64) -> &mut Self {
+        self.values.push(Arg::Int(int));
+        self
+    }
+}

@@ -1,0 +1,292 @@
+//! Cron expressions: text → validated fields, with errors that carry the way out.
+//!
+//! Seconds first, six or seven fields, as Quartz and Spring have them. The `cron` crate parses the plain
+//! values; the fields are checked before, so that errors are ours, and `L`, `W`, `#` are ours.
+
+use std::fmt;
+
+use chrono_tz::Tz;
+use cron::TimeUnitSpec;
+
+use crate::day_filter::DayFilter;
+use crate::error::{ScheduleError, ScheduleErrorKind, quote};
+use crate::field::{self, DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, YEAR};
+use crate::fields::Fields;
+use crate::weekday;
+use crate::zone::{self, HORIZON_S, Pace};
+
+/// The longest expression, in bytes. (Every minute by name, in full, is 170.)
+const EXPRESSION_MAX: usize = 512;
+
+/// Years before this are past: the year this was written. A constant, because this crate reads no clock, and
+/// because an expression that compiled must not stop compiling on New Year's Day.
+const PRESENT_YEAR: i32 = 2026;
+/// The first of January of [`PRESENT_YEAR`], in days and seconds since 1970.
+const PRESENT_DAY: i64 = 20_454;
+const PRESENT_S: i64 = PRESENT_DAY * 86_400;
+
+const ALIASES: [(&str, &str); 7] = [
+    ("@yearly", "0 0 0 1 1 *"),
+    ("@annually", "0 0 0 1 1 *"),
+    ("@monthly", "0 0 0 1 * *"),
+    ("@weekly", "0 0 0 * * SUN"),
+    ("@daily", "0 0 0 * * *"),
+    ("@midnight", "0 0 0 * * *"),
+    ("@hourly", "0 0 * * * *"),
+];
+
+/// A validated expression in its zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cron {
+    fields: Fields,
+    /// The expression with single spaces and upper-case names.
+    text: Box<str>,
+    zone: Tz,
+    pace: Pace,
+}
+
+impl Cron {
+    pub(crate) fn new(expression: &str, zone: Tz) -> Result<Self, ScheduleError> {
+        if expression.len() > EXPRESSION_MAX {
+            let message = format!("the cron expression {} is too long", quote(expression));
+            return Err(ScheduleError::new(ScheduleErrorKind::Expression, message)
+                .with_help(format!("at most {EXPRESSION_MAX} bytes")));
+        }
+        let (text, parts) = split(expression)?;
+        let fields = parse(&parts)?;
+        let pace = pace(&parts, &fields);
+        let cron = Self {
+            fields,
+            text,
+            zone,
+            pace,
+        };
+        cron.check_it_comes(&parts)?;
+        Ok(cron)
+    }
+
+    pub(crate) fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// The first tick after an instant, in Unix seconds.
+    pub(crate) fn next_after_s(&self, after_s: i64) -> Option<i64> {
+        let from_s = after_s.saturating_add(1).max(0);
+        zone::next_tick(self.zone, self.pace, from_s, |local_s| {
+            self.fields.next_local(local_s)
+        })
+    }
+
+    fn check_it_comes(&self, parts: &[&str]) -> Result<(), ScheduleError> {
+        let never = |message| ScheduleError::new(ScheduleErrorKind::Never, message);
+        if self.fields.next_year(PRESENT_YEAR).is_none() {
+            let year = quote(parts.get(6).copied().unwrap_or("*"));
+            return Err(never(format!(
+                "the year field {year} only names years that are past"
+            ))
+            .with_help(format!("use {PRESENT_YEAR}-2099, or leave the year out")));
+        }
+        let day = self.fields.next_day(PRESENT_DAY);
+        if day.is_none_or(|day| day * 86_400 >= HORIZON_S) {
+            return Err(no_such_date(parts));
+        }
+        // Two days early: in the far east the year begins before it does in UTC.
+        if self.next_after_s(PRESENT_S - 2 * 86_400).is_none() {
+            let message = format!(
+                "the time never comes: in {} the clocks skip every local time that {} names",
+                self.zone.name(),
+                quote(&self.text)
+            );
+            return Err(never(message).with_help("choose a time that the clocks do not skip"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cron \"{}\" in {}", self.text, self.zone.name())
+    }
+}
+
+/// Each field allows something, together they allow nothing.
+fn no_such_date(parts: &[&str]) -> ScheduleError {
+    let restricted: Vec<_> = [
+        (3, &DAY_OF_MONTH),
+        (4, &MONTH),
+        (5, &DAY_OF_WEEK),
+        (6, &YEAR),
+    ]
+    .into_iter()
+    .filter_map(|(at, field)| parts.get(at).map(|part| (field.name, *part)))
+    .filter(|(_, part)| !matches!(*part, "*" | "?"))
+    .map(|(name, part)| format!("{name} {}", quote(part)))
+    .collect();
+    let message = format!(
+        "the date never comes: no day from {PRESENT_YEAR} to 2099 has {}",
+        restricted.join(" and ")
+    );
+    let last = match parts.get(3) {
+        Some(&("29" | "30" | "31")) => {
+            "; for the last day of a month write `L` as the day of month"
+        }
+        _ => "",
+    };
+    ScheduleError::new(ScheduleErrorKind::Never, message)
+        .with_help(format!("a day must match every one of these fields{last}"))
+}
+
+/// The text to show, and its six or seven fields.
+fn split(expression: &str) -> Result<(Box<str>, Vec<&str>), ScheduleError> {
+    let trimmed = expression.trim();
+    if trimmed.starts_with('@') {
+        let Some((alias, full)) = ALIASES
+            .iter()
+            .find(|(alias, _)| alias.eq_ignore_ascii_case(trimmed))
+        else {
+            let names: Vec<_> = ALIASES.iter().map(|(alias, _)| quote(alias)).collect();
+            let message = format!("there is no cron alias {}", quote(trimmed));
+            return Err(ScheduleError::new(ScheduleErrorKind::Expression, message)
+                .with_help(format!("the aliases are {}", names.join(", "))));
+        };
+        return Ok(((*alias).into(), full.split(' ').collect()));
+    }
+    let parts: Vec<&str> = trimmed.split_whitespace().collect();
+    match parts.len() {
+        6 | 7 => Ok((parts.join(" ").to_ascii_uppercase().into(), parts)),
+        0 => Err(ScheduleError::new(
+            ScheduleErrorKind::Expression,
+            "the cron expression is empty",
+        )
+        .with_help("write six fields, such as `0 30 9 * * MON-FRI` for 9:30 on working days")),
+        5 => Err(five_fields(&parts)),
+        count => {
+            let plural = if count == 1 { "" } else { "s" };
+            let message = format!(
+                "the cron expression {} has {count} field{plural}",
+                quote(trimmed)
+            );
+            let spaces = trimmed.contains([',', '-', '/']) && count > 7;
+            let spaces = if spaces {
+                " (no spaces inside a field)"
+            } else {
+                ""
+            };
+            Err(ScheduleError::new(ScheduleErrorKind::FieldCount, message).with_help(format!(
+                "it takes six or seven{spaces}: second, minute, hour, day of month, month, day of week and, \
+                 if wanted, year; such as `0 30 9 * * MON-FRI`"
+            )))
+        }
+    }
+}
+
+/// A crontab line: the way out is the same line with seconds in front and weekdays by name.
+fn five_fields(parts: &[&str]) -> ScheduleError {
+    let mut six = vec!["0"];
+    six.extend(parts);
+    let named = weekday::from_crontab(six[5]);
+    six[5] = named.as_deref().unwrap_or(six[5]);
+    let restricted = |part: &str| !matches!(part, "*" | "?");
+    let either = if restricted(six[3]) && restricted(six[5]) {
+        " (crontab runs when either day field matches; here both must)"
+    } else {
+        ""
+    };
+    let message = format!(
+        "the cron expression {} has five fields: the seconds are missing",
+        quote(&parts.join(" "))
+    );
+    ScheduleError::new(ScheduleErrorKind::FieldCount, message)
+        .with_help(format!("write {}{either}", quote(&six.join(" "))))
+}
+
+fn parse(parts: &[&str]) -> Result<Fields, ScheduleError> {
+    let mut days = DayFilter::default();
+    let text = |at: usize| parts.get(at).copied().unwrap_or("*");
+    let (second, minute) = (SECOND.check(text(0))?, MINUTE.check(text(1))?);
+    let hour = HOUR.check(text(2))?;
+    let day = field::day_of_month(text(3), &mut days)?;
+    let month = MONTH.check(text(4))?;
+    weekday::day_of_week(parts, &mut days)?;
+    let year = YEAR.check(text(6))?;
+    let plain_day = day.as_deref().unwrap_or("*");
+    let plain = format!("{second} {minute} {hour} {plain_day} {month} * {year}");
+    let parsed = plain.parse::<cron::Schedule>().map_err(|error| {
+        // Not reachable as far as we know: the fields were checked above.
+        let message = format!(
+            "the cron expression {} was refused: {error}",
+            quote(&parts.join(" "))
+        );
+        ScheduleError::new(ScheduleErrorKind::Expression, message)
+            .with_help("write six fields, such as `0 30 9 * * MON-FRI`")
+    })?;
+    if day.is_some() {
+        days.days = narrow(parsed.days_of_month());
+    }
+    Ok(Fields {
+        seconds: bits(parsed.seconds()),
+        minutes: bits(parsed.minutes()),
+        hours: narrow(parsed.hours()),
+        months: u16::try_from(bits(parsed.months())).unwrap_or(0),
+        years: years(parsed.years()),
+        days,
+    })
+}
+
+/// A range, a step or a star in the minute or hour field is a rhythm, and so is a list of every value. The
+/// seconds do not count: `*/10 0 9 * * *` belongs to nine o'clock.
+fn pace(parts: &[&str], fields: &Fields) -> Pace {
+    let rhythm = parts
+        .iter()
+        .skip(1)
+        .take(2)
+        .any(|part| part.contains(['*', '/', '-']));
+    if rhythm || fields.minutes.count_ones() == 60 || fields.hours.count_ones() == 24 {
+        Pace::Interval
+    } else {
+        Pace::Fixed
+    }
+}
+
+/// A field below 64 as bits.
+fn bits(field: &impl TimeUnitSpec) -> u64 {
+    field
+        .iter()
+        .fold(0, |set, value| set | 1_u64.checked_shl(value).unwrap_or(0))
+}
+
+fn narrow(field: &impl TimeUnitSpec) -> u32 {
+    // Hours and days are below 32, so nothing is cut.
+    (bits(field) & u64::from(u32::MAX)) as u32
+}
+
+fn years(field: &impl TimeUnitSpec) -> [u64; 3] {
+    let mut set = [0_u64; 3];
+    for year in field.iter() {
+        let bit = year.saturating_sub(1970);
+        if let Some(word) = set.get_mut((bit / 64) as usize) {
+            *word |= 1 << (bit % 64);
+        }
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_present_is_the_first_of_january() {
+        let date = chrono::NaiveDate::from_ymd_opt(PRESENT_YEAR, 1, 1);
+        assert_eq!(
+            date.map(|date| i64::from(date.to_epoch_days())),
+            Some(PRESENT_DAY)
+        );
+    }
+
+    #[test]
+    fn a_job_costs_little_memory() {
+        // The documentation of `Schedule` says 150 bytes: this, two counters, and the text.
+        assert!(size_of::<Cron>() <= 120, "{} bytes", size_of::<Cron>());
+    }
+}

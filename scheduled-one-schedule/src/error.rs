@@ -1,0 +1,113 @@
+//! One opaque error: what is wrong, and the way out, as two strings.
+//!
+//! The compile-time macro renders them as `error: …` and `help: …` on the user's own token; everybody
+//! else prints them on one line. (An opaque error over a kind: the design of jiff's `Error`.)
+
+use std::fmt;
+
+/// The longest piece of user text, in characters, that an error quotes.
+const QUOTE_MAX: usize = 80;
+
+/// Why a schedule, a zone or a duration was refused.
+///
+/// `Display` says what is wrong and, where there is one, the way out.
+///
+/// ```
+/// use scheduled_one_schedule::{Schedule, ScheduleErrorKind, Tz};
+///
+/// let error = Schedule::cron("0 9 * * 1", Tz::UTC).unwrap_err();
+/// assert_eq!(error.kind(), ScheduleErrorKind::FieldCount);
+/// assert!(error.help().unwrap().contains("`0 0 9 * * MON`"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct ScheduleError(Box<Inner>);
+
+// Boxed: the error is rare and every `Result` of this crate would carry its size.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+struct Inner {
+    kind: ScheduleErrorKind,
+    message: String,
+    help: Option<String>,
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which step refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScheduleErrorKind {
+    /// The expression is empty, too long, or an `@alias` that does not exist.
+    Expression,
+    /// Not six or seven fields.
+    FieldCount,
+    /// One field has a value, name, range, step or list that it cannot have.
+    Field,
+    /// A weekday is given as a number, or counted from an unsaid first day of the week.
+    NumericWeekday,
+    /// Every field is fine alone, but the date never comes, or only came in the past.
+    Never,
+    /// Not the name of an IANA time zone.
+    Zone,
+    /// Not a duration such as `90s` or `1h30m`.
+    Duration,
+    /// The period of `every` is too short, too long or no whole number of milliseconds.
+    Period,
+    /// The offset of `every` is not less than its period, or no whole number of milliseconds.
+    Offset,
+}
+
+impl ScheduleError {
+    pub(crate) fn new(kind: ScheduleErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Inner {
+            kind,
+            message,
+            help: None,
+        }))
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// Which step refused.
+    #[must_use]
+    pub fn kind(&self) -> ScheduleErrorKind {
+        self.0.kind
+    }
+
+    /// What is wrong: one sentence, lower case, no full stop.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The way out, where there is one: often text to paste, in backquotes.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+}
+
+/// User text for an error: in backquotes, of bounded length, without control characters.
+pub(crate) fn quote(text: &str) -> String {
+    let mut quoted: String = text
+        .chars()
+        .take(QUOTE_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(QUOTE_MAX).is_some() {
+        quoted.push('…');
+    }
+    format!("`{quoted}`")
+}

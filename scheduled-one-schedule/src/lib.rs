@@ -1,0 +1,238 @@
+//! *When* a scheduled-one job is due: cron expressions and fixed rates to UTC instants.
+//!
+//! A pure crate: no I/O, no clock, no `unsafe`. It is the one parser that the compile-time macro and the
+//! runtime share, so what compiles is what runs. All instants are UTC Unix milliseconds.
+//!
+//! ```
+//! use scheduled_one_schedule::{Schedule, parse_zone};
+//!
+//! # fn main() -> Result<(), scheduled_one_schedule::ScheduleError> {
+//! let mondays = Schedule::cron("0 0 9 * * MON", parse_zone("Asia/Shanghai")?)?;
+//! // From Thursday 2026-01-01T00:00:00Z: Monday, January 5, 09:00 in Shanghai.
+//! assert_eq!(mondays.next_after(1_767_225_600_000), Some(1_767_574_800_000));
+//! assert_eq!(mondays.to_string(), r#"cron "0 0 9 * * MON" in Asia/Shanghai"#);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Cron expressions
+//!
+//! Six or seven fields, seconds first, as in Quartz and Spring:
+//!
+//! | field | values | beside `*` `a` `a-b` `a/n` `a-b/n` `a,b` |
+//! | --- | --- | --- |
+//! | second, minute | 0-59 | |
+//! | hour | 0-23 | |
+//! | day of month | 1-31 | `?`, `L` last day, `L-3`, `LW` last weekday, `15W` weekday nearest the 15th |
+//! | month | 1-12, JAN-DEC | |
+//! | day of week | SUN-SAT, never numbers | `?`, `MON#2` second Monday, `FRIL` last Friday |
+//! | year, may be left out | 1970-2099 | |
+//!
+//! - Lists may mix all forms: `1,15,L`, `MON#1,FRIL`.
+//! - When both day fields are restricted, a day must match **both** (crontab: either).
+//! - Weekday ranges may cross the weekend, `FRI-MON`; other ranges may not run backwards.
+//! - `@yearly` `@annually` `@monthly` `@weekly` `@daily` `@midnight` `@hourly`.
+//! - Refused, each with text to paste: five fields, numeric weekdays, dates that never come, and expressions
+//!   whose years are all before 2026 (a constant; the crate reads no clock).
+//!
+//! # Daylight saving
+//!
+//! An expression is *interval-like* when its minute or hour field has a `*`, `a/n` or range, or lists every
+//! value; otherwise it names *fixed times*.
+//!
+//! | | spring: 02:00 becomes 03:00 | autumn: 02:00 becomes 01:00 |
+//! | --- | --- | --- |
+//! | fixed, `0 30 2 * * *` | runs once, at 03:00 | |
+//! | fixed, `0 30 1 * * *` | | runs once, the first 01:30 |
+//! | interval-like, `0 */30 * * * *` | keeps its pace: 01:30, 03:00 | keeps its pace: both 01:30 |
+//!
+//! Several fixed times in one gap run once. The rule is that of Debian's cron(8) and of Cronos, without
+//! Debian's limit of three hours: it holds for Samoa's missing day, too.
+
+// The modules in the order in which an expression meets them.
+
+/// Text → six or seven fields → validated expression.
+mod cron;
+
+/// The grammar of one field, and its errors.
+mod field;
+
+/// The day-of-week field: names only.
+mod weekday;
+
+/// What matches, as bits, and the search for the next match in local time.
+mod fields;
+
+/// `L`, `W` and `#`.
+mod day_filter;
+
+/// Local time → UTC, across daylight saving; names of zones.
+mod zone;
+
+/// The other kind of schedule: fixed rates.
+mod every;
+
+/// `90s`, `1h30m`.
+mod duration;
+
+/// What is wrong and the way out.
+mod error;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use chrono_tz::Tz;
+
+pub use crate::duration::parse_duration;
+pub use crate::error::{ScheduleError, ScheduleErrorKind};
+pub use crate::every::{MAX_PERIOD, MIN_PERIOD};
+pub use crate::zone::parse_zone;
+
+use crate::cron::Cron;
+use crate::every::Every;
+
+/// When a job is due.
+///
+/// Cheap to clone and to keep: 24 bytes, and for cron about 150 more, shared by its clones. `Display` gives
+/// the canonical text, such as `cron "0 0 9 * * MON" in Asia/Shanghai` or `every 90s offset 10s`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Schedule(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    Cron(Arc<Cron>),
+    Every(Every),
+}
+
+impl Schedule {
+    /// A cron expression, read in a time zone. The grammar is in the [crate's documentation](crate).
+    ///
+    /// ```
+    /// use scheduled_one_schedule::{Schedule, Tz};
+    ///
+    /// assert!(Schedule::cron("0 0 18 LW * ?", Tz::Europe__Berlin).is_ok());
+    /// let error = Schedule::cron("0 0 25 * * ?", Tz::UTC).unwrap_err();
+    /// assert_eq!(error.to_string(), "the hour field `25` is out of range; allowed: 0-23");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Names the field, the text and the way out: see [`ScheduleErrorKind`].
+    pub fn cron(expression: &str, zone: Tz) -> Result<Self, ScheduleError> {
+        Ok(Self(Kind::Cron(Arc::new(Cron::new(expression, zone)?))))
+    }
+
+    /// A fixed rate: every instant at `offset + k × period` since the Unix epoch, for every whole `k`.
+    ///
+    /// ```
+    /// use scheduled_one_schedule::Schedule;
+    /// use std::time::Duration;
+    ///
+    /// let schedule = Schedule::every(Duration::from_secs(90), Duration::from_secs(10)).unwrap();
+    /// assert_eq!(schedule.next_after(0), Some(10_000));
+    /// assert_eq!(schedule.next_after(10_000), Some(100_000));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A period below [`MIN_PERIOD`] or above [`MAX_PERIOD`], an offset not below the period, or either not in
+    /// whole milliseconds.
+    pub fn every(period: Duration, offset: Duration) -> Result<Self, ScheduleError> {
+        Ok(Self(Kind::Every(Every::new(period, offset)?)))
+    }
+
+    /// The first tick strictly after an instant (Unix milliseconds).
+    ///
+    /// For cron: whole seconds, from 1970 until the end of 2099, then `None`. The work is bounded, whatever the
+    /// expression.
+    #[must_use]
+    pub fn next_after(&self, after_ms: i64) -> Option<i64> {
+        match &self.0 {
+            Kind::Every(every) => every.next_after(after_ms),
+            Kind::Cron(cron) => cron
+                .next_after_s(after_ms.div_euclid(1000))
+                .map(|tick_s| tick_s * 1000),
+        }
+    }
+
+    /// The newest tick in `(after_ms, until_ms]` (Unix milliseconds).
+    ///
+    /// By arithmetic for a fixed rate. For cron by bisection of [`next_after`](Self::next_after), which only
+    /// grows: about 30 steps for any window, never one per tick.
+    ///
+    /// ```
+    /// use scheduled_one_schedule::{Schedule, Tz};
+    ///
+    /// let hourly = Schedule::cron("@hourly", Tz::UTC).unwrap();
+    /// assert_eq!(hourly.latest_within(0, 8_000_000), Some(7_200_000));
+    /// assert_eq!(hourly.latest_within(7_200_000, 8_000_000), None);
+    /// ```
+    #[must_use]
+    pub fn latest_within(&self, after_ms: i64, until_ms: i64) -> Option<i64> {
+        let cron = match &self.0 {
+            Kind::Every(every) => return every.latest_within(after_ms, until_ms),
+            Kind::Cron(cron) => cron,
+        };
+        // The window in which ticks can be; it keeps the sums below from overflowing.
+        let until_s = until_ms.div_euclid(1000).min(zone::HORIZON_S);
+        let after_s = after_ms.div_euclid(1000).max(-1);
+        let next_by = |after_s| {
+            cron.next_after_s(after_s)
+                .filter(|tick_s| *tick_s <= until_s)
+        };
+        let mut latest_s = next_by(after_s)?;
+        let mut none_after_s = until_s;
+        // Invariant: `latest_s` is a tick, and after `none_after_s` there is none.
+        while latest_s < none_after_s {
+            let middle_s = latest_s + (none_after_s - latest_s) / 2;
+            match next_by(middle_s) {
+                Some(tick_s) => latest_s = tick_s,
+                None => none_after_s = middle_s,
+            }
+        }
+        Some(latest_s * 1000)
+    }
+
+    /// How many ticks there are in `(after_ms, until_ms]` (Unix milliseconds), at most `cap`.
+    ///
+    /// By arithmetic for a fixed rate; for cron one step per tick counted, so choose the cap accordingly.
+    #[must_use]
+    pub fn count_within(&self, after_ms: i64, until_ms: i64, cap: u64) -> u64 {
+        if let Kind::Every(every) = &self.0 {
+            return every.count_within(after_ms, until_ms, cap);
+        }
+        let (mut at_ms, mut count) = (after_ms, 0);
+        while count < cap {
+            match self.next_after(at_ms) {
+                Some(tick_ms) if tick_ms <= until_ms => (at_ms, count) = (tick_ms, count + 1),
+                _ => break,
+            }
+        }
+        count
+    }
+
+    /// The time zone of a cron expression; UTC for a fixed rate, which has none.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        match &self.0 {
+            Kind::Cron(cron) => cron.zone(),
+            Kind::Every(_) => Tz::UTC,
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Cron(cron) => cron.fmt(f),
+            Kind::Every(every) => every.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Schedule({self})")
+    }
+}

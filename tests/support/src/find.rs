@@ -1,0 +1,98 @@
+//! Where the programs are that the tests drive.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The environment variable that names the `redis-server` to use.
+const REDIS_SERVER: &str = "REDIS_SERVER";
+
+/// The `redis-server` to use: the one named by `REDIS_SERVER`, or else the first one in `PATH`.
+///
+/// A `REDIS_SERVER` that is set and is no executable file yields `None` and not the one in `PATH`:
+/// whoever sets it means that version and no other.
+#[must_use]
+pub fn find_redis_server() -> Option<PathBuf> {
+    locate_redis_server().ok()
+}
+
+/// As [`find_redis_server`], with an error that says what was looked for and what to do.
+pub(crate) fn locate_redis_server() -> io::Result<PathBuf> {
+    let not_found = |text| io::Error::new(io::ErrorKind::NotFound, text);
+    match env::var_os(REDIS_SERVER) {
+        Some(named) if is_executable(Path::new(&named)) => Ok(PathBuf::from(named)),
+        Some(named) => Err(not_found(format!(
+            "{REDIS_SERVER}={} is not an executable file; correct it, or unset it to search PATH",
+            named.display()
+        ))),
+        None => find_in_path("redis-server").ok_or_else(|| {
+            not_found(format!(
+                "no redis-server in PATH; `cargo xtask test` installs it or says how, or set \
+                 {REDIS_SERVER} to its path"
+            ))
+        }),
+    }
+}
+
+/// The first executable file of this name in `PATH`.
+#[must_use]
+pub fn find_in_path(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|candidate| is_executable(candidate))
+}
+
+/// The library of libfaketime, to be preloaded into a process whose clock a test skews.
+#[must_use]
+pub fn find_libfaketime() -> Option<PathBuf> {
+    // Debian has one folder for each architecture below /usr/lib, Fedora has lib64, Homebrew its prefix.
+    let multiarch = fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path());
+    let fixed = [
+        "/usr/lib64",
+        "/usr/lib",
+        "/usr/local/lib",
+        "/opt/homebrew/lib",
+    ]
+    .map(PathBuf::from);
+    multiarch
+        .chain(fixed)
+        .flat_map(|lib| {
+            ["libfaketime.so.1", "libfaketime.1.dylib"].map(|file| lib.join("faketime").join(file))
+        })
+        .find(|candidate| candidate.is_file())
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_the_executable_bit_is_no_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("redis-server");
+        fs::write(&file, "#!/bin/sh\n").unwrap();
+        assert!(!is_executable(&file));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(is_executable(&file));
+        assert!(
+            !is_executable(dir.path()),
+            "a folder is no program, although it has the bit"
+        );
+    }
+
+    #[test]
+    fn searches_the_path() {
+        assert!(find_in_path("sh").is_some_and(|sh| sh.is_absolute()));
+        assert_eq!(find_in_path("no-such-program-anywhere"), None);
+    }
+}

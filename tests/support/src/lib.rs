@@ -1,0 +1,31 @@
+//! Real `redis-server` processes for tests, examples and benches.
+//!
+//! A test that wants to know what happens when Redis stalls or dies needs a Redis of its own to
+//! stall and kill. [`RedisServer::start`] gives it one on loopback, with a data folder of its own,
+//! that can be frozen, thawed, killed and restarted, and that does not outlive the test process.
+//!
+//! ```
+//! let redis = test_support::RedisServer::start()?;
+//! assert_eq!(redis.command(&["SET", "greeting", "hello"])?, "OK");
+//! redis.kill()?;
+//! redis.restart()?;
+//! assert_eq!(redis.command(&["GET", "greeting"])?, "(nil)"); // no persistence unless asked for
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! Unix only: freezing is a signal. The modules, in the order a started server meets them:
+//! `find` (which binary), `options` (which arguments), `port` (where), `process` (one run of it),
+//! `server` (the handle), `resp` (one command over the wire), `wait` (for a condition, bounded).
+
+mod find;
+mod options;
+mod port;
+mod process;
+mod resp;
+mod server;
+mod wait;
+
+pub use find::{find_in_path, find_libfaketime, find_redis_server};
+pub use options::{RedisOptions, Tls};
+pub use server::RedisServer;
+pub use wait::{wait_until, wait_until_async};

@@ -1,0 +1,6 @@
+//! What does not compile, and what rustc says then.
+
+#[test]
+fn fail() {
+    trybuild::TestCases::new().compile_fail("fail/*.rs");
+}

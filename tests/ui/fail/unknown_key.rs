@@ -1,0 +1,18 @@
+use scheduled_one_runtime::scheduled_one;
+
+#[scheduled_one(every = "90s", foo = "bar")]
+async fn a() {}
+
+#[scheduled_one(corn = "0 0 9 * * *")]
+async fn b() {}
+
+#[scheduled_one(cron = "0 0 9 * * *", timezone = "UTC")]
+async fn c() {}
+
+#[scheduled_one(every = "90s", foo::bar = 1)]
+async fn d() {}
+
+#[scheduled_one(every = "90s", foo(bar))]
+async fn e() {}
+
+fn main() {}

@@ -1,0 +1,90 @@
+//! The developer verbs, run as `cargo xtask <verb>`; see [`HELP`].
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to its user there"
+)]
+
+mod command;
+mod msrv;
+mod steps;
+mod test;
+mod tools;
+
+use std::env;
+use std::process::ExitCode;
+
+use command::{cargo, run};
+
+/// Every verb, for `help` and for whoever mistypes one.
+const HELP: &str = "\
+cargo xtask <verb>
+
+  test              everything CI does: tools, format, lints, build, tests, docs, bench smoke, MSRV
+  ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
+  bench [args]      the benchmarks, in release; the arguments go to them
+  help              this list
+
+Tests and benches run against the redis-server that REDIS_SERVER names, or else the one in PATH.
+";
+
+/// Why a verb did not succeed.
+enum Failure {
+    /// It was called wrongly; exits 2.
+    Usage(String),
+    /// It was called rightly, and something is broken; exits 1.
+    Broken(String),
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Broken(text)
+    }
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (code, text) = match dispatch(&args) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => (2, format!("{text}\n\n{HELP}")),
+        Err(Failure::Broken(text)) => (1, text),
+    };
+    eprintln!("xtask: {}", text.trim_end());
+    ExitCode::from(code)
+}
+
+fn dispatch(args: &[&str]) -> Result<(), Failure> {
+    match args {
+        ["test"] => Ok(test::test()?),
+        ["ui"] => Ok(run(cargo(["test", "-p", "ui-tests"]))?),
+        ["ui", "--bless"] => Ok(bless()?),
+        ["bench", args @ ..] => Ok(bench(args)?),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        [] => Err(Failure::Usage("which verb?".to_owned())),
+        [verb @ ("test" | "ui" | "help"), ..] => Err(Failure::Usage(format!(
+            "`{verb}` does not take these arguments: {:?}",
+            &args[1..]
+        ))),
+        [verb, ..] => Err(Failure::Usage(format!("there is no verb `{verb}`"))),
+    }
+}
+
+/// Runs the compile-time tests so that they write down what they see, for `git diff` to judge.
+fn bless() -> Result<(), String> {
+    let mut tests = cargo(["test", "-p", "ui-tests"]);
+    tests
+        .env("TRYBUILD", "overwrite")
+        .env("MACRO_SNAPSHOTS", "overwrite");
+    run(tests)
+}
+
+fn bench(args: &[&str]) -> Result<(), String> {
+    let redis_server = tools::ensure(&[tools::REDIS_SERVER])?;
+    let mut benches = cargo(["run", "--release", "-p", "scheduled-one-benches", "--"]);
+    benches.args(args).envs(redis_server);
+    run(benches)
+}
