@@ -129,10 +129,6 @@ impl JobContext {
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.run.states.get::<T>()
     }
-
-    pub(crate) fn lease(&self) -> &Arc<Lease> {
-        &self.run.lease
-    }
 }
 
 impl fmt::Debug for JobContext {

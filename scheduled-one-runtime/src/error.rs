@@ -1,10 +1,10 @@
 //! What can go wrong, one variant for each step, and the way out of it.
 
 use std::panic::Location;
-use std::time::Duration;
 
 use crate::handler::MissingState;
 use crate::store::StoreError;
+use crate::store::redis::ConnectError;
 
 /// Why a scheduler did not start, or could not answer.
 ///
@@ -12,22 +12,9 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store URL cannot be used.
-    #[error("the store URL {url}: {message}")]
-    Url {
-        /// The URL without user and password.
-        url: String,
-        /// What is wrong, and the way out.
-        message: String,
-    },
     /// The store cannot be used as it is; nothing was started.
-    #[error("the store {url}: {message}")]
-    Connect {
-        /// The URL without user and password.
-        url: String,
-        /// What is wrong, and the way out.
-        message: String,
-    },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// A setting of the scheduler cannot be used.
     #[error("scheduler setting `{setting}`: {message}")]
     Setting {
@@ -94,12 +81,4 @@ pub enum Error {
     /// The operating system gives no random numbers for the node's identity.
     #[error("cannot make a random identity for this node: {0}")]
     Identity(String),
-    /// The store did not answer in time while the scheduler started.
-    #[error("the store {url} did not answer within {bound:?} at start; nothing was started")]
-    StartTimeout {
-        /// The URL without user and password.
-        url: String,
-        /// How long it was waited for.
-        bound: Duration,
-    },
 }

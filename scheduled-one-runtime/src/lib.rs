@@ -30,8 +30,9 @@ pub use error::Error;
 pub use handler::{BoxError, FromJob, Handler, JobResult, MissingState, State, States};
 pub use job::Job;
 pub use ledger::{LedgerEntry, Outcome};
-pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, start};
 pub use scheduled_one_schedule::Tz;
+pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, start};
+pub use store::redis::ConnectError;
 
 /// Makes a scheduled job of an `async fn`.
 #[doc(inline)]

@@ -29,10 +29,9 @@ pub(crate) struct View {
     pub(crate) claims_pause_until: Duration,
 }
 
-/// An answer, and when it was asked for and came.
+/// An answer, and when it came.
 #[derive(Debug)]
 pub(crate) struct Answered<T> {
-    pub(crate) sent: Duration,
     pub(crate) received: Duration,
     pub(crate) body: T,
 }
@@ -89,7 +88,6 @@ impl Link {
             Ok(reply) => {
                 self.answered(&reply.head, sent, received);
                 Ok(Answered {
-                    sent,
                     received,
                     body: reply.body,
                 })
@@ -155,6 +153,8 @@ impl Link {
     }
 
     fn lost_since(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
-        self.lost_since.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lost_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,9 +4,11 @@
 //! The expansion hands over a function with its proofs: [`argument`] for each
 //! argument and [`returned`] for what it returns. Each is called on the user's
 //! own token, so rustc reports a type that does not fit there, and only there:
-//! the values that are passed on hold functions and need no bound again.
+//! what is passed on holds functions and needs no bound again.
 
 use std::future::Future;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 pub use linkme;
 pub use std::time::Duration;
@@ -17,25 +19,74 @@ pub use crate::job::Job;
 pub use crate::registry::JOBS;
 use crate::store::BoxFuture;
 
+pub use crate::__scheduled_one_register as register;
+
+/// Puts a `fn() -> Job` among the [`JOBS`]. A macro, so that a path to a
+/// runtime that is not there is reported once.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __scheduled_one_register {
+    ($make:expr) => {
+        #[$crate::__private::linkme::distributed_slice($crate::__private::JOBS)]
+        #[linkme(crate = $crate::__private::linkme)]
+        static __SCHEDULED_ONE_JOB: fn() -> $crate::__private::Job = $make;
+    };
+}
+
+/// [`FromJob`], for one error instead of one per bound that is missed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a scheduled job",
+    label = "not a `JobContext`, a `State<T>` or another type that implements `FromJob`",
+    note = "shared values are taken as `State<T>` with `T: Clone + Send + Sync + 'static`, and given with `Scheduler::builder(url).state(value)`"
+)]
+pub trait Extractor: FromJob {
+    /// Known only if the type fits; see [`Call`].
+    type Verdict;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromJob> Extractor for T {
+    type Verdict = Fits;
+}
+
+/// The verdict on an argument that fits.
+pub struct Fits;
+
+/// The verdict that no argument gets.
+pub struct Misfit;
+
 /// How an argument is made.
-pub struct Argument<T> {
+pub struct Argument<T, Verdict> {
     check: fn(&States) -> Result<(), MissingState>,
     make: fn(&JobContext) -> Result<T, BoxError>,
+    verdict: PhantomData<fn() -> Verdict>,
 }
 
 /// An argument of the function: its type has to be an extractor.
-pub fn argument<T: FromJob>() -> Argument<T> {
+pub fn argument<T: Extractor>() -> Argument<T, T::Verdict> {
     Argument {
         check: T::check,
         make: T::from_job,
+        verdict: PhantomData,
     }
 }
+
+/// [`JobResult`], for one error instead of one per bound that is missed.
+#[diagnostic::on_unimplemented(
+    message = "a scheduled job cannot return `{Self}`",
+    label = "expected `()` or `Result<(), E>`",
+    note = "`E` is `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>` or a type that implements `std::error::Error + Send + Sync + 'static`"
+)]
+pub trait Returnable: JobResult {}
+
+#[diagnostic::do_not_recommend]
+impl<T: JobResult> Returnable for T {}
 
 /// How what the function returns is read.
 pub struct Returned<T>(fn(T) -> Result<(), BoxError>);
 
 /// What the function returns: `()` or a `Result<(), E>`.
-pub fn returned<T: JobResult>() -> Returned<T> {
+pub fn returned<T: Returnable>() -> Returned<T> {
     Returned(T::into_result)
 }
 
@@ -54,14 +105,16 @@ pub fn function<Func, Args, Fut>(
     returned: Returned<Fut::Output>,
 ) -> Function
 where
-    Func: Call<Args::Values, Future = Fut> + Send + Sync + 'static,
-    Args: Arguments + Copy + Send + Sync + 'static,
+    Func: Call<Args::Values, Args::Verdicts, Future = Fut> + Send + Sync + 'static,
+    Args: Arguments + Send + Sync + 'static,
     Fut: Future + Send + 'static,
     Fut::Output: 'static,
 {
     let read = returned.0;
+    let arguments = Arc::new(arguments);
+    let checked = Arc::clone(&arguments);
     Function {
-        check: Box::new(move |states| arguments.check(states)),
+        check: Box::new(move |states| checked.check(states)),
         call: Box::new(move |ctx| match arguments.make(ctx) {
             Ok(values) => {
                 let future = function.call(values);
@@ -85,33 +138,32 @@ impl Handler<Annotated> for Function {
     }
 }
 
-impl<T> Clone for Argument<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Argument<T> {}
-
 /// A tuple of [`Argument`]s.
 pub trait Arguments {
     /// The tuple of their values.
     type Values;
+    /// The tuple of the verdicts on them.
+    type Verdicts;
     fn check(&self, states: &States) -> Result<(), MissingState>;
     fn make(&self, ctx: &JobContext) -> Result<Self::Values, BoxError>;
 }
 
 /// A function that takes the members of a tuple as its arguments.
-pub trait Call<Values> {
+///
+/// An argument that does not fit has no verdict, so rustc cannot tell whether
+/// the function is called or missed, and does not look at its future. Without
+/// that, it would report an argument that is not `Send` twice.
+pub trait Call<Values, Verdicts> {
     type Future;
     fn call(&self, values: Values) -> Self::Future;
 }
 
 macro_rules! arguments {
-    ($($arg:ident)*) => {
+    ($($arg:ident $verdict:ident)*) => {
         #[allow(non_snake_case, reason = "the type names serve as variables")]
-        impl<$($arg),*> Arguments for ($(Argument<$arg>,)*) {
+        impl<$($arg, $verdict),*> Arguments for ($(Argument<$arg, $verdict>,)*) {
             type Values = ($($arg,)*);
+            type Verdicts = ($($verdict,)*);
 
             fn check(&self, _states: &States) -> Result<(), MissingState> {
                 let ($($arg,)*) = self;
@@ -126,7 +178,9 @@ macro_rules! arguments {
         }
 
         #[allow(non_snake_case, reason = "the type names serve as variables")]
-        impl<Func: Fn($($arg),*) -> Fut, Fut, $($arg),*> Call<($($arg,)*)> for Func {
+        impl<Func: Fn($($arg),*) -> Fut, Fut, $($arg),*> Call<($($arg,)*), ($(fits!($arg),)*)>
+            for Func
+        {
             type Future = Fut;
 
             fn call(&self, ($($arg,)*): ($($arg,)*)) -> Fut {
@@ -136,12 +190,27 @@ macro_rules! arguments {
     };
 }
 
+macro_rules! fits {
+    ($arg:ident) => {
+        Fits
+    };
+}
+
 arguments!();
-arguments!(A1);
-arguments!(A1 A2);
-arguments!(A1 A2 A3);
-arguments!(A1 A2 A3 A4);
-arguments!(A1 A2 A3 A4 A5);
-arguments!(A1 A2 A3 A4 A5 A6);
-arguments!(A1 A2 A3 A4 A5 A6 A7);
-arguments!(A1 A2 A3 A4 A5 A6 A7 A8);
+arguments!(A1 V1);
+arguments!(A1 V1 A2 V2);
+arguments!(A1 V1 A2 V2 A3 V3);
+arguments!(A1 V1 A2 V2 A3 V3 A4 V4);
+arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5);
+arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5 A6 V6);
+arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5 A6 V6 A7 V7);
+arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5 A6 V6 A7 V7 A8 V8);
+
+/// The other way to be called, so that a missing verdict stays missing.
+impl<Func, Values> Call<Values, Misfit> for Func {
+    type Future = std::future::Pending<()>;
+
+    fn call(&self, _values: Values) -> Self::Future {
+        std::future::pending()
+    }
+}

@@ -23,14 +23,9 @@ pub(crate) struct Plan {
 }
 
 /// What is due at `now_ms` of a unit decided up to `after_ms`: the newest tick
-/// runs, if it is not too late for it; older ones are missed. None if nothing
-/// is due.
-pub(crate) fn plan(
-    schedule: &Schedule,
-    after_ms: i64,
-    now_ms: i64,
-    reason: &str,
-) -> Option<Plan> {
+/// runs, if it is not too late for it; older ones are missed, for the reason
+/// that holds for the first of them. None if nothing is due.
+pub(crate) fn plan(schedule: &Schedule, after_ms: i64, now_ms: i64, reason: &str) -> Option<Plan> {
     let first_ms = schedule.next_after(after_ms).filter(|t| *t <= now_ms)?;
     let newest_ms = schedule.latest_within(after_ms, now_ms).unwrap_or(first_ms);
     let too_late = now_ms - newest_ms > START_DEADLINE.as_millis() as i64;
@@ -45,7 +40,7 @@ pub(crate) fn plan(
             first_ms,
             last_ms,
             count: schedule.count_within(after_ms, last_ms, MAX_COUNT),
-            reason: reason.to_owned(),
+            reason: reason(first_ms).to_owned(),
         });
     Some(Plan {
         tick_ms: newest_ms,
@@ -65,19 +60,19 @@ mod tests {
 
     #[test]
     fn nothing_is_due_between_ticks() {
-        assert_eq!(plan(&seconds(), 5_000, 5_999, ""), None);
+        assert_eq!(plan(&seconds(), 5_000, 5_999, |_| ""), None);
     }
 
     #[test]
     fn the_usual_tick_leaves_nothing_behind() {
-        let plan = plan(&seconds(), 5_000, 6_003, "").expect("due");
+        let plan = plan(&seconds(), 5_000, 6_003, |_| "").expect("due");
         assert_eq!((plan.tick_ms, plan.intent), (6_000, Intent::Run));
         assert_eq!(plan.missed, None);
     }
 
     #[test]
     fn of_several_the_newest_runs_and_the_others_are_missed() {
-        let plan = plan(&seconds(), 5_000, 9_500, "store down").expect("due");
+        let plan = plan(&seconds(), 5_000, 9_500, |_| "store down").expect("due");
         assert_eq!((plan.tick_ms, plan.intent), (9_000, Intent::Run));
         let missed = plan.missed.expect("missed");
         assert_eq!((missed.first_ms, missed.last_ms), (6_000, 8_000));
@@ -88,9 +83,9 @@ mod tests {
     fn a_tick_over_a_minute_late_is_missed_too() {
         let hourly = Schedule::every(Duration::from_secs(3600), Duration::ZERO).expect("ok");
         let hour = 3_600_000;
-        let run = plan(&hourly, 0, hour + 60_000, "").expect("due");
+        let run = plan(&hourly, 0, hour + 60_000, |_| "").expect("due");
         assert_eq!((run.intent, run.missed), (Intent::Run, None));
-        let late = plan(&hourly, 0, hour + 60_001, "").expect("due");
+        let late = plan(&hourly, 0, hour + 60_001, |_| "").expect("due");
         assert_eq!(late.intent, Intent::Forgo);
         assert_eq!(late.missed.map(|m| (m.first_ms, m.count)), Some((hour, 1)));
     }

@@ -27,13 +27,32 @@ const TEXTS: [&str; 5] = ["", "down", "ä \"quoted\" {x}", "two\r\nlines", "1.5e
 /// How often each of them has to come up, for the test to prove anything.
 const OFTEN: u64 = 100;
 const MUST_OCCUR: [&str; 26] = [
-    "claim granted", "claim granted again", "claim skipped", "claim forgone", "claim decided",
-    "claim moved", "claim early", "claim late", "claim quarantined", "claim stale",
-    "renew until", "renew readopted", "renew lost", "renew late",
-    "finish recorded", "finish refused",
-    "write_off lost", "write_off changed", "write_off quarantined",
-    "enroll", "beat", "overdue",
-    "flush", "other process", "clock went back", "unit twice in a batch",
+    "claim granted",
+    "claim granted again",
+    "claim skipped",
+    "claim forgone",
+    "claim decided",
+    "claim moved",
+    "claim early",
+    "claim late",
+    "claim quarantined",
+    "claim stale",
+    "renew until",
+    "renew readopted",
+    "renew lost",
+    "renew late",
+    "finish recorded",
+    "finish refused",
+    "write_off lost",
+    "write_off changed",
+    "write_off quarantined",
+    "enroll",
+    "beat",
+    "overdue",
+    "flush",
+    "other process",
+    "clock went back",
+    "unit twice in a batch",
 ];
 
 /// splitmix64: small, and the same everywhere.
@@ -238,7 +257,9 @@ impl World {
     }
 
     fn remember(&mut self, claim: &Claim, verdict: &Verdict) {
-        let Verdict::Granted { token, attempt, .. } = *verdict else { return };
+        let Verdict::Granted { token, attempt, .. } = *verdict else {
+            return;
+        };
         if self.runs.len() == 20 {
             self.runs.remove(0);
         }
@@ -255,17 +276,26 @@ impl World {
 }
 
 fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &T) {
-    assert_eq!(redis, model, "left is Redis, right the model, after {batch:#?}");
+    assert_eq!(
+        redis, model,
+        "left is Redis, right the model, after {batch:#?}"
+    );
 }
 
 fn word(value: &impl Debug) -> String {
     let text = format!("{value:?}").to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    text.split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn name(prefix: &str, value: &impl Debug) -> &'static str {
     let wanted = format!("{prefix} {}", word(value));
-    MUST_OCCUR.iter().find(|name| **name == wanted).unwrap_or_else(|| panic!("{wanted}?"))
+    MUST_OCCUR
+        .iter()
+        .find(|name| **name == wanted)
+        .unwrap_or_else(|| panic!("{wanted}?"))
 }
 
 /// One batch to both; returns how many operations it was.
@@ -277,11 +307,22 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
             let before = world.model.clone();
             let reply = store.claim(&caller, &batch).await.unwrap();
             let now = world.enter(&caller, &reply.head);
-            same(&batch, &reply.body, &world.model.claim(&caller, &batch, now));
+            same(
+                &batch,
+                &reply.body,
+                &world.model.claim(&caller, &batch, now),
+            );
             for (claim, claimed) in batch.iter().zip(&reply.body) {
-                let again = before.units.get(&claim.unit).is_some_and(|r| r.run.nonce == claim.nonce);
+                let again = before
+                    .units
+                    .get(&claim.unit)
+                    .is_some_and(|r| r.run.nonce == claim.nonce);
                 let granted = matches!(claimed.verdict, Verdict::Granted { .. });
-                world.count(if granted && again { "claim granted again" } else { name("claim", &claimed.verdict) });
+                world.count(if granted && again {
+                    "claim granted again"
+                } else {
+                    name("claim", &claimed.verdict)
+                });
                 world.remember(claim, &claimed.verdict);
             }
             batch.len() as u64
@@ -290,23 +331,41 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
             let batch = world.batch(World::renew, |r| &r.run.unit);
             let reply = store.renew(&caller, &batch).await.unwrap();
             let now = world.enter(&caller, &reply.head);
-            same(&batch, &reply.body, &world.model.renew(&caller, &batch, now));
-            reply.body.iter().for_each(|it| world.count(name("renew", it)));
+            same(
+                &batch,
+                &reply.body,
+                &world.model.renew(&caller, &batch, now),
+            );
+            reply
+                .body
+                .iter()
+                .for_each(|it| world.count(name("renew", it)));
             batch.len() as u64
         }
         6 => {
             let batch = world.batch(World::finish, |f| &f.run.unit);
             let reply = store.finish(&caller, &batch).await.unwrap();
             let now = world.enter(&caller, &reply.head);
-            same(&batch, &reply.body, &world.model.finish(&caller, &batch, now));
-            reply.body.iter().for_each(|it| world.count(name("finish", it)));
+            same(
+                &batch,
+                &reply.body,
+                &world.model.finish(&caller, &batch, now),
+            );
+            reply
+                .body
+                .iter()
+                .for_each(|it| world.count(name("finish", it)));
             batch.len() as u64
         }
         7 => {
             let batch = world.batch(World::enroll, |e| &e.unit);
             let reply = store.enroll(&caller, &batch).await.unwrap();
             let now = world.enter(&caller, &reply.head);
-            same(&batch, &reply.body, &world.model.enroll(&caller, &batch, now));
+            same(
+                &batch,
+                &reply.body,
+                &world.model.enroll(&caller, &batch, now),
+            );
             world.count("enroll");
             batch.len() as u64
         }
@@ -314,17 +373,32 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
             let batch = world.batch(World::watched, |w| &w.unit);
             let reply = store.write_off(&caller, &batch).await.unwrap();
             let now = world.enter(&caller, &reply.head);
-            same(&batch, &reply.body, &world.model.write_off(&caller, &batch, now));
-            reply.body.iter().for_each(|it| world.count(name("write_off", it)));
+            same(
+                &batch,
+                &reply.body,
+                &world.model.write_off(&caller, &batch, now),
+            );
+            reply
+                .body
+                .iter()
+                .for_each(|it| world.count(name("write_off", it)));
             batch.len() as u64
         }
         _ => {
-            let beat = if world.rng.one_in(4) { Beat::Leaving } else { Beat::Alive };
+            let beat = if world.rng.one_in(4) {
+                Beat::Leaving
+            } else {
+                Beat::Alive
+            };
             let reply = store.beat(&caller, beat.clone()).await.unwrap();
             let now = world.enter(&caller, &reply.head);
             same(&beat, &reply.body, &world.model.beat(&caller, &beat, now));
             world.count("beat");
-            reply.body.overdue.iter().for_each(|_| world.count("overdue"));
+            reply
+                .body
+                .overdue
+                .iter()
+                .for_each(|_| world.count("overdue"));
             1
         }
     }
@@ -340,19 +414,25 @@ fn trouble(world: &mut World, redis: &RedisServer) {
             world.count("flush");
         }
         1..=3 => {
-            redis.command(&["HSET", meta, "rid", "another:one"]).unwrap();
+            redis
+                .command(&["HSET", meta, "rid", "another:one"])
+                .unwrap();
             world.model.meta.serving = "another:one".to_owned();
             world.count("other process");
         }
         4..=5 => {
             let from = world.now_ms + 5_000;
-            redis.command(&["HSET", meta, "qs", &from.to_string()]).unwrap();
+            redis
+                .command(&["HSET", meta, "qs", &from.to_string()])
+                .unwrap();
             world.model.meta.quarantine_from_ms = from;
             world.count("clock went back");
         }
         6 => {
             let at = world.now_ms - 40_000;
-            redis.command(&["ZADD", "so:{test}:nodes", &at.to_string(), "old"]).unwrap();
+            redis
+                .command(&["ZADD", "so:{test}:nodes", &at.to_string(), "old"])
+                .unwrap();
             world.model.nodes.insert("old".to_owned(), at);
         }
         _ => {}
@@ -365,7 +445,9 @@ type Hash = BTreeMap<String, String>;
 async fn compare(world: &World, store: &RedisStore, raw: &mut MultiplexedConnection) {
     let mut pipeline = redis::pipe();
     for unit in UNITS {
-        pipeline.cmd("HGETALL").arg(format!("so:{{test}}:job:{unit}"));
+        pipeline
+            .cmd("HGETALL")
+            .arg(format!("so:{{test}}:job:{unit}"));
     }
     let hashes: Vec<Hash> = pipeline.query_async(raw).await.unwrap();
     for (unit, hash) in UNITS.iter().zip(&hashes) {
@@ -376,17 +458,40 @@ async fn compare(world: &World, store: &RedisStore, raw: &mut MultiplexedConnect
         same(unit, &ledger, &expected.cloned().collect());
     }
     let (meta, leases, nodes): (Hash, HashMap<String, i64>, BTreeMap<String, i64>) = redis::pipe()
-        .cmd("HGETALL").arg("so:{test}:meta")
-        .cmd("ZRANGE").arg("so:{test}:leases").arg(0).arg(-1).arg("WITHSCORES")
-        .cmd("ZRANGE").arg("so:{test}:nodes").arg(0).arg(-1).arg("WITHSCORES")
-        .query_async(raw).await.unwrap();
+        .cmd("HGETALL")
+        .arg("so:{test}:meta")
+        .cmd("ZRANGE")
+        .arg("so:{test}:leases")
+        .arg(0)
+        .arg(-1)
+        .arg("WITHSCORES")
+        .cmd("ZRANGE")
+        .arg("so:{test}:nodes")
+        .arg(0)
+        .arg(-1)
+        .arg("WITHSCORES")
+        .query_async(raw)
+        .await
+        .unwrap();
     let expected = &world.model.meta;
     let number = |name: &str| meta.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
     let stored = (number("ver"), number("qs"), number("q"));
-    let modelled = (expected.version as i64, expected.quarantine_from_ms, expected.quarantine_until_ms);
+    let modelled = (
+        expected.version as i64,
+        expected.quarantine_from_ms,
+        expected.quarantine_until_ms,
+    );
     same(&"meta", &stored, &modelled);
-    same(&"meta", &meta.get("rid").cloned().unwrap_or_default(), &expected.serving);
-    let running = world.model.units.iter().filter(|(_, record)| record.running);
+    same(
+        &"meta",
+        &meta.get("rid").cloned().unwrap_or_default(),
+        &expected.serving,
+    );
+    let running = world
+        .model
+        .units
+        .iter()
+        .filter(|(_, record)| record.running);
     let expected = running.map(|(unit, record)| (unit.clone(), record.overdue_at_ms()));
     same(&"leases", &leases, &expected.collect());
     same(&"nodes", &nodes, &world.model.nodes);
@@ -413,12 +518,16 @@ fn as_record(hash: &Hash) -> Record {
 }
 
 fn env_number(name: &str) -> Option<u64> {
-    env::var(name).ok().map(|text| text.parse().expect("a number"))
+    env::var(name)
+        .ok()
+        .map(|text| text.parse().expect("a number"))
 }
 
 #[tokio::test]
 async fn redis_and_the_protocol_agree() {
-    let fresh = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let fresh = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let seed = env_number("SCHEDULED_ONE_SEED").unwrap_or(fresh.as_nanos() as u64);
     let operations = env_number("SCHEDULED_ONE_OPS").unwrap_or(OPERATIONS);
     println!("SCHEDULED_ONE_SEED={seed}");
@@ -447,6 +556,9 @@ async fn redis_and_the_protocol_agree() {
     for what in MUST_OCCUR {
         let times = world.seen.get(what).copied().unwrap_or_default();
         let often = if matches!(what, "flush") { 10 } else { OFTEN };
-        assert!(times * OPERATIONS >= often * operations.min(OPERATIONS), "{what}: only {times} times");
+        assert!(
+            times * OPERATIONS >= often * operations.min(OPERATIONS),
+            "{what}: only {times} times"
+        );
     }
 }

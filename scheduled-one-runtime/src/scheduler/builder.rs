@@ -18,14 +18,15 @@ use crate::event;
 use crate::finish::tell_outcomes;
 use crate::handler::States;
 use crate::job::{CompiledJob, Job, check_lease, check_name};
-use crate::ledger::instant;
 use crate::lease::DEFAULT_LEASE;
+use crate::ledger::instant;
 use crate::link::Link;
 use crate::registry::registered_jobs;
 use crate::renewal::Watchdog;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::message::{Beat, Caller};
+use crate::store::redis::RedisStore;
 
 /// The store has to grant nothing for the longest lease after it may have
 /// forgotten, and for this, in which nodes reconnect and tell what they saw.
@@ -165,7 +166,7 @@ impl SchedulerBuilder {
     /// # Errors
     ///
     /// Within about 3 seconds, and nothing was started:
-    /// [`Error::Url`], [`Error::Connect`] (unreachable, wrong password,
+    /// [`Error::Connect`] (a bad URL, unreachable, wrong password,
     /// missing right, not a Redis, a newer protocol), [`Error::Setting`],
     /// [`Error::Job`], [`Error::DuplicateJob`], [`Error::State`],
     /// [`Error::NoJobs`], [`Error::UnknownJob`], [`Error::Store`].
@@ -301,7 +302,8 @@ impl SchedulerBuilder {
             let clock = Arc::clone(&self.clock);
             return Ok(Arc::new(MemoryStore::named(name, &self.namespace, clock)));
         }
-        Err(Error::Url{url: String::new(), message: String::new()})
+        let store = RedisStore::connect(&self.url, &self.namespace).await?;
+        Ok(Arc::new(store))
     }
 }
 
@@ -346,7 +348,13 @@ fn report_start(
         list.push(format!("and {} more", jobs.len() - MAX_LISTED));
     }
     let store = format!("{store:?}");
-    event::started(jobs.len(), &runner.node, namespace, &store, &list.join("; "));
+    event::started(
+        jobs.len(),
+        &runner.node,
+        namespace,
+        &store,
+        &list.join("; "),
+    );
 }
 
 pub(super) fn unknown_job<'a>(job: &str, known: impl Iterator<Item = &'a str>) -> Error {

@@ -5,6 +5,7 @@ mod node;
 mod run;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,6 +121,11 @@ impl Scheduler {
         self.jobs.iter().map(|job| info(job, now_ms)).collect()
     }
 
+    /// How many runs are going on this node.
+    pub fn running(&self) -> usize {
+        self.runner.going.count()
+    }
+
     /// The newest lines of a job's ledger, newest first, at most `limit` (and
     /// never more than 10,000): what became of each tick, on whichever node.
     /// The store keeps 1,000 lines a job, see
@@ -154,6 +160,11 @@ impl Scheduler {
     /// Takes at most `grace`, a fifth of the longest lease, and about 5 s for
     /// a store that does not answer.
     pub async fn shutdown(&self, grace: Duration) -> Shutdown {
+        self.stop_after(self.runner.clock.sleep(grace)).await
+    }
+
+    /// Shuts down; runs may go on until `grace` completes.
+    async fn stop_after(&self, grace: impl Future<Output = ()>) -> Shutdown {
         self.stop.send_replace(true);
         let mut tasks = self.tasks.lock().await;
         let Some(Tasks { node, outcomes }) = tasks.take() else {
@@ -163,13 +174,14 @@ impl Scheduler {
             };
         };
         let clock = &self.runner.clock;
+        let ended_before = self.runner.going.ended();
         // Ends by itself: it waits a bounded time for claims under way.
         let _ = node.await;
-        let before = self.runner.going.count();
         tokio::select! {
             () = self.runner.going.none() => {}
-            () = clock.sleep(grace) => {}
+            () = grace => {}
         }
+        let finished = self.runner.going.ended() - ended_before;
         let (cancelled, budget) = self.runner.going.cancel_all(Cancel::Shutdown);
         tokio::select! {
             () = self.runner.going.none() => {}
@@ -177,7 +189,6 @@ impl Scheduler {
             () = clock.sleep(budget + RECORD_PATIENCE) => {}
         }
         let recorded = self.record_all(outcomes).await;
-        let finished = before.saturating_sub(cancelled);
         event::stopped(finished, cancelled);
         Shutdown {
             finished,
@@ -197,7 +208,9 @@ impl Scheduler {
             outcomes.abort();
             event::unrecorded_at_stop();
         }
-        let leaving = self.link.ask(|store, caller| store.beat(caller, Beat::Leaving));
+        let leaving = self
+            .link
+            .ask(|store, caller| store.beat(caller, Beat::Leaving));
         tokio::select! {
             _ = leaving => {}
             () = self.runner.clock.sleep(RECORD_PATIENCE / 4) => {}
@@ -216,17 +229,14 @@ impl Scheduler {
     pub async fn run_until_signal(self) -> Result<(), Error> {
         let mut signals = Signals::listen().map_err(Error::Signal)?;
         event::signal(signals.next().await);
-        tokio::select! {
-            _ = self.shutdown(self.shutdown_grace) => {}
-            again = signals.next() => {
-                event::signal(again);
-                self.runner.going.cancel_all(Cancel::Shutdown);
-                tokio::select! {
-                    () = self.runner.going.none() => {}
-                    _ = signals.next() => {}
-                }
+        let grace = self.runner.clock.sleep(self.shutdown_grace);
+        self.stop_after(async {
+            tokio::select! {
+                () = grace => {}
+                again = signals.next() => event::signal(again),
             }
-        }
+        })
+        .await;
         Ok(())
     }
 }

@@ -228,12 +228,13 @@ impl Node {
     fn claim_of(&mut self, index: UnitIndex, now_ms: i64) -> Option<Claim> {
         let unit = &self.units[index as usize];
         let after_ms = unit.marks.decided_to_ms();
-        let reason = if after_ms < self.started_ms {
-            "no node was up"
-        } else {
-            self.held_up_by
-        };
-        let plan = plan(&unit.job.schedule, after_ms, now_ms, reason)?;
+        let plan = plan(&unit.job.schedule, after_ms, now_ms, |first_ms| {
+            if first_ms < self.started_ms {
+                "no node was up"
+            } else {
+                self.held_up_by
+            }
+        })?;
         let lease_ms = unit.job.lease(self.default_lease).as_millis() as i64;
         self.claims_sent += 1;
         Some(Claim {
@@ -321,14 +322,7 @@ impl Node {
         self.set_next(index);
     }
 
-    fn start(
-        &self,
-        index: UnitIndex,
-        claim: Claim,
-        token: u64,
-        attempt: u32,
-        sent: Duration,
-    ) {
+    fn start(&self, index: UnitIndex, claim: Claim, token: u64, attempt: u32, sent: Duration) {
         let id = RunId {
             unit: claim.unit,
             tick_ms: claim.tick_ms,
@@ -440,7 +434,9 @@ impl Node {
         }
         let link = Arc::clone(&self.link);
         self.calls.spawn(async move {
-            let answer = link.ask(|store, caller| store.write_off(caller, &runs)).await;
+            let answer = link
+                .ask(|store, caller| store.write_off(caller, &runs))
+                .await;
             Answer::WrittenOff(runs, answer)
         });
     }

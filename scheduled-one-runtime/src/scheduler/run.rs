@@ -153,8 +153,15 @@ impl Going {
         }
     }
 
+    /// How many runs are going.
     pub(crate) fn count(&self) -> usize {
         *self.shared.count.borrow()
+    }
+
+    /// How many runs have ended so far.
+    pub(crate) fn ended(&self) -> usize {
+        let runs = self.shared.runs();
+        runs.0 as usize - runs.1.len()
     }
 
     /// Completes when no run is going.

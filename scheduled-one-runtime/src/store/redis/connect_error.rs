@@ -12,9 +12,7 @@ pub enum ConnectError {
     #[error("the Redis URL cannot be used: {0}")]
     BadUrl(String),
     /// The name of the namespace cannot be part of a key.
-    #[error(
-        "the namespace {0:?} cannot be used: names are 1 to 128 of A-Z a-z 0-9 _ . : / -"
-    )]
+    #[error("the namespace {0:?} cannot be used: names are 1 to 128 of A-Z a-z 0-9 _ . : / -")]
     BadNamespace(String),
     /// Nobody answers there.
     #[error(

@@ -102,7 +102,12 @@ impl Link {
     ) -> Result<T, Fault> {
         let (made, mut connection) = match timeout_at(deadline, self.connection()).await {
             Ok(connection) => connection?,
-            Err(_) => return Err(unavailable(format!("{}: not connected in time", self.place))),
+            Err(_) => {
+                return Err(unavailable(format!(
+                    "{}: not connected in time",
+                    self.place
+                )));
+            }
         };
         let suspect = Suspect { link: self, made };
         let fault = match timeout_at(deadline, request(&mut connection)).await {
@@ -112,7 +117,10 @@ impl Link {
             }
             Ok(Err(error)) => fault::of_request(what, &error),
             Err(_) => Fault {
-                error: StoreError::Unknown(format!("{what}: {} did not answer in time", self.place)),
+                error: StoreError::Unknown(format!(
+                    "{what}: {} did not answer in time",
+                    self.place
+                )),
                 kind: Kind::Broken,
             },
         };
@@ -207,7 +215,11 @@ impl Suspect<'_> {
 impl Drop for Suspect<'_> {
     fn drop(&mut self) {
         let mut state = self.link.state();
-        if state.held.as_ref().is_some_and(|held| held.made == self.made) {
+        if state
+            .held
+            .as_ref()
+            .is_some_and(|held| held.made == self.made)
+        {
             let held = state.held.take();
             drop(state);
             // Not back into the pool, which would hand it out again.

@@ -165,11 +165,13 @@ pub(super) fn write_off<I>(
     reply: Value,
     items: &[I],
 ) -> Result<Reply<Vec<WrittenOff>>, StoreError> {
-    batch("write_off", reply, items, |reader, _| match reader.int()? {
-        0 => Ok(WrittenOff::Lost),
-        1 => Ok(WrittenOff::Changed),
-        2 => Ok(WrittenOff::Quarantined),
-        code => Err(malformed(reader.script, &code)),
+    batch("write_off", reply, items, |reader, _| {
+        match reader.int()? {
+            0 => Ok(WrittenOff::Lost),
+            1 => Ok(WrittenOff::Changed),
+            2 => Ok(WrittenOff::Quarantined),
+            code => Err(malformed(reader.script, &code)),
+        }
     })
 }
 

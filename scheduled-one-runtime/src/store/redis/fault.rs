@@ -48,10 +48,14 @@ pub(super) fn of_request(what: &str, error: &RedisError) -> Fault {
     let Some(code) = error.code() else {
         return match error.kind() {
             // Whether it was carried out before the connection broke, nobody knows.
-            ErrorKind::Io | ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
-                fault(Kind::Broken, StoreError::Unknown(format!("{what}: {error}")))
-            }
-            _ => fault(Kind::Broken, StoreError::Refused(format!("{what}: {error}"))),
+            ErrorKind::Io | ErrorKind::Parse | ErrorKind::UnexpectedReturnType => fault(
+                Kind::Broken,
+                StoreError::Unknown(format!("{what}: {error}")),
+            ),
+            _ => fault(
+                Kind::Broken,
+                StoreError::Refused(format!("{what}: {error}")),
+            ),
         };
     };
     of_answer(what, code, error.detail().unwrap_or_default())
@@ -168,7 +172,10 @@ mod tests {
 
     fn kind(code: &str, detail: &str) -> (Kind, bool) {
         let fault = of_answer("claim", code, detail);
-        (fault.kind, matches!(fault.error, StoreError::Unavailable(_)))
+        (
+            fault.kind,
+            matches!(fault.error, StoreError::Unavailable(_)),
+        )
     }
 
     #[test]

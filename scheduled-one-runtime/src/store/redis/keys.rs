@@ -84,7 +84,14 @@ mod tests {
         for good in ["a", "A.b:c/d-e_9", &"x".repeat(MAX_NAME_BYTES)] {
             assert!(is_name(good), "{good}");
         }
-        for bad in ["", "a b", "{a}", "ä", "a\n", &"x".repeat(MAX_NAME_BYTES + 1)] {
+        for bad in [
+            "",
+            "a b",
+            "{a}",
+            "ä",
+            "a\n",
+            &"x".repeat(MAX_NAME_BYTES + 1),
+        ] {
             assert!(!is_name(bad), "{bad}");
         }
     }

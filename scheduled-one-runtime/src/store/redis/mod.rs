@@ -68,8 +68,7 @@ impl RedisStore {
     ///
     /// What is wrong, where, and the way out.
     pub async fn connect(url: &str, namespace: &str) -> Result<Self, ConnectError> {
-        let address =
-            Address::parse(url).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        let address = Address::parse(url).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
@@ -86,11 +85,7 @@ impl RedisStore {
         preflight::acl_rule(&Keys::new(namespace), 0)
     }
 
-    async fn run(
-        &self,
-        operation: &Operation,
-        request: &Request<'_>,
-    ) -> Result<Value, StoreError> {
+    async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let name = operation.name;
         let by_digest = operation.by_digest(request);

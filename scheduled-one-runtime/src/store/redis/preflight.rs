@@ -198,11 +198,17 @@ fn rights(keys: &Keys, db: i64) -> Vec<(&'static str, Cmd)> {
         ("hset", call("HSET", &[probe, "a", "1", "b"])),
         ("zadd", call("ZADD", &[probe, "XX", "1", "a"])),
         ("zrem", call("ZREM", &[probe, "a"])),
-        ("zremrangebyscore", call("ZREMRANGEBYSCORE", &[probe, "1", "1"])),
+        (
+            "zremrangebyscore",
+            call("ZREMRANGEBYSCORE", &[probe, "1", "1"]),
+        ),
         ("zrangebyscore", call("ZRANGEBYSCORE", &[probe, "1", "1"])),
         ("zcard", call("ZCARD", &[probe])),
         ("xadd", call("XADD", &[probe, "NOMKSTREAM", "*", "a", "1"])),
-        ("xrevrange", call("XREVRANGE", &[probe, "+", "-", "COUNT", "1"])),
+        (
+            "xrevrange",
+            call("XREVRANGE", &[probe, "+", "-", "COUNT", "1"]),
+        ),
     ];
     if db != 0 {
         rights.push(("select", call("SELECT", &[&db.to_string()])));
@@ -245,8 +251,13 @@ fn missing(answers: &[Result<Value, RedisError>], keys: &Keys, db: i64) -> Vec<S
 /// The rights that are missing now; empty if nobody can tell.
 pub(super) async fn missing_rights(link: &Link, address: &Address, keys: &Keys) -> Vec<String> {
     let deadline = Instant::now() + FIRST_ANSWER;
-    let answers = link.send_all("rights", &probes(keys, address.db), deadline).await;
-    answers.map_or_else(|_| Vec::new(), |answers| missing(&answers, keys, address.db))
+    let answers = link
+        .send_all("rights", &probes(keys, address.db), deadline)
+        .await;
+    answers.map_or_else(
+        |_| Vec::new(),
+        |answers| missing(&answers, keys, address.db),
+    )
 }
 
 /// The rule of an ACL that grants everything a scheduler needs, and no more.
@@ -285,7 +296,9 @@ fn check_namespace(
         _ => 0,
     };
     if found > VERSION {
-        return Err(ConnectError::NewerProtocol(protocol::NewerProtocol { found }));
+        return Err(ConnectError::NewerProtocol(protocol::NewerProtocol {
+            found,
+        }));
     }
     Ok(())
 }

@@ -52,16 +52,20 @@ impl Address {
                  to be percent-encoded (@ is %40)"));
         }
         let parsed = parse_redis_url(url).ok_or_else(|| {
-            bad("it is malformed (in a user name or password, / ? # [ ] @ and % have to be \
-                 percent-encoded)")
+            bad(
+                "it is malformed (in a user name or password, / ? # [ ] @ and % have to be \
+                 percent-encoded)",
+            )
         })?;
         let host = parsed.host_str().unwrap_or_default().to_owned();
         if host.is_empty() {
             return Err(bad("it has no host"));
         }
         if parsed.query().is_some() || parsed.fragment().is_some() || parsed.path().contains('@') {
-            return Err(bad("it has a ? or # part or an @ behind the host (in a password, \
-                 ? is %3F, # is %23 and / is %2F)"));
+            return Err(bad(
+                "it has a ? or # part or an @ behind the host (in a password, \
+                 ? is %3F, # is %23 and / is %2F)",
+            ));
         }
         let db = parsed.path().trim_matches('/');
         if !db.is_empty() && db.parse::<u32>().is_err() {
@@ -84,9 +88,7 @@ impl Address {
             db: given.db(),
             // Nobody needs to know the client library, and a Redis before 7.2
             // would note a refused command for it.
-            info: info.set_redis_settings(
-                RedisConnectionInfo::default().set_skip_set_lib_name(),
-            ),
+            info: info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name()),
             place: format!("{host}:{port}"),
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
@@ -172,7 +174,10 @@ mod tests {
             "redis://sec ret@host",
         ] {
             let BadUrl(text) = Address::parse(url).map(|a| a.to_string()).unwrap_err();
-            assert!(!text.contains("secret") && !text.contains("ret@"), "{url}: {text}");
+            assert!(
+                !text.contains("secret") && !text.contains("ret@"),
+                "{url}: {text}"
+            );
             assert!(text.contains("redis://"), "{url}: {text}");
         }
     }
