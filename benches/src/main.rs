@@ -1,1 +1,116 @@
-fn main() {}
+//! The benchmarks. Each figure stands beside a reference that is measured in the same run, on the
+//! same machine, so that the ratio can be compared where the numbers cannot.
+//!
+//! `cargo xtask bench` measures, in release; `cargo run -p scheduled-one-benches -- --smoke` only
+//! shows that everything still builds and runs, and asserts no time.
+//!
+//! Whatever is measured runs in a child process of its own (this program, started again), ours and
+//! the reference one after the other, with a Redis server of their own beside them.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to its user there"
+)]
+
+// What is asked for, and how it is run.
+mod child;
+mod options;
+mod process;
+
+// One file a figure, and the reference of most of them.
+mod claims;
+mod idle;
+mod lateness;
+mod memory;
+mod peer;
+mod ticks;
+
+// What is told.
+mod machine;
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use options::{Options, Scale};
+use report::Row;
+
+/// A figure, by the name that `--only` takes.
+struct Figure {
+    name: &'static str,
+    what: &'static str,
+    measure: fn(&Scale) -> Result<Vec<Row>>,
+}
+
+/// In the order they are measured.
+const FIGURES: [Figure; 5] = [
+    Figure {
+        name: "lateness",
+        what: "how long after its tick a function starts; 1,000 jobs due each second",
+        measure: lateness::of_thousand,
+    },
+    Figure {
+        name: "burst",
+        what: "the same, 10,000 jobs due in the same second",
+        measure: lateness::of_ten_thousand,
+    },
+    Figure {
+        name: "claims",
+        what: "claims per second of the Redis store",
+        measure: claims::measure,
+    },
+    Figure {
+        name: "memory",
+        what: "memory of a registered job",
+        measure: memory::measure,
+    },
+    Figure {
+        name: "idle",
+        what: "what a node costs of whose jobs none is due",
+        measure: idle::measure,
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.split_first() {
+        Some((first, rest)) if first == child::FLAG => child::serve(rest),
+        _ => run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let names = FIGURES.map(|figure| (figure.name, figure.what));
+    let Some(options) = Options::parse(args, &names)? else {
+        return Ok(());
+    };
+    if test_support::find_redis_server().is_none() {
+        // Says what was looked for, and what to do.
+        test_support::RedisServer::start().context("the benches need a redis-server")?;
+        bail!("the benches need a redis-server");
+    }
+    if cfg!(debug_assertions) && !options.smoke {
+        eprintln!("This is a debug build: measure with `cargo xtask bench`.");
+    }
+    let mut rows = Vec::new();
+    for figure in FIGURES.iter().filter(|figure| options.wants(figure.name)) {
+        eprintln!("{}: {} …", figure.name, figure.what);
+        let measured = (figure.measure)(&options.scale);
+        rows.extend(measured.with_context(|| format!("the figure {}", figure.name))?);
+    }
+    let report = report::markdown(&rows, &machine::describe()?, &options);
+    println!("{report}");
+    if options.write {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
+        std::fs::write(file, report).with_context(|| format!("write {file}"))?;
+    }
+    Ok(())
+}

@@ -178,7 +178,7 @@ impl Row {
             (Form::Text, Some(text)) => Ok(Value::Text(text)),
             (Form::Text, None) => {
                 let message = format!(
-                    "`{}` takes a string literal\nhelp: write it as in `{}`",
+                    "`{}` takes a string literal, as it is read at compile time\nhelp: write it as in `{}`",
                     self.name, self.example
                 );
                 Err(Error::new_spanned(tokens, message))

@@ -21,9 +21,7 @@ use crate::job::{Function, Job, Name, When};
 //
 //     const _: () = {
 //         use ::scheduled_one_runtime::__private as __scheduled_one;
-//         #[__scheduled_one::linkme::distributed_slice(__scheduled_one::JOBS)]
-//         #[linkme(crate = __scheduled_one::linkme)]
-//         static __SCHEDULED_ONE_JOB: fn() -> __scheduled_one::Job = || {
+//         __scheduled_one::register!(|| {
 //             __scheduled_one::Job::cron(
 //                 ::core::concat!(::core::module_path!(), "::", "report"),
 //                 "0 0 9 * * MON",
@@ -35,10 +33,11 @@ use crate::job::{Function, Job, Name, When};
 //             )
 //             .tz("Asia/Shanghai")
 //             .lease(__scheduled_one::Duration::from_millis(5000))
-//         };
+//         });
 //     };
 //
-// One `use`, so that a runtime that is not there is reported once.
+// One `use` and one macro, so that a runtime that is not there is reported
+// once. `register!` puts the closure into linkme's slice.
 pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
     let runtime = &job.runtime;
     let attributes = &job.function.attributes;
@@ -49,9 +48,7 @@ pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
         #(#attributes)*
         const _: () = {
             use #runtime::__private as __scheduled_one;
-            #[__scheduled_one::linkme::distributed_slice(__scheduled_one::JOBS)]
-            #[linkme(crate = __scheduled_one::linkme)]
-            static __SCHEDULED_ONE_JOB: fn() -> __scheduled_one::Job = || { #builder };
+            __scheduled_one::register!(|| { #builder });
         };
     }
 }
@@ -107,8 +104,9 @@ fn function(function: &Function) -> TokenStream {
         }
         None => quote!(__scheduled_one::returned::<()>()),
     };
-    let call = quote_spanned!(at(ident.span())=> __scheduled_one::function);
-    quote!(#call(#ident, (#(#arguments,)*), #returned))
+    let arguments = quote!((#(#arguments,)*));
+    let span = at(ident.span());
+    quote_spanned!(span=> __scheduled_one::function(#ident, #arguments, #returned))
 }
 
 /// The user's place, the macro's names: lints know that the code is not the

@@ -1,7 +1,7 @@
 //! The annotated item: an `async fn` that can be a job.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Error, FnArg, Pat, ReturnType, Safety, Signature, Type, Visibility};
@@ -67,10 +67,6 @@ impl Item {
                  help: put values that belong together into one struct and take it as `State<T>`"
             );
             errors.push(Error::new_spanned(extra, message));
-        }
-        if let Some(variadic) = &self.signature.variadic {
-            let message = "a scheduled job cannot have a variable number of arguments";
-            errors.push(Error::new_spanned(variadic, message));
         }
         Function {
             ident: self.signature.ident.clone(),
@@ -231,8 +227,15 @@ fn print(tokens: TokenStream, text: &mut String) {
     for token in tokens {
         match token {
             TokenTree::Group(group) => {
-                let printed = quote!(#group).to_string();
-                text.push_str(&printed);
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                print(group.stream(), text);
+                text.push_str(close);
             }
             TokenTree::Punct(punct) if ",;+=".contains(punct.as_char()) => {
                 text.push_str(match punct.as_char() {

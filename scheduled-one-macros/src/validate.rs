@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use scheduled_one_schedule::{
     Schedule, ScheduleError, ScheduleErrorKind, Tz, parse_duration, parse_zone,
 };
 use syn::ext::IdentExt as _;
-use syn::{Error, LitStr, Path};
+use syn::{Error, LitStr, Meta, Path};
 
 use crate::args::{Args, Key};
 use crate::errors::Errors;
@@ -24,6 +24,7 @@ const NAME_MAX_BYTES: usize = 128;
 pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, Error> {
     let when = when(args, &mut errors);
     let name = name(args, item, &mut errors);
+    check_other_attributes(&name, item, &mut errors);
     let lease = duration(args, Key::Lease, &mut errors).filter(|lease| {
         let result = check_lease(*lease, args);
         errors.keep(result).is_some()
@@ -162,6 +163,33 @@ fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
         errors.push(Error::new(ident.span(), message));
     }
     Name::OfFunction
+}
+
+/// A function may have several schedules, as jobs with names of their own.
+/// What is above this attribute has looked at it already.
+fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
+    for attribute in &item.attributes {
+        let is_ours = attribute.path().segments.last();
+        if !is_ours.is_some_and(|segment| segment.ident == "scheduled_one") {
+            continue;
+        }
+        let tokens = match &attribute.meta {
+            Meta::List(list) => list.tokens.clone(),
+            Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
+        };
+        // Its mistakes are told when it is expanded itself.
+        let other = Args::parse(tokens, &mut Errors::default());
+        let same = match (name, other.text(Key::Name)) {
+            (Name::Given(name), Some(text)) => *name == text.value(),
+            (Name::OfFunction, None) => other.key(Key::Name).is_none(),
+            (Name::Given(_), None) | (Name::OfFunction, Some(_)) => false,
+        };
+        if same {
+            let message = "two jobs of one function need two names\n\
+                           help: give one of the attributes a `name = \"…\"` of its own";
+            errors.push(Error::new_spanned(attribute.path(), message));
+        }
+    }
 }
 
 fn check_name(name: &str) -> Result<(), String> {

@@ -7,7 +7,6 @@
 //! what is passed on holds functions and needs no bound again.
 
 use std::future::Future;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use linkme;
@@ -39,35 +38,22 @@ macro_rules! __scheduled_one_register {
     label = "not a `JobContext`, a `State<T>` or another type that implements `FromJob`",
     note = "shared values are taken as `State<T>` with `T: Clone + Send + Sync + 'static`, and given with `Scheduler::builder(url).state(value)`"
 )]
-pub trait Extractor: FromJob {
-    /// Known only if the type fits; see [`Call`].
-    type Verdict;
-}
+pub trait Extractor: FromJob {}
 
 #[diagnostic::do_not_recommend]
-impl<T: FromJob> Extractor for T {
-    type Verdict = Fits;
-}
-
-/// The verdict on an argument that fits.
-pub struct Fits;
-
-/// The verdict that no argument gets.
-pub struct Misfit;
+impl<T: FromJob> Extractor for T {}
 
 /// How an argument is made.
-pub struct Argument<T, Verdict> {
+pub struct Argument<T> {
     check: fn(&States) -> Result<(), MissingState>,
     make: fn(&JobContext) -> Result<T, BoxError>,
-    verdict: PhantomData<fn() -> Verdict>,
 }
 
 /// An argument of the function: its type has to be an extractor.
-pub fn argument<T: Extractor>() -> Argument<T, T::Verdict> {
+pub fn argument<T: Extractor>() -> Argument<T> {
     Argument {
         check: T::check,
         make: T::from_job,
-        verdict: PhantomData,
     }
 }
 
@@ -105,7 +91,7 @@ pub fn function<Func, Args, Fut>(
     returned: Returned<Fut::Output>,
 ) -> Function
 where
-    Func: Call<Args::Values, Args::Verdicts, Future = Fut> + Send + Sync + 'static,
+    Func: Call<Args::Values, Future = Fut> + Send + Sync + 'static,
     Args: Arguments + Send + Sync + 'static,
     Fut: Future + Send + 'static,
     Fut::Output: 'static,
@@ -142,28 +128,21 @@ impl Handler<Annotated> for Function {
 pub trait Arguments {
     /// The tuple of their values.
     type Values;
-    /// The tuple of the verdicts on them.
-    type Verdicts;
     fn check(&self, states: &States) -> Result<(), MissingState>;
     fn make(&self, ctx: &JobContext) -> Result<Self::Values, BoxError>;
 }
 
 /// A function that takes the members of a tuple as its arguments.
-///
-/// An argument that does not fit has no verdict, so rustc cannot tell whether
-/// the function is called or missed, and does not look at its future. Without
-/// that, it would report an argument that is not `Send` twice.
-pub trait Call<Values, Verdicts> {
+pub trait Call<Values> {
     type Future;
     fn call(&self, values: Values) -> Self::Future;
 }
 
 macro_rules! arguments {
-    ($($arg:ident $verdict:ident)*) => {
+    ($($arg:ident)*) => {
         #[allow(non_snake_case, reason = "the type names serve as variables")]
-        impl<$($arg, $verdict),*> Arguments for ($(Argument<$arg, $verdict>,)*) {
+        impl<$($arg),*> Arguments for ($(Argument<$arg>,)*) {
             type Values = ($($arg,)*);
-            type Verdicts = ($($verdict,)*);
 
             fn check(&self, _states: &States) -> Result<(), MissingState> {
                 let ($($arg,)*) = self;
@@ -178,9 +157,7 @@ macro_rules! arguments {
         }
 
         #[allow(non_snake_case, reason = "the type names serve as variables")]
-        impl<Func: Fn($($arg),*) -> Fut, Fut, $($arg),*> Call<($($arg,)*), ($(fits!($arg),)*)>
-            for Func
-        {
+        impl<Func: Fn($($arg),*) -> Fut, Fut, $($arg),*> Call<($($arg,)*)> for Func {
             type Future = Fut;
 
             fn call(&self, ($($arg,)*): ($($arg,)*)) -> Fut {
@@ -190,27 +167,12 @@ macro_rules! arguments {
     };
 }
 
-macro_rules! fits {
-    ($arg:ident) => {
-        Fits
-    };
-}
-
 arguments!();
-arguments!(A1 V1);
-arguments!(A1 V1 A2 V2);
-arguments!(A1 V1 A2 V2 A3 V3);
-arguments!(A1 V1 A2 V2 A3 V3 A4 V4);
-arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5);
-arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5 A6 V6);
-arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5 A6 V6 A7 V7);
-arguments!(A1 V1 A2 V2 A3 V3 A4 V4 A5 V5 A6 V6 A7 V7 A8 V8);
-
-/// The other way to be called, so that a missing verdict stays missing.
-impl<Func, Values> Call<Values, Misfit> for Func {
-    type Future = std::future::Pending<()>;
-
-    fn call(&self, _values: Values) -> Self::Future {
-        std::future::pending()
-    }
-}
+arguments!(A1);
+arguments!(A1 A2);
+arguments!(A1 A2 A3);
+arguments!(A1 A2 A3 A4);
+arguments!(A1 A2 A3 A4 A5);
+arguments!(A1 A2 A3 A4 A5 A6);
+arguments!(A1 A2 A3 A4 A5 A6 A7);
+arguments!(A1 A2 A3 A4 A5 A6 A7 A8);

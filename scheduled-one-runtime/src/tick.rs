@@ -25,7 +25,12 @@ pub(crate) struct Plan {
 /// What is due at `now_ms` of a unit decided up to `after_ms`: the newest tick
 /// runs, if it is not too late for it; older ones are missed, for the reason
 /// that holds for the first of them. None if nothing is due.
-pub(crate) fn plan(schedule: &Schedule, after_ms: i64, now_ms: i64, reason: &str) -> Option<Plan> {
+pub(crate) fn plan(
+    schedule: &Schedule,
+    after_ms: i64,
+    now_ms: i64,
+    reason: impl FnOnce(i64) -> &'static str,
+) -> Option<Plan> {
     let first_ms = schedule.next_after(after_ms).filter(|t| *t <= now_ms)?;
     let newest_ms = schedule.latest_within(after_ms, now_ms).unwrap_or(first_ms);
     let too_late = now_ms - newest_ms > START_DEADLINE.as_millis() as i64;

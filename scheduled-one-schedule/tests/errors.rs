@@ -79,6 +79,7 @@ const CRON: &[(&str, ScheduleErrorKind, &[&str], &[&str])] = &[
     ("0 0 9 ? * 2#1 2030", NumericWeekday, &["`2#1`"], &["`0 0 9 ? * MON#1 2030`", "`0 0 9 ? * TUE#1 2030`"]),
     ("0 0 9 ? * 6L", NumericWeekday, &["`6L`"], &["`0 0 9 ? * FRIL`", "`0 0 9 ? * SATL`"]),
     ("0 0 9 ? * MON,3", NumericWeekday, &["`MON,3`"], &["`0 0 9 ? * MON,TUE`", "`0 0 9 ? * MON,WED`"]),
+    ("0 0 9 ? * MON-5", NumericWeekday, &["`MON-5`"], &["`0 0 9 ? * MON-THU`", "`0 0 9 ? * MON-FRI`"]),
     ("0 0 9 ? * 0", NumericWeekday, &["`0`"], &["`0 0 9 ? * SUN`"]),
     ("0 0 9 ? * 1-7", NumericWeekday, &["`1-7`"], &["`0 0 9 ? * *`"]),
     ("0 0 9 ? * 2/2", NumericWeekday, &["`2/2`"], &["`0 0 9 ? * MON,WED,FRI`", "`0 0 9 ? * TUE,THU,SAT`"]),

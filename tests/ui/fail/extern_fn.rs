@@ -3,7 +3,4 @@ use scheduled_one_runtime::scheduled_one;
 #[scheduled_one(every = "90s")]
 async extern "C" fn report() {}
 
-#[scheduled_one(every = "90s")]
-async extern fn without_name() {}
-
 fn main() {}

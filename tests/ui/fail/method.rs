@@ -7,7 +7,7 @@ impl Reports {
     async fn by_reference(&self) {}
 
     #[scheduled_one(every = "90s")]
-    pub async fn by_value(self, day: u32) {}
+    pub async fn by_value(self, _day: u32) {}
 }
 
 fn main() {}

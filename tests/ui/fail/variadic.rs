@@ -1,6 +1,7 @@
-use scheduled_one_runtime::scheduled_one;
+use scheduled_one_runtime::{JobContext, scheduled_one};
 
+// Refused by rustc itself.
 #[scheduled_one(every = "90s")]
-unsafe extern "C" fn report(count: u32, ...) {}
+async fn report(_ctx: JobContext, _: ...) {}
 
 fn main() {}

@@ -1,0 +1,244 @@
+//! How many claims a node gets through the Redis store, and how many the script itself allows.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use scheduled_one_runtime::store::Store;
+use scheduled_one_runtime::store::message::{
+    Caller, Claim, Claimed, Finish, Finished, Intent, MAX_BATCH, Outcome, RunId, Verdict,
+};
+use scheduled_one_runtime::store::redis::RedisStore;
+use test_support::{RedisServer, find_in_path, find_redis_server};
+use tokio::task::JoinSet;
+
+use crate::child::{self, Found, Task};
+use crate::options::Scale;
+use crate::report::{Bound, Row};
+use crate::ticks::now_us;
+
+/// Calls under way at a time, as many as a node has.
+const UNDER_WAY: usize = 8;
+/// Long enough for a round.
+const LEASE: Duration = Duration::from_secs(60);
+/// The claim script, as the store sends it.
+const SCRIPT: &str = concat!(
+    include_str!("../../scheduled-one-runtime/src/store/redis/enter.lua"),
+    include_str!("../../scheduled-one-runtime/src/store/redis/claim.lua"),
+);
+
+pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
+    let (batches, rounds) = scale.claims;
+    let redis = RedisServer::start()?;
+    let mut task = Task::new(&redis.url(), batches, scale);
+    task.seconds = rounds as u64;
+    let ours = child::run("claims", &task)?;
+    drop(redis);
+    let calls = batches * rounds;
+    let whole = reference(calls, MAX_BATCH, 1)?;
+    let single = reference(calls * MAX_BATCH / 8, 1, 64)?;
+
+    let row = |what: &str, name: &str, bound| -> Result<Row> {
+        Ok(Row::new(what.to_owned(), "/s", bound, ours.get(name)?))
+    };
+    let target = Bound::AtLeast(120_000.0);
+    let first = "claims, first tick of a unit, against the script in calls of 256";
+    let singles = "the same, against the script in calls of 1, -P 64";
+    Ok(vec![
+        row("claims, ticks of known units", "later", target)?,
+        row(first, "first", target)?.maybe_beside(whole),
+        row(singles, "first", Bound::None)?.maybe_beside(single),
+        row("outcomes recorded", "finishes", Bound::None)?,
+    ])
+}
+
+/// Claims and finishes the ticks of as many units as there are claims in a round; in the child.
+pub(crate) async fn ours(task: &Task) -> Result<Found> {
+    let store = Arc::new(RedisStore::connect(&task.url, "bench").await?);
+    let caller = Arc::new(Caller {
+        node: "bench".to_owned(),
+        name: "bench".to_owned(),
+        // The store is new to the namespace; nobody else can have claimed.
+        quarantine_ms: 0,
+        ledger_limit: 1_000,
+    });
+    let start_ms = now_us() / 1000 - 3_600_000;
+    let (mut first, mut later, mut finishing) = (0.0, 0.0, 0.0);
+    let mut last_ms = 0;
+    for round in 0..task.seconds as i64 {
+        let tick_ms = start_ms + round * 1000;
+        let batches = (0..task.jobs).map(|batch| claims(batch, tick_ms, last_ms));
+        let (answers, seconds) = claim_all(&store, &caller, batches.collect()).await?;
+        if round == 0 {
+            first = seconds;
+        } else {
+            later += seconds;
+        }
+        let finishes = answers.into_iter().map(|(claims, answers)| finishes(claims, answers));
+        let finishes = finishes.collect::<Result<_>>()?;
+        finishing += finish_all(&store, &caller, finishes).await?;
+        last_ms = tick_ms;
+    }
+    let in_round = (task.jobs * MAX_BATCH) as f64;
+    let rounds = task.seconds as f64;
+    let mut found = Found::default();
+    found.set("first", in_round / first);
+    found.set("later", in_round * (rounds - 1.0) / later);
+    found.set("finishes", in_round * rounds / finishing);
+    Ok(found)
+}
+
+fn claims(batch: usize, tick_ms: i64, after_ms: i64) -> Vec<Claim> {
+    let now_ms = now_us() / 1000;
+    let unit = |index: usize| format!("job-{:06}", batch * MAX_BATCH + index);
+    let claim = |index: usize| Claim {
+        unit: unit(index),
+        tick_ms,
+        after_ms,
+        floor_hwm_ms: after_ms,
+        floor_token: 0,
+        nonce: format!("0123456789abcdef-{:x}", tick_ms + index as i64),
+        valid_until_ms: now_ms + LEASE.as_millis() as i64,
+        lease_ms: LEASE.as_millis() as i64,
+        intent: Intent::Run,
+        missed: None,
+    };
+    (0..MAX_BATCH).map(claim).collect()
+}
+
+type Decided = (Vec<Claim>, Vec<Claimed>);
+
+/// Sends batches, several at a time; returns the answers, and how long it took in seconds.
+async fn claim_all(
+    store: &Arc<RedisStore>,
+    caller: &Arc<Caller>,
+    batches: Vec<Vec<Claim>>,
+) -> Result<(Vec<Decided>, f64)> {
+    let began = Instant::now();
+    let answers = several(batches, |batch: Vec<Claim>| {
+        let (store, caller) = (Arc::clone(store), Arc::clone(caller));
+        async move {
+            let reply = store.claim(&caller, &batch).await?;
+            Ok((batch, reply.body))
+        }
+    });
+    Ok((answers.await?, began.elapsed().as_secs_f64()))
+}
+
+async fn finish_all(
+    store: &Arc<RedisStore>,
+    caller: &Arc<Caller>,
+    batches: Vec<Vec<Finish>>,
+) -> Result<f64> {
+    let began = Instant::now();
+    let answers = several(batches, |batch: Vec<Finish>| {
+        let (store, caller) = (Arc::clone(store), Arc::clone(caller));
+        async move { Ok(store.finish(&caller, &batch).await?.body) }
+    });
+    let answers = answers.await?;
+    let seconds = began.elapsed().as_secs_f64();
+    let mut all = answers.iter().flatten();
+    ensure!(all.all(|answer| *answer == Finished::Recorded), "an outcome was refused");
+    Ok(seconds)
+}
+
+/// Calls with each item, [`UNDER_WAY`] at a time.
+async fn several<I, O, F>(items: Vec<I>, call: impl Fn(I) -> F) -> Result<Vec<O>>
+where
+    O: Send + 'static,
+    F: Future<Output = Result<O>> + Send + 'static,
+{
+    let mut items = items.into_iter();
+    let mut under_way: JoinSet<Result<O>> = items.by_ref().take(UNDER_WAY).map(&call).collect();
+    let mut answers = Vec::new();
+    while let Some(answer) = under_way.join_next().await {
+        answers.push(answer??);
+        if let Some(item) = items.next() {
+            under_way.spawn(call(item));
+        }
+    }
+    Ok(answers)
+}
+
+/// The ends of the runs that were granted, which must be all.
+fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<Finish>> {
+    let finish = |(claim, answer): (Claim, Claimed)| {
+        let Verdict::Granted { token, attempt, .. } = answer.verdict else {
+            return Err(anyhow!("{} was answered {:?}", claim.unit, answer.verdict));
+        };
+        let run = RunId {
+            unit: claim.unit,
+            tick_ms: claim.tick_ms,
+            nonce: claim.nonce,
+            token,
+            attempt,
+            lease_ms: claim.lease_ms,
+            granted_at_ms: claim.tick_ms,
+        };
+        Ok(Finish {
+            run,
+            outcome: Outcome::Ok,
+            reason: String::new(),
+            error: String::new(),
+            fired_at_ms: claim.tick_ms,
+            ended_at_ms: claim.tick_ms,
+        })
+    };
+    claims.into_iter().zip(answers).map(finish).collect()
+}
+
+/// Claims per second that redis-benchmark reaches with the same script, each for a unit that was
+/// never claimed before. None if there is no redis-benchmark.
+fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>> {
+    let beside = find_redis_server().map(|server| server.with_file_name("redis-benchmark"));
+    let beside = beside.filter(|program| program.is_file());
+    let Some(program) = beside.or_else(|| find_in_path("redis-benchmark")) else {
+        eprintln!("  no redis-benchmark beside redis-server or in PATH: claims have no reference");
+        return Ok(None);
+    };
+    let redis = RedisServer::start()?;
+    let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT])?;
+    let mut command = Command::new(program);
+    command
+        .args(["-q", "-p", &redis.port().to_string()])
+        .args(["-n", &calls.to_string(), "-r", "1000000000"])
+        .args(["-c", &UNDER_WAY.to_string(), "-P", &pipeline.to_string()])
+        .args(["EVALSHA", sha.trim()])
+        .args(one_call(units));
+    let output = command.output().context("run redis-benchmark")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // A record for each claim, and a few for all; names are random, so some may meet.
+    let records: usize = redis.command(&["DBSIZE"])?.trim().parse()?;
+    ensure!(
+        records * 10 > calls * units * 9,
+        "redis-benchmark made {records} records with {calls} calls: {text}"
+    );
+    let (before, _) = text
+        .rsplit_once(" requests per second")
+        .with_context(|| format!("redis-benchmark said {text:?}"))?;
+    let per_second = before.rsplit(' ').next().unwrap_or_default();
+    let per_second: f64 = per_second.parse().with_context(|| format!("in {text:?}"))?;
+    Ok(Some(per_second * units as f64))
+}
+
+/// Keys and arguments of a call, as `claim.lua` lists them. redis-benchmark replaces each
+/// `__rand_int__` by a number of its own.
+fn one_call(units: usize) -> Vec<String> {
+    let mut args = vec![(2 + 2 * units).to_string()];
+    args.extend(["so:{bench}:meta", "so:{bench}:leases"].map(str::to_owned));
+    for _ in 0..units {
+        args.extend(["job", "log"].map(|kind| format!("so:{{bench}}:{kind}:job-__rand_int__")));
+    }
+    args.extend(["0", "bench", "1000"].map(str::to_owned));
+    let tick_ms = now_us() / 1000 - 3_600_000;
+    let valid_until_ms = tick_ms + 2 * 3_600_000;
+    for index in 0..units {
+        let nonce = format!("0123456789abcdef-{:x}", tick_ms + index as i64);
+        let numbers = [tick_ms, 0, 0, 0, valid_until_ms, LEASE.as_millis() as i64];
+        args.push(nonce);
+        args.extend(numbers.map(|number| number.to_string()));
+        args.push("r".to_owned());
+    }
+    args
+}

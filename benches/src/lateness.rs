@@ -1,0 +1,102 @@
+//! How long after its tick a job's function starts, and whether all ticks start, once.
+//!
+//! Lateness is what the function sees: the wall clock at its first instruction, minus the tick.
+//! Redis reads the same clock, on the same machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use scheduled_one_runtime::{Job, JobContext, Scheduler};
+use test_support::RedisServer;
+
+use crate::child::{self, Found, Task};
+use crate::options::Scale;
+use crate::report::{Bound, Row};
+use crate::ticks::Board;
+
+/// The store grants nothing for a lease and this, if it is new to a namespace.
+const QUARANTINE_MARGIN: Duration = Duration::from_secs(1);
+
+/// Highest lateness that is good, in ms.
+struct Targets {
+    p50_ms: Option<f64>,
+    p99_ms: f64,
+}
+
+pub(crate) fn of_thousand(scale: &Scale) -> Result<Vec<Row>> {
+    let targets = Targets {
+        p50_ms: Some(3.0),
+        p99_ms: 15.0,
+    };
+    measure(scale.jobs[0], scale, &targets)
+}
+
+pub(crate) fn of_ten_thousand(scale: &Scale) -> Result<Vec<Row>> {
+    let targets = Targets {
+        p50_ms: None,
+        p99_ms: 120.0,
+    };
+    measure(scale.jobs[1], scale, &targets)
+}
+
+fn measure(jobs: usize, scale: &Scale, targets: &Targets) -> Result<Vec<Row>> {
+    let redis = RedisServer::start()?;
+    let ours = child::run("lateness", &Task::new(&redis.url(), jobs, scale))?;
+    drop(redis);
+    let peer = child::run("peer-lateness", &Task::new("", jobs, scale))?;
+    ensure!(ours.get("twice")? == 0.0, "a tick ran twice");
+    rows(jobs, &ours, &peer, targets)
+}
+
+fn rows(jobs: usize, ours: &Found, peer: &Found, targets: &Targets) -> Result<Vec<Row>> {
+    let p50 = targets.p50_ms.map_or(Bound::None, Bound::AtMost);
+    let kinds = [
+        ("p50", "p50_us", p50),
+        ("p99", "p99_us", Bound::AtMost(targets.p99_ms)),
+        ("max", "max_us", Bound::None),
+    ];
+    let mut rows = Vec::new();
+    for (label, name, bound) in kinds {
+        let figure = format!("tick → function starts, {jobs} jobs, {label}");
+        let (ours, peer) = (ours.get(name)? / 1000.0, peer.get(name)? / 1000.0);
+        rows.push(Row::new(figure, "ms", bound, ours).beside(peer));
+    }
+    for (label, name, bound) in [
+        ("ticks missing", "missing", Bound::AtMost(0.0)),
+        ("ticks run twice", "twice", Bound::AtMost(0.0)),
+        ("processor", "cpu_percent", Bound::None),
+    ] {
+        let (ours_all, unit) = match name {
+            "cpu_percent" => (String::new(), "% of a core"),
+            _ => (format!(", of {}", ours.get("ticks")?), ""),
+        };
+        let figure = format!("the same, {label}{ours_all}");
+        rows.push(Row::new(figure, unit, bound, ours.get(name)?).beside(peer.get(name)?));
+    }
+    Ok(rows)
+}
+
+/// Runs our scheduler; in the child.
+pub(crate) async fn ours(task: &Task) -> Result<Found> {
+    let board = Arc::new(Board::new(task));
+    let mut builder = Scheduler::builder(&task.url).namespace("bench").lease(task.lease);
+    for index in 0..task.jobs {
+        builder = builder.job(job(index, &board));
+    }
+    let scheduler = builder.start().await?;
+    tokio::time::sleep(task.lease + QUARANTINE_MARGIN + task.settle).await;
+    let found = board.watch().await?;
+    let stopped = scheduler.shutdown(Duration::from_secs(1)).await;
+    ensure!(stopped.recorded, "outcomes are not recorded at the end");
+    Ok(found)
+}
+
+fn job(index: usize, board: &Arc<Board>) -> Job {
+    let board = Arc::clone(board);
+    let function = move |ctx: JobContext| {
+        let board = Arc::clone(&board);
+        async move { board.started(index, ctx.scheduled_at().timestamp_micros()) }
+    };
+    Job::every(format!("job-{index:05}"), Duration::from_secs(1), function)
+}
