@@ -231,7 +231,11 @@ fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
 fn cut(mut text: String) -> String {
     if text.len() > MAX_ERROR_BYTES {
         const MARK: &str = "…";
-        text.truncate(text.floor_char_boundary(MAX_ERROR_BYTES - MARK.len()));
+        let mut end = MAX_ERROR_BYTES - MARK.len();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
         text.push_str(MARK);
     }
     text

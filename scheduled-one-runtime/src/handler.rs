@@ -187,8 +187,8 @@ macro_rules! handler_of {
             }
 
             fn call(&self, _ctx: &JobContext) -> BoxFuture<'static, Result<(), BoxError>> {
-                let arguments = (|| Ok::<_, BoxError>(($($arg::from_job(_ctx)?,)*)))();
-                match arguments {
+                let arguments = || Ok::<_, BoxError>(($($arg::from_job(_ctx)?,)*));
+                match arguments() {
                     #[allow(non_snake_case, reason = "the type names serve as variables")]
                     Ok(($($arg,)*)) => {
                         let future = self($($arg),*);

@@ -19,7 +19,9 @@ pub const NODE_GONE_MS: i64 = 30_000;
 
 /// Stores by name and namespace: `memory://demo` is the same store for all schedulers of
 /// the process, for as long as one of them lives.
-static NAMED: Lazy<Mutex<HashMap<(String, String), Weak<Shared>>>> = Lazy::new(Mutex::default);
+static NAMED: Lazy<Mutex<Named>> = Lazy::new(Mutex::default);
+
+type Named = HashMap<(String, String), Weak<Shared>>;
 
 /// A handle to an embedded store.
 #[derive(Clone, Debug)]

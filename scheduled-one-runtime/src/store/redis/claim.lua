@@ -9,12 +9,23 @@
 --       8 stale: nonce, seq, lease  (1 skipped, 2 forgone, 4 moved, 6 late,
 --       7 quarantined: nothing)
 --
--- This is the hot path: one HMGET and one HSET a claim, records stay the array
--- that HMGET returned, and texts of numbers are used as they came.
+-- This is the hot path: a grant is one HMGET and one HSET. Records stay the
+-- array that HMGET returned, what only a running or a decided unit needs is
+-- read when it is needed, and texts of numbers are used as they came.
 
 local BORN, HWM, TOK, ST, NON, RTOK, UNTIL, OWN, ATT, SEQ, LEASE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 local EARLY_TOLERANCE_MS = 10
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
+
+-- The rest of the record, if it was not read yet.
+local function rest(key, v)
+  if v[RTOK] == nil then
+    local more = call('HMGET', key, 'rtok', 'until', 'own', 'att', 'seq', 'lease')
+    v[RTOK], v[UNTIL], v[OWN] = int(more[1]), int(more[2]), more[3] or ''
+    v[ATT], v[SEQ], v[LEASE] = int(more[4]), int(more[5]), int(more[6])
+  end
+  return v
+end
 
 -- Check everything: after this loop nothing can fail half-way.
 local records = {}
@@ -24,8 +35,7 @@ for i = 3, #KEYS, 2 do
   local v = records[key]
   local again = v ~= nil
   if not again then
-    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'rtok', 'until', 'own', 'att', 'seq',
-      'lease')
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non')
     if v.err then
       return wrong_type(key, 'hash') or v
     end
@@ -46,6 +56,13 @@ commit()
 local leases, n = {}, #out
 local quarantined = now < quarantine_until
 
+-- The texts of `until`, by lease: jobs have few different ones.
+local untils = setmetatable({}, { __index = function(cache, lease)
+  local text = string.format('%.0f', now + tonumber(lease))
+  cache[lease] = text
+  return text
+end })
+
 local function grant(key, v, tick, nonce, lease)
   local tok, tok_s = v[TOK] + 1, nil
   if tok <= now_us then
@@ -53,10 +70,11 @@ local function grant(key, v, tick, nonce, lease)
   else
     tok_s = string.format('%.0f', tok)
   end
-  local until_ms = now + lease
   call('HSET', key, 'hwm', tick, 'tok', tok_s, 'st', 'run', 'tick', tick, 'own', name,
-    'non', nonce, 'att', '1', 'rtok', tok_s, 'until', until_ms, 'seq', '1', 'lease', lease,
+    'non', nonce, 'att', '1', 'rtok', tok_s, 'until', untils[lease], 'seq', '1', 'lease', lease,
     'at', now_s)
+  lease = tonumber(lease)
+  local until_ms = now + lease
   v[HWM], v[TOK], v[ST], v[NON], v[RTOK], v[UNTIL] = tonumber(tick), tok, 'run', nonce, tok, until_ms
   v[OWN], v[ATT], v[SEQ], v[LEASE] = name, 1, 1, lease
   local m = #leases
@@ -69,8 +87,8 @@ end
 local function decide(key, log, v, a, raised)
   local nonce = ARGV[a]
   local running = v[ST] == 'run'
-  if running and v[NON] == nonce and int(v[RTOK]) == v[TOK] then
-    return raised, 0, int(v[UNTIL]), int(v[ATT])
+  if running and v[NON] == nonce and rest(key, v)[RTOK] == v[TOK] then
+    return raised, 0, v[UNTIL], v[ATT]
   end
   if now > tonumber(ARGV[a + 5]) then
     return raised, 6
@@ -84,15 +102,15 @@ local function decide(key, log, v, a, raised)
   end
   local decided_to = v[HWM] > 0 and v[HWM] or v[BORN]
   if tick <= decided_to then
-    return raised, 3, v[OWN] or ''
+    return raised, 3, rest(key, v)[OWN]
   end
   if decided_to > 0 and tonumber(ARGV[a + 2]) ~= decided_to then
     return raised, 4
   end
   local intent = ARGV[a + 7]
   local forgo = intent == 'f' or intent == 'F'
-  if not forgo and running and int(v[UNTIL]) <= now then
-    return raised, 8, v[NON] or '', int(v[SEQ]), int(v[LEASE])
+  if not forgo and running and rest(key, v)[UNTIL] <= now then
+    return raised, 8, v[NON] or '', v[SEQ], v[LEASE]
   end
   -- From here on the tick is decided.
   if intent == 'R' or intent == 'F' then
@@ -100,7 +118,7 @@ local function decide(key, log, v, a, raised)
       0, 0, 0, now_s, '')
   end
   if not forgo and not running then
-    return false, grant(key, v, ARGV[a + 1], nonce, tonumber(ARGV[a + 6]))
+    return false, grant(key, v, ARGV[a + 1], nonce, ARGV[a + 6])
   end
   v[HWM] = tick
   if forgo then

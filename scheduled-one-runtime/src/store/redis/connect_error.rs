@@ -38,7 +38,7 @@ pub enum ConnectError {
     },
     /// The server's certificate is not trusted.
     #[error(
-        "the TLS certificate of {place} is not trusted: {why}; the certificates of the system are \
+        "the TLS certificate of {place} cannot be verified: {why}; the certificates of the system are \
          trusted, or those of the file that the environment variable SSL_CERT_FILE names: add its \
          authority there, and use a host name that the certificate is for"
     )]

@@ -103,10 +103,8 @@ impl Link {
         let (made, mut connection) = match timeout_at(deadline, self.connection()).await {
             Ok(connection) => connection?,
             Err(_) => {
-                return Err(unavailable(format!(
-                    "{}: not connected in time",
-                    self.place
-                )));
+                let text = format!("{}: not connected in time", self.place);
+                return Err(Fault::unavailable(Kind::Silent, text));
             }
         };
         let suspect = Suspect { link: self, made };
@@ -121,10 +119,10 @@ impl Link {
                     "{what}: {} did not answer in time",
                     self.place
                 )),
-                kind: Kind::Broken,
+                kind: Kind::Silent,
             },
         };
-        if fault.kind != Kind::Broken {
+        if !fault.kind.gives_up_connection() {
             suspect.clear();
         }
         Err(fault)
@@ -178,11 +176,14 @@ impl Link {
             Ok(Err(
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)),
             )) => Err(fault::of_connecting(&self.place, &error)),
-            Ok(Err(other)) => Err(unavailable(format!("{}: {other}", self.place))),
-            Err(_) => Err(unavailable(format!(
-                "{}: no connection within {CONNECT_TIMEOUT:?}",
-                self.place
-            ))),
+            Ok(Err(other)) => {
+                let text = format!("{}: {other}", self.place);
+                Err(Fault::unavailable(Kind::Broken, text))
+            }
+            Err(_) => {
+                let text = format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.place);
+                Err(Fault::unavailable(Kind::Silent, text))
+            }
         }
     }
 
@@ -228,20 +229,13 @@ impl Drop for Suspect<'_> {
     }
 }
 
-fn unavailable(text: String) -> Fault {
-    Fault {
-        error: StoreError::Unavailable(text),
-        kind: Kind::Broken,
-    }
-}
-
 fn pool(address: &Address) -> Result<Pool, StoreError> {
     if address.tls {
         install_crypto_provider();
     }
     // Calls bound their own time, and tell "not sent" from "not answered".
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_connection_timeout(None)
         .set_response_timeout(None)
         .set_pipeline_buffer_size(PIPELINE);
     let refused = |why: String| StoreError::Refused(format!("{}: {why}", address.place));

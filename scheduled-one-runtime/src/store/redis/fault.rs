@@ -11,22 +11,46 @@ pub(super) struct Fault {
     pub(super) kind: Kind,
 }
 
-/// What to do about it.
+impl Fault {
+    /// Nothing was sent.
+    pub(super) fn unavailable(kind: Kind, text: String) -> Self {
+        fault(kind, StoreError::Unavailable(text))
+    }
+}
+
+/// What kind of error it is, as far as something depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The connection is as good as before.
+    /// Redis answered with an error; the connection is as good as before.
     Answered,
-    /// The server, or the way to it, is not what it was: connect again.
-    Broken,
     /// The script is not known, nothing was done: send its text.
     NoScript,
     /// A right is missing; the text may not say which.
     Denied,
+    /// The connection is broken.
+    Broken,
+    /// No answer came in time.
+    Silent,
+    /// What came is not the language of Redis.
+    Garbled,
+    /// Redis cannot now; another server behind the same name perhaps can.
+    NotNow,
+    /// The user name or the password is wrong.
+    Login,
+    /// The server's certificate is not trusted.
+    Certificate,
+}
+
+impl Kind {
+    /// Whether the next request takes a fresh connection.
+    pub(super) fn gives_up_connection(self) -> bool {
+        !matches!(self, Kind::Answered | Kind::NoScript | Kind::Denied)
+    }
 }
 
 /// Codes of errors that say that a request was not carried out, and may be
 /// later, perhaps by another server behind the same name.
-const NOT_NOW: [&str; 14] = [
+const NOT_NOW: [&str; 9] = [
     "READONLY",
     "LOADING",
     "MASTERDOWN",
@@ -36,29 +60,36 @@ const NOT_NOW: [&str; 14] = [
     "NOREPLICAS",
     "MISCONF",
     "OOM",
-    "UNKILLABLE",
-    "UNBLOCKED",
-    "NOQUORUM",
-    "INPROG",
-    "NOMASTERLINK",
 ];
 
 /// The error of a request that was sent.
 pub(super) fn of_request(what: &str, error: &RedisError) -> Fault {
-    let Some(code) = error.code() else {
-        return match error.kind() {
-            // Whether it was carried out before the connection broke, nobody knows.
-            ErrorKind::Io | ErrorKind::Parse | ErrorKind::UnexpectedReturnType => fault(
-                Kind::Broken,
-                StoreError::Unknown(format!("{what}: {error}")),
-            ),
-            _ => fault(
-                Kind::Broken,
-                StoreError::Refused(format!("{what}: {error}")),
-            ),
+    let text = format!("{what}: {error}");
+    match (error.code(), error.kind()) {
+        (Some(code), _) => of_answer(what, code, error.detail().unwrap_or_default()),
+        // Whether it was carried out before that, nobody knows.
+        (None, ErrorKind::Io) => fault(Kind::Broken, StoreError::Unknown(text)),
+        (None, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
+            fault(Kind::Garbled, StoreError::Unknown(text))
+        }
+        _ => fault(Kind::Broken, StoreError::Refused(text)),
+    }
+}
+
+/// The error of a connection that did not come about.
+pub(super) fn of_connecting(place: &str, error: &RedisError) -> Fault {
+    let mut fault = of_request(place, error);
+    if let StoreError::Unknown(text) = fault.error {
+        // No request was sent yet, so nothing is in doubt.
+        fault = match is_certificate(&text) {
+            true => self::fault(Kind::Certificate, StoreError::Refused(text)),
+            false => self::fault(fault.kind, StoreError::Unavailable(text)),
         };
-    };
-    of_answer(what, code, error.detail().unwrap_or_default())
+    }
+    if !fault.kind.gives_up_connection() {
+        fault.kind = Kind::Broken;
+    }
+    fault
 }
 
 /// Redis answered with an error.
@@ -69,62 +100,49 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
         code => code,
     };
     let text = format!("{what}: {code} {detail}");
-    match code {
-        "NOSCRIPT" => fault(Kind::NoScript, StoreError::Unavailable(text)),
-        code if NOT_NOW.contains(&code) => fault(Kind::Broken, StoreError::Unavailable(text)),
-        "ERR" if detail.contains("max number of clients") => {
-            fault(Kind::Broken, StoreError::Unavailable(text))
+    if NOT_NOW.contains(&code) || (code == "ERR" && detail.contains("max number of clients")) {
+        return fault(Kind::NotNow, StoreError::Unavailable(text));
+    }
+    let (kind, error) = match code {
+        "NOSCRIPT" => (Kind::NoScript, StoreError::Unavailable(text)),
+        "SONEWER" => {
+            let found = detail.trim().parse().unwrap_or(u64::MAX);
+            (Kind::Answered, StoreError::NewerProtocol { found })
         }
-        "SONEWER" => fault(
-            Kind::Answered,
-            StoreError::NewerProtocol {
-                found: detail.trim().parse().unwrap_or(u64::MAX),
-            },
-        ),
-        "SOTYPE" => fault(
+        "SOTYPE" => (
             Kind::Answered,
             StoreError::Refused(format!(
                 "the key {detail}: another program uses the namespace, or somebody edited it; \
                  delete the key, or choose another namespace"
             )),
         ),
-        "MOVED" | "ASK" | "CROSSSLOT" => fault(
+        "MOVED" | "ASK" | "CROSSSLOT" => (
             Kind::Broken,
             StoreError::Refused(format!(
                 "{text}: that Redis is one node of a cluster, and does not hold the namespace; \
                  Redis Cluster is not supported yet, name a Redis that is not in cluster mode"
             )),
         ),
-        _ if is_login(code, detail) => fault(
-            Kind::Broken,
+        _ if is_login(code, detail) => (
+            Kind::Login,
             StoreError::Refused(format!("{text} (correct the login of the URL)")),
         ),
-        _ if is_denial(code, detail) => fault(Kind::Denied, StoreError::Refused(text)),
-        _ => fault(Kind::Answered, StoreError::Refused(text)),
-    }
-}
-
-/// The error of a connection that did not come about.
-pub(super) fn of_connecting(place: &str, error: &RedisError) -> Fault {
-    let text = format!("{place}: {error}");
-    let mut fault = match error.code() {
-        Some(code) => of_answer(place, code, error.detail().unwrap_or_default()),
-        None if is_certificate(&text) => fault(Kind::Broken, StoreError::Refused(text)),
-        // Nothing was sent yet, so nothing is in doubt.
-        None => fault(Kind::Broken, StoreError::Unavailable(text)),
+        _ if is_denial(code, detail) => (Kind::Denied, StoreError::Refused(text)),
+        _ => (Kind::Answered, StoreError::Refused(text)),
     };
-    fault.kind = Kind::Broken;
-    fault
+    fault(kind, error)
 }
 
 /// Whether an error is about the user name or the password.
-pub(super) fn is_login(code: &str, detail: &str) -> bool {
+fn is_login(code: &str, detail: &str) -> bool {
     matches!(code, "NOAUTH" | "WRONGPASS") || (code == "ERR" && detail.contains("AUTH"))
 }
 
 /// Whether TLS failed because of the certificate.
-pub(super) fn is_certificate(why: &str) -> bool {
-    why.contains("certificate") || why.contains("UnknownIssuer")
+fn is_certificate(why: &str) -> bool {
+    ["certificate", "UnknownIssuer", "PEM"]
+        .iter()
+        .any(|word| why.contains(word))
 }
 
 /// Whether an ACL refuses a command or a key. Inside scripts, Redis 7.0 says
@@ -148,12 +166,6 @@ pub(super) fn denied(error: StoreError, user: &str, missing: &[String], rule: &s
     StoreError::Refused(format!(
         "{text}; {missing}; this grants all that is needed: ACL SETUSER {user} {rule}"
     ))
-}
-
-/// Whether the text of an error tells of one of [`NOT_NOW`].
-pub(super) fn is_not_now(text: &str) -> bool {
-    let mut words = text.split([' ', ':']);
-    words.any(|word| NOT_NOW.contains(&word)) || text.contains("max number of clients")
 }
 
 fn wrapped_code(detail: &str) -> Option<&str> {
@@ -181,11 +193,11 @@ mod tests {
     #[test]
     fn not_now_is_a_new_connection() {
         for code in NOT_NOW {
-            assert_eq!(kind(code, "x"), (Kind::Broken, true), "{code}");
+            assert_eq!(kind(code, "x"), (Kind::NotNow, true), "{code}");
         }
         assert_eq!(
             kind("ERR", "max number of clients reached"),
-            (Kind::Broken, true)
+            (Kind::NotNow, true)
         );
     }
 
@@ -193,7 +205,7 @@ mod tests {
     fn errors_inside_scripts_of_redis_6_are_seen() {
         let detail = "Error running script (call to f_ab): @user_script:12: @user_script: 12: \
                       -READONLY You can't write against a read only replica.";
-        assert_eq!(kind("ERR", detail), (Kind::Broken, true));
+        assert_eq!(kind("ERR", detail), (Kind::NotNow, true));
     }
 
     #[test]

@@ -8,11 +8,11 @@ use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd, from_redis_va
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::super::StoreError;
 use super::super::protocol::{NewerProtocol, VERSION};
-use super::super::{StoreError, protocol};
 use super::connect_error::ConnectError;
 use super::connection::Link;
-use super::fault::{self, Fault};
+use super::fault::{self, Fault, Kind};
 use super::keys::Keys;
 use super::url::Address;
 
@@ -71,7 +71,7 @@ async fn info(
     let asked = Instant::now() + FIRST_ANSWER;
     let reply = match link.send("INFO", &cmd("INFO"), asked).await {
         Ok(reply) => reply,
-        Err(fault) if fault.kind == fault::Kind::Denied => return Ok(None),
+        Err(fault) if fault.kind == Kind::Denied => return Ok(None),
         Err(fault) => return Err(not_answered(fault, address).await),
     };
     let text: String = from_redis_value(reply).map_err(|_| ConnectError::NotRedis {
@@ -127,52 +127,43 @@ fn check_server(info: &HashMap<String, String>, address: &Address) -> Result<(),
 
 /// Tells a Redis that is not there from something else that is.
 async fn not_answered(fault: Fault, address: &Address) -> ConnectError {
-    let place = address.place.clone();
-    let why = match fault.error {
-        StoreError::Unknown(why) => {
-            // The connection came about, and then no Redis spoke.
-            return ConnectError::NotRedis { place, why };
-        }
-        StoreError::Unavailable(why) if why.contains("no connection within") => {
+    let not_redis = match (&fault.kind, &fault.error) {
+        (Kind::Garbled, _) => true,
+        // The connection came about, and then it was closed, or nothing came.
+        (Kind::Broken | Kind::Silent, StoreError::Unknown(_)) => true,
+        (Kind::Silent, _) => {
             let target = (address.host.as_str(), address.port);
             let open = timeout(Duration::from_millis(500), TcpStream::connect(target)).await;
-            if matches!(open, Ok(Ok(_))) {
-                return ConnectError::NotRedis { place, why };
-            }
-            why
+            matches!(open, Ok(Ok(_)))
         }
-        error => {
-            return broken(
-                Fault {
-                    error,
-                    kind: fault.kind,
-                },
-                address,
-            );
-        }
+        _ => false,
     };
-    ConnectError::Unreachable { place, why }
+    let error = broken(fault, address);
+    match error {
+        ConnectError::Unreachable { place, why } if not_redis => {
+            ConnectError::NotRedis { place, why }
+        }
+        error => error,
+    }
 }
 
 fn broken(fault: Fault, address: &Address) -> ConnectError {
     let place = address.place.clone();
-    match fault.error {
-        StoreError::NewerProtocol { found } => ConnectError::NewerProtocol(NewerProtocol { found }),
-        StoreError::Refused(why) if fault::is_certificate(&why) => {
-            ConnectError::Certificate { place, why }
+    match (fault.kind, fault.error) {
+        (_, StoreError::NewerProtocol { found }) => {
+            ConnectError::NewerProtocol(NewerProtocol { found })
         }
-        StoreError::Refused(why) if why.contains("login of the URL") => ConnectError::Login {
+        (Kind::Certificate, StoreError::Refused(why)) => ConnectError::Certificate { place, why },
+        (Kind::Login, StoreError::Refused(why)) => ConnectError::Login {
             place,
             user: address.user().to_owned(),
             why,
         },
-        StoreError::Unavailable(why) if fault::is_not_now(&why) => {
-            ConnectError::NotNow { place, why }
-        }
-        StoreError::Unavailable(why) | StoreError::Unknown(why) => {
+        (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
+        (Kind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
+        (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {
             ConnectError::Unreachable { place, why }
         }
-        StoreError::Refused(why) => ConnectError::Refused { place, why },
     }
 }
 
@@ -296,9 +287,7 @@ fn check_namespace(
         _ => 0,
     };
     if found > VERSION {
-        return Err(ConnectError::NewerProtocol(protocol::NewerProtocol {
-            found,
-        }));
+        return Err(ConnectError::NewerProtocol(NewerProtocol { found }));
     }
     Ok(())
 }

@@ -1,0 +1,355 @@
+//! What happens to requests when Redis, its data or the caller misbehaves: the
+//! right class of error, and recovery with the next call.
+
+use std::time::Duration;
+
+use scheduled_one_runtime::store::message::{
+    Beat, Caller, Claim, Claimed, Enroll, Intent, Pulse, Reply, Verdict,
+};
+use scheduled_one_runtime::store::redis::{ANSWER_TIMEOUT, RedisStore};
+use scheduled_one_runtime::store::{Store, StoreError};
+use test_support::{RedisServer, wait_until_async};
+
+const BOUND: Duration = Duration::from_secs(10);
+
+fn caller() -> Caller {
+    Caller {
+        node: "node".into(),
+        name: "Node".into(),
+        quarantine_ms: 0,
+        ledger_limit: 5,
+    }
+}
+
+fn claim(unit: &str, tick_ms: i64) -> Claim {
+    Claim {
+        unit: unit.into(),
+        tick_ms,
+        after_ms: 0,
+        floor_hwm_ms: 0,
+        floor_token: 0,
+        nonce: format!("{unit} {tick_ms}"),
+        valid_until_ms: i64::MAX >> 12,
+        lease_ms: 5_000,
+        intent: Intent::Run,
+        missed: None,
+    }
+}
+
+async fn open(redis: &RedisServer) -> RedisStore {
+    RedisStore::connect(&redis.url(), "test").await.unwrap()
+}
+
+async fn beat(store: &dyn Store) -> Result<Reply<Pulse>, StoreError> {
+    store.beat(&caller(), Beat::Alive).await
+}
+
+async fn claims(store: &RedisStore, claims: &[Claim]) -> Result<Vec<Claimed>, StoreError> {
+    Ok(store.claim(&caller(), claims).await?.body)
+}
+
+/// How many connections the server has, but for that of the question.
+fn connections(redis: &RedisServer) -> usize {
+    redis.command(&["CLIENT", "LIST"]).unwrap().lines().count() - 1
+}
+
+fn is_refused(result: Result<impl std::fmt::Debug, StoreError>, words: &[&str]) {
+    match result {
+        Err(StoreError::Refused(text)) => {
+            for word in words {
+                assert!(text.contains(word), "{word} not in: {text}");
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn scripts_that_redis_forgot_are_sent_again() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    beat(&store).await.unwrap();
+    redis.command(&["SCRIPT", "FLUSH"]).unwrap();
+    beat(&store).await.unwrap();
+    assert_eq!(
+        connections(&redis),
+        1,
+        "NOSCRIPT is no reason to connect again"
+    );
+}
+
+#[tokio::test]
+async fn a_restart_costs_one_answer() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    let before = beat(&store).await.unwrap().head.serving;
+    redis.kill().unwrap();
+    let error = beat(&store).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown(_)), "{error}");
+    let error = beat(&store).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    redis.restart().unwrap();
+    let after = beat(&store).await.unwrap().head;
+    assert_ne!(after.serving, before);
+}
+
+#[tokio::test]
+async fn a_frozen_server_leaves_requests_unknown_and_connections_behind() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    beat(&store).await.unwrap();
+    redis.freeze().unwrap();
+    let started = std::time::Instant::now();
+    let error = beat(&store).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown(_)), "{error}");
+    assert!(started.elapsed() < ANSWER_TIMEOUT + Duration::from_millis(500));
+    // An impatient caller, as the watchdog is one.
+    let patience = Duration::from_millis(100);
+    let batch = [claim("a", 1)];
+    let impatient = tokio::time::timeout(patience, claims(&store, &batch)).await;
+    assert!(impatient.is_err());
+    redis.thaw().unwrap();
+    let pulse = beat(&store).await.unwrap();
+    assert_eq!(pulse.body.nodes, 1);
+    // The claim that nobody waited for may have been carried out: asked again
+    // with the same nonce, it is answered, and not carried out twice.
+    let again = claims(&store, &batch).await.unwrap();
+    assert!(
+        matches!(again[0].verdict, Verdict::Granted { .. }),
+        "{again:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_call_takes_its_connection_along() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    beat(&store).await.unwrap();
+    let id = |redis: &RedisServer| {
+        let list = redis.command(&["CLIENT", "LIST"]).unwrap();
+        list.split(' ').next().unwrap().to_owned()
+    };
+    let before = id(&redis);
+    redis.command(&["CLIENT", "PAUSE", "300", "ALL"]).unwrap();
+    let impatient = tokio::time::timeout(Duration::from_millis(50), beat(&store)).await;
+    assert!(impatient.is_err());
+    beat(&store).await.unwrap();
+    assert_ne!(id(&redis), before);
+    wait_until_async("the old connection is closed", BOUND, async || {
+        connections(&redis) == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_calls_share_one_connection_and_one_attempt() {
+    let redis = RedisServer::start().unwrap();
+    let store = std::sync::Arc::new(open(&redis).await);
+    let all = async |expected_ok: bool| {
+        let calls: Vec<_> = (0..64)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { beat(&*store).await.is_ok() })
+            })
+            .collect();
+        for call in calls {
+            assert_eq!(call.await.unwrap(), expected_ok);
+        }
+    };
+    all(true).await;
+    assert_eq!(connections(&redis), 1);
+    redis.kill().unwrap();
+    all(false).await;
+    redis.restart().unwrap();
+    all(true).await;
+    assert_eq!(connections(&redis), 1);
+    let other = store.open();
+    beat(&*other).await.unwrap();
+    assert_eq!(
+        connections(&redis),
+        2,
+        "an opened store has its own connection"
+    );
+}
+
+#[test]
+fn an_opened_store_works_on_another_runtime() {
+    let redis = RedisServer::start().unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    let store = first.block_on(open(&redis));
+    let opened = store.open();
+    let second = runtime();
+    for _ in 0..2 {
+        second.block_on(beat(&*opened)).unwrap();
+        first.block_on(beat(&store)).unwrap();
+    }
+    drop(second);
+    first.block_on(beat(&store)).unwrap();
+}
+
+#[tokio::test]
+async fn a_demoted_primary_is_left() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    beat(&store).await.unwrap();
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]).unwrap();
+    for _ in 0..2 {
+        let error = beat(&store).await.unwrap_err();
+        let named = matches!(&error, StoreError::Unavailable(text) if text.contains("READONLY"));
+        assert!(named, "{error}");
+    }
+    redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    beat(&store).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_server_is_unavailable() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    let error = claims(&store, &[claim("a", 1)]).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Unavailable(text) if text.contains("OOM")),
+        "{error}"
+    );
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    claims(&store, &[claim("a", 1)]).await.unwrap();
+    redis
+        .command(&["CONFIG", "SET", "min-replicas-to-write", "1"])
+        .unwrap();
+    let error = claims(&store, &[claim("b", 1)]).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Unavailable(text) if text.contains("NOREPLICAS")),
+        "{error}"
+    );
+    assert_eq!(redis.command(&["EXISTS", "so:{test}:job:b"]).unwrap(), "0");
+}
+
+#[tokio::test]
+async fn a_newer_protocol_is_refused_and_not_overwritten() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    redis
+        .command(&["HSET", "so:{test}:meta", "ver", "7"])
+        .unwrap();
+    let error = claims(&store, &[claim("a", 1)]).await.unwrap_err();
+    assert_eq!(error, StoreError::NewerProtocol { found: 7 });
+    assert_eq!(
+        redis.command(&["HGETALL", "so:{test}:meta"]).unwrap(),
+        "ver\n7"
+    );
+    assert_eq!(redis.command(&["DBSIZE"]).unwrap(), "1");
+}
+
+#[tokio::test]
+async fn keys_of_other_types_are_named_and_nothing_is_half_done() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    beat(&store).await.unwrap();
+    let missed = |mut claim: Claim| {
+        claim.missed = Some(scheduled_one_runtime::store::message::Missed {
+            first_ms: 1,
+            last_ms: 1,
+            count: 1,
+            reason: String::new(),
+        });
+        claim
+    };
+    for (kind, key) in [
+        ("a string, not a hash", "so:{test}:job:bad"),
+        ("a string, not a stream", "so:{test}:log:bad"),
+        ("a string, not a zset", "so:{test}:leases"),
+        ("a string, not a hash", "so:{test}:meta"),
+    ] {
+        redis.command(&["SET", key, "x"]).unwrap();
+        let batch = [missed(claim("good", 5)), missed(claim("bad", 5))];
+        is_refused(claims(&store, &batch).await, &[key, kind]);
+        assert_eq!(
+            redis.command(&["EXISTS", "so:{test}:job:good"]).unwrap(),
+            "0",
+            "{key}"
+        );
+        assert_eq!(
+            redis.command(&["EXISTS", "so:{test}:log:good"]).unwrap(),
+            "0",
+            "{key}"
+        );
+        redis.command(&["DEL", key]).unwrap();
+    }
+    redis.command(&["SET", "so:{test}:nodes", "x"]).unwrap();
+    is_refused(beat(&store).await, &["so:{test}:nodes"]);
+}
+
+#[tokio::test]
+async fn garbage_in_a_record_counts_as_nothing() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    for garbage in ["", "abc", "nan", "-inf", "1e300", "0.5", "0x", "\u{fffd}"] {
+        let mut command = vec!["HSET", "so:{test}:job:a", "st", "run", "non", "other"];
+        for field in [
+            "born", "hwm", "tok", "tick", "att", "rtok", "until", "seq", "lease", "at",
+        ] {
+            command.extend([field, garbage]);
+        }
+        redis.command(&command).unwrap();
+        let first = claims(&store, &[claim("a", 1)]).await.unwrap();
+        assert!(
+            matches!(first[0].verdict, Verdict::Stale(_)),
+            "{garbage:?}: {first:?}"
+        );
+        let enroll = Enroll {
+            unit: "a".into(),
+            first_seen_ms: 7,
+            floor_hwm_ms: 0,
+            floor_token: 0,
+        };
+        let marks = store.enroll(&caller(), &[enroll]).await.unwrap().body;
+        assert_eq!(marks[0].born_ms, 7);
+        redis
+            .command(&["ZADD", "so:{test}:leases", "0", "a"])
+            .unwrap();
+        beat(&store).await.unwrap();
+    }
+    redis
+        .command(&["XADD", "so:{test}:log:a", "*", "tick", "x"])
+        .unwrap();
+    is_refused(store.ledger("a", 9).await, &["so:{test}:log:a"]);
+}
+
+#[tokio::test]
+async fn an_entry_of_leases_that_names_no_run_is_removed() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    redis.command(&["SET", "so:{test}:job:odd", "x"]).unwrap();
+    for unit in ["gone", "odd"] {
+        redis
+            .command(&["ZADD", "so:{test}:leases", "1", unit])
+            .unwrap();
+    }
+    assert_eq!(beat(&store).await.unwrap().body.overdue, []);
+    assert_eq!(redis.command(&["ZCARD", "so:{test}:leases"]).unwrap(), "0");
+}
+
+#[tokio::test]
+async fn what_cannot_be_said_exactly_is_refused_before_it_is_sent() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    is_refused(
+        claims(&store, &[claim("a b", 1)]).await,
+        &["a b", "names are"],
+    );
+    is_refused(
+        claims(&store, &[claim("a", (1 << 53) + 1)]).await,
+        &["2^53"],
+    );
+    let many: Vec<Claim> = (0..257).map(|i| claim(&i.to_string(), 1)).collect();
+    is_refused(claims(&store, &many).await, &["257"]);
+    assert_eq!(claims(&store, &many[..256]).await.unwrap().len(), 256);
+    assert_eq!(claims(&store, &[]).await.unwrap(), []);
+}

@@ -1,0 +1,230 @@
+//! Five nodes on one Redis, and what goes wrong at 3 a.m.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cluster_tests::cluster::{BOUND, Cluster, JobSpec, ledger_with};
+use cluster_tests::log::Kind;
+use scheduled_one_runtime::Outcome;
+use scheduled_one_runtime::clock::{Clock, SystemClock};
+use test_support::wait_until;
+
+const NODE: &str = env!("CARGO_BIN_EXE_node");
+const LEASE: Duration = Duration::from_secs(2);
+
+fn now_us() -> u64 {
+    SystemClock.boottime().as_micros() as u64
+}
+
+fn wall_ms() -> i64 {
+    SystemClock.wall().as_millis() as i64
+}
+
+/// Jobs that stand for most: short, as long as its period, longer than it.
+fn jobs() -> Vec<JobSpec> {
+    vec![
+        JobSpec::new("short", 500, 0),
+        JobSpec::new("medium", 1_000, 300),
+        JobSpec::new("long", 1_000, 1_500),
+    ]
+}
+
+fn five_nodes(jobs: Vec<JobSpec>) -> Cluster {
+    let mut cluster = Cluster::new(NODE, LEASE, jobs);
+    cluster.start_nodes(5);
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_nodes_run_is_recorded_as_lost_and_the_next_tick_runs() {
+    let mut cluster = five_nodes(vec![JobSpec::new("long", 1_000, 60_000)]);
+    let observer = cluster.observer().await;
+    let run = cluster.wait_for_run("long", 0);
+    cluster.node(&run.node).kill();
+    let killed_ms = wall_ms();
+
+    let lines = ledger_with(&observer, "long", "a run is lost", |line| {
+        line.outcome == Outcome::Lost
+    })
+    .await;
+    let lost = lines.iter().find(|line| line.outcome == Outcome::Lost);
+    let lost = lost.expect("just found");
+    assert_eq!(lost.tick.timestamp_millis(), run.tick_ms);
+    assert_eq!(lost.node, run.node);
+    // By the ledger's own clock, which is that of this machine: the promise is
+    // lease + 2 s.
+    let after_ms = lost.ended_at.timestamp_millis() - killed_ms;
+    assert!(after_ms < 4_000, "lost only after {after_ms} ms");
+
+    let next = cluster.wait_for_run("long", now_us());
+    assert_ne!(next.node, run.node);
+    assert!(next.token > run.token);
+    cluster.check();
+}
+
+#[test]
+fn a_paused_node_does_not_poll_its_run_again() {
+    let mut cluster = five_nodes(vec![JobSpec::new("long", 1_000, 60_000)]);
+    let run = cluster.wait_for_run("long", 0);
+    cluster.node(&run.node).pause();
+    let paused_us = now_us();
+    // Two leases and more: until another node has the job.
+    let next = cluster.wait_for_run("long", paused_us);
+    assert_ne!(next.node, run.node);
+    wait_until("two leases have passed", BOUND, || {
+        now_us() > paused_us + 2 * LEASE.as_micros() as u64
+    });
+    cluster.node(&run.node).resume();
+    let resumed_us = now_us();
+    wait_until("the resumed node has cancelled its run", BOUND, || {
+        let node = cluster.node(&run.node);
+        let text = node.stderr();
+        text.contains("cancelled outcome=cancelled") || text.contains("finished without lease")
+    });
+    let polls = cluster
+        .events()
+        .into_iter()
+        .filter(|event| event.token == run.token && event.boot_us > resumed_us);
+    assert_eq!(polls.collect::<Vec<_>>(), []);
+    cluster.check();
+}
+
+#[test]
+fn redis_restarted_empty_runs_no_tick_twice() {
+    let mut cluster = five_nodes(jobs());
+    for _ in 0..3 {
+        let before = cluster.starts("short");
+        cluster.wait_for_starts("short", before + 4);
+        cluster.redis.kill().expect("killed");
+        cluster.redis.restart().expect("restarted, and empty");
+    }
+    let before = cluster.starts("short");
+    cluster.wait_for_starts("short", before + 4);
+    cluster.check();
+    one_warning_each(&mut cluster, 3);
+}
+
+#[test]
+fn redis_flushed_runs_no_tick_twice() {
+    let cluster = five_nodes(jobs());
+    for _ in 0..5 {
+        let before = cluster.starts("short");
+        cluster.wait_for_starts("short", before + 3);
+        cluster.redis.flush().expect("flushed");
+    }
+    let before = cluster.starts("short");
+    cluster.wait_for_starts("short", before + 3);
+    cluster.check();
+}
+
+#[test]
+fn redis_frozen_for_three_seconds_runs_no_tick_twice() {
+    let cluster = five_nodes(jobs());
+    for _ in 0..2 {
+        let before = cluster.starts("short");
+        cluster.wait_for_starts("short", before + 4);
+        cluster.redis.freeze().expect("frozen");
+        let frozen_us = now_us();
+        wait_until("three seconds have passed", BOUND, || {
+            now_us() > frozen_us + 3_000_000
+        });
+        cluster.redis.thaw().expect("thawed");
+    }
+    let before = cluster.starts("short");
+    cluster.wait_for_starts("short", before + 4);
+    cluster.check();
+}
+
+/// Store lost and back are said once each, not once a try.
+fn one_warning_each(cluster: &mut Cluster, outages: usize) {
+    for node in &cluster.nodes {
+        let text = node.stderr();
+        let lost = text.matches("store lost").count();
+        let back = text.matches("store back").count();
+        assert!(
+            (1..=outages + 1).contains(&lost) && back == lost,
+            "{}: {lost} times lost, {back} times back:\n{text}",
+            node.name()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminated_node_releases_its_lease() {
+    let mut cluster = Cluster::new(
+        NODE,
+        Duration::from_secs(30),
+        vec![JobSpec::new("long", 1_000, 60_000)],
+    );
+    cluster.start_nodes(2);
+    let observer = cluster.observer().await;
+    let run = cluster.wait_for_run("long", 0);
+    cluster.node(&run.node).terminate();
+    cluster.node(&run.node).wait_for_end();
+    let ended_us = now_us();
+    // Long before its lease could have ended, the other node goes on.
+    let next = cluster.wait_for_run("long", ended_us);
+    assert_ne!(next.node, run.node);
+    let lines = ledger_with(&observer, "long", "the run is recorded", |line| {
+        line.tick.timestamp_millis() == run.tick_ms
+    })
+    .await;
+    let line = lines.iter().find(|line| line.outcome == Outcome::Cancelled);
+    assert_eq!(line.expect("cancelled").reason, "shutdown; dropped");
+    cluster.check();
+}
+
+/// The clocks of three of five nodes are wrong, by hours and by seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_clocks_change_nothing() {
+    let jobs: Vec<_> = (0..10)
+        .map(|n| JobSpec::new(&format!("job-{n}"), 1_000, if n == 0 { 400 } else { 0 }))
+        .collect();
+    let names: Vec<_> = jobs.iter().map(|job| job.name.clone()).collect();
+    let mut cluster = Cluster::new(NODE, LEASE, jobs);
+    for shift in [None, Some("-2h"), None, Some("+2h"), Some("-7s")] {
+        cluster.start_node(shift);
+    }
+    let observer = cluster.observer().await;
+    cluster.wait_for_starts("job-1", 60);
+    cluster.check();
+
+    let events = cluster.events();
+    let starts = events.iter().filter(|event| event.kind == Kind::Start);
+    let mut ticks: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    let mut lateness_us: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    let boot_to_wall_us = SystemClock.wall().as_micros() as i64 - now_us() as i64;
+    for start in starts {
+        ticks.entry(&start.job).or_default().push(start.tick_ms);
+        let late_us = start.boot_us as i64 + boot_to_wall_us - start.tick_ms * 1000;
+        lateness_us.entry(&start.node).or_default().push(late_us);
+    }
+    for name in &names {
+        let ticks = &ticks[name.as_str()];
+        let gaps = ticks.windows(2).filter(|pair| pair[1] - pair[0] != 1_000);
+        assert_eq!(gaps.count(), 0, "{name} has gaps: {ticks:?}");
+        let lines = observer.ledger(name, 1000).await.expect("a ledger");
+        let bad = lines
+            .iter()
+            .filter(|line| !matches!(line.outcome, Outcome::Ok | Outcome::Missed));
+        assert_eq!(bad.count(), 0, "{lines:?}");
+    }
+    // A wrong clock must not make ticks late: as much as anything is late on
+    // this machine, the nodes with wrong clocks are no later than the others.
+    let median = |node: &str| {
+        let mut late: Vec<i64> = lateness_us.get(node).cloned().unwrap_or_default();
+        late.sort_unstable();
+        late.get(late.len() / 2).copied()
+    };
+    let right = ["node-1", "node-3"].into_iter().filter_map(median).min();
+    for node in ["node-2", "node-4", "node-5"] {
+        let (Some(wrong), Some(right)) = (median(node), right) else {
+            continue;
+        };
+        assert!(
+            wrong < right + 50_000,
+            "{node}: {wrong} µs late, others {right} µs"
+        );
+        assert!(cluster.node(node).stderr().contains("clock offset"));
+    }
+}
