@@ -149,7 +149,10 @@ impl Args {
         let value = match equals {
             Some(_) if !rest.is_empty() => row.value(rest),
             _ => {
-                let message = format!("`{}` needs a value\nhelp: write `{}`", row.name, row.example);
+                let message = format!(
+                    "`{}` needs a value\nhelp: write `{}`",
+                    row.name, row.example
+                );
                 Err(Error::new(ident.span(), message))
             }
         };

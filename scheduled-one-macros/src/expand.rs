@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::Type;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::Type;
 
+use crate::item::names_no_type;
 use crate::job::{Function, Job, Name, When};
 
 // Input:
@@ -21,7 +22,7 @@ use crate::job::{Function, Job, Name, When};
 //
 //     const _: () = {
 //         use ::scheduled_one_runtime::__private as __scheduled_one;
-//         __scheduled_one::register!(|| {
+//         fn __scheduled_one_job() -> __scheduled_one::Job {
 //             __scheduled_one::Job::cron(
 //                 ::core::concat!(::core::module_path!(), "::", "report"),
 //                 "0 0 9 * * MON",
@@ -33,11 +34,12 @@ use crate::job::{Function, Job, Name, When};
 //             )
 //             .tz("Asia/Shanghai")
 //             .lease(__scheduled_one::Duration::from_millis(5000))
-//         });
+//         }
+//         __scheduled_one::register!(__scheduled_one_job);
 //     };
 //
-// One `use` and one macro, so that a runtime that is not there is reported
-// once. `register!` puts the closure into linkme's slice.
+// One `use`, so that a runtime that is not there is reported once. The names
+// are long, so that none of the user's is hidden from the types repeated here.
 pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
     let runtime = &job.runtime;
     let attributes = &job.function.attributes;
@@ -48,7 +50,10 @@ pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
         #(#attributes)*
         const _: () = {
             use #runtime::__private as __scheduled_one;
-            __scheduled_one::register!(|| { #builder });
+            fn __scheduled_one_job() -> __scheduled_one::Job {
+                #builder
+            }
+            __scheduled_one::register!(__scheduled_one_job);
         };
     }
 }
@@ -69,8 +74,14 @@ fn builder(job: &Job) -> TokenStream {
         }
     };
     let lease = job.lease.map(duration).map(|lease| quote!(.lease(#lease)));
-    let timeout = job.timeout.map(duration).map(|timeout| quote!(.timeout(#timeout)));
-    let description = job.description.as_ref().map(|text| quote!(.description(#text)));
+    let timeout = job
+        .timeout
+        .map(duration)
+        .map(|timeout| quote!(.timeout(#timeout)));
+    let description = job
+        .description
+        .as_ref()
+        .map(|text| quote!(.description(#text)));
     quote!(#made #lease #timeout #description)
 }
 
@@ -93,8 +104,8 @@ fn function(function: &Function) -> TokenStream {
         quote_spanned!(span=> __scheduled_one::argument::<#ty>())
     });
     let returned = match &function.output {
-        // What has no name in an expression is inferred from the function.
-        Some(ty @ (Type::Never(_) | Type::ImplTrait(_))) => {
+        // What cannot be written in an expression is inferred from the function.
+        Some(ty) if matches!(ty, Type::Never(_)) || names_no_type(ty) => {
             let span = at(ty.span());
             quote_spanned!(span=> __scheduled_one::returned::<_>())
         }

@@ -68,6 +68,10 @@ impl Item {
             );
             errors.push(Error::new_spanned(extra, message));
         }
+        if let Some(variadic) = &self.signature.variadic {
+            let message = "a scheduled job cannot have a variable number of arguments";
+            errors.push(Error::new_spanned(variadic, message));
+        }
         Function {
             ident: self.signature.ident.clone(),
             arguments,
@@ -92,9 +96,8 @@ impl Item {
             errors.push(Error::new_spanned(abi, message));
         }
         if let Some(keyword) = &signature.constness {
-            let message = format!(
-                "a `const fn` cannot be a scheduled job\nhelp: write `async fn {name}`"
-            );
+            let message =
+                format!("a `const fn` cannot be a scheduled job\nhelp: write `async fn {name}`");
             errors.push(Error::new_spanned(keyword, message));
         } else if signature.asyncness.is_none() {
             let message = not_async(signature);
@@ -114,19 +117,31 @@ impl Item {
 }
 
 fn check_argument(attributes: &[Attribute], ty: &Type, errors: &mut Errors) {
-    if let Type::ImplTrait(ty) = ty {
+    if names_no_type(ty) {
         let message = "a scheduled job cannot be generic, and `impl Trait` arguments are\n\
                        help: write the type, as in `State<Arc<dyn Trait + Send + Sync>>`";
         errors.push(Error::new_spanned(ty, message));
     }
-    let conditional = attributes
-        .iter()
-        .find(|attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr"));
+    let conditional = attributes.iter().find(|attribute| {
+        attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+    });
     if let Some(attribute) = conditional {
         let message = "an argument of a scheduled job cannot come and go with `cfg`\n\
                        help: write the function twice, each under its own `#[cfg(…)]`";
         errors.push(Error::new_spanned(attribute, message));
     }
+}
+
+/// Whether there is an `impl Trait` in it, so that it cannot be written again.
+pub(crate) fn names_no_type(ty: &Type) -> bool {
+    fn has_impl(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == "impl",
+            TokenTree::Group(group) => has_impl(group.stream()),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        })
+    }
+    has_impl(ty.to_token_stream())
 }
 
 /// `#[cfg]` has to hold for the registration as for the function, and so do
@@ -156,7 +171,9 @@ fn starts_function(tokens: &TokenStream) -> bool {
         match token {
             TokenTree::Ident(ident) if ident == "fn" => return true,
             TokenTree::Ident(ident) => {
-                let qualifiers = ["default", "const", "async", "gen", "unsafe", "safe", "extern"];
+                let qualifiers = [
+                    "default", "const", "async", "gen", "unsafe", "safe", "extern",
+                ];
                 if !qualifiers.iter().any(|qualifier| ident == qualifier) {
                     return false;
                 }
@@ -196,7 +213,10 @@ fn not_async(signature: &Signature) -> String {
         values.push(value);
     }
     let parameters = parameters.join(", ");
-    let call = format!("tokio::task::spawn_blocking(move || {name}({}))", values.join(", "));
+    let call = format!(
+        "tokio::task::spawn_blocking(move || {name}({}))",
+        values.join(", ")
+    );
     let body = match signature.output {
         ReturnType::Default => format!(
             "async fn {wrapper}({parameters}) -> Result<(), tokio::task::JoinError> {{\n    \

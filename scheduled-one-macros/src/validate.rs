@@ -144,7 +144,9 @@ fn check_lease(lease: Duration, args: &Args) -> syn::Result<()> {
     } else {
         return Ok(());
     };
-    let span = args.text(Key::Lease).map_or_else(Span::call_site, LitStr::span);
+    let span = args
+        .text(Key::Lease)
+        .map_or_else(Span::call_site, LitStr::span);
     Err(Error::new(span, message))
 }
 
@@ -169,8 +171,8 @@ fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
 /// What is above this attribute has looked at it already.
 fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
     for attribute in &item.attributes {
-        let is_ours = attribute.path().segments.last();
-        if !is_ours.is_some_and(|segment| segment.ident == "scheduled_one") {
+        let name_of_it = attribute.path().segments.last();
+        if name_of_it.is_none_or(|segment| segment.ident != "scheduled_one") {
             continue;
         }
         let tokens = match &attribute.meta {

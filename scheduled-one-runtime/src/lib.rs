@@ -34,6 +34,5 @@ pub use scheduled_one_schedule::Tz;
 pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, start};
 pub use store::redis::ConnectError;
 
-/// Makes a scheduled job of an `async fn`.
 #[doc(inline)]
 pub use scheduled_one_macros::scheduled_one;

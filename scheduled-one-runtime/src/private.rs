@@ -78,10 +78,11 @@ pub fn returned<T: Returnable>() -> Returned<T> {
 
 /// The annotated function, checked: a [`Handler`].
 pub struct Function {
-    check: Box<dyn Fn(&States) -> Result<(), MissingState> + Send + Sync>,
+    check: CheckStates,
     call: Box<dyn Fn(&JobContext) -> JobFuture + Send + Sync>,
 }
 
+type CheckStates = Box<dyn Fn(&States) -> Result<(), MissingState> + Send + Sync>;
 type JobFuture = BoxFuture<'static, Result<(), BoxError>>;
 
 /// The function itself, called on its name: its future has to be `Send`.

@@ -1,6 +1,8 @@
 //! What may be wrong with a Redis at start, and what the error says: what,
 //! where, the way out, and never the password.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -308,7 +310,7 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         seq: 1,
         lease_ms: 0,
     };
-    assert_eq!(pulse.overdue, [overdue.clone()]);
+    assert_eq!(pulse.overdue, std::slice::from_ref(&overdue));
     store.write_off(&caller, &[overdue]).await?;
     let finish = Finish {
         run,

@@ -1,6 +1,8 @@
 //! What happens to requests when Redis, its data or the caller misbehaves: the
 //! right class of error, and recovery with the next call.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 use std::time::Duration;
 
 use scheduled_one_runtime::store::message::{

@@ -4,6 +4,8 @@
 //! cannot change that of itself: each test starts this program again, with the
 //! name of one test and an environment in which that test takes the other part.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -200,4 +202,16 @@ async fn a_file_of_authorities_that_is_missing_is_named_as_such() {
     let fixture = Fixture::start();
     let test = "a_file_of_authorities_that_is_missing_is_named_as_such";
     fixture.other_part(test, "localhost", Some(Path::new("/no/such/file.pem")));
+}
+
+#[tokio::test]
+async fn tls_on_one_side_only_is_suspected() {
+    let fixture = Fixture::start();
+    let tls_port = fixture.redis.tls_port().unwrap();
+    let plain = format!("redis://:hunter2@localhost:{tls_port}");
+    let error = RedisStore::connect(&plain, "test").await.unwrap_err();
+    assert!(error.to_string().contains("TLS port"), "{error}");
+    let tls = format!("rediss://:hunter2@localhost:{}", fixture.redis.port());
+    let error = RedisStore::connect(&tls, "test").await.unwrap_err();
+    assert!(error.to_string().contains("speaks TLS"), "{error}");
 }

@@ -12,4 +12,7 @@ async fn of_lifetime<'a>(_text: &'a str) {}
 #[scheduled_one(every = "90s")]
 async fn of_impl(_value: impl Clone + Send) {}
 
+#[scheduled_one(every = "90s")]
+async fn of_nested_impl(_value: Vec<impl Clone + Send>) {}
+
 fn main() {}

@@ -1,6 +1,6 @@
 use scheduled_one_runtime::{JobContext, scheduled_one};
 
-// Refused by rustc itself.
+// rustc has more to say of it, as it stays in the program.
 #[scheduled_one(every = "90s")]
 async fn report(_ctx: JobContext, _: ...) {}
 

@@ -27,20 +27,25 @@ local function rest(key, v)
   return v
 end
 
+-- The part of a record that each claim needs, or nil and an error.
+local function load(key)
+  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non')
+  if v.err then
+    return nil, wrong_type(key, 'hash') or v
+  end
+  v[BORN], v[HWM], v[TOK] = int(v[BORN]), int(v[HWM]), int(v[TOK])
+  return v
+end
+
 -- Check everything: after this loop nothing can fail half-way.
-local records = {}
+local records, seen = {}, {}
 local a = 4
 for i = 3, #KEYS, 2 do
   local key, intent = KEYS[i], ARGV[a + 7]
-  local v = records[key]
-  local again = v ~= nil
-  if not again then
-    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non')
-    if v.err then
-      return wrong_type(key, 'hash') or v
-    end
-    v[BORN], v[HWM], v[TOK] = int(v[BORN]), int(v[HWM]), int(v[TOK])
-    records[key] = v
+  local again = seen[key]
+  local v, err = load(key)
+  if not v then
+    return err
   end
   local missed = intent == 'R' or intent == 'F'
   if missed or again or v[ST] == 'run' then
@@ -49,6 +54,8 @@ for i = 3, #KEYS, 2 do
       return wrong
     end
   end
+  -- A unit that comes again is read again, after what comes before it.
+  records[i], seen[key] = not again and v, true
   a = a + (missed and 12 or 8)
 end
 commit()
@@ -56,11 +63,17 @@ commit()
 local leases, n = {}, #out
 local quarantined = now < quarantine_until
 
--- The texts of `until`, by lease: jobs have few different ones.
-local untils = setmetatable({}, { __index = function(cache, lease)
-  local text = string.format('%.0f', now + tonumber(lease))
-  cache[lease] = text
-  return text
+-- What a lease of this length comes to; jobs have few different ones, and
+-- numbers cost more to write than texts.
+local terms = setmetatable({}, { __index = function(cache, lease)
+  local ms = tonumber(lease)
+  local term = {
+    until_ms = now + ms,
+    until_s = string.format('%.0f', now + ms),
+    overdue_s = string.format('%.0f', overdue_at(now + ms, ms)),
+  }
+  cache[lease] = term
+  return term
 end })
 
 local function grant(key, v, tick, nonce, lease)
@@ -70,16 +83,14 @@ local function grant(key, v, tick, nonce, lease)
   else
     tok_s = string.format('%.0f', tok)
   end
+  local term = terms[lease]
   call('HSET', key, 'hwm', tick, 'tok', tok_s, 'st', 'run', 'tick', tick, 'own', name,
-    'non', nonce, 'att', '1', 'rtok', tok_s, 'until', untils[lease], 'seq', '1', 'lease', lease,
+    'non', nonce, 'att', '1', 'rtok', tok_s, 'until', term.until_s, 'seq', '1', 'lease', lease,
     'at', now_s)
-  lease = tonumber(lease)
-  local until_ms = now + lease
-  v[HWM], v[TOK], v[ST], v[NON], v[RTOK], v[UNTIL] = tonumber(tick), tok, 'run', nonce, tok, until_ms
-  v[OWN], v[ATT], v[SEQ], v[LEASE] = name, 1, 1, lease
+  v[HWM], v[TOK] = tonumber(tick), tok
   local m = #leases
-  leases[m + 1], leases[m + 2] = overdue_at(until_ms, lease), unit_of(key)
-  return 0, until_ms, 1
+  leases[m + 1], leases[m + 2] = term.overdue_s, unit_of(key)
+  return 0, term.until_ms, 1
 end
 
 -- The verdict and what goes with it. Writes what it decides, but for a raised
@@ -131,7 +142,7 @@ end
 a = 4
 for i = 3, #KEYS, 2 do
   local key, intent = KEYS[i], ARGV[a + 7]
-  local v = records[key]
+  local v = records[i] or load(key)
   -- Each living node is a replica of what it saw decided: floors are kept
   -- with every verdict.
   local floor_hwm, floor_token = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])

@@ -135,7 +135,8 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
 
 /// Whether an error is about the user name or the password.
 fn is_login(code: &str, detail: &str) -> bool {
-    matches!(code, "NOAUTH" | "WRONGPASS") || (code == "ERR" && detail.contains("AUTH"))
+    let needless = detail.starts_with("AUTH ") || detail.starts_with("Client sent AUTH");
+    matches!(code, "NOAUTH" | "WRONGPASS") || (code == "ERR" && needless)
 }
 
 /// Whether TLS failed because of the certificate.

@@ -162,6 +162,11 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
         (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
         (Kind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
         (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {
+            let hint = match address.tls {
+                true => " (rediss:// needs a port that speaks TLS)",
+                false => "",
+            };
+            let why = why + hint;
             ConnectError::Unreachable { place, why }
         }
     }
@@ -228,7 +233,7 @@ fn missing(answers: &[Result<Value, RedisError>], keys: &Keys, db: i64) -> Vec<S
         if !fault::is_denial(error.code().unwrap_or_default(), detail) {
             continue;
         }
-        let right = match detail.contains("key") {
+        let right = match detail.contains(" to access ") {
             true => format!("~{}", keys.pattern()),
             false => format!("+{right}"),
         };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{
     ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, parse_redis_url,
 };
@@ -88,7 +89,10 @@ impl Address {
             db: given.db(),
             // Nobody needs to know the client library, and a Redis before 7.2
             // would note a refused command for it.
-            info: info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name()),
+            info: info
+                .set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name())
+                // Else a request may wait until the one before it is acknowledged.
+                .set_tcp_settings(TcpSettings::default().set_nodelay(true)),
             place: format!("{host}:{port}"),
             host: host.trim_matches(['[', ']']).to_owned(),
             port,

@@ -1,0 +1,136 @@
+//! What a user sees in `cargo expand`, pinned. `MACRO_SNAPSHOTS=overwrite
+//! cargo test -p scheduled-one-macros` writes the files of `snapshots/` anew.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use proc_macro2::TokenStream;
+
+/// Expands the first attribute of a file's only function, as rustc would.
+fn expanded(input: &str) -> String {
+    let mut function: syn::ItemFn = syn::parse_str(input).expect("a function");
+    let attribute = function.attrs.remove(0);
+    let args = match attribute.meta {
+        syn::Meta::List(list) => list.tokens,
+        syn::Meta::Path(_) | syn::Meta::NameValue(_) => TokenStream::new(),
+    };
+    let output = crate::scheduled(args, quote::quote!(#function));
+    let file = syn::parse2(output).expect("the expansion has items only");
+    prettyplease::unparse(&file)
+}
+
+/// Compares with the file of that name, or writes it.
+fn check(name: &str, input: &str) {
+    let output = format!("// Input:\n{input}\n// Output:\n{}", expanded(input));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("src/snapshots")
+        .join(format!("{name}.rs"));
+    if env::var_os("MACRO_SNAPSHOTS").is_some_and(|value| value == "overwrite") {
+        fs::write(&path, output).expect("the folder is there");
+        return;
+    }
+    let pinned = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        pinned == output,
+        "the expansion differs from {}; MACRO_SNAPSHOTS=overwrite accepts it:\n{}",
+        path.display(),
+        diff(&pinned, &output)
+    );
+}
+
+/// The lines that differ, between those that are the same before and after.
+fn diff(pinned: &str, output: &str) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (pinned.lines().collect(), output.lines().collect());
+    let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
+        pairs.take_while(|(old, new)| old == new).count()
+    };
+    let before = same(&mut old.iter().zip(&new));
+    let after = same(&mut old[before..].iter().rev().zip(new[before..].iter().rev()));
+    let lines = |sign: &str, lines: &[&str]| -> String {
+        let changed = &lines[before..lines.len() - after];
+        changed
+            .iter()
+            .map(|line| format!("{sign} {line}\n"))
+            .collect()
+    };
+    format!(
+        "line {}:\n{}{}",
+        before + 1,
+        lines("-", &old),
+        lines("+", &new)
+    )
+}
+
+#[test]
+fn minimal() {
+    check(
+        "minimal",
+        r#"#[scheduled_one(every = "90s")]
+async fn minimal() {}
+"#,
+    );
+}
+
+#[test]
+fn every_key_of_cron() {
+    check(
+        "every_key_of_cron",
+        r#"#[scheduled_one(
+    cron = "0 0 9 * * MON",
+    tz = "Asia/Shanghai",
+    lease = "10s",
+    timeout = "1h30m",
+    name = "weekly-report",
+    description = "Sends the \"weekly\" report",
+)]
+/// Stays.
+#[must_use]
+pub(crate) async fn report(State(db): State<Db>, ctx: JobContext) -> Result<(), Error> {
+    db.report(ctx.scheduled_at()).await
+}
+"#,
+    );
+}
+
+#[test]
+fn every_key_of_every() {
+    check(
+        "every_key_of_every",
+        r#"#[scheduled_one(every = "90s", offset = "10s", crate = renamed::runtime)]
+async fn r#match() -> anyhow::Result<()> {
+    Ok(())
+}
+"#,
+    );
+}
+
+#[test]
+fn inherited_attributes() {
+    check(
+        "inherited_attributes",
+        r#"#[scheduled_one(every = "90s")]
+#[cfg(feature = "reports")]
+#[allow(clippy::unused_async)]
+#[expect(deprecated, reason = "until 2.0")]
+#[inline]
+async fn report(_: old::Context) -> impl Outcome {}
+"#,
+    );
+}
+
+#[test]
+fn mistakes() {
+    check(
+        "mistakes",
+        r#"#[scheduled_one(cron = "30 2 * * *", foo = 1)]
+async fn report() {}
+"#,
+    );
+}
+
+#[test]
+fn a_difference_is_shown() {
+    let shown = diff("same\nold\nend\n", "same\nnew\nnew\nend\n");
+    assert_eq!(shown, "line 2:\n- old\n+ new\n+ new\n");
+    assert_eq!(diff("", "new\n"), "line 1:\n+ new\n");
+}

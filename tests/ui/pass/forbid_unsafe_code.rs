@@ -1,0 +1,6 @@
+#![forbid(unsafe_code)]
+
+use scheduled_one_runtime::scheduled_one;
+
+#[scheduled_one(every = "90s")]
+async fn job() {}
