@@ -57,7 +57,13 @@ fn main() -> ExitCode {
 fn dispatch(args: &[&str]) -> Result<(), Failure> {
     match args {
         ["test"] => Ok(test::test()?),
-        ["ui"] => Ok(run(cargo(["test", "-p", "ui-tests"]))?),
+        ["ui"] => Ok(run(cargo([
+            "test",
+            "-p",
+            "ui-tests",
+            "-p",
+            "scheduled-one-macros",
+        ]))?),
         ["ui", "--bless"] => Ok(bless()?),
         ["bench", args @ ..] => Ok(bench(args)?),
         ["help" | "--help" | "-h"] => {
@@ -75,7 +81,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
 
 /// Runs the compile-time tests so that they write down what they see, for `git diff` to judge.
 fn bless() -> Result<(), String> {
-    let mut tests = cargo(["test", "-p", "ui-tests"]);
+    let mut tests = cargo(["test", "-p", "ui-tests", "-p", "scheduled-one-macros"]);
     tests
         .env("TRYBUILD", "overwrite")
         .env("MACRO_SNAPSHOTS", "overwrite");
