@@ -39,15 +39,15 @@ pub(crate) async fn claim(link: Arc<Link>, batch: Batch, sent: Duration) -> Deci
         let answer = link
             .ask(|store, caller| store.claim(caller, &batch.claims))
             .await;
-        if let Ok(Answered { received, body, .. }) = answer {
-            if body.len() == batch.claims.len() {
-                return Decided {
-                    batch,
-                    answers: body,
-                    sent,
-                    received,
-                };
-            }
+        if let Ok(Answered { received, body, .. }) = answer
+            && body.len() == batch.claims.len()
+        {
+            return Decided {
+                batch,
+                answers: body,
+                sent,
+                received,
+            };
         }
         tries += 1;
         link.back_off(tries).await;

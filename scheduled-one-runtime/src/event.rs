@@ -121,8 +121,8 @@ pub(crate) fn quarantine(for_ms: i64, known_before: &str) {
             target: TARGET,
             for_ms,
             "quarantine: the store is new to this namespace or has restarted; it may have \
-             forgotten runs, so nothing starts until their leases are surely over. What comes \
-             due meanwhile starts when it ends"
+             forgotten runs, so nothing starts until their leases are surely over. Of what \
+             comes due meanwhile, each job's newest tick starts when it ends"
         );
     } else {
         warn!(

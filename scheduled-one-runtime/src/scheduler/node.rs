@@ -33,6 +33,8 @@ const STALE_LOOK_MS: i64 = 500;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Offsets of the wall clock beyond this are warned of.
 const OFFSET_WARNED_MS: i64 = 1_000;
+/// A restart of the store, as the reason of what was missed.
+const DOWN_THEN_QUARANTINE: &str = "store down, then quarantine";
 /// How long claims under way may take to be answered when the node stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -61,6 +63,8 @@ pub(crate) struct Node {
     enrolling: bool,
     /// Why nothing was claimed lately: the reason of what was missed.
     held_up_by: &'static str,
+    /// Whether that is so now.
+    held_up: bool,
     offset_warned_ms: i64,
 }
 
@@ -106,6 +110,7 @@ impl Node {
             enrolled_for: "".into(),
             enrolling: false,
             held_up_by: "node was behind",
+            held_up: false,
             offset_warned_ms: 0,
         }
     }
@@ -160,9 +165,14 @@ impl Node {
         } else if !pause.is_zero() {
             (pause, "store clock jumped")
         } else {
+            self.held_up = false;
             return Duration::ZERO;
         };
-        self.held_up_by = reason;
+        self.held_up_by = match (self.held_up, self.held_up_by, reason) {
+            (true, "store down" | DOWN_THEN_QUARANTINE, "quarantine") => DOWN_THEN_QUARANTINE,
+            _ => reason,
+        };
+        self.held_up = true;
         wait
     }
 

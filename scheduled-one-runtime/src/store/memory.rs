@@ -2,6 +2,7 @@
 //! examples and services of one process; it forgets when the process ends.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use once_cell::sync::Lazy;
@@ -24,13 +25,13 @@ static NAMED: Lazy<Mutex<Named>> = Lazy::new(Mutex::default);
 type Named = HashMap<(String, String), Weak<Shared>>;
 
 /// A handle to an embedded store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
+    name: String,
     clock: Arc<dyn Clock>,
     namespace: Mutex<Namespace>,
 }
@@ -38,7 +39,12 @@ struct Shared {
 impl MemoryStore {
     /// A store of its own, whose clock is the wall clock of `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with_name("", clock)
+    }
+
+    fn with_name(name: &str, clock: Arc<dyn Clock>) -> Self {
         let shared = Shared {
+            name: name.to_owned(),
             clock,
             namespace: Mutex::new(Namespace::new("memory")),
         };
@@ -59,7 +65,7 @@ impl MemoryStore {
             return MemoryStore { shared };
         }
         named.retain(|_, store| store.strong_count() > 0);
-        let store = Self::new(clock);
+        let store = Self::with_name(name, clock);
         named.insert(key, Arc::downgrade(&store.shared));
         store
     }
@@ -79,6 +85,12 @@ impl MemoryStore {
             head: namespace.head(now),
             body,
         })
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "memory://{}", self.shared.name)
     }
 }
 

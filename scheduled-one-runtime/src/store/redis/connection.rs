@@ -34,6 +34,8 @@ pub(super) struct Link {
     /// An error is one of configuration, told with the first request.
     pool: Result<Pool, StoreError>,
     place: String,
+    /// What no error text may hold.
+    password: Option<String>,
     state: Mutex<State>,
     /// Held by the one call that connects; the others wait for its result.
     connecting: tokio::sync::Mutex<()>,
@@ -59,6 +61,7 @@ impl Link {
         Link {
             pool: pool(address),
             place: address.place.clone(),
+            password: address.login.as_ref().map(|login| login.password.clone()),
             state: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
         }
@@ -173,9 +176,11 @@ impl Link {
         })?;
         match timeout(CONNECT_TIMEOUT, pool.get()).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(
-                PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)),
-            )) => Err(fault::of_connecting(&self.place, &error)),
+            Ok(Err(PoolError::Backend(error))) => Err(fault::of_connecting(&self.place, &error)),
+            Ok(Err(PoolError::PostCreateHook(HookError::Backend(error)))) => {
+                let fault = fault::of_connecting(&self.place, &error);
+                Err(fault.without(self.password.as_deref()))
+            }
             Ok(Err(other)) => {
                 let text = format!("{}: {other}", self.place);
                 Err(Fault::unavailable(Kind::Broken, text))

@@ -16,6 +16,18 @@ impl Fault {
     pub(super) fn unavailable(kind: Kind, text: String) -> Self {
         fault(kind, StoreError::Unavailable(text))
     }
+
+    /// Without the password, which a server that does not know `AUTH` repeats.
+    pub(super) fn without(mut self, password: Option<&str>) -> Self {
+        if let (
+            Some(password),
+            StoreError::Unknown(text) | StoreError::Unavailable(text) | StoreError::Refused(text),
+        ) = (password.filter(|it| !it.is_empty()), &mut self.error)
+        {
+            *text = text.replace(password, "***");
+        }
+        self
+    }
 }
 
 /// What kind of error it is, as far as something depends on it.
@@ -31,7 +43,7 @@ pub(super) enum Kind {
     Broken,
     /// No answer came in time.
     Silent,
-    /// What came is not the language of Redis.
+    /// What came is not the language of Redis, or the server hung up at once.
     Garbled,
     /// Redis cannot now; another server behind the same name perhaps can.
     NotNow,
@@ -81,9 +93,11 @@ pub(super) fn of_connecting(place: &str, error: &RedisError) -> Fault {
     let mut fault = of_request(place, error);
     if let StoreError::Unknown(text) = fault.error {
         // No request was sent yet, so nothing is in doubt.
-        fault = match is_certificate(&text) {
-            true => self::fault(Kind::Certificate, StoreError::Refused(text)),
-            false => self::fault(fault.kind, StoreError::Unavailable(text)),
+        let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
+        fault = match fault.kind {
+            _ if is_certificate(&text) => self::fault(Kind::Certificate, StoreError::Refused(text)),
+            _ if hung_up => Fault::unavailable(Kind::Garbled, text),
+            kind => Fault::unavailable(kind, text),
         };
     }
     if !fault.kind.gives_up_connection() {

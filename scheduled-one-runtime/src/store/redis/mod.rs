@@ -64,6 +64,13 @@ impl RedisStore {
     /// for TLS, which trusts the certificates of the system, or those of the
     /// file that the environment variable `SSL_CERT_FILE` names.
     ///
+    /// The user needs the rights of [`RedisStore::acl_rule`]; for `shop`:
+    ///
+    /// ```text
+    /// ACL SETUSER jobs on >password ~so:{shop}:* -@all +eval +evalsha +info +time +type +hmget
+    ///   +hset +zadd +zrem +zremrangebyscore +zrangebyscore +zcard +xadd +xrevrange
+    /// ```
+    ///
     /// # Errors
     ///
     /// What is wrong, where, and the way out.

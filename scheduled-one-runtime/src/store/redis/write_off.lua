@@ -27,11 +27,14 @@ for i = 3, #KEYS, 2 do
   elseif not r.running or r.non ~= ARGV[a] or r.seq ~= tonumber(ARGV[a + 1]) or r.until_ > now then
     out[n] = 1
   else
+    local v = call('HMGET', key, 'tick', 'own', 'att', 'at')
+    local tick = int(v[1])
     -- The old run is refused from now on: it is older than what is stored.
     r.running, r.non, r.tok = false, '', r.tok + 1
     call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok)
-    ledger_line(KEYS[i + 1], r.tick, r.tick, 1, 'lost',
-      'no sign of life for a whole lease, seen by ' .. name, r.own, r.rtok, r.att, r.at, now, '')
+    ledger_line(KEYS[i + 1], tick, tick, 1, 'lost',
+      'no sign of life for a whole lease, seen by ' .. name, v[2] or '', r.rtok, int(v[3]),
+      int(v[4]), now, '')
     over[#over + 1] = unit_of(key)
     out[n] = 0
   end
