@@ -75,7 +75,9 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
         } else {
             later += seconds;
         }
-        let finishes = answers.into_iter().map(|(claims, answers)| finishes(claims, answers));
+        let finishes = answers
+            .into_iter()
+            .map(|(claims, answers)| finishes(claims, answers));
         let finishes = finishes.collect::<Result<_>>()?;
         finishing += finish_all(&store, &caller, finishes).await?;
         last_ms = tick_ms;
@@ -139,7 +141,10 @@ async fn finish_all(
     let answers = answers.await?;
     let seconds = began.elapsed().as_secs_f64();
     let mut all = answers.iter().flatten();
-    ensure!(all.all(|answer| *answer == Finished::Recorded), "an outcome was refused");
+    ensure!(
+        all.all(|answer| *answer == Finished::Recorded),
+        "an outcome was refused"
+    );
     Ok(seconds)
 }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use scheduled_one_runtime::Scheduler;
 use test_support::RedisServer;
 
@@ -13,22 +13,25 @@ use crate::child::{self, Found, Task};
 use crate::memory::dormant;
 use crate::options::Scale;
 use crate::process;
-use crate::report::{Bound, Row};
+use crate::report::{Bound, Row, number};
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[2];
     let redis = RedisServer::start()?;
     let task = Task::new(&redis.url(), jobs, scale);
     let window = Duration::from_secs(task.seconds);
-    let (found, commands) = child::run_watched("idle", &task, || watch(redis.port(), window))?;
-    let sent: u64 = commands.values().sum();
-    for (name, count) in commands {
+    let (found, sent) = child::run_watched("idle", &task, || watch(redis.port(), window))?;
+    for (name, count) in &sent.by_name {
         eprintln!("  {count} × {name} in {} s", task.seconds);
     }
-    let figure = |what: &str| format!("idle node, {jobs} jobs, {what}");
-    let per_second = sent as f64 / window.as_secs_f64();
+    let figure = |what: &str| format!("idle node, {} jobs, {what}", number(jobs as f64));
     Ok(vec![
-        Row::new(figure("commands"), "/s", Bound::AtMost(1.0), per_second),
+        Row::new(
+            figure("commands"),
+            "/s",
+            Bound::AtMost(1.0),
+            sent.per_second(window),
+        ),
         Row::new(
             figure("processor"),
             "% of a core",
@@ -40,11 +43,13 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
 
 /// Starts jobs that are not due, and sleeps; in the child.
 pub(crate) async fn ours(task: &Task) -> Result<Found> {
-    let mut builder = Scheduler::builder(&task.url).namespace("bench").lease(task.lease);
+    let mut builder = Scheduler::builder(&task.url)
+        .namespace("bench")
+        .lease(task.lease);
     for index in 0..task.jobs {
         builder = builder.job(dormant(index));
     }
-    let scheduler = builder.start().await?;
+    let scheduler = Box::pin(builder.start()).await?;
     tokio::time::sleep(task.settle).await;
     child::tell_ready();
     let cpu_before = process::cpu_time()?;
@@ -53,34 +58,67 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     tokio::time::sleep(window).await;
     let cpu = process::cpu_time()?.saturating_sub(cpu_before);
     let mut found = Found::default();
-    found.set("cpu_percent", cpu.as_secs_f64() / window.as_secs_f64() * 100.0);
+    found.set(
+        "cpu_percent",
+        cpu.as_secs_f64() / window.as_secs_f64() * 100.0,
+    );
     scheduler.shutdown(Duration::ZERO).await;
     Ok(found)
 }
 
-/// The commands that clients send within the window, by name. `MONITOR` tells them apart from
-/// those that scripts call, which `INFO commandstats` counts alike.
-fn watch(port: u16, window: Duration) -> Result<BTreeMap<String, u64>> {
+/// The commands that clients sent within a window.
+#[derive(Debug, Default)]
+struct Sent {
+    by_name: BTreeMap<String, u64>,
+    /// When the first and the last were executed, in s by the server's clock.
+    first_s: Option<f64>,
+    last_s: f64,
+}
+
+impl Sent {
+    fn add(&mut self, at_s: f64, name: &str) {
+        *self.by_name.entry(name.to_ascii_uppercase()).or_default() += 1;
+        self.first_s.get_or_insert(at_s);
+        self.last_s = at_s;
+    }
+
+    /// How many there are in a second: counted from the first to the last, because whether one
+    /// more fits into the window is luck.
+    fn per_second(&self, window: Duration) -> f64 {
+        let count = self.by_name.values().sum::<u64>() as f64;
+        match self.first_s {
+            Some(first_s) if self.last_s > first_s => (count - 1.0) / (self.last_s - first_s),
+            _ => count / window.as_secs_f64(),
+        }
+    }
+}
+
+/// Watches the server for a while. `MONITOR` tells commands that clients send from those that
+/// scripts call, which `INFO commandstats` counts alike.
+fn watch(port: u16, window: Duration) -> Result<Sent> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).context("connect to watch")?;
     stream.write_all(b"MONITOR\r\n")?;
     let mut lines = BufReader::new(stream);
     let mut line = String::new();
     lines.read_line(&mut line)?;
-    anyhow::ensure!(line.trim_end() == "+OK", "MONITOR is answered with {line:?}");
+    ensure!(
+        line.trim_end() == "+OK",
+        "MONITOR is answered with {line:?}"
+    );
     let end = Instant::now() + window;
-    let mut commands = BTreeMap::new();
+    let mut sent = Sent::default();
     line.clear();
     loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(commands);
+            return Ok(sent);
         }
         lines.get_ref().set_read_timeout(Some(left))?;
         match lines.read_line(&mut line) {
-            Ok(0) => anyhow::bail!("the server went away"),
+            Ok(0) => bail!("the server went away"),
             Ok(_) => {
-                if let Some(name) = sent_by_a_client(&line) {
-                    *commands.entry(name.to_ascii_uppercase()).or_default() += 1;
+                if let Some((at_s, name)) = sent_by_a_client(&line) {
+                    sent.add(at_s, name);
                 }
                 line.clear();
             }
@@ -91,12 +129,14 @@ fn watch(port: u16, window: Duration) -> Result<BTreeMap<String, u64>> {
     }
 }
 
-/// The command in a line such as `+1700000000.123456 [0 127.0.0.1:50000] "evalsha" "…"`; none if a
-/// script called it, whose client is `[0 lua]`.
-fn sent_by_a_client(line: &str) -> Option<&str> {
-    let (client, rest) = line.split_once('[')?.1.split_once(']')?;
+/// Instant and name of the command in a line such as
+/// `+1700000000.123456 [0 127.0.0.1:50000] "evalsha" "…"`; none if a script called it, whose client
+/// is `[0 lua]`.
+fn sent_by_a_client(line: &str) -> Option<(f64, &str)> {
+    let (at_s, rest) = line.strip_prefix('+')?.split_once(" [")?;
+    let (client, rest) = rest.split_once(']')?;
     let name = rest.split('"').nth(1)?;
-    (!client.ends_with(" lua")).then_some(name)
+    (!client.ends_with(" lua")).then_some((at_s.parse().ok()?, name))
 }
 
 #[cfg(test)]
@@ -106,7 +146,10 @@ mod tests {
     #[test]
     fn commands_of_scripts_do_not_count() {
         let sent = "+1700000000.123456 [0 127.0.0.1:50000] \"evalsha\" \"ab\" \"0\"\r\n";
-        assert_eq!(sent_by_a_client(sent), Some("evalsha"));
+        assert_eq!(
+            sent_by_a_client(sent),
+            Some((1_700_000_000.123_456, "evalsha"))
+        );
         let called = "+1700000000.123460 [0 lua] \"INFO\" \"server\"\r\n";
         assert_eq!(sent_by_a_client(called), None);
     }

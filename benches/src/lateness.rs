@@ -12,7 +12,7 @@ use test_support::RedisServer;
 
 use crate::child::{self, Found, Task};
 use crate::options::Scale;
-use crate::report::{Bound, Row};
+use crate::report::{Bound, Row, number};
 use crate::ticks::Board;
 
 /// The store grants nothing for a lease and this, if it is new to a namespace.
@@ -58,20 +58,24 @@ fn rows(jobs: usize, ours: &Found, peer: &Found, targets: &Targets) -> Result<Ve
     ];
     let mut rows = Vec::new();
     for (label, name, bound) in kinds {
-        let figure = format!("tick → function starts, {jobs} jobs, {label}");
+        let figure = format!(
+            "tick → function starts, {} jobs, {label}",
+            number(jobs as f64)
+        );
         let (ours, peer) = (ours.get(name)? / 1000.0, peer.get(name)? / 1000.0);
         rows.push(Row::new(figure, "ms", bound, ours).beside(peer));
     }
     for (label, name, bound) in [
         ("ticks missing", "missing", Bound::AtMost(0.0)),
         ("ticks run twice", "twice", Bound::AtMost(0.0)),
+        ("ticks started early", "early", Bound::AtMost(0.0)),
         ("processor", "cpu_percent", Bound::None),
     ] {
-        let (ours_all, unit) = match name {
+        let (of_all, unit) = match name {
             "cpu_percent" => (String::new(), "% of a core"),
-            _ => (format!(", of {}", ours.get("ticks")?), ""),
+            _ => (format!(" of {}", number(ours.get("ticks")?)), ""),
         };
-        let figure = format!("the same, {label}{ours_all}");
+        let figure = format!("the same, {label}{of_all}");
         rows.push(Row::new(figure, unit, bound, ours.get(name)?).beside(peer.get(name)?));
     }
     Ok(rows)
@@ -80,11 +84,13 @@ fn rows(jobs: usize, ours: &Found, peer: &Found, targets: &Targets) -> Result<Ve
 /// Runs our scheduler; in the child.
 pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let board = Arc::new(Board::new(task));
-    let mut builder = Scheduler::builder(&task.url).namespace("bench").lease(task.lease);
+    let mut builder = Scheduler::builder(&task.url)
+        .namespace("bench")
+        .lease(task.lease);
     for index in 0..task.jobs {
         builder = builder.job(job(index, &board));
     }
-    let scheduler = builder.start().await?;
+    let scheduler = Box::pin(builder.start()).await?;
     tokio::time::sleep(task.lease + QUARANTINE_MARGIN + task.settle).await;
     let found = board.watch().await?;
     let stopped = scheduler.shutdown(Duration::from_secs(1)).await;

@@ -17,14 +17,21 @@ pub(crate) fn describe() -> Result<Vec<(&'static str, String)>> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let crates = ["deadpool-redis", "redis", "tokio", "tokio-cron-scheduler"];
     let crates = crates.map(|name| format!("{name} {}", locked(name)));
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
     Ok(vec![
         ("date", chrono::Utc::now().format("%F %R UTC").to_string()),
         ("commit", commit()),
         ("machine", format!("{cores} cores, {}", cpu_model())),
         ("kernel", kernel()),
         ("load before", load()),
-        ("rustc", format!("{} ({profile})", said("rustc", &["--version"]))),
+        (
+            "rustc",
+            format!("{} ({profile})", said("rustc", &["--version"])),
+        ),
         ("redis", redis.unwrap_or("unknown").replace("v=", "")),
         ("crates", crates.join(", ")),
     ])
@@ -34,7 +41,9 @@ fn cpu_model() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = info.lines().find(|line| line.starts_with("model name"));
     let model = line.and_then(|line| line.split_once(": "));
-    model.map_or("unknown processor", |(_, model)| model).to_owned()
+    model
+        .map_or("unknown processor", |(_, model)| model)
+        .to_owned()
 }
 
 fn kernel() -> String {
@@ -45,7 +54,10 @@ fn kernel() -> String {
 /// How busy the machine is with other things, over 1, 5 and 15 minutes.
 fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    load.split_whitespace()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn commit() -> String {

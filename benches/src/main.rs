@@ -100,13 +100,14 @@ fn run(args: &[String]) -> Result<()> {
     if cfg!(debug_assertions) && !options.smoke {
         eprintln!("This is a debug build: measure with `cargo xtask bench`.");
     }
+    let machine = machine::describe()?;
     let mut rows = Vec::new();
     for figure in FIGURES.iter().filter(|figure| options.wants(figure.name)) {
         eprintln!("{}: {} …", figure.name, figure.what);
         let measured = (figure.measure)(&options.scale);
         rows.extend(measured.with_context(|| format!("the figure {}", figure.name))?);
     }
-    let report = report::markdown(&rows, &machine::describe()?, &options);
+    let report = report::markdown(&rows, &machine, &options);
     println!("{report}");
     if options.write {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");

@@ -9,7 +9,7 @@ use test_support::RedisServer;
 use crate::child::{self, Found, Task};
 use crate::options::Scale;
 use crate::process;
-use crate::report::{Bound, Row};
+use crate::report::{Bound, Row, number};
 
 /// A schedule whose tick does not come while something is measured (but at New Year).
 pub(crate) const NEXT_YEAR: &str = "0 0 0 1 1 *";
@@ -21,7 +21,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     drop(redis);
     let peer = child::run("peer-memory", &Task::new("", jobs, scale))?;
     let row = |what: &str, name: &str, unit, bound| -> Result<Row> {
-        let figure = format!("{what}, {jobs} cron jobs");
+        let figure = format!("{what}, {} cron jobs", number(jobs as f64));
         Ok(Row::new(figure, unit, bound, ours.get(name)?).beside(peer.get(name)?))
     };
     Ok(vec![
@@ -33,11 +33,13 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
 /// Starts many jobs; in the child.
 pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let before = before()?;
-    let mut builder = Scheduler::builder(&task.url).namespace("bench").lease(task.lease);
+    let mut builder = Scheduler::builder(&task.url)
+        .namespace("bench")
+        .lease(task.lease);
     for index in 0..task.jobs {
         builder = builder.job(dormant(index));
     }
-    let scheduler = builder.start().await?;
+    let scheduler = Box::pin(builder.start()).await?;
     let found = after(before, task).await?;
     scheduler.shutdown(Duration::ZERO).await;
     Ok(found)

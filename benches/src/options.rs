@@ -97,7 +97,10 @@ fn known(name: &str, figures: &[(&str, &str)]) -> Result<String> {
         return Ok(name.to_owned());
     }
     let names: Vec<&str> = figures.iter().map(|(name, _)| *name).collect();
-    bail!("there is no figure `{name}`; there are: {}", names.join(", "))
+    bail!(
+        "there is no figure `{name}`; there are: {}",
+        names.join(", ")
+    )
 }
 
 fn help(figures: &[(&str, &str)]) -> String {

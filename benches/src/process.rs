@@ -14,7 +14,9 @@ pub(crate) fn resident_bytes() -> Result<u64> {
     let status = fs::read_to_string(file).with_context(|| format!("read {file}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-    let kib: u64 = kib.with_context(|| format!("no VmRSS in {file}"))?.parse()?;
+    let kib: u64 = kib
+        .with_context(|| format!("no VmRSS in {file}"))?
+        .parse()?;
     Ok(kib * 1024)
 }
 
@@ -23,7 +25,9 @@ pub(crate) fn cpu_time() -> Result<Duration> {
     let file = "/proc/self/stat";
     let stat = fs::read_to_string(file).with_context(|| format!("read {file}"))?;
     // The second field, the program's name, may hold spaces; what follows it is the third.
-    let (_, fields) = stat.rsplit_once(')').with_context(|| format!("odd {file}"))?;
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .with_context(|| format!("odd {file}"))?;
     let field = |number: usize| -> Result<u64> {
         let text = fields.split_whitespace().nth(number - 3);
         Ok(text.with_context(|| format!("short {file}"))?.parse()?)

@@ -52,7 +52,11 @@ impl Row {
     }
 
     fn line(&self) -> String {
-        let with_unit = |value: f64| format!("{} {}", number(value), self.unit).trim_end().to_owned();
+        let with_unit = |value: f64| {
+            format!("{} {}", number(value), self.unit)
+                .trim_end()
+                .to_owned()
+        };
         let target = match self.bound {
             Bound::AtMost(0.0) => "none".to_owned(),
             Bound::AtMost(most) => format!("≤ {}", with_unit(most)),
@@ -100,7 +104,7 @@ pub(crate) fn markdown(
 }
 
 /// Three significant digits, and commas in large numbers.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 100.0 || size == 0.0 || size.fract() == 0.0 => 0,
         size if size >= 10.0 => 1,
@@ -127,7 +131,9 @@ mod tests {
     #[test]
     fn numbers_have_three_digits() {
         let shown = [0.0, 0.01234, 1.234, 15.0, 15.26, 999.4, 120_000.0, -1_234.5].map(number);
-        let wanted = ["0", "0.012", "1.23", "15", "15.3", "999", "120,000", "-1,234"];
+        let wanted = [
+            "0", "0.012", "1.23", "15", "15.3", "999", "120,000", "-1,234",
+        ];
         assert_eq!(shown, wanted);
     }
 

@@ -33,7 +33,9 @@ impl Board {
             seconds,
             jobs: task.jobs,
             first_s: AtomicI64::new(i64::MAX),
-            cells: (0..seconds * task.jobs).map(|_| AtomicI64::new(EMPTY)).collect(),
+            cells: (0..seconds * task.jobs)
+                .map(|_| AtomicI64::new(EMPTY))
+                .collect(),
             twice: AtomicU64::new(0),
         }
     }
@@ -51,7 +53,10 @@ impl Board {
         }
         let cell = &self.cells[job * self.seconds + tick];
         let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
-        if cell.compare_exchange(EMPTY, lateness_us, set, read).is_err() {
+        if cell
+            .compare_exchange(EMPTY, lateness_us, set, read)
+            .is_err()
+        {
             self.twice.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -66,15 +71,27 @@ impl Board {
         let cpu = process::cpu_time()?.saturating_sub(cpu_before);
         tokio::time::sleep(DRAIN.min(Duration::from_secs(self.seconds as u64))).await;
         let mut found = self.found()?;
-        found.set("cpu_percent", cpu.as_secs_f64() / self.seconds as f64 * 100.0);
+        found.set(
+            "cpu_percent",
+            cpu.as_secs_f64() / self.seconds as f64 * 100.0,
+        );
         Ok(found)
     }
 
     fn found(&self) -> Result<Found> {
-        let mut seen: Vec<i64> = self.cells.iter().map(|cell| cell.load(Ordering::Relaxed)).collect();
+        let mut seen: Vec<i64> = self
+            .cells
+            .iter()
+            .map(|cell| cell.load(Ordering::Relaxed))
+            .collect();
         let all = seen.len();
         seen.retain(|lateness_us| *lateness_us != EMPTY);
-        ensure!(!seen.is_empty(), "none of {} jobs ran in {} s", self.jobs, self.seconds);
+        ensure!(
+            !seen.is_empty(),
+            "none of {} jobs ran in {} s",
+            self.jobs,
+            self.seconds
+        );
         seen.sort_unstable();
         let at = |part: f64| seen[((seen.len() - 1) as f64 * part) as usize] as f64;
         let mut found = Found::default();
@@ -84,6 +101,8 @@ impl Board {
         found.set("max_us", at(1.0));
         found.set("ticks", all as f64);
         found.set("missing", (all - seen.len()) as f64);
+        let early = seen.partition_point(|lateness_us| *lateness_us < 0);
+        found.set("early", early as f64);
         found.set("twice", self.twice.load(Ordering::Relaxed) as f64);
         Ok(found)
     }

@@ -302,7 +302,9 @@ impl SchedulerBuilder {
             let clock = Arc::clone(&self.clock);
             return Ok(Arc::new(MemoryStore::named(name, &self.namespace, clock)));
         }
-        let store = RedisStore::connect(&self.url, &self.namespace).await?;
+        // Boxed: the type of the whole future would be too deep for rustc in a
+        // program that awaits it a few functions down.
+        let store = Box::pin(RedisStore::connect(&self.url, &self.namespace)).await?;
         Ok(Arc::new(store))
     }
 }
