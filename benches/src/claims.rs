@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::message::{
-    Caller, Claim, Claimed, Finish, Finished, Intent, MAX_BATCH, Outcome, RunId, Verdict,
+    Caller, Claim, Claimed, Finish, Intent, MAX_BATCH, Outcome, Overlap, RunId, Verdict,
 };
 use scheduled_one_runtime::store::redis::RedisStore;
 use test_support::{RedisServer, find_in_path, find_redis_server};
@@ -97,6 +97,7 @@ fn claims(batch: usize, tick_ms: i64, after_ms: i64) -> Vec<Claim> {
     let claim = |index: usize| Claim {
         unit: unit(index),
         tick_ms,
+        due_ms: tick_ms,
         after_ms,
         floor_hwm_ms: after_ms,
         floor_token: 0,
@@ -104,6 +105,8 @@ fn claims(batch: usize, tick_ms: i64, after_ms: i64) -> Vec<Claim> {
         valid_until_ms: now_ms + LEASE.as_millis() as i64,
         lease_ms: LEASE.as_millis() as i64,
         intent: Intent::Run,
+        overlap: Overlap::Skip,
+        reruns: 0,
         missed: None,
     };
     (0..MAX_BATCH).map(claim).collect()
@@ -141,10 +144,7 @@ async fn finish_all(
     let answers = answers.await?;
     let seconds = began.elapsed().as_secs_f64();
     let mut all = answers.iter().flatten();
-    ensure!(
-        all.all(|answer| *answer == Finished::Recorded),
-        "an outcome was refused"
-    );
+    ensure!(all.all(|answer| answer.recorded), "an outcome was refused");
     Ok(seconds)
 }
 
@@ -180,10 +180,12 @@ fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<Finish>> {
             attempt,
             lease_ms: claim.lease_ms,
             granted_at_ms: claim.tick_ms,
+            reruns: 0,
         };
         Ok(Finish {
             run,
             outcome: Outcome::Ok,
+            retried: false,
             reason: String::new(),
             error: String::new(),
             fired_at_ms: claim.tick_ms,
@@ -230,17 +232,17 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
 /// Keys and arguments of a call, as `claim.lua` lists them. redis-benchmark replaces each
 /// `__rand_int__` by a number of its own.
 fn one_call(units: usize) -> Vec<String> {
-    let mut args = vec![(2 + 2 * units).to_string()];
-    args.extend(["so:{bench}:meta", "so:{bench}:leases"].map(str::to_owned));
+    let mut args = vec![(3 + 2 * units).to_string()];
+    args.extend(["meta", "leases", "ready"].map(|key| format!("so:{{bench}}:{key}")));
     for _ in 0..units {
         args.extend(["job", "log"].map(|kind| format!("so:{{bench}}:{kind}:job-__rand_int__")));
     }
     args.extend(["0", "bench", "1000"].map(str::to_owned));
     let tick_ms = now_us() / 1000 - 3_600_000;
-    let valid_until_ms = tick_ms + 2 * 3_600_000;
+    args.push((tick_ms + 2 * 3_600_000).to_string()); // valid until
     for index in 0..units {
         let nonce = format!("0123456789abcdef-{:x}", tick_ms + index as i64);
-        let numbers = [tick_ms, 0, 0, 0, valid_until_ms, LEASE.as_millis() as i64];
+        let numbers = [tick_ms, 0, 0, LEASE.as_millis() as i64];
         args.push(nonce);
         args.extend(numbers.map(|number| number.to_string()));
         args.push("r".to_owned());

@@ -49,7 +49,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     for index in 0..task.jobs {
         builder = builder.job(dormant(index));
     }
-    let scheduler = Box::pin(builder.start()).await?;
+    let scheduler = builder.start().await?;
     tokio::time::sleep(task.settle).await;
     child::tell_ready();
     let cpu_before = process::cpu_time()?;

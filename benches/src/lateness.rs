@@ -90,7 +90,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     for index in 0..task.jobs {
         builder = builder.job(job(index, &board));
     }
-    let scheduler = Box::pin(builder.start()).await?;
+    let scheduler = builder.start().await?;
     tokio::time::sleep(task.lease + QUARANTINE_MARGIN + task.settle).await;
     let found = board.watch().await?;
     let stopped = scheduler.shutdown(Duration::from_secs(1)).await;

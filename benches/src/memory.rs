@@ -39,7 +39,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     for index in 0..task.jobs {
         builder = builder.job(dormant(index));
     }
-    let scheduler = Box::pin(builder.start()).await?;
+    let scheduler = builder.start().await?;
     let found = after(before, task).await?;
     scheduler.shutdown(Duration::ZERO).await;
     Ok(found)

@@ -1,4 +1,4 @@
-//! The keys of the attribute: which there are, and which were written.
+//! The keys that were written, with their values.
 //!
 //! The list is cut at its commas first and each piece is read alone, so that
 //! one mistake hides no other.
@@ -9,64 +9,8 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, LitStr, Path, Token};
 
 use crate::errors::Errors;
-use crate::suggest;
-
-/// What may be said of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    Cron,
-    Every,
-    Offset,
-    Name,
-    Tz,
-    Lease,
-    Timeout,
-    Description,
-    Crate,
-}
-
-/// How a value is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// `"…"`
-    Text,
-    /// `a::b`, or the same in quotes.
-    Path,
-}
-
-/// One key.
-struct Row {
-    key: Key,
-    name: &'static str,
-    form: Form,
-    /// Something to paste.
-    example: &'static str,
-    /// What other schedulers call it, for "did you mean".
-    aliases: &'static [&'static str],
-}
-
-/// The one table of keys, in the order in which they are listed to people.
-#[rustfmt::skip]
-const KEYS: [Row; 9] = [
-    Row { key: Key::Cron, name: "cron", form: Form::Text, example: r#"cron = "0 30 2 * * *""#,
-          aliases: &["schedule", "expression", "expr"] },
-    Row { key: Key::Every, name: "every", form: Form::Text, example: r#"every = "90s""#,
-          aliases: &["interval", "period", "rate", "fixed_rate", "fixed_delay", "each"] },
-    Row { key: Key::Offset, name: "offset", form: Form::Text, example: r#"offset = "10s""#,
-          aliases: &["initial_delay", "delay", "shift", "start"] },
-    Row { key: Key::Name, name: "name", form: Form::Text, example: r#"name = "nightly-report""#,
-          aliases: &["id", "job", "key"] },
-    Row { key: Key::Tz, name: "tz", form: Form::Text, example: r#"tz = "Europe/Berlin""#,
-          aliases: &["zone", "timezone", "time_zone"] },
-    Row { key: Key::Lease, name: "lease", form: Form::Text, example: r#"lease = "5s""#,
-          aliases: &["lock", "ttl", "lock_at_most_for", "lock_ttl"] },
-    Row { key: Key::Timeout, name: "timeout", form: Form::Text, example: r#"timeout = "10m""#,
-          aliases: &["max_duration", "deadline"] },
-    Row { key: Key::Description, name: "description", form: Form::Text,
-          example: r#"description = "Sends the daily report""#, aliases: &["doc", "about"] },
-    Row { key: Key::Crate, name: "crate", form: Form::Path, example: "crate = scheduled_one_runtime",
-          aliases: &["krate", "path"] },
-];
+use crate::keys::{self, Form, Key, Row};
+use crate::values::{self, string};
 
 /// What was written in the parentheses.
 #[derive(Default)]
@@ -84,6 +28,7 @@ struct Entry {
 enum Value {
     Text(LitStr),
     Path(Path),
+    Bare(TokenStream),
 }
 
 impl Args {
@@ -109,7 +54,7 @@ impl Args {
     pub(crate) fn text(&self, key: Key) -> Option<&LitStr> {
         match self.find(key)?.value.as_ref()? {
             Value::Text(text) => Some(text),
-            Value::Path(_) => None,
+            _ => None,
         }
     }
 
@@ -117,13 +62,35 @@ impl Args {
     pub(crate) fn path(&self, key: Key) -> Option<&Path> {
         match self.find(key)?.value.as_ref()? {
             Value::Path(path) => Some(path),
-            Value::Text(_) => None,
+            _ => None,
         }
     }
 
-    /// Which of the keys it is, counted from the first.
-    pub(crate) fn position(&self, key: Key) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.key == key)
+    /// The value of a key that takes words or numbers, not read yet.
+    pub(crate) fn bare(&self, key: Key) -> Option<&TokenStream> {
+        match self.find(key)?.value.as_ref()? {
+            Value::Bare(tokens) => Some(tokens),
+            _ => None,
+        }
+    }
+
+    /// An error on the value of the key of that name.
+    pub(crate) fn error_at_value(&self, key: &str, message: &str) -> Error {
+        let entry = self.entries.iter().find(|entry| entry.ident == key);
+        match entry.and_then(|entry| entry.value.as_ref()) {
+            Some(Value::Text(text)) => Error::new(text.span(), message),
+            Some(Value::Path(path)) => Error::new_spanned(path, message),
+            Some(Value::Bare(tokens)) => Error::new_spanned(tokens, message),
+            None => Error::new(Span::call_site(), message),
+        }
+    }
+
+    /// An error of two keys, on the one that came later.
+    pub(crate) fn error_at_later(&self, keys: [&str; 2], message: &str) -> Error {
+        let is_one = |entry: &&Entry| keys.iter().any(|key| entry.ident == key);
+        let later = self.entries.iter().rfind(is_one);
+        let span = later.map_or_else(Span::call_site, |entry| entry.ident.span());
+        Error::new(span, message)
     }
 
     fn find(&self, key: Key) -> Option<&Entry> {
@@ -139,15 +106,24 @@ impl Args {
         let ident = input.call(Ident::parse_any)?;
         let equals: Option<Token![=]> = input.parse()?;
         let rest: TokenStream = input.parse()?;
-        let Some(row) = row(&ident) else {
-            return Ok(Err(unknown_key(&ident)));
+        let row = match keys::find(&ident) {
+            Ok(row) => row,
+            Err(error) => return Ok(Err(error)),
         };
         if self.key(row.key).is_some() {
             let message = format!("the key `{}` is given twice", row.name);
             return Ok(Err(Error::new(ident.span(), message)));
         }
-        let value = match equals {
-            Some(_) if !rest.is_empty() => row.value(rest),
+        let list = values::parenthesized(&rest);
+        let value = match (equals, list) {
+            (None, Some(_)) if row.form == Form::BareList => row.value(rest),
+            (Some(_), _) if !rest.is_empty() => row.value(rest),
+            (None, Some(list)) if !list.is_empty() => {
+                let name = row.name;
+                let message =
+                    format!("`{name}` takes its value after a `=`\nhelp: write `{name} = {list}`");
+                Err(Error::new_spanned(rest, message))
+            }
             _ => {
                 let message = format!(
                     "`{}` needs a value\nhelp: write `{}`",
@@ -171,23 +147,24 @@ impl Args {
 
 impl Row {
     fn value(&self, tokens: TokenStream) -> syn::Result<Value> {
-        if let Some(extra) = after_first_literal(&tokens) {
+        if let Some(extra) = next_key(&tokens) {
             return Err(Error::new(extra, "expected `,` before the next key"));
         }
-        let text = syn::parse2::<LitStr>(tokens.clone())
-            .ok()
-            .filter(|text| text.suffix().is_empty());
-        match (self.form, text) {
-            (Form::Text, Some(text)) => Ok(Value::Text(text)),
-            (Form::Text, None) => {
-                let message = format!(
-                    "`{}` takes a string literal, as it is read at compile time\nhelp: write it as in `{}`",
-                    self.name, self.example
-                );
-                Err(Error::new_spanned(tokens, message))
-            }
-            (Form::Path, text) => {
-                let path = match &text {
+        match self.form {
+            Form::Bare | Form::BareList => Ok(Value::Bare(tokens)),
+            Form::Text => match string(&tokens) {
+                Some(text) => Ok(Value::Text(text)),
+                None => {
+                    let message = format!(
+                        "`{}` takes a string literal, as it is read at compile time\nhelp: {}",
+                        self.name,
+                        self.in_quotes(&tokens)
+                    );
+                    Err(Error::new_spanned(tokens, message))
+                }
+            },
+            Form::Path => {
+                let path = match string(&tokens) {
                     Some(text) => text.parse_with(Path::parse_mod_style),
                     None => Path::parse_mod_style.parse2(tokens.clone()),
                 };
@@ -201,28 +178,20 @@ impl Row {
             }
         }
     }
-}
 
-fn row(ident: &Ident) -> Option<&'static Row> {
-    KEYS.iter().find(|row| ident == row.name)
-}
-
-fn unknown_key(ident: &Ident) -> Error {
-    let written = ident.to_string();
-    let names: Vec<&str> = KEYS.iter().map(|row| row.name).collect();
-    let alias = KEYS
-        .iter()
-        .find(|row| row.aliases.contains(&written.as_str()))
-        .map(|row| row.name);
-    let help = match alias.or_else(|| suggest::nearest(&written, &names)) {
-        Some(name) => format!("\nhelp: did you mean `{name}`?"),
-        None => String::new(),
-    };
-    let message = format!(
-        "unknown key `{written}`; expected one of: `{}`{help}",
-        names.join("`, `")
-    );
-    Error::new(ident.span(), message)
+    /// What was meant by a duration without quotes; else the example.
+    fn in_quotes(&self, tokens: &TokenStream) -> String {
+        let written = tokens.to_string().replace(' ', "");
+        let is_meant = match self.key {
+            Key::Backoff => values::backoff(&written).is_ok(),
+            _ => scheduled_one_schedule::parse_duration(&written).is_ok(),
+        };
+        if is_meant {
+            format!("write `{} = \"{written}\"`", self.name)
+        } else {
+            format!("write it as in `{}`", self.example)
+        }
+    }
 }
 
 /// A piece that does not start with a name.
@@ -242,13 +211,19 @@ fn missing_key(tokens: TokenStream) -> Error {
     Error::new_spanned(tokens, message)
 }
 
-/// Where a second token begins, if the first is a literal.
-fn after_first_literal(tokens: &TokenStream) -> Option<Span> {
+/// Where a value ends and another `key =` or a stray literal begins: there is
+/// a comma missing.
+fn next_key(tokens: &TokenStream) -> Option<Span> {
     let mut tokens = tokens.clone().into_iter();
-    match tokens.next()? {
-        TokenTree::Literal(_) => tokens.next().map(|token| token.span()),
-        _ => None,
+    let mut before = tokens.next()?;
+    for token in tokens {
+        let ended = !matches!(before, TokenTree::Punct(_));
+        if ended && matches!(token, TokenTree::Ident(_) | TokenTree::Literal(_)) {
+            return Some(token.span());
+        }
+        before = token;
     }
+    None
 }
 
 /// Cuts at the commas. Two commas in a row leave nothing between them, and

@@ -1,9 +1,11 @@
 //! The expansion: the user's function, untouched, and its registration.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
-use proc_macro2::{Literal, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use scheduled_one_schedule::policy::{Backoff, Policies, RetryOn};
 use syn::Type;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -63,26 +65,98 @@ fn builder(job: &Job) -> TokenStream {
     let name = name(job);
     let function = function(&job.function);
     let made = match &job.when {
-        When::Cron { expression, zone } => {
-            let tz = zone.as_ref().map(|zone| quote!(.tz(#zone)));
-            quote!(__scheduled_one::Job::cron(#name, #expression, #function) #tz)
+        When::Cron {
+            expression,
+            zone,
+            variable,
+        } => {
+            let tz = call("tz", zone.as_ref());
+            let cron_env = call("cron_env", variable.as_ref());
+            quote!(__scheduled_one::Job::cron(#name, #expression, #function) #tz #cron_env)
         }
         When::Every { period, offset } => {
             let period = duration(*period);
-            let offset = offset.map(duration).map(|offset| quote!(.offset(#offset)));
+            let offset = call("offset", offset.map(duration));
             quote!(__scheduled_one::Job::every(#name, #period, #function) #offset)
         }
     };
-    let lease = job.lease.map(duration).map(|lease| quote!(.lease(#lease)));
-    let timeout = job
-        .timeout
-        .map(duration)
-        .map(|timeout| quote!(.timeout(#timeout)));
-    let description = job
-        .description
-        .as_ref()
-        .map(|text| quote!(.description(#text)));
-    quote!(#made #lease #timeout #description)
+    let policies = policies(&job.policies);
+    let enabled = call("enabled", job.enabled);
+    let enabled_env = call("enabled_env", job.enabled_env.as_ref());
+    let description = call("description", job.description.as_ref());
+    quote!(#made #policies #enabled #enabled_env #description)
+}
+
+/// A call for each policy that was said.
+fn policies(policies: &Policies) -> TokenStream {
+    // All of them, so that none is forgotten here.
+    let Policies {
+        lease,
+        timeout,
+        timeout_total,
+        overlap,
+        misfire,
+        catch_up,
+        start_deadline,
+        on_node_loss,
+        on_lease_lost,
+        retries,
+        backoff,
+        retry_on,
+        jitter,
+        scope,
+        shards,
+    } = *policies;
+    let backoff = backoff.map(|Backoff { least, most }| {
+        let (least, most) = (duration(least), duration(most));
+        quote!(#least, #most)
+    });
+    let retry_on = retry_on.map(
+        |RetryOn {
+             error,
+             panic,
+             timeout,
+         }| {
+            quote!(__scheduled_one::RetryOn { error: #error, panic: #panic, timeout: #timeout })
+        },
+    );
+    [
+        call("lease", lease.map(duration)),
+        call("timeout", timeout.map(duration)),
+        call("timeout_total", timeout_total.map(duration)),
+        call("overlap", overlap.map(|word| variant("Overlap", word))),
+        call("misfire", misfire.map(|word| variant("Misfire", word))),
+        call("catch_up", catch_up.map(duration)),
+        call("start_deadline", start_deadline.map(duration)),
+        call(
+            "on_node_loss",
+            on_node_loss.map(|word| variant("OnNodeLoss", word)),
+        ),
+        call(
+            "on_lease_lost",
+            on_lease_lost.map(|word| variant("OnLeaseLost", word)),
+        ),
+        call("retries", retries.map(Literal::u32_unsuffixed)),
+        call("backoff", backoff),
+        call("retry_on", retry_on),
+        call("jitter", jitter.map(duration)),
+        call("scope", scope.map(|word| variant("Scope", word))),
+        call("shards", shards.map(Literal::u32_unsuffixed)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// `.method(arguments)`, if there are any.
+fn call(method: &str, arguments: Option<impl ToTokens>) -> Option<TokenStream> {
+    let method = Ident::new(method, Span::call_site());
+    arguments.map(|arguments| quote!(.#method(#arguments)))
+}
+
+/// A value of one of the enums of policies: as `Debug` shows it, it is written.
+fn variant(name: &str, value: impl Debug) -> Option<TokenStream> {
+    format!("__scheduled_one::{name}::{value:?}").parse().ok()
 }
 
 fn name(job: &Job) -> TokenStream {

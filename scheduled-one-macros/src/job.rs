@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use proc_macro2::Ident;
+use scheduled_one_schedule::policy::Policies;
 use syn::{Attribute, Path, Type};
 
 pub(crate) struct Job {
     pub(crate) name: Name,
     pub(crate) when: When,
-    pub(crate) lease: Option<Duration>,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) policies: Policies,
+    pub(crate) enabled: Option<bool>,
+    /// The environment variable that says whether it is enabled.
+    pub(crate) enabled_env: Option<String>,
     pub(crate) description: Option<String>,
     /// Where the runtime is found.
     pub(crate) runtime: Path,
@@ -26,6 +29,8 @@ pub(crate) enum When {
     Cron {
         expression: String,
         zone: Option<String>,
+        /// The environment variable that overrides the expression.
+        variable: Option<String>,
     },
     Every {
         period: Duration,

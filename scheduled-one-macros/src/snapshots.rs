@@ -105,6 +105,46 @@ async fn r#match() -> anyhow::Result<()> {
 }
 
 #[test]
+fn every_policy() {
+    check(
+        "every_policy",
+        r#"#[scheduled_one(
+    cron = "@daily",
+    cron_env = "REPORT_CRON",
+    overlap = queue_all(3),
+    misfire = run_once,
+    catch_up = "2h",
+    start_deadline = "30s",
+    jitter = "10s",
+    lease = "10s",
+    on_lease_lost = cancel,
+    on_node_loss = rerun(2),
+    timeout = "10m",
+    timeout_total = "1h",
+    retries = 3,
+    backoff = "500ms..30s",
+    retry_on = [error, timeout],
+    scope = one,
+    shards = 4,
+    enabled = false,
+    enabled_env = "REPORT_ENABLED",
+)]
+async fn report() {}
+"#,
+    );
+}
+
+#[test]
+fn policies_of_every_node() {
+    check(
+        "policies_of_every_node",
+        r#"#[scheduled_one(every = "90s", scope = every_node, retries = 1, retry_on(panic), enabled = true)]
+async fn clean() {}
+"#,
+    );
+}
+
+#[test]
 fn inherited_attributes() {
     check(
         "inherited_attributes",

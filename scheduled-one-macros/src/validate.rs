@@ -10,14 +10,14 @@ use scheduled_one_schedule::{
 use syn::ext::IdentExt as _;
 use syn::{Error, LitStr, Meta, Path};
 
-use crate::args::{Args, Key};
+use crate::args::Args;
 use crate::errors::Errors;
 use crate::item::Item;
 use crate::job::{Job, Name, When};
+use crate::keys::Key;
+use crate::{policies, values};
 
-/// As the runtime has them.
-const LEASE_MIN: Duration = Duration::from_millis(200);
-const LEASE_MAX: Duration = Duration::from_secs(3600);
+/// As the runtime has it.
 const NAME_MAX_BYTES: usize = 128;
 
 /// Checks everything that is known before the program runs.
@@ -25,22 +25,19 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
     let when = when(args, &mut errors);
     let name = name(args, item, &mut errors);
     check_other_attributes(&name, item, &mut errors);
-    let lease = duration(args, Key::Lease, &mut errors).filter(|lease| {
-        let result = check_lease(*lease, args);
-        errors.keep(result).is_some()
-    });
-    let timeout = duration(args, Key::Timeout, &mut errors);
-    if let (Some(Duration::ZERO), Some(text)) = (timeout, args.text(Key::Timeout)) {
-        let message = "a timeout of zero would cancel each run before it starts\n\
-                       help: leave it out for no timeout";
-        errors.push(Error::new(text.span(), message));
-    }
+    let policies = policies::read(args, &mut errors);
+    check_jitter(args, when.as_ref(), policies.jitter, &mut errors);
+    let enabled = args
+        .bare(Key::Enabled)
+        .and_then(|tokens| errors.keep(values::boolean(Key::Enabled.row(), tokens)));
+    let enabled_env = variable(args, Key::EnabledEnv, &mut errors);
     let function = item.check(&mut errors);
     let job = when.map(|when| Job {
         name,
         when,
-        lease,
-        timeout,
+        policies,
+        enabled,
+        enabled_env,
         description: args.text(Key::Description).map(LitStr::value),
         runtime: runtime(args),
         function,
@@ -56,17 +53,13 @@ fn when(args: &Args, errors: &mut Errors) -> Option<When> {
         }
         (None, Some(_)) => {
             refuse_with(args, Key::Tz, ("cron", "every"), errors);
+            refuse_with(args, Key::CronEnv, ("cron", "every"), errors);
             every(args, errors)
         }
-        (Some(cron), Some(every)) => {
+        (Some(_), Some(_)) => {
             // The one that came later is the one too many.
-            let later = if args.position(Key::Cron) < args.position(Key::Every) {
-                every
-            } else {
-                cron
-            };
             let message = "a job has either `cron` or `every`, not both\nhelp: remove one of them";
-            errors.push(Error::new(later.span(), message));
+            errors.push(args.error_at_later(["cron", "every"], message));
             None
         }
         (None, None) => {
@@ -94,6 +87,7 @@ fn refuse_with(args: &Args, key: Key, (only, given): (&str, &str), errors: &mut 
 fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
     let zone = args.text(Key::Tz);
     let tz = zone.and_then(|text| errors.keep(located(parse_zone(&text.value()), text)));
+    let variable = variable(args, Key::CronEnv, errors);
     let text = args.text(Key::Cron)?;
     // A zone that is wrong hides no mistake in the expression.
     let schedule = Schedule::cron(&text.value(), tz.unwrap_or(Tz::UTC));
@@ -101,12 +95,13 @@ fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
     Some(When::Cron {
         expression: text.value(),
         zone: zone.map(LitStr::value),
+        variable,
     })
 }
 
 fn every(args: &Args, errors: &mut Errors) -> Option<When> {
-    let offset = duration(args, Key::Offset, errors);
-    let period = duration(args, Key::Every, errors)?;
+    let offset = duration(args, Key::Offset).and_then(|offset| errors.keep(offset));
+    let period = errors.keep(duration(args, Key::Every)?)?;
     let schedule = Schedule::every(period, offset.unwrap_or_default());
     if let Err(error) = schedule {
         let key = match error.kind() {
@@ -119,9 +114,37 @@ fn every(args: &Args, errors: &mut Errors) -> Option<When> {
     Some(When::Every { period, offset })
 }
 
-fn duration(args: &Args, key: Key, errors: &mut Errors) -> Option<Duration> {
+/// A start is never later than the next tick.
+fn check_jitter(args: &Args, when: Option<&When>, jitter: Option<Duration>, errors: &mut Errors) {
+    if let (Some(When::Every { period, .. }), Some(jitter)) = (when, jitter)
+        && jitter >= *period
+    {
+        let message = "`jitter` is not shorter than the period of `every`\n\
+                       help: it spreads the starts between two ticks: use less than the period";
+        errors.push(args.error_at_later(["jitter", "every"], message));
+    }
+}
+
+/// The value of a key that takes a duration, if it was written.
+pub(crate) fn duration(args: &Args, key: Key) -> Option<syn::Result<Duration>> {
     let text = args.text(key)?;
-    errors.keep(located(parse_duration(&text.value()), text))
+    Some(located(parse_duration(&text.value()), text))
+}
+
+/// The name of an environment variable.
+fn variable(args: &Args, key: Key, errors: &mut Errors) -> Option<String> {
+    let text = args.text(key)?;
+    let name = text.value();
+    if name.is_empty() || name.contains(['=', '\0']) {
+        let row = key.row();
+        let message = format!(
+            "`{}` takes the name of an environment variable: not empty, without `=` and NUL\n\
+             help: write it as in `{}`",
+            row.name, row.example
+        );
+        errors.push(Error::new(text.span(), message));
+    }
+    Some(name)
 }
 
 /// The parser's error, on the user's text.
@@ -133,21 +156,6 @@ fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T>
         };
         Error::new(text.span(), message)
     })
-}
-
-fn check_lease(lease: Duration, args: &Args) -> syn::Result<()> {
-    let message = if lease < LEASE_MIN {
-        "the lease is too short to be renewed in time\nhelp: use `200ms` to `1h`; the default is `5s`"
-    } else if lease > LEASE_MAX {
-        "the lease is too long: after a crash the job would stand still for it\n\
-         help: use `200ms` to `1h`; it is renewed while the job runs, however long that is"
-    } else {
-        return Ok(());
-    };
-    let span = args
-        .text(Key::Lease)
-        .map_or_else(Span::call_site, LitStr::span);
-    Err(Error::new(span, message))
 }
 
 fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {

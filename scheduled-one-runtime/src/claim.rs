@@ -13,10 +13,18 @@ use crate::store::message::{Claim, Claimed};
 use crate::timer::UnitIndex;
 
 /// Claims sent in one call; at most [`crate::store::message::MAX_BATCH`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) units: Vec<UnitIndex>,
+    pub(crate) asked: Vec<Asked>,
     pub(crate) claims: Vec<Claim>,
+}
+
+/// What the node remembers of a claim while it is under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) unit: UnitIndex,
+    /// Ticks that a run of this one stands for.
+    pub(crate) stands_for: u64,
 }
 
 /// A batch and its answer.
@@ -39,7 +47,7 @@ pub(crate) async fn claim(link: Arc<Link>, batch: Batch, sent: Duration) -> Deci
         let answer = link
             .ask(|store, caller| store.claim(caller, &batch.claims))
             .await;
-        if let Ok(Answered { received, body, .. }) = answer
+        if let Ok(Answered { received, body }) = answer
             && body.len() == batch.claims.len()
         {
             return Decided {

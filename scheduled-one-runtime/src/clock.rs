@@ -21,6 +21,13 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Completes when `boottime` has advanced by at least `time`.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
+
+    /// Whether this is not the machine's time. Then the watchdog, which else
+    /// has a thread of its own, runs on the runtime the scheduler runs on:
+    /// with one that has a single thread, all happens in one order.
+    fn is_virtual(&self) -> bool {
+        false
+    }
 }
 
 /// The machine's clocks.
@@ -35,7 +42,7 @@ impl Clock for SystemClock {
     }
 
     /// On macOS the monotonic clock is the one that counts suspension.
-    #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn boottime(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -111,5 +118,44 @@ impl Clock for ManualClock {
             let _ = elapsed.wait_for(|now| *now >= until).await;
             drop(keep);
         })
+    }
+
+    fn is_virtual(&self) -> bool {
+        true
+    }
+}
+
+/// Tokio's clock, which a test can pause (`tokio::time::pause`): then time
+/// passes only when nothing else is left to do, and then at once.
+#[derive(Clone, Copy, Debug)]
+pub struct TokioClock {
+    started: tokio::time::Instant,
+}
+
+impl TokioClock {
+    /// A clock that shows 2026-01-01 00:00:00 UTC now.
+    #[allow(clippy::new_without_default, reason = "it begins when it is made")]
+    pub fn new() -> Self {
+        TokioClock {
+            started: tokio::time::Instant::now(),
+        }
+    }
+}
+
+impl Clock for TokioClock {
+    fn boottime(&self) -> Duration {
+        Duration::from_secs(1) + self.started.elapsed()
+    }
+
+    fn wall(&self) -> Duration {
+        MANUAL_EPOCH + self.started.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
+
+    fn is_virtual(&self) -> bool {
+        true
     }
 }

@@ -6,20 +6,21 @@
 //! loses trust as it ages, because the two clocks drift apart. So ticks are
 //! due by the store's clock, and a wrong wall clock does not matter.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::event;
 
 /// How much the clocks may drift apart: 100 µs a second.
 const DRIFT_PER_SECOND_US: i64 = 100;
 
 /// The store's clock moved against the boot clock: somebody set it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClockJump {
+struct ClockJump {
     /// How far, in milliseconds; negative if it went back.
-    pub(crate) by_ms: i64,
+    by_ms: i64,
 }
 
 #[derive(Debug)]
@@ -27,9 +28,13 @@ pub(crate) struct ClusterClock {
     clock: Arc<dyn Clock>,
     /// A step larger than this (and than the round trip explains) is a jump.
     jump_us: i64,
+    /// How long nothing is claimed after a jump.
+    pause: Duration,
     /// The store's clock minus the boot clock.
     offset_us: AtomicI64,
     best: Mutex<Option<Sample>>,
+    /// Until when nothing is claimed, in ns of the boot clock.
+    paused_until_ns: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +50,32 @@ impl ClusterClock {
         ClusterClock {
             clock,
             jump_us: jump.as_micros() as i64,
+            pause: longest_lease,
             offset_us: AtomicI64::new(0),
             best: Mutex::new(None),
+            paused_until_ns: AtomicU64::new(0),
         }
     }
 
     /// Learns from an answer that says `now_us` to a request sent at `sent`
-    /// and answered at `received`.
-    pub(crate) fn learn(
-        &self,
-        now_us: u64,
-        sent: Duration,
-        received: Duration,
-    ) -> Option<ClockJump> {
+    /// and answered at `received`. After a jump of the store's clock nothing
+    /// is claimed for a lease, whoever noticed it.
+    pub(crate) fn learn(&self, now_us: u64, sent: Duration, received: Duration) {
+        if let Some(jump) = self.sample(now_us, sent, received) {
+            let until = received + self.pause;
+            self.paused_until_ns
+                .fetch_max(until.as_nanos() as u64, Ordering::AcqRel);
+            event::store_clock_jumped(jump.by_ms, self.pause);
+        }
+    }
+
+    /// How long nothing is claimed because the store's clock jumped.
+    pub(crate) fn pause_left(&self) -> Duration {
+        let until = Duration::from_nanos(self.paused_until_ns.load(Ordering::Acquire));
+        until.saturating_sub(self.clock.boottime())
+    }
+
+    fn sample(&self, now_us: u64, sent: Duration, received: Duration) -> Option<ClockJump> {
         let round_trip = received.saturating_sub(sent);
         let error_us = round_trip.as_micros() as i64 / 2;
         let middle_us = (sent + round_trip / 2).as_micros() as i64;
@@ -90,6 +108,13 @@ impl ClusterClock {
     /// The store's clock minus the boot clock.
     pub(crate) fn offset_us(&self) -> i64 {
         self.offset_us.load(Ordering::Acquire)
+    }
+
+    /// How far off `now_us` may be, about.
+    pub(crate) fn error(&self) -> Duration {
+        let best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        let error_us = best.map_or(0, |sample| sample.error_us);
+        Duration::from_micros(error_us.max(0) as u64)
     }
 
     /// The store's clock now, in µs since the Unix epoch.
@@ -132,7 +157,7 @@ mod tests {
         round_trip: Duration,
         now_us: i64,
     ) -> Option<ClockJump> {
-        clock.learn(now_us as u64, at, at + round_trip)
+        clock.sample(now_us as u64, at, at + round_trip)
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use scheduled_one_schedule::Tz;
 
+use crate::attempt::Attempt;
 use crate::handler::States;
-use crate::lease::Lease;
 
 /// The run a job function is in: which tick, under which lease and token.
 ///
@@ -44,7 +44,9 @@ pub(crate) struct RunFacts {
     pub(crate) token: u64,
     pub(crate) node: Arc<str>,
     pub(crate) states: Arc<States>,
-    pub(crate) lease: Arc<Lease>,
+    pub(crate) control: Attempt,
+    pub(crate) shard: (u32, u32),
+    pub(crate) missed: u64,
     /// The cluster's clock minus the boot clock, in microseconds.
     pub(crate) clock_offset_us: i64,
 }
@@ -92,6 +94,19 @@ impl JobContext {
         self.run.token
     }
 
+    /// Which shard of the tick this run is, from 0, and how many there are:
+    /// (0, 1) unless the job has `shards`.
+    pub fn shard(&self) -> (u32, u32) {
+        self.run.shard
+    }
+
+    /// How many ticks this run stands for beside its own: those of the
+    /// catch-up window that nobody could run, where the job has
+    /// `misfire = run_once`. Counted up to 10,000; 0 elsewhere.
+    pub fn missed(&self) -> u64 {
+        self.run.missed
+    }
+
     /// Name of the node that runs it.
     pub fn node(&self) -> &str {
         &self.run.node
@@ -101,26 +116,25 @@ impl JobContext {
     /// 60 % of it) or was lost, its `timeout` has passed, the scheduler shuts
     /// down and the grace has passed, or the run has ended.
     ///
-    /// A fifth of the lease later the function's future is dropped. Dropping
+    /// A fifth of the lease later (at once, if the lease is lost) the
+    /// function's future is dropped. Dropping
     /// stops what the future awaits; it does not stop threads or tasks it
     /// spawned: those watch this, or
     /// [`is_cancelled`](Self::is_cancelled).
     pub async fn cancelled(&self) {
-        let mut cancelled = self.run.lease.watch();
-        // The sender lives in the lease, which this context keeps.
-        let _ = cancelled.wait_for(Option::is_some).await;
+        self.run.control.wait_cancelled().await;
     }
 
     /// Whether [`cancelled`](Self::cancelled) is due. Looks at the clock, so
     /// it is right even in a thread that was paused a moment ago.
     pub fn is_cancelled(&self) -> bool {
-        self.run.lease.cancelled().is_some()
+        self.run.control.cancelled().is_some()
     }
 
     /// When the run is stopped for good unless its lease is renewed before,
     /// by the cluster's clock. Moves ahead with each renewal.
     pub fn deadline(&self) -> DateTime<Utc> {
-        let boot_us = self.run.lease.deadline().as_micros() as i64;
+        let boot_us = self.run.control.lease().deadline().as_micros() as i64;
         DateTime::from_timestamp_micros(boot_us + self.run.clock_offset_us).unwrap_or_default()
     }
 

@@ -1,14 +1,15 @@
 //! Every span and event the scheduler emits, by name; nothing else in the
-//! crate calls `tracing`. Target: `scheduled_one`. The list for users is in
+//! crate emits any. Target: `scheduled_one`. The list for users is in
 //! `docs/events.md`.
 
 use std::time::Duration;
 
 use tracing::{Level, Span, debug, error, info, span, warn};
 
+use crate::finish::Report;
 use crate::lease::Cancel;
 use crate::store::StoreError;
-use crate::store::message::{Outcome, RunId};
+use crate::store::message::{Missed, Outcome, RunId};
 
 const TARGET: &str = "scheduled_one";
 
@@ -46,8 +47,27 @@ pub(crate) fn skipped(job: &str, tick_ms: i64, reason: &str) {
     info!(target: TARGET, job, tick_ms, reason, "skipped");
 }
 
-pub(crate) fn missed(job: &str, first_ms: i64, last_ms: i64, count: u64, reason: &str) {
-    warn!(target: TARGET, job, first_ms, last_ms, count, reason, "missed");
+pub(crate) fn queued(job: &str, tick_ms: i64) {
+    info!(target: TARGET, job, tick_ms, "queued");
+}
+
+pub(crate) fn missed(job: &str, missed: &Missed) {
+    let Missed {
+        first_ms,
+        last_ms,
+        count,
+        outcome,
+        reason,
+    } = missed;
+    warn!(target: TARGET, job, first_ms, last_ms, count, %outcome, reason, "missed");
+}
+
+pub(crate) fn retry(job: &str, tries: u32, wait: Duration) {
+    info!(target: TARGET, job, tries, wait_ms = wait.as_millis() as u64, "retry");
+}
+
+pub(crate) fn taken_over(job: &str) {
+    warn!(target: TARGET, job, "taken over: a run stood still for a whole lease, another attempt follows");
 }
 
 pub(crate) fn early(job: &str, tick_ms: i64, by_ms: i64) {
@@ -58,7 +78,7 @@ pub(crate) fn stale(job: &str, tick_ms: i64) {
     debug!(target: TARGET, job, tick_ms, "waits for a run whose lease has ended");
 }
 
-/// `finished` or `failed`, inside the run's span.
+/// `finished`, `failed` or `cancelled`, inside the run's span.
 pub(crate) fn ended(outcome: Outcome, reason: &str, error: &str, took: Duration) {
     let took_ms = took.as_millis() as u64;
     match outcome {
@@ -92,8 +112,20 @@ pub(crate) fn finish_refused(job: &str, tick_ms: i64) {
     warn!(target: TARGET, job, tick_ms, "finished without lease");
 }
 
-pub(crate) fn unrecorded(job: &str, tick_ms: i64, outcome: Outcome) {
-    error!(target: TARGET, job, tick_ms, %outcome, "outcome of a run that ended after the scheduler stopped is not recorded");
+pub(crate) fn unrecorded(report: &Report) {
+    let (job, tick_ms, outcome) = match report {
+        Report::Finish(finish) | Report::Attempt(finish, _) => {
+            (&finish.run.unit, finish.run.tick_ms, finish.outcome)
+        }
+        Report::Line(line) => (&line.unit, line.tick_ms, line.outcome),
+    };
+    error!(
+        target: TARGET,
+        job,
+        tick_ms,
+        %outcome,
+        "outcome of a run that ended after the scheduler stopped is not recorded"
+    );
 }
 
 pub(crate) fn unrecorded_at_stop() {

@@ -2,38 +2,103 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::event;
 use crate::link::Link;
-use crate::store::message::{Finish, Finished, MAX_BATCH};
+use crate::store::message::{Finish, LedgerRecord, MAX_BATCH};
 
-/// Tells the outcomes it is sent to the store; ends when all senders are gone
-/// and everything is told.
+/// What there is to tell.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// A run that has ended.
+    Finish(Finish),
+    /// An attempt that has ended, of a run that goes on with the next one when
+    /// it hears that this one is recorded (false: its lease is gone). So no
+    /// two nodes ever make an attempt of the same number.
+    Attempt(Finish, oneshot::Sender<bool>),
+    /// A line of a job that each node runs by itself.
+    Line(LedgerRecord),
+}
+
+/// Tells what it is sent to the store; ends when all senders are gone and
+/// everything is told. `freed` hears of units in which something waits, or
+/// whose node waits for them to be free.
 ///
 /// A run that ended before its deadline ended well, however late the store
 /// learns it; so an outcome is repeated until it is answered. If its run was
 /// written off meanwhile, the store notes it as finished without lease.
-pub(crate) async fn tell_outcomes(link: Arc<Link>, mut outcomes: mpsc::UnboundedReceiver<Finish>) {
+pub(crate) async fn tell_outcomes(
+    link: Arc<Link>,
+    mut reports: mpsc::UnboundedReceiver<Report>,
+    freed: mpsc::UnboundedSender<Freed>,
+) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    while outcomes.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        tell(&link, &batch).await;
-        batch.clear();
+    while reports.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let mut finishes = Vec::with_capacity(batch.len());
+        let mut lines = Vec::new();
+        for report in batch.drain(..) {
+            match report {
+                Report::Finish(finish) => finishes.push((finish, None)),
+                Report::Attempt(finish, heard) => finishes.push((finish, Some(heard))),
+                Report::Line(line) => lines.push(line),
+            }
+        }
+        if !finishes.is_empty() {
+            tell_finishes(&link, finishes, &freed).await;
+        }
+        if !lines.is_empty() {
+            tell_lines(&link, &lines).await;
+        }
     }
 }
 
-async fn tell(link: &Link, batch: &[Finish]) {
+/// A unit whose run has ended.
+#[derive(Debug)]
+pub(crate) struct Freed {
+    pub(crate) unit: String,
+    /// Something waits in it.
+    pub(crate) ready: bool,
+}
+
+/// An outcome, and who waits to hear that it is recorded.
+type Told = (Finish, Option<oneshot::Sender<bool>>);
+
+async fn tell_finishes(link: &Link, batch: Vec<Told>, freed: &mpsc::UnboundedSender<Freed>) {
+    let (finishes, heard): (Vec<Finish>, Vec<_>) = batch.into_iter().unzip();
     let mut tries = 0;
-    loop {
-        let answer = link.ask(|store, caller| store.finish(caller, batch)).await;
-        if let Ok(answer) = answer {
-            for (finish, finished) in batch.iter().zip(answer.body) {
-                if finished == Finished::Refused {
-                    event::finish_refused(&finish.run.unit, finish.run.tick_ms);
-                }
+    let answers = loop {
+        let answer = link.ask(|store, caller| store.finish(caller, &finishes));
+        match answer.await {
+            Ok(answer) => break answer.body,
+            Err(_) => {
+                tries += 1;
+                link.back_off(tries).await;
             }
-            return;
         }
+    };
+    for ((finish, heard), finished) in finishes.into_iter().zip(heard).zip(answers) {
+        if !finished.recorded {
+            event::finish_refused(&finish.run.unit, finish.run.tick_ms);
+        }
+        // Whoever is to hear may be gone already: then others look after it.
+        match heard {
+            Some(heard) => drop(heard.send(finished.recorded)),
+            None => drop(freed.send(Freed {
+                unit: finish.run.unit,
+                ready: finished.ready,
+            })),
+        }
+    }
+}
+
+async fn tell_lines(link: &Link, lines: &[LedgerRecord]) {
+    let mut tries = 0;
+    while link
+        .ask(|store, caller| store.record(caller, lines))
+        .await
+        .is_err()
+    {
         tries += 1;
         link.back_off(tries).await;
     }

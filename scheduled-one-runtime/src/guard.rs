@@ -7,13 +7,13 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::attempt::Attempt;
 use crate::event;
 use crate::handler::BoxError;
-use crate::lease::{Cancel, Lease};
+use crate::lease::Cancel;
 use crate::store::BoxFuture;
 use crate::store::message::{MAX_ERROR_BYTES, Outcome};
 
@@ -32,7 +32,9 @@ pub(crate) type Job = BoxFuture<'static, Result<(), BoxError>>;
 pub(crate) struct Guard {
     /// None once it has ended.
     job: Option<Job>,
-    lease: Arc<Lease>,
+    attempt: Attempt,
+    /// Polled once at least.
+    started: bool,
     timeout_at: Option<Duration>,
     /// When a run that was told to stop is dropped.
     stop_at: Option<Duration>,
@@ -42,11 +44,11 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(job: Job, lease: Arc<Lease>, timeout: Option<Duration>) -> Self {
-        let timeout_at = timeout.map(|timeout| lease.clock().boottime() + timeout);
+    pub(crate) fn new(job: Job, attempt: Attempt, timeout_at: Option<Duration>) -> Self {
         Guard {
             job: Some(job),
-            lease,
+            attempt,
+            started: false,
             timeout_at,
             stop_at: None,
             alarm: None,
@@ -54,16 +56,22 @@ impl Guard {
         }
     }
 
+    fn now(&self) -> Duration {
+        self.attempt.lease().clock().boottime()
+    }
+
     /// Whether the job may be polled at `now`; else why it is dropped.
     fn judge(&mut self, now: Duration) -> Result<(), Cancel> {
-        if now >= self.lease.deadline() {
-            self.lease.cancel(Cancel::LeaseUnproven);
+        let lease = self.attempt.lease();
+        if !lease.allows(now, self.started) {
+            lease.cancel(Cancel::LeaseUnproven);
             return Err(Cancel::LeaseUnproven);
         }
         if self.timeout_at.is_some_and(|at| now >= at) {
-            self.lease.cancel(Cancel::Timeout);
+            self.attempt.stop(Cancel::Timeout);
         }
-        let Some(reason) = self.lease.cancelled() else {
+        let Some(reason) = self.attempt.cancelled() else {
+            self.started = true;
             return Ok(());
         };
         if reason == Cancel::LeaseLost {
@@ -71,55 +79,64 @@ impl Guard {
         }
         if self.stop_at.is_none() {
             event::cancelling(reason);
-            self.lease.cancel(reason); // wakes `ctx.cancelled()`
+            self.attempt.stop(reason); // wakes `ctx.cancelled()`
         }
-        let stop_at = *self.stop_at.get_or_insert(now + self.lease.cancel_budget());
-        if now >= stop_at { Err(reason) } else { Ok(()) }
+        let budget = self.attempt.lease().cancel_budget();
+        let stop_at = *self.stop_at.get_or_insert(now + budget);
+        if now >= stop_at {
+            return Err(reason);
+        }
+        self.started = true;
+        Ok(())
     }
 
     /// The next instant at which [`judge`](Self::judge) may say something new.
-    fn next_alarm(&self) -> Duration {
-        let mut at = self.lease.deadline();
-        match self.stop_at {
-            Some(stop_at) => at = at.min(stop_at),
-            None => {
-                at = at.min(self.lease.cancel_at());
-                at = self.timeout_at.map_or(at, |timeout_at| at.min(timeout_at));
-            }
-        }
-        at
+    fn next_alarm(&self) -> Option<Duration> {
+        let lease = self.attempt.lease();
+        let of_lease = match self.stop_at {
+            _ if lease.goes_on() => None,
+            Some(_) => Some(lease.deadline()),
+            None => Some(lease.cancel_at()),
+        };
+        let of_attempt = self.stop_at.or(self.timeout_at);
+        of_lease.into_iter().chain(of_attempt).min()
     }
 
     /// Arranges to be woken at the next alarm or signal. True if one of them
     /// has come already.
     fn arm(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
-        let at = self.next_alarm();
+        self.arm_alarm(cx, now) || self.arm_signal(cx)
+    }
+
+    fn arm_alarm(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
+        let Some(at) = self.next_alarm() else {
+            return false;
+        };
         let alarm = match &mut self.alarm {
             Some((set_at, alarm)) if *set_at == at => alarm,
             slot => {
-                let sleep = self.lease.clock().sleep(at.saturating_sub(now));
+                let clock = self.attempt.lease().clock();
+                let sleep = clock.sleep(at.saturating_sub(now));
                 &mut slot.insert((at, sleep)).1
             }
         };
-        if alarm.as_mut().poll(cx).is_ready() {
+        let rings = alarm.as_mut().poll(cx).is_ready();
+        if rings {
             self.alarm = None;
-            return true;
         }
-        if self.stop_at.is_some() && self.signal.is_none() {
-            return false; // told to stop, and the signal is used up
+        rings
+    }
+
+    fn arm_signal(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.stop_at.is_some() {
+            return false; // told to stop already
         }
-        let lease = &self.lease;
+        let attempt = &self.attempt;
         let signal = self.signal.get_or_insert_with(|| {
-            let mut cancelled = lease.watch();
-            Box::pin(async move {
-                let _ = cancelled.wait_for(Option::is_some).await;
-            })
+            let attempt = attempt.clone();
+            Box::pin(async move { attempt.wait_cancelled().await })
         });
-        if signal.as_mut().poll(cx).is_ready() {
-            self.signal = None;
-            return self.stop_at.is_none();
-        }
-        false
+        signal.as_mut().poll(cx).is_ready()
     }
 
     /// Drops what is left of the job; its destructors may panic.
@@ -131,7 +148,7 @@ impl Guard {
     /// The job returned. If it had been told to stop, that is why.
     fn returned(&self, result: Result<(), BoxError>) -> End {
         let error = result.err().map(|error| error_text(&*error));
-        match (self.lease.cancelled(), error) {
+        match (self.attempt.cancelled(), error) {
             (Some(reason), error) => stopped(reason, true, error.unwrap_or_default()),
             (None, None) => End::of(Outcome::Ok),
             (None, Some(error)) => End {
@@ -158,7 +175,7 @@ impl Future for Guard {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
         let guard = &mut *self;
         loop {
-            if let Err(reason) = guard.judge(guard.lease.clock().boottime()) {
+            if let Err(reason) = guard.judge(guard.now()) {
                 guard.drop_job();
                 return Poll::Ready(stopped(reason, false, String::new()));
             }
@@ -178,7 +195,7 @@ impl Future for Guard {
                     return Poll::Ready(panicked(&*panic));
                 }
             }
-            let now = guard.lease.clock().boottime();
+            let now = guard.now();
             if !guard.arm(cx, now) {
                 return Poll::Pending;
             }
@@ -243,18 +260,20 @@ fn cut(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
     use std::task::Waker;
 
     use super::*;
     use crate::clock::{Clock, ManualClock};
+    use crate::lease::Lease;
 
     const LEASE: Duration = Duration::from_secs(10);
 
     struct Bench {
         clock: ManualClock,
         lease: Arc<Lease>,
+        attempt: Attempt,
         polls: Arc<AtomicU32>,
     }
 
@@ -262,8 +281,10 @@ mod tests {
         fn new() -> Self {
             let clock = ManualClock::new();
             let sent = clock.boottime();
+            let lease = Arc::new(Lease::new(Arc::new(clock.clone()), LEASE, sent));
             Bench {
-                lease: Arc::new(Lease::new(Arc::new(clock.clone()), LEASE, sent)),
+                attempt: Attempt::new(Arc::clone(&lease)),
+                lease,
                 clock,
                 polls: Arc::default(),
             }
@@ -276,7 +297,8 @@ mod tests {
                 polls.fetch_add(1, Ordering::Relaxed);
                 Poll::Pending
             }));
-            Guard::new(job, Arc::clone(&self.lease), timeout)
+            let timeout_at = timeout.map(|timeout| self.clock.boottime() + timeout);
+            Guard::new(job, self.attempt.clone(), timeout_at)
         }
 
         fn polls(&self) -> u32 {
@@ -322,10 +344,9 @@ mod tests {
     fn is_signalled_at_60_percent_and_goes_on_until_80() {
         let bench = Bench::new();
         let mut guard = bench.endless(None);
-        let signalled = bench.lease.watch();
         bench.clock.advance(Duration::from_secs(6));
         assert!(poll(&mut guard).is_pending());
-        assert_eq!(*signalled.borrow(), Some(Cancel::LeaseUnproven));
+        assert_eq!(bench.attempt.cancelled(), Some(Cancel::LeaseUnproven));
         bench.clock.advance(Duration::from_millis(1_999));
         assert!(poll(&mut guard).is_pending());
         bench.clock.advance(Duration::from_millis(1));
@@ -363,9 +384,29 @@ mod tests {
         assert!(poll(&mut guard).is_pending());
         bench.clock.advance(Duration::from_secs(1));
         assert!(poll(&mut guard).is_pending());
-        assert_eq!(bench.lease.cancelled(), Some(Cancel::Timeout));
+        assert_eq!(bench.attempt.cancelled(), Some(Cancel::Timeout));
         bench.clock.advance(Duration::from_secs(2));
         assert_eq!(end(&mut guard).outcome, Outcome::TimedOut);
+    }
+
+    #[test]
+    fn a_run_that_may_goes_on_without_its_lease_once_it_has_started() {
+        let bench = Bench::new();
+        let sent = bench.clock.boottime();
+        let lease = Lease::new(Arc::new(bench.clock.clone()), LEASE, sent).going_on();
+        let attempt = Attempt::new(Arc::new(lease));
+        let job = || -> Job { Box::pin(std::future::pending()) };
+        let mut started = Guard::new(job(), attempt.clone(), None);
+        let mut not_started = Guard::new(job(), attempt.clone(), None);
+        assert!(poll(&mut started).is_pending());
+        bench.clock.advance(Duration::from_secs(60));
+        attempt.lease().cancel(Cancel::LeaseLost);
+        assert!(poll(&mut started).is_pending());
+        assert_eq!(end(&mut not_started).outcome, Outcome::Cancelled);
+        attempt.lease().cancel(Cancel::Shutdown);
+        assert!(poll(&mut started).is_pending());
+        bench.clock.advance(Duration::from_secs(2));
+        assert_eq!(end(&mut started).reason, "shutdown; dropped");
     }
 
     #[test]
@@ -379,7 +420,7 @@ mod tests {
         }
         let bench = Bench::new();
         let job = Box::pin(async { panic!("boom {}", 1) });
-        let mut guard = Guard::new(job, Arc::clone(&bench.lease), None);
+        let mut guard = Guard::new(job, bench.attempt.clone(), None);
         let end_of_panic = end(&mut guard);
         assert_eq!(end_of_panic.outcome, Outcome::Panicked);
         assert_eq!(end_of_panic.error, "boom 1");
@@ -390,7 +431,7 @@ mod tests {
             let _bomb = bomb;
             std::future::pending().await
         });
-        let mut guard = Guard::new(job, Arc::clone(&bench.lease), None);
+        let mut guard = Guard::new(job, bench.attempt.clone(), None);
         assert!(poll(&mut guard).is_pending());
         bench.lease.cancel(Cancel::LeaseLost);
         assert_eq!(end(&mut guard).outcome, Outcome::Cancelled);

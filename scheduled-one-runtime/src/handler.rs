@@ -34,7 +34,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a scheduled job",
     label = "not a `JobContext`, a `State<T>` or another type that implements `FromJob`",
-    note = "shared values are taken as `State<T>` and given with `Scheduler::builder(url).state(value)`; `T` must be `Clone`"
+    note = "shared values are taken as `State<T>` with `T: Clone + Send + Sync + 'static`, and given with `Scheduler::builder(url).state(value)`"
 )]
 pub trait FromJob: Sized + Send {
     /// Makes the argument for one run. An error fails the run.
@@ -48,6 +48,7 @@ pub trait FromJob: Sized + Send {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl FromJob for JobContext {
     fn from_job(ctx: &JobContext) -> Result<Self, BoxError> {
         Ok(ctx.clone())
@@ -60,6 +61,8 @@ impl FromJob for JobContext {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct State<T>(pub T);
 
+// So that the error is that of `FromJob`, not that `T` misses one of these.
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Send + Sync + 'static> FromJob for State<T> {
     fn from_job(ctx: &JobContext) -> Result<Self, BoxError> {
         match ctx.state::<T>() {
@@ -139,19 +142,22 @@ impl fmt::Debug for States {
 /// that converts into a boxed one (`anyhow::Error` does).
 #[diagnostic::on_unimplemented(
     message = "a scheduled job cannot return `{Self}`",
-    label = "expected `()` or `Result<(), E>` where `E: Into<Box<dyn Error + Send + Sync>>`"
+    label = "expected `()` or `Result<(), E>`",
+    note = "`E` is `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>` or a type that implements `std::error::Error + Send + Sync + 'static`"
 )]
 pub trait JobResult {
     /// The error, if the run failed.
     fn into_result(self) -> Result<(), BoxError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl JobResult for () {
     fn into_result(self) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Into<BoxError>> JobResult for Result<(), E> {
     fn into_result(self) -> Result<(), BoxError> {
         self.map_err(Into::into)

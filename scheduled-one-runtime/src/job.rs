@@ -5,11 +5,20 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_schedule::policy::{
+    Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
+};
 use scheduled_one_schedule::{Schedule, parse_zone};
 
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, States, erase};
-use crate::lease::{MAX_LEASE, MIN_LEASE};
+use crate::store::message;
+use crate::tick::Ticks;
+
+/// How late a tick may start that has no `start_deadline`.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// How old a tick may be that is caught up with, without `catch_up`.
+const CATCH_UP: Duration = Duration::from_secs(3600);
 
 /// A job registered by hand. Everything the attribute can say can be said
 /// here; what is wrong is told by [`start`](crate::SchedulerBuilder::start),
@@ -42,6 +51,11 @@ pub struct Job {
     declared_at: &'static Location<'static>,
     /// A setting of the other kind of schedule.
     misplaced: Option<&'static str>,
+    enabled: bool,
+    /// Environment variable that says whether the job is enabled.
+    enabled_env: Option<String>,
+    /// Environment variable that overrides the cron expression.
+    cron_env: Option<String>,
 }
 
 /// What was said of the schedule, not checked yet.
@@ -49,15 +63,6 @@ pub struct Job {
 enum When {
     Cron { expression: String, zone: String },
     Every { period: Duration, offset: Duration },
-}
-
-/// How the ticks of a job are run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Policies {
-    /// The lease of its runs, where it differs from the scheduler's.
-    pub(crate) lease: Option<Duration>,
-    /// How long a run may take.
-    pub(crate) timeout: Option<Duration>,
 }
 
 impl Job {
@@ -105,6 +110,9 @@ impl Job {
             handler,
             declared_at,
             misplaced: None,
+            enabled: true,
+            enabled_env: None,
+            cron_env: None,
         }
     }
 
@@ -129,18 +137,132 @@ impl Job {
         self
     }
 
-    /// How long a run keeps its right to run without a renewal; after a crash
-    /// the job stands still for about so long. Default: the scheduler's, 5 s.
-    /// Between 200 ms and 1 h.
+    /// How long a run keeps its right to run without a renewal. After a crash
+    /// the job stands still for this and a fifth, and a second. Default: the
+    /// scheduler's, 5 s. Between 200 ms and 1 h.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.policies.lease = Some(lease);
         self
     }
 
-    /// Cancels a run that takes longer and records it as timed out.
+    /// Cancels an attempt that takes longer and records it as timed out.
     /// Default: none.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.policies.timeout = Some(timeout);
+        self
+    }
+
+    /// Cancels a run whose attempts, and the waits between them, take longer
+    /// in all. Default: none.
+    pub fn timeout_total(mut self, timeout: Duration) -> Self {
+        self.policies.timeout_total = Some(timeout);
+        self
+    }
+
+    /// What becomes of a tick while the previous run is still going, on any
+    /// node. Default: it is skipped.
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.policies.overlap = Some(overlap);
+        self
+    }
+
+    /// What becomes of ticks that nobody could run. Default: they are missed.
+    pub fn misfire(mut self, misfire: Misfire) -> Self {
+        self.policies.misfire = Some(misfire);
+        self
+    }
+
+    /// How old a tick may be that [`misfire`](Self::misfire) catches up with.
+    /// Default 1 h.
+    pub fn catch_up(mut self, window: Duration) -> Self {
+        self.policies.catch_up = Some(window);
+        self
+    }
+
+    /// A tick that cannot start within this is missed, not run late.
+    /// Default 60 s.
+    pub fn start_deadline(mut self, deadline: Duration) -> Self {
+        self.policies.start_deadline = Some(deadline);
+        self
+    }
+
+    /// What becomes of a run whose node died. Default: it is recorded as lost.
+    pub fn on_node_loss(mut self, policy: OnNodeLoss) -> Self {
+        self.policies.on_node_loss = Some(policy);
+        self
+    }
+
+    /// What becomes of a run whose lease cannot be proven any more. Default:
+    /// it is cancelled.
+    pub fn on_lease_lost(mut self, policy: OnLeaseLost) -> Self {
+        self.policies.on_lease_lost = Some(policy);
+        self
+    }
+
+    /// How often a failed attempt is tried again under the same lease; 0 to
+    /// 100, default 0. Retries give way to a shutdown, and where ticks do not
+    /// wait ([`overlap`](Self::overlap)) to the next tick.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.policies.retries = Some(retries);
+        self
+    }
+
+    /// The wait before a retry: random, up to `least` doubled with each
+    /// attempt, and at most `most`. Default 1 s to 60 s.
+    pub fn backoff(mut self, least: Duration, most: Duration) -> Self {
+        self.policies.backoff = Some(Backoff { least, most });
+        self
+    }
+
+    /// What is tried again. Default: errors, panics and timeouts.
+    pub fn retry_on(mut self, retry_on: RetryOn) -> Self {
+        self.policies.retry_on = Some(retry_on);
+        self
+    }
+
+    /// Spreads starts over this time behind their ticks: each tick of each job
+    /// has its own delay, the same on all nodes, never past the next tick.
+    /// [`scheduled_at`](crate::JobContext::scheduled_at) stays the tick.
+    /// Default 0.
+    pub fn jitter(mut self, jitter: Duration) -> Self {
+        self.policies.jitter = Some(jitter);
+        self
+    }
+
+    /// Whether each tick runs on one node or on every node. Default: one.
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.policies.scope = Some(scope);
+        self
+    }
+
+    /// Splits each tick into so many runs, each with a claim, a lease and a
+    /// fencing token of its own, spread over the living nodes; a run knows
+    /// which one it is by [`shard`](crate::JobContext::shard). 1 to 1,024,
+    /// default 1.
+    pub fn shards(mut self, shards: u32) -> Self {
+        self.policies.shards = Some(shards);
+        self
+    }
+
+    /// A job that is not enabled does not run on this node; ticks that no node
+    /// ran are recorded as skipped. Default: enabled.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The environment variable that says whether the job is enabled: `true`,
+    /// `1`, `yes`, `on`, or `false`, `0`, `no`, `off`. Read at start; unset, it
+    /// is as [`enabled`](Self::enabled) says; anything else is an error.
+    pub fn enabled_env(mut self, name: impl Into<String>) -> Self {
+        self.enabled_env = Some(name.into());
+        self
+    }
+
+    /// The environment variable that, if it is set, holds the cron expression
+    /// in place of the one given. Read and checked at start.
+    pub fn cron_env(mut self, name: impl Into<String>) -> Self {
+        self.cron_env = Some(name.into());
         self
     }
 
@@ -170,8 +292,11 @@ impl Job {
             let only = if key == "tz" { "cron" } else { "every" };
             return Err(bad(format!("`{key}` goes only with `{only}`")));
         }
-        let schedule = self.when.compile().map_err(|e| bad(e.to_string()))?;
-        check_policies(&self.policies).map_err(bad)?;
+        let schedule = self.schedule().map_err(bad)?;
+        if let Some(found) = self.policies.contradictions().into_iter().next() {
+            return Err(bad(found.message));
+        }
+        let enabled = self.is_enabled().map_err(bad)?;
         self.handler.check(states).map_err(|missing| Error::State {
             job: self.name.clone(),
             missing,
@@ -179,10 +304,46 @@ impl Job {
         Ok(CompiledJob {
             name: self.name.into(),
             schedule,
-            policies: self.policies,
+            rules: Rules::of(&self.policies, enabled),
             description: self.description.map(Into::into),
             handler: self.handler.into(),
         })
+    }
+}
+
+impl Job {
+    /// The schedule, with what the environment overrides.
+    fn schedule(&self) -> Result<Schedule, String> {
+        let overridden = self.cron_env.as_deref().and_then(std::env::var_os);
+        let (Some(name), Some(expression)) = (&self.cron_env, overridden) else {
+            return self.when.compile().map_err(|error| error.to_string());
+        };
+        let When::Cron { zone, .. } = &self.when else {
+            return Err("`cron_env` goes only with `cron`".to_owned());
+        };
+        let when = When::Cron {
+            expression: expression.to_string_lossy().into_owned(),
+            zone: zone.clone(),
+        };
+        when.compile()
+            .map_err(|error| format!("environment variable {name}: {error}"))
+    }
+
+    fn is_enabled(&self) -> Result<bool, String> {
+        let Some(name) = &self.enabled_env else {
+            return Ok(self.enabled);
+        };
+        let Some(value) = std::env::var_os(name) else {
+            return Ok(self.enabled);
+        };
+        match value.to_string_lossy().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            other => Err(format!(
+                "environment variable {name} is {other:?}; it says whether the job is enabled: \
+                 true or false"
+            )),
+        }
     }
 }
 
@@ -210,15 +371,91 @@ impl fmt::Debug for Job {
 pub(crate) struct CompiledJob {
     pub(crate) name: Arc<str>,
     pub(crate) schedule: Schedule,
-    pub(crate) policies: Policies,
+    pub(crate) rules: Rules,
     pub(crate) description: Option<Box<str>>,
     pub(crate) handler: Arc<dyn AnyHandler>,
+}
+
+/// The policies of a job with all defaults filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) lease: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout_total: Option<Duration>,
+    pub(crate) overlap: message::Overlap,
+    pub(crate) misfire: Misfire,
+    pub(crate) catch_up: Duration,
+    pub(crate) start_deadline: Duration,
+    pub(crate) reruns: u32,
+    pub(crate) on_lease_lost: OnLeaseLost,
+    pub(crate) retries: u32,
+    pub(crate) backoff: Backoff,
+    pub(crate) retry_on: RetryOn,
+    pub(crate) jitter: Duration,
+    pub(crate) scope: Scope,
+    pub(crate) shards: u32,
+    pub(crate) enabled: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules::of(&Policies::default(), true)
+    }
+}
+
+impl Rules {
+    fn of(policies: &Policies, enabled: bool) -> Self {
+        let overlap = match policies.overlap.unwrap_or_default() {
+            Overlap::QueueOne => message::Overlap::Queue(1),
+            Overlap::QueueAll(most) => message::Overlap::Queue(most),
+            Overlap::CancelRunning => message::Overlap::CancelRunning,
+            Overlap::Allow(most) => message::Overlap::Allow(most),
+            _ => message::Overlap::Skip,
+        };
+        let reruns = match policies.on_node_loss.unwrap_or_default() {
+            OnNodeLoss::Rerun(most) => most,
+            _ => 0,
+        };
+        Rules {
+            lease: policies.lease,
+            timeout: policies.timeout,
+            timeout_total: policies.timeout_total,
+            overlap,
+            misfire: policies.misfire.unwrap_or_default(),
+            catch_up: policies.catch_up.unwrap_or(CATCH_UP),
+            start_deadline: policies.start_deadline.unwrap_or(START_DEADLINE),
+            reruns,
+            on_lease_lost: policies.on_lease_lost.unwrap_or_default(),
+            retries: policies.retries.unwrap_or(0),
+            backoff: policies.backoff.unwrap_or_default(),
+            retry_on: policies.retry_on.unwrap_or_default(),
+            jitter: policies.jitter.unwrap_or_default(),
+            scope: policies.scope.unwrap_or_default(),
+            shards: policies.shards.unwrap_or(1),
+            enabled,
+        }
+    }
 }
 
 impl CompiledJob {
     /// The lease of its runs.
     pub(crate) fn lease(&self, default: Duration) -> Duration {
-        self.policies.lease.unwrap_or(default)
+        self.rules.lease.unwrap_or(default)
+    }
+
+    /// The names of its units: itself, or its shards.
+    pub(crate) fn units(&self) -> impl Iterator<Item = String> {
+        let shards = self.rules.shards;
+        (0..shards).map(move |index| message::shard_of(&self.name, shards, index))
+    }
+
+    /// Its ticks, as its rules see them.
+    pub(crate) fn ticks(&self) -> Ticks<'_> {
+        Ticks {
+            job: &self.name,
+            schedule: &self.schedule,
+            rules: &self.rules,
+        }
     }
 }
 
@@ -240,21 +477,14 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
+/// The rule for leases, for the scheduler's own.
 pub(crate) fn check_lease(lease: Duration) -> Result<(), String> {
-    if (MIN_LEASE..=MAX_LEASE).contains(&lease) {
-        return Ok(());
+    let policies = Policies {
+        lease: Some(lease),
+        ..Policies::default()
+    };
+    match policies.contradictions().pop() {
+        Some(found) => Err(found.message),
+        None => Ok(()),
     }
-    Err(format!(
-        "a lease of {lease:?} is out of range; it must be between {MIN_LEASE:?} and {MAX_LEASE:?}"
-    ))
-}
-
-fn check_policies(policies: &Policies) -> Result<(), String> {
-    if let Some(lease) = policies.lease {
-        check_lease(lease)?;
-    }
-    if policies.timeout == Some(Duration::ZERO) {
-        return Err("a timeout of zero would cancel each run before it starts".to_owned());
-    }
-    Ok(())
 }

@@ -18,11 +18,6 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 
-/// Leases are between these. Below, a hiccup of the network cancels runs;
-/// above, a dead node's unit stands still for too long.
-pub(crate) const MIN_LEASE: Duration = Duration::from_millis(200);
-/// See [`MIN_LEASE`].
-pub(crate) const MAX_LEASE: Duration = Duration::from_secs(3600);
 /// The lease of a job that asks for none.
 pub(crate) const DEFAULT_LEASE: Duration = Duration::from_secs(5);
 
@@ -44,6 +39,8 @@ pub(crate) enum Cancel {
     Timeout,
     /// The scheduler shuts down and the grace has passed.
     Shutdown,
+    /// The next tick of the job is to run instead.
+    Superseded,
     /// The run has ended; whatever it left behind should end too.
     Ended,
 }
@@ -56,6 +53,7 @@ impl Cancel {
             Cancel::LeaseLost => "lease lost",
             Cancel::Timeout => "timeout",
             Cancel::Shutdown => "shutdown",
+            Cancel::Superseded => "superseded by the next tick",
             Cancel::Ended => "ended",
         }
     }
@@ -66,6 +64,8 @@ impl Cancel {
 pub(crate) struct Lease {
     clock: Arc<dyn Clock>,
     length: Duration,
+    /// The run goes on when the lease cannot be proven any more.
+    goes_on: bool,
     /// When the request was sent that was last answered well, in ns.
     proven_ns: AtomicU64,
     cancelled: watch::Sender<Option<Cancel>>,
@@ -77,9 +77,27 @@ impl Lease {
         Lease {
             clock,
             length,
+            goes_on: false,
             proven_ns: AtomicU64::new(sent.as_nanos() as u64),
             cancelled: watch::Sender::new(None),
         }
+    }
+
+    /// The run was started under its lease, and goes on without it.
+    pub(crate) fn going_on(self) -> Self {
+        Lease {
+            goes_on: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Whether the run may be polled at `now` as far as the lease goes.
+    pub(crate) fn allows(&self, now: Duration, started: bool) -> bool {
+        (self.goes_on && started) || now < self.deadline()
     }
 
     /// The store answered well to a renewal sent at `sent`. An older answer
@@ -120,6 +138,9 @@ impl Lease {
     /// Tells the run to stop; the first reason stays, but for a lost lease,
     /// which outranks all: it leaves no time to end gracefully.
     pub(crate) fn cancel(&self, reason: Cancel) {
+        if self.goes_on && matches!(reason, Cancel::LeaseLost | Cancel::LeaseUnproven) {
+            return;
+        }
         self.cancelled.send_if_modified(|current| {
             let changes = match *current {
                 None => true,
@@ -139,7 +160,8 @@ impl Lease {
         if let Some(reason) = *self.cancelled.borrow() {
             return Some(reason);
         }
-        (self.clock.boottime() >= self.cancel_at()).then_some(Cancel::LeaseUnproven)
+        let unproven = !self.goes_on && self.clock.boottime() >= self.cancel_at();
+        unproven.then_some(Cancel::LeaseUnproven)
     }
 
     /// To be woken when the run is told to stop.

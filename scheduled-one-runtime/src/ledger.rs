@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::store::message::LedgerRecord;
 pub use crate::store::message::Outcome;
+use crate::store::message::{LedgerRecord, shard_index};
 
 /// What became of a tick.
 ///
@@ -24,6 +24,11 @@ pub struct LedgerEntry {
     pub count: u64,
     /// What became of it.
     pub outcome: Outcome,
+    /// Another attempt follows (a retry, or a takeover): this is not what
+    /// became of the tick in the end.
+    pub retried: bool,
+    /// Which shard of the tick, if the job has shards.
+    pub shard: Option<u32>,
     /// Why, in words: "overlap", "store down", "timeout; dropped", …; empty
     /// where there is nothing to say.
     pub reason: String,
@@ -60,6 +65,8 @@ impl From<LedgerRecord> for LedgerEntry {
             last_tick: instant(line.last_tick_ms),
             count: line.count,
             outcome: line.outcome,
+            retried: line.retried,
+            shard: shard_index(&line.unit),
             reason: line.reason,
             node: line.node,
             fencing_token: (line.token > 0).then_some(line.token),

@@ -25,8 +25,6 @@ pub(crate) struct View {
     pub(crate) serving: Arc<str>,
     /// Nothing is granted before, by the cluster's clock.
     pub(crate) quarantine_until_ms: i64,
-    /// Nothing is claimed before, by the boot clock: the store's clock jumped.
-    pub(crate) claims_pause_until: Duration,
 }
 
 /// An answer, and when it came.
@@ -42,7 +40,6 @@ pub(crate) struct Link {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     cluster: Arc<ClusterClock>,
-    longest_lease: Duration,
     view: watch::Sender<View>,
     lost_since: Mutex<Option<Duration>>,
 }
@@ -53,20 +50,17 @@ impl Link {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         cluster: Arc<ClusterClock>,
-        longest_lease: Duration,
     ) -> Self {
         let view = View {
             up: true,
             serving: "".into(),
             quarantine_until_ms: 0,
-            claims_pause_until: Duration::ZERO,
         };
         Link {
             caller,
             store,
             clock,
             cluster,
-            longest_lease,
             view: watch::Sender::new(view),
             lost_since: Mutex::new(None),
         }
@@ -112,10 +106,7 @@ impl Link {
     }
 
     fn answered(&self, head: &Head, sent: Duration, received: Duration) {
-        let jump = self.cluster.learn(head.now_us, sent, received);
-        if let Some(jump) = jump {
-            event::store_clock_jumped(jump.by_ms, self.longest_lease);
-        }
+        self.cluster.learn(head.now_us, sent, received);
         let lost_since = self.lost_since().take();
         if let Some(since) = lost_since {
             event::store_back(received.saturating_sub(since));
@@ -127,9 +118,6 @@ impl Link {
                 view.serving = head.serving.as_str().into();
             }
             view.quarantine_until_ms = head.quarantine_until_ms;
-            if jump.is_some() {
-                view.claims_pause_until = received + self.longest_lease;
-            }
             if before.quarantine_until_ms != view.quarantine_until_ms {
                 let now_ms = (head.now_us / 1000) as i64;
                 event::quarantine(view.quarantine_until_ms - now_ms, &before.serving);

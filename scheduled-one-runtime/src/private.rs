@@ -10,6 +10,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 pub use linkme;
+pub use scheduled_one_schedule::policy::{
+    Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
+};
 pub use std::time::Duration;
 
 use crate::context::JobContext;
@@ -32,17 +35,6 @@ macro_rules! __scheduled_one_register {
     };
 }
 
-/// [`FromJob`], for one error instead of one per bound that is missed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument of a scheduled job",
-    label = "not a `JobContext`, a `State<T>` or another type that implements `FromJob`",
-    note = "shared values are taken as `State<T>` with `T: Clone + Send + Sync + 'static`, and given with `Scheduler::builder(url).state(value)`"
-)]
-pub trait Extractor: FromJob {}
-
-#[diagnostic::do_not_recommend]
-impl<T: FromJob> Extractor for T {}
-
 /// How an argument is made.
 pub struct Argument<T> {
     check: fn(&States) -> Result<(), MissingState>,
@@ -50,29 +42,18 @@ pub struct Argument<T> {
 }
 
 /// An argument of the function: its type has to be an extractor.
-pub fn argument<T: Extractor>() -> Argument<T> {
+pub fn argument<T: FromJob>() -> Argument<T> {
     Argument {
         check: T::check,
         make: T::from_job,
     }
 }
 
-/// [`JobResult`], for one error instead of one per bound that is missed.
-#[diagnostic::on_unimplemented(
-    message = "a scheduled job cannot return `{Self}`",
-    label = "expected `()` or `Result<(), E>`",
-    note = "`E` is `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>` or a type that implements `std::error::Error + Send + Sync + 'static`"
-)]
-pub trait Returnable: JobResult {}
-
-#[diagnostic::do_not_recommend]
-impl<T: JobResult> Returnable for T {}
-
 /// How what the function returns is read.
 pub struct Returned<T>(fn(T) -> Result<(), BoxError>);
 
 /// What the function returns: `()` or a `Result<(), E>`.
-pub fn returned<T: Returnable>() -> Returned<T> {
+pub fn returned<T: JobResult>() -> Returned<T> {
     Returned(T::into_result)
 }
 

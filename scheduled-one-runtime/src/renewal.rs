@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,18 +23,38 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// A run whose lease is renewed until it is [`end`](ActiveRun::end)ed.
 #[derive(Debug)]
 pub(crate) struct ActiveRun {
-    pub(crate) id: RunId,
+    id: RunId,
     pub(crate) lease: Arc<Lease>,
+    /// Counts up with retries, from the attempt that was granted.
+    attempt: AtomicU32,
     ended: AtomicBool,
 }
 
 impl ActiveRun {
     pub(crate) fn new(id: RunId, lease: Arc<Lease>) -> Self {
         ActiveRun {
+            attempt: AtomicU32::new(id.attempt),
             id,
             lease,
             ended: AtomicBool::new(false),
         }
+    }
+
+    /// The run, in the attempt it is at.
+    pub(crate) fn id(&self) -> RunId {
+        RunId {
+            attempt: self.attempt.load(Ordering::Acquire),
+            ..self.id.clone()
+        }
+    }
+
+    /// Goes on to the next attempt.
+    pub(crate) fn retry(&self) {
+        self.attempt.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// No renewal is sent from now on. One that is under way changes nothing:
@@ -45,7 +65,9 @@ impl ActiveRun {
     }
 
     fn over(&self, now: Duration) -> bool {
-        self.ended.load(Ordering::Acquire) || now >= self.lease.deadline()
+        // A run that goes on without its lease may get it back.
+        let given_up = !self.lease.goes_on() && now >= self.lease.deadline();
+        self.has_ended() || given_up
     }
 }
 
@@ -84,22 +106,25 @@ impl Watchdog {
             serial: AtomicU64::new(0),
             sooner: Notify::new(),
         });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let of_thread = Arc::clone(&shared);
-        let store = store.open();
-        std::thread::Builder::new()
-            .name("scheduled-one-watchdog".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = of_thread.renew_forever(store) => {}
-                        _ = stopped => {}
-                    }
-                });
-            })?;
+        let (of_watch, store) = (Arc::clone(&shared), store.open());
+        let watch = async move {
+            tokio::select! {
+                biased;
+                _ = stopped => {}
+                () = of_watch.renew_forever(store) => {}
+            }
+        };
+        if shared.clock.is_virtual() {
+            tokio::spawn(watch);
+        } else {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            std::thread::Builder::new()
+                .name("scheduled-one-watchdog".to_owned())
+                .spawn(move || runtime.block_on(watch))?;
+        }
         Ok(Watchdog {
             shared,
             _stop: stop,
@@ -150,6 +175,7 @@ impl Shared {
                 None => self.sooner.notified().await,
                 Some(at) if at > now => {
                     tokio::select! {
+                        biased;
                         () = self.clock.sleep(at - now) => {}
                         () = self.sooner.notified() => {}
                     }
@@ -171,12 +197,8 @@ impl Shared {
         let mut batch = Vec::new();
         while batch.len() < MAX_BATCH {
             match due.first_entry() {
-                Some(entry) if entry.key().0 <= now => {
-                    let run = entry.remove();
-                    if !run.over(now) {
-                        batch.push(run);
-                    }
-                }
+                Some(entry) if entry.get().over(now) => drop(entry.remove()),
+                Some(entry) if entry.key().0 <= now => batch.push(entry.remove()),
                 _ => break,
             }
         }
@@ -192,6 +214,7 @@ impl Shared {
             .min()
             .unwrap_or_default();
         let answer = tokio::select! {
+            biased;
             answer = store.renew(&self.caller, &requests) => answer,
             () = self.clock.sleep(patience) => {
                 Err(StoreError::Unknown(format!("no answer within {patience:?}")))
@@ -215,10 +238,13 @@ impl Shared {
 
     fn request(&self, run: &ActiveRun) -> Renew {
         Renew {
-            run: run.id.clone(),
+            run: run.id(),
             // After the deadline nobody polls the run any more: a renewal that
             // is under way for so long would keep a dead run alive.
-            valid_until_ms: self.cluster.at_ms(run.lease.deadline()),
+            valid_until_ms: match run.lease.goes_on() {
+                true => self.cluster.now_ms() + run.lease.length().as_millis() as i64,
+                false => self.cluster.at_ms(run.lease.deadline()),
+            },
         }
     }
 
@@ -228,13 +254,18 @@ impl Shared {
                 run.lease.extend(sent);
                 self.set(sent, run);
             }
+            Renewed::Stop(_) => {
+                run.lease.cancel(Cancel::Superseded);
+                run.lease.extend(sent);
+                self.set(sent, run);
+            }
             Renewed::Readopted(_) => {
                 event::readopted(&run.id.unit, run.id.token);
                 run.lease.extend(sent);
                 self.set(sent, run);
             }
             Renewed::Lost => {
-                if !run.ended.load(Ordering::Acquire) {
+                if !run.has_ended() {
                     event::lease_lost(&run.id.unit, run.id.token);
                 }
                 run.lease.cancel(Cancel::LeaseLost);

@@ -1,97 +1,309 @@
-//! What is claimed: the newest tick that is due, and what lies behind it.
+//! What is claimed of the ticks that are due: which one, to run or only to be
+//! recorded, and what lies behind it. Pure: schedule, rules and time in, plan
+//! out.
 
 use std::time::Duration;
 
 use scheduled_one_schedule::Schedule;
+use scheduled_one_schedule::policy::Misfire;
 
-use crate::store::message::{Intent, Missed};
+use crate::job::Rules;
+use crate::store::message::{Intent, Missed, Outcome};
 
-/// A tick that cannot start within this is recorded as missed, not run late.
-pub(crate) const START_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Missed ticks are counted up to this many.
+/// Ticks are counted up to this many.
 const MAX_COUNT: u64 = 10_000;
+
+/// A tick to catch up with is one that is later than this: nobody could run it
+/// when it came due.
+const CATCH_UP_AFTER: Duration = Duration::from_secs(1);
+
+/// A node has caught up when a tick starts within this.
+const ON_TIME: Duration = Duration::from_millis(100);
 
 /// The decision to ask the store for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) tick_ms: i64,
+    /// When it may start: the tick and its jitter.
+    pub(crate) due_ms: i64,
     /// The newest tick known to be decided.
     pub(crate) after_ms: i64,
     pub(crate) intent: Intent,
     pub(crate) missed: Option<Missed>,
+    /// Ticks of the catch-up window that a run of this one stands for.
+    pub(crate) stands_for: u64,
 }
 
-/// What is due at `now_ms` of a unit decided up to `after_ms`: the newest tick
-/// runs, if it is not too late for it; older ones are missed, for the reason
-/// that holds for the first of them. None if nothing is due.
-pub(crate) fn plan(
-    schedule: &Schedule,
-    after_ms: i64,
-    now_ms: i64,
-    reason: impl FnOnce(i64) -> &'static str,
-) -> Option<Plan> {
-    let first_ms = schedule.next_after(after_ms).filter(|t| *t <= now_ms)?;
-    let newest_ms = schedule.latest_within(after_ms, now_ms).unwrap_or(first_ms);
-    let too_late = now_ms - newest_ms > START_DEADLINE.as_millis() as i64;
-    let (intent, missed_to_ms) = if too_late {
-        (Intent::Forgo, newest_ms)
-    } else {
-        (Intent::Run, newest_ms - 1)
-    };
-    let missed = schedule
-        .latest_within(after_ms, missed_to_ms)
-        .map(|last_ms| Missed {
-            first_ms,
+/// The ticks of one job, as its rules see them.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticks<'a> {
+    pub(crate) job: &'a str,
+    pub(crate) schedule: &'a Schedule,
+    pub(crate) rules: &'a Rules,
+}
+
+impl Ticks<'_> {
+    /// When a tick may start: spread by its jitter, the same on all nodes, and
+    /// never past the next tick.
+    pub(crate) fn due_ms(&self, tick_ms: i64) -> i64 {
+        let jitter_ms = self.rules.jitter.as_millis() as u64;
+        if jitter_ms == 0 {
+            return tick_ms;
+        }
+        let gap_ms = match self.schedule.next_after(tick_ms) {
+            Some(next_ms) => (next_ms - tick_ms) as u64,
+            None => jitter_ms + 1,
+        };
+        let spread_ms = jitter_ms.min(gap_ms - 1) + 1;
+        tick_ms + (hash(self.job, tick_ms as u64) % spread_ms) as i64
+    }
+
+    /// The newest tick after `after_ms` that may start at `now_ms`.
+    fn newest_due(&self, after_ms: i64, now_ms: i64) -> Option<i64> {
+        let newest_ms = self.schedule.latest_within(after_ms, now_ms)?;
+        if self.due_ms(newest_ms) <= now_ms {
+            return Some(newest_ms);
+        }
+        // Jitter never passes the next tick, so the one before may start.
+        self.schedule.latest_within(after_ms, newest_ms - 1)
+    }
+
+    /// What to ask for at `now_ms` of a unit decided up to `after_ms`; None if
+    /// nothing is due. `behind`: the tick before was caught up with, and so
+    /// this one waits for it. `reason` says why a tick was not run.
+    pub(crate) fn plan(
+        &self,
+        after_ms: i64,
+        now_ms: i64,
+        behind: bool,
+        reason: impl Fn(i64) -> &'static str,
+    ) -> Option<Plan> {
+        // The usual case first: one tick is due and nothing lies behind it.
+        let first_ms = self.schedule.next_after(after_ms)?;
+        if self.due_ms(first_ms) > now_ms {
+            return None;
+        }
+        let newest_ms = self.newest_due(after_ms, now_ms).unwrap_or(first_ms);
+        let oldest_ms = now_ms - self.window_ms();
+        let (tick_ms, intent) = match self.rules.misfire {
+            Misfire::RunAll => {
+                let next_ms = self.schedule.next_after(after_ms.max(oldest_ms - 1));
+                let tick_ms = next_ms.map_or(newest_ms, |next_ms| next_ms.min(newest_ms));
+                let late = behind || self.is_late(tick_ms, now_ms);
+                (tick_ms, if late { Intent::CatchUp } else { Intent::Run })
+            }
+            _ => (newest_ms, Intent::Run),
+        };
+        if self.due_ms(tick_ms) < oldest_ms {
+            return Some(self.forgo(after_ms, newest_ms, reason(first_ms)));
+        }
+        let behind_ms = tick_ms - 1;
+        let missed = self.missed(after_ms, behind_ms, reason(first_ms));
+        let stands_for = match self.rules.misfire {
+            Misfire::RunOnce => self.count(after_ms.max(oldest_ms - 1), behind_ms),
+            _ => 0,
+        };
+        Some(Plan {
+            tick_ms,
+            due_ms: self.due_ms(tick_ms),
+            after_ms,
+            intent,
+            missed,
+            stands_for,
+        })
+    }
+
+    /// Whether nobody could run a tick when it came due.
+    pub(crate) fn is_late(&self, tick_ms: i64, now_ms: i64) -> bool {
+        now_ms - self.due_ms(tick_ms) > CATCH_UP_AFTER.as_millis() as i64
+    }
+
+    /// Whether a tick that was waited for started as if it had not been.
+    pub(crate) fn is_on_time(&self, tick_ms: i64, now_ms: i64) -> bool {
+        now_ms - self.due_ms(tick_ms) <= ON_TIME.as_millis() as i64
+    }
+
+    /// How late a tick may start: within its start deadline, or within the
+    /// catch-up window where ticks are caught up with.
+    pub(crate) fn window_ms(&self) -> i64 {
+        let window = match self.rules.misfire {
+            Misfire::RunOnce | Misfire::RunAll => {
+                self.rules.start_deadline.max(self.rules.catch_up)
+            }
+            _ => self.rules.start_deadline,
+        };
+        window.as_millis() as i64
+    }
+
+    /// What to ask for of a job that is not enabled on this node: ticks up to
+    /// `now_ms` that no other node has decided are skipped.
+    pub(crate) fn disabled(&self, after_ms: i64, now_ms: i64) -> Option<Plan> {
+        let newest_ms = self.newest_due(after_ms, now_ms)?;
+        let mut plan = self.forgo(after_ms, newest_ms, "disabled");
+        if let Some(missed) = &mut plan.missed {
+            missed.outcome = Outcome::Skipped;
+        }
+        Some(plan)
+    }
+
+    fn forgo(&self, after_ms: i64, newest_ms: i64, reason: &str) -> Plan {
+        Plan {
+            tick_ms: newest_ms,
+            due_ms: self.due_ms(newest_ms),
+            after_ms,
+            intent: Intent::Forgo,
+            missed: self.missed(after_ms, newest_ms, reason),
+            stands_for: 0,
+        }
+    }
+
+    fn missed(&self, after_ms: i64, to_ms: i64, reason: &str) -> Option<Missed> {
+        let last_ms = self.schedule.latest_within(after_ms, to_ms)?;
+        Some(Missed {
+            first_ms: self.schedule.next_after(after_ms)?,
             last_ms,
-            count: schedule.count_within(after_ms, last_ms, MAX_COUNT),
-            reason: reason(first_ms).to_owned(),
-        });
-    Some(Plan {
-        tick_ms: newest_ms,
-        after_ms,
-        intent,
-        missed,
-    })
+            count: self.count(after_ms, last_ms),
+            outcome: Outcome::Missed,
+            reason: reason.to_owned(),
+        })
+    }
+
+    fn count(&self, after_ms: i64, to_ms: i64) -> u64 {
+        self.schedule.count_within(after_ms, to_ms, MAX_COUNT)
+    }
+}
+
+/// The same on all nodes and builds: FNV-1a, finished like SplitMix64.
+pub(crate) fn hash(text: &str, number: u64) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in text.bytes().chain(number.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn seconds() -> Schedule {
-        Schedule::every(Duration::from_secs(1), Duration::ZERO).expect("a schedule")
+    const S: Duration = Duration::from_secs(1);
+    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn plan(every: Duration, rules: &Rules, after_ms: i64, now_ms: i64) -> Option<Plan> {
+        let schedule = Schedule::every(every, Duration::ZERO).expect("a schedule");
+        let ticks = Ticks {
+            job: "j",
+            schedule: &schedule,
+            rules,
+        };
+        ticks.plan(after_ms, now_ms, false, |_| "store down")
+    }
+
+    fn due(every: Duration, rules: &Rules, after_ms: i64, now_ms: i64) -> Plan {
+        plan(every, rules, after_ms, now_ms).expect("due")
+    }
+
+    fn range(plan: &Plan) -> Option<(i64, i64, u64)> {
+        let missed = plan.missed.as_ref()?;
+        Some((missed.first_ms, missed.last_ms, missed.count))
+    }
+
+    fn rules(misfire: Misfire) -> Rules {
+        Rules {
+            misfire,
+            ..Rules::default()
+        }
     }
 
     #[test]
     fn nothing_is_due_between_ticks() {
-        assert_eq!(plan(&seconds(), 5_000, 5_999, |_| ""), None);
+        assert_eq!(plan(S, &Rules::default(), 5_000, 5_999), None);
     }
 
     #[test]
     fn the_usual_tick_leaves_nothing_behind() {
-        let plan = plan(&seconds(), 5_000, 6_003, |_| "").expect("due");
+        let plan = due(S, &Rules::default(), 5_000, 6_003);
         assert_eq!((plan.tick_ms, plan.intent), (6_000, Intent::Run));
         assert_eq!(plan.missed, None);
     }
 
     #[test]
     fn of_several_the_newest_runs_and_the_others_are_missed() {
-        let plan = plan(&seconds(), 5_000, 9_500, |_| "store down").expect("due");
+        let plan = due(S, &Rules::default(), 5_000, 9_500);
         assert_eq!((plan.tick_ms, plan.intent), (9_000, Intent::Run));
-        let missed = plan.missed.expect("missed");
-        assert_eq!((missed.first_ms, missed.last_ms), (6_000, 8_000));
-        assert_eq!(missed.count, 3);
+        assert_eq!(range(&plan), Some((6_000, 8_000, 3)));
+        assert_eq!(plan.stands_for, 0);
     }
 
     #[test]
-    fn a_tick_over_a_minute_late_is_missed_too() {
-        let hourly = Schedule::every(Duration::from_secs(3600), Duration::ZERO).expect("ok");
-        let hour = 3_600_000;
-        let run = plan(&hourly, 0, hour + 60_000, |_| "").expect("due");
-        assert_eq!((run.intent, run.missed), (Intent::Run, None));
-        let late = plan(&hourly, 0, hour + 60_001, |_| "").expect("due");
+    fn a_tick_past_its_start_deadline_is_missed_too() {
+        let run = due(HOUR, &Rules::default(), 0, HOUR_MS + 60_000);
+        assert_eq!((run.intent, range(&run)), (Intent::Run, None));
+        let late = due(HOUR, &Rules::default(), 0, HOUR_MS + 60_001);
         assert_eq!(late.intent, Intent::Forgo);
-        assert_eq!(late.missed.map(|m| (m.first_ms, m.count)), Some((hour, 1)));
+        assert_eq!(range(&late), Some((HOUR_MS, HOUR_MS, 1)));
+    }
+
+    #[test]
+    fn run_once_runs_the_newest_within_the_window_for_all_of_it() {
+        let rules = Rules {
+            catch_up: 3 * HOUR,
+            ..rules(Misfire::RunOnce)
+        };
+        // Six ticks were missed; four of them lie in the window.
+        let plan = due(HOUR, &rules, 0, 6 * HOUR_MS);
+        assert_eq!((plan.tick_ms, plan.intent), (6 * HOUR_MS, Intent::Run));
+        assert_eq!(range(&plan), Some((HOUR_MS, 5 * HOUR_MS, 5)));
+        assert_eq!(plan.stands_for, 3);
+        let daily = due(24 * HOUR, &rules, 0, 24 * HOUR_MS + 3 * HOUR_MS + 1);
+        assert_eq!(daily.intent, Intent::Forgo);
+    }
+
+    #[test]
+    fn run_all_runs_the_oldest_within_the_window() {
+        let rules = Rules {
+            catch_up: 3 * HOUR,
+            ..rules(Misfire::RunAll)
+        };
+        let first = due(HOUR, &rules, 0, 6 * HOUR_MS + 1);
+        assert_eq!(
+            (first.tick_ms, first.intent),
+            (4 * HOUR_MS, Intent::CatchUp)
+        );
+        assert_eq!(range(&first), Some((HOUR_MS, 3 * HOUR_MS, 3)));
+        let next = due(HOUR, &rules, first.tick_ms, 6 * HOUR_MS + 1);
+        assert_eq!((next.tick_ms, range(&next)), (5 * HOUR_MS, None));
+        // The newest has come due just now: it is run as usual.
+        let newest = due(HOUR, &rules, next.tick_ms, 6 * HOUR_MS + 1);
+        assert_eq!((newest.tick_ms, newest.intent), (6 * HOUR_MS, Intent::Run));
+    }
+
+    #[test]
+    fn jitter_spreads_and_never_passes_the_next_tick() {
+        let schedule = Schedule::every(S, Duration::ZERO).expect("a schedule");
+        let rules = Rules {
+            jitter: 5 * S,
+            ..Rules::default()
+        };
+        let ticks = Ticks {
+            job: "j",
+            schedule: &schedule,
+            rules: &rules,
+        };
+        let spread: Vec<i64> = (1..1000)
+            .map(|n| ticks.due_ms(n * 1000) - n * 1000)
+            .collect();
+        assert!(spread.iter().all(|late| (0..1000).contains(late)));
+        assert!(spread.iter().any(|late| *late > 900) && spread.iter().any(|late| *late < 100));
+        let due_ms = ticks.due_ms(7_000);
+        assert_eq!(ticks.plan(6_000, due_ms - 1, false, |_| ""), None);
+        let plan = ticks.plan(6_000, due_ms, false, |_| "").expect("due");
+        assert_eq!((plan.tick_ms, plan.due_ms), (7_000, due_ms));
+        // What is not due yet does not count as missed.
+        let plan = ticks.plan(5_000, due_ms - 1, false, |_| "").expect("due");
+        assert_eq!((plan.tick_ms, plan.missed), (6_000, None));
     }
 }

@@ -6,21 +6,48 @@ use std::collections::BinaryHeap;
 /// Index of a unit in its node.
 pub(crate) type UnitIndex = u32;
 
-/// Units by the instant they want to be looked at. A unit is in it once at
-/// most: it is taken out, decided, and put back.
+/// Stands for "not in the timer".
+const UNSET: i64 = i64::MAX;
+
+/// Units by the instant they want to be looked at. A unit has one such instant
+/// at most: it is taken out, decided, and set again.
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
     heap: BinaryHeap<Reverse<(i64, UnitIndex)>>,
+    /// The instant of each unit; entries of the heap that say otherwise are
+    /// left over from before.
+    at_ms: Vec<i64>,
 }
 
 impl Timer {
     pub(crate) fn set(&mut self, at_ms: i64, unit: UnitIndex) {
+        let index = unit as usize;
+        if index >= self.at_ms.len() {
+            self.at_ms.resize(index + 1, UNSET);
+        }
+        self.at_ms[index] = at_ms;
         self.heap.push(Reverse((at_ms, unit)));
     }
 
+    /// Has a unit that waits looked at now. False if it is taken out: whoever
+    /// has it looks at it.
+    pub(crate) fn hasten(&mut self, now_ms: i64, unit: UnitIndex) -> bool {
+        let waits = self.at_ms.get(unit as usize).copied().unwrap_or(UNSET);
+        if waits != UNSET && waits > now_ms {
+            self.set(now_ms, unit);
+        }
+        waits != UNSET
+    }
+
     /// When the next unit wants to be looked at.
-    pub(crate) fn next_ms(&self) -> Option<i64> {
-        self.heap.peek().map(|Reverse((at_ms, _))| *at_ms)
+    pub(crate) fn next_ms(&mut self) -> Option<i64> {
+        while let Some(Reverse((at_ms, unit))) = self.heap.peek() {
+            if self.at_ms[*unit as usize] == *at_ms {
+                return Some(*at_ms);
+            }
+            self.heap.pop();
+        }
+        None
     }
 
     /// Takes out one unit whose instant has come.
@@ -28,6 +55,29 @@ impl Timer {
         if self.next_ms()? > now_ms {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, unit))| unit)
+        let Reverse((_, unit)) = self.heap.pop()?;
+        self.at_ms[unit as usize] = UNSET;
+        Some(unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_come_out_in_their_order_and_once() {
+        let mut timer = Timer::default();
+        timer.set(30, 0);
+        timer.set(10, 1);
+        timer.set(20, 2);
+        assert!(timer.hasten(5, 2));
+        assert_eq!(timer.next_ms(), Some(5));
+        assert_eq!(timer.take_due(25), Some(2));
+        assert_eq!(timer.take_due(25), Some(1));
+        assert_eq!(timer.take_due(25), None);
+        assert!(!timer.hasten(25, 1));
+        assert_eq!(timer.take_due(30), Some(0));
+        assert_eq!(timer.next_ms(), None);
     }
 }

@@ -1,8 +1,11 @@
 //! Runs that stand still. A run whose lease has ended by the store's clock may
 //! still be going, if that clock jumped; so it is written off only by a node
-//! that saw it unchanged for a whole lease of its *own* clock.
+//! that saw it unchanged for nine tenths of a lease of its *own* clock. By then
+//! its holder, which polls it no more after eight tenths, is surely done: the
+//! holder counts from before its last renewal was sent, the watcher from after
+//! it saw that renewal.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::store::message::{MAX_BATCH, Watched};
@@ -10,7 +13,7 @@ use crate::store::message::{MAX_BATCH, Watched};
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// By unit: the run, and since when it is seen like that.
-    seen: HashMap<String, (Watched, Duration)>,
+    seen: BTreeMap<String, (Watched, Duration)>,
 }
 
 impl Watch {
@@ -42,12 +45,12 @@ impl Watch {
         }
     }
 
-    /// When the next run has been seen for a whole lease.
+    /// When the next run has been seen for long enough.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         self.seen.values().map(due_at).min()
     }
 
-    /// Takes out the runs that have been seen for a whole lease.
+    /// Takes out the runs that have been seen for long enough.
     pub(crate) fn take_due(&mut self, now: Duration) -> Vec<Watched> {
         let due: Vec<String> = self
             .seen
@@ -68,8 +71,12 @@ impl Watch {
     }
 }
 
+/// Part of a lease, in percent, for which a run must be seen to stand still.
+const STANDS_STILL_PERCENT: u32 = 90;
+
 fn due_at((run, since): &(Watched, Duration)) -> Duration {
-    *since + Duration::from_millis(run.lease_ms.max(0) as u64)
+    let lease = Duration::from_millis(run.lease_ms.max(0) as u64);
+    *since + lease * STANDS_STILL_PERCENT / 100
 }
 
 #[cfg(test)]
@@ -83,18 +90,18 @@ mod tests {
             unit: "u".to_owned(),
             nonce: "n".to_owned(),
             seq,
-            lease_ms: 5_000,
+            lease_ms: 10_000,
         }
     }
 
     #[test]
-    fn a_run_must_stand_still_for_a_whole_lease() {
+    fn a_run_must_stand_still_for_nine_tenths_of_a_lease() {
         let mut watch = Watch::default();
         watch.overdue(vec![run(3)], S * 10);
         watch.overdue(vec![run(3)], S * 12);
-        assert_eq!(watch.next_due(), Some(S * 15));
-        assert!(watch.take_due(S * 14).is_empty());
-        assert_eq!(watch.take_due(S * 15), vec![run(3)]);
+        assert_eq!(watch.next_due(), Some(S * 19));
+        assert!(watch.take_due(S * 18).is_empty());
+        assert_eq!(watch.take_due(S * 19), vec![run(3)]);
         assert_eq!(watch.next_due(), None);
     }
 
@@ -103,9 +110,9 @@ mod tests {
         let mut watch = Watch::default();
         watch.one(run(3), S * 10);
         watch.overdue(vec![run(4)], S * 14);
-        assert_eq!(watch.next_due(), Some(S * 19));
+        assert_eq!(watch.next_due(), Some(S * 23));
         watch.one(run(4), S * 15);
-        assert_eq!(watch.next_due(), Some(S * 19));
+        assert_eq!(watch.next_due(), Some(S * 23));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use scheduled_one_runtime::store::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Intent, Pulse, Reply, Verdict,
+    Beat, Caller, Claim, Claimed, Enroll, Intent, Missed, Outcome, Overlap, Pulse, Reply, Verdict,
+    Watched,
 };
 use scheduled_one_runtime::store::redis::{ANSWER_TIMEOUT, RedisStore};
 use scheduled_one_runtime::store::{Store, StoreError};
@@ -27,6 +28,7 @@ fn claim(unit: &str, tick_ms: i64) -> Claim {
     Claim {
         unit: unit.into(),
         tick_ms,
+        due_ms: tick_ms,
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
@@ -34,6 +36,8 @@ fn claim(unit: &str, tick_ms: i64) -> Claim {
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 5_000,
         intent: Intent::Run,
+        overlap: Overlap::Skip,
+        reruns: 0,
         missed: None,
     }
 }
@@ -112,7 +116,7 @@ async fn a_frozen_server_leaves_requests_unknown_and_connections_behind() {
     assert!(impatient.is_err());
     redis.thaw().unwrap();
     let pulse = beat(&store).await.unwrap();
-    assert_eq!(pulse.body.nodes, 1);
+    assert_eq!(pulse.body.nodes, ["node"]);
     // The claim that nobody waited for may have been carried out: asked again
     // with the same nonce, it is answered, and not carried out twice.
     let again = claims(&store, &batch).await.unwrap();
@@ -255,10 +259,11 @@ async fn keys_of_other_types_are_named_and_nothing_is_half_done() {
     let store = open(&redis).await;
     beat(&store).await.unwrap();
     let missed = |mut claim: Claim| {
-        claim.missed = Some(scheduled_one_runtime::store::message::Missed {
+        claim.missed = Some(Missed {
             first_ms: 1,
             last_ms: 1,
             count: 1,
+            outcome: Outcome::Missed,
             reason: String::new(),
         });
         claim
@@ -286,6 +291,57 @@ async fn keys_of_other_types_are_named_and_nothing_is_half_done() {
     }
     redis.command(&["SET", "so:{test}:nodes", "x"]).unwrap();
     is_refused(beat(&store).await, &["so:{test}:nodes"]);
+    redis.command(&["DEL", "so:{test}:nodes"]).unwrap();
+
+    // A place of a unit, and what is ready, are only looked at if need be.
+    let beside = |unit: &str| Claim {
+        overlap: Overlap::Allow(2),
+        ..claim(unit, 5)
+    };
+    redis.command(&["SET", "so:{test}:job:bad~2", "x"]).unwrap();
+    let batch = [claim("good", 5), beside("bad")];
+    is_refused(claims(&store, &batch).await, &["so:{test}:job:bad~2"]);
+    redis.command(&["SET", "so:{test}:ready", "x"]).unwrap();
+    let mut next = claim("bad", 5);
+    next.intent = Intent::Next;
+    is_refused(
+        claims(&store, &[claim("good", 5), next]).await,
+        &["so:{test}:ready"],
+    );
+    let lost = Watched {
+        unit: "good".into(),
+        nonce: String::new(),
+        seq: 0,
+        lease_ms: 0,
+    };
+    let written_off = store.write_off(&caller(), &[lost]).await;
+    is_refused(written_off, &["so:{test}:ready"]);
+    is_refused(beat(&store).await, &["so:{test}:ready"]);
+    assert_eq!(
+        redis.command(&["EXISTS", "so:{test}:job:good"]).unwrap(),
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn an_entry_of_ready_that_waits_for_nothing_goes_with_the_first_claim() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    redis
+        .command(&["ZADD", "so:{test}:ready", "0", "a"])
+        .unwrap();
+    assert_eq!(beat(&store).await.unwrap().body.ready, ["a"]);
+    let mut next = claim("a", 1);
+    next.intent = Intent::Next;
+    for garbage in ["", "::", "1:2", "x:1:1"] {
+        redis
+            .command(&["HSET", "so:{test}:job:a", "wait", garbage])
+            .unwrap();
+        let claimed = claims(&store, std::slice::from_ref(&next)).await.unwrap();
+        assert_eq!(claimed[0].verdict, Verdict::Nothing);
+        assert!(!claimed[0].ready);
+    }
+    assert_eq!(beat(&store).await.unwrap().body.ready, [""; 0]);
 }
 
 #[tokio::test]
@@ -299,6 +355,7 @@ async fn garbage_in_a_record_counts_as_nothing() {
         ] {
             command.extend([field, garbage]);
         }
+        command.extend(["rer", garbage, "wait", garbage]);
         redis.command(&command).unwrap();
         let first = claims(&store, &[claim("a", 1)]).await.unwrap();
         assert!(
@@ -346,6 +403,15 @@ async fn what_cannot_be_said_exactly_is_refused_before_it_is_sent() {
         claims(&store, &[claim("a b", 1)]).await,
         &["a b", "names are"],
     );
+    for unit in ["a#", "a~x", "a~1#1", "#1"] {
+        is_refused(claims(&store, &[claim(unit, 1)]).await, &[unit]);
+    }
+    let mut beside = claim("a", 1);
+    beside.overlap = Overlap::Allow(257);
+    is_refused(claims(&store, &[beside.clone()]).await, &["257 places"]);
+    beside.overlap = Overlap::Allow(32);
+    beside.unit = "a~1".into();
+    is_refused(claims(&store, &[beside]).await, &["a~1~1"]);
     is_refused(
         claims(&store, &[claim("a", (1 << 53) + 1)]).await,
         &["2^53"],

@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+use std::slice;
+
 use scheduled_one_runtime::store::message::{
-    Beat, Caller, Claim, Enroll, Finish, Intent, Missed, Outcome, Renew, RunId, Watched,
+    Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew,
+    RunId, Watched,
 };
 use scheduled_one_runtime::store::redis::{ConnectError, RedisStore};
 use scheduled_one_runtime::store::{Store, StoreError};
@@ -36,11 +39,13 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         first_ms: 1,
         last_ms: 2,
         count: 2,
+        outcome: Outcome::Missed,
         reason: "down".into(),
     };
     let claim = |nonce: &str, lease_ms| Claim {
         unit: nonce.into(),
         tick_ms: now_ms,
+        due_ms: now_ms,
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
@@ -48,6 +53,8 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         valid_until_ms: i64::MAX >> 12,
         lease_ms,
         intent: Intent::Run,
+        overlap: Overlap::Skip,
+        reruns: u32::from(lease_ms == 0),
         missed: Some(missed.clone()),
     };
     let reply = store
@@ -61,6 +68,7 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         attempt: 1,
         lease_ms: 5_000,
         granted_at_ms: now_ms,
+        reruns: 0,
     };
     store
         .renew(
@@ -78,24 +86,42 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         seq: 1,
         lease_ms: 0,
     };
-    assert_eq!(pulse.overdue, std::slice::from_ref(&overdue));
+    assert_eq!(pulse.overdue, slice::from_ref(&overdue));
+    // It is taken over, which makes it ready, and then it is not.
     store.write_off(&caller, &[overdue]).await?;
+    assert_eq!(store.beat(&caller, Beat::Alive).await?.body.ready, ["c"]);
+    let next = Claim {
+        intent: Intent::Next,
+        ..claim("c", 5_000)
+    };
+    store.claim(&caller, &[next]).await?;
+    assert_eq!(store.beat(&caller, Beat::Alive).await?.body.ready, [""; 0]);
     let finish = Finish {
         run,
         outcome: Outcome::Ok,
+        retried: false,
         reason: String::new(),
         error: String::new(),
         fired_at_ms: now_ms,
         ended_at_ms: now_ms,
     };
     store.finish(&caller, &[finish]).await?;
-    assert_eq!(store.ledger("b", 9).await?.len(), 2);
+    let lines = store.ledger("b", 9).await?;
+    assert_eq!(lines.len(), 2);
+    let line = LedgerRecord {
+        unit: "b#1".into(),
+        ..lines[0].clone()
+    };
+    store.record(&caller, slice::from_ref(&line)).await?;
+    assert_eq!(store.ledger("b", 1).await?, [line]);
+    let stored = store.inspect(&caller, &["c".into()]).await?;
+    assert_eq!(stored.body[0].running_ms, Some(now_ms));
     Ok(())
 }
 
 /// The line of the documentation, word by word.
 const ACL: &str = "~so:{test}:* -@all +eval +evalsha +info +time +type +hmget +hset +zadd +zrem \
-                   +zremrangebyscore +zrangebyscore +zcard +xadd +xrevrange";
+                   +zremrangebyscore +zrangebyscore +xadd +xrevrange";
 
 fn without(right: &str) -> String {
     let words: Vec<&str> = ACL.split(' ').filter(|word| *word != right).collect();

@@ -78,6 +78,8 @@ mod duration;
 /// What is wrong and the way out.
 mod error;
 
+pub mod policy;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

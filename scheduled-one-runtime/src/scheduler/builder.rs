@@ -70,6 +70,8 @@ pub struct SchedulerBuilder {
     only: Option<Vec<String>>,
     without: Vec<String>,
     clock: Arc<dyn Clock>,
+    identity: Option<String>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl SchedulerBuilder {
@@ -87,6 +89,8 @@ impl SchedulerBuilder {
             only: None,
             without: Vec::new(),
             clock: Arc::new(SystemClock),
+            identity: None,
+            store: None,
         }
     }
 
@@ -160,6 +164,15 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Another store than the URL names, and an identity that is not random:
+    /// for simulations, which are to be repeated exactly.
+    #[doc(hidden)]
+    pub fn simulated(mut self, store: Arc<dyn Store>, identity: impl Into<String>) -> Self {
+        self.store = Some(store);
+        self.identity = Some(identity.into());
+        self
+    }
+
     /// Starts the scheduler on the current Tokio runtime. When it returns, the
     /// store was reached and every job is waiting for its next tick.
     ///
@@ -178,7 +191,10 @@ impl SchedulerBuilder {
         let leases = jobs.iter().map(|job| job.lease(self.lease));
         let longest_lease = leases.max().unwrap_or(self.lease);
         let cluster = Arc::new(ClusterClock::new(Arc::clone(&self.clock), longest_lease));
-        let identity = random_identity()?;
+        let identity = match self.identity.take() {
+            Some(identity) => identity,
+            None => random_identity()?,
+        };
         let node: Arc<str> = self.node_name.as_deref().unwrap_or(&identity).into();
         let caller = Caller {
             node: identity,
@@ -191,7 +207,6 @@ impl SchedulerBuilder {
             Arc::clone(&store),
             Arc::clone(&self.clock),
             Arc::clone(&cluster),
-            longest_lease,
         ));
         for _ in 0..FIRST_SAMPLES {
             link.ask(|store, caller| store.beat(caller, Beat::Alive))
@@ -204,7 +219,8 @@ impl SchedulerBuilder {
             Arc::clone(&cluster),
         )
         .map_err(Error::Watchdog)?;
-        let (outcomes, untold) = mpsc::unbounded_channel();
+        let (reports, untold) = mpsc::unbounded_channel();
+        let (free, freed) = mpsc::unbounded_channel();
         let runner = Arc::new(Runner {
             clock: self.clock,
             cluster,
@@ -212,15 +228,16 @@ impl SchedulerBuilder {
             states: Arc::new(self.states),
             node,
             going: Going::default(),
-            outcomes: std::sync::Mutex::new(Some(outcomes)),
+            reports: std::sync::Mutex::new(Some(reports)),
         });
-        let mut driver = Node::new(Arc::clone(&link), Arc::clone(&runner), &jobs, self.lease);
+        let (of_link, of_runner) = (Arc::clone(&link), Arc::clone(&runner));
+        let mut driver = Node::new(of_link, of_runner, &jobs, self.lease, freed);
         driver.enroll_first().await?;
         report_start(&runner, &jobs, &self.namespace, &store);
         let (stop, stopped) = watch::channel(false);
         let tasks = Tasks {
             node: tokio::spawn(driver.drive(stopped)),
-            outcomes: tokio::spawn(tell_outcomes(Arc::clone(&link), untold)),
+            outcomes: tokio::spawn(tell_outcomes(Arc::clone(&link), untold, free)),
         };
         Ok(Scheduler {
             link,
@@ -298,6 +315,9 @@ impl SchedulerBuilder {
     }
 
     async fn open_store(&self) -> Result<Arc<dyn Store>, Error> {
+        if let Some(store) = &self.store {
+            return Ok(Arc::clone(store));
+        }
         if let Some(name) = self.url.strip_prefix("memory://") {
             let clock = Arc::clone(&self.clock);
             return Ok(Arc::new(MemoryStore::named(name, &self.namespace, clock)));

@@ -1,27 +1,32 @@
 //! The handle to a started scheduler.
 
 mod builder;
+mod every_node;
 mod node;
 mod run;
+mod units;
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use scheduled_one_schedule::policy::Scope;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 pub use builder::SchedulerBuilder;
 
+use crate::audit::{AuditedTick, Books, UnitState};
 use crate::error::Error;
 use crate::event;
 use crate::job::{CompiledJob, check_name};
 use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
 use crate::link::Link;
-use crate::store::message::Beat;
+use crate::store::message::{Beat, Overlap, place_of, shard_index};
 use run::Runner;
 
 /// How long outcomes may take to be recorded when the scheduler stops.
@@ -99,8 +104,8 @@ pub struct Shutdown {
     pub finished: usize,
     /// Runs that were cancelled because the grace had passed.
     pub cancelled: usize,
-    /// Whether the store learned all outcomes. If not, it learns of these
-    /// runs when their leases end: they are recorded as lost.
+    /// Whether the store learned all outcomes. If not, another node finds
+    /// these runs standing still and records them as lost.
     pub recorded: bool,
 }
 
@@ -148,6 +153,65 @@ impl Scheduler {
         Ok(lines.into_iter().map(LedgerEntry::from).collect())
     }
 
+    /// Each tick of a job of this node in a range of time, by its schedule,
+    /// oldest first, with what became of it: nothing is absent. At most
+    /// 10,000 ticks (of each shard; of each node, where each node runs the job
+    /// by itself). The ledger keeps 1,000 lines a job: what is older is
+    /// [`Fate::NoLongerKept`](crate::Fate::NoLongerKept).
+    ///
+    /// A tick counts by the schedule and the time zone the job has now, and
+    /// only from when the job was first seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownJob`] if this node has no such job; [`Error::Store`] if
+    /// the store does not answer.
+    pub async fn audit(
+        &self,
+        job: &str,
+        range: Range<DateTime<Utc>>,
+    ) -> Result<Vec<AuditedTick>, Error> {
+        let found = self.jobs.iter().find(|known| *known.name == *job);
+        let found = found.ok_or_else(|| self.unknown(job))?;
+        let lines = self.link.store().ledger(job, MAX_LEDGER_LINES).await?;
+        let mut books = Books {
+            full: lines.len() >= self.link.caller.ledger_limit,
+            lines: lines.into_iter().rev().map(Into::into).collect(),
+            units: Vec::new(),
+        };
+        if found.rules.scope == Scope::One {
+            for unit in found.units() {
+                let state = self.unit_state(found, &unit).await?;
+                books.units.push((shard_index(&unit), state));
+            }
+        }
+        let from_ms = range.start.timestamp_millis() - 1;
+        let now_ms = self.runner.cluster.now_ms();
+        let to_ms = (range.end.timestamp_millis() - 1).min(now_ms);
+        Ok(books.audit(&found.schedule, from_ms, to_ms))
+    }
+
+    async fn unit_state(&self, job: &CompiledJob, unit: &str) -> Result<UnitState, Error> {
+        let places = match job.rules.overlap {
+            Overlap::Allow(most) => most,
+            _ => 0,
+        };
+        let units: Vec<String> = (0..=places).map(|place| place_of(unit, place)).collect();
+        let ask = self.link.ask(|store, caller| store.inspect(caller, &units));
+        let inspected = ask.await?.body;
+        let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
+        let waiting = inspected.iter().flat_map(|unit| unit.waiting_ms.clone());
+        Ok(UnitState {
+            decided_to_ms: marks.decided_to_ms(),
+            born_ms: marks.born_ms,
+            waiting: waiting.collect(),
+            running: inspected
+                .iter()
+                .filter_map(|unit| unit.running_ms)
+                .collect(),
+        })
+    }
+
     fn unknown(&self, job: &str) -> Error {
         builder::unknown_job(job, self.jobs.iter().map(|job| &*job.name))
     }
@@ -178,12 +242,14 @@ impl Scheduler {
         // Ends by itself: it waits a bounded time for claims under way.
         let _ = node.await;
         tokio::select! {
+            biased;
             () = self.runner.going.none() => {}
             () = grace => {}
         }
         let finished = self.runner.going.ended() - ended_before;
         let (cancelled, budget) = self.runner.going.cancel_all(Cancel::Shutdown);
         tokio::select! {
+            biased;
             () = self.runner.going.none() => {}
             // A job that blocks its thread cannot be dropped.
             () = clock.sleep(budget + RECORD_PATIENCE) => {}
@@ -199,8 +265,9 @@ impl Scheduler {
 
     /// Waits until all outcomes are told to the store, and says good-bye.
     async fn record_all(&self, mut outcomes: JoinHandle<()>) -> bool {
-        self.runner.close_outcomes();
+        self.runner.close_reports();
         let told = tokio::select! {
+            biased;
             _ = &mut outcomes => true,
             () = self.runner.clock.sleep(RECORD_PATIENCE) => false,
         };
@@ -212,6 +279,7 @@ impl Scheduler {
             .link
             .ask(|store, caller| store.beat(caller, Beat::Leaving));
         tokio::select! {
+            biased;
             _ = leaving => {}
             () = self.runner.clock.sleep(RECORD_PATIENCE / 4) => {}
         }
@@ -232,6 +300,7 @@ impl Scheduler {
         let grace = self.runner.clock.sleep(self.shutdown_grace);
         self.stop_after(async {
             tokio::select! {
+                biased;
                 () = grace => {}
                 again = signals.next() => event::signal(again),
             }
@@ -270,14 +339,11 @@ fn info(job: &CompiledJob, now_ms: i64) -> JobInfo {
 
 /// The signals that ask a process to end.
 struct Signals {
-    #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    #[cfg(unix)]
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Signals {
@@ -286,23 +352,12 @@ impl Signals {
         })
     }
 
-    #[cfg(not(unix))]
-    fn listen() -> std::io::Result<Self> {
-        Ok(Signals {})
-    }
-
     /// Waits for the next one and names it.
-    #[cfg(unix)]
     async fn next(&mut self) -> &'static str {
         tokio::select! {
+            biased;
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         }
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) -> &'static str {
-        let _ = tokio::signal::ctrl_c().await;
-        "Ctrl-C"
     }
 }

@@ -1,23 +1,27 @@
-//! One run: from the grant to its outcome.
+//! One run: from the grant to its outcome, with its attempts.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use scheduled_one_schedule::policy::OnLeaseLost;
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument;
 
+use crate::attempt::Attempt;
 use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::context::{JobContext, RunFacts};
 use crate::event;
+use crate::finish::Report;
 use crate::guard::{End, Guard};
 use crate::handler::States;
 use crate::job::CompiledJob;
 use crate::lease::{Cancel, Lease};
 use crate::ledger::instant;
 use crate::renewal::{ActiveRun, Watchdog};
-use crate::store::message::{Finish, Outcome, RunId};
+use crate::store::message::{Finish, LedgerRecord, Outcome, Overlap, RunId};
+use crate::tick::hash;
 
 /// What all runs of a node share.
 pub(crate) struct Runner {
@@ -29,78 +33,260 @@ pub(crate) struct Runner {
     pub(crate) going: Going,
     /// To [`tell_outcomes`](crate::finish::tell_outcomes); taken away when
     /// the scheduler has stopped.
-    pub(crate) outcomes: Mutex<Option<mpsc::UnboundedSender<Finish>>>,
+    pub(crate) reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
+}
+
+/// A run that may start.
+pub(crate) struct Granted {
+    pub(crate) job: Arc<CompiledJob>,
+    pub(crate) id: RunId,
+    /// When it may start, by the cluster's clock.
+    pub(crate) due_ms: i64,
+    /// When the claim was sent first.
+    pub(crate) sent: Duration,
+    /// Its shard, and how many there are.
+    pub(crate) shard: (u32, u32),
+    /// Ticks it stands for beside its own.
+    pub(crate) missed: u64,
+    /// Whether the store granted it, and is to be told how it ends. Else it
+    /// is one of the runs that each node makes by itself.
+    pub(crate) leased: bool,
 }
 
 impl Runner {
-    /// Starts the run that was granted to a claim first sent at `sent`.
-    pub(crate) fn start(self: &Arc<Self>, job: Arc<CompiledJob>, id: RunId, sent: Duration) {
+    /// Starts a run. None if it is too late for it.
+    pub(crate) fn start(self: &Arc<Self>, granted: Granted) -> Option<Arc<ActiveRun>> {
+        let id = &granted.id;
         let length = Duration::from_millis(id.lease_ms.max(0) as u64);
-        let lease = Arc::new(Lease::new(Arc::clone(&self.clock), length, sent));
+        let mut lease = Lease::new(Arc::clone(&self.clock), length, granted.sent);
         if lease.cancelled().is_some() {
             event::claimed_too_late(&id.unit, id.tick_ms);
-            self.tell(id, not_started(), 0);
-            return;
+            self.tell(&granted, id.clone(), not_started(), 0);
+            return None;
         }
-        let run = Arc::new(ActiveRun::new(id, lease));
-        self.watchdog.keep(Arc::clone(&run));
+        if !granted.leased || granted.job.rules.on_lease_lost == OnLeaseLost::Finish {
+            lease = lease.going_on();
+        }
+        let run = Arc::new(ActiveRun::new(id.clone(), Arc::new(lease)));
+        if granted.leased {
+            self.watchdog.keep(Arc::clone(&run));
+        }
         let ticket = self.going.enter(Arc::clone(&run));
-        let span = event::run_span(&run.id, instant(run.id.tick_ms), &self.node);
+        let span = event::run_span(id, instant(id.tick_ms), &self.node);
         let runner = Arc::clone(self);
-        tokio::spawn(async move { runner.run(job, run, ticket).await }.instrument(span));
+        let of_task = Arc::clone(&run);
+        let task = async move { runner.run(granted, of_task, ticket).await };
+        tokio::spawn(task.instrument(span));
+        Some(run)
     }
 
-    async fn run(self: Arc<Self>, job: Arc<CompiledJob>, run: Arc<ActiveRun>, ticket: Ticket) {
-        let fired_at_ms = self.cluster.now_ms();
-        let ctx = self.context(&job, &run, fired_at_ms);
+    async fn run(self: Arc<Self>, granted: Granted, run: Arc<ActiveRun>, ticket: Ticket) {
+        let waited = self.wait_until_due(&granted, &run).await;
+        if waited.outcome != Outcome::Ok {
+            run.end();
+            self.tell(&granted, run.id(), waited, 0);
+            return drop(ticket);
+        }
         let began = self.clock.boottime();
-        let timeout = job.policies.timeout;
-        // The call is inside, so that a panic of a plain closure is caught too.
-        let future = Box::pin(async move { job.handler.call(&ctx).await });
-        let end = Guard::new(future, Arc::clone(&run.lease), timeout).await;
-        run.end();
-        let took = self.clock.boottime().saturating_sub(began);
-        event::ended(end.outcome, &end.reason, &end.error, took);
-        self.tell(run.id.clone(), end, fired_at_ms);
+        let mut tries = 1;
+        loop {
+            let fired_at_ms = self.cluster.now_ms();
+            let end = self.attempt(&granted, &run, fired_at_ms, began).await;
+            let Some(wait) = self.wait_before_retry(&granted, &run, &end, tries, began) else {
+                run.end();
+                self.tell(&granted, run.id(), end, fired_at_ms);
+                break;
+            };
+            event::retry(&granted.id.unit, tries, wait);
+            let heard = self.tell_attempt(&granted, run.id(), end, fired_at_ms);
+            tries += 1;
+            run.retry();
+            let pause = self.pause(&run, wait, heard).await;
+            if pause.outcome != Outcome::Ok {
+                run.end();
+                self.tell(&granted, run.id(), pause, 0);
+                break;
+            }
+        }
         drop(ticket);
     }
 
-    fn context(&self, job: &CompiledJob, run: &ActiveRun, fired_at_ms: i64) -> JobContext {
+    /// A run that was claimed ahead waits for its time, and a bit longer than
+    /// this node's idea of the cluster's clock may be wrong: a job of midnight
+    /// must not see yesterday.
+    async fn wait_until_due(&self, granted: &Granted, run: &ActiveRun) -> End {
+        let left = self.cluster.until(granted.due_ms);
+        if left.is_zero() {
+            return End::of(Outcome::Ok);
+        }
+        self.pause(run, left + self.cluster.error(), None).await
+    }
+
+    /// Calls the function once, under the lease.
+    async fn attempt(
+        &self,
+        granted: &Granted,
+        run: &ActiveRun,
+        fired_at_ms: i64,
+        began: Duration,
+    ) -> End {
+        let control = Attempt::new(Arc::clone(&run.lease));
+        let ctx = self.context(granted, run, control.clone(), fired_at_ms);
+        let job = Arc::clone(&granted.job);
+        let started = self.clock.boottime();
+        let rules = &granted.job.rules;
+        let of_attempt = rules.timeout.map(|timeout| started + timeout);
+        let of_all = rules.timeout_total.map(|timeout| began + timeout);
+        let timeout_at = of_attempt.into_iter().chain(of_all).min();
+        // The call is inside, so that a panic of a plain closure is caught too.
+        let future = Box::pin(async move { job.handler.call(&ctx).await });
+        let end = Guard::new(future, control.clone(), timeout_at).await;
+        control.stop(Cancel::Ended);
+        let took = self.clock.boottime().saturating_sub(started);
+        event::ended(end.outcome, &end.reason, &end.error, took);
+        end
+    }
+
+    /// How long to wait before another attempt; None if there is none.
+    fn wait_before_retry(
+        &self,
+        granted: &Granted,
+        run: &ActiveRun,
+        end: &End,
+        tries: u32,
+        began: Duration,
+    ) -> Option<Duration> {
+        let rules = &granted.job.rules;
+        let wanted = match end.outcome {
+            Outcome::Failed => rules.retry_on.error,
+            Outcome::Panicked => rules.retry_on.panic,
+            Outcome::TimedOut => rules.retry_on.timeout,
+            _ => false,
+        };
+        if !wanted || tries > rules.retries || run.lease.cancelled().is_some() {
+            return None;
+        }
+        let id = run.id();
+        let random = (hash(&id.nonce, u64::from(id.attempt)) >> 11) as f64 / (1_u64 << 53) as f64;
+        let wait = rules.backoff.wait(tries + 1, random);
+        if let Some(timeout) = rules.timeout_total
+            && self.clock.boottime() + wait >= began + timeout
+        {
+            return None;
+        }
+        // Where ticks do not wait for their turn, the next one goes first.
+        let gives_way = matches!(rules.overlap, Overlap::Skip | Overlap::CancelRunning);
+        let next_ms = granted.job.schedule.next_after(id.tick_ms);
+        let starts_ms = self.cluster.now_ms() + wait.as_millis() as i64;
+        if gives_way && next_ms.is_some_and(|next_ms| starts_ms >= next_ms) {
+            return None;
+        }
+        Some(wait)
+    }
+
+    /// Waits between two attempts, for as long as the run may go on, and until
+    /// the store has recorded the one before.
+    async fn pause(
+        &self,
+        run: &ActiveRun,
+        wait: Duration,
+        heard: Option<oneshot::Receiver<bool>>,
+    ) -> End {
+        let sleep = self.clock.sleep(wait);
+        let lease = Arc::clone(&run.lease);
+        let pause = Box::pin(async move {
+            sleep.await;
+            if let Some(heard) = heard
+                && !heard.await.unwrap_or(false)
+            {
+                lease.cancel(Cancel::LeaseLost);
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        });
+        Guard::new(pause, Attempt::new(Arc::clone(&run.lease)), None).await
+    }
+
+    fn context(
+        &self,
+        granted: &Granted,
+        run: &ActiveRun,
+        control: Attempt,
+        fired_at_ms: i64,
+    ) -> JobContext {
+        let id = run.id();
         JobContext::new(RunFacts {
-            job: Arc::clone(&job.name),
-            zone: job.schedule.zone(),
-            scheduled_at: instant(run.id.tick_ms),
+            job: Arc::clone(&granted.job.name),
+            zone: granted.job.schedule.zone(),
+            scheduled_at: instant(id.tick_ms),
             fired_at: instant(fired_at_ms),
-            attempt: run.id.attempt,
-            token: run.id.token,
+            attempt: id.attempt,
+            token: id.token,
             node: Arc::clone(&self.node),
             states: Arc::clone(&self.states),
-            lease: Arc::clone(&run.lease),
+            control,
+            shard: granted.shard,
+            missed: granted.missed,
             clock_offset_us: self.cluster.offset_us(),
         })
     }
 
     /// No more outcomes will come.
-    pub(crate) fn close_outcomes(&self) {
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        *outcomes = None;
+    pub(crate) fn close_reports(&self) {
+        *self.reports() = None;
     }
 
-    fn tell(&self, run: RunId, end: End, fired_at_ms: i64) {
-        let finish = Finish {
+    /// Has the store told how a run ended.
+    fn tell(&self, granted: &Granted, run: RunId, end: End, fired_at_ms: i64) {
+        let finish = self.finish(run, end, fired_at_ms, false);
+        match granted.leased {
+            true => self.report(Report::Finish(finish)),
+            false => self.report(Report::Line(line_of(finish, &self.node))),
+        }
+    }
+
+    /// Has the store told how an attempt ended that another one follows; what
+    /// comes back tells when it is recorded, where that must be waited for.
+    fn tell_attempt(
+        &self,
+        granted: &Granted,
+        run: RunId,
+        end: End,
+        fired_at_ms: i64,
+    ) -> Option<oneshot::Receiver<bool>> {
+        let finish = self.finish(run, end, fired_at_ms, true);
+        if !granted.leased {
+            self.report(Report::Line(line_of(finish, &self.node)));
+            return None;
+        }
+        let (told, heard) = oneshot::channel();
+        self.report(Report::Attempt(finish, told));
+        Some(heard)
+    }
+
+    fn finish(&self, run: RunId, end: End, fired_at_ms: i64, retried: bool) -> Finish {
+        Finish {
             run,
             outcome: end.outcome,
+            retried,
             reason: end.reason,
             error: end.error,
             fired_at_ms,
             ended_at_ms: self.cluster.now_ms(),
-        };
-        let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*outcomes {
-            // Fails only when the receiver is gone, and that is aborted last.
-            Some(outcomes) => drop(outcomes.send(finish)),
-            None => event::unrecorded(&finish.run.unit, finish.run.tick_ms, finish.outcome),
         }
+    }
+
+    /// Has the store told.
+    pub(crate) fn report(&self, report: Report) {
+        match &*self.reports() {
+            // Fails only when the receiver is gone, and that is aborted last.
+            Some(reports) => drop(reports.send(report)),
+            None => event::unrecorded(&report),
+        }
+    }
+
+    fn reports(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Report>>> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,6 +298,25 @@ fn not_started() -> End {
     }
 }
 
+/// What the store records of a run that it did not grant.
+fn line_of(finish: Finish, node: &str) -> LedgerRecord {
+    LedgerRecord {
+        unit: finish.run.unit,
+        tick_ms: finish.run.tick_ms,
+        last_tick_ms: finish.run.tick_ms,
+        count: 1,
+        outcome: finish.outcome,
+        retried: finish.retried,
+        reason: finish.reason,
+        node: node.to_owned(),
+        token: 0,
+        attempt: finish.run.attempt,
+        fired_at_ms: finish.fired_at_ms,
+        ended_at_ms: finish.ended_at_ms,
+        error: finish.error,
+    }
+}
+
 /// The runs of a node that are going.
 #[derive(Debug, Default)]
 pub(crate) struct Going {
@@ -120,7 +325,7 @@ pub(crate) struct Going {
 
 #[derive(Debug)]
 struct GoingShared {
-    runs: Mutex<(u64, HashMap<u64, Arc<ActiveRun>>)>,
+    runs: Mutex<(u64, BTreeMap<u64, Arc<ActiveRun>>)>,
     count: watch::Sender<usize>,
 }
 
@@ -134,7 +339,7 @@ impl Default for GoingShared {
 }
 
 impl GoingShared {
-    fn runs(&self) -> MutexGuard<'_, (u64, HashMap<u64, Arc<ActiveRun>>)> {
+    fn runs(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<ActiveRun>>)> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

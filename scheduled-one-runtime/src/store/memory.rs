@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use once_cell::sync::Lazy;
 
 use super::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Head, LedgerRecord, MAX_BATCH, Marks,
-    Pulse, Renew, Renewed, Reply, Watched, WrittenOff,
+    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Head, Inspected, Intent, LedgerRecord,
+    MAX_BATCH, MAX_NODES, Marks, Overlap, Pulse, Renew, Renewed, Reply, Watched, WrittenOff,
+    job_of, place_of,
 };
-use super::protocol::{self, Meta, NewerProtocol, Now, Record};
+use super::protocol::{self, Meta, NewerProtocol, Now, Record, Unit};
 use super::{Answer, Store};
 use crate::clock::Clock;
 
-/// A node that did not beat for so long is no longer counted.
-pub const NODE_GONE_MS: i64 = 30_000;
+/// A node that did not beat for so long is no longer counted: it missed three.
+pub const NODE_GONE_MS: i64 = 3_500;
 
 /// Stores by name and namespace: `memory://demo` is the same store for all schedulers of
 /// the process, for as long as one of them lives.
@@ -68,6 +69,17 @@ impl MemoryStore {
         let store = Self::with_name(name, clock);
         named.insert(key, Arc::downgrade(&store.shared));
         store
+    }
+
+    /// Loses its memory, as a Redis that is restarted without persistence: for
+    /// simulations.
+    pub fn forget(&self) {
+        let mut namespace = lock(&self.shared.namespace);
+        let serving = format!("{}'", namespace.serving);
+        *namespace = Namespace {
+            serving,
+            ..Namespace::default()
+        };
     }
 
     fn with<T>(
@@ -145,12 +157,24 @@ impl Namespace {
 
     /// Decides ticks.
     pub fn claim(&mut self, caller: &Caller, claims: &[Claim], now: Now) -> Vec<Claimed> {
-        self.each(
-            caller,
-            claims,
-            |c| &c.unit,
-            |meta, record, claim, lines| protocol::claim(meta, record, claim, caller, now, lines),
-        )
+        let mut replies = Vec::with_capacity(claims.len());
+        let mut lines = Vec::new();
+        for claim in claims {
+            let mut record = self.units.remove(&claim.unit).unwrap_or_default();
+            let names = places(claim);
+            let take = |name: &String| self.units.remove(name).unwrap_or_default();
+            let mut in_places: Vec<Record> = names.iter().map(take).collect();
+            let mut unit = Unit {
+                record: &mut record,
+                places: &mut in_places,
+            };
+            let reply = protocol::claim(&self.meta, &mut unit, claim, caller, now, &mut lines);
+            replies.push(reply);
+            self.units.insert(claim.unit.clone(), record);
+            self.units.extend(names.into_iter().zip(in_places));
+            self.append(caller, &mut lines);
+        }
+        replies
     }
 
     /// Extends leases.
@@ -208,8 +232,13 @@ impl Namespace {
             .filter(|(_, record)| record.running && record.overdue_at_ms() <= now.ms())
             .collect();
         overdue.sort_by_key(|(unit, record)| (record.overdue_at_ms(), unit.as_str()));
+        let ready = self.units.iter().filter(|(_, record)| record.ready());
+        let mut ready: Vec<String> = ready.map(|(unit, _)| unit.clone()).collect();
+        ready.sort_unstable();
+        ready.truncate(MAX_BATCH);
         Pulse {
-            nodes: self.nodes.len() as u64,
+            nodes: self.nodes.keys().take(MAX_NODES).cloned().collect(),
+            ready,
             overdue: overdue
                 .into_iter()
                 .take(MAX_BATCH)
@@ -232,17 +261,33 @@ impl Namespace {
             let unit = unit_of(item);
             let record = self.units.entry(unit.clone()).or_default();
             replies.push(step(&self.meta, record, item, &mut lines));
-            if lines.is_empty() {
-                continue;
-            }
-            let ledger = self.ledgers.entry(unit.clone()).or_default();
-            ledger.extend(lines.drain(..));
+            self.append(caller, &mut lines);
+        }
+        replies
+    }
+
+    /// Writes lines into the ledgers of their jobs.
+    pub fn append(&mut self, caller: &Caller, lines: &mut Vec<LedgerRecord>) {
+        for line in lines.drain(..) {
+            let job = job_of(&line.unit).to_owned();
+            let ledger = self.ledgers.entry(job).or_default();
+            ledger.push_back(line);
             while ledger.len() > caller.ledger_limit {
                 ledger.pop_front();
             }
         }
-        replies
     }
+}
+
+/// The units in which the runs of a claim may go side by side.
+fn places(claim: &Claim) -> Vec<String> {
+    let places = match (claim.overlap, claim.intent) {
+        (_, Intent::Next) => 0, // names its place itself
+        (Overlap::Allow(most), _) => most,
+        _ => 0,
+    };
+    let places = 1..=places;
+    places.map(|place| place_of(&claim.unit, place)).collect()
 }
 
 impl Store for MemoryStore {
@@ -293,6 +338,30 @@ impl Store for MemoryStore {
 
     fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
         let answer = self.with(caller, |ns, now| ns.beat(caller, &beat, now));
+        Box::pin(async { answer })
+    }
+
+    fn record<'a>(
+        &'a self,
+        caller: &'a Caller,
+        lines: &'a [LedgerRecord],
+    ) -> Answer<'a, Reply<()>> {
+        let answer = self.with(caller, |ns, _| ns.append(caller, &mut lines.to_vec()));
+        Box::pin(async { answer })
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        caller: &'a Caller,
+        units: &'a [String],
+    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        let answer = self.with(caller, |ns, _| {
+            let record = |unit| ns.units.get(unit).map(Record::inspect);
+            units
+                .iter()
+                .map(|unit| record(unit).unwrap_or_default())
+                .collect()
+        });
         Box::pin(async { answer })
     }
 

@@ -10,9 +10,9 @@ use std::fmt;
 /// this blocks Redis for longer than a renewal may wait.
 pub const MAX_BATCH: usize = 256;
 
-/// How long a tick may lie in the store's future and still be claimed. Covers
-/// the error of a node's idea of the store's clock; more is refused as early.
-pub const EARLY_TOLERANCE_MS: i64 = 10;
+/// How long a tick may lie in the store's future and still be claimed: nodes
+/// claim a little ahead, and start when it is due. More is refused as early.
+pub const EARLY_TOLERANCE_MS: i64 = 150;
 
 /// What every request carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,13 +48,35 @@ pub struct Reply<T> {
     pub body: T,
 }
 
-/// Whether the claimed tick should run or only be accounted for.
+/// What is to become of the claimed tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// Start a run of the tick.
+    /// Start a run of it; if one is going, [`Overlap`] decides.
     Run,
-    /// The tick is too late to start: record it as missed.
+    /// Start a run of it, one of several ticks to catch up with: if one is
+    /// going, this one waits for it, undecided.
+    CatchUp,
+    /// It is not to run: record it as [`Claim::missed`] says.
     Forgo,
+    /// Start what waits in the unit. Waiting ticks before `tick_ms` are too
+    /// late to start and are recorded as missed.
+    Next,
+}
+
+/// What becomes of a tick whose unit is busy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Overlap {
+    /// It is skipped.
+    #[default]
+    Skip,
+    /// It waits for the run, if fewer than so many wait already.
+    Queue(u32),
+    /// It waits for the run, which is told to stop; one that waited already
+    /// is skipped.
+    CancelRunning,
+    /// It runs beside the others, if fewer than so many are going.
+    Allow(u32),
 }
 
 /// Ticks that came due while nobody could run them.
@@ -66,6 +88,8 @@ pub struct Missed {
     pub last_ms: i64,
     /// How many, counted by the schedule.
     pub count: u64,
+    /// What to record: missed or skipped.
+    pub outcome: Outcome,
     /// Why nobody could.
     pub reason: String,
 }
@@ -77,6 +101,8 @@ pub struct Claim {
     pub unit: String,
     /// The tick.
     pub tick_ms: i64,
+    /// When it may start: the tick, or later by its jitter.
+    pub due_ms: i64,
     /// The newest tick the caller believes decided: `tick_ms` and `missed`
     /// are all there is behind it. If the store knows better, it answers
     /// [`Verdict::Moved`] and the caller counts again.
@@ -93,6 +119,10 @@ pub struct Claim {
     pub lease_ms: i64,
     /// Run it, or only record it.
     pub intent: Intent,
+    /// What becomes of it if the unit is busy.
+    pub overlap: Overlap,
+    /// How often a run may be taken over when its node dies.
+    pub reruns: u32,
     /// Ticks between `after_ms` and the claimed one (with it, if forgone).
     pub missed: Option<Missed>,
 }
@@ -125,6 +155,8 @@ impl Marks {
 pub struct Claimed {
     /// The unit's marks after the claim.
     pub marks: Marks,
+    /// Something waits in the unit and can start now.
+    pub ready: bool,
     /// What became of the claim.
     pub verdict: Verdict,
 }
@@ -134,15 +166,26 @@ pub struct Claimed {
 pub enum Verdict {
     /// Run it.
     Granted {
+        /// The tick to run: of [`Intent::Next`], the one that waited.
+        tick_ms: i64,
         /// Its fencing token.
         token: u64,
         /// End of the lease.
         until_ms: i64,
         /// 1 for the first attempt of the tick.
         attempt: u32,
+        /// Where several runs may go at once, in which place this one goes
+        /// (from 1): its unit is then [`place_of`]. 0 elsewhere.
+        place: u32,
     },
-    /// The previous run is still going; the tick was recorded as skipped.
+    /// The unit is busy; the tick was recorded as skipped.
     Skipped,
+    /// The unit is busy; the tick waits for it.
+    Queued,
+    /// The unit is busy; the tick is undecided. Ask again when it is not.
+    Busy,
+    /// Nothing waits.
+    Nothing,
     /// The ticks were recorded as missed, as asked.
     Forgone,
     /// The tick was decided before, by the node of that name.
@@ -205,6 +248,8 @@ pub struct RunId {
     pub lease_ms: i64,
     /// When it was granted.
     pub granted_at_ms: i64,
+    /// How often it may still be taken over when its node dies.
+    pub reruns: u32,
 }
 
 /// The answer to one [`Renew`].
@@ -212,6 +257,8 @@ pub struct RunId {
 pub enum Renewed {
     /// The lease is good until then.
     Until(i64),
+    /// So it is, but the run is told to stop: another tick waits for it.
+    Stop(i64),
     /// The store had forgotten the run; it is written back, good until then.
     Readopted(i64),
     /// The run has ended or another one has its place.
@@ -220,13 +267,15 @@ pub enum Renewed {
     Late,
 }
 
-/// Ends a run and records its outcome.
+/// Ends a run, or one attempt of it, and records its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finish {
     /// The run.
     pub run: RunId,
     /// What came of it.
     pub outcome: Outcome,
+    /// Another attempt follows under the same lease: the run goes on.
+    pub retried: bool,
     /// Why, in words for a reader; may be empty.
     pub reason: String,
     /// Error text, at most [`MAX_ERROR_BYTES`].
@@ -239,11 +288,12 @@ pub struct Finish {
 
 /// The answer to one [`Finish`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finished {
-    /// Recorded (now, or by an earlier request of the same).
-    Recorded,
-    /// The run no longer had its lease: noted as "finished without lease".
-    Refused,
+pub struct Finished {
+    /// Recorded, now or by an earlier request of the same. If not, the run no
+    /// longer had its lease: noted as "finished without lease".
+    pub recorded: bool,
+    /// Something waits in the unit and can start now.
+    pub ready: bool,
 }
 
 /// Makes a unit known and tells the store what the caller saw decided.
@@ -259,11 +309,24 @@ pub struct Enroll {
     pub floor_token: u64,
 }
 
+/// What is stored of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// What was decided.
+    pub marks: Marks,
+    /// The tick whose run is going, if one is.
+    pub running_ms: Option<i64>,
+    /// Ticks that wait, first come first.
+    pub waiting_ms: Vec<i64>,
+}
+
 /// The answer to a write-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrittenOff {
     /// The run is recorded as lost; its unit is free.
     Lost,
+    /// The run is to be taken over: its next attempt waits in the unit.
+    TakenOver,
     /// It was renewed, finished or written off meanwhile.
     Changed,
     /// Not now: the store may have forgotten renewals.
@@ -282,11 +345,16 @@ pub enum Beat {
 /// The answer to a [`Beat`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulse {
-    /// How many nodes beat lately.
-    pub nodes: u64,
+    /// The nodes that beat lately, by identity, at most [`MAX_NODES`].
+    pub nodes: Vec<String>,
+    /// Units in which something waits and can start, at most [`MAX_BATCH`].
+    pub ready: Vec<String>,
     /// Runs whose renewal is overdue, at most [`MAX_BATCH`], oldest first.
     pub overdue: Vec<Watched>,
 }
+
+/// Nodes that a [`Pulse`] names.
+pub const MAX_NODES: usize = 1_000;
 
 /// Error texts in the ledger are cut to this many bytes.
 pub const MAX_ERROR_BYTES: usize = 1024;
@@ -311,6 +379,8 @@ pub enum Outcome {
     Missed,
     /// Was started; what came of it is unknown, because its node is gone.
     Lost,
+    /// As [`Outcome::Lost`], but another node makes another attempt.
+    TakenOver,
     /// A note, not an outcome: a run that had been written off as lost
     /// reported its end after all.
     FinishedWithoutLease,
@@ -318,7 +388,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Outcome; 9] = [
+    pub const ALL: [Outcome; 10] = [
         Outcome::Ok,
         Outcome::Failed,
         Outcome::Panicked,
@@ -327,6 +397,7 @@ impl Outcome {
         Outcome::Skipped,
         Outcome::Missed,
         Outcome::Lost,
+        Outcome::TakenOver,
         Outcome::FinishedWithoutLease,
     ];
 
@@ -341,6 +412,7 @@ impl Outcome {
             Outcome::Skipped => "skipped",
             Outcome::Missed => "missed",
             Outcome::Lost => "lost",
+            Outcome::TakenOver => "taken_over",
             Outcome::FinishedWithoutLease => "finished_without_lease",
         }
     }
@@ -350,7 +422,8 @@ impl Outcome {
         Self::ALL.into_iter().find(|o| o.as_str() == word)
     }
 
-    /// Whether the tick's function was started.
+    /// Whether a run was granted: all but skipped and missed ticks. Of a lost
+    /// one nobody knows whether its function was called.
     pub fn ran(self) -> bool {
         !matches!(self, Outcome::Skipped | Outcome::Missed)
     }
@@ -365,6 +438,8 @@ impl fmt::Display for Outcome {
 /// One line of a job's ledger, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerRecord {
+    /// The unit: the job, or one shard of it.
+    pub unit: String,
     /// The tick; of several missed ones, the oldest.
     pub tick_ms: i64,
     /// The same, but of several missed ones the newest.
@@ -373,6 +448,8 @@ pub struct LedgerRecord {
     pub count: u64,
     /// What became of it.
     pub outcome: Outcome,
+    /// Another attempt follows: this is not what became of the tick.
+    pub retried: bool,
     /// Why, in words; may be empty.
     pub reason: String,
     /// Name of the node that decided or ran it.
@@ -387,4 +464,36 @@ pub struct LedgerRecord {
     pub ended_at_ms: i64,
     /// What the function said when it failed.
     pub error: String,
+}
+
+/// The unit of one place of a unit in which several runs may go at once.
+pub fn place_of(unit: &str, place: u32) -> String {
+    match place {
+        0 => unit.to_owned(),
+        _ => format!("{unit}~{place}"),
+    }
+}
+
+/// The unit of one shard of a job.
+pub fn shard_of(job: &str, shards: u32, index: u32) -> String {
+    match shards {
+        1 => job.to_owned(),
+        _ => format!("{job}#{index}"),
+    }
+}
+
+/// The unit without its place: `#` and `~` are in no name.
+pub fn without_place(unit: &str) -> &str {
+    unit.split('~').next().unwrap_or_default()
+}
+
+/// The job of a unit, and with it the ledger it is recorded in.
+pub fn job_of(unit: &str) -> &str {
+    unit.split(['#', '~']).next().unwrap_or_default()
+}
+
+/// Which shard a unit is, if its job has shards.
+pub fn shard_index(unit: &str) -> Option<u32> {
+    let (_, index) = without_place(unit).split_once('#')?;
+    index.parse().ok()
 }

@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, LedgerRecord, Marks, Pulse, Renew,
-    Renewed, Reply, Watched, WrittenOff,
+    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
+    Renew, Renewed, Reply, Watched, WrittenOff,
 };
 
 pub mod memory;
@@ -65,6 +65,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Shows that the node lives and asks what is overdue.
     fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>>;
+
+    /// Writes lines into ledgers: of runs that need no lease, because each node
+    /// makes its own.
+    fn record<'a>(&'a self, caller: &'a Caller, lines: &'a [LedgerRecord])
+    -> Answer<'a, Reply<()>>;
+
+    /// What is stored of units now.
+    fn inspect<'a>(
+        &'a self,
+        caller: &'a Caller,
+        units: &'a [String],
+    ) -> Answer<'a, Reply<Vec<Inspected>>>;
 
     /// The newest lines of a job's ledger, newest first, at most `limit`.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;

@@ -6,10 +6,18 @@
 //! same operations and compares replies and records). `docs/protocol.md`
 //! tells the why of each rule.
 
+use std::collections::VecDeque;
+
 use super::message::{
-    Caller, Claim, Claimed, EARLY_TOLERANCE_MS, Enroll, Finish, Finished, Intent, LedgerRecord,
-    Marks, Missed, Outcome, Renew, Renewed, RunId, Verdict, Watched, WrittenOff,
+    Caller, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Outcome, Renew, Renewed,
+    RunId, Watched, WrittenOff,
 };
+use lines::{finished_line, lost_line};
+
+mod claim;
+mod lines;
+
+pub use claim::{Unit, claim};
 
 /// Version of the stored form. A namespace with a newer one is refused.
 pub const VERSION: u64 = 1;
@@ -57,6 +65,22 @@ pub struct Record {
     pub running: bool,
     /// The current or last run; its nonce is empty when it was written off.
     pub run: Run,
+    /// The run whose end was recorded last: a repetition of that is known when
+    /// another run has its place already.
+    pub done: String,
+    /// Decided to run, but not started yet; first come, first served.
+    pub waiting: VecDeque<Waiting>,
+}
+
+/// A tick, or another attempt at one, that waits for its unit to be free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The tick.
+    pub tick_ms: i64,
+    /// The attempt it will be.
+    pub attempt: u32,
+    /// How often its run may be taken over.
+    pub reruns: u32,
 }
 
 /// The current or last run of a unit.
@@ -80,6 +104,10 @@ pub struct Run {
     pub until_ms: i64,
     /// Counts its renewals, from 1: who sees it stand still sees a dead run.
     pub seq: u64,
+    /// How often it may still be taken over.
+    pub reruns: u32,
+    /// It was told to stop, because another tick waits for it.
+    pub stop: bool,
 }
 
 impl Record {
@@ -94,6 +122,36 @@ impl Record {
     /// fifth of the lease, give or take a tenth of that.
     pub fn overdue_at_ms(&self) -> i64 {
         self.run.until_ms - self.run.lease_ms + self.run.lease_ms * 23 / 100
+    }
+
+    /// Something waits and nothing is in its way.
+    pub fn ready(&self) -> bool {
+        !self.running && !self.waiting.is_empty()
+    }
+
+    /// How many ticks wait, without one that is to be taken over.
+    fn ticks_waiting(&self) -> usize {
+        let ticks = self.waiting.iter().filter(|waiting| waiting.attempt == 1);
+        ticks.count()
+    }
+
+    /// Nothing runs and nothing waits.
+    fn free(&self) -> bool {
+        !self.running && self.waiting.is_empty()
+    }
+
+    /// The lease of its run has ended, but nobody has written it off.
+    fn stale(&self, now: Now) -> bool {
+        self.running && self.run.until_ms <= now.ms()
+    }
+
+    /// What there is to tell of it.
+    pub fn inspect(&self) -> Inspected {
+        Inspected {
+            marks: self.marks,
+            running_ms: self.running.then_some(self.run.tick_ms),
+            waiting_ms: self.waiting.iter().map(|waiting| waiting.tick_ms).collect(),
+        }
     }
 
     /// The run as a watcher sees it.
@@ -120,6 +178,8 @@ impl Record {
             granted_at_ms: run.granted_at_ms,
             until_ms: now.ms() + run.lease_ms,
             seq: 1,
+            reruns: run.reruns,
+            stop: false,
         };
     }
 
@@ -170,94 +230,6 @@ pub fn quarantined(meta: &Meta, now: Now) -> bool {
     now.ms() < meta.quarantine_until_ms
 }
 
-/// Decides one tick.
-pub fn claim(
-    meta: &Meta,
-    record: &mut Record,
-    claim: &Claim,
-    caller: &Caller,
-    now: Now,
-    ledger: &mut Vec<LedgerRecord>,
-) -> Claimed {
-    record.raise(claim.floor_hwm_ms, claim.floor_token);
-    let verdict = decide(meta, record, claim, caller, now, ledger);
-    Claimed {
-        marks: record.marks,
-        verdict,
-    }
-}
-
-fn decide(
-    meta: &Meta,
-    record: &mut Record,
-    claim: &Claim,
-    caller: &Caller,
-    now: Now,
-    ledger: &mut Vec<LedgerRecord>,
-) -> Verdict {
-    if record.holds(&claim.nonce) {
-        return Verdict::Granted {
-            token: record.run.token,
-            until_ms: record.run.until_ms,
-            attempt: record.run.attempt,
-        };
-    }
-    if now.ms() > claim.valid_until_ms {
-        return Verdict::Late;
-    }
-    if quarantined(meta, now) {
-        return Verdict::Quarantined;
-    }
-    if claim.tick_ms > now.ms() + EARLY_TOLERANCE_MS {
-        return Verdict::Early {
-            by_ms: claim.tick_ms - now.ms(),
-        };
-    }
-    let decided_to_ms = record.marks.decided_to_ms();
-    if claim.tick_ms <= decided_to_ms {
-        return Verdict::Decided {
-            owner: record.run.owner.clone(),
-        };
-    }
-    if decided_to_ms > 0 && claim.after_ms != decided_to_ms {
-        return Verdict::Moved;
-    }
-    if claim.intent == Intent::Run && record.running && record.run.until_ms <= now.ms() {
-        return Verdict::Stale(record.watched(&claim.unit));
-    }
-    // From here on the tick is decided.
-    if let Some(missed) = &claim.missed {
-        ledger.push(missed_line(missed, caller, now));
-    }
-    record.marks.hwm_ms = claim.tick_ms;
-    if claim.intent == Intent::Forgo {
-        return Verdict::Forgone;
-    }
-    if record.running {
-        ledger.push(skipped_line(claim, caller, now));
-        return Verdict::Skipped;
-    }
-    grant(record, claim, caller, now)
-}
-
-fn grant(record: &mut Record, claim: &Claim, caller: &Caller, now: Now) -> Verdict {
-    let run = RunId {
-        unit: claim.unit.clone(),
-        tick_ms: claim.tick_ms,
-        nonce: claim.nonce.clone(),
-        token: (record.marks.token + 1).max(now.us),
-        attempt: 1,
-        lease_ms: claim.lease_ms,
-        granted_at_ms: now.ms(),
-    };
-    record.start(&run, &caller.name, now);
-    Verdict::Granted {
-        token: run.token,
-        until_ms: record.run.until_ms,
-        attempt: run.attempt,
-    }
-}
-
 /// Extends a lease, or writes a run back that the store forgot.
 pub fn renew(record: &mut Record, renew: &Renew, caller: &Caller, now: Now) -> Renewed {
     let run = &renew.run;
@@ -267,7 +239,10 @@ pub fn renew(record: &mut Record, renew: &Renew, caller: &Caller, now: Now) -> R
     if record.holds(&run.nonce) {
         record.run.until_ms = record.run.until_ms.max(now.ms() + run.lease_ms);
         record.run.seq += 1;
-        return Renewed::Until(record.run.until_ms);
+        return match record.run.stop {
+            true => Renewed::Stop(record.run.until_ms),
+            false => Renewed::Until(record.run.until_ms),
+        };
     }
     if record.forgot(run) {
         record.start(run, &caller.name, now);
@@ -276,7 +251,7 @@ pub fn renew(record: &mut Record, renew: &Renew, caller: &Caller, now: Now) -> R
     Renewed::Lost
 }
 
-/// Ends a run and records what came of it.
+/// Ends a run, or an attempt of it, and records what came of it.
 pub fn finish(
     record: &mut Record,
     finish: &Finish,
@@ -284,9 +259,25 @@ pub fn finish(
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Finished {
+    let recorded = end(record, finish, caller, now, ledger);
+    Finished {
+        recorded,
+        ready: record.ready(),
+    }
+}
+
+fn end(
+    record: &mut Record,
+    finish: &Finish,
+    caller: &Caller,
+    now: Now,
+    ledger: &mut Vec<LedgerRecord>,
+) -> bool {
     let run = &finish.run;
-    if record.run.nonce == run.nonce && !record.running {
-        return Finished::Recorded; // by an earlier request of the same
+    let same = record.run.nonce == run.nonce;
+    let ended = same && (!record.running || record.run.attempt > run.attempt);
+    if ended || record.done == run.nonce {
+        return true; // by an earlier request of the same
     }
     let outcome = if record.holds(&run.nonce) {
         finish.outcome
@@ -296,14 +287,16 @@ pub fn finish(
     } else {
         Outcome::FinishedWithoutLease
     };
+    let without_lease = outcome == Outcome::FinishedWithoutLease;
     if record.run.nonce == run.nonce {
-        record.running = false;
+        record.running = finish.retried && !without_lease;
+        record.run.attempt += u32::from(record.running);
+    }
+    if !finish.retried || without_lease {
+        record.done.clone_from(&run.nonce);
     }
     ledger.push(finished_line(finish, outcome, caller));
-    if outcome == Outcome::FinishedWithoutLease {
-        return Finished::Refused;
-    }
-    Finished::Recorded
+    !without_lease
 }
 
 /// Makes a unit known, and the store know what the caller saw.
@@ -335,79 +328,19 @@ pub fn write_off(
     if !same || run.until_ms > now.ms() {
         return WrittenOff::Changed;
     }
-    ledger.push(lost_line(record, caller, now));
+    let taken_over = run.reruns > 0;
+    ledger.push(lost_line(record, watched, taken_over, caller, now));
     record.running = false;
     record.run.nonce.clear();
     // The old run is refused from now on: it is older than what is stored.
     record.marks.token += 1;
-    WrittenOff::Lost
-}
-
-fn missed_line(missed: &Missed, caller: &Caller, now: Now) -> LedgerRecord {
-    LedgerRecord {
-        tick_ms: missed.first_ms,
-        last_tick_ms: missed.last_ms,
-        count: missed.count,
-        outcome: Outcome::Missed,
-        reason: missed.reason.clone(),
-        node: caller.name.clone(),
-        token: 0,
-        attempt: 0,
-        fired_at_ms: 0,
-        ended_at_ms: now.ms(),
-        error: String::new(),
+    if !taken_over {
+        return WrittenOff::Lost;
     }
-}
-
-fn skipped_line(claim: &Claim, caller: &Caller, now: Now) -> LedgerRecord {
-    LedgerRecord {
-        tick_ms: claim.tick_ms,
-        last_tick_ms: claim.tick_ms,
-        count: 1,
-        outcome: Outcome::Skipped,
-        reason: "overlap".to_owned(),
-        node: caller.name.clone(),
-        token: 0,
-        attempt: 0,
-        fired_at_ms: 0,
-        ended_at_ms: now.ms(),
-        error: String::new(),
-    }
-}
-
-fn finished_line(finish: &Finish, outcome: Outcome, caller: &Caller) -> LedgerRecord {
-    let reason = if outcome == finish.outcome {
-        finish.reason.clone()
-    } else {
-        format!("reported {} after its lease", finish.outcome)
-    };
-    LedgerRecord {
-        tick_ms: finish.run.tick_ms,
-        last_tick_ms: finish.run.tick_ms,
-        count: 1,
-        outcome,
-        reason,
-        node: caller.name.clone(),
-        token: finish.run.token,
-        attempt: finish.run.attempt,
-        fired_at_ms: finish.fired_at_ms,
-        ended_at_ms: finish.ended_at_ms,
-        error: finish.error.clone(),
-    }
-}
-
-fn lost_line(record: &Record, caller: &Caller, now: Now) -> LedgerRecord {
-    LedgerRecord {
+    record.waiting.push_front(Waiting {
         tick_ms: record.run.tick_ms,
-        last_tick_ms: record.run.tick_ms,
-        count: 1,
-        outcome: Outcome::Lost,
-        reason: format!("no sign of life for a whole lease, seen by {}", caller.name),
-        node: record.run.owner.clone(),
-        token: record.run.token,
-        attempt: record.run.attempt,
-        fired_at_ms: record.run.granted_at_ms,
-        ended_at_ms: now.ms(),
-        error: String::new(),
-    }
+        attempt: record.run.attempt + 1,
+        reruns: record.run.reruns - 1,
+    });
+    WrittenOff::TakenOver
 }

@@ -5,10 +5,10 @@ use std::fmt::Debug;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_runtime::store::Store;
-use scheduled_one_runtime::store::protocol::Record;
+use scheduled_one_runtime::store::protocol::{Record, Waiting};
 use scheduled_one_runtime::store::redis::RedisStore;
 
-use crate::world::{UNITS, World};
+use crate::world::{JOBS, World, units};
 
 pub(crate) fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &T) {
     assert_eq!(
@@ -22,24 +22,34 @@ type Hash = BTreeMap<String, String>;
 /// Everything stored, against everything the model holds.
 pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut MultiplexedConnection) {
     let mut pipeline = redis::pipe();
-    for unit in UNITS {
+    let units = units();
+    for unit in &units {
         pipeline
             .cmd("HGETALL")
             .arg(format!("so:{{test}}:job:{unit}"));
     }
     let hashes: Vec<Hash> = pipeline.query_async(raw).await.unwrap();
-    for (unit, hash) in UNITS.iter().zip(&hashes) {
-        let record = world.record(unit);
+    for (unit, hash) in units.iter().zip(&hashes) {
+        let mut record = world.record(unit);
+        record.run.stop &= record.running; // what has ended need not stop
         same(unit, &as_record(hash), &record);
-        let ledger = store.ledger(unit, 100).await.unwrap();
-        let expected = world.model.ledgers.get(*unit).into_iter().flatten().rev();
-        same(unit, &ledger, &expected.cloned().collect());
     }
-    let (meta, leases, nodes): (Hash, HashMap<String, i64>, BTreeMap<String, i64>) = redis::pipe()
+    for job in JOBS {
+        let ledger = store.ledger(job, 100).await.unwrap();
+        let expected = world.model.ledgers.get(job).into_iter().flatten().rev();
+        same(&job, &ledger, &expected.cloned().collect());
+    }
+    type Set = HashMap<String, i64>;
+    let (meta, leases, ready, nodes): (Hash, Set, Set, BTreeMap<String, i64>) = redis::pipe()
         .cmd("HGETALL")
         .arg("so:{test}:meta")
         .cmd("ZRANGE")
         .arg("so:{test}:leases")
+        .arg(0)
+        .arg(-1)
+        .arg("WITHSCORES")
+        .cmd("ZRANGE")
+        .arg("so:{test}:ready")
         .arg(0)
         .arg(-1)
         .arg("WITHSCORES")
@@ -72,6 +82,12 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
         .filter(|(_, record)| record.running);
     let expected = running.map(|(unit, record)| (unit.clone(), record.overdue_at_ms()));
     same(&"leases", &leases, &expected.collect());
+    let free = world.model.units.iter().filter(|(_, it)| it.ready());
+    same(
+        &"ready",
+        &ready,
+        &free.map(|(unit, _)| (unit.clone(), 0)).collect(),
+    );
     same(&"nodes", &nodes, &world.model.nodes);
 }
 
@@ -82,7 +98,10 @@ fn as_record(hash: &Hash) -> Record {
     record.marks.born_ms = number("born");
     record.marks.hwm_ms = number("hwm");
     record.marks.token = number("tok") as u64;
-    record.running = text("st") == "run";
+    record.running = ["run", "stop"].contains(&text("st").as_str());
+    record.done = text("done");
+    record.run.stop = text("st") == "stop";
+    record.run.reruns = number("rer") as u32;
     record.run.tick_ms = number("tick");
     record.run.owner = text("own");
     record.run.nonce = text("non");
@@ -92,5 +111,17 @@ fn as_record(hash: &Hash) -> Record {
     record.run.granted_at_ms = number("at");
     record.run.until_ms = number("until");
     record.run.seq = number("seq") as u64;
+    let wait = text("wait");
+    let waiting = wait.split(',').filter(|one| !one.is_empty()).map(|one| {
+        let mut numbers = one.split(':').map(|number| number.parse().unwrap());
+        let waiting = Waiting {
+            tick_ms: numbers.next().unwrap(),
+            attempt: numbers.next().unwrap() as u32,
+            reruns: numbers.next().unwrap() as u32,
+        };
+        assert_eq!(numbers.next(), None, "{wait}");
+        waiting
+    });
+    record.waiting = waiting.collect();
     record
 }

@@ -3,14 +3,26 @@
 use std::collections::BTreeMap;
 
 use scheduled_one_runtime::store::memory::Namespace;
+pub(crate) use scheduled_one_runtime::store::message::Finish;
 use scheduled_one_runtime::store::message::{
-    Caller, Claim, Enroll, Finish, Head, Intent, Missed, Outcome, Renew, RunId, Verdict, Watched,
+    Caller, Claim, Enroll, Head, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew, RunId,
+    Verdict, Watched, place_of, without_place,
 };
 use scheduled_one_runtime::store::protocol::{Now, Record};
 
-pub(crate) const UNITS: [&str; 5] = ["mail", "bill/0", "bill/1", "a.b:c", "x"];
+pub(crate) const JOBS: [&str; 4] = ["mail", "bill/0", "a.b:c", "x"];
+/// A job is a unit, or has several of them.
+const SHARDS: [&str; 5] = ["mail", "bill/0", "a.b:c", "x#0", "x#11"];
+const PLACES: u32 = 3;
 const NONCES: [&str; 6] = ["n0", "n1", "n2", "n3", "n4", "n5"];
 const TEXTS: [&str; 5] = ["", "down", "ä \"quoted\" {x}", "two\r\nlines", "1.5e3"];
+
+/// All units there are, the places among them.
+pub(crate) fn units() -> Vec<String> {
+    let of_shard = |shard| (0..=PLACES).map(move |place| place_of(shard, place));
+    SHARDS.into_iter().flat_map(of_shard).collect()
+}
+
 /// splitmix64: small, and the same everywhere.
 pub(crate) struct Rng(pub(crate) u64);
 
@@ -43,7 +55,7 @@ pub(crate) struct World {
     pub(crate) now_ms: i64,
     /// Runs granted lately: some of them are old by now.
     pub(crate) runs: Vec<RunId>,
-    pub(crate) seen: BTreeMap<&'static str, u64>,
+    pub(crate) seen: BTreeMap<String, u64>,
 }
 
 impl World {
@@ -53,7 +65,11 @@ impl World {
             node: format!("node-{i}"),
             name: format!("Node {i}"),
             quarantine_ms: 1 + i * 3,
-            ledger_limit: [5, 1, 8, 0][i as usize],
+            // Mostly enough for all lines between two comparisons.
+            ledger_limit: match self.rng.range(0, 29) {
+                few @ 0..=2 => few as usize,
+                _ => [50, 8, 80, 40][i as usize],
+            },
         }
     }
 
@@ -79,14 +95,50 @@ impl World {
         (floor_hwm, floor_token)
     }
 
+    /// Any unit, with or without place.
+    pub(crate) fn unit(&mut self) -> String {
+        let shard = *self.rng.pick(&SHARDS);
+        place_of(shard, self.rng.range(0, PLACES.into()) as u32)
+    }
+
+    /// A unit of which that is true, if there is one; one in three is any.
+    fn unit_with(&mut self, wanted: impl Fn(&Record) -> bool) -> String {
+        let mut units = units();
+        units.retain(|unit| self.model.units.get(unit).is_some_and(&wanted));
+        match units.is_empty() || self.rng.one_in(3) {
+            true => self.unit(),
+            false => self.rng.pick(&units).clone(),
+        }
+    }
+
     pub(crate) fn claim(&mut self) -> Claim {
-        let unit = *self.rng.pick(&UNITS);
-        let record = self.record(unit);
+        let intent = match self.rng.range(0, 19) {
+            0..=10 => Intent::Run,
+            11..=12 => Intent::CatchUp,
+            13..=15 => Intent::Forgo,
+            _ => Intent::Next,
+        };
+        let unit = match intent {
+            Intent::Next => self.unit_with(|record| !record.waiting.is_empty()),
+            _ if self.rng.one_in(30) => self.unit(), // nobody claims ticks of a place
+            _ if self.rng.one_in(3) => {
+                let unit = self.unit_with(|record| !record.waiting.is_empty());
+                without_place(&unit).to_owned()
+            }
+            _ => self.rng.pick(&SHARDS).to_string(),
+        };
+        let record = self.record(&unit);
         let known = record.marks.decided_to_ms();
-        let tick_ms = match self.rng.range(0, 19) {
-            0 => known,
-            1 => self.now_ms + self.rng.range(5, 60),
-            2 => known - self.rng.range(0, 30),
+        let waits = record.waiting.get(self.rng.range(0, 1) as usize);
+        let waits = waits.map_or(0, |waiting| waiting.tick_ms);
+        let tick_ms = match (intent, self.rng.range(0, 19)) {
+            (Intent::Next, 0..=7) => waits + self.rng.range(0, 2),
+            (Intent::Next, 8) => waits + 1_000,
+            (Intent::Next, _) => 0,
+            (_, 0) => known,
+            (_, 1) => self.now_ms + self.rng.range(145, 200),
+            (_, 2) if self.rng.one_in(3) => self.now_ms + self.rng.range(1, 9),
+            (_, 2) => known - self.rng.range(0, 30),
             _ => (known + 1).max(self.now_ms - self.rng.range(0, 3)),
         };
         let after_ms = match self.rng.range(0, 9) {
@@ -98,24 +150,48 @@ impl World {
             first_ms: after_ms + 1,
             last_ms: tick_ms - 1,
             count: self.rng.next() % 1_000_000,
+            outcome: *self.rng.pick(&[Outcome::Missed, Outcome::Skipped]),
             reason: self.rng.pick(&TEXTS).to_string(),
         });
+        // Mostly, a job has its policy; that of all can change.
+        let most = self.rng.range(0, 5).clamp(1, PLACES.into()) as u32;
+        let beside = ["a.b:c", "x#0"].contains(&unit.as_str());
+        let overlap = match self.rng.range(0, 9) {
+            0 => Overlap::Skip,
+            1 => Overlap::Queue(0),
+            2 if !unit.contains('~') => Overlap::Allow(most),
+            _ if beside => Overlap::Allow(most),
+            2..=5 => Overlap::Skip,
+            6..=7 => Overlap::Queue(most),
+            _ => Overlap::CancelRunning,
+        };
+        let nonce = match self.rng.one_in(5) {
+            true => {
+                let place = self.rng.range(0, PLACES.into()) as u32;
+                self.record(&place_of(without_place(&unit), place))
+                    .run
+                    .nonce
+            }
+            false => self.rng.pick(&NONCES).to_string(),
+        };
         Claim {
-            unit: unit.to_owned(),
+            unit,
             tick_ms,
+            due_ms: match self.rng.range(0, 9) {
+                0 => tick_ms + self.rng.range(-20, 200),
+                1 => tick_ms + self.rng.range(0, 9),
+                2 => tick_ms - 100,
+                _ => tick_ms,
+            },
             after_ms,
             floor_hwm_ms,
             floor_token,
-            nonce: match self.rng.one_in(6) {
-                true => record.run.nonce,
-                false => self.rng.pick(&NONCES).to_string(),
-            },
+            nonce,
             valid_until_ms: self.now_ms + self.rng.range(-1, 20),
             lease_ms: self.rng.range(1, 50),
-            intent: match self.rng.one_in(5) {
-                true => Intent::Forgo,
-                false => Intent::Run,
-            },
+            intent,
+            overlap,
+            reruns: self.rng.range(-1, 2).max(0) as u32,
             missed,
         }
     }
@@ -125,11 +201,11 @@ impl World {
         if !self.runs.is_empty() && self.rng.one_in(3) {
             return self.rng.pick(&self.runs).clone();
         }
-        let unit = *self.rng.pick(&UNITS);
-        let record = self.record(unit);
+        let unit = self.unit_with(|record| record.running);
+        let record = self.record(&unit);
         let hostile = self.rng.one_in(6);
         RunId {
-            unit: unit.to_owned(),
+            unit,
             tick_ms: record.run.tick_ms + if hostile { self.rng.range(0, 9) } else { 0 },
             nonce: match hostile {
                 true => self.rng.pick(&NONCES).to_string(),
@@ -141,9 +217,13 @@ impl World {
                 2 => record.marks.token,
                 _ => record.run.token,
             },
-            attempt: self.rng.range(1, 3) as u32,
+            attempt: match self.rng.one_in(3) {
+                true => self.rng.range(1, 3) as u32,
+                false => record.run.attempt,
+            },
             lease_ms: self.rng.range(1, 50),
             granted_at_ms: self.now_ms - self.rng.range(0, 50),
+            reruns: self.rng.range(0, 2) as u32,
         }
     }
 
@@ -158,6 +238,7 @@ impl World {
         Finish {
             run: self.run(),
             outcome: *self.rng.pick(&Outcome::ALL),
+            retried: self.rng.one_in(3),
             reason: self.rng.pick(&TEXTS).to_string(),
             error: self.rng.pick(&TEXTS).to_string(),
             fired_at_ms: self.now_ms - self.rng.range(0, 9),
@@ -166,11 +247,11 @@ impl World {
     }
 
     pub(crate) fn enroll(&mut self) -> Enroll {
-        let unit = *self.rng.pick(&UNITS);
-        let record = self.record(unit);
+        let unit = self.unit();
+        let record = self.record(&unit);
         let (floor_hwm_ms, floor_token) = self.floors(&record);
         Enroll {
-            unit: unit.to_owned(),
+            unit,
             first_seen_ms: self.now_ms + self.rng.range(-40, 5),
             floor_hwm_ms,
             floor_token,
@@ -178,8 +259,9 @@ impl World {
     }
 
     pub(crate) fn write_off(&mut self) -> Watched {
-        let unit = *self.rng.pick(&UNITS);
-        let mut watched = self.record(unit).watched(unit);
+        let now_ms = self.now_ms;
+        let unit = self.unit_with(|record| record.running && record.run.until_ms <= now_ms);
+        let mut watched = self.record(&unit).watched(&unit);
         match self.rng.range(0, 9) {
             0 => watched.seq += 1,
             1 => watched.nonce = self.rng.pick(&NONCES).to_string(),
@@ -188,22 +270,38 @@ impl World {
         watched
     }
 
-    pub(crate) fn batch<T>(
-        &mut self,
-        one: impl Fn(&mut Self) -> T,
-        unit: impl Fn(&T) -> &str,
-    ) -> Vec<T> {
-        let items: Vec<T> = (0..self.rng.range(1, 9)).map(|_| one(self)).collect();
-        let mut units: Vec<&str> = items.iter().map(unit).collect();
-        units.sort_unstable();
-        if units.windows(2).any(|pair| pair[0] == pair[1]) {
-            self.count("unit twice in a batch");
+    /// A line of a run that needed no lease.
+    pub(crate) fn line(&mut self) -> LedgerRecord {
+        LedgerRecord {
+            unit: self.rng.pick(&SHARDS).to_string(),
+            tick_ms: self.now_ms - self.rng.range(0, 9),
+            last_tick_ms: self.now_ms,
+            count: self.rng.next() % 1_000,
+            outcome: *self.rng.pick(&Outcome::ALL),
+            retried: self.rng.one_in(2),
+            reason: self.rng.pick(&TEXTS).to_string(),
+            node: self.rng.pick(&TEXTS).to_string(),
+            token: self.rng.next() >> 20,
+            attempt: self.rng.range(0, 9) as u32,
+            fired_at_ms: self.now_ms - self.rng.range(0, 9),
+            ended_at_ms: self.now_ms,
+            error: self.rng.pick(&TEXTS).to_string(),
         }
-        items
     }
 
-    pub(crate) fn count(&mut self, what: &'static str) {
-        *self.seen.entry(what).or_default() += 1;
+    /// Of few units, so that many come twice.
+    pub(crate) fn batch<T>(&mut self, one: impl Fn(&mut Self) -> T) -> Vec<T> {
+        (0..self.rng.range(1, 9)).map(|_| one(self)).collect()
+    }
+
+    pub(crate) fn count(&mut self, what: &str) {
+        *self.seen.entry(what.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn count_if(&mut self, it_is: bool, what: &str) {
+        if it_is {
+            self.count(what);
+        }
     }
 
     /// Brings the model to where Redis was when it decided.
@@ -217,20 +315,23 @@ impl World {
     }
 
     pub(crate) fn remember(&mut self, claim: &Claim, verdict: &Verdict) {
-        let Verdict::Granted { token, attempt, .. } = *verdict else {
+        let Verdict::Granted { place, .. } = *verdict else {
             return;
         };
+        let unit = place_of(&claim.unit, place);
+        let run = self.record(&unit).run;
         if self.runs.len() == 20 {
             self.runs.remove(0);
         }
         self.runs.push(RunId {
-            unit: claim.unit.clone(),
-            tick_ms: claim.tick_ms,
-            nonce: claim.nonce.clone(),
-            token,
-            attempt,
-            lease_ms: claim.lease_ms,
-            granted_at_ms: self.now_ms,
+            unit,
+            tick_ms: run.tick_ms,
+            nonce: run.nonce,
+            token: run.token,
+            attempt: run.attempt,
+            lease_ms: run.lease_ms,
+            granted_at_ms: run.granted_at_ms,
+            reruns: run.reruns,
         });
     }
 }

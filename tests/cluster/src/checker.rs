@@ -13,11 +13,13 @@ pub struct Run {
     pub last_us: u64,
 }
 
-/// The runs in a log, by job, in the order of their starts.
-pub fn runs(events: &[Event]) -> BTreeMap<String, Vec<Run>> {
-    let mut by_job: BTreeMap<String, Vec<Run>> = BTreeMap::new();
+/// The runs in a log, by job and shard, in the order of their starts. Attempts
+/// under one lease are one run each.
+pub fn runs(events: &[Event]) -> BTreeMap<(String, u32), Vec<Run>> {
+    let mut by_unit: BTreeMap<(String, u32), Vec<Run>> = BTreeMap::new();
     for event in events {
-        let runs = by_job.entry(event.job.clone()).or_default();
+        let unit = (event.job.clone(), event.shard);
+        let runs = by_unit.entry(unit).or_default();
         if event.kind == Kind::Start {
             runs.push(Run {
                 start: event.clone(),
@@ -29,45 +31,58 @@ pub fn runs(events: &[Event]) -> BTreeMap<String, Vec<Run>> {
             run.start.token == event.token
                 && run.start.node == event.node
                 && run.start.tick_ms == event.tick_ms
+                && run.start.attempt == event.attempt
         });
         match run {
             Some(run) => run.last_us = event.boot_us,
             None => panic!("an event of a run that never started: {event}"),
         }
     }
-    by_job
+    by_unit
 }
 
 /// All violations in a log, each with the lines it concerns. Empty is good.
+/// `wide` tells how many runs of a job may go side by side.
 ///
 /// - S1: one start for each tick and attempt;
-/// - S2: the runs of a job do not overlap;
+/// - S2: the runs of a unit do not overlap (no more than allowed);
 /// - S3: tokens strictly increase in the order of starts;
 /// - S5: no tick starts before one that has started already.
-pub fn violations(events: &[Event]) -> Vec<String> {
+pub fn violations(events: &[Event], wide: impl Fn(&str) -> usize) -> Vec<String> {
     let mut found = Vec::new();
-    for (job, runs) in runs(events) {
+    for ((job, _), runs) in runs(events) {
+        let most = wide(&job);
         let mut starts: HashMap<(i64, u32), &Run> = HashMap::new();
-        for run in &runs {
+        for (index, run) in runs.iter().enumerate() {
             let key = (run.start.tick_ms, run.start.attempt);
             if let Some(first) = starts.insert(key, run) {
                 found.push(violation("S1: started twice", &job, first, run));
             }
-        }
-        for pair in runs.windows(2) {
-            let [a, b] = pair else { continue };
-            if b.start.boot_us <= a.last_us {
-                found.push(violation("S2: overlap", &job, a, b));
+            let before = &runs[..index];
+            let mut beside = before.iter().filter(|old| old.last_us >= run.start.boot_us);
+            if let Some(old) = beside.nth(most - 1) {
+                found.push(violation("S2: overlap", &job, old, run));
             }
-            if b.start.token <= a.start.token {
-                found.push(violation("S3: token did not increase", &job, a, b));
+            // Runs side by side start in any order.
+            let Some(old) = before.last().filter(|_| most == 1) else {
+                continue;
+            };
+            let same_run = old.start.token == run.start.token;
+            if run.start.token < old.start.token || (same_run && retried(old, run).is_none()) {
+                found.push(violation("S3: token did not increase", &job, old, run));
             }
-            if b.start.tick_ms < a.start.tick_ms {
-                found.push(violation("S5: older tick after newer", &job, a, b));
+            if run.start.tick_ms < old.start.tick_ms {
+                found.push(violation("S5: older tick after newer", &job, old, run));
             }
         }
     }
     found
+}
+
+/// The next attempt of the same run keeps its token.
+fn retried(old: &Run, run: &Run) -> Option<()> {
+    let same = old.start.tick_ms == run.start.tick_ms && old.start.node == run.start.node;
+    (same && run.start.attempt == old.start.attempt + 1).then_some(())
 }
 
 fn violation(what: &str, job: &str, a: &Run, b: &Run) -> String {
@@ -87,6 +102,8 @@ mod tests {
             boot_us,
             node: node.to_owned(),
             job: "j".to_owned(),
+            shard: 0,
+            missed: 0,
             tick_ms,
             attempt: 1,
             token,
@@ -94,7 +111,7 @@ mod tests {
     }
 
     fn found(events: &[Event]) -> String {
-        violations(events).join("\n")
+        violations(events, |_| 1).join("\n")
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct JobSpec {
     pub every: Duration,
     /// How long a run takes; it shows every 10 ms that it is polled.
     pub runs_for: Duration,
+    /// Its policies, as the node's `policy` function reads them, such as
+    /// `overlap=queue_one`.
+    pub policies: Vec<String>,
 }
 
 impl JobSpec {
@@ -34,7 +37,14 @@ impl JobSpec {
             name: name.to_owned(),
             every: Duration::from_millis(every_ms),
             runs_for: Duration::from_millis(runs_for_ms),
+            policies: Vec::new(),
         }
+    }
+
+    /// The same with policies.
+    pub fn with<const N: usize>(mut self, policies: [&str; N]) -> Self {
+        self.policies.extend(policies.map(str::to_owned));
+        self
     }
 }
 
@@ -57,7 +67,8 @@ impl NodeSpec {
     fn to_env(&self, command: &mut Command) {
         let jobs = self.jobs.iter().map(|job| {
             let (every, runs_for) = (job.every.as_millis(), job.runs_for.as_millis());
-            format!("{} {every} {runs_for}", job.name)
+            let policies = job.policies.join(" ");
+            format!("{} {every} {runs_for} {policies}", job.name)
         });
         command
             .env("NODE_REDIS_URL", &self.redis_url)
@@ -78,7 +89,10 @@ impl NodeSpec {
         let jobs = text("NODE_JOBS");
         let jobs = jobs.split(',').map(|job| {
             let words: Vec<&str> = job.split(' ').collect();
-            JobSpec::new(words[0], number(words[1]), number(words[2]))
+            let mut spec = JobSpec::new(words[0], number(words[1]), number(words[2]));
+            let policies = words[3..].iter().filter(|word| !word.is_empty());
+            spec.policies = policies.map(|word| (*word).to_owned()).collect();
+            spec
         });
         NodeSpec {
             redis_url: text("NODE_REDIS_URL"),
@@ -184,6 +198,11 @@ impl Cluster {
             node_binary: node_binary.into(),
             folder,
         }
+    }
+
+    /// Nodes started from now on have these jobs: another build of the service.
+    pub fn set_jobs(&mut self, jobs: Vec<JobSpec>) {
+        self.jobs = jobs;
     }
 
     /// Starts `count` nodes.
@@ -295,11 +314,24 @@ impl Cluster {
             .expect("the observer starts")
     }
 
+    /// Kills all nodes.
+    pub fn kill_all(&mut self) {
+        self.nodes.iter_mut().for_each(Node::kill);
+    }
+
     /// Panics with the timeline if the logs show a violation, or a node
     /// panicked. Returns how many starts were checked.
     pub fn check(&self) -> usize {
+        let wide = |job: &str| {
+            let spec = self.jobs.iter().find(|spec| spec.name == job);
+            let allow = spec.and_then(|spec| {
+                let mut values = spec.policies.iter();
+                values.find_map(|policy| policy.strip_prefix("overlap=allow:"))
+            });
+            allow.map_or(1, |most| most.parse().expect("a number"))
+        };
         let events = self.events();
-        let found = violations(&events);
+        let found = violations(&events, wide);
         assert!(
             found.is_empty(),
             "{} violations:\n{}\n{}",

@@ -27,12 +27,16 @@ pub struct Event {
     pub node: String,
     /// In which job.
     pub job: String,
+    /// Which shard of it, from 0.
+    pub shard: u32,
     /// The tick, in ms since the Unix epoch.
     pub tick_ms: i64,
     /// The attempt.
     pub attempt: u32,
     /// The fencing token.
     pub token: u64,
+    /// How many missed ticks the run stands for.
+    pub missed: u64,
 }
 
 impl fmt::Display for Event {
@@ -66,9 +70,11 @@ fn parse(line: &str) -> Option<Event> {
         boot_us: words.next()?.parse().ok()?,
         node: words.next()?.to_owned(),
         job: words.next()?.to_owned(),
+        shard: words.next()?.parse().ok()?,
         tick_ms: words.next()?.parse().ok()?,
         attempt: words.next()?.parse().ok()?,
         token: words.next()?.parse().ok()?,
+        missed: words.next()?.parse().ok()?,
     })
 }
 

@@ -15,4 +15,13 @@ async fn d() {}
 #[scheduled_one(every = "90s", foo(bar))]
 async fn e() {}
 
+#[scheduled_one(every = "90s", max_retries = 3)]
+async fn f() {}
+
+#[scheduled_one(every = "90s", on_node_lost = record)]
+async fn g() {}
+
+#[scheduled_one(every = "90s", concurrency_policy = "Forbid")]
+async fn h() {}
+
 fn main() {}

@@ -13,7 +13,13 @@ struct Db;
     cron = "0 0 9 * * MON",
     tz = "Asia/Shanghai",
     lease = "10s",
-    timeout = "1h"
+    timeout = "1h",
+    overlap = queue_all(3),
+    on_node_loss = rerun(100),
+    retries = 3,
+    retry_on = [error],
+    backoff = "1s..10s",
+    enabled = true
 )]
 async fn with_all(State(_db): State<Db>, _ctx: JobContext) -> Result<(), io::Error> {
     future::ready(Db).await;

@@ -18,7 +18,12 @@ struct Db;
     cron = "0 0 9 * * MON",
     tz = "Asia/Shanghai",
     lease = "10s",
-    timeout = "1m"
+    timeout = "1m",
+    overlap = queue_all(3),
+    retries = 3,
+    retry_on = [error],
+    backoff = "1s..10s",
+    enabled = true
 )]
 async fn job(State(_db): State<Db>, _ctx: JobContext) -> Result<(), std::io::Error> {
     let _ = Db;

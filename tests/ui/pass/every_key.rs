@@ -19,7 +19,13 @@ async fn of_cron() {}
 )]
 async fn of_every() {}
 
-#[scheduled_one(cron = r#"@daily"#, timeout = "1ms", lease = "200ms")]
+#[scheduled_one(
+    cron = r#"@daily"#,
+    cron_env = "A CRON",
+    enabled_env = "E",
+    timeout = "1ms",
+    lease = "200ms"
+)]
 async fn smallest() {}
 
 #[scheduled_one(every = "366d", offset = "0s", lease = "1h")]

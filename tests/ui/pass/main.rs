@@ -11,6 +11,7 @@ mod from_macro;
 mod lint_levels;
 mod minimal;
 mod plain_call;
+mod policies;
 mod private_and_nested;
 mod raw_identifier;
 mod returns_result;

@@ -25,6 +25,9 @@ struct u8;
 struct str;
 struct JOBS;
 struct __private;
+struct Overlap;
+struct RetryOn;
+struct Scope;
 
 mod std {}
 mod core {}
@@ -49,6 +52,15 @@ macro_rules! module_path {
     tz = "UTC",
     lease = "5s",
     timeout = "5s",
+    overlap = allow(2),
+    misfire = skip,
+    on_lease_lost = cancel,
+    on_node_loss = rerun(1),
+    retries = 1,
+    retry_on = [error],
+    backoff = "1s..10s",
+    scope = one,
+    enabled = true,
     description = "d"
 )]
 async fn function(_ctx: Context) {}

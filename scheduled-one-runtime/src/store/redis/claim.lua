@@ -1,67 +1,144 @@
 -- Decides ticks. Port of `protocol::claim`.
 --
--- KEYS  3.. for each claim: its unit's record, its unit's ledger
--- ARGV  4.. for each claim: nonce, tick, after, floor hwm, floor token, valid
---       until, lease, intent: r(un) or f(orgo); a capital if missed ticks
---       follow: first, last, count, reason
+-- KEYS  4.. for each claim: its unit's record, its job's ledger, and the records
+--       of its unit's places, if it has some
+-- ARGV  4 valid until   5.. for each claim: nonce, tick, after, floor token,
+--       lease, what. `what` is a letter for the intent: r(un), c(atch up),
+--       f(orgo) or n(ext); and one for each thing that is not as usual, whose
+--       values follow in that order: v(alid until), h(igh-water mark that is the
+--       floor, if it is not `after`), d(ue), t(akeovers), q(ueue: how many),
+--       s(top what runs: no value), a(llow: how many), m(issed: first, last,
+--       count, outcome, reason)
 -- Returns the head, then for each claim: born, hwm, token, verdict, and
---       0 granted: until, attempt   3 decided: owner   5 early: by
---       8 stale: nonce, seq, lease  (1 skipped, 2 forgone, 4 moved, 6 late,
---       7 quarantined: nothing)
+--       0 granted, as asked: until   3 decided: owner   5 early: by
+--       8 stale: place, nonce, seq, lease   9 granted, otherwise: tick, token,
+--       until, attempt, place  (1 skipped, 2 forgone, 4 moved, 6 late,
+--       7 quarantined, 10 queued, 11 busy, 12 nothing: nothing);
+--       100 more if something waits in the unit and can start
 --
 -- This is the hot path: a grant is one HMGET and one HSET. Records stay the
 -- array that HMGET returned, what only a running or a decided unit needs is
 -- read when it is needed, and texts of numbers are used as they came.
 
-local BORN, HWM, TOK, ST, NON, RTOK, UNTIL, OWN, ATT, SEQ, LEASE = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-local EARLY_TOLERANCE_MS = 10
+local BORN, HWM, TOK, ST, NON, WAIT = 1, 2, 3, 4, 5, 6
+local RTOK, UNTIL, OWN, ATT, SEQ, LEASE, TICK = 7, 8, 9, 10, 11, 12, 13
+local EARLY_TOLERANCE_MS = 150
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
 
 -- The rest of the record, if it was not read yet.
 local function rest(key, v)
   if v[RTOK] == nil then
-    local more = call('HMGET', key, 'rtok', 'until', 'own', 'att', 'seq', 'lease')
+    local more = call('HMGET', key, 'rtok', 'until', 'own', 'att', 'seq', 'lease', 'tick')
     v[RTOK], v[UNTIL], v[OWN] = int(more[1]), int(more[2]), more[3] or ''
-    v[ATT], v[SEQ], v[LEASE] = int(more[4]), int(more[5]), int(more[6])
+    v[ATT], v[SEQ], v[LEASE], v[TICK] = int(more[4]), int(more[5]), int(more[6]), int(more[7])
   end
   return v
 end
 
 -- The part of a record that each claim needs, or nil and an error.
 local function load(key)
-  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non')
+  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait')
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
   v[BORN], v[HWM], v[TOK] = int(v[BORN]), int(v[HWM]), int(v[TOK])
+  if v[WAIT] == '' then
+    v[WAIT] = false
+  end
   return v
 end
 
--- Check everything: after this loop nothing can fail half-way.
-local records, seen = {}, {}
-local a = 4
-for i = 3, #KEYS, 2 do
-  local key, intent = KEYS[i], ARGV[a + 7]
-  local again = seen[key]
+local function is_running(v)
+  return v[ST] == 'run' or v[ST] == 'stop'
+end
+
+-- What a claim asks for, of which `what` is at ARGV[at].
+local USUAL = {
+  intent = 'r', takeovers = '0', values = 6, places = 0, valid_until = tonumber(ARGV[4]),
+}
+local function asked(at)
+  local what = ARGV[at]
+  if what == 'r' then
+    return USUAL
+  end
+  local ask = {
+    intent = string.sub(what, 1, 1), takeovers = '0', places = 0, valid_until = USUAL.valid_until,
+  }
+  local first = at - 5
+  for letter in string.gmatch(string.sub(what, 2), '.') do
+    if letter == 's' then
+      ask.stop = true
+    else
+      at = at + 1
+      if letter == 'v' then
+        ask.valid_until = tonumber(ARGV[at])
+      elseif letter == 'h' then
+        ask.floor_hwm = tonumber(ARGV[at])
+      elseif letter == 'd' then
+        ask.due = tonumber(ARGV[at])
+      elseif letter == 't' then
+        ask.takeovers = ARGV[at]
+      elseif letter == 'q' then
+        ask.queue = tonumber(ARGV[at])
+      elseif letter == 'a' then
+        ask.places = tonumber(ARGV[at])
+      else
+        ask.missed = at
+        at = at + 4
+      end
+    end
+  end
+  ask.values = at + 1 - first
+  return ask
+end
+
+-- Check everything: after this loop nothing can fail half-way. A record that was
+-- written to is taken out of `records`, and read again where it comes again.
+local asks, records, starts_waiting = {}, {}, false
+local a, i = 5, 4
+while i <= #KEYS do
+  local key, ask = KEYS[i], asked(a + 5)
+  local again = records[key]
   local v, err = load(key)
   if not v then
     return err
   end
-  local missed = intent == 'R' or intent == 'F'
-  if missed or again or v[ST] == 'run' then
+  records[key] = v
+  local unusual = ask.intent ~= 'r' or ask.missed or ask.places > 0
+  if unusual or again or v[WAIT] or is_running(v) then
+    for place = 1, ask.places do
+      local in_place = KEYS[i + 1 + place]
+      records[in_place], err = load(in_place)
+      if err then
+        return err
+      end
+    end
     wrong = wrong_type(KEYS[i + 1], 'stream')
     if wrong then
       return wrong
     end
+    starts_waiting = starts_waiting or ask.intent == 'n'
   end
-  -- A unit that comes again is read again, after what comes before it.
-  records[i], seen[key] = not again and v, true
-  a = a + (missed and 12 or 8)
+  asks[#asks + 1] = ask
+  a, i = a + ask.values, i + 2 + ask.places
+end
+wrong = starts_waiting and wrong_type(KEYS[3], 'zset')
+if wrong then
+  return wrong
 end
 commit()
 
-local leases, n = {}, #out
+local leases, started, n = {}, {}, #out
 local quarantined = now < quarantine_until
+
+local function record(key)
+  local v = records[key]
+  if not v then
+    v = load(key)
+    records[key] = v
+  end
+  return v
+end
 
 -- What a lease of this length comes to; jobs have few different ones, and
 -- numbers cost more to write than texts.
@@ -76,104 +153,247 @@ local terms = setmetatable({}, { __index = function(cache, lease)
   return term
 end })
 
-local function grant(key, v, tick, nonce, lease)
-  local tok, tok_s = v[TOK] + 1, nil
+-- Starts a run under the key, with the token after `last`. Returns the token and
+-- the end of the lease.
+local function start(key, last, hwm, tick, nonce, lease, attempt, takeovers)
+  local tok, tok_s = last + 1, nil
   if tok <= now_us then
     tok, tok_s = now_us, now_us_s
   else
     tok_s = string.format('%.0f', tok)
   end
   local term = terms[lease]
-  call('HSET', key, 'hwm', tick, 'tok', tok_s, 'st', 'run', 'tick', tick, 'own', name,
-    'non', nonce, 'att', '1', 'rtok', tok_s, 'until', term.until_s, 'seq', '1', 'lease', lease,
-    'at', now_s)
-  v[HWM], v[TOK] = tonumber(tick), tok
+  call('HSET', key, 'hwm', hwm, 'tok', tok_s, 'st', 'run', 'tick', tick, 'own', name, 'non', nonce,
+    'att', attempt, 'rtok', tok_s, 'until', term.until_s, 'seq', '1', 'lease', lease, 'at', now_s,
+    'rer', takeovers)
+  records[key] = nil
   local m = #leases
   leases[m + 1], leases[m + 2] = term.overdue_s, unit_of(key)
-  return 0, term.until_ms, 1
+  return tok, term.until_ms
 end
 
--- The verdict and what goes with it. Writes what it decides, but for a raised
--- mark: that is the caller's, unless `raised` comes back false.
-local function decide(key, log, v, a, raised)
-  local nonce = ARGV[a]
-  local running = v[ST] == 'run'
-  if running and v[NON] == nonce and rest(key, v)[RTOK] == v[TOK] then
-    return raised, 0, v[UNTIL], v[ATT]
+-- In the functions that decide, `i` and `a` are where the claim begins in KEYS
+-- and ARGV, `v` is the unit's record. They return whether its marks are still to
+-- be written, the verdict, and how many values go with it, which they put into
+-- `out` from n + 5 on: after the marks and the verdict.
+
+local function granted(write, tick, tok, until_ms, attempt, place)
+  out[n + 5], out[n + 6], out[n + 7], out[n + 8], out[n + 9] = tick, tok, until_ms, attempt, place
+  return write, 9, 5
+end
+
+local function stale(write, key, v, place)
+  rest(key, v)
+  out[n + 5], out[n + 6], out[n + 7], out[n + 8] = place, v[NON] or '', v[SEQ], v[LEASE]
+  return write, 8, 4
+end
+
+local function is_stale(key, v)
+  return is_running(v) and rest(key, v)[UNTIL] <= now
+end
+
+-- Whether a repeated claim was granted before: it must not claim twice.
+local function holds(key, v, nonce)
+  return is_running(v) and v[NON] == nonce and rest(key, v)[RTOK] == v[TOK]
+end
+
+local function note(i, tick, outcome, why)
+  ledger_line(KEYS[i + 1], KEYS[i], false, tick, tick, 1, outcome, why, name, 0, 0, 0, now_s, '')
+end
+
+local function write_waiting(key, v, wait)
+  v[WAIT] = wait ~= '' and wait
+  call('HSET', key, 'wait', wait)
+end
+
+-- The tick is decided and the unit is busy.
+local function overlap(i, a, v, ask)
+  local key, tick = KEYS[i], ARGV[a + 1]
+  local one = tick .. ':1:' .. ask.takeovers
+  if ask.queue then
+    local ticks = 0
+    for attempt in string.gmatch(v[WAIT] or '', ':(%d+):') do
+      ticks = ticks + (attempt == '1' and 1 or 0)
+    end
+    if ticks < ask.queue then
+      write_waiting(key, v, v[WAIT] and v[WAIT] .. ',' .. one or one)
+      return true, 10, 0
+    end
+  elseif ask.stop then
+    -- What was taken over goes on; a tick that waited gives way.
+    local kept = {}
+    for old, old_tick, attempt in string.gmatch(v[WAIT] or '', '((-?%d+):(%d+):%d+)') do
+      if tonumber(attempt) > 1 then
+        kept[#kept + 1] = old
+      else
+        note(i, old_tick, 'skipped', 'superseded')
+      end
+    end
+    kept[#kept + 1] = one
+    if is_running(v) then
+      call('HSET', key, 'st', 'stop')
+    end
+    write_waiting(key, v, table.concat(kept, ','))
+    return true, 10, 0
   end
-  if now > tonumber(ARGV[a + 5]) then
-    return raised, 6
+  note(i, tick, 'skipped', ask.queue and 'queue full' or 'overlap')
+  return true, 1, 0
+end
+
+-- Starts what waits.
+local function next_of(i, a, v, write)
+  local key, wait = KEYS[i], v[WAIT]
+  if is_stale(key, v) then
+    return stale(write, key, v, 0)
+  end
+  if is_running(v) then
+    return write, 11, 0
+  end
+  if not wait then
+    return write, 12, 0
+  end
+  local earliest = tonumber(ARGV[a + 1])
+  for tick, attempt, takeovers, more in string.gmatch(wait, '(-?%d+):(%d+):(%d+),?()') do
+    local at = int(tick)
+    if attempt ~= '1' or at >= earliest then
+      v[HWM] = math.max(v[HWM], at)
+      local tok, until_ms = start(key, v[TOK], v[HWM], tick, ARGV[a], ARGV[a + 4], attempt, takeovers)
+      v[TOK], v[ST] = tok, 'run'
+      write_waiting(key, v, string.sub(wait, more))
+      return granted(false, at, tok, until_ms, int(attempt), 0)
+    end
+    note(i, tick, 'missed', 'waited past its start deadline')
+  end
+  write_waiting(key, v, '')
+  return write, 12, 0
+end
+
+local function decide(i, a, v, ask, write)
+  local key, nonce = KEYS[i], ARGV[a]
+  local running = is_running(v)
+  if running and holds(key, v, nonce) then
+    return granted(write, v[TICK], v[RTOK], v[UNTIL], v[ATT], 0)
+  end
+  local places = ask.places
+  for place = 1, places do
+    local in_place = KEYS[i + 1 + place]
+    local p = record(in_place)
+    if holds(in_place, p, nonce) then
+      return granted(write, p[TICK], p[RTOK], p[UNTIL], p[ATT], place)
+    end
+  end
+  if now > ask.valid_until then
+    return write, 6, 0
   end
   if quarantined then
-    return raised, 7
+    return write, 7, 0
+  end
+  local intent = ask.intent
+  if intent == 'n' then
+    return next_of(i, a, v, write)
   end
   local tick = tonumber(ARGV[a + 1])
-  if tick > now + EARLY_TOLERANCE_MS then
-    return raised, 5, tick - now
+  local due = ask.due or tick
+  if due > now + EARLY_TOLERANCE_MS then
+    out[n + 5] = due - now
+    return write, 5, 1
   end
   local decided_to = v[HWM] > 0 and v[HWM] or v[BORN]
   if tick <= decided_to then
-    return raised, 3, rest(key, v)[OWN]
+    out[n + 5] = rest(key, v)[OWN]
+    return write, 3, 1
   end
   if decided_to > 0 and tonumber(ARGV[a + 2]) ~= decided_to then
-    return raised, 4
+    return write, 4, 0
   end
-  local intent = ARGV[a + 7]
-  local forgo = intent == 'f' or intent == 'F'
-  if not forgo and running and rest(key, v)[UNTIL] <= now then
-    return raised, 8, v[NON] or '', v[SEQ], v[LEASE]
-  end
-  -- From here on the tick is decided.
-  if intent == 'R' or intent == 'F' then
-    ledger_line(log, ARGV[a + 8], ARGV[a + 9], ARGV[a + 10], 'missed', ARGV[a + 11], name,
-      0, 0, 0, now_s, '')
-  end
-  if not forgo and not running then
-    return false, grant(key, v, ARGV[a + 1], nonce, ARGV[a + 6])
-  end
-  v[HWM] = tick
-  if forgo then
-    return true, 2
-  end
-  ledger_line(log, ARGV[a + 1], ARGV[a + 1], 1, 'skipped', 'overlap', name, 0, 0, 0, now_s, '')
-  return true, 1
-end
-
-a = 4
-for i = 3, #KEYS, 2 do
-  local key, intent = KEYS[i], ARGV[a + 7]
-  local v = records[i] or load(key)
-  -- Each living node is a replica of what it saw decided: floors are kept
-  -- with every verdict.
-  local floor_hwm, floor_token = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
-  local raised = false
-  if floor_hwm > v[HWM] then
-    v[HWM], raised = floor_hwm, true
-  end
-  if floor_token > v[TOK] then
-    v[TOK], raised = floor_token, true
-  end
-  local write, verdict, x, y, z = decide(key, KEYS[i + 1], v, a, raised)
-  if write then
-    call('HSET', key, 'hwm', v[HWM], 'tok', v[TOK])
-  end
-  out[n + 1], out[n + 2], out[n + 3], out[n + 4] = v[BORN], v[HWM], v[TOK], verdict
-  n = n + 4
-  if x then
-    n = n + 1
-    out[n] = x
-    if y then
-      n = n + 1
-      out[n] = y
-      if z then
-        n = n + 1
-        out[n] = z
+  -- In which place a run can start: 0 is the unit itself. The tokens of its
+  -- places may be ahead of those of the unit: what is taken over takes some.
+  local free, last = not running and not v[WAIT] and 0, v[TOK]
+  if places > 0 then
+    local own = free
+    free = false
+    for place = 1, places do
+      local p = record(KEYS[i + 1 + place])
+      last = math.max(last, p[TOK])
+      if own and not free and not is_running(p) and not p[WAIT] then
+        free = place
       end
     end
   end
-  a = a + ((intent == 'R' or intent == 'F') and 12 or 8)
+  if not free and intent ~= 'f' then
+    if due > now then
+      -- Claimed ahead: whether it overlaps shows when it is due.
+      out[n + 5] = due - now
+      return write, 5, 1
+    end
+    for place = 0, places do
+      local in_place = place == 0 and key or KEYS[i + 1 + place]
+      local p = place == 0 and v or record(in_place)
+      if is_stale(in_place, p) then
+        return stale(write, in_place, p, place)
+      end
+    end
+    if intent == 'c' then
+      return write, 11, 0
+    end
+  end
+  -- From here on the tick is decided.
+  local m = ask.missed
+  if m then
+    ledger_line(KEYS[i + 1], key, false, ARGV[m], ARGV[m + 1], ARGV[m + 2], ARGV[m + 3], ARGV[m + 4],
+      name, 0, 0, 0, now_s, '')
+  end
+  v[HWM] = tick
+  if intent == 'f' then
+    return true, 2, 0
+  end
+  if not free then
+    return overlap(i, a, v, ask)
+  end
+  local tick_s, lease, tok, until_ms = ARGV[a + 1], ARGV[a + 4], nil, nil
+  if free == 0 then
+    tok, until_ms = start(key, last, tick_s, tick_s, nonce, lease, '1', ask.takeovers)
+    v[TOK], out[n + 5] = tok, until_ms
+    return false, 0, 1
+  end
+  local in_place = KEYS[i + 1 + free]
+  local hwm = math.max(record(in_place)[HWM], tick)
+  tok, until_ms = start(in_place, last, hwm, tick_s, nonce, lease, '1', ask.takeovers)
+  v[TOK] = tok
+  return granted(true, tick, tok, until_ms, 1, free)
+end
+
+a, i = 5, 4
+for _, ask in ipairs(asks) do
+  local key = KEYS[i]
+  local v = record(key)
+  -- Each living node is a replica of what it saw decided: floors are kept
+  -- with every verdict.
+  local floor_hwm, floor_token = ask.floor_hwm or tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
+  local write, verdict, values = false, nil, nil
+  if floor_hwm > v[HWM] then
+    v[HWM], write = floor_hwm, true
+  end
+  if floor_token > v[TOK] then
+    v[TOK], write = floor_token, true
+  end
+  write, verdict, values = decide(i, a, v, ask, write)
+  if write then
+    call('HSET', key, 'hwm', v[HWM], 'tok', v[TOK])
+  end
+  local ready = v[WAIT] and not is_running(v)
+  if ask.intent == 'n' and not ready then
+    started[#started + 1] = unit_of(key)
+  end
+  out[n + 1], out[n + 2], out[n + 3] = v[BORN], v[HWM], v[TOK]
+  out[n + 4] = ready and verdict + 100 or verdict
+  n = n + 4 + values
+  a, i = a + ask.values, i + 2 + ask.places
 end
 if #leases > 0 then
   call('ZADD', KEYS[2], unpack(leases))
+end
+if #started > 0 then
+  call('ZREM', KEYS[3], unpack(started))
 end
 return out

@@ -5,8 +5,8 @@ use deadpool_redis::redis::Value;
 
 use super::super::StoreError;
 use super::super::message::{
-    Claim, Claimed, Finished, Head, LedgerRecord, Marks, Outcome, Pulse, Renewed, Reply, Verdict,
-    Watched, WrittenOff,
+    Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
+    Renewed, Reply, Verdict, Watched, WrittenOff, place_of,
 };
 
 /// A flat reply, read from front to back.
@@ -38,6 +38,11 @@ impl Reader {
         u64::try_from(int).map_err(|_| malformed(self.script, &int))
     }
 
+    fn small(&mut self) -> Result<u32, StoreError> {
+        let int = self.int()?;
+        u32::try_from(int).map_err(|_| malformed(self.script, &int))
+    }
+
     fn text(&mut self) -> Result<String, StoreError> {
         match self.values.next() {
             Some(Value::BulkString(bytes)) => {
@@ -45,6 +50,12 @@ impl Reader {
             }
             other => Err(malformed(self.script, &other)),
         }
+    }
+
+    /// As many texts as the number in front of them says.
+    fn texts(&mut self) -> Result<Vec<String>, StoreError> {
+        let count = self.count()?;
+        (0..count).map(|_| self.text()).collect()
     }
 
     fn head(&mut self) -> Result<Head, StoreError> {
@@ -96,14 +107,21 @@ fn batch<I, T>(
     Ok(Reply { head, body })
 }
 
+/// Is added to a verdict if something waits in the unit and can start.
+const READY: i64 = 100;
+
 pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
     batch("claim", reply, claims, |reader, claim| {
         let marks = reader.marks()?;
-        let verdict = match reader.int()? {
+        let code = reader.int()?;
+        let ready = code >= READY;
+        let verdict = match code % READY {
             0 => Verdict::Granted {
+                tick_ms: claim.tick_ms,
                 token: marks.token,
                 until_ms: reader.int()?,
-                attempt: attempt(reader)?,
+                attempt: 1,
+                place: 0,
             },
             1 => Verdict::Skipped,
             2 => Verdict::Forgone,
@@ -116,16 +134,28 @@ pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
             },
             6 => Verdict::Late,
             7 => Verdict::Quarantined,
-            8 => Verdict::Stale(watched(reader, &claim.unit)?),
-            code => return Err(malformed(reader.script, &code)),
+            8 => {
+                let place = reader.small()?;
+                Verdict::Stale(watched(reader, &place_of(&claim.unit, place))?)
+            }
+            9 => Verdict::Granted {
+                tick_ms: reader.int()?,
+                token: reader.count()?,
+                until_ms: reader.int()?,
+                attempt: reader.small()?,
+                place: reader.small()?,
+            },
+            10 => Verdict::Queued,
+            11 => Verdict::Busy,
+            12 => Verdict::Nothing,
+            _ => return Err(malformed(reader.script, &code)),
         };
-        Ok(Claimed { marks, verdict })
+        Ok(Claimed {
+            marks,
+            ready,
+            verdict,
+        })
     })
-}
-
-fn attempt(reader: &mut Reader) -> Result<u32, StoreError> {
-    let int = reader.int()?;
-    u32::try_from(int).map_err(|_| malformed(reader.script, &int))
 }
 
 fn watched(reader: &mut Reader, unit: &str) -> Result<Watched, StoreError> {
@@ -144,6 +174,7 @@ pub(super) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>,
             1 => Renewed::Readopted(reader.int()?),
             2 => Renewed::Lost,
             3 => Renewed::Late,
+            4 => Renewed::Stop(reader.int()?),
             code => return Err(malformed(reader.script, &code)),
         })
     })
@@ -151,8 +182,10 @@ pub(super) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>,
 
 pub(super) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>>, StoreError> {
     batch("finish", reply, items, |reader, _| match reader.int()? {
-        0 => Ok(Finished::Recorded),
-        1 => Ok(Finished::Refused),
+        code @ 0..=3 => Ok(Finished {
+            recorded: code & 1 == 0,
+            ready: code & 2 != 0,
+        }),
         code => Err(malformed(reader.script, &code)),
     })
 }
@@ -170,6 +203,7 @@ pub(super) fn write_off<I>(
             0 => Ok(WrittenOff::Lost),
             1 => Ok(WrittenOff::Changed),
             2 => Ok(WrittenOff::Quarantined),
+            3 => Ok(WrittenOff::TakenOver),
             code => Err(malformed(reader.script, &code)),
         }
     })
@@ -179,16 +213,45 @@ pub(super) fn write_off<I>(
 pub(super) fn beat(reply: Value) -> Result<(Reply<Pulse>, Vec<String>), StoreError> {
     let mut reader = Reader::new("beat", reply)?;
     let head = reader.head()?;
-    let nodes = reader.count()?;
+    // Sorted here: how Redis sorts texts depends on its locale.
+    let mut nodes = reader.texts()?;
+    nodes.sort_unstable();
+    nodes.truncate(MAX_NODES);
+    let ready = reader.texts()?;
     let mut units = Vec::new();
     while !reader.values.as_slice().is_empty() {
         units.push(reader.text()?);
     }
     let body = Pulse {
         nodes,
+        ready,
         overdue: Vec::new(),
     };
     Ok((Reply { head, body }, units))
+}
+
+pub(super) fn record(reply: Value) -> Result<Reply<()>, StoreError> {
+    let mut reader = Reader::new("record", reply)?;
+    let head = reader.head()?;
+    reader.end()?;
+    Ok(Reply { head, body: () })
+}
+
+pub(super) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Inspected>>, StoreError> {
+    batch("inspect", reply, items, |reader, _| {
+        let marks = reader.marks()?;
+        let running_ms = match reader.int()? {
+            0 => None,
+            _ => Some(reader.int()?),
+        };
+        let waiting = reader.count()?;
+        let waiting_ms = (0..waiting).map(|_| reader.int());
+        Ok(Inspected {
+            marks,
+            running_ms,
+            waiting_ms: waiting_ms.collect::<Result<_, _>>()?,
+        })
+    })
 }
 
 pub(super) fn look(reply: Value, units: &[String]) -> Result<Vec<Watched>, StoreError> {
@@ -203,15 +266,18 @@ pub(super) fn look(reply: Value, units: &[String]) -> Result<Vec<Watched>, Store
     Ok(overdue)
 }
 
-/// The lines of a ledger, as `XREVRANGE` tells them.
-pub(super) fn ledger(key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
+/// The lines of a job's ledger, as `XREVRANGE` tells them.
+pub(super) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
     let Value::Array(entries) = reply else {
         return Err(malformed(key, &reply));
     };
-    entries.into_iter().map(|entry| line(key, entry)).collect()
+    entries
+        .into_iter()
+        .map(|entry| line(job, key, entry))
+        .collect()
 }
 
-fn line(key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
+fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
     let fields = match entry {
         Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
             Ok([_, Value::Array(fields)]) => fields,
@@ -230,6 +296,8 @@ fn line(key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
     let text = |name: &str| field(name).ok_or_else(|| malformed(key, &name));
     let outcome = text("out")?;
     Ok(LedgerRecord {
+        unit: field("unit").unwrap_or_else(|| job.to_owned()),
+        retried: field("retried").is_some(),
         tick_ms: number(key, text("tick")?)?,
         last_tick_ms: number(key, text("last")?)?,
         count: number(key, text("n")?)?,

@@ -1,11 +1,14 @@
 //! Requests as KEYS and ARGV: the order is that of the heads of the scripts.
 
+use std::borrow::Cow;
+
 use super::super::StoreError;
 use super::super::memory::NODE_GONE_MS;
 use super::super::message::{
-    Beat, Caller, Claim, Enroll, Finish, Intent, MAX_BATCH, Renew, RunId, Watched,
+    Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, MAX_BATCH, Overlap, Renew, RunId,
+    Watched, job_of, place_of,
 };
-use super::keys::{Keys, MAX_NAME_BYTES, is_name};
+use super::keys::{Keys, MAX_NAME_BYTES, is_unit};
 use super::script::Request;
 
 /// Numbers of the scripts are doubles: above this they are no longer exact.
@@ -28,10 +31,11 @@ impl<'a> Draft<'a> {
         per_key: usize,
         per_value: usize,
     ) -> Self {
-        let mut request = Request::with_capacity(3 + items * per_key, 7 + items * per_value);
+        let mut request = Request::with_capacity(4 + items * per_key, 7 + items * per_value);
         request
             .key(keys.meta.clone())
             .key(keys.leases.clone())
+            .key(keys.ready.clone())
             .int(caller.quarantine_ms)
             .text(&caller.name)
             .int(i64::try_from(caller.ledger_limit).unwrap_or(i64::MAX));
@@ -47,9 +51,10 @@ impl<'a> Draft<'a> {
     }
 
     fn unit(&mut self, unit: &str) {
-        if !is_name(unit) {
+        if !is_unit(unit) {
             self.refuse(format!(
-                "the name {unit:?}: names are 1 to {MAX_NAME_BYTES} of A-Z a-z 0-9 _ . : / -"
+                "the name {unit:?}: names are 1 to {MAX_NAME_BYTES} of A-Z a-z 0-9 _ . : / -, \
+                 and perhaps #shard and ~place behind that"
             ));
         }
         self.request.key(self.keys.job(unit));
@@ -57,10 +62,10 @@ impl<'a> Draft<'a> {
 
     fn unit_and_log(&mut self, unit: &str) {
         self.unit(unit);
-        self.request.key(self.keys.log(unit));
+        self.request.key(self.keys.log(job_of(unit)));
     }
 
-    fn text(&mut self, text: &'a str) -> &mut Self {
+    fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
         self.request.text(text);
         self
     }
@@ -77,6 +82,10 @@ impl<'a> Draft<'a> {
         self.int(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
+    fn flag(&mut self, flag: bool) -> &mut Self {
+        self.int(flag.into())
+    }
+
     fn run(&mut self, run: &'a RunId) -> &mut Self {
         self.text(&run.nonce)
             .int(run.tick_ms)
@@ -84,6 +93,7 @@ impl<'a> Draft<'a> {
             .count(run.attempt.into())
             .int(run.lease_ms)
             .int(run.granted_at_ms)
+            .count(run.reruns.into())
     }
 
     fn refuse(&mut self, what: String) {
@@ -100,32 +110,89 @@ pub(super) fn claim<'a>(
     caller: &'a Caller,
     claims: &'a [Claim],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, claims.len(), 2, 8);
+    let mut draft = Draft::new(keys, caller, claims.len(), 2, 6);
+    // One for all, as a rule.
+    let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
+    draft.int(valid_until_ms);
     for claim in claims {
         draft.unit_and_log(&claim.unit);
         draft
             .text(&claim.nonce)
             .int(claim.tick_ms)
             .int(claim.after_ms)
-            .int(claim.floor_hwm_ms)
             .count(claim.floor_token)
-            .int(claim.valid_until_ms)
-            .int(claim.lease_ms)
-            .text(match (claim.intent, &claim.missed) {
-                (Intent::Run, None) => "r",
-                (Intent::Forgo, None) => "f",
-                (Intent::Run, Some(_)) => "R",
-                (Intent::Forgo, Some(_)) => "F",
-            });
-        if let Some(missed) = &claim.missed {
-            draft
-                .int(missed.first_ms)
-                .int(missed.last_ms)
-                .count(missed.count)
-                .text(&missed.reason);
-        }
+            .int(claim.lease_ms);
+        what(&mut draft, claim, valid_until_ms);
     }
     draft.done()
+}
+
+/// What a claim asks for: letters, and the values that go with them.
+fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
+    let next = claim.intent == Intent::Next; // what waits says the rest
+    let late = claim.valid_until_ms != valid_until_ms;
+    let floor = claim.floor_hwm_ms != claim.after_ms;
+    let due = claim.due_ms != claim.tick_ms && !next;
+    let takeovers = claim.reruns > 0 && !next;
+    let (overlap, most) = match claim.overlap {
+        _ if next => ("", None),
+        Overlap::Skip => ("", None),
+        Overlap::Queue(most) => ("q", Some(most)),
+        Overlap::CancelRunning => ("s", None),
+        Overlap::Allow(most) => ("a", Some(most)),
+    };
+    let missed = claim.missed.as_ref().filter(|_| !next);
+    let intent = match claim.intent {
+        Intent::Run => "r",
+        Intent::CatchUp => "c",
+        Intent::Forgo => "f",
+        Intent::Next => "n",
+    };
+    let letter = |it_is: bool, letter| if it_is { letter } else { "" };
+    let letters = [
+        intent,
+        letter(late, "v"),
+        letter(floor, "h"),
+        letter(due, "d"),
+        letter(takeovers, "t"),
+        overlap,
+        letter(missed.is_some(), "m"),
+    ];
+    match letters {
+        ["r", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
+        _ => draft.text(letters.concat()),
+    };
+    if late {
+        draft.int(claim.valid_until_ms);
+    }
+    if floor {
+        draft.int(claim.floor_hwm_ms);
+    }
+    if due {
+        draft.int(claim.due_ms);
+    }
+    if takeovers {
+        draft.count(claim.reruns.into());
+    }
+    if let Some(most) = most {
+        draft.count(most.into());
+    }
+    if let Some(missed) = missed {
+        draft
+            .int(missed.first_ms)
+            .int(missed.last_ms)
+            .count(missed.count)
+            .text(missed.outcome.as_str())
+            .text(&missed.reason);
+    }
+    if let (Overlap::Allow(most), false) = (claim.overlap, next) {
+        if most as usize > MAX_BATCH {
+            return draft.refuse(format!("{most} places, more than {MAX_BATCH}"));
+        }
+        for place in 1..=most {
+            draft.unit(&place_of(&claim.unit, place));
+        }
+    }
 }
 
 pub(super) fn renew<'a>(
@@ -133,7 +200,7 @@ pub(super) fn renew<'a>(
     caller: &'a Caller,
     renewals: &'a [Renew],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, renewals.len(), 1, 7);
+    let mut draft = Draft::new(keys, caller, renewals.len(), 1, 8);
     for renew in renewals {
         draft.unit(&renew.run.unit);
         draft.run(&renew.run).int(renew.valid_until_ms);
@@ -146,7 +213,7 @@ pub(super) fn finish<'a>(
     caller: &'a Caller,
     finishes: &'a [Finish],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, finishes.len(), 2, 11);
+    let mut draft = Draft::new(keys, caller, finishes.len(), 2, 13);
     for finish in finishes {
         draft.unit_and_log(&finish.run.unit);
         draft
@@ -155,7 +222,8 @@ pub(super) fn finish<'a>(
             .text(&finish.reason)
             .text(&finish.error)
             .int(finish.fired_at_ms)
-            .int(finish.ended_at_ms);
+            .int(finish.ended_at_ms)
+            .flag(finish.retried);
     }
     draft.done()
 }
@@ -204,6 +272,43 @@ pub(super) fn beat<'a>(
         })
         .int(NODE_GONE_MS)
         .int(MAX_BATCH as i64);
+    draft.done()
+}
+
+pub(super) fn record<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    lines: &'a [LedgerRecord],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, lines.len(), 2, 12);
+    for line in lines {
+        draft.unit_and_log(&line.unit);
+        draft
+            .int(line.tick_ms)
+            .int(line.last_tick_ms)
+            .count(line.count)
+            .text(line.outcome.as_str())
+            .text(&line.reason)
+            .text(&line.node)
+            .count(line.token)
+            .count(line.attempt.into())
+            .int(line.fired_at_ms)
+            .int(line.ended_at_ms)
+            .text(&line.error)
+            .flag(line.retried);
+    }
+    draft.done()
+}
+
+pub(super) fn inspect<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    units: &[String],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, units.len(), 1, 0);
+    for unit in units {
+        draft.unit(unit);
+    }
     draft.done()
 }
 

@@ -1,11 +1,11 @@
 -- Makes units known, and the store know what the caller saw. Port of
 -- `protocol::enroll`.
 --
--- KEYS  3.. for each unit: its record
+-- KEYS  4.. for each unit: its record
 -- ARGV  4.. for each unit: first seen, floor hwm, floor token
 -- Returns the head, then for each unit: born, hwm, token
 
-for i = 3, #KEYS do
+for i = 4, #KEYS do
   local r, err = load(KEYS[i])
   if not r then
     return err
@@ -14,8 +14,8 @@ end
 commit()
 
 local n = #out
-for i = 3, #KEYS do
-  local key, a = KEYS[i], 4 + (i - 3) * 3
+for i = 4, #KEYS do
+  local key, a = KEYS[i], 4 + (i - 4) * 3
   local r = load(key)
   local hwm = math.max(r.hwm, tonumber(ARGV[a + 1]))
   local tok = math.max(r.tok, tonumber(ARGV[a + 2]))

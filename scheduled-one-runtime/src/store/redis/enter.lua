@@ -1,7 +1,7 @@
 -- Start of every script of the protocol; textually in front of each. Port of
 -- `protocol::enter`, and the helpers that the scripts share.
 --
--- KEYS  1 meta   2 leases   (then those of the script)
+-- KEYS  1 meta   2 leases   3 ready   (then those of the script)
 -- ARGV  1 quarantine ms   2 name of the calling node   3 lines a ledger keeps
 --       (then those of the script)
 -- Leaves behind: now, now_us, quarantine_until, out (the reply, begun with its
@@ -14,7 +14,8 @@
 -- until the year 2255. They are given to commands as numbers or as the text
 -- the caller sent; `tostring` and `..` would round them to 14 digits.
 
-local call, pcall, floor, tonumber = redis.call, redis.pcall, math.floor, tonumber
+local call, pcall, floor, sub = redis.call, redis.pcall, math.floor, string.sub
+local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber -- locals are found faster
 local VERSION, EXACT = 1, 9007199254740992
 local name, ledger_limit = ARGV[2], ARGV[3]
 
@@ -43,13 +44,31 @@ end
 
 local unit_from = #KEYS[1] - #'meta' + #'job:' + 1
 local function unit_of(key)
-  return string.sub(key, unit_from)
+  return sub(key, unit_from)
 end
 
-local function ledger_line(key, tick, last, n, out, why, node, tok, att, fired, ended, err)
-  call('XADD', key, 'MAXLEN', '=', ledger_limit, '*', 'tick', tick, 'last', last, 'n', n,
+-- What waits in a unit is one field: `tick:attempt:reruns` of each, the first
+-- to start in front, with commas in between.
+local function waits(tick, attempt, reruns)
+  return string.format('%.0f:%.0f:%.0f', tick, attempt, reruns)
+end
+
+-- `key` is that of the record. A line names its unit only if that is a shard,
+-- not the whole job, and never its place. Most are the last of their tick, and
+-- do not say so.
+local NOTHING = {}
+local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok, att, fired, ended,
+    err)
+  local more = NOTHING
+  if string.find(key, '#', unit_from, true) then
+    more = { 'unit', string.match(unit_of(key), '^[^~]*') }
+  end
+  if retried then
+    more = { 'retried', 1, unpack(more) }
+  end
+  call('XADD', log, 'MAXLEN', '=', ledger_limit, '*', 'tick', tick, 'last', last, 'n', n,
     'out', out, 'why', why, 'node', node, 'tok', tok, 'att', att, 'fired', fired,
-    'ended', ended, 'err', err)
+    'ended', ended, 'err', err, unpack(more))
 end
 
 local replication = call('INFO', 'replication')

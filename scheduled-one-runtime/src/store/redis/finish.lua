@@ -1,13 +1,15 @@
--- Ends runs and records what came of them. Port of `protocol::finish`.
+-- Ends runs, or attempts of them, and records what came of them. Port of
+-- `protocol::finish`.
 --
--- KEYS  3.. for each run: its unit's record, its unit's ledger
+-- KEYS  4.. for each run: its unit's record, its job's ledger
 -- ARGV  4.. for each run: nonce, tick, token, attempt, lease, granted at,
---       outcome, reason, error, fired at, ended at
--- Returns the head, then for each run 0 (recorded) or 1 (refused)
+--       reruns, outcome, reason, error, fired at, ended at, retried: 0 or 1
+-- Returns the head, then for each run 0 (recorded) or 1 (refused), and 2 more
+--       if something waits in the unit and can start
 
 local WITHOUT_LEASE = 'finished_without_lease'
 
-for i = 3, #KEYS, 2 do
+for i = 4, #KEYS, 2 do
   local r, err = load(KEYS[i])
   if not r then
     return err
@@ -19,43 +21,52 @@ for i = 3, #KEYS, 2 do
 end
 commit()
 
--- Ends the run if it holds the lease, or the store forgot that it did; then
--- true. Whatever the store says, a run that reports its end is over.
-local function ended(key, r, a)
-  local nonce, token = ARGV[a], tonumber(ARGV[a + 2])
+-- Ends the run, or the attempt, and returns what came of it, and why. Whatever
+-- the store says, a run that reports its end is over.
+local function finished(key, r, a)
+  local nonce, attempt = ARGV[a], tonumber(ARGV[a + 3])
+  local outcome, why = ARGV[a + 7], ARGV[a + 8]
   local good = holds(r, nonce)
-  if not good and forgot(r, nonce, token) then
-    good = true
-    readopt(key, r, 'idle', nonce, tonumber(ARGV[a + 1]), token, tonumber(ARGV[a + 3]),
-      tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5]))
+  local back = not good and forgot(r, nonce, tonumber(ARGV[a + 2]))
+  if not good and not back and outcome ~= WITHOUT_LEASE then
+    outcome, why = WITHOUT_LEASE, 'reported ' .. outcome .. ' after its lease'
+  end
+  local goes_on = ARGV[a + 12] == '1' and outcome ~= WITHOUT_LEASE
+  -- Its end is recorded now: a repetition is known by that when another run has
+  -- its place already.
+  if not goes_on then
+    r.done = nonce
+  end
+  if back then
+    readopt(key, r, goes_on, goes_on and attempt + 1 or attempt, a)
+  elseif r.non == nonce and goes_on then
+    r.att = r.att + 1
+    call('HSET', key, 'att', r.att)
   elseif r.non == nonce then
     r.running = false
-    call('HSET', key, 'st', 'idle')
+    call('HSET', key, 'st', 'idle', 'done', nonce)
   end
-  return good
+  if not goes_on and (back or r.non ~= nonce) then
+    call('HSET', key, 'done', nonce)
+  end
+  return outcome, why, goes_on
 end
 
-local over, n = {}, #out
-for i = 3, #KEYS, 2 do
-  local key, a = KEYS[i], 4 + (i - 3) / 2 * 11
-  local r = load(key)
-  n = n + 1
-  if r.non == ARGV[a] and not r.running then
-    out[n] = 0 -- by an earlier request of the same
-  else
-    local outcome, why = ARGV[a + 6], ARGV[a + 7]
-    if not ended(key, r, a) and outcome ~= WITHOUT_LEASE then
-      outcome, why = WITHOUT_LEASE, 'reported ' .. outcome .. ' after its lease'
-    end
-    if not r.running then
-      over[#over + 1] = unit_of(key)
-    end
-    ledger_line(KEYS[i + 1], ARGV[a + 1], ARGV[a + 1], 1, outcome, why, name, ARGV[a + 2],
-      ARGV[a + 3], ARGV[a + 9], ARGV[a + 10], ARGV[a + 8])
-    out[n] = outcome == WITHOUT_LEASE and 1 or 0
+local n = #out
+for i = 4, #KEYS, 2 do
+  local key, a = KEYS[i], 4 + (i - 4) / 2 * 13
+  local r, code = load(key), 0
+  -- If it is the same and over, it was ended by an earlier request of the same.
+  local over = r.non == ARGV[a] and not (r.running and r.att <= tonumber(ARGV[a + 3]))
+  if not over and r.done ~= ARGV[a] then
+    local outcome, why, goes_on = finished(key, r, a)
+    changed[#changed + 1] = key
+    ledger_line(KEYS[i + 1], key, goes_on, ARGV[a + 1], ARGV[a + 1], 1, outcome, why, name,
+      ARGV[a + 2], ARGV[a + 3], ARGV[a + 10], ARGV[a + 11], ARGV[a + 9])
+    code = outcome == WITHOUT_LEASE and 1 or 0
   end
+  n = n + 1
+  out[n] = ready(r) and code + 2 or code
 end
-if #over > 0 then
-  call('ZREM', KEYS[2], unpack(over))
-end
+settle()
 return out

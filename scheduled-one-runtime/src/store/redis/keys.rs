@@ -17,6 +17,8 @@ pub(super) struct Keys {
     pub(super) meta: String,
     /// Running units by the instant at which their renewal is overdue.
     pub(super) leases: String,
+    /// Units in which something waits and can start, all with score 0.
+    pub(super) ready: String,
     /// Nodes by last beat.
     pub(super) nodes: String,
     /// Never written: rights are tried on it.
@@ -30,6 +32,7 @@ impl Keys {
             namespace: namespace.to_owned(),
             meta: format!("{prefix}meta"),
             leases: format!("{prefix}leases"),
+            ready: format!("{prefix}ready"),
             nodes: format!("{prefix}nodes"),
             probe: format!("{prefix}probe"),
             prefix,
@@ -41,9 +44,9 @@ impl Keys {
         [&self.prefix, "job:", unit].concat()
     }
 
-    /// The ledger of a unit.
-    pub(super) fn log(&self, unit: &str) -> String {
-        [&self.prefix, "log:", unit].concat()
+    /// The ledger of a job.
+    pub(super) fn log(&self, job: &str) -> String {
+        [&self.prefix, "log:", job].concat()
     }
 
     /// The pattern an ACL has to allow.
@@ -58,11 +61,20 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// Whether a namespace or a unit may have this name. A brace would move the
+/// Whether a namespace or a job may have this name. A brace would move the
 /// hash tag, a space would break an operator's shell.
 pub(super) fn is_name(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:/-".contains(&b);
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+/// Whether a unit may have this name: that of its job, and perhaps the numbers
+/// of a shard and a place.
+pub(super) fn is_unit(unit: &str) -> bool {
+    let (shard, place) = unit.split_once('~').unwrap_or((unit, "0"));
+    let (job, index) = shard.split_once('#').unwrap_or((shard, "0"));
+    let is_index = |text: &str| text.parse::<u32>().is_ok_and(|it| it.to_string() == text);
+    is_name(job) && is_index(index) && is_index(place)
 }
 
 #[cfg(test)]
@@ -74,7 +86,13 @@ mod tests {
         let keys = Keys::new("shop");
         assert_eq!(keys.job("bill/3"), "so:{shop}:job:bill/3");
         assert_eq!(keys.log("bill"), "so:{shop}:log:bill");
-        for key in [&keys.meta, &keys.leases, &keys.nodes, &keys.probe] {
+        for key in [
+            &keys.meta,
+            &keys.leases,
+            &keys.ready,
+            &keys.nodes,
+            &keys.probe,
+        ] {
             assert!(key.starts_with("so:{shop}:"), "{key}");
         }
     }
@@ -93,6 +111,19 @@ mod tests {
             &"x".repeat(MAX_NAME_BYTES + 1),
         ] {
             assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn units_are_jobs_shards_and_places() {
+        let longest = format!("{}#4294967295~4294967295", "x".repeat(MAX_NAME_BYTES));
+        for good in ["a", "a#0", "a~1", "a/b#12~3", &longest] {
+            assert!(is_unit(good), "{good}");
+        }
+        for bad in [
+            "", "#1", "~1", "a#", "a~", "a~1#1", "a#1#1", "a#x", "a#+1", "a#01", "a~1~", "a#{1}",
+        ] {
+            assert!(!is_unit(bad), "{bad}");
         }
     }
 }

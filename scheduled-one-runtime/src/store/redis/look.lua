@@ -21,7 +21,7 @@ for i = 2, #KEYS do
   local v = redis.pcall('HMGET', KEYS[i], 'st', 'until', 'lease', 'non', 'seq')
   local until_ms, lease = int(v[2]), int(v[3])
   local n = #out
-  if v[1] ~= 'run' or not until_ms or not lease then
+  if (v[1] ~= 'run' and v[1] ~= 'stop') or not until_ms or not lease then
     redis.call('ZREM', KEYS[1], ARGV[i])
     out[n + 1] = 0
   else

@@ -24,8 +24,8 @@ use deadpool_redis::redis::{Value, cmd};
 use tokio::time::Instant;
 
 use super::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, LedgerRecord, Marks, Pulse, Renew,
-    Renewed, Reply, Watched, WrittenOff,
+    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
+    Renew, Renewed, Reply, Watched, WrittenOff,
 };
 use super::{Answer, Store, StoreError};
 use connection::Link;
@@ -68,7 +68,7 @@ impl RedisStore {
     ///
     /// ```text
     /// ACL SETUSER jobs on >password ~so:{shop}:* -@all +eval +evalsha +info +time +type +hmget
-    ///   +hset +zadd +zrem +zremrangebyscore +zrangebyscore +zcard +xadd +xrevrange
+    ///   +hset +zadd +zrem +zremrangebyscore +zrangebyscore +xadd +xrevrange
     /// ```
     ///
     /// # Errors
@@ -203,6 +203,28 @@ impl Store for RedisStore {
         })
     }
 
+    fn record<'a>(
+        &'a self,
+        caller: &'a Caller,
+        lines: &'a [LedgerRecord],
+    ) -> Answer<'a, Reply<()>> {
+        Box::pin(async move {
+            let request = encode::record(self.keys(), caller, lines)?;
+            decode::record(self.run(&script::RECORD, &request).await?)
+        })
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        caller: &'a Caller,
+        units: &'a [String],
+    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        Box::pin(async move {
+            let request = encode::inspect(self.keys(), caller, units)?;
+            decode::inspect(self.run(&script::INSPECT, &request).await?, units)
+        })
+    }
+
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         Box::pin(async move {
             if limit == 0 {
@@ -213,7 +235,7 @@ impl Store for RedisStore {
             command.arg(&key).arg("+").arg("-").arg("COUNT").arg(limit);
             let deadline = Instant::now() + ANSWER_TIMEOUT;
             match self.link.send("XREVRANGE", &command, deadline).await {
-                Ok(value) => decode::ledger(&key, value),
+                Ok(value) => decode::ledger(job, &key, value),
                 Err(fault) => Err(self.explain(fault).await),
             }
         })

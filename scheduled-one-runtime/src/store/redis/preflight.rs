@@ -199,7 +199,6 @@ fn rights(keys: &Keys, db: i64) -> Vec<(&'static str, Cmd)> {
             call("ZREMRANGEBYSCORE", &[probe, "1", "1"]),
         ),
         ("zrangebyscore", call("ZRANGEBYSCORE", &[probe, "1", "1"])),
-        ("zcard", call("ZCARD", &[probe])),
         ("xadd", call("XADD", &[probe, "NOMKSTREAM", "*", "a", "1"])),
         (
             "xrevrange",

@@ -1,5 +1,7 @@
 //! The scripts: one file an operation, what they share in front.
 
+use std::borrow::Cow;
+
 use deadpool_redis::redis::{Cmd, Script, cmd};
 use once_cell::sync::Lazy;
 
@@ -26,12 +28,14 @@ macro_rules! operation {
 }
 
 operation!(CLAIM, "enter", "claim");
-operation!(RENEW, "enter", "record", "renew");
-operation!(FINISH, "enter", "record", "finish");
-operation!(ENROLL, "enter", "record", "enroll");
-operation!(WRITE_OFF, "enter", "record", "write_off");
+operation!(RENEW, "enter", "unit", "renew");
+operation!(FINISH, "enter", "unit", "finish");
+operation!(ENROLL, "enter", "unit", "enroll");
+operation!(WRITE_OFF, "enter", "unit", "write_off");
 operation!(BEAT, "enter", "beat");
 operation!(LOOK, "look");
+operation!(RECORD, "enter", "record");
+operation!(INSPECT, "enter", "unit", "inspect");
 
 impl Operation {
     /// The call by digest: what every request is sent as.
@@ -53,7 +57,7 @@ impl Operation {
         }
         for value in &request.values {
             match value {
-                Arg::Text(text) => command.arg(text),
+                Arg::Text(text) => command.arg(text.as_bytes()),
                 Arg::Int(int) => command.arg(int),
             };
         }
@@ -69,7 +73,7 @@ pub(super) struct Request<'a> {
 }
 
 enum Arg<'a> {
-    Text(&'a str),
+    Text(Cow<'a, str>),
     Int(i64),
 }
 
@@ -86,8 +90,8 @@ impl<'a> Request<'a> {
         self
     }
 
-    pub(super) fn text(&mut self, text: &'a str) -> &mut Self {
-        self.values.push(Arg::Text(text));
+    pub(super) fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
+        self.values.push(Arg::Text(text.into()));
         self
     }
 

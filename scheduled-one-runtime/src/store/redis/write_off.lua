@@ -1,11 +1,12 @@
--- Records runs as lost that the caller saw stand still for a whole lease of
--- its own clock. Port of `protocol::write_off`.
+-- Records runs as lost, or as taken over, that the caller saw stand still for a
+-- whole lease of its own clock. Port of `protocol::write_off`.
 --
--- KEYS  3.. for each run: its unit's record, its unit's ledger
+-- KEYS  4.. for each run: its unit's record, its job's ledger
 -- ARGV  4.. for each run: nonce, seq
--- Returns the head, then for each run 0 (lost), 1 (changed) or 2 (quarantined)
+-- Returns the head, then for each run 0 (lost), 1 (changed), 2 (quarantined) or
+--       3 (taken over)
 
-for i = 3, #KEYS, 2 do
+for i = 4, #KEYS, 2 do
   local r, err = load(KEYS[i])
   if not r then
     return err
@@ -17,9 +18,9 @@ for i = 3, #KEYS, 2 do
 end
 commit()
 
-local over, n = {}, #out
-for i = 3, #KEYS, 2 do
-  local key, a = KEYS[i], 4 + (i - 3)
+local n = #out
+for i = 4, #KEYS, 2 do
+  local key, a = KEYS[i], i
   local r = load(key)
   n = n + 1
   if now < quarantine_until then
@@ -27,19 +28,22 @@ for i = 3, #KEYS, 2 do
   elseif not r.running or r.non ~= ARGV[a] or r.seq ~= tonumber(ARGV[a + 1]) or r.until_ > now then
     out[n] = 1
   else
-    local v = call('HMGET', key, 'tick', 'own', 'att', 'at')
-    local tick = int(v[1])
+    local v = call('HMGET', key, 'tick', 'own', 'at', 'rer')
+    local tick, reruns = int(v[1]), int(v[4])
+    local taken_over = reruns > 0
+    if taken_over then
+      local next_one = waits(tick, r.att + 1, reruns - 1)
+      r.wait = r.wait == '' and next_one or next_one .. ',' .. r.wait
+    end
     -- The old run is refused from now on: it is older than what is stored.
     r.running, r.non, r.tok = false, '', r.tok + 1
-    call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok)
-    ledger_line(KEYS[i + 1], tick, tick, 1, 'lost',
-      'no sign of life for a whole lease, seen by ' .. name, v[2] or '', r.rtok, int(v[3]),
-      int(v[4]), now, '')
-    over[#over + 1] = unit_of(key)
-    out[n] = 0
+    call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok, 'wait', r.wait)
+    changed[#changed + 1] = key
+    ledger_line(KEYS[i + 1], key, taken_over, tick, tick, 1, taken_over and 'taken_over' or 'lost',
+      'no sign of life for a whole lease, seen by ' .. name, v[2] or '', r.rtok, r.att,
+      int(v[3]), now, '')
+    out[n] = taken_over and 3 or 0
   end
 end
-if #over > 0 then
-  call('ZREM', KEYS[2], unpack(over))
-end
+settle()
 return out

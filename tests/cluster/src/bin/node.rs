@@ -9,7 +9,7 @@ use std::time::Duration;
 use cluster_tests::cluster::{JobSpec, NodeSpec};
 use cluster_tests::log::{Event, Kind};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
-use scheduled_one_runtime::{Job, JobContext, Scheduler, State};
+use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, Scheduler, State};
 
 /// How often a job that runs for a while shows that it is polled.
 const POLL_EVERY: Duration = Duration::from_millis(10);
@@ -24,6 +24,8 @@ impl Log {
             boot_us: SystemClock.boottime().as_micros() as u64,
             node: ctx.node().to_owned(),
             job: ctx.job().to_owned(),
+            shard: ctx.shard().0,
+            missed: ctx.missed(),
             tick_ms: ctx.scheduled_at().timestamp_millis(),
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),
@@ -47,9 +49,31 @@ async fn work(ctx: JobContext, State(log): State<Log>, runs_for: Duration) {
 
 fn job(spec: &JobSpec) -> Job {
     let runs_for = spec.runs_for;
-    Job::every(&spec.name, spec.every, move |ctx, log| {
+    let job = Job::every(&spec.name, spec.every, move |ctx, log| {
         work(ctx, log, runs_for)
-    })
+    });
+    spec.policies
+        .iter()
+        .fold(job, |job, text| policy(job, text))
+}
+
+/// Adds a policy such as `overlap=allow:2`.
+fn policy(job: Job, text: &str) -> Job {
+    let (key, value) = text.split_once('=').expect("key=value");
+    let (word, number) = value.split_once(':').unwrap_or((value, value));
+    let number = number.parse::<u64>().unwrap_or_default();
+    match (key, word) {
+        ("overlap", "queue_one") => job.overlap(Overlap::QueueOne),
+        ("overlap", "queue_all") => job.overlap(Overlap::QueueAll(number as u32)),
+        ("overlap", "cancel_running") => job.overlap(Overlap::CancelRunning),
+        ("overlap", "allow") => job.overlap(Overlap::Allow(number as u32)),
+        ("misfire", "run_once") => job.misfire(Misfire::RunOnce),
+        ("misfire", "run_all") => job.misfire(Misfire::RunAll),
+        ("rerun", _) => job.on_node_loss(OnNodeLoss::Rerun(number as u32)),
+        ("shards", _) => job.shards(number as u32),
+        ("start_deadline_ms", _) => job.start_deadline(Duration::from_millis(number)),
+        _ => panic!("unknown policy {text}"),
+    }
 }
 
 /// A test that dies leaves no nodes behind: they hold a pipe to it.

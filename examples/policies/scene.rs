@@ -1,0 +1,85 @@
+//! What is told of a scene, when it is over.
+
+use std::fmt;
+
+use scheduled_one_runtime::LedgerEntry;
+
+/// Lines of a ledger that are shown.
+const MOST_LINES: usize = 8;
+
+/// A scene that was played: what is to be told of it, and whether all was as told.
+pub(crate) struct Scene {
+    text: String,
+    good: bool,
+}
+
+impl Scene {
+    pub(crate) fn new(title: &str) -> Self {
+        Scene {
+            text: format!("\n━━ {title}\n"),
+            good: true,
+        }
+    }
+
+    /// A scene that another process has played.
+    pub(crate) fn of_process(text: String, good: bool) -> Self {
+        Scene { text, good }
+    }
+
+    pub(crate) fn good(&self) -> bool {
+        self.good
+    }
+
+    /// What happens to the jobs.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.line(&format!("   {text}"));
+    }
+
+    /// A job, by what its attribute says, and its ledger.
+    pub(crate) fn job(&mut self, attribute: &str, ledger: &[LedgerEntry]) {
+        self.line(&format!("\n   #[scheduled_one({attribute})]"));
+        for line in ledger.iter().take(MOST_LINES) {
+            self.line(&told(line));
+        }
+        if ledger.len() > MOST_LINES {
+            self.line(&format!("     … and {} lines more", ledger.len() - MOST_LINES));
+        }
+    }
+
+    /// What must have happened.
+    pub(crate) fn check(&mut self, happened: bool, what: &str) {
+        let mark = if happened { "✓" } else { "✗ NOT SO:" };
+        self.line(&format!("   {mark} {what}"));
+        self.good &= happened;
+    }
+
+    pub(crate) fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A line of the ledger.
+fn told(line: &LedgerEntry) -> String {
+    let tick = line.tick.format("%T");
+    let which = match (line.count, line.shard, line.attempt) {
+        (2.., ..) => format!("and {} more", line.count - 1),
+        (_, Some(shard), _) => format!("shard {shard}"),
+        (.., Some(attempt)) => format!("attempt {attempt}"),
+        _ => String::new(),
+    };
+    let late = line.lateness().map(|late| format!("{:.2} s late", late.as_secs_f64()));
+    let took = line.took().map(|took| format!("took {:.2} s", took.as_secs_f64()));
+    let again = line.retried.then(|| "another follows".to_owned());
+    let words = [line.reason.clone(), line.error.clone()];
+    let words = words.into_iter().filter(|words| !words.is_empty());
+    let rest: Vec<String> = late.into_iter().chain(took).chain(words).chain(again).collect();
+    let outcome = line.outcome.as_str();
+    format!("     {tick} {which:<10} {outcome:<10} {}  {}", line.node, rest.join(", "))
+}

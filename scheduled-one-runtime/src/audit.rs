@@ -1,0 +1,235 @@
+//! Every tick accounted for: the schedule, tick by tick, each with what became
+//! of it. Pure: schedule, ledger and state in, account out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use scheduled_one_schedule::Schedule;
+
+use crate::ledger::{LedgerEntry, Outcome, instant};
+
+/// What became of one tick, by [`Scheduler::audit`](crate::Scheduler::audit).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditedTick {
+    /// The tick.
+    pub tick: DateTime<Utc>,
+    /// Which shard of it, if the job has shards.
+    pub shard: Option<u32>,
+    /// On which node, if each node runs the job by itself, or where it ran.
+    pub node: Option<String>,
+    /// What became of it.
+    pub fate: Fate,
+    /// Why, in words; may be empty.
+    pub reason: String,
+    /// How late its last attempt started, if one did.
+    pub late_by: Option<Duration>,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// How many of them were taken over from a node that died.
+    pub taken_over: u32,
+}
+
+/// What became of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is decided, as the ledger says: ran (ok, failed, panicked, timed
+    /// out, cancelled), skipped, missed or lost.
+    Decided(Outcome),
+    /// Its run is going, or waits to be tried again.
+    Running,
+    /// It waits for the run before it.
+    Waiting,
+    /// It is due and not decided yet.
+    Due,
+    /// It is older than the first line that the ledger still keeps.
+    NoLongerKept,
+    /// It was decided, and what became of it is not known: its record was lost
+    /// with the store's memory.
+    Unknown,
+}
+
+/// Longest answer for a unit (or node).
+const MAX_TICKS: usize = 10_000;
+
+/// What the store says of a unit now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnitState {
+    pub(crate) decided_to_ms: i64,
+    pub(crate) born_ms: i64,
+    pub(crate) running: Vec<i64>,
+    pub(crate) waiting: Vec<i64>,
+}
+
+/// All that the store knows of a job.
+#[derive(Debug)]
+pub(crate) struct Books {
+    /// Its ledger, oldest line first.
+    pub(crate) lines: Vec<LedgerEntry>,
+    /// Whether the ledger is full, so that older lines are gone.
+    pub(crate) full: bool,
+    /// Its units, by shard; none if each node runs it by itself.
+    pub(crate) units: Vec<(Option<u32>, UnitState)>,
+}
+
+impl Books {
+    /// The ticks after `from_ms` up to `to_ms`, oldest first.
+    pub(crate) fn audit(&self, schedule: &Schedule, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
+        let accounts = match self.units.is_empty() {
+            true => self.by_node(schedule),
+            false => self.by_unit(schedule),
+        };
+        let ticks = accounts
+            .iter()
+            .flat_map(|account| account.ticks(from_ms, to_ms));
+        let mut ticks: Vec<AuditedTick> = ticks.collect();
+        ticks.sort_by_key(|tick| (tick.tick, tick.shard));
+        ticks
+    }
+
+    fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<Account<'a>> {
+        let account = |(shard, state): &(Option<u32>, UnitState)| Account {
+            schedule,
+            shard: *shard,
+            from_ms: state.born_ms,
+            to_ms: i64::MAX,
+            state: state.clone(),
+            lines: self
+                .lines
+                .iter()
+                .filter(|line| line.shard == *shard)
+                .collect(),
+            full: self.full,
+        };
+        self.units.iter().map(account).collect()
+    }
+
+    /// Where each node runs the job by itself, a node accounts for the ticks
+    /// from its first line to its last.
+    fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<Account<'a>> {
+        let mut by_node: BTreeMap<&str, Vec<&LedgerEntry>> = BTreeMap::new();
+        for line in &self.lines {
+            by_node.entry(&line.node).or_default().push(line);
+        }
+        let account = |lines: Vec<&'a LedgerEntry>| {
+            let ticks = lines.iter().map(|line| line.tick.timestamp_millis());
+            let lasts = lines.iter().map(|line| line.last_tick.timestamp_millis());
+            let to_ms = lasts.max().unwrap_or_default();
+            Account {
+                schedule,
+                shard: None,
+                from_ms: ticks.min().unwrap_or_default() - 1,
+                to_ms,
+                state: UnitState {
+                    decided_to_ms: to_ms,
+                    ..UnitState::default()
+                },
+                lines,
+                full: self.full,
+            }
+        };
+        by_node.into_values().map(account).collect()
+    }
+}
+
+/// All there is to know of one unit (or node).
+struct Account<'a> {
+    schedule: &'a Schedule,
+    shard: Option<u32>,
+    /// It accounts for ticks after this …
+    from_ms: i64,
+    /// … up to this.
+    to_ms: i64,
+    state: UnitState,
+    /// Its lines, oldest first.
+    lines: Vec<&'a LedgerEntry>,
+    full: bool,
+}
+
+impl Account<'_> {
+    /// The ticks after `from_ms` up to `to_ms`, oldest first.
+    fn ticks(&self, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
+        let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));
+        let by_tick = self.by_tick();
+        let ranges: Vec<&LedgerEntry> = self.ranges().collect();
+        let oldest_ms = self.lines.first().map(|line| line.tick.timestamp_millis());
+        let next = |after: &i64| self.schedule.next_after(*after);
+        std::iter::successors(next(&from_ms), next)
+            .take_while(|tick_ms| *tick_ms <= to_ms)
+            .take(MAX_TICKS)
+            .map(|tick_ms| {
+                let lines = by_tick.get(&tick_ms).map_or(&[][..], Vec::as_slice);
+                let missed = ranges.iter().find(|range| covers(range, tick_ms)).copied();
+                let last = lines.iter().rev().find(|line| !line.retried).copied();
+                let fate = match last.or(missed) {
+                    Some(line) => Fate::Decided(line.outcome),
+                    None => self.undecided(tick_ms, oldest_ms),
+                };
+                self.audited(tick_ms, lines, last.or(missed), fate)
+            })
+            .collect()
+    }
+
+    /// Lines of runs and of single ticks, by tick; notes are no outcomes.
+    fn by_tick(&self) -> HashMap<i64, Vec<&LedgerEntry>> {
+        let mut by_tick: HashMap<i64, Vec<&LedgerEntry>> = HashMap::new();
+        let outcomes = self
+            .lines
+            .iter()
+            .filter(|line| line.count == 1 && line.outcome != Outcome::FinishedWithoutLease);
+        for line in outcomes {
+            let lines = by_tick.entry(line.tick.timestamp_millis()).or_default();
+            lines.push(line);
+        }
+        by_tick
+    }
+
+    /// Lines that stand for several ticks.
+    fn ranges(&self) -> impl Iterator<Item = &LedgerEntry> {
+        self.lines.iter().copied().filter(|line| line.count > 1)
+    }
+
+    fn undecided(&self, tick_ms: i64, oldest_ms: Option<i64>) -> Fate {
+        if self.state.running.contains(&tick_ms) {
+            Fate::Running
+        } else if self.state.waiting.contains(&tick_ms) {
+            Fate::Waiting
+        } else if tick_ms > self.state.decided_to_ms {
+            Fate::Due
+        } else if self.full && oldest_ms.is_none_or(|oldest_ms| tick_ms < oldest_ms) {
+            Fate::NoLongerKept
+        } else {
+            Fate::Unknown
+        }
+    }
+
+    fn audited(
+        &self,
+        tick_ms: i64,
+        lines: &[&LedgerEntry],
+        last: Option<&LedgerEntry>,
+        fate: Fate,
+    ) -> AuditedTick {
+        let ran = lines.iter().filter(|line| line.fired_at.is_some());
+        let taken_over = lines
+            .iter()
+            .filter(|line| line.outcome == Outcome::TakenOver);
+        AuditedTick {
+            tick: instant(tick_ms),
+            shard: self.shard,
+            node: last.map(|line| line.node.clone()),
+            fate,
+            reason: last.map_or_else(String::new, |line| line.reason.clone()),
+            late_by: lines.iter().rev().find_map(|line| line.lateness()),
+            attempts: ran.count() as u32,
+            taken_over: taken_over.count() as u32,
+        }
+    }
+}
+
+fn covers(range: &LedgerEntry, tick_ms: i64) -> bool {
+    let (first, last) = (range.tick, range.last_tick);
+    (first.timestamp_millis()..=last.timestamp_millis()).contains(&tick_ms)
+}

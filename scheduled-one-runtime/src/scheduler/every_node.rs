@@ -1,0 +1,131 @@
+//! Jobs that each node runs by itself: no claim, no lease. They go on while
+//! the store is away; what became of them is recorded when it is back.
+
+use std::sync::Arc;
+
+use super::run::{Granted, Runner};
+use crate::event;
+use crate::finish::Report;
+use crate::job::CompiledJob;
+use crate::renewal::ActiveRun;
+use crate::store::message::{Intent, LedgerRecord, Outcome, RunId};
+use crate::timer::{Timer, UnitIndex};
+
+/// Bounds how long a run that is cancelled may take to end: a fifth of it.
+const LEASE_MS: i64 = 5_000;
+
+pub(crate) struct EveryNode {
+    jobs: Vec<Own>,
+    timer: Timer,
+}
+
+struct Own {
+    job: Arc<CompiledJob>,
+    /// The newest tick decided.
+    after_ms: i64,
+    run: Option<Arc<ActiveRun>>,
+}
+
+impl EveryNode {
+    pub(crate) fn new(jobs: impl Iterator<Item = Arc<CompiledJob>>, now_ms: i64) -> Self {
+        let mut every_node = EveryNode {
+            jobs: Vec::new(),
+            timer: Timer::default(),
+        };
+        for (index, job) in jobs.enumerate() {
+            every_node.jobs.push(Own {
+                job,
+                after_ms: now_ms,
+                run: None,
+            });
+            every_node.set_next(index as UnitIndex);
+        }
+        every_node
+    }
+
+    pub(crate) fn next_ms(&mut self) -> Option<i64> {
+        self.timer.next_ms()
+    }
+
+    fn set_next(&mut self, index: UnitIndex) {
+        let own = &self.jobs[index as usize];
+        if let Some(tick_ms) = own.job.schedule.next_after(own.after_ms) {
+            self.timer.set(own.job.ticks().due_ms(tick_ms), index);
+        }
+    }
+
+    /// Starts all that is due.
+    pub(crate) fn start_due(&mut self, runner: &Arc<Runner>) {
+        let now_ms = runner.cluster.now_ms();
+        while let Some(index) = self.timer.take_due(now_ms) {
+            self.jobs[index as usize].start(runner, now_ms);
+            self.set_next(index);
+        }
+    }
+}
+
+impl Own {
+    fn start(&mut self, runner: &Arc<Runner>, now_ms: i64) {
+        let ticks = self.job.ticks();
+        let Some(plan) = ticks.plan(self.after_ms, now_ms, false, |_| "node was behind") else {
+            return;
+        };
+        self.after_ms = plan.tick_ms;
+        let line = |first_ms, last_ms, count, outcome, reason: &str| LedgerRecord {
+            unit: self.job.name.to_string(),
+            tick_ms: first_ms,
+            last_tick_ms: last_ms,
+            count,
+            outcome,
+            retried: false,
+            reason: reason.to_owned(),
+            node: runner.node.to_string(),
+            token: 0,
+            attempt: 0,
+            fired_at_ms: 0,
+            ended_at_ms: now_ms,
+            error: String::new(),
+        };
+        if let Some(missed) = &plan.missed {
+            event::missed(&self.job.name, missed);
+            let (first_ms, last_ms) = (missed.first_ms, missed.last_ms);
+            let missed = line(
+                first_ms,
+                last_ms,
+                missed.count,
+                missed.outcome,
+                &missed.reason,
+            );
+            runner.report(Report::Line(missed));
+        }
+        if plan.intent == Intent::Forgo {
+            return;
+        }
+        let skipped = |reason| line(plan.tick_ms, plan.tick_ms, 1, Outcome::Skipped, reason);
+        if !self.job.rules.enabled {
+            return runner.report(Report::Line(skipped("disabled")));
+        }
+        if self.run.as_ref().is_some_and(|run| !run.has_ended()) {
+            event::skipped(&self.job.name, plan.tick_ms, "overlap");
+            return runner.report(Report::Line(skipped("overlap")));
+        }
+        self.run = runner.start(Granted {
+            id: RunId {
+                unit: self.job.name.to_string(),
+                tick_ms: plan.tick_ms,
+                nonce: runner.node.to_string(),
+                token: 0,
+                attempt: 1,
+                lease_ms: LEASE_MS,
+                granted_at_ms: now_ms,
+                reruns: 0,
+            },
+            job: Arc::clone(&self.job),
+            due_ms: plan.due_ms,
+            sent: runner.clock.boottime(),
+            shard: (0, 1),
+            missed: 0,
+            leased: false,
+        });
+    }
+}

@@ -1,0 +1,40 @@
+-- Tells what is stored of units. Changes nothing.
+--
+-- KEYS  4.. for each unit: its record
+-- Returns the head, then for each unit: born, hwm, token, 1 and the tick if a
+--       run is going, or 0; how many ticks wait, and each of them
+
+for i = 4, #KEYS do
+  local r, err = load(KEYS[i])
+  if not r then
+    return err
+  end
+end
+commit()
+
+local n = #out
+local function tell(value)
+  n = n + 1
+  out[n] = value
+end
+
+for i = 4, #KEYS do
+  local r = load(KEYS[i])
+  tell(r.born)
+  tell(r.hwm)
+  tell(r.tok)
+  if r.running then
+    tell(1)
+    tell(int(call('HMGET', KEYS[i], 'tick')[1]))
+  else
+    tell(0)
+  end
+  n = n + 1
+  local count, waiting = n, 0
+  for tick in string.gmatch(r.wait, '(-?%d+):%d+:%d+') do
+    tell(int(tick))
+    waiting = waiting + 1
+  end
+  out[count] = waiting
+end
+return out

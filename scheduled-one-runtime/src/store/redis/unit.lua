@@ -1,0 +1,92 @@
+-- What is stored for units, for the scripts that are not as hot as claims.
+
+wrong = wrong_type(KEYS[3], 'zset')
+if wrong then
+  return wrong
+end
+
+-- The record under the key, without what is only shown (tick, own, at) or rarely
+-- asked for (rer); or nil and an error. Records are kept by key: a unit may come
+-- twice in a batch, and the second must see what the first did.
+local records = {}
+local function load(key)
+  local r = records[key]
+  if r then
+    return r
+  end
+  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'rtok', 'until', 'seq', 'lease',
+    'att', 'wait', 'done')
+  if v.err then
+    return nil, wrong_type(key, 'hash') or v
+  end
+  r = {
+    born = int(v[1]), hwm = int(v[2]), tok = int(v[3]), running = v[4] == 'run' or v[4] == 'stop',
+    stop = v[4] == 'stop', non = v[5] or '', rtok = int(v[6]), until_ = int(v[7]), seq = int(v[8]),
+    lease = int(v[9]), att = int(v[10]), wait = v[11] or '', done = v[12] or '',
+  }
+  records[key] = r
+  return r
+end
+
+-- The run of this nonce is going and none came after it.
+local function holds(r, nonce)
+  return r.running and r.non == nonce and r.rtok == r.tok
+end
+
+-- The store has no newer run than this one: it forgot it.
+local function forgot(r, nonce, token)
+  return r.non ~= nonce and r.tok <= token
+end
+
+-- Something waits and nothing is in its way.
+local function ready(r)
+  return not r.running and r.wait ~= ''
+end
+
+-- Writes a run back that begins at ARGV[a]: nonce, tick, token, attempt, lease,
+-- granted at, reruns. It is at `attempt` then, and goes on, or has ended.
+local function readopt(key, r, goes_on, attempt, a)
+  local nonce, tick, token = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local lease = tonumber(ARGV[a + 4])
+  r.hwm = math.max(r.hwm, tick)
+  r.tok, r.rtok, r.running, r.stop = token, token, goes_on, false
+  r.non, r.until_, r.seq, r.lease, r.att = nonce, now + lease, 1, lease, attempt
+  call('HSET', key, 'hwm', r.hwm, 'tok', token, 'st', goes_on and 'run' or 'idle', 'tick', tick,
+    'own', name, 'non', nonce, 'att', attempt, 'rtok', token, 'until', r.until_, 'seq', 1,
+    'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6])
+end
+
+-- Brings `leases` and `ready` to what the records say that changed. At the end:
+-- of a unit that comes twice, only the last state counts.
+local changed = {}
+local function settle()
+  local leases, over, free, busy = {}, {}, {}, {}
+  for _, key in ipairs(changed) do
+    local r, unit = records[key], unit_of(key)
+    if r.running then
+      leases[#leases + 1] = overdue_at(r.until_, r.lease)
+      leases[#leases + 1] = unit
+    else
+      over[#over + 1] = unit
+    end
+    if ready(r) then
+      free[#free + 1] = 0
+      free[#free + 1] = unit
+    elseif r.wait ~= '' then
+      busy[#busy + 1] = unit
+    end
+  end
+  if #leases > 0 then
+    call('ZADD', KEYS[2], unpack(leases))
+  end
+  if #over > 0 then
+    call('ZREM', KEYS[2], unpack(over))
+  end
+  if #free > 0 then
+    call('ZADD', KEYS[3], unpack(free))
+  end
+  if #busy > 0 then
+    call('ZREM', KEYS[3], unpack(busy))
+  end
+end
+

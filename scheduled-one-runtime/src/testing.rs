@@ -1,0 +1,128 @@
+//! A kit for tests of jobs: time that moves only when the test says so, an
+//! embedded store, and a tick run by hand.
+//!
+//! ```
+//! use std::time::Duration;
+//! use scheduled_one_runtime::testing::TestScheduler;
+//! use scheduled_one_runtime::{Job, Outcome, State};
+//!
+//! # #[derive(Clone)] struct Mailer;
+//! # impl Mailer { fn fake() -> Self { Mailer } async fn send(&self) -> Result<(), String> { Ok(()) } }
+//! async fn weekly_report(State(mailer): State<Mailer>) -> Result<(), String> {
+//!     mailer.send().await
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let kit = TestScheduler::start(|builder| {
+//!     builder
+//!         .state(Mailer::fake())
+//!         .job(Job::cron("weekly_report", "0 0 9 * * MON", weekly_report))
+//! })
+//! .await
+//! .expect("it starts");
+//!
+//! // Time goes to Monday, 9 o'clock, and the tick runs.
+//! let line = kit.run_next("weekly_report").await;
+//! assert_eq!(line.outcome, Outcome::Ok);
+//! assert_eq!(line.lateness(), Some(Duration::ZERO));
+//! # }
+//! ```
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::{Clock, ManualClock};
+use crate::error::Error;
+use crate::ledger::LedgerEntry;
+use crate::scheduler::{Scheduler, SchedulerBuilder};
+
+/// How long, in real time, the kit waits for what should happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Ledger lines looked at.
+const LINES: usize = 1_000;
+
+/// A scheduler on a store and a clock of its own, which begins on Thursday,
+/// 2026-01-01 00:00:00 UTC.
+#[derive(Debug)]
+pub struct TestScheduler {
+    scheduler: Scheduler,
+    clock: ManualClock,
+}
+
+impl TestScheduler {
+    /// Starts the jobs of the program and those `setup` adds; `setup` also
+    /// gives states, and chooses with
+    /// [`only`](SchedulerBuilder::only) where a test is about one job.
+    ///
+    /// # Errors
+    ///
+    /// As [`SchedulerBuilder::start`].
+    pub async fn start(
+        setup: impl FnOnce(SchedulerBuilder) -> SchedulerBuilder,
+    ) -> Result<Self, Error> {
+        let clock = ManualClock::new();
+        let builder = Scheduler::builder("memory://").clock(clock.clone());
+        let scheduler = setup(builder).start().await?;
+        Ok(TestScheduler { scheduler, clock })
+    }
+
+    /// The scheduler, for its ledger, its audit, its shutdown.
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// What the clock shows.
+    pub fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_nanos(self.clock.wall().as_nanos() as i64)
+    }
+
+    /// Moves the clock ahead, at once: ticks in between are late, and several
+    /// of one job are treated as its `misfire` policy says.
+    pub fn advance(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    /// Moves the clock to the next tick of a job and waits until that has an
+    /// outcome (with shards: until one of them has). Other jobs that come due
+    /// by then run too.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such job, it is never due again, or its tick has no
+    /// outcome within 30 s of real time: a run that waits for time to pass
+    /// needs [`advance`](Self::advance) from beside.
+    pub async fn run_next(&self, job: &str) -> LedgerEntry {
+        let jobs = self.scheduler.jobs();
+        let found = jobs.iter().find(|known| known.name == job);
+        let found = found.unwrap_or_else(|| panic!("there is no job `{job}`"));
+        let tick = *found
+            .next_ticks
+            .first()
+            .unwrap_or_else(|| panic!("job `{job}` is never due again"));
+        let ahead = (tick - self.now()).to_std().unwrap_or_default();
+        self.clock.advance(ahead);
+        self.outcome_of(job, tick).await
+    }
+
+    /// Waits until a tick of a job has an outcome, and returns it.
+    ///
+    /// # Panics
+    ///
+    /// If it has none within 30 s of real time.
+    pub async fn outcome_of(&self, job: &str, tick: DateTime<Utc>) -> LedgerEntry {
+        let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
+        for _ in 0..looks {
+            let ledger = self.scheduler.ledger(job, LINES).await;
+            let mut lines = ledger.unwrap_or_default().into_iter();
+            let of_tick = |line: &LedgerEntry| (line.tick..=line.last_tick).contains(&tick);
+            if let Some(line) = lines.find(|line| of_tick(line) && !line.retried) {
+                return line;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        panic!("job `{job}`: tick {tick} has no outcome after {PATIENCE:?}");
+    }
+}

@@ -1,0 +1,200 @@
+//! A network between a node and the store: slow, cut, or cut in one direction.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use scheduled_one_runtime::clock::{Clock, TokioClock};
+use scheduled_one_runtime::store::memory::MemoryStore;
+use scheduled_one_runtime::store::message::{
+    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
+    Renew, Renewed, Reply, Watched, WrittenOff,
+};
+use scheduled_one_runtime::store::{Answer, Store, StoreError};
+
+use super::Random;
+
+/// How long a call waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(crate) struct Network {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    random: Random,
+    cut_until: Duration,
+    dead: bool,
+}
+
+/// What happens to one call.
+struct Fate {
+    there: Duration,
+    back: Duration,
+    arrives: bool,
+    answered: bool,
+    dead: bool,
+}
+
+impl Network {
+    pub(crate) fn new(seed: u64) -> Self {
+        Network {
+            state: Mutex::new(State {
+                random: Random::new(seed),
+                cut_until: Duration::ZERO,
+                dead: false,
+            }),
+        }
+    }
+
+    pub(crate) fn cut_for(&self, until: Duration) {
+        self.state.lock().expect("lock").cut_until = until;
+    }
+
+    pub(crate) fn heal(&self) {
+        self.cut_for(Duration::ZERO);
+    }
+
+    pub(crate) fn die(&self) {
+        self.state.lock().expect("lock").dead = true;
+    }
+
+    fn fate(&self, now: Duration) -> Fate {
+        let mut state = self.state.lock().expect("lock");
+        let cut = now < state.cut_until;
+        let random = &mut state.random;
+        let mut way = || match random.range(0, 199) {
+            0 => random.ms(50, 1_500),
+            _ => Duration::from_micros(random.range(50, 2_000)),
+        };
+        let (there, back) = (way(), way());
+        let arrives = !cut || random.chance(30);
+        Fate {
+            there,
+            back,
+            arrives,
+            answered: !cut,
+            dead: state.dead,
+        }
+    }
+}
+
+/// The store as one node reaches it.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeStore {
+    inner: MemoryStore,
+    clock: TokioClock,
+    network: Arc<Network>,
+}
+
+impl NodeStore {
+    pub(crate) fn new(inner: MemoryStore, clock: TokioClock, network: Arc<Network>) -> Self {
+        NodeStore {
+            inner,
+            clock,
+            network,
+        }
+    }
+
+    fn call<'a, T: Send + 'a>(
+        &'a self,
+        call: impl FnOnce(&'a MemoryStore) -> Answer<'a, T> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move {
+            let fate = self.network.fate(self.clock.boottime());
+            self.clock.sleep(fate.there).await;
+            let answer = match fate.arrives && !fate.dead {
+                true => Some(call(&self.inner).await),
+                false => None,
+            };
+            if fate.dead {
+                std::future::pending::<()>().await;
+            }
+            let slow = fate.there + fate.back > TIMEOUT;
+            match answer {
+                Some(answer) if fate.answered && !slow => {
+                    self.clock.sleep(fate.back).await;
+                    if self.network.fate(self.clock.boottime()).dead {
+                        std::future::pending::<()>().await;
+                    }
+                    answer
+                }
+                _ => {
+                    self.clock.sleep(TIMEOUT.saturating_sub(fate.there)).await;
+                    Err(StoreError::Unknown("no answer".to_owned()))
+                }
+            }
+        })
+    }
+}
+
+impl Store for NodeStore {
+    fn claim<'a>(
+        &'a self,
+        caller: &'a Caller,
+        claims: &'a [Claim],
+    ) -> Answer<'a, Reply<Vec<Claimed>>> {
+        self.call(|store| store.claim(caller, claims))
+    }
+
+    fn renew<'a>(
+        &'a self,
+        caller: &'a Caller,
+        renewals: &'a [Renew],
+    ) -> Answer<'a, Reply<Vec<Renewed>>> {
+        self.call(|store| store.renew(caller, renewals))
+    }
+
+    fn finish<'a>(
+        &'a self,
+        caller: &'a Caller,
+        finishes: &'a [Finish],
+    ) -> Answer<'a, Reply<Vec<Finished>>> {
+        self.call(|store| store.finish(caller, finishes))
+    }
+
+    fn enroll<'a>(
+        &'a self,
+        caller: &'a Caller,
+        enrolls: &'a [Enroll],
+    ) -> Answer<'a, Reply<Vec<Marks>>> {
+        self.call(|store| store.enroll(caller, enrolls))
+    }
+
+    fn write_off<'a>(
+        &'a self,
+        caller: &'a Caller,
+        runs: &'a [Watched],
+    ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
+        self.call(|store| store.write_off(caller, runs))
+    }
+
+    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
+        self.call(|store| store.beat(caller, beat))
+    }
+
+    fn record<'a>(
+        &'a self,
+        caller: &'a Caller,
+        lines: &'a [LedgerRecord],
+    ) -> Answer<'a, Reply<()>> {
+        self.call(|store| store.record(caller, lines))
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        caller: &'a Caller,
+        units: &'a [String],
+    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        self.call(|store| store.inspect(caller, units))
+    }
+
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
+        self.call(move |store| store.ledger(job, limit))
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+}

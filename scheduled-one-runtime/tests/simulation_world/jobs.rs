@@ -1,0 +1,180 @@
+//! Random jobs with random policies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use scheduled_one_runtime::clock::Clock;
+use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, RetryOn, Scope};
+
+use super::{Event, Kind, Random, World};
+
+/// How often a run shows that it is polled.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Debug)]
+pub(crate) struct JobPlan {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+    pub(crate) every: Duration,
+    pub(crate) overlap: Overlap,
+    pub(crate) misfire: Misfire,
+    pub(crate) catch_up: Duration,
+    pub(crate) start_deadline: Duration,
+    pub(crate) reruns: u32,
+    pub(crate) retries: u32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) jitter: Duration,
+    pub(crate) shards: u32,
+    pub(crate) scope: Scope,
+    pub(crate) lease: Duration,
+    /// Longest run, in ms.
+    pub(crate) longest_ms: u64,
+    seed: u64,
+}
+
+/// Shows an event among those of the scheduler.
+fn tracing_event(event: &Event) {
+    tracing::debug!(target: "simulation", ?event);
+}
+
+impl JobPlan {
+    pub(crate) fn random(index: usize, random: &mut Random) -> Self {
+        let scope = match random.chance(10) {
+            true => Scope::EveryNode,
+            false => Scope::One,
+        };
+        let one = scope == Scope::One;
+        JobPlan {
+            index,
+            name: format!("job-{index}"),
+            every: Duration::from_secs(random.range(1, 5)),
+            overlap: match random.range(0, 6) {
+                0 if one => Overlap::QueueOne,
+                1 if one => Overlap::QueueAll(random.range(1, 5) as u32),
+                2 if one => Overlap::CancelRunning,
+                3 if one => Overlap::Allow(random.range(2, 4) as u32),
+                _ => Overlap::Skip,
+            },
+            misfire: match random.range(0, 3) {
+                0 if one => Misfire::RunOnce,
+                1 if one => Misfire::RunAll,
+                _ => Misfire::Skip,
+            },
+            catch_up: random.ms(2_000, 30_000),
+            start_deadline: random.ms(1_500, 20_000),
+            reruns: if one && random.chance(40) {
+                random.range(1, 3) as u32
+            } else {
+                0
+            },
+            retries: if random.chance(30) {
+                random.range(1, 3) as u32
+            } else {
+                0
+            },
+            timeout: random.chance(30).then(|| random.ms(300, 3_000)),
+            jitter: if random.chance(20) {
+                random.ms(1, 2_000)
+            } else {
+                Duration::ZERO
+            },
+            shards: if one && random.chance(20) {
+                random.range(2, 3) as u32
+            } else {
+                1
+            },
+            scope,
+            lease: random.ms(500, 4_000),
+            longest_ms: [50, 800, 3_000, 7_000][random.range(0, 3) as usize],
+            seed: random.next(),
+        }
+    }
+
+    pub(crate) fn job(&self, world: World, dead: Arc<AtomicBool>) -> Job {
+        let plan = self.clone();
+        let job = Job::every(&self.name, self.every, move |ctx| {
+            plan.clone().run(ctx, world.clone(), Arc::clone(&dead))
+        });
+        let mut job = job
+            .start_deadline(self.start_deadline)
+            .jitter(self.jitter)
+            .retries(self.retries)
+            .scope(self.scope);
+        if self.retries > 0 {
+            job = job
+                .backoff(Duration::from_millis(100), Duration::from_secs(1))
+                .retry_on(RetryOn::default());
+        }
+        if let Some(timeout) = self.timeout {
+            job = job.timeout(timeout);
+        }
+        if self.scope == Scope::EveryNode {
+            return job;
+        }
+        if self.misfire != Misfire::Skip {
+            job = job.catch_up(self.catch_up);
+        }
+        if self.reruns > 0 {
+            job = job.on_node_loss(OnNodeLoss::Rerun(self.reruns));
+        }
+        job.overlap(self.overlap)
+            .misfire(self.misfire)
+            .shards(self.shards)
+            .lease(self.lease)
+    }
+
+    async fn run(
+        self,
+        ctx: JobContext,
+        world: World,
+        dead: Arc<AtomicBool>,
+    ) -> Result<(), &'static str> {
+        let note = |kind| {
+            if !dead.load(Ordering::Relaxed) {
+                let event = self.event(kind, &ctx, &world);
+                tracing_event(&event);
+                world.log.lock().expect("lock").push(event);
+            }
+        };
+        note(Kind::Start);
+        let mut random = Random::new(
+            self.seed ^ ctx.scheduled_at().timestamp_millis() as u64 ^ u64::from(ctx.attempt()),
+        );
+        let polite = random.chance(50);
+        let until = world.clock.boottime() + random.ms(0, self.longest_ms);
+        while world.clock.boottime() < until {
+            let pause = world.clock.sleep(POLL_EVERY);
+            tokio::select! {
+                biased;
+                () = ctx.cancelled(), if polite => return Err("told to stop"),
+                () = pause => note(Kind::Poll),
+            }
+        }
+        let luck = random.range(0, 9);
+        note(Kind::End);
+        match luck {
+            0 | 1 => Err("no luck"),
+            2 => std::panic::resume_unwind(Box::new("no nerves")),
+            _ => Ok(()),
+        }
+    }
+
+    fn event(&self, kind: Kind, ctx: &JobContext, world: &World) -> Event {
+        let now = chrono::DateTime::from_timestamp_micros(world.clock.wall().as_micros() as i64);
+        // The node's idea of the store's clock is off by a part of a round trip.
+        let slack = chrono::TimeDelta::milliseconds(5);
+        Event {
+            at_us: world.clock.boottime().as_micros() as u64,
+            kind,
+            node: ctx.node().to_owned(),
+            job: self.index,
+            shard: ctx.shard().0,
+            tick_ms: ctx.scheduled_at().timestamp_millis(),
+            attempt: ctx.attempt(),
+            token: ctx.fencing_token(),
+            too_late: self.scope == Scope::One
+                && now.is_some_and(|now| now > ctx.deadline() + slack),
+        }
+    }
+}

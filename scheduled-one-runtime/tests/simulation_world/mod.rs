@@ -1,0 +1,204 @@
+//! A world of nodes, jobs and faults, made of a seed.
+
+mod check;
+mod faults;
+mod jobs;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use scheduled_one_runtime::Scheduler;
+use scheduled_one_runtime::clock::{Clock, TokioClock};
+use scheduled_one_runtime::store::memory::MemoryStore;
+
+pub(crate) use check::History;
+use faults::{Network, NodeStore};
+use jobs::JobPlan;
+
+/// Faults happen in the first part, then everything heals.
+const FAULTS_FOR: Duration = Duration::from_secs(40);
+/// After it, all that came due in the first part is to be decided.
+const CALM_FOR: Duration = Duration::from_secs(90);
+const NODES: usize = 3;
+
+/// A small, fast random generator: SplitMix64.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// From `least` to `most`, both included.
+    pub(crate) fn range(&mut self, least: u64, most: u64) -> u64 {
+        least + self.next() % (most - least + 1)
+    }
+
+    pub(crate) fn ms(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(self.range(least, most))
+    }
+
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
+        self.next() % 100 < percent
+    }
+}
+
+/// What happened in a run, as the job functions saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) at_us: u64,
+    pub(crate) kind: Kind,
+    pub(crate) node: String,
+    pub(crate) job: usize,
+    pub(crate) shard: u32,
+    pub(crate) tick_ms: i64,
+    pub(crate) attempt: u32,
+    pub(crate) token: u64,
+    /// After the deadline that the context told.
+    pub(crate) too_late: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Start,
+    Poll,
+    End,
+}
+
+/// What all nodes of a world share.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) clock: TokioClock,
+    pub(crate) log: Arc<Mutex<Vec<Event>>>,
+}
+
+/// A node that lives until its flag is raised: then nothing it does is seen.
+struct Node {
+    dead: Arc<AtomicBool>,
+    network: Arc<Network>,
+    scheduler: Scheduler,
+}
+
+impl Node {
+    async fn start(
+        world: &World,
+        store: &MemoryStore,
+        jobs: &[JobPlan],
+        serial: usize,
+        random: &mut Random,
+    ) -> Self {
+        let dead = Arc::new(AtomicBool::new(false));
+        let network = Arc::new(Network::new(random.next()));
+        let node_store = NodeStore::new(store.clone(), world.clock, Arc::clone(&network));
+        let name = format!("n{serial}");
+        let mut builder = Scheduler::builder("memory://")
+            .clock(world.clock)
+            .simulated(Arc::new(node_store), name.clone())
+            .node_name(name);
+        for plan in jobs {
+            builder = builder.job(plan.job(world.clone(), Arc::clone(&dead)));
+        }
+        Node {
+            dead,
+            network,
+            scheduler: builder
+                .start()
+                .await
+                .expect("a node starts in good weather"),
+        }
+    }
+
+    fn die(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+        self.network.die();
+    }
+}
+
+/// Lives through the history of a seed.
+pub(crate) fn simulate(seed: u64) -> History {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(live(seed))
+}
+
+async fn live(seed: u64) -> History {
+    let mut random = Random::new(seed);
+    let world = World {
+        clock: TokioClock::new(),
+        log: Arc::default(),
+    };
+    let store = MemoryStore::new(Arc::new(world.clock));
+    let jobs: Vec<JobPlan> = (0..3).map(|n| JobPlan::random(n, &mut random)).collect();
+    let mut history = History::new(jobs.clone());
+    let mut nodes = Vec::new();
+    for serial in 0..NODES {
+        nodes.push(Node::start(&world, &store, &jobs, serial, &mut random).await);
+    }
+    // The store's memory lives on in nodes that saw what it decided and reach
+    // it: where it forgets, the nodes are well.
+    let forgets = random.chance(20);
+    let mut serial = NODES;
+    let until = world.clock.boottime() + FAULTS_FOR;
+    while world.clock.boottime() < until {
+        world.clock.sleep(random.ms(200, 6_000)).await;
+        let which = random.range(0, NODES as u64 - 1) as usize;
+        match random.range(0, 9) {
+            _ if forgets => {
+                store.forget();
+                let now_ms = world.clock.wall().as_millis() as i64;
+                history.forgotten_at_ms.push(now_ms);
+            }
+            0 | 1 => {
+                nodes[which].die();
+                history.deaths += 1;
+                world.clock.sleep(random.ms(0, 8_000)).await;
+                nodes[which] = Node::start(&world, &store, &jobs, serial, &mut random).await;
+                serial += 1;
+            }
+            2..=4 => {
+                nodes[which]
+                    .network
+                    .cut_for(world.clock.boottime() + random.ms(100, 9_000));
+                history.partitions += 1;
+            }
+            5 | 6 => {
+                let until = world.clock.boottime() + random.ms(100, 15_000);
+                nodes.iter().for_each(|node| node.network.cut_for(until));
+                history.outages += 1;
+            }
+            _ => {}
+        }
+    }
+    let healed_ms = world.clock.wall().as_millis() as i64;
+    nodes.iter().for_each(|node| node.network.heal());
+    world.clock.sleep(CALM_FOR).await;
+    for (job, plan) in jobs.iter().enumerate() {
+        let audited = nodes[0]
+            .scheduler
+            .audit(&plan.name, all_until(healed_ms))
+            .await;
+        history
+            .audits
+            .push((job, audited.expect("the store answers")));
+    }
+    history.log = world.log.lock().expect("lock").clone();
+    history
+}
+
+fn all_until(ms: i64) -> std::ops::Range<chrono::DateTime<chrono::Utc>> {
+    let instant = |ms| chrono::DateTime::from_timestamp_millis(ms).expect("an instant");
+    instant(0)..instant(ms)
+}
