@@ -43,8 +43,16 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} {} {} {} {} {} {}",
-            self.kind, self.boot_us, self.node, self.job, self.tick_ms, self.attempt, self.token
+            "{:?} {} {} {} {} {} {} {} {}",
+            self.kind,
+            self.boot_us,
+            self.node,
+            self.job,
+            self.shard,
+            self.tick_ms,
+            self.attempt,
+            self.token,
+            self.missed
         )
     }
 }
