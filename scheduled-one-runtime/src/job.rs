@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::{
@@ -12,13 +11,7 @@ use scheduled_one_schedule::{Schedule, parse_zone};
 
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, States, erase};
-use crate::store::message;
-use crate::tick::Ticks;
-
-/// How late a tick may start that has no `start_deadline`.
-const START_DEADLINE: Duration = Duration::from_secs(60);
-/// How old a tick may be that is caught up with, without `catch_up`.
-const CATCH_UP: Duration = Duration::from_secs(3600);
+use crate::rules::{CompiledJob, Rules};
 
 /// A job registered by hand. Everything the attribute can say can be said
 /// here; what is wrong is told by [`start`](crate::SchedulerBuilder::start),
@@ -364,98 +357,6 @@ impl fmt::Debug for Job {
             .field("policies", &self.policies)
             .field("declared_at", &format_args!("{}", self.declared_at))
             .finish_non_exhaustive()
-    }
-}
-
-/// A job that was found good.
-pub(crate) struct CompiledJob {
-    pub(crate) name: Arc<str>,
-    pub(crate) schedule: Schedule,
-    pub(crate) rules: Rules,
-    pub(crate) description: Option<Box<str>>,
-    pub(crate) handler: Arc<dyn AnyHandler>,
-}
-
-/// The policies of a job with all defaults filled in.
-#[derive(Clone, Debug)]
-pub(crate) struct Rules {
-    pub(crate) lease: Option<Duration>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) timeout_total: Option<Duration>,
-    pub(crate) overlap: message::Overlap,
-    pub(crate) misfire: Misfire,
-    pub(crate) catch_up: Duration,
-    pub(crate) start_deadline: Duration,
-    pub(crate) reruns: u32,
-    pub(crate) on_lease_lost: OnLeaseLost,
-    pub(crate) retries: u32,
-    pub(crate) backoff: Backoff,
-    pub(crate) retry_on: RetryOn,
-    pub(crate) jitter: Duration,
-    pub(crate) scope: Scope,
-    pub(crate) shards: u32,
-    pub(crate) enabled: bool,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Rules::of(&Policies::default(), true)
-    }
-}
-
-impl Rules {
-    fn of(policies: &Policies, enabled: bool) -> Self {
-        let overlap = match policies.overlap.unwrap_or_default() {
-            Overlap::QueueOne => message::Overlap::Queue(1),
-            Overlap::QueueAll(most) => message::Overlap::Queue(most),
-            Overlap::CancelRunning => message::Overlap::CancelRunning,
-            Overlap::Allow(most) => message::Overlap::Allow(most),
-            _ => message::Overlap::Skip,
-        };
-        let reruns = match policies.on_node_loss.unwrap_or_default() {
-            OnNodeLoss::Rerun(most) => most,
-            _ => 0,
-        };
-        Rules {
-            lease: policies.lease,
-            timeout: policies.timeout,
-            timeout_total: policies.timeout_total,
-            overlap,
-            misfire: policies.misfire.unwrap_or_default(),
-            catch_up: policies.catch_up.unwrap_or(CATCH_UP),
-            start_deadline: policies.start_deadline.unwrap_or(START_DEADLINE),
-            reruns,
-            on_lease_lost: policies.on_lease_lost.unwrap_or_default(),
-            retries: policies.retries.unwrap_or(0),
-            backoff: policies.backoff.unwrap_or_default(),
-            retry_on: policies.retry_on.unwrap_or_default(),
-            jitter: policies.jitter.unwrap_or_default(),
-            scope: policies.scope.unwrap_or_default(),
-            shards: policies.shards.unwrap_or(1),
-            enabled,
-        }
-    }
-}
-
-impl CompiledJob {
-    /// The lease of its runs.
-    pub(crate) fn lease(&self, default: Duration) -> Duration {
-        self.rules.lease.unwrap_or(default)
-    }
-
-    /// The names of its units: itself, or its shards.
-    pub(crate) fn units(&self) -> impl Iterator<Item = String> {
-        let shards = self.rules.shards;
-        (0..shards).map(move |index| message::shard_of(&self.name, shards, index))
-    }
-
-    /// Its ticks, as its rules see them.
-    pub(crate) fn ticks(&self) -> Ticks<'_> {
-        Ticks {
-            job: &self.name,
-            schedule: &self.schedule,
-            rules: &self.rules,
-        }
     }
 }
 

@@ -58,6 +58,7 @@ mod ledger;
 mod link;
 mod registry;
 mod renewal;
+mod rules;
 mod scheduler;
 mod tick;
 mod timer;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::Misfire;
 
-use crate::job::Rules;
+use crate::rules::Rules;
 use crate::store::message::{Intent, Missed, Outcome};
 
 /// Ticks are counted up to this many.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
 
+use super::going::Going;
 use super::node::Node;
-use super::run::{Going, Runner};
+use super::run::Runner;
 use super::{Scheduler, Tasks};
 use crate::clock::{Clock, SystemClock};
 use crate::cluster_clock::ClusterClock;
@@ -17,12 +18,13 @@ use crate::error::Error;
 use crate::event;
 use crate::finish::tell_outcomes;
 use crate::handler::States;
-use crate::job::{CompiledJob, Job, check_lease, check_name};
+use crate::job::{Job, check_lease, check_name};
 use crate::lease::DEFAULT_LEASE;
 use crate::ledger::instant;
 use crate::link::Link;
 use crate::registry::registered_jobs;
 use crate::renewal::Watchdog;
+use crate::rules::CompiledJob;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::message::{Beat, Caller};

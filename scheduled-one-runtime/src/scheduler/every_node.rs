@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::run::{Granted, Runner};
 use crate::event;
 use crate::finish::Report;
-use crate::job::CompiledJob;
 use crate::renewal::ActiveRun;
+use crate::rules::CompiledJob;
 use crate::store::message::{Intent, LedgerRecord, Outcome, RunId};
 use crate::timer::{Timer, UnitIndex};
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod every_node;
+mod going;
 mod node;
 mod run;
 mod units;
@@ -22,10 +23,11 @@ pub use builder::SchedulerBuilder;
 use crate::audit::{AuditedTick, Books, UnitState};
 use crate::error::Error;
 use crate::event;
-use crate::job::{CompiledJob, check_name};
+use crate::job::check_name;
 use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
 use crate::link::Link;
+use crate::rules::CompiledJob;
 use crate::store::message::{Beat, Overlap, place_of, shard_index};
 use run::Runner;
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::job::CompiledJob;
+use crate::rules::CompiledJob;
 use crate::store::message::{Enroll, Marks, job_of, shard_of, without_place};
 use crate::tick::hash;
 use crate::timer::UnitIndex;

@@ -4,7 +4,7 @@
 //! Times of the store are UTC milliseconds of *its* clock (`*_ms`), but for
 //! `now_us`, which is in microseconds. Zero stands for "never".
 
-use std::fmt;
+pub use super::outcome::{LedgerRecord, MAX_ERROR_BYTES, Outcome};
 
 /// Ticks claimed in one call, at most. A script that touches more units than
 /// this blocks Redis for longer than a renewal may wait.
@@ -355,116 +355,6 @@ pub struct Pulse {
 
 /// Nodes that a [`Pulse`] names.
 pub const MAX_NODES: usize = 1_000;
-
-/// Error texts in the ledger are cut to this many bytes.
-pub const MAX_ERROR_BYTES: usize = 1024;
-
-/// What became of a tick, or of one attempt at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Ran and returned well.
-    Ok,
-    /// Ran and returned an error.
-    Failed,
-    /// Ran and panicked.
-    Panicked,
-    /// Ran for longer than its timeout.
-    TimedOut,
-    /// Ran and was cancelled: shutdown, or a lease that could not be proven.
-    Cancelled,
-    /// Did not run: the reason says why (overlap).
-    Skipped,
-    /// Came due while nobody could run it.
-    Missed,
-    /// Was started; what came of it is unknown, because its node is gone.
-    Lost,
-    /// As [`Outcome::Lost`], but another node makes another attempt.
-    TakenOver,
-    /// A note, not an outcome: a run that had been written off as lost
-    /// reported its end after all.
-    FinishedWithoutLease,
-}
-
-impl Outcome {
-    /// All of them.
-    pub const ALL: [Outcome; 10] = [
-        Outcome::Ok,
-        Outcome::Failed,
-        Outcome::Panicked,
-        Outcome::TimedOut,
-        Outcome::Cancelled,
-        Outcome::Skipped,
-        Outcome::Missed,
-        Outcome::Lost,
-        Outcome::TakenOver,
-        Outcome::FinishedWithoutLease,
-    ];
-
-    /// The word that stands for it in the ledger, in logs and in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Ok => "ok",
-            Outcome::Failed => "failed",
-            Outcome::Panicked => "panicked",
-            Outcome::TimedOut => "timed_out",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Skipped => "skipped",
-            Outcome::Missed => "missed",
-            Outcome::Lost => "lost",
-            Outcome::TakenOver => "taken_over",
-            Outcome::FinishedWithoutLease => "finished_without_lease",
-        }
-    }
-
-    /// The outcome a word of the ledger stands for.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|o| o.as_str() == word)
-    }
-
-    /// Whether a run was granted: all but skipped and missed ticks. Of a lost
-    /// one nobody knows whether its function was called.
-    pub fn ran(self) -> bool {
-        !matches!(self, Outcome::Skipped | Outcome::Missed)
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// One line of a job's ledger, as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerRecord {
-    /// The unit: the job, or one shard of it.
-    pub unit: String,
-    /// The tick; of several missed ones, the oldest.
-    pub tick_ms: i64,
-    /// The same, but of several missed ones the newest.
-    pub last_tick_ms: i64,
-    /// How many ticks the line stands for: 1, but for missed ones.
-    pub count: u64,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Another attempt follows: this is not what became of the tick.
-    pub retried: bool,
-    /// Why, in words; may be empty.
-    pub reason: String,
-    /// Name of the node that decided or ran it.
-    pub node: String,
-    /// Fencing token of the run, 0 where there was none.
-    pub token: u64,
-    /// Attempt, 0 where there was no run.
-    pub attempt: u32,
-    /// When the function started, 0 if it did not.
-    pub fired_at_ms: i64,
-    /// When the run ended, or the tick was decided.
-    pub ended_at_ms: i64,
-    /// What the function said when it failed.
-    pub error: String,
-}
 
 /// The unit of one place of a unit in which several runs may go at once.
 pub fn place_of(unit: &str, place: u32) -> String {

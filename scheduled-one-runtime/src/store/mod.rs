@@ -15,6 +15,7 @@ use message::{
 
 pub mod memory;
 pub mod message;
+mod outcome;
 pub mod protocol;
 pub mod redis;
 

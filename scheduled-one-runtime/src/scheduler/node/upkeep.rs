@@ -1,0 +1,122 @@
+//! What a node does beside its ticks: shows that it lives, tells a store that
+//! may have forgotten what it saw, and writes off runs that stand still.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Answer, Node};
+use crate::event;
+use crate::link::{Answered, View};
+use crate::store::StoreError;
+use crate::store::message::{Beat, MAX_BATCH, Marks, Watched, WrittenOff};
+use crate::timer::UnitIndex;
+
+/// One call a node and second, however many jobs there are.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// Offsets of the wall clock beyond this are warned of.
+const OFFSET_WARNED_MS: i64 = 1_000;
+
+impl Node {
+    /// Another store serves than the one the marks were told to: it may have
+    /// forgotten what this node saw decided, so it is told, at once and for
+    /// all units.
+    pub(super) fn enroll_if_forgotten(&mut self, view: &View) {
+        if !view.up || self.enrolling || view.serving == self.enrolled_for {
+            return;
+        }
+        self.enrolling = true;
+        self.watch.clear();
+        let serving = Arc::clone(&view.serving);
+        let batches = self.units.enrollments(MAX_BATCH);
+        let link = Arc::clone(&self.link);
+        self.calls.spawn(async move {
+            let mut marks = Vec::new();
+            for batch in batches {
+                let mut tries = 0;
+                loop {
+                    let answer = link.ask(|store, caller| store.enroll(caller, &batch)).await;
+                    if let Ok(answer) = answer {
+                        marks.push(answer.body);
+                        break;
+                    }
+                    tries += 1;
+                    link.back_off(tries).await;
+                }
+            }
+            Answer::Enrolled(serving, marks)
+        });
+    }
+
+    pub(super) fn learn_all(&mut self, serving: Arc<str>, marks: Vec<Vec<Marks>>) {
+        self.enrolling = false;
+        self.enrolled_for = serving;
+        for (index, seen) in marks.into_iter().flatten().enumerate() {
+            self.units.learn(index as UnitIndex, seen);
+        }
+    }
+
+    pub(super) fn beat_if_due(&mut self) {
+        let now = self.clock.boottime();
+        if self.beating || now < self.next_beat {
+            return;
+        }
+        self.beating = true;
+        self.next_beat = now + BEAT_EVERY;
+        let link = Arc::clone(&self.link);
+        self.calls.spawn(async move {
+            let mut tries = 0;
+            loop {
+                let answer = link.ask(|store, caller| store.beat(caller, Beat::Alive));
+                if let Ok(pulse) = answer.await {
+                    return Answer::Pulse(pulse);
+                }
+                tries += 1;
+                link.back_off(tries).await;
+            }
+        });
+    }
+
+    pub(super) fn write_off_due(&mut self, view: &View) {
+        if !view.up || !self.cluster.until(view.quarantine_until_ms).is_zero() {
+            return;
+        }
+        let runs = self.watch.take_due(self.clock.boottime());
+        if runs.is_empty() {
+            return;
+        }
+        let link = Arc::clone(&self.link);
+        self.calls.spawn(async move {
+            let answer = link
+                .ask(|store, caller| store.write_off(caller, &runs))
+                .await;
+            Answer::WrittenOff(runs, answer)
+        });
+    }
+
+    pub(super) fn written_off(
+        &mut self,
+        runs: Vec<Watched>,
+        answer: Result<Answered<Vec<WrittenOff>>, StoreError>,
+    ) {
+        // Without an answer the runs are reported as overdue again.
+        let Ok(answer) = answer else { return };
+        for (run, written_off) in runs.iter().zip(answer.body) {
+            match written_off {
+                WrittenOff::Lost => event::written_off(&run.unit),
+                WrittenOff::TakenOver => {
+                    event::taken_over(&run.unit);
+                    self.ready.insert(run.unit.clone());
+                }
+                WrittenOff::Changed | WrittenOff::Quarantined => {}
+            }
+        }
+    }
+
+    pub(super) fn warn_of_offset(&mut self) {
+        let offset_ms = self.cluster.wall_offset_ms();
+        if (offset_ms - self.offset_warned_ms).abs() > OFFSET_WARNED_MS {
+            event::clock_offset(offset_ms);
+            self.offset_warned_ms = offset_ms;
+        }
+    }
+}
