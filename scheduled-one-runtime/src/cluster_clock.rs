@@ -88,10 +88,7 @@ impl ClusterClock {
         };
         let better = match *best {
             None => true,
-            Some(old) => {
-                let age_s = received.saturating_sub(old.taken_at).as_secs() as i64;
-                error_us <= old.error_us + age_s * DRIFT_PER_SECOND_US
-            }
+            Some(old) => error_us <= old.error_at(received),
         };
         if better || jump {
             self.offset_us.store(offset_us, Ordering::Release);
@@ -110,11 +107,12 @@ impl ClusterClock {
         self.offset_us.load(Ordering::Acquire)
     }
 
-    /// How far off `now_us` may be, about.
-    pub(crate) fn error(&self) -> Duration {
+    /// How long until the store's clock surely shows that instant, however
+    /// far off this node's idea of it may be.
+    pub(crate) fn until_surely(&self, instant_ms: i64) -> Duration {
         let best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
-        let error_us = best.map_or(0, |sample| sample.error_us);
-        Duration::from_micros(error_us.max(0) as u64)
+        let error_us = best.map_or(0, |sample| sample.error_at(self.clock.boottime()));
+        self.until_us(instant_ms.saturating_mul(1000) + error_us)
     }
 
     /// The store's clock now, in µs since the Unix epoch.
@@ -134,13 +132,24 @@ impl ClusterClock {
 
     /// How long until the store's clock shows that instant; zero if it does.
     pub(crate) fn until(&self, instant_ms: i64) -> Duration {
-        let left_us = instant_ms.saturating_mul(1000) - self.now_us();
-        Duration::from_micros(left_us.max(0) as u64)
+        self.until_us(instant_ms.saturating_mul(1000))
+    }
+
+    fn until_us(&self, instant_us: i64) -> Duration {
+        Duration::from_micros((instant_us - self.now_us()).max(0) as u64)
     }
 
     /// This node's wall clock minus the cluster's, in milliseconds.
     pub(crate) fn wall_offset_ms(&self) -> i64 {
         (self.clock.wall().as_micros() as i64 - self.now_us()) / 1000
+    }
+}
+
+impl Sample {
+    /// How far off it can be at `now`: the clocks drift apart.
+    fn error_at(&self, now: Duration) -> i64 {
+        let age_s = now.saturating_sub(self.taken_at).as_secs() as i64;
+        self.error_us + age_s * DRIFT_PER_SECOND_US
     }
 }
 

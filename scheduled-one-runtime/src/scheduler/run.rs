@@ -115,11 +115,11 @@ impl Runner {
     /// this node's idea of the cluster's clock may be wrong: a job of midnight
     /// must not see yesterday.
     async fn wait_until_due(&self, granted: &Granted, run: &ActiveRun) -> End {
-        let left = self.cluster.until(granted.due_ms);
+        let left = self.cluster.until_surely(granted.due_ms);
         if left.is_zero() {
             return End::of(Outcome::Ok);
         }
-        self.pause(run, left + self.cluster.error(), None).await
+        self.pause(run, left, None).await
     }
 
     /// Calls the function once, under the lease.
