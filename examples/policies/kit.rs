@@ -46,7 +46,8 @@ pub(crate) async fn wait_for(
 /// Waits until the clock is that far behind a multiple of the period.
 pub(crate) async fn wait_for_phase(period: Duration, phase: Duration) {
     let period_ms = period.as_millis() as i64;
-    let behind_ms = (Utc::now().timestamp_millis() - phase.as_millis() as i64).rem_euclid(period_ms);
+    let behind_ms =
+        (Utc::now().timestamp_millis() - phase.as_millis() as i64).rem_euclid(period_ms);
     sleep(Duration::from_millis((period_ms - behind_ms) as u64)).await;
 }
 

@@ -34,7 +34,10 @@ use scene::Scene;
 async fn main() -> anyhow::Result<ExitCode> {
     if std::env::var_os("RUST_LOG").is_some() {
         let filter = EnvFilter::from_default_env();
-        tracing_subscriber::fmt().with_env_filter(filter).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr) // not among what the scenes tell each other
+            .init();
     }
     hush_intended_panics();
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -57,7 +60,9 @@ async fn play_all() -> anyhow::Result<ExitCode> {
     let placement = tokio::spawn(placement::play());
     let switches = tokio::spawn(switches::direct());
     let mut good = true;
-    for scene in [overlap, misfire, node_loss, lease_lost, attempts, placement, switches] {
+    for scene in [
+        overlap, misfire, node_loss, lease_lost, attempts, placement, switches,
+    ] {
         let scene = scene.await??;
         print!("{scene}");
         good &= scene.good();
@@ -65,7 +70,9 @@ async fn play_all() -> anyhow::Result<ExitCode> {
     print!("{}", misfire::audit().await?);
     match good {
         true => println!("\nEverything happened as told."),
-        false => println!("\nSomething happened otherwise (✗): please report it, with the output above."),
+        false => {
+            println!("\nSomething happened otherwise (✗): please report it, with the output above.")
+        }
     }
     Ok(ExitCode::from(u8::from(!good)))
 }
@@ -85,7 +92,8 @@ const INTENDED: &str = "index out of range";
 fn hush_intended_panics() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if info.payload_as_str() != Some(INTENDED) {
+        let text = info.payload().downcast_ref::<String>();
+        if text.is_none_or(|text| text != INTENDED) {
             print(info);
         }
     }));

@@ -1,5 +1,6 @@
 //! All nodes are down for a while. What becomes of the ticks that came due meanwhile?
 
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -56,7 +57,7 @@ async fn late(ctx: JobContext, State(notes): State<Notes>) {
 }
 
 /// Kept for the audit at the end of the program.
-static PLAYED: OnceCell<(Scheduler, DateTime<Utc>)> = OnceCell::const_new();
+static PLAYED: OnceCell<(Scheduler, Range<DateTime<Utc>>)> = OnceCell::const_new();
 
 pub(crate) async fn play() -> anyhow::Result<Scene> {
     let (began, notes) = (Utc::now(), Notes::default());
@@ -68,15 +69,16 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
     wait_for_phase(DOWN, PHASE).await;
     let b = node("misfire", "B", &JOBS, &notes).start().await?;
     sleep(Duration::from_millis(1_500)).await;
+    let ended = Utc::now();
     b.shutdown(GRACE).await;
 
     let mut scene = Scene::new("misfire and start_deadline: nobody could run the ticks");
     scene.say(&format!(
         "Node A stops at {}. Four seconds later node B starts; until then all nodes are down.",
-        from.format("%T%.1f")
+        from.format("%T%.3f")
     ));
     tell(&mut scene, &b, &notes, from).await?;
-    let _ = PLAYED.set((b, began));
+    let _ = PLAYED.set((b, began..ended));
     Ok(scene)
 }
 
@@ -101,10 +103,21 @@ async fn tell(
     );
 
     let lines = since("misfire/run_once").await?;
-    scene.job(r#"every = "1s", misfire = run_once, catch_up = "1m""#, &lines);
-    let stood_for = notes.starts("misfire/run_once").iter().map(JobContext::missed).max();
+    scene.job(
+        r#"every = "1s", misfire = run_once, catch_up = "1m""#,
+        &lines,
+    );
+    let stood_for = notes
+        .starts("misfire/run_once")
+        .iter()
+        .map(JobContext::missed)
+        .max();
     scene.check(
-        stood_for == Some(3) && lines.iter().find(missed).is_some_and(|line| line.count == 3),
+        stood_for == Some(3)
+            && lines
+                .iter()
+                .find(missed)
+                .is_some_and(|line| line.count == 3),
         "the newest ran for all; it knew of the three others by `ctx.missed()`",
     );
 
@@ -118,10 +131,14 @@ async fn tell(
         gone.len() == 1 && gone[0].count == 1,
         "the one tick that was more than 3 s late was missed",
     );
-    let in_order = ran.windows(2).all(|pair| {
-        pair[0].tick < pair[1].tick && Some(pair[0].ended_at) <= pair[1].fired_at
-    });
-    let late = |least_ms| ran.iter().filter(move |line| lateness_ms(line) > least_ms).count();
+    let in_order = ran
+        .windows(2)
+        .all(|pair| pair[0].tick < pair[1].tick && Some(pair[0].ended_at) <= pair[1].fired_at);
+    let late = |least_ms| {
+        ran.iter()
+            .filter(move |line| lateness_ms(line) > least_ms)
+            .count()
+    };
     scene.check(
         in_order && late(1_000) == 2,
         "the others ran late, each of them, oldest first, one after another",
@@ -130,13 +147,17 @@ async fn tell(
     let lines = since("misfire/in_time").await?;
     scene.job(r#"every = "4s", start_deadline = "1s""#, &lines);
     scene.check(
-        lines.first().is_some_and(|line| line.outcome == Outcome::Missed),
+        lines
+            .first()
+            .is_some_and(|line| line.outcome == Outcome::Missed),
         "when B started, the tick was 1.3 s late: that is past its start deadline",
     );
     let lines = since("misfire/late").await?;
     scene.job(r#"every = "4s""#, &lines);
     scene.check(
-        lines.first().is_some_and(|line| line.outcome == Outcome::Ok && lateness_ms(line) > 1_000),
+        lines
+            .first()
+            .is_some_and(|line| line.outcome == Outcome::Ok && lateness_ms(line) > 1_000),
         "without one the deadline is 60 s, and the tick ran late",
     );
     Ok(())
@@ -149,15 +170,17 @@ fn lateness_ms(line: &LedgerEntry) -> u128 {
 /// What `Scheduler::audit` tells of the job `misfire/run_all`.
 pub(crate) async fn audit() -> anyhow::Result<Scene> {
     let mut scene = Scene::new("audit: the schedule of `misfire/run_all`, tick by tick");
-    let Some((node, began)) = PLAYED.get() else {
+    let Some((node, range)) = PLAYED.get() else {
         return Ok(scene);
     };
-    for tick in node.audit("misfire/run_all", *began..Utc::now()).await? {
+    for tick in node.audit("misfire/run_all", range.clone()).await? {
         let fate = match tick.fate {
             Fate::Decided(outcome) => outcome.as_str().to_owned(),
             other => format!("{other:?}"),
         };
-        let late = tick.late_by.map(|late| format!("{:.2} s late ", late.as_secs_f64()));
+        let late = tick
+            .late_by
+            .map(|late| format!("{:.2} s late ", late.as_secs_f64()));
         scene.line(&format!(
             "     {}  {fate:<7} {}  {}{}",
             tick.tick.format("%T"),

@@ -77,33 +77,69 @@ async fn tell(scene: &mut Scene, node: &Scheduler, notes: &Notes) -> anyhow::Res
 
     let lines = ledger(node, "overlap/skip").await?;
     scene.job(r#"every = "1s", overlap = skip"#, &lines);
-    scene.check(skipped(&lines, "overlap"), "ticks were skipped while a run was going");
+    scene.check(
+        skipped(&lines, "overlap"),
+        "ticks were skipped while a run was going",
+    );
     scene.check(!late(&lines, waited), "what ran, ran on time");
-    scene.check(notes.most_at_once("overlap/skip") == 1, "no two runs at once");
+    scene.check(
+        notes.most_at_once("overlap/skip") == 1,
+        "no two runs at once",
+    );
 
     let lines = ledger(node, "overlap/queue_one").await?;
     scene.job(r#"every = "1s", overlap = queue_one"#, &lines);
-    scene.check(late(&lines, waited), "a tick waited for the run before it, and ran late");
-    scene.check(skipped(&lines, "queue full"), "while one waited, others were skipped");
-    scene.check(notes.most_at_once("overlap/queue_one") == 1, "no two runs at once");
+    scene.check(
+        late(&lines, waited),
+        "a tick waited for the run before it, and ran late",
+    );
+    scene.check(
+        skipped(&lines, "queue full"),
+        "while one waited, others were skipped",
+    );
+    scene.check(
+        notes.most_at_once("overlap/queue_one") == 1,
+        "no two runs at once",
+    );
 
     let lines = ledger(node, "overlap/queue_all").await?;
     scene.job(r#"every = "1s", overlap = queue_all(3)"#, &lines);
     scene.check(late(&lines, TAKES), "a tick waited for more than one run");
-    scene.check(skipped(&lines, "queue full"), "while three waited, others were skipped");
-    scene.check(notes.most_at_once("overlap/queue_all") == 1, "no two runs at once");
+    scene.check(
+        skipped(&lines, "queue full"),
+        "while three waited, others were skipped",
+    );
+    scene.check(
+        notes.most_at_once("overlap/queue_all") == 1,
+        "no two runs at once",
+    );
 
     let lines = ledger(node, "overlap/cancel_running").await?;
-    scene.job(r#"every = "1s", overlap = cancel_running, lease = "1s""#, &lines);
+    scene.job(
+        r#"every = "1s", overlap = cancel_running, lease = "1s""#,
+        &lines,
+    );
     let superseded = |line: &LedgerEntry| {
         line.outcome == Outcome::Cancelled && line.reason.starts_with("superseded by the next tick")
     };
-    scene.check(lines.iter().any(superseded), "runs were cancelled by the next tick");
-    scene.check(notes.most_at_once("overlap/cancel_running") == 1, "which began when they had ended");
+    scene.check(
+        lines.iter().any(superseded),
+        "runs were cancelled by the next tick",
+    );
+    scene.check(
+        notes.most_at_once("overlap/cancel_running") == 1,
+        "which began when they had ended",
+    );
 
     let lines = ledger(node, "overlap/allow").await?;
     scene.job(r#"every = "1s", overlap = allow(2)"#, &lines);
-    scene.check(notes.most_at_once("overlap/allow") == 2, "two runs went at once, not three");
-    scene.check(skipped(&lines, "overlap"), "while two were going, others were skipped");
+    scene.check(
+        notes.most_at_once("overlap/allow") == 2,
+        "two runs went at once, not three",
+    );
+    scene.check(
+        skipped(&lines, "overlap"),
+        "while two were going, others were skipped",
+    );
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use scheduled_one_runtime::LedgerEntry;
 
 /// Lines of a ledger that are shown.
-const MOST_LINES: usize = 8;
+const MOST_LINES: usize = 9;
 
 /// A scene that was played: what is to be told of it, and whether all was as told.
 pub(crate) struct Scene {
@@ -35,14 +35,19 @@ impl Scene {
         self.line(&format!("   {text}"));
     }
 
-    /// A job, by what its attribute says, and its ledger.
+    /// A job, by what its attribute says, and its ledger, by tick.
     pub(crate) fn job(&mut self, attribute: &str, ledger: &[LedgerEntry]) {
         self.line(&format!("\n   #[scheduled_one({attribute})]"));
-        for line in ledger.iter().take(MOST_LINES) {
+        let mut lines: Vec<&LedgerEntry> = ledger.iter().collect();
+        lines.sort_by_key(|line| line.tick);
+        for line in lines.into_iter().take(MOST_LINES) {
             self.line(&told(line));
         }
         if ledger.len() > MOST_LINES {
-            self.line(&format!("     … and {} lines more", ledger.len() - MOST_LINES));
+            self.line(&format!(
+                "     … and {} lines more",
+                ledger.len() - MOST_LINES
+            ));
         }
     }
 
@@ -74,12 +79,25 @@ fn told(line: &LedgerEntry) -> String {
         (.., Some(attempt)) => format!("attempt {attempt}"),
         _ => String::new(),
     };
-    let late = line.lateness().map(|late| format!("{:.2} s late", late.as_secs_f64()));
-    let took = line.took().map(|took| format!("took {:.2} s", took.as_secs_f64()));
+    let late = line
+        .lateness()
+        .map(|late| format!("{:.2} s late", late.as_secs_f64()));
+    let took = line
+        .took()
+        .map(|took| format!("took {:.2} s", took.as_secs_f64()));
     let again = line.retried.then(|| "another follows".to_owned());
     let words = [line.reason.clone(), line.error.clone()];
     let words = words.into_iter().filter(|words| !words.is_empty());
-    let rest: Vec<String> = late.into_iter().chain(took).chain(words).chain(again).collect();
+    let rest: Vec<String> = late
+        .into_iter()
+        .chain(took)
+        .chain(words)
+        .chain(again)
+        .collect();
     let outcome = line.outcome.as_str();
-    format!("     {tick} {which:<10} {outcome:<10} {}  {}", line.node, rest.join(", "))
+    format!(
+        "     {tick} {which:<10} {outcome:<10} {}  {}",
+        line.node,
+        rest.join(", ")
+    )
 }

@@ -51,6 +51,7 @@ pub(crate) fn queued(job: &str, tick_ms: i64) {
     info!(target: TARGET, job, tick_ms, "queued");
 }
 
+/// `missed`, or `skipped` where the ticks are those of a disabled job.
 pub(crate) fn missed(job: &str, missed: &Missed) {
     let Missed {
         first_ms,
@@ -59,7 +60,12 @@ pub(crate) fn missed(job: &str, missed: &Missed) {
         outcome,
         reason,
     } = missed;
-    warn!(target: TARGET, job, first_ms, last_ms, count, %outcome, reason, "missed");
+    match outcome {
+        Outcome::Skipped => {
+            info!(target: TARGET, job, first_ms, last_ms, count, reason, "skipped");
+        }
+        _ => warn!(target: TARGET, job, first_ms, last_ms, count, reason, "missed"),
+    }
 }
 
 pub(crate) fn retry(job: &str, tries: u32, wait: Duration) {
@@ -67,7 +73,7 @@ pub(crate) fn retry(job: &str, tries: u32, wait: Duration) {
 }
 
 pub(crate) fn taken_over(job: &str) {
-    warn!(target: TARGET, job, "taken over: a run stood still for a whole lease, another attempt follows");
+    warn!(target: TARGET, job, "taken over: a run stands still, another attempt follows");
 }
 
 pub(crate) fn early(job: &str, tick_ms: i64, by_ms: i64) {
@@ -105,7 +111,7 @@ pub(crate) fn renewal_failed(runs: usize, error: &str) {
 }
 
 pub(crate) fn written_off(job: &str) {
-    warn!(target: TARGET, job, "lost: a run stood still for a whole lease, its node is gone");
+    warn!(target: TARGET, job, "lost: a run stands still, its node is gone");
 }
 
 pub(crate) fn finish_refused(job: &str, tick_ms: i64) {

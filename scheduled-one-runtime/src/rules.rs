@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::{
-    Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
+    Backoff, MAX_DURATION, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
 };
 
 use crate::handler::AnyHandler;
@@ -37,6 +37,9 @@ pub(crate) struct Rules {
     pub(crate) misfire: Misfire,
     pub(crate) catch_up: Duration,
     pub(crate) start_deadline: Duration,
+    /// How long a tick may wait for the run before it. Without a
+    /// `start_deadline` of the job's own, as long as that takes.
+    pub(crate) waits: Duration,
     pub(crate) reruns: u32,
     pub(crate) on_lease_lost: OnLeaseLost,
     pub(crate) retries: u32,
@@ -75,6 +78,7 @@ impl Rules {
             misfire: policies.misfire.unwrap_or_default(),
             catch_up: policies.catch_up.unwrap_or(CATCH_UP),
             start_deadline: policies.start_deadline.unwrap_or(START_DEADLINE),
+            waits: policies.start_deadline.unwrap_or(MAX_DURATION),
             reruns,
             on_lease_lost: policies.on_lease_lost.unwrap_or_default(),
             retries: policies.retries.unwrap_or(0),

@@ -188,7 +188,7 @@ pub const MIN_LEASE: Duration = Duration::from_millis(200);
 /// See [`MIN_LEASE`].
 pub const MAX_LEASE: Duration = Duration::from_secs(3600);
 /// Longest of all other durations: a year.
-const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
+pub const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Policies {
     /// All that is wrong with the policies.

@@ -193,18 +193,20 @@ impl Runner {
         heard: Option<oneshot::Receiver<bool>>,
     ) -> End {
         let sleep = self.clock.sleep(wait);
-        let lease = Arc::clone(&run.lease);
+        let control = Attempt::new(Arc::clone(&run.lease));
+        let refused = control.clone();
         let pause = Box::pin(async move {
             sleep.await;
             if let Some(heard) = heard
                 && !heard.await.unwrap_or(false)
             {
-                lease.cancel(Cancel::LeaseLost);
-                std::future::pending::<()>().await;
+                // Another run may have its place: no further attempt, even
+                // where a run goes on without its lease.
+                refused.stop(Cancel::LeaseLost);
             }
             Ok(())
         });
-        Guard::new(pause, Attempt::new(Arc::clone(&run.lease)), None).await
+        Guard::new(pause, control, None).await
     }
 
     fn context(

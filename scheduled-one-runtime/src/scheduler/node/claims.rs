@@ -86,7 +86,7 @@ impl Node {
         if !rules.enabled {
             return self.next_ready(now_ms);
         }
-        let oldest_ms = now_ms - self.units.get(unit).job.ticks().window_ms();
+        let oldest_ms = now_ms - rules.waits.as_millis() as i64;
         let claim = Claim {
             tick_ms: oldest_ms,
             due_ms: 0,

@@ -88,7 +88,7 @@ pub(super) fn lost_line(
         last_tick_ms: record.run.tick_ms,
         count: 1,
         outcome,
-        reason: format!("no sign of life for a whole lease, seen by {}", caller.name),
+        reason: format!("no sign of life, seen by {}", caller.name),
         node: record.run.owner.clone(),
         token: record.run.token,
         attempt: record.run.attempt,

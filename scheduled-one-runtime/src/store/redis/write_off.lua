@@ -40,7 +40,7 @@ for i = 4, #KEYS, 2 do
     call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok, 'wait', r.wait)
     changed[#changed + 1] = key
     ledger_line(KEYS[i + 1], key, taken_over, tick, tick, 1, taken_over and 'taken_over' or 'lost',
-      'no sign of life for a whole lease, seen by ' .. name, v[2] or '', r.rtok, r.att,
+      'no sign of life, seen by ' .. name, v[2] or '', r.rtok, r.att,
       int(v[3]), now, '')
     out[n] = taken_over and 3 or 0
   end
