@@ -15,8 +15,8 @@ use crate::ledger::{LedgerEntry, Outcome, instant};
 pub struct AuditedTick {
     /// The tick.
     pub tick: DateTime<Utc>,
-    /// Which shard of it, if the job has shards.
-    pub shard: Option<u32>,
+    /// Which shard of it, from 0; 0 if the job has none.
+    pub shard: u32,
     /// On which node, if each node runs the job by itself, or where it ran.
     pub node: Option<String>,
     /// What became of it.
@@ -71,7 +71,7 @@ pub(crate) struct Books {
     /// Whether the ledger is full, so that older lines are gone.
     pub(crate) full: bool,
     /// Its units, by shard; none if each node runs it by itself.
-    pub(crate) units: Vec<(Option<u32>, UnitState)>,
+    pub(crate) units: Vec<(u32, UnitState)>,
 }
 
 impl Books {
@@ -90,7 +90,7 @@ impl Books {
     }
 
     fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<Account<'a>> {
-        let account = |(shard, state): &(Option<u32>, UnitState)| Account {
+        let account = |(shard, state): &(u32, UnitState)| Account {
             schedule,
             shard: *shard,
             from_ms: state.born_ms,
@@ -119,7 +119,7 @@ impl Books {
             let to_ms = lasts.max().unwrap_or_default();
             Account {
                 schedule,
-                shard: None,
+                shard: 0,
                 from_ms: ticks.min().unwrap_or_default() - 1,
                 to_ms,
                 state: UnitState {
@@ -137,7 +137,7 @@ impl Books {
 /// All there is to know of one unit (or node).
 struct Account<'a> {
     schedule: &'a Schedule,
-    shard: Option<u32>,
+    shard: u32,
     /// It accounts for ticks after this …
     from_ms: i64,
     /// … up to this.

@@ -8,8 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::event;
 use crate::link::{Answered, Link};
-use crate::store::message::{Claim, Claimed};
+use crate::store::StoreError;
+use crate::store::message::{Claim, Claimed, Marks, Verdict};
 use crate::timer::UnitIndex;
 
 /// Claims sent in one call; at most [`crate::store::message::MAX_BATCH`].
@@ -39,25 +41,57 @@ pub(crate) struct Decided {
     pub(crate) received: Duration,
 }
 
+/// How long a unit is left alone that the store refuses to decide.
+const REFUSED_FOR_MS: i64 = 10_000;
+
 /// Sends a batch until it is answered. Ends only with an answer; whoever waits
 /// for it at shutdown bounds the wait.
 pub(crate) async fn claim(link: Arc<Link>, batch: Batch, sent: Duration) -> Decided {
+    let (answers, received) = ask(&link, &batch.claims).await;
+    Decided {
+        batch,
+        answers,
+        sent,
+        received,
+    }
+}
+
+/// Asks until answered. What the store refuses for good (a key that somebody
+/// made something else) must not hold up the others: it is asked alone, and
+/// left alone for a while.
+async fn ask(link: &Link, claims: &[Claim]) -> (Vec<Claimed>, Duration) {
     let mut tries = 0;
     loop {
-        let answer = link
-            .ask(|store, caller| store.claim(caller, &batch.claims))
-            .await;
-        if let Ok(Answered { received, body }) = answer
-            && body.len() == batch.claims.len()
-        {
-            return Decided {
-                batch,
-                answers: body,
-                sent,
-                received,
-            };
+        let answer = link.ask(|store, caller| store.claim(caller, claims)).await;
+        match answer {
+            Ok(Answered { received, body }) if body.len() == claims.len() => {
+                return (body, received);
+            }
+            Err(StoreError::Refused(why)) if tries > 0 => {
+                if let [claim] = claims {
+                    event::refused(&claim.unit, claim.tick_ms, &why);
+                    return (vec![left_alone()], Duration::ZERO);
+                }
+                let (first, second) = claims.split_at(claims.len() / 2);
+                let (mut answers, one) = Box::pin(ask(link, first)).await;
+                let (others, other) = Box::pin(ask(link, second)).await;
+                answers.extend(others);
+                return (answers, one.max(other));
+            }
+            _ => {
+                tries += 1;
+                link.back_off(tries).await;
+            }
         }
-        tries += 1;
-        link.back_off(tries).await;
+    }
+}
+
+fn left_alone() -> Claimed {
+    Claimed {
+        marks: Marks::default(),
+        ready: false,
+        verdict: Verdict::Early {
+            by_ms: REFUSED_FOR_MS,
+        },
     }
 }

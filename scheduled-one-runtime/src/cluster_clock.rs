@@ -88,7 +88,11 @@ impl ClusterClock {
         };
         let better = match *best {
             None => true,
-            Some(old) => error_us <= old.error_at(received),
+            // A sample that contradicts the old one shows that it is wrong.
+            Some(old) => {
+                let old_us = old.error_at(received);
+                error_us <= old_us || step_us.abs() > error_us + old_us
+            }
         };
         if better || jump {
             self.offset_us.store(offset_us, Ordering::Release);
@@ -193,11 +197,11 @@ mod tests {
         assert_eq!(learn(&clock, start, MS, 1_000_000_000), None);
         assert_eq!(learn(&clock, start, MS, 1_000_900_000), None);
         // The node was stopped for a minute between request and answer.
-        let slow = learn(&clock, start, Duration::from_secs(60), 1_000_000_000);
+        let slow = learn(&clock, start, Duration::from_secs(60), 1_020_900_000);
         assert_eq!(slow, None);
-        let jump = learn(&clock, start, MS, 1_004_000_000).expect("a jump");
+        let jump = learn(&clock, start, MS, 1_004_400_000).expect("a jump");
         assert!((2_900..=4_100).contains(&jump.by_ms), "{jump:?}");
         // The new time is believed at once.
-        assert_eq!(learn(&clock, start, MS, 1_004_000_000), None);
+        assert_eq!(learn(&clock, start, MS, 1_004_400_000), None);
     }
 }

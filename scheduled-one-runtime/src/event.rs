@@ -142,6 +142,10 @@ pub(crate) fn call_failed(error: &tokio::task::JoinError) {
     error!(target: TARGET, %error, "a call to the store failed unexpectedly");
 }
 
+pub(crate) fn refused(job: &str, tick_ms: i64, why: &str) {
+    error!(target: TARGET, job, tick_ms, why, "refused: this job stands still until somebody puts that right");
+}
+
 pub(crate) fn store_lost(error: &StoreError) {
     warn!(target: TARGET, %error, "store lost: nothing starts until it is back");
 }

@@ -6,7 +6,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::event;
 use crate::link::Link;
-use crate::store::message::{Finish, LedgerRecord, MAX_BATCH};
+use crate::store::StoreError;
+use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH};
 
 /// What there is to tell.
 #[derive(Debug)]
@@ -66,17 +67,7 @@ type Told = (Finish, Option<oneshot::Sender<bool>>);
 
 async fn tell_finishes(link: &Link, batch: Vec<Told>, freed: &mpsc::UnboundedSender<Freed>) {
     let (finishes, heard): (Vec<Finish>, Vec<_>) = batch.into_iter().unzip();
-    let mut tries = 0;
-    let answers = loop {
-        let answer = link.ask(|store, caller| store.finish(caller, &finishes));
-        match answer.await {
-            Ok(answer) => break answer.body,
-            Err(_) => {
-                tries += 1;
-                link.back_off(tries).await;
-            }
-        }
-    };
+    let answers = tell_all(link, &finishes).await;
     for ((finish, heard), finished) in finishes.into_iter().zip(heard).zip(answers) {
         if !finished.recorded {
             event::finish_refused(&finish.run.unit, finish.run.tick_ms);
@@ -88,6 +79,36 @@ async fn tell_finishes(link: &Link, batch: Vec<Told>, freed: &mpsc::UnboundedSen
                 unit: finish.run.unit,
                 ready: finished.ready,
             })),
+        }
+    }
+}
+
+/// Tells a batch until it is answered. What the store refuses for good (a key
+/// that somebody made something else) must not hold up the others: it is told
+/// alone, and given up.
+async fn tell_all(link: &Link, finishes: &[Finish]) -> Vec<Finished> {
+    let mut tries = 0;
+    loop {
+        let answer = link.ask(|store, caller| store.finish(caller, finishes));
+        match answer.await {
+            Ok(answer) => return answer.body,
+            Err(StoreError::Refused(why)) if tries > 0 => {
+                if let [finish] = finishes {
+                    event::refused(&finish.run.unit, finish.run.tick_ms, &why);
+                    return vec![Finished {
+                        recorded: false,
+                        ready: false,
+                    }];
+                }
+                let (first, second) = finishes.split_at(finishes.len() / 2);
+                let mut answers = Box::pin(tell_all(link, first)).await;
+                answers.extend(Box::pin(tell_all(link, second)).await);
+                return answers;
+            }
+            Err(_) => {
+                tries += 1;
+                link.back_off(tries).await;
+            }
         }
     }
 }

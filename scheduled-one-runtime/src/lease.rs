@@ -66,6 +66,8 @@ pub(crate) struct Lease {
     length: Duration,
     /// The run goes on when the lease cannot be proven any more.
     goes_on: bool,
+    /// There never was one to prove.
+    unlimited: bool,
     /// When the request was sent that was last answered well, in ns.
     proven_ns: AtomicU64,
     cancelled: watch::Sender<Option<Cancel>>,
@@ -78,8 +80,20 @@ impl Lease {
             clock,
             length,
             goes_on: false,
+            unlimited: false,
             proven_ns: AtomicU64::new(sent.as_nanos() as u64),
             cancelled: watch::Sender::new(None),
+        }
+    }
+
+    /// Of a run that needs no lease, because each node makes its own: `budget`
+    /// is how long it may take to end when it is told to.
+    pub(crate) fn unlimited(clock: Arc<dyn Clock>, budget: Duration) -> Self {
+        let length = budget * 100 / (DEADLINE_PERCENT - CANCEL_AT_PERCENT);
+        let sent = clock.boottime();
+        Lease {
+            unlimited: true,
+            ..Lease::new(clock, length, sent).going_on()
         }
     }
 
@@ -97,7 +111,7 @@ impl Lease {
 
     /// Whether the run may be polled at `now` as far as the lease goes.
     pub(crate) fn allows(&self, now: Duration, started: bool) -> bool {
-        (self.goes_on && started) || now < self.deadline()
+        self.unlimited || (self.goes_on && started) || now < self.deadline()
     }
 
     /// The store answered well to a renewal sent at `sent`. An older answer
@@ -175,9 +189,9 @@ pub(crate) fn renew_every(lease: Duration) -> Duration {
     lease / 5
 }
 
-/// How long one attempt to renew may take.
+/// After how long without an answer another attempt to renew goes out.
 pub(crate) fn renew_patience(lease: Duration) -> Duration {
-    (lease / 8).min(Duration::from_millis(500))
+    (lease / 8).clamp(Duration::from_millis(50), Duration::from_millis(500))
 }
 
 #[cfg(test)]

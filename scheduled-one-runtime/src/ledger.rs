@@ -27,8 +27,8 @@ pub struct LedgerEntry {
     /// Another attempt follows (a retry, or a takeover): this is not what
     /// became of the tick in the end.
     pub retried: bool,
-    /// Which shard of the tick, if the job has shards.
-    pub shard: Option<u32>,
+    /// Which shard of the tick, from 0; 0 if the job has none.
+    pub shard: u32,
     /// Why, in words: "overlap", "store down", "timeout; dropped", …; empty
     /// where there is nothing to say.
     pub reason: String,

@@ -127,6 +127,9 @@ impl Link {
     }
 
     fn failed(&self, error: &StoreError, now: Duration) {
+        if matches!(error, StoreError::Refused(_)) {
+            return; // it answers: something in it is wrong
+        }
         let mut lost_since = self.lost_since();
         if lost_since.is_none() {
             *lost_since = Some(now);

@@ -14,8 +14,8 @@ use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::lease::{Cancel, Lease, renew_every, renew_patience};
+use crate::store::Store;
 use crate::store::message::{Caller, MAX_BATCH, Renew, Renewed, RunId};
-use crate::store::{Store, StoreError};
 
 /// Between a failed renewal and the next try.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
@@ -168,6 +168,8 @@ impl Shared {
     }
 
     async fn renew_forever(self: Arc<Self>, store: Arc<dyn Store>) {
+        // Opens the connection: the first renewal should not wait for that.
+        let _ = store.renew(&self.caller, &[]).await;
         loop {
             let next = self.due().first_key_value().map(|((at, _), _)| *at);
             let now = self.clock.boottime();
@@ -213,11 +215,15 @@ impl Shared {
             .map(|run| renew_patience(run.lease.length()))
             .min()
             .unwrap_or_default();
-        let answer = tokio::select! {
+        // A slow answer counts as much as a quick one, from when it was asked
+        // for; so the next attempt goes beside this one, not in its place.
+        let mut asked = store.renew(&self.caller, &requests);
+        let (answer, in_time) = tokio::select! {
             biased;
-            answer = store.renew(&self.caller, &requests) => answer,
+            answer = &mut asked => (answer, true),
             () = self.clock.sleep(patience) => {
-                Err(StoreError::Unknown(format!("no answer within {patience:?}")))
+                runs.iter().for_each(|run| self.retry(Arc::clone(run)));
+                (asked.await, false)
             }
         };
         match answer {
@@ -225,13 +231,16 @@ impl Shared {
                 self.cluster
                     .learn(reply.head.now_us, sent, self.clock.boottime());
                 for (run, renewed) in runs.into_iter().zip(reply.body) {
-                    self.renewed(run, renewed, sent);
+                    self.renewed(run, renewed, sent, in_time);
                 }
             }
-            Ok(_) => runs.into_iter().for_each(|run| self.retry(run)),
+            Ok(_) if in_time => runs.into_iter().for_each(|run| self.retry(run)),
+            Ok(_) => {}
             Err(error) => {
                 event::renewal_failed(runs.len(), &error.to_string());
-                runs.into_iter().for_each(|run| self.retry(run));
+                if in_time {
+                    runs.into_iter().for_each(|run| self.retry(run));
+                }
             }
         }
     }
@@ -248,29 +257,24 @@ impl Shared {
         }
     }
 
-    fn renewed(&self, run: Arc<ActiveRun>, renewed: Renewed, sent: Duration) {
+    /// `in_time`: nobody else has set when the run is renewed next.
+    fn renewed(&self, run: Arc<ActiveRun>, renewed: Renewed, sent: Duration, in_time: bool) {
         match renewed {
-            Renewed::Until(_) => {
-                run.lease.extend(sent);
-                self.set(sent, run);
-            }
-            Renewed::Stop(_) => {
-                run.lease.cancel(Cancel::Superseded);
-                run.lease.extend(sent);
-                self.set(sent, run);
-            }
-            Renewed::Readopted(_) => {
-                event::readopted(&run.id.unit, run.id.token);
-                run.lease.extend(sent);
-                self.set(sent, run);
-            }
             Renewed::Lost => {
                 if !run.has_ended() {
                     event::lease_lost(&run.id.unit, run.id.token);
                 }
-                run.lease.cancel(Cancel::LeaseLost);
+                return run.lease.cancel(Cancel::LeaseLost);
             }
-            Renewed::Late => self.retry(run),
+            Renewed::Late if in_time => return self.retry(run),
+            Renewed::Late => return,
+            Renewed::Stop(_) => run.lease.cancel(Cancel::Superseded),
+            Renewed::Readopted(_) => event::readopted(&run.id.unit, run.id.token),
+            Renewed::Until(_) => {}
+        }
+        run.lease.extend(sent);
+        if in_time {
+            self.set(sent, run);
         }
     }
 }

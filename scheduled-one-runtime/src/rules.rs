@@ -100,8 +100,7 @@ impl CompiledJob {
 
     /// The names of its units: itself, or its shards.
     pub(crate) fn units(&self) -> impl Iterator<Item = String> {
-        let shards = self.rules.shards;
-        (0..shards).map(move |index| message::shard_of(&self.name, shards, index))
+        (0..self.rules.shards).map(|index| message::shard_of(&self.name, index))
     }
 
     /// Its ticks, as its rules see them.

@@ -2,8 +2,6 @@
 //! recorded, and what lies behind it. Pure: schedule, rules and time in, plan
 //! out.
 
-use std::time::Duration;
-
 use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::Misfire;
 
@@ -12,13 +10,6 @@ use crate::store::message::{Intent, Missed, Outcome};
 
 /// Ticks are counted up to this many.
 const MAX_COUNT: u64 = 10_000;
-
-/// A tick to catch up with is one that is later than this: nobody could run it
-/// when it came due.
-const CATCH_UP_AFTER: Duration = Duration::from_secs(1);
-
-/// A node has caught up when a tick starts within this.
-const ON_TIME: Duration = Duration::from_millis(100);
 
 /// The decision to ask the store for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,13 +60,11 @@ impl Ticks<'_> {
     }
 
     /// What to ask for at `now_ms` of a unit decided up to `after_ms`; None if
-    /// nothing is due. `behind`: the tick before was caught up with, and so
-    /// this one waits for it. `reason` says why a tick was not run.
+    /// nothing is due. `reason` says why a tick was not run.
     pub(crate) fn plan(
         &self,
         after_ms: i64,
         now_ms: i64,
-        behind: bool,
         reason: impl Fn(i64) -> &'static str,
     ) -> Option<Plan> {
         // The usual case first: one tick is due and nothing lies behind it.
@@ -84,17 +73,16 @@ impl Ticks<'_> {
             return None;
         }
         let newest_ms = self.newest_due(after_ms, now_ms).unwrap_or(first_ms);
-        let oldest_ms = now_ms - self.window_ms();
+        let oldest_ms = now_ms - self.rules.catch_up.as_millis() as i64;
         let (tick_ms, intent) = match self.rules.misfire {
             Misfire::RunAll => {
                 let next_ms = self.schedule.next_after(after_ms.max(oldest_ms - 1));
                 let tick_ms = next_ms.map_or(newest_ms, |next_ms| next_ms.min(newest_ms));
-                let late = behind || self.is_late(tick_ms, now_ms);
-                (tick_ms, if late { Intent::CatchUp } else { Intent::Run })
+                (tick_ms, Intent::CatchUp)
             }
             _ => (newest_ms, Intent::Run),
         };
-        if self.due_ms(tick_ms) < oldest_ms {
+        if now_ms - self.due_ms(tick_ms) > self.window_ms() {
             return Some(self.forgo(after_ms, newest_ms, reason(first_ms)));
         }
         let behind_ms = tick_ms - 1;
@@ -111,16 +99,6 @@ impl Ticks<'_> {
             missed,
             stands_for,
         })
-    }
-
-    /// Whether nobody could run a tick when it came due.
-    pub(crate) fn is_late(&self, tick_ms: i64, now_ms: i64) -> bool {
-        now_ms - self.due_ms(tick_ms) > CATCH_UP_AFTER.as_millis() as i64
-    }
-
-    /// Whether a tick that was waited for started as if it had not been.
-    pub(crate) fn is_on_time(&self, tick_ms: i64, now_ms: i64) -> bool {
-        now_ms - self.due_ms(tick_ms) <= ON_TIME.as_millis() as i64
     }
 
     /// How late a tick may start: within its start deadline, or within the
@@ -186,6 +164,8 @@ pub(crate) fn hash(text: &str, number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const S: Duration = Duration::from_secs(1);
@@ -199,7 +179,7 @@ mod tests {
             schedule: &schedule,
             rules,
         };
-        ticks.plan(after_ms, now_ms, false, |_| "store down")
+        ticks.plan(after_ms, now_ms, |_| "store down")
     }
 
     fn due(every: Duration, rules: &Rules, after_ms: i64, now_ms: i64) -> Plan {
@@ -276,9 +256,19 @@ mod tests {
         assert_eq!(range(&first), Some((HOUR_MS, 3 * HOUR_MS, 3)));
         let next = due(HOUR, &rules, first.tick_ms, 6 * HOUR_MS + 1);
         assert_eq!((next.tick_ms, range(&next)), (5 * HOUR_MS, None));
-        // The newest has come due just now: it is run as usual.
         let newest = due(HOUR, &rules, next.tick_ms, 6 * HOUR_MS + 1);
-        assert_eq!((newest.tick_ms, newest.intent), (6 * HOUR_MS, Intent::Run));
+        assert_eq!(newest.tick_ms, 6 * HOUR_MS);
+        // A window shorter than the start deadline is a window all the same:
+        // only the newest tick may be as late as that allows.
+        let rules = Rules {
+            catch_up: S,
+            ..rules
+        };
+        let only = due(S, &rules, 0, 50_500);
+        assert_eq!(
+            (only.tick_ms, range(&only)),
+            (50_000, Some((1_000, 49_000, 49)))
+        );
     }
 
     #[test]
@@ -299,11 +289,11 @@ mod tests {
         assert!(spread.iter().all(|late| (0..1000).contains(late)));
         assert!(spread.iter().any(|late| *late > 900) && spread.iter().any(|late| *late < 100));
         let due_ms = ticks.due_ms(7_000);
-        assert_eq!(ticks.plan(6_000, due_ms - 1, false, |_| ""), None);
-        let plan = ticks.plan(6_000, due_ms, false, |_| "").expect("due");
+        assert_eq!(ticks.plan(6_000, due_ms - 1, |_| ""), None);
+        let plan = ticks.plan(6_000, due_ms, |_| "").expect("due");
         assert_eq!((plan.tick_ms, plan.due_ms), (7_000, due_ms));
         // What is not due yet does not count as missed.
-        let plan = ticks.plan(5_000, due_ms - 1, false, |_| "").expect("due");
+        let plan = ticks.plan(5_000, due_ms - 1, |_| "").expect("due");
         assert_eq!((plan.tick_ms, plan.missed), (6_000, None));
     }
 }

@@ -328,7 +328,7 @@ async fn each_shard_of_a_tick_runs_once() {
             .all(|(_, (index, total))| *total == 4 && index < total)
     );
     let lines = ledger(&a, "parts", 20).await;
-    assert!(lines.iter().any(|line| line.shard == Some(3)), "{lines:?}");
+    assert!(lines.iter().any(|line| line.shard == 3), "{lines:?}");
 }
 
 #[tokio::test]

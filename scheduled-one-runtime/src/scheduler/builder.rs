@@ -230,6 +230,7 @@ impl SchedulerBuilder {
             states: Arc::new(self.states),
             node,
             going: Going::default(),
+            stopping: watch::Sender::new(false),
             reports: std::sync::Mutex::new(Some(reports)),
         });
         let (of_link, of_runner) = (Arc::clone(&link), Arc::clone(&runner));

@@ -67,7 +67,7 @@ impl EveryNode {
 impl Own {
     fn start(&mut self, runner: &Arc<Runner>, now_ms: i64) {
         let ticks = self.job.ticks();
-        let Some(plan) = ticks.plan(self.after_ms, now_ms, false, |_| "node was behind") else {
+        let Some(plan) = ticks.plan(self.after_ms, now_ms, |_| "node was behind") else {
             return;
         };
         self.after_ms = plan.tick_ms;

@@ -28,7 +28,7 @@ use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
 use crate::link::Link;
 use crate::rules::CompiledJob;
-use crate::store::message::{Beat, Overlap, place_of, shard_index};
+use crate::store::message::{Beat, Overlap, place_of};
 use run::Runner;
 
 /// How long outcomes may take to be recorded when the scheduler stops.
@@ -157,8 +157,10 @@ impl Scheduler {
 
     /// Each tick of a job of this node in a range of time, by its schedule,
     /// oldest first, with what became of it: nothing is absent. At most
-    /// 10,000 ticks (of each shard; of each node, where each node runs the job
-    /// by itself). The ledger keeps 1,000 lines a job: what is older is
+    /// 10,000 ticks of each shard. Where each node runs the job by itself, nodes
+    /// are told apart by name, and each accounts for the ticks from its first
+    /// line to its last: a run that its node died in is
+    /// [`Fate::Unknown`](crate::Fate::Unknown). The ledger keeps 1,000 lines a job: what is older is
     /// [`Fate::NoLongerKept`](crate::Fate::NoLongerKept).
     ///
     /// A tick counts by the schedule and the time zone the job has now, and
@@ -175,18 +177,20 @@ impl Scheduler {
     ) -> Result<Vec<AuditedTick>, Error> {
         let found = self.jobs.iter().find(|known| *known.name == *job);
         let found = found.ok_or_else(|| self.unknown(job))?;
-        let lines = self.link.store().ledger(job, MAX_LEDGER_LINES).await?;
-        let mut books = Books {
-            full: lines.len() >= self.link.caller.ledger_limit,
-            lines: lines.into_iter().rev().map(Into::into).collect(),
-            units: Vec::new(),
-        };
+        // The state first: what ends meanwhile is in the ledger by then.
+        let mut units = Vec::new();
         if found.rules.scope == Scope::One {
-            for unit in found.units() {
-                let state = self.unit_state(found, &unit).await?;
-                books.units.push((shard_index(&unit), state));
+            for (shard, unit) in found.units().enumerate() {
+                units.push((shard as u32, self.unit_state(found, &unit).await?));
             }
         }
+        let lines = self.link.store().ledger(job, MAX_LEDGER_LINES).await?;
+        let most = self.link.caller.ledger_limit.min(MAX_LEDGER_LINES);
+        let books = Books {
+            full: lines.len() >= most,
+            lines: lines.into_iter().rev().map(Into::into).collect(),
+            units,
+        };
         let from_ms = range.start.timestamp_millis() - 1;
         let now_ms = self.runner.cluster.now_ms();
         let to_ms = (range.end.timestamp_millis() - 1).min(now_ms);
@@ -232,6 +236,7 @@ impl Scheduler {
     /// Shuts down; runs may go on until `grace` completes.
     async fn stop_after(&self, grace: impl Future<Output = ()>) -> Shutdown {
         self.stop.send_replace(true);
+        self.runner.stopping.send_replace(true);
         let mut tasks = self.tasks.lock().await;
         let Some(Tasks { node, outcomes }) = tasks.take() else {
             return Shutdown {
@@ -315,6 +320,7 @@ impl Scheduler {
 impl Drop for Scheduler {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        self.runner.stopping.send_replace(true);
         self.runner.going.cancel_all(Cancel::Shutdown);
     }
 }

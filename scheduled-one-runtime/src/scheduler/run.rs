@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::OnLeaseLost;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument;
 
 use super::going::{Going, Ticket};
@@ -23,6 +23,9 @@ use crate::rules::CompiledJob;
 use crate::store::message::{Finish, LedgerRecord, Outcome, Overlap, RunId};
 use crate::tick::hash;
 
+/// How long a run without a lease may take to end when it is told to.
+const OWN_CANCEL_BUDGET: Duration = Duration::from_secs(1);
+
 /// What all runs of a node share.
 pub(crate) struct Runner {
     pub(crate) clock: Arc<dyn Clock>,
@@ -31,6 +34,8 @@ pub(crate) struct Runner {
     pub(crate) states: Arc<States>,
     pub(crate) node: Arc<str>,
     pub(crate) going: Going,
+    /// The scheduler stops: retries give way.
+    pub(crate) stopping: watch::Sender<bool>,
     /// To [`tell_outcomes`](crate::finish::tell_outcomes); taken away when
     /// the scheduler has stopped.
     pub(crate) reports: Mutex<Option<mpsc::UnboundedSender<Report>>>,
@@ -57,14 +62,17 @@ impl Runner {
     /// Starts a run. None if it is too late for it.
     pub(crate) fn start(self: &Arc<Self>, granted: Granted) -> Option<Arc<ActiveRun>> {
         let id = &granted.id;
-        let length = Duration::from_millis(id.lease_ms.max(0) as u64);
-        let mut lease = Lease::new(Arc::clone(&self.clock), length, granted.sent);
+        let (clock, length) = (Arc::clone(&self.clock), id.lease_ms.max(0) as u64);
+        let mut lease = match granted.leased {
+            true => Lease::new(clock, Duration::from_millis(length), granted.sent),
+            false => Lease::unlimited(clock, OWN_CANCEL_BUDGET),
+        };
         if lease.cancelled().is_some() {
             event::claimed_too_late(&id.unit, id.tick_ms);
             self.tell(&granted, id.clone(), not_started(), 0);
             return None;
         }
-        if !granted.leased || granted.job.rules.on_lease_lost == OnLeaseLost::Finish {
+        if granted.job.rules.on_lease_lost == OnLeaseLost::Finish {
             lease = lease.going_on();
         }
         let run = Arc::new(ActiveRun::new(id.clone(), Arc::new(lease)));
@@ -92,19 +100,22 @@ impl Runner {
         loop {
             let fired_at_ms = self.cluster.now_ms();
             let end = self.attempt(&granted, &run, fired_at_ms, began).await;
-            let Some(wait) = self.wait_before_retry(&granted, &run, &end, tries, began) else {
+            let wait = self.wait_before_retry(&granted, &run, &end, tries, began);
+            let goes_on = match wait {
+                Some(wait) => self.back_off(&granted.id.unit, &run, tries, wait).await,
+                None => false,
+            };
+            if !goes_on {
                 run.end();
                 self.tell(&granted, run.id(), end, fired_at_ms);
                 break;
-            };
-            event::retry(&granted.id.unit, tries, wait);
+            }
             let heard = self.tell_attempt(&granted, run.id(), end, fired_at_ms);
             tries += 1;
             run.retry();
-            let pause = self.pause(&run, wait, heard).await;
-            if pause.outcome != Outcome::Ok {
+            if let Some(ended) = self.wait_recorded(&run, heard).await {
                 run.end();
-                self.tell(&granted, run.id(), pause, 0);
+                self.tell(&granted, run.id(), ended, 0);
                 break;
             }
         }
@@ -119,7 +130,12 @@ impl Runner {
         if left.is_zero() {
             return End::of(Outcome::Ok);
         }
-        self.pause(run, left, None).await
+        let sleep = self.clock.sleep(left);
+        let sleep = Box::pin(async move {
+            sleep.await;
+            Ok(())
+        });
+        Guard::new(sleep, Attempt::new(Arc::clone(&run.lease)), None).await
     }
 
     /// Calls the function once, under the lease.
@@ -163,11 +179,13 @@ impl Runner {
             Outcome::TimedOut => rules.retry_on.timeout,
             _ => false,
         };
-        if !wanted || tries > rules.retries || run.lease.cancelled().is_some() {
+        let stopping = *self.stopping.borrow() || run.lease.cancelled().is_some();
+        if !wanted || tries > rules.retries || stopping {
             return None;
         }
         let id = run.id();
-        let random = (hash(&id.nonce, u64::from(id.attempt)) >> 11) as f64 / (1_u64 << 53) as f64;
+        let random = (hash(&id.nonce, id.tick_ms as u64 ^ u64::from(id.attempt)) >> 11) as f64
+            / (1_u64 << 53) as f64;
         let wait = rules.backoff.wait(tries + 1, random);
         if let Some(timeout) = rules.timeout_total
             && self.clock.boottime() + wait >= began + timeout
@@ -184,29 +202,40 @@ impl Runner {
         Some(wait)
     }
 
-    /// Waits between two attempts, for as long as the run may go on, and until
-    /// the store has recorded the one before.
-    async fn pause(
+    /// Waits before another attempt. False if there is to be none: the run was
+    /// told to stop, or the scheduler stops.
+    async fn back_off(&self, unit: &str, run: &ActiveRun, tries: u32, wait: Duration) -> bool {
+        event::retry(unit, tries, wait);
+        let control = Attempt::new(Arc::clone(&run.lease));
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            biased;
+            () = control.wait_cancelled() => false,
+            _ = stopping.wait_for(|stopping| *stopping) => false,
+            () = self.clock.sleep(wait) => control.cancelled().is_none(),
+        }
+    }
+
+    /// Waits until the store has recorded an attempt, for as long as the run
+    /// may go on. Some if there is to be no other one.
+    async fn wait_recorded(
         &self,
         run: &ActiveRun,
-        wait: Duration,
         heard: Option<oneshot::Receiver<bool>>,
-    ) -> End {
-        let sleep = self.clock.sleep(wait);
+    ) -> Option<End> {
+        let heard = heard?;
         let control = Attempt::new(Arc::clone(&run.lease));
         let refused = control.clone();
-        let pause = Box::pin(async move {
-            sleep.await;
-            if let Some(heard) = heard
-                && !heard.await.unwrap_or(false)
-            {
+        let recorded = Box::pin(async move {
+            if !heard.await.unwrap_or(false) {
                 // Another run may have its place: no further attempt, even
                 // where a run goes on without its lease.
                 refused.stop(Cancel::LeaseLost);
             }
             Ok(())
         });
-        Guard::new(pause, control, None).await
+        let end = Guard::new(recorded, control, None).await;
+        (end.outcome != Outcome::Ok).then_some(end)
     }
 
     fn context(

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::rules::CompiledJob;
-use crate::store::message::{Enroll, Marks, job_of, shard_of, without_place};
+use crate::store::message::{Enroll, Marks, job_of, shard_index, shard_of, without_place};
 use crate::tick::hash;
 use crate::timer::UnitIndex;
 
@@ -15,13 +15,11 @@ pub(crate) struct Unit {
     pub(crate) shard: u32,
     /// The highest marks ever seen: they are sent as floors.
     pub(crate) marks: Marks,
-    /// Its newest run is one that was caught up with.
-    pub(crate) behind: bool,
 }
 
 impl Unit {
     pub(crate) fn name(&self) -> String {
-        shard_of(&self.job.name, self.job.rules.shards, self.shard)
+        shard_of(&self.job.name, self.shard)
     }
 
     /// Its shard, and how many there are.
@@ -46,7 +44,6 @@ impl Units {
                     born_ms,
                     ..Marks::default()
                 },
-                behind: false,
             })
         });
         Units {
@@ -67,17 +64,11 @@ impl Units {
     pub(crate) fn find(&self, name: &str) -> Option<UnitIndex> {
         let job = job_of(name);
         let first = self.all.partition_point(|unit| *unit.job.name < *job);
-        let shard = match without_place(name).split_once('#') {
-            Some((_, shard)) => shard.parse().ok()?,
-            None => 0,
-        };
-        let index = first + shard;
+        let index = first.checked_add(shard_index(name) as usize)?;
         let unit = self.all.get(index)?;
-        (unit.name() == without_place(name)).then_some(index as UnitIndex)
-    }
-
-    pub(crate) fn set_behind(&mut self, index: UnitIndex, behind: bool) {
-        self.all[index as usize].behind = behind;
+        let place = name.strip_prefix(without_place(name))?;
+        let is_place = place.is_empty() || place[1..].parse::<u32>().is_ok();
+        (is_place && unit.name() == without_place(name)).then_some(index as UnitIndex)
     }
 
     /// Remembers what was seen of a unit.
@@ -135,7 +126,7 @@ mod tests {
         let nodes = nodes(5);
         let mut shares = std::collections::HashMap::new();
         for shard in 0..1000 {
-            let unit = shard_of("job", 1000, shard);
+            let unit = shard_of("job", shard);
             *shares.entry(owner(&unit, &nodes)).or_insert(0) += 1;
         }
         assert_eq!(shares.len(), 5);
@@ -150,7 +141,7 @@ mod tests {
         let before = nodes(5);
         let after = &before[..4];
         for shard in 0..200 {
-            let unit = shard_of("job", 200, shard);
+            let unit = shard_of("job", shard);
             let owned_by = owner(&unit, &before);
             if owned_by != before[4] {
                 assert_eq!(owner(&unit, after), owned_by);

@@ -14,6 +14,9 @@ pub const MAX_BATCH: usize = 256;
 /// claim a little ahead, and start when it is due. More is refused as early.
 pub const EARLY_TOLERANCE_MS: i64 = 150;
 
+/// A tick, or a run, that is later than this is one that is caught up with.
+pub const LATE_MS: i64 = 250;
+
 /// What every request carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -53,8 +56,8 @@ pub struct Reply<T> {
 pub enum Intent {
     /// Start a run of it; if one is going, [`Overlap`] decides.
     Run,
-    /// Start a run of it, one of several ticks to catch up with: if one is
-    /// going, this one waits for it, undecided.
+    /// As [`Intent::Run`], of a job that catches up with each tick: if this one
+    /// is late, or the run in its way started late, it waits, undecided.
     CatchUp,
     /// It is not to run: record it as [`Claim::missed`] says.
     Forgo,
@@ -364,10 +367,11 @@ pub fn place_of(unit: &str, place: u32) -> String {
     }
 }
 
-/// The unit of one shard of a job.
-pub fn shard_of(job: &str, shards: u32, index: u32) -> String {
-    match shards {
-        1 => job.to_owned(),
+/// The unit of one shard of a job. The first is the job itself, so that a job
+/// that gets shards (or loses them) does not run that one twice.
+pub fn shard_of(job: &str, index: u32) -> String {
+    match index {
+        0 => job.to_owned(),
         _ => format!("{job}#{index}"),
     }
 }
@@ -382,8 +386,8 @@ pub fn job_of(unit: &str) -> &str {
     unit.split(['#', '~']).next().unwrap_or_default()
 }
 
-/// Which shard a unit is, if its job has shards.
-pub fn shard_index(unit: &str) -> Option<u32> {
-    let (_, index) = without_place(unit).split_once('#')?;
-    index.parse().ok()
+/// Which shard of its job a unit is.
+pub fn shard_index(unit: &str) -> u32 {
+    let shard = without_place(unit).split_once('#');
+    shard.and_then(|(_, index)| index.parse().ok()).unwrap_or(0)
 }

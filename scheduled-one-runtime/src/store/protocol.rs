@@ -183,6 +183,15 @@ impl Record {
         };
     }
 
+    /// Writes a run back that the store forgot. What a store that was rolled
+    /// back still has waiting, this run shows to have started already.
+    fn readopt(&mut self, run: &RunId, owner: &str, now: Now) {
+        let started = (run.tick_ms, run.attempt);
+        self.waiting
+            .retain(|waiting| (waiting.tick_ms, waiting.attempt) > started);
+        self.start(run, owner, now);
+    }
+
     /// The run of this nonce is going and none came after it. (After a
     /// rollback, floors can tell of a newer token than that of the run.)
     fn holds(&self, nonce: &str) -> bool {
@@ -245,7 +254,7 @@ pub fn renew(record: &mut Record, renew: &Renew, caller: &Caller, now: Now) -> R
         };
     }
     if record.forgot(run) {
-        record.start(run, &caller.name, now);
+        record.readopt(run, &caller.name, now);
         return Renewed::Readopted(record.run.until_ms);
     }
     Renewed::Lost
@@ -282,7 +291,7 @@ fn end(
     let outcome = if record.holds(&run.nonce) {
         finish.outcome
     } else if record.forgot(run) {
-        record.start(run, &caller.name, now);
+        record.readopt(run, &caller.name, now);
         finish.outcome
     } else {
         Outcome::FinishedWithoutLease
@@ -328,7 +337,8 @@ pub fn write_off(
     if !same || run.until_ms > now.ms() {
         return WrittenOff::Changed;
     }
-    let taken_over = run.reruns > 0;
+    // One that was told to make room does not come back.
+    let taken_over = run.reruns > 0 && !run.stop;
     ledger.push(lost_line(record, watched, taken_over, caller, now));
     record.running = false;
     record.run.nonce.clear();

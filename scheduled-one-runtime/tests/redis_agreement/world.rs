@@ -180,7 +180,9 @@ impl World {
             due_ms: match self.rng.range(0, 9) {
                 0 => tick_ms + self.rng.range(-20, 200),
                 1 => tick_ms + self.rng.range(0, 9),
-                2 => tick_ms - 100,
+                // So late that a job which catches up waits.
+                2 => tick_ms - 300,
+                3..=5 if intent == Intent::CatchUp => tick_ms - 300,
                 _ => tick_ms,
             },
             after_ms,

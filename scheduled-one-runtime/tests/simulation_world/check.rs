@@ -1,8 +1,8 @@
 //! What must hold in every history.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use scheduled_one_runtime::{AuditedTick, Fate, Outcome, Overlap, Scope};
+use scheduled_one_runtime::{AuditedTick, Fate, LedgerEntry, Outcome, Overlap, Scope};
 
 use super::jobs::JobPlan;
 use super::{Event, Kind};
@@ -14,6 +14,10 @@ pub(crate) struct History {
     pub(crate) log: Vec<Event>,
     /// What became of each tick, by job.
     pub(crate) audits: Vec<(usize, Vec<AuditedTick>)>,
+    /// The ledger of each job.
+    pub(crate) ledgers: Vec<Vec<LedgerEntry>>,
+    /// Until when the ticks were audited.
+    pub(crate) healed_ms: i64,
     /// When the store lost its memory.
     pub(crate) forgotten_at_ms: Vec<i64>,
     pub(crate) deaths: u64,
@@ -44,7 +48,12 @@ impl History {
             }
         }
         for (job, audited) in &self.audits {
-            self.check_audit(&self.jobs[*job], audited, &mut found);
+            let plan = &self.jobs[*job];
+            self.check_audit(plan, audited, &mut found);
+            if plan.scope == Scope::One {
+                self.check_complete(plan, audited, &mut found);
+                self.check_one_outcome(plan, &self.ledgers[*job], &mut found);
+            }
         }
         if let Some(first) = found.first() {
             panic!(
@@ -134,6 +143,75 @@ impl History {
                     tick.shard,
                     self.timeline(plan, tick_ms, tick_ms)
                 )),
+            }
+        }
+    }
+
+    /// Each tick of the schedule is there, once, and its outcome is what the
+    /// functions saw.
+    fn check_complete(&self, plan: &JobPlan, audited: &[AuditedTick], found: &mut Vec<String>) {
+        let every_ms = plan.every.as_millis() as i64;
+        for shard in 0..plan.shards {
+            let of_shard = audited.iter().filter(|tick| tick.shard == shard);
+            let ticks: Vec<i64> = of_shard.map(|tick| tick.tick.timestamp_millis()).collect();
+            let first_ms = ticks.first().copied().unwrap_or(i64::MAX);
+            let all = (0..).map(|n| first_ms.saturating_add(n * every_ms));
+            let all: Vec<i64> = all
+                .take_while(|tick_ms| *tick_ms < self.healed_ms)
+                .collect();
+            if ticks.len() < 5 || ticks != all {
+                found.push(format!(
+                    "E1: {} shard {shard}: not {all:?} but {ticks:?}",
+                    plan.name
+                ));
+            }
+        }
+        if !self.forgotten_at_ms.is_empty() {
+            return;
+        }
+        let started: HashSet<(i64, u32)> = self
+            .log
+            .iter()
+            .filter(|event| event.job == plan.index && event.kind == Kind::Start)
+            .map(|event| (event.tick_ms, event.shard))
+            .collect();
+        for tick in audited {
+            let tick_ms = tick.tick.timestamp_millis();
+            let wanted = match tick.fate {
+                Fate::Decided(
+                    Outcome::Ok | Outcome::Failed | Outcome::Panicked | Outcome::TimedOut,
+                ) => true,
+                Fate::Decided(Outcome::Skipped | Outcome::Missed) => false,
+                _ => continue,
+            };
+            if started.contains(&(tick_ms, tick.shard)) != wanted {
+                let timeline = self.timeline(plan, tick_ms, tick_ms);
+                found.push(format!("E1: started? {tick:?}\n{timeline}"));
+            }
+        }
+    }
+
+    /// No tick has two outcomes.
+    fn check_one_outcome(&self, plan: &JobPlan, ledger: &[LedgerEntry], found: &mut Vec<String>) {
+        if !self.forgotten_at_ms.is_empty() {
+            return;
+        }
+        let finals = ledger
+            .iter()
+            .filter(|line| !line.retried && line.outcome != Outcome::FinishedWithoutLease);
+        let every_ms = plan.every.as_millis() as i64;
+        let mut seen: HashMap<(i64, u32), &LedgerEntry> = HashMap::new();
+        for line in finals {
+            let (first, last) = (line.tick, line.last_tick);
+            let ticks =
+                (first.timestamp_millis()..=last.timestamp_millis()).step_by(every_ms as usize);
+            for tick_ms in ticks {
+                if let Some(other) = seen.insert((tick_ms, line.shard), line) {
+                    found.push(format!(
+                        "E1: two outcomes in {}:\n  {other:?}\n  {line:?}",
+                        plan.name
+                    ));
+                }
             }
         }
     }

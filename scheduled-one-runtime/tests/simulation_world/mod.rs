@@ -193,7 +193,10 @@ async fn live(seed: u64) -> History {
         history
             .audits
             .push((job, audited.expect("the store answers")));
+        let ledger = nodes[0].scheduler.ledger(&plan.name, 1_000).await;
+        history.ledgers.push(ledger.expect("the store answers"));
     }
+    history.healed_ms = healed_ms;
     history.log = world.log.lock().expect("lock").clone();
     history
 }

@@ -19,6 +19,8 @@ use crate::timer::UnitIndex;
 pub(super) const MAX_CLAIMS_UNDER_WAY: usize = 8;
 /// How often a unit is looked at whose tick waits, undecided, for a run to end.
 const BUSY_LOOK_MS: i64 = 500;
+/// How soon a claim is made again that came at a bad time.
+const AGAIN_MS: i64 = 50;
 /// How much later a node claims a shard for each node that goes before it.
 const RANK_DELAY_MS: i64 = 150;
 /// Nodes that go before it, as far as the delay is concerned.
@@ -86,6 +88,8 @@ impl Node {
         if !rules.enabled {
             return self.next_ready(now_ms);
         }
+        // The marks are the unit's: a place has its own.
+        let is_unit = name == self.units.get(unit).name();
         let oldest_ms = now_ms - rules.waits.as_millis() as i64;
         let claim = Claim {
             tick_ms: oldest_ms,
@@ -94,6 +98,14 @@ impl Node {
             intent: Intent::Next,
             unit: name.clone(),
             ..self.claim(unit, now_ms)
+        };
+        let claim = match is_unit {
+            true => claim,
+            false => Claim {
+                floor_hwm_ms: 0,
+                floor_token: 0,
+                ..claim
+            },
         };
         self.ready_asked.insert(name);
         let asked = Asked {
@@ -108,7 +120,7 @@ impl Node {
         let unit = self.units.get(index);
         let (ticks, after_ms) = (unit.job.ticks(), unit.marks.decided_to_ms());
         let plan = if unit.job.rules.enabled {
-            ticks.plan(after_ms, now_ms, unit.behind, |first_ms| {
+            ticks.plan(after_ms, now_ms, |first_ms| {
                 if first_ms < self.started_ms {
                     "no node was up"
                 } else if first_ms <= self.released_ms {
@@ -173,13 +185,12 @@ impl Node {
             }
             if claim.intent == Intent::Next {
                 self.ready_asked.remove(&claim.unit);
+                if claim.unit == self.units.get(asked.unit).name() {
+                    self.units.learn(asked.unit, answer.marks);
+                }
                 self.follow_next(asked, claim, answer, sent, received);
             } else {
                 self.units.learn(asked.unit, answer.marks);
-                let ticks = self.units.get(asked.unit).job.ticks();
-                let on_time = ticks.is_on_time(claim.tick_ms, self.cluster.now_ms());
-                let behind = claim.intent == Intent::CatchUp && !on_time;
-                self.units.set_behind(asked.unit, behind);
                 self.follow(asked, claim, answer, sent, received);
             }
         }
@@ -245,8 +256,9 @@ impl Node {
                 return self.timer.set(now_ms + wait_ms, unit);
             }
             // Counted again from the marks just learned.
-            Verdict::Moved | Verdict::Late | Verdict::Quarantined | Verdict::Nothing => {
-                return self.timer.set(now_ms, unit);
+            Verdict::Moved => return self.timer.set(now_ms, unit),
+            Verdict::Late | Verdict::Quarantined | Verdict::Nothing => {
+                return self.timer.set(now_ms + AGAIN_MS, unit);
             }
         }
         self.set_next(unit);

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::lines::{missed_line, skipped_line};
 use super::{Meta, Now, Record, Waiting, quarantined};
 use crate::store::message::{
-    Caller, Claim, Claimed, EARLY_TOLERANCE_MS, Intent, LedgerRecord, Missed, Outcome, Overlap,
-    RunId, Verdict, Watched, place_of,
+    Caller, Claim, Claimed, EARLY_TOLERANCE_MS, Intent, LATE_MS, LedgerRecord, Missed, Outcome,
+    Overlap, RunId, Verdict, Watched, place_of,
 };
 
 /// A unit and its places: the records in which runs go side by side where
@@ -95,7 +95,7 @@ fn decide(
         if let Some(stale) = stale_place(unit, claim, now) {
             return Verdict::Stale(stale);
         }
-        if claim.intent == Intent::CatchUp {
+        if claim.intent == Intent::CatchUp && catches_up(unit, claim, now) {
             return Verdict::Busy;
         }
     }
@@ -128,6 +128,13 @@ fn stale_place(unit: &Unit<'_>, claim: &Claim, now: Now) -> Option<Watched> {
     let records = std::iter::once(&*unit.record).chain(unit.places.iter());
     let (place, record) = records.enumerate().find(|(_, record)| record.stale(now))?;
     Some(record.watched(&place_of(&claim.unit, place as u32)))
+}
+
+/// The tick is late, or what is in its way was.
+fn catches_up(unit: &Unit<'_>, claim: &Claim, now: Now) -> bool {
+    let late_run =
+        |record: &Record| record.running && record.run.granted_at_ms - record.run.tick_ms > LATE_MS;
+    now.ms() - claim.due_ms > LATE_MS || late_run(unit.record) || unit.places.iter().any(late_run)
 }
 
 /// The tick is decided and the unit is busy.
@@ -187,6 +194,10 @@ fn next(
     }
     if record.running {
         return Verdict::Busy;
+    }
+    if record.run.nonce == claim.nonce || record.done == claim.nonce {
+        // A copy of this claim was under way for longer than its run took.
+        return Verdict::Nothing;
     }
     while let Some(waiting) = record.waiting.pop_front() {
         if waiting.attempt == 1 && waiting.tick_ms < claim.tick_ms {

@@ -21,16 +21,17 @@
 -- read when it is needed, and texts of numbers are used as they came.
 
 local BORN, HWM, TOK, ST, NON, WAIT = 1, 2, 3, 4, 5, 6
-local RTOK, UNTIL, OWN, ATT, SEQ, LEASE, TICK = 7, 8, 9, 10, 11, 12, 13
-local EARLY_TOLERANCE_MS = 150
+local RTOK, UNTIL, OWN, ATT, SEQ, LEASE, TICK, AT = 7, 8, 9, 10, 11, 12, 13, 14
+local EARLY_TOLERANCE_MS, LATE_MS = 150, 250
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
 
 -- The rest of the record, if it was not read yet.
 local function rest(key, v)
   if v[RTOK] == nil then
-    local more = call('HMGET', key, 'rtok', 'until', 'own', 'att', 'seq', 'lease', 'tick')
+    local more = call('HMGET', key, 'rtok', 'until', 'own', 'att', 'seq', 'lease', 'tick',
+      'at')
     v[RTOK], v[UNTIL], v[OWN] = int(more[1]), int(more[2]), more[3] or ''
-    v[ATT], v[SEQ], v[LEASE], v[TICK] = int(more[4]), int(more[5]), int(more[6]), int(more[7])
+    v[ATT], v[SEQ], v[LEASE], v[TICK], v[AT] = int(more[4]), int(more[5]), int(more[6]), int(more[7]), int(more[8])
   end
   return v
 end
@@ -249,6 +250,9 @@ local function next_of(i, a, v, write)
   if is_running(v) then
     return write, 11, 0
   end
+  if v[NON] == ARGV[a] or call('HMGET', key, 'done')[1] == ARGV[a] then
+    return write, 12, 0 -- a copy that was under way for longer than its run took
+  end
   if not wait then
     return write, 12, 0
   end
@@ -266,6 +270,21 @@ local function next_of(i, a, v, write)
   end
   write_waiting(key, v, '')
   return write, 12, 0
+end
+
+-- Whether the tick is late, or what is in its way was.
+local function catches_up(i, v, places, due)
+  if now - due > LATE_MS then
+    return true
+  end
+  for place = 0, places do
+    local key = place == 0 and KEYS[i] or KEYS[i + 1 + place]
+    local p = place == 0 and v or record(key)
+    if is_running(p) and rest(key, p)[AT] - p[TICK] > LATE_MS then
+      return true
+    end
+  end
+  return false
 end
 
 local function decide(i, a, v, ask, write)
@@ -333,7 +352,7 @@ local function decide(i, a, v, ask, write)
         return stale(write, in_place, p, place)
       end
     end
-    if intent == 'c' then
+    if intent == 'c' and catches_up(i, v, places, due) then
       return write, 11, 0
     end
   end

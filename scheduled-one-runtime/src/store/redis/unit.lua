@@ -43,6 +43,19 @@ local function ready(r)
   return not r.running and r.wait ~= ''
 end
 
+-- What waits without what a run of this tick and attempt shows to have started
+-- already, in a store that was rolled back.
+local function not_started(wait, tick, attempt)
+  local kept = {}
+  for one, its_tick, its_attempt in string.gmatch(wait, '((-?%d+):(%d+):%d+)') do
+    local at = int(its_tick)
+    if at > tick or (at == tick and int(its_attempt) > attempt) then
+      kept[#kept + 1] = one
+    end
+  end
+  return table.concat(kept, ',')
+end
+
 -- Writes a run back that begins at ARGV[a]: nonce, tick, token, attempt, lease,
 -- granted at, reruns. It is at `attempt` then, and goes on, or has ended.
 local function readopt(key, r, goes_on, attempt, a)
@@ -51,6 +64,10 @@ local function readopt(key, r, goes_on, attempt, a)
   r.hwm = math.max(r.hwm, tick)
   r.tok, r.rtok, r.running, r.stop = token, token, goes_on, false
   r.non, r.until_, r.seq, r.lease, r.att = nonce, now + lease, 1, lease, attempt
+  if r.wait ~= '' then
+    r.wait, r.waited = not_started(r.wait, tick, int(ARGV[a + 3])), true
+    call('HSET', key, 'wait', r.wait)
+  end
   call('HSET', key, 'hwm', r.hwm, 'tok', token, 'st', goes_on and 'run' or 'idle', 'tick', tick,
     'own', name, 'non', nonce, 'att', attempt, 'rtok', token, 'until', r.until_, 'seq', 1,
     'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6])
@@ -72,7 +89,7 @@ local function settle()
     if ready(r) then
       free[#free + 1] = 0
       free[#free + 1] = unit
-    elseif r.wait ~= '' then
+    elseif r.wait ~= '' or r.waited then
       busy[#busy + 1] = unit
     end
   end

@@ -30,7 +30,8 @@ for i = 4, #KEYS, 2 do
   else
     local v = call('HMGET', key, 'tick', 'own', 'at', 'rer')
     local tick, reruns = int(v[1]), int(v[4])
-    local taken_over = reruns > 0
+    -- One that was told to make room does not come back.
+    local taken_over = reruns > 0 and not r.stop
     if taken_over then
       local next_one = waits(tick, r.att + 1, reruns - 1)
       r.wait = r.wait == '' and next_one or next_one .. ',' .. r.wait
