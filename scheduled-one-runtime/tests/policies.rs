@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use scheduled_one_runtime::clock::ManualClock;
+use chrono::DateTime;
+use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{
-    Job, JobContext, LedgerEntry, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder, Scope,
-    State,
+    Fate, Job, JobContext, LedgerEntry, Misfire, Outcome, Overlap, RetryOn, Scheduler,
+    SchedulerBuilder, Scope, State,
 };
 use test_support::wait_until_async;
 use tokio::sync::Semaphore;
@@ -343,4 +344,178 @@ async fn a_disabled_job_does_not_run_and_says_so() {
         (Outcome::Skipped, "disabled")
     );
     assert_eq!(lines[0].count, 5);
+}
+
+#[tokio::test]
+async fn a_retry_gives_way_to_a_shutdown_and_the_tick_keeps_its_outcome() {
+    let clock = ManualClock::new();
+    let job = Job::every("again", HOUR, || async { Err::<(), _>("no luck") })
+        .retries(3)
+        .backoff(HOUR / 4, HOUR / 2);
+    let scheduler = on(&clock).job(job).start().await.expect("started");
+    clock.advance(HOUR);
+    wait_until_async("a run is going", BOUND, async || scheduler.running() == 1).await;
+    // No time passes: it does not wait for the retry, nor for the grace.
+    let report = tokio::time::timeout(BOUND, scheduler.shutdown(HOUR)).await;
+    assert_eq!(report.expect("it stops").finished, 1);
+    let lines = ledger(&scheduler, "again", 1).await;
+    let ends: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (
+                line.outcome,
+                line.attempt,
+                line.retried,
+                line.error.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(ends, [(Outcome::Failed, Some(1), false, "no luck")]);
+}
+
+#[tokio::test]
+async fn a_job_of_every_node_is_tried_again_however_late() {
+    let clock = ManualClock::new();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let job = Job::every(
+        "cache",
+        HOUR,
+        |State(n): State<Arc<AtomicUsize>>| async move {
+            match n.fetch_add(1, Ordering::Relaxed) {
+                0 => Err("no luck"),
+                _ => Ok(()),
+            }
+        },
+    )
+    .scope(Scope::EveryNode)
+    .retries(1)
+    .backoff(Duration::from_secs(60), Duration::from_secs(60));
+    let scheduler = on(&clock).state(Arc::clone(&calls)).job(job).start().await;
+    let scheduler = scheduler.expect("started");
+    clock.advance(HOUR);
+    wait_until_async("it was tried again", BOUND, async || {
+        clock.advance(SECOND);
+        calls.load(Ordering::Relaxed) == 2
+    })
+    .await;
+    let lines = ledger(&scheduler, "cache", 2).await;
+    let ends: Vec<_> = lines
+        .iter()
+        .map(|line| (line.outcome, line.retried))
+        .collect();
+    assert_eq!(ends, [(Outcome::Failed, true), (Outcome::Ok, false)]);
+}
+
+#[tokio::test]
+async fn all_attempts_together_have_a_timeout_too() {
+    let clock = ManualClock::new();
+    let job = Job::every("slow", HOUR, |ctx: JobContext| async move {
+        ctx.cancelled().await;
+        Err::<(), _>("told to stop")
+    })
+    .timeout(Duration::from_secs(10))
+    .timeout_total(Duration::from_secs(15))
+    .retries(9)
+    .backoff(Duration::from_millis(1), Duration::from_millis(2));
+    let scheduler = on(&clock).job(job).start().await.expect("started");
+    clock.advance(HOUR);
+    wait_until_async("it is over", BOUND, async || {
+        clock.advance(SECOND / 20);
+        let lines = scheduler.ledger("slow", 9).await.expect("a ledger");
+        lines.iter().any(|line| !line.retried)
+    })
+    .await;
+    let lines = ledger(&scheduler, "slow", 2).await;
+    let ends: Vec<_> = lines
+        .iter()
+        .map(|line| (line.outcome, line.retried))
+        .collect();
+    assert_eq!(
+        ends,
+        [(Outcome::TimedOut, true), (Outcome::TimedOut, false)]
+    );
+}
+
+#[tokio::test]
+async fn only_what_retry_on_names_is_tried_again() {
+    let clock = ManualClock::new();
+    let only_panics = RetryOn {
+        error: false,
+        panic: true,
+        timeout: false,
+    };
+    let job = Job::every("picky", HOUR, || async { Err::<(), _>("no luck") })
+        .retries(3)
+        .retry_on(only_panics);
+    let scheduler = on(&clock).job(job).start().await.expect("started");
+    clock.advance(HOUR);
+    let lines = ledger(&scheduler, "picky", 1).await;
+    assert_eq!(
+        (lines[0].outcome, lines[0].retried),
+        (Outcome::Failed, false)
+    );
+}
+
+#[tokio::test]
+async fn the_environment_is_checked_at_start() {
+    // Variables that every test process has.
+    let job = || Job::cron("env", "0 0 9 * * MON", || async {});
+    let refused = async |job: Job| {
+        let started = Scheduler::builder("memory://").job(job).start().await;
+        started.expect_err("it must not start").to_string()
+    };
+    let text = refused(job().cron_env("CARGO_PKG_NAME")).await;
+    assert!(
+        text.contains("CARGO_PKG_NAME") && text.contains("`env`"),
+        "{text}"
+    );
+    let text = refused(job().enabled_env("CARGO_PKG_NAME")).await;
+    assert!(
+        text.contains("CARGO_PKG_NAME") && text.contains("true or false"),
+        "{text}"
+    );
+    let unset = job()
+        .cron_env("NO_SUCH_VARIABLE")
+        .enabled_env("NO_SUCH_VARIABLE");
+    let scheduler = Scheduler::builder("memory://").job(unset).start().await;
+    assert!(
+        scheduler.expect("started").jobs()[0]
+            .schedule
+            .contains("0 0 9 * * MON")
+    );
+}
+
+#[tokio::test]
+async fn audit_lists_each_tick_with_what_became_of_it() {
+    let (clock, probe) = (ManualClock::new(), Probe::new());
+    let job = Job::every("audited", SECOND, work).overlap(Overlap::QueueOne);
+    let scheduler = on(&clock).state(probe.clone()).job(job).start().await;
+    let scheduler = scheduler.expect("started");
+    let start = DateTime::from_timestamp_nanos(clock.wall().as_nanos() as i64);
+    clock.advance(SECOND);
+    probe.wait_started(&[1]).await;
+    wait_until_async("one waits and one was skipped", BOUND, async || {
+        clock.advance(SECOND / 50);
+        !scheduler
+            .ledger("audited", 9)
+            .await
+            .expect("a ledger")
+            .is_empty()
+    })
+    .await;
+    let audited = scheduler.audit("audited", start..start + HOUR).await;
+    let fates: Vec<Fate> = audited
+        .expect("audited")
+        .iter()
+        .map(|tick| tick.fate)
+        .collect();
+    assert_eq!(
+        &fates[..3],
+        [
+            Fate::Running,
+            Fate::Waiting,
+            Fate::Decided(Outcome::Skipped)
+        ]
+    );
+    probe.may_end.add_permits(100);
 }

@@ -43,6 +43,9 @@ pub(crate) fn test() -> Result<(), String> {
             "--examples",
         ])),
         with_redis(cargo(["test", "--workspace", "--doc"])),
+        // They end by themselves, and badly if a tick ran twice or is unaccounted for.
+        Step::command(example("quickstart", &["--seconds", "6"])),
+        Step::command(example("policies", &[])),
         Step::command(docs),
         with_redis(cargo([
             "run",
@@ -58,6 +61,13 @@ pub(crate) fn test() -> Result<(), String> {
         deny(),
     ];
     run_all("test", started, steps)
+}
+
+/// Runs an example on the embedded store.
+fn example(name: &str, args: &[&str]) -> Command {
+    let mut command = cargo(["run", "--example", name, "--"]);
+    command.args(args).env_remove("REDIS_URL");
+    command
 }
 
 /// Says which component is missing, before a step fails for it with somebody else's words.

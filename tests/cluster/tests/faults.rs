@@ -217,14 +217,22 @@ async fn wrong_clocks_change_nothing() {
         late.get(late.len() / 2).copied()
     };
     let right = ["node-1", "node-3"].into_iter().filter_map(median).min();
+    let mut judged = 0;
     for node in ["node-2", "node-4", "node-5"] {
+        let text = cluster.node(node).stderr();
+        assert!(
+            text.contains("clock offset"),
+            "{node} is not warned: {text}"
+        );
+        // Which node runs a tick is a race: one may have lost it each time.
         let (Some(wrong), Some(right)) = (median(node), right) else {
             continue;
         };
+        judged += 1;
         assert!(
             wrong < right + 50_000,
             "{node}: {wrong} µs late, others {right} µs"
         );
-        assert!(cluster.node(node).stderr().contains("clock offset"));
     }
+    assert!(judged > 0, "no node with a wrong clock ran anything");
 }

@@ -71,10 +71,37 @@ async fn each_overlap_value_does_what_it_says_across_nodes() {
     // Two side by side, and on different nodes at least once.
     let pairs = starts_of("allow");
     assert!(pairs.windows(2).any(|pair| pair[0].node != pair[1].node));
-    for job in ["queue_one", "cancel"] {
-        let nodes: BTreeSet<_> = starts_of(job).iter().map(|s| s.node.clone()).collect();
-        assert!(!nodes.is_empty(), "{job}");
-    }
+    // A run on one node is cancelled because another node queued the next tick.
+    let superseded = with_reason(&lines, "superseded");
+    let across = superseded.iter().any(|line| {
+        let next_ms = line.tick.timestamp_millis() + 1_000;
+        let queued = format!("queued job=\"cancel\" tick_ms={next_ms}");
+        let others = cluster.nodes.iter().filter(|node| node.name() != line.node);
+        others
+            .into_iter()
+            .any(|node| node.stderr().contains(&queued))
+    });
+    assert!(across, "{superseded:?}");
+}
+
+/// The tick that waits outlives the node that ran the tick before it.
+#[test]
+fn a_queued_tick_starts_on_another_node_when_its_own_is_killed() {
+    let jobs = vec![JobSpec::new("queued", 1_000, 60_000).with(["overlap=queue_one"])];
+    let mut cluster = cluster(3, jobs);
+    let run = cluster.wait_for_run("queued", 0);
+    wait_until("a tick waits", BOUND, || {
+        cluster.stderr_of_all().contains("queued job=\"queued\"")
+    });
+    cluster.node(&run.node).kill();
+    let next = cluster.wait_for_run("queued", now_us());
+    assert_ne!(next.node, run.node);
+    assert_eq!(
+        next.tick_ms,
+        run.tick_ms + 1_000,
+        "it is the one that waited"
+    );
+    cluster.check();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,9 +157,12 @@ fn shards_run_once_each_while_nodes_die_and_their_number_changes() {
         let policy = format!("shards={n}");
         vec![JobSpec::new("sharded", 1_000, 200).with([policy.as_str()])]
     };
-    let mut cluster = cluster(4, sharded(4));
+    let mut cluster = cluster(1, sharded(1));
+    cluster.wait_for_starts("sharded", 3);
+    // Rolling deploys: other nodes have four shards, then six.
+    cluster.set_jobs(sharded(4));
+    cluster.start_nodes(3);
     cluster.wait_for_starts("sharded", 5 * 4);
-    // A rolling deploy: other nodes have six shards.
     cluster.set_jobs(sharded(6));
     cluster.start_nodes(2);
     let run = cluster.wait_for_run("sharded", now_us());
@@ -185,6 +215,16 @@ async fn total_downtime_is_caught_up_with_as_misfire_says() {
         .filter(|line| line.outcome == Outcome::Missed && line.count > 2);
     assert_eq!(gone.count(), 0, "{all:?}");
     let events = cluster.events();
+    let ticks = starts(&events)
+        .into_iter()
+        .filter(|start| start.job == "all");
+    let ticks: Vec<i64> = ticks.map(|start| start.tick_ms).collect();
+    let gaps = ticks.windows(2).filter(|pair| pair[1] - pair[0] != 500);
+    assert_eq!(
+        gaps.count(),
+        0,
+        "each of its ticks ran, in order: {ticks:?}"
+    );
     let after = &starts(&events)[down..];
     let once = after
         .iter()
