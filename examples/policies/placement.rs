@@ -84,11 +84,10 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
     scene.job(r#"every = "2s", shards = 12"#, &[]);
     let mut ticks: BTreeMap<_, Vec<(u32, &str)>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.outcome == Outcome::Ok) {
-        let shard = line.shard.unwrap_or(u32::MAX);
         ticks
             .entry(line.tick)
             .or_default()
-            .push((shard, &line.node));
+            .push((line.shard, &line.node));
     }
     for (tick, shards) in &mut ticks {
         shards.sort_unstable();

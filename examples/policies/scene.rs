@@ -75,7 +75,7 @@ fn told(line: &LedgerEntry) -> String {
     let tick = line.tick.format("%T");
     let which = match (line.count, line.shard, line.attempt) {
         (2.., ..) => format!("and {} more", line.count - 1),
-        (_, Some(shard), _) => format!("shard {shard}"),
+        (_, shard @ 1.., _) => format!("shard {shard}"),
         (.., Some(attempt)) => format!("attempt {attempt}"),
         _ => String::new(),
     };
