@@ -83,7 +83,9 @@ impl JobContext {
         self.run.attempt
     }
 
-    /// Strictly higher than that of each earlier run of this job. Hand it to
+    /// Strictly higher than that of each earlier run of this job (of this
+    /// shard; with `overlap = allow(n)`, in the order in which the store granted
+    /// them; 0 with `scope = every_node`). Hand it to
     /// the resource you write to and have that refuse a lower one: then even
     /// a run that was paused at the worst moment cannot overwrite the work of
     /// its successor.
@@ -114,7 +116,8 @@ impl JobContext {
 
     /// Completes when the run should stop: its lease could not be renewed (at
     /// 60 % of it) or was lost, its `timeout` has passed, the scheduler shuts
-    /// down and the grace has passed, or the run has ended.
+    /// down and the grace has passed, the next tick is to run instead
+    /// (`overlap = cancel_running`), or the run has ended.
     ///
     /// A fifth of the lease later (at once, if the lease is lost) the
     /// function's future is dropped. Dropping
@@ -132,7 +135,9 @@ impl JobContext {
     }
 
     /// When the run is stopped for good unless its lease is renewed before,
-    /// by the cluster's clock. Moves ahead with each renewal.
+    /// by the cluster's clock. Moves ahead with each renewal. Means nothing
+    /// where a run goes on without a lease (`on_lease_lost = finish`,
+    /// `scope = every_node`).
     pub fn deadline(&self) -> DateTime<Utc> {
         let boot_us = self.run.control.lease().deadline().as_micros() as i64;
         DateTime::from_timestamp_micros(boot_us + self.run.clock_offset_us).unwrap_or_default()

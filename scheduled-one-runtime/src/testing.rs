@@ -1,7 +1,7 @@
 //! A kit for tests of jobs: time that moves only when the test says so, an
 //! embedded store, and a tick run by hand.
 //!
-//! ```
+//! ```standalone_crate
 //! use std::time::Duration;
 //! use scheduled_one_runtime::testing::TestScheduler;
 //! use scheduled_one_runtime::{Job, Outcome, State};
@@ -93,7 +93,9 @@ impl TestScheduler {
     ///
     /// If there is no such job, it is never due again, or its tick has no
     /// outcome within 30 s of real time: a run that waits for time to pass
-    /// needs [`advance`](Self::advance) from beside.
+    /// needs [`advance`](Self::advance) from beside. So does a job with
+    /// `jitter`, which starts later than its tick; one that is disabled has
+    /// none before its start deadline has passed.
     pub async fn run_next(&self, job: &str) -> LedgerEntry {
         let jobs = self.scheduler.jobs();
         let found = jobs.iter().find(|known| known.name == job);
