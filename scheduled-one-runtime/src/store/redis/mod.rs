@@ -93,7 +93,16 @@ impl RedisStore {
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        self.run_within(ANSWER_TIMEOUT, operation, request).await
+    }
+
+    async fn run_within(
+        &self,
+        bound: Duration,
+        operation: &Operation,
+        request: &Request<'_>,
+    ) -> Result<Value, StoreError> {
+        let deadline = Instant::now() + bound;
         let name = operation.name;
         let by_digest = operation.by_digest(request);
         let mut answer = self.link.send(name, &by_digest, deadline).await;
@@ -121,6 +130,19 @@ impl RedisStore {
     fn keys(&self) -> &Keys {
         &self.shared.keys
     }
+}
+
+/// How long a renewal waits, connecting included: a connection that is dead
+/// without knowing it must be left while the lease can still be saved.
+fn renewal_timeout(renewals: &[Renew]) -> Duration {
+    const LEAST: Duration = Duration::from_millis(500);
+    let leases = renewals
+        .iter()
+        .map(|renew| renew.run.lease_ms.max(0) as u64);
+    let shortest = leases.min().map(Duration::from_millis);
+    shortest.map_or(ANSWER_TIMEOUT, |lease| {
+        (lease / 4).clamp(LEAST, ANSWER_TIMEOUT)
+    })
 }
 
 impl fmt::Debug for RedisStore {
@@ -151,7 +173,9 @@ impl Store for RedisStore {
     ) -> Answer<'a, Reply<Vec<Renewed>>> {
         Box::pin(async move {
             let request = encode::renew(self.keys(), caller, renewals)?;
-            decode::renew(self.run(&script::RENEW, &request).await?, renewals)
+            let bound = renewal_timeout(renewals);
+            let reply = self.run_within(bound, &script::RENEW, &request).await?;
+            decode::renew(reply, renewals)
         })
     }
 
