@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use scheduled_one_runtime::{AuditedTick, Fate, LedgerEntry, Outcome, Overlap, Scope};
+use scheduled_one_runtime::{AuditedTick, Fate, LedgerEntry, OnLeaseLost, Outcome, Overlap, Scope};
 
 use super::jobs::JobPlan;
 use super::{Event, Kind};
@@ -94,7 +94,10 @@ impl History {
                 }),
             }
         }
-        self.check_runs(plan, &runs, found);
+        // What goes on without its lease may go beside its successor.
+        if plan.on_lease_lost == OnLeaseLost::Cancel {
+            self.check_runs(plan, &runs, found);
+        }
     }
 
     fn check_runs(&self, plan: &JobPlan, runs: &[Run<'_>], found: &mut Vec<String>) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use scheduled_one_runtime::clock::Clock;
-use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, RetryOn, Scope};
+use scheduled_one_runtime::{Job, JobContext, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope};
 
 use super::{Event, Kind, Random, World};
 
@@ -23,7 +23,11 @@ pub(crate) struct JobPlan {
     pub(crate) start_deadline: Duration,
     pub(crate) reruns: u32,
     pub(crate) retries: u32,
+    pub(crate) retry_on: RetryOn,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) timeout_total: Option<Duration>,
+    pub(crate) on_lease_lost: OnLeaseLost,
+    pub(crate) enabled: bool,
     pub(crate) jitter: Duration,
     pub(crate) shards: u32,
     pub(crate) scope: Scope,
@@ -45,6 +49,17 @@ impl JobPlan {
             false => Scope::One,
         };
         let one = scope == Scope::One;
+        let retries = if random.chance(30) {
+            random.range(1, 3) as u32
+        } else {
+            0
+        };
+        let reruns = if one && random.chance(40) {
+            random.range(1, 3) as u32
+        } else {
+            0
+        };
+        let timeout = random.chance(30).then(|| random.ms(300, 3_000));
         JobPlan {
             index,
             name: format!("job-{index}"),
@@ -63,17 +78,20 @@ impl JobPlan {
             },
             catch_up: random.ms(2_000, 30_000),
             start_deadline: random.ms(1_500, 20_000),
-            reruns: if one && random.chance(40) {
-                random.range(1, 3) as u32
-            } else {
-                0
+            reruns,
+            retries,
+            retry_on: RetryOn {
+                error: random.chance(70),
+                panic: random.chance(70),
+                timeout: random.chance(70),
             },
-            retries: if random.chance(30) {
-                random.range(1, 3) as u32
-            } else {
-                0
+            timeout,
+            timeout_total: (retries > 0 && random.chance(30)).then(|| random.ms(3_000, 6_000)),
+            on_lease_lost: match one && reruns == 0 && random.chance(10) {
+                true => OnLeaseLost::Finish,
+                false => OnLeaseLost::Cancel,
             },
-            timeout: random.chance(30).then(|| random.ms(300, 3_000)),
+            enabled: random.chance(95),
             jitter: if random.chance(20) {
                 random.ms(1, 2_000)
             } else {
@@ -100,11 +118,15 @@ impl JobPlan {
             .start_deadline(self.start_deadline)
             .jitter(self.jitter)
             .retries(self.retries)
+            .enabled(self.enabled)
             .scope(self.scope);
         if self.retries > 0 {
             job = job
                 .backoff(Duration::from_millis(100), Duration::from_secs(1))
-                .retry_on(RetryOn::default());
+                .retry_on(self.retry_on);
+            if let Some(timeout) = self.timeout_total {
+                job = job.timeout_total(timeout);
+            }
         }
         if let Some(timeout) = self.timeout {
             job = job.timeout(timeout);
@@ -120,6 +142,7 @@ impl JobPlan {
         }
         job.overlap(self.overlap)
             .misfire(self.misfire)
+            .on_lease_lost(self.on_lease_lost)
             .shards(self.shards)
             .lease(self.lease)
     }
@@ -174,6 +197,7 @@ impl JobPlan {
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),
             too_late: self.scope == Scope::One
+                && self.on_lease_lost == OnLeaseLost::Cancel
                 && now.is_some_and(|now| now > ctx.deadline() + slack),
         }
     }
