@@ -1,5 +1,6 @@
 //! What can go wrong, one variant for each step, and the way out of it.
 
+use std::fmt;
 use std::panic::Location;
 
 use crate::handler::MissingState;
@@ -9,7 +10,10 @@ use crate::store::redis::ConnectError;
 /// Why a scheduler did not start, or could not answer.
 ///
 /// No variant holds a secret: URLs are shown without user and password.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` shows the same text as `Display`: it is what a program prints whose
+/// `main` returns the error.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The store cannot be used as it is; nothing was started.
@@ -81,4 +85,10 @@ pub enum Error {
     /// The operating system gives no random numbers for the node's identity.
     #[error("cannot make a random identity for this node: {0}")]
     Identity(String),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }

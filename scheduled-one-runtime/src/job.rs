@@ -297,7 +297,7 @@ impl Job {
         Ok(CompiledJob {
             name: self.name.into(),
             schedule,
-            rules: Rules::of(&self.policies, enabled),
+            rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),
             handler: self.handler.into(),
         })

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use once_cell::sync::Lazy;
 use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::{
     Backoff, MAX_DURATION, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
@@ -22,7 +23,7 @@ const CATCH_UP: Duration = Duration::from_secs(3600);
 pub(crate) struct CompiledJob {
     pub(crate) name: Arc<str>,
     pub(crate) schedule: Schedule,
-    pub(crate) rules: Rules,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) description: Option<Box<str>>,
     pub(crate) handler: Arc<dyn AnyHandler>,
 }
@@ -57,8 +58,19 @@ impl Default for Rules {
     }
 }
 
+/// The rules of jobs that say nothing: most jobs share them.
+static USUAL: Lazy<Arc<Rules>> = Lazy::new(Arc::default);
+
 impl Rules {
-    pub(crate) fn of(policies: &Policies, enabled: bool) -> Self {
+    /// What the policies come to.
+    pub(crate) fn shared(policies: &Policies, enabled: bool) -> Arc<Self> {
+        match enabled && *policies == Policies::default() {
+            true => Arc::clone(&USUAL),
+            false => Arc::new(Self::of(policies, enabled)),
+        }
+    }
+
+    fn of(policies: &Policies, enabled: bool) -> Self {
         let overlap = match policies.overlap.unwrap_or_default() {
             Overlap::QueueOne => message::Overlap::Queue(1),
             Overlap::QueueAll(most) => message::Overlap::Queue(most),

@@ -69,7 +69,7 @@ impl Runner {
         };
         if lease.cancelled().is_some() {
             event::claimed_too_late(&id.unit, id.tick_ms);
-            self.tell(&granted, id.clone(), not_started(), 0);
+            self.tell(&granted, id.clone(), not_started(id), 0);
             return None;
         }
         if granted.job.rules.on_lease_lost == OnLeaseLost::Finish {
@@ -321,11 +321,16 @@ impl Runner {
     }
 }
 
-/// The outcome of a tick that was granted too late to be started.
-fn not_started() -> End {
+/// The end of a run that was granted too late to be started: its tick is
+/// missed, or, if a run of it was taken over, lost.
+fn not_started(id: &RunId) -> End {
+    let outcome = match id.attempt {
+        1 => Outcome::Missed,
+        _ => Outcome::Lost,
+    };
     End {
         reason: "the claim was answered too late to start".to_owned(),
-        ..End::of(Outcome::Missed)
+        ..End::of(outcome)
     }
 }
 

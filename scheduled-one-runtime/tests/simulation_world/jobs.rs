@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use scheduled_one_runtime::clock::Clock;
-use scheduled_one_runtime::{Job, JobContext, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope};
+use scheduled_one_runtime::{
+    Job, JobContext, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
+};
 
 use super::{Event, Kind, Random, World};
 

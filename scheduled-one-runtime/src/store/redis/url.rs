@@ -35,7 +35,7 @@ pub(super) struct Login {
     pub(super) password: String,
 }
 
-const FORMS: &str = "redis://[user:password@]host[:port][/db], or rediss:// for TLS";
+const FORMS: &str = "redis://[user:password@]host[:port][/db], rediss:// for TLS, or memory:// for the embedded store";
 
 impl Address {
     pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
