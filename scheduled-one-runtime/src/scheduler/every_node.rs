@@ -11,9 +11,6 @@ use crate::rules::CompiledJob;
 use crate::store::message::{Intent, LedgerRecord, Outcome, RunId};
 use crate::timer::{Timer, UnitIndex};
 
-/// Bounds how long a run that is cancelled may take to end: a fifth of it.
-const LEASE_MS: i64 = 5_000;
-
 pub(crate) struct EveryNode {
     jobs: Vec<Own>,
     timer: Timer,
@@ -116,7 +113,7 @@ impl Own {
                 nonce: runner.node.to_string(),
                 token: 0,
                 attempt: 1,
-                lease_ms: LEASE_MS,
+                lease_ms: 0, // it has none
                 granted_at_ms: now_ms,
                 reruns: 0,
             },

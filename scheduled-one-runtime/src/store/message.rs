@@ -212,7 +212,7 @@ pub enum Verdict {
 }
 
 /// A run whose renewal is overdue, as seen now. Whoever sees the same nonce
-/// and `seq` for a whole lease of its own clock may write it off.
+/// and `seq` for nine tenths of its lease, by its own clock, may write it off.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Watched {
     /// The unit.

@@ -57,7 +57,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         enrolls: &'a [Enroll],
     ) -> Answer<'a, Reply<Vec<Marks>>>;
 
-    /// Records runs as lost that stood still for a whole lease.
+    /// Records runs as lost that stood still for nine tenths of their leases.
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,

@@ -319,8 +319,8 @@ pub fn enroll(record: &mut Record, enroll: &Enroll, now: Now) -> Marks {
     *marks
 }
 
-/// Records a run as lost that the caller saw stand still for a whole lease of
-/// its own clock.
+/// Records a run as lost, or has it taken over, that the caller saw stand still
+/// for nine tenths of its lease, by its own clock.
 pub fn write_off(
     meta: &Meta,
     record: &mut Record,

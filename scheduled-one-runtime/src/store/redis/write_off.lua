@@ -1,5 +1,5 @@
--- Records runs as lost, or as taken over, that the caller saw stand still for a
--- whole lease of its own clock. Port of `protocol::write_off`.
+-- Records runs as lost, or has them taken over, that the caller saw stand still
+-- for nine tenths of their leases. Port of `protocol::write_off`.
 --
 -- KEYS  4.. for each run: its unit's record, its job's ledger
 -- ARGV  4.. for each run: nonce, seq
