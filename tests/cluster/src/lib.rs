@@ -1,11 +1,21 @@
-//! Tests with real Redis and real node processes: a cluster of nodes whose
-//! jobs log every start, poll and end, faults, and a checker that reads the
-//! merged logs.
+//! Tests with real Redis and real node processes: nodes whose jobs log every
+//! start, poll and end, faults, and a checker that reads the merged logs.
 //!
-//! In the order of a test: [`cluster`] starts `node` processes (`src/bin`) and
-//! does things to them, [`log`] is what their jobs write, [`checker`] holds the
-//! merged logs against the invariants.
+//! What a node is: [`node`] starts and signals its process (`src/bin/node.rs`),
+//! [`job`] is what it runs, [`log`] what its jobs note, [`sink`] what they
+//! write to. [`checker`] holds the merged logs against the invariants. On
+//! these, [`cluster`] is the world of single tests (`tests/`), and [`chaos`]
+//! that of `cargo xtask chaos`: every fault we can make, by a seeded plan.
 
+use std::time::Duration;
+
+pub mod chaos;
 pub mod checker;
 pub mod cluster;
+pub mod job;
 pub mod log;
+pub mod node;
+pub mod sink;
+
+/// Longest wait for anything: generous, the machines are slow and noisy.
+pub const BOUND: Duration = Duration::from_secs(180);

@@ -1,8 +1,11 @@
-//! What jobs write while they run: a line an event, each written whole by one
-//! system call, so that a killed process leaves no half lines.
+//! What jobs, and the sink they write to, note while they run: a line an event,
+//! each written whole by one system call, so that a killed process leaves no
+//! half lines.
 
 use std::fmt;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// What happened.
@@ -12,9 +15,24 @@ pub enum Kind {
     Start,
     /// The function goes on: it was polled.
     Poll,
-    /// The function ended by itself.
+    /// The function ended by itself, well.
     End,
+    /// The function ended by itself, with an error.
+    Fail,
+    /// The sink took what the run wrote: its token was higher than all before.
+    Accepted,
+    /// The sink refused it.
+    Rejected,
 }
+
+const KINDS: [(Kind, &str); 6] = [
+    (Kind::Start, "Start"),
+    (Kind::Poll, "Poll"),
+    (Kind::End, "End"),
+    (Kind::Fail, "Fail"),
+    (Kind::Accepted, "Accepted"),
+    (Kind::Rejected, "Rejected"),
+];
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +55,23 @@ pub struct Event {
     pub token: u64,
     /// How many missed ticks the run stands for.
     pub missed: u64,
+}
+
+impl Event {
+    /// An event of no run in particular; for tests.
+    pub fn new(kind: Kind) -> Self {
+        Event {
+            kind,
+            boot_us: 0,
+            node: "node".to_owned(),
+            job: "job".to_owned(),
+            shard: 0,
+            tick_ms: 0,
+            attempt: 1,
+            token: 0,
+            missed: 0,
+        }
+    }
 }
 
 impl fmt::Display for Event {
@@ -67,12 +102,8 @@ impl FromStr for Event {
 
 fn parse(line: &str) -> Option<Event> {
     let mut words = line.split(' ');
-    let kind = match words.next()? {
-        "Start" => Kind::Start,
-        "Poll" => Kind::Poll,
-        "End" => Kind::End,
-        _ => return None,
-    };
+    let name = words.next()?;
+    let (kind, _) = KINDS.into_iter().find(|(_, known)| *known == name)?;
     Some(Event {
         kind,
         boot_us: words.next()?.parse().ok()?,
@@ -92,11 +123,62 @@ fn parse(line: &str) -> Option<Event> {
 ///
 /// If the file cannot be read or holds something else.
 pub fn read(path: &Path) -> Vec<Event> {
-    let text = std::fs::read_to_string(path).expect("the log can be read");
-    let mut events: Vec<Event> = text
-        .lines()
-        .map(|line| line.parse().expect("an event"))
-        .collect();
-    events.sort_by_key(|event| event.boot_us);
-    events
+    let mut log = Log::new(path);
+    log.read_on();
+    log.events.sort_by_key(|event| event.boot_us);
+    log.events
+}
+
+/// A log that is read while it grows.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    /// How much of it was read, in bytes: whole lines.
+    read: u64,
+    /// What it holds so far, in the order of its lines.
+    pub events: Vec<Event>,
+}
+
+impl Log {
+    /// The log in this file, of which nothing was read yet.
+    pub fn new(path: &Path) -> Self {
+        Log {
+            path: path.to_owned(),
+            read: 0,
+            events: Vec::new(),
+        }
+    }
+
+    /// Reads what was added.
+    ///
+    /// # Panics
+    ///
+    /// If the file cannot be read or holds something else.
+    pub fn read_on(&mut self) {
+        let mut file = File::open(&self.path).expect("the log can be opened");
+        let text = text_from(&mut file, self.read).expect("the log can be read");
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        let lines = text[..whole].lines();
+        self.events
+            .extend(lines.map(|line| line.parse::<Event>().expect("an event")));
+        self.read += whole as u64;
+    }
+}
+
+fn text_from(file: &mut File, from: u64) -> io::Result<String> {
+    use std::io::Seek;
+    file.seek(io::SeekFrom::Start(from))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Adds a line to a log that was opened for appending. One system call a line:
+/// lines of several processes do not mix.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn append(mut file: &File, event: &Event) -> io::Result<()> {
+    file.write_all(format!("{event}\n").as_bytes())
 }

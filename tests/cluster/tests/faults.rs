@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cluster_tests::cluster::{BOUND, Cluster, JobSpec, ledger_with};
+use cluster_tests::BOUND;
+use cluster_tests::cluster::{Cluster, ledger_with};
+use cluster_tests::job::JobSpec;
 use cluster_tests::log::Kind;
 use scheduled_one_runtime::Outcome;
 use scheduled_one_runtime::clock::{Clock, SystemClock};

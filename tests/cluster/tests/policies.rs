@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use cluster_tests::cluster::{BOUND, Cluster, JobSpec, ledger_with};
+use cluster_tests::BOUND;
+use cluster_tests::cluster::{Cluster, ledger_with};
+use cluster_tests::job::JobSpec;
 use cluster_tests::log::{Event, Kind};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
 use scheduled_one_runtime::{LedgerEntry, Outcome};

@@ -1,98 +1,95 @@
 //! A node of a test cluster: runs the jobs it is told by its environment and
 //! logs what they do. Ends when told to (SIGTERM), or when its parent is gone.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_tests::cluster::{JobSpec, NodeSpec};
-use cluster_tests::log::{Event, Kind};
+use chrono::DateTime;
+use cluster_tests::job::{JobSpec, Witness};
+use cluster_tests::node::{NodeSpec, Order};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
-use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, Scheduler, State};
+use scheduled_one_runtime::{Error, Scheduler};
+use tokio::sync::mpsc;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
-/// How often a job that runs for a while shows that it is polled.
-const POLL_EVERY: Duration = Duration::from_millis(10);
+/// How many lines a ledger keeps: more than a round of chaos writes.
+const LEDGER_LINES: usize = 10_000;
 
-#[derive(Clone)]
-struct Log(Arc<File>);
+/// Threads of its runtime; an order can block them all.
+const THREADS: usize = 2;
 
-impl Log {
-    fn write(&self, kind: Kind, ctx: &JobContext) {
-        let event = Event {
-            kind,
-            boot_us: SystemClock.boottime().as_micros() as u64,
-            node: ctx.node().to_owned(),
-            job: ctx.job().to_owned(),
-            shard: ctx.shard().0,
-            missed: ctx.missed(),
-            tick_ms: ctx.scheduled_at().timestamp_millis(),
-            attempt: ctx.attempt(),
-            token: ctx.fencing_token(),
-        };
-        // One call a line: lines of several processes do not mix.
-        (&*self.0)
-            .write_all(format!("{event}\n").as_bytes())
-            .expect("the log can be written");
+/// Log lines carry the boot clock, as the events of jobs do: wall clocks are
+/// among what is made wrong.
+struct Boot;
+
+impl FormatTime for Boot {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", SystemClock.boottime().as_micros())
     }
 }
 
-async fn work(ctx: JobContext, State(log): State<Log>, runs_for: Duration) {
-    log.write(Kind::Start, &ctx);
-    let until = SystemClock.boottime() + runs_for;
-    while SystemClock.boottime() < until {
-        tokio::time::sleep(POLL_EVERY).await;
-        log.write(Kind::Poll, &ctx);
-    }
-    log.write(Kind::End, &ctx);
-}
-
-fn job(spec: &JobSpec) -> Job {
-    let runs_for = spec.runs_for;
-    let job = Job::every(&spec.name, spec.every, move |ctx, log| {
-        work(ctx, log, runs_for)
-    });
-    spec.policies
-        .iter()
-        .fold(job, |job, text| policy(job, text))
-}
-
-/// Adds a policy such as `overlap=allow:2`.
-fn policy(job: Job, text: &str) -> Job {
-    let (key, value) = text.split_once('=').expect("key=value");
-    let (word, number) = value.split_once(':').unwrap_or((value, value));
-    let number = number.parse::<u64>().unwrap_or_default();
-    match (key, word) {
-        ("overlap", "queue_one") => job.overlap(Overlap::QueueOne),
-        ("overlap", "queue_all") => job.overlap(Overlap::QueueAll(number as u32)),
-        ("overlap", "cancel_running") => job.overlap(Overlap::CancelRunning),
-        ("overlap", "allow") => job.overlap(Overlap::Allow(number as u32)),
-        ("misfire", "run_once") => job.misfire(Misfire::RunOnce),
-        ("misfire", "run_all") => job.misfire(Misfire::RunAll),
-        ("rerun", _) => job.on_node_loss(OnNodeLoss::Rerun(number as u32)),
-        ("shards", _) => job.shards(number as u32),
-        ("start_deadline_ms", _) => job.start_deadline(Duration::from_millis(number)),
-        _ => panic!("unknown policy {text}"),
-    }
-}
-
-/// A test that dies leaves no nodes behind: they hold a pipe to it.
-fn end_with_the_parent() {
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read(&mut [0]);
+/// Reads orders. A test that dies leaves no nodes behind: they hold a pipe to it.
+fn orders() -> mpsc::UnboundedReceiver<Order> {
+    let (tell, told) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let order = Order::from_line(&line).expect("an order");
+            let _ = tell.send(order);
+        }
         std::process::exit(3);
     });
+    told
 }
 
-#[tokio::main]
-async fn main() -> Result<(), scheduled_one_runtime::Error> {
-    end_with_the_parent();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-        .init();
-    let spec = NodeSpec::from_env();
+async fn obey(scheduler: Arc<Scheduler>, jobs: Vec<JobSpec>, order: Order) {
+    match order {
+        Order::Block(time) => {
+            for _ in 0..THREADS {
+                tokio::spawn(async move { std::thread::sleep(time) });
+            }
+        }
+        Order::Audit {
+            from_ms,
+            to_ms,
+            path,
+        } => {
+            let text = match audit(&scheduler, &jobs, from_ms, to_ms).await {
+                Ok(text) => text,
+                Err(error) => format!("error: {error}\n"),
+            };
+            // Whole or not at all, for who waits for it.
+            let draft = path.with_extension("draft");
+            fs::write(&draft, text).expect("a file");
+            fs::rename(&draft, &path).expect("a file");
+        }
+    }
+}
+
+/// One line a tick: job, shard, tick, attempts, fate.
+async fn audit(
+    scheduler: &Scheduler,
+    jobs: &[JobSpec],
+    from_ms: i64,
+    to_ms: i64,
+) -> Result<String, Error> {
+    let instant = |ms| DateTime::from_timestamp_millis(ms).expect("an instant");
+    let range = instant(from_ms)..instant(to_ms);
+    let mut text = String::new();
+    for job in jobs.iter().filter(|job| !job.on_every_node()) {
+        for tick in scheduler.audit(&job.name, range.clone()).await? {
+            let (name, tick_ms) = (&job.name, tick.tick.timestamp_millis());
+            let (shard, attempts, fate) = (tick.shard, tick.attempts, tick.fate);
+            text += &format!("{name} {shard} {tick_ms} {attempts} {fate:?}\n");
+        }
+    }
+    Ok(text)
+}
+
+async fn run(spec: NodeSpec) -> Result<(), Error> {
     let log = File::options()
         .append(true)
         .open(&spec.log)
@@ -100,10 +97,45 @@ async fn main() -> Result<(), scheduled_one_runtime::Error> {
     let mut builder = Scheduler::builder(&spec.redis_url)
         .node_name(&spec.name)
         .lease(spec.lease)
+        .ledger_limit(LEDGER_LINES)
         .shutdown_grace(Duration::from_secs(1))
-        .state(Log(Arc::new(log)));
+        .state(Witness {
+            log: Arc::new(log),
+            sink: spec.sink,
+        });
     for spec in &spec.jobs {
-        builder = builder.job(job(spec));
+        builder = builder.job(spec.to_job());
     }
-    builder.start().await?.run_until_signal().await
+    let scheduler = Arc::new(builder.start().await?);
+    let mut orders = orders();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(Error::Signal)?;
+    loop {
+        tokio::select! {
+            Some(order) = orders.recv() => {
+                tokio::spawn(obey(Arc::clone(&scheduler), spec.jobs.clone(), order));
+            }
+            _ = terminate.recv() => break,
+        }
+    }
+    scheduler.shutdown(Duration::from_secs(1)).await;
+    Ok(())
+}
+
+fn main() -> Result<(), Error> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_timer(Boot)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let result = runtime.block_on(run(NodeSpec::from_env()));
+    // Not joined: blocked threads may be among those of the runtime.
+    runtime.shutdown_background();
+    result
 }

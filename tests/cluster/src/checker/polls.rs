@@ -1,0 +1,105 @@
+//! S4: no poll after the deadline.
+
+use std::collections::BTreeMap;
+
+use super::runs::{Run, Unit};
+use super::{History, Violation, Window, WindowKind};
+use crate::log::Event;
+
+/// A poll that was under way when its process was stopped ends when it goes on.
+const MIDST_US: u64 = 5_000;
+
+/// A node that did not run, or whose requests could not be answered, proves no
+/// lease meanwhile. What it ran before must not be polled once a lease has
+/// passed (it is to stop at 80 % of it; the rest is for slow machines).
+pub(super) fn violations(
+    history: &History<'_>,
+    units: &BTreeMap<Unit, Vec<Run<'_>>>,
+) -> Vec<Violation> {
+    let lease_us = history.lease.as_micros() as u64;
+    let mut found = Vec::new();
+    for (unit, runs) in units {
+        if unit.node.is_some() {
+            continue; // there is no lease
+        }
+        for run in runs {
+            let blind = history.windows.iter().filter(|window| {
+                window.is_of(&run.start.node)
+                    && run.start.boot_us < window.from_us
+                    && window.to_us - window.from_us >= lease_us
+            });
+            for window in blind {
+                if let Some(poll) = forbidden(run, window, lease_us) {
+                    found.push(violation(run, window, poll));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The first sign of the run that should not be.
+fn forbidden<'a>(run: &Run<'a>, window: &Window, lease_us: u64) -> Option<&'a Event> {
+    let after_us = window.from_us + lease_us;
+    let mut late = run.signs.iter().filter(|sign| sign.boot_us > after_us);
+    match window.kind {
+        WindowKind::Stopped => {
+            let first = late.next()?;
+            let under_way = first.boot_us < window.to_us + MIDST_US;
+            match under_way {
+                true => late.next().copied(),
+                false => Some(first),
+            }
+        }
+        // What is proven afterwards is another proof: the run may be readopted.
+        WindowKind::Cut => late
+            .next()
+            .filter(|sign| sign.boot_us < window.to_us)
+            .copied(),
+        _ => None,
+    }
+}
+
+fn violation(run: &Run<'_>, window: &Window, poll: &Event) -> Violation {
+    Violation {
+        rule: "S4",
+        text: format!(
+            "polled after its lease had ended:\n  {}\n  {} from {} to {}\n  {poll}",
+            run.start, window.what, window.from_us, window.to_us
+        ),
+        job: poll.job.clone(),
+        at_us: poll.boot_us,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{broken, event, window};
+    use super::*;
+    use crate::log::Kind;
+
+    #[test]
+    fn a_node_that_was_stopped_for_a_lease_polls_no_more() {
+        let start = event(Kind::Start, 10, "a", 1, 100);
+        let stopped = [window(WindowKind::Stopped, "a", 20, 220)];
+        let mut events = vec![start, event(Kind::Poll, 221, "a", 1, 100)];
+        assert!(broken(&events, &stopped, &[]).is_empty(), "was under way");
+        events.push(event(Kind::Poll, 230, "a", 1, 100));
+        assert_eq!(broken(&events, &stopped, &[]), ["S4"]);
+        // Not if it was somebody else, or shorter than a lease.
+        let other = [window(WindowKind::Stopped, "b", 20, 220)];
+        assert!(broken(&events, &other, &[]).is_empty());
+        let short = [window(WindowKind::Stopped, "a", 20, 60)];
+        assert!(broken(&events, &short, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_node_that_was_cut_off_for_a_lease_polls_no_more() {
+        let start = event(Kind::Start, 10, "a", 1, 100);
+        let cut = [window(WindowKind::Cut, "a", 20, 220)];
+        let mut events = vec![start, event(Kind::Poll, 90, "a", 1, 100)];
+        assert!(broken(&events, &cut, &[]).is_empty());
+        events.push(event(Kind::Poll, 130, "a", 1, 100));
+        assert_eq!(broken(&events, &cut, &[]), ["S4"]);
+    }
+}

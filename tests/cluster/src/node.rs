@@ -1,0 +1,222 @@
+//! A node process, as the test that starts it sees it.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use test_support::wait_until;
+
+use crate::BOUND;
+use crate::job::JobSpec;
+
+/// What a node process is told by its environment.
+#[derive(Clone, Debug)]
+pub struct NodeSpec {
+    /// The store.
+    pub redis_url: String,
+    /// A file with the password of the store.
+    pub password_file: Option<PathBuf>,
+    /// Its name in logs and ledger.
+    pub name: String,
+    /// The lease of all jobs.
+    pub lease: Duration,
+    /// Its jobs.
+    pub jobs: Vec<JobSpec>,
+    /// The file it appends its events to.
+    pub log: PathBuf,
+    /// What its jobs write to.
+    pub sink: Option<SocketAddr>,
+}
+
+impl NodeSpec {
+    fn to_env(&self, command: &mut Command) {
+        let jobs: Vec<String> = self.jobs.iter().map(JobSpec::to_text).collect();
+        command
+            .env("NODE_REDIS_URL", &self.redis_url)
+            .env("NODE_NAME", &self.name)
+            .env("NODE_LEASE_MS", self.lease.as_millis().to_string())
+            .env("NODE_JOBS", jobs.join(","))
+            .env("NODE_LOG", &self.log);
+        if let Some(sink) = self.sink {
+            command.env("NODE_SINK", sink.to_string());
+        }
+        if let Some(path) = &self.password_file {
+            command.env("NODE_PASSWORD_FILE", path);
+        }
+    }
+
+    /// What the environment of this process says.
+    ///
+    /// # Panics
+    ///
+    /// If a variable is missing or wrong.
+    pub fn from_env() -> Self {
+        let text = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+        let lease_ms = text("NODE_LEASE_MS").parse().expect("a number");
+        NodeSpec {
+            redis_url: text("NODE_REDIS_URL"),
+            password_file: std::env::var_os("NODE_PASSWORD_FILE").map(PathBuf::from),
+            name: text("NODE_NAME"),
+            lease: Duration::from_millis(lease_ms),
+            jobs: text("NODE_JOBS")
+                .split(',')
+                .map(JobSpec::from_text)
+                .collect(),
+            log: text("NODE_LOG").into(),
+            sink: std::env::var("NODE_SINK")
+                .ok()
+                .map(|sink| sink.parse().expect("an address")),
+        }
+    }
+}
+
+/// What a running node can be told, one line each on its standard input.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Block all threads of its runtime for so long.
+    Block(Duration),
+    /// Write what became of all ticks of all jobs in a range of time to a file.
+    Audit {
+        /// From, in ms since the Unix epoch.
+        from_ms: i64,
+        /// To, likewise.
+        to_ms: i64,
+        /// The file, which must not exist yet.
+        path: PathBuf,
+    },
+}
+
+impl Order {
+    fn to_line(&self) -> String {
+        match self {
+            Order::Block(time) => format!("block {}\n", time.as_millis()),
+            Order::Audit {
+                from_ms,
+                to_ms,
+                path,
+            } => format!("audit {from_ms} {to_ms} {}\n", path.display()),
+        }
+    }
+
+    /// Reads a line that [`Node::order`] wrote.
+    pub fn from_line(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.trim_end().splitn(4, ' ').collect();
+        match *words {
+            ["block", ms] => Some(Order::Block(Duration::from_millis(ms.parse().ok()?))),
+            ["audit", from, to, path] => Some(Order::Audit {
+                from_ms: from.parse().ok()?,
+                to_ms: to.parse().ok()?,
+                path: path.into(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// A node process. Dropping it kills it.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stderr: PathBuf,
+}
+
+impl Node {
+    /// Starts the program `binary` as the node of `spec`; its log goes to a file
+    /// in `folder`. `env` is added to its environment.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start(binary: &Path, spec: &NodeSpec, folder: &Path, env: &[(String, String)]) -> Self {
+        let stderr = folder.join(&spec.name);
+        let mut command = Command::new(binary);
+        spec.to_env(&mut command);
+        let mut child = command
+            .envs(env.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(File::create(&stderr).expect("a log"))
+            .spawn()
+            .expect("the node starts");
+        Node {
+            name: spec.name.clone(),
+            stdin: child.stdin.take(),
+            child,
+            stderr,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the node takes signals");
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells it to do something.
+    ///
+    /// # Errors
+    ///
+    /// It has ended.
+    pub fn order(&mut self, order: &Order) -> io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        stdin.write_all(order.to_line().as_bytes())
+    }
+
+    /// SIGKILL: the power is cut.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the node can be killed");
+        self.child.wait().expect("the node has ended");
+    }
+
+    /// SIGSTOP: the process is paused, and does not know.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// SIGTERM: please end.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Whether it has ended, and was reaped.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a status").is_some()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_for_end(&mut self) {
+        let name = self.name.clone();
+        wait_until(&format!("{name} has ended"), BOUND, || self.has_ended());
+    }
+
+    /// What it wrote to stderr: the events of `tracing`, by the boot clock.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
