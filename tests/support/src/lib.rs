@@ -20,8 +20,11 @@
 //! Deployments of several servers: [`Sentinel`] and [`RedisCluster`], with failovers that keep all
 //! writes or lose the last ones on purpose. `announce` (ports of proxies in front of servers) and
 //! `settle` (waiting for all of them) belong to both.
+//!
+//! What else can go wrong: [`ClockShim`] moves the wall clock of a running process.
 
 mod announce;
+mod clock_shim;
 mod find;
 mod options;
 mod port;
@@ -33,6 +36,7 @@ mod server;
 mod settle;
 mod wait;
 
+pub use clock_shim::ClockShim;
 pub use find::{find_in_path, find_libfaketime, find_redis_server};
 pub use options::{RedisOptions, Tls};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};

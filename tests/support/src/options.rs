@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::RedisServer;
 use crate::port::free_port;
+use crate::{ClockShim, RedisServer};
 
 /// The certificate files of a server that speaks TLS.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct RedisOptions {
     pub(crate) config_file: Option<String>,
     pub(crate) kind: Kind,
     pub(crate) env: Vec<(OsString, OsString)>,
+    /// Held, so that its library is still there when the server is restarted.
+    pub(crate) clock_shim: Option<ClockShim>,
 }
 
 /// As what `redis-server` runs.
@@ -151,6 +153,14 @@ impl RedisOptions {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the server with this wall clock, which can be moved while it runs.
+    #[must_use]
+    pub fn clock_shim(mut self, shim: &ClockShim) -> Self {
+        self.clock_shim = Some(shim.clone());
+        self.env.extend(shim.env());
         self
     }
 

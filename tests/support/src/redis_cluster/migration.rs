@@ -81,7 +81,8 @@ impl<'a> SlotMigration<'a> {
         if keys.is_empty() {
             return Ok(0);
         }
-        let port = self.cluster.announced_port(self.to).to_string();
+        // Not the port it is known by: a proxy in between is for clients to suffer from.
+        let port = self.to.port().to_string();
         let mut command = vec!["MIGRATE", "127.0.0.1", &port, "", "0", MIGRATE_MS];
         match &self.cluster.login {
             None => {}
