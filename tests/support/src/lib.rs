@@ -21,7 +21,8 @@
 //! writes or lose the last ones on purpose. `announce` (ports of proxies in front of servers) and
 //! `settle` (waiting for all of them) belong to both.
 //!
-//! What else can go wrong: [`ClockShim`] moves the wall clock of a running process.
+//! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`FaultProxy`]
+//! is a network that delays, loses and cuts, and calls the test at an exact point.
 
 mod announce;
 mod clock_shim;
@@ -29,6 +30,7 @@ mod find;
 mod options;
 mod port;
 mod process;
+mod proxy;
 mod redis_cluster;
 mod resp;
 mod sentinel;
@@ -39,6 +41,7 @@ mod wait;
 pub use clock_shim::ClockShim;
 pub use find::{find_in_path, find_libfaketime, find_redis_server};
 pub use options::{RedisOptions, Tls};
+pub use proxy::{FaultProxy, FaultProxyOptions, Hook, Matcher, RequestCounter, Verdict};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};
 pub use sentinel::{Sentinel, SentinelOptions};
 pub use server::RedisServer;

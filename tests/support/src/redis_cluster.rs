@@ -13,9 +13,9 @@ pub use slots::key_slot;
 
 use self::nodes::{Node, itself, nodes_of};
 use self::slots::SLOTS;
-use crate::RedisServer;
 use crate::options::Login;
 use crate::settle::{Failover, Info, ensure, ensure_in_sync, isolate, settle};
+use crate::{FaultProxy, RedisServer};
 
 /// How many primaries there are at first, and how many replicas.
 const PRIMARIES: usize = 3;
@@ -28,6 +28,7 @@ pub struct RedisCluster {
     servers: Vec<RedisServer>,
     /// By which port each of `servers` is known.
     announced: Vec<u16>,
+    proxies: Vec<FaultProxy>,
     login: Option<Login>,
 }
 
@@ -50,6 +51,7 @@ impl RedisCluster {
         let mut cluster = Self {
             servers: Vec::new(),
             announced: Vec::new(),
+            proxies: Vec::new(),
             login: options.login.clone(),
         };
         for _ in 0..2 * PRIMARIES {
@@ -58,6 +60,7 @@ impl RedisCluster {
             cluster.servers.push(server);
             cluster.announced.push(port);
         }
+        cluster.proxies = options.announce.into_proxies();
         cluster.meet()?;
         cluster.share_slots()?;
         cluster.assign_replicas()?;
@@ -124,6 +127,13 @@ impl RedisCluster {
     #[must_use]
     pub fn servers(&self) -> &[RedisServer] {
         &self.servers
+    }
+
+    /// The proxy in front of each of [`servers`](Self::servers); none unless it was started with
+    /// [`proxied`](RedisClusterOptions::proxied).
+    #[must_use]
+    pub fn proxies(&self) -> &[FaultProxy] {
+        &self.proxies
     }
 
     /// The primary that has this key, as the live nodes say of themselves; where two say so, the one

@@ -7,9 +7,9 @@ use std::io;
 
 pub use options::SentinelOptions;
 
-use crate::RedisServer;
 use crate::options::Login;
 use crate::settle::{Failover, Info, ensure, ensure_in_sync, isolate, settle};
+use crate::{FaultProxy, RedisServer};
 
 /// The name by which the sentinels know the primary.
 pub(crate) const MASTER: &str = "mymaster";
@@ -27,6 +27,7 @@ pub struct Sentinel {
     /// By which port each of `servers` is known.
     announced: Vec<u16>,
     sentinels: Vec<RedisServer>,
+    proxies: Vec<FaultProxy>,
     login: Option<Login>,
 }
 
@@ -62,6 +63,7 @@ impl Sentinel {
             servers,
             announced,
             sentinels: Vec::new(),
+            proxies: std::mem::take(&mut options.announce).into_proxies(),
             login: options.login.clone(),
         };
         // A sentinel asks for the replicas when it starts, and then only now and then.
@@ -99,6 +101,13 @@ impl Sentinel {
     #[must_use]
     pub fn sentinels(&self) -> &[RedisServer] {
         &self.sentinels
+    }
+
+    /// The proxy in front of each of [`servers`](Self::servers); none unless it was started with
+    /// [`proxied`](SentinelOptions::proxied).
+    #[must_use]
+    pub fn proxies(&self) -> &[FaultProxy] {
+        &self.proxies
     }
 
     /// The primary, as the live sentinels say; where they differ, as the latest of them says.

@@ -82,8 +82,13 @@ impl RedisServer {
     /// `redis://127.0.0.1:<port>`, with the login of the options if they have one.
     #[must_use]
     pub fn url(&self) -> String {
+        self.url_at(self.port())
+    }
+
+    /// The same with the port of a proxy.
+    pub(crate) fn url_at(&self, port: u16) -> String {
         let login = Login::in_url(self.login());
-        format!("redis://{login}127.0.0.1:{}", self.port())
+        format!("redis://{login}127.0.0.1:{port}")
     }
 
     /// The port, the same for every run.

@@ -1,6 +1,6 @@
 //! A Redis Cluster: it serves, fails over, moves slots, loses what it is told to lose.
 
-use test_support::{RedisCluster, RedisServer, key_slot};
+use test_support::{FaultProxy, RedisCluster, RedisServer, key_slot};
 
 #[test]
 fn a_failover_changes_the_owner_of_a_key() {
@@ -85,6 +85,24 @@ fn a_slot_moves_in_steps() {
     assert_eq!(cluster.owner_of("{t}").unwrap().port(), to.port());
     assert_eq!(to.command(&["DBSIZE"]).unwrap(), "3");
     assert_eq!(error_of(from, "{t}1"), "MOVED");
+    cluster.wait_settled().unwrap();
+}
+
+#[test]
+fn nodes_can_be_known_by_proxies() {
+    let cluster = RedisCluster::options()
+        .proxied(FaultProxy::options())
+        .start()
+        .unwrap();
+    let owner = cluster.owner_of("key").unwrap();
+    let mut servers = cluster.servers().iter();
+    let index = servers.position(|it| it.port() == owner.port()).unwrap();
+    let other = &cluster.servers()[(index + 1) % 3];
+    let moved = other.command(&["GET", "key"]).unwrap_err().to_string();
+    let port = cluster.proxies()[index].port();
+    assert!(moved.ends_with(&format!("127.0.0.1:{port}")), "{moved}");
+    assert!(cluster.url().contains(&format!("127.0.0.1:{port}")));
+    cluster.fail_over("key").unwrap();
     cluster.wait_settled().unwrap();
 }
 

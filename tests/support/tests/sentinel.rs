@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use test_support::{RedisServer, Sentinel, wait_until};
+use test_support::{FaultProxy, RedisServer, Sentinel, wait_until};
 
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -85,6 +85,30 @@ fn a_primary_that_was_frozen_becomes_a_replica() {
     wait_until("the primary takes writes", BOUND, || {
         new.command(&["SET", "key", "value"]).is_ok()
     });
+}
+
+#[test]
+fn servers_can_be_known_by_proxies() {
+    let options = FaultProxy::options().spare_internal();
+    let sentinel = Sentinel::options()
+        .replicas(1)
+        .proxied(options)
+        .start()
+        .unwrap();
+    let proxies = sentinel.proxies();
+    let master = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"];
+    let known = |index: usize| format!("127.0.0.1\n{}", proxies[index].port());
+    assert_eq!(sentinel.sentinels()[0].command(&master).unwrap(), known(0));
+    // Clients get no answers; sentinels and replicas do.
+    for proxy in proxies {
+        proxy.lose_replies();
+    }
+    let failover = sentinel.failover().unwrap();
+    sentinel.wait_settled().unwrap();
+    assert_eq!(failover.new.port(), sentinel.servers()[1].port());
+    assert_eq!(sentinel.sentinels()[0].command(&master).unwrap(), known(1));
+    failover.old.restart().unwrap();
+    sentinel.wait_settled().unwrap();
 }
 
 fn role(server: &RedisServer) -> String {

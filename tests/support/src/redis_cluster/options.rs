@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::RedisCluster;
+use crate::FaultProxyOptions;
 use crate::announce::AnnouncePort;
 use crate::options::{Kind, Login, RedisOptions};
 
@@ -64,7 +65,14 @@ impl RedisClusterOptions {
     /// front of it. Clients and replicas come through that port, the cluster bus does not. It is
     /// called once for each node, the three first primaries first.
     pub fn announce_port(mut self, port: impl FnMut(u16) -> io::Result<u16> + 'static) -> Self {
-        self.announce = AnnouncePort::by(port);
+        self.announce = AnnouncePort::By(Box::new(port));
+        self
+    }
+
+    /// Puts a [`FaultProxy`](crate::FaultProxy) in front of each node, and makes it known by that.
+    /// With [`spare_internal`](FaultProxyOptions::spare_internal), faults are for clients alone.
+    pub fn proxied(mut self, options: FaultProxyOptions) -> Self {
+        self.announce = AnnouncePort::Proxies(options, Vec::new());
         self
     }
 

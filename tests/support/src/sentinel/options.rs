@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::FaultProxyOptions;
 use crate::announce::AnnouncePort;
 use crate::options::{Kind, Login, RedisOptions};
 use crate::sentinel::{MASTER, Sentinel};
@@ -112,7 +113,14 @@ impl SentinelOptions {
     /// proxy in front of it. Clients, sentinels and replicas all come through that port. It is called
     /// once for each server, the first primary first.
     pub fn announce_port(mut self, port: impl FnMut(u16) -> io::Result<u16> + 'static) -> Self {
-        self.announce = AnnouncePort::by(port);
+        self.announce = AnnouncePort::By(Box::new(port));
+        self
+    }
+
+    /// Puts a [`FaultProxy`](crate::FaultProxy) in front of each Redis server, and makes it known by that.
+    /// With [`spare_internal`](FaultProxyOptions::spare_internal), faults are for clients alone.
+    pub fn proxied(mut self, options: FaultProxyOptions) -> Self {
+        self.announce = AnnouncePort::Proxies(options, Vec::new());
         self
     }
 
