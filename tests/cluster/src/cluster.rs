@@ -85,7 +85,7 @@ impl Cluster {
                 ("FAKETIME", shift),
                 ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
             ];
-            env.extend(fake.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            env.extend(fake.map(|(name, value)| (name.into(), value.into())));
         }
         let folder = self.folder.path();
         let node = Node::start(&self.node_binary, &spec, folder, &env);

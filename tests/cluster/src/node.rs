@@ -1,5 +1,6 @@
 //! A node process, as the test that starts it sees it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -133,7 +134,7 @@ impl Node {
     /// # Panics
     ///
     /// If it cannot be started.
-    pub fn start(binary: &Path, spec: &NodeSpec, folder: &Path, env: &[(String, String)]) -> Self {
+    pub fn start(binary: &Path, spec: &NodeSpec, folder: &Path, env: &[(OsString, OsString)]) -> Self {
         let stderr = folder.join(&spec.name);
         let mut command = Command::new(binary);
         spec.to_env(&mut command);

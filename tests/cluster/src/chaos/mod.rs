@@ -1,1 +1,89 @@
-//! Chaos.
+//! Every fault we can make, on every deployment, by a seeded plan; checked.
+//!
+//! In the order of a plan: [`plan`] says which rounds there are, a [`round`]
+//! starts a [`world`] on a [`deployment`], makes [`faults`] in it, and hands what
+//! was seen to the checker; [`report`] is what came of it.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub mod deployment;
+pub mod faults;
+pub mod plan;
+pub mod report;
+pub mod round;
+pub mod seed;
+pub mod world;
+
+use plan::Lane;
+use round::{Outcome, Row};
+use world::Programs;
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// All faults that were made.
+    pub rows: Vec<Row>,
+    /// How many rounds there were.
+    pub rounds: usize,
+    /// Rules that were broken.
+    pub violations: usize,
+    /// Rounds that did not come to their end.
+    pub broke_off: usize,
+}
+
+/// Runs the lanes side by side, each until its end or, if it has none, until a
+/// round ends after `time` has passed. Prints what happens.
+pub fn run(lanes: Vec<Lane>, time: Duration, programs: &Programs) -> Summary {
+    let started = Instant::now();
+    let summary = Mutex::new(Summary::default());
+    thread::scope(|scope| {
+        for lane in lanes {
+            let summary = &summary;
+            scope.spawn(move || {
+                for round in lane {
+                    if started.elapsed() >= time {
+                        break;
+                    }
+                    let kind = round.kind;
+                    let say = |what: &str| {
+                        let after = started.elapsed().as_secs_f64();
+                        println!("{after:>7.1} s  {kind:<12}  {what}");
+                    };
+                    let names: Vec<&str> = round.faults.iter().map(|it| it.name).collect();
+                    say(&format!("round: {}", names.join(", ")));
+                    let outcome = round::run(&round, programs, &say);
+                    tell(&outcome, &say);
+                    let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+                    summary.rounds += 1;
+                    summary.violations += outcome.violations.len();
+                    summary.broke_off += usize::from(outcome.broke_off.is_some());
+                    summary.rows.extend(outcome.rows);
+                }
+            });
+        }
+    });
+    summary.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many timelines of one round are printed.
+const MOST_TIMELINES: usize = 3;
+
+fn tell(outcome: &Outcome, say: &dyn Fn(&str)) {
+    for (index, (violation, timeline)) in outcome.violations.iter().enumerate() {
+        say(&format!("VIOLATION {violation}"));
+        if index < MOST_TIMELINES {
+            say(&format!("timeline:\n{timeline}"));
+        }
+    }
+    if let Some(why) = &outcome.broke_off {
+        say(&format!("BROKE OFF: {why}"));
+    }
+    if let Some(folder) = &outcome.folder {
+        say(&format!("logs: {}", folder.display()));
+    }
+    if outcome.violations.is_empty() && outcome.broke_off.is_none() {
+        say("round ended well");
+    }
+}

@@ -1,0 +1,158 @@
+//! The Redis, or Redises, that a round runs on.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use scheduled_one_runtime::store::redis::RedisStore;
+use test_support::{ClockShim, RedisCluster, RedisServer, Sentinel};
+
+use super::world::NAMESPACE;
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// One Redis that forgets everything when it dies.
+    Alone,
+    /// One Redis with `appendfsync always`: it keeps what it acknowledged.
+    Aof,
+    /// A primary, two replicas, three sentinels.
+    Sentinel,
+    /// The same, and the primary takes no writes without a replica.
+    SentinelMin,
+    /// Redis Cluster: three primaries, a replica each.
+    Cluster,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 5] = [
+        Kind::Alone,
+        Kind::Aof,
+        Kind::Sentinel,
+        Kind::SentinelMin,
+        Kind::Cluster,
+    ];
+
+    /// Its name, in plans and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Alone => "alone",
+            Kind::Aof => "aof",
+            Kind::Sentinel => "sentinel",
+            Kind::SentinelMin => "sentinel-min",
+            Kind::Cluster => "cluster",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How far a replica that counts may lag behind.
+const MAX_LAG: Duration = Duration::from_secs(2);
+
+/// After how long a cluster holds a silent node for dead.
+const NODE_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// The processes of one.
+#[derive(Debug)]
+pub enum Deployment {
+    /// One server, and the clock it reads.
+    One(RedisServer, ClockShim),
+    /// With sentinels.
+    Sentinel(Sentinel),
+    /// A cluster.
+    Cluster(RedisCluster),
+}
+
+/// The user that nodes log in as, where there is one server.
+pub const USER: &str = "jobs";
+/// Its password in the beginning.
+pub const PASSWORD: &str = "first";
+
+impl Deployment {
+    /// Starts one, and waits until it is at rest.
+    ///
+    /// # Errors
+    ///
+    /// A server does not start.
+    pub fn start(kind: Kind) -> io::Result<Self> {
+        match kind {
+            Kind::Alone => one(&[]),
+            Kind::Aof => one(&["--appendonly", "yes", "--appendfsync", "always"]),
+            Kind::Sentinel => Sentinel::start().map(Deployment::Sentinel),
+            Kind::SentinelMin => {
+                let options = Sentinel::options().min_replicas_to_write(1, MAX_LAG);
+                options.start().map(Deployment::Sentinel)
+            }
+            Kind::Cluster => {
+                let options = RedisCluster::options().node_timeout(NODE_TIMEOUT);
+                options.start().map(Deployment::Cluster)
+            }
+        }
+    }
+
+    /// The server that keeps the namespace now.
+    ///
+    /// # Errors
+    ///
+    /// Nobody can say.
+    pub fn server(&self) -> io::Result<&RedisServer> {
+        match self {
+            Deployment::One(server, _) => Ok(server),
+            Deployment::Sentinel(sentinel) => sentinel.primary(),
+            Deployment::Cluster(cluster) => cluster.owner_of(&meta_key()),
+        }
+    }
+
+    /// All servers that keep data.
+    pub fn servers(&self) -> Vec<&RedisServer> {
+        match self {
+            Deployment::One(server, _) => vec![server],
+            Deployment::Sentinel(sentinel) => sentinel.servers().iter().collect(),
+            Deployment::Cluster(cluster) => cluster.servers().iter().collect(),
+        }
+    }
+
+    /// Brings back whoever died, and waits until all is at rest.
+    ///
+    /// # Errors
+    ///
+    /// It does not come to rest.
+    pub fn mend(&self) -> io::Result<()> {
+        for server in self.servers() {
+            match server.pid() {
+                None => server.restart()?,
+                Some(_) => server.thaw()?,
+            }
+        }
+        match self {
+            Deployment::One(..) => Ok(()),
+            Deployment::Sentinel(sentinel) => sentinel.wait_settled(),
+            Deployment::Cluster(cluster) => cluster.wait_settled(),
+        }
+    }
+}
+
+/// Any key of the namespace: they share a slot.
+pub fn meta_key() -> String {
+    format!("so:{{{NAMESPACE}}}:meta")
+}
+
+/// The nodes have the rights that the documentation asks for, and no others.
+fn one(args: &[&str]) -> io::Result<Deployment> {
+    let shim = ClockShim::new()?;
+    let rule = RedisStore::acl_rule(NAMESPACE);
+    let server = RedisServer::options()
+        .args(["--enable-debug-command", "yes"])
+        .args(["--user", USER, "on", &format!(">{PASSWORD}")])
+        .args(rule.split(' '))
+        .args(args)
+        .clock_shim(&shim)
+        .start()?;
+    Ok(Deployment::One(server, shim))
+}

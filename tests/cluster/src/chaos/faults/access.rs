@@ -1,0 +1,61 @@
+//! Users, rights and passwords change under the nodes.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use super::{Fault, Heals, Made, ONE, last};
+use crate::chaos::deployment::{PASSWORD, USER};
+use crate::chaos::seed::Seed;
+use crate::chaos::world::World;
+use crate::checker::WindowKind;
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "rights-removed",
+        family: "access",
+        on: ONE,
+        heals: Heals::Reached,
+        make: rights_removed,
+    },
+    Fault {
+        name: "password-rotated",
+        family: "access",
+        on: ONE,
+        heals: Heals::Reached,
+        make: password_rotated,
+    },
+];
+
+/// Somebody takes a right away from the user of the nodes, and gives it back.
+fn rights_removed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let right = *seed.pick(&["hset", "evalsha", "zadd", "time"]);
+    let server = world.deployment.server()?;
+    server.command(&["ACL", "SETUSER", USER, &format!("-{right}")])?;
+    world.window(&format!("no right to {right}"), WindowKind::Other, None, |_| {
+        last(Duration::from_secs(3));
+        Ok(())
+    })?;
+    let server = world.deployment.server()?;
+    server.command(&["ACL", "SETUSER", USER, &format!("+{right}")])?;
+    Ok(Made::now())
+}
+
+/// The password changes, on the server and then in the file; connections that
+/// know the old one are closed. And back again.
+fn password_rotated(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    for password in ["second", PASSWORD] {
+        let server = world.deployment.server()?;
+        let only = format!(">{password}");
+        server.command(&["ACL", "SETUSER", USER, "resetpass", &only])?;
+        server.command(&["CLIENT", "KILL", "USER", USER])?;
+        let time = seed.millis(100..=1_500);
+        world.window("the password is another", WindowKind::Other, None, |_| {
+            last(time);
+            Ok(())
+        })?;
+        fs::write(&world.password_file, format!("{password}\n"))?;
+        world.wait_for_starts(2)?;
+    }
+    Ok(Made::now())
+}

@@ -1,0 +1,138 @@
+//! Every fault we can make, by family. A fault does something to the world,
+//! waits, and undoes it; when it returns, the cluster should heal.
+
+mod access;
+mod clocks;
+mod cluster;
+mod downtime;
+mod network;
+mod nodes;
+mod sentinel;
+mod server;
+mod store;
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use super::deployment::Kind;
+use super::seed::Seed;
+use super::world::{LEASE, World, now_us};
+
+/// A fault by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// What plans and reports call it.
+    pub name: &'static str,
+    /// What it is like; a short plan has one of each.
+    pub family: &'static str,
+    /// Where it can be made.
+    pub on: &'static [Kind],
+    /// How soon ticks are promised to start again.
+    pub heals: Heals,
+    make: Make,
+}
+
+type Make = fn(&mut World, &mut Seed) -> io::Result<Made>;
+
+/// The promise L of `docs/protocol.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heals {
+    /// Others go on at once.
+    AtOnce,
+    /// The way is free again.
+    Reached,
+    /// The store may have forgotten: nodes reconnect, and a quarantine passes.
+    Quarantined,
+}
+
+impl Heals {
+    /// How long after the fault the next due tick starts, at most.
+    pub fn within(self) -> Duration {
+        const SECOND: Duration = Duration::from_secs(1);
+        match self {
+            Heals::AtOnce | Heals::Reached => SECOND,
+            // Reconnect (back-off and a connection attempt), quarantine, and 1 s.
+            Heals::Quarantined => SECOND * 2 + (LEASE + SECOND) + SECOND,
+        }
+    }
+}
+
+/// What came of making a fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// When it was undone, by the boot clock.
+    pub healed_us: u64,
+}
+
+impl Made {
+    fn now() -> Self {
+        Made {
+            healed_us: now_us(),
+        }
+    }
+}
+
+impl Fault {
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made, or the world does not do what it must.
+    pub fn make(&self, world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+        (self.make)(world, seed)
+    }
+}
+
+/// All of them, in the order of their families.
+pub fn all() -> Vec<Fault> {
+    [
+        nodes::FAULTS,
+        store::FAULTS,
+        server::FAULTS,
+        network::FAULTS,
+        access::FAULTS,
+        sentinel::FAULTS,
+        cluster::FAULTS,
+        clocks::FAULTS,
+        downtime::FAULTS,
+    ]
+    .concat()
+}
+
+/// Lets a fault last. Not a wait for something to happen: how long it lasts is
+/// what it is.
+fn last(time: Duration) {
+    thread::sleep(time);
+}
+
+/// Does something again and again while a fault lasts; what fails is a part of
+/// it.
+fn keep_doing(time: Duration, every: Duration, mut what: impl FnMut()) {
+    let until_us = now_us() + time.as_micros() as u64;
+    while now_us() < until_us {
+        what();
+        thread::sleep(every);
+    }
+}
+
+const ONE: &[Kind] = &[Kind::Alone, Kind::Aof];
+const SENTINEL: &[Kind] = &[Kind::Sentinel, Kind::SentinelMin];
+const CLUSTER: &[Kind] = &[Kind::Cluster];
+const ANY: &[Kind] = &Kind::ALL;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_each_can_be_made_somewhere() {
+        let mut names = HashSet::new();
+        for fault in all() {
+            assert!(names.insert(fault.name), "{} is there twice", fault.name);
+            assert!(!fault.on.is_empty(), "{}", fault.name);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The network between nodes and store: slow, lossy, half-open, gone.
+
+use std::io;
+use std::time::Duration;
+
+use test_support::FaultProxy;
+
+use super::{Fault, Heals, Made, ONE, last};
+use crate::chaos::seed::Seed;
+use crate::chaos::world::{LEASE, World};
+use crate::checker::WindowKind;
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "slow-redis",
+        family: "slow network",
+        on: ONE,
+        heals: Heals::Reached,
+        make: slow,
+    },
+    Fault {
+        name: "lost-replies",
+        family: "lossy network",
+        on: ONE,
+        heals: Heals::Reached,
+        make: lost_replies,
+    },
+    Fault {
+        name: "lost-requests",
+        family: "lossy network",
+        on: ONE,
+        heals: Heals::Reached,
+        make: lost_requests,
+    },
+    Fault {
+        name: "late-requests",
+        family: "lossy network",
+        on: ONE,
+        heals: Heals::Reached,
+        make: late_requests,
+    },
+    Fault {
+        name: "half-open",
+        family: "partition",
+        on: ONE,
+        heals: Heals::Reached,
+        make: half_open,
+    },
+    Fault {
+        name: "churn",
+        family: "lossy network",
+        on: ONE,
+        heals: Heals::Reached,
+        make: churn,
+    },
+    Fault {
+        name: "partition-one",
+        family: "partition",
+        on: ONE,
+        heals: Heals::AtOnce,
+        make: partition_one,
+    },
+    Fault {
+        name: "partition-all",
+        family: "partition",
+        on: ONE,
+        heals: Heals::Reached,
+        make: partition_all,
+    },
+];
+
+/// Each answer takes 50 ms to 2 s.
+fn slow(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let least = seed.millis(50..=300);
+    let most = least + seed.millis(100..=1_700);
+    each(world, |proxy| proxy.delay_replies(least, most));
+    during(world, "slow answers", WindowKind::Other, seed.millis(3_000..=6_000))
+}
+
+/// Requests are carried out, and nobody hears of it.
+fn lost_replies(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    each(world, FaultProxy::lose_replies);
+    during(world, "replies lost", WindowKind::Cut, LEASE + seed.millis(500..=2_000))
+}
+
+/// Requests get lost on open connections.
+fn lost_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    each(world, FaultProxy::lose_requests);
+    during(world, "requests lost", WindowKind::Cut, LEASE + seed.millis(500..=2_000))
+}
+
+/// Requests are under way for longer than a lease, and then arrive.
+fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    each(world, FaultProxy::hold_requests);
+    during(world, "requests held", WindowKind::Cut, LEASE + seed.millis(200..=2_500))
+}
+
+/// Connections are there and lead nowhere, old ones and new ones.
+fn half_open(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    each(world, |proxy| {
+        proxy.lose_requests();
+        proxy.black_hole();
+    });
+    during(world, "half-open", WindowKind::Cut, LEASE + seed.millis(500..=2_000))
+}
+
+/// No connection lives long.
+fn churn(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let age = seed.millis(30..=300);
+    each(world, |proxy| proxy.churn(age));
+    during(world, "churn", WindowKind::Other, seed.millis(3_000..=5_000))
+}
+
+/// One node, in the midst of a run, does not reach the store.
+fn partition_one(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let job = *seed.pick(&["long", "queue", "rerun"]);
+    let run = world.wait_for_run(job)?;
+    let proxy = &world.proxies[&run.node];
+    proxy.refuse()?;
+    proxy.cut();
+    let time = LEASE + seed.millis(500..=2_000);
+    world.window("cut off", WindowKind::Cut, Some(&run.node), |_| {
+        last(time);
+        Ok(())
+    })?;
+    world.proxies[&run.node].heal()?;
+    Ok(Made::now())
+}
+
+/// No node reaches the store.
+fn partition_all(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    for proxy in world.proxies.values() {
+        proxy.refuse()?;
+        proxy.cut();
+    }
+    during(world, "cut off", WindowKind::Cut, seed.millis(200..=4_000))
+}
+
+fn each(world: &World, set: impl Fn(&FaultProxy)) {
+    world.proxies.values().for_each(set);
+}
+
+fn during(world: &mut World, what: &str, kind: WindowKind, time: Duration) -> io::Result<Made> {
+    world.window(what, kind, None, |_| {
+        last(time);
+        Ok(())
+    })?;
+    for proxy in world.proxies.values() {
+        proxy.heal()?;
+    }
+    Ok(Made::now())
+}

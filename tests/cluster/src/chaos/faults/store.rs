@@ -1,0 +1,143 @@
+//! The store dies, hangs and forgets.
+
+use std::io;
+use std::time::Duration;
+
+use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
+use crate::chaos::deployment::Kind;
+use crate::chaos::seed::Seed;
+use crate::chaos::world::World;
+use crate::checker::WindowKind;
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "redis-kill",
+        family: "store death",
+        on: ONE,
+        heals: Heals::Quarantined,
+        make: kill,
+    },
+    Fault {
+        name: "redis-freeze-3s",
+        family: "store freeze",
+        on: ONE,
+        heals: Heals::Reached,
+        make: freeze_3,
+    },
+    Fault {
+        name: "redis-freeze-10s",
+        family: "store freeze",
+        on: ONE,
+        heals: Heals::Reached,
+        make: freeze_10,
+    },
+    Fault {
+        name: "flushall",
+        family: "store forgets",
+        on: ANY,
+        heals: Heals::Quarantined,
+        make: flush,
+    },
+    Fault {
+        name: "script-flush",
+        family: "scripts and clients",
+        on: ANY,
+        heals: Heals::Reached,
+        make: script_flush,
+    },
+    Fault {
+        name: "client-kill",
+        family: "scripts and clients",
+        on: ANY,
+        heals: Heals::Reached,
+        make: client_kill,
+    },
+    Fault {
+        name: "client-pause",
+        family: "store freeze",
+        on: ANY,
+        heals: Heals::Reached,
+        make: client_pause,
+    },
+];
+
+/// SIGKILL, and a restart: empty, or with what it acknowledged.
+fn kill(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let forgets = world.kind() == Kind::Alone;
+    world.deployment.server()?.kill()?;
+    let time = seed.millis(50..=3_000);
+    world.window("redis is dead", WindowKind::Cut, None, |_| {
+        last(time);
+        Ok(())
+    })?;
+    if forgets {
+        world.note("redis forgot everything", WindowKind::Forgets, None);
+    }
+    world.deployment.server()?.restart()?;
+    Ok(Made::now())
+}
+
+fn freeze_3(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    freeze(world, Duration::from_secs(3))
+}
+
+fn freeze_10(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    freeze(world, Duration::from_secs(10))
+}
+
+/// SIGSTOP: connections stay open, and nothing answers.
+fn freeze(world: &mut World, time: Duration) -> io::Result<Made> {
+    world.deployment.server()?.freeze()?;
+    world.window("redis is frozen", WindowKind::Cut, None, |_| {
+        last(time);
+        Ok(())
+    })?;
+    world.deployment.server()?.thaw()?;
+    Ok(Made::now())
+}
+
+/// Somebody flushes the wrong Redis.
+fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    world.note("FLUSHALL", WindowKind::Forgets, None);
+    world.deployment.server()?.flush()?;
+    Ok(Made::now())
+}
+
+/// Scripts are forgotten all the time.
+fn script_flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    let (time, every) = (Duration::from_secs(3), Duration::from_millis(20));
+    world.window("SCRIPT FLUSH in a loop", WindowKind::Other, None, |world| {
+        let server = world.deployment.server()?;
+        keep_doing(time, every, || {
+            let _ = server.command(&["SCRIPT", "FLUSH", "ASYNC"]);
+        });
+        Ok(())
+    })?;
+    Ok(Made::now())
+}
+
+/// All connections are closed by the server, again and again.
+fn client_kill(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let (time, every) = (Duration::from_secs(3), seed.millis(50..=400));
+    world.window("CLIENT KILL in a loop", WindowKind::Other, None, |world| {
+        let server = world.deployment.server()?;
+        keep_doing(time, every, || {
+            let _ = server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+        });
+        Ok(())
+    })?;
+    Ok(Made::now())
+}
+
+/// The server takes requests and answers them later.
+fn client_pause(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let time = seed.millis(500..=3_500);
+    let what = *seed.pick(&["ALL", "WRITE"]);
+    let server = world.deployment.server()?;
+    server.command(&["CLIENT", "PAUSE", &time.as_millis().to_string(), what])?;
+    world.window("CLIENT PAUSE", WindowKind::Other, None, |_| {
+        last(time);
+        Ok(())
+    })?;
+    Ok(Made::now())
+}

@@ -1,0 +1,165 @@
+//! One round: a fresh world, one fault after the other, and at the end the
+//! accounts and the checker.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::deployment::Kind;
+use super::faults::Fault;
+use super::plan::Round;
+use super::seed::Seed;
+use super::world::{PULSE, Programs, World, now_us};
+use crate::checker::Violation;
+use crate::log::Kind as Sign;
+
+/// What a noisy machine may add to a promise before it counts as broken.
+const NOISE: Duration = Duration::from_secs(6);
+
+/// What came of one fault.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its name.
+    pub fault: &'static str,
+    /// On what.
+    pub kind: Kind,
+    /// How many runs started from it to the next one.
+    pub ticks: usize,
+    /// The longest gap in the ticks of the pulse, in ticks.
+    pub gap: i64,
+    /// How long after it was undone the next tick started, ms.
+    pub healed_ms: Option<u64>,
+    /// Violations that fell into its time.
+    pub violations: usize,
+    from_us: u64,
+    every_ms: i64,
+}
+
+/// What came of a round.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Fault by fault.
+    pub rows: Vec<Row>,
+    /// Each with its timeline.
+    pub violations: Vec<(Violation, String)>,
+    /// What kept the round from its end, if something did.
+    pub broke_off: Option<String>,
+    /// Where the logs are, if there is something to look for in them.
+    pub folder: Option<PathBuf>,
+}
+
+/// Runs a round; `say` is told what happens.
+pub fn run(round: &Round, programs: &Programs, say: &dyn Fn(&str)) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut world = match World::start(round.kind, programs) {
+        Ok(world) => world,
+        Err(error) => {
+            outcome.broke_off = Some(format!("it does not start: {error}"));
+            return outcome;
+        }
+    };
+    if let Err(error) = go(&mut world, round, &mut outcome, say) {
+        outcome.broke_off = Some(error.to_string());
+    }
+    let accounts = match outcome.broke_off {
+        None => world.audit(),
+        Some(_) => Ok(Vec::new()),
+    };
+    let accounts = accounts.unwrap_or_else(|error| {
+        outcome.broke_off = Some(format!("audit: {error}"));
+        Vec::new()
+    });
+    if let Err(error) = world.end() {
+        let text = format!("end: {error}");
+        outcome.broke_off.get_or_insert(text);
+    }
+    outcome.violations.extend(world.violations(&accounts));
+    count(&world, &mut outcome);
+    if outcome.broke_off.is_some() || !outcome.violations.is_empty() {
+        let lines: Vec<String> = accounts.iter().map(|it| format!("{it:?}\n")).collect();
+        let _ = fs::write(world.folder().join("accounts"), lines.concat());
+        outcome.folder = Some(world.keep_folder());
+    }
+    outcome
+}
+
+fn go(
+    world: &mut World,
+    round: &Round,
+    outcome: &mut Outcome,
+    say: &dyn Fn(&str),
+) -> io::Result<()> {
+    let mut seed = Seed::new(round.seed);
+    for fault in &round.faults {
+        let pulse = world.jobs.iter().find(|job| job.name == PULSE);
+        outcome.rows.push(Row {
+            fault: fault.name,
+            kind: round.kind,
+            ticks: 0,
+            gap: 0,
+            healed_ms: None,
+            violations: 0,
+            from_us: now_us(),
+            every_ms: pulse.map_or(1, |job| job.every.as_millis() as i64),
+        });
+        // Each fault has numbers of its own: those of one do not depend on how
+        // many another one took.
+        let mut own = Seed::new(seed.next());
+        let in_fault = |error: io::Error| io::Error::other(format!("{}: {error}", fault.name));
+        let made = fault.make(world, &mut own).map_err(in_fault)?;
+        let again_us = world.wait_for_pulse(made.healed_us).map_err(in_fault)?;
+        let healed_ms = (again_us - made.healed_us) / 1_000;
+        say(&format!("{}: ticks again after {healed_ms} ms", fault.name));
+        if let Some(row) = outcome.rows.last_mut() {
+            row.healed_ms = Some(healed_ms);
+        }
+        let late = too_late(fault, healed_ms, world);
+        outcome.violations.extend(late.map(|it| (it, String::new())));
+        world.deployment.mend().map_err(in_fault)?;
+        world.replace_dead_nodes()?;
+        world.wait_for_starts(3).map_err(in_fault)?;
+    }
+    Ok(())
+}
+
+/// The promise L.
+fn too_late(fault: &Fault, healed_ms: u64, world: &World) -> Option<Violation> {
+    let pulse = world.jobs.iter().find(|job| job.name == PULSE)?;
+    let within = fault.heals.within() + pulse.every;
+    if healed_ms as u128 <= (within + NOISE).as_millis() {
+        return None;
+    }
+    Some(Violation {
+        rule: "L",
+        text: format!(
+            "after {} the next tick started only after {healed_ms} ms, {} ms are promised",
+            fault.name,
+            within.as_millis()
+        ),
+        job: PULSE.to_owned(),
+        at_us: now_us(),
+    })
+}
+
+/// Says of each fault what happened from it to the next one.
+fn count(world: &World, outcome: &mut Outcome) {
+    let starts = world.log.events.iter().filter(|it| it.kind == Sign::Start);
+    let starts: Vec<(u64, Option<i64>)> = starts
+        .map(|it| (it.boot_us, (it.job == PULSE).then_some(it.tick_ms)))
+        .collect();
+    let mut to_us = u64::MAX;
+    for row in outcome.rows.iter_mut().rev() {
+        let within = |us: u64| row.from_us <= us && us < to_us;
+        row.ticks = starts.iter().filter(|(us, _)| within(*us)).count();
+        let mut pulse: Vec<(u64, i64)> = Vec::new();
+        pulse.extend(starts.iter().filter_map(|(us, tick)| Some((*us, (*tick)?))));
+        pulse.sort_unstable();
+        let gaps = pulse.windows(2).filter(|pair| within(pair[1].0));
+        let gaps = gaps.map(|pair| (pair[1].1 - pair[0].1) / row.every_ms - 1);
+        row.gap = gaps.max().unwrap_or(0).max(0);
+        let found = outcome.violations.iter();
+        row.violations = found.filter(|(it, _)| within(it.at_us)).count();
+        to_us = row.from_us;
+    }
+}
