@@ -1,5 +1,7 @@
 //! What an error of the client means for the request and for the connection.
 
+use std::fmt;
+
 use deadpool_redis::redis::{ErrorKind, RedisError};
 
 use super::super::StoreError;
@@ -17,16 +19,14 @@ impl Fault {
         fault(kind, StoreError::Unavailable(text))
     }
 
-    /// Without the password, which a server that does not know `AUTH` repeats.
-    pub(super) fn without(mut self, password: Option<&str>) -> Self {
-        if let (
-            Some(password),
-            StoreError::Unknown(text) | StoreError::Unavailable(text) | StoreError::Refused(text),
-        ) = (password.filter(|it| !it.is_empty()), &mut self.error)
-        {
-            *text = text.replace(password, "***");
+    /// What it says, without the frame of a store's error.
+    pub(super) fn text(&self) -> String {
+        match &self.error {
+            StoreError::Unknown(text)
+            | StoreError::Unavailable(text)
+            | StoreError::Refused(text) => text.clone(),
+            other => other.to_string(),
         }
-        self
     }
 }
 
@@ -51,6 +51,12 @@ pub(super) enum Kind {
     Login,
     /// The server's certificate is not trusted.
     Certificate,
+    /// No sentinel answers.
+    NoSentinel,
+    /// The sentinels do not let us in.
+    SentinelLogin,
+    /// The sentinels do not know the master's name.
+    UnknownMaster,
 }
 
 impl Kind {
@@ -89,8 +95,8 @@ pub(super) fn of_request(what: &str, error: &RedisError) -> Fault {
 }
 
 /// The error of a connection that did not come about.
-pub(super) fn of_connecting(place: &str, error: &RedisError) -> Fault {
-    let mut fault = of_request(place, error);
+pub(super) fn of_connecting(place: &impl fmt::Display, error: &RedisError) -> Fault {
+    let mut fault = of_request(&place.to_string(), error);
     if let StoreError::Unknown(text) = fault.error {
         // No request was sent yet, so nothing is in doubt.
         let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
@@ -134,7 +140,7 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
             Kind::Broken,
             StoreError::Refused(format!(
                 "{text}: that Redis is one node of a cluster, and does not hold the namespace; \
-                 Redis Cluster is not supported yet, name a Redis that is not in cluster mode"
+                 use redis+cluster:// (or rediss+cluster://) in the URL"
             )),
         ),
         _ if is_login(code, detail) => (
