@@ -85,6 +85,10 @@ pub(super) fn of_request(what: &str, error: &RedisError) -> Fault {
     let text = format!("{what}: {error}");
     match (error.code(), error.kind()) {
         (Some(code), _) => of_answer(what, code, error.detail().unwrap_or_default()),
+        // TLS 1.3 learns only now that the server does not like our certificate.
+        (None, ErrorKind::Io) if is_certificate(&text) => {
+            fault(Kind::Certificate, StoreError::Unknown(text))
+        }
         // Whether it was carried out before that, nobody knows.
         (None, ErrorKind::Io) => fault(Kind::Broken, StoreError::Unknown(text)),
         (None, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
@@ -159,11 +163,16 @@ fn is_login(code: &str, detail: &str) -> bool {
     matches!(code, "NOAUTH" | "WRONGPASS") || (code == "ERR" && needless)
 }
 
-/// Whether TLS failed because of the certificate.
+/// Whether TLS failed because of the certificate, theirs or ours.
 fn is_certificate(why: &str) -> bool {
-    ["certificate", "UnknownIssuer", "PEM"]
-        .iter()
-        .any(|word| why.contains(word))
+    const WORDS: [&str; 5] = [
+        "certificate",
+        "UnknownIssuer",
+        "PEM",
+        "fatal alert: UnknownCA",
+        "fatal alert: Certificate",
+    ];
+    WORDS.iter().any(|word| why.contains(word))
 }
 
 /// Whether an ACL refuses a command or a key. Inside scripts, Redis 7.0 says

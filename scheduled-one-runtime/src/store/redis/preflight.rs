@@ -154,7 +154,9 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
         (_, StoreError::NewerProtocol { found }) => {
             ConnectError::NewerProtocol(NewerProtocol { found })
         }
-        (Kind::Certificate, StoreError::Refused(why)) => ConnectError::Certificate { place, why },
+        (Kind::Certificate, StoreError::Refused(why) | StoreError::Unknown(why)) => {
+            ConnectError::Certificate { place, why }
+        }
         (Kind::NoSentinel, StoreError::Unavailable(why)) => ConnectError::NoSentinel { place, why },
         (Kind::UnknownMaster, StoreError::Refused(why)) => {
             ConnectError::UnknownMaster { place, why }

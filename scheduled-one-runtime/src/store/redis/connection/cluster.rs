@@ -17,7 +17,7 @@ use super::slot::slot_of;
 use super::{Answers, Wanted};
 
 /// How long one node has to connect and to tell who owns what.
-const ANSWER: Duration = Duration::from_millis(300);
+const ANSWER: Duration = Duration::from_millis(450);
 
 /// Nodes that are remembered beside those of the URL.
 const MAX_KNOWN: usize = 64;
