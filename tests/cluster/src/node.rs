@@ -134,7 +134,12 @@ impl Node {
     /// # Panics
     ///
     /// If it cannot be started.
-    pub fn start(binary: &Path, spec: &NodeSpec, folder: &Path, env: &[(OsString, OsString)]) -> Self {
+    pub fn start(
+        binary: &Path,
+        spec: &NodeSpec,
+        folder: &Path,
+        env: &[(OsString, OsString)],
+    ) -> Self {
         let stderr = folder.join(&spec.name);
         let mut command = Command::new(binary);
         spec.to_env(&mut command);
@@ -183,9 +188,20 @@ impl Node {
         self.child.wait().expect("the node has ended");
     }
 
-    /// SIGSTOP: the process is paused, and does not know.
+    /// SIGSTOP: the process is paused, and does not know. When this returns, it
+    /// has stopped: the signal alone only asks for it.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        wait_until("the node has stopped", BOUND, || self.has_stopped());
+    }
+
+    fn has_stopped(&self) -> bool {
+        let status = format!("/proc/{}/stat", self.child.id());
+        let text = std::fs::read_to_string(status).unwrap_or_default();
+        // The state follows the name, which is in brackets.
+        text.rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('T'))
     }
 
     /// SIGCONT: it goes on.

@@ -1,5 +1,11 @@
 //! Runs a plan of faults against real nodes and real Redis; see `--help`.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "it is a command-line tool"
+)]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -90,14 +96,16 @@ fn list() {
 }
 
 fn run(options: &Options) -> ExitCode {
-    let seed = options.seed.unwrap_or(if options.short { 1 } else { now() });
+    let seed = options
+        .seed
+        .unwrap_or(if options.short { 1 } else { now() });
     println!("seed {seed}");
     let lanes = match options.short {
         true => plan::short(seed),
         false => plan::random(seed, options.only.as_deref()),
     };
     let time = Duration::from_secs_f64(options.minutes * 60.0);
-    let summary = chaos::run(lanes, time, &programs());
+    let summary = chaos::run(lanes, time, &programs(), &|line| println!("{line}"));
     let table = report::table(&summary.rows);
     println!("\n{table}");
     if let Some(path) = &options.table

@@ -103,6 +103,9 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
             log: Arc::new(log),
             sink: spec.sink,
         });
+    if let Some(path) = &spec.password_file {
+        builder = builder.password_file(path);
+    }
     for spec in &spec.jobs {
         builder = builder.job(spec.to_job());
     }

@@ -62,7 +62,7 @@ const NODE_TIMEOUT: Duration = Duration::from_millis(1_500);
 #[derive(Debug)]
 pub enum Deployment {
     /// One server, and the clock it reads.
-    One(RedisServer, ClockShim),
+    One(Box<RedisServer>, ClockShim),
     /// With sentinels.
     Sentinel(Sentinel),
     /// A cluster.
@@ -112,7 +112,7 @@ impl Deployment {
     /// All servers that keep data.
     pub fn servers(&self) -> Vec<&RedisServer> {
         match self {
-            Deployment::One(server, _) => vec![server],
+            Deployment::One(server, _) => vec![&**server],
             Deployment::Sentinel(sentinel) => sentinel.servers().iter().collect(),
             Deployment::Cluster(cluster) => cluster.servers().iter().collect(),
         }
@@ -154,5 +154,5 @@ fn one(args: &[&str]) -> io::Result<Deployment> {
         .args(args)
         .clock_shim(&shim)
         .start()?;
-    Ok(Deployment::One(server, shim))
+    Ok(Deployment::One(Box::new(server), shim))
 }

@@ -34,8 +34,13 @@ pub struct Summary {
 }
 
 /// Runs the lanes side by side, each until its end or, if it has none, until a
-/// round ends after `time` has passed. Prints what happens.
-pub fn run(lanes: Vec<Lane>, time: Duration, programs: &Programs) -> Summary {
+/// round ends after `time` has passed. `print` is told what happens.
+pub fn run(
+    lanes: Vec<Lane>,
+    time: Duration,
+    programs: &Programs,
+    print: &(dyn Fn(&str) + Sync),
+) -> Summary {
     let started = Instant::now();
     let summary = Mutex::new(Summary::default());
     thread::scope(|scope| {
@@ -49,7 +54,7 @@ pub fn run(lanes: Vec<Lane>, time: Duration, programs: &Programs) -> Summary {
                     let kind = round.kind;
                     let say = |what: &str| {
                         let after = started.elapsed().as_secs_f64();
-                        println!("{after:>7.1} s  {kind:<12}  {what}");
+                        print(&format!("{after:>7.1} s  {kind:<12}  {what}"));
                     };
                     let names: Vec<&str> = round.faults.iter().map(|it| it.name).collect();
                     say(&format!("round: {}", names.join(", ")));

@@ -51,10 +51,10 @@ impl Iterator for Lane {
             } => {
                 let kind = kinds[*made % kinds.len()];
                 *made += 1;
-                let mut seed = Seed::new(seed.next());
+                let mut seed = Seed::new(seed.number());
                 let faults = random_faults(kind, only.as_deref(), &mut seed);
                 Some(Round {
-                    seed: seed.next(),
+                    seed: seed.number(),
                     kind,
                     faults,
                 })
@@ -92,9 +92,8 @@ pub fn random(seed: u64, only: Option<&str>) -> Vec<Lane> {
 }
 
 fn random_faults(kind: Kind, only: Option<&str>, seed: &mut Seed) -> Vec<Fault> {
-    let can = |fault: &Fault| {
-        fault.on.contains(&kind) && only.is_none_or(|only| only == fault.name)
-    };
+    let can =
+        |fault: &Fault| fault.on.contains(&kind) && only.is_none_or(|only| only == fault.name);
     let mut faults: Vec<Fault> = all().into_iter().filter(can).collect();
     seed.shuffle(&mut faults);
     if only.is_some() {
@@ -110,7 +109,7 @@ pub fn short(seed: u64) -> Vec<Lane> {
     let mut seed = Seed::new(seed);
     let kinds = [Kind::Alone, Kind::Aof, Kind::Sentinel, Kind::Cluster];
     let mut rounds = kinds.map(|kind| Round {
-        seed: seed.next(),
+        seed: seed.number(),
         kind,
         faults: Vec::new(),
     });

@@ -105,7 +105,7 @@ fn go(
         });
         // Each fault has numbers of its own: those of one do not depend on how
         // many another one took.
-        let mut own = Seed::new(seed.next());
+        let mut own = Seed::new(seed.number());
         let in_fault = |error: io::Error| io::Error::other(format!("{}: {error}", fault.name));
         let made = fault.make(world, &mut own).map_err(in_fault)?;
         let again_us = world.wait_for_pulse(made.healed_us).map_err(in_fault)?;
@@ -115,7 +115,9 @@ fn go(
             row.healed_ms = Some(healed_ms);
         }
         let late = too_late(fault, healed_ms, world);
-        outcome.violations.extend(late.map(|it| (it, String::new())));
+        outcome
+            .violations
+            .extend(late.map(|it| (it, String::new())));
         world.deployment.mend().map_err(in_fault)?;
         world.replace_dead_nodes()?;
         world.wait_for_starts(3).map_err(in_fault)?;

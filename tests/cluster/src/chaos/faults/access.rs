@@ -32,10 +32,15 @@ fn rights_removed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let right = *seed.pick(&["hset", "evalsha", "zadd", "time"]);
     let server = world.deployment.server()?;
     server.command(&["ACL", "SETUSER", USER, &format!("-{right}")])?;
-    world.window(&format!("no right to {right}"), WindowKind::Other, None, |_| {
-        last(Duration::from_secs(3));
-        Ok(())
-    })?;
+    world.window(
+        &format!("no right to {right}"),
+        WindowKind::Other,
+        None,
+        |_| {
+            last(Duration::from_secs(3));
+            Ok(())
+        },
+    )?;
     let server = world.deployment.server()?;
     server.command(&["ACL", "SETUSER", USER, &format!("+{right}")])?;
     Ok(Made::now())

@@ -122,19 +122,26 @@ fn slot_moves(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// when it has noticed.
 fn minority(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let time = LEASE * 2 + seed.millis(500..=2_000);
-    world.window("the owner is in a minority", WindowKind::Other, None, |world| {
-        let cluster = cluster(world)?;
-        let owner = cluster.owner_of(&meta_key())?.port();
-        let others = cluster.servers().iter().filter(|it| it.port() != owner);
-        for server in others {
-            server.freeze()?;
-        }
-        last(time);
-        Ok(())
-    })?;
+    world.window(
+        "the owner is in a minority",
+        WindowKind::Other,
+        None,
+        |world| {
+            let cluster = cluster(world)?;
+            let owner = cluster.owner_of(&meta_key())?.port();
+            let others = cluster.servers().iter().filter(|it| it.port() != owner);
+            for server in others {
+                server.freeze()?;
+            }
+            last(time);
+            Ok(())
+        },
+    )?;
     let healed_us = now_us();
     world.deployment.mend()?;
-    Ok(Made { healed_us: healed_us.max(now_us()) })
+    Ok(Made {
+        healed_us: healed_us.max(now_us()),
+    })
 }
 
 /// The owner hangs until another took its place, and goes on as if nothing had

@@ -74,25 +74,45 @@ fn slow(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let least = seed.millis(50..=300);
     let most = least + seed.millis(100..=1_700);
     each(world, |proxy| proxy.delay_replies(least, most));
-    during(world, "slow answers", WindowKind::Other, seed.millis(3_000..=6_000))
+    during(
+        world,
+        "slow answers",
+        WindowKind::Other,
+        seed.millis(3_000..=6_000),
+    )
 }
 
 /// Requests are carried out, and nobody hears of it.
 fn lost_replies(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     each(world, FaultProxy::lose_replies);
-    during(world, "replies lost", WindowKind::Cut, LEASE + seed.millis(500..=2_000))
+    during(
+        world,
+        "replies lost",
+        WindowKind::Cut,
+        LEASE + seed.millis(500..=2_000),
+    )
 }
 
 /// Requests get lost on open connections.
 fn lost_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     each(world, FaultProxy::lose_requests);
-    during(world, "requests lost", WindowKind::Cut, LEASE + seed.millis(500..=2_000))
+    during(
+        world,
+        "requests lost",
+        WindowKind::Cut,
+        LEASE + seed.millis(500..=2_000),
+    )
 }
 
 /// Requests are under way for longer than a lease, and then arrive.
 fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     each(world, FaultProxy::hold_requests);
-    during(world, "requests held", WindowKind::Cut, LEASE + seed.millis(200..=2_500))
+    during(
+        world,
+        "requests held",
+        WindowKind::Cut,
+        LEASE + seed.millis(200..=2_500),
+    )
 }
 
 /// Connections are there and lead nowhere, old ones and new ones.
@@ -101,14 +121,24 @@ fn half_open(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         proxy.lose_requests();
         proxy.black_hole();
     });
-    during(world, "half-open", WindowKind::Cut, LEASE + seed.millis(500..=2_000))
+    during(
+        world,
+        "half-open",
+        WindowKind::Cut,
+        LEASE + seed.millis(500..=2_000),
+    )
 }
 
 /// No connection lives long.
 fn churn(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let age = seed.millis(30..=300);
     each(world, |proxy| proxy.churn(age));
-    during(world, "churn", WindowKind::Other, seed.millis(3_000..=5_000))
+    during(
+        world,
+        "churn",
+        WindowKind::Other,
+        seed.millis(3_000..=5_000),
+    )
 }
 
 /// One node, in the midst of a run, does not reach the store.

@@ -120,7 +120,11 @@ fn kill(world: &mut World, node: &str) -> io::Result<Made> {
 fn kill_claimed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let name = any_node(world, seed);
     world.signal_at_grant(&name, "medium", Signal::KILL)?;
-    world.note("killed between claim and start", WindowKind::Other, Some(&name));
+    world.note(
+        "killed between claim and start",
+        WindowKind::Other,
+        Some(&name),
+    );
     let index = world.index_of(&name);
     world.nodes[index].kill(); // dead already: takes its status
     world.bury(index);
@@ -148,10 +152,15 @@ fn stop_before_reply(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let name = any_node(world, seed);
     world.signal_at_grant(&name, "medium", Signal::STOP)?;
     let time = LEASE + seed.millis(200..=2_000);
-    world.window("stopped before the reply", WindowKind::Stopped, Some(&name), |_| {
-        last(time);
-        Ok(())
-    })?;
+    world.window(
+        "stopped before the reply",
+        WindowKind::Stopped,
+        Some(&name),
+        |_| {
+            last(time);
+            Ok(())
+        },
+    )?;
     let index = world.index_of(&name);
     world.nodes[index].resume();
     Ok(Made::now())
@@ -163,10 +172,15 @@ fn block(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let time = LEASE + seed.millis(500..=2_000);
     let index = world.index_of(&run.node);
     world.nodes[index].order(&Order::Block(time))?;
-    world.window("runtime blocked", WindowKind::Other, Some(&run.node), |_| {
-        last(time);
-        Ok(())
-    })?;
+    world.window(
+        "runtime blocked",
+        WindowKind::Other,
+        Some(&run.node),
+        |_| {
+            last(time);
+            Ok(())
+        },
+    )?;
     Ok(Made::now())
 }
 

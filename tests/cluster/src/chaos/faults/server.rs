@@ -130,7 +130,10 @@ fn readonly(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let server = world.deployment.server()?;
     server.command(&["REPLICAOF", "127.0.0.1", "1"])?;
     during(world, "READONLY")?;
-    world.deployment.server()?.command(&["REPLICAOF", "NO", "ONE"])?;
+    world
+        .deployment
+        .server()?
+        .command(&["REPLICAOF", "NO", "ONE"])?;
     Ok(Made::now())
 }
 
@@ -138,7 +141,10 @@ fn readonly(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 fn loading(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let server = world.deployment.server()?;
     set(server, "loading-process-events-interval-bytes", "1024")?;
-    let keys: u64 = server.command(&["DBSIZE"])?.parse().map_err(io::Error::other)?;
+    let keys: u64 = server
+        .command(&["DBSIZE"])?
+        .parse()
+        .map_err(io::Error::other)?;
     let delay_us = TIME.as_micros() as u64 / (keys + 1);
     set(server, "key-load-delay", &delay_us.to_string())?;
     world.window("LOADING", WindowKind::Other, None, |world| {
