@@ -7,6 +7,7 @@
 
 mod command;
 mod msrv;
+mod mutants;
 mod steps;
 mod test;
 mod tools;
@@ -22,6 +23,8 @@ cargo xtask <verb>
 
   test              everything CI does: tools, format, lints, build, tests, docs, bench smoke, MSRV
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
+  chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more
+  mutants [names]   builds with one guard removed each, which the suites must catch
   bench [args]      the benchmarks, in release; the arguments go to them
   help              this list
 
@@ -66,6 +69,8 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
         ]))?),
         ["ui", "--bless"] => Ok(bless()?),
         ["bench", args @ ..] => Ok(bench(args)?),
+        ["chaos", args @ ..] => Ok(chaos(args)?),
+        ["mutants", names @ ..] => Ok(mutants::mutants(names)?),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
@@ -86,6 +91,23 @@ fn bless() -> Result<(), String> {
         .env("TRYBUILD", "overwrite")
         .env("MACRO_SNAPSHOTS", "overwrite");
     run(tests)
+}
+
+fn chaos(args: &[&str]) -> Result<(), String> {
+    let redis_server = tools::ensure(&[tools::REDIS_SERVER])?;
+    // It starts the others, which lie beside it.
+    run(cargo(["build", "--quiet", "-p", "cluster-tests", "--bins"]))?;
+    let mut chaos = cargo([
+        "run",
+        "--quiet",
+        "-p",
+        "cluster-tests",
+        "--bin",
+        "chaos",
+        "--",
+    ]);
+    chaos.args(args).envs(redis_server);
+    run(chaos)
 }
 
 fn bench(args: &[&str]) -> Result<(), String> {

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cluster_tests::chaos::world::Programs;
-use cluster_tests::chaos::{self, faults, plan, report};
+use cluster_tests::chaos::{self, Limits, faults, plan, report};
 
 const HELP: &str = "\
 Runs faults against five nodes on real Redis deployments and checks what they did.
@@ -20,6 +20,7 @@ Runs faults against five nodes on real Redis deployments and checks what they di
   --minutes M    random rounds for at least so long [5]
   --seed S       which plan: the same seed is the same plan [random; 1 with --short]
   --only FAULT   no other fault than this
+  --stop-at-first  begins no other round when a rule was broken
   --list         names the faults
   --table FILE   writes the table of results to a file, too
 ";
@@ -29,6 +30,7 @@ struct Options {
     minutes: f64,
     seed: Option<u64>,
     only: Option<String>,
+    stop_at_first: bool,
     table: Option<PathBuf>,
 }
 
@@ -49,6 +51,7 @@ fn options() -> Result<Option<Options>, String> {
         minutes: 5.0,
         seed: None,
         only: None,
+        stop_at_first: false,
         table: None,
     };
     let mut args = std::env::args().skip(1);
@@ -57,6 +60,7 @@ fn options() -> Result<Option<Options>, String> {
         let number = |text: String| format!("{arg} is not a number: {text}");
         match arg.as_str() {
             "--short" => options.short = true,
+            "--stop-at-first" => options.stop_at_first = true,
             "--minutes" => {
                 let text = value()?;
                 options.minutes = text.parse().map_err(|_| number(text))?;
@@ -104,8 +108,11 @@ fn run(options: &Options) -> ExitCode {
         true => plan::short(seed),
         false => plan::random(seed, options.only.as_deref()),
     };
-    let time = Duration::from_secs_f64(options.minutes * 60.0);
-    let summary = chaos::run(lanes, time, &programs(), &|line| println!("{line}"));
+    let limits = Limits {
+        time: Duration::from_secs_f64(options.minutes * 60.0),
+        stop_at_first: options.stop_at_first,
+    };
+    let summary = chaos::run(lanes, limits, &programs(), &|line| println!("{line}"));
     let table = report::table(&summary.rows);
     println!("\n{table}");
     if let Some(path) = &options.table

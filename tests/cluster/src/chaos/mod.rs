@@ -4,7 +4,7 @@
 //! starts a [`world`] on a [`deployment`], makes [`faults`] in it, and hands what
 //! was seen to the checker; [`report`] is what came of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -33,11 +33,19 @@ pub struct Summary {
     pub broke_off: usize,
 }
 
-/// Runs the lanes side by side, each until its end or, if it has none, until a
-/// round ends after `time` has passed. `print` is told what happens.
+/// When a plan ends, besides by its own end.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// No round begins after this.
+    pub time: Duration,
+    /// No round begins after a rule was broken.
+    pub stop_at_first: bool,
+}
+
+/// Runs the lanes side by side, each until its end or the limits. `print` is told what happens.
 pub fn run(
     lanes: Vec<Lane>,
-    time: Duration,
+    limits: Limits,
     programs: &Programs,
     print: &(dyn Fn(&str) + Sync),
 ) -> Summary {
@@ -48,7 +56,8 @@ pub fn run(
             let summary = &summary;
             scope.spawn(move || {
                 for round in lane {
-                    if started.elapsed() >= time {
+                    let broken = lock(summary).violations > 0 && limits.stop_at_first;
+                    if started.elapsed() >= limits.time || broken {
                         break;
                     }
                     let kind = round.kind;
@@ -60,7 +69,7 @@ pub fn run(
                     say(&format!("round: {}", names.join(", ")));
                     let outcome = round::run(&round, programs, &say);
                     tell(&outcome, &say);
-                    let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut summary = lock(summary);
                     summary.rounds += 1;
                     summary.violations += outcome.violations.len();
                     summary.broke_off += usize::from(outcome.broke_off.is_some());
@@ -70,6 +79,10 @@ pub fn run(
         }
     });
     summary.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock(summary: &Mutex<Summary>) -> MutexGuard<'_, Summary> {
+    summary.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many timelines of one round are printed.

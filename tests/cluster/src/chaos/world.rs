@@ -44,6 +44,8 @@ pub fn jobs() -> Vec<JobSpec> {
         JobSpec::new(PULSE, PULSE_EVERY.as_millis() as u64, 0),
         JobSpec::new("medium", 1_000, 300),
         JobSpec::new("long", 1_000, 1_500),
+        JobSpec::new("steady", 2_000, 5_000),
+        JobSpec::new("slow", 10_000, 200),
         JobSpec::new("queue", 1_000, 1_200).with(["overlap=queue_one"]),
         JobSpec::new("sharded", 1_000, 200).with(["shards=3"]),
         JobSpec::new("rerun", 2_000, 1_200).with(["rerun=3"]),
@@ -249,6 +251,20 @@ impl World {
             found.is_some()
         })?;
         found.ok_or_else(|| io::Error::other("just found"))
+    }
+
+    /// Waits for the next start of a job.
+    ///
+    /// # Errors
+    ///
+    /// None comes.
+    pub fn wait_for_start_of(&mut self, job: &str) -> io::Result<()> {
+        let from_us = now_us();
+        self.wait(&format!("{job} starts"), |world| {
+            let recent = world.log.events.iter().rev();
+            let mut starts = recent.filter(|it| it.job == job && it.kind == Sign::Start);
+            starts.next().is_some_and(|it| it.boot_us > from_us)
+        })
     }
 
     /// The start of the pulse that came first after an instant, once there is

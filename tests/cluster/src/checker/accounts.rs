@@ -80,6 +80,8 @@ pub(super) fn violations(
         .of_kind(WindowKind::Forgets)
         .chain(history.of_kind(WindowKind::TwoStores));
     let forgotten = forgets.count() > 0;
+    let mut windows = history.windows.iter();
+    let only_bumps = windows.all(|it| it.kind == WindowKind::Bumpy);
     for account in history.accounts {
         let unit = Unit {
             job: account.job.clone(),
@@ -91,8 +93,13 @@ pub(super) fn violations(
             .iter()
             .filter(|run| run.start.tick_ms == account.tick_ms)
             .collect();
-        if let Some(what) = disagrees(account, &runs, forgotten) {
-            found.push(violation(account, &runs, what));
+        let lost_for_nothing = account.fate == Fate::Lost && runs.is_empty() && only_bumps;
+        let what = match lost_for_nothing {
+            true => Some("lost without a start, and nobody died"),
+            false => disagrees(account, &runs, forgotten),
+        };
+        if let Some(what) = what {
+            found.push(violation(history, account, &runs, what));
         }
     }
     found
@@ -111,7 +118,12 @@ fn disagrees(account: &Account, runs: &[&Run<'_>], forgotten: bool) -> Option<&'
     }
 }
 
-fn violation(account: &Account, runs: &[&Run<'_>], what: &str) -> Violation {
+fn violation(history: &History<'_>, account: &Account, runs: &[&Run<'_>], what: &str) -> Violation {
+    // Of a tick that never ran, what was seen at the time it was due.
+    let mut later = history.events.iter();
+    let later = later.find(|event| event.tick_ms >= account.tick_ms);
+    let at_us = runs.first().map(|run| run.start.boot_us);
+
     let mut text = format!("{what}: {account:?}");
     for run in runs {
         text += &format!("\n  {} … last seen {}", run.start, run.last_us());
@@ -120,7 +132,7 @@ fn violation(account: &Account, runs: &[&Run<'_>], what: &str) -> Violation {
         rule: "E1",
         text,
         job: account.job.clone(),
-        at_us: runs.first().map_or(0, |run| run.start.boot_us),
+        at_us: at_us.or(later.map(|event| event.boot_us)).unwrap_or(0),
     }
 }
 
@@ -164,6 +176,14 @@ mod tests {
             let found = broken(events, &[], &[account(fate)]);
             assert_eq!(found, rules, "{fate:?} of {events:?}");
         }
+    }
+
+    #[test]
+    fn nothing_is_lost_while_all_live_and_are_served() {
+        let bumpy = [window(WindowKind::Bumpy, "a", 5, 6)];
+        assert_eq!(broken(&[], &bumpy, &[account(Fate::Lost)]), ["E1"]);
+        let killed = [window(WindowKind::Killed, "a", 5, 6)];
+        assert!(broken(&[], &killed, &[account(Fate::Lost)]).is_empty());
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Window {
 /// What a [`Window`] means for the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowKind {
+    /// The process died.
+    Killed,
     /// The process did not run.
     Stopped,
     /// No request of the node could be answered.
@@ -68,6 +70,8 @@ pub enum WindowKind {
     Forgets,
     /// Two servers may have taken themselves for the store.
     TwoStores,
+    /// Connections broke and requests failed, but others were served at once.
+    Bumpy,
     /// Nothing that a rule relies on.
     Other,
 }

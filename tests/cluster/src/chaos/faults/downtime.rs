@@ -28,7 +28,7 @@ pub(super) const FAULTS: &[Fault] = &[
 /// No node lives for ten ticks.
 fn all_down(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     world.nodes.iter_mut().for_each(|node| node.kill());
-    world.window("all nodes are down", WindowKind::Other, None, |_| {
+    world.window("all nodes are down", WindowKind::Killed, None, |_| {
         last(PULSE_EVERY * 10);
         Ok(())
     })?;

@@ -40,6 +40,13 @@ pub(super) const FAULTS: &[Fault] = &[
         make: late_requests,
     },
     Fault {
+        name: "late-replies",
+        family: "slow network",
+        on: ONE,
+        heals: Heals::Reached,
+        make: late_replies,
+    },
+    Fault {
         name: "half-open",
         family: "partition",
         on: ONE,
@@ -113,6 +120,17 @@ fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         WindowKind::Cut,
         LEASE + seed.millis(200..=2_500),
     )
+}
+
+/// Answers take a third of a lease, and then no request arrives any more: the
+/// last answers come late, and prove no more than when they were asked for.
+fn late_replies(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    let time = LEASE * 35 / 100;
+    world.wait_for_run("steady")?;
+    each(world, |proxy| proxy.delay_replies(time, time));
+    last(LEASE / 2);
+    each(world, FaultProxy::lose_requests);
+    during(world, "late replies, then none", WindowKind::Cut, LEASE * 2)
 }
 
 /// Connections are there and lead nowhere, old ones and new ones.

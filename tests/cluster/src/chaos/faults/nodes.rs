@@ -111,7 +111,7 @@ fn kill_rerun(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 fn kill(world: &mut World, node: &str) -> io::Result<Made> {
     let index = world.index_of(node);
     world.nodes[index].kill();
-    world.note("killed", WindowKind::Other, Some(node));
+    world.note("killed", WindowKind::Killed, Some(node));
     world.bury(index);
     Ok(Made::now())
 }

@@ -39,6 +39,13 @@ pub(super) const FAULTS: &[Fault] = &[
         make: flush,
     },
     Fault {
+        name: "flushall-new-node",
+        family: "store forgets",
+        on: ANY,
+        heals: Heals::Quarantined,
+        make: flush_new_node,
+    },
+    Fault {
         name: "script-flush",
         family: "scripts and clients",
         on: ANY,
@@ -103,10 +110,27 @@ fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     Ok(Made::now())
 }
 
+/// The same, and then a node starts that has seen nothing: what was decided,
+/// it can only know from the others. Just after a tick of a job that is due
+/// seldom, so that nothing newer stands in for it.
+fn flush_new_node(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    world.wait_for_start_of("slow")?;
+    let made = flush(world, seed)?;
+    world.wait_for_pulse(made.healed_us)?;
+    let names: Vec<&str> = world.nodes.iter().map(|it| it.name()).collect();
+    let name = (*seed.pick(&names)).to_owned();
+    let index = world.index_of(&name);
+    world.nodes[index].kill();
+    world.note("killed", WindowKind::Killed, Some(&name));
+    world.bury(index);
+    world.start_node()?;
+    Ok(made)
+}
+
 /// Scripts are forgotten all the time.
 fn script_flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let (time, every) = (Duration::from_secs(3), Duration::from_millis(20));
-    world.window("SCRIPT FLUSH in a loop", WindowKind::Other, None, |world| {
+    world.window("SCRIPT FLUSH in a loop", WindowKind::Bumpy, None, |world| {
         let server = world.deployment.server()?;
         keep_doing(time, every, || {
             let _ = server.command(&["SCRIPT", "FLUSH", "ASYNC"]);
@@ -119,7 +143,7 @@ fn script_flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 /// All connections are closed by the server, again and again.
 fn client_kill(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let (time, every) = (Duration::from_secs(3), seed.millis(50..=400));
-    world.window("CLIENT KILL in a loop", WindowKind::Other, None, |world| {
+    world.window("CLIENT KILL in a loop", WindowKind::Bumpy, None, |world| {
         let server = world.deployment.server()?;
         keep_doing(time, every, || {
             let _ = server.command(&["CLIENT", "KILL", "TYPE", "normal"]);

@@ -1,0 +1,201 @@
+//! The guards, and what stands in their place when they are removed.
+
+use std::fmt;
+
+use super::copy::Edit;
+
+/// A build of the project with one guard removed.
+pub(super) struct Mutant {
+    /// The guard.
+    pub(super) name: &'static str,
+    pub(super) edits: &'static [Edit],
+    /// Each of them must catch it.
+    pub(super) suites: &'static [Suite],
+}
+
+/// What looks for a mutant.
+#[derive(Clone, Copy)]
+pub(super) enum Suite {
+    /// `cargo xtask chaos --only` this fault.
+    Chaos(&'static str),
+    /// An integration test of a package.
+    Test {
+        package: &'static str,
+        test: &'static str,
+    },
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Suite::Chaos(fault) => write!(f, "chaos, {fault}"),
+            Suite::Test { package, test } => write!(f, "{package}, {test}"),
+        }
+    }
+}
+
+const MODEL: Suite = Suite::Test {
+    package: "model-tests",
+    test: "model",
+};
+
+const CLAIM: &str = "scheduled-one-runtime/src/store/redis/claim.lua";
+const ENROLL: &str = "scheduled-one-runtime/src/store/redis/enroll.lua";
+const ENTER: &str = "scheduled-one-runtime/src/store/redis/enter.lua";
+const RENEW: &str = "scheduled-one-runtime/src/store/redis/renew.lua";
+const UNIT: &str = "scheduled-one-runtime/src/store/redis/unit.lua";
+const PROTOCOL: &str = "scheduled-one-runtime/src/store/protocol.rs";
+const PROTOCOL_CLAIM: &str = "scheduled-one-runtime/src/store/protocol/claim.rs";
+const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
+const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
+const RUN: &str = "scheduled-one-runtime/src/scheduler/run.rs";
+const WATCH: &str = "scheduled-one-runtime/src/watch.rs";
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "no-floor",
+        edits: &[
+            Edit {
+                file: CLAIM,
+                old: "if floor_hwm > v[HWM] then",
+                new: "if false then",
+            },
+            Edit {
+                file: CLAIM,
+                old: "if floor_token > v[TOK] then",
+                new: "if false then",
+            },
+            Edit {
+                file: ENROLL,
+                old: "math.max(r.hwm, tonumber(ARGV[a + 1]))",
+                new: "r.hwm",
+            },
+            Edit {
+                file: ENROLL,
+                old: "math.max(r.tok, tonumber(ARGV[a + 2]))",
+                new: "r.tok",
+            },
+            Edit {
+                file: PROTOCOL,
+                old: "self.marks.hwm_ms = self.marks.hwm_ms.max(floor_hwm_ms);",
+                new: "let _ = floor_hwm_ms;",
+            },
+            Edit {
+                file: PROTOCOL,
+                old: "self.marks.token = self.marks.token.max(floor_token);",
+                new: "let _ = floor_token;",
+            },
+        ],
+        suites: &[Suite::Chaos("flushall-new-node"), MODEL],
+    },
+    Mutant {
+        name: "no-quarantine",
+        edits: &[
+            Edit {
+                file: ENTER,
+                old: "quarantine_from, quarantine_until = now, now + ARGV[1]",
+                new: "quarantine_from, quarantine_until = now, now",
+            },
+            Edit {
+                file: PROTOCOL,
+                old: "meta.quarantine_until_ms = now.ms() + caller.quarantine_ms;",
+                new: "meta.quarantine_until_ms = now.ms();",
+            },
+        ],
+        suites: &[Suite::Chaos("flushall"), MODEL],
+    },
+    Mutant {
+        name: "no-observed-takeover",
+        edits: &[Edit {
+            file: WATCH,
+            old: "const STANDS_STILL_PERCENT: u32 = 90;",
+            new: "const STANDS_STILL_PERCENT: u32 = 0;",
+        }],
+        suites: &[Suite::Chaos("redis-clock-30s-ahead")],
+    },
+    Mutant {
+        name: "deadline-from-reply",
+        edits: &[
+            Edit {
+                file: RENEWAL,
+                old: "run.lease.extend(sent);",
+                new: "run.lease.extend(self.clock.boottime());",
+            },
+            Edit {
+                file: RUN,
+                old: "Lease::new(clock, Duration::from_millis(length), granted.sent)",
+                new: "{ let now = clock.boottime(); Lease::new(clock, Duration::from_millis(length), now) }",
+            },
+        ],
+        suites: &[Suite::Chaos("late-replies")],
+    },
+    Mutant {
+        name: "no-nonce-check",
+        edits: &[
+            Edit {
+                file: UNIT,
+                old: "return r.running and r.non == nonce and r.rtok == r.tok",
+                new: "return r.running",
+            },
+            Edit {
+                file: PROTOCOL,
+                old: "self.running && self.run.nonce == nonce && self.run.token == self.marks.token",
+                new: "{ let _ = nonce; self.running }",
+            },
+        ],
+        suites: &[Suite::Chaos("node-stop"), MODEL],
+    },
+    Mutant {
+        name: "renewal-after-finish",
+        edits: &[Edit {
+            file: RENEWAL,
+            old: "self.ended.load(Ordering::Acquire)",
+            new: "false",
+        }],
+        suites: &[Suite::Chaos("flushall")],
+    },
+    Mutant {
+        name: "no-poll-check",
+        edits: &[Edit {
+            file: GUARD,
+            old: "if !lease.allows(now, self.started) {",
+            new: "if false {",
+        }],
+        suites: &[Suite::Chaos("node-stop")],
+    },
+    Mutant {
+        name: "no-valid-until",
+        edits: &[
+            Edit {
+                file: CLAIM,
+                old: "if now > ask.valid_until then",
+                new: "if false then",
+            },
+            Edit {
+                file: RENEW,
+                old: "if now > tonumber(ARGV[a + 7]) then",
+                new: "if false then",
+            },
+            Edit {
+                file: PROTOCOL,
+                old: "if now.ms() > renew.valid_until_ms {",
+                new: "if false {",
+            },
+            Edit {
+                file: PROTOCOL_CLAIM,
+                old: "None if now.ms() > claim.valid_until_ms => Verdict::Late,",
+                new: "None if false => Verdict::Late,",
+            },
+        ],
+        suites: &[Suite::Chaos("late-requests"), MODEL],
+    },
+    Mutant {
+        name: "no-answer-for-a-repeated-claim",
+        edits: &[Edit {
+            file: CLAIM,
+            old: "return is_running(v) and v[NON] == nonce and rest(key, v)[RTOK] == v[TOK]",
+            new: "return false",
+        }],
+        suites: &[Suite::Chaos("churn")],
+    },
+];

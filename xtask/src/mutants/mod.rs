@@ -1,0 +1,162 @@
+//! The verb `mutants`: builds of the project with one guard removed each, which
+//! the suites must catch. A guard that nobody misses is untested, or not
+//! needed.
+//!
+//! A mutant is a change of the text of a copy of the sources, under
+//! `target/mutants`: what is shipped has no switches.
+
+mod copy;
+mod list;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::command::{cargo, root, shown};
+use crate::tools;
+use copy::Copy;
+use list::{MUTANTS, Mutant, Suite};
+
+/// How long the chaos suite may look for a mutant, in minutes and each fault.
+const MINUTES: &str = "2";
+
+/// Which plans it does that with.
+const SEED: &str = "1";
+
+/// Makes each mutant (or only those of these names), and has it hunted.
+pub(crate) fn mutants(names: &[&str]) -> Result<(), String> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !MUTANTS.iter().any(|it| it.name == **name))
+    {
+        let known: Vec<&str> = MUTANTS.iter().map(|it| it.name).collect();
+        return Err(format!(
+            "there is no mutant {unknown}; there are: {}",
+            known.join(", ")
+        ));
+    }
+    let redis_server = tools::ensure(&[tools::REDIS_SERVER])?;
+    let folder = root().join("target/mutants");
+    let mut hunt = Hunt {
+        copy: Copy::of(root(), &folder.join("source"))?,
+        folder,
+        redis_server,
+    };
+    let chosen = MUTANTS
+        .iter()
+        .filter(|it| names.is_empty() || names.contains(&it.name));
+    let mut escaped = Vec::new();
+    println!("| guard removed | suite | caught by | after |\n| --- | --- | --- | ---: |");
+    for mutant in chosen {
+        hunt.copy.apply(mutant.edits)?;
+        for suite in mutant.suites {
+            let started = Instant::now();
+            let found = hunt.look(mutant, *suite)?;
+            let took = started.elapsed().as_secs();
+            let caught_by = found.as_deref().unwrap_or("NOBODY");
+            println!("| {} | {suite} | {caught_by} | {took} s |", mutant.name);
+            if found.is_none() {
+                escaped.push(format!("{} ({suite})", mutant.name));
+            }
+        }
+        hunt.copy.restore()?;
+    }
+    match escaped.is_empty() {
+        true => Ok(()),
+        false => Err(format!("not caught: {}", escaped.join(", "))),
+    }
+}
+
+/// Where mutants are made and looked for.
+struct Hunt {
+    copy: Copy,
+    folder: PathBuf,
+    redis_server: Option<(&'static str, PathBuf)>,
+}
+
+impl Hunt {
+    /// What the suite says of the mutant, if it says that something is wrong.
+    fn look(&self, mutant: &Mutant, suite: Suite) -> Result<Option<String>, String> {
+        match suite {
+            Suite::Chaos(fault) => self.chaos(mutant, fault),
+            Suite::Test { package, test } => self.test(mutant, package, test),
+        }
+    }
+
+    fn chaos(&self, mutant: &Mutant, fault: &str) -> Result<Option<String>, String> {
+        self.must_build(mutant, &["build", "-p", "cluster-tests", "--bins"])?;
+        let mut chaos = Command::new(self.folder.join("target/debug/chaos"));
+        chaos.args(["--only", fault, "--minutes", MINUTES, "--seed", SEED]);
+        chaos.arg("--stop-at-first");
+        let (well, text) = self.output(mutant, chaos)?;
+        let violation = text
+            .lines()
+            .find_map(|line| line.split_once("VIOLATION "))
+            .map(|(_, what)| what.split(':').next().unwrap_or(what).to_owned());
+        match (well, violation) {
+            (true, _) => Ok(None),
+            (false, Some(violation)) => Ok(Some(violation)),
+            // A round that breaks off has not shown which rule is broken.
+            (false, None) => Err(format!(
+                "{}: the plan broke off without a violation; see {}",
+                mutant.name,
+                self.log_of(mutant).display()
+            )),
+        }
+    }
+
+    fn test(&self, mutant: &Mutant, package: &str, test: &str) -> Result<Option<String>, String> {
+        let target = ["test", "-p", package, "--test", test];
+        self.must_build(mutant, &[&target[..], &["--no-run"]].concat())?;
+        let (well, text) = self.output(mutant, self.cargo(&target))?;
+        let failed = text.lines().find_map(|line| {
+            let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
+            Some(name.to_owned())
+        });
+        Ok(match well {
+            true => None,
+            false => Some(failed.unwrap_or_else(|| format!("{package}, {test}"))),
+        })
+    }
+
+    fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = cargo(args.iter().copied());
+        command
+            .current_dir(self.copy.root())
+            .env("CARGO_TARGET_DIR", self.folder.join("target"));
+        command
+    }
+
+    /// A mutant that does not build is not caught, it is none.
+    fn must_build(&self, mutant: &Mutant, args: &[&str]) -> Result<(), String> {
+        let (well, _) = self.output(mutant, self.cargo(args))?;
+        match well {
+            true => Ok(()),
+            false => Err(format!(
+                "{}: it does not build; see {}",
+                mutant.name,
+                self.log_of(mutant).display()
+            )),
+        }
+    }
+
+    /// Runs a command to its end; whether it succeeded, and what it printed,
+    /// which is kept, too.
+    fn output(&self, mutant: &Mutant, mut command: Command) -> Result<(bool, String), String> {
+        let what = shown(&command);
+        command.envs(self.redis_server.clone()).stdin(Stdio::null());
+        let output = command
+            .output()
+            .map_err(|error| format!("{what}: {error}"))?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text += &String::from_utf8_lossy(&output.stderr);
+        let log = self.log_of(mutant);
+        fs::write(&log, &text).map_err(|error| format!("{}: {error}", log.display()))?;
+        Ok((output.status.success(), text))
+    }
+
+    fn log_of(&self, mutant: &Mutant) -> PathBuf {
+        self.folder.join(format!("{}.log", mutant.name))
+    }
+}
