@@ -144,7 +144,11 @@ fn acts_when_a_reply_has_arrived_and_is_not_delivered() {
     client.send("SET text *1\r\nINCR counter\r\nGET text\r\n");
     client.expect("+OK\r\n:1\r\n$2\r\n*1\r\n");
     assert!(!hook.has_fired());
+    // Frozen, so that all four are forwarded before the first reply comes.
+    redis.freeze().unwrap();
     client.send("PING\r\nINCR counter\r\nINCR counter\r\nPING\r\n");
+    wait_until("they are forwarded", BOUND, || proxy.requests() == 7);
+    redis.thaw().unwrap();
     client.expect("+PONG\r\n");
     hook.wait(BOUND).unwrap();
     assert!(executed.recv().unwrap() >= 2);
