@@ -23,6 +23,7 @@ use std::time::Duration;
 use deadpool_redis::redis::{Value, cmd};
 use tokio::time::Instant;
 
+use super::bucket::Bucket;
 use super::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Renew, Renewed, Reply, Watched, WrittenOff,
@@ -41,7 +42,7 @@ pub use connect_error::ConnectError;
 /// connection.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A namespace in a Redis.
+/// A namespace in a Redis, or one bucket of it.
 ///
 /// A handle belongs to the tokio runtime that uses it first: its connection
 /// lives there. For another runtime, [`Store::open`] another handle.
@@ -75,21 +76,43 @@ impl RedisStore {
     ///
     /// What is wrong, where, and the way out.
     pub async fn connect(url: &str, namespace: &str) -> Result<Self, ConnectError> {
+        let store = Self::unchecked(url, namespace, Bucket::WHOLE)?;
+        store.check().await?;
+        Ok(store)
+    }
+
+    /// As [`connect`](Self::connect), but for one bucket of the namespace, and
+    /// without a look at that Redis: [`check`](Self::check) is that.
+    ///
+    /// # Errors
+    ///
+    /// The URL or the namespace cannot be used.
+    pub fn unchecked(url: &str, namespace: &str, bucket: Bucket) -> Result<Self, ConnectError> {
         let address = Address::parse(url).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
-        let keys = Keys::new(namespace);
+        let keys = Keys::new(namespace, bucket);
         let link = Link::new(&address);
-        preflight::check(&link, &address, &keys).await?;
         let shared = Arc::new(Shared { address, keys });
         Ok(RedisStore { shared, link })
     }
 
+    /// Looks whether that Redis can be relied on.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn check(&self) -> Result<(), ConnectError> {
+        let Shared { address, keys } = &*self.shared;
+        preflight::check(&self.link, address, keys).await
+    }
+
     /// The rights that a user of Redis needs for a namespace of database 0, as
-    /// the rules of an ACL: `ACL SETUSER name on >password` and this.
+    /// the rules of an ACL: `ACL SETUSER name on >password` and this. If it has
+    /// several buckets, `~so:{shop+*}:*` is needed as well.
     pub fn acl_rule(namespace: &str) -> String {
-        preflight::acl_rule(&Keys::new(namespace), 0)
+        preflight::acl_rule(&Keys::new(namespace, Bucket::WHOLE), 0)
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
