@@ -210,6 +210,13 @@ async fn refused(builder: SchedulerBuilder, found: &str, ours: &str) {
     }
 }
 
+/// After it nothing is written any more: a node that is dropped may still have a
+/// request under way.
+async fn starts_and_stops(builder: SchedulerBuilder) {
+    let scheduler = builder.start().await.unwrap();
+    assert!(scheduler.shutdown(BOUND).await.recorded);
+}
+
 #[tokio::test]
 async fn another_number_is_refused() {
     let redis = RedisServer::start().unwrap();
@@ -218,17 +225,17 @@ async fn another_number_is_refused() {
     for (stored, other) in [("1", "4"), ("4", "1"), ("4", "3")] {
         redis.flush().unwrap();
         let buckets = |number: &str| node(&redis, number.parse().unwrap(), &starts, &jobs);
-        drop(buckets(stored).start().await.unwrap());
+        starts_and_stops(buckets(stored)).await;
         let before = keys(&redis, "*").into_iter().collect::<BTreeSet<_>>();
         refused(buckets(other), stored, other).await;
         assert_eq!(before, keys(&redis, "*").into_iter().collect());
-        drop(buckets(stored).start().await.unwrap());
+        starts_and_stops(buckets(stored)).await;
     }
     // One that was used before the number was stored has one.
     redis.flush().unwrap();
     redis.command(&["HSET", &meta(0), "ver", "1"]).unwrap();
     refused(node(&redis, 4, &starts, &jobs), "1", "4").await;
-    drop(node(&redis, 1, &starts, &jobs).start().await.unwrap());
+    starts_and_stops(node(&redis, 1, &starts, &jobs)).await;
     assert_eq!(stored(&redis, 0), "1");
     for number in [0, 65] {
         let error = node(&redis, number, &starts, &jobs)
@@ -288,6 +295,7 @@ async fn of_two_that_race_for_a_new_namespace_one_starts() {
         }
         assert_eq!(started.len(), 1, "round {round}: {started:?}");
         assert_eq!(stored(&redis, 0), started[0].0.to_string());
+        started[0].1.shutdown(BOUND).await;
     }
 }
 
@@ -351,6 +359,15 @@ async fn shutdown_ends_the_runs_of_all_buckets() {
         scheduler.running() == jobs.len()
     })
     .await;
+    // One watchdog renews them all, for longer than their leases.
+    wait_until("each run was renewed eight times", BOUND, || {
+        jobs.iter().all(|name| {
+            let record = meta(Bucket::of_job(name, BUCKETS).index());
+            let record = record.replace("meta", &format!("job:{name}"));
+            let seq = redis.command(&["HGET", &record, "seq"]).unwrap();
+            seq.trim().parse::<u32>().is_ok_and(|seq| seq > 8)
+        })
+    });
     let shutdown = scheduler.shutdown(Duration::ZERO).await;
     assert_eq!((shutdown.finished, shutdown.cancelled), (0, jobs.len()));
     assert!(shutdown.recorded);
