@@ -79,11 +79,15 @@ fn node(redis: &RedisServer, buckets: u32, starts: &Starts, jobs: &[String]) -> 
         .fold(builder, |builder, name| builder.job(job(name)))
 }
 
-fn meta(bucket: u32) -> String {
+fn key(bucket: u32, name: &str) -> String {
     match bucket {
-        0 => "so:{default}:meta".to_owned(),
-        bucket => format!("so:{{default+{bucket:02}}}:meta"),
+        0 => format!("so:{{default}}:{name}"),
+        bucket => format!("so:{{default+{bucket:02}}}:{name}"),
     }
+}
+
+fn meta(bucket: u32) -> String {
+    key(bucket, "meta")
 }
 
 /// How many buckets a bucket says that there are.
@@ -108,9 +112,8 @@ async fn each_tick_of_jobs_in_all_buckets_runs_once() {
 
     for bucket in 0..BUCKETS {
         assert_eq!(stored(&redis, bucket), BUCKETS.to_string());
-        let prefix = meta(bucket).replace("meta", "");
         for name in &jobs {
-            let there = !keys(&redis, &format!("{prefix}*:{name}")).is_empty();
+            let there = !keys(&redis, &key(bucket, &format!("*:{name}"))).is_empty();
             let belongs = Bucket::of_job(name, BUCKETS).index() == bucket;
             assert_eq!(there, belongs, "{name} in bucket {bucket}");
         }
@@ -131,20 +134,14 @@ async fn each_tick_of_jobs_in_all_buckets_runs_once() {
         assert!(fates.iter().all(decided), "{name}: {fates:?}");
     }
     let unknown = first.ledger("nobody", 1).await;
-    assert!(
-        matches!(unknown, Err(Error::UnknownJob { .. })),
-        "{unknown:?}"
-    );
+    assert!(matches!(unknown, Err(Error::UnknownJob { .. })));
 
     assert!(first.shutdown(BOUND).await.recorded);
     starts.more(&jobs, 3).await;
     assert!(second.shutdown(BOUND).await.recorded);
     for bucket in 0..BUCKETS {
-        let prefix = meta(bucket).replace("meta", "");
         for set in ["nodes", "leases"] {
-            let left = redis
-                .command(&["ZCARD", &format!("{prefix}{set}")])
-                .unwrap();
+            let left = redis.command(&["ZCARD", &key(bucket, set)]).unwrap();
             assert_eq!(left.trim(), "0", "{set} of bucket {bucket}");
         }
     }
@@ -157,9 +154,7 @@ async fn each_tick_of_jobs_in_all_buckets_runs_once() {
 async fn a_node_is_in_the_buckets_of_its_jobs_and_in_the_first() {
     let redis = RedisServer::start().unwrap();
     let starts = Starts::default();
-    let names = names();
-    let third = [names[2][0].clone()];
-    let fourth = [names[3][0].clone()];
+    let [third, fourth] = [2, 3].map(|bucket: usize| [names()[bucket][0].clone()]);
     let one = node(&redis, BUCKETS, &starts, &third)
         .start()
         .await
@@ -319,10 +314,9 @@ async fn a_bucket_in_trouble_holds_up_no_other() {
         assert_eq!(before, after);
     };
     // It forgot everything, and the quarantine takes long.
-    let mut forget = vec!["DEL".to_owned()];
-    forget.extend(keys(&redis, "so:{default+02}:*"));
-    let forget: Vec<&str> = forget.iter().map(String::as_str).collect();
-    redis.command(&forget).unwrap();
+    let forget = "return redis.call('DEL', unpack(redis.call('KEYS', ARGV[1])))";
+    let bucket = "so:{default+02}:*";
+    redis.command(&["EVAL", forget, "0", bucket]).unwrap();
     wait_until("the number is back", BOUND, || stored(&redis, 2) == "4");
     let end = Utc::now().timestamp_millis() + 3_600_000;
     redis
@@ -355,15 +349,11 @@ async fn shutdown_ends_the_runs_of_all_buckets() {
     };
     let builder = jobs.iter().fold(builder, |it, name| it.job(endless(name)));
     let scheduler = builder.start().await.unwrap();
-    wait_until_async("all jobs run", BOUND, async || {
-        scheduler.running() == jobs.len()
-    })
-    .await;
     // One watchdog renews them all, for longer than their leases.
     wait_until("each run was renewed eight times", BOUND, || {
         jobs.iter().all(|name| {
-            let record = meta(Bucket::of_job(name, BUCKETS).index());
-            let record = record.replace("meta", &format!("job:{name}"));
+            let bucket = Bucket::of_job(name, BUCKETS).index();
+            let record = key(bucket, &format!("job:{name}"));
             let seq = redis.command(&["HGET", &record, "seq"]).unwrap();
             seq.trim().parse::<u32>().is_ok_and(|seq| seq > 8)
         })

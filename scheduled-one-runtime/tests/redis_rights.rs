@@ -173,8 +173,10 @@ async fn buckets_need_their_keys_and_the_error_has_the_whole_rule() {
     let redis = RedisServer::start().unwrap();
     let url = format!("redis://ann:{SECRET}@127.0.0.1:{}", redis.port());
     set_user(&redis, ACL);
-    let stores = Bucket::all(2).map(|bucket| RedisStore::unchecked(&url, "test", bucket).unwrap());
-    let stores: Vec<RedisStore> = stores.collect();
+    let whole = RedisStore::connect(&url, "test").await.unwrap();
+    let stores: Vec<RedisStore> = Bucket::all(2)
+        .map(|bucket| whole.in_bucket(bucket))
+        .collect();
     stores[0].check().await.unwrap();
     let error = stores[1].check().await.unwrap_err();
     let ConnectError::MissingRights { missing, rule, .. } = error else {

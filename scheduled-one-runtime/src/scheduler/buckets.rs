@@ -45,8 +45,10 @@ impl Place<'_> {
             };
             return Ok(buckets.map(open).collect());
         }
-        let open = |bucket| RedisStore::unchecked(self.url, self.namespace, bucket).map(Arc::new);
-        let stores = buckets.map(open).collect::<Result<Vec<_>, _>>()?;
+        let whole = RedisStore::unchecked(self.url, self.namespace)?;
+        let stores: Vec<_> = buckets
+            .map(|bucket| Arc::new(whole.in_bucket(bucket)))
+            .collect();
         let needed = needed.keys().map(|index| &stores[*index as usize]);
         let checks = needed.map(|store| Box::pin(store.check()) as BoxFuture<'_, _>);
         all(checks).await.into_iter().collect::<Result<(), _>>()?;

@@ -54,6 +54,11 @@ impl Keys {
         [&self.prefix, "log:", job].concat()
     }
 
+    /// The keys of a bucket of the same namespace.
+    pub(super) fn of(&self, bucket: Bucket) -> Self {
+        Keys::new(&self.namespace, bucket)
+    }
+
     /// The pattern that an ACL has to allow for these keys.
     pub(super) fn pattern(&self) -> String {
         let namespace = &self.namespace;
@@ -66,9 +71,7 @@ impl Keys {
     /// All patterns that an ACL has to allow for the namespace.
     pub(super) fn patterns(&self) -> Vec<String> {
         let kinds = Bucket::all(self.bucket.of().min(2));
-        kinds
-            .map(|bucket| Keys::new(&self.namespace, bucket).pattern())
-            .collect()
+        kinds.map(|bucket| self.of(bucket).pattern()).collect()
     }
 }
 

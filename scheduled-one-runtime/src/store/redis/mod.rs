@@ -51,6 +51,7 @@ pub struct RedisStore {
     link: Link,
 }
 
+#[derive(Clone)]
 struct Shared {
     address: Address,
     keys: Keys,
@@ -76,26 +77,39 @@ impl RedisStore {
     ///
     /// What is wrong, where, and the way out.
     pub async fn connect(url: &str, namespace: &str) -> Result<Self, ConnectError> {
-        let store = Self::unchecked(url, namespace, Bucket::WHOLE)?;
+        let store = Self::unchecked(url, namespace)?;
         store.check().await?;
         Ok(store)
     }
 
-    /// As [`connect`](Self::connect), but for one bucket of the namespace, and
-    /// without a look at that Redis: [`check`](Self::check) is that.
+    /// As [`connect`](Self::connect), without a look at that Redis:
+    /// [`check`](Self::check) is that.
     ///
     /// # Errors
     ///
     /// The URL or the namespace cannot be used.
-    pub fn unchecked(url: &str, namespace: &str, bucket: Bucket) -> Result<Self, ConnectError> {
+    pub fn unchecked(url: &str, namespace: &str) -> Result<Self, ConnectError> {
         let address = Address::parse(url).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
-        let keys = Keys::new(namespace, bucket);
+        let keys = Keys::new(namespace, Bucket::WHOLE);
         let link = Link::new(&address);
         let shared = Arc::new(Shared { address, keys });
         Ok(RedisStore { shared, link })
+    }
+
+    /// One bucket of the same namespace, through connections of its own.
+    #[must_use]
+    pub fn in_bucket(&self, bucket: Bucket) -> Self {
+        let shared = Shared {
+            keys: self.shared.keys.of(bucket),
+            ..Shared::clone(&self.shared)
+        };
+        RedisStore {
+            link: Link::new(&shared.address),
+            shared: Arc::new(shared),
+        }
     }
 
     /// Looks whether that Redis can be relied on.
