@@ -108,8 +108,8 @@ mod tests {
             let slots: Vec<u16> = tags.skip(1).map(|tag| slot(&tag)).collect();
             let different: BTreeSet<u16> = slots.iter().copied().collect();
             assert_eq!(different.len(), slots.len(), "{namespace}");
-            // The first four lie in four quarters of all slots, so a cluster
-            // of few servers has buckets on each of them.
+            // The first four lie in four quarters of all slots, so that few
+            // buckets do not end up on one server.
             let quarters: BTreeSet<u16> = slots[..4].iter().map(|slot| slot / 4096).collect();
             assert_eq!(quarters.len(), 4, "{namespace}");
         }
