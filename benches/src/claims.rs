@@ -62,6 +62,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
         // The store is new to the namespace; nobody else can have claimed.
         quarantine_ms: 0,
         ledger_limit: 1_000,
+        buckets: 1,
     });
     let start_ms = now_us() / 1000 - 3_600_000;
     let (mut first, mut later, mut finishing) = (0.0, 0.0, 0.0);
@@ -247,5 +248,6 @@ fn one_call(units: usize) -> Vec<String> {
         args.extend(numbers.map(|number| number.to_string()));
         args.push("r".to_owned());
     }
+    args.push("1".to_owned()); // buckets
     args
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event;
+use crate::store::bucket::Bucket;
 
 /// How much the clocks may drift apart: 100 µs a second.
 const DRIFT_PER_SECOND_US: i64 = 100;
@@ -30,6 +31,8 @@ pub(crate) struct ClusterClock {
     jump_us: i64,
     /// How long nothing is claimed after a jump.
     pause: Duration,
+    /// Whose store's clock it is, for events.
+    bucket: Bucket,
     /// The store's clock minus the boot clock.
     offset_us: AtomicI64,
     best: Mutex<Option<Sample>>,
@@ -45,12 +48,13 @@ struct Sample {
 }
 
 impl ClusterClock {
-    pub(crate) fn new(clock: Arc<dyn Clock>, longest_lease: Duration) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, longest_lease: Duration, bucket: Bucket) -> Self {
         let jump = Duration::from_secs(1).max(longest_lease / 10);
         ClusterClock {
             clock,
             jump_us: jump.as_micros() as i64,
             pause: longest_lease,
+            bucket,
             offset_us: AtomicI64::new(0),
             best: Mutex::new(None),
             paused_until_ns: AtomicU64::new(0),
@@ -65,7 +69,7 @@ impl ClusterClock {
             let until = received + self.pause;
             self.paused_until_ns
                 .fetch_max(until.as_nanos() as u64, Ordering::AcqRel);
-            event::store_clock_jumped(jump.by_ms, self.pause);
+            event::store_clock_jumped(self.bucket, jump.by_ms, self.pause);
         }
     }
 
@@ -177,7 +181,7 @@ mod tests {
     fn the_shortest_round_trip_wins_until_it_is_old() {
         let manual = ManualClock::new();
         let start = manual.boottime();
-        let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5));
+        let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5), Bucket::WHOLE);
         learn(&clock, start, MS * 2, 5_001_000);
         let first = clock.offset_us();
         // A slower sample that says something else is not believed …
@@ -193,7 +197,7 @@ mod tests {
     fn a_jump_is_more_than_a_second_and_than_the_round_trip_explains() {
         let manual = ManualClock::new();
         let start = manual.boottime();
-        let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5));
+        let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5), Bucket::WHOLE);
         assert_eq!(learn(&clock, start, MS, 1_000_000_000), None);
         assert_eq!(learn(&clock, start, MS, 1_000_900_000), None);
         // The node was stopped for a minute between request and answer.

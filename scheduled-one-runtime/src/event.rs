@@ -9,6 +9,7 @@ use tracing::{Level, Span, debug, error, info, span, warn};
 use crate::finish::Report;
 use crate::lease::Cancel;
 use crate::store::StoreError;
+use crate::store::bucket::Bucket;
 use crate::store::message::{Missed, Outcome, RunId};
 
 const TARGET: &str = "scheduled_one";
@@ -27,8 +28,16 @@ pub(crate) fn run_span(run: &RunId, tick: chrono::DateTime<chrono::Utc>, node: &
     )
 }
 
-pub(crate) fn started(jobs: usize, node: &str, namespace: &str, store: &str, list: &str) {
-    info!(target: TARGET, jobs, node, namespace, store, "started: {list}");
+/// `buckets` is not shown of a namespace that has one, nor is `bucket` below.
+pub(crate) fn started(
+    jobs: usize,
+    node: &str,
+    namespace: &str,
+    buckets: Option<u32>,
+    store: &str,
+    list: &str,
+) {
+    info!(target: TARGET, jobs, node, namespace, buckets, store, "started: {list}");
 }
 
 pub(crate) fn claimed(job: &str, tick_ms: i64, token: u64) {
@@ -146,21 +155,22 @@ pub(crate) fn refused(job: &str, tick_ms: i64, why: &str) {
     error!(target: TARGET, job, tick_ms, why, "refused: this job stands still until somebody puts that right");
 }
 
-pub(crate) fn store_lost(error: &StoreError) {
-    warn!(target: TARGET, %error, "store lost: nothing starts until it is back");
+pub(crate) fn store_lost(bucket: Bucket, error: &StoreError) {
+    warn!(target: TARGET, bucket = bucket.label(), %error, "store lost: nothing starts until it is back");
 }
 
-pub(crate) fn store_back(after: Duration) {
-    warn!(target: TARGET, after_ms = after.as_millis() as u64, "store back");
+pub(crate) fn store_back(bucket: Bucket, after: Duration) {
+    warn!(target: TARGET, bucket = bucket.label(), after_ms = after.as_millis() as u64, "store back");
 }
 
-pub(crate) fn quarantine(for_ms: i64, known_before: &str) {
+pub(crate) fn quarantine(bucket: Bucket, for_ms: i64, known_before: &str) {
     if for_ms <= 0 {
         return;
     }
     if known_before.is_empty() {
         info!(
             target: TARGET,
+            bucket = bucket.label(),
             for_ms,
             "quarantine: the store is new to this namespace or has restarted; it may have \
              forgotten runs, so nothing starts until their leases are surely over. Of what \
@@ -169,6 +179,7 @@ pub(crate) fn quarantine(for_ms: i64, known_before: &str) {
     } else {
         warn!(
             target: TARGET,
+            bucket = bucket.label(),
             for_ms,
             "quarantine: the store restarted or failed over and may have forgotten decisions; \
              nodes tell it what they saw, nothing starts until then"
@@ -176,13 +187,15 @@ pub(crate) fn quarantine(for_ms: i64, known_before: &str) {
     }
 }
 
-pub(crate) fn store_clock_jumped(by_ms: i64, pause: Duration) {
-    warn!(target: TARGET, by_ms, pause_ms = pause.as_millis() as u64, "store clock jumped: claims pause");
+pub(crate) fn store_clock_jumped(bucket: Bucket, by_ms: i64, pause: Duration) {
+    let pause_ms = pause.as_millis() as u64;
+    warn!(target: TARGET, bucket = bucket.label(), by_ms, pause_ms, "store clock jumped: claims pause");
 }
 
-pub(crate) fn clock_offset(offset_ms: i64) {
+pub(crate) fn clock_offset(bucket: Bucket, offset_ms: i64) {
     warn!(
         target: TARGET,
+        bucket = bucket.label(),
         offset_ms,
         "clock offset: this machine's wall clock differs from the store's; ticks follow the store's"
     );

@@ -2,6 +2,7 @@
 //! answer teaches the cluster's clock, and that the store is lost or back is
 //! noticed once, not once a try.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::event;
+use crate::store::bucket::{Bucket, MAX_BUCKETS};
 use crate::store::message::{Caller, Head, Reply};
 use crate::store::{Answer, Store, StoreError};
 
@@ -34,22 +36,51 @@ pub(crate) struct Answered<T> {
     pub(crate) body: T,
 }
 
+/// In which buckets the store says that there is another number of them than
+/// this node believes: by bits, shared by the links to all of them. While there
+/// is one, nothing is claimed in any: a node that believes in that number may
+/// look for all jobs elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dispute(Arc<AtomicU64>);
+
+impl Dispute {
+    fn set(&self, bucket: Bucket, disputed: bool) {
+        let bit = 1_u64 << (bucket.index() % MAX_BUCKETS);
+        if (self.0.load(Ordering::Acquire) & bit != 0) == disputed {
+            return;
+        }
+        match disputed {
+            true => self.0.fetch_or(bit, Ordering::AcqRel),
+            false => self.0.fetch_and(!bit, Ordering::AcqRel),
+        };
+    }
+
+    /// Whether there is one.
+    fn any(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Link {
+    pub(crate) bucket: Bucket,
     pub(crate) caller: Caller,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     cluster: Arc<ClusterClock>,
     view: watch::Sender<View>,
     lost_since: Mutex<Option<Duration>>,
+    dispute: Dispute,
 }
 
 impl Link {
     pub(crate) fn new(
+        bucket: Bucket,
         caller: Caller,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         cluster: Arc<ClusterClock>,
+        dispute: Dispute,
     ) -> Self {
         let view = View {
             up: true,
@@ -57,17 +88,20 @@ impl Link {
             quarantine_until_ms: 0,
         };
         Link {
+            bucket,
             caller,
             store,
             clock,
             cluster,
             view: watch::Sender::new(view),
             lost_since: Mutex::new(None),
+            dispute,
         }
     }
 
-    pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+    /// Whether any bucket's store says that there is another number of them.
+    pub(crate) fn disputed(&self) -> bool {
+        self.dispute.any()
     }
 
     /// Asks the store once.
@@ -107,9 +141,10 @@ impl Link {
 
     fn answered(&self, head: &Head, sent: Duration, received: Duration) {
         self.cluster.learn(head.now_us, sent, received);
+        self.dispute.set(self.bucket, false);
         let lost_since = self.lost_since().take();
         if let Some(since) = lost_since {
-            event::store_back(received.saturating_sub(since));
+            event::store_back(self.bucket, received.saturating_sub(since));
         }
         self.view.send_if_modified(|view| {
             let before = view.clone();
@@ -120,7 +155,8 @@ impl Link {
             view.quarantine_until_ms = head.quarantine_until_ms;
             if before.quarantine_until_ms != view.quarantine_until_ms {
                 let now_ms = (head.now_us / 1000) as i64;
-                event::quarantine(view.quarantine_until_ms - now_ms, &before.serving);
+                let for_ms = view.quarantine_until_ms - now_ms;
+                event::quarantine(self.bucket, for_ms, &before.serving);
             }
             *view != before
         });
@@ -130,10 +166,13 @@ impl Link {
         if matches!(error, StoreError::Refused(_)) {
             return; // it answers: something in it is wrong
         }
+        if matches!(error, StoreError::OtherBuckets { .. }) {
+            self.dispute.set(self.bucket, true);
+        }
         let mut lost_since = self.lost_since();
         if lost_since.is_none() {
             *lost_since = Some(now);
-            event::store_lost(error);
+            event::store_lost(self.bucket, error);
         }
         drop(lost_since);
         self.view.send_if_modified(|view| {

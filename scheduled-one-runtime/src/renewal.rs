@@ -1,5 +1,5 @@
-//! The watchdog: one thread with a runtime and a connection of its own, that
-//! renews the leases of all runs of the node. Business code that blocks its
+//! The watchdog: one thread with a runtime and a connection of its own to each
+//! bucket, that renews the leases of all runs of the node. Business code that blocks its
 //! runtime does not lose its lease, and claims never queue before a renewal.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
@@ -71,7 +72,8 @@ impl ActiveRun {
     }
 }
 
-/// Hands runs to the watchdog. Dropping it stops the thread.
+/// Hands the runs of a bucket to the watchdog. Its thread stops when those of
+/// all buckets are dropped.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     shared: Arc<Shared>,
@@ -91,44 +93,51 @@ struct Shared {
     sooner: Notify,
 }
 
+/// A bucket whose runs the watchdog is to keep.
+pub(crate) struct Kept {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) caller: Caller,
+    pub(crate) cluster: Arc<ClusterClock>,
+}
+
 impl Watchdog {
-    pub(crate) fn start(
-        store: &Arc<dyn Store>,
-        caller: Caller,
-        clock: Arc<dyn Clock>,
-        cluster: Arc<ClusterClock>,
-    ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            caller,
-            clock,
-            cluster,
-            due: Mutex::default(),
-            serial: AtomicU64::new(0),
-            sooner: Notify::new(),
-        });
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (of_watch, store) = (Arc::clone(&shared), store.open());
-        let watch = async move {
-            tokio::select! {
-                biased;
-                _ = stopped => {}
-                () = of_watch.renew_forever(store) => {}
-            }
-        };
-        if shared.clock.is_virtual() {
-            tokio::spawn(watch);
+    /// Starts the thread; one for each bucket comes back, in their order.
+    pub(crate) fn start(clock: &Arc<dyn Clock>, buckets: Vec<Kept>) -> io::Result<Vec<Self>> {
+        let mut watchdogs = Vec::with_capacity(buckets.len());
+        let mut watches = Vec::with_capacity(buckets.len());
+        for bucket in buckets {
+            let shared = Arc::new(Shared {
+                caller: bucket.caller,
+                clock: Arc::clone(clock),
+                cluster: bucket.cluster,
+                due: Mutex::default(),
+                serial: AtomicU64::new(0),
+                sooner: Notify::new(),
+            });
+            let (stop, stopped) = oneshot::channel();
+            watches.push(Arc::clone(&shared).watch(bucket.store.open(), stopped));
+            watchdogs.push(Watchdog {
+                shared,
+                _stop: stop,
+            });
+        }
+        if clock.is_virtual() {
+            watches
+                .into_iter()
+                .for_each(|watch| drop(tokio::spawn(watch)));
         } else {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
+            let all = async move {
+                let mut watches: JoinSet<()> = watches.into_iter().collect();
+                while watches.join_next().await.is_some() {}
+            };
             std::thread::Builder::new()
                 .name("scheduled-one-watchdog".to_owned())
-                .spawn(move || runtime.block_on(watch))?;
+                .spawn(move || runtime.block_on(all))?;
         }
-        Ok(Watchdog {
-            shared,
-            _stop: stop,
-        })
+        Ok(watchdogs)
     }
 
     /// Renews the run from now on, until it has ended.
@@ -165,6 +174,14 @@ impl Shared {
 
     fn due(&self) -> MutexGuard<'_, BTreeMap<(Duration, u64), Arc<ActiveRun>>> {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn watch(self: Arc<Self>, store: Arc<dyn Store>, stopped: oneshot::Receiver<()>) {
+        tokio::select! {
+            biased;
+            _ = stopped => {}
+            () = self.renew_forever(store) => {}
+        }
     }
 
     async fn renew_forever(self: Arc<Self>, store: Arc<dyn Store>) {

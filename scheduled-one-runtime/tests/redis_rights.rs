@@ -5,6 +5,7 @@
 
 use std::slice;
 
+use scheduled_one_runtime::store::bucket::Bucket;
 use scheduled_one_runtime::store::message::{
     Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew,
     RunId, Watched,
@@ -21,6 +22,7 @@ fn caller() -> Caller {
         name: "Node".into(),
         quarantine_ms: 0,
         ledger_limit: 5,
+        buckets: 1,
     }
 }
 
@@ -163,6 +165,34 @@ async fn the_documented_rights_suffice_and_each_is_needed() {
     let error = RedisStore::connect(&url, "test").await.unwrap_err();
     for words in ["missing: +eval +evalsha +time", "+xadd +xrevrange;"] {
         assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn buckets_need_their_keys_and_the_error_has_the_whole_rule() {
+    let redis = RedisServer::start().unwrap();
+    let url = format!("redis://ann:{SECRET}@127.0.0.1:{}", redis.port());
+    set_user(&redis, ACL);
+    let whole = RedisStore::connect(&url, "test").await.unwrap();
+    let stores: Vec<RedisStore> = Bucket::all(2)
+        .map(|bucket| whole.in_bucket(bucket))
+        .collect();
+    stores[0].check().await.unwrap();
+    let error = stores[1].check().await.unwrap_err();
+    let ConnectError::MissingRights { missing, rule, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(missing, "~so:{test+*}:*");
+    set_user(&redis, &rule);
+    for (store, index) in stores.iter().zip(["", "+01"]) {
+        store.check().await.unwrap();
+        let caller = Caller {
+            buckets: 2,
+            ..caller()
+        };
+        store.beat(&caller, Beat::Alive).await.unwrap();
+        let meta = format!("so:{{test{index}}}:meta");
+        assert_eq!(redis.command(&["EXISTS", &meta]).unwrap().trim(), "1");
     }
 }
 

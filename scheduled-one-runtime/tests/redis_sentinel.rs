@@ -25,6 +25,7 @@ fn caller() -> Caller {
         name: "Node".into(),
         quarantine_ms: 0,
         ledger_limit: 5,
+        buckets: 1,
     }
 }
 

@@ -138,6 +138,7 @@ async fn an_authority_named_by_the_environment_is_trusted() {
             name: "Node".into(),
             quarantine_ms: 0,
             ledger_limit: 5,
+            buckets: 1,
         };
         let store = result.unwrap();
         store.beat(&caller, Beat::Alive).await.unwrap();

@@ -7,35 +7,27 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, watch};
 
+use super::Scheduler;
+use super::buckets::{Place, by_bucket, meet_all};
 use super::going::Going;
-use super::node::Node;
-use super::run::Runner;
-use super::{Scheduler, Tasks};
+use super::member::{Candidate, Common, Enrolled, all};
 use crate::clock::{Clock, SystemClock};
-use crate::cluster_clock::ClusterClock;
 use crate::error::Error;
 use crate::event;
-use crate::finish::tell_outcomes;
 use crate::handler::States;
 use crate::job::{Job, check_lease, check_name};
 use crate::lease::DEFAULT_LEASE;
 use crate::ledger::instant;
-use crate::link::Link;
+use crate::link::Dispute;
 use crate::registry::registered_jobs;
 use crate::renewal::Watchdog;
 use crate::rules::CompiledJob;
-use crate::store::Store;
-use crate::store::memory::MemoryStore;
-use crate::store::message::{Beat, Caller};
-use crate::store::redis::{ConnectOptions, RedisStore};
+use crate::store::bucket::{Bucket, MAX_BUCKETS};
+use crate::store::{BoxFuture, Store};
+use crate::store::redis::ConnectOptions;
 
-/// The store has to grant nothing for the longest lease after it may have
-/// forgotten, and for this, in which nodes reconnect and tell what they saw.
-const QUARANTINE_MARGIN: Duration = Duration::from_secs(1);
-/// Answers of the store from which the first idea of its clock is made.
-const FIRST_SAMPLES: usize = 3;
 /// How many jobs the log line at start names.
 const MAX_LISTED: usize = 20;
 /// How many ledger lines a job keeps.
@@ -69,6 +61,7 @@ pub struct SchedulerBuilder {
     doubled_state: Option<&'static str>,
     lease: Duration,
     ledger_limit: usize,
+    buckets: u32,
     shutdown_grace: Duration,
     jobs: Vec<Job>,
     only: Option<Vec<String>>,
@@ -89,6 +82,7 @@ impl SchedulerBuilder {
             doubled_state: None,
             lease: DEFAULT_LEASE,
             ledger_limit: LEDGER_LINES.1,
+            buckets: 1,
             shutdown_grace: Duration::from_secs(25),
             jobs: Vec::new(),
             only: None,
@@ -170,6 +164,22 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Spreads the jobs of the namespace over so many buckets. Default 1; 1 to
+    /// 64. A bucket is one hash slot of a Redis Cluster, so with several of them
+    /// the work of a namespace is shared by several servers, and while one is
+    /// away, the jobs of the others go on. A job is in one bucket, by its name.
+    ///
+    /// A node sends one command a second and holds two connections for each
+    /// bucket in which it has jobs, and for the first.
+    ///
+    /// The number is stored with the first start, and then another one is
+    /// refused: all services of a namespace need the same. The user of Redis
+    /// needs the keys `so:{namespace+*}:*` as well.
+    pub fn buckets(mut self, buckets: u32) -> Self {
+        self.buckets = buckets;
+        self
+    }
+
     /// How long runs may go on after a signal, see
     /// [`run_until_signal`](Scheduler::run_until_signal). Default 25 s.
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
@@ -223,64 +233,61 @@ impl SchedulerBuilder {
     pub async fn start(mut self) -> Result<Scheduler, Error> {
         self.check_settings()?;
         let jobs = self.compile_jobs()?;
-        let store = self.open_store().await?;
-
-        let leases = jobs.iter().map(|job| job.lease(self.lease));
-        let longest_lease = leases.max().unwrap_or(self.lease);
-        let cluster = Arc::new(ClusterClock::new(Arc::clone(&self.clock), longest_lease));
+        let jobs_of = by_bucket(&jobs, self.buckets);
+        let stores = match self.store.take() {
+            Some(store) => Bucket::all(self.buckets)
+                .map(|_| Arc::clone(&store))
+                .collect(),
+            None => {
+                let place = Place {
+                    url: &self.url,
+                    connect: &self.connect,
+                    namespace: &self.namespace,
+                    buckets: self.buckets,
+                    clock: &self.clock,
+                };
+                // Boxed: the type of the whole future would be too deep for
+                // rustc in a program that awaits it a few functions down.
+                Box::pin(place.open(&jobs_of)).await?
+            }
+        };
         let identity = match self.identity.take() {
             Some(identity) => identity,
             None => random_identity()?,
         };
         let node: Arc<str> = self.node_name.as_deref().unwrap_or(&identity).into();
-        let caller = Caller {
-            node: identity,
-            name: node.to_string(),
-            quarantine_ms: (longest_lease + QUARANTINE_MARGIN).as_millis() as i64,
-            ledger_limit: self.ledger_limit,
-        };
-        let link = Arc::new(Link::new(
-            caller.clone(),
-            Arc::clone(&store),
-            Arc::clone(&self.clock),
-            Arc::clone(&cluster),
-        ));
-        for _ in 0..FIRST_SAMPLES {
-            link.ask(|store, caller| store.beat(caller, Beat::Alive))
-                .await?;
-        }
-        let watchdog = Watchdog::start(
-            &store,
-            caller,
-            Arc::clone(&self.clock),
-            Arc::clone(&cluster),
-        )
-        .map_err(Error::Watchdog)?;
-        let (reports, untold) = mpsc::unbounded_channel();
-        let (free, freed) = mpsc::unbounded_channel();
-        let runner = Arc::new(Runner {
-            clock: self.clock,
-            cluster,
-            watchdog,
-            states: Arc::new(self.states),
+        let common = Common {
+            clock: Arc::clone(&self.clock),
+            identity,
             node,
+            default_lease: self.lease,
+            ledger_limit: self.ledger_limit,
+            states: Arc::new(std::mem::take(&mut self.states)),
             going: Going::default(),
             stopping: watch::Sender::new(false),
-            reports: std::sync::Mutex::new(Some(reports)),
-        });
-        let (of_link, of_runner) = (Arc::clone(&link), Arc::clone(&runner));
-        let mut driver = Node::new(of_link, of_runner, &jobs, self.lease, freed);
-        driver.enroll_first().await?;
-        report_start(&runner, &jobs, &self.namespace, &store);
-        let (stop, stopped) = watch::channel(false);
-        let tasks = Tasks {
-            node: tokio::spawn(driver.drive(stopped)),
-            outcomes: tokio::spawn(tell_outcomes(Arc::clone(&link), untold, free)),
+            dispute: Dispute::default(),
         };
+        let candidates = meet_all(&common, &stores, jobs_of).await?;
+        let kept = candidates.iter().map(Candidate::kept).collect();
+        let watchdogs = Watchdog::start(&self.clock, kept).map_err(Error::Watchdog)?;
+        let enrolling = candidates.into_iter().zip(watchdogs).map(|it| {
+            let (candidate, watchdog) = it;
+            Box::pin(candidate.enroll(&common, watchdog)) as BoxFuture<'_, _>
+        });
+        let enrolled: Result<Vec<Enrolled>, Error> = all(enrolling).await.into_iter().collect();
+        let enrolled = enrolled?;
+        self.report_start(&common.node, &jobs, &stores, enrolled.first());
+        let (stop, stopped) = watch::channel(false);
+        let driving = enrolled.into_iter().map(|it| it.drive(stopped.clone()));
+        let (members, tasks) = driving.unzip();
         Ok(Scheduler {
-            link,
-            runner,
+            members,
+            stores,
             jobs,
+            node: common.node,
+            clock: self.clock,
+            going: common.going,
+            stopping: common.stopping,
             stop,
             shutdown_grace: self.shutdown_grace,
             tasks: Mutex::new(Some(tasks)),
@@ -298,6 +305,10 @@ impl SchedulerBuilder {
         if !(least..=most).contains(&self.ledger_limit) {
             let message = format!("{} lines; {least} to {most} are allowed", self.ledger_limit);
             return Err(bad("ledger_limit")(message));
+        }
+        if !(1..=MAX_BUCKETS).contains(&self.buckets) {
+            let message = format!("{}; 1 to {MAX_BUCKETS} are allowed", self.buckets);
+            return Err(bad("buckets")(message));
         }
         if let Some(type_name) = self.doubled_state {
             let message = format!(
@@ -352,24 +363,38 @@ impl SchedulerBuilder {
         Ok(jobs)
     }
 
-    async fn open_store(&self) -> Result<Arc<dyn Store>, Error> {
-        if let Some(store) = &self.store {
-            return Ok(Arc::clone(store));
+    /// One line, so that a log shows at a glance what this node runs.
+    fn report_start(
+        &self,
+        node: &str,
+        jobs: &[Arc<CompiledJob>],
+        stores: &[Arc<dyn Store>],
+        first: Option<&Enrolled>,
+    ) {
+        let now_ms = first.map_or(0, Enrolled::now_ms);
+        let mut list: Vec<String> = jobs
+            .iter()
+            .take(MAX_LISTED)
+            .map(|job| match job.schedule.next_after(now_ms) {
+                Some(next_ms) => {
+                    let next = instant(next_ms).format("%FT%TZ");
+                    format!("{} ({}, next {next})", job.name, job.schedule)
+                }
+                None => format!("{} ({}, never again)", job.name, job.schedule),
+            })
+            .collect();
+        if jobs.len() > MAX_LISTED {
+            list.push(format!("and {} more", jobs.len() - MAX_LISTED));
         }
-        if let Some(name) = self.url.strip_prefix("memory://") {
-            if let Some(setting) = self.connect.any() {
-                let message = "the embedded store has no use for it: leave it away, or give \
-                     the URL of a Redis";
-                let message = message.to_owned();
-                return Err(Error::Setting { setting, message });
-            }
-            let clock = Arc::clone(&self.clock);
-            return Ok(Arc::new(MemoryStore::named(name, &self.namespace, clock)));
-        }
-        // Boxed: the type of the whole future would be too deep for rustc in a
-        // program that awaits it a few functions down.
-        let store = RedisStore::connect_with(&self.url, &self.namespace, &self.connect);
-        Ok(Arc::new(Box::pin(store).await?))
+        let store = stores.first().map(|store| format!("{store:?}"));
+        event::started(
+            jobs.len(),
+            node,
+            &self.namespace,
+            (self.buckets > 1).then_some(self.buckets),
+            &store.unwrap_or_default(),
+            &list.join("; "),
+        );
     }
 }
 
@@ -390,38 +415,6 @@ impl fmt::Debug for SchedulerBuilder {
 fn random_identity() -> Result<String, Error> {
     let random = getrandom::u64().map_err(|error| Error::Identity(error.to_string()))?;
     Ok(format!("{random:016x}"))
-}
-
-/// One line, so that a log shows at a glance what this node runs.
-fn report_start(
-    runner: &Runner,
-    jobs: &[Arc<CompiledJob>],
-    namespace: &str,
-    store: &Arc<dyn Store>,
-) {
-    let now_ms = runner.cluster.now_ms();
-    let mut list: Vec<String> = jobs
-        .iter()
-        .take(MAX_LISTED)
-        .map(|job| match job.schedule.next_after(now_ms) {
-            Some(next_ms) => {
-                let next = instant(next_ms).format("%FT%TZ");
-                format!("{} ({}, next {next})", job.name, job.schedule)
-            }
-            None => format!("{} ({}, never again)", job.name, job.schedule),
-        })
-        .collect();
-    if jobs.len() > MAX_LISTED {
-        list.push(format!("and {} more", jobs.len() - MAX_LISTED));
-    }
-    let store = format!("{store:?}");
-    event::started(
-        jobs.len(),
-        &runner.node,
-        namespace,
-        &store,
-        &list.join("; "),
-    );
 }
 
 pub(super) fn unknown_job<'a>(job: &str, known: impl Iterator<Item = &'a str>) -> Error {

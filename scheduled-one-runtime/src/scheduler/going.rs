@@ -10,7 +10,7 @@ use crate::lease::Cancel;
 use crate::renewal::ActiveRun;
 
 /// The runs of a node that are going.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Going {
     shared: Arc<GoingShared>,
 }

@@ -1,8 +1,10 @@
 //! The handle to a started scheduler.
 
+mod buckets;
 mod builder;
 mod every_node;
 mod going;
+mod member;
 mod node;
 mod run;
 mod units;
@@ -16,23 +18,23 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use scheduled_one_schedule::policy::Scope;
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
 
 pub use builder::SchedulerBuilder;
 
 use crate::audit::{AuditedTick, Books, UnitState};
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::event;
 use crate::job::check_name;
 use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
-use crate::link::Link;
 use crate::rules::CompiledJob;
-use crate::store::message::{Beat, Overlap, place_of};
-use run::Runner;
+use crate::store::bucket::Bucket;
+use crate::store::message::{Overlap, place_of};
+use crate::store::{BoxFuture, Store};
+use going::Going;
+use member::{Member, RECORD_PATIENCE, Tasks, all};
 
-/// How long outcomes may take to be recorded when the scheduler stops.
-const RECORD_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest answer of [`Scheduler::ledger`].
 const MAX_LEDGER_LINES: usize = 10_000;
 /// How many of the next ticks [`Scheduler::jobs`] tells.
@@ -70,18 +72,21 @@ pub async fn start(url: impl Into<String>) -> Result<Scheduler, Error> {
 /// [`shutdown`](Self::shutdown) or [`run_until_signal`](Self::run_until_signal).
 #[must_use = "a scheduler that is dropped stops at once"]
 pub struct Scheduler {
-    link: Arc<Link>,
-    runner: Arc<Runner>,
+    /// In the first bucket, and in each in which this node has jobs; by bucket.
+    members: Vec<Member>,
+    /// Of all buckets.
+    stores: Vec<Arc<dyn Store>>,
     jobs: Vec<Arc<CompiledJob>>,
+    node: Arc<str>,
+    clock: Arc<dyn Clock>,
+    going: Going,
+    /// Retries give way.
+    stopping: watch::Sender<bool>,
+    /// Nothing new starts.
     stop: watch::Sender<bool>,
     shutdown_grace: Duration,
-    /// The tasks, until [`shutdown`](Self::shutdown) has ended them.
-    tasks: Mutex<Option<Tasks>>,
-}
-
-struct Tasks {
-    node: JoinHandle<()>,
-    outcomes: JoinHandle<()>,
+    /// Those of the members, until [`shutdown`](Self::shutdown) has ended them.
+    tasks: Mutex<Option<Vec<Tasks>>>,
 }
 
 /// A job as [`Scheduler::jobs`] shows it.
@@ -119,18 +124,19 @@ impl Scheduler {
 
     /// Name of this node, as ledger and logs show it.
     pub fn node(&self) -> &str {
-        &self.runner.node
+        &self.node
     }
 
     /// The jobs of this node, by name.
     pub fn jobs(&self) -> Vec<JobInfo> {
-        let now_ms = self.runner.cluster.now_ms();
-        self.jobs.iter().map(|job| info(job, now_ms)).collect()
+        let now_ms = |job| self.member(job).map_or(0, |it| it.runner.cluster.now_ms());
+        let jobs = self.jobs.iter();
+        jobs.map(|job| info(job, now_ms(&job.name))).collect()
     }
 
     /// How many runs are going on this node.
     pub fn running(&self) -> usize {
-        self.runner.going.count()
+        self.going.count()
     }
 
     /// The newest lines of a job's ledger, newest first, at most `limit` (and
@@ -148,7 +154,7 @@ impl Scheduler {
             return Err(self.unknown(job));
         }
         let limit = limit.min(MAX_LEDGER_LINES);
-        let lines = self.link.store().ledger(job, limit).await?;
+        let lines = self.store(job).ledger(job, limit).await?;
         if lines.is_empty() && !known {
             return Err(self.unknown(job));
         }
@@ -177,45 +183,40 @@ impl Scheduler {
     ) -> Result<Vec<AuditedTick>, Error> {
         let found = self.jobs.iter().find(|known| *known.name == *job);
         let found = found.ok_or_else(|| self.unknown(job))?;
+        let member = self.member(job).ok_or_else(|| self.unknown(job))?;
         // The state first: what ends meanwhile is in the ledger by then.
         let mut units = Vec::new();
         if found.rules.scope == Scope::One {
             for (shard, unit) in found.units().enumerate() {
-                units.push((shard as u32, self.unit_state(found, &unit).await?));
+                units.push((shard as u32, unit_state(member, found, &unit).await?));
             }
         }
-        let lines = self.link.store().ledger(job, MAX_LEDGER_LINES).await?;
-        let most = self.link.caller.ledger_limit.min(MAX_LEDGER_LINES);
+        let lines = self.store(job).ledger(job, MAX_LEDGER_LINES).await?;
+        let most = member.link.caller.ledger_limit.min(MAX_LEDGER_LINES);
         let books = Books {
             full: lines.len() >= most,
             lines: lines.into_iter().rev().map(Into::into).collect(),
             units,
         };
         let from_ms = range.start.timestamp_millis() - 1;
-        let now_ms = self.runner.cluster.now_ms();
+        let now_ms = member.runner.cluster.now_ms();
         let to_ms = (range.end.timestamp_millis() - 1).min(now_ms);
         Ok(books.audit(&found.schedule, from_ms, to_ms))
     }
 
-    async fn unit_state(&self, job: &CompiledJob, unit: &str) -> Result<UnitState, Error> {
-        let places = match job.rules.overlap {
-            Overlap::Allow(most) => most,
-            _ => 0,
-        };
-        let units: Vec<String> = (0..=places).map(|place| place_of(unit, place)).collect();
-        let ask = self.link.ask(|store, caller| store.inspect(caller, &units));
-        let inspected = ask.await?.body;
-        let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
-        let waiting = inspected.iter().flat_map(|unit| unit.waiting_ms.clone());
-        Ok(UnitState {
-            decided_to_ms: marks.decided_to_ms(),
-            born_ms: marks.born_ms,
-            waiting: waiting.collect(),
-            running: inspected
-                .iter()
-                .filter_map(|unit| unit.running_ms)
-                .collect(),
-        })
+    fn bucket(&self, job: &str) -> Bucket {
+        Bucket::of_job(job, self.stores.len() as u32)
+    }
+
+    /// What has the ledger of a job, whether this node has the job or not.
+    fn store(&self, job: &str) -> &dyn Store {
+        &*self.stores[self.bucket(job).index() as usize]
+    }
+
+    /// This node where a job is. Some for all jobs that it has.
+    fn member(&self, job: &str) -> Option<&Member> {
+        let bucket = self.bucket(job);
+        self.members.iter().find(|it| it.link.bucket == bucket)
     }
 
     fn unknown(&self, job: &str) -> Error {
@@ -230,67 +231,50 @@ impl Scheduler {
     /// Takes at most `grace`, a fifth of the longest lease, and about 5 s for
     /// a store that does not answer.
     pub async fn shutdown(&self, grace: Duration) -> Shutdown {
-        self.stop_after(self.runner.clock.sleep(grace)).await
+        self.stop_after(self.clock.sleep(grace)).await
     }
 
     /// Shuts down; runs may go on until `grace` completes.
     async fn stop_after(&self, grace: impl Future<Output = ()>) -> Shutdown {
         self.stop.send_replace(true);
-        self.runner.stopping.send_replace(true);
+        self.stopping.send_replace(true);
         let mut tasks = self.tasks.lock().await;
-        let Some(Tasks { node, outcomes }) = tasks.take() else {
+        let Some(tasks) = tasks.take() else {
             return Shutdown {
                 recorded: true,
                 ..Shutdown::default()
             };
         };
-        let clock = &self.runner.clock;
-        let ended_before = self.runner.going.ended();
-        // Ends by itself: it waits a bounded time for claims under way.
-        let _ = node.await;
+        let ended_before = self.going.ended();
+        let mut outcomes = Vec::with_capacity(tasks.len());
+        for of_member in tasks {
+            // Ends by itself: it waits a bounded time for claims under way.
+            let _ = of_member.node.await;
+            outcomes.push(of_member.outcomes);
+        }
         tokio::select! {
             biased;
-            () = self.runner.going.none() => {}
+            () = self.going.none() => {}
             () = grace => {}
         }
-        let finished = self.runner.going.ended() - ended_before;
-        let (cancelled, budget) = self.runner.going.cancel_all(Cancel::Shutdown);
+        let finished = self.going.ended() - ended_before;
+        let (cancelled, budget) = self.going.cancel_all(Cancel::Shutdown);
         tokio::select! {
             biased;
-            () = self.runner.going.none() => {}
+            () = self.going.none() => {}
             // A job that blocks its thread cannot be dropped.
-            () = clock.sleep(budget + RECORD_PATIENCE) => {}
+            () = self.clock.sleep(budget + RECORD_PATIENCE) => {}
         }
-        let recorded = self.record_all(outcomes).await;
+        let members = self.members.iter().zip(outcomes);
+        let leaving =
+            members.map(|(it, outcomes)| Box::pin(it.leave(outcomes)) as BoxFuture<'_, _>);
+        let recorded = all(leaving).await.into_iter().all(|told| told);
         event::stopped(finished, cancelled);
         Shutdown {
             finished,
             cancelled,
             recorded,
         }
-    }
-
-    /// Waits until all outcomes are told to the store, and says good-bye.
-    async fn record_all(&self, mut outcomes: JoinHandle<()>) -> bool {
-        self.runner.close_reports();
-        let told = tokio::select! {
-            biased;
-            _ = &mut outcomes => true,
-            () = self.runner.clock.sleep(RECORD_PATIENCE) => false,
-        };
-        if !told {
-            outcomes.abort();
-            event::unrecorded_at_stop();
-        }
-        let leaving = self
-            .link
-            .ask(|store, caller| store.beat(caller, Beat::Leaving));
-        tokio::select! {
-            biased;
-            _ = leaving => {}
-            () = self.runner.clock.sleep(RECORD_PATIENCE / 4) => {}
-        }
-        told
     }
 
     /// Runs until the process is asked to end (SIGINT, SIGTERM), then shuts
@@ -304,7 +288,7 @@ impl Scheduler {
     pub async fn run_until_signal(self) -> Result<(), Error> {
         let mut signals = Signals::listen().map_err(Error::Signal)?;
         event::signal(signals.next().await);
-        let grace = self.runner.clock.sleep(self.shutdown_grace);
+        let grace = self.clock.sleep(self.shutdown_grace);
         self.stop_after(async {
             tokio::select! {
                 biased;
@@ -320,18 +304,41 @@ impl Scheduler {
 impl Drop for Scheduler {
     fn drop(&mut self) {
         self.stop.send_replace(true);
-        self.runner.stopping.send_replace(true);
-        self.runner.going.cancel_all(Cancel::Shutdown);
+        self.stopping.send_replace(true);
+        self.going.cancel_all(Cancel::Shutdown);
     }
 }
 
 impl fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scheduler")
-            .field("node", &self.runner.node)
+            .field("node", &self.node)
             .field("jobs", &self.jobs.len())
             .finish_non_exhaustive()
     }
+}
+
+async fn unit_state(member: &Member, job: &CompiledJob, unit: &str) -> Result<UnitState, Error> {
+    let places = match job.rules.overlap {
+        Overlap::Allow(most) => most,
+        _ => 0,
+    };
+    let units: Vec<String> = (0..=places).map(|place| place_of(unit, place)).collect();
+    let ask = member
+        .link
+        .ask(|store, caller| store.inspect(caller, &units));
+    let inspected = ask.await?.body;
+    let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
+    let waiting = inspected.iter().flat_map(|unit| unit.waiting_ms.clone());
+    Ok(UnitState {
+        decided_to_ms: marks.decided_to_ms(),
+        born_ms: marks.born_ms,
+        waiting: waiting.collect(),
+        running: inspected
+            .iter()
+            .filter_map(|unit| unit.running_ms)
+            .collect(),
+    })
 }
 
 fn info(job: &CompiledJob, now_ms: i64) -> JobInfo {

@@ -181,6 +181,8 @@ impl Node {
         let quarantine = self.cluster.until(view.quarantine_until_ms);
         let (wait, reason) = if !view.up {
             (LONGEST_SLEEP, "store down")
+        } else if self.link.disputed() {
+            (LONGEST_SLEEP, "another number of buckets")
         } else if !quarantine.is_zero() {
             (quarantine, "quarantine")
         } else if !pause.is_zero() {

@@ -12,14 +12,14 @@ use super::message::{
     MAX_BATCH, MAX_NODES, Marks, Overlap, Pulse, Renew, Renewed, Reply, Watched, WrittenOff,
     job_of, place_of,
 };
-use super::protocol::{self, Meta, NewerProtocol, Now, Record, Unit};
+use super::protocol::{self, Meta, NoEntry, Now, Record, Unit};
 use super::{Answer, Store};
 use crate::clock::Clock;
 
 /// A node that did not beat for so long is no longer counted: it missed three.
 pub const NODE_GONE_MS: i64 = 3_500;
 
-/// Stores by name and namespace: `memory://demo` is the same store for all schedulers of
+/// Stores by name and namespace (or bucket of it): `memory://demo` is the same store for all schedulers of
 /// the process, for as long as one of them lives.
 static NAMED: Lazy<Mutex<Named>> = Lazy::new(Mutex::default);
 
@@ -142,7 +142,7 @@ impl Namespace {
     }
 
     /// Start of every request.
-    pub fn enter(&mut self, caller: &Caller, now: Now) -> Result<(), NewerProtocol> {
+    pub fn enter(&mut self, caller: &Caller, now: Now) -> Result<(), NoEntry> {
         protocol::enter(&mut self.meta, &self.serving, caller, now)
     }
 

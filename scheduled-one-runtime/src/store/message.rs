@@ -29,6 +29,9 @@ pub struct Caller {
     pub quarantine_ms: i64,
     /// How many lines a job's ledger keeps.
     pub ledger_limit: usize,
+    /// How many buckets the caller believes the namespace has: one that has
+    /// another number refuses it.
+    pub buckets: u32,
 }
 
 /// What every reply carries.

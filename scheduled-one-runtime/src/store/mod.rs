@@ -13,6 +13,7 @@ use message::{
     Renew, Renewed, Reply, Watched, WrittenOff,
 };
 
+pub mod bucket;
 pub mod memory;
 pub mod message;
 mod outcome;
@@ -103,6 +104,14 @@ pub enum StoreError {
         /// The version found.
         found: u64,
     },
+    /// The namespace is spread over another number of buckets, so that jobs
+    /// would be looked for where they are not.
+    OtherBuckets {
+        /// The number found.
+        found: u32,
+        /// The number that the caller believes in.
+        ours: u32,
+    },
 }
 
 impl fmt::Display for StoreError {
@@ -117,6 +126,13 @@ impl fmt::Display for StoreError {
                  upgrade this service, or give it another namespace",
                 protocol::VERSION
             ),
+            StoreError::OtherBuckets { found, ours } => write!(
+                f,
+                "the namespace has {found} bucket(s), and this service says {ours}: a job would \
+                 be looked for in two places, and run twice. Give all services of the namespace \
+                 the same `buckets`; for another number, give it another namespace, or stop all \
+                 its nodes and delete what is stored of it"
+            ),
         }
     }
 }
@@ -126,5 +142,16 @@ impl std::error::Error for StoreError {}
 impl From<protocol::NewerProtocol> for StoreError {
     fn from(newer: protocol::NewerProtocol) -> Self {
         StoreError::NewerProtocol { found: newer.found }
+    }
+}
+
+impl From<protocol::NoEntry> for StoreError {
+    fn from(why: protocol::NoEntry) -> Self {
+        match why {
+            protocol::NoEntry::NewerProtocol(newer) => newer.into(),
+            protocol::NoEntry::OtherBuckets { found, ours } => {
+                StoreError::OtherBuckets { found, ours }
+            }
+        }
     }
 }

@@ -47,6 +47,8 @@ pub struct Meta {
     pub quarantine_from_ms: i64,
     /// Until when nothing is granted because of it.
     pub quarantine_until_ms: i64,
+    /// How many buckets the namespace has, 0 while it was never used.
+    pub buckets: u32,
 }
 
 /// The namespace was written by a newer version of the protocol.
@@ -54,6 +56,20 @@ pub struct Meta {
 pub struct NewerProtocol {
     /// The version found.
     pub found: u64,
+}
+
+/// Why a request is not even looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoEntry {
+    /// See there.
+    NewerProtocol(NewerProtocol),
+    /// The namespace has another number of buckets than the caller believes.
+    OtherBuckets {
+        /// The number found.
+        found: u32,
+        /// The caller's.
+        ours: u32,
+    },
 }
 
 /// What is stored for a unit: one job, or one shard of it.
@@ -206,19 +222,28 @@ impl Record {
     }
 }
 
-/// Start of every request: refuses a newer protocol, and puts a store that is
-/// not the one seen last into quarantine, because it may have forgotten.
-pub fn enter(
-    meta: &mut Meta,
-    serving: &str,
-    caller: &Caller,
-    now: Now,
-) -> Result<(), NewerProtocol> {
+/// Start of every request: refuses a newer protocol and another number of
+/// buckets, and puts a store that is not the one seen last into quarantine,
+/// because it may have forgotten. How many buckets there are, the first says
+/// that comes to a namespace, or to what is left of it.
+pub fn enter(meta: &mut Meta, serving: &str, caller: &Caller, now: Now) -> Result<(), NoEntry> {
     if meta.version > VERSION {
-        return Err(NewerProtocol {
+        return Err(NoEntry::NewerProtocol(NewerProtocol {
             found: meta.version,
+        }));
+    }
+    let buckets = match (meta.buckets, meta.version) {
+        (0, 0) => caller.buckets,
+        (0, _) => 1, // used before buckets were counted
+        (buckets, _) => buckets,
+    };
+    if buckets != caller.buckets {
+        return Err(NoEntry::OtherBuckets {
+            found: buckets,
+            ours: caller.buckets,
         });
     }
+    meta.buckets = buckets;
     meta.version = VERSION;
     let clock_went_back = now.ms() < meta.quarantine_from_ms;
     if meta.serving != serving || clock_went_back {

@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// How often each of them has to come up in [`crate::OPERATIONS`].
 pub(crate) const OFTEN: u64 = 20;
-pub(crate) const MUST_OCCUR: [&str; 66] = [
+pub(crate) const MUST_OCCUR: [&str; 68] = [
     "claim granted",
     "claim granted in a place",
     "claim granted again",
@@ -78,6 +78,8 @@ pub(crate) const MUST_OCCUR: [&str; 66] = [
     "flush",
     "other process",
     "clock went back",
+    "other buckets",
+    "buckets not counted",
 ];
 
 /// The first word of a value, in the words of `MUST_OCCUR`.

@@ -18,7 +18,7 @@ use deadpool_redis::redis::Client;
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::memory::Namespace;
 use scheduled_one_runtime::store::message::Beat;
-use scheduled_one_runtime::store::protocol::Record;
+use scheduled_one_runtime::store::protocol::{self, Now, Record};
 use scheduled_one_runtime::store::redis::RedisStore;
 use test_support::RedisServer;
 
@@ -61,7 +61,7 @@ macro_rules! step_of {
 
 /// One batch to both; returns how many operations it was.
 async fn step(world: &mut World, store: &RedisStore) -> u64 {
-    match world.rng.range(0, 20) {
+    match world.rng.range(0, 21) {
         0..=9 => step_of!(
             world,
             store,
@@ -86,6 +86,7 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
         16..=17 => step_of!(world, store, write_off),
         18 => record(world, store).await,
         19 => inspect(world, store).await,
+        20 => other_buckets(world, store).await,
         _ => beat(world, store).await,
     }
 }
@@ -134,6 +135,25 @@ async fn beat(world: &mut World, store: &RedisStore) -> u64 {
     1
 }
 
+/// A node that believes in another number of buckets, where one is known.
+async fn other_buckets(world: &mut World, store: &RedisStore) -> u64 {
+    let mut caller = world.caller();
+    let meta = &mut world.model.meta;
+    if (meta.buckets, meta.version) == (0, 0) {
+        return 0;
+    }
+    caller.buckets = caller.buckets % 3 + 1;
+    let now = Now { us: 0 }; // it does not come to that
+    let expected = protocol::enter(meta, "", &caller, now).unwrap_err();
+    let batch = world.batch(World::claim);
+    let error = store.claim(&caller, &batch).await.unwrap_err();
+    same(&caller, &error, &expected.into());
+    let error = store.beat(&caller, Beat::Alive).await.unwrap_err();
+    same(&caller, &error, &expected.into());
+    world.count("other buckets");
+    batch.len() as u64
+}
+
 /// What operators, failovers and clocks do to a store.
 fn trouble(world: &mut World, redis: &RedisServer) {
     let meta = "so:{test}:meta";
@@ -163,6 +183,11 @@ fn trouble(world: &mut World, redis: &RedisServer) {
             world.model.meta.version = 0;
         }
         7 => {
+            redis.command(&["HDEL", meta, "buckets"]).unwrap();
+            world.model.meta.buckets = 0;
+            world.count("buckets not counted");
+        }
+        8 => {
             let at = world.now_ms - 40_000;
             redis
                 .command(&["ZADD", "so:{test}:nodes", &at.to_string(), "old"])

@@ -63,11 +63,12 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
         .unwrap();
     let expected = &world.model.meta;
     let number = |name: &str| meta.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
-    let stored = (number("ver"), number("qs"), number("q"));
+    let stored = (number("ver"), number("qs"), number("q"), number("buckets"));
     let modelled = (
         expected.version as i64,
         expected.quarantine_from_ms,
         expected.quarantine_until_ms,
+        expected.buckets.into(),
     );
     same(&"meta", &stored, &modelled);
     same(

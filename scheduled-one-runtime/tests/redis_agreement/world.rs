@@ -70,6 +70,17 @@ impl World {
                 few @ 0..=2 => few as usize,
                 _ => [50, 8, 80, 40][i as usize],
             },
+            buckets: self.buckets(),
+        }
+    }
+
+    /// How many buckets the namespace has; any number, if nothing says so.
+    fn buckets(&mut self) -> u32 {
+        let meta = &self.model.meta;
+        match (meta.buckets, meta.version) {
+            (0, 0) => self.rng.range(1, 3) as u32,
+            (0, _) => 1,
+            (buckets, _) => buckets,
         }
     }
 

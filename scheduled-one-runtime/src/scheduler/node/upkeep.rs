@@ -115,7 +115,7 @@ impl Node {
     pub(super) fn warn_of_offset(&mut self) {
         let offset_ms = self.cluster.wall_offset_ms();
         if (offset_ms - self.offset_warned_ms).abs() > OFFSET_WARNED_MS {
-            event::clock_offset(offset_ms);
+            event::clock_offset(self.link.bucket, offset_ms);
             self.offset_warned_ms = offset_ms;
         }
     }

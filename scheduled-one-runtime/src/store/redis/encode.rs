@@ -19,6 +19,8 @@ pub(super) const MAX_EXACT: u64 = 1 << 53;
 struct Draft<'a> {
     keys: &'a Keys,
     request: Request<'a>,
+    /// Goes last: so each script has its own values from the same place on.
+    buckets: u32,
     refused: Option<StoreError>,
 }
 
@@ -31,7 +33,7 @@ impl<'a> Draft<'a> {
         per_key: usize,
         per_value: usize,
     ) -> Self {
-        let mut request = Request::with_capacity(4 + items * per_key, 7 + items * per_value);
+        let mut request = Request::with_capacity(4 + items * per_key, 8 + items * per_value);
         request
             .key(keys.meta.clone())
             .key(keys.leases.clone())
@@ -42,6 +44,7 @@ impl<'a> Draft<'a> {
         let mut draft = Draft {
             keys,
             request,
+            buckets: caller.buckets,
             refused: None,
         };
         if items > MAX_BATCH {
@@ -100,7 +103,8 @@ impl<'a> Draft<'a> {
         self.refused.get_or_insert(StoreError::Refused(what));
     }
 
-    fn done(self) -> Result<Request<'a>, StoreError> {
+    fn done(mut self) -> Result<Request<'a>, StoreError> {
+        self.request.int(self.buckets.into());
         self.refused.map_or(Ok(self.request), Err)
     }
 }

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 meta   2 leases   3 ready   (then those of the script)
 -- ARGV  1 quarantine ms   2 name of the calling node   3 lines a ledger keeps
---       (then those of the script)
+--       (then those of the script)   last: how many buckets the caller believes in
 -- Leaves behind: now, now_us, quarantine_until, out (the reply, begun with its
 -- head: now_us, serving, quarantine_until), and `commit()`.
 --
@@ -82,7 +82,7 @@ local clock = call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 local now = clock[1] * 1000 + floor(clock[2] / 1000)
 
-local meta = pcall('HMGET', KEYS[1], 'ver', 'rid', 'qs', 'q')
+local meta = pcall('HMGET', KEYS[1], 'ver', 'rid', 'qs', 'q', 'buckets')
 if meta.err then
   return wrong_type(KEYS[1], 'hash') or meta
 end
@@ -90,13 +90,22 @@ local version = int(meta[1])
 if version > VERSION then
   return redis.error_reply(string.format('SONEWER %.0f', version))
 end
+-- How many buckets there are, the first says that comes to a namespace. One
+-- that was used before they were counted has one.
+local ours, buckets = tonumber(ARGV[#ARGV]), int(meta[5])
+local meta_changed = version ~= VERSION or buckets == 0
+if buckets == 0 then
+  buckets = version == 0 and ours or 1
+end
+if buckets ~= ours then
+  return redis.error_reply(string.format('SOBUCKETS %.0f %.0f', buckets, ours))
+end
 local wrong = wrong_type(KEYS[2], 'zset')
 if wrong then
   return wrong
 end
 
 local quarantine_from, quarantine_until = int(meta[3]), int(meta[4])
-local meta_changed = version ~= VERSION
 if meta[2] ~= serving or now < quarantine_from then
   -- Another process, or the clock went back: it may have forgotten.
   quarantine_from, quarantine_until = now, now + ARGV[1]
@@ -110,7 +119,7 @@ end
 local function commit()
   if meta_changed then
     call('HSET', KEYS[1], 'ver', VERSION, 'rid', serving, 'qs', quarantine_from,
-      'q', quarantine_until)
+      'q', quarantine_until, 'buckets', buckets)
   end
 end
 

@@ -133,6 +133,12 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
             let found = detail.trim().parse().unwrap_or(u64::MAX);
             (Kind::Answered, StoreError::NewerProtocol { found })
         }
+        "SOBUCKETS" => {
+            let mut numbers = detail.split(' ').map(|it| it.parse().unwrap_or_default());
+            let mut next = || numbers.next().unwrap_or_default();
+            let (found, ours) = (next(), next());
+            (Kind::Answered, StoreError::OtherBuckets { found, ours })
+        }
         "SOTYPE" => (
             Kind::Answered,
             StoreError::Refused(format!(

@@ -1,17 +1,21 @@
-//! The keys of a namespace. All carry the hash tag `{ns}`: one slot of a Redis
-//! Cluster, so that one script may touch them all. None has a time to live:
-//! what safety rests on must not expire, and is not what `volatile-*` evicts.
+//! The keys of a namespace, or of one of its buckets. All of a bucket carry one
+//! hash tag, `{ns}` or `{ns+01}` …: one slot of a Redis Cluster, so that one
+//! script may touch them all. None has a time to live: what safety rests on must
+//! not expire, and is not what `volatile-*` evicts.
 
 use std::fmt;
+
+use super::super::bucket::Bucket;
 
 /// Longest name of a namespace or a unit, in bytes.
 pub(super) const MAX_NAME_BYTES: usize = 128;
 
-/// The keys of one namespace.
+/// The keys of one bucket of a namespace.
 #[derive(Clone)]
 pub(super) struct Keys {
     namespace: String,
-    /// `so:{ns}:`, what all keys begin with.
+    bucket: Bucket,
+    /// `so:{ns}:` or `so:{ns+01}:`, what all keys begin with.
     prefix: String,
     /// Who serves the namespace, and until when nothing is granted.
     pub(super) meta: String,
@@ -26,10 +30,11 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn new(namespace: &str) -> Self {
-        let prefix = format!("so:{{{namespace}}}:");
+    pub(super) fn new(namespace: &str, bucket: Bucket) -> Self {
+        let prefix = format!("so:{{{}}}:", bucket.tag(namespace));
         Keys {
             namespace: namespace.to_owned(),
+            bucket,
             meta: format!("{prefix}meta"),
             leases: format!("{prefix}leases"),
             ready: format!("{prefix}ready"),
@@ -49,9 +54,24 @@ impl Keys {
         [&self.prefix, "log:", job].concat()
     }
 
-    /// The pattern an ACL has to allow.
+    /// The keys of a bucket of the same namespace.
+    pub(super) fn of(&self, bucket: Bucket) -> Self {
+        Keys::new(&self.namespace, bucket)
+    }
+
+    /// The pattern that an ACL has to allow for these keys.
     pub(super) fn pattern(&self) -> String {
-        [&self.prefix, "*"].concat()
+        let namespace = &self.namespace;
+        match self.bucket.index() {
+            0 => format!("so:{{{namespace}}}:*"),
+            _ => format!("so:{{{namespace}+*}}:*"),
+        }
+    }
+
+    /// All patterns that an ACL has to allow for the namespace.
+    pub(super) fn patterns(&self) -> Vec<String> {
+        let kinds = Bucket::all(self.bucket.of().min(2));
+        kinds.map(|bucket| self.of(bucket).pattern()).collect()
     }
 }
 
@@ -83,7 +103,7 @@ mod tests {
 
     #[test]
     fn all_keys_share_the_hash_tag() {
-        let keys = Keys::new("shop");
+        let keys = Keys::new("shop", Bucket::WHOLE);
         assert_eq!(keys.job("bill/3"), "so:{shop}:job:bill/3");
         assert_eq!(keys.log("bill"), "so:{shop}:log:bill");
         for key in [
@@ -95,6 +115,24 @@ mod tests {
         ] {
             assert!(key.starts_with("so:{shop}:"), "{key}");
         }
+    }
+
+    #[test]
+    fn each_bucket_has_a_hash_tag_of_its_own() {
+        let keys: Vec<Keys> = Bucket::all(12)
+            .map(|bucket| Keys::new("shop", bucket))
+            .collect();
+        assert_eq!(keys[0].meta, "so:{shop}:meta");
+        assert_eq!(keys[11].meta, "so:{shop+11}:meta");
+        assert_eq!(keys[11].job("bill#3"), "so:{shop+11}:job:bill#3");
+        assert_eq!(keys[0].pattern(), "so:{shop}:*");
+        assert_eq!(keys[11].pattern(), "so:{shop+*}:*");
+        for keys in [&keys[0], &keys[11]] {
+            assert_eq!(keys.patterns(), ["so:{shop}:*", "so:{shop+*}:*"]);
+        }
+        let whole = Keys::new("shop", Bucket::WHOLE);
+        assert_eq!(whole.patterns(), ["so:{shop}:*"]);
+        assert!(!is_name("shop+01"), "a namespace of that name is refused");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use std::time::Duration;
 use deadpool_redis::redis::{Value, cmd};
 use tokio::time::Instant;
 
+use super::bucket::Bucket;
 use super::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Renew, Renewed, Reply, Watched, WrittenOff,
@@ -47,7 +48,7 @@ pub use options::{ConnectOptions, MAX_REPLICAS};
 /// connection.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A namespace in a Redis.
+/// A namespace in a Redis, or one bucket of it.
 ///
 /// A handle belongs to the tokio runtime that uses it first: its connection
 /// lives there. For another runtime, [`Store::open`] another handle.
@@ -56,6 +57,7 @@ pub struct RedisStore {
     link: Link,
 }
 
+#[derive(Clone)]
 struct Shared {
     address: Address,
     tls: Encryption,
@@ -105,6 +107,22 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
+        let store = Self::unchecked(url, namespace, options).await?;
+        store.check().await?;
+        Ok(store)
+    }
+
+    /// As [`connect_with`](Self::connect_with), without a look at that Redis:
+    /// [`check`](Self::check) is that.
+    ///
+    /// # Errors
+    ///
+    /// The URL, the namespace or a file of the options cannot be used.
+    pub async fn unchecked(
+        url: &str,
+        namespace: &str,
+        options: &ConnectOptions,
+    ) -> Result<Self, ConnectError> {
         let has_password = options.password_file.is_some();
         let mut address =
             Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
@@ -113,17 +131,40 @@ impl RedisStore {
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
-        let keys = Keys::new(namespace);
+        let keys = Keys::new(namespace, Bucket::WHOLE);
         let link = Link::new(&address, &tls, &keys.meta);
-        preflight::check(&link, &address, &keys).await?;
         let shared = Arc::new(Shared { address, tls, keys });
         Ok(RedisStore { shared, link })
     }
 
+    /// One bucket of the same namespace, through connections of its own.
+    #[must_use]
+    pub fn in_bucket(&self, bucket: Bucket) -> Self {
+        let shared = Shared {
+            keys: self.shared.keys.of(bucket),
+            ..Shared::clone(&self.shared)
+        };
+        RedisStore {
+            link: Link::new(&shared.address, &shared.tls, &shared.keys.meta),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Looks whether that Redis can be relied on.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn check(&self) -> Result<(), ConnectError> {
+        let Shared { address, keys, .. } = &*self.shared;
+        preflight::check(&self.link, address, keys).await
+    }
+
     /// The rights that a user of Redis needs for a namespace of database 0, as
-    /// the rules of an ACL: `ACL SETUSER name on >password` and this.
+    /// the rules of an ACL: `ACL SETUSER name on >password` and this. If it has
+    /// several buckets, `~so:{shop+*}:*` is needed as well.
     pub fn acl_rule(namespace: &str) -> String {
-        preflight::acl_rule(&Keys::new(namespace), Needs::default())
+        preflight::acl_rule(&Keys::new(namespace, Bucket::WHOLE), Needs::default())
     }
 
     /// The same for a URL and options: another database, a cluster, and
@@ -144,7 +185,7 @@ impl RedisStore {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
         address.replicas = options.replicas;
-        Ok(preflight::acl_rule(&Keys::new(namespace), address.needs()))
+        Ok(preflight::acl_rule(&Keys::new(namespace, Bucket::WHOLE), address.needs()))
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {

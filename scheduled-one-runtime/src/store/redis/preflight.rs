@@ -172,6 +172,11 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
             }
         }
         (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
+        // Only scripts look at it, and none is part of this.
+        (_, error @ StoreError::OtherBuckets { .. }) => ConnectError::Refused {
+            place,
+            why: error.to_string(),
+        },
         (Kind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
         (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {
             let hint = match address.tls {
@@ -276,7 +281,11 @@ pub(super) async fn missing_rights(link: &Link, address: &Address, keys: &Keys) 
 
 /// The rule of an ACL that grants everything a scheduler needs, and no more.
 pub(super) fn acl_rule(keys: &Keys, needs: Needs) -> String {
-    let mut rule = format!("~{} -@all", keys.pattern());
+    let mut rule = String::new();
+    for pattern in keys.patterns() {
+        rule.push_str(&format!("~{pattern} "));
+    }
+    rule.push_str("-@all");
     for (right, _) in rights(keys, needs) {
         rule.push_str(" +");
         rule.push_str(right);

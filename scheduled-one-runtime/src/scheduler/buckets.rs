@@ -1,0 +1,88 @@
+//! The stores of a namespace, by bucket: opened, looked at, met.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::member::{Candidate, Common, all};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::rules::CompiledJob;
+use crate::store::bucket::Bucket;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::{ConnectOptions, RedisStore};
+use crate::store::{BoxFuture, Store};
+
+/// Jobs by the index of their bucket.
+pub(super) type JobsOf = BTreeMap<u32, Vec<Arc<CompiledJob>>>;
+
+/// Where a namespace is.
+pub(super) struct Place<'a> {
+    pub(super) url: &'a str,
+    pub(super) connect: &'a ConnectOptions,
+    pub(super) namespace: &'a str,
+    pub(super) buckets: u32,
+    pub(super) clock: &'a Arc<dyn Clock>,
+}
+
+/// The buckets in which this node has jobs, and the first, with their jobs.
+pub(super) fn by_bucket(jobs: &[Arc<CompiledJob>], buckets: u32) -> JobsOf {
+    let mut jobs_of = JobsOf::from([(0, Vec::new())]);
+    for job in jobs {
+        let bucket = Bucket::of_job(&job.name, buckets);
+        let of_bucket = jobs_of.entry(bucket.index()).or_default();
+        of_bucket.push(Arc::clone(job));
+    }
+    jobs_of
+}
+
+impl Place<'_> {
+    /// The stores of all buckets; those that this node needs were looked at.
+    pub(super) async fn open(&self, needed: &JobsOf) -> Result<Vec<Arc<dyn Store>>, Error> {
+        let buckets = Bucket::all(self.buckets);
+        if let Some(name) = self.url.strip_prefix("memory://") {
+            if let Some(setting) = self.connect.any() {
+                let message = "the embedded store has no use for it: leave it away, or give \
+                     the URL of a Redis";
+                let message = message.to_owned();
+                return Err(Error::Setting { setting, message });
+            }
+            let open = |bucket: Bucket| -> Arc<dyn Store> {
+                let (namespace, clock) = (bucket.tag(self.namespace), Arc::clone(self.clock));
+                Arc::new(MemoryStore::named(name, &namespace, clock))
+            };
+            return Ok(buckets.map(open).collect());
+        }
+        let whole = RedisStore::unchecked(self.url, self.namespace, self.connect).await?;
+        let stores: Vec<_> = buckets
+            .map(|bucket| Arc::new(whole.in_bucket(bucket)))
+            .collect();
+        let needed = needed.keys().map(|index| &stores[*index as usize]);
+        let checks = needed.map(|store| Box::pin(store.check()) as BoxFuture<'_, _>);
+        all(checks).await.into_iter().collect::<Result<(), _>>()?;
+        let stores = stores.into_iter().map(|store| store as Arc<dyn Store>);
+        Ok(stores.collect())
+    }
+}
+
+/// Meets the stores. The first bucket says how many there are, so nothing is
+/// written into the others before it has agreed.
+pub(super) async fn meet_all(
+    common: &Common,
+    stores: &[Arc<dyn Store>],
+    jobs_of: JobsOf,
+) -> Result<Vec<Candidate>, Error> {
+    let buckets = Bucket::all(stores.len() as u32).zip(stores);
+    let candidate = |(bucket, store): (Bucket, &Arc<dyn Store>)| {
+        let jobs = jobs_of.get(&bucket.index())?;
+        let store = Arc::clone(store);
+        Some(Candidate::new(common, bucket, store, jobs.clone()))
+    };
+    let candidates: Vec<Candidate> = buckets.filter_map(candidate).collect();
+    if let Some((first, others)) = candidates.split_first() {
+        first.meet().await?;
+        let others = others.iter();
+        let meetings = others.map(|other| Box::pin(other.meet()) as BoxFuture<'_, _>);
+        all(meetings).await.into_iter().collect::<Result<(), _>>()?;
+    }
+    Ok(candidates)
+}

@@ -1,0 +1,398 @@
+//! A namespace that is spread over buckets: each job in one of them, each tick
+//! once, and nobody who believes in another number of them.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::store::bucket::Bucket;
+use scheduled_one_runtime::{
+    Error, Fate, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder, State,
+};
+use test_support::{RedisServer, wait_until, wait_until_async};
+
+const BOUND: Duration = Duration::from_secs(30);
+const BUCKETS: u32 = 4;
+const LEASE: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(200);
+
+/// How often each tick of each job was started.
+#[derive(Clone, Default)]
+struct Starts(Arc<Mutex<BTreeMap<Tick, u32>>>);
+
+/// A job, and its tick.
+type Tick = (String, DateTime<Utc>);
+
+impl Starts {
+    fn of(&self, job: &str) -> usize {
+        let starts = self.0.lock().unwrap();
+        starts.keys().filter(|(of, _)| of == job).count()
+    }
+
+    /// Waits until that many more ticks of each job have started.
+    async fn more(&self, jobs: &[String], ticks: usize) {
+        let before: Vec<usize> = jobs.iter().map(|job| self.of(job)).collect();
+        let what = format!("{ticks} more ticks of each of {jobs:?} have started");
+        wait_until_async(&what, BOUND, async || {
+            let mut both = jobs.iter().zip(&before);
+            both.all(|(job, before)| self.of(job) >= before + ticks)
+        })
+        .await;
+    }
+
+    fn assert_once(&self) {
+        let starts = self.0.lock().unwrap();
+        let twice: Vec<_> = starts.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+}
+
+/// Two jobs in each bucket, by bucket.
+fn names() -> Vec<[String; 2]> {
+    let in_bucket = |bucket: Bucket| {
+        let names = (0..).map(|number| format!("job-{number}"));
+        let mut names = names.filter(|name| Bucket::of_job(name, BUCKETS) == bucket);
+        [names.next().unwrap(), names.next().unwrap()]
+    };
+    Bucket::all(BUCKETS).map(in_bucket).collect()
+}
+
+fn job(name: &str) -> Job {
+    let count = |ctx: JobContext, State(starts): State<Starts>| async move {
+        let tick = (ctx.job().to_owned(), ctx.scheduled_at());
+        *starts.0.lock().unwrap().entry(tick).or_default() += 1;
+    };
+    Job::every(name, EVERY, count)
+}
+
+fn node(redis: &RedisServer, buckets: u32, starts: &Starts, jobs: &[String]) -> SchedulerBuilder {
+    let builder = Scheduler::builder(redis.url())
+        .buckets(buckets)
+        .lease(LEASE)
+        .state(starts.clone());
+    jobs.iter()
+        .fold(builder, |builder, name| builder.job(job(name)))
+}
+
+fn key(bucket: u32, name: &str) -> String {
+    match bucket {
+        0 => format!("so:{{default}}:{name}"),
+        bucket => format!("so:{{default+{bucket:02}}}:{name}"),
+    }
+}
+
+fn meta(bucket: u32) -> String {
+    key(bucket, "meta")
+}
+
+/// How many buckets a bucket says that there are.
+fn stored(redis: &RedisServer, bucket: u32) -> String {
+    let answer = redis.command(&["HGET", &meta(bucket), "buckets"]);
+    answer.unwrap().trim().to_owned()
+}
+
+fn keys(redis: &RedisServer, pattern: &str) -> Vec<String> {
+    let keys = redis.command(&["KEYS", pattern]).unwrap();
+    keys.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_tick_of_jobs_in_all_buckets_runs_once() {
+    let redis = RedisServer::start().unwrap();
+    let starts = Starts::default();
+    let jobs = names().concat();
+    let first = node(&redis, BUCKETS, &starts, &jobs).start().await.unwrap();
+    let second = node(&redis, BUCKETS, &starts, &jobs).start().await.unwrap();
+    starts.more(&jobs, 10).await;
+
+    for bucket in 0..BUCKETS {
+        assert_eq!(stored(&redis, bucket), BUCKETS.to_string());
+        for name in &jobs {
+            let there = !keys(&redis, &key(bucket, &format!("*:{name}"))).is_empty();
+            let belongs = Bucket::of_job(name, BUCKETS).index() == bucket;
+            assert_eq!(there, belongs, "{name} in bucket {bucket}");
+        }
+    }
+    assert_eq!(first.jobs().len(), jobs.len());
+    for name in &jobs {
+        // Both read what either wrote, and each tick of the account ran.
+        let ledger = second.ledger(name, 1000).await.unwrap();
+        assert!(ledger.iter().any(|line| line.outcome == Outcome::Ok));
+        let to = ledger[0].tick + TimeDelta::milliseconds(1);
+        let audit = first.audit(name, DateTime::UNIX_EPOCH..to).await.unwrap();
+        let fates: Vec<Fate> = audit.iter().map(|tick| tick.fate).collect();
+        let ok = fates
+            .iter()
+            .filter(|fate| **fate == Fate::Decided(Outcome::Ok));
+        assert!(ok.count() >= 9, "{name}: {fates:?}");
+        let decided = |fate: &Fate| matches!(fate, Fate::Decided(_) | Fate::Running);
+        assert!(fates.iter().all(decided), "{name}: {fates:?}");
+    }
+    let unknown = first.ledger("nobody", 1).await;
+    assert!(matches!(unknown, Err(Error::UnknownJob { .. })));
+
+    assert!(first.shutdown(BOUND).await.recorded);
+    starts.more(&jobs, 3).await;
+    assert!(second.shutdown(BOUND).await.recorded);
+    for bucket in 0..BUCKETS {
+        for set in ["nodes", "leases"] {
+            let left = redis.command(&["ZCARD", &key(bucket, set)]).unwrap();
+            assert_eq!(left.trim(), "0", "{set} of bucket {bucket}");
+        }
+    }
+    starts.assert_once();
+}
+
+/// A node beats where it has jobs, and in the first bucket, which says how many
+/// there are; jobs elsewhere are read of all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_in_the_buckets_of_its_jobs_and_in_the_first() {
+    let redis = RedisServer::start().unwrap();
+    let starts = Starts::default();
+    let [third, fourth] = [2, 3].map(|bucket: usize| [names()[bucket][0].clone()]);
+    let one = node(&redis, BUCKETS, &starts, &third)
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(keys(&redis, "so:{default+01}:*"), [""; 0]);
+    assert_eq!(keys(&redis, "so:{default+03}:*"), [""; 0]);
+    assert_eq!(stored(&redis, 0), "4");
+    assert_eq!(stored(&redis, 2), "4");
+
+    let other = node(&redis, BUCKETS, &starts, &fourth)
+        .start()
+        .await
+        .unwrap();
+    starts.more(&fourth, 1).await;
+    wait_until_async("the ledger has the line", BOUND, async || {
+        one.ledger(&fourth[0], 10)
+            .await
+            .is_ok_and(|it| !it.is_empty())
+    })
+    .await;
+    // Flushed, nobody has a job in the first bucket: it is written all the same.
+    redis.flush().unwrap();
+    wait_until("the number is back", BOUND, || stored(&redis, 0) == "4");
+    drop((one, other));
+}
+
+async fn refused(builder: SchedulerBuilder, found: &str, ours: &str) {
+    let error = builder.start().await.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::Setting {
+                setting: "buckets",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    for words in [
+        format!("has {found} bucket(s), and this service says {ours}"),
+        "the same `buckets`".to_owned(),
+        "another namespace".to_owned(),
+    ] {
+        assert!(
+            error.to_string().contains(&words),
+            "{words} not in: {error}"
+        );
+    }
+}
+
+/// After it nothing is written any more: a node that is dropped may still have a
+/// request under way.
+async fn starts_and_stops(builder: SchedulerBuilder) {
+    let scheduler = builder.start().await.unwrap();
+    assert!(scheduler.shutdown(BOUND).await.recorded);
+}
+
+#[tokio::test]
+async fn another_number_is_refused() {
+    let redis = RedisServer::start().unwrap();
+    let starts = Starts::default();
+    let jobs = names().concat();
+    for (stored, other) in [("1", "4"), ("4", "1"), ("4", "3")] {
+        redis.flush().unwrap();
+        let buckets = |number: &str| node(&redis, number.parse().unwrap(), &starts, &jobs);
+        starts_and_stops(buckets(stored)).await;
+        let before = keys(&redis, "*").into_iter().collect::<BTreeSet<_>>();
+        refused(buckets(other), stored, other).await;
+        assert_eq!(before, keys(&redis, "*").into_iter().collect());
+        starts_and_stops(buckets(stored)).await;
+    }
+    // One that was used before the number was stored has one.
+    redis.flush().unwrap();
+    redis.command(&["HSET", &meta(0), "ver", "1"]).unwrap();
+    refused(node(&redis, 4, &starts, &jobs), "1", "4").await;
+    starts_and_stops(node(&redis, 1, &starts, &jobs)).await;
+    assert_eq!(stored(&redis, 0), "1");
+    for number in [0, 65] {
+        let error = node(&redis, number, &starts, &jobs)
+            .start()
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("1 to 64"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_embedded_store_refuses_it_too() {
+    let clock = ManualClock::new();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let embedded = |buckets| {
+        let runs = Arc::clone(&runs);
+        let job = Job::every("hourly", Duration::from_secs(3600), move || {
+            let runs = Arc::clone(&runs);
+            async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let builder = Scheduler::builder("memory://buckets-refused");
+        builder.clock(clock.clone()).buckets(buckets).job(job)
+    };
+    let scheduler = embedded(64).start().await.unwrap();
+    refused(embedded(1), "64", "1").await;
+    let other = embedded(64).start().await.unwrap();
+    clock.advance(Duration::from_secs(3600));
+    wait_until_async("the tick has run", BOUND, async || {
+        scheduler.ledger("hourly", 9).await.unwrap().len() == 1
+    })
+    .await;
+    assert!(scheduler.shutdown(BOUND).await.recorded);
+    assert!(other.shutdown(BOUND).await.recorded);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_race_for_a_new_namespace_one_starts() {
+    let redis = RedisServer::start().unwrap();
+    let starts = Starts::default();
+    let jobs = names().concat();
+    for round in 0..30 {
+        redis.flush().unwrap();
+        let race =
+            [1, 2, 4].map(|buckets| tokio::spawn(node(&redis, buckets, &starts, &jobs).start()));
+        let mut started = Vec::new();
+        for (buckets, racing) in [1, 2, 4].into_iter().zip(race) {
+            match racing.await.unwrap() {
+                Ok(scheduler) => started.push((buckets, scheduler)),
+                Err(Error::Setting {
+                    setting: "buckets", ..
+                }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(started.len(), 1, "round {round}: {started:?}");
+        assert_eq!(stored(&redis, 0), started[0].0.to_string());
+        started[0].1.shutdown(BOUND).await;
+    }
+}
+
+/// Trouble in one bucket is trouble of its jobs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_in_trouble_holds_up_no_other() {
+    let redis = RedisServer::start().unwrap();
+    let starts = Starts::default();
+    let names = names();
+    let jobs = names.concat();
+    let one = node(&redis, BUCKETS, &starts, &jobs).start().await.unwrap();
+    starts.more(&jobs, 2).await;
+
+    let troubled = names[2].clone();
+    let well: Vec<String> = [&names[0][..], &names[1], &names[3]].concat();
+    let only_the_others_go_on = async || {
+        starts.more(&well, 3).await; // what was under way is through
+        let before = troubled.each_ref().map(|job| starts.of(job));
+        starts.more(&well, 10).await;
+        let after = troubled.each_ref().map(|job| starts.of(job));
+        assert_eq!(before, after);
+    };
+    // It forgot everything, and the quarantine takes long.
+    let forget = "return redis.call('DEL', unpack(redis.call('KEYS', ARGV[1])))";
+    let bucket = "so:{default+02}:*";
+    redis.command(&["EVAL", forget, "0", bucket]).unwrap();
+    wait_until("the number is back", BOUND, || stored(&redis, 2) == "4");
+    let end = Utc::now().timestamp_millis() + 3_600_000;
+    redis
+        .command(&["HSET", &meta(2), "q", &end.to_string()])
+        .unwrap();
+    only_the_others_go_on().await;
+    redis.command(&["HSET", &meta(2), "q", "1"]).unwrap();
+    starts.more(&jobs, 2).await;
+
+    // Its store cannot be used at all.
+    redis.command(&["HSET", &meta(2), "ver", "7"]).unwrap();
+    only_the_others_go_on().await;
+    redis.command(&["HSET", &meta(2), "ver", "1"]).unwrap();
+    starts.more(&jobs, 2).await;
+    assert!(one.shutdown(BOUND).await.recorded);
+    starts.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_ends_the_runs_of_all_buckets() {
+    let redis = RedisServer::start().unwrap();
+    let jobs = names().concat();
+    let builder = Scheduler::builder(redis.url())
+        .buckets(BUCKETS)
+        .lease(LEASE);
+    let endless = |name: &String| {
+        Job::every(name, EVERY, |ctx: JobContext| async move {
+            ctx.cancelled().await;
+        })
+    };
+    let builder = jobs.iter().fold(builder, |it, name| it.job(endless(name)));
+    let scheduler = builder.start().await.unwrap();
+    // One watchdog renews them all, for longer than their leases.
+    wait_until("each run was renewed eight times", BOUND, || {
+        jobs.iter().all(|name| {
+            let bucket = Bucket::of_job(name, BUCKETS).index();
+            let record = key(bucket, &format!("job:{name}"));
+            let seq = redis.command(&["HGET", &record, "seq"]).unwrap();
+            seq.trim().parse::<u32>().is_ok_and(|seq| seq > 8)
+        })
+    });
+    let shutdown = scheduler.shutdown(Duration::ZERO).await;
+    assert_eq!((shutdown.finished, shutdown.cancelled), (0, jobs.len()));
+    assert!(shutdown.recorded);
+    assert_eq!(scheduler.running(), 0);
+    for name in &jobs {
+        let ledger = scheduler.ledger(name, 100).await.unwrap();
+        let cancelled = |line: &LedgerEntry| line.outcome == Outcome::Cancelled;
+        assert!(ledger.iter().any(cancelled), "{name}: {ledger:?}");
+    }
+}
+
+/// A node that finds another number where it has long been claims nothing in
+/// any bucket, because jobs may be run from elsewhere; when it is gone, it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disputed_number_holds_up_all_buckets_until_it_is_settled() {
+    let redis = RedisServer::start().unwrap();
+    let starts = Starts::default();
+    let jobs = names().concat();
+    let one = node(&redis, BUCKETS, &starts, &jobs).start().await.unwrap();
+    starts.more(&jobs, 2).await;
+    redis.command(&["HSET", &meta(0), "buckets", "9"]).unwrap();
+    wait_until(
+        "no job of any bucket has started for a second",
+        BOUND,
+        || {
+            let starts = starts.0.lock().unwrap();
+            let newest = starts.keys().map(|(_, tick)| *tick).max().unwrap();
+            newest < Utc::now() - TimeDelta::seconds(1)
+        },
+    );
+    redis
+        .command(&["HDEL", &meta(0), "buckets", "ver"])
+        .unwrap();
+    starts.more(&jobs, 2).await;
+    assert_eq!(stored(&redis, 0), "4");
+    assert!(one.shutdown(BOUND).await.recorded);
+    starts.assert_once();
+}
