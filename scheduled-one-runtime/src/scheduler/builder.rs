@@ -139,6 +139,19 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Starts a run only when so many replicas of Redis have its claim, so that
+    /// a failover does not forget it. Default 0; at most
+    /// [`MAX_REPLICAS`](crate::store::redis::MAX_REPLICAS).
+    ///
+    /// Each batch of claims that grants something takes one more round trip,
+    /// to the replicas too. It waits for a quarter of the lease, 500 ms at
+    /// most; then its ticks are recorded as missed: too few replicas had the
+    /// claim. The user of Redis needs the right `+wait`.
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.connect = self.connect.replicas(replicas);
+        self
+    }
+
     /// A label for this node in ledger and logs. It need not be unique:
     /// identity is random and new with each start. Default: that identity.
     pub fn node_name(mut self, name: impl Into<String>) -> Self {

@@ -207,7 +207,9 @@ impl Node {
         received: Duration,
     ) {
         match answer.verdict {
-            granted @ Verdict::Granted { .. } => self.start(asked, claim, granted, sent),
+            granted @ (Verdict::Granted { .. } | Verdict::Unreplicated { .. }) => {
+                self.start(asked, claim, granted, sent);
+            }
             Verdict::Stale(run) => self.watch.one(run, received),
             _ => {}
         }
@@ -224,7 +226,7 @@ impl Node {
     ) {
         let (unit, now_ms) = (asked.unit, self.cluster.now_ms());
         match answer.verdict {
-            granted @ Verdict::Granted { .. } => {
+            granted @ (Verdict::Granted { .. } | Verdict::Unreplicated { .. }) => {
                 report_missed(&claim);
                 self.start(asked, claim, granted, sent);
             }
@@ -265,20 +267,26 @@ impl Node {
     }
 
     fn start(&self, asked: Asked, claim: Claim, granted: Verdict, sent: Duration) {
-        let Verdict::Granted {
+        let (Verdict::Granted {
             tick_ms,
             token,
             attempt,
             place,
             ..
-        } = granted
+        }
+        | Verdict::Unreplicated {
+            tick_ms,
+            token,
+            attempt,
+            place,
+        }) = granted
         else {
             return;
         };
         event::claimed(&claim.unit, tick_ms, token);
         let unit = self.units.get(asked.unit);
         let reruns = claim.reruns.saturating_sub(attempt - 1);
-        self.runner.start(Granted {
+        let run = Granted {
             id: RunId {
                 unit: place_of(&claim.unit, place),
                 tick_ms,
@@ -295,7 +303,11 @@ impl Node {
             shard: unit.shard(),
             missed: asked.stands_for,
             leased: true,
-        });
+        };
+        match granted {
+            Verdict::Unreplicated { .. } => self.runner.decline(&run),
+            _ => drop(self.runner.start(run)),
+        }
     }
 
     /// A run of this node has ended.

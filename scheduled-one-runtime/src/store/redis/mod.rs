@@ -16,6 +16,7 @@ mod login;
 mod needs;
 mod options;
 mod preflight;
+mod replication;
 mod script;
 mod tls;
 mod url;
@@ -32,10 +33,11 @@ use super::message::{
     Renew, Renewed, Reply, Watched, WrittenOff,
 };
 use super::{Answer, Store, StoreError};
-use connection::{Encryption, Link};
+use connection::{Encryption, Link, Passage};
 use fault::{Fault, Kind};
 use keys::Keys;
 use needs::Needs;
+use replication::Replication;
 use script::{Operation, Request};
 use url::{Address, BadUrl};
 
@@ -54,6 +56,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct RedisStore {
     shared: Arc<Shared>,
     link: Link,
+    replication: Replication,
 }
 
 struct Shared {
@@ -117,7 +120,16 @@ impl RedisStore {
         let link = Link::new(&address, &tls, &keys.meta);
         preflight::check(&link, &address, &keys).await?;
         let shared = Arc::new(Shared { address, tls, keys });
-        Ok(RedisStore { shared, link })
+        Ok(RedisStore::new(shared, link))
+    }
+
+    fn new(shared: Arc<Shared>, link: Link) -> Self {
+        let replication = Replication::new(shared.address.replicas);
+        RedisStore {
+            shared,
+            link,
+            replication,
+        }
     }
 
     /// The rights that a user of Redis needs for a namespace of database 0, as
@@ -148,7 +160,9 @@ impl RedisStore {
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
-        self.run_within(ANSWER_TIMEOUT, operation, request).await
+        let answer = self.run_within(ANSWER_TIMEOUT, operation, request);
+        let (value, _) = answer.await?;
+        Ok(value)
     }
 
     async fn run_within(
@@ -156,14 +170,14 @@ impl RedisStore {
         bound: Duration,
         operation: &Operation,
         request: &Request<'_>,
-    ) -> Result<Value, StoreError> {
+    ) -> Result<(Value, Passage), StoreError> {
         let deadline = Instant::now() + bound;
         let name = operation.name;
         let by_digest = operation.by_digest(request);
-        let mut answer = self.link.send(name, &by_digest, deadline).await;
+        let mut answer = self.link.send_by(name, &by_digest, deadline).await;
         if matches!(&answer, Err(fault) if fault.kind == Kind::NoScript) {
             let by_text = operation.by_text(request);
-            answer = self.link.send(name, &by_text, deadline).await;
+            answer = self.link.send_by(name, &by_text, deadline).await;
         }
         match answer {
             Ok(value) => Ok(value),
@@ -217,7 +231,16 @@ impl Store for RedisStore {
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
         Box::pin(async move {
             let request = encode::claim(self.keys(), caller, claims)?;
-            decode::claim(self.run(&script::CLAIM, &request).await?, claims)
+            let answer = self.run_within(ANSWER_TIMEOUT, &script::CLAIM, &request);
+            let (value, passage) = answer.await?;
+            let mut reply = decode::claim(value, claims)?;
+            let Self {
+                replication, link, ..
+            } = self;
+            replication
+                .confirm(link, passage, claims, &mut reply.body)
+                .await?;
+            Ok(reply)
         })
     }
 
@@ -229,8 +252,8 @@ impl Store for RedisStore {
         Box::pin(async move {
             let request = encode::renew(self.keys(), caller, renewals)?;
             let bound = renewal_timeout(renewals);
-            let reply = self.run_within(bound, &script::RENEW, &request).await?;
-            decode::renew(reply, renewals)
+            let (value, _) = self.run_within(bound, &script::RENEW, &request).await?;
+            decode::renew(value, renewals)
         })
     }
 
@@ -321,13 +344,8 @@ impl Store for RedisStore {
     }
 
     fn open(&self) -> Arc<dyn Store> {
-        Arc::new(RedisStore {
-            shared: self.shared.clone(),
-            link: Link::new(
-                &self.shared.address,
-                &self.shared.tls,
-                &self.shared.keys.meta,
-            ),
-        })
+        let Shared { address, tls, keys } = &*self.shared;
+        let link = Link::new(address, tls, &keys.meta);
+        Arc::new(RedisStore::new(Arc::clone(&self.shared), link))
     }
 }
