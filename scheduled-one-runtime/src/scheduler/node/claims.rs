@@ -207,9 +207,8 @@ impl Node {
         received: Duration,
     ) {
         match answer.verdict {
-            granted @ (Verdict::Granted { .. } | Verdict::Unreplicated { .. }) => {
-                self.start(asked, claim, granted, sent);
-            }
+            granted @ Verdict::Granted { .. } => self.start(asked, claim, granted, sent),
+            Verdict::Unreplicated(granted) => self.decline(asked, claim, *granted, sent),
             Verdict::Stale(run) => self.watch.one(run, received),
             _ => {}
         }
@@ -226,9 +225,13 @@ impl Node {
     ) {
         let (unit, now_ms) = (asked.unit, self.cluster.now_ms());
         match answer.verdict {
-            granted @ (Verdict::Granted { .. } | Verdict::Unreplicated { .. }) => {
+            granted @ Verdict::Granted { .. } => {
                 report_missed(&claim);
                 self.start(asked, claim, granted, sent);
+            }
+            Verdict::Unreplicated(granted) => {
+                report_missed(&claim);
+                self.decline(asked, claim, *granted, sent);
             }
             Verdict::Skipped => {
                 report_missed(&claim);
@@ -267,26 +270,38 @@ impl Node {
     }
 
     fn start(&self, asked: Asked, claim: Claim, granted: Verdict, sent: Duration) {
-        let (Verdict::Granted {
+        if let Some(run) = self.run_of(asked, claim, granted, sent) {
+            event::claimed(&run.id.unit, run.id.tick_ms, run.id.token);
+            self.runner.start(run);
+        }
+    }
+
+    fn decline(&self, asked: Asked, claim: Claim, granted: Verdict, sent: Duration) {
+        if let Some(run) = self.run_of(asked, claim, granted, sent) {
+            self.runner.decline(&run);
+        }
+    }
+
+    fn run_of(
+        &self,
+        asked: Asked,
+        claim: Claim,
+        granted: Verdict,
+        sent: Duration,
+    ) -> Option<Granted> {
+        let Verdict::Granted {
             tick_ms,
             token,
             attempt,
             place,
             ..
-        }
-        | Verdict::Unreplicated {
-            tick_ms,
-            token,
-            attempt,
-            place,
-        }) = granted
+        } = granted
         else {
-            return;
+            return None;
         };
-        event::claimed(&claim.unit, tick_ms, token);
         let unit = self.units.get(asked.unit);
         let reruns = claim.reruns.saturating_sub(attempt - 1);
-        let run = Granted {
+        Some(Granted {
             id: RunId {
                 unit: place_of(&claim.unit, place),
                 tick_ms,
@@ -303,11 +318,7 @@ impl Node {
             shard: unit.shard(),
             missed: asked.stands_for,
             leased: true,
-        };
-        match granted {
-            Verdict::Unreplicated { .. } => self.runner.decline(&run),
-            _ => drop(self.runner.start(run)),
-        }
+        })
     }
 
     /// A run of this node has ended.

@@ -20,6 +20,7 @@ mod replication;
 mod script;
 mod tls;
 mod url;
+mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use keys::Keys;
 use needs::Needs;
 use replication::Replication;
 use script::{Operation, Request};
-use url::{Address, BadUrl};
+use url::Address;
 
 pub use connect_error::ConnectError;
 pub use options::{ConnectOptions, MAX_REPLICAS};
@@ -108,9 +109,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
-        let has_password = options.password_file.is_some();
-        let mut address =
-            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        let mut address = Address::of(url, options)?;
         address.complete(options).await?;
         let tls = Encryption::load(address.tls, options)?;
         if !keys::is_name(namespace) {
@@ -149,9 +148,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<String, ConnectError> {
-        let has_password = options.password_file.is_some();
-        let mut address =
-            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        let mut address = Address::of(url, options)?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }

@@ -5,6 +5,7 @@
 //! and claims that were answered before it began share its answer. Behind two of
 //! them a request still gets its own answer in time.
 
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,7 +70,8 @@ impl Replication {
             return Ok(());
         }
         for answer in answers.iter_mut().filter(|answer| granted(answer)) {
-            answer.verdict = take_back(&answer.verdict);
+            let granted = mem::replace(&mut answer.verdict, Verdict::Nothing);
+            answer.verdict = Verdict::Unreplicated(Box::new(granted));
         }
         Ok(())
     }
@@ -106,23 +108,5 @@ impl Replication {
 
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn take_back(verdict: &Verdict) -> Verdict {
-    match *verdict {
-        Verdict::Granted {
-            tick_ms,
-            token,
-            attempt,
-            place,
-            ..
-        } => Verdict::Unreplicated {
-            tick_ms,
-            token,
-            attempt,
-            place,
-        },
-        ref other => other.clone(),
     }
 }

@@ -22,7 +22,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::StoreError;
 use super::fault::{self, Fault, Kind};
-use super::url::{Address, Endpoint};
+use super::url::Address;
+use super::way::Endpoint;
 use route::{Reached, Redirect, Route};
 
 pub(super) use dial::Encryption;
