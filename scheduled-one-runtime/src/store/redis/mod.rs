@@ -16,9 +16,11 @@ mod login;
 mod needs;
 mod options;
 mod preflight;
+mod replication;
 mod script;
 mod tls;
 mod url;
+mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,12 +35,13 @@ use super::message::{
     Renew, Renewed, Reply, Watched, WrittenOff,
 };
 use super::{Answer, Store, StoreError};
-use connection::{Encryption, Link};
+use connection::{Encryption, Link, Passage};
 use fault::{Fault, Kind};
 use keys::Keys;
 use needs::Needs;
+use replication::Replication;
 use script::{Operation, Request};
-use url::{Address, BadUrl};
+use url::Address;
 
 pub use connect_error::ConnectError;
 pub use options::{ConnectOptions, MAX_REPLICAS};
@@ -55,6 +58,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct RedisStore {
     shared: Arc<Shared>,
     link: Link,
+    replication: Replication,
 }
 
 #[derive(Clone)]
@@ -123,9 +127,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
-        let has_password = options.password_file.is_some();
-        let mut address =
-            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        let mut address = Address::of(url, options)?;
         address.complete(options).await?;
         let tls = Encryption::load(address.tls, options)?;
         if !keys::is_name(namespace) {
@@ -134,7 +136,16 @@ impl RedisStore {
         let keys = Keys::new(namespace, Bucket::WHOLE);
         let link = Link::new(&address, &tls, &keys.meta);
         let shared = Arc::new(Shared { address, tls, keys });
-        Ok(RedisStore { shared, link })
+        Ok(RedisStore::new(shared, link))
+    }
+
+    fn new(shared: Arc<Shared>, link: Link) -> Self {
+        let replication = Replication::new(shared.address.replicas);
+        RedisStore {
+            shared,
+            link,
+            replication,
+        }
     }
 
     /// One bucket of the same namespace, through connections of its own.
@@ -144,10 +155,8 @@ impl RedisStore {
             keys: self.shared.keys.of(bucket),
             ..Shared::clone(&self.shared)
         };
-        RedisStore {
-            link: Link::new(&shared.address, &shared.tls, &shared.keys.meta),
-            shared: Arc::new(shared),
-        }
+        let link = Link::new(&shared.address, &shared.tls, &shared.keys.meta);
+        RedisStore::new(Arc::new(shared), link)
     }
 
     /// Looks whether that Redis can be relied on.
@@ -178,9 +187,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<String, ConnectError> {
-        let has_password = options.password_file.is_some();
-        let mut address =
-            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        let mut address = Address::of(url, options)?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
@@ -189,7 +196,9 @@ impl RedisStore {
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
-        self.run_within(ANSWER_TIMEOUT, operation, request).await
+        let answer = self.run_within(ANSWER_TIMEOUT, operation, request);
+        let (value, _) = answer.await?;
+        Ok(value)
     }
 
     async fn run_within(
@@ -197,14 +206,14 @@ impl RedisStore {
         bound: Duration,
         operation: &Operation,
         request: &Request<'_>,
-    ) -> Result<Value, StoreError> {
+    ) -> Result<(Value, Passage), StoreError> {
         let deadline = Instant::now() + bound;
         let name = operation.name;
         let by_digest = operation.by_digest(request);
-        let mut answer = self.link.send(name, &by_digest, deadline).await;
+        let mut answer = self.link.send_by(name, &by_digest, deadline).await;
         if matches!(&answer, Err(fault) if fault.kind == Kind::NoScript) {
             let by_text = operation.by_text(request);
-            answer = self.link.send(name, &by_text, deadline).await;
+            answer = self.link.send_by(name, &by_text, deadline).await;
         }
         match answer {
             Ok(value) => Ok(value),
@@ -258,7 +267,16 @@ impl Store for RedisStore {
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
         Box::pin(async move {
             let request = encode::claim(self.keys(), caller, claims)?;
-            decode::claim(self.run(&script::CLAIM, &request).await?, claims)
+            let answer = self.run_within(ANSWER_TIMEOUT, &script::CLAIM, &request);
+            let (value, passage) = answer.await?;
+            let mut reply = decode::claim(value, claims)?;
+            let Self {
+                replication, link, ..
+            } = self;
+            replication
+                .confirm(link, passage, claims, &mut reply.body)
+                .await?;
+            Ok(reply)
         })
     }
 
@@ -270,8 +288,8 @@ impl Store for RedisStore {
         Box::pin(async move {
             let request = encode::renew(self.keys(), caller, renewals)?;
             let bound = renewal_timeout(renewals);
-            let reply = self.run_within(bound, &script::RENEW, &request).await?;
-            decode::renew(reply, renewals)
+            let (value, _) = self.run_within(bound, &script::RENEW, &request).await?;
+            decode::renew(value, renewals)
         })
     }
 
@@ -362,13 +380,8 @@ impl Store for RedisStore {
     }
 
     fn open(&self) -> Arc<dyn Store> {
-        Arc::new(RedisStore {
-            shared: self.shared.clone(),
-            link: Link::new(
-                &self.shared.address,
-                &self.shared.tls,
-                &self.shared.keys.meta,
-            ),
-        })
+        let Shared { address, tls, keys } = &*self.shared;
+        let link = Link::new(address, tls, &keys.meta);
+        Arc::new(RedisStore::new(Arc::clone(&self.shared), link))
     }
 }

@@ -15,7 +15,8 @@ use super::connection::Link;
 use super::fault::{self, Fault, Kind};
 use super::keys::Keys;
 use super::needs::Needs;
-use super::url::{Address, Way};
+use super::url::Address;
+use super::way::Way;
 
 /// Bound of the whole look.
 const BOUND: Duration = Duration::from_secs(3);

@@ -5,7 +5,8 @@ use deadpool_redis::redis::RedisError;
 
 use super::super::super::BoxFuture;
 use super::super::fault::Fault;
-use super::super::url::{Address, Endpoint, Way};
+use super::super::url::Address;
+use super::super::way::{Endpoint, Way};
 use super::cluster::Cluster;
 use super::dial::{Dialer, Encryption};
 use super::sentinel::Sentinels;
