@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::SchedulerBuilder;
-use crate::error::Error;
 
 impl SchedulerBuilder {
     /// Trusts the authorities of this PEM file, and no others, for `rediss://`
