@@ -213,7 +213,7 @@ async fn a_right_that_is_taken_away_later_is_named() {
         redis.command(&command).unwrap();
         let error = store.beat(&caller(), Beat::Alive).await.unwrap_err();
         assert!(
-            matches!(&error, StoreError::Refused(text) if text.contains(&format!("missing: {right}"))),
+            matches!(&error, StoreError::Unavailable(text) if text.contains(&format!("missing: {right}"))),
             "{error}"
         );
         assert!(error.to_string().contains("ACL SETUSER ann"), "{error}");

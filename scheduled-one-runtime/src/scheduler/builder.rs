@@ -26,8 +26,8 @@ use crate::registry::registered_jobs;
 use crate::renewal::Watchdog;
 use crate::rules::CompiledJob;
 use crate::store::bucket::{Bucket, MAX_BUCKETS};
-use crate::store::{BoxFuture, Store};
 use crate::store::redis::ConnectOptions;
+use crate::store::{BoxFuture, Store};
 
 /// How many jobs the log line at start names.
 const MAX_LISTED: usize = 20;

@@ -94,10 +94,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 pub enum StoreError {
     /// No answer came: the request may have been carried out, or may still be.
     Unknown(String),
-    /// The request was certainly not carried out; it may be later.
+    /// The request was certainly not carried out; it may be later. Perhaps
+    /// somebody has to do something for that, such as to grant a missing right:
+    /// then it says what.
     Unavailable(String),
-    /// The request will not be carried out until somebody changes something:
-    /// a missing right, a key of another type. Names it, and the way out.
+    /// This request will not be carried out until somebody changes something,
+    /// and others are: a key of another type. Names it, and the way out.
     Refused(String),
     /// The namespace was written by a newer version of the protocol.
     NewerProtocol {

@@ -111,7 +111,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "const STANDS_STILL_PERCENT: u32 = 90;",
             new: "const STANDS_STILL_PERCENT: u32 = 0;",
         }],
-        suites: &[Suite::Chaos("redis-clock-30s-ahead")],
+        suites: &[Suite::Chaos("redis-clock-fast")],
     },
     Mutant {
         name: "deadline-from-reply",

@@ -192,7 +192,10 @@ impl RedisStore {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
         address.replicas = options.replicas;
-        Ok(preflight::acl_rule(&Keys::new(namespace, Bucket::WHOLE), address.needs()))
+        Ok(preflight::acl_rule(
+            &Keys::new(namespace, Bucket::WHOLE),
+            address.needs(),
+        ))
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
@@ -221,15 +224,24 @@ impl RedisStore {
         }
     }
 
-    /// Names the missing right, which the error of Redis may not do.
+    /// Names the missing right, which the error of Redis may not do. What is
+    /// refused to whoever asks, and not because of what is asked for, ends when
+    /// somebody puts it right: until then the store is as good as away.
     async fn explain(&self, fault: Fault) -> StoreError {
-        if fault.kind != Kind::Denied {
-            return fault.error;
+        let error = match fault.kind {
+            Kind::Denied => {
+                let Shared { address, keys, .. } = &*self.shared;
+                let missing = preflight::missing_rights(&self.link, address, keys).await;
+                let rule = preflight::acl_rule(keys, address.needs());
+                fault::denied(fault.error, address.user(), &missing, &rule)
+            }
+            Kind::Login | Kind::SentinelLogin | Kind::Certificate => fault.error,
+            _ => return fault.error,
+        };
+        match error {
+            StoreError::Refused(text) => StoreError::Unavailable(text),
+            other => other,
         }
-        let Shared { address, keys, .. } = &*self.shared;
-        let missing = preflight::missing_rights(&self.link, address, keys).await;
-        let rule = preflight::acl_rule(keys, address.needs());
-        fault::denied(fault.error, address.user(), &missing, &rule)
     }
 
     fn keys(&self) -> &Keys {

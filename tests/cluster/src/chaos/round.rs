@@ -108,7 +108,12 @@ fn go(
         let mut own = Seed::new(seed.number());
         let in_fault = |error: io::Error| io::Error::other(format!("{}: {error}", fault.name));
         let made = fault.make(world, &mut own).map_err(in_fault)?;
-        let again_us = world.wait_for_pulse(made.healed_us).map_err(in_fault)?;
+        let again = world.wait_for_pulse(made.healed_us);
+        let again_us = again.inspect_err(|error| {
+            let found = never(fault, error);
+            outcome.violations.push((found, String::new()));
+        });
+        let again_us = again_us.map_err(in_fault)?;
         let healed_ms = (again_us - made.healed_us) / 1_000;
         say(&format!("{}: ticks again after {healed_ms} ms", fault.name));
         if let Some(row) = outcome.rows.last_mut() {
@@ -142,6 +147,16 @@ fn too_late(fault: &Fault, healed_ms: u64, world: &World) -> Option<Violation> {
         job: PULSE.to_owned(),
         at_us: now_us(),
     })
+}
+
+/// The same, if nothing ever came.
+fn never(fault: &Fault, error: &io::Error) -> Violation {
+    Violation {
+        rule: "L",
+        text: format!("after {}: {error}", fault.name),
+        job: PULSE.to_owned(),
+        at_us: now_us(),
+    }
 }
 
 /// Says of each fault what happened from it to the next one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use test_support::ClockShim;
 
-use super::{ANY, Fault, Heals, Made, ONE, last};
+use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
 use crate::chaos::deployment::Deployment;
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, World};
@@ -32,6 +32,13 @@ pub(super) const FAULTS: &[Fault] = &[
         on: ONE,
         heals: Heals::Quarantined,
         make: ahead_1_h,
+    },
+    Fault {
+        name: "redis-clock-fast",
+        family: "store clock",
+        on: ONE,
+        heals: Heals::AtOnce,
+        make: fast,
     },
     Fault {
         name: "redis-clock-30s-back",
@@ -81,6 +88,33 @@ fn ahead(world: &mut World, by: Duration) -> io::Result<Made> {
     let clock = clock_of(world)?;
     clock.set_us(clock.offset_us() + by.as_micros() as i64)?;
     world.note("the store's clock jumps ahead", WindowKind::Other, None);
+    Ok(Made::now())
+}
+
+/// The store's clock goes nearly twice as fast, too little at a time for a jump,
+/// while a node is cut off in the midst of a run: its lease ends long before
+/// the node may have stopped.
+fn fast(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    const STEP: Duration = Duration::from_millis(50);
+    const FASTER_US: i64 = 45_000;
+    let clock = clock_of(world)?;
+    let job = *seed.pick(&["steady", "long", "queue"]);
+    let run = world.wait_for_run(job)?;
+    let proxy = &world.proxies[&run.node];
+    proxy.refuse()?;
+    proxy.cut();
+    world.window(
+        "cut off, fast clock",
+        WindowKind::Cut,
+        Some(&run.node),
+        |_| {
+            keep_doing(LEASE * 2, STEP, || {
+                let _ = clock.set_us(clock.offset_us() + FASTER_US);
+            });
+            Ok(())
+        },
+    )?;
+    world.proxies[&run.node].heal()?;
     Ok(Made::now())
 }
 

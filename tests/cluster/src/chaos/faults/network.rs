@@ -122,10 +122,11 @@ fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     )
 }
 
-/// Answers take a third of a lease, and then no request arrives any more: the
-/// last answers come late, and prove no more than when they were asked for.
+/// Answers take nearly as long as a renewal waits for one, and then no request
+/// arrives any more: the last answers come late, and prove no more than when
+/// they were asked for.
 fn late_replies(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    let time = LEASE * 35 / 100;
+    let time = LEASE * 22 / 100;
     world.wait_for_run("steady")?;
     each(world, |proxy| proxy.delay_replies(time, time));
     last(LEASE / 2);
