@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
+use crate::complaint::Complaints;
 use crate::event;
 use crate::store::message::{Caller, Head, Reply};
 use crate::store::{Answer, Store, StoreError};
@@ -42,6 +43,7 @@ pub(crate) struct Link {
     cluster: Arc<ClusterClock>,
     view: watch::Sender<View>,
     lost_since: Mutex<Option<Duration>>,
+    complaints: Complaints,
 }
 
 impl Link {
@@ -63,6 +65,7 @@ impl Link {
             cluster,
             view: watch::Sender::new(view),
             lost_since: Mutex::new(None),
+            complaints: Complaints::default(),
         }
     }
 
@@ -90,6 +93,14 @@ impl Link {
                 self.failed(&error, received);
                 Err(error)
             }
+        }
+    }
+
+    /// Tells that the store refuses one unit, however often it does.
+    pub(crate) fn refused(&self, unit: &str, tick_ms: i64, why: &str) {
+        let now = self.clock.boottime();
+        if self.complaints.is_due(format!("{unit}: {why}"), now) {
+            event::refused(unit, tick_ms, why);
         }
     }
 
@@ -127,8 +138,12 @@ impl Link {
     }
 
     fn failed(&self, error: &StoreError, now: Duration) {
-        if matches!(error, StoreError::Refused(_)) {
-            return; // it answers: something in it is wrong
+        if let StoreError::Refused(why) = error {
+            // It answers: something in it is wrong.
+            if self.complaints.is_due(why.clone(), now) {
+                event::request_refused(why);
+            }
+            return;
         }
         let mut lost_since = self.lost_since();
         if lost_since.is_none() {

@@ -162,6 +162,15 @@ fn trouble(world: &mut World, redis: &RedisServer) {
             redis.command(&["HDEL", meta, "ver"]).unwrap();
             world.model.meta.version = 0;
         }
+        8 => {
+            // Damaged: it would never be over.
+            let until = world.now_ms + 1_000_000_000;
+            redis
+                .command(&["HSET", meta, "q", &until.to_string()])
+                .unwrap();
+            world.model.meta.quarantine_until_ms = until;
+            world.count("endless quarantine");
+        }
         7 => {
             let at = world.now_ms - 40_000;
             redis
