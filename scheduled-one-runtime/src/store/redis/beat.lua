@@ -52,9 +52,14 @@ out[n] = #nodes
 tell(nodes)
 -- If there are more than may be named, each beat names others: whatever is in
 -- front, perhaps of jobs that no node has, what is behind it has its turn.
-local most, count = tonumber(ARGV[7]), call('ZCARD', KEYS[3])
-local from = count > most and floor(now / 1000) * most % count or 0
-local ready = units(KEYS[3], call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', from, most))
+local most, MOST_READY = tonumber(ARGV[7]), 16384
+local ready = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, most)
+if #ready == most then
+  local all = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, MOST_READY)
+  local from = floor(now / 1000) * most % #all
+  ready = { unpack(all, from + 1, math.min(from + most, #all)) }
+end
+ready = units(KEYS[3], ready)
 n = n + 1
 out[n] = #ready
 tell(ready)
