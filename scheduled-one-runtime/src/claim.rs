@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event;
 use crate::link::{Answered, Link};
 use crate::store::StoreError;
 use crate::store::message::{Claim, Claimed, Marks, Verdict};
@@ -69,7 +68,7 @@ async fn ask(link: &Link, claims: &[Claim]) -> (Vec<Claimed>, Duration) {
             }
             Err(StoreError::Refused(why)) if tries > 0 => {
                 if let [claim] = claims {
-                    event::refused(&claim.unit, claim.tick_ms, &why);
+                    link.refused(&claim.unit, claim.tick_ms, &why);
                     return (vec![left_alone()], Duration::ZERO);
                 }
                 let (first, second) = claims.split_at(claims.len() / 2);

@@ -159,6 +159,14 @@ pub(crate) fn refused(job: &str, tick_ms: i64, why: &str) {
     error!(target: TARGET, job, tick_ms, why, "refused: this job stands still until somebody puts that right");
 }
 
+pub(crate) fn request_refused(why: &str) {
+    warn!(target: TARGET, why, "store refuses a request: it is repeated, without what is refused if that is one job");
+}
+
+pub(crate) fn renewal_refused(job: &str, why: &str) {
+    error!(target: TARGET, job, why, "renewal refused: this run loses its lease unless somebody puts that right");
+}
+
 pub(crate) fn store_lost(bucket: Bucket, error: &StoreError) {
     warn!(target: TARGET, bucket = bucket.label(), %error, "store lost: nothing starts until it is back");
 }

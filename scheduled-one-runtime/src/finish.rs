@@ -113,14 +113,25 @@ async fn tell_all(link: &Link, finishes: &[Finish]) -> Vec<Finished> {
     }
 }
 
+/// As [`tell_all`].
 async fn tell_lines(link: &Link, lines: &[LedgerRecord]) {
     let mut tries = 0;
-    while link
-        .ask(|store, caller| store.record(caller, lines))
-        .await
-        .is_err()
-    {
-        tries += 1;
-        link.back_off(tries).await;
+    loop {
+        let answer = link.ask(|store, caller| store.record(caller, lines));
+        match answer.await {
+            Ok(_) => return,
+            Err(StoreError::Refused(why)) if tries > 0 => {
+                if let [line] = lines {
+                    return event::refused(&line.unit, line.tick_ms, &why);
+                }
+                let (first, second) = lines.split_at(lines.len() / 2);
+                Box::pin(tell_lines(link, first)).await;
+                return Box::pin(tell_lines(link, second)).await;
+            }
+            Err(_) => {
+                tries += 1;
+                link.back_off(tries).await;
+            }
+        }
     }
 }

@@ -46,6 +46,7 @@ mod attempt;
 mod audit;
 mod claim;
 mod cluster_clock;
+mod complaint;
 mod context;
 mod error;
 mod event;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
+use crate::complaint::Complaints;
 use crate::event;
 use crate::store::bucket::{Bucket, MAX_BUCKETS};
 use crate::store::message::{Caller, Head, Reply};
@@ -71,6 +72,7 @@ pub(crate) struct Link {
     view: watch::Sender<View>,
     lost_since: Mutex<Option<Duration>>,
     dispute: Dispute,
+    complaints: Complaints,
 }
 
 impl Link {
@@ -96,6 +98,7 @@ impl Link {
             view: watch::Sender::new(view),
             lost_since: Mutex::new(None),
             dispute,
+            complaints: Complaints::default(),
         }
     }
 
@@ -124,6 +127,14 @@ impl Link {
                 self.failed(&error, received);
                 Err(error)
             }
+        }
+    }
+
+    /// Tells that the store refuses one unit, however often it does.
+    pub(crate) fn refused(&self, unit: &str, tick_ms: i64, why: &str) {
+        let now = self.clock.boottime();
+        if self.complaints.is_due(format!("{unit}: {why}"), now) {
+            event::refused(unit, tick_ms, why);
         }
     }
 
@@ -163,8 +174,12 @@ impl Link {
     }
 
     fn failed(&self, error: &StoreError, now: Duration) {
-        if matches!(error, StoreError::Refused(_)) {
-            return; // it answers: something in it is wrong
+        if let StoreError::Refused(why) = error {
+            // It answers: something in it is wrong.
+            if self.complaints.is_due(why.clone(), now) {
+                event::request_refused(why);
+            }
+            return;
         }
         if matches!(error, StoreError::OtherBuckets { .. }) {
             self.dispute.set(self.bucket, true);

@@ -13,10 +13,11 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
+use crate::complaint::Complaints;
 use crate::event;
 use crate::lease::{Cancel, Lease, renew_every, renew_patience};
-use crate::store::Store;
 use crate::store::message::{Caller, MAX_BATCH, Renew, Renewed, RunId};
+use crate::store::{Store, StoreError};
 
 /// Between a failed renewal and the next try.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
@@ -91,6 +92,7 @@ struct Shared {
     serial: AtomicU64,
     /// Something is due earlier than what the thread sleeps for.
     sooner: Notify,
+    complaints: Complaints,
 }
 
 /// A bucket whose runs the watchdog is to keep.
@@ -113,6 +115,7 @@ impl Watchdog {
                 due: Mutex::default(),
                 serial: AtomicU64::new(0),
                 sooner: Notify::new(),
+                complaints: Complaints::default(),
             });
             let (stop, stopped) = oneshot::channel();
             watches.push(Arc::clone(&shared).watch(bucket.store.open(), stopped));
@@ -253,12 +256,31 @@ impl Shared {
             }
             Ok(_) if in_time => runs.into_iter().for_each(|run| self.retry(run)),
             Ok(_) => {}
+            Err(StoreError::Refused(why)) if in_time => {
+                Arc::clone(&self).refused(&store, runs, &why);
+            }
             Err(error) => {
                 event::renewal_failed(runs.len(), &error.to_string());
                 if in_time {
                     runs.into_iter().for_each(|run| self.retry(run));
                 }
             }
+        }
+    }
+
+    /// The store refuses one of these, for which the others must not lose their
+    /// leases: it is asked with halves of them.
+    fn refused(self: Arc<Self>, store: &Arc<dyn Store>, mut runs: Vec<Arc<ActiveRun>>, why: &str) {
+        if let [run] = &*runs {
+            let (unit, now) = (&run.id.unit, self.clock.boottime());
+            if self.complaints.is_due(format!("{unit}: {why}"), now) {
+                event::renewal_refused(unit, why);
+            }
+            return self.retry(Arc::clone(run));
+        }
+        let others = runs.split_off(runs.len() / 2);
+        for runs in [runs, others] {
+            tokio::spawn(Arc::clone(&self).renew(Arc::clone(store), runs));
         }
     }
 

@@ -13,6 +13,7 @@ mod claims;
 mod upkeep;
 
 use claims::{MAX_CLAIMS_UNDER_WAY, lead_ms};
+use upkeep::{enroll_once, written_off};
 
 use super::every_node::EveryNode;
 use super::run::Runner;
@@ -80,9 +81,10 @@ pub(crate) struct Node {
 /// What a call under way comes back with.
 enum Answer {
     Decided(Decided),
-    Enrolled(Arc<str>, Vec<Vec<Marks>>),
+    /// None for units that the store refuses.
+    Enrolled(Arc<str>, Vec<Option<Marks>>),
     Pulse(Answered<Pulse>),
-    WrittenOff(Vec<Watched>, Result<Answered<Vec<WrittenOff>>, StoreError>),
+    WrittenOff(Vec<(Watched, WrittenOff)>),
 }
 
 impl Node {
@@ -135,13 +137,16 @@ impl Node {
     }
 
     /// Makes the node's units known to the store, and learns what was decided
-    /// of them. Before it, nothing is due.
+    /// of them. Before it, nothing is due. It is an error if the store does not
+    /// answer, or refuses all of them.
     pub(crate) async fn enroll_first(&mut self) -> Result<(), StoreError> {
         let serving = Arc::clone(&self.link.view().borrow().serving);
-        let mut marks = Vec::new();
+        let (mut marks, mut refused) = (Vec::new(), None);
         for batch in self.units.enrollments(MAX_BATCH) {
-            let answer = self.link.ask(|store, caller| store.enroll(caller, &batch));
-            marks.push(answer.await?.body);
+            marks.extend(enroll_once(&self.link, &batch, &mut refused).await?);
+        }
+        if let Some(error) = refused.filter(|_| marks.iter().all(Option::is_none)) {
+            return Err(error);
         }
         self.learn_all(serving, marks);
         for unit in self.units.indices() {
@@ -234,10 +239,13 @@ impl Node {
                 self.beating = false;
                 self.warn_of_offset();
                 self.nodes = pulse.body.nodes;
-                self.ready.extend(pulse.body.ready);
+                // Others are of jobs this node does not have, or of nobody.
+                let mut ready = pulse.body.ready;
+                ready.retain(|unit| self.units.find(unit).is_some());
+                self.ready.extend(ready);
                 self.watch.overdue(pulse.body.overdue, pulse.received);
             }
-            Ok(Answer::WrittenOff(runs, answer)) => self.written_off(runs, answer),
+            Ok(Answer::WrittenOff(runs)) => written_off(runs, &mut self.ready),
             // A call neither panics nor is aborted while the node runs.
             Err(error) => event::call_failed(&error),
         }

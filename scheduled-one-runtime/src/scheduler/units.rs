@@ -8,6 +8,9 @@ use crate::store::message::{Enroll, Marks, job_of, shard_index, shard_of, withou
 use crate::tick::hash;
 use crate::timer::UnitIndex;
 
+/// No job lets more runs go side by side: what names a higher place is nobody's.
+const MAX_ALLOWED: u32 = 32;
+
 /// A job, or one shard of it.
 pub(crate) struct Unit {
     pub(crate) job: Arc<CompiledJob>,
@@ -67,7 +70,10 @@ impl Units {
         let index = first.checked_add(shard_index(name) as usize)?;
         let unit = self.all.get(index)?;
         let place = name.strip_prefix(without_place(name))?;
-        let is_place = place.is_empty() || place[1..].parse::<u32>().is_ok();
+        let is_place = place.is_empty()
+            || place[1..]
+                .parse()
+                .is_ok_and(|place: u32| place <= MAX_ALLOWED);
         (is_place && unit.name() == without_place(name)).then_some(index as UnitIndex)
     }
 

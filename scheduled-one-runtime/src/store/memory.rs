@@ -221,7 +221,9 @@ impl Namespace {
 
     /// A node's sign of life.
     pub fn beat(&mut self, caller: &Caller, beat: &Beat, now: Now) -> Pulse {
-        self.nodes.retain(|_, at| *at >= now.ms() - NODE_GONE_MS);
+        // Beats of the future are from before the clock went back.
+        self.nodes
+            .retain(|_, at| (*at - now.ms()).abs() <= NODE_GONE_MS);
         match beat {
             Beat::Alive => self.nodes.insert(caller.node.clone(), now.ms()),
             Beat::Leaving => self.nodes.remove(&caller.node),

@@ -22,6 +22,9 @@ pub use claim::{Unit, claim};
 /// Version of the stored form. A namespace with a newer one is refused.
 pub const VERSION: u64 = 1;
 
+/// No quarantine lasts longer: leases are an hour at most.
+pub const MAX_QUARANTINE_MS: i64 = 86_400_000;
+
 /// The store's clock at one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now {
@@ -246,7 +249,13 @@ pub fn enter(meta: &mut Meta, serving: &str, caller: &Caller, now: Now) -> Resul
     meta.buckets = buckets;
     meta.version = VERSION;
     let clock_went_back = now.ms() < meta.quarantine_from_ms;
-    if meta.serving != serving || clock_went_back {
+    let longest_ms = caller.quarantine_ms.max(MAX_QUARANTINE_MS);
+    let lasts_ms = meta
+        .quarantine_until_ms
+        .saturating_sub(meta.quarantine_from_ms);
+    // No caller has asked for such a one: somebody edited it. It might never be over.
+    let is_none_of_ours = !(0..=longest_ms).contains(&lasts_ms);
+    if meta.serving != serving || clock_went_back || is_none_of_ours {
         meta.serving = serving.to_owned();
         meta.quarantine_from_ms = now.ms();
         meta.quarantine_until_ms = now.ms() + caller.quarantine_ms;

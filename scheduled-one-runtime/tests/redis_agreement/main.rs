@@ -194,6 +194,15 @@ fn trouble(world: &mut World, redis: &RedisServer) {
                 .unwrap();
             world.model.nodes.insert("old".to_owned(), at);
         }
+        9 => {
+            // Damaged: it would never be over.
+            let until = world.now_ms + 1_000_000_000;
+            redis
+                .command(&["HSET", meta, "q", &until.to_string()])
+                .unwrap();
+            world.model.meta.quarantine_until_ms = until;
+            world.count("endless quarantine");
+        }
         _ => {}
     }
 }

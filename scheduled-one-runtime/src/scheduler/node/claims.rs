@@ -77,17 +77,17 @@ impl Node {
 
     /// Asks for what waits in a unit.
     fn next_ready(&mut self, now_ms: i64) -> Option<(Asked, Claim)> {
-        let asked = &self.ready_asked;
-        let name = self.ready.iter().find(|unit| !asked.contains(*unit))?;
-        let name = name.clone();
-        self.ready.remove(&name);
-        let Some(unit) = self.units.find(&name) else {
-            return self.next_ready(now_ms); // of a job this node does not have
+        let (name, unit) = loop {
+            let asked = &self.ready_asked;
+            let name = self.ready.iter().find(|unit| !asked.contains(*unit))?;
+            let name = name.clone();
+            self.ready.remove(&name);
+            match self.units.find(&name) {
+                Some(unit) if self.units.get(unit).job.rules.enabled => break (name, unit),
+                _ => {} // of a job that this node does not have, or does not run
+            }
         };
         let rules = &self.units.get(unit).job.rules;
-        if !rules.enabled {
-            return self.next_ready(now_ms);
-        }
         // The marks are the unit's: a place has its own.
         let is_unit = name == self.units.get(unit).name();
         let oldest_ms = now_ms - rules.waits.as_millis() as i64;

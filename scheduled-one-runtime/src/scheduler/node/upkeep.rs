@@ -1,14 +1,15 @@
 //! What a node does beside its ticks: shows that it lives, tells a store that
 //! may have forgotten what it saw, and writes off runs that stand still.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Answer, Node};
 use crate::event;
-use crate::link::{Answered, View};
+use crate::link::{Link, View};
 use crate::store::StoreError;
-use crate::store::message::{Beat, MAX_BATCH, Marks, Watched, WrittenOff};
+use crate::store::message::{Beat, Enroll, MAX_BATCH, Marks, Watched, WrittenOff};
 use crate::timer::UnitIndex;
 
 /// One call a node and second, however many jobs there are.
@@ -34,9 +35,8 @@ impl Node {
             for batch in batches {
                 let mut tries = 0;
                 loop {
-                    let answer = link.ask(|store, caller| store.enroll(caller, &batch)).await;
-                    if let Ok(answer) = answer {
-                        marks.push(answer.body);
+                    if let Ok(answer) = enroll_once(&link, &batch, &mut None).await {
+                        marks.extend(answer);
                         break;
                     }
                     tries += 1;
@@ -47,11 +47,13 @@ impl Node {
         });
     }
 
-    pub(super) fn learn_all(&mut self, serving: Arc<str>, marks: Vec<Vec<Marks>>) {
+    pub(super) fn learn_all(&mut self, serving: Arc<str>, marks: Vec<Option<Marks>>) {
         self.enrolling = false;
         self.enrolled_for = serving;
-        for (index, seen) in marks.into_iter().flatten().enumerate() {
-            self.units.learn(index as UnitIndex, seen);
+        for (index, seen) in marks.into_iter().enumerate() {
+            if let Some(seen) = seen {
+                self.units.learn(index as UnitIndex, seen);
+            }
         }
     }
 
@@ -85,31 +87,8 @@ impl Node {
             return;
         }
         let link = Arc::clone(&self.link);
-        self.calls.spawn(async move {
-            let answer = link
-                .ask(|store, caller| store.write_off(caller, &runs))
-                .await;
-            Answer::WrittenOff(runs, answer)
-        });
-    }
-
-    pub(super) fn written_off(
-        &mut self,
-        runs: Vec<Watched>,
-        answer: Result<Answered<Vec<WrittenOff>>, StoreError>,
-    ) {
-        // Without an answer the runs are reported as overdue again.
-        let Ok(answer) = answer else { return };
-        for (run, written_off) in runs.iter().zip(answer.body) {
-            match written_off {
-                WrittenOff::Lost => event::written_off(&run.unit),
-                WrittenOff::TakenOver => {
-                    event::taken_over(&run.unit);
-                    self.ready.insert(run.unit.clone());
-                }
-                WrittenOff::Changed | WrittenOff::Quarantined => {}
-            }
-        }
+        self.calls
+            .spawn(async move { Answer::WrittenOff(write_off(&link, runs).await) });
     }
 
     pub(super) fn warn_of_offset(&mut self) {
@@ -117,6 +96,68 @@ impl Node {
         if (offset_ms - self.offset_warned_ms).abs() > OFFSET_WARNED_MS {
             event::clock_offset(self.link.bucket, offset_ms);
             self.offset_warned_ms = offset_ms;
+        }
+    }
+}
+
+/// Tells a batch. What the store refuses for good (a key that somebody edited)
+/// must not hold up the others: that has no marks, and its claims will be
+/// refused until somebody puts it right.
+pub(super) async fn enroll_once(
+    link: &Link,
+    batch: &[Enroll],
+    refused: &mut Option<StoreError>,
+) -> Result<Vec<Option<Marks>>, StoreError> {
+    let answer = link.ask(|store, caller| store.enroll(caller, batch)).await;
+    match (answer, batch) {
+        (Ok(answer), _) => Ok(answer.body.into_iter().map(Some).collect()),
+        (Err(StoreError::Refused(why)), [unit]) => {
+            link.refused(&unit.unit, unit.floor_hwm_ms, &why);
+            *refused = Some(StoreError::Refused(why));
+            Ok(vec![None])
+        }
+        (Err(StoreError::Refused(_)), [_, _, ..]) => {
+            let (first, second) = batch.split_at(batch.len() / 2);
+            let mut marks = Box::pin(enroll_once(link, first, refused)).await?;
+            marks.extend(Box::pin(enroll_once(link, second, refused)).await?);
+            Ok(marks)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Asks once: without an answer the runs are reported as overdue again.
+async fn write_off(link: &Link, mut runs: Vec<Watched>) -> Vec<(Watched, WrittenOff)> {
+    let answer = link
+        .ask(|store, caller| store.write_off(caller, &runs))
+        .await;
+    match answer {
+        Ok(answer) => runs.into_iter().zip(answer.body).collect(),
+        Err(StoreError::Refused(_)) if runs.len() > 1 => {
+            let others = runs.split_off(runs.len() / 2);
+            let mut done = Box::pin(write_off(link, runs)).await;
+            done.extend(Box::pin(write_off(link, others)).await);
+            done
+        }
+        Err(StoreError::Refused(why)) => {
+            for run in runs {
+                link.refused(&run.unit, 0, &why);
+            }
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+pub(super) fn written_off(runs: Vec<(Watched, WrittenOff)>, ready: &mut BTreeSet<String>) {
+    for (run, written_off) in runs {
+        match written_off {
+            WrittenOff::Lost => event::written_off(&run.unit),
+            WrittenOff::TakenOver => {
+                event::taken_over(&run.unit);
+                ready.insert(run.unit);
+            }
+            WrittenOff::Changed | WrittenOff::Quarantined => {}
         }
     }
 }

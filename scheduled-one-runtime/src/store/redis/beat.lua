@@ -14,6 +14,8 @@ end
 commit()
 
 call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[6]))
+-- Beats of the future: the clock went back, or somebody made them up.
+call('ZREMRANGEBYSCORE', KEYS[4], string.format('(%.0f', now + ARGV[6]), '+inf')
 if ARGV[5] == 'alive' then
   call('ZADD', KEYS[4], now, ARGV[4])
 else
@@ -28,13 +30,38 @@ local function tell(names)
   n = n + #names
 end
 
+-- The names that can be those of units. What else stands in a set is taken out:
+-- it would hide what stands behind it.
+local function units(set, found)
+  local kept = {}
+  for _, unit in ipairs(found) do
+    local job, rest = string.match(unit, '^([%w_.:/-]+)(.*)$')
+    local place = rest and (string.match(rest, '^#%d+(.*)$') or rest)
+    if job and #unit <= 160 and (place == '' or string.match(place, '^~%d+$')) then
+      kept[#kept + 1] = unit
+    else
+      call('ZREM', set, unit)
+    end
+  end
+  return kept
+end
+
 local nodes = call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')
 n = n + 1
 out[n] = #nodes
 tell(nodes)
-local ready = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, ARGV[7])
+-- If there are more than may be named, each beat names others: whatever is in
+-- front, perhaps of jobs that no node has, what is behind it has its turn.
+local most, MOST_READY = tonumber(ARGV[7]), 16384
+local ready = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, most)
+if #ready == most then
+  local all = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, MOST_READY)
+  local from = floor(now / 1000) * most % #all
+  ready = { unpack(all, from + 1, math.min(from + most, #all)) }
+end
+ready = units(KEYS[3], ready)
 n = n + 1
 out[n] = #ready
 tell(ready)
-tell(call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ARGV[7]))
+tell(units(KEYS[2], call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)))
 return out

@@ -18,39 +18,46 @@
 --
 -- This is the hot path: a grant is one HMGET and one HSET. Records stay the
 -- array that HMGET returned, what only a running or a decided unit needs is
--- read when it is needed, and texts of numbers are used as they came.
+-- read for those, and texts of numbers are used as they came.
 
 local BORN, HWM, TOK, ST, NON, WAIT = 1, 2, 3, 4, 5, 6
 local RTOK, UNTIL, OWN, ATT, SEQ, LEASE, TICK, AT = 7, 8, 9, 10, 11, 12, 13, 14
 local EARLY_TOLERANCE_MS, LATE_MS = 150, 250
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
 
--- The rest of the record, if it was not read yet.
-local function rest(key, v)
-  if v[RTOK] == nil then
-    local more = call('HMGET', key, 'rtok', 'until', 'own', 'att', 'seq', 'lease', 'tick',
-      'at')
-    v[RTOK], v[UNTIL], v[OWN] = int(more[1]), int(more[2]), more[3] or ''
-    v[ATT], v[SEQ], v[LEASE], v[TICK], v[AT] = int(more[4]), int(more[5]), int(more[6]), int(more[7]), int(more[8])
-  end
-  return v
+local function is_running(v)
+  return v[ST] == 'run' or v[ST] == 'stop'
 end
 
--- The part of a record that each claim needs, or nil and an error.
+-- The rest of the record of a run that is going.
+local function load_run(key, v)
+  local more = call('HMGET', key, 'rtok', 'until', 'own', 'att', 'seq', 'lease', 'tick', 'at')
+  v[RTOK] = needed(key, 'rtok', more[1], MAX_TOKEN)
+  v[UNTIL], v[OWN] = needed(key, 'until', more[2], far), more[3] or ''
+  v[ATT], v[SEQ] = needed(key, 'att', more[4], MAX_COUNT), needed(key, 'seq', more[5], MAX_SEQ)
+  v[LEASE], v[TICK] = needed(key, 'lease', more[6], DAY_MS), needed(key, 'tick', more[7], far)
+  v[AT] = needed(key, 'at', more[8], far)
+end
+
+-- The record, as far as the claim needs it, or nil and an error.
 local function load(key)
   local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait')
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
-  v[BORN], v[HWM], v[TOK] = int(v[BORN]), int(v[HWM]), int(v[TOK])
+  v[BORN], v[HWM] = number(key, 'born', v[BORN], far), number(key, 'hwm', v[HWM], far)
+  v[TOK] = number(key, 'tok', v[TOK], MAX_TOKEN)
   if v[WAIT] == '' then
     v[WAIT] = false
   end
+  check(key, v[ST], v[NON], v[WAIT], v[HWM])
+  if is_running(v) then
+    load_run(key, v)
+  end
+  if wrong then
+    return nil, wrong
+  end
   return v
-end
-
-local function is_running(v)
-  return v[ST] == 'run' or v[ST] == 'stop'
 end
 
 -- What a claim asks for, of which `what` is at ARGV[at].
@@ -183,19 +190,18 @@ local function granted(write, tick, tok, until_ms, attempt, place)
   return write, 9, 5
 end
 
-local function stale(write, key, v, place)
-  rest(key, v)
+local function stale(write, v, place)
   out[n + 5], out[n + 6], out[n + 7], out[n + 8] = place, v[NON] or '', v[SEQ], v[LEASE]
   return write, 8, 4
 end
 
-local function is_stale(key, v)
-  return is_running(v) and rest(key, v)[UNTIL] <= now
+local function is_stale(v)
+  return is_running(v) and v[UNTIL] <= now
 end
 
 -- Whether a repeated claim was granted before: it must not claim twice.
-local function holds(key, v, nonce)
-  return is_running(v) and v[NON] == nonce and rest(key, v)[RTOK] == v[TOK]
+local function holds(v, nonce)
+  return is_running(v) and v[NON] == nonce and v[RTOK] == v[TOK]
 end
 
 local function note(i, tick, outcome, why)
@@ -244,8 +250,8 @@ end
 -- Starts what waits.
 local function next_of(i, a, v, write)
   local key, wait = KEYS[i], v[WAIT]
-  if is_stale(key, v) then
-    return stale(write, key, v, 0)
+  if is_stale(v) then
+    return stale(write, v, 0)
   end
   if is_running(v) then
     return write, 11, 0
@@ -280,7 +286,7 @@ local function catches_up(i, v, places, due)
   for place = 0, places do
     local key = place == 0 and KEYS[i] or KEYS[i + 1 + place]
     local p = place == 0 and v or record(key)
-    if is_running(p) and rest(key, p)[AT] - p[TICK] > LATE_MS then
+    if is_running(p) and p[AT] - p[TICK] > LATE_MS then
       return true
     end
   end
@@ -290,14 +296,14 @@ end
 local function decide(i, a, v, ask, write)
   local key, nonce = KEYS[i], ARGV[a]
   local running = is_running(v)
-  if running and holds(key, v, nonce) then
+  if running and holds(v, nonce) then
     return granted(write, v[TICK], v[RTOK], v[UNTIL], v[ATT], 0)
   end
   local places = ask.places
   for place = 1, places do
     local in_place = KEYS[i + 1 + place]
     local p = record(in_place)
-    if holds(in_place, p, nonce) then
+    if holds(p, nonce) then
       return granted(write, p[TICK], p[RTOK], p[UNTIL], p[ATT], place)
     end
   end
@@ -319,7 +325,7 @@ local function decide(i, a, v, ask, write)
   end
   local decided_to = v[HWM] > 0 and v[HWM] or v[BORN]
   if tick <= decided_to then
-    out[n + 5] = rest(key, v)[OWN]
+    out[n + 5] = v[OWN] or call('HMGET', key, 'own')[1] or ''
     return write, 3, 1
   end
   if decided_to > 0 and tonumber(ARGV[a + 2]) ~= decided_to then
@@ -348,8 +354,8 @@ local function decide(i, a, v, ask, write)
     for place = 0, places do
       local in_place = place == 0 and key or KEYS[i + 1 + place]
       local p = place == 0 and v or record(in_place)
-      if is_stale(in_place, p) then
-        return stale(write, in_place, p, place)
+      if is_stale(p) then
+        return stale(write, p, place)
       end
     end
     if intent == 'c' and catches_up(i, v, places, due) then
@@ -415,4 +421,4 @@ end
 if #started > 0 then
   call('ZREM', KEYS[3], unpack(started))
 end
-return out
+return unwritten or out

@@ -1,6 +1,9 @@
 //! Replies of the scripts, read in the order that their heads tell. What does
 //! not read is an error that names the script, never a panic.
 
+use std::borrow::Cow;
+use std::str::FromStr;
+
 use deadpool_redis::redis::Value;
 
 use super::super::StoreError;
@@ -8,6 +11,7 @@ use super::super::message::{
     Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
     Renewed, Reply, Verdict, Watched, WrittenOff, place_of,
 };
+use super::encode::MAX_EXACT;
 
 /// A flat reply, read from front to back.
 struct Reader {
@@ -26,9 +30,11 @@ impl Reader {
         }
     }
 
+    /// Beyond what the scripts can count to, no number is theirs; below it, what
+    /// is computed from it does not overflow.
     fn int(&mut self) -> Result<i64, StoreError> {
         match self.values.next() {
-            Some(Value::Int(int)) => Ok(int),
+            Some(Value::Int(int)) if int.unsigned_abs() <= MAX_EXACT => Ok(int),
             other => Err(malformed(self.script, &other)),
         }
     }
@@ -52,10 +58,18 @@ impl Reader {
         }
     }
 
-    /// As many texts as the number in front of them says.
-    fn texts(&mut self) -> Result<Vec<String>, StoreError> {
+    /// A name that is only shown: any bytes, as somebody may have edited it.
+    fn shown(&mut self) -> Result<String, StoreError> {
+        match self.values.next() {
+            Some(Value::BulkString(bytes)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            other => Err(malformed(self.script, &other)),
+        }
+    }
+
+    /// As many names as the number in front of them says.
+    fn names(&mut self) -> Result<Vec<String>, StoreError> {
         let count = self.count()?;
-        (0..count).map(|_| self.text()).collect()
+        (0..count).map(|_| self.shown()).collect()
     }
 
     fn head(&mut self) -> Result<Head, StoreError> {
@@ -126,7 +140,7 @@ pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
             1 => Verdict::Skipped,
             2 => Verdict::Forgone,
             3 => Verdict::Decided {
-                owner: reader.text()?,
+                owner: reader.shown()?,
             },
             4 => Verdict::Moved,
             5 => Verdict::Early {
@@ -214,10 +228,10 @@ pub(super) fn beat(reply: Value) -> Result<(Reply<Pulse>, Vec<String>), StoreErr
     let mut reader = Reader::new("beat", reply)?;
     let head = reader.head()?;
     // Sorted here: how Redis sorts texts depends on its locale.
-    let mut nodes = reader.texts()?;
+    let mut nodes = reader.names()?;
     nodes.sort_unstable();
     nodes.truncate(MAX_NODES);
-    let ready = reader.texts()?;
+    let ready = reader.names()?;
     let mut units = Vec::new();
     while !reader.values.as_slice().is_empty() {
         units.push(reader.text()?);
@@ -278,40 +292,66 @@ pub(super) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRec
 }
 
 fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
-    let fields = match entry {
+    let (id, fields) = match entry {
         Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-            Ok([_, Value::Array(fields)]) => fields,
+            Ok([Value::BulkString(id), Value::Array(fields)]) => (id, fields),
             other => return Err(malformed(key, &other)),
         },
         other => return Err(malformed(key, &other)),
     };
-    let field = |name: &str| {
-        fields.chunks_exact(2).find_map(|pair| match pair {
+    let id = String::from_utf8_lossy(&id);
+    Line { key, id, fields }.record(job)
+}
+
+/// An entry of a ledger.
+struct Line<'a> {
+    key: &'a str,
+    id: Cow<'a, str>,
+    fields: Vec<Value>,
+}
+
+impl Line<'_> {
+    fn record(&self, job: &str) -> Result<LedgerRecord, StoreError> {
+        Ok(LedgerRecord {
+            unit: self.text("unit").unwrap_or_else(|| job.to_owned()),
+            retried: self.text("retried").is_some(),
+            tick_ms: self.read("tick")?,
+            last_tick_ms: self.read("last")?,
+            count: self.read("n")?,
+            outcome: self.parsed("out", Outcome::from_word)?,
+            reason: self.read("why")?,
+            node: self.read("node")?,
+            token: self.read("tok")?,
+            attempt: self.read("att")?,
+            fired_at_ms: self.read("fired")?,
+            ended_at_ms: self.read("ended")?,
+            error: self.read("err")?,
+        })
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.fields.chunks_exact(2).find_map(|pair| match pair {
             [Value::BulkString(n), Value::BulkString(v)] if n == name.as_bytes() => {
                 Some(String::from_utf8_lossy(v).into_owned())
             }
             _ => None,
         })
-    };
-    let text = |name: &str| field(name).ok_or_else(|| malformed(key, &name));
-    let outcome = text("out")?;
-    Ok(LedgerRecord {
-        unit: field("unit").unwrap_or_else(|| job.to_owned()),
-        retried: field("retried").is_some(),
-        tick_ms: number(key, text("tick")?)?,
-        last_tick_ms: number(key, text("last")?)?,
-        count: number(key, text("n")?)?,
-        outcome: Outcome::from_word(&outcome).ok_or_else(|| malformed(key, &outcome))?,
-        reason: text("why")?,
-        node: text("node")?,
-        token: number(key, text("tok")?)?,
-        attempt: number(key, text("att")?)?,
-        fired_at_ms: number(key, text("fired")?)?,
-        ended_at_ms: number(key, text("ended")?)?,
-        error: text("err")?,
-    })
-}
+    }
 
-fn number<T: std::str::FromStr>(key: &str, text: String) -> Result<T, StoreError> {
-    text.parse().map_err(|_| malformed(key, &text))
+    fn read<T: FromStr>(&self, name: &str) -> Result<T, StoreError> {
+        self.parsed(name, |text| text.parse().ok())
+    }
+
+    fn parsed<T>(&self, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, StoreError> {
+        let text = self.text(name);
+        text.as_deref().and_then(parse).ok_or_else(|| {
+            let found: Option<String> = text.map(|text| text.chars().take(40).collect());
+            StoreError::Refused(format!(
+                "the ledger {key} has an entry {id} with {found:?} as {name}: somebody edited it; \
+                 delete the entry (XDEL {key} {id}), or the key",
+                key = self.key,
+                id = self.id,
+            ))
+        })
+    }
 }

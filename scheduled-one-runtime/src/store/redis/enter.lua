@@ -17,9 +17,15 @@
 local call, pcall, floor, sub = redis.call, redis.pcall, math.floor, string.sub
 local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber -- locals are found faster
 local VERSION, EXACT = 1, 9007199254740992
+-- What no script has stored: tokens so high that they would soon be no longer
+-- exact, instants that are farther ahead than clocks are wrong, other numbers
+-- beyond what leases, attempts and renewals come to.
+local MAX_TOKEN, AHEAD_MS, DAY_MS = EXACT - 4294967296, 31622400000, 86400000
+local MAX_COUNT, MAX_SEQ = 1000000, EXACT / 2
 local name, ledger_limit = ARGV[2], ARGV[3]
+local wrong, far = nil, nil -- the first thing found wrong; the latest instant that may be stored
 
--- A stored integer. What is none (somebody edited the record) counts as 0.
+-- A stored integer, where nothing rests on it. What is none counts as 0.
 local function int(text)
   local n = text and tonumber(text)
   if n and n >= -EXACT and n <= EXACT and n % 1 == 0 then
@@ -35,6 +41,52 @@ local function wrong_type(key, wanted)
     return nil
   end
   return redis.error_reply('SOTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. wanted)
+end
+
+-- Something in a record that no script has put there. It is refused, whatever it
+-- is, as what a job did and who runs it rests on all of it.
+local function damaged(key, field, value)
+  local shown = string.gsub(sub(value or 'nothing', 1, 40), '[^%w%p]', '?')
+  wrong = wrong or redis.error_reply('SODAMAGED ' .. key .. ' has ' .. shown .. ' as ' .. field)
+end
+
+-- An integer of a record from 0 to `most`, or 0 if it has none.
+local function number(key, field, text, most)
+  local n = tonumber(text or 0)
+  if n and n >= 0 and n <= most and n % 1 == 0 then
+    return n
+  end
+  damaged(key, field, text)
+  return 0
+end
+
+-- One that a record must have, because a run is going.
+local function needed(key, field, text, most)
+  if not text then
+    damaged(key, field, text)
+  end
+  return number(key, field, text, most)
+end
+
+-- Looks whether state, nonce and queue of a record are such. What waits was
+-- decided: it is not after the high-water mark.
+local function check(key, st, non, wait, hwm)
+  if st and st ~= 'run' and st ~= 'stop' and st ~= 'idle' then
+    damaged(key, 'st', st)
+  end
+  if non and (#non > 512 or string.find(non, '[^ -~]')) then
+    damaged(key, 'non', non)
+  end
+  local at = 1
+  while wait and at <= #wait do
+    local tick, attempt, reruns, after = string.match(wait, '^(%d+):(%d+):(%d+)()', at)
+    local ends = after == #wait + 1 or (after and after < #wait and sub(wait, after, after) == ',')
+    if not ends or tonumber(tick) > hwm or tonumber(attempt) > MAX_COUNT
+      or tonumber(reruns) > MAX_COUNT then
+      return damaged(key, 'wait', sub(wait, at))
+    end
+    at = after + 1
+  end
 end
 
 -- Score in `leases`: when a beat starts to report the run (`overdue_at_ms`).
@@ -56,7 +108,7 @@ end
 -- `key` is that of the record. A line names its unit only if that is a shard,
 -- not the whole job, and never its place. Most are the last of their tick, and
 -- do not say so.
-local NOTHING = {}
+local NOTHING, unwritten = {}, nil
 local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok, att, fired, ended,
     err)
   local more = NOTHING
@@ -66,9 +118,15 @@ local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok
   if retried then
     more = { 'retried', 1, unpack(more) }
   end
-  call('XADD', log, 'MAXLEN', '=', ledger_limit, '*', 'tick', tick, 'last', last, 'n', n,
+  -- Everything else is checked before something is written; this is not known
+  -- before: the ids of a stream that somebody wrote to may be used up. Then the
+  -- rest is done all the same, and the error told at the end.
+  local added = pcall('XADD', log, 'MAXLEN', '=', ledger_limit, '*', 'tick', tick, 'last', last, 'n', n,
     'out', out, 'why', why, 'node', node, 'tok', tok, 'att', att, 'fired', fired,
     'ended', ended, 'err', err, unpack(more))
+  if added.err then
+    unwritten = redis.error_reply('SOLEDGER ' .. log .. ' takes no line: ' .. added.err)
+  end
 end
 
 local replication = call('INFO', 'replication')
@@ -81,6 +139,7 @@ local serving = (string.match(call('INFO', 'server'), 'run_id:(%w+)') or '')
 local clock = call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]
 local now = clock[1] * 1000 + floor(clock[2] / 1000)
+far = now + AHEAD_MS
 
 local meta = pcall('HMGET', KEYS[1], 'ver', 'rid', 'qs', 'q', 'buckets')
 if meta.err then
@@ -95,19 +154,23 @@ end
 local ours, buckets = tonumber(ARGV[#ARGV]), int(meta[5])
 local meta_changed = version ~= VERSION or buckets == 0
 if buckets == 0 then
-  buckets = version == 0 and ours or 1
+  -- Rubbish says nothing: then the first says it again.
+  buckets = (version == 0 or meta[5]) and ours or 1
 end
 if buckets ~= ours then
   return redis.error_reply(string.format('SOBUCKETS %.0f %.0f', buckets, ours))
 end
-local wrong = wrong_type(KEYS[2], 'zset')
+wrong = wrong_type(KEYS[2], 'zset')
 if wrong then
   return wrong
 end
 
 local quarantine_from, quarantine_until = int(meta[3]), int(meta[4])
-if meta[2] ~= serving or now < quarantine_from then
-  -- Another process, or the clock went back: it may have forgotten.
+local longest = math.max(tonumber(ARGV[1]), DAY_MS)
+if meta[2] ~= serving or now < quarantine_from or quarantine_until < quarantine_from
+  or quarantine_until - quarantine_from > longest then
+  -- Another process, or the clock went back: it may have forgotten. Or these
+  -- instants are none of ours, and one that is never over would be the end.
   quarantine_from, quarantine_until = now, now + ARGV[1]
   meta_changed = true
 elseif now < quarantine_until and quarantine_from + ARGV[1] > quarantine_until then

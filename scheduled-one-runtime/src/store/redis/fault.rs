@@ -19,6 +19,16 @@ impl Fault {
         fault(kind, StoreError::Unavailable(text))
     }
 
+    /// Names the key, where the error says only that it holds something else.
+    pub(super) fn of_type(mut self, key: &str, wanted: &str) -> Self {
+        if let StoreError::Refused(text) = &self.error
+            && text.contains("WRONGTYPE")
+        {
+            self.error = foreign(&format!("{key} holds something else, not a {wanted}"));
+        }
+        self
+    }
+
     /// What it says, without the frame of a store's error.
     pub(super) fn text(&self) -> String {
         match &self.error {
@@ -139,11 +149,18 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
             let (found, ours) = (next(), next());
             (Kind::Answered, StoreError::OtherBuckets { found, ours })
         }
-        "SOTYPE" => (
+        "SOTYPE" => (Kind::Answered, foreign(detail)),
+        "SODAMAGED" => (
             Kind::Answered,
             StoreError::Refused(format!(
-                "the key {detail}: another program uses the namespace, or somebody edited it; \
-                 delete the key, or choose another namespace"
+                "the key {detail}: somebody edited it, or the clock of Redis was far ahead; delete \
+                 the key, and the job goes on with what the nodes remember"
+            )),
+        ),
+        "SOLEDGER" => (
+            Kind::Answered,
+            StoreError::Refused(format!(
+                "the key {detail}; the lines of this request are lost; delete the key"
             )),
         ),
         "MOVED" | "ASK" | "CROSSSLOT" => (
@@ -161,6 +178,14 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
         _ => (Kind::Answered, StoreError::Refused(text)),
     };
     fault(kind, error)
+}
+
+/// A key is not what we made it.
+fn foreign(what: &str) -> StoreError {
+    StoreError::Refused(format!(
+        "the key {what}: another program uses the namespace, or somebody edited it; \
+         delete the key, or choose another namespace"
+    ))
 }
 
 /// Whether an error is about the user name or the password.

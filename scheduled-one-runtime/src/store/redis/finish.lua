@@ -69,4 +69,4 @@ for i = 4, #KEYS, 2 do
   out[n] = ready(r) and code + 2 or code
 end
 settle()
-return out
+return unwritten or out

@@ -6,6 +6,9 @@
 
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])
+  if r then
+    r, err = load_shown(KEYS[i], r)
+  end
   if not r then
     return err
   end
@@ -25,7 +28,7 @@ for i = 4, #KEYS do
   tell(r.tok)
   if r.running then
     tell(1)
-    tell(int(call('HMGET', KEYS[i], 'tick')[1]))
+    tell(r.tick)
   else
     tell(0)
   end

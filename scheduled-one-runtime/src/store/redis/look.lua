@@ -9,19 +9,24 @@
 -- Puts right what it finds wrong in `leases`: an entry that names no run would
 -- hide others behind it, because a beat names only so many.
 
+-- Where a record is damaged, claims of its unit say so: here it must only not
+-- keep others from being seen.
+
 local now, out = tonumber(ARGV[1]), {}
+local AHEAD_MS, DAY_MS, MAX_SEQ = 31622400000, 86400000, 4503599627370496
 
 -- A stored integer, or nil if somebody made it something else.
-local function int(text)
+local function number(text, most)
   local n = tonumber(text or '')
-  return n and n % 1 == 0 and n or nil
+  return n and n >= 0 and n <= most and n % 1 == 0 and n or nil
 end
 
 for i = 2, #KEYS do
   local v = redis.pcall('HMGET', KEYS[i], 'st', 'until', 'lease', 'non', 'seq')
-  local until_ms, lease = int(v[2]), int(v[3])
-  local n = #out
-  if (v[1] ~= 'run' and v[1] ~= 'stop') or not until_ms or not lease then
+  local until_ms, lease, seq = number(v[2], now + AHEAD_MS), number(v[3], DAY_MS), number(v[5], MAX_SEQ)
+  local non, n = v[4] or '', #out
+  local running = v[1] == 'run' or v[1] == 'stop'
+  if not (running and until_ms and lease and seq) or #non > 512 or string.find(non, '[^ -~]') then
     redis.call('ZREM', KEYS[1], ARGV[i])
     out[n + 1] = 0
   else
@@ -30,7 +35,7 @@ for i = 2, #KEYS do
       redis.call('ZADD', KEYS[1], overdue, ARGV[i])
       out[n + 1] = 0
     else
-      out[n + 1], out[n + 2], out[n + 3], out[n + 4] = 1, v[4] or '', int(v[5]) or 0, lease
+      out[n + 1], out[n + 2], out[n + 3], out[n + 4] = 1, non, seq, lease
     end
   end
 end

@@ -386,7 +386,7 @@ impl Store for RedisStore {
             let deadline = Instant::now() + ANSWER_TIMEOUT;
             match self.link.send("XREVRANGE", &command, deadline).await {
                 Ok(value) => decode::ledger(job, &key, value),
-                Err(fault) => Err(self.explain(fault).await),
+                Err(fault) => Err(self.explain(fault.of_type(&key, "stream")).await),
             }
         })
     }

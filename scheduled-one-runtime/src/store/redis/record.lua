@@ -18,4 +18,4 @@ for i = 4, #KEYS, 2 do
   local a = 4 + (i - 4) / 2 * 12
   ledger_line(KEYS[i + 1], KEYS[i], ARGV[a + 11] == '1', unpack(ARGV, a, a + 10))
 end
-return out
+return unwritten or out

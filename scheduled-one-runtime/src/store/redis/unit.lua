@@ -19,13 +19,31 @@ local function load(key)
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
+  local running = v[4] == 'run' or v[4] == 'stop'
+  local of_run = running and needed or number
   r = {
-    born = int(v[1]), hwm = int(v[2]), tok = int(v[3]), running = v[4] == 'run' or v[4] == 'stop',
-    stop = v[4] == 'stop', non = v[5] or '', rtok = int(v[6]), until_ = int(v[7]), seq = int(v[8]),
-    lease = int(v[9]), att = int(v[10]), wait = v[11] or '', done = v[12] or '',
+    born = number(key, 'born', v[1], far), hwm = number(key, 'hwm', v[2], far),
+    tok = number(key, 'tok', v[3], MAX_TOKEN), running = running, stop = v[4] == 'stop',
+    non = v[5] or '', rtok = of_run(key, 'rtok', v[6], MAX_TOKEN),
+    until_ = of_run(key, 'until', v[7], far), seq = of_run(key, 'seq', v[8], MAX_SEQ),
+    lease = of_run(key, 'lease', v[9], DAY_MS), att = of_run(key, 'att', v[10], MAX_COUNT),
+    wait = v[11] or '', done = v[12] or '',
   }
+  check(key, v[4], v[5], v[11], r.hwm)
+  if wrong then
+    return nil, wrong
+  end
   records[key] = r
   return r
+end
+
+-- What is only shown of a run, or rarely asked for; nil and an error if it is
+-- none that a script has stored.
+local function load_shown(key, r)
+  local v, of_run = call('HMGET', key, 'tick', 'own', 'at', 'rer'), r.running and needed or number
+  r.tick, r.own = of_run(key, 'tick', v[1], far), v[2] or ''
+  r.at, r.rer = of_run(key, 'at', v[3], far), number(key, 'rer', v[4], MAX_COUNT)
+  return wrong == nil and r or nil, wrong
 end
 
 -- The run of this nonce is going and none came after it.

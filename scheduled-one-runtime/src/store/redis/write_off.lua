@@ -8,6 +8,9 @@
 
 for i = 4, #KEYS, 2 do
   local r, err = load(KEYS[i])
+  if r then
+    r, err = load_shown(KEYS[i], r)
+  end
   if not r then
     return err
   end
@@ -28,8 +31,7 @@ for i = 4, #KEYS, 2 do
   elseif not r.running or r.non ~= ARGV[a] or r.seq ~= tonumber(ARGV[a + 1]) or r.until_ > now then
     out[n] = 1
   else
-    local v = call('HMGET', key, 'tick', 'own', 'at', 'rer')
-    local tick, reruns = int(v[1]), int(v[4])
+    local tick, reruns = r.tick, r.rer
     -- One that was told to make room does not come back.
     local taken_over = reruns > 0 and not r.stop
     if taken_over then
@@ -41,10 +43,10 @@ for i = 4, #KEYS, 2 do
     call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok, 'wait', r.wait)
     changed[#changed + 1] = key
     ledger_line(KEYS[i + 1], key, taken_over, tick, tick, 1, taken_over and 'taken_over' or 'lost',
-      'no sign of life, seen by ' .. name, v[2] or '', r.rtok, r.att,
-      int(v[3]), now, '')
+      'no sign of life, seen by ' .. name, r.own, r.rtok, r.att,
+      r.at, now, '')
     out[n] = taken_over and 3 or 0
   end
 end
 settle()
-return out
+return unwritten or out

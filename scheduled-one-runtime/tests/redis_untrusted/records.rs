@@ -1,0 +1,239 @@
+//! Each operation on each damaged record: carried out, or refused by name.
+
+use deadpool_redis::redis::{self, aio::MultiplexedConnection};
+use scheduled_one_runtime::store::message::{
+    Beat, Caller, Claim, Enroll, Finish, Intent, Outcome, Overlap, Renew, RunId, Verdict, Watched,
+};
+use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_runtime::store::{Store, StoreError};
+use test_support::{RedisServer, wait_until_async};
+
+use crate::BOUND;
+use crate::rubbish::{FIELDS, Rng, values};
+
+const JOB: &str = "so:{test}:job:bad";
+
+fn caller() -> Caller {
+    Caller {
+        node: "node".into(),
+        name: "Node".into(),
+        quarantine_ms: 0,
+        ledger_limit: 50,
+        buckets: 1,
+    }
+}
+
+/// Any tick long ago; each nonce is used once.
+fn claim(unit: &str, nonce: u64, intent: Intent, overlap: Overlap) -> Claim {
+    Claim {
+        unit: unit.into(),
+        tick_ms: 1_000 + nonce as i64,
+        due_ms: 1_000,
+        after_ms: 0,
+        floor_hwm_ms: 0,
+        floor_token: 0,
+        nonce: format!("n{nonce}"),
+        valid_until_ms: 1 << 52,
+        lease_ms: 5_000,
+        intent,
+        overlap,
+        reruns: 1,
+        missed: None,
+    }
+}
+
+fn usual(unit: &str) -> Claim {
+    claim(unit, 0, Intent::Run, Overlap::Queue(3))
+}
+
+fn run(nonce: &str) -> RunId {
+    RunId {
+        unit: "bad".into(),
+        tick_ms: 1_000,
+        nonce: nonce.into(),
+        token: 1,
+        attempt: 1,
+        lease_ms: 5_000,
+        granted_at_ms: 1_000,
+        reruns: 1,
+    }
+}
+
+fn finish(nonce: &str) -> Finish {
+    Finish {
+        run: run(nonce),
+        outcome: Outcome::Ok,
+        retried: false,
+        reason: String::new(),
+        error: String::new(),
+        fired_at_ms: 1,
+        ended_at_ms: 1,
+    }
+}
+
+/// What became of each operation: its error, if it has one.
+async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<StoreError>> {
+    let caller = caller();
+    let mut results = Vec::new();
+    for intent in [Intent::Run, Intent::CatchUp, Intent::Next, Intent::Forgo] {
+        for overlap in [
+            Overlap::Skip,
+            Overlap::Queue(2),
+            Overlap::CancelRunning,
+            Overlap::Allow(2),
+        ] {
+            *nonce += 1;
+            let claim = claim("bad", *nonce, intent, overlap);
+            results.push(store.claim(&caller, &[claim]).await.err());
+        }
+    }
+    for nonce in ["n0", "another"] {
+        let renew = Renew {
+            run: run(nonce),
+            valid_until_ms: 1 << 52,
+        };
+        results.push(store.renew(&caller, &[renew]).await.err());
+        let watched = Watched {
+            unit: "bad".into(),
+            nonce: nonce.into(),
+            seq: 1,
+            lease_ms: 1,
+        };
+        results.push(store.write_off(&caller, &[watched]).await.err());
+        results.push(store.finish(&caller, &[finish(nonce)]).await.err());
+    }
+    let enroll = Enroll {
+        unit: "bad".into(),
+        first_seen_ms: 7,
+        floor_hwm_ms: 0,
+        floor_token: 0,
+    };
+    results.push(store.enroll(&caller, &[enroll]).await.err());
+    results.push(store.inspect(&caller, &["bad".into()]).await.err());
+    results.push(store.ledger("bad", 9).await.err());
+    results
+}
+
+async fn raw(redis: &RedisServer) -> MultiplexedConnection {
+    let client = redis::Client::open(redis.url()).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
+}
+
+/// Makes a record as a run leaves it: going, with something behind it, or over.
+async fn make_record(store: &RedisStore, nonce: &mut u64, over: bool) {
+    let granted = store.claim(&caller(), &[usual("bad")]).await.unwrap().body;
+    assert!(
+        matches!(granted[0].verdict, Verdict::Granted { .. }),
+        "{granted:?}"
+    );
+    *nonce += 1;
+    let mut queued = claim("bad", *nonce, Intent::Run, Overlap::Queue(3));
+    queued.after_ms = 1_000;
+    store.claim(&caller(), &[queued]).await.unwrap();
+    if over {
+        store.finish(&caller(), &[finish("n0")]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_operation_is_carried_out_or_names_the_key_and_the_way_out() {
+    let redis = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
+    let mut raw = raw(&redis).await;
+    let (mut rng, mut nonce) = (Rng(7), 0);
+    let (mut refused, mut carried_out) = (0, 0);
+    for over in [false, true] {
+        for field in FIELDS {
+            for value in values(&mut rng) {
+                let () = redis::cmd("FLUSHALL").query_async(&mut raw).await.unwrap();
+                make_record(&store, &mut nonce, over).await;
+                let mut damage = redis::cmd("HSET");
+                damage.arg(JOB).arg(field).arg(&value);
+                let () = damage.query_async(&mut raw).await.unwrap();
+                // It must not get into a beat as what it is not.
+                let mut lease = redis::cmd("ZADD");
+                lease.arg("so:{test}:leases").arg(1).arg("bad");
+                let () = lease.query_async(&mut raw).await.unwrap();
+                let beat = store.beat(&caller(), Beat::Alive).await;
+                assert!(beat.is_ok(), "{field} {value:?}: {beat:?}");
+                for error in every_operation(&store, &mut nonce).await {
+                    match error {
+                        None => carried_out += 1,
+                        Some(StoreError::Refused(text)) => {
+                            let names = text.contains(JOB) && text.contains(field);
+                            assert!(names && text.contains("delete the key"), "{field}: {text}");
+                            refused += 1;
+                        }
+                        Some(error) => panic!("{field} {value:?}: {error}"),
+                    }
+                }
+                let () = redis::cmd("DEL")
+                    .arg(JOB)
+                    .query_async(&mut raw)
+                    .await
+                    .unwrap();
+                make_record(&store, &mut nonce, over).await;
+            }
+        }
+    }
+    println!("{carried_out} carried out, {refused} refused");
+    assert!(carried_out > 1_000 && refused > 1_000);
+}
+
+#[tokio::test]
+async fn a_damaged_record_leaves_nothing_half_done() {
+    let redis = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
+    for (field, value) in [("hwm", "x"), ("st", "runs"), ("wait", "1:1")] {
+        redis.command(&["HSET", JOB, field, value]).unwrap();
+        let batch = [usual("good"), usual("bad")];
+        let error = store.claim(&caller(), &batch).await.unwrap_err();
+        assert!(error.to_string().contains(JOB), "{error}");
+        let good = redis.command(&["EXISTS", "so:{test}:job:good"]).unwrap();
+        assert_eq!(good, "0", "{field}");
+        redis.command(&["DEL", JOB]).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_beat_finds_what_stands_behind_rubbish() {
+    let redis = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
+    let mut raw = raw(&redis).await;
+    let mut rng = Rng(11);
+    let mut overdue = usual("real");
+    overdue.lease_ms = 1;
+    store.claim(&caller(), &[overdue]).await.unwrap();
+    for (set, known) in [("leases", false), ("ready", true)] {
+        let mut add = redis::cmd("ZADD");
+        add.arg(format!("so:{{test}}:{set}"));
+        for number in 0..700 {
+            // Half of them could be units of a job that no node has.
+            let name = match number % 2 {
+                0 => rng.bytes(12),
+                _ => format!("job-{number}#{number}").into_bytes(),
+            };
+            add.arg(if known { "0" } else { "-inf" }).arg(name);
+        }
+        let () = add.query_async(&mut raw).await.unwrap();
+    }
+    let mut add = redis::cmd("ZADD");
+    add.arg("so:{test}:nodes")
+        .arg("+inf")
+        .arg(b"\xff\xfe")
+        .arg("1")
+        .arg("gone");
+    let () = add.query_async(&mut raw).await.unwrap();
+    redis
+        .command(&["ZADD", "so:{test}:ready", "0", "zzz"])
+        .unwrap();
+    let (mut found_run, mut found_ready) = (false, false);
+    wait_until_async("both are named", BOUND, async || {
+        let pulse = store.beat(&caller(), Beat::Alive).await.unwrap().body;
+        assert_eq!(pulse.nodes, ["node"]);
+        found_run |= pulse.overdue.iter().any(|run| run.unit == "real");
+        found_ready |= pulse.ready.iter().any(|unit| unit == "zzz");
+        found_run && found_ready
+    })
+    .await;
+}
