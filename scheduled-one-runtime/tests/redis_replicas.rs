@@ -182,9 +182,14 @@ async fn the_right_to_wait_is_needed_only_then_and_the_number_has_a_limit() {
         .unwrap_err();
     assert!(error.to_string().contains("missing: +wait"), "{error}");
     grant(&RedisStore::acl_rule_for(&url, "test", &options).unwrap());
-    RedisStore::connect_with(&url, "test", &options)
+    let store = RedisStore::connect_with(&url, "test", &options)
         .await
         .unwrap();
+    // Taken away later: what was granted is not run for want of an answer.
+    grant(&RedisStore::acl_rule("test"));
+    store.beat(&caller(), Beat::Alive).await.unwrap();
+    let error = ask(&store, "a").await.unwrap_err();
+    assert!(error.to_string().contains("missing: +wait"), "{error}");
 
     let error = RedisStore::connect_with(&url, "test", &options.replicas(9))
         .await

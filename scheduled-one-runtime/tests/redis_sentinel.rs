@@ -63,6 +63,21 @@ async fn a_dead_primary_is_left_and_does_not_matter_when_it_returns() {
     going.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_primary_is_left_and_does_not_matter_when_it_thaws() {
+    let redis = Sentinel::start().unwrap();
+    let going = Going::start(Scheduler::builder(redis.url())).await;
+    let old = redis.primary().unwrap();
+    old.freeze().unwrap();
+    redis.wait_for_failover(old).unwrap();
+    going.goes_on("with the old primary frozen").await;
+    old.thaw().unwrap();
+    going.goes_on("with the old primary thawed").await;
+    redis.wait_settled().unwrap();
+    going.goes_on("with the old primary a replica").await;
+    going.stop().await;
+}
+
 async fn refused(url: &str, options: &ConnectOptions) -> ConnectError {
     let error = RedisStore::connect_with(url, "test", options)
         .await

@@ -285,10 +285,11 @@ impl Store for RedisStore {
             let Self {
                 replication, link, ..
             } = self;
-            replication
-                .confirm(link, passage, claims, &mut reply.body)
-                .await?;
-            Ok(reply)
+            let confirmed = replication.confirm(link, passage, claims, &mut reply.body);
+            match confirmed.await {
+                Ok(()) => Ok(reply),
+                Err(fault) => Err(self.explain(fault).await),
+            }
         })
     }
 

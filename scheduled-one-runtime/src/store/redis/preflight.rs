@@ -155,14 +155,15 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
         (_, StoreError::NewerProtocol { found }) => {
             ConnectError::NewerProtocol(NewerProtocol { found })
         }
-        (Kind::Certificate, StoreError::Refused(why) | StoreError::Unknown(why)) => {
-            ConnectError::Certificate { place, why }
-        }
+        (
+            Kind::Certificate,
+            StoreError::Refused(why) | StoreError::Unknown(why) | StoreError::Unavailable(why),
+        ) => ConnectError::Certificate { place, why },
         (Kind::NoSentinel, StoreError::Unavailable(why)) => ConnectError::NoSentinel { place, why },
-        (Kind::UnknownMaster, StoreError::Refused(why)) => {
+        (Kind::UnknownMaster, StoreError::Unavailable(why)) => {
             ConnectError::UnknownMaster { place, why }
         }
-        (Kind::SentinelLogin, StoreError::Refused(why) | StoreError::Unavailable(why)) => {
+        (Kind::SentinelLogin, StoreError::Unavailable(why)) => {
             ConnectError::SentinelLogin { place, why }
         }
         (Kind::Login, StoreError::Refused(why) | StoreError::Unavailable(why)) => {

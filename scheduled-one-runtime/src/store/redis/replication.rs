@@ -12,7 +12,6 @@ use std::time::Duration;
 use deadpool_redis::redis::{Value, cmd};
 use tokio::time::Instant;
 
-use super::super::StoreError;
 use super::super::message::{Claim, Claimed, Verdict};
 use super::ANSWER_TIMEOUT;
 use super::connection::{Link, Passage};
@@ -56,7 +55,7 @@ impl Replication {
         passage: Passage,
         claims: &[Claim],
         answers: &mut [Claimed],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Fault> {
         let granted = |answer: &Claimed| matches!(answer.verdict, Verdict::Granted { .. });
         let pairs = claims.iter().zip(answers.iter());
         let leases = pairs.filter(|(_, answer)| granted(answer));
@@ -65,8 +64,7 @@ impl Replication {
             return Ok(());
         };
         let bound = (Duration::from_millis(shortest) / 4).min(BOUND);
-        let reached = self.reached(link, passage, bound).await;
-        if reached.map_err(|fault| fault.error)? {
+        if self.reached(link, passage, bound).await? {
             return Ok(());
         }
         for answer in answers.iter_mut().filter(|answer| granted(answer)) {

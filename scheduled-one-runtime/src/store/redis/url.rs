@@ -74,6 +74,9 @@ impl Address {
         let (way, db) = match kind {
             "sentinel" => read_sentinel(hosts, path, query)?,
             "cluster" => read_cluster(hosts, path)?,
+            _ if hosts.contains(',') => {
+                return Err(bad("it names several hosts, without +sentinel or +cluster"));
+            }
             _ => (Way::Single(read_host(hosts, REDIS_PORT)?), read_db(path)?),
         };
         let Endpoint { host, port } = way.first().clone();
@@ -350,6 +353,7 @@ mod tests {
             "redis://host:99999/secret",
             "redis://sec ret@host",
             "redis://one,two:secret",
+            "redis://one,secret/0",
             "redis+sentinel://host",
             "redis+sentinel://host/",
             "redis+sentinel:///master",

@@ -77,7 +77,11 @@ impl Cluster {
             }
             let reached = match owner == asked {
                 true => Ok(connection),
-                false => self.dialer.dial(&owner, ANSWER).await,
+                false => {
+                    // It has told what it was asked for.
+                    drop(Connection::take(connection));
+                    self.dialer.dial(&owner, ANSWER).await
+                }
             };
             match reached {
                 Ok(connection) => {

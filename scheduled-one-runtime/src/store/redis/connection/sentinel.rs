@@ -5,10 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::Connection;
-use deadpool_redis::redis::{ErrorKind, RedisError, cmd};
+use deadpool_redis::redis::cmd;
 use tokio::time::timeout;
 
-use super::super::super::StoreError;
 use super::super::fault::{self, Fault, Kind};
 use super::super::way::{Endpoint, list};
 use super::CONNECT_TIMEOUT;
@@ -116,41 +115,33 @@ impl Sentinels {
         at: &Endpoint,
         bound: Duration,
     ) -> Result<Endpoint, Fault> {
-        let kept = self.open().take_if(|(of, _)| *of == index);
         let mut question = cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
-        let mut answer = Err(RedisError::from(std::io::Error::other("not asked yet")));
-        let mut connection = None;
-        if let Some((_, mut kept)) = kept {
-            answer = question.query_async(&mut kept).await;
-            connection = Some(kept);
-        }
-        // What was kept may have been closed meanwhile.
-        if answer
-            .as_ref()
-            .is_err_and(|error| error.kind() == ErrorKind::Io)
+        let kept = self.open().take_if(|(of, _)| *of == index);
+        // It may have been closed meanwhile.
+        if let Some((_, mut kept)) = kept
+            && let Ok(named) = question.query_async(&mut kept).await
         {
-            let mut fresh = match self.ask.dial(at, bound).await {
-                Ok(fresh) => fresh,
-                Err(fault) => return Err(of_sentinel(fault)),
-            };
-            answer = question.query_async(&mut fresh).await;
-            connection = Some(fresh);
+            return self.named(index, kept, named);
         }
-        let named: Option<(String, u16)> =
-            answer.map_err(|error| of_sentinel(fault::of_connecting(at, &error)))?;
-        if let Some(connection) = connection {
-            *self.open() = Some((index, connection));
-        }
+        let mut fresh = self.ask.dial(at, bound).await.map_err(of_sentinel)?;
+        let named = question.query_async(&mut fresh).await;
+        let named = named.map_err(|error| of_sentinel(fault::of_connecting(at, &error)))?;
+        self.named(index, fresh, named)
+    }
+
+    /// What a sentinel answered, whose connection is kept.
+    fn named(
+        &self,
+        index: usize,
+        connection: Connection,
+        named: Option<(String, u16)>,
+    ) -> Result<Endpoint, Fault> {
+        *self.open() = Some((index, connection));
         let Some((host, port)) = named else {
-            let text = format!(
-                "the sentinel at {at} does not know a master named {}",
-                self.master
-            );
-            return Err(Fault {
-                error: StoreError::Refused(text),
-                kind: Kind::UnknownMaster,
-            });
+            let (at, master) = (&self.sentinels[index], &self.master);
+            let text = format!("the sentinel at {at} does not know a master named {master}");
+            return Err(Fault::unavailable(Kind::UnknownMaster, text));
         };
         Ok(Endpoint { host, port })
     }
@@ -201,12 +192,13 @@ impl Sentinels {
     }
 }
 
-/// The trouble is that of a sentinel, not of Redis.
+/// The trouble is that of a sentinel, not of Redis: no request was refused, and
+/// none is to be given up for it.
 fn of_sentinel(fault: Fault) -> Fault {
     let kind = match fault.kind {
         Kind::Login | Kind::Denied => Kind::SentinelLogin,
         Kind::Certificate => Kind::Certificate,
         _ => Kind::NoSentinel,
     };
-    Fault { kind, ..fault }
+    Fault::unavailable(kind, fault.text())
 }
