@@ -1,6 +1,8 @@
 //! Sets up a scheduler and starts it: all that can be wrong is found here, at
 //! once, and nothing is half-started.
 
+mod doctor;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -191,7 +193,8 @@ impl SchedulerBuilder {
         let store = self.open_store().await?;
 
         let leases = jobs.iter().map(|job| job.lease(self.lease));
-        let longest_lease = leases.max().unwrap_or(self.lease);
+        let longest_lease = leases.clone().max().unwrap_or(self.lease);
+        let shortest_lease = leases.min().unwrap_or(self.lease);
         let cluster = Arc::new(ClusterClock::new(Arc::clone(&self.clock), longest_lease));
         let identity = match self.identity.take() {
             Some(identity) => identity,
@@ -246,6 +249,7 @@ impl SchedulerBuilder {
             link,
             runner,
             jobs,
+            shortest_lease,
             stop,
             shutdown_grace: self.shutdown_grace,
             tasks: Mutex::new(Some(tasks)),
@@ -328,6 +332,7 @@ impl SchedulerBuilder {
         // Boxed: the type of the whole future would be too deep for rustc in a
         // program that awaits it a few functions down.
         let store = Box::pin(RedisStore::connect(&self.url, &self.namespace)).await?;
+        store.warnings().iter().for_each(event::doubtful);
         Ok(Arc::new(store))
     }
 }

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 pub use builder::SchedulerBuilder;
 
 use crate::audit::{AuditedTick, Books, UnitState};
+use crate::doctor::Report;
 use crate::error::Error;
 use crate::event;
 use crate::job::check_name;
@@ -28,6 +29,7 @@ use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
 use crate::link::Link;
 use crate::rules::CompiledJob;
+use crate::store::Needs;
 use crate::store::message::{Beat, Overlap, place_of};
 use run::Runner;
 
@@ -73,6 +75,7 @@ pub struct Scheduler {
     link: Arc<Link>,
     runner: Arc<Runner>,
     jobs: Vec<Arc<CompiledJob>>,
+    shortest_lease: Duration,
     stop: watch::Sender<bool>,
     shutdown_grace: Duration,
     /// The tasks, until [`shutdown`](Self::shutdown) has ended them.
@@ -216,6 +219,29 @@ impl Scheduler {
                 .filter_map(|unit| unit.running_ms)
                 .collect(),
         })
+    }
+
+    /// Looks at the store again, as at start and more closely: see
+    /// [`SchedulerBuilder::doctor`]. Changes nothing.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use scheduled_one_runtime::{Error, Job, Scheduler};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let job = Job::every("sweep", Duration::from_secs(60), || async {});
+    /// let scheduler = Scheduler::builder("memory://").job(job).start().await?;
+    /// let report = scheduler.doctor().await;
+    /// assert!(report.is_usable(), "{report}");
+    /// # Ok(()) }
+    /// ```
+    pub async fn doctor(&self) -> Report {
+        let needs = Needs {
+            shortest_lease: self.shortest_lease,
+            units: self.jobs.iter().flat_map(|job| job.units()).collect(),
+            clock: Arc::clone(&self.runner.clock),
+        };
+        self.link.store().examine(&needs).await
     }
 
     fn unknown(&self, job: &str) -> Error {

@@ -9,7 +9,9 @@
 mod connect_error;
 mod connection;
 mod decode;
+mod doctor;
 mod encode;
+mod examine;
 mod fault;
 mod keys;
 mod preflight;
@@ -27,7 +29,8 @@ use super::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Renew, Renewed, Reply, Watched, WrittenOff,
 };
-use super::{Answer, Store, StoreError};
+use super::{Answer, BoxFuture, Needs, Store, StoreError};
+use crate::doctor::{Finding, Report, Severity};
 use connection::Link;
 use fault::{Fault, Kind};
 use keys::Keys;
@@ -48,6 +51,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct RedisStore {
     shared: Arc<Shared>,
     link: Link,
+    /// What was found at start that somebody should know.
+    warnings: Vec<Finding>,
 }
 
 struct Shared {
@@ -75,15 +80,38 @@ impl RedisStore {
     ///
     /// What is wrong, where, and the way out.
     pub async fn connect(url: &str, namespace: &str) -> Result<Self, ConnectError> {
+        let mut store = Self::at(url, namespace)?;
+        let Shared { address, keys } = &*store.shared;
+        store.warnings = preflight::check(&store.link, address, keys).await?;
+        Ok(store)
+    }
+
+    /// A namespace that was not looked at yet: nothing is sent.
+    pub(crate) fn at(url: &str, namespace: &str) -> Result<Self, ConnectError> {
         let address = Address::parse(url).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
-        let keys = Keys::new(namespace);
         let link = Link::new(&address);
-        preflight::check(&link, &address, &keys).await?;
-        let shared = Arc::new(Shared { address, keys });
-        Ok(RedisStore { shared, link })
+        let keys = Keys::new(namespace);
+        Ok(RedisStore {
+            shared: Arc::new(Shared { address, keys }),
+            link,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// What was found by [`connect`](Self::connect) that somebody should know,
+    /// although jobs run.
+    pub(crate) fn warnings(&self) -> &[Finding] {
+        &self.warnings
+    }
+
+    /// The report on a store that does not come about.
+    pub(crate) fn report_of(error: &ConnectError) -> Report {
+        let check = preflight::check_of(error);
+        let severe = Finding::new(Severity::Severe, check, error.to_string(), "");
+        Report::new("Redis", vec![severe])
     }
 
     /// The rights that a user of Redis needs for a namespace of database 0, as
@@ -269,6 +297,15 @@ impl Store for RedisStore {
         Arc::new(RedisStore {
             shared: self.shared.clone(),
             link: Link::new(&self.shared.address),
+            warnings: Vec::new(),
+        })
+    }
+
+    fn examine<'a>(&'a self, needs: &'a Needs) -> BoxFuture<'a, Report> {
+        Box::pin(async move {
+            let Shared { address, keys } = &*self.shared;
+            let findings = examine::examine(&self.link, address, keys, needs).await;
+            Report::new(format!("{address}, namespace {keys:?}"), findings)
         })
     }
 }
