@@ -53,7 +53,7 @@ impl SchedulerBuilder {
         }
         match RedisStore::at(&self.url, &self.namespace) {
             Ok(store) => store.examine(&needs).await,
-            Err(error) => RedisStore::report_of(&error),
+            Err(error) => RedisStore::report_of(error),
         }
     }
 }

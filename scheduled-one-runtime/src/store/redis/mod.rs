@@ -30,8 +30,9 @@ use super::message::{
     Renew, Renewed, Reply, Watched, WrittenOff,
 };
 use super::{Answer, BoxFuture, Needs, Store, StoreError};
-use crate::doctor::{Finding, Report, Severity};
+use crate::doctor::{Finding, Report};
 use connection::Link;
+use doctor::Verdict;
 use fault::{Fault, Kind};
 use keys::Keys;
 use script::{Operation, Request};
@@ -108,10 +109,9 @@ impl RedisStore {
     }
 
     /// The report on a store that does not come about.
-    pub(crate) fn report_of(error: &ConnectError) -> Report {
-        let check = preflight::check_of(error);
-        let severe = Finding::new(Severity::Severe, check, error.to_string(), "");
-        Report::new("Redis", vec![severe])
+    pub(crate) fn report_of(error: ConnectError) -> Report {
+        let verdict = Verdict::refused(preflight::check_of(&error), error);
+        Report::new("Redis", vec![verdict.finding])
     }
 
     /// The rights that a user of Redis needs for a namespace of database 0, as

@@ -6,6 +6,7 @@ mod facts;
 mod failover;
 mod hints;
 mod persistence;
+mod remedy;
 mod replicas;
 mod server;
 #[cfg(test)]
@@ -43,10 +44,11 @@ impl From<Finding> for Verdict {
 }
 
 impl Verdict {
-    /// Severe, in the words of the error, which end with the way out.
+    /// Severe, in the words of the error.
     pub(super) fn refused(check: &'static str, error: ConnectError) -> Self {
+        let (found, remedy) = remedy::found_and_remedy(&error);
         Verdict {
-            finding: Finding::new(Severity::Severe, check, error.to_string(), ""),
+            finding: Finding::new(Severity::Severe, check, found, remedy),
             refusal: Some(error),
         }
     }
