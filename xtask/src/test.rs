@@ -115,6 +115,6 @@ fn advisories() -> Result<Attempt, String> {
             "the database of advisories cannot be fetched from here (`cargo deny fetch db`)";
         return Ok(Attempt::Skipped(reason.to_owned()));
     }
-    run(cargo(["deny", "check", "--disable-fetch", "advisories"]))?;
+    run(cargo(["deny", "check", "advisories"]))?;
     Ok(Attempt::Passed)
 }
