@@ -1,8 +1,9 @@
 //! `rediss://` against a real server with certificates of our own.
 //!
-//! Which authorities are trusted comes from the environment, and a program
-//! cannot change that of itself: each test starts this program again, with the
-//! name of one test and an environment in which that test takes the other part.
+//! Which authorities are trusted comes from options or from the environment. A
+//! program cannot change the environment of itself: tests of that start this
+//! program again, with the name of one test and an environment in which that
+//! test takes the other part.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
@@ -12,7 +13,7 @@ use std::process::Command;
 
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::message::{Beat, Caller};
-use scheduled_one_runtime::store::redis::{ConnectError, RedisStore};
+use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
 use test_support::{RedisServer, Tls};
 
 /// Set for the other part: where to connect.
@@ -214,4 +215,122 @@ async fn tls_on_one_side_only_is_suspected() {
     let tls = format!("rediss://:hunter2@localhost:{}", fixture.redis.port());
     let error = RedisStore::connect(&tls, "test").await.unwrap_err();
     assert!(error.to_string().contains("speaks TLS"), "{error}");
+}
+
+/// A Redis that asks for certificates, and the URL of its TLS port.
+fn strict() -> (Fixture, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let tls = certificates(dir.path());
+    let redis = RedisServer::options()
+        .tls(tls.clone())
+        .args(["--tls-auth-clients", "yes"])
+        .start()
+        .unwrap();
+    let url = format!("rediss://localhost:{}", redis.tls_port().unwrap());
+    let fixture = Fixture {
+        redis,
+        tls,
+        _dir: dir,
+    };
+    (fixture, url)
+}
+
+#[tokio::test]
+async fn certificates_of_ones_own() {
+    let (fixture, url) = strict();
+    let Tls { cert, key, ca } = &fixture.tls;
+    let trusting = ConnectOptions::default().tls_ca_file(ca);
+
+    // The server is asked for its certificate, and asks for ours.
+    let both = trusting.clone().tls_client_cert(cert, key);
+    let store = RedisStore::connect_with(&url, "test", &both).await.unwrap();
+    store.ledger("a", 1).await.unwrap();
+    store.open().ledger("a", 1).await.unwrap();
+
+    let error = RedisStore::connect_with(&url, "test", &trusting)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Certificate { .. }),
+        "{error:?}"
+    );
+    let untrusting = ConnectOptions::default().tls_client_cert(cert, key);
+    let error = RedisStore::connect_with(&url, "test", &untrusting)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Certificate { .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("tls_ca_file"), "{error}");
+    // One that is not of an authority of the server.
+    let (others, none) = (tempfile::tempdir().unwrap(), ConnectOptions::default());
+    let other = certificates(others.path());
+    let stranger = none
+        .tls_ca_file(ca)
+        .tls_client_cert(&other.cert, &other.key);
+    let error = RedisStore::connect_with(&url, "test", &stranger)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Certificate { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn files_that_are_wrong_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, there) = (dir.path().join("here"), dir.path().join("there"));
+    std::fs::create_dir(&here).unwrap();
+    std::fs::create_dir(&there).unwrap();
+    let (ours, theirs) = (certificates(&here), certificates(&there));
+    let empty = dir.path().join("empty.pem");
+    std::fs::write(&empty, "hunter2").unwrap();
+    let missing = dir.path().join("missing.pem");
+    let new = ConnectOptions::default;
+    for (options, file, why) in [
+        (new().tls_ca_file(&missing), &missing, "No such file"),
+        (new().tls_ca_file(&empty), &empty, "no certificate"),
+        (new().tls_ca_file(&ours.key), &ours.key, "no certificate"),
+        (
+            new().tls_client_cert(&missing, &ours.key),
+            &missing,
+            "No such file",
+        ),
+        (
+            new().tls_client_cert(&empty, &ours.key),
+            &empty,
+            "no certificate",
+        ),
+        (
+            new().tls_client_cert(&ours.cert, &empty),
+            &empty,
+            "no private key",
+        ),
+        (
+            new().tls_client_cert(&ours.cert, &ours.cert),
+            &ours.cert,
+            "no private key",
+        ),
+        (
+            new().tls_client_cert(&ours.cert, &theirs.key),
+            &theirs.key,
+            "not the key of",
+        ),
+    ] {
+        // Nobody is asked before that.
+        let error = RedisStore::connect_with("rediss://localhost:1", "test", &options)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ConnectError::BadOption { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(file.to_str().unwrap()), "{text}");
+        assert!(text.contains(why) && !text.contains("hunter2"), "{text}");
+    }
+    let error =
+        RedisStore::connect_with("redis://localhost:1", "test", &new().tls_ca_file(ours.ca))
+            .await
+            .unwrap_err();
+    assert!(error.to_string().contains("begin with rediss"), "{error}");
 }

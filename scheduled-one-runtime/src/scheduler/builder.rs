@@ -5,6 +5,7 @@ mod doctor;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::rules::CompiledJob;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::store::message::{Beat, Caller};
-use crate::store::redis::RedisStore;
+use crate::store::redis::{ConnectOptions, RedisStore};
 
 /// The store has to grant nothing for the longest lease after it may have
 /// forgotten, and for this, in which nodes reconnect and tell what they saw.
@@ -63,6 +64,7 @@ const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
 #[must_use = "nothing runs until `.start().await`"]
 pub struct SchedulerBuilder {
     url: String,
+    connect: ConnectOptions,
     namespace: String,
     node_name: Option<String>,
     states: States,
@@ -82,6 +84,7 @@ impl SchedulerBuilder {
     pub(super) fn new(url: String) -> Self {
         SchedulerBuilder {
             url,
+            connect: ConnectOptions::default(),
             namespace: "default".to_owned(),
             node_name: None,
             states: States::default(),
@@ -103,6 +106,38 @@ impl SchedulerBuilder {
     /// `A-Z a-z 0-9 _ . : / -`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
+        self
+    }
+
+    /// Trusts the authorities of this PEM file, and no others, for `rediss://`
+    /// and for the sentinels of `rediss+sentinel://`. Read at start. Default:
+    /// the authorities of the system, or of the file that the environment
+    /// variable `SSL_CERT_FILE` names.
+    pub fn tls_ca_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.connect = self.connect.tls_ca_file(path);
+        self
+    }
+
+    /// Shows this certificate to a Redis, or sentinel, that asks for one: two
+    /// PEM files, read at start.
+    pub fn tls_client_cert(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        self.connect = self.connect.tls_client_cert(cert, key);
+        self
+    }
+
+    /// Takes the password of Redis from this file. It is read for each new
+    /// connection, so a new password needs no restart; a newline at its end
+    /// does not count. The user, if it is not the default user, stays in the
+    /// URL: `redis://ann@host`.
+    pub fn password_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.connect = self.connect.password_file(path);
+        self
+    }
+
+    /// The login of the sentinels, if they want one: it is not that of Redis.
+    /// An empty user is the default user.
+    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.connect = self.connect.sentinel_login(user, password);
         self
     }
 
@@ -326,12 +361,19 @@ impl SchedulerBuilder {
             return Ok(Arc::clone(store));
         }
         if let Some(name) = self.url.strip_prefix("memory://") {
+            if let Some(setting) = self.connect.any() {
+                let message = "the embedded store has no use for it: leave it away, or give \
+                     the URL of a Redis";
+                let message = message.to_owned();
+                return Err(Error::Setting { setting, message });
+            }
             let clock = Arc::clone(&self.clock);
             return Ok(Arc::new(MemoryStore::named(name, &self.namespace, clock)));
         }
         // Boxed: the type of the whole future would be too deep for rustc in a
         // program that awaits it a few functions down.
-        let store = Box::pin(RedisStore::connect(&self.url, &self.namespace)).await?;
+        let store = RedisStore::connect_with(&self.url, &self.namespace, &self.connect);
+        let store = Box::pin(store).await?;
         store.warnings().iter().for_each(event::doubtful);
         Ok(Arc::new(store))
     }
@@ -342,6 +384,7 @@ impl fmt::Debug for SchedulerBuilder {
         // Not the URL: it may hold a password.
         f.debug_struct("SchedulerBuilder")
             .field("namespace", &self.namespace)
+            .field("connect", &self.connect)
             .field("node_name", &self.node_name)
             .field("lease", &self.lease)
             .field("jobs", &self.jobs)

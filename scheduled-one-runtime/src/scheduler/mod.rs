@@ -29,7 +29,7 @@ use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
 use crate::link::Link;
 use crate::rules::CompiledJob;
-use crate::store::Needs;
+use crate::store::JobNeeds;
 use crate::store::message::{Beat, Overlap, place_of};
 use run::Runner;
 
@@ -236,7 +236,7 @@ impl Scheduler {
     /// # Ok(()) }
     /// ```
     pub async fn doctor(&self) -> Report {
-        let needs = Needs {
+        let needs = JobNeeds {
             shortest_lease: self.shortest_lease,
             units: self.jobs.iter().flat_map(|job| job.units()).collect(),
             clock: Arc::clone(&self.runner.clock),

@@ -13,7 +13,7 @@ use super::message::{
     job_of, place_of,
 };
 use super::protocol::{self, Meta, NewerProtocol, Now, Record, Unit};
-use super::{Answer, BoxFuture, Needs, Store};
+use super::{Answer, BoxFuture, JobNeeds, Store};
 use crate::clock::Clock;
 use crate::doctor::{Finding, Report, Severity};
 
@@ -378,7 +378,7 @@ impl Store for MemoryStore {
         Arc::new(self.clone())
     }
 
-    fn examine<'a>(&'a self, _needs: &'a Needs) -> BoxFuture<'a, Report> {
+    fn examine<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
         let finding = Finding::new(
             Severity::Warning,
             "embedded",

@@ -90,7 +90,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn open(&self) -> Arc<dyn Store>;
 
     /// Looks at what the guarantees rest on, and changes nothing.
-    fn examine<'a>(&'a self, _needs: &'a Needs) -> BoxFuture<'a, Report> {
+    fn examine<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
         let found = "this store has nothing to say about itself";
         let finding = Finding::new(Severity::Info, "store", found, "");
         let report = Report::new(format!("{self:?}"), vec![finding]);
@@ -100,7 +100,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
 /// What jobs need of a store, to judge it by.
 #[derive(Clone, Debug)]
-pub struct Needs {
+pub struct JobNeeds {
     /// The shortest lease of a job.
     pub shortest_lease: Duration,
     /// The units whose marks are looked at.

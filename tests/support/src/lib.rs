@@ -16,16 +16,31 @@
 //! Unix only: freezing is a signal. The modules, in the order a started server meets them:
 //! `find` (which binary), `options` (which arguments), `port` (where), `process` (one run of it),
 //! `server` (the handle), `resp` (one command over the wire), `wait` (for a condition, bounded).
+//!
+//! Deployments of several servers: [`Sentinel`] and [`RedisCluster`], with failovers that keep all
+//! writes or lose the last ones on purpose. `announce` (ports of proxies in front of servers) and
+//! `settle` (waiting for all of them) belong to both.
+//!
+//! What else can go wrong: [`ClockShim`] moves the wall clock of a running process.
 
+mod announce;
+mod clock_shim;
 mod find;
 mod options;
 mod port;
 mod process;
+mod redis_cluster;
 mod resp;
+mod sentinel;
 mod server;
+mod settle;
 mod wait;
 
+pub use clock_shim::ClockShim;
 pub use find::{find_in_path, find_libfaketime, find_redis_server};
 pub use options::{RedisOptions, Tls};
+pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};
+pub use sentinel::{Sentinel, SentinelOptions};
 pub use server::RedisServer;
+pub use settle::Failover;
 pub use wait::{wait_until, wait_until_async};

@@ -1,10 +1,12 @@
 //! What a server is started with.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::RedisServer;
+use crate::port::free_port;
+use crate::{ClockShim, RedisServer};
 
 /// The certificate files of a server that speaks TLS.
 #[derive(Clone, Debug)]
@@ -33,6 +35,22 @@ pub struct RedisOptions {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) tls: Option<Tls>,
     pub(crate) login: Option<Login>,
+    pub(crate) config_file: Option<String>,
+    pub(crate) kind: Kind,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    /// Held, so that its library is still there when the server is restarted.
+    pub(crate) clock_shim: Option<ClockShim>,
+}
+
+/// As what `redis-server` runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Server,
+    /// A server with a second port, the cluster bus.
+    ClusterNode,
+    /// Not a store, but one that watches stores and names the primary.
+    Sentinel,
 }
 
 /// Who `url()` and `command()` say they are.
@@ -41,6 +59,38 @@ pub(crate) struct Login {
     /// `None` is the default user, known by a password only.
     pub(crate) user: Option<String>,
     pub(crate) password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(..)")
+    }
+}
+
+impl Login {
+    /// What goes in front of the host in a URL.
+    pub(crate) fn in_url(login: Option<&Self>) -> String {
+        login.map_or_else(String::new, |login| {
+            let user = login.user.as_deref().unwrap_or_default();
+            format!("{user}:{}@", login.password)
+        })
+    }
+
+    /// The lines of a configuration file by which a replica logs in to its primary.
+    pub(crate) fn to_primary(&self) -> String {
+        let user = self.user.iter().map(|user| format!("masteruser {user}\n"));
+        let user: String = user.collect();
+        format!("{user}masterauth {}\n", self.password)
+    }
+
+    /// The lines of a configuration file that admit this login and nobody else.
+    pub(crate) fn required(&self) -> String {
+        let password = &self.password;
+        match &self.user {
+            None => format!("requirepass {password}\n"),
+            Some(user) => format!("user default off\nuser {user} on >{password} ~* &* +@all\n"),
+        }
+    }
 }
 
 impl RedisOptions {
@@ -91,6 +141,29 @@ impl RedisOptions {
         self
     }
 
+    /// Gives the server a configuration file in its scratch folder, with this text at first. Redis
+    /// may rewrite it (CONFIG REWRITE), and restarts read what it wrote. Arguments win over it.
+    #[must_use]
+    pub fn config_file(mut self, text: &str) -> Self {
+        self.config_file = Some(text.to_owned());
+        self
+    }
+
+    /// Sets an environment variable of the server's process.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the server with this wall clock, which can be moved while it runs.
+    #[must_use]
+    pub fn clock_shim(mut self, shim: &ClockShim) -> Self {
+        self.clock_shim = Some(shim.clone());
+        self.env.extend(shim.env());
+        self
+    }
+
     /// Opens a second port that speaks TLS, without client certificates; see
     /// [`RedisServer::tls_port`]. The plain port stays, for `command()` and the readiness check.
     #[must_use]
@@ -109,16 +182,38 @@ impl RedisOptions {
         RedisServer::with_options(self)
     }
 
+    /// Replicas get their first copy at once, and are heard of each second.
+    pub(crate) fn quick_replication(mut self) -> Self {
+        let quick = [
+            "--repl-diskless-sync-delay",
+            "0",
+            "--repl-ping-replica-period",
+            "1",
+        ];
+        self.args.splice(0..0, quick.map(OsString::from));
+        self
+    }
+
+    /// Free ports for all that these options listen on.
+    pub(crate) fn free_ports(&self) -> io::Result<Ports> {
+        let is_node = self.kind == Kind::ClusterNode;
+        Ok(Ports {
+            plain: free_port()?,
+            tls: self.tls.is_some().then(free_port).transpose()?,
+            bus: is_node.then(free_port).transpose()?,
+        })
+    }
+
     /// The arguments of one run.
-    pub(crate) fn command_line(
-        &self,
-        dir: &Path,
-        port: u16,
-        tls_port: Option<u16>,
-    ) -> Vec<OsString> {
+    pub(crate) fn command_line(&self, dir: &Path, ports: &Ports) -> Vec<OsString> {
         let mut line: Vec<OsString> = Vec::new();
+        // The file must come first; what follows is read as if appended to it.
+        line.extend(self.config_file.as_ref().map(|_| config_path(dir).into()));
+        if self.kind == Kind::Sentinel {
+            line.push("--sentinel".into());
+        }
         let mut set = |name: &str, value: OsString| line.extend([name.into(), value]);
-        set("--port", port.to_string().into());
+        set("--port", ports.plain.to_string().into());
         set("--bind", "127.0.0.1".into());
         set("--dir", self.data_dir.as_deref().unwrap_or(dir).into());
         set("--daemonize", "no".into());
@@ -126,7 +221,11 @@ impl RedisOptions {
         set("--loglevel", "notice".into());
         set("--save", "".into());
         set("--appendonly", "no".into());
-        if let (Some(tls), Some(tls_port)) = (&self.tls, tls_port) {
+        if let Some(bus) = ports.bus {
+            set("--cluster-enabled", "yes".into());
+            set("--cluster-port", bus.to_string().into());
+        }
+        if let (Some(tls), Some(tls_port)) = (&self.tls, ports.tls) {
             set("--tls-port", tls_port.to_string().into());
             set("--tls-cert-file", tls.cert.clone().into());
             set("--tls-key-file", tls.key.clone().into());
@@ -136,4 +235,17 @@ impl RedisOptions {
         line.extend(self.args.iter().cloned());
         line
     }
+}
+
+/// The ports of one server, the same for every run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ports {
+    pub(crate) plain: u16,
+    pub(crate) tls: Option<u16>,
+    pub(crate) bus: Option<u16>,
+}
+
+/// Where the configuration file of a server is that has one.
+pub(crate) fn config_path(dir: &Path) -> PathBuf {
+    dir.join("redis.conf")
 }

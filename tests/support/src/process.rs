@@ -34,11 +34,16 @@ pub(crate) struct Program {
 
 impl Program {
     /// Spawns one run; does not wait for anything.
-    pub(crate) fn spawn(&self, args: &[OsString]) -> io::Result<Process> {
+    pub(crate) fn spawn(
+        &self,
+        args: &[OsString],
+        env: &[(OsString, OsString)],
+    ) -> io::Result<Process> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let log_start = log.metadata()?.len();
         let mut server = Command::new(&self.binary)
             .args(args)
+            .envs(env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -93,6 +98,10 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn pid(&self) -> u32 {
         self.server.id()
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// How it exited, or `None` while it runs.

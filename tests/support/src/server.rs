@@ -1,6 +1,7 @@
 //! The handle on one server, which stays the same from run to run.
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,8 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::find::locate_redis_server;
-use crate::options::{Login, RedisOptions};
-use crate::port::free_port;
+use crate::options::{Kind, Login, Ports, RedisOptions, config_path};
 use crate::process::{Process, Program};
 use crate::resp;
 use crate::wait::POLL;
@@ -29,8 +29,7 @@ const START_ATTEMPTS: u32 = 5;
 pub struct RedisServer {
     options: RedisOptions,
     program: Program,
-    port: u16,
-    tls_port: Option<u16>,
+    ports: Ports,
     /// `None` between `kill()` and `restart()`. Above `dir`, so that it is dropped before it.
     process: Mutex<Option<Process>>,
     /// Holds the log, and the data unless the options name a folder for it.
@@ -65,15 +64,14 @@ impl RedisServer {
                 scratch,
                 log,
             },
-            port: 0,
-            tls_port: None,
+            ports: Ports::default(),
             process: Mutex::new(None),
             _dir: dir,
         };
         let mut attempt = 1;
         loop {
-            server.port = free_port()?;
-            server.tls_port = server.options.tls.is_some().then(free_port).transpose()?;
+            server.ports = server.options.free_ports()?;
+            server.write_config()?;
             match server.run() {
                 Err(error) if port_is_taken(&error) && attempt < START_ATTEMPTS => attempt += 1,
                 result => return result.map(|()| server),
@@ -84,27 +82,26 @@ impl RedisServer {
     /// `redis://127.0.0.1:<port>`, with the login of the options if they have one.
     #[must_use]
     pub fn url(&self) -> String {
-        let login = self.login().map_or_else(String::new, |login| {
-            format!(
-                "{}:{}@",
-                login.user.as_deref().unwrap_or_default(),
-                login.password
-            )
-        });
-        format!("redis://{login}127.0.0.1:{}", self.port)
+        let login = Login::in_url(self.login());
+        format!("redis://{login}127.0.0.1:{}", self.port())
     }
 
     /// The port, the same for every run.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.ports.plain
     }
 
     /// The port that speaks TLS, if the options asked for one. There is no URL for it, because
     /// only the caller knows which host name the certificate is for.
     #[must_use]
     pub fn tls_port(&self) -> Option<u16> {
-        self.tls_port
+        self.ports.tls
+    }
+
+    /// The port of the cluster bus, of a server that is a node of a cluster.
+    pub(crate) fn bus_port(&self) -> Option<u16> {
+        self.ports.bus
     }
 
     /// The process id of this run, or `None` after [`kill`](Self::kill).
@@ -120,6 +117,21 @@ impl RedisServer {
             .as_ref()
             .map(Process::log)
             .unwrap_or_default()
+    }
+
+    /// The last lines of that, for an error.
+    pub(crate) fn log_tail(&self) -> String {
+        self.process().as_ref().map_or_else(
+            || "it is not running".to_owned(),
+            |process| process.log_tail(),
+        )
+    }
+
+    /// Whether it runs and is not frozen: whether a command can expect an answer.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        let process = self.process();
+        process.as_ref().is_some_and(|process| !process.is_frozen())
     }
 
     /// Stops the server in its tracks (SIGSTOP): connections stay open, and nothing answers. When
@@ -187,7 +199,7 @@ impl RedisServer {
     ///
     /// Redis answers with an error (its text is the error's), or not within 5 s, or not at all.
     pub fn command(&self, args: &[&str]) -> io::Result<String> {
-        resp::command(self.port, self.login(), args)
+        resp::command(self.port(), self.login(), args)
     }
 
     fn login(&self) -> Option<&Login> {
@@ -202,11 +214,19 @@ impl RedisServer {
     /// Spawns one run and waits until it answers; on an error nothing is left running.
     fn run(&self) -> io::Result<()> {
         let dir = &self.program.scratch;
-        let args = self.options.command_line(dir, self.port, self.tls_port);
-        let mut process = self.program.spawn(&args)?;
-        wait_until_ready(&mut process, self.port)?;
+        let args = self.options.command_line(dir, &self.ports);
+        let mut process = self.program.spawn(&args, &self.options.env)?;
+        wait_until_ready(&mut process, self.port(), self.options.kind)?;
         *self.process() = Some(process);
         Ok(())
+    }
+
+    /// Only before the first run: afterwards the file is Redis's.
+    fn write_config(&self) -> io::Result<()> {
+        match &self.options.config_file {
+            Some(text) => fs::write(config_path(&self.program.scratch), text),
+            None => Ok(()),
+        }
     }
 }
 
@@ -214,7 +234,7 @@ impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the options: they may hold a password.
         f.debug_struct("RedisServer")
-            .field("port", &self.port)
+            .field("port", &self.port())
             .field("pid", &self.pid())
             .finish()
     }
@@ -222,9 +242,13 @@ impl fmt::Debug for RedisServer {
 
 /// Waits until this very process answers. An answer alone proves too little: if another server was
 /// faster to take the port, it is that one which answers, until ours has noticed and exits.
-fn wait_until_ready(process: &mut Process, port: u16) -> io::Result<()> {
+fn wait_until_ready(process: &mut Process, port: u16, kind: Kind) -> io::Result<()> {
     let deadline = Instant::now() + START_BOUND;
-    while !(process.log().contains("eady to accept connections") && answers(port)) {
+    let line = match kind {
+        Kind::Server | Kind::ClusterNode => "eady to accept connections",
+        Kind::Sentinel => "Sentinel ID is",
+    };
+    while !(process.log().contains(line) && answers(port)) {
         if let Some(status) = process.exited()? {
             let kind = if process.log().contains("Address already in use") {
                 io::ErrorKind::AddrInUse

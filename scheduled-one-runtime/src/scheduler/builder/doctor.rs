@@ -7,7 +7,7 @@ use crate::doctor::{Finding, Report, Severity};
 use crate::registry::registered_jobs;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
-use crate::store::{Needs, Store};
+use crate::store::{JobNeeds, Store};
 
 impl SchedulerBuilder {
     /// Looks at the store, for the jobs of this program, and says what the
@@ -39,7 +39,7 @@ impl SchedulerBuilder {
         let jobs = registered_jobs().chain(self.jobs);
         let (leases, units): (Vec<_>, Vec<_>) = jobs.map(|job| job.lease_and_units()).unzip();
         let leases = leases.into_iter().map(|lease| lease.unwrap_or(self.lease));
-        let needs = Needs {
+        let needs = JobNeeds {
             shortest_lease: leases.min().unwrap_or(self.lease),
             units: units.into_iter().flatten().collect(),
             clock: Arc::clone(&self.clock),
@@ -51,7 +51,7 @@ impl SchedulerBuilder {
             let store = MemoryStore::named(name, &self.namespace, self.clock);
             return store.examine(&needs).await;
         }
-        match RedisStore::at(&self.url, &self.namespace) {
+        match RedisStore::at(&self.url, &self.namespace, &self.connect).await {
             Ok(store) => store.examine(&needs).await,
             Err(error) => RedisStore::report_of(error),
         }

@@ -11,6 +11,14 @@ pub enum ConnectError {
     /// The URL does not say where Redis is.
     #[error("the Redis URL cannot be used: {0}")]
     BadUrl(String),
+    /// A setting beside the URL cannot be used.
+    #[error("`{option}`: {why}")]
+    BadOption {
+        /// The method of the builder.
+        option: &'static str,
+        /// What is wrong, with the file if it is one.
+        why: String,
+    },
     /// The name of the namespace cannot be part of a key.
     #[error("the namespace {0:?} cannot be used: names are 1 to 128 of A-Z a-z 0-9 _ . : / -")]
     BadNamespace(String),
@@ -38,9 +46,10 @@ pub enum ConnectError {
     },
     /// The server's certificate is not trusted.
     #[error(
-        "the TLS certificate of {place} cannot be verified: {why}; the certificates of the system are \
-         trusted, or those of the file that the environment variable SSL_CERT_FILE names: add its \
-         authority there, and use a host name that the certificate is for"
+        "the TLS certificate of {place} cannot be verified, or it does not accept ours: {why}; trusted are \
+         the authorities of `tls_ca_file`, if that is set, else those of the system or of the file \
+         that the environment variable SSL_CERT_FILE names: add its authority there, and use a \
+         host name that the certificate is for"
     )]
     Certificate {
         /// Host and port.
@@ -59,6 +68,39 @@ pub enum ConnectError {
         /// Who tried; `default` if the URL names nobody.
         user: String,
         /// What Redis said.
+        why: String,
+    },
+    /// None of the sentinels can be asked who the master is.
+    #[error(
+        "cannot ask for the master at {place}: {why}; are they running, are these their ports (usually 26379)?"
+    )]
+    NoSentinel {
+        /// The sentinels and the master's name.
+        place: String,
+        /// What became of asking each.
+        why: String,
+    },
+    /// The sentinels watch over another master.
+    #[error(
+        "{why}: the name behind the sentinels in the URL has to be that of a `sentinel monitor` line \
+         in their configuration"
+    )]
+    UnknownMaster {
+        /// The sentinels and the master's name.
+        place: String,
+        /// Which sentinel said so, of which name.
+        why: String,
+    },
+    /// The sentinels want another login.
+    #[error(
+        "a sentinel does not let us in: {why}; its login is not that of Redis, it is given with \
+         `sentinel_login`, or as ?sentinel_user=…&sentinel_password=… at the end of the URL, and \
+         needs the right +sentinel|get-master-addr-by-name"
+    )]
+    SentinelLogin {
+        /// The sentinels and the master's name.
+        place: String,
+        /// What the sentinel said.
         why: String,
     },
     /// The user may not do all that is needed.
@@ -137,9 +179,9 @@ impl From<ConnectError> for StoreError {
     /// from those that somebody has to heal.
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::Unreachable { .. } | ConnectError::NotNow { .. } => {
-                StoreError::Unavailable(error.to_string())
-            }
+            ConnectError::Unreachable { .. }
+            | ConnectError::NoSentinel { .. }
+            | ConnectError::NotNow { .. } => StoreError::Unavailable(error.to_string()),
             ConnectError::NewerProtocol(newer) => newer.into(),
             _ => StoreError::Refused(error.to_string()),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use deadpool_redis::redis::{Pipeline, Value, cmd, from_redis_value};
 use tokio::time::Instant;
 
-use super::super::Needs;
+use super::super::JobNeeds;
 use super::super::message::MAX_BATCH;
 use super::connection::Link;
 use super::doctor::{self, ClockFacts, Deployment, Info, Mark};
@@ -40,7 +40,7 @@ pub(super) async fn examine(
     link: &Link,
     address: &Address,
     keys: &Keys,
-    needs: &Needs,
+    needs: &JobNeeds,
 ) -> Vec<Finding> {
     let looked = preflight::look(link, address, keys).await;
     let goes_on = looked.may_go_on();

@@ -1,5 +1,7 @@
 //! What an error of the client means for the request and for the connection.
 
+use std::fmt;
+
 use deadpool_redis::redis::{ErrorKind, RedisError};
 
 use super::super::StoreError;
@@ -17,16 +19,14 @@ impl Fault {
         fault(kind, StoreError::Unavailable(text))
     }
 
-    /// Without the password, which a server that does not know `AUTH` repeats.
-    pub(super) fn without(mut self, password: Option<&str>) -> Self {
-        if let (
-            Some(password),
-            StoreError::Unknown(text) | StoreError::Unavailable(text) | StoreError::Refused(text),
-        ) = (password.filter(|it| !it.is_empty()), &mut self.error)
-        {
-            *text = text.replace(password, "***");
+    /// What it says, without the frame of a store's error.
+    pub(super) fn text(&self) -> String {
+        match &self.error {
+            StoreError::Unknown(text)
+            | StoreError::Unavailable(text)
+            | StoreError::Refused(text) => text.clone(),
+            other => other.to_string(),
         }
-        self
     }
 }
 
@@ -51,6 +51,12 @@ pub(super) enum Kind {
     Login,
     /// The server's certificate is not trusted.
     Certificate,
+    /// No sentinel answers.
+    NoSentinel,
+    /// The sentinels do not let us in.
+    SentinelLogin,
+    /// The sentinels do not know the master's name.
+    UnknownMaster,
 }
 
 impl Kind {
@@ -79,6 +85,10 @@ pub(super) fn of_request(what: &str, error: &RedisError) -> Fault {
     let text = format!("{what}: {error}");
     match (error.code(), error.kind()) {
         (Some(code), _) => of_answer(what, code, error.detail().unwrap_or_default()),
+        // TLS 1.3 learns only now that the server does not like our certificate.
+        (None, ErrorKind::Io) if is_certificate(&text) => {
+            fault(Kind::Certificate, StoreError::Unknown(text))
+        }
         // Whether it was carried out before that, nobody knows.
         (None, ErrorKind::Io) => fault(Kind::Broken, StoreError::Unknown(text)),
         (None, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
@@ -89,8 +99,8 @@ pub(super) fn of_request(what: &str, error: &RedisError) -> Fault {
 }
 
 /// The error of a connection that did not come about.
-pub(super) fn of_connecting(place: &str, error: &RedisError) -> Fault {
-    let mut fault = of_request(place, error);
+pub(super) fn of_connecting(place: &impl fmt::Display, error: &RedisError) -> Fault {
+    let mut fault = of_request(&place.to_string(), error);
     if let StoreError::Unknown(text) = fault.error {
         // No request was sent yet, so nothing is in doubt.
         let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
@@ -134,7 +144,7 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
             Kind::Broken,
             StoreError::Refused(format!(
                 "{text}: that Redis is one node of a cluster, and does not hold the namespace; \
-                 Redis Cluster is not supported yet, name a Redis that is not in cluster mode"
+                 use redis+cluster:// (or rediss+cluster://) in the URL"
             )),
         ),
         _ if is_login(code, detail) => (
@@ -153,11 +163,16 @@ fn is_login(code: &str, detail: &str) -> bool {
     matches!(code, "NOAUTH" | "WRONGPASS") || (code == "ERR" && needless)
 }
 
-/// Whether TLS failed because of the certificate.
+/// Whether TLS failed because of the certificate, theirs or ours.
 fn is_certificate(why: &str) -> bool {
-    ["certificate", "UnknownIssuer", "PEM"]
-        .iter()
-        .any(|word| why.contains(word))
+    const WORDS: [&str; 5] = [
+        "certificate",
+        "UnknownIssuer",
+        "PEM",
+        "fatal alert: UnknownCA",
+        "fatal alert: Certificate",
+    ];
+    WORDS.iter().any(|word| why.contains(word))
 }
 
 /// Whether an ACL refuses a command or a key. Inside scripts, Redis 7.0 says

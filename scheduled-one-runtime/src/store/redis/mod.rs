@@ -14,8 +14,12 @@ mod encode;
 mod examine;
 mod fault;
 mod keys;
+mod login;
+mod needs;
+mod options;
 mod preflight;
 mod script;
+mod tls;
 mod url;
 
 use std::fmt;
@@ -29,16 +33,18 @@ use super::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Renew, Renewed, Reply, Watched, WrittenOff,
 };
-use super::{Answer, BoxFuture, Needs, Store, StoreError};
+use super::{Answer, BoxFuture, JobNeeds, Store, StoreError};
 use crate::doctor::{Finding, Report};
-use connection::Link;
+use connection::{Encryption, Link};
 use doctor::Verdict;
 use fault::{Fault, Kind};
 use keys::Keys;
+use needs::Needs;
 use script::{Operation, Request};
 use url::{Address, BadUrl};
 
 pub use connect_error::ConnectError;
+pub use options::{ConnectOptions, MAX_REPLICAS};
 
 /// How long a call waits for its answer, connecting included. Callers with
 /// less patience drop the call: that is safe, and the next one takes a fresh
@@ -58,6 +64,7 @@ pub struct RedisStore {
 
 struct Shared {
     address: Address,
+    tls: Encryption,
     keys: Keys,
 }
 
@@ -66,9 +73,19 @@ impl RedisStore {
     /// [`ConnectError`] for what may be wrong. Takes 3 s at most, and writes
     /// nothing.
     ///
-    /// The URL is `redis://[user:password@]host[:port][/db]`, or `rediss://`
-    /// for TLS, which trusts the certificates of the system, or those of the
-    /// file that the environment variable `SSL_CERT_FILE` names.
+    /// The URL is one of
+    ///
+    /// - `redis://[user:password@]host[:port][/db]`
+    /// - `redis+sentinel://[user:password@]host[:port],…/master[/db]`: the
+    ///   Redis that the sentinels name as that master. If they want a login of
+    ///   their own, `?sentinel_user=…&sentinel_password=…` behind it; it needs
+    ///   `-@all +sentinel|get-master-addr-by-name`, before Redis 7 `+sentinel`.
+    /// - `redis+cluster://[user:password@]host[:port],…`: the node of a Redis
+    ///   Cluster that owns the namespace, which is in one slot.
+    ///
+    /// `rediss` instead of `redis` is TLS, which trusts the certificates of the
+    /// system, or those of the file that the environment variable
+    /// `SSL_CERT_FILE` names. Hosts of a URL are asked in turn.
     ///
     /// The user needs the rights of [`RedisStore::acl_rule`]; for `shop`:
     ///
@@ -81,22 +98,43 @@ impl RedisStore {
     ///
     /// What is wrong, where, and the way out.
     pub async fn connect(url: &str, namespace: &str) -> Result<Self, ConnectError> {
-        let mut store = Self::at(url, namespace)?;
-        let Shared { address, keys } = &*store.shared;
+        Self::connect_with(url, namespace, &ConnectOptions::default()).await
+    }
+
+    /// As [`RedisStore::connect`], with what a URL does not tell.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, where, and the way out.
+    pub async fn connect_with(
+        url: &str,
+        namespace: &str,
+        options: &ConnectOptions,
+    ) -> Result<Self, ConnectError> {
+        let mut store = Self::at(url, namespace, options).await?;
+        let Shared { address, keys, .. } = &*store.shared;
         store.warnings = preflight::check(&store.link, address, keys).await?;
         Ok(store)
     }
 
     /// A namespace that was not looked at yet: nothing is sent.
-    pub(crate) fn at(url: &str, namespace: &str) -> Result<Self, ConnectError> {
-        let address = Address::parse(url).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+    pub(crate) async fn at(
+        url: &str,
+        namespace: &str,
+        options: &ConnectOptions,
+    ) -> Result<Self, ConnectError> {
+        let has_password = options.password_file.is_some();
+        let mut address =
+            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        address.complete(options).await?;
+        let tls = Encryption::load(address.tls, options)?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
-        let link = Link::new(&address);
         let keys = Keys::new(namespace);
+        let link = Link::new(&address, &tls, &keys.meta);
         Ok(RedisStore {
-            shared: Arc::new(Shared { address, keys }),
+            shared: Arc::new(Shared { address, tls, keys }),
             link,
             warnings: Vec::new(),
         })
@@ -117,7 +155,28 @@ impl RedisStore {
     /// The rights that a user of Redis needs for a namespace of database 0, as
     /// the rules of an ACL: `ACL SETUSER name on >password` and this.
     pub fn acl_rule(namespace: &str) -> String {
-        preflight::acl_rule(&Keys::new(namespace), 0)
+        preflight::acl_rule(&Keys::new(namespace), Needs::default())
+    }
+
+    /// The same for a URL and options: another database, a cluster, and
+    /// replicas to be waited for take more.
+    ///
+    /// # Errors
+    ///
+    /// The URL or the namespace cannot be used.
+    pub fn acl_rule_for(
+        url: &str,
+        namespace: &str,
+        options: &ConnectOptions,
+    ) -> Result<String, ConnectError> {
+        let has_password = options.password_file.is_some();
+        let mut address =
+            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        if !keys::is_name(namespace) {
+            return Err(ConnectError::BadNamespace(namespace.to_owned()));
+        }
+        address.replicas = options.replicas;
+        Ok(preflight::acl_rule(&Keys::new(namespace), address.needs()))
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
@@ -149,9 +208,9 @@ impl RedisStore {
         if fault.kind != Kind::Denied {
             return fault.error;
         }
-        let Shared { address, keys } = &*self.shared;
+        let Shared { address, keys, .. } = &*self.shared;
         let missing = preflight::missing_rights(&self.link, address, keys).await;
-        let rule = preflight::acl_rule(keys, address.db);
+        let rule = preflight::acl_rule(keys, address.needs());
         fault::denied(fault.error, address.user(), &missing, &rule)
     }
 
@@ -296,14 +355,18 @@ impl Store for RedisStore {
     fn open(&self) -> Arc<dyn Store> {
         Arc::new(RedisStore {
             shared: self.shared.clone(),
-            link: Link::new(&self.shared.address),
+            link: Link::new(
+                &self.shared.address,
+                &self.shared.tls,
+                &self.shared.keys.meta,
+            ),
             warnings: Vec::new(),
         })
     }
 
-    fn examine<'a>(&'a self, needs: &'a Needs) -> BoxFuture<'a, Report> {
+    fn examine<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
         Box::pin(async move {
-            let Shared { address, keys } = &*self.shared;
+            let Shared { address, keys, .. } = &*self.shared;
             let findings = examine::examine(&self.link, address, keys, needs).await;
             Report::new(format!("{address}, namespace {keys:?}"), findings)
         })

@@ -14,7 +14,8 @@ use super::connection::Link;
 use super::doctor::{self, Facts, Info, Script, Stored, Verdict};
 use super::fault::{self, Fault, Kind};
 use super::keys::Keys;
-use super::url::Address;
+use super::needs::Needs;
+use super::url::{Address, Way};
 use crate::doctor::{Finding, Severity};
 
 /// Bound of the whole look.
@@ -104,7 +105,7 @@ async fn look_until(
         return Ok(());
     }
     let answers = link
-        .send_all("preflight", &probes(keys, address.db), deadline)
+        .send_all("preflight", &probes(keys, address.needs()), deadline)
         .await
         .map_err(|fault| broken(fault, address))?;
     let facts = facts(answers, keys, address);
@@ -130,9 +131,9 @@ async fn info(link: &Link, address: &Address) -> Result<Option<Info>, ConnectErr
 /// The name of the look that an error belongs to.
 pub(super) fn check_of(error: &ConnectError) -> &'static str {
     match error {
-        ConnectError::BadUrl(_) => "url",
+        ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => "url",
         ConnectError::BadNamespace(_) | ConnectError::NewerProtocol(_) => "namespace",
-        ConnectError::Login { .. } => "login",
+        ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => "login",
         ConnectError::Certificate { .. } => "certificate",
         _ => "reachable",
     }
@@ -144,7 +145,7 @@ async fn not_answered(fault: Fault, address: &Address) -> ConnectError {
         (Kind::Garbled, _) => true,
         // The connection came about, and then it was closed, or nothing came.
         (Kind::Broken | Kind::Silent, StoreError::Unknown(_)) => true,
-        (Kind::Silent, _) => {
+        (Kind::Silent, _) if matches!(address.way, Way::Single(_)) => {
             let target = (address.host.as_str(), address.port);
             let open = timeout(Duration::from_millis(500), TcpStream::connect(target)).await;
             matches!(open, Ok(Ok(_)))
@@ -166,12 +167,23 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
         (_, StoreError::NewerProtocol { found }) => {
             ConnectError::NewerProtocol(NewerProtocol { found })
         }
-        (Kind::Certificate, StoreError::Refused(why)) => ConnectError::Certificate { place, why },
-        (Kind::Login, StoreError::Refused(why)) => ConnectError::Login {
-            place,
-            user: address.user().to_owned(),
-            why,
-        },
+        (Kind::Certificate, StoreError::Refused(why) | StoreError::Unknown(why)) => {
+            ConnectError::Certificate { place, why }
+        }
+        (Kind::NoSentinel, StoreError::Unavailable(why)) => ConnectError::NoSentinel { place, why },
+        (Kind::UnknownMaster, StoreError::Refused(why)) => {
+            ConnectError::UnknownMaster { place, why }
+        }
+        (Kind::SentinelLogin, StoreError::Refused(why) | StoreError::Unavailable(why)) => {
+            ConnectError::SentinelLogin { place, why }
+        }
+        (Kind::Login, StoreError::Refused(why) | StoreError::Unavailable(why)) => {
+            ConnectError::Login {
+                place,
+                user: address.user().to_owned(),
+                why,
+            }
+        }
         (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
         (Kind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
         (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {
@@ -188,7 +200,7 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
 /// All that is asked of Redis, by the name of the right it takes, as calls
 /// that change nothing: on a key that does not exist and is not made by them.
 /// Rights are checked before arguments are.
-fn rights(keys: &Keys, db: i64) -> Vec<(&'static str, Cmd)> {
+fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
     let call = |name: &str, args: &[&str]| {
         let mut command = cmd(name);
         command.arg(args);
@@ -218,8 +230,15 @@ fn rights(keys: &Keys, db: i64) -> Vec<(&'static str, Cmd)> {
             call("XREVRANGE", &[probe, "+", "-", "COUNT", "1"]),
         ),
     ];
-    if db != 0 {
-        rights.push(("select", call("SELECT", &[&db.to_string()])));
+    if needs.db != 0 {
+        rights.push(("select", call("SELECT", &[&needs.db.to_string()])));
+    }
+    if needs.cluster {
+        rights.push(("cluster|slots", call("CLUSTER", &["SLOTS"])));
+        rights.push(("asking", call("ASKING", &[])));
+    }
+    if needs.replicas {
+        rights.push(("wait", call("WAIT", &["0", "1"])));
     }
     rights
 }
@@ -235,9 +254,9 @@ const WHO_SERVES: &str = "\
     return (string.match(server, 'run_id:(%w+)') or '') \
     .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";
 
-fn probes(keys: &Keys, db: i64) -> Pipeline {
+fn probes(keys: &Keys, needs: Needs) -> Pipeline {
     let mut pipeline = Pipeline::new();
-    for (_, command) in rights(keys, db) {
+    for (_, command) in rights(keys, needs) {
         pipeline.add_command(command);
     }
     pipeline.cmd("EVAL").arg(WHO_SERVES).arg(1).arg(&keys.probe);
@@ -246,9 +265,9 @@ fn probes(keys: &Keys, db: i64) -> Pipeline {
 }
 
 /// The rights that are missing, as they are written in an ACL.
-fn missing(answers: &[Result<Value, RedisError>], keys: &Keys, db: i64) -> Vec<String> {
+fn missing(answers: &[Result<Value, RedisError>], keys: &Keys, needs: Needs) -> Vec<String> {
     let mut missing = Vec::new();
-    for ((right, _), answer) in rights(keys, db).iter().zip(answers) {
+    for ((right, _), answer) in rights(keys, needs).iter().zip(answers) {
         let Err(error) = answer else { continue };
         let detail = error.detail().unwrap_or_default();
         if !fault::is_denial(error.code().unwrap_or_default(), detail) {
@@ -269,18 +288,18 @@ fn missing(answers: &[Result<Value, RedisError>], keys: &Keys, db: i64) -> Vec<S
 pub(super) async fn missing_rights(link: &Link, address: &Address, keys: &Keys) -> Vec<String> {
     let deadline = Instant::now() + FIRST_ANSWER;
     let answers = link
-        .send_all("rights", &probes(keys, address.db), deadline)
+        .send_all("rights", &probes(keys, address.needs()), deadline)
         .await;
     answers.map_or_else(
         |_| Vec::new(),
-        |answers| missing(&answers, keys, address.db),
+        |answers| missing(&answers, keys, address.needs()),
     )
 }
 
 /// The rule of an ACL that grants everything a scheduler needs, and no more.
-pub(super) fn acl_rule(keys: &Keys, db: i64) -> String {
+pub(super) fn acl_rule(keys: &Keys, needs: Needs) -> String {
     let mut rule = format!("~{} -@all", keys.pattern());
-    for (right, _) in rights(keys, db) {
+    for (right, _) in rights(keys, needs) {
         rule.push_str(" +");
         rule.push_str(right);
     }
@@ -288,7 +307,7 @@ pub(super) fn acl_rule(keys: &Keys, db: i64) -> String {
 }
 
 fn facts(answers: Vec<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Facts {
-    let missing = missing(&answers, keys, address.db);
+    let missing = missing(&answers, keys, address.needs());
     let write_refused = WRITES
         .iter()
         .find_map(|at| refused_write(answers.get(*at)?));
@@ -297,7 +316,7 @@ fn facts(answers: Vec<Result<Value, RedisError>>, keys: &Keys, address: &Address
         place: address.place.clone(),
         user: address.user().to_owned(),
         missing,
-        rule: acl_rule(keys, address.db),
+        rule: acl_rule(keys, address.needs()),
         script,
         stored: stored(answers.into_iter().nth(META), keys, address),
         write_refused,

@@ -1,0 +1,172 @@
+//! A namespace in a Redis Cluster: the node that owns its slot is found, and
+//! followed when it is another one.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+mod going;
+
+use going::{BOUND, Going};
+use scheduled_one_runtime::Scheduler;
+use scheduled_one_runtime::store::message::{Beat, Caller, LedgerRecord, Outcome};
+use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
+use scheduled_one_runtime::store::{Store, StoreError};
+use test_support::{RedisCluster, RedisServer, key_slot, wait_until_async};
+
+const META: &str = "so:{test}:meta";
+
+fn caller() -> Caller {
+    Caller {
+        node: "node".into(),
+        name: "Node".into(),
+        quarantine_ms: 0,
+        ledger_limit: 5,
+    }
+}
+
+/// A node that is a primary and does not own the namespace.
+fn other_primary(cluster: &RedisCluster) -> &RedisServer {
+    let owner = cluster.owner_of(META).unwrap().port();
+    let mut primaries = cluster.servers()[..3].iter();
+    primaries.find(|server| server.port() != owner).unwrap()
+}
+
+/// A key that this node owns.
+fn key_of(cluster: &RedisCluster, node: &RedisServer) -> String {
+    let mut keys = (0..).map(|number| format!("key{number}"));
+    let owned = |key: &String| cluster.owner_of(key).unwrap().port() == node.port();
+    keys.find(owned).unwrap()
+}
+
+fn keys_in_slot(server: &RedisServer) -> u32 {
+    let slot = key_slot(META).to_string();
+    let answer = server.command(&["CLUSTER", "COUNTKEYSINSLOT", &slot]);
+    answer.unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failovers_and_a_migration_are_followed() {
+    let cluster = RedisCluster::options().password("hunter2").start().unwrap();
+    let going = Going::start(Scheduler::builder(cluster.url())).await;
+
+    let failover = cluster.fail_over(META).unwrap();
+    going.goes_on("after a failover by hand").await;
+    cluster.wait_settled().unwrap();
+
+    let old = failover.new;
+    old.kill().unwrap();
+    cluster.wait_for_failover(META, old).unwrap();
+    going.goes_on("after the death of the owner").await;
+    old.restart().unwrap();
+    cluster.wait_settled().unwrap();
+    going.goes_on("with the old owner back").await;
+
+    let migration = cluster
+        .migrate_slot(key_slot(META), other_primary(&cluster))
+        .unwrap();
+    migration.begin().unwrap();
+    migration.move_keys(2).unwrap();
+    migration.finish().unwrap();
+    assert!(keys_in_slot(migration.to()) > 0);
+    going.goes_on("after the slot has moved").await;
+    assert_eq!(keys_in_slot(migration.from()), 0);
+    going.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_is_found_from_any_node_and_when_the_named_ones_are_gone() {
+    let cluster = RedisCluster::start().unwrap();
+    let (owner, other) = (cluster.owner_of(META).unwrap(), other_primary(&cluster));
+    let url = format!("redis+cluster://127.0.0.1:1,127.0.0.1:{}", other.port());
+    let store = RedisStore::connect(&url, "test").await.unwrap();
+    store.beat(&caller(), Beat::Alive).await.unwrap();
+    assert!(keys_in_slot(owner) > 0);
+
+    // The only node that the URL names dies, and so does the owner.
+    let key = key_of(&cluster, other);
+    other.kill().unwrap();
+    cluster.wait_for_failover(&key, other).unwrap();
+    owner.kill().unwrap();
+    wait_until_async("the new owner is found", BOUND, async || {
+        store.beat(&caller(), Beat::Alive).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_under_way_is_asked_for_where_it_goes() {
+    let cluster = RedisCluster::start().unwrap();
+    let store = RedisStore::connect(&cluster.url(), "test").await.unwrap();
+    let line = LedgerRecord {
+        unit: "a".into(),
+        tick_ms: 1,
+        last_tick_ms: 1,
+        count: 1,
+        outcome: Outcome::Ok,
+        retried: false,
+        reason: String::new(),
+        node: "Node".into(),
+        token: 0,
+        attempt: 1,
+        fired_at_ms: 1,
+        ended_at_ms: 1,
+        error: String::new(),
+    };
+    let line = std::slice::from_ref(&line);
+    store.record(&caller(), line).await.unwrap();
+    let to = other_primary(&cluster);
+    let migration = cluster.migrate_slot(key_slot(META), to).unwrap();
+    migration.begin().unwrap();
+    while migration.move_keys(100).unwrap() > 0 {}
+    // The old owner sends it on, and stays the owner.
+    assert_eq!(store.ledger("a", 5).await.unwrap(), line);
+    // Of these keys, one was never written: until the slot has moved, no node
+    // can say whether it is on its way.
+    let error = store.beat(&caller(), Beat::Alive).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    migration.finish().unwrap();
+    wait_until_async("the new owner serves", BOUND, async || {
+        store.beat(&caller(), Beat::Alive).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_named() {
+    let cluster = RedisCluster::start().unwrap();
+    let plain = other_primary(&cluster).url();
+    let error = RedisStore::connect(&plain, "test").await.unwrap_err();
+    assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
+    assert!(error.to_string().contains("redis+cluster://"), "{error}");
+
+    let single = RedisServer::start().unwrap();
+    let url = single.url().replace("redis://", "redis+cluster://");
+    let error = RedisStore::connect(&url, "test").await.unwrap_err();
+    assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
+    assert!(error.to_string().contains("not in cluster mode"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_that_are_documented_suffice() {
+    let cluster = RedisCluster::start().unwrap();
+    let url = cluster.url().replace("://", "://ann:pass@");
+    let none = ConnectOptions::default();
+    let grant = |rule: &str| {
+        for server in cluster.servers() {
+            let mut command = vec!["ACL", "SETUSER", "ann", "reset", "on", ">pass"];
+            command.extend(rule.split(' '));
+            server.command(&command).unwrap();
+        }
+    };
+    let rule = RedisStore::acl_rule_for(&url, "test", &none).unwrap();
+    grant(&rule);
+    let store = RedisStore::connect(&url, "test").await.unwrap();
+    store.beat(&caller(), Beat::Alive).await.unwrap();
+
+    // Of a cluster, but not of one Redis.
+    grant(&RedisStore::acl_rule("test"));
+    let error = RedisStore::connect(&url, "test").await.unwrap_err();
+    assert!(error.to_string().contains("+cluster|slots"), "{error}");
+    grant(&rule.replace(" +asking", ""));
+    let error = RedisStore::connect(&url, "test").await.unwrap_err();
+    assert!(error.to_string().contains("missing: +asking"), "{error}");
+}
