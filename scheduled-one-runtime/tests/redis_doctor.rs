@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use scheduled_one_runtime::{Job, Report, Scheduler, Severity, doctor};
-use test_support::{RedisOptions, RedisServer};
+use test_support::{RedisCluster, RedisOptions, RedisServer, Sentinel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -264,6 +264,41 @@ async fn a_namespace_and_its_marks() {
         .unwrap();
     let report = builder().doctor().await;
     assert_finds(&report, "namespace", Severity::Severe, "version 2");
+}
+
+#[tokio::test]
+async fn a_lease_and_the_sentinels() {
+    let stock = Duration::from_secs(30);
+    let redis = Sentinel::options().down_after(stock).start().unwrap();
+    let report = doctor(redis.url()).await;
+    let set = "SENTINEL SET mymaster down-after-milliseconds 1000";
+    assert_finds(&report, "failover", Severity::Warning, set);
+    assert_finds(&report, "failover", Severity::Warning, "a lease of 5s dies");
+    let long = Scheduler::builder(redis.url()).lease(Duration::from_secs(60));
+    let report = long.doctor().await;
+    assert_finds(&report, "failover", Severity::Ok, "survive 36s");
+    assert_finds(&report, "replicas", Severity::Warning, "connected");
+    assert!(report.store.starts_with("redis+sentinel://"), "{report}");
+}
+
+#[tokio::test]
+async fn a_cluster_and_one_node_of_it() {
+    let cluster = RedisCluster::start().unwrap();
+    let report = doctor(cluster.url()).await;
+    assert!(report.is_usable(), "{report}");
+    assert_finds(&report, "cluster", Severity::Ok, "it is followed");
+    let told = report.finding("failover").unwrap();
+    assert!(told.found.contains("cluster-node-timeout"), "{report}");
+    let long = Scheduler::builder(cluster.url()).lease(Duration::from_secs(600));
+    assert_finds(
+        &long.doctor().await,
+        "failover",
+        Severity::Ok,
+        "survive 360s",
+    );
+    let owner = cluster.owner_of("so:{default}:meta").unwrap();
+    let report = doctor(owner.url()).await;
+    assert_finds(&report, "cluster", Severity::Warning, "redis+cluster://");
 }
 
 /// A log in memory.

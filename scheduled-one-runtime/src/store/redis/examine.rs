@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use deadpool_redis::redis::{Pipeline, Value, cmd, from_redis_value};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::super::JobNeeds;
 use super::super::message::MAX_BATCH;
@@ -14,7 +14,7 @@ use super::doctor::{self, ClockFacts, Deployment, Info, Mark};
 use super::fault::Fault;
 use super::keys::Keys;
 use super::preflight::{self, Looked};
-use super::url::Address;
+use super::url::{Address, Way};
 use crate::clock::Clock;
 use crate::doctor::{Finding, Severity};
 
@@ -56,8 +56,8 @@ pub(super) async fn examine(
     let settings = settings(link, deadline).await;
     if let Some(info) = &info {
         findings.push(doctor::persistence(info, settings.as_ref()));
-        findings.push(doctor::replicas(info, settings.as_ref()));
-        let deployment = deployment(info, settings.as_ref());
+        findings.push(doctor::replicas(info, settings.as_ref(), address.expects()));
+        let deployment = deployment(link, address, info, settings.as_ref(), deadline).await;
         findings.push(doctor::failover(&deployment, needs.shortest_lease));
     }
     match clocks(link, &*needs.clock, deadline).await {
@@ -99,7 +99,20 @@ async fn settings(link: &Link, deadline: Instant) -> Option<HashMap<String, Stri
 }
 
 /// Who takes over when this server is gone.
-fn deployment(info: &Info, settings: Option<&HashMap<String, String>>) -> Deployment {
+async fn deployment(
+    link: &Link,
+    address: &Address,
+    info: &Info,
+    settings: Option<&HashMap<String, String>>,
+    deadline: Instant,
+) -> Deployment {
+    if let Way::Sentinel { master, .. } = &address.way {
+        let asked = timeout_at(deadline, link.watch()).await;
+        return Deployment::Sentinel {
+            name: master.clone(),
+            watch: asked.ok().flatten(),
+        };
+    }
     match info.get("cluster_enabled") {
         Some("1") => Deployment::Cluster {
             node_timeout: settings

@@ -59,7 +59,7 @@ pub(super) async fn check(
     if let Some(info) = &info {
         // Without the settings, for which a right would be needed.
         verdicts.push(doctor::persistence(info, None).into());
-        verdicts.push(doctor::replicas(info, None).into());
+        verdicts.push(doctor::replicas(info, None, address.expects()).into());
     }
     doctor::to_start(verdicts)
 }
@@ -93,7 +93,10 @@ async fn look_until(
 ) -> Result<(), ConnectError> {
     looked.info = info(link, address).await?;
     match &looked.info {
-        Some(info) => looked.verdicts = doctor::judge_info(&address.place, info),
+        Some(info) => {
+            let names_cluster = matches!(address.way, Way::Cluster { .. });
+            looked.verdicts = doctor::judge_info(&address.place, info, names_cluster);
+        }
         // That right is named below, with all others.
         None => {
             let found = "INFO may not be asked";

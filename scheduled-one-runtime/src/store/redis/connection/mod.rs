@@ -21,6 +21,7 @@ use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::StoreError;
+use super::doctor::Watch;
 use super::fault::{self, Fault, Kind};
 use super::url::{Address, Endpoint};
 use route::{Reached, Redirect, Route};
@@ -123,6 +124,11 @@ impl Link {
         deadline: Instant,
     ) -> Result<Answers, Fault> {
         self.ask(what, Wanted::All(commands), deadline).await
+    }
+
+    /// How sentinels watch the master, if there are any and they tell.
+    pub(super) async fn watch(&self) -> Option<Watch> {
+        self.inner.route.watch().await
     }
 
     /// Asks the server that is held; in a cluster, the one it sends us to. A

@@ -15,14 +15,12 @@ const ELECTION: Duration = Duration::from_secs(2);
 pub(in super::super) enum Deployment {
     /// One address; whether something behind it fails over cannot be seen.
     Single,
-    /// Sentinels watch it, and wait for so long (`down-after-milliseconds`)
-    /// before they begin.
-    #[allow(dead_code, reason = "made where URLs name sentinels")]
+    /// Sentinels watch it; `None` if they do not tell how.
     Sentinel {
         /// The name they know it by.
         name: String,
-        /// How long it must be silent.
-        down_after: Duration,
+        /// How they watch it.
+        watch: Option<Watch>,
     },
     /// The nodes of a Redis Cluster watch each other, and wait for so long
     /// (`cluster-node-timeout`); `None` if that may not be asked.
@@ -30,6 +28,16 @@ pub(in super::super) enum Deployment {
         /// How long a node must be silent.
         node_timeout: Option<Duration>,
     },
+}
+
+/// How sentinels watch a master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Watch {
+    /// How long it must be silent: `down-after-milliseconds`.
+    pub(in super::super) down_after: Duration,
+    /// After how long one that did not come about is tried again, twice this:
+    /// `failover-timeout`.
+    pub(in super::super) failover_timeout: Duration,
 }
 
 /// A run is told to stop after three fifths of its lease without a renewal.
@@ -49,21 +57,27 @@ pub(in super::super) fn failover(deployment: &Deployment, lease: Duration) -> Fi
             );
         }
         Deployment::Cluster { node_timeout: None } => {
-            return Finding::new(
-                Severity::Info,
-                CHECK,
-                format!(
-                    "cluster-node-timeout cannot be seen, because CONFIG GET is not allowed; \
-                     usually it is 15 s. With a lease of {lease:?}, runs survive {survives:?} \
-                     without an answer"
-                ),
-                "",
-            );
+            let unseen = "cluster-node-timeout cannot be seen, because CONFIG GET is not allowed; \
+                          usually it is 15 s";
+            return unseen_watch(unseen, lease, survives);
         }
-        Deployment::Sentinel { name, down_after } => (
-            *down_after,
-            format!("the sentinels of {name} wait {down_after:?} (down-after-milliseconds)"),
-            format!("SENTINEL SET {name} down-after-milliseconds 1000"),
+        Deployment::Sentinel { watch: None, .. } => {
+            let unseen = "the sentinels do not tell how long they wait before a failover, for \
+                          which their login needs +sentinel|master; usually it is 30 s";
+            return unseen_watch(unseen, lease, survives);
+        }
+        Deployment::Sentinel {
+            name,
+            watch: Some(watch),
+        } => (
+            watch.down_after,
+            format!(
+                "the sentinels of {name} wait {:?} (down-after-milliseconds; if a failover does \
+                 not come about, {:?} before the next: twice failover-timeout)",
+                watch.down_after,
+                watch.failover_timeout * 2
+            ),
+            format!("SENTINEL SET {name} down-after-milliseconds 1000, at each sentinel"),
         ),
         Deployment::Cluster {
             node_timeout: Some(timeout),
@@ -89,4 +103,10 @@ pub(in super::super) fn failover(deployment: &Deployment, lease: Duration) -> Fi
         ),
         format!("{remedy}; or a lease of {enough:?} for jobs that must survive it"),
     )
+}
+
+fn unseen_watch(unseen: &str, lease: Duration, survives: Duration) -> Finding {
+    let found =
+        format!("{unseen}. With a lease of {lease:?}, runs survive {survives:?} without an answer");
+    Finding::new(Severity::Info, CHECK, found, "")
 }

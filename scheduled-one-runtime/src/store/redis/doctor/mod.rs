@@ -17,10 +17,10 @@ use super::connect_error::ConnectError;
 use crate::doctor::{Finding, Severity};
 
 pub(super) use facts::{Facts, Info, Script, Stored};
-pub(super) use failover::{Deployment, failover};
+pub(super) use failover::{Deployment, Watch, failover};
 pub(super) use hints::{ClockFacts, Mark, clock, marks, round_trip};
 pub(super) use persistence::persistence;
-pub(super) use replicas::replicas;
+pub(super) use replicas::{Expected, replicas};
 
 /// Settings of the server that `CONFIG GET` tells, by name; `None` where it may
 /// not be asked, as in most managed services.
@@ -55,13 +55,13 @@ impl Verdict {
 }
 
 /// What `INFO` alone shows, in the order in which a start complains.
-pub(super) fn judge_info(place: &str, info: &Info) -> Vec<Verdict> {
+pub(super) fn judge_info(place: &str, info: &Info, names_cluster: bool) -> Vec<Verdict> {
     let mut verdicts = server::kind_and_version(place, info);
     verdicts.extend([
         server::role(place, info),
         server::eviction(place, info),
         server::memory(info).into(),
-        server::cluster_mode(info).into(),
+        server::cluster_mode(info, names_cluster).into(),
     ]);
     verdicts
 }

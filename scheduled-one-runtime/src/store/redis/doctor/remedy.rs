@@ -30,6 +30,9 @@ fn remedy(error: &ConnectError) -> String {
             "is it running, is that its host and port, and does the network let this machine \
              through?"
         }
+        ConnectError::NoSentinel { .. } => {
+            "are they running, are these their ports (usually 26379)?"
+        }
         ConnectError::MissingRights { user, rule, .. } => {
             return format!("ACL SETUSER {user} {rule}");
         }
@@ -66,6 +69,10 @@ mod tests {
             },
             ConnectError::NewerProtocol(NewerProtocol { found: 2 }),
             ConnectError::Unreachable { place, why },
+            ConnectError::NoSentinel {
+                place: text(),
+                why: text(),
+            },
             ConnectError::MissingRights {
                 place: text(),
                 user: text(),

@@ -9,18 +9,52 @@ const CHECK: &str = "replicas";
 /// More than Redis's own default of `min-replicas-max-lag`.
 const LAG_SECONDS: u64 = 10;
 
+/// What replicas are counted on for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct Expected {
+    /// Sentinels or a cluster are to fail over to one.
+    pub(in super::super) failover: bool,
+    /// Each claim waits for so many.
+    pub(in super::super) waited_for: u32,
+}
+
 /// How many replicas there are, whether writes wait for them, how far behind
 /// they are.
-pub(in super::super) fn replicas(info: &Info, settings: Settings<'_>) -> Finding {
+pub(in super::super) fn replicas(
+    info: &Info,
+    settings: Settings<'_>,
+    expected: Expected,
+) -> Finding {
     let Some(connected) = info.number::<u64>("connected_slaves") else {
         let found = "INFO does not tell whether it has replicas";
         return Finding::new(Severity::Info, CHECK, found, "");
     };
+    let waited_for = u64::from(expected.waited_for);
+    if connected < waited_for {
+        return Finding::new(
+            Severity::Warning,
+            CHECK,
+            format!("{connected} connected, and each claim waits for {waited_for}: no run starts"),
+            "connect the replicas, or wait for fewer",
+        );
+    }
+    if connected == 0 && expected.failover {
+        return Finding::new(
+            Severity::Warning,
+            CHECK,
+            "none connected: if this server dies, there is nothing to fail over to",
+            "connect a replica",
+        );
+    }
     if connected == 0 {
         return Finding::ok(CHECK, "none connected: there is nothing to fail over to");
     }
     // Redis tells this number only if min-replicas-to-write is set.
     let Some(good) = info.get("min_slaves_good_slaves") else {
+        if waited_for > 0 {
+            let found = format!("{connected} connected, and each claim waits for {waited_for}");
+            return Finding::ok(CHECK, found);
+        }
         return Finding::new(
             Severity::Warning,
             CHECK,

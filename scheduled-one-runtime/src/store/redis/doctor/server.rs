@@ -208,15 +208,20 @@ fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
-pub(super) fn cluster_mode(info: &Info) -> Finding {
+/// `followed`: the URL names a cluster.
+pub(super) fn cluster_mode(info: &Info, followed: bool) -> Finding {
     if !info.is("cluster_enabled", "1") {
         return Finding::ok("cluster", "not in cluster mode");
+    }
+    if followed {
+        let found = "the node of a Redis Cluster that owns the namespace; it is followed";
+        return Finding::ok("cluster", found);
     }
     Finding::new(
         Severity::Warning,
         "cluster",
         "it is one node of a Redis Cluster, and the URL names that node alone: when the \
          namespace's slot moves, or the node fails over, the scheduler does not follow",
-        "name a Redis that is not in cluster mode",
+        "name the cluster: redis+cluster://host,host",
     )
 }

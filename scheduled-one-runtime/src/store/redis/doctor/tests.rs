@@ -13,7 +13,7 @@ const LEASE: Duration = Duration::from_secs(5);
 
 /// Severity and text of one look, from `INFO` alone.
 fn judged(text: &str, check: &str) -> (Severity, String) {
-    let verdicts = judge_info("host:1", &Info::parse(text));
+    let verdicts = judge_info("host:1", &Info::parse(text), false);
     let finding = verdicts
         .into_iter()
         .map(|verdict| verdict.finding)
@@ -64,6 +64,10 @@ fn only_one_primary_will_do() {
     let node = REDIS.replace("cluster_enabled:0", "cluster_enabled:1");
     assert_is(judged(&node, "cluster"), Severity::Warning, "one node");
     assert_is(judged(REDIS, "cluster"), Severity::Ok, "not in cluster");
+    let verdicts = judge_info("host:1", &Info::parse(&node), true);
+    let checks = verdicts.iter().map(|verdict| &verdict.finding);
+    let mut cluster = checks.filter(|finding| finding.check == "cluster");
+    assert_eq!(cluster.next().unwrap().severity, Severity::Ok);
 }
 
 #[test]
@@ -119,7 +123,7 @@ fn persistence_is_a_row_of_the_table() {
 
 #[test]
 fn replicas_that_nobody_waits_for_are_warned_of() {
-    let blind = |text: &str| of(replicas(&Info::parse(text), None));
+    let blind = |text: &str| of(replicas(&Info::parse(text), None, Expected::default()));
     assert_is(blind(REDIS), Severity::Ok, "none connected");
     assert_is(blind(VALKEY), Severity::Warning, "2 connected");
     let good = format!("{VALKEY}\nmin_slaves_good_slaves:2");
@@ -128,10 +132,26 @@ fn replicas_that_nobody_waits_for_are_warned_of() {
         ("min-replicas-to-write", "1"),
         ("min-replicas-max-lag", "2"),
     ]);
-    let seen = of(replicas(&Info::parse(&good), Some(&told)));
+    let seen = of(replicas(
+        &Info::parse(&good),
+        Some(&told),
+        Expected::default(),
+    ));
     assert_is(seen, Severity::Ok, "min-replicas-max-lag 2");
     let slow = good.replace("lag=1,", "lag=31,");
     assert_is(blind(&slow), Severity::Warning, "31 s behind");
+    let expected = |text: &str, failover, waited_for| {
+        let expected = Expected {
+            failover,
+            waited_for,
+        };
+        of(replicas(&Info::parse(text), None, expected))
+    };
+    let lonely = expected(REDIS, true, 0);
+    assert_is(lonely, Severity::Warning, "nothing to fail over to");
+    let waits = expected(VALKEY, true, 3);
+    assert_is(waits, Severity::Warning, "no run starts");
+    assert_is(expected(VALKEY, true, 2), Severity::Ok, "waits for 2");
     // Dragonfly's lag is not in seconds.
     let dragonfly = format!("{DRAGONFLY}\nmin_slaves_good_slaves:1");
     assert_is(blind(&dragonfly), Severity::Ok, "1 connected");
@@ -141,7 +161,10 @@ fn replicas_that_nobody_waits_for_are_warned_of() {
 fn a_lease_is_held_against_the_failover() {
     let sentinel = |seconds| Deployment::Sentinel {
         name: "main".into(),
-        down_after: Duration::from_secs(seconds),
+        watch: Some(Watch {
+            down_after: Duration::from_secs(seconds),
+            failover_timeout: Duration::from_secs(180),
+        }),
     };
     let stock = of(failover(&sentinel(30), LEASE));
     assert_is(stock, Severity::Warning, "a lease of 5s dies");
@@ -170,6 +193,12 @@ fn a_lease_is_held_against_the_failover() {
     assert_is(stock, Severity::Warning, "cluster-node-timeout");
     let blind = of(failover(&cluster(None), LEASE));
     assert_is(blind, Severity::Info, "usually it is 15 s");
+    let silent = Deployment::Sentinel {
+        name: "main".into(),
+        watch: None,
+    };
+    let blind = of(failover(&silent, LEASE));
+    assert_is(blind, Severity::Info, "+sentinel|master");
     let single = of(failover(&Deployment::Single, LEASE));
     assert_is(single, Severity::Info, "runs survive 3s");
 }
@@ -233,7 +262,7 @@ fn a_start_takes_the_first_severe_finding_or_all_warnings() {
     bad.missing = vec!["+hset".into()];
     let error = to_start(judge_probes(&bad)).unwrap_err();
     assert!(error.to_string().contains("+hset"), "{error}");
-    let warnings = to_start(judge_info("host:1", &Info::parse(VALKEY))).unwrap();
+    let warnings = to_start(judge_info("host:1", &Info::parse(VALKEY), false)).unwrap();
     let checks: Vec<&str> = warnings.iter().map(|finding| finding.check).collect();
     assert_eq!(checks, ["eviction", "memory"]);
 }
