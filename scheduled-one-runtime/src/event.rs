@@ -55,6 +55,10 @@ pub(crate) fn claimed_too_late(job: &str, tick_ms: i64) {
     warn!(target: TARGET, job, tick_ms, "claim was answered too late to start its tick");
 }
 
+pub(crate) fn not_replicated(job: &str, tick_ms: i64) {
+    warn!(target: TARGET, job, tick_ms, "too few replicas had the claim to start its tick");
+}
+
 pub(crate) fn skipped(job: &str, tick_ms: i64, reason: &str) {
     info!(target: TARGET, job, tick_ms, reason, "skipped");
 }

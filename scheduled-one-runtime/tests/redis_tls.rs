@@ -10,11 +10,19 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::message::{Beat, Caller};
 use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
 use test_support::{RedisServer, Tls};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// Set for the other part: where to connect.
 const URL: &str = "SCHEDULED_ONE_TEST_TLS_URL";
@@ -333,4 +341,58 @@ async fn files_that_are_wrong_are_named() {
             .await
             .unwrap_err();
     assert!(error.to_string().contains("begin with rediss"), "{error}");
+}
+
+/// A sentinel that asks for certificates, and names this port of `localhost`.
+/// Returns its own.
+async fn strict_sentinel(tls: &Tls, names: u16) -> u16 {
+    let mut authorities = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_file(&tls.ca).unwrap();
+    authorities.add(authority).unwrap();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(authorities));
+    let config = ServerConfig::builder()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(&tls.cert).unwrap()],
+            PrivateKeyDer::from_pem_file(&tls.key).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answer = format!("*2\r\n$9\r\nlocalhost\r\n$5\r\n{names}\r\n");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue; // it showed no certificate
+            };
+            let mut question = [0; 1024];
+            if let Ok(1..) = stream.read(&mut question).await {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn sentinels_are_shown_the_same_certificate() {
+    let (fixture, _) = strict();
+    let Tls { cert, key, ca } = &fixture.tls;
+    let trusting = ConnectOptions::default().tls_ca_file(ca);
+    let both = trusting.clone().tls_client_cert(cert, key);
+    // rustls has its provider of cryptography from whoever connects first.
+    drop(RedisStore::connect_with("rediss://localhost:1", "test", &both).await);
+    let port = strict_sentinel(&fixture.tls, fixture.redis.tls_port().unwrap()).await;
+    let url = format!("rediss+sentinel://localhost:{port}/mymaster");
+    let store = RedisStore::connect_with(&url, "test", &both).await.unwrap();
+    store.ledger("a", 1).await.unwrap();
+    let error = RedisStore::connect_with(&url, "test", &trusting)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Certificate { .. }),
+        "{error:?}"
+    );
 }

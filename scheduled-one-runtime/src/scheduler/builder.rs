@@ -1,11 +1,11 @@
 //! Sets up a scheduler and starts it: all that can be wrong is found here, at
 //! once, and nothing is half-started.
 
+mod connect;
 mod doctor;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,38 +106,6 @@ impl SchedulerBuilder {
     /// `A-Z a-z 0-9 _ . : / -`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
-        self
-    }
-
-    /// Trusts the authorities of this PEM file, and no others, for `rediss://`
-    /// and for the sentinels of `rediss+sentinel://`. Read at start. Default:
-    /// the authorities of the system, or of the file that the environment
-    /// variable `SSL_CERT_FILE` names.
-    pub fn tls_ca_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.connect = self.connect.tls_ca_file(path);
-        self
-    }
-
-    /// Shows this certificate to a Redis, or sentinel, that asks for one: two
-    /// PEM files, read at start.
-    pub fn tls_client_cert(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
-        self.connect = self.connect.tls_client_cert(cert, key);
-        self
-    }
-
-    /// Takes the password of Redis from this file. It is read for each new
-    /// connection, so a new password needs no restart; a newline at its end
-    /// does not count. The user, if it is not the default user, stays in the
-    /// URL: `redis://ann@host`.
-    pub fn password_file(mut self, path: impl AsRef<Path>) -> Self {
-        self.connect = self.connect.password_file(path);
-        self
-    }
-
-    /// The login of the sentinels, if they want one: it is not that of Redis.
-    /// An empty user is the default user.
-    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.connect = self.connect.sentinel_login(user, password);
         self
     }
 
@@ -361,12 +329,7 @@ impl SchedulerBuilder {
             return Ok(Arc::clone(store));
         }
         if let Some(name) = self.url.strip_prefix("memory://") {
-            if let Some(setting) = self.connect.any() {
-                let message = "the embedded store has no use for it: leave it away, or give \
-                     the URL of a Redis";
-                let message = message.to_owned();
-                return Err(Error::Setting { setting, message });
-            }
+            self.refuse_connect_options()?;
             let clock = Arc::clone(&self.clock);
             return Ok(Arc::new(MemoryStore::named(name, &self.namespace, clock)));
         }

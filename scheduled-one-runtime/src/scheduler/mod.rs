@@ -225,11 +225,8 @@ impl Scheduler {
     /// [`SchedulerBuilder::doctor`]. Changes nothing.
     ///
     /// ```
-    /// # use std::time::Duration;
     /// # use scheduled_one_runtime::{Error, Job, Scheduler};
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Error> {
-    /// # let job = Job::every("sweep", Duration::from_secs(60), || async {});
+    /// # async fn demo(job: Job) -> Result<(), Error> {
     /// let scheduler = Scheduler::builder("memory://").job(job).start().await?;
     /// let report = scheduler.doctor().await;
     /// assert!(report.is_usable(), "{report}");

@@ -69,7 +69,8 @@ impl Runner {
         };
         if lease.cancelled().is_some() {
             event::claimed_too_late(&id.unit, id.tick_ms);
-            self.tell(&granted, id.clone(), not_started(id), 0);
+            let end = not_started(id, "the claim was answered too late to start");
+            self.tell(&granted, id.clone(), end, 0);
             return None;
         }
         if granted.job.rules.on_lease_lost == OnLeaseLost::Finish {
@@ -86,6 +87,15 @@ impl Runner {
         let task = async move { runner.run(granted, of_task, ticket).await };
         tokio::spawn(task.instrument(span));
         Some(run)
+    }
+
+    /// Ends a run that must not start, because a store that takes the place of
+    /// this one may not know it and grant its tick again.
+    pub(crate) fn decline(&self, granted: &Granted) {
+        let id = &granted.id;
+        event::not_replicated(&id.unit, id.tick_ms);
+        let end = not_started(id, "too few replicas had the claim");
+        self.tell(granted, id.clone(), end, 0);
     }
 
     async fn run(self: Arc<Self>, granted: Granted, run: Arc<ActiveRun>, ticket: Ticket) {
@@ -321,15 +331,15 @@ impl Runner {
     }
 }
 
-/// The end of a run that was granted too late to be started: its tick is
-/// missed, or, if a run of it was taken over, lost.
-fn not_started(id: &RunId) -> End {
+/// The end of a run that was granted and is not started: its tick is missed,
+/// or, if a run of it was taken over, lost.
+fn not_started(id: &RunId, reason: &str) -> End {
     let outcome = match id.attempt {
         1 => Outcome::Missed,
         _ => Outcome::Lost,
     };
     End {
-        reason: "the claim was answered too late to start".to_owned(),
+        reason: reason.to_owned(),
         ..End::of(outcome)
     }
 }

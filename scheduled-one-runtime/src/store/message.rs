@@ -181,6 +181,10 @@ pub enum Verdict {
         /// (from 1): its unit is then [`place_of`]. 0 elsewhere.
         place: u32,
     },
+    /// It was granted as told in here, and too few replicas have it: a store
+    /// that takes the place of this one may not know it. Not to be run, but
+    /// to be finished.
+    Unreplicated(Box<Verdict>),
     /// The unit is busy; the tick was recorded as skipped.
     Skipped,
     /// The unit is busy; the tick waits for it.

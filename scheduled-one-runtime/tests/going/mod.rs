@@ -1,5 +1,7 @@
 //! A scheduler whose job notes its runs, while servers fail over beneath it.
 
+#![allow(dead_code)] // not every test file uses all of it
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +35,10 @@ impl Going {
         let going = Going { scheduler, runs };
         going.goes_on("at first").await;
         going
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     pub(crate) fn count(&self) -> usize {

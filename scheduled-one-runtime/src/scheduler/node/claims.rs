@@ -208,6 +208,7 @@ impl Node {
     ) {
         match answer.verdict {
             granted @ Verdict::Granted { .. } => self.start(asked, claim, granted, sent),
+            Verdict::Unreplicated(granted) => self.decline(asked, claim, *granted, sent),
             Verdict::Stale(run) => self.watch.one(run, received),
             _ => {}
         }
@@ -227,6 +228,10 @@ impl Node {
             granted @ Verdict::Granted { .. } => {
                 report_missed(&claim);
                 self.start(asked, claim, granted, sent);
+            }
+            Verdict::Unreplicated(granted) => {
+                report_missed(&claim);
+                self.decline(asked, claim, *granted, sent);
             }
             Verdict::Skipped => {
                 report_missed(&claim);
@@ -265,6 +270,25 @@ impl Node {
     }
 
     fn start(&self, asked: Asked, claim: Claim, granted: Verdict, sent: Duration) {
+        if let Some(run) = self.run_of(asked, claim, granted, sent) {
+            event::claimed(&run.id.unit, run.id.tick_ms, run.id.token);
+            self.runner.start(run);
+        }
+    }
+
+    fn decline(&self, asked: Asked, claim: Claim, granted: Verdict, sent: Duration) {
+        if let Some(run) = self.run_of(asked, claim, granted, sent) {
+            self.runner.decline(&run);
+        }
+    }
+
+    fn run_of(
+        &self,
+        asked: Asked,
+        claim: Claim,
+        granted: Verdict,
+        sent: Duration,
+    ) -> Option<Granted> {
         let Verdict::Granted {
             tick_ms,
             token,
@@ -273,12 +297,11 @@ impl Node {
             ..
         } = granted
         else {
-            return;
+            return None;
         };
-        event::claimed(&claim.unit, tick_ms, token);
         let unit = self.units.get(asked.unit);
         let reruns = claim.reruns.saturating_sub(attempt - 1);
-        self.runner.start(Granted {
+        Some(Granted {
             id: RunId {
                 unit: place_of(&claim.unit, place),
                 tick_ms,
@@ -295,7 +318,7 @@ impl Node {
             shard: unit.shard(),
             missed: asked.stands_for,
             leased: true,
-        });
+        })
     }
 
     /// A run of this node has ended.

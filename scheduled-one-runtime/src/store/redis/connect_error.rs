@@ -72,7 +72,8 @@ pub enum ConnectError {
     },
     /// None of the sentinels can be asked who the master is.
     #[error(
-        "cannot ask for the master at {place}: {why}; are they running, are these their ports (usually 26379)?"
+        "cannot ask for the master at {place}: {why}; are they running, and are these their ports \
+         (usually 26379)?"
     )]
     NoSentinel {
         /// The sentinels and the master's name.

@@ -14,7 +14,8 @@ use super::doctor::{self, ClockFacts, Deployment, Info, Mark};
 use super::fault::Fault;
 use super::keys::Keys;
 use super::preflight::{self, Looked};
-use super::url::{Address, Way};
+use super::url::Address;
+use super::way::Way;
 use crate::clock::Clock;
 use crate::doctor::{Finding, Severity};
 

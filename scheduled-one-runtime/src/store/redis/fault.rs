@@ -149,7 +149,7 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
         ),
         _ if is_login(code, detail) => (
             Kind::Login,
-            StoreError::Refused(format!("{text} (correct the login of the URL)")),
+            StoreError::Refused(format!("{text} (correct the login)")),
         ),
         _ if is_denial(code, detail) => (Kind::Denied, StoreError::Refused(text)),
         _ => (Kind::Answered, StoreError::Refused(text)),

@@ -18,9 +18,11 @@ mod login;
 mod needs;
 mod options;
 mod preflight;
+mod replication;
 mod script;
 mod tls;
 mod url;
+mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,13 +37,14 @@ use super::message::{
 };
 use super::{Answer, BoxFuture, JobNeeds, Store, StoreError};
 use crate::doctor::{Finding, Report};
-use connection::{Encryption, Link};
+use connection::{Encryption, Link, Passage};
 use doctor::Verdict;
 use fault::{Fault, Kind};
 use keys::Keys;
 use needs::Needs;
+use replication::Replication;
 use script::{Operation, Request};
-use url::{Address, BadUrl};
+use url::Address;
 
 pub use connect_error::ConnectError;
 pub use options::{ConnectOptions, MAX_REPLICAS};
@@ -58,6 +61,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct RedisStore {
     shared: Arc<Shared>,
     link: Link,
+    replication: Replication,
     /// What was found at start that somebody should know.
     warnings: Vec<Finding>,
 }
@@ -123,9 +127,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
-        let has_password = options.password_file.is_some();
-        let mut address =
-            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        let mut address = Address::of(url, options)?;
         address.complete(options).await?;
         let tls = Encryption::load(address.tls, options)?;
         if !keys::is_name(namespace) {
@@ -133,11 +135,18 @@ impl RedisStore {
         }
         let keys = Keys::new(namespace);
         let link = Link::new(&address, &tls, &keys.meta);
-        Ok(RedisStore {
-            shared: Arc::new(Shared { address, tls, keys }),
+        let shared = Arc::new(Shared { address, tls, keys });
+        Ok(RedisStore::new(shared, link))
+    }
+
+    fn new(shared: Arc<Shared>, link: Link) -> Self {
+        let replication = Replication::new(shared.address.replicas);
+        RedisStore {
+            shared,
             link,
+            replication,
             warnings: Vec::new(),
-        })
+        }
     }
 
     /// What was found by [`connect`](Self::connect) that somebody should know,
@@ -169,9 +178,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<String, ConnectError> {
-        let has_password = options.password_file.is_some();
-        let mut address =
-            Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))?;
+        let mut address = Address::of(url, options)?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
@@ -180,7 +187,9 @@ impl RedisStore {
     }
 
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
-        self.run_within(ANSWER_TIMEOUT, operation, request).await
+        let answer = self.run_within(ANSWER_TIMEOUT, operation, request);
+        let (value, _) = answer.await?;
+        Ok(value)
     }
 
     async fn run_within(
@@ -188,14 +197,14 @@ impl RedisStore {
         bound: Duration,
         operation: &Operation,
         request: &Request<'_>,
-    ) -> Result<Value, StoreError> {
+    ) -> Result<(Value, Passage), StoreError> {
         let deadline = Instant::now() + bound;
         let name = operation.name;
         let by_digest = operation.by_digest(request);
-        let mut answer = self.link.send(name, &by_digest, deadline).await;
+        let mut answer = self.link.send_by(name, &by_digest, deadline).await;
         if matches!(&answer, Err(fault) if fault.kind == Kind::NoScript) {
             let by_text = operation.by_text(request);
-            answer = self.link.send(name, &by_text, deadline).await;
+            answer = self.link.send_by(name, &by_text, deadline).await;
         }
         match answer {
             Ok(value) => Ok(value),
@@ -249,7 +258,16 @@ impl Store for RedisStore {
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
         Box::pin(async move {
             let request = encode::claim(self.keys(), caller, claims)?;
-            decode::claim(self.run(&script::CLAIM, &request).await?, claims)
+            let answer = self.run_within(ANSWER_TIMEOUT, &script::CLAIM, &request);
+            let (value, passage) = answer.await?;
+            let mut reply = decode::claim(value, claims)?;
+            let Self {
+                replication, link, ..
+            } = self;
+            replication
+                .confirm(link, passage, claims, &mut reply.body)
+                .await?;
+            Ok(reply)
         })
     }
 
@@ -261,8 +279,8 @@ impl Store for RedisStore {
         Box::pin(async move {
             let request = encode::renew(self.keys(), caller, renewals)?;
             let bound = renewal_timeout(renewals);
-            let reply = self.run_within(bound, &script::RENEW, &request).await?;
-            decode::renew(reply, renewals)
+            let (value, _) = self.run_within(bound, &script::RENEW, &request).await?;
+            decode::renew(value, renewals)
         })
     }
 
@@ -353,15 +371,9 @@ impl Store for RedisStore {
     }
 
     fn open(&self) -> Arc<dyn Store> {
-        Arc::new(RedisStore {
-            shared: self.shared.clone(),
-            link: Link::new(
-                &self.shared.address,
-                &self.shared.tls,
-                &self.shared.keys.meta,
-            ),
-            warnings: Vec::new(),
-        })
+        let Shared { address, tls, keys } = &*self.shared;
+        let link = Link::new(address, tls, &keys.meta);
+        Arc::new(RedisStore::new(Arc::clone(&self.shared), link))
     }
 
     fn examine<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {

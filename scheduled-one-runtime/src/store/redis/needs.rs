@@ -4,7 +4,8 @@ use super::connect_error::ConnectError;
 use super::doctor::Expected;
 use super::login::Login;
 use super::options::{ConnectOptions, MAX_REPLICAS};
-use super::url::{Address, Way};
+use super::url::{Address, BadUrl};
+use super::way::Way;
 
 /// What takes rights of its own.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +19,12 @@ pub(super) struct Needs {
 }
 
 impl Address {
+    /// What the URL tells.
+    pub(super) fn of(url: &str, options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let has_password = options.password_file.is_some();
+        Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))
+    }
+
     pub(super) fn needs(&self) -> Needs {
         Needs {
             db: self.db,

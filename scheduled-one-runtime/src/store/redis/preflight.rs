@@ -15,7 +15,8 @@ use super::doctor::{self, Facts, Info, Script, Stored, Verdict};
 use super::fault::{self, Fault, Kind};
 use super::keys::Keys;
 use super::needs::Needs;
-use super::url::{Address, Way};
+use super::url::Address;
+use super::way::Way;
 use crate::doctor::{Finding, Severity};
 
 /// Bound of the whole look.

@@ -5,6 +5,7 @@ use std::fmt;
 use deadpool_redis::redis::{IntoConnectionInfo, parse_redis_url};
 
 use super::login::Login;
+use super::way::{Endpoint, Way};
 
 /// What is wrong with a URL. The text never repeats a part of it, since any
 /// part may be a password in the wrong place.
@@ -25,30 +26,6 @@ pub(super) struct Address {
     pub(super) way: Way,
     /// How many replicas must have a claim before its run starts.
     pub(super) replicas: u32,
-}
-
-/// How the Redis that holds the namespace is found.
-#[derive(Clone)]
-pub(super) enum Way {
-    /// The URL names it.
-    Single(Endpoint),
-    /// Sentinels know it.
-    Sentinel {
-        sentinels: Vec<Endpoint>,
-        /// What they call it.
-        master: String,
-        login: Option<Login>,
-    },
-    /// Any node of a cluster knows which of them holds a slot.
-    Cluster { seeds: Vec<Endpoint> },
-}
-
-/// A host and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Endpoint {
-    /// Without the brackets of an IPv6 address.
-    pub(super) host: String,
-    pub(super) port: u16,
 }
 
 /// Hosts that a URL may name.
@@ -224,54 +201,6 @@ fn read_cluster(hosts: &str, path: &str) -> Result<(Way, i64), BadUrl> {
     }
     let seeds = read_hosts(hosts, REDIS_PORT)?;
     Ok((Way::Cluster { seeds }, 0))
-}
-
-impl Way {
-    /// The first host that the URL names.
-    fn first(&self) -> &Endpoint {
-        match self {
-            Way::Single(endpoint) => endpoint,
-            // `read_hosts` gives at least one.
-            Way::Sentinel { sentinels, .. } => &sentinels[0],
-            Way::Cluster { seeds } => &seeds[0],
-        }
-    }
-
-    /// What the scheme has behind `redis` and `rediss`.
-    fn suffix(&self) -> &'static str {
-        match self {
-            Way::Single(_) => "",
-            Way::Sentinel { .. } => "+sentinel",
-            Way::Cluster { .. } => "+cluster",
-        }
-    }
-}
-
-/// Hosts with commas in between.
-pub(super) fn list(endpoints: &[Endpoint]) -> String {
-    let names: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
-    names.join(",")
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
-        }
-    }
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Way::Single(endpoint) => endpoint.fmt(f),
-            Way::Sentinel {
-                sentinels, master, ..
-            } => write!(f, "{}/{master}", list(sentinels)),
-            Way::Cluster { seeds } => f.write_str(&list(seeds)),
-        }
-    }
 }
 
 impl fmt::Display for Address {

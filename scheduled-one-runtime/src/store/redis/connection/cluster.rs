@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::super::super::StoreError;
 use super::super::fault::{self, Fault, Kind};
-use super::super::url::{Endpoint, list};
+use super::super::way::{Endpoint, list};
 use super::dial::Dialer;
 use super::route::{Reached, Redirect, is_redirect};
 use super::slot::slot_of;

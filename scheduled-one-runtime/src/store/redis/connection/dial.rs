@@ -19,7 +19,7 @@ use super::super::fault::{self, Fault, Kind};
 use super::super::login::Login;
 use super::super::options::ConnectOptions;
 use super::super::tls::{self, install_crypto_provider};
-use super::super::url::Endpoint;
+use super::super::way::Endpoint;
 use super::CONNECT_TIMEOUT;
 
 /// One is held, one may be in the making; the rest is for those that are

@@ -23,7 +23,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::super::StoreError;
 use super::doctor::Watch;
 use super::fault::{self, Fault, Kind};
-use super::url::{Address, Endpoint};
+use super::url::Address;
+use super::way::Endpoint;
 use route::{Reached, Redirect, Route};
 
 pub(super) use dial::Encryption;
@@ -84,6 +85,11 @@ enum Wanted<'a> {
     All(&'a Pipeline),
 }
 
+/// The connection on which a request was answered; `None` if it was another
+/// one than that which is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passage(Option<u64>);
+
 type Answers = Vec<Result<Value, RedisError>>;
 
 impl Link {
@@ -108,11 +114,59 @@ impl Link {
         command: &Cmd,
         deadline: Instant,
     ) -> Result<Value, Fault> {
-        let answers = self.ask(what, Wanted::One(command), deadline).await?;
+        let (value, _) = self.send_by(what, command, deadline).await?;
+        Ok(value)
+    }
+
+    /// The same, and tells which way it went.
+    pub(super) async fn send_by(
+        &self,
+        what: &str,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<(Value, Passage), Fault> {
+        let (answers, passage) = self.ask(what, Wanted::One(command), deadline).await?;
         match answers.into_iter().next() {
-            Some(Ok(value)) => Ok(value),
+            Some(Ok(value)) => Ok((value, passage)),
             Some(Err(error)) => Err(fault::of_request(what, &error)),
-            None => Ok(Value::Nil),
+            None => Ok((Value::Nil, passage)),
+        }
+    }
+
+    /// Sends a command behind one that went this way, and no other way.
+    pub(super) async fn send_on(
+        &self,
+        passage: Passage,
+        what: &str,
+        command: &Cmd,
+        deadline: Instant,
+    ) -> Result<Value, Fault> {
+        let line = self.inner.state().line();
+        let Some(mut line) = line.filter(|line| passage == Passage(Some(line.made))) else {
+            let text = format!("{what}: the connection to {} is gone", self.inner.place);
+            return Err(Fault::unavailable(Kind::Broken, text));
+        };
+        let suspect = Suspect {
+            inner: &self.inner,
+            made: line.made,
+        };
+        let answer = Wanted::One(command).ask(&mut line.connection);
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(answers)) => {
+                suspect.clear();
+                Ok(answers
+                    .into_iter()
+                    .find_map(Result::ok)
+                    .unwrap_or(Value::Nil))
+            }
+            Ok(Err(error)) => {
+                let fault = fault::of_request(what, &error);
+                if !fault.kind.gives_up_connection() {
+                    suspect.clear();
+                }
+                Err(fault)
+            }
+            Err(_) => Err(silent(what, &self.inner.place)),
         }
     }
 
@@ -123,7 +177,8 @@ impl Link {
         commands: &Pipeline,
         deadline: Instant,
     ) -> Result<Answers, Fault> {
-        self.ask(what, Wanted::All(commands), deadline).await
+        let (answers, _) = self.ask(what, Wanted::All(commands), deadline).await?;
+        Ok(answers)
     }
 
     /// How sentinels watch the master, if there are any and they tell.
@@ -138,7 +193,7 @@ impl Link {
         what: &str,
         wanted: Wanted<'_>,
         deadline: Instant,
-    ) -> Result<Answers, Fault> {
+    ) -> Result<(Answers, Passage), Fault> {
         let inner = &self.inner;
         let mut redirects = 0;
         loop {
@@ -159,7 +214,7 @@ impl Link {
                     Some(error) if route::is_redirect(error) => error.clone(),
                     _ => {
                         suspect.clear();
-                        return Ok(answers);
+                        return Ok((answers, Passage(Some(line.made))));
                     }
                 },
                 Ok(Err(error)) => error,
@@ -171,7 +226,7 @@ impl Link {
                     suspect.clear();
                     let asked = inner.route.ask_at(&to, wanted);
                     return match timeout_at(deadline, asked).await {
-                        Ok(Ok(answers)) => Ok(answers),
+                        Ok(Ok(answers)) => Ok((answers, Passage(None))),
                         Ok(Err(fault)) => Err(fault),
                         Err(_) => Err(silent(what, &to.to_string())),
                     };

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::super::super::StoreError;
 use super::super::doctor::Watch;
 use super::super::fault::{self, Fault, Kind};
-use super::super::url::{Endpoint, list};
+use super::super::way::{Endpoint, list};
 use super::CONNECT_TIMEOUT;
 use super::dial::Dialer;
 use super::route::Reached;

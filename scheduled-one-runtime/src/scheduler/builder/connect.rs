@@ -1,0 +1,63 @@
+//! What is to be known of a Redis beside its URL.
+
+use std::path::Path;
+
+use super::SchedulerBuilder;
+use crate::error::Error;
+
+impl SchedulerBuilder {
+    /// Trusts the authorities of this PEM file, and no others, for `rediss://`
+    /// and for the sentinels of `rediss+sentinel://`. Read at start. Default:
+    /// the authorities of the system, or of the file that the environment
+    /// variable `SSL_CERT_FILE` names.
+    pub fn tls_ca_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.connect = self.connect.tls_ca_file(path);
+        self
+    }
+
+    /// Shows this certificate to a Redis, or sentinel, that asks for one: two
+    /// PEM files, read at start.
+    pub fn tls_client_cert(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        self.connect = self.connect.tls_client_cert(cert, key);
+        self
+    }
+
+    /// Takes the password of Redis from this file. It is read for each new
+    /// connection, so a new password needs no restart; a newline at its end
+    /// does not count. The user, if it is not the default user, stays in the
+    /// URL: `redis://ann@host`.
+    pub fn password_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.connect = self.connect.password_file(path);
+        self
+    }
+
+    /// The login of the sentinels, if they want one: it is not that of Redis.
+    /// An empty user is the default user.
+    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.connect = self.connect.sentinel_login(user, password);
+        self
+    }
+
+    /// Starts a run only when so many replicas of Redis have its claim, so that
+    /// a failover does not forget it. Default 0; at most
+    /// [`MAX_REPLICAS`](crate::store::redis::MAX_REPLICAS).
+    ///
+    /// Each batch of claims that grants something takes one more round trip,
+    /// to the replicas too. It waits for a quarter of the lease, 500 ms at
+    /// most; then its ticks are recorded as missed: too few replicas had the
+    /// claim. The user of Redis needs the right `+wait`.
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.connect = self.connect.replicas(replicas);
+        self
+    }
+    /// For stores that have no use for them.
+    pub(super) fn refuse_connect_options(&self) -> Result<(), Error> {
+        let Some(setting) = self.connect.any() else {
+            return Ok(());
+        };
+        let message = "the embedded store has no use for it: leave it away, or give the URL of a \
+                       Redis";
+        let message = message.to_owned();
+        Err(Error::Setting { setting, message })
+    }
+}

@@ -1,0 +1,112 @@
+//! Waits until replicas have what was claimed.
+//!
+//! `WAIT` holds up all that is sent behind it on its connection, and answers
+//! for everything that was written before it. So one is under way at a time,
+//! and claims that were answered before it began share its answer. Behind two of
+//! them a request still gets its own answer in time.
+
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool_redis::redis::{Value, cmd};
+use tokio::time::Instant;
+
+use super::super::StoreError;
+use super::super::message::{Claim, Claimed, Verdict};
+use super::ANSWER_TIMEOUT;
+use super::connection::{Link, Passage};
+use super::fault::Fault;
+
+/// Longest wait for replicas; less for short leases, since it costs of them.
+const BOUND: Duration = Duration::from_millis(500);
+
+/// Waits for replicas on behalf of one link.
+pub(super) struct Replication {
+    wanted: u32,
+    /// Held by the one that waits for Redis; the others wait for it.
+    turn: tokio::sync::Mutex<()>,
+    last: Mutex<Last>,
+}
+
+/// The `WAIT` that was sent last.
+#[derive(Default)]
+struct Last {
+    /// Counts them.
+    number: u64,
+    /// Where it was sent, if it was answered.
+    answered: Option<(Passage, bool)>,
+}
+
+impl Replication {
+    pub(super) fn new(wanted: u32) -> Self {
+        Replication {
+            wanted,
+            turn: tokio::sync::Mutex::default(),
+            last: Mutex::default(),
+        }
+    }
+
+    /// Takes back what was granted by a request that went out on this passage,
+    /// unless enough replicas have it. An error if that cannot be told: the
+    /// request is to be repeated.
+    pub(super) async fn confirm(
+        &self,
+        link: &Link,
+        passage: Passage,
+        claims: &[Claim],
+        answers: &mut [Claimed],
+    ) -> Result<(), StoreError> {
+        let granted = |answer: &Claimed| matches!(answer.verdict, Verdict::Granted { .. });
+        let pairs = claims.iter().zip(answers.iter());
+        let leases = pairs.filter(|(_, answer)| granted(answer));
+        let shortest = leases.map(|(claim, _)| claim.lease_ms.max(0) as u64).min();
+        let Some(shortest) = shortest.filter(|_| self.wanted > 0) else {
+            return Ok(());
+        };
+        let bound = (Duration::from_millis(shortest) / 4).min(BOUND);
+        let reached = self.reached(link, passage, bound).await;
+        if reached.map_err(|fault| fault.error)? {
+            return Ok(());
+        }
+        for answer in answers.iter_mut().filter(|answer| granted(answer)) {
+            let granted = mem::replace(&mut answer.verdict, Verdict::Nothing);
+            answer.verdict = Verdict::Unreplicated(Box::new(granted));
+        }
+        Ok(())
+    }
+
+    async fn reached(&self, link: &Link, passage: Passage, bound: Duration) -> Result<bool, Fault> {
+        let seen = self.last().number;
+        let _turn = self.turn.lock().await;
+        let number = {
+            let mut last = self.last();
+            match last.answered {
+                // It began after our claims were answered.
+                Some((there, reached)) if last.number > seen && there == passage => {
+                    return Ok(reached);
+                }
+                _ => {}
+            }
+            last.number += 1;
+            last.answered = None;
+            last.number
+        };
+        let mut wait = cmd("WAIT");
+        // Zero would be for ever.
+        let bound_ms = bound.as_millis().max(1) as u64;
+        wait.arg(self.wanted).arg(bound_ms);
+        let deadline = Instant::now() + bound + ANSWER_TIMEOUT;
+        let answer = link.send_on(passage, "WAIT", &wait, deadline).await?;
+        let reached = matches!(answer, Value::Int(count) if count >= i64::from(self.wanted));
+        let mut last = self.last();
+        if last.number == number {
+            last.answered = Some((passage, reached));
+        }
+        Ok(reached)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
