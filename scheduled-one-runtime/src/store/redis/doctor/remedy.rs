@@ -31,7 +31,7 @@ fn remedy(error: &ConnectError) -> String {
              through?"
         }
         ConnectError::NoSentinel { .. } => {
-            "are they running, are these their ports (usually 26379)?"
+            "are they running, and are these their ports (usually 26379)?"
         }
         ConnectError::MissingRights { user, rule, .. } => {
             return format!("ACL SETUSER {user} {rule}");
