@@ -1,5 +1,5 @@
 //! Judges what a look at a Redis has found: pure, so that it can be held
-//! against what servers were seen to say. `preflight` looks; a start takes the
+//! against what servers say. `preflight` looks; a start takes the
 //! severe findings for errors, `examine` asks some more and reports them all.
 
 mod facts;

@@ -1,4 +1,5 @@
-//! What servers were seen to say, and what follows from it.
+//! What follows from what servers say. The `INFO` of Redis was recorded; those of
+//! Valkey, Dragonfly and KeyDB are written after their sources and documentation.
 
 use std::collections::HashMap;
 use std::time::Duration;
