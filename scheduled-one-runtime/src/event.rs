@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{Level, Span, debug, error, info, span, warn};
 
+use crate::doctor::Finding;
 use crate::finish::Report;
 use crate::lease::Cancel;
 use crate::store::StoreError;
@@ -38,6 +39,17 @@ pub(crate) fn started(
     list: &str,
 ) {
     info!(target: TARGET, jobs, node, namespace, buckets, store, "started: {list}");
+}
+
+/// A warning of the look at start.
+pub(crate) fn doubtful(finding: &Finding) {
+    let Finding {
+        check,
+        found,
+        remedy,
+        ..
+    } = finding;
+    warn!(target: TARGET, check, remedy, "doctor: {found}");
 }
 
 pub(crate) fn claimed(job: &str, tick_ms: i64, token: u64) {

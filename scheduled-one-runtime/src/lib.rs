@@ -35,8 +35,8 @@
 //!
 //! Where to look: [`scheduled_one`] has all keys of the attribute, [`Job`] the
 //! same by hand, [`JobContext`], [`State`] and [`FromJob`] what a job may take,
-//! [`Scheduler`] and [`SchedulerBuilder`] the rest, [`testing`] a kit for tests
-//! of jobs.
+//! [`Scheduler`] and [`SchedulerBuilder`] the rest, [`doctor()`] what is wrong
+//! with a Redis, [`testing`] a kit for tests of jobs.
 
 // The modules, in the order in which a tick meets them: registry → job → tick,
 // timer → claim → store → attempt, lease, renewal, guard → finish → ledger,
@@ -48,6 +48,7 @@ mod claim;
 mod cluster_clock;
 mod complaint;
 mod context;
+mod doctor;
 mod error;
 mod event;
 mod finish;
@@ -74,6 +75,7 @@ pub mod testing;
 
 pub use audit::{AuditedTick, Fate};
 pub use context::JobContext;
+pub use doctor::{Finding, Report, Severity, doctor};
 pub use error::Error;
 pub use handler::{BoxError, FromJob, Handler, JobResult, MissingState, State, States};
 pub use job::Job;

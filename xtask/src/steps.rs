@@ -14,7 +14,15 @@ pub(crate) struct Step {
 enum Action {
     Command(Command),
     Check(fn() -> Result<(), String>),
+    Attempt(fn() -> Result<Attempt, String>),
     Skip(String),
+}
+
+/// What came of a step of which only its action knows whether it can be made.
+pub(crate) enum Attempt {
+    Passed,
+    /// For this reason.
+    Skipped(String),
 }
 
 impl Step {
@@ -34,6 +42,14 @@ impl Step {
         }
     }
 
+    /// Passes, or is left out, as this function says.
+    pub(crate) fn attempt(title: &str, attempt: fn() -> Result<Attempt, String>) -> Self {
+        Self {
+            title: title.to_owned(),
+            action: Action::Attempt(attempt),
+        }
+    }
+
     /// Is left out, for this reason.
     pub(crate) fn skip(title: &str, reason: &str) -> Self {
         Self {
@@ -50,20 +66,21 @@ pub(crate) fn run_all(verb: &str, started: Instant, steps: Vec<Step>) -> Result<
     for (number, Step { title, action }) in (1..).zip(steps) {
         println!("\n[{number}/{count}] {title}");
         let result = match action {
-            Action::Command(command) => run(command),
-            Action::Check(check) => check(),
-            Action::Skip(reason) => {
-                println!("skipped: {reason}");
-                skipped.push(title.clone());
-                Ok(())
-            }
+            Action::Command(command) => run(command).map(|()| Attempt::Passed),
+            Action::Check(check) => check().map(|()| Attempt::Passed),
+            Action::Attempt(attempt) => attempt(),
+            Action::Skip(reason) => Ok(Attempt::Skipped(reason)),
         };
-        result.map_err(|error| {
+        let attempt = result.map_err(|error| {
             format!(
                 "{verb}: step {number} of {count} after {}: {title}: {error}",
                 elapsed(started)
             )
         })?;
+        if let Attempt::Skipped(reason) = attempt {
+            println!("skipped: {reason}");
+            skipped.push(title);
+        }
     }
     println!("\n{}", summary(verb, count, &skipped, started.elapsed()));
     Ok(())

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use test_support::find_in_path;
 
-use crate::command::{cargo, root};
-use crate::steps::{Step, run_all};
+use crate::command::{cargo, run};
+use crate::steps::{Attempt, Step, run_all};
 use crate::{msrv, tools};
 
 /// All steps build with the dev profile, so that they share the dependencies they compile.
@@ -58,8 +58,8 @@ pub(crate) fn test() -> Result<(), String> {
             "no dependency of a published crate needs a newer Rust than it",
             msrv::check,
         ),
-        deny(),
     ];
+    let steps = steps.into_iter().chain(deny()).collect();
     run_all("test", started, steps)
 }
 
@@ -85,23 +85,36 @@ fn components() -> Result<(), String> {
     Ok(())
 }
 
-/// Licences and advisories; optional, because it is one more program to install.
-fn deny() -> Step {
-    const TITLE: &str = "cargo deny check";
+/// Licences, doubled versions, sources and advisories; optional, because it is one more program
+/// to install, and a slow one.
+fn deny() -> Vec<Step> {
+    const RULES: [&str; 5] = ["deny", "check", "bans", "licenses", "sources"];
+    const ADVISORIES: &str = "cargo deny check advisories";
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
     let in_cargo_home = cargo_home.is_some_and(|home| home.join("bin/cargo-deny").is_file());
-    if !in_cargo_home && find_in_path("cargo-deny").is_none() {
-        Step::skip(
-            TITLE,
-            "cargo-deny is not installed (`cargo install --locked cargo-deny`)",
-        )
-    } else if !root().join("deny.toml").is_file() {
-        Step::skip(
-            TITLE,
-            "there is no deny.toml to say which licences are allowed",
-        )
-    } else {
-        Step::command(cargo(["deny", "check"]))
+    if in_cargo_home || find_in_path("cargo-deny").is_some() {
+        return vec![
+            Step::command(cargo(RULES)),
+            Step::attempt(ADVISORIES, advisories),
+        ];
     }
+    let reason = "cargo-deny is not installed (`cargo install --locked cargo-deny`)";
+    vec![
+        Step::skip(&format!("cargo {}", RULES.join(" ")), reason),
+        Step::skip(ADVISORIES, reason),
+    ]
+}
+
+/// The database of advisories is fetched apart: without a network that is no fault of the tree.
+fn advisories() -> Result<Attempt, String> {
+    let mut fetch = cargo(["deny", "fetch", "db"]);
+    let fetched = fetch.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !fetched.is_ok_and(|status| status.success()) {
+        let reason =
+            "the database of advisories cannot be fetched from here (`cargo deny fetch db`)";
+        return Ok(Attempt::Skipped(reason.to_owned()));
+    }
+    run(cargo(["deny", "check", "advisories"]))?;
+    Ok(Attempt::Passed)
 }

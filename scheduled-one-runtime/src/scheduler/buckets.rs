@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::member::{Candidate, Common, all};
 use crate::clock::Clock;
+use crate::doctor::{Finding, Report};
 use crate::error::Error;
+use crate::event;
 use crate::rules::CompiledJob;
 use crate::store::bucket::Bucket;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{ConnectOptions, RedisStore};
-use crate::store::{BoxFuture, Store};
+use crate::store::{BoxFuture, JobNeeds, Store};
 
 /// Jobs by the index of their bucket.
 pub(super) type JobsOf = BTreeMap<u32, Vec<Arc<CompiledJob>>>;
@@ -58,10 +61,42 @@ impl Place<'_> {
             .collect();
         let needed = needed.keys().map(|index| &stores[*index as usize]);
         let checks = needed.map(|store| Box::pin(store.check()) as BoxFuture<'_, _>);
-        all(checks).await.into_iter().collect::<Result<(), _>>()?;
+        let found: Result<Vec<_>, _> = all(checks).await.into_iter().collect();
+        warn_of(&found?);
         let stores = stores.into_iter().map(|store| store as Arc<dyn Store>);
         Ok(stores.collect())
     }
+}
+
+/// Says each thing once, though several buckets may have it.
+fn warn_of(found: &[Vec<Finding>]) {
+    let mut said = Vec::new();
+    for finding in found.iter().flatten() {
+        if !said.contains(&finding) {
+            event::doubtful(finding);
+            said.push(finding);
+        }
+    }
+}
+
+/// Looks closely at the stores of all buckets, in their order. What is the same
+/// in the others as in the first is told once.
+pub(super) async fn examine_all(
+    stores: impl IntoIterator<Item = Arc<dyn Store>>,
+    units_of: &BTreeMap<u32, Vec<String>>,
+    shortest_lease: Duration,
+    clock: &Arc<dyn Clock>,
+) -> Report {
+    let stores = stores.into_iter().zip(0..);
+    let looks = stores.map(|(store, index)| {
+        let needs = JobNeeds {
+            shortest_lease,
+            units: units_of.get(&index).cloned().unwrap_or_default(),
+            clock: Arc::clone(clock),
+        };
+        Box::pin(async move { store.examine(&needs).await }) as BoxFuture<'_, _>
+    });
+    Report::of_buckets(all(looks).await)
 }
 
 /// Meets the stores. The first bucket says how many there are, so nothing is

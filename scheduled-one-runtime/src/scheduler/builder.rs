@@ -2,6 +2,7 @@
 //! once, and nothing is half-started.
 
 mod connect;
+mod doctor;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -220,6 +221,8 @@ impl SchedulerBuilder {
                 Box::pin(place.open(&jobs_of)).await?
             }
         };
+        let leases = jobs.iter().map(|job| job.lease(self.lease));
+        let shortest_lease = leases.min().unwrap_or(self.lease);
         let identity = match self.identity.take() {
             Some(identity) => identity,
             None => random_identity()?,
@@ -257,6 +260,7 @@ impl SchedulerBuilder {
             clock: self.clock,
             going: common.going,
             stopping: common.stopping,
+            shortest_lease,
             stop,
             shutdown_grace: self.shutdown_grace,
             tasks: Mutex::new(Some(tasks)),

@@ -9,6 +9,7 @@ mod node;
 mod run;
 mod units;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -23,6 +24,7 @@ pub use builder::SchedulerBuilder;
 
 use crate::audit::{AuditedTick, Books, UnitState};
 use crate::clock::Clock;
+use crate::doctor::Report;
 use crate::error::Error;
 use crate::event;
 use crate::job::check_name;
@@ -32,6 +34,7 @@ use crate::rules::CompiledJob;
 use crate::store::bucket::Bucket;
 use crate::store::message::{Overlap, place_of};
 use crate::store::{BoxFuture, Store};
+use buckets::examine_all;
 use going::Going;
 use member::{Member, RECORD_PATIENCE, Tasks, all};
 
@@ -78,6 +81,7 @@ pub struct Scheduler {
     stores: Vec<Arc<dyn Store>>,
     jobs: Vec<Arc<CompiledJob>>,
     node: Arc<str>,
+    shortest_lease: Duration,
     clock: Arc<dyn Clock>,
     going: Going,
     /// Retries give way.
@@ -217,6 +221,27 @@ impl Scheduler {
     fn member(&self, job: &str) -> Option<&Member> {
         let bucket = self.bucket(job);
         self.members.iter().find(|it| it.link.bucket == bucket)
+    }
+
+    /// Looks at the store again, as at start and more closely: see
+    /// [`SchedulerBuilder::doctor`]. Changes nothing.
+    ///
+    /// ```
+    /// # use scheduled_one_runtime::{Error, Job, Scheduler};
+    /// # async fn demo(job: Job) -> Result<(), Error> {
+    /// let scheduler = Scheduler::builder("memory://").job(job).start().await?;
+    /// let report = scheduler.doctor().await;
+    /// assert!(report.is_usable(), "{report}");
+    /// # Ok(()) }
+    /// ```
+    pub async fn doctor(&self) -> Report {
+        let mut units_of: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        for job in &self.jobs {
+            let bucket = self.bucket(&job.name).index();
+            units_of.entry(bucket).or_default().extend(job.units());
+        }
+        let stores = self.stores.iter().cloned();
+        examine_all(stores, &units_of, self.shortest_lease, &self.clock).await
     }
 
     fn unknown(&self, job: &str) -> Error {

@@ -13,8 +13,9 @@ use super::message::{
     job_of, place_of,
 };
 use super::protocol::{self, Meta, NoEntry, Now, Record, Unit};
-use super::{Answer, Store};
+use super::{Answer, BoxFuture, JobNeeds, Store};
 use crate::clock::Clock;
+use crate::doctor::{Finding, Report, Severity};
 
 /// A node that did not beat for so long is no longer counted: it missed three.
 pub const NODE_GONE_MS: i64 = 3_500;
@@ -377,5 +378,17 @@ impl Store for MemoryStore {
 
     fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.clone())
+    }
+
+    fn examine<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+        let finding = Finding::new(
+            Severity::Warning,
+            "embedded",
+            "the embedded store is for one process: schedulers in other processes do not see it, \
+             so each would run every tick; and what it knows ends with the process",
+            "a redis:// URL, as soon as there is a second replica",
+        );
+        let report = Report::new(format!("{self:?}"), vec![finding]);
+        Box::pin(async move { report })
     }
 }

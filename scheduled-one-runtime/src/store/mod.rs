@@ -7,7 +7,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::clock::Clock;
+use crate::doctor::{Finding, Report, Severity};
 use message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Renew, Renewed, Reply, Watched, WrittenOff,
@@ -86,6 +89,25 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The same store through connections of its own: a renewal never waits
     /// behind claims, and never depends on the runtime they are driven by.
     fn open(&self) -> Arc<dyn Store>;
+
+    /// Looks at what the guarantees rest on, and changes nothing.
+    fn examine<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+        let found = "this store has nothing to say about itself";
+        let finding = Finding::new(Severity::Info, "store", found, "");
+        let report = Report::new(format!("{self:?}"), vec![finding]);
+        Box::pin(async move { report })
+    }
+}
+
+/// What jobs need of a store, to judge it by.
+#[derive(Clone, Debug)]
+pub struct JobNeeds {
+    /// The shortest lease of a job.
+    pub shortest_lease: Duration,
+    /// The units whose marks are looked at.
+    pub units: Vec<String>,
+    /// The clocks of this machine.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why a store gave no answer. The texts hold no secrets.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::slice;
 
-use deadpool_redis::redis::Client;
+use deadpool_redis::redis::{AsyncConnectionConfig, Client};
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::memory::Namespace;
 use scheduled_one_runtime::store::message::Beat;
@@ -224,7 +224,12 @@ async fn redis_and_the_protocol_agree() {
     let redis = RedisServer::start().unwrap();
     let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
     let client = Client::open(redis.url()).unwrap();
-    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+    // Its own limit of half a second is short on a busy machine.
+    let patient = AsyncConnectionConfig::new().set_response_timeout(None);
+    let mut raw = client
+        .get_multiplexed_async_connection_with_config(&patient)
+        .await
+        .unwrap();
     let mut world = World {
         rng: Rng(seed),
         model: Namespace::default(),

@@ -116,7 +116,12 @@ async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<Stor
 
 async fn raw(redis: &RedisServer) -> MultiplexedConnection {
     let client = redis::Client::open(redis.url()).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    // Its own limit of half a second is short on a busy machine.
+    let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    client
+        .get_multiplexed_async_connection_with_config(&patient)
+        .await
+        .unwrap()
 }
 
 /// Makes a record as a run leaves it: going, with something behind it, or over.

@@ -85,7 +85,12 @@ impl World {
         listen();
         let redis = RedisServer::start().unwrap();
         let client = redis::Client::open(redis.url()).unwrap();
-        let raw = client.get_multiplexed_async_connection().await.unwrap();
+        // Its own limit of half a second is short on a busy machine.
+        let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+        let raw = client
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
+            .unwrap();
         let runs = Runs::default();
         let victims: Vec<String> = (0..VICTIMS).map(|n| format!("bad-{n:03}")).collect();
         let mut builder = Scheduler::builder(redis.url())

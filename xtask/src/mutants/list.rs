@@ -196,6 +196,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "return is_running(v) and v[NON] == nonce and rest(key, v)[RTOK] == v[TOK]",
             new: "return false",
         }],
-        suites: &[Suite::Chaos("churn")],
+        suites: &[Suite::Chaos("claim-answer-cut")],
     },
 ];

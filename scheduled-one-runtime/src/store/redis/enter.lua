@@ -130,7 +130,7 @@ local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok
 end
 
 local replication = call('INFO', 'replication')
-if string.find(replication, 'role:slave', 1, true) then
+if not string.find(replication, 'role:master', 1, true) then
   return redis.error_reply("READONLY You can't write against a read only replica.")
 end
 local serving = (string.match(call('INFO', 'server'), 'run_id:(%w+)') or '')

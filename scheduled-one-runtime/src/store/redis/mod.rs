@@ -9,7 +9,9 @@
 mod connect_error;
 mod connection;
 mod decode;
+mod doctor;
 mod encode;
+mod examine;
 mod fault;
 mod keys;
 mod login;
@@ -34,8 +36,10 @@ use super::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Renew, Renewed, Reply, Watched, WrittenOff,
 };
-use super::{Answer, Store, StoreError};
+use super::{Answer, BoxFuture, JobNeeds, Store, StoreError};
+use crate::doctor::{Finding, Report};
 use connection::{Encryption, Link, Passage};
+use doctor::Verdict;
 use fault::{Fault, Kind};
 use keys::Keys;
 use needs::Needs;
@@ -159,14 +163,21 @@ impl RedisStore {
         RedisStore::new(Arc::new(shared), link)
     }
 
-    /// Looks whether that Redis can be relied on.
+    /// Looks whether that Redis can be relied on, and returns what somebody
+    /// should know although jobs run.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
-    pub async fn check(&self) -> Result<(), ConnectError> {
+    pub async fn check(&self) -> Result<Vec<Finding>, ConnectError> {
         let Shared { address, keys, .. } = &*self.shared;
         preflight::check(&self.link, address, keys).await
+    }
+
+    /// The report on a store that does not come about.
+    pub(crate) fn report_of(error: ConnectError) -> Report {
+        let verdict = Verdict::refused(preflight::check_of(&error), error);
+        Report::new("Redis", vec![verdict.finding])
     }
 
     /// The rights that a user of Redis needs for a namespace of database 0, as
@@ -396,5 +407,13 @@ impl Store for RedisStore {
         let Shared { address, tls, keys } = &*self.shared;
         let link = Link::new(address, tls, &keys.meta);
         Arc::new(RedisStore::new(Arc::clone(&self.shared), link))
+    }
+
+    fn examine<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+        Box::pin(async move {
+            let Shared { address, keys, .. } = &*self.shared;
+            let findings = examine::examine(&self.link, address, keys, needs).await;
+            Report::new(format!("{address}, namespace {keys:?}"), findings)
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Which rights are needed beside those that always are.
 
 use super::connect_error::ConnectError;
+use super::doctor::Expected;
 use super::login::Login;
 use super::options::{ConnectOptions, MAX_REPLICAS};
 use super::url::{Address, BadUrl};
@@ -29,6 +30,14 @@ impl Address {
             db: self.db,
             cluster: matches!(self.way, Way::Cluster { .. }),
             replicas: self.replicas > 0,
+        }
+    }
+
+    /// What replicas of it are counted on for.
+    pub(super) fn expects(&self) -> Expected {
+        Expected {
+            failover: !matches!(self.way, Way::Single(_)),
+            waited_for: self.replicas,
         }
     }
 

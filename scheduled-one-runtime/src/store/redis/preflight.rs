@@ -1,7 +1,6 @@
 //! Looks at a Redis before the first job depends on it, and says what is wrong
 //! with it in words that somebody can act on. Writes nothing.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd, from_redis_value};
@@ -9,14 +8,16 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::StoreError;
-use super::super::protocol::{NewerProtocol, VERSION};
+use super::super::protocol::NewerProtocol;
 use super::connect_error::ConnectError;
 use super::connection::Link;
+use super::doctor::{self, Facts, Info, Script, Stored, Verdict};
 use super::fault::{self, Fault, Kind};
 use super::keys::Keys;
 use super::needs::Needs;
 use super::url::Address;
 use super::way::Way;
+use crate::doctor::{Finding, Severity};
 
 /// Bound of the whole look.
 const BOUND: Duration = Duration::from_secs(3);
@@ -24,52 +25,100 @@ const BOUND: Duration = Duration::from_secs(3);
 /// Bound of the first answer, after which what is there is no Redis, or hangs.
 const FIRST_ANSWER: Duration = Duration::from_millis(1500);
 
-/// `LIMIT`, `XADD NOMKSTREAM` and exact trimming the way the scripts use them.
-const OLDEST: (u32, u32) = (6, 2);
+/// What the look has shown.
+pub(super) struct Looked {
+    /// `None` if it may not be asked.
+    pub(super) info: Option<Info>,
+    pub(super) verdicts: Vec<Verdict>,
+}
 
-/// Looks at everything that would make jobs fail later.
-pub(super) async fn check(link: &Link, address: &Address, keys: &Keys) -> Result<(), ConnectError> {
-    let deadline = Instant::now() + BOUND;
-    match timeout_at(deadline, look(link, address, keys, deadline)).await {
-        Ok(result) => result,
-        Err(_) => Err(ConnectError::Unreachable {
-            place: address.place.clone(),
-            why: format!("its answers took more than {BOUND:?}"),
-        }),
+impl Looked {
+    /// Whether it makes sense to ask more: not of a server that does not
+    /// answer, is too old, or is still loading.
+    pub(super) fn may_go_on(&self) -> bool {
+        const IN_VAIN: [&str; 5] = ["reachable", "login", "certificate", "server", "loading"];
+        let in_vain = |verdict: &Verdict| {
+            verdict.refusal.is_some() && IN_VAIN.contains(&verdict.finding.check)
+        };
+        !self.verdicts.iter().any(in_vain)
+    }
+
+    fn refuse(&mut self, error: ConnectError) {
+        self.verdicts
+            .push(Verdict::refused(check_of(&error), error));
     }
 }
 
-async fn look(
+/// Looks at everything that would make jobs fail later. The warnings are what
+/// somebody should know although jobs run.
+pub(super) async fn check(
+    link: &Link,
+    address: &Address,
+    keys: &Keys,
+) -> Result<Vec<Finding>, ConnectError> {
+    let Looked { info, mut verdicts } = look(link, address, keys).await;
+    if let Some(info) = &info {
+        // Without the settings, for which a right would be needed.
+        verdicts.push(doctor::persistence(info, None).into());
+        verdicts.push(doctor::replicas(info, None, address.expects()).into());
+    }
+    doctor::to_start(verdicts)
+}
+
+/// What a start looks at, too. Takes 3 s at most.
+pub(super) async fn look(link: &Link, address: &Address, keys: &Keys) -> Looked {
+    let deadline = Instant::now() + BOUND;
+    let mut looked = Looked {
+        info: None,
+        verdicts: Vec::new(),
+    };
+    let looking = look_until(&mut looked, link, address, keys, deadline);
+    let error = match timeout_at(deadline, looking).await {
+        Ok(Ok(())) => return looked,
+        Ok(Err(error)) => error,
+        Err(_) => ConnectError::Unreachable {
+            place: address.place.clone(),
+            why: format!("its answers took more than {BOUND:?}"),
+        },
+    };
+    looked.refuse(error);
+    looked
+}
+
+async fn look_until(
+    looked: &mut Looked,
     link: &Link,
     address: &Address,
     keys: &Keys,
     deadline: Instant,
 ) -> Result<(), ConnectError> {
-    // Without the right to ask, that right is named below, with all others.
-    if let Some(info) = info(link, address).await? {
-        check_server(&info, address)?;
+    looked.info = info(link, address).await?;
+    match &looked.info {
+        Some(info) => {
+            let names_cluster = matches!(address.way, Way::Cluster { .. });
+            looked.verdicts = doctor::judge_info(&address.place, info, names_cluster);
+        }
+        // That right is named below, with all others.
+        None => {
+            let found = "INFO may not be asked";
+            let finding = Finding::new(Severity::Info, "server", found, "");
+            looked.verdicts.push(finding.into());
+        }
+    }
+    if !looked.may_go_on() {
+        return Ok(());
     }
     let answers = link
         .send_all("preflight", &probes(keys, address.needs()), deadline)
         .await
         .map_err(|fault| broken(fault, address))?;
-    let missing = missing(&answers, keys, address.needs());
-    if !missing.is_empty() {
-        return Err(ConnectError::MissingRights {
-            place: address.place.clone(),
-            user: address.user().to_owned(),
-            missing: missing.join(" "),
-            rule: acl_rule(keys, address.needs()),
-        });
-    }
-    check_namespace(answers, keys, address)
+    let facts = facts(answers, keys, address);
+    looked.verdicts.extend(doctor::judge_probes(&facts));
+    Ok(())
 }
 
-/// What `INFO` tells, by name; `None` if it may not be asked.
-async fn info(
-    link: &Link,
-    address: &Address,
-) -> Result<Option<HashMap<String, String>>, ConnectError> {
+/// What `INFO` tells; `None` if it may not be asked.
+async fn info(link: &Link, address: &Address) -> Result<Option<Info>, ConnectError> {
     let asked = Instant::now() + FIRST_ANSWER;
     let reply = match link.send("INFO", &cmd("INFO"), asked).await {
         Ok(reply) => reply,
@@ -80,50 +129,17 @@ async fn info(
         place: address.place.clone(),
         why: "it does not answer INFO with a text".to_owned(),
     })?;
-    let lines = text.lines().filter_map(|line| line.split_once(':'));
-    Ok(Some(
-        lines.map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-    ))
+    Ok(Some(Info::parse(&text)))
 }
 
-fn check_server(info: &HashMap<String, String>, address: &Address) -> Result<(), ConnectError> {
-    let place = address.place.clone();
-    let get = |name: &str| info.get(name).map(String::as_str);
-    let Some(version) = get("redis_version") else {
-        return Err(ConnectError::NotRedis {
-            place,
-            why: "its INFO has no redis_version".to_owned(),
-        });
-    };
-    let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
-    let major_minor = (parts.next().flatten(), parts.next().flatten());
-    if let (Some(major), Some(minor)) = major_minor
-        && (major, minor) < OLDEST
-    {
-        return Err(ConnectError::TooOld {
-            place,
-            version: version.to_owned(),
-        });
-    }
-    if get("loading") == Some("1") {
-        return Err(ConnectError::NotNow {
-            place,
-            why: "it is still loading its data".to_owned(),
-        });
-    }
-    if get("role") == Some("slave") {
-        let host = get("master_host").unwrap_or("?");
-        return Err(ConnectError::Replica {
-            place,
-            primary: format!("{host}:{}", get("master_port").unwrap_or("?")),
-        });
-    }
-    match get("maxmemory_policy") {
-        Some(policy) if policy.starts_with("allkeys") => Err(ConnectError::Evicts {
-            place,
-            policy: policy.to_owned(),
-        }),
-        _ => Ok(()),
+/// The name of the look that an error belongs to.
+pub(super) fn check_of(error: &ConnectError) -> &'static str {
+    match error {
+        ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => "url",
+        ConnectError::BadNamespace(_) | ConnectError::NewerProtocol(_) => "namespace",
+        ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => "login",
+        ConnectError::Certificate { .. } => "certificate",
+        _ => "reachable",
     }
 }
 
@@ -237,14 +253,23 @@ fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
     rights
 }
 
-/// Where the answer of `HMGET meta ver` is among those of [`rights`].
+/// Where the answers of `HMGET meta ver` and of two commands that write are
+/// among those of [`rights`].
 const META: usize = 5;
+const WRITES: [usize; 2] = [7, 11];
+
+/// Asks as `enter.lua` does which process serves. Behind those of [`rights`].
+const WHO_SERVES: &str = "\
+    local server, replication = redis.call('INFO', 'server'), redis.call('INFO', 'replication') \
+    return (string.match(server, 'run_id:(%w+)') or '') \
+    .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";
 
 fn probes(keys: &Keys, needs: Needs) -> Pipeline {
     let mut pipeline = Pipeline::new();
     for (_, command) in rights(keys, needs) {
         pipeline.add_command(command);
     }
+    pipeline.cmd("EVAL").arg(WHO_SERVES).arg(1).arg(&keys.probe);
     pipeline.ignore_errors();
     pipeline
 }
@@ -295,17 +320,56 @@ pub(super) fn acl_rule(keys: &Keys, needs: Needs) -> String {
     rule
 }
 
+fn facts(answers: Vec<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Facts {
+    let missing = missing(&answers, keys, address.needs());
+    let write_refused = WRITES
+        .iter()
+        .find_map(|at| refused_write(answers.get(*at)?));
+    let script = script(answers.last());
+    Facts {
+        place: address.place.clone(),
+        user: address.user().to_owned(),
+        missing,
+        rule: acl_rule(keys, address.needs()),
+        script,
+        stored: stored(answers.into_iter().nth(META), keys, address),
+        write_refused,
+    }
+}
+
+/// Codes that answer whatever writes, before anything else is looked at.
+fn refused_write(answer: &Result<Value, RedisError>) -> Option<String> {
+    let error = answer.as_ref().err()?;
+    let code = error.code()?;
+    ["MISCONF", "NOREPLICAS", "OOM"]
+        .contains(&code)
+        .then(|| format!("{code} {}", error.detail().unwrap_or_default()))
+}
+
+fn script(answer: Option<&Result<Value, RedisError>>) -> Script {
+    match answer {
+        Some(Ok(Value::BulkString(text))) => match String::from_utf8_lossy(text).as_ref() {
+            ":" => Script::Nameless,
+            serving => Script::Serving(serving.to_owned()),
+        },
+        Some(Ok(_)) => Script::Nameless,
+        Some(Err(error)) => {
+            let fault = fault::of_request("EVAL", error);
+            match fault.kind {
+                Kind::Answered => Script::Refused(error.to_string()),
+                _ => Script::Unknown,
+            }
+        }
+        None => Script::Unknown,
+    }
+}
+
 /// The version in the namespace, and errors that every command would meet.
-fn check_namespace(
-    answers: Vec<Result<Value, RedisError>>,
-    keys: &Keys,
-    address: &Address,
-) -> Result<(), ConnectError> {
-    let mut answers = answers.into_iter();
-    let version = match answers.nth(META) {
+fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Stored {
+    let version = match answer {
         Some(Ok(Value::Array(mut fields))) => fields.pop(),
         Some(Err(error)) if error.code() == Some("WRONGTYPE") => {
-            return Err(ConnectError::Refused {
+            return Stored::Unreadable(ConnectError::Refused {
                 place: address.place.clone(),
                 why: format!(
                     "the key {} is not of this program: delete it, or choose another namespace",
@@ -313,15 +377,15 @@ fn check_namespace(
                 ),
             });
         }
-        Some(Err(error)) => return Err(broken(fault::of_request("HMGET", &error), address)),
+        Some(Err(error)) => {
+            return Stored::Unreadable(broken(fault::of_request("HMGET", &error), address));
+        }
         _ => None,
     };
-    let found = match version {
-        Some(Value::BulkString(text)) => String::from_utf8_lossy(&text).parse().unwrap_or(0),
-        _ => 0,
-    };
-    if found > VERSION {
-        return Err(ConnectError::NewerProtocol(NewerProtocol { found }));
+    match version {
+        Some(Value::BulkString(text)) => {
+            Stored::Version(String::from_utf8_lossy(&text).parse().unwrap_or(0))
+        }
+        _ => Stored::Nothing,
     }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! A node of a test cluster: runs the jobs it is told by its environment and
 //! logs what they do. Ends when told to (SIGTERM), or when its parent is gone.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::BufRead;
@@ -11,7 +12,7 @@ use chrono::DateTime;
 use cluster_tests::job::{JobSpec, Witness};
 use cluster_tests::node::{NodeSpec, Order};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
-use scheduled_one_runtime::{Error, Scheduler};
+use scheduled_one_runtime::{Error, LedgerEntry, Outcome, Scheduler};
 use tokio::sync::mpsc;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -69,7 +70,7 @@ async fn obey(scheduler: Arc<Scheduler>, jobs: Vec<JobSpec>, order: Order) {
     }
 }
 
-/// One line a tick: job, shard, tick, attempts, fate.
+/// One line a tick: job, shard, tick, how many outcomes the ledger has, fate.
 async fn audit(
     scheduler: &Scheduler,
     jobs: &[JobSpec],
@@ -80,13 +81,25 @@ async fn audit(
     let range = instant(from_ms)..instant(to_ms);
     let mut text = String::new();
     for job in jobs.iter().filter(|job| !job.on_every_node()) {
-        for tick in scheduler.audit(&job.name, range.clone()).await? {
+        let ticks = scheduler.audit(&job.name, range.clone()).await?;
+        let ledger = scheduler.ledger(&job.name, LEDGER_LINES).await?;
+        let mut outcomes: HashMap<_, u32> = HashMap::new();
+        for line in ledger.iter().filter(|line| is_outcome(line)) {
+            *outcomes.entry((line.tick, line.shard)).or_default() += 1;
+        }
+        for tick in ticks {
+            let count = outcomes.get(&(tick.tick, tick.shard)).unwrap_or(&0);
             let (name, tick_ms) = (&job.name, tick.tick.timestamp_millis());
-            let (shard, attempts, fate) = (tick.shard, tick.attempts, tick.fate);
-            text += &format!("{name} {shard} {tick_ms} {attempts} {fate:?}\n");
+            let (shard, fate) = (tick.shard, tick.fate);
+            text += &format!("{name} {shard} {tick_ms} {count} {fate:?}\n");
         }
     }
     Ok(text)
+}
+
+/// Whether the line is what became of one tick in the end.
+fn is_outcome(line: &LedgerEntry) -> bool {
+    line.count == 1 && !line.retried && line.outcome != Outcome::FinishedWithoutLease
 }
 
 async fn run(spec: NodeSpec) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::deployment::Kind;
-use super::faults::Fault;
+use super::faults::{Fault, Made};
 use super::plan::Round;
 use super::seed::Seed;
 use super::world::{PULSE, Programs, World, now_us};
@@ -92,7 +92,6 @@ fn go(
 ) -> io::Result<()> {
     let mut seed = Seed::new(round.seed);
     for fault in &round.faults {
-        let pulse = world.jobs.iter().find(|job| job.name == PULSE);
         outcome.rows.push(Row {
             fault: fault.name,
             kind: round.kind,
@@ -101,7 +100,7 @@ fn go(
             healed_ms: None,
             violations: 0,
             from_us: now_us(),
-            every_ms: pulse.map_or(1, |job| job.every.as_millis() as i64),
+            every_ms: world.every(PULSE).as_millis() as i64,
         });
         // Each fault has numbers of its own: those of one do not depend on how
         // many another one took.
@@ -119,6 +118,9 @@ fn go(
         if let Some(row) = outcome.rows.last_mut() {
             row.healed_ms = Some(healed_ms);
         }
+        if let Some(violation) = does_not_run(fault, &made, world)? {
+            outcome.violations.push((violation, String::new()));
+        }
         let late = too_late(fault, healed_ms, world);
         outcome
             .violations
@@ -132,8 +134,7 @@ fn go(
 
 /// The promise L.
 fn too_late(fault: &Fault, healed_ms: u64, world: &World) -> Option<Violation> {
-    let pulse = world.jobs.iter().find(|job| job.name == PULSE)?;
-    let within = fault.heals.within() + pulse.every;
+    let within = fault.heals.within() + world.every(PULSE);
     if healed_ms as u128 <= (within + NOISE).as_millis() {
         return None;
     }
@@ -147,6 +148,33 @@ fn too_late(fault: &Fault, healed_ms: u64, world: &World) -> Option<Violation> {
         job: PULSE.to_owned(),
         at_us: now_us(),
     })
+}
+
+/// What came due during the fault and is not run before it is due again.
+fn does_not_run(fault: &Fault, made: &Made, world: &mut World) -> io::Result<Option<Violation>> {
+    let Some((job, tick_ms)) = made.runs else {
+        return Ok(None);
+    };
+    let mut ran = false;
+    world.wait(
+        &format!("{job} runs what it missed, or its next tick"),
+        |world| {
+            let starts = world.log.events.iter().filter(|it| it.kind == Sign::Start);
+            let mut starts = starts.filter(|it| it.job == job);
+            let first = starts.find(|it| it.tick_ms >= tick_ms);
+            ran = first.is_some_and(|it| it.tick_ms == tick_ms);
+            first.is_some()
+        },
+    )?;
+    Ok((!ran).then(|| Violation {
+        rule: "L",
+        text: format!(
+            "after {} the tick {tick_ms} that came due did not run",
+            fault.name
+        ),
+        job: job.to_owned(),
+        at_us: now_us(),
+    }))
 }
 
 /// The same, if nothing ever came.

@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
 use tempfile::TempDir;
 use test_support::{ClockShim, FaultProxy, Matcher, Verdict};
@@ -34,6 +33,10 @@ pub const PULSE: &str = "short";
 /// Its period.
 pub const PULSE_EVERY: Duration = Duration::from_millis(500);
 
+/// The job that is due so seldom that nothing newer stands in for a tick that
+/// came due during a fault: it is to run when that is over.
+pub const SLOW: &str = "slow";
+
 /// Longest wait for something that must come: far beyond any promise.
 const BOUND: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -45,7 +48,7 @@ pub fn jobs() -> Vec<JobSpec> {
         JobSpec::new("medium", 1_000, 300),
         JobSpec::new("long", 1_000, 1_500),
         JobSpec::new("steady", 2_000, 5_000),
-        JobSpec::new("slow", 10_000, 200),
+        JobSpec::new(SLOW, 10_000, 200).with(["misfire=run_once"]),
         JobSpec::new("queue", 1_000, 1_200).with(["overlap=queue_one"]),
         JobSpec::new("sharded", 1_000, 200).with(["shards=3"]),
         JobSpec::new("rerun", 2_000, 1_200).with(["rerun=3"]),
@@ -234,6 +237,18 @@ impl World {
 
     // -- what is going on
 
+    /// The period of a job, for nodes that start now.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such job.
+    pub fn every(&self, job: &str) -> Duration {
+        let found = self.jobs.iter().find(|it| it.name == job);
+        found
+            .unwrap_or_else(|| panic!("{job} is among the jobs"))
+            .every
+    }
+
     /// Waits until the job runs on some node, polled a moment ago; returns the
     /// sign.
     ///
@@ -258,13 +273,16 @@ impl World {
     /// # Errors
     ///
     /// None comes.
-    pub fn wait_for_start_of(&mut self, job: &str) -> io::Result<()> {
+    pub fn wait_for_start_of(&mut self, job: &str) -> io::Result<Event> {
         let from_us = now_us();
+        let mut found = None;
         self.wait(&format!("{job} starts"), |world| {
             let recent = world.log.events.iter().rev();
             let mut starts = recent.filter(|it| it.job == job && it.kind == Sign::Start);
-            starts.next().is_some_and(|it| it.boot_us > from_us)
-        })
+            found = starts.next().filter(|it| it.boot_us > from_us).cloned();
+            found.is_some()
+        })?;
+        found.ok_or_else(|| io::Error::other("just found"))
     }
 
     /// The start of the pulse that came first after an instant, once there is
@@ -373,29 +391,37 @@ impl World {
         }
     }
 
-    /// Sends a node a signal at the moment at which a claim of its was granted
-    /// and it has not heard so.
+    /// Does something at the moment at which a claim of a node was granted and
+    /// it has not heard so; then the answer goes on as `verdict` says.
     ///
     /// # Errors
     ///
     /// That moment never comes.
-    pub fn signal_at_grant(&mut self, node: &str, job: &str, signal: Signal) -> io::Result<()> {
+    pub fn at_grant(
+        &mut self,
+        node: &str,
+        job: &str,
+        verdict: Verdict,
+        what: impl Fn() + Clone + Send + 'static,
+    ) -> io::Result<()> {
         let port = self.deployment.server()?.port();
-        let pid = self.nodes[self.index_of(node)].pid();
         let proxy = &self.proxies[node];
         let record = format!("so:{{{NAMESPACE}}}:job:{job}");
         let until = Instant::now() + BOUND;
         while Instant::now() < until {
-            let sent = Arc::new(AtomicBool::new(false));
-            let (name, key, done) = (node.to_owned(), record.clone(), Arc::clone(&sent));
+            let done = Arc::new(AtomicBool::new(false));
+            let (name, key) = (node.to_owned(), record.clone());
+            let (what, done_in_it) = (what.clone(), Arc::clone(&done));
             let hook = proxy.on_reply(Matcher::containing(&record), move || {
-                if was_granted(port, &key, &name).unwrap_or(false) {
-                    done.store(kill_process(pid, signal).is_ok(), Ordering::SeqCst);
+                if !was_granted(port, &key, &name).unwrap_or(false) {
+                    return Verdict::Deliver;
                 }
-                Verdict::Deliver
+                what();
+                done_in_it.store(true, Ordering::SeqCst);
+                verdict
             });
             hook.wait(BOUND)?;
-            if sent.load(Ordering::SeqCst) {
+            if done.load(Ordering::SeqCst) {
                 return Ok(());
             }
         }

@@ -16,8 +16,8 @@ pub struct Account {
     pub shard: u32,
     /// The tick.
     pub tick_ms: i64,
-    /// How many attempts have lines.
-    pub attempts: u32,
+    /// How many outcomes of it the ledger has.
+    pub outcomes: u32,
     /// What became of it.
     pub fate: Fate,
 }
@@ -55,7 +55,7 @@ fn parse(line: &str) -> Option<Account> {
         job: words.next()?.to_owned(),
         shard: words.next()?.parse().ok()?,
         tick_ms: words.next()?.parse().ok()?,
-        attempts: words.next()?.parse().ok()?,
+        outcomes: words.next()?.parse().ok()?,
         fate: match words.next()? {
             "Decided(Ok)" => Fate::Ok,
             "Decided(Failed)" | "Decided(Panicked)" => Fate::Failed,
@@ -107,6 +107,9 @@ pub(super) fn violations(
 
 fn disagrees(account: &Account, runs: &[&Run<'_>], forgotten: bool) -> Option<&'static str> {
     let ended = |how| runs.iter().any(|run| run.ended(how));
+    if account.outcomes > 1 && !forgotten {
+        return Some("more than one outcome");
+    }
     match account.fate {
         Fate::Open => Some("not decided"),
         Fate::Unknown if !forgotten => Some("decided, and nobody knows what became of it"),
@@ -146,7 +149,7 @@ mod tests {
             job: "job".to_owned(),
             shard: 0,
             tick_ms: 1,
-            attempts: 1,
+            outcomes: 1,
             fate,
         }
     }
@@ -176,6 +179,15 @@ mod tests {
             let found = broken(events, &[], &[account(fate)]);
             assert_eq!(found, rules, "{fate:?} of {events:?}");
         }
+    }
+
+    #[test]
+    fn a_tick_has_one_outcome() {
+        let twice = Account {
+            outcomes: 2,
+            ..account(Fate::Lost)
+        };
+        assert_eq!(broken(&[], &[], std::slice::from_ref(&twice)), ["E1"]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::StoreError;
+use super::doctor::Watch;
 use super::fault::{self, Fault, Kind};
 use super::url::Address;
 use super::way::Endpoint;
@@ -178,6 +179,11 @@ impl Link {
     ) -> Result<Answers, Fault> {
         let (answers, _) = self.ask(what, Wanted::All(commands), deadline).await?;
         Ok(answers)
+    }
+
+    /// How sentinels watch the master, if there are any and they tell.
+    pub(super) async fn watch(&self) -> Option<Watch> {
+        self.inner.route.watch().await
     }
 
     /// Asks the server that is held; in a cluster, the one it sends us to. A

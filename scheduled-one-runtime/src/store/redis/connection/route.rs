@@ -4,6 +4,7 @@ use deadpool_redis::Connection;
 use deadpool_redis::redis::RedisError;
 
 use super::super::super::BoxFuture;
+use super::super::doctor::Watch;
 use super::super::fault::Fault;
 use super::super::url::Address;
 use super::super::way::{Endpoint, Way};
@@ -67,6 +68,14 @@ impl Route {
             }),
             Route::Sentinel(sentinels) => Box::pin(sentinels.connect()),
             Route::Cluster(cluster) => Box::pin(cluster.connect()),
+        }
+    }
+
+    /// How sentinels watch the master.
+    pub(super) async fn watch(&self) -> Option<Watch> {
+        match self {
+            Route::Sentinel(sentinels) => sentinels.watch().await,
+            Route::Single { .. } | Route::Cluster(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Finds the master that sentinels watch over.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use deadpool_redis::Connection;
 use deadpool_redis::redis::cmd;
 use tokio::time::timeout;
 
+use super::super::doctor::Watch;
 use super::super::fault::{self, Fault, Kind};
 use super::super::way::{Endpoint, list};
 use super::CONNECT_TIMEOUT;
@@ -85,6 +87,29 @@ impl Sentinels {
             }
         }
         false
+    }
+
+    /// How the first sentinel that tells it watches the master. It takes a right
+    /// of its own, and is only good to know.
+    pub(super) async fn watch(&self) -> Option<Watch> {
+        let mut question = cmd("SENTINEL");
+        question.arg("MASTER").arg(&self.master);
+        for index in self.order() {
+            let asked = async {
+                let mut connection = self.ask.dial(&self.sentinels[index], ANSWER).await.ok()?;
+                let told: HashMap<String, String> =
+                    question.query_async(&mut connection).await.ok()?;
+                let millis = |name: &str| told.get(name)?.parse().ok().map(Duration::from_millis);
+                Some(Watch {
+                    down_after: millis("down-after-milliseconds")?,
+                    failover_timeout: millis("failover-timeout")?,
+                })
+            };
+            if let Ok(Some(watch)) = timeout(ANSWER, asked).await {
+                return Some(watch);
+            }
+        }
+        None
     }
 
     fn order(&self) -> impl Iterator<Item = usize> + use<> {

@@ -137,11 +137,8 @@ fn minority(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
             Ok(())
         },
     )?;
-    let healed_us = now_us();
     world.deployment.mend()?;
-    Ok(Made {
-        healed_us: healed_us.max(now_us()),
-    })
+    Ok(Made::now())
 }
 
 /// The owner hangs until another took its place, and goes on as if nothing had
@@ -158,5 +155,5 @@ fn old_primary_returns(world: &mut World, _seed: &mut Seed) -> io::Result<Made> 
         last(Duration::from_secs(2));
         Ok(())
     })?;
-    Ok(Made { healed_us })
+    Ok(Made::at(healed_us))
 }

@@ -63,12 +63,19 @@ impl Heals {
 pub struct Made {
     /// When it was undone, by the boot clock.
     pub healed_us: u64,
+    /// A tick of a job that came due meanwhile, and is to run now.
+    pub runs: Option<(&'static str, i64)>,
 }
 
 impl Made {
     fn now() -> Self {
+        Made::at(now_us())
+    }
+
+    fn at(healed_us: u64) -> Self {
         Made {
-            healed_us: now_us(),
+            healed_us,
+            runs: None,
         }
     }
 }

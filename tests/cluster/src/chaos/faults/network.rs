@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use test_support::FaultProxy;
+use test_support::{FaultProxy, Verdict};
 
+use super::nodes::any_node;
 use super::{Fault, Heals, Made, ONE, last};
 use crate::chaos::seed::Seed;
-use crate::chaos::world::{LEASE, World};
+use crate::chaos::world::{LEASE, SLOW, World, now_us};
 use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -31,6 +32,13 @@ pub(super) const FAULTS: &[Fault] = &[
         on: ONE,
         heals: Heals::Reached,
         make: lost_requests,
+    },
+    Fault {
+        name: "claim-answer-cut",
+        family: "lossy network",
+        on: ONE,
+        heals: Heals::Reached,
+        make: claim_answer_cut,
     },
     Fault {
         name: "late-requests",
@@ -111,15 +119,41 @@ fn lost_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     )
 }
 
-/// Requests are under way for longer than a lease, and then arrive.
+/// A connection breaks just when a claim was granted and the answer is under
+/// way: the claim is repeated, and must be granted again. Some times in a row.
+fn claim_answer_cut(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    world.window(
+        "answers to claims cut off",
+        WindowKind::Bumpy,
+        None,
+        |world| {
+            for _ in 0..3 {
+                let name = any_node(world, seed);
+                world.at_grant(&name, "medium", Verdict::Cut, || {})?;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(Made::now())
+}
+
+/// Requests are under way for longer than they are good for, and then arrive.
+/// What came due meanwhile runs now: not under a claim that is too old to be of
+/// use to whoever sent it, but under a new one.
 fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let last_one = world.wait_for_start_of(SLOW)?;
+    let every = world.every(SLOW);
+    let due_us = last_one.boot_us + every.as_micros() as u64;
+    world.wait("the slow job is nearly due", |_| {
+        now_us() + 500_000 > due_us
+    })?;
     each(world, FaultProxy::hold_requests);
-    during(
-        world,
-        "requests held",
-        WindowKind::Cut,
-        LEASE + seed.millis(200..=2_500),
-    )
+    let time = LEASE + seed.millis(500..=2_500);
+    let made = during(world, "requests held", WindowKind::Cut, time)?;
+    Ok(Made {
+        runs: Some((SLOW, last_one.tick_ms + every.as_millis() as i64)),
+        ..made
+    })
 }
 
 /// Answers take nearly as long as a renewal waits for one, and then no request

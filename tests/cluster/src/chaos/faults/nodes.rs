@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Signal, prlimit};
+use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
+use test_support::Verdict;
 
 use super::{ANY, Fault, Heals, Made, ONE, last};
 use crate::chaos::seed::Seed;
@@ -119,7 +120,7 @@ fn kill(world: &mut World, node: &str) -> io::Result<Made> {
 /// A node dies when its claim was granted and its run has not started.
 fn kill_claimed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let name = any_node(world, seed);
-    world.signal_at_grant(&name, "medium", Signal::KILL)?;
+    signal_at_grant(world, &name, Signal::KILL)?;
     world.note(
         "killed between claim and start",
         WindowKind::Other,
@@ -150,7 +151,7 @@ fn stop(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// A node stops when its claim was granted and it has not read the answer.
 fn stop_before_reply(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let name = any_node(world, seed);
-    world.signal_at_grant(&name, "medium", Signal::STOP)?;
+    signal_at_grant(world, &name, Signal::STOP)?;
     let time = LEASE + seed.millis(200..=2_000);
     world.window(
         "stopped before the reply",
@@ -207,7 +208,15 @@ fn before_max() -> Option<u64> {
     rustix::process::getrlimit(Resource::Nofile).maximum
 }
 
-fn any_node(world: &World, seed: &mut Seed) -> String {
+fn signal_at_grant(world: &mut World, node: &str, signal: Signal) -> io::Result<()> {
+    let pid = world.nodes[world.index_of(node)].pid();
+    world.at_grant(node, "medium", Verdict::Deliver, move || {
+        // It lives: it has just sent something.
+        let _ = kill_process(pid, signal);
+    })
+}
+
+pub(super) fn any_node(world: &World, seed: &mut Seed) -> String {
     let names: Vec<&str> = world.nodes.iter().map(|it| it.name()).collect();
     (*seed.pick(&names)).to_owned()
 }

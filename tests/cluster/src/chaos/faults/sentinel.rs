@@ -91,5 +91,5 @@ fn old_primary_returns(world: &mut World, _seed: &mut Seed) -> io::Result<Made> 
         last(Duration::from_secs(2));
         Ok(())
     })?;
-    Ok(Made { healed_us })
+    Ok(Made::at(healed_us))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
 use crate::chaos::deployment::Kind;
 use crate::chaos::seed::Seed;
-use crate::chaos::world::World;
+use crate::chaos::world::{SLOW, World};
 use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -114,7 +114,7 @@ fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 /// it can only know from the others. Just after a tick of a job that is due
 /// seldom, so that nothing newer stands in for it.
 fn flush_new_node(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
-    world.wait_for_start_of("slow")?;
+    world.wait_for_start_of(SLOW)?;
     let made = flush(world, seed)?;
     world.wait_for_pulse(made.healed_us)?;
     let names: Vec<&str> = world.nodes.iter().map(|it| it.name()).collect();

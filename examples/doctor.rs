@@ -1,0 +1,31 @@
+//! Looks at a Redis and says what the guarantees rest on there.
+//!
+//! ```sh
+//! cargo run --example doctor -- redis://127.0.0.1/        # namespace: default
+//! cargo run --example doctor -- redis://127.0.0.1/ shop
+//! ```
+//!
+//! Ends with 1 if a scheduler would not start there. In a service of your own,
+//! the same look, at its jobs and with its settings, is one call:
+//! `Scheduler::builder(url)…doctor().await`.
+
+use std::process::ExitCode;
+
+use scheduled_one_runtime::Scheduler;
+
+#[tokio::main(flavor = "current_thread")]
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "that is its job")]
+async fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let (Some(url), namespace, None) = (args.next(), args.next(), args.next()) else {
+        eprintln!("usage: doctor redis://[user:password@]host[:port][/db] [namespace]");
+        return ExitCode::from(2);
+    };
+    let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+    let report = Scheduler::builder(url).namespace(namespace).doctor().await;
+    println!("{report}");
+    match report.is_usable() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}

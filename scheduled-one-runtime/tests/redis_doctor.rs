@@ -1,0 +1,399 @@
+//! What the doctor says of servers as they are found.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use scheduled_one_runtime::{Job, Report, Scheduler, Severity, doctor};
+use test_support::{RedisCluster, RedisOptions, RedisServer, Sentinel};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const SECRET: &str = "hunter2secret";
+
+/// Generous: a replica connects at once, or after its second.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn started(args: &[&str]) -> RedisServer {
+    RedisOptions::default()
+        .args(args.iter().copied())
+        .start()
+        .unwrap()
+}
+
+#[track_caller]
+fn assert_finds(report: &Report, check: &str, severity: Severity, words: &str) {
+    let finding = report
+        .finding(check)
+        .unwrap_or_else(|| panic!("no look at {check}:\n{report}"));
+    assert_eq!(finding.severity, severity, "{check} of:\n{report}");
+    let text = format!("{} {}", finding.found, finding.remedy);
+    assert!(text.contains(words), "{words:?} not in {text:?}");
+    assert_eq!(
+        report.is_usable(),
+        !report
+            .findings
+            .iter()
+            .any(|it| it.severity == Severity::Severe)
+    );
+}
+
+/// Waits until the doctor says so: some things take Redis a moment.
+async fn until(url: &str, says_so: impl Fn(&Report) -> bool) -> Report {
+    let started = Instant::now();
+    loop {
+        let report = doctor(url).await;
+        if says_so(&report) {
+            return report;
+        }
+        assert!(started.elapsed() < PATIENCE, "still:\n{report}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_plain_redis_is_usable_and_forgets() {
+    let redis = RedisServer::start().unwrap();
+    let report = doctor(redis.url()).await;
+    assert!(report.is_usable(), "{report}");
+    for (check, words) in [
+        ("server", "Redis "),
+        ("role", "primary"),
+        ("eviction", "noeviction"),
+        ("rights", "user default"),
+        ("scripts", "a restart is noticed"),
+        ("writes", "takes writes"),
+        ("replicas", "none connected"),
+        ("cluster", "not in cluster mode"),
+        ("clock", "wall clock"),
+        ("marks", "0 units"),
+    ] {
+        assert_finds(&report, check, Severity::Ok, words);
+    }
+    assert_finds(&report, "persistence", Severity::Warning, "appendonly yes");
+    assert_finds(&report, "namespace", Severity::Info, "does not know it");
+    assert!(report.finding("round_trip").is_some(), "{report}");
+    assert!(report.store.ends_with(", namespace default"), "{report}");
+    assert_eq!(redis.command(&["DBSIZE"]).unwrap(), "0");
+}
+
+#[tokio::test]
+async fn eviction() {
+    let cache = started(&["--maxmemory-policy", "allkeys-lru"]);
+    let report = doctor(cache.url()).await;
+    assert_finds(&report, "eviction", Severity::Severe, "allkeys-lru");
+    // The rest is looked at all the same.
+    assert_finds(&report, "rights", Severity::Ok, "default");
+    assert!(report.to_string().starts_with("redis://127.0.0.1:"));
+    assert_eq!(report.findings[0].check, "eviction");
+    assert!(
+        report.findings[0]
+            .remedy
+            .starts_with("set it to noeviction")
+    );
+
+    let managed = started(&["--maxmemory-policy", "volatile-lru", "--maxmemory", "1"]);
+    let report = doctor(managed.url()).await;
+    assert_finds(&report, "eviction", Severity::Warning, "volatile-lru");
+    assert_finds(&report, "memory", Severity::Warning, "maxmemory");
+}
+
+#[tokio::test]
+async fn a_full_redis_takes_no_writes() {
+    let full = started(&["--maxmemory", "1"]);
+    let report = doctor(full.url()).await;
+    assert_finds(&report, "writes", Severity::Severe, "OOM");
+    let job = Job::every("tick", Duration::from_secs(3600), || async {});
+    let refused = Scheduler::builder(full.url()).job(job).start().await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("takes no writes now (OOM"), "{error}");
+}
+
+#[tokio::test]
+async fn persistence() {
+    let always = started(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let report = doctor(always.url()).await;
+    assert_finds(&report, "persistence", Severity::Ok, "always");
+    let usual = started(&["--appendonly", "yes"]);
+    let report = doctor(usual.url()).await;
+    assert_finds(&report, "persistence", Severity::Info, "everysec");
+    let snapshots = started(&["--save", "3600 1"]);
+    let report = doctor(snapshots.url()).await;
+    assert_finds(&report, "persistence", Severity::Info, "save 3600 1");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_failed_stops_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = RedisServer::options()
+        .args(["--save", "3600 1"])
+        .data_dir(folder.path())
+        .start()
+        .unwrap();
+    // A folder has the name of the file, so writing it must fail, for root too.
+    std::fs::create_dir(folder.path().join("dump.rdb")).unwrap();
+    redis.command(&["BGSAVE"]).unwrap();
+    let report = until(&redis.url(), |report| !report.is_usable()).await;
+    assert_finds(&report, "writes", Severity::Severe, "MISCONF");
+    assert_finds(&report, "persistence", Severity::Warning, "log of Redis");
+}
+
+#[tokio::test]
+async fn replicas_and_their_primary() {
+    let primary = RedisServer::start().unwrap();
+    let port = primary.port().to_string();
+    let replica = started(&["--replicaof", "127.0.0.1", &port]);
+    let report = doctor(replica.url()).await;
+    assert_finds(
+        &report,
+        "role",
+        Severity::Severe,
+        &format!("127.0.0.1:{port}"),
+    );
+
+    let url = primary.url();
+    let has_replica = |report: &Report| {
+        let replicas = report.finding("replicas");
+        replicas.is_some_and(|it| it.found.contains("1 connected"))
+    };
+    let report = until(&url, has_replica).await;
+    assert_finds(
+        &report,
+        "replicas",
+        Severity::Warning,
+        "min-replicas-to-write 1",
+    );
+    for (setting, value) in [
+        ("min-replicas-to-write", "1"),
+        ("min-replicas-max-lag", "5"),
+    ] {
+        primary.command(&["CONFIG", "SET", setting, value]).unwrap();
+    }
+    let report = until(&url, |report| {
+        let replicas = report.finding("replicas");
+        replicas.is_some_and(|it| it.found.contains("1 of them up to date"))
+    })
+    .await;
+    assert_finds(&report, "replicas", Severity::Ok, "min-replicas-max-lag 5");
+    replica.kill().unwrap();
+    let report = until(&url, |report| !report.is_usable()).await;
+    assert_finds(&report, "writes", Severity::Severe, "NOREPLICAS");
+}
+
+#[tokio::test]
+async fn rights() {
+    let redis = RedisServer::start().unwrap();
+    let url = format!("redis://ann:{SECRET}@127.0.0.1:{}", redis.port());
+    let rule = scheduled_one_runtime::store::redis::RedisStore::acl_rule("default");
+    let set_user = |more: &[&str]| {
+        let password = format!(">{SECRET}");
+        let mut command = vec!["ACL", "SETUSER", "ann", "reset", "on", &password];
+        command.extend(rule.split(' ').chain(more.iter().copied()));
+        redis.command(&command).unwrap();
+    };
+    set_user(&[]);
+    let report = doctor(&url).await;
+    assert_finds(&report, "rights", Severity::Ok, "user ann");
+    // What it may not see, it says, and nothing fails for it.
+    assert!(report.is_usable(), "{report}");
+    let blind = "CONFIG GET is not allowed";
+    assert_finds(&report, "persistence", Severity::Info, blind);
+
+    set_user(&["-hset", "-info"]);
+    let report = doctor(&url).await;
+    assert_finds(&report, "rights", Severity::Severe, "missing: +info +hset");
+    assert_finds(&report, "scripts", Severity::Info, "could not be tried");
+    assert_finds(&report, "clock", Severity::Ok, "wall clock");
+    let wrong = format!("redis://ann:x{SECRET}@127.0.0.1:{}", redis.port());
+    let report_of_wrong = doctor(&wrong).await;
+    assert_finds(&report_of_wrong, "login", Severity::Severe, "user ann");
+    for report in [
+        report,
+        report_of_wrong,
+        doctor(format!("redis://{SECRET}/x@a")).await,
+    ] {
+        let texts = format!("{report} {report:?}");
+        assert!(!texts.contains(SECRET), "{texts}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_and_nonsense() {
+    let redis = RedisServer::start().unwrap();
+    redis.kill().unwrap();
+    let report = doctor(redis.url()).await;
+    assert_finds(&report, "reachable", Severity::Severe, "is it running");
+    assert_finds(
+        &doctor("nonsense").await,
+        "url",
+        Severity::Severe,
+        "redis://",
+    );
+    let report = Scheduler::builder("memory://").namespace("{a}").doctor();
+    assert_finds(&report.await, "settings", Severity::Severe, "namespace");
+    let report = doctor("memory://").await;
+    assert_finds(&report, "embedded", Severity::Warning, "one process");
+    assert!(report.is_usable(), "{report}");
+}
+
+#[tokio::test]
+async fn a_namespace_and_its_marks() {
+    let redis = RedisServer::start().unwrap();
+    let job = || Job::every("tick", Duration::from_secs(3600), || async {});
+    let builder = || Scheduler::builder(redis.url()).namespace("shop").job(job());
+    let scheduler = builder().start().await.unwrap();
+    let report = scheduler.doctor().await;
+    assert_finds(&report, "namespace", Severity::Ok, "protocol version 1");
+    assert_finds(&report, "marks", Severity::Ok, "1 units");
+    let ahead = "4102444800000"; // 2100
+    redis
+        .command(&["HSET", "so:{shop}:job:tick", "hwm", ahead])
+        .unwrap();
+    for report in [scheduler.doctor().await, builder().doctor().await] {
+        assert_finds(
+            &report,
+            "marks",
+            Severity::Warning,
+            "HSET so:{shop}:job:tick hwm",
+        );
+    }
+    redis
+        .command(&["HSET", "so:{shop}:meta", "ver", "2"])
+        .unwrap();
+    let report = builder().doctor().await;
+    assert_finds(&report, "namespace", Severity::Severe, "version 2");
+}
+
+#[tokio::test]
+async fn a_lease_and_the_sentinels() {
+    let stock = Duration::from_secs(30);
+    let redis = Sentinel::options().down_after(stock).start().unwrap();
+    let report = doctor(redis.url()).await;
+    let set = "SENTINEL SET mymaster down-after-milliseconds 1000";
+    assert_finds(&report, "failover", Severity::Warning, set);
+    assert_finds(&report, "failover", Severity::Warning, "a lease of 5s dies");
+    let long = Scheduler::builder(redis.url()).lease(Duration::from_secs(60));
+    let report = long.doctor().await;
+    assert_finds(&report, "failover", Severity::Ok, "survive 36s");
+    assert_finds(&report, "replicas", Severity::Warning, "connected");
+    assert!(report.store.starts_with("redis+sentinel://"), "{report}");
+}
+
+#[tokio::test]
+async fn a_cluster_and_one_node_of_it() {
+    let cluster = RedisCluster::start().unwrap();
+    let report = doctor(cluster.url()).await;
+    assert!(report.is_usable(), "{report}");
+    assert_finds(&report, "cluster", Severity::Ok, "it is followed");
+    let told = report.finding("failover").unwrap();
+    assert!(told.found.contains("cluster-node-timeout"), "{report}");
+    let long = Scheduler::builder(cluster.url()).lease(Duration::from_secs(600));
+    assert_finds(
+        &long.doctor().await,
+        "failover",
+        Severity::Ok,
+        "survive 360s",
+    );
+    let owner = cluster.owner_of("so:{default}:meta").unwrap();
+    let report = doctor(owner.url()).await;
+    assert_finds(&report, "cluster", Severity::Warning, "redis+cluster://");
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_start_logs_its_warnings_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let managed = started(&["--maxmemory-policy", "volatile-lru"]);
+    let job = Job::every("tick", Duration::from_secs(3600), || async {});
+    let scheduler = Scheduler::builder(managed.url())
+        .job(job)
+        .start()
+        .await
+        .unwrap();
+    drop(guard);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let warnings: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("doctor: "))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    for words in [
+        "WARN",
+        "doctor: maxmemory-policy is volatile-lru",
+        "check=\"eviction\"",
+    ] {
+        assert!(warnings[0].contains(words), "{log}");
+    }
+    drop(scheduler);
+}
+
+/// Passes everything on to a Redis, but for the word `INFO` in scripts, which it
+/// exchanges for one that no Redis knows: a server whose scripts may not ask.
+async fn no_info_in_scripts(redis: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(("127.0.0.1", redis)).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            tokio::spawn(async move {
+                // A request is written in one go, and is smaller than this.
+                let mut buffer = vec![0; 1 << 20];
+                while let Ok(n @ 1..) = from_client.read(&mut buffer).await {
+                    let asks = b"call('INFO'";
+                    for at in 0..n.saturating_sub(asks.len()) {
+                        if buffer[at..].starts_with(asks) {
+                            buffer[at + 6] = b'O';
+                        }
+                    }
+                    to_server.write_all(&buffer[..n]).await?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_server_whose_scripts_may_not_ask_who_serves_is_refused() {
+    let redis = RedisServer::start().unwrap();
+    let port = no_info_in_scripts(redis.port()).await;
+    let url = format!("redis://127.0.0.1:{port}");
+    let report = doctor(&url).await;
+    assert_finds(
+        &report,
+        "scripts",
+        Severity::Severe,
+        "calls INFO does not run",
+    );
+    let job = Job::every("tick", Duration::from_secs(3600), || async {});
+    let error = Scheduler::builder(url).job(job).start().await.unwrap_err();
+    assert!(error.to_string().contains("calls INFO"), "{error}");
+    assert_eq!(redis.command(&["DBSIZE"]).unwrap(), "0");
+}
