@@ -11,6 +11,8 @@ mod connection;
 mod decode;
 mod encode;
 mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod preflight;
 mod script;
