@@ -6,6 +6,7 @@
 )]
 
 mod command;
+mod fuzz;
 mod msrv;
 mod steps;
 mod test;
@@ -23,6 +24,8 @@ cargo xtask <verb>
   test              everything CI does: tools, format, lints, build, tests, docs, bench smoke, MSRV
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
   bench [args]      the benchmarks, in release; the arguments go to them
+  fuzz [--seconds N] [TARGET]
+                    each fuzz target for a minute; needs a nightly compiler, installs cargo-fuzz into target/tools
   help              this list
 
 Tests and benches run against the redis-server that REDIS_SERVER names, or else the one in PATH.
@@ -66,6 +69,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
         ]))?),
         ["ui", "--bless"] => Ok(bless()?),
         ["bench", args @ ..] => Ok(bench(args)?),
+        ["fuzz", args @ ..] => fuzz::fuzz(args),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use scheduled_one_schedule::{Schedule, Tz, parse_duration, parse_zone};
 
 /// Ticks that are looked at of one schedule.
-const TICKS: usize = 40;
+const TICKS: usize = 12;
 /// 1970 to 2100: nothing is due beyond.
 const RANGE_MS: i64 = 4_102_444_800_000;
 
