@@ -1,7 +1,9 @@
 //! The `#[scheduled_one]` attribute. Use it through `scheduled-one-runtime`,
 //! which exports it.
 
-// In the order in which an attribute meets them.
+// In the order in which an attribute meets them. `tests/fuzz` has the same list.
+mod attribute;
+
 mod args;
 mod item;
 mod keys;
@@ -19,12 +21,6 @@ mod suggest;
 
 #[cfg(test)]
 mod snapshots;
-
-use proc_macro2::TokenStream;
-
-use crate::args::Args;
-use crate::errors::Errors;
-use crate::item::Item;
 
 /// Makes a scheduled job of an `async fn`.
 ///
@@ -170,24 +166,5 @@ pub fn scheduled_one(
     args: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    scheduled(args.into(), item.into()).into()
-}
-
-/// The attribute on the tokens that tests can make, too.
-fn scheduled(args: TokenStream, item: TokenStream) -> TokenStream {
-    match job(args, item.clone()) {
-        Ok(job) => expand::expand(&job, &item),
-        Err(error) => fallback::expand(&error, &item),
-    }
-}
-
-/// Reads and checks, and goes on after a mistake to find the next.
-fn job(args: TokenStream, item: TokenStream) -> syn::Result<job::Job> {
-    let mut errors = Errors::default();
-    let args = Args::parse(args, &mut errors);
-    let item = errors.keep(Item::parse(item));
-    match item {
-        Some(item) => validate::job(&args, &item, errors),
-        None => errors.into_result(None),
-    }
+    attribute::scheduled(args.into(), item.into()).into()
 }

@@ -14,7 +14,7 @@ fn expanded(input: &str) -> String {
         syn::Meta::List(list) => list.tokens,
         syn::Meta::Path(_) | syn::Meta::NameValue(_) => TokenStream::new(),
     };
-    let output = crate::scheduled(args, quote::quote!(#function));
+    let output = crate::attribute::scheduled(args, quote::quote!(#function));
     let file = syn::parse2(output).expect("the expansion has items only");
     prettyplease::unparse(&file)
 }

@@ -6,6 +6,7 @@
 )]
 
 mod command;
+mod fuzz;
 mod msrv;
 mod mutants;
 mod steps;
@@ -26,6 +27,8 @@ cargo xtask <verb>
   chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more
   mutants [names]   builds with one guard removed each, which the suites must catch
   bench [args]      the benchmarks, in release; the arguments go to them
+  fuzz [--seconds N] [TARGET]
+                    each fuzz target for a minute; needs a nightly compiler, installs cargo-fuzz into target/tools
   help              this list
 
 Tests and benches run against the redis-server that REDIS_SERVER names, or else the one in PATH.
@@ -71,6 +74,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
         ["bench", args @ ..] => Ok(bench(args)?),
         ["chaos", args @ ..] => Ok(chaos(args)?),
         ["mutants", names @ ..] => Ok(mutants::mutants(names)?),
+        ["fuzz", args @ ..] => fuzz::fuzz(args),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

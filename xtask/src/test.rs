@@ -43,6 +43,15 @@ pub(crate) fn test() -> Result<(), String> {
             "--examples",
         ])),
         with_redis(cargo(["test", "--workspace", "--doc"])),
+        with_redis(cargo([
+            "run",
+            "-p",
+            "cluster-tests",
+            "--bin",
+            "chaos",
+            "--",
+            "--short",
+        ])),
         // They end by themselves, and badly if a tick ran twice or is unaccounted for.
         Step::command(example("quickstart", &["--seconds", "6"])),
         Step::command(example("policies", &[])),

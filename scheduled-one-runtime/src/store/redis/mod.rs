@@ -13,6 +13,8 @@ mod doctor;
 mod encode;
 mod examine;
 mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod login;
 mod needs;
