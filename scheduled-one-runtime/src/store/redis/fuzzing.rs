@@ -17,6 +17,7 @@ use crate::audit::{Books, UnitState};
 use crate::clock::{Clock, ManualClock};
 use crate::cluster_clock::ClusterClock;
 use crate::ledger::{LedgerEntry, instant};
+use crate::store::bucket::Bucket;
 
 /// Most items of a request that a reply is read for.
 const MAX_ITEMS: usize = 3;
@@ -25,7 +26,9 @@ const MAX_ERROR: usize = 1_000;
 
 /// A URL as errors and logs show it, or why it is none; both in two forms.
 pub fn url(url: &str) -> Result<[String; 2], [String; 2]> {
-    match Address::parse(url) {
+    // A user without a password is taken where the password is in a file.
+    let has_password = url.len() % 2 == 1;
+    match Address::parse(url, has_password) {
         Ok(address) => Ok([address.to_string(), format!("{address:?}")]),
         Err(BadUrl(why)) => {
             let error = ConnectError::BadUrl(why);
@@ -133,7 +136,7 @@ fn claim(number: usize) -> Claim {
 fn take_head(head: &Head) {
     let clock = ManualClock::new();
     let now = clock.boottime();
-    let cluster = ClusterClock::new(Arc::new(clock), Duration::from_secs(5));
+    let cluster = ClusterClock::new(Arc::new(clock), Duration::from_secs(5), Bucket::WHOLE);
     for now_us in [head.now_us, 1_000_000, head.now_us] {
         cluster.learn(now_us, now, now);
         let _ = cluster.now_ms();
