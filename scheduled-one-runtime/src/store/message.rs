@@ -18,7 +18,7 @@ pub const EARLY_TOLERANCE_MS: i64 = 150;
 pub const LATE_MS: i64 = 250;
 
 /// What every request carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// Random identity of the started scheduler.
     pub node: String,
@@ -32,7 +32,7 @@ pub struct Caller {
 }
 
 /// What every reply carries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Head {
     /// The store's clock when it decided.
     pub now_us: u64,
@@ -43,7 +43,7 @@ pub struct Head {
 }
 
 /// A reply and its head.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reply<T> {
     /// The store's clock and state.
     pub head: Head,
@@ -52,7 +52,7 @@ pub struct Reply<T> {
 }
 
 /// What is to become of the claimed tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Intent {
     /// Start a run of it; if one is going, [`Overlap`] decides.
     Run,
@@ -83,7 +83,7 @@ pub enum Overlap {
 }
 
 /// Ticks that came due while nobody could run them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Missed {
     /// The oldest of them.
     pub first_ms: i64,
@@ -98,7 +98,7 @@ pub struct Missed {
 }
 
 /// Asks to decide one tick.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The job, or one shard of it.
     pub unit: String,
@@ -132,7 +132,7 @@ pub struct Claim {
 
 /// What the store knows of a unit, told with every answer about it: the
 /// caller remembers the highest and sends them as floors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Marks {
     /// When the unit was first seen.
     pub born_ms: i64,
@@ -154,7 +154,7 @@ impl Marks {
 }
 
 /// The answer to one [`Claim`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claimed {
     /// The unit's marks after the claim.
     pub marks: Marks,
@@ -165,7 +165,7 @@ pub struct Claimed {
 }
 
 /// What became of a [`Claim`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Run it.
     Granted {
@@ -226,7 +226,7 @@ pub struct Watched {
 }
 
 /// Extends the lease of a run, or writes it back where the store forgot it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Renew {
     /// The run.
     pub run: RunId,
@@ -235,7 +235,7 @@ pub struct Renew {
 }
 
 /// Everything needed to write a run back into a store that forgot it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunId {
     /// The unit.
     pub unit: String,
@@ -256,7 +256,7 @@ pub struct RunId {
 }
 
 /// The answer to one [`Renew`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Renewed {
     /// The lease is good until then.
     Until(i64),
@@ -271,7 +271,7 @@ pub enum Renewed {
 }
 
 /// Ends a run, or one attempt of it, and records its outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finish {
     /// The run.
     pub run: RunId,
@@ -290,7 +290,7 @@ pub struct Finish {
 }
 
 /// The answer to one [`Finish`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Finished {
     /// Recorded, now or by an earlier request of the same. If not, the run no
     /// longer had its lease: noted as "finished without lease".
@@ -300,7 +300,7 @@ pub struct Finished {
 }
 
 /// Makes a unit known and tells the store what the caller saw decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Enroll {
     /// The unit.
     pub unit: String,
@@ -313,7 +313,7 @@ pub struct Enroll {
 }
 
 /// What is stored of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Inspected {
     /// What was decided.
     pub marks: Marks,
@@ -324,7 +324,7 @@ pub struct Inspected {
 }
 
 /// The answer to a write-off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WrittenOff {
     /// The run is recorded as lost; its unit is free.
     Lost,
@@ -337,7 +337,7 @@ pub enum WrittenOff {
 }
 
 /// A node's sign of life.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Beat {
     /// The node is up.
     Alive,
@@ -346,7 +346,7 @@ pub enum Beat {
 }
 
 /// The answer to a [`Beat`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pulse {
     /// The nodes that beat lately, by identity, at most [`MAX_NODES`].
     pub nodes: Vec<String>,

@@ -23,7 +23,7 @@ pub use claim::{Unit, claim};
 pub const VERSION: u64 = 1;
 
 /// The store's clock at one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Now {
     /// Microseconds since the Unix epoch.
     pub us: u64,
@@ -37,7 +37,7 @@ impl Now {
 }
 
 /// What is stored once for a namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Meta {
     /// Protocol version, 0 while the namespace was never used.
     pub version: u64,
@@ -50,14 +50,14 @@ pub struct Meta {
 }
 
 /// The namespace was written by a newer version of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NewerProtocol {
     /// The version found.
     pub found: u64,
 }
 
 /// What is stored for a unit: one job, or one shard of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Record {
     /// What was decided.
     pub marks: Marks,
@@ -73,7 +73,7 @@ pub struct Record {
 }
 
 /// A tick, or another attempt at one, that waits for its unit to be free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Waiting {
     /// The tick.
     pub tick_ms: i64,
@@ -84,7 +84,7 @@ pub struct Waiting {
 }
 
 /// The current or last run of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Run {
     /// Its tick.
     pub tick_ms: i64,
