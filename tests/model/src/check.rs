@@ -11,7 +11,7 @@ use crate::config::Config;
 pub fn check(config: Config) {
     let name = config.name;
     let broken = explore(config, HasDiscoveries::AnyFailures);
-    assert!(broken.is_empty(), "{name}: {broken:#?}");
+    assert!(broken.is_empty(), "{name}: {}", broken.join("\n"));
 }
 
 /// Explores until the promise is seen broken; returns the shortest history.
@@ -48,7 +48,7 @@ fn explore(config: Config, until: HasDiscoveries) -> Vec<String> {
             (Expectation::Sometimes, None) => broken.push(format!("{}: never", property.name)),
             (Expectation::Always, Some(path)) => {
                 let steps = path.into_actions();
-                let steps: Vec<String> = steps.iter().map(|step| format!("{step:?}")).collect();
+                let steps: Vec<String> = steps.iter().map(|step| step.to_string()).collect();
                 broken.push(format!("{}:\n  {}", property.name, steps.join("\n  ")));
             }
             _ => {}

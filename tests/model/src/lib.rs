@@ -13,6 +13,7 @@ mod history;
 mod node;
 mod properties;
 mod server;
+mod show;
 mod world;
 
 pub use check::{check, check_until_found, found};

@@ -200,10 +200,10 @@ impl Node {
                 ask(Request::Renew(self.renewal(config, run)));
             }
         }
-        for ended in &self.ends {
-            if ended.tried.is_none_or(|tried| now > tried) {
-                ask(Request::Finish(Box::new(ended.finish.clone())));
-            }
+        // One after the other: an outcome waits until the one before is told.
+        let first = self.ends.first();
+        if let Some(ended) = first.filter(|ended| ended.tried.is_none_or(|tried| now > tried)) {
+            ask(Request::Finish(Box::new(ended.finish.clone())));
         }
         let enrolls = self.enrolls(config) && self.enrolling.is_none_or(|tried| now > tried);
         if enrolls {
@@ -422,12 +422,10 @@ impl Node {
             self.learns_clock(config, &reply.head, now);
         }
         match (request, reply.body) {
-            (Request::Enroll(_), Body::Enrolled(marks)) => {
-                if self.enrolling == Some(sent) {
-                    self.enrolling = None;
-                    self.enrolled_for = Some((self.serving.clone(), self.quarantine_until_ms));
-                    self.learn(marks);
-                }
+            (Request::Enroll(_), Body::Enrolled(marks)) if self.enrolling == Some(sent) => {
+                self.enrolling = None;
+                self.enrolled_for = Some((self.serving.clone(), self.quarantine_until_ms));
+                self.learn(marks);
             }
             (Request::Claim(claim), Body::Claimed(claimed)) => {
                 self.claimed(config, claim, claimed, sent, now);
@@ -577,7 +575,6 @@ impl Node {
             return;
         };
         if finished.recorded {
-            self.runs[index].id.attempt += 1;
             self.begin(history, index, now);
         } else {
             let run = self.runs.remove(index);
@@ -621,8 +618,8 @@ impl Node {
         let id = self.runs[index].id.clone();
         self.ends(id, Outcome::Failed, true);
         self.runs[index].phase = Phase::Between;
+        self.runs[index].id.attempt += 1;
         if !config.guards.waits_for_recorded {
-            self.runs[index].id.attempt += 1;
             self.begin(history, index, now);
         }
     }
