@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::event;
 use crate::link::Link;
 use crate::store::StoreError;
-use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH};
+use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH, Started};
 
 /// What there is to tell.
 #[derive(Debug)]
@@ -58,6 +58,8 @@ pub(crate) async fn tell_outcomes(
 #[derive(Debug)]
 pub(crate) struct Freed {
     pub(crate) unit: String,
+    /// The last attempt of that run.
+    pub(crate) started: Started,
     /// Something waits in it.
     pub(crate) ready: bool,
 }
@@ -76,6 +78,10 @@ async fn tell_finishes(link: &Link, batch: Vec<Told>, freed: &mpsc::UnboundedSen
         match heard {
             Some(heard) => drop(heard.send(finished.recorded)),
             None => drop(freed.send(Freed {
+                started: Started {
+                    tick_ms: finish.run.tick_ms,
+                    attempt: finish.run.attempt,
+                },
                 unit: finish.run.unit,
                 ready: finished.ready,
             })),

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use scheduled_one_runtime::store::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Intent, Missed, Outcome, Overlap, Pulse, Reply, Verdict,
-    Watched,
+    Beat, Caller, Claim, Claimed, Enroll, Intent, Missed, Outcome, Overlap, Pulse, Reply, Started,
+    Verdict, Watched,
 };
 use scheduled_one_runtime::store::redis::{ANSWER_TIMEOUT, RedisStore};
 use scheduled_one_runtime::store::{Store, StoreError};
@@ -32,6 +32,7 @@ fn claim(unit: &str, tick_ms: i64) -> Claim {
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Started::default(),
         nonce: format!("{unit} {tick_ms}"),
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 5_000,
@@ -367,6 +368,7 @@ async fn garbage_in_a_record_counts_as_nothing() {
             first_seen_ms: 7,
             floor_hwm_ms: 0,
             floor_token: 0,
+            floor_started: Started::default(),
         };
         let marks = store.enroll(&caller(), &[enroll]).await.unwrap().body;
         assert_eq!(marks[0].born_ms, 7);

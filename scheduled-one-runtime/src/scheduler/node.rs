@@ -65,8 +65,9 @@ pub(crate) struct Node {
     /// A beat is under way: while the store is away it is one, not more.
     beating: bool,
     started_ms: i64,
-    /// Whose memory the marks were told to.
-    enrolled_for: Arc<str>,
+    /// Whose memory the marks were told to, and the end of the quarantine it
+    /// was in: a process that was flushed is the same, in another quarantine.
+    enrolled_for: (Arc<str>, i64),
     enrolling: bool,
     /// Why nothing was claimed lately: the reason of what was missed.
     held_up_by: &'static str,
@@ -80,7 +81,7 @@ pub(crate) struct Node {
 /// What a call under way comes back with.
 enum Answer {
     Decided(Decided),
-    Enrolled(Arc<str>, Vec<Vec<Marks>>),
+    Enrolled((Arc<str>, i64), Vec<Vec<Marks>>),
     Pulse(Answered<Pulse>),
     WrittenOff(Vec<Watched>, Result<Answered<Vec<WrittenOff>>, StoreError>),
 }
@@ -125,7 +126,7 @@ impl Node {
             claims_under_way: 0,
             claims_sent: 0,
             started_ms,
-            enrolled_for: "".into(),
+            enrolled_for: ("".into(), 0),
             enrolling: false,
             held_up_by: "",
             held_up: false,
@@ -137,13 +138,13 @@ impl Node {
     /// Makes the node's units known to the store, and learns what was decided
     /// of them. Before it, nothing is due.
     pub(crate) async fn enroll_first(&mut self) -> Result<(), StoreError> {
-        let serving = Arc::clone(&self.link.view().borrow().serving);
+        let told_to = self.link.view().borrow().memory();
         let mut marks = Vec::new();
         for batch in self.units.enrollments(MAX_BATCH) {
             let answer = self.link.ask(|store, caller| store.enroll(caller, &batch));
             marks.push(answer.await?.body);
         }
-        self.learn_all(serving, marks);
+        self.learn_all(told_to, marks);
         for unit in self.units.indices() {
             self.set_next(unit);
         }
@@ -227,7 +228,7 @@ impl Node {
     fn answered(&mut self, answer: Result<Answer, tokio::task::JoinError>) {
         match answer {
             Ok(Answer::Decided(decided)) => self.decided(decided),
-            Ok(Answer::Enrolled(serving, marks)) => self.learn_all(serving, marks),
+            Ok(Answer::Enrolled(told_to, marks)) => self.learn_all(told_to, marks),
             Ok(Answer::Pulse(pulse)) => {
                 self.beating = false;
                 self.warn_of_offset();

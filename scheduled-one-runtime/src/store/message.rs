@@ -114,6 +114,9 @@ pub struct Claim {
     pub floor_hwm_ms: i64,
     /// The highest token the caller ever saw of the unit.
     pub floor_token: u64,
+    /// The newest start the caller ever saw of the unit; told by claims of
+    /// what waits, which may have started in a store that was rolled back.
+    pub floor_started: Started,
     /// Random id of this claim; the same for each repetition of it.
     pub nonce: String,
     /// A claim that arrives later than this starts nothing.
@@ -140,6 +143,19 @@ pub struct Marks {
     pub hwm_ms: i64,
     /// The highest token given out.
     pub token: u64,
+    /// The newest start. A claim is told of it only with a token that is news
+    /// to its caller.
+    pub started: Started,
+}
+
+/// A tick and which attempt at it: runs of a unit start in this order, where
+/// they do not go side by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Started {
+    /// The tick, 0 before the first.
+    pub tick_ms: i64,
+    /// The attempt, from 1.
+    pub attempt: u32,
 }
 
 impl Marks {
@@ -310,6 +326,8 @@ pub struct Enroll {
     pub floor_hwm_ms: i64,
     /// The highest token the caller ever saw.
     pub floor_token: u64,
+    /// The newest start the caller ever saw.
+    pub floor_started: Started,
 }
 
 /// What is stored of a unit.

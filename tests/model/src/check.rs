@@ -19,7 +19,9 @@ pub fn check(config: Config) {
 pub fn found(config: Config, property: &'static str) -> Option<String> {
     let until = HasDiscoveries::AnyOf([property].into());
     let broken = explore(config, until);
-    broken.into_iter().find(|broken| broken.starts_with(property))
+    broken
+        .into_iter()
+        .find(|broken| broken.starts_with(property))
 }
 
 /// Asserts that without a guard, a promise is seen broken.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use scheduled_one_runtime::__terms as terms;
 use scheduled_one_runtime::store::message::{
     Caller, Claim, Claimed, Enroll, Finish, Finished, Head, Intent, Marks, Missed, Outcome, Renew,
-    Renewed, Reply, RunId, Verdict, Watched, WrittenOff,
+    Renewed, Reply, RunId, Started, Verdict, Watched, WrittenOff,
 };
 
 use crate::config::{Config, EPOCH_MS, LEASE_MS, QUARANTINE_MS, QUARTER_MS};
@@ -34,7 +34,7 @@ pub struct Node {
     /// Whom it told its marks to, and in which quarantine.
     pub enrolled_for: Option<(String, i64)>,
     /// Since when an enrollment waits for its answer.
-    pub enrolling: Option<i64>,
+    pub enrolling: Option<(i64, (String, i64))>,
     /// The store's clock minus its own.
     pub clock_ms: i64,
     /// It claims nothing before, because the store's clock was set.
@@ -195,6 +195,10 @@ impl Node {
             return duties;
         }
         let mut ask = |request| duties.push(Duty::Ask(request));
+        if self.serving.is_empty() {
+            ask(Request::Beat); // a new node learns the clock first
+            return duties;
+        }
         for run in &self.runs {
             if now - run.renewed >= QUARTER_MS {
                 ask(Request::Renew(self.renewal(config, run)));
@@ -205,8 +209,11 @@ impl Node {
         if let Some(ended) = first.filter(|ended| ended.tried.is_none_or(|tried| now > tried)) {
             ask(Request::Finish(Box::new(ended.finish.clone())));
         }
-        let enrolls = self.enrolls(config) && self.enrolling.is_none_or(|tried| now > tried);
-        if enrolls {
+        let waits = self
+            .enrolling
+            .as_ref()
+            .is_some_and(|(tried, _)| now <= *tried);
+        if self.enrolls(config) && !waits {
             ask(Request::Enroll(self.enroll(config)));
         }
         if self.enrolled_for.is_none() {
@@ -255,8 +262,13 @@ impl Node {
         match &self.enrolled_for {
             None => true,
             Some(_) if !config.guards.enrolls_again => false,
-            Some((serving, _)) => *serving != self.serving,
+            Some(told_to) => *told_to != self.memory(),
         }
+    }
+
+    /// As `View::memory`.
+    fn memory(&self) -> (String, i64) {
+        (self.serving.clone(), self.quarantine_until_ms)
     }
 
     fn enroll(&self, config: &Config) -> Enroll {
@@ -266,6 +278,7 @@ impl Node {
             first_seen_ms: self.floors.born_ms,
             floor_hwm_ms: floors.hwm_ms,
             floor_token: floors.token,
+            floor_started: floors.started,
         }
     }
 
@@ -305,6 +318,7 @@ impl Node {
     fn claim_next(&self, config: &Config, now: i64) -> Claim {
         Claim {
             intent: Intent::Next,
+            floor_started: self.told_floors(config).started,
             ..self.any_claim(config, now)
         }
     }
@@ -318,6 +332,7 @@ impl Node {
             after_ms: 0,
             floor_hwm_ms: floors.hwm_ms,
             floor_token: floors.token,
+            floor_started: Started::default(),
             nonce: format!("{}-{}", self.id, self.claims_sent + 1),
             valid_until_ms: match config.guards.valid_until {
                 true => self.store_now(now) + LEASE_MS / 2,
@@ -365,10 +380,14 @@ impl Node {
     /// A request is sent.
     pub fn sends(&mut self, request: &Request, now: i64) {
         match request {
-            Request::Enroll(_) => self.enrolling = Some(now),
+            Request::Enroll(_) => self.enrolling = Some((now, self.memory())),
             Request::Claim(claim) => {
                 let next = claim.intent == Intent::Next;
-                let slot = if next { &mut self.next } else { &mut self.claim };
+                let slot = if next {
+                    &mut self.next
+                } else {
+                    &mut self.claim
+                };
                 if next {
                     self.ready = false;
                 }
@@ -422,10 +441,12 @@ impl Node {
             self.learns_clock(config, &reply.head, now);
         }
         match (request, reply.body) {
-            (Request::Enroll(_), Body::Enrolled(marks)) if self.enrolling == Some(sent) => {
-                self.enrolling = None;
-                self.enrolled_for = Some((self.serving.clone(), self.quarantine_until_ms));
-                self.learn(marks);
+            (Request::Enroll(_), Body::Enrolled(marks)) => {
+                let waited = self.enrolling.take_if(|(tried, _)| *tried == sent);
+                if let Some((_, told_to)) = waited {
+                    self.enrolled_for = Some(told_to);
+                    self.learn(marks);
+                }
             }
             (Request::Claim(claim), Body::Claimed(claimed)) => {
                 self.claimed(config, claim, claimed, sent, now);
@@ -458,8 +479,7 @@ impl Node {
 
     fn learns_clock(&mut self, config: &Config, head: &Head, now: i64) {
         let clock_ms = (head.now_us / 1_000) as i64 - now;
-        let first = self.enrolled_for.is_none() && self.serving.is_empty();
-        if clock_ms != self.clock_ms && !first && config.guards.pauses_after_jump {
+        if clock_ms != self.clock_ms && config.guards.pauses_after_jump {
             self.holds_back_until = now + LEASE_MS;
         }
         self.clock_ms = clock_ms;
@@ -468,6 +488,7 @@ impl Node {
     fn learn(&mut self, marks: Marks) {
         self.floors.hwm_ms = self.floors.hwm_ms.max(marks.hwm_ms);
         self.floors.token = self.floors.token.max(marks.token);
+        self.floors.started = self.floors.started.max(marks.started);
         if marks.born_ms > 0 {
             self.floors.born_ms = marks.born_ms;
         }
@@ -475,7 +496,11 @@ impl Node {
 
     fn claimed(&mut self, config: &Config, claim: &Claim, claimed: Claimed, sent: i64, now: i64) {
         let next = claim.intent == Intent::Next;
-        let slot = if next { &mut self.next } else { &mut self.claim };
+        let slot = if next {
+            &mut self.next
+        } else {
+            &mut self.claim
+        };
         let waited = slot.take_if(|asked| asked.claim.nonce == claim.nonce && asked.tried == sent);
         let Some(asked) = waited else {
             return; // given up on this try: its connection is closed
@@ -524,7 +549,10 @@ impl Node {
                 }
             }
             Verdict::Stale(watched) => {
-                let same = self.watch.as_ref().is_some_and(|(same, _)| *same == watched);
+                let same = self
+                    .watch
+                    .as_ref()
+                    .is_some_and(|(same, _)| *same == watched);
                 if !same {
                     self.watch = Some((watched, now));
                 }
@@ -538,7 +566,11 @@ impl Node {
     }
 
     fn renewed(&mut self, config: &Config, renew: &Renew, renewed: Renewed, sent: i64, now: i64) {
-        let Some(index) = self.runs.iter().position(|run| run.id.nonce == renew.run.nonce) else {
+        let Some(index) = self
+            .runs
+            .iter()
+            .position(|run| run.id.nonce == renew.run.nonce)
+        else {
             return;
         };
         match renewed {
@@ -568,6 +600,13 @@ impl Node {
         }
         if !finish.retried {
             self.ready |= finished.ready;
+            self.learn(Marks {
+                started: Started {
+                    tick_ms: finish.run.tick_ms,
+                    attempt: finish.run.attempt,
+                },
+                ..Marks::default()
+            });
             return;
         }
         let between = |run: &Run| run.id.nonce == finish.run.nonce && run.phase == Phase::Between;

@@ -35,34 +35,58 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
             all.push(property);
         }
     };
-    sometimes(true, Property::sometimes("all ticks start", |config: &Config, world: &World| {
-        world.history.starts.len() >= config.ticks.len()
-    }));
+    sometimes(
+        true,
+        Property::sometimes("all ticks start", |config: &Config, world: &World| {
+            world.history.starts.len() >= config.ticks.len()
+        }),
+    );
     let dies = faults.crashes + faults.cuts + faults.pauses > 0 && config.horizon >= 7;
-    sometimes(dies && config.reruns == 0, Property::sometimes("a run is lost", |_, world: &World| {
-        world.ends(Outcome::Lost)
-    }));
-    sometimes(dies && config.reruns > 0, Property::sometimes("a run is taken over", |_, world: &World| {
-        world.history.starts.iter().any(|start| start.attempt > 1)
-    }));
+    sometimes(
+        dies && config.reruns == 0,
+        Property::sometimes("a run is lost", |_, world: &World| {
+            world.ends(Outcome::Lost)
+        }),
+    );
+    sometimes(
+        dies && config.reruns > 0,
+        Property::sometimes("a run is taken over", |_, world: &World| {
+            world.history.starts.iter().any(|start| start.attempt > 1)
+        }),
+    );
     let forgets = faults.failovers + faults.flushes > 0;
-    sometimes(forgets, Property::sometimes("a run is readopted", |_, world: &World| {
-        let mut runs = world.nodes.iter().flat_map(|node| &node.runs);
-        runs.any(|run| run.readopted)
-    }));
-    sometimes(forgets, Property::sometimes("a quarantine", |_, world: &World| {
-        let mut nodes = world.nodes.iter();
-        nodes.any(|node| node.quarantine_until_ms > world.now + world.clock_ms)
-    }));
-    let queues = matches!(config.overlap, scheduled_one_runtime::store::message::Overlap::Queue(_));
-    sometimes(queues, Property::sometimes("a tick waits", |_, world: &World| {
-        !world.server.memory.record.waiting.is_empty()
-    }));
+    sometimes(
+        forgets,
+        Property::sometimes("a run is readopted", |_, world: &World| {
+            let mut runs = world.nodes.iter().flat_map(|node| &node.runs);
+            runs.any(|run| run.readopted)
+        }),
+    );
+    sometimes(
+        forgets,
+        Property::sometimes("a quarantine", |_, world: &World| {
+            let mut nodes = world.nodes.iter();
+            nodes.any(|node| node.quarantine_until_ms > world.now + world.clock_ms)
+        }),
+    );
+    let queues = matches!(
+        config.overlap,
+        scheduled_one_runtime::store::message::Overlap::Queue(_)
+    );
+    sometimes(
+        queues,
+        Property::sometimes("a tick waits", |_, world: &World| {
+            !world.server.memory.record.waiting.is_empty()
+        }),
+    );
     let forgotten = forgets && faults.crashes > 0 && config.nodes > 1;
-    sometimes(forgotten && faults.lost_writes + usize::from(faults.flushes) > 0 && config.starts_twice, Property::sometimes(
-        "what only dead nodes saw starts twice",
-        |_, world: &World| world.history.excused && !world.history.starts_once(),
-    ));
+    sometimes(
+        forgotten && faults.lost_writes + usize::from(faults.flushes) > 0 && config.starts_twice,
+        Property::sometimes(
+            "what only dead nodes saw starts twice",
+            |_, world: &World| world.history.excused && !world.history.starts_once(),
+        ),
+    );
     all
 }
 
@@ -139,11 +163,16 @@ fn run_is_known(world: &World) -> bool {
         return true;
     };
     let asks = |asked: &Option<crate::node::Asked>| {
-        asked.as_ref().is_some_and(|asked| asked.claim.nonce == *nonce)
+        asked
+            .as_ref()
+            .is_some_and(|asked| asked.claim.nonce == *nonce)
     };
     !node.up
         || node.runs.iter().any(|run| run.id.nonce == *nonce)
-        || node.ends.iter().any(|ended| ended.finish.run.nonce == *nonce)
+        || node
+            .ends
+            .iter()
+            .any(|ended| ended.finish.run.nonce == *nonce)
         || asks(&node.claim)
         || asks(&node.next)
 }

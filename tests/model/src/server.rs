@@ -122,9 +122,7 @@ impl Server {
                 let (meta, lines) = (&memory.meta, &mut lines);
                 Body::Claimed(protocol::claim(meta, &mut unit, claim, caller, now, lines))
             }
-            Request::Renew(renew) => {
-                Body::Renewed(protocol::renew(record, renew, caller, now))
-            }
+            Request::Renew(renew) => Body::Renewed(protocol::renew(record, renew, caller, now)),
             Request::Finish(finish) => {
                 Body::Finished(protocol::finish(record, finish, caller, now, &mut lines))
             }
@@ -139,7 +137,9 @@ impl Server {
             Request::Beat => Body::Pulse(record.ready(), overdue(record, now_ms)),
         };
         memory.ledger.extend(lines.into_iter().map(line));
-        memory.ledger.sort_by_key(|line| (line.first_ms, line.outcome as u8));
+        memory
+            .ledger
+            .sort_by_key(|line| (line.first_ms, line.outcome as u8));
         if let Some(before) = before
             && before != self.memory
         {

@@ -106,10 +106,12 @@ impl Model for Config {
             world.nodes.push(Node::new(name(index, 0), 0));
         }
         for index in 0..self.nodes {
-            for duty in world.nodes[index].duties(self, 0, &world.pulse()) {
-                if let Duty::Ask(request) = duty {
-                    world.ask(self, index, &request);
-                }
+            let duty = |world: &World| {
+                let duties = world.nodes[index].duties(self, 0, &world.pulse());
+                duties.into_iter().next()
+            };
+            while let Some(Duty::Ask(request)) = duty(&world) {
+                world.ask(self, index, &request);
             }
         }
         world.server.before.clear();
@@ -122,11 +124,18 @@ impl Model for Config {
             .nodes
             .iter()
             .enumerate()
-            .flat_map(|(n, node)| node.duties(self, world.now, &pulse).into_iter().map(move |d| (n, d)))
+            .flat_map(|(n, node)| {
+                node.duties(self, world.now, &pulse)
+                    .into_iter()
+                    .map(move |d| (n, d))
+            })
             .collect();
         let urgent = duties.iter().map(|(_, duty)| rank(duty)).min();
         if urgent == Some(0) {
-            let (n, duty) = &duties[duties.iter().position(|(_, duty)| rank(duty) == 0).unwrap_or(0)];
+            let (n, duty) = &duties[duties
+                .iter()
+                .position(|(_, duty)| rank(duty) == 0)
+                .unwrap_or(0)];
             if let Duty::Begin(index) = duty {
                 actions.push(Action::Begin(*n, *index));
             }
@@ -319,7 +328,10 @@ impl World {
                 let clock_ms = self.clock_ms;
                 self.nodes[n] = Node {
                     clock_ms,
-                    ..Node::new(name(n, 1 + u8::from(!generation)), self.store_now() - EPOCH_MS)
+                    ..Node::new(
+                        name(n, 1 + u8::from(!generation)),
+                        self.store_now() - EPOCH_MS,
+                    )
                 };
             }
             Action::Pause(n) => {

@@ -15,5 +15,5 @@ cfg!(queue, |c| c.overlap=Overlap::Queue(1); c.faults.crashes=1; c.faults.late_r
 cfg!(flush, |c| c.faults.flushes=1; c.faults.cuts=1; c.nodes=2; c.horizon=9);
 cfg!(failover, |c| c.faults.failovers=1; c.faults.lost_writes=3; c.faults.crashes=1; c.nodes=3; c.horizon=9; c.starts_twice=true);
 cfg!(failover_queue, |c| c.overlap=Overlap::Queue(1); c.faults.failovers=1; c.faults.lost_writes=3; c.nodes=2; c.horizon=9);
-cfg!(failover_takeover, |c| c.reruns=1; c.faults.crashes=1; c.faults.failovers=1; c.faults.lost_writes=3; c.nodes=3; c.horizon=12);
+cfg!(failover_takeover, |c| c.reruns=1; c.faults.crashes=1; c.faults.failovers=1; c.faults.lost_writes=3; c.nodes=3; c.horizon=11);
 cfg!(jump, |c| c.faults.jumps=1; c.faults.cuts=1; c.nodes=2; c.horizon=9);

@@ -17,16 +17,16 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 const OFFSET_WARNED_MS: i64 = 1_000;
 
 impl Node {
-    /// Another store serves than the one the marks were told to: it may have
-    /// forgotten what this node saw decided, so it is told, at once and for
-    /// all units.
+    /// Another store serves than the one the marks were told to, or the same
+    /// is in another quarantine because it was flushed: it may have forgotten
+    /// what this node saw decided, so it is told, at once and for all units.
     pub(super) fn enroll_if_forgotten(&mut self, view: &View) {
-        if !view.up || self.enrolling || view.serving == self.enrolled_for {
+        if !view.up || self.enrolling || view.memory() == self.enrolled_for {
             return;
         }
         self.enrolling = true;
         self.watch.clear();
-        let serving = Arc::clone(&view.serving);
+        let told_to = view.memory();
         let batches = self.units.enrollments(MAX_BATCH);
         let link = Arc::clone(&self.link);
         self.calls.spawn(async move {
@@ -43,13 +43,13 @@ impl Node {
                     link.back_off(tries).await;
                 }
             }
-            Answer::Enrolled(serving, marks)
+            Answer::Enrolled(told_to, marks)
         });
     }
 
-    pub(super) fn learn_all(&mut self, serving: Arc<str>, marks: Vec<Vec<Marks>>) {
+    pub(super) fn learn_all(&mut self, told_to: (Arc<str>, i64), marks: Vec<Vec<Marks>>) {
         self.enrolling = false;
-        self.enrolled_for = serving;
+        self.enrolled_for = told_to;
         for (index, seen) in marks.into_iter().flatten().enumerate() {
             self.units.learn(index as UnitIndex, seen);
         }

@@ -5,7 +5,7 @@ if wrong then
   return wrong
 end
 
--- The record under the key, without what is only shown (tick, own, at) or rarely
+-- The record under the key, without what is only shown (own, at) or rarely
 -- asked for (rer); or nil and an error. Records are kept by key: a unit may come
 -- twice in a batch, and the second must see what the first did.
 local records = {}
@@ -15,7 +15,7 @@ local function load(key)
     return r
   end
   local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'rtok', 'until', 'seq', 'lease',
-    'att', 'wait', 'done')
+    'att', 'wait', 'done', 'tick', 'bt', 'ba')
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
@@ -23,6 +23,7 @@ local function load(key)
     born = int(v[1]), hwm = int(v[2]), tok = int(v[3]), running = v[4] == 'run' or v[4] == 'stop',
     stop = v[4] == 'stop', non = v[5] or '', rtok = int(v[6]), until_ = int(v[7]), seq = int(v[8]),
     lease = int(v[9]), att = int(v[10]), wait = v[11] or '', done = v[12] or '',
+    tick = int(v[13]), bt = int(v[14]), ba = int(v[15]),
   }
   records[key] = r
   return r
@@ -56,6 +57,14 @@ local function not_started(wait, tick, attempt)
   return table.concat(kept, ',')
 end
 
+-- The newest start: that of the run, unless callers told of a newer one.
+local function last_start(r)
+  if r.bt > r.tick or (r.bt == r.tick and r.ba > r.att) then
+    return r.bt, r.ba
+  end
+  return r.tick, r.att
+end
+
 -- Writes a run back that begins at ARGV[a]: nonce, tick, token, attempt, lease,
 -- granted at, reruns. It is at `attempt` then, and goes on, or has ended.
 local function readopt(key, r, goes_on, attempt, a)
@@ -63,7 +72,7 @@ local function readopt(key, r, goes_on, attempt, a)
   local lease = tonumber(ARGV[a + 4])
   r.hwm = math.max(r.hwm, tick)
   r.tok, r.rtok, r.running, r.stop = token, token, goes_on, false
-  r.non, r.until_, r.seq, r.lease, r.att = nonce, now + lease, 1, lease, attempt
+  r.non, r.until_, r.seq, r.lease, r.att, r.tick = nonce, now + lease, 1, lease, attempt, tick
   if r.wait ~= '' then
     r.wait, r.waited = not_started(r.wait, tick, int(ARGV[a + 3])), true
     call('HSET', key, 'wait', r.wait)

@@ -28,12 +28,14 @@ for i = 4, #KEYS, 2 do
   elseif not r.running or r.non ~= ARGV[a] or r.seq ~= tonumber(ARGV[a + 1]) or r.until_ > now then
     out[n] = 1
   else
-    local v = call('HMGET', key, 'tick', 'own', 'at', 'rer')
-    local tick, reruns = int(v[1]), int(v[4])
-    -- One that was told to make room does not come back.
-    local taken_over = reruns > 0 and not r.stop
+    local v = call('HMGET', key, 'own', 'at', 'rer')
+    local tick, reruns = r.tick, int(v[3])
+    -- One that was told to make room does not come back. Nor does one that a
+    -- later tick has followed: the record was rolled back behind its end.
+    local start_tick, start_attempt = last_start(r)
+    local taken_over = reruns > 0 and not r.stop and start_tick <= tick
     if taken_over then
-      local next_one = waits(tick, r.att + 1, reruns - 1)
+      local next_one = waits(tick, start_attempt + 1, reruns - 1)
       r.wait = r.wait == '' and next_one or next_one .. ',' .. r.wait
     end
     -- The old run is refused from now on: it is older than what is stored.
@@ -41,8 +43,8 @@ for i = 4, #KEYS, 2 do
     call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok, 'wait', r.wait)
     changed[#changed + 1] = key
     ledger_line(KEYS[i + 1], key, taken_over, tick, tick, 1, taken_over and 'taken_over' or 'lost',
-      'no sign of life, seen by ' .. name, v[2] or '', r.rtok, r.att,
-      int(v[3]), now, '')
+      'no sign of life, seen by ' .. name, v[1] or '', r.rtok, r.att,
+      int(v[2]), now, '')
     out[n] = taken_over and 3 or 0
   end
 end
