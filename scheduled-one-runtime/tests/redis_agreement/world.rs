@@ -148,6 +148,7 @@ impl World {
         let tick_ms = match (intent, self.rng.range(0, 19)) {
             (Intent::Next, 0..=7) => waits + self.rng.range(0, 2),
             (Intent::Next, 8) => waits + 1_000,
+            (Intent::Next, 9..=11) => record.waiting.back().map_or(0, |last| last.tick_ms),
             (Intent::Next, _) => 0,
             (_, 0) => known,
             (_, 1) => self.now_ms + self.rng.range(145, 200),

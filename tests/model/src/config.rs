@@ -112,8 +112,6 @@ pub struct Guards {
     pub ended_is_not_renewed: bool,
     /// The next attempt waits until the one before is recorded.
     pub waits_for_recorded: bool,
-    /// A claim that was answered too late is not started.
-    pub starts_in_time: bool,
     /// Nothing is claimed for a lease after the store's clock was set.
     pub pauses_after_jump: bool,
 }
@@ -130,7 +128,6 @@ impl Default for Guards {
             same_nonce: true,
             ended_is_not_renewed: true,
             waits_for_recorded: true,
-            starts_in_time: true,
             pauses_after_jump: true,
         }
     }

@@ -29,10 +29,19 @@ pub struct History {
 /// What the store lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Loss {
-    /// The newest token that it gave out for a run that started.
-    pub token: u64,
+    /// The newest start.
+    pub start: Start,
     /// A node that saw it was up and reached the store since.
     pub witnessed: bool,
+}
+
+impl Loss {
+    /// Whoever knows of this token, and of that attempt of its run, knows.
+    pub fn is_known(&self, token: u64, tick_ms: i64, attempt: u32) -> bool {
+        let start = &self.start;
+        let attempts = (tick_ms, attempt) >= (start.tick_ms, start.attempt);
+        token > start.token || (token == start.token && (attempts || start.attempt == 1))
+    }
 }
 
 impl History {

@@ -538,7 +538,7 @@ impl Node {
                     overslept: false,
                 };
                 let too_late = proven + ms(terms::cancel_after(LEASE)) <= now;
-                if too_late && config.guards.starts_in_time {
+                if too_late {
                     let outcome = match attempt {
                         1 => Outcome::Missed,
                         _ => Outcome::Lost,

@@ -1,5 +1,6 @@
 //! The store: the real protocol over one record, and what it may lose.
 
+use crate::history::Loss;
 use scheduled_one_runtime::store::message::{
     Caller, Claim, Claimed, Enroll, Finish, Finished, Head, LedgerRecord, Marks, Outcome, Renew,
     Renewed, Reply, Watched, WrittenOff,
@@ -156,6 +157,15 @@ impl Server {
             },
             body,
         }
+    }
+
+    /// Whether it knows of that start.
+    pub fn knows(&self, loss: &Loss) -> bool {
+        let record = &self.memory.record;
+        let of_run = (record.run.tick_ms, record.run.attempt);
+        let told = (record.marks.started.tick_ms, record.marks.started.attempt);
+        let (tick_ms, attempt) = of_run.max(told);
+        loss.is_known(record.marks.token, tick_ms, attempt)
     }
 
     /// What a beat at `now_ms` would name.

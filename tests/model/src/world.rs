@@ -5,7 +5,7 @@ use stateright::{Model, Property};
 
 use crate::config::{Config, EPOCH_MS, Faults, QUARTER_MS};
 use crate::history::{History, Loss};
-use crate::node::{Duty, Node, Phase, Pulse};
+use crate::node::{Duty, Node, Phase, Pulse, Run};
 use crate::properties;
 use crate::server::{Body, Request, Server};
 
@@ -368,8 +368,11 @@ impl World {
             _ => self.left.lost_writes,
         };
         let reply = self.server.serve(request, caller, self.store_now(), keep);
-        let token = self.server.memory.record.marks.token;
-        if self.history.loss.is_some_and(|loss| loss.token <= token) {
+        if self
+            .history
+            .loss
+            .is_some_and(|loss| self.server.knows(&loss))
+        {
             self.history.loss = None; // it knows again
         }
         reply
@@ -415,22 +418,26 @@ impl World {
 
     /// Which start the store does not know of any more.
     fn note_loss(&mut self) {
-        let known = self.server.memory.record.marks.token;
-        let newest = self.history.starts.iter().map(|start| start.token).max();
-        if let Some(token) = newest.filter(|token| *token > known) {
-            self.history.loss = Some(Loss {
-                token,
-                witnessed: false,
-            });
+        let starts = self.history.starts.iter();
+        let newest = starts.max_by_key(|start| (start.token, start.attempt));
+        let Some(newest) = newest else { return };
+        let loss = Loss {
+            start: *newest,
+            witnessed: false,
+        };
+        if !self.server.knows(&loss) {
+            self.history.loss = Some(loss);
         }
     }
 
     fn time(&mut self) {
         if let Some(loss) = &mut self.history.loss {
             let saw = |node: &Node| {
-                let runs = node.runs.iter().any(|run| run.id.token >= loss.token);
-                let told = node.enrolling.is_none();
-                node.reaches() && told && (runs || node.floors.token >= loss.token)
+                let holds = |run: &Run| loss.is_known(run.id.token, run.id.tick_ms, run.id.attempt);
+                let (token, started) = (node.floors.token, node.floors.started);
+                let saw = node.runs.iter().any(holds)
+                    || loss.is_known(token, started.tick_ms, started.attempt);
+                node.reaches() && node.enrolling.is_none() && saw
             };
             loss.witnessed |= self.nodes.iter().any(saw);
         }
