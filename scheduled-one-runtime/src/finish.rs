@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::event;
 use crate::link::Link;
 use crate::store::StoreError;
-use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH, Started};
+use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH};
 
 /// What there is to tell.
 #[derive(Debug)]
@@ -58,8 +58,9 @@ pub(crate) async fn tell_outcomes(
 #[derive(Debug)]
 pub(crate) struct Freed {
     pub(crate) unit: String,
-    /// The last attempt of that run.
-    pub(crate) started: Started,
+    /// The tick of that run, and its last attempt.
+    pub(crate) tick_ms: i64,
+    pub(crate) attempt: u32,
     /// Something waits in it.
     pub(crate) ready: bool,
 }
@@ -78,10 +79,8 @@ async fn tell_finishes(link: &Link, batch: Vec<Told>, freed: &mpsc::UnboundedSen
         match heard {
             Some(heard) => drop(heard.send(finished.recorded)),
             None => drop(freed.send(Freed {
-                started: Started {
-                    tick_ms: finish.run.tick_ms,
-                    attempt: finish.run.attempt,
-                },
+                tick_ms: finish.run.tick_ms,
+                attempt: finish.run.attempt,
                 unit: finish.run.unit,
                 ready: finished.ready,
             })),

@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod history;
 mod node;
+pub mod object;
 mod properties;
 mod server;
 mod show;

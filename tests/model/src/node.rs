@@ -246,6 +246,7 @@ impl Node {
         let ready = pulse.ready && !self.ready && self.next.is_none() && !self.held_up(now);
         let watched = self.watch.as_ref().map(|(watched, _)| watched);
         ready
+            || !pulse.noticed
             || identity(pulse.serving) != self.serving
             || pulse.quarantine_until_ms != self.quarantine_until_ms
             || (watched != pulse.overdue.as_ref() && !self.owns(pulse.overdue.as_ref()))
@@ -273,12 +274,20 @@ impl Node {
 
     fn enroll(&self, config: &Config) -> Enroll {
         let floors = self.told_floors(config);
+        let runs = self.runs.iter().map(|run| Started {
+            tick_ms: run.id.tick_ms,
+            attempt: run.id.attempt,
+        });
         Enroll {
             unit: "job".to_owned(),
             first_seen_ms: self.floors.born_ms,
             floor_hwm_ms: floors.hwm_ms,
             floor_token: floors.token,
-            floor_started: floors.started,
+            // Of attempts that were made since the grant, only the runs know.
+            floor_started: match config.guards.floors {
+                true => runs.fold(floors.started, Started::max),
+                false => floors.started,
+            },
         }
     }
 
@@ -702,6 +711,8 @@ impl Node {
 pub struct Pulse {
     /// Who serves.
     pub serving: u8,
+    /// The store knows that it does: nobody has asked it since, if not.
+    pub noticed: bool,
     /// Until when nothing is granted.
     pub quarantine_until_ms: i64,
     /// Something waits and can start.

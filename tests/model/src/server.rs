@@ -159,6 +159,11 @@ impl Server {
         }
     }
 
+    /// Whether a request has come since it serves, or was flushed.
+    pub fn noticed(&self) -> bool {
+        self.memory.meta.serving == identity(self.serving)
+    }
+
     /// Whether it knows of that start.
     pub fn knows(&self, loss: &Loss) -> bool {
         let record = &self.memory.record;

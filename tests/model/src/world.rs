@@ -192,6 +192,7 @@ impl World {
         let memory = &self.server.memory;
         Pulse {
             serving: self.server.serving,
+            noticed: self.server.noticed(),
             quarantine_until_ms: memory.meta.quarantine_until_ms,
             ready: memory.record.ready(),
             overdue: self.server.overdue(self.store_now()),
@@ -446,8 +447,7 @@ impl World {
             node.passes(self.now);
         }
         let meta = &self.server.memory.meta;
-        let noticed = meta.serving == crate::server::identity(self.server.serving);
-        let over = noticed && meta.quarantine_until_ms <= self.store_now();
+        let over = self.server.noticed() && meta.quarantine_until_ms <= self.store_now();
         if over && self.history.loss.is_some_and(|loss| !loss.witnessed) {
             self.history.excused = true;
         }

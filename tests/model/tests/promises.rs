@@ -86,7 +86,8 @@ fn requests_and_answers_are_late() {
 #[test]
 fn messages_are_late_among_three() {
     check(Config {
-        horizon: 7,
+        horizon: 6,
+        ticks: vec![1, 2],
         faults: Faults {
             late_requests: 1,
             late_replies: 1,
@@ -232,6 +233,7 @@ fn what_only_dead_nodes_saw_may_start_twice() {
 fn a_failover_loses_the_newest_writes() {
     check(Config {
         horizon: 8,
+        ticks: vec![1, 2],
         starts_twice: true,
         faults: Faults {
             failovers: 1,

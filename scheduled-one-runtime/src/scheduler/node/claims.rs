@@ -12,9 +12,7 @@ use crate::finish::Freed;
 use crate::link::View;
 use crate::scheduler::run::Granted;
 use crate::scheduler::units::rank;
-use crate::store::message::{
-    Claim, Claimed, Intent, MAX_BATCH, Marks, RunId, Started, Verdict, place_of,
-};
+use crate::store::message::{Claim, Claimed, Intent, MAX_BATCH, RunId, Started, Verdict, place_of};
 use crate::timer::UnitIndex;
 
 /// Batches of claims that may be under way at a time.
@@ -309,19 +307,10 @@ impl Node {
         if freed.ready {
             self.ready.insert(freed.unit.clone());
         }
+        self.learn_started(&freed.unit, freed.tick_ms, freed.attempt);
         let Some(unit) = self.units.find(&freed.unit) else {
             return;
         };
-        // The marks are the unit's: a place has its own.
-        if freed.unit == self.units.get(unit).name() {
-            self.units.learn(
-                unit,
-                Marks {
-                    started: freed.started,
-                    ..Marks::default()
-                },
-            );
-        }
         if self.units.get(unit).job.rules.misfire == Misfire::RunAll {
             let now_ms = self.cluster.now_ms();
             if !self.timer.hasten(now_ms, unit) {

@@ -8,7 +8,7 @@ use super::{Answer, Node};
 use crate::event;
 use crate::link::{Answered, View};
 use crate::store::StoreError;
-use crate::store::message::{Beat, MAX_BATCH, Marks, Watched, WrittenOff};
+use crate::store::message::{Beat, MAX_BATCH, Marks, Started, Watched, WrittenOff};
 use crate::timer::UnitIndex;
 
 /// One call a node and second, however many jobs there are.
@@ -27,6 +27,10 @@ impl Node {
         self.enrolling = true;
         self.watch.clear();
         let told_to = view.memory();
+        // Of attempts that were made since the grant, only the runs know.
+        for run in self.runner.going.ids() {
+            self.learn_started(&run.unit, run.tick_ms, run.attempt);
+        }
         let batches = self.units.enrollments(MAX_BATCH);
         let link = Arc::clone(&self.link);
         self.calls.spawn(async move {
@@ -45,6 +49,22 @@ impl Node {
             }
             Answer::Enrolled(told_to, marks)
         });
+    }
+
+    /// Remembers a start of this node's.
+    pub(super) fn learn_started(&mut self, unit: &str, tick_ms: i64, attempt: u32) {
+        let Some(index) = self.units.find(unit) else {
+            return;
+        };
+        // The marks are the unit's: a place has its own.
+        if unit == self.units.get(index).name() {
+            let started = Started { tick_ms, attempt };
+            let seen = Marks {
+                started,
+                ..Marks::default()
+            };
+            self.units.learn(index, seen);
+        }
     }
 
     pub(super) fn learn_all(&mut self, told_to: (Arc<str>, i64), marks: Vec<Vec<Marks>>) {
