@@ -10,7 +10,11 @@ pub struct UnitObject {
     hwm_ms: i64,
     /// The highest that is known to have been given out.
     token: u64,
-    running: Option<String>,
+    running: bool,
+    /// The claim of the current or last run.
+    last: String,
+    /// The claim of the run whose end was told last.
+    done: String,
     /// The run was granted by an operation without an answer.
     token_unknown: bool,
 }
@@ -58,7 +62,7 @@ impl UnitObject {
                 tick_ms,
                 after_ms,
             } => {
-                if self.running.as_ref() == Some(nonce) {
+                if self.running && self.last == *nonce {
                     return Ret::Granted(0);
                 }
                 if *tick_ms <= self.hwm_ms {
@@ -68,18 +72,20 @@ impl UnitObject {
                     return Ret::Moved;
                 }
                 self.hwm_ms = *tick_ms;
-                if self.running.is_some() {
+                if self.running {
                     return Ret::Skipped;
                 }
-                self.running = Some(nonce.clone());
+                self.running = true;
+                self.last.clone_from(nonce);
                 self.token_unknown = true;
                 Ret::Granted(0)
             }
             Op::Finish { nonce } => {
-                if self.running.as_ref() == Some(nonce) {
-                    self.running = None;
-                }
-                Ret::Finished(true)
+                // A repetition is known until another run has ended.
+                let known = self.last == *nonce || self.done == *nonce;
+                self.running &= self.last != *nonce;
+                self.done.clone_from(nonce);
+                Ret::Finished(known)
             }
         }
     }

@@ -237,7 +237,11 @@ async fn claims_are_linearizable() {
             client.expect("the client lives on");
         }
         let history = unit.history.lock().expect("lock");
-        assert!(is_linearizable(&history), "unit {seed}: {history:#?}");
+        assert!(
+            is_linearizable(&history),
+            "unit {seed}:\n{}",
+            listed(&history)
+        );
         for (what, count) in &*unit.counts.lock().expect("lock") {
             *counts.entry(*what).or_insert(0) += count;
         }
@@ -251,4 +255,9 @@ async fn claims_are_linearizable() {
             "{what}: {counts:?}"
         );
     }
+}
+
+fn listed(history: &[Operation]) -> String {
+    let lines = history.iter().map(|operation| format!("{operation:?}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
