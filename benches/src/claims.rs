@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::message::{
-    Caller, Claim, Claimed, Finish, Intent, MAX_BATCH, Outcome, Overlap, RunId, Verdict,
+    Caller, Claim, Claimed, Finish, Intent, MAX_BATCH, Outcome, Overlap, RunId, Started, Verdict,
 };
 use scheduled_one_runtime::store::redis::RedisStore;
 use test_support::{RedisServer, find_in_path, find_redis_server};
@@ -102,6 +102,7 @@ fn claims(batch: usize, tick_ms: i64, after_ms: i64) -> Vec<Claim> {
         after_ms,
         floor_hwm_ms: after_ms,
         floor_token: 0,
+        floor_started: Started::default(),
         nonce: format!("0123456789abcdef-{:x}", tick_ms + index as i64),
         valid_until_ms: now_ms + LEASE.as_millis() as i64,
         lease_ms: LEASE.as_millis() as i64,

@@ -58,6 +58,9 @@ pub(crate) async fn tell_outcomes(
 #[derive(Debug)]
 pub(crate) struct Freed {
     pub(crate) unit: String,
+    /// The tick of that run, and its last attempt.
+    pub(crate) tick_ms: i64,
+    pub(crate) attempt: u32,
     /// Something waits in it.
     pub(crate) ready: bool,
 }
@@ -76,6 +79,8 @@ async fn tell_finishes(link: &Link, batch: Vec<Told>, freed: &mpsc::UnboundedSen
         match heard {
             Some(heard) => drop(heard.send(finished.recorded)),
             None => drop(freed.send(Freed {
+                tick_ms: finish.run.tick_ms,
+                attempt: finish.run.attempt,
                 unit: finish.run.unit,
                 ready: finished.ready,
             })),

@@ -131,12 +131,12 @@ impl Lease {
 
     /// When the run is told to stop, unless renewed before.
     pub(crate) fn cancel_at(&self) -> Duration {
-        self.proven() + self.length * CANCEL_AT_PERCENT / 100
+        self.proven() + cancel_after(self.length)
     }
 
     /// When the run is polled no more, unless renewed before.
     pub(crate) fn deadline(&self) -> Duration {
-        self.proven() + self.length * DEADLINE_PERCENT / 100
+        self.proven() + deadline_after(self.length)
     }
 
     /// How long a cancelled run may take to end by itself: what is between
@@ -182,6 +182,16 @@ impl Lease {
     pub(crate) fn watch(&self) -> watch::Receiver<Option<Cancel>> {
         self.cancelled.subscribe()
     }
+}
+
+/// How long after the last proof of a lease its run is told to stop.
+pub(crate) fn cancel_after(lease: Duration) -> Duration {
+    lease * CANCEL_AT_PERCENT / 100
+}
+
+/// How long after the last proof of a lease its run is polled no more.
+pub(crate) fn deadline_after(lease: Duration) -> Duration {
+    lease * DEADLINE_PERCENT / 100
 }
 
 /// How often a lease is renewed.

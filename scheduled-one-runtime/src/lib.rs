@@ -69,6 +69,9 @@ mod watch;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+#[doc(hidden)]
+#[path = "terms.rs"]
+pub mod __terms;
 pub mod clock;
 pub mod store;
 pub mod testing;

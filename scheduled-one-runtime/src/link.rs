@@ -30,6 +30,14 @@ pub(crate) struct View {
     pub(crate) quarantine_until_ms: i64,
 }
 
+impl View {
+    /// What a store that has lost its memory does not have in common with what
+    /// it was: another process serves, or the same is in another quarantine.
+    pub(crate) fn memory(&self) -> (Arc<str>, i64) {
+        (Arc::clone(&self.serving), self.quarantine_until_ms)
+    }
+}
+
 /// An answer, and when it came.
 #[derive(Debug)]
 pub(crate) struct Answered<T> {

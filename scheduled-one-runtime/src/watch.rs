@@ -76,7 +76,12 @@ const STANDS_STILL_PERCENT: u32 = 90;
 
 fn due_at((run, since): &(Watched, Duration)) -> Duration {
     let lease = Duration::from_millis(run.lease_ms.max(0) as u64);
-    *since + lease * STANDS_STILL_PERCENT / 100
+    *since + stands_still_after(lease)
+}
+
+/// For how long a run must be seen unchanged before it may be written off.
+pub(crate) fn stands_still_after(lease: Duration) -> Duration {
+    lease * STANDS_STILL_PERCENT / 100
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ fn claim(unit: &str, tick_ms: i64) -> Claim {
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Default::default(),
         nonce: format!("{unit} {tick_ms}"),
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 5_000,

@@ -88,6 +88,7 @@ fn claim(unit: &str) -> Claim {
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Default::default(),
         nonce: unit.into(),
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 60_000,

@@ -8,7 +8,7 @@ use std::slice;
 use scheduled_one_runtime::store::bucket::Bucket;
 use scheduled_one_runtime::store::message::{
     Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew,
-    RunId, Watched,
+    RunId, Started, Watched,
 };
 use scheduled_one_runtime::store::redis::{ConnectError, RedisStore};
 use scheduled_one_runtime::store::{Store, StoreError};
@@ -34,6 +34,7 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         first_seen_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Started::default(),
     };
     store.enroll(&caller, &[enroll]).await?;
     let now_ms = (store.beat(&caller, Beat::Alive).await?.head.now_us / 1000) as i64;
@@ -51,6 +52,7 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Started::default(),
         nonce: nonce.into(),
         valid_until_ms: i64::MAX >> 12,
         lease_ms,

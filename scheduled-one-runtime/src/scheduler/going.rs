@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::lease::Cancel;
 use crate::renewal::ActiveRun;
+use crate::store::message::RunId;
 
 /// The runs of a node that are going.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,12 @@ impl Going {
             run,
             going: Arc::clone(&self.shared),
         }
+    }
+
+    /// What identifies the runs that are going, each in the attempt it is at.
+    pub(crate) fn ids(&self) -> Vec<RunId> {
+        let runs = self.shared.runs();
+        runs.1.values().map(|run| run.id()).collect()
     }
 
     /// How many runs are going.

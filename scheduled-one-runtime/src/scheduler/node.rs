@@ -66,8 +66,9 @@ pub(crate) struct Node {
     /// A beat is under way: while the store is away it is one, not more.
     beating: bool,
     started_ms: i64,
-    /// Whose memory the marks were told to.
-    enrolled_for: Arc<str>,
+    /// Whose memory the marks were told to, and the end of the quarantine it
+    /// was in: a process that was flushed is the same, in another quarantine.
+    enrolled_for: (Arc<str>, i64),
     enrolling: bool,
     /// Why nothing was claimed lately: the reason of what was missed.
     held_up_by: &'static str,
@@ -82,7 +83,7 @@ pub(crate) struct Node {
 enum Answer {
     Decided(Decided),
     /// None for units that the store refuses.
-    Enrolled(Arc<str>, Vec<Option<Marks>>),
+    Enrolled((Arc<str>, i64), Vec<Option<Marks>>),
     Pulse(Answered<Pulse>),
     WrittenOff(Vec<(Watched, WrittenOff)>),
 }
@@ -127,7 +128,7 @@ impl Node {
             claims_under_way: 0,
             claims_sent: 0,
             started_ms,
-            enrolled_for: "".into(),
+            enrolled_for: ("".into(), 0),
             enrolling: false,
             held_up_by: "",
             held_up: false,
@@ -140,7 +141,7 @@ impl Node {
     /// of them. Before it, nothing is due. It is an error if the store does not
     /// answer, or refuses all of them.
     pub(crate) async fn enroll_first(&mut self) -> Result<(), StoreError> {
-        let serving = Arc::clone(&self.link.view().borrow().serving);
+        let told_to = self.link.view().borrow().memory();
         let (mut marks, mut refused) = (Vec::new(), None);
         for batch in self.units.enrollments(MAX_BATCH) {
             marks.extend(enroll_once(&self.link, &batch, &mut refused).await?);
@@ -148,7 +149,7 @@ impl Node {
         if let Some(error) = refused.filter(|_| marks.iter().all(Option::is_none)) {
             return Err(error);
         }
-        self.learn_all(serving, marks);
+        self.learn_all(told_to, marks);
         for unit in self.units.indices() {
             self.set_next(unit);
         }
@@ -234,7 +235,7 @@ impl Node {
     fn answered(&mut self, answer: Result<Answer, tokio::task::JoinError>) {
         match answer {
             Ok(Answer::Decided(decided)) => self.decided(decided),
-            Ok(Answer::Enrolled(serving, marks)) => self.learn_all(serving, marks),
+            Ok(Answer::Enrolled(told_to, marks)) => self.learn_all(told_to, marks),
             Ok(Answer::Pulse(pulse)) => {
                 self.beating = false;
                 self.warn_of_offset();

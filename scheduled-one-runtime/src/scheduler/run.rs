@@ -122,8 +122,11 @@ impl Runner {
             }
             let heard = self.tell_attempt(&granted, run.id(), end, fired_at_ms);
             tries += 1;
+            let ended = self.wait_recorded(&run, heard).await;
+            // Not before: a renewal that tells of the next attempt would say
+            // that this one was recorded.
             run.retry();
-            if let Some(ended) = self.wait_recorded(&run, heard).await {
+            if let Some(ended) = ended {
                 run.end();
                 self.tell(&granted, run.id(), ended, 0);
                 break;

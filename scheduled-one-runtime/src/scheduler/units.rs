@@ -82,6 +82,7 @@ impl Units {
         let marks = &mut self.all[index as usize].marks;
         marks.hwm_ms = marks.hwm_ms.max(seen.hwm_ms);
         marks.token = marks.token.max(seen.token);
+        marks.started = marks.started.max(seen.started);
         if seen.born_ms > 0 {
             marks.born_ms = seen.born_ms;
         }
@@ -94,6 +95,7 @@ impl Units {
             first_seen_ms: unit.marks.born_ms,
             floor_hwm_ms: unit.marks.hwm_ms,
             floor_token: unit.marks.token,
+            floor_started: unit.marks.started,
         };
         let batches = self.all.chunks(batch);
         batches

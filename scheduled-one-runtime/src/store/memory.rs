@@ -83,6 +83,22 @@ impl MemoryStore {
         };
     }
 
+    /// What it holds now, to be brought back by [`roll_back`](Self::roll_back).
+    pub fn snapshot(&self) -> Namespace {
+        lock(&self.shared.namespace).clone()
+    }
+
+    /// Loses what came after a snapshot, as a replica that takes over before
+    /// the newest writes have reached it: for simulations.
+    pub fn roll_back(&self, snapshot: Namespace) {
+        let mut namespace = lock(&self.shared.namespace);
+        let serving = format!("{}'", namespace.serving);
+        *namespace = Namespace {
+            serving,
+            ..snapshot
+        };
+    }
+
     fn with<T>(
         &self,
         caller: &Caller,

@@ -18,7 +18,7 @@ pub const EARLY_TOLERANCE_MS: i64 = 150;
 pub const LATE_MS: i64 = 250;
 
 /// What every request carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// Random identity of the started scheduler.
     pub node: String,
@@ -35,7 +35,7 @@ pub struct Caller {
 }
 
 /// What every reply carries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Head {
     /// The store's clock when it decided.
     pub now_us: u64,
@@ -46,7 +46,7 @@ pub struct Head {
 }
 
 /// A reply and its head.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reply<T> {
     /// The store's clock and state.
     pub head: Head,
@@ -55,7 +55,7 @@ pub struct Reply<T> {
 }
 
 /// What is to become of the claimed tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Intent {
     /// Start a run of it; if one is going, [`Overlap`] decides.
     Run,
@@ -86,7 +86,7 @@ pub enum Overlap {
 }
 
 /// Ticks that came due while nobody could run them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Missed {
     /// The oldest of them.
     pub first_ms: i64,
@@ -101,7 +101,7 @@ pub struct Missed {
 }
 
 /// Asks to decide one tick.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The job, or one shard of it.
     pub unit: String,
@@ -117,6 +117,9 @@ pub struct Claim {
     pub floor_hwm_ms: i64,
     /// The highest token the caller ever saw of the unit.
     pub floor_token: u64,
+    /// The newest start the caller ever saw of the unit; told by claims of
+    /// what waits, which may have started in a store that was rolled back.
+    pub floor_started: Started,
     /// Random id of this claim; the same for each repetition of it.
     pub nonce: String,
     /// A claim that arrives later than this starts nothing.
@@ -135,7 +138,7 @@ pub struct Claim {
 
 /// What the store knows of a unit, told with every answer about it: the
 /// caller remembers the highest and sends them as floors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Marks {
     /// When the unit was first seen.
     pub born_ms: i64,
@@ -143,6 +146,19 @@ pub struct Marks {
     pub hwm_ms: i64,
     /// The highest token given out.
     pub token: u64,
+    /// The newest start. A claim is told of it only with a token that is news
+    /// to its caller.
+    pub started: Started,
+}
+
+/// A tick and which attempt at it: runs of a unit start in this order, where
+/// they do not go side by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Started {
+    /// The tick, 0 before the first.
+    pub tick_ms: i64,
+    /// The attempt, from 1.
+    pub attempt: u32,
 }
 
 impl Marks {
@@ -157,7 +173,7 @@ impl Marks {
 }
 
 /// The answer to one [`Claim`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claimed {
     /// The unit's marks after the claim.
     pub marks: Marks,
@@ -168,7 +184,7 @@ pub struct Claimed {
 }
 
 /// What became of a [`Claim`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Run it.
     Granted {
@@ -233,7 +249,7 @@ pub struct Watched {
 }
 
 /// Extends the lease of a run, or writes it back where the store forgot it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Renew {
     /// The run.
     pub run: RunId,
@@ -242,7 +258,7 @@ pub struct Renew {
 }
 
 /// Everything needed to write a run back into a store that forgot it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunId {
     /// The unit.
     pub unit: String,
@@ -263,7 +279,7 @@ pub struct RunId {
 }
 
 /// The answer to one [`Renew`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Renewed {
     /// The lease is good until then.
     Until(i64),
@@ -278,7 +294,7 @@ pub enum Renewed {
 }
 
 /// Ends a run, or one attempt of it, and records its outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finish {
     /// The run.
     pub run: RunId,
@@ -297,7 +313,7 @@ pub struct Finish {
 }
 
 /// The answer to one [`Finish`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Finished {
     /// Recorded, now or by an earlier request of the same. If not, the run no
     /// longer had its lease: noted as "finished without lease".
@@ -307,7 +323,7 @@ pub struct Finished {
 }
 
 /// Makes a unit known and tells the store what the caller saw decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Enroll {
     /// The unit.
     pub unit: String,
@@ -317,10 +333,12 @@ pub struct Enroll {
     pub floor_hwm_ms: i64,
     /// The highest token the caller ever saw.
     pub floor_token: u64,
+    /// The newest start the caller ever saw.
+    pub floor_started: Started,
 }
 
 /// What is stored of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Inspected {
     /// What was decided.
     pub marks: Marks,
@@ -331,7 +349,7 @@ pub struct Inspected {
 }
 
 /// The answer to a write-off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WrittenOff {
     /// The run is recorded as lost; its unit is free.
     Lost,
@@ -344,7 +362,7 @@ pub enum WrittenOff {
 }
 
 /// A node's sign of life.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Beat {
     /// The node is up.
     Alive,
@@ -353,7 +371,7 @@ pub enum Beat {
 }
 
 /// The answer to a [`Beat`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pulse {
     /// The nodes that beat lately, by identity, at most [`MAX_NODES`].
     pub nodes: Vec<String>,

@@ -82,7 +82,7 @@ impl fmt::Display for Outcome {
 }
 
 /// One line of a job's ledger, as stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LedgerRecord {
     /// The unit: the job, or one shard of it.
     pub unit: String,

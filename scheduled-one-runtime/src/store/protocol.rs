@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::message::{
     Caller, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Outcome, Renew, Renewed,
-    RunId, Watched, WrittenOff,
+    RunId, Started, Watched, WrittenOff,
 };
 use lines::{finished_line, lost_line};
 
@@ -26,7 +26,7 @@ pub const VERSION: u64 = 1;
 pub const MAX_QUARANTINE_MS: i64 = 86_400_000;
 
 /// The store's clock at one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Now {
     /// Microseconds since the Unix epoch.
     pub us: u64,
@@ -40,7 +40,7 @@ impl Now {
 }
 
 /// What is stored once for a namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Meta {
     /// Protocol version, 0 while the namespace was never used.
     pub version: u64,
@@ -55,7 +55,7 @@ pub struct Meta {
 }
 
 /// The namespace was written by a newer version of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NewerProtocol {
     /// The version found.
     pub found: u64,
@@ -76,9 +76,10 @@ pub enum NoEntry {
 }
 
 /// What is stored for a unit: one job, or one shard of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Record {
-    /// What was decided.
+    /// What was decided. Of the newest start only what callers told, if that is
+    /// newer than the run below: then the record was rolled back behind it.
     pub marks: Marks,
     /// Whether the run below is going.
     pub running: bool,
@@ -92,7 +93,7 @@ pub struct Record {
 }
 
 /// A tick, or another attempt at one, that waits for its unit to be free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Waiting {
     /// The tick.
     pub tick_ms: i64,
@@ -102,8 +103,18 @@ pub struct Waiting {
     pub reruns: u32,
 }
 
+impl Waiting {
+    /// The start that it waits for.
+    fn start(&self) -> Started {
+        Started {
+            tick_ms: self.tick_ms,
+            attempt: self.attempt,
+        }
+    }
+}
+
 /// The current or last run of a unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Run {
     /// Its tick.
     pub tick_ms: i64,
@@ -131,10 +142,36 @@ pub struct Run {
 
 impl Record {
     /// Each living node is a replica of what it saw decided. Raising the marks
-    /// is always safe, so it is done before anything else is looked at.
-    fn raise(&mut self, floor_hwm_ms: i64, floor_token: u64) {
+    /// is always safe, so it is done before anything else is looked at. What a
+    /// store that was rolled back still has waiting, although it has started,
+    /// is dropped.
+    fn raise(&mut self, floor_hwm_ms: i64, floor_token: u64, floor_started: Started) {
+        let floor_hwm_ms = floor_hwm_ms.max(floor_started.tick_ms); // it was decided
         self.marks.hwm_ms = self.marks.hwm_ms.max(floor_hwm_ms);
         self.marks.token = self.marks.token.max(floor_token);
+        if floor_started > self.started() {
+            self.marks.started = floor_started;
+            self.waiting
+                .retain(|waiting| waiting.start() > floor_started);
+        }
+    }
+
+    /// The newest start: that of the run, unless callers know better.
+    fn started(&self) -> Started {
+        let run = &self.run;
+        let of_run = Started {
+            tick_ms: run.tick_ms,
+            attempt: run.attempt,
+        };
+        self.marks.started.max(of_run)
+    }
+
+    /// The marks, with the newest start.
+    fn all_marks(&self) -> Marks {
+        Marks {
+            started: self.started(),
+            ..self.marks
+        }
     }
 
     /// When a beat starts to report the run as overdue: renewals come every
@@ -167,7 +204,7 @@ impl Record {
     /// What there is to tell of it.
     pub fn inspect(&self) -> Inspected {
         Inspected {
-            marks: self.marks,
+            marks: self.all_marks(),
             running_ms: self.running.then_some(self.run.tick_ms),
             waiting_ms: self.waiting.iter().map(|waiting| waiting.tick_ms).collect(),
         }
@@ -205,9 +242,11 @@ impl Record {
     /// Writes a run back that the store forgot. What a store that was rolled
     /// back still has waiting, this run shows to have started already.
     fn readopt(&mut self, run: &RunId, owner: &str, now: Now) {
-        let started = (run.tick_ms, run.attempt);
-        self.waiting
-            .retain(|waiting| (waiting.tick_ms, waiting.attempt) > started);
+        let started = Started {
+            tick_ms: run.tick_ms,
+            attempt: run.attempt,
+        };
+        self.waiting.retain(|waiting| waiting.start() > started);
         self.start(run, owner, now);
     }
 
@@ -282,6 +321,8 @@ pub fn renew(record: &mut Record, renew: &Renew, caller: &Caller, now: Now) -> R
     if record.holds(&run.nonce) {
         record.run.until_ms = record.run.until_ms.max(now.ms() + run.lease_ms);
         record.run.seq += 1;
+        // A store that was rolled back may have forgotten attempts of the run.
+        record.run.attempt = record.run.attempt.max(run.attempt);
         return match record.run.stop {
             true => Renewed::Stop(record.run.until_ms),
             false => Renewed::Until(record.run.until_ms),
@@ -344,13 +385,17 @@ fn end(
 
 /// Makes a unit known, and the store know what the caller saw.
 pub fn enroll(record: &mut Record, enroll: &Enroll, now: Now) -> Marks {
-    record.raise(enroll.floor_hwm_ms, enroll.floor_token);
+    record.raise(
+        enroll.floor_hwm_ms,
+        enroll.floor_token,
+        enroll.floor_started,
+    );
     let seen_ms = enroll.first_seen_ms.min(now.ms());
     let marks = &mut record.marks;
     if marks.born_ms == 0 || seen_ms < marks.born_ms {
         marks.born_ms = seen_ms;
     }
-    *marks
+    record.all_marks()
 }
 
 /// Records a run as lost, or has it taken over, that the caller saw stand still
@@ -371,8 +416,10 @@ pub fn write_off(
     if !same || run.until_ms > now.ms() {
         return WrittenOff::Changed;
     }
-    // One that was told to make room does not come back.
-    let taken_over = run.reruns > 0 && !run.stop;
+    // One that was told to make room does not come back. Nor does one that a
+    // later tick has followed: the record was rolled back behind its end.
+    let started = record.started();
+    let taken_over = run.reruns > 0 && !run.stop && started.tick_ms <= run.tick_ms;
     ledger.push(lost_line(record, watched, taken_over, caller, now));
     record.running = false;
     record.run.nonce.clear();
@@ -383,7 +430,7 @@ pub fn write_off(
     }
     record.waiting.push_front(Waiting {
         tick_ms: record.run.tick_ms,
-        attempt: record.run.attempt + 1,
+        attempt: started.attempt + 1,
         reruns: record.run.reruns - 1,
     });
     WrittenOff::TakenOver

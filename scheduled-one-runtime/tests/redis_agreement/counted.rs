@@ -5,13 +5,13 @@ use std::fmt::Debug;
 use scheduled_one_runtime::store::message::{
     Claim, Claimed, EARLY_TOLERANCE_MS, Finish, Finished, Intent, Overlap, Verdict, place_of,
 };
-use scheduled_one_runtime::store::protocol::Record;
+use scheduled_one_runtime::store::protocol::{Record, Waiting};
 
 use crate::world::World;
 
 /// How often each of them has to come up in [`crate::OPERATIONS`].
 pub(crate) const OFTEN: u64 = 20;
-pub(crate) const MUST_OCCUR: [&str; 68] = [
+pub(crate) const MUST_OCCUR: [&str; 75] = [
     "claim granted",
     "claim granted in a place",
     "claim granted again",
@@ -52,6 +52,13 @@ pub(crate) const MUST_OCCUR: [&str; 68] = [
     "next nothing, all expired",
     "next late",
     "next quarantined",
+    "claim drops what has started",
+    "enroll drops what has started",
+    "enroll tells of a start",
+    "renew tells of an attempt",
+    "write_off of a run that another has followed",
+    "write_off of a run that was tried again",
+    "claim tells of a start",
     "renew until",
     "renew stop",
     "renew readopted",
@@ -93,6 +100,10 @@ pub(crate) fn answer(operation: &str, value: &impl Debug) -> String {
     )
 }
 
+fn started(claim: &Claim) -> (i64, u32) {
+    (claim.floor_started.tick_ms, claim.floor_started.attempt)
+}
+
 /// The records of a claim: its unit, and the places it may take.
 pub(crate) fn records(world: &World, claim: &Claim) -> Vec<Record> {
     let most = match (claim.intent, claim.overlap) {
@@ -109,6 +120,14 @@ pub(crate) fn records(world: &World, claim: &Claim) -> Vec<Record> {
 pub(crate) fn claimed(world: &mut World, claim: &Claim, before: &[Record], reply: &Claimed) {
     let after = world.record(&claim.unit);
     let before_it = &before[0];
+    let news = after.marks.started > before_it.marks.started;
+    world.count_if(news, "claim tells of a start");
+    let kept = |it: &&Waiting| (it.tick_ms, it.attempt) > started(claim);
+    let kept = before_it.waiting.iter().filter(kept).count();
+    world.count_if(
+        news && kept < before_it.waiting.len(),
+        "claim drops what has started",
+    );
     let again = before
         .iter()
         .any(|r| r.running && r.run.nonce == claim.nonce);
@@ -193,6 +212,33 @@ pub(crate) fn claimed(world: &mut World, claim: &Claim, before: &[Record], reply
         }
         (Verdict::Stale(watched), Intent::Run | Intent::CatchUp) => {
             world.count_if(watched.unit != claim.unit, "claim stale in a place");
+        }
+        _ => {}
+    }
+}
+
+/// What a batch of the other kinds did to a record.
+pub(crate) fn changed(world: &mut World, operation: &str, unit: &str, before: &Record) {
+    let after = world.record(unit);
+    let (marks, run) = (before.marks, &before.run);
+    let dropped = after.waiting.len() < before.waiting.len();
+    let news = after.marks.started > marks.started;
+    match operation {
+        "enroll" => {
+            world.count_if(news, "enroll tells of a start");
+            world.count_if(news && dropped, "enroll drops what has started");
+        }
+        "renew" => {
+            let same = after.run.nonce == run.nonce && after.run.seq > run.seq;
+            let tells = same && after.run.attempt > run.attempt;
+            world.count_if(tells, "renew tells of an attempt");
+        }
+        _ if before.running && !after.running && run.reruns > 0 && !run.stop => {
+            let followed = marks.started.tick_ms > run.tick_ms;
+            let again = marks.started.tick_ms == run.tick_ms;
+            let again = again && marks.started.attempt > run.attempt;
+            world.count_if(followed, "write_off of a run that another has followed");
+            world.count_if(again, "write_off of a run that was tried again");
         }
         _ => {}
     }

@@ -13,11 +13,12 @@ mod world;
 use std::collections::BTreeMap;
 use std::env;
 use std::slice;
+use std::time::Duration;
 
 use deadpool_redis::redis::{AsyncConnectionConfig, Client};
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::memory::Namespace;
-use scheduled_one_runtime::store::message::Beat;
+use scheduled_one_runtime::store::message::{Beat, Enroll, Renew, Watched};
 use scheduled_one_runtime::store::protocol::{self, Now, Record};
 use scheduled_one_runtime::store::redis::RedisStore;
 use test_support::RedisServer;
@@ -27,6 +28,8 @@ use stored::{compare, same};
 use world::{Rng, World};
 
 const OPERATIONS: u64 = 120_000;
+/// How long the test waits for what is stored.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A batch of one kind to both. The model gets it one by one: that comes to the
 /// same, and tells what each of them met.
@@ -46,14 +49,16 @@ macro_rules! step_of {
         same(&batch, &reply.body, &expected);
         batch.len() as u64
     }};
-    ($world:ident, $store:ident, $operation:ident) => {
+    ($world:ident, $store:ident, $operation:ident, |$item:ident: $kind:ty| $unit:expr) => {
         step_of!(
             $world,
             $store,
             $operation,
-            |_: &World, _: &_| (),
-            |world: &mut World, _: &_, (), answer: &_| {
-                world.count(&counted::answer(stringify!($operation), answer));
+            |world: &World, $item: &$kind| world.record($unit),
+            |world: &mut World, $item: &$kind, before: Record, answer: &_| {
+                let operation = stringify!($operation);
+                world.count(&counted::answer(operation, answer));
+                counted::changed(world, operation, $unit, &before);
             }
         )
     };
@@ -72,7 +77,7 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
                 world.remember(claim, &claimed.verdict);
             }
         ),
-        10..=12 => step_of!(world, store, renew),
+        10..=12 => step_of!(world, store, renew, |renew: Renew| &renew.run.unit),
         13..=14 => step_of!(
             world,
             store,
@@ -82,8 +87,8 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
                 counted::finished(world, finish, &before, *finished);
             }
         ),
-        15 => step_of!(world, store, enroll),
-        16..=17 => step_of!(world, store, write_off),
+        15 => step_of!(world, store, enroll, |enroll: Enroll| &enroll.unit),
+        16..=17 => step_of!(world, store, write_off, |watched: Watched| &watched.unit),
         18 => record(world, store).await,
         19 => inspect(world, store).await,
         20 => other_buckets(world, store).await,
@@ -224,12 +229,10 @@ async fn redis_and_the_protocol_agree() {
     let redis = RedisServer::start().unwrap();
     let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
     let client = Client::open(redis.url()).unwrap();
-    // Its own limit of half a second is short on a busy machine.
-    let patient = AsyncConnectionConfig::new().set_response_timeout(None);
-    let mut raw = client
-        .get_multiplexed_async_connection_with_config(&patient)
-        .await
-        .unwrap();
+    // Beyond what a busy machine takes; the default is half a second.
+    let patient = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let raw = client.get_multiplexed_async_connection_with_config(&patient);
+    let mut raw = raw.await.unwrap();
     let mut world = World {
         rng: Rng(seed),
         model: Namespace::default(),

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_runtime::store::Store;
+use scheduled_one_runtime::store::message::Started;
 use scheduled_one_runtime::store::protocol::{Record, Waiting};
 use scheduled_one_runtime::store::redis::RedisStore;
 
@@ -99,6 +100,10 @@ fn as_record(hash: &Hash) -> Record {
     record.marks.born_ms = number("born");
     record.marks.hwm_ms = number("hwm");
     record.marks.token = number("tok") as u64;
+    record.marks.started = Started {
+        tick_ms: number("bt"),
+        attempt: number("ba") as u32,
+    };
     record.running = ["run", "stop"].contains(&text("st").as_str());
     record.done = text("done");
     record.run.stop = text("st") == "stop";

@@ -6,7 +6,7 @@ use scheduled_one_runtime::store::memory::Namespace;
 pub(crate) use scheduled_one_runtime::store::message::Finish;
 use scheduled_one_runtime::store::message::{
     Caller, Claim, Enroll, Head, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew, RunId,
-    Verdict, Watched, place_of, without_place,
+    Started, Verdict, Watched, place_of, without_place,
 };
 use scheduled_one_runtime::store::protocol::{Now, Record};
 
@@ -106,6 +106,20 @@ impl World {
         (floor_hwm, floor_token)
     }
 
+    /// Mostly nothing; else about what waits or runs.
+    fn floor_started(&mut self, record: &Record) -> Started {
+        let waits = record.waiting.get(self.rng.range(0, 1) as usize);
+        let tick_ms = match (self.rng.range(0, 19), waits) {
+            (0..=3, Some(waits)) => waits.tick_ms,
+            (4, _) => record.run.tick_ms + self.rng.range(-1, 1),
+            (5, _) => record.run.tick_ms,
+            (6, _) => self.now_ms - self.rng.range(0, 30),
+            _ => return Started::default(),
+        };
+        let attempt = self.rng.range(1, 3) as u32;
+        Started { tick_ms, attempt }
+    }
+
     /// Any unit, with or without place.
     pub(crate) fn unit(&mut self) -> String {
         let shard = *self.rng.pick(&SHARDS);
@@ -145,6 +159,7 @@ impl World {
         let tick_ms = match (intent, self.rng.range(0, 19)) {
             (Intent::Next, 0..=7) => waits + self.rng.range(0, 2),
             (Intent::Next, 8) => waits + 1_000,
+            (Intent::Next, 9..=11) => record.waiting.back().map_or(0, |last| last.tick_ms),
             (Intent::Next, _) => 0,
             (_, 0) => known,
             (_, 1) => self.now_ms + self.rng.range(145, 200),
@@ -199,6 +214,10 @@ impl World {
             after_ms,
             floor_hwm_ms,
             floor_token,
+            floor_started: match self.rng.one_in(8) {
+                true => self.floor_started(&record),
+                false => Started::default(),
+            },
             nonce,
             valid_until_ms: self.now_ms + self.rng.range(-1, 20),
             lease_ms: self.rng.range(1, 50),
@@ -268,6 +287,7 @@ impl World {
             first_seen_ms: self.now_ms + self.rng.range(-40, 5),
             floor_hwm_ms,
             floor_token,
+            floor_started: self.floor_started(&record),
         }
     }
 

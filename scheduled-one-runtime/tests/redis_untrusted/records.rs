@@ -32,6 +32,7 @@ fn claim(unit: &str, nonce: u64, intent: Intent, overlap: Overlap) -> Claim {
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Default::default(),
         nonce: format!("n{nonce}"),
         valid_until_ms: 1 << 52,
         lease_ms: 5_000,
@@ -107,6 +108,7 @@ async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<Stor
         first_seen_ms: 7,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Default::default(),
     };
     results.push(store.enroll(&caller, &[enroll]).await.err());
     results.push(store.inspect(&caller, &["bad".into()]).await.err());

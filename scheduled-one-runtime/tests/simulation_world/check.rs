@@ -20,6 +20,8 @@ pub(crate) struct History {
     pub(crate) healed_ms: i64,
     /// When the store lost its memory.
     pub(crate) forgotten_at_ms: Vec<i64>,
+    /// How often it lost only the last moments.
+    pub(crate) rollbacks: u64,
     pub(crate) deaths: u64,
     pub(crate) partitions: u64,
     pub(crate) outages: u64,
@@ -243,6 +245,7 @@ impl History {
         add("deaths".to_owned(), other.deaths);
         add("partitions".to_owned(), other.partitions);
         add("outages".to_owned(), other.outages);
+        add("rolled back".to_owned(), other.rollbacks);
         add("forgotten".to_owned(), other.forgotten_at_ms.len() as u64);
         add(
             "starts".to_owned(),
@@ -288,6 +291,7 @@ impl History {
             "partitions",
             "outages",
             "forgotten",
+            "rolled back",
             "retried",
             "taken over",
         ];

@@ -12,7 +12,7 @@ use crate::finish::Freed;
 use crate::link::View;
 use crate::scheduler::run::Granted;
 use crate::scheduler::units::rank;
-use crate::store::message::{Claim, Claimed, Intent, MAX_BATCH, RunId, Verdict, place_of};
+use crate::store::message::{Claim, Claimed, Intent, MAX_BATCH, RunId, Started, Verdict, place_of};
 use crate::timer::UnitIndex;
 
 /// Batches of claims that may be under way at a time.
@@ -100,7 +100,10 @@ impl Node {
             ..self.claim(unit, now_ms)
         };
         let claim = match is_unit {
-            true => claim,
+            true => Claim {
+                floor_started: self.units.get(unit).marks.started,
+                ..claim
+            },
             false => Claim {
                 floor_hwm_ms: 0,
                 floor_token: 0,
@@ -159,6 +162,7 @@ impl Node {
             after_ms: 0,
             floor_hwm_ms: unit.marks.hwm_ms,
             floor_token: unit.marks.token,
+            floor_started: Started::default(),
             nonce: format!("{}-{:x}", self.link.caller.node, self.claims_sent),
             // A run that starts after half its lease would be cancelled soon.
             valid_until_ms: now_ms + lease_ms / 2,
@@ -326,6 +330,7 @@ impl Node {
         if freed.ready {
             self.ready.insert(freed.unit.clone());
         }
+        self.learn_started(&freed.unit, freed.tick_ms, freed.attempt);
         let Some(unit) = self.units.find(&freed.unit) else {
             return;
         };

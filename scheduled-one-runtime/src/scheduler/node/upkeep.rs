@@ -9,7 +9,7 @@ use super::{Answer, Node};
 use crate::event;
 use crate::link::{Link, View};
 use crate::store::StoreError;
-use crate::store::message::{Beat, Enroll, MAX_BATCH, Marks, Watched, WrittenOff};
+use crate::store::message::{Beat, Enroll, MAX_BATCH, Marks, Started, Watched, WrittenOff};
 use crate::timer::UnitIndex;
 
 /// One call a node and second, however many jobs there are.
@@ -18,16 +18,20 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 const OFFSET_WARNED_MS: i64 = 1_000;
 
 impl Node {
-    /// Another store serves than the one the marks were told to: it may have
-    /// forgotten what this node saw decided, so it is told, at once and for
-    /// all units.
+    /// Another store serves than the one the marks were told to, or the same
+    /// is in another quarantine because it was flushed: it may have forgotten
+    /// what this node saw decided, so it is told, at once and for all units.
     pub(super) fn enroll_if_forgotten(&mut self, view: &View) {
-        if !view.up || self.enrolling || view.serving == self.enrolled_for {
+        if !view.up || self.enrolling || view.memory() == self.enrolled_for {
             return;
         }
         self.enrolling = true;
         self.watch.clear();
-        let serving = Arc::clone(&view.serving);
+        let told_to = view.memory();
+        // Of attempts that were made since the grant, only the runs know.
+        for run in self.runner.going.ids() {
+            self.learn_started(&run.unit, run.tick_ms, run.attempt);
+        }
         let batches = self.units.enrollments(MAX_BATCH);
         let link = Arc::clone(&self.link);
         self.calls.spawn(async move {
@@ -43,13 +47,29 @@ impl Node {
                     link.back_off(tries).await;
                 }
             }
-            Answer::Enrolled(serving, marks)
+            Answer::Enrolled(told_to, marks)
         });
     }
 
-    pub(super) fn learn_all(&mut self, serving: Arc<str>, marks: Vec<Option<Marks>>) {
+    /// Remembers a start of this node's.
+    pub(super) fn learn_started(&mut self, unit: &str, tick_ms: i64, attempt: u32) {
+        let Some(index) = self.units.find(unit) else {
+            return;
+        };
+        // The marks are the unit's: a place has its own.
+        if unit == self.units.get(index).name() {
+            let started = Started { tick_ms, attempt };
+            let seen = Marks {
+                started,
+                ..Marks::default()
+            };
+            self.units.learn(index, seen);
+        }
+    }
+
+    pub(super) fn learn_all(&mut self, told_to: (Arc<str>, i64), marks: Vec<Option<Marks>>) {
         self.enrolling = false;
-        self.enrolled_for = serving;
+        self.enrolled_for = told_to;
         for (index, seen) in marks.into_iter().enumerate() {
             if let Some(seen) = seen {
                 self.units.learn(index as UnitIndex, seen);

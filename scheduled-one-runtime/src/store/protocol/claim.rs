@@ -6,7 +6,7 @@ use super::lines::{missed_line, skipped_line};
 use super::{Meta, Now, Record, Waiting, quarantined};
 use crate::store::message::{
     Caller, Claim, Claimed, EARLY_TOLERANCE_MS, Intent, LATE_MS, LedgerRecord, Missed, Outcome,
-    Overlap, RunId, Verdict, Watched, place_of,
+    Overlap, RunId, Started, Verdict, Watched, place_of,
 };
 
 /// A unit and its places: the records in which runs go side by side where
@@ -29,7 +29,8 @@ pub fn claim(
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Claimed {
-    unit.record.raise(claim.floor_hwm_ms, claim.floor_token);
+    unit.record
+        .raise(claim.floor_hwm_ms, claim.floor_token, claim.floor_started);
     let verdict = match granted_before(unit, claim) {
         Some(granted) => granted,
         None if now.ms() > claim.valid_until_ms => Verdict::Late,
@@ -37,8 +38,12 @@ pub fn claim(
         None if claim.intent == Intent::Next => next(unit.record, claim, caller, now, ledger),
         None => decide(unit, claim, caller, now, ledger),
     };
+    let mut marks = unit.record.all_marks();
+    if marks.token <= claim.floor_token {
+        marks.started = Started::default(); // each start has a token: no news
+    }
     Claimed {
-        marks: unit.record.marks,
+        marks,
         ready: unit.record.ready(),
         verdict,
     }

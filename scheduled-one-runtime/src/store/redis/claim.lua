@@ -8,20 +8,23 @@
 --       values follow in that order: v(alid until), h(igh-water mark that is the
 --       floor, if it is not `after`), d(ue), t(akeovers), q(ueue: how many),
 --       s(top what runs: no value), a(llow: how many), m(issed: first, last,
---       count, outcome, reason)
+--       count, outcome, reason), b(egun: tick and attempt of the newest start that
+--       was seen)
 -- Returns the head, then for each claim: born, hwm, token, verdict, and
 --       0 granted, as asked: until   3 decided: owner   5 early: by
 --       8 stale: place, nonce, seq, lease   9 granted, otherwise: tick, token,
 --       until, attempt, place  (1 skipped, 2 forgone, 4 moved, 6 late,
 --       7 quarantined, 10 queued, 11 busy, 12 nothing: nothing);
---       100 more if something waits in the unit and can start
+--       100 more if something waits in the unit and can start; at the end, but
+--       for 0, tick and attempt of the newest start, if the token is more than
+--       the floor
 --
 -- This is the hot path: a grant is one HMGET and one HSET. Records stay the
 -- array that HMGET returned, what only a running or a decided unit needs is
 -- read for those, and texts of numbers are used as they came.
 
 local BORN, HWM, TOK, ST, NON, WAIT = 1, 2, 3, 4, 5, 6
-local RTOK, UNTIL, OWN, ATT, SEQ, LEASE, TICK, AT = 7, 8, 9, 10, 11, 12, 13, 14
+local RTOK, UNTIL, OWN, ATT, SEQ, LEASE, TICK, AT, BT, BA = 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 local EARLY_TOLERANCE_MS, LATE_MS = 150, 250
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
 
@@ -90,6 +93,9 @@ local function asked(at)
         ask.queue = tonumber(ARGV[at])
       elseif letter == 'a' then
         ask.places = tonumber(ARGV[at])
+      elseif letter == 'b' then
+        ask.begun = at
+        at = at + 1
       else
         ask.missed = at
         at = at + 4
@@ -112,7 +118,7 @@ while i <= #KEYS do
     return err
   end
   records[key] = v
-  local unusual = ask.intent ~= 'r' or ask.missed or ask.places > 0
+  local unusual = ask.intent ~= 'r' or ask.missed or ask.places > 0 or ask.begun
   if unusual or again or v[WAIT] or is_running(v) then
     for place = 1, ask.places do
       local in_place = KEYS[i + 1 + place]
@@ -125,7 +131,7 @@ while i <= #KEYS do
     if wrong then
       return wrong
     end
-    starts_waiting = starts_waiting or ask.intent == 'n'
+    starts_waiting = starts_waiting or ask.intent == 'n' or ask.begun
   end
   asks[#asks + 1] = ask
   a, i = a + ask.values, i + 2 + ask.places
@@ -213,6 +219,47 @@ local function write_waiting(key, v, wait)
   call('HSET', key, 'wait', wait)
 end
 
+-- The newest start: that of the run, unless callers told of a newer one. Rarely
+-- asked for, and not before something may have been written: what is none that
+-- a script has stored says nothing.
+local function last_start(key, v)
+  if v[BT] == nil then
+    local more = call('HMGET', key, 'bt', 'ba', 'tick', 'att')
+    v[BT], v[BA], v[TICK], v[ATT] = int(more[1]), int(more[2]), int(more[3]), int(more[4])
+    if v[BT] < 0 or v[BT] > far then
+      v[BT], v[BA] = 0, 0
+    end
+    if v[TICK] < 0 or v[TICK] > far then
+      v[TICK], v[ATT] = 0, 0
+    end
+  end
+  if v[BT] > v[TICK] or (v[BT] == v[TICK] and v[BA] > v[ATT]) then
+    return v[BT], v[BA]
+  end
+  return v[TICK], v[ATT]
+end
+
+-- The caller saw that start. What a store that was rolled back still has waiting
+-- up to there is dropped.
+local function raise_started(key, v, tick, attempt)
+  local last_tick, last_attempt = last_start(key, v)
+  if tick < last_tick or (tick == last_tick and attempt <= last_attempt) then
+    return
+  end
+  v[BT], v[BA] = tick, attempt
+  call('HSET', key, 'bt', tick, 'ba', attempt)
+  if v[WAIT] then
+    local kept = {}
+    for one, its_tick, its_attempt in string.gmatch(v[WAIT], '((-?%d+):(%d+):%d+)') do
+      local at = int(its_tick)
+      if at > tick or (at == tick and int(its_attempt) > attempt) then
+        kept[#kept + 1] = one
+      end
+    end
+    write_waiting(key, v, table.concat(kept, ','))
+  end
+end
+
 -- The tick is decided and the unit is busy.
 local function overlap(i, a, v, ask)
   local key, tick = KEYS[i], ARGV[a + 1]
@@ -268,7 +315,7 @@ local function next_of(i, a, v, write)
     if attempt ~= '1' or at >= earliest then
       v[HWM] = math.max(v[HWM], at)
       local tok, until_ms = start(key, v[TOK], v[HWM], tick, ARGV[a], ARGV[a + 4], attempt, takeovers)
-      v[TOK], v[ST] = tok, 'run'
+      v[TOK], v[ST], v[BT] = tok, 'run', nil -- the newest start is another now
       write_waiting(key, v, string.sub(wait, more))
       return granted(false, at, tok, until_ms, int(attempt), 0)
     end
@@ -395,6 +442,10 @@ for _, ask in ipairs(asks) do
   -- Each living node is a replica of what it saw decided: floors are kept
   -- with every verdict.
   local floor_hwm, floor_token = ask.floor_hwm or tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
+  local begun = ask.begun
+  if begun then
+    floor_hwm = math.max(floor_hwm, tonumber(ARGV[begun])) -- it was decided
+  end
   local write, verdict, values = false, nil, nil
   if floor_hwm > v[HWM] then
     v[HWM], write = floor_hwm, true
@@ -402,12 +453,19 @@ for _, ask in ipairs(asks) do
   if floor_token > v[TOK] then
     v[TOK], write = floor_token, true
   end
+  if begun then
+    raise_started(key, v, tonumber(ARGV[begun]), tonumber(ARGV[begun + 1]))
+  end
   write, verdict, values = decide(i, a, v, ask, write)
+  if verdict ~= 0 and v[TOK] > floor_token then
+    out[n + 5 + values], out[n + 6 + values] = last_start(key, v)
+    values = values + 2
+  end
   if write then
     call('HSET', key, 'hwm', v[HWM], 'tok', v[TOK])
   end
   local ready = v[WAIT] and not is_running(v)
-  if ask.intent == 'n' and not ready then
+  if (ask.intent == 'n' or begun) and not ready then
     started[#started + 1] = unit_of(key)
   end
   out[n + 1], out[n + 2], out[n + 3] = v[BORN], v[HWM], v[TOK]

@@ -9,7 +9,7 @@ use deadpool_redis::redis::Value;
 use super::super::StoreError;
 use super::super::message::{
     Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
-    Renewed, Reply, Verdict, Watched, WrittenOff, place_of,
+    Renewed, Reply, Started, Verdict, Watched, WrittenOff, place_of,
 };
 use super::encode::MAX_EXACT;
 
@@ -85,6 +85,22 @@ impl Reader {
             born_ms: self.int()?,
             hwm_ms: self.int()?,
             token: self.count()?,
+            started: Started::default(),
+        })
+    }
+
+    fn started(&mut self) -> Result<Started, StoreError> {
+        Ok(Started {
+            tick_ms: self.int()?,
+            attempt: self.small()?,
+        })
+    }
+
+    fn all_marks(&mut self) -> Result<Marks, StoreError> {
+        let marks = self.marks()?;
+        Ok(Marks {
+            started: self.started()?,
+            ..marks
         })
     }
 
@@ -126,7 +142,7 @@ const READY: i64 = 100;
 
 pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
     batch("claim", reply, claims, |reader, claim| {
-        let marks = reader.marks()?;
+        let mut marks = reader.marks()?;
         let code = reader.int()?;
         let ready = code >= READY;
         let verdict = match code % READY {
@@ -164,6 +180,15 @@ pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
             12 => Verdict::Nothing,
             _ => return Err(malformed(reader.script, &code)),
         };
+        if marks.token > claim.floor_token {
+            marks.started = match code % READY {
+                0 => Started {
+                    tick_ms: claim.tick_ms,
+                    attempt: 1,
+                },
+                _ => reader.started()?,
+            };
+        }
         Ok(Claimed {
             marks,
             ready,
@@ -205,7 +230,7 @@ pub(super) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>
 }
 
 pub(super) fn enroll<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Marks>>, StoreError> {
-    batch("enroll", reply, items, |reader, _| reader.marks())
+    batch("enroll", reply, items, |reader, _| reader.all_marks())
 }
 
 pub(super) fn write_off<I>(
@@ -253,7 +278,7 @@ pub(super) fn record(reply: Value) -> Result<Reply<()>, StoreError> {
 
 pub(super) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Inspected>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
-        let marks = reader.marks()?;
+        let marks = reader.all_marks()?;
         let running_ms = match reader.int()? {
             0 => None,
             _ => Some(reader.int()?),

@@ -6,7 +6,7 @@ use super::super::StoreError;
 use super::super::memory::NODE_GONE_MS;
 use super::super::message::{
     Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, MAX_BATCH, Overlap, Renew, RunId,
-    Watched, job_of, place_of,
+    Started, Watched, job_of, place_of,
 };
 use super::keys::{Keys, MAX_NAME_BYTES, is_unit};
 use super::script::Request;
@@ -137,6 +137,7 @@ fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
     let late = claim.valid_until_ms != valid_until_ms;
     let floor = claim.floor_hwm_ms != claim.after_ms;
     let due = claim.due_ms != claim.tick_ms && !next;
+    let begun = claim.floor_started != Started::default();
     let takeovers = claim.reruns > 0 && !next;
     let (overlap, most) = match claim.overlap {
         _ if next => ("", None),
@@ -161,9 +162,10 @@ fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
         letter(takeovers, "t"),
         overlap,
         letter(missed.is_some(), "m"),
+        letter(begun, "b"),
     ];
     match letters {
-        ["r", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
+        ["r", "", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
         _ => draft.text(letters.concat()),
     };
     if late {
@@ -188,6 +190,10 @@ fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
             .count(missed.count)
             .text(missed.outcome.as_str())
             .text(&missed.reason);
+    }
+    if begun {
+        let started = claim.floor_started;
+        draft.int(started.tick_ms).count(started.attempt.into());
     }
     if let (Overlap::Allow(most), false) = (claim.overlap, next) {
         if most as usize > MAX_BATCH {
@@ -237,13 +243,15 @@ pub(super) fn enroll<'a>(
     caller: &'a Caller,
     enrolls: &'a [Enroll],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, enrolls.len(), 1, 3);
+    let mut draft = Draft::new(keys, caller, enrolls.len(), 1, 5);
     for enroll in enrolls {
         draft.unit(&enroll.unit);
         draft
             .int(enroll.first_seen_ms)
             .int(enroll.floor_hwm_ms)
-            .count(enroll.floor_token);
+            .count(enroll.floor_token)
+            .int(enroll.floor_started.tick_ms)
+            .count(enroll.floor_started.attempt.into());
     }
     draft.done()
 }

@@ -2,8 +2,10 @@
 -- `protocol::enroll`.
 --
 -- KEYS  4.. for each unit: its record
--- ARGV  4.. for each unit: first seen, floor hwm, floor token
--- Returns the head, then for each unit: born, hwm, token
+-- ARGV  4.. for each unit: first seen, floor hwm, floor token, tick and attempt of
+--       the newest start that was seen
+-- Returns the head, then for each unit: born, hwm, token, tick and attempt of the
+--       newest start
 
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])
@@ -15,9 +17,10 @@ commit()
 
 local n = #out
 for i = 4, #KEYS do
-  local key, a = KEYS[i], 4 + (i - 4) * 3
+  local key, a = KEYS[i], 4 + (i - 4) * 5
   local r = load(key)
-  local hwm = math.max(r.hwm, tonumber(ARGV[a + 1]))
+  -- What has started was decided.
+  local hwm = math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))
   local tok = math.max(r.tok, tonumber(ARGV[a + 2]))
   local born, seen = r.born, math.min(tonumber(ARGV[a]), now)
   if born == 0 or seen < born then
@@ -27,7 +30,20 @@ for i = 4, #KEYS do
     r.born, r.hwm, r.tok = born, hwm, tok
     call('HSET', key, 'born', born, 'hwm', hwm, 'tok', tok)
   end
+  local tick, attempt = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
+  local start_tick, start_attempt = last_start(r)
+  if tick > start_tick or (tick == start_tick and attempt > start_attempt) then
+    -- The store was rolled back: what it has waiting may have started.
+    start_tick, start_attempt, r.bt, r.ba = tick, attempt, tick, attempt
+    if r.wait ~= '' then
+      r.wait, r.waited = not_started(r.wait, tick, attempt), true
+      changed[#changed + 1] = key
+    end
+    call('HSET', key, 'bt', tick, 'ba', attempt, 'wait', r.wait)
+  end
   out[n + 1], out[n + 2], out[n + 3] = born, hwm, tok
-  n = n + 3
+  out[n + 4], out[n + 5] = start_tick, start_attempt
+  n = n + 5
 end
+settle()
 return out

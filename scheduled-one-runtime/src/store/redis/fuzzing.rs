@@ -9,7 +9,7 @@ use deadpool_redis::redis::{Value, parse_redis_value};
 use scheduled_one_schedule::Schedule;
 
 use super::super::message::{
-    Claim, Claimed, Head, Inspected, Intent, LedgerRecord, Overlap, Reply,
+    Claim, Claimed, Head, Inspected, Intent, LedgerRecord, Overlap, Reply, Started,
 };
 use super::url::{Address, BadUrl};
 use super::{ConnectError, decode};
@@ -122,6 +122,7 @@ fn claim(number: usize) -> Claim {
         after_ms: 0,
         floor_hwm_ms: 0,
         floor_token: 0,
+        floor_started: Started::default(),
         nonce: String::new(),
         valid_until_ms: 0,
         lease_ms: 5_000,

@@ -1,8 +1,8 @@
 -- Tells what is stored of units. Changes nothing.
 --
 -- KEYS  4.. for each unit: its record
--- Returns the head, then for each unit: born, hwm, token, 1 and the tick if a
---       run is going, or 0; how many ticks wait, and each of them
+-- Returns the head, then for each unit: born, hwm, token, tick and attempt of the
+--       newest start, 1 and the tick if a run is going, or 0; how many ticks wait, and each of them
 
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])
@@ -26,6 +26,9 @@ for i = 4, #KEYS do
   tell(r.born)
   tell(r.hwm)
   tell(r.tok)
+  local start_tick, start_attempt = last_start(r)
+  tell(start_tick)
+  tell(start_attempt)
   if r.running then
     tell(1)
     tell(r.tick)

@@ -24,7 +24,9 @@ for i = 4, #KEYS do
     out[n] = 3
   elseif holds(r, nonce) then
     r.until_, r.seq = math.max(r.until_, now + lease), r.seq + 1
-    call('HSET', key, 'until', r.until_, 'seq', r.seq)
+    -- A store that was rolled back may have forgotten attempts of the run.
+    r.att = math.max(r.att, tonumber(ARGV[a + 3]))
+    call('HSET', key, 'until', r.until_, 'seq', r.seq, 'att', r.att)
     changed[#changed + 1] = key
     out[n], out[n + 1] = r.stop and 4 or 0, r.until_
     n = n + 1

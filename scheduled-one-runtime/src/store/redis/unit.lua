@@ -5,7 +5,7 @@ if wrong then
   return wrong
 end
 
--- The record under the key, without what is only shown (tick, own, at) or rarely
+-- The record under the key, without what is only shown (own, at) or rarely
 -- asked for (rer); or nil and an error. Records are kept by key: a unit may come
 -- twice in a batch, and the second must see what the first did.
 local records = {}
@@ -15,7 +15,7 @@ local function load(key)
     return r
   end
   local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'rtok', 'until', 'seq', 'lease',
-    'att', 'wait', 'done')
+    'att', 'wait', 'done', 'tick', 'bt', 'ba')
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
@@ -28,6 +28,8 @@ local function load(key)
     until_ = of_run(key, 'until', v[7], far), seq = of_run(key, 'seq', v[8], MAX_SEQ),
     lease = of_run(key, 'lease', v[9], DAY_MS), att = of_run(key, 'att', v[10], MAX_COUNT),
     wait = v[11] or '', done = v[12] or '',
+    tick = of_run(key, 'tick', v[13], far), bt = number(key, 'bt', v[14], far),
+    ba = number(key, 'ba', v[15], MAX_COUNT),
   }
   check(key, v[4], v[5], v[11], r.hwm)
   if wrong then
@@ -40,9 +42,9 @@ end
 -- What is only shown of a run, or rarely asked for; nil and an error if it is
 -- none that a script has stored.
 local function load_shown(key, r)
-  local v, of_run = call('HMGET', key, 'tick', 'own', 'at', 'rer'), r.running and needed or number
-  r.tick, r.own = of_run(key, 'tick', v[1], far), v[2] or ''
-  r.at, r.rer = of_run(key, 'at', v[3], far), number(key, 'rer', v[4], MAX_COUNT)
+  local v, of_run = call('HMGET', key, 'own', 'at', 'rer'), r.running and needed or number
+  r.own, r.at = v[1] or '', of_run(key, 'at', v[2], far)
+  r.rer = number(key, 'rer', v[3], MAX_COUNT)
   return wrong == nil and r or nil, wrong
 end
 
@@ -74,6 +76,14 @@ local function not_started(wait, tick, attempt)
   return table.concat(kept, ',')
 end
 
+-- The newest start: that of the run, unless callers told of a newer one.
+local function last_start(r)
+  if r.bt > r.tick or (r.bt == r.tick and r.ba > r.att) then
+    return r.bt, r.ba
+  end
+  return r.tick, r.att
+end
+
 -- Writes a run back that begins at ARGV[a]: nonce, tick, token, attempt, lease,
 -- granted at, reruns. It is at `attempt` then, and goes on, or has ended.
 local function readopt(key, r, goes_on, attempt, a)
@@ -81,7 +91,7 @@ local function readopt(key, r, goes_on, attempt, a)
   local lease = tonumber(ARGV[a + 4])
   r.hwm = math.max(r.hwm, tick)
   r.tok, r.rtok, r.running, r.stop = token, token, goes_on, false
-  r.non, r.until_, r.seq, r.lease, r.att = nonce, now + lease, 1, lease, attempt
+  r.non, r.until_, r.seq, r.lease, r.att, r.tick = nonce, now + lease, 1, lease, attempt, tick
   if r.wait ~= '' then
     r.wait, r.waited = not_started(r.wait, tick, int(ARGV[a + 3])), true
     call('HSET', key, 'wait', r.wait)

@@ -32,10 +32,12 @@ for i = 4, #KEYS, 2 do
     out[n] = 1
   else
     local tick, reruns = r.tick, r.rer
-    -- One that was told to make room does not come back.
-    local taken_over = reruns > 0 and not r.stop
+    -- One that was told to make room does not come back. Nor does one that a
+    -- later tick has followed: the record was rolled back behind its end.
+    local start_tick, start_attempt = last_start(r)
+    local taken_over = reruns > 0 and not r.stop and start_tick <= tick
     if taken_over then
-      local next_one = waits(tick, r.att + 1, reruns - 1)
+      local next_one = waits(tick, start_attempt + 1, reruns - 1)
       r.wait = r.wait == '' and next_one or next_one .. ',' .. r.wait
     end
     -- The old run is refused from now on: it is older than what is stored.

@@ -1,0 +1,134 @@
+//! What is explored: a job, a handful of nodes, and how much may go wrong.
+
+use scheduled_one_runtime::store::message::Overlap;
+
+/// One quarter of a lease: the unit in which time passes. Renewals go out each
+/// quarter, a run is polled for three of them without one, the store's lease
+/// and the watcher's patience are over after four.
+pub const QUARTER_MS: i64 = 1_000;
+/// The lease of the job.
+pub const LEASE_MS: i64 = 4 * QUARTER_MS;
+/// The longest lease and the margin to reconnect, as `SchedulerBuilder` has it.
+pub const QUARANTINE_MS: i64 = LEASE_MS + 1_000;
+/// What the store's clock shows at the start.
+pub const EPOCH_MS: i64 = 1_000_000;
+
+/// The job, and what may happen to it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// For the report.
+    pub name: &'static str,
+    /// How many nodes.
+    pub nodes: usize,
+    /// When its ticks are due, in quarters of a lease after the start.
+    pub ticks: Vec<i64>,
+    /// What becomes of a tick whose unit is busy.
+    pub overlap: Overlap,
+    /// How often a run may be taken over.
+    pub reruns: u32,
+    /// How often a run that failed makes another attempt.
+    pub retries: u32,
+    /// Nothing is explored after so many quarters.
+    pub horizon: i64,
+    /// How much may go wrong.
+    pub faults: Faults,
+    /// The promises end where all nodes that saw something die; it is to be
+    /// seen that they do.
+    pub starts_twice: bool,
+    /// Which guards the nodes have: all, but for tests of the model itself.
+    pub guards: Guards,
+}
+
+impl Config {
+    /// Three nodes, one job with two ticks, all guards, no faults.
+    pub fn new(name: &'static str) -> Self {
+        Config {
+            name,
+            nodes: 3,
+            ticks: vec![1, 3],
+            overlap: Overlap::Skip,
+            reruns: 0,
+            retries: 0,
+            horizon: 9,
+            faults: Faults::default(),
+            starts_twice: false,
+            guards: Guards::default(),
+        }
+    }
+
+    /// The tick that is due so many quarters after the start.
+    pub fn tick_ms(quarter: i64) -> i64 {
+        EPOCH_MS + quarter * QUARTER_MS
+    }
+}
+
+/// How often each of these may happen in one history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Faults {
+    /// A node dies.
+    pub crashes: u8,
+    /// A dead node is started again: another identity, and it has seen nothing.
+    pub restarts: u8,
+    /// A node stands still: its clock goes on, it does nothing, for any time.
+    pub pauses: u8,
+    /// A node does not reach the store, for any time.
+    pub cuts: u8,
+    /// A request is late or lost: it is executed at any later time, or never.
+    pub late_requests: u8,
+    /// An answer is late or lost.
+    pub late_replies: u8,
+    /// A copy of a request arrives at any later time.
+    pub copies: u8,
+    /// The store loses the newest of its acknowledged writes, and another
+    /// process serves.
+    pub failovers: u8,
+    /// How many changes a failover may lose.
+    pub lost_writes: usize,
+    /// The store loses everything; the same process serves.
+    pub flushes: u8,
+    /// Somebody sets the store's clock.
+    pub jumps: u8,
+}
+
+/// What protects a node's runs, outside the store. Each can be taken away, to
+/// see that the model notices.
+#[derive(Clone, Copy, Debug)]
+pub struct Guards {
+    /// The boot clock is held against the deadline before each poll.
+    pub poll_check: bool,
+    /// Leases count from before the request was sent, not from its answer.
+    pub counted_from_sending: bool,
+    /// A run is written off only when it was seen to stand still.
+    pub observed_takeover: bool,
+    /// Requests carry what the node saw decided.
+    pub floors: bool,
+    /// All units are enrolled again when the store may have forgotten.
+    pub enrolls_again: bool,
+    /// Requests say until when they are valid.
+    pub valid_until: bool,
+    /// A repeated claim is the same claim.
+    pub same_nonce: bool,
+    /// A run that has ended is not renewed any more.
+    pub ended_is_not_renewed: bool,
+    /// The next attempt waits until the one before is recorded.
+    pub waits_for_recorded: bool,
+    /// Nothing is claimed for a lease after the store's clock was set.
+    pub pauses_after_jump: bool,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Guards {
+            poll_check: true,
+            counted_from_sending: true,
+            observed_takeover: true,
+            floors: true,
+            enrolls_again: true,
+            valid_until: true,
+            same_nonce: true,
+            ended_is_not_renewed: true,
+            waits_for_recorded: true,
+            pauses_after_jump: true,
+        }
+    }
+}

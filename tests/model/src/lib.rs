@@ -1,0 +1,26 @@
+//! An exhaustive check of the protocol within small bounds.
+//!
+//! The store is the real state machine, `store::protocol`; the nodes are
+//! modelled after the real ones. Every order of events, and every place for
+//! every fault that a [`Config`] allows, is gone through; `docs/protocol.md`
+//! tells what is modelled and what is not.
+
+#![allow(clippy::print_stdout)] // the report
+
+mod check;
+mod config;
+mod history;
+mod node;
+pub mod object;
+mod properties;
+mod server;
+mod show;
+mod world;
+
+pub use check::{check, check_until_found, found};
+pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, QUARANTINE_MS, QUARTER_MS};
+pub use history::{History, Loss, Start};
+pub use node::{Asked, Duty, Ended, Node, Phase, Pulse, Run, deadline, true_deadline};
+pub use properties::{E1, KNOWN, S1, S2, S3, S4, S5};
+pub use server::{Body, Line, Memory, Request, Server, identity};
+pub use world::{Action, Message, World};

@@ -1,0 +1,178 @@
+//! What must hold in every state, and what must be seen in some.
+
+use scheduled_one_runtime::store::message::Outcome;
+use stateright::Property;
+
+use crate::config::Config;
+use crate::node::{Phase, true_deadline};
+use crate::world::World;
+
+/// The promises of `docs/protocol.md`, and what shows that they were put to
+/// the test.
+pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
+    let mut all = vec![
+        Property::always(S1, |config: &Config, world: &World| {
+            let history = &world.history;
+            history.excused
+                || history.starts_once() && (config.reruns + config.retries > 0 || once(world))
+        }),
+        Property::always(S2, |_, world: &World| runs_are_alone(world)),
+        Property::always(S3, |_, world: &World| {
+            world.history.excused || world.history.tokens_increase()
+        }),
+        Property::always(S4, |_, world: &World| nothing_is_polled_too_late(world)),
+        Property::always(S5, |_, world: &World| {
+            world.history.excused || world.history.in_order()
+        }),
+        Property::always(E1, |config: &Config, world: &World| {
+            world.history.excused || one_outcome(config, world)
+        }),
+        Property::always(KNOWN, |_, world: &World| run_is_known(world)),
+    ];
+    let faults = &config.faults;
+    let mut sometimes = |wanted: bool, property: Property<Config>| {
+        if wanted {
+            all.push(property);
+        }
+    };
+    sometimes(
+        true,
+        Property::sometimes("all ticks start", |config: &Config, world: &World| {
+            world.history.starts.len() >= config.ticks.len()
+        }),
+    );
+    let dies = faults.crashes + faults.cuts + faults.pauses > 0 && config.horizon >= 7;
+    sometimes(
+        dies && config.reruns == 0,
+        Property::sometimes("a run is lost", |_, world: &World| {
+            world.ends(Outcome::Lost)
+        }),
+    );
+    sometimes(
+        dies && config.reruns > 0,
+        Property::sometimes("a run is taken over", |_, world: &World| {
+            world.history.starts.iter().any(|start| start.attempt > 1)
+        }),
+    );
+    let forgets = faults.failovers + faults.flushes > 0;
+    sometimes(
+        forgets,
+        Property::sometimes("a run is readopted", |_, world: &World| {
+            let mut runs = world.nodes.iter().flat_map(|node| &node.runs);
+            runs.any(|run| run.readopted)
+        }),
+    );
+    sometimes(
+        forgets,
+        Property::sometimes("a quarantine", |_, world: &World| {
+            let mut nodes = world.nodes.iter();
+            nodes.any(|node| node.quarantine_until_ms > world.now + world.clock_ms)
+        }),
+    );
+    let queues = matches!(
+        config.overlap,
+        scheduled_one_runtime::store::message::Overlap::Queue(_)
+    );
+    sometimes(
+        queues,
+        Property::sometimes("a tick waits", |_, world: &World| {
+            !world.server.memory.record.waiting.is_empty()
+        }),
+    );
+    let forgotten = forgets && faults.crashes > 0 && config.nodes > 1;
+    sometimes(
+        forgotten && faults.lost_writes + usize::from(faults.flushes) > 0 && config.starts_twice,
+        Property::sometimes(
+            "what only dead nodes saw starts twice",
+            |_, world: &World| world.history.excused && !world.history.starts_once(),
+        ),
+    );
+    all
+}
+
+/// Names of the properties.
+pub const S1: &str = "S1 one start for each tick and attempt";
+/// See [`S1`].
+pub const S2: &str = "S2 runs do not overlap";
+/// See [`S1`].
+pub const S3: &str = "S3 tokens increase";
+/// See [`S1`].
+pub const S4: &str = "S4 no poll after the deadline";
+/// See [`S1`].
+pub const S5: &str = "S5 no tick after a later one";
+/// See [`S1`].
+pub const E1: &str = "E1 one outcome for each tick";
+/// See [`S1`].
+pub const KNOWN: &str = "a recorded run is known to its node";
+
+impl World {
+    fn ends(&self, outcome: Outcome) -> bool {
+        self.server
+            .memory
+            .ledger
+            .iter()
+            .any(|line| line.outcome == outcome)
+    }
+}
+
+fn once(world: &World) -> bool {
+    let starts = &world.history.starts;
+    (0..starts.len()).all(|n| {
+        starts[..n]
+            .iter()
+            .all(|start| start.tick_ms != starts[n].tick_ms)
+    })
+}
+
+/// A run that may be polled is the newest that has started.
+fn runs_are_alone(world: &World) -> bool {
+    let newest = world.history.starts.len();
+    world.nodes.iter().all(|node| {
+        let mut runs = node.runs.iter().filter(|run| node.polls(run, world.now));
+        runs.all(|run| matches!(run.phase, Phase::Running(start) if start + 1 == newest))
+    })
+}
+
+fn nothing_is_polled_too_late(world: &World) -> bool {
+    world.nodes.iter().all(|node| {
+        let mut runs = node.runs.iter().filter(|run| node.polls(run, world.now));
+        runs.all(|run| world.now < true_deadline(run))
+    })
+}
+
+fn one_outcome(config: &Config, world: &World) -> bool {
+    config.ticks.iter().all(|tick| {
+        let tick_ms = Config::tick_ms(*tick);
+        let ledger = world.server.memory.ledger.iter();
+        let of_tick = ledger
+            .filter(|line| line.is_final() && (line.first_ms..=line.last_ms).contains(&tick_ms));
+        of_tick.count() <= 1
+    })
+}
+
+/// Each run that is recorded as going is one that its node knows of, or asks
+/// about, unless the node is gone or the store has lost its memory.
+fn run_is_known(world: &World) -> bool {
+    let record = &world.server.memory.record;
+    let forgot = world.server.serving > 0 || world.history.loss.is_some();
+    if !record.running || forgot || world.server.memory.meta.quarantine_from_ms > 0 {
+        return true;
+    }
+    let nonce = &record.run.nonce;
+    let Some(node) = world.nodes.iter().find(|node| node.id == record.run.owner) else {
+        return true;
+    };
+    let asks = |asked: &Option<crate::node::Asked>| {
+        asked
+            .as_ref()
+            .is_some_and(|asked| asked.claim.nonce == *nonce)
+    };
+    !node.up
+        || node.runs.iter().any(|run| run.id.nonce == *nonce)
+        || node
+            .ends
+            .iter()
+            .any(|ended| ended.finish.run.nonce == *nonce)
+        || asks(&node.claim)
+        || asks(&node.next)
+}

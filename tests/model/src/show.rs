@@ -1,0 +1,74 @@
+//! Histories in words.
+
+use std::fmt;
+
+use scheduled_one_runtime::store::message::{Claim, Intent};
+
+use crate::config::{EPOCH_MS, QUARTER_MS};
+use crate::server::Request;
+use crate::world::Action;
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let node = |n: &usize| char::from(b'a' + *n as u8);
+        match self {
+            Action::Begin(n, _) => write!(f, "{}: the run starts", node(n)),
+            Action::Ask(n, request) => write!(f, "{}: {request}", node(n)),
+            Action::AskAndPause(n, request) => {
+                write!(f, "{}: {request}, then stands still", node(n))
+            }
+            Action::Late(n, request) => write!(f, "{}: {request}, under way", node(n)),
+            Action::Unanswered(n, request) => {
+                write!(f, "{}: {request}, executed, answer under way", node(n))
+            }
+            Action::Copied(n, request) => {
+                write!(f, "{}: {request}, and a copy is under way", node(n))
+            }
+            Action::Arrives(index) => write!(f, "message {index} arrives"),
+            Action::Returns(n, _) => write!(f, "{}: the run returns", node(n)),
+            Action::Fails(n, _) => write!(f, "{}: the attempt fails", node(n)),
+            Action::Crash(n) => write!(f, "{}: dies", node(n)),
+            Action::Restart(n) => write!(f, "{}: a new node starts", node(n)),
+            Action::Pause(n) => write!(f, "{}: stands still", node(n)),
+            Action::Resume(n) => write!(f, "{}: goes on", node(n)),
+            Action::Cut(n) => write!(f, "{}: is cut off", node(n)),
+            Action::Heal(n) => write!(f, "{}: reaches the store", node(n)),
+            Action::FailOver(lost) => write!(f, "failover, {lost} changes lost"),
+            Action::Flush => write!(f, "flush"),
+            Action::Jump(by_ms) => write!(f, "the store's clock is set by {by_ms} ms"),
+            Action::Time => write!(f, "time passes"),
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Request::Enroll(_) => write!(f, "enroll"),
+            Request::Claim(claim) => write!(f, "{}", Short(claim)),
+            Request::Renew(renew) => write!(f, "renew {}", renew.run.nonce),
+            Request::Finish(finish) => {
+                write!(f, "finish {} {}", finish.run.nonce, finish.outcome)?;
+                let retried = if finish.retried { ", retried" } else { "" };
+                write!(f, "{retried}")
+            }
+            Request::WriteOff(watched) => write!(f, "write off {}", watched.nonce),
+            Request::Beat => write!(f, "beat"),
+        }
+    }
+}
+
+struct Short<'a>(&'a Claim);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let claim = self.0;
+        match claim.intent {
+            Intent::Next => write!(f, "next {}", claim.nonce),
+            _ => {
+                let quarter = (claim.tick_ms - EPOCH_MS) / QUARTER_MS;
+                write!(f, "claim {} of tick {quarter}", claim.nonce)
+            }
+        }
+    }
+}
