@@ -44,14 +44,12 @@ pub fn url(url: &str) -> Result<[String; 2], [String; 2]> {
 ///
 /// A reply that does not fit was taken, or an error has no end.
 pub fn reply(bytes: &[u8]) -> Vec<&'static str> {
-    let mut read = Vec::new();
-    if let Ok(value) = parse_redis_value(bytes) {
-        for items in 0..=MAX_ITEMS {
-            read.extend(batches(&value, items));
-        }
-        read.extend(others(&value));
-    }
-    read
+    parse_redis_value(bytes).map_or_else(|_| Vec::new(), |value| value_as_reply(&value))
+}
+
+fn value_as_reply(value: &Value) -> Vec<&'static str> {
+    let batches = (0..=MAX_ITEMS).flat_map(|items| batches(value, items));
+    batches.chain(others(value)).collect()
 }
 
 /// The replies that have an answer for each item.
@@ -182,6 +180,69 @@ fn take_account(lines: Vec<LedgerRecord>, inspected: &[Inspected]) {
         let ticks = books.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
         for tick in ticks {
             assert_eq!(instant(tick.tick.timestamp_millis()), tick.tick);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::PushKind;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn leaf() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            4 => any::<i64>().prop_map(Value::Int),
+            4 => (-3..20_i64).prop_map(Value::Int),
+            4 => any::<Vec<u8>>().prop_map(Value::BulkString),
+            2 => "[a-z#~0-9]{0,9}".prop_map(|text| Value::BulkString(text.into_bytes())),
+            1 => ".{0,9}".prop_map(Value::SimpleString),
+            1 => any::<f64>().prop_map(Value::Double),
+            1 => any::<bool>().prop_map(Value::Boolean),
+            1 => Just(Value::Nil),
+            1 => Just(Value::Okay),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        leaf().prop_recursive(3, 40, 12, |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..12);
+            let pairs = prop::collection::vec((inner.clone(), inner), 0..4);
+            prop_oneof![
+                4 => list.clone().prop_map(Value::Array),
+                1 => list.clone().prop_map(Value::Set),
+                1 => pairs.prop_map(Value::Map),
+                1 => list.prop_map(|data| Value::Push { kind: PushKind::Message, data }),
+            ]
+        })
+    }
+
+    /// A head, and anything behind it.
+    fn headed() -> impl Strategy<Value = Value> {
+        let numbers = (any::<i64>(), 0..1_000_i64, prop::bool::ANY);
+        let body = prop::collection::vec(leaf(), 0..20);
+        (numbers, body).prop_map(|((wild, tame, is_wild), body)| {
+            let int = Value::Int(if is_wild { wild } else { tame });
+            let head = [int.clone(), Value::BulkString(b"me".to_vec()), int];
+            Value::Array(head.into_iter().chain(body).collect())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_panics_and_none_but_a_list_is_a_reply(value in value()) {
+            let read = value_as_reply(&value);
+            let is_list = matches!(value, Value::Array(_));
+            prop_assert!(is_list || read.is_empty(), "{read:?} {value:?}");
+        }
+
+        #[test]
+        fn nothing_behind_a_head_panics(value in headed()) {
+            let read = value_as_reply(&value);
+            let Value::Array(parts) = &value else { unreachable!() };
+            // With more behind it than it can have, a head is no reply.
+            prop_assert!(parts.len() == 3 || !read.contains(&"record"), "{value:?}");
         }
     }
 }
