@@ -401,11 +401,15 @@ impl World {
 
     fn arrives(&mut self, config: &Config, index: usize) {
         let message = self.late.remove(index);
+        let executes = message.reply.is_none();
         let reply = match message.reply {
             Some(reply) => reply,
             None => self.serve(&message.request, &message.caller),
         };
-        let under_way_ms = self.now - message.sent;
+        let under_way_ms = match executes {
+            true => self.now - message.sent,
+            false => 0,
+        };
         let new = self.server.memory.record.run.granted_at_ms == self.store_now();
         self.history.revived |= match &reply.body {
             Body::Claimed(claimed) => {
