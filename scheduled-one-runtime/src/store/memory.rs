@@ -83,6 +83,16 @@ impl MemoryStore {
         };
     }
 
+    /// Loses its memory, as a Redis that is flushed: the same process serves.
+    pub fn flush(&self) {
+        let mut namespace = lock(&self.shared.namespace);
+        let serving = std::mem::take(&mut namespace.serving);
+        *namespace = Namespace {
+            serving,
+            ..Namespace::default()
+        };
+    }
+
     /// What it holds now, to be brought back by [`roll_back`](Self::roll_back).
     pub fn snapshot(&self) -> Namespace {
         lock(&self.shared.namespace).clone()

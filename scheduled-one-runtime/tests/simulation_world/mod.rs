@@ -157,14 +157,16 @@ async fn live(seed: u64) -> History {
         let which = random.range(0, NODES as u64 - 1) as usize;
         match random.range(0, 9) {
             fault if forgets => {
-                if fault < 3 {
-                    store.forget();
-                } else {
-                    // A failover: what came in the last moments is lost.
-                    let snapshot = store.snapshot();
-                    world.clock.sleep(random.ms(10, 1_500)).await;
-                    store.roll_back(snapshot);
-                    history.rollbacks += 1;
+                match fault {
+                    0 | 1 => store.forget(),
+                    2 | 3 => store.flush(),
+                    _ => {
+                        // A failover: what came in the last moments is lost.
+                        let snapshot = store.snapshot();
+                        world.clock.sleep(random.ms(10, 1_500)).await;
+                        store.roll_back(snapshot);
+                        history.rollbacks += 1;
+                    }
                 }
                 let now_ms = world.clock.wall().as_millis() as i64;
                 history.forgotten_at_ms.push(now_ms);

@@ -24,6 +24,8 @@ pub struct History {
     /// It never heard of one, because no node that saw it reached the store
     /// within the quarantine: this is where the promises end.
     pub excused: bool,
+    /// A request did something that was under way for longer than it is valid.
+    pub revived: bool,
 }
 
 /// What the store lost.

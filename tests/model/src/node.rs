@@ -233,7 +233,7 @@ impl Node {
                 ask(Request::Claim(Box::new(self.claim_next(config, now))));
             }
         }
-        if let Some(watched) = self.write_off_due(config, now) {
+        if let Some(watched) = self.write_off_due(config, now, pulse) {
             ask(Request::WriteOff(watched));
         }
         if self.learns_from(pulse, now) {
@@ -377,13 +377,13 @@ impl Node {
     }
 
     /// The run to be written off.
-    fn write_off_due(&self, config: &Config, now: i64) -> Option<Watched> {
+    fn write_off_due(&self, config: &Config, now: i64, pulse: &Pulse) -> Option<Watched> {
         let (watched, since) = self.watch.as_ref()?;
-        let patience = match config.guards.observed_takeover {
-            true => ms(terms::stands_still_after(LEASE)),
-            false => 0,
+        let stands_still = match config.guards.observed_takeover {
+            true => since + ms(terms::stands_still_after(LEASE)) <= now,
+            false => pulse.lease_over,
         };
-        let due = since + patience <= now && self.quarantine_until_ms <= self.store_now(now);
+        let due = stands_still && self.quarantine_until_ms <= self.store_now(now);
         due.then(|| watched.clone())
     }
 
@@ -718,6 +718,8 @@ pub struct Pulse {
     pub quarantine_until_ms: i64,
     /// Something waits and can start.
     pub ready: bool,
+    /// A run is recorded whose lease has ended: no node is told, or asks.
+    pub lease_over: bool,
     /// A run whose renewal is overdue.
     pub overdue: Option<Watched>,
 }

@@ -27,6 +27,9 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
         Property::always(E1, |config: &Config, world: &World| {
             world.history.excused || one_outcome(config, world)
         }),
+        Property::always(VALID, |config: &Config, world: &World| {
+            config.faults.jumps > 0 || !world.history.revived
+        }),
         Property::always(KNOWN, |_, world: &World| run_is_known(world)),
     ];
     let faults = &config.faults;
@@ -102,6 +105,8 @@ pub const S4: &str = "S4 no poll after the deadline";
 pub const S5: &str = "S5 no tick after a later one";
 /// See [`S1`].
 pub const E1: &str = "E1 one outcome for each tick";
+/// See [`S1`].
+pub const VALID: &str = "nothing comes of an old request";
 /// See [`S1`].
 pub const KNOWN: &str = "a recorded run is known to its node";
 

@@ -1,9 +1,9 @@
 //! The state space: nodes, a store, messages that are late, and time.
 
-use scheduled_one_runtime::store::message::{Caller, Reply};
+use scheduled_one_runtime::store::message::{Caller, Renewed, Reply, Verdict};
 use stateright::{Model, Property};
 
-use crate::config::{Config, EPOCH_MS, Faults, QUARTER_MS};
+use crate::config::{Config, EPOCH_MS, Faults, LEASE_MS, QUARTER_MS};
 use crate::history::{History, Loss};
 use crate::node::{Duty, Node, Phase, Pulse, Run};
 use crate::properties;
@@ -195,6 +195,7 @@ impl World {
             noticed: self.server.noticed(),
             quarantine_until_ms: memory.meta.quarantine_until_ms,
             ready: memory.record.ready(),
+            lease_over: memory.record.running && memory.record.run.until_ms <= self.store_now(),
             overdue: self.server.overdue(self.store_now()),
         }
     }
@@ -400,9 +401,26 @@ impl World {
 
     fn arrives(&mut self, config: &Config, index: usize) {
         let message = self.late.remove(index);
+        let executes = message.reply.is_none();
         let reply = match message.reply {
             Some(reply) => reply,
             None => self.serve(&message.request, &message.caller),
+        };
+        let under_way_ms = match executes {
+            true => self.now - message.sent,
+            false => 0,
+        };
+        let new = self.server.memory.record.run.granted_at_ms == self.store_now();
+        self.history.revived |= match &reply.body {
+            Body::Claimed(claimed) => {
+                let granted = matches!(claimed.verdict, Verdict::Granted { .. });
+                granted && new && under_way_ms > LEASE_MS / 2
+            }
+            Body::Renewed(renewed) => {
+                let refused = matches!(renewed, Renewed::Late | Renewed::Lost);
+                !refused && under_way_ms >= LEASE_MS
+            }
+            _ => false,
         };
         let node = &mut self.nodes[message.node];
         let waits = node.up && node.id == message.caller.node && !message.copy;

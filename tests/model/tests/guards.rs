@@ -1,7 +1,7 @@
 //! Each guard is needed: without it, the model finds a history in which a
 //! promise is broken. So these tests test the model as well.
 
-use model_tests::{Config, Faults, Guards, KNOWN, S1, S2, S4, check_until_found};
+use model_tests::{Config, Faults, Guards, KNOWN, S1, S2, S4, VALID, check_until_found};
 
 fn two_nodes(name: &'static str, faults: Faults, guards: Guards) -> Config {
     Config {
@@ -68,6 +68,23 @@ fn without_observed_takeover_the_model_finds_s2() {
         ..Guards::default()
     };
     check_until_found(two_nodes("no observed takeover", faults, guards), S2);
+    // With the pause after a jump, it takes a node that was not up then.
+    let config = Config {
+        reruns: 1,
+        faults: Faults {
+            jumps: 1,
+            crashes: 1,
+            restarts: 1,
+            cuts: 1,
+            ..Faults::default()
+        },
+        guards: Guards {
+            observed_takeover: false,
+            ..Guards::default()
+        },
+        ..two_nodes("no observed takeover, a node starts", faults, guards)
+    };
+    check_until_found(config, S2);
 }
 
 #[test]
@@ -128,4 +145,22 @@ fn without_waiting_for_the_record_the_model_finds_s1() {
         ..two_nodes("no waiting for the record", faults, guards)
     };
     check_until_found(config, S1);
+}
+
+#[test]
+fn without_valid_until_the_model_finds_that_an_old_request_does_something() {
+    let faults = Faults {
+        pauses: 1,
+        late_requests: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        valid_until: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        nodes: 1,
+        ..two_nodes("no valid_until", faults, guards)
+    };
+    check_until_found(config, VALID);
 }

@@ -321,3 +321,17 @@ fn the_clock_of_the_store_is_set_at_a_failover() {
         ..Config::new("failover to a clock that is wrong")
     });
 }
+
+#[test]
+fn a_message_is_under_way_while_its_node_stands_still() {
+    check(Config {
+        nodes: 1,
+        horizon: 10,
+        faults: Faults {
+            pauses: 1,
+            late_requests: 1,
+            ..NONE
+        },
+        ..Config::new("one node stands still, a request is late")
+    });
+}
