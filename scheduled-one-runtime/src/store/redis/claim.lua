@@ -219,19 +219,22 @@ local function write_waiting(key, v, wait)
   call('HSET', key, 'wait', wait)
 end
 
+local function start_of(tick, attempt)
+  local at, count = int(tick), int(attempt)
+  if at < 0 or at > far or count < 0 or count > MAX_COUNT then
+    return 0, 0
+  end
+  return at, count
+end
+
 -- The newest start: that of the run, unless callers told of a newer one. Rarely
 -- asked for, and not before something may have been written: what is none that
 -- a script has stored says nothing.
 local function last_start(key, v)
   if v[BT] == nil then
     local more = call('HMGET', key, 'bt', 'ba', 'tick', 'att')
-    v[BT], v[BA], v[TICK], v[ATT] = int(more[1]), int(more[2]), int(more[3]), int(more[4])
-    if v[BT] < 0 or v[BT] > far then
-      v[BT], v[BA] = 0, 0
-    end
-    if v[TICK] < 0 or v[TICK] > far then
-      v[TICK], v[ATT] = 0, 0
-    end
+    v[BT], v[BA] = start_of(more[1], more[2])
+    v[TICK], v[ATT] = start_of(more[3], more[4])
   end
   if v[BT] > v[TICK] or (v[BT] == v[TICK] and v[BA] > v[ATT]) then
     return v[BT], v[BA]
