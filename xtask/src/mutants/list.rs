@@ -18,26 +18,18 @@ pub(super) struct Mutant {
 pub(super) enum Suite {
     /// `cargo xtask chaos --only` this fault.
     Chaos(&'static str),
-    /// An integration test of a package.
-    Test {
-        package: &'static str,
-        test: &'static str,
-    },
+    /// A test of the model, in `tests/model/tests/promises.rs`.
+    Model(&'static str),
 }
 
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Suite::Chaos(fault) => write!(f, "chaos, {fault}"),
-            Suite::Test { package, test } => write!(f, "{package}, {test}"),
+            Suite::Model(test) => write!(f, "model, {test}"),
         }
     }
 }
-
-const MODEL: Suite = Suite::Test {
-    package: "model-tests",
-    test: "model",
-};
 
 const CLAIM: &str = "scheduled-one-runtime/src/store/redis/claim.lua";
 const ENROLL: &str = "scheduled-one-runtime/src/store/redis/enroll.lua";
@@ -67,7 +59,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: ENROLL,
-                old: "math.max(r.hwm, tonumber(ARGV[a + 1]))",
+                old: "math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))",
                 new: "r.hwm",
             },
             Edit {
@@ -86,7 +78,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "let _ = floor_token;",
             },
         ],
-        suites: &[Suite::Chaos("flushall-new-node"), MODEL],
+        suites: &[
+            Suite::Chaos("flushall-new-node"),
+            Suite::Model("the_store_is_flushed"),
+        ],
     },
     Mutant {
         name: "no-quarantine",
@@ -102,7 +97,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "meta.quarantine_until_ms = now.ms();",
             },
         ],
-        suites: &[Suite::Chaos("flushall"), MODEL],
+        suites: &[
+            Suite::Chaos("flushall"),
+            Suite::Model("the_store_is_flushed"),
+        ],
     },
     Mutant {
         name: "no-observed-takeover",
@@ -143,7 +141,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "{ let _ = nonce; self.running }",
             },
         ],
-        suites: &[Suite::Chaos("node-stop"), MODEL],
+        suites: &[
+            Suite::Chaos("node-stop"),
+            Suite::Model("nodes_die_and_others_start"),
+        ],
     },
     Mutant {
         name: "renewal-after-finish",
@@ -187,15 +188,28 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "None if false => Verdict::Late,",
             },
         ],
-        suites: &[Suite::Chaos("late-requests"), MODEL],
+        suites: &[
+            Suite::Chaos("late-requests"),
+            Suite::Model("a_message_is_under_way_while_its_node_stands_still"),
+        ],
     },
     Mutant {
         name: "no-answer-for-a-repeated-claim",
-        edits: &[Edit {
-            file: CLAIM,
-            old: "return is_running(v) and v[NON] == nonce and rest(key, v)[RTOK] == v[TOK]",
-            new: "return false",
-        }],
-        suites: &[Suite::Chaos("claim-answer-cut")],
+        edits: &[
+            Edit {
+                file: CLAIM,
+                old: "return is_running(v) and v[NON] == nonce and v[RTOK] == v[TOK]",
+                new: "return false",
+            },
+            Edit {
+                file: PROTOCOL_CLAIM,
+                old: "        Some(granted) => granted,\n",
+                new: "        Some(granted) if false => granted,\n        Some(_) => decide(unit, claim, caller, now, ledger),\n",
+            },
+        ],
+        suites: &[
+            Suite::Chaos("claim-answer-cut"),
+            Suite::Model("a_tick_waits"),
+        ],
     },
 ];

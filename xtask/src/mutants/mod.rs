@@ -80,7 +80,7 @@ impl Hunt {
     fn look(&self, mutant: &Mutant, suite: Suite) -> Result<Option<String>, String> {
         match suite {
             Suite::Chaos(fault) => self.chaos(mutant, fault),
-            Suite::Test { package, test } => self.test(mutant, package, test),
+            Suite::Model(test) => self.model(mutant, test),
         }
     }
 
@@ -106,18 +106,19 @@ impl Hunt {
         }
     }
 
-    fn test(&self, mutant: &Mutant, package: &str, test: &str) -> Result<Option<String>, String> {
-        let target = ["test", "-p", package, "--test", test];
+    fn model(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
+        let target = ["test", "-p", "model-tests", "--test", "promises"];
         self.must_build(mutant, &[&target[..], &["--no-run"]].concat())?;
-        let (well, text) = self.output(mutant, self.cargo(&target))?;
-        let failed = text.lines().find_map(|line| {
-            let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
-            Some(name.to_owned())
+        let exactly = ["--", "--exact", test];
+        let (well, text) = self.output(mutant, self.cargo(&[&target[..], &exactly].concat()))?;
+        if well && !text.contains("1 passed") {
+            return Err(format!("there is no test {test} in the model"));
+        }
+        let property = text.lines().find_map(|line| {
+            let (_, after) = line.split_once("Discovered \"")?;
+            Some(after.split('"').next().unwrap_or(after).to_owned())
         });
-        Ok(match well {
-            true => None,
-            false => Some(failed.unwrap_or_else(|| format!("{package}, {test}"))),
-        })
+        Ok((!well).then(|| property.unwrap_or_else(|| "the test".to_owned())))
     }
 
     fn cargo(&self, args: &[&str]) -> Command {
