@@ -14,7 +14,7 @@ use scheduled_one_runtime::store::bucket::Bucket;
 use scheduled_one_runtime::{
     Error, Fate, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder, State,
 };
-use test_support::{RedisServer, wait_until, wait_until_async};
+use test_support::{RedisCluster, RedisServer, wait_until, wait_until_async};
 
 const BOUND: Duration = Duration::from_secs(30);
 const BUCKETS: u32 = 4;
@@ -71,7 +71,11 @@ fn job(name: &str) -> Job {
 }
 
 fn node(redis: &RedisServer, buckets: u32, starts: &Starts, jobs: &[String]) -> SchedulerBuilder {
-    let builder = Scheduler::builder(redis.url())
+    node_of(redis.url(), buckets, starts, jobs)
+}
+
+fn node_of(url: String, buckets: u32, starts: &Starts, jobs: &[String]) -> SchedulerBuilder {
+    let builder = Scheduler::builder(url)
         .buckets(buckets)
         .lease(LEASE)
         .state(starts.clone());
@@ -394,5 +398,32 @@ async fn a_disputed_number_holds_up_all_buckets_until_it_is_settled() {
     starts.more(&jobs, 2).await;
     assert_eq!(stored(&redis, 0), "4");
     assert!(one.shutdown(BOUND).await.recorded);
+    starts.assert_once();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_serves_each_bucket_where_its_slot_is() {
+    let cluster = RedisCluster::start().unwrap();
+    let starts = Starts::default();
+    let jobs = names().concat();
+    let node = |buckets| node_of(cluster.url(), buckets, &starts, &jobs);
+    let first = node(BUCKETS).start().await.unwrap();
+    let second = node(BUCKETS).start().await.unwrap();
+    let error = node(1).start().await.unwrap_err();
+    assert!(error.to_string().contains('4'), "{error}");
+    starts.more(&jobs, 5).await;
+    let owner = |bucket| cluster.owner_of(&meta(bucket)).unwrap();
+    let owners: BTreeSet<u16> = (0..BUCKETS).map(|bucket| owner(bucket).port()).collect();
+    assert!(
+        owners.len() > 1,
+        "all buckets are on one server: {owners:?}"
+    );
+    // Those that were on it move, with their jobs; nothing runs twice.
+    let old = owner(1);
+    old.kill().unwrap();
+    cluster.wait_for_failover(&meta(1), old).unwrap();
+    starts.more(&jobs, 5).await;
+    first.shutdown(BOUND).await;
+    second.shutdown(BOUND).await;
     starts.assert_once();
 }
