@@ -1,0 +1,301 @@
+//! What a round happens in: a deployment, five nodes, a sink, and a note of
+//! everything that was done. `watch` waits in it, `grant` acts in it at an exact
+//! moment, `verdict` is how it ended.
+
+mod grant;
+mod jobs;
+mod verdict;
+mod watch;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use scheduled_one_runtime::clock::{Clock, SystemClock};
+use tempfile::TempDir;
+use test_support::{ClockShim, FaultProxy};
+
+use super::deployment::{Deployment, Kind, PASSWORD, USER};
+use crate::checker::{Note, Window, WindowKind};
+use crate::job::JobSpec;
+use crate::log::Log;
+use crate::node::{Node, NodeSpec};
+use verdict::notes_of;
+
+/// The namespace of all rounds: each has a Redis of its own.
+pub const NAMESPACE: &str = "default";
+/// The lease of all jobs.
+pub const LEASE: Duration = Duration::from_secs(2);
+/// How many nodes there are when nothing is wrong.
+pub const NODES: usize = 5;
+/// The job that shows how soon ticks start again.
+pub const PULSE: &str = "short";
+/// Its period.
+pub const PULSE_EVERY: Duration = Duration::from_millis(500);
+
+/// The job that is due so seldom that nothing newer stands in for a tick that
+/// came due during a fault: it is to run when that is over.
+pub const SLOW: &str = "slow";
+
+/// Longest wait for something that must come: far beyond any promise.
+const BOUND: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What nodes and sink are: paths of their programs.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `src/bin/node.rs`.
+    pub node: PathBuf,
+    /// `src/bin/sink.rs`.
+    pub sink: PathBuf,
+}
+
+/// Now, by the boot clock, which all processes share.
+pub fn now_us() -> u64 {
+    SystemClock.boottime().as_micros() as u64
+}
+
+/// A running round.
+#[derive(Debug)]
+pub struct World {
+    /// The Redis.
+    pub deployment: Deployment,
+    /// The nodes that live, or should.
+    pub nodes: Vec<Node>,
+    /// Between each node and its Redis, where there is one server.
+    pub proxies: HashMap<String, FaultProxy>,
+    /// The wall clock of each node.
+    pub clocks: HashMap<String, ClockShim>,
+    /// What the jobs of nodes are that start now.
+    pub jobs: Vec<JobSpec>,
+    /// What was seen so far.
+    pub log: Log,
+    /// Where all nodes read the password of their user.
+    pub password_file: PathBuf,
+    kind: Kind,
+    programs: Programs,
+    windows: Vec<Window>,
+    /// Ticks before it are not accounted for: the schedule was another.
+    accounts_from_ms: i64,
+    started: usize,
+    sink: Sink,
+    folder: TempDir,
+    /// The logs of nodes that are no more.
+    notes: Vec<Note>,
+    audits: usize,
+}
+
+#[derive(Debug)]
+struct Sink {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl World {
+    /// Starts everything, and waits until ticks run.
+    ///
+    /// # Errors
+    ///
+    /// Something does not start.
+    pub fn start(kind: Kind, programs: &Programs) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("chaos-").tempdir()?;
+        let path = folder.path().join("events");
+        File::create(&path)?;
+        let password_file = folder.path().join("password");
+        fs::write(&password_file, PASSWORD)?;
+        let mut world = World {
+            deployment: Deployment::start(kind)?,
+            nodes: Vec::new(),
+            proxies: HashMap::new(),
+            clocks: HashMap::new(),
+            jobs: jobs::jobs(),
+            log: Log::new(&path),
+            password_file,
+            kind,
+            programs: programs.clone(),
+            windows: Vec::new(),
+            accounts_from_ms: 0,
+            started: 0,
+            sink: start_sink(&programs.sink, &path)?,
+            folder,
+            notes: Vec::new(),
+            audits: 0,
+        };
+        for _ in 0..NODES {
+            world.start_node()?;
+        }
+        world.wait_for_starts(4)?;
+        Ok(world)
+    }
+
+    /// Which deployment it is on.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Starts one more node; returns its name.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub fn start_node(&mut self) -> io::Result<String> {
+        self.started += 1;
+        let name = format!("node-{}", self.started);
+        let (redis_url, password_file) = self.route(&name)?;
+        let spec = NodeSpec {
+            redis_url,
+            password_file,
+            name: name.clone(),
+            lease: LEASE,
+            jobs: self.jobs.clone(),
+            log: self.folder.path().join("events"),
+            sink: Some(self.sink.address),
+        };
+        let clock = ClockShim::new()?;
+        let node = Node::start(&self.programs.node, &spec, self.folder.path(), &clock.env());
+        self.clocks.insert(name.clone(), clock);
+        self.nodes.push(node);
+        Ok(name)
+    }
+
+    /// How a node reaches its Redis: through a proxy of its own, where there is
+    /// one server.
+    fn route(&mut self, node: &str) -> io::Result<(String, Option<PathBuf>)> {
+        match &self.deployment {
+            Deployment::Sentinel(sentinel) => Ok((sentinel.url(), None)),
+            Deployment::Cluster(cluster) => Ok((cluster.url(), None)),
+            Deployment::One(server, _) => {
+                let proxy = FaultProxy::options()
+                    .seed(self.started as u64)
+                    .start(server.port())?;
+                let url = format!("redis://{USER}@127.0.0.1:{}", proxy.port());
+                self.proxies.insert(node.to_owned(), proxy);
+                Ok((url, Some(self.password_file.clone())))
+            }
+        }
+    }
+
+    /// Lets as many nodes live as there should be.
+    ///
+    /// # Errors
+    ///
+    /// One cannot be started.
+    pub fn replace_dead_nodes(&mut self) -> io::Result<()> {
+        let mut index = 0;
+        while index < self.nodes.len() {
+            match self.nodes[index].has_ended() {
+                true => self.bury(index),
+                false => index += 1,
+            }
+        }
+        while self.nodes.len() < NODES {
+            self.start_node()?;
+        }
+        Ok(())
+    }
+
+    /// Takes out a node that has ended, and keeps its log.
+    pub fn bury(&mut self, index: usize) {
+        let node = self.nodes.remove(index);
+        self.notes.extend(notes_of(&node));
+        self.proxies.remove(node.name());
+        self.clocks.remove(node.name());
+    }
+
+    /// Where it is among the living.
+    ///
+    /// # Panics
+    ///
+    /// If it is not.
+    pub fn index_of(&self, node: &str) -> usize {
+        let found = self.nodes.iter().position(|it| it.name() == node);
+        found.unwrap_or_else(|| panic!("{node} is among the nodes"))
+    }
+
+    /// Notes that something has begun; the end is `during`'s. What is noted
+    /// lies within what was: `during` begins after it was done and ends before
+    /// it is undone.
+    ///
+    /// # Errors
+    ///
+    /// Those of `during`.
+    pub fn window<T>(
+        &mut self,
+        what: &str,
+        kind: WindowKind,
+        node: Option<&str>,
+        during: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let from_us = now_us();
+        let result = during(self);
+        self.windows.push(Window {
+            what: what.to_owned(),
+            kind,
+            node: node.map(str::to_owned),
+            from_us,
+            to_us: now_us(),
+        });
+        result
+    }
+
+    /// Notes something that took no time.
+    pub fn note(&mut self, what: &str, kind: WindowKind, node: Option<&str>) {
+        let at_us = now_us();
+        self.windows.push(Window {
+            what: what.to_owned(),
+            kind,
+            node: node.map(str::to_owned),
+            from_us: at_us,
+            to_us: at_us,
+        });
+    }
+
+    /// Cuts all connections of a node; it may connect again.
+    pub fn cut_connections(&self, node: &str) {
+        if let Some(proxy) = self.proxies.get(node) {
+            proxy.cut();
+        }
+    }
+
+    /// Jobs of nodes that start from now on; ticks from before the next one of
+    /// the pulse are not accounted for.
+    pub fn account_from_now(&mut self) {
+        self.log.read_on();
+        self.accounts_from_ms = self.newest_tick_ms() + 1;
+    }
+
+    /// Where all logs are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Keeps the logs: their folder is not removed.
+    pub fn keep_folder(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+}
+
+fn start_sink(program: &Path, log: &Path) -> io::Result<Sink> {
+    let mut child = Command::new(program)
+        .arg(log)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    BufReader::new(stdout).read_line(&mut line)?;
+    let address = line.trim_end().parse().map_err(io::Error::other)?;
+    Ok(Sink { child, address })
+}

@@ -1,0 +1,115 @@
+//! How a round ended: the accounts of the store, and what the checker says.
+
+use std::fs;
+use std::io;
+use std::thread;
+use std::time::Instant;
+
+use super::{BOUND, LEASE, LOOK_AGAIN, World};
+use crate::checker::{Account, Fate, History, Note, Violation, timeline};
+use crate::node::{Node, Order};
+
+impl World {
+    /// Asks a node what became of every tick, until all are decided (or a long
+    /// time has passed).
+    ///
+    /// # Errors
+    ///
+    /// No node answers.
+    pub fn audit(&mut self) -> io::Result<Vec<Account>> {
+        self.log.read_on();
+        let to_ms = self.newest_tick_ms() + 1;
+        let until = Instant::now() + BOUND;
+        loop {
+            let accounts = self.audit_once(self.accounts_from_ms, to_ms)?;
+            let open = accounts.iter().any(|account| account.fate == Fate::Open);
+            if !open || Instant::now() > until {
+                return Ok(accounts);
+            }
+            thread::sleep(LOOK_AGAIN * 10);
+        }
+    }
+
+    fn audit_once(&mut self, from_ms: i64, to_ms: i64) -> io::Result<Vec<Account>> {
+        self.audits += 1;
+        let path = self.folder.path().join(format!("audit-{}", self.audits));
+        let order = Order::Audit {
+            from_ms,
+            to_ms,
+            path: path.clone(),
+        };
+        let node = self.nodes.first_mut();
+        node.ok_or_else(|| io::Error::other("no node lives"))?
+            .order(&order)?;
+        self.wait("a node audits", |_| path.exists())?;
+        let text = fs::read_to_string(&path)?;
+        text.lines()
+            .map(|line| line.parse().map_err(io::Error::other))
+            .collect()
+    }
+
+    /// Ends all nodes, gracefully if they can.
+    ///
+    /// # Errors
+    ///
+    /// One does not end.
+    pub fn end(&mut self) -> io::Result<()> {
+        self.nodes.iter().for_each(Node::terminate);
+        let ended = self.wait("all nodes have ended", |world| {
+            world.nodes.iter_mut().all(Node::has_ended)
+        });
+        while !self.nodes.is_empty() {
+            self.bury(0);
+        }
+        ended
+    }
+
+    /// All violations, each with its timeline; of an ended world.
+    pub fn violations(&mut self, accounts: &[Account]) -> Vec<(Violation, String)> {
+        self.log.read_on();
+        let mut events = self.log.events.clone();
+        events.sort_by_key(|event| event.boot_us);
+        let history = History {
+            events: &events,
+            windows: &self.windows,
+            jobs: &self.jobs,
+            lease: LEASE,
+            accounts,
+        };
+        let mut found = history.violations();
+        let panics = self.notes.iter().filter(|it| it.text.contains("panicked"));
+        found.extend(panics.map(|note| Violation {
+            rule: "panic",
+            text: note.text.clone(),
+            job: String::new(),
+            at_us: note.boot_us,
+        }));
+        let with_timeline = |violation: Violation| {
+            let text = timeline(&history, &self.notes, &violation);
+            (violation, text)
+        };
+        found.into_iter().map(with_timeline).collect()
+    }
+
+    pub(super) fn newest_tick_ms(&self) -> i64 {
+        let ticks = self.log.events.iter().map(|event| event.tick_ms);
+        ticks.max().unwrap_or_default()
+    }
+}
+
+/// The lines of a node's log; those without an instant belong to the one
+/// before them.
+pub(super) fn notes_of(node: &Node) -> Vec<Note> {
+    let mut boot_us = 0;
+    let text = node.stderr();
+    let lines = text.lines().map(|line| {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        boot_us = first.parse().unwrap_or(boot_us);
+        let text = line.strip_prefix(first).unwrap_or(line);
+        Note {
+            boot_us,
+            text: format!("{}: {}", node.name(), text.trim_start()),
+        }
+    });
+    lines.collect()
+}
