@@ -114,11 +114,12 @@ impl Hunt {
         if well && !text.contains("1 passed") {
             return Err(format!("there is no test {test} in the model"));
         }
-        let property = text.lines().find_map(|line| {
-            let (_, after) = line.split_once("Discovered \"")?;
-            Some(after.split('"').next().unwrap_or(after).to_owned())
-        });
-        Ok((!well).then(|| property.unwrap_or_else(|| "the test".to_owned())))
+        // What follows the place of a panic: configuration and property.
+        let mut lines = text
+            .lines()
+            .skip_while(|line| !line.contains("panicked at"));
+        let broken = lines.nth(1).unwrap_or("the test").trim_end_matches(':');
+        Ok((!well).then(|| broken.to_owned()))
     }
 
     fn cargo(&self, args: &[&str]) -> Command {

@@ -60,7 +60,13 @@ pub fn run(round: &Round, programs: &Programs, say: &dyn Fn(&str)) -> Outcome {
         }
     };
     if let Err(error) = go(&mut world, round, &mut outcome, say) {
-        outcome.broke_off = Some(error.to_string());
+        let fault = outcome.rows.last().map_or("the start", |row| row.fault);
+        if error.kind() == io::ErrorKind::TimedOut {
+            outcome
+                .violations
+                .push((never(fault, &error), String::new()));
+        }
+        outcome.broke_off = Some(format!("{fault}: {error}"));
     }
     let accounts = match outcome.broke_off {
         None => world.audit(),
@@ -105,14 +111,8 @@ fn go(
         // Each fault has numbers of its own: those of one do not depend on how
         // many another one took.
         let mut own = Seed::new(seed.number());
-        let in_fault = |error: io::Error| io::Error::other(format!("{}: {error}", fault.name));
-        let made = fault.make(world, &mut own).map_err(in_fault)?;
-        let again = world.wait_for_pulse(made.healed_us);
-        let again_us = again.inspect_err(|error| {
-            let found = never(fault, error);
-            outcome.violations.push((found, String::new()));
-        });
-        let again_us = again_us.map_err(in_fault)?;
+        let made = fault.make(world, &mut own)?;
+        let again_us = world.wait_for_pulse(made.healed_us)?;
         let healed_ms = (again_us - made.healed_us) / 1_000;
         say(&format!("{}: ticks again after {healed_ms} ms", fault.name));
         if let Some(row) = outcome.rows.last_mut() {
@@ -125,9 +125,9 @@ fn go(
         outcome
             .violations
             .extend(late.map(|it| (it, String::new())));
-        world.deployment.mend().map_err(in_fault)?;
+        world.deployment.mend()?;
         world.replace_dead_nodes()?;
-        world.wait_for_starts(3).map_err(in_fault)?;
+        world.wait_for_starts(3)?;
     }
     Ok(())
 }
@@ -177,11 +177,11 @@ fn does_not_run(fault: &Fault, made: &Made, world: &mut World) -> io::Result<Opt
     }))
 }
 
-/// The same, if nothing ever came.
-fn never(fault: &Fault, error: &io::Error) -> Violation {
+/// The same, if what had to come never came.
+fn never(fault: &str, error: &io::Error) -> Violation {
     Violation {
         rule: "L",
-        text: format!("after {}: {error}", fault.name),
+        text: format!("after {fault}: {error}"),
         job: PULSE.to_owned(),
         at_us: now_us(),
     }
