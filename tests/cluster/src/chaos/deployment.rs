@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use scheduled_one_runtime::store::redis::RedisStore;
-use test_support::{ClockShim, RedisCluster, RedisServer, Sentinel};
+use test_support::{ClockShim, FaultProxy, FaultProxyOptions, RedisCluster, RedisServer, Sentinel};
 
 use super::world::NAMESPACE;
 
@@ -84,13 +84,18 @@ impl Deployment {
         match kind {
             Kind::Alone => one(&[]),
             Kind::Aof => one(&["--appendonly", "yes", "--appendfsync", "always"]),
-            Kind::Sentinel => Sentinel::start().map(Deployment::Sentinel),
+            Kind::Sentinel => {
+                let options = Sentinel::options().proxied(only_clients());
+                options.start().map(Deployment::Sentinel)
+            }
             Kind::SentinelMin => {
                 let options = Sentinel::options().min_replicas_to_write(1, MAX_LAG);
+                let options = options.proxied(only_clients());
                 options.start().map(Deployment::Sentinel)
             }
             Kind::Cluster => {
                 let options = RedisCluster::options().node_timeout(NODE_TIMEOUT);
+                let options = options.proxied(only_clients());
                 options.start().map(Deployment::Cluster)
             }
         }
@@ -118,6 +123,15 @@ impl Deployment {
         }
     }
 
+    /// The proxies through which all nodes reach several servers.
+    pub fn proxies(&self) -> &[FaultProxy] {
+        match self {
+            Deployment::One(..) => &[],
+            Deployment::Sentinel(sentinel) => sentinel.proxies(),
+            Deployment::Cluster(cluster) => cluster.proxies(),
+        }
+    }
+
     /// Brings back whoever died, and waits until all is at rest.
     ///
     /// # Errors
@@ -136,6 +150,12 @@ impl Deployment {
             Deployment::Cluster(cluster) => cluster.wait_settled(),
         }
     }
+}
+
+/// What servers say to each other passes the proxies, too, and is left in peace:
+/// a network that fails between them is another fault.
+fn only_clients() -> FaultProxyOptions {
+    FaultProxy::options().spare_internal()
 }
 
 /// Any key of the namespace: they share a slot.

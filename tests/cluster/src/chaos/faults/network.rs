@@ -6,7 +6,7 @@ use std::time::Duration;
 use test_support::{FaultProxy, Verdict};
 
 use super::nodes::any_node;
-use super::{Fault, Heals, Made, ONE, last};
+use super::{ANY, Fault, Heals, Made, ONE, last};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, SLOW, World, now_us};
 use crate::checker::WindowKind;
@@ -15,21 +15,21 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "slow-redis",
         family: "slow network",
-        on: ONE,
+        on: ANY,
         heals: Heals::Reached,
         make: slow,
     },
     Fault {
         name: "lost-replies",
         family: "lossy network",
-        on: ONE,
+        on: ANY,
         heals: Heals::Reached,
         make: lost_replies,
     },
     Fault {
         name: "lost-requests",
         family: "lossy network",
-        on: ONE,
+        on: ANY,
         heals: Heals::Reached,
         make: lost_requests,
     },
@@ -43,14 +43,14 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "late-requests",
         family: "lossy network",
-        on: ONE,
+        on: ANY,
         heals: Heals::Reached,
         make: late_requests,
     },
     Fault {
         name: "late-replies",
         family: "slow network",
-        on: ONE,
+        on: ANY,
         heals: Heals::Reached,
         make: late_replies,
     },
@@ -64,7 +64,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "churn",
         family: "lossy network",
-        on: ONE,
+        on: ANY,
         heals: Heals::Reached,
         make: churn,
     },
@@ -220,7 +220,7 @@ fn partition_all(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 }
 
 fn each(world: &World, set: impl Fn(&FaultProxy)) {
-    world.proxies.values().for_each(set);
+    world.all_proxies().for_each(set);
 }
 
 fn during(world: &mut World, what: &str, kind: WindowKind, time: Duration) -> io::Result<Made> {
@@ -228,7 +228,7 @@ fn during(world: &mut World, what: &str, kind: WindowKind, time: Duration) -> io
         last(time);
         Ok(())
     })?;
-    for proxy in world.proxies.values() {
+    for proxy in world.all_proxies() {
         proxy.heal()?;
     }
     Ok(Made::now())

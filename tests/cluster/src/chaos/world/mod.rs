@@ -261,6 +261,11 @@ impl World {
         });
     }
 
+    /// All proxies between nodes and Redis, of whichever node they are.
+    pub fn all_proxies(&self) -> impl Iterator<Item = &FaultProxy> {
+        self.proxies.values().chain(self.deployment.proxies())
+    }
+
     /// Cuts all connections of a node; it may connect again.
     pub fn cut_connections(&self, node: &str) {
         if let Some(proxy) = self.proxies.get(node) {
