@@ -112,6 +112,9 @@ pub enum Phase {
     Running(usize),
     /// Waits until its last attempt is recorded.
     Between,
+    /// Its outcome is told, or about to be, and it is renewed all the same: only
+    /// without the guard against that.
+    Ended,
 }
 
 /// An outcome on its way.

@@ -1,6 +1,6 @@
 //! The lease of a run is renewed, each quarter of it.
 
-use scheduled_one_runtime::store::message::{Outcome, Renew, Renewed};
+use scheduled_one_runtime::store::message::{Renew, Renewed};
 
 use super::{Node, Run, deadline};
 use crate::config::{Config, QUARTER_MS};
@@ -15,7 +15,7 @@ impl Node {
             .collect()
     }
 
-    pub(crate) fn renewal(&self, config: &Config, run: &Run) -> Renew {
+    fn renewal(&self, config: &Config, run: &Run) -> Renew {
         Renew {
             run: run.id.clone(),
             valid_until_ms: match config.guards.valid_until {
@@ -54,7 +54,7 @@ impl Node {
             }
             Renewed::Lost => {
                 let run = self.runs.remove(index);
-                self.ends(run.id, Outcome::Cancelled, false);
+                self.cancels(run);
             }
             Renewed::Late => {}
         }

@@ -19,16 +19,26 @@ impl Node {
     pub fn begin(&mut self, history: &mut History, index: usize, now: i64) {
         if now >= deadline(&self.runs[index]) {
             let run = self.runs.remove(index);
-            return self.ends(run.id, Outcome::Cancelled, false);
+            return self.cancels(run);
         }
         let run = &mut self.runs[index];
         run.phase = Phase::Running(history.start(&run.id));
     }
 
     /// A function returns.
-    pub fn returns(&mut self, index: usize) {
-        let run = self.runs.remove(index);
-        self.ends(run.id, Outcome::Ok, false);
+    pub fn returns(&mut self, config: &Config, index: usize) {
+        self.ends(self.runs[index].id.clone(), Outcome::Ok, false);
+        match config.guards.ended_is_not_renewed {
+            true => drop(self.runs.remove(index)),
+            false => self.runs[index].phase = Phase::Ended,
+        }
+    }
+
+    /// A run that was taken out is polled no more, and that is its outcome.
+    pub(super) fn cancels(&mut self, run: Run) {
+        if run.phase != Phase::Ended {
+            self.ends(run.id, Outcome::Cancelled, false);
+        }
     }
 
     /// A function fails, and is to be called again.
@@ -97,7 +107,7 @@ impl Node {
             self.begin(history, index, now);
         } else {
             let run = self.runs.remove(index);
-            self.ends(run.id, Outcome::Cancelled, false);
+            self.cancels(run);
         }
     }
 
@@ -109,9 +119,7 @@ impl Node {
         let (over, kept) = self.runs.drain(..).partition(|run| deadline(run) <= now);
         self.runs = kept;
         let over: Vec<Run> = over;
-        for run in over {
-            self.ends(run.id, Outcome::Cancelled, false);
-        }
+        over.into_iter().for_each(|run| self.cancels(run));
     }
 
     /// It goes on after it stood still.

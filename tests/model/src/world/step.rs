@@ -4,7 +4,6 @@ use super::{Action, World, name};
 use crate::config::{Config, EPOCH_MS, QUARTER_MS};
 use crate::history::Loss;
 use crate::node::{Node, Run};
-use crate::server::Request;
 
 impl World {
     /// One of these happens.
@@ -35,14 +34,7 @@ impl World {
                 self.keep(n, request, None, true);
             }
             Action::Arrives(index) => self.arrives(config, index),
-            Action::Returns(n, index) => {
-                let run = self.nodes[n].runs[index].clone();
-                self.nodes[n].returns(index);
-                if !config.guards.ended_is_not_renewed {
-                    let renewal = self.nodes[n].renewal(config, &run);
-                    self.keep(n, Request::Renew(renewal), None, true);
-                }
-            }
+            Action::Returns(n, index) => self.nodes[n].returns(config, index),
             Action::Fails(n, index) => {
                 self.nodes[n].fails(config, &mut self.history, index, self.now);
             }
