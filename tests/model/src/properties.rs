@@ -4,7 +4,7 @@ use scheduled_one_runtime::store::message::Outcome;
 use stateright::Property;
 
 use crate::config::Config;
-use crate::node::{Phase, true_deadline};
+use crate::node::{Asked, Phase, Run, true_deadline};
 use crate::world::World;
 
 /// The promises of `docs/protocol.md`, and what shows that they were put to
@@ -30,7 +30,9 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
         Property::always(VALID, |config: &Config, world: &World| {
             config.faults.jumps > 0 || !world.history.revived
         }),
-        Property::always(KNOWN, |_, world: &World| run_is_known(world)),
+        Property::always(KNOWN, |config: &Config, world: &World| {
+            recorded_may_be_old(config, world) || run_is_known(world)
+        }),
     ];
     let faults = &config.faults;
     let mut sometimes = |wanted: bool, property: Property<Config>| {
@@ -155,25 +157,35 @@ fn one_outcome(config: &Config, world: &World) -> bool {
     })
 }
 
-/// Each run that is recorded as going is one that its node knows of, or asks
-/// about, unless the node is gone or the store has lost its memory.
+/// The store may hold a run as going that has ended: a failover brings back
+/// what was, and after a flush, a request that was under way. A flush alone
+/// brings back nothing.
+fn recorded_may_be_old(config: &Config, world: &World) -> bool {
+    let faults = &config.faults;
+    let late = faults.late_requests + faults.copies > 0;
+    let forgot = world.history.loss.is_some() || world.server.memory.meta.quarantine_from_ms > 0;
+    world.server.serving > 0 || (late && forgot)
+}
+
+/// Each run that is recorded as going is one that its node goes on with, or
+/// asks about, or whose end it is about to tell, unless the node is gone.
 fn run_is_known(world: &World) -> bool {
     let record = &world.server.memory.record;
-    let forgot = world.server.serving > 0 || world.history.loss.is_some();
-    if !record.running || forgot || world.server.memory.meta.quarantine_from_ms > 0 {
+    if !record.running {
         return true;
     }
     let nonce = &record.run.nonce;
     let Some(node) = world.nodes.iter().find(|node| node.id == record.run.owner) else {
         return true;
     };
-    let asks = |asked: &Option<crate::node::Asked>| {
+    let goes_on = |run: &Run| run.id.nonce == *nonce && run.phase != Phase::Ended;
+    let asks = |asked: &Option<Asked>| {
         asked
             .as_ref()
             .is_some_and(|asked| asked.claim.nonce == *nonce)
     };
     !node.up
-        || node.runs.iter().any(|run| run.id.nonce == *nonce)
+        || node.runs.iter().any(goes_on)
         || node
             .ends
             .iter()

@@ -164,3 +164,24 @@ fn without_valid_until_the_model_finds_that_an_old_request_does_something() {
     };
     check_until_found(config, VALID);
 }
+
+/// The store has recorded the end, is flushed, and believes the renewal: the
+/// unit stays busy with a run that nobody polls, for as long as it is renewed.
+#[test]
+fn with_renewals_of_a_run_that_has_ended_the_model_finds_a_run_nobody_polls() {
+    let faults = Faults {
+        flushes: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        ended_is_not_renewed: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        nodes: 1,
+        ticks: vec![1],
+        horizon: 3,
+        ..two_nodes("an ended run is renewed", faults, guards)
+    };
+    check_until_found(config, KNOWN);
+}

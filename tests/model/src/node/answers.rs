@@ -1,0 +1,88 @@
+//! How requests go out, and what becomes of their answers.
+
+use scheduled_one_runtime::store::message::{Head, Reply, WrittenOff};
+
+use super::{Node, Run};
+use crate::config::{Config, LEASE_MS};
+use crate::history::History;
+use crate::server::{Body, Request};
+
+impl Node {
+    /// A request is sent.
+    pub fn sends(&mut self, request: &Request, now: i64) {
+        match request {
+            Request::Enroll(_) => self.enrolling = Some((now, self.memory())),
+            Request::Claim(claim) => self.sends_claim(claim, now),
+            Request::Renew(renew) => {
+                if let Some(run) = self.run(&renew.run.nonce) {
+                    run.renewed = now;
+                }
+            }
+            Request::Finish(finish) => {
+                let mut ends = self.ends.iter_mut();
+                if let Some(ended) = ends.find(|ended| ended.finish == **finish) {
+                    ended.tried = Some(now);
+                }
+            }
+            Request::WriteOff(_) => self.watch = None,
+            Request::Beat => {}
+        }
+    }
+
+    fn run(&mut self, nonce: &str) -> Option<&mut Run> {
+        self.runs.iter_mut().find(|run| run.id.nonce == nonce)
+    }
+
+    /// An answer comes to a request that was sent at `sent`.
+    pub fn hears(
+        &mut self,
+        config: &Config,
+        history: &mut History,
+        request: &Request,
+        reply: Reply<Body>,
+        sent: i64,
+        now: i64,
+    ) {
+        // Renewals have a connection of their own, that does not look.
+        if !matches!(request, Request::Renew(_)) {
+            self.sees(&reply.head);
+        }
+        if sent == now {
+            self.learns_clock(config, &reply.head, now);
+        }
+        match (request, reply.body) {
+            (Request::Enroll(_), Body::Enrolled(marks)) => self.enrolled(marks, sent),
+            (Request::Claim(claim), Body::Claimed(claimed)) => {
+                self.claimed(config, claim, claimed, sent, now);
+            }
+            (Request::Renew(renew), Body::Renewed(renewed)) => {
+                self.renewed(config, renew, renewed, sent, now);
+            }
+            (Request::Finish(finish), Body::Finished(finished)) => {
+                self.finished(history, finish, finished, now);
+            }
+            (Request::WriteOff(_), Body::WrittenOff(WrittenOff::TakenOver)) => self.ready = true,
+            (Request::Beat, Body::Pulse(ready, overdue)) => {
+                self.ready |= ready;
+                self.sees_overdue(overdue, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn sees(&mut self, head: &Head) {
+        self.quarantine_until_ms = head.quarantine_until_ms;
+        if self.serving != head.serving {
+            self.serving.clone_from(&head.serving);
+            self.watch = None;
+        }
+    }
+
+    fn learns_clock(&mut self, config: &Config, head: &Head, now: i64) {
+        let clock_ms = (head.now_us / 1_000) as i64 - now;
+        if clock_ms != self.clock_ms && config.guards.pauses_after_jump {
+            self.holds_back_until = now + LEASE_MS;
+        }
+        self.clock_ms = clock_ms;
+    }
+}

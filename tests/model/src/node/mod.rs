@@ -1,0 +1,192 @@
+//! A node as far as the protocol goes: what it asks for, when it must, and
+//! what it does with the answers. Follows the runtime for one unit: the file
+//! of the same name there is named where there is one.
+//!
+//! Along the path of a tick:
+//!
+//! - [`duties`]: what is to be done before time passes, and in what order;
+//! - [`enroll`]: the store is told what this node saw, before anything is due;
+//! - [`claim`] (`claim.rs`): a tick is asked for, or what waits, and granted;
+//! - [`run`] (`scheduler/run.rs`, `finish.rs`): from the first poll to the
+//!   recorded outcome;
+//! - [`renewal`] (`renewal.rs`): what keeps the lease meanwhile;
+//! - [`watch`] (`watch.rs`): the run of another node is seen to stand still;
+//! - [`answers`]: how requests go out, and which answers are still waited for.
+
+mod answers;
+mod claim;
+mod duties;
+mod enroll;
+mod renewal;
+mod run;
+mod watch;
+
+use std::time::Duration;
+
+use scheduled_one_runtime::store::message::{Caller, Claim, Finish, Marks, RunId, Watched};
+
+use crate::config::{EPOCH_MS, LEASE_MS, QUARANTINE_MS};
+
+pub use duties::{Duty, Pulse};
+pub use run::{deadline, true_deadline};
+
+/// The state of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    /// New with each start.
+    pub id: String,
+    /// It lives.
+    pub up: bool,
+    /// It stands still.
+    pub paused: bool,
+    /// It does not reach the store.
+    pub cut: bool,
+    /// The highest marks it ever saw.
+    pub floors: Marks,
+    /// Who serves, as far as it knows.
+    pub serving: String,
+    /// Until when nothing is granted, as far as it knows.
+    pub quarantine_until_ms: i64,
+    /// Whom it told its marks to, and in which quarantine.
+    pub enrolled_for: Option<(String, i64)>,
+    /// Since when an enrollment waits for its answer.
+    pub enrolling: Option<(i64, (String, i64))>,
+    /// The store's clock minus its own.
+    pub clock_ms: i64,
+    /// It claims nothing before, because the store's clock was set.
+    pub holds_back_until: i64,
+    /// Makes nonces.
+    pub claims_sent: u8,
+    /// The claim of a tick that is under way.
+    pub claim: Option<Asked>,
+    /// The same of what waits.
+    pub next: Option<Asked>,
+    /// A tick is not asked for before.
+    pub again_at: i64,
+    /// Something waits in the unit and can start, as far as it knows.
+    pub ready: bool,
+    /// The run that it sees stand still, and since when.
+    pub watch: Option<(Watched, i64)>,
+    /// Its runs.
+    pub runs: Vec<Run>,
+    /// Outcomes that the store has not confirmed.
+    pub ends: Vec<Ended>,
+}
+
+/// A claim under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// What was asked; the same with each try.
+    pub claim: Claim,
+    /// When first.
+    pub sent: i64,
+    /// When last.
+    pub tried: i64,
+}
+
+/// A run that was granted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// What identifies it, in the attempt it is at.
+    pub id: RunId,
+    /// From when its lease counts, as the node believes.
+    pub proven: i64,
+    /// From when it really counts: when the request was sent that was answered.
+    pub sent: i64,
+    /// When a renewal was sent last.
+    pub renewed: i64,
+    /// Where it is.
+    pub phase: Phase,
+    /// The store had forgotten it.
+    pub readopted: bool,
+    /// Stood still beyond its deadline, and nothing checks.
+    pub overslept: bool,
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Not polled yet.
+    Granted,
+    /// Polled: that start of the history.
+    Running(usize),
+    /// Waits until its last attempt is recorded.
+    Between,
+    /// Its outcome is told, or about to be, and it is renewed all the same: only
+    /// without the guard against that.
+    Ended,
+}
+
+/// An outcome on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Ended {
+    /// What is told.
+    pub finish: Finish,
+    /// When last.
+    pub tried: Option<i64>,
+}
+
+impl Node {
+    /// A node that is up and has not asked anything.
+    pub fn new(id: String, now: i64) -> Self {
+        Node {
+            id,
+            up: true,
+            paused: false,
+            cut: false,
+            floors: Marks {
+                born_ms: EPOCH_MS + now,
+                ..Marks::default()
+            },
+            serving: String::new(),
+            quarantine_until_ms: 0,
+            enrolled_for: None,
+            enrolling: None,
+            clock_ms: EPOCH_MS,
+            holds_back_until: 0,
+            claims_sent: 0,
+            claim: None,
+            next: None,
+            again_at: 0,
+            ready: false,
+            watch: None,
+            runs: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// What its requests carry.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            node: self.id.clone(),
+            name: self.id.clone(),
+            quarantine_ms: QUARANTINE_MS,
+            ledger_limit: 100,
+            buckets: 1,
+        }
+    }
+
+    /// It does what is to be done.
+    pub fn acts(&self) -> bool {
+        self.up && !self.paused
+    }
+
+    /// It acts and reaches the store.
+    pub fn reaches(&self) -> bool {
+        self.acts() && !self.cut
+    }
+
+    fn store_now(&self, now: i64) -> i64 {
+        now + self.clock_ms
+    }
+
+    fn held_up(&self, now: i64) -> bool {
+        self.quarantine_until_ms > self.store_now(now) || now < self.holds_back_until
+    }
+}
+
+const LEASE: Duration = Duration::from_millis(LEASE_MS as u64);
+
+fn ms(duration: Duration) -> i64 {
+    duration.as_millis() as i64
+}

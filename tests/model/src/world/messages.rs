@@ -1,0 +1,113 @@
+//! Messages: at once, or late.
+
+use scheduled_one_runtime::store::message::{Caller, Renewed, Reply, Verdict};
+
+use super::World;
+use crate::config::{Config, LEASE_MS};
+use crate::server::{Body, Request};
+
+/// A request that is late, or its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// Who asked.
+    pub node: usize,
+    /// The same as the store knows it.
+    pub caller: Caller,
+    /// What was asked.
+    pub request: Request,
+    /// When.
+    pub sent: i64,
+    /// The answer, if it is that which is late.
+    pub reply: Option<Reply<Body>>,
+    /// Nobody waits for the answer.
+    pub copy: bool,
+}
+
+impl World {
+    /// The store executes a request.
+    pub(super) fn serve(&mut self, request: &Request, caller: &Caller) -> Reply<Body> {
+        let keep = match self.left.failovers {
+            0 => 0,
+            _ => self.left.lost_writes,
+        };
+        let reply = self.server.serve(request, caller, self.store_now(), keep);
+        if self
+            .history
+            .loss
+            .is_some_and(|loss| self.server.knows(&loss))
+        {
+            self.history.loss = None; // it knows again
+        }
+        reply
+    }
+
+    /// A request is sent, executed and answered, in one instant.
+    pub(super) fn ask(&mut self, config: &Config, n: usize, request: &Request) {
+        let now = self.now;
+        self.nodes[n].sends(request, now);
+        let caller = self.nodes[n].caller();
+        let reply = self.serve(request, &caller);
+        self.nodes[n].hears(config, &mut self.history, request, reply, now, now);
+    }
+
+    /// A message is under way from now on.
+    pub(super) fn keep(
+        &mut self,
+        node: usize,
+        request: Request,
+        reply: Option<Reply<Body>>,
+        copy: bool,
+    ) {
+        self.late.push(Message {
+            node,
+            caller: self.nodes[node].caller(),
+            request,
+            sent: self.now,
+            reply,
+            copy,
+        });
+    }
+
+    /// A late message arrives.
+    pub(super) fn arrives(&mut self, config: &Config, index: usize) {
+        let message = self.late.remove(index);
+        let executes = message.reply.is_none();
+        let reply = match message.reply {
+            Some(reply) => reply,
+            None => self.serve(&message.request, &message.caller),
+        };
+        let under_way_ms = match executes {
+            true => self.now - message.sent,
+            false => 0,
+        };
+        self.history.revived |= self.is_revived(&reply.body, under_way_ms);
+        let node = &mut self.nodes[message.node];
+        let waits = node.up && node.id == message.caller.node && !message.copy;
+        if waits && node.reaches() {
+            let (request, sent) = (&message.request, message.sent);
+            node.hears(config, &mut self.history, request, reply, sent, self.now);
+        } else if waits {
+            self.late.push(Message {
+                reply: Some(reply),
+                ..message
+            });
+        }
+    }
+
+    /// Whether a request did something that was under way for longer than it
+    /// is valid.
+    fn is_revived(&self, body: &Body, under_way_ms: i64) -> bool {
+        let new = self.server.memory.record.run.granted_at_ms == self.store_now();
+        match body {
+            Body::Claimed(claimed) => {
+                let granted = matches!(claimed.verdict, Verdict::Granted { .. });
+                granted && new && under_way_ms > LEASE_MS / 2
+            }
+            Body::Renewed(renewed) => {
+                let refused = matches!(renewed, Renewed::Late | Renewed::Lost);
+                !refused && under_way_ms >= LEASE_MS
+            }
+            _ => false,
+        }
+    }
+}

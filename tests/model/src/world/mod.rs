@@ -1,0 +1,150 @@
+//! The state space: nodes, a store, messages that are late, and time.
+//!
+//! - Here: one instant, and which of the things that can happen come first;
+//! - [`actions`]: what can happen;
+//! - [`step`]: what that does;
+//! - [`messages`]: how requests reach the store, and answers a node.
+
+mod actions;
+mod messages;
+mod step;
+
+use stateright::{Model, Property};
+
+use crate::config::{Config, EPOCH_MS, Faults, QUARTER_MS};
+use crate::history::History;
+use crate::node::{Duty, Node, Pulse};
+use crate::properties;
+use crate::server::{Request, Server};
+
+pub use actions::Action;
+pub use messages::Message;
+
+/// Everything at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    /// The boot clock of all nodes, ms.
+    pub now: i64,
+    /// The store's clock minus that.
+    pub clock_ms: i64,
+    /// The store.
+    pub server: Server,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// Messages that are late, or lost.
+    pub late: Vec<Message>,
+    /// What may still go wrong.
+    pub left: Faults,
+    /// What has happened.
+    pub history: History,
+}
+
+impl Model for Config {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        let mut world = World {
+            now: 0,
+            clock_ms: EPOCH_MS,
+            server: Server::new(),
+            nodes: Vec::new(),
+            late: Vec::new(),
+            left: self.faults,
+            history: History::default(),
+        };
+        for index in 0..self.nodes {
+            world.nodes.push(Node::new(name(index, 0), 0));
+        }
+        world.settle(self);
+        world.server.before.clear();
+        vec![world]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        let pulse = world.pulse();
+        let of = |n: usize| {
+            let duties = world.nodes[n].duties(self, world.now, &pulse);
+            duties.into_iter().map(move |duty| (n, duty))
+        };
+        let duties: Vec<(usize, Duty)> = (0..world.nodes.len()).flat_map(of).collect();
+        let urgent = duties.iter().map(|(_, duty)| rank(duty)).min();
+        let begins = duties.iter().find_map(|(n, duty)| match duty {
+            Duty::Begin(index) => Some(Action::Begin(*n, *index)),
+            Duty::Ask(_) => None,
+        });
+        if let Some(begins) = begins {
+            return actions.push(begins);
+        }
+        for (n, duty) in duties {
+            if Some(rank(&duty)) == urgent
+                && let Duty::Ask(request) = duty
+            {
+                world.fates(n, request, actions);
+            }
+        }
+        world.runs(self, actions);
+        world.faults(actions);
+        if urgent.is_none() {
+            actions.push(Action::Time);
+        }
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        let mut next = world.clone();
+        next.apply(self, action);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all(self)
+    }
+
+    fn within_boundary(&self, world: &World) -> bool {
+        world.now <= self.horizon * QUARTER_MS
+    }
+}
+
+/// Begin, then renew, then the rest.
+fn rank(duty: &Duty) -> u8 {
+    match duty {
+        Duty::Begin(_) => 0,
+        Duty::Ask(Request::Renew(_)) => 1,
+        Duty::Ask(_) => 2,
+    }
+}
+
+fn name(index: usize, generation: u8) -> String {
+    format!("{}{generation}", char::from(b'a' + index as u8))
+}
+
+impl World {
+    fn store_now(&self) -> i64 {
+        self.now + self.clock_ms
+    }
+
+    fn pulse(&self) -> Pulse {
+        let memory = &self.server.memory;
+        Pulse {
+            serving: self.server.serving,
+            noticed: self.server.noticed(),
+            quarantine_until_ms: memory.meta.quarantine_until_ms,
+            ready: memory.record.ready(),
+            lease_over: memory.record.running && memory.record.run.until_ms <= self.store_now(),
+            overdue: self.server.overdue(self.store_now()),
+        }
+    }
+
+    /// All nodes are up, and have nothing to do.
+    fn settle(&mut self, config: &Config) {
+        for index in 0..self.nodes.len() {
+            let duty = |world: &World| {
+                let duties = world.nodes[index].duties(config, 0, &world.pulse());
+                duties.into_iter().next()
+            };
+            while let Some(Duty::Ask(request)) = duty(self) {
+                self.ask(config, index, &request);
+            }
+        }
+    }
+}

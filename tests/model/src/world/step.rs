@@ -1,0 +1,127 @@
+//! What each of these does.
+
+use super::{Action, World, name};
+use crate::config::{Config, EPOCH_MS, QUARTER_MS};
+use crate::history::Loss;
+use crate::node::{Node, Run};
+
+impl World {
+    /// One of these happens.
+    pub(super) fn apply(&mut self, config: &Config, action: Action) {
+        match action {
+            Action::Begin(n, index) => self.nodes[n].begin(&mut self.history, index, self.now),
+            Action::Ask(n, request) => self.ask(config, n, &request),
+            Action::AskAndPause(n, request) => {
+                self.left.pauses -= 1;
+                self.ask(config, n, &request);
+                self.nodes[n].paused = true;
+            }
+            Action::Late(n, request) => {
+                self.left.late_requests -= 1;
+                self.nodes[n].sends(&request, self.now);
+                self.keep(n, request, None, false);
+            }
+            Action::Unanswered(n, request) => {
+                self.left.late_replies -= 1;
+                self.nodes[n].sends(&request, self.now);
+                let caller = self.nodes[n].caller();
+                let reply = self.serve(&request, &caller);
+                self.keep(n, request, Some(reply), false);
+            }
+            Action::Copied(n, request) => {
+                self.left.copies -= 1;
+                self.ask(config, n, &request);
+                self.keep(n, request, None, true);
+            }
+            Action::Arrives(index) => self.arrives(config, index),
+            Action::Returns(n, index) => self.nodes[n].returns(config, index),
+            Action::Fails(n, index) => {
+                self.nodes[n].fails(config, &mut self.history, index, self.now);
+            }
+            Action::Crash(n) => self.crash(n),
+            Action::Restart(n) => self.restart(n),
+            Action::Pause(n) => {
+                self.left.pauses -= 1;
+                self.nodes[n].paused = true;
+            }
+            Action::Resume(n) => self.nodes[n].resumes(config, self.now),
+            Action::Cut(n) => {
+                self.left.cuts -= 1;
+                self.nodes[n].cut = true;
+            }
+            Action::Heal(n) => self.nodes[n].cut = false,
+            Action::FailOver(lost) => {
+                self.left.failovers -= 1;
+                self.server.fail_over(lost);
+                self.note_loss();
+            }
+            Action::Flush => {
+                self.left.flushes -= 1;
+                self.server.flush();
+                self.note_loss();
+            }
+            Action::Jump(by_ms) => {
+                self.left.jumps -= 1;
+                self.clock_ms += by_ms;
+            }
+            Action::Time => self.time(),
+        }
+    }
+
+    fn crash(&mut self, n: usize) {
+        self.left.crashes -= 1;
+        self.nodes[n].dies();
+        self.late
+            .retain(|message| message.node != n || message.reply.is_none());
+    }
+
+    fn restart(&mut self, n: usize) {
+        self.left.restarts -= 1;
+        let generation = self.nodes[n].id.ends_with('0');
+        let clock_ms = self.clock_ms;
+        self.nodes[n] = Node {
+            clock_ms,
+            ..Node::new(
+                name(n, 1 + u8::from(!generation)),
+                self.store_now() - EPOCH_MS,
+            )
+        };
+    }
+
+    /// Which start the store does not know of any more.
+    fn note_loss(&mut self) {
+        let starts = self.history.starts.iter();
+        let newest = starts.max_by_key(|start| (start.token, start.attempt));
+        let Some(newest) = newest else { return };
+        let loss = Loss {
+            start: *newest,
+            witnessed: false,
+        };
+        if !self.server.knows(&loss) {
+            self.history.loss = Some(loss);
+        }
+    }
+
+    /// A quarter passes: timers fire, and what only dead nodes saw is excused.
+    fn time(&mut self) {
+        if let Some(loss) = &mut self.history.loss {
+            let saw = |node: &Node| {
+                let holds = |run: &Run| loss.is_known(run.id.token, run.id.tick_ms, run.id.attempt);
+                let (token, started) = (node.floors.token, node.floors.started);
+                let saw = node.runs.iter().any(holds)
+                    || loss.is_known(token, started.tick_ms, started.attempt);
+                node.reaches() && node.enrolling.is_none() && saw
+            };
+            loss.witnessed |= self.nodes.iter().any(saw);
+        }
+        self.now += QUARTER_MS;
+        for node in &mut self.nodes {
+            node.passes(self.now);
+        }
+        let meta = &self.server.memory.meta;
+        let over = self.server.noticed() && meta.quarantine_until_ms <= self.store_now();
+        if over && self.history.loss.is_some_and(|loss| !loss.witnessed) {
+            self.history.excused = true;
+        }
+    }
+}
