@@ -68,6 +68,7 @@ impl Cluster {
         let spec = NodeSpec {
             redis_url: self.redis.url(),
             password_file: None,
+            replicas: 0,
             name,
             lease: self.lease,
             jobs: self.jobs.clone(),

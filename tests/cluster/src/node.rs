@@ -21,6 +21,8 @@ pub struct NodeSpec {
     pub redis_url: String,
     /// A file with the password of the store.
     pub password_file: Option<PathBuf>,
+    /// How many replicas must have a claim.
+    pub replicas: u32,
     /// Its name in logs and ledger.
     pub name: String,
     /// The lease of all jobs.
@@ -38,6 +40,7 @@ impl NodeSpec {
         let jobs: Vec<String> = self.jobs.iter().map(JobSpec::to_text).collect();
         command
             .env("NODE_REDIS_URL", &self.redis_url)
+            .env("NODE_REPLICAS", self.replicas.to_string())
             .env("NODE_NAME", &self.name)
             .env("NODE_LEASE_MS", self.lease.as_millis().to_string())
             .env("NODE_JOBS", jobs.join(","))
@@ -61,6 +64,7 @@ impl NodeSpec {
         NodeSpec {
             redis_url: text("NODE_REDIS_URL"),
             password_file: std::env::var_os("NODE_PASSWORD_FILE").map(PathBuf::from),
+            replicas: text("NODE_REPLICAS").parse().expect("a number"),
             name: text("NODE_NAME"),
             lease: Duration::from_millis(lease_ms),
             jobs: text("NODE_JOBS")
@@ -217,6 +221,12 @@ impl Node {
     /// Whether it has ended, and was reaped.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("a status").is_some()
+    }
+
+    /// How it ended, if that was not well.
+    pub fn ended_badly(&mut self) -> Option<String> {
+        let status = self.child.try_wait().expect("a status")?;
+        (!status.success()).then(|| status.to_string())
     }
 
     /// Waits until it has ended by itself.

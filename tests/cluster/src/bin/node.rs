@@ -20,6 +20,10 @@ use tracing_subscriber::fmt::time::FormatTime;
 /// How many lines a ledger keeps: more than a round of chaos writes.
 const LEDGER_LINES: usize = 10_000;
 
+/// How much time is audited at once, in ms: at most 10,000 ticks of a job are
+/// told, and clocks that jump make many.
+const AUDIT_MS: usize = 1_800_000;
+
 /// Threads of its runtime; an order can block them all.
 const THREADS: usize = 2;
 
@@ -78,17 +82,30 @@ async fn audit(
     to_ms: i64,
 ) -> Result<String, Error> {
     let instant = |ms| DateTime::from_timestamp_millis(ms).expect("an instant");
-    let range = instant(from_ms)..instant(to_ms);
     let mut text = String::new();
     for job in jobs.iter().filter(|job| !job.on_every_node()) {
-        let ticks = scheduler.audit(&job.name, range.clone()).await?;
+        let mut ticks = Vec::new();
+        for from_ms in (from_ms..to_ms).step_by(AUDIT_MS) {
+            let to_ms = to_ms.min(from_ms + AUDIT_MS as i64);
+            let range = instant(from_ms)..instant(to_ms);
+            ticks.extend(scheduler.audit(&job.name, range).await?);
+        }
         let ledger = scheduler.ledger(&job.name, LEDGER_LINES).await?;
-        let mut outcomes: HashMap<_, u32> = HashMap::new();
-        for line in ledger.iter().filter(|line| is_outcome(line)) {
+        let (ranges, single): (Vec<_>, Vec<_>) = ledger
+            .iter()
+            .filter(|line| is_outcome(line))
+            .partition(|line| line.count > 1);
+        let mut outcomes: HashMap<_, usize> = HashMap::new();
+        for line in single {
             *outcomes.entry((line.tick, line.shard)).or_default() += 1;
         }
         for tick in ticks {
-            let count = outcomes.get(&(tick.tick, tick.shard)).unwrap_or(&0);
+            let covers = |line: &&&LedgerEntry| {
+                let range = line.tick..=line.last_tick;
+                line.shard == tick.shard && range.contains(&tick.tick)
+            };
+            let count = ranges.iter().filter(covers).count()
+                + outcomes.get(&(tick.tick, tick.shard)).unwrap_or(&0);
             let (name, tick_ms) = (&job.name, tick.tick.timestamp_millis());
             let (shard, fate) = (tick.shard, tick.fate);
             text += &format!("{name} {shard} {tick_ms} {count} {fate:?}\n");
@@ -97,9 +114,9 @@ async fn audit(
     Ok(text)
 }
 
-/// Whether the line is what became of one tick in the end.
+/// Whether the line is what became of its ticks in the end.
 fn is_outcome(line: &LedgerEntry) -> bool {
-    line.count == 1 && !line.retried && line.outcome != Outcome::FinishedWithoutLease
+    !line.retried && line.outcome != Outcome::FinishedWithoutLease
 }
 
 async fn run(spec: NodeSpec) -> Result<(), Error> {
@@ -118,6 +135,9 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
         });
     if let Some(path) = &spec.password_file {
         builder = builder.password_file(path);
+    }
+    if spec.replicas > 0 {
+        builder = builder.replicas(spec.replicas);
     }
     for spec in &spec.jobs {
         builder = builder.job(spec.to_job());

@@ -20,17 +20,20 @@ pub enum Kind {
     Sentinel,
     /// The same, and the primary takes no writes without a replica.
     SentinelMin,
+    /// As `Sentinel`, and the nodes ask for a replica to have each claim (`WAIT`).
+    SentinelWait,
     /// Redis Cluster: three primaries, a replica each.
     Cluster,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [
+    pub const ALL: [Kind; 6] = [
         Kind::Alone,
         Kind::Aof,
         Kind::Sentinel,
         Kind::SentinelMin,
+        Kind::SentinelWait,
         Kind::Cluster,
     ];
 
@@ -41,6 +44,7 @@ impl Kind {
             Kind::Aof => "aof",
             Kind::Sentinel => "sentinel",
             Kind::SentinelMin => "sentinel-min",
+            Kind::SentinelWait => "sentinel-wait",
             Kind::Cluster => "cluster",
         }
     }
@@ -84,7 +88,7 @@ impl Deployment {
         match kind {
             Kind::Alone => one(&[]),
             Kind::Aof => one(&["--appendonly", "yes", "--appendfsync", "always"]),
-            Kind::Sentinel => {
+            Kind::Sentinel | Kind::SentinelWait => {
                 let options = Sentinel::options().proxied(only_clients());
                 options.start().map(Deployment::Sentinel)
             }

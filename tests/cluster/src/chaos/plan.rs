@@ -66,7 +66,7 @@ impl Iterator for Lane {
 /// The deployments of each lane of a random plan.
 const LANES: [&[Kind]; 3] = [
     &[Kind::Alone, Kind::Aof],
-    &[Kind::Sentinel, Kind::SentinelMin],
+    &[Kind::Sentinel, Kind::SentinelMin, Kind::SentinelWait],
     &[Kind::Cluster],
 ];
 
@@ -166,7 +166,7 @@ mod tests {
         let made = names(random(7, Some("flushall")));
         assert!(made.iter().all(|(_, name)| *name == "flushall"), "{made:?}");
         let kinds: HashSet<Kind> = made.into_iter().map(|(kind, _)| kind).collect();
-        assert_eq!(kinds.len(), 5);
+        assert_eq!(kinds.len(), 6);
         let made = names(random(7, Some("cluster-slot-moves")));
         assert_eq!(made.len(), 6);
     }

@@ -1,7 +1,6 @@
 //! One round: a fresh world, one fault after the other, and at the end the
 //! accounts and the checker.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use super::deployment::Kind;
 use super::faults::{Fault, Made};
 use super::plan::Round;
 use super::seed::Seed;
-use super::world::{PULSE, Programs, World, now_us};
+use super::world::{Never, PULSE, Programs, World, now_us};
 use crate::checker::Violation;
 use crate::log::Kind as Sign;
 
@@ -61,30 +60,25 @@ pub fn run(round: &Round, programs: &Programs, say: &dyn Fn(&str)) -> Outcome {
     };
     if let Err(error) = go(&mut world, round, &mut outcome, say) {
         let fault = outcome.rows.last().map_or("the start", |row| row.fault);
-        if error.kind() == io::ErrorKind::TimedOut {
+        if Never::is(&error) {
             outcome
                 .violations
                 .push((never(fault, &error), String::new()));
         }
         outcome.broke_off = Some(format!("{fault}: {error}"));
     }
-    let accounts = match outcome.broke_off {
-        None => world.audit(),
-        Some(_) => Ok(Vec::new()),
-    };
-    let accounts = accounts.unwrap_or_else(|error| {
+    if outcome.broke_off.is_none()
+        && let Err(error) = world.audit()
+    {
         outcome.broke_off = Some(format!("audit: {error}"));
-        Vec::new()
-    });
+    }
     if let Err(error) = world.end() {
         let text = format!("end: {error}");
         outcome.broke_off.get_or_insert(text);
     }
-    outcome.violations.extend(world.violations(&accounts));
+    outcome.violations.extend(world.violations());
     count(&world, &mut outcome);
     if outcome.broke_off.is_some() || !outcome.violations.is_empty() {
-        let lines: Vec<String> = accounts.iter().map(|it| format!("{it:?}\n")).collect();
-        let _ = fs::write(world.folder().join("accounts"), lines.concat());
         outcome.folder = Some(world.keep_folder());
     }
     outcome
@@ -119,6 +113,9 @@ fn go(
             row.healed_ms = Some(healed_ms);
         }
         if let Some(violation) = does_not_run(fault, &made, world)? {
+            outcome.violations.push((violation, String::new()));
+        }
+        if let Some(violation) = starts_after_all(fault, &made, world) {
             outcome.violations.push((violation, String::new()));
         }
         let late = too_late(fault, healed_ms, world);
@@ -156,7 +153,7 @@ fn does_not_run(fault: &Fault, made: &Made, world: &mut World) -> io::Result<Opt
         return Ok(None);
     };
     let mut ran = false;
-    world.wait(
+    world.must(
         &format!("{job} runs what it missed, or its next tick"),
         |world| {
             let starts = world.log.events.iter().filter(|it| it.kind == Sign::Start);
@@ -175,6 +172,19 @@ fn does_not_run(fault: &Fault, made: &Made, world: &mut World) -> io::Result<Opt
         job: job.to_owned(),
         at_us: now_us(),
     }))
+}
+
+/// A run that started though its lease was over.
+fn starts_after_all(fault: &Fault, made: &Made, world: &World) -> Option<Violation> {
+    let token = made.starts_not?;
+    let mut events = world.log.events.iter();
+    let sign = events.find(|it| it.token == token && it.boot_us > made.healed_us)?;
+    Some(Violation {
+        rule: "S4",
+        text: format!("after {} a run whose lease was over: {sign}", fault.name),
+        job: sign.job.clone(),
+        at_us: sign.boot_us,
+    })
 }
 
 /// The same, if what had to come never came.

@@ -7,6 +7,7 @@ use super::{History, Violation};
 use crate::log::{Event, Kind};
 
 /// - what was accepted increases, and each run was accepted once;
+/// - a tick that is neither tried again nor taken over has one effect;
 /// - a run that ended well was accepted;
 /// - a run was refused only if another had started after it: the newest run of
 ///   a unit always has the highest token.
@@ -23,6 +24,10 @@ pub(super) fn violations(
                 let before = accepted.entry(unit).or_default();
                 if let Some(last) = before.last().filter(|last| key(last) >= key(event)) {
                     found.push(violation("accepted out of order", last, event));
+                }
+                let same = before.iter().find(|old| old.tick_ms == event.tick_ms);
+                if let Some(first) = same.filter(|_| is_once(history, &event.job)) {
+                    found.push(violation("two effects of a tick", first, event));
                 }
                 before.push(event);
             }
@@ -45,6 +50,12 @@ pub(super) fn violations(
         }
     }
     found
+}
+
+/// Whether a tick of the job has one attempt at most.
+fn is_once(history: &History<'_>, job: &str) -> bool {
+    let job = history.job(job);
+    job.is_some_and(|job| job.number("rerun").or(job.number("retries")).is_none())
 }
 
 fn key(event: &Event) -> (u64, u32) {

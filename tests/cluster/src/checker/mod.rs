@@ -82,6 +82,10 @@ impl Window {
     }
 }
 
+/// A poll that was under way when its process was stopped ends when it goes on:
+/// one sign, within this time. What is more is a poll too many.
+const MIDST_US: u64 = 100_000;
+
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::runs::{Run, Unit};
-use super::{History, Violation, Window, WindowKind};
+use super::{History, MIDST_US, Violation, Window, WindowKind};
 use crate::log::Event;
-
-/// A poll that was under way when its process was stopped ends when it goes on.
-const MIDST_US: u64 = 5_000;
 
 /// Part of a lease, in percent, after which nobody may poll a run that proved
 /// nothing since. It is to stop after 80; others may write it off after 90.
@@ -27,9 +24,8 @@ pub(super) fn violations(
         }
         for run in runs {
             let blind = history.windows.iter().filter(|window| {
-                window.is_of(&run.start.node)
-                    && run.start.boot_us < window.from_us
-                    && window.to_us - window.from_us >= lease_us
+                let long = window.to_us - window.from_us >= lease_us;
+                window.is_of(&run.start.node) && long
             });
             for window in blind {
                 if let Some(poll) = forbidden(run, window, lease_us) {
@@ -44,21 +40,20 @@ pub(super) fn violations(
 /// The first sign of the run that should not be.
 fn forbidden<'a>(run: &Run<'a>, window: &Window, lease_us: u64) -> Option<&'a Event> {
     let after_us = window.from_us + lease_us;
-    let mut late = run.signs.iter().filter(|sign| sign.boot_us > after_us);
+    let signs = [run.start].into_iter().chain(run.signs.iter().copied());
+    let mut late = signs.filter(|sign| sign.boot_us > after_us);
     match window.kind {
-        WindowKind::Stopped => {
+        WindowKind::Stopped if run.start.boot_us < window.from_us => {
             let first = late.next()?;
             let under_way = first.boot_us < window.to_us + MIDST_US;
             match under_way {
-                true => late.next().copied(),
+                true => late.next(),
                 false => Some(first),
             }
         }
-        // What is proven afterwards is another proof: the run may be readopted.
-        WindowKind::Cut => late
-            .next()
-            .filter(|sign| sign.boot_us < window.to_us)
-            .copied(),
+        // Nor does anything start then. What is proven afterwards is another
+        // proof: the run may be readopted.
+        WindowKind::Cut => late.find(|sign| sign.boot_us < window.to_us),
         _ => None,
     }
 }
@@ -87,6 +82,11 @@ mod tests {
         let stopped = [window(WindowKind::Stopped, "a", 20, 220)];
         let mut events = vec![start, event(Kind::Poll, 221, "a", 1, 100)];
         assert!(broken(&events, &stopped, &[]).is_empty(), "was under way");
+        let much_later = event(Kind::Poll, 221 + MIDST_US, "a", 1, 100);
+        assert_eq!(
+            broken(&[events[0].clone(), much_later], &stopped, &[]),
+            ["S4"]
+        );
         events.push(event(Kind::Poll, 230, "a", 1, 100));
         assert_eq!(broken(&events, &stopped, &[]), ["S4"]);
         // Not if it was somebody else, or shorter than a lease.
@@ -104,5 +104,7 @@ mod tests {
         assert!(broken(&events, &cut, &[]).is_empty());
         events.push(event(Kind::Poll, 130, "a", 1, 100));
         assert_eq!(broken(&events, &cut, &[]), ["S4"]);
+        let started = [event(Kind::Start, 130, "a", 1, 100)];
+        assert_eq!(broken(&started, &cut, &[]), ["S4"]);
     }
 }

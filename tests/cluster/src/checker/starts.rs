@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::runs::{Run, Unit};
-use super::{History, Violation, WindowKind};
+use super::{History, MIDST_US, Violation, WindowKind};
+use crate::job::JobSpec;
 
-/// - S1: one start for each tick and attempt;
+/// - S1: one start for each tick and attempt, and no attempt that may not be;
 /// - S2: the runs of a unit do not overlap (no more than allowed);
 /// - S3: tokens strictly increase in the order of starts;
 /// - S5: no tick starts before one that has started already.
@@ -17,11 +18,12 @@ pub(super) fn violations(
 ) -> Vec<Violation> {
     let mut found = Vec::new();
     for (unit, runs) in units {
-        found.extend(started_twice(runs));
+        let job = history.job(&unit.job);
+        found.extend(started_twice(runs, job));
         if unit.node.is_some() {
             continue;
         }
-        let most = history.job(&unit.job).map_or(1, |job| job.most_beside());
+        let most = job.map_or(1, |job| job.most_beside());
         found.extend(overlaps(history, runs, most));
         // Runs side by side start in any order.
         if most == 1 {
@@ -31,14 +33,25 @@ pub(super) fn violations(
     found
 }
 
-fn started_twice(runs: &[Run<'_>]) -> Vec<Violation> {
+/// No attempt is made twice, nor one more than the job may make; and one that is
+/// neither tried again nor taken over starts once.
+fn started_twice(runs: &[Run<'_>], job: Option<&JobSpec>) -> Vec<Violation> {
+    let number = |key| job.and_then(|job| job.number(key)).unwrap_or(0);
+    let most = 1 + number("rerun") + number("retries");
     let mut found = Vec::new();
-    let mut starts: HashMap<(i64, u32), &Run<'_>> = HashMap::new();
+    let mut starts: HashMap<i64, Vec<&Run<'_>>> = HashMap::new();
     for run in runs {
-        let key = (run.start.tick_ms, run.start.attempt);
-        if let Some(first) = starts.insert(key, run) {
+        let before = starts.entry(run.start.tick_ms).or_default();
+        let same = before
+            .iter()
+            .find(|old| old.start.attempt == run.start.attempt);
+        if let Some(first) = same {
             found.push(violation("S1", "started twice", first, run));
+        } else if run.start.attempt > most {
+            let first = before.first().copied().unwrap_or(run);
+            found.push(violation("S1", "more attempts than allowed", first, run));
         }
+        before.push(run);
     }
     found
 }
@@ -60,7 +73,6 @@ fn overlaps(history: &History<'_>, runs: &[Run<'_>], most: usize) -> Vec<Violati
 /// A process that was stopped in the midst of a poll finishes that poll when it
 /// goes on: one sign, at once. What is longer than that is an overlap.
 fn woke_up(history: &History<'_>, old: &Run<'_>, at_us: u64) -> bool {
-    const MIDST_US: u64 = 5_000;
     let mut after = old.signs.iter().filter(|sign| sign.boot_us >= at_us);
     let (Some(sign), None) = (after.next(), after.next()) else {
         return false;
@@ -112,13 +124,18 @@ fn violation(rule: &'static str, what: &str, a: &Run<'_>, b: &Run<'_>) -> Violat
 mod tests {
     use super::super::testing::{broken, event, window};
     use super::*;
-    use crate::log::Kind;
+    use crate::log::{Event, Kind};
 
     #[test]
     fn each_violation_is_found() {
         let first = event(Kind::Start, 10, "a", 1, 100);
         let twice = [first.clone(), event(Kind::Start, 30, "b", 1, 101)];
         assert_eq!(broken(&twice, &[], &[]), ["S1"]);
+        let again = Event {
+            attempt: 2,
+            ..event(Kind::Start, 30, "b", 1, 101)
+        };
+        assert_eq!(broken(&[first.clone(), again], &[], &[]), ["S1"]);
         let overlap = [
             first.clone(),
             event(Kind::Start, 15, "b", 2, 101),

@@ -65,7 +65,7 @@ fn cluster(world: &World) -> io::Result<&RedisCluster> {
 
 /// CLUSTER FAILOVER, while all are well.
 fn by_command(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.window("CLUSTER FAILOVER", WindowKind::Forgets, None, |world| {
+    world.window("CLUSTER FAILOVER", WindowKind::Other, None, |world| {
         cluster(world)?.fail_over(&meta_key()).map(drop)
     })?;
     Ok(Made::now())
@@ -96,7 +96,7 @@ fn losing_writes(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// The namespace's slot moves to another primary, key by key.
 fn slot_moves(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let (keys, pause) = (seed.within(1..=5) as usize, seed.millis(50..=500));
-    world.window("the slot moves", WindowKind::Forgets, None, |world| {
+    world.window("the slot moves", WindowKind::Other, None, |world| {
         let cluster = cluster(world)?;
         let slot = key_slot(&meta_key());
         let old = cluster.owner_of_slot(slot)?.port();

@@ -27,7 +27,10 @@ pub(super) const FAULTS: &[Fault] = &[
 
 /// No node lives for ten ticks.
 fn all_down(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.nodes.iter_mut().for_each(|node| node.kill());
+    while !world.nodes.is_empty() {
+        world.nodes[0].kill();
+        world.bury(0);
+    }
     world.window("all nodes are down", WindowKind::Killed, None, |_| {
         last(PULSE_EVERY * 10);
         Ok(())
@@ -38,6 +41,7 @@ fn all_down(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 
 /// One node after the other is replaced by one with another schedule.
 fn rolling_restart(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    world.audit()?; // by the schedule as it was
     let every = seed.millis(300..=900);
     for job in &mut world.jobs {
         match job.name.as_str() {

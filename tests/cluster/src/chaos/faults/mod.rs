@@ -65,6 +65,8 @@ pub struct Made {
     pub healed_us: u64,
     /// A tick of a job that came due meanwhile, and is to run now.
     pub runs: Option<(&'static str, i64)>,
+    /// The token of a run that must not start any more.
+    pub starts_not: Option<u64>,
 }
 
 impl Made {
@@ -76,6 +78,7 @@ impl Made {
         Made {
             healed_us,
             runs: None,
+            starts_not: None,
         }
     }
 }
@@ -113,18 +116,24 @@ fn last(time: Duration) {
     thread::sleep(time);
 }
 
-/// Does something again and again while a fault lasts; what fails is a part of
-/// it.
-fn keep_doing(time: Duration, every: Duration, mut what: impl FnMut()) {
+/// Does something again and again while a fault lasts. That it fails now and
+/// then is a part of it; that it never succeeds is none.
+fn keep_doing(
+    time: Duration,
+    every: Duration,
+    mut what: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
     let until_us = now_us() + time.as_micros() as u64;
+    let mut result = what();
     while now_us() < until_us {
-        what();
         thread::sleep(every);
+        result = result.or(what());
     }
+    result
 }
 
 const ONE: &[Kind] = &[Kind::Alone, Kind::Aof];
-const SENTINEL: &[Kind] = &[Kind::Sentinel, Kind::SentinelMin];
+const SENTINEL: &[Kind] = &[Kind::Sentinel, Kind::SentinelMin, Kind::SentinelWait];
 const CLUSTER: &[Kind] = &[Kind::Cluster];
 const ANY: &[Kind] = &Kind::ALL;
 

@@ -3,12 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use test_support::{FaultProxy, Verdict};
+use test_support::FaultProxy;
 
-use super::nodes::any_node;
 use super::{ANY, Fault, Heals, Made, ONE, last};
 use crate::chaos::seed::Seed;
-use crate::chaos::world::{LEASE, SLOW, World, now_us};
+use crate::chaos::world::{LEASE, SLOW, STEADY, Strike, World, now_us};
 use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -121,19 +120,14 @@ fn lost_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 
 /// A connection breaks just when a claim was granted and the answer is under
 /// way: the claim is repeated, and must be granted again. Some times in a row.
-fn claim_answer_cut(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
-    world.window(
-        "answers to claims cut off",
-        WindowKind::Bumpy,
-        None,
-        |world| {
-            for _ in 0..3 {
-                let name = any_node(world, seed);
-                world.at_grant(&name, "medium", Verdict::Cut, || {})?;
-            }
-            Ok(())
-        },
-    )?;
+fn claim_answer_cut(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    let what = "answers to claims cut off";
+    world.window(what, WindowKind::Bumpy, None, |world| {
+        for _ in 0..5 {
+            world.at_grant("medium", Strike::Cut)?;
+        }
+        Ok(())
+    })?;
     Ok(Made::now())
 }
 
@@ -161,7 +155,7 @@ fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// they were asked for.
 fn late_replies(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let time = LEASE * 22 / 100;
-    world.wait_for_run("steady")?;
+    world.wait_for_start_of(STEADY)?;
     each(world, |proxy| proxy.delay_replies(time, time));
     last(LEASE / 2);
     each(world, FaultProxy::lose_requests);
@@ -196,8 +190,7 @@ fn churn(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 
 /// One node, in the midst of a run, does not reach the store.
 fn partition_one(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
-    let job = *seed.pick(&["long", "queue", "rerun"]);
-    let run = world.wait_for_run(job)?;
+    let run = world.wait_for_start_of(STEADY)?;
     let proxy = &world.proxies[&run.node];
     proxy.refuse()?;
     proxy.cut();

@@ -3,14 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
-use test_support::Verdict;
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
 use super::{ANY, Fault, Heals, Made, ONE, last};
 use crate::chaos::seed::Seed;
-use crate::chaos::world::{LEASE, World, now_us};
+use crate::chaos::world::{LEASE, STEADY, Strike, World, now_us};
 use crate::checker::WindowKind;
-use crate::log::Kind as Sign;
+use crate::log::{Event, Kind as Sign};
 use crate::node::Order;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -99,7 +98,7 @@ fn kill_running(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 fn kill_rerun(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let run = world.wait_for_run("rerun")?;
     let made = kill(world, &run.node)?;
-    world.wait("the run is taken over, or had ended", |world| {
+    world.must("the run is taken over, or had ended", |world| {
         let mut events = world.log.events.iter().rev();
         events.any(|it| {
             let next = it.attempt > run.attempt || it.kind == Sign::End;
@@ -118,16 +117,12 @@ fn kill(world: &mut World, node: &str) -> io::Result<Made> {
 }
 
 /// A node dies when its claim was granted and its run has not started.
-fn kill_claimed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
-    let name = any_node(world, seed);
-    signal_at_grant(world, &name, Signal::KILL)?;
-    world.note(
-        "killed between claim and start",
-        WindowKind::Other,
-        Some(&name),
-    );
-    let index = world.index_of(&name);
+fn kill_claimed(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    let grant = world.at_grant("medium", Strike::Signal(Signal::KILL))?;
+    let index = world.index_of(&grant.node);
     world.nodes[index].kill(); // dead already: takes its status
+    let what = "killed between claim and start";
+    world.note(what, WindowKind::Killed, Some(&grant.node));
     world.bury(index);
     Ok(Made::now())
 }
@@ -148,29 +143,29 @@ fn stop(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     Ok(Made::now())
 }
 
-/// A node stops when its claim was granted and it has not read the answer.
+/// A node stops when its claim was granted and it has not read the answer. When
+/// it goes on, the lease is over: the run must not start.
 fn stop_before_reply(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
-    let name = any_node(world, seed);
-    signal_at_grant(world, &name, Signal::STOP)?;
+    let grant = world.at_grant("medium", Strike::Signal(Signal::STOP))?;
     let time = LEASE + seed.millis(200..=2_000);
-    world.window(
-        "stopped before the reply",
-        WindowKind::Stopped,
-        Some(&name),
-        |_| {
-            last(time);
-            Ok(())
-        },
-    )?;
-    let index = world.index_of(&name);
+    let what = "stopped before the reply";
+    world.window(what, WindowKind::Stopped, Some(&grant.node), |_| {
+        last(time);
+        Ok(())
+    })?;
+    let index = world.index_of(&grant.node);
     world.nodes[index].resume();
-    Ok(Made::now())
+    Ok(Made {
+        starts_not: Some(grant.token),
+        ..Made::now()
+    })
 }
 
-/// The jobs of a node block all threads of its runtime.
+/// The jobs of a node block all threads of its runtime for longer than a lease.
+/// Its runs keep theirs: when the threads are free, they go on.
 fn block(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
-    let run = world.wait_for_run("long")?;
-    let time = LEASE + seed.millis(500..=2_000);
+    let run = world.wait_for_start_of(STEADY)?;
+    let time = LEASE + seed.millis(200..=1_000);
     let index = world.index_of(&run.node);
     world.nodes[index].order(&Order::Block(time))?;
     world.window(
@@ -182,7 +177,15 @@ fn block(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
             Ok(())
         },
     )?;
-    Ok(Made::now())
+    let made = Made::now();
+    world.must("the run goes on when the runtime is free", |world| {
+        let mut signs = world.log.events.iter().rev();
+        let goes_on = |it: &&Event| it.token == run.token && it.kind != Sign::Start;
+        signs
+            .find(goes_on)
+            .is_some_and(|it| it.boot_us > made.healed_us)
+    })?;
+    Ok(made)
 }
 
 /// A node may open no more files, and its connections are cut.
@@ -208,15 +211,7 @@ fn before_max() -> Option<u64> {
     rustix::process::getrlimit(Resource::Nofile).maximum
 }
 
-fn signal_at_grant(world: &mut World, node: &str, signal: Signal) -> io::Result<()> {
-    let pid = world.nodes[world.index_of(node)].pid();
-    world.at_grant(node, "medium", Verdict::Deliver, move || {
-        // It lives: it has just sent something.
-        let _ = kill_process(pid, signal);
-    })
-}
-
-pub(super) fn any_node(world: &World, seed: &mut Seed) -> String {
+fn any_node(world: &World, seed: &mut Seed) -> String {
     let names: Vec<&str> = world.nodes.iter().map(|it| it.name()).collect();
     (*seed.pick(&names)).to_owned()
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::{Fault, Heals, Made, SENTINEL, last};
-use crate::chaos::deployment::{Deployment, Kind};
+use crate::chaos::deployment::Deployment;
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{World, now_us};
 use crate::checker::WindowKind;
@@ -27,7 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "sentinel-lost-writes",
         family: "failover that loses writes",
-        on: &[Kind::Sentinel],
+        on: SENTINEL,
         heals: Heals::Quarantined,
         make: losing_writes,
     },

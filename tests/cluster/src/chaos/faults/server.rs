@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use test_support::RedisServer;
@@ -69,8 +70,8 @@ fn max_clients(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
             }
             names.iter().for_each(|name| world.cut_connections(name));
             hogs.retain(is_open);
-        });
-        Ok(())
+            Ok(())
+        })
     })?;
     drop(hogs);
     let healed = Made::now();
@@ -79,6 +80,9 @@ fn max_clients(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
         let server = world.deployment.server();
         server.is_ok_and(|server| set(server, "maxclients", "10000").is_ok())
     })?;
+    if info(world, "stats").contains("rejected_connections:0") {
+        return Err(io::Error::other("nobody was refused"));
+    }
     Ok(healed)
 }
 
@@ -148,9 +152,19 @@ fn loading(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let delay_us = TIME.as_micros() as u64 / (keys + 1);
     set(server, "key-load-delay", &delay_us.to_string())?;
     world.window("LOADING", WindowKind::Other, None, |world| {
-        // It answers when it is done, or not in time.
-        let _ = world.deployment.server()?.command(&["DEBUG", "RELOAD"]);
-        Ok(())
+        let server = world.deployment.server()?;
+        thread::scope(|scope| {
+            // It answers when it is done, or not in time.
+            let reload = scope.spawn(|| server.command(&["DEBUG", "RELOAD"]));
+            let seen = keep_doing(TIME / 2, TIME / 100, || {
+                match info(world, "persistence").contains("loading:1") {
+                    true => Ok(()),
+                    false => Err(io::Error::other("the server does not load")),
+                }
+            });
+            let _ = reload.join();
+            seen
+        })
     })?;
     world.wait("the server has loaded", |world| {
         info(world, "persistence").contains("loading:0")

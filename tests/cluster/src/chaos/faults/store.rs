@@ -133,9 +133,8 @@ fn script_flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     world.window("SCRIPT FLUSH in a loop", WindowKind::Bumpy, None, |world| {
         let server = world.deployment.server()?;
         keep_doing(time, every, || {
-            let _ = server.command(&["SCRIPT", "FLUSH", "ASYNC"]);
-        });
-        Ok(())
+            server.command(&["SCRIPT", "FLUSH", "ASYNC"]).map(drop)
+        })
     })?;
     Ok(Made::now())
 }
@@ -146,9 +145,10 @@ fn client_kill(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     world.window("CLIENT KILL in a loop", WindowKind::Bumpy, None, |world| {
         let server = world.deployment.server()?;
         keep_doing(time, every, || {
-            let _ = server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
-        });
-        Ok(())
+            server
+                .command(&["CLIENT", "KILL", "TYPE", "normal"])
+                .map(drop)
+        })
     })?;
     Ok(Made::now())
 }

@@ -1,6 +1,6 @@
 //! The jobs of a world.
 
-use super::{PULSE, PULSE_EVERY, SLOW};
+use super::{PULSE, PULSE_EVERY, SLOW, STEADY};
 use crate::job::JobSpec;
 
 /// Jobs that stand for most.
@@ -9,7 +9,7 @@ pub(super) fn jobs() -> Vec<JobSpec> {
         JobSpec::new(PULSE, PULSE_EVERY.as_millis() as u64, 0),
         JobSpec::new("medium", 1_000, 300),
         JobSpec::new("long", 1_000, 1_500),
-        JobSpec::new("steady", 2_000, 5_000),
+        JobSpec::new(STEADY, 2_000, 5_000),
         JobSpec::new(SLOW, 10_000, 200).with(["misfire=run_once"]),
         JobSpec::new("queue", 1_000, 1_200).with(["overlap=queue_one"]),
         JobSpec::new("sharded", 1_000, 200).with(["shards=3"]),

@@ -20,11 +20,14 @@ use tempfile::TempDir;
 use test_support::{ClockShim, FaultProxy};
 
 use super::deployment::{Deployment, Kind, PASSWORD, USER};
-use crate::checker::{Note, Window, WindowKind};
+use crate::checker::{Account, Note, Window, WindowKind};
 use crate::job::JobSpec;
 use crate::log::Log;
 use crate::node::{Node, NodeSpec};
 use verdict::notes_of;
+
+pub use grant::{Grant, Strike};
+pub use watch::Never;
 
 /// The namespace of all rounds: each has a Redis of its own.
 pub const NAMESPACE: &str = "default";
@@ -36,6 +39,10 @@ pub const NODES: usize = 5;
 pub const PULSE: &str = "short";
 /// Its period.
 pub const PULSE_EVERY: Duration = Duration::from_millis(500);
+
+/// The job whose runs are long: who looks for one finds one, and it outlasts a
+/// lease.
+pub const STEADY: &str = "steady";
 
 /// The job that is due so seldom that nothing newer stands in for a tick that
 /// came due during a fault: it is to run when that is over.
@@ -79,8 +86,12 @@ pub struct World {
     kind: Kind,
     programs: Programs,
     windows: Vec<Window>,
-    /// Ticks before it are not accounted for: the schedule was another.
+    /// What became of ticks, as far as it was asked …
+    accounts: Vec<Account>,
+    /// … and from which on it is still to be asked.
     accounts_from_ms: i64,
+    /// Nodes that ended though nobody told them to: when, and how.
+    deaths: Vec<(u64, String)>,
     started: usize,
     sink: Sink,
     folder: TempDir,
@@ -125,7 +136,9 @@ impl World {
             kind,
             programs: programs.clone(),
             windows: Vec::new(),
+            accounts: Vec::new(),
             accounts_from_ms: 0,
+            deaths: Vec::new(),
             started: 0,
             sink: start_sink(&programs.sink, &path)?,
             folder,
@@ -136,6 +149,8 @@ impl World {
             world.start_node()?;
         }
         world.wait_for_starts(4)?;
+        // What came due while the namespace was new is another story.
+        world.accounts_from_ms = world.newest_tick_ms();
         Ok(world)
     }
 
@@ -156,6 +171,7 @@ impl World {
         let spec = NodeSpec {
             redis_url,
             password_file,
+            replicas: u32::from(self.kind == Kind::SentinelWait),
             name: name.clone(),
             lease: LEASE,
             jobs: self.jobs.clone(),
@@ -195,7 +211,7 @@ impl World {
         let mut index = 0;
         while index < self.nodes.len() {
             match self.nodes[index].has_ended() {
-                true => self.bury(index),
+                true => self.bury_by_itself(index),
                 false => index += 1,
             }
         }
@@ -211,6 +227,17 @@ impl World {
         self.notes.extend(notes_of(&node));
         self.proxies.remove(node.name());
         self.clocks.remove(node.name());
+    }
+
+    /// The same with one that nobody killed: it should have ended well, if it
+    /// was told to end.
+    fn bury_by_itself(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if let Some(how) = node.ended_badly() {
+            let text = format!("{} ended by itself: {how}", node.name());
+            self.deaths.push((now_us(), text));
+        }
+        self.bury(index);
     }
 
     /// Where it is among the living.
@@ -271,13 +298,6 @@ impl World {
         if let Some(proxy) = self.proxies.get(node) {
             proxy.cut();
         }
-    }
-
-    /// Jobs of nodes that start from now on; ticks from before the next one of
-    /// the pulse are not accounted for.
-    pub fn account_from_now(&mut self) {
-        self.log.read_on();
-        self.accounts_from_ms = self.newest_tick_ms() + 1;
     }
 
     /// Where all logs are.

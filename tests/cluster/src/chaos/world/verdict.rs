@@ -10,24 +10,36 @@ use crate::checker::{Account, Fate, History, Note, Violation, timeline};
 use crate::node::{Node, Order};
 
 impl World {
-    /// Asks a node what became of every tick, until all are decided (or a long
-    /// time has passed).
+    /// Asks a node what became of every tick since it was asked last, until all
+    /// are decided (or a long time has passed), and keeps it.
     ///
     /// # Errors
     ///
     /// No node answers.
-    pub fn audit(&mut self) -> io::Result<Vec<Account>> {
+    pub fn audit(&mut self) -> io::Result<()> {
         self.log.read_on();
-        let to_ms = self.newest_tick_ms() + 1;
+        let (from_ms, to_ms) = (self.accounts_from_ms, self.newest_tick_ms() + 1);
         let until = Instant::now() + BOUND;
         loop {
-            let accounts = self.audit_once(self.accounts_from_ms, to_ms)?;
-            let open = accounts.iter().any(|account| account.fate == Fate::Open);
-            if !open || Instant::now() > until {
-                return Ok(accounts);
+            let accounts = self.audit_once(from_ms, to_ms);
+            let late = Instant::now() > until;
+            match accounts {
+                Ok(accounts) if late || accounts.iter().all(|it| it.fate != Fate::Open) => {
+                    self.accounts.extend(accounts);
+                    self.accounts_from_ms = to_ms;
+                    return Ok(());
+                }
+                Err(error) if late => return Err(error),
+                _ => thread::sleep(LOOK_AGAIN * 10),
             }
-            thread::sleep(LOOK_AGAIN * 10);
         }
+    }
+
+    /// Leaves out what has come due since the last audit: some of it by another
+    /// schedule.
+    pub fn account_from_now(&mut self) {
+        self.log.read_on();
+        self.accounts_from_ms = self.newest_tick_ms() + 1;
     }
 
     fn audit_once(&mut self, from_ms: i64, to_ms: i64) -> io::Result<Vec<Account>> {
@@ -43,9 +55,15 @@ impl World {
             .order(&order)?;
         self.wait("a node audits", |_| path.exists())?;
         let text = fs::read_to_string(&path)?;
-        text.lines()
-            .map(|line| line.parse().map_err(io::Error::other))
-            .collect()
+        let account = |line: &str| {
+            let account: Account = line.parse().map_err(io::Error::other)?;
+            let every_ms = self.every(&account.job).as_millis() as i64;
+            Ok(Account {
+                every_ms,
+                ..account
+            })
+        };
+        text.lines().map(account).collect()
     }
 
     /// Ends all nodes, gracefully if they can.
@@ -55,17 +73,17 @@ impl World {
     /// One does not end.
     pub fn end(&mut self) -> io::Result<()> {
         self.nodes.iter().for_each(Node::terminate);
-        let ended = self.wait("all nodes have ended", |world| {
+        let ended = self.must("all nodes have ended", |world| {
             world.nodes.iter_mut().all(Node::has_ended)
         });
         while !self.nodes.is_empty() {
-            self.bury(0);
+            self.bury_by_itself(0);
         }
         ended
     }
 
     /// All violations, each with its timeline; of an ended world.
-    pub fn violations(&mut self, accounts: &[Account]) -> Vec<(Violation, String)> {
+    pub fn violations(&mut self) -> Vec<(Violation, String)> {
         self.log.read_on();
         let mut events = self.log.events.clone();
         events.sort_by_key(|event| event.boot_us);
@@ -74,7 +92,7 @@ impl World {
             windows: &self.windows,
             jobs: &self.jobs,
             lease: LEASE,
-            accounts,
+            accounts: &self.accounts,
         };
         let mut found = history.violations();
         let panics = self.notes.iter().filter(|it| it.text.contains("panicked"));
@@ -83,6 +101,12 @@ impl World {
             text: note.text.clone(),
             job: String::new(),
             at_us: note.boot_us,
+        }));
+        found.extend(self.deaths.iter().map(|(boot_us, text)| Violation {
+            rule: "death",
+            text: text.clone(),
+            job: String::new(),
+            at_us: *boot_us,
         }));
         let with_timeline = |violation: Violation| {
             let text = timeline(&history, &self.notes, &violation);

@@ -7,6 +7,19 @@ use std::time::{Duration, Instant};
 use super::{BOUND, LOOK_AGAIN, PULSE, World, now_us};
 use crate::log::{Event, Kind as Sign};
 
+/// What the cluster had to do and never did: a violation, not a trouble of the
+/// harness.
+#[derive(Debug, thiserror::Error)]
+#[error("waited {BOUND:?} in vain until {0}")]
+pub struct Never(String);
+
+impl Never {
+    /// Whether this is one.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|error| error.is::<Never>())
+    }
+}
+
 impl World {
     /// The period of a job, for nodes that start now.
     ///
@@ -28,7 +41,7 @@ impl World {
     /// It never does.
     pub fn wait_for_run(&mut self, job: &str) -> io::Result<Event> {
         let mut found = None;
-        self.wait(&format!("a run of {job} is going"), |world| {
+        self.must(&format!("a run of {job} is going"), |world| {
             let mut signs = world.log.events.iter().rev().filter(|it| it.job == job);
             let last = signs.next();
             found = last
@@ -47,7 +60,7 @@ impl World {
     pub fn wait_for_start_of(&mut self, job: &str) -> io::Result<Event> {
         let from_us = now_us();
         let mut found = None;
-        self.wait(&format!("{job} starts"), |world| {
+        self.must(&format!("{job} starts"), |world| {
             let recent = world.log.events.iter().rev();
             let mut starts = recent.filter(|it| it.job == job && it.kind == Sign::Start);
             found = starts.next().filter(|it| it.boot_us > from_us).cloned();
@@ -64,7 +77,7 @@ impl World {
     /// None comes.
     pub fn wait_for_pulse(&mut self, after_us: u64) -> io::Result<u64> {
         let mut found = None;
-        self.wait("ticks start again", |world| {
+        self.must("ticks start again", |world| {
             let events = world.log.events.iter().rev();
             let recent = events.take_while(|it| it.boot_us + 2_000_000 > after_us);
             let starts = recent.filter(|it| it.job == PULSE && it.kind == Sign::Start);
@@ -86,30 +99,45 @@ impl World {
         let pulse = |it: &&Event| it.job == PULSE && it.kind == Sign::Start;
         self.log.read_on();
         let before = self.log.events.iter().filter(pulse).count();
-        self.wait("ticks start", |world| {
+        self.must("ticks start", |world| {
             world.log.events.iter().filter(pulse).count() >= before + count
         })
     }
 
-    /// Waits for something that must come.
+    /// Waits for something that the cluster must do.
     ///
     /// # Errors
     ///
-    /// It does not.
-    pub fn wait(
-        &mut self,
-        what: &str,
-        mut condition: impl FnMut(&mut Self) -> bool,
-    ) -> io::Result<()> {
+    /// It does not: [`Never`].
+    pub fn must(&mut self, what: &str, condition: impl FnMut(&mut Self) -> bool) -> io::Result<()> {
+        match self.waited(condition) {
+            true => Ok(()),
+            false => Err(io::Error::other(Never(what.to_owned()))),
+        }
+    }
+
+    /// Waits for something else.
+    ///
+    /// # Errors
+    ///
+    /// It does not come.
+    pub fn wait(&mut self, what: &str, condition: impl FnMut(&mut Self) -> bool) -> io::Result<()> {
+        if self.waited(condition) {
+            return Ok(());
+        }
+        let text = format!("waited {BOUND:?} in vain until {what}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    }
+
+    fn waited(&mut self, mut condition: impl FnMut(&mut Self) -> bool) -> bool {
         let until = Instant::now() + BOUND;
         loop {
             self.log.read_on();
             if condition(self) {
-                return Ok(());
+                return true;
             }
             if Instant::now() > until {
-                let text = format!("waited {BOUND:?} in vain until {what}");
-                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+                return false;
             }
             thread::sleep(LOOK_AGAIN);
         }
