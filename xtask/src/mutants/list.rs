@@ -16,8 +16,8 @@ pub(super) struct Mutant {
 /// What looks for a mutant.
 #[derive(Clone, Copy)]
 pub(super) enum Suite {
-    /// `cargo xtask chaos --only` this fault.
-    Chaos(&'static str),
+    /// `cargo xtask chaos --only` this fault must break one of these rules.
+    Chaos(&'static str, &'static [&'static str]),
     /// A test of the model, in `tests/model/tests/promises.rs`.
     Model(&'static str),
 }
@@ -25,7 +25,7 @@ pub(super) enum Suite {
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Suite::Chaos(fault) => write!(f, "chaos, {fault}"),
+            Suite::Chaos(fault, _) => write!(f, "chaos, {fault}"),
             Suite::Model(test) => write!(f, "model, {test}"),
         }
     }
@@ -79,7 +79,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
         ],
         suites: &[
-            Suite::Chaos("flushall-new-node"),
+            Suite::Chaos("flushall-new-node", &["L", "S1", "E1"]),
             Suite::Model("the_store_is_flushed"),
         ],
     },
@@ -98,7 +98,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
         ],
         suites: &[
-            Suite::Chaos("flushall"),
+            Suite::Chaos("flushall", &["S1", "S2"]),
             Suite::Model("the_store_is_flushed"),
         ],
     },
@@ -109,7 +109,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "const STANDS_STILL_PERCENT: u32 = 90;",
             new: "const STANDS_STILL_PERCENT: u32 = 0;",
         }],
-        suites: &[Suite::Chaos("redis-clock-fast")],
+        suites: &[Suite::Chaos("redis-clock-fast", &["S2"])],
     },
     Mutant {
         name: "deadline-from-reply",
@@ -125,7 +125,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "{ let now = clock.boottime(); Lease::new(clock, Duration::from_millis(length), now) }",
             },
         ],
-        suites: &[Suite::Chaos("late-replies")],
+        suites: &[Suite::Chaos("late-replies", &["S4"])],
     },
     Mutant {
         name: "no-nonce-check",
@@ -142,7 +142,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
         ],
         suites: &[
-            Suite::Chaos("node-stop"),
+            Suite::Chaos("node-stop", &["S2", "S4", "E1"]),
             Suite::Model("nodes_die_and_others_start"),
         ],
     },
@@ -153,7 +153,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "self.ended.load(Ordering::Acquire)",
             new: "false",
         }],
-        suites: &[Suite::Chaos("flushall")],
+        suites: &[Suite::Chaos("flushall", &["L"])],
     },
     Mutant {
         name: "no-poll-check",
@@ -162,7 +162,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "if !lease.allows(now, self.started) {",
             new: "if false {",
         }],
-        suites: &[Suite::Chaos("node-stop")],
+        suites: &[Suite::Chaos("node-stop", &["S2", "S4", "E1"])],
     },
     Mutant {
         name: "no-valid-until",
@@ -189,7 +189,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
         ],
         suites: &[
-            Suite::Chaos("late-requests"),
+            Suite::Chaos("late-requests", &["L"]),
             Suite::Model("a_message_is_under_way_while_its_node_stands_still"),
         ],
     },
@@ -208,7 +208,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
         ],
         suites: &[
-            Suite::Chaos("claim-answer-cut"),
+            Suite::Chaos("claim-answer-cut", &["E1"]),
             Suite::Model("a_tick_waits"),
         ],
     },
