@@ -85,15 +85,21 @@ fn lock(summary: &Mutex<Summary>) -> MutexGuard<'_, Summary> {
     summary.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many timelines of one round are printed.
+/// How many violations of one round are printed, and how many with timelines.
+const MOST_VIOLATIONS: usize = 10;
 const MOST_TIMELINES: usize = 3;
 
 fn tell(outcome: &Outcome, say: &dyn Fn(&str)) {
-    for (index, (violation, timeline)) in outcome.violations.iter().enumerate() {
+    let violations = outcome.violations.iter().take(MOST_VIOLATIONS);
+    for (index, (violation, timeline)) in violations.enumerate() {
         say(&format!("VIOLATION {violation}"));
         if index < MOST_TIMELINES {
             say(&format!("timeline:\n{timeline}"));
         }
+    }
+    if outcome.violations.len() > MOST_VIOLATIONS {
+        let more = outcome.violations.len() - MOST_VIOLATIONS;
+        say(&format!("and {more} violations more"));
     }
     if let Some(why) = &outcome.broke_off {
         say(&format!("BROKE OFF: {why}"));

@@ -22,6 +22,8 @@ pub struct Account {
     pub fate: Fate,
     /// The period of the job when that was asked; 0 if it is not known.
     pub every_ms: i64,
+    /// Which time it was asked: what lies between two is not accounted for.
+    pub asked: usize,
 }
 
 /// As `scheduled_one_runtime::Fate`, as far as a rule is about it.
@@ -72,6 +74,7 @@ fn parse(line: &str) -> Option<Account> {
             _ => return None,
         },
         every_ms: 0,
+        asked: 0,
     })
 }
 
@@ -140,7 +143,10 @@ fn disagrees(
         Fate::Unknown if !forgotten => Some("decided, and nobody knows what became of it"),
         Fate::Ok if !ended(Kind::End) => Some("ok, but no function ended well"),
         Fate::Failed if !ended(Kind::Fail) => Some("failed, but no function did"),
-        Fate::Stopped if runs.is_empty() && !forgotten => Some("stopped, but never started"),
+        // It may be granted, and told to stop before its function is called.
+        Fate::Stopped if runs.is_empty() && !had_a_cause(history, at_us) => {
+            Some("stopped without a start, and nothing happened")
+        }
         Fate::Skipped | Fate::Missed if !runs.is_empty() && !forgotten => {
             Some("it ran, and is said not to have")
         }
@@ -170,13 +176,13 @@ fn had_a_cause(history: &History<'_>, at_us: u64) -> bool {
 
 /// Ticks without an account: what started, and what is due in between.
 fn gaps(history: &History<'_>, units: &BTreeMap<Unit, Vec<Run<'_>>>) -> Vec<Violation> {
-    let mut by_unit: BTreeMap<(Unit, i64), BTreeSet<i64>> = BTreeMap::new();
+    let mut by_unit: BTreeMap<(Unit, i64, usize), BTreeSet<i64>> = BTreeMap::new();
     for account in history.accounts {
-        let key = (unit_of(account), account.every_ms);
+        let key = (unit_of(account), account.every_ms, account.asked);
         by_unit.entry(key).or_default().insert(account.tick_ms);
     }
     let mut found = Vec::new();
-    for ((unit, every_ms), ticks) in &by_unit {
+    for ((unit, every_ms, asked), ticks) in &by_unit {
         let (Some(first), Some(last)) = (ticks.first(), ticks.last()) else {
             continue;
         };
@@ -195,6 +201,7 @@ fn gaps(history: &History<'_>, units: &BTreeMap<Unit, Vec<Run<'_>>>) -> Vec<Viol
                 outcomes: 0,
                 fate: Fate::Unknown,
                 every_ms: *every_ms,
+                asked: *asked,
             };
             let at_us = around(history, &account, &[]);
             if !may_be_forgotten(history, at_us) {
@@ -231,6 +238,7 @@ mod tests {
             outcomes: 1,
             fate,
             every_ms: 0,
+            asked: 0,
         }
     }
 
@@ -257,7 +265,7 @@ mod tests {
             (&[], Fate::Missed, &[]),
             (&[], Fate::Skipped, &[]),
             (&[], Fate::Ok, &["E1"]),
-            (&[], Fate::Stopped, &["E1"]),
+            (&[], Fate::Stopped, &[]),
         ] {
             let found = broken(events, &killed, &[account(fate)]);
             assert_eq!(found, rules, "{fate:?} of {events:?}");
@@ -279,7 +287,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_or_missed_without_a_cause() {
-        for fate in [Fate::Lost, Fate::Missed] {
+        for fate in [Fate::Lost, Fate::Missed, Fate::Stopped] {
             assert_eq!(broken(&[], &[], &[account(fate)]), ["E1"]);
             let bumpy = [window(WindowKind::Bumpy, "a", 5, 6)];
             assert_eq!(broken(&[], &bumpy, &[account(fate)]), ["E1"]);

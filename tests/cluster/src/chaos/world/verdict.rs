@@ -60,6 +60,7 @@ impl World {
             let every_ms = self.every(&account.job).as_millis() as i64;
             Ok(Account {
                 every_ms,
+                asked: from_ms as usize,
                 ..account
             })
         };
