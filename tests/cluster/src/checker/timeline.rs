@@ -1,5 +1,7 @@
 //! What happened around a violation, in one list.
 
+use std::collections::HashMap;
+
 use super::{History, Violation};
 use crate::log::Kind;
 
@@ -19,24 +21,30 @@ pub struct Note {
 }
 
 /// What jobs of that name noted, what was done to the cluster, and what else
-/// was noted, in the order of the boot clock. Of polls in a row, the last.
+/// was noted, in the order of the boot clock. Of a run's polls in a row, the last.
 pub fn timeline(history: &History<'_>, notes: &[Note], violation: &Violation) -> String {
     let at_us = violation.at_us;
     let near = |us: u64| us.abs_diff(at_us) <= AROUND_US;
     let of_job = history.events.iter().filter(|it| it.job == violation.job);
     let mut lines: Vec<Note> = Vec::new();
-    let mut polled = None;
+    let mut polled: HashMap<(u64, u32), usize> = HashMap::new();
     for event in of_job.filter(|event| near(event.boot_us)) {
         let note = Note {
             boot_us: event.boot_us,
             text: event.to_string(),
         };
-        let run = (event.kind, event.token, event.attempt);
-        if event.kind == Kind::Poll && polled == Some(run) {
-            lines.pop();
+        let run = (event.token, event.attempt);
+        match (event.kind, polled.get(&run)) {
+            (Kind::Poll, Some(at)) => lines[*at] = note,
+            (Kind::Poll, None) => {
+                polled.insert(run, lines.len());
+                lines.push(note);
+            }
+            _ => {
+                polled.remove(&run);
+                lines.push(note);
+            }
         }
-        polled = Some(run);
-        lines.push(note);
     }
     for window in history.windows {
         let node = window.node.as_deref().unwrap_or("all");

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
-use crate::chaos::deployment::Kind;
+use crate::chaos::deployment::{Deployment, Kind};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{SLOW, World};
 use crate::checker::WindowKind;
@@ -63,7 +63,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "client-pause",
         family: "store freeze",
         on: ANY,
-        heals: Heals::Reached,
+        heals: Heals::Quarantined,
         make: client_pause,
     },
 ];
@@ -159,7 +159,12 @@ fn client_pause(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let what = *seed.pick(&["ALL", "WRITE"]);
     let server = world.deployment.server()?;
     server.command(&["CLIENT", "PAUSE", &time.as_millis().to_string(), what])?;
-    world.window("CLIENT PAUSE", WindowKind::Other, None, |_| {
+    // Sentinels and other servers are not answered either: they may fail over.
+    let kind = match world.deployment {
+        Deployment::One(..) => WindowKind::Other,
+        _ => WindowKind::TwoStores,
+    };
+    world.window("CLIENT PAUSE", kind, None, |_| {
         last(time);
         Ok(())
     })?;
