@@ -165,6 +165,14 @@ pub enum ConnectError {
         found = .0.found
     )]
     NewerProtocol(NewerProtocol),
+    /// The namespace is spread over another number of buckets.
+    #[error("{}", other_buckets(*.found, *.ours))]
+    OtherBuckets {
+        /// The number found.
+        found: u32,
+        /// The number that this service was given.
+        ours: u32,
+    },
     /// Anything else that somebody has to change.
     #[error("Redis at {place} cannot be the store: {why}")]
     Refused {
@@ -173,6 +181,11 @@ pub enum ConnectError {
         /// What is wrong.
         why: String,
     },
+}
+
+/// In the words of the scripts that refuse it.
+fn other_buckets(found: u32, ours: u32) -> StoreError {
+    StoreError::OtherBuckets { found, ours }
 }
 
 impl From<ConnectError> for StoreError {
@@ -184,6 +197,7 @@ impl From<ConnectError> for StoreError {
             | ConnectError::NoSentinel { .. }
             | ConnectError::NotNow { .. } => StoreError::Unavailable(error.to_string()),
             ConnectError::NewerProtocol(newer) => newer.into(),
+            ConnectError::OtherBuckets { found, ours } => other_buckets(found, ours),
             _ => StoreError::Refused(error.to_string()),
         }
     }

@@ -136,7 +136,9 @@ async fn info(link: &Link, address: &Address) -> Result<Option<Info>, ConnectErr
 pub(super) fn check_of(error: &ConnectError) -> &'static str {
     match error {
         ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => "url",
-        ConnectError::BadNamespace(_) | ConnectError::NewerProtocol(_) => "namespace",
+        ConnectError::BadNamespace(_)
+        | ConnectError::NewerProtocol(_)
+        | ConnectError::OtherBuckets { .. } => "namespace",
         ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => "login",
         ConnectError::Certificate { .. } => "certificate",
         _ => "reachable",
@@ -190,11 +192,7 @@ pub(super) fn broken(fault: Fault, address: &Address) -> ConnectError {
             }
         }
         (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
-        // Only scripts look at it, and none is part of this.
-        (_, error @ StoreError::OtherBuckets { .. }) => ConnectError::Refused {
-            place,
-            why: error.to_string(),
-        },
+        (_, StoreError::OtherBuckets { found, ours }) => ConnectError::OtherBuckets { found, ours },
         (Kind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
         (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {
             let hint = match address.tls {

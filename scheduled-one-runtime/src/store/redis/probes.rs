@@ -28,7 +28,7 @@ fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
         ("info", call("INFO", &["server"])),
         ("time", call("TIME", &[])),
         ("type", call("TYPE", &[probe])),
-        ("hmget", call("HMGET", &[&keys.meta, "ver"])),
+        ("hmget", call("HMGET", &[&keys.meta, "ver", "buckets"])),
         // A field without a value: refused after its rights were looked at.
         ("hset", call("HSET", &[probe, "a", "1", "b"])),
         ("zadd", call("ZADD", &[probe, "XX", "1", "a"])),
@@ -57,7 +57,7 @@ fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
     rights
 }
 
-/// Where the answers of `HMGET meta ver` and of two commands that write are
+/// Where the answers of `HMGET meta …` and of two commands that write are
 /// among those of [`rights`].
 const META: usize = 5;
 const WRITES: [usize; 2] = [7, 11];
@@ -133,6 +133,7 @@ pub(super) fn facts(
         missing,
         rule: acl_rule(keys, address.needs()),
         script,
+        buckets: keys.buckets(),
         stored: stored(answers.into_iter().nth(META), keys, address),
         write_refused,
     }
@@ -165,10 +166,10 @@ fn script(answer: Option<&Result<Value, RedisError>>) -> Script {
     }
 }
 
-/// The version in the namespace, and errors that every command would meet.
+/// What is in the namespace, and errors that every command would meet.
 fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Stored {
-    let version = match answer {
-        Some(Ok(Value::Array(mut fields))) => fields.pop(),
+    let fields = match answer {
+        Some(Ok(Value::Array(fields))) => fields,
         Some(Err(error)) if error.code() == Some("WRONGTYPE") => {
             return Stored::Unreadable(ConnectError::Refused {
                 place: address.place.clone(),
@@ -181,12 +182,53 @@ fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Addr
         Some(Err(error)) => {
             return Stored::Unreadable(broken(fault::of_request("HMGET", &error), address));
         }
-        _ => None,
+        _ => Vec::new(),
     };
-    match version {
-        Some(Value::BulkString(text)) => {
-            Stored::Version(String::from_utf8_lossy(&text).parse().unwrap_or(0))
+    let mut texts = fields.iter().map(|field| match field {
+        Value::BulkString(text) => Some(String::from_utf8_lossy(text)),
+        _ => None,
+    });
+    let (version, buckets) = (texts.next().flatten(), texts.next().flatten());
+    if version.is_none() && buckets.is_none() {
+        return Stored::Nothing;
+    }
+    let version = version.map_or(0, |text| text.parse().unwrap_or(0));
+    let buckets = match buckets {
+        Some(text) => count(&text),
+        // Used before they were counted.
+        None => (version > 0).then_some(1),
+    };
+    Stored::Known { version, buckets }
+}
+
+/// A stored number of buckets, read as `enter.lua` reads it: rubbish says
+/// nothing, and a number that there cannot be is one all the same.
+fn count(text: &str) -> Option<u32> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    let number: f64 = text.trim().parse().ok()?;
+    let is_integer = number.abs() <= EXACT && number.fract() == 0.0;
+    (is_integer && number != 0.0).then(|| u32::try_from(number as i64).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_buckets_is_read_as_the_script_reads_it() {
+        for (text, meant) in [
+            ("4", Some(4)),
+            (" 4.0", Some(4)),
+            ("-4", Some(0)),
+            ("5000000000", Some(0)),
+            ("0", None),
+            ("", None),
+            ("four", None),
+            ("4.5", None),
+            ("nan", None),
+            ("1e300", None),
+        ] {
+            assert_eq!(count(text), meant, "{text:?}");
         }
-        _ => Stored::Nothing,
     }
 }

@@ -26,6 +26,10 @@ fn remedy(error: &ConnectError) -> String {
         }
         ConnectError::NotNow { .. } => "try again in a moment",
         ConnectError::NewerProtocol(_) => "upgrade this service, or give it another namespace",
+        ConnectError::OtherBuckets { .. } => {
+            "Give all services of the namespace the same `buckets`; for another number, give it \
+             another namespace, or stop all its nodes and delete what is stored of it"
+        }
         ConnectError::Unreachable { .. } => {
             "is it running, is that its host and port, and does the network let this machine \
              through?"
@@ -68,6 +72,7 @@ mod tests {
                 why: text(),
             },
             ConnectError::NewerProtocol(NewerProtocol { found: 2 }),
+            ConnectError::OtherBuckets { found: 4, ours: 1 },
             ConnectError::Unreachable { place, why },
             ConnectError::NoSentinel {
                 place: text(),

@@ -247,9 +247,27 @@ fn facts() -> Facts {
         missing: Vec::new(),
         rule: "~x +y".into(),
         script: Script::Serving("a:b".into()),
+        buckets: 4,
         stored: Stored::Nothing,
         write_refused: None,
     }
+}
+
+#[test]
+fn a_namespace_has_one_number_of_buckets() {
+    let judged = |version, buckets| {
+        let mut facts = facts();
+        facts.stored = Stored::Known { version, buckets };
+        of(namespace(&facts).finding)
+    };
+    assert_is(judged(1, Some(4)), Severity::Ok, "protocol version 1");
+    assert_is(judged(1, None), Severity::Ok, "protocol version 1");
+    assert_is(judged(0, Some(4)), Severity::Info, "does not know it");
+    let ours = "this service says 4";
+    assert_is(judged(1, Some(1)), Severity::Severe, ours);
+    assert_is(judged(0, Some(0)), Severity::Severe, ours);
+    // Which comes first in the scripts, too.
+    assert_is(judged(2, Some(1)), Severity::Severe, "version 2");
 }
 
 #[test]
