@@ -158,6 +158,14 @@ pub enum ConnectError {
         /// What Redis said.
         why: String,
     },
+    /// The Redis answers no request that writes, and waiting does not help.
+    #[error("Redis at {place} takes no writes now ({why}); {}", way_to_write(.why))]
+    NoWrites {
+        /// Host and port.
+        place: String,
+        /// What Redis said, its code in front.
+        why: String,
+    },
     /// The namespace was written by a newer version of the protocol.
     #[error(
         "the namespace was written by protocol version {found}, this is version {VERSION}: \
@@ -183,6 +191,18 @@ pub enum ConnectError {
     },
 }
 
+/// What makes a Redis take writes again, by the code of its error.
+pub(super) fn way_to_write(why: &str) -> &'static str {
+    match why.split(' ').next() {
+        Some("MISCONF") => "read the log of Redis: the disk is full, or the folder is not writable",
+        Some("OOM") => "raise maxmemory, or free memory there",
+        Some("NOREPLICAS") => {
+            "connect the replicas that are missing, or lower min-replicas-to-write"
+        }
+        _ => "see what its error asks for",
+    }
+}
+
 /// In the words of the scripts that refuse it.
 fn other_buckets(found: u32, ours: u32) -> StoreError {
     StoreError::OtherBuckets { found, ours }
@@ -195,7 +215,8 @@ impl From<ConnectError> for StoreError {
         match error {
             ConnectError::Unreachable { .. }
             | ConnectError::NoSentinel { .. }
-            | ConnectError::NotNow { .. } => StoreError::Unavailable(error.to_string()),
+            | ConnectError::NotNow { .. }
+            | ConnectError::NoWrites { .. } => StoreError::Unavailable(error.to_string()),
             ConnectError::NewerProtocol(newer) => newer.into(),
             ConnectError::OtherBuckets { found, ours } => other_buckets(found, ours),
             _ => StoreError::Refused(error.to_string()),

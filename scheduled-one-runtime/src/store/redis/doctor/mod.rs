@@ -163,9 +163,9 @@ fn writes(facts: &Facts) -> Verdict {
         None => Finding::ok("writes", "it takes writes").into(),
         Some(why) => Verdict::refused(
             "writes",
-            ConnectError::NotNow {
+            ConnectError::NoWrites {
                 place: facts.place.clone(),
-                why: format!("it takes no writes now ({why})"),
+                why: why.clone(),
             },
         ),
     }

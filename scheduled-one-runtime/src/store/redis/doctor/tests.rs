@@ -271,6 +271,23 @@ fn a_namespace_has_one_number_of_buckets() {
 }
 
 #[test]
+fn what_stops_writes_has_a_way_out_that_is_not_to_wait() {
+    for (code, way_out) in [
+        ("MISCONF", "log of Redis"),
+        ("OOM", "raise maxmemory"),
+        ("NOREPLICAS", "lower min-replicas-to-write"),
+    ] {
+        let mut facts = facts();
+        facts.write_refused = Some(format!("{code} because"));
+        let Verdict { finding, refusal } = writes(&facts);
+        assert!(finding.remedy.contains(way_out), "{finding:?}");
+        let error = refusal.unwrap().to_string();
+        assert!(error.ends_with(&finding.remedy), "{error}");
+        assert_is(of(finding), Severity::Severe, code);
+    }
+}
+
+#[test]
 fn a_start_takes_the_first_severe_finding_or_all_warnings() {
     assert_eq!(to_start(judge_probes(&facts())), Ok(Vec::new()));
     let mut bad = facts();
