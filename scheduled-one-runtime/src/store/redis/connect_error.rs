@@ -95,7 +95,7 @@ pub enum ConnectError {
     /// The sentinels want another login.
     #[error(
         "a sentinel does not let us in: {why}; its login is not that of Redis, it is given with \
-         `sentinel_login`, or as ?sentinel_user=…&sentinel_password=… at the end of the URL, and \
+         `sentinel_login` or `sentinel_password_file`, or as ?sentinel_user=…&sentinel_password=… at the end of the URL, and \
          needs the right +sentinel|get-master-addr-by-name"
     )]
     SentinelLogin {
