@@ -35,6 +35,8 @@ async fn a_failover_is_followed() {
     let redis = Sentinel::options().password("hunter2").start().unwrap();
     let going = Going::start(Scheduler::builder(redis.url())).await;
     let failover = redis.failover().unwrap();
+    // Until it is told that it is a replica, the old primary takes writes.
+    redis.wait_settled().unwrap();
     going.goes_on("after a failover").await;
     let alive = failover.new.command(&["ZCARD", "so:{test}:nodes"]).unwrap();
     assert_eq!(alive, "1");
