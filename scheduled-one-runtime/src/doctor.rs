@@ -9,8 +9,8 @@ const WIDTH: usize = 100;
 /// Columns in front of a finding's text: its severity and its name.
 const INDENT: usize = 24;
 
-/// Looks at the store of a URL, in the namespace `default`, and says what the
-/// guarantees rest on there: short for `Scheduler::builder(url).doctor()`, see
+/// Looks at the store of a URL, in the namespace `default` of one bucket, and
+/// says what the guarantees rest on there: short for `Scheduler::builder(url).doctor()`, see
 /// [`SchedulerBuilder::doctor`](crate::SchedulerBuilder::doctor).
 ///
 /// ```no_run

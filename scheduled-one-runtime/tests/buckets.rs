@@ -12,7 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::store::bucket::Bucket;
 use scheduled_one_runtime::{
-    Error, Fate, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder, State,
+    Error, Fate, Finding, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder,
+    Severity, State,
 };
 use test_support::{RedisCluster, RedisServer, wait_until, wait_until_async};
 
@@ -242,6 +243,57 @@ async fn another_number_is_refused() {
             .await
             .unwrap_err();
         assert!(error.to_string().contains("1 to 64"), "{error}");
+    }
+}
+
+/// What the doctor and a start say of a namespace that claims to have `found`
+/// buckets; `None` from the start that nothing is wrong with.
+async fn verdicts(redis: &RedisServer, found: &[&str], ours: u32) -> (Finding, Option<String>) {
+    redis.flush().unwrap();
+    let meta = meta(0);
+    let set = [&["HSET", &meta], found].concat();
+    redis.command(&set).unwrap();
+    let (starts, jobs) = (Starts::default(), names().concat());
+    let report = node(redis, ours, &starts, &jobs).doctor().await;
+    let finding = report.finding("namespace").unwrap().clone();
+    assert_eq!(report.is_usable(), finding.severity != Severity::Severe);
+    let refused = match node(redis, ours, &starts, &jobs).start().await {
+        Ok(scheduler) => {
+            assert!(scheduler.shutdown(BOUND).await.recorded);
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    (finding, refused)
+}
+
+#[tokio::test]
+async fn the_doctor_refuses_what_a_start_refuses() {
+    let redis = RedisServer::start().unwrap();
+    let first = ["ver", "1"]; // used before the number was stored
+    for (found, ours) in [
+        (&["ver", "1", "buckets", "4"][..], 1),
+        (&["ver", "1", "buckets", "1"], 4),
+        (&["buckets", "9"], 4),
+        (&["ver", "1", "buckets", "-3"], 4),
+        (&first, 4),
+    ] {
+        let (finding, error) = verdicts(&redis, found, ours).await;
+        assert_eq!(finding.severity, Severity::Severe, "{found:?}");
+        let error = error.expect("a start refuses it");
+        let words = format!("{} {}", finding.found, finding.remedy);
+        assert!(error.ends_with(&words), "{words} is not: {error}");
+        assert!(finding.remedy.contains("same `buckets`"), "{finding:?}");
+    }
+    for (found, ours) in [
+        (&["ver", "1", "buckets", "4"][..], 4),
+        (&["ver", "1", "buckets", "four"], 4),
+        (&["ver", "1", "buckets", "0"], 1),
+        (&first, 1),
+    ] {
+        let (finding, error) = verdicts(&redis, found, ours).await;
+        assert_eq!(finding.severity, Severity::Ok, "{found:?}");
+        assert_eq!(error, None, "{found:?}");
     }
 }
 

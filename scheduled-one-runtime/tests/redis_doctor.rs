@@ -105,10 +105,15 @@ async fn a_full_redis_takes_no_writes() {
     let full = started(&["--maxmemory", "1"]);
     let report = doctor(full.url()).await;
     assert_finds(&report, "writes", Severity::Severe, "OOM");
+    assert_finds(&report, "writes", Severity::Severe, "raise maxmemory");
     let job = Job::every("tick", Duration::from_secs(3600), || async {});
     let refused = Scheduler::builder(full.url()).job(job).start().await;
     let error = refused.unwrap_err().to_string();
     assert!(error.contains("takes no writes now (OOM"), "{error}");
+    assert!(
+        error.ends_with("raise maxmemory, or free memory there"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -141,6 +146,7 @@ async fn a_snapshot_that_failed_stops_writes() {
     };
     let report = until(&redis.url(), has_failed).await;
     assert_finds(&report, "writes", Severity::Severe, "MISCONF");
+    assert_finds(&report, "writes", Severity::Severe, "log of Redis");
     assert_finds(&report, "persistence", Severity::Warning, "log of Redis");
 }
 
@@ -184,6 +190,7 @@ async fn replicas_and_their_primary() {
     replica.kill().unwrap();
     let report = until(&url, |report| !report.is_usable()).await;
     assert_finds(&report, "writes", Severity::Severe, "NOREPLICAS");
+    assert_finds(&report, "writes", Severity::Severe, "connect the replicas");
 }
 
 #[tokio::test]

@@ -162,7 +162,9 @@ async fn a_server_that_repeats_the_password_is_not_repeated() {
     let echo = format!("unknown command 'AUTH', with args beginning with: 'ann' '{SECRET}'");
     let port = fake_reply(format!("-ERR {echo}\r\n")).await.unwrap();
     let error = refused(&format!("redis://ann:{SECRET}@127.0.0.1:{port}")).await;
-    assert!(error.to_string().contains("'ann' '***'"), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("unknown command 'AUTH'"), "{text}");
+    assert!(!text.contains("args beginning"), "{text}");
 }
 
 #[tokio::test]

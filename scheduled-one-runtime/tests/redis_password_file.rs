@@ -113,6 +113,10 @@ async fn the_embedded_store_has_no_use_for_such_settings() {
             Scheduler::builder("memory://").sentinel_login("", "x"),
             "sentinel_login",
         ),
+        (
+            Scheduler::builder("memory://").sentinel_password_file("p"),
+            "sentinel_password_file",
+        ),
     ] {
         let job =
             scheduled_one_runtime::Job::every("a", std::time::Duration::from_secs(60), || async {});

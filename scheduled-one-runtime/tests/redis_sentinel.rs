@@ -5,6 +5,7 @@
 
 mod going;
 
+use std::fs;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -34,6 +35,8 @@ async fn a_failover_is_followed() {
     let redis = Sentinel::options().password("hunter2").start().unwrap();
     let going = Going::start(Scheduler::builder(redis.url())).await;
     let failover = redis.failover().unwrap();
+    // Until it is told that it is a replica, the old primary takes writes.
+    redis.wait_settled().unwrap();
     going.goes_on("after a failover").await;
     let alive = failover.new.command(&["ZCARD", "so:{test}:nodes"]).unwrap();
     assert_eq!(alive, "1");
@@ -142,14 +145,90 @@ async fn what_is_wrong_is_named() {
     }
 }
 
+/// The sentinels admit `bob` with this password from now on, and nobody is
+/// logged in as `bob` any more. They know each other by another user.
+fn set_sentinel_password(redis: &Sentinel, password: &str) {
+    let grant = format!(">{password}");
+    for sentinel in redis.sentinels() {
+        let rules = ["ACL", "SETUSER", "bob", "on", "resetpass", &grant, "+@all"];
+        sentinel.command(&rules).unwrap();
+        sentinel
+            .command(&["CLIENT", "KILL", "USER", "bob"])
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_of_the_sentinels_that_changes_needs_no_restart() {
+    let redis = Sentinel::options()
+        .sentinel_password("watchword")
+        .start()
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    set_sentinel_password(&redis, "first");
+    fs::write(&file, "first\n").unwrap();
+    let url = format!("{}?sentinel_user=bob", redis.url());
+    let builder = Scheduler::builder(&url).sentinel_password_file(&file);
+    let going = Going::start(builder).await;
+
+    // The file is behind for a while: nobody has to be found, and runs go on.
+    set_sentinel_password(&redis, "second");
+    going.goes_on("on the connections there are").await;
+    fs::write(&file, "second\n").unwrap();
+    // Dead, so that what goes on does so where a sentinel said.
+    let old = redis.primary().unwrap();
+    old.kill().unwrap();
+    redis.wait_for_failover(old).unwrap();
+    going.goes_on("by the new password").await;
+    going.stop().await;
+
+    fs::write(&file, SECRET).unwrap();
+    let options = ConnectOptions::default().sentinel_password_file(&file);
+    let by_url = refused(&url, &options).await;
+    let options = options.sentinel_login("bob", "");
+    for error in [by_url, refused(&redis.url(), &options).await] {
+        assert!(
+            matches!(error, ConnectError::SentinelLogin { .. }),
+            "{error:?}"
+        );
+        let named = error.to_string().contains(file.to_str().unwrap());
+        assert!(named, "{error}");
+    }
+    fs::write(&file, "second").unwrap();
+    let right = RedisStore::connect_with(&redis.url(), "test", &options).await;
+    right.unwrap();
+}
+
 #[tokio::test]
-async fn a_login_for_sentinels_needs_sentinels() {
-    let options = ConnectOptions::default().sentinel_login("", SECRET);
-    let error = refused("redis://localhost", &options).await;
-    assert!(matches!(error, ConnectError::BadOption { .. }), "{error:?}");
-    let twice = format!("redis+sentinel://localhost/m?sentinel_password={SECRET}");
-    let error = refused(&twice, &options).await;
-    assert!(matches!(error, ConnectError::BadOption { .. }), "{error:?}");
+async fn a_login_for_sentinels_needs_sentinels_and_no_second_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    fs::write(&file, SECRET).unwrap();
+    let login = ConnectOptions::default().sentinel_login("", SECRET);
+    let filed = ConnectOptions::default().sentinel_password_file(&file);
+    let user = filed.clone().sentinel_login("bob", "");
+    let both = filed.clone().sentinel_login("bob", SECRET);
+    let absent = ConnectOptions::default().sentinel_password_file(dir.path().join("none"));
+    let url = "redis+sentinel://localhost/m";
+    let with_password = format!("{url}?sentinel_password={SECRET}");
+    let with_user = format!("{url}?sentinel_user=bob");
+    for (url, options, named) in [
+        ("redis://localhost", &login, "sentinel_login"),
+        ("redis://localhost", &filed, "sentinel_password_file"),
+        (&with_password, &login, "sentinel_login"),
+        (&with_user, &user, "sentinel_login"),
+        (url, &both, "sentinel_password_file"),
+        (url, &absent, "sentinel_password_file"),
+    ] {
+        let error = refused(url, options).await;
+        assert!(
+            matches!(error, ConnectError::BadOption { option, .. } if option == named),
+            "{error:?}"
+        );
+    }
+    let error = refused(&with_password, &filed).await;
+    assert!(matches!(error, ConnectError::BadUrl(_)), "{error:?}");
 }
 
 /// Answers whatever it is asked with the port that it is told to name.

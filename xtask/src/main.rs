@@ -22,7 +22,8 @@ use command::{cargo, run};
 const HELP: &str = "\
 cargo xtask <verb>
 
-  test              everything CI does: tools, format, lints, build, tests, docs, bench smoke, MSRV
+  test              everything CI does: tools, format, lints, build, tests, chaos --short, two examples,
+                    docs, bench smoke, MSRV, and cargo deny where it is installed
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
   chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more
   mutants [names]   builds with one guard removed each, which the suites must catch
@@ -32,6 +33,7 @@ cargo xtask <verb>
   help              this list
 
 Tests and benches run against the redis-server that REDIS_SERVER names, or else the one in PATH.
+`test` needs libfaketime and a C compiler (cc) as well, and Linux for the shim that moves clocks.
 ";
 
 /// Why a verb did not succeed.

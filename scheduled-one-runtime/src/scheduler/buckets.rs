@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::member::{Candidate, Common, all};
+use super::member::{Candidate, Common, all, disputed};
 use crate::clock::Clock;
 use crate::doctor::{Finding, Report};
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::event;
 use crate::rules::CompiledJob;
 use crate::store::bucket::Bucket;
 use crate::store::memory::MemoryStore;
-use crate::store::redis::{ConnectOptions, RedisStore};
+use crate::store::redis::{ConnectError, ConnectOptions, RedisStore};
 use crate::store::{BoxFuture, JobNeeds, Store};
 
 /// Jobs by the index of their bucket.
@@ -62,9 +62,16 @@ impl Place<'_> {
         let needed = needed.keys().map(|index| &stores[*index as usize]);
         let checks = needed.map(|store| Box::pin(store.check()) as BoxFuture<'_, _>);
         let found: Result<Vec<_>, _> = all(checks).await.into_iter().collect();
-        warn_of(&found?);
+        warn_of(&found.map_err(refused)?);
         let stores = stores.into_iter().map(|store| store as Arc<dyn Store>);
         Ok(stores.collect())
+    }
+}
+
+fn refused(error: ConnectError) -> Error {
+    match error {
+        ConnectError::OtherBuckets { .. } => disputed(&error),
+        other => other.into(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! the node is a member of several: in each it has a link, a clock, a loop and
 //! a task for outcomes, and one that is away holds up no other.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -120,12 +121,7 @@ impl Candidate {
                 .ask(|store, caller| store.beat(caller, Beat::Alive));
             match answer.await {
                 Ok(_) => {}
-                Err(error @ StoreError::OtherBuckets { .. }) => {
-                    return Err(Error::Setting {
-                        setting: "buckets",
-                        message: error.to_string(),
-                    });
-                }
+                Err(error @ StoreError::OtherBuckets { .. }) => return Err(disputed(&error)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -172,6 +168,14 @@ impl Candidate {
             untold,
             free,
         })
+    }
+}
+
+/// The namespace has another number of buckets.
+pub(super) fn disputed(error: &dyn fmt::Display) -> Error {
+    Error::Setting {
+        setting: "buckets",
+        message: error.to_string(),
     }
 }
 

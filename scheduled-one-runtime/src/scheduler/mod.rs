@@ -45,8 +45,11 @@ const NEXT_TICKS: usize = 5;
 
 /// Starts a scheduler with all annotated jobs of this program.
 ///
-/// `url` is `redis://…`, `rediss://…` (TLS) or `memory://[name]` (embedded,
-/// for one process). Short for `Scheduler::builder(url).start()`.
+/// `url` is `redis://…`, `redis+sentinel://…` (the Redis that sentinels name) or
+/// `redis+cluster://…` (the node of a Redis Cluster that owns the namespace),
+/// each with `rediss` for TLS, or `memory://[name]` (embedded, for one process).
+/// [`RedisStore::connect`](crate::store::redis::RedisStore::connect) has their
+/// forms. Short for `Scheduler::builder(url).start()`.
 ///
 /// # Errors
 ///

@@ -37,6 +37,15 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Takes the password of the sentinels from this file, as
+    /// [`password_file`](Self::password_file) takes that of Redis. Their user, if
+    /// it is not the default user, stays in the URL (`?sentinel_user=bob`), or in
+    /// [`sentinel_login`](Self::sentinel_login), there with an empty password.
+    pub fn sentinel_password_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.connect = self.connect.sentinel_password_file(path);
+        self
+    }
+
     /// Starts a run only when so many replicas of Redis have its claim, so that
     /// a failover does not forget it. Default 0; at most
     /// [`MAX_REPLICAS`](crate::store::redis::MAX_REPLICAS).

@@ -95,7 +95,7 @@ pub enum ConnectError {
     /// The sentinels want another login.
     #[error(
         "a sentinel does not let us in: {why}; its login is not that of Redis, it is given with \
-         `sentinel_login`, or as ?sentinel_user=…&sentinel_password=… at the end of the URL, and \
+         `sentinel_login` or `sentinel_password_file`, or as ?sentinel_user=…&sentinel_password=… at the end of the URL, and \
          needs the right +sentinel|get-master-addr-by-name"
     )]
     SentinelLogin {
@@ -158,6 +158,14 @@ pub enum ConnectError {
         /// What Redis said.
         why: String,
     },
+    /// The Redis answers no request that writes, and waiting does not help.
+    #[error("Redis at {place} takes no writes now ({why}); {}", way_to_write(.why))]
+    NoWrites {
+        /// Host and port.
+        place: String,
+        /// What Redis said, its code in front.
+        why: String,
+    },
     /// The namespace was written by a newer version of the protocol.
     #[error(
         "the namespace was written by protocol version {found}, this is version {VERSION}: \
@@ -165,6 +173,14 @@ pub enum ConnectError {
         found = .0.found
     )]
     NewerProtocol(NewerProtocol),
+    /// The namespace is spread over another number of buckets.
+    #[error("{}", other_buckets(*.found, *.ours))]
+    OtherBuckets {
+        /// The number found.
+        found: u32,
+        /// The number that this service was given.
+        ours: u32,
+    },
     /// Anything else that somebody has to change.
     #[error("Redis at {place} cannot be the store: {why}")]
     Refused {
@@ -175,6 +191,23 @@ pub enum ConnectError {
     },
 }
 
+/// What makes a Redis take writes again, by the code of its error.
+pub(super) fn way_to_write(why: &str) -> &'static str {
+    match why.split(' ').next() {
+        Some("MISCONF") => "read the log of Redis: the disk is full, or the folder is not writable",
+        Some("OOM") => "raise maxmemory, or free memory there",
+        Some("NOREPLICAS") => {
+            "connect the replicas that are missing, or lower min-replicas-to-write"
+        }
+        _ => "see what its error asks for",
+    }
+}
+
+/// In the words of the scripts that refuse it.
+fn other_buckets(found: u32, ours: u32) -> StoreError {
+    StoreError::OtherBuckets { found, ours }
+}
+
 impl From<ConnectError> for StoreError {
     /// As the error of a request: those that heal by themselves are told apart
     /// from those that somebody has to heal.
@@ -182,8 +215,10 @@ impl From<ConnectError> for StoreError {
         match error {
             ConnectError::Unreachable { .. }
             | ConnectError::NoSentinel { .. }
-            | ConnectError::NotNow { .. } => StoreError::Unavailable(error.to_string()),
+            | ConnectError::NotNow { .. }
+            | ConnectError::NoWrites { .. } => StoreError::Unavailable(error.to_string()),
             ConnectError::NewerProtocol(newer) => newer.into(),
+            ConnectError::OtherBuckets { found, ours } => other_buckets(found, ours),
             _ => StoreError::Refused(error.to_string()),
         }
     }

@@ -11,7 +11,7 @@ use scheduled_one_schedule::Schedule;
 use super::super::message::{
     Claim, Claimed, Head, Inspected, Intent, LedgerRecord, Overlap, Reply, Started,
 };
-use super::url::{Address, BadUrl};
+use super::url::{Address, BadUrl, FromFiles};
 use super::{ConnectError, decode};
 use crate::audit::{Books, UnitState};
 use crate::clock::{Clock, ManualClock};
@@ -27,8 +27,11 @@ const MAX_ERROR: usize = 1_000;
 /// A URL as errors and logs show it, or why it is none; both in two forms.
 pub fn url(url: &str) -> Result<[String; 2], [String; 2]> {
     // A user without a password is taken where the password is in a file.
-    let has_password = url.len() % 2 == 1;
-    match Address::parse(url, has_password) {
+    let from_files = FromFiles {
+        redis: url.len() % 2 == 1,
+        sentinels: url.len() % 4 > 1,
+    };
+    match Address::parse(url, from_files) {
         Ok(address) => Ok([address.to_string(), format!("{address:?}")]),
         Err(BadUrl(why)) => {
             let error = ConnectError::BadUrl(why);

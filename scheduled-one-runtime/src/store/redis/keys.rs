@@ -59,6 +59,11 @@ impl Keys {
         Keys::new(&self.namespace, bucket)
     }
 
+    /// How many buckets the namespace has, as this side was told.
+    pub(super) fn buckets(&self) -> u32 {
+        self.bucket.of()
+    }
+
     /// The pattern that an ACL has to allow for these keys.
     pub(super) fn pattern(&self) -> String {
         let namespace = &self.namespace;

@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Longest password in a file, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 4096;
 
+/// How Redis begins to repeat what an unknown command was called with, of which
+/// it shows 128 bytes.
+const ECHO: &str = "with args beginning with";
+
 /// A user and its password; not `Debug` on purpose.
 #[derive(Clone)]
 pub(super) struct Login {
@@ -76,8 +80,13 @@ impl Login {
     }
 
     /// A text without the password, which a server that does not know `AUTH`
-    /// repeats.
+    /// repeats, or the beginning of one that is long: so what it was asked with
+    /// is cut off as well.
     pub(super) fn redact(&self, text: &str) -> String {
+        let text = match text.split_once(ECHO) {
+            Some((before, _)) => before.trim_end_matches([',', ' ']),
+            None => text,
+        };
         let password = match &self.secret {
             Secret::Text(password) => Some(password.clone()),
             Secret::File(file) => file.last().clone(),
@@ -134,6 +143,18 @@ mod tests {
             assert_eq!(login.password().await.unwrap(), meant);
             assert_eq!(login.redact(&format!("no: {meant}")), "no: ***");
         }
+    }
+
+    #[test]
+    fn no_part_of_a_long_password_is_repeated() {
+        let token = "secret".repeat(100);
+        let login = Login::new(None, token.clone());
+        let error = format!(
+            "host:1: ERR unknown command 'AUTH', with args beginning with: '{}' ",
+            &token[..128]
+        );
+        assert_eq!(login.redact(&error), "host:1: ERR unknown command 'AUTH'");
+        assert_eq!(login.redact(&format!("no: {token}!")), "no: ***!");
     }
 
     #[tokio::test]

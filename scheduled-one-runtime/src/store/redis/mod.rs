@@ -20,6 +20,7 @@ mod login;
 mod needs;
 mod options;
 mod preflight;
+mod probes;
 mod replication;
 mod script;
 mod tls;
@@ -186,7 +187,7 @@ impl RedisStore {
     /// the rules of an ACL: `ACL SETUSER name on >password` and this. If it has
     /// several buckets, `~so:{shop+*}:*` is needed as well.
     pub fn acl_rule(namespace: &str) -> String {
-        preflight::acl_rule(&Keys::new(namespace, Bucket::WHOLE), Needs::default())
+        probes::acl_rule(&Keys::new(namespace, Bucket::WHOLE), Needs::default())
     }
 
     /// The same for a URL and options: another database, a cluster, and
@@ -205,7 +206,7 @@ impl RedisStore {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
         address.replicas = options.replicas;
-        Ok(preflight::acl_rule(
+        Ok(probes::acl_rule(
             &Keys::new(namespace, Bucket::WHOLE),
             address.needs(),
         ))
@@ -245,7 +246,7 @@ impl RedisStore {
             Kind::Denied => {
                 let Shared { address, keys, .. } = &*self.shared;
                 let missing = preflight::missing_rights(&self.link, address, keys).await;
-                let rule = preflight::acl_rule(keys, address.needs());
+                let rule = probes::acl_rule(keys, address.needs());
                 fault::denied(fault.error, address.user(), &missing, &rule)
             }
             Kind::Login | Kind::SentinelLogin | Kind::Certificate => fault.error,

@@ -1,10 +1,12 @@
 //! Which rights are needed beside those that always are.
 
+use std::path::Path;
+
 use super::connect_error::ConnectError;
 use super::doctor::Expected;
 use super::login::Login;
 use super::options::{ConnectOptions, MAX_REPLICAS};
-use super::url::{Address, BadUrl};
+use super::url::{Address, BadUrl, FromFiles};
 use super::way::Way;
 
 /// What takes rights of its own.
@@ -21,8 +23,11 @@ pub(super) struct Needs {
 impl Address {
     /// What the URL tells.
     pub(super) fn of(url: &str, options: &ConnectOptions) -> Result<Self, ConnectError> {
-        let has_password = options.password_file.is_some();
-        Address::parse(url, has_password).map_err(|BadUrl(why)| ConnectError::BadUrl(why))
+        let from_files = FromFiles {
+            redis: options.password_file.is_some(),
+            sentinels: options.sentinel_password_file.is_some(),
+        };
+        Address::parse(url, from_files).map_err(|BadUrl(why)| ConnectError::BadUrl(why))
     }
 
     pub(super) fn needs(&self) -> Needs {
@@ -43,30 +48,15 @@ impl Address {
 
     /// Adds what the options have and the URL has not.
     pub(super) async fn complete(&mut self, options: &ConnectOptions) -> Result<(), ConnectError> {
-        let bad = |option, why: &str| {
-            let why = why.to_owned();
-            ConnectError::BadOption { option, why }
-        };
         if let Some(path) = &options.password_file {
             let user = self.login.take().and_then(|login| login.user);
-            let login = Login::from_file(user, path);
-            login
-                .password()
-                .await
-                .map_err(|why| bad("password_file", &why))?;
-            self.login = Some(login);
+            self.login = Some(login_from("password_file", user, path).await?);
         }
-        if let Some((user, password)) = &options.sentinel_login {
-            let Way::Sentinel { login, .. } = &mut self.way else {
-                let why = "the URL names no sentinels: it has to begin with redis+sentinel://";
-                return Err(bad("sentinel_login", why));
-            };
-            if login.is_some() {
-                let why = "the URL has a sentinel_password as well: leave one of them away";
-                return Err(bad("sentinel_login", why));
-            }
-            let user = Some(user.clone()).filter(|user| !user.is_empty());
-            *login = Some(Login::new(user, password.clone()));
+        if let Way::Sentinel { login, .. } = &mut self.way {
+            complete_sentinels(login, options).await?;
+        } else if let Some(option) = options.for_sentinels() {
+            let why = "the URL names no sentinels: it has to begin with redis+sentinel://";
+            return Err(bad(option, why));
         }
         if options.replicas > MAX_REPLICAS {
             let why = format!("{}; 0 to {MAX_REPLICAS} are allowed", options.replicas);
@@ -75,4 +65,49 @@ impl Address {
         self.replicas = options.replicas;
         Ok(())
     }
+}
+
+/// Adds what the options have to what the URL told of the login of the
+/// sentinels.
+async fn complete_sentinels(
+    login: &mut Option<Login>,
+    options: &ConnectOptions,
+) -> Result<(), ConnectError> {
+    let file = options.sentinel_password_file.as_ref();
+    if let Some((user, password)) = &options.sentinel_login {
+        if login.is_some() {
+            let why = "the URL has a sentinel_user or sentinel_password as well: leave one of \
+                       them away";
+            return Err(bad("sentinel_login", why));
+        }
+        if file.is_some() && !password.is_empty() {
+            let why = "`sentinel_login` has a password as well: leave that one empty";
+            return Err(bad("sentinel_password_file", why));
+        }
+        let user = Some(user.clone()).filter(|user| !user.is_empty());
+        *login = Some(Login::new(user, password.clone()));
+    }
+    if let Some(path) = file {
+        let user = login.take().and_then(|login| login.user);
+        *login = Some(login_from("sentinel_password_file", user, path).await?);
+    }
+    Ok(())
+}
+
+/// A login whose password is in a file, which can be read.
+async fn login_from(
+    option: &'static str,
+    user: Option<String>,
+    path: &Path,
+) -> Result<Login, ConnectError> {
+    let login = Login::from_file(user, path);
+    match login.password().await {
+        Ok(_) => Ok(login),
+        Err(why) => Err(bad(option, &why)),
+    }
+}
+
+fn bad(option: &'static str, why: &str) -> ConnectError {
+    let why = why.to_owned();
+    ConnectError::BadOption { option, why }
 }

@@ -16,6 +16,7 @@ pub struct ConnectOptions {
     pub(super) tls_client: Option<ClientCertificate>,
     pub(super) password_file: Option<PathBuf>,
     pub(super) sentinel_login: Option<(String, String)>,
+    pub(super) sentinel_password_file: Option<PathBuf>,
     pub(super) replicas: u32,
 }
 
@@ -60,6 +61,16 @@ impl ConnectOptions {
         self
     }
 
+    /// Takes the password of the sentinels from this file, anew for each
+    /// connection. Their user, if it is not the default user, stays in the URL
+    /// or in [`sentinel_login`](Self::sentinel_login), there with an empty
+    /// password.
+    #[must_use]
+    pub fn sentinel_password_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.sentinel_password_file = Some(path.as_ref().to_owned());
+        self
+    }
+
     /// Starts a run only when so many replicas have its claim. Default 0; at
     /// most [`MAX_REPLICAS`].
     #[must_use]
@@ -75,11 +86,20 @@ impl ConnectOptions {
             ("tls_ca_file", self.tls_ca_file.is_some()),
             ("tls_client_cert", self.tls_client.is_some()),
             ("password_file", self.password_file.is_some()),
-            ("sentinel_login", self.sentinel_login.is_some()),
             ("replicas", self.replicas > 0),
         ];
         let first = made.into_iter().find(|(_, is_made)| *is_made);
-        first.map(|(name, _)| name)
+        first.map(|(name, _)| name).or(self.for_sentinels())
+    }
+
+    /// A setting that was made and is about sentinels, by the name of its
+    /// method.
+    pub(super) fn for_sentinels(&self) -> Option<&'static str> {
+        match (&self.sentinel_login, &self.sentinel_password_file) {
+            (Some(_), _) => Some("sentinel_login"),
+            (None, Some(_)) => Some("sentinel_password_file"),
+            (None, None) => None,
+        }
     }
 }
 
@@ -91,6 +111,7 @@ impl fmt::Debug for ConnectOptions {
             .field("tls_client", &self.tls_client)
             .field("password_file", &self.password_file)
             .field("sentinel_user", &sentinel_user)
+            .field("sentinel_password_file", &self.sentinel_password_file)
             .field("replicas", &self.replicas)
             .finish()
     }

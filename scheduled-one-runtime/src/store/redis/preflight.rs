@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd, from_redis_value};
+use deadpool_redis::redis::{cmd, from_redis_value};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -11,10 +11,10 @@ use super::super::StoreError;
 use super::super::protocol::NewerProtocol;
 use super::connect_error::ConnectError;
 use super::connection::Link;
-use super::doctor::{self, Facts, Info, Script, Stored, Verdict};
-use super::fault::{self, Fault, Kind};
+use super::doctor::{self, Info, Verdict};
+use super::fault::{Fault, Kind};
 use super::keys::Keys;
-use super::needs::Needs;
+use super::probes::{facts, missing, probes};
 use super::url::Address;
 use super::way::Way;
 use crate::doctor::{Finding, Severity};
@@ -136,7 +136,9 @@ async fn info(link: &Link, address: &Address) -> Result<Option<Info>, ConnectErr
 pub(super) fn check_of(error: &ConnectError) -> &'static str {
     match error {
         ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => "url",
-        ConnectError::BadNamespace(_) | ConnectError::NewerProtocol(_) => "namespace",
+        ConnectError::BadNamespace(_)
+        | ConnectError::NewerProtocol(_)
+        | ConnectError::OtherBuckets { .. } => "namespace",
         ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => "login",
         ConnectError::Certificate { .. } => "certificate",
         _ => "reachable",
@@ -165,7 +167,7 @@ async fn not_answered(fault: Fault, address: &Address) -> ConnectError {
     }
 }
 
-fn broken(fault: Fault, address: &Address) -> ConnectError {
+pub(super) fn broken(fault: Fault, address: &Address) -> ConnectError {
     let place = address.place.clone();
     match (fault.kind, fault.error) {
         (_, StoreError::NewerProtocol { found }) => {
@@ -190,11 +192,7 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
             }
         }
         (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
-        // Only scripts look at it, and none is part of this.
-        (_, error @ StoreError::OtherBuckets { .. }) => ConnectError::Refused {
-            place,
-            why: error.to_string(),
-        },
+        (_, StoreError::OtherBuckets { found, ours }) => ConnectError::OtherBuckets { found, ours },
         (Kind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
         (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {
             let hint = match address.tls {
@@ -207,93 +205,6 @@ fn broken(fault: Fault, address: &Address) -> ConnectError {
     }
 }
 
-/// All that is asked of Redis, by the name of the right it takes, as calls
-/// that change nothing: on a key that does not exist and is not made by them.
-/// Rights are checked before arguments are.
-fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
-    let call = |name: &str, args: &[&str]| {
-        let mut command = cmd(name);
-        command.arg(args);
-        command
-    };
-    let probe = keys.probe.as_str();
-    let unknown_sha = "0".repeat(40);
-    let mut rights = vec![
-        ("eval", call("EVAL", &["return 1", "1", probe])),
-        ("evalsha", call("EVALSHA", &[&unknown_sha, "1", probe])),
-        ("info", call("INFO", &["server"])),
-        ("time", call("TIME", &[])),
-        ("type", call("TYPE", &[probe])),
-        ("hmget", call("HMGET", &[&keys.meta, "ver"])),
-        // A field without a value: refused after its rights were looked at.
-        ("hset", call("HSET", &[probe, "a", "1", "b"])),
-        ("zadd", call("ZADD", &[probe, "XX", "1", "a"])),
-        ("zrem", call("ZREM", &[probe, "a"])),
-        (
-            "zremrangebyscore",
-            call("ZREMRANGEBYSCORE", &[probe, "1", "1"]),
-        ),
-        ("zrangebyscore", call("ZRANGEBYSCORE", &[probe, "1", "1"])),
-        ("xadd", call("XADD", &[probe, "NOMKSTREAM", "*", "a", "1"])),
-        (
-            "xrevrange",
-            call("XREVRANGE", &[probe, "+", "-", "COUNT", "1"]),
-        ),
-    ];
-    if needs.db != 0 {
-        rights.push(("select", call("SELECT", &[&needs.db.to_string()])));
-    }
-    if needs.cluster {
-        rights.push(("cluster|slots", call("CLUSTER", &["SLOTS"])));
-        rights.push(("asking", call("ASKING", &[])));
-    }
-    if needs.replicas {
-        rights.push(("wait", call("WAIT", &["0", "1"])));
-    }
-    rights
-}
-
-/// Where the answers of `HMGET meta ver` and of two commands that write are
-/// among those of [`rights`].
-const META: usize = 5;
-const WRITES: [usize; 2] = [7, 11];
-
-/// Asks as `enter.lua` does which process serves. Behind those of [`rights`].
-const WHO_SERVES: &str = "\
-    local server, replication = redis.call('INFO', 'server'), redis.call('INFO', 'replication') \
-    return (string.match(server, 'run_id:(%w+)') or '') \
-    .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";
-
-fn probes(keys: &Keys, needs: Needs) -> Pipeline {
-    let mut pipeline = Pipeline::new();
-    for (_, command) in rights(keys, needs) {
-        pipeline.add_command(command);
-    }
-    pipeline.cmd("EVAL").arg(WHO_SERVES).arg(1).arg(&keys.probe);
-    pipeline.ignore_errors();
-    pipeline
-}
-
-/// The rights that are missing, as they are written in an ACL.
-fn missing(answers: &[Result<Value, RedisError>], keys: &Keys, needs: Needs) -> Vec<String> {
-    let mut missing = Vec::new();
-    for ((right, _), answer) in rights(keys, needs).iter().zip(answers) {
-        let Err(error) = answer else { continue };
-        let detail = error.detail().unwrap_or_default();
-        if !fault::is_denial(error.code().unwrap_or_default(), detail) {
-            continue;
-        }
-        let right = match detail.contains(" to access ") {
-            true => format!("~{}", keys.pattern()),
-            false => format!("+{right}"),
-        };
-        if !missing.contains(&right) {
-            missing.push(right);
-        }
-    }
-    missing
-}
-
 /// The rights that are missing now; empty if nobody can tell.
 pub(super) async fn missing_rights(link: &Link, address: &Address, keys: &Keys) -> Vec<String> {
     let deadline = Instant::now() + FIRST_ANSWER;
@@ -304,88 +215,4 @@ pub(super) async fn missing_rights(link: &Link, address: &Address, keys: &Keys) 
         |_| Vec::new(),
         |answers| missing(&answers, keys, address.needs()),
     )
-}
-
-/// The rule of an ACL that grants everything a scheduler needs, and no more.
-pub(super) fn acl_rule(keys: &Keys, needs: Needs) -> String {
-    let mut rule = String::new();
-    for pattern in keys.patterns() {
-        rule.push_str(&format!("~{pattern} "));
-    }
-    rule.push_str("-@all");
-    for (right, _) in rights(keys, needs) {
-        rule.push_str(" +");
-        rule.push_str(right);
-    }
-    rule
-}
-
-fn facts(answers: Vec<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Facts {
-    let missing = missing(&answers, keys, address.needs());
-    let write_refused = WRITES
-        .iter()
-        .find_map(|at| refused_write(answers.get(*at)?));
-    let script = script(answers.last());
-    Facts {
-        place: address.place.clone(),
-        user: address.user().to_owned(),
-        missing,
-        rule: acl_rule(keys, address.needs()),
-        script,
-        stored: stored(answers.into_iter().nth(META), keys, address),
-        write_refused,
-    }
-}
-
-/// Codes that answer whatever writes, before anything else is looked at.
-fn refused_write(answer: &Result<Value, RedisError>) -> Option<String> {
-    let error = answer.as_ref().err()?;
-    let code = error.code()?;
-    ["MISCONF", "NOREPLICAS", "OOM"]
-        .contains(&code)
-        .then(|| format!("{code} {}", error.detail().unwrap_or_default()))
-}
-
-fn script(answer: Option<&Result<Value, RedisError>>) -> Script {
-    match answer {
-        Some(Ok(Value::BulkString(text))) => match String::from_utf8_lossy(text).as_ref() {
-            ":" => Script::Nameless,
-            serving => Script::Serving(serving.to_owned()),
-        },
-        Some(Ok(_)) => Script::Nameless,
-        Some(Err(error)) => {
-            let fault = fault::of_request("EVAL", error);
-            match fault.kind {
-                Kind::Answered => Script::Refused(error.to_string()),
-                _ => Script::Unknown,
-            }
-        }
-        None => Script::Unknown,
-    }
-}
-
-/// The version in the namespace, and errors that every command would meet.
-fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Stored {
-    let version = match answer {
-        Some(Ok(Value::Array(mut fields))) => fields.pop(),
-        Some(Err(error)) if error.code() == Some("WRONGTYPE") => {
-            return Stored::Unreadable(ConnectError::Refused {
-                place: address.place.clone(),
-                why: format!(
-                    "the key {} is not of this program: delete it, or choose another namespace",
-                    keys.meta
-                ),
-            });
-        }
-        Some(Err(error)) => {
-            return Stored::Unreadable(broken(fault::of_request("HMGET", &error), address));
-        }
-        _ => None,
-    };
-    match version {
-        Some(Value::BulkString(text)) => {
-            Stored::Version(String::from_utf8_lossy(&text).parse().unwrap_or(0))
-        }
-        _ => Stored::Nothing,
-    }
 }

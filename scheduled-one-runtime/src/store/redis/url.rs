@@ -1,5 +1,8 @@
 //! Where Redis is, and how to show that without its password.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use deadpool_redis::redis::{IntoConnectionInfo, parse_redis_url};
@@ -43,10 +46,16 @@ fn bad(why: &str) -> BadUrl {
     BadUrl(format!("{why}; expected {FORMS}"))
 }
 
+/// Whose passwords come from files: then the URL may name a user alone, and no
+/// password.
+#[derive(Clone, Copy, Default)]
+pub(super) struct FromFiles {
+    pub(super) redis: bool,
+    pub(super) sentinels: bool,
+}
+
 impl Address {
-    /// `has_password` tells that the password comes from elsewhere: then the
-    /// URL may name a user alone, and no password.
-    pub(super) fn parse(url: &str, has_password: bool) -> Result<Self, BadUrl> {
+    pub(super) fn parse(url: &str, from_files: FromFiles) -> Result<Self, BadUrl> {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(bad("it has no scheme"));
         };
@@ -60,7 +69,7 @@ impl Address {
                  to be percent-encoded (@ is %40)"));
         }
         let (login, rest) = match rest.split_once('@') {
-            Some((login, rest)) => (read_login(login, has_password)?, rest),
+            Some((login, rest)) => (read_login(login, from_files.redis)?, rest),
             None => (None, rest),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -72,7 +81,7 @@ impl Address {
         }
         let path = path.trim_start_matches('/').trim_end_matches('/');
         let (way, db) = match kind {
-            "sentinel" => read_sentinel(hosts, path, query)?,
+            "sentinel" => read_sentinel(hosts, path, query, from_files.sentinels)?,
             "cluster" => read_cluster(hosts, path)?,
             _ if hosts.contains(',') => {
                 return Err(bad("it names several hosts, without +sentinel or +cluster"));
@@ -159,7 +168,12 @@ fn read_db(text: &str) -> Result<i64, BadUrl> {
         .ok_or_else(|| bad("what follows the host is not a database number"))
 }
 
-fn read_sentinel(hosts: &str, path: &str, query: &str) -> Result<(Way, i64), BadUrl> {
+fn read_sentinel(
+    hosts: &str,
+    path: &str,
+    query: &str,
+    has_password: bool,
+) -> Result<(Way, i64), BadUrl> {
     let (master, db) = path.split_once('/').unwrap_or((path, ""));
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if master.is_empty() || !master.bytes().all(allowed) {
@@ -184,8 +198,20 @@ fn read_sentinel(hosts: &str, path: &str, query: &str) -> Result<(Way, i64), Bad
         }
     }
     let login = match (user, password) {
+        (_, Some(_)) if has_password => {
+            return Err(bad(
+                "it has a sentinel_password, and a file with that was named too: leave one of \
+                 them away",
+            ));
+        }
         (user, Some(password)) => Some(Login::new(user, password)),
-        (Some(_), None) => return Err(bad("it has a sentinel_user and no sentinel_password")),
+        // The password follows.
+        (user @ Some(_), None) if has_password => Some(Login::new(user, String::new())),
+        (Some(_), None) => {
+            return Err(bad(
+                "it has a sentinel_user and no sentinel_password (nor was a file with that named)",
+            ));
+        }
         (None, None) => None,
     };
     let way = Way::Sentinel {
@@ -220,168 +246,5 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(url: &str) -> Address {
-        Address::parse(url, false).unwrap()
-    }
-
-    /// User and password.
-    async fn login(login: Option<&Login>) -> (String, String) {
-        let login = login.unwrap();
-        (login.user().to_owned(), login.password().await.unwrap())
-    }
-
-    fn pair(user: &str, password: &str) -> (String, String) {
-        (user.to_owned(), password.to_owned())
-    }
-
-    #[tokio::test]
-    async fn understands_what_people_write() {
-        assert_eq!(parse("redis://localhost").place, "localhost:6379");
-        assert_eq!(parse("redis://10.0.0.1:7000/").place, "10.0.0.1:7000");
-        let full = parse("rediss://ann:p%40ss%2Fw%23rd@cache.example.com:6380/3");
-        assert_eq!(login(full.login.as_ref()).await, pair("ann", "p@ss/w#rd"));
-        assert_eq!((full.db, full.tls), (3, true));
-        let v6 = parse("redis://:x@[::1]:6379");
-        assert_eq!(login(v6.login.as_ref()).await, pair("default", "x"));
-        assert_eq!((v6.place.as_str(), v6.host.as_str()), ("[::1]:6379", "::1"));
-    }
-
-    #[tokio::test]
-    async fn understands_sentinels() {
-        let plain = parse("redis+sentinel://one,two:5000,[::1]/mymaster");
-        assert_eq!(plain.place, "one:26379,two:5000,[::1]:26379/mymaster");
-        let Way::Sentinel {
-            sentinels,
-            master,
-            login: None,
-        } = &plain.way
-        else {
-            panic!("{plain}");
-        };
-        assert_eq!((sentinels.len(), master.as_str()), (3, "mymaster"));
-        assert!(plain.login.is_none());
-
-        let full = parse(
-            "rediss+sentinel://ann:p%2Cw@one,two/my.master/3?\
-             sentinel_user=bob&sentinel_password=a%26b+c",
-        );
-        assert_eq!((full.db, full.tls), (3, true));
-        assert_eq!(login(full.login.as_ref()).await, pair("ann", "p,w"));
-        let Way::Sentinel { login: own, .. } = &full.way else {
-            panic!("{full}");
-        };
-        assert_eq!(login(own.as_ref()).await, pair("bob", "a&b+c"));
-    }
-
-    #[test]
-    fn understands_clusters() {
-        let cluster = parse("redis+cluster://ann:x@one,two:7000/");
-        assert_eq!(cluster.place, "one:6379,two:7000");
-        let Way::Cluster { seeds } = &cluster.way else {
-            panic!("{cluster}");
-        };
-        assert_eq!(seeds[1].port, 7000);
-        let BadUrl(text) = Address::parse("redis+cluster://one/3", false)
-            .map(|it| it.to_string())
-            .unwrap_err();
-        assert!(text.contains("no databases"), "{text}");
-    }
-
-    #[test]
-    fn a_user_alone_needs_a_password_from_elsewhere() {
-        let alone = Address::parse("redis://ann@host", true).unwrap();
-        assert_eq!(alone.user(), "ann");
-        assert!(Address::parse("redis://ann@host", false).is_err());
-        let BadUrl(text) = Address::parse("redis://ann:secret@host", true)
-            .map(|it| it.to_string())
-            .unwrap_err();
-        assert!(text.contains("a file with the password"), "{text}");
-        assert!(!text.contains("secret"), "{text}");
-    }
-
-    #[test]
-    fn shows_no_secret() {
-        for (url, shown) in [
-            (
-                "rediss://ann:secret@cache.example.com:6380/3",
-                "rediss://cache.example.com:6380/3",
-            ),
-            (
-                "redis+sentinel://ann:secret@one,two/m/3?sentinel_password=secret",
-                "redis+sentinel://one:26379,two:26379/m/3",
-            ),
-            (
-                "rediss+cluster://:secret@one,two",
-                "rediss+cluster://one:6379,two:6379",
-            ),
-        ] {
-            let address = parse(url);
-            assert_eq!(format!("{address}"), shown);
-            assert_eq!(format!("{address:?}"), shown);
-        }
-    }
-
-    #[test]
-    fn refuses_the_rest_without_repeating_it() {
-        for url in [
-            "",
-            "secret",
-            "http://secret@host",
-            "postgres://secret",
-            "redis+secret://host",
-            "redis://",
-            "redis:///secret",
-            "redis://:secret@",
-            "redis://:sec/ret@host",
-            "redis://:sec@ret@host",
-            "redis://:sec?ret@host",
-            "redis://:sec#ret@host",
-            "redis://secret/ret@host",
-            "redis://secret@host",
-            "redis://host:secret",
-            "redis://host/secret",
-            "redis://host/-1",
-            "redis://host?password=secret",
-            "rediss://host#insecure-secret",
-            "redis://host:99999/secret",
-            "redis://sec ret@host",
-            "redis://one,two:secret",
-            "redis://one,secret/0",
-            "redis+sentinel://host",
-            "redis+sentinel://host/",
-            "redis+sentinel:///master",
-            "redis+sentinel://one,,two/master",
-            "redis+sentinel://one,two:secret/master",
-            "redis+sentinel://host/secret secret",
-            "redis+sentinel://host/sec%20secret",
-            "redis+sentinel://host/master/secret",
-            "redis+sentinel://:sec/ret@host/master",
-            "redis+sentinel://host/master?password=secret",
-            "redis+sentinel://host/master?sentinel_user=secret",
-            "redis+sentinel://host/master?sentinel_password=x#secret",
-            "redis+cluster://",
-            "redis+cluster://host/0",
-            "redis+cluster://host/secret",
-            "redis+cluster://host,host:secret",
-            "redis+cluster://host?secret=secret",
-        ] {
-            let BadUrl(text) = Address::parse(url, false)
-                .map(|a| format!("{url} was read as {a}"))
-                .unwrap_err();
-            assert!(
-                !text.contains("secret") && !text.contains("ret@"),
-                "{url}: {text}"
-            );
-            assert!(text.contains("redis://"), "{url}: {text}");
-        }
-        let many = vec!["host"; MAX_HOSTS + 1].join(",");
-        assert!(Address::parse(&format!("redis+cluster://{many}"), false).is_err());
     }
 }

@@ -45,6 +45,8 @@ pub(in super::super) struct Facts {
     /// The rule of an ACL that grants everything.
     pub(in super::super) rule: String,
     pub(in super::super) script: Script,
+    /// How many buckets the caller believes in.
+    pub(in super::super) buckets: u32,
     pub(in super::super) stored: Stored,
     /// Why Redis takes no writes now.
     pub(in super::super) write_refused: Option<String>,
@@ -67,8 +69,12 @@ pub(in super::super) enum Script {
 #[derive(Clone, Debug)]
 pub(in super::super) enum Stored {
     Nothing,
-    /// A protocol version.
-    Version(u64),
+    Known {
+        /// Of the protocol; 0 if it says none.
+        version: u64,
+        /// How many there are; `None` if it says nothing about that.
+        buckets: Option<u32>,
+    },
     /// It cannot be read, for a reason that each command would meet.
     Unreadable(ConnectError),
 }

@@ -127,7 +127,21 @@ fn scripts(facts: &Facts) -> Verdict {
 
 fn namespace(facts: &Facts) -> Verdict {
     match &facts.stored {
-        Stored::Nothing => Finding::new(
+        Stored::Known { version, .. } if *version > VERSION => Verdict::refused(
+            "namespace",
+            ConnectError::NewerProtocol(NewerProtocol { found: *version }),
+        ),
+        Stored::Known {
+            buckets: Some(found),
+            ..
+        } if *found != facts.buckets => Verdict::refused(
+            "namespace",
+            ConnectError::OtherBuckets {
+                found: *found,
+                ours: facts.buckets,
+            },
+        ),
+        Stored::Nothing | Stored::Known { version: 0, .. } => Finding::new(
             Severity::Info,
             "namespace",
             "this Redis does not know it: the first scheduler to start waits once for its \
@@ -135,12 +149,8 @@ fn namespace(facts: &Facts) -> Verdict {
             "",
         )
         .into(),
-        Stored::Version(found) if *found > VERSION => Verdict::refused(
-            "namespace",
-            ConnectError::NewerProtocol(NewerProtocol { found: *found }),
-        ),
-        Stored::Version(found) => {
-            Finding::ok("namespace", format!("protocol version {found}")).into()
+        Stored::Known { version, .. } => {
+            Finding::ok("namespace", format!("protocol version {version}")).into()
         }
         Stored::Unreadable(error) => Verdict::refused("namespace", error.clone()),
     }
@@ -153,9 +163,9 @@ fn writes(facts: &Facts) -> Verdict {
         None => Finding::ok("writes", "it takes writes").into(),
         Some(why) => Verdict::refused(
             "writes",
-            ConnectError::NotNow {
+            ConnectError::NoWrites {
                 place: facts.place.clone(),
-                why: format!("it takes no writes now ({why})"),
+                why: why.clone(),
             },
         ),
     }

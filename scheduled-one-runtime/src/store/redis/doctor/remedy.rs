@@ -1,6 +1,6 @@
 //! An error of a start, told as what was found and what to do.
 
-use super::super::connect_error::ConnectError;
+use super::super::connect_error::{ConnectError, way_to_write};
 
 /// What was found, and the way out, which is the end of the error's text. Some
 /// have none of their own: then what was found says it.
@@ -25,7 +25,12 @@ fn remedy(error: &ConnectError) -> String {
             "set it to noeviction or to a volatile policy, or use a Redis that is no cache"
         }
         ConnectError::NotNow { .. } => "try again in a moment",
+        ConnectError::NoWrites { why, .. } => way_to_write(why),
         ConnectError::NewerProtocol(_) => "upgrade this service, or give it another namespace",
+        ConnectError::OtherBuckets { .. } => {
+            "Give all services of the namespace the same `buckets`; for another number, give it \
+             another namespace, or stop all its nodes and delete what is stored of it"
+        }
         ConnectError::Unreachable { .. } => {
             "is it running, is that its host and port, and does the network let this machine \
              through?"
@@ -67,7 +72,12 @@ mod tests {
                 place: text(),
                 why: text(),
             },
+            ConnectError::NoWrites {
+                place: text(),
+                why: text(),
+            },
             ConnectError::NewerProtocol(NewerProtocol { found: 2 }),
+            ConnectError::OtherBuckets { found: 4, ours: 1 },
             ConnectError::Unreachable { place, why },
             ConnectError::NoSentinel {
                 place: text(),

@@ -247,8 +247,43 @@ fn facts() -> Facts {
         missing: Vec::new(),
         rule: "~x +y".into(),
         script: Script::Serving("a:b".into()),
+        buckets: 4,
         stored: Stored::Nothing,
         write_refused: None,
+    }
+}
+
+#[test]
+fn a_namespace_has_one_number_of_buckets() {
+    let judged = |version, buckets| {
+        let mut facts = facts();
+        facts.stored = Stored::Known { version, buckets };
+        of(namespace(&facts).finding)
+    };
+    assert_is(judged(1, Some(4)), Severity::Ok, "protocol version 1");
+    assert_is(judged(1, None), Severity::Ok, "protocol version 1");
+    assert_is(judged(0, Some(4)), Severity::Info, "does not know it");
+    let ours = "this service says 4";
+    assert_is(judged(1, Some(1)), Severity::Severe, ours);
+    assert_is(judged(0, Some(0)), Severity::Severe, ours);
+    // Which comes first in the scripts, too.
+    assert_is(judged(2, Some(1)), Severity::Severe, "version 2");
+}
+
+#[test]
+fn what_stops_writes_has_a_way_out_that_is_not_to_wait() {
+    for (code, way_out) in [
+        ("MISCONF", "log of Redis"),
+        ("OOM", "raise maxmemory"),
+        ("NOREPLICAS", "lower min-replicas-to-write"),
+    ] {
+        let mut facts = facts();
+        facts.write_refused = Some(format!("{code} because"));
+        let Verdict { finding, refusal } = writes(&facts);
+        assert!(finding.remedy.contains(way_out), "{finding:?}");
+        let error = refusal.unwrap().to_string();
+        assert!(error.ends_with(&finding.remedy), "{error}");
+        assert_is(of(finding), Severity::Severe, code);
     }
 }
 
