@@ -1,9 +1,9 @@
 //! Holds what was seen against the invariants of `docs/protocol.md`. Pure: a
 //! history in, violations out.
 //!
-//! The rules: [`starts`] (S1, S2, S3, S5: which runs there were), [`polls`]
-//! (S4: none after its deadline), [`effects`] (S6: what the sink took),
-//! [`accounts`] (E1: every tick in one outcome). [`timeline`] shows what
+//! The rules: `starts` (S1, S2, S3, S5: which runs there were), `polls`
+//! (S4: none after its deadline), `effects` (S6: what the sink took),
+//! `accounts` (E1: every tick in one outcome). [`timeline()`] shows what
 //! happened around a violation.
 //!
 //! What failed or was not answered may have happened, at any later time: a
