@@ -1,7 +1,22 @@
 //! What nodes and their store make of a store that was rolled back.
 
-use scheduled_one_runtime::store::message::{Caller, Finish, Marks, Outcome, RunId, WrittenOff};
+mod rig;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::store::message::{
+    Caller, Finish, Marks, Outcome, RunId, Started, WrittenOff,
+};
 use scheduled_one_runtime::store::protocol::{self, Meta, Now, Record, Run};
+use scheduled_one_runtime::{Job, Scheduler};
+use test_support::wait_until_async;
+
+use rig::Rigged;
+
+const BOUND: Duration = Duration::from_secs(20);
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn caller() -> Caller {
     Caller {
@@ -75,4 +90,47 @@ fn an_attempt_that_ends_tells_of_those_before_it() {
     let mut record = rolled_back();
     finish(&mut record, 3, false);
     assert_eq!((record.running, record.run.attempt), (false, 3));
+}
+
+/// The store takes the place of another again and again; what it is told of the
+/// newest start then.
+async fn told_after_failovers(clock: &ManualClock, store: &Rigged) -> Started {
+    for failover in 1..=3 {
+        store.fail_over();
+        wait_until_async("the node enrolls", BOUND, async || {
+            clock.advance(Duration::from_millis(500));
+            store.told() >= failover
+        })
+        .await;
+    }
+    store.newest_start()
+}
+
+/// The store refuses what the run tells, as if it had been written off: its second
+/// attempt waits for another node, and has not started.
+#[tokio::test]
+async fn an_attempt_that_never_began_is_not_told_of() {
+    let clock = ManualClock::new();
+    let store = Rigged::new(&clock, true);
+    let job = Job::every("again", HOUR, || async { Err::<(), _>("no luck") })
+        .retries(3)
+        .backoff(Duration::from_millis(1), Duration::from_millis(1));
+    let builder = Scheduler::builder("memory://").clock(clock.clone());
+    let builder = builder.simulated(Arc::new(store.clone()), "node");
+    let scheduler = builder.job(job).start().await.expect("started");
+    clock.advance(HOUR);
+    wait_until_async("the run has ended", BOUND, async || {
+        clock.advance(Duration::from_millis(5));
+        store.refused().len() == 2 && scheduler.running() == 0
+    })
+    .await;
+    let ends = store.refused();
+    let attempt = |end: &Finish| (end.run.attempt, end.fired_at_ms > 0);
+    assert_eq!(
+        (attempt(&ends[0]), attempt(&ends[1])),
+        ((1, true), (2, false))
+    );
+    let told = told_after_failovers(&clock, &store).await;
+    assert_eq!(told.tick_ms, ends[0].run.tick_ms);
+    assert_eq!(told.attempt, 1);
 }
