@@ -1,4 +1,4 @@
-//! What nodes and their store make of a store that was rolled back.
+//! What nodes and their store make of a store that was rolled back, or is another.
 
 mod rig;
 
@@ -133,4 +133,38 @@ async fn an_attempt_that_never_began_is_not_told_of() {
     let told = told_after_failovers(&clock, &store).await;
     assert_eq!(told.tick_ms, ends[0].run.tick_ms);
     assert_eq!(told.attempt, 1);
+}
+
+#[tokio::test]
+async fn what_a_dispute_held_up_says_so() {
+    let clock = ManualClock::new();
+    let store = Rigged::new(&clock, false);
+    let builder = Scheduler::builder("memory://").clock(clock.clone());
+    let builder = builder.simulated(Arc::new(store.clone()), "node");
+    let job = Job::every("tick", Duration::from_secs(1), || async {});
+    let scheduler = builder.job(job).start().await.expect("started");
+    let ledger = async || {
+        clock.advance(Duration::from_millis(250));
+        scheduler.ledger("tick", 100).await.expect("a ledger")
+    };
+    wait_until_async("it ticks", BOUND, async || !ledger().await.is_empty()).await;
+    store.dispute(true);
+    for _ in 0..100 {
+        let ticks = ledger().await.len();
+        tokio::task::yield_now().await;
+        assert!(ticks < 50, "it goes on");
+    }
+    store.dispute(false);
+    let reasons = async || {
+        let lines = ledger().await.into_iter();
+        let missed = lines.filter(|line| line.outcome == Outcome::Missed);
+        missed.map(|line| line.reason).collect::<Vec<_>>()
+    };
+    let reason = |told: &String| told == "another number of buckets" || told == "store down";
+    wait_until_async("ticks are missed", BOUND, async || {
+        reasons().await.iter().any(reason)
+    })
+    .await;
+    let told = reasons().await;
+    assert!(!told.iter().any(|told| told == "store down"), "{told:?}");
 }

@@ -185,10 +185,12 @@ impl Node {
     fn held_up(&mut self, view: &View) -> Duration {
         let pause = self.cluster.pause_left();
         let quarantine = self.cluster.until(view.quarantine_until_ms);
-        let (wait, reason) = if !view.up {
-            (LONGEST_SLEEP, "store down")
-        } else if self.link.disputed() {
+        // A bucket that refuses another number of them answers nothing: it is
+        // not up either.
+        let (wait, reason) = if self.link.disputed() {
             (LONGEST_SLEEP, "another number of buckets")
+        } else if !view.up {
+            (LONGEST_SLEEP, "store down")
         } else if !quarantine.is_zero() {
             (quarantine, "quarantine")
         } else if !pause.is_zero() {

@@ -1,4 +1,4 @@
-//! An embedded store that can pass for another, and refuse outcomes.
+//! An embedded store that can pass for another, and refuse.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use scheduled_one_runtime::store::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Renew, Renewed, Reply, Started, Watched, WrittenOff,
 };
-use scheduled_one_runtime::store::{Answer, Store};
+use scheduled_one_runtime::store::{Answer, Store, StoreError};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rigged {
@@ -24,6 +24,7 @@ struct State {
     told: usize,
     newest_start: Started,
     refused: Vec<Finish>,
+    disputes: bool,
 }
 
 impl Rigged {
@@ -38,6 +39,11 @@ impl Rigged {
     /// From now on, another process serves.
     pub(crate) fn fail_over(&self) {
         self.state.lock().expect("lock").failovers += 1;
+    }
+
+    /// Whether it has another number of buckets than its callers believe.
+    pub(crate) fn dispute(&self, disputes: bool) {
+        self.state.lock().expect("lock").disputes = disputes;
     }
 
     pub(crate) fn told(&self) -> usize {
@@ -55,8 +61,14 @@ impl Rigged {
 
     fn pass<'a, T: Send + 'a>(&'a self, answer: Answer<'a, Reply<T>>) -> Answer<'a, Reply<T>> {
         Box::pin(async move {
+            let (failovers, disputes) = {
+                let state = self.state.lock().expect("lock");
+                (state.failovers, state.disputes)
+            };
+            if disputes {
+                return Err(StoreError::OtherBuckets { found: 2, ours: 1 });
+            }
             let mut reply = answer.await?;
-            let failovers = self.state.lock().expect("lock").failovers;
             reply.head.serving = format!("process {failovers}");
             Ok(reply)
         })
