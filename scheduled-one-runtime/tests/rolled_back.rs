@@ -10,8 +10,9 @@ use scheduled_one_runtime::store::message::{
     Caller, Finish, Marks, Outcome, RunId, Started, WrittenOff,
 };
 use scheduled_one_runtime::store::protocol::{self, Meta, Now, Record, Run};
-use scheduled_one_runtime::{Job, Scheduler};
+use scheduled_one_runtime::{Job, Scheduler, Shutdown, State};
 use test_support::wait_until_async;
+use tokio::sync::Notify;
 
 use rig::Rigged;
 
@@ -167,4 +168,76 @@ async fn what_a_dispute_held_up_says_so() {
     .await;
     let told = reasons().await;
     assert!(!told.iter().any(|told| told == "store down"), "{told:?}");
+}
+
+/// A scheduler with one job that ends when it is notified, and is running.
+async fn with_a_run(clock: &ManualClock, store: &Rigged) -> (Scheduler, Arc<Notify>) {
+    let done = Arc::new(Notify::new());
+    let builder = Scheduler::builder("memory://").clock(clock.clone());
+    let builder = builder.simulated(Arc::new(store.clone()), "node");
+    let job = Job::every("long", HOUR, |State(done): State<Arc<Notify>>| async move {
+        done.notified().await
+    });
+    let builder = builder.state(Arc::clone(&done)).lease(HOUR).job(job);
+    let scheduler = builder.start().await.expect("started");
+    clock.advance(HOUR);
+    wait_until_async("it runs", BOUND, async || scheduler.running() == 1).await;
+    (scheduler, done)
+}
+
+/// Nothing new starts, but what this node saw is still to be told to a store that
+/// forgets.
+#[tokio::test]
+async fn a_failover_within_the_grace_is_answered() {
+    let clock = ManualClock::new();
+    let store = Rigged::new(&clock, false);
+    let (scheduler, done) = with_a_run(&clock, &store).await;
+    let stop = scheduler.shutdown(HOUR);
+    tokio::pin!(stop);
+    let told = tokio::select! {
+        _ = &mut stop => panic!("a run goes on"),
+        told = told_after_failovers(&clock, &store) => told,
+    };
+    assert_eq!(told.attempt, 1);
+    done.notify_one();
+    let report = tokio::time::timeout(BOUND, stop).await.expect("it stops");
+    assert_eq!((report.finished, report.recorded), (1, true));
+}
+
+#[tokio::test]
+async fn a_shutdown_that_was_given_up_goes_on_with_the_next_call() {
+    let clock = ManualClock::new();
+    let store = Rigged::new(&clock, false);
+    let (scheduler, done) = with_a_run(&clock, &store).await;
+    let brief = Duration::from_millis(20);
+    for _ in 0..2 {
+        let stop = tokio::time::timeout(brief, scheduler.shutdown(HOUR));
+        assert!(stop.await.is_err(), "a run goes on");
+    }
+    done.notify_one();
+    let stop = tokio::time::timeout(BOUND, scheduler.shutdown(HOUR));
+    let report = stop.await.expect("it stops");
+    assert_eq!((report.finished, report.cancelled), (1, 0));
+    assert!(report.recorded);
+    let lines = scheduler.ledger("long", 9).await.expect("a ledger");
+    assert_eq!(lines[0].outcome, Outcome::Ok);
+}
+
+#[tokio::test]
+async fn what_was_not_recorded_is_not_said_to_be_by_the_next_call() {
+    let clock = ManualClock::new();
+    let store = Rigged::new(&clock, false);
+    let (scheduler, done) = with_a_run(&clock, &store).await;
+    store.dispute(true); // it answers nothing
+    done.notify_one();
+    let first = scheduler.shutdown(HOUR);
+    let time = async {
+        loop {
+            clock.advance(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    };
+    let first = tokio::select! { first = first => first, () = time => unreachable!() };
+    assert_eq!((first.finished, first.recorded), (1, false));
+    assert_eq!(scheduler.shutdown(HOUR).await, Shutdown::default());
 }

@@ -76,7 +76,7 @@ impl Node {
         }
     }
 
-    pub(super) fn beat_if_due(&mut self) {
+    pub(super) fn beat_if_due(&mut self, beat: Beat) {
         let now = self.clock.boottime();
         if self.beating || now < self.next_beat {
             return;
@@ -87,7 +87,7 @@ impl Node {
         self.calls.spawn(async move {
             let mut tries = 0;
             loop {
-                let answer = link.ask(|store, caller| store.beat(caller, Beat::Alive));
+                let answer = link.ask(|store, caller| store.beat(caller, beat.clone()));
                 if let Ok(pulse) = answer.await {
                     return Answer::Pulse(pulse);
                 }
