@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::event;
 use crate::link::Link;
 use crate::store::StoreError;
-use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH};
+use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH, Started};
 
 /// What there is to tell.
 #[derive(Debug)]
@@ -58,11 +58,21 @@ pub(crate) async fn tell_outcomes(
 #[derive(Debug)]
 pub(crate) struct Freed {
     pub(crate) unit: String,
-    /// The tick of that run, and its last attempt.
-    pub(crate) tick_ms: i64,
-    pub(crate) attempt: u32,
+    /// The tick of that run, and its last attempt that began.
+    pub(crate) started: Started,
     /// Something waits in it.
     pub(crate) ready: bool,
+}
+
+/// The newest start there was. An attempt that did not begin is none: it may
+/// wait in the unit, to be taken over, and would never run if nodes believed that
+/// it has started.
+fn started(finish: &Finish) -> Started {
+    let begun = finish.fired_at_ms > 0;
+    Started {
+        tick_ms: finish.run.tick_ms,
+        attempt: finish.run.attempt - u32::from(!begun),
+    }
 }
 
 /// An outcome, and who waits to hear that it is recorded.
@@ -79,8 +89,7 @@ async fn tell_finishes(link: &Link, batch: Vec<Told>, freed: &mpsc::UnboundedSen
         match heard {
             Some(heard) => drop(heard.send(finished.recorded)),
             None => drop(freed.send(Freed {
-                tick_ms: finish.run.tick_ms,
-                attempt: finish.run.attempt,
+                started: started(&finish),
                 unit: finish.run.unit,
                 ready: finished.ready,
             })),

@@ -16,7 +16,7 @@ use crate::cluster_clock::ClusterClock;
 use crate::complaint::Complaints;
 use crate::event;
 use crate::lease::{Cancel, Lease, renew_every, renew_patience};
-use crate::store::message::{Caller, MAX_BATCH, Renew, Renewed, RunId};
+use crate::store::message::{Caller, MAX_BATCH, Renew, Renewed, RunId, Started};
 use crate::store::{Store, StoreError};
 
 /// Between a failed renewal and the next try.
@@ -29,6 +29,8 @@ pub(crate) struct ActiveRun {
     pub(crate) lease: Arc<Lease>,
     /// Counts up with retries, from the attempt that was granted.
     attempt: AtomicU32,
+    /// The last attempt whose function was called, 0 before the first.
+    begun: AtomicU32,
     ended: AtomicBool,
 }
 
@@ -36,6 +38,7 @@ impl ActiveRun {
     pub(crate) fn new(id: RunId, lease: Arc<Lease>) -> Self {
         ActiveRun {
             attempt: AtomicU32::new(id.attempt),
+            begun: AtomicU32::new(0),
             id,
             lease,
             ended: AtomicBool::new(false),
@@ -53,6 +56,27 @@ impl ActiveRun {
     /// Goes on to the next attempt.
     pub(crate) fn retry(&self) {
         self.attempt.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The function is called, for the attempt the run is at.
+    pub(crate) fn begin(&self) {
+        let attempt = self.attempt.load(Ordering::Acquire);
+        self.begun.store(attempt, Ordering::Release);
+    }
+
+    /// Whether the function was called for the attempt the run is at.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire) == self.attempt.load(Ordering::Acquire)
+    }
+
+    /// The unit and the last attempt that began; none if no attempt did. One
+    /// that is still to begin may yet be another node's.
+    pub(crate) fn started(&self) -> Option<(String, Started)> {
+        let started = Started {
+            tick_ms: self.id.tick_ms,
+            attempt: self.begun.load(Ordering::Acquire),
+        };
+        (started.attempt > 0).then(|| (self.id.unit.clone(), started))
     }
 
     pub(crate) fn has_ended(&self) -> bool {

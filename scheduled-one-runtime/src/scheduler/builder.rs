@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 
-use super::Scheduler;
 use super::buckets::{Place, by_bucket, meet_all};
 use super::going::Going;
 use super::member::{Candidate, Common, Enrolled, all};
+use super::{Scheduler, shutdown::Ending};
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::event;
@@ -263,7 +263,7 @@ impl SchedulerBuilder {
             shortest_lease,
             stop,
             shutdown_grace: self.shutdown_grace,
-            tasks: Mutex::new(Some(tasks)),
+            end: Mutex::new(Ending::of(tasks)),
         })
     }
 

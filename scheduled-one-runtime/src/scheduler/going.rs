@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::lease::Cancel;
 use crate::renewal::ActiveRun;
-use crate::store::message::RunId;
+use crate::store::message::Started;
 
 /// The runs of a node that are going.
 #[derive(Clone, Debug, Default)]
@@ -51,10 +51,10 @@ impl Going {
         }
     }
 
-    /// What identifies the runs that are going, each in the attempt it is at.
-    pub(crate) fn ids(&self) -> Vec<RunId> {
+    /// The newest start of each run that is going, with its unit.
+    pub(crate) fn starts(&self) -> Vec<(String, Started)> {
         let runs = self.shared.runs();
-        runs.1.values().map(|run| run.id()).collect()
+        runs.1.values().filter_map(|run| run.started()).collect()
     }
 
     /// How many runs are going.

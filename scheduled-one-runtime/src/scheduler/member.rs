@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::going::Going;
-use super::node::Node;
+use super::node::{Node, NodeEnds};
 use super::run::Runner;
 use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
@@ -71,10 +71,31 @@ pub(super) struct Member {
     pub(super) runner: Arc<Runner>,
 }
 
-/// The tasks of a member.
+/// The tasks of a member. All that is done with them while it stops can be left
+/// half-way and begun again: who waits for it may lose patience.
 pub(super) struct Tasks {
-    pub(super) node: JoinHandle<()>,
-    pub(super) outcomes: JoinHandle<()>,
+    node: JoinHandle<()>,
+    outcomes: JoinHandle<()>,
+    claimed: watch::Receiver<bool>,
+    good_bye: watch::Sender<bool>,
+    /// Whether the store learned all outcomes, when that is known.
+    told: Option<bool>,
+}
+
+impl Tasks {
+    /// Waits, a bounded time, for claims that are under way. Then no run starts
+    /// any more.
+    pub(super) async fn claimed(&mut self) {
+        // An error if the task is gone: then none is under way either.
+        let _ = self.claimed.wait_for(|claimed| *claimed).await;
+    }
+}
+
+/// Waits for the end of a task, also when that was waited for before.
+async fn ended(task: &mut JoinHandle<()>) {
+    if !task.is_finished() {
+        let _ = task.await;
+    }
 }
 
 impl Candidate {
@@ -188,9 +209,18 @@ impl Enrolled {
     /// Runs until told to stop.
     pub(super) fn drive(self, stopped: watch::Receiver<bool>) -> (Member, Tasks) {
         let link = Arc::clone(&self.member.link);
+        let (claims_over, claimed) = watch::channel(false);
+        let (good_bye, bidden) = watch::channel(false);
+        let ends = NodeEnds {
+            claimed: claims_over,
+            good_bye: bidden,
+        };
         let tasks = Tasks {
-            node: tokio::spawn(self.driver.drive(stopped)),
+            node: tokio::spawn(self.driver.drive(stopped, ends)),
             outcomes: tokio::spawn(tell_outcomes(link, self.untold, self.free)),
+            claimed,
+            good_bye,
+            told: None,
         };
         (self.member, tasks)
     }
@@ -199,17 +229,19 @@ impl Enrolled {
 impl Member {
     /// Waits until all outcomes are told to the store, and says good-bye.
     /// Whether it learned them.
-    pub(super) async fn leave(&self, mut outcomes: JoinHandle<()>) -> bool {
+    pub(super) async fn leave(&self, tasks: &mut Tasks) -> bool {
         self.runner.close_reports();
-        let clock = &self.runner.clock;
-        let told = tokio::select! {
-            biased;
-            _ = &mut outcomes => true,
-            () = clock.sleep(RECORD_PATIENCE) => false,
+        let told = match tasks.told {
+            Some(told) => told,
+            None => self.tell_all(tasks).await,
         };
-        if !told {
-            outcomes.abort();
-            event::unrecorded_at_stop();
+        tasks.told = Some(told);
+        let clock = &self.runner.clock;
+        tasks.good_bye.send_replace(true);
+        tokio::select! {
+            biased;
+            () = ended(&mut tasks.node) => {}
+            () = clock.sleep(RECORD_PATIENCE / 4) => tasks.node.abort(),
         }
         let leaving = self
             .link
@@ -220,6 +252,18 @@ impl Member {
             () = clock.sleep(RECORD_PATIENCE / 4) => {}
         }
         told
+    }
+
+    async fn tell_all(&self, tasks: &mut Tasks) -> bool {
+        tokio::select! {
+            biased;
+            () = ended(&mut tasks.outcomes) => true,
+            () = self.runner.clock.sleep(RECORD_PATIENCE) => {
+                tasks.outcomes.abort();
+                event::unrecorded_at_stop();
+                false
+            }
+        }
     }
 }
 

@@ -7,11 +7,11 @@ mod going;
 mod member;
 mod node;
 mod run;
+mod shutdown;
 mod units;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +31,13 @@ use crate::job::check_name;
 use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
 use crate::rules::CompiledJob;
+use crate::store::Store;
 use crate::store::bucket::Bucket;
 use crate::store::message::{Overlap, place_of};
-use crate::store::{BoxFuture, Store};
 use buckets::examine_all;
 use going::Going;
-use member::{Member, RECORD_PATIENCE, Tasks, all};
+use member::Member;
+use shutdown::Ending;
 
 /// Longest answer of [`Scheduler::ledger`].
 const MAX_LEDGER_LINES: usize = 10_000;
@@ -92,8 +93,8 @@ pub struct Scheduler {
     /// Nothing new starts.
     stop: watch::Sender<bool>,
     shutdown_grace: Duration,
-    /// Those of the members, until [`shutdown`](Self::shutdown) has ended them.
-    tasks: Mutex<Option<Vec<Tasks>>>,
+    /// What is left of it.
+    end: Mutex<Ending>,
 }
 
 /// A job as [`Scheduler::jobs`] shows it.
@@ -254,55 +255,13 @@ impl Scheduler {
     /// Stops gracefully: no new ticks; running ones may finish within `grace`,
     /// then they are cancelled (told to stop, and dropped a fifth of their
     /// lease later). Leases are released and outcomes recorded, so that other
-    /// nodes go on at once. Calling it again does nothing.
+    /// nodes go on at once. Calling it again does nothing, but for what is left to
+    /// do if the future of the first call was dropped: that goes on, with `grace`.
     ///
     /// Takes at most `grace`, a fifth of the longest lease, and about 5 s for
     /// a store that does not answer.
     pub async fn shutdown(&self, grace: Duration) -> Shutdown {
         self.stop_after(self.clock.sleep(grace)).await
-    }
-
-    /// Shuts down; runs may go on until `grace` completes.
-    async fn stop_after(&self, grace: impl Future<Output = ()>) -> Shutdown {
-        self.stop.send_replace(true);
-        self.stopping.send_replace(true);
-        let mut tasks = self.tasks.lock().await;
-        let Some(tasks) = tasks.take() else {
-            return Shutdown {
-                recorded: true,
-                ..Shutdown::default()
-            };
-        };
-        let ended_before = self.going.ended();
-        let mut outcomes = Vec::with_capacity(tasks.len());
-        for of_member in tasks {
-            // Ends by itself: it waits a bounded time for claims under way.
-            let _ = of_member.node.await;
-            outcomes.push(of_member.outcomes);
-        }
-        tokio::select! {
-            biased;
-            () = self.going.none() => {}
-            () = grace => {}
-        }
-        let finished = self.going.ended() - ended_before;
-        let (cancelled, budget) = self.going.cancel_all(Cancel::Shutdown);
-        tokio::select! {
-            biased;
-            () = self.going.none() => {}
-            // A job that blocks its thread cannot be dropped.
-            () = self.clock.sleep(budget + RECORD_PATIENCE) => {}
-        }
-        let members = self.members.iter().zip(outcomes);
-        let leaving =
-            members.map(|(it, outcomes)| Box::pin(it.leave(outcomes)) as BoxFuture<'_, _>);
-        let recorded = all(leaving).await.into_iter().all(|told| told);
-        event::stopped(finished, cancelled);
-        Shutdown {
-            finished,
-            cancelled,
-            recorded,
-        }
     }
 
     /// Runs until the process is asked to end (SIGINT, SIGTERM), then shuts

@@ -26,7 +26,7 @@ use crate::finish::Freed;
 use crate::link::{Answered, Link, View};
 use crate::rules::CompiledJob;
 use crate::store::StoreError;
-use crate::store::message::{MAX_BATCH, Marks, Pulse, Watched, WrittenOff};
+use crate::store::message::{Beat, MAX_BATCH, Marks, Pulse, Watched, WrittenOff};
 use crate::timer::{Timer, UnitIndex};
 use crate::watch::Watch;
 
@@ -77,6 +77,14 @@ pub(crate) struct Node {
     /// When that ended: ticks from before were held up by it.
     released_ms: i64,
     offset_warned_ms: i64,
+}
+
+/// The end of a node, as it is told and tells of it.
+pub(crate) struct NodeEnds {
+    /// No claim is under way any more: nothing will start.
+    pub(crate) claimed: watch::Sender<bool>,
+    /// All is told to the store.
+    pub(crate) good_bye: watch::Receiver<bool>,
 }
 
 /// What a call under way comes back with.
@@ -157,13 +165,14 @@ impl Node {
     }
 
     /// Runs until told to stop; then starts nothing new, but waits for claims
-    /// that are under way and runs what they were granted.
-    pub(crate) async fn drive(mut self, mut stop: watch::Receiver<bool>) {
+    /// that are under way and runs what they were granted. When that is done,
+    /// it says so, and stays until it is bid good-bye.
+    pub(crate) async fn drive(mut self, mut stop: watch::Receiver<bool>, ends: NodeEnds) {
         let mut view = self.link.view();
         while !*stop.borrow() {
             let seen = view.borrow_and_update().clone();
             self.enroll_if_forgotten(&seen);
-            self.beat_if_due();
+            self.beat_if_due(Beat::Alive);
             self.write_off_due(&seen);
             self.every_node.start_due(&self.runner);
             let held_up_for = self.claim_due(&seen);
@@ -179,16 +188,51 @@ impl Node {
             }
         }
         self.finish_claims().await;
+        ends.claimed.send_replace(true);
+        self.see_off(ends.good_bye).await;
+    }
+
+    /// Runs still go on, and their outcomes are told: what this node saw is told
+    /// to a store that forgets meanwhile, as ever. Its beats find that out, and
+    /// say that it is leaving, so that nobody's shards wait for it.
+    async fn see_off(&mut self, mut good_bye: watch::Receiver<bool>) {
+        let mut view = self.link.view();
+        loop {
+            let seen = view.borrow_and_update().clone();
+            self.enroll_if_forgotten(&seen);
+            if *good_bye.borrow_and_update() && !self.enrolling {
+                return;
+            }
+            self.beat_if_due(Beat::Leaving);
+            let until_beat = self.next_beat.saturating_sub(self.clock.boottime());
+            let wake = match self.beating {
+                true => LONGEST_SLEEP,
+                false => until_beat.min(LONGEST_SLEEP),
+            };
+            let sleep = self.clock.sleep(wake);
+            tokio::select! {
+                biased;
+                Some(answer) = self.calls.join_next() => self.answered(answer),
+                Some(freed) = self.freed.recv() => self.freed(freed),
+                () = sleep => {}
+                _ = view.changed() => {}
+                told = good_bye.changed() => if told.is_err() {
+                    return; // the scheduler was dropped
+                },
+            }
+        }
     }
 
     /// How long nothing may be claimed, zero if something may.
     fn held_up(&mut self, view: &View) -> Duration {
         let pause = self.cluster.pause_left();
         let quarantine = self.cluster.until(view.quarantine_until_ms);
-        let (wait, reason) = if !view.up {
-            (LONGEST_SLEEP, "store down")
-        } else if self.link.disputed() {
+        // A bucket that refuses another number of them answers nothing: it is
+        // not up either.
+        let (wait, reason) = if self.link.disputed() {
             (LONGEST_SLEEP, "another number of buckets")
+        } else if !view.up {
+            (LONGEST_SLEEP, "store down")
         } else if !quarantine.is_zero() {
             (quarantine, "quarantine")
         } else if !pause.is_zero() {
@@ -252,6 +296,12 @@ impl Node {
         }
     }
 
+    /// Nobody waits any more for what is granted now: it must not start.
+    fn drop_calls(&mut self) {
+        self.calls = JoinSet::new();
+        (self.claims_under_way, self.beating, self.enrolling) = (0, false, false);
+    }
+
     async fn finish_claims(&mut self) {
         let mut patience = self.clock.sleep(STOP_PATIENCE);
         while self.claims_under_way > 0 {
@@ -261,7 +311,7 @@ impl Node {
                     Some(answer) => self.answered(answer),
                     None => return,
                 },
-                () = &mut patience => return,
+                () = &mut patience => return self.drop_calls(),
             }
         }
     }

@@ -110,6 +110,7 @@ impl Runner {
         loop {
             let fired_at_ms = self.cluster.now_ms();
             let end = self.attempt(&granted, &run, fired_at_ms, began).await;
+            let fired_at_ms = if run.has_begun() { fired_at_ms } else { 0 };
             let wait = self.wait_before_retry(&granted, &run, &end, tries, began);
             let goes_on = match wait {
                 Some(wait) => self.back_off(&granted.id.unit, &run, tries, wait).await,
@@ -123,11 +124,13 @@ impl Runner {
             let heard = self.tell_attempt(&granted, run.id(), end, fired_at_ms);
             tries += 1;
             let ended = self.wait_recorded(&run, heard).await;
+            if ended.is_some() {
+                run.end();
+            }
             // Not before: a renewal that tells of the next attempt would say
             // that this one was recorded.
             run.retry();
             if let Some(ended) = ended {
-                run.end();
                 self.tell(&granted, run.id(), ended, 0);
                 break;
             }
@@ -155,7 +158,7 @@ impl Runner {
     async fn attempt(
         &self,
         granted: &Granted,
-        run: &ActiveRun,
+        run: &Arc<ActiveRun>,
         fired_at_ms: i64,
         began: Duration,
     ) -> End {
@@ -168,7 +171,11 @@ impl Runner {
         let of_all = rules.timeout_total.map(|timeout| began + timeout);
         let timeout_at = of_attempt.into_iter().chain(of_all).min();
         // The call is inside, so that a panic of a plain closure is caught too.
-        let future = Box::pin(async move { job.handler.call(&ctx).await });
+        let begins = Arc::clone(run);
+        let future = Box::pin(async move {
+            begins.begin();
+            job.handler.call(&ctx).await
+        });
         let end = Guard::new(future, control.clone(), timeout_at).await;
         control.stop(Cancel::Ended);
         let took = self.clock.boottime().saturating_sub(started);

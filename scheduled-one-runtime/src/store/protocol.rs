@@ -374,7 +374,8 @@ fn end(
     let without_lease = outcome == Outcome::FinishedWithoutLease;
     if record.run.nonce == run.nonce {
         record.running = finish.retried && !without_lease;
-        record.run.attempt += u32::from(record.running);
+        // A store that was rolled back may have forgotten attempts of the run.
+        record.run.attempt = record.run.attempt.max(run.attempt) + u32::from(record.running);
     }
     if !finish.retried || without_lease {
         record.done.clone_from(&run.nonce);

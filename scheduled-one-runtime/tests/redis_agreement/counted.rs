@@ -11,7 +11,7 @@ use crate::world::World;
 
 /// How often each of them has to come up in [`crate::OPERATIONS`].
 pub(crate) const OFTEN: u64 = 20;
-pub(crate) const MUST_OCCUR: [&str; 75] = [
+pub(crate) const MUST_OCCUR: [&str; 77] = [
     "claim granted",
     "claim granted in a place",
     "claim granted again",
@@ -68,6 +68,8 @@ pub(crate) const MUST_OCCUR: [&str; 75] = [
     "finish recorded before",
     "finish recorded before, another has its place",
     "finish recorded, retried",
+    "finish recorded, tells of an attempt",
+    "finish refused, tells of an attempt",
     "finish recorded, forgotten",
     "finish recorded, forgotten and retried",
     "finish recorded, ready",
@@ -246,14 +248,18 @@ pub(crate) fn changed(world: &mut World, operation: &str, unit: &str, before: &R
 
 pub(crate) fn finished(world: &mut World, finish: &Finish, before: &Record, reply: Finished) {
     let after = world.record(&finish.run.unit);
+    let tells = before.run.nonce == finish.run.nonce && before.run.attempt < finish.run.attempt;
+    let tells = tells && before.running && before.done != finish.run.nonce;
     if !reply.recorded {
         world.count("finish refused");
+        world.count_if(tells, "finish refused, tells of an attempt");
         return;
     }
     let repeated = before.done == finish.run.nonce && before.run.nonce != before.done;
     world.count_if(repeated, "finish recorded before, another has its place");
     let known = repeated || before.run.nonce == finish.run.nonce;
     world.count("finish recorded");
+    world.count_if(tells, "finish recorded, tells of an attempt");
     world.count_if(*before == after, "finish recorded before");
     world.count_if(
         known && after.running && *before != after,

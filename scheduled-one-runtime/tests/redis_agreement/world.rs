@@ -112,7 +112,7 @@ impl World {
         let tick_ms = match (self.rng.range(0, 19), waits) {
             (0..=3, Some(waits)) => waits.tick_ms,
             (4, _) => record.run.tick_ms + self.rng.range(-1, 1),
-            (5, _) => record.run.tick_ms,
+            (5 | 7, _) => record.run.tick_ms,
             (6, _) => self.now_ms - self.rng.range(0, 30),
             _ => return Started::default(),
         };

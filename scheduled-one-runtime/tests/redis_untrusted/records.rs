@@ -202,6 +202,58 @@ async fn a_damaged_record_leaves_nothing_half_done() {
     }
 }
 
+/// A start that was not decided is none: if nodes learned it, it would outlive the
+/// key, and no tick would count as newer.
+#[tokio::test]
+async fn a_start_after_what_is_decided_is_not_believed() {
+    let redis = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
+    let now_ms = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
+    let ahead = (now_ms + 300 * 86_400_000).to_string();
+    for (field, over) in [("bt", false), ("bt", true), ("tick", false), ("tick", true)] {
+        make_damaged(&redis, &store, over, (field, &ahead)).await;
+        // What waits asks for the newest start. A run that is not going is not looked at.
+        let claim = claim("bad", 2, Intent::Next, Overlap::Skip);
+        let claimed = store.claim(&caller(), &[claim]).await;
+        if field == "tick" && !over {
+            says_why(claimed.unwrap_err(), field);
+        } else {
+            let started = claimed.unwrap().body[0].marks.started;
+            assert!(started.tick_ms < 10_000, "{field}: {started:?}");
+        }
+        make_damaged(&redis, &store, over, (field, &ahead)).await;
+        let enroll = Enroll {
+            unit: "bad".into(),
+            first_seen_ms: 7,
+            floor_hwm_ms: 0,
+            floor_token: 0,
+            floor_started: Default::default(),
+        };
+        says_why(store.enroll(&caller(), &[enroll]).await.unwrap_err(), field);
+        redis.command(&["DEL", JOB]).unwrap();
+    }
+}
+
+async fn make_damaged(
+    redis: &RedisServer,
+    store: &RedisStore,
+    over: bool,
+    (field, value): (&str, &str),
+) {
+    redis.command(&["DEL", JOB]).unwrap();
+    make_record(store, &mut 0, over).await;
+    redis.command(&["HSET", JOB, field, value]).unwrap();
+}
+
+fn says_why(error: StoreError, field: &str) {
+    let text = error.to_string();
+    let names = text.contains(JOB) && text.contains(field);
+    assert!(names && text.contains("delete the key"), "{field}: {text}");
+}
+
 #[tokio::test]
 async fn a_beat_finds_what_stands_behind_rubbish() {
     let redis = RedisServer::start().unwrap();

@@ -330,7 +330,7 @@ impl Node {
         if freed.ready {
             self.ready.insert(freed.unit.clone());
         }
-        self.learn_started(&freed.unit, freed.tick_ms, freed.attempt);
+        self.learn_started(&freed.unit, freed.started);
         let Some(unit) = self.units.find(&freed.unit) else {
             return;
         };

@@ -29,8 +29,8 @@ impl Node {
         self.watch.clear();
         let told_to = view.memory();
         // Of attempts that were made since the grant, only the runs know.
-        for run in self.runner.going.ids() {
-            self.learn_started(&run.unit, run.tick_ms, run.attempt);
+        for (unit, started) in self.runner.going.starts() {
+            self.learn_started(&unit, started);
         }
         let batches = self.units.enrollments(MAX_BATCH);
         let link = Arc::clone(&self.link);
@@ -52,13 +52,12 @@ impl Node {
     }
 
     /// Remembers a start of this node's.
-    pub(super) fn learn_started(&mut self, unit: &str, tick_ms: i64, attempt: u32) {
+    pub(super) fn learn_started(&mut self, unit: &str, started: Started) {
         let Some(index) = self.units.find(unit) else {
             return;
         };
         // The marks are the unit's: a place has its own.
         if unit == self.units.get(index).name() {
-            let started = Started { tick_ms, attempt };
             let seen = Marks {
                 started,
                 ..Marks::default()
@@ -77,7 +76,7 @@ impl Node {
         }
     }
 
-    pub(super) fn beat_if_due(&mut self) {
+    pub(super) fn beat_if_due(&mut self, beat: Beat) {
         let now = self.clock.boottime();
         if self.beating || now < self.next_beat {
             return;
@@ -88,7 +87,7 @@ impl Node {
         self.calls.spawn(async move {
             let mut tries = 0;
             loop {
-                let answer = link.ask(|store, caller| store.beat(caller, Beat::Alive));
+                let answer = link.ask(|store, caller| store.beat(caller, beat.clone()));
                 if let Ok(pulse) = answer.await {
                     return Answer::Pulse(pulse);
                 }

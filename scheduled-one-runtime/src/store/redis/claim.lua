@@ -40,6 +40,7 @@ local function load_run(key, v)
   v[ATT], v[SEQ] = needed(key, 'att', more[4], MAX_COUNT), needed(key, 'seq', more[5], MAX_SEQ)
   v[LEASE], v[TICK] = needed(key, 'lease', more[6], DAY_MS), needed(key, 'tick', more[7], far)
   v[AT] = needed(key, 'at', more[8], far)
+  decided(key, 'tick', more[7], v[HWM])
 end
 
 -- The record, as far as the claim needs it, or nil and an error.
@@ -219,9 +220,9 @@ local function write_waiting(key, v, wait)
   call('HSET', key, 'wait', wait)
 end
 
-local function start_of(tick, attempt)
+local function start_of(tick, attempt, hwm)
   local at, count = int(tick), int(attempt)
-  if at < 0 or at > far or count < 0 or count > MAX_COUNT then
+  if at < 0 or at > hwm or count < 0 or count > MAX_COUNT then
     return 0, 0
   end
   return at, count
@@ -233,8 +234,8 @@ end
 local function last_start(key, v)
   if v[BT] == nil then
     local more = call('HMGET', key, 'bt', 'ba', 'tick', 'att')
-    v[BT], v[BA] = start_of(more[1], more[2])
-    v[TICK], v[ATT] = start_of(more[3], more[4])
+    v[BT], v[BA] = start_of(more[1], more[2], v[HWM])
+    v[TICK], v[ATT] = start_of(more[3], more[4], v[HWM])
   end
   if v[BT] > v[TICK] or (v[BT] == v[TICK] and v[BA] > v[ATT]) then
     return v[BT], v[BA]

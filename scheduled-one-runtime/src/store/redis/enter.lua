@@ -68,6 +68,14 @@ local function needed(key, field, text, most)
   return number(key, field, text, most)
 end
 
+-- What has started was decided: its tick is not after the high-water mark. Nodes
+-- would learn it as the newest start, and tell it on when the key is gone.
+local function decided(key, field, text, hwm)
+  if text and not wrong and tonumber(text) > hwm then
+    damaged(key, field, text)
+  end
+end
+
 -- Looks whether state, nonce and queue of a record are such. What waits was
 -- decided: it is not after the high-water mark.
 local function check(key, st, non, wait, hwm)

@@ -39,12 +39,17 @@ local function finished(key, r, a)
   end
   if back then
     readopt(key, r, goes_on, goes_on and attempt + 1 or attempt, a)
-  elseif r.non == nonce and goes_on then
-    r.att = r.att + 1
-    call('HSET', key, 'att', r.att)
   elseif r.non == nonce then
-    r.running = false
-    call('HSET', key, 'st', 'idle', 'done', nonce)
+    -- A store that was rolled back may have forgotten attempts of the run.
+    local att = math.max(r.att, attempt) + (goes_on and 1 or 0)
+    if att ~= r.att then
+      r.att = att
+      call('HSET', key, 'att', att)
+    end
+    if not goes_on then
+      r.running = false
+      call('HSET', key, 'st', 'idle', 'done', nonce)
+    end
   end
   if not goes_on and (back or r.non ~= nonce) then
     call('HSET', key, 'done', nonce)

@@ -32,6 +32,8 @@ local function load(key)
     ba = number(key, 'ba', v[15], MAX_COUNT),
   }
   check(key, v[4], v[5], v[11], r.hwm)
+  decided(key, 'tick', v[13], r.hwm)
+  decided(key, 'bt', v[14], r.hwm)
   if wrong then
     return nil, wrong
   end

@@ -1,0 +1,164 @@
+//! An embedded store that can pass for another, and refuse.
+
+use std::sync::{Arc, Mutex};
+
+use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::store::memory::MemoryStore;
+use scheduled_one_runtime::store::message::{
+    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
+    Renew, Renewed, Reply, Started, Watched, WrittenOff,
+};
+use scheduled_one_runtime::store::{Answer, Store, StoreError};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rigged {
+    inner: MemoryStore,
+    refuses: bool,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failovers: usize,
+    /// Of how many of them a node took notice.
+    told: usize,
+    newest_start: Started,
+    refused: Vec<Finish>,
+    disputes: bool,
+}
+
+impl Rigged {
+    pub(crate) fn new(clock: &ManualClock, refuses: bool) -> Self {
+        Rigged {
+            inner: MemoryStore::new(Arc::new(clock.clone())),
+            refuses,
+            state: Arc::default(),
+        }
+    }
+
+    /// From now on, another process serves.
+    pub(crate) fn fail_over(&self) {
+        self.state.lock().expect("lock").failovers += 1;
+    }
+
+    /// Whether it has another number of buckets than its callers believe.
+    pub(crate) fn dispute(&self, disputes: bool) {
+        self.state.lock().expect("lock").disputes = disputes;
+    }
+
+    pub(crate) fn told(&self) -> usize {
+        self.state.lock().expect("lock").told
+    }
+
+    /// What an enrollment told last.
+    pub(crate) fn newest_start(&self) -> Started {
+        self.state.lock().expect("lock").newest_start
+    }
+
+    pub(crate) fn refused(&self) -> Vec<Finish> {
+        self.state.lock().expect("lock").refused.clone()
+    }
+
+    fn pass<'a, T: Send + 'a>(&'a self, answer: Answer<'a, Reply<T>>) -> Answer<'a, Reply<T>> {
+        Box::pin(async move {
+            let (failovers, disputes) = {
+                let state = self.state.lock().expect("lock");
+                (state.failovers, state.disputes)
+            };
+            if disputes {
+                return Err(StoreError::OtherBuckets { found: 2, ours: 1 });
+            }
+            let mut reply = answer.await?;
+            reply.head.serving = format!("process {failovers}");
+            Ok(reply)
+        })
+    }
+}
+
+impl Store for Rigged {
+    fn claim<'a>(
+        &'a self,
+        caller: &'a Caller,
+        claims: &'a [Claim],
+    ) -> Answer<'a, Reply<Vec<Claimed>>> {
+        self.pass(self.inner.claim(caller, claims))
+    }
+
+    fn renew<'a>(
+        &'a self,
+        caller: &'a Caller,
+        renewals: &'a [Renew],
+    ) -> Answer<'a, Reply<Vec<Renewed>>> {
+        self.pass(self.inner.renew(caller, renewals))
+    }
+
+    fn finish<'a>(
+        &'a self,
+        caller: &'a Caller,
+        finishes: &'a [Finish],
+    ) -> Answer<'a, Reply<Vec<Finished>>> {
+        if !self.refuses {
+            return self.pass(self.inner.finish(caller, finishes));
+        }
+        let answer = self.inner.finish(caller, &[]);
+        self.pass(Box::pin(async move {
+            let mut reply = answer.await?;
+            let refused = Finished {
+                recorded: false,
+                ready: false,
+            };
+            reply.body = vec![refused; finishes.len()];
+            let mut state = self.state.lock().expect("lock");
+            state.refused.extend_from_slice(finishes);
+            Ok(reply)
+        }))
+    }
+
+    fn enroll<'a>(
+        &'a self,
+        caller: &'a Caller,
+        enrolls: &'a [Enroll],
+    ) -> Answer<'a, Reply<Vec<Marks>>> {
+        let mut state = self.state.lock().expect("lock");
+        state.told = state.failovers;
+        state.newest_start = enrolls[0].floor_started;
+        drop(state);
+        self.pass(self.inner.enroll(caller, enrolls))
+    }
+
+    fn write_off<'a>(
+        &'a self,
+        caller: &'a Caller,
+        runs: &'a [Watched],
+    ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
+        self.pass(self.inner.write_off(caller, runs))
+    }
+
+    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
+        self.pass(self.inner.beat(caller, beat))
+    }
+
+    fn record<'a>(
+        &'a self,
+        caller: &'a Caller,
+        lines: &'a [LedgerRecord],
+    ) -> Answer<'a, Reply<()>> {
+        self.pass(self.inner.record(caller, lines))
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        caller: &'a Caller,
+        units: &'a [String],
+    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        self.pass(self.inner.inspect(caller, units))
+    }
+
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
+        self.inner.ledger(job, limit)
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+}
