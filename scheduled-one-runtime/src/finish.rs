@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::event;
 use crate::link::Link;
 use crate::store::StoreError;
-use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH};
+use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH, Recorded};
 
 /// What there is to tell.
 #[derive(Debug)]
@@ -124,7 +124,14 @@ async fn tell_lines(link: &Link, lines: &[LedgerRecord]) {
     loop {
         let answer = link.ask(|store, caller| store.record(caller, lines));
         match answer.await {
-            Ok(_) => return,
+            Ok(answer) => {
+                for (line, recorded) in lines.iter().zip(answer.body) {
+                    if let Recorded::Lost(why) = recorded {
+                        event::refused(&line.unit, line.tick_ms, &why);
+                    }
+                }
+                return;
+            }
             Err(StoreError::Refused(why)) if tries > 0 => {
                 if let [line] = lines {
                     return event::refused(&line.unit, line.tick_ms, &why);

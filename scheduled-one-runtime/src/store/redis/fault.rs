@@ -157,12 +157,7 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
                  the key, and the job goes on with what the nodes remember"
             )),
         ),
-        "SOLEDGER" => (
-            Kind::Answered,
-            StoreError::Refused(format!(
-                "the key {detail}; the lines of this request are lost; delete the key"
-            )),
-        ),
+        "SOLEDGER" => (Kind::Answered, StoreError::Refused(line_lost(detail))),
         "MOVED" | "ASK" | "CROSSSLOT" => (
             Kind::Broken,
             StoreError::Refused(format!(
@@ -178,6 +173,11 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
         _ => (Kind::Answered, StoreError::Refused(text)),
     };
     fault(kind, error)
+}
+
+/// A ledger takes a line no more.
+pub(super) fn line_lost(why: &str) -> String {
+    format!("the key {why}; the line is lost; delete the key")
 }
 
 /// A key is not what we made it.

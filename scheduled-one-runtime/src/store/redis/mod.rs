@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use super::bucket::Bucket;
 use super::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Renew, Renewed, Reply, Watched, WrittenOff,
+    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
 };
 use super::{Answer, BoxFuture, JobNeeds, Store, StoreError};
 use crate::doctor::{Finding, Report};
@@ -371,10 +371,10 @@ impl Store for RedisStore {
         &'a self,
         caller: &'a Caller,
         lines: &'a [LedgerRecord],
-    ) -> Answer<'a, Reply<()>> {
+    ) -> Answer<'a, Reply<Vec<Recorded>>> {
         Box::pin(async move {
             let request = encode::record(self.keys(), caller, lines)?;
-            decode::record(self.run(&script::RECORD, &request).await?)
+            decode::record(self.run(&script::RECORD, &request).await?, lines)
         })
     }
 
