@@ -295,15 +295,16 @@ fn missing(answers: &[Result<Value, RedisError>], keys: &Keys, needs: Needs) -> 
 }
 
 /// The rights that are missing now; empty if nobody can tell.
-pub(super) async fn missing_rights(link: &Link, address: &Address, keys: &Keys) -> Vec<String> {
+pub(super) async fn missing_rights(
+    link: &Link,
+    address: &Address,
+    keys: &Keys,
+) -> Result<Vec<String>, Fault> {
     let deadline = Instant::now() + FIRST_ANSWER;
     let answers = link
         .send_all("rights", &probes(keys, address.needs()), deadline)
         .await;
-    answers.map_or_else(
-        |_| Vec::new(),
-        |answers| missing(&answers, keys, address.needs()),
-    )
+    answers.map(|answers| missing(&answers, keys, address.needs()))
 }
 
 /// The rule of an ACL that grants everything a scheduler needs, and no more.
