@@ -87,7 +87,7 @@ enum Wanted<'a> {
 
 /// The connection on which a request was answered; `None` if it was another
 /// one than that which is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Passage(Option<u64>);
 
 type Answers = Vec<Result<Value, RedisError>>;
