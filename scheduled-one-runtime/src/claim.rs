@@ -56,27 +56,29 @@ pub(crate) async fn claim(link: Arc<Link>, batch: Batch, sent: Duration) -> Deci
 }
 
 /// Asks until answered. What the store refuses for good (a key that somebody
-/// made something else) must not hold up the others: it is asked alone, and
-/// left alone for a while.
+/// made something else) must not hold up the others: it is asked alone, at once,
+/// since they wait for their grants. Then twice, since it may be but the ledger
+/// that takes no line; and left alone for a while.
 async fn ask(link: &Link, claims: &[Claim]) -> (Vec<Claimed>, Duration) {
-    let mut tries = 0;
+    let (mut tries, mut refusals) = (0, 0);
     loop {
         let answer = link.ask(|store, caller| store.claim(caller, claims)).await;
-        match answer {
-            Ok(Answered { received, body }) if body.len() == claims.len() => {
+        match (answer, claims) {
+            (Ok(Answered { received, body }), _) if body.len() == claims.len() => {
                 return (body, received);
             }
-            Err(StoreError::Refused(why)) if tries > 0 => {
-                if let [claim] = claims {
-                    link.refused(&claim.unit, claim.tick_ms, &why);
-                    return (vec![left_alone()], Duration::ZERO);
-                }
+            (Err(StoreError::Refused(_)), [_, _, ..]) => {
                 let (first, second) = claims.split_at(claims.len() / 2);
                 let (mut answers, one) = Box::pin(ask(link, first)).await;
                 let (others, other) = Box::pin(ask(link, second)).await;
                 answers.extend(others);
                 return (answers, one.max(other));
             }
+            (Err(StoreError::Refused(why)), [claim]) if refusals > 0 => {
+                link.refused(&claim.unit, claim.tick_ms, &why);
+                return (vec![left_alone()], Duration::ZERO);
+            }
+            (Err(StoreError::Refused(_)), [_]) => refusals += 1,
             _ => {
                 tries += 1;
                 link.back_off(tries).await;

@@ -159,6 +159,10 @@ pub(crate) fn unrecorded(report: &Report) {
     );
 }
 
+pub(crate) fn given_up(job: &str, tick_ms: i64, outcome: Outcome) {
+    error!(target: TARGET, job, tick_ms, %outcome, "outcome given up: the store refuses it");
+}
+
 pub(crate) fn unrecorded_at_stop() {
     error!(target: TARGET, "store does not answer: the last outcomes are not recorded");
 }

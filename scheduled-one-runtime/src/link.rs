@@ -151,6 +151,16 @@ impl Link {
         self.view.subscribe()
     }
 
+    /// The boot clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.boottime()
+    }
+
+    /// Sleeps on the boot clock.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
+    }
+
     /// Waits before try number `tries` (from 1) of a call that failed.
     pub(crate) async fn back_off(&self, tries: u32) {
         let (least, most) = BACK_OFF;

@@ -10,7 +10,10 @@ use scheduled_one_runtime::Scheduler;
 use scheduled_one_runtime::store::message::{Beat, Caller, LedgerRecord, Outcome};
 use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::store::{Store, StoreError};
+use std::sync::Arc;
 use test_support::{RedisCluster, RedisServer, key_slot, wait_until_async};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
+use tokio::net::TcpListener;
 
 const META: &str = "so:{test}:meta";
 
@@ -170,4 +173,67 @@ async fn the_rights_that_are_documented_suffice() {
     grant(&rule.replace(" +asking", ""));
     let error = RedisStore::connect(&url, "test").await.unwrap_err();
     assert!(error.to_string().contains("missing: +asking"), "{error}");
+}
+
+/// Answers each command as it is told, by name: as a node of a cluster.
+async fn fake_node(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answer = Arc::new(answer);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let answer = Arc::clone(&answer);
+            tokio::spawn(async move {
+                let mut stream = BufStream::new(stream);
+                let mut line = String::new();
+                // `*parts`, then `$length` and a line for each part.
+                while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                    let parts: usize = line.trim()[1..].parse().unwrap();
+                    let mut name = String::new();
+                    for part in 0..parts {
+                        line.clear();
+                        stream.read_line(&mut line).await.unwrap();
+                        let length: usize = line.trim()[1..].parse().unwrap();
+                        let mut text = vec![0; length + 2];
+                        stream.read_exact(&mut text).await.unwrap();
+                        if part == 0 {
+                            name = String::from_utf8_lossy(&text).trim().to_uppercase();
+                        }
+                    }
+                    line.clear();
+                    stream
+                        .write_all(answer(&name, port).as_bytes())
+                        .await
+                        .unwrap();
+                    stream.flush().await.unwrap();
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_on_twice_is_unavailable() {
+    for again in ["MOVED", "ASK"] {
+        let to = fake_node(move |name, _| match name {
+            "EVALSHA" => format!("-{again} 1 127.0.0.1:1\r\n"),
+            _ => "+OK\r\n".into(),
+        });
+        let to = to.await;
+        let from = fake_node(move |name, port| match name {
+            // All slots are those of the one who is asked.
+            "CLUSTER" => {
+                format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n")
+            }
+            "EVALSHA" => format!("-ASK 1 127.0.0.1:{to}\r\n"),
+            _ => "+OK\r\n".into(),
+        });
+        let url = format!("redis+cluster://127.0.0.1:{}", from.await);
+        let options = ConnectOptions::default();
+        let store = RedisStore::unchecked(&url, "test", &options).await.unwrap();
+        let error = store.beat(&caller(), Beat::Alive).await.unwrap_err();
+        let named = matches!(&error, StoreError::Unavailable(text) if text.contains("sends it on"));
+        assert!(named, "{error:?}");
+    }
 }

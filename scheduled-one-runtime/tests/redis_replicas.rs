@@ -146,6 +146,39 @@ async fn a_claim_that_is_repeated_is_confirmed_again() {
     assert!(granted(&ask(&other, "b0").await.unwrap()));
 }
 
+/// `WAIT` is for what its own connection has written, and from Redis 7.2 on it
+/// is answered at once where that is nothing.
+#[tokio::test]
+async fn a_claim_that_is_granted_again_is_written_again() {
+    let redis = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
+    store.beat(&caller(), Beat::Alive).await.unwrap();
+    let written = || -> u64 {
+        let info = redis.command(&["INFO", "persistence"]).unwrap();
+        let mut lines = info.lines();
+        let changes = lines.find_map(|it| it.strip_prefix("rdb_changes_since_last_save:"));
+        changes.unwrap().trim().parse().unwrap()
+    };
+    for (unit, overlap) in [("a", Overlap::Skip), ("b", Overlap::Allow(2))] {
+        let claim = Claim {
+            overlap,
+            ..claim(unit)
+        };
+        let mut tokens = Vec::new();
+        for time in ["first", "again"] {
+            let before = written();
+            let claims = [claim.clone()];
+            let answer = store.claim(&caller(), &claims).await.unwrap();
+            let Verdict::Granted { token, .. } = answer.body[0].verdict else {
+                panic!("{answer:?}");
+            };
+            tokens.push(token);
+            assert!(written() > before, "{unit}, {time}");
+        }
+        assert_eq!(tokens[0], tokens[1]);
+    }
+}
+
 async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
     let mut done: Vec<Option<T>> = futures.iter().map(|_| None).collect();

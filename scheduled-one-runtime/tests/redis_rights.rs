@@ -199,6 +199,30 @@ async fn buckets_need_their_keys_and_the_error_has_the_whole_rule() {
 }
 
 #[tokio::test]
+async fn rules_that_leave_out_one_job_are_its_trouble_alone() {
+    let redis = RedisServer::start().unwrap();
+    let url = format!("redis://ann:{SECRET}@127.0.0.1:{}", redis.port());
+    // Whatever is not of a job, and of jobs one.
+    let keys = "~so:{test}:[^j]* ~so:{test}:job:good";
+    set_user(&redis, &ACL.replace("~so:{test}:*", keys));
+    let store = RedisStore::connect(&url, "test").await.unwrap();
+    store.beat(&caller(), Beat::Alive).await.unwrap();
+    let enroll = |unit: &str| Enroll {
+        unit: unit.into(),
+        first_seen_ms: 0,
+        floor_hwm_ms: 0,
+        floor_token: 0,
+        floor_started: Started::default(),
+    };
+    let both = [enroll("good"), enroll("bad")];
+    // Refused, not unavailable: so the one who asks leaves it out.
+    let error = store.enroll(&caller(), &both).await.unwrap_err();
+    let named = matches!(&error, StoreError::Refused(text) if text.contains(ACL));
+    assert!(named, "{error:?}");
+    store.enroll(&caller(), &both[..1]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_right_that_is_taken_away_later_is_named() {
     let redis = RedisServer::start().unwrap();
     let url = format!("redis://ann:{SECRET}@127.0.0.1:{}", redis.port());

@@ -9,8 +9,8 @@ use once_cell::sync::Lazy;
 
 use super::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Head, Inspected, Intent, LedgerRecord,
-    MAX_BATCH, MAX_NODES, Marks, Overlap, Pulse, Renew, Renewed, Reply, Watched, WrittenOff,
-    job_of, place_of,
+    MAX_BATCH, MAX_NODES, Marks, Overlap, Pulse, Recorded, Renew, Renewed, Reply, Watched,
+    WrittenOff, job_of, place_of,
 };
 use super::protocol::{self, Meta, NoEntry, Now, Record, Unit};
 use super::{Answer, BoxFuture, JobNeeds, Store};
@@ -374,8 +374,11 @@ impl Store for MemoryStore {
         &'a self,
         caller: &'a Caller,
         lines: &'a [LedgerRecord],
-    ) -> Answer<'a, Reply<()>> {
-        let answer = self.with(caller, |ns, _| ns.append(caller, &mut lines.to_vec()));
+    ) -> Answer<'a, Reply<Vec<Recorded>>> {
+        let answer = self.with(caller, |ns, _| {
+            ns.append(caller, &mut lines.to_vec());
+            vec![Recorded::Written; lines.len()]
+        });
         Box::pin(async { answer })
     }
 

@@ -348,6 +348,15 @@ pub struct Inspected {
     pub waiting_ms: Vec<i64>,
 }
 
+/// What became of a line that was to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is in the ledger.
+    Written,
+    /// Its ledger does not take it, and says why; others were taken.
+    Lost(String),
+}
+
 /// The answer to a write-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WrittenOff {

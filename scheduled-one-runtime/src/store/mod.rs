@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::doctor::{Finding, Report, Severity};
 use message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Renew, Renewed, Reply, Watched, WrittenOff,
+    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
 };
 
 pub mod bucket;
@@ -72,9 +72,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>>;
 
     /// Writes lines into ledgers: of runs that need no lease, because each node
-    /// makes its own.
-    fn record<'a>(&'a self, caller: &'a Caller, lines: &'a [LedgerRecord])
-    -> Answer<'a, Reply<()>>;
+    /// makes its own. An error if none is written.
+    fn record<'a>(
+        &'a self,
+        caller: &'a Caller,
+        lines: &'a [LedgerRecord],
+    ) -> Answer<'a, Reply<Vec<Recorded>>>;
 
     /// What is stored of units now.
     fn inspect<'a>(

@@ -18,7 +18,7 @@ use std::time::Duration;
 use deadpool_redis::redis::{AsyncConnectionConfig, Client};
 use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::memory::Namespace;
-use scheduled_one_runtime::store::message::{Beat, Enroll, Renew, Watched};
+use scheduled_one_runtime::store::message::{Beat, Enroll, Recorded, Renew, Watched};
 use scheduled_one_runtime::store::protocol::{self, Now, Record};
 use scheduled_one_runtime::store::redis::RedisStore;
 use test_support::RedisServer;
@@ -100,6 +100,7 @@ async fn record(world: &mut World, store: &RedisStore) -> u64 {
     let caller = world.caller();
     let batch = world.batch(World::line);
     let reply = store.record(&caller, &batch).await.unwrap();
+    assert_eq!(reply.body, vec![Recorded::Written; batch.len()]);
     world.enter(&caller, &reply.head);
     world.model.append(&caller, &mut batch.clone());
     for _ in &batch {

@@ -6,7 +6,7 @@ use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::store::memory::MemoryStore;
 use scheduled_one_runtime::store::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Renew, Renewed, Reply, Started, Watched, WrittenOff,
+    Recorded, Renew, Renewed, Reply, Started, Watched, WrittenOff,
 };
 use scheduled_one_runtime::store::{Answer, Store, StoreError};
 
@@ -142,7 +142,7 @@ impl Store for Rigged {
         &'a self,
         caller: &'a Caller,
         lines: &'a [LedgerRecord],
-    ) -> Answer<'a, Reply<()>> {
+    ) -> Answer<'a, Reply<Vec<Recorded>>> {
         self.pass(self.inner.record(caller, lines))
     }
 

@@ -7,7 +7,7 @@ use scheduled_one_runtime::clock::{Clock, TokioClock};
 use scheduled_one_runtime::store::memory::MemoryStore;
 use scheduled_one_runtime::store::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Renew, Renewed, Reply, Watched, WrittenOff,
+    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
 };
 use scheduled_one_runtime::store::{Answer, Store, StoreError};
 
@@ -178,7 +178,7 @@ impl Store for NodeStore {
         &'a self,
         caller: &'a Caller,
         lines: &'a [LedgerRecord],
-    ) -> Answer<'a, Reply<()>> {
+    ) -> Answer<'a, Reply<Vec<Recorded>>> {
         self.call(|store| store.record(caller, lines))
     }
 

@@ -211,6 +211,13 @@ local function holds(v, nonce)
   return is_running(v) and v[NON] == nonce and v[RTOK] == v[TOK]
 end
 
+-- What was granted to a request whose answer was lost is written again, as it
+-- stands: a `WAIT` behind this request asks for what its own connection wrote,
+-- and would else be answered at once, whatever the replicas have.
+local function write_again(key, nonce)
+  call('HSET', key, 'non', nonce)
+end
+
 local function note(i, tick, outcome, why)
   ledger_line(KEYS[i + 1], KEYS[i], false, tick, tick, 1, outcome, why, name, 0, 0, 0, now_s, '')
 end
@@ -348,6 +355,7 @@ local function decide(i, a, v, ask, write)
   local key, nonce = KEYS[i], ARGV[a]
   local running = is_running(v)
   if running and holds(v, nonce) then
+    write_again(key, nonce)
     return granted(write, v[TICK], v[RTOK], v[UNTIL], v[ATT], 0)
   end
   local places = ask.places
@@ -355,6 +363,7 @@ local function decide(i, a, v, ask, write)
     local in_place = KEYS[i + 1 + place]
     local p = record(in_place)
     if holds(p, nonce) then
+      write_again(in_place, nonce)
       return granted(write, p[TICK], p[RTOK], p[UNTIL], p[ATT], place)
     end
   end

@@ -9,9 +9,13 @@ use deadpool_redis::redis::Value;
 use super::super::StoreError;
 use super::super::message::{
     Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
-    Renewed, Reply, Started, Verdict, Watched, WrittenOff, place_of,
+    Recorded, Renewed, Reply, Started, Verdict, Watched, WrittenOff, place_of,
 };
 use super::encode::MAX_EXACT;
+use super::fault;
+
+/// Longest text that is shown of why a line is lost.
+const MAX_REASON: usize = 400;
 
 /// A flat reply, read from front to back.
 struct Reader {
@@ -269,11 +273,17 @@ pub(super) fn beat(reply: Value) -> Result<(Reply<Pulse>, Vec<String>), StoreErr
     Ok((Reply { head, body }, units))
 }
 
-pub(super) fn record(reply: Value) -> Result<Reply<()>, StoreError> {
-    let mut reader = Reader::new("record", reply)?;
-    let head = reader.head()?;
-    reader.end()?;
-    Ok(Reply { head, body: () })
+pub(super) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>>, StoreError> {
+    batch("record", reply, items, |reader, _| {
+        let why = reader.shown()?;
+        Ok(match why.is_empty() {
+            true => Recorded::Written,
+            false => {
+                let why: String = why.chars().take(MAX_REASON).collect();
+                Recorded::Lost(fault::line_lost(&why))
+            }
+        })
+    })
 }
 
 pub(super) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Inspected>>, StoreError> {

@@ -117,6 +117,20 @@ end
 -- not the whole job, and never its place. Most are the last of their tick, and
 -- do not say so.
 local NOTHING, unwritten = {}, nil
+
+-- What keeps any request from being carried out, for now or until somebody grants
+-- a right, has its own code. Redis before 7 puts the place in the script in front.
+local NOT_OF_THE_LEDGER = { OOM = true, MISCONF = true, NOREPLICAS = true, READONLY = true,
+  NOPERM = true }
+local function takes_no_line(why, text)
+  local code = string.match(why, '^%-?(%u+) ') or string.match(why, ': %-(%u+) ')
+  if string.find(why, "The user executing the script can't", 1, true) then
+    code = 'NOPERM' -- as Redis 7.0 says it
+  end
+  code = NOT_OF_THE_LEDGER[code] and code or 'SOLEDGER'
+  return redis.error_reply(code .. ' ' .. text)
+end
+
 local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok, att, fired, ended,
     err)
   local more = NOTHING
@@ -132,9 +146,12 @@ local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok
   local added = pcall('XADD', log, 'MAXLEN', '=', ledger_limit, '*', 'tick', tick, 'last', last, 'n', n,
     'out', out, 'why', why, 'node', node, 'tok', tok, 'att', att, 'fired', fired,
     'ended', ended, 'err', err, unpack(more))
-  if added.err then
-    unwritten = redis.error_reply('SOLEDGER ' .. log .. ' takes no line: ' .. added.err)
+  if not added.err then
+    return nil
   end
+  local why = log .. ' takes no line: ' .. added.err
+  unwritten = takes_no_line(added.err, why)
+  return why
 end
 
 local replication = call('INFO', 'replication')

@@ -149,6 +149,10 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
             let (found, ours) = (next(), next());
             (Kind::Answered, StoreError::OtherBuckets { found, ours })
         }
+        "SOTYPE" if is_of_all(detail) => {
+            let text = foreign_text(detail);
+            (Kind::Answered, StoreError::Unavailable(text))
+        }
         "SOTYPE" => (Kind::Answered, foreign(detail)),
         "SODAMAGED" => (
             Kind::Answered,
@@ -157,12 +161,7 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
                  the key, and the job goes on with what the nodes remember"
             )),
         ),
-        "SOLEDGER" => (
-            Kind::Answered,
-            StoreError::Refused(format!(
-                "the key {detail}; the lines of this request are lost; delete the key"
-            )),
-        ),
+        "SOLEDGER" => (Kind::Answered, StoreError::Refused(line_lost(detail))),
         "MOVED" | "ASK" | "CROSSSLOT" => (
             Kind::Broken,
             StoreError::Refused(format!(
@@ -180,12 +179,29 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
     fault(kind, error)
 }
 
+/// A ledger takes a line no more.
+pub(super) fn line_lost(why: &str) -> String {
+    format!("the key {why}; the line is lost; delete the key")
+}
+
 /// A key is not what we made it.
 fn foreign(what: &str) -> StoreError {
-    StoreError::Refused(format!(
+    StoreError::Refused(foreign_text(what))
+}
+
+fn foreign_text(what: &str) -> String {
+    format!(
         "the key {what}: another program uses the namespace, or somebody edited it; \
          delete the key, or choose another namespace"
-    ))
+    )
+}
+
+/// Whether an error is about a key that no job can do without. (Of `nodes` only
+/// beats depend.)
+fn is_of_all(detail: &str) -> bool {
+    let key = detail.split(' ').next().unwrap_or_default();
+    let shared = key.rsplit_once("}:").map(|(_, rest)| rest);
+    matches!(shared, Some("meta" | "leases" | "ready"))
 }
 
 /// Whether an error is about the user name or the password.
@@ -267,6 +283,22 @@ mod tests {
         let detail = "Error running script (call to f_ab): @user_script:12: @user_script: 12: \
                       -READONLY You can't write against a read only replica.";
         assert_eq!(kind("ERR", detail), (Kind::NotNow, true));
+    }
+
+    #[test]
+    fn a_foreign_key_is_the_trouble_of_those_who_need_it() {
+        let is_of_all = |key: &str| {
+            let (kind, unavailable) = kind("SOTYPE", &format!("{key} holds a string, not a hash"));
+            assert_eq!(kind, Kind::Answered);
+            unavailable
+        };
+        for all in ["meta", "leases", "ready"] {
+            assert!(is_of_all(&format!("so:{{a}}:{all}")), "{all}");
+            assert!(is_of_all(&format!("so:{{a+01}}:{all}")), "{all}");
+        }
+        for one in ["job:meta", "log:ready", "job:leases~1", "nodes"] {
+            assert!(!is_of_all(&format!("so:{{a}}:{one}")), "{one}");
+        }
     }
 
     #[test]

@@ -205,14 +205,15 @@ pub(super) fn broken(fault: Fault, address: &Address) -> ConnectError {
     }
 }
 
-/// The rights that are missing now; empty if nobody can tell.
-pub(super) async fn missing_rights(link: &Link, address: &Address, keys: &Keys) -> Vec<String> {
+/// The rights that are missing now.
+pub(super) async fn missing_rights(
+    link: &Link,
+    address: &Address,
+    keys: &Keys,
+) -> Result<Vec<String>, Fault> {
     let deadline = Instant::now() + FIRST_ANSWER;
     let answers = link
         .send_all("rights", &probes(keys, address.needs()), deadline)
         .await;
-    answers.map_or_else(
-        |_| Vec::new(),
-        |answers| missing(&answers, keys, address.needs()),
-    )
+    answers.map(|answers| missing(&answers, keys, address.needs()))
 }

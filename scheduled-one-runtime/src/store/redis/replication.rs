@@ -2,8 +2,9 @@
 //!
 //! `WAIT` holds up all that is sent behind it on its connection, and answers
 //! for everything that was written before it. So one is under way at a time,
-//! and claims that were answered before it began share its answer. Behind two of
-//! them a request still gets its own answer in time.
+//! and claims that were answered before it began share its answer, unless it was
+//! no, and they have longer leases and so more time. Behind two of them a request
+//! still gets its own answer in time.
 
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,8 +34,24 @@ pub(super) struct Replication {
 struct Last {
     /// Counts them.
     number: u64,
-    /// Where it was sent, if it was answered.
-    answered: Option<(Passage, bool)>,
+    /// What came of it, if it was answered.
+    answered: Option<Waited>,
+}
+
+#[derive(Clone, Copy)]
+struct Waited {
+    passage: Passage,
+    bound: Duration,
+    reached: bool,
+}
+
+impl Waited {
+    /// Whether it answers for those who would have waited so long there. That
+    /// replicas have something holds for all; that they do not have it yet says
+    /// nothing to those with more time.
+    fn answers(&self, passage: Passage, bound: Duration) -> bool {
+        self.passage == passage && (self.reached || self.bound >= bound)
+    }
 }
 
 impl Replication {
@@ -81,8 +98,8 @@ impl Replication {
             let mut last = self.last();
             match last.answered {
                 // It began after our claims were answered.
-                Some((there, reached)) if last.number > seen && there == passage => {
-                    return Ok(reached);
+                Some(waited) if last.number > seen && waited.answers(passage, bound) => {
+                    return Ok(waited.reached);
                 }
                 _ => {}
             }
@@ -99,12 +116,37 @@ impl Replication {
         let reached = matches!(answer, Value::Int(count) if count >= i64::from(self.wanted));
         let mut last = self.last();
         if last.number == number {
-            last.answered = Some((passage, reached));
+            last.answered = Some(Waited {
+                passage,
+                bound,
+                reached,
+            });
         }
         Ok(reached)
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_no_is_for_those_who_have_no_more_time_and_a_yes_for_all() {
+        let (passage, bound) = (Passage::default(), Duration::from_millis(100));
+        let answers = |reached, wanted_ms| {
+            let waited = Waited {
+                passage,
+                bound,
+                reached,
+            };
+            waited.answers(passage, Duration::from_millis(wanted_ms))
+        };
+        assert!(answers(true, 50) && answers(true, 500));
+        assert!(answers(false, 50) && answers(false, 100));
+        assert!(!answers(false, 101));
     }
 }

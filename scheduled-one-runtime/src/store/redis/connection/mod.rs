@@ -87,7 +87,7 @@ enum Wanted<'a> {
 
 /// The connection on which a request was answered; `None` if it was another
 /// one than that which is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Passage(Option<u64>);
 
 type Answers = Vec<Result<Value, RedisError>>;
@@ -210,9 +210,9 @@ impl Link {
                 made: line.made,
             };
             let error = match timeout_at(deadline, wanted.ask(&mut line.connection)).await {
-                Ok(Ok(answers)) => match answers.iter().find_map(|it| it.as_ref().err()) {
-                    Some(error) if route::is_redirect(error) => error.clone(),
-                    _ => {
+                Ok(Ok(answers)) => match redirect_in(&answers) {
+                    Some(error) => error.clone(),
+                    None => {
                         suspect.clear();
                         return Ok((answers, Passage(Some(line.made))));
                     }
@@ -226,7 +226,16 @@ impl Link {
                     suspect.clear();
                     let asked = inner.route.ask_at(&to, wanted);
                     return match timeout_at(deadline, asked).await {
-                        Ok(Ok(answers)) => Ok((answers, Passage(None))),
+                        Ok(Ok(answers)) => match redirect_in(&answers) {
+                            None => Ok((answers, Passage(None))),
+                            // The slot has moved on meanwhile: who has it, the next
+                            // connection finds out.
+                            Some(error) => {
+                                inner.give_up(line.made);
+                                let text = format!("{what}: {to} sends it on: {error}");
+                                Err(Fault::unavailable(Kind::NotNow, text))
+                            }
+                        },
                         Ok(Err(fault)) => Err(fault),
                         Err(_) => Err(silent(what, &to.to_string())),
                     };
@@ -370,6 +379,12 @@ impl Wanted<'_> {
             Wanted::All(commands) => commands.query_async(connection).await,
         }
     }
+}
+
+/// The first error of several answers, if it sends the request on.
+fn redirect_in(answers: &Answers) -> Option<&RedisError> {
+    let error = answers.iter().find_map(|answer| answer.as_ref().err());
+    error.filter(|error| route::is_redirect(error))
 }
 
 /// The request may have been carried out, or may still be.
