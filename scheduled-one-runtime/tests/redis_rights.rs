@@ -245,3 +245,54 @@ async fn a_right_that_is_taken_away_later_is_named() {
         assert!(error.to_string().contains("ACL SETUSER ann"), "{error}");
     }
 }
+
+/// Whichever right is missing meanwhile, a request that is repeated until it is
+/// answered does what it does once.
+#[tokio::test]
+async fn what_is_repeated_until_rights_are_back_is_recorded_once() {
+    let redis = RedisServer::start().unwrap();
+    let url = format!("redis://ann:{SECRET}@127.0.0.1:{}", redis.port());
+    set_user(&redis, ACL);
+    let store = RedisStore::connect(&url, "test").await.unwrap();
+    let now_us = store
+        .beat(&caller(), Beat::Alive)
+        .await
+        .unwrap()
+        .head
+        .now_us;
+    let missed = Missed {
+        first_ms: 1,
+        last_ms: 2,
+        count: 2,
+        outcome: Outcome::Missed,
+        reason: "down".into(),
+    };
+    for right in ["hset", "zadd", "zrem", "xadd", "time"] {
+        let claim = Claim {
+            unit: right.into(),
+            tick_ms: (now_us / 1000) as i64,
+            due_ms: (now_us / 1000) as i64,
+            after_ms: 0,
+            floor_hwm_ms: 0,
+            floor_token: 0,
+            floor_started: Started::default(),
+            nonce: right.into(),
+            valid_until_ms: i64::MAX >> 12,
+            lease_ms: 5_000,
+            intent: Intent::Run,
+            overlap: Overlap::Skip,
+            reruns: 0,
+            missed: Some(missed.clone()),
+        };
+        let claims = slice::from_ref(&claim);
+        let set = |sign: &str| redis.command(&["ACL", "SETUSER", "ann", &format!("{sign}{right}")]);
+        set("-").unwrap();
+        for _ in 0..3 {
+            store.claim(&caller(), claims).await.unwrap_err();
+        }
+        set("+").unwrap();
+        store.claim(&caller(), claims).await.unwrap();
+        let lines = store.ledger(right, 9).await.unwrap();
+        assert_eq!(lines.len(), 1, "-{right}: {lines:?}");
+    }
+}

@@ -154,6 +154,22 @@ local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok
   return why
 end
 
+-- A right that is taken away while jobs run must not stop a script half-way:
+-- each repetition of it would write its ledger lines again. Redis before 7
+-- cannot be asked.
+if redis.acl_check_cmd then
+  local writes = {
+    { 'hset', KEYS[1], 'a', '1' }, { 'zadd', KEYS[2], '1', 'a' }, { 'zrem', KEYS[2], 'a' },
+    { 'zremrangebyscore', KEYS[2], '1', '1' }, { 'xadd', KEYS[1], '*', 'a', '1' },
+  }
+  for _, write in ipairs(writes) do
+    if not redis.acl_check_cmd(unpack(write)) then
+      return redis.error_reply("NOPERM this user has no permissions to run the '" .. write[1]
+        .. "' command")
+    end
+  end
+end
+
 local replication = call('INFO', 'replication')
 if not string.find(replication, 'role:master', 1, true) then
   return redis.error_reply("READONLY You can't write against a read only replica.")
