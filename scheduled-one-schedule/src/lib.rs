@@ -15,39 +15,7 @@
 //! # }
 //! ```
 //!
-//! # Cron expressions
-//!
-//! Six or seven fields, seconds first, as in Quartz and Spring:
-//!
-//! | field | values | beside `*` `a` `a-b` `a/n` `a-b/n` `a,b` |
-//! | --- | --- | --- |
-//! | second, minute | 0-59 | |
-//! | hour | 0-23 | |
-//! | day of month | 1-31 | `?`, `L` last day, `L-3`, `LW` last weekday, `15W` weekday nearest the 15th |
-//! | month | 1-12, JAN-DEC | |
-//! | day of week | SUN-SAT, never numbers | `?`, `MON#2` second Monday, `FRIL` last Friday |
-//! | year, may be left out | 1970-2099 | |
-//!
-//! - Lists may mix all forms: `1,15,L`, `MON#1,FRIL`.
-//! - When both day fields are restricted, a day must match **both** (crontab: either).
-//! - Weekday ranges may cross the weekend, `FRI-MON`; other ranges may not run backwards.
-//! - `@yearly` `@annually` `@monthly` `@weekly` `@daily` `@midnight` `@hourly`.
-//! - Refused, each with text to paste: five fields, numeric weekdays, dates that never come, and expressions
-//!   whose years are all before 2026 (a constant; the crate reads no clock).
-//!
-//! # Daylight saving
-//!
-//! An expression is *interval-like* when its minute or hour field has a `*`, `a/n` or range, or lists every
-//! value; otherwise it names *fixed times*.
-//!
-//! | | spring: 02:00 becomes 03:00 | autumn: 02:00 becomes 01:00 |
-//! | --- | --- | --- |
-//! | fixed, `0 30 2 * * *` | runs once, at 03:00 | |
-//! | fixed, `0 30 1 * * *` | | runs once, the first 01:30 |
-//! | interval-like, `0 */30 * * * *` | keeps its pace: 01:30, 03:00 | keeps its pace: both 01:30 |
-//!
-//! Several fixed times in one gap run once. The rule is that of Debian's cron(8) and of Cronos, without
-//! Debian's limit of three hours: it holds for Samoa's missing day, too.
+#![doc = include_str!("../docs/schedules.md")]
 
 // The modules in the order in which an expression meets them.
 
