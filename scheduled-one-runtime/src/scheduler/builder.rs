@@ -53,6 +53,8 @@ const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
 ///     .await?;
 /// # Ok(()) }
 /// ```
+///
+#[doc = include_str!("../../docs/builder.md")]
 #[must_use = "nothing runs until `.start().await`"]
 pub struct SchedulerBuilder {
     url: String,
