@@ -89,7 +89,9 @@ fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
         match part {
-            Component::ParentDir => assert!(normal.pop(), "{} leaves the repository", path.display()),
+            Component::ParentDir => {
+                assert!(normal.pop(), "{} leaves the repository", path.display())
+            }
             part => normal.push(part),
         }
     }
@@ -139,7 +141,11 @@ fn programs_in_markdown_are_compiled() {
         let name = file.to_str().unwrap();
         let has_rust = text.lines().any(|line| line.starts_with("```rust"));
         let compiled_by = COMPILED.iter().find(|(compiled, _)| *compiled == name);
-        assert_eq!(has_rust, compiled_by.is_some(), "{name}: list it in COMPILED, or take it out");
+        assert_eq!(
+            has_rust,
+            compiled_by.is_some(),
+            "{name}: list it in COMPILED, or take it out"
+        );
         if let Some((_, by)) = compiled_by {
             let source = fs::read_to_string(root().join(by)).unwrap();
             let included = format!("{}\")]", file.file_name().unwrap().to_str().unwrap());
@@ -152,7 +158,10 @@ fn programs_in_markdown_are_compiled() {
 fn a_broken_link_is_found() {
     let readme = Path::new("README.md");
     assert_eq!(mistake(readme, "docs/glossary.md"), None);
-    assert_eq!(mistake(Path::new("docs/glossary.md"), "../README.md#try-it"), None);
+    assert_eq!(
+        mistake(Path::new("docs/glossary.md"), "../README.md#try-it"),
+        None
+    );
     assert!(mistake(readme, "docs/no-such-page.md").is_some());
     assert!(mistake(readme, "#no-such-heading").is_some());
     assert_eq!(links("`[a](b)` and [c](d.md#e)"), ["d.md#e"]);
