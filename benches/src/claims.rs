@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use scheduled_one_runtime::store::Store;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Finish, Intent, MAX_BATCH, Outcome, Overlap, RunId, Started, Verdict,
 };
-use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_redis::RedisStore;
 use test_support::{RedisServer, find_in_path, find_redis_server};
 use tokio::task::JoinSet;
 
@@ -24,8 +24,8 @@ const UNDER_WAY: usize = 8;
 const LEASE: Duration = Duration::from_secs(60);
 /// The claim script, as the store sends it.
 const SCRIPT: &str = concat!(
-    include_str!("../../scheduled-one-runtime/src/store/redis/enter.lua"),
-    include_str!("../../scheduled-one-runtime/src/store/redis/claim.lua"),
+    include_str!("../../scheduled-one-redis/src/enter.lua"),
+    include_str!("../../scheduled-one-redis/src/claim.lua"),
 );
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {

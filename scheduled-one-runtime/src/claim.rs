@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::link::{Answered, Link};
-use crate::store::StoreError;
-use crate::store::message::{Claim, Claimed, Marks, Verdict};
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::message::{Claim, Claimed, Marks, Verdict};
 
-/// Claims sent in one call; at most [`crate::store::message::MAX_BATCH`].
+/// Claims sent in one call; at most [`scheduled_one_protocol::message::MAX_BATCH`].
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) asked: Vec<Asked>,

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::event;
-use crate::store::bucket::Bucket;
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::clock::Clock;
 
 /// How much the clocks may drift apart: 100 µs a second.
 const DRIFT_PER_SECOND_US: i64 = 100;
@@ -164,7 +164,7 @@ impl Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
+    use scheduled_one_protocol::clock::ManualClock;
 
     const MS: Duration = Duration::from_millis(1);
 

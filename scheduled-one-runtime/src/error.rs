@@ -4,8 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use crate::handler::MissingState;
-use crate::store::StoreError;
-use crate::store::redis::ConnectError;
+use scheduled_one_protocol::StoreError;
 
 /// Why a scheduler did not start, or could not answer.
 ///
@@ -17,8 +16,11 @@ use crate::store::redis::ConnectError;
 #[non_exhaustive]
 pub enum Error {
     /// The store cannot be used as it is; nothing was started.
+    ///
+    /// Holds the error of the store's own crate: with the feature `redis`, a
+    /// [`ConnectError`](crate::ConnectError), which `downcast_ref` gives.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(Box<dyn std::error::Error + Send + Sync>),
     /// A setting of the scheduler cannot be used.
     #[error("scheduler setting `{setting}`: {message}")]
     Setting {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tracing::{Level, Span, debug, error, info, span, warn};
 
-use crate::doctor::Finding;
 use crate::finish::Report;
 use crate::lease::Cancel;
-use crate::store::StoreError;
-use crate::store::bucket::Bucket;
-use crate::store::message::{Missed, Outcome, RunId};
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::Finding;
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::message::{Missed, Outcome, RunId};
 
 const TARGET: &str = "scheduled_one";
 

@@ -8,8 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::event;
 use crate::link::Link;
-use crate::store::StoreError;
-use crate::store::message::{Finish, Finished, LedgerRecord, MAX_BATCH, Recorded, Started};
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::message::{
+    Finish, Finished, LedgerRecord, MAX_BATCH, Recorded, Started,
+};
 
 /// What there is to tell.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use crate::attempt::Attempt;
 use crate::event;
 use crate::handler::BoxError;
 use crate::lease::Cancel;
-use crate::store::BoxFuture;
-use crate::store::message::{MAX_ERROR_BYTES, Outcome};
+use scheduled_one_protocol::BoxFuture;
+use scheduled_one_protocol::message::{MAX_ERROR_BYTES, Outcome};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,8 +265,8 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::clock::{Clock, ManualClock};
     use crate::lease::Lease;
+    use scheduled_one_protocol::clock::{Clock, ManualClock};
 
     const LEASE: Duration = Duration::from_secs(10);
 

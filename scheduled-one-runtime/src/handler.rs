@@ -7,7 +7,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 
 use crate::context::JobContext;
-use crate::store::BoxFuture;
+use scheduled_one_protocol::BoxFuture;
 
 /// An error of any kind, as functions return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

@@ -12,7 +12,7 @@ use scheduled_one_schedule::{Schedule, parse_zone};
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, States, erase};
 use crate::rules::{CompiledJob, Rules};
-use crate::store::message::shard_of;
+use scheduled_one_protocol::message::shard_of;
 
 /// A job registered by hand. Everything the attribute can say can be said
 /// here; what is wrong is told by [`start`](crate::SchedulerBuilder::start),

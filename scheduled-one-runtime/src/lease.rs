@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::Clock;
+use scheduled_one_protocol::clock::Clock;
 
 /// The lease of a job that asks for none.
 pub(crate) const DEFAULT_LEASE: Duration = Duration::from_secs(5);
@@ -207,7 +207,7 @@ pub(crate) fn renew_patience(lease: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
+    use scheduled_one_protocol::clock::ManualClock;
 
     fn lease(clock: &ManualClock) -> Lease {
         let sent = clock.boottime();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use crate::store::message::Outcome;
-use crate::store::message::{LedgerRecord, shard_index};
+pub use scheduled_one_protocol::message::Outcome;
+use scheduled_one_protocol::message::{LedgerRecord, shard_index};
 
 /// What became of a tick.
 ///

@@ -48,7 +48,6 @@ mod claim;
 mod cluster_clock;
 mod complaint;
 mod context;
-mod doctor;
 mod error;
 mod event;
 mod finish;
@@ -66,29 +65,32 @@ mod tick;
 mod timer;
 mod watch;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
 #[doc(hidden)]
 #[path = "terms.rs"]
 pub mod __terms;
-pub mod clock;
-pub mod store;
 pub mod testing;
 
 pub use audit::{AuditedTick, Fate};
 pub use context::JobContext;
-pub use doctor::{Finding, Report, Severity, doctor};
 pub use error::Error;
 pub use handler::{BoxError, FromJob, Handler, JobResult, MissingState, State, States};
 pub use job::Job;
 pub use ledger::{LedgerEntry, Outcome};
+pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
+#[cfg(feature = "redis")]
+pub use scheduled_one_redis::ConnectError;
 pub use scheduled_one_schedule::Tz;
 pub use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
 };
-pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, start};
-pub use store::redis::ConnectError;
+pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, doctor, start};
 
 #[doc(inline)]
 pub use scheduled_one_macros::scheduled_one;

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::complaint::Complaints;
 use crate::event;
-use crate::store::bucket::{Bucket, MAX_BUCKETS};
-use crate::store::message::{Caller, Head, Reply};
-use crate::store::{Answer, Store, StoreError};
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Caller, Head, Reply};
+use scheduled_one_protocol::{Answer, Store, StoreError};
+use scheduled_one_protocol::{Bucket, MAX_BUCKETS};
 
 /// Waits between two tries while the store is lost: from … to.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));

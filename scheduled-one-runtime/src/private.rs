@@ -19,7 +19,7 @@ use crate::context::JobContext;
 use crate::handler::{BoxError, FromJob, Handler, JobResult, MissingState, States};
 pub use crate::job::Job;
 pub use crate::registry::JOBS;
-use crate::store::BoxFuture;
+use scheduled_one_protocol::BoxFuture;
 
 pub use crate::__scheduled_one_register as register;
 

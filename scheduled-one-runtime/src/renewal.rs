@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::complaint::Complaints;
 use crate::event;
 use crate::lease::{Cancel, Lease, renew_every, renew_patience};
-use crate::store::message::{Caller, MAX_BATCH, Renew, Renewed, RunId, Started};
-use crate::store::{Store, StoreError};
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Caller, MAX_BATCH, Renew, Renewed, RunId, Started};
+use scheduled_one_protocol::{Store, StoreError};
 
 /// Between a failed renewal and the next try.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
@@ -121,6 +122,7 @@ struct Shared {
 
 /// A bucket whose runs the watchdog is to keep.
 pub(crate) struct Kept {
+    pub(crate) bucket: Bucket,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) caller: Caller,
     pub(crate) cluster: Arc<ClusterClock>,
@@ -142,7 +144,7 @@ impl Watchdog {
                 complaints: Complaints::default(),
             });
             let (stop, stopped) = oneshot::channel();
-            watches.push(Arc::clone(&shared).watch(bucket.store.open(), stopped));
+            watches.push(Arc::clone(&shared).watch(bucket.store.open(bucket.bucket), stopped));
             watchdogs.push(Watchdog {
                 shared,
                 _stop: stop,

@@ -11,8 +11,8 @@ use scheduled_one_schedule::policy::{
 };
 
 use crate::handler::AnyHandler;
-use crate::store::message;
 use crate::tick::Ticks;
+use scheduled_one_protocol::message;
 
 /// How late a tick may start that has no `start_deadline`.
 const START_DEADLINE: Duration = Duration::from_secs(60);

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::clock::{Clock, ManualClock};
 use crate::error::Error;
 use crate::ledger::LedgerEntry;
 use crate::scheduler::{Scheduler, SchedulerBuilder};
+use scheduled_one_protocol::clock::{Clock, ManualClock};
 
 /// How long, in real time, the kit waits for what should happen.
 const PATIENCE: Duration = Duration::from_secs(30);

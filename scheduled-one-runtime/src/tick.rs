@@ -6,7 +6,8 @@ use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::Misfire;
 
 use crate::rules::Rules;
-use crate::store::message::{Intent, Missed, Outcome};
+use scheduled_one_protocol::hash;
+use scheduled_one_protocol::message::{Intent, Missed, Outcome};
 
 /// Ticks are counted up to this many.
 const MAX_COUNT: u64 = 10_000;
@@ -149,17 +150,6 @@ impl Ticks<'_> {
     fn count(&self, after_ms: i64, to_ms: i64) -> u64 {
         self.schedule.count_within(after_ms, to_ms, MAX_COUNT)
     }
-}
-
-/// The same on all nodes and builds: FNV-1a, finished like SplitMix64.
-pub(crate) fn hash(text: &str, number: u64) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in text.bytes().chain(number.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::store::message::{MAX_BATCH, Watched};
+use scheduled_one_protocol::message::{MAX_BATCH, Watched};
 
 #[derive(Debug, Default)]
 pub(crate) struct Watch {

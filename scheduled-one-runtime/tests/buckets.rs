@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use scheduled_one_protocol::Bucket;
 use scheduled_one_runtime::clock::ManualClock;
-use scheduled_one_runtime::store::bucket::Bucket;
 use scheduled_one_runtime::{
     Error, Fate, Finding, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder,
     Severity, State,

@@ -6,10 +6,10 @@
 mod going;
 
 use going::{BOUND, Going};
+use scheduled_one_protocol::message::{Beat, Caller, LedgerRecord, Outcome};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::Scheduler;
-use scheduled_one_runtime::store::message::{Beat, Caller, LedgerRecord, Outcome};
-use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
-use scheduled_one_runtime::store::{Store, StoreError};
 use std::sync::Arc;
 use test_support::{RedisCluster, RedisServer, key_slot, wait_until_async};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};

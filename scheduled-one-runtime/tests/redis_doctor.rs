@@ -197,7 +197,7 @@ async fn replicas_and_their_primary() {
 async fn rights() {
     let redis = RedisServer::start().unwrap();
     let url = format!("redis://ann:{SECRET}@127.0.0.1:{}", redis.port());
-    let rule = scheduled_one_runtime::store::redis::RedisStore::acl_rule("default");
+    let rule = scheduled_one_redis::RedisStore::acl_rule("default");
     let set_user = |more: &[&str]| {
         let password = format!(">{SECRET}");
         let mut command = vec!["ACL", "SETUSER", "ann", "reset", "on", &password];

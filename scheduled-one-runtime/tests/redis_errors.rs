@@ -6,8 +6,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use scheduled_one_runtime::store::StoreError;
-use scheduled_one_runtime::store::redis::{ConnectError, RedisStore};
+use scheduled_one_protocol::StoreError;
+use scheduled_one_redis::{ConnectError, RedisStore};
 use test_support::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::message::{
     Beat, Caller, Claim, Claimed, Intent, Missed, Outcome, Overlap, Pulse, Reply, Verdict, Watched,
 };
-use scheduled_one_runtime::store::redis::{ANSWER_TIMEOUT, RedisStore};
-use scheduled_one_runtime::store::{Store, StoreError};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::{ANSWER_TIMEOUT, RedisStore};
 use test_support::{RedisServer, wait_until_async};
 
 const BOUND: Duration = Duration::from_secs(10);
@@ -176,7 +177,7 @@ async fn many_calls_share_one_connection_and_one_attempt() {
     redis.restart().unwrap();
     all(true).await;
     assert_eq!(connections(&redis), 1);
-    let other = store.open();
+    let other = store.open(Bucket::WHOLE);
     beat(&*other).await.unwrap();
     assert_eq!(
         connections(&redis),
@@ -196,7 +197,7 @@ fn an_opened_store_works_on_another_runtime() {
     };
     let first = runtime();
     let store = first.block_on(open(&redis));
-    let opened = store.open();
+    let opened = store.open(Bucket::WHOLE);
     let second = runtime();
     for _ in 0..2 {
         second.block_on(beat(&*opened)).unwrap();

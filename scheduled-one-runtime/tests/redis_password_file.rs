@@ -7,8 +7,8 @@ mod going;
 use std::fs;
 
 use going::Going;
-use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
-use scheduled_one_runtime::store::{Store, StoreError};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::{Error, Scheduler};
 use test_support::RedisServer;
 

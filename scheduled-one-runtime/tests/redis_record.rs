@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-use scheduled_one_runtime::store::message::{Beat, Caller, LedgerRecord, Outcome, Recorded};
-use scheduled_one_runtime::store::redis::RedisStore;
-use scheduled_one_runtime::store::{Store, StoreError};
+use scheduled_one_protocol::message::{Beat, Caller, LedgerRecord, Outcome, Recorded};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::RedisStore;
 use test_support::RedisServer;
 
 fn caller() -> Caller {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use scheduled_one_runtime::store::Store;
-use scheduled_one_runtime::store::message::{Beat, Caller};
-use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_redis::RedisStore;
 use scheduled_one_runtime::{Job, JobContext, Outcome, Scheduler};
 use test_support::{RedisServer, wait_until, wait_until_async};
 use tokio::sync::Notify;

@@ -7,11 +7,11 @@ mod going;
 use std::collections::HashSet;
 
 use going::{BOUND, Going};
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::message::{
     Beat, Caller, Claim, Intent, Outcome, Overlap, Reply, Verdict,
 };
-use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
-use scheduled_one_runtime::store::{Store, StoreError};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::{Fate, Scheduler};
 use test_support::{RedisServer, wait_until, wait_until_async};
 

@@ -5,13 +5,13 @@
 
 use std::slice;
 
-use scheduled_one_runtime::store::bucket::Bucket;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::message::{
     Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew,
     RunId, Started, Watched,
 };
-use scheduled_one_runtime::store::redis::{ConnectError, RedisStore};
-use scheduled_one_runtime::store::{Store, StoreError};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::{ConnectError, RedisStore};
 use test_support::RedisServer;
 
 const SECRET: &str = "hunter2secret";
@@ -147,7 +147,11 @@ async fn the_documented_rights_suffice_and_each_is_needed() {
     redis.command(&["ACL", "LOG", "RESET"]).unwrap();
     let store = RedisStore::connect(&url, "test").await.unwrap();
     use_everything(&store).await.unwrap();
-    store.open().beat(&caller(), Beat::Alive).await.unwrap();
+    store
+        .open(Bucket::WHOLE)
+        .beat(&caller(), Beat::Alive)
+        .await
+        .unwrap();
     assert_eq!(
         redis.command(&["ACL", "LOG"]).unwrap(),
         "",

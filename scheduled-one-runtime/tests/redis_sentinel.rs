@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use going::{BOUND, Going};
+use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::Scheduler;
-use scheduled_one_runtime::store::message::{Beat, Caller};
-use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
-use scheduled_one_runtime::store::{Store, StoreError};
 use test_support::{RedisServer, Sentinel, wait_until_async};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use scheduled_one_runtime::store::Store;
-use scheduled_one_runtime::store::message::{Beat, Caller};
-use scheduled_one_runtime::store::redis::{ConnectError, ConnectOptions, RedisStore};
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use test_support::{RedisServer, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -150,7 +151,11 @@ async fn an_authority_named_by_the_environment_is_trusted() {
         };
         let store = result.unwrap();
         store.beat(&caller, Beat::Alive).await.unwrap();
-        store.open().beat(&caller, Beat::Alive).await.unwrap();
+        store
+            .open(Bucket::WHOLE)
+            .beat(&caller, Beat::Alive)
+            .await
+            .unwrap();
         return;
     }
     let fixture = Fixture::start();
@@ -254,7 +259,7 @@ async fn certificates_of_ones_own() {
     let both = trusting.clone().tls_client_cert(cert, key);
     let store = RedisStore::connect_with(&url, "test", &both).await.unwrap();
     store.ledger("a", 1).await.unwrap();
-    store.open().ledger("a", 1).await.unwrap();
+    store.open(Bucket::WHOLE).ledger("a", 1).await.unwrap();
 
     let error = RedisStore::connect_with(&url, "test", &trusting)
         .await

@@ -5,11 +5,9 @@ mod rig;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_protocol::machine::{self, Meta, Now, Record, Run};
+use scheduled_one_protocol::message::{Caller, Finish, Marks, Outcome, RunId, Started, WrittenOff};
 use scheduled_one_runtime::clock::ManualClock;
-use scheduled_one_runtime::store::message::{
-    Caller, Finish, Marks, Outcome, RunId, Started, WrittenOff,
-};
-use scheduled_one_runtime::store::protocol::{self, Meta, Now, Record, Run};
 use scheduled_one_runtime::{Job, Scheduler, Shutdown, State};
 use test_support::wait_until_async;
 use tokio::sync::Notify;
@@ -73,7 +71,7 @@ fn finish(record: &mut Record, attempt: u32, retried: bool) {
         ended_at_ms: 2_000,
     };
     let now = Now { us: 2_000_000 };
-    let finished = protocol::finish(record, &end, &caller(), now, &mut Vec::new());
+    let finished = machine::finish(record, &end, &caller(), now, &mut Vec::new());
     assert!(finished.recorded);
 }
 
@@ -84,7 +82,7 @@ fn an_attempt_that_ends_tells_of_those_before_it() {
     assert_eq!((record.running, record.run.attempt), (true, 4));
     let (watched, now) = (record.watched("job"), Now { us: 6_000_000 });
     let (meta, ledger) = (Meta::default(), &mut Vec::new());
-    let end = protocol::write_off(&meta, &mut record, &watched, &caller(), now, ledger);
+    let end = machine::write_off(&meta, &mut record, &watched, &caller(), now, ledger);
     assert_eq!(end, WrittenOff::TakenOver);
     assert_eq!(record.waiting[0].attempt, 5, "attempt 4 may have begun");
 

@@ -4,28 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::member::{Candidate, Common, all, disputed};
-use crate::clock::Clock;
-use crate::doctor::{Finding, Report};
+use super::member::{Candidate, Common, all};
 use crate::error::Error;
 use crate::event;
 use crate::rules::CompiledJob;
-use crate::store::bucket::Bucket;
-use crate::store::memory::MemoryStore;
-use crate::store::redis::{ConnectError, ConnectOptions, RedisStore};
-use crate::store::{BoxFuture, JobNeeds, Store};
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::{BoxFuture, JobNeeds, PreflightError, Store};
+use scheduled_one_protocol::{Finding, Report};
 
 /// Jobs by the index of their bucket.
 pub(super) type JobsOf = BTreeMap<u32, Vec<Arc<CompiledJob>>>;
-
-/// Where a namespace is.
-pub(super) struct Place<'a> {
-    pub(super) url: &'a str,
-    pub(super) connect: &'a ConnectOptions,
-    pub(super) namespace: &'a str,
-    pub(super) buckets: u32,
-    pub(super) clock: &'a Arc<dyn Clock>,
-}
 
 /// The buckets in which this node has jobs, and the first, with their jobs.
 pub(super) fn by_bucket(jobs: &[Arc<CompiledJob>], buckets: u32) -> JobsOf {
@@ -38,41 +27,16 @@ pub(super) fn by_bucket(jobs: &[Arc<CompiledJob>], buckets: u32) -> JobsOf {
     jobs_of
 }
 
-impl Place<'_> {
-    /// The stores of all buckets; those that this node needs were looked at.
-    pub(super) async fn open(&self, needed: &JobsOf) -> Result<Vec<Arc<dyn Store>>, Error> {
-        let buckets = Bucket::all(self.buckets);
-        if let Some(name) = self.url.strip_prefix("memory://") {
-            if let Some(setting) = self.connect.any() {
-                let message = "the embedded store has no use for it: leave it away, or give \
-                     the URL of a Redis";
-                let message = message.to_owned();
-                return Err(Error::Setting { setting, message });
-            }
-            let open = |bucket: Bucket| -> Arc<dyn Store> {
-                let (namespace, clock) = (bucket.tag(self.namespace), Arc::clone(self.clock));
-                Arc::new(MemoryStore::named(name, &namespace, clock))
-            };
-            return Ok(buckets.map(open).collect());
-        }
-        let whole = RedisStore::unchecked(self.url, self.namespace, self.connect).await?;
-        let stores: Vec<_> = buckets
-            .map(|bucket| Arc::new(whole.in_bucket(bucket)))
-            .collect();
-        let needed = needed.keys().map(|index| &stores[*index as usize]);
-        let checks = needed.map(|store| Box::pin(store.check()) as BoxFuture<'_, _>);
-        let found: Result<Vec<_>, _> = all(checks).await.into_iter().collect();
-        warn_of(&found.map_err(refused)?);
-        let stores = stores.into_iter().map(|store| store as Arc<dyn Store>);
-        Ok(stores.collect())
-    }
-}
-
-fn refused(error: ConnectError) -> Error {
-    match error {
-        ConnectError::OtherBuckets { .. } => disputed(&error),
-        other => other.into(),
-    }
+/// Checks the stores of the buckets that this node needs, before the first request.
+pub(super) async fn preflight_all(
+    stores: &[Arc<dyn Store>],
+    needed: &JobsOf,
+) -> Result<(), PreflightError> {
+    let needed = needed.keys().map(|index| &stores[*index as usize]);
+    let checks = needed.map(|store| store.preflight());
+    let found: Result<Vec<_>, _> = all(checks).await.into_iter().collect();
+    warn_of(&found?);
+    Ok(())
 }
 
 /// Says each thing once, though several buckets may have it.
@@ -101,7 +65,7 @@ pub(super) async fn examine_all(
             units: units_of.get(&index).cloned().unwrap_or_default(),
             clock: Arc::clone(clock),
         };
-        Box::pin(async move { store.examine(&needs).await }) as BoxFuture<'_, _>
+        Box::pin(async move { store.diagnose(&needs).await }) as BoxFuture<'_, _>
     });
     Report::of_buckets(all(looks).await)
 }

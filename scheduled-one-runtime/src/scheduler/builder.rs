@@ -1,6 +1,7 @@
 //! Sets up a scheduler and starts it: all that can be wrong is found here, at
 //! once, and nothing is half-started.
 
+#[cfg(feature = "redis")]
 mod connect;
 mod doctor;
 
@@ -11,11 +12,11 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 
-use super::buckets::{Place, by_bucket, meet_all};
+use super::buckets::{by_bucket, meet_all, preflight_all};
 use super::going::Going;
 use super::member::{Candidate, Common, Enrolled, all};
+use super::open::StoreConfig;
 use super::{Scheduler, shutdown::Ending};
-use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::event;
 use crate::handler::States;
@@ -26,9 +27,9 @@ use crate::link::Dispute;
 use crate::registry::registered_jobs;
 use crate::renewal::Watchdog;
 use crate::rules::CompiledJob;
-use crate::store::bucket::{Bucket, MAX_BUCKETS};
-use crate::store::redis::ConnectOptions;
-use crate::store::{BoxFuture, Store};
+use scheduled_one_protocol::clock::{Clock, SystemClock};
+use scheduled_one_protocol::{BoxFuture, Store};
+use scheduled_one_protocol::{Bucket, MAX_BUCKETS};
 
 /// How many jobs the log line at start names.
 const MAX_LISTED: usize = 20;
@@ -57,8 +58,7 @@ const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
 #[doc = include_str!("../../docs/builder.md")]
 #[must_use = "nothing runs until `.start().await`"]
 pub struct SchedulerBuilder {
-    url: String,
-    connect: ConnectOptions,
+    store: StoreConfig,
     namespace: String,
     node_name: Option<String>,
     states: States,
@@ -72,14 +72,12 @@ pub struct SchedulerBuilder {
     without: Vec<String>,
     clock: Arc<dyn Clock>,
     identity: Option<String>,
-    store: Option<Arc<dyn Store>>,
 }
 
 impl SchedulerBuilder {
     pub(super) fn new(url: String) -> Self {
         SchedulerBuilder {
-            url,
-            connect: ConnectOptions::default(),
+            store: StoreConfig::new(url),
             namespace: "default".to_owned(),
             node_name: None,
             states: States::default(),
@@ -93,7 +91,6 @@ impl SchedulerBuilder {
             without: Vec::new(),
             clock: Arc::new(SystemClock),
             identity: None,
-            store: None,
         }
     }
 
@@ -183,11 +180,38 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Keeps the records of the namespace in this store, which takes the place of the one that the URL names: a store
+    /// of your own, for instance. [`Store`] says what a store has to promise; `scheduled-one-testkit` has the suite
+    /// that checks it.
+    ///
+    /// The store belongs to one namespace already, so [`namespace`](Self::namespace) only labels the log.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    /// use scheduled_one_protocol::memory::MemoryStore;
+    /// use scheduled_one_runtime::clock::SystemClock;
+    /// use scheduled_one_runtime::{Job, Scheduler};
+    ///
+    /// # async fn demo() -> Result<(), scheduled_one_runtime::Error> {
+    /// let store = MemoryStore::new(Arc::new(SystemClock));
+    /// let scheduler = Scheduler::builder("memory://")
+    ///     .store(store)
+    ///     .job(Job::every("sweep", Duration::from_secs(60), || async {}))
+    ///     .start()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store.given = Some(Arc::new(store));
+        self
+    }
+
     /// Another store than the URL names, and an identity that is not random:
     /// for simulations, which are to be repeated exactly.
     #[doc(hidden)]
     pub fn simulated(mut self, store: Arc<dyn Store>, identity: impl Into<String>) -> Self {
-        self.store = Some(store);
+        self.store.given = Some(store);
         self.identity = Some(identity.into());
         self
     }
@@ -206,23 +230,13 @@ impl SchedulerBuilder {
         self.check_settings()?;
         let jobs = self.compile_jobs()?;
         let jobs_of = by_bucket(&jobs, self.buckets);
-        let stores = match self.store.take() {
-            Some(store) => Bucket::all(self.buckets)
-                .map(|_| Arc::clone(&store))
-                .collect(),
-            None => {
-                let place = Place {
-                    url: &self.url,
-                    connect: &self.connect,
-                    namespace: &self.namespace,
-                    buckets: self.buckets,
-                    clock: &self.clock,
-                };
-                // Boxed: the type of the whole future would be too deep for
-                // rustc in a program that awaits it a few functions down.
-                Box::pin(place.open(&jobs_of)).await?
-            }
-        };
+        // Boxed: the type of the whole future would be too deep for rustc in a program that awaits it a few
+        // functions down.
+        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await?;
+        let stores: Vec<_> = Bucket::all(self.buckets)
+            .map(|bucket| first.open(bucket))
+            .collect();
+        Box::pin(preflight_all(&stores, &jobs_of)).await?;
         let leases = jobs.iter().map(|job| job.lease(self.lease));
         let shortest_lease = leases.min().unwrap_or(self.lease);
         let identity = match self.identity.take() {
@@ -378,7 +392,6 @@ impl fmt::Debug for SchedulerBuilder {
         // Not the URL: it may hold a password.
         f.debug_struct("SchedulerBuilder")
             .field("namespace", &self.namespace)
-            .field("connect", &self.connect)
             .field("node_name", &self.node_name)
             .field("lease", &self.lease)
             .field("jobs", &self.jobs)

@@ -8,8 +8,8 @@ use crate::event;
 use crate::finish::Report;
 use crate::renewal::ActiveRun;
 use crate::rules::CompiledJob;
-use crate::store::message::{Intent, LedgerRecord, Outcome, RunId};
 use crate::timer::{Timer, UnitIndex};
+use scheduled_one_protocol::message::{Intent, LedgerRecord, Outcome, RunId};
 
 pub(crate) struct EveryNode {
     jobs: Vec<Own>,

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::lease::Cancel;
 use crate::renewal::ActiveRun;
-use crate::store::message::Started;
+use scheduled_one_protocol::message::Started;
 
 /// The runs of a node that are going.
 #[derive(Clone, Debug, Default)]

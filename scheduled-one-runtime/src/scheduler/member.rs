@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 use super::going::Going;
 use super::node::{Node, NodeEnds};
 use super::run::Runner;
-use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::error::Error;
 use crate::event;
@@ -24,9 +23,10 @@ use crate::handler::States;
 use crate::link::{Dispute, Link};
 use crate::renewal::{Kept, Watchdog};
 use crate::rules::CompiledJob;
-use crate::store::bucket::Bucket;
-use crate::store::message::{Beat, Caller};
-use crate::store::{BoxFuture, Store, StoreError};
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_protocol::{BoxFuture, Store, StoreError};
 
 /// The store has to grant nothing for the longest lease after it may have
 /// forgotten, and for this, in which nodes reconnect and tell what they saw.
@@ -152,6 +152,7 @@ impl Candidate {
     /// What the watchdog needs to know of it.
     pub(super) fn kept(&self) -> Kept {
         Kept {
+            bucket: self.link.bucket,
             store: Arc::clone(&self.store),
             caller: self.link.caller.clone(),
             cluster: Arc::clone(&self.cluster),

@@ -6,6 +6,7 @@ mod every_node;
 mod going;
 mod member;
 mod node;
+mod open;
 mod run;
 mod shutdown;
 mod units;
@@ -23,20 +24,20 @@ use tokio::sync::{Mutex, watch};
 pub use builder::SchedulerBuilder;
 
 use crate::audit::{AuditedTick, Books, UnitState};
-use crate::clock::Clock;
-use crate::doctor::Report;
 use crate::error::Error;
 use crate::event;
 use crate::job::check_name;
 use crate::lease::Cancel;
 use crate::ledger::{LedgerEntry, instant};
 use crate::rules::CompiledJob;
-use crate::store::Store;
-use crate::store::bucket::Bucket;
-use crate::store::message::{Overlap, place_of};
 use buckets::examine_all;
 use going::Going;
 use member::Member;
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::Report;
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Overlap, place_of};
 use shutdown::Ending;
 
 /// Longest answer of [`Scheduler::ledger`].
@@ -49,7 +50,7 @@ const NEXT_TICKS: usize = 5;
 /// `url` is `redis://…`, `redis+sentinel://…` (the Redis that sentinels name) or
 /// `redis+cluster://…` (the node of a Redis Cluster that owns the namespace),
 /// each with `rediss` for TLS, or `memory://[name]` (embedded, for one process).
-/// [`RedisStore::connect`](crate::store::redis::RedisStore::connect) has their
+/// [`RedisStore::connect`](scheduled_one_redis::RedisStore::connect) has their
 /// forms. Short for `Scheduler::builder(url).start()`.
 ///
 /// # Errors
@@ -70,6 +71,25 @@ const NEXT_TICKS: usize = 5;
 /// ```
 pub async fn start(url: impl Into<String>) -> Result<Scheduler, Error> {
     Scheduler::builder(url).start().await
+}
+
+/// Looks at the store of a URL, in the namespace `default` of one bucket, and
+/// says what the guarantees rest on there: short for `Scheduler::builder(url).doctor()`, see
+/// [`SchedulerBuilder::doctor`](crate::SchedulerBuilder::doctor).
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let report = scheduled_one_runtime::doctor("redis://127.0.0.1/").await;
+/// println!("{report}");
+/// for finding in report.warnings() {
+///     println!("{} needs somebody: {}", finding.check, finding.remedy);
+/// }
+/// assert!(report.is_usable());
+/// # }
+/// ```
+pub async fn doctor(url: impl Into<String>) -> Report {
+    Scheduler::builder(url).doctor().await
 }
 
 /// A started scheduler: one node of the cluster.

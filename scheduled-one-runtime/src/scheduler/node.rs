@@ -19,16 +19,16 @@ use super::every_node::EveryNode;
 use super::run::Runner;
 use super::units::Units;
 use crate::claim::Decided;
-use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::finish::Freed;
 use crate::link::{Answered, Link, View};
 use crate::rules::CompiledJob;
-use crate::store::StoreError;
-use crate::store::message::{Beat, MAX_BATCH, Marks, Pulse, Watched, WrittenOff};
 use crate::timer::{Timer, UnitIndex};
 use crate::watch::Watch;
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Beat, MAX_BATCH, Marks, Pulse, Watched, WrittenOff};
 
 /// Longest sleep: a clock may be set, a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);

@@ -9,7 +9,6 @@ use tracing::Instrument;
 
 use super::going::{Going, Ticket};
 use crate::attempt::Attempt;
-use crate::clock::Clock;
 use crate::cluster_clock::ClusterClock;
 use crate::context::{JobContext, RunFacts};
 use crate::event;
@@ -20,8 +19,9 @@ use crate::lease::{Cancel, Lease};
 use crate::ledger::instant;
 use crate::renewal::{ActiveRun, Watchdog};
 use crate::rules::CompiledJob;
-use crate::store::message::{Finish, LedgerRecord, Outcome, Overlap, RunId};
-use crate::tick::hash;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::hash;
+use scheduled_one_protocol::message::{Finish, LedgerRecord, Outcome, Overlap, RunId};
 
 /// How long a run without a lease may take to end when it is told to.
 const OWN_CANCEL_BUDGET: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use super::member::{RECORD_PATIENCE, Tasks, all};
 use super::{Scheduler, Shutdown};
 use crate::event;
 use crate::lease::Cancel;
-use crate::store::BoxFuture;
+use scheduled_one_protocol::BoxFuture;
 
 /// How far a shutdown has come. Its future may be dropped: then the next one goes
 /// on from there.

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use crate::rules::CompiledJob;
-use crate::store::message::{Enroll, Marks, job_of, shard_index, shard_of, without_place};
-use crate::tick::hash;
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::hash;
+use scheduled_one_protocol::message::{
+    Enroll, Marks, job_of, shard_index, shard_of, without_place,
+};
 
 /// No job lets more runs go side by side: what names a higher place is nobody's.
 const MAX_ALLOWED: u32 = 32;

@@ -2,10 +2,10 @@
 
 use std::fmt::Debug;
 
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::machine::{Record, Waiting};
+use scheduled_one_protocol::message::{
     Claim, Claimed, EARLY_TOLERANCE_MS, Finish, Finished, Intent, Overlap, Verdict, place_of,
 };
-use scheduled_one_runtime::store::protocol::{Record, Waiting};
 
 use crate::world::World;
 

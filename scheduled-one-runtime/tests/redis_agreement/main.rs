@@ -16,11 +16,11 @@ use std::slice;
 use std::time::Duration;
 
 use deadpool_redis::redis::{AsyncConnectionConfig, Client};
-use scheduled_one_runtime::store::Store;
-use scheduled_one_runtime::store::memory::Namespace;
-use scheduled_one_runtime::store::message::{Beat, Enroll, Recorded, Renew, Watched};
-use scheduled_one_runtime::store::protocol::{self, Now, Record};
-use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::machine::{self, Now, Record};
+use scheduled_one_protocol::memory::Namespace;
+use scheduled_one_protocol::message::{Beat, Enroll, Recorded, Renew, Watched};
+use scheduled_one_redis::RedisStore;
 use test_support::RedisServer;
 
 use counted::{MUST_OCCUR, OFTEN};
@@ -150,7 +150,7 @@ async fn other_buckets(world: &mut World, store: &RedisStore) -> u64 {
     }
     caller.buckets = caller.buckets % 3 + 1;
     let now = Now { us: 0 }; // it does not come to that
-    let expected = protocol::enter(meta, "", &caller, now).unwrap_err();
+    let expected = machine::enter(meta, "", &caller, now).unwrap_err();
     let batch = world.batch(World::claim);
     let error = store.claim(&caller, &batch).await.unwrap_err();
     same(&caller, &error, &expected.into());

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
-use scheduled_one_runtime::store::Store;
-use scheduled_one_runtime::store::message::Started;
-use scheduled_one_runtime::store::protocol::{Record, Waiting};
-use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::machine::{Record, Waiting};
+use scheduled_one_protocol::message::Started;
+use scheduled_one_redis::RedisStore;
 
 use crate::world::{JOBS, World, units};
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use scheduled_one_runtime::store::memory::Namespace;
-pub(crate) use scheduled_one_runtime::store::message::Finish;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::machine::{Now, Record};
+use scheduled_one_protocol::memory::Namespace;
+pub(crate) use scheduled_one_protocol::message::Finish;
+use scheduled_one_protocol::message::{
     Caller, Claim, Enroll, Head, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew, RunId,
     Started, Verdict, Watched, place_of, without_place,
 };
-use scheduled_one_runtime::store::protocol::{Now, Record};
 
 pub(crate) const JOBS: [&str; 4] = ["mail", "bill/0", "a.b:c", "x"];
 /// A job is a unit, or has several of them.

@@ -1,11 +1,11 @@
 //! Each operation on each damaged record: carried out, or refused by name.
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::message::{
     Beat, Caller, Claim, Enroll, Finish, Intent, Outcome, Overlap, Renew, RunId, Verdict, Watched,
 };
-use scheduled_one_runtime::store::redis::RedisStore;
-use scheduled_one_runtime::store::{Store, StoreError};
+use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_redis::RedisStore;
 use test_support::{RedisServer, wait_until_async};
 
 use crate::BOUND;

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use scheduled_one_runtime::clock::ManualClock;
-use scheduled_one_runtime::store::memory::MemoryStore;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Recorded, Renew, Renewed, Reply, Started, Watched, WrittenOff,
 };
-use scheduled_one_runtime::store::{Answer, Store, StoreError};
+use scheduled_one_protocol::{Answer, Bucket, Store, StoreError};
+use scheduled_one_runtime::clock::ManualClock;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rigged {
@@ -158,7 +158,7 @@ impl Store for Rigged {
         self.inner.ledger(job, limit)
     }
 
-    fn open(&self) -> Arc<dyn Store> {
+    fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {
         Arc::new(self.clone())
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scheduled_one_runtime::clock::{Clock, TokioClock};
-use scheduled_one_runtime::store::memory::MemoryStore;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
     Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
 };
-use scheduled_one_runtime::store::{Answer, Store, StoreError};
+use scheduled_one_protocol::{Answer, Bucket, Store, StoreError};
+use scheduled_one_runtime::clock::{Clock, TokioClock};
 
 use super::Random;
 
@@ -194,7 +194,7 @@ impl Store for NodeStore {
         self.call(move |store| store.ledger(job, limit))
     }
 
-    fn open(&self) -> Arc<dyn Store> {
+    fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {
         Arc::new(self.clone())
     }
 }

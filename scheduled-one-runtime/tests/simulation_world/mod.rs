@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::Scheduler;
 use scheduled_one_runtime::clock::{Clock, TokioClock};
-use scheduled_one_runtime::store::memory::MemoryStore;
 
 pub(crate) use check::History;
 use faults::{Network, NodeStore};

@@ -1,6 +1,6 @@
 //! Any text as the URL of a store, with a secret in it.
 
-use scheduled_one_runtime::store::redis::fuzzing;
+use scheduled_one_redis::fuzzing;
 
 /// Stands for the secret in the input.
 const HOLE: &str = "{}";

@@ -109,7 +109,11 @@ fn what_was_found_is_right_now_and_so_is_what_is_like_it() {
 /// The replies of the corpus are such: else they would only test the first look.
 #[test]
 fn each_operation_has_a_reply_that_can_be_read() {
-    let read = |bytes: &[u8]| scheduled_one_runtime::store::redis::fuzzing::reply(bytes);
+    let read = |bytes: &[u8]| {
+        scheduled_one_redis::fuzzing::reply(bytes)
+            .into_iter()
+            .map(|read| read.operation)
+    };
     let all: Vec<&str> = corpus("reply")
         .iter()
         .flat_map(|(_, bytes)| read(bytes))

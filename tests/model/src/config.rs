@@ -1,6 +1,6 @@
 //! What is explored: a job, a handful of nodes, and how much may go wrong.
 
-use scheduled_one_runtime::store::message::Overlap;
+use scheduled_one_protocol::message::Overlap;
 
 /// One quarter of a lease: the unit in which time passes. Renewals go out each
 /// quarter, a run is polled for three of them without one, the store's lease

@@ -1,6 +1,6 @@
 //! What has happened, as far as the promises speak of it.
 
-use scheduled_one_runtime::store::message::RunId;
+use scheduled_one_protocol::message::RunId;
 
 /// A first poll of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

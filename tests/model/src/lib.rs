@@ -1,6 +1,6 @@
 //! An exhaustive check of the protocol within small bounds.
 //!
-//! The store is the real state machine, `store::protocol`; the nodes are
+//! The store is the real state machine, `scheduled_one_protocol::machine`; the nodes are
 //! modelled after the real ones. Every order of events, and every place for
 //! every fault that a [`Config`] allows, is gone through; `docs/protocol.md`
 //! tells what is modelled and what is not.

@@ -1,6 +1,6 @@
 //! What must hold in every state, and what must be seen in some.
 
-use scheduled_one_runtime::store::message::Outcome;
+use scheduled_one_protocol::message::Outcome;
 use stateright::Property;
 
 use crate::config::Config;
@@ -76,7 +76,7 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
     );
     let queues = matches!(
         config.overlap,
-        scheduled_one_runtime::store::message::Overlap::Queue(_)
+        scheduled_one_protocol::message::Overlap::Queue(_)
     );
     sometimes(
         queues,

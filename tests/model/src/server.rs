@@ -1,11 +1,11 @@
 //! The store: the real protocol over one record, and what it may lose.
 
 use crate::history::Loss;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::machine::{self, Meta, Now, Record, Unit};
+use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Enroll, Finish, Finished, Head, LedgerRecord, Marks, Outcome, Renew,
     Renewed, Reply, Watched, WrittenOff,
 };
-use scheduled_one_runtime::store::protocol::{self, Meta, Now, Record, Unit};
 
 /// A request of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -109,25 +109,25 @@ impl Server {
             us: now_ms as u64 * 1_000,
         };
         let memory = &mut self.memory;
-        protocol::enter(&mut memory.meta, &identity(self.serving), caller, now)
+        machine::enter(&mut memory.meta, &identity(self.serving), caller, now)
             .expect("there is one version");
         let mut lines = Vec::new();
         let record = &mut memory.record;
         let body = match request {
-            Request::Enroll(enroll) => Body::Enrolled(protocol::enroll(record, enroll, now)),
+            Request::Enroll(enroll) => Body::Enrolled(machine::enroll(record, enroll, now)),
             Request::Claim(claim) => {
                 let mut unit = Unit {
                     record,
                     places: &mut [],
                 };
                 let (meta, lines) = (&memory.meta, &mut lines);
-                Body::Claimed(protocol::claim(meta, &mut unit, claim, caller, now, lines))
+                Body::Claimed(machine::claim(meta, &mut unit, claim, caller, now, lines))
             }
-            Request::Renew(renew) => Body::Renewed(protocol::renew(record, renew, caller, now)),
+            Request::Renew(renew) => Body::Renewed(machine::renew(record, renew, caller, now)),
             Request::Finish(finish) => {
-                Body::Finished(protocol::finish(record, finish, caller, now, &mut lines))
+                Body::Finished(machine::finish(record, finish, caller, now, &mut lines))
             }
-            Request::WriteOff(watched) => Body::WrittenOff(protocol::write_off(
+            Request::WriteOff(watched) => Body::WrittenOff(machine::write_off(
                 &memory.meta,
                 record,
                 watched,

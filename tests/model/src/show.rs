@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use scheduled_one_runtime::store::message::{Claim, Intent};
+use scheduled_one_protocol::message::{Claim, Intent};
 
 use crate::config::{EPOCH_MS, QUARTER_MS};
 use crate::server::Request;

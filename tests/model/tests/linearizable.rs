@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model_tests::object::{Op, Operation, Ret, is_linearizable};
-use scheduled_one_runtime::store::Store;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::message::{
     Caller, Claim, Finish, Intent, Outcome, Overlap, RunId, Started, Verdict,
 };
-use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_redis::RedisStore;
 use test_support::RedisServer;
 
 const UNITS: u64 = 150;

@@ -3,7 +3,7 @@
 //! point; each prints how much it went through.
 
 use model_tests::{Config, Faults, check};
-use scheduled_one_runtime::store::message::Overlap;
+use scheduled_one_protocol::message::Overlap;
 
 const NONE: Faults = Faults {
     crashes: 0,

@@ -31,13 +31,13 @@ impl fmt::Display for Suite {
     }
 }
 
-const CLAIM: &str = "scheduled-one-runtime/src/store/redis/claim.lua";
-const ENROLL: &str = "scheduled-one-runtime/src/store/redis/enroll.lua";
-const ENTER: &str = "scheduled-one-runtime/src/store/redis/enter.lua";
-const RENEW: &str = "scheduled-one-runtime/src/store/redis/renew.lua";
-const UNIT: &str = "scheduled-one-runtime/src/store/redis/unit.lua";
-const PROTOCOL: &str = "scheduled-one-runtime/src/store/protocol.rs";
-const PROTOCOL_CLAIM: &str = "scheduled-one-runtime/src/store/protocol/claim.rs";
+const CLAIM: &str = "scheduled-one-redis/src/claim.lua";
+const ENROLL: &str = "scheduled-one-redis/src/enroll.lua";
+const ENTER: &str = "scheduled-one-redis/src/enter.lua";
+const RENEW: &str = "scheduled-one-redis/src/renew.lua";
+const UNIT: &str = "scheduled-one-redis/src/unit.lua";
+const PROTOCOL: &str = "scheduled-one-protocol/src/machine.rs";
+const PROTOCOL_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
 const RUN: &str = "scheduled-one-runtime/src/scheduler/run.rs";

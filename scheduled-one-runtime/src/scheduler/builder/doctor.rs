@@ -1,16 +1,11 @@
 //! A look at the store without starting anything.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::super::buckets::examine_all;
 use super::SchedulerBuilder;
-use crate::doctor::{Finding, Report, Severity};
 use crate::registry::registered_jobs;
-use crate::store::Store;
-use crate::store::bucket::Bucket;
-use crate::store::memory::MemoryStore;
-use crate::store::redis::RedisStore;
+use scheduled_one_protocol::{Bucket, Finding, Report, Severity};
 
 impl SchedulerBuilder {
     /// Looks at the store, for the jobs of this program, and says what the
@@ -47,25 +42,13 @@ impl SchedulerBuilder {
             units_of.entry(bucket).or_default().extend(units);
         }
         let shortest_lease = leases.into_iter().min().unwrap_or(self.lease);
-        let buckets = Bucket::all(self.buckets);
         let clock = &self.clock;
-        if let Some(store) = &self.store {
-            let stores = buckets.map(|_| Arc::clone(store));
-            return examine_all(stores, &units_of, shortest_lease, clock).await;
-        }
-        if let Some(name) = self.url.strip_prefix("memory://") {
-            let stores = buckets.map(|bucket| -> Arc<dyn Store> {
-                let namespace = bucket.tag(&self.namespace);
-                Arc::new(MemoryStore::named(name, &namespace, Arc::clone(clock)))
-            });
-            return examine_all(stores, &units_of, shortest_lease, clock).await;
-        }
-        match RedisStore::unchecked(&self.url, &self.namespace, &self.connect).await {
-            Ok(whole) => {
-                let store = |bucket| -> Arc<dyn Store> { Arc::new(whole.in_bucket(bucket)) };
-                examine_all(buckets.map(store), &units_of, shortest_lease, clock).await
+        match self.store.open(&self.namespace, clock).await {
+            Ok(first) => {
+                let stores = Bucket::all(self.buckets).map(|bucket| first.open(bucket));
+                examine_all(stores, &units_of, shortest_lease, clock).await
             }
-            Err(error) => RedisStore::report_of(error),
+            Err(error) => Report::new("the store", vec![error.finding]),
         }
     }
 }

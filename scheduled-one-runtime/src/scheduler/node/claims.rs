@@ -12,8 +12,10 @@ use crate::finish::Freed;
 use crate::link::View;
 use crate::scheduler::run::Granted;
 use crate::scheduler::units::rank;
-use crate::store::message::{Claim, Claimed, Intent, MAX_BATCH, RunId, Started, Verdict, place_of};
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::message::{
+    Claim, Claimed, Intent, MAX_BATCH, RunId, Started, Verdict, place_of,
+};
 
 /// Batches of claims that may be under way at a time.
 pub(super) const MAX_CLAIMS_UNDER_WAY: usize = 8;

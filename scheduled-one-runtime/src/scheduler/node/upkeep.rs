@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::{Answer, Node};
 use crate::event;
 use crate::link::{Link, View};
-use crate::store::StoreError;
-use crate::store::message::{Beat, Enroll, MAX_BATCH, Marks, Started, Watched, WrittenOff};
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::message::{
+    Beat, Enroll, MAX_BATCH, Marks, Started, Watched, WrittenOff,
+};
 
 /// One call a node and second, however many jobs there are.
 const BEAT_EVERY: Duration = Duration::from_secs(1);

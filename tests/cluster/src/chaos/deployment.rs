@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_redis::RedisStore;
 use test_support::{ClockShim, FaultProxy, FaultProxyOptions, RedisCluster, RedisServer, Sentinel};
 
 use super::world::NAMESPACE;

@@ -1,6 +1,6 @@
 //! How requests go out, and what becomes of their answers.
 
-use scheduled_one_runtime::store::message::{Head, Reply, WrittenOff};
+use scheduled_one_protocol::message::{Head, Reply, WrittenOff};
 
 use super::{Node, Run};
 use crate::config::{Config, LEASE_MS};

@@ -1,9 +1,9 @@
 //! A tick is claimed, or what waits in the unit, and perhaps granted.
 
-use scheduled_one_runtime::__terms as terms;
-use scheduled_one_runtime::store::message::{
+use scheduled_one_protocol::message::{
     Claim, Claimed, Intent, Missed, Outcome, RunId, Started, Verdict,
 };
+use scheduled_one_runtime::__terms as terms;
 
 use super::{Asked, LEASE, Node, Phase, Run, ms};
 use crate::config::{Config, LEASE_MS, QUARTER_MS};

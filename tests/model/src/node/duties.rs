@@ -1,7 +1,7 @@
 //! What a node must do before time passes. The store sees the requests in any
 //! order that the model chooses; here is only what they are.
 
-use scheduled_one_runtime::store::message::Watched;
+use scheduled_one_protocol::message::Watched;
 
 use super::{Node, Phase};
 use crate::config::Config;

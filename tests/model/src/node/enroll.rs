@@ -1,7 +1,7 @@
 //! A node tells the store what it saw decided, when it starts and whenever the
 //! store may have forgotten.
 
-use scheduled_one_runtime::store::message::{Enroll, Marks, Started};
+use scheduled_one_protocol::message::{Enroll, Marks, Started};
 
 use super::Node;
 use crate::config::Config;

@@ -23,7 +23,7 @@ mod watch;
 
 use std::time::Duration;
 
-use scheduled_one_runtime::store::message::{Caller, Claim, Finish, Marks, RunId, Watched};
+use scheduled_one_protocol::message::{Caller, Claim, Finish, Marks, RunId, Watched};
 
 use crate::config::{EPOCH_MS, LEASE_MS, QUARANTINE_MS};
 

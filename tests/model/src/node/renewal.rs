@@ -1,6 +1,6 @@
 //! The lease of a run is renewed, each quarter of it.
 
-use scheduled_one_runtime::store::message::{Renew, Renewed};
+use scheduled_one_protocol::message::{Renew, Renewed};
 
 use super::{Node, Run, deadline};
 use crate::config::{Config, QUARTER_MS};

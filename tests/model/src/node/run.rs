@@ -1,7 +1,7 @@
 //! A run from its first poll to its recorded outcome.
 
+use scheduled_one_protocol::message::{Finish, Finished, Marks, Outcome, RunId, Started};
 use scheduled_one_runtime::__terms as terms;
-use scheduled_one_runtime::store::message::{Finish, Finished, Marks, Outcome, RunId, Started};
 
 use super::{Ended, LEASE, Node, Phase, Run, ms};
 use crate::config::Config;

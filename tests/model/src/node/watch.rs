@@ -1,8 +1,8 @@
 //! A run of another node is watched: only who saw it stand still for long
 //! enough has it written off.
 
+use scheduled_one_protocol::message::Watched;
 use scheduled_one_runtime::__terms as terms;
-use scheduled_one_runtime::store::message::Watched;
 
 use super::{LEASE, Node, Pulse, ms};
 use crate::config::Config;

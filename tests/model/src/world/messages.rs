@@ -1,6 +1,6 @@
 //! Messages: at once, or late.
 
-use scheduled_one_runtime::store::message::{Caller, Renewed, Reply, Verdict};
+use scheduled_one_protocol::message::{Caller, Renewed, Reply, Verdict};
 
 use super::World;
 use crate::config::{Config, LEASE_MS};

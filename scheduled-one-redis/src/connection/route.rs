@@ -1,0 +1,123 @@
+//! Which server a connection has to lead to.
+
+use deadpool_redis::Connection;
+use deadpool_redis::redis::RedisError;
+
+use super::cluster::Cluster;
+use super::dial::Dialer;
+use super::sentinel::Sentinels;
+use super::{Answers, CONNECT_TIMEOUT, Wanted};
+use crate::doctor::Watch;
+use crate::encryption::Encryption;
+use crate::fault::Fault;
+use crate::url::Address;
+use crate::way::{Endpoint, Way};
+use scheduled_one_protocol::BoxFuture;
+
+/// How the server that holds the namespace is found: anew for each connection.
+pub(super) enum Route {
+    Single { dialer: Dialer, endpoint: Endpoint },
+    Sentinel(Sentinels),
+    Cluster(Cluster),
+}
+
+/// A connection to the right server.
+pub(super) struct Reached {
+    pub(super) connection: Connection,
+    pub(super) endpoint: Endpoint,
+}
+
+/// Where a node of a cluster sends a request.
+pub(super) enum Redirect {
+    /// To the owner of the slot, as the next connection.
+    Moved,
+    /// To a node that is about to own it, this one request.
+    Ask(Endpoint),
+}
+
+impl Route {
+    pub(super) fn new(address: &Address, tls: &Encryption, key: &str) -> Self {
+        let dialer = Dialer::new(address.login.clone(), address.db, tls.clone());
+        match &address.way {
+            Way::Single(endpoint) => Route::Single {
+                dialer,
+                endpoint: endpoint.clone(),
+            },
+            Way::Sentinel {
+                sentinels,
+                master,
+                login,
+            } => {
+                let ask = Dialer::new(login.clone(), 0, tls.clone());
+                let sentinels = sentinels.clone();
+                Route::Sentinel(Sentinels::new(dialer, ask, sentinels, master.clone()))
+            }
+            Way::Cluster { seeds } => Route::Cluster(Cluster::new(dialer, seeds.clone(), key)),
+        }
+    }
+
+    /// On the heap, and so for the other two: the type of the whole future
+    /// would be too deep for rustc in a program that awaits it a few functions
+    /// down.
+    pub(super) fn connect(&self) -> BoxFuture<'_, Result<Reached, Fault>> {
+        match self {
+            Route::Single { dialer, endpoint } => Box::pin(async {
+                Ok(Reached {
+                    connection: dialer.dial(endpoint, CONNECT_TIMEOUT).await?,
+                    endpoint: endpoint.clone(),
+                })
+            }),
+            Route::Sentinel(sentinels) => Box::pin(sentinels.connect()),
+            Route::Cluster(cluster) => Box::pin(cluster.connect()),
+        }
+    }
+
+    /// How sentinels watch the master.
+    pub(super) async fn watch(&self) -> Option<Watch> {
+        match self {
+            Route::Sentinel(sentinels) => sentinels.watch().await,
+            Route::Single { .. } | Route::Cluster(_) => None,
+        }
+    }
+
+    /// Whether a connection may lead to the wrong server and none of its
+    /// answers says so.
+    pub(super) fn needs_checks(&self) -> bool {
+        matches!(self, Route::Sentinel(_))
+    }
+
+    /// Whether another server has the place of this one.
+    pub(super) fn is_deposed<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, bool> {
+        match self {
+            Route::Sentinel(sentinels) => Box::pin(sentinels.name_another(endpoint)),
+            Route::Single { .. } | Route::Cluster(_) => Box::pin(async { false }),
+        }
+    }
+
+    /// Where to go with a request that the server at `from` has refused. None
+    /// if the error says nothing of that, or the URL nothing of a cluster.
+    pub(super) fn follow(&self, error: &RedisError, from: &Endpoint) -> Option<Redirect> {
+        match self {
+            Route::Cluster(cluster) => cluster.follow(error, from),
+            Route::Single { .. } | Route::Sentinel(_) => None,
+        }
+    }
+
+    /// Sends a request to a node that is about to own the slot.
+    pub(super) fn ask_at<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        wanted: Wanted<'a>,
+    ) -> BoxFuture<'a, Result<Answers, Fault>> {
+        match self {
+            Route::Cluster(cluster) => Box::pin(cluster.ask_at(to, wanted)),
+            // Never asked for: `follow` names no such node.
+            Route::Single { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Answers::new()) }),
+        }
+    }
+}
+
+/// Whether a request was sent on to another node.
+pub(super) fn is_redirect(error: &RedisError) -> bool {
+    matches!(error.code(), Some("MOVED" | "ASK"))
+}

@@ -1,0 +1,229 @@
+//! Finds the master that sentinels watch over.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool_redis::Connection;
+use deadpool_redis::redis::cmd;
+use tokio::time::timeout;
+
+use super::CONNECT_TIMEOUT;
+use super::dial::Dialer;
+use super::route::Reached;
+use crate::doctor::Watch;
+use crate::fault::{self, Fault, Kind};
+use crate::way::{Endpoint, list};
+
+/// How long one sentinel has for its answer; less if there are many.
+const ANSWER: Duration = Duration::from_millis(300);
+const LEAST_ANSWER: Duration = Duration::from_millis(50);
+
+pub(super) struct Sentinels {
+    /// To Redis.
+    dialer: Dialer,
+    /// To sentinels, which may have another login.
+    ask: Dialer,
+    sentinels: Vec<Endpoint>,
+    master: String,
+    /// The sentinel that answered last is asked first.
+    first: AtomicUsize,
+    /// A connection to a sentinel, kept for the next question.
+    open: Mutex<Option<(usize, Connection)>>,
+}
+
+impl Sentinels {
+    pub(super) fn new(
+        dialer: Dialer,
+        ask: Dialer,
+        sentinels: Vec<Endpoint>,
+        master: String,
+    ) -> Self {
+        Sentinels {
+            dialer,
+            ask,
+            sentinels,
+            master,
+            first: AtomicUsize::new(0),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Asks the sentinels in turn, and connects to what they name if it says
+    /// of itself that it is the master.
+    pub(super) async fn connect(&self) -> Result<Reached, Fault> {
+        let mut troubles: Vec<Fault> = Vec::new();
+        let mut tried: Vec<Endpoint> = Vec::new();
+        for index in self.order() {
+            let endpoint = match self.question(index).await {
+                Ok(endpoint) if tried.contains(&endpoint) => continue,
+                Ok(endpoint) => endpoint,
+                Err(fault) => {
+                    troubles.push(fault);
+                    continue;
+                }
+            };
+            match self.reach(&endpoint).await {
+                Ok(connection) => {
+                    return Ok(Reached {
+                        connection,
+                        endpoint,
+                    });
+                }
+                // What a server says counts more than what sentinels do not.
+                Err(fault) => troubles.insert(0, fault),
+            }
+            tried.push(endpoint);
+        }
+        Err(self.worst(troubles, tried.is_empty()))
+    }
+
+    /// Whether the first sentinel that answers names another server.
+    pub(super) async fn name_another(&self, endpoint: &Endpoint) -> bool {
+        for index in self.order() {
+            if let Ok(named) = self.question(index).await {
+                return named != *endpoint;
+            }
+        }
+        false
+    }
+
+    /// How the first sentinel that tells it watches the master. It takes a right
+    /// of its own, and is only good to know.
+    pub(super) async fn watch(&self) -> Option<Watch> {
+        let mut question = cmd("SENTINEL");
+        question.arg("MASTER").arg(&self.master);
+        for index in self.order() {
+            let asked = async {
+                let mut connection = self.ask.dial(&self.sentinels[index], ANSWER).await.ok()?;
+                let told: HashMap<String, String> =
+                    question.query_async(&mut connection).await.ok()?;
+                let millis = |name: &str| told.get(name)?.parse().ok().map(Duration::from_millis);
+                Some(Watch {
+                    down_after: millis("down-after-milliseconds")?,
+                    failover_timeout: millis("failover-timeout")?,
+                })
+            };
+            if let Ok(Some(watch)) = timeout(ANSWER, asked).await {
+                return Some(watch);
+            }
+        }
+        None
+    }
+
+    fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        let (first, count) = (self.first.load(Ordering::Relaxed), self.sentinels.len());
+        (0..count).map(move |offset| (first + offset) % count)
+    }
+
+    /// Asks one sentinel, within its time.
+    async fn question(&self, index: usize) -> Result<Endpoint, Fault> {
+        // Dropped in the middle, the next attempt begins with the next one.
+        let count = self.sentinels.len();
+        self.first.store((index + 1) % count, Ordering::Relaxed);
+        let at = &self.sentinels[index];
+        let share = CONNECT_TIMEOUT / (count as u32 + 1);
+        let bound = share.clamp(LEAST_ANSWER, ANSWER);
+        let answer = timeout(bound, self.ask_for_master(index, at, bound)).await;
+        let named = answer.unwrap_or_else(|_| {
+            let text = format!("{at}: no answer within {bound:?}");
+            Err(Fault::unavailable(Kind::NoSentinel, text))
+        })?;
+        self.first.store(index, Ordering::Relaxed);
+        Ok(named)
+    }
+
+    async fn ask_for_master(
+        &self,
+        index: usize,
+        at: &Endpoint,
+        bound: Duration,
+    ) -> Result<Endpoint, Fault> {
+        let mut question = cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
+        let kept = self.open().take_if(|(of, _)| *of == index);
+        // It may have been closed meanwhile.
+        if let Some((_, mut kept)) = kept
+            && let Ok(named) = question.query_async(&mut kept).await
+        {
+            return self.named(index, kept, named);
+        }
+        let mut fresh = self.ask.dial(at, bound).await.map_err(of_sentinel)?;
+        let named = question.query_async(&mut fresh).await;
+        let named = named.map_err(|error| of_sentinel(fault::of_connecting(at, &error)))?;
+        self.named(index, fresh, named)
+    }
+
+    /// What a sentinel answered, whose connection is kept.
+    fn named(
+        &self,
+        index: usize,
+        connection: Connection,
+        named: Option<(String, u16)>,
+    ) -> Result<Endpoint, Fault> {
+        *self.open() = Some((index, connection));
+        let Some((host, port)) = named else {
+            let (at, master) = (&self.sentinels[index], &self.master);
+            let text = format!("the sentinel at {at} does not know a master named {master}");
+            return Err(Fault::unavailable(Kind::UnknownMaster, text));
+        };
+        Ok(Endpoint { host, port })
+    }
+
+    /// Connects, and sees whether that is a master: a sentinel may be slow to
+    /// hear of a failover.
+    async fn reach(&self, endpoint: &Endpoint) -> Result<Connection, Fault> {
+        let mut connection = self.dialer.dial(endpoint, CONNECT_TIMEOUT).await?;
+        let mut info = cmd("INFO");
+        info.arg("replication");
+        let info: Result<String, _> = info.query_async(&mut connection).await;
+        match info {
+            Ok(text) if text.contains("role:slave") => {
+                drop(Connection::take(connection));
+                let text = format!(
+                    "{endpoint} is a replica, although a sentinel names it as the master: \
+                     a failover is under way"
+                );
+                Err(Fault::unavailable(Kind::NotNow, text))
+            }
+            Err(error) if error.code().is_none() => Err(fault::of_connecting(endpoint, &error)),
+            // A right that is missing is named by whoever looks at all of them.
+            Ok(_) | Err(_) => Ok(connection),
+        }
+    }
+
+    /// What is told of several troubles: the first, or, if no sentinel named a
+    /// server, the one that somebody has to heal, or all.
+    fn worst(&self, troubles: Vec<Fault>, none_named: bool) -> Fault {
+        let told = match none_named {
+            false => troubles.first(),
+            true => troubles.iter().find(|it| it.kind != Kind::NoSentinel),
+        };
+        if let Some(fault) = told {
+            return fault.clone();
+        }
+        let whys: Vec<String> = troubles.iter().map(Fault::text).collect();
+        let sentinels = list(&self.sentinels);
+        let text = format!(
+            "none of the sentinels {sentinels} answers: {}",
+            whys.join("; ")
+        );
+        Fault::unavailable(Kind::NoSentinel, text)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<(usize, Connection)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The trouble is that of a sentinel, not of Redis: no request was refused, and
+/// none is to be given up for it.
+fn of_sentinel(fault: Fault) -> Fault {
+    let kind = match fault.kind {
+        Kind::Login | Kind::Denied => Kind::SentinelLogin,
+        Kind::Certificate => Kind::Certificate,
+        _ => Kind::NoSentinel,
+    };
+    Fault::unavailable(kind, fault.text())
+}

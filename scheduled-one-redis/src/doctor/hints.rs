@@ -1,0 +1,122 @@
+//! What only a longer look shows: clocks, the way there, and marks that a wild
+//! clock has left.
+
+use std::time::Duration;
+
+use super::{Finding, Severity};
+
+/// Wall clocks may differ by so much before somebody should look.
+const OFFSET: Duration = Duration::from_secs(1);
+
+/// A mark may be so far ahead: clocks are stepped back by less.
+const AHEAD_MS: i64 = 60_000;
+
+/// How many units a finding names.
+const MAX_NAMED: usize = 5;
+
+/// What a few questions for the time have shown.
+#[derive(Clone, Debug)]
+pub(crate) struct ClockFacts {
+    /// This machine's wall clock minus that of Redis, in milliseconds.
+    pub(crate) offset_ms: i64,
+    /// Each round trip by the boot clock.
+    pub(crate) round_trips: Vec<Duration>,
+}
+
+/// The newest tick decided of a unit.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) key: String,
+    /// `None`: the key holds something else than a record.
+    pub(crate) hwm_ms: Option<i64>,
+}
+
+pub(crate) fn clock(facts: &ClockFacts) -> Finding {
+    let ClockFacts { offset_ms, .. } = facts;
+    if u128::from(offset_ms.unsigned_abs()) <= OFFSET.as_millis() {
+        let found = format!("this machine's wall clock is {offset_ms} ms off that of Redis");
+        return Finding::ok("clock", found);
+    }
+    Finding::new(
+        Severity::Warning,
+        "clock",
+        format!(
+            "this machine's wall clock is {offset_ms} ms off that of Redis. Jobs are not affected: \
+             ticks follow the clock of Redis; but if that is the wrong one, all of them are"
+        ),
+        "see which of the two is wrong, and let a time service keep it",
+    )
+}
+
+pub(crate) fn round_trip(facts: &ClockFacts, lease: Duration) -> Finding {
+    let mut sorted = facts.round_trips.clone();
+    sorted.sort_unstable();
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+    let most = sorted.last().copied().unwrap_or_default();
+    let found = format!(
+        "{:.1} ms, at most {:.1} ms of {}",
+        median.as_secs_f64() * 1000.0,
+        most.as_secs_f64() * 1000.0,
+        sorted.len()
+    );
+    if median <= lease / 10 {
+        return Finding::ok("round_trip", found);
+    }
+    Finding::new(
+        Severity::Warning,
+        "round_trip",
+        format!(
+            "{found}: more than a tenth of the shortest lease ({lease:?}), so a few slow answers \
+             lose it"
+        ),
+        "a Redis that is nearer, or a longer lease",
+    )
+}
+
+/// `now_ms` by the clock of Redis.
+pub(crate) fn marks(marks: &[Mark], now_ms: i64) -> Finding {
+    let unreadable: Vec<&Mark> = marks.iter().filter(|mark| mark.hwm_ms.is_none()).collect();
+    if let Some(first) = unreadable.first() {
+        return Finding::new(
+            Severity::Warning,
+            "marks",
+            format!(
+                "{} of {} keys of jobs hold something else: those jobs stand still; the first is {}",
+                unreadable.len(),
+                marks.len(),
+                first.key
+            ),
+            "delete these keys, or choose another namespace",
+        );
+    }
+    let ahead = |mark: &&Mark| mark.hwm_ms.is_some_and(|hwm| hwm > now_ms + AHEAD_MS);
+    let wild: Vec<&Mark> = marks.iter().filter(ahead).collect();
+    let Some(first) = wild.first() else {
+        let found = format!("{} units looked at, none decided ahead of now", marks.len());
+        return Finding::ok("marks", found);
+    };
+    let named: Vec<String> = wild
+        .iter()
+        .take(MAX_NAMED)
+        .map(|mark| {
+            let ahead_s = (mark.hwm_ms.unwrap_or_default() - now_ms) / 1000;
+            format!("{} ({ahead_s} s ahead)", mark.key)
+        })
+        .collect();
+    Finding::new(
+        Severity::Warning,
+        "marks",
+        format!(
+            "{} of {} units count as decided up to an instant that has not come, so they do not \
+             run until then: {}. The clock of Redis was wild once",
+            wild.len(),
+            marks.len(),
+            named.join(", ")
+        ),
+        format!(
+            "wait; or stop all nodes of the namespace, because they remember the marks, and for \
+             each unit: HSET {} hwm {now_ms}",
+            first.key
+        ),
+    )
+}

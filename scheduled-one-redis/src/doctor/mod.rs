@@ -1,0 +1,186 @@
+//! Judges what a look at a Redis has found: pure, so that it can be held
+//! against what servers say. `preflight` looks; a start takes the
+//! severe findings for errors, `examine` asks some more and reports them all.
+
+mod facts;
+mod failover;
+mod hints;
+mod persistence;
+mod remedy;
+mod replicas;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use super::connect_error::ConnectError;
+use scheduled_one_protocol::machine::{NewerProtocol, VERSION};
+use scheduled_one_protocol::{Finding, Severity};
+
+pub(super) use facts::{Facts, Info, Script, Stored};
+pub(super) use failover::{Deployment, Watch, failover};
+pub(super) use hints::{ClockFacts, Mark, clock, marks, round_trip};
+pub(super) use persistence::persistence;
+pub(super) use remedy::found_and_remedy;
+pub(super) use replicas::{Expected, replicas};
+
+/// Settings of the server that `CONFIG GET` tells, by name; `None` where it may
+/// not be asked, as in most managed services.
+pub(super) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;
+
+/// A finding, and the error that a start makes of it.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) finding: Finding,
+    /// Of severe findings alone.
+    pub(super) refusal: Option<ConnectError>,
+}
+
+impl From<Finding> for Verdict {
+    fn from(finding: Finding) -> Self {
+        Verdict {
+            finding,
+            refusal: None,
+        }
+    }
+}
+
+impl Verdict {
+    /// Severe, in the words of the error.
+    pub(super) fn refused(check: &'static str, error: ConnectError) -> Self {
+        let (found, remedy) = found_and_remedy(&error);
+        Verdict {
+            finding: Finding::new(Severity::Severe, check, found, remedy),
+            refusal: Some(error),
+        }
+    }
+}
+
+/// What `INFO` alone shows, in the order in which a start complains.
+pub(super) fn judge_info(place: &str, info: &Info, names_cluster: bool) -> Vec<Verdict> {
+    let mut verdicts = server::kind_and_version(place, info);
+    verdicts.extend([
+        server::role(place, info),
+        server::eviction(place, info),
+        server::memory(info).into(),
+        server::cluster_mode(info, names_cluster).into(),
+    ]);
+    verdicts
+}
+
+/// What the answers to the probes show.
+pub(super) fn judge_probes(facts: &Facts) -> Vec<Verdict> {
+    vec![
+        rights(facts),
+        scripts(facts),
+        namespace(facts),
+        writes(facts),
+    ]
+}
+
+fn rights(facts: &Facts) -> Verdict {
+    if facts.missing.is_empty() {
+        let found = format!("user {} may do all that is needed", facts.user);
+        return Finding::ok("rights", found).into();
+    }
+    Verdict::refused(
+        "rights",
+        ConnectError::MissingRights {
+            place: facts.place.clone(),
+            user: facts.user.clone(),
+            missing: facts.missing.join(" "),
+            rule: facts.rule.clone(),
+        },
+    )
+}
+
+/// Each script asks `INFO` which process serves it: that is how a store that
+/// restarted, or failed over, is noticed.
+fn scripts(facts: &Facts) -> Verdict {
+    let refused = |why: String| {
+        let place = facts.place.clone();
+        Verdict::refused("scripts", ConnectError::Refused { place, why })
+    };
+    match &facts.script {
+        Script::Serving(_) => Finding::ok(
+            "scripts",
+            "scripts run, and see which process serves them, so a restart is noticed",
+        )
+        .into(),
+        Script::Nameless => refused(
+            "INFO has neither run_id nor master_replid in scripts there, so a restart that \
+             forgot which ticks have run would not be noticed; use Redis, Valkey or Dragonfly"
+                .to_owned(),
+        ),
+        Script::Refused(answer) => refused(format!(
+            "a script that calls INFO does not run there ({answer}); the scheduler is made of \
+             scripts, and they tell by INFO a server that restarted from one that did not; use \
+             Redis, Valkey or Dragonfly, and do not rename INFO"
+        )),
+        Script::Unknown => Finding::new(
+            Severity::Info,
+            "scripts",
+            "whether scripts may call INFO could not be tried",
+            "",
+        )
+        .into(),
+    }
+}
+
+fn namespace(facts: &Facts) -> Verdict {
+    match &facts.stored {
+        Stored::Known { version, .. } if *version > VERSION => Verdict::refused(
+            "namespace",
+            ConnectError::NewerProtocol(NewerProtocol { found: *version }),
+        ),
+        Stored::Known {
+            buckets: Some(found),
+            ..
+        } if *found != facts.buckets => Verdict::refused(
+            "namespace",
+            ConnectError::OtherBuckets {
+                found: *found,
+                ours: facts.buckets,
+            },
+        ),
+        Stored::Nothing | Stored::Known { version: 0, .. } => Finding::new(
+            Severity::Info,
+            "namespace",
+            "this Redis does not know it: the first scheduler to start waits once for its \
+             longest lease and a second, because it may be a flushed one",
+            "",
+        )
+        .into(),
+        Stored::Known { version, .. } => {
+            Finding::ok("namespace", format!("protocol version {version}")).into()
+        }
+        Stored::Unreadable(error) => Verdict::refused("namespace", error.clone()),
+    }
+}
+
+/// Whether Redis takes writes now: `MISCONF`, `NOREPLICAS` and `OOM` are
+/// answers to whatever writes.
+fn writes(facts: &Facts) -> Verdict {
+    match &facts.write_refused {
+        None => Finding::ok("writes", "it takes writes").into(),
+        Some(why) => Verdict::refused(
+            "writes",
+            ConnectError::NoWrites {
+                place: facts.place.clone(),
+                why: why.clone(),
+            },
+        ),
+    }
+}
+
+/// The first severe finding as an error, or the warnings.
+pub(super) fn to_start(verdicts: Vec<Verdict>) -> Result<Vec<Finding>, ConnectError> {
+    let mut warnings = Vec::new();
+    for Verdict { finding, refusal } in verdicts {
+        match refusal {
+            Some(error) => return Err(error),
+            None if finding.severity == Severity::Warning => warnings.push(finding),
+            None => {}
+        }
+    }
+    Ok(warnings)
+}

@@ -1,0 +1,334 @@
+//! Requests as KEYS and ARGV: the order is that of the heads of the scripts.
+
+use std::borrow::Cow;
+
+use crate::keys::{Keys, MAX_NAME_BYTES, is_unit};
+use crate::script::Request;
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::message::NODE_GONE_MS;
+use scheduled_one_protocol::message::{
+    Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, MAX_BATCH, Overlap, Renew, RunId,
+    Started, Watched, job_of, place_of,
+};
+
+/// Numbers of the scripts are doubles: above this they are no longer exact.
+/// Microseconds get there in 2255.
+pub(crate) const MAX_EXACT: u64 = 1 << 53;
+
+/// A request under construction; remembers what it refuses.
+struct Draft<'a> {
+    keys: &'a Keys,
+    request: Request<'a>,
+    /// Goes last: so each script has its own values from the same place on.
+    buckets: u32,
+    refused: Option<StoreError>,
+}
+
+impl<'a> Draft<'a> {
+    /// `per_key` and `per_value`: how many an item adds, to allocate once.
+    fn new(
+        keys: &'a Keys,
+        caller: &'a Caller,
+        items: usize,
+        per_key: usize,
+        per_value: usize,
+    ) -> Self {
+        let mut request = Request::with_capacity(4 + items * per_key, 8 + items * per_value);
+        request
+            .key(keys.meta.clone())
+            .key(keys.leases.clone())
+            .key(keys.ready.clone())
+            .int(caller.quarantine_ms)
+            .text(&caller.name)
+            .int(i64::try_from(caller.ledger_limit).unwrap_or(i64::MAX));
+        let mut draft = Draft {
+            keys,
+            request,
+            buckets: caller.buckets,
+            refused: None,
+        };
+        if items > MAX_BATCH {
+            draft.refuse(format!("a batch of {items}, more than {MAX_BATCH}"));
+        }
+        draft
+    }
+
+    fn unit(&mut self, unit: &str) {
+        if !is_unit(unit) {
+            self.refuse(format!(
+                "the name {unit:?}: names are 1 to {MAX_NAME_BYTES} of A-Z a-z 0-9 _ . : / -, \
+                 and perhaps #shard and ~place behind that"
+            ));
+        }
+        self.request.key(self.keys.job(unit));
+    }
+
+    fn unit_and_log(&mut self, unit: &str) {
+        self.unit(unit);
+        self.request.key(self.keys.log(job_of(unit)));
+    }
+
+    fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
+        self.request.text(text);
+        self
+    }
+
+    fn int(&mut self, int: i64) -> &mut Self {
+        if int.unsigned_abs() > MAX_EXACT {
+            self.refuse(format!("the number {int}: beyond 2^53 it is not exact"));
+        }
+        self.request.int(int);
+        self
+    }
+
+    fn count(&mut self, count: u64) -> &mut Self {
+        self.int(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
+    fn flag(&mut self, flag: bool) -> &mut Self {
+        self.int(flag.into())
+    }
+
+    fn run(&mut self, run: &'a RunId) -> &mut Self {
+        self.text(&run.nonce)
+            .int(run.tick_ms)
+            .count(run.token)
+            .count(run.attempt.into())
+            .int(run.lease_ms)
+            .int(run.granted_at_ms)
+            .count(run.reruns.into())
+    }
+
+    fn refuse(&mut self, what: String) {
+        self.refused.get_or_insert(StoreError::Refused(what));
+    }
+
+    fn done(mut self) -> Result<Request<'a>, StoreError> {
+        self.request.int(self.buckets.into());
+        self.refused.map_or(Ok(self.request), Err)
+    }
+}
+
+pub(crate) fn claim<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    claims: &'a [Claim],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, claims.len(), 2, 6);
+    // One for all, as a rule.
+    let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
+    draft.int(valid_until_ms);
+    for claim in claims {
+        draft.unit_and_log(&claim.unit);
+        draft
+            .text(&claim.nonce)
+            .int(claim.tick_ms)
+            .int(claim.after_ms)
+            .count(claim.floor_token)
+            .int(claim.lease_ms);
+        what(&mut draft, claim, valid_until_ms);
+    }
+    draft.done()
+}
+
+/// What a claim asks for: letters, and the values that go with them.
+fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
+    let next = claim.intent == Intent::Next; // what waits says the rest
+    let late = claim.valid_until_ms != valid_until_ms;
+    let floor = claim.floor_hwm_ms != claim.after_ms;
+    let due = claim.due_ms != claim.tick_ms && !next;
+    let begun = claim.floor_started != Started::default();
+    let takeovers = claim.reruns > 0 && !next;
+    let (overlap, most) = match claim.overlap {
+        _ if next => ("", None),
+        Overlap::Skip => ("", None),
+        Overlap::Queue(most) => ("q", Some(most)),
+        Overlap::CancelRunning => ("s", None),
+        Overlap::Allow(most) => ("a", Some(most)),
+    };
+    let missed = claim.missed.as_ref().filter(|_| !next);
+    let intent = match claim.intent {
+        Intent::Run => "r",
+        Intent::CatchUp => "c",
+        Intent::Forgo => "f",
+        Intent::Next => "n",
+    };
+    let letter = |it_is: bool, letter| if it_is { letter } else { "" };
+    let letters = [
+        intent,
+        letter(late, "v"),
+        letter(floor, "h"),
+        letter(due, "d"),
+        letter(takeovers, "t"),
+        overlap,
+        letter(missed.is_some(), "m"),
+        letter(begun, "b"),
+    ];
+    match letters {
+        ["r", "", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
+        _ => draft.text(letters.concat()),
+    };
+    if late {
+        draft.int(claim.valid_until_ms);
+    }
+    if floor {
+        draft.int(claim.floor_hwm_ms);
+    }
+    if due {
+        draft.int(claim.due_ms);
+    }
+    if takeovers {
+        draft.count(claim.reruns.into());
+    }
+    if let Some(most) = most {
+        draft.count(most.into());
+    }
+    if let Some(missed) = missed {
+        draft
+            .int(missed.first_ms)
+            .int(missed.last_ms)
+            .count(missed.count)
+            .text(missed.outcome.as_str())
+            .text(&missed.reason);
+    }
+    if begun {
+        let started = claim.floor_started;
+        draft.int(started.tick_ms).count(started.attempt.into());
+    }
+    if let (Overlap::Allow(most), false) = (claim.overlap, next) {
+        if most as usize > MAX_BATCH {
+            return draft.refuse(format!("{most} places, more than {MAX_BATCH}"));
+        }
+        for place in 1..=most {
+            draft.unit(&place_of(&claim.unit, place));
+        }
+    }
+}
+
+pub(crate) fn renew<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    renewals: &'a [Renew],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, renewals.len(), 1, 8);
+    for renew in renewals {
+        draft.unit(&renew.run.unit);
+        draft.run(&renew.run).int(renew.valid_until_ms);
+    }
+    draft.done()
+}
+
+pub(crate) fn finish<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    finishes: &'a [Finish],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, finishes.len(), 2, 13);
+    for finish in finishes {
+        draft.unit_and_log(&finish.run.unit);
+        draft
+            .run(&finish.run)
+            .text(finish.outcome.as_str())
+            .text(&finish.reason)
+            .text(&finish.error)
+            .int(finish.fired_at_ms)
+            .int(finish.ended_at_ms)
+            .flag(finish.retried);
+    }
+    draft.done()
+}
+
+pub(crate) fn enroll<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    enrolls: &'a [Enroll],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, enrolls.len(), 1, 5);
+    for enroll in enrolls {
+        draft.unit(&enroll.unit);
+        draft
+            .int(enroll.first_seen_ms)
+            .int(enroll.floor_hwm_ms)
+            .count(enroll.floor_token)
+            .int(enroll.floor_started.tick_ms)
+            .count(enroll.floor_started.attempt.into());
+    }
+    draft.done()
+}
+
+pub(crate) fn write_off<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    runs: &'a [Watched],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, runs.len(), 2, 2);
+    for run in runs {
+        draft.unit_and_log(&run.unit);
+        draft.text(&run.nonce).count(run.seq);
+    }
+    draft.done()
+}
+
+pub(crate) fn beat<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    beat: &Beat,
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, 0, 0, 0);
+    draft.request.key(keys.nodes.clone());
+    draft
+        .text(&caller.node)
+        .text(match beat {
+            Beat::Alive => "alive",
+            Beat::Leaving => "leaving",
+        })
+        .int(NODE_GONE_MS)
+        .int(MAX_BATCH as i64);
+    draft.done()
+}
+
+pub(crate) fn record<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    lines: &'a [LedgerRecord],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, lines.len(), 2, 12);
+    for line in lines {
+        draft.unit_and_log(&line.unit);
+        draft
+            .int(line.tick_ms)
+            .int(line.last_tick_ms)
+            .count(line.count)
+            .text(line.outcome.as_str())
+            .text(&line.reason)
+            .text(&line.node)
+            .count(line.token)
+            .count(line.attempt.into())
+            .int(line.fired_at_ms)
+            .int(line.ended_at_ms)
+            .text(&line.error)
+            .flag(line.retried);
+    }
+    draft.done()
+}
+
+pub(crate) fn inspect<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    units: &[String],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(keys, caller, units.len(), 1, 0);
+    for unit in units {
+        draft.unit(unit);
+    }
+    draft.done()
+}
+
+pub(crate) fn look<'a>(keys: &Keys, now_ms: i64, units: &'a [String]) -> Request<'a> {
+    let mut request = Request::with_capacity(1 + units.len(), 1 + units.len());
+    request.key(keys.leases.clone()).int(now_ms);
+    for unit in units {
+        request.key(keys.job(unit)).text(unit);
+    }
+    request
+}

@@ -1,0 +1,311 @@
+//! What an error of the client means for the request and for the connection.
+
+use std::fmt;
+
+use deadpool_redis::redis::{ErrorKind, RedisError};
+
+use scheduled_one_protocol::StoreError;
+
+/// An error, understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) error: StoreError,
+    pub(crate) kind: Kind,
+}
+
+impl Fault {
+    /// Nothing was sent.
+    pub(crate) fn unavailable(kind: Kind, text: String) -> Self {
+        fault(kind, StoreError::Unavailable(text))
+    }
+
+    /// Names the key, where the error says only that it holds something else.
+    pub(crate) fn of_type(mut self, key: &str, wanted: &str) -> Self {
+        if let StoreError::Refused(text) = &self.error
+            && text.contains("WRONGTYPE")
+        {
+            self.error = foreign(&format!("{key} holds something else, not a {wanted}"));
+        }
+        self
+    }
+
+    /// What it says, without the frame of a store's error.
+    pub(crate) fn text(&self) -> String {
+        match &self.error {
+            StoreError::Unknown(text)
+            | StoreError::Unavailable(text)
+            | StoreError::Refused(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// What kind of error it is, as far as something depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Redis answered with an error; the connection is as good as before.
+    Answered,
+    /// The script is not known, nothing was done: send its text.
+    NoScript,
+    /// A right is missing; the text may not say which.
+    Denied,
+    /// The connection is broken.
+    Broken,
+    /// No answer came in time.
+    Silent,
+    /// What came is not the language of Redis, or the server hung up at once.
+    Garbled,
+    /// Redis cannot now; another server behind the same name perhaps can.
+    NotNow,
+    /// The user name or the password is wrong.
+    Login,
+    /// The server's certificate is not trusted.
+    Certificate,
+    /// No sentinel answers.
+    NoSentinel,
+    /// The sentinels do not let us in.
+    SentinelLogin,
+    /// The sentinels do not know the master's name.
+    UnknownMaster,
+}
+
+impl Kind {
+    /// Whether the next request takes a fresh connection.
+    pub(crate) fn gives_up_connection(self) -> bool {
+        !matches!(self, Kind::Answered | Kind::NoScript | Kind::Denied)
+    }
+}
+
+/// Codes of errors that say that a request was not carried out, and may be
+/// later, perhaps by another server behind the same name.
+const NOT_NOW: [&str; 9] = [
+    "READONLY",
+    "LOADING",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+    "NOREPLICAS",
+    "MISCONF",
+    "OOM",
+];
+
+/// The error of a request that was sent.
+pub(crate) fn of_request(what: &str, error: &RedisError) -> Fault {
+    let text = format!("{what}: {error}");
+    match (error.code(), error.kind()) {
+        (Some(code), _) => of_answer(what, code, error.detail().unwrap_or_default()),
+        // TLS 1.3 learns only now that the server does not like our certificate.
+        (None, ErrorKind::Io) if is_certificate(&text) => {
+            fault(Kind::Certificate, StoreError::Unknown(text))
+        }
+        // Whether it was carried out before that, nobody knows.
+        (None, ErrorKind::Io) => fault(Kind::Broken, StoreError::Unknown(text)),
+        (None, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
+            fault(Kind::Garbled, StoreError::Unknown(text))
+        }
+        _ => fault(Kind::Broken, StoreError::Refused(text)),
+    }
+}
+
+/// The error of a connection that did not come about.
+pub(crate) fn of_connecting(place: &impl fmt::Display, error: &RedisError) -> Fault {
+    let mut fault = of_request(&place.to_string(), error);
+    if let StoreError::Unknown(text) = fault.error {
+        // No request was sent yet, so nothing is in doubt.
+        let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
+        fault = match fault.kind {
+            _ if is_certificate(&text) => self::fault(Kind::Certificate, StoreError::Refused(text)),
+            _ if hung_up => Fault::unavailable(Kind::Garbled, text),
+            kind => Fault::unavailable(kind, text),
+        };
+    }
+    if !fault.kind.gives_up_connection() {
+        fault.kind = Kind::Broken;
+    }
+    fault
+}
+
+/// Redis answered with an error.
+fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
+    // Redis before 7 wraps the error of a command inside a script in its own.
+    let code = match code {
+        "ERR" => wrapped_code(detail).unwrap_or(code),
+        code => code,
+    };
+    let text = format!("{what}: {code} {detail}");
+    if NOT_NOW.contains(&code) || (code == "ERR" && detail.contains("max number of clients")) {
+        return fault(Kind::NotNow, StoreError::Unavailable(text));
+    }
+    let (kind, error) = match code {
+        "NOSCRIPT" => (Kind::NoScript, StoreError::Unavailable(text)),
+        "SONEWER" => {
+            let found = detail.trim().parse().unwrap_or(u64::MAX);
+            (Kind::Answered, StoreError::NewerProtocol { found })
+        }
+        "SOBUCKETS" => {
+            let mut numbers = detail.split(' ').map(|it| it.parse().unwrap_or_default());
+            let mut next = || numbers.next().unwrap_or_default();
+            let (found, ours) = (next(), next());
+            (Kind::Answered, StoreError::OtherBuckets { found, ours })
+        }
+        "SOTYPE" if is_of_all(detail) => {
+            let text = foreign_text(detail);
+            (Kind::Answered, StoreError::Unavailable(text))
+        }
+        "SOTYPE" => (Kind::Answered, foreign(detail)),
+        "SODAMAGED" => (
+            Kind::Answered,
+            StoreError::Refused(format!(
+                "the key {detail}: somebody edited it, or the clock of Redis was far ahead; delete \
+                 the key, and the job goes on with what the nodes remember"
+            )),
+        ),
+        "SOLEDGER" => (Kind::Answered, StoreError::Refused(line_lost(detail))),
+        "MOVED" | "ASK" | "CROSSSLOT" => (
+            Kind::Broken,
+            StoreError::Refused(format!(
+                "{text}: that Redis is one node of a cluster, and does not hold the namespace; \
+                 use redis+cluster:// (or rediss+cluster://) in the URL"
+            )),
+        ),
+        _ if is_login(code, detail) => (
+            Kind::Login,
+            StoreError::Refused(format!("{text} (correct the login)")),
+        ),
+        _ if is_denial(code, detail) => (Kind::Denied, StoreError::Refused(text)),
+        _ => (Kind::Answered, StoreError::Refused(text)),
+    };
+    fault(kind, error)
+}
+
+/// A ledger takes a line no more.
+pub(crate) fn line_lost(why: &str) -> String {
+    format!("the key {why}; the line is lost; delete the key")
+}
+
+/// A key is not what we made it.
+fn foreign(what: &str) -> StoreError {
+    StoreError::Refused(foreign_text(what))
+}
+
+fn foreign_text(what: &str) -> String {
+    format!(
+        "the key {what}: another program uses the namespace, or somebody edited it; \
+         delete the key, or choose another namespace"
+    )
+}
+
+/// Whether an error is about a key that no job can do without. (Of `nodes` only
+/// beats depend.)
+fn is_of_all(detail: &str) -> bool {
+    let key = detail.split(' ').next().unwrap_or_default();
+    let shared = key.rsplit_once("}:").map(|(_, rest)| rest);
+    matches!(shared, Some("meta" | "leases" | "ready"))
+}
+
+/// Whether an error is about the user name or the password.
+fn is_login(code: &str, detail: &str) -> bool {
+    let needless = detail.starts_with("AUTH ") || detail.starts_with("Client sent AUTH");
+    matches!(code, "NOAUTH" | "WRONGPASS") || (code == "ERR" && needless)
+}
+
+/// Whether TLS failed because of the certificate, theirs or ours.
+fn is_certificate(why: &str) -> bool {
+    const WORDS: [&str; 5] = [
+        "certificate",
+        "UnknownIssuer",
+        "PEM",
+        "fatal alert: UnknownCA",
+        "fatal alert: Certificate",
+    ];
+    WORDS.iter().any(|word| why.contains(word))
+}
+
+/// Whether an ACL refuses a command or a key. Inside scripts, Redis 7.0 says
+/// so with the code `ERR`, and later ones with `NOPERM`.
+pub(crate) fn is_denial(code: &str, detail: &str) -> bool {
+    code == "NOPERM"
+        || detail.contains("NOPERM")
+        || detail.contains("The user executing the script can't")
+        || detail.contains("ACL failure in script")
+}
+
+/// Adds the way out to the error of a missing right.
+pub(crate) fn denied(error: StoreError, user: &str, missing: &[String], rule: &str) -> StoreError {
+    let StoreError::Refused(text) = error else {
+        return error;
+    };
+    let missing = match missing {
+        [] => "a right is missing".to_owned(),
+        missing => format!("missing: {}", missing.join(" ")),
+    };
+    StoreError::Refused(format!(
+        "{text}; {missing}; this grants all that is needed: ACL SETUSER {user} {rule}"
+    ))
+}
+
+fn wrapped_code(detail: &str) -> Option<&str> {
+    let (_, inner) = detail.split_once(": -")?;
+    let code = inner.split(' ').next()?;
+    code.bytes().all(|b| b.is_ascii_uppercase()).then_some(code)
+}
+
+fn fault(kind: Kind, error: StoreError) -> Fault {
+    Fault { error, kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(code: &str, detail: &str) -> (Kind, bool) {
+        let fault = of_answer("claim", code, detail);
+        (
+            fault.kind,
+            matches!(fault.error, StoreError::Unavailable(_)),
+        )
+    }
+
+    #[test]
+    fn not_now_is_a_new_connection() {
+        for code in NOT_NOW {
+            assert_eq!(kind(code, "x"), (Kind::NotNow, true), "{code}");
+        }
+        assert_eq!(
+            kind("ERR", "max number of clients reached"),
+            (Kind::NotNow, true)
+        );
+    }
+
+    #[test]
+    fn errors_inside_scripts_of_redis_6_are_seen() {
+        let detail = "Error running script (call to f_ab): @user_script:12: @user_script: 12: \
+                      -READONLY You can't write against a read only replica.";
+        assert_eq!(kind("ERR", detail), (Kind::NotNow, true));
+    }
+
+    #[test]
+    fn a_foreign_key_is_the_trouble_of_those_who_need_it() {
+        let is_of_all = |key: &str| {
+            let (kind, unavailable) = kind("SOTYPE", &format!("{key} holds a string, not a hash"));
+            assert_eq!(kind, Kind::Answered);
+            unavailable
+        };
+        for all in ["meta", "leases", "ready"] {
+            assert!(is_of_all(&format!("so:{{a}}:{all}")), "{all}");
+            assert!(is_of_all(&format!("so:{{a+01}}:{all}")), "{all}");
+        }
+        for one in ["job:meta", "log:ready", "job:leases~1", "nodes"] {
+            assert!(!is_of_all(&format!("so:{{a}}:{one}")), "{one}");
+        }
+    }
+
+    #[test]
+    fn a_denial_is_told_from_other_errors() {
+        let inside = "The user executing the script can't run this command or subcommand script: x";
+        assert_eq!(kind("ERR", inside), (Kind::Denied, false));
+        assert_eq!(kind("NOPERM", "x"), (Kind::Denied, false));
+        assert_eq!(kind("ERR", "unknown command"), (Kind::Answered, false));
+    }
+}

@@ -1,0 +1,213 @@
+//! Ways in for tests that make up what comes from outside (`tests/fuzz`): what
+//! an operator writes as URL, and what a server answers. No part of the API.
+
+use crate::url::{Address, BadUrl, FromFiles};
+use crate::{ConnectError, decode};
+use deadpool_redis::redis::{Value, parse_redis_value};
+use scheduled_one_protocol::message::{
+    Claim, Claimed, Head, Inspected, Intent, LedgerRecord, Overlap, Reply, Started,
+};
+
+/// Most items of a request that a reply is read for.
+const MAX_ITEMS: usize = 3;
+/// Longest name of a value in an error.
+const MAX_ERROR: usize = 1_000;
+
+/// A URL as errors and logs show it, or why it is none; both in two forms.
+pub fn url(url: &str) -> Result<[String; 2], [String; 2]> {
+    // A user without a password is taken where the password is in a file.
+    let from_files = FromFiles {
+        redis: url.len() % 2 == 1,
+        sentinels: url.len() % 4 > 1,
+    };
+    match Address::parse(url, from_files) {
+        Ok(address) => Ok([address.to_string(), format!("{address:?}")]),
+        Err(BadUrl(why)) => {
+            let error = ConnectError::BadUrl(why);
+            Err([error.to_string(), format!("{error:?}")])
+        }
+    }
+}
+
+/// A value of a server that some operation reads as its reply.
+#[derive(Debug)]
+pub struct Read {
+    /// The operation.
+    pub operation: &'static str,
+    /// The head, if the operation has one.
+    pub head: Option<Head>,
+    /// The answers of a claim.
+    pub claimed: Vec<Claimed>,
+    /// The states of units.
+    pub inspected: Vec<Inspected>,
+    /// The lines of a ledger.
+    pub lines: Vec<LedgerRecord>,
+}
+
+impl Read {
+    fn new(operation: &'static str, head: Option<Head>) -> Self {
+        Read {
+            operation,
+            head,
+            claimed: Vec::new(),
+            inspected: Vec::new(),
+            lines: Vec::new(),
+        }
+    }
+}
+
+/// The bytes of a server as the reply to each operation: all readings that there are.
+///
+/// # Panics
+///
+/// An operation accepts a reply that does not fit, or an error text has no bound.
+pub fn reply(bytes: &[u8]) -> Vec<Read> {
+    parse_redis_value(bytes).map_or_else(|_| Vec::new(), |value| value_as_reply(&value))
+}
+
+fn value_as_reply(value: &Value) -> Vec<Read> {
+    let batches = (0..=MAX_ITEMS).flat_map(|items| batches(value, items));
+    batches.chain(others(value)).collect()
+}
+
+/// The replies that have an answer for each item.
+fn batches(value: &Value, items: usize) -> Vec<Read> {
+    let claims: Vec<Claim> = (0..items).map(claim).collect();
+    let units: Vec<String> = claims.iter().map(|claim| claim.unit.clone()).collect();
+    let mut read = Vec::new();
+    let claimed = checked(decode::claim(value.clone(), &claims));
+    if let Some(Reply { head, body }) = claimed {
+        assert_eq!(body.len(), items);
+        read.push(Read {
+            claimed: body,
+            ..Read::new("claim", Some(head))
+        });
+    }
+    macro_rules! read {
+        ($($operation:ident),+) => {$(
+            if let Some(Reply { head, body }) = checked(decode::$operation(value.clone(), &units)) {
+                assert_eq!(body.len(), items);
+                read.push(Read::new(stringify!($operation), Some(head)));
+            }
+        )+};
+    }
+    read!(renew, finish, enroll, write_off, record);
+    if let Some(Reply { head, body }) = checked(decode::inspect(value.clone(), &units)) {
+        assert_eq!(body.len(), items);
+        read.push(Read {
+            inspected: body,
+            ..Read::new("inspect", Some(head))
+        });
+    }
+    if let Some(overdue) = checked(decode::look(value.clone(), &units)) {
+        assert!(overdue.len() <= items);
+        read.push(Read::new("look", None));
+    }
+    read
+}
+
+/// The others.
+fn others(value: &Value) -> Vec<Read> {
+    let mut read = Vec::new();
+    if let Some((reply, _)) = checked(decode::beat(value.clone())) {
+        read.push(Read::new("beat", Some(reply.head)));
+    }
+    if let Some(lines) = checked(decode::ledger("job", "so:{test}:log:job", value.clone())) {
+        read.push(Read {
+            lines,
+            inspected: vec![Inspected::default()],
+            ..Read::new("ledger", None)
+        });
+    }
+    read
+}
+
+/// Nothing if it could not be read; errors have an end, and can be shown.
+fn checked<T>(result: Result<T, super::StoreError>) -> Option<T> {
+    result
+        .inspect_err(|error| assert!(error.to_string().len() < MAX_ERROR))
+        .ok()
+}
+
+fn claim(number: usize) -> Claim {
+    Claim {
+        unit: format!("job#{number}"),
+        tick_ms: 1_000,
+        due_ms: 1_000,
+        after_ms: 0,
+        floor_hwm_ms: 0,
+        floor_token: 0,
+        floor_started: Started::default(),
+        nonce: String::new(),
+        valid_until_ms: 0,
+        lease_ms: 5_000,
+        intent: Intent::Run,
+        missed: None,
+        overlap: Overlap::Skip,
+        reruns: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::PushKind;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn leaf() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            4 => any::<i64>().prop_map(Value::Int),
+            4 => (-3..20_i64).prop_map(Value::Int),
+            4 => any::<Vec<u8>>().prop_map(Value::BulkString),
+            2 => "[a-z#~0-9]{0,9}".prop_map(|text| Value::BulkString(text.into_bytes())),
+            1 => ".{0,9}".prop_map(Value::SimpleString),
+            1 => any::<f64>().prop_map(Value::Double),
+            1 => any::<bool>().prop_map(Value::Boolean),
+            1 => Just(Value::Nil),
+            1 => Just(Value::Okay),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        leaf().prop_recursive(3, 40, 12, |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..12);
+            let pairs = prop::collection::vec((inner.clone(), inner), 0..4);
+            prop_oneof![
+                4 => list.clone().prop_map(Value::Array),
+                1 => list.clone().prop_map(Value::Set),
+                1 => pairs.prop_map(Value::Map),
+                1 => list.prop_map(|data| Value::Push { kind: PushKind::Message, data }),
+            ]
+        })
+    }
+
+    /// A head, and anything behind it.
+    fn headed() -> impl Strategy<Value = Value> {
+        let numbers = (any::<i64>(), 0..1_000_i64, prop::bool::ANY);
+        let body = prop::collection::vec(leaf(), 0..20);
+        (numbers, body).prop_map(|((wild, tame, is_wild), body)| {
+            let int = Value::Int(if is_wild { wild } else { tame });
+            let head = [int.clone(), Value::BulkString(b"me".to_vec()), int];
+            Value::Array(head.into_iter().chain(body).collect())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_panics_and_none_but_a_list_is_a_reply(value in value()) {
+            let read = value_as_reply(&value);
+            let is_list = matches!(value, Value::Array(_));
+            prop_assert!(is_list || read.is_empty(), "{read:?} {value:?}");
+        }
+
+        #[test]
+        fn nothing_behind_a_head_panics(value in headed()) {
+            let read = value_as_reply(&value);
+            let Value::Array(parts) = &value else { unreachable!() };
+            // With more behind it than it can have, a head is no reply.
+            let fits = parts.len() <= 3 + MAX_ITEMS;
+            prop_assert!(fits || read.iter().all(|read| read.operation != "record"), "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What is to be known of a Redis beside its URL.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Most replicas that a claim can be made to wait for.
+pub const MAX_REPLICAS: u32 = 8;
+
+/// How to connect, beside the URL. The same settings are methods of
+/// the scheduler's builder, which passes them on.
+///
+/// `Debug` shows the names of files, and no password.
+#[derive(Clone, Default)]
+pub struct ConnectOptions {
+    pub(crate) tls_ca_file: Option<PathBuf>,
+    pub(crate) tls_client: Option<ClientCertificate>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) sentinel_login: Option<(String, String)>,
+    pub(crate) sentinel_password_file: Option<PathBuf>,
+    pub(crate) replicas: u32,
+}
+
+/// Where the certificate is that this side shows, and its key.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientCertificate {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl ConnectOptions {
+    /// Trusts the authorities of this PEM file, and no others.
+    #[must_use]
+    pub fn tls_ca_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.tls_ca_file = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Shows this certificate (PEM, with those in between up to its authority)
+    /// to servers that ask for one.
+    #[must_use]
+    pub fn tls_client_cert(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        self.tls_client = Some(ClientCertificate {
+            cert: cert.as_ref().to_owned(),
+            key: key.as_ref().to_owned(),
+        });
+        self
+    }
+
+    /// Takes the password of Redis from this file, anew for each connection.
+    #[must_use]
+    pub fn password_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.password_file = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// The login of the sentinels, where they have one of their own. An empty
+    /// user is the default user.
+    #[must_use]
+    pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sentinel_login = Some((user.into(), password.into()));
+        self
+    }
+
+    /// Takes the password of the sentinels from this file, anew for each
+    /// connection. Their user, if it is not the default user, stays in the URL
+    /// or in [`sentinel_login`](Self::sentinel_login), there with an empty
+    /// password.
+    #[must_use]
+    pub fn sentinel_password_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.sentinel_password_file = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Starts a run only when so many replicas have its claim. Default 0; at
+    /// most [`MAX_REPLICAS`].
+    #[must_use]
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// The name of the first option that was set, for stores that have no use for any.
+    pub fn first_set(&self) -> Option<&'static str> {
+        let made = [
+            ("tls_ca_file", self.tls_ca_file.is_some()),
+            ("tls_client_cert", self.tls_client.is_some()),
+            ("password_file", self.password_file.is_some()),
+            ("replicas", self.replicas > 0),
+        ];
+        let first = made.into_iter().find(|(_, is_made)| *is_made);
+        first.map(|(name, _)| name).or(self.for_sentinels())
+    }
+
+    /// A setting that was made and is about sentinels, by the name of its
+    /// method.
+    pub(crate) fn for_sentinels(&self) -> Option<&'static str> {
+        match (&self.sentinel_login, &self.sentinel_password_file) {
+            (Some(_), _) => Some("sentinel_login"),
+            (None, Some(_)) => Some("sentinel_password_file"),
+            (None, None) => None,
+        }
+    }
+}
+
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentinel_user = self.sentinel_login.as_ref().map(|(user, _)| user);
+        f.debug_struct("ConnectOptions")
+            .field("tls_ca_file", &self.tls_ca_file)
+            .field("tls_client", &self.tls_client)
+            .field("password_file", &self.password_file)
+            .field("sentinel_user", &sentinel_user)
+            .field("sentinel_password_file", &self.sentinel_password_file)
+            .field("replicas", &self.replicas)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_no_secret() {
+        let options = ConnectOptions::default()
+            .sentinel_login("watcher", "secret")
+            .password_file("/run/redis/password");
+        let text = format!("{options:?}");
+        assert!(text.contains("watcher") && text.contains("/run/redis/password"));
+        assert!(!text.contains("secret"), "{text}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Where Redis is, and how to show that without its password.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use deadpool_redis::redis::{IntoConnectionInfo, parse_redis_url};
+
+use crate::login::Login;
+use crate::way::{Endpoint, Way};
+
+/// What is wrong with a URL. The text never repeats a part of it, since any
+/// part may be a password in the wrong place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadUrl(pub(crate) String);
+
+/// A parsed URL.
+#[derive(Clone)]
+pub(crate) struct Address {
+    pub(crate) login: Option<Login>,
+    pub(crate) db: i64,
+    /// Host and port, or whom to ask for them, for errors.
+    pub(crate) place: String,
+    /// For somebody who is not a Redis, but accepts connections.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+    pub(crate) way: Way,
+    /// How many replicas must have a claim before its run starts.
+    pub(crate) replicas: u32,
+}
+
+/// Hosts that a URL may name.
+const MAX_HOSTS: usize = 32;
+/// The usual ports.
+const REDIS_PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
+
+const FORMS: &str = "redis://[user:password@]host[:port][/db], \
+     redis+sentinel://[user:password@]host[:port],…/master[/db], \
+     redis+cluster://[user:password@]host[:port],… (each with rediss for TLS), \
+     or memory:// for the embedded store";
+
+fn bad(why: &str) -> BadUrl {
+    BadUrl(format!("{why}; expected {FORMS}"))
+}
+
+/// Whose passwords come from files: then the URL may name a user alone, and no
+/// password.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct FromFiles {
+    pub(crate) redis: bool,
+    pub(crate) sentinels: bool,
+}
+
+impl Address {
+    pub(crate) fn parse(url: &str, from_files: FromFiles) -> Result<Self, BadUrl> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(bad("it has no scheme"));
+        };
+        let (tls, kind) = match scheme.split_once('+').unwrap_or((scheme, "")) {
+            ("redis", kind @ ("" | "sentinel" | "cluster")) => (false, kind),
+            ("rediss", kind @ ("" | "sentinel" | "cluster")) => (true, kind),
+            _ => return Err(bad("its scheme is not redis or rediss")),
+        };
+        if rest.bytes().filter(|b| *b == b'@').count() > 1 || rest.contains(char::is_whitespace) {
+            return Err(bad("a user name or password with @ or spaces in it has \
+                 to be percent-encoded (@ is %40)"));
+        }
+        let (login, rest) = match rest.split_once('@') {
+            Some((login, rest)) => (read_login(login, from_files.redis)?, rest),
+            None => (None, rest),
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (hosts, rest) = rest.split_at(end);
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if path.contains('#') || query.contains('#') || (kind != "sentinel" && rest.contains('?')) {
+            return Err(bad("it has a ? or # part behind the host (in a password, \
+                 ? is %3F, # is %23 and / is %2F)"));
+        }
+        let path = path.trim_start_matches('/').trim_end_matches('/');
+        let (way, db) = match kind {
+            "sentinel" => read_sentinel(hosts, path, query, from_files.sentinels)?,
+            "cluster" => read_cluster(hosts, path)?,
+            _ if hosts.contains(',') => {
+                return Err(bad("it names several hosts, without +sentinel or +cluster"));
+            }
+            _ => (Way::Single(read_host(hosts, REDIS_PORT)?), read_db(path)?),
+        };
+        let Endpoint { host, port } = way.first().clone();
+        Ok(Address {
+            login,
+            db,
+            place: way.to_string(),
+            host,
+            port,
+            tls,
+            way,
+            replicas: 0,
+        })
+    }
+
+    /// Who logs in, for errors about passwords and rights.
+    pub(crate) fn user(&self) -> &str {
+        self.login.as_ref().map_or("default", Login::user)
+    }
+}
+
+/// `user:password`, `:password`, or, if the password is elsewhere, `user`.
+fn read_login(text: &str, has_password: bool) -> Result<Option<Login>, BadUrl> {
+    let probe = format!("redis://{text}@host");
+    let info = parse_redis_url(&probe).and_then(|url| url.into_connection_info().ok());
+    let info = info.filter(|info| info.addr().to_string() == "host:6379");
+    let info = info.ok_or_else(|| {
+        bad(
+            "it is malformed (in a user name or password, / ? # [ ] @ and % have to be \
+             percent-encoded)",
+        )
+    })?;
+    let given = info.redis_settings();
+    let user = given.username().map(str::to_owned);
+    match given.password() {
+        Some(_) if has_password => Err(bad(
+            "it has a password, and a file with the password was named too: leave one of them away",
+        )),
+        Some(password) => Ok(Some(Login::new(user, password.to_owned()))),
+        // The password follows; an empty one is none.
+        None if has_password && user.is_some() => Ok(Some(Login::new(user, String::new()))),
+        None if user.is_some() => Err(bad(
+            "it has a user name and no password (nor was a file with the password named)",
+        )),
+        None => Ok(None),
+    }
+}
+
+fn read_host(text: &str, port: u16) -> Result<Endpoint, BadUrl> {
+    let parsed = parse_redis_url(&format!("redis://{text}"))
+        .filter(|url| url.path().trim_matches('/').is_empty())
+        .ok_or_else(|| bad("a host or port in it is malformed"))?;
+    let host = parsed.host_str().unwrap_or_default();
+    if host.is_empty() {
+        return Err(bad("it has no host"));
+    }
+    Ok(Endpoint {
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port: parsed.port().unwrap_or(port),
+    })
+}
+
+fn read_hosts(text: &str, port: u16) -> Result<Vec<Endpoint>, BadUrl> {
+    let hosts: Vec<_> = text
+        .split(',')
+        .map(|host| read_host(host, port))
+        .collect::<Result<_, _>>()?;
+    if hosts.len() > MAX_HOSTS {
+        return Err(bad("it names more than 32 hosts"));
+    }
+    Ok(hosts)
+}
+
+fn read_db(text: &str) -> Result<i64, BadUrl> {
+    let db = match text {
+        "" => Some(0),
+        text => text.parse::<u32>().ok(),
+    };
+    db.map(i64::from)
+        .ok_or_else(|| bad("what follows the host is not a database number"))
+}
+
+fn read_sentinel(
+    hosts: &str,
+    path: &str,
+    query: &str,
+    has_password: bool,
+) -> Result<(Way, i64), BadUrl> {
+    let (master, db) = path.split_once('/').unwrap_or((path, ""));
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if master.is_empty() || !master.bytes().all(allowed) {
+        return Err(bad(
+            "behind the sentinels has to be the name of the master, of A-Z a-z 0-9 . _ -",
+        ));
+    }
+    let (mut user, mut password) = (None, None);
+    // A plus is a plus here, not a space.
+    let query = query.replace('+', "%2B");
+    let parsed = parse_redis_url(&format!("redis://host/?{query}"));
+    let pairs = parsed.iter().flat_map(|url| url.query_pairs());
+    for (name, value) in pairs {
+        match &*name {
+            "sentinel_user" => user = Some(value.into_owned()),
+            "sentinel_password" => password = Some(value.into_owned()),
+            _ => {
+                return Err(bad(
+                    "behind ? only sentinel_user and sentinel_password are known, with & between",
+                ));
+            }
+        }
+    }
+    let login = match (user, password) {
+        (_, Some(_)) if has_password => {
+            return Err(bad(
+                "it has a sentinel_password, and a file with that was named too: leave one of \
+                 them away",
+            ));
+        }
+        (user, Some(password)) => Some(Login::new(user, password)),
+        // The password follows.
+        (user @ Some(_), None) if has_password => Some(Login::new(user, String::new())),
+        (Some(_), None) => {
+            return Err(bad(
+                "it has a sentinel_user and no sentinel_password (nor was a file with that named)",
+            ));
+        }
+        (None, None) => None,
+    };
+    let way = Way::Sentinel {
+        sentinels: read_hosts(hosts, SENTINEL_PORT)?,
+        master: master.to_owned(),
+        login,
+    };
+    Ok((way, read_db(db)?))
+}
+
+fn read_cluster(hosts: &str, path: &str) -> Result<(Way, i64), BadUrl> {
+    if !path.is_empty() {
+        return Err(bad(
+            "something follows the hosts, and a Redis Cluster has no databases to choose from",
+        ));
+    }
+    let seeds = read_hosts(hosts, REDIS_PORT)?;
+    Ok((Way::Cluster { seeds }, 0))
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        write!(f, "{scheme}{}://{}", self.way.suffix(), self.way)?;
+        match self.db {
+            0 => Ok(()),
+            db => write!(f, "/{db}"),
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

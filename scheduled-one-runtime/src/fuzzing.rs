@@ -1,0 +1,67 @@
+//! Entry points for fuzz targets: what a node computes from replies that somebody made up. No part of the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::clock::{Clock, ManualClock};
+use scheduled_one_protocol::message::{Claimed, Head, Inspected, LedgerRecord};
+use scheduled_one_schedule::Schedule;
+
+use crate::audit::{Books, UnitState};
+use crate::cluster_clock::ClusterClock;
+use crate::ledger::{LedgerEntry, instant};
+
+/// A node sets its idea of the time by each reply.
+pub fn take_head(head: &Head) {
+    let clock = ManualClock::new();
+    let now = clock.boottime();
+    let cluster = ClusterClock::new(Arc::new(clock), Duration::from_secs(5), Bucket::WHOLE);
+    for now_us in [head.now_us, 1_000_000, head.now_us] {
+        cluster.learn(now_us, now, now);
+        let _ = cluster.now_ms();
+        let _ = cluster.until(head.quarantine_until_ms);
+        let _ = cluster.until_surely(head.quarantine_until_ms);
+        let _ = cluster.pause_left();
+    }
+}
+
+/// It looks for the next tick after the marks.
+pub fn take_marks(claimed: &Claimed) {
+    if let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) {
+        let _ = schedule.next_after(claimed.marks.decided_to_ms());
+    }
+}
+
+/// Ledger and state as users see them.
+pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[Inspected]) {
+    let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) else {
+        return;
+    };
+    let lines: Vec<LedgerEntry> = lines.into_iter().map(Into::into).collect();
+    for line in &lines {
+        let _ = (line.lateness(), line.took(), format!("{line:?}"));
+    }
+    let state = |unit: &Inspected| UnitState {
+        decided_to_ms: unit.marks.decided_to_ms(),
+        born_ms: unit.marks.born_ms,
+        running: unit.running_ms.into_iter().collect(),
+        waiting: unit.waiting_ms.clone(),
+    };
+    let states: Vec<(u32, UnitState)> = (0..).zip(inspected.iter().map(state)).collect();
+    let hour_ms = 3_600_000;
+    for units in [states, Vec::new()] {
+        let books = Books {
+            lines: lines.clone(),
+            full: false,
+            units,
+        };
+        let newest = lines.iter().map(|line| line.tick).max();
+        let to_ms = newest.unwrap_or(DateTime::UNIX_EPOCH).timestamp_millis();
+        let ticks = books.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
+        for tick in ticks {
+            assert_eq!(instant(tick.tick.timestamp_millis()), tick.tick);
+        }
+    }
+}
