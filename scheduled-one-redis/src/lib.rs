@@ -1,11 +1,11 @@
-//! The store that replicas share: Redis. The only place that knows it.
+//! The Redis store of scheduled-one. No other crate knows Redis.
 //!
-//! Each operation of the protocol is one script (`*.lua`, in front of each
-//! `enter.lua`), a port of `protocol`; scripts are atomic, and their clock is
-//! that of the server. In the order a request meets them: `encode` (what is
-//! sent), `script` (by which name), `connection` (which way), `decode` (what it
-//! means), `fault` (what if not).
+#![doc = include_str!("../docs/redis.md")]
 
+// Each operation of the protocol is one script (`*.lua`, `enter.lua` in front of each), a port of the pure machine.
+// Scripts are atomic, and their clock is that of the server. In the order in which a request meets the modules:
+// `encode` (the request), `script` (its name and text), `connection` (the server), `decode` (the reply), `fault` (its
+// error).
 mod connect_error;
 mod connection;
 mod decode;
@@ -82,26 +82,8 @@ impl RedisStore {
     /// [`ConnectError`] for what may be wrong. Takes 3 s at most, and writes
     /// nothing.
     ///
-    /// The URL is one of
-    ///
-    /// - `redis://[user:password@]host[:port][/db]`
-    /// - `redis+sentinel://[user:password@]host[:port],…/master[/db]`: the
-    ///   Redis that the sentinels name as that master. If they want a login of
-    ///   their own, `?sentinel_user=…&sentinel_password=…` behind it; it needs
-    ///   `-@all +sentinel|get-master-addr-by-name`, before Redis 7 `+sentinel`.
-    /// - `redis+cluster://[user:password@]host[:port],…`: the node of a Redis
-    ///   Cluster that owns the namespace, which is in one slot.
-    ///
-    /// `rediss` instead of `redis` is TLS, which trusts the certificates of the
-    /// system, or those of the file that the environment variable
-    /// `SSL_CERT_FILE` names. Hosts of a URL are asked in turn.
-    ///
-    /// The user needs the rights of [`RedisStore::acl_rule`]; for `shop`:
-    ///
-    /// ```text
-    /// ACL SETUSER jobs on >password ~so:{shop}:* -@all +eval +evalsha +info +time +type +hmget
-    ///   +hset +zadd +zrem +zremrangebyscore +zrangebyscore +xadd +xrevrange
-    /// ```
+    /// The forms of the URL and the rights that the user needs are in the [crate's documentation](crate);
+    /// [`RedisStore::acl_rule`] returns the rights.
     ///
     /// # Errors
     ///
