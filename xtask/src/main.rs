@@ -11,6 +11,7 @@ mod msrv;
 mod mutants;
 mod steps;
 mod test;
+mod tidy;
 mod tools;
 
 use std::env;
@@ -24,6 +25,7 @@ cargo xtask <verb>
 
   test              everything CI does: tools, format, lints, build, tests, chaos --short, two examples,
                     docs, bench smoke, MSRV, and cargo deny where it is installed
+  tidy              lengths, layers, import circles, names and numbers in documents, words, commit subjects
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
   chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more
   mutants [names]   builds with one guard removed each, which the suites must catch
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
 fn dispatch(args: &[&str]) -> Result<(), Failure> {
     match args {
         ["test"] => Ok(test::test()?),
+        ["tidy"] => Ok(tidy::tidy()?),
         ["ui"] => Ok(run(cargo([
             "test",
             "-p",
@@ -82,7 +85,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
             Ok(())
         }
         [] => Err(Failure::Usage("which verb?".to_owned())),
-        [verb @ ("test" | "ui" | "help"), ..] => Err(Failure::Usage(format!(
+        [verb @ ("test" | "tidy" | "ui" | "help"), ..] => Err(Failure::Usage(format!(
             "`{verb}` does not take these arguments: {:?}",
             &args[1..]
         ))),
