@@ -7,16 +7,23 @@ use std::process::Stdio;
 use super::Scope;
 use super::build::Program;
 use super::publish;
-use super::suites::{load_of, order, runs_in};
+use super::suites::{check_table, load_of, order, runs_in};
 use super::task::{Attempt, Load, Task};
 use crate::command::{cargo, run};
-use crate::msrv;
 use crate::tools::find_in_path;
+use crate::{msrv, tidy};
+
+/// Whether `tidy` is a step: as soon as the tree passes in all points.
+const HAS_TIDY: bool = false;
 
 /// Steps that need nothing built.
 pub(super) fn before_build(scope: Scope) -> Vec<Task> {
     let format = cargo(["fmt", "--all", "--check"]);
     let mut steps = vec![Task::command("rustfmt", Load::Waits, format)];
+    if HAS_TIDY {
+        let tidy = || tidy::tidy().map(|()| Attempt::Passed);
+        steps.push(Task::check("tidy", tidy).repeated_by("cargo xtask tidy".to_owned()));
+    }
     if scope == Scope::Full {
         let msrv = || msrv::check().map(|()| Attempt::Passed);
         steps.push(Task::check(
@@ -38,6 +45,7 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
         steps.extend(runs(programs)?);
         steps.extend(cargo_steps()?);
         steps.extend(deny());
+        check_table(&steps)?;
     }
     order(&mut steps);
     Ok(steps)
