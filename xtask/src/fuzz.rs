@@ -1,15 +1,15 @@
 //! The verb `fuzz`: each target for a while, or one of them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::{env, fs};
 
 use crate::Failure;
-use crate::command::{cargo, root, run};
+use crate::command::{cargo, root, run, target_dir};
 
 /// The targets; what they do is in `tests/fuzz`.
 const TARGETS: [&str; 4] = ["expression", "url", "reply", "attribute"];
-/// How long each runs, unless it is told.
+/// How long each runs, unless an argument says otherwise.
 const SECONDS: u32 = 60;
 /// The most that may be asked for: a day.
 const MAX_SECONDS: u32 = 86_400;
@@ -115,10 +115,6 @@ fn on_nightly(program: impl AsRef<Path>) -> Command {
         .env_remove("CARGO")
         .env_remove("RUSTC");
     command
-}
-
-fn target_dir() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ mod command;
 mod fuzz;
 mod msrv;
 mod mutants;
-mod steps;
+mod process;
 mod test;
+mod tidy;
 mod tools;
 
 use std::env;
@@ -22,8 +23,12 @@ use command::{cargo, run};
 const HELP: &str = "\
 cargo xtask <verb>
 
-  test              everything CI does: tools, format, lints, build, tests, chaos --short, two examples,
-                    docs, bench smoke, MSRV, and cargo deny where it is installed
+  test [--quick]    everything CI does: tools, format, MSRV, build, lints, tests, doc tests, docs, the runtime without
+                    features, packages, chaos --short, two examples, bench smoke, cargo deny where it is installed;
+                    --quick, two minutes when built, leaves out all behind the lints but unit tests and those
+                    integration tests that take seconds: not the model, the agreement of scripts and protocol,
+                    compile-time tests, clusters of processes, Sentinel and Cluster
+  tidy              lengths, layers, import circles, names and numbers in documents, words, commit subjects
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
   chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more
   mutants [names]   builds with one guard removed each, which the suites must catch
@@ -64,7 +69,9 @@ fn main() -> ExitCode {
 
 fn dispatch(args: &[&str]) -> Result<(), Failure> {
     match args {
-        ["test"] => Ok(test::test()?),
+        ["test"] => Ok(test::test(test::Scope::Full)?),
+        ["test", "--quick"] => Ok(test::test(test::Scope::Quick)?),
+        ["tidy"] => Ok(tidy::tidy()?),
         ["ui"] => Ok(run(cargo([
             "test",
             "-p",
@@ -82,7 +89,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
             Ok(())
         }
         [] => Err(Failure::Usage("which verb?".to_owned())),
-        [verb @ ("test" | "ui" | "help"), ..] => Err(Failure::Usage(format!(
+        [verb @ ("test" | "tidy" | "ui" | "help"), ..] => Err(Failure::Usage(format!(
             "`{verb}` does not take these arguments: {:?}",
             &args[1..]
         ))),

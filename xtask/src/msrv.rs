@@ -12,8 +12,23 @@ use crate::command::{cargo, shown};
 /// Major, minor, patch.
 type Version = (u64, u64, u64);
 
-/// Asks cargo for the resolved dependencies, and fails with those that need a newer Rust.
+/// Fails with the resolved dependencies that need a newer Rust.
 pub(crate) fn check() -> Result<(), String> {
+    let too_new = too_new(&metadata()?).ok_or(
+        "cannot read the dependencies: cargo metadata yields another format than version 1",
+    )?;
+    if too_new.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "\n  {}\nhold the dependency back (`cargo update <name> --precise <version>`), or raise \
+         rust-version in the workspace's Cargo.toml",
+        too_new.into_iter().collect::<Vec<_>>().join("\n  ")
+    ))
+}
+
+/// What cargo says of the workspace and of all it depends on.
+pub(crate) fn metadata() -> Result<Value, String> {
     let mut command = cargo(["metadata", "--format-version", "1"]);
     let shown = shown(&command);
     let failed = |why: String| format!("cannot read the dependencies: `{shown}` {why}");
@@ -26,18 +41,8 @@ pub(crate) fn check() -> Result<(), String> {
             String::from_utf8_lossy(&output.stderr)
         )));
     }
-    let metadata = serde_json::from_slice(&output.stdout)
-        .map_err(|error| failed(format!("yields no JSON: {error}")))?;
-    let too_new = too_new(&metadata)
-        .ok_or_else(|| failed("yields another format than version 1".to_owned()))?;
-    if too_new.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "\n  {}\nhold the dependency back (`cargo update <name> --precise <version>`), or raise \
-         rust-version in the workspace's Cargo.toml",
-        too_new.into_iter().collect::<Vec<_>>().join("\n  ")
-    ))
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| failed(format!("yields no JSON: {error}")))
 }
 
 /// One line for each dependency that is too new; `None` if the metadata are not as documented.
@@ -81,7 +86,7 @@ fn by_id(items: &Value) -> Option<HashMap<&str, &Value>> {
 }
 
 /// `publish` lists the registries a package may go to; absent (null) means all of them.
-fn is_published(package: &Value) -> bool {
+pub(crate) fn is_published(package: &Value) -> bool {
     package
         .get("publish")
         .and_then(Value::as_array)

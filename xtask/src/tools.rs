@@ -4,9 +4,16 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use test_support::{find_in_path, find_libfaketime, find_redis_server};
-
 use crate::command::run;
+
+/// How tests find them. Not by way of their crate: what that depends on would be built for this
+/// program alone, with other features than for everything else.
+#[path = "../../tests/support/src/find.rs"]
+#[allow(unreachable_pub, reason = "it is a library's")]
+mod find;
+
+pub(crate) use find::find_in_path;
+use find::{find_libfaketime, find_redis_server};
 
 /// A program that tests drive.
 pub(crate) struct Tool {

@@ -1,0 +1,78 @@
+//! The verb `test`: everything CI does.
+//!
+//! One build of everything; then a pool that runs test binaries, examples and other cargo commands
+//! side by side; then a report of what took how long, and of what failed.
+
+mod build;
+mod pool;
+mod publish;
+mod report;
+mod steps;
+mod suites;
+mod task;
+
+use std::path::Path;
+use std::thread::available_parallelism;
+use std::time::Instant;
+
+use crate::command::target_dir;
+use crate::tools;
+use task::{Outcome, State, Task};
+
+/// How much is tested.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    /// Everything.
+    Full,
+    /// What takes two minutes when it is built.
+    Quick,
+}
+
+pub(crate) fn test(scope: Scope) -> Result<(), String> {
+    let started = Instant::now();
+    let verb = match scope {
+        Scope::Full => "test",
+        Scope::Quick => "test --quick",
+    };
+    let redis_server = tools::ensure(&[tools::REDIS_SERVER, tools::FAKETIME])?;
+    steps::components()?;
+    let logs = target_dir().join("xtask/logs");
+    let mut outcomes = pool::run_in_order(steps::before_build(scope), &logs)?;
+    let (built, programs) = build(&logs);
+    outcomes.push(built);
+    if let Some(programs) = programs {
+        let mut tasks = steps::in_pool(scope, &programs)?;
+        for command in tasks.iter_mut().filter_map(Task::command_mut) {
+            command.envs(redis_server.clone());
+        }
+        println!("\n{} steps, output in {}", tasks.len(), logs.display());
+        let cores = available_parallelism().map_or(1, usize::from);
+        outcomes.extend(pool::run(tasks, cores, &logs)?);
+    }
+    println!(
+        "{}",
+        report::report(verb, &outcomes, started.elapsed()).trim_end()
+    );
+    match report::failed(&outcomes) {
+        0 => Ok(()),
+        failed => Err(format!("{verb}: {failed} steps failed; see FAILED above")),
+    }
+}
+
+/// The build as a step among others, and what it built.
+fn build(logs: &Path) -> (Outcome, Option<Vec<build::Program>>) {
+    let started = Instant::now();
+    let (state, programs) = match build::build(logs) {
+        Ok(programs) => (State::Passed, Some(programs)),
+        Err(error) => (State::Failed(error), None),
+    };
+    let outcome = Outcome {
+        name: "build".to_owned(),
+        repeat: "cargo build --workspace --lib --bins --tests --examples".to_owned(),
+        took: started.elapsed(),
+        state,
+        passed: 0,
+        failed: 0,
+    };
+    (outcome, programs)
+}

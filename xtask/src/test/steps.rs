@@ -1,0 +1,177 @@
+//! Which steps there are, in which order.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use super::Scope;
+use super::build::Program;
+use super::publish;
+use super::suites::{check_table, load_of, order, runs_in};
+use super::task::{Attempt, Load, Task};
+use crate::command::{cargo, run};
+use crate::tools::find_in_path;
+use crate::{msrv, tidy};
+
+/// Whether `tidy` is a step: as soon as the tree passes in all points.
+const HAS_TIDY: bool = false;
+
+/// Steps that need nothing built.
+pub(super) fn before_build(scope: Scope) -> Vec<Task> {
+    let format = cargo(["fmt", "--all", "--check"]);
+    let mut steps = vec![Task::command("rustfmt", Load::Waits, format)];
+    if HAS_TIDY {
+        let tidy = || tidy::tidy().map(|()| Attempt::Passed);
+        steps.push(Task::check("tidy", tidy).repeated_by("cargo xtask tidy".to_owned()));
+    }
+    if scope == Scope::Full {
+        let msrv = || msrv::check().map(|()| Attempt::Passed);
+        steps.push(Task::check(
+            "no dependency of a published crate needs a newer Rust than it",
+            msrv,
+        ));
+    }
+    steps
+}
+
+/// All other steps; what takes long begins first.
+pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, String> {
+    let mut steps = vec![clippy()];
+    let tests = programs
+        .iter()
+        .filter(|program| program.is_test && runs_in(scope, program));
+    steps.extend(tests.map(|program| program.tests(load_of(&program.name()))));
+    if scope == Scope::Full {
+        steps.extend(runs(programs)?);
+        steps.extend(cargo_steps()?);
+        steps.extend(deny());
+        check_table(&steps)?;
+    }
+    order(&mut steps);
+    Ok(steps)
+}
+
+fn clippy() -> Task {
+    let clippy = cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    Task::command("clippy", Load::Cargo, clippy)
+}
+
+/// Programs that are run for their exit code. They end by themselves, and badly if a tick ran twice or is
+/// unaccounted for.
+fn runs(programs: &[Program]) -> Result<Vec<Task>, String> {
+    let run = |kind: &str, target: &str, args: &[&str]| {
+        let is_it = |program: &&Program| {
+            !program.is_test && program.kind == kind && program.target == target
+        };
+        let program = programs
+            .iter()
+            .find(is_it)
+            .ok_or_else(|| format!("cargo built no {kind} {target}"))?;
+        let mut command = program.command(args);
+        // Examples run on the embedded store.
+        command.env_remove("REDIS_URL");
+        let repeat = format!(
+            "cargo run -p {} --{kind} {target} -- {}",
+            program.package,
+            args.join(" ")
+        );
+        let name = format!("{} {}", program.name(), args.join(" "));
+        Ok(Task::command(name.trim_end(), load_of(&name), command).repeated_by(repeat))
+    };
+    [
+        run("bin", "chaos", &["--short"]),
+        run("example", "quickstart", &["--seconds", "6"]),
+        run("example", "policies", &[]),
+        run("bin", "scheduled-one-benches", &["--smoke"]),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn cargo_steps() -> Result<Vec<Task>, String> {
+    // One example among the targets has cargo unite features as for the lints, so that no dependency is
+    // checked again; the smallest one.
+    let targets = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--lib",
+        "--bins",
+        "--example",
+        "doctor",
+    ];
+    let mut doc = cargo(targets);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    Ok(vec![
+        Task::tests(
+            "doc tests",
+            Load::Cargo,
+            cargo(["test", "--workspace", "--doc"]),
+        ),
+        Task::tests(
+            "the runtime without its default features",
+            Load::Cargo,
+            publish::without_features(),
+        ),
+        Task::check(
+            "the runtime without its default features compiles no Redis client",
+            publish::no_client,
+        ),
+        Task::command("doc", Load::Cargo, doc),
+        Task::command("cargo package", Load::Cargo, publish::package()?),
+    ])
+}
+
+/// Says which component is missing, before a step fails for it with somebody else's words.
+pub(super) fn components() -> Result<(), String> {
+    for (verb, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let mut probe = cargo([verb, "--version"]);
+        let answer = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !answer.is_ok_and(|status| status.success()) {
+            return Err(format!(
+                "{component} is missing; install it with `rustup component add {component}`, or, \
+                 without rustup, from where your cargo comes from"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Licences, doubled versions, sources and advisories; optional, because it is one more program
+/// to install, and a slow one.
+fn deny() -> Vec<Task> {
+    const RULES: [&str; 5] = ["deny", "check", "bans", "licenses", "sources"];
+    const ADVISORIES: &str = "cargo deny check advisories";
+    let rules = format!("cargo {}", RULES.join(" "));
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let in_cargo_home = cargo_home.is_some_and(|home| home.join("bin/cargo-deny").is_file());
+    if in_cargo_home || find_in_path("cargo-deny").is_some() {
+        return vec![
+            Task::command(&rules, Load::Waits, cargo(RULES)),
+            Task::check(ADVISORIES, advisories),
+        ];
+    }
+    let reason = "cargo-deny is not installed (`cargo install --locked cargo-deny`)";
+    vec![Task::skip(&rules, reason), Task::skip(ADVISORIES, reason)]
+}
+
+/// The database of advisories is fetched apart: without a network that is no fault of the tree.
+fn advisories() -> Result<Attempt, String> {
+    let mut fetch = cargo(["deny", "fetch", "db"]);
+    let fetched = fetch.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if !fetched.is_ok_and(|status| status.success()) {
+        let reason =
+            "the database of advisories cannot be fetched from here (`cargo deny fetch db`)";
+        return Ok(Attempt::Skipped(reason.to_owned()));
+    }
+    run(cargo(["deny", "check", "advisories"]))?;
+    Ok(Attempt::Passed)
+}

@@ -1,0 +1,313 @@
+//! What a part of the project may not refer to: the invariants of absence in `ARCHITECTURE.md`.
+
+use std::collections::BTreeMap;
+
+use super::Finding;
+use super::paths::{Path, Place, paths, without_tests};
+use super::tree::{File, Kind, Tree};
+
+const RULE: &str = "layer";
+
+/// A border. Tests are not held to it.
+struct Layer {
+    /// Files whose path begins with one of these …
+    within: &'static [&'static str],
+    /// … unless it begins with one of these …
+    except: &'static [&'static str],
+    /// … refer to no path that begins with one of these.
+    absent: &'static [&'static str],
+    /// Where the thing belongs.
+    instead: &'static str,
+}
+
+const PUBLISHED: &[&str] = &[
+    "scheduled-one-schedule/src/",
+    "scheduled-one-protocol/src/",
+    "scheduled-one-macros/src/",
+    "scheduled-one-redis/src/",
+    "scheduled-one-runtime/src/",
+];
+const CLOCKS: &[&str] = &[
+    "std::time::Instant::now",
+    "std::time::SystemTime::now",
+    "tokio::time::Instant::now",
+    "chrono::Utc::now",
+    "chrono::Local::now",
+    "rustix::time",
+];
+const IO: &[&str] = &[
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "tokio",
+];
+
+const LAYERS: &[Layer] = &[
+    Layer {
+        within: PUBLISHED,
+        except: &["scheduled-one-redis/src/"],
+        absent: &["redis", "deadpool_redis", "rustls"],
+        instead: "commands, keys and client types of Redis belong into `scheduled-one-redis`",
+    },
+    Layer {
+        within: &["scheduled-one-runtime/src/"],
+        except: &[
+            "scheduled-one-runtime/src/scheduler/open.rs",
+            "scheduled-one-runtime/src/lib.rs",
+        ],
+        absent: &["scheduled_one_redis"],
+        instead: "`scheduler/open.rs` alone makes a store of a URL; use the trait `Store`",
+    },
+    Layer {
+        within: &["scheduled-one-schedule/src/", "scheduled-one-macros/src/"],
+        except: &[],
+        absent: &[
+            "scheduled_one_protocol",
+            "scheduled_one_redis",
+            "scheduled_one_runtime",
+            "tokio",
+            "tracing",
+        ],
+        instead: "schedules and the attribute are below the protocol; move what needs it into `scheduled-one-runtime`",
+    },
+    Layer {
+        within: &["scheduled-one-protocol/src/"],
+        except: &[],
+        absent: &[
+            "scheduled_one_redis",
+            "scheduled_one_runtime",
+            "scheduled_one_macros",
+        ],
+        instead: "the protocol is below stores and the runtime; move what needs them up",
+    },
+    Layer {
+        within: &["scheduled-one-redis/src/"],
+        except: &[],
+        absent: &["scheduled_one_runtime", "scheduled_one_macros"],
+        instead: "a store is below the runtime; move what needs it up",
+    },
+    Layer {
+        within: PUBLISHED,
+        except: &["scheduled-one-runtime/src/event.rs"],
+        absent: &[
+            "tracing::trace",
+            "tracing::debug",
+            "tracing::info",
+            "tracing::warn",
+            "tracing::error",
+            "tracing::event",
+            "tracing::span",
+            "tracing::instrument",
+            "tracing::trace_span",
+            "tracing::debug_span",
+            "tracing::info_span",
+            "tracing::warn_span",
+            "tracing::error_span",
+            "log",
+            "std::println",
+            "std::eprintln",
+        ],
+        instead: "events and spans are made in `event.rs` of the runtime; add a function there",
+    },
+    Layer {
+        within: &[
+            "scheduled-one-schedule/src/",
+            "scheduled-one-protocol/src/",
+            "scheduled-one-redis/src/",
+        ],
+        except: &[],
+        absent: &["tracing"],
+        instead: "return what happened; `event.rs` of the runtime logs it",
+    },
+    Layer {
+        within: PUBLISHED,
+        // For the time limits of its calls.
+        except: &[
+            "scheduled-one-protocol/src/clock.rs",
+            "scheduled-one-redis/src/",
+        ],
+        absent: CLOCKS,
+        instead: "take the instant as an argument, or read it from a `Clock`",
+    },
+    Layer {
+        within: &["scheduled-one-redis/src/"],
+        except: &[],
+        absent: &["std::time::SystemTime", "chrono", "rustix::time"],
+        instead: "the store's clock is that of Redis, and limits of calls are instants of `tokio::time`",
+    },
+    Layer {
+        within: &[
+            "scheduled-one-schedule/src/",
+            "scheduled-one-protocol/src/machine",
+            "scheduled-one-protocol/src/message.rs",
+            "scheduled-one-protocol/src/outcome.rs",
+            "scheduled-one-runtime/src/audit.rs",
+            "scheduled-one-runtime/src/tick.rs",
+            "scheduled-one-runtime/src/timer.rs",
+            "scheduled-one-runtime/src/watch.rs",
+            "scheduled-one-redis/src/doctor/",
+        ],
+        except: &[],
+        absent: IO,
+        instead: "this file is a function of its arguments; do it where it is called, and pass the result",
+    },
+    Layer {
+        within: PUBLISHED,
+        except: &["scheduled-one-runtime/src/renewal.rs"],
+        absent: &["std::thread::spawn", "std::thread::Builder"],
+        instead: "the watchdog in `renewal.rs` is the only thread",
+    },
+];
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    check_with(tree, LAYERS)
+}
+
+fn check_with(tree: &Tree, layers: &[Layer]) -> Vec<Finding> {
+    let files = tree
+        .of_kind(Kind::Rust)
+        .flat_map(|file| of_file(file, layers));
+    files.chain(dead(tree, layers)).collect()
+}
+
+fn of_file(file: &File, layers: &[Layer]) -> Vec<Finding> {
+    let begins = |with: &&&str| file.path.starts_with(**with);
+    let layers = layers.iter().filter(|layer| {
+        layer.within.iter().any(|with| begins(&with))
+            && !layer.except.iter().any(|with| begins(&with))
+    });
+    let layers: Vec<&Layer> = layers.collect();
+    if layers.is_empty() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (line, path) in full_paths(&without_tests(&file.source.code())) {
+        let broken = layers
+            .iter()
+            .filter(|layer| layer.absent.iter().any(|absent| is_below(&path, absent)));
+        findings.extend(broken.map(|layer| Finding {
+            file: file.path.clone(),
+            line,
+            rule: RULE,
+            text: format!("refers to `{path}`: {}", layer.instead),
+        }));
+    }
+    findings
+}
+
+/// A row about files that do not exist holds nothing.
+fn dead(tree: &Tree, layers: &[Layer]) -> Vec<Finding> {
+    let named = layers
+        .iter()
+        .flat_map(|layer| layer.within.iter().chain(layer.except));
+    let dead = named.filter(|name| !tree.files.iter().any(|file| file.path.starts_with(**name)));
+    dead.map(|name| Finding {
+        file: "xtask/src/tidy/layers.rs".to_owned(),
+        line: 1,
+        rule: RULE,
+        text: format!("no file begins with `{name}`; correct the row of the table, or remove it"),
+    })
+    .collect()
+}
+
+fn is_below(path: &str, absent: &str) -> bool {
+    path.strip_prefix(absent)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// All paths into other crates, with names from a `use` replaced by what they stand for.
+fn full_paths(code: &str) -> Vec<(usize, String)> {
+    let paths = paths(code);
+    let aliases: BTreeMap<&str, &Path> = paths
+        .iter()
+        .filter_map(|path| match &path.place {
+            Place::Use {
+                name: Some(name), ..
+            } => Some((name.as_str(), path)),
+            _ => None,
+        })
+        .collect();
+    let full = paths.iter().map(|path| {
+        let alias = match path.place {
+            Place::Code => aliases.get(path.segments[0].as_str()),
+            Place::Use { .. } => None,
+        };
+        let segments = match alias {
+            Some(alias) => [&alias.segments, &path.segments[1..]].concat(),
+            None => path.segments.clone(),
+        };
+        (path.line, segments.join("::"))
+    });
+    full.filter(|(_, path)| !is_own(path)).collect()
+}
+
+fn is_own(path: &str) -> bool {
+    ["crate", "self", "super"]
+        .iter()
+        .any(|own| is_below(path, own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PURE: Layer = Layer {
+        within: &["a/src/"],
+        except: &["a/src/clock.rs"],
+        absent: &["std::time::Instant::now", "redis"],
+        instead: "pass it",
+    };
+
+    fn found(file: &str, text: &str) -> Vec<String> {
+        let tree = Tree::of([(file, text), ("a/src/clock.rs", "")]);
+        let findings = check_with(&tree, &[PURE]).into_iter();
+        let findings = findings.filter(|finding| finding.file == file);
+        findings.map(|finding| finding.to_string()).collect()
+    }
+
+    #[test]
+    fn what_is_absent_is_found_by_any_name() {
+        let text = "use std::time::{self, Instant as Now};\nuse redis::Client;\n\
+                    fn f() { Now::now(); time::Instant::now(); std::time::Instant::now(); Client::open(); }";
+        let found = found("a/src/b.rs", text);
+        assert_eq!(found.len(), 5, "{found:?}");
+        assert_eq!(
+            found[0],
+            "a/src/b.rs:2: layer: refers to `redis::Client`: pass it"
+        );
+        assert!(
+            found[1].contains(":3: layer: refers to `std::time::Instant::now`"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn exceptions_tests_comments_and_own_modules_pass() {
+        let text = "use std::time::Instant;\nfn f() { Instant::now(); }";
+        assert_eq!(found("a/src/clock.rs", text).len(), 0);
+        assert_eq!(found("b/src/lib.rs", text).len(), 0);
+        assert_eq!(found("a/src/b.rs", text).len(), 1);
+        let text = format!(
+            "#[cfg(test)]\nmod tests {{ {text} }}\n// std::time::Instant::now\nuse crate::redis::X;"
+        );
+        assert_eq!(found("a/src/b.rs", &text).len(), 0);
+        assert_eq!(
+            found("a/src/b.rs", "use redis_lock::X; use std::time::Instant;").len(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_row_about_no_file_is_found() {
+        let findings = check_with(&Tree::of([("b.rs", "")]), &[PURE]);
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(
+            findings[0].text.contains("no file begins with `a/src/`"),
+            "{}",
+            findings[0]
+        );
+    }
+}
