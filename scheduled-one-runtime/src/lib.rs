@@ -76,8 +76,8 @@ pub mod clock;
 pub mod store;
 pub mod testing;
 
-pub use audit::{AuditedTick, Fate};
-pub use context::JobContext;
+pub use audit::{AuditedTick, TickStatus};
+pub use context::{JobContext, Shard};
 pub use doctor::{Finding, Report, Severity, doctor};
 pub use error::Error;
 pub use handler::{BoxError, FromJob, Handler, JobResult, MissingState, State, States};
@@ -87,7 +87,7 @@ pub use scheduled_one_schedule::Tz;
 pub use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
 };
-pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, start};
+pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, ShutdownReport, start};
 pub use store::redis::ConnectError;
 
 #[doc(inline)]

@@ -194,7 +194,7 @@ impl JobPlan {
             kind,
             node: ctx.node().to_owned(),
             job: self.index,
-            shard: ctx.shard().0,
+            shard: ctx.shard().index,
             tick_ms: ctx.scheduled_at().timestamp_millis(),
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),
