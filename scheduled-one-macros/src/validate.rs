@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
+use scheduled_one_schedule::name::{self, NAME_CHARACTERS, NameError};
 use scheduled_one_schedule::{
     Schedule, ScheduleError, ScheduleErrorKind, Tz, parse_duration, parse_zone,
 };
@@ -16,9 +17,6 @@ use crate::item::Item;
 use crate::job::{Job, Name, When};
 use crate::keys::Key;
 use crate::{policies, values};
-
-/// As the runtime has it.
-const NAME_MAX_BYTES: usize = 128;
 
 /// Checks everything that is known before the program runs.
 pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, Error> {
@@ -168,8 +166,10 @@ fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
     }
     let ident = item.ident();
     if args.key(Key::Name).is_none() && check_name(&ident.unraw().to_string()).is_err() {
-        let message = "the name of a job has only the characters A-Z a-z 0-9 _ . : / -\n\
-                       help: keep the function's name and add `name = \"…\"` to the attribute";
+        let message = format!(
+            "the name of a job has only the characters {NAME_CHARACTERS}\n\
+             help: keep the function's name and add `name = \"…\"` to the attribute"
+        );
         errors.push(Error::new(ident.span(), message));
     }
     Name::OfFunction
@@ -202,28 +202,16 @@ fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
     }
 }
 
+/// The rule for names, with the way out.
 fn check_name(name: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/-".contains(c);
-    if name.is_empty() {
-        return Err("the name is empty\nhelp: leave `name` out to take the function's path".into());
-    }
-    if name.len() > NAME_MAX_BYTES {
-        return Err(format!(
-            "the name has {} bytes\nhelp: use at most {NAME_MAX_BYTES}",
-            name.len()
-        ));
-    }
-    let Some(bad) = name.chars().find(|c| !allowed(*c)) else {
-        return Ok(());
-    };
-    let fixed: String = name
-        .chars()
-        .map(|c| if allowed(c) { c } else { '-' })
-        .collect();
-    Err(format!(
-        "the name has the character {bad:?}; allowed are A-Z a-z 0-9 _ . : / -\n\
-         help: write `name = \"{fixed}\"`"
-    ))
+    name::check_name(name).map_err(|error| match error {
+        NameError::Empty => format!("{error}\nhelp: leave `name` out to take the function's path"),
+        NameError::Character(_) => {
+            let fixed = name::with_allowed_characters(name);
+            format!("{error}\nhelp: write `name = \"{fixed}\"`")
+        }
+        _ => error.to_string(),
+    })
 }
 
 fn runtime(args: &Args) -> Path {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
 };
-use scheduled_one_schedule::{Schedule, parse_zone};
+use scheduled_one_schedule::{Schedule, name, parse_zone};
 
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, States, erase};
@@ -369,22 +369,9 @@ impl fmt::Debug for Job {
     }
 }
 
-/// Names are parts of Redis keys and labels of metrics.
+/// The rule for names, with the error as text.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    const MAX_NAME_BYTES: usize = 128;
-    if name.is_empty() || name.len() > MAX_NAME_BYTES {
-        return Err(format!(
-            "the name has {} characters; it must have 1 to {MAX_NAME_BYTES}",
-            name.len()
-        ));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/-".contains(c);
-    match name.chars().find(|c| !allowed(*c)) {
-        Some(bad) => Err(format!(
-            "the name {name:?} has the character {bad:?}; allowed are A-Z a-z 0-9 _ . : / -"
-        )),
-        None => Ok(()),
-    }
+    name::check_name(name).map_err(|error| error.to_string())
 }
 
 /// The rule for leases, for the scheduler's own.

@@ -80,6 +80,8 @@ mod error;
 
 pub mod policy;
 
+pub mod name;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
