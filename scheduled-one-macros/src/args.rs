@@ -9,7 +9,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, LitStr, Path, Token};
 
 use crate::errors::Errors;
-use crate::keys::{self, Form, Key, Row};
+use crate::keys::{self, Form, Key};
 use crate::values::{self, string};
 
 /// What was written in the parentheses.
@@ -19,9 +19,9 @@ pub(crate) struct Args {
 }
 
 struct Entry {
-    key: Key,
+    name: &'static str,
     ident: Ident,
-    /// None if it was refused already.
+    /// `None` if the value was refused already.
     value: Option<Value>,
 }
 
@@ -46,12 +46,12 @@ impl Args {
     }
 
     /// The key itself, if it was written.
-    pub(crate) fn key(&self, key: Key) -> Option<&Ident> {
+    pub(crate) fn key(&self, key: &Key) -> Option<&Ident> {
         self.find(key).map(|entry| &entry.ident)
     }
 
     /// The value of a key that takes text, if it was written and is text.
-    pub(crate) fn text(&self, key: Key) -> Option<&LitStr> {
+    pub(crate) fn text(&self, key: &Key) -> Option<&LitStr> {
         match self.find(key)?.value.as_ref()? {
             Value::Text(text) => Some(text),
             _ => None,
@@ -59,7 +59,7 @@ impl Args {
     }
 
     /// The value of a key that takes a path, if it was written and is one.
-    pub(crate) fn path(&self, key: Key) -> Option<&Path> {
+    pub(crate) fn path(&self, key: &Key) -> Option<&Path> {
         match self.find(key)?.value.as_ref()? {
             Value::Path(path) => Some(path),
             _ => None,
@@ -67,7 +67,7 @@ impl Args {
     }
 
     /// The value of a key that takes words or numbers, not read yet.
-    pub(crate) fn bare(&self, key: Key) -> Option<&TokenStream> {
+    pub(crate) fn bare(&self, key: &Key) -> Option<&TokenStream> {
         match self.find(key)?.value.as_ref()? {
             Value::Bare(tokens) => Some(tokens),
             _ => None,
@@ -93,8 +93,8 @@ impl Args {
         Error::new(span, message)
     }
 
-    fn find(&self, key: Key) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.key == key)
+    fn find(&self, key: &Key) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == key.name)
     }
 
     /// Reads one `key = value`. The outer error is syn's own, for leftovers.
@@ -106,29 +106,26 @@ impl Args {
         let ident = input.call(Ident::parse_any)?;
         let equals: Option<Token![=]> = input.parse()?;
         let rest: TokenStream = input.parse()?;
-        let row = match keys::find(&ident) {
-            Ok(row) => row,
+        let key = match keys::find(&ident) {
+            Ok(key) => key,
             Err(error) => return Ok(Err(error)),
         };
-        if self.key(row.key).is_some() {
-            let message = format!("the key `{}` is given twice", row.name);
+        if self.key(&key).is_some() {
+            let message = format!("the key `{}` is given twice", key.name);
             return Ok(Err(Error::new(ident.span(), message)));
         }
         let list = values::parenthesized(&rest);
         let value = match (equals, list) {
-            (None, Some(_)) if row.form == Form::BareList => row.value(rest),
-            (Some(_), _) if !rest.is_empty() => row.value(rest),
+            (None, Some(_)) if key.form == Form::BareList => key.value(rest),
+            (Some(_), _) if !rest.is_empty() => key.value(rest),
             (None, Some(list)) if !list.is_empty() => {
-                let name = row.name;
+                let name = key.name;
                 let message =
                     format!("`{name}` takes its value after a `=`\nhelp: write `{name} = {list}`");
                 Err(Error::new_spanned(rest, message))
             }
             _ => {
-                let message = format!(
-                    "`{}` needs a value\nhelp: write `{}`",
-                    row.name, row.example
-                );
+                let message = format!("`{}` needs a value\nhelp: write `{}`", key.name, key.line());
                 Err(Error::new(ident.span(), message))
             }
         };
@@ -137,7 +134,7 @@ impl Args {
             Err(error) => (None, Err(error)),
         };
         self.entries.push(Entry {
-            key: row.key,
+            name: key.name,
             ident,
             value,
         });
@@ -145,14 +142,14 @@ impl Args {
     }
 }
 
-impl Row {
+impl Key {
     fn value(&self, tokens: TokenStream) -> syn::Result<Value> {
         if let Some(extra) = next_key(&tokens) {
             return Err(Error::new(extra, "expected `,` before the next key"));
         }
         match self.form {
             Form::Bare | Form::BareList => Ok(Value::Bare(tokens)),
-            Form::Text => match string(&tokens) {
+            Form::Text | Form::Range => match string(&tokens) {
                 Some(text) => Ok(Value::Text(text)),
                 None => {
                     let message = format!(
@@ -171,7 +168,8 @@ impl Row {
                 path.map(Value::Path).map_err(|_| {
                     let message = format!(
                         "`{}` takes a path\nhelp: write it as in `{}`",
-                        self.name, self.example
+                        self.name,
+                        self.line()
                     );
                     Error::new_spanned(tokens, message)
                 })
@@ -182,14 +180,14 @@ impl Row {
     /// What was meant by a duration without quotes; else the example.
     fn in_quotes(&self, tokens: &TokenStream) -> String {
         let written = tokens.to_string().replace(' ', "");
-        let is_meant = match self.key {
-            Key::Backoff => values::backoff(&written).is_ok(),
+        let is_meant = match self.form {
+            Form::Range => values::backoff(&written).is_ok(),
             _ => scheduled_one_schedule::parse_duration(&written).is_ok(),
         };
         if is_meant {
             format!("write `{} = \"{written}\"`", self.name)
         } else {
-            format!("write it as in `{}`", self.example)
+            format!("write it as in `{}`", self.line())
         }
     }
 }

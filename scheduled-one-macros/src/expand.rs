@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use scheduled_one_schedule::policy::{Backoff, Policies, RetryOn};
+use scheduled_one_schedule::policy::{POLICY_KEYS, Policies, Value};
 use syn::Type;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -89,63 +89,39 @@ fn builder(job: &Job) -> TokenStream {
 
 /// A call for each policy that was said.
 fn policies(policies: &Policies) -> TokenStream {
-    // All of them, so that none is forgotten here.
-    let Policies {
-        lease,
-        timeout,
-        timeout_total,
-        overlap,
-        misfire,
-        catch_up,
-        start_deadline,
-        on_node_loss,
-        on_lease_lost,
-        retries,
-        backoff,
-        retry_on,
-        jitter,
-        scope,
-        shards,
-    } = *policies;
-    let backoff = backoff.map(|Backoff { least, most }| {
-        let (least, most) = (duration(least), duration(most));
-        quote!(#least, #most)
-    });
-    let retry_on = retry_on.map(
-        |RetryOn {
-             error,
-             panic,
-             timeout,
-         }| {
-            quote!(__scheduled_one::RetryOn { error: #error, panic: #panic, timeout: #timeout })
-        },
-    );
-    [
-        call("lease", lease.map(duration)),
-        call("timeout", timeout.map(duration)),
-        call("timeout_total", timeout_total.map(duration)),
-        call("overlap", overlap.map(|word| variant("Overlap", word))),
-        call("misfire", misfire.map(|word| variant("Misfire", word))),
-        call("catch_up", catch_up.map(duration)),
-        call("start_deadline", start_deadline.map(duration)),
-        call(
-            "on_node_loss",
-            on_node_loss.map(|word| variant("OnNodeLoss", word)),
-        ),
-        call(
-            "on_lease_lost",
-            on_lease_lost.map(|word| variant("OnLeaseLost", word)),
-        ),
-        call("retries", retries.map(Literal::u32_unsuffixed)),
-        call("backoff", backoff),
-        call("retry_on", retry_on),
-        call("jitter", jitter.map(duration)),
-        call("scope", scope.map(|word| variant("Scope", word))),
-        call("shards", shards.map(Literal::u32_unsuffixed)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    POLICY_KEYS
+        .iter()
+        .filter_map(|key| call(key.name, key.get(policies).map(arguments)))
+        .collect()
+}
+
+/// The arguments of the method of a key with this value.
+fn arguments(value: Value) -> Option<TokenStream> {
+    match value {
+        Value::Duration(time) => Some(duration(time)),
+        Value::Count(count) => Some(Literal::u32_unsuffixed(count).into_token_stream()),
+        Value::Overlap(word) => variant("Overlap", word),
+        Value::Misfire(word) => variant("Misfire", word),
+        Value::OnNodeLoss(word) => variant("OnNodeLoss", word),
+        Value::OnLeaseLost(word) => variant("OnLeaseLost", word),
+        Value::Scope(word) => variant("Scope", word),
+        Value::Backoff(backoff) => {
+            let (least, most) = (duration(backoff.least), duration(backoff.most));
+            Some(quote!(#least, #most))
+        }
+        Value::RetryOn(ends) => {
+            let calls = [
+                ("with_error", ends.error),
+                ("with_panic", ends.panic),
+                ("with_timeout", ends.timeout),
+            ];
+            let calls = calls
+                .into_iter()
+                .filter_map(|(method, retried)| call(method, retried.then_some(true)));
+            Some(quote!(__scheduled_one::RetryOn::NONE #(#calls)*))
+        }
+        _ => None,
+    }
 }
 
 /// `.method(arguments)`, if there are any.

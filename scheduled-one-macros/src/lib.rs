@@ -72,55 +72,7 @@ mod snapshots;
 /// largest first: `"90s"`, `"1h30m"`, `"500ms"`. Unless another limit is named,
 /// they are longer than zero and at most `366d`.
 ///
-/// **When it is due**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `cron` | Six or seven fields, seconds first: `"0 30 2 * * *"`. Weekdays by name, `L`, `W` and `#` as in Quartz, or `"@daily"` and its like. | |
-/// | `tz` | The IANA zone in which `cron` is read: `"Europe/Berlin"`. | `"UTC"` |
-/// | `cron_env` | `"NAME"` of an environment variable that, if it is set at the start, holds the expression in place of `cron`. | none |
-/// | `every` | A duration from `100ms` to `366d`. Due at each multiple of it since the Unix epoch. | |
-/// | `offset` | A duration below `every`, by which its ticks are later. | `"0s"` |
-/// | `jitter` | A duration, `0s` allowed, over which starts are spread behind their ticks; below `every`. | `"0s"` |
-///
-/// **What becomes of ticks that cannot start at once**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `overlap` | The previous run is still going, on any node: `skip` the tick; `queue_one` waits; `queue_all(n)`, up to `n` wait (1 to 1,000); `cancel_running` cancels the run; `allow(n)`, up to `n` go side by side (2 to 32). | `skip` |
-/// | `misfire` | Nobody could run them, as all nodes or the store were down: `skip` them; `run_once` for all of them; `run_all`, one after another. | `skip` |
-/// | `catch_up` | A duration: how old a tick may be that `misfire` runs. | `"1h"` |
-/// | `start_deadline` | A duration: a tick that has not started by then is missed, not run late. | `"60s"` |
-///
-/// **A run, and where**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `scope` | Each tick runs on `one` node, or on `every_node` by itself: without a claim, a lease and a fencing token. | `one` |
-/// | `shards` | A number from 1 to 1,024: each tick is so many runs, spread over the nodes. | `1` |
-/// | `lease` | A duration from `200ms` to `1h`: how long a run keeps its right to run without a renewal, and how long the job stands still after a crash. | the scheduler's, `5s` |
-/// | `on_lease_lost` | Its lease cannot be proven any more: `cancel` it before another can start, or let it `finish`, for idempotent work only. | `cancel` |
-/// | `on_node_loss` | Its node died: `record` it as lost, or `rerun(max)` on another node, at most `max` times (1 to 100). | `record` |
-///
-/// **Limits and retries**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `timeout` | A duration, after which an attempt is cancelled. | none |
-/// | `timeout_total` | The same for all attempts of a run and the waits between them. | none |
-/// | `retries` | A number from 0 to 100: how often a failed attempt is tried again. | `0` |
-/// | `backoff` | `"least..most"`, two durations, `0s` allowed: the wait is random, up to `least` doubled with each attempt, and at most `most`. | `"1s..60s"` |
-/// | `retry_on` | What is tried again, one or more of `[error, panic, timeout]`. | all three |
-///
-/// **The job itself**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `name` | Tells the job from others in the store, logs and metrics: 1 to 128 of `A-Z a-z 0-9 _ . : / -`. | `module::path::function` |
-/// | `description` | A sentence for people. | none |
-/// | `enabled` | `true` or `false`: whether it runs on this node. | `true` |
-/// | `enabled_env` | `"NAME"` of an environment variable that says so at the start: `true`, `1`, `yes`, `on`, or `false`, `0`, `no`, `off`. If it is not set, `enabled` says so. | none |
-/// | `crate` | The path of `scheduled-one-runtime`, for crates that know it by another name: `crate = renamed::path`. | `::scheduled_one_runtime` |
+#[doc = include_str!("keys.md")]
 ///
 /// # What is refused
 ///

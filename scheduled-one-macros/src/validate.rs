@@ -15,7 +15,7 @@ use crate::args::Args;
 use crate::errors::Errors;
 use crate::item::Item;
 use crate::job::{Job, Name, When};
-use crate::keys::Key;
+use crate::keys::{self, Key};
 use crate::{policies, values};
 
 /// Checks everything that is known before the program runs.
@@ -26,9 +26,9 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
     let policies = policies::read(args, &mut errors);
     check_jitter(args, when.as_ref(), policies.jitter, &mut errors);
     let enabled = args
-        .bare(Key::Enabled)
-        .and_then(|tokens| errors.keep(values::boolean(Key::Enabled.row(), tokens)));
-    let enabled_env = variable(args, Key::EnabledEnv, &mut errors);
+        .bare(&keys::ENABLED)
+        .and_then(|tokens| errors.keep(values::boolean(&keys::ENABLED, tokens)));
+    let enabled_env = variable(args, &keys::ENABLED_ENV, &mut errors);
     let function = item.check(&mut errors);
     let job = when.map(|when| Job {
         name,
@@ -36,7 +36,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
         policies,
         enabled,
         enabled_env,
-        description: args.text(Key::Description).map(LitStr::value),
+        description: args.text(&keys::DESCRIPTION).map(LitStr::value),
         runtime: runtime(args),
         function,
     });
@@ -44,14 +44,14 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
 }
 
 fn when(args: &Args, errors: &mut Errors) -> Option<When> {
-    match (args.key(Key::Cron), args.key(Key::Every)) {
+    match (args.key(&keys::CRON), args.key(&keys::EVERY)) {
         (Some(_), None) => {
-            refuse_with(args, Key::Offset, ("every", "cron"), errors);
+            refuse_with(args, &keys::OFFSET, ("every", "cron"), errors);
             cron(args, errors)
         }
         (None, Some(_)) => {
-            refuse_with(args, Key::Tz, ("cron", "every"), errors);
-            refuse_with(args, Key::CronEnv, ("cron", "every"), errors);
+            refuse_with(args, &keys::TZ, ("cron", "every"), errors);
+            refuse_with(args, &keys::CRON_ENV, ("cron", "every"), errors);
             every(args, errors)
         }
         (Some(_), Some(_)) => {
@@ -73,7 +73,7 @@ fn when(args: &Args, errors: &mut Errors) -> Option<When> {
 }
 
 /// A key of the other kind of schedule.
-fn refuse_with(args: &Args, key: Key, (only, given): (&str, &str), errors: &mut Errors) {
+fn refuse_with(args: &Args, key: &Key, (only, given): (&str, &str), errors: &mut Errors) {
     if let Some(ident) = args.key(key) {
         let message = format!(
             "`{ident}` goes only with `{only}`, and this job has `{given}`\nhelp: remove `{ident}`"
@@ -83,10 +83,10 @@ fn refuse_with(args: &Args, key: Key, (only, given): (&str, &str), errors: &mut 
 }
 
 fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
-    let zone = args.text(Key::Tz);
+    let zone = args.text(&keys::TZ);
     let tz = zone.and_then(|text| errors.keep(located(parse_zone(&text.value()), text)));
-    let variable = variable(args, Key::CronEnv, errors);
-    let text = args.text(Key::Cron)?;
+    let variable = variable(args, &keys::CRON_ENV, errors);
+    let text = args.text(&keys::CRON)?;
     // A zone that is wrong hides no mistake in the expression.
     let schedule = Schedule::cron(&text.value(), tz.unwrap_or(Tz::UTC));
     errors.keep(located(schedule, text))?;
@@ -98,13 +98,13 @@ fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
 }
 
 fn every(args: &Args, errors: &mut Errors) -> Option<When> {
-    let offset = duration(args, Key::Offset).and_then(|offset| errors.keep(offset));
-    let period = errors.keep(duration(args, Key::Every)?)?;
+    let offset = duration(args, &keys::OFFSET).and_then(|offset| errors.keep(offset));
+    let period = errors.keep(duration(args, &keys::EVERY)?)?;
     let schedule = Schedule::every(period, offset.unwrap_or_default());
     if let Err(error) = schedule {
         let key = match error.kind() {
-            ScheduleErrorKind::Offset => Key::Offset,
-            _ => Key::Every,
+            ScheduleErrorKind::Offset => &keys::OFFSET,
+            _ => &keys::EVERY,
         };
         errors.push(located::<()>(Err(error), args.text(key)?).err()?);
         return None;
@@ -124,21 +124,21 @@ fn check_jitter(args: &Args, when: Option<&When>, jitter: Option<Duration>, erro
 }
 
 /// The value of a key that takes a duration, if it was written.
-pub(crate) fn duration(args: &Args, key: Key) -> Option<syn::Result<Duration>> {
+pub(crate) fn duration(args: &Args, key: &Key) -> Option<syn::Result<Duration>> {
     let text = args.text(key)?;
     Some(located(parse_duration(&text.value()), text))
 }
 
 /// The name of an environment variable.
-fn variable(args: &Args, key: Key, errors: &mut Errors) -> Option<String> {
+fn variable(args: &Args, key: &Key, errors: &mut Errors) -> Option<String> {
     let text = args.text(key)?;
     let name = text.value();
     if name.is_empty() || name.contains(['=', '\0']) {
-        let row = key.row();
         let message = format!(
             "`{}` takes the name of an environment variable: not empty, without `=` and NUL\n\
              help: write it as in `{}`",
-            row.name, row.example
+            key.name,
+            key.line()
         );
         errors.push(Error::new(text.span(), message));
     }
@@ -157,7 +157,7 @@ fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T>
 }
 
 fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
-    if let Some(text) = args.text(Key::Name) {
+    if let Some(text) = args.text(&keys::NAME) {
         let name = text.value();
         if let Err(message) = check_name(&name) {
             errors.push(Error::new(text.span(), message));
@@ -165,7 +165,7 @@ fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
         return Name::Given(name);
     }
     let ident = item.ident();
-    if args.key(Key::Name).is_none() && check_name(&ident.unraw().to_string()).is_err() {
+    if args.key(&keys::NAME).is_none() && check_name(&ident.unraw().to_string()).is_err() {
         let message = format!(
             "the name of a job has only the characters {NAME_CHARACTERS}\n\
              help: keep the function's name and add `name = \"…\"` to the attribute"
@@ -189,9 +189,9 @@ fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
         };
         // Its mistakes are told when it is expanded itself.
         let other = Args::parse(tokens, &mut Errors::default());
-        let same = match (name, other.text(Key::Name)) {
+        let same = match (name, other.text(&keys::NAME)) {
             (Name::Given(name), Some(text)) => *name == text.value(),
-            (Name::OfFunction, None) => other.key(Key::Name).is_none(),
+            (Name::OfFunction, None) => other.key(&keys::NAME).is_none(),
             (Name::Given(_), None) | (Name::OfFunction, Some(_)) => false,
         };
         if same {
@@ -215,7 +215,7 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 fn runtime(args: &Args) -> Path {
-    match args.path(Key::Crate) {
+    match args.path(&keys::CRATE) {
         Some(path) => path.clone(),
         None => syn::parse_quote!(::scheduled_one_runtime),
     }

@@ -204,7 +204,7 @@ impl Job {
     /// The wait before a retry: random, up to `least` doubled with each
     /// attempt, and at most `most`. Default 1 s to 60 s.
     pub fn backoff(mut self, least: Duration, most: Duration) -> Self {
-        self.policies.backoff = Some(Backoff { least, most });
+        self.policies.backoff = Some(Backoff::new(least, most));
         self
     }
 
@@ -376,10 +376,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 
 /// The rule for leases, for the scheduler's own.
 pub(crate) fn check_lease(lease: Duration) -> Result<(), String> {
-    let policies = Policies {
-        lease: Some(lease),
-        ..Policies::default()
-    };
+    let mut policies = Policies::default();
+    policies.lease = Some(lease);
     match policies.contradictions().pop() {
         Some(found) => Err(found.message),
         None => Ok(()),

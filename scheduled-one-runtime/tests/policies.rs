@@ -439,11 +439,7 @@ async fn all_attempts_together_have_a_timeout_too() {
 #[tokio::test]
 async fn only_what_retry_on_names_is_tried_again() {
     let clock = ManualClock::new();
-    let only_panics = RetryOn {
-        error: false,
-        panic: true,
-        timeout: false,
-    };
+    let only_panics = RetryOn::NONE.with_panic(true);
     let job = Job::every("picky", HOUR, || async { Err::<(), _>("no luck") })
         .retries(3)
         .retry_on(only_panics);
