@@ -7,16 +7,16 @@ use syn::Error;
 
 use crate::suggest;
 
-/// How a value is written.
+/// The syntax of the value of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Syntax {
     /// `"…"`
     Text,
     /// `"1s..60s"`
     Range,
     /// `a::b`, or the same in quotes.
     Path,
-    /// Words and numbers, which `values` reads.
+    /// Words and numbers, which `values.rs` reads.
     Bare,
     /// Words and numbers in brackets, or in parentheses directly after the key.
     BareList,
@@ -26,7 +26,7 @@ pub(crate) enum Form {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
-    pub(crate) form: Form,
+    pub(crate) syntax: Syntax,
     /// A value to paste.
     pub(crate) example: &'static str,
     /// What other schedulers call the key, for "did you mean".
@@ -34,11 +34,11 @@ pub(crate) struct Key {
 }
 
 macro_rules! keys {
-    ($($constant:ident = $name:literal, $form:expr, $example:expr, $aliases:expr;)+) => {
+    ($($constant:ident = $name:literal, $syntax:expr, $example:expr, $aliases:expr;)+) => {
         $(
             pub(crate) const $constant: Key = Key {
                 name: $name,
-                form: $form,
+                syntax: $syntax,
                 example: $example,
                 aliases: &$aliases,
             };
@@ -50,17 +50,17 @@ macro_rules! keys {
 }
 
 keys! {
-    CRON = "cron", Form::Text, r#""0 30 2 * * *""#, ["schedule", "expression", "expr"];
-    EVERY = "every", Form::Text, r#""90s""#,
+    CRON = "cron", Syntax::Text, r#""0 30 2 * * *""#, ["schedule", "expression", "expr"];
+    EVERY = "every", Syntax::Text, r#""90s""#,
         ["interval", "period", "rate", "fixed_rate", "fixed_delay", "each"];
-    OFFSET = "offset", Form::Text, r#""10s""#, ["initial_delay", "delay", "shift", "start"];
-    TZ = "tz", Form::Text, r#""Europe/Berlin""#, ["zone", "timezone", "time_zone"];
-    CRON_ENV = "cron_env", Form::Text, r#""REPORT_CRON""#, ["env", "env_cron", "schedule_env"];
-    NAME = "name", Form::Text, r#""nightly-report""#, ["id", "job", "key"];
-    DESCRIPTION = "description", Form::Text, r#""Sends the daily report""#, ["doc", "about"];
-    ENABLED = "enabled", Form::Bare, "false", ["disabled", "active", "suspend"];
-    ENABLED_ENV = "enabled_env", Form::Text, r#""REPORT_ENABLED""#, ["env_enabled", "enabled_if"];
-    CRATE = "crate", Form::Path, "scheduled_one_runtime", ["krate", "path"];
+    OFFSET = "offset", Syntax::Text, r#""10s""#, ["initial_delay", "delay", "shift", "start"];
+    TZ = "tz", Syntax::Text, r#""Europe/Berlin""#, ["zone", "timezone", "time_zone"];
+    CRON_ENV = "cron_env", Syntax::Text, r#""REPORT_CRON""#, ["env", "env_cron", "schedule_env"];
+    NAME = "name", Syntax::Text, r#""nightly-report""#, ["id", "job", "key"];
+    DESCRIPTION = "description", Syntax::Text, r#""Sends the daily report""#, ["doc", "about"];
+    ENABLED = "enabled", Syntax::Bare, "false", ["disabled", "active", "suspend"];
+    ENABLED_ENV = "enabled_env", Syntax::Text, r#""REPORT_ENABLED""#, ["env_enabled", "enabled_if"];
+    CRATE = "crate", Syntax::Path, "scheduled_one_runtime", ["krate", "path"];
 }
 
 /// All keys.
@@ -73,11 +73,11 @@ impl Key {
     pub(crate) fn of_policy(policy: &PolicyKey) -> Self {
         Key {
             name: policy.name,
-            form: match policy.form {
-                policy::Form::Duration { .. } => Form::Text,
-                policy::Form::Backoff => Form::Range,
-                policy::Form::WordList(_) => Form::BareList,
-                _ => Form::Bare,
+            syntax: match policy.form {
+                policy::Form::Duration { .. } => Syntax::Text,
+                policy::Form::Backoff => Syntax::Range,
+                policy::Form::WordList(_) => Syntax::BareList,
+                _ => Syntax::Bare,
             },
             example: policy.example,
             aliases: policy.aliases,

@@ -1,7 +1,7 @@
 //! The `#[scheduled_one]` attribute. Use it through `scheduled-one-runtime`,
 //! which exports it.
 
-// In the order in which an attribute meets them. `tests/fuzz` has the same list.
+// The modules in the order in which an attribute meets them. `tests/fuzz` has the same list.
 mod attribute;
 
 mod args;
@@ -24,10 +24,9 @@ mod snapshots;
 
 /// Makes a scheduled job of an `async fn`.
 ///
-/// The function stays what it is and can still be called. It is registered
-/// when the program is linked, and runs once a scheduler is started: each tick
-/// on exactly one of the nodes that share a store, unless `scope` says
-/// otherwise.
+/// The function stays as it is and can still be called. The linker registers
+/// the job, and a started scheduler runs it: each tick on exactly one of the
+/// nodes that share a store, unless `scope` says otherwise.
 ///
 /// ```
 /// use std::io;
@@ -63,10 +62,11 @@ mod snapshots;
 ///
 /// # Keys
 ///
-/// Exactly one of `cron` and `every`; all others may be left out. Texts and
-/// durations are string literals; words and numbers stand without quotes. All
-/// are literals, as they are checked when the program is compiled. What is
-/// known only at run time goes into a `Job` given to the scheduler's builder.
+/// A job has exactly one of `cron` and `every`; all other keys may be left out.
+/// Texts and durations are string literals; words and numbers stand without
+/// quotes. All values are literals, because they are checked when the program
+/// is compiled. A job whose values are known only at run time is a `Job`, given
+/// to the builder of the scheduler.
 ///
 /// Durations are whole numbers with the units `d`, `h`, `m`, `s` and `ms`,
 /// largest first: `"90s"`, `"1h30m"`, `"500ms"`. Unless another limit is named,
@@ -74,10 +74,10 @@ mod snapshots;
 ///
 #[doc = include_str!("keys.md")]
 ///
-/// # What is refused
+/// # Contradictions
 ///
-/// Keys that do not go together, as one of them would never be looked at, or
-/// would undo the other:
+/// Keys that do not go together are refused, because one of them would have no
+/// effect or would undo the other:
 ///
 /// - `tz` and `cron_env` with `every`; `offset` with `cron`;
 /// - `offset` or `jitter` not shorter than `every`;
@@ -88,10 +88,12 @@ mod snapshots;
 /// - with `scope = every_node`: `lease`, `on_lease_lost`, `on_node_loss`, and
 ///   any other `misfire`, `overlap` or `shards` than the default.
 ///
-/// Names of environment variables that are empty or have `=` or NUL.
+/// # Names
 ///
 /// A job without a `name` changes its name when the function moves, and is
 /// then a new job to the store: its last tick is forgotten.
+///
+/// The name of an environment variable is not empty and has no `=` and no NUL.
 ///
 /// # The function
 ///
@@ -102,12 +104,13 @@ mod snapshots;
 ///   boxed one, as `anyhow::Error` does;
 /// - gives a future that is `Send`.
 ///
-/// It may have several schedules: repeat the attribute, each with a `name`.
+/// A function may have several schedules: repeat the attribute, each with a
+/// `name`.
 ///
 /// # Errors
 ///
-/// All of the above is checked at compile time. Each mistake is one error, on
-/// the token that is wrong, and says what to write instead:
+/// Everything above is checked at compile time. Each mistake is one error, on
+/// the wrong token, with the text to write instead:
 ///
 /// ```text
 /// error: the cron expression `30 2 * * *` has five fields: the seconds are missing

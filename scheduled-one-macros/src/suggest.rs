@@ -1,8 +1,8 @@
-//! "Did you mean".
+//! Suggestions for misspelt names: "did you mean".
 
 /// The candidates that are nearest to what was written: those of the least distance, if they are near at all.
 pub(crate) fn near<'a>(written: &str, candidates: &[&'a str]) -> Vec<&'a str> {
-    // A third of the word may be wrong, but never all of it.
+    // Up to a third of the word may be wrong, but never all of a candidate.
     let limit = written.len().div_ceil(3);
     let distances = candidates
         .iter()
@@ -22,8 +22,8 @@ pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a s
     near(written, candidates).first().copied()
 }
 
-/// How many bytes have to be inserted, removed, replaced or swapped with
-/// their neighbour: the optimal string alignment distance.
+/// The optimal string alignment distance: the number of bytes to insert, remove, replace or swap with their
+/// neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut before: Vec<usize> = Vec::new();

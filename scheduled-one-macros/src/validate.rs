@@ -1,5 +1,5 @@
-//! The rejections, with the parser that the runtime uses: what compiles here
-//! starts there.
+//! The checks of an attribute. They use the parser and the rules of the runtime, so a job that compiles also
+//! starts.
 
 use std::time::Duration;
 
@@ -55,13 +55,13 @@ fn when(args: &Args, errors: &mut Errors) -> Option<When> {
             every(args, errors)
         }
         (Some(_), Some(_)) => {
-            // The one that came later is the one too many.
+            // The error is on the later key.
             let message = "a job has either `cron` or `every`, not both\nhelp: remove one of them";
             errors.push(args.error_at_later(["cron", "every"], message));
             None
         }
         (None, None) => {
-            // With another mistake, the schedule may be in there.
+            // A piece with another mistake may be the schedule.
             if errors.is_empty() {
                 let message = "a scheduled job needs to know when\n\
                                help: add `cron = \"0 30 2 * * *\"` (seconds first) or `every = \"90s\"`";
@@ -72,7 +72,7 @@ fn when(args: &Args, errors: &mut Errors) -> Option<When> {
     }
 }
 
-/// A key of the other kind of schedule.
+/// Refuses a key that goes only with the other kind of schedule.
 fn refuse_with(args: &Args, key: &Key, (only, given): (&str, &str), errors: &mut Errors) {
     if let Some(ident) = args.key(key) {
         let message = format!(
@@ -87,7 +87,7 @@ fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
     let tz = zone.and_then(|text| errors.keep(located(parse_zone(&text.value()), text)));
     let variable = variable(args, &keys::CRON_ENV, errors);
     let text = args.text(&keys::CRON)?;
-    // A zone that is wrong hides no mistake in the expression.
+    // With a wrong zone the expression is checked in UTC, so that its own mistakes are reported, too.
     let schedule = Schedule::cron(&text.value(), tz.unwrap_or(Tz::UTC));
     errors.keep(located(schedule, text))?;
     Some(When::Cron {
@@ -112,7 +112,7 @@ fn every(args: &Args, errors: &mut Errors) -> Option<When> {
     Some(When::Every { period, offset })
 }
 
-/// A start is never later than the next tick.
+/// Checks that jitter never delays a start past the next tick.
 fn check_jitter(args: &Args, when: Option<&When>, jitter: Option<Duration>, errors: &mut Errors) {
     if let (Some(When::Every { period, .. }), Some(jitter)) = (when, jitter)
         && jitter >= *period
@@ -123,7 +123,7 @@ fn check_jitter(args: &Args, when: Option<&When>, jitter: Option<Duration>, erro
     }
 }
 
-/// The value of a key that takes a duration, if it was written.
+/// The value of a key that takes a duration, if the key was written.
 pub(crate) fn duration(args: &Args, key: &Key) -> Option<syn::Result<Duration>> {
     let text = args.text(key)?;
     Some(located(parse_duration(&text.value()), text))
@@ -145,7 +145,7 @@ fn variable(args: &Args, key: &Key, errors: &mut Errors) -> Option<String> {
     Some(name)
 }
 
-/// The parser's error, on the user's text.
+/// The error of the parser, at the user's text.
 fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T> {
     result.map_err(|error| {
         let message = match error.help() {
@@ -175,19 +175,19 @@ fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
     Name::OfFunction
 }
 
-/// A function may have several schedules, as jobs with names of their own.
-/// What is above this attribute has looked at it already.
+/// Checks that the other `scheduled_one` attributes of the function name other jobs. Attributes above this one
+/// have made the same check already.
 fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
     for attribute in &item.attributes {
-        let name_of_it = attribute.path().segments.last();
-        if name_of_it.is_none_or(|segment| segment.ident != "scheduled_one") {
+        let last_segment = attribute.path().segments.last();
+        if last_segment.is_none_or(|segment| segment.ident != "scheduled_one") {
             continue;
         }
         let tokens = match &attribute.meta {
             Meta::List(list) => list.tokens.clone(),
             Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
         };
-        // Its mistakes are told when it is expanded itself.
+        // The mistakes of the other attribute are reported by its own expansion.
         let other = Args::parse(tokens, &mut Errors::default());
         let same = match (name, other.text(&keys::NAME)) {
             (Name::Given(name), Some(text)) => *name == text.value(),

@@ -58,8 +58,8 @@ pub(crate) fn word(key: &Key, words: &[Word], tokens: &TokenStream) -> syn::Resu
     }
 }
 
-/// What is wrong with a word in quotes. The text is not read as tokens, because rustc reports to the user a
-/// text that has none.
+/// The message for a word in quotes. The text is not parsed as tokens, because rustc itself reports a text
+/// that is not tokens.
 fn in_quotes(key: &str, words: &[Word], text: &str) -> String {
     let (written, rest) = text.split_at(text.find('(').unwrap_or(text.len()));
     let number = rest.trim_start_matches('(').trim_end_matches(')');
@@ -174,7 +174,7 @@ pub(crate) fn boolean(key: &Key, tokens: &TokenStream) -> syn::Result<bool> {
     Err(Error::new_spanned(tokens, message))
 }
 
-/// Reads `1s..60s`. The error is what is wrong and the way out.
+/// Parses `1s..60s`. The error is a message and a help.
 pub(crate) fn backoff(text: &str) -> Result<Backoff, (String, String)> {
     let duration = |part: &str| -> Result<Duration, (String, String)> {
         parse_duration(part).map_err(|error| {
@@ -222,13 +222,13 @@ fn ident(token: TokenTree) -> Option<Ident> {
     }
 }
 
-/// A string literal, and nothing else.
+/// The string literal, if the tokens are one.
 pub(crate) fn string(tokens: &TokenStream) -> Option<LitStr> {
     let text = syn::parse2::<LitStr>(tokens.clone()).ok();
     text.filter(|text| text.suffix().is_empty())
 }
 
-/// What is in the parentheses, if there is nothing else.
+/// The tokens in parentheses, if the tokens are one group in parentheses.
 pub(crate) fn parenthesized(tokens: &TokenStream) -> Option<TokenStream> {
     let group = only_group(tokens)?;
     (group.delimiter() == Delimiter::Parenthesis).then(|| group.stream())
