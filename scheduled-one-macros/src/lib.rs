@@ -1,7 +1,7 @@
 //! The `#[scheduled_one]` attribute. Use it through `scheduled-one-runtime`,
 //! which exports it.
 
-// In the order in which an attribute meets them. `tests/fuzz` has the same list.
+// The modules in the order in which an attribute meets them. `tests/fuzz` has the same list.
 mod attribute;
 
 mod args;
@@ -24,10 +24,9 @@ mod snapshots;
 
 /// Makes a scheduled job of an `async fn`.
 ///
-/// The function stays what it is and can still be called. It is registered
-/// when the program is linked, and runs once a scheduler is started: each tick
-/// on exactly one of the nodes that share a store, unless `scope` says
-/// otherwise.
+/// The function stays as it is and can still be called. The linker registers
+/// the job, and a started scheduler runs it: each tick on exactly one of the
+/// nodes that share a store, unless `scope` says otherwise.
 ///
 /// ```
 /// use std::io;

@@ -6,9 +6,7 @@
 use std::fmt;
 
 use scheduled_one_protocol::Bucket;
-
-/// Longest name of a namespace or a unit, in bytes.
-pub(crate) const MAX_NAME_BYTES: usize = 128;
+pub(crate) use scheduled_one_schedule::name::MAX_NAME_BYTES;
 
 /// The keys of one bucket of a namespace.
 #[derive(Clone)]
@@ -89,8 +87,7 @@ impl fmt::Debug for Keys {
 /// Whether a namespace or a job may have this name. A brace would move the
 /// hash tag, a space would break an operator's shell.
 pub(crate) fn is_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:/-".contains(&b);
-    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+    scheduled_one_schedule::name::check_name(name).is_ok()
 }
 
 /// Whether a unit may have this name: that of its job, and perhaps the numbers

@@ -20,7 +20,7 @@ pub struct AuditedTick {
     /// On which node, if each node runs the job by itself, or where it ran.
     pub node: Option<String>,
     /// What became of it.
-    pub fate: Fate,
+    pub status: TickStatus,
     /// Why, in words; may be empty.
     pub reason: String,
     /// How late its last attempt started, if one did.
@@ -34,7 +34,7 @@ pub struct AuditedTick {
 /// What became of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Fate {
+pub enum TickStatus {
     /// It is decided, as the ledger says: ran (ok, failed, panicked, timed
     /// out, cancelled), skipped, missed or lost.
     Decided(Outcome),
@@ -163,11 +163,11 @@ impl Account<'_> {
                 let lines = by_tick.get(&tick_ms).map_or(&[][..], Vec::as_slice);
                 let missed = ranges.iter().find(|range| covers(range, tick_ms)).copied();
                 let last = lines.iter().rev().find(|line| !line.retried).copied();
-                let fate = match last.or(missed) {
-                    Some(line) => Fate::Decided(line.outcome),
+                let status = match last.or(missed) {
+                    Some(line) => TickStatus::Decided(line.outcome),
                     None => self.undecided(tick_ms, oldest_ms),
                 };
-                self.audited(tick_ms, lines, last.or(missed), fate)
+                self.audited(tick_ms, lines, last.or(missed), status)
             })
             .collect()
     }
@@ -191,17 +191,17 @@ impl Account<'_> {
         self.lines.iter().copied().filter(|line| line.count > 1)
     }
 
-    fn undecided(&self, tick_ms: i64, oldest_ms: Option<i64>) -> Fate {
+    fn undecided(&self, tick_ms: i64, oldest_ms: Option<i64>) -> TickStatus {
         if self.state.running.contains(&tick_ms) {
-            Fate::Running
+            TickStatus::Running
         } else if self.state.waiting.contains(&tick_ms) {
-            Fate::Waiting
+            TickStatus::Waiting
         } else if tick_ms > self.state.decided_to_ms {
-            Fate::Due
+            TickStatus::Due
         } else if self.full && oldest_ms.is_none_or(|oldest_ms| tick_ms < oldest_ms) {
-            Fate::NoLongerKept
+            TickStatus::NoLongerKept
         } else {
-            Fate::Unknown
+            TickStatus::Unknown
         }
     }
 
@@ -210,7 +210,7 @@ impl Account<'_> {
         tick_ms: i64,
         lines: &[&LedgerEntry],
         last: Option<&LedgerEntry>,
-        fate: Fate,
+        status: TickStatus,
     ) -> AuditedTick {
         let ran = lines.iter().filter(|line| line.fired_at.is_some());
         let taken_over = lines
@@ -220,7 +220,7 @@ impl Account<'_> {
             tick: instant(tick_ms),
             shard: self.shard,
             node: last.map(|line| line.node.clone()),
-            fate,
+            status,
             reason: last.map_or_else(String::new, |line| line.reason.clone()),
             late_by: lines.iter().rev().find_map(|line| line.lateness()),
             attempts: ran.count() as u32,

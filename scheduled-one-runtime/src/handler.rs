@@ -138,17 +138,30 @@ impl fmt::Debug for States {
     }
 }
 
+/// Supertraits that only this crate implements. They leave room to add methods
+/// to the public traits, and no other type can pose as a job or its result.
+pub(crate) mod sealed {
+    /// Implemented by the functions that are a [`Handler`](super::Handler).
+    pub trait SealedHandler<Args> {}
+
+    /// Implemented by the types that are a [`JobResult`](super::JobResult).
+    pub trait SealedResult {}
+}
+
 /// What a job function may return: `()`, or `Result<(), E>` for any error
-/// that converts into a boxed one (`anyhow::Error` does).
+/// that converts into a boxed one (`anyhow::Error` does). The trait is sealed:
+/// other types cannot implement it.
 #[diagnostic::on_unimplemented(
     message = "a scheduled job cannot return `{Self}`",
     label = "expected `()` or `Result<(), E>`",
     note = "`E` is `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>` or a type that implements `std::error::Error + Send + Sync + 'static`"
 )]
-pub trait JobResult {
+pub trait JobResult: sealed::SealedResult {
     /// The error, if the run failed.
     fn into_result(self) -> Result<(), BoxError>;
 }
+
+impl sealed::SealedResult for () {}
 
 #[diagnostic::do_not_recommend]
 impl JobResult for () {
@@ -156,6 +169,8 @@ impl JobResult for () {
         Ok(())
     }
 }
+
+impl<E: Into<BoxError>> sealed::SealedResult for Result<(), E> {}
 
 #[diagnostic::do_not_recommend]
 impl<E: Into<BoxError>> JobResult for Result<(), E> {
@@ -166,12 +181,13 @@ impl<E: Into<BoxError>> JobResult for Result<(), E> {
 
 /// An async function that can be a job: up to eight arguments that implement
 /// [`FromJob`], and a [`JobResult`]. Implemented for all such functions and
-/// closures; `Args` only tells them apart.
+/// closures; `Args` only tells them apart. The trait is sealed: other types
+/// cannot implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job function",
     note = "a job is an `async fn` of up to 8 arguments that implement `FromJob`, returns `()` or `Result<(), E>`, and its future is `Send`"
 )]
-pub trait Handler<Args>: Send + Sync + 'static {
+pub trait Handler<Args>: sealed::SealedHandler<Args> + Send + Sync + 'static {
     /// Whether all that the arguments need is there.
     fn check(&self, states: &States) -> Result<(), MissingState>;
 
@@ -181,6 +197,12 @@ pub trait Handler<Args>: Send + Sync + 'static {
 
 macro_rules! handler_of {
     ($($arg:ident),*) => {
+        impl<Func, Fut, $($arg,)*> sealed::SealedHandler<($($arg,)*)> for Func
+        where
+            Func: Fn($($arg),*) -> Fut,
+        {
+        }
+
         impl<Func, Fut, $($arg,)*> Handler<($($arg,)*)> for Func
         where
             Func: Fn($($arg),*) -> Fut + Send + Sync + 'static,

@@ -77,8 +77,8 @@ pub mod __private;
 pub mod __terms;
 pub mod testing;
 
-pub use audit::{AuditedTick, Fate};
-pub use context::JobContext;
+pub use audit::{AuditedTick, TickStatus};
+pub use context::{JobContext, Shard};
 pub use error::Error;
 pub use handler::{BoxError, FromJob, Handler, JobResult, MissingState, State, States};
 pub use job::Job;
@@ -90,7 +90,7 @@ pub use scheduled_one_schedule::Tz;
 pub use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
 };
-pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, doctor, start};
+pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, ShutdownReport, doctor, start};
 
 #[doc(inline)]
 pub use scheduled_one_macros::scheduled_one;

@@ -16,6 +16,7 @@ pub use scheduled_one_schedule::policy::{
 pub use std::time::Duration;
 
 use crate::context::JobContext;
+use crate::handler::sealed::SealedHandler;
 use crate::handler::{BoxError, FromJob, Handler, JobResult, MissingState, States};
 pub use crate::job::Job;
 pub use crate::registry::JOBS;
@@ -95,6 +96,8 @@ where
 
 /// Tells the `Handler` of the attribute from those of plain functions.
 pub struct Annotated;
+
+impl SealedHandler<Annotated> for Function {}
 
 impl Handler<Annotated> for Function {
     fn check(&self, states: &States) -> Result<(), MissingState> {

@@ -12,7 +12,7 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{Store, StoreError};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
-use scheduled_one_runtime::{Fate, Scheduler};
+use scheduled_one_runtime::{Scheduler, TickStatus};
 use test_support::{RedisServer, wait_until, wait_until_async};
 
 const REASON: &str = "too few replicas had the claim";
@@ -64,7 +64,11 @@ async fn nothing_runs_while_the_replica_stands_still() {
     let (first, last) = (decided.last().unwrap(), decided.first().unwrap());
     let range = first.tick..last.tick;
     let audit = going.scheduler().audit("tick", range).await.unwrap();
-    assert!(audit.iter().all(|it| matches!(it.fate, Fate::Decided(_))));
+    assert!(
+        audit
+            .iter()
+            .all(|it| matches!(it.status, TickStatus::Decided(_)))
+    );
     let mut ticks = HashSet::new();
     assert!(audit.iter().all(|it| ticks.insert(it.tick)), "{audit:?}");
     going.stop().await;

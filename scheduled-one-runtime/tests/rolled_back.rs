@@ -8,7 +8,7 @@ use std::time::Duration;
 use scheduled_one_protocol::machine::{self, Meta, Now, Record, Run};
 use scheduled_one_protocol::message::{Caller, Finish, Marks, Outcome, RunId, Started, WrittenOff};
 use scheduled_one_runtime::clock::ManualClock;
-use scheduled_one_runtime::{Job, Scheduler, Shutdown, State};
+use scheduled_one_runtime::{Job, Scheduler, ShutdownReport, State};
 use test_support::wait_until_async;
 use tokio::sync::Notify;
 
@@ -237,5 +237,5 @@ async fn what_was_not_recorded_is_not_said_to_be_by_the_next_call() {
     };
     let first = tokio::select! { first = first => first, () = time => unreachable!() };
     assert_eq!((first.finished, first.recorded), (1, false));
-    assert_eq!(scheduler.shutdown(HOUR).await, Shutdown::default());
+    assert_eq!(scheduler.shutdown(HOUR).await, ShutdownReport::default());
 }

@@ -1,7 +1,7 @@
-//! *When* a scheduled-one job is due: cron expressions and fixed rates to UTC instants.
+//! *When* a scheduled-one job is due: cron expressions and fixed rates to UTC instants; and its policies.
 //!
-//! A pure crate: no I/O, no clock, no `unsafe`. It is the one parser that the compile-time macro and the
-//! runtime share, so what compiles is what runs. All instants are UTC Unix milliseconds.
+//! A pure crate: no I/O, no clock, no `unsafe`. The attribute and the runtime share this one parser,
+//! so a job that compiles also starts. All instants are UTC Unix milliseconds.
 //!
 //! ```
 //! use scheduled_one_schedule::{Schedule, parse_zone};
@@ -28,7 +28,7 @@ mod field;
 /// The day-of-week field: names only.
 mod weekday;
 
-/// What matches, as bits, and the search for the next match in local time.
+/// The matching values, as bits, and the search for the next match in local time.
 mod fields;
 
 /// `L`, `W` and `#`.
@@ -37,16 +37,18 @@ mod day_filter;
 /// Local time → UTC, across daylight saving; names of zones.
 mod zone;
 
-/// The other kind of schedule: fixed rates.
+/// Fixed rates.
 mod every;
 
-/// `90s`, `1h30m`.
+/// Durations: `90s`, `1h30m`.
 mod duration;
 
-/// What is wrong and the way out.
+/// The error of all parsers: a message and the way out.
 mod error;
 
 pub mod policy;
+
+pub mod name;
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,7 +64,7 @@ pub use crate::zone::parse_zone;
 use crate::cron::Cron;
 use crate::every::Every;
 
-/// When a job is due.
+/// The instants at which a job is due.
 ///
 /// Cheap to clone and to keep: 24 bytes, and for cron about 150 more, shared by its clones. `Display` gives
 /// the canonical text, such as `cron "0 0 9 * * MON" in Asia/Shanghai` or `every 90s offset 10s`.
@@ -164,7 +166,7 @@ impl Schedule {
         Some(latest_s * 1000)
     }
 
-    /// How many ticks there are in `(after_ms, until_ms]` (Unix milliseconds), at most `cap`.
+    /// The number of ticks in `(after_ms, until_ms]` (Unix milliseconds), at most `cap`.
     ///
     /// By arithmetic for a fixed rate; for cron one step per tick counted, so choose the cap accordingly.
     #[must_use]

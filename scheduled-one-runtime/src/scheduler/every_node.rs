@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::run::{Granted, Runner};
+use crate::context::Shard;
 use crate::event;
 use crate::finish::Report;
 use crate::renewal::ActiveRun;
@@ -120,7 +121,7 @@ impl Own {
             job: Arc::clone(&self.job),
             due_ms: plan.due_ms,
             sent: runner.clock.boottime(),
-            shard: (0, 1),
+            shard: Shard::WHOLE,
             missed: 0,
             leased: false,
         });

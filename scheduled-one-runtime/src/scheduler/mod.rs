@@ -134,7 +134,7 @@ pub struct JobInfo {
 /// What happened when a scheduler stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Shutdown {
+pub struct ShutdownReport {
     /// Runs that ended by themselves within the grace.
     pub finished: usize,
     /// Runs that were cancelled because the grace had passed.
@@ -194,8 +194,8 @@ impl Scheduler {
     /// 10,000 ticks of each shard. Where each node runs the job by itself, nodes
     /// are told apart by name, and each accounts for the ticks from its first
     /// line to its last: a run that its node died in is
-    /// [`Fate::Unknown`](crate::Fate::Unknown). The ledger keeps 1,000 lines a job: what is older is
-    /// [`Fate::NoLongerKept`](crate::Fate::NoLongerKept).
+    /// [`TickStatus::Unknown`](crate::TickStatus::Unknown). The ledger keeps 1,000 lines a job: what is older is
+    /// [`TickStatus::NoLongerKept`](crate::TickStatus::NoLongerKept).
     ///
     /// A tick counts by the schedule and the time zone the job has now, and
     /// only from when the job was first seen.
@@ -280,7 +280,7 @@ impl Scheduler {
     ///
     /// Takes at most `grace`, a fifth of the longest lease, and about 5 s for
     /// a store that does not answer.
-    pub async fn shutdown(&self, grace: Duration) -> Shutdown {
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         self.stop_after(self.clock.sleep(grace)).await
     }
 

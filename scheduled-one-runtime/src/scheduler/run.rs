@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::going::{Going, Ticket};
 use crate::attempt::Attempt;
 use crate::cluster_clock::ClusterClock;
-use crate::context::{JobContext, RunFacts};
+use crate::context::{JobContext, RunFacts, Shard};
 use crate::event;
 use crate::finish::Report;
 use crate::guard::{End, Guard};
@@ -49,8 +49,8 @@ pub(crate) struct Granted {
     pub(crate) due_ms: i64,
     /// When the claim was sent first.
     pub(crate) sent: Duration,
-    /// Its shard, and how many there are.
-    pub(crate) shard: (u32, u32),
+    /// Shard of the tick that the run is.
+    pub(crate) shard: Shard,
     /// Ticks it stands for beside its own.
     pub(crate) missed: u64,
     /// Whether the store granted it, and is to be told how it ends. Else it

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::member::{RECORD_PATIENCE, Tasks, all};
-use super::{Scheduler, Shutdown};
+use super::{Scheduler, ShutdownReport};
 use crate::event;
 use crate::lease::Cancel;
 use scheduled_one_protocol::BoxFuture;
@@ -34,14 +34,14 @@ impl Ending {
 
 impl Scheduler {
     /// Shuts down; runs may go on until `grace` completes.
-    pub(super) async fn stop_after(&self, grace: impl Future<Output = ()>) -> Shutdown {
+    pub(super) async fn stop_after(&self, grace: impl Future<Output = ()>) -> ShutdownReport {
         self.stop.send_replace(true);
         self.stopping.send_replace(true);
         let mut end = self.end.lock().await;
         if let Some(recorded) = end.recorded {
-            return Shutdown {
+            return ShutdownReport {
                 recorded,
-                ..Shutdown::default()
+                ..ShutdownReport::default()
             };
         }
         let ended_before = *end.ended_before.get_or_insert_with(|| self.going.ended());
@@ -69,7 +69,7 @@ impl Scheduler {
         let recorded = all(leaving).await.into_iter().all(|told| told);
         end.recorded = Some(recorded);
         event::stopped(finished, cancelled);
-        Shutdown {
+        ShutdownReport {
             finished,
             cancelled,
             recorded,

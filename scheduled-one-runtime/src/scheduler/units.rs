@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::context::Shard;
 use crate::rules::CompiledJob;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::hash;
@@ -27,9 +28,9 @@ impl Unit {
         shard_of(&self.job.name, self.shard)
     }
 
-    /// Its shard, and how many there are.
-    pub(crate) fn shard(&self) -> (u32, u32) {
-        (self.shard, self.job.rules.shards)
+    /// Shard of the job that the unit is.
+    pub(crate) fn shard(&self) -> Shard {
+        Shard::new(self.shard, self.job.rules.shards)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use scheduled_one_runtime::{AuditedTick, Fate, LedgerEntry, OnLeaseLost, Outcome, Overlap, Scope};
+use scheduled_one_runtime::{
+    AuditedTick, LedgerEntry, OnLeaseLost, Outcome, Overlap, Scope, TickStatus,
+};
 
 use super::jobs::JobPlan;
 use super::{Event, Kind};
@@ -137,13 +139,13 @@ impl History {
                 .forgotten_at_ms
                 .iter()
                 .any(|at_ms| tick_ms <= *at_ms + 60_000);
-            match tick.fate {
-                Fate::Decided(_) => {}
-                Fate::Unknown if forgotten => {}
+            match tick.status {
+                TickStatus::Decided(_) => {}
+                TickStatus::Unknown if forgotten => {}
                 // A node's own run dies with it, and nobody else knows of it.
-                Fate::Unknown if plan.scope == Scope::EveryNode && self.deaths > 0 => {}
-                fate => found.push(format!(
-                    "E1: tick {tick_ms} of {} shard {:?} is {fate:?}\n{}",
+                TickStatus::Unknown if plan.scope == Scope::EveryNode && self.deaths > 0 => {}
+                status => found.push(format!(
+                    "E1: tick {tick_ms} of {} shard {:?} is {status:?}\n{}",
                     plan.name,
                     tick.shard,
                     self.timeline(plan, tick_ms, tick_ms)
@@ -182,11 +184,11 @@ impl History {
             .collect();
         for tick in audited {
             let tick_ms = tick.tick.timestamp_millis();
-            let wanted = match tick.fate {
-                Fate::Decided(
+            let wanted = match tick.status {
+                TickStatus::Decided(
                     Outcome::Ok | Outcome::Failed | Outcome::Panicked | Outcome::TimedOut,
                 ) => true,
-                Fate::Decided(Outcome::Skipped | Outcome::Missed) => false,
+                TickStatus::Decided(Outcome::Skipped | Outcome::Missed) => false,
                 _ => continue,
             };
             if started.contains(&(tick_ms, tick.shard)) != wanted {
@@ -252,11 +254,11 @@ impl History {
             other.log.iter().filter(|e| e.kind == Kind::Start).count() as u64,
         );
         for tick in other.audits.iter().flat_map(|(_, audited)| audited) {
-            let fate = match tick.fate {
-                Fate::Decided(outcome) => outcome.as_str().to_owned(),
+            let status = match tick.status {
+                TickStatus::Decided(outcome) => outcome.as_str().to_owned(),
                 other => format!("{other:?}"),
             };
-            add(fate, 1);
+            add(status, 1);
             if tick.reason == "queue full" || tick.reason == "superseded" {
                 add(tick.reason.clone(), 1);
             }

@@ -82,11 +82,10 @@ impl JobPlan {
             start_deadline: random.ms(1_500, 20_000),
             reruns,
             retries,
-            retry_on: RetryOn {
-                error: random.chance(70),
-                panic: random.chance(70),
-                timeout: random.chance(70),
-            },
+            retry_on: RetryOn::NONE
+                .with_error(random.chance(70))
+                .with_panic(random.chance(70))
+                .with_timeout(random.chance(70)),
             timeout,
             timeout_total: (retries > 0 && random.chance(30)).then(|| random.ms(3_000, 6_000)),
             on_lease_lost: match one && reruns == 0 && random.chance(10) {
@@ -194,7 +193,7 @@ impl JobPlan {
             kind,
             node: ctx.node().to_owned(),
             job: self.index,
-            shard: ctx.shard().0,
+            shard: ctx.shard().index,
             tick_ms: ctx.scheduled_at().timestamp_millis(),
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),

@@ -156,7 +156,7 @@ fn event(kind: Kind, ctx: &JobContext) -> Event {
         boot_us: SystemClock.boottime().as_micros() as u64,
         node: ctx.node().to_owned(),
         job: ctx.job().to_owned(),
-        shard: ctx.shard().0,
+        shard: ctx.shard().index,
         missed: ctx.missed(),
         tick_ms: ctx.scheduled_at().timestamp_millis(),
         attempt: ctx.attempt(),

@@ -74,7 +74,7 @@ async fn obey(scheduler: Arc<Scheduler>, jobs: Vec<JobSpec>, order: Order) {
     }
 }
 
-/// One line a tick: job, shard, tick, how many outcomes the ledger has, fate.
+/// One line a tick: job, shard, tick, how many outcomes the ledger has, status.
 async fn audit(
     scheduler: &Scheduler,
     jobs: &[JobSpec],
@@ -107,8 +107,8 @@ async fn audit(
             let count = ranges.iter().filter(covers).count()
                 + outcomes.get(&(tick.tick, tick.shard)).unwrap_or(&0);
             let (name, tick_ms) = (&job.name, tick.tick.timestamp_millis());
-            let (shard, fate) = (tick.shard, tick.fate);
-            text += &format!("{name} {shard} {tick_ms} {count} {fate:?}\n");
+            let (shard, status) = (tick.shard, tick.status);
+            text += &format!("{name} {shard} {tick_ms} {count} {status:?}\n");
         }
     }
     Ok(text)

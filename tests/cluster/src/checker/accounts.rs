@@ -26,7 +26,7 @@ pub struct Account {
     pub asked: usize,
 }
 
-/// As `scheduled_one_runtime::Fate`, as far as a rule is about it.
+/// As `scheduled_one_runtime::TickStatus`, as far as a rule is about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// A function returned `Ok`.
