@@ -57,6 +57,8 @@ pub struct Tolerance {
     /// A poll that was under way when its process was paused ends when the process continues: one event, within this
     /// time. Zero if no poll can be under way then.
     pub wake_up: Duration,
+    /// Takeovers in slots of `allow(n)` that one request grants may share a token: a known gap of the protocol.
+    pub slot_takeovers_share_tokens: bool,
 }
 
 impl Default for Tolerance {
@@ -65,6 +67,7 @@ impl Default for Tolerance {
             aftermath: Duration::from_secs(8),
             longest_run: Duration::from_secs(8),
             wake_up: Duration::from_millis(100),
+            slot_takeovers_share_tokens: false,
         }
     }
 }

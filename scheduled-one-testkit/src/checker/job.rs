@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduled_one_runtime::{OnLeaseLost, OnNodeLoss, Overlap, Scope};
+use scheduled_one_schedule::policy::{OnLeaseLost, OnNodeLoss, Overlap, Scope};
 
 /// The policies of a job that rules depend on. Build it with `..JobRules::default()`: fields may be added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -93,7 +93,7 @@ fn violation(attempt: &Attempt<'_>, fault: &FaultWindow, poll: &Event) -> Violat
 mod tests {
     use std::time::Duration;
 
-    use scheduled_one_runtime::{OnLeaseLost, Scope};
+    use scheduled_one_schedule::policy::{OnLeaseLost, Scope};
 
     use super::super::testing::{History, event, fault, rules_of};
     use super::super::{Deadline, EventKind, JobRules};

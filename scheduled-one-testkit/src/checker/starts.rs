@@ -23,8 +23,11 @@ pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
         if rules.ends_with_its_lease() {
             found.extend(overlaps(observed, &events.attempts, rules.most_at_once()));
         }
-        found.extend(grants_out_of_order(events));
-        found.extend(shared_tokens(&events.attempts));
+        let may_share =
+            observed.history.tolerance.slot_takeovers_share_tokens && rules.most_at_once() > 1;
+        let is_known_gap = |old: &Event, new: &Event| may_share && are_takeovers(old, new);
+        found.extend(grants_out_of_order(events, is_known_gap));
+        found.extend(shared_tokens(&events.attempts, is_known_gap));
         // Overlapping runs start in any order.
         if rules.most_at_once() == 1 {
             found.extend(starts_out_of_order(&events.attempts));
@@ -134,14 +137,23 @@ fn woke_up(observed: &Observed<'_>, old: &Run<'_>, at_us: u64) -> bool {
         })
 }
 
+/// Two ticks that were attempted before, under one token.
+fn are_takeovers(old: &Event, new: &Event) -> bool {
+    old.token == new.token && old.tick_ms != new.tick_ms && old.attempt.min(new.attempt) > 1
+}
+
 /// Grants increase, but for one that is repeated; and each start has one.
-fn grants_out_of_order(events: &UnitEvents<'_>) -> Vec<Violation> {
+fn grants_out_of_order(
+    events: &UnitEvents<'_>,
+    is_known_gap: impl Fn(&Event, &Event) -> bool,
+) -> Vec<Violation> {
     let key = |grant: &Event| (grant.token, grant.tick_ms, grant.attempt);
     let mut found = Vec::new();
     let mut known: HashSet<(u64, i64, u32)> = HashSet::new();
     let mut newest: Option<&Event> = None;
     for grant in &events.grants {
-        let repeated = !known.insert(key(grant));
+        let repeated =
+            !known.insert(key(grant)) || newest.is_some_and(|newest| is_known_gap(newest, grant));
         match newest.filter(|newest| newest.token >= grant.token && !repeated) {
             Some(newest) => {
                 let pair = [newest, *grant];
@@ -175,12 +187,16 @@ fn grants_out_of_order(events: &UnitEvents<'_>) -> Vec<Violation> {
 }
 
 /// No two runs of a unit have the same token, even where they start in any order.
-fn shared_tokens(attempts: &[Attempt<'_>]) -> Vec<Violation> {
+fn shared_tokens(
+    attempts: &[Attempt<'_>],
+    is_known_gap: impl Fn(&Event, &Event) -> bool,
+) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut first: HashMap<u64, &Attempt<'_>> = HashMap::new();
     for attempt in attempts {
         let old = first.entry(attempt.start.token).or_insert(attempt);
-        if run_of(old.start) != run_of(attempt.start) {
+        let same_run = run_of(old.start) == run_of(attempt.start);
+        if !same_run && !is_known_gap(old.start, attempt.start) {
             found.push(violation(Rule::S3, "two runs have one token", old, attempt));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduled_one_runtime::Scope;
+use scheduled_one_schedule::policy::Scope;
 
 use super::super::JobRules;
 use super::super::testing::{History, audit, event, fault, rules_of};

@@ -1,6 +1,6 @@
 //! Histories that keep S1, S2, S3 and S5, and that break them.
 
-use scheduled_one_runtime::{OnLeaseLost, OnNodeLoss, Overlap, Scope};
+use scheduled_one_schedule::policy::{OnLeaseLost, OnNodeLoss, Overlap, Scope};
 
 use super::super::testing::{History, attempt, event, fault, rules_of};
 use super::*;
@@ -177,6 +177,26 @@ fn grants_come_in_the_order_of_tokens_and_each_start_has_one() {
     assert_eq!(rules_of(&History::of(granted)), []);
     let ungranted = [grant(1, 1, 100), start(2, "a", 1, 101)];
     assert_eq!(rules_of(&History::of(ungranted)), [Rule::S3]);
+}
+
+#[test]
+fn takeovers_in_slots_may_share_a_token_where_that_is_said() {
+    let pair = |kind: EventKind, number: u32, most: u32, said: bool| {
+        let events = [event(kind, 10, "a", 1, 100), event(kind, 11, "a", 2, 100)];
+        let mut history =
+            History::of(events.map(|event| attempt(number, event))).where_job(|job| {
+                job.overlap = Overlap::Allow(most);
+                job.on_node_loss = OnNodeLoss::Rerun(1);
+            });
+        history.tolerance.slot_takeovers_share_tokens = said;
+        rules_of(&history)
+    };
+    for kind in [EventKind::Grant, EventKind::Start] {
+        assert_eq!(pair(kind, 2, 2, true), []);
+        assert_eq!(pair(kind, 2, 2, false), [Rule::S3]);
+        assert_eq!(pair(kind, 1, 2, true), [Rule::S3], "first attempts");
+        assert_eq!(pair(kind, 2, 1, true), [Rule::S3], "no slots");
+    }
 }
 
 #[test]
