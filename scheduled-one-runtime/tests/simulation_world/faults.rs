@@ -6,12 +6,13 @@ use std::time::Duration;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
     Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
+    Recorded, Renew, Renewed, Reply, Verdict, Watched, WrittenOff, job_of, shard_index,
 };
 use scheduled_one_protocol::{Answer, Bucket, Store, StoreError};
-use scheduled_one_runtime::clock::{Clock, TokioClock};
+use scheduled_one_runtime::clock::Clock;
+use scheduled_one_testkit::checker::{Event, EventKind};
 
-use super::Random;
+use super::{Random, World};
 
 /// How long a call waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -84,16 +85,42 @@ impl Network {
 #[derive(Clone, Debug)]
 pub(crate) struct NodeStore {
     inner: MemoryStore,
-    clock: TokioClock,
+    world: World,
     network: Arc<Network>,
 }
 
 impl NodeStore {
-    pub(crate) fn new(inner: MemoryStore, clock: TokioClock, network: Arc<Network>) -> Self {
+    pub(crate) fn new(inner: MemoryStore, world: World, network: Arc<Network>) -> Self {
         NodeStore {
             inner,
-            clock,
+            world,
             network,
+        }
+    }
+
+    /// What the store granted, whether or not its reply arrives.
+    fn note_grants(&self, caller: &Caller, claims: &[Claim], replies: &[Claimed]) {
+        for (claim, reply) in claims.iter().zip(replies) {
+            let Verdict::Granted {
+                tick_ms,
+                token,
+                attempt,
+                ..
+            } = reply.verdict
+            else {
+                continue;
+            };
+            self.world.note(Event {
+                kind: EventKind::Grant,
+                at_us: self.world.clock.boottime().as_micros() as u64,
+                node: caller.name.clone(),
+                job: job_of(&claim.unit).to_owned(),
+                shard: shard_index(&claim.unit),
+                tick_ms,
+                attempt,
+                token,
+                ..Event::default()
+            });
         }
     }
 
@@ -102,8 +129,8 @@ impl NodeStore {
         call: impl FnOnce(&'a MemoryStore) -> Answer<'a, T> + Send + 'a,
     ) -> Answer<'a, T> {
         Box::pin(async move {
-            let fate = self.network.fate(self.clock.boottime());
-            self.clock.sleep(fate.there).await;
+            let fate = self.network.fate(self.world.clock.boottime());
+            self.world.clock.sleep(fate.there).await;
             let answer = match fate.arrives && !fate.dead {
                 true => Some(call(&self.inner).await),
                 false => None,
@@ -114,14 +141,17 @@ impl NodeStore {
             let slow = fate.there + fate.back > TIMEOUT;
             match answer {
                 Some(answer) if fate.answered && !slow => {
-                    self.clock.sleep(fate.back).await;
-                    if self.network.fate(self.clock.boottime()).dead {
+                    self.world.clock.sleep(fate.back).await;
+                    if self.network.fate(self.world.clock.boottime()).dead {
                         std::future::pending::<()>().await;
                     }
                     answer
                 }
                 _ => {
-                    self.clock.sleep(TIMEOUT.saturating_sub(fate.there)).await;
+                    self.world
+                        .clock
+                        .sleep(TIMEOUT.saturating_sub(fate.there))
+                        .await;
                     Err(StoreError::Unknown("no answer".to_owned()))
                 }
             }
@@ -135,7 +165,13 @@ impl Store for NodeStore {
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        self.call(|store| store.claim(caller, claims))
+        self.call(move |store| {
+            Box::pin(async move {
+                let reply = store.claim(caller, claims).await?;
+                self.note_grants(caller, claims, &reply.body);
+                Ok(reply)
+            })
+        })
     }
 
     fn renew<'a>(

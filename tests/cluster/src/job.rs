@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use scheduled_one_runtime::clock::{Clock, SystemClock};
 use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, Scope, State};
+use scheduled_one_testkit::checker::JobRules;
 
 use crate::log::{self, Event, Kind};
 use crate::sink;
@@ -58,12 +59,30 @@ impl JobSpec {
         self.policy(key)?.parse().ok()
     }
 
-    /// How many runs of a unit may go side by side.
-    pub fn most_beside(&self) -> usize {
+    /// What the checker may rely on.
+    pub fn rules(&self, lease: Duration) -> JobRules {
         let most = self
             .policy("overlap")
             .and_then(|it| it.strip_prefix("allow:"));
-        most.map_or(1, |most| most.parse().expect("a number"))
+        JobRules {
+            name: self.name.clone(),
+            lease: Some(lease),
+            // How others queue is no matter of a rule.
+            overlap: most.map_or(Overlap::Skip, |most| {
+                Overlap::Allow(most.parse().expect("a number"))
+            }),
+            on_node_loss: match self.number("rerun") {
+                Some(most) => OnNodeLoss::Rerun(most),
+                None => OnNodeLoss::Record,
+            },
+            retries: self.number("retries").unwrap_or(0),
+            scope: match self.on_every_node() {
+                true => Scope::EveryNode,
+                false => Scope::One,
+            },
+            shards: self.number("shards").unwrap_or(1),
+            ..JobRules::default()
+        }
     }
 
     /// Whether each node runs it by itself.
