@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
-use scheduled_one_protocol::{Answer, Bucket, Store, StoreError};
+use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::{Clock, TokioClock};
 
 use super::Random;
@@ -154,24 +154,28 @@ impl Store for NodeStore {
         self.call(|store| store.finish(caller, finishes))
     }
 
-    fn enroll<'a>(
+    fn register<'a>(
         &'a self,
         caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>> {
-        self.call(|store| store.enroll(caller, enrolls))
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+        self.call(|store| store.register(caller, registrations))
     }
 
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
-        runs: &'a [Watched],
+        runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
         self.call(|store| store.write_off(caller, runs))
     }
 
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
-        self.call(|store| store.beat(caller, beat))
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
+        self.call(move |store| store.heartbeat(caller, heartbeat))
     }
 
     fn record<'a>(
@@ -185,8 +189,8 @@ impl Store for NodeStore {
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         self.call(|store| store.inspect(caller, units))
     }
 
