@@ -8,10 +8,12 @@ use deadpool_redis::redis::Value;
 
 use crate::encode::MAX_EXACT;
 use crate::fault;
-use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{
-    Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
-    Recorded, Renewed, Reply, Started, Verdict, Watched, WrittenOff, place_of,
+    Claim, Claimed, Finished, Grant, Head, HeartbeatReply, MAX_NODES, OverdueRun, Recorded,
+    Renewed, Reply, Target, UnitStatus, Verdict, Watermarks, WrittenOff,
+};
+use scheduled_one_protocol::{
+    FencingToken, LedgerRecord, Outcome, Start, StoreError, TickMs, UnitName,
 };
 
 /// Longest text that is shown of why a line is lost.
@@ -84,26 +86,35 @@ impl Reader {
         })
     }
 
-    fn marks(&mut self) -> Result<Marks, StoreError> {
-        Ok(Marks {
-            born_ms: self.int()?,
-            hwm_ms: self.int()?,
-            token: self.count()?,
-            started: Started::default(),
+    fn token(&mut self) -> Result<FencingToken, StoreError> {
+        Ok(FencingToken(self.count()?))
+    }
+
+    fn tick(&mut self) -> Result<TickMs, StoreError> {
+        Ok(TickMs(self.int()?))
+    }
+
+    /// The watermarks without the newest start. The scripts write 0 where there is none.
+    fn marks(&mut self) -> Result<Watermarks, StoreError> {
+        let known = |ms| Some(ms).filter(|ms| *ms != 0);
+        Ok(Watermarks {
+            first_seen_ms: known(self.int()?),
+            decided: known(self.int()?).map(TickMs),
+            token: self.token()?,
+            start: None,
         })
     }
 
-    fn started(&mut self) -> Result<Started, StoreError> {
-        Ok(Started {
-            tick_ms: self.int()?,
-            attempt: self.small()?,
-        })
+    fn start(&mut self) -> Result<Option<Start>, StoreError> {
+        let (tick, attempt) = (self.tick()?, self.small()?);
+        let is_some = tick.ms() != 0 || attempt != 0;
+        Ok(is_some.then_some(Start { tick, attempt }))
     }
 
-    fn all_marks(&mut self) -> Result<Marks, StoreError> {
+    fn all_marks(&mut self) -> Result<Watermarks, StoreError> {
         let marks = self.marks()?;
-        Ok(Marks {
-            started: self.started()?,
+        Ok(Watermarks {
+            start: self.start()?,
             ..marks
         })
     }
@@ -149,48 +160,14 @@ pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
         let mut marks = reader.marks()?;
         let code = reader.int()?;
         let ready = code >= READY;
-        let verdict = match code % READY {
-            0 => Verdict::Granted {
-                tick_ms: claim.tick_ms,
-                token: marks.token,
-                until_ms: reader.int()?,
-                attempt: 1,
-                place: 0,
-            },
-            1 => Verdict::Skipped,
-            2 => Verdict::Forgone,
-            3 => Verdict::Decided {
-                owner: reader.shown()?,
-            },
-            4 => Verdict::Moved,
-            5 => Verdict::Early {
-                by_ms: reader.int()?,
-            },
-            6 => Verdict::Late,
-            7 => Verdict::Quarantined,
-            8 => {
-                let place = reader.small()?;
-                Verdict::Stale(watched(reader, &place_of(&claim.unit, place))?)
-            }
-            9 => Verdict::Granted {
-                tick_ms: reader.int()?,
-                token: reader.count()?,
-                until_ms: reader.int()?,
-                attempt: reader.small()?,
-                place: reader.small()?,
-            },
-            10 => Verdict::Queued,
-            11 => Verdict::Busy,
-            12 => Verdict::Nothing,
-            _ => return Err(malformed(reader.script, &code)),
-        };
-        if marks.token > claim.floor_token {
-            marks.started = match code % READY {
-                0 => Started {
-                    tick_ms: claim.tick_ms,
+        let verdict = verdict(reader, code % READY, claim, marks.token)?;
+        if marks.token > claim.bounds.token {
+            marks.start = match (code % READY, &verdict) {
+                (0, Verdict::Granted(grant)) => Some(Start {
+                    tick: grant.tick,
                     attempt: 1,
-                },
-                _ => reader.started()?,
+                }),
+                _ => reader.start()?,
             };
         }
         Ok(Claimed {
@@ -201,9 +178,64 @@ pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
     })
 }
 
-fn watched(reader: &mut Reader, unit: &str) -> Result<Watched, StoreError> {
-    Ok(Watched {
-        unit: unit.to_owned(),
+fn verdict(
+    reader: &mut Reader,
+    code: i64,
+    claim: &Claim,
+    token: FencingToken,
+) -> Result<Verdict, StoreError> {
+    Ok(match (code, &claim.target) {
+        (0, Target::Tick(due)) => Verdict::Granted(Grant {
+            unit: claim.unit.clone(),
+            tick: due.tick,
+            token,
+            until_ms: reader.int()?,
+            attempt: 1,
+        }),
+        (1, _) => Verdict::Skipped,
+        (2, _) => Verdict::MarkedMissed,
+        (3, _) => Verdict::Decided {
+            owner: reader.shown()?,
+        },
+        (4, _) => Verdict::Conflict,
+        (5, _) => Verdict::Early {
+            by_ms: reader.int()?,
+        },
+        (6, _) => Verdict::Late,
+        (7, _) => Verdict::Quarantined,
+        (8, _) => {
+            let slot = reader.small()?;
+            Verdict::Stale(overdue_run(reader, &in_slot(&claim.unit, slot))?)
+        }
+        (9, _) => {
+            let (tick, token, until_ms) = (reader.tick()?, reader.token()?, reader.int()?);
+            let (attempt, slot) = (reader.small()?, reader.small()?);
+            Verdict::Granted(Grant {
+                unit: in_slot(&claim.unit, slot),
+                tick,
+                token,
+                until_ms,
+                attempt,
+            })
+        }
+        (10, _) => Verdict::Queued,
+        (11, _) => Verdict::Busy,
+        (12, _) => Verdict::QueueEmpty,
+        _ => return Err(malformed(reader.script, &code)),
+    })
+}
+
+/// A claim from the queue of a slot names the slot itself.
+fn in_slot(unit: &UnitName, slot: u32) -> UnitName {
+    match slot {
+        0 => unit.clone(),
+        _ => unit.with_slot(slot),
+    }
+}
+
+fn overdue_run(reader: &mut Reader, unit: &UnitName) -> Result<OverdueRun, StoreError> {
+    Ok(OverdueRun {
+        unit: unit.clone(),
         nonce: reader.text()?,
         seq: reader.count()?,
         lease_ms: reader.int()?,
@@ -233,7 +265,7 @@ pub(crate) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>
     })
 }
 
-pub(crate) fn enroll<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Marks>>, StoreError> {
+pub(crate) fn register<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Watermarks>>, StoreError> {
     batch("enroll", reply, items, |reader, _| reader.all_marks())
 }
 
@@ -252,8 +284,11 @@ pub(crate) fn write_off<I>(
     })
 }
 
-/// The pulse without what is overdue, and the names of that.
-pub(crate) fn beat(reply: Value) -> Result<(Reply<Pulse>, Vec<String>), StoreError> {
+/// The reply without the overdue runs, and the names of their units. A name that no script has stored is left out:
+/// somebody edited the key, and no node has such a unit.
+pub(crate) fn heartbeat(
+    reply: Value,
+) -> Result<(Reply<HeartbeatReply>, Vec<UnitName>), StoreError> {
     let mut reader = Reader::new("beat", reply)?;
     let head = reader.head()?;
     // Sorted here: how Redis sorts texts depends on its locale.
@@ -261,16 +296,22 @@ pub(crate) fn beat(reply: Value) -> Result<(Reply<Pulse>, Vec<String>), StoreErr
     nodes.sort_unstable();
     nodes.truncate(MAX_NODES);
     let ready = reader.names()?;
-    let mut units = Vec::new();
+    let mut overdue = Vec::new();
     while !reader.values.as_slice().is_empty() {
-        units.push(reader.text()?);
+        overdue.push(reader.text()?);
     }
-    let body = Pulse {
+    let units = |names: Vec<String>| {
+        names
+            .iter()
+            .filter_map(|name| UnitName::parse(name))
+            .collect()
+    };
+    let body = HeartbeatReply {
         nodes,
-        ready,
+        ready: units(ready),
         overdue: Vec::new(),
     };
-    Ok((Reply { head, body }, units))
+    Ok((Reply { head, body }, units(overdue)))
 }
 
 pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>>, StoreError> {
@@ -286,29 +327,29 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
     })
 }
 
-pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Inspected>>, StoreError> {
+pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStatus>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
-        let running_ms = match reader.int()? {
+        let running = match reader.int()? {
             0 => None,
-            _ => Some(reader.int()?),
+            _ => Some(reader.tick()?),
         };
-        let waiting = reader.count()?;
-        let waiting_ms = (0..waiting).map(|_| reader.int());
-        Ok(Inspected {
+        let count = reader.count()?;
+        let waiting = (0..count).map(|_| reader.tick());
+        Ok(UnitStatus {
             marks,
-            running_ms,
-            waiting_ms: waiting_ms.collect::<Result<_, _>>()?,
+            running,
+            waiting: waiting.collect::<Result<_, _>>()?,
         })
     })
 }
 
-pub(crate) fn look(reply: Value, units: &[String]) -> Result<Vec<Watched>, StoreError> {
+pub(crate) fn look(reply: Value, units: &[UnitName]) -> Result<Vec<OverdueRun>, StoreError> {
     let mut reader = Reader::new("look", reply)?;
     let mut overdue = Vec::with_capacity(units.len());
     for unit in units {
         if reader.int()? == 1 {
-            overdue.push(watched(&mut reader, unit)?);
+            overdue.push(overdue_run(&mut reader, unit)?);
         }
     }
     reader.end()?;
@@ -348,17 +389,20 @@ struct Line<'a> {
 impl Line<'_> {
     fn record(&self, job: &str) -> Result<LedgerRecord, StoreError> {
         Ok(LedgerRecord {
-            unit: self.text("unit").unwrap_or_else(|| job.to_owned()),
+            unit: match self.text("unit") {
+                Some(_) => self.parsed("unit", UnitName::parse)?,
+                None => UnitName::new(job, 0),
+            },
             retried: self.text("retried").is_some(),
-            tick_ms: self.read("tick")?,
-            last_tick_ms: self.read("last")?,
+            tick: TickMs(self.read("tick")?),
+            last_tick: TickMs(self.read("last")?),
             count: self.read("n")?,
             outcome: self.parsed("out", Outcome::from_word)?,
             reason: self.read("why")?,
             node: self.read("node")?,
-            token: self.read("tok")?,
-            attempt: self.read("att")?,
-            fired_at_ms: self.read("fired")?,
+            token: Some(FencingToken(self.read("tok")?)).filter(|token| token.get() > 0),
+            attempt: Some(self.read("att")?).filter(|attempt| *attempt > 0),
+            fired_at_ms: Some(self.read("fired")?).filter(|fired_at_ms| *fired_at_ms > 0),
             ended_at_ms: self.read("ended")?,
             error: self.read("err")?,
         })

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::keys::{Keys, MAX_NAME_BYTES, is_unit};
+use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
 use crate::script::Request;
-use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::NODE_GONE_MS;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, MAX_BATCH, Overlap, Renew, RunId,
-    Started, Watched, job_of, place_of,
+    Caller, Claim, Finish, Heartbeat, Intent, MAX_BATCH, NODE_GONE_MS, OverdueRun, Overlap,
+    Register, Renew, RunId, Target,
 };
+use scheduled_one_protocol::{FencingToken, LedgerRecord, Start, StoreError, TickMs, UnitName};
 
 /// Numbers of the scripts are doubles: above this they are no longer exact.
 /// Microseconds get there in 2255.
@@ -53,19 +52,19 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    fn unit(&mut self, unit: &str) {
-        if !is_unit(unit) {
+    fn unit(&mut self, unit: &UnitName) {
+        if !is_name(unit.job()) {
             self.refuse(format!(
                 "the name {unit:?}: names are 1 to {MAX_NAME_BYTES} of A-Z a-z 0-9 _ . : / -, \
-                 and perhaps #shard and ~place behind that"
+                 and perhaps #shard and ~slot behind that"
             ));
         }
-        self.request.key(self.keys.job(unit));
+        self.request.key(self.keys.job(unit.as_str()));
     }
 
-    fn unit_and_log(&mut self, unit: &str) {
+    fn unit_and_log(&mut self, unit: &UnitName) {
         self.unit(unit);
-        self.request.key(self.keys.log(job_of(unit)));
+        self.request.key(self.keys.log(unit.job()));
     }
 
     fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
@@ -81,6 +80,17 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// A tick, or 0 for none: no schedule has a tick at the epoch.
+    fn tick(&mut self, tick: Option<TickMs>) -> &mut Self {
+        self.int(tick.map_or(0, TickMs::ms))
+    }
+
+    /// A bound: the newest tick, and the attempt of a start.
+    fn start(&mut self, start: Option<Start>) -> &mut Self {
+        self.tick(start.map(|start| start.tick))
+            .count(start.map_or(0, |start| start.attempt).into())
+    }
+
     fn count(&mut self, count: u64) -> &mut Self {
         self.int(i64::try_from(count).unwrap_or(i64::MAX))
     }
@@ -91,12 +101,12 @@ impl<'a> Draft<'a> {
 
     fn run(&mut self, run: &'a RunId) -> &mut Self {
         self.text(&run.nonce)
-            .int(run.tick_ms)
-            .count(run.token)
+            .int(run.tick.ms())
+            .count(run.token.get())
             .count(run.attempt.into())
             .int(run.lease_ms)
             .int(run.granted_at_ms)
-            .count(run.reruns.into())
+            .count(run.takeovers.into())
     }
 
     fn refuse(&mut self, what: String) {
@@ -119,12 +129,16 @@ pub(crate) fn claim<'a>(
     let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
     draft.int(valid_until_ms);
     for claim in claims {
+        let (tick, after) = match &claim.target {
+            Target::Tick(due) => (due.tick, due.after),
+            Target::Queued { oldest } => (*oldest, None),
+        };
         draft.unit_and_log(&claim.unit);
         draft
             .text(&claim.nonce)
-            .int(claim.tick_ms)
-            .int(claim.after_ms)
-            .count(claim.floor_token)
+            .int(tick.ms())
+            .tick(after)
+            .count(claim.bounds.token.get())
             .int(claim.lease_ms);
         what(&mut draft, claim, valid_until_ms);
     }
@@ -133,36 +147,38 @@ pub(crate) fn claim<'a>(
 
 /// What a claim asks for: letters, and the values that go with them.
 fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
-    let next = claim.intent == Intent::Next; // what waits says the rest
     let late = claim.valid_until_ms != valid_until_ms;
-    let floor = claim.floor_hwm_ms != claim.after_ms;
-    let due = claim.due_ms != claim.tick_ms && !next;
-    let begun = claim.floor_started != Started::default();
-    let takeovers = claim.reruns > 0 && !next;
-    let (overlap, most) = match claim.overlap {
-        _ if next => ("", None),
-        Overlap::Skip => ("", None),
-        Overlap::Queue(most) => ("q", Some(most)),
-        Overlap::CancelRunning => ("s", None),
-        Overlap::Allow(most) => ("a", Some(most)),
+    let due = match &claim.target {
+        Target::Tick(due) => Some(due),
+        Target::Queued { .. } => None, // the waiting tick has the rest
     };
-    let missed = claim.missed.as_ref().filter(|_| !next);
-    let intent = match claim.intent {
-        Intent::Run => "r",
-        Intent::CatchUp => "c",
-        Intent::Forgo => "f",
-        Intent::Next => "n",
+    let after = due.and_then(|due| due.after);
+    let floor = claim.bounds.decided != after;
+    let later = due.filter(|due| due.due_ms != due.tick.ms());
+    let takeovers = claim.takeovers > 0 && due.is_some();
+    let (overlap, most) = match due.map(|due| due.overlap) {
+        None | Some(Overlap::Skip) => ("", None),
+        Some(Overlap::Queue(most)) => ("q", Some(most)),
+        Some(Overlap::CancelRunning) => ("s", None),
+        Some(Overlap::Allow(most)) => ("a", Some(most)),
+    };
+    let missed = due.and_then(|due| due.missed.as_ref());
+    let intent = match due.map(|due| due.intent) {
+        Some(Intent::Run) => "r",
+        Some(Intent::CatchUp) => "c",
+        Some(Intent::MarkMissed) => "f",
+        None => "n",
     };
     let letter = |it_is: bool, letter| if it_is { letter } else { "" };
     let letters = [
         intent,
         letter(late, "v"),
         letter(floor, "h"),
-        letter(due, "d"),
+        letter(later.is_some(), "d"),
         letter(takeovers, "t"),
         overlap,
         letter(missed.is_some(), "m"),
-        letter(begun, "b"),
+        letter(claim.bounds.start.is_some(), "b"),
     ];
     match letters {
         ["r", "", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
@@ -172,35 +188,34 @@ fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
         draft.int(claim.valid_until_ms);
     }
     if floor {
-        draft.int(claim.floor_hwm_ms);
+        draft.tick(claim.bounds.decided);
     }
-    if due {
-        draft.int(claim.due_ms);
+    if let Some(due) = later {
+        draft.int(due.due_ms);
     }
     if takeovers {
-        draft.count(claim.reruns.into());
+        draft.count(claim.takeovers.into());
     }
     if let Some(most) = most {
         draft.count(most.into());
     }
     if let Some(missed) = missed {
         draft
-            .int(missed.first_ms)
-            .int(missed.last_ms)
+            .int(missed.first.ms())
+            .int(missed.last.ms())
             .count(missed.count)
             .text(missed.outcome.as_str())
             .text(&missed.reason);
     }
-    if begun {
-        let started = claim.floor_started;
-        draft.int(started.tick_ms).count(started.attempt.into());
+    if let Some(start) = claim.bounds.start {
+        draft.int(start.tick.ms()).count(start.attempt.into());
     }
-    if let (Overlap::Allow(most), false) = (claim.overlap, next) {
+    if let Some(Overlap::Allow(most)) = due.map(|due| due.overlap) {
         if most as usize > MAX_BATCH {
-            return draft.refuse(format!("{most} places, more than {MAX_BATCH}"));
+            return draft.refuse(format!("{most} slots, more than {MAX_BATCH}"));
         }
-        for place in 1..=most {
-            draft.unit(&place_of(&claim.unit, place));
+        for slot in 1..=most {
+            draft.unit(&claim.unit.with_slot(slot));
         }
     }
 }
@@ -231,27 +246,26 @@ pub(crate) fn finish<'a>(
             .text(finish.outcome.as_str())
             .text(&finish.reason)
             .text(&finish.error)
-            .int(finish.fired_at_ms)
+            .int(finish.fired_at_ms.unwrap_or(0))
             .int(finish.ended_at_ms)
             .flag(finish.retried);
     }
     draft.done()
 }
 
-pub(crate) fn enroll<'a>(
+pub(crate) fn register<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    enrolls: &'a [Enroll],
+    registrations: &'a [Register],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, enrolls.len(), 1, 5);
-    for enroll in enrolls {
-        draft.unit(&enroll.unit);
+    let mut draft = Draft::new(keys, caller, registrations.len(), 1, 5);
+    for registration in registrations {
+        draft.unit(&registration.unit);
         draft
-            .int(enroll.first_seen_ms)
-            .int(enroll.floor_hwm_ms)
-            .count(enroll.floor_token)
-            .int(enroll.floor_started.tick_ms)
-            .count(enroll.floor_started.attempt.into());
+            .int(registration.first_seen_ms)
+            .tick(registration.bounds.decided)
+            .count(registration.bounds.token.get())
+            .start(registration.bounds.start);
     }
     draft.done()
 }
@@ -259,7 +273,7 @@ pub(crate) fn enroll<'a>(
 pub(crate) fn write_off<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    runs: &'a [Watched],
+    runs: &'a [OverdueRun],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(keys, caller, runs.len(), 2, 2);
     for run in runs {
@@ -269,18 +283,18 @@ pub(crate) fn write_off<'a>(
     draft.done()
 }
 
-pub(crate) fn beat<'a>(
+pub(crate) fn heartbeat<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    beat: &Beat,
+    heartbeat: Heartbeat,
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(keys, caller, 0, 0, 0);
     draft.request.key(keys.nodes.clone());
     draft
         .text(&caller.node)
-        .text(match beat {
-            Beat::Alive => "alive",
-            Beat::Leaving => "leaving",
+        .text(match heartbeat {
+            Heartbeat::Alive => "alive",
+            Heartbeat::Leaving => "leaving",
         })
         .int(NODE_GONE_MS)
         .int(MAX_BATCH as i64);
@@ -296,15 +310,15 @@ pub(crate) fn record<'a>(
     for line in lines {
         draft.unit_and_log(&line.unit);
         draft
-            .int(line.tick_ms)
-            .int(line.last_tick_ms)
+            .int(line.tick.ms())
+            .int(line.last_tick.ms())
             .count(line.count)
             .text(line.outcome.as_str())
             .text(&line.reason)
             .text(&line.node)
-            .count(line.token)
-            .count(line.attempt.into())
-            .int(line.fired_at_ms)
+            .count(line.token.map_or(0, FencingToken::get))
+            .count(line.attempt.unwrap_or(0).into())
+            .int(line.fired_at_ms.unwrap_or(0))
             .int(line.ended_at_ms)
             .text(&line.error)
             .flag(line.retried);
@@ -315,7 +329,7 @@ pub(crate) fn record<'a>(
 pub(crate) fn inspect<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    units: &[String],
+    units: &[UnitName],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(keys, caller, units.len(), 1, 0);
     for unit in units {
@@ -324,11 +338,11 @@ pub(crate) fn inspect<'a>(
     draft.done()
 }
 
-pub(crate) fn look<'a>(keys: &Keys, now_ms: i64, units: &'a [String]) -> Request<'a> {
+pub(crate) fn look<'a>(keys: &Keys, now_ms: i64, units: &'a [UnitName]) -> Request<'a> {
     let mut request = Request::with_capacity(1 + units.len(), 1 + units.len());
     request.key(keys.leases.clone()).int(now_ms);
     for unit in units {
-        request.key(keys.job(unit)).text(unit);
+        request.key(keys.job(unit.as_str())).text(unit.as_str());
     }
     request
 }

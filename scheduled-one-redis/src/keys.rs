@@ -90,15 +90,6 @@ pub(crate) fn is_name(name: &str) -> bool {
     scheduled_one_schedule::name::check_name(name).is_ok()
 }
 
-/// Whether a unit may have this name: that of its job, and perhaps the numbers
-/// of a shard and a place.
-pub(crate) fn is_unit(unit: &str) -> bool {
-    let (shard, place) = unit.split_once('~').unwrap_or((unit, "0"));
-    let (job, index) = shard.split_once('#').unwrap_or((shard, "0"));
-    let is_index = |text: &str| text.parse::<u32>().is_ok_and(|it| it.to_string() == text);
-    is_name(job) && is_index(index) && is_index(place)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,19 +142,6 @@ mod tests {
             &"x".repeat(MAX_NAME_BYTES + 1),
         ] {
             assert!(!is_name(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn units_are_jobs_shards_and_places() {
-        let longest = format!("{}#4294967295~4294967295", "x".repeat(MAX_NAME_BYTES));
-        for good in ["a", "a#0", "a~1", "a/b#12~3", &longest] {
-            assert!(is_unit(good), "{good}");
-        }
-        for bad in [
-            "", "#1", "~1", "a#", "a~", "a~1#1", "a#1#1", "a#x", "a#+1", "a#01", "a~1~", "a#{1}",
-        ] {
-            assert!(!is_unit(bad), "{bad}");
         }
     }
 }

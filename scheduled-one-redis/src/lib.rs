@@ -43,11 +43,12 @@ use keys::Keys;
 use needs::Needs;
 use replication::Replication;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Finding, JobNeeds, PreflightError, Report, Store, StoreError,
+    Answer, BoxFuture, Bucket, Finding, JobNeeds, LedgerRecord, PreflightError, Report, Store,
+    StoreError, UnitName,
 };
 use script::{Operation, Request};
 use url::Address;
@@ -316,21 +317,21 @@ impl Store for RedisStore {
         })
     }
 
-    fn enroll<'a>(
+    fn register<'a>(
         &'a self,
         caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>> {
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
         Box::pin(async move {
-            let request = encode::enroll(self.keys(), caller, enrolls)?;
-            decode::enroll(self.run(&script::ENROLL, &request).await?, enrolls)
+            let request = encode::register(self.keys(), caller, registrations)?;
+            decode::register(self.run(&script::ENROLL, &request).await?, registrations)
         })
     }
 
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
-        runs: &'a [Watched],
+        runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
         Box::pin(async move {
             let request = encode::write_off(self.keys(), caller, runs)?;
@@ -338,10 +339,14 @@ impl Store for RedisStore {
         })
     }
 
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
         Box::pin(async move {
-            let request = encode::beat(self.keys(), caller, &beat)?;
-            let (mut reply, units) = decode::beat(self.run(&script::BEAT, &request).await?)?;
+            let request = encode::heartbeat(self.keys(), caller, heartbeat)?;
+            let (mut reply, units) = decode::heartbeat(self.run(&script::BEAT, &request).await?)?;
             // Rare: nothing is overdue while the nodes live.
             if !units.is_empty() {
                 let now_ms = (reply.head.now_us / 1000) as i64;
@@ -367,8 +372,8 @@ impl Store for RedisStore {
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         Box::pin(async move {
             let request = encode::inspect(self.keys(), caller, units)?;
             decode::inspect(self.run(&script::INSPECT, &request).await?, units)

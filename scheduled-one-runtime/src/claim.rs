@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::link::{Answered, Link};
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Claim, Claimed, Marks, Verdict};
+use scheduled_one_protocol::message::{Claim, Claimed, Target, Verdict, Watermarks};
 
 /// Claims sent in one call; at most [`scheduled_one_protocol::message::MAX_BATCH`].
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ async fn ask(link: &Link, claims: &[Claim]) -> (Vec<Claimed>, Duration) {
                 return (answers, one.max(other));
             }
             (Err(StoreError::Refused(why)), [claim]) if refusals > 0 => {
-                link.refused(&claim.unit, claim.tick_ms, &why);
+                link.refused(&claim.unit, claimed_tick(claim), &why);
                 return (vec![left_alone()], Duration::ZERO);
             }
             (Err(StoreError::Refused(_)), [_]) => refusals += 1,
@@ -87,9 +87,16 @@ async fn ask(link: &Link, claims: &[Claim]) -> (Vec<Claimed>, Duration) {
     }
 }
 
+fn claimed_tick(claim: &Claim) -> i64 {
+    match &claim.target {
+        Target::Tick(due) => due.tick.ms(),
+        Target::Queued { oldest } => oldest.ms(),
+    }
+}
+
 fn left_alone() -> Claimed {
     Claimed {
-        marks: Marks::default(),
+        marks: Watermarks::default(),
         ready: false,
         verdict: Verdict::Early {
             by_ms: REFUSED_FOR_MS,

@@ -10,8 +10,9 @@ use crate::finish::Report;
 use crate::lease::Cancel;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Finding;
+use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Missed, Outcome, RunId};
+use scheduled_one_protocol::message::{Missed, RunId};
 
 const TARGET: &str = "scheduled_one";
 
@@ -25,7 +26,7 @@ pub(crate) fn run_span(run: &RunId, tick: chrono::DateTime<chrono::Utc>, node: &
         tick = %tick.format("%FT%T%.3fZ"),
         node,
         attempt = run.attempt,
-        token = run.token,
+        token = run.token.get(),
     )
 }
 
@@ -78,12 +79,12 @@ pub(crate) fn queued(job: &str, tick_ms: i64) {
 
 /// `missed`, or `skipped` where the ticks are those of a disabled job.
 pub(crate) fn missed(job: &str, missed: &Missed) {
+    let (first_ms, last_ms) = (missed.first.ms(), missed.last.ms());
     let Missed {
-        first_ms,
-        last_ms,
         count,
         outcome,
         reason,
+        ..
     } = missed;
     match outcome {
         Outcome::Skipped => {
@@ -146,13 +147,13 @@ pub(crate) fn finish_refused(job: &str, tick_ms: i64) {
 pub(crate) fn unrecorded(report: &Report) {
     let (job, tick_ms, outcome) = match report {
         Report::Finish(finish) | Report::Attempt(finish, _) => {
-            (&finish.run.unit, finish.run.tick_ms, finish.outcome)
+            (&finish.run.unit, finish.run.tick.ms(), finish.outcome)
         }
-        Report::Line(line) => (&line.unit, line.tick_ms, line.outcome),
+        Report::Line(line) => (&line.unit, line.tick.ms(), line.outcome),
     };
     error!(
         target: TARGET,
-        job,
+        %job,
         tick_ms,
         %outcome,
         "outcome of a run that ended after the scheduler stopped is not recorded"

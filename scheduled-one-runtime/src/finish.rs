@@ -9,9 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::event;
 use crate::link::Link;
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{
-    Finish, Finished, LedgerRecord, MAX_BATCH, Recorded, Started,
-};
+use scheduled_one_protocol::message::{Finish, Finished, MAX_BATCH, Recorded};
+use scheduled_one_protocol::{LedgerRecord, Start, UnitName};
 
 /// What there is to tell.
 #[derive(Debug)]
@@ -125,9 +124,9 @@ impl Kept {
 /// A unit whose run has ended.
 #[derive(Debug)]
 pub(crate) struct Freed {
-    pub(crate) unit: String,
+    pub(crate) unit: UnitName,
     /// The tick of that run, and its last attempt that began.
-    pub(crate) started: Started,
+    pub(crate) started: Start,
     /// Something waits in it.
     pub(crate) ready: bool,
 }
@@ -135,10 +134,10 @@ pub(crate) struct Freed {
 /// The newest start there was. An attempt that did not begin is none: it may
 /// wait in the unit, to be taken over, and would never run if nodes believed that
 /// it has started.
-fn started(finish: &Finish) -> Started {
-    let begun = finish.fired_at_ms > 0;
-    Started {
-        tick_ms: finish.run.tick_ms,
+fn started(finish: &Finish) -> Start {
+    let begun = finish.fired_at_ms.is_some();
+    Start {
+        tick: finish.run.tick,
         attempt: finish.run.attempt - u32::from(!begun),
     }
 }
@@ -170,7 +169,7 @@ async fn tell_finishes(
 fn answered(told: Told, finished: &Finished, freed: &mpsc::UnboundedSender<Freed>) {
     let (finish, heard) = told;
     if !finished.recorded {
-        event::finish_refused(&finish.run.unit, finish.run.tick_ms);
+        event::finish_refused(&finish.run.unit, finish.run.tick.ms());
     }
     // Whoever is to hear may be gone already: then others look after it.
     match heard {
@@ -184,7 +183,7 @@ fn answered(told: Told, finished: &Finished, freed: &mpsc::UnboundedSender<Freed
 }
 
 fn give_up((finish, heard): Told, freed: &mpsc::UnboundedSender<Freed>) {
-    event::given_up(&finish.run.unit, finish.run.tick_ms, finish.outcome);
+    event::given_up(&finish.run.unit, finish.run.tick.ms(), finish.outcome);
     let nothing = Finished {
         recorded: false,
         ready: false,
@@ -208,7 +207,7 @@ async fn tell_all(link: &Link, finishes: &[Finish]) -> Vec<Option<Finished>> {
                 return answers;
             }
             (Err(StoreError::Refused(why)), [finish]) if refusals > 0 => {
-                link.refused(&finish.run.unit, finish.run.tick_ms, &why);
+                link.refused(&finish.run.unit, finish.run.tick.ms(), &why);
                 return vec![None];
             }
             (Err(StoreError::Refused(_)), _) => refusals += 1,
@@ -230,7 +229,7 @@ async fn tell_lines(link: &Link, lines: &[LedgerRecord]) {
             (Ok(answer), _) => {
                 for (line, recorded) in lines.iter().zip(answer.body) {
                     if let Recorded::Lost(why) = recorded {
-                        event::refused(&line.unit, line.tick_ms, &why);
+                        event::refused(&line.unit, line.tick.ms(), &why);
                     }
                 }
                 return;
@@ -241,7 +240,7 @@ async fn tell_lines(link: &Link, lines: &[LedgerRecord]) {
                 return Box::pin(tell_lines(link, second)).await;
             }
             (Err(StoreError::Refused(why)), [line]) if refusals > 0 => {
-                return event::refused(&line.unit, line.tick_ms, &why);
+                return event::refused(&line.unit, line.tick.ms(), &why);
             }
             (Err(StoreError::Refused(_)), _) => refusals += 1,
             (Err(_), _) => {

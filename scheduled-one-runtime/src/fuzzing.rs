@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::{Clock, ManualClock};
-use scheduled_one_protocol::message::{Claimed, Head, Inspected, LedgerRecord};
+use scheduled_one_protocol::message::{Claimed, Head, UnitStatus};
+use scheduled_one_protocol::{LedgerRecord, TickMs};
 use scheduled_one_schedule::Schedule;
 
 use crate::audit::{Books, UnitState};
@@ -30,12 +31,12 @@ pub fn take_head(head: &Head) {
 /// It looks for the next tick after the marks.
 pub fn take_marks(claimed: &Claimed) {
     if let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) {
-        let _ = schedule.next_after(claimed.marks.decided_to_ms());
+        let _ = schedule.next_after(claimed.marks.decided_to().map_or(0, TickMs::ms));
     }
 }
 
 /// Ledger and state as users see them.
-pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[Inspected]) {
+pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
     let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) else {
         return;
     };
@@ -43,11 +44,11 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[Inspected]) {
     for line in &lines {
         let _ = (line.lateness(), line.took(), format!("{line:?}"));
     }
-    let state = |unit: &Inspected| UnitState {
-        decided_to_ms: unit.marks.decided_to_ms(),
-        born_ms: unit.marks.born_ms,
-        running: unit.running_ms.into_iter().collect(),
-        waiting: unit.waiting_ms.clone(),
+    let state = |unit: &UnitStatus| UnitState {
+        decided_to_ms: unit.marks.decided_to().map_or(0, TickMs::ms),
+        born_ms: unit.marks.first_seen_ms.unwrap_or(0),
+        running: unit.running.map(TickMs::ms).into_iter().collect(),
+        waiting: unit.waiting.iter().map(|tick| tick.ms()).collect(),
     };
     let states: Vec<(u32, UnitState)> = (0..).zip(inspected.iter().map(state)).collect();
     let hour_ms = 3_600_000;

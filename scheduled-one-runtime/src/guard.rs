@@ -15,7 +15,7 @@ use crate::event;
 use crate::handler::BoxError;
 use crate::lease::Cancel;
 use scheduled_one_protocol::BoxFuture;
-use scheduled_one_protocol::message::{MAX_ERROR_BYTES, Outcome};
+use scheduled_one_protocol::{MAX_ERROR_BYTES, Outcome};
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use scheduled_one_schedule::{Schedule, name, parse_zone};
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, States, erase};
 use crate::rules::{CompiledJob, Rules};
-use scheduled_one_protocol::message::shard_of;
+use scheduled_one_protocol::UnitName;
 
 /// A job registered by hand. Everything the attribute can say can be said
 /// here; what is wrong is told by [`start`](crate::SchedulerBuilder::start),
@@ -275,10 +275,10 @@ impl Job {
     }
 
     /// The lease it asks for, and its units; none of a job that cannot start.
-    pub(crate) fn lease_and_units(&self) -> (Option<Duration>, Vec<String>) {
+    pub(crate) fn lease_and_units(&self) -> (Option<Duration>, Vec<UnitName>) {
         let right = check_name(&self.name).is_ok() && self.policies.contradictions().is_empty();
         let shards = self.policies.shards.unwrap_or(1) * u32::from(right);
-        let units = (0..shards).map(|index| shard_of(&self.name, index));
+        let units = (0..shards).map(|index| UnitName::new(&self.name, index));
         (self.policies.lease, units.collect())
     }
 

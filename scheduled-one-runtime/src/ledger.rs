@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use scheduled_one_protocol::message::Outcome;
-use scheduled_one_protocol::message::{LedgerRecord, shard_index};
+pub use scheduled_one_protocol::FencingToken;
+use scheduled_one_protocol::LedgerRecord;
+pub use scheduled_one_protocol::Outcome;
 
 /// What became of a tick.
 ///
@@ -61,17 +62,17 @@ impl LedgerEntry {
 impl From<LedgerRecord> for LedgerEntry {
     fn from(line: LedgerRecord) -> Self {
         LedgerEntry {
-            tick: instant(line.tick_ms),
-            last_tick: instant(line.last_tick_ms),
+            tick: instant(line.tick.ms()),
+            last_tick: instant(line.last_tick.ms()),
             count: line.count,
             outcome: line.outcome,
             retried: line.retried,
-            shard: shard_index(&line.unit),
+            shard: line.unit.shard(),
             reason: line.reason,
             node: line.node,
-            fencing_token: (line.token > 0).then_some(line.token),
-            attempt: (line.attempt > 0).then_some(line.attempt),
-            fired_at: (line.fired_at_ms > 0).then(|| instant(line.fired_at_ms)),
+            fencing_token: line.token.map(FencingToken::get),
+            attempt: line.attempt,
+            fired_at: line.fired_at_ms.map(instant),
             ended_at: instant(line.ended_at_ms),
             error: line.error,
         }

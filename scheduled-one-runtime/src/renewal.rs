@@ -17,7 +17,8 @@ use crate::event;
 use crate::lease::{Cancel, Lease, renew_every, renew_patience};
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{Caller, MAX_BATCH, Renew, Renewed, RunId, Started};
+use scheduled_one_protocol::message::{Caller, MAX_BATCH, Renew, Renewed, RunId};
+use scheduled_one_protocol::{Start, UnitName};
 use scheduled_one_protocol::{Store, StoreError};
 
 /// Between a failed renewal and the next try.
@@ -72,9 +73,9 @@ impl ActiveRun {
 
     /// The unit and the last attempt that began; none if no attempt did. One
     /// that is still to begin may yet be another node's.
-    pub(crate) fn started(&self) -> Option<(String, Started)> {
-        let started = Started {
-            tick_ms: self.id.tick_ms,
+    pub(crate) fn started(&self) -> Option<(UnitName, Start)> {
+        let started = Start {
+            tick: self.id.tick,
             attempt: self.begun.load(Ordering::Acquire),
         };
         (started.attempt > 0).then(|| (self.id.unit.clone(), started))
@@ -327,14 +328,14 @@ impl Shared {
         match renewed {
             Renewed::Lost => {
                 if !run.has_ended() {
-                    event::lease_lost(&run.id.unit, run.id.token);
+                    event::lease_lost(&run.id.unit, run.id.token.get());
                 }
                 return run.lease.cancel(Cancel::LeaseLost);
             }
             Renewed::Late if in_time => return self.retry(run),
             Renewed::Late => return,
             Renewed::Stop(_) => run.lease.cancel(Cancel::Superseded),
-            Renewed::Readopted(_) => event::readopted(&run.id.unit, run.id.token),
+            Renewed::Readopted(_) => event::readopted(&run.id.unit, run.id.token.get()),
             Renewed::Until(_) => {}
         }
         run.lease.extend(sent);

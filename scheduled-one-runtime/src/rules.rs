@@ -12,6 +12,7 @@ use scheduled_one_schedule::policy::{
 
 use crate::handler::AnyHandler;
 use crate::tick::Ticks;
+use scheduled_one_protocol::UnitName;
 use scheduled_one_protocol::message;
 
 /// A job that was found good.
@@ -106,8 +107,8 @@ impl CompiledJob {
     }
 
     /// The names of its units: itself, or its shards.
-    pub(crate) fn units(&self) -> impl Iterator<Item = String> {
-        (0..self.rules.shards).map(|index| message::shard_of(&self.name, index))
+    pub(crate) fn units(&self) -> impl Iterator<Item = UnitName> {
+        (0..self.rules.shards).map(|index| UnitName::new(&self.name, index))
     }
 
     /// Its ticks, as its rules see them.

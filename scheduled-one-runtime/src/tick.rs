@@ -7,7 +7,8 @@ use scheduled_one_schedule::policy::Misfire;
 
 use crate::rules::Rules;
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Intent, Missed, Outcome};
+use scheduled_one_protocol::message::{Intent, Missed};
+use scheduled_one_protocol::{Outcome, TickMs};
 
 /// Ticks are counted up to this many.
 const MAX_COUNT: u64 = 10_000;
@@ -130,7 +131,7 @@ impl Ticks<'_> {
             tick_ms: newest_ms,
             due_ms: self.due_ms(newest_ms),
             after_ms,
-            intent: Intent::Forgo,
+            intent: Intent::MarkMissed,
             missed: self.missed(after_ms, newest_ms, reason),
             stands_for: 0,
         }
@@ -139,8 +140,8 @@ impl Ticks<'_> {
     fn missed(&self, after_ms: i64, to_ms: i64, reason: &str) -> Option<Missed> {
         let last_ms = self.schedule.latest_within(after_ms, to_ms)?;
         Some(Missed {
-            first_ms: self.schedule.next_after(after_ms)?,
-            last_ms,
+            first: TickMs(self.schedule.next_after(after_ms)?),
+            last: TickMs(last_ms),
             count: self.count(after_ms, last_ms),
             outcome: Outcome::Missed,
             reason: reason.to_owned(),
@@ -178,7 +179,7 @@ mod tests {
 
     fn range(plan: &Plan) -> Option<(i64, i64, u64)> {
         let missed = plan.missed.as_ref()?;
-        Some((missed.first_ms, missed.last_ms, missed.count))
+        Some((missed.first.ms(), missed.last.ms(), missed.count))
     }
 
     fn rules(misfire: Misfire) -> Rules {
@@ -213,7 +214,7 @@ mod tests {
         let run = due(HOUR, &Rules::default(), 0, HOUR_MS + 60_000);
         assert_eq!((run.intent, range(&run)), (Intent::Run, None));
         let late = due(HOUR, &Rules::default(), 0, HOUR_MS + 60_001);
-        assert_eq!(late.intent, Intent::Forgo);
+        assert_eq!(late.intent, Intent::MarkMissed);
         assert_eq!(range(&late), Some((HOUR_MS, HOUR_MS, 1)));
     }
 
@@ -229,7 +230,7 @@ mod tests {
         assert_eq!(range(&plan), Some((HOUR_MS, 5 * HOUR_MS, 5)));
         assert_eq!(plan.stands_for, 3);
         let daily = due(24 * HOUR, &rules, 0, 24 * HOUR_MS + 3 * HOUR_MS + 1);
-        assert_eq!(daily.intent, Intent::Forgo);
+        assert_eq!(daily.intent, Intent::MarkMissed);
     }
 
     #[test]

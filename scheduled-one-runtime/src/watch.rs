@@ -8,18 +8,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use scheduled_one_protocol::message::{MAX_BATCH, Watched};
+use scheduled_one_protocol::UnitName;
+use scheduled_one_protocol::message::{MAX_BATCH, OverdueRun};
 
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     /// By unit: the run, and since when it is seen like that.
-    seen: BTreeMap<String, (Watched, Duration)>,
+    seen: BTreeMap<UnitName, (OverdueRun, Duration)>,
 }
 
 impl Watch {
     /// The store reported these runs as overdue in an answer received at
     /// `now`. A run that is not reported any more was renewed or ended.
-    pub(crate) fn overdue(&mut self, runs: Vec<Watched>, now: Duration) {
+    pub(crate) fn overdue(&mut self, runs: Vec<OverdueRun>, now: Duration) {
         let complete = runs.len() < MAX_BATCH;
         let mut before = std::mem::take(&mut self.seen);
         if !complete {
@@ -36,7 +37,7 @@ impl Watch {
     }
 
     /// One run was seen overdue, on the way of something else.
-    pub(crate) fn one(&mut self, run: Watched, now: Duration) {
+    pub(crate) fn one(&mut self, run: OverdueRun, now: Duration) {
         match self.seen.get(&run.unit) {
             Some((same, _)) if *same == run => {}
             _ => {
@@ -51,8 +52,8 @@ impl Watch {
     }
 
     /// Takes out the runs that have been seen for long enough.
-    pub(crate) fn take_due(&mut self, now: Duration) -> Vec<Watched> {
-        let due: Vec<String> = self
+    pub(crate) fn take_due(&mut self, now: Duration) -> Vec<OverdueRun> {
+        let due: Vec<UnitName> = self
             .seen
             .iter()
             .filter(|(_, seen)| due_at(seen) <= now)
@@ -74,7 +75,7 @@ impl Watch {
 /// Part of a lease, in percent, for which a run must be seen to stand still.
 const STANDS_STILL_PERCENT: u32 = 90;
 
-fn due_at((run, since): &(Watched, Duration)) -> Duration {
+fn due_at((run, since): &(OverdueRun, Duration)) -> Duration {
     let lease = Duration::from_millis(run.lease_ms.max(0) as u64);
     *since + stands_still_after(lease)
 }
@@ -90,9 +91,9 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
-    fn run(seq: u64) -> Watched {
-        Watched {
-            unit: "u".to_owned(),
+    fn run(seq: u64) -> OverdueRun {
+        OverdueRun {
+            unit: UnitName::new("u", 0),
             nonce: "n".to_owned(),
             seq,
             lease_ms: 10_000,

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::event;
 use crate::rules::CompiledJob;
 use scheduled_one_protocol::Bucket;
+use scheduled_one_protocol::UnitName;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::{BoxFuture, JobNeeds, PreflightError, Store};
 use scheduled_one_protocol::{Finding, Report};
@@ -54,7 +55,7 @@ fn warn_of(found: &[Vec<Finding>]) {
 /// in the others as in the first is told once.
 pub(super) async fn examine_all(
     stores: impl IntoIterator<Item = Arc<dyn Store>>,
-    units_of: &BTreeMap<u32, Vec<String>>,
+    units_of: &BTreeMap<u32, Vec<UnitName>>,
     shortest_lease: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Report {

@@ -10,7 +10,8 @@ use crate::finish::Report;
 use crate::renewal::ActiveRun;
 use crate::rules::CompiledJob;
 use crate::timer::{Timer, UnitIndex};
-use scheduled_one_protocol::message::{Intent, LedgerRecord, Outcome, RunId};
+use scheduled_one_protocol::message::{Intent, RunId};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, TickMs, UnitName};
 
 pub(crate) struct EveryNode {
     jobs: Vec<Own>,
@@ -69,37 +70,17 @@ impl Own {
             return;
         };
         self.after_ms = plan.tick_ms;
-        let line = |first_ms, last_ms, count, outcome, reason: &str| LedgerRecord {
-            unit: self.job.name.to_string(),
-            tick_ms: first_ms,
-            last_tick_ms: last_ms,
-            count,
-            outcome,
-            retried: false,
-            reason: reason.to_owned(),
-            node: runner.node.to_string(),
-            token: 0,
-            attempt: 0,
-            fired_at_ms: 0,
-            ended_at_ms: now_ms,
-            error: String::new(),
-        };
+        let unit = UnitName::new(&self.job.name, 0);
         if let Some(missed) = &plan.missed {
-            event::missed(&self.job.name, missed);
-            let (first_ms, last_ms) = (missed.first_ms, missed.last_ms);
-            let missed = line(
-                first_ms,
-                last_ms,
-                missed.count,
-                missed.outcome,
-                &missed.reason,
-            );
-            runner.report(Report::Line(missed));
+            event::missed(&unit, missed);
+            let line = LedgerRecord::missed(&unit, missed, &runner.node, now_ms);
+            runner.report(Report::Line(line));
         }
-        if plan.intent == Intent::Forgo {
+        if plan.intent == Intent::MarkMissed {
             return;
         }
-        let skipped = |reason| line(plan.tick_ms, plan.tick_ms, 1, Outcome::Skipped, reason);
+        let tick = TickMs(plan.tick_ms);
+        let skipped = |reason| LedgerRecord::skipped(&unit, tick, reason, &runner.node, now_ms);
         if !self.job.rules.enabled {
             return runner.report(Report::Line(skipped("disabled")));
         }
@@ -109,14 +90,14 @@ impl Own {
         }
         self.run = runner.start(Granted {
             id: RunId {
-                unit: self.job.name.to_string(),
-                tick_ms: plan.tick_ms,
+                unit,
+                tick,
                 nonce: runner.node.to_string(),
-                token: 0,
+                token: FencingToken::default(),
                 attempt: 1,
                 lease_ms: 0, // it has none
                 granted_at_ms: now_ms,
-                reruns: 0,
+                takeovers: 0,
             },
             job: Arc::clone(&self.job),
             due_ms: plan.due_ms,

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use crate::lease::Cancel;
 use crate::renewal::ActiveRun;
-use scheduled_one_protocol::message::Started;
+use scheduled_one_protocol::Start;
+use scheduled_one_protocol::UnitName;
 
 /// The runs of a node that are going.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +53,7 @@ impl Going {
     }
 
     /// The newest start of each run that is going, with its unit.
-    pub(crate) fn starts(&self) -> Vec<(String, Started)> {
+    pub(crate) fn starts(&self) -> Vec<(UnitName, Start)> {
         let runs = self.shared.runs();
         runs.1.values().filter_map(|run| run.started()).collect()
     }

@@ -25,7 +25,7 @@ use crate::renewal::{Kept, Watchdog};
 use crate::rules::CompiledJob;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{BoxFuture, Store, StoreError};
 
 /// The store has to grant nothing for the longest lease after it may have
@@ -139,7 +139,7 @@ impl Candidate {
         for _ in 0..FIRST_SAMPLES {
             let answer = self
                 .link
-                .ask(|store, caller| store.beat(caller, Beat::Alive));
+                .ask(|store, caller| store.heartbeat(caller, Heartbeat::Alive));
             match answer.await {
                 Ok(_) => {}
                 Err(error @ StoreError::OtherBuckets { .. }) => return Err(disputed(&error)),
@@ -246,7 +246,7 @@ impl Member {
         }
         let leaving = self
             .link
-            .ask(|store, caller| store.beat(caller, Beat::Leaving));
+            .ask(|store, caller| store.heartbeat(caller, Heartbeat::Leaving));
         tokio::select! {
             biased;
             _ = leaving => {}

@@ -37,7 +37,8 @@ use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Report;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{Overlap, place_of};
+use scheduled_one_protocol::message::Overlap;
+use scheduled_one_protocol::{TickMs, UnitName};
 use shutdown::Ending;
 
 /// Longest answer of [`Scheduler::ledger`].
@@ -259,7 +260,7 @@ impl Scheduler {
     /// # Ok(()) }
     /// ```
     pub async fn doctor(&self) -> Report {
-        let mut units_of: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        let mut units_of: BTreeMap<u32, Vec<UnitName>> = BTreeMap::new();
         for job in &self.jobs {
             let bucket = self.bucket(&job.name).index();
             units_of.entry(bucket).or_default().extend(job.units());
@@ -325,25 +326,34 @@ impl fmt::Debug for Scheduler {
     }
 }
 
-async fn unit_state(member: &Member, job: &CompiledJob, unit: &str) -> Result<UnitState, Error> {
+async fn unit_state(
+    member: &Member,
+    job: &CompiledJob,
+    unit: &UnitName,
+) -> Result<UnitState, Error> {
     let places = match job.rules.overlap {
         Overlap::Allow(most) => most,
         _ => 0,
     };
-    let units: Vec<String> = (0..=places).map(|place| place_of(unit, place)).collect();
+    let units: Vec<UnitName> = (0..=places).map(|place| unit.with_slot(place)).collect();
     let ask = member
         .link
         .ask(|store, caller| store.inspect(caller, &units));
     let inspected = ask.await?.body;
     let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
-    let waiting = inspected.iter().flat_map(|unit| unit.waiting_ms.clone());
+    let waiting = inspected.iter().flat_map(|unit| {
+        unit.waiting
+            .iter()
+            .map(|tick| tick.ms())
+            .collect::<Vec<_>>()
+    });
     Ok(UnitState {
-        decided_to_ms: marks.decided_to_ms(),
-        born_ms: marks.born_ms,
+        decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
+        born_ms: marks.first_seen_ms.unwrap_or(0),
         waiting: waiting.collect(),
         running: inspected
             .iter()
-            .filter_map(|unit| unit.running_ms)
+            .filter_map(|unit| unit.running.map(TickMs::ms))
             .collect(),
     })
 }

@@ -27,8 +27,11 @@ use crate::rules::CompiledJob;
 use crate::timer::{Timer, UnitIndex};
 use crate::watch::Watch;
 use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::UnitName;
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{Beat, MAX_BATCH, Marks, Pulse, Watched, WrittenOff};
+use scheduled_one_protocol::message::{
+    Heartbeat, HeartbeatReply, MAX_BATCH, OverdueRun, Watermarks, WrittenOff,
+};
 
 /// Longest sleep: a clock may be set, a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -49,9 +52,9 @@ pub(crate) struct Node {
     timer: Timer,
     every_node: EveryNode,
     /// Units in which something waits that can start.
-    ready: BTreeSet<String>,
+    ready: BTreeSet<UnitName>,
     /// Of these, the ones that are being asked about.
-    ready_asked: HashSet<String>,
+    ready_asked: HashSet<UnitName>,
     /// Word of runs that have ended.
     freed: mpsc::UnboundedReceiver<Freed>,
     /// Units whose run ended while a claim of them was under way.
@@ -91,9 +94,9 @@ pub(crate) struct NodeEnds {
 enum Answer {
     Decided(Decided),
     /// None for units that the store refuses.
-    Enrolled((Arc<str>, i64), Vec<Option<Marks>>),
-    Pulse(Answered<Pulse>),
-    WrittenOff(Vec<(Watched, WrittenOff)>),
+    Enrolled((Arc<str>, i64), Vec<Option<Watermarks>>),
+    HeartbeatReply(Answered<HeartbeatReply>),
+    WrittenOff(Vec<(OverdueRun, WrittenOff)>),
 }
 
 impl Node {
@@ -151,7 +154,7 @@ impl Node {
     pub(crate) async fn enroll_first(&mut self) -> Result<(), StoreError> {
         let told_to = self.link.view().borrow().memory();
         let (mut marks, mut refused) = (Vec::new(), None);
-        for batch in self.units.enrollments(MAX_BATCH) {
+        for batch in self.units.registrations(MAX_BATCH) {
             marks.extend(enroll_once(&self.link, &batch, &mut refused).await?);
         }
         if let Some(error) = refused.filter(|_| marks.iter().all(Option::is_none)) {
@@ -172,7 +175,7 @@ impl Node {
         while !*stop.borrow() {
             let seen = view.borrow_and_update().clone();
             self.enroll_if_forgotten(&seen);
-            self.beat_if_due(Beat::Alive);
+            self.beat_if_due(Heartbeat::Alive);
             self.write_off_due(&seen);
             self.every_node.start_due(&self.runner);
             let held_up_for = self.claim_due(&seen);
@@ -203,7 +206,7 @@ impl Node {
             if *good_bye.borrow_and_update() && !self.enrolling {
                 return;
             }
-            self.beat_if_due(Beat::Leaving);
+            self.beat_if_due(Heartbeat::Leaving);
             let until_beat = self.next_beat.saturating_sub(self.clock.boottime());
             let wake = match self.beating {
                 true => LONGEST_SLEEP,
@@ -280,7 +283,7 @@ impl Node {
         match answer {
             Ok(Answer::Decided(decided)) => self.decided(decided),
             Ok(Answer::Enrolled(told_to, marks)) => self.learn_all(told_to, marks),
-            Ok(Answer::Pulse(pulse)) => {
+            Ok(Answer::HeartbeatReply(pulse)) => {
                 self.beating = false;
                 self.warn_of_offset();
                 self.nodes = pulse.body.nodes;

@@ -21,7 +21,8 @@ use crate::renewal::{ActiveRun, Watchdog};
 use crate::rules::CompiledJob;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Finish, LedgerRecord, Outcome, Overlap, RunId};
+use scheduled_one_protocol::message::{Finish, Overlap, RunId};
+use scheduled_one_protocol::{LedgerRecord, Outcome};
 
 /// How long a run without a lease may take to end when it is told to.
 const OWN_CANCEL_BUDGET: Duration = Duration::from_secs(1);
@@ -68,9 +69,9 @@ impl Runner {
             false => Lease::unlimited(clock, OWN_CANCEL_BUDGET),
         };
         if lease.cancelled().is_some() {
-            event::claimed_too_late(&id.unit, id.tick_ms);
+            event::claimed_too_late(&id.unit, id.tick.ms());
             let end = not_started(id, "the claim was answered too late to start");
-            self.tell(&granted, id.clone(), end, 0);
+            self.tell(&granted, id.clone(), end, None);
             return None;
         }
         if granted.job.rules.on_lease_lost == OnLeaseLost::Finish {
@@ -81,7 +82,7 @@ impl Runner {
             self.watchdog.keep(Arc::clone(&run));
         }
         let ticket = self.going.enter(Arc::clone(&run));
-        let span = event::run_span(id, instant(id.tick_ms), &self.node);
+        let span = event::run_span(id, instant(id.tick.ms()), &self.node);
         let runner = Arc::clone(self);
         let of_task = Arc::clone(&run);
         let task = async move { runner.run(granted, of_task, ticket).await };
@@ -93,16 +94,16 @@ impl Runner {
     /// this one may not know it and grant its tick again.
     pub(crate) fn decline(&self, granted: &Granted) {
         let id = &granted.id;
-        event::not_replicated(&id.unit, id.tick_ms);
+        event::not_replicated(&id.unit, id.tick.ms());
         let end = not_started(id, "too few replicas had the claim");
-        self.tell(granted, id.clone(), end, 0);
+        self.tell(granted, id.clone(), end, None);
     }
 
     async fn run(self: Arc<Self>, granted: Granted, run: Arc<ActiveRun>, ticket: Ticket) {
         let waited = self.wait_until_due(&granted, &run).await;
         if waited.outcome != Outcome::Ok {
             run.end();
-            self.tell(&granted, run.id(), waited, 0);
+            self.tell(&granted, run.id(), waited, None);
             return drop(ticket);
         }
         let began = self.clock.boottime();
@@ -110,7 +111,7 @@ impl Runner {
         loop {
             let fired_at_ms = self.cluster.now_ms();
             let end = self.attempt(&granted, &run, fired_at_ms, began).await;
-            let fired_at_ms = if run.has_begun() { fired_at_ms } else { 0 };
+            let fired_at_ms = run.has_begun().then_some(fired_at_ms);
             let wait = self.wait_before_retry(&granted, &run, &end, tries, began);
             let goes_on = match wait {
                 Some(wait) => self.back_off(&granted.id.unit, &run, tries, wait).await,
@@ -131,7 +132,7 @@ impl Runner {
             // that this one was recorded.
             run.retry();
             if let Some(ended) = ended {
-                self.tell(&granted, run.id(), ended, 0);
+                self.tell(&granted, run.id(), ended, None);
                 break;
             }
         }
@@ -204,7 +205,7 @@ impl Runner {
             return None;
         }
         let id = run.id();
-        let random = (hash(&id.nonce, id.tick_ms as u64 ^ u64::from(id.attempt)) >> 11) as f64
+        let random = (hash(&id.nonce, id.tick.ms() as u64 ^ u64::from(id.attempt)) >> 11) as f64
             / (1_u64 << 53) as f64;
         let wait = rules.backoff.wait(tries + 1, random);
         if let Some(timeout) = rules.timeout_total
@@ -214,7 +215,7 @@ impl Runner {
         }
         // Where ticks do not wait for their turn, the next one goes first.
         let gives_way = matches!(rules.overlap, Overlap::Skip | Overlap::CancelRunning);
-        let next_ms = granted.job.schedule.next_after(id.tick_ms);
+        let next_ms = granted.job.schedule.next_after(id.tick.ms());
         let starts_ms = self.cluster.now_ms() + wait.as_millis() as i64;
         if gives_way && next_ms.is_some_and(|next_ms| starts_ms >= next_ms) {
             return None;
@@ -269,10 +270,10 @@ impl Runner {
         JobContext::new(RunFacts {
             job: Arc::clone(&granted.job.name),
             zone: granted.job.schedule.zone(),
-            scheduled_at: instant(id.tick_ms),
+            scheduled_at: instant(id.tick.ms()),
             fired_at: instant(fired_at_ms),
             attempt: id.attempt,
-            token: id.token,
+            token: id.token.get(),
             node: Arc::clone(&self.node),
             states: Arc::clone(&self.states),
             control,
@@ -288,11 +289,15 @@ impl Runner {
     }
 
     /// Has the store told how a run ended.
-    fn tell(&self, granted: &Granted, run: RunId, end: End, fired_at_ms: i64) {
+    fn tell(&self, granted: &Granted, run: RunId, end: End, fired_at_ms: Option<i64>) {
         let finish = self.finish(run, end, fired_at_ms, false);
         match granted.leased {
             true => self.report(Report::Finish(finish)),
-            false => self.report(Report::Line(line_of(finish, &self.node))),
+            false => self.report(Report::Line(LedgerRecord::finished(
+                &finish,
+                finish.outcome,
+                &self.node,
+            ))),
         }
     }
 
@@ -303,11 +308,15 @@ impl Runner {
         granted: &Granted,
         run: RunId,
         end: End,
-        fired_at_ms: i64,
+        fired_at_ms: Option<i64>,
     ) -> Option<oneshot::Receiver<bool>> {
         let finish = self.finish(run, end, fired_at_ms, true);
         if !granted.leased {
-            self.report(Report::Line(line_of(finish, &self.node)));
+            self.report(Report::Line(LedgerRecord::finished(
+                &finish,
+                finish.outcome,
+                &self.node,
+            )));
             return None;
         }
         let (told, heard) = oneshot::channel();
@@ -315,7 +324,7 @@ impl Runner {
         Some(heard)
     }
 
-    fn finish(&self, run: RunId, end: End, fired_at_ms: i64, retried: bool) -> Finish {
+    fn finish(&self, run: RunId, end: End, fired_at_ms: Option<i64>, retried: bool) -> Finish {
         Finish {
             run,
             outcome: end.outcome,
@@ -351,24 +360,5 @@ fn not_started(id: &RunId, reason: &str) -> End {
     End {
         reason: reason.to_owned(),
         ..End::of(outcome)
-    }
-}
-
-/// What the store records of a run that it did not grant.
-fn line_of(finish: Finish, node: &str) -> LedgerRecord {
-    LedgerRecord {
-        unit: finish.run.unit,
-        tick_ms: finish.run.tick_ms,
-        last_tick_ms: finish.run.tick_ms,
-        count: 1,
-        outcome: finish.outcome,
-        retried: finish.retried,
-        reason: finish.reason,
-        node: node.to_owned(),
-        token: 0,
-        attempt: finish.run.attempt,
-        fired_at_ms: finish.fired_at_ms,
-        ended_at_ms: finish.ended_at_ms,
-        error: finish.error,
     }
 }

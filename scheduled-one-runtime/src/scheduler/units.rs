@@ -6,10 +6,9 @@ use std::sync::Arc;
 use crate::context::Shard;
 use crate::rules::CompiledJob;
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::UnitName;
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{
-    Enroll, Marks, job_of, shard_index, shard_of, without_place,
-};
+use scheduled_one_protocol::message::{Register, Watermarks};
 
 /// No job lets more runs go side by side: what names a higher place is nobody's.
 const MAX_ALLOWED: u32 = 32;
@@ -20,12 +19,12 @@ pub(crate) struct Unit {
     /// Which shard, from 0.
     pub(crate) shard: u32,
     /// The highest marks ever seen: they are sent as floors.
-    pub(crate) marks: Marks,
+    pub(crate) marks: Watermarks,
 }
 
 impl Unit {
-    pub(crate) fn name(&self) -> String {
-        shard_of(&self.job.name, self.shard)
+    pub(crate) fn name(&self) -> UnitName {
+        UnitName::new(&self.job.name, self.shard)
     }
 
     /// Shard of the job that the unit is.
@@ -46,9 +45,9 @@ impl Units {
             (0..job.rules.shards).map(move |shard| Unit {
                 job: Arc::clone(&job),
                 shard,
-                marks: Marks {
-                    born_ms,
-                    ..Marks::default()
+                marks: Watermarks {
+                    first_seen_ms: Some(born_ms),
+                    ..Watermarks::default()
                 },
             })
         });
@@ -65,44 +64,39 @@ impl Units {
         &self.all[index as usize]
     }
 
-    /// The unit of that name, or the one whose place has that name. None if
-    /// this node does not have its job, or not so many shards of it.
-    pub(crate) fn find(&self, name: &str) -> Option<UnitIndex> {
-        let job = job_of(name);
-        let first = self.all.partition_point(|unit| *unit.job.name < *job);
-        let index = first.checked_add(shard_index(name) as usize)?;
+    /// The index of the unit, or of the unit that the slot belongs to. None if this node does not have its job, or not
+    /// so many shards of it.
+    pub(crate) fn find(&self, name: &UnitName) -> Option<UnitIndex> {
+        let first = self
+            .all
+            .partition_point(|unit| *unit.job.name < *name.job());
+        let index = first.checked_add(name.shard() as usize)?;
         let unit = self.all.get(index)?;
-        let place = name.strip_prefix(without_place(name))?;
-        let is_place = place.is_empty()
-            || place[1..]
-                .parse()
-                .is_ok_and(|place: u32| place <= MAX_ALLOWED);
-        (is_place && unit.name() == without_place(name)).then_some(index as UnitIndex)
+        let is_same = unit.job.name[..] == *name.job() && unit.shard == name.shard();
+        (is_same && name.slot() <= MAX_ALLOWED).then_some(index as UnitIndex)
     }
 
-    /// Remembers what was seen of a unit.
-    pub(crate) fn learn(&mut self, index: UnitIndex, seen: Marks) {
+    /// Remembers the watermarks seen of a unit.
+    pub(crate) fn learn(&mut self, index: UnitIndex, seen: Watermarks) {
         let marks = &mut self.all[index as usize].marks;
-        marks.hwm_ms = marks.hwm_ms.max(seen.hwm_ms);
+        marks.decided = marks.decided.max(seen.decided);
         marks.token = marks.token.max(seen.token);
-        marks.started = marks.started.max(seen.started);
-        if seen.born_ms > 0 {
-            marks.born_ms = seen.born_ms;
+        marks.start = marks.start.max(seen.start);
+        if seen.first_seen_ms.is_some() {
+            marks.first_seen_ms = seen.first_seen_ms;
         }
     }
 
-    /// What the store is told of all units, in batches.
-    pub(crate) fn enrollments(&self, batch: usize) -> Vec<Vec<Enroll>> {
-        let enroll = |unit: &Unit| Enroll {
+    /// The registrations of all units, in batches.
+    pub(crate) fn registrations(&self, batch: usize) -> Vec<Vec<Register>> {
+        let register = |unit: &Unit| Register {
             unit: unit.name(),
-            first_seen_ms: unit.marks.born_ms,
-            floor_hwm_ms: unit.marks.hwm_ms,
-            floor_token: unit.marks.token,
-            floor_started: unit.marks.started,
+            first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
+            bounds: unit.marks.bounds(),
         };
         let batches = self.all.chunks(batch);
         batches
-            .map(|units| units.iter().map(enroll).collect())
+            .map(|units| units.iter().map(register).collect())
             .collect()
     }
 }
@@ -137,7 +131,7 @@ mod tests {
         let nodes = nodes(5);
         let mut shares = std::collections::HashMap::new();
         for shard in 0..1000 {
-            let unit = shard_of("job", shard);
+            let unit = UnitName::new("job", shard);
             *shares.entry(owner(&unit, &nodes)).or_insert(0) += 1;
         }
         assert_eq!(shares.len(), 5);
@@ -152,7 +146,7 @@ mod tests {
         let before = nodes(5);
         let after = &before[..4];
         for shard in 0..200 {
-            let unit = shard_of("job", shard);
+            let unit = UnitName::new("job", shard);
             let owned_by = owner(&unit, &before);
             if owned_by != before[4] {
                 assert_eq!(owner(&unit, after), owned_by);

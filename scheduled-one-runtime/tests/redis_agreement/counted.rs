@@ -4,8 +4,9 @@ use std::fmt::Debug;
 
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, EARLY_TOLERANCE_MS, Finish, Finished, Intent, Overlap, Verdict, place_of,
+    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Intent, Overlap, Target, Verdict,
 };
+use scheduled_one_protocol::{Start, UnitName};
 
 use crate::world::World;
 
@@ -13,13 +14,13 @@ use crate::world::World;
 pub(crate) const OFTEN: u64 = 20;
 pub(crate) const MUST_OCCUR: [&str; 77] = [
     "claim granted",
-    "claim granted in a place",
+    "claim granted in a slot",
     "claim granted again",
-    "claim granted again in a place",
+    "claim granted again in a slot",
     "claim granted of catch-up",
     "claim skipped",
     "claim skipped, queue full",
-    "claim skipped, all places taken",
+    "claim skipped, all slots taken",
     "claim skipped, the unit itself is in the way",
     "claim queued",
     "claim queued behind a tick",
@@ -28,33 +29,33 @@ pub(crate) const MUST_OCCUR: [&str; 77] = [
     "claim queued, another is superseded",
     "claim queued, an attempt goes on",
     "claim busy",
-    "claim forgone",
-    "claim forgone, busy",
+    "claim markedmissed",
+    "claim markedmissed, busy",
     "claim decided",
-    "claim moved",
+    "claim conflict",
     "claim early",
     "claim early by its jitter",
     "claim early, busy",
     "claim late",
     "claim quarantined",
     "claim stale",
-    "claim stale in a place",
+    "claim stale in a slot",
     "claim ready",
     "next granted",
     "next granted again",
-    "next granted in a place",
+    "next granted in a slot",
     "next granted of an attempt",
     "next granted, others wait",
     "next granted, others expired",
     "next busy",
     "next stale",
-    "next nothing",
-    "next nothing, all expired",
+    "next queueempty",
+    "next queueempty, all expired",
     "next late",
     "next quarantined",
     "claim drops what has started",
-    "enroll drops what has started",
-    "enroll tells of a start",
+    "register drops what has started",
+    "register tells of a start",
     "renew tells of an attempt",
     "write_off of a run that another has followed",
     "write_off of a run that was tried again",
@@ -78,11 +79,11 @@ pub(crate) const MUST_OCCUR: [&str; 77] = [
     "write_off taken over",
     "write_off changed",
     "write_off quarantined",
-    "enroll marks",
+    "register marks",
     "record",
     "inspect",
-    "beat",
-    "beat ready",
+    "heartbeat",
+    "heartbeat ready",
     "overdue",
     "flush",
     "other process",
@@ -102,29 +103,39 @@ pub(crate) fn answer(operation: &str, value: &impl Debug) -> String {
     )
 }
 
-fn started(claim: &Claim) -> (i64, u32) {
-    (claim.floor_started.tick_ms, claim.floor_started.attempt)
+/// The records of a claim: its unit, and the slots it may take.
+pub(crate) fn records(world: &World, claim: &Claim) -> Vec<Record> {
+    let most = match &claim.target {
+        Target::Tick(due) => match due.overlap {
+            Overlap::Allow(most) => most,
+            _ => 0,
+        },
+        Target::Queued { .. } => 0,
+    };
+    let slots = (1..=most).map(|slot| world.record(&claim.unit.with_slot(slot)));
+    std::iter::once(world.record(&claim.unit))
+        .chain(slots)
+        .collect()
 }
 
-/// The records of a claim: its unit, and the places it may take.
-pub(crate) fn records(world: &World, claim: &Claim) -> Vec<Record> {
-    let most = match (claim.intent, claim.overlap) {
-        (Intent::Next, _) => 0,
-        (_, Overlap::Allow(most)) => most,
-        _ => 0,
-    };
-    let places = 0..=most;
-    places
-        .map(|place| world.record(&place_of(&claim.unit, place)))
-        .collect()
+/// The tick of a claim; a claim from the queue has none.
+fn due_tick(claim: &Claim) -> Option<&DueTick> {
+    match &claim.target {
+        Target::Tick(due) => Some(due),
+        Target::Queued { .. } => None,
+    }
 }
 
 pub(crate) fn claimed(world: &mut World, claim: &Claim, before: &[Record], reply: &Claimed) {
     let after = world.record(&claim.unit);
     let before_it = &before[0];
-    let news = after.marks.started > before_it.marks.started;
+    let news = after.marks.start > before_it.marks.start;
     world.count_if(news, "claim tells of a start");
-    let kept = |it: &&Waiting| (it.tick_ms, it.attempt) > started(claim);
+    let start_of = |it: &Waiting| {
+        let (tick, attempt) = (it.tick, it.attempt);
+        Some(Start { tick, attempt })
+    };
+    let kept = |it: &&Waiting| start_of(it) > claim.bounds.start;
     let kept = before_it.waiting.iter().filter(kept).count();
     world.count_if(
         news && kept < before_it.waiting.len(),
@@ -136,9 +147,11 @@ pub(crate) fn claimed(world: &mut World, claim: &Claim, before: &[Record], reply
     if reply.ready {
         world.count("claim ready");
     }
-    let kind = match claim.intent {
-        Intent::Next => "next",
-        _ => "claim",
+    let due = due_tick(claim);
+    let intent = due.map(|due| due.intent);
+    let kind = match intent {
+        None => "next",
+        Some(_) => "claim",
     };
     let plain = answer(kind, &reply.verdict);
     world.count(&plain);
@@ -146,49 +159,48 @@ pub(crate) fn claimed(world: &mut World, claim: &Claim, before: &[Record], reply
         let waiting = before_it.waiting.iter();
         waiting.filter(|it| (it.attempt > 1) == attempts).count()
     };
-    match (&reply.verdict, claim.intent) {
-        (Verdict::Granted { place, .. }, Intent::Run | Intent::CatchUp) => {
-            world.count_if(*place > 0 && !again, "claim granted in a place");
-            world.count_if(*place == 0 && again, "claim granted again");
-            world.count_if(*place > 0 && again, "claim granted again in a place");
+    match (&reply.verdict, intent) {
+        (Verdict::Granted(grant), Some(Intent::Run | Intent::CatchUp)) => {
+            let slot = grant.unit.slot() - claim.unit.slot();
+            world.count_if(slot > 0 && !again, "claim granted in a slot");
+            world.count_if(slot == 0 && again, "claim granted again");
+            world.count_if(slot > 0 && again, "claim granted again in a slot");
             world.count_if(
-                claim.intent == Intent::CatchUp && !again,
+                intent == Some(Intent::CatchUp) && !again,
                 "claim granted of catch-up",
             );
         }
-        (Verdict::Granted { attempt, .. }, Intent::Next) => {
+        (Verdict::Granted(grant), None) => {
             let popped = before_it.waiting.len() - after.waiting.len();
             world.count_if(again, "next granted again");
-            world.count_if(
-                claim.unit.contains('~') && !again,
-                "next granted in a place",
-            );
-            world.count_if(*attempt > 1 && !again, "next granted of an attempt");
+            world.count_if(claim.unit.slot() > 0 && !again, "next granted in a slot");
+            world.count_if(grant.attempt > 1 && !again, "next granted of an attempt");
             world.count_if(
                 !after.waiting.is_empty() && !again,
                 "next granted, others wait",
             );
             world.count_if(popped > 1, "next granted, others expired");
         }
-        (Verdict::Nothing, _) => {
-            world.count_if(!before_it.waiting.is_empty(), "next nothing, all expired");
+        (Verdict::QueueEmpty, _) => {
+            world.count_if(
+                !before_it.waiting.is_empty(),
+                "next queueempty, all expired",
+            );
         }
         (Verdict::Skipped, _) => {
             let in_the_way = before_it.running || !before_it.waiting.is_empty();
-            let (queue, allow) = match claim.overlap {
-                Overlap::Queue(_) => (true, false),
-                Overlap::Allow(_) => (false, true),
-                _ => (false, false),
-            };
+            let overlap = due.map(|due| due.overlap);
+            let queue = matches!(overlap, Some(Overlap::Queue(_)));
+            let allow = matches!(overlap, Some(Overlap::Allow(_)));
             world.count_if(queue, "claim skipped, queue full");
-            world.count_if(allow && !in_the_way, "claim skipped, all places taken");
+            world.count_if(allow && !in_the_way, "claim skipped, all slots taken");
             world.count_if(
                 allow && in_the_way,
                 "claim skipped, the unit itself is in the way",
             );
         }
         (Verdict::Queued, _) => {
-            let cancel = claim.overlap == Overlap::CancelRunning;
+            let cancel = due.is_some_and(|due| due.overlap == Overlap::CancelRunning);
             world.count_if(!cancel && waited(false) > 0, "claim queued behind a tick");
             world.count_if(
                 !cancel && waited(true) > 0,
@@ -207,38 +219,42 @@ pub(crate) fn claimed(world: &mut World, claim: &Claim, before: &[Record], reply
                 "claim queued, an attempt goes on",
             );
         }
-        (Verdict::Forgone, _) => world.count_if(before_it.running, "claim forgone, busy"),
+        (Verdict::MarkedMissed, _) => world.count_if(before_it.running, "claim markedmissed, busy"),
         (Verdict::Early { by_ms }, _) => {
             world.count_if(*by_ms <= EARLY_TOLERANCE_MS, "claim early, busy");
-            world.count_if(claim.tick_ms <= world.now_ms, "claim early by its jitter");
+            world.count_if(
+                due.is_some_and(|due| due.tick.ms() <= world.now_ms),
+                "claim early by its jitter",
+            );
         }
-        (Verdict::Stale(watched), Intent::Run | Intent::CatchUp) => {
-            world.count_if(watched.unit != claim.unit, "claim stale in a place");
+        (Verdict::Stale(watched), Some(Intent::Run | Intent::CatchUp)) => {
+            world.count_if(watched.unit != claim.unit, "claim stale in a slot");
         }
         _ => {}
     }
 }
 
 /// What a batch of the other kinds did to a record.
-pub(crate) fn changed(world: &mut World, operation: &str, unit: &str, before: &Record) {
+pub(crate) fn changed(world: &mut World, operation: &str, unit: &UnitName, before: &Record) {
     let after = world.record(unit);
     let (marks, run) = (before.marks, &before.run);
     let dropped = after.waiting.len() < before.waiting.len();
-    let news = after.marks.started > marks.started;
+    let news = after.marks.start > marks.start;
     match operation {
-        "enroll" => {
-            world.count_if(news, "enroll tells of a start");
-            world.count_if(news && dropped, "enroll drops what has started");
+        "register" => {
+            world.count_if(news, "register tells of a start");
+            world.count_if(news && dropped, "register drops what has started");
         }
         "renew" => {
             let same = after.run.nonce == run.nonce && after.run.seq > run.seq;
             let tells = same && after.run.attempt > run.attempt;
             world.count_if(tells, "renew tells of an attempt");
         }
-        _ if before.running && !after.running && run.reruns > 0 && !run.stop => {
-            let followed = marks.started.tick_ms > run.tick_ms;
-            let again = marks.started.tick_ms == run.tick_ms;
-            let again = again && marks.started.attempt > run.attempt;
+        _ if before.running && !after.running && run.takeovers > 0 && !run.stop => {
+            let newest = marks.start;
+            let followed = newest.is_some_and(|start| start.tick > run.tick);
+            let again =
+                newest.is_some_and(|start| start.tick == run.tick && start.attempt > run.attempt);
             world.count_if(followed, "write_off of a run that another has followed");
             world.count_if(again, "write_off of a run that was tried again");
         }

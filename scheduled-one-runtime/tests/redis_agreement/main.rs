@@ -16,10 +16,12 @@ use std::slice;
 use std::time::Duration;
 
 use deadpool_redis::redis::{AsyncConnectionConfig, Client};
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::{self, Now, Record};
-use scheduled_one_protocol::memory::Namespace;
-use scheduled_one_protocol::message::{Beat, Enroll, Recorded, Renew, Watched};
+use scheduled_one_protocol::memory::BucketState;
+use scheduled_one_protocol::message::{
+    Caller, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, Renew,
+};
+use scheduled_one_protocol::{Store, Survey, WorkingSet};
 use scheduled_one_redis::RedisStore;
 use test_support::RedisServer;
 
@@ -34,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A batch of one kind to both. The model gets it one by one: that comes to the
 /// same, and tells what each of them met.
 macro_rules! step_of {
-    ($world:ident, $store:ident, $operation:ident, $before:expr, $count:expr) => {{
+    ($world:ident, $store:ident, $operation:ident, $decide:expr, $before:expr, $count:expr) => {{
         let caller = $world.caller();
         let batch = $world.batch(World::$operation);
         let reply = $store.$operation(&caller, &batch).await.unwrap();
@@ -43,17 +45,18 @@ macro_rules! step_of {
         for (item, answer) in batch.iter().zip(&reply.body) {
             let before = $before($world, item);
             let one = slice::from_ref(item);
-            expected.extend($world.model.$operation(&caller, one, now));
+            expected.extend($world.decide(&caller, now, |set| $decide(set, &caller, one)));
             $count($world, item, before, answer);
         }
         same(&batch, &reply.body, &expected);
         batch.len() as u64
     }};
-    ($world:ident, $store:ident, $operation:ident, |$item:ident: $kind:ty| $unit:expr) => {
+    ($world:ident, $store:ident, $operation:ident, $decide:expr, |$item:ident: $kind:ty| $unit:expr) => {
         step_of!(
             $world,
             $store,
             $operation,
+            $decide,
             |world: &World, $item: &$kind| world.record($unit),
             |world: &mut World, $item: &$kind, before: Record, answer: &_| {
                 let operation = stringify!($operation);
@@ -71,28 +74,44 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
             world,
             store,
             claim,
+            WorkingSet::claim,
             |world: &World, claim| counted::records(world, claim),
             |world: &mut World, claim, before: Vec<Record>, claimed| {
                 counted::claimed(world, claim, &before, claimed);
-                world.remember(claim, &claimed.verdict);
+                world.remember(&claimed.verdict);
             }
         ),
-        10..=12 => step_of!(world, store, renew, |renew: Renew| &renew.run.unit),
+        10..=12 => step_of!(world, store, renew, WorkingSet::renew, |renew: Renew| {
+            &renew.run.unit
+        }),
         13..=14 => step_of!(
             world,
             store,
             finish,
+            WorkingSet::finish,
             |world: &World, finish: &world::Finish| world.record(&finish.run.unit),
             |world: &mut World, finish, before: Record, finished: &_| {
                 counted::finished(world, finish, &before, *finished);
             }
         ),
-        15 => step_of!(world, store, enroll, |enroll: Enroll| &enroll.unit),
-        16..=17 => step_of!(world, store, write_off, |watched: Watched| &watched.unit),
+        15 => step_of!(
+            world,
+            store,
+            register,
+            |set: &mut WorkingSet, _: &Caller, one: &[Register]| set.register(one),
+            |register: Register| &register.unit
+        ),
+        16..=17 => step_of!(
+            world,
+            store,
+            write_off,
+            WorkingSet::write_off,
+            |run: OverdueRun| &run.unit
+        ),
         18 => record(world, store).await,
         19 => inspect(world, store).await,
         20 => other_buckets(world, store).await,
-        _ => beat(world, store).await,
+        _ => heartbeat(world, store).await,
     }
 }
 
@@ -101,8 +120,8 @@ async fn record(world: &mut World, store: &RedisStore) -> u64 {
     let batch = world.batch(World::line);
     let reply = store.record(&caller, &batch).await.unwrap();
     assert_eq!(reply.body, vec![Recorded::Written; batch.len()]);
-    world.enter(&caller, &reply.head);
-    world.model.append(&caller, &mut batch.clone());
+    let now = world.enter(&caller, &reply.head);
+    world.decide(&caller, now, |set| set.lines.extend(batch.iter().cloned()));
     for _ in &batch {
         world.count("record");
     }
@@ -114,7 +133,7 @@ async fn inspect(world: &mut World, store: &RedisStore) -> u64 {
     let batch = world.batch(World::unit);
     let reply = store.inspect(&caller, &batch).await.unwrap();
     world.enter(&caller, &reply.head);
-    let expected = batch.iter().map(|unit| world.record(unit).inspect());
+    let expected = batch.iter().map(|unit| world.record(unit).status());
     same(&batch, &reply.body, &expected.collect());
     for _ in &batch {
         world.count("inspect");
@@ -122,21 +141,28 @@ async fn inspect(world: &mut World, store: &RedisStore) -> u64 {
     batch.len() as u64
 }
 
-async fn beat(world: &mut World, store: &RedisStore) -> u64 {
+async fn heartbeat(world: &mut World, store: &RedisStore) -> u64 {
     let caller = world.caller();
-    let beat = match world.rng.one_in(4) {
-        true => Beat::Leaving,
-        false => Beat::Alive,
+    let heartbeat = match world.rng.one_in(4) {
+        true => Heartbeat::Leaving,
+        false => Heartbeat::Alive,
     };
-    let reply = store.beat(&caller, beat.clone()).await.unwrap();
+    let reply = store.heartbeat(&caller, heartbeat).await.unwrap();
     let now = world.enter(&caller, &reply.head);
-    same(&beat, &reply.body, &world.model.beat(&caller, &beat, now));
-    world.count("beat");
+    let nodes = world.decide(&caller, now, |set| set.heartbeat(&caller, heartbeat));
+    let Survey { ready, overdue } = world.model.survey(now);
+    let expected = HeartbeatReply {
+        nodes,
+        ready,
+        overdue,
+    };
+    same(&heartbeat, &reply.body, &expected);
+    world.count("heartbeat");
     for _ in &reply.body.overdue {
         world.count("overdue");
     }
     for _ in &reply.body.ready {
-        world.count("beat ready");
+        world.count("heartbeat ready");
     }
     1
 }
@@ -154,7 +180,10 @@ async fn other_buckets(world: &mut World, store: &RedisStore) -> u64 {
     let batch = world.batch(World::claim);
     let error = store.claim(&caller, &batch).await.unwrap_err();
     same(&caller, &error, &expected.into());
-    let error = store.beat(&caller, Beat::Alive).await.unwrap_err();
+    let error = store
+        .heartbeat(&caller, Heartbeat::Alive)
+        .await
+        .unwrap_err();
     same(&caller, &error, &expected.into());
     world.count("other buckets");
     batch.len() as u64
@@ -166,7 +195,7 @@ fn trouble(world: &mut World, redis: &RedisServer) {
     match world.rng.range(0, 399) {
         0 => {
             redis.flush().unwrap();
-            world.model = Namespace::default();
+            world.model = BucketState::default();
             world.count("flush");
         }
         1..=3 => {
@@ -236,7 +265,7 @@ async fn redis_and_the_protocol_agree() {
     let mut raw = raw.await.unwrap();
     let mut world = World {
         rng: Rng(seed),
-        model: Namespace::default(),
+        model: BucketState::default(),
         now_ms: fresh.as_millis() as i64,
         runs: Vec::new(),
         seen: BTreeMap::new(),

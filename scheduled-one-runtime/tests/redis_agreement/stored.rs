@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::{Record, Waiting};
-use scheduled_one_protocol::message::Started;
+use scheduled_one_protocol::{FencingToken, Start, Store, TickMs};
 use scheduled_one_redis::RedisStore;
 
 use crate::world::{JOBS, World, units};
@@ -79,16 +78,16 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
     );
     let running = world
         .model
-        .units
+        .records
         .iter()
         .filter(|(_, record)| record.running);
-    let expected = running.map(|(unit, record)| (unit.clone(), record.overdue_at_ms()));
+    let expected = running.map(|(unit, record)| (unit.to_string(), record.overdue_at_ms()));
     same(&"leases", &leases, &expected.collect());
-    let free = world.model.units.iter().filter(|(_, it)| it.ready());
+    let free = world.model.records.iter().filter(|(_, it)| it.ready());
     same(
         &"ready",
         &ready,
-        &free.map(|(unit, _)| (unit.clone(), 0)).collect(),
+        &free.map(|(unit, _)| (unit.to_string(), 0)).collect(),
     );
     same(&"nodes", &nodes, &world.model.nodes);
 }
@@ -97,21 +96,21 @@ fn as_record(hash: &Hash) -> Record {
     let text = |name: &str| hash.get(name).cloned().unwrap_or_default();
     let number = |name: &str| hash.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
     let mut record = Record::default();
-    record.marks.born_ms = number("born");
-    record.marks.hwm_ms = number("hwm");
-    record.marks.token = number("tok") as u64;
-    record.marks.started = Started {
-        tick_ms: number("bt"),
+    record.marks.first_seen_ms = Some(number("born")).filter(|ms| *ms != 0);
+    record.marks.decided = Some(TickMs(number("hwm"))).filter(|tick| tick.ms() != 0);
+    record.marks.token = FencingToken(number("tok") as u64);
+    record.marks.start = hash.contains_key("bt").then(|| Start {
+        tick: TickMs(number("bt")),
         attempt: number("ba") as u32,
-    };
+    });
     record.running = ["run", "stop"].contains(&text("st").as_str());
     record.done = text("done");
     record.run.stop = text("st") == "stop";
-    record.run.reruns = number("rer") as u32;
-    record.run.tick_ms = number("tick");
+    record.run.takeovers = number("rer") as u32;
+    record.run.tick = TickMs(number("tick"));
     record.run.owner = text("own");
     record.run.nonce = text("non");
-    record.run.token = number("rtok") as u64;
+    record.run.token = FencingToken(number("rtok") as u64);
     record.run.attempt = number("att") as u32;
     record.run.lease_ms = number("lease");
     record.run.granted_at_ms = number("at");
@@ -121,9 +120,9 @@ fn as_record(hash: &Hash) -> Record {
     let waiting = wait.split(',').filter(|one| !one.is_empty()).map(|one| {
         let mut numbers = one.split(':').map(|number| number.parse().unwrap());
         let waiting = Waiting {
-            tick_ms: numbers.next().unwrap(),
+            tick: TickMs(numbers.next().unwrap()),
             attempt: numbers.next().unwrap() as u32,
-            reruns: numbers.next().unwrap() as u32,
+            takeovers: numbers.next().unwrap() as u32,
         };
         assert_eq!(numbers.next(), None, "{wait}");
         waiting

@@ -2,24 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use scheduled_one_protocol::machine::{Now, Record};
-use scheduled_one_protocol::memory::Namespace;
+use scheduled_one_protocol::machine::{self, Now, Record};
+use scheduled_one_protocol::memory::BucketState;
 pub(crate) use scheduled_one_protocol::message::Finish;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Enroll, Head, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew, RunId,
-    Started, Verdict, Watched, place_of, without_place,
+    Caller, Claim, DueTick, Head, Intent, LowerBounds, Missed, OverdueRun, Overlap, Register,
+    Renew, RunId, Target, Verdict,
+};
+use scheduled_one_protocol::{
+    FencingToken, LedgerRecord, Outcome, Start, TickMs, UnitName, Wanted, WorkingSet,
 };
 
 pub(crate) const JOBS: [&str; 4] = ["mail", "bill/0", "a.b:c", "x"];
 /// A job is a unit, or has several of them.
-const SHARDS: [&str; 5] = ["mail", "bill/0", "a.b:c", "x#0", "x#11"];
-const PLACES: u32 = 3;
+const SHARDS: [(&str, u32); 5] = [
+    ("mail", 0),
+    ("bill/0", 0),
+    ("a.b:c", 0),
+    ("x", 0),
+    ("x", 11),
+];
+const SLOTS: u32 = 3;
 const NONCES: [&str; 6] = ["n0", "n1", "n2", "n3", "n4", "n5"];
 const TEXTS: [&str; 5] = ["", "down", "ä \"quoted\" {x}", "two\r\nlines", "1.5e3"];
 
-/// All units there are, the places among them.
-pub(crate) fn units() -> Vec<String> {
-    let of_shard = |shard| (0..=PLACES).map(move |place| place_of(shard, place));
+/// All units there are, the slots among them.
+pub(crate) fn units() -> Vec<UnitName> {
+    let of_shard =
+        |(job, shard)| (0..=SLOTS).map(move |slot| UnitName::new(job, shard).with_slot(slot));
     SHARDS.into_iter().flat_map(of_shard).collect()
 }
 
@@ -51,7 +61,7 @@ impl Rng {
 /// What is generated from: the model's state steers towards rare verdicts.
 pub(crate) struct World {
     pub(crate) rng: Rng,
-    pub(crate) model: Namespace,
+    pub(crate) model: BucketState,
     pub(crate) now_ms: i64,
     /// Runs granted lately: some of them are old by now.
     pub(crate) runs: Vec<RunId>,
@@ -84,52 +94,70 @@ impl World {
         }
     }
 
-    pub(crate) fn record(&self, unit: &str) -> Record {
-        self.model.units.get(unit).cloned().unwrap_or_default()
+    pub(crate) fn record(&self, unit: &UnitName) -> Record {
+        self.model.records.get(unit).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn floors(&mut self, record: &Record) -> (i64, u64) {
-        let (hwm, token) = (record.marks.hwm_ms, record.marks.token);
-        let floor_hwm = match self.rng.range(0, 199) {
+    /// What a caller may have seen: mostly nothing, or what is so; without a start.
+    pub(crate) fn bounds(&mut self, record: &Record) -> LowerBounds {
+        let hwm = record.marks.decided.map_or(0, TickMs::ms);
+        let token = record.marks.token.get();
+        let decided = match self.rng.range(0, 199) {
             0 => self.now_ms + self.rng.range(0, 200),
             1..60 => hwm,
             60..70 => hwm + self.rng.range(-20, 20),
             _ => 0,
         };
-        let floor_token = match self.rng.range(0, 399) {
+        let token = match self.rng.range(0, 399) {
             0 => (1 << 53) - (1 << 40) - self.rng.next() % 1000, // hostile, and still exact
             1..100 => token,
             100..120 => token + self.rng.next() % 3,
             120..124 => (self.now_ms * 1000) as u64 + self.rng.next() % 100_000,
             _ => 0,
         };
-        (floor_hwm, floor_token)
+        LowerBounds {
+            decided: Some(TickMs(decided)).filter(|tick| tick.ms() > 0),
+            token: FencingToken(token),
+            start: None,
+        }
     }
 
     /// Mostly nothing; else about what waits or runs.
-    fn floor_started(&mut self, record: &Record) -> Started {
+    fn start(&mut self, record: &Record) -> Option<Start> {
         let waits = record.waiting.get(self.rng.range(0, 1) as usize);
         let tick_ms = match (self.rng.range(0, 19), waits) {
-            (0..=3, Some(waits)) => waits.tick_ms,
-            (4, _) => record.run.tick_ms + self.rng.range(-1, 1),
-            (5 | 7, _) => record.run.tick_ms,
+            (0..=3, Some(waits)) => waits.tick.ms(),
+            (4, _) => record.run.tick.ms() + self.rng.range(-1, 1),
+            (5 | 7, _) => record.run.tick.ms(),
             (6, _) => self.now_ms - self.rng.range(0, 30),
-            _ => return Started::default(),
+            _ => return None,
         };
         let attempt = self.rng.range(1, 3) as u32;
-        Started { tick_ms, attempt }
+        (tick_ms > 0).then_some(Start {
+            tick: TickMs(tick_ms),
+            attempt,
+        })
     }
 
-    /// Any unit, with or without place.
-    pub(crate) fn unit(&mut self) -> String {
-        let shard = *self.rng.pick(&SHARDS);
-        place_of(shard, self.rng.range(0, PLACES.into()) as u32)
+    fn shard(&mut self) -> UnitName {
+        let (job, shard) = *self.rng.pick(&SHARDS);
+        UnitName::new(job, shard)
+    }
+
+    fn slot(&mut self) -> u32 {
+        self.rng.range(0, SLOTS.into()) as u32
+    }
+
+    /// Any unit, with or without slot.
+    pub(crate) fn unit(&mut self) -> UnitName {
+        let (shard, slot) = (self.shard(), self.slot());
+        shard.with_slot(slot)
     }
 
     /// A unit of which that is true, if there is one; one in three is any.
-    fn unit_with(&mut self, wanted: impl Fn(&Record) -> bool) -> String {
+    fn unit_with(&mut self, wanted: impl Fn(&Record) -> bool) -> UnitName {
         let mut units = units();
-        units.retain(|unit| self.model.units.get(unit).is_some_and(&wanted));
+        units.retain(|unit| self.model.records.get(unit).is_some_and(&wanted));
         match units.is_empty() || self.rng.one_in(3) {
             true => self.unit(),
             false => self.rng.pick(&units).clone(),
@@ -138,71 +166,96 @@ impl World {
 
     pub(crate) fn claim(&mut self) -> Claim {
         let intent = match self.rng.range(0, 19) {
-            0..=10 => Intent::Run,
-            11..=12 => Intent::CatchUp,
-            13..=15 => Intent::Forgo,
-            _ => Intent::Next,
+            0..=10 => Some(Intent::Run),
+            11..=12 => Some(Intent::CatchUp),
+            13..=15 => Some(Intent::MarkMissed),
+            _ => None, // a claim from the queue
         };
         let unit = match intent {
-            Intent::Next => self.unit_with(|record| !record.waiting.is_empty()),
-            _ if self.rng.one_in(30) => self.unit(), // nobody claims ticks of a place
+            None => self.unit_with(|record| !record.waiting.is_empty()),
+            _ if self.rng.one_in(30) => self.unit(), // no node claims ticks of a slot
             _ if self.rng.one_in(3) => {
                 let unit = self.unit_with(|record| !record.waiting.is_empty());
-                without_place(&unit).to_owned()
+                unit.without_slot()
             }
-            _ => self.rng.pick(&SHARDS).to_string(),
+            _ => self.shard(),
         };
         let record = self.record(&unit);
-        let known = record.marks.decided_to_ms();
+        let target = match intent {
+            None => Target::Queued {
+                oldest: self.oldest(&record),
+            },
+            Some(intent) => Target::Tick(self.due_tick(intent, &unit, &record)),
+        };
+        let nonce = match self.rng.one_in(5) {
+            true => {
+                let slot = self.slot();
+                self.record(&unit.with_slot(slot)).run.nonce
+            }
+            false => self.rng.pick(&NONCES).to_string(),
+        };
+        let mut bounds = self.bounds(&record);
+        if self.rng.one_in(8) {
+            bounds.start = self.start(&record);
+        }
+        Claim {
+            unit,
+            nonce,
+            valid_until_ms: self.now_ms + self.rng.range(-1, 20),
+            lease_ms: self.rng.range(1, 50),
+            takeovers: self.rng.range(-1, 2).max(0) as u32,
+            bounds,
+            target,
+        }
+    }
+
+    /// The oldest tick that may still start from the queue of a record.
+    fn oldest(&mut self, record: &Record) -> TickMs {
         let waits = record.waiting.get(self.rng.range(0, 1) as usize);
-        let waits = waits.map_or(0, |waiting| waiting.tick_ms);
-        let tick_ms = match (intent, self.rng.range(0, 19)) {
-            (Intent::Next, 0..=7) => waits + self.rng.range(0, 2),
-            (Intent::Next, 8) => waits + 1_000,
-            (Intent::Next, 9..=11) => record.waiting.back().map_or(0, |last| last.tick_ms),
-            (Intent::Next, _) => 0,
-            (_, 0) => known,
-            (_, 1) => self.now_ms + self.rng.range(145, 200),
-            (_, 2) if self.rng.one_in(3) => self.now_ms + self.rng.range(1, 9),
-            (_, 2) => known - self.rng.range(0, 30),
+        let waits = waits.map_or(0, |waiting| waiting.tick.ms());
+        TickMs(match self.rng.range(0, 19) {
+            0..=7 => waits + self.rng.range(0, 2),
+            8 => waits + 1_000,
+            9..=11 => record.waiting.back().map_or(0, |last| last.tick.ms()),
+            _ => 0,
+        })
+    }
+
+    fn due_tick(&mut self, intent: Intent, unit: &UnitName, record: &Record) -> DueTick {
+        let known = record.marks.decided_to().map_or(0, TickMs::ms);
+        let tick_ms = match self.rng.range(0, 19) {
+            0 => known,
+            1 => self.now_ms + self.rng.range(145, 200),
+            2 if self.rng.one_in(3) => self.now_ms + self.rng.range(1, 9),
+            2 => known - self.rng.range(0, 30),
             _ => (known + 1).max(self.now_ms - self.rng.range(0, 3)),
         };
         let after_ms = match self.rng.range(0, 9) {
             0 => known + self.rng.range(-2, 2),
             _ => known,
         };
-        let (floor_hwm_ms, floor_token) = self.floors(&record);
         let missed = self.rng.one_in(4).then(|| Missed {
-            first_ms: after_ms + 1,
-            last_ms: tick_ms - 1,
+            first: TickMs(after_ms + 1),
+            last: TickMs(tick_ms - 1),
             count: self.rng.next() % 1_000_000,
             outcome: *self.rng.pick(&[Outcome::Missed, Outcome::Skipped]),
             reason: self.rng.pick(&TEXTS).to_string(),
         });
         // Mostly, a job has its policy; that of all can change.
-        let most = self.rng.range(0, 5).clamp(1, PLACES.into()) as u32;
-        let beside = ["a.b:c", "x#0"].contains(&unit.as_str());
+        let most = self.rng.range(0, 5).clamp(1, SLOTS.into()) as u32;
+        let allows =
+            (unit.job() == "a.b:c" || unit.job() == "x" && unit.shard() == 0) && unit.slot() == 0;
         let overlap = match self.rng.range(0, 9) {
             0 => Overlap::Skip,
             1 => Overlap::Queue(0),
-            2 if !unit.contains('~') => Overlap::Allow(most),
-            _ if beside => Overlap::Allow(most),
+            2 if unit.slot() == 0 => Overlap::Allow(most),
+            _ if allows => Overlap::Allow(most),
             2..=5 => Overlap::Skip,
             6..=7 => Overlap::Queue(most),
             _ => Overlap::CancelRunning,
         };
-        let nonce = match self.rng.one_in(5) {
-            true => {
-                let place = self.rng.range(0, PLACES.into()) as u32;
-                self.record(&place_of(without_place(&unit), place))
-                    .run
-                    .nonce
-            }
-            false => self.rng.pick(&NONCES).to_string(),
-        };
-        Claim {
-            unit,
-            tick_ms,
+        DueTick {
+            tick: TickMs(tick_ms),
             due_ms: match self.rng.range(0, 9) {
                 0 => tick_ms + self.rng.range(-20, 200),
                 1 => tick_ms + self.rng.range(0, 9),
@@ -211,19 +264,9 @@ impl World {
                 3..=5 if intent == Intent::CatchUp => tick_ms - 300,
                 _ => tick_ms,
             },
-            after_ms,
-            floor_hwm_ms,
-            floor_token,
-            floor_started: match self.rng.one_in(8) {
-                true => self.floor_started(&record),
-                false => Started::default(),
-            },
-            nonce,
-            valid_until_ms: self.now_ms + self.rng.range(-1, 20),
-            lease_ms: self.rng.range(1, 50),
+            after: Some(TickMs(after_ms)).filter(|tick| tick.ms() != 0),
             intent,
             overlap,
-            reruns: self.rng.range(-1, 2).max(0) as u32,
             missed,
         }
     }
@@ -236,16 +279,17 @@ impl World {
         let unit = self.unit_with(|record| record.running);
         let record = self.record(&unit);
         let hostile = self.rng.one_in(6);
+        let tick_ms = record.run.tick.ms() + if hostile { self.rng.range(0, 9) } else { 0 };
         RunId {
             unit,
-            tick_ms: record.run.tick_ms + if hostile { self.rng.range(0, 9) } else { 0 },
+            tick: TickMs(tick_ms.max(1)), // no schedule has a tick at the epoch
             nonce: match hostile {
                 true => self.rng.pick(&NONCES).to_string(),
                 false => record.run.nonce,
             },
             token: match self.rng.range(0, 9) {
-                0 => record.marks.token + 1,
-                1 => record.marks.token.saturating_sub(1),
+                0 => record.marks.token.next(),
+                1 => FencingToken(record.marks.token.get().saturating_sub(1)),
                 2 => record.marks.token,
                 _ => record.run.token,
             },
@@ -255,7 +299,7 @@ impl World {
             },
             lease_ms: self.rng.range(1, 50),
             granted_at_ms: self.now_ms - self.rng.range(0, 50),
-            reruns: self.rng.range(0, 2) as u32,
+            takeovers: self.rng.range(0, 2) as u32,
         }
     }
 
@@ -273,50 +317,49 @@ impl World {
             retried: self.rng.one_in(3),
             reason: self.rng.pick(&TEXTS).to_string(),
             error: self.rng.pick(&TEXTS).to_string(),
-            fired_at_ms: self.now_ms - self.rng.range(0, 9),
+            fired_at_ms: Some(self.now_ms - self.rng.range(0, 9)),
             ended_at_ms: self.now_ms,
         }
     }
 
-    pub(crate) fn enroll(&mut self) -> Enroll {
+    pub(crate) fn register(&mut self) -> Register {
         let unit = self.unit();
         let record = self.record(&unit);
-        let (floor_hwm_ms, floor_token) = self.floors(&record);
-        Enroll {
+        let mut bounds = self.bounds(&record);
+        bounds.start = self.start(&record);
+        Register {
             unit,
             first_seen_ms: self.now_ms + self.rng.range(-40, 5),
-            floor_hwm_ms,
-            floor_token,
-            floor_started: self.floor_started(&record),
+            bounds,
         }
     }
 
-    pub(crate) fn write_off(&mut self) -> Watched {
+    pub(crate) fn write_off(&mut self) -> OverdueRun {
         let now_ms = self.now_ms;
         let unit = self.unit_with(|record| record.running && record.run.until_ms <= now_ms);
-        let mut watched = self.record(&unit).watched(&unit);
+        let mut run = self.record(&unit).overdue_run(&unit);
         match self.rng.range(0, 9) {
-            0 => watched.seq += 1,
-            1 => watched.nonce = self.rng.pick(&NONCES).to_string(),
+            0 => run.seq += 1,
+            1 => run.nonce = self.rng.pick(&NONCES).to_string(),
             _ => {}
         }
-        watched
+        run
     }
 
     /// A line of a run that needed no lease.
     pub(crate) fn line(&mut self) -> LedgerRecord {
         LedgerRecord {
-            unit: self.rng.pick(&SHARDS).to_string(),
-            tick_ms: self.now_ms - self.rng.range(0, 9),
-            last_tick_ms: self.now_ms,
+            unit: self.shard(),
+            tick: TickMs(self.now_ms - self.rng.range(0, 9)),
+            last_tick: TickMs(self.now_ms),
             count: self.rng.next() % 1_000,
             outcome: *self.rng.pick(&Outcome::ALL),
             retried: self.rng.one_in(2),
             reason: self.rng.pick(&TEXTS).to_string(),
             node: self.rng.pick(&TEXTS).to_string(),
-            token: self.rng.next() >> 20,
-            attempt: self.rng.range(0, 9) as u32,
-            fired_at_ms: self.now_ms - self.rng.range(0, 9),
+            token: Some(FencingToken(self.rng.next() >> 20)).filter(|token| token.get() > 0),
+            attempt: Some(self.rng.range(0, 9) as u32).filter(|attempt| *attempt > 0),
+            fired_at_ms: Some(self.now_ms - self.rng.range(0, 9)),
             ended_at_ms: self.now_ms,
             error: self.rng.pick(&TEXTS).to_string(),
         }
@@ -341,30 +384,56 @@ impl World {
     pub(crate) fn enter(&mut self, caller: &Caller, head: &Head) -> Now {
         let now = Now { us: head.now_us };
         self.now_ms = now.ms();
-        self.model.serving = head.serving.clone();
-        self.model.enter(caller, now).expect("version 1");
-        assert_eq!(*head, self.model.head(now), "head");
+        self.model.serving.clone_from(&head.serving);
+        let meta = &mut self.model.meta;
+        machine::enter(meta, &head.serving, caller, now).expect("version 1");
+        let expected = Head {
+            now_us: now.us,
+            serving: meta.serving.clone(),
+            quarantine_until_ms: meta.quarantine_until_ms,
+        };
+        assert_eq!(*head, expected, "head");
         now
     }
 
-    pub(crate) fn remember(&mut self, claim: &Claim, verdict: &Verdict) {
-        let Verdict::Granted { place, .. } = *verdict else {
+    /// One step of the model, on all that it holds.
+    pub(crate) fn decide<T>(
+        &mut self,
+        caller: &Caller,
+        now: Now,
+        step: impl FnOnce(&mut WorkingSet) -> T,
+    ) -> T {
+        let wanted = Wanted {
+            nodes: true,
+            ..Wanted::units(&units())
+        };
+        let (mut step, mut decided) = (Some(step), None);
+        let model = &mut self.model;
+        let done = model.transact(now, &wanted, caller.ledger_limit, &mut |set| {
+            decided = step.take().map(|step| step(set));
+            Ok(())
+        });
+        done.expect("no error");
+        decided.expect("one step")
+    }
+
+    pub(crate) fn remember(&mut self, verdict: &Verdict) {
+        let Verdict::Granted(grant) = verdict else {
             return;
         };
-        let unit = place_of(&claim.unit, place);
-        let run = self.record(&unit).run;
+        let run = self.record(&grant.unit).run;
         if self.runs.len() == 20 {
             self.runs.remove(0);
         }
         self.runs.push(RunId {
-            unit,
-            tick_ms: run.tick_ms,
+            unit: grant.unit.clone(),
+            tick: run.tick,
             nonce: run.nonce,
             token: run.token,
             attempt: run.attempt,
             lease_ms: run.lease_ms,
             granted_at_ms: run.granted_at_ms,
-            reruns: run.reruns,
+            takeovers: run.takeovers,
         });
     }
 }

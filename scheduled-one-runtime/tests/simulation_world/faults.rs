@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Verdict, Watched, WrittenOff, job_of, shard_index,
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Verdict, Watermarks, WrittenOff,
 };
-use scheduled_one_protocol::{Answer, Bucket, Store, StoreError};
+use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::Clock;
 use scheduled_one_testkit::checker::{Event, EventKind};
 
@@ -99,26 +99,20 @@ impl NodeStore {
     }
 
     /// What the store granted, whether or not its reply arrives.
-    fn note_grants(&self, caller: &Caller, claims: &[Claim], replies: &[Claimed]) {
-        for (claim, reply) in claims.iter().zip(replies) {
-            let Verdict::Granted {
-                tick_ms,
-                token,
-                attempt,
-                ..
-            } = reply.verdict
-            else {
+    fn note_grants(&self, caller: &Caller, replies: &[Claimed]) {
+        for reply in replies {
+            let Verdict::Granted(grant) = &reply.verdict else {
                 continue;
             };
             self.world.note(Event {
                 kind: EventKind::Grant,
                 at_us: self.world.clock.boottime().as_micros() as u64,
                 node: caller.name.clone(),
-                job: job_of(&claim.unit).to_owned(),
-                shard: shard_index(&claim.unit),
-                tick_ms,
-                attempt,
-                token,
+                job: grant.unit.job().to_owned(),
+                shard: grant.unit.shard(),
+                tick_ms: grant.tick.ms(),
+                attempt: grant.attempt,
+                token: grant.token.get(),
                 ..Event::default()
             });
         }
@@ -168,7 +162,7 @@ impl Store for NodeStore {
         self.call(move |store| {
             Box::pin(async move {
                 let reply = store.claim(caller, claims).await?;
-                self.note_grants(caller, claims, &reply.body);
+                self.note_grants(caller, &reply.body);
                 Ok(reply)
             })
         })
@@ -190,24 +184,28 @@ impl Store for NodeStore {
         self.call(|store| store.finish(caller, finishes))
     }
 
-    fn enroll<'a>(
+    fn register<'a>(
         &'a self,
         caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>> {
-        self.call(|store| store.enroll(caller, enrolls))
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+        self.call(|store| store.register(caller, registrations))
     }
 
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
-        runs: &'a [Watched],
+        runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
         self.call(|store| store.write_off(caller, runs))
     }
 
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
-        self.call(|store| store.beat(caller, beat))
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
+        self.call(move |store| store.heartbeat(caller, heartbeat))
     }
 
     fn record<'a>(
@@ -221,8 +219,8 @@ impl Store for NodeStore {
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         self.call(|store| store.inspect(caller, units))
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use scheduled_one_protocol::message::Outcome;
+use scheduled_one_protocol::Outcome;
 
 /// One look at the ledger and the audit of a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use scheduled_one_protocol::message::Outcome;
+use scheduled_one_protocol::Outcome;
 
 use super::runs::{Attempt, Observed, Unit};
 use super::{

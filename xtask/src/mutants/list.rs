@@ -36,8 +36,10 @@ const ENROLL: &str = "scheduled-one-redis/src/enroll.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
 const RENEW: &str = "scheduled-one-redis/src/renew.lua";
 const UNIT: &str = "scheduled-one-redis/src/unit.lua";
-const PROTOCOL: &str = "scheduled-one-protocol/src/machine.rs";
+const RECORD: &str = "scheduled-one-protocol/src/machine/record.rs";
+const META: &str = "scheduled-one-protocol/src/machine/meta.rs";
 const PROTOCOL_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
+const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
 const RUN: &str = "scheduled-one-runtime/src/scheduler/run.rs";
@@ -68,14 +70,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "r.tok",
             },
             Edit {
-                file: PROTOCOL,
-                old: "self.marks.hwm_ms = self.marks.hwm_ms.max(floor_hwm_ms);",
-                new: "let _ = floor_hwm_ms;",
+                file: RECORD,
+                old: "self.marks.decided = self.marks.decided.max(bounds.decided).max(started);",
+                new: "let _ = started;",
             },
             Edit {
-                file: PROTOCOL,
-                old: "self.marks.token = self.marks.token.max(floor_token);",
-                new: "let _ = floor_token;",
+                file: RECORD,
+                old: "self.marks.token = self.marks.token.max(bounds.token);",
+                new: "",
             },
         ],
         suites: &[
@@ -92,7 +94,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "quarantine_from, quarantine_until = now, now",
             },
             Edit {
-                file: PROTOCOL,
+                file: META,
                 old: "meta.quarantine_until_ms = now.ms() + caller.quarantine_ms;",
                 new: "meta.quarantine_until_ms = now.ms();",
             },
@@ -136,7 +138,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "return r.running",
             },
             Edit {
-                file: PROTOCOL,
+                file: RECORD,
                 old: "self.running && self.run.nonce == nonce && self.run.token == self.marks.token",
                 new: "{ let _ = nonce; self.running }",
             },
@@ -178,7 +180,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "if false then",
             },
             Edit {
-                file: PROTOCOL,
+                file: MACHINE_RUN,
                 old: "if now.ms() > renew.valid_until_ms {",
                 new: "if false {",
             },
@@ -203,8 +205,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: PROTOCOL_CLAIM,
-                old: "        Some(granted) => granted,\n",
-                new: "        Some(granted) if false => granted,\n        Some(_) => decide(unit, claim, caller, now, ledger),\n",
+                old: "        Some(grant) => Verdict::Granted(grant),\n",
+                new: "        Some(grant) if false => Verdict::Granted(grant),\n        Some(_) => match &claim.target {\n            \
+                      Target::Queued { oldest } => next(unit.own, claim, *oldest, caller, now, ledger),\n            \
+                      Target::Tick(due) => decide(unit, claim, due, caller, now, ledger),\n        },\n",
             },
         ],
         suites: &[
@@ -213,3 +217,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::MUTANTS;
+
+    /// A guard that was moved or rewritten without its mutant would be noticed only by the next run of `mutants`.
+    #[test]
+    fn each_guard_stands_where_the_list_says() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for mutant in MUTANTS {
+            for edit in mutant.edits {
+                let text = fs::read_to_string(root.join(edit.file)).expect(edit.file);
+                let found = text.matches(edit.old).count();
+                assert_eq!(found, 1, "{}: {} in {}", mutant.name, edit.old, edit.file);
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::buckets::examine_all;
 use super::SchedulerBuilder;
 use crate::registry::registered_jobs;
+use scheduled_one_protocol::UnitName;
 use scheduled_one_protocol::{Bucket, Finding, Report, Severity};
 
 impl SchedulerBuilder {
@@ -34,7 +35,7 @@ impl SchedulerBuilder {
             let severe = Finding::new(Severity::Severe, "settings", error.to_string(), "");
             return Report::new("the scheduler", vec![severe]);
         }
-        let (mut leases, mut units_of) = (Vec::new(), BTreeMap::<u32, Vec<String>>::new());
+        let (mut leases, mut units_of) = (Vec::new(), BTreeMap::<u32, Vec<UnitName>>::new());
         for job in registered_jobs().chain(self.jobs) {
             let (lease, units) = job.lease_and_units();
             leases.push(lease.unwrap_or(self.lease));

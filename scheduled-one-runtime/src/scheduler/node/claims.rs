@@ -14,8 +14,9 @@ use crate::scheduler::run::Granted;
 use crate::scheduler::units::rank;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::{
-    Claim, Claimed, Intent, MAX_BATCH, RunId, Started, Verdict, place_of,
+    Claim, Claimed, DueTick, Grant, LowerBounds, MAX_BATCH, RunId, Target, Verdict,
 };
+use scheduled_one_protocol::{TickMs, UnitName};
 
 /// Batches of claims that may be under way at a time.
 pub(super) const MAX_CLAIMS_UNDER_WAY: usize = 8;
@@ -90,28 +91,14 @@ impl Node {
             }
         };
         let rules = &self.units.get(unit).job.rules;
-        // The marks are the unit's: a place has its own.
-        let is_unit = name == self.units.get(unit).name();
-        let oldest_ms = now_ms - rules.waits.as_millis() as i64;
-        let claim = Claim {
-            tick_ms: oldest_ms,
-            due_ms: 0,
-            after_ms: 0,
-            intent: Intent::Next,
-            unit: name.clone(),
-            ..self.claim(unit, now_ms)
+        let oldest = TickMs(now_ms - rules.waits.as_millis() as i64);
+        let mut claim = self.claim(unit, now_ms, Target::Queued { oldest });
+        // The watermarks are those of the unit; a slot has its own.
+        claim.bounds = match name.slot() {
+            0 => self.units.get(unit).marks.bounds(),
+            _ => LowerBounds::default(),
         };
-        let claim = match is_unit {
-            true => Claim {
-                floor_started: self.units.get(unit).marks.started,
-                ..claim
-            },
-            false => Claim {
-                floor_hwm_ms: 0,
-                floor_token: 0,
-                ..claim
-            },
-        };
+        claim.unit = name.clone();
         self.ready_asked.insert(name);
         let asked = Asked {
             unit,
@@ -123,9 +110,10 @@ impl Node {
     fn claim_of(&mut self, index: UnitIndex, now_ms: i64) -> Option<(Asked, Claim)> {
         self.freed_while_asked.remove(&index);
         let unit = self.units.get(index);
-        let (ticks, after_ms) = (unit.job.ticks(), unit.marks.decided_to_ms());
+        let (ticks, after_ms) = (unit.job.ticks(), unit.marks.decided_to());
+        let decided_ms = after_ms.map_or(0, TickMs::ms);
         let plan = if unit.job.rules.enabled {
-            ticks.plan(after_ms, now_ms, |first_ms| {
+            ticks.plan(decided_ms, now_ms, |first_ms| {
                 if first_ms < self.started_ms {
                     "no node was up"
                 } else if first_ms <= self.released_ms {
@@ -135,44 +123,41 @@ impl Node {
                 }
             })?
         } else {
-            ticks.disabled(after_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
+            ticks.disabled(decided_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
         };
         let asked = Asked {
             unit: index,
             stands_for: plan.stands_for,
         };
-        let claim = Claim {
-            tick_ms: plan.tick_ms,
+        let target = Target::Tick(DueTick {
+            tick: TickMs(plan.tick_ms),
             due_ms: plan.due_ms,
-            after_ms: plan.after_ms,
+            after: after_ms,
             intent: plan.intent,
+            overlap: self.units.get(index).job.rules.overlap,
             missed: plan.missed,
-            ..self.claim(index, now_ms)
-        };
+        });
+        let claim = self.claim(index, now_ms, target);
         Some((asked, claim))
     }
 
-    /// What all claims of a unit have in common.
-    fn claim(&mut self, index: UnitIndex, now_ms: i64) -> Claim {
+    /// A claim of a unit.
+    fn claim(&mut self, index: UnitIndex, now_ms: i64, target: Target) -> Claim {
         self.claims_sent += 1;
         let unit = self.units.get(index);
         let lease_ms = unit.job.lease(self.default_lease).as_millis() as i64;
         Claim {
             unit: unit.name(),
-            tick_ms: 0,
-            due_ms: 0,
-            after_ms: 0,
-            floor_hwm_ms: unit.marks.hwm_ms,
-            floor_token: unit.marks.token,
-            floor_started: Started::default(),
             nonce: format!("{}-{:x}", self.link.caller.node, self.claims_sent),
             // A run that starts after half its lease would be cancelled soon.
             valid_until_ms: now_ms + lease_ms / 2,
             lease_ms,
-            intent: Intent::Run,
-            missed: None,
-            overlap: unit.job.rules.overlap,
-            reruns: unit.job.rules.reruns,
+            takeovers: unit.job.rules.reruns,
+            bounds: LowerBounds {
+                start: None,
+                ..unit.marks.bounds()
+            },
+            target,
         }
     }
 
@@ -189,15 +174,19 @@ impl Node {
             if answer.ready {
                 self.ready.insert(claim.unit.clone());
             }
-            if claim.intent == Intent::Next {
-                self.ready_asked.remove(&claim.unit);
-                if claim.unit == self.units.get(asked.unit).name() {
-                    self.units.learn(asked.unit, answer.marks);
+            match &claim.target {
+                Target::Queued { .. } => {
+                    self.ready_asked.remove(&claim.unit);
+                    if claim.unit.slot() == 0 {
+                        self.units.learn(asked.unit, answer.marks);
+                    }
+                    self.follow_next(asked, claim, answer, sent, received);
                 }
-                self.follow_next(asked, claim, answer, sent, received);
-            } else {
-                self.units.learn(asked.unit, answer.marks);
-                self.follow(asked, claim, answer, sent, received);
+                Target::Tick(due) => {
+                    let due = due.clone();
+                    self.units.learn(asked.unit, answer.marks);
+                    self.follow(asked, claim, due, answer, sent, received);
+                }
             }
         }
     }
@@ -213,8 +202,8 @@ impl Node {
         received: Duration,
     ) {
         match answer.verdict {
-            granted @ Verdict::Granted { .. } => self.start(asked, claim, granted, sent),
-            Verdict::Unreplicated(granted) => self.decline(asked, claim, *granted, sent),
+            Verdict::Granted(grant) => self.start(asked, claim, grant, sent),
+            Verdict::NotReplicated(grant) => self.decline(asked, claim, grant, sent),
             Verdict::Stale(run) => self.watch.one(run, received),
             _ => {}
         }
@@ -225,39 +214,41 @@ impl Node {
         &mut self,
         asked: Asked,
         claim: Claim,
+        due: DueTick,
         answer: Claimed,
         sent: Duration,
         received: Duration,
     ) {
+        let tick_ms = due.tick.ms();
         let (unit, now_ms) = (asked.unit, self.cluster.now_ms());
         match answer.verdict {
-            granted @ Verdict::Granted { .. } => {
-                report_missed(&claim);
-                self.start(asked, claim, granted, sent);
+            Verdict::Granted(grant) => {
+                report_missed(&claim.unit, &due);
+                self.start(asked, claim, grant, sent);
             }
-            Verdict::Unreplicated(granted) => {
-                report_missed(&claim);
-                self.decline(asked, claim, *granted, sent);
+            Verdict::NotReplicated(granted) => {
+                report_missed(&claim.unit, &due);
+                self.decline(asked, claim, granted, sent);
             }
             Verdict::Skipped => {
-                report_missed(&claim);
-                event::skipped(&claim.unit, claim.tick_ms, "overlap");
+                report_missed(&claim.unit, &due);
+                event::skipped(&claim.unit, tick_ms, "overlap");
             }
             Verdict::Queued => {
-                report_missed(&claim);
-                event::queued(&claim.unit, claim.tick_ms);
+                report_missed(&claim.unit, &due);
+                event::queued(&claim.unit, tick_ms);
             }
-            Verdict::Forgone => report_missed(&claim),
+            Verdict::MarkedMissed => report_missed(&claim.unit, &due),
             Verdict::Decided { owner } => {
-                event::decided_elsewhere(&claim.unit, claim.tick_ms, &owner);
+                event::decided_elsewhere(&claim.unit, tick_ms, &owner);
             }
             Verdict::Early { by_ms } => {
-                event::early(&claim.unit, claim.tick_ms, by_ms);
+                event::early(&claim.unit, tick_ms, by_ms);
                 // Not ahead again: it is to be looked at when it is due.
                 return self.timer.set(now_ms + by_ms + self.lead_ms, unit);
             }
             Verdict::Stale(run) => {
-                event::stale(&claim.unit, claim.tick_ms);
+                event::stale(&claim.unit, tick_ms);
                 self.watch.one(run, received);
                 return self.timer.set(now_ms + BUSY_LOOK_MS, unit);
             }
@@ -267,64 +258,48 @@ impl Node {
                 return self.timer.set(now_ms + wait_ms, unit);
             }
             // Counted again from the marks just learned.
-            Verdict::Moved => return self.timer.set(now_ms, unit),
-            Verdict::Late | Verdict::Quarantined | Verdict::Nothing => {
+            Verdict::Conflict => return self.timer.set(now_ms, unit),
+            Verdict::Late | Verdict::Quarantined | Verdict::QueueEmpty => {
                 return self.timer.set(now_ms + AGAIN_MS, unit);
             }
         }
         self.set_next(unit);
     }
 
-    fn start(&self, asked: Asked, claim: Claim, granted: Verdict, sent: Duration) {
-        if let Some(run) = self.run_of(asked, claim, granted, sent) {
-            event::claimed(&run.id.unit, run.id.tick_ms, run.id.token);
-            self.runner.start(run);
-        }
+    fn start(&self, asked: Asked, claim: Claim, grant: Grant, sent: Duration) {
+        let run = self.run_of(asked, claim, grant, sent);
+        event::claimed(&run.id.unit, run.id.tick.ms(), run.id.token.get());
+        self.runner.start(run);
     }
 
-    fn decline(&self, asked: Asked, claim: Claim, granted: Verdict, sent: Duration) {
-        if let Some(run) = self.run_of(asked, claim, granted, sent) {
-            self.runner.decline(&run);
-        }
+    fn decline(&self, asked: Asked, claim: Claim, grant: Grant, sent: Duration) {
+        self.runner.decline(&self.run_of(asked, claim, grant, sent));
     }
 
-    fn run_of(
-        &self,
-        asked: Asked,
-        claim: Claim,
-        granted: Verdict,
-        sent: Duration,
-    ) -> Option<Granted> {
-        let Verdict::Granted {
-            tick_ms,
-            token,
-            attempt,
-            place,
-            ..
-        } = granted
-        else {
-            return None;
-        };
+    fn run_of(&self, asked: Asked, claim: Claim, grant: Grant, sent: Duration) -> Granted {
         let unit = self.units.get(asked.unit);
-        let reruns = claim.reruns.saturating_sub(attempt - 1);
-        Some(Granted {
+        let due_ms = match &claim.target {
+            Target::Tick(due) => due.due_ms,
+            Target::Queued { .. } => 0, // it waited: it is due
+        };
+        Granted {
             id: RunId {
-                unit: place_of(&claim.unit, place),
-                tick_ms,
+                unit: grant.unit,
+                tick: grant.tick,
                 nonce: claim.nonce,
-                token,
-                attempt,
+                token: grant.token,
+                attempt: grant.attempt,
                 lease_ms: claim.lease_ms,
                 granted_at_ms: self.cluster.now_ms(),
-                reruns,
+                takeovers: claim.takeovers.saturating_sub(grant.attempt - 1),
             },
             job: Arc::clone(&unit.job),
-            due_ms: claim.due_ms,
+            due_ms,
             sent,
             shard: unit.shard(),
             missed: asked.stands_for,
             leased: true,
-        })
+        }
     }
 
     /// A run of this node has ended.
@@ -347,7 +322,11 @@ impl Node {
     pub(super) fn set_next(&mut self, index: UnitIndex) {
         let unit = self.units.get(index);
         let ticks = unit.job.ticks();
-        let Some(tick_ms) = unit.job.schedule.next_after(unit.marks.decided_to_ms()) else {
+        let Some(tick_ms) = unit
+            .job
+            .schedule
+            .next_after(unit.marks.decided_to().map_or(0, TickMs::ms))
+        else {
             return;
         };
         let mut at_ms = ticks.due_ms(tick_ms);
@@ -374,8 +353,8 @@ pub(super) fn lead_ms(units: usize, shortest_lease: Duration) -> i64 {
     of_units.min(of_lease).min(MOST_MS)
 }
 
-fn report_missed(claim: &Claim) {
-    if let Some(missed) = &claim.missed {
-        event::missed(&claim.unit, missed);
+fn report_missed(unit: &UnitName, due: &DueTick) {
+    if let Some(missed) = &due.missed {
+        event::missed(unit, missed);
     }
 }

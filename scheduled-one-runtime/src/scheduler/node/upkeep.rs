@@ -9,10 +9,12 @@ use super::{Answer, Node};
 use crate::event;
 use crate::link::{Link, View};
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::Start;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{
-    Beat, Enroll, MAX_BATCH, Marks, Started, Watched, WrittenOff,
+    Heartbeat, MAX_BATCH, OverdueRun, Register, Watermarks, WrittenOff,
 };
+use scheduled_one_protocol::{TickMs, UnitName};
 
 /// One call a node and second, however many jobs there are.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -34,7 +36,7 @@ impl Node {
         for (unit, started) in self.runner.going.starts() {
             self.learn_started(&unit, started);
         }
-        let batches = self.units.enrollments(MAX_BATCH);
+        let batches = self.units.registrations(MAX_BATCH);
         let link = Arc::clone(&self.link);
         self.calls.spawn(async move {
             let mut marks = Vec::new();
@@ -54,21 +56,21 @@ impl Node {
     }
 
     /// Remembers a start of this node's.
-    pub(super) fn learn_started(&mut self, unit: &str, started: Started) {
+    pub(super) fn learn_started(&mut self, unit: &UnitName, started: Start) {
         let Some(index) = self.units.find(unit) else {
             return;
         };
         // The marks are the unit's: a place has its own.
-        if unit == self.units.get(index).name() {
-            let seen = Marks {
-                started,
-                ..Marks::default()
+        if unit.slot() == 0 {
+            let seen = Watermarks {
+                start: Some(started),
+                ..Watermarks::default()
             };
             self.units.learn(index, seen);
         }
     }
 
-    pub(super) fn learn_all(&mut self, told_to: (Arc<str>, i64), marks: Vec<Option<Marks>>) {
+    pub(super) fn learn_all(&mut self, told_to: (Arc<str>, i64), marks: Vec<Option<Watermarks>>) {
         self.enrolling = false;
         self.enrolled_for = told_to;
         for (index, seen) in marks.into_iter().enumerate() {
@@ -78,7 +80,7 @@ impl Node {
         }
     }
 
-    pub(super) fn beat_if_due(&mut self, beat: Beat) {
+    pub(super) fn beat_if_due(&mut self, beat: Heartbeat) {
         let now = self.clock.boottime();
         if self.beating || now < self.next_beat {
             return;
@@ -89,9 +91,9 @@ impl Node {
         self.calls.spawn(async move {
             let mut tries = 0;
             loop {
-                let answer = link.ask(|store, caller| store.beat(caller, beat.clone()));
+                let answer = link.ask(|store, caller| store.heartbeat(caller, beat.clone()));
                 if let Ok(pulse) = answer.await {
-                    return Answer::Pulse(pulse);
+                    return Answer::HeartbeatReply(pulse);
                 }
                 tries += 1;
                 link.back_off(tries).await;
@@ -126,14 +128,16 @@ impl Node {
 /// refused until somebody puts it right.
 pub(super) async fn enroll_once(
     link: &Link,
-    batch: &[Enroll],
+    batch: &[Register],
     refused: &mut Option<StoreError>,
-) -> Result<Vec<Option<Marks>>, StoreError> {
-    let answer = link.ask(|store, caller| store.enroll(caller, batch)).await;
+) -> Result<Vec<Option<Watermarks>>, StoreError> {
+    let answer = link
+        .ask(|store, caller| store.register(caller, batch))
+        .await;
     match (answer, batch) {
         (Ok(answer), _) => Ok(answer.body.into_iter().map(Some).collect()),
         (Err(StoreError::Refused(why)), [unit]) => {
-            link.refused(&unit.unit, unit.floor_hwm_ms, &why);
+            link.refused(&unit.unit, unit.bounds.decided.map_or(0, TickMs::ms), &why);
             *refused = Some(StoreError::Refused(why));
             Ok(vec![None])
         }
@@ -148,7 +152,7 @@ pub(super) async fn enroll_once(
 }
 
 /// Asks once: without an answer the runs are reported as overdue again.
-async fn write_off(link: &Link, mut runs: Vec<Watched>) -> Vec<(Watched, WrittenOff)> {
+async fn write_off(link: &Link, mut runs: Vec<OverdueRun>) -> Vec<(OverdueRun, WrittenOff)> {
     let answer = link
         .ask(|store, caller| store.write_off(caller, &runs))
         .await;
@@ -170,7 +174,7 @@ async fn write_off(link: &Link, mut runs: Vec<Watched>) -> Vec<(Watched, Written
     }
 }
 
-pub(super) fn written_off(runs: Vec<(Watched, WrittenOff)>, ready: &mut BTreeSet<String>) {
+pub(super) fn written_off(runs: Vec<(OverdueRun, WrittenOff)>, ready: &mut BTreeSet<UnitName>) {
     for (run, written_off) in runs {
         match written_off {
             WrittenOff::Lost => event::written_off(&run.unit),
