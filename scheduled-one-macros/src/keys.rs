@@ -131,9 +131,18 @@ mod tests {
         for key in all() {
             let start = format!("| `{}` |", key.name);
             let of_key = lines.iter().filter(|line| line.starts_with(&start));
-            assert_eq!(of_key.count(), 1, "docs/attribute.md: lines of `{}`", key.name);
+            assert_eq!(
+                of_key.count(),
+                1,
+                "docs/attribute.md: lines of `{}`",
+                key.name
+            );
         }
-        assert_eq!(lines.len(), all().count(), "docs/attribute.md: a key that is none");
+        assert_eq!(
+            lines.len(),
+            all().count(),
+            "docs/attribute.md: a key that is none"
+        );
     }
 
     #[test]

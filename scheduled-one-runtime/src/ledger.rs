@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use scheduled_one_protocol::FencingToken;
+use scheduled_one_protocol::FencingToken;
 use scheduled_one_protocol::LedgerRecord;
 pub use scheduled_one_protocol::Outcome;
 

@@ -18,7 +18,6 @@ const POLL_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 pub(crate) struct JobPlan {
-    pub(crate) index: usize,
     pub(crate) name: String,
     pub(crate) every: Duration,
     pub(crate) overlap: Overlap,
@@ -65,7 +64,6 @@ impl JobPlan {
         };
         let timeout = random.chance(30).then(|| random.ms(300, 3_000));
         JobPlan {
-            index,
             name: format!("job-{index}"),
             every: Duration::from_secs(random.range(1, 5)),
             overlap: match random.range(0, 6) {
@@ -84,11 +82,7 @@ impl JobPlan {
             start_deadline: random.ms(1_500, 20_000),
             reruns,
             retries,
-            retry_on: RetryOn {
-                error: random.chance(70),
-                panic: random.chance(70),
-                timeout: random.chance(70),
-            },
+            retry_on: retry_on(random),
             timeout,
             timeout_total: (retries > 0 && random.chance(30)).then(|| random.ms(3_000, 6_000)),
             on_lease_lost: match one && reruns == 0 && random.chance(10) {
@@ -224,4 +218,13 @@ impl JobPlan {
             ..Event::default()
         }
     }
+}
+
+/// Which failures of a job are retried: most kinds, with most jobs.
+fn retry_on(random: &mut Random) -> RetryOn {
+    let mut retry_on = RetryOn::default();
+    retry_on.error = random.chance(70);
+    retry_on.panic = random.chance(70);
+    retry_on.timeout = random.chance(70);
+    retry_on
 }

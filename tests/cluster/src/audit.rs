@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use scheduled_one_runtime::{AuditedTick, LedgerEntry, Outcome, TickStatus};
+use scheduled_one_runtime::{AuditedTick, LedgerEntry, Outcome, TickStatus as Audited};
 use scheduled_one_testkit::checker::{Audit, AuditTick, LedgerLine, TickStatus};
 
 const OPEN: &str = "open";
@@ -19,9 +19,9 @@ pub fn to_text(
 ) -> String {
     let tick = |tick: &AuditedTick| {
         let status = match tick.status {
-            TickStatus::Decided(outcome) => outcome.as_str(),
-            TickStatus::NoLongerKept => NO_LONGER_KEPT,
-            TickStatus::Unknown => UNKNOWN,
+            Audited::Decided(outcome) => outcome.as_str(),
+            Audited::NoLongerKept => NO_LONGER_KEPT,
+            Audited::Unknown => UNKNOWN,
             _ => OPEN,
         };
         let tick_ms = tick.tick.timestamp_millis();
