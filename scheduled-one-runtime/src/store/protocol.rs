@@ -15,6 +15,7 @@ use super::message::{
 use lines::{finished_line, lost_line};
 
 mod claim;
+pub mod damage;
 mod lines;
 
 pub use claim::{Unit, claim};
@@ -24,6 +25,10 @@ pub const VERSION: u64 = 1;
 
 /// No quarantine lasts longer: leases are an hour at most.
 pub const MAX_QUARANTINE_MS: i64 = 86_400_000;
+
+/// How much of its lease a run may be without a renewal before a beat reports it
+/// as overdue: renewals come every fifth of the lease, give or take a tenth of that.
+pub const OVERDUE_PERCENT: i64 = 23;
 
 /// The store's clock at one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,10 +179,9 @@ impl Record {
         }
     }
 
-    /// When a beat starts to report the run as overdue: renewals come every
-    /// fifth of the lease, give or take a tenth of that.
+    /// When a beat starts to report the run as overdue: see [`OVERDUE_PERCENT`].
     pub fn overdue_at_ms(&self) -> i64 {
-        self.run.until_ms - self.run.lease_ms + self.run.lease_ms * 23 / 100
+        self.run.until_ms - self.run.lease_ms + self.run.lease_ms * OVERDUE_PERCENT / 100
     }
 
     /// Something waits and nothing is in its way.
