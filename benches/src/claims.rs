@@ -9,7 +9,7 @@ use scheduled_one_runtime::store::Store;
 use scheduled_one_runtime::store::message::{
     Caller, Claim, Claimed, Finish, Intent, MAX_BATCH, Outcome, Overlap, RunId, Started, Verdict,
 };
-use scheduled_one_runtime::store::redis::RedisStore;
+use scheduled_one_runtime::store::redis::{RedisStore, claim_script};
 use test_support::{RedisServer, find_in_path, find_redis_server};
 use tokio::task::JoinSet;
 
@@ -22,11 +22,6 @@ use crate::ticks::now_us;
 const UNDER_WAY: usize = 8;
 /// Long enough for a round.
 const LEASE: Duration = Duration::from_secs(60);
-/// The claim script, as the store sends it.
-const SCRIPT: &str = concat!(
-    include_str!("../../scheduled-one-runtime/src/store/redis/enter.lua"),
-    include_str!("../../scheduled-one-runtime/src/store/redis/claim.lua"),
-);
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let (batches, rounds) = scale.claims;
@@ -207,7 +202,7 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
         return Ok(None);
     };
     let redis = RedisServer::start()?;
-    let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT])?;
+    let sha = redis.command(&["SCRIPT", "LOAD", claim_script()])?;
     let mut command = Command::new(program);
     command
         .args(["-q", "-p", &redis.port().to_string()])

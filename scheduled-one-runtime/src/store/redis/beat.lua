@@ -37,7 +37,7 @@ local function units(set, found)
   for _, unit in ipairs(found) do
     local job, rest = string.match(unit, '^([%w_.:/-]+)(.*)$')
     local place = rest and (string.match(rest, '^#%d+(.*)$') or rest)
-    if job and #unit <= 160 and (place == '' or string.match(place, '^~%d+$')) then
+    if job and #unit <= MAX_UNIT_BYTES and (place == '' or string.match(place, '^~%d+$')) then
       kept[#kept + 1] = unit
     else
       call('ZREM', set, unit)
@@ -52,10 +52,10 @@ out[n] = #nodes
 tell(nodes)
 -- If there are more than may be named, each beat names others: whatever is in
 -- front, perhaps of jobs that no node has, what is behind it has its turn.
-local most, MOST_READY = tonumber(ARGV[7]), 16384
+local most = tonumber(ARGV[7])
 local ready = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, most)
 if #ready == most then
-  local all = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, MOST_READY)
+  local all = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, MAX_READY)
   local from = floor(now / 1000) * most % #all
   ready = { unpack(all, from + 1, math.min(from + most, #all)) }
 end

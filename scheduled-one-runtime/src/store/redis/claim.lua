@@ -10,14 +10,11 @@
 --       s(top what runs: no value), a(llow: how many), m(issed: first, last,
 --       count, outcome, reason), b(egun: tick and attempt of the newest start that
 --       was seen)
--- Returns the head, then for each claim: born, hwm, token, verdict, and
---       0 granted, as asked: until   3 decided: owner   5 early: by
---       8 stale: place, nonce, seq, lease   9 granted, otherwise: tick, token,
---       until, attempt, place  (1 skipped, 2 forgone, 4 moved, 6 late,
---       7 quarantined, 10 queued, 11 busy, 12 nothing: nothing);
---       100 more if something waits in the unit and can start; at the end, but
---       for 0, tick and attempt of the newest start, if the token is more than
---       the floor
+-- Returns the head, then for each claim: born, hwm, token, verdict, and of
+--       GRANTED: until; DECIDED: owner; EARLY: by; STALE: place, nonce, seq, lease;
+--       GRANTED_RUN: tick, token, until, attempt, place; READY more if something
+--       waits in the unit and can start; at the end, but for GRANTED, tick and
+--       attempt of the newest start, if the token is more than the floor
 --
 -- This is the hot path: a grant is one HMGET and one HSET. Records stay the
 -- array that HMGET returned, what only a running or a decided unit needs is
@@ -25,7 +22,6 @@
 
 local BORN, HWM, TOK, ST, NON, WAIT = 1, 2, 3, 4, 5, 6
 local RTOK, UNTIL, OWN, ATT, SEQ, LEASE, TICK, AT, BT, BA = 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
-local EARLY_TOLERANCE_MS, LATE_MS = 150, 250
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
 
 local function is_running(v)
@@ -38,7 +34,7 @@ local function load_run(key, v)
   v[RTOK] = needed(key, 'rtok', more[1], MAX_TOKEN)
   v[UNTIL], v[OWN] = needed(key, 'until', more[2], far), more[3] or ''
   v[ATT], v[SEQ] = needed(key, 'att', more[4], MAX_COUNT), needed(key, 'seq', more[5], MAX_SEQ)
-  v[LEASE], v[TICK] = needed(key, 'lease', more[6], DAY_MS), needed(key, 'tick', more[7], far)
+  v[LEASE], v[TICK] = needed(key, 'lease', more[6], MAX_LEASE_MS), needed(key, 'tick', more[7], far)
   v[AT] = needed(key, 'at', more[8], far)
   decided(key, 'tick', more[7], v[HWM])
 end
@@ -54,7 +50,9 @@ local function load(key)
   if v[WAIT] == '' then
     v[WAIT] = false
   end
-  check(key, v[ST], v[NON], v[WAIT], v[HWM])
+  check_state(key, v[ST])
+  check_nonce(key, v[NON])
+  check_wait(key, v[WAIT], v[HWM])
   if is_running(v) then
     load_run(key, v)
   end
@@ -194,12 +192,12 @@ end
 
 local function granted(write, tick, tok, until_ms, attempt, place)
   out[n + 5], out[n + 6], out[n + 7], out[n + 8], out[n + 9] = tick, tok, until_ms, attempt, place
-  return write, 9, 5
+  return write, GRANTED_RUN, 5
 end
 
 local function stale(write, v, place)
   out[n + 5], out[n + 6], out[n + 7], out[n + 8] = place, v[NON] or '', v[SEQ], v[LEASE]
-  return write, 8, 4
+  return write, STALE, 4
 end
 
 local function is_stale(v)
@@ -282,7 +280,7 @@ local function overlap(i, a, v, ask)
     end
     if ticks < ask.queue then
       write_waiting(key, v, v[WAIT] and v[WAIT] .. ',' .. one or one)
-      return true, 10, 0
+      return true, QUEUED, 0
     end
   elseif ask.stop then
     -- What was taken over goes on; a tick that waited gives way.
@@ -291,7 +289,7 @@ local function overlap(i, a, v, ask)
       if tonumber(attempt) > 1 then
         kept[#kept + 1] = old
       else
-        note(i, old_tick, 'skipped', 'superseded')
+        note(i, old_tick, OUTCOME_SKIPPED, 'superseded')
       end
     end
     kept[#kept + 1] = one
@@ -299,10 +297,10 @@ local function overlap(i, a, v, ask)
       call('HSET', key, 'st', 'stop')
     end
     write_waiting(key, v, table.concat(kept, ','))
-    return true, 10, 0
+    return true, QUEUED, 0
   end
-  note(i, tick, 'skipped', ask.queue and 'queue full' or 'overlap')
-  return true, 1, 0
+  note(i, tick, OUTCOME_SKIPPED, ask.queue and 'queue full' or 'overlap')
+  return true, SKIPPED, 0
 end
 
 -- Starts what waits.
@@ -312,13 +310,13 @@ local function next_of(i, a, v, write)
     return stale(write, v, 0)
   end
   if is_running(v) then
-    return write, 11, 0
+    return write, BUSY, 0
   end
   if v[NON] == ARGV[a] or call('HMGET', key, 'done')[1] == ARGV[a] then
-    return write, 12, 0 -- a copy that was under way for longer than its run took
+    return write, NOTHING, 0 -- a copy that was under way for longer than its run took
   end
   if not wait then
-    return write, 12, 0
+    return write, NOTHING, 0
   end
   local earliest = tonumber(ARGV[a + 1])
   for tick, attempt, takeovers, more in string.gmatch(wait, '(-?%d+):(%d+):(%d+),?()') do
@@ -330,10 +328,10 @@ local function next_of(i, a, v, write)
       write_waiting(key, v, string.sub(wait, more))
       return granted(false, at, tok, until_ms, int(attempt), 0)
     end
-    note(i, tick, 'missed', 'waited past its start deadline')
+    note(i, tick, OUTCOME_MISSED, 'waited past its start deadline')
   end
   write_waiting(key, v, '')
-  return write, 12, 0
+  return write, NOTHING, 0
 end
 
 -- Whether the tick is late, or what is in its way was.
@@ -368,10 +366,10 @@ local function decide(i, a, v, ask, write)
     end
   end
   if now > ask.valid_until then
-    return write, 6, 0
+    return write, LATE, 0
   end
   if quarantined then
-    return write, 7, 0
+    return write, QUARANTINED, 0
   end
   local intent = ask.intent
   if intent == 'n' then
@@ -381,15 +379,15 @@ local function decide(i, a, v, ask, write)
   local due = ask.due or tick
   if due > now + EARLY_TOLERANCE_MS then
     out[n + 5] = due - now
-    return write, 5, 1
+    return write, EARLY, 1
   end
   local decided_to = v[HWM] > 0 and v[HWM] or v[BORN]
   if tick <= decided_to then
     out[n + 5] = v[OWN] or call('HMGET', key, 'own')[1] or ''
-    return write, 3, 1
+    return write, DECIDED, 1
   end
   if decided_to > 0 and tonumber(ARGV[a + 2]) ~= decided_to then
-    return write, 4, 0
+    return write, MOVED, 0
   end
   -- In which place a run can start: 0 is the unit itself. The tokens of its
   -- places may be ahead of those of the unit: what is taken over takes some.
@@ -409,7 +407,7 @@ local function decide(i, a, v, ask, write)
     if due > now then
       -- Claimed ahead: whether it overlaps shows when it is due.
       out[n + 5] = due - now
-      return write, 5, 1
+      return write, EARLY, 1
     end
     for place = 0, places do
       local in_place = place == 0 and key or KEYS[i + 1 + place]
@@ -419,7 +417,7 @@ local function decide(i, a, v, ask, write)
       end
     end
     if intent == 'c' and catches_up(i, v, places, due) then
-      return write, 11, 0
+      return write, BUSY, 0
     end
   end
   -- From here on the tick is decided.
@@ -430,7 +428,7 @@ local function decide(i, a, v, ask, write)
   end
   v[HWM] = tick
   if intent == 'f' then
-    return true, 2, 0
+    return true, FORGONE, 0
   end
   if not free then
     return overlap(i, a, v, ask)
@@ -439,7 +437,7 @@ local function decide(i, a, v, ask, write)
   if free == 0 then
     tok, until_ms = start(key, last, tick_s, tick_s, nonce, lease, '1', ask.takeovers)
     v[TOK], out[n + 5] = tok, until_ms
-    return false, 0, 1
+    return false, GRANTED, 1
   end
   local in_place = KEYS[i + 1 + free]
   local hwm = math.max(record(in_place)[HWM], tick)
@@ -470,7 +468,7 @@ for _, ask in ipairs(asks) do
     raise_started(key, v, tonumber(ARGV[begun]), tonumber(ARGV[begun + 1]))
   end
   write, verdict, values = decide(i, a, v, ask, write)
-  if verdict ~= 0 and v[TOK] > floor_token then
+  if verdict ~= GRANTED and v[TOK] > floor_token then
     out[n + 5 + values], out[n + 6 + values] = last_start(key, v)
     values = values + 2
   end
@@ -482,7 +480,7 @@ for _, ask in ipairs(asks) do
     started[#started + 1] = unit_of(key)
   end
   out[n + 1], out[n + 2], out[n + 3] = v[BORN], v[HWM], v[TOK]
-  out[n + 4] = ready and verdict + 100 or verdict
+  out[n + 4] = ready and verdict + READY or verdict
   n = n + 4 + values
   a, i = a + ask.values, i + 2 + ask.places
 end

@@ -11,7 +11,8 @@ use super::super::message::{
     Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
     Recorded, Renewed, Reply, Started, Verdict, Watched, WrittenOff, place_of,
 };
-use super::encode::MAX_EXACT;
+use super::super::protocol::damage::MAX_EXACT;
+use super::codes::{ClaimCode, FinishCode, InspectCode, LookCode, RenewCode, WriteOffCode};
 use super::fault;
 
 /// Longest text that is shown of why a line is lost.
@@ -68,6 +69,24 @@ impl Reader {
             Some(Value::BulkString(bytes)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             other => Err(malformed(self.script, &other)),
         }
+    }
+
+    /// A code of the script's table.
+    fn code<C>(&mut self, of: impl Fn(i64) -> Option<C>) -> Result<C, StoreError> {
+        let number = self.int()?;
+        of(number).ok_or_else(|| malformed(self.script, &number))
+    }
+
+    /// A code to which `ready` may be added, and whether it is.
+    fn code_and_ready<C>(
+        &mut self,
+        ready: i64,
+        of: impl Fn(i64) -> Option<C>,
+    ) -> Result<(C, bool), StoreError> {
+        self.code(|number| match number >= ready {
+            true => Some((of(number - ready)?, true)),
+            false => Some((of(number)?, false)),
+        })
     }
 
     /// As many names as the number in front of them says.
@@ -141,52 +160,14 @@ fn batch<I, T>(
     Ok(Reply { head, body })
 }
 
-/// Is added to a verdict if something waits in the unit and can start.
-const READY: i64 = 100;
-
 pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
     batch("claim", reply, claims, |reader, claim| {
         let mut marks = reader.marks()?;
-        let code = reader.int()?;
-        let ready = code >= READY;
-        let verdict = match code % READY {
-            0 => Verdict::Granted {
-                tick_ms: claim.tick_ms,
-                token: marks.token,
-                until_ms: reader.int()?,
-                attempt: 1,
-                place: 0,
-            },
-            1 => Verdict::Skipped,
-            2 => Verdict::Forgone,
-            3 => Verdict::Decided {
-                owner: reader.shown()?,
-            },
-            4 => Verdict::Moved,
-            5 => Verdict::Early {
-                by_ms: reader.int()?,
-            },
-            6 => Verdict::Late,
-            7 => Verdict::Quarantined,
-            8 => {
-                let place = reader.small()?;
-                Verdict::Stale(watched(reader, &place_of(&claim.unit, place))?)
-            }
-            9 => Verdict::Granted {
-                tick_ms: reader.int()?,
-                token: reader.count()?,
-                until_ms: reader.int()?,
-                attempt: reader.small()?,
-                place: reader.small()?,
-            },
-            10 => Verdict::Queued,
-            11 => Verdict::Busy,
-            12 => Verdict::Nothing,
-            _ => return Err(malformed(reader.script, &code)),
-        };
+        let (code, ready) = reader.code_and_ready(ClaimCode::READY, ClaimCode::of)?;
+        let verdict = verdict(reader, claim, code, marks.token)?;
         if marks.token > claim.floor_token {
-            marks.started = match code % READY {
-                0 => Started {
+            marks.started = match code {
+                ClaimCode::Granted => Started {
                     tick_ms: claim.tick_ms,
                     attempt: 1,
                 },
@@ -201,6 +182,49 @@ pub(super) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
     })
 }
 
+/// What follows the code of a claim.
+fn verdict(
+    reader: &mut Reader,
+    claim: &Claim,
+    code: ClaimCode,
+    token: u64,
+) -> Result<Verdict, StoreError> {
+    Ok(match code {
+        ClaimCode::Granted => Verdict::Granted {
+            tick_ms: claim.tick_ms,
+            token,
+            until_ms: reader.int()?,
+            attempt: 1,
+            place: 0,
+        },
+        ClaimCode::GrantedRun => Verdict::Granted {
+            tick_ms: reader.int()?,
+            token: reader.count()?,
+            until_ms: reader.int()?,
+            attempt: reader.small()?,
+            place: reader.small()?,
+        },
+        ClaimCode::Decided => Verdict::Decided {
+            owner: reader.shown()?,
+        },
+        ClaimCode::Early => Verdict::Early {
+            by_ms: reader.int()?,
+        },
+        ClaimCode::Stale => {
+            let place = reader.small()?;
+            Verdict::Stale(watched(reader, &place_of(&claim.unit, place))?)
+        }
+        ClaimCode::Skipped => Verdict::Skipped,
+        ClaimCode::Forgone => Verdict::Forgone,
+        ClaimCode::Moved => Verdict::Moved,
+        ClaimCode::Late => Verdict::Late,
+        ClaimCode::Quarantined => Verdict::Quarantined,
+        ClaimCode::Queued => Verdict::Queued,
+        ClaimCode::Busy => Verdict::Busy,
+        ClaimCode::Nothing => Verdict::Nothing,
+    })
+}
+
 fn watched(reader: &mut Reader, unit: &str) -> Result<Watched, StoreError> {
     Ok(Watched {
         unit: unit.to_owned(),
@@ -212,24 +236,23 @@ fn watched(reader: &mut Reader, unit: &str) -> Result<Watched, StoreError> {
 
 pub(super) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>, StoreError> {
     batch("renew", reply, items, |reader, _| {
-        Ok(match reader.int()? {
-            0 => Renewed::Until(reader.int()?),
-            1 => Renewed::Readopted(reader.int()?),
-            2 => Renewed::Lost,
-            3 => Renewed::Late,
-            4 => Renewed::Stop(reader.int()?),
-            code => return Err(malformed(reader.script, &code)),
+        Ok(match reader.code(RenewCode::of)? {
+            RenewCode::Until => Renewed::Until(reader.int()?),
+            RenewCode::Readopted => Renewed::Readopted(reader.int()?),
+            RenewCode::Stop => Renewed::Stop(reader.int()?),
+            RenewCode::Lost => Renewed::Lost,
+            RenewCode::Late => Renewed::Late,
         })
     })
 }
 
 pub(super) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>>, StoreError> {
-    batch("finish", reply, items, |reader, _| match reader.int()? {
-        code @ 0..=3 => Ok(Finished {
-            recorded: code & 1 == 0,
-            ready: code & 2 != 0,
-        }),
-        code => Err(malformed(reader.script, &code)),
+    batch("finish", reply, items, |reader, _| {
+        let (code, ready) = reader.code_and_ready(FinishCode::READY, FinishCode::of)?;
+        Ok(Finished {
+            recorded: code == FinishCode::Recorded,
+            ready,
+        })
     })
 }
 
@@ -242,13 +265,12 @@ pub(super) fn write_off<I>(
     items: &[I],
 ) -> Result<Reply<Vec<WrittenOff>>, StoreError> {
     batch("write_off", reply, items, |reader, _| {
-        match reader.int()? {
-            0 => Ok(WrittenOff::Lost),
-            1 => Ok(WrittenOff::Changed),
-            2 => Ok(WrittenOff::Quarantined),
-            3 => Ok(WrittenOff::TakenOver),
-            code => Err(malformed(reader.script, &code)),
-        }
+        Ok(match reader.code(WriteOffCode::of)? {
+            WriteOffCode::Lost => WrittenOff::Lost,
+            WriteOffCode::Changed => WrittenOff::Changed,
+            WriteOffCode::Quarantined => WrittenOff::Quarantined,
+            WriteOffCode::TakenOver => WrittenOff::TakenOver,
+        })
     })
 }
 
@@ -289,9 +311,9 @@ pub(super) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
 pub(super) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Inspected>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
-        let running_ms = match reader.int()? {
-            0 => None,
-            _ => Some(reader.int()?),
+        let running_ms = match reader.code(InspectCode::of)? {
+            InspectCode::Idle => None,
+            InspectCode::Running => Some(reader.int()?),
         };
         let waiting = reader.count()?;
         let waiting_ms = (0..waiting).map(|_| reader.int());
@@ -307,7 +329,7 @@ pub(super) fn look(reply: Value, units: &[String]) -> Result<Vec<Watched>, Store
     let mut reader = Reader::new("look", reply)?;
     let mut overdue = Vec::with_capacity(units.len());
     for unit in units {
-        if reader.int()? == 1 {
+        if reader.code(LookCode::of)? == LookCode::Overdue {
             overdue.push(watched(&mut reader, unit)?);
         }
     }

@@ -8,12 +8,9 @@ use super::super::message::{
     Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, MAX_BATCH, Overlap, Renew, RunId,
     Started, Watched, job_of, place_of,
 };
+use super::super::protocol::damage::MAX_EXACT;
 use super::keys::{Keys, MAX_NAME_BYTES, is_unit};
-use super::script::Request;
-
-/// Numbers of the scripts are doubles: above this they are no longer exact.
-/// Microseconds get there in 2255.
-pub(super) const MAX_EXACT: u64 = 1 << 53;
+use super::script::{self, Operation, Request};
 
 /// A request under construction; remembers what it refuses.
 struct Draft<'a> {
@@ -25,15 +22,10 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// `per_key` and `per_value`: how many an item adds, to allocate once.
-    fn new(
-        keys: &'a Keys,
-        caller: &'a Caller,
-        items: usize,
-        per_key: usize,
-        per_value: usize,
-    ) -> Self {
-        let mut request = Request::with_capacity(4 + items * per_key, 8 + items * per_value);
+    /// A request for so many items, each of which has two keys at most, as a
+    /// rule.
+    fn new(operation: &Operation, keys: &'a Keys, caller: &'a Caller, items: usize) -> Self {
+        let mut request = Request::with_capacity(4 + items * 2, 8 + items * operation.values);
         request
             .key(keys.meta.clone())
             .key(keys.leases.clone())
@@ -114,7 +106,7 @@ pub(super) fn claim<'a>(
     caller: &'a Caller,
     claims: &'a [Claim],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, claims.len(), 2, 6);
+    let mut draft = Draft::new(&script::CLAIM, keys, caller, claims.len());
     // One for all, as a rule.
     let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
     draft.int(valid_until_ms);
@@ -210,7 +202,7 @@ pub(super) fn renew<'a>(
     caller: &'a Caller,
     renewals: &'a [Renew],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, renewals.len(), 1, 8);
+    let mut draft = Draft::new(&script::RENEW, keys, caller, renewals.len());
     for renew in renewals {
         draft.unit(&renew.run.unit);
         draft.run(&renew.run).int(renew.valid_until_ms);
@@ -223,7 +215,7 @@ pub(super) fn finish<'a>(
     caller: &'a Caller,
     finishes: &'a [Finish],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, finishes.len(), 2, 13);
+    let mut draft = Draft::new(&script::FINISH, keys, caller, finishes.len());
     for finish in finishes {
         draft.unit_and_log(&finish.run.unit);
         draft
@@ -243,7 +235,7 @@ pub(super) fn enroll<'a>(
     caller: &'a Caller,
     enrolls: &'a [Enroll],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, enrolls.len(), 1, 5);
+    let mut draft = Draft::new(&script::ENROLL, keys, caller, enrolls.len());
     for enroll in enrolls {
         draft.unit(&enroll.unit);
         draft
@@ -261,7 +253,7 @@ pub(super) fn write_off<'a>(
     caller: &'a Caller,
     runs: &'a [Watched],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, runs.len(), 2, 2);
+    let mut draft = Draft::new(&script::WRITE_OFF, keys, caller, runs.len());
     for run in runs {
         draft.unit_and_log(&run.unit);
         draft.text(&run.nonce).count(run.seq);
@@ -274,7 +266,7 @@ pub(super) fn beat<'a>(
     caller: &'a Caller,
     beat: &Beat,
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, 0, 0, 0);
+    let mut draft = Draft::new(&script::BEAT, keys, caller, 0);
     draft.request.key(keys.nodes.clone());
     draft
         .text(&caller.node)
@@ -292,7 +284,7 @@ pub(super) fn record<'a>(
     caller: &'a Caller,
     lines: &'a [LedgerRecord],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, lines.len(), 2, 12);
+    let mut draft = Draft::new(&script::RECORD, keys, caller, lines.len());
     for line in lines {
         draft.unit_and_log(&line.unit);
         draft
@@ -317,7 +309,7 @@ pub(super) fn inspect<'a>(
     caller: &'a Caller,
     units: &[String],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, units.len(), 1, 0);
+    let mut draft = Draft::new(&script::INSPECT, keys, caller, units.len());
     for unit in units {
         draft.unit(unit);
     }

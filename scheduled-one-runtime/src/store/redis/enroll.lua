@@ -17,7 +17,7 @@ commit()
 
 local n = #out
 for i = 4, #KEYS do
-  local key, a = KEYS[i], 4 + (i - 4) * 5
+  local key, a = KEYS[i], 4 + (i - 4) * VALUES
   local r = load(key)
   -- What has started was decided.
   local hwm = math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))

@@ -2,7 +2,8 @@
 --
 -- KEYS  4.. for each unit: its record
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the
---       newest start, 1 and the tick if a run is going, or 0; how many ticks wait, and each of them
+--       newest start; RUNNING and the tick of the run, or IDLE; how many ticks wait,
+--       and each of them
 
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])
@@ -30,10 +31,10 @@ for i = 4, #KEYS do
   tell(start_tick)
   tell(start_attempt)
   if r.running then
-    tell(1)
+    tell(RUNNING)
     tell(r.tick)
   else
-    tell(0)
+    tell(IDLE)
   end
   n = n + 1
   local count, waiting = n, 0

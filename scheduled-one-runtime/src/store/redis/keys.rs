@@ -10,6 +10,10 @@ use super::super::bucket::Bucket;
 /// Longest name of a namespace or a unit, in bytes.
 pub(super) const MAX_NAME_BYTES: usize = 128;
 
+/// More than the longest name of a unit, in bytes: `#shard` and `~place` take
+/// 11 each at most.
+pub(super) const MAX_UNIT_BYTES: usize = MAX_NAME_BYTES + 32;
+
 /// The keys of one bucket of a namespace.
 #[derive(Clone)]
 pub(super) struct Keys {

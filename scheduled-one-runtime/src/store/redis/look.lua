@@ -1,41 +1,46 @@
--- Looks at the runs that a beat named as overdue. A script of its own, because
--- a script may only touch keys that it was given.
+-- Reads the runs that a beat named as overdue. A script of its own, because a
+-- script may only touch keys that it was given; so `enter.lua` is not in front.
 --
 -- KEYS  1 leases, then a record for each unit
 -- ARGV  1 the clock of that beat in ms, then the units
--- Returns for each unit 1, nonce, seq, lease; or 0, if its run is over or was
---       renewed meanwhile
+-- Returns for each unit OVERDUE, nonce, seq, lease; or GONE, if its run is over or
+--       was renewed meanwhile
 --
 -- Puts right what it finds wrong in `leases`: an entry that names no run would
--- hide others behind it, because a beat names only so many.
-
--- Where a record is damaged, claims of its unit say so: here it must only not
--- keep others from being seen.
+-- hide others behind it, because a beat names only so many. A damaged record is
+-- left out, too: claims of its unit report it, and others must be seen.
 
 local now, out = tonumber(ARGV[1]), {}
-local AHEAD_MS, DAY_MS, MAX_SEQ = 31622400000, 86400000, 4503599627370496
+far = now + MAX_AHEAD_MS
 
--- A stored integer, or nil if somebody made it something else.
-local function number(text, most)
-  local n = tonumber(text or '')
-  return n and n >= 0 and n <= most and n % 1 == 0 and n or nil
+-- The instant from which the run is overdue, its nonce, sequence number and lease;
+-- nil if none is going, or its record is damaged.
+local function run_of(key)
+  local v = pcall('HMGET', key, 'st', 'non', 'until', 'seq', 'lease')
+  if v[1] ~= 'run' and v[1] ~= 'stop' then
+    return nil
+  end
+  wrong = nil
+  check_nonce(key, v[2])
+  local until_ms, seq = needed(key, 'until', v[3], far), needed(key, 'seq', v[4], MAX_SEQ)
+  local lease = needed(key, 'lease', v[5], MAX_LEASE_MS)
+  if wrong then
+    return nil
+  end
+  return overdue_at(until_ms, lease), v[2] or '', seq, lease
 end
 
 for i = 2, #KEYS do
-  local v = redis.pcall('HMGET', KEYS[i], 'st', 'until', 'lease', 'non', 'seq')
-  local until_ms, lease, seq = number(v[2], now + AHEAD_MS), number(v[3], DAY_MS), number(v[5], MAX_SEQ)
-  local non, n = v[4] or '', #out
-  local running = v[1] == 'run' or v[1] == 'stop'
-  if not (running and until_ms and lease and seq) or #non > 512 or string.find(non, '[^ -~]') then
-    redis.call('ZREM', KEYS[1], ARGV[i])
-    out[n + 1] = 0
+  local unit, n = ARGV[i], #out
+  local overdue, non, seq, lease = run_of(KEYS[i])
+  if overdue and overdue <= now then
+    out[n + 1], out[n + 2], out[n + 3], out[n + 4] = OVERDUE, non, seq, lease
   else
-    local overdue = until_ms - lease + math.floor(lease * 23 / 100)
-    if overdue > now then
-      redis.call('ZADD', KEYS[1], overdue, ARGV[i])
-      out[n + 1] = 0
+    out[n + 1] = GONE
+    if overdue then
+      call('ZADD', KEYS[1], overdue, unit)
     else
-      out[n + 1], out[n + 2], out[n + 3], out[n + 4] = 1, non, seq, lease
+      call('ZREM', KEYS[1], unit)
     end
   end
 end

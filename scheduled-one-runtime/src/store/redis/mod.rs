@@ -1,11 +1,12 @@
 //! The store that replicas share: Redis. The only place that knows it.
 //!
 //! Each operation of the protocol is one script (`*.lua`, in front of each
-//! `enter.lua`), a port of `protocol`; scripts are atomic, and their clock is
-//! that of the server. In the order a request meets them: `encode` (what is
-//! sent), `script` (by which name), `connection` (which way), `decode` (what it
-//! means), `fault` (what if not).
+//! `enter.lua`, in front of that the constants of `prologue`), a port of
+//! `protocol`; scripts are atomic, and their clock is that of the server. In the
+//! order a request meets them: `encode` (what is sent), `script` (by which name),
+//! `connection` (which way), `decode` (what it means), `fault` (what if not).
 
+mod codes;
 mod connect_error;
 mod connection;
 mod decode;
@@ -21,6 +22,7 @@ mod needs;
 mod options;
 mod preflight;
 mod probes;
+mod prologue;
 mod replication;
 mod script;
 mod tls;
@@ -49,6 +51,9 @@ use needs::Needs;
 use replication::Replication;
 use script::{Operation, Request};
 use url::Address;
+
+#[doc(hidden)]
+pub use script::claim_script;
 
 pub use connect_error::ConnectError;
 pub use options::{ConnectOptions, MAX_REPLICAS};

@@ -3,6 +3,7 @@
 
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd};
 
+use super::super::protocol::damage::MAX_EXACT;
 use super::connect_error::ConnectError;
 use super::doctor::{Facts, Script, Stored};
 use super::fault::{self, Kind};
@@ -204,9 +205,8 @@ fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Addr
 /// A stored number of buckets, read as `enter.lua` reads it: rubbish says
 /// nothing, and a number that there cannot be is one all the same.
 fn count(text: &str) -> Option<u32> {
-    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     let number: f64 = text.trim().parse().ok()?;
-    let is_integer = number.abs() <= EXACT && number.fract() == 0.0;
+    let is_integer = number.abs() <= MAX_EXACT as f64 && number.fract() == 0.0;
     (is_integer && number != 0.0).then(|| u32::try_from(number as i64).unwrap_or(0))
 }
 

@@ -26,12 +26,14 @@ local function load(key)
     tok = number(key, 'tok', v[3], MAX_TOKEN), running = running, stop = v[4] == 'stop',
     non = v[5] or '', rtok = of_run(key, 'rtok', v[6], MAX_TOKEN),
     until_ = of_run(key, 'until', v[7], far), seq = of_run(key, 'seq', v[8], MAX_SEQ),
-    lease = of_run(key, 'lease', v[9], DAY_MS), att = of_run(key, 'att', v[10], MAX_COUNT),
+    lease = of_run(key, 'lease', v[9], MAX_LEASE_MS), att = of_run(key, 'att', v[10], MAX_COUNT),
     wait = v[11] or '', done = v[12] or '',
     tick = of_run(key, 'tick', v[13], far), bt = number(key, 'bt', v[14], far),
     ba = number(key, 'ba', v[15], MAX_COUNT),
   }
-  check(key, v[4], v[5], v[11], r.hwm)
+  check_state(key, v[4])
+  check_nonce(key, v[5])
+  check_wait(key, v[11], r.hwm)
   decided(key, 'tick', v[13], r.hwm)
   decided(key, 'bt', v[14], r.hwm)
   if wrong then
@@ -58,6 +60,12 @@ end
 -- The store has no newer run than this one: it forgot it.
 local function forgot(r, nonce, token)
   return r.non ~= nonce and r.tok <= token
+end
+
+-- What waits in a unit is one field: `tick:attempt:reruns` of each, the first
+-- to start in front, with commas in between.
+local function waits(tick, attempt, reruns)
+  return string.format('%.0f:%.0f:%.0f', tick, attempt, reruns)
 end
 
 -- Something waits and nothing is in its way.
