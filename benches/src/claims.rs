@@ -242,7 +242,7 @@ fn one_call(units: usize) -> Vec<String> {
         let numbers = [tick_ms, 0, 0, LEASE.as_millis() as i64];
         args.push(nonce);
         args.extend(numbers.map(|number| number.to_string()));
-        args.push("r".to_owned());
+        args.push(String::new()); // nothing is unusual
     }
     args.push("1".to_owned()); // buckets
     args

@@ -34,8 +34,8 @@ impl fmt::Display for Suite {
 const CLAIM: &str = "scheduled-one-runtime/src/store/redis/claim.lua";
 const ENROLL: &str = "scheduled-one-runtime/src/store/redis/enroll.lua";
 const ENTER: &str = "scheduled-one-runtime/src/store/redis/enter.lua";
+const FINISH: &str = "scheduled-one-runtime/src/store/redis/finish.lua";
 const RENEW: &str = "scheduled-one-runtime/src/store/redis/renew.lua";
-const UNIT: &str = "scheduled-one-runtime/src/store/redis/unit.lua";
 const PROTOCOL: &str = "scheduled-one-runtime/src/store/protocol.rs";
 const PROTOCOL_CLAIM: &str = "scheduled-one-runtime/src/store/protocol/claim.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
@@ -49,12 +49,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: CLAIM,
-                old: "if floor_hwm > v[HWM] then",
+                old: "if floor_hwm > r.hwm then",
                 new: "if false then",
             },
             Edit {
                 file: CLAIM,
-                old: "if floor_token > v[TOK] then",
+                old: "if floor_token > r.tok then",
                 new: "if false then",
             },
             Edit {
@@ -130,10 +130,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-nonce-check",
         edits: &[
+            // Claims have the same check; for them see below.
             Edit {
-                file: UNIT,
-                old: "return r.running and r.non == nonce and r.rtok == r.tok",
-                new: "return r.running",
+                file: RENEW,
+                old: "elseif holds(r, nonce) then",
+                new: "elseif r.running then",
+            },
+            Edit {
+                file: FINISH,
+                old: "local good = holds(r, nonce)",
+                new: "local good = r.running",
             },
             Edit {
                 file: PROTOCOL,
@@ -198,8 +204,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: CLAIM,
-                old: "return is_running(v) and v[NON] == nonce and v[RTOK] == v[TOK]",
-                new: "return false",
+                old: "if holds(p, nonce) then",
+                new: "if false then",
             },
             Edit {
                 file: PROTOCOL_CLAIM,

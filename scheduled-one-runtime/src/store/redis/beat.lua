@@ -23,7 +23,7 @@ else
 end
 
 local n = #out
-local function tell(names)
+local function reply(names)
   for i, it in ipairs(names) do
     out[n + i] = it
   end
@@ -49,7 +49,7 @@ end
 local nodes = call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')
 n = n + 1
 out[n] = #nodes
-tell(nodes)
+reply(nodes)
 -- If there are more than may be named, each beat names others: whatever is in
 -- front, perhaps of jobs that no node has, what is behind it has its turn.
 local most = tonumber(ARGV[7])
@@ -62,6 +62,6 @@ end
 ready = units(KEYS[3], ready)
 n = n + 1
 out[n] = #ready
-tell(ready)
-tell(units(KEYS[2], call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)))
+reply(ready)
+reply(units(KEYS[2], call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)))
 return out

@@ -1,6 +1,6 @@
-//! Codes in the replies of the scripts: one table each. A script knows them by
-//! their names in capitals (see `prologue`), `decode` matches on the variants,
-//! and the numbers stand nowhere.
+//! Codes in the replies of the scripts: one table for each script, which has them
+//! as constants (see `prologue`). `decode` matches on the variants; no number
+//! stands in either.
 
 /// A code by its name in the script.
 pub(super) type Named = (&'static str, i64);

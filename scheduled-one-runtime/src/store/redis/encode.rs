@@ -10,6 +10,7 @@ use super::super::message::{
 };
 use super::super::protocol::damage::MAX_EXACT;
 use super::keys::{Keys, MAX_NAME_BYTES, is_unit};
+use super::message_pack::Map;
 use super::script::{self, Operation, Request};
 
 /// A request under construction; remembers what it refuses.
@@ -22,8 +23,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A request for so many items, each of which has two keys at most, as a
-    /// rule.
+    /// A request for so many items; as a rule, an item has two keys at most.
     fn new(operation: &Operation, keys: &'a Keys, caller: &'a Caller, items: usize) -> Self {
         let mut request = Request::with_capacity(4 + items * 2, 8 + items * operation.values);
         request
@@ -66,11 +66,16 @@ impl<'a> Draft<'a> {
     }
 
     fn int(&mut self, int: i64) -> &mut Self {
+        let int = self.exact(int);
+        self.request.int(int);
+        self
+    }
+
+    fn exact(&mut self, int: i64) -> i64 {
         if int.unsigned_abs() > MAX_EXACT {
             self.refuse(format!("the number {int}: beyond 2^53 it is not exact"));
         }
-        self.request.int(int);
-        self
+        int
     }
 
     fn count(&mut self, count: u64) -> &mut Self {
@@ -118,82 +123,80 @@ pub(super) fn claim<'a>(
             .int(claim.after_ms)
             .count(claim.floor_token)
             .int(claim.lease_ms);
-        what(&mut draft, claim, valid_until_ms);
+        let unusual = unusual(&mut draft, claim, valid_until_ms);
+        draft.request.bytes(unusual.into_bytes());
+        slots(&mut draft, claim);
     }
     draft.done()
 }
 
-/// What a claim asks for: letters, and the values that go with them.
-fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
-    let next = claim.intent == Intent::Next; // what waits says the rest
-    let late = claim.valid_until_ms != valid_until_ms;
-    let floor = claim.floor_hwm_ms != claim.after_ms;
-    let due = claim.due_ms != claim.tick_ms && !next;
-    let begun = claim.floor_started != Started::default();
-    let takeovers = claim.reruns > 0 && !next;
-    let (overlap, most) = match claim.overlap {
-        _ if next => ("", None),
-        Overlap::Skip => ("", None),
-        Overlap::Queue(most) => ("q", Some(most)),
-        Overlap::CancelRunning => ("s", None),
-        Overlap::Allow(most) => ("a", Some(most)),
+/// The unusual values of a claim, by the names that `claim.lua` has for them:
+/// nearly all claims have none.
+fn unusual(draft: &mut Draft<'_>, claim: &Claim, valid_until_ms: i64) -> Map {
+    let mut map = Map::default();
+    match claim.intent {
+        Intent::Run => {}
+        Intent::CatchUp => map.text("intent", "catch_up"),
+        Intent::Forgo => map.text("intent", "forgo"),
+        Intent::Next => map.text("intent", "next"),
+    }
+    if claim.valid_until_ms != valid_until_ms {
+        map.int("valid_until", draft.exact(claim.valid_until_ms));
+    }
+    if claim.floor_hwm_ms != claim.after_ms {
+        map.int("floor_hwm", draft.exact(claim.floor_hwm_ms));
+    }
+    let started = claim.floor_started;
+    if started != Started::default() {
+        let mut start = Map::default();
+        start.int("tick", draft.exact(started.tick_ms));
+        start.int("attempt", started.attempt.into());
+        map.map("started", start);
+    }
+    // A tick that waits has the other values in the record.
+    if claim.intent != Intent::Next {
+        unusual_tick(draft, &mut map, claim);
+    }
+    map
+}
+
+fn unusual_tick(draft: &mut Draft<'_>, map: &mut Map, claim: &Claim) {
+    if claim.due_ms != claim.tick_ms {
+        map.int("due", draft.exact(claim.due_ms));
+    }
+    if claim.reruns > 0 {
+        map.int("takeovers", claim.reruns.into());
+    }
+    match claim.overlap {
+        Overlap::Skip => {}
+        Overlap::Queue(most) => map.int("queue", most.into()),
+        Overlap::CancelRunning => map.truth("cancel_running"),
+        Overlap::Allow(most) => map.int("allow", most.into()),
+    }
+    if let Some(missed) = &claim.missed {
+        let count = i64::try_from(missed.count).unwrap_or(i64::MAX);
+        let mut range = Map::default();
+        range.int("first", draft.exact(missed.first_ms));
+        range.int("last", draft.exact(missed.last_ms));
+        range.int("count", draft.exact(count));
+        range.text("outcome", missed.outcome.as_str());
+        range.text("reason", &missed.reason);
+        map.map("missed", range);
+    }
+}
+
+/// The records of the slots that a claim may take.
+fn slots(draft: &mut Draft<'_>, claim: &Claim) {
+    let most = match (claim.intent, claim.overlap) {
+        (Intent::Next, _) => 0, // its unit may be a slot, and has none
+        (_, Overlap::Allow(most)) => most,
+        _ => 0,
     };
-    let missed = claim.missed.as_ref().filter(|_| !next);
-    let intent = match claim.intent {
-        Intent::Run => "r",
-        Intent::CatchUp => "c",
-        Intent::Forgo => "f",
-        Intent::Next => "n",
-    };
-    let letter = |it_is: bool, letter| if it_is { letter } else { "" };
-    let letters = [
-        intent,
-        letter(late, "v"),
-        letter(floor, "h"),
-        letter(due, "d"),
-        letter(takeovers, "t"),
-        overlap,
-        letter(missed.is_some(), "m"),
-        letter(begun, "b"),
-    ];
-    match letters {
-        ["r", "", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
-        _ => draft.text(letters.concat()),
-    };
-    if late {
-        draft.int(claim.valid_until_ms);
+    if most as usize > MAX_BATCH {
+        return draft.refuse(format!("{most} places, more than {MAX_BATCH}"));
     }
-    if floor {
-        draft.int(claim.floor_hwm_ms);
-    }
-    if due {
-        draft.int(claim.due_ms);
-    }
-    if takeovers {
-        draft.count(claim.reruns.into());
-    }
-    if let Some(most) = most {
-        draft.count(most.into());
-    }
-    if let Some(missed) = missed {
-        draft
-            .int(missed.first_ms)
-            .int(missed.last_ms)
-            .count(missed.count)
-            .text(missed.outcome.as_str())
-            .text(&missed.reason);
-    }
-    if begun {
-        let started = claim.floor_started;
-        draft.int(started.tick_ms).count(started.attempt.into());
-    }
-    if let (Overlap::Allow(most), false) = (claim.overlap, next) {
-        if most as usize > MAX_BATCH {
-            return draft.refuse(format!("{most} places, more than {MAX_BATCH}"));
-        }
-        for place in 1..=most {
-            draft.unit(&place_of(&claim.unit, place));
-        }
+    for slot in 1..=most {
+        draft.unit(&place_of(&claim.unit, slot));
     }
 }
 

@@ -18,6 +18,7 @@ mod fault;
 pub mod fuzzing;
 mod keys;
 mod login;
+mod message_pack;
 mod needs;
 mod options;
 mod preflight;

@@ -63,8 +63,10 @@ fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
 const META: usize = 5;
 const WRITES: [usize; 2] = [7, 11];
 
-/// Asks as `enter.lua` does which process serves. Behind those of [`rights`].
+/// Asks as `enter.lua` does which process serves; fails where scripts have no
+/// `cmsgpack`, which `claim.lua` needs. Behind those of [`rights`].
 const WHO_SERVES: &str = "\
+    cmsgpack.unpack('\\192') \
     local server, replication = redis.call('INFO', 'server'), redis.call('INFO', 'replication') \
     return (string.match(server, 'run_id:(%w+)') or '') \
     .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";

@@ -1,6 +1,5 @@
-//! What the scripts know from Rust: constants of the protocol and codes of their
-//! replies, as local variables in front of each script. No number stands both
-//! here and there.
+//! The text in front of each script: constants of the protocol and codes of its
+//! reply, as local variables. No number stands both in Rust and in Lua.
 
 use std::fmt::Write;
 

@@ -19,77 +19,41 @@ pub(super) struct Operation {
     sha: Lazy<String>,
 }
 
-/// An operation of so many values an item, whose reply has these codes, made
-/// of these files: the last one is its own and names it.
-macro_rules! operation {
-    ($static:ident, $values:literal, $codes:expr, $($file:literal),+) => {
-        pub(super) static $static: Operation = {
+/// An operation by its name: how many values an item has, the codes of its
+/// reply, and its files, of which the last one is its own and names it.
+macro_rules! operations {
+    ($($static:ident: $values:literal, $codes:expr, $($file:ident)+;)+) => {
+        $(pub(super) static $static: Operation = {
             const CODES: &[&[Named]] = $codes;
-            const FILES: &str = concat!($(include_str!(concat!($file, ".lua"))),+);
+            const NAMES: &[&str] = &[$(stringify!($file)),+];
+            const FILES: &str = concat!($(include_str!(concat!(stringify!($file), ".lua"))),+);
             fn text() -> String {
                 prologue($values, CODES) + FILES
             }
             Operation {
-                name: [$($file),+][[$($file),+].len() - 1],
+                name: NAMES[NAMES.len() - 1],
                 values: $values,
                 text: Lazy::new(text),
                 sha: Lazy::new(|| Script::new(&$static.text).get_hash().to_owned()),
             }
-        };
+        };)+
+
+        #[cfg(test)]
+        const ALL: &[&Operation] = &[$(&$static),+];
     };
 }
 
-operation!(
-    CLAIM,
-    6,
-    ClaimCode::NAMES,
-    "shared",
-    "enter",
-    "ledger",
-    "claim"
-);
-operation!(
-    RENEW,
-    8,
-    &[RenewCode::NAMED],
-    "shared",
-    "enter",
-    "unit",
-    "renew"
-);
-operation!(
-    FINISH,
-    13,
-    FinishCode::NAMES,
-    "shared",
-    "enter",
-    "ledger",
-    "unit",
-    "finish"
-);
-operation!(ENROLL, 5, &[], "shared", "enter", "unit", "enroll");
-operation!(
-    WRITE_OFF,
-    2,
-    &[WriteOffCode::NAMED],
-    "shared",
-    "enter",
-    "ledger",
-    "unit",
-    "write_off"
-);
-operation!(BEAT, 0, &[], "shared", "enter", "beat");
-operation!(LOOK, 1, &[LookCode::NAMED], "shared", "look");
-operation!(RECORD, 12, &[], "shared", "enter", "ledger", "record");
-operation!(
-    INSPECT,
-    0,
-    &[InspectCode::NAMED],
-    "shared",
-    "enter",
-    "unit",
-    "inspect"
-);
+operations! {
+    CLAIM: 6, ClaimCode::NAMES, shared enter ledger unit claim_reads claim;
+    RENEW: 8, &[RenewCode::NAMED], shared enter unit settle renew;
+    FINISH: 13, FinishCode::NAMES, shared enter ledger unit settle finish;
+    ENROLL: 5, &[], shared enter unit settle enroll;
+    WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
+    BEAT: 0, &[], shared enter beat;
+    LOOK: 1, &[LookCode::NAMED], shared look;
+    RECORD: 12, &[], shared enter ledger record;
+    INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
+}
 
 /// The text of the claim script, for those who measure what it allows.
 #[doc(hidden)]
@@ -118,6 +82,7 @@ impl Operation {
         for value in &request.values {
             match value {
                 Arg::Text(text) => command.arg(text.as_bytes()),
+                Arg::Bytes(bytes) => command.arg(bytes),
                 Arg::Int(int) => command.arg(int),
             };
         }
@@ -134,6 +99,7 @@ pub(super) struct Request<'a> {
 
 enum Arg<'a> {
     Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
     Int(i64),
 }
 
@@ -155,6 +121,11 @@ impl<'a> Request<'a> {
         self
     }
 
+    pub(super) fn bytes(&mut self, bytes: Vec<u8>) -> &mut Self {
+        self.values.push(Arg::Bytes(bytes));
+        self
+    }
+
     pub(super) fn int(&mut self, int: i64) -> &mut Self {
         self.values.push(Arg::Int(int));
         self
@@ -166,18 +137,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-
-    const ALL: [&Lazy<String>; 9] = [
-        &CLAIM.text,
-        &RENEW.text,
-        &FINISH.text,
-        &ENROLL.text,
-        &WRITE_OFF.text,
-        &BEAT.text,
-        &LOOK.text,
-        &RECORD.text,
-        &INSPECT.text,
-    ];
 
     /// The lines of a script without comments and quoted texts.
     fn code(text: &str) -> impl Iterator<Item = String> {
@@ -215,9 +174,9 @@ mod tests {
     /// constant, and one that is nowhere is nil, which Redis refuses too late.
     #[test]
     fn each_constant_of_a_script_is_declared_once() {
-        for text in ALL {
+        for operation in ALL {
             let mut declared = BTreeSet::new();
-            let lines: Vec<String> = code(text).collect();
+            let lines: Vec<String> = code(&operation.text).collect();
             for line in &lines {
                 let names = line.trim_start().strip_prefix("local ").unwrap_or_default();
                 let names = names.split('=').next().unwrap_or_default();
@@ -238,8 +197,11 @@ mod tests {
     #[test]
     fn no_script_has_a_number_of_its_own() {
         const PARTS: [&str; 3] = ["100", "1000", "1000000"];
-        for text in ALL {
-            let (_, files) = text.split_once("\n-- ").expect("files behind the prologue");
+        for operation in ALL {
+            let (_, files) = operation
+                .text
+                .split_once("\n-- ")
+                .expect("files behind the prologue");
             for line in code(files) {
                 let is_number = |word: &&str| word.len() > 2 && word.parse::<u64>().is_ok();
                 for number in words(&line).filter(is_number) {

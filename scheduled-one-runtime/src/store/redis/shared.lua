@@ -1,12 +1,12 @@
--- What all scripts share: reading and checking what is stored. Port of
--- `protocol::damage`, over texts.
+-- Reads and checks of stored values, for all scripts. Port of `protocol::damage`,
+-- over texts.
 --
--- In front of each script stands what `prologue.rs` makes: constants of the
--- protocol, VALUES, and the codes of the reply, in capitals.
+-- The text of `prologue.rs` stands in front: constants of the protocol, VALUES,
+-- and the codes of the reply, in capitals.
 --
 -- Provides: call, pcall, floor, sub, KEYS, ARGV, tonumber, as locals, which are
 --       found faster; int, wrong_type, damaged, number, needed, decided,
---       check_state, check_nonce, check_wait, overdue_at; `wrong`, the first error that a check
+--       check_nonce, check, overdue_at; `wrong`, the first error that a check
 --       has found; `far`, the latest instant that a record may hold, which the
 --       script sets.
 --
@@ -69,12 +69,6 @@ local function decided(key, field, text, hwm)
   end
 end
 
-local function check_state(key, st)
-  if st and st ~= 'run' and st ~= 'stop' and st ~= 'idle' then
-    damaged(key, 'st', st)
-  end
-end
-
 local function check_nonce(key, non)
   if non and (#non > MAX_NONCE_BYTES or string.find(non, '[^ -~]')) then
     damaged(key, 'non', non)
@@ -85,7 +79,7 @@ end
 -- high-water mark.
 local function check_wait(key, wait, hwm)
   local at = 1
-  while wait and at <= #wait do
+  while at <= #wait do
     local tick, attempt, reruns, after = string.match(wait, '^(%d+):(%d+):(%d+)()', at)
     local ends = after == #wait + 1 or (after and after < #wait and sub(wait, after, after) == ',')
     if not ends or tonumber(tick) > hwm or tonumber(attempt) > MAX_COUNT
@@ -93,6 +87,17 @@ local function check_wait(key, wait, hwm)
       return damaged(key, 'wait', sub(wait, at))
     end
     at = after + 1
+  end
+end
+
+-- Checks state, nonce and queue of a record.
+local function check(key, st, non, wait, hwm)
+  if st and st ~= 'run' and st ~= 'stop' and st ~= 'idle' then
+    damaged(key, 'st', st)
+  end
+  check_nonce(key, non)
+  if wait then
+    check_wait(key, wait, hwm)
   end
 end
 
