@@ -13,7 +13,7 @@ use crate::rubbish::{FIELDS, Rng, values};
 
 const JOB: &str = "so:{test}:job:bad";
 
-fn caller() -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller {
         node: "node".into(),
         name: "Node".into(),
@@ -24,7 +24,7 @@ fn caller() -> Caller {
 }
 
 /// Any tick long ago; each nonce is used once.
-fn claim(unit: &str, nonce: u64, intent: Intent, overlap: Overlap) -> Claim {
+pub(crate) fn claim(unit: &str, nonce: u64, intent: Intent, overlap: Overlap) -> Claim {
     Claim {
         unit: unit.into(),
         tick_ms: 1_000 + nonce as i64,
@@ -47,7 +47,7 @@ fn usual(unit: &str) -> Claim {
     claim(unit, 0, Intent::Run, Overlap::Queue(3))
 }
 
-fn run(nonce: &str) -> RunId {
+pub(crate) fn run(nonce: &str) -> RunId {
     RunId {
         unit: "bad".into(),
         tick_ms: 1_000,
@@ -60,7 +60,7 @@ fn run(nonce: &str) -> RunId {
     }
 }
 
-fn finish(nonce: &str) -> Finish {
+pub(crate) fn finish(nonce: &str) -> Finish {
     Finish {
         run: run(nonce),
         outcome: Outcome::Ok,
@@ -116,7 +116,7 @@ async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<Stor
     results
 }
 
-async fn raw(redis: &RedisServer) -> MultiplexedConnection {
+pub(crate) async fn raw(redis: &RedisServer) -> MultiplexedConnection {
     let client = redis::Client::open(redis.url()).unwrap();
     // Its own limit of half a second is short on a busy machine.
     let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
