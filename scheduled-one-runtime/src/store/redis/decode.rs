@@ -1,19 +1,20 @@
 //! Replies of the scripts, read in the order that their heads tell. What does
 //! not read is an error that names the script, never a panic.
 
-use std::borrow::Cow;
-use std::str::FromStr;
-
 use deadpool_redis::redis::Value;
 
 use super::super::StoreError;
 use super::super::message::{
-    Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
-    Recorded, Renewed, Reply, Started, Verdict, Watched, WrittenOff, place_of,
+    Claim, Claimed, Finished, Head, Inspected, MAX_NODES, Marks, Pulse, Recorded, Renewed, Reply,
+    Started, Verdict, Watched, WrittenOff, place_of,
 };
 use super::super::protocol::damage::MAX_EXACT;
 use super::codes::{ClaimCode, FinishCode, InspectCode, LookCode, RenewCode, WriteOffCode};
 use super::fault;
+
+mod ledger;
+
+pub(super) use ledger::ledger;
 
 /// Longest text that is shown of why a line is lost.
 const MAX_REASON: usize = 400;
@@ -335,80 +336,4 @@ pub(super) fn look(reply: Value, units: &[String]) -> Result<Vec<Watched>, Store
     }
     reader.end()?;
     Ok(overdue)
-}
-
-/// The lines of a job's ledger, as `XREVRANGE` tells them.
-pub(super) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
-    let Value::Array(entries) = reply else {
-        return Err(malformed(key, &reply));
-    };
-    entries
-        .into_iter()
-        .map(|entry| line(job, key, entry))
-        .collect()
-}
-
-fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
-    let (id, fields) = match entry {
-        Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-            Ok([Value::BulkString(id), Value::Array(fields)]) => (id, fields),
-            other => return Err(malformed(key, &other)),
-        },
-        other => return Err(malformed(key, &other)),
-    };
-    let id = String::from_utf8_lossy(&id);
-    Line { key, id, fields }.record(job)
-}
-
-/// An entry of a ledger.
-struct Line<'a> {
-    key: &'a str,
-    id: Cow<'a, str>,
-    fields: Vec<Value>,
-}
-
-impl Line<'_> {
-    fn record(&self, job: &str) -> Result<LedgerRecord, StoreError> {
-        Ok(LedgerRecord {
-            unit: self.text("unit").unwrap_or_else(|| job.to_owned()),
-            retried: self.text("retried").is_some(),
-            tick_ms: self.read("tick")?,
-            last_tick_ms: self.read("last")?,
-            count: self.read("n")?,
-            outcome: self.parsed("out", Outcome::from_word)?,
-            reason: self.read("why")?,
-            node: self.read("node")?,
-            token: self.read("tok")?,
-            attempt: self.read("att")?,
-            fired_at_ms: self.read("fired")?,
-            ended_at_ms: self.read("ended")?,
-            error: self.read("err")?,
-        })
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.fields.chunks_exact(2).find_map(|pair| match pair {
-            [Value::BulkString(n), Value::BulkString(v)] if n == name.as_bytes() => {
-                Some(String::from_utf8_lossy(v).into_owned())
-            }
-            _ => None,
-        })
-    }
-
-    fn read<T: FromStr>(&self, name: &str) -> Result<T, StoreError> {
-        self.parsed(name, |text| text.parse().ok())
-    }
-
-    fn parsed<T>(&self, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, StoreError> {
-        let text = self.text(name);
-        text.as_deref().and_then(parse).ok_or_else(|| {
-            let found: Option<String> = text.map(|text| text.chars().take(40).collect());
-            StoreError::Refused(format!(
-                "the ledger {key} has an entry {id} with {found:?} as {name}: somebody edited it; \
-                 delete the entry (XDEL {key} {id}), or the key",
-                key = self.key,
-                id = self.id,
-            ))
-        })
-    }
 }
