@@ -10,7 +10,7 @@ use scheduled_one_protocol::message::{
     Target, Verdict,
 };
 use scheduled_one_protocol::{Outcome, Store, TickMs, UnitName};
-use scheduled_one_redis::RedisStore;
+use scheduled_one_redis::{RedisStore, claim_script};
 use test_support::{RedisServer, find_in_path, find_redis_server};
 use tokio::task::JoinSet;
 
@@ -23,11 +23,6 @@ use crate::ticks::now_us;
 const UNDER_WAY: usize = 8;
 /// Long enough for a round.
 const LEASE: Duration = Duration::from_secs(60);
-/// The claim script, as the store sends it.
-const SCRIPT: &str = concat!(
-    include_str!("../../scheduled-one-redis/src/enter.lua"),
-    include_str!("../../scheduled-one-redis/src/claim.lua"),
-);
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let (batches, rounds) = scale.claims;
@@ -211,7 +206,7 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
         return Ok(None);
     };
     let redis = RedisServer::start()?;
-    let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT])?;
+    let sha = redis.command(&["SCRIPT", "LOAD", claim_script()])?;
     let mut command = Command::new(program);
     command
         .args(["-q", "-p", &redis.port().to_string()])
@@ -251,7 +246,7 @@ fn one_call(units: usize) -> Vec<String> {
         let numbers = [tick_ms, 0, 0, LEASE.as_millis() as i64];
         args.push(nonce);
         args.extend(numbers.map(|number| number.to_string()));
-        args.push("r".to_owned());
+        args.push(String::new()); // nothing is unusual
     }
     args.push("1".to_owned()); // buckets
     args

@@ -5,6 +5,7 @@
 //! its port, and a property test feeds both the same operations and compares replies and records. `docs/protocol.md`
 //! has the reason for each rule.
 
+pub mod damage;
 mod meta;
 mod record;
 

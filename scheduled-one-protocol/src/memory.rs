@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::diagnosis::{Finding, Report, Severity};
 use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
+use crate::machine::damage::{Reads, damage};
 use crate::machine::{Meta, Now, Record};
 use crate::message::MAX_BATCH;
 use crate::records::{Decide, Records, Survey};
@@ -211,7 +212,10 @@ impl BucketState {
         let mut ready: Vec<UnitName> = ready.map(|(unit, _)| unit.clone()).collect();
         ready.sort_unstable();
         ready.truncate(MAX_BATCH);
-        let is_overdue = |record: &Record| record.running && record.overdue_at_ms() <= now.ms();
+        let is_overdue = |record: &Record| {
+            let is_sound = damage(record, now, Reads::Overdue).is_none();
+            record.running && is_sound && record.overdue_at_ms() <= now.ms()
+        };
         let mut overdue: Vec<_> = self
             .records
             .iter()

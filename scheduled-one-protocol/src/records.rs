@@ -7,6 +7,7 @@ use crate::bucket::Bucket;
 use crate::diagnosis::{Finding, Report};
 use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
+use crate::machine::damage::{Damage, Reads, damage};
 use crate::machine::{self, Now};
 use crate::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
@@ -72,12 +73,14 @@ fn decide<'a, R: Records, T: Send + 'a>(
     records: &'a R,
     caller: &'a Caller,
     wanted: Wanted,
+    reads: Reads,
     mut step: impl FnMut(&mut WorkingSet) -> T + Send + 'a,
 ) -> Answer<'a, Reply<T>> {
     Box::pin(async move {
         let mut reply = None;
         let decide: Decide<'_> = Box::new(|set| {
             machine::enter(&mut set.meta, &set.serving, caller, set.now)?;
+            refuse_damaged(set, reads)?;
             let body = step(set);
             let head = set.head();
             reply = Some(Reply { head, body });
@@ -90,13 +93,26 @@ fn decide<'a, R: Records, T: Send + 'a>(
     })
 }
 
+/// A request that rests on a damaged record is refused before anything changes.
+fn refuse_damaged(set: &WorkingSet, reads: Reads) -> Result<(), StoreError> {
+    for (unit, record) in &set.records {
+        if let Some(Damage { field, value }) = damage(record, set.now, reads) {
+            return Err(StoreError::Refused(format!(
+                "the record of {unit} has {value} as {field}: somebody edited it; put it right, or delete the record: \
+                 the nodes restore its watermarks"
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl<R: Records> Store for R {
     fn claim<'a>(
         &'a self,
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        decide(self, caller, Wanted::claims(claims), |set| {
+        decide(self, caller, Wanted::claims(claims), Reads::Claim, |set| {
             set.claim(caller, claims)
         })
     }
@@ -107,7 +123,9 @@ impl<R: Records> Store for R {
         renewals: &'a [Renew],
     ) -> Answer<'a, Reply<Vec<Renewed>>> {
         let wanted = Wanted::units(renewals.iter().map(|renewal| &renewal.run.unit));
-        decide(self, caller, wanted, |set| set.renew(caller, renewals))
+        decide(self, caller, wanted, Reads::Run, |set| {
+            set.renew(caller, renewals)
+        })
     }
 
     fn finish<'a>(
@@ -116,7 +134,9 @@ impl<R: Records> Store for R {
         finishes: &'a [Finish],
     ) -> Answer<'a, Reply<Vec<Finished>>> {
         let wanted = Wanted::units(finishes.iter().map(|finish| &finish.run.unit));
-        decide(self, caller, wanted, |set| set.finish(caller, finishes))
+        decide(self, caller, wanted, Reads::Run, |set| {
+            set.finish(caller, finishes)
+        })
     }
 
     fn register<'a>(
@@ -125,7 +145,9 @@ impl<R: Records> Store for R {
         registrations: &'a [Register],
     ) -> Answer<'a, Reply<Vec<Watermarks>>> {
         let wanted = Wanted::units(registrations.iter().map(|registration| &registration.unit));
-        decide(self, caller, wanted, |set| set.register(registrations))
+        decide(self, caller, wanted, Reads::Run, |set| {
+            set.register(registrations)
+        })
     }
 
     fn write_off<'a>(
@@ -134,7 +156,9 @@ impl<R: Records> Store for R {
         runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
         let wanted = Wanted::units(runs.iter().map(|run| &run.unit));
-        decide(self, caller, wanted, |set| set.write_off(caller, runs))
+        decide(self, caller, wanted, Reads::Whole, |set| {
+            set.write_off(caller, runs)
+        })
     }
 
     fn heartbeat<'a>(
@@ -147,7 +171,9 @@ impl<R: Records> Store for R {
                 nodes: true,
                 ..Wanted::default()
             };
-            let living = decide(self, caller, wanted, |set| set.heartbeat(caller, heartbeat));
+            let living = decide(self, caller, wanted, Reads::Whole, |set| {
+                set.heartbeat(caller, heartbeat)
+            });
             let Reply { head, body: nodes } = living.await?;
             let Survey { ready, overdue } = self.survey(Now { us: head.now_us }).await?;
             let body = HeartbeatReply {
@@ -164,7 +190,7 @@ impl<R: Records> Store for R {
         caller: &'a Caller,
         lines: &'a [LedgerRecord],
     ) -> Answer<'a, Reply<Vec<Recorded>>> {
-        decide(self, caller, Wanted::default(), |set| {
+        decide(self, caller, Wanted::default(), Reads::Whole, |set| {
             set.lines.extend_from_slice(lines);
             vec![Recorded::Written; lines.len()]
         })
@@ -175,7 +201,9 @@ impl<R: Records> Store for R {
         caller: &'a Caller,
         units: &'a [UnitName],
     ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
-        decide(self, caller, Wanted::units(units), |set| set.inspect(units))
+        decide(self, caller, Wanted::units(units), Reads::Whole, |set| {
+            set.inspect(units)
+        })
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
@@ -192,5 +220,66 @@ impl<R: Records> Store for R {
 
     fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
         Records::diagnose(self, needs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::memory::MemoryStore;
+
+    fn caller() -> Caller {
+        Caller {
+            node: "node".to_owned(),
+            name: "Node".to_owned(),
+            quarantine_ms: 0,
+            ledger_limit: 9,
+            buckets: 1,
+        }
+    }
+
+    /// The embedded store never waits.
+    fn done<T>(future: impl Future<Output = T>) -> T {
+        let mut future = Box::pin(future);
+        match future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("the embedded store waits"),
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused_by_name_and_nothing_changes() {
+        let store = MemoryStore::new(Arc::new(ManualClock::new()));
+        let (caller, unit) = (caller(), UnitName::new("a", 0));
+        let wanted = Wanted::units([&unit]);
+        let damage_it: Decide<'_> = Box::new(|set| {
+            let record = set.records.entry(unit.clone()).or_default();
+            record.run.lease_ms = i64::MAX;
+            Ok(())
+        });
+        done(store.transact(wanted, 9, damage_it)).unwrap();
+        let registration = Register {
+            unit: unit.clone(),
+            first_seen_ms: 1,
+            bounds: Default::default(),
+        };
+        let error = done(store.register(&caller, &[registration])).unwrap_err();
+        let StoreError::Refused(text) = &error else {
+            panic!("{error:?}");
+        };
+        assert!(
+            text.contains(" of a ") && text.contains(" as lease"),
+            "{text}"
+        );
+        // Another unit is not concerned.
+        let status = done(store.inspect(&caller, &[UnitName::new("b", 0)])).unwrap();
+        assert_eq!(status.body, [UnitStatus::default()]);
     }
 }

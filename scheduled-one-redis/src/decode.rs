@@ -1,20 +1,21 @@
 //! Replies of the scripts, read in the order that their heads tell. What does
 //! not read is an error that names the script, never a panic.
 
-use std::borrow::Cow;
-use std::str::FromStr;
-
 use deadpool_redis::redis::Value;
 
-use crate::encode::MAX_EXACT;
-use crate::fault;
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
     Claim, Claimed, Finished, Grant, Head, HeartbeatReply, MAX_NODES, OverdueRun, Recorded,
     Renewed, Reply, Target, UnitStatus, Verdict, Watermarks, WrittenOff,
 };
-use scheduled_one_protocol::{
-    FencingToken, LedgerRecord, Outcome, Start, StoreError, TickMs, UnitName,
-};
+use scheduled_one_protocol::{FencingToken, Start, StoreError, TickMs, UnitName};
+
+use crate::codes::{ClaimCode, FinishCode, InspectCode, OverdueCode, RenewCode, WriteOffCode};
+use crate::fault;
+
+mod ledger;
+
+pub(crate) use ledger::ledger;
 
 /// Longest text that is shown of why a line is lost.
 const MAX_REASON: usize = 400;
@@ -70,6 +71,24 @@ impl Reader {
             Some(Value::BulkString(bytes)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
             other => Err(malformed(self.script, &other)),
         }
+    }
+
+    /// A code of the script's table.
+    fn code<C>(&mut self, of: impl Fn(i64) -> Option<C>) -> Result<C, StoreError> {
+        let number = self.int()?;
+        of(number).ok_or_else(|| malformed(self.script, &number))
+    }
+
+    /// A code to which `ready` may be added, and whether it is.
+    fn code_and_ready<C>(
+        &mut self,
+        ready: i64,
+        of: impl Fn(i64) -> Option<C>,
+    ) -> Result<(C, bool), StoreError> {
+        self.code(|number| match number >= ready {
+            true => Some((of(number - ready)?, true)),
+            false => Some((of(number)?, false)),
+        })
     }
 
     /// As many names as the number in front of them says.
@@ -152,18 +171,14 @@ fn batch<I, T>(
     Ok(Reply { head, body })
 }
 
-/// Is added to a verdict if something waits in the unit and can start.
-const READY: i64 = 100;
-
 pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
     batch("claim", reply, claims, |reader, claim| {
         let mut marks = reader.marks()?;
-        let code = reader.int()?;
-        let ready = code >= READY;
-        let verdict = verdict(reader, code % READY, claim, marks.token)?;
+        let (code, ready) = reader.code_and_ready(ClaimCode::READY, ClaimCode::of)?;
+        let verdict = verdict(reader, claim, code, marks.token)?;
         if marks.token > claim.bounds.token {
-            marks.start = match (code % READY, &verdict) {
-                (0, Verdict::Granted(grant)) => Some(Start {
+            marks.start = match (code, &verdict) {
+                (ClaimCode::Granted, Verdict::Granted(grant)) => Some(Start {
                     tick: grant.tick,
                     attempt: 1,
                 }),
@@ -178,36 +193,25 @@ pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
     })
 }
 
+/// The verdict of a claim, read from its code and what follows it.
 fn verdict(
     reader: &mut Reader,
-    code: i64,
     claim: &Claim,
+    code: ClaimCode,
     token: FencingToken,
 ) -> Result<Verdict, StoreError> {
-    Ok(match (code, &claim.target) {
-        (0, Target::Tick(due)) => Verdict::Granted(Grant {
-            unit: claim.unit.clone(),
-            tick: due.tick,
-            token,
-            until_ms: reader.int()?,
-            attempt: 1,
-        }),
-        (1, _) => Verdict::Skipped,
-        (2, _) => Verdict::MarkedMissed,
-        (3, _) => Verdict::Decided {
-            owner: reader.shown()?,
+    Ok(match code {
+        ClaimCode::Granted => match &claim.target {
+            Target::Tick(due) => Verdict::Granted(Grant {
+                unit: claim.unit.clone(),
+                tick: due.tick,
+                token,
+                until_ms: reader.int()?,
+                attempt: 1,
+            }),
+            Target::Queued { .. } => return Err(malformed(reader.script, &code)),
         },
-        (4, _) => Verdict::Conflict,
-        (5, _) => Verdict::Early {
-            by_ms: reader.int()?,
-        },
-        (6, _) => Verdict::Late,
-        (7, _) => Verdict::Quarantined,
-        (8, _) => {
-            let slot = reader.small()?;
-            Verdict::Stale(overdue_run(reader, &in_slot(&claim.unit, slot))?)
-        }
-        (9, _) => {
+        ClaimCode::GrantedRun => {
             let (tick, token, until_ms) = (reader.tick()?, reader.token()?, reader.int()?);
             let (attempt, slot) = (reader.small()?, reader.small()?);
             Verdict::Granted(Grant {
@@ -218,10 +222,24 @@ fn verdict(
                 attempt,
             })
         }
-        (10, _) => Verdict::Queued,
-        (11, _) => Verdict::Busy,
-        (12, _) => Verdict::QueueEmpty,
-        _ => return Err(malformed(reader.script, &code)),
+        ClaimCode::Decided => Verdict::Decided {
+            owner: reader.shown()?,
+        },
+        ClaimCode::Early => Verdict::Early {
+            by_ms: reader.int()?,
+        },
+        ClaimCode::Stale => {
+            let slot = reader.small()?;
+            Verdict::Stale(overdue_run(reader, &in_slot(&claim.unit, slot))?)
+        }
+        ClaimCode::Skipped => Verdict::Skipped,
+        ClaimCode::MarkedMissed => Verdict::MarkedMissed,
+        ClaimCode::Conflict => Verdict::Conflict,
+        ClaimCode::Late => Verdict::Late,
+        ClaimCode::Quarantined => Verdict::Quarantined,
+        ClaimCode::Queued => Verdict::Queued,
+        ClaimCode::Busy => Verdict::Busy,
+        ClaimCode::QueueEmpty => Verdict::QueueEmpty,
     })
 }
 
@@ -244,29 +262,28 @@ fn overdue_run(reader: &mut Reader, unit: &UnitName) -> Result<OverdueRun, Store
 
 pub(crate) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>, StoreError> {
     batch("renew", reply, items, |reader, _| {
-        Ok(match reader.int()? {
-            0 => Renewed::Until(reader.int()?),
-            1 => Renewed::Readopted(reader.int()?),
-            2 => Renewed::Lost,
-            3 => Renewed::Late,
-            4 => Renewed::Stop(reader.int()?),
-            code => return Err(malformed(reader.script, &code)),
+        Ok(match reader.code(RenewCode::of)? {
+            RenewCode::Until => Renewed::Until(reader.int()?),
+            RenewCode::Readopted => Renewed::Readopted(reader.int()?),
+            RenewCode::Stop => Renewed::Stop(reader.int()?),
+            RenewCode::Lost => Renewed::Lost,
+            RenewCode::Late => Renewed::Late,
         })
     })
 }
 
 pub(crate) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>>, StoreError> {
-    batch("finish", reply, items, |reader, _| match reader.int()? {
-        code @ 0..=3 => Ok(Finished {
-            recorded: code & 1 == 0,
-            ready: code & 2 != 0,
-        }),
-        code => Err(malformed(reader.script, &code)),
+    batch("finish", reply, items, |reader, _| {
+        let (code, ready) = reader.code_and_ready(FinishCode::READY, FinishCode::of)?;
+        Ok(Finished {
+            recorded: code == FinishCode::Recorded,
+            ready,
+        })
     })
 }
 
 pub(crate) fn register<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Watermarks>>, StoreError> {
-    batch("enroll", reply, items, |reader, _| reader.all_marks())
+    batch("register", reply, items, |reader, _| reader.all_marks())
 }
 
 pub(crate) fn write_off<I>(
@@ -274,13 +291,12 @@ pub(crate) fn write_off<I>(
     items: &[I],
 ) -> Result<Reply<Vec<WrittenOff>>, StoreError> {
     batch("write_off", reply, items, |reader, _| {
-        match reader.int()? {
-            0 => Ok(WrittenOff::Lost),
-            1 => Ok(WrittenOff::Changed),
-            2 => Ok(WrittenOff::Quarantined),
-            3 => Ok(WrittenOff::TakenOver),
-            code => Err(malformed(reader.script, &code)),
-        }
+        Ok(match reader.code(WriteOffCode::of)? {
+            WriteOffCode::Lost => WrittenOff::Lost,
+            WriteOffCode::Changed => WrittenOff::Changed,
+            WriteOffCode::Quarantined => WrittenOff::Quarantined,
+            WriteOffCode::TakenOver => WrittenOff::TakenOver,
+        })
     })
 }
 
@@ -289,7 +305,7 @@ pub(crate) fn write_off<I>(
 pub(crate) fn heartbeat(
     reply: Value,
 ) -> Result<(Reply<HeartbeatReply>, Vec<UnitName>), StoreError> {
-    let mut reader = Reader::new("beat", reply)?;
+    let mut reader = Reader::new("heartbeat", reply)?;
     let head = reader.head()?;
     // Sorted here: how Redis sorts texts depends on its locale.
     let mut nodes = reader.names()?;
@@ -301,10 +317,8 @@ pub(crate) fn heartbeat(
         overdue.push(reader.text()?);
     }
     let units = |names: Vec<String>| {
-        names
-            .iter()
-            .filter_map(|name| UnitName::parse(name))
-            .collect()
+        let units = names.iter().filter_map(|name| UnitName::parse(name));
+        units.collect()
     };
     let body = HeartbeatReply {
         nodes,
@@ -330,9 +344,9 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
 pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStatus>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
-        let running = match reader.int()? {
-            0 => None,
-            _ => Some(reader.tick()?),
+        let running = match reader.code(InspectCode::of)? {
+            InspectCode::Idle => None,
+            InspectCode::Running => Some(reader.tick()?),
         };
         let count = reader.count()?;
         let waiting = (0..count).map(|_| reader.tick());
@@ -344,93 +358,17 @@ pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStat
     })
 }
 
-pub(crate) fn look(reply: Value, units: &[UnitName]) -> Result<Vec<OverdueRun>, StoreError> {
-    let mut reader = Reader::new("look", reply)?;
+pub(crate) fn read_overdue(
+    reply: Value,
+    units: &[UnitName],
+) -> Result<Vec<OverdueRun>, StoreError> {
+    let mut reader = Reader::new("read_overdue", reply)?;
     let mut overdue = Vec::with_capacity(units.len());
     for unit in units {
-        if reader.int()? == 1 {
+        if reader.code(OverdueCode::of)? == OverdueCode::Overdue {
             overdue.push(overdue_run(&mut reader, unit)?);
         }
     }
     reader.end()?;
     Ok(overdue)
-}
-
-/// The lines of a job's ledger, as `XREVRANGE` tells them.
-pub(crate) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
-    let Value::Array(entries) = reply else {
-        return Err(malformed(key, &reply));
-    };
-    entries
-        .into_iter()
-        .map(|entry| line(job, key, entry))
-        .collect()
-}
-
-fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
-    let (id, fields) = match entry {
-        Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-            Ok([Value::BulkString(id), Value::Array(fields)]) => (id, fields),
-            other => return Err(malformed(key, &other)),
-        },
-        other => return Err(malformed(key, &other)),
-    };
-    let id = String::from_utf8_lossy(&id);
-    Line { key, id, fields }.record(job)
-}
-
-/// An entry of a ledger.
-struct Line<'a> {
-    key: &'a str,
-    id: Cow<'a, str>,
-    fields: Vec<Value>,
-}
-
-impl Line<'_> {
-    fn record(&self, job: &str) -> Result<LedgerRecord, StoreError> {
-        Ok(LedgerRecord {
-            unit: match self.text("unit") {
-                Some(_) => self.parsed("unit", UnitName::parse)?,
-                None => UnitName::new(job, 0),
-            },
-            retried: self.text("retried").is_some(),
-            tick: TickMs(self.read("tick")?),
-            last_tick: TickMs(self.read("last")?),
-            count: self.read("n")?,
-            outcome: self.parsed("out", Outcome::from_word)?,
-            reason: self.read("why")?,
-            node: self.read("node")?,
-            token: Some(FencingToken(self.read("tok")?)).filter(|token| token.get() > 0),
-            attempt: Some(self.read("att")?).filter(|attempt| *attempt > 0),
-            fired_at_ms: Some(self.read("fired")?).filter(|fired_at_ms| *fired_at_ms > 0),
-            ended_at_ms: self.read("ended")?,
-            error: self.read("err")?,
-        })
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.fields.chunks_exact(2).find_map(|pair| match pair {
-            [Value::BulkString(n), Value::BulkString(v)] if n == name.as_bytes() => {
-                Some(String::from_utf8_lossy(v).into_owned())
-            }
-            _ => None,
-        })
-    }
-
-    fn read<T: FromStr>(&self, name: &str) -> Result<T, StoreError> {
-        self.parsed(name, |text| text.parse().ok())
-    }
-
-    fn parsed<T>(&self, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, StoreError> {
-        let text = self.text(name);
-        text.as_deref().and_then(parse).ok_or_else(|| {
-            let found: Option<String> = text.map(|text| text.chars().take(40).collect());
-            StoreError::Refused(format!(
-                "the ledger {key} has an entry {id} with {found:?} as {name}: somebody edited it; \
-                 delete the entry (XDEL {key} {id}), or the key",
-                key = self.key,
-                id = self.id,
-            ))
-        })
-    }
 }

@@ -2,17 +2,16 @@
 
 use std::borrow::Cow;
 
-use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
-use crate::script::Request;
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Finish, Heartbeat, Intent, MAX_BATCH, NODE_GONE_MS, OverdueRun, Overlap,
-    Register, Renew, RunId, Target,
+    Caller, Claim, DueTick, Finish, Heartbeat, Intent, MAX_BATCH, NODE_GONE_MS, OverdueRun,
+    Overlap, Register, Renew, RunId, Target,
 };
 use scheduled_one_protocol::{FencingToken, LedgerRecord, Start, StoreError, TickMs, UnitName};
 
-/// Numbers of the scripts are doubles: above this they are no longer exact.
-/// Microseconds get there in 2255.
-pub(crate) const MAX_EXACT: u64 = 1 << 53;
+use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
+use crate::message_pack::Map;
+use crate::script::{self, Operation, Request};
 
 /// A request under construction; remembers what it refuses.
 struct Draft<'a> {
@@ -24,15 +23,9 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// `per_key` and `per_value`: how many an item adds, to allocate once.
-    fn new(
-        keys: &'a Keys,
-        caller: &'a Caller,
-        items: usize,
-        per_key: usize,
-        per_value: usize,
-    ) -> Self {
-        let mut request = Request::with_capacity(4 + items * per_key, 8 + items * per_value);
+    /// A request for so many items; as a rule, an item has two keys at most.
+    fn new(operation: &Operation, keys: &'a Keys, caller: &'a Caller, items: usize) -> Self {
+        let mut request = Request::with_capacity(4 + items * 2, 8 + items * operation.values);
         request
             .key(keys.meta.clone())
             .key(keys.leases.clone())
@@ -59,7 +52,7 @@ impl<'a> Draft<'a> {
                  and perhaps #shard and ~slot behind that"
             ));
         }
-        self.request.key(self.keys.job(unit.as_str()));
+        self.request.key(self.keys.job(unit));
     }
 
     fn unit_and_log(&mut self, unit: &UnitName) {
@@ -73,11 +66,16 @@ impl<'a> Draft<'a> {
     }
 
     fn int(&mut self, int: i64) -> &mut Self {
+        let int = self.exact(int);
+        self.request.int(int);
+        self
+    }
+
+    fn exact(&mut self, int: i64) -> i64 {
         if int.unsigned_abs() > MAX_EXACT {
             self.refuse(format!("the number {int}: beyond 2^53 it is not exact"));
         }
-        self.request.int(int);
-        self
+        int
     }
 
     /// A tick, or 0 for none: no schedule has a tick at the epoch.
@@ -85,7 +83,7 @@ impl<'a> Draft<'a> {
         self.int(tick.map_or(0, TickMs::ms))
     }
 
-    /// A bound: the newest tick, and the attempt of a start.
+    /// A start, or two zeros for none.
     fn start(&mut self, start: Option<Start>) -> &mut Self {
         self.tick(start.map(|start| start.tick))
             .count(start.map_or(0, |start| start.attempt).into())
@@ -124,7 +122,7 @@ pub(crate) fn claim<'a>(
     caller: &'a Caller,
     claims: &'a [Claim],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, claims.len(), 2, 6);
+    let mut draft = Draft::new(&script::CLAIM, keys, caller, claims.len());
     // One for all, as a rule.
     let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
     draft.int(valid_until_ms);
@@ -140,83 +138,88 @@ pub(crate) fn claim<'a>(
             .tick(after)
             .count(claim.bounds.token.get())
             .int(claim.lease_ms);
-        what(&mut draft, claim, valid_until_ms);
+        let unusual = unusual(&mut draft, claim, after, valid_until_ms);
+        draft.request.bytes(unusual.into_bytes());
+        slots(&mut draft, claim);
     }
     draft.done()
 }
 
-/// What a claim asks for: letters, and the values that go with them.
-fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
-    let late = claim.valid_until_ms != valid_until_ms;
-    let due = match &claim.target {
-        Target::Tick(due) => Some(due),
-        Target::Queued { .. } => None, // the waiting tick has the rest
-    };
-    let after = due.and_then(|due| due.after);
-    let floor = claim.bounds.decided != after;
-    let later = due.filter(|due| due.due_ms != due.tick.ms());
-    let takeovers = claim.takeovers > 0 && due.is_some();
-    let (overlap, most) = match due.map(|due| due.overlap) {
-        None | Some(Overlap::Skip) => ("", None),
-        Some(Overlap::Queue(most)) => ("q", Some(most)),
-        Some(Overlap::CancelRunning) => ("s", None),
-        Some(Overlap::Allow(most)) => ("a", Some(most)),
-    };
-    let missed = due.and_then(|due| due.missed.as_ref());
-    let intent = match due.map(|due| due.intent) {
-        Some(Intent::Run) => "r",
-        Some(Intent::CatchUp) => "c",
-        Some(Intent::MarkMissed) => "f",
-        None => "n",
-    };
-    let letter = |it_is: bool, letter| if it_is { letter } else { "" };
-    let letters = [
-        intent,
-        letter(late, "v"),
-        letter(floor, "h"),
-        letter(later.is_some(), "d"),
-        letter(takeovers, "t"),
-        overlap,
-        letter(missed.is_some(), "m"),
-        letter(claim.bounds.start.is_some(), "b"),
-    ];
-    match letters {
-        ["r", "", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
-        _ => draft.text(letters.concat()),
-    };
-    if late {
-        draft.int(claim.valid_until_ms);
+/// The unusual values of a claim, by the names that `claim.lua` has for them: nearly all claims have none.
+fn unusual(
+    draft: &mut Draft<'_>,
+    claim: &Claim,
+    after: Option<TickMs>,
+    valid_until_ms: i64,
+) -> Map {
+    let mut map = Map::default();
+    match &claim.target {
+        Target::Tick(due) => match due.intent {
+            Intent::Run => {}
+            Intent::CatchUp => map.text("intent", "catch_up"),
+            Intent::MarkMissed => map.text("intent", "mark_missed"),
+        },
+        Target::Queued { .. } => map.text("intent", "next"),
     }
-    if floor {
-        draft.tick(claim.bounds.decided);
+    if claim.valid_until_ms != valid_until_ms {
+        map.int("valid_until", draft.exact(claim.valid_until_ms));
     }
-    if let Some(due) = later {
-        draft.int(due.due_ms);
-    }
-    if takeovers {
-        draft.count(claim.takeovers.into());
-    }
-    if let Some(most) = most {
-        draft.count(most.into());
-    }
-    if let Some(missed) = missed {
-        draft
-            .int(missed.first.ms())
-            .int(missed.last.ms())
-            .count(missed.count)
-            .text(missed.outcome.as_str())
-            .text(&missed.reason);
+    if claim.bounds.decided != after {
+        let decided_ms = claim.bounds.decided.map_or(0, TickMs::ms);
+        map.int("floor_hwm", draft.exact(decided_ms));
     }
     if let Some(start) = claim.bounds.start {
-        draft.int(start.tick.ms()).count(start.attempt.into());
+        let mut started = Map::default();
+        started.int("tick", draft.exact(start.tick.ms()));
+        started.int("attempt", start.attempt.into());
+        map.map("started", started);
     }
-    if let Some(Overlap::Allow(most)) = due.map(|due| due.overlap) {
-        if most as usize > MAX_BATCH {
-            return draft.refuse(format!("{most} slots, more than {MAX_BATCH}"));
-        }
-        for slot in 1..=most {
-            draft.unit(&claim.unit.with_slot(slot));
-        }
+    // A waiting tick has its other values in the record.
+    if let Target::Tick(due) = &claim.target {
+        unusual_tick(draft, &mut map, due, claim.takeovers);
+    }
+    map
+}
+
+fn unusual_tick(draft: &mut Draft<'_>, map: &mut Map, due: &DueTick, takeovers: u32) {
+    if due.due_ms != due.tick.ms() {
+        map.int("due", draft.exact(due.due_ms));
+    }
+    if takeovers > 0 {
+        map.int("takeovers", takeovers.into());
+    }
+    match due.overlap {
+        Overlap::Skip => {}
+        Overlap::Queue(most) => map.int("queue", most.into()),
+        Overlap::CancelRunning => map.truth("cancel_running"),
+        Overlap::Allow(most) => map.int("allow", most.into()),
+    }
+    if let Some(missed) = &due.missed {
+        let count = i64::try_from(missed.count).unwrap_or(i64::MAX);
+        let mut range = Map::default();
+        range.int("first", draft.exact(missed.first.ms()));
+        range.int("last", draft.exact(missed.last.ms()));
+        range.int("count", draft.exact(count));
+        range.text("outcome", missed.outcome.as_str());
+        range.text("reason", &missed.reason);
+        map.map("missed", range);
+    }
+}
+
+/// The records of the slots that a claim may take. A claim from the queue names its slot itself.
+fn slots(draft: &mut Draft<'_>, claim: &Claim) {
+    let most = match &claim.target {
+        Target::Tick(DueTick {
+            overlap: Overlap::Allow(most),
+            ..
+        }) => *most,
+        _ => 0,
+    };
+    if most as usize > MAX_BATCH {
+        return draft.refuse(format!("{most} slots, more than {MAX_BATCH}"));
+    }
+    for slot in 1..=most {
+        draft.unit(&claim.unit.with_slot(slot));
     }
 }
 
@@ -225,7 +228,7 @@ pub(crate) fn renew<'a>(
     caller: &'a Caller,
     renewals: &'a [Renew],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, renewals.len(), 1, 8);
+    let mut draft = Draft::new(&script::RENEW, keys, caller, renewals.len());
     for renew in renewals {
         draft.unit(&renew.run.unit);
         draft.run(&renew.run).int(renew.valid_until_ms);
@@ -238,7 +241,7 @@ pub(crate) fn finish<'a>(
     caller: &'a Caller,
     finishes: &'a [Finish],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, finishes.len(), 2, 13);
+    let mut draft = Draft::new(&script::FINISH, keys, caller, finishes.len());
     for finish in finishes {
         draft.unit_and_log(&finish.run.unit);
         draft
@@ -258,7 +261,7 @@ pub(crate) fn register<'a>(
     caller: &'a Caller,
     registrations: &'a [Register],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, registrations.len(), 1, 5);
+    let mut draft = Draft::new(&script::REGISTER, keys, caller, registrations.len());
     for registration in registrations {
         draft.unit(&registration.unit);
         draft
@@ -275,7 +278,7 @@ pub(crate) fn write_off<'a>(
     caller: &'a Caller,
     runs: &'a [OverdueRun],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, runs.len(), 2, 2);
+    let mut draft = Draft::new(&script::WRITE_OFF, keys, caller, runs.len());
     for run in runs {
         draft.unit_and_log(&run.unit);
         draft.text(&run.nonce).count(run.seq);
@@ -288,7 +291,7 @@ pub(crate) fn heartbeat<'a>(
     caller: &'a Caller,
     heartbeat: Heartbeat,
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, 0, 0, 0);
+    let mut draft = Draft::new(&script::HEARTBEAT, keys, caller, 0);
     draft.request.key(keys.nodes.clone());
     draft
         .text(&caller.node)
@@ -306,7 +309,7 @@ pub(crate) fn record<'a>(
     caller: &'a Caller,
     lines: &'a [LedgerRecord],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, lines.len(), 2, 12);
+    let mut draft = Draft::new(&script::RECORD, keys, caller, lines.len());
     for line in lines {
         draft.unit_and_log(&line.unit);
         draft
@@ -331,14 +334,14 @@ pub(crate) fn inspect<'a>(
     caller: &'a Caller,
     units: &[UnitName],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, units.len(), 1, 0);
+    let mut draft = Draft::new(&script::INSPECT, keys, caller, units.len());
     for unit in units {
         draft.unit(unit);
     }
     draft.done()
 }
 
-pub(crate) fn look<'a>(keys: &Keys, now_ms: i64, units: &'a [UnitName]) -> Request<'a> {
+pub(crate) fn read_overdue<'a>(keys: &Keys, now_ms: i64, units: &'a [UnitName]) -> Request<'a> {
     let mut request = Request::with_capacity(1 + units.len(), 1 + units.len());
     request.key(keys.leases.clone()).int(now_ms);
     for unit in units {

@@ -100,9 +100,9 @@ fn batches(value: &Value, items: usize) -> Vec<Read> {
             ..Read::new("inspect", Some(head))
         });
     }
-    if let Some(overdue) = checked(decode::look(value.clone(), &units)) {
+    if let Some(overdue) = checked(decode::read_overdue(value.clone(), &units)) {
         assert!(overdue.len() <= items);
-        read.push(Read::new("look", None));
+        read.push(Read::new("read_overdue", None));
     }
     read
 }

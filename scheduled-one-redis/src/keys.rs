@@ -8,6 +8,10 @@ use std::fmt;
 use scheduled_one_protocol::Bucket;
 pub(crate) use scheduled_one_schedule::name::MAX_NAME_BYTES;
 
+/// More than the longest name of a unit, in bytes: `#shard` and `~place` take
+/// 11 each at most.
+pub(crate) const MAX_UNIT_BYTES: usize = MAX_NAME_BYTES + 32;
+
 /// The keys of one bucket of a namespace.
 #[derive(Clone)]
 pub(crate) struct Keys {

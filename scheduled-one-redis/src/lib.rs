@@ -2,10 +2,11 @@
 //!
 #![doc = include_str!("../docs/redis.md")]
 
-// Each operation of the protocol is one script (`*.lua`, `enter.lua` in front of each), a port of the pure machine.
-// Scripts are atomic, and their clock is that of the server. In the order in which a request meets the modules:
-// `encode` (the request), `script` (its name and text), `connection` (the server), `decode` (the reply), `fault` (its
-// error).
+// Each operation of the protocol is one script (`*.lua`), a port of the pure machine; the constants of `prologue` stand
+// in front of it. Scripts are atomic, and their clock is that of the server. In the order in which a request meets the
+// modules: `encode` (the request), `script` (its name and text), `connection` (the server), `decode` (the reply),
+// `fault` (its error).
+mod codes;
 mod connect_error;
 mod connection;
 mod decode;
@@ -14,14 +15,16 @@ mod encode;
 mod encryption;
 mod examine;
 mod fault;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "internals")]
 pub mod fuzzing;
 mod keys;
 mod login;
+mod message_pack;
 mod needs;
 mod options;
 mod preflight;
 mod probes;
+mod prologue;
 mod replication;
 mod script;
 #[cfg(feature = "tls")]
@@ -52,6 +55,10 @@ use scheduled_one_protocol::{
 };
 use script::{Operation, Request};
 use url::Address;
+
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use script::claim_script;
 
 pub use connect_error::ConnectError;
 pub use options::{ConnectOptions, MAX_REPLICAS};
@@ -324,7 +331,7 @@ impl Store for RedisStore {
     ) -> Answer<'a, Reply<Vec<Watermarks>>> {
         Box::pin(async move {
             let request = encode::register(self.keys(), caller, registrations)?;
-            decode::register(self.run(&script::ENROLL, &request).await?, registrations)
+            decode::register(self.run(&script::REGISTER, &request).await?, registrations)
         })
     }
 
@@ -346,13 +353,14 @@ impl Store for RedisStore {
     ) -> Answer<'a, Reply<HeartbeatReply>> {
         Box::pin(async move {
             let request = encode::heartbeat(self.keys(), caller, heartbeat)?;
-            let (mut reply, units) = decode::heartbeat(self.run(&script::BEAT, &request).await?)?;
+            let (mut reply, units) =
+                decode::heartbeat(self.run(&script::HEARTBEAT, &request).await?)?;
             // Rare: nothing is overdue while the nodes live.
             if !units.is_empty() {
                 let now_ms = (reply.head.now_us / 1000) as i64;
-                let request = encode::look(self.keys(), now_ms, &units);
-                let value = self.run(&script::LOOK, &request).await?;
-                reply.body.overdue = decode::look(value, &units)?;
+                let request = encode::read_overdue(self.keys(), now_ms, &units);
+                let value = self.run(&script::READ_OVERDUE, &request).await?;
+                reply.body.overdue = decode::read_overdue(value, &units)?;
             }
             Ok(reply)
         })

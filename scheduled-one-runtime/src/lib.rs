@@ -65,7 +65,7 @@ mod tick;
 mod timer;
 mod watch;
 
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod fuzzing;
 

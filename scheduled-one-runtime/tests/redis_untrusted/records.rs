@@ -14,7 +14,7 @@ use crate::rubbish::{FIELDS, Rng, values};
 
 const JOB: &str = "so:{test}:job:bad";
 
-fn caller() -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller {
         node: "node".into(),
         name: "Node".into(),
@@ -25,7 +25,7 @@ fn caller() -> Caller {
 }
 
 /// Each nonce is used once.
-fn claim(unit: &str, nonce: u64, target: Target) -> Claim {
+pub(crate) fn claim(unit: &str, nonce: u64, target: Target) -> Claim {
     Claim {
         unit: unit.into(),
         nonce: format!("n{nonce}"),
@@ -42,7 +42,7 @@ fn tick(nonce: u64) -> TickMs {
     TickMs(1_000 + nonce as i64)
 }
 
-fn due(nonce: u64, intent: Intent, overlap: Overlap, after: Option<TickMs>) -> Target {
+pub(crate) fn due(nonce: u64, intent: Intent, overlap: Overlap, after: Option<TickMs>) -> Target {
     Target::Tick(DueTick {
         due_ms: 1_000,
         after,
@@ -53,7 +53,7 @@ fn due(nonce: u64, intent: Intent, overlap: Overlap, after: Option<TickMs>) -> T
 }
 
 /// What waits.
-fn queued(nonce: u64) -> Target {
+pub(crate) fn queued(nonce: u64) -> Target {
     Target::Queued {
         oldest: tick(nonce),
     }
@@ -64,7 +64,7 @@ fn usual(unit: &str) -> Claim {
     claim(unit, 0, target)
 }
 
-fn register() -> Register {
+pub(crate) fn register() -> Register {
     Register {
         unit: "bad".into(),
         first_seen_ms: 7,
@@ -72,7 +72,7 @@ fn register() -> Register {
     }
 }
 
-fn run(nonce: &str) -> RunId {
+pub(crate) fn run(nonce: &str) -> RunId {
     RunId {
         unit: "bad".into(),
         tick: TickMs(1_000),
@@ -85,7 +85,7 @@ fn run(nonce: &str) -> RunId {
     }
 }
 
-fn finish(nonce: &str) -> Finish {
+pub(crate) fn finish(nonce: &str) -> Finish {
     Finish {
         run: run(nonce),
         outcome: Outcome::Ok,
@@ -144,7 +144,7 @@ async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<Stor
     results
 }
 
-async fn raw(redis: &RedisServer) -> MultiplexedConnection {
+pub(crate) async fn raw(redis: &RedisServer) -> MultiplexedConnection {
     let client = redis::Client::open(redis.url()).unwrap();
     // Its own limit of half a second is short on a busy machine.
     let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);

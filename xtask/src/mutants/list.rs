@@ -32,13 +32,13 @@ impl fmt::Display for Suite {
 }
 
 const CLAIM: &str = "scheduled-one-redis/src/claim.lua";
-const ENROLL: &str = "scheduled-one-redis/src/enroll.lua";
+const REGISTER: &str = "scheduled-one-redis/src/register.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
+const FINISH: &str = "scheduled-one-redis/src/finish.lua";
 const RENEW: &str = "scheduled-one-redis/src/renew.lua";
-const UNIT: &str = "scheduled-one-redis/src/unit.lua";
 const RECORD: &str = "scheduled-one-protocol/src/machine/record.rs";
 const META: &str = "scheduled-one-protocol/src/machine/meta.rs";
-const PROTOCOL_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
+const MACHINE_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
 const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
@@ -51,21 +51,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: CLAIM,
-                old: "if floor_hwm > v[HWM] then",
+                old: "if floor_hwm > r.hwm then",
                 new: "if false then",
             },
             Edit {
                 file: CLAIM,
-                old: "if floor_token > v[TOK] then",
+                old: "if floor_token > r.tok then",
                 new: "if false then",
             },
             Edit {
-                file: ENROLL,
+                file: REGISTER,
                 old: "math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))",
                 new: "r.hwm",
             },
             Edit {
-                file: ENROLL,
+                file: REGISTER,
                 old: "math.max(r.tok, tonumber(ARGV[a + 2]))",
                 new: "r.tok",
             },
@@ -132,10 +132,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-nonce-check",
         edits: &[
+            // Claims have the same check; for them see below.
             Edit {
-                file: UNIT,
-                old: "return r.running and r.non == nonce and r.rtok == r.tok",
-                new: "return r.running",
+                file: RENEW,
+                old: "elseif holds(r, nonce) then",
+                new: "elseif r.running then",
+            },
+            Edit {
+                file: FINISH,
+                old: "local good = holds(r, nonce)",
+                new: "local good = r.running",
             },
             Edit {
                 file: RECORD,
@@ -185,7 +191,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "if false {",
             },
             Edit {
-                file: PROTOCOL_CLAIM,
+                file: MACHINE_CLAIM,
                 old: "None if now.ms() > claim.valid_until_ms => Verdict::Late,",
                 new: "None if false => Verdict::Late,",
             },
@@ -200,11 +206,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: CLAIM,
-                old: "return is_running(v) and v[NON] == nonce and v[RTOK] == v[TOK]",
-                new: "return false",
+                old: "if holds(p, nonce) then",
+                new: "if false then",
             },
             Edit {
-                file: PROTOCOL_CLAIM,
+                file: MACHINE_CLAIM,
                 old: "        Some(grant) => Verdict::Granted(grant),\n",
                 new: "        Some(grant) if false => Verdict::Granted(grant),\n        Some(_) => match &claim.target {\n            \
                       Target::Queued { oldest } => next(unit.own, claim, *oldest, caller, now, ledger),\n            \

@@ -1,5 +1,5 @@
 -- Makes units known, and the store know what the caller saw. Port of
--- `protocol::enroll`.
+-- `machine::register`.
 --
 -- KEYS  4.. for each unit: its record
 -- ARGV  4.. for each unit: first seen, floor hwm, floor token, tick and attempt of
@@ -17,7 +17,7 @@ commit()
 
 local n = #out
 for i = 4, #KEYS do
-  local key, a = KEYS[i], 4 + (i - 4) * 5
+  local key, a = KEYS[i], 4 + (i - 4) * VALUES
   local r = load(key)
   -- What has started was decided.
   local hwm = math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))
@@ -31,18 +31,11 @@ for i = 4, #KEYS do
     call('HSET', key, 'born', born, 'hwm', hwm, 'tok', tok)
   end
   local tick, attempt = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
-  local start_tick, start_attempt = last_start(r)
-  if tick > start_tick or (tick == start_tick and attempt > start_attempt) then
-    -- The store was rolled back: what it has waiting may have started.
-    start_tick, start_attempt, r.bt, r.ba = tick, attempt, tick, attempt
-    if r.wait ~= '' then
-      r.wait, r.waited = not_started(r.wait, tick, attempt), true
-      changed[#changed + 1] = key
-    end
-    call('HSET', key, 'bt', tick, 'ba', attempt, 'wait', r.wait)
+  if raise_started(key, r, tick, attempt) and r.waited then
+    changed[#changed + 1] = key
   end
   out[n + 1], out[n + 2], out[n + 3] = born, hwm, tok
-  out[n + 4], out[n + 5] = start_tick, start_attempt
+  out[n + 4], out[n + 5] = last_start(r)
   n = n + 5
 end
 settle()
