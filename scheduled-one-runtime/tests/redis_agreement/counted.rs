@@ -79,7 +79,7 @@ pub(crate) const MUST_OCCUR: [&str; 77] = [
     "write_off taken over",
     "write_off changed",
     "write_off quarantined",
-    "register marks",
+    "register watermarks",
     "record",
     "inspect",
     "heartbeat",

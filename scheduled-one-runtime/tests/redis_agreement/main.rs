@@ -21,7 +21,7 @@ use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_protocol::message::{
     Caller, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, Renew,
 };
-use scheduled_one_protocol::{Store, Survey, WorkingSet};
+use scheduled_one_protocol::{Store, Survey, Wanted, WorkingSet};
 use scheduled_one_redis::RedisStore;
 use test_support::RedisServer;
 
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A batch of one kind to both. The model gets it one by one: that comes to the
 /// same, and tells what each of them met.
 macro_rules! step_of {
-    ($world:ident, $store:ident, $operation:ident, $decide:expr, $before:expr, $count:expr) => {{
+    ($world:ident, $store:ident, $operation:ident, $wanted:expr, $decide:expr, $before:expr, $count:expr) => {{
         let caller = $world.caller();
         let batch = $world.batch(World::$operation);
         let reply = $store.$operation(&caller, &batch).await.unwrap();
@@ -45,7 +45,8 @@ macro_rules! step_of {
         for (item, answer) in batch.iter().zip(&reply.body) {
             let before = $before($world, item);
             let one = slice::from_ref(item);
-            expected.extend($world.decide(&caller, now, |set| $decide(set, &caller, one)));
+            let wanted = $wanted(one);
+            expected.extend($world.decide(&caller, now, &wanted, |set| $decide(set, &caller, one)));
             $count($world, item, before, answer);
         }
         same(&batch, &reply.body, &expected);
@@ -56,6 +57,7 @@ macro_rules! step_of {
             $world,
             $store,
             $operation,
+            |one: &[$kind]| Wanted::units(one.iter().map(|$item| $unit)),
             $decide,
             |world: &World, $item: &$kind| world.record($unit),
             |world: &mut World, $item: &$kind, before: Record, answer: &_| {
@@ -74,6 +76,7 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
             world,
             store,
             claim,
+            Wanted::claims,
             WorkingSet::claim,
             |world: &World, claim| counted::records(world, claim),
             |world: &mut World, claim, before: Vec<Record>, claimed| {
@@ -88,6 +91,7 @@ async fn step(world: &mut World, store: &RedisStore) -> u64 {
             world,
             store,
             finish,
+            |one: &[world::Finish]| Wanted::units([&one[0].run.unit]),
             WorkingSet::finish,
             |world: &World, finish: &world::Finish| world.record(&finish.run.unit),
             |world: &mut World, finish, before: Record, finished: &_| {
@@ -121,7 +125,10 @@ async fn record(world: &mut World, store: &RedisStore) -> u64 {
     let reply = store.record(&caller, &batch).await.unwrap();
     assert_eq!(reply.body, vec![Recorded::Written; batch.len()]);
     let now = world.enter(&caller, &reply.head);
-    world.decide(&caller, now, |set| set.lines.extend(batch.iter().cloned()));
+    let lines = batch.iter().cloned();
+    world.decide(&caller, now, &Wanted::default(), |set| {
+        set.lines.extend(lines)
+    });
     for _ in &batch {
         world.count("record");
     }
@@ -149,7 +156,13 @@ async fn heartbeat(world: &mut World, store: &RedisStore) -> u64 {
     };
     let reply = store.heartbeat(&caller, heartbeat).await.unwrap();
     let now = world.enter(&caller, &reply.head);
-    let nodes = world.decide(&caller, now, |set| set.heartbeat(&caller, heartbeat));
+    let wanted = Wanted {
+        nodes: true,
+        ..Wanted::default()
+    };
+    let nodes = world.decide(&caller, now, &wanted, |set| {
+        set.heartbeat(&caller, heartbeat)
+    });
     let Survey { ready, overdue } = world.model.survey(now);
     let expected = HeartbeatReply {
         nodes,

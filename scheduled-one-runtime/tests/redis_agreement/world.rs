@@ -396,20 +396,17 @@ impl World {
         now
     }
 
-    /// One step of the model, on all that it holds.
+    /// One step of the model, on what a store loads for it.
     pub(crate) fn decide<T>(
         &mut self,
         caller: &Caller,
         now: Now,
+        wanted: &Wanted,
         step: impl FnOnce(&mut WorkingSet) -> T,
     ) -> T {
-        let wanted = Wanted {
-            nodes: true,
-            ..Wanted::units(&units())
-        };
         let (mut step, mut decided) = (Some(step), None);
         let model = &mut self.model;
-        let done = model.transact(now, &wanted, caller.ledger_limit, &mut |set| {
+        let done = model.transact(now, wanted, caller.ledger_limit, &mut |set| {
             decided = step.take().map(|step| step(set));
             Ok(())
         });
