@@ -1,5 +1,5 @@
-//! Every tick accounted for: the schedule, tick by tick, each with what became
-//! of it. Pure: schedule, ledger and state in, account out.
+//! The audit: the schedule, tick by tick, each tick with its status. Pure:
+//! schedule, ledger and state in, ticks out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -51,49 +51,47 @@ pub enum TickStatus {
     Unknown,
 }
 
-/// Longest answer for a unit (or node).
+/// Most ticks in the audit of one unit (or node).
 const MAX_TICKS: usize = 10_000;
 
-/// What the store says of a unit now.
+/// What the store knows of a unit now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnitState {
     pub(crate) decided_to_ms: i64,
-    pub(crate) born_ms: i64,
+    pub(crate) first_seen_ms: i64,
     pub(crate) running: Vec<i64>,
     pub(crate) waiting: Vec<i64>,
 }
 
-/// All that the store knows of a job.
+/// What the audit of a job is computed from.
 #[derive(Debug)]
-pub(crate) struct Books {
-    /// Its ledger, oldest line first.
+pub(crate) struct AuditInput {
+    /// The ledger of the job, oldest line first.
     pub(crate) lines: Vec<LedgerEntry>,
     /// Whether the ledger is full, so that older lines are gone.
     pub(crate) full: bool,
-    /// Its units, by shard; none if each node runs it by itself.
+    /// The units of the job, by shard; none of a local job.
     pub(crate) units: Vec<(u32, UnitState)>,
 }
 
-impl Books {
+impl AuditInput {
     /// The ticks after `from_ms` up to `to_ms`, oldest first.
     pub(crate) fn audit(&self, schedule: &Schedule, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
-        let accounts = match self.units.is_empty() {
+        let audits = match self.units.is_empty() {
             true => self.by_node(schedule),
             false => self.by_unit(schedule),
         };
-        let ticks = accounts
-            .iter()
-            .flat_map(|account| account.ticks(from_ms, to_ms));
+        let ticks = audits.iter().flat_map(|audit| audit.ticks(from_ms, to_ms));
         let mut ticks: Vec<AuditedTick> = ticks.collect();
         ticks.sort_by_key(|tick| (tick.tick, tick.shard));
         ticks
     }
 
-    fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<Account<'a>> {
-        let account = |(shard, state): &(u32, UnitState)| Account {
+    fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
+        let audit = |(shard, state): &(u32, UnitState)| UnitAudit {
             schedule,
             shard: *shard,
-            from_ms: state.born_ms,
+            from_ms: state.first_seen_ms,
             to_ms: i64::MAX,
             state: state.clone(),
             lines: self
@@ -103,21 +101,21 @@ impl Books {
                 .collect(),
             full: self.full,
         };
-        self.units.iter().map(account).collect()
+        self.units.iter().map(audit).collect()
     }
 
-    /// Where each node runs the job by itself, a node accounts for the ticks
-    /// from its first line to its last.
-    fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<Account<'a>> {
+    /// The audit of a local job has a part for each node: the ticks from the first
+    /// line of the node to its last.
+    fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
         let mut by_node: BTreeMap<&str, Vec<&LedgerEntry>> = BTreeMap::new();
         for line in &self.lines {
             by_node.entry(&line.node).or_default().push(line);
         }
-        let account = |lines: Vec<&'a LedgerEntry>| {
+        let audit = |lines: Vec<&'a LedgerEntry>| {
             let ticks = lines.iter().map(|line| line.tick.timestamp_millis());
             let lasts = lines.iter().map(|line| line.last_tick.timestamp_millis());
             let to_ms = lasts.max().unwrap_or_default();
-            Account {
+            UnitAudit {
                 schedule,
                 shard: 0,
                 from_ms: ticks.min().unwrap_or_default() - 1,
@@ -130,25 +128,25 @@ impl Books {
                 full: self.full,
             }
         };
-        by_node.into_values().map(account).collect()
+        by_node.into_values().map(audit).collect()
     }
 }
 
-/// All there is to know of one unit (or node).
-struct Account<'a> {
+/// The audit of one unit, or of one node of a local job.
+struct UnitAudit<'a> {
     schedule: &'a Schedule,
     shard: u32,
-    /// It accounts for ticks after this …
+    /// The audit begins after this instant.
     from_ms: i64,
-    /// … up to this.
+    /// The audit ends with this instant.
     to_ms: i64,
     state: UnitState,
-    /// Its lines, oldest first.
+    /// The lines of the unit, oldest first.
     lines: Vec<&'a LedgerEntry>,
     full: bool,
 }
 
-impl Account<'_> {
+impl UnitAudit<'_> {
     /// The ticks after `from_ms` up to `to_ms`, oldest first.
     fn ticks(&self, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
         let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));

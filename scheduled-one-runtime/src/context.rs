@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use scheduled_one_schedule::Tz;
 
 use crate::attempt::Attempt;
-use crate::handler::States;
+use crate::state::States;
 
 /// The run a job function is in: which tick, under which lease and token.
 ///
 /// Take it as an argument, or call it from an extractor of your own
 /// ([`FromJob`](crate::FromJob)). It is cheap to clone; a clone handed to a
-/// spawned task tells that task when the run is over.
+/// spawned task shows that task when the run is over.
 ///
 /// ```
 /// use scheduled_one_runtime::{JobContext, scheduled_one};
@@ -171,7 +171,7 @@ impl JobContext {
 
     /// When the run is stopped for good unless its lease is renewed before,
     /// by the cluster's clock. Moves ahead with each renewal. Means nothing
-    /// where a run goes on without a lease (`on_lease_lost = finish`,
+    /// where a run continues without a lease (`on_lease_lost = finish`,
     /// `scope = every_node`).
     pub fn deadline(&self) -> DateTime<Utc> {
         let boot_us = self.run.control.lease().deadline().as_micros() as i64;

@@ -9,14 +9,16 @@ use scheduled_one_schedule::policy::{
 };
 use scheduled_one_schedule::{Schedule, name, parse_zone};
 
+use crate::compiled_job::CompiledJob;
 use crate::error::Error;
-use crate::handler::{AnyHandler, Handler, States, erase};
-use crate::rules::{CompiledJob, Rules};
+use crate::handler::{AnyHandler, Handler, erase};
+use crate::rules::Rules;
+use crate::state::States;
 use scheduled_one_protocol::UnitName;
 
-/// A job registered by hand. Everything the attribute can say can be said
-/// here; what is wrong is told by [`start`](crate::SchedulerBuilder::start),
-/// with the place the job was made.
+/// A job made by hand. It has every setting that the attribute has. A mistake is
+/// an error of [`start`](crate::SchedulerBuilder::start), which names the place
+/// where the job was made.
 ///
 /// ```
 /// use std::time::Duration;

@@ -4,34 +4,33 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use scheduled_one_protocol::FencingToken;
-use scheduled_one_protocol::LedgerRecord;
 pub use scheduled_one_protocol::Outcome;
+use scheduled_one_protocol::{FencingToken, LedgerRecord};
 
-/// What became of a tick.
+/// One line of the ledger: the outcome of a tick.
 ///
 /// Each decided tick has one line; ticks that were missed in a row share one.
-/// A line [`Outcome::FinishedWithoutLease`] is a note beside the line of the
-/// same tick, never its outcome.
+/// A line [`Outcome::FinishedWithoutLease`] is a note in addition to the line of
+/// the same tick, never its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LedgerEntry {
     /// The tick; of several missed ones, the oldest.
     pub tick: DateTime<Utc>,
-    /// The same; of several missed ones, the newest.
+    /// The tick; of several missed ones, the newest.
     pub last_tick: DateTime<Utc>,
     /// How many ticks the line stands for: 1 but for missed ones, counted up
     /// to 10,000.
     pub count: u64,
-    /// What became of it.
+    /// The outcome of the tick, or of one attempt.
     pub outcome: Outcome,
-    /// Another attempt follows (a retry, or a takeover): this is not what
-    /// became of the tick in the end.
+    /// Whether another attempt follows (a retry, or a takeover): then this is not
+    /// the outcome of the tick in the end.
     pub retried: bool,
-    /// Which shard of the tick, from 0; 0 if the job has none.
+    /// Index of the shard, from 0; 0 if the job has no shards.
     pub shard: u32,
-    /// Why, in words: "overlap", "store down", "timeout; dropped", …; empty
-    /// where there is nothing to say.
+    /// The reason in words: "overlap", "store down", "timeout; dropped", …; may be
+    /// empty.
     pub reason: String,
     /// Name of the node that ran it, or that decided not to.
     pub node: String,
@@ -79,8 +78,8 @@ impl From<LedgerRecord> for LedgerEntry {
     }
 }
 
-/// An instant of the store. One that no calendar can show (a record somebody
-/// damaged) is shown as the Unix epoch.
+/// An instant of the store. An instant that no calendar can show, from a damaged
+/// record, becomes the Unix epoch.
 pub(crate) fn instant(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap_or_default()
 }

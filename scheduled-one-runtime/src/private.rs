@@ -17,9 +17,10 @@ pub use std::time::Duration;
 
 use crate::context::JobContext;
 use crate::handler::sealed::SealedHandler;
-use crate::handler::{BoxError, FromJob, Handler, JobResult, MissingState, States};
+use crate::handler::{BoxError, FromJob, Handler, JobResult};
 pub use crate::job::Job;
 pub use crate::registry::JOBS;
+use crate::state::{MissingState, States};
 use scheduled_one_protocol::BoxFuture;
 
 pub use crate::__scheduled_one_register as register;

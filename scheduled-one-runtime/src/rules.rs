@@ -1,28 +1,14 @@
-//! A job that was found good: its schedule, and its policies with all defaults
-//! filled in.
+//! The policies of a job with all defaults filled in.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use once_cell::sync::Lazy;
-use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::{
     Backoff, MAX_DURATION, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
 };
 
-use crate::handler::AnyHandler;
-use crate::tick::Ticks;
-use scheduled_one_protocol::UnitName;
 use scheduled_one_protocol::message;
-
-/// A job that was found good.
-pub(crate) struct CompiledJob {
-    pub(crate) name: Arc<str>,
-    pub(crate) schedule: Schedule,
-    pub(crate) rules: Arc<Rules>,
-    pub(crate) description: Option<Box<str>>,
-    pub(crate) handler: Arc<dyn AnyHandler>,
-}
 
 /// The policies of a job with all defaults filled in.
 #[derive(Clone, Debug)]
@@ -96,27 +82,6 @@ impl Rules {
             scope: policies.scope(),
             shards: policies.shards(),
             enabled,
-        }
-    }
-}
-
-impl CompiledJob {
-    /// The lease of its runs.
-    pub(crate) fn lease(&self, default: Duration) -> Duration {
-        self.rules.lease.unwrap_or(default)
-    }
-
-    /// The names of its units: itself, or its shards.
-    pub(crate) fn units(&self) -> impl Iterator<Item = UnitName> {
-        (0..self.rules.shards).map(|index| UnitName::new(&self.name, index))
-    }
-
-    /// Its ticks, as its rules see them.
-    pub(crate) fn ticks(&self) -> Ticks<'_> {
-        Ticks {
-            job: &self.name,
-            schedule: &self.schedule,
-            rules: &self.rules,
         }
     }
 }

@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Error;
 use crate::ledger::LedgerEntry;
-use crate::scheduler::{Scheduler, SchedulerBuilder};
+use crate::scheduler::Scheduler;
+use crate::scheduler::builder::SchedulerBuilder;
 use scheduled_one_protocol::clock::{Clock, ManualClock};
 
 /// How long, in real time, the kit waits for what should happen.

@@ -31,6 +31,7 @@ impl fmt::Display for Suite {
     }
 }
 
+const ACTIVE_RUN: &str = "scheduled-one-runtime/src/active_run.rs";
 const CLAIM: &str = "scheduled-one-redis/src/claim.lua";
 const REGISTER: &str = "scheduled-one-redis/src/register.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
@@ -42,8 +43,8 @@ const MACHINE_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
 const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
-const RUN: &str = "scheduled-one-runtime/src/scheduler/run.rs";
-const WATCH: &str = "scheduled-one-runtime/src/watch.rs";
+const RUN: &str = "scheduled-one-runtime/src/run.rs";
+const STALL_WATCH: &str = "scheduled-one-runtime/src/node/stall_watch.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -107,7 +108,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-observed-takeover",
         edits: &[Edit {
-            file: WATCH,
+            file: STALL_WATCH,
             old: "const STANDS_STILL_PERCENT: u32 = 90;",
             new: "const STANDS_STILL_PERCENT: u32 = 0;",
         }],
@@ -123,8 +124,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: RUN,
-                old: "Lease::new(clock, Duration::from_millis(length), granted.sent)",
-                new: "{ let now = clock.boottime(); Lease::new(clock, Duration::from_millis(length), now) }",
+                old: "Lease::new(clock, length, claim_sent, mode)",
+                new: "{ let (now, _) = (clock.boottime(), claim_sent); Lease::new(clock, length, now, mode) }",
             },
         ],
         suites: &[Suite::Chaos("late-replies", &["S4"])],
@@ -157,7 +158,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "renewal-after-finish",
         edits: &[Edit {
-            file: RENEWAL,
+            file: ACTIVE_RUN,
             old: "self.ended.load(Ordering::Acquire)",
             new: "false",
         }],

@@ -7,7 +7,7 @@
 //! - [`duties`]: what is to be done before time passes, and in what order;
 //! - [`register`]: the store is told what this node saw, before anything is due;
 //! - [`claim`] (`claim.rs`): a tick is asked for, or what waits, and granted;
-//! - [`run`] (`scheduler/run.rs`, `finish.rs`): from the first poll to the
+//! - [`run`] (`run.rs`, `finish.rs`): from the first poll to the
 //!   recorded outcome;
 //! - [`renewal`] (`renewal.rs`): what keeps the lease meanwhile;
 //! - [`watch`] (`watch.rs`): the run of another node is seen to stand still;

@@ -1,8 +1,8 @@
-//! What is to be known of a Redis beside its URL.
+//! Settings of the connection to Redis that are not in its URL.
 
 use std::path::Path;
 
-use super::SchedulerBuilder;
+use crate::scheduler::builder::SchedulerBuilder;
 
 impl SchedulerBuilder {
     /// Trusts the authorities of this PEM file, and no others, for `rediss://`

@@ -1,30 +1,34 @@
-//! The units of a node: its jobs, or the shards of them, and what the node saw
-//! decided of each.
+//! The units of a node: its jobs, or their shards, each with the watermarks that
+//! the node has seen.
 
 use std::sync::Arc;
 
+use crate::compiled_job::CompiledJob;
 use crate::context::Shard;
-use crate::rules::CompiledJob;
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::UnitName;
-use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Register, Watermarks};
+use scheduled_one_protocol::message::{MAX_BATCH, Register, Watermarks};
+use scheduled_one_protocol::{Start, TickMs, UnitName, hash};
 
-/// No job lets more runs go side by side: what names a higher place is nobody's.
+/// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
 const MAX_ALLOWED: u32 = 32;
 
 /// A job, or one shard of it.
 pub(crate) struct Unit {
     pub(crate) job: Arc<CompiledJob>,
-    /// Which shard, from 0.
+    /// Index of the shard, from 0.
     pub(crate) shard: u32,
-    /// The highest marks ever seen: they are sent as floors.
+    /// The highest watermarks that the node ever saw. Requests carry them as lower bounds.
     pub(crate) marks: Watermarks,
 }
 
 impl Unit {
     pub(crate) fn name(&self) -> UnitName {
         UnitName::new(&self.job.name, self.shard)
+    }
+
+    /// No tick up to this instant is still to be decided.
+    pub(crate) fn decided_to_ms(&self) -> i64 {
+        self.marks.decided_to().map_or(0, TickMs::ms)
     }
 
     /// Shard of the job that the unit is.
@@ -39,14 +43,14 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// Of jobs ordered by name; first seen at `born_ms`.
-    pub(crate) fn new(jobs: impl Iterator<Item = Arc<CompiledJob>>, born_ms: i64) -> Self {
+    /// The units of jobs that are ordered by name; first seen at `first_seen_ms`.
+    pub(crate) fn new(jobs: impl Iterator<Item = Arc<CompiledJob>>, first_seen_ms: i64) -> Self {
         let units = jobs.flat_map(|job| {
             (0..job.rules.shards).map(move |shard| Unit {
                 job: Arc::clone(&job),
                 shard,
                 marks: Watermarks {
-                    first_seen_ms: Some(born_ms),
+                    first_seen_ms: Some(first_seen_ms),
                     ..Watermarks::default()
                 },
             })
@@ -64,19 +68,18 @@ impl Units {
         &self.all[index as usize]
     }
 
-    /// The index of the unit, or of the unit that the slot belongs to. None if this node does not have its job, or not
-    /// so many shards of it.
+    /// The unit of that name, or the unit that has a slot of that name. `None` if
+    /// this node does not have the job, or not so many shards of it.
     pub(crate) fn find(&self, name: &UnitName) -> Option<UnitIndex> {
-        let first = self
-            .all
-            .partition_point(|unit| *unit.job.name < *name.job());
+        let before = |unit: &Unit| *unit.job.name < *name.job();
+        let first = self.all.partition_point(before);
         let index = first.checked_add(name.shard() as usize)?;
         let unit = self.all.get(index)?;
-        let is_same = unit.job.name[..] == *name.job() && unit.shard == name.shard();
+        let is_same = *unit.job.name == *name.job() && unit.shard == name.shard();
         (is_same && name.slot() <= MAX_ALLOWED).then_some(index as UnitIndex)
     }
 
-    /// Remembers the watermarks seen of a unit.
+    /// Takes watermarks that a store replied into account.
     pub(crate) fn learn(&mut self, index: UnitIndex, seen: Watermarks) {
         let marks = &mut self.all[index as usize].marks;
         marks.decided = marks.decided.max(seen.decided);
@@ -87,14 +90,29 @@ impl Units {
         }
     }
 
-    /// The registrations of all units, in batches.
-    pub(crate) fn registrations(&self, batch: usize) -> Vec<Vec<Register>> {
+    /// Takes the start of a run of this node into account. The start of a run in a
+    /// slot of `allow(n)` is none of the unit's.
+    pub(crate) fn learn_start(&mut self, name: &UnitName, started: Start) {
+        let Some(index) = self.find(name) else {
+            return;
+        };
+        if name.slot() == 0 {
+            let seen = Watermarks {
+                start: Some(started),
+                ..Watermarks::default()
+            };
+            self.learn(index, seen);
+        }
+    }
+
+    /// The registration of all units, in batches.
+    pub(crate) fn registrations(&self) -> Vec<Vec<Register>> {
         let register = |unit: &Unit| Register {
             unit: unit.name(),
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
             bounds: unit.marks.bounds(),
         };
-        let batches = self.all.chunks(batch);
+        let batches = self.all.chunks(MAX_BATCH);
         batches
             .map(|units| units.iter().map(register).collect())
             .collect()

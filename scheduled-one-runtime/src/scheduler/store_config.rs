@@ -81,7 +81,7 @@ impl StoreConfig {
 
 /// A setting of the builder with which no store can be opened.
 fn unusable(setting: &'static str, message: String) -> PreflightError {
-    let error = crate::Error::Setting { setting, message };
+    let error = crate::error::Error::Setting { setting, message };
     PreflightError {
         finding: Finding::new(Severity::Severe, "settings", error.to_string(), ""),
         cause: error.into(),
@@ -89,19 +89,19 @@ fn unusable(setting: &'static str, message: String) -> PreflightError {
 }
 
 /// An error of the store at start, as the caller of `start` gets it.
-impl From<PreflightError> for crate::Error {
+impl From<PreflightError> for crate::error::Error {
     fn from(error: PreflightError) -> Self {
         use scheduled_one_protocol::StoreError;
-        let cause = match error.cause.downcast::<crate::Error>() {
+        let cause = match error.cause.downcast::<crate::error::Error>() {
             Ok(setting) => return *setting,
             Err(other) => other,
         };
         match cause.downcast_ref::<StoreError>() {
-            Some(StoreError::OtherBuckets { .. }) => crate::Error::Setting {
+            Some(StoreError::OtherBuckets { .. }) => crate::error::Error::Setting {
                 setting: "buckets",
                 message: cause.to_string(),
             },
-            _ => crate::Error::Connect(cause),
+            _ => crate::error::Error::Connect(cause),
         }
     }
 }
