@@ -7,10 +7,9 @@ use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::{FencingToken, Start, Store, TickMs};
 use scheduled_one_redis::RedisStore;
+use scheduled_one_testkit::contract::{JOBS, Workload, units};
 
-use crate::world::{JOBS, World, units};
-
-pub(crate) fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &T) {
+fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &T) {
     assert_eq!(
         redis, model,
         "left is Redis, right the model, after {batch:#?}"
@@ -20,7 +19,11 @@ pub(crate) fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &
 type Hash = BTreeMap<String, String>;
 
 /// Everything stored, against everything the model holds.
-pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut MultiplexedConnection) {
+pub(crate) async fn compare(
+    workload: &Workload,
+    store: &RedisStore,
+    raw: &mut MultiplexedConnection,
+) {
     let mut pipeline = redis::pipe();
     let units = units();
     for unit in &units {
@@ -30,13 +33,13 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
     }
     let hashes: Vec<Hash> = pipeline.query_async(raw).await.unwrap();
     for (unit, hash) in units.iter().zip(&hashes) {
-        let mut record = world.record(unit);
+        let mut record = workload.record(unit);
         record.run.stop &= record.running; // what has ended need not stop
         same(unit, &as_record(hash), &record);
     }
     for job in JOBS {
         let ledger = store.ledger(job, 100).await.unwrap();
-        let expected = world.model.ledgers.get(job).into_iter().flatten().rev();
+        let expected = workload.model.ledgers.get(job).into_iter().flatten().rev();
         same(&job, &ledger, &expected.cloned().collect());
     }
     type Set = HashMap<String, i64>;
@@ -61,7 +64,7 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
         .query_async(raw)
         .await
         .unwrap();
-    let expected = &world.model.meta;
+    let expected = &workload.model.meta;
     let number = |name: &str| meta.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
     let stored = (number("ver"), number("qs"), number("q"), number("buckets"));
     let modelled = (
@@ -76,20 +79,20 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
         &meta.get("rid").cloned().unwrap_or_default(),
         &expected.serving,
     );
-    let running = world
+    let running = workload
         .model
         .records
         .iter()
         .filter(|(_, record)| record.running);
     let expected = running.map(|(unit, record)| (unit.to_string(), record.overdue_at_ms()));
     same(&"leases", &leases, &expected.collect());
-    let free = world.model.records.iter().filter(|(_, it)| it.ready());
+    let free = workload.model.records.iter().filter(|(_, it)| it.ready());
     same(
         &"ready",
         &ready,
         &free.map(|(unit, _)| (unit.to_string(), 0)).collect(),
     );
-    same(&"nodes", &nodes, &world.model.nodes);
+    same(&"nodes", &nodes, &workload.model.nodes);
 }
 
 fn as_record(hash: &Hash) -> Record {

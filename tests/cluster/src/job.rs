@@ -208,3 +208,41 @@ async fn work(
     witness.note(kind, &ctx);
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checker_reads_the_policies_that_rules_depend_on() {
+        let lease = Duration::from_secs(2);
+        let rules = |policies: &[&str]| {
+            let mut spec = JobSpec::new("job", 1, 0);
+            spec.policies = policies.iter().map(|it| (*it).to_owned()).collect();
+            spec.rules(lease)
+        };
+        let plain = JobRules {
+            name: "job".to_owned(),
+            lease: Some(lease),
+            shards: 1,
+            ..JobRules::default()
+        };
+        assert_eq!(rules(&["overlap=queue_one", "misfire=run_all"]), plain);
+        let all = rules(&[
+            "overlap=allow:3",
+            "rerun=2",
+            "retries=1",
+            "shards=4",
+            "scope=every_node",
+        ]);
+        let expected = JobRules {
+            overlap: Overlap::Allow(3),
+            on_node_loss: OnNodeLoss::Rerun(2),
+            retries: 1,
+            shards: 4,
+            scope: Scope::EveryNode,
+            ..plain
+        };
+        assert_eq!(all, expected);
+    }
+}

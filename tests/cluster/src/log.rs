@@ -209,3 +209,28 @@ fn text_from(file: &mut File, from: u64) -> io::Result<String> {
 pub fn append(mut file: &File, event: &Event) -> io::Result<()> {
     file.write_all(format!("{event}\n").as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checker_reads_all_of_an_event() {
+        for (kind, _) in KINDS {
+            let event = Event {
+                kind,
+                boot_us: 1,
+                node: "a".to_owned(),
+                job: "b".to_owned(),
+                shard: 2,
+                tick_ms: 3,
+                attempt: 4,
+                token: 5,
+                missed: 6,
+            };
+            let line = checker::Event::from(&event).to_string();
+            assert_eq!(line, event.to_string());
+            assert_eq!(line.parse(), Ok(event));
+        }
+    }
+}
