@@ -26,8 +26,8 @@ cargo xtask <verb>
   test [--quick]    everything CI does: tools, format, MSRV, build, lints, tests, doc tests, docs, the runtime without
                     features, packages, chaos --short, two examples, bench smoke, cargo deny where it is installed;
                     --quick, two minutes when built, leaves out all behind the lints but unit tests and those
-                    integration tests that take seconds: not the model, the agreement of scripts and protocol,
-                    compile-time tests, clusters of processes, Sentinel and Cluster
+                    integration tests that take seconds: not the model, the simulation, the agreement of scripts
+                    and protocol, compile-time tests, clusters of processes, Sentinel, keys that somebody edited
   tidy              lengths, layers, import circles, names and numbers in documents, words, commit subjects
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
   chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more

@@ -102,8 +102,9 @@ impl Program {
     pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.args(args).current_dir(&self.folder);
-        // Some tests start cargo, and look for their package.
+        // Some tests start cargo, look for their package, or count on a variable that all have.
         command.env("CARGO_MANIFEST_DIR", &self.folder);
+        command.env("CARGO_PKG_NAME", &self.package);
         command.env(LIBRARY_PATH, library_path());
         command
     }

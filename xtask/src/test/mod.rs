@@ -55,7 +55,9 @@ pub(crate) fn test(scope: Scope) -> Result<(), String> {
     );
     match report::failed(&outcomes) {
         0 => Ok(()),
-        failed => Err(format!("{verb}: {failed} steps failed; see FAILED above")),
+        failed => Err(format!(
+            "{verb}: failed steps: {failed}; they are above, with how to repeat each"
+        )),
     }
 }
 

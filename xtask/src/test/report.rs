@@ -32,7 +32,7 @@ pub(super) fn report(verb: &str, outcomes: &[Outcome], took: Duration) -> String
     let took = minutes(took);
     text += &match failed {
         0 => format!("xtask {verb}: {count} steps passed or were skipped, in {took}\n"),
-        failed => format!("xtask {verb}: {failed} of {count} steps FAILED, in {took}\n"),
+        failed => format!("xtask {verb}: failed steps: {failed} of {count}, in {took}\n"),
     };
     let tests = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
     text += &format!(
@@ -134,7 +134,7 @@ mod tests {
             "\n   61.0 s  two\n    1.0 s  one\n  < 0.5 s  2 others, each\n\
              skipped: three: it is missing\n\
              FAILED: two: not so\n  to repeat it: again two\n\
-             xtask test: 1 of 4 steps FAILED, in 1 min 02 s\n\
+             xtask test: failed steps: 1 of 4, in 1 min 02 s\n\
              15 passed, 4 failed\n"
         );
         let passed = report("test", &outcomes[..2], Duration::from_secs(2));
