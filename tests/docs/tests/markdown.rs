@@ -1,6 +1,8 @@
 //! Links in Markdown lead to files and headings that exist, and every program in
 //! Markdown is compiled by some test.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
