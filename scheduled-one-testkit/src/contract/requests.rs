@@ -130,6 +130,10 @@ impl Workload {
             _ => None, // a claim from the queue
         };
         let unit = match intent {
+            // A unit that is free while several ticks wait is rare.
+            None if self.random.one_in(3) => {
+                self.unit_with(|record| record.ready() && record.waiting.len() > 1)
+            }
             None => self.unit_with(|record| !record.waiting.is_empty()),
             _ if self.random.one_in(30) => self.unit(), // no node claims ticks of a slot
             _ if self.random.one_in(3) => {
