@@ -37,6 +37,8 @@
 //! same by hand, [`JobContext`], [`State`] and [`FromJob`] the arguments of a job,
 //! [`Scheduler`] and [`SchedulerBuilder`] the rest, [`doctor()`] the diagnosis of
 //! a Redis, [`testing`] a kit for tests of jobs.
+//!
+#![doc = include_str!("../docs/stability.md")]
 
 // The modules in the order in which a tick meets them. A job is declared, registered and compiled …
 mod job;
