@@ -207,11 +207,10 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Another store than the URL names, and an identity that is not random:
-    /// for simulations, which are to be repeated exactly.
-    #[doc(hidden)]
-    pub fn simulated(mut self, store: Arc<dyn Store>, identity: impl Into<String>) -> Self {
-        self.store.given = Some(store);
+    /// An identity that is not random: for simulations, which are to be repeated exactly. No two nodes of a cluster
+    /// may have the same.
+    #[cfg(feature = "test-util")]
+    pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
         self
     }

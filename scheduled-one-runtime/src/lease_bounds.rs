@@ -1,5 +1,5 @@
-//! What a lease comes to on a node, for those who check the protocol: the
-//! model in `tests/model` reckons with the same numbers as the nodes.
+//! The bounds of a lease on a node, for those who check the protocol: the model in `tests/model` computes with the same
+//! numbers as the nodes.
 
 use std::time::Duration;
 
