@@ -91,8 +91,8 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// A poisoned mutex means that a thread panicked while it held the lock. Each step leaves the records whole, so they
-/// are still good.
+/// A poisoned mutex means that a thread panicked while it held the lock. A step changes the state only after its last
+/// decision, so the state is still whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -137,20 +137,21 @@ impl BucketState {
         ledger_limit: usize,
         decide: &mut dyn FnMut(&mut WorkingSet) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let take = |unit| self.records.remove_entry(unit);
+        let load = |unit: &UnitName| Some((unit.clone(), self.records.get(unit)?.clone()));
         let mut set = WorkingSet {
             now,
             serving: self.serving.clone(),
             meta: self.meta.clone(),
-            records: wanted.units.iter().filter_map(take).collect(),
+            records: wanted.units.iter().filter_map(load).collect(),
             ..WorkingSet::default()
         };
         if wanted.nodes {
             set.nodes.clone_from(&self.nodes);
         }
-        let decided = decide(&mut set);
-        self.records.extend(set.records);
-        decided?;
+        decide(&mut set)?;
+        let touched = set.touched.into_iter();
+        let changed = touched.filter_map(|unit| set.records.remove_entry(&unit));
+        self.records.extend(changed);
         self.meta = set.meta;
         if wanted.nodes {
             self.nodes = set.nodes;

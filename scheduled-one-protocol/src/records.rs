@@ -1,4 +1,4 @@
-//! A store whose records can be loaded and saved in one atomic step is a [`Store`]: the pure machine decides in between.
+//! A store that can load and save records in one atomic step is a [`Store`]: the pure machine decides in between.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,11 +24,18 @@ pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> +
 /// the rules of the protocol are in [`machine`], and no store writes them again.
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
-    /// and history that serve it; calls `decide`; saves what it changed. Requests that want the same unit, or change
-    /// the meta data, come one after the other.
+    /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes if they were wanted,
+    /// the touched records, the new lines.
     ///
-    /// A store that has to repeat the step (a serialization failure, a deadlock) loads again and calls `decide` again.
-    /// If `decide` returns an error, the step saves nothing and returns that error.
+    /// Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
+    /// other. A store that locks rows locks them in one order: meta data, units by name, nodes.
+    ///
+    /// The clock is read when everything is locked, so that no step has an earlier time than one that was committed
+    /// before it. (In PostgreSQL that is `clock_timestamp()`; `now()` is the start of the transaction.)
+    ///
+    /// A store that has to repeat the step (a serialization failure, a deadlock) loads again and calls `decide` again
+    /// with a new set. A commit whose end is unknown is [`StoreError::Unknown`] and is not repeated here: the lines may
+    /// be written. If `decide` returns an error, the step saves nothing and returns that error.
     ///
     /// `ledger_limit` is the number of lines that the ledger of a job keeps; older ones may be deleted later.
     fn transact<'a>(
@@ -40,7 +47,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
 
     /// Units that need somebody: those in which something waits and can start
     /// ([`Record::ready`](machine::Record::ready)), and running ones that are overdue
-    /// ([`Record::overdue_at_ms`](machine::Record::overdue_at_ms)), oldest first. At most
+    /// ([`Record::overdue_at_ms`](machine::Record::overdue_at_ms)) and not damaged
+    /// ([`Reads::Overdue`](machine::damage::Reads)), oldest first. At most
     /// [`MAX_BATCH`](crate::message::MAX_BATCH) of each. May be a moment old.
     fn survey(&self, now: Now) -> Answer<'_, Survey>;
 
@@ -95,15 +103,18 @@ fn decide<'a, R: Records, T: Send + 'a>(
 
 /// A request that rests on a damaged record is refused before anything changes.
 fn refuse_damaged(set: &WorkingSet, reads: Reads) -> Result<(), StoreError> {
-    for (unit, record) in &set.records {
-        if let Some(Damage { field, value }) = damage(record, set.now, reads) {
-            return Err(StoreError::Refused(format!(
-                "the record of {unit} has {value} as {field}: somebody edited it; put it right, or delete the record: \
-                 the nodes restore its watermarks"
-            )));
-        }
+    let damaged = set.records.iter().filter_map(|(unit, record)| {
+        let damage = damage(record, set.now, reads)?;
+        Some((unit, damage))
+    });
+    // Always the same one, so that repeated requests log the same text.
+    match damaged.min_by_key(|(unit, _)| *unit) {
+        None => Ok(()),
+        Some((unit, Damage { field, value })) => Err(StoreError::Refused(format!(
+            "the record of {unit} has {value} as {field}: somebody edited it; put it right, or delete the record: the \
+             nodes restore its watermarks"
+        ))),
     }
-    Ok(())
 }
 
 impl<R: Records> Store for R {
@@ -262,6 +273,7 @@ mod tests {
         let damage_it: Decide<'_> = Box::new(|set| {
             let record = set.records.entry(unit.clone()).or_default();
             record.run.lease_ms = i64::MAX;
+            set.touched.insert(unit.clone());
             Ok(())
         });
         done(store.transact(wanted, 9, damage_it)).unwrap();

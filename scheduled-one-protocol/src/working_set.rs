@@ -75,7 +75,7 @@ pub struct WorkingSet {
     pub nodes: BTreeMap<String, i64>,
     /// The records of the units that were wanted, as far as they are stored.
     pub records: HashMap<UnitName, Record>,
-    /// Units whose records may have changed.
+    /// Units whose records have changed.
     pub touched: BTreeSet<UnitName>,
     /// New lines of ledgers, oldest first.
     pub lines: Vec<LedgerRecord>,
@@ -100,25 +100,21 @@ impl WorkingSet {
     }
 
     fn claim_one(&mut self, caller: &Caller, claim: &Claim) -> Claimed {
-        let mut own = self.take(&claim.unit);
+        let mut own = self.record(&claim.unit);
         let names: Vec<UnitName> = (1..=slots(claim))
             .map(|slot| claim.unit.with_slot(slot))
             .collect();
-        let mut in_slots: Vec<Record> = names.iter().map(|name| self.take(name)).collect();
+        let mut in_slots: Vec<Record> = names.iter().map(|name| self.record(name)).collect();
         let mut unit = UnitRecords {
             own: &mut own,
             slots: &mut in_slots,
         };
-        let claimed = machine::claim(
-            &self.meta,
-            &mut unit,
-            claim,
-            caller,
-            self.now,
-            &mut self.lines,
-        );
-        self.records.insert(claim.unit.clone(), own);
-        self.records.extend(names.into_iter().zip(in_slots));
+        let lines = &mut self.lines;
+        let claimed = machine::claim(&self.meta, &mut unit, claim, caller, self.now, lines);
+        self.put(&claim.unit, own);
+        for (name, record) in names.iter().zip(in_slots) {
+            self.put(name, record);
+        }
         claimed
     }
 
@@ -165,7 +161,7 @@ impl WorkingSet {
         let now_ms = self.now.ms();
         // A heartbeat from the future is from before the clock went back.
         self.nodes
-            .retain(|_, at_ms| (*at_ms - now_ms).abs() <= NODE_GONE_MS);
+            .retain(|_, at_ms| at_ms.abs_diff(now_ms) <= NODE_GONE_MS as u64);
         match heartbeat {
             Heartbeat::Alive => self.nodes.insert(caller.node.clone(), now_ms),
             Heartbeat::Leaving => self.nodes.remove(&caller.node),
@@ -194,16 +190,26 @@ impl WorkingSet {
         let mut replies = Vec::with_capacity(items.len());
         for item in items {
             let unit = unit_of(item);
-            let mut record = self.take(unit);
+            let mut record = self.record(unit);
             replies.push(step(self, &mut record, item));
-            self.records.insert(unit.clone(), record);
+            self.put(unit, record);
         }
         replies
     }
 
-    /// Takes a record out, to be put back after a step.
-    fn take(&mut self, unit: &UnitName) -> Record {
-        self.touched.insert(unit.clone());
-        self.records.remove(unit).unwrap_or_default()
+    fn record(&self, unit: &UnitName) -> Record {
+        self.records.get(unit).cloned().unwrap_or_default()
+    }
+
+    /// Keeps a record after a step. A record that the step left alone is not saved: most claims find their tick decided.
+    fn put(&mut self, unit: &UnitName, record: Record) {
+        let is_changed = match self.records.get(unit) {
+            Some(before) => *before != record,
+            None => record != Record::default(),
+        };
+        if is_changed {
+            self.records.insert(unit.clone(), record);
+            self.touched.insert(unit.clone());
+        }
     }
 }

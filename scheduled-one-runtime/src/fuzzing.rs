@@ -39,7 +39,7 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
     let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) else {
         return;
     };
-    let lines: Vec<LedgerEntry> = lines.into_iter().map(Into::into).collect();
+    let lines: Vec<LedgerEntry> = lines.into_iter().map(LedgerEntry::of).collect();
     for line in &lines {
         let _ = (line.lateness(), line.took(), format!("{line:?}"));
     }

@@ -58,8 +58,9 @@ impl LedgerEntry {
     }
 }
 
-impl From<LedgerRecord> for LedgerEntry {
-    fn from(line: LedgerRecord) -> Self {
+impl LedgerEntry {
+    /// A line of the store.
+    pub(crate) fn of(line: LedgerRecord) -> Self {
         LedgerEntry {
             tick: instant(line.tick.ms()),
             last_tick: instant(line.last_tick.ms()),

@@ -51,8 +51,19 @@ where
                 (StoreError::Refused(_), _) if items.len() > 1 => {
                     let (first, second) = items.split_at(items.len() / 2);
                     let halves = [first, second];
-                    let halves = halves.map(|half| request_each(half, repeat, send, back_off));
-                    return join_all(halves).await.into_iter().flatten().collect();
+                    let mut halves = halves.map(|half| request_each(half, repeat, send, back_off));
+                    return match repeat {
+                        // One slow reply must not hold up the others.
+                        Repeat::Never => join_all(halves).await.into_iter().flatten().collect(),
+                        // In order, and one at a time: a store that is lost is asked once, not once for each item.
+                        Repeat::UntilReply => {
+                            let mut replies = Vec::with_capacity(items.len());
+                            for half in &mut halves {
+                                replies.extend(half.await);
+                            }
+                            replies
+                        }
+                    };
                 }
                 (StoreError::Refused(_), Repeat::UntilReply) if refusals == 0 => refusals += 1,
                 (error @ StoreError::Refused(_), _) | (error, Repeat::Never) => {

@@ -75,7 +75,8 @@ impl Runner {
     pub(crate) fn start(self: &Arc<Self>, new: NewRun) -> Option<Arc<ActiveRun>> {
         let id = &new.id;
         let lease = self.lease(&new);
-        if lease.cancelled().is_some() {
+        // Whatever happens later without a lease, a run starts only under a proven one.
+        if new.kind != RunKind::Local && self.clock.boottime() >= lease.cancel_at() {
             event::claimed_too_late(&id.unit, id.tick);
             let result = not_started(id, "the claim was answered too late to start");
             self.report_end(&new, id.clone(), result, None);

@@ -164,7 +164,7 @@ impl Scheduler {
         if lines.is_empty() && !known {
             return Err(self.unknown(job));
         }
-        Ok(lines.into_iter().map(LedgerEntry::from).collect())
+        Ok(lines.into_iter().map(LedgerEntry::of).collect())
     }
 
     fn bucket(&self, job: &str) -> Bucket {

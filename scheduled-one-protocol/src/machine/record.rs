@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Now, OVERDUE_PERCENT};
+use super::{Now, OVERDUE_PERCENT, damage};
 use crate::message::{LowerBounds, OverdueRun, RunId, UnitStatus, Watermarks};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, Start, TickMs};
@@ -98,9 +98,15 @@ impl Record {
         }
     }
 
-    /// The newest start: that of the run, unless a caller reported a newer one.
+    /// The newest start: that of the run, unless a caller reported a newer one. A start that no request can have stored
+    /// counts as none: a start was decided, so its tick is not after the high-water mark.
     pub(super) fn newest_start(&self) -> Option<Start> {
-        self.marks.start.max(self.run.start())
+        let decided = self.marks.decided.unwrap_or_default();
+        let is_sound = |start: &Start| {
+            (TickMs(0)..=decided).contains(&start.tick) && start.attempt <= damage::MAX_COUNT
+        };
+        let reported = self.marks.start.filter(is_sound);
+        reported.max(self.run.start().filter(is_sound))
     }
 
     /// The watermarks, with the newest start.

@@ -8,6 +8,7 @@ use scheduled_one_schedule::policy::Scope;
 use crate::audit::{AuditInput, AuditedTick, UnitState};
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
+use crate::ledger::LedgerEntry;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::{MAX_LEDGER_LINES, Scheduler};
 use scheduled_one_protocol::message::Overlap;
@@ -48,7 +49,7 @@ impl Scheduler {
         let most = worker.client.caller.ledger_limit.min(MAX_LEDGER_LINES);
         let input = AuditInput {
             full: lines.len() >= most,
-            lines: lines.into_iter().rev().map(Into::into).collect(),
+            lines: lines.into_iter().rev().map(LedgerEntry::of).collect(),
             units,
         };
         let from_ms = range.start.timestamp_millis() - 1;

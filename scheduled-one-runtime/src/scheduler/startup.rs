@@ -27,6 +27,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
+use crate::scheduler::store_config::start_error;
 use crate::state::States;
 use crate::store_client::{BucketMismatch, StoreClient};
 use crate::watchdog::{Watchdog, WatchedBucket};
@@ -63,11 +64,13 @@ impl SchedulerBuilder {
 
         // 2. The stores are opened, and checked before the first request. Boxed: the type of the whole future would be
         // too deep for rustc in a program that awaits it a few functions down.
-        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await?;
+        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await;
+        let first = first.map_err(start_error)?;
         let stores: Vec<_> = Bucket::all(self.buckets)
             .map(|bucket| first.open(bucket))
             .collect();
-        Box::pin(preflight(&stores, &jobs_by_bucket)).await?;
+        let checked = Box::pin(preflight(&stores, &jobs_by_bucket)).await;
+        checked.map_err(start_error)?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
         let shared = self.share()?;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::memory::MemoryStore;
-use scheduled_one_protocol::{Finding, PreflightError, Severity, Store};
+use scheduled_one_protocol::{Finding, PreflightError, Severity, Store, StoreError};
 #[cfg(feature = "redis")]
 use scheduled_one_redis::{ConnectOptions, RedisStore};
+
+use crate::error::Error;
 
 /// Where the records of a namespace are kept, as the builder was given it.
 pub(super) struct StoreConfig {
@@ -34,6 +36,7 @@ impl StoreConfig {
         clock: &Arc<dyn Clock>,
     ) -> Result<Arc<dyn Store>, PreflightError> {
         if let Some(store) = &self.given {
+            self.refuse_redis_options()?;
             return Ok(Arc::clone(store));
         }
         if let Some(name) = self.url.strip_prefix("memory://") {
@@ -67,8 +70,7 @@ impl StoreConfig {
             None => Ok(()),
             Some(setting) => Err(unusable(
                 setting,
-                "the embedded store has no use for it: leave it out, or give the URL of a Redis"
-                    .to_owned(),
+                "this store has no use for it: leave it out, or give the URL of a Redis".to_owned(),
             )),
         }
     }
@@ -81,7 +83,7 @@ impl StoreConfig {
 
 /// A setting of the builder with which no store can be opened.
 fn unusable(setting: &'static str, message: String) -> PreflightError {
-    let error = crate::error::Error::Setting { setting, message };
+    let error = Error::Setting { setting, message };
     PreflightError {
         finding: Finding::new(Severity::Severe, "settings", error.to_string(), ""),
         cause: error.into(),
@@ -89,19 +91,16 @@ fn unusable(setting: &'static str, message: String) -> PreflightError {
 }
 
 /// An error of the store at start, as the caller of `start` gets it.
-impl From<PreflightError> for crate::error::Error {
-    fn from(error: PreflightError) -> Self {
-        use scheduled_one_protocol::StoreError;
-        let cause = match error.cause.downcast::<crate::error::Error>() {
-            Ok(setting) => return *setting,
-            Err(other) => other,
-        };
-        match cause.downcast_ref::<StoreError>() {
-            Some(StoreError::OtherBuckets { .. }) => crate::error::Error::Setting {
-                setting: "buckets",
-                message: cause.to_string(),
-            },
-            _ => crate::error::Error::Connect(cause),
-        }
+pub(super) fn start_error(error: PreflightError) -> Error {
+    let cause = match error.cause.downcast::<Error>() {
+        Ok(setting) => return *setting,
+        Err(other) => other,
+    };
+    match cause.downcast_ref::<StoreError>() {
+        Some(StoreError::OtherBuckets { .. }) => Error::Setting {
+            setting: "buckets",
+            message: cause.to_string(),
+        },
+        _ => Error::Connect(cause),
     }
 }

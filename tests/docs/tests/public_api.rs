@@ -61,7 +61,7 @@ fn list() -> String {
     );
     for name in CRATES {
         let krate = Crate::read(&root().join(name).join("src/lib.rs"));
-        text += &format!("\n## {name}\n\n```rust,ignore\n{}```\n", krate.surface());
+        text += &format!("\n## {name}\n\n```text\n{}```\n", krate.surface());
     }
     text
 }

@@ -125,7 +125,7 @@ fn each_operation_has_a_reply_that_can_be_read() {
         "register",
         "write_off",
         "inspect",
-        "look",
+        "read_overdue",
         "heartbeat",
         "record",
         "ledger",
