@@ -10,8 +10,8 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{FencingToken, Start, StoreError, TickMs, UnitName};
 
+use crate::classify;
 use crate::codes::{ClaimCode, FinishCode, InspectCode, OverdueCode, RenewCode, WriteOffCode};
-use crate::fault;
 
 mod ledger;
 
@@ -335,7 +335,7 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
             true => Recorded::Written,
             false => {
                 let why: String = why.chars().take(MAX_REASON).collect();
-                Recorded::Lost(fault::line_lost(&why))
+                Recorded::Lost(classify::line_lost(&why))
             }
         })
     })

@@ -5,23 +5,23 @@
 // Each operation of the protocol is one script (`*.lua`), a port of the pure machine; the constants of `prologue` stand
 // in front of it. Scripts are atomic, and their clock is that of the server. In the order in which a request meets the
 // modules: `encode` (the request), `script` (its name and text), `connection` (the server), `decode` (the reply),
-// `fault` (its error).
+// `failure` (its error).
+mod classify;
 mod codes;
 mod connect_error;
 mod connection;
 mod decode;
+mod diagnose;
 mod doctor;
 mod encode;
 mod encryption;
-mod examine;
-mod fault;
 #[cfg(feature = "internals")]
 pub mod fuzzing;
 mod keys;
 mod login;
 mod message_pack;
-mod needs;
 mod options;
+mod permissions;
 mod preflight;
 mod probes;
 mod prologue;
@@ -29,8 +29,8 @@ mod replication;
 mod script;
 #[cfg(feature = "tls")]
 mod tls;
+mod topology;
 mod url;
-mod way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,11 +39,11 @@ use std::time::Duration;
 use deadpool_redis::redis::{Value, cmd};
 use tokio::time::Instant;
 
-use connection::{Link, Passage};
+use classify::{FailureKind, RedisFailure};
+use connection::{Connection, ConnectionId};
 use encryption::Encryption;
-use fault::{Fault, Kind};
 use keys::Keys;
-use needs::Needs;
+use permissions::RequiredPermissions;
 use replication::Replication;
 use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
@@ -74,7 +74,7 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// lives there. For another runtime, [`Store::open`] another handle.
 pub struct RedisStore {
     shared: Arc<Shared>,
-    link: Link,
+    connection: Connection,
     replication: Replication,
 }
 
@@ -133,16 +133,16 @@ impl RedisStore {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
         let keys = Keys::new(namespace, Bucket::WHOLE);
-        let link = Link::new(&address, &tls, &keys.meta);
+        let connection = Connection::new(&address, &tls, &keys.meta);
         let shared = Arc::new(Shared { address, tls, keys });
-        Ok(RedisStore::new(shared, link))
+        Ok(RedisStore::new(shared, connection))
     }
 
-    fn new(shared: Arc<Shared>, link: Link) -> Self {
+    fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let replication = Replication::new(shared.address.replicas);
         RedisStore {
             shared,
-            link,
+            connection,
             replication,
         }
     }
@@ -154,8 +154,8 @@ impl RedisStore {
             keys: self.shared.keys.of(bucket),
             ..Shared::clone(&self.shared)
         };
-        let link = Link::new(&shared.address, &shared.tls, &shared.keys.meta);
-        RedisStore::new(Arc::new(shared), link)
+        let connection = Connection::new(&shared.address, &shared.tls, &shared.keys.meta);
+        RedisStore::new(Arc::new(shared), connection)
     }
 
     /// Looks whether that Redis can be relied on, and returns what somebody
@@ -166,14 +166,17 @@ impl RedisStore {
     /// As [`connect`](Self::connect).
     pub async fn check(&self) -> Result<Vec<Finding>, ConnectError> {
         let Shared { address, keys, .. } = &*self.shared;
-        preflight::check(&self.link, address, keys).await
+        preflight::check(&self.connection, address, keys).await
     }
 
     /// The rights that a user of Redis needs for a namespace of database 0, as
     /// the rules of an ACL: `ACL SETUSER name on >password` and this. If it has
     /// several buckets, `~so:{shop+*}:*` is needed as well.
     pub fn acl_rule(namespace: &str) -> String {
-        probes::acl_rule(&Keys::new(namespace, Bucket::WHOLE), Needs::default())
+        probes::acl_rule(
+            &Keys::new(namespace, Bucket::WHOLE),
+            RequiredPermissions::default(),
+        )
     }
 
     /// The same for a URL and options: another database, a cluster, and
@@ -194,7 +197,7 @@ impl RedisStore {
         address.replicas = options.replicas;
         Ok(probes::acl_rule(
             &Keys::new(namespace, Bucket::WHOLE),
-            address.needs(),
+            address.required_permissions(),
         ))
     }
 
@@ -209,41 +212,43 @@ impl RedisStore {
         bound: Duration,
         operation: &Operation,
         request: &Request<'_>,
-    ) -> Result<(Value, Passage), StoreError> {
+    ) -> Result<(Value, ConnectionId), StoreError> {
         let deadline = Instant::now() + bound;
         let name = operation.name;
         let by_digest = operation.by_digest(request);
-        let mut answer = self.link.send_by(name, &by_digest, deadline).await;
-        if matches!(&answer, Err(fault) if fault.kind == Kind::NoScript) {
+        let mut answer = self.connection.send_by(name, &by_digest, deadline).await;
+        if matches!(&answer, Err(failure) if failure.kind == FailureKind::NoScript) {
             let by_text = operation.by_text(request);
-            answer = self.link.send_by(name, &by_text, deadline).await;
+            answer = self.connection.send_by(name, &by_text, deadline).await;
         }
         match answer {
             Ok(value) => Ok(value),
-            Err(fault) => Err(self.explain(fault).await),
+            Err(failure) => Err(self.explain(failure).await),
         }
     }
 
     /// Names the missing right, which the error of Redis may not do. What is
     /// refused to whoever asks, and not because of what is asked for, ends when
     /// somebody puts it right: until then the store is as good as away.
-    async fn explain(&self, fault: Fault) -> StoreError {
-        let error = match fault.kind {
-            Kind::Denied => {
+    async fn explain(&self, failure: RedisFailure) -> StoreError {
+        let error = match failure.kind {
+            FailureKind::Denied => {
                 let Shared { address, keys, .. } = &*self.shared;
-                let missing = preflight::missing_rights(&self.link, address, keys).await;
+                let missing = preflight::missing_rights(&self.connection, address, keys).await;
                 // The rules may leave out keys of one job: then the others go on.
                 let is_of_one_job = missing.as_ref().is_ok_and(Vec::is_empty);
                 let missing = missing.unwrap_or_default();
-                let rule = probes::acl_rule(keys, address.needs());
-                let error = fault::denied(fault.error, address.user(), &missing, &rule);
+                let rule = probes::acl_rule(keys, address.required_permissions());
+                let error = classify::denied(failure.error, address.user(), &missing, &rule);
                 match is_of_one_job {
                     true => return error,
                     false => error,
                 }
             }
-            Kind::Login | Kind::SentinelLogin | Kind::Certificate => fault.error,
-            _ => return fault.error,
+            FailureKind::Login | FailureKind::SentinelLogin | FailureKind::Certificate => {
+                failure.error
+            }
+            _ => return failure.error,
         };
         match error {
             StoreError::Refused(text) => StoreError::Unavailable(text),
@@ -287,15 +292,17 @@ impl Store for RedisStore {
         Box::pin(async move {
             let request = encode::claim(self.keys(), caller, claims)?;
             let answer = self.run_within(ANSWER_TIMEOUT, &script::CLAIM, &request);
-            let (value, passage) = answer.await?;
+            let (value, connection_id) = answer.await?;
             let mut reply = decode::claim(value, claims)?;
             let Self {
-                replication, link, ..
+                replication,
+                connection,
+                ..
             } = self;
-            let confirmed = replication.confirm(link, passage, claims, &mut reply.body);
+            let confirmed = replication.confirm(connection, connection_id, claims, &mut reply.body);
             match confirmed.await {
                 Ok(()) => Ok(reply),
-                Err(fault) => Err(self.explain(fault).await),
+                Err(failure) => Err(self.explain(failure).await),
             }
         })
     }
@@ -397,9 +404,9 @@ impl Store for RedisStore {
             let mut command = cmd("XREVRANGE");
             command.arg(&key).arg("+").arg("-").arg("COUNT").arg(limit);
             let deadline = Instant::now() + ANSWER_TIMEOUT;
-            match self.link.send("XREVRANGE", &command, deadline).await {
+            match self.connection.send("XREVRANGE", &command, deadline).await {
                 Ok(value) => decode::ledger(job, &key, value),
-                Err(fault) => Err(self.explain(fault.of_type(&key, "stream")).await),
+                Err(failure) => Err(self.explain(failure.of_type(&key, "stream")).await),
             }
         })
     }
@@ -415,7 +422,7 @@ impl Store for RedisStore {
     fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
         Box::pin(async move {
             let Shared { address, keys, .. } = &*self.shared;
-            let findings = examine::examine(&self.link, address, keys, needs).await;
+            let findings = diagnose::diagnose(&self.connection, address, keys, needs).await;
             Report::new(format!("{address}, namespace {keys:?}"), findings)
         })
     }

@@ -3,11 +3,11 @@
 
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd};
 
+use crate::classify::{self, FailureKind};
 use crate::connect_error::ConnectError;
 use crate::doctor::{Facts, Script, Stored};
-use crate::fault::{self, Kind};
 use crate::keys::Keys;
-use crate::needs::Needs;
+use crate::permissions::RequiredPermissions;
 use crate::preflight::broken;
 use crate::url::Address;
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
@@ -15,7 +15,7 @@ use scheduled_one_protocol::machine::damage::MAX_EXACT;
 /// All that is asked of Redis, by the name of the right it takes, as calls
 /// that change nothing: on a key that does not exist and is not made by them.
 /// Rights are checked before arguments are.
-fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
+fn rights(keys: &Keys, needs: RequiredPermissions) -> Vec<(&'static str, Cmd)> {
     let call = |name: &str, args: &[&str]| {
         let mut command = cmd(name);
         command.arg(args);
@@ -71,7 +71,7 @@ const WHO_SERVES: &str = "\
     return (string.match(server, 'run_id:(%w+)') or '') \
     .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";
 
-pub(crate) fn probes(keys: &Keys, needs: Needs) -> Pipeline {
+pub(crate) fn probes(keys: &Keys, needs: RequiredPermissions) -> Pipeline {
     let mut pipeline = Pipeline::new();
     for (_, command) in rights(keys, needs) {
         pipeline.add_command(command);
@@ -85,13 +85,13 @@ pub(crate) fn probes(keys: &Keys, needs: Needs) -> Pipeline {
 pub(crate) fn missing(
     answers: &[Result<Value, RedisError>],
     keys: &Keys,
-    needs: Needs,
+    needs: RequiredPermissions,
 ) -> Vec<String> {
     let mut missing = Vec::new();
     for ((right, _), answer) in rights(keys, needs).iter().zip(answers) {
         let Err(error) = answer else { continue };
         let detail = error.detail().unwrap_or_default();
-        if !fault::is_denial(error.code().unwrap_or_default(), detail) {
+        if !classify::is_denial(error.code().unwrap_or_default(), detail) {
             continue;
         }
         let right = match detail.contains(" to access ") {
@@ -106,7 +106,7 @@ pub(crate) fn missing(
 }
 
 /// The rule of an ACL that grants everything a scheduler needs, and no more.
-pub(crate) fn acl_rule(keys: &Keys, needs: Needs) -> String {
+pub(crate) fn acl_rule(keys: &Keys, needs: RequiredPermissions) -> String {
     let mut rule = String::new();
     for pattern in keys.patterns() {
         rule.push_str(&format!("~{pattern} "));
@@ -125,16 +125,16 @@ pub(crate) fn facts(
     keys: &Keys,
     address: &Address,
 ) -> Facts {
-    let missing = missing(&answers, keys, address.needs());
+    let missing = missing(&answers, keys, address.required_permissions());
     let write_refused = WRITES
         .iter()
         .find_map(|at| refused_write(answers.get(*at)?));
     let script = script(answers.last());
     Facts {
-        place: address.place.clone(),
+        address: address.servers.clone(),
         user: address.user().to_owned(),
         missing,
-        rule: acl_rule(keys, address.needs()),
+        rule: acl_rule(keys, address.required_permissions()),
         script,
         buckets: keys.buckets(),
         stored: stored(answers.into_iter().nth(META), keys, address),
@@ -159,9 +159,9 @@ fn script(answer: Option<&Result<Value, RedisError>>) -> Script {
         },
         Some(Ok(_)) => Script::Nameless,
         Some(Err(error)) => {
-            let fault = fault::of_request("EVAL", error);
-            match fault.kind {
-                Kind::Answered => Script::Refused(error.to_string()),
+            let failure = classify::of_request("EVAL", error);
+            match failure.kind {
+                FailureKind::Answered => Script::Refused(error.to_string()),
                 _ => Script::Unknown,
             }
         }
@@ -175,7 +175,7 @@ fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Addr
         Some(Ok(Value::Array(fields))) => fields,
         Some(Err(error)) if error.code() == Some("WRONGTYPE") => {
             return Stored::Unreadable(ConnectError::Refused {
-                place: address.place.clone(),
+                place: address.servers.clone(),
                 why: format!(
                     "the key {} is not of this program: delete it, or choose another namespace",
                     keys.meta
@@ -183,7 +183,7 @@ fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Addr
             });
         }
         Some(Err(error)) => {
-            return Stored::Unreadable(broken(fault::of_request("HMGET", &error), address));
+            return Stored::Unreadable(broken(classify::of_request("HMGET", &error), address));
         }
         _ => Vec::new(),
     };

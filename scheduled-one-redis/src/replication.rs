@@ -14,14 +14,14 @@ use deadpool_redis::redis::{Value, cmd};
 use tokio::time::Instant;
 
 use crate::ANSWER_TIMEOUT;
-use crate::connection::{Link, Passage};
-use crate::fault::Fault;
+use crate::classify::RedisFailure;
+use crate::connection::{Connection, ConnectionId};
 use scheduled_one_protocol::message::{Claim, Claimed, Verdict};
 
 /// Longest wait for replicas; less for short leases, since it costs of them.
 const BOUND: Duration = Duration::from_millis(500);
 
-/// Waits for replicas on behalf of one link.
+/// Waits for replicas on behalf of one connection.
 pub(crate) struct Replication {
     wanted: u32,
     /// Held by the one that waits for Redis; the others wait for it.
@@ -40,7 +40,7 @@ struct Last {
 
 #[derive(Clone, Copy)]
 struct Waited {
-    passage: Passage,
+    connection_id: ConnectionId,
     bound: Duration,
     reached: bool,
 }
@@ -49,8 +49,8 @@ impl Waited {
     /// Whether it answers for those who would have waited so long there. That
     /// replicas have something holds for all; that they do not have it yet says
     /// nothing to those with more time.
-    fn answers(&self, passage: Passage, bound: Duration) -> bool {
-        self.passage == passage && (self.reached || self.bound >= bound)
+    fn answers(&self, connection_id: ConnectionId, bound: Duration) -> bool {
+        self.connection_id == connection_id && (self.reached || self.bound >= bound)
     }
 }
 
@@ -63,16 +63,16 @@ impl Replication {
         }
     }
 
-    /// Takes back what was granted by a request that went out on this passage,
+    /// Takes back what was granted by a request that went out on this connection_id,
     /// unless enough replicas have it. An error if that cannot be told: the
     /// request is to be repeated.
     pub(crate) async fn confirm(
         &self,
-        link: &Link,
-        passage: Passage,
+        connection: &Connection,
+        connection_id: ConnectionId,
         claims: &[Claim],
         answers: &mut [Claimed],
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RedisFailure> {
         let granted = |answer: &Claimed| matches!(answer.verdict, Verdict::Granted(_));
         let pairs = claims.iter().zip(answers.iter());
         let leases = pairs.filter(|(_, answer)| granted(answer));
@@ -81,7 +81,7 @@ impl Replication {
             return Ok(());
         };
         let bound = (Duration::from_millis(shortest) / 4).min(BOUND);
-        if self.reached(link, passage, bound).await? {
+        if self.reached(connection, connection_id, bound).await? {
             return Ok(());
         }
         for answer in answers {
@@ -93,14 +93,19 @@ impl Replication {
         Ok(())
     }
 
-    async fn reached(&self, link: &Link, passage: Passage, bound: Duration) -> Result<bool, Fault> {
+    async fn reached(
+        &self,
+        connection: &Connection,
+        connection_id: ConnectionId,
+        bound: Duration,
+    ) -> Result<bool, RedisFailure> {
         let seen = self.last().number;
         let _turn = self.turn.lock().await;
         let number = {
             let mut last = self.last();
             match last.answered {
                 // It began after our claims were answered.
-                Some(waited) if last.number > seen && waited.answers(passage, bound) => {
+                Some(waited) if last.number > seen && waited.answers(connection_id, bound) => {
                     return Ok(waited.reached);
                 }
                 _ => {}
@@ -114,12 +119,14 @@ impl Replication {
         let bound_ms = bound.as_millis().max(1) as u64;
         wait.arg(self.wanted).arg(bound_ms);
         let deadline = Instant::now() + bound + ANSWER_TIMEOUT;
-        let answer = link.send_on(passage, "WAIT", &wait, deadline).await?;
+        let answer = connection
+            .send_on(connection_id, "WAIT", &wait, deadline)
+            .await?;
         let reached = matches!(answer, Value::Int(count) if count >= i64::from(self.wanted));
         let mut last = self.last();
         if last.number == number {
             last.answered = Some(Waited {
-                passage,
+                connection_id,
                 bound,
                 reached,
             });
@@ -138,14 +145,14 @@ mod tests {
 
     #[test]
     fn a_no_is_for_those_who_have_no_more_time_and_a_yes_for_all() {
-        let (passage, bound) = (Passage::default(), Duration::from_millis(100));
+        let (connection_id, bound) = (ConnectionId::default(), Duration::from_millis(100));
         let answers = |reached, wanted_ms| {
             let waited = Waited {
-                passage,
+                connection_id,
                 bound,
                 reached,
             };
-            waited.answers(passage, Duration::from_millis(wanted_ms))
+            waited.answers(connection_id, Duration::from_millis(wanted_ms))
         };
         assert!(answers(true, 50) && answers(true, 500));
         assert!(answers(false, 50) && answers(false, 100));

@@ -4,11 +4,16 @@
 mod tests;
 
 use std::fmt;
+use std::path::Path;
 
 use deadpool_redis::redis::{IntoConnectionInfo, parse_redis_url};
 
+use crate::connect_error::ConnectError;
+use crate::doctor::Expected;
 use crate::login::Login;
-use crate::way::{Endpoint, Way};
+use crate::options::{ConnectOptions, MAX_REPLICAS};
+use crate::permissions::RequiredPermissions;
+use crate::topology::{Endpoint, Topology};
 
 /// What is wrong with a URL. The text never repeats a part of it, since any
 /// part may be a password in the wrong place.
@@ -21,12 +26,12 @@ pub(crate) struct Address {
     pub(crate) login: Option<Login>,
     pub(crate) db: i64,
     /// Host and port, or whom to ask for them, for errors.
-    pub(crate) place: String,
+    pub(crate) servers: String,
     /// For somebody who is not a Redis, but accepts connections.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: bool,
-    pub(crate) way: Way,
+    pub(crate) topology: Topology,
     /// How many replicas must have a claim before its run starts.
     pub(crate) replicas: u32,
 }
@@ -80,31 +85,124 @@ impl Address {
                  ? is %3F, # is %23 and / is %2F)"));
         }
         let path = path.trim_start_matches('/').trim_end_matches('/');
-        let (way, db) = match kind {
+        let (topology, db) = match kind {
             "sentinel" => read_sentinel(hosts, path, query, from_files.sentinels)?,
             "cluster" => read_cluster(hosts, path)?,
             _ if hosts.contains(',') => {
                 return Err(bad("it names several hosts, without +sentinel or +cluster"));
             }
-            _ => (Way::Single(read_host(hosts, REDIS_PORT)?), read_db(path)?),
+            _ => (
+                Topology::Standalone(read_host(hosts, REDIS_PORT)?),
+                read_db(path)?,
+            ),
         };
-        let Endpoint { host, port } = way.first().clone();
+        let Endpoint { host, port } = topology.first().clone();
         Ok(Address {
             login,
             db,
-            place: way.to_string(),
+            servers: topology.to_string(),
             host,
             port,
             tls,
-            way,
+            topology,
             replicas: 0,
         })
+    }
+
+    /// What the URL tells.
+    pub(crate) fn of(url: &str, options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let from_files = FromFiles {
+            redis: options.password_file.is_some(),
+            sentinels: options.sentinel_password_file.is_some(),
+        };
+        Address::parse(url, from_files).map_err(|BadUrl(why)| ConnectError::BadUrl(why))
+    }
+
+    pub(crate) fn required_permissions(&self) -> RequiredPermissions {
+        RequiredPermissions {
+            db: self.db,
+            cluster: matches!(self.topology, Topology::Cluster { .. }),
+            replicas: self.replicas > 0,
+        }
+    }
+
+    /// What replicas of it are counted on for.
+    pub(crate) fn expects(&self) -> Expected {
+        Expected {
+            failover: !matches!(self.topology, Topology::Standalone(_)),
+            waited_for: self.replicas,
+        }
+    }
+
+    /// Adds what the options have and the URL has not.
+    pub(crate) async fn complete(&mut self, options: &ConnectOptions) -> Result<(), ConnectError> {
+        if let Some(path) = &options.password_file {
+            let user = self.login.take().and_then(|login| login.user);
+            self.login = Some(login_from("password_file", user, path).await?);
+        }
+        if let Topology::Sentinel { login, .. } = &mut self.topology {
+            complete_sentinels(login, options).await?;
+        } else if let Some(option) = options.for_sentinels() {
+            let why = "the URL names no sentinels: it has to begin with redis+sentinel://";
+            return Err(bad_option(option, why));
+        }
+        if options.replicas > MAX_REPLICAS {
+            let why = format!("{}; 0 to {MAX_REPLICAS} are allowed", options.replicas);
+            return Err(bad_option("replicas", &why));
+        }
+        self.replicas = options.replicas;
+        Ok(())
     }
 
     /// Who logs in, for errors about passwords and rights.
     pub(crate) fn user(&self) -> &str {
         self.login.as_ref().map_or("default", Login::user)
     }
+}
+
+/// Adds what the options have to what the URL told of the login of the
+/// sentinels.
+async fn complete_sentinels(
+    login: &mut Option<Login>,
+    options: &ConnectOptions,
+) -> Result<(), ConnectError> {
+    let file = options.sentinel_password_file.as_ref();
+    if let Some((user, password)) = &options.sentinel_login {
+        if login.is_some() {
+            let why = "the URL has a sentinel_user or sentinel_password as well: leave one of \
+                       them away";
+            return Err(bad_option("sentinel_login", why));
+        }
+        if file.is_some() && !password.is_empty() {
+            let why = "`sentinel_login` has a password as well: leave that one empty";
+            return Err(bad_option("sentinel_password_file", why));
+        }
+        let user = Some(user.clone()).filter(|user| !user.is_empty());
+        *login = Some(Login::new(user, password.clone()));
+    }
+    if let Some(path) = file {
+        let user = login.take().and_then(|login| login.user);
+        *login = Some(login_from("sentinel_password_file", user, path).await?);
+    }
+    Ok(())
+}
+
+/// A login whose password is in a file, which can be read.
+async fn login_from(
+    option: &'static str,
+    user: Option<String>,
+    path: &Path,
+) -> Result<Login, ConnectError> {
+    let login = Login::from_file(user, path);
+    match login.password().await {
+        Ok(_) => Ok(login),
+        Err(why) => Err(bad_option(option, &why)),
+    }
+}
+
+fn bad_option(option: &'static str, why: &str) -> ConnectError {
+    let why = why.to_owned();
+    ConnectError::BadOption { option, why }
 }
 
 /// `user:password`, `:password`, or, if the password is elsewhere, `user`.
@@ -173,7 +271,7 @@ fn read_sentinel(
     path: &str,
     query: &str,
     has_password: bool,
-) -> Result<(Way, i64), BadUrl> {
+) -> Result<(Topology, i64), BadUrl> {
     let (master, db) = path.split_once('/').unwrap_or((path, ""));
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if master.is_empty() || !master.bytes().all(allowed) {
@@ -214,28 +312,28 @@ fn read_sentinel(
         }
         (None, None) => None,
     };
-    let way = Way::Sentinel {
+    let topology = Topology::Sentinel {
         sentinels: read_hosts(hosts, SENTINEL_PORT)?,
         master: master.to_owned(),
         login,
     };
-    Ok((way, read_db(db)?))
+    Ok((topology, read_db(db)?))
 }
 
-fn read_cluster(hosts: &str, path: &str) -> Result<(Way, i64), BadUrl> {
+fn read_cluster(hosts: &str, path: &str) -> Result<(Topology, i64), BadUrl> {
     if !path.is_empty() {
         return Err(bad(
             "something follows the hosts, and a Redis Cluster has no databases to choose from",
         ));
     }
     let seeds = read_hosts(hosts, REDIS_PORT)?;
-    Ok((Way::Cluster { seeds }, 0))
+    Ok((Topology::Cluster { seeds }, 0))
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "rediss" } else { "redis" };
-        write!(f, "{scheme}{}://{}", self.way.suffix(), self.way)?;
+        write!(f, "{scheme}{}://{}", self.topology.suffix(), self.topology)?;
         match self.db {
             0 => Ok(()),
             db => write!(f, "/{db}"),

@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::Connection;
+use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::{Pipeline, RedisError, Value, cmd};
 use tokio::time::timeout;
 
 use super::dial::Dialer;
+use super::hash_slot::hash_slot;
 use super::route::{Reached, Redirect, is_redirect};
-use super::slot::slot_of;
 use super::{Answers, Wanted};
-use crate::fault::{self, Fault, Kind};
-use crate::way::{Endpoint, list};
+use crate::classify::{self, FailureKind, RedisFailure};
+use crate::topology::{Endpoint, list};
 use scheduled_one_protocol::StoreError;
 
 /// How long one node has to connect and to tell who owns what.
@@ -39,7 +39,7 @@ impl Cluster {
     pub(super) fn new(dialer: Dialer, seeds: Vec<Endpoint>, key: &str) -> Self {
         Cluster {
             dialer,
-            slot: slot_of(key),
+            slot: hash_slot(key),
             seeds,
             known: Mutex::default(),
             moved: Mutex::default(),
@@ -47,7 +47,7 @@ impl Cluster {
         }
     }
 
-    pub(super) async fn connect(&self) -> Result<Reached, Fault> {
+    pub(super) async fn connect(&self) -> Result<Reached, RedisFailure> {
         let moved = lock(&self.moved).take();
         if let Some(endpoint) = moved
             && let Ok(connection) = self.dialer.dial(&endpoint, ANSWER).await
@@ -63,12 +63,12 @@ impl Cluster {
             let told = timeout(ANSWER, self.owner_by(&asked)).await;
             let told = told.unwrap_or_else(|_| {
                 let text = format!("{asked}: no answer within {ANSWER:?}");
-                Err(Fault::unavailable(Kind::Silent, text))
+                Err(RedisFailure::unavailable(FailureKind::Silent, text))
             });
             let (connection, owner) = match told {
                 Ok(told) => told,
-                Err(fault) => {
-                    troubles.push(fault);
+                Err(failure) => {
+                    troubles.push(failure);
                     continue;
                 }
             };
@@ -79,7 +79,7 @@ impl Cluster {
                 true => Ok(connection),
                 false => {
                     // It has told what it was asked for.
-                    drop(Connection::take(connection));
+                    drop(PooledConnection::take(connection));
                     self.dialer.dial(&owner, ANSWER).await
                 }
             };
@@ -90,7 +90,7 @@ impl Cluster {
                         endpoint: owner,
                     });
                 }
-                Err(fault) => troubles.push(fault),
+                Err(failure) => troubles.push(failure),
             }
             tried.push(owner);
         }
@@ -98,7 +98,10 @@ impl Cluster {
     }
 
     /// Asks one node who owns the slot.
-    async fn owner_by(&self, asked: &Endpoint) -> Result<(Connection, Endpoint), Fault> {
+    async fn owner_by(
+        &self,
+        asked: &Endpoint,
+    ) -> Result<(PooledConnection, Endpoint), RedisFailure> {
         let mut connection = self.dialer.dial(asked, ANSWER).await?;
         let mut question = cmd("CLUSTER");
         question.arg("SLOTS");
@@ -123,7 +126,7 @@ impl Cluster {
             Some(owner) => Ok((connection, owner)),
             None => {
                 let text = format!("{asked}: no node of the cluster serves slot {}", self.slot);
-                Err(Fault::unavailable(Kind::NotNow, text))
+                Err(RedisFailure::unavailable(FailureKind::NotNow, text))
             }
         }
     }
@@ -145,8 +148,8 @@ impl Cluster {
         if !is_redirect(error) {
             return None;
         }
-        let (place, _) = error.redirect_node()?;
-        let to = read_place(place, from);
+        let (address, _) = error.redirect_node()?;
+        let to = read_address(address, from);
         match (error.code(), to) {
             (Some("ASK"), Some(to)) => Some(Redirect::Ask(to)),
             (_, to) => {
@@ -157,7 +160,11 @@ impl Cluster {
     }
 
     /// A connection of the pool, and back: it is for one request.
-    pub(super) async fn ask_at(&self, to: &Endpoint, wanted: Wanted<'_>) -> Result<Answers, Fault> {
+    pub(super) async fn ask_at(
+        &self,
+        to: &Endpoint,
+        wanted: Wanted<'_>,
+    ) -> Result<Answers, RedisFailure> {
         let mut connection = self.dialer.dial(to, ANSWER).await?;
         let mut commands = Pipeline::new();
         // `ASKING` is for the very next command.
@@ -173,18 +180,18 @@ impl Cluster {
         let answers: Result<Answers, RedisError> = commands.query_async(&mut connection).await;
         let answers = answers.map_err(|error| {
             let text = to.to_string();
-            fault::of_request(&text, &error)
+            classify::of_request(&text, &error)
         })?;
         Ok(answers.into_iter().skip(1).step_by(2).collect())
     }
 
     /// What is told of several troubles: what somebody has to heal, else the last.
-    fn worst(&self, troubles: Vec<Fault>) -> Fault {
-        let to_heal = |fault: &&Fault| matches!(fault.error, StoreError::Refused(_));
+    fn worst(&self, troubles: Vec<RedisFailure>) -> RedisFailure {
+        let to_heal = |failure: &&RedisFailure| matches!(failure.error, StoreError::Refused(_));
         let told = troubles.iter().find(to_heal).or(troubles.last());
         told.cloned().unwrap_or_else(|| {
             let text = format!("none of {} leads to the cluster", list(&self.seeds));
-            Fault::unavailable(Kind::Broken, text)
+            RedisFailure::unavailable(FailureKind::Broken, text)
         })
     }
 }
@@ -237,8 +244,8 @@ fn read_node(fields: &[Value], asked: &Endpoint) -> Option<Endpoint> {
 }
 
 /// `host:port` of a `MOVED` or `ASK`.
-fn read_place(place: &str, from: &Endpoint) -> Option<Endpoint> {
-    let (host, port) = place.rsplit_once(':')?;
+fn read_address(address: &str, from: &Endpoint) -> Option<Endpoint> {
+    let (host, port) = address.rsplit_once(':')?;
     endpoint(host, port.parse().ok()?, from)
 }
 
@@ -256,18 +263,18 @@ fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
 }
 
 /// The answer to `CLUSTER SLOTS` is an error.
-fn of_question(asked: &Endpoint, error: &RedisError) -> Fault {
-    let mut fault = fault::of_connecting(asked, error);
+fn of_question(asked: &Endpoint, error: &RedisError) -> RedisFailure {
+    let mut failure = classify::of_connecting(asked, error);
     let detail = error.detail().unwrap_or_default();
     let way_out = if detail.contains("cluster support disabled") {
         "it is not in cluster mode: use redis:// without +cluster"
-    } else if fault::is_denial(error.code().unwrap_or_default(), detail) {
+    } else if classify::is_denial(error.code().unwrap_or_default(), detail) {
         "grant the user +cluster|slots and +asking"
     } else {
-        return fault;
+        return failure;
     };
-    fault.error = StoreError::Refused(format!("{asked}: CLUSTER SLOTS: {detail}; {way_out}"));
-    fault
+    failure.error = StoreError::Refused(format!("{asked}: CLUSTER SLOTS: {detail}; {way_out}"));
+    failure
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -288,12 +295,12 @@ mod tests {
     #[test]
     fn a_redirect_without_a_host_means_the_one_asked() {
         let asked = at("10.0.0.1", 7000);
-        assert_eq!(read_place(":7001", &asked), Some(at("10.0.0.1", 7001)));
-        assert_eq!(read_place("h:7001", &asked), Some(at("h", 7001)));
-        assert_eq!(read_place("::1:7001", &asked), Some(at("::1", 7001)));
-        assert_eq!(read_place("?:7001", &asked), None);
-        assert_eq!(read_place("h:70010", &asked), None);
-        assert_eq!(read_place("h", &asked), None);
+        assert_eq!(read_address(":7001", &asked), Some(at("10.0.0.1", 7001)));
+        assert_eq!(read_address("h:7001", &asked), Some(at("h", 7001)));
+        assert_eq!(read_address("::1:7001", &asked), Some(at("::1", 7001)));
+        assert_eq!(read_address("?:7001", &asked), None);
+        assert_eq!(read_address("h:70010", &asked), None);
+        assert_eq!(read_address("h", &asked), None);
     }
 
     #[test]

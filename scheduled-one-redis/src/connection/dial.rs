@@ -9,15 +9,16 @@ use deadpool_redis::redis::{
     RedisConnectionInfo, RedisError, cmd,
 };
 use deadpool_redis::{
-    Connection, Hook, HookError, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts,
+    Connection as PooledConnection, Hook, HookError, Manager, Pool, PoolConfig, PoolError, Runtime,
+    Timeouts,
 };
 use tokio::time::timeout;
 
 use super::CONNECT_TIMEOUT;
+use crate::classify::{self, FailureKind, RedisFailure};
 use crate::encryption::Encryption;
-use crate::fault::{self, Fault, Kind};
 use crate::login::Login;
-use crate::way::Endpoint;
+use crate::topology::Endpoint;
 use scheduled_one_protocol::StoreError;
 
 /// One is held, one may be in the making; the rest is for those that are
@@ -50,36 +51,43 @@ impl Dialer {
     }
 
     /// A fresh connection, logged in.
-    pub(super) async fn dial(&self, to: &Endpoint, bound: Duration) -> Result<Connection, Fault> {
-        let pool = self.pool(to).map_err(|why| Fault {
+    pub(super) async fn dial(
+        &self,
+        to: &Endpoint,
+        bound: Duration,
+    ) -> Result<PooledConnection, RedisFailure> {
+        let pool = self.pool(to).map_err(|why| RedisFailure {
             error: StoreError::Refused(format!("{to}: {why}")),
-            kind: Kind::Broken,
+            kind: FailureKind::Broken,
         })?;
         match timeout(bound, pool.get()).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(PoolError::Backend(error))) => Err(fault::of_connecting(to, &error)),
+            Ok(Err(PoolError::Backend(error))) => Err(classify::of_connecting(to, &error)),
             Ok(Err(PoolError::PostCreateHook(HookError::Backend(error)))) => {
-                Err(self.not_let_in(fault::of_connecting(to, &error)))
+                Err(self.not_let_in(classify::of_connecting(to, &error)))
             }
             Ok(Err(PoolError::PostCreateHook(HookError::Message(why)))) => {
                 let text = format!("{to}: {why}");
-                Err(Fault::unavailable(Kind::Login, text))
+                Err(RedisFailure::unavailable(FailureKind::Login, text))
             }
-            Ok(Err(other)) => Err(Fault::unavailable(Kind::Broken, format!("{to}: {other}"))),
+            Ok(Err(other)) => Err(RedisFailure::unavailable(
+                FailureKind::Broken,
+                format!("{to}: {other}"),
+            )),
             Err(_) => {
                 let text = format!("{to}: no connection within {bound:?}");
-                Err(Fault::unavailable(Kind::Silent, text))
+                Err(RedisFailure::unavailable(FailureKind::Silent, text))
             }
         }
     }
 
     /// A refusal at login, without the password. One that comes from a file
     /// may be about to change there, so that heals by itself.
-    fn not_let_in(&self, fault: Fault) -> Fault {
+    fn not_let_in(&self, failure: RedisFailure) -> RedisFailure {
         let Some(login) = &self.login else {
-            return fault;
+            return failure;
         };
-        let Fault { mut error, kind } = fault;
+        let RedisFailure { mut error, kind } = failure;
         if let StoreError::Unknown(text)
         | StoreError::Unavailable(text)
         | StoreError::Refused(text) = &mut error
@@ -87,13 +95,13 @@ impl Dialer {
             *text = login.redact(text);
         }
         error = match (kind, login.file(), error) {
-            (Kind::Login, Some(file), StoreError::Refused(text)) => {
+            (FailureKind::Login, Some(file), StoreError::Refused(text)) => {
                 let file = file.display();
                 StoreError::Unavailable(format!("{text} (the password is that of {file})"))
             }
             (_, _, error) => error,
         };
-        Fault { error, kind }
+        RedisFailure { error, kind }
     }
 
     fn pool(&self, to: &Endpoint) -> Result<Pool, RedisError> {

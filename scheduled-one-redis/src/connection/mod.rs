@@ -1,4 +1,4 @@
-//! One connection, held for as long as it is good.
+//! One connection, established for as long as it is good.
 //!
 //! A checkout from a pool costs a round trip, and does not notice a server
 //! that was demoted. So the connection is taken once and shared: its requests
@@ -8,23 +8,23 @@
 
 mod cluster;
 mod dial;
+mod hash_slot;
 mod route;
 mod sentinel;
-mod slot;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::Connection;
+use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::doctor::Watch;
+use crate::classify::{self, FailureKind, RedisFailure};
+use crate::doctor::FailoverTiming;
 use crate::encryption::Encryption;
-use crate::fault::{self, Fault, Kind};
+use crate::topology::Endpoint;
 use crate::url::Address;
-use crate::way::Endpoint;
 use route::{Reached, Redirect, Route};
 use scheduled_one_protocol::StoreError;
 
@@ -40,39 +40,39 @@ const MAX_REDIRECTS: u32 = 3;
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// The way to a server. It belongs to the runtime that makes its connections.
-pub(super) struct Link {
+pub(super) struct Connection {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     route: Route,
-    place: String,
+    servers: String,
     state: Mutex<State>,
-    /// Held by the one call that connects; the others wait for its result.
+    /// Established by the one call that connects; the others wait for its result.
     connecting: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
-    held: Option<Held>,
+    established: Option<Established>,
     /// How many attempts to connect have ended.
     attempts: u64,
     /// What came of the last one, if it failed.
-    failure: Option<Fault>,
+    failure: Option<RedisFailure>,
 }
 
-struct Held {
-    /// The attempt that made it: tells it from its successor.
-    made: u64,
-    connection: Connection,
+struct Established {
+    /// The attempt that number it: tells it from its successor.
+    number: u64,
+    connection: PooledConnection,
     endpoint: Endpoint,
     /// When its server was last known to be the right one.
     checked: Instant,
 }
 
 /// What a request goes out on.
-struct Line {
-    made: u64,
+struct Checkout {
+    number: u64,
     connection: MultiplexedConnection,
     endpoint: Endpoint,
 }
@@ -85,22 +85,22 @@ enum Wanted<'a> {
 }
 
 /// The connection on which a request was answered; `None` if it was another
-/// one than that which is held.
+/// one than that which is established.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Passage(Option<u64>);
+pub(super) struct ConnectionId(Option<u64>);
 
 type Answers = Vec<Result<Value, RedisError>>;
 
-impl Link {
+impl Connection {
     /// `key` is one of the namespace: all are in one slot of a cluster.
     pub(super) fn new(address: &Address, tls: &Encryption, key: &str) -> Self {
         let inner = Inner {
             route: Route::new(address, tls, key),
-            place: address.place.clone(),
+            servers: address.servers.clone(),
             state: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
         };
-        Link {
+        Connection {
             inner: Arc::new(inner),
         }
     }
@@ -112,7 +112,7 @@ impl Link {
         what: &str,
         command: &Cmd,
         deadline: Instant,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, RedisFailure> {
         let (value, _) = self.send_by(what, command, deadline).await?;
         Ok(value)
     }
@@ -123,49 +123,51 @@ impl Link {
         what: &str,
         command: &Cmd,
         deadline: Instant,
-    ) -> Result<(Value, Passage), Fault> {
-        let (answers, passage) = self.ask(what, Wanted::One(command), deadline).await?;
+    ) -> Result<(Value, ConnectionId), RedisFailure> {
+        let (answers, connection_id) = self.ask(what, Wanted::One(command), deadline).await?;
         match answers.into_iter().next() {
-            Some(Ok(value)) => Ok((value, passage)),
-            Some(Err(error)) => Err(fault::of_request(what, &error)),
-            None => Ok((Value::Nil, passage)),
+            Some(Ok(value)) => Ok((value, connection_id)),
+            Some(Err(error)) => Err(classify::of_request(what, &error)),
+            None => Ok((Value::Nil, connection_id)),
         }
     }
 
     /// Sends a command behind one that went this way, and no other way.
     pub(super) async fn send_on(
         &self,
-        passage: Passage,
+        connection_id: ConnectionId,
         what: &str,
         command: &Cmd,
         deadline: Instant,
-    ) -> Result<Value, Fault> {
-        let line = self.inner.state().line();
-        let Some(mut line) = line.filter(|line| passage == Passage(Some(line.made))) else {
-            let text = format!("{what}: the connection to {} is gone", self.inner.place);
-            return Err(Fault::unavailable(Kind::Broken, text));
+    ) -> Result<Value, RedisFailure> {
+        let checkout = self.inner.state().checkout();
+        let Some(mut checkout) =
+            checkout.filter(|checkout| connection_id == ConnectionId(Some(checkout.number)))
+        else {
+            let text = format!("{what}: the connection to {} is gone", self.inner.servers);
+            return Err(RedisFailure::unavailable(FailureKind::Broken, text));
         };
-        let suspect = Suspect {
+        let in_flight = InFlight {
             inner: &self.inner,
-            made: line.made,
+            number: checkout.number,
         };
-        let answer = Wanted::One(command).ask(&mut line.connection);
+        let answer = Wanted::One(command).ask(&mut checkout.connection);
         match timeout_at(deadline, answer).await {
             Ok(Ok(answers)) => {
-                suspect.clear();
+                in_flight.complete();
                 Ok(answers
                     .into_iter()
                     .find_map(Result::ok)
                     .unwrap_or(Value::Nil))
             }
             Ok(Err(error)) => {
-                let fault = fault::of_request(what, &error);
-                if !fault.kind.gives_up_connection() {
-                    suspect.clear();
+                let failure = classify::of_request(what, &error);
+                if !failure.kind.gives_up_connection() {
+                    in_flight.complete();
                 }
-                Err(fault)
+                Err(failure)
             }
-            Err(_) => Err(silent(what, &self.inner.place)),
+            Err(_) => Err(silent(what, &self.inner.servers)),
         }
     }
 
@@ -175,80 +177,80 @@ impl Link {
         what: &str,
         commands: &Pipeline,
         deadline: Instant,
-    ) -> Result<Answers, Fault> {
+    ) -> Result<Answers, RedisFailure> {
         let (answers, _) = self.ask(what, Wanted::All(commands), deadline).await?;
         Ok(answers)
     }
 
-    /// How sentinels watch the master, if there are any and they tell.
-    pub(super) async fn watch(&self) -> Option<Watch> {
-        self.inner.route.watch().await
+    /// How sentinels timing the master, if there are any and they tell.
+    pub(super) async fn failover_timing(&self) -> Option<FailoverTiming> {
+        self.inner.route.failover_timing().await
     }
 
-    /// Asks the server that is held; in a cluster, the one it sends us to. A
+    /// Asks the server that is established; in a cluster, the one it sends us to. A
     /// request that is sent on was certainly not carried out.
     async fn ask(
         &self,
         what: &str,
         wanted: Wanted<'_>,
         deadline: Instant,
-    ) -> Result<(Answers, Passage), Fault> {
+    ) -> Result<(Answers, ConnectionId), RedisFailure> {
         let inner = &self.inner;
         let mut redirects = 0;
         loop {
-            let mut line = match timeout_at(deadline, inner.line()).await {
-                Ok(line) => line?,
+            let mut checkout = match timeout_at(deadline, inner.checkout()).await {
+                Ok(checkout) => checkout?,
                 Err(_) => {
-                    let text = format!("{}: not connected in time", inner.place);
-                    return Err(Fault::unavailable(Kind::Silent, text));
+                    let text = format!("{}: not connected in time", inner.servers);
+                    return Err(RedisFailure::unavailable(FailureKind::Silent, text));
                 }
             };
-            self.check_now_and_then(line.made);
-            let suspect = Suspect {
+            self.check_now_and_then(checkout.number);
+            let in_flight = InFlight {
                 inner,
-                made: line.made,
+                number: checkout.number,
             };
-            let error = match timeout_at(deadline, wanted.ask(&mut line.connection)).await {
+            let error = match timeout_at(deadline, wanted.ask(&mut checkout.connection)).await {
                 Ok(Ok(answers)) => match redirect_in(&answers) {
                     Some(error) => error.clone(),
                     None => {
-                        suspect.clear();
-                        return Ok((answers, Passage(Some(line.made))));
+                        in_flight.complete();
+                        return Ok((answers, ConnectionId(Some(checkout.number))));
                     }
                 },
                 Ok(Err(error)) => error,
-                Err(_) => return Err(silent(what, &inner.place)),
+                Err(_) => return Err(silent(what, &inner.servers)),
             };
-            match inner.route.follow(&error, &line.endpoint) {
+            match inner.route.follow(&error, &checkout.endpoint) {
                 Some(Redirect::Moved) if redirects < MAX_REDIRECTS => redirects += 1,
                 Some(Redirect::Ask(to)) => {
-                    suspect.clear();
+                    in_flight.complete();
                     let asked = inner.route.ask_at(&to, wanted);
                     return match timeout_at(deadline, asked).await {
                         Ok(Ok(answers)) => match redirect_in(&answers) {
-                            None => Ok((answers, Passage(None))),
+                            None => Ok((answers, ConnectionId(None))),
                             // The slot has moved on meanwhile: who has it, the next
                             // connection finds out.
                             Some(error) => {
-                                inner.give_up(line.made);
+                                inner.give_up(checkout.number);
                                 let text = format!("{what}: {to} sends it on: {error}");
-                                Err(Fault::unavailable(Kind::NotNow, text))
+                                Err(RedisFailure::unavailable(FailureKind::NotNow, text))
                             }
                         },
-                        Ok(Err(fault)) => Err(fault),
+                        Ok(Err(failure)) => Err(failure),
                         Err(_) => Err(silent(what, &to.to_string())),
                     };
                 }
                 Some(Redirect::Moved) => {
-                    let text = format!("{what}: the nodes of {} disagree: {error}", inner.place);
-                    return Err(Fault::unavailable(Kind::NotNow, text));
+                    let text = format!("{what}: the nodes of {} disagree: {error}", inner.servers);
+                    return Err(RedisFailure::unavailable(FailureKind::NotNow, text));
                 }
                 None => {
-                    let fault = fault::of_request(what, &error);
-                    if !fault.kind.gives_up_connection() {
-                        suspect.clear();
+                    let failure = classify::of_request(what, &error);
+                    if !failure.kind.gives_up_connection() {
+                        in_flight.complete();
                     }
-                    return Err(fault);
+                    return Err(failure);
                 }
             }
         }
@@ -257,15 +259,17 @@ impl Link {
     /// A primary that was deposed while it lived goes on answering. So sentinels
     /// are asked about a connection in use once a second; the request at hand
     /// does not wait for it.
-    fn check_now_and_then(&self, made: u64) {
+    fn check_now_and_then(&self, number: u64) {
         let inner = &self.inner;
         if !inner.route.needs_checks() {
             return;
         }
-        let endpoint = match &mut inner.state().held {
-            Some(held) if held.made == made && held.checked.elapsed() >= CHECK_EVERY => {
-                held.checked = Instant::now();
-                held.endpoint.clone()
+        let endpoint = match &mut inner.state().established {
+            Some(established)
+                if established.number == number && established.checked.elapsed() >= CHECK_EVERY =>
+            {
+                established.checked = Instant::now();
+                established.endpoint.clone()
             }
             _ => return,
         };
@@ -273,31 +277,31 @@ impl Link {
         tokio::spawn(async move {
             let deposed = inner.route.is_deposed(&endpoint);
             if timeout(CONNECT_TIMEOUT, deposed).await == Ok(true) {
-                inner.give_up(made);
+                inner.give_up(number);
             }
         });
     }
 }
 
 impl Inner {
-    /// The connection that is held, or a fresh one. Of all calls that need one
+    /// The connection that is established, or a fresh one. Of all calls that need one
     /// at a time, one connects; if it fails, it failed for all that waited.
-    async fn line(&self) -> Result<Line, Fault> {
+    async fn checkout(&self) -> Result<Checkout, RedisFailure> {
         let seen = {
             let state = self.state();
-            if let Some(line) = state.line() {
-                return Ok(line);
+            if let Some(checkout) = state.checkout() {
+                return Ok(checkout);
             }
             state.attempts
         };
         let _turn = self.connecting.lock().await;
         {
             let state = self.state();
-            if let Some(line) = state.line() {
-                return Ok(line);
+            if let Some(checkout) = state.checkout() {
+                return Ok(checkout);
             }
-            if let (true, Some(fault)) = (state.attempts != seen, &state.failure) {
-                return Err(fault.clone());
+            if let (true, Some(failure)) = (state.attempts != seen, &state.failure) {
+                return Err(failure.clone());
             }
         }
         let reached = self.connect().await;
@@ -308,41 +312,45 @@ impl Inner {
                 connection,
                 endpoint,
             }) => {
-                let held = Held {
-                    made: state.attempts,
+                let established = Established {
+                    number: state.attempts,
                     connection,
                     endpoint,
                     checked: Instant::now(),
                 };
-                let line = held.line();
+                let checkout = established.checkout();
                 state.failure = None;
-                state.held = Some(held);
-                Ok(line)
+                state.established = Some(established);
+                Ok(checkout)
             }
-            Err(fault) => {
-                state.failure = Some(fault.clone());
-                Err(fault)
+            Err(failure) => {
+                state.failure = Some(failure.clone());
+                Err(failure)
             }
         }
     }
 
-    async fn connect(&self) -> Result<Reached, Fault> {
+    async fn connect(&self) -> Result<Reached, RedisFailure> {
         match timeout(CONNECT_TIMEOUT, self.route.connect()).await {
             Ok(reached) => reached,
             Err(_) => {
-                let text = format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.place);
-                Err(Fault::unavailable(Kind::Silent, text))
+                let text = format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.servers);
+                Err(RedisFailure::unavailable(FailureKind::Silent, text))
             }
         }
     }
 
-    fn give_up(&self, made: u64) {
+    fn give_up(&self, number: u64) {
         let mut state = self.state();
-        if state.held.as_ref().is_some_and(|held| held.made == made) {
-            let held = state.held.take();
+        if state
+            .established
+            .as_ref()
+            .is_some_and(|established| established.number == number)
+        {
+            let established = state.established.take();
             drop(state);
             // Not back into the pool, which would hand it out again.
-            drop(held.map(|held| Connection::take(held.connection)));
+            drop(established.map(|established| PooledConnection::take(established.connection)));
         }
     }
 
@@ -352,15 +360,15 @@ impl Inner {
 }
 
 impl State {
-    fn line(&self) -> Option<Line> {
-        self.held.as_ref().map(Held::line)
+    fn checkout(&self) -> Option<Checkout> {
+        self.established.as_ref().map(Established::checkout)
     }
 }
 
-impl Held {
-    fn line(&self) -> Line {
-        Line {
-            made: self.made,
+impl Established {
+    fn checkout(&self) -> Checkout {
+        Checkout {
+            number: self.number,
             connection: MultiplexedConnection::clone(&self.connection),
             endpoint: self.endpoint.clone(),
         }
@@ -387,29 +395,29 @@ fn redirect_in(answers: &Answers) -> Option<&RedisError> {
 }
 
 /// The request may have been carried out, or may still be.
-fn silent(what: &str, place: &str) -> Fault {
-    Fault {
-        error: StoreError::Unknown(format!("{what}: {place} did not answer in time")),
-        kind: Kind::Silent,
+fn silent(what: &str, address: &str) -> RedisFailure {
+    RedisFailure {
+        error: StoreError::Unknown(format!("{what}: {address} did not answer in time")),
+        kind: FailureKind::Silent,
     }
 }
 
 /// A request under way. Dropped before the answer came, whether by an error or
 /// by a caller that lost its patience, it gives the connection up: what is
 /// stuck behind it would only time out as well.
-struct Suspect<'a> {
+struct InFlight<'a> {
     inner: &'a Inner,
-    made: u64,
+    number: u64,
 }
 
-impl Suspect<'_> {
-    fn clear(self) {
+impl InFlight<'_> {
+    fn complete(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Suspect<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.inner.give_up(self.made);
+        self.inner.give_up(self.number);
     }
 }

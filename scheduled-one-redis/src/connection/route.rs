@@ -1,29 +1,29 @@
 //! Which server a connection has to lead to.
 
-use deadpool_redis::Connection;
+use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::RedisError;
 
 use super::cluster::Cluster;
 use super::dial::Dialer;
 use super::sentinel::Sentinels;
 use super::{Answers, CONNECT_TIMEOUT, Wanted};
-use crate::doctor::Watch;
+use crate::classify::RedisFailure;
+use crate::doctor::FailoverTiming;
 use crate::encryption::Encryption;
-use crate::fault::Fault;
+use crate::topology::{Endpoint, Topology};
 use crate::url::Address;
-use crate::way::{Endpoint, Way};
 use scheduled_one_protocol::BoxFuture;
 
 /// How the server that holds the namespace is found: anew for each connection.
 pub(super) enum Route {
-    Single { dialer: Dialer, endpoint: Endpoint },
+    Standalone { dialer: Dialer, endpoint: Endpoint },
     Sentinel(Sentinels),
     Cluster(Cluster),
 }
 
 /// A connection to the right server.
 pub(super) struct Reached {
-    pub(super) connection: Connection,
+    pub(super) connection: PooledConnection,
     pub(super) endpoint: Endpoint,
 }
 
@@ -38,12 +38,12 @@ pub(super) enum Redirect {
 impl Route {
     pub(super) fn new(address: &Address, tls: &Encryption, key: &str) -> Self {
         let dialer = Dialer::new(address.login.clone(), address.db, tls.clone());
-        match &address.way {
-            Way::Single(endpoint) => Route::Single {
+        match &address.topology {
+            Topology::Standalone(endpoint) => Route::Standalone {
                 dialer,
                 endpoint: endpoint.clone(),
             },
-            Way::Sentinel {
+            Topology::Sentinel {
                 sentinels,
                 master,
                 login,
@@ -52,16 +52,16 @@ impl Route {
                 let sentinels = sentinels.clone();
                 Route::Sentinel(Sentinels::new(dialer, ask, sentinels, master.clone()))
             }
-            Way::Cluster { seeds } => Route::Cluster(Cluster::new(dialer, seeds.clone(), key)),
+            Topology::Cluster { seeds } => Route::Cluster(Cluster::new(dialer, seeds.clone(), key)),
         }
     }
 
     /// On the heap, and so for the other two: the type of the whole future
     /// would be too deep for rustc in a program that awaits it a few functions
     /// down.
-    pub(super) fn connect(&self) -> BoxFuture<'_, Result<Reached, Fault>> {
+    pub(super) fn connect(&self) -> BoxFuture<'_, Result<Reached, RedisFailure>> {
         match self {
-            Route::Single { dialer, endpoint } => Box::pin(async {
+            Route::Standalone { dialer, endpoint } => Box::pin(async {
                 Ok(Reached {
                     connection: dialer.dial(endpoint, CONNECT_TIMEOUT).await?,
                     endpoint: endpoint.clone(),
@@ -72,11 +72,11 @@ impl Route {
         }
     }
 
-    /// How sentinels watch the master.
-    pub(super) async fn watch(&self) -> Option<Watch> {
+    /// How sentinels timing the master.
+    pub(super) async fn failover_timing(&self) -> Option<FailoverTiming> {
         match self {
-            Route::Sentinel(sentinels) => sentinels.watch().await,
-            Route::Single { .. } | Route::Cluster(_) => None,
+            Route::Sentinel(sentinels) => sentinels.failover_timing().await,
+            Route::Standalone { .. } | Route::Cluster(_) => None,
         }
     }
 
@@ -90,7 +90,7 @@ impl Route {
     pub(super) fn is_deposed<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, bool> {
         match self {
             Route::Sentinel(sentinels) => Box::pin(sentinels.name_another(endpoint)),
-            Route::Single { .. } | Route::Cluster(_) => Box::pin(async { false }),
+            Route::Standalone { .. } | Route::Cluster(_) => Box::pin(async { false }),
         }
     }
 
@@ -99,7 +99,7 @@ impl Route {
     pub(super) fn follow(&self, error: &RedisError, from: &Endpoint) -> Option<Redirect> {
         match self {
             Route::Cluster(cluster) => cluster.follow(error, from),
-            Route::Single { .. } | Route::Sentinel(_) => None,
+            Route::Standalone { .. } | Route::Sentinel(_) => None,
         }
     }
 
@@ -108,11 +108,11 @@ impl Route {
         &'a self,
         to: &'a Endpoint,
         wanted: Wanted<'a>,
-    ) -> BoxFuture<'a, Result<Answers, Fault>> {
+    ) -> BoxFuture<'a, Result<Answers, RedisFailure>> {
         match self {
             Route::Cluster(cluster) => Box::pin(cluster.ask_at(to, wanted)),
             // Never asked for: `follow` names no such node.
-            Route::Single { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Answers::new()) }),
+            Route::Standalone { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Answers::new()) }),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Info {
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     /// Host and port.
-    pub(crate) place: String,
+    pub(crate) address: String,
     /// Who asked.
     pub(crate) user: String,
     /// The rights that are missing, as an ACL writes them.

@@ -14,15 +14,15 @@ const ELECTION: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deployment {
     /// One address; whether something behind it fails over cannot be seen.
-    Single,
-    /// Sentinels watch it; `None` if they do not tell how.
+    Standalone,
+    /// Sentinels timing it; `None` if they do not tell how.
     Sentinel {
         /// The name they know it by.
         name: String,
-        /// How they watch it.
-        watch: Option<Watch>,
+        /// How they timing it.
+        timing: Option<FailoverTiming>,
     },
-    /// The nodes of a Redis Cluster watch each other, and wait for so long
+    /// The nodes of a Redis Cluster timing each other, and wait for so long
     /// (`cluster-node-timeout`); `None` if that may not be asked.
     Cluster {
         /// How long a node must be silent.
@@ -30,9 +30,9 @@ pub(crate) enum Deployment {
     },
 }
 
-/// How sentinels watch a master.
+/// How sentinels timing a master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Watch {
+pub(crate) struct FailoverTiming {
     /// How long it must be silent: `down-after-milliseconds`.
     pub(crate) down_after: Duration,
     /// After how long one that did not come about is tried again, twice this:
@@ -44,7 +44,7 @@ pub(crate) struct Watch {
 pub(crate) fn failover(deployment: &Deployment, lease: Duration) -> Finding {
     let survives = lease * 3 / 5;
     let (waits, who, remedy) = match deployment {
-        Deployment::Single => {
+        Deployment::Standalone => {
             return Finding::new(
                 Severity::Info,
                 CHECK,
@@ -59,23 +59,23 @@ pub(crate) fn failover(deployment: &Deployment, lease: Duration) -> Finding {
         Deployment::Cluster { node_timeout: None } => {
             let unseen = "cluster-node-timeout cannot be seen, because CONFIG GET is not allowed; \
                           usually it is 15 s";
-            return unseen_watch(unseen, lease, survives);
+            return unseen_timing(unseen, lease, survives);
         }
-        Deployment::Sentinel { watch: None, .. } => {
+        Deployment::Sentinel { timing: None, .. } => {
             let unseen = "the sentinels do not tell how long they wait before a failover, for \
                           which their login needs +sentinel|master; usually it is 30 s";
-            return unseen_watch(unseen, lease, survives);
+            return unseen_timing(unseen, lease, survives);
         }
         Deployment::Sentinel {
             name,
-            watch: Some(watch),
+            timing: Some(timing),
         } => (
-            watch.down_after,
+            timing.down_after,
             format!(
                 "the sentinels of {name} wait {:?} (down-after-milliseconds; if a failover does \
                  not come about, {:?} before the next: twice failover-timeout)",
-                watch.down_after,
-                watch.failover_timeout * 2
+                timing.down_after,
+                timing.failover_timeout * 2
             ),
             format!("SENTINEL SET {name} down-after-milliseconds 1000, at each sentinel"),
         ),
@@ -105,7 +105,7 @@ pub(crate) fn failover(deployment: &Deployment, lease: Duration) -> Finding {
     )
 }
 
-fn unseen_watch(unseen: &str, lease: Duration, survives: Duration) -> Finding {
+fn unseen_timing(unseen: &str, lease: Duration, survives: Duration) -> Finding {
     let found =
         format!("{unseen}. With a lease of {lease:?}, runs survive {survives:?} without an answer");
     Finding::new(Severity::Info, CHECK, found, "")

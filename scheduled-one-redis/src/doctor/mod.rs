@@ -17,7 +17,7 @@ use scheduled_one_protocol::machine::{NewerProtocol, VERSION};
 use scheduled_one_protocol::{Finding, Severity};
 
 pub(super) use facts::{Facts, Info, Script, Stored};
-pub(super) use failover::{Deployment, Watch, failover};
+pub(super) use failover::{Deployment, FailoverTiming, failover};
 pub(super) use hints::{ClockFacts, Mark, clock, marks, round_trip};
 pub(super) use persistence::persistence;
 pub(super) use remedy::found_and_remedy;
@@ -29,26 +29,26 @@ pub(super) type Settings<'a> = Option<&'a std::collections::HashMap<String, Stri
 
 /// A finding, and the error that a start makes of it.
 #[derive(Debug)]
-pub(super) struct Verdict {
+pub(super) struct Diagnosis {
     pub(super) finding: Finding,
     /// Of severe findings alone.
     pub(super) refusal: Option<ConnectError>,
 }
 
-impl From<Finding> for Verdict {
+impl From<Finding> for Diagnosis {
     fn from(finding: Finding) -> Self {
-        Verdict {
+        Diagnosis {
             finding,
             refusal: None,
         }
     }
 }
 
-impl Verdict {
+impl Diagnosis {
     /// Severe, in the words of the error.
     pub(super) fn refused(check: &'static str, error: ConnectError) -> Self {
         let (found, remedy) = found_and_remedy(&error);
-        Verdict {
+        Diagnosis {
             finding: Finding::new(Severity::Severe, check, found, remedy),
             refusal: Some(error),
         }
@@ -56,19 +56,19 @@ impl Verdict {
 }
 
 /// What `INFO` alone shows, in the order in which a start complains.
-pub(super) fn judge_info(place: &str, info: &Info, names_cluster: bool) -> Vec<Verdict> {
-    let mut verdicts = server::kind_and_version(place, info);
-    verdicts.extend([
-        server::role(place, info),
-        server::eviction(place, info),
+pub(super) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec<Diagnosis> {
+    let mut diagnoses = server::kind_and_version(address, info);
+    diagnoses.extend([
+        server::role(address, info),
+        server::eviction(address, info),
         server::memory(info).into(),
         server::cluster_mode(info, names_cluster).into(),
     ]);
-    verdicts
+    diagnoses
 }
 
 /// What the answers to the probes show.
-pub(super) fn judge_probes(facts: &Facts) -> Vec<Verdict> {
+pub(super) fn judge_probes(facts: &Facts) -> Vec<Diagnosis> {
     vec![
         rights(facts),
         scripts(facts),
@@ -77,15 +77,15 @@ pub(super) fn judge_probes(facts: &Facts) -> Vec<Verdict> {
     ]
 }
 
-fn rights(facts: &Facts) -> Verdict {
+fn rights(facts: &Facts) -> Diagnosis {
     if facts.missing.is_empty() {
         let found = format!("user {} may do all that is needed", facts.user);
         return Finding::ok("rights", found).into();
     }
-    Verdict::refused(
+    Diagnosis::refused(
         "rights",
         ConnectError::MissingRights {
-            place: facts.place.clone(),
+            place: facts.address.clone(),
             user: facts.user.clone(),
             missing: facts.missing.join(" "),
             rule: facts.rule.clone(),
@@ -95,10 +95,10 @@ fn rights(facts: &Facts) -> Verdict {
 
 /// Each script asks `INFO` which process serves it: that is how a store that
 /// restarted, or failed over, is noticed.
-fn scripts(facts: &Facts) -> Verdict {
+fn scripts(facts: &Facts) -> Diagnosis {
     let refused = |why: String| {
-        let place = facts.place.clone();
-        Verdict::refused("scripts", ConnectError::Refused { place, why })
+        let place = facts.address.clone();
+        Diagnosis::refused("scripts", ConnectError::Refused { place, why })
     };
     match &facts.script {
         Script::Serving(_) => Finding::ok(
@@ -126,16 +126,16 @@ fn scripts(facts: &Facts) -> Verdict {
     }
 }
 
-fn namespace(facts: &Facts) -> Verdict {
+fn namespace(facts: &Facts) -> Diagnosis {
     match &facts.stored {
-        Stored::Known { version, .. } if *version > VERSION => Verdict::refused(
+        Stored::Known { version, .. } if *version > VERSION => Diagnosis::refused(
             "namespace",
             ConnectError::NewerProtocol(NewerProtocol { found: *version }),
         ),
         Stored::Known {
             buckets: Some(found),
             ..
-        } if *found != facts.buckets => Verdict::refused(
+        } if *found != facts.buckets => Diagnosis::refused(
             "namespace",
             ConnectError::OtherBuckets {
                 found: *found,
@@ -153,19 +153,19 @@ fn namespace(facts: &Facts) -> Verdict {
         Stored::Known { version, .. } => {
             Finding::ok("namespace", format!("protocol version {version}")).into()
         }
-        Stored::Unreadable(error) => Verdict::refused("namespace", error.clone()),
+        Stored::Unreadable(error) => Diagnosis::refused("namespace", error.clone()),
     }
 }
 
 /// Whether Redis takes writes now: `MISCONF`, `NOREPLICAS` and `OOM` are
 /// answers to whatever writes.
-fn writes(facts: &Facts) -> Verdict {
+fn writes(facts: &Facts) -> Diagnosis {
     match &facts.write_refused {
         None => Finding::ok("writes", "it takes writes").into(),
-        Some(why) => Verdict::refused(
+        Some(why) => Diagnosis::refused(
             "writes",
             ConnectError::NoWrites {
-                place: facts.place.clone(),
+                place: facts.address.clone(),
                 why: why.clone(),
             },
         ),
@@ -173,9 +173,9 @@ fn writes(facts: &Facts) -> Verdict {
 }
 
 /// The first severe finding as an error, or the warnings.
-pub(super) fn to_start(verdicts: Vec<Verdict>) -> Result<Vec<Finding>, ConnectError> {
+pub(super) fn to_start(diagnoses: Vec<Diagnosis>) -> Result<Vec<Finding>, ConnectError> {
     let mut warnings = Vec::new();
-    for Verdict { finding, refusal } in verdicts {
+    for Diagnosis { finding, refusal } in diagnoses {
         match refusal {
             Some(error) => return Err(error),
             None if finding.severity == Severity::Warning => warnings.push(finding),

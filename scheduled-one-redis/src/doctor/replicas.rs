@@ -1,7 +1,7 @@
 //! Whether a failover may lose what was acknowledged.
 
 use super::facts::Info;
-use super::server::{self, Kind};
+use super::server::{self, ServerKind};
 use super::{Finding, Settings, Severity};
 
 const CHECK: &str = "replicas";
@@ -88,7 +88,7 @@ pub(crate) fn replicas(info: &Info, settings: Settings<'_>, expected: Expected) 
 
 /// The longest lag, in seconds; Dragonfly counts records instead.
 fn slowest(info: &Info, connected: u64) -> Option<u64> {
-    if server::kind(info) == Kind::Dragonfly {
+    if server::kind(info) == ServerKind::Dragonfly {
         return None;
     }
     let lag = |index| {

@@ -1,7 +1,7 @@
 //! Which server it is, and whether its settings can be relied on.
 
 use super::facts::Info;
-use super::{Finding, Severity, Verdict};
+use super::{Diagnosis, Finding, Severity};
 use crate::connect_error::ConnectError;
 
 /// `LIMIT`, `XADD NOMKSTREAM` and exact trimming the way the scripts use them.
@@ -12,7 +12,7 @@ const NEARLY_FULL: u64 = 90;
 
 /// Programs that speak the language of Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ServerKind {
     Redis,
     Valkey,
     KeyDb,
@@ -20,28 +20,28 @@ pub(super) enum Kind {
     Unknown,
 }
 
-pub(super) fn kind(info: &Info) -> Kind {
+pub(super) fn kind(info: &Info) -> ServerKind {
     let executable = info.get("executable").unwrap_or_default();
     if info.is("server_name", "valkey") || info.get("valkey_version").is_some() {
-        Kind::Valkey
+        ServerKind::Valkey
     } else if info.get("dragonfly_version").is_some() {
-        Kind::Dragonfly
+        ServerKind::Dragonfly
     } else if info.get("mvcc_depth").is_some() || executable.ends_with("keydb-server") {
-        Kind::KeyDb
+        ServerKind::KeyDb
     } else if info.get("redis_build_id").is_some() {
-        Kind::Redis
+        ServerKind::Redis
     } else {
-        Kind::Unknown
+        ServerKind::Unknown
     }
 }
 
 /// What it is; severe if it is too old, still loads, or is no Redis at all.
-pub(super) fn kind_and_version(place: &str, info: &Info) -> Vec<Verdict> {
-    let place = place.to_owned();
+pub(super) fn kind_and_version(address: &str, info: &Info) -> Vec<Diagnosis> {
+    let place = address.to_owned();
     let Some(version) = info.get("redis_version") else {
         let why = "its INFO has no redis_version".to_owned();
         let error = ConnectError::NotRedis { place, why };
-        return vec![Verdict::refused("server", error)];
+        return vec![Diagnosis::refused("server", error)];
     };
     let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
     let major_minor = (parts.next().flatten(), parts.next().flatten());
@@ -50,37 +50,37 @@ pub(super) fn kind_and_version(place: &str, info: &Info) -> Vec<Verdict> {
     {
         let version = version.to_owned();
         let error = ConnectError::TooOld { place, version };
-        return vec![Verdict::refused("server", error)];
+        return vec![Diagnosis::refused("server", error)];
     }
-    let mut verdicts = vec![described(kind(info), version, info).into()];
+    let mut diagnoses = vec![described(kind(info), version, info).into()];
     if info.is("loading", "1") {
         let why = "it is still loading its data".to_owned();
-        verdicts.push(Verdict::refused(
+        diagnoses.push(Diagnosis::refused(
             "loading",
             ConnectError::NotNow { place, why },
         ));
     }
-    verdicts
+    diagnoses
 }
 
-fn described(kind: Kind, version: &str, info: &Info) -> Finding {
+fn described(kind: ServerKind, version: &str, info: &Info) -> Finding {
     let own = |name| info.get(name).unwrap_or("of an unknown version");
     match kind {
-        Kind::Redis => Finding::ok("server", format!("Redis {version}")),
-        Kind::Valkey => Finding::ok(
+        ServerKind::Redis => Finding::ok("server", format!("Redis {version}")),
+        ServerKind::Valkey => Finding::ok(
             "server",
             format!(
                 "Valkey {}, compatible with Redis {version}",
                 own("valkey_version")
             ),
         ),
-        Kind::KeyDb => Finding::new(
+        ServerKind::KeyDb => Finding::new(
             Severity::Info,
             "server",
             format!("KeyDB {version}: not among the servers that the tests run with"),
             "",
         ),
-        Kind::Dragonfly => Finding::new(
+        ServerKind::Dragonfly => Finding::new(
             Severity::Warning,
             "server",
             format!(
@@ -90,7 +90,7 @@ fn described(kind: Kind, version: &str, info: &Info) -> Finding {
             ),
             "try your jobs on it before you depend on it, or use Redis or Valkey",
         ),
-        Kind::Unknown => Finding::new(
+        ServerKind::Unknown => Finding::new(
             Severity::Warning,
             "server",
             format!(
@@ -103,20 +103,20 @@ fn described(kind: Kind, version: &str, info: &Info) -> Finding {
     }
 }
 
-pub(super) fn role(place: &str, info: &Info) -> Verdict {
-    let place = place.to_owned();
+pub(super) fn role(address: &str, info: &Info) -> Diagnosis {
+    let place = address.to_owned();
     match info.get("role") {
         // Dragonfly writes the newer word.
         Some("slave" | "replica") => {
             let host = info.get("master_host").unwrap_or("?");
             let primary = format!("{host}:{}", info.get("master_port").unwrap_or("?"));
-            Verdict::refused("role", ConnectError::Replica { place, primary })
+            Diagnosis::refused("role", ConnectError::Replica { place, primary })
         }
         Some("active-replica") => {
             let why = "it is one of several writable copies (KeyDB active-replica), which would \
                        each decide by themselves and run ticks twice; name a Redis with one primary"
                 .to_owned();
-            Verdict::refused("role", ConnectError::Refused { place, why })
+            Diagnosis::refused("role", ConnectError::Refused { place, why })
         }
         Some("master") => Finding::ok("role", "it is a primary").into(),
         other => Finding::new(
@@ -132,21 +132,23 @@ pub(super) fn role(place: &str, info: &Info) -> Verdict {
     }
 }
 
-pub(super) fn eviction(place: &str, info: &Info) -> Verdict {
+pub(super) fn eviction(address: &str, info: &Info) -> Diagnosis {
     match info.get("maxmemory_policy") {
         // The second is Dragonfly in cache mode.
-        Some(policy) if policy.starts_with("allkeys") || policy == "eviction" => Verdict::refused(
-            "eviction",
-            ConnectError::Evicts {
-                place: place.to_owned(),
-                policy: policy.to_owned(),
-            },
-        ),
+        Some(policy) if policy.starts_with("allkeys") || policy == "eviction" => {
+            Diagnosis::refused(
+                "eviction",
+                ConnectError::Evicts {
+                    place: address.to_owned(),
+                    policy: policy.to_owned(),
+                },
+            )
+        }
         // Older Dragonflies say it this way.
-        None if info.is("cache_mode", "cache") => Verdict::refused(
+        None if info.is("cache_mode", "cache") => Diagnosis::refused(
             "eviction",
             ConnectError::Evicts {
-                place: place.to_owned(),
+                place: address.to_owned(),
                 policy: "eviction (cache_mode)".to_owned(),
             },
         ),

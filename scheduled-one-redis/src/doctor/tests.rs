@@ -14,10 +14,10 @@ const LEASE: Duration = Duration::from_secs(5);
 
 /// Severity and text of one look, from `INFO` alone.
 fn judged(text: &str, check: &str) -> (Severity, String) {
-    let verdicts = judge_info("host:1", &Info::parse(text), false);
-    let finding = verdicts
+    let diagnoses = judge_info("host:1", &Info::parse(text), false);
+    let finding = diagnoses
         .into_iter()
-        .map(|verdict| verdict.finding)
+        .map(|diagnosis| diagnosis.finding)
         .find(|finding| finding.check == check);
     of(finding.unwrap_or_else(|| panic!("no look at {check}")))
 }
@@ -65,8 +65,8 @@ fn only_one_primary_will_do() {
     let node = REDIS.replace("cluster_enabled:0", "cluster_enabled:1");
     assert_is(judged(&node, "cluster"), Severity::Warning, "one node");
     assert_is(judged(REDIS, "cluster"), Severity::Ok, "not in cluster");
-    let verdicts = judge_info("host:1", &Info::parse(&node), true);
-    let checks = verdicts.iter().map(|verdict| &verdict.finding);
+    let diagnoses = judge_info("host:1", &Info::parse(&node), true);
+    let checks = diagnoses.iter().map(|diagnosis| &diagnosis.finding);
     let mut cluster = checks.filter(|finding| finding.check == "cluster");
     assert_eq!(cluster.next().unwrap().severity, Severity::Ok);
 }
@@ -162,7 +162,7 @@ fn replicas_that_nobody_waits_for_are_warned_of() {
 fn a_lease_is_held_against_the_failover() {
     let sentinel = |seconds| Deployment::Sentinel {
         name: "main".into(),
-        watch: Some(Watch {
+        timing: Some(FailoverTiming {
             down_after: Duration::from_secs(seconds),
             failover_timeout: Duration::from_secs(180),
         }),
@@ -196,11 +196,11 @@ fn a_lease_is_held_against_the_failover() {
     assert_is(blind, Severity::Info, "usually it is 15 s");
     let silent = Deployment::Sentinel {
         name: "main".into(),
-        watch: None,
+        timing: None,
     };
     let blind = of(failover(&silent, LEASE));
     assert_is(blind, Severity::Info, "+sentinel|master");
-    let single = of(failover(&Deployment::Single, LEASE));
+    let single = of(failover(&Deployment::Standalone, LEASE));
     assert_is(single, Severity::Info, "runs survive 3s");
 }
 
@@ -242,7 +242,7 @@ fn marks_of_a_wild_clock_are_named() {
 
 fn facts() -> Facts {
     Facts {
-        place: "host:1".into(),
+        address: "host:1".into(),
         user: "ann".into(),
         missing: Vec::new(),
         rule: "~x +y".into(),
@@ -279,7 +279,7 @@ fn what_stops_writes_has_a_way_out_that_is_not_to_wait() {
     ] {
         let mut facts = facts();
         facts.write_refused = Some(format!("{code} because"));
-        let Verdict { finding, refusal } = writes(&facts);
+        let Diagnosis { finding, refusal } = writes(&facts);
         assert!(finding.remedy.contains(way_out), "{finding:?}");
         let error = refusal.unwrap().to_string();
         assert!(error.ends_with(&finding.remedy), "{error}");

@@ -6,9 +6,9 @@ use crate::login::Login;
 
 /// How the Redis that holds the namespace is found.
 #[derive(Clone)]
-pub(crate) enum Way {
+pub(crate) enum Topology {
     /// The URL names it.
-    Single(Endpoint),
+    Standalone(Endpoint),
     /// Sentinels know it.
     Sentinel {
         sentinels: Vec<Endpoint>,
@@ -28,23 +28,23 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
 }
 
-impl Way {
+impl Topology {
     /// The first host that the URL names.
     pub(crate) fn first(&self) -> &Endpoint {
         match self {
-            Way::Single(endpoint) => endpoint,
+            Topology::Standalone(endpoint) => endpoint,
             // `read_hosts` gives at least one.
-            Way::Sentinel { sentinels, .. } => &sentinels[0],
-            Way::Cluster { seeds } => &seeds[0],
+            Topology::Sentinel { sentinels, .. } => &sentinels[0],
+            Topology::Cluster { seeds } => &seeds[0],
         }
     }
 
     /// What the scheme has behind `redis` and `rediss`.
     pub(crate) fn suffix(&self) -> &'static str {
         match self {
-            Way::Single(_) => "",
-            Way::Sentinel { .. } => "+sentinel",
-            Way::Cluster { .. } => "+cluster",
+            Topology::Standalone(_) => "",
+            Topology::Sentinel { .. } => "+sentinel",
+            Topology::Cluster { .. } => "+cluster",
         }
     }
 }
@@ -64,14 +64,14 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Way::Single(endpoint) => endpoint.fmt(f),
-            Way::Sentinel {
+            Topology::Standalone(endpoint) => endpoint.fmt(f),
+            Topology::Sentinel {
                 sentinels, master, ..
             } => write!(f, "{}/{master}", list(sentinels)),
-            Way::Cluster { seeds } => f.write_str(&list(seeds)),
+            Topology::Cluster { seeds } => f.write_str(&list(seeds)),
         }
     }
 }

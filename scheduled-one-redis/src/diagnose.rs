@@ -7,13 +7,13 @@ use std::time::Duration;
 use deadpool_redis::redis::{Pipeline, Value, cmd, from_redis_value};
 use tokio::time::{Instant, timeout_at};
 
-use crate::connection::Link;
+use crate::classify::RedisFailure;
+use crate::connection::Connection;
 use crate::doctor::{self, ClockFacts, Deployment, Info, Mark};
-use crate::fault::Fault;
 use crate::keys::Keys;
 use crate::preflight::{self, Looked};
+use crate::topology::Topology;
 use crate::url::Address;
-use crate::way::Way;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::MAX_BATCH;
 use scheduled_one_protocol::{Finding, Severity};
@@ -37,57 +37,59 @@ const SETTINGS: [&str; 5] = [
 ];
 
 /// All that can be found.
-pub(crate) async fn examine(
-    link: &Link,
+pub(crate) async fn diagnose(
+    connection: &Connection,
     address: &Address,
     keys: &Keys,
     needs: &JobNeeds,
 ) -> Vec<Finding> {
-    let looked = preflight::look(link, address, keys).await;
+    let looked = preflight::look(connection, address, keys).await;
     let goes_on = looked.may_go_on();
-    let Looked { info, verdicts } = looked;
-    let mut findings: Vec<Finding> = verdicts
+    let Looked { info, diagnoses } = looked;
+    let mut findings: Vec<Finding> = diagnoses
         .into_iter()
-        .map(|verdict| verdict.finding)
+        .map(|diagnosis| diagnosis.finding)
         .collect();
     if !goes_on {
         return findings;
     }
     let deadline = Instant::now() + BOUND;
-    let settings = settings(link, deadline).await;
+    let settings = settings(connection, deadline).await;
     if let Some(info) = &info {
         findings.push(doctor::persistence(info, settings.as_ref()));
         findings.push(doctor::replicas(info, settings.as_ref(), address.expects()));
-        let deployment = deployment(link, address, info, settings.as_ref(), deadline).await;
+        let deployment = deployment(connection, address, info, settings.as_ref(), deadline).await;
         findings.push(doctor::failover(&deployment, needs.shortest_lease));
     }
-    match clocks(link, &*needs.clock, deadline).await {
+    match clocks(connection, &*needs.clock, deadline).await {
         Ok((facts, now_ms)) => {
             findings.push(doctor::clock(&facts));
             findings.push(doctor::round_trip(&facts, needs.shortest_lease));
-            findings.push(match marks(link, keys, &needs.units, deadline).await {
-                Ok(marks) => doctor::marks(&marks, now_ms),
-                Err(fault) => not_seen("marks", &fault),
-            });
+            findings.push(
+                match marks(connection, keys, &needs.units, deadline).await {
+                    Ok(marks) => doctor::marks(&marks, now_ms),
+                    Err(failure) => not_seen("marks", &failure),
+                },
+            );
         }
-        Err(fault) => findings.push(not_seen("clock", &fault)),
+        Err(failure) => findings.push(not_seen("clock", &failure)),
     }
     findings
 }
 
-fn not_seen(check: &'static str, fault: &Fault) -> Finding {
-    let found = format!("could not be looked at: {}", fault.error);
+fn not_seen(check: &'static str, failure: &RedisFailure) -> Finding {
+    let found = format!("could not be looked at: {}", failure.error);
     Finding::new(Severity::Info, check, found, "")
 }
 
 /// The settings that may be asked for; `None` if there are none of them.
-async fn settings(link: &Link, deadline: Instant) -> Option<HashMap<String, String>> {
+async fn settings(connection: &Connection, deadline: Instant) -> Option<HashMap<String, String>> {
     let mut pipeline = Pipeline::new();
     for name in SETTINGS {
         pipeline.cmd("CONFIG").arg("GET").arg(name);
     }
     pipeline.ignore_errors();
-    let answers = link
+    let answers = connection
         .send_all("CONFIG GET", &pipeline, deadline)
         .await
         .ok()?;
@@ -101,17 +103,17 @@ async fn settings(link: &Link, deadline: Instant) -> Option<HashMap<String, Stri
 
 /// Who takes over when this server is gone.
 async fn deployment(
-    link: &Link,
+    connection: &Connection,
     address: &Address,
     info: &Info,
     settings: Option<&HashMap<String, String>>,
     deadline: Instant,
 ) -> Deployment {
-    if let Way::Sentinel { master, .. } = &address.way {
-        let asked = timeout_at(deadline, link.watch()).await;
+    if let Topology::Sentinel { master, .. } = &address.topology {
+        let asked = timeout_at(deadline, connection.failover_timing()).await;
         return Deployment::Sentinel {
             name: master.clone(),
-            watch: asked.ok().flatten(),
+            timing: asked.ok().flatten(),
         };
     }
     match info.get("cluster_enabled") {
@@ -120,22 +122,22 @@ async fn deployment(
                 .and_then(|settings| settings.get("cluster-node-timeout")?.parse().ok())
                 .map(Duration::from_millis),
         },
-        _ => Deployment::Single,
+        _ => Deployment::Standalone,
     }
 }
 
 /// Asks for the time, and says what time it was there at the last answer. The
 /// quickest answer is the one that tells the offset best.
 async fn clocks(
-    link: &Link,
+    connection: &Connection,
     clock: &dyn Clock,
     deadline: Instant,
-) -> Result<(ClockFacts, i64), Fault> {
+) -> Result<(ClockFacts, i64), RedisFailure> {
     let mut round_trips = Vec::with_capacity(SAMPLES);
     let (mut best, mut offset_ms, mut now_ms) = (Duration::MAX, 0, 0);
     for _ in 0..SAMPLES {
         let sent = clock.boottime();
-        let answer = link.send("TIME", &cmd("TIME"), deadline).await?;
+        let answer = connection.send("TIME", &cmd("TIME"), deadline).await?;
         let took = clock.boottime().saturating_sub(sent);
         let wall_ms = clock.wall().saturating_sub(took / 2).as_millis() as i64;
         let (seconds, micros) = from_redis_value::<(i64, i64)>(answer).unwrap_or_default();
@@ -154,11 +156,11 @@ async fn clocks(
 
 /// The newest tick decided of each unit.
 async fn marks(
-    link: &Link,
+    connection: &Connection,
     keys: &Keys,
     units: &[UnitName],
     deadline: Instant,
-) -> Result<Vec<Mark>, Fault> {
+) -> Result<Vec<Mark>, RedisFailure> {
     let units = &units[..units.len().min(MAX_UNITS)];
     let mut marks = Vec::with_capacity(units.len());
     for batch in units.chunks(MAX_BATCH) {
@@ -170,7 +172,7 @@ async fn marks(
                 .arg("hwm");
         }
         pipeline.ignore_errors();
-        let answers = link.send_all("HMGET", &pipeline, deadline).await?;
+        let answers = connection.send_all("HMGET", &pipeline, deadline).await?;
         marks.extend(batch.iter().zip(answers).map(|(unit, answer)| Mark {
             key: keys.job(unit.as_str()),
             hwm_ms: answer.ok().and_then(mark),

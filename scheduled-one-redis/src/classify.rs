@@ -8,15 +8,19 @@ use scheduled_one_protocol::StoreError;
 
 /// An error, understood.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct RedisFailure {
     pub(crate) error: StoreError,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FailureKind,
 }
 
-impl Fault {
+impl RedisFailure {
+    fn new(kind: FailureKind, error: StoreError) -> Self {
+        RedisFailure { error, kind }
+    }
+
     /// Nothing was sent.
-    pub(crate) fn unavailable(kind: Kind, text: String) -> Self {
-        fault(kind, StoreError::Unavailable(text))
+    pub(crate) fn unavailable(kind: FailureKind, text: String) -> Self {
+        RedisFailure::new(kind, StoreError::Unavailable(text))
     }
 
     /// Names the key, where the error says only that it holds something else.
@@ -42,7 +46,7 @@ impl Fault {
 
 /// What kind of error it is, as far as something depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FailureKind {
     /// Redis answered with an error; the connection is as good as before.
     Answered,
     /// The script is not known, nothing was done: send its text.
@@ -69,10 +73,13 @@ pub(crate) enum Kind {
     UnknownMaster,
 }
 
-impl Kind {
+impl FailureKind {
     /// Whether the next request takes a fresh connection.
     pub(crate) fn gives_up_connection(self) -> bool {
-        !matches!(self, Kind::Answered | Kind::NoScript | Kind::Denied)
+        !matches!(
+            self,
+            FailureKind::Answered | FailureKind::NoScript | FailureKind::Denied
+        )
     }
 }
 
@@ -91,43 +98,45 @@ const NOT_NOW: [&str; 9] = [
 ];
 
 /// The error of a request that was sent.
-pub(crate) fn of_request(what: &str, error: &RedisError) -> Fault {
+pub(crate) fn of_request(what: &str, error: &RedisError) -> RedisFailure {
     let text = format!("{what}: {error}");
     match (error.code(), error.kind()) {
         (Some(code), _) => of_answer(what, code, error.detail().unwrap_or_default()),
         // TLS 1.3 learns only now that the server does not like our certificate.
         (None, ErrorKind::Io) if is_certificate(&text) => {
-            fault(Kind::Certificate, StoreError::Unknown(text))
+            RedisFailure::new(FailureKind::Certificate, StoreError::Unknown(text))
         }
         // Whether it was carried out before that, nobody knows.
-        (None, ErrorKind::Io) => fault(Kind::Broken, StoreError::Unknown(text)),
+        (None, ErrorKind::Io) => RedisFailure::new(FailureKind::Broken, StoreError::Unknown(text)),
         (None, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
-            fault(Kind::Garbled, StoreError::Unknown(text))
+            RedisFailure::new(FailureKind::Garbled, StoreError::Unknown(text))
         }
-        _ => fault(Kind::Broken, StoreError::Refused(text)),
+        _ => RedisFailure::new(FailureKind::Broken, StoreError::Refused(text)),
     }
 }
 
 /// The error of a connection that did not come about.
-pub(crate) fn of_connecting(place: &impl fmt::Display, error: &RedisError) -> Fault {
-    let mut fault = of_request(&place.to_string(), error);
-    if let StoreError::Unknown(text) = fault.error {
+pub(crate) fn of_connecting(address: &impl fmt::Display, error: &RedisError) -> RedisFailure {
+    let mut failure = of_request(&address.to_string(), error);
+    if let StoreError::Unknown(text) = failure.error {
         // No request was sent yet, so nothing is in doubt.
         let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
-        fault = match fault.kind {
-            _ if is_certificate(&text) => self::fault(Kind::Certificate, StoreError::Refused(text)),
-            _ if hung_up => Fault::unavailable(Kind::Garbled, text),
-            kind => Fault::unavailable(kind, text),
+        failure = match failure.kind {
+            _ if is_certificate(&text) => {
+                RedisFailure::new(FailureKind::Certificate, StoreError::Refused(text))
+            }
+            _ if hung_up => RedisFailure::unavailable(FailureKind::Garbled, text),
+            kind => RedisFailure::unavailable(kind, text),
         };
     }
-    if !fault.kind.gives_up_connection() {
-        fault.kind = Kind::Broken;
+    if !failure.kind.gives_up_connection() {
+        failure.kind = FailureKind::Broken;
     }
-    fault
+    failure
 }
 
 /// Redis answered with an error.
-fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
+fn of_answer(what: &str, code: &str, detail: &str) -> RedisFailure {
     // Redis before 7 wraps the error of a command inside a script in its own.
     let code = match code {
         "ERR" => wrapped_code(detail).unwrap_or(code),
@@ -135,48 +144,54 @@ fn of_answer(what: &str, code: &str, detail: &str) -> Fault {
     };
     let text = format!("{what}: {code} {detail}");
     if NOT_NOW.contains(&code) || (code == "ERR" && detail.contains("max number of clients")) {
-        return fault(Kind::NotNow, StoreError::Unavailable(text));
+        return RedisFailure::new(FailureKind::NotNow, StoreError::Unavailable(text));
     }
     let (kind, error) = match code {
-        "NOSCRIPT" => (Kind::NoScript, StoreError::Unavailable(text)),
+        "NOSCRIPT" => (FailureKind::NoScript, StoreError::Unavailable(text)),
         "SONEWER" => {
             let found = detail.trim().parse().unwrap_or(u64::MAX);
-            (Kind::Answered, StoreError::NewerProtocol { found })
+            (FailureKind::Answered, StoreError::NewerProtocol { found })
         }
         "SOBUCKETS" => {
             let mut numbers = detail.split(' ').map(|it| it.parse().unwrap_or_default());
             let mut next = || numbers.next().unwrap_or_default();
             let (found, ours) = (next(), next());
-            (Kind::Answered, StoreError::OtherBuckets { found, ours })
+            (
+                FailureKind::Answered,
+                StoreError::OtherBuckets { found, ours },
+            )
         }
         "SOTYPE" if is_of_all(detail) => {
             let text = foreign_text(detail);
-            (Kind::Answered, StoreError::Unavailable(text))
+            (FailureKind::Answered, StoreError::Unavailable(text))
         }
-        "SOTYPE" => (Kind::Answered, foreign(detail)),
+        "SOTYPE" => (FailureKind::Answered, foreign(detail)),
         "SODAMAGED" => (
-            Kind::Answered,
+            FailureKind::Answered,
             StoreError::Refused(format!(
                 "the key {detail}: somebody edited it, or the clock of Redis was far ahead; delete \
                  the key, and the job goes on with what the nodes remember"
             )),
         ),
-        "SOLEDGER" => (Kind::Answered, StoreError::Refused(line_lost(detail))),
+        "SOLEDGER" => (
+            FailureKind::Answered,
+            StoreError::Refused(line_lost(detail)),
+        ),
         "MOVED" | "ASK" | "CROSSSLOT" => (
-            Kind::Broken,
+            FailureKind::Broken,
             StoreError::Refused(format!(
                 "{text}: that Redis is one node of a cluster, and does not hold the namespace; \
                  use redis+cluster:// (or rediss+cluster://) in the URL"
             )),
         ),
         _ if is_login(code, detail) => (
-            Kind::Login,
+            FailureKind::Login,
             StoreError::Refused(format!("{text} (correct the login)")),
         ),
-        _ if is_denial(code, detail) => (Kind::Denied, StoreError::Refused(text)),
-        _ => (Kind::Answered, StoreError::Refused(text)),
+        _ if is_denial(code, detail) => (FailureKind::Denied, StoreError::Refused(text)),
+        _ => (FailureKind::Answered, StoreError::Refused(text)),
     };
-    fault(kind, error)
+    RedisFailure::new(kind, error)
 }
 
 /// A ledger takes a line no more.
@@ -251,30 +266,26 @@ fn wrapped_code(detail: &str) -> Option<&str> {
     code.bytes().all(|b| b.is_ascii_uppercase()).then_some(code)
 }
 
-fn fault(kind: Kind, error: StoreError) -> Fault {
-    Fault { error, kind }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn kind(code: &str, detail: &str) -> (Kind, bool) {
-        let fault = of_answer("claim", code, detail);
+    fn kind(code: &str, detail: &str) -> (FailureKind, bool) {
+        let failure = of_answer("claim", code, detail);
         (
-            fault.kind,
-            matches!(fault.error, StoreError::Unavailable(_)),
+            failure.kind,
+            matches!(failure.error, StoreError::Unavailable(_)),
         )
     }
 
     #[test]
     fn not_now_is_a_new_connection() {
         for code in NOT_NOW {
-            assert_eq!(kind(code, "x"), (Kind::NotNow, true), "{code}");
+            assert_eq!(kind(code, "x"), (FailureKind::NotNow, true), "{code}");
         }
         assert_eq!(
             kind("ERR", "max number of clients reached"),
-            (Kind::NotNow, true)
+            (FailureKind::NotNow, true)
         );
     }
 
@@ -282,14 +293,14 @@ mod tests {
     fn errors_inside_scripts_of_redis_6_are_seen() {
         let detail = "Error running script (call to f_ab): @user_script:12: @user_script: 12: \
                       -READONLY You can't write against a read only replica.";
-        assert_eq!(kind("ERR", detail), (Kind::NotNow, true));
+        assert_eq!(kind("ERR", detail), (FailureKind::NotNow, true));
     }
 
     #[test]
     fn a_foreign_key_is_the_trouble_of_those_who_need_it() {
         let is_of_all = |key: &str| {
             let (kind, unavailable) = kind("SOTYPE", &format!("{key} holds a string, not a hash"));
-            assert_eq!(kind, Kind::Answered);
+            assert_eq!(kind, FailureKind::Answered);
             unavailable
         };
         for all in ["meta", "leases", "ready"] {
@@ -304,8 +315,11 @@ mod tests {
     #[test]
     fn a_denial_is_told_from_other_errors() {
         let inside = "The user executing the script can't run this command or subcommand script: x";
-        assert_eq!(kind("ERR", inside), (Kind::Denied, false));
-        assert_eq!(kind("NOPERM", "x"), (Kind::Denied, false));
-        assert_eq!(kind("ERR", "unknown command"), (Kind::Answered, false));
+        assert_eq!(kind("ERR", inside), (FailureKind::Denied, false));
+        assert_eq!(kind("NOPERM", "x"), (FailureKind::Denied, false));
+        assert_eq!(
+            kind("ERR", "unknown command"),
+            (FailureKind::Answered, false)
+        );
     }
 }
