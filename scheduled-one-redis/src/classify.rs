@@ -3,7 +3,6 @@
 use std::fmt;
 
 use deadpool_redis::redis::{ErrorKind, RedisError};
-
 use scheduled_one_protocol::StoreError;
 
 /// An error, understood.

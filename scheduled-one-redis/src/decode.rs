@@ -1,8 +1,9 @@
 //! Replies of the scripts, read in the order that their heads tell. What does
 //! not read is an error that names the script, never a panic.
 
-use deadpool_redis::redis::Value;
+mod ledger;
 
+use deadpool_redis::redis::Value;
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
     Claim, Claimed, Finished, Grant, Head, HeartbeatReply, MAX_NODES, OverdueRun, Recorded,
@@ -12,8 +13,6 @@ use scheduled_one_protocol::{FencingToken, Start, StoreError, TickMs, UnitName};
 
 use crate::classify;
 use crate::codes::{ClaimCode, FinishCode, InspectCode, OverdueCode, RenewCode, WriteOffCode};
-
-mod ledger;
 
 pub(crate) use ledger::ledger;
 

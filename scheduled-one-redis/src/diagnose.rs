@@ -5,6 +5,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use deadpool_redis::redis::{Pipeline, Value, cmd, from_redis_value};
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::MAX_BATCH;
+use scheduled_one_protocol::{Finding, Severity};
+use scheduled_one_protocol::{JobNeeds, UnitName};
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::RedisFailure;
@@ -14,10 +18,6 @@ use crate::keys::Keys;
 use crate::preflight::{self, Looked};
 use crate::topology::Topology;
 use crate::url::Address;
-use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::MAX_BATCH;
-use scheduled_one_protocol::{Finding, Severity};
-use scheduled_one_protocol::{JobNeeds, UnitName};
 
 /// Bound of all questions behind those of a start.
 const BOUND: Duration = Duration::from_secs(3);

@@ -1,13 +1,14 @@
 //! Ways in for tests that make up what comes from outside (`tests/fuzz`): what
 //! an operator writes as URL, and what a server answers. No part of the API.
 
-use crate::url::{Address, BadUrl, FromFiles};
-use crate::{ConnectError, decode};
 use deadpool_redis::redis::{Value, parse_redis_value};
 use scheduled_one_protocol::message::{
     Claim, Claimed, DueTick, Head, Intent, LowerBounds, Overlap, Reply, Target, UnitStatus,
 };
 use scheduled_one_protocol::{LedgerRecord, TickMs, UnitName};
+
+use crate::url::{Address, BadUrl, FromFiles};
+use crate::{ConnectError, decode};
 
 /// Most items of a request that a reply is read for.
 const MAX_ITEMS: usize = 3;
@@ -124,7 +125,7 @@ fn others(value: &Value) -> Vec<Read> {
 }
 
 /// Nothing if it could not be read; errors have an end, and can be shown.
-fn checked<T>(result: Result<T, super::StoreError>) -> Option<T> {
+fn checked<T>(result: Result<T, crate::StoreError>) -> Option<T> {
     result
         .inspect_err(|error| assert!(error.to_string().len() < MAX_ERROR))
         .ok()

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use scheduled_one_protocol::Bucket;
+
 pub(crate) use scheduled_one_schedule::name::MAX_NAME_BYTES;
 
 /// More than the longest name of a unit, in bytes: `#shard` and `~place` take

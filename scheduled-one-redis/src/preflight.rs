@@ -4,6 +4,9 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::{cmd, from_redis_value};
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::machine::NewerProtocol;
+use scheduled_one_protocol::{Finding, PreflightError, Severity};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -15,9 +18,6 @@ use crate::keys::Keys;
 use crate::probes::{facts, missing, probes};
 use crate::topology::Topology;
 use crate::url::Address;
-use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::machine::NewerProtocol;
-use scheduled_one_protocol::{Finding, PreflightError, Severity};
 
 /// Bound of the whole look.
 const BOUND: Duration = Duration::from_secs(3);

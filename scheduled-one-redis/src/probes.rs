@@ -2,6 +2,7 @@
 //! answers show. Nothing of it writes.
 
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd};
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 
 use crate::classify::{self, FailureKind};
 use crate::connect_error::ConnectError;
@@ -10,7 +11,6 @@ use crate::keys::Keys;
 use crate::permissions::RequiredPermissions;
 use crate::preflight::broken;
 use crate::url::Address;
-use scheduled_one_protocol::machine::damage::MAX_EXACT;
 
 /// All that is asked of Redis, by the name of the right it takes, as calls
 /// that change nothing: on a key that does not exist and is not made by them.

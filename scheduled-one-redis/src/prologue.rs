@@ -3,14 +3,15 @@
 
 use std::fmt::Write;
 
-use crate::codes::Named;
-use crate::keys::MAX_UNIT_BYTES;
 use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_COUNT, MAX_EXACT, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ, MAX_TOKEN,
 };
 use scheduled_one_protocol::machine::{MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION};
 use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH};
+
+use crate::codes::Named;
+use crate::keys::MAX_UNIT_BYTES;
 
 /// Entries of `ready` that a beat takes its share from, at most.
 const MAX_READY: usize = 64 * MAX_BATCH;

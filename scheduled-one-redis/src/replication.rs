@@ -11,12 +11,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Value, cmd};
+use scheduled_one_protocol::message::{Claim, Claimed, Verdict};
 use tokio::time::Instant;
 
 use crate::ANSWER_TIMEOUT;
 use crate::classify::RedisFailure;
 use crate::connection::{Connection, ConnectionId};
-use scheduled_one_protocol::message::{Claim, Claimed, Verdict};
 
 /// Longest wait for replicas; less for short leases, since it costs of them.
 const BOUND: Duration = Duration::from_millis(500);

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::{Pipeline, RedisError, Value, cmd};
+use scheduled_one_protocol::StoreError;
 use tokio::time::timeout;
 
-use super::dial::Dialer;
-use super::hash_slot::hash_slot;
-use super::route::{Reached, Redirect, is_redirect};
-use super::{Answers, Wanted};
 use crate::classify::{self, FailureKind, RedisFailure};
+use crate::connection::dial::Dialer;
+use crate::connection::hash_slot::hash_slot;
+use crate::connection::route::{Reached, Redirect, is_redirect};
+use crate::connection::{Commands, Replies};
 use crate::topology::{Endpoint, list};
-use scheduled_one_protocol::StoreError;
 
 /// How long one node has to connect and to tell who owns what.
 const ANSWER: Duration = Duration::from_millis(450);
@@ -163,21 +163,21 @@ impl Cluster {
     pub(super) async fn ask_at(
         &self,
         to: &Endpoint,
-        wanted: Wanted<'_>,
-    ) -> Result<Answers, RedisFailure> {
+        request: Commands<'_>,
+    ) -> Result<Replies, RedisFailure> {
         let mut connection = self.dialer.dial(to, ANSWER).await?;
         let mut commands = Pipeline::new();
         // `ASKING` is for the very next command.
-        let mut of_request: Vec<_> = match wanted {
-            Wanted::One(command) => vec![command.clone()],
-            Wanted::All(commands) => commands.cmd_iter().cloned().collect(),
+        let mut of_request: Vec<_> = match request {
+            Commands::One(command) => vec![command.clone()],
+            Commands::All(commands) => commands.cmd_iter().cloned().collect(),
         };
         for command in of_request.drain(..) {
             commands.add_command(cmd("ASKING"));
             commands.add_command(command);
         }
         commands.ignore_errors();
-        let answers: Result<Answers, RedisError> = commands.query_async(&mut connection).await;
+        let answers: Result<Replies, RedisError> = commands.query_async(&mut connection).await;
         let answers = answers.map_err(|error| {
             let text = to.to_string();
             classify::of_request(&text, &error)
@@ -252,7 +252,7 @@ fn read_address(address: &str, from: &Endpoint) -> Option<Endpoint> {
 fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
     let host = match host {
         "" => asked.host.as_str(),
-        // A name that is wanted and not known.
+        // A name that is request and not known.
         "?" => return None,
         host => host,
     };

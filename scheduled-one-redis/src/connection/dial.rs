@@ -12,14 +12,14 @@ use deadpool_redis::{
     Connection as PooledConnection, Hook, HookError, Manager, Pool, PoolConfig, PoolError, Runtime,
     Timeouts,
 };
+use scheduled_one_protocol::StoreError;
 use tokio::time::timeout;
 
-use super::CONNECT_TIMEOUT;
 use crate::classify::{self, FailureKind, RedisFailure};
+use crate::connection::CONNECT_TIMEOUT;
 use crate::encryption::Encryption;
 use crate::login::Login;
 use crate::topology::Endpoint;
-use scheduled_one_protocol::StoreError;
 
 /// One is held, one may be in the making; the rest is for those that are
 /// dropped while they are made.

@@ -1,113 +1,76 @@
-//! One connection, established for as long as it is good.
+//! One connection that all requests of a store share until it has to be replaced.
 //!
-//! A checkout from a pool costs a round trip, and does not notice a server
-//! that was demoted. So the connection is taken once and shared: its requests
-//! are pipelined. Whoever meets an error that may mean a broken connection or
-//! another server gives it up, and the next call makes a fresh one: `route`
-//! finds the server anew (`sentinel`, `cluster`), `dial` connects.
+//! A checkout from a pool costs a round trip, and does not notice that a server was demoted.
+//! So one connection is taken from the pool and shared, and its requests are pipelined.
+//! An error that may mean a broken connection or another primary gives the connection up, and the next request makes a
+//! new one: `route` finds the server (by `sentinel` or `cluster`), `dial` connects to it, `checkout` keeps the result.
 
+mod checkout;
 mod cluster;
 mod dial;
 mod hash_slot;
 mod route;
 mod sentinel;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
+use scheduled_one_protocol::StoreError;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::classify::{self, FailureKind, RedisFailure};
+use crate::connection::checkout::{InFlight, Inner};
+use crate::connection::route::Redirect;
 use crate::doctor::FailoverTiming;
 use crate::encryption::Encryption;
-use crate::topology::Endpoint;
 use crate::url::Address;
-use route::{Reached, Redirect, Route};
-use scheduled_one_protocol::StoreError;
 
-/// Bound of connecting, with name resolution, TLS, login, and asking who it is
-/// to connect to.
+/// Longest time to connect: finding the server, name resolution, TLS and login.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often the nodes of a cluster may send one request on to another.
+/// Most redirects that one request follows in a cluster.
 const MAX_REDIRECTS: u32 = 3;
 
-/// How often sentinels are asked whether a connection in use leads to the
-/// right server.
+/// Least time between two checks with the sentinels of a connection in use.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// The way to a server. It belongs to the runtime that makes its connections.
-pub(super) struct Connection {
+/// One connection to the server that holds the namespace, shared by all requests and replaced after an error.
+///
+/// It belongs to the tokio runtime that connects.
+pub(crate) struct Connection {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    route: Route,
-    servers: String,
-    state: Mutex<State>,
-    /// Established by the one call that connects; the others wait for its result.
-    connecting: tokio::sync::Mutex<()>,
-}
-
-#[derive(Default)]
-struct State {
-    established: Option<Established>,
-    /// How many attempts to connect have ended.
-    attempts: u64,
-    /// What came of the last one, if it failed.
-    failure: Option<RedisFailure>,
-}
-
-struct Established {
-    /// The attempt that number it: tells it from its successor.
-    number: u64,
-    connection: PooledConnection,
-    endpoint: Endpoint,
-    /// When its server was last known to be the right one.
-    checked: Instant,
-}
-
-/// What a request goes out on.
-struct Checkout {
-    number: u64,
-    connection: MultiplexedConnection,
-    endpoint: Endpoint,
-}
-
-/// What is asked for in one request.
+/// The commands of one request.
 #[derive(Clone, Copy)]
-enum Wanted<'a> {
+enum Commands<'a> {
     One(&'a Cmd),
     All(&'a Pipeline),
 }
 
-/// The connection on which a request was answered; `None` if it was another
-/// one than that which is established.
+/// Identifies the connection that a reply came from; `None` if the reply came over a redirect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ConnectionId(Option<u64>);
+pub(crate) struct ConnectionId(Option<u64>);
 
-type Answers = Vec<Result<Value, RedisError>>;
+/// The replies to the commands of one request, in their order.
+type Replies = Vec<Result<Value, RedisError>>;
 
 impl Connection {
-    /// `key` is one of the namespace: all are in one slot of a cluster.
-    pub(super) fn new(address: &Address, tls: &Encryption, key: &str) -> Self {
-        let inner = Inner {
-            route: Route::new(address, tls, key),
-            servers: address.servers.clone(),
-            state: Mutex::default(),
-            connecting: tokio::sync::Mutex::new(()),
-        };
+    /// `key` is any key of the namespace: all of them are in one hash slot of a cluster.
+    pub(crate) fn new(address: &Address, tls: &Encryption, key: &str) -> Self {
         Connection {
-            inner: Arc::new(inner),
+            inner: Inner::new(address, tls, key),
         }
     }
 
-    /// Sends a command and waits for its answer until `deadline`. `what` names
-    /// it in errors.
-    pub(super) async fn send(
+    /// Sends a command and waits for its reply until `deadline`. Errors name the command `what`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the connection up. The command may have been carried out.
+    pub(crate) async fn send(
         &self,
         what: &str,
         command: &Cmd,
@@ -117,23 +80,24 @@ impl Connection {
         Ok(value)
     }
 
-    /// The same, and tells which way it went.
-    pub(super) async fn send_by(
+    /// As [`send`](Self::send), and returns the connection that the reply came from.
+    pub(crate) async fn send_by(
         &self,
         what: &str,
         command: &Cmd,
         deadline: Instant,
     ) -> Result<(Value, ConnectionId), RedisFailure> {
-        let (answers, connection_id) = self.ask(what, Wanted::One(command), deadline).await?;
-        match answers.into_iter().next() {
+        let (replies, connection_id) = self.query(what, Commands::One(command), deadline).await?;
+        match replies.into_iter().next() {
             Some(Ok(value)) => Ok((value, connection_id)),
             Some(Err(error)) => Err(classify::of_request(what, &error)),
             None => Ok((Value::Nil, connection_id)),
         }
     }
 
-    /// Sends a command behind one that went this way, and no other way.
-    pub(super) async fn send_on(
+    /// Sends a command on the given connection only, after the commands that were sent on it before.
+    /// Fails if the connection was replaced. Deadline and cancel safety are those of [`send`](Self::send).
+    pub(crate) async fn send_on(
         &self,
         connection_id: ConnectionId,
         what: &str,
@@ -147,15 +111,12 @@ impl Connection {
             let text = format!("{what}: the connection to {} is gone", self.inner.servers);
             return Err(RedisFailure::unavailable(FailureKind::Broken, text));
         };
-        let in_flight = InFlight {
-            inner: &self.inner,
-            number: checkout.number,
-        };
-        let answer = Wanted::One(command).ask(&mut checkout.connection);
-        match timeout_at(deadline, answer).await {
-            Ok(Ok(answers)) => {
+        let in_flight = InFlight::new(&self.inner, &checkout);
+        let reply = Commands::One(command).query(&mut checkout.connection);
+        match timeout_at(deadline, reply).await {
+            Ok(Ok(replies)) => {
                 in_flight.complete();
-                Ok(answers
+                Ok(replies
                     .into_iter()
                     .find_map(Result::ok)
                     .unwrap_or(Value::Nil))
@@ -171,30 +132,31 @@ impl Connection {
         }
     }
 
-    /// Sends several commands at once; each has an answer or an error of its own.
-    pub(super) async fn send_all(
+    /// Sends several commands at once; each has a reply or an error of its own.
+    /// Deadline and cancel safety are those of [`send`](Self::send).
+    pub(crate) async fn send_all(
         &self,
         what: &str,
         commands: &Pipeline,
         deadline: Instant,
-    ) -> Result<Answers, RedisFailure> {
-        let (answers, _) = self.ask(what, Wanted::All(commands), deadline).await?;
-        Ok(answers)
+    ) -> Result<Replies, RedisFailure> {
+        let (replies, _) = self.query(what, Commands::All(commands), deadline).await?;
+        Ok(replies)
     }
 
-    /// How sentinels timing the master, if there are any and they tell.
-    pub(super) async fn failover_timing(&self) -> Option<FailoverTiming> {
+    /// The timing of failovers in the configuration of the sentinels; `None` without sentinels or permission.
+    pub(crate) async fn failover_timing(&self) -> Option<FailoverTiming> {
         self.inner.route.failover_timing().await
     }
 
-    /// Asks the server that is established; in a cluster, the one it sends us to. A
-    /// request that is sent on was certainly not carried out.
-    async fn ask(
+    /// Sends commands to the established server; in a cluster, to the node that it redirects to.
+    /// A redirected request was not carried out.
+    async fn query(
         &self,
         what: &str,
-        wanted: Wanted<'_>,
+        commands: Commands<'_>,
         deadline: Instant,
-    ) -> Result<(Answers, ConnectionId), RedisFailure> {
+    ) -> Result<(Replies, ConnectionId), RedisFailure> {
         let inner = &self.inner;
         let mut redirects = 0;
         loop {
@@ -205,17 +167,14 @@ impl Connection {
                     return Err(RedisFailure::unavailable(FailureKind::Silent, text));
                 }
             };
-            self.check_now_and_then(checkout.number);
-            let in_flight = InFlight {
-                inner,
-                number: checkout.number,
-            };
-            let error = match timeout_at(deadline, wanted.ask(&mut checkout.connection)).await {
-                Ok(Ok(answers)) => match redirect_in(&answers) {
+            self.check_periodically(checkout.number);
+            let in_flight = InFlight::new(inner, &checkout);
+            let error = match timeout_at(deadline, commands.query(&mut checkout.connection)).await {
+                Ok(Ok(replies)) => match redirect_in(&replies) {
                     Some(error) => error.clone(),
                     None => {
                         in_flight.complete();
-                        return Ok((answers, ConnectionId(Some(checkout.number))));
+                        return Ok((replies, ConnectionId(Some(checkout.number))));
                     }
                 },
                 Ok(Err(error)) => error,
@@ -225,12 +184,11 @@ impl Connection {
                 Some(Redirect::Moved) if redirects < MAX_REDIRECTS => redirects += 1,
                 Some(Redirect::Ask(to)) => {
                     in_flight.complete();
-                    let asked = inner.route.ask_at(&to, wanted);
-                    return match timeout_at(deadline, asked).await {
-                        Ok(Ok(answers)) => match redirect_in(&answers) {
-                            None => Ok((answers, ConnectionId(None))),
-                            // The slot has moved on meanwhile: who has it, the next
-                            // connection finds out.
+                    let reply = inner.route.ask_at(&to, commands);
+                    return match timeout_at(deadline, reply).await {
+                        Ok(Ok(replies)) => match redirect_in(&replies) {
+                            None => Ok((replies, ConnectionId(None))),
+                            // The hash slot has moved meanwhile: the next connection looks its owner up.
                             Some(error) => {
                                 inner.give_up(checkout.number);
                                 let text = format!("{what}: {to} sends it on: {error}");
@@ -256,10 +214,9 @@ impl Connection {
         }
     }
 
-    /// A primary that was deposed while it lived goes on answering. So sentinels
-    /// are asked about a connection in use once a second; the request at hand
-    /// does not wait for it.
-    fn check_now_and_then(&self, number: u64) {
+    /// Asks the sentinels once a second whether the server of a connection in use is still the primary: a primary that
+    /// was replaced while it was alive continues to reply. The current request does not wait for the check.
+    fn check_periodically(&self, number: u64) {
         let inner = &self.inner;
         if !inner.route.needs_checks() {
             return;
@@ -283,141 +240,29 @@ impl Connection {
     }
 }
 
-impl Inner {
-    /// The connection that is established, or a fresh one. Of all calls that need one
-    /// at a time, one connects; if it fails, it failed for all that waited.
-    async fn checkout(&self) -> Result<Checkout, RedisFailure> {
-        let seen = {
-            let state = self.state();
-            if let Some(checkout) = state.checkout() {
-                return Ok(checkout);
-            }
-            state.attempts
-        };
-        let _turn = self.connecting.lock().await;
-        {
-            let state = self.state();
-            if let Some(checkout) = state.checkout() {
-                return Ok(checkout);
-            }
-            if let (true, Some(failure)) = (state.attempts != seen, &state.failure) {
-                return Err(failure.clone());
-            }
-        }
-        let reached = self.connect().await;
-        let mut state = self.state();
-        state.attempts += 1;
-        match reached {
-            Ok(Reached {
-                connection,
-                endpoint,
-            }) => {
-                let established = Established {
-                    number: state.attempts,
-                    connection,
-                    endpoint,
-                    checked: Instant::now(),
-                };
-                let checkout = established.checkout();
-                state.failure = None;
-                state.established = Some(established);
-                Ok(checkout)
-            }
-            Err(failure) => {
-                state.failure = Some(failure.clone());
-                Err(failure)
-            }
-        }
-    }
-
-    async fn connect(&self) -> Result<Reached, RedisFailure> {
-        match timeout(CONNECT_TIMEOUT, self.route.connect()).await {
-            Ok(reached) => reached,
-            Err(_) => {
-                let text = format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.servers);
-                Err(RedisFailure::unavailable(FailureKind::Silent, text))
-            }
-        }
-    }
-
-    fn give_up(&self, number: u64) {
-        let mut state = self.state();
-        if state
-            .established
-            .as_ref()
-            .is_some_and(|established| established.number == number)
-        {
-            let established = state.established.take();
-            drop(state);
-            // Not back into the pool, which would hand it out again.
-            drop(established.map(|established| PooledConnection::take(established.connection)));
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn checkout(&self) -> Option<Checkout> {
-        self.established.as_ref().map(Established::checkout)
-    }
-}
-
-impl Established {
-    fn checkout(&self) -> Checkout {
-        Checkout {
-            number: self.number,
-            connection: MultiplexedConnection::clone(&self.connection),
-            endpoint: self.endpoint.clone(),
-        }
-    }
-}
-
-impl Wanted<'_> {
-    /// Of one command, the error of Redis is the error of all.
-    async fn ask(self, connection: &mut MultiplexedConnection) -> Result<Answers, RedisError> {
+impl Commands<'_> {
+    /// Sends the commands and waits for their replies. The error reply to a single command is the error of the request.
+    async fn query(self, connection: &mut MultiplexedConnection) -> Result<Replies, RedisError> {
         match self {
-            Wanted::One(command) => match connection.send_packed_command(command).await? {
+            Commands::One(command) => match connection.send_packed_command(command).await? {
                 Value::ServerError(error) => Err(error.into()),
                 value => Ok(vec![Ok(value)]),
             },
-            Wanted::All(commands) => commands.query_async(connection).await,
+            Commands::All(commands) => commands.query_async(connection).await,
         }
     }
 }
 
-/// The first error of several answers, if it sends the request on.
-fn redirect_in(answers: &Answers) -> Option<&RedisError> {
-    let error = answers.iter().find_map(|answer| answer.as_ref().err());
+/// The first error among the replies, if it is a redirect.
+fn redirect_in(replies: &Replies) -> Option<&RedisError> {
+    let error = replies.iter().find_map(|reply| reply.as_ref().err());
     error.filter(|error| route::is_redirect(error))
 }
 
-/// The request may have been carried out, or may still be.
+/// The error of a request without a reply in time. It may have been carried out, or may be yet.
 fn silent(what: &str, address: &str) -> RedisFailure {
     RedisFailure {
         error: StoreError::Unknown(format!("{what}: {address} did not answer in time")),
         kind: FailureKind::Silent,
-    }
-}
-
-/// A request under way. Dropped before the answer came, whether by an error or
-/// by a caller that lost its patience, it gives the connection up: what is
-/// stuck behind it would only time out as well.
-struct InFlight<'a> {
-    inner: &'a Inner,
-    number: u64,
-}
-
-impl InFlight<'_> {
-    fn complete(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.inner.give_up(self.number);
     }
 }

@@ -2,17 +2,17 @@
 
 use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::RedisError;
+use scheduled_one_protocol::BoxFuture;
 
-use super::cluster::Cluster;
-use super::dial::Dialer;
-use super::sentinel::Sentinels;
-use super::{Answers, CONNECT_TIMEOUT, Wanted};
 use crate::classify::RedisFailure;
+use crate::connection::cluster::Cluster;
+use crate::connection::dial::Dialer;
+use crate::connection::sentinel::Sentinels;
+use crate::connection::{CONNECT_TIMEOUT, Commands, Replies};
 use crate::doctor::FailoverTiming;
 use crate::encryption::Encryption;
 use crate::topology::{Endpoint, Topology};
 use crate::url::Address;
-use scheduled_one_protocol::BoxFuture;
 
 /// How the server that holds the namespace is found: anew for each connection.
 pub(super) enum Route {
@@ -107,12 +107,12 @@ impl Route {
     pub(super) fn ask_at<'a>(
         &'a self,
         to: &'a Endpoint,
-        wanted: Wanted<'a>,
-    ) -> BoxFuture<'a, Result<Answers, RedisFailure>> {
+        request: Commands<'a>,
+    ) -> BoxFuture<'a, Result<Replies, RedisFailure>> {
         match self {
-            Route::Cluster(cluster) => Box::pin(cluster.ask_at(to, wanted)),
+            Route::Cluster(cluster) => Box::pin(cluster.ask_at(to, request)),
             // Never asked for: `follow` names no such node.
-            Route::Standalone { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Answers::new()) }),
+            Route::Standalone { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Replies::new()) }),
         }
     }
 }

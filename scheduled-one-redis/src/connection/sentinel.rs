@@ -9,10 +9,10 @@ use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::cmd;
 use tokio::time::timeout;
 
-use super::CONNECT_TIMEOUT;
-use super::dial::Dialer;
-use super::route::Reached;
 use crate::classify::{self, FailureKind, RedisFailure};
+use crate::connection::CONNECT_TIMEOUT;
+use crate::connection::dial::Dialer;
+use crate::connection::route::Reached;
 use crate::doctor::FailoverTiming;
 use crate::topology::{Endpoint, list};
 

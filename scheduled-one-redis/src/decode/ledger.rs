@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use deadpool_redis::redis::Value;
-
-use super::malformed;
 use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
+
+use crate::decode::malformed;
 
 /// The lines of a job's ledger, as `XREVRANGE` tells them.
 pub(crate) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Finding, Severity};
+use crate::doctor::{Finding, Severity};
 
 const CHECK: &str = "failover";
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Finding, Severity};
+use crate::doctor::{Finding, Severity};
 
 /// Wall clocks may differ by so much before somebody should look.
 const OFFSET: Duration = Duration::from_secs(1);

@@ -12,9 +12,10 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use super::connect_error::ConnectError;
 use scheduled_one_protocol::machine::{NewerProtocol, VERSION};
 use scheduled_one_protocol::{Finding, Severity};
+
+use crate::connect_error::ConnectError;
 
 pub(super) use facts::{Facts, Info, Script, Stored};
 pub(super) use failover::{Deployment, FailoverTiming, failover};

@@ -1,7 +1,7 @@
 //! What a crash of Redis forgets, and what then holds.
 
-use super::facts::Info;
-use super::{Finding, Settings, Severity};
+use crate::doctor::facts::Info;
+use crate::doctor::{Finding, Settings, Severity};
 
 const CHECK: &str = "persistence";
 

@@ -1,8 +1,8 @@
 //! Whether a failover may lose what was acknowledged.
 
-use super::facts::Info;
-use super::server::{self, ServerKind};
-use super::{Finding, Settings, Severity};
+use crate::doctor::facts::Info;
+use crate::doctor::server::{self, ServerKind};
+use crate::doctor::{Finding, Settings, Severity};
 
 const CHECK: &str = "replicas";
 

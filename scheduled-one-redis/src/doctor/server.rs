@@ -1,8 +1,8 @@
 //! Which server it is, and whether its settings can be relied on.
 
-use super::facts::Info;
-use super::{Diagnosis, Finding, Severity};
 use crate::connect_error::ConnectError;
+use crate::doctor::facts::Info;
+use crate::doctor::{Diagnosis, Finding, Severity};
 
 /// `LIMIT`, `XADD NOMKSTREAM` and exact trimming the way the scripts use them.
 const OLDEST: (u32, u32) = (6, 2);
