@@ -1,11 +1,11 @@
-//! What an error of the client means for the request and for the connection.
+//! Classifies errors of Redis and of its client by what they mean for the request and for the connection.
 
 use std::fmt;
 
 use deadpool_redis::redis::{ErrorKind, RedisError};
 use scheduled_one_protocol::StoreError;
 
-/// An error, understood.
+/// An error of Redis, classified.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisFailure {
     pub(crate) error: StoreError,
@@ -17,12 +17,12 @@ impl RedisFailure {
         RedisFailure { error, kind }
     }
 
-    /// Nothing was sent.
+    /// An error before the request was sent, or of a request that was certainly not carried out.
     pub(crate) fn unavailable(kind: FailureKind, text: String) -> Self {
         RedisFailure::new(kind, StoreError::Unavailable(text))
     }
 
-    /// Names the key, where the error says only that it holds something else.
+    /// Adds the key to a `WRONGTYPE` error, whose text does not name it.
     pub(crate) fn of_type(mut self, key: &str, wanted: &str) -> Self {
         if let StoreError::Refused(text) = &self.error
             && text.contains("WRONGTYPE")
@@ -32,7 +32,7 @@ impl RedisFailure {
         self
     }
 
-    /// What it says, without the frame of a store's error.
+    /// The text, without the frame of [`StoreError`].
     pub(crate) fn text(&self) -> String {
         match &self.error {
             StoreError::Unknown(text)
@@ -43,37 +43,37 @@ impl RedisFailure {
     }
 }
 
-/// What kind of error it is, as far as something depends on it.
+/// Kinds of failures, as far as callers distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// Redis answered with an error; the connection is as good as before.
+    /// Redis replied with an error. The connection is good.
     Answered,
-    /// The script is not known, nothing was done: send its text.
+    /// Redis does not have the script, and carried nothing out: the request is repeated with the text of the script.
     NoScript,
-    /// A right is missing; the text may not say which.
+    /// A permission is missing. The text may not name it.
     Denied,
-    /// The connection is broken.
+    /// The connection broke.
     Broken,
-    /// No answer came in time.
+    /// No reply came in time.
     Silent,
-    /// What came is not the language of Redis, or the server hung up at once.
+    /// The reply is not in the protocol of Redis, or the server closed the connection at once.
     Garbled,
-    /// Redis cannot now; another server behind the same name perhaps can.
+    /// Redis does not carry requests out now. Another server of the same address may.
     NotNow,
-    /// The user name or the password is wrong.
+    /// User name or password is wrong.
     Login,
-    /// The server's certificate is not trusted.
+    /// A certificate is not trusted: that of the server, or that of the client.
     Certificate,
-    /// No sentinel answers.
+    /// No sentinel replied.
     NoSentinel,
-    /// The sentinels do not let us in.
+    /// The sentinels refuse the login.
     SentinelLogin,
-    /// The sentinels do not know the master's name.
+    /// The sentinels do not know the name of the master.
     UnknownMaster,
 }
 
 impl FailureKind {
-    /// Whether the next request takes a fresh connection.
+    /// True if the connection is replaced before the next request.
     pub(crate) fn gives_up_connection(self) -> bool {
         !matches!(
             self,
@@ -82,8 +82,8 @@ impl FailureKind {
     }
 }
 
-/// Codes of errors that say that a request was not carried out, and may be
-/// later, perhaps by another server behind the same name.
+/// Codes of errors for requests that were not carried out and may be later, perhaps by another server of the same
+/// address.
 const NOT_NOW: [&str; 9] = [
     "READONLY",
     "LOADING",
@@ -96,16 +96,16 @@ const NOT_NOW: [&str; 9] = [
     "OOM",
 ];
 
-/// The error of a request that was sent.
+/// Classifies the error of a request that was sent. `what` names the request in the text.
 pub(crate) fn of_request(what: &str, error: &RedisError) -> RedisFailure {
     let text = format!("{what}: {error}");
     match (error.code(), error.kind()) {
         (Some(code), _) => of_answer(what, code, error.detail().unwrap_or_default()),
-        // TLS 1.3 learns only now that the server does not like our certificate.
+        // In TLS 1.3 the client learns of a refused client certificate with the first reply.
         (None, ErrorKind::Io) if is_certificate(&text) => {
             RedisFailure::new(FailureKind::Certificate, StoreError::Unknown(text))
         }
-        // Whether it was carried out before that, nobody knows.
+        // The request may have been carried out before the connection broke.
         (None, ErrorKind::Io) => RedisFailure::new(FailureKind::Broken, StoreError::Unknown(text)),
         (None, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
             RedisFailure::new(FailureKind::Garbled, StoreError::Unknown(text))
@@ -114,11 +114,11 @@ pub(crate) fn of_request(what: &str, error: &RedisError) -> RedisFailure {
     }
 }
 
-/// The error of a connection that did not come about.
+/// Classifies the error of connecting to `address`.
 pub(crate) fn of_connecting(address: &impl fmt::Display, error: &RedisError) -> RedisFailure {
     let mut failure = of_request(&address.to_string(), error);
     if let StoreError::Unknown(text) = failure.error {
-        // No request was sent yet, so nothing is in doubt.
+        // No request was sent, so nothing is uncertain.
         let hung_up = error.is_connection_dropped() && !error.is_connection_refusal();
         failure = match failure.kind {
             _ if is_certificate(&text) => {
@@ -134,9 +134,9 @@ pub(crate) fn of_connecting(address: &impl fmt::Display, error: &RedisError) -> 
     failure
 }
 
-/// Redis answered with an error.
+/// Classifies an error reply of Redis.
 fn of_answer(what: &str, code: &str, detail: &str) -> RedisFailure {
-    // Redis before 7 wraps the error of a command inside a script in its own.
+    // Redis before 7 wraps the error of a command inside a script in an error of its own.
     let code = match code {
         "ERR" => wrapped_code(detail).unwrap_or(code),
         code => code,
@@ -193,12 +193,12 @@ fn of_answer(what: &str, code: &str, detail: &str) -> RedisFailure {
     RedisFailure::new(kind, error)
 }
 
-/// A ledger takes a line no more.
+/// Error text for a line that its ledger did not take.
 pub(crate) fn line_lost(why: &str) -> String {
     format!("the key {why}; the line is lost; delete the key")
 }
 
-/// A key is not what we made it.
+/// The error for a key of another type than ours.
 fn foreign(what: &str) -> StoreError {
     StoreError::Refused(foreign_text(what))
 }
@@ -210,21 +210,20 @@ fn foreign_text(what: &str) -> String {
     )
 }
 
-/// Whether an error is about a key that no job can do without. (Of `nodes` only
-/// beats depend.)
+/// True if the key in an error text is one that all jobs need. The key `nodes` is not: only heartbeats use it.
 fn is_of_all(detail: &str) -> bool {
     let key = detail.split(' ').next().unwrap_or_default();
     let shared = key.rsplit_once("}:").map(|(_, rest)| rest);
     matches!(shared, Some("meta" | "leases" | "ready"))
 }
 
-/// Whether an error is about the user name or the password.
+/// True if an error concerns the user name or the password.
 fn is_login(code: &str, detail: &str) -> bool {
     let needless = detail.starts_with("AUTH ") || detail.starts_with("Client sent AUTH");
     matches!(code, "NOAUTH" | "WRONGPASS") || (code == "ERR" && needless)
 }
 
-/// Whether TLS failed because of the certificate, theirs or ours.
+/// True if TLS failed because of a certificate of either side.
 fn is_certificate(why: &str) -> bool {
     const WORDS: [&str; 5] = [
         "certificate",
@@ -236,8 +235,8 @@ fn is_certificate(why: &str) -> bool {
     WORDS.iter().any(|word| why.contains(word))
 }
 
-/// Whether an ACL refuses a command or a key. Inside scripts, Redis 7.0 says
-/// so with the code `ERR`, and later ones with `NOPERM`.
+/// True if an ACL denies a command or a key. Inside scripts, Redis 7.0 reports a denial with the code `ERR`, later
+/// versions with `NOPERM`.
 pub(crate) fn is_denial(code: &str, detail: &str) -> bool {
     code == "NOPERM"
         || detail.contains("NOPERM")
@@ -245,7 +244,7 @@ pub(crate) fn is_denial(code: &str, detail: &str) -> bool {
         || detail.contains("ACL failure in script")
 }
 
-/// Adds the way out to the error of a missing right.
+/// Adds the missing permissions and the ACL rule that grants them to a denial.
 pub(crate) fn denied(error: StoreError, user: &str, missing: &[String], rule: &str) -> StoreError {
     let StoreError::Refused(text) = error else {
         return error;
@@ -259,6 +258,7 @@ pub(crate) fn denied(error: StoreError, user: &str, missing: &[String], rule: &s
     ))
 }
 
+/// The code of the error inside a script error of Redis before 7.
 fn wrapped_code(detail: &str) -> Option<&str> {
     let (_, inner) = detail.split_once(": -")?;
     let code = inner.split(' ').next()?;

@@ -1,5 +1,5 @@
-//! A look at a Redis that nobody waits for: what a start looks at, and besides
-//! the settings, the clocks and the marks. Writes nothing.
+//! The examination of a store by the doctor: the preflight, then settings, clocks and high-water marks. Writes
+//! nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,19 +15,20 @@ use crate::classify::RedisFailure;
 use crate::connection::Connection;
 use crate::doctor::{self, ClockFacts, Deployment, Info, Mark};
 use crate::keys::Keys;
-use crate::preflight::{self, Looked};
+use crate::preflight::{self, Examination};
 use crate::topology::Topology;
 use crate::url::Address;
 
-/// Bound of all questions behind those of a start.
+/// Longest time of the examination after the preflight.
 const BOUND: Duration = Duration::from_secs(3);
 
-/// How often the time is asked for.
+/// Number of `TIME` requests.
 const SAMPLES: usize = 10;
 
-/// How many units are looked at.
+/// Most units whose high-water marks are read.
 const MAX_UNITS: usize = 4 * MAX_BATCH;
 
+/// Settings of the server that the findings depend on.
 const SETTINGS: [&str; 5] = [
     "appendfsync",
     "save",
@@ -36,21 +37,21 @@ const SETTINGS: [&str; 5] = [
     "cluster-node-timeout",
 ];
 
-/// All that can be found.
+/// Examines the store and returns all findings.
 pub(crate) async fn diagnose(
     connection: &Connection,
     address: &Address,
     keys: &Keys,
     needs: &JobNeeds,
 ) -> Vec<Finding> {
-    let looked = preflight::look(connection, address, keys).await;
-    let goes_on = looked.may_go_on();
-    let Looked { info, diagnoses } = looked;
+    let examination = preflight::examine(connection, address, keys).await;
+    let may_continue = examination.may_continue();
+    let Examination { info, diagnoses } = examination;
     let mut findings: Vec<Finding> = diagnoses
         .into_iter()
         .map(|diagnosis| diagnosis.finding)
         .collect();
-    if !goes_on {
+    if !may_continue {
         return findings;
     }
     let deadline = Instant::now() + BOUND;
@@ -68,40 +69,40 @@ pub(crate) async fn diagnose(
             findings.push(
                 match marks(connection, keys, &needs.units, deadline).await {
                     Ok(marks) => doctor::marks(&marks, now_ms),
-                    Err(failure) => not_seen("marks", &failure),
+                    Err(failure) => not_examined("marks", &failure),
                 },
             );
         }
-        Err(failure) => findings.push(not_seen("clock", &failure)),
+        Err(failure) => findings.push(not_examined("clock", &failure)),
     }
     findings
 }
 
-fn not_seen(check: &'static str, failure: &RedisFailure) -> Finding {
+fn not_examined(check: &'static str, failure: &RedisFailure) -> Finding {
     let found = format!("could not be looked at: {}", failure.error);
     Finding::new(Severity::Info, check, found, "")
 }
 
-/// The settings that may be asked for; `None` if there are none of them.
+/// Reads the settings; `None` if none can be read.
 async fn settings(connection: &Connection, deadline: Instant) -> Option<HashMap<String, String>> {
     let mut pipeline = Pipeline::new();
     for name in SETTINGS {
         pipeline.cmd("CONFIG").arg("GET").arg(name);
     }
     pipeline.ignore_errors();
-    let answers = connection
+    let replies = connection
         .send_all("CONFIG GET", &pipeline, deadline)
         .await
         .ok()?;
-    let told: HashMap<String, String> = answers
+    let readable: HashMap<String, String> = replies
         .into_iter()
-        .filter_map(|answer| from_redis_value::<HashMap<String, String>>(answer.ok()?).ok())
+        .filter_map(|reply| from_redis_value::<HashMap<String, String>>(reply.ok()?).ok())
         .flatten()
         .collect();
-    (!told.is_empty()).then_some(told)
+    (!readable.is_empty()).then_some(readable)
 }
 
-/// Who takes over when this server is gone.
+/// How a failed primary is replaced.
 async fn deployment(
     connection: &Connection,
     address: &Address,
@@ -110,10 +111,10 @@ async fn deployment(
     deadline: Instant,
 ) -> Deployment {
     if let Topology::Sentinel { master, .. } = &address.topology {
-        let asked = timeout_at(deadline, connection.failover_timing()).await;
+        let timing = timeout_at(deadline, connection.failover_timing()).await;
         return Deployment::Sentinel {
             name: master.clone(),
-            timing: asked.ok().flatten(),
+            timing: timing.ok().flatten(),
         };
     }
     match info.get("cluster_enabled") {
@@ -126,8 +127,8 @@ async fn deployment(
     }
 }
 
-/// Asks for the time, and says what time it was there at the last answer. The
-/// quickest answer is the one that tells the offset best.
+/// Samples the clock of Redis. Returns the facts, and the time there at the last reply in milliseconds. The quickest
+/// reply bounds the offset best.
 async fn clocks(
     connection: &Connection,
     clock: &dyn Clock,
@@ -137,10 +138,10 @@ async fn clocks(
     let (mut best, mut offset_ms, mut now_ms) = (Duration::MAX, 0, 0);
     for _ in 0..SAMPLES {
         let sent = clock.boottime();
-        let answer = connection.send("TIME", &cmd("TIME"), deadline).await?;
+        let reply = connection.send("TIME", &cmd("TIME"), deadline).await?;
         let took = clock.boottime().saturating_sub(sent);
         let wall_ms = clock.wall().saturating_sub(took / 2).as_millis() as i64;
-        let (seconds, micros) = from_redis_value::<(i64, i64)>(answer).unwrap_or_default();
+        let (seconds, micros) = from_redis_value::<(i64, i64)>(reply).unwrap_or_default();
         now_ms = seconds * 1000 + micros / 1000;
         if took < best {
             (best, offset_ms) = (took, wall_ms - now_ms);
@@ -154,7 +155,7 @@ async fn clocks(
     Ok((facts, now_ms))
 }
 
-/// The newest tick decided of each unit.
+/// Reads the high-water mark of each unit.
 async fn marks(
     connection: &Connection,
     keys: &Keys,
@@ -172,18 +173,18 @@ async fn marks(
                 .arg("hwm");
         }
         pipeline.ignore_errors();
-        let answers = connection.send_all("HMGET", &pipeline, deadline).await?;
-        marks.extend(batch.iter().zip(answers).map(|(unit, answer)| Mark {
+        let replies = connection.send_all("HMGET", &pipeline, deadline).await?;
+        marks.extend(batch.iter().zip(replies).map(|(unit, reply)| Mark {
             key: keys.job(unit.as_str()),
-            hwm_ms: answer.ok().and_then(mark),
+            hwm_ms: reply.ok().and_then(mark),
         }));
     }
     Ok(marks)
 }
 
-/// A unit without a mark is decided up to 0.
-fn mark(answer: Value) -> Option<i64> {
-    let Value::Array(mut fields) = answer else {
+/// Reads a high-water mark. A unit without one is decided up to 0.
+fn mark(reply: Value) -> Option<i64> {
+    let Value::Array(mut fields) = reply else {
         return None;
     };
     match fields.pop() {

@@ -1,5 +1,4 @@
-//! Looks at a Redis before the first job depends on it, and says what is wrong
-//! with it in words that somebody can act on. Writes nothing.
+//! Examines a server before the first job depends on it. Errors name the fault and the remedy. Writes nothing.
 
 use std::time::Duration;
 
@@ -13,34 +12,32 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::classify::{FailureKind, RedisFailure};
 use crate::connect_error::ConnectError;
 use crate::connection::Connection;
-use crate::doctor::{self, Diagnosis, Info};
+use crate::doctor::{self, Check, Diagnosis, Info};
 use crate::keys::Keys;
 use crate::probes::{facts, missing, probes};
 use crate::topology::Topology;
 use crate::url::Address;
 
-/// Bound of the whole look.
+/// Longest time of the whole examination.
 const BOUND: Duration = Duration::from_secs(3);
 
-/// Bound of the first answer, after which what is there is no Redis, or hangs.
-const FIRST_ANSWER: Duration = Duration::from_millis(1500);
+/// Longest time for the first reply. A server without one is no Redis, or hangs.
+const FIRST_REPLY: Duration = Duration::from_millis(1500);
 
-/// What the look has shown.
-pub(crate) struct Looked {
-    /// `None` if it may not be asked.
+/// What the examination found.
+pub(crate) struct Examination {
+    /// The reply to `INFO`; `None` without the permission.
     pub(crate) info: Option<Info>,
     pub(crate) diagnoses: Vec<Diagnosis>,
 }
 
-impl Looked {
-    /// Whether it makes sense to ask more: not of a server that does not
-    /// answer, is too old, or is still loading.
-    pub(crate) fn may_go_on(&self) -> bool {
-        const IN_VAIN: [&str; 5] = ["reachable", "login", "certificate", "server", "loading"];
-        let in_vain = |diagnosis: &Diagnosis| {
-            diagnosis.refusal.is_some() && IN_VAIN.contains(&diagnosis.finding.check)
-        };
-        !self.diagnoses.iter().any(in_vain)
+impl Examination {
+    /// True if further checks make sense: the server replies, and is recent enough and loaded.
+    pub(crate) fn may_continue(&self) -> bool {
+        !self
+            .diagnoses
+            .iter()
+            .any(|diagnosis| diagnosis.ends_examination)
     }
 
     fn refuse(&mut self, error: ConnectError) {
@@ -49,88 +46,91 @@ impl Looked {
     }
 }
 
-/// Looks at everything that would make jobs fail later. The warnings are what
-/// somebody should know although jobs run.
+/// Examines all that would make jobs fail later. Returns the warnings.
 pub(crate) async fn check(
     connection: &Connection,
     address: &Address,
     keys: &Keys,
 ) -> Result<Vec<Finding>, ConnectError> {
-    let Looked {
+    let Examination {
         info,
         mut diagnoses,
-    } = look(connection, address, keys).await;
+    } = examine(connection, address, keys).await;
     if let Some(info) = &info {
-        // Without the settings, for which a right would be needed.
+        // Without the settings of the server, which need a permission that jobs do not need.
         diagnoses.push(doctor::persistence(info, None).into());
         diagnoses.push(doctor::replicas(info, None, address.expects()).into());
     }
     doctor::to_start(diagnoses)
 }
 
-/// What a start looks at, too. Takes 3 s at most.
-pub(crate) async fn look(connection: &Connection, address: &Address, keys: &Keys) -> Looked {
+/// The examination at start, which the doctor makes, too. Takes 3 s at most.
+pub(crate) async fn examine(
+    connection: &Connection,
+    address: &Address,
+    keys: &Keys,
+) -> Examination {
     let deadline = Instant::now() + BOUND;
-    let mut looked = Looked {
+    let mut examination = Examination {
         info: None,
         diagnoses: Vec::new(),
     };
-    let looking = look_until(&mut looked, connection, address, keys, deadline);
-    let error = match timeout_at(deadline, looking).await {
-        Ok(Ok(())) => return looked,
+    let examining = examine_until(&mut examination, connection, address, keys, deadline);
+    let error = match timeout_at(deadline, examining).await {
+        Ok(Ok(())) => return examination,
         Ok(Err(error)) => error,
         Err(_) => ConnectError::Unreachable {
             place: address.servers.clone(),
             why: format!("its answers took more than {BOUND:?}"),
         },
     };
-    looked.refuse(error);
-    looked
+    examination.refuse(error);
+    examination
 }
 
-async fn look_until(
-    looked: &mut Looked,
+async fn examine_until(
+    examination: &mut Examination,
     connection: &Connection,
     address: &Address,
     keys: &Keys,
     deadline: Instant,
 ) -> Result<(), ConnectError> {
-    looked.info = info(connection, address).await?;
-    match &looked.info {
+    examination.info = info(connection, address).await?;
+    match &examination.info {
         Some(info) => {
             let names_cluster = matches!(address.topology, Topology::Cluster { .. });
-            looked.diagnoses = doctor::judge_info(&address.servers, info, names_cluster);
+            examination.diagnoses = doctor::judge_info(&address.servers, info, names_cluster);
         }
-        // That right is named below, with all others.
+        // The missing permission is reported with all others by the probes.
         None => {
             let found = "INFO may not be asked";
-            let finding = Finding::new(Severity::Info, "server", found, "");
-            looked.diagnoses.push(finding.into());
+            let finding = Finding::new(Severity::Info, Check::Server.name(), found, "");
+            examination.diagnoses.push(finding.into());
         }
     }
-    if !looked.may_go_on() {
+    if !examination.may_continue() {
         return Ok(());
     }
-    let answers = connection
+    let replies = connection
         .send_all(
             "preflight",
             &probes(keys, address.required_permissions()),
             deadline,
         )
         .await
-        .map_err(|failure| broken(failure, address))?;
-    let facts = facts(answers, keys, address);
-    looked.diagnoses.extend(doctor::judge_probes(&facts));
+        .map_err(|failure| connect_error(failure, address))?;
+    let facts = facts(replies, keys, address);
+    examination.diagnoses.extend(doctor::judge_probes(&facts));
     Ok(())
 }
 
-/// What `INFO` tells; `None` if it may not be asked.
+/// Requests `INFO`; `None` without the permission.
 async fn info(connection: &Connection, address: &Address) -> Result<Option<Info>, ConnectError> {
-    let asked = Instant::now() + FIRST_ANSWER;
-    let reply = match connection.send("INFO", &cmd("INFO"), asked).await {
+    let deadline = Instant::now() + FIRST_REPLY;
+    let reply = match connection.send("INFO", &cmd("INFO"), deadline).await {
         Ok(reply) => reply,
         Err(failure) if failure.kind == FailureKind::Denied => return Ok(None),
-        Err(failure) => return Err(not_answered(failure, address).await),
+        Err(failure) => return Err(no_reply(failure, address).await),
     };
     let text: String = from_redis_value(reply).map_err(|_| ConnectError::NotRedis {
         place: address.servers.clone(),
@@ -139,24 +139,24 @@ async fn info(connection: &Connection, address: &Address) -> Result<Option<Info>
     Ok(Some(Info::parse(&text)))
 }
 
-/// The name of the look that an error belongs to.
-pub(crate) fn check_of(error: &ConnectError) -> &'static str {
+/// The check that an error belongs to.
+fn check_of(error: &ConnectError) -> Check {
     match error {
-        ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => "url",
+        ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => Check::Url,
         ConnectError::BadNamespace(_)
         | ConnectError::NewerProtocol(_)
-        | ConnectError::OtherBuckets { .. } => "namespace",
-        ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => "login",
-        ConnectError::Certificate { .. } => "certificate",
-        _ => "reachable",
+        | ConnectError::OtherBuckets { .. } => Check::Namespace,
+        ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => Check::Login,
+        ConnectError::Certificate { .. } => Check::Certificate,
+        _ => Check::Reachable,
     }
 }
 
-/// Tells a Redis that is not there from something else that is.
-async fn not_answered(failure: RedisFailure, address: &Address) -> ConnectError {
+/// The error of a server that did not reply to the first request: unreachable, or no Redis.
+async fn no_reply(failure: RedisFailure, address: &Address) -> ConnectError {
     let not_redis = match (&failure.kind, &failure.error) {
         (FailureKind::Garbled, _) => true,
-        // The connection came about, and then it was closed, or nothing came.
+        // The connection was established and then closed, or no reply came.
         (FailureKind::Broken | FailureKind::Silent, StoreError::Unknown(_)) => true,
         (FailureKind::Silent, _) if matches!(address.topology, Topology::Standalone(_)) => {
             let target = (address.host.as_str(), address.port);
@@ -165,7 +165,7 @@ async fn not_answered(failure: RedisFailure, address: &Address) -> ConnectError 
         }
         _ => false,
     };
-    let error = broken(failure, address);
+    let error = connect_error(failure, address);
     match error {
         ConnectError::Unreachable { place, why } if not_redis => {
             ConnectError::NotRedis { place, why }
@@ -174,7 +174,8 @@ async fn not_answered(failure: RedisFailure, address: &Address) -> ConnectError 
     }
 }
 
-pub(crate) fn broken(failure: RedisFailure, address: &Address) -> ConnectError {
+/// The error of connecting that a failure amounts to.
+pub(crate) fn connect_error(failure: RedisFailure, address: &Address) -> ConnectError {
     let place = address.servers.clone();
     match (failure.kind, failure.error) {
         (_, StoreError::NewerProtocol { found }) => {
@@ -218,29 +219,29 @@ pub(crate) fn broken(failure: RedisFailure, address: &Address) -> ConnectError {
     }
 }
 
-/// The rights that are missing now.
+/// Examines which permissions are missing now.
 pub(crate) async fn missing_rights(
     connection: &Connection,
     address: &Address,
     keys: &Keys,
 ) -> Result<Vec<String>, RedisFailure> {
-    let deadline = Instant::now() + FIRST_ANSWER;
-    let answers = connection
+    let deadline = Instant::now() + FIRST_REPLY;
+    let replies = connection
         .send_all(
             "rights",
             &probes(keys, address.required_permissions()),
             deadline,
         )
         .await;
-    answers.map(|answers| missing(&answers, keys, address.required_permissions()))
+    replies.map(|replies| missing(&replies, keys, address.required_permissions()))
 }
 
-/// What a start refuses is what the doctor calls severe.
+/// An error at start is a severe finding of the doctor.
 impl From<ConnectError> for PreflightError {
     fn from(error: ConnectError) -> Self {
         let (found, remedy) = doctor::found_and_remedy(&error);
         PreflightError {
-            finding: Finding::new(Severity::Severe, check_of(&error), found, remedy),
+            finding: Finding::new(Severity::Severe, check_of(&error).name(), found, remedy),
             cause: match error {
                 ConnectError::OtherBuckets { found, ours } => {
                     StoreError::OtherBuckets { found, ours }.into()

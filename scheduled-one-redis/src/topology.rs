@@ -1,45 +1,46 @@
-//! The ways to the Redis that holds a namespace.
+//! How the Redis server of a namespace is found: by address, by sentinels, or through the nodes of a cluster.
 
 use std::fmt;
 
 use crate::login::Login;
 
-/// How the Redis that holds the namespace is found.
+/// How the server that takes the writes of a namespace is found.
 #[derive(Clone)]
 pub(crate) enum Topology {
-    /// The URL names it.
+    /// The URL has its address.
     Standalone(Endpoint),
-    /// Sentinels know it.
+    /// Sentinels reply with its address.
     Sentinel {
         sentinels: Vec<Endpoint>,
-        /// What they call it.
+        /// Name of the primary in the configuration of the sentinels.
         master: String,
         login: Option<Login>,
     },
-    /// Any node of a cluster knows which of them holds a slot.
+    /// Any node of the cluster replies with the owner of a hash slot.
     Cluster { seeds: Vec<Endpoint> },
 }
 
-/// A host and a port.
+/// Address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Endpoint {
-    /// Without the brackets of an IPv6 address.
+    /// Host name or IP address; IPv6 without brackets.
     pub(crate) host: String,
+    /// TCP port.
     pub(crate) port: u16,
 }
 
 impl Topology {
-    /// The first host that the URL names.
+    /// The first address in the URL.
     pub(crate) fn first(&self) -> &Endpoint {
         match self {
             Topology::Standalone(endpoint) => endpoint,
-            // `read_hosts` gives at least one.
+            // A parsed URL has at least one host.
             Topology::Sentinel { sentinels, .. } => &sentinels[0],
             Topology::Cluster { seeds } => &seeds[0],
         }
     }
 
-    /// What the scheme has behind `redis` and `rediss`.
+    /// Suffix of the scheme of a URL, after `redis` or `rediss`.
     pub(crate) fn suffix(&self) -> &'static str {
         match self {
             Topology::Standalone(_) => "",
@@ -49,7 +50,7 @@ impl Topology {
     }
 }
 
-/// Hosts with commas in between.
+/// Addresses, separated by commas.
 pub(crate) fn list(endpoints: &[Endpoint]) -> String {
     let names: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
     names.join(",")

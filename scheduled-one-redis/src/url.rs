@@ -1,4 +1,4 @@
-//! Where Redis is, and how to show that without its password.
+//! The address of Redis: parsed from a URL, completed by options, displayed without passwords.
 
 #[cfg(test)]
 mod tests;
@@ -15,33 +15,35 @@ use crate::options::{ConnectOptions, MAX_REPLICAS};
 use crate::permissions::RequiredPermissions;
 use crate::topology::{Endpoint, Topology};
 
-/// What is wrong with a URL. The text never repeats a part of it, since any
-/// part may be a password in the wrong place.
+/// Why a URL cannot be used. The text never repeats a part of the URL: any part may be a misplaced password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BadUrl(pub(crate) String);
 
-/// A parsed URL.
+/// Where Redis is and how to log in: a parsed URL, completed by the connection options.
 #[derive(Clone)]
 pub(crate) struct Address {
     pub(crate) login: Option<Login>,
+    /// Number of the database.
     pub(crate) db: i64,
-    /// Host and port, or whom to ask for them, for errors.
+    /// Addresses of the URL, for error texts; those of sentinels with the name of the primary.
     pub(crate) servers: String,
-    /// For somebody who is not a Redis, but accepts connections.
+    /// Host of the first address in the URL, for a probe of its TCP port.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: bool,
     pub(crate) topology: Topology,
-    /// How many replicas must have a claim before its run starts.
+    /// Number of replicas of Redis that acknowledge a claim before its run starts.
     pub(crate) replicas: u32,
 }
 
-/// Hosts that a URL may name.
+/// Most hosts in a URL.
 const MAX_HOSTS: usize = 32;
-/// The usual ports.
+/// Default port of Redis.
 const REDIS_PORT: u16 = 6379;
+/// Default port of a sentinel.
 const SENTINEL_PORT: u16 = 26379;
 
+/// The forms of a URL, for error texts.
 const FORMS: &str = "redis://[user:password@]host[:port][/db], \
      redis+sentinel://[user:password@]host[:port],…/master[/db], \
      redis+cluster://[user:password@]host[:port],… (each with rediss for TLS), \
@@ -51,8 +53,7 @@ fn bad(why: &str) -> BadUrl {
     BadUrl(format!("{why}; expected {FORMS}"))
 }
 
-/// Whose passwords come from files: then the URL may name a user alone, and no
-/// password.
+/// Which passwords come from files. The URL may then have a user without a password, and must not have a password.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct FromFiles {
     pub(crate) redis: bool,
@@ -109,7 +110,7 @@ impl Address {
         })
     }
 
-    /// What the URL tells.
+    /// Parses a URL. A password file in the options allows a user without a password.
     pub(crate) fn of(url: &str, options: &ConnectOptions) -> Result<Self, ConnectError> {
         let from_files = FromFiles {
             redis: options.password_file.is_some(),
@@ -118,6 +119,7 @@ impl Address {
         Address::parse(url, from_files).map_err(|BadUrl(why)| ConnectError::BadUrl(why))
     }
 
+    /// Permissions that the namespace, the topology and the options need in addition to the common ones.
     pub(crate) fn required_permissions(&self) -> RequiredPermissions {
         RequiredPermissions {
             db: self.db,
@@ -126,7 +128,7 @@ impl Address {
         }
     }
 
-    /// What replicas of it are counted on for.
+    /// What replicas of Redis are for: failover, confirmation of claims.
     pub(crate) fn expects(&self) -> Expected {
         Expected {
             failover: !matches!(self.topology, Topology::Standalone(_)),
@@ -134,7 +136,7 @@ impl Address {
         }
     }
 
-    /// Adds what the options have and the URL has not.
+    /// Adds the options to the parsed URL, and reads the password files.
     pub(crate) async fn complete(&mut self, options: &ConnectOptions) -> Result<(), ConnectError> {
         if let Some(path) = &options.password_file {
             let user = self.login.take().and_then(|login| login.user);
@@ -154,14 +156,13 @@ impl Address {
         Ok(())
     }
 
-    /// Who logs in, for errors about passwords and rights.
+    /// User name for error texts about passwords and permissions; `default` if the URL has none.
     pub(crate) fn user(&self) -> &str {
         self.login.as_ref().map_or("default", Login::user)
     }
 }
 
-/// Adds what the options have to what the URL told of the login of the
-/// sentinels.
+/// Completes the login of the sentinels from the URL by the options.
 async fn complete_sentinels(
     login: &mut Option<Login>,
     options: &ConnectOptions,
@@ -187,7 +188,7 @@ async fn complete_sentinels(
     Ok(())
 }
 
-/// A login whose password is in a file, which can be read.
+/// A login with a password file. The file is read once, so that a wrong path is an error at start.
 async fn login_from(
     option: &'static str,
     user: Option<String>,
@@ -205,7 +206,7 @@ fn bad_option(option: &'static str, why: &str) -> ConnectError {
     ConnectError::BadOption { option, why }
 }
 
-/// `user:password`, `:password`, or, if the password is elsewhere, `user`.
+/// Parses `user:password`, `:password`, or, with a password file, `user`.
 fn read_login(text: &str, has_password: bool) -> Result<Option<Login>, BadUrl> {
     let probe = format!("redis://{text}@host");
     let info = parse_redis_url(&probe).and_then(|url| url.into_connection_info().ok());
@@ -223,7 +224,7 @@ fn read_login(text: &str, has_password: bool) -> Result<Option<Login>, BadUrl> {
             "it has a password, and a file with the password was named too: leave one of them away",
         )),
         Some(password) => Ok(Some(Login::new(user, password.to_owned()))),
-        // The password follows; an empty one is none.
+        // The password file follows; the empty password is never used.
         None if has_password && user.is_some() => Ok(Some(Login::new(user, String::new()))),
         None if user.is_some() => Err(bad(
             "it has a user name and no password (nor was a file with the password named)",
@@ -280,7 +281,7 @@ fn read_sentinel(
         ));
     }
     let (mut user, mut password) = (None, None);
-    // A plus is a plus here, not a space.
+    // `+` is a literal plus in this query, not a space.
     let query = query.replace('+', "%2B");
     let parsed = parse_redis_url(&format!("redis://host/?{query}"));
     let pairs = parsed.iter().flat_map(|url| url.query_pairs());
@@ -303,7 +304,7 @@ fn read_sentinel(
             ));
         }
         (user, Some(password)) => Some(Login::new(user, password)),
-        // The password follows.
+        // The password file follows.
         (user @ Some(_), None) if has_password => Some(Login::new(user, String::new())),
         (Some(_), None) => {
             return Err(bad(

@@ -1,4 +1,4 @@
-//! Finds the node of a Redis Cluster that owns the namespace's slot.
+//! Finds the node of a Redis Cluster that owns the namespace's hash slot.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -16,22 +16,23 @@ use crate::connection::route::{Reached, Redirect, is_redirect};
 use crate::connection::{Commands, Replies};
 use crate::topology::{Endpoint, list};
 
-/// How long one node has to connect and to tell who owns what.
-const ANSWER: Duration = Duration::from_millis(450);
+/// Longest time for one node: connecting, and the reply to `CLUSTER SLOTS`.
+const REPLY_TIMEOUT: Duration = Duration::from_millis(450);
 
-/// Nodes that are remembered beside those of the URL.
+/// Most nodes that are remembered in addition to those of the URL.
 const MAX_KNOWN: usize = 64;
 
+/// The nodes of a Redis Cluster, and the owner of one hash slot among them.
 pub(super) struct Cluster {
     dialer: Dialer,
     slot: u16,
     seeds: Vec<Endpoint>,
-    /// The nodes that were named last: those of the URL may be gone.
+    /// Nodes in the last reply: those of the URL may be gone.
     known: Mutex<Vec<Endpoint>>,
-    /// Who owns the slot, as a node said that was asked for it.
+    /// Owner of the hash slot, from the last `MOVED` reply.
     moved: Mutex<Option<Endpoint>>,
-    /// Who is asked first: each time another one, since a node that is cut off
-    /// from the others tells old news for as long as it is asked.
+    /// Index of the node that is queried first. It moves on each time, because a node that is cut off from the others
+    /// repeats outdated owners.
     turn: AtomicUsize,
 }
 
@@ -47,28 +48,30 @@ impl Cluster {
         }
     }
 
+    /// Connects to the owner of the hash slot: as the last `MOVED` reply has it, or as the first node replies that
+    /// can be reached.
     pub(super) async fn connect(&self) -> Result<Reached, RedisFailure> {
         let moved = lock(&self.moved).take();
         if let Some(endpoint) = moved
-            && let Ok(connection) = self.dialer.dial(&endpoint, ANSWER).await
+            && let Ok(connection) = self.dialer.dial(&endpoint, REPLY_TIMEOUT).await
         {
             return Ok(Reached {
                 connection,
                 endpoint,
             });
         }
-        let mut troubles = Vec::new();
+        let mut failures = Vec::new();
         let mut tried: Vec<Endpoint> = Vec::new();
         for asked in self.nodes() {
-            let told = timeout(ANSWER, self.owner_by(&asked)).await;
-            let told = told.unwrap_or_else(|_| {
-                let text = format!("{asked}: no answer within {ANSWER:?}");
+            let found = timeout(REPLY_TIMEOUT, self.owner_by(&asked)).await;
+            let found = found.unwrap_or_else(|_| {
+                let text = format!("{asked}: no answer within {REPLY_TIMEOUT:?}");
                 Err(RedisFailure::unavailable(FailureKind::Silent, text))
             });
-            let (connection, owner) = match told {
-                Ok(told) => told,
+            let (connection, owner) = match found {
+                Ok(found) => found,
                 Err(failure) => {
-                    troubles.push(failure);
+                    failures.push(failure);
                     continue;
                 }
             };
@@ -78,9 +81,9 @@ impl Cluster {
             let reached = match owner == asked {
                 true => Ok(connection),
                 false => {
-                    // It has told what it was asked for.
+                    // The connection served its purpose and is not reused.
                     drop(PooledConnection::take(connection));
-                    self.dialer.dial(&owner, ANSWER).await
+                    self.dialer.dial(&owner, REPLY_TIMEOUT).await
                 }
             };
             match reached {
@@ -90,24 +93,24 @@ impl Cluster {
                         endpoint: owner,
                     });
                 }
-                Err(failure) => troubles.push(failure),
+                Err(failure) => failures.push(failure),
             }
             tried.push(owner);
         }
-        Err(self.worst(troubles))
+        Err(self.worst(failures))
     }
 
-    /// Asks one node who owns the slot.
+    /// Queries one node for the owner of the hash slot. Returns the connection to the queried node, and the owner.
     async fn owner_by(
         &self,
         asked: &Endpoint,
     ) -> Result<(PooledConnection, Endpoint), RedisFailure> {
-        let mut connection = self.dialer.dial(asked, ANSWER).await?;
-        let mut question = cmd("CLUSTER");
-        question.arg("SLOTS");
-        let ranges: Vec<Value> = match question.query_async(&mut connection).await {
+        let mut connection = self.dialer.dial(asked, REPLY_TIMEOUT).await?;
+        let mut command = cmd("CLUSTER");
+        command.arg("SLOTS");
+        let ranges: Vec<Value> = match command.query_async(&mut connection).await {
             Ok(ranges) => ranges,
-            Err(error) => return Err(of_question(asked, &error)),
+            Err(error) => return Err(of_cluster_slots(asked, &error)),
         };
         let ranges: Vec<Range> = ranges
             .iter()
@@ -131,7 +134,7 @@ impl Cluster {
         }
     }
 
-    /// Everybody to ask, another one first each time.
+    /// All known nodes, beginning with another one each time.
     fn nodes(&self) -> Vec<Endpoint> {
         let mut nodes = lock(&self.known).clone();
         for seed in &self.seeds {
@@ -144,6 +147,7 @@ impl Cluster {
         nodes
     }
 
+    /// The redirect in an error reply from `from`, if it is one. The owner in a `MOVED` reply is remembered.
     pub(super) fn follow(&self, error: &RedisError, from: &Endpoint) -> Option<Redirect> {
         if !is_redirect(error) {
             return None;
@@ -159,44 +163,44 @@ impl Cluster {
         }
     }
 
-    /// A connection of the pool, and back: it is for one request.
-    pub(super) async fn ask_at(
+    /// Sends one request to a node that a hash slot migrates to. The connection returns to the pool.
+    pub(super) async fn send_asking(
         &self,
         to: &Endpoint,
         request: Commands<'_>,
     ) -> Result<Replies, RedisFailure> {
-        let mut connection = self.dialer.dial(to, ANSWER).await?;
+        let mut connection = self.dialer.dial(to, REPLY_TIMEOUT).await?;
         let mut commands = Pipeline::new();
-        // `ASKING` is for the very next command.
-        let mut of_request: Vec<_> = match request {
+        // `ASKING` applies to the next command only.
+        let mut requests: Vec<_> = match request {
             Commands::One(command) => vec![command.clone()],
             Commands::All(commands) => commands.cmd_iter().cloned().collect(),
         };
-        for command in of_request.drain(..) {
+        for command in requests.drain(..) {
             commands.add_command(cmd("ASKING"));
             commands.add_command(command);
         }
         commands.ignore_errors();
-        let answers: Result<Replies, RedisError> = commands.query_async(&mut connection).await;
-        let answers = answers.map_err(|error| {
+        let replies: Result<Replies, RedisError> = commands.query_async(&mut connection).await;
+        let replies = replies.map_err(|error| {
             let text = to.to_string();
             classify::of_request(&text, &error)
         })?;
-        Ok(answers.into_iter().skip(1).step_by(2).collect())
+        Ok(replies.into_iter().skip(1).step_by(2).collect())
     }
 
-    /// What is told of several troubles: what somebody has to heal, else the last.
-    fn worst(&self, troubles: Vec<RedisFailure>) -> RedisFailure {
+    /// The error to report of several: one that an operator has to correct, otherwise the last.
+    fn worst(&self, failures: Vec<RedisFailure>) -> RedisFailure {
         let to_heal = |failure: &&RedisFailure| matches!(failure.error, StoreError::Refused(_));
-        let told = troubles.iter().find(to_heal).or(troubles.last());
-        told.cloned().unwrap_or_else(|| {
+        let worst = failures.iter().find(to_heal).or(failures.last());
+        worst.cloned().unwrap_or_else(|| {
             let text = format!("none of {} leads to the cluster", list(&self.seeds));
             RedisFailure::unavailable(FailureKind::Broken, text)
         })
     }
 }
 
-/// A range of slots, and who has it, its owner first.
+/// A range of hash slots and its nodes, the owner first.
 struct Range {
     first: u16,
     last: u16,
@@ -204,7 +208,7 @@ struct Range {
 }
 
 impl Range {
-    /// One line of `CLUSTER SLOTS`, as the node at `asked` tells it.
+    /// Reads one range of the reply to `CLUSTER SLOTS` of the node at `asked`.
     fn read(line: &Value, asked: &Endpoint) -> Option<Self> {
         let Value::Array(fields) = line else {
             return None;
@@ -212,7 +216,7 @@ impl Range {
         let [Value::Int(first), Value::Int(last), nodes @ ..] = &fields[..] else {
             return None;
         };
-        // Of those whose address is not known yet, the node knows but the name.
+        // Nodes whose address the queried node does not know are left out.
         let nodes = nodes.iter().filter_map(|node| match node {
             Value::Array(fields) => read_node(fields, asked),
             _ => None,
@@ -234,7 +238,7 @@ fn read_node(fields: &[Value], asked: &Endpoint) -> Option<Endpoint> {
         return None;
     };
     let host = match host {
-        // Nobody told the node its own address: it is the one it was asked at.
+        // A node without a configured address is reachable where it was queried.
         Value::Nil => "",
         Value::BulkString(host) => std::str::from_utf8(host).ok()?,
         Value::SimpleString(host) => host,
@@ -243,16 +247,17 @@ fn read_node(fields: &[Value], asked: &Endpoint) -> Option<Endpoint> {
     endpoint(host, u16::try_from(*port).ok()?, asked)
 }
 
-/// `host:port` of a `MOVED` or `ASK`.
+/// Parses `host:port` of a `MOVED` or `ASK` reply.
 fn read_address(address: &str, from: &Endpoint) -> Option<Endpoint> {
     let (host, port) = address.rsplit_once(':')?;
     endpoint(host, port.parse().ok()?, from)
 }
 
+/// The address of a node in a reply of the node at `asked`; `None` if the reply does not have it.
 fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
     let host = match host {
         "" => asked.host.as_str(),
-        // A name that is request and not known.
+        // The node announces host names, and this one has none.
         "?" => return None,
         host => host,
     };
@@ -262,8 +267,8 @@ fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
     })
 }
 
-/// The answer to `CLUSTER SLOTS` is an error.
-fn of_question(asked: &Endpoint, error: &RedisError) -> RedisFailure {
+/// Classifies an error reply to `CLUSTER SLOTS`, with a remedy where it is known.
+fn of_cluster_slots(asked: &Endpoint, error: &RedisError) -> RedisFailure {
     let mut failure = classify::of_connecting(asked, error);
     let detail = error.detail().unwrap_or_default();
     let way_out = if detail.contains("cluster support disabled") {

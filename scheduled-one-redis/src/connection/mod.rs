@@ -184,7 +184,7 @@ impl Connection {
                 Some(Redirect::Moved) if redirects < MAX_REDIRECTS => redirects += 1,
                 Some(Redirect::Ask(to)) => {
                     in_flight.complete();
-                    let reply = inner.route.ask_at(&to, commands);
+                    let reply = inner.route.send_asking(&to, commands);
                     return match timeout_at(deadline, reply).await {
                         Ok(Ok(replies)) => match redirect_in(&replies) {
                             None => Ok((replies, ConnectionId(None))),

@@ -1,4 +1,4 @@
-//! Finds the master that sentinels timing over.
+//! Finds the primary (in the words of Sentinel: the master) by querying sentinels.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,33 +16,35 @@ use crate::connection::route::Reached;
 use crate::doctor::FailoverTiming;
 use crate::topology::{Endpoint, list};
 
-/// How long one sentinel has for its answer; less if there are many.
-const ANSWER: Duration = Duration::from_millis(300);
-const LEAST_ANSWER: Duration = Duration::from_millis(50);
+/// Longest time for the reply of one sentinel; less if there are many.
+const REPLY_TIMEOUT: Duration = Duration::from_millis(300);
+/// Shortest time limit for one sentinel.
+const LEAST_REPLY_TIMEOUT: Duration = Duration::from_millis(50);
 
+/// The sentinels of a URL, and the master that they watch.
 pub(super) struct Sentinels {
-    /// To Redis.
+    /// Connects to Redis.
     dialer: Dialer,
-    /// To sentinels, which may have another login.
-    ask: Dialer,
+    /// Connects to sentinels, which may have another login.
+    sentinel_dialer: Dialer,
     sentinels: Vec<Endpoint>,
     master: String,
-    /// The sentinel that answered last is asked first.
+    /// Index of the sentinel that replied last; it is queried first.
     first: AtomicUsize,
-    /// A connection to a sentinel, kept for the next question.
+    /// An open connection to a sentinel, with its index, for the next query.
     open: Mutex<Option<(usize, PooledConnection)>>,
 }
 
 impl Sentinels {
     pub(super) fn new(
         dialer: Dialer,
-        ask: Dialer,
+        sentinel_dialer: Dialer,
         sentinels: Vec<Endpoint>,
         master: String,
     ) -> Self {
         Sentinels {
             dialer,
-            ask,
+            sentinel_dialer,
             sentinels,
             master,
             first: AtomicUsize::new(0),
@@ -50,17 +52,16 @@ impl Sentinels {
         }
     }
 
-    /// Asks the sentinels in turn, and connects to what they name if it says
-    /// of itself that it is the master.
+    /// Queries the sentinels in turn, and connects to the first server named that reports itself as the master.
     pub(super) async fn connect(&self) -> Result<Reached, RedisFailure> {
-        let mut troubles: Vec<RedisFailure> = Vec::new();
+        let mut failures: Vec<RedisFailure> = Vec::new();
         let mut tried: Vec<Endpoint> = Vec::new();
         for index in self.order() {
-            let endpoint = match self.question(index).await {
+            let endpoint = match self.query(index).await {
                 Ok(endpoint) if tried.contains(&endpoint) => continue,
                 Ok(endpoint) => endpoint,
                 Err(failure) => {
-                    troubles.push(failure);
+                    failures.push(failure);
                     continue;
                 }
             };
@@ -71,41 +72,46 @@ impl Sentinels {
                         endpoint,
                     });
                 }
-                // What a server says counts more than what sentinels do not.
-                Err(failure) => troubles.insert(0, failure),
+                // An error of a server is more telling than one of a sentinel.
+                Err(failure) => failures.insert(0, failure),
             }
             tried.push(endpoint);
         }
-        Err(self.worst(troubles, tried.is_empty()))
+        Err(self.worst(failures, tried.is_empty()))
     }
 
-    /// Whether the first sentinel that answers names another server.
+    /// True if the first sentinel that replies names another server.
     pub(super) async fn name_another(&self, endpoint: &Endpoint) -> bool {
         for index in self.order() {
-            if let Ok(named) = self.question(index).await {
+            if let Ok(named) = self.query(index).await {
                 return named != *endpoint;
             }
         }
         false
     }
 
-    /// How the first sentinel that tells it watches the master. It takes a right
-    /// of its own, and is only good to know.
+    /// The timing of failovers, from the first sentinel that replies with it. It needs a permission of its own, and
+    /// only the doctor uses it.
     pub(super) async fn failover_timing(&self) -> Option<FailoverTiming> {
-        let mut question = cmd("SENTINEL");
-        question.arg("MASTER").arg(&self.master);
+        let mut command = cmd("SENTINEL");
+        command.arg("MASTER").arg(&self.master);
         for index in self.order() {
-            let asked = async {
-                let mut connection = self.ask.dial(&self.sentinels[index], ANSWER).await.ok()?;
-                let told: HashMap<String, String> =
-                    question.query_async(&mut connection).await.ok()?;
-                let millis = |name: &str| told.get(name)?.parse().ok().map(Duration::from_millis);
+            let reply = async {
+                let mut connection = self
+                    .sentinel_dialer
+                    .dial(&self.sentinels[index], REPLY_TIMEOUT)
+                    .await
+                    .ok()?;
+                let settings: HashMap<String, String> =
+                    command.query_async(&mut connection).await.ok()?;
+                let millis =
+                    |name: &str| settings.get(name)?.parse().ok().map(Duration::from_millis);
                 Some(FailoverTiming {
                     down_after: millis("down-after-milliseconds")?,
                     failover_timeout: millis("failover-timeout")?,
                 })
             };
-            if let Ok(Some(timing)) = timeout(ANSWER, asked).await {
+            if let Ok(Some(timing)) = timeout(REPLY_TIMEOUT, reply).await {
                 return Some(timing);
             }
         }
@@ -117,16 +123,16 @@ impl Sentinels {
         (0..count).map(move |offset| (first + offset) % count)
     }
 
-    /// Asks one sentinel, within its time.
-    async fn question(&self, index: usize) -> Result<Endpoint, RedisFailure> {
-        // Dropped in the middle, the next attempt begins with the next one.
+    /// Queries one sentinel for the master, within its time limit.
+    async fn query(&self, index: usize) -> Result<Endpoint, RedisFailure> {
+        // If this future is dropped before the reply, the next attempt begins with the next sentinel.
         let count = self.sentinels.len();
         self.first.store((index + 1) % count, Ordering::Relaxed);
         let at = &self.sentinels[index];
         let share = CONNECT_TIMEOUT / (count as u32 + 1);
-        let bound = share.clamp(LEAST_ANSWER, ANSWER);
-        let answer = timeout(bound, self.ask_for_master(index, at, bound)).await;
-        let named = answer.unwrap_or_else(|_| {
+        let bound = share.clamp(LEAST_REPLY_TIMEOUT, REPLY_TIMEOUT);
+        let reply = timeout(bound, self.query_master(index, at, bound)).await;
+        let named = reply.unwrap_or_else(|_| {
             let text = format!("{at}: no answer within {bound:?}");
             Err(RedisFailure::unavailable(FailureKind::NoSentinel, text))
         })?;
@@ -134,28 +140,32 @@ impl Sentinels {
         Ok(named)
     }
 
-    async fn ask_for_master(
+    async fn query_master(
         &self,
         index: usize,
         at: &Endpoint,
         bound: Duration,
     ) -> Result<Endpoint, RedisFailure> {
-        let mut question = cmd("SENTINEL");
-        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
+        let mut command = cmd("SENTINEL");
+        command.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
         let kept = self.open().take_if(|(of, _)| *of == index);
-        // It may have been closed meanwhile.
+        // The connection may have been closed meanwhile.
         if let Some((_, mut kept)) = kept
-            && let Ok(named) = question.query_async(&mut kept).await
+            && let Ok(named) = command.query_async(&mut kept).await
         {
             return self.named(index, kept, named);
         }
-        let mut fresh = self.ask.dial(at, bound).await.map_err(of_sentinel)?;
-        let named = question.query_async(&mut fresh).await;
+        let mut fresh = self
+            .sentinel_dialer
+            .dial(at, bound)
+            .await
+            .map_err(of_sentinel)?;
+        let named = command.query_async(&mut fresh).await;
         let named = named.map_err(|error| of_sentinel(classify::of_connecting(at, &error)))?;
         self.named(index, fresh, named)
     }
 
-    /// What a sentinel answered, whose connection is kept.
+    /// Reads the reply of a sentinel, and keeps its connection.
     fn named(
         &self,
         index: usize,
@@ -171,8 +181,7 @@ impl Sentinels {
         Ok(Endpoint { host, port })
     }
 
-    /// Connects, and sees whether that is a master: a sentinel may be slow to
-    /// hear of a failover.
+    /// Connects, and verifies that the server is a master: a sentinel may learn late of a failover.
     async fn reach(&self, endpoint: &Endpoint) -> Result<PooledConnection, RedisFailure> {
         let mut connection = self.dialer.dial(endpoint, CONNECT_TIMEOUT).await?;
         let mut info = cmd("INFO");
@@ -188,24 +197,24 @@ impl Sentinels {
                 Err(RedisFailure::unavailable(FailureKind::NotNow, text))
             }
             Err(error) if error.code().is_none() => Err(classify::of_connecting(endpoint, &error)),
-            // A right that is missing is named by whoever looks at all of them.
+            // A missing permission is reported by the preflight, with all others.
             Ok(_) | Err(_) => Ok(connection),
         }
     }
 
-    /// What is told of several troubles: the first, or, if no sentinel named a
-    /// server, the one that somebody has to heal, or all.
-    fn worst(&self, troubles: Vec<RedisFailure>, none_named: bool) -> RedisFailure {
-        let told = match none_named {
-            false => troubles.first(),
-            true => troubles
+    /// The error to report of several: the first, or, if no sentinel named a server, one that an operator has to
+    /// correct, otherwise all.
+    fn worst(&self, failures: Vec<RedisFailure>, none_named: bool) -> RedisFailure {
+        let worst = match none_named {
+            false => failures.first(),
+            true => failures
                 .iter()
-                .find(|it| it.kind != FailureKind::NoSentinel),
+                .find(|failure| failure.kind != FailureKind::NoSentinel),
         };
-        if let Some(failure) = told {
+        if let Some(failure) = worst {
             return failure.clone();
         }
-        let whys: Vec<String> = troubles.iter().map(RedisFailure::text).collect();
+        let whys: Vec<String> = failures.iter().map(RedisFailure::text).collect();
         let sentinels = list(&self.sentinels);
         let text = format!(
             "none of the sentinels {sentinels} answers: {}",
@@ -219,8 +228,7 @@ impl Sentinels {
     }
 }
 
-/// The trouble is that of a sentinel, not of Redis: no request was refused, and
-/// none is to be given up for it.
+/// Marks a failure as that of a sentinel: Redis refused no request, so no request is dropped for it.
 fn of_sentinel(failure: RedisFailure) -> RedisFailure {
     let kind = match failure.kind {
         FailureKind::Login | FailureKind::Denied => FailureKind::SentinelLogin,

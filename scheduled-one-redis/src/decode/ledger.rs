@@ -1,4 +1,4 @@
-//! Lines of ledgers, which anybody can have edited.
+//! Decodes ledgers, whose lines an operator may have edited.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, Ti
 
 use crate::decode::malformed;
 
-/// The lines of a job's ledger, as `XREVRANGE` tells them.
+/// Decodes the lines of a job's ledger from the reply to `XREVRANGE`.
 pub(crate) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
     let Value::Array(entries) = reply else {
         return Err(malformed(key, &reply));
@@ -31,7 +31,7 @@ fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> 
     Line { key, id, fields }.record(job)
 }
 
-/// An entry of a ledger.
+/// An entry of the stream that a ledger is.
 struct Line<'a> {
     key: &'a str,
     id: Cow<'a, str>,

@@ -1,4 +1,4 @@
-//! Whether a run outlives a failover.
+//! Whether a run survives a failover.
 
 use std::time::Duration;
 
@@ -6,41 +6,40 @@ use crate::doctor::{Finding, Severity};
 
 const CHECK: &str = "failover";
 
-/// From the end of the wait to a primary that answers: an election, a promotion,
-/// and clients that notice. Measured 1.2 to 1.5 s with Sentinel; with reserve.
+/// Time from the detection of a failed primary to a new primary that replies: election, promotion, reconnection.
+/// Measured 1.2 to 1.5 s with Sentinel, with a reserve.
 const ELECTION: Duration = Duration::from_secs(2);
 
-/// What is known of who takes over when the primary is gone.
+/// How a failed primary is replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deployment {
-    /// One address; whether something behind it fails over cannot be seen.
+    /// One address. A failover behind it cannot be recognized.
     Standalone,
-    /// Sentinels timing it; `None` if they do not tell how.
+    /// Sentinels replace the primary.
     Sentinel {
-        /// The name they know it by.
+        /// Name of the master in the configuration of the sentinels.
         name: String,
-        /// How they timing it.
+        /// Timing of failovers; `None` if the sentinels do not reply with it.
         timing: Option<FailoverTiming>,
     },
-    /// The nodes of a Redis Cluster timing each other, and wait for so long
-    /// (`cluster-node-timeout`); `None` if that may not be asked.
+    /// The nodes of a Redis Cluster replace the primary.
     Cluster {
-        /// How long a node must be silent.
+        /// Time without a reply after which a node counts as failed; `None` if it cannot be read.
         node_timeout: Option<Duration>,
     },
 }
 
-/// How sentinels timing a master.
+/// The settings of sentinels that determine how long a failover takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FailoverTiming {
-    /// How long it must be silent: `down-after-milliseconds`.
+    /// Time without a reply after which the master counts as failed: `down-after-milliseconds`.
     pub(crate) down_after: Duration,
-    /// After how long one that did not come about is tried again, twice this:
-    /// `failover-timeout`.
+    /// Half of the time until a failover that did not succeed is repeated: `failover-timeout`.
     pub(crate) failover_timeout: Duration,
 }
 
-/// A run is told to stop after three fifths of its lease without a renewal.
+/// Compares the shortest lease with the time of a failover. A run is cancelled after three fifths of its lease
+/// without a renewal.
 pub(crate) fn failover(deployment: &Deployment, lease: Duration) -> Finding {
     let survives = lease * 3 / 5;
     let (waits, who, remedy) = match deployment {

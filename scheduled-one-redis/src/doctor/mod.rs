@@ -1,7 +1,8 @@
-//! Judges what a look at a Redis has found: pure, so that it can be held
-//! against what servers say. `preflight` looks; a start takes the
-//! severe findings for errors, `examine` asks some more and reports them all.
+//! Makes findings of the facts about a server. All functions are pure and are tested with replies of several servers.
+//! `preflight` and `diagnose` collect the facts; the start fails with the first severe finding, the doctor reports
+//! all findings.
 
+mod check;
 mod facts;
 mod failover;
 mod hints;
@@ -17,6 +18,7 @@ use scheduled_one_protocol::{Finding, Severity};
 
 use crate::connect_error::ConnectError;
 
+pub(super) use check::Check;
 pub(super) use facts::{Facts, Info, Script, Stored};
 pub(super) use failover::{Deployment, FailoverTiming, failover};
 pub(super) use hints::{ClockFacts, Mark, clock, marks, round_trip};
@@ -24,16 +26,17 @@ pub(super) use persistence::persistence;
 pub(super) use remedy::found_and_remedy;
 pub(super) use replicas::{Expected, replicas};
 
-/// Settings of the server that `CONFIG GET` tells, by name; `None` where it may
-/// not be asked, as in most managed services.
+/// Settings of the server by name, from `CONFIG GET`; `None` without the permission, as in most managed services.
 pub(super) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;
 
-/// A finding, and the error that a start makes of it.
+/// A finding, and the error at start that a severe one is.
 #[derive(Debug)]
 pub(super) struct Diagnosis {
     pub(super) finding: Finding,
-    /// Of severe findings alone.
+    /// The error of a severe finding.
     pub(super) refusal: Option<ConnectError>,
+    /// True if further checks of the server are pointless.
+    pub(super) ends_examination: bool,
 }
 
 impl From<Finding> for Diagnosis {
@@ -41,22 +44,24 @@ impl From<Finding> for Diagnosis {
         Diagnosis {
             finding,
             refusal: None,
+            ends_examination: false,
         }
     }
 }
 
 impl Diagnosis {
-    /// Severe, in the words of the error.
-    pub(super) fn refused(check: &'static str, error: ConnectError) -> Self {
+    /// A severe finding with the text of the error.
+    pub(super) fn refused(check: Check, error: ConnectError) -> Self {
         let (found, remedy) = found_and_remedy(&error);
         Diagnosis {
-            finding: Finding::new(Severity::Severe, check, found, remedy),
+            finding: Finding::new(Severity::Severe, check.name(), found, remedy),
             refusal: Some(error),
+            ends_examination: check.ends_examination(),
         }
     }
 }
 
-/// What `INFO` alone shows, in the order in which a start complains.
+/// The findings from `INFO`, in the order in which a start checks them.
 pub(super) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec<Diagnosis> {
     let mut diagnoses = server::kind_and_version(address, info);
     diagnoses.extend([
@@ -68,7 +73,7 @@ pub(super) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec
     diagnoses
 }
 
-/// What the answers to the probes show.
+/// The findings from the probes, in the order in which a start checks them.
 pub(super) fn judge_probes(facts: &Facts) -> Vec<Diagnosis> {
     vec![
         rights(facts),
@@ -81,10 +86,10 @@ pub(super) fn judge_probes(facts: &Facts) -> Vec<Diagnosis> {
 fn rights(facts: &Facts) -> Diagnosis {
     if facts.missing.is_empty() {
         let found = format!("user {} may do all that is needed", facts.user);
-        return Finding::ok("rights", found).into();
+        return Finding::ok(Check::Rights.name(), found).into();
     }
     Diagnosis::refused(
-        "rights",
+        Check::Rights,
         ConnectError::MissingRights {
             place: facts.address.clone(),
             user: facts.user.clone(),
@@ -94,16 +99,15 @@ fn rights(facts: &Facts) -> Diagnosis {
     )
 }
 
-/// Each script asks `INFO` which process serves it: that is how a store that
-/// restarted, or failed over, is noticed.
+/// Scripts recognize a server that restarted or failed over by its `INFO`, so they have to run and to read it.
 fn scripts(facts: &Facts) -> Diagnosis {
     let refused = |why: String| {
         let place = facts.address.clone();
-        Diagnosis::refused("scripts", ConnectError::Refused { place, why })
+        Diagnosis::refused(Check::Scripts, ConnectError::Refused { place, why })
     };
     match &facts.script {
         Script::Serving(_) => Finding::ok(
-            "scripts",
+            Check::Scripts.name(),
             "scripts run, and see which process serves them, so a restart is noticed",
         )
         .into(),
@@ -119,7 +123,7 @@ fn scripts(facts: &Facts) -> Diagnosis {
         )),
         Script::Unknown => Finding::new(
             Severity::Info,
-            "scripts",
+            Check::Scripts.name(),
             "whether scripts may call INFO could not be tried",
             "",
         )
@@ -130,14 +134,14 @@ fn scripts(facts: &Facts) -> Diagnosis {
 fn namespace(facts: &Facts) -> Diagnosis {
     match &facts.stored {
         Stored::Known { version, .. } if *version > VERSION => Diagnosis::refused(
-            "namespace",
+            Check::Namespace,
             ConnectError::NewerProtocol(NewerProtocol { found: *version }),
         ),
         Stored::Known {
             buckets: Some(found),
             ..
         } if *found != facts.buckets => Diagnosis::refused(
-            "namespace",
+            Check::Namespace,
             ConnectError::OtherBuckets {
                 found: *found,
                 ours: facts.buckets,
@@ -145,26 +149,27 @@ fn namespace(facts: &Facts) -> Diagnosis {
         ),
         Stored::Nothing | Stored::Known { version: 0, .. } => Finding::new(
             Severity::Info,
-            "namespace",
+            Check::Namespace.name(),
             "this Redis does not know it: the first scheduler to start waits once for its \
              longest lease and a second, because it may be a flushed one",
             "",
         )
         .into(),
-        Stored::Known { version, .. } => {
-            Finding::ok("namespace", format!("protocol version {version}")).into()
-        }
-        Stored::Unreadable(error) => Diagnosis::refused("namespace", error.clone()),
+        Stored::Known { version, .. } => Finding::ok(
+            Check::Namespace.name(),
+            format!("protocol version {version}"),
+        )
+        .into(),
+        Stored::Unreadable(error) => Diagnosis::refused(Check::Namespace, error.clone()),
     }
 }
 
-/// Whether Redis takes writes now: `MISCONF`, `NOREPLICAS` and `OOM` are
-/// answers to whatever writes.
+/// Whether Redis takes writes now: with `MISCONF`, `NOREPLICAS` and `OOM` it refuses every write.
 fn writes(facts: &Facts) -> Diagnosis {
     match &facts.write_refused {
-        None => Finding::ok("writes", "it takes writes").into(),
+        None => Finding::ok(Check::Writes.name(), "it takes writes").into(),
         Some(why) => Diagnosis::refused(
-            "writes",
+            Check::Writes,
             ConnectError::NoWrites {
                 place: facts.address.clone(),
                 why: why.clone(),
@@ -173,10 +178,13 @@ fn writes(facts: &Facts) -> Diagnosis {
     }
 }
 
-/// The first severe finding as an error, or the warnings.
+/// The first severe finding as an error, otherwise the warnings.
 pub(super) fn to_start(diagnoses: Vec<Diagnosis>) -> Result<Vec<Finding>, ConnectError> {
     let mut warnings = Vec::new();
-    for Diagnosis { finding, refusal } in diagnoses {
+    for Diagnosis {
+        finding, refusal, ..
+    } in diagnoses
+    {
         match refusal {
             Some(error) => return Err(error),
             None if finding.severity == Severity::Warning => warnings.push(finding),

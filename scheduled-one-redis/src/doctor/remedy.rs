@@ -1,9 +1,9 @@
-//! An error of a start, told as what was found and what to do.
+//! Splits an error of connecting into what was found and what to do.
 
 use crate::connect_error::{ConnectError, way_to_write};
 
-/// What was found, and the way out, which is the end of the error's text. Some
-/// have none of their own: then what was found says it.
+/// What was found, and the remedy, which is the end of the error text. The remedy is empty where the text has no
+/// separate one.
 pub(crate) fn found_and_remedy(error: &ConnectError) -> (String, String) {
     let text = error.to_string();
     let remedy = remedy(error);

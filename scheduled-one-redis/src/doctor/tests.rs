@@ -1,5 +1,5 @@
-//! What follows from what servers say. The `INFO` of Redis was recorded; those of
-//! Valkey, Dragonfly and KeyDB are written after their sources and documentation.
+//! Findings for the replies of several servers. `INFO` of Redis was recorded; those of Valkey, Dragonfly and KeyDB
+//! are written after their sources and documentation.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const DRAGONFLY: &str = include_str!("info/dragonfly-1.27.txt");
 const KEYDB: &str = include_str!("info/keydb-6.3.txt");
 const LEASE: Duration = Duration::from_secs(5);
 
-/// Severity and text of one look, from `INFO` alone.
+/// Severity and text of one check, from `INFO` alone.
 fn judged(text: &str, check: &str) -> (Severity, String) {
     let diagnoses = judge_info("host:1", &Info::parse(text), false);
     let finding = diagnoses
@@ -153,7 +153,7 @@ fn replicas_that_nobody_waits_for_are_warned_of() {
     let waits = expected(VALKEY, true, 3);
     assert_is(waits, Severity::Warning, "no run starts");
     assert_is(expected(VALKEY, true, 2), Severity::Ok, "waits for 2");
-    // Dragonfly's lag is not in seconds.
+    // The lag that Dragonfly reports is not in seconds.
     let dragonfly = format!("{DRAGONFLY}\nmin_slaves_good_slaves:1");
     assert_is(blind(&dragonfly), Severity::Ok, "1 connected");
 }
@@ -179,7 +179,7 @@ fn a_lease_is_held_against_the_failover() {
         remedy.contains("SENTINEL SET main down-after-milliseconds 1000"),
         "{remedy}"
     );
-    // What is advised is enough.
+    // The advised lease is long enough.
     let long = Duration::from_secs(54);
     assert!(remedy.contains("54s"), "{remedy}");
     assert_is(
@@ -266,7 +266,7 @@ fn a_namespace_has_one_number_of_buckets() {
     let ours = "this service says 4";
     assert_is(judged(1, Some(1)), Severity::Severe, ours);
     assert_is(judged(0, Some(0)), Severity::Severe, ours);
-    // Which comes first in the scripts, too.
+    // The scripts check the version first, too.
     assert_is(judged(2, Some(1)), Severity::Severe, "version 2");
 }
 
@@ -279,7 +279,9 @@ fn what_stops_writes_has_a_way_out_that_is_not_to_wait() {
     ] {
         let mut facts = facts();
         facts.write_refused = Some(format!("{code} because"));
-        let Diagnosis { finding, refusal } = writes(&facts);
+        let Diagnosis {
+            finding, refusal, ..
+        } = writes(&facts);
         assert!(finding.remedy.contains(way_out), "{finding:?}");
         let error = refusal.unwrap().to_string();
         assert!(error.ends_with(&finding.remedy), "{error}");

@@ -1,4 +1,4 @@
-//! URLs that are understood, and those that are not.
+//! Tests of URLs: accepted, rejected, displayed.
 
 use super::*;
 
