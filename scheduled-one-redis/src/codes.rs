@@ -19,7 +19,7 @@ macro_rules! codes {
             pub(crate) const NAMED: &'static [Named] = &[$(($name, $table::$code as i64)),+];
 
             /// The code with this number, if there is one.
-            pub(crate) fn of(number: i64) -> Option<Self> {
+            pub(crate) fn from_number(number: i64) -> Option<Self> {
                 let index = usize::try_from(number).ok()?;
                 Self::ALL.get(index).copied()
             }
@@ -81,7 +81,7 @@ codes! {
 }
 
 codes! {
-    /// Whether a unit has an active run.
+    /// Status of a unit.
     InspectCode {
         Idle = "IDLE",
         /// Value: tick of the run.
@@ -90,7 +90,7 @@ codes! {
 }
 
 codes! {
-    /// Whether a run is still overdue.
+    /// Status of a run that a heartbeat named.
     OverdueCode {
         Gone = "GONE",
         /// Values: nonce, sequence number and lease of the run.

@@ -3,7 +3,7 @@
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::machine::{NewerProtocol, VERSION};
 
-/// Why a Redis cannot be the store.
+/// Reason why a Redis cannot be the store.
 ///
 /// Each text names the fault, the server and the remedy. No text contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum ConnectError {
     NotRedis {
         /// Address of the server.
         place: String,
-        /// What came instead of a reply.
+        /// Data or error that came instead of a reply.
         why: String,
     },
     /// A certificate is not trusted: that of the server, or that of the client.

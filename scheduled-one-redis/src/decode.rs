@@ -73,20 +73,20 @@ impl Reader {
     }
 
     /// A code of the table of the script.
-    fn code<C>(&mut self, of: impl Fn(i64) -> Option<C>) -> Result<C, StoreError> {
+    fn code<C>(&mut self, from_number: impl Fn(i64) -> Option<C>) -> Result<C, StoreError> {
         let number = self.int()?;
-        of(number).ok_or_else(|| malformed(self.script, &number))
+        from_number(number).ok_or_else(|| malformed(self.script, &number))
     }
 
     /// A code to which `ready` may be added, and whether it was.
     fn code_and_ready<C>(
         &mut self,
         ready: i64,
-        of: impl Fn(i64) -> Option<C>,
+        from_number: impl Fn(i64) -> Option<C>,
     ) -> Result<(C, bool), StoreError> {
         self.code(|number| match number >= ready {
-            true => Some((of(number - ready)?, true)),
-            false => Some((of(number)?, false)),
+            true => Some((from_number(number - ready)?, true)),
+            false => Some((from_number(number)?, false)),
         })
     }
 
@@ -176,7 +176,7 @@ fn batch<I, T>(
 pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
     batch("claim", reply, claims, |reader, claim| {
         let mut marks = reader.marks()?;
-        let (code, ready) = reader.code_and_ready(ClaimCode::READY, ClaimCode::of)?;
+        let (code, ready) = reader.code_and_ready(ClaimCode::READY, ClaimCode::from_number)?;
         let verdict = verdict(reader, claim, code, marks.token)?;
         if marks.token > claim.bounds.token {
             marks.start = match (code, &verdict) {
@@ -265,7 +265,7 @@ fn overdue_run(reader: &mut Reader, unit: &UnitName) -> Result<OverdueRun, Store
 
 pub(crate) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>, StoreError> {
     batch("renew", reply, items, |reader, _| {
-        Ok(match reader.code(RenewCode::of)? {
+        Ok(match reader.code(RenewCode::from_number)? {
             RenewCode::Until => Renewed::Until(reader.int()?),
             RenewCode::Readopted => Renewed::Readopted(reader.int()?),
             RenewCode::Stop => Renewed::Stop(reader.int()?),
@@ -277,7 +277,7 @@ pub(crate) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>,
 
 pub(crate) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>>, StoreError> {
     batch("finish", reply, items, |reader, _| {
-        let (code, ready) = reader.code_and_ready(FinishCode::READY, FinishCode::of)?;
+        let (code, ready) = reader.code_and_ready(FinishCode::READY, FinishCode::from_number)?;
         Ok(Finished {
             recorded: code == FinishCode::Recorded,
             ready,
@@ -294,7 +294,7 @@ pub(crate) fn write_off<I>(
     items: &[I],
 ) -> Result<Reply<Vec<WrittenOff>>, StoreError> {
     batch("write_off", reply, items, |reader, _| {
-        Ok(match reader.code(WriteOffCode::of)? {
+        Ok(match reader.code(WriteOffCode::from_number)? {
             WriteOffCode::Lost => WrittenOff::Lost,
             WriteOffCode::Changed => WrittenOff::Changed,
             WriteOffCode::Quarantined => WrittenOff::Quarantined,
@@ -347,7 +347,7 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
 pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStatus>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
-        let running = match reader.code(InspectCode::of)? {
+        let running = match reader.code(InspectCode::from_number)? {
             InspectCode::Idle => None,
             InspectCode::Running => Some(reader.tick()?),
         };
@@ -368,7 +368,7 @@ pub(crate) fn read_overdue(
     let mut reader = Reader::new("read_overdue", reply)?;
     let mut overdue = Vec::with_capacity(units.len());
     for unit in units {
-        if reader.code(OverdueCode::of)? == OverdueCode::Overdue {
+        if reader.code(OverdueCode::from_number)? == OverdueCode::Overdue {
             overdue.push(overdue_run(&mut reader, unit)?);
         }
     }

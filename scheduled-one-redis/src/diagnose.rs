@@ -13,14 +13,14 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::classify::RedisFailure;
 use crate::connection::Connection;
-use crate::doctor::{self, ClockFacts, Deployment, Info, Mark};
+use crate::doctor::{self, ClockFacts, Deployment, HighWaterMark, Info};
 use crate::keys::Keys;
 use crate::preflight::{self, Examination};
 use crate::topology::Topology;
 use crate::url::Address;
 
 /// Longest time of the examination after the preflight.
-const BOUND: Duration = Duration::from_secs(3);
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// Number of `TIME` requests.
 const SAMPLES: usize = 10;
@@ -54,7 +54,7 @@ pub(crate) async fn diagnose(
     if !may_continue {
         return findings;
     }
-    let deadline = Instant::now() + BOUND;
+    let deadline = Instant::now() + TIME_LIMIT;
     let settings = settings(connection, deadline).await;
     if let Some(info) = &info {
         findings.push(doctor::persistence(info, settings.as_ref()));
@@ -102,7 +102,7 @@ async fn settings(connection: &Connection, deadline: Instant) -> Option<HashMap<
     (!readable.is_empty()).then_some(readable)
 }
 
-/// How a failed primary is replaced.
+/// Determines how a failed primary is replaced.
 async fn deployment(
     connection: &Connection,
     address: &Address,
@@ -161,7 +161,7 @@ async fn marks(
     keys: &Keys,
     units: &[UnitName],
     deadline: Instant,
-) -> Result<Vec<Mark>, RedisFailure> {
+) -> Result<Vec<HighWaterMark>, RedisFailure> {
     let units = &units[..units.len().min(MAX_UNITS)];
     let mut marks = Vec::with_capacity(units.len());
     for batch in units.chunks(MAX_BATCH) {
@@ -174,10 +174,15 @@ async fn marks(
         }
         pipeline.ignore_errors();
         let replies = connection.send_all("HMGET", &pipeline, deadline).await?;
-        marks.extend(batch.iter().zip(replies).map(|(unit, reply)| Mark {
-            key: keys.job(unit.as_str()),
-            hwm_ms: reply.ok().and_then(mark),
-        }));
+        marks.extend(
+            batch
+                .iter()
+                .zip(replies)
+                .map(|(unit, reply)| HighWaterMark {
+                    key: keys.job(unit.as_str()),
+                    hwm_ms: reply.ok().and_then(mark),
+                }),
+        );
     }
     Ok(marks)
 }

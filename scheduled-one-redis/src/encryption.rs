@@ -12,7 +12,7 @@ use crate::options::ConnectOptions;
 #[cfg(feature = "tls")]
 use crate::tls;
 
-/// How connections are encrypted.
+/// Encryption of connections.
 #[derive(Clone)]
 pub(crate) enum Encryption {
     None,

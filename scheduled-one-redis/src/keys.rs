@@ -58,7 +58,7 @@ impl Keys {
     }
 
     /// The keys of another bucket of the namespace.
-    pub(crate) fn of(&self, bucket: Bucket) -> Self {
+    pub(crate) fn in_bucket(&self, bucket: Bucket) -> Self {
         Keys::new(&self.namespace, bucket)
     }
 
@@ -79,7 +79,9 @@ impl Keys {
     /// All patterns for the keys of the namespace in an ACL.
     pub(crate) fn patterns(&self) -> Vec<String> {
         let kinds = Bucket::all(self.bucket.of().min(2));
-        kinds.map(|bucket| self.of(bucket).pattern()).collect()
+        kinds
+            .map(|bucket| self.in_bucket(bucket).pattern())
+            .collect()
     }
 }
 

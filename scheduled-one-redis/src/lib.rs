@@ -14,7 +14,7 @@ mod tls;
 mod topology;
 mod url;
 
-// Whether the server can be relied on: examined at start and by the doctor.
+// The examination of a server, at start and by the doctor.
 mod connect_error;
 mod diagnose;
 mod doctor;
@@ -79,11 +79,21 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The connection of a handle lives in the tokio runtime that uses the handle first.
 /// Another runtime needs another handle, from [`in_bucket`](Self::in_bucket) or [`Store::open`].
 ///
-/// Methods that take part in the protocol are those of [`Store`]. Each returns within [`ANSWER_TIMEOUT`] for each
-/// request that it sends (a heartbeat sends a second one if runs are overdue). A renewal waits for a quarter of its
-/// shortest lease at most, but for at least half a second. Dropping the future of a call is safe: the request was
-/// carried out or it was not, and its repetition with the same nonce is recognized.
+/// The operations of the protocol are the methods of [`Store`].
 ///
+/// # Limits
+///
+/// A call waits for each reply for [`ANSWER_TIMEOUT`] at most. Most calls send one request. A heartbeat sends a second
+/// one if runs are overdue, a claim sends a `WAIT` of at most half a second if it waits for replicas, and a call that
+/// Redis denies examines the permissions. A renewal waits for a quarter of its shortest lease, and for half a second at
+/// least. A request has at most [`MAX_BATCH`] items.
+///
+/// # Cancel safety
+///
+/// Dropping the future of a call is safe. The request may have been carried out; a repetition with the same nonce is
+/// recognized.
+///
+/// [`MAX_BATCH`]: scheduled_one_protocol::message::MAX_BATCH
 /// [`Store`]: scheduled_one_protocol::Store
 /// [`Store::open`]: scheduled_one_protocol::Store::open
 pub struct RedisStore {
@@ -139,7 +149,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
-        let mut address = Address::of(url, options)?;
+        let mut address = Address::new(url, options)?;
         address.complete(options).await?;
         let tls = Encryption::load(address.tls, options)?;
         if !keys::is_name(namespace) {
@@ -164,7 +174,7 @@ impl RedisStore {
     #[must_use]
     pub fn in_bucket(&self, bucket: Bucket) -> Self {
         let shared = Shared {
-            keys: self.shared.keys.of(bucket),
+            keys: self.shared.keys.in_bucket(bucket),
             ..Shared::clone(&self.shared)
         };
         let connection = Connection::new(&shared.address, &shared.tls, &shared.keys.meta);
@@ -203,7 +213,7 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<String, ConnectError> {
-        let mut address = Address::of(url, options)?;
+        let mut address = Address::new(url, options)?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }

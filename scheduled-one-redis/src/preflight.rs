@@ -19,12 +19,12 @@ use crate::topology::Topology;
 use crate::url::Address;
 
 /// Longest time of the whole examination.
-const BOUND: Duration = Duration::from_secs(3);
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// Longest time for the first reply. A server without one is no Redis, or hangs.
 const FIRST_REPLY: Duration = Duration::from_millis(1500);
 
-/// What the examination found.
+/// The results of an examination.
 pub(crate) struct Examination {
     /// The reply to `INFO`; `None` without the permission.
     pub(crate) info: Option<Info>,
@@ -61,7 +61,7 @@ pub(crate) async fn check(
         diagnoses.push(doctor::persistence(info, None).into());
         diagnoses.push(doctor::replicas(info, None, address.expects()).into());
     }
-    doctor::to_start(diagnoses)
+    doctor::start_result(diagnoses)
 }
 
 /// The examination at start, which the doctor makes, too. Takes 3 s at most.
@@ -70,7 +70,7 @@ pub(crate) async fn examine(
     address: &Address,
     keys: &Keys,
 ) -> Examination {
-    let deadline = Instant::now() + BOUND;
+    let deadline = Instant::now() + TIME_LIMIT;
     let mut examination = Examination {
         info: None,
         diagnoses: Vec::new(),
@@ -81,7 +81,7 @@ pub(crate) async fn examine(
         Ok(Err(error)) => error,
         Err(_) => ConnectError::Unreachable {
             place: address.servers.clone(),
-            why: format!("its answers took more than {BOUND:?}"),
+            why: format!("its answers took more than {TIME_LIMIT:?}"),
         },
     };
     examination.refuse(error);

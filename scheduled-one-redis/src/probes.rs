@@ -6,7 +6,7 @@ use scheduled_one_protocol::machine::damage::MAX_EXACT;
 
 use crate::classify::{self, FailureKind};
 use crate::connect_error::ConnectError;
-use crate::doctor::{Facts, Script, Stored};
+use crate::doctor::{Facts, ScriptResult, Stored};
 use crate::keys::Keys;
 use crate::permissions::RequiredPermissions;
 use crate::preflight::connect_error;
@@ -20,14 +20,14 @@ struct Probe {
     shows: Shows,
 }
 
-/// What the reply to a probe shows.
+/// The fact that the reply to a probe shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shows {
-    /// Whether the command is permitted.
+    /// The command is permitted or not.
     Permission,
-    /// In addition, the version and the number of buckets of the namespace.
+    /// In addition: version and number of buckets of the namespace.
     Meta,
-    /// In addition, whether Redis takes writes now.
+    /// In addition: Redis takes writes now or not.
     Writes,
 }
 
@@ -84,7 +84,7 @@ fn needed(keys: &Keys, permissions: RequiredPermissions) -> Vec<Probe> {
     needed
 }
 
-/// Script that reads the store identity as `enter.lua` does. It fails where scripts have no `cmsgpack`, which
+/// ScriptResult that reads the store identity as `enter.lua` does. It fails where scripts have no `cmsgpack`, which
 /// `claim.lua` needs. It is sent after the probes of [`needed`].
 const STORE_IDENTITY: &str = "\
     cmsgpack.unpack('\\192') \
@@ -184,26 +184,26 @@ fn refused_write(reply: &Result<Value, RedisError>) -> Option<String> {
         .then(|| format!("{code} {}", error.detail().unwrap_or_default()))
 }
 
-/// What the script for the store identity returned.
-fn script(reply: Option<&Result<Value, RedisError>>) -> Script {
+/// The result of the script for the store identity.
+fn script(reply: Option<&Result<Value, RedisError>>) -> ScriptResult {
     match reply {
         Some(Ok(Value::BulkString(text))) => match String::from_utf8_lossy(text).as_ref() {
-            ":" => Script::Nameless,
-            serving => Script::Serving(serving.to_owned()),
+            ":" => ScriptResult::Nameless,
+            serving => ScriptResult::Serving(serving.to_owned()),
         },
-        Some(Ok(_)) => Script::Nameless,
+        Some(Ok(_)) => ScriptResult::Nameless,
         Some(Err(error)) => {
             let failure = classify::of_request("EVAL", error);
             match failure.kind {
-                FailureKind::Answered => Script::Refused(error.to_string()),
-                _ => Script::Unknown,
+                FailureKind::Answered => ScriptResult::Refused(error.to_string()),
+                _ => ScriptResult::Unknown,
             }
         }
-        None => Script::Unknown,
+        None => ScriptResult::Unknown,
     }
 }
 
-/// What is stored in the namespace, or the error that every request would meet.
+/// The content of the namespace, or the error that every request would meet.
 fn stored(reply: Option<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Stored {
     let fields = match reply {
         Some(Ok(Value::Array(fields))) => fields,

@@ -1,10 +1,10 @@
-//! How the Redis server of a namespace is found: by address, by sentinels, or through the nodes of a cluster.
+//! Topologies of Redis: one server, a primary behind sentinels, a cluster.
 
 use std::fmt;
 
 use crate::login::Login;
 
-/// How the server that takes the writes of a namespace is found.
+/// Topology of Redis, with the addresses from which the server of a namespace is found.
 #[derive(Clone)]
 pub(crate) enum Topology {
     /// The URL has its address.

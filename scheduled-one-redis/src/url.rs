@@ -15,11 +15,11 @@ use crate::options::{ConnectOptions, MAX_REPLICAS};
 use crate::permissions::RequiredPermissions;
 use crate::topology::{Endpoint, Topology};
 
-/// Why a URL cannot be used. The text never repeats a part of the URL: any part may be a misplaced password.
+/// Fault of a URL. The text never repeats a part of the URL: any part may be a misplaced password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BadUrl(pub(crate) String);
 
-/// Where Redis is and how to log in: a parsed URL, completed by the connection options.
+/// Address and login of Redis: a parsed URL, completed by the connection options.
 #[derive(Clone)]
 pub(crate) struct Address {
     pub(crate) login: Option<Login>,
@@ -53,7 +53,7 @@ fn bad(why: &str) -> BadUrl {
     BadUrl(format!("{why}; expected {FORMS}"))
 }
 
-/// Which passwords come from files. The URL may then have a user without a password, and must not have a password.
+/// Passwords that come from files. The URL may then have a user without a password, and must not have a password.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct FromFiles {
     pub(crate) redis: bool,
@@ -111,7 +111,7 @@ impl Address {
     }
 
     /// Parses a URL. A password file in the options allows a user without a password.
-    pub(crate) fn of(url: &str, options: &ConnectOptions) -> Result<Self, ConnectError> {
+    pub(crate) fn new(url: &str, options: &ConnectOptions) -> Result<Self, ConnectError> {
         let from_files = FromFiles {
             redis: options.password_file.is_some(),
             sentinels: options.sentinel_password_file.is_some(),
@@ -128,7 +128,7 @@ impl Address {
         }
     }
 
-    /// What replicas of Redis are for: failover, confirmation of claims.
+    /// The purposes of replicas of Redis here: failover, confirmation of claims.
     pub(crate) fn expects(&self) -> Expected {
         Expected {
             failover: !matches!(self.topology, Topology::Standalone(_)),

@@ -52,8 +52,8 @@ pub(super) struct Checkout {
 
 /// Guards a request without a reply.
 ///
-/// Dropped before [`complete`](Self::complete), after an error or by a caller that does not wait any longer, it gives
-/// the connection up: requests behind this one would time out as well.
+/// Dropped before [`complete`](Self::complete), after an error or by a caller that stops waiting, the guard gives the
+/// connection up: requests behind this one would time out as well.
 pub(super) struct InFlight<'a> {
     inner: &'a Inner,
     number: u64,

@@ -112,9 +112,9 @@ impl Cluster {
             Ok(ranges) => ranges,
             Err(error) => return Err(of_cluster_slots(asked, &error)),
         };
-        let ranges: Vec<Range> = ranges
+        let ranges: Vec<SlotRange> = ranges
             .iter()
-            .filter_map(|range| Range::read(range, asked))
+            .filter_map(|range| SlotRange::read(range, asked))
             .collect();
         let nodes = ranges.iter().flat_map(|range| &range.nodes);
         let mut known: Vec<Endpoint> = Vec::new();
@@ -124,7 +124,7 @@ impl Cluster {
             }
         }
         *lock(&self.known) = known;
-        let range = ranges.into_iter().find(|range| range.has(self.slot));
+        let range = ranges.into_iter().find(|range| range.contains(self.slot));
         match range.and_then(|range| range.nodes.into_iter().next()) {
             Some(owner) => Ok((connection, owner)),
             None => {
@@ -201,13 +201,13 @@ impl Cluster {
 }
 
 /// A range of hash slots and its nodes, the owner first.
-struct Range {
+struct SlotRange {
     first: u16,
     last: u16,
     nodes: Vec<Endpoint>,
 }
 
-impl Range {
+impl SlotRange {
     /// Reads one range of the reply to `CLUSTER SLOTS` of the node at `asked`.
     fn read(line: &Value, asked: &Endpoint) -> Option<Self> {
         let Value::Array(fields) = line else {
@@ -221,14 +221,14 @@ impl Range {
             Value::Array(fields) => read_node(fields, asked),
             _ => None,
         });
-        Some(Range {
+        Some(SlotRange {
             first: u16::try_from(*first).ok()?,
             last: u16::try_from(*last).ok()?,
             nodes: nodes.collect(),
         })
     }
 
-    fn has(&self, slot: u16) -> bool {
+    fn contains(&self, slot: u16) -> bool {
         (self.first..=self.last).contains(&slot)
     }
 }
@@ -319,9 +319,11 @@ mod tests {
             node(Value::Nil, 7000),
             node(text("10.0.0.2"), 7001),
         ]);
-        let range = Range::read(&line, &asked).unwrap();
-        assert!(range.has(5) && range.has(9) && !range.has(4) && !range.has(10));
+        let range = SlotRange::read(&line, &asked).unwrap();
+        assert!(
+            range.contains(5) && range.contains(9) && !range.contains(4) && !range.contains(10)
+        );
         assert_eq!(range.nodes, [asked.clone(), at("10.0.0.2", 7001)]);
-        assert!(Range::read(&Value::Array(vec![Value::Int(5)]), &asked).is_none());
+        assert!(SlotRange::read(&Value::Array(vec![Value::Int(5)]), &asked).is_none());
     }
 }

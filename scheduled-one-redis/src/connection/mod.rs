@@ -38,7 +38,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// One connection to the server that holds the namespace, shared by all requests and replaced after an error.
 ///
-/// It belongs to the tokio runtime that connects.
+/// A connection belongs to the tokio runtime that connects.
 pub(crate) struct Connection {
     inner: Arc<Inner>,
 }
@@ -188,7 +188,7 @@ impl Connection {
                     return match timeout_at(deadline, reply).await {
                         Ok(Ok(replies)) => match redirect_in(&replies) {
                             None => Ok((replies, ConnectionId(None))),
-                            // The hash slot has moved meanwhile: the next connection looks its owner up.
+                            // The hash slot has moved meanwhile. The next connection looks up its owner.
                             Some(error) => {
                                 inner.give_up(checkout.number);
                                 let text = format!("{what}: {to} sends it on: {error}");

@@ -14,7 +14,7 @@ use crate::encryption::Encryption;
 use crate::topology::{Endpoint, Topology};
 use crate::url::Address;
 
-/// How the server of the namespace is found, again for each connection.
+/// The search for the server of the namespace, repeated for each connection.
 pub(super) enum Route {
     Standalone { dialer: Dialer, endpoint: Endpoint },
     Sentinel(Sentinels),

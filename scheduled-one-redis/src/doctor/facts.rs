@@ -44,7 +44,7 @@ pub(crate) struct Facts {
     pub(crate) missing: Vec<String>,
     /// The rules of an ACL that grant every permission.
     pub(crate) rule: String,
-    pub(crate) script: Script,
+    pub(crate) script: ScriptResult,
     /// Number of buckets that the caller is configured with.
     pub(crate) buckets: u32,
     pub(crate) stored: Stored,
@@ -54,7 +54,7 @@ pub(crate) struct Facts {
 
 /// Result of a script that reads the store identity from `INFO`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Script {
+pub(crate) enum ScriptResult {
     /// The store identity, `run_id:master_replid`; one of the two may be empty.
     Serving(String),
     /// The script ran, and both parts are empty.
@@ -65,7 +65,7 @@ pub(crate) enum Script {
     Unknown,
 }
 
-/// What is stored in the namespace.
+/// The stored version and number of buckets of a namespace.
 #[derive(Clone, Debug)]
 pub(crate) enum Stored {
     /// Neither a version nor a number of buckets.

@@ -1,4 +1,4 @@
-//! Whether a run survives a failover.
+//! Finding about failover: a run survives it, or its lease ends first.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const CHECK: &str = "failover";
 /// Measured 1.2 to 1.5 s with Sentinel, with a reserve.
 const ELECTION: Duration = Duration::from_secs(2);
 
-/// How a failed primary is replaced.
+/// Replacement of a failed primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deployment {
     /// One address. A failover behind it cannot be recognized.

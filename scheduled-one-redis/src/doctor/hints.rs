@@ -24,7 +24,7 @@ pub(crate) struct ClockFacts {
 
 /// The high-water mark of a unit.
 #[derive(Clone, Debug)]
-pub(crate) struct Mark {
+pub(crate) struct HighWaterMark {
     pub(crate) key: String,
     /// `None`: the key holds no record.
     pub(crate) hwm_ms: Option<i64>,
@@ -75,8 +75,9 @@ pub(crate) fn round_trip(facts: &ClockFacts, lease: Duration) -> Finding {
 }
 
 /// Finds units that are decided far into the future. `now_ms` is the time of Redis.
-pub(crate) fn marks(marks: &[Mark], now_ms: i64) -> Finding {
-    let unreadable: Vec<&Mark> = marks.iter().filter(|mark| mark.hwm_ms.is_none()).collect();
+pub(crate) fn marks(marks: &[HighWaterMark], now_ms: i64) -> Finding {
+    let unreadable: Vec<&HighWaterMark> =
+        marks.iter().filter(|mark| mark.hwm_ms.is_none()).collect();
     if let Some(first) = unreadable.first() {
         return Finding::new(
             Severity::Warning,
@@ -90,8 +91,8 @@ pub(crate) fn marks(marks: &[Mark], now_ms: i64) -> Finding {
             "delete these keys, or choose another namespace",
         );
     }
-    let ahead = |mark: &&Mark| mark.hwm_ms.is_some_and(|hwm| hwm > now_ms + AHEAD_MS);
-    let wild: Vec<&Mark> = marks.iter().filter(ahead).collect();
+    let ahead = |mark: &&HighWaterMark| mark.hwm_ms.is_some_and(|hwm| hwm > now_ms + AHEAD_MS);
+    let wild: Vec<&HighWaterMark> = marks.iter().filter(ahead).collect();
     let Some(first) = wild.first() else {
         let found = format!("{} units looked at, none decided ahead of now", marks.len());
         return Finding::ok("marks", found);

@@ -19,9 +19,9 @@ use scheduled_one_protocol::{Finding, Severity};
 use crate::connect_error::ConnectError;
 
 pub(super) use check::Check;
-pub(super) use facts::{Facts, Info, Script, Stored};
+pub(super) use facts::{Facts, Info, ScriptResult, Stored};
 pub(super) use failover::{Deployment, FailoverTiming, failover};
-pub(super) use hints::{ClockFacts, Mark, clock, marks, round_trip};
+pub(super) use hints::{ClockFacts, HighWaterMark, clock, marks, round_trip};
 pub(super) use persistence::persistence;
 pub(super) use remedy::found_and_remedy;
 pub(super) use replicas::{Expected, replicas};
@@ -106,22 +106,22 @@ fn scripts(facts: &Facts) -> Diagnosis {
         Diagnosis::refused(Check::Scripts, ConnectError::Refused { place, why })
     };
     match &facts.script {
-        Script::Serving(_) => Finding::ok(
+        ScriptResult::Serving(_) => Finding::ok(
             Check::Scripts.name(),
             "scripts run, and see which process serves them, so a restart is noticed",
         )
         .into(),
-        Script::Nameless => refused(
+        ScriptResult::Nameless => refused(
             "INFO has neither run_id nor master_replid in scripts there, so a restart that \
              forgot which ticks have run would not be noticed; use Redis, Valkey or Dragonfly"
                 .to_owned(),
         ),
-        Script::Refused(answer) => refused(format!(
+        ScriptResult::Refused(answer) => refused(format!(
             "a script that calls INFO does not run there ({answer}); the scheduler is made of \
              scripts, and they tell by INFO a server that restarted from one that did not; use \
              Redis, Valkey or Dragonfly, and do not rename INFO"
         )),
-        Script::Unknown => Finding::new(
+        ScriptResult::Unknown => Finding::new(
             Severity::Info,
             Check::Scripts.name(),
             "whether scripts may call INFO could not be tried",
@@ -164,7 +164,7 @@ fn namespace(facts: &Facts) -> Diagnosis {
     }
 }
 
-/// Whether Redis takes writes now: with `MISCONF`, `NOREPLICAS` and `OOM` it refuses every write.
+/// Finding about writes: with `MISCONF`, `NOREPLICAS` and `OOM`, Redis refuses every write.
 fn writes(facts: &Facts) -> Diagnosis {
     match &facts.write_refused {
         None => Finding::ok(Check::Writes.name(), "it takes writes").into(),
@@ -179,7 +179,7 @@ fn writes(facts: &Facts) -> Diagnosis {
 }
 
 /// The first severe finding as an error, otherwise the warnings.
-pub(super) fn to_start(diagnoses: Vec<Diagnosis>) -> Result<Vec<Finding>, ConnectError> {
+pub(super) fn start_result(diagnoses: Vec<Diagnosis>) -> Result<Vec<Finding>, ConnectError> {
     let mut warnings = Vec::new();
     for Diagnosis {
         finding, refusal, ..

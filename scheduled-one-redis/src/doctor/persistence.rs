@@ -1,4 +1,4 @@
-//! What a crash of Redis forgets, and which guarantees then hold.
+//! Finding about persistence: the loss in a crash of Redis, and the guarantees that then hold.
 
 use crate::doctor::facts::Info;
 use crate::doctor::{Finding, Settings, Severity};

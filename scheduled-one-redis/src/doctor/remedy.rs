@@ -2,8 +2,8 @@
 
 use crate::connect_error::{ConnectError, way_to_write};
 
-/// What was found, and the remedy, which is the end of the error text. The remedy is empty where the text has no
-/// separate one.
+/// The finding in words, and the remedy, which is the end of the error text. The remedy is empty where the text has
+/// no separate one.
 pub(crate) fn found_and_remedy(error: &ConnectError) -> (String, String) {
     let text = error.to_string();
     let remedy = remedy(error);

@@ -1,4 +1,4 @@
-//! Whether a failover may lose acknowledged requests.
+//! Finding about replicas of Redis: a failover may lose acknowledged requests.
 
 use crate::doctor::facts::Info;
 use crate::doctor::server::{self, ServerKind};
@@ -9,7 +9,7 @@ const CHECK: &str = "replicas";
 /// Largest lag without a warning, in seconds; also the default of `min-replicas-max-lag`.
 const LAG_SECONDS: u64 = 10;
 
-/// What replicas of Redis are for.
+/// The purposes of replicas of Redis.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Expected {
     /// Sentinels or a cluster fail over to a replica.
