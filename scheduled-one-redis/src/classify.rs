@@ -47,7 +47,7 @@ impl RedisFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
     /// Redis replied with an error. The connection is good.
-    Answered,
+    ErrorReply,
     /// Redis does not have the script, and carried nothing out: the request is repeated with the text of the script.
     NoScript,
     /// A permission is missing. The text may not name it.
@@ -55,9 +55,9 @@ pub(crate) enum FailureKind {
     /// The connection broke.
     Broken,
     /// No reply came in time.
-    Silent,
+    NoReply,
     /// The reply is not in the protocol of Redis, or the server closed the connection at once.
-    Garbled,
+    Malformed,
     /// Redis does not carry requests out now. Another server of the same address may.
     NotNow,
     /// User name or password is wrong.
@@ -77,7 +77,7 @@ impl FailureKind {
     pub(crate) fn gives_up_connection(self) -> bool {
         !matches!(
             self,
-            FailureKind::Answered | FailureKind::NoScript | FailureKind::Denied
+            FailureKind::ErrorReply | FailureKind::NoScript | FailureKind::Denied
         )
     }
 }
@@ -100,7 +100,7 @@ const NOT_NOW: [&str; 9] = [
 pub(crate) fn of_request(what: &str, error: &RedisError) -> RedisFailure {
     let text = format!("{what}: {error}");
     match (error.code(), error.kind()) {
-        (Some(code), _) => of_answer(what, code, error.detail().unwrap_or_default()),
+        (Some(code), _) => of_error_reply(what, code, error.detail().unwrap_or_default()),
         // In TLS 1.3 the client learns of a refused client certificate with the first reply.
         (None, ErrorKind::Io) if is_certificate(&text) => {
             RedisFailure::new(FailureKind::Certificate, StoreError::Unknown(text))
@@ -108,7 +108,7 @@ pub(crate) fn of_request(what: &str, error: &RedisError) -> RedisFailure {
         // The request may have been carried out before the connection broke.
         (None, ErrorKind::Io) => RedisFailure::new(FailureKind::Broken, StoreError::Unknown(text)),
         (None, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
-            RedisFailure::new(FailureKind::Garbled, StoreError::Unknown(text))
+            RedisFailure::new(FailureKind::Malformed, StoreError::Unknown(text))
         }
         _ => RedisFailure::new(FailureKind::Broken, StoreError::Refused(text)),
     }
@@ -124,7 +124,7 @@ pub(crate) fn of_connecting(address: &impl fmt::Display, error: &RedisError) -> 
             _ if is_certificate(&text) => {
                 RedisFailure::new(FailureKind::Certificate, StoreError::Refused(text))
             }
-            _ if hung_up => RedisFailure::unavailable(FailureKind::Garbled, text),
+            _ if hung_up => RedisFailure::unavailable(FailureKind::Malformed, text),
             kind => RedisFailure::unavailable(kind, text),
         };
     }
@@ -135,7 +135,7 @@ pub(crate) fn of_connecting(address: &impl fmt::Display, error: &RedisError) -> 
 }
 
 /// Classifies an error reply of Redis.
-fn of_answer(what: &str, code: &str, detail: &str) -> RedisFailure {
+fn of_error_reply(what: &str, code: &str, detail: &str) -> RedisFailure {
     // Redis before 7 wraps the error of a command inside a script in an error of its own.
     let code = match code {
         "ERR" => wrapped_code(detail).unwrap_or(code),
@@ -149,31 +149,33 @@ fn of_answer(what: &str, code: &str, detail: &str) -> RedisFailure {
         "NOSCRIPT" => (FailureKind::NoScript, StoreError::Unavailable(text)),
         "SONEWER" => {
             let found = detail.trim().parse().unwrap_or(u64::MAX);
-            (FailureKind::Answered, StoreError::NewerProtocol { found })
+            (FailureKind::ErrorReply, StoreError::NewerProtocol { found })
         }
         "SOBUCKETS" => {
-            let mut numbers = detail.split(' ').map(|it| it.parse().unwrap_or_default());
+            let mut numbers = detail
+                .split(' ')
+                .map(|number| number.parse().unwrap_or_default());
             let mut next = || numbers.next().unwrap_or_default();
             let (found, ours) = (next(), next());
             (
-                FailureKind::Answered,
+                FailureKind::ErrorReply,
                 StoreError::OtherBuckets { found, ours },
             )
         }
-        "SOTYPE" if is_of_all(detail) => {
+        "SOTYPE" if concerns_all_jobs(detail) => {
             let text = foreign_text(detail);
-            (FailureKind::Answered, StoreError::Unavailable(text))
+            (FailureKind::ErrorReply, StoreError::Unavailable(text))
         }
-        "SOTYPE" => (FailureKind::Answered, foreign(detail)),
+        "SOTYPE" => (FailureKind::ErrorReply, foreign(detail)),
         "SODAMAGED" => (
-            FailureKind::Answered,
+            FailureKind::ErrorReply,
             StoreError::Refused(format!(
                 "the key {detail}: somebody edited it, or the clock of Redis was far ahead; delete \
                  the key, and the job goes on with what the nodes remember"
             )),
         ),
         "SOLEDGER" => (
-            FailureKind::Answered,
+            FailureKind::ErrorReply,
             StoreError::Refused(line_lost(detail)),
         ),
         "MOVED" | "ASK" | "CROSSSLOT" => (
@@ -188,7 +190,7 @@ fn of_answer(what: &str, code: &str, detail: &str) -> RedisFailure {
             StoreError::Refused(format!("{text} (correct the login)")),
         ),
         _ if is_denial(code, detail) => (FailureKind::Denied, StoreError::Refused(text)),
-        _ => (FailureKind::Answered, StoreError::Refused(text)),
+        _ => (FailureKind::ErrorReply, StoreError::Refused(text)),
     };
     RedisFailure::new(kind, error)
 }
@@ -211,7 +213,7 @@ fn foreign_text(what: &str) -> String {
 }
 
 /// True if the key in an error text is one that all jobs need. The key `nodes` is not: only heartbeats use it.
-fn is_of_all(detail: &str) -> bool {
+fn concerns_all_jobs(detail: &str) -> bool {
     let key = detail.split(' ').next().unwrap_or_default();
     let shared = key.rsplit_once("}:").map(|(_, rest)| rest);
     matches!(shared, Some("meta" | "leases" | "ready"))
@@ -270,7 +272,7 @@ mod tests {
     use super::*;
 
     fn kind(code: &str, detail: &str) -> (FailureKind, bool) {
-        let failure = of_answer("claim", code, detail);
+        let failure = of_error_reply("claim", code, detail);
         (
             failure.kind,
             matches!(failure.error, StoreError::Unavailable(_)),
@@ -296,10 +298,10 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_key_is_the_trouble_of_those_who_need_it() {
+    fn a_foreign_key_fails_only_the_jobs_that_need_it() {
         let is_of_all = |key: &str| {
             let (kind, unavailable) = kind("SOTYPE", &format!("{key} holds a string, not a hash"));
-            assert_eq!(kind, FailureKind::Answered);
+            assert_eq!(kind, FailureKind::ErrorReply);
             unavailable
         };
         for all in ["meta", "leases", "ready"] {
@@ -312,13 +314,13 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_is_told_from_other_errors() {
+    fn a_denial_is_distinguished_from_other_errors() {
         let inside = "The user executing the script can't run this command or subcommand script: x";
         assert_eq!(kind("ERR", inside), (FailureKind::Denied, false));
         assert_eq!(kind("NOPERM", "x"), (FailureKind::Denied, false));
         assert_eq!(
             kind("ERR", "unknown command"),
-            (FailureKind::Answered, false)
+            (FailureKind::ErrorReply, false)
         );
     }
 }

@@ -160,7 +160,7 @@ pub enum ConnectError {
         why: String,
     },
     /// The server refuses all writes, and repeating does not help.
-    #[error("Redis at {place} takes no writes now ({why}); {}", way_to_write(.why))]
+    #[error("Redis at {place} takes no writes now ({why}); {}", remedy_for_writes(.why))]
     NoWrites {
         /// Address of the server.
         place: String,
@@ -193,7 +193,7 @@ pub enum ConnectError {
 }
 
 /// The remedy for a server that refuses all writes, by the code of its error.
-pub(crate) fn way_to_write(why: &str) -> &'static str {
+pub(crate) fn remedy_for_writes(why: &str) -> &'static str {
     match why.split(' ').next() {
         Some("MISCONF") => "read the log of Redis: the disk is full, or the folder is not writable",
         Some("OOM") => "raise maxmemory, or free memory there",

@@ -14,7 +14,7 @@ use scheduled_one_protocol::{FencingToken, Start, StoreError, TickMs, UnitName};
 use crate::classify;
 use crate::codes::{ClaimCode, FinishCode, InspectCode, OverdueCode, RenewCode, WriteOffCode};
 
-pub(crate) use ledger::ledger;
+pub(crate) use crate::decode::ledger::ledger;
 
 /// Longest reason for a lost line in an error text.
 const MAX_REASON: usize = 400;

@@ -155,10 +155,10 @@ fn check_of(error: &ConnectError) -> Check {
 /// The error of a server that did not reply to the first request: unreachable, or no Redis.
 async fn no_reply(failure: RedisFailure, address: &Address) -> ConnectError {
     let not_redis = match (&failure.kind, &failure.error) {
-        (FailureKind::Garbled, _) => true,
+        (FailureKind::Malformed, _) => true,
         // The connection was established and then closed, or no reply came.
-        (FailureKind::Broken | FailureKind::Silent, StoreError::Unknown(_)) => true,
-        (FailureKind::Silent, _) if matches!(address.topology, Topology::Standalone(_)) => {
+        (FailureKind::Broken | FailureKind::NoReply, StoreError::Unknown(_)) => true,
+        (FailureKind::NoReply, _) if matches!(address.topology, Topology::Standalone(_)) => {
             let target = (address.host.as_str(), address.port);
             let open = timeout(Duration::from_millis(500), TcpStream::connect(target)).await;
             matches!(open, Ok(Ok(_)))

@@ -195,7 +195,7 @@ fn script(reply: Option<&Result<Value, RedisError>>) -> ScriptResult {
         Some(Err(error)) => {
             let failure = classify::of_request("EVAL", error);
             match failure.kind {
-                FailureKind::Answered => ScriptResult::Refused(error.to_string()),
+                FailureKind::ErrorReply => ScriptResult::Refused(error.to_string()),
                 _ => ScriptResult::Unknown,
             }
         }

@@ -140,7 +140,7 @@ impl Inner {
             Ok(reached) => reached,
             Err(_) => {
                 let text = format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.servers);
-                Err(RedisFailure::unavailable(FailureKind::Silent, text))
+                Err(RedisFailure::unavailable(FailureKind::NoReply, text))
             }
         }
     }

@@ -62,11 +62,11 @@ impl Cluster {
         }
         let mut failures = Vec::new();
         let mut tried: Vec<Endpoint> = Vec::new();
-        for asked in self.nodes() {
-            let found = timeout(REPLY_TIMEOUT, self.owner_by(&asked)).await;
+        for queried in self.nodes() {
+            let found = timeout(REPLY_TIMEOUT, self.owner_by(&queried)).await;
             let found = found.unwrap_or_else(|_| {
-                let text = format!("{asked}: no answer within {REPLY_TIMEOUT:?}");
-                Err(RedisFailure::unavailable(FailureKind::Silent, text))
+                let text = format!("{queried}: no answer within {REPLY_TIMEOUT:?}");
+                Err(RedisFailure::unavailable(FailureKind::NoReply, text))
             });
             let (connection, owner) = match found {
                 Ok(found) => found,
@@ -78,7 +78,7 @@ impl Cluster {
             if tried.contains(&owner) {
                 continue;
             }
-            let reached = match owner == asked {
+            let reached = match owner == queried {
                 true => Ok(connection),
                 false => {
                     // The connection served its purpose and is not reused.
@@ -103,18 +103,18 @@ impl Cluster {
     /// Queries one node for the owner of the hash slot. Returns the connection to the queried node, and the owner.
     async fn owner_by(
         &self,
-        asked: &Endpoint,
+        queried: &Endpoint,
     ) -> Result<(PooledConnection, Endpoint), RedisFailure> {
-        let mut connection = self.dialer.dial(asked, REPLY_TIMEOUT).await?;
+        let mut connection = self.dialer.dial(queried, REPLY_TIMEOUT).await?;
         let mut command = cmd("CLUSTER");
         command.arg("SLOTS");
         let ranges: Vec<Value> = match command.query_async(&mut connection).await {
             Ok(ranges) => ranges,
-            Err(error) => return Err(of_cluster_slots(asked, &error)),
+            Err(error) => return Err(of_cluster_slots(queried, &error)),
         };
         let ranges: Vec<SlotRange> = ranges
             .iter()
-            .filter_map(|range| SlotRange::read(range, asked))
+            .filter_map(|range| SlotRange::read(range, queried))
             .collect();
         let nodes = ranges.iter().flat_map(|range| &range.nodes);
         let mut known: Vec<Endpoint> = Vec::new();
@@ -128,7 +128,10 @@ impl Cluster {
         match range.and_then(|range| range.nodes.into_iter().next()) {
             Some(owner) => Ok((connection, owner)),
             None => {
-                let text = format!("{asked}: no node of the cluster serves slot {}", self.slot);
+                let text = format!(
+                    "{queried}: no node of the cluster serves slot {}",
+                    self.slot
+                );
                 Err(RedisFailure::unavailable(FailureKind::NotNow, text))
             }
         }
@@ -208,8 +211,8 @@ struct SlotRange {
 }
 
 impl SlotRange {
-    /// Reads one range of the reply to `CLUSTER SLOTS` of the node at `asked`.
-    fn read(line: &Value, asked: &Endpoint) -> Option<Self> {
+    /// Reads one range of the reply to `CLUSTER SLOTS` of the node at `queried`.
+    fn read(line: &Value, queried: &Endpoint) -> Option<Self> {
         let Value::Array(fields) = line else {
             return None;
         };
@@ -218,7 +221,7 @@ impl SlotRange {
         };
         // Nodes whose address the queried node does not know are left out.
         let nodes = nodes.iter().filter_map(|node| match node {
-            Value::Array(fields) => read_node(fields, asked),
+            Value::Array(fields) => read_node(fields, queried),
             _ => None,
         });
         Some(SlotRange {
@@ -233,7 +236,7 @@ impl SlotRange {
     }
 }
 
-fn read_node(fields: &[Value], asked: &Endpoint) -> Option<Endpoint> {
+fn read_node(fields: &[Value], queried: &Endpoint) -> Option<Endpoint> {
     let [host, Value::Int(port), ..] = fields else {
         return None;
     };
@@ -244,7 +247,7 @@ fn read_node(fields: &[Value], asked: &Endpoint) -> Option<Endpoint> {
         Value::SimpleString(host) => host,
         _ => return None,
     };
-    endpoint(host, u16::try_from(*port).ok()?, asked)
+    endpoint(host, u16::try_from(*port).ok()?, queried)
 }
 
 /// Parses `host:port` of a `MOVED` or `ASK` reply.
@@ -253,10 +256,10 @@ fn read_address(address: &str, from: &Endpoint) -> Option<Endpoint> {
     endpoint(host, port.parse().ok()?, from)
 }
 
-/// The address of a node in a reply of the node at `asked`; `None` if the reply does not have it.
-fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
+/// The address of a node in a reply of the node at `queried`; `None` if the reply does not have it.
+fn endpoint(host: &str, port: u16, queried: &Endpoint) -> Option<Endpoint> {
     let host = match host {
-        "" => asked.host.as_str(),
+        "" => queried.host.as_str(),
         // The node announces host names, and this one has none.
         "?" => return None,
         host => host,
@@ -268,17 +271,17 @@ fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
 }
 
 /// Classifies an error reply to `CLUSTER SLOTS`, with a remedy where it is known.
-fn of_cluster_slots(asked: &Endpoint, error: &RedisError) -> RedisFailure {
-    let mut failure = classify::of_connecting(asked, error);
+fn of_cluster_slots(queried: &Endpoint, error: &RedisError) -> RedisFailure {
+    let mut failure = classify::of_connecting(queried, error);
     let detail = error.detail().unwrap_or_default();
-    let way_out = if detail.contains("cluster support disabled") {
+    let remedy = if detail.contains("cluster support disabled") {
         "it is not in cluster mode: use redis:// without +cluster"
     } else if classify::is_denial(error.code().unwrap_or_default(), detail) {
         "grant the user +cluster|slots and +asking"
     } else {
         return failure;
     };
-    failure.error = StoreError::Refused(format!("{asked}: CLUSTER SLOTS: {detail}; {way_out}"));
+    failure.error = StoreError::Refused(format!("{queried}: CLUSTER SLOTS: {detail}; {remedy}"));
     failure
 }
 
@@ -298,32 +301,32 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_without_a_host_means_the_one_asked() {
-        let asked = at("10.0.0.1", 7000);
-        assert_eq!(read_address(":7001", &asked), Some(at("10.0.0.1", 7001)));
-        assert_eq!(read_address("h:7001", &asked), Some(at("h", 7001)));
-        assert_eq!(read_address("::1:7001", &asked), Some(at("::1", 7001)));
-        assert_eq!(read_address("?:7001", &asked), None);
-        assert_eq!(read_address("h:70010", &asked), None);
-        assert_eq!(read_address("h", &asked), None);
+    fn a_redirect_without_a_host_means_the_queried_node() {
+        let queried = at("10.0.0.1", 7000);
+        assert_eq!(read_address(":7001", &queried), Some(at("10.0.0.1", 7001)));
+        assert_eq!(read_address("h:7001", &queried), Some(at("h", 7001)));
+        assert_eq!(read_address("::1:7001", &queried), Some(at("::1", 7001)));
+        assert_eq!(read_address("?:7001", &queried), None);
+        assert_eq!(read_address("h:70010", &queried), None);
+        assert_eq!(read_address("h", &queried), None);
     }
 
     #[test]
     fn ranges_are_read_with_their_owner_first() {
         let text = |text: &str| Value::BulkString(text.into());
         let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), text("id")]);
-        let asked = at("10.0.0.1", 7000);
+        let queried = at("10.0.0.1", 7000);
         let line = Value::Array(vec![
             Value::Int(5),
             Value::Int(9),
             node(Value::Nil, 7000),
             node(text("10.0.0.2"), 7001),
         ]);
-        let range = SlotRange::read(&line, &asked).unwrap();
+        let range = SlotRange::read(&line, &queried).unwrap();
         assert!(
             range.contains(5) && range.contains(9) && !range.contains(4) && !range.contains(10)
         );
-        assert_eq!(range.nodes, [asked.clone(), at("10.0.0.2", 7001)]);
-        assert!(SlotRange::read(&Value::Array(vec![Value::Int(5)]), &asked).is_none());
+        assert_eq!(range.nodes, [queried.clone(), at("10.0.0.2", 7001)]);
+        assert!(SlotRange::read(&Value::Array(vec![Value::Int(5)]), &queried).is_none());
     }
 }

@@ -75,7 +75,7 @@ impl Dialer {
             )),
             Err(_) => {
                 let text = format!("{to}: no connection within {bound:?}");
-                Err(RedisFailure::unavailable(FailureKind::Silent, text))
+                Err(RedisFailure::unavailable(FailureKind::NoReply, text))
             }
         }
     }

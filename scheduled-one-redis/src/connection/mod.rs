@@ -128,7 +128,7 @@ impl Connection {
                 }
                 Err(failure)
             }
-            Err(_) => Err(silent(what, &self.inner.servers)),
+            Err(_) => Err(no_reply(what, &self.inner.servers)),
         }
     }
 
@@ -164,7 +164,7 @@ impl Connection {
                 Ok(checkout) => checkout?,
                 Err(_) => {
                     let text = format!("{}: not connected in time", inner.servers);
-                    return Err(RedisFailure::unavailable(FailureKind::Silent, text));
+                    return Err(RedisFailure::unavailable(FailureKind::NoReply, text));
                 }
             };
             self.check_periodically(checkout.number);
@@ -178,7 +178,7 @@ impl Connection {
                     }
                 },
                 Ok(Err(error)) => error,
-                Err(_) => return Err(silent(what, &inner.servers)),
+                Err(_) => return Err(no_reply(what, &inner.servers)),
             };
             match inner.route.follow(&error, &checkout.endpoint) {
                 Some(Redirect::Moved) if redirects < MAX_REDIRECTS => redirects += 1,
@@ -196,7 +196,7 @@ impl Connection {
                             }
                         },
                         Ok(Err(failure)) => Err(failure),
-                        Err(_) => Err(silent(what, &to.to_string())),
+                        Err(_) => Err(no_reply(what, &to.to_string())),
                     };
                 }
                 Some(Redirect::Moved) => {
@@ -260,9 +260,9 @@ fn redirect_in(replies: &Replies) -> Option<&RedisError> {
 }
 
 /// The error of a request without a reply in time. It may have been carried out, or may be yet.
-fn silent(what: &str, address: &str) -> RedisFailure {
+fn no_reply(what: &str, address: &str) -> RedisFailure {
     RedisFailure {
         error: StoreError::Unknown(format!("{what}: {address} did not answer in time")),
-        kind: FailureKind::Silent,
+        kind: FailureKind::NoReply,
     }
 }

@@ -95,7 +95,7 @@ impl Route {
     /// True if another server has become the primary.
     pub(super) fn is_deposed<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, bool> {
         match self {
-            Route::Sentinel(sentinels) => Box::pin(sentinels.name_another(endpoint)),
+            Route::Sentinel(sentinels) => Box::pin(sentinels.names_another(endpoint)),
             Route::Standalone { .. } | Route::Cluster(_) => Box::pin(async { false }),
         }
     }

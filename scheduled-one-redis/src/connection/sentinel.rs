@@ -81,7 +81,7 @@ impl Sentinels {
     }
 
     /// True if the first sentinel that replies names another server.
-    pub(super) async fn name_another(&self, endpoint: &Endpoint) -> bool {
+    pub(super) async fn names_another(&self, endpoint: &Endpoint) -> bool {
         for index in self.order() {
             if let Ok(named) = self.query(index).await {
                 return named != *endpoint;

@@ -18,13 +18,13 @@ use scheduled_one_protocol::{Finding, Severity};
 
 use crate::connect_error::ConnectError;
 
-pub(super) use check::Check;
-pub(super) use facts::{Facts, Info, ScriptResult, Stored};
-pub(super) use failover::{Deployment, FailoverTiming, failover};
-pub(super) use hints::{ClockFacts, HighWaterMark, clock, marks, round_trip};
-pub(super) use persistence::persistence;
-pub(super) use remedy::found_and_remedy;
-pub(super) use replicas::{Expected, replicas};
+pub(crate) use crate::doctor::check::Check;
+pub(crate) use crate::doctor::facts::{Facts, Info, ScriptResult, Stored};
+pub(crate) use crate::doctor::failover::{Deployment, FailoverTiming, failover};
+pub(crate) use crate::doctor::hints::{ClockFacts, HighWaterMark, clock, marks, round_trip};
+pub(crate) use crate::doctor::persistence::persistence;
+pub(crate) use crate::doctor::remedy::found_and_remedy;
+pub(crate) use crate::doctor::replicas::{Expected, replicas};
 
 /// Settings of the server by name, from `CONFIG GET`; `None` without the permission, as in most managed services.
 pub(super) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;

@@ -38,7 +38,7 @@ fn settings(pairs: &[(&str, &str)]) -> HashMap<String, String> {
 }
 
 #[test]
-fn servers_are_told_apart() {
+fn servers_are_distinguished() {
     use Severity::{Info, Ok, Severe, Warning};
     assert_is(judged(REDIS, "server"), Ok, "Redis 7.0.15");
     assert_is(judged(VALKEY, "server"), Ok, "Valkey 8.0.1");
@@ -72,7 +72,7 @@ fn only_one_primary_will_do() {
 }
 
 #[test]
-fn what_evicts_is_refused() {
+fn a_server_that_evicts_is_refused() {
     assert_is(judged(REDIS, "eviction"), Severity::Ok, "noeviction");
     assert_is(
         judged(VALKEY, "eviction"),
@@ -123,7 +123,7 @@ fn persistence_is_a_row_of_the_table() {
 }
 
 #[test]
-fn replicas_that_nobody_waits_for_are_warned_of() {
+fn replicas_without_waiting_writes_are_a_warning() {
     let blind = |text: &str| judged_as(replicas(&Info::parse(text), None, Expected::default()));
     assert_is(blind(REDIS), Severity::Ok, "none connected");
     assert_is(blind(VALKEY), Severity::Warning, "2 connected");
@@ -159,7 +159,7 @@ fn replicas_that_nobody_waits_for_are_warned_of() {
 }
 
 #[test]
-fn a_lease_is_held_against_the_failover() {
+fn a_lease_is_compared_with_the_failover() {
     let sentinel = |seconds| Deployment::Sentinel {
         name: "main".into(),
         timing: Some(FailoverTiming {
@@ -205,7 +205,7 @@ fn a_lease_is_held_against_the_failover() {
 }
 
 #[test]
-fn clocks_and_the_way_there() {
+fn clocks_and_round_trips() {
     let facts = |offset_ms, rtt_ms| ClockFacts {
         offset_ms,
         round_trips: vec![Duration::from_millis(rtt_ms); 10],
@@ -279,8 +279,8 @@ fn a_namespace_has_one_number_of_buckets() {
 }
 
 #[test]
-fn what_stops_writes_has_a_way_out_that_is_not_to_wait() {
-    for (code, way_out) in [
+fn refused_writes_have_a_remedy_other_than_waiting() {
+    for (code, remedy) in [
         ("MISCONF", "log of Redis"),
         ("OOM", "raise maxmemory"),
         ("NOREPLICAS", "lower min-replicas-to-write"),
@@ -290,7 +290,7 @@ fn what_stops_writes_has_a_way_out_that_is_not_to_wait() {
         let Diagnosis {
             finding, refusal, ..
         } = writes(&facts);
-        assert!(finding.remedy.contains(way_out), "{finding:?}");
+        assert!(finding.remedy.contains(remedy), "{finding:?}");
         let error = refusal.unwrap().to_string();
         assert!(error.ends_with(&finding.remedy), "{error}");
         assert_is(judged_as(finding), Severity::Severe, code);
