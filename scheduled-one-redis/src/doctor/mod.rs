@@ -27,16 +27,16 @@ pub(crate) use crate::doctor::remedy::found_and_remedy;
 pub(crate) use crate::doctor::replicas::{Expected, replicas};
 
 /// Settings of the server by name, from `CONFIG GET`; `None` without the permission, as in most managed services.
-pub(super) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;
+pub(crate) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;
 
 /// A finding, and the error at start that a severe one is.
 #[derive(Debug)]
-pub(super) struct Diagnosis {
-    pub(super) finding: Finding,
+pub(crate) struct Diagnosis {
+    pub(crate) finding: Finding,
     /// The error of a severe finding.
-    pub(super) refusal: Option<ConnectError>,
+    pub(crate) refusal: Option<ConnectError>,
     /// True if further checks of the server are pointless.
-    pub(super) ends_examination: bool,
+    pub(crate) ends_examination: bool,
 }
 
 impl From<Finding> for Diagnosis {
@@ -51,7 +51,7 @@ impl From<Finding> for Diagnosis {
 
 impl Diagnosis {
     /// A severe finding with the text of the error.
-    pub(super) fn refused(check: Check, error: ConnectError) -> Self {
+    pub(crate) fn refused(check: Check, error: ConnectError) -> Self {
         let (found, remedy) = found_and_remedy(&error);
         Diagnosis {
             finding: Finding::new(Severity::Severe, check.name(), found, remedy),
@@ -62,7 +62,7 @@ impl Diagnosis {
 }
 
 /// The findings from `INFO`, in the order in which a start checks them.
-pub(super) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec<Diagnosis> {
+pub(crate) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec<Diagnosis> {
     let mut diagnoses = server::kind_and_version(address, info);
     diagnoses.extend([
         server::role(address, info),
@@ -74,7 +74,7 @@ pub(super) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec
 }
 
 /// The findings from the probes, in the order in which a start checks them.
-pub(super) fn judge_probes(facts: &Facts) -> Vec<Diagnosis> {
+pub(crate) fn judge_probes(facts: &Facts) -> Vec<Diagnosis> {
     vec![
         rights(facts),
         scripts(facts),
@@ -179,7 +179,7 @@ fn writes(facts: &Facts) -> Diagnosis {
 }
 
 /// The first severe finding as an error, otherwise the warnings.
-pub(super) fn start_result(diagnoses: Vec<Diagnosis>) -> Result<Vec<Finding>, ConnectError> {
+pub(crate) fn start_result(diagnoses: Vec<Diagnosis>) -> Result<Vec<Finding>, ConnectError> {
     let mut warnings = Vec::new();
     for Diagnosis {
         finding, refusal, ..

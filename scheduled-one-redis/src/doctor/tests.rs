@@ -95,8 +95,8 @@ fn a_server_that_evicts_is_refused() {
 
 #[test]
 fn persistence_is_a_row_of_the_table() {
-    let look = |text: &str, told: &[(&str, &str)]| {
-        judged_as(persistence(&Info::parse(text), Some(&settings(told))))
+    let look = |text: &str, pairs: &[(&str, &str)]| {
+        judged_as(persistence(&Info::parse(text), Some(&settings(pairs))))
     };
     let blind = |text: &str| judged_as(persistence(&Info::parse(text), None));
     let fsync = |how| look(VALKEY, &[("appendfsync", how)]);
@@ -129,13 +129,13 @@ fn replicas_without_waiting_writes_are_a_warning() {
     assert_is(blind(VALKEY), Severity::Warning, "2 connected");
     let good = format!("{VALKEY}\nmin_slaves_good_slaves:2");
     assert_is(blind(&good), Severity::Ok, "cannot be seen");
-    let told = settings(&[
+    let settings = settings(&[
         ("min-replicas-to-write", "1"),
         ("min-replicas-max-lag", "2"),
     ]);
     let seen = judged_as(replicas(
         &Info::parse(&good),
-        Some(&told),
+        Some(&settings),
         Expected::default(),
     ));
     assert_is(seen, Severity::Ok, "min-replicas-max-lag 2");

@@ -67,7 +67,7 @@ fn understands_clusters() {
     };
     assert_eq!(seeds[1].port, 7000);
     let BadUrl(text) = Address::parse("redis+cluster://one/3", FromFiles::default())
-        .map(|it| it.to_string())
+        .map(|address| address.to_string())
         .unwrap_err();
     assert!(text.contains("no databases"), "{text}");
 }
@@ -82,7 +82,7 @@ fn a_user_alone_needs_a_password_from_elsewhere() {
     assert_eq!(alone.user(), "ann");
     assert!(Address::parse("redis://ann@host", FromFiles::default()).is_err());
     let BadUrl(text) = Address::parse("redis://ann:secret@host", filed)
-        .map(|it| it.to_string())
+        .map(|address| address.to_string())
         .unwrap_err();
     assert!(text.contains("a file with the password"), "{text}");
     assert!(!text.contains("secret"), "{text}");
@@ -104,7 +104,7 @@ fn a_sentinel_user_alone_needs_a_password_from_elsewhere() {
         (format!("{url}&sentinel_password=secret"), filed),
     ] {
         let BadUrl(text) = Address::parse(&url, from_files)
-            .map(|it| it.to_string())
+            .map(|address| address.to_string())
             .unwrap_err();
         assert!(text.contains("a file with that"), "{text}");
         assert!(!text.contains("secret"), "{text}");
