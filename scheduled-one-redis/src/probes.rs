@@ -254,6 +254,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_documented_rule_is_that_of_the_probes() {
+        let keys = Keys::new("default", scheduled_one_protocol::Bucket::WHOLE);
+        let rule = acl_rule(&keys, RequiredPermissions::default());
+        let documented = format!("ACL SETUSER jobs on >password {rule}\n");
+        assert!(
+            include_str!("../docs/redis.md").contains(&documented),
+            "{rule}"
+        );
+    }
+
+    #[test]
     fn a_number_of_buckets_is_read_as_the_script_reads_it() {
         for (text, meant) in [
             ("4", Some(4)),
