@@ -1,29 +1,27 @@
 -- Decides ticks. Port of `machine::claim`.
 --
--- KEYS  4.. for each claim: its unit's record, its job's ledger, and the records
---       of the slots it may take, if `allow` says that there are some
--- ARGV  4 valid until   5.. for each claim: nonce, tick, after, floor token,
---       lease, and what is unusual about it: nothing, as a rule, or a map in
---       MessagePack of
---         intent        catch_up, forgo or next instead of run
+-- KEYS  4.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
+--       the slots that it may take
+-- ARGV  4 valid until   5.. for each claim: nonce, tick, after, lower bound of the token, lease,
+--       and its unusual values: usually empty, otherwise a map in MessagePack of
+--         intent        catch_up, mark_missed or next instead of run
 --         valid_until   instead of ARGV[4]
---         floor_hwm     instead of `after`
---         started       the newest start that the caller saw: tick, attempt
+--         floor_hwm     lower bound of the high-water mark, instead of `after`
+--         started       newest start that the caller observed: tick, attempt
 --         due           instead of the tick
 --         takeovers     instead of 0
---         queue, cancel_running or allow   the overlap policy instead of skip,
---                       and how many (true of cancel_running)
+--         queue, cancel_running or allow   overlap policy instead of skip, with its number
+--                       (`true` for cancel_running)
 --         missed        first, last, count, outcome, reason
--- Returns the head, then for each claim: born, hwm, token, verdict, and of
+-- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
 --       GRANTED: until; DECIDED: owner; EARLY: by; STALE: slot, nonce, seq, lease;
---       GRANTED_RUN: tick, token, until, attempt, slot; READY more if something
---       waits in the unit and can start; at the end, but for GRANTED, tick and
---       attempt of the newest start, if the token is more than the floor
+--       GRANTED_RUN: tick, token, until, attempt, slot. READY is added to the verdict if a tick
+--       waits in the unit and can start. At the end, except for GRANTED, tick and attempt of the
+--       newest start, if the token is greater than its lower bound.
 --
--- This is the hot path: a usual claim of an idle unit is one HMGET and one HSET.
--- Other fields are read only of a unit that is not idle, and texts of numbers are
--- handed on as they came, which costs less than formatting them again. Functions
--- cost, too: `answer` and `decide` call few for such a claim.
+-- This script is the hot path: a usual claim of an idle unit is one HMGET and one HSET. Other fields are read only of
+-- units that are not idle. Numbers are passed on as the texts that the caller sent, because formatting costs more.
+-- Function calls cost time as well: `answer` and `decide` make few for a usual claim.
 
 wrong = each_claim(check_claim)
 if wrong then
@@ -43,8 +41,7 @@ local function note(tick, outcome, why)
   ledger_line(KEYS[i + 1], key, false, tick, tick, 1, outcome, why, name, 0, 0, 0, now_s, '')
 end
 
--- The ends of a lease of this length, as number and as text, by lease: jobs have
--- few different ones.
+-- Ends of a lease as number and as text, cached by length of the lease: jobs have few different lengths.
 local terms = setmetatable({}, { __index = function(cache, lease)
   local ms = tonumber(lease)
   local term = {
@@ -56,8 +53,8 @@ local terms = setmetatable({}, { __index = function(cache, lease)
   return term
 end })
 
--- Starts a run under the key of the unit or of a slot, with the token after
--- `last`. Returns the token and the end of the lease.
+-- Starts a run under the key of the unit or of a slot, with the token after `last`. Returns the token and the end of
+-- the lease.
 local function start(at_key, last, hwm, tick_s, attempt, takeovers)
   local tok, tok_s = now_us, now_us_s
   if last >= now_us then
@@ -83,14 +80,13 @@ local function granted(tick, tok, until_ms, attempt, slot)
   return GRANTED_RUN
 end
 
--- Answers a repeated claim as before: it must not claim twice.
+-- Replies to a repeated claim as before, without claiming twice.
 local function granted_before()
   for slot = 0, ask.allow do
     local p = in_slot(slot)
     if holds(p, nonce) then
-      -- Written again, as it stands: a `WAIT` behind this request waits for what
-      -- its own connection wrote, and would else be answered at once, whatever
-      -- the replicas have.
+      -- The nonce is written again, unchanged: a `WAIT` after this request waits for the writes of its own
+      -- connection, and would return at once without one.
       call('HSET', slot_key(slot), 'non', nonce)
       return granted(p.tick, p.rtok, p.until_, p.att, slot)
     end
@@ -114,14 +110,14 @@ local function early(due)
   return EARLY
 end
 
--- Starts what waits in the unit.
+-- Starts the first tick that waits in the unit.
 local function start_next()
   if is_stale(r) then
     return stale(0, r)
   elseif r.running then
     return BUSY
   elseif r.non == nonce or call('HMGET', key, 'done')[1] == nonce then
-    return QUEUE_EMPTY -- a copy that was under way for longer than its run took
+    return QUEUE_EMPTY -- a repetition that arrived after its run had ended
   end
   for tick_s, attempt, takeovers, rest in string.gmatch(r.wait, '(-?%d+):(%d+):(%d+),?()') do
     local at = int(tick_s)
@@ -129,7 +125,7 @@ local function start_next()
       r.hwm = math.max(r.hwm, at)
       local tok, until_ms = start(key, r.tok, r.hwm, tick_s, attempt, takeovers)
       set_wait(key, r, sub(r.wait, rest))
-      -- The newest start is another one now.
+      -- The run is now the newest start.
       r.tok, r.running, r.bt, r.unsaved = tok, true, nil, false
       return granted(at, tok, until_ms, int(attempt), 0)
     end
@@ -159,7 +155,7 @@ local function free_slot()
   end
 end
 
--- The tick is late, or a run in its way was.
+-- True if the tick is late, or an active run of the unit started late.
 local function catches_up(due)
   for slot = 0, ask.allow do
     local p = in_slot(slot)
@@ -170,10 +166,10 @@ local function catches_up(due)
   return now - due > LATE_MS
 end
 
--- The unit is busy: the verdict, if that leaves the tick undecided.
+-- The verdict for a busy unit that leaves the tick undecided, if there is one.
 local function undecided(due)
   if due > now then
-    return early(due) -- claimed ahead: whether it overlaps shows when it is due
+    return early(due) -- claimed ahead of time: overlap is decided when the tick is due
   end
   for slot = 0, ask.allow do
     local p = in_slot(slot)
@@ -184,7 +180,7 @@ local function undecided(due)
   return ask.intent == 'catch_up' and catches_up(due) and BUSY or nil
 end
 
--- Skips the ticks that wait; returns the attempts that do: takeovers go on.
+-- Skips the waiting ticks. Returns the waiting takeovers, which remain.
 local function superseded()
   local kept = {}
   for one, its_tick, attempt in string.gmatch(r.wait, '((-?%d+):(%d+):%d+)') do
@@ -197,7 +193,7 @@ local function superseded()
   return table.concat(kept, ',')
 end
 
--- The tick is decided and the unit is busy.
+-- Applies the overlap policy: the tick is decided, and the unit is busy.
 local function overlap()
   local wait, reason = nil, 'overlap'
   if ask.queue then
@@ -231,7 +227,7 @@ local function grant(slot)
     out[n] = until_ms
     return GRANTED
   end
-  -- A run that is taken over in a slot takes tokens that the unit does not see.
+  -- A takeover in a slot takes tokens that the record of the unit does not have.
   for other = 1, ask.allow do
     last = math.max(last, in_slot(other).tok)
   end
@@ -241,7 +237,7 @@ local function grant(slot)
   return granted(tick, tok, until_ms, 1, slot)
 end
 
--- Writes the verdict's values into the reply, and returns the verdict.
+-- Appends the values of the verdict to the reply. Returns the verdict.
 local function decide()
   local again = (r.running or ask.allow > 0) and granted_before()
   if again then
@@ -282,8 +278,7 @@ end
 
 local function answer()
   r, tick, after = records[key] or load_for_claim(key), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  -- Each living node is a replica of what it saw decided: floors are kept with
-  -- every verdict.
+  -- Every live node is a replica of the decisions that it observed: lower bounds are stored with every verdict.
   local at, seen = n, ask.started
   local floor_hwm, floor_token = ask.floor_hwm or after, tonumber(ARGV[a + 3])
   if seen and seen.tick > floor_hwm then
@@ -299,7 +294,7 @@ local function answer()
     load_started()
     raise_started(key, r, seen.tick, seen.attempt)
   end
-  -- The other three show when the claim is decided.
+  -- The other three values are set after the verdict.
   out[n + 1], out[n + 2], out[n + 3], out[n + 4] = r.born, 0, 0, 0
   n = n + 4
   local verdict = decide()

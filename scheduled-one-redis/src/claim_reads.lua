@@ -1,10 +1,9 @@
--- The claims of a request, and the records that they touch, read and checked. KEYS
--- and ARGV are those of `claim.lua`.
+-- Reads and checks the claims of a request and the records that they need. KEYS and ARGV are those of `claim.lua`.
 --
--- Provides: each_claim, and for the claim that it is at: i and a, where its keys
---       and its values begin; ask, its unusual values over the usual ones; key,
---       nonce; r, tick, after, set by the step; check_claim, a step; records of it:
---       load_for_claim, load_started, slot_key, in_slot.
+-- Provides: each_claim, and for its current claim: i and a, the first index of its keys and of its
+--       values; ask, its unusual values with the usual ones as default; key, nonce; r, tick,
+--       after, set by the step; check_claim, a step; access to records: load_for_claim,
+--       load_started, slot_key, in_slot.
 
 local USUAL = {
   intent = 'run', takeovers = '0', allow = 0, valid_until = tonumber(ARGV[4]),
@@ -34,9 +33,8 @@ local function each_claim(step)
   end
 end
 
--- The record under the key, with its run only while that goes; or nil and an
--- error. A record in which a run was started is no longer in `records`, and is read
--- again.
+-- The record under the key, with its run only if one is active; or nil and an error. A record in which a run was
+-- started is removed from `records`, and is read again.
 local function load_for_claim(key)
   local r = records[key]
   if r then
@@ -67,9 +65,8 @@ local function start_of(tick, attempt, hwm)
   return at, count
 end
 
--- Adds the starts to the record. Rarely needed, and perhaps after the first write,
--- when no request may be refused: a start that no script can have stored counts as
--- none.
+-- Adds the newest starts to the record. Rarely needed, and possibly after the first write, when the request can no
+-- longer be refused: a start that no script stores counts as none.
 local function load_started()
   if r.bt == nil then
     local v = call('HMGET', key, 'bt', 'ba', 'tick', 'att')
@@ -78,7 +75,7 @@ local function load_started()
   end
 end
 
--- The key of a slot in which runs of the unit go; 0 is the unit itself.
+-- The key of a slot of the unit; 0 is the unit itself.
 local function slot_key(slot)
   return slot == 0 and key or KEYS[i + 1 + slot]
 end
@@ -87,12 +84,12 @@ local function in_slot(slot)
   return slot == 0 and r or load_for_claim(slot_key(slot))
 end
 
--- Whether the claim may write into the ledger or look into slots.
+-- True if the claim may write into the ledger or read slots.
 local function is_unusual()
   return ask.intent ~= 'run' or ask.missed or ask.started or ask.allow > 0
 end
 
--- Reads and checks all that the claim may touch; returns an error.
+-- Reads and checks all keys that the claim may use. Returns an error.
 local function check_claim()
   local again, err = records[key], nil
   r, err = load_for_claim(key)

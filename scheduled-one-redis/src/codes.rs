@@ -1,8 +1,7 @@
-//! Codes in the replies of the scripts: one table for each script, which has them
-//! as constants (see `prologue`). `decode` matches on the variants; no number
-//! stands in either.
+//! Codes in the replies of the scripts: one table for each script, which gets them as constants from `prologue`.
+//! `decode` matches on the variants. No code is written as a number.
 
-/// A code by its name in the script.
+/// Name of a constant in a script, and its value.
 pub(crate) type Named = (&'static str, i64);
 
 macro_rules! codes {
@@ -16,11 +15,11 @@ macro_rules! codes {
         impl $table {
             const ALL: &'static [$table] = &[$($table::$code),+];
 
-            /// The names that the script has for the codes.
+            /// The codes with their names in the script.
             pub(crate) const NAMED: &'static [Named] = &[$(($name, $table::$code as i64)),+];
 
-            /// The code of that number, if there is one.
-            pub(crate) fn of(number: i64) -> Option<Self> {
+            /// The code with this number, if there is one.
+            pub(crate) fn from_number(number: i64) -> Option<Self> {
                 let index = usize::try_from(number).ok()?;
                 Self::ALL.get(index).copied()
             }
@@ -29,22 +28,22 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Verdicts on a claim.
+    /// Verdicts of a claim. Values that follow a code are listed with it.
     ClaimCode {
-        /// The claimed tick, attempt 1, in the unit itself: the end of the lease follows.
+        /// The claimed tick runs as attempt 1 in the unit itself. Value: end of the lease.
         Granted = "GRANTED",
         Skipped = "SKIPPED",
         MarkedMissed = "MARKED_MISSED",
-        /// The owner follows.
+        /// Value: owner.
         Decided = "DECIDED",
         Conflict = "CONFLICT",
-        /// The milliseconds until the tick is due follow.
+        /// Value: milliseconds until the tick is due.
         Early = "EARLY",
         Late = "LATE",
         Quarantined = "QUARANTINED",
-        /// Slot, nonce, sequence number and lease of the run follow.
+        /// Values: slot, nonce, sequence number and lease of the run.
         Stale = "STALE",
-        /// Any run: tick, token, end of the lease, attempt and slot follow.
+        /// Any run. Values: tick, fencing token, end of the lease, attempt, slot.
         GrantedRun = "GRANTED_RUN",
         Queued = "QUEUED",
         Busy = "BUSY",
@@ -53,7 +52,7 @@ codes! {
 }
 
 codes! {
-    /// Answers to a renewal; the end of the lease follows where there is one.
+    /// Replies to a renewal. Value, except for `Lost` and `Late`: end of the lease.
     RenewCode {
         Until = "UNTIL",
         Readopted = "READOPTED",
@@ -64,7 +63,7 @@ codes! {
 }
 
 codes! {
-    /// Answers to the end of a run.
+    /// Replies to the end of a run.
     FinishCode {
         Recorded = "RECORDED",
         Refused = "REFUSED",
@@ -72,7 +71,7 @@ codes! {
 }
 
 codes! {
-    /// Answers to a write-off.
+    /// Replies to a write-off.
     WriteOffCode {
         Lost = "LOST",
         Changed = "CHANGED",
@@ -82,35 +81,33 @@ codes! {
 }
 
 codes! {
-    /// Whether a unit has a run.
+    /// Status of a unit.
     InspectCode {
         Idle = "IDLE",
-        /// Its tick follows.
+        /// Value: tick of the run.
         Running = "RUNNING",
     }
 }
 
 codes! {
-    /// Whether a run is overdue.
+    /// Status of a run that a heartbeat named.
     OverdueCode {
         Gone = "GONE",
-        /// Nonce, sequence number and lease of the run follow.
+        /// Values: nonce, sequence number and lease of the run.
         Overdue = "OVERDUE",
     }
 }
 
 impl ClaimCode {
-    /// Added to a code if something waits in the unit and can start; more than
-    /// any code.
+    /// Added to a code if a tick waits in the unit and can start. Greater than any code.
     pub(crate) const READY: i64 = 100;
-    /// All names that the script has.
+    /// All constants of the script.
     pub(crate) const NAMES: &'static [&'static [Named]] = &[Self::NAMED, &[("READY", Self::READY)]];
 }
 
 impl FinishCode {
-    /// Added to a code if something waits in the unit and can start; more than
-    /// any code.
+    /// Added to a code if a tick waits in the unit and can start. Greater than any code.
     pub(crate) const READY: i64 = 2;
-    /// All names that the script has.
+    /// All constants of the script.
     pub(crate) const NAMES: &'static [&'static [Named]] = &[Self::NAMED, &[("READY", Self::READY)]];
 }

@@ -1,50 +1,51 @@
-//! Why a store could not be opened.
+//! Errors of opening a store.
 
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::machine::{NewerProtocol, VERSION};
 
-/// Why a Redis cannot be the store. Each text says what, where, and the way
-/// out, and none holds a password.
+/// Reason why a Redis cannot be the store.
+///
+/// Each text names the fault, the server and the remedy. No text contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL does not say where Redis is.
+    /// The URL cannot be parsed. The text says why, and repeats no part of the URL.
     #[error("the Redis URL cannot be used: {0}")]
     BadUrl(String),
-    /// A setting beside the URL cannot be used.
+    /// A connection option cannot be used.
     #[error("`{option}`: {why}")]
     BadOption {
-        /// The method of the builder.
+        /// Name of the option's method.
         option: &'static str,
-        /// What is wrong, with the file if it is one.
+        /// The fault, with the path if the option is a file.
         why: String,
     },
     /// The name of the namespace cannot be part of a key.
     #[error("the namespace {0:?} cannot be used: names are 1 to 128 of A-Z a-z 0-9 _ . : / -")]
     BadNamespace(String),
-    /// Nobody answers there.
+    /// No server replied at the address.
     #[error(
         "cannot reach Redis at {place}: {why}; is it running, is that its host and port, \
          and does the network let this machine through?"
     )]
     Unreachable {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// What the system said.
+        /// The error of the operating system or of the client.
         why: String,
     },
-    /// Somebody is there who does not speak like a Redis.
+    /// A server accepts connections and does not reply like a Redis.
     #[error(
         "{place} accepts connections, but does not answer like a Redis: {why}; is that its port \
          (and not that of a web server, and not a TLS port without rediss://), and does it not hang?"
     )]
     NotRedis {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// What came instead of an answer.
+        /// Data or error that came instead of a reply.
         why: String,
     },
-    /// The server's certificate is not trusted.
+    /// A certificate is not trusted: that of the server, or that of the client.
     #[error(
         "the TLS certificate of {place} cannot be verified, or it does not accept ours: {why}; trusted are \
          the authorities of `tls_ca_file`, if that is set, else those of the system or of the file \
@@ -52,118 +53,118 @@ pub enum ConnectError {
          host name that the certificate is for"
     )]
     Certificate {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// What is wrong with it.
+        /// The error of TLS.
         why: String,
     },
-    /// The user name or password is missing or wrong.
+    /// The user name or the password is missing or wrong.
     #[error(
         "Redis at {place} does not let user {user} in: {why}; the form is \
          redis://user:password@host:port, and redis://:password@host:port for the default user"
     )]
     Login {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// Who tried; `default` if the URL names nobody.
+        /// User name; `default` if the URL has none.
         user: String,
-        /// What Redis said.
+        /// The error of Redis.
         why: String,
     },
-    /// None of the sentinels can be asked who the master is.
+    /// None of the sentinels replied with the address of the master.
     #[error(
         "cannot ask for the master at {place}: {why}; are they running, and are these their ports \
          (usually 26379)?"
     )]
     NoSentinel {
-        /// The sentinels and the master's name.
+        /// Addresses of the sentinels, and the name of the master.
         place: String,
-        /// What became of asking each.
+        /// The error of each sentinel.
         why: String,
     },
-    /// The sentinels watch over another master.
+    /// The sentinels do not know the name of the master.
     #[error(
         "{why}: the name behind the sentinels in the URL has to be that of a `sentinel monitor` line \
          in their configuration"
     )]
     UnknownMaster {
-        /// The sentinels and the master's name.
+        /// Addresses of the sentinels, and the name of the master.
         place: String,
-        /// Which sentinel said so, of which name.
+        /// The sentinel, and the name.
         why: String,
     },
-    /// The sentinels want another login.
+    /// The sentinels refuse the login.
     #[error(
         "a sentinel does not let us in: {why}; its login is not that of Redis, it is given with \
          `sentinel_login` or `sentinel_password_file`, or as ?sentinel_user=…&sentinel_password=… at the end of the URL, and \
          needs the right +sentinel|get-master-addr-by-name"
     )]
     SentinelLogin {
-        /// The sentinels and the master's name.
+        /// Addresses of the sentinels, and the name of the master.
         place: String,
-        /// What the sentinel said.
+        /// The reply of the sentinel.
         why: String,
     },
-    /// The user may not do all that is needed.
+    /// The user lacks permissions.
     #[error(
         "user {user} of Redis at {place} may not do all that is needed, missing: {missing}; \
          this grants it: ACL SETUSER {user} {rule}"
     )]
     MissingRights {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// The user.
+        /// User name.
         user: String,
-        /// What is missing, as an ACL writes it.
+        /// The missing permissions, as an ACL writes them.
         missing: String,
-        /// The rule of an ACL that grants everything.
+        /// The rules of an ACL that grant every permission.
         rule: String,
     },
-    /// The Redis lacks commands that are needed.
+    /// The server is too old: it lacks commands of the scripts.
     #[error("Redis at {place} has version {version}; 6.2 or newer is needed: upgrade it")]
     TooOld {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// Its version.
+        /// Version of the server.
         version: String,
     },
-    /// The Redis is a copy of another one.
+    /// The server is a replica of another one.
     #[error(
         "Redis at {place} is a replica of {primary} and read-only: name the primary, or the \
          endpoint of the service that follows it"
     )]
     Replica {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// Host and port of the one it copies.
+        /// Address of its primary.
         primary: String,
     },
-    /// The Redis forgets what it was told when memory runs short.
+    /// The server evicts keys of the store when its memory is full.
     #[error(
         "Redis at {place} has maxmemory-policy {policy}: when memory runs short it would forget \
          which ticks have run, and run them again; set it to noeviction or to a volatile policy, \
          or use a Redis that is no cache"
     )]
     Evicts {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// Its `maxmemory-policy`.
+        /// `maxmemory-policy` of the server.
         policy: String,
     },
-    /// The Redis is there and not ready.
+    /// The server is not ready. Repeating helps.
     #[error("Redis at {place} is not ready: {why}; try again in a moment")]
     NotNow {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// What Redis said.
+        /// The error of Redis.
         why: String,
     },
-    /// The Redis answers no request that writes, and waiting does not help.
-    #[error("Redis at {place} takes no writes now ({why}); {}", way_to_write(.why))]
+    /// The server refuses all writes, and repeating does not help.
+    #[error("Redis at {place} takes no writes now ({why}); {}", remedy_for_writes(.why))]
     NoWrites {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// What Redis said, its code in front.
+        /// The error of Redis, beginning with its code.
         why: String,
     },
     /// The namespace was written by a newer version of the protocol.
@@ -173,26 +174,26 @@ pub enum ConnectError {
         found = .0.found
     )]
     NewerProtocol(NewerProtocol),
-    /// The namespace is spread over another number of buckets.
+    /// The namespace has another number of buckets.
     #[error("{}", other_buckets(*.found, *.ours))]
     OtherBuckets {
-        /// The number found.
+        /// Number of buckets of the namespace.
         found: u32,
-        /// The number that this service was given.
+        /// Number of buckets that this service is configured with.
         ours: u32,
     },
-    /// Anything else that somebody has to change.
+    /// Any other fault that an operator has to correct.
     #[error("Redis at {place} cannot be the store: {why}")]
     Refused {
-        /// Host and port.
+        /// Address of the server.
         place: String,
-        /// What is wrong.
+        /// The fault and the remedy.
         why: String,
     },
 }
 
-/// What makes a Redis take writes again, by the code of its error.
-pub(crate) fn way_to_write(why: &str) -> &'static str {
+/// The remedy for a server that refuses all writes, by the code of its error.
+pub(crate) fn remedy_for_writes(why: &str) -> &'static str {
     match why.split(' ').next() {
         Some("MISCONF") => "read the log of Redis: the disk is full, or the folder is not writable",
         Some("OOM") => "raise maxmemory, or free memory there",
@@ -203,14 +204,14 @@ pub(crate) fn way_to_write(why: &str) -> &'static str {
     }
 }
 
-/// In the words of the scripts that refuse it.
+/// The error that the scripts return for another number of buckets.
 fn other_buckets(found: u32, ours: u32) -> StoreError {
     StoreError::OtherBuckets { found, ours }
 }
 
 impl From<ConnectError> for StoreError {
-    /// As the error of a request: those that heal by themselves are told apart
-    /// from those that somebody has to heal.
+    /// The error as one of a request: faults that end by themselves are `Unavailable`, those that an operator has to
+    /// correct `Refused`.
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Unreachable { .. }

@@ -1,8 +1,9 @@
-//! Replies of the scripts, read in the order that their heads tell. What does
-//! not read is an error that names the script, never a panic.
+//! Decodes replies of the scripts, in the order that the head of each script has. A reply that does not fit is an
+//! error that names the script, never a panic.
+
+mod ledger;
 
 use deadpool_redis::redis::Value;
-
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
     Claim, Claimed, Finished, Grant, Head, HeartbeatReply, MAX_NODES, OverdueRun, Recorded,
@@ -10,14 +11,12 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{FencingToken, Start, StoreError, TickMs, UnitName};
 
+use crate::classify;
 use crate::codes::{ClaimCode, FinishCode, InspectCode, OverdueCode, RenewCode, WriteOffCode};
-use crate::fault;
 
-mod ledger;
+pub(crate) use crate::decode::ledger::ledger;
 
-pub(crate) use ledger::ledger;
-
-/// Longest text that is shown of why a line is lost.
+/// Longest reason for a lost line in an error text.
 const MAX_REASON: usize = 400;
 
 /// A flat reply, read from front to back.
@@ -37,8 +36,7 @@ impl Reader {
         }
     }
 
-    /// Beyond what the scripts can count to, no number is theirs; below it, what
-    /// is computed from it does not overflow.
+    /// An integer within the range that scripts represent exactly. Sums of such integers do not overflow.
     fn int(&mut self) -> Result<i64, StoreError> {
         match self.values.next() {
             Some(Value::Int(int)) if int.unsigned_abs() <= MAX_EXACT => Ok(int),
@@ -51,6 +49,7 @@ impl Reader {
         u64::try_from(int).map_err(|_| malformed(self.script, &int))
     }
 
+    /// A count of at most 32 bits.
     fn small(&mut self) -> Result<u32, StoreError> {
         let int = self.int()?;
         u32::try_from(int).map_err(|_| malformed(self.script, &int))
@@ -65,7 +64,7 @@ impl Reader {
         }
     }
 
-    /// A name that is only shown: any bytes, as somebody may have edited it.
+    /// A name that is only displayed. It may be any bytes, because an operator may have edited it.
     fn shown(&mut self) -> Result<String, StoreError> {
         match self.values.next() {
             Some(Value::BulkString(bytes)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
@@ -73,25 +72,25 @@ impl Reader {
         }
     }
 
-    /// A code of the script's table.
-    fn code<C>(&mut self, of: impl Fn(i64) -> Option<C>) -> Result<C, StoreError> {
+    /// A code of the table of the script.
+    fn code<C>(&mut self, from_number: impl Fn(i64) -> Option<C>) -> Result<C, StoreError> {
         let number = self.int()?;
-        of(number).ok_or_else(|| malformed(self.script, &number))
+        from_number(number).ok_or_else(|| malformed(self.script, &number))
     }
 
-    /// A code to which `ready` may be added, and whether it is.
+    /// A code to which `ready` may be added, and whether it was.
     fn code_and_ready<C>(
         &mut self,
         ready: i64,
-        of: impl Fn(i64) -> Option<C>,
+        from_number: impl Fn(i64) -> Option<C>,
     ) -> Result<(C, bool), StoreError> {
         self.code(|number| match number >= ready {
-            true => Some((of(number - ready)?, true)),
-            false => Some((of(number)?, false)),
+            true => Some((from_number(number - ready)?, true)),
+            false => Some((from_number(number)?, false)),
         })
     }
 
-    /// As many names as the number in front of them says.
+    /// A number, and as many names.
     fn names(&mut self) -> Result<Vec<String>, StoreError> {
         let count = self.count()?;
         (0..count).map(|_| self.shown()).collect()
@@ -113,7 +112,7 @@ impl Reader {
         Ok(TickMs(self.int()?))
     }
 
-    /// The watermarks without the newest start. The scripts write 0 where there is none.
+    /// The watermarks without the newest start. The scripts return 0 for none.
     fn marks(&mut self) -> Result<Watermarks, StoreError> {
         let known = |ms| Some(ms).filter(|ms| *ms != 0);
         Ok(Watermarks {
@@ -130,6 +129,7 @@ impl Reader {
         Ok(is_some.then_some(Start { tick, attempt }))
     }
 
+    /// The watermarks with the newest start.
     fn all_marks(&mut self) -> Result<Watermarks, StoreError> {
         let marks = self.marks()?;
         Ok(Watermarks {
@@ -138,6 +138,7 @@ impl Reader {
         })
     }
 
+    /// Verifies that nothing is left.
     fn end(mut self) -> Result<(), StoreError> {
         match self.values.next() {
             None => Ok(()),
@@ -146,6 +147,7 @@ impl Reader {
     }
 }
 
+/// The error for a reply that does not fit. `source`: the script or the key.
 fn malformed(source: &str, found: &dyn std::fmt::Debug) -> StoreError {
     let found: String = format!("{found:?}").chars().take(80).collect();
     StoreError::Refused(format!(
@@ -154,7 +156,7 @@ fn malformed(source: &str, found: &dyn std::fmt::Debug) -> StoreError {
     ))
 }
 
-/// A head and one answer for each of the items.
+/// Decodes a head and a reply for each item.
 fn batch<I, T>(
     script: &'static str,
     reply: Value,
@@ -174,7 +176,7 @@ fn batch<I, T>(
 pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
     batch("claim", reply, claims, |reader, claim| {
         let mut marks = reader.marks()?;
-        let (code, ready) = reader.code_and_ready(ClaimCode::READY, ClaimCode::of)?;
+        let (code, ready) = reader.code_and_ready(ClaimCode::READY, ClaimCode::from_number)?;
         let verdict = verdict(reader, claim, code, marks.token)?;
         if marks.token > claim.bounds.token {
             marks.start = match (code, &verdict) {
@@ -193,7 +195,7 @@ pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
     })
 }
 
-/// The verdict of a claim, read from its code and what follows it.
+/// The verdict of a claim, from its code and the values after it.
 fn verdict(
     reader: &mut Reader,
     claim: &Claim,
@@ -243,7 +245,7 @@ fn verdict(
     })
 }
 
-/// A claim from the queue of a slot names the slot itself.
+/// The unit in a slot; 0 is the unit itself. A claim from the queue of a slot names that slot itself.
 fn in_slot(unit: &UnitName, slot: u32) -> UnitName {
     match slot {
         0 => unit.clone(),
@@ -251,6 +253,7 @@ fn in_slot(unit: &UnitName, slot: u32) -> UnitName {
     }
 }
 
+/// An overdue run of the unit: nonce, sequence number and lease.
 fn overdue_run(reader: &mut Reader, unit: &UnitName) -> Result<OverdueRun, StoreError> {
     Ok(OverdueRun {
         unit: unit.clone(),
@@ -262,7 +265,7 @@ fn overdue_run(reader: &mut Reader, unit: &UnitName) -> Result<OverdueRun, Store
 
 pub(crate) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>, StoreError> {
     batch("renew", reply, items, |reader, _| {
-        Ok(match reader.code(RenewCode::of)? {
+        Ok(match reader.code(RenewCode::from_number)? {
             RenewCode::Until => Renewed::Until(reader.int()?),
             RenewCode::Readopted => Renewed::Readopted(reader.int()?),
             RenewCode::Stop => Renewed::Stop(reader.int()?),
@@ -274,7 +277,7 @@ pub(crate) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>,
 
 pub(crate) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>>, StoreError> {
     batch("finish", reply, items, |reader, _| {
-        let (code, ready) = reader.code_and_ready(FinishCode::READY, FinishCode::of)?;
+        let (code, ready) = reader.code_and_ready(FinishCode::READY, FinishCode::from_number)?;
         Ok(Finished {
             recorded: code == FinishCode::Recorded,
             ready,
@@ -291,7 +294,7 @@ pub(crate) fn write_off<I>(
     items: &[I],
 ) -> Result<Reply<Vec<WrittenOff>>, StoreError> {
     batch("write_off", reply, items, |reader, _| {
-        Ok(match reader.code(WriteOffCode::of)? {
+        Ok(match reader.code(WriteOffCode::from_number)? {
             WriteOffCode::Lost => WrittenOff::Lost,
             WriteOffCode::Changed => WrittenOff::Changed,
             WriteOffCode::Quarantined => WrittenOff::Quarantined,
@@ -300,14 +303,14 @@ pub(crate) fn write_off<I>(
     })
 }
 
-/// The reply without the overdue runs, and the names of their units. A name that no script has stored is left out:
-/// somebody edited the key, and no node has such a unit.
+/// The reply without the overdue runs, and the names of their units. A name that no script stores was edited and
+/// belongs to no unit of a node: it is left out.
 pub(crate) fn heartbeat(
     reply: Value,
 ) -> Result<(Reply<HeartbeatReply>, Vec<UnitName>), StoreError> {
     let mut reader = Reader::new("heartbeat", reply)?;
     let head = reader.head()?;
-    // Sorted here: how Redis sorts texts depends on its locale.
+    // Sorted here: the order of `SORT` in Redis depends on its locale.
     let mut nodes = reader.names()?;
     nodes.sort_unstable();
     nodes.truncate(MAX_NODES);
@@ -335,7 +338,7 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
             true => Recorded::Written,
             false => {
                 let why: String = why.chars().take(MAX_REASON).collect();
-                Recorded::Lost(fault::line_lost(&why))
+                Recorded::Lost(classify::line_lost(&why))
             }
         })
     })
@@ -344,7 +347,7 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
 pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStatus>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
-        let running = match reader.code(InspectCode::of)? {
+        let running = match reader.code(InspectCode::from_number)? {
             InspectCode::Idle => None,
             InspectCode::Running => Some(reader.tick()?),
         };
@@ -365,7 +368,7 @@ pub(crate) fn read_overdue(
     let mut reader = Reader::new("read_overdue", reply)?;
     let mut overdue = Vec::with_capacity(units.len());
     for unit in units {
-        if reader.code(OverdueCode::of)? == OverdueCode::Overdue {
+        if reader.code(OverdueCode::from_number)? == OverdueCode::Overdue {
             overdue.push(overdue_run(&mut reader, unit)?);
         }
     }

@@ -1,4 +1,4 @@
-//! Requests as KEYS and ARGV: the order is that of the heads of the scripts.
+//! Encodes requests as KEYS and ARGV, in the order that the head of each script has.
 
 use std::borrow::Cow;
 
@@ -13,17 +13,17 @@ use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
 use crate::message_pack::Map;
 use crate::script::{self, Operation, Request};
 
-/// A request under construction; remembers what it refuses.
+/// A request under construction, with the first value that cannot be encoded.
 struct Draft<'a> {
     keys: &'a Keys,
     request: Request<'a>,
-    /// Goes last: so each script has its own values from the same place on.
+    /// Number of buckets. It is the last value, so that the values of each script begin at the same index.
     buckets: u32,
     refused: Option<StoreError>,
 }
 
 impl<'a> Draft<'a> {
-    /// A request for so many items; as a rule, an item has two keys at most.
+    /// A request with this number of items; most items have at most two keys.
     fn new(operation: &Operation, keys: &'a Keys, caller: &'a Caller, items: usize) -> Self {
         let mut request = Request::with_capacity(4 + items * 2, 8 + items * operation.values);
         request
@@ -123,7 +123,7 @@ pub(crate) fn claim<'a>(
     claims: &'a [Claim],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::CLAIM, keys, caller, claims.len());
-    // One for all, as a rule.
+    // Usually all claims of a request have the same.
     let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
     draft.int(valid_until_ms);
     for claim in claims {
@@ -145,7 +145,7 @@ pub(crate) fn claim<'a>(
     draft.done()
 }
 
-/// The unusual values of a claim, by the names that `claim.lua` has for them: nearly all claims have none.
+/// The unusual values of a claim, by the names that `claim.lua` has for them. Nearly all claims have none.
 fn unusual(
     draft: &mut Draft<'_>,
     claim: &Claim,
@@ -174,7 +174,7 @@ fn unusual(
         started.int("attempt", start.attempt.into());
         map.map("started", started);
     }
-    // A waiting tick has its other values in the record.
+    // The record has the other values of a waiting tick.
     if let Target::Tick(due) = &claim.target {
         unusual_tick(draft, &mut map, due, claim.takeovers);
     }
@@ -206,7 +206,7 @@ fn unusual_tick(draft: &mut Draft<'_>, map: &mut Map, due: &DueTick, takeovers: 
     }
 }
 
-/// The records of the slots that a claim may take. A claim from the queue names its slot itself.
+/// Adds the records of the slots that a claim may take. A claim from the queue names its slot itself.
 fn slots(draft: &mut Draft<'_>, claim: &Claim) {
     let most = match &claim.target {
         Target::Tick(DueTick {

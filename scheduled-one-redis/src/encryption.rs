@@ -1,4 +1,4 @@
-//! How connections are encrypted. Without the feature `tls` they are not, and whoever asks for it gets an error.
+//! Encryption of connections. Without the feature `tls`, a URL that begins with `rediss` is an error.
 
 #[cfg(feature = "tls")]
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use crate::options::ConnectOptions;
 #[cfg(feature = "tls")]
 use crate::tls;
 
-/// How connections are encrypted.
+/// Encryption of connections.
 #[derive(Clone)]
 pub(crate) enum Encryption {
     None,
-    /// With the authorities of the system.
+    /// TLS with the certificate authorities of the system.
     #[cfg(feature = "tls")]
     System,
-    /// With certificates that the options name.
+    /// TLS with the certificates of the options.
     #[cfg(feature = "tls")]
     Own(Arc<TlsCertificates>),
 }
 
 impl Encryption {
-    /// Reads the certificates that the options name; `wanted` says whether the URL asks for TLS.
+    /// Reads the certificates of the options. `wanted`: the URL begins with `rediss`.
     pub(crate) fn load(wanted: bool, options: &ConnectOptions) -> Result<Self, ConnectError> {
         let named = options.tls_ca_file.is_some() || options.tls_client.is_some();
         match wanted {
@@ -54,15 +54,15 @@ impl Encryption {
         ))
     }
 
-    /// Whether connections are encrypted.
+    /// True if connections are encrypted.
     pub(crate) fn is_on(&self) -> bool {
         !matches!(self, Encryption::None)
     }
 
-    /// The connection with the certificates of its own, if there are some.
+    /// Adds the certificates of the options, if there are any.
     pub(crate) fn apply(&self, info: ConnectionInfo) -> Result<ConnectionInfo, RedisError> {
         match self {
-            // The pool takes no certificates, only what a client made of them.
+            // The pool accepts no certificates, only the connection info that a client made of them.
             #[cfg(feature = "tls")]
             Encryption::Own(certificates) => {
                 let client = Client::build_with_tls(info, TlsCertificates::clone(certificates))?;

@@ -1,15 +1,13 @@
--- Start of every request; in front of each script but `read_overdue`. Port of
--- `machine::enter`.
+-- Begins every request, in front of each script except `read_overdue`. Port of `machine::enter`.
 --
 -- KEYS  1 meta   2 leases   3 ready   (then those of the script)
--- ARGV  1 quarantine ms   2 name of the calling node   3 lines a ledger keeps
---       (then those of the script)   last: how many buckets the caller believes in
+-- ARGV  1 quarantine ms   2 name of the calling node   3 most lines of a ledger
+--       (then those of the script)   last: number of buckets that the caller is configured with
 -- Provides: name, ledger_limit; unit_from, unit_of; now, now_us, quarantine_until;
---       out, the reply, which begins with its head: now_us, serving,
+--       out, the reply, which begins with its head: now_us, store identity,
 --       quarantine_until; commit.
 --
--- Scripts do not roll back. So each reads and checks everything first, and
--- writes from `commit()` on.
+-- Scripts do not roll back. So each script reads and checks everything first, and writes only from `commit()` on.
 
 local name, ledger_limit = ARGV[2], ARGV[3]
 
@@ -19,9 +17,8 @@ local function unit_of(key)
   return sub(key, unit_from)
 end
 
--- A right that is taken away while jobs run must not stop a script half-way:
--- each repetition of it would write its ledger lines again. Redis before 7
--- cannot be asked.
+-- A permission that is revoked while jobs run must not stop a script halfway: each repetition would write its ledger
+-- lines again. Redis before 7 has no call for this.
 if redis.acl_check_cmd then
   local writes = {
     { 'hset', KEYS[1], 'a', '1' }, { 'zadd', KEYS[2], '1', 'a' }, { 'zrem', KEYS[2], 'a' },
@@ -55,12 +52,12 @@ local version = int(meta[1])
 if version > VERSION then
   return redis.error_reply(string.format('SONEWER %.0f', version))
 end
--- How many buckets there are, the first says that comes to a namespace. One
--- that was used before they were counted has one.
+-- The first request to a namespace sets its number of buckets. A namespace from before the number was stored has one
+-- bucket.
 local ours, buckets = tonumber(ARGV[#ARGV]), int(meta[5])
 local meta_changed = version ~= VERSION or buckets == 0
 if buckets == 0 then
-  -- Rubbish says nothing: then the first says it again.
+  -- A damaged value counts as none: the caller sets the number again.
   buckets = (version == 0 or meta[5]) and ours or 1
 end
 if buckets ~= ours then
@@ -75,12 +72,12 @@ local quarantine_from, quarantine_until = int(meta[3]), int(meta[4])
 local longest = math.max(tonumber(ARGV[1]), MAX_QUARANTINE_MS)
 if meta[2] ~= serving or now < quarantine_from or quarantine_until < quarantine_from
   or quarantine_until - quarantine_from > longest then
-  -- Another process, or the clock went back: it may have forgotten. Or these
-  -- instants are none of ours, and one that is never over would be the end.
+  -- The store identity changed or the clock went back: decisions may be lost. Or no script stored these instants, and
+  -- the quarantine they describe might never end.
   quarantine_from, quarantine_until = now, now + ARGV[1]
   meta_changed = true
 elseif now < quarantine_until and quarantine_from + ARGV[1] > quarantine_until then
-  -- A node with longer leases than the one that noticed the change.
+  -- The caller has longer leases than the node that began the quarantine.
   quarantine_until = quarantine_from + ARGV[1]
   meta_changed = true
 end

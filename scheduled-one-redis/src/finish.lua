@@ -1,11 +1,10 @@
--- Ends runs, or attempts of them, and records what came of them. Port of
--- `machine::finish`.
+-- Ends runs or attempts of them, and records their outcomes. Port of `machine::finish`.
 --
--- KEYS  4.. for each run: its unit's record, its job's ledger
--- ARGV  4.. for each run: nonce, tick, token, attempt, lease, granted at,
---       reruns, outcome, reason, error, fired at, ended at, retried: 0 or 1
--- Returns the head, then for each run RECORDED or REFUSED, and READY more if
---       something waits in the unit and can start
+-- KEYS  4.. for each run: record of its unit, ledger of its job
+-- ARGV  4.. for each run: nonce, tick, token, attempt, lease, granted at, takeovers, outcome,
+--       reason, error, fired at, ended at, retried: 0 or 1
+-- Returns the head, then for each run RECORDED or REFUSED. READY is added if a tick waits in the
+--       unit and can start.
 
 for i = 4, #KEYS, 2 do
   local r, err = load(KEYS[i])
@@ -19,8 +18,8 @@ for i = 4, #KEYS, 2 do
 end
 commit()
 
--- Ends the run, or the attempt, and returns what came of it, and why. Whatever
--- the store says, a run that reports its end is over.
+-- Ends the run or the attempt. Returns the outcome and its reason. A run that reports its end is over, whatever the
+-- record has.
 local function finished(key, r, a)
   local nonce, attempt = ARGV[a], tonumber(ARGV[a + 3])
   local outcome, why = ARGV[a + 7], ARGV[a + 8]
@@ -30,8 +29,7 @@ local function finished(key, r, a)
     outcome, why = OUTCOME_WITHOUT_LEASE, 'reported ' .. outcome .. ' after its lease'
   end
   local goes_on = ARGV[a + 12] == '1' and outcome ~= OUTCOME_WITHOUT_LEASE
-  -- Its end is recorded now: a repetition is known by that when another run has
-  -- its place already.
+  -- The end is stored with the nonce, so that a repetition is recognized when another run has begun.
   if not goes_on then
     r.done = nonce
   end
@@ -59,7 +57,7 @@ local n = #out
 for i = 4, #KEYS, 2 do
   local key, a = KEYS[i], 4 + (i - 4) / 2 * VALUES
   local r, code = load(key), RECORDED
-  -- If it is the same and over, it was ended by an earlier request of the same.
+  -- The same run, and it is over: an earlier copy of this request ended it.
   local over = r.non == ARGV[a] and not (r.running and r.att <= tonumber(ARGV[a + 3]))
   if not over and r.done ~= ARGV[a] then
     local outcome, why, goes_on = finished(key, r, a)

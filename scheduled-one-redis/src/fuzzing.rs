@@ -1,22 +1,26 @@
-//! Ways in for tests that make up what comes from outside (`tests/fuzz`): what
-//! an operator writes as URL, and what a server answers. No part of the API.
+//! Entry points for fuzz tests (`tests/fuzz`): URLs of operators and replies of servers. No part of the API.
 
-use crate::url::{Address, BadUrl, FromFiles};
-use crate::{ConnectError, decode};
 use deadpool_redis::redis::{Value, parse_redis_value};
 use scheduled_one_protocol::message::{
     Claim, Claimed, DueTick, Head, Intent, LowerBounds, Overlap, Reply, Target, UnitStatus,
 };
 use scheduled_one_protocol::{LedgerRecord, TickMs, UnitName};
 
-/// Most items of a request that a reply is read for.
+use crate::url::{Address, BadUrl, FromFiles};
+use crate::{ConnectError, decode};
+
+/// Most items of a request that a reply is decoded for.
 const MAX_ITEMS: usize = 3;
-/// Longest name of a value in an error.
+/// Longest error text, in bytes.
 const MAX_ERROR: usize = 1_000;
 
-/// A URL as errors and logs show it, or why it is none; both in two forms.
+/// The URL as displayed by `Display` and `Debug`, or the error in both forms.
+///
+/// # Errors
+///
+/// The URL cannot be used.
 pub fn url(url: &str) -> Result<[String; 2], [String; 2]> {
-    // A user without a password is taken where the password is in a file.
+    // Accepted: a user without a password, where the password is in a file.
     let from_files = FromFiles {
         redis: url.len() % 2 == 1,
         sentinels: url.len() % 4 > 1,
@@ -30,18 +34,18 @@ pub fn url(url: &str) -> Result<[String; 2], [String; 2]> {
     }
 }
 
-/// A value of a server that some operation reads as its reply.
+/// A value that one operation accepts as its reply.
 #[derive(Debug)]
 pub struct Read {
-    /// The operation.
+    /// Name of the operation.
     pub operation: &'static str,
-    /// The head, if the operation has one.
+    /// Head of the reply, if the operation has one.
     pub head: Option<Head>,
-    /// The answers of a claim.
+    /// Replies to claims.
     pub claimed: Vec<Claimed>,
-    /// The states of units.
+    /// Status of units.
     pub inspected: Vec<UnitStatus>,
-    /// The lines of a ledger.
+    /// Lines of a ledger.
     pub lines: Vec<LedgerRecord>,
 }
 
@@ -57,11 +61,11 @@ impl Read {
     }
 }
 
-/// The bytes of a server as the reply to each operation: all readings that there are.
+/// Decodes the bytes of a server as the reply to each operation, and returns each success.
 ///
 /// # Panics
 ///
-/// An operation accepts a reply that does not fit, or an error text has no bound.
+/// An operation accepts a reply that does not fit, or an error text is too long.
 pub fn reply(bytes: &[u8]) -> Vec<Read> {
     parse_redis_value(bytes).map_or_else(|_| Vec::new(), |value| value_as_reply(&value))
 }
@@ -71,7 +75,7 @@ fn value_as_reply(value: &Value) -> Vec<Read> {
     batches.chain(others(value)).collect()
 }
 
-/// The replies that have an answer for each item.
+/// Decodes as the operations with a reply for each item.
 fn batches(value: &Value, items: usize) -> Vec<Read> {
     let claims: Vec<Claim> = (0..items).map(claim).collect();
     let units: Vec<UnitName> = claims.iter().map(|claim| claim.unit.clone()).collect();
@@ -107,7 +111,7 @@ fn batches(value: &Value, items: usize) -> Vec<Read> {
     read
 }
 
-/// The others.
+/// Decodes as the other operations.
 fn others(value: &Value) -> Vec<Read> {
     let mut read = Vec::new();
     if let Some((reply, _)) = checked(decode::heartbeat(value.clone())) {
@@ -123,8 +127,8 @@ fn others(value: &Value) -> Vec<Read> {
     read
 }
 
-/// Nothing if it could not be read; errors have an end, and can be shown.
-fn checked<T>(result: Result<T, super::StoreError>) -> Option<T> {
+/// The success, if it is one. Verifies that an error text is not too long.
+fn checked<T>(result: Result<T, crate::StoreError>) -> Option<T> {
     result
         .inspect_err(|error| assert!(error.to_string().len() < MAX_ERROR))
         .ok()
@@ -184,7 +188,7 @@ mod tests {
         })
     }
 
-    /// A head, and anything behind it.
+    /// A head and any values after it.
     fn headed() -> impl Strategy<Value = Value> {
         let numbers = (any::<i64>(), 0..1_000_i64, prop::bool::ANY);
         let body = prop::collection::vec(leaf(), 0..20);
@@ -207,7 +211,7 @@ mod tests {
         fn nothing_behind_a_head_panics(value in headed()) {
             let read = value_as_reply(&value);
             let Value::Array(parts) = &value else { unreachable!() };
-            // With more behind it than it can have, a head is no reply.
+            // A head with more values than an operation has is no reply.
             let fits = parts.len() <= 3 + MAX_ITEMS;
             prop_assert!(fits || read.iter().all(|read| read.operation != "record"), "{value:?}");
         }

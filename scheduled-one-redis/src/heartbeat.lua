@@ -1,11 +1,11 @@
--- A node's sign of life.
+-- The heartbeat of a node.
 --
 -- KEYS  4 nodes
--- ARGV  4 node   5 alive or leaving   6 a node is gone after so many ms
---       7 how many units to name, at most
--- Returns the head; how many nodes are alive, and each of them; in how many
---       units something waits and can start, and each of them, by name; then
---       the units whose renewal is overdue, oldest first: see read_overdue.lua
+-- ARGV  4 node   5 alive or leaving   6 ms without a heartbeat after which a node is gone
+--       7 most units to name
+-- Returns the head; number and names of the live nodes; number and names of the units with a tick
+--       that waits and can start; then the names of the units whose renewal is overdue, oldest
+--       first: see read_overdue.lua
 
 wrong = wrong_type(KEYS[3], 'zset') or wrong_type(KEYS[4], 'zset')
 if wrong then
@@ -14,7 +14,7 @@ end
 commit()
 
 call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[6]))
--- Beats of the future: the clock went back, or somebody made them up.
+-- Heartbeats in the future: the clock went back, or the key was edited.
 call('ZREMRANGEBYSCORE', KEYS[4], string.format('(%.0f', now + ARGV[6]), '+inf')
 if ARGV[5] == 'alive' then
   call('ZADD', KEYS[4], now, ARGV[4])
@@ -30,8 +30,7 @@ local function reply(names)
   n = n + #names
 end
 
--- The names that can be those of units. What else stands in a set is taken out:
--- it would hide what stands behind it.
+-- The names that may be those of units. Other members are removed from the set: they would take the place of units.
 local function units(set, found)
   local kept = {}
   for _, unit in ipairs(found) do
@@ -50,8 +49,8 @@ local nodes = call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')
 n = n + 1
 out[n] = #nodes
 reply(nodes)
--- If there are more than may be named, each heartbeat names others: whatever is in
--- front, perhaps of jobs that no node has, what is behind it has its turn.
+-- With more units than may be named, each heartbeat names other ones, so that every unit is named in turn, even
+-- behind units of jobs that no node has.
 local most = tonumber(ARGV[7])
 local ready = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, most)
 if #ready == most then

@@ -1,9 +1,8 @@
--- Reads what is stored of units. Changes nothing.
+-- Reads the status of units. Writes nothing.
 --
 -- KEYS  4.. for each unit: its record
--- Returns the head, then for each unit: born, hwm, token, tick and attempt of the
---       newest start; RUNNING and the tick of the run, or IDLE; how many ticks wait,
---       and each of them
+-- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start;
+--       RUNNING and the tick of the run, or IDLE; number of waiting ticks, and each of them
 
 wrong = wrong_type(KEYS[3], 'zset')
 if wrong then

@@ -1,15 +1,16 @@
-//! The keys of a namespace, or of one of its buckets. All of a bucket carry one
-//! hash tag, `{ns}` or `{ns+01}` …: one slot of a Redis Cluster, so that one
-//! script may touch them all. None has a time to live: what safety rests on must
-//! not expire, and is not what `volatile-*` evicts.
+//! The keys of a namespace or of one of its buckets.
+//!
+//! All keys of a bucket have one hash tag, `{ns}`, `{ns+01}` and so on, and are therefore in one hash slot of a Redis
+//! Cluster, so that a script may use them together. No key has an expiry: safety depends on all of them, and
+//! `volatile-*` policies evict only keys with an expiry.
 
 use std::fmt;
 
 use scheduled_one_protocol::Bucket;
+
 pub(crate) use scheduled_one_schedule::name::MAX_NAME_BYTES;
 
-/// More than the longest name of a unit, in bytes: `#shard` and `~place` take
-/// 11 each at most.
+/// Upper bound of the length of a unit name, in bytes: `#shard` and `~slot` have at most 11 bytes each.
 pub(crate) const MAX_UNIT_BYTES: usize = MAX_NAME_BYTES + 32;
 
 /// The keys of one bucket of a namespace.
@@ -17,17 +18,17 @@ pub(crate) const MAX_UNIT_BYTES: usize = MAX_NAME_BYTES + 32;
 pub(crate) struct Keys {
     namespace: String,
     bucket: Bucket,
-    /// `so:{ns}:` or `so:{ns+01}:`, what all keys begin with.
+    /// Prefix of all keys: `so:{ns}:` or `so:{ns+01}:`.
     prefix: String,
-    /// Who serves the namespace, and until when nothing is granted.
+    /// Protocol version, number of buckets, store identity and quarantine.
     pub(crate) meta: String,
-    /// Running units by the instant at which their renewal is overdue.
+    /// Units with an active run, by the instant at which the run is overdue.
     pub(crate) leases: String,
-    /// Units in which something waits and can start, all with score 0.
+    /// Units with a tick that waits and can start, all with score 0.
     pub(crate) ready: String,
-    /// Nodes by last beat.
+    /// Nodes by the time of their last heartbeat.
     pub(crate) nodes: String,
-    /// Never written: rights are tried on it.
+    /// Never written: the preflight tries permissions on it.
     pub(crate) probe: String,
 }
 
@@ -56,17 +57,17 @@ impl Keys {
         [&self.prefix, "log:", job].concat()
     }
 
-    /// The keys of a bucket of the same namespace.
-    pub(crate) fn of(&self, bucket: Bucket) -> Self {
+    /// The keys of another bucket of the namespace.
+    pub(crate) fn in_bucket(&self, bucket: Bucket) -> Self {
         Keys::new(&self.namespace, bucket)
     }
 
-    /// How many buckets the namespace has, as this side was told.
+    /// Number of buckets that the caller is configured with.
     pub(crate) fn buckets(&self) -> u32 {
         self.bucket.of()
     }
 
-    /// The pattern that an ACL has to allow for these keys.
+    /// The pattern for these keys in an ACL.
     pub(crate) fn pattern(&self) -> String {
         let namespace = &self.namespace;
         match self.bucket.index() {
@@ -75,10 +76,12 @@ impl Keys {
         }
     }
 
-    /// All patterns that an ACL has to allow for the namespace.
+    /// All patterns for the keys of the namespace in an ACL.
     pub(crate) fn patterns(&self) -> Vec<String> {
         let kinds = Bucket::all(self.bucket.of().min(2));
-        kinds.map(|bucket| self.of(bucket).pattern()).collect()
+        kinds
+            .map(|bucket| self.in_bucket(bucket).pattern())
+            .collect()
     }
 }
 
@@ -88,8 +91,8 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// Whether a namespace or a job may have this name. A brace would move the
-/// hash tag, a space would break an operator's shell.
+/// True if a namespace or a job may have this name. A brace would change the hash tag, a space would need quotes in a
+/// shell.
 pub(crate) fn is_name(name: &str) -> bool {
     scheduled_one_schedule::name::check_name(name).is_ok()
 }

@@ -1,13 +1,11 @@
--- Lines of ledgers.
+-- Writes lines of ledgers.
 --
--- Provides: ledger_line; `unwritten`, the error of the last line that its ledger
---       did not take.
+-- Provides: ledger_line; `unwritten`, the error of the last line that its ledger did not take.
 
 local NO_FIELDS, unwritten = {}, nil
 
--- Errors that keep any request from being carried out, for now or until a right
--- is granted, keep their own codes. Redis before 7 puts the place in the script
--- in front.
+-- Errors of all requests, until they end or an operator corrects them, keep their own codes. Redis before 7 puts the
+-- position in the script in front of the code.
 local NOT_OF_THE_LEDGER = { OOM = true, MISCONF = true, NOREPLICAS = true, READONLY = true,
   NOPERM = true }
 local function takes_no_line(why, text)
@@ -19,10 +17,9 @@ local function takes_no_line(why, text)
   return redis.error_reply(code .. ' ' .. text)
 end
 
--- Writes a line into `log` about the unit whose record is `key`; returns why it
--- is lost, if it is. A line names its unit only if that is a shard, not the whole
--- job, and never its slot. Most lines are the last of their tick, and have no
--- field `retried`.
+-- Writes a line into `log` about the unit whose record is `key`. Returns the reason if the line is lost. A line names
+-- its unit only if that is a shard, and never its slot. Most lines are the last of their tick, and have no field
+-- `retried`.
 local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok, att, fired, ended,
     err)
   local more = NO_FIELDS
@@ -32,9 +29,8 @@ local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok
   if retried then
     more = { 'retried', 1, unpack(more) }
   end
-  -- All else is checked before something is written; one thing cannot be: the ids
-  -- of a stream that somebody wrote to may be used up. The rest of the request is
-  -- done all the same, and the error returned at its end.
+  -- One error cannot be checked before the first write: the ids of a stream that another program wrote to may be used
+  -- up. The rest of the request is carried out, and the error returned at its end.
   local added = pcall('XADD', log, 'MAXLEN', '=', ledger_limit, '*', 'tick', tick, 'last', last, 'n', n,
     'out', out, 'why', why, 'node', node, 'tok', tok, 'att', att, 'fired', fired,
     'ended', ended, 'err', err, unpack(more))

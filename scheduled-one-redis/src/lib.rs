@@ -2,82 +2,107 @@
 //!
 #![doc = include_str!("../docs/redis.md")]
 
-// Each operation of the protocol is one script (`*.lua`), a port of the pure machine; the constants of `prologue` stand
-// in front of it. Scripts are atomic, and their clock is that of the server. In the order in which a request meets the
-// modules: `encode` (the request), `script` (its name and text), `connection` (the server), `decode` (the reply),
-// `fault` (its error).
-mod codes;
-mod connect_error;
-mod connection;
-mod decode;
-mod doctor;
-mod encode;
+// Each operation of the protocol is one script (`*.lua`), a port of the pure machine, behind the constants of
+// `prologue`. Scripts are atomic, and their clock is the server's. The modules are listed in reading order.
+
+// Where Redis is and how to log in.
 mod encryption;
-mod examine;
-mod fault;
-#[cfg(feature = "internals")]
-pub mod fuzzing;
-mod keys;
 mod login;
-mod message_pack;
-mod needs;
 mod options;
-mod preflight;
-mod probes;
-mod prologue;
-mod replication;
-mod script;
 #[cfg(feature = "tls")]
 mod tls;
+mod topology;
 mod url;
-mod way;
+
+// The examination of a server, at start and by the doctor.
+mod connect_error;
+mod diagnose;
+mod doctor;
+mod permissions;
+mod preflight;
+mod probes;
+
+// The operations of the store, each a request to a script and its reply.
+mod store;
+
+// A request, and the script that it calls.
+mod encode;
+mod keys;
+mod message_pack;
+mod prologue;
+mod script;
+
+// The connection that carries the request, and the replicas that confirm it.
+mod connection;
+mod replication;
+
+// The reply, or the error.
+mod classify;
+mod codes;
+mod decode;
+
+// Entry points for tests.
+#[cfg(feature = "internals")]
+pub mod fuzzing;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::redis::{Value, cmd};
+use deadpool_redis::redis::Value;
+use scheduled_one_protocol::{Bucket, Finding, StoreError};
 use tokio::time::Instant;
 
-use connection::{Link, Passage};
-use encryption::Encryption;
-use fault::{Fault, Kind};
-use keys::Keys;
-use needs::Needs;
-use replication::Replication;
-use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
-};
-use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Finding, JobNeeds, LedgerRecord, PreflightError, Report, Store,
-    StoreError, UnitName,
-};
-use script::{Operation, Request};
-use url::Address;
+use crate::classify::{FailureKind, RedisFailure};
+use crate::connection::{Connection, ConnectionId};
+use crate::encryption::Encryption;
+use crate::keys::Keys;
+use crate::permissions::RequiredPermissions;
+use crate::replication::Replication;
+use crate::script::{Operation, Request};
+use crate::url::Address;
 
+pub use crate::connect_error::ConnectError;
+pub use crate::options::{ConnectOptions, MAX_REPLICAS};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
-pub use script::claim_script;
+pub use crate::script::claim_script;
 
-pub use connect_error::ConnectError;
-pub use options::{ConnectOptions, MAX_REPLICAS};
-
-/// How long a call waits for its answer, connecting included. Callers with
-/// less patience drop the call: that is safe, and the next one takes a fresh
+/// Longest time that a call waits for its reply, connecting included.
+///
+/// A call may be dropped earlier. Its request may have been carried out then, and the next call takes a fresh
 /// connection.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A namespace in a Redis, or one bucket of it.
+/// A namespace in Redis, or one bucket of it.
 ///
-/// A handle belongs to the tokio runtime that uses it first: its connection
-/// lives there. For another runtime, [`Store::open`] another handle.
+/// The connection of a handle lives in the tokio runtime that uses the handle first.
+/// Another runtime needs another handle, from [`in_bucket`](Self::in_bucket) or [`Store::open`].
+///
+/// The operations of the protocol are the methods of [`Store`].
+///
+/// # Limits
+///
+/// A call waits for each reply for [`ANSWER_TIMEOUT`] at most. Most calls send one request. A heartbeat sends a second
+/// one if runs are overdue, a claim sends a `WAIT` of at most half a second if it waits for replicas, and a call that
+/// Redis denies examines the permissions. A renewal waits for a quarter of its shortest lease, and for half a second at
+/// least. A request has at most [`MAX_BATCH`] items.
+///
+/// # Cancel safety
+///
+/// Dropping the future of a call is safe. The request may have been carried out; a repetition with the same nonce is
+/// recognized.
+///
+/// [`MAX_BATCH`]: scheduled_one_protocol::message::MAX_BATCH
+/// [`Store`]: scheduled_one_protocol::Store
+/// [`Store::open`]: scheduled_one_protocol::Store::open
 pub struct RedisStore {
     shared: Arc<Shared>,
-    link: Link,
+    connection: Connection,
     replication: Replication,
 }
 
+/// Address, encryption and keys of a handle.
 #[derive(Clone)]
 struct Shared {
     address: Address,
@@ -86,25 +111,23 @@ struct Shared {
 }
 
 impl RedisStore {
-    /// Connects, and looks whether that Redis can be relied on: see
-    /// [`ConnectError`] for what may be wrong. Takes 3 s at most, and writes
-    /// nothing.
+    /// Connects, and examines whether the server can be relied on. Takes 3 s at most, and writes nothing.
     ///
-    /// The forms of the URL and the rights that the user needs are in the [crate's documentation](crate);
-    /// [`RedisStore::acl_rule`] returns the rights.
+    /// The forms of the URL and the permissions that the user needs are in the [crate's documentation](crate);
+    /// [`acl_rule`](Self::acl_rule) returns the permissions.
     ///
     /// # Errors
     ///
-    /// What is wrong, where, and the way out.
+    /// [`ConnectError`] names the fault, the server and the remedy.
     pub async fn connect(url: &str, namespace: &str) -> Result<Self, ConnectError> {
         Self::connect_with(url, namespace, &ConnectOptions::default()).await
     }
 
-    /// As [`RedisStore::connect`], with what a URL does not tell.
+    /// As [`connect`](Self::connect), with options that are not part of the URL.
     ///
     /// # Errors
     ///
-    /// What is wrong, where, and the way out.
+    /// [`ConnectError`] names the fault, the server and the remedy.
     pub async fn connect_with(
         url: &str,
         namespace: &str,
@@ -115,8 +138,8 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// As [`connect_with`](Self::connect_with), without a look at that Redis:
-    /// [`check`](Self::check) is that.
+    /// As [`connect_with`](Self::connect_with), without examining the server: [`check`](Self::check) does that.
+    /// The first request connects.
     ///
     /// # Errors
     ///
@@ -126,58 +149,61 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<Self, ConnectError> {
-        let mut address = Address::of(url, options)?;
+        let mut address = Address::new(url, options)?;
         address.complete(options).await?;
         let tls = Encryption::load(address.tls, options)?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
         let keys = Keys::new(namespace, Bucket::WHOLE);
-        let link = Link::new(&address, &tls, &keys.meta);
+        let connection = Connection::new(&address, &tls, &keys.meta);
         let shared = Arc::new(Shared { address, tls, keys });
-        Ok(RedisStore::new(shared, link))
+        Ok(RedisStore::new(shared, connection))
     }
 
-    fn new(shared: Arc<Shared>, link: Link) -> Self {
+    fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let replication = Replication::new(shared.address.replicas);
         RedisStore {
             shared,
-            link,
+            connection,
             replication,
         }
     }
 
-    /// One bucket of the same namespace, through connections of its own.
+    /// A handle to one bucket of the same namespace, with a connection of its own.
     #[must_use]
     pub fn in_bucket(&self, bucket: Bucket) -> Self {
         let shared = Shared {
-            keys: self.shared.keys.of(bucket),
+            keys: self.shared.keys.in_bucket(bucket),
             ..Shared::clone(&self.shared)
         };
-        let link = Link::new(&shared.address, &shared.tls, &shared.keys.meta);
-        RedisStore::new(Arc::new(shared), link)
+        let connection = Connection::new(&shared.address, &shared.tls, &shared.keys.meta);
+        RedisStore::new(Arc::new(shared), connection)
     }
 
-    /// Looks whether that Redis can be relied on, and returns what somebody
-    /// should know although jobs run.
+    /// Examines whether the server can be relied on. Takes 3 s at most, and writes nothing.
+    /// Returns the warnings: settings that let jobs run and may cost ticks later.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
     pub async fn check(&self) -> Result<Vec<Finding>, ConnectError> {
         let Shared { address, keys, .. } = &*self.shared;
-        preflight::check(&self.link, address, keys).await
+        preflight::check(&self.connection, address, keys).await
     }
 
-    /// The rights that a user of Redis needs for a namespace of database 0, as
-    /// the rules of an ACL: `ACL SETUSER name on >password` and this. If it has
-    /// several buckets, `~so:{shop+*}:*` is needed as well.
+    /// The permissions that a user of Redis needs for a namespace of database 0, as rules of an ACL:
+    /// the arguments of `ACL SETUSER name on >password`.
+    /// A namespace with several buckets needs `~so:{shop+*}:*` in addition (for the namespace `shop`).
     pub fn acl_rule(namespace: &str) -> String {
-        probes::acl_rule(&Keys::new(namespace, Bucket::WHOLE), Needs::default())
+        probes::acl_rule(
+            &Keys::new(namespace, Bucket::WHOLE),
+            RequiredPermissions::default(),
+        )
     }
 
-    /// The same for a URL and options: another database, a cluster, and
-    /// replicas to be waited for take more.
+    /// As [`acl_rule`](Self::acl_rule), for a URL and options: another database, a cluster and waiting for replicas
+    /// need more permissions.
     ///
     /// # Errors
     ///
@@ -187,63 +213,69 @@ impl RedisStore {
         namespace: &str,
         options: &ConnectOptions,
     ) -> Result<String, ConnectError> {
-        let mut address = Address::of(url, options)?;
+        let mut address = Address::new(url, options)?;
         if !keys::is_name(namespace) {
             return Err(ConnectError::BadNamespace(namespace.to_owned()));
         }
         address.replicas = options.replicas;
         Ok(probes::acl_rule(
             &Keys::new(namespace, Bucket::WHOLE),
-            address.needs(),
+            address.required_permissions(),
         ))
     }
 
+    /// Calls a script, within [`ANSWER_TIMEOUT`].
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
-        let answer = self.run_within(ANSWER_TIMEOUT, operation, request);
-        let (value, _) = answer.await?;
+        let reply = self.run_within(ANSWER_TIMEOUT, operation, request);
+        let (value, _) = reply.await?;
         Ok(value)
     }
 
+    /// Calls a script by its digest, and by its text if Redis does not have it. Returns the reply and the connection
+    /// that it came from.
     async fn run_within(
         &self,
         bound: Duration,
         operation: &Operation,
         request: &Request<'_>,
-    ) -> Result<(Value, Passage), StoreError> {
+    ) -> Result<(Value, ConnectionId), StoreError> {
         let deadline = Instant::now() + bound;
         let name = operation.name;
         let by_digest = operation.by_digest(request);
-        let mut answer = self.link.send_by(name, &by_digest, deadline).await;
-        if matches!(&answer, Err(fault) if fault.kind == Kind::NoScript) {
+        let mut reply = self.connection.send_by(name, &by_digest, deadline).await;
+        if matches!(&reply, Err(failure) if failure.kind == FailureKind::NoScript) {
             let by_text = operation.by_text(request);
-            answer = self.link.send_by(name, &by_text, deadline).await;
+            reply = self.connection.send_by(name, &by_text, deadline).await;
         }
-        match answer {
+        match reply {
             Ok(value) => Ok(value),
-            Err(fault) => Err(self.explain(fault).await),
+            Err(failure) => Err(self.explain(failure).await),
         }
     }
 
-    /// Names the missing right, which the error of Redis may not do. What is
-    /// refused to whoever asks, and not because of what is asked for, ends when
-    /// somebody puts it right: until then the store is as good as away.
-    async fn explain(&self, fault: Fault) -> StoreError {
-        let error = match fault.kind {
-            Kind::Denied => {
+    /// Adds the missing permission to a denial, whose text may not name it.
+    ///
+    /// A refusal that does not depend on the request ends when an operator corrects it: such an error is returned as
+    /// [`StoreError::Unavailable`], so that the request is repeated.
+    async fn explain(&self, failure: RedisFailure) -> StoreError {
+        let error = match failure.kind {
+            FailureKind::Denied => {
                 let Shared { address, keys, .. } = &*self.shared;
-                let missing = preflight::missing_rights(&self.link, address, keys).await;
-                // The rules may leave out keys of one job: then the others go on.
+                let missing = preflight::missing_rights(&self.connection, address, keys).await;
+                // The ACL may lack the keys of one job only: the jobs with other keys continue.
                 let is_of_one_job = missing.as_ref().is_ok_and(Vec::is_empty);
                 let missing = missing.unwrap_or_default();
-                let rule = probes::acl_rule(keys, address.needs());
-                let error = fault::denied(fault.error, address.user(), &missing, &rule);
+                let rule = probes::acl_rule(keys, address.required_permissions());
+                let error = classify::denied(failure.error, address.user(), &missing, &rule);
                 match is_of_one_job {
                     true => return error,
                     false => error,
                 }
             }
-            Kind::Login | Kind::SentinelLogin | Kind::Certificate => fault.error,
-            _ => return fault.error,
+            FailureKind::Login | FailureKind::SentinelLogin | FailureKind::Certificate => {
+                failure.error
+            }
+            _ => return failure.error,
         };
         match error {
             StoreError::Refused(text) => StoreError::Unavailable(text),
@@ -256,167 +288,11 @@ impl RedisStore {
     }
 }
 
-/// How long a renewal waits, connecting included: a connection that is dead
-/// without knowing it must be left while the lease can still be saved.
-fn renewal_timeout(renewals: &[Renew]) -> Duration {
-    const LEAST: Duration = Duration::from_millis(500);
-    let leases = renewals
-        .iter()
-        .map(|renew| renew.run.lease_ms.max(0) as u64);
-    let shortest = leases.min().map(Duration::from_millis);
-    shortest.map_or(ANSWER_TIMEOUT, |lease| {
-        (lease / 4).clamp(LEAST, ANSWER_TIMEOUT)
-    })
-}
-
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
             .field("address", &self.shared.address)
             .field("namespace", &self.shared.keys)
             .finish()
-    }
-}
-
-impl Store for RedisStore {
-    fn claim<'a>(
-        &'a self,
-        caller: &'a Caller,
-        claims: &'a [Claim],
-    ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        Box::pin(async move {
-            let request = encode::claim(self.keys(), caller, claims)?;
-            let answer = self.run_within(ANSWER_TIMEOUT, &script::CLAIM, &request);
-            let (value, passage) = answer.await?;
-            let mut reply = decode::claim(value, claims)?;
-            let Self {
-                replication, link, ..
-            } = self;
-            let confirmed = replication.confirm(link, passage, claims, &mut reply.body);
-            match confirmed.await {
-                Ok(()) => Ok(reply),
-                Err(fault) => Err(self.explain(fault).await),
-            }
-        })
-    }
-
-    fn renew<'a>(
-        &'a self,
-        caller: &'a Caller,
-        renewals: &'a [Renew],
-    ) -> Answer<'a, Reply<Vec<Renewed>>> {
-        Box::pin(async move {
-            let request = encode::renew(self.keys(), caller, renewals)?;
-            let bound = renewal_timeout(renewals);
-            let (value, _) = self.run_within(bound, &script::RENEW, &request).await?;
-            decode::renew(value, renewals)
-        })
-    }
-
-    fn finish<'a>(
-        &'a self,
-        caller: &'a Caller,
-        finishes: &'a [Finish],
-    ) -> Answer<'a, Reply<Vec<Finished>>> {
-        Box::pin(async move {
-            let request = encode::finish(self.keys(), caller, finishes)?;
-            decode::finish(self.run(&script::FINISH, &request).await?, finishes)
-        })
-    }
-
-    fn register<'a>(
-        &'a self,
-        caller: &'a Caller,
-        registrations: &'a [Register],
-    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
-        Box::pin(async move {
-            let request = encode::register(self.keys(), caller, registrations)?;
-            decode::register(self.run(&script::REGISTER, &request).await?, registrations)
-        })
-    }
-
-    fn write_off<'a>(
-        &'a self,
-        caller: &'a Caller,
-        runs: &'a [OverdueRun],
-    ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
-        Box::pin(async move {
-            let request = encode::write_off(self.keys(), caller, runs)?;
-            decode::write_off(self.run(&script::WRITE_OFF, &request).await?, runs)
-        })
-    }
-
-    fn heartbeat<'a>(
-        &'a self,
-        caller: &'a Caller,
-        heartbeat: Heartbeat,
-    ) -> Answer<'a, Reply<HeartbeatReply>> {
-        Box::pin(async move {
-            let request = encode::heartbeat(self.keys(), caller, heartbeat)?;
-            let (mut reply, units) =
-                decode::heartbeat(self.run(&script::HEARTBEAT, &request).await?)?;
-            // Rare: nothing is overdue while the nodes live.
-            if !units.is_empty() {
-                let now_ms = (reply.head.now_us / 1000) as i64;
-                let request = encode::read_overdue(self.keys(), now_ms, &units);
-                let value = self.run(&script::READ_OVERDUE, &request).await?;
-                reply.body.overdue = decode::read_overdue(value, &units)?;
-            }
-            Ok(reply)
-        })
-    }
-
-    fn record<'a>(
-        &'a self,
-        caller: &'a Caller,
-        lines: &'a [LedgerRecord],
-    ) -> Answer<'a, Reply<Vec<Recorded>>> {
-        Box::pin(async move {
-            let request = encode::record(self.keys(), caller, lines)?;
-            decode::record(self.run(&script::RECORD, &request).await?, lines)
-        })
-    }
-
-    fn inspect<'a>(
-        &'a self,
-        caller: &'a Caller,
-        units: &'a [UnitName],
-    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
-        Box::pin(async move {
-            let request = encode::inspect(self.keys(), caller, units)?;
-            decode::inspect(self.run(&script::INSPECT, &request).await?, units)
-        })
-    }
-
-    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
-        Box::pin(async move {
-            if limit == 0 {
-                return Ok(Vec::new());
-            }
-            let key = self.keys().log(job);
-            let mut command = cmd("XREVRANGE");
-            command.arg(&key).arg("+").arg("-").arg("COUNT").arg(limit);
-            let deadline = Instant::now() + ANSWER_TIMEOUT;
-            match self.link.send("XREVRANGE", &command, deadline).await {
-                Ok(value) => decode::ledger(job, &key, value),
-                Err(fault) => Err(self.explain(fault.of_type(&key, "stream")).await),
-            }
-        })
-    }
-
-    fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
-        Arc::new(self.in_bucket(bucket))
-    }
-
-    fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
-        Box::pin(async move { self.check().await.map_err(PreflightError::from) })
-    }
-
-    fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
-        Box::pin(async move {
-            let Shared { address, keys, .. } = &*self.shared;
-            let findings = examine::examine(&self.link, address, keys, needs).await;
-            Report::new(format!("{address}, namespace {keys:?}"), findings)
-        })
     }
 }

@@ -1,21 +1,20 @@
-//! Who logs in, and where the password comes from.
+//! Logins: a user with a password, given as text or as a file.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Longest password in a file, in bytes.
+/// Longest content of a password file, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 4096;
 
-/// How Redis begins to repeat what an unknown command was called with, of which
-/// it shows 128 bytes.
+/// Text in front of the arguments of an unknown command, of which Redis repeats up to 128 bytes.
 const ECHO: &str = "with args beginning with";
 
-/// A user and its password; not `Debug` on purpose.
+/// A user and its password. No `Debug`, so that no password is logged.
 #[derive(Clone)]
 pub(crate) struct Login {
-    /// `None` is the default user, known by a password only.
+    /// User name; `None` is the default user.
     pub(crate) user: Option<String>,
     secret: Secret,
 }
@@ -28,7 +27,7 @@ enum Secret {
 
 struct PasswordFile {
     path: PathBuf,
-    /// What no error text may hold.
+    /// The password read last, to be removed from error texts.
     last: Mutex<Option<String>>,
 }
 
@@ -47,12 +46,12 @@ impl Login {
         Login { user, secret }
     }
 
-    /// For errors about it.
+    /// User name for error texts.
     pub(crate) fn user(&self) -> &str {
         self.user.as_deref().unwrap_or("default")
     }
 
-    /// The file the password is in, if it is in one.
+    /// Path of the password file, if there is one.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.secret {
             Secret::Text(_) => None,
@@ -60,13 +59,12 @@ impl Login {
         }
     }
 
-    /// The password as it is now. Files are read each time, so that a new
-    /// password needs no restart; not by this thread, because a file may be on
-    /// a disk that hangs.
+    /// The current password. A file is read each time, so that a changed password needs no restart, and on a thread
+    /// of the blocking pool, because its disk may hang.
     ///
     /// # Errors
     ///
-    /// What is wrong with which file, never what is in it.
+    /// The path and the fault of the file, never its content.
     pub(crate) async fn password(&self) -> Result<String, String> {
         let file = match &self.secret {
             Secret::Text(password) => return Ok(password.clone()),
@@ -79,9 +77,8 @@ impl Login {
         Ok(password)
     }
 
-    /// A text without the password, which a server that does not know `AUTH`
-    /// repeats, or the beginning of one that is long: so what it was asked with
-    /// is cut off as well.
+    /// The text without the password. A server that does not know `AUTH` repeats its arguments, and only the
+    /// beginning of long ones, so the arguments are cut off as well.
     pub(crate) fn redact(&self, text: &str) -> String {
         let text = match text.split_once(ECHO) {
             Some((before, _)) => before.trim_end_matches([',', ' ']),

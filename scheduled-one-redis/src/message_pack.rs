@@ -1,10 +1,9 @@
-//! Maps in MessagePack, which Lua reads with `cmsgpack.unpack`.
+//! Writes maps in MessagePack, which Lua reads with `cmsgpack.unpack`.
 //!
-//! By hand, because three of its formats are enough: maps of at most 15 named
-//! integers, texts, truths and maps. Crates for all of MessagePack bring serde or
-//! other dependencies into every user's build. `cmsgpack` is part of Redis since
-//! 2.6, and of Valkey, KeyDB and Dragonfly; it is a library of scripts, no command,
-//! so no ACL has a say in it. The preflight tries it.
+//! The few formats needed are written here: maps of at most 15 entries with names, integers, texts, `true` and maps.
+//! Crates for all of MessagePack would add dependencies to every user's build. `cmsgpack` has been part of Redis
+//! since 2.6, and is part of Valkey, KeyDB and Dragonfly. It is a library of scripts and no command, so no ACL
+//! applies to it. The preflight examines whether it works.
 
 /// A map under construction.
 #[derive(Default)]
@@ -13,7 +12,7 @@ pub(crate) struct Map {
     bytes: Vec<u8>,
 }
 
-/// Most entries of a map of this form, "fixmap".
+/// Most entries of a map in the format "fixmap".
 const MAX_ENTRIES: u8 = 15;
 
 impl Map {
@@ -43,7 +42,7 @@ impl Map {
         self.bytes.extend(map.into_bytes());
     }
 
-    /// The map; no byte at all if it has no entry.
+    /// The encoded map; empty if the map has no entry.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         if self.entries > 0 {
             self.bytes.insert(0, 0x80 | self.entries);
@@ -65,7 +64,7 @@ fn write_text(bytes: &mut Vec<u8>, text: &str) {
     match u8::try_from(text.len()) {
         Ok(short @ 0..=31) => bytes.push(0xa0 | short), // "fixstr"
         _ => {
-            // Longest text of a request: far below the 4 GiB of "str 32".
+            // Texts of a request are far shorter than the 4 GiB of "str 32".
             let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
             bytes.push(0xdb);
             bytes.extend(length.to_be_bytes());

@@ -1,15 +1,14 @@
-//! What is to be known of a Redis beside its URL.
+//! Connection options that are not part of the URL.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Most replicas that a claim can be made to wait for.
+/// Highest number of replicas that a claim can wait for.
 pub const MAX_REPLICAS: u32 = 8;
 
-/// How to connect, beside the URL. The same settings are methods of
-/// the scheduler's builder, which passes them on.
+/// Connection options that are not part of the URL. The scheduler's builder has methods of the same names.
 ///
-/// `Debug` shows the names of files, and no password.
+/// `Debug` shows the names of files and users, and no password.
 #[derive(Clone, Default)]
 pub struct ConnectOptions {
     pub(crate) tls_ca_file: Option<PathBuf>,
@@ -20,7 +19,7 @@ pub struct ConnectOptions {
     pub(crate) replicas: u32,
 }
 
-/// Where the certificate is that this side shows, and its key.
+/// Files of a client certificate and its key.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientCertificate {
     pub(crate) cert: PathBuf,
@@ -28,15 +27,17 @@ pub(crate) struct ClientCertificate {
 }
 
 impl ConnectOptions {
-    /// Trusts the authorities of this PEM file, and no others.
+    /// Trusts the certificate authorities in this PEM file, and no others. The URL has to begin with `rediss`.
+    ///
+    /// The file is read at start.
     #[must_use]
     pub fn tls_ca_file(mut self, path: impl AsRef<Path>) -> Self {
         self.tls_ca_file = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Shows this certificate (PEM, with those in between up to its authority)
-    /// to servers that ask for one.
+    /// Sends this certificate to servers that request one. `cert` is a PEM file with the certificate and its
+    /// intermediate certificates, `key` a PEM file with its private key. Both are read at start.
     #[must_use]
     pub fn tls_client_cert(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         self.tls_client = Some(ClientCertificate {
@@ -46,40 +47,39 @@ impl ConnectOptions {
         self
     }
 
-    /// Takes the password of Redis from this file, anew for each connection.
+    /// Reads the password of Redis from this file, again for each connection, so that a changed password needs no
+    /// restart. The file has one line of at most 4096 bytes.
     #[must_use]
     pub fn password_file(mut self, path: impl AsRef<Path>) -> Self {
         self.password_file = Some(path.as_ref().to_owned());
         self
     }
 
-    /// The login of the sentinels, where they have one of their own. An empty
-    /// user is the default user.
+    /// The login of the sentinels, if they require one. An empty user is the default user.
     #[must_use]
     pub fn sentinel_login(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.sentinel_login = Some((user.into(), password.into()));
         self
     }
 
-    /// Takes the password of the sentinels from this file, anew for each
-    /// connection. Their user, if it is not the default user, stays in the URL
-    /// or in [`sentinel_login`](Self::sentinel_login), there with an empty
-    /// password.
+    /// Reads the password of the sentinels from this file, again for each connection.
+    ///
+    /// Their user, if it is not the default user, is in the URL or in [`sentinel_login`](Self::sentinel_login), there
+    /// with an empty password.
     #[must_use]
     pub fn sentinel_password_file(mut self, path: impl AsRef<Path>) -> Self {
         self.sentinel_password_file = Some(path.as_ref().to_owned());
         self
     }
 
-    /// Starts a run only when so many replicas have its claim. Default 0; at
-    /// most [`MAX_REPLICAS`].
+    /// Starts a run only after this number of replicas acknowledged its claim. Default 0, at most [`MAX_REPLICAS`].
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// The name of the first option that was set, for stores that have no use for any.
+    /// Name of the first option that is set, for stores that have no use for options.
     pub fn first_set(&self) -> Option<&'static str> {
         let made = [
             ("tls_ca_file", self.tls_ca_file.is_some()),
@@ -91,8 +91,7 @@ impl ConnectOptions {
         first.map(|(name, _)| name).or(self.for_sentinels())
     }
 
-    /// A setting that was made and is about sentinels, by the name of its
-    /// method.
+    /// Name of an option that is set and concerns sentinels.
     pub(crate) fn for_sentinels(&self) -> Option<&'static str> {
         match (&self.sentinel_login, &self.sentinel_password_file) {
             (Some(_), _) => Some("sentinel_login"),

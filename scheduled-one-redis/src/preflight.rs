@@ -1,164 +1,171 @@
-//! Looks at a Redis before the first job depends on it, and says what is wrong
-//! with it in words that somebody can act on. Writes nothing.
+//! Examines a server before the first job depends on it. Errors name the fault and the remedy. Writes nothing.
 
 use std::time::Duration;
 
 use deadpool_redis::redis::{cmd, from_redis_value};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
-
-use crate::connect_error::ConnectError;
-use crate::connection::Link;
-use crate::doctor::{self, Info, Verdict};
-use crate::fault::{Fault, Kind};
-use crate::keys::Keys;
-use crate::probes::{facts, missing, probes};
-use crate::url::Address;
-use crate::way::Way;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::machine::NewerProtocol;
 use scheduled_one_protocol::{Finding, PreflightError, Severity};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
 
-/// Bound of the whole look.
-const BOUND: Duration = Duration::from_secs(3);
+use crate::classify::{FailureKind, RedisFailure};
+use crate::connect_error::ConnectError;
+use crate::connection::Connection;
+use crate::doctor::{self, Check, Diagnosis, Info};
+use crate::keys::Keys;
+use crate::probes::{facts, missing, probes};
+use crate::topology::Topology;
+use crate::url::Address;
 
-/// Bound of the first answer, after which what is there is no Redis, or hangs.
-const FIRST_ANSWER: Duration = Duration::from_millis(1500);
+/// Longest time of the whole examination.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 
-/// What the look has shown.
-pub(crate) struct Looked {
-    /// `None` if it may not be asked.
+/// Longest time for the first reply. A server without one is no Redis, or hangs.
+const FIRST_REPLY: Duration = Duration::from_millis(1500);
+
+/// The results of an examination.
+pub(crate) struct Examination {
+    /// The reply to `INFO`; `None` without the permission.
     pub(crate) info: Option<Info>,
-    pub(crate) verdicts: Vec<Verdict>,
+    pub(crate) diagnoses: Vec<Diagnosis>,
 }
 
-impl Looked {
-    /// Whether it makes sense to ask more: not of a server that does not
-    /// answer, is too old, or is still loading.
-    pub(crate) fn may_go_on(&self) -> bool {
-        const IN_VAIN: [&str; 5] = ["reachable", "login", "certificate", "server", "loading"];
-        let in_vain = |verdict: &Verdict| {
-            verdict.refusal.is_some() && IN_VAIN.contains(&verdict.finding.check)
-        };
-        !self.verdicts.iter().any(in_vain)
+impl Examination {
+    /// True if further checks make sense: the server replies, and is recent enough and loaded.
+    pub(crate) fn may_continue(&self) -> bool {
+        !self
+            .diagnoses
+            .iter()
+            .any(|diagnosis| diagnosis.ends_examination)
     }
 
     fn refuse(&mut self, error: ConnectError) {
-        self.verdicts
-            .push(Verdict::refused(check_of(&error), error));
+        self.diagnoses
+            .push(Diagnosis::refused(check_of(&error), error));
     }
 }
 
-/// Looks at everything that would make jobs fail later. The warnings are what
-/// somebody should know although jobs run.
+/// Examines all that would make jobs fail later. Returns the warnings.
 pub(crate) async fn check(
-    link: &Link,
+    connection: &Connection,
     address: &Address,
     keys: &Keys,
 ) -> Result<Vec<Finding>, ConnectError> {
-    let Looked { info, mut verdicts } = look(link, address, keys).await;
+    let Examination {
+        info,
+        mut diagnoses,
+    } = examine(connection, address, keys).await;
     if let Some(info) = &info {
-        // Without the settings, for which a right would be needed.
-        verdicts.push(doctor::persistence(info, None).into());
-        verdicts.push(doctor::replicas(info, None, address.expects()).into());
+        // Without the settings of the server, which need a permission that jobs do not need.
+        diagnoses.push(doctor::persistence(info, None).into());
+        diagnoses.push(doctor::replicas(info, None, address.expects()).into());
     }
-    doctor::to_start(verdicts)
+    doctor::start_result(diagnoses)
 }
 
-/// What a start looks at, too. Takes 3 s at most.
-pub(crate) async fn look(link: &Link, address: &Address, keys: &Keys) -> Looked {
-    let deadline = Instant::now() + BOUND;
-    let mut looked = Looked {
+/// The examination at start, which the doctor makes, too. Takes 3 s at most.
+pub(crate) async fn examine(
+    connection: &Connection,
+    address: &Address,
+    keys: &Keys,
+) -> Examination {
+    let deadline = Instant::now() + TIME_LIMIT;
+    let mut examination = Examination {
         info: None,
-        verdicts: Vec::new(),
+        diagnoses: Vec::new(),
     };
-    let looking = look_until(&mut looked, link, address, keys, deadline);
-    let error = match timeout_at(deadline, looking).await {
-        Ok(Ok(())) => return looked,
+    let examining = examine_until(&mut examination, connection, address, keys, deadline);
+    let error = match timeout_at(deadline, examining).await {
+        Ok(Ok(())) => return examination,
         Ok(Err(error)) => error,
         Err(_) => ConnectError::Unreachable {
-            place: address.place.clone(),
-            why: format!("its answers took more than {BOUND:?}"),
+            place: address.servers.clone(),
+            why: format!("its answers took more than {TIME_LIMIT:?}"),
         },
     };
-    looked.refuse(error);
-    looked
+    examination.refuse(error);
+    examination
 }
 
-async fn look_until(
-    looked: &mut Looked,
-    link: &Link,
+async fn examine_until(
+    examination: &mut Examination,
+    connection: &Connection,
     address: &Address,
     keys: &Keys,
     deadline: Instant,
 ) -> Result<(), ConnectError> {
-    looked.info = info(link, address).await?;
-    match &looked.info {
+    examination.info = info(connection, address).await?;
+    match &examination.info {
         Some(info) => {
-            let names_cluster = matches!(address.way, Way::Cluster { .. });
-            looked.verdicts = doctor::judge_info(&address.place, info, names_cluster);
+            let names_cluster = matches!(address.topology, Topology::Cluster { .. });
+            examination.diagnoses = doctor::judge_info(&address.servers, info, names_cluster);
         }
-        // That right is named below, with all others.
+        // The missing permission is reported with all others by the probes.
         None => {
             let found = "INFO may not be asked";
-            let finding = Finding::new(Severity::Info, "server", found, "");
-            looked.verdicts.push(finding.into());
+            let finding = Finding::new(Severity::Info, Check::Server.name(), found, "");
+            examination.diagnoses.push(finding.into());
         }
     }
-    if !looked.may_go_on() {
+    if !examination.may_continue() {
         return Ok(());
     }
-    let answers = link
-        .send_all("preflight", &probes(keys, address.needs()), deadline)
+    let replies = connection
+        .send_all(
+            "preflight",
+            &probes(keys, address.required_permissions()),
+            deadline,
+        )
         .await
-        .map_err(|fault| broken(fault, address))?;
-    let facts = facts(answers, keys, address);
-    looked.verdicts.extend(doctor::judge_probes(&facts));
+        .map_err(|failure| connect_error(failure, address))?;
+    let facts = facts(replies, keys, address);
+    examination.diagnoses.extend(doctor::judge_probes(&facts));
     Ok(())
 }
 
-/// What `INFO` tells; `None` if it may not be asked.
-async fn info(link: &Link, address: &Address) -> Result<Option<Info>, ConnectError> {
-    let asked = Instant::now() + FIRST_ANSWER;
-    let reply = match link.send("INFO", &cmd("INFO"), asked).await {
+/// Requests `INFO`; `None` without the permission.
+async fn info(connection: &Connection, address: &Address) -> Result<Option<Info>, ConnectError> {
+    let deadline = Instant::now() + FIRST_REPLY;
+    let reply = match connection.send("INFO", &cmd("INFO"), deadline).await {
         Ok(reply) => reply,
-        Err(fault) if fault.kind == Kind::Denied => return Ok(None),
-        Err(fault) => return Err(not_answered(fault, address).await),
+        Err(failure) if failure.kind == FailureKind::Denied => return Ok(None),
+        Err(failure) => return Err(no_reply(failure, address).await),
     };
     let text: String = from_redis_value(reply).map_err(|_| ConnectError::NotRedis {
-        place: address.place.clone(),
+        place: address.servers.clone(),
         why: "it does not answer INFO with a text".to_owned(),
     })?;
     Ok(Some(Info::parse(&text)))
 }
 
-/// The name of the look that an error belongs to.
-pub(crate) fn check_of(error: &ConnectError) -> &'static str {
+/// The check that an error belongs to.
+fn check_of(error: &ConnectError) -> Check {
     match error {
-        ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => "url",
+        ConnectError::BadUrl(_) | ConnectError::BadOption { .. } => Check::Url,
         ConnectError::BadNamespace(_)
         | ConnectError::NewerProtocol(_)
-        | ConnectError::OtherBuckets { .. } => "namespace",
-        ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => "login",
-        ConnectError::Certificate { .. } => "certificate",
-        _ => "reachable",
+        | ConnectError::OtherBuckets { .. } => Check::Namespace,
+        ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => Check::Login,
+        ConnectError::Certificate { .. } => Check::Certificate,
+        _ => Check::Reachable,
     }
 }
 
-/// Tells a Redis that is not there from something else that is.
-async fn not_answered(fault: Fault, address: &Address) -> ConnectError {
-    let not_redis = match (&fault.kind, &fault.error) {
-        (Kind::Garbled, _) => true,
-        // The connection came about, and then it was closed, or nothing came.
-        (Kind::Broken | Kind::Silent, StoreError::Unknown(_)) => true,
-        (Kind::Silent, _) if matches!(address.way, Way::Single(_)) => {
+/// The error of a server that did not reply to the first request: unreachable, or no Redis.
+async fn no_reply(failure: RedisFailure, address: &Address) -> ConnectError {
+    let not_redis = match (&failure.kind, &failure.error) {
+        (FailureKind::Malformed, _) => true,
+        // The connection was established and then closed, or no reply came.
+        (FailureKind::Broken | FailureKind::NoReply, StoreError::Unknown(_)) => true,
+        (FailureKind::NoReply, _) if matches!(address.topology, Topology::Standalone(_)) => {
             let target = (address.host.as_str(), address.port);
             let open = timeout(Duration::from_millis(500), TcpStream::connect(target)).await;
             matches!(open, Ok(Ok(_)))
         }
         _ => false,
     };
-    let error = broken(fault, address);
+    let error = connect_error(failure, address);
     match error {
         ConnectError::Unreachable { place, why } if not_redis => {
             ConnectError::NotRedis { place, why }
@@ -167,24 +174,27 @@ async fn not_answered(fault: Fault, address: &Address) -> ConnectError {
     }
 }
 
-pub(crate) fn broken(fault: Fault, address: &Address) -> ConnectError {
-    let place = address.place.clone();
-    match (fault.kind, fault.error) {
+/// The error of connecting that a failure amounts to.
+pub(crate) fn connect_error(failure: RedisFailure, address: &Address) -> ConnectError {
+    let place = address.servers.clone();
+    match (failure.kind, failure.error) {
         (_, StoreError::NewerProtocol { found }) => {
             ConnectError::NewerProtocol(NewerProtocol { found })
         }
         (
-            Kind::Certificate,
+            FailureKind::Certificate,
             StoreError::Refused(why) | StoreError::Unknown(why) | StoreError::Unavailable(why),
         ) => ConnectError::Certificate { place, why },
-        (Kind::NoSentinel, StoreError::Unavailable(why)) => ConnectError::NoSentinel { place, why },
-        (Kind::UnknownMaster, StoreError::Unavailable(why)) => {
+        (FailureKind::NoSentinel, StoreError::Unavailable(why)) => {
+            ConnectError::NoSentinel { place, why }
+        }
+        (FailureKind::UnknownMaster, StoreError::Unavailable(why)) => {
             ConnectError::UnknownMaster { place, why }
         }
-        (Kind::SentinelLogin, StoreError::Unavailable(why)) => {
+        (FailureKind::SentinelLogin, StoreError::Unavailable(why)) => {
             ConnectError::SentinelLogin { place, why }
         }
-        (Kind::Login, StoreError::Refused(why) | StoreError::Unavailable(why)) => {
+        (FailureKind::Login, StoreError::Refused(why) | StoreError::Unavailable(why)) => {
             ConnectError::Login {
                 place,
                 user: address.user().to_owned(),
@@ -193,7 +203,7 @@ pub(crate) fn broken(fault: Fault, address: &Address) -> ConnectError {
         }
         (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
         (_, StoreError::OtherBuckets { found, ours }) => ConnectError::OtherBuckets { found, ours },
-        (Kind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
+        (FailureKind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
         (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {
             let hint = match address.tls {
                 true => " (rediss:// needs a port that speaks TLS)",
@@ -209,25 +219,29 @@ pub(crate) fn broken(fault: Fault, address: &Address) -> ConnectError {
     }
 }
 
-/// The rights that are missing now.
+/// Examines which permissions are missing now.
 pub(crate) async fn missing_rights(
-    link: &Link,
+    connection: &Connection,
     address: &Address,
     keys: &Keys,
-) -> Result<Vec<String>, Fault> {
-    let deadline = Instant::now() + FIRST_ANSWER;
-    let answers = link
-        .send_all("rights", &probes(keys, address.needs()), deadline)
+) -> Result<Vec<String>, RedisFailure> {
+    let deadline = Instant::now() + FIRST_REPLY;
+    let replies = connection
+        .send_all(
+            "rights",
+            &probes(keys, address.required_permissions()),
+            deadline,
+        )
         .await;
-    answers.map(|answers| missing(&answers, keys, address.needs()))
+    replies.map(|replies| missing(&replies, keys, address.required_permissions()))
 }
 
-/// What a start refuses is what the doctor calls severe.
+/// An error at start is a severe finding of the doctor.
 impl From<ConnectError> for PreflightError {
     fn from(error: ConnectError) -> Self {
         let (found, remedy) = doctor::found_and_remedy(&error);
         PreflightError {
-            finding: Finding::new(Severity::Severe, check_of(&error), found, remedy),
+            finding: Finding::new(Severity::Severe, check_of(&error).name(), found, remedy),
             cause: match error {
                 ConnectError::OtherBuckets { found, ours } => {
                     StoreError::OtherBuckets { found, ours }.into()

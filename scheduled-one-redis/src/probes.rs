@@ -1,181 +1,215 @@
-//! What is asked of a Redis before the first job depends on it, and what the
-//! answers show. Nothing of it writes.
+//! The commands that examine a server before the first job depends on it, and the facts in their replies. They write
+//! nothing.
 
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd};
-
-use crate::connect_error::ConnectError;
-use crate::doctor::{Facts, Script, Stored};
-use crate::fault::{self, Kind};
-use crate::keys::Keys;
-use crate::needs::Needs;
-use crate::preflight::broken;
-use crate::url::Address;
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 
-/// All that is asked of Redis, by the name of the right it takes, as calls
-/// that change nothing: on a key that does not exist and is not made by them.
-/// Rights are checked before arguments are.
-fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
-    let call = |name: &str, args: &[&str]| {
-        let mut command = cmd(name);
-        command.arg(args);
-        command
-    };
-    let probe = keys.probe.as_str();
-    let unknown_sha = "0".repeat(40);
-    let mut rights = vec![
-        ("eval", call("EVAL", &["return 1", "1", probe])),
-        ("evalsha", call("EVALSHA", &[&unknown_sha, "1", probe])),
-        ("info", call("INFO", &["server"])),
-        ("time", call("TIME", &[])),
-        ("type", call("TYPE", &[probe])),
-        ("hmget", call("HMGET", &[&keys.meta, "ver", "buckets"])),
-        // A field without a value: refused after its rights were looked at.
-        ("hset", call("HSET", &[probe, "a", "1", "b"])),
-        ("zadd", call("ZADD", &[probe, "XX", "1", "a"])),
-        ("zrem", call("ZREM", &[probe, "a"])),
-        (
-            "zremrangebyscore",
-            call("ZREMRANGEBYSCORE", &[probe, "1", "1"]),
-        ),
-        ("zrangebyscore", call("ZRANGEBYSCORE", &[probe, "1", "1"])),
-        ("xadd", call("XADD", &[probe, "NOMKSTREAM", "*", "a", "1"])),
-        (
-            "xrevrange",
-            call("XREVRANGE", &[probe, "+", "-", "COUNT", "1"]),
-        ),
-    ];
-    if needs.db != 0 {
-        rights.push(("select", call("SELECT", &[&needs.db.to_string()])));
-    }
-    if needs.cluster {
-        rights.push(("cluster|slots", call("CLUSTER", &["SLOTS"])));
-        rights.push(("asking", call("ASKING", &[])));
-    }
-    if needs.replicas {
-        rights.push(("wait", call("WAIT", &["0", "1"])));
-    }
-    rights
+use crate::classify::{self, FailureKind};
+use crate::connect_error::ConnectError;
+use crate::doctor::{Facts, ScriptResult, Stored};
+use crate::keys::Keys;
+use crate::permissions::RequiredPermissions;
+use crate::preflight::connect_error;
+use crate::url::Address;
+
+/// A command that a store needs, called so that it changes nothing.
+struct Probe {
+    /// Name of the command in an ACL.
+    permission: &'static str,
+    command: Cmd,
+    shows: Shows,
 }
 
-/// Where the answers of `HMGET meta …` and of two commands that write are
-/// among those of [`rights`].
-const META: usize = 5;
-const WRITES: [usize; 2] = [7, 11];
+/// The fact that the reply to a probe shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shows {
+    /// The command is permitted or not.
+    Permission,
+    /// In addition: version and number of buckets of the namespace.
+    Meta,
+    /// In addition: Redis takes writes now or not.
+    Writes,
+}
 
-/// Asks as `enter.lua` does which process serves; fails where scripts have no
-/// `cmsgpack`, which `claim.lua` needs. Behind those of [`rights`].
-const WHO_SERVES: &str = "\
+/// The probes: every command that a store needs.
+///
+/// Commands that write are called on a key that does not exist and is not made by them. Redis checks permissions before
+/// arguments, so that a call with wrong arguments is a probe, too.
+fn needed(keys: &Keys, permissions: RequiredPermissions) -> Vec<Probe> {
+    use Shows::{Meta, Permission, Writes};
+
+    let probe = |name: &'static str, args: &[&str], shows| {
+        let (command, subcommand) = name
+            .split_once('|')
+            .map_or((name, None), |(name, sub)| (name, Some(sub)));
+        let mut command = cmd(&command.to_ascii_uppercase());
+        if let Some(subcommand) = subcommand {
+            command.arg(subcommand.to_ascii_uppercase());
+        }
+        command.arg(args);
+        Probe {
+            permission: name,
+            command,
+            shows,
+        }
+    };
+    let key = keys.probe.as_str();
+    let unknown_sha = "0".repeat(40);
+    let mut needed = vec![
+        probe("eval", &["return 1", "1", key], Permission),
+        probe("evalsha", &[&unknown_sha, "1", key], Permission),
+        probe("info", &["server"], Permission),
+        probe("time", &[], Permission),
+        probe("type", &[key], Permission),
+        probe("hmget", &[&keys.meta, "ver", "buckets"], Meta),
+        // The last field has no value: refused after the permission was checked.
+        probe("hset", &[key, "a", "1", "b"], Permission),
+        probe("zadd", &[key, "XX", "1", "a"], Writes),
+        probe("zrem", &[key, "a"], Permission),
+        probe("zremrangebyscore", &[key, "1", "1"], Permission),
+        probe("zrangebyscore", &[key, "1", "1"], Permission),
+        probe("xadd", &[key, "NOMKSTREAM", "*", "a", "1"], Writes),
+        probe("xrevrange", &[key, "+", "-", "COUNT", "1"], Permission),
+    ];
+    if permissions.db != 0 {
+        needed.push(probe("select", &[&permissions.db.to_string()], Permission));
+    }
+    if permissions.cluster {
+        needed.push(probe("cluster|slots", &[], Permission));
+        needed.push(probe("asking", &[], Permission));
+    }
+    if permissions.replicas {
+        needed.push(probe("wait", &["0", "1"], Permission));
+    }
+    needed
+}
+
+/// ScriptResult that reads the store identity as `enter.lua` does. It fails where scripts have no `cmsgpack`, which
+/// `claim.lua` needs. It is sent after the probes of [`needed`].
+const STORE_IDENTITY: &str = "\
     cmsgpack.unpack('\\192') \
     local server, replication = redis.call('INFO', 'server'), redis.call('INFO', 'replication') \
     return (string.match(server, 'run_id:(%w+)') or '') \
     .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";
 
-pub(crate) fn probes(keys: &Keys, needs: Needs) -> Pipeline {
+/// The commands that the preflight sends at once: all probes, and the script for the store identity.
+pub(crate) fn probes(keys: &Keys, permissions: RequiredPermissions) -> Pipeline {
     let mut pipeline = Pipeline::new();
-    for (_, command) in rights(keys, needs) {
-        pipeline.add_command(command);
+    for probe in needed(keys, permissions) {
+        pipeline.add_command(probe.command);
     }
-    pipeline.cmd("EVAL").arg(WHO_SERVES).arg(1).arg(&keys.probe);
+    pipeline
+        .cmd("EVAL")
+        .arg(STORE_IDENTITY)
+        .arg(1)
+        .arg(&keys.probe);
     pipeline.ignore_errors();
     pipeline
 }
 
-/// The rights that are missing, as they are written in an ACL.
+/// The missing permissions, as an ACL writes them.
 pub(crate) fn missing(
-    answers: &[Result<Value, RedisError>],
+    replies: &[Result<Value, RedisError>],
     keys: &Keys,
-    needs: Needs,
+    permissions: RequiredPermissions,
 ) -> Vec<String> {
     let mut missing = Vec::new();
-    for ((right, _), answer) in rights(keys, needs).iter().zip(answers) {
-        let Err(error) = answer else { continue };
+    for (probe, reply) in needed(keys, permissions).iter().zip(replies) {
+        let Err(error) = reply else { continue };
         let detail = error.detail().unwrap_or_default();
-        if !fault::is_denial(error.code().unwrap_or_default(), detail) {
+        if !classify::is_denial(error.code().unwrap_or_default(), detail) {
             continue;
         }
-        let right = match detail.contains(" to access ") {
+        let permission = match detail.contains(" to access ") {
             true => format!("~{}", keys.pattern()),
-            false => format!("+{right}"),
+            false => format!("+{}", probe.permission),
         };
-        if !missing.contains(&right) {
-            missing.push(right);
+        if !missing.contains(&permission) {
+            missing.push(permission);
         }
     }
     missing
 }
 
-/// The rule of an ACL that grants everything a scheduler needs, and no more.
-pub(crate) fn acl_rule(keys: &Keys, needs: Needs) -> String {
+/// The rules of an ACL that grant every permission a scheduler needs, and no more.
+pub(crate) fn acl_rule(keys: &Keys, permissions: RequiredPermissions) -> String {
     let mut rule = String::new();
     for pattern in keys.patterns() {
         rule.push_str(&format!("~{pattern} "));
     }
     rule.push_str("-@all");
-    for (right, _) in rights(keys, needs) {
+    for probe in needed(keys, permissions) {
         rule.push_str(" +");
-        rule.push_str(right);
+        rule.push_str(probe.permission);
     }
     rule
 }
 
-/// What all answers together show.
+/// The facts in the replies to [`probes`].
 pub(crate) fn facts(
-    answers: Vec<Result<Value, RedisError>>,
+    replies: Vec<Result<Value, RedisError>>,
     keys: &Keys,
     address: &Address,
 ) -> Facts {
-    let missing = missing(&answers, keys, address.needs());
-    let write_refused = WRITES
-        .iter()
-        .find_map(|at| refused_write(answers.get(*at)?));
-    let script = script(answers.last());
+    let permissions = address.required_permissions();
+    let needed = needed(keys, permissions);
+    let missing = missing(&replies, keys, permissions);
+    let script = script(replies.last());
+    let (mut meta, mut write_refused) = (None, None);
+    for (probe, reply) in needed.iter().zip(replies) {
+        match probe.shows {
+            Shows::Permission => {}
+            Shows::Meta => meta = Some(reply),
+            Shows::Writes => write_refused = write_refused.or(refused_write(&reply)),
+        }
+    }
     Facts {
-        place: address.place.clone(),
+        address: address.servers.clone(),
         user: address.user().to_owned(),
         missing,
-        rule: acl_rule(keys, address.needs()),
+        rule: acl_rule(keys, permissions),
         script,
         buckets: keys.buckets(),
-        stored: stored(answers.into_iter().nth(META), keys, address),
+        stored: stored(meta, keys, address),
         write_refused,
     }
 }
 
-/// Codes that answer whatever writes, before anything else is looked at.
-fn refused_write(answer: &Result<Value, RedisError>) -> Option<String> {
-    let error = answer.as_ref().err()?;
+/// The error of a probe that writes, if its code says that Redis refuses all writes. Redis checks that first.
+fn refused_write(reply: &Result<Value, RedisError>) -> Option<String> {
+    let error = reply.as_ref().err()?;
     let code = error.code()?;
     ["MISCONF", "NOREPLICAS", "OOM"]
         .contains(&code)
         .then(|| format!("{code} {}", error.detail().unwrap_or_default()))
 }
 
-fn script(answer: Option<&Result<Value, RedisError>>) -> Script {
-    match answer {
+/// The result of the script for the store identity.
+fn script(reply: Option<&Result<Value, RedisError>>) -> ScriptResult {
+    match reply {
         Some(Ok(Value::BulkString(text))) => match String::from_utf8_lossy(text).as_ref() {
-            ":" => Script::Nameless,
-            serving => Script::Serving(serving.to_owned()),
+            ":" => ScriptResult::Nameless,
+            serving => ScriptResult::Serving(serving.to_owned()),
         },
-        Some(Ok(_)) => Script::Nameless,
+        Some(Ok(_)) => ScriptResult::Nameless,
         Some(Err(error)) => {
-            let fault = fault::of_request("EVAL", error);
-            match fault.kind {
-                Kind::Answered => Script::Refused(error.to_string()),
-                _ => Script::Unknown,
+            let failure = classify::of_request("EVAL", error);
+            match failure.kind {
+                FailureKind::ErrorReply => ScriptResult::Refused(error.to_string()),
+                _ => ScriptResult::Unknown,
             }
         }
-        None => Script::Unknown,
+        None => ScriptResult::Unknown,
     }
 }
 
-/// What is in the namespace, and errors that every command would meet.
-fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Stored {
-    let fields = match answer {
+/// The content of the namespace, or the error that every request would meet.
+fn stored(reply: Option<Result<Value, RedisError>>, keys: &Keys, address: &Address) -> Stored {
+    let fields = match reply {
         Some(Ok(Value::Array(fields))) => fields,
         Some(Err(error)) if error.code() == Some("WRONGTYPE") => {
             return Stored::Unreadable(ConnectError::Refused {
-                place: address.place.clone(),
+                place: address.servers.clone(),
                 why: format!(
                     "the key {} is not of this program: delete it, or choose another namespace",
                     keys.meta
@@ -183,7 +217,10 @@ fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Addr
             });
         }
         Some(Err(error)) => {
-            return Stored::Unreadable(broken(fault::of_request("HMGET", &error), address));
+            return Stored::Unreadable(connect_error(
+                classify::of_request("HMGET", &error),
+                address,
+            ));
         }
         _ => Vec::new(),
     };
@@ -198,14 +235,14 @@ fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Addr
     let version = version.map_or(0, |text| text.parse().unwrap_or(0));
     let buckets = match buckets {
         Some(text) => count(&text),
-        // Used before they were counted.
+        // A namespace from before the number of buckets was stored has one bucket.
         None => (version > 0).then_some(1),
     };
     Stored::Known { version, buckets }
 }
 
-/// A stored number of buckets, read as `enter.lua` reads it: rubbish says
-/// nothing, and a number that there cannot be is one all the same.
+/// Reads a stored number of buckets as `enter.lua` does. A text that is no positive or negative integer counts as
+/// nothing stored; an integer that cannot be a number of buckets counts as 0, which matches no configuration.
 fn count(text: &str) -> Option<u32> {
     let number: f64 = text.trim().parse().ok()?;
     let is_integer = number.abs() <= MAX_EXACT as f64 && number.fract() == 0.0;
@@ -215,6 +252,17 @@ fn count(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documented_rule_is_that_of_the_probes() {
+        let keys = Keys::new("default", scheduled_one_protocol::Bucket::WHOLE);
+        let rule = acl_rule(&keys, RequiredPermissions::default());
+        let documented = format!("ACL SETUSER jobs on >password {rule}\n");
+        assert!(
+            include_str!("../docs/redis.md").contains(&documented),
+            "{rule}"
+        );
+    }
 
     #[test]
     fn a_number_of_buckets_is_read_as_the_script_reads_it() {

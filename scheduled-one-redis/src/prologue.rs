@@ -1,10 +1,8 @@
-//! The text in front of each script: constants of the protocol and codes of its
-//! reply, as local variables. No number stands both in Rust and in Lua.
+//! Writes the text in front of each script: constants of the protocol and codes of its reply, as local variables. No
+//! number is written both in Rust and in Lua.
 
 use std::fmt::Write;
 
-use crate::codes::Named;
-use crate::keys::MAX_UNIT_BYTES;
 use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_COUNT, MAX_EXACT, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ, MAX_TOKEN,
@@ -12,11 +10,13 @@ use scheduled_one_protocol::machine::damage::{
 use scheduled_one_protocol::machine::{MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION};
 use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH};
 
-/// Entries of `ready` that a beat takes its share from, at most.
+use crate::codes::Named;
+use crate::keys::MAX_UNIT_BYTES;
+
+/// Most entries of `ready` that a heartbeat chooses the named units from.
 const MAX_READY: usize = 64 * MAX_BATCH;
 
-/// Constants by name. All are integers of at most 2^53, which the numbers of
-/// Lua, doubles, hold exactly.
+/// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
 const CONSTANTS: [(&str, u64); 14] = [
     ("VERSION", VERSION),
     ("MAX_EXACT", MAX_EXACT),
@@ -34,7 +34,7 @@ const CONSTANTS: [(&str, u64); 14] = [
     ("OVERDUE_PERCENT", OVERDUE_PERCENT as u64),
 ];
 
-/// Words of the ledger that scripts write themselves.
+/// Outcomes that scripts write into ledgers themselves.
 const OUTCOMES: [(&str, Outcome); 5] = [
     ("OUTCOME_SKIPPED", Outcome::Skipped),
     ("OUTCOME_MISSED", Outcome::Missed),
@@ -43,12 +43,12 @@ const OUTCOMES: [(&str, Outcome); 5] = [
     ("OUTCOME_WITHOUT_LEASE", Outcome::FinishedWithoutLease),
 ];
 
-/// The text in front of a script. `values` is how many values of ARGV an item
-/// of its batch has: `VALUES`, there.
+/// The text in front of a script. `values` is the number of ARGV values for each item of a batch, named `VALUES` in
+/// the script.
 pub(crate) fn prologue(values: usize, codes: &[&[Named]]) -> String {
     let mut text = String::from("-- Made by `prologue.rs`.\n");
     let mut local = |name: &str, value: &dyn std::fmt::Display| {
-        // Writing into a text does not fail.
+        // Writing into a `String` does not fail.
         let _ = writeln!(text, "local {name} = {value}");
     };
     for (name, number) in CONSTANTS {

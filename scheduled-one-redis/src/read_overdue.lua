@@ -1,20 +1,19 @@
--- Reads the runs that a heartbeat named as overdue. A script of its own, because a
--- script may only touch keys that it was given; so `enter.lua` is not in front.
+-- Reads the runs that a heartbeat named as overdue. A separate script, because a script may use only the keys in
+-- KEYS; so `enter.lua` is not in front.
 --
 -- KEYS  1 leases, then a record for each unit
--- ARGV  1 the clock of that heartbeat in ms, then the units
--- Returns for each unit OVERDUE, nonce, seq, lease; or GONE, if its run is over or
---       was renewed meanwhile
+-- ARGV  1 clock of that heartbeat in ms, then the units
+-- Returns for each unit OVERDUE, nonce, seq, lease; or GONE, if its run is over or was renewed
 --
--- Puts right what it finds wrong in `leases`: an entry that names no run would
--- hide others behind it, because a heartbeat names only so many. A damaged record is
--- left out, too: claims of its unit report it, and others must be seen.
+-- Entries of `leases` without an active run are corrected: they would take the place of others, because a heartbeat
+-- names a limited number. Units with a damaged record are left out for the same reason; claims of these units report
+-- the damage.
 
 local now, out = tonumber(ARGV[1]), {}
 far = now + MAX_AHEAD_MS
 
--- The instant from which the run is overdue, its nonce, sequence number and lease;
--- nil if none is going, or its record is damaged.
+-- The instant from which the run is overdue, its nonce, sequence number and lease; nil if no run is active or the
+-- record is damaged.
 local function run_of(key)
   local v = pcall('HMGET', key, 'st', 'non', 'until', 'seq', 'lease')
   if v[1] ~= 'run' and v[1] ~= 'stop' then

@@ -1,10 +1,9 @@
--- Writes lines into ledgers, of runs that need no lease.
+-- Writes lines into ledgers, of runs without a lease.
 --
--- KEYS  4.. for each line: the record of its unit, of which only the name
---       counts, and its job's ledger
--- ARGV  4.. for each line: tick, last tick, count, outcome, reason, node, token,
---       attempt, fired at, ended at, error, retried: 0 or 1
--- Returns the head, then for each line nothing, or why it is lost
+-- KEYS  4.. for each line: record of its unit, used for its name only, and ledger of its job
+-- ARGV  4.. for each line: tick, last tick, count, outcome, reason, node, token, attempt,
+--       fired at, ended at, error, retried: 0 or 1
+-- Returns the head, then for each line an empty text, or why the line is lost
 
 for i = 5, #KEYS, 2 do
   wrong = wrong_type(KEYS[i], 'stream')
@@ -14,8 +13,8 @@ for i = 5, #KEYS, 2 do
 end
 commit()
 
--- If some lines are written, that is the answer: asked for again they would be
--- written again. If none is, the error says whether that makes sense.
+-- If a line was written, the reply is not an error: a repetition would write the line again. If none was written, the
+-- error shows whether repeating helps.
 local n, written = #out, false
 for i = 4, #KEYS, 2 do
   local a = 4 + (i - 4) / 2 * VALUES

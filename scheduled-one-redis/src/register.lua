@@ -1,11 +1,9 @@
--- Makes units known, and the store know what the caller saw. Port of
--- `machine::register`.
+-- Registers units with their lower bounds. Port of `machine::register`.
 --
 -- KEYS  4.. for each unit: its record
--- ARGV  4.. for each unit: first seen, floor hwm, floor token, tick and attempt of
---       the newest start that was seen
--- Returns the head, then for each unit: born, hwm, token, tick and attempt of the
---       newest start
+-- ARGV  4.. for each unit: first seen, lower bounds of hwm and token, tick and attempt of the
+--       newest start that the caller observed
+-- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start
 
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])
@@ -19,7 +17,7 @@ local n = #out
 for i = 4, #KEYS do
   local key, a = KEYS[i], 4 + (i - 4) * VALUES
   local r = load(key)
-  -- What has started was decided.
+  -- A tick that started was decided.
   local hwm = math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))
   local tok = math.max(r.tok, tonumber(ARGV[a + 2]))
   local born, seen = r.born, math.min(tonumber(ARGV[a]), now)

@@ -1,10 +1,9 @@
--- Extends leases. Port of `machine::renew`.
+-- Renews leases. Port of `machine::renew`.
 --
--- KEYS  4.. for each renewal: its unit's record
--- ARGV  4.. for each renewal: nonce, tick, token, attempt, lease, granted at,
---       reruns, valid until
--- Returns the head, then for each renewal UNTIL, READOPTED or STOP and the end of
---       the lease, or LOST or LATE
+-- KEYS  4.. for each renewal: record of its unit
+-- ARGV  4.. for each renewal: nonce, tick, token, attempt, lease, granted at, takeovers, valid until
+-- Returns the head, then for each renewal UNTIL, READOPTED or STOP and the end of the lease, or
+--       LOST or LATE
 
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])

@@ -1,56 +1,55 @@
-//! Waits until replicas have what was claimed.
+//! Waits until replicas of Redis acknowledge a claim.
 //!
-//! `WAIT` holds up all that is sent behind it on its connection, and answers
-//! for everything that was written before it. So one is under way at a time,
-//! and claims that were answered before it began share its answer, unless it was
-//! no, and they have longer leases and so more time. Behind two of them a request
-//! still gets its own answer in time.
+//! `WAIT` delays all requests that follow on its connection, and covers every write before it. So only one `WAIT` is
+//! active at a time. Claims whose reply came before it was sent reuse its result, except that a `WAIT` without enough
+//! replicas is repeated for claims whose longer leases allow a longer wait. A request behind two of them still gets
+//! its reply in time.
 
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Value, cmd};
+use scheduled_one_protocol::message::{Claim, Claimed, Verdict};
 use tokio::time::Instant;
 
 use crate::ANSWER_TIMEOUT;
-use crate::connection::{Link, Passage};
-use crate::fault::Fault;
-use scheduled_one_protocol::message::{Claim, Claimed, Verdict};
+use crate::classify::RedisFailure;
+use crate::connection::{Connection, ConnectionId};
 
-/// Longest wait for replicas; less for short leases, since it costs of them.
-const BOUND: Duration = Duration::from_millis(500);
+/// Longest wait for replicas. Claims with short leases wait less, because the wait uses up a part of the lease.
+const MAX_WAIT: Duration = Duration::from_millis(500);
 
-/// Waits for replicas on behalf of one link.
+/// Waits for replicas of Redis, for all claims of one connection.
 pub(crate) struct Replication {
     wanted: u32,
-    /// Held by the one that waits for Redis; the others wait for it.
-    turn: tokio::sync::Mutex<()>,
+    /// Locked by the claim that sends a `WAIT`, while the others wait for its result.
+    waiting: tokio::sync::Mutex<()>,
     last: Mutex<Last>,
 }
 
 /// The `WAIT` that was sent last.
 #[derive(Default)]
 struct Last {
-    /// Counts them.
+    /// Number of the `WAIT`.
     number: u64,
-    /// What came of it, if it was answered.
-    answered: Option<Waited>,
+    /// Its result, if the reply came.
+    result: Option<WaitResult>,
 }
 
+/// The result of a `WAIT`.
 #[derive(Clone, Copy)]
-struct Waited {
-    passage: Passage,
+struct WaitResult {
+    connection_id: ConnectionId,
     bound: Duration,
     reached: bool,
 }
 
-impl Waited {
-    /// Whether it answers for those who would have waited so long there. That
-    /// replicas have something holds for all; that they do not have it yet says
-    /// nothing to those with more time.
-    fn answers(&self, passage: Passage, bound: Duration) -> bool {
-        self.passage == passage && (self.reached || self.bound >= bound)
+impl WaitResult {
+    /// True if the result holds for a claim that would wait for `bound` on that connection. Enough replicas are
+    /// enough for all claims; too few are only final for claims that would not wait longer.
+    fn holds_for(&self, connection_id: ConnectionId, bound: Duration) -> bool {
+        self.connection_id == connection_id && (self.reached || self.bound >= bound)
     }
 }
 
@@ -58,34 +57,33 @@ impl Replication {
     pub(crate) fn new(wanted: u32) -> Self {
         Replication {
             wanted,
-            turn: tokio::sync::Mutex::default(),
+            waiting: tokio::sync::Mutex::default(),
             last: Mutex::default(),
         }
     }
 
-    /// Takes back what was granted by a request that went out on this passage,
-    /// unless enough replicas have it. An error if that cannot be told: the
-    /// request is to be repeated.
+    /// Changes grants to [`Verdict::NotReplicated`] unless enough replicas acknowledge them. An error means that the
+    /// number of replicas is unknown: the request is repeated.
     pub(crate) async fn confirm(
         &self,
-        link: &Link,
-        passage: Passage,
+        connection: &Connection,
+        connection_id: ConnectionId,
         claims: &[Claim],
-        answers: &mut [Claimed],
-    ) -> Result<(), Fault> {
-        let granted = |answer: &Claimed| matches!(answer.verdict, Verdict::Granted(_));
-        let pairs = claims.iter().zip(answers.iter());
-        let leases = pairs.filter(|(_, answer)| granted(answer));
+        claimed: &mut [Claimed],
+    ) -> Result<(), RedisFailure> {
+        let granted = |claimed: &Claimed| matches!(claimed.verdict, Verdict::Granted(_));
+        let pairs = claims.iter().zip(claimed.iter());
+        let leases = pairs.filter(|(_, claimed)| granted(claimed));
         let shortest = leases.map(|(claim, _)| claim.lease_ms.max(0) as u64).min();
         let Some(shortest) = shortest.filter(|_| self.wanted > 0) else {
             return Ok(());
         };
-        let bound = (Duration::from_millis(shortest) / 4).min(BOUND);
-        if self.reached(link, passage, bound).await? {
+        let bound = (Duration::from_millis(shortest) / 4).min(MAX_WAIT);
+        if self.reached(connection, connection_id, bound).await? {
             return Ok(());
         }
-        for answer in answers {
-            answer.verdict = match mem::replace(&mut answer.verdict, Verdict::QueueEmpty) {
+        for claimed in claimed {
+            claimed.verdict = match mem::replace(&mut claimed.verdict, Verdict::QueueEmpty) {
                 Verdict::Granted(grant) => Verdict::NotReplicated(grant),
                 other => other,
             };
@@ -93,33 +91,41 @@ impl Replication {
         Ok(())
     }
 
-    async fn reached(&self, link: &Link, passage: Passage, bound: Duration) -> Result<bool, Fault> {
+    /// True if enough replicas acknowledged all writes on the connection within `bound`.
+    async fn reached(
+        &self,
+        connection: &Connection,
+        connection_id: ConnectionId,
+        bound: Duration,
+    ) -> Result<bool, RedisFailure> {
         let seen = self.last().number;
-        let _turn = self.turn.lock().await;
+        let _waiting = self.waiting.lock().await;
         let number = {
             let mut last = self.last();
-            match last.answered {
-                // It began after our claims were answered.
-                Some(waited) if last.number > seen && waited.answers(passage, bound) => {
-                    return Ok(waited.reached);
+            match last.result {
+                // This `WAIT` was sent after the reply to our claims.
+                Some(result) if last.number > seen && result.holds_for(connection_id, bound) => {
+                    return Ok(result.reached);
                 }
                 _ => {}
             }
             last.number += 1;
-            last.answered = None;
+            last.result = None;
             last.number
         };
         let mut wait = cmd("WAIT");
-        // Zero would be for ever.
+        // Zero would wait without limit.
         let bound_ms = bound.as_millis().max(1) as u64;
         wait.arg(self.wanted).arg(bound_ms);
         let deadline = Instant::now() + bound + ANSWER_TIMEOUT;
-        let answer = link.send_on(passage, "WAIT", &wait, deadline).await?;
-        let reached = matches!(answer, Value::Int(count) if count >= i64::from(self.wanted));
+        let reply = connection
+            .send_on(connection_id, "WAIT", &wait, deadline)
+            .await?;
+        let reached = matches!(reply, Value::Int(count) if count >= i64::from(self.wanted));
         let mut last = self.last();
         if last.number == number {
-            last.answered = Some(Waited {
-                passage,
+            last.result = Some(WaitResult {
+                connection_id,
                 bound,
                 reached,
             });
@@ -137,18 +143,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_no_is_for_those_who_have_no_more_time_and_a_yes_for_all() {
-        let (passage, bound) = (Passage::default(), Duration::from_millis(100));
-        let answers = |reached, wanted_ms| {
-            let waited = Waited {
-                passage,
+    fn enough_replicas_hold_for_all_claims_and_too_few_for_those_without_more_time() {
+        let (connection_id, bound) = (ConnectionId::default(), Duration::from_millis(100));
+        let holds_for = |reached, wanted_ms| {
+            let result = WaitResult {
+                connection_id,
                 bound,
                 reached,
             };
-            waited.answers(passage, Duration::from_millis(wanted_ms))
+            result.holds_for(connection_id, Duration::from_millis(wanted_ms))
         };
-        assert!(answers(true, 50) && answers(true, 500));
-        assert!(answers(false, 50) && answers(false, 100));
-        assert!(!answers(false, 101));
+        assert!(holds_for(true, 50) && holds_for(true, 500));
+        assert!(holds_for(false, 50) && holds_for(false, 100));
+        assert!(!holds_for(false, 101));
     }
 }

@@ -1,5 +1,4 @@
-//! The scripts: one file an operation, what they share in front, and the
-//! constants in front of that.
+//! The scripts. Each operation has a file of its own, behind files that several share and behind the prologue.
 
 use std::borrow::Cow;
 
@@ -11,18 +10,18 @@ use crate::codes::{
 };
 use crate::prologue::prologue;
 
-/// A script and the digest that Redis knows it by.
+/// A script and its digest.
 pub(crate) struct Operation {
-    /// What it is called in error texts.
+    /// Name of the operation in error texts.
     pub(crate) name: &'static str,
-    /// How many values of ARGV an item of a batch has.
+    /// Number of ARGV values for each item of a batch.
     pub(crate) values: usize,
     text: Lazy<String>,
     sha: Lazy<String>,
 }
 
-/// An operation by its name: how many values an item has, the codes of its
-/// reply, and its files, of which the last one is its own and names it.
+/// Defines operations: name, number of values of an item, codes of the reply, and files. The last file is the
+/// operation's own and gives its name.
 macro_rules! operations {
     ($($static:ident: $values:literal, $codes:expr, $($file:ident)+;)+) => {
         $(pub(crate) static $static: Operation = {
@@ -57,20 +56,19 @@ operations! {
     INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
 }
 
-/// The text of the claim script, for those who measure what it allows.
+/// The text of the claim script, for benchmarks.
 #[cfg(feature = "internals")]
 pub fn claim_script() -> &'static str {
     &CLAIM.text
 }
 
 impl Operation {
-    /// The call by digest: what every request is sent as.
+    /// The call by digest, the usual one.
     pub(crate) fn by_digest(&self, request: &Request<'_>) -> Cmd {
         self.call("EVALSHA", &self.sha, request)
     }
 
-    /// The call by text, for a Redis that answered `NOSCRIPT`. It keeps the
-    /// script, so that the next one by digest finds it.
+    /// The call by text, for a Redis that replied `NOSCRIPT`. Redis keeps the script for later calls by digest.
     pub(crate) fn by_text(&self, request: &Request<'_>) -> Cmd {
         self.call("EVAL", &self.text, request)
     }
@@ -160,8 +158,7 @@ mod tests {
         word.len() > 1 && word.chars().all(in_capitals) && word.starts_with(char::is_alphabetic)
     }
 
-    /// Names in capitals that are no constants: what Redis gives a script, and
-    /// codes of errors.
+    /// Names in capitals that are no constants of the prologue: variables of Redis, and codes of errors.
     const OTHERS: [&str; 7] = [
         "KEYS",
         "ARGV",
@@ -172,8 +169,8 @@ mod tests {
         "NOPERM",
     ];
 
-    /// A name in capitals that a script gives to something else would hide the
-    /// constant, and one that is nowhere is nil, which Redis refuses too late.
+    /// A script that declares a constant again hides that of the prologue, and an undeclared name is nil, which Redis
+    /// reports only when the line runs.
     #[test]
     fn each_constant_of_a_script_is_declared_once() {
         for operation in ALL {
@@ -194,8 +191,8 @@ mod tests {
         }
     }
 
-    /// Numbers of the protocol come from Rust; what may stand in a script are
-    /// places of keys and values, and the parts of a second and of a whole.
+    /// Numbers of the protocol come from Rust. Allowed in a script are indices of keys and values, and the parts of a
+    /// second and of a whole.
     #[test]
     fn no_script_has_a_number_of_its_own() {
         const PARTS: [&str; 3] = ["100", "1000", "1000000"];

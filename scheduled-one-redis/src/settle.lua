@@ -1,16 +1,15 @@
--- Runs written back, and the sets that follow records: for scripts that change
--- records and are not as hot as claims.
+-- Readopts runs, and updates the sets after changes of records. For scripts that change records and are less frequent
+-- than claims.
 --
--- Provides: readopt; changed, the keys of records to bring the sets in step with;
---       settle.
+-- Provides: readopt; changed, the keys of the changed records; settle.
 
 wrong = wrong_type(KEYS[3], 'zset')
 if wrong then
   return wrong
 end
 
--- Writes a run back that begins at ARGV[a]: nonce, tick, token, attempt, lease,
--- granted at, takeovers. It is at `attempt` then, and goes on, or has ended.
+-- Writes a run back whose values begin at ARGV[a]: nonce, tick, token, attempt, lease, granted at, takeovers. Its
+-- attempt is then `attempt`, and it is active or has ended.
 local function readopt(key, r, goes_on, attempt, a)
   local nonce, tick, token = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   local lease = tonumber(ARGV[a + 4])
@@ -23,8 +22,8 @@ local function readopt(key, r, goes_on, attempt, a)
     'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6])
 end
 
--- Brings `leases` and `ready` in step with the records that changed. At the end:
--- of a unit that comes twice, only the last state counts.
+-- Updates `leases` and `ready` for the changed records. Called at the end, because only the last state of a unit
+-- counts that is in a batch twice.
 local changed = {}
 local function settle()
   local leases, over, free, busy = {}, {}, {}, {}

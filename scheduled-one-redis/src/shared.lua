@@ -1,24 +1,20 @@
--- Reads and checks of stored values, for all scripts. Port of `machine::damage`,
--- over texts.
+-- Reads and checks stored values, for all scripts. Port of `machine::damage`, over texts.
 --
--- The text of `prologue.rs` stands in front: constants of the protocol, VALUES,
--- and the codes of the reply, in capitals.
+-- The text of `prologue.rs` is in front: constants of the protocol, VALUES, and the codes of the reply, in capitals.
 --
--- Provides: call, pcall, floor, sub, KEYS, ARGV, tonumber, as locals, which are
---       found faster; int, wrong_type, damaged, number, needed, decided,
---       check_nonce, check, overdue_at; `wrong`, the first error that a check
---       has found; `far`, the latest instant that a record may hold, which the
---       script sets.
+-- Provides: call, pcall, floor, sub, KEYS, ARGV, tonumber, as locals, which Lua finds faster; int,
+--       wrong_type, damaged, number, needed, decided, check_nonce, check, overdue_at; `wrong`, the
+--       first error of a check; `far`, the latest instant that a record may hold, set by the script.
 --
--- Numbers are doubles: integers are exact to MAX_EXACT, which microseconds fit
--- until the year 2255. Commands get them as numbers or as the text that the
--- caller sent; `tostring` and `..` would round them to 14 digits.
+-- Numbers are doubles: integers are exact up to MAX_EXACT, which microseconds do not exceed until the year 2255.
+-- Commands get numbers as such or as the text that the caller sent; `tostring` and `..` would round them to 14
+-- digits.
 
 local call, pcall, floor, sub = redis.call, redis.pcall, math.floor, string.sub
 local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber
 local wrong, far = nil, nil
 
--- A stored integer on which nothing rests. Any other value counts as 0.
+-- A stored integer that no decision depends on. Any other value counts as 0.
 local function int(text)
   local n = text and tonumber(text)
   if n and n >= -MAX_EXACT and n <= MAX_EXACT and n % 1 == 0 then
@@ -27,7 +23,7 @@ local function int(text)
   return 0
 end
 
--- An error if the key holds something else than the script is about to write.
+-- An error if the key holds another type than the one that the script writes.
 local function wrong_type(key, wanted)
   local found = call('TYPE', key).ok
   if found == wanted or found == 'none' then
@@ -36,14 +32,13 @@ local function wrong_type(key, wanted)
   return redis.error_reply('SOTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. wanted)
 end
 
--- Refuses a field of a record that no script can have stored: what a job did and
--- who runs it rests on all of them.
+-- Refuses a field of a record that no script stores: every decision depends on these fields.
 local function damaged(key, field, value)
   local shown = string.gsub(sub(value or 'nothing', 1, 40), '[^%w%p]', '?')
   wrong = wrong or redis.error_reply('SODAMAGED ' .. key .. ' has ' .. shown .. ' as ' .. field)
 end
 
--- An integer of a record from 0 to `most`; 0 if the record has none.
+-- An integer of a record, from 0 to `most`; 0 if the record has none.
 local function number(key, field, text, most)
   local n = tonumber(text or 0)
   if n and n >= 0 and n <= most and n % 1 == 0 then
@@ -53,7 +48,7 @@ local function number(key, field, text, most)
   return 0
 end
 
--- An integer that a record must have, because a run is going.
+-- An integer that a record must have while a run is active.
 local function needed(key, field, text, most)
   if not text then
     damaged(key, field, text)
@@ -61,8 +56,8 @@ local function needed(key, field, text, most)
   return number(key, field, text, most)
 end
 
--- Checks the tick of a start: it was decided, so it is not after the high-water
--- mark. Nodes would learn it as the newest start, and it would outlive the key.
+-- Checks the tick of a start: it was decided, so it is not after the high-water mark. A wrong one would reach the
+-- nodes as newest start, and outlive the key.
 local function decided(key, field, text, hwm)
   if text and not wrong and tonumber(text) > hwm then
     damaged(key, field, text)
@@ -75,8 +70,7 @@ local function check_nonce(key, non)
   end
 end
 
--- Checks the queue of a unit. Each tick in it was decided: it is not after the
--- high-water mark.
+-- Checks the queue of a unit. Each tick in it was decided: it is not after the high-water mark.
 local function check_wait(key, wait, hwm)
   local at = 1
   while at <= #wait do
@@ -101,7 +95,7 @@ local function check(key, st, non, wait, hwm)
   end
 end
 
--- Score in `leases`: when a heartbeat starts to report the run (`overdue_at_ms`).
+-- Score in `leases`: the instant at which a heartbeat begins to report the run (`overdue_at_ms`).
 local function overdue_at(until_ms, lease_ms)
   return until_ms - lease_ms + floor(lease_ms * OVERDUE_PERCENT / 100)
 end

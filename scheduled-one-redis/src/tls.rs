@@ -1,6 +1,5 @@
-//! Certificates of one's own: which authorities are trusted, and what this side
-//! shows. Read at start, so that a wrong file is an error then and not at the
-//! first connection that is lost.
+//! Certificate files: trusted authorities and the client certificate. They are read at start, so that a wrong file is
+//! an error then and not at a later reconnection.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::connect_error::ConnectError;
 use crate::options::{ClientCertificate, ConnectOptions};
 
-/// The certificates that the options name; `None` if they name none.
+/// Reads the certificates of the options; `None` if the options have none.
 pub(crate) fn load(options: &ConnectOptions) -> Result<Option<TlsCertificates>, ConnectError> {
     if options.tls_ca_file.is_none() && options.tls_client.is_none() {
         return Ok(None);
@@ -86,12 +85,11 @@ fn bad(option: &'static str, path: &Path, why: impl std::fmt::Display) -> Connec
     }
 }
 
-/// rustls needs a provider of cryptography, which the program chooses; without
-/// a choice it panics. So, as a default: ring, because it builds with a plain C
-/// compiler (aws-lc-rs wants more tools on some platforms).
+/// Installs ring as the default provider of cryptography for rustls, unless the program has chosen one. Without a
+/// provider rustls panics. ring builds with a plain C compiler; aws-lc-rs needs more tools on some platforms.
 pub(crate) fn install_crypto_provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails if another thread was faster: then there is one.
+        // An error means that another thread installed a provider meanwhile.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

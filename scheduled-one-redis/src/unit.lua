@@ -1,14 +1,13 @@
--- Records of units. Port of `protocol::Record`.
+-- Records of units. Port of `machine::Record`.
 --
--- Provides: records, state_of, add_run, load, load_shown; holds, forgot, ready,
---       newer, last_start; waits, set_wait, drop_started, raise_started.
+-- Provides: records, state_of, add_run, load, load_shown; holds, forgot, ready, newer, last_start;
+--       waits, set_wait, drop_started, raise_started.
 --
--- A record is a table: born, hwm, tok, running, stop, non and wait at least; of
--- its run rtok, until_, seq, lease, att and tick; then done, and bt and ba, the
--- newest start that nodes reported; and own, at and rer where they are asked for.
+-- A record is a table: born, hwm, tok, running, stop, non and wait always; of its run rtok, until_, seq, lease, att
+-- and tick; then done, and bt and ba, the newest start that nodes reported; and own, at and rer where a script needs
+-- them.
 
--- Records by key: a unit may come twice in a batch, and the second request must
--- see what the first one did.
+-- Records by key: a unit may be in a batch twice, and the second request must find the changes of the first.
 local records = {}
 
 -- A record from its values of born, hwm, tok, st, non and wait, without its run.
@@ -23,8 +22,8 @@ local function state_of(key, v)
   return r
 end
 
--- Adds the run to a record, from its values of rtok, until, seq, lease, att and
--- tick, which stand behind `v[i]`. A run that goes has all of them.
+-- Adds the run to a record, from its values of rtok, until, seq, lease, att and tick, which follow `v[i]`. An active
+-- run has all of them.
 local function add_run(key, r, v, i)
   local of_run = r.running and needed or number
   r.rtok = of_run(key, 'rtok', v[i + 1], MAX_TOKEN)
@@ -36,7 +35,7 @@ local function add_run(key, r, v, i)
   decided(key, 'tick', v[i + 6], r.hwm)
 end
 
--- The record under the key, without what `load_shown` adds; or nil and an error.
+-- The record under the key, without the fields of `load_shown`; or nil and an error.
 local function load(key)
   local r = records[key]
   if r then
@@ -59,8 +58,7 @@ local function load(key)
   return r
 end
 
--- Adds what is only shown of a run, or rarely used; nil and an error if no script
--- can have stored it.
+-- Adds fields of a run that are only displayed or rarely used; nil and an error if no script stores such a value.
 local function load_shown(key, r)
   local v, of_run = call('HMGET', key, 'own', 'at', 'rer'), r.running and needed or number
   r.own, r.at = v[1] or '', of_run(key, 'at', v[2], far)
@@ -68,29 +66,27 @@ local function load_shown(key, r)
   return wrong == nil and r or nil, wrong
 end
 
--- The run of this nonce is going and none came after it.
+-- True if the run of this nonce is active and is the newest of the unit.
 local function holds(r, nonce)
   return r.running and r.non == nonce and r.rtok == r.tok
 end
 
--- The store has no newer run than this one: it forgot it.
+-- True if the store has forgotten this run, and has no newer one.
 local function forgot(r, nonce, token)
   return r.non ~= nonce and r.tok <= token
 end
 
--- Something waits and nothing is in its way.
+-- True if a tick waits and no run is active.
 local function ready(r)
   return not r.running and r.wait ~= ''
 end
 
--- The first start is after the second: starts are in the order of tick and
--- attempt.
+-- True if the first start is after the second: starts are ordered by tick and attempt.
 local function newer(tick, attempt, than_tick, than_attempt)
   return tick > than_tick or (tick == than_tick and attempt > than_attempt)
 end
 
--- Tick and attempt of the newest start: that of the run, unless nodes reported a
--- newer one.
+-- Tick and attempt of the newest start: that of the run, unless nodes reported a newer one.
 local function last_start(r)
   if newer(r.bt, r.ba, r.tick, r.att) then
     return r.bt, r.ba
@@ -98,8 +94,8 @@ local function last_start(r)
   return r.tick, r.att
 end
 
--- An entry of the queue of a unit: one field, with commas between the entries,
--- the first to start in front.
+-- An entry of the queue of a unit. The queue is one field, with commas between its entries, the first to start in
+-- front.
 local function waits(tick, attempt, takeovers)
   return string.format('%.0f:%.0f:%.0f', tick, attempt, takeovers)
 end
@@ -109,8 +105,7 @@ local function set_wait(key, r, wait)
   call('HSET', key, 'wait', wait)
 end
 
--- Drops what waits up to a start: in a store that was rolled back it has started
--- already.
+-- Removes entries from the queue up to a start: in a store that was rolled back they have started before.
 local function drop_started(key, r, tick, attempt)
   if r.wait == '' then
     return
@@ -125,7 +120,7 @@ local function drop_started(key, r, tick, attempt)
   set_wait(key, r, table.concat(kept, ','))
 end
 
--- Raises the newest start to one that the caller saw. Returns whether it is news.
+-- Raises the newest start to one that the caller observed. Returns whether it is newer.
 local function raise_started(key, r, tick, attempt)
   if not newer(tick, attempt, last_start(r)) then
     return false

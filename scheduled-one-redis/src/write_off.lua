@@ -1,7 +1,7 @@
--- Records runs as lost, or has them taken over, that the caller saw stand still
--- for nine tenths of their leases. Port of `machine::write_off`.
+-- Writes off runs that the caller observed unchanged for nine tenths of their leases: records them as lost, or queues
+-- their takeover. Port of `machine::write_off`.
 --
--- KEYS  4.. for each run: its unit's record, its job's ledger
+-- KEYS  4.. for each run: record of its unit, ledger of its job
 -- ARGV  4.. for each run: nonce, seq
 -- Returns the head, then for each run LOST, CHANGED, QUARANTINED or TAKEN_OVER
 
@@ -31,15 +31,15 @@ for i = 4, #KEYS, 2 do
     out[n] = CHANGED
   else
     local tick, reruns = r.tick, r.rer
-    -- One that was told to make room does not come back. Nor does one that a
-    -- later tick has followed: the record was rolled back behind its end.
+    -- No takeover of a run that was cancelled for a newer tick, nor of one that a later tick has followed: then the
+    -- record was rolled back to before the end of the run.
     local start_tick, start_attempt = last_start(r)
     local taken_over = reruns > 0 and not r.stop and start_tick <= tick
     if taken_over then
       local next_one = waits(tick, start_attempt + 1, reruns - 1)
       r.wait = r.wait == '' and next_one or next_one .. ',' .. r.wait
     end
-    -- The old run is refused from now on: it is older than what is stored.
+    -- The old run is refused from now on: its token is lower than the stored one.
     r.running, r.non, r.tok = false, '', r.tok + 1
     call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok, 'wait', r.wait)
     changed[#changed + 1] = key

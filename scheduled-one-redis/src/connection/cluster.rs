@@ -1,37 +1,38 @@
-//! Finds the node of a Redis Cluster that owns the namespace's slot.
+//! Finds the node of a Redis Cluster that owns the namespace's hash slot.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::Connection;
+use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::{Pipeline, RedisError, Value, cmd};
+use scheduled_one_protocol::StoreError;
 use tokio::time::timeout;
 
-use super::dial::Dialer;
-use super::route::{Reached, Redirect, is_redirect};
-use super::slot::slot_of;
-use super::{Answers, Wanted};
-use crate::fault::{self, Fault, Kind};
-use crate::way::{Endpoint, list};
-use scheduled_one_protocol::StoreError;
+use crate::classify::{self, FailureKind, RedisFailure};
+use crate::connection::dial::Dialer;
+use crate::connection::hash_slot::hash_slot;
+use crate::connection::route::{Reached, Redirect, is_redirect};
+use crate::connection::{Commands, Replies};
+use crate::topology::{Endpoint, list};
 
-/// How long one node has to connect and to tell who owns what.
-const ANSWER: Duration = Duration::from_millis(450);
+/// Longest time for one node: connecting, and the reply to `CLUSTER SLOTS`.
+const REPLY_TIMEOUT: Duration = Duration::from_millis(450);
 
-/// Nodes that are remembered beside those of the URL.
+/// Most nodes that are remembered in addition to those of the URL.
 const MAX_KNOWN: usize = 64;
 
+/// The nodes of a Redis Cluster, and the owner of one hash slot among them.
 pub(super) struct Cluster {
     dialer: Dialer,
     slot: u16,
     seeds: Vec<Endpoint>,
-    /// The nodes that were named last: those of the URL may be gone.
+    /// Nodes in the last reply: those of the URL may be gone.
     known: Mutex<Vec<Endpoint>>,
-    /// Who owns the slot, as a node said that was asked for it.
+    /// Owner of the hash slot, from the last `MOVED` reply.
     moved: Mutex<Option<Endpoint>>,
-    /// Who is asked first: each time another one, since a node that is cut off
-    /// from the others tells old news for as long as it is asked.
+    /// Index of the node that is queried first. It moves on each time, because a node that is cut off from the others
+    /// repeats outdated owners.
     turn: AtomicUsize,
 }
 
@@ -39,7 +40,7 @@ impl Cluster {
     pub(super) fn new(dialer: Dialer, seeds: Vec<Endpoint>, key: &str) -> Self {
         Cluster {
             dialer,
-            slot: slot_of(key),
+            slot: hash_slot(key),
             seeds,
             known: Mutex::default(),
             moved: Mutex::default(),
@@ -47,40 +48,42 @@ impl Cluster {
         }
     }
 
-    pub(super) async fn connect(&self) -> Result<Reached, Fault> {
+    /// Connects to the owner of the hash slot: as the last `MOVED` reply has it, or as the first node replies that
+    /// can be reached.
+    pub(super) async fn connect(&self) -> Result<Reached, RedisFailure> {
         let moved = lock(&self.moved).take();
         if let Some(endpoint) = moved
-            && let Ok(connection) = self.dialer.dial(&endpoint, ANSWER).await
+            && let Ok(connection) = self.dialer.dial(&endpoint, REPLY_TIMEOUT).await
         {
             return Ok(Reached {
                 connection,
                 endpoint,
             });
         }
-        let mut troubles = Vec::new();
+        let mut failures = Vec::new();
         let mut tried: Vec<Endpoint> = Vec::new();
-        for asked in self.nodes() {
-            let told = timeout(ANSWER, self.owner_by(&asked)).await;
-            let told = told.unwrap_or_else(|_| {
-                let text = format!("{asked}: no answer within {ANSWER:?}");
-                Err(Fault::unavailable(Kind::Silent, text))
+        for queried in self.nodes() {
+            let found = timeout(REPLY_TIMEOUT, self.owner_by(&queried)).await;
+            let found = found.unwrap_or_else(|_| {
+                let text = format!("{queried}: no answer within {REPLY_TIMEOUT:?}");
+                Err(RedisFailure::unavailable(FailureKind::NoReply, text))
             });
-            let (connection, owner) = match told {
-                Ok(told) => told,
-                Err(fault) => {
-                    troubles.push(fault);
+            let (connection, owner) = match found {
+                Ok(found) => found,
+                Err(failure) => {
+                    failures.push(failure);
                     continue;
                 }
             };
             if tried.contains(&owner) {
                 continue;
             }
-            let reached = match owner == asked {
+            let reached = match owner == queried {
                 true => Ok(connection),
                 false => {
-                    // It has told what it was asked for.
-                    drop(Connection::take(connection));
-                    self.dialer.dial(&owner, ANSWER).await
+                    // The connection served its purpose and is not reused.
+                    drop(PooledConnection::take(connection));
+                    self.dialer.dial(&owner, REPLY_TIMEOUT).await
                 }
             };
             match reached {
@@ -90,25 +93,28 @@ impl Cluster {
                         endpoint: owner,
                     });
                 }
-                Err(fault) => troubles.push(fault),
+                Err(failure) => failures.push(failure),
             }
             tried.push(owner);
         }
-        Err(self.worst(troubles))
+        Err(self.worst(failures))
     }
 
-    /// Asks one node who owns the slot.
-    async fn owner_by(&self, asked: &Endpoint) -> Result<(Connection, Endpoint), Fault> {
-        let mut connection = self.dialer.dial(asked, ANSWER).await?;
-        let mut question = cmd("CLUSTER");
-        question.arg("SLOTS");
-        let ranges: Vec<Value> = match question.query_async(&mut connection).await {
+    /// Queries one node for the owner of the hash slot. Returns the connection to the queried node, and the owner.
+    async fn owner_by(
+        &self,
+        queried: &Endpoint,
+    ) -> Result<(PooledConnection, Endpoint), RedisFailure> {
+        let mut connection = self.dialer.dial(queried, REPLY_TIMEOUT).await?;
+        let mut command = cmd("CLUSTER");
+        command.arg("SLOTS");
+        let ranges: Vec<Value> = match command.query_async(&mut connection).await {
             Ok(ranges) => ranges,
-            Err(error) => return Err(of_question(asked, &error)),
+            Err(error) => return Err(of_cluster_slots(queried, &error)),
         };
-        let ranges: Vec<Range> = ranges
+        let ranges: Vec<SlotRange> = ranges
             .iter()
-            .filter_map(|range| Range::read(range, asked))
+            .filter_map(|range| SlotRange::read(range, queried))
             .collect();
         let nodes = ranges.iter().flat_map(|range| &range.nodes);
         let mut known: Vec<Endpoint> = Vec::new();
@@ -118,17 +124,20 @@ impl Cluster {
             }
         }
         *lock(&self.known) = known;
-        let range = ranges.into_iter().find(|range| range.has(self.slot));
+        let range = ranges.into_iter().find(|range| range.contains(self.slot));
         match range.and_then(|range| range.nodes.into_iter().next()) {
             Some(owner) => Ok((connection, owner)),
             None => {
-                let text = format!("{asked}: no node of the cluster serves slot {}", self.slot);
-                Err(Fault::unavailable(Kind::NotNow, text))
+                let text = format!(
+                    "{queried}: no node of the cluster serves slot {}",
+                    self.slot
+                );
+                Err(RedisFailure::unavailable(FailureKind::NotNow, text))
             }
         }
     }
 
-    /// Everybody to ask, another one first each time.
+    /// All known nodes, beginning with another one each time.
     fn nodes(&self) -> Vec<Endpoint> {
         let mut nodes = lock(&self.known).clone();
         for seed in &self.seeds {
@@ -141,12 +150,13 @@ impl Cluster {
         nodes
     }
 
+    /// The redirect in an error reply from `from`, if it is one. The owner in a `MOVED` reply is remembered.
     pub(super) fn follow(&self, error: &RedisError, from: &Endpoint) -> Option<Redirect> {
         if !is_redirect(error) {
             return None;
         }
-        let (place, _) = error.redirect_node()?;
-        let to = read_place(place, from);
+        let (address, _) = error.redirect_node()?;
+        let to = read_address(address, from);
         match (error.code(), to) {
             (Some("ASK"), Some(to)) => Some(Redirect::Ask(to)),
             (_, to) => {
@@ -156,96 +166,101 @@ impl Cluster {
         }
     }
 
-    /// A connection of the pool, and back: it is for one request.
-    pub(super) async fn ask_at(&self, to: &Endpoint, wanted: Wanted<'_>) -> Result<Answers, Fault> {
-        let mut connection = self.dialer.dial(to, ANSWER).await?;
+    /// Sends one request to a node that a hash slot migrates to. The connection returns to the pool.
+    pub(super) async fn send_asking(
+        &self,
+        to: &Endpoint,
+        request: Commands<'_>,
+    ) -> Result<Replies, RedisFailure> {
+        let mut connection = self.dialer.dial(to, REPLY_TIMEOUT).await?;
         let mut commands = Pipeline::new();
-        // `ASKING` is for the very next command.
-        let mut of_request: Vec<_> = match wanted {
-            Wanted::One(command) => vec![command.clone()],
-            Wanted::All(commands) => commands.cmd_iter().cloned().collect(),
+        // `ASKING` applies to the next command only.
+        let mut requests: Vec<_> = match request {
+            Commands::One(command) => vec![command.clone()],
+            Commands::All(commands) => commands.cmd_iter().cloned().collect(),
         };
-        for command in of_request.drain(..) {
+        for command in requests.drain(..) {
             commands.add_command(cmd("ASKING"));
             commands.add_command(command);
         }
         commands.ignore_errors();
-        let answers: Result<Answers, RedisError> = commands.query_async(&mut connection).await;
-        let answers = answers.map_err(|error| {
+        let replies: Result<Replies, RedisError> = commands.query_async(&mut connection).await;
+        let replies = replies.map_err(|error| {
             let text = to.to_string();
-            fault::of_request(&text, &error)
+            classify::of_request(&text, &error)
         })?;
-        Ok(answers.into_iter().skip(1).step_by(2).collect())
+        Ok(replies.into_iter().skip(1).step_by(2).collect())
     }
 
-    /// What is told of several troubles: what somebody has to heal, else the last.
-    fn worst(&self, troubles: Vec<Fault>) -> Fault {
-        let to_heal = |fault: &&Fault| matches!(fault.error, StoreError::Refused(_));
-        let told = troubles.iter().find(to_heal).or(troubles.last());
-        told.cloned().unwrap_or_else(|| {
+    /// The error to report of several: one that an operator has to correct, otherwise the last.
+    fn worst(&self, failures: Vec<RedisFailure>) -> RedisFailure {
+        let to_heal = |failure: &&RedisFailure| matches!(failure.error, StoreError::Refused(_));
+        let worst = failures.iter().find(to_heal).or(failures.last());
+        worst.cloned().unwrap_or_else(|| {
             let text = format!("none of {} leads to the cluster", list(&self.seeds));
-            Fault::unavailable(Kind::Broken, text)
+            RedisFailure::unavailable(FailureKind::Broken, text)
         })
     }
 }
 
-/// A range of slots, and who has it, its owner first.
-struct Range {
+/// A range of hash slots and its nodes, the owner first.
+struct SlotRange {
     first: u16,
     last: u16,
     nodes: Vec<Endpoint>,
 }
 
-impl Range {
-    /// One line of `CLUSTER SLOTS`, as the node at `asked` tells it.
-    fn read(line: &Value, asked: &Endpoint) -> Option<Self> {
+impl SlotRange {
+    /// Reads one range of the reply to `CLUSTER SLOTS` of the node at `queried`.
+    fn read(line: &Value, queried: &Endpoint) -> Option<Self> {
         let Value::Array(fields) = line else {
             return None;
         };
         let [Value::Int(first), Value::Int(last), nodes @ ..] = &fields[..] else {
             return None;
         };
-        // Of those whose address is not known yet, the node knows but the name.
+        // Nodes whose address the queried node does not know are left out.
         let nodes = nodes.iter().filter_map(|node| match node {
-            Value::Array(fields) => read_node(fields, asked),
+            Value::Array(fields) => read_node(fields, queried),
             _ => None,
         });
-        Some(Range {
+        Some(SlotRange {
             first: u16::try_from(*first).ok()?,
             last: u16::try_from(*last).ok()?,
             nodes: nodes.collect(),
         })
     }
 
-    fn has(&self, slot: u16) -> bool {
+    fn contains(&self, slot: u16) -> bool {
         (self.first..=self.last).contains(&slot)
     }
 }
 
-fn read_node(fields: &[Value], asked: &Endpoint) -> Option<Endpoint> {
+fn read_node(fields: &[Value], queried: &Endpoint) -> Option<Endpoint> {
     let [host, Value::Int(port), ..] = fields else {
         return None;
     };
     let host = match host {
-        // Nobody told the node its own address: it is the one it was asked at.
+        // A node without a configured address is reachable where it was queried.
         Value::Nil => "",
         Value::BulkString(host) => std::str::from_utf8(host).ok()?,
         Value::SimpleString(host) => host,
         _ => return None,
     };
-    endpoint(host, u16::try_from(*port).ok()?, asked)
+    endpoint(host, u16::try_from(*port).ok()?, queried)
 }
 
-/// `host:port` of a `MOVED` or `ASK`.
-fn read_place(place: &str, from: &Endpoint) -> Option<Endpoint> {
-    let (host, port) = place.rsplit_once(':')?;
+/// Parses `host:port` of a `MOVED` or `ASK` reply.
+fn read_address(address: &str, from: &Endpoint) -> Option<Endpoint> {
+    let (host, port) = address.rsplit_once(':')?;
     endpoint(host, port.parse().ok()?, from)
 }
 
-fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
+/// The address of a node in a reply of the node at `queried`; `None` if the reply does not have it.
+fn endpoint(host: &str, port: u16, queried: &Endpoint) -> Option<Endpoint> {
     let host = match host {
-        "" => asked.host.as_str(),
-        // A name that is wanted and not known.
+        "" => queried.host.as_str(),
+        // The node announces host names, and this one has none.
         "?" => return None,
         host => host,
     };
@@ -255,19 +270,19 @@ fn endpoint(host: &str, port: u16, asked: &Endpoint) -> Option<Endpoint> {
     })
 }
 
-/// The answer to `CLUSTER SLOTS` is an error.
-fn of_question(asked: &Endpoint, error: &RedisError) -> Fault {
-    let mut fault = fault::of_connecting(asked, error);
+/// Classifies an error reply to `CLUSTER SLOTS`, with a remedy where it is known.
+fn of_cluster_slots(queried: &Endpoint, error: &RedisError) -> RedisFailure {
+    let mut failure = classify::of_connecting(queried, error);
     let detail = error.detail().unwrap_or_default();
-    let way_out = if detail.contains("cluster support disabled") {
+    let remedy = if detail.contains("cluster support disabled") {
         "it is not in cluster mode: use redis:// without +cluster"
-    } else if fault::is_denial(error.code().unwrap_or_default(), detail) {
+    } else if classify::is_denial(error.code().unwrap_or_default(), detail) {
         "grant the user +cluster|slots and +asking"
     } else {
-        return fault;
+        return failure;
     };
-    fault.error = StoreError::Refused(format!("{asked}: CLUSTER SLOTS: {detail}; {way_out}"));
-    fault
+    failure.error = StoreError::Refused(format!("{queried}: CLUSTER SLOTS: {detail}; {remedy}"));
+    failure
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -286,30 +301,32 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_without_a_host_means_the_one_asked() {
-        let asked = at("10.0.0.1", 7000);
-        assert_eq!(read_place(":7001", &asked), Some(at("10.0.0.1", 7001)));
-        assert_eq!(read_place("h:7001", &asked), Some(at("h", 7001)));
-        assert_eq!(read_place("::1:7001", &asked), Some(at("::1", 7001)));
-        assert_eq!(read_place("?:7001", &asked), None);
-        assert_eq!(read_place("h:70010", &asked), None);
-        assert_eq!(read_place("h", &asked), None);
+    fn a_redirect_without_a_host_means_the_queried_node() {
+        let queried = at("10.0.0.1", 7000);
+        assert_eq!(read_address(":7001", &queried), Some(at("10.0.0.1", 7001)));
+        assert_eq!(read_address("h:7001", &queried), Some(at("h", 7001)));
+        assert_eq!(read_address("::1:7001", &queried), Some(at("::1", 7001)));
+        assert_eq!(read_address("?:7001", &queried), None);
+        assert_eq!(read_address("h:70010", &queried), None);
+        assert_eq!(read_address("h", &queried), None);
     }
 
     #[test]
     fn ranges_are_read_with_their_owner_first() {
         let text = |text: &str| Value::BulkString(text.into());
         let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), text("id")]);
-        let asked = at("10.0.0.1", 7000);
+        let queried = at("10.0.0.1", 7000);
         let line = Value::Array(vec![
             Value::Int(5),
             Value::Int(9),
             node(Value::Nil, 7000),
             node(text("10.0.0.2"), 7001),
         ]);
-        let range = Range::read(&line, &asked).unwrap();
-        assert!(range.has(5) && range.has(9) && !range.has(4) && !range.has(10));
-        assert_eq!(range.nodes, [asked.clone(), at("10.0.0.2", 7001)]);
-        assert!(Range::read(&Value::Array(vec![Value::Int(5)]), &asked).is_none());
+        let range = SlotRange::read(&line, &queried).unwrap();
+        assert!(
+            range.contains(5) && range.contains(9) && !range.contains(4) && !range.contains(10)
+        );
+        assert_eq!(range.nodes, [queried.clone(), at("10.0.0.2", 7001)]);
+        assert!(SlotRange::read(&Value::Array(vec![Value::Int(5)]), &queried).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Makes connections to servers by host and port: TLS, login, database.
+//! Makes connections to servers by address: TCP, TLS, login, database.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,29 +9,29 @@ use deadpool_redis::redis::{
     RedisConnectionInfo, RedisError, cmd,
 };
 use deadpool_redis::{
-    Connection, Hook, HookError, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts,
+    Connection as PooledConnection, Hook, HookError, Manager, Pool, PoolConfig, PoolError, Runtime,
+    Timeouts,
 };
+use scheduled_one_protocol::StoreError;
 use tokio::time::timeout;
 
-use super::CONNECT_TIMEOUT;
+use crate::classify::{self, FailureKind, RedisFailure};
+use crate::connection::CONNECT_TIMEOUT;
 use crate::encryption::Encryption;
-use crate::fault::{self, Fault, Kind};
 use crate::login::Login;
-use crate::way::Endpoint;
-use scheduled_one_protocol::StoreError;
+use crate::topology::Endpoint;
 
-/// One is held, one may be in the making; the rest is for those that are
-/// dropped while they are made.
+/// Connections of a pool: one in use, one in the making, and reserve for those that are dropped while connecting.
 const POOL_SIZE: usize = 4;
 
-/// Requests that may wait to be written; more wait for their turn.
+/// Most requests that wait to be written; further requests wait for space.
 const PIPELINE: usize = 256;
 
-/// Servers whose pools are kept; the oldest goes first.
+/// Most servers with a pool; the oldest pool is dropped first.
 const MAX_POOLS: usize = 16;
 
-/// What all connections to servers of one kind have in common. It belongs to
-/// the runtime that makes its connections.
+/// Login, database and encryption of connections to servers of one kind, and a pool for each server. It belongs to
+/// the tokio runtime that connects.
 pub(super) struct Dialer {
     login: Option<Arc<Login>>,
     db: i64,
@@ -49,37 +49,44 @@ impl Dialer {
         }
     }
 
-    /// A fresh connection, logged in.
-    pub(super) async fn dial(&self, to: &Endpoint, bound: Duration) -> Result<Connection, Fault> {
-        let pool = self.pool(to).map_err(|why| Fault {
+    /// Makes a connection and logs in, within `bound`.
+    pub(super) async fn dial(
+        &self,
+        to: &Endpoint,
+        bound: Duration,
+    ) -> Result<PooledConnection, RedisFailure> {
+        let pool = self.pool(to).map_err(|why| RedisFailure {
             error: StoreError::Refused(format!("{to}: {why}")),
-            kind: Kind::Broken,
+            kind: FailureKind::Broken,
         })?;
         match timeout(bound, pool.get()).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(PoolError::Backend(error))) => Err(fault::of_connecting(to, &error)),
+            Ok(Err(PoolError::Backend(error))) => Err(classify::of_connecting(to, &error)),
             Ok(Err(PoolError::PostCreateHook(HookError::Backend(error)))) => {
-                Err(self.not_let_in(fault::of_connecting(to, &error)))
+                Err(self.login_refused(classify::of_connecting(to, &error)))
             }
             Ok(Err(PoolError::PostCreateHook(HookError::Message(why)))) => {
                 let text = format!("{to}: {why}");
-                Err(Fault::unavailable(Kind::Login, text))
+                Err(RedisFailure::unavailable(FailureKind::Login, text))
             }
-            Ok(Err(other)) => Err(Fault::unavailable(Kind::Broken, format!("{to}: {other}"))),
+            Ok(Err(other)) => Err(RedisFailure::unavailable(
+                FailureKind::Broken,
+                format!("{to}: {other}"),
+            )),
             Err(_) => {
                 let text = format!("{to}: no connection within {bound:?}");
-                Err(Fault::unavailable(Kind::Silent, text))
+                Err(RedisFailure::unavailable(FailureKind::NoReply, text))
             }
         }
     }
 
-    /// A refusal at login, without the password. One that comes from a file
-    /// may be about to change there, so that heals by itself.
-    fn not_let_in(&self, fault: Fault) -> Fault {
+    /// Removes the password from a login error. An error with a password from a file is temporary, because the file
+    /// may be about to change.
+    fn login_refused(&self, failure: RedisFailure) -> RedisFailure {
         let Some(login) = &self.login else {
-            return fault;
+            return failure;
         };
-        let Fault { mut error, kind } = fault;
+        let RedisFailure { mut error, kind } = failure;
         if let StoreError::Unknown(text)
         | StoreError::Unavailable(text)
         | StoreError::Refused(text) = &mut error
@@ -87,13 +94,13 @@ impl Dialer {
             *text = login.redact(text);
         }
         error = match (kind, login.file(), error) {
-            (Kind::Login, Some(file), StoreError::Refused(text)) => {
+            (FailureKind::Login, Some(file), StoreError::Refused(text)) => {
                 let file = file.display();
                 StoreError::Unavailable(format!("{text} (the password is that of {file})"))
             }
             (_, _, error) => error,
         };
-        Fault { error, kind }
+        RedisFailure { error, kind }
     }
 
     fn pool(&self, to: &Endpoint) -> Result<Pool, RedisError> {
@@ -109,7 +116,8 @@ impl Dialer {
         Ok(pool)
     }
 
-    /// Without the login: the client logs in with less to say about why not.
+    /// The address and encryption of a server, without the login: [`log_in`] reports errors more exactly than the
+    /// client.
     fn info(&self, to: &Endpoint) -> Result<ConnectionInfo, RedisError> {
         let (host, port) = (to.host.clone(), to.port);
         let address = match self.tls.is_on() {
@@ -123,10 +131,9 @@ impl Dialer {
         };
         let info = address
             .into_connection_info()?
-            // Nobody needs to know the client library, and a Redis before 7.2
-            // would note a refused command for it.
+            // The name of the client library is not sent: Redis before 7.2 would record a refused command for it.
             .set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name())
-            // Else a request may wait until the one before it is acknowledged.
+            // Without `TCP_NODELAY` a request may wait until the one before it is acknowledged.
             .set_tcp_settings(TcpSettings::default().set_nodelay(true));
         self.tls.apply(info)
     }
@@ -137,7 +144,7 @@ impl Dialer {
 }
 
 fn make_pool(info: ConnectionInfo, log_in: Hook) -> Result<Pool, RedisError> {
-    // Calls bound their own time, and tell "not sent" from "not answered".
+    // Callers have deadlines of their own, and distinguish "not sent" from "no reply".
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
         .set_response_timeout(None)
@@ -150,12 +157,12 @@ fn make_pool(info: ConnectionInfo, log_in: Hook) -> Result<Pool, RedisError> {
         .runtime(Runtime::Tokio1)
         .post_create(log_in)
         .build();
-    // It fails only without a runtime.
+    // Building fails only without a tokio runtime.
     pool.map_err(|error| std::io::Error::other(error).into())
 }
 
-/// Logs a new connection in and selects its database. Not left to the client,
-/// which calls each refusal a wrong password, even that of a full server.
+/// Logs a new connection in and selects its database. The client would report every refusal as a wrong password, even
+/// that of a server with too many clients.
 fn log_in(login: Option<Arc<Login>>, db: i64) -> Hook {
     Hook::async_fn(move |connection, _| {
         let login = login.clone();

@@ -1,67 +1,74 @@
-//! Which server a connection has to lead to.
+//! Finds the server for a new connection, and follows redirects of a cluster.
 
-use deadpool_redis::Connection;
+use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::RedisError;
-
-use super::cluster::Cluster;
-use super::dial::Dialer;
-use super::sentinel::Sentinels;
-use super::{Answers, CONNECT_TIMEOUT, Wanted};
-use crate::doctor::Watch;
-use crate::encryption::Encryption;
-use crate::fault::Fault;
-use crate::url::Address;
-use crate::way::{Endpoint, Way};
 use scheduled_one_protocol::BoxFuture;
 
-/// How the server that holds the namespace is found: anew for each connection.
+use crate::classify::RedisFailure;
+use crate::connection::cluster::Cluster;
+use crate::connection::dial::Dialer;
+use crate::connection::sentinel::Sentinels;
+use crate::connection::{CONNECT_TIMEOUT, Commands, Replies};
+use crate::doctor::FailoverTiming;
+use crate::encryption::Encryption;
+use crate::topology::{Endpoint, Topology};
+use crate::url::Address;
+
+/// The search for the server of the namespace, repeated for each connection.
 pub(super) enum Route {
-    Single { dialer: Dialer, endpoint: Endpoint },
+    Standalone { dialer: Dialer, endpoint: Endpoint },
     Sentinel(Sentinels),
     Cluster(Cluster),
 }
 
-/// A connection to the right server.
+/// A new connection and the server that it leads to.
 pub(super) struct Reached {
-    pub(super) connection: Connection,
+    pub(super) connection: PooledConnection,
     pub(super) endpoint: Endpoint,
 }
 
-/// Where a node of a cluster sends a request.
+/// A redirect by a node of a cluster.
 pub(super) enum Redirect {
-    /// To the owner of the slot, as the next connection.
+    /// The hash slot has another owner: the next connection leads there.
     Moved,
-    /// To a node that is about to own it, this one request.
+    /// The hash slot is migrating: this one request goes to that node.
     Ask(Endpoint),
 }
 
 impl Route {
+    /// `key` is any key of the namespace.
     pub(super) fn new(address: &Address, tls: &Encryption, key: &str) -> Self {
         let dialer = Dialer::new(address.login.clone(), address.db, tls.clone());
-        match &address.way {
-            Way::Single(endpoint) => Route::Single {
+        match &address.topology {
+            Topology::Standalone(endpoint) => Route::Standalone {
                 dialer,
                 endpoint: endpoint.clone(),
             },
-            Way::Sentinel {
+            Topology::Sentinel {
                 sentinels,
                 master,
                 login,
             } => {
-                let ask = Dialer::new(login.clone(), 0, tls.clone());
+                let sentinel_dialer = Dialer::new(login.clone(), 0, tls.clone());
                 let sentinels = sentinels.clone();
-                Route::Sentinel(Sentinels::new(dialer, ask, sentinels, master.clone()))
+                Route::Sentinel(Sentinels::new(
+                    dialer,
+                    sentinel_dialer,
+                    sentinels,
+                    master.clone(),
+                ))
             }
-            Way::Cluster { seeds } => Route::Cluster(Cluster::new(dialer, seeds.clone(), key)),
+            Topology::Cluster { seeds } => Route::Cluster(Cluster::new(dialer, seeds.clone(), key)),
         }
     }
 
-    /// On the heap, and so for the other two: the type of the whole future
-    /// would be too deep for rustc in a program that awaits it a few functions
-    /// down.
-    pub(super) fn connect(&self) -> BoxFuture<'_, Result<Reached, Fault>> {
+    /// Finds the server and connects to it.
+    ///
+    /// The future is boxed, as are those of the other methods: nested unboxed futures exceed the type depth limit of
+    /// rustc in programs that await them a few functions down.
+    pub(super) fn connect(&self) -> BoxFuture<'_, Result<Reached, RedisFailure>> {
         match self {
-            Route::Single { dialer, endpoint } => Box::pin(async {
+            Route::Standalone { dialer, endpoint } => Box::pin(async {
                 Ok(Reached {
                     connection: dialer.dial(endpoint, CONNECT_TIMEOUT).await?,
                     endpoint: endpoint.clone(),
@@ -72,52 +79,51 @@ impl Route {
         }
     }
 
-    /// How sentinels watch the master.
-    pub(super) async fn watch(&self) -> Option<Watch> {
+    /// The timing of failovers in the configuration of the sentinels.
+    pub(super) async fn failover_timing(&self) -> Option<FailoverTiming> {
         match self {
-            Route::Sentinel(sentinels) => sentinels.watch().await,
-            Route::Single { .. } | Route::Cluster(_) => None,
+            Route::Sentinel(sentinels) => sentinels.failover_timing().await,
+            Route::Standalone { .. } | Route::Cluster(_) => None,
         }
     }
 
-    /// Whether a connection may lead to the wrong server and none of its
-    /// answers says so.
+    /// True if a connection may lead to a replaced primary whose replies do not show it.
     pub(super) fn needs_checks(&self) -> bool {
         matches!(self, Route::Sentinel(_))
     }
 
-    /// Whether another server has the place of this one.
+    /// True if another server has become the primary.
     pub(super) fn is_deposed<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, bool> {
         match self {
-            Route::Sentinel(sentinels) => Box::pin(sentinels.name_another(endpoint)),
-            Route::Single { .. } | Route::Cluster(_) => Box::pin(async { false }),
+            Route::Sentinel(sentinels) => Box::pin(sentinels.names_another(endpoint)),
+            Route::Standalone { .. } | Route::Cluster(_) => Box::pin(async { false }),
         }
     }
 
-    /// Where to go with a request that the server at `from` has refused. None
-    /// if the error says nothing of that, or the URL nothing of a cluster.
+    /// The redirect in an error reply from `from`. `None` if the error is no redirect, or Redis is not used as a
+    /// cluster.
     pub(super) fn follow(&self, error: &RedisError, from: &Endpoint) -> Option<Redirect> {
         match self {
             Route::Cluster(cluster) => cluster.follow(error, from),
-            Route::Single { .. } | Route::Sentinel(_) => None,
+            Route::Standalone { .. } | Route::Sentinel(_) => None,
         }
     }
 
-    /// Sends a request to a node that is about to own the slot.
-    pub(super) fn ask_at<'a>(
+    /// Sends one request to the node that a hash slot migrates to.
+    pub(super) fn send_asking<'a>(
         &'a self,
         to: &'a Endpoint,
-        wanted: Wanted<'a>,
-    ) -> BoxFuture<'a, Result<Answers, Fault>> {
+        request: Commands<'a>,
+    ) -> BoxFuture<'a, Result<Replies, RedisFailure>> {
         match self {
-            Route::Cluster(cluster) => Box::pin(cluster.ask_at(to, wanted)),
-            // Never asked for: `follow` names no such node.
-            Route::Single { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Answers::new()) }),
+            Route::Cluster(cluster) => Box::pin(cluster.send_asking(to, request)),
+            // Unreachable: without a cluster, `follow` returns no redirect.
+            Route::Standalone { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Replies::new()) }),
         }
     }
 }
 
-/// Whether a request was sent on to another node.
+/// True if the error reply redirects the request to another node.
 pub(super) fn is_redirect(error: &RedisError) -> bool {
     matches!(error.code(), Some("MOVED" | "ASK"))
 }

@@ -1,14 +1,14 @@
-//! Lines of ledgers, which anybody can have edited.
+//! Decodes ledgers, whose lines an operator may have edited.
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
 use deadpool_redis::redis::Value;
-
-use super::malformed;
 use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
 
-/// The lines of a job's ledger, as `XREVRANGE` tells them.
+use crate::decode::malformed;
+
+/// Decodes the lines of a job's ledger from the reply to `XREVRANGE`.
 pub(crate) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
     let Value::Array(entries) = reply else {
         return Err(malformed(key, &reply));
@@ -31,7 +31,7 @@ fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> 
     Line { key, id, fields }.record(job)
 }
 
-/// An entry of a ledger.
+/// An entry of the stream that a ledger is.
 struct Line<'a> {
     key: &'a str,
     id: Cow<'a, str>,

@@ -1,11 +1,11 @@
-//! What a look at a Redis has found, before anybody judges it.
+//! Facts about a server, before they are judged.
 
 use std::collections::HashMap;
 use std::str::FromStr;
 
 use crate::connect_error::ConnectError;
 
-/// What `INFO` tells, by name.
+/// The fields of `INFO` by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Info(HashMap<String, String>);
 
@@ -23,7 +23,7 @@ impl Info {
         self.0.get(name).map(String::as_str)
     }
 
-    /// `None`, too, if it is no number.
+    /// A field as a number; `None` if it is missing or no number.
     pub(super) fn number<T: FromStr>(&self, name: &str) -> Option<T> {
         self.get(name)?.trim().parse().ok()
     }
@@ -33,48 +33,50 @@ impl Info {
     }
 }
 
-/// What the probes have shown.
+/// The facts in the replies to the probes.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    /// Host and port.
-    pub(crate) place: String,
-    /// Who asked.
+    /// Address of the server.
+    pub(crate) address: String,
+    /// User name of the connection.
     pub(crate) user: String,
-    /// The rights that are missing, as an ACL writes them.
+    /// Missing permissions, as an ACL writes them.
     pub(crate) missing: Vec<String>,
-    /// The rule of an ACL that grants everything.
+    /// The rules of an ACL that grant every permission.
     pub(crate) rule: String,
-    pub(crate) script: Script,
-    /// How many buckets the caller believes in.
+    pub(crate) script: ScriptResult,
+    /// Number of buckets that the caller is configured with.
     pub(crate) buckets: u32,
     pub(crate) stored: Stored,
-    /// Why Redis takes no writes now.
+    /// Code and text of the error if Redis takes no writes now.
     pub(crate) write_refused: Option<String>,
 }
 
-/// What came of a script that asks `INFO` which process serves it.
+/// Result of a script that reads the store identity from `INFO`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Script {
-    /// `run_id:master_replid`; one of them may be empty.
+pub(crate) enum ScriptResult {
+    /// The store identity, `run_id:master_replid`; one of the two may be empty.
     Serving(String),
-    /// It ran, and both were empty.
+    /// The script ran, and both parts are empty.
     Nameless,
-    /// It did not run, and that will not pass.
+    /// The script did not run, and repeating does not help. The text of the error.
     Refused(String),
-    /// A right is missing, or Redis could not do anything then.
+    /// A permission is missing, or Redis was unable to run anything.
     Unknown,
 }
 
-/// What is stored in the namespace.
+/// The stored version and number of buckets of a namespace.
 #[derive(Clone, Debug)]
 pub(crate) enum Stored {
+    /// Neither a version nor a number of buckets.
     Nothing,
+    /// The namespace was used.
     Known {
-        /// Of the protocol; 0 if it says none.
+        /// Version of the protocol; 0 if none is stored.
         version: u64,
-        /// How many there are; `None` if it says nothing about that.
+        /// Number of buckets; `None` if none is stored.
         buckets: Option<u32>,
     },
-    /// It cannot be read, for a reason that each command would meet.
+    /// The key cannot be read, for a reason that every request would meet.
     Unreadable(ConnectError),
 }

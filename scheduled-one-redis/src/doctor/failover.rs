@@ -1,50 +1,49 @@
-//! Whether a run outlives a failover.
+//! Finding about failover: a run survives it, or its lease ends first.
 
 use std::time::Duration;
 
-use super::{Finding, Severity};
+use crate::doctor::{Finding, Severity};
 
 const CHECK: &str = "failover";
 
-/// From the end of the wait to a primary that answers: an election, a promotion,
-/// and clients that notice. Measured 1.2 to 1.5 s with Sentinel; with reserve.
+/// Time from the detection of a failed primary to a new primary that replies: election, promotion, reconnection.
+/// Measured 1.2 to 1.5 s with Sentinel, with a reserve.
 const ELECTION: Duration = Duration::from_secs(2);
 
-/// What is known of who takes over when the primary is gone.
+/// Replacement of a failed primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deployment {
-    /// One address; whether something behind it fails over cannot be seen.
-    Single,
-    /// Sentinels watch it; `None` if they do not tell how.
+    /// One address. A failover behind it cannot be recognized.
+    Standalone,
+    /// Sentinels replace the primary.
     Sentinel {
-        /// The name they know it by.
+        /// Name of the master in the configuration of the sentinels.
         name: String,
-        /// How they watch it.
-        watch: Option<Watch>,
+        /// Timing of failovers; `None` if the sentinels do not reply with it.
+        timing: Option<FailoverTiming>,
     },
-    /// The nodes of a Redis Cluster watch each other, and wait for so long
-    /// (`cluster-node-timeout`); `None` if that may not be asked.
+    /// The nodes of a Redis Cluster replace the primary.
     Cluster {
-        /// How long a node must be silent.
+        /// Time without a reply after which a node counts as failed; `None` if it cannot be read.
         node_timeout: Option<Duration>,
     },
 }
 
-/// How sentinels watch a master.
+/// The settings of sentinels that determine how long a failover takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Watch {
-    /// How long it must be silent: `down-after-milliseconds`.
+pub(crate) struct FailoverTiming {
+    /// Time without a reply after which the master counts as failed: `down-after-milliseconds`.
     pub(crate) down_after: Duration,
-    /// After how long one that did not come about is tried again, twice this:
-    /// `failover-timeout`.
+    /// Half of the time until a failover that did not succeed is repeated: `failover-timeout`.
     pub(crate) failover_timeout: Duration,
 }
 
-/// A run is told to stop after three fifths of its lease without a renewal.
+/// Compares the shortest lease with the time of a failover. A run is cancelled after three fifths of its lease
+/// without a renewal.
 pub(crate) fn failover(deployment: &Deployment, lease: Duration) -> Finding {
     let survives = lease * 3 / 5;
     let (waits, who, remedy) = match deployment {
-        Deployment::Single => {
+        Deployment::Standalone => {
             return Finding::new(
                 Severity::Info,
                 CHECK,
@@ -59,23 +58,23 @@ pub(crate) fn failover(deployment: &Deployment, lease: Duration) -> Finding {
         Deployment::Cluster { node_timeout: None } => {
             let unseen = "cluster-node-timeout cannot be seen, because CONFIG GET is not allowed; \
                           usually it is 15 s";
-            return unseen_watch(unseen, lease, survives);
+            return unseen_timing(unseen, lease, survives);
         }
-        Deployment::Sentinel { watch: None, .. } => {
+        Deployment::Sentinel { timing: None, .. } => {
             let unseen = "the sentinels do not tell how long they wait before a failover, for \
                           which their login needs +sentinel|master; usually it is 30 s";
-            return unseen_watch(unseen, lease, survives);
+            return unseen_timing(unseen, lease, survives);
         }
         Deployment::Sentinel {
             name,
-            watch: Some(watch),
+            timing: Some(timing),
         } => (
-            watch.down_after,
+            timing.down_after,
             format!(
                 "the sentinels of {name} wait {:?} (down-after-milliseconds; if a failover does \
                  not come about, {:?} before the next: twice failover-timeout)",
-                watch.down_after,
-                watch.failover_timeout * 2
+                timing.down_after,
+                timing.failover_timeout * 2
             ),
             format!("SENTINEL SET {name} down-after-milliseconds 1000, at each sentinel"),
         ),
@@ -105,7 +104,7 @@ pub(crate) fn failover(deployment: &Deployment, lease: Duration) -> Finding {
     )
 }
 
-fn unseen_watch(unseen: &str, lease: Duration, survives: Duration) -> Finding {
+fn unseen_timing(unseen: &str, lease: Duration, survives: Duration) -> Finding {
     let found =
         format!("{unseen}. With a lease of {lease:?}, runs survive {survives:?} without an answer");
     Finding::new(Severity::Info, CHECK, found, "")

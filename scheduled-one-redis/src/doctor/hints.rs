@@ -1,36 +1,36 @@
-//! What only a longer look shows: clocks, the way there, and marks that a wild
-//! clock has left.
+//! Findings of the longer examination: clocks, round trips, high-water marks in the future.
 
 use std::time::Duration;
 
-use super::{Finding, Severity};
+use crate::doctor::{Finding, Severity};
 
-/// Wall clocks may differ by so much before somebody should look.
+/// Largest offset of the wall clock without a warning.
 const OFFSET: Duration = Duration::from_secs(1);
 
-/// A mark may be so far ahead: clocks are stepped back by less.
+/// Largest distance of a high-water mark into the future without a warning: clocks are set back by less.
 const AHEAD_MS: i64 = 60_000;
 
-/// How many units a finding names.
+/// Most units that a finding names.
 const MAX_NAMED: usize = 5;
 
-/// What a few questions for the time have shown.
+/// Samples of the clock of Redis.
 #[derive(Clone, Debug)]
 pub(crate) struct ClockFacts {
-    /// This machine's wall clock minus that of Redis, in milliseconds.
+    /// Wall clock of this machine minus that of Redis, in milliseconds.
     pub(crate) offset_ms: i64,
-    /// Each round trip by the boot clock.
+    /// Round trips, by the boot clock.
     pub(crate) round_trips: Vec<Duration>,
 }
 
-/// The newest tick decided of a unit.
+/// The high-water mark of a unit.
 #[derive(Clone, Debug)]
-pub(crate) struct Mark {
+pub(crate) struct HighWaterMark {
     pub(crate) key: String,
-    /// `None`: the key holds something else than a record.
+    /// `None`: the key holds no record.
     pub(crate) hwm_ms: Option<i64>,
 }
 
+/// Compares the wall clock with that of Redis.
 pub(crate) fn clock(facts: &ClockFacts) -> Finding {
     let ClockFacts { offset_ms, .. } = facts;
     if u128::from(offset_ms.unsigned_abs()) <= OFFSET.as_millis() {
@@ -48,6 +48,7 @@ pub(crate) fn clock(facts: &ClockFacts) -> Finding {
     )
 }
 
+/// Compares the round trip with the shortest lease.
 pub(crate) fn round_trip(facts: &ClockFacts, lease: Duration) -> Finding {
     let mut sorted = facts.round_trips.clone();
     sorted.sort_unstable();
@@ -73,9 +74,10 @@ pub(crate) fn round_trip(facts: &ClockFacts, lease: Duration) -> Finding {
     )
 }
 
-/// `now_ms` by the clock of Redis.
-pub(crate) fn marks(marks: &[Mark], now_ms: i64) -> Finding {
-    let unreadable: Vec<&Mark> = marks.iter().filter(|mark| mark.hwm_ms.is_none()).collect();
+/// Finds units that are decided far into the future. `now_ms` is the time of Redis.
+pub(crate) fn marks(marks: &[HighWaterMark], now_ms: i64) -> Finding {
+    let unreadable: Vec<&HighWaterMark> =
+        marks.iter().filter(|mark| mark.hwm_ms.is_none()).collect();
     if let Some(first) = unreadable.first() {
         return Finding::new(
             Severity::Warning,
@@ -89,8 +91,8 @@ pub(crate) fn marks(marks: &[Mark], now_ms: i64) -> Finding {
             "delete these keys, or choose another namespace",
         );
     }
-    let ahead = |mark: &&Mark| mark.hwm_ms.is_some_and(|hwm| hwm > now_ms + AHEAD_MS);
-    let wild: Vec<&Mark> = marks.iter().filter(ahead).collect();
+    let ahead = |mark: &&HighWaterMark| mark.hwm_ms.is_some_and(|hwm| hwm > now_ms + AHEAD_MS);
+    let wild: Vec<&HighWaterMark> = marks.iter().filter(ahead).collect();
     let Some(first) = wild.first() else {
         let found = format!("{} units looked at, none decided ahead of now", marks.len());
         return Finding::ok("marks", found);

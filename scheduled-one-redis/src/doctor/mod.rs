@@ -1,7 +1,8 @@
-//! Judges what a look at a Redis has found: pure, so that it can be held
-//! against what servers say. `preflight` looks; a start takes the
-//! severe findings for errors, `examine` asks some more and reports them all.
+//! Makes findings of the facts about a server. All functions are pure and are tested with replies of several servers.
+//! `preflight` and `diagnose` collect the facts; the start fails with the first severe finding, the doctor reports
+//! all findings.
 
+mod check;
 mod facts;
 mod failover;
 mod hints;
@@ -12,63 +13,68 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use super::connect_error::ConnectError;
 use scheduled_one_protocol::machine::{NewerProtocol, VERSION};
 use scheduled_one_protocol::{Finding, Severity};
 
-pub(super) use facts::{Facts, Info, Script, Stored};
-pub(super) use failover::{Deployment, Watch, failover};
-pub(super) use hints::{ClockFacts, Mark, clock, marks, round_trip};
-pub(super) use persistence::persistence;
-pub(super) use remedy::found_and_remedy;
-pub(super) use replicas::{Expected, replicas};
+use crate::connect_error::ConnectError;
 
-/// Settings of the server that `CONFIG GET` tells, by name; `None` where it may
-/// not be asked, as in most managed services.
-pub(super) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;
+pub(crate) use crate::doctor::check::Check;
+pub(crate) use crate::doctor::facts::{Facts, Info, ScriptResult, Stored};
+pub(crate) use crate::doctor::failover::{Deployment, FailoverTiming, failover};
+pub(crate) use crate::doctor::hints::{ClockFacts, HighWaterMark, clock, marks, round_trip};
+pub(crate) use crate::doctor::persistence::persistence;
+pub(crate) use crate::doctor::remedy::found_and_remedy;
+pub(crate) use crate::doctor::replicas::{Expected, replicas};
 
-/// A finding, and the error that a start makes of it.
+/// Settings of the server by name, from `CONFIG GET`; `None` without the permission, as in most managed services.
+pub(crate) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;
+
+/// A finding, and the error at start that a severe one is.
 #[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) finding: Finding,
-    /// Of severe findings alone.
-    pub(super) refusal: Option<ConnectError>,
+pub(crate) struct Diagnosis {
+    pub(crate) finding: Finding,
+    /// The error of a severe finding.
+    pub(crate) refusal: Option<ConnectError>,
+    /// True if further checks of the server are pointless.
+    pub(crate) ends_examination: bool,
 }
 
-impl From<Finding> for Verdict {
+impl From<Finding> for Diagnosis {
     fn from(finding: Finding) -> Self {
-        Verdict {
+        Diagnosis {
             finding,
             refusal: None,
+            ends_examination: false,
         }
     }
 }
 
-impl Verdict {
-    /// Severe, in the words of the error.
-    pub(super) fn refused(check: &'static str, error: ConnectError) -> Self {
+impl Diagnosis {
+    /// A severe finding with the text of the error.
+    pub(crate) fn refused(check: Check, error: ConnectError) -> Self {
         let (found, remedy) = found_and_remedy(&error);
-        Verdict {
-            finding: Finding::new(Severity::Severe, check, found, remedy),
+        Diagnosis {
+            finding: Finding::new(Severity::Severe, check.name(), found, remedy),
             refusal: Some(error),
+            ends_examination: check.ends_examination(),
         }
     }
 }
 
-/// What `INFO` alone shows, in the order in which a start complains.
-pub(super) fn judge_info(place: &str, info: &Info, names_cluster: bool) -> Vec<Verdict> {
-    let mut verdicts = server::kind_and_version(place, info);
-    verdicts.extend([
-        server::role(place, info),
-        server::eviction(place, info),
+/// The findings from `INFO`, in the order in which a start checks them.
+pub(crate) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec<Diagnosis> {
+    let mut diagnoses = server::kind_and_version(address, info);
+    diagnoses.extend([
+        server::role(address, info),
+        server::eviction(address, info),
         server::memory(info).into(),
         server::cluster_mode(info, names_cluster).into(),
     ]);
-    verdicts
+    diagnoses
 }
 
-/// What the answers to the probes show.
-pub(super) fn judge_probes(facts: &Facts) -> Vec<Verdict> {
+/// The findings from the probes, in the order in which a start checks them.
+pub(crate) fn judge_probes(facts: &Facts) -> Vec<Diagnosis> {
     vec![
         rights(facts),
         scripts(facts),
@@ -77,15 +83,15 @@ pub(super) fn judge_probes(facts: &Facts) -> Vec<Verdict> {
     ]
 }
 
-fn rights(facts: &Facts) -> Verdict {
+fn rights(facts: &Facts) -> Diagnosis {
     if facts.missing.is_empty() {
         let found = format!("user {} may do all that is needed", facts.user);
-        return Finding::ok("rights", found).into();
+        return Finding::ok(Check::Rights.name(), found).into();
     }
-    Verdict::refused(
-        "rights",
+    Diagnosis::refused(
+        Check::Rights,
         ConnectError::MissingRights {
-            place: facts.place.clone(),
+            place: facts.address.clone(),
             user: facts.user.clone(),
             missing: facts.missing.join(" "),
             rule: facts.rule.clone(),
@@ -93,32 +99,31 @@ fn rights(facts: &Facts) -> Verdict {
     )
 }
 
-/// Each script asks `INFO` which process serves it: that is how a store that
-/// restarted, or failed over, is noticed.
-fn scripts(facts: &Facts) -> Verdict {
+/// Scripts recognize a server that restarted or failed over by its `INFO`, so they have to run and to read it.
+fn scripts(facts: &Facts) -> Diagnosis {
     let refused = |why: String| {
-        let place = facts.place.clone();
-        Verdict::refused("scripts", ConnectError::Refused { place, why })
+        let place = facts.address.clone();
+        Diagnosis::refused(Check::Scripts, ConnectError::Refused { place, why })
     };
     match &facts.script {
-        Script::Serving(_) => Finding::ok(
-            "scripts",
+        ScriptResult::Serving(_) => Finding::ok(
+            Check::Scripts.name(),
             "scripts run, and see which process serves them, so a restart is noticed",
         )
         .into(),
-        Script::Nameless => refused(
+        ScriptResult::Nameless => refused(
             "INFO has neither run_id nor master_replid in scripts there, so a restart that \
              forgot which ticks have run would not be noticed; use Redis, Valkey or Dragonfly"
                 .to_owned(),
         ),
-        Script::Refused(answer) => refused(format!(
+        ScriptResult::Refused(answer) => refused(format!(
             "a script that calls INFO does not run there ({answer}); the scheduler is made of \
              scripts, and they tell by INFO a server that restarted from one that did not; use \
              Redis, Valkey or Dragonfly, and do not rename INFO"
         )),
-        Script::Unknown => Finding::new(
+        ScriptResult::Unknown => Finding::new(
             Severity::Info,
-            "scripts",
+            Check::Scripts.name(),
             "whether scripts may call INFO could not be tried",
             "",
         )
@@ -126,17 +131,17 @@ fn scripts(facts: &Facts) -> Verdict {
     }
 }
 
-fn namespace(facts: &Facts) -> Verdict {
+fn namespace(facts: &Facts) -> Diagnosis {
     match &facts.stored {
-        Stored::Known { version, .. } if *version > VERSION => Verdict::refused(
-            "namespace",
+        Stored::Known { version, .. } if *version > VERSION => Diagnosis::refused(
+            Check::Namespace,
             ConnectError::NewerProtocol(NewerProtocol { found: *version }),
         ),
         Stored::Known {
             buckets: Some(found),
             ..
-        } if *found != facts.buckets => Verdict::refused(
-            "namespace",
+        } if *found != facts.buckets => Diagnosis::refused(
+            Check::Namespace,
             ConnectError::OtherBuckets {
                 found: *found,
                 ours: facts.buckets,
@@ -144,38 +149,42 @@ fn namespace(facts: &Facts) -> Verdict {
         ),
         Stored::Nothing | Stored::Known { version: 0, .. } => Finding::new(
             Severity::Info,
-            "namespace",
+            Check::Namespace.name(),
             "this Redis does not know it: the first scheduler to start waits once for its \
              longest lease and a second, because it may be a flushed one",
             "",
         )
         .into(),
-        Stored::Known { version, .. } => {
-            Finding::ok("namespace", format!("protocol version {version}")).into()
-        }
-        Stored::Unreadable(error) => Verdict::refused("namespace", error.clone()),
+        Stored::Known { version, .. } => Finding::ok(
+            Check::Namespace.name(),
+            format!("protocol version {version}"),
+        )
+        .into(),
+        Stored::Unreadable(error) => Diagnosis::refused(Check::Namespace, error.clone()),
     }
 }
 
-/// Whether Redis takes writes now: `MISCONF`, `NOREPLICAS` and `OOM` are
-/// answers to whatever writes.
-fn writes(facts: &Facts) -> Verdict {
+/// Finding about writes: with `MISCONF`, `NOREPLICAS` and `OOM`, Redis refuses every write.
+fn writes(facts: &Facts) -> Diagnosis {
     match &facts.write_refused {
-        None => Finding::ok("writes", "it takes writes").into(),
-        Some(why) => Verdict::refused(
-            "writes",
+        None => Finding::ok(Check::Writes.name(), "it takes writes").into(),
+        Some(why) => Diagnosis::refused(
+            Check::Writes,
             ConnectError::NoWrites {
-                place: facts.place.clone(),
+                place: facts.address.clone(),
                 why: why.clone(),
             },
         ),
     }
 }
 
-/// The first severe finding as an error, or the warnings.
-pub(super) fn to_start(verdicts: Vec<Verdict>) -> Result<Vec<Finding>, ConnectError> {
+/// The first severe finding as an error, otherwise the warnings.
+pub(crate) fn start_result(diagnoses: Vec<Diagnosis>) -> Result<Vec<Finding>, ConnectError> {
     let mut warnings = Vec::new();
-    for Verdict { finding, refusal } in verdicts {
+    for Diagnosis {
+        finding, refusal, ..
+    } in diagnoses
+    {
         match refusal {
             Some(error) => return Err(error),
             None if finding.severity == Severity::Warning => warnings.push(finding),

@@ -1,11 +1,11 @@
-//! What a crash of Redis forgets, and what then holds.
+//! Finding about persistence: the loss in a crash of Redis, and the guarantees that then hold.
 
-use super::facts::Info;
-use super::{Finding, Settings, Severity};
+use crate::doctor::facts::Info;
+use crate::doctor::{Finding, Settings, Severity};
 
 const CHECK: &str = "persistence";
 
-/// Which row of the table of guarantees it is, as far as that can be told.
+/// Determines the row of the table of guarantees from `INFO` and, if readable, the settings.
 pub(crate) fn persistence(info: &Info, settings: Settings<'_>) -> Finding {
     let failed = |name| info.is(name, "err");
     if failed("aof_last_write_status") || failed("rdb_last_bgsave_status") {

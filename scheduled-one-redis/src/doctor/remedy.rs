@@ -1,9 +1,9 @@
-//! An error of a start, told as what was found and what to do.
+//! Splits an error of connecting into what was found and what to do.
 
-use crate::connect_error::{ConnectError, way_to_write};
+use crate::connect_error::{ConnectError, remedy_for_writes};
 
-/// What was found, and the way out, which is the end of the error's text. Some
-/// have none of their own: then what was found says it.
+/// The finding in words, and the remedy, which is the end of the error text. The remedy is empty where the text has
+/// no separate one.
 pub(crate) fn found_and_remedy(error: &ConnectError) -> (String, String) {
     let text = error.to_string();
     let remedy = remedy(error);
@@ -25,7 +25,7 @@ fn remedy(error: &ConnectError) -> String {
             "set it to noeviction or to a volatile policy, or use a Redis that is no cache"
         }
         ConnectError::NotNow { .. } => "try again in a moment",
-        ConnectError::NoWrites { why, .. } => way_to_write(why),
+        ConnectError::NoWrites { why, .. } => remedy_for_writes(why),
         ConnectError::NewerProtocol(_) => "upgrade this service, or give it another namespace",
         ConnectError::OtherBuckets { .. } => {
             "Give all services of the namespace the same `buckets`; for another number, give it \

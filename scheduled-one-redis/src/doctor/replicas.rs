@@ -1,25 +1,24 @@
-//! Whether a failover may lose what was acknowledged.
+//! Finding about replicas of Redis: a failover may lose acknowledged requests.
 
-use super::facts::Info;
-use super::server::{self, Kind};
-use super::{Finding, Settings, Severity};
+use crate::doctor::facts::Info;
+use crate::doctor::server::{self, ServerKind};
+use crate::doctor::{Finding, Settings, Severity};
 
 const CHECK: &str = "replicas";
 
-/// More than Redis's own default of `min-replicas-max-lag`.
+/// Largest lag without a warning, in seconds; also the default of `min-replicas-max-lag`.
 const LAG_SECONDS: u64 = 10;
 
-/// What replicas are counted on for.
+/// The purposes of replicas of Redis.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Expected {
-    /// Sentinels or a cluster are to fail over to one.
+    /// Sentinels or a cluster fail over to a replica.
     pub(crate) failover: bool,
-    /// Each claim waits for so many.
+    /// Number of replicas that each claim waits for.
     pub(crate) waited_for: u32,
 }
 
-/// How many replicas there are, whether writes wait for them, how far behind
-/// they are.
+/// Judges the number of replicas, whether writes wait for them, and their lag.
 pub(crate) fn replicas(info: &Info, settings: Settings<'_>, expected: Expected) -> Finding {
     let Some(connected) = info.number::<u64>("connected_slaves") else {
         let found = "INFO does not tell whether it has replicas";
@@ -45,7 +44,7 @@ pub(crate) fn replicas(info: &Info, settings: Settings<'_>, expected: Expected) 
     if connected == 0 {
         return Finding::ok(CHECK, "none connected: there is nothing to fail over to");
     }
-    // Redis tells this number only if min-replicas-to-write is set.
+    // `INFO` has this field only if `min-replicas-to-write` is set.
     let Some(good) = info.get("min_slaves_good_slaves") else {
         if waited_for > 0 {
             let found = format!("{connected} connected, and each claim waits for {waited_for}");
@@ -86,9 +85,9 @@ pub(crate) fn replicas(info: &Info, settings: Settings<'_>, expected: Expected) 
     )
 }
 
-/// The longest lag, in seconds; Dragonfly counts records instead.
+/// The longest lag in seconds; `None` for Dragonfly, which counts records instead.
 fn slowest(info: &Info, connected: u64) -> Option<u64> {
-    if server::kind(info) == Kind::Dragonfly {
+    if server::kind(info) == ServerKind::Dragonfly {
         return None;
     }
     let lag = |index| {

@@ -1,18 +1,18 @@
-//! Which server it is, and whether its settings can be relied on.
+//! The kind of the server, and settings that every store depends on.
 
-use super::facts::Info;
-use super::{Finding, Severity, Verdict};
 use crate::connect_error::ConnectError;
+use crate::doctor::facts::Info;
+use crate::doctor::{Check, Diagnosis, Finding, Severity};
 
-/// `LIMIT`, `XADD NOMKSTREAM` and exact trimming the way the scripts use them.
+/// Oldest version of Redis with the commands of the scripts: `XADD NOMKSTREAM`, `LIMIT` and exact trimming.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// From so much of `maxmemory` on a warning is due, in percent.
+/// Share of `maxmemory` in use from which a warning is due, in percent.
 const NEARLY_FULL: u64 = 90;
 
-/// Programs that speak the language of Redis.
+/// Servers that implement the protocol of Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ServerKind {
     Redis,
     Valkey,
     KeyDb,
@@ -20,28 +20,29 @@ pub(super) enum Kind {
     Unknown,
 }
 
-pub(super) fn kind(info: &Info) -> Kind {
+/// The kind of the server, from fields that only one kind has.
+pub(super) fn kind(info: &Info) -> ServerKind {
     let executable = info.get("executable").unwrap_or_default();
     if info.is("server_name", "valkey") || info.get("valkey_version").is_some() {
-        Kind::Valkey
+        ServerKind::Valkey
     } else if info.get("dragonfly_version").is_some() {
-        Kind::Dragonfly
+        ServerKind::Dragonfly
     } else if info.get("mvcc_depth").is_some() || executable.ends_with("keydb-server") {
-        Kind::KeyDb
+        ServerKind::KeyDb
     } else if info.get("redis_build_id").is_some() {
-        Kind::Redis
+        ServerKind::Redis
     } else {
-        Kind::Unknown
+        ServerKind::Unknown
     }
 }
 
-/// What it is; severe if it is too old, still loads, or is no Redis at all.
-pub(super) fn kind_and_version(place: &str, info: &Info) -> Vec<Verdict> {
-    let place = place.to_owned();
+/// Kind and version. Severe if the server is too old, still loads its data, or is no Redis.
+pub(super) fn kind_and_version(address: &str, info: &Info) -> Vec<Diagnosis> {
+    let place = address.to_owned();
     let Some(version) = info.get("redis_version") else {
         let why = "its INFO has no redis_version".to_owned();
         let error = ConnectError::NotRedis { place, why };
-        return vec![Verdict::refused("server", error)];
+        return vec![Diagnosis::refused(Check::Server, error)];
     };
     let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
     let major_minor = (parts.next().flatten(), parts.next().flatten());
@@ -50,39 +51,40 @@ pub(super) fn kind_and_version(place: &str, info: &Info) -> Vec<Verdict> {
     {
         let version = version.to_owned();
         let error = ConnectError::TooOld { place, version };
-        return vec![Verdict::refused("server", error)];
+        return vec![Diagnosis::refused(Check::Server, error)];
     }
-    let mut verdicts = vec![described(kind(info), version, info).into()];
+    let mut diagnoses = vec![described(kind(info), version, info).into()];
     if info.is("loading", "1") {
         let why = "it is still loading its data".to_owned();
-        verdicts.push(Verdict::refused(
-            "loading",
+        diagnoses.push(Diagnosis::refused(
+            Check::Loading,
             ConnectError::NotNow { place, why },
         ));
     }
-    verdicts
+    diagnoses
 }
 
-fn described(kind: Kind, version: &str, info: &Info) -> Finding {
+/// The finding for a kind of server.
+fn described(kind: ServerKind, version: &str, info: &Info) -> Finding {
     let own = |name| info.get(name).unwrap_or("of an unknown version");
     match kind {
-        Kind::Redis => Finding::ok("server", format!("Redis {version}")),
-        Kind::Valkey => Finding::ok(
-            "server",
+        ServerKind::Redis => Finding::ok(Check::Server.name(), format!("Redis {version}")),
+        ServerKind::Valkey => Finding::ok(
+            Check::Server.name(),
             format!(
                 "Valkey {}, compatible with Redis {version}",
                 own("valkey_version")
             ),
         ),
-        Kind::KeyDb => Finding::new(
+        ServerKind::KeyDb => Finding::new(
             Severity::Info,
-            "server",
+            Check::Server.name(),
             format!("KeyDB {version}: not among the servers that the tests run with"),
             "",
         ),
-        Kind::Dragonfly => Finding::new(
+        ServerKind::Dragonfly => Finding::new(
             Severity::Warning,
-            "server",
+            Check::Server.name(),
             format!(
                 "Dragonfly {}, compatible with Redis {version}: not among the servers that the \
                  tests run with, and its scripts run on another Lua",
@@ -90,9 +92,9 @@ fn described(kind: Kind, version: &str, info: &Info) -> Finding {
             ),
             "try your jobs on it before you depend on it, or use Redis or Valkey",
         ),
-        Kind::Unknown => Finding::new(
+        ServerKind::Unknown => Finding::new(
             Severity::Warning,
-            "server",
+            Check::Server.name(),
             format!(
                 "it says that it is compatible with Redis {version}, and not what it is: not \
                  among the servers that the tests run with"
@@ -103,25 +105,26 @@ fn described(kind: Kind, version: &str, info: &Info) -> Finding {
     }
 }
 
-pub(super) fn role(place: &str, info: &Info) -> Verdict {
-    let place = place.to_owned();
+/// Only the one primary can be a store.
+pub(super) fn role(address: &str, info: &Info) -> Diagnosis {
+    let place = address.to_owned();
     match info.get("role") {
-        // Dragonfly writes the newer word.
+        // Dragonfly has the newer word.
         Some("slave" | "replica") => {
             let host = info.get("master_host").unwrap_or("?");
             let primary = format!("{host}:{}", info.get("master_port").unwrap_or("?"));
-            Verdict::refused("role", ConnectError::Replica { place, primary })
+            Diagnosis::refused(Check::Role, ConnectError::Replica { place, primary })
         }
         Some("active-replica") => {
             let why = "it is one of several writable copies (KeyDB active-replica), which would \
                        each decide by themselves and run ticks twice; name a Redis with one primary"
                 .to_owned();
-            Verdict::refused("role", ConnectError::Refused { place, why })
+            Diagnosis::refused(Check::Role, ConnectError::Refused { place, why })
         }
-        Some("master") => Finding::ok("role", "it is a primary").into(),
+        Some("master") => Finding::ok(Check::Role.name(), "it is a primary").into(),
         other => Finding::new(
             Severity::Info,
-            "role",
+            Check::Role.name(),
             format!(
                 "INFO does not say that it is a primary (role {})",
                 other.unwrap_or("unknown")
@@ -132,28 +135,33 @@ pub(super) fn role(place: &str, info: &Info) -> Verdict {
     }
 }
 
-pub(super) fn eviction(place: &str, info: &Info) -> Verdict {
+/// A server that evicts keys without an expiry is no store.
+pub(super) fn eviction(address: &str, info: &Info) -> Diagnosis {
     match info.get("maxmemory_policy") {
         // The second is Dragonfly in cache mode.
-        Some(policy) if policy.starts_with("allkeys") || policy == "eviction" => Verdict::refused(
-            "eviction",
+        Some(policy) if policy.starts_with("allkeys") || policy == "eviction" => {
+            Diagnosis::refused(
+                Check::Eviction,
+                ConnectError::Evicts {
+                    place: address.to_owned(),
+                    policy: policy.to_owned(),
+                },
+            )
+        }
+        // Older versions of Dragonfly have this field instead.
+        None if info.is("cache_mode", "cache") => Diagnosis::refused(
+            Check::Eviction,
             ConnectError::Evicts {
-                place: place.to_owned(),
-                policy: policy.to_owned(),
-            },
-        ),
-        // Older Dragonflies say it this way.
-        None if info.is("cache_mode", "cache") => Verdict::refused(
-            "eviction",
-            ConnectError::Evicts {
-                place: place.to_owned(),
+                place: address.to_owned(),
                 policy: "eviction (cache_mode)".to_owned(),
             },
         ),
-        Some("noeviction") => Finding::ok("eviction", "noeviction: nothing is forgotten").into(),
+        Some("noeviction") => {
+            Finding::ok(Check::Eviction.name(), "noeviction: nothing is forgotten").into()
+        }
         Some(policy) if policy.starts_with("volatile") => Finding::new(
             Severity::Warning,
-            "eviction",
+            Check::Eviction.name(),
             format!(
                 "maxmemory-policy is {policy}: the scheduler's keys have no expiry, so they stay; \
                  but this Redis is a cache, and when nothing is left to evict, it refuses the \
@@ -164,7 +172,7 @@ pub(super) fn eviction(place: &str, info: &Info) -> Verdict {
         .into(),
         other => Finding::new(
             Severity::Warning,
-            "eviction",
+            Check::Eviction.name(),
             format!(
                 "maxmemory-policy is {}: whether it would forget which ticks have run is not known",
                 other.unwrap_or("not told")
@@ -175,6 +183,7 @@ pub(super) fn eviction(place: &str, info: &Info) -> Verdict {
     }
 }
 
+/// Warns of memory that is nearly full.
 pub(super) fn memory(info: &Info) -> Finding {
     let (Some(used), Some(most)) = (
         info.number::<u64>("used_memory"),

@@ -1,5 +1,5 @@
-//! What follows from what servers say. The `INFO` of Redis was recorded; those of
-//! Valkey, Dragonfly and KeyDB are written after their sources and documentation.
+//! Findings for the replies of several servers. `INFO` of Redis was recorded; those of Valkey, Dragonfly and KeyDB
+//! are written after their sources and documentation.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,17 +12,17 @@ const DRAGONFLY: &str = include_str!("info/dragonfly-1.27.txt");
 const KEYDB: &str = include_str!("info/keydb-6.3.txt");
 const LEASE: Duration = Duration::from_secs(5);
 
-/// Severity and text of one look, from `INFO` alone.
+/// Severity and text of one check, from `INFO` alone.
 fn judged(text: &str, check: &str) -> (Severity, String) {
-    let verdicts = judge_info("host:1", &Info::parse(text), false);
-    let finding = verdicts
+    let diagnoses = judge_info("host:1", &Info::parse(text), false);
+    let finding = diagnoses
         .into_iter()
-        .map(|verdict| verdict.finding)
+        .map(|diagnosis| diagnosis.finding)
         .find(|finding| finding.check == check);
-    of(finding.unwrap_or_else(|| panic!("no look at {check}")))
+    judged_as(finding.unwrap_or_else(|| panic!("no look at {check}")))
 }
 
-fn of(finding: Finding) -> (Severity, String) {
+fn judged_as(finding: Finding) -> (Severity, String) {
     (finding.severity, finding.found)
 }
 
@@ -38,7 +38,7 @@ fn settings(pairs: &[(&str, &str)]) -> HashMap<String, String> {
 }
 
 #[test]
-fn servers_are_told_apart() {
+fn servers_are_distinguished() {
     use Severity::{Info, Ok, Severe, Warning};
     assert_is(judged(REDIS, "server"), Ok, "Redis 7.0.15");
     assert_is(judged(VALKEY, "server"), Ok, "Valkey 8.0.1");
@@ -65,14 +65,14 @@ fn only_one_primary_will_do() {
     let node = REDIS.replace("cluster_enabled:0", "cluster_enabled:1");
     assert_is(judged(&node, "cluster"), Severity::Warning, "one node");
     assert_is(judged(REDIS, "cluster"), Severity::Ok, "not in cluster");
-    let verdicts = judge_info("host:1", &Info::parse(&node), true);
-    let checks = verdicts.iter().map(|verdict| &verdict.finding);
+    let diagnoses = judge_info("host:1", &Info::parse(&node), true);
+    let checks = diagnoses.iter().map(|diagnosis| &diagnosis.finding);
     let mut cluster = checks.filter(|finding| finding.check == "cluster");
     assert_eq!(cluster.next().unwrap().severity, Severity::Ok);
 }
 
 #[test]
-fn what_evicts_is_refused() {
+fn a_server_that_evicts_is_refused() {
     assert_is(judged(REDIS, "eviction"), Severity::Ok, "noeviction");
     assert_is(
         judged(VALKEY, "eviction"),
@@ -95,10 +95,10 @@ fn what_evicts_is_refused() {
 
 #[test]
 fn persistence_is_a_row_of_the_table() {
-    let look = |text: &str, told: &[(&str, &str)]| {
-        of(persistence(&Info::parse(text), Some(&settings(told))))
+    let look = |text: &str, pairs: &[(&str, &str)]| {
+        judged_as(persistence(&Info::parse(text), Some(&settings(pairs))))
     };
-    let blind = |text: &str| of(persistence(&Info::parse(text), None));
+    let blind = |text: &str| judged_as(persistence(&Info::parse(text), None));
     let fsync = |how| look(VALKEY, &[("appendfsync", how)]);
     assert_is(fsync("always"), Severity::Ok, "survives a crash");
     assert_is(fsync("everysec"), Severity::Info, "last second or two");
@@ -123,19 +123,19 @@ fn persistence_is_a_row_of_the_table() {
 }
 
 #[test]
-fn replicas_that_nobody_waits_for_are_warned_of() {
-    let blind = |text: &str| of(replicas(&Info::parse(text), None, Expected::default()));
+fn replicas_without_waiting_writes_are_a_warning() {
+    let blind = |text: &str| judged_as(replicas(&Info::parse(text), None, Expected::default()));
     assert_is(blind(REDIS), Severity::Ok, "none connected");
     assert_is(blind(VALKEY), Severity::Warning, "2 connected");
     let good = format!("{VALKEY}\nmin_slaves_good_slaves:2");
     assert_is(blind(&good), Severity::Ok, "cannot be seen");
-    let told = settings(&[
+    let settings = settings(&[
         ("min-replicas-to-write", "1"),
         ("min-replicas-max-lag", "2"),
     ]);
-    let seen = of(replicas(
+    let seen = judged_as(replicas(
         &Info::parse(&good),
-        Some(&told),
+        Some(&settings),
         Expected::default(),
     ));
     assert_is(seen, Severity::Ok, "min-replicas-max-lag 2");
@@ -146,31 +146,31 @@ fn replicas_that_nobody_waits_for_are_warned_of() {
             failover,
             waited_for,
         };
-        of(replicas(&Info::parse(text), None, expected))
+        judged_as(replicas(&Info::parse(text), None, expected))
     };
     let lonely = expected(REDIS, true, 0);
     assert_is(lonely, Severity::Warning, "nothing to fail over to");
     let waits = expected(VALKEY, true, 3);
     assert_is(waits, Severity::Warning, "no run starts");
     assert_is(expected(VALKEY, true, 2), Severity::Ok, "waits for 2");
-    // Dragonfly's lag is not in seconds.
+    // The lag that Dragonfly reports is not in seconds.
     let dragonfly = format!("{DRAGONFLY}\nmin_slaves_good_slaves:1");
     assert_is(blind(&dragonfly), Severity::Ok, "1 connected");
 }
 
 #[test]
-fn a_lease_is_held_against_the_failover() {
+fn a_lease_is_compared_with_the_failover() {
     let sentinel = |seconds| Deployment::Sentinel {
         name: "main".into(),
-        watch: Some(Watch {
+        timing: Some(FailoverTiming {
             down_after: Duration::from_secs(seconds),
             failover_timeout: Duration::from_secs(180),
         }),
     };
-    let stock = of(failover(&sentinel(30), LEASE));
+    let stock = judged_as(failover(&sentinel(30), LEASE));
     assert_is(stock, Severity::Warning, "a lease of 5s dies");
     assert_is(
-        of(failover(&sentinel(1), LEASE)),
+        judged_as(failover(&sentinel(1), LEASE)),
         Severity::Ok,
         "survive 3s",
     );
@@ -179,74 +179,82 @@ fn a_lease_is_held_against_the_failover() {
         remedy.contains("SENTINEL SET main down-after-milliseconds 1000"),
         "{remedy}"
     );
-    // What is advised is enough.
+    // The advised lease is long enough.
     let long = Duration::from_secs(54);
     assert!(remedy.contains("54s"), "{remedy}");
     assert_is(
-        of(failover(&sentinel(30), long)),
+        judged_as(failover(&sentinel(30), long)),
         Severity::Ok,
         "survive 32.4s",
     );
     let cluster = |seconds: Option<u64>| Deployment::Cluster {
         node_timeout: seconds.map(Duration::from_secs),
     };
-    let stock = of(failover(&cluster(Some(15)), LEASE));
+    let stock = judged_as(failover(&cluster(Some(15)), LEASE));
     assert_is(stock, Severity::Warning, "cluster-node-timeout");
-    let blind = of(failover(&cluster(None), LEASE));
+    let blind = judged_as(failover(&cluster(None), LEASE));
     assert_is(blind, Severity::Info, "usually it is 15 s");
     let silent = Deployment::Sentinel {
         name: "main".into(),
-        watch: None,
+        timing: None,
     };
-    let blind = of(failover(&silent, LEASE));
+    let blind = judged_as(failover(&silent, LEASE));
     assert_is(blind, Severity::Info, "+sentinel|master");
-    let single = of(failover(&Deployment::Single, LEASE));
+    let single = judged_as(failover(&Deployment::Standalone, LEASE));
     assert_is(single, Severity::Info, "runs survive 3s");
 }
 
 #[test]
-fn clocks_and_the_way_there() {
+fn clocks_and_round_trips() {
     let facts = |offset_ms, rtt_ms| ClockFacts {
         offset_ms,
         round_trips: vec![Duration::from_millis(rtt_ms); 10],
     };
-    assert_is(of(clock(&facts(-1_000, 1))), Severity::Ok, "-1000 ms");
-    assert_is(of(clock(&facts(1_001, 1))), Severity::Warning, "1001 ms");
     assert_is(
-        of(round_trip(&facts(0, 500), LEASE)),
+        judged_as(clock(&facts(-1_000, 1))),
+        Severity::Ok,
+        "-1000 ms",
+    );
+    assert_is(
+        judged_as(clock(&facts(1_001, 1))),
+        Severity::Warning,
+        "1001 ms",
+    );
+    assert_is(
+        judged_as(round_trip(&facts(0, 500), LEASE)),
         Severity::Ok,
         "500.0 ms",
     );
-    let slow = of(round_trip(&facts(0, 501), LEASE));
+    let slow = judged_as(round_trip(&facts(0, 501), LEASE));
     assert_is(slow, Severity::Warning, "a tenth");
 }
 
 #[test]
 fn marks_of_a_wild_clock_are_named() {
     let now_ms = 1_800_000_000_000;
-    let mark = |hwm_ms| Mark {
+    let mark = |hwm_ms| HighWaterMark {
         key: "so:{a}:job:b".into(),
         hwm_ms,
     };
     let near = [mark(Some(0)), mark(Some(now_ms + 60_000))];
-    assert_is(of(marks(&near, now_ms)), Severity::Ok, "2 units");
+    assert_is(judged_as(marks(&near, now_ms)), Severity::Ok, "2 units");
     let wild = marks(&[mark(Some(1)), mark(Some(now_ms + 3_600_000))], now_ms);
     assert!(
         wild.remedy.contains("HSET so:{a}:job:b hwm 1800000000000"),
         "{wild:?}"
     );
-    assert_is(of(wild), Severity::Warning, "job:b (3600 s ahead)");
-    let broken = of(marks(&[mark(None)], now_ms));
+    assert_is(judged_as(wild), Severity::Warning, "job:b (3600 s ahead)");
+    let broken = judged_as(marks(&[mark(None)], now_ms));
     assert_is(broken, Severity::Warning, "hold something else");
 }
 
 fn facts() -> Facts {
     Facts {
-        place: "host:1".into(),
+        address: "host:1".into(),
         user: "ann".into(),
         missing: Vec::new(),
         rule: "~x +y".into(),
-        script: Script::Serving("a:b".into()),
+        script: ScriptResult::Serving("a:b".into()),
         buckets: 4,
         stored: Stored::Nothing,
         write_refused: None,
@@ -258,7 +266,7 @@ fn a_namespace_has_one_number_of_buckets() {
     let judged = |version, buckets| {
         let mut facts = facts();
         facts.stored = Stored::Known { version, buckets };
-        of(namespace(&facts).finding)
+        judged_as(namespace(&facts).finding)
     };
     assert_is(judged(1, Some(4)), Severity::Ok, "protocol version 1");
     assert_is(judged(1, None), Severity::Ok, "protocol version 1");
@@ -266,39 +274,41 @@ fn a_namespace_has_one_number_of_buckets() {
     let ours = "this service says 4";
     assert_is(judged(1, Some(1)), Severity::Severe, ours);
     assert_is(judged(0, Some(0)), Severity::Severe, ours);
-    // Which comes first in the scripts, too.
+    // The scripts check the version first, too.
     assert_is(judged(2, Some(1)), Severity::Severe, "version 2");
 }
 
 #[test]
-fn what_stops_writes_has_a_way_out_that_is_not_to_wait() {
-    for (code, way_out) in [
+fn refused_writes_have_a_remedy_other_than_waiting() {
+    for (code, remedy) in [
         ("MISCONF", "log of Redis"),
         ("OOM", "raise maxmemory"),
         ("NOREPLICAS", "lower min-replicas-to-write"),
     ] {
         let mut facts = facts();
         facts.write_refused = Some(format!("{code} because"));
-        let Verdict { finding, refusal } = writes(&facts);
-        assert!(finding.remedy.contains(way_out), "{finding:?}");
+        let Diagnosis {
+            finding, refusal, ..
+        } = writes(&facts);
+        assert!(finding.remedy.contains(remedy), "{finding:?}");
         let error = refusal.unwrap().to_string();
         assert!(error.ends_with(&finding.remedy), "{error}");
-        assert_is(of(finding), Severity::Severe, code);
+        assert_is(judged_as(finding), Severity::Severe, code);
     }
 }
 
 #[test]
 fn a_start_takes_the_first_severe_finding_or_all_warnings() {
-    assert_eq!(to_start(judge_probes(&facts())), Ok(Vec::new()));
+    assert_eq!(start_result(judge_probes(&facts())), Ok(Vec::new()));
     let mut bad = facts();
     bad.write_refused = Some("OOM".into());
-    bad.script = Script::Nameless;
-    let error = to_start(judge_probes(&bad)).unwrap_err();
+    bad.script = ScriptResult::Nameless;
+    let error = start_result(judge_probes(&bad)).unwrap_err();
     assert!(error.to_string().contains("run_id"), "{error}");
     bad.missing = vec!["+hset".into()];
-    let error = to_start(judge_probes(&bad)).unwrap_err();
+    let error = start_result(judge_probes(&bad)).unwrap_err();
     assert!(error.to_string().contains("+hset"), "{error}");
-    let warnings = to_start(judge_info("host:1", &Info::parse(VALKEY), false)).unwrap();
+    let warnings = start_result(judge_info("host:1", &Info::parse(VALKEY), false)).unwrap();
     let checks: Vec<&str> = warnings.iter().map(|finding| finding.check).collect();
     assert_eq!(checks, ["eviction", "memory"]);
 }

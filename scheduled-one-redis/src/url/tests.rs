@@ -1,4 +1,4 @@
-//! URLs that are understood, and those that are not.
+//! Tests of URLs: accepted, rejected, displayed.
 
 use super::*;
 
@@ -18,25 +18,28 @@ fn pair(user: &str, password: &str) -> (String, String) {
 
 #[tokio::test]
 async fn understands_what_people_write() {
-    assert_eq!(parse("redis://localhost").place, "localhost:6379");
-    assert_eq!(parse("redis://10.0.0.1:7000/").place, "10.0.0.1:7000");
+    assert_eq!(parse("redis://localhost").servers, "localhost:6379");
+    assert_eq!(parse("redis://10.0.0.1:7000/").servers, "10.0.0.1:7000");
     let full = parse("rediss://ann:p%40ss%2Fw%23rd@cache.example.com:6380/3");
     assert_eq!(login(full.login.as_ref()).await, pair("ann", "p@ss/w#rd"));
     assert_eq!((full.db, full.tls), (3, true));
     let v6 = parse("redis://:x@[::1]:6379");
     assert_eq!(login(v6.login.as_ref()).await, pair("default", "x"));
-    assert_eq!((v6.place.as_str(), v6.host.as_str()), ("[::1]:6379", "::1"));
+    assert_eq!(
+        (v6.servers.as_str(), v6.host.as_str()),
+        ("[::1]:6379", "::1")
+    );
 }
 
 #[tokio::test]
 async fn understands_sentinels() {
     let plain = parse("redis+sentinel://one,two:5000,[::1]/mymaster");
-    assert_eq!(plain.place, "one:26379,two:5000,[::1]:26379/mymaster");
-    let Way::Sentinel {
+    assert_eq!(plain.servers, "one:26379,two:5000,[::1]:26379/mymaster");
+    let Topology::Sentinel {
         sentinels,
         master,
         login: None,
-    } = &plain.way
+    } = &plain.topology
     else {
         panic!("{plain}");
     };
@@ -49,7 +52,7 @@ async fn understands_sentinels() {
     );
     assert_eq!((full.db, full.tls), (3, true));
     assert_eq!(login(full.login.as_ref()).await, pair("ann", "p,w"));
-    let Way::Sentinel { login: own, .. } = &full.way else {
+    let Topology::Sentinel { login: own, .. } = &full.topology else {
         panic!("{full}");
     };
     assert_eq!(login(own.as_ref()).await, pair("bob", "a&b+c"));
@@ -58,13 +61,13 @@ async fn understands_sentinels() {
 #[test]
 fn understands_clusters() {
     let cluster = parse("redis+cluster://ann:x@one,two:7000/");
-    assert_eq!(cluster.place, "one:6379,two:7000");
-    let Way::Cluster { seeds } = &cluster.way else {
+    assert_eq!(cluster.servers, "one:6379,two:7000");
+    let Topology::Cluster { seeds } = &cluster.topology else {
         panic!("{cluster}");
     };
     assert_eq!(seeds[1].port, 7000);
     let BadUrl(text) = Address::parse("redis+cluster://one/3", FromFiles::default())
-        .map(|it| it.to_string())
+        .map(|address| address.to_string())
         .unwrap_err();
     assert!(text.contains("no databases"), "{text}");
 }
@@ -79,7 +82,7 @@ fn a_user_alone_needs_a_password_from_elsewhere() {
     assert_eq!(alone.user(), "ann");
     assert!(Address::parse("redis://ann@host", FromFiles::default()).is_err());
     let BadUrl(text) = Address::parse("redis://ann:secret@host", filed)
-        .map(|it| it.to_string())
+        .map(|address| address.to_string())
         .unwrap_err();
     assert!(text.contains("a file with the password"), "{text}");
     assert!(!text.contains("secret"), "{text}");
@@ -92,7 +95,7 @@ fn a_sentinel_user_alone_needs_a_password_from_elsewhere() {
         ..FromFiles::default()
     };
     let url = "redis+sentinel://host/m?sentinel_user=bob";
-    let Way::Sentinel { login, .. } = Address::parse(url, filed).unwrap().way else {
+    let Topology::Sentinel { login, .. } = Address::parse(url, filed).unwrap().topology else {
         panic!("{url}");
     };
     assert_eq!(login.unwrap().user(), "bob");
@@ -101,7 +104,7 @@ fn a_sentinel_user_alone_needs_a_password_from_elsewhere() {
         (format!("{url}&sentinel_password=secret"), filed),
     ] {
         let BadUrl(text) = Address::parse(&url, from_files)
-            .map(|it| it.to_string())
+            .map(|address| address.to_string())
             .unwrap_err();
         assert!(text.contains("a file with that"), "{text}");
         assert!(!text.contains("secret"), "{text}");

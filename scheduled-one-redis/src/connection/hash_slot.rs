@@ -1,11 +1,11 @@
-//! Which slot of a Redis Cluster a key is in.
+//! Computes the hash slot of a key in Redis Cluster.
 
-/// Slots of a cluster.
+/// Number of hash slots of a cluster.
 const SLOTS: u16 = 16384;
 
-/// The slot of a key: of what stands in its first braces, if there is
-/// something, else of all of it (Redis Cluster specification).
-pub(super) fn slot_of(key: &str) -> u16 {
+/// The hash slot of a key. As the Redis Cluster specification says, only the text in its first braces is hashed if
+/// that is not empty, otherwise the whole key.
+pub(super) fn hash_slot(key: &str) -> u16 {
     let tag = key.split_once('{').and_then(|(_, rest)| {
         let (tag, _) = rest.split_once('}')?;
         (!tag.is_empty()).then_some(tag)
@@ -34,10 +34,10 @@ mod tests {
 
     #[test]
     fn slots_are_those_of_redis() {
-        // The check value of the specification, and what CLUSTER KEYSLOT says.
+        // Check value of the specification, and replies of `CLUSTER KEYSLOT`.
         assert_eq!(crc16(b"123456789"), 0x31C3);
-        assert_eq!(slot_of("foo"), 12182);
-        assert_eq!(slot_of("so:{foo}:meta"), 12182);
-        assert_eq!(slot_of("{}foo"), crc16(b"{}foo") % SLOTS);
+        assert_eq!(hash_slot("foo"), 12182);
+        assert_eq!(hash_slot("so:{foo}:meta"), 12182);
+        assert_eq!(hash_slot("{}foo"), crc16(b"{}foo") % SLOTS);
     }
 }

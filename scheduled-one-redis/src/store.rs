@@ -1,0 +1,175 @@
+//! The operations of the store: encode the request, call the script, decode the reply.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::redis::cmd;
+use scheduled_one_protocol::message::{
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
+};
+use scheduled_one_protocol::{
+    Answer, BoxFuture, Bucket, Finding, JobNeeds, LedgerRecord, PreflightError, Report, Store,
+    UnitName,
+};
+use tokio::time::Instant;
+
+use crate::{ANSWER_TIMEOUT, RedisStore, Shared, decode, diagnose, encode, script};
+
+impl Store for RedisStore {
+    fn claim<'a>(
+        &'a self,
+        caller: &'a Caller,
+        claims: &'a [Claim],
+    ) -> Answer<'a, Reply<Vec<Claimed>>> {
+        Box::pin(async move {
+            let request = encode::claim(self.keys(), caller, claims)?;
+            let reply = self.run_within(ANSWER_TIMEOUT, &script::CLAIM, &request);
+            let (value, connection_id) = reply.await?;
+            let mut reply = decode::claim(value, claims)?;
+            let Self {
+                replication,
+                connection,
+                ..
+            } = self;
+            let confirmed = replication.confirm(connection, connection_id, claims, &mut reply.body);
+            match confirmed.await {
+                Ok(()) => Ok(reply),
+                Err(failure) => Err(self.explain(failure).await),
+            }
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        caller: &'a Caller,
+        renewals: &'a [Renew],
+    ) -> Answer<'a, Reply<Vec<Renewed>>> {
+        Box::pin(async move {
+            let request = encode::renew(self.keys(), caller, renewals)?;
+            let bound = renewal_timeout(renewals);
+            let (value, _) = self.run_within(bound, &script::RENEW, &request).await?;
+            decode::renew(value, renewals)
+        })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        caller: &'a Caller,
+        finishes: &'a [Finish],
+    ) -> Answer<'a, Reply<Vec<Finished>>> {
+        Box::pin(async move {
+            let request = encode::finish(self.keys(), caller, finishes)?;
+            decode::finish(self.run(&script::FINISH, &request).await?, finishes)
+        })
+    }
+
+    fn register<'a>(
+        &'a self,
+        caller: &'a Caller,
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+        Box::pin(async move {
+            let request = encode::register(self.keys(), caller, registrations)?;
+            decode::register(self.run(&script::REGISTER, &request).await?, registrations)
+        })
+    }
+
+    fn write_off<'a>(
+        &'a self,
+        caller: &'a Caller,
+        runs: &'a [OverdueRun],
+    ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
+        Box::pin(async move {
+            let request = encode::write_off(self.keys(), caller, runs)?;
+            decode::write_off(self.run(&script::WRITE_OFF, &request).await?, runs)
+        })
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
+        Box::pin(async move {
+            let request = encode::heartbeat(self.keys(), caller, heartbeat)?;
+            let (mut reply, units) =
+                decode::heartbeat(self.run(&script::HEARTBEAT, &request).await?)?;
+            // Rare: runs are overdue only when a node died or is cut off.
+            if !units.is_empty() {
+                let now_ms = (reply.head.now_us / 1000) as i64;
+                let request = encode::read_overdue(self.keys(), now_ms, &units);
+                let value = self.run(&script::READ_OVERDUE, &request).await?;
+                reply.body.overdue = decode::read_overdue(value, &units)?;
+            }
+            Ok(reply)
+        })
+    }
+
+    fn record<'a>(
+        &'a self,
+        caller: &'a Caller,
+        lines: &'a [LedgerRecord],
+    ) -> Answer<'a, Reply<Vec<Recorded>>> {
+        Box::pin(async move {
+            let request = encode::record(self.keys(), caller, lines)?;
+            decode::record(self.run(&script::RECORD, &request).await?, lines)
+        })
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        caller: &'a Caller,
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
+        Box::pin(async move {
+            let request = encode::inspect(self.keys(), caller, units)?;
+            decode::inspect(self.run(&script::INSPECT, &request).await?, units)
+        })
+    }
+
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
+        Box::pin(async move {
+            if limit == 0 {
+                return Ok(Vec::new());
+            }
+            let key = self.keys().log(job);
+            let mut command = cmd("XREVRANGE");
+            command.arg(&key).arg("+").arg("-").arg("COUNT").arg(limit);
+            let deadline = Instant::now() + ANSWER_TIMEOUT;
+            match self.connection.send("XREVRANGE", &command, deadline).await {
+                Ok(value) => decode::ledger(job, &key, value),
+                Err(failure) => Err(self.explain(failure.of_type(&key, "stream")).await),
+            }
+        })
+    }
+
+    fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
+        Arc::new(self.in_bucket(bucket))
+    }
+
+    fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
+        Box::pin(async move { self.check().await.map_err(PreflightError::from) })
+    }
+
+    fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+        Box::pin(async move {
+            let Shared { address, keys, .. } = &*self.shared;
+            let findings = diagnose::diagnose(&self.connection, address, keys, needs).await;
+            Report::new(format!("{address}, namespace {keys:?}"), findings)
+        })
+    }
+}
+
+/// Longest time that a renewal waits, connecting included. A connection that broke without an error has to be replaced
+/// while the lease can still be renewed.
+fn renewal_timeout(renewals: &[Renew]) -> Duration {
+    const LEAST: Duration = Duration::from_millis(500);
+    let leases = renewals
+        .iter()
+        .map(|renew| renew.run.lease_ms.max(0) as u64);
+    let shortest = leases.min().map(Duration::from_millis);
+    shortest.map_or(ANSWER_TIMEOUT, |lease| {
+        (lease / 4).clamp(LEAST, ANSWER_TIMEOUT)
+    })
+}
