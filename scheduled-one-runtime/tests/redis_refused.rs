@@ -1,4 +1,4 @@
-//! Outcomes that the store refuses, until somebody puts right what is wrong.
+//! Outcomes that the store refuses until an operator repairs the key.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 

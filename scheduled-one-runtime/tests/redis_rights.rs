@@ -1,5 +1,5 @@
-//! The rights a user of Redis needs: those that are documented suffice, each of
-//! them is needed, and one that is missing is named.
+//! The rights of a user of Redis: the documented rights suffice, each of them is needed, and an error names a missing
+//! right.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 

@@ -1,4 +1,4 @@
-//! Everything that is stored, against everything the model holds.
+//! Comparison of everything that is stored with everything that the model holds.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
