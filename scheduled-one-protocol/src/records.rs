@@ -1,4 +1,5 @@
-//! A store whose records can be loaded and saved in one atomic step is a [`Store`]: the pure machine decides in between.
+//! A store whose records can be loaded and saved in one atomic step is a [`Store`]: between loading and saving, the
+//! pure machine decides.
 
 use std::fmt;
 use std::sync::Arc;
