@@ -12,7 +12,7 @@
     reason = "a command-line tool talks to its user there"
 )]
 
-// What is asked for, and how it is run.
+// The options, and how a measurement runs.
 mod child;
 mod options;
 mod process;
@@ -25,7 +25,7 @@ mod memory;
 mod peer;
 mod ticks;
 
-// What is told.
+// The report.
 mod machine;
 mod report;
 

@@ -1,4 +1,4 @@
-//! A run that outlives many leases, stops when it is told to, and cannot overwrite its successor.
+//! A run that outlives many leases, stops at the signal, and cannot overwrite its successor.
 //!
 //! ```sh
 //! cargo run --example long_job   # ends by itself after about 14 s; nothing to install

@@ -14,7 +14,7 @@ use test_support::wait_until;
 use crate::BOUND;
 use crate::job::JobSpec;
 
-/// What a node process is told by its environment.
+/// The settings of a node process, passed in its environment.
 #[derive(Clone, Debug)]
 pub struct NodeSpec {
     /// The store.
@@ -79,7 +79,7 @@ impl NodeSpec {
     }
 }
 
-/// What a running node can be told, one line each on its standard input.
+/// An order to a running node: one line on its standard input.
 #[derive(Clone, Debug)]
 pub enum Order {
     /// Block all threads of its runtime for so long.

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use crate::log::{self, Event, Kind};
 
-/// Serves writes for ever, and notes them in `log`.
+/// Serves writes until the process ends, and notes them in `log`.
 pub fn serve(listener: &TcpListener, log: File) {
     let sink = Arc::new(Mutex::new(Sink {
         highest: HashMap::new(),

@@ -15,7 +15,7 @@ pub struct UnitObject {
     running: bool,
     /// The claim of the current or last run.
     last: String,
-    /// The claim of the run whose end was told last.
+    /// The claim of the run whose end was recorded last.
     done: String,
     /// The run was granted by an operation without an answer.
     token_unknown: bool,

@@ -1,4 +1,4 @@
-//! A network that misbehaves as it is told.
+//! A network with faults that a test chooses.
 
 mod connection;
 mod faults;
@@ -36,7 +36,7 @@ pub struct FaultProxyOptions {
 }
 
 impl FaultProxyOptions {
-    /// Where the random delays start from; 0 unless told.
+    /// Seed of the random delays; default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -80,8 +80,8 @@ impl FaultProxyOptions {
     }
 }
 
-/// A TCP proxy on loopback, in front of a Redis, that can be told at run time to delay, hold or lose
-/// what passes, to turn connections away or cut them, and to call a test at an exact point.
+/// A TCP proxy on loopback, in front of a Redis. At run time a test can make it delay, hold or lose messages, refuse or
+/// cut connections, and call the test at an exact message.
 ///
 /// ```
 /// # use std::time::Duration;

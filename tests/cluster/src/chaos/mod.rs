@@ -42,7 +42,7 @@ pub struct Limits {
     pub stop_at_first: bool,
 }
 
-/// Runs the lanes side by side, each until its end or the limits. `print` is told what happens.
+/// Runs the lanes concurrently, each until its end or the limits. `print` receives a line for each event.
 pub fn run(
     lanes: Vec<Lane>,
     limits: Limits,

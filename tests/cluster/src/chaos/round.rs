@@ -49,7 +49,7 @@ pub struct Outcome {
     pub folder: Option<PathBuf>,
 }
 
-/// Runs a round; `say` is told what happens.
+/// Runs a round; `say` receives a line for each event.
 pub fn run(round: &Round, programs: &Programs, say: &dyn Fn(&str)) -> Outcome {
     let mut outcome = Outcome::default();
     let mut world = match World::start(round.kind, programs) {

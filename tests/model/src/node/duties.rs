@@ -26,7 +26,7 @@ pub struct News {
     pub quarantine_until_ms: i64,
     /// Something waits and can start.
     pub ready: bool,
-    /// A run is recorded whose lease has ended: no node is told, or asks.
+    /// A run is recorded whose lease has ended. No reply reports it, and no request depends on it.
     pub lease_over: bool,
     /// A run whose renewal is overdue.
     pub overdue: Option<OverdueRun>,

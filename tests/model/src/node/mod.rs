@@ -5,7 +5,7 @@
 //! Along the path of a tick:
 //!
 //! - [`duties`]: what is to be done before time passes, and in what order;
-//! - [`register`]: the store is told what this node saw, before anything is due;
+//! - [`register`]: the node sends its lower bounds to the store, before anything is due;
 //! - [`claim`] (`claim.rs`): a tick is asked for, or what waits, and granted;
 //! - [`run`] (`run.rs`, `finish.rs`): from the first poll to the
 //!   recorded outcome;
@@ -112,15 +112,15 @@ pub enum Phase {
     Running(usize),
     /// Waits until its last attempt is recorded.
     Between,
-    /// Its outcome is told, or about to be, and it is renewed all the same: only
-    /// without the guard against that.
+    /// The outcome is reported, or about to be, and the run is renewed all the same: only without the guard against
+    /// that.
     Ended,
 }
 
 /// An outcome on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ended {
-    /// What is told.
+    /// The request that reports the outcome.
     pub finish: Finish,
     /// When last.
     pub tried: Option<i64>,

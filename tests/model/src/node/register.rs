@@ -23,7 +23,7 @@ impl Node {
         match &self.registered_with {
             None => true,
             Some(_) if !config.guards.registers_again => false,
-            Some(told_to) => *told_to != self.memory(),
+            Some(identity) => *identity != self.memory(),
         }
     }
 
@@ -57,11 +57,11 @@ impl Node {
         }
     }
 
-    /// The answer comes: what others told counts here, too.
+    /// The reply to a registration: the watermarks in it include those that other nodes have sent.
     pub(super) fn registered(&mut self, marks: Watermarks, sent: i64) {
         let waited = self.registering.take_if(|(tried, _)| *tried == sent);
-        if let Some((_, told_to)) = waited {
-            self.registered_with = Some(told_to);
+        if let Some((_, identity)) = waited {
+            self.registered_with = Some(identity);
             self.learn(marks);
         }
     }

@@ -20,8 +20,7 @@ impl Node {
         due.then(|| Request::WriteOff(run.clone()))
     }
 
-    /// A claim was told of a run that stands still: watched from now on, if it
-    /// was not before.
+    /// The verdict *stale* names a stalled run: the node observes that run from now on, if it did not before.
     pub(super) fn watches(&mut self, run: OverdueRun, now: i64) {
         let same = self.watch.as_ref().is_some_and(|(same, _)| *same == run);
         if !same {

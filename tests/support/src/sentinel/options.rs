@@ -41,19 +41,19 @@ impl Default for SentinelOptions {
 }
 
 impl SentinelOptions {
-    /// How many replicas the primary has; 2 unless told.
+    /// Number of replicas; default: 2.
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// How long a server is silent until a sentinel holds it for down; 1 s unless told.
+    /// Silence after which a sentinel considers a server to be down; default: 1 s.
     pub fn down_after(mut self, down_after: Duration) -> Self {
         self.down_after = down_after;
         self
     }
 
-    /// After twice this time a failover that did not succeed is tried again; 5 s unless told.
+    /// Half the time after which a failover that did not succeed is repeated; default: 5 s.
     pub fn failover_timeout(mut self, failover_timeout: Duration) -> Self {
         self.failover_timeout = failover_timeout;
         self

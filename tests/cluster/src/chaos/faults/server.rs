@@ -129,7 +129,7 @@ fn misconf(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     Ok(healed)
 }
 
-/// The server is told to follow another one, which is not there.
+/// The server becomes a replica of a primary that does not exist.
 fn readonly(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let server = world.deployment.server()?;
     server.command(&["REPLICAOF", "127.0.0.1", "1"])?;
