@@ -14,9 +14,10 @@ use scheduled_one_redis::{RedisStore, claim_script};
 use test_support::{RedisServer, find_in_path, find_redis_server};
 use tokio::task::JoinSet;
 
-use crate::child::{self, Found, Task};
+use crate::child;
 use crate::options::Scale;
 use crate::report::{Bound, Row};
+use crate::task::{Found, Task};
 use crate::ticks::now_us;
 
 /// Calls under way at a time, as many as a node has.

@@ -10,9 +10,10 @@ use anyhow::{Result, ensure};
 use scheduled_one_runtime::{Job, JobContext, Scheduler};
 use test_support::RedisServer;
 
-use crate::child::{self, Found, Task};
+use crate::child;
 use crate::options::Scale;
 use crate::report::{Bound, Row, number};
+use crate::task::{Found, Task};
 use crate::ticks::Board;
 
 /// The store grants nothing for a lease and this, if it is new to a namespace.

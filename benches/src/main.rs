@@ -16,13 +16,19 @@
 mod child;
 mod options;
 mod process;
+mod task;
 
-// One file a figure, and the reference of most of them.
+// One file a figure, and the reference of most figures.
 mod claims;
 mod idle;
 mod lateness;
+mod measurements;
 mod memory;
 mod peer;
+
+// The parts that figures and references share.
+mod dormant;
+mod footprint;
 mod ticks;
 
 // The report.
@@ -75,7 +81,7 @@ const FIGURES: [Figure; 5] = [
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.split_first() {
-        Some((first, rest)) if first == child::FLAG => child::serve(rest),
+        Some((first, rest)) if first == child::FLAG => measurements::serve(rest),
         _ => run(&args),
     };
     match result {
