@@ -15,7 +15,7 @@ use std::process::Command;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::message::{Caller, Heartbeat};
-use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
+use scheduled_one_redis::{ConnectError, RedisStore};
 use test_support::{RedisServer, Tls};
 
 /// Environment variable with the URL that a started client connects to.

@@ -8,10 +8,16 @@ use crate::config::Config;
 use crate::node::{Asked, Phase, Run, true_deadline};
 use crate::world::World;
 
-/// The promises of `docs/protocol.md`, and what shows that they were put to
-/// the test.
+/// The promises of `docs/protocol.md`, and what must be seen so that the search has put them to the test.
 pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
-    let mut all = vec![
+    let mut all = promises();
+    all.extend(must_be_seen(config));
+    all
+}
+
+/// What holds in every state.
+fn promises() -> Vec<Property<Config>> {
+    vec![
         Property::always(S1, |config: &Config, world: &World| {
             let history = &world.history;
             history.excused
@@ -34,11 +40,16 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
         Property::always(KNOWN, |config: &Config, world: &World| {
             recorded_may_be_old(config, world) || run_is_known(world)
         }),
-    ];
+    ]
+}
+
+/// What occurs in some state, with the faults of this configuration.
+fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
+    let mut seen = Vec::new();
     let faults = &config.faults;
     let mut sometimes = |wanted: bool, property: Property<Config>| {
         if wanted {
-            all.push(property);
+            seen.push(property);
         }
     };
     sometimes(
@@ -90,7 +101,7 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
             |_, world: &World| world.history.excused && !world.history.starts_once(),
         ),
     );
-    all
+    seen
 }
 
 /// Names of the properties.
