@@ -33,8 +33,8 @@ impl Bucket {
         Bucket { index, of }
     }
 
-    /// The number of this bucket, from 0. Every node uses bucket 0, with or without jobs there, because bucket 0 decides
-    /// how many buckets the namespace has.
+    /// The number of this bucket, from 0. Every node uses bucket 0, with or without jobs there, because bucket 0
+    /// decides how many buckets the namespace has.
     pub fn index(self) -> u32 {
         self.index
     }

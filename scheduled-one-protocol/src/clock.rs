@@ -11,12 +11,12 @@ use crate::future::BoxFuture;
 
 /// The clocks of a scheduler. Programs need this trait only in tests.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The boot clock: time since a fixed instant. The value never decreases, is never set, and counts the time in which
-    /// the machine is suspended.
+    /// The boot clock: time since a fixed instant. The value never decreases, is never set, and counts the time in
+    /// which the machine is suspended.
     fn boottime(&self) -> Duration;
 
-    /// The wall clock: time since the Unix epoch. The wall clock can be wrong and can be set. The embedded store and the
-    /// warning about clock offsets read it, and nothing else does.
+    /// The wall clock: time since the Unix epoch. The wall clock can be wrong and can be set. The embedded store and
+    /// the warning about clock offsets read it, and nothing else does.
     fn wall(&self) -> Duration;
 
     /// Completes when `boottime` has advanced by at least `time`.
@@ -24,8 +24,9 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Cancel safety: the future can be dropped at any time.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
-    /// Whether the clock is independent of the machine's clock. With a virtual clock the watchdog runs on the runtime of
-    /// the scheduler instead of its own thread, so that on a runtime with a single thread the order of events is fixed.
+    /// Whether the clock is independent of the machine's clock. With a virtual clock the watchdog runs on the runtime
+    /// of the scheduler instead of its own thread, so that on a runtime with a single thread the order of events is
+    /// fixed.
     fn is_virtual(&self) -> bool {
         false
     }
@@ -60,7 +61,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only by [`advance`](ManualClock::advance), for tests of programs with jobs. Clones share the time.
+/// A clock that moves only by [`advance`](ManualClock::advance), for tests of programs with jobs. Clones share the
+/// time.
 ///
 /// With this clock in `SchedulerBuilder::clock`, and the embedded store, a test advances the time to the next tick of a
 /// job.

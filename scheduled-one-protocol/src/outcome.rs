@@ -64,8 +64,8 @@ impl Outcome {
         Self::ALL.into_iter().find(|o| o.as_str() == word)
     }
 
-    /// Whether a run was granted: true for all outcomes except skipped and missed. Whether the function of a lost run was
-    /// called is unknown.
+    /// Whether a run was granted: true for all outcomes except skipped and missed. Whether the function of a lost run
+    /// was called is unknown.
     pub fn ran(self) -> bool {
         !matches!(self, Outcome::Skipped | Outcome::Missed)
     }

@@ -23,12 +23,12 @@ use crate::unit::UnitName;
 /// The future of a store's reply.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// A bucket of a namespace, as a node uses it: the store keeps the records of the units and applies [`machine`] to them,
-/// each request atomically. A batch has at most [`MAX_BATCH`](crate::message::MAX_BATCH) items, and the reply has its
-/// items in the order of the request.
+/// A bucket of a namespace, as a node uses it: the store keeps the records of the units and applies [`machine`] to
+/// them, each request atomically. A batch has at most [`MAX_BATCH`](crate::message::MAX_BATCH) items, and the reply
+/// has its items in the order of the request.
 ///
-/// A store that can load and save records in a transaction implements the smaller trait [`Records`](crate::Records), and
-/// this trait follows from that.
+/// A store that can load and save records in a transaction implements the smaller trait [`Records`](crate::Records),
+/// and this trait follows from that.
 ///
 /// Errors: each request fails with a [`StoreError`], for the whole batch.
 ///
@@ -70,16 +70,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>>;
 
-    /// Records that the node is alive or is leaving. The reply has the living nodes, the units with a waiting tick that can
-    /// start, and the overdue runs.
+    /// Records that the node is alive or is leaving. The reply has the living nodes, the units with a waiting tick
+    /// that can start, and the overdue runs.
     fn heartbeat<'a>(
         &'a self,
         caller: &'a Caller,
         heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>>;
 
-    /// Writes ledger lines of runs without a lease (`scope = every_node`). The call fails only if no line was written; the
-    /// reply says of each line whether its ledger took it.
+    /// Writes ledger lines of runs without a lease (`scope = every_node`). The call fails only if no line was
+    /// written; the reply says of each line whether its ledger took it.
     fn record<'a>(
         &'a self,
         caller: &'a Caller,
@@ -159,15 +159,16 @@ pub enum StoreError {
     /// The request was not carried out; a repetition may be. The text names what an operator has to do, if anything,
     /// such as granting a missing right.
     Unavailable(String),
-    /// The store refuses this request, and carries out others: a key has another type, for example. Repeating helps only
-    /// after an operator has acted. The text names the key and what to do.
+    /// The store refuses this request, and carries out others: a key has another type, for example. Repeating helps
+    /// only after an operator has acted. The text names the key and what to do.
     Refused(String),
     /// The namespace was written by a newer version of the protocol.
     NewerProtocol {
         /// The version that is stored.
         found: u64,
     },
-    /// The namespace has another number of buckets than the caller, so the two would look for jobs in different buckets.
+    /// The namespace has another number of buckets than the caller, so the two would look for jobs in different
+    /// buckets.
     OtherBuckets {
         /// The number of buckets that the store has.
         found: u32,

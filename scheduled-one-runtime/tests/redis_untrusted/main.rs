@@ -1,5 +1,5 @@
-//! Payloads in Redis are untrusted: with any value in the keys of a namespace, no node panics, the job concerned reports
-//! an error that names the key and what to do, and the other jobs run on.
+//! Payloads in Redis are untrusted: with any value in the keys of a namespace, no node panics, the job concerned
+//! reports an error that names the key and what to do, and the other jobs run on.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 

@@ -178,7 +178,8 @@ async fn live(seed: u64) -> History {
     history
 }
 
-/// Makes the store lose its memory: by a restart without persistence, a flush, or a failover that loses the last moments.
+/// Makes the store lose its memory: by a restart without persistence, a flush, or a failover that loses the last
+/// moments.
 async fn lose_memory(
     world: &World,
     store: &MemoryStore,
