@@ -1,4 +1,4 @@
-//! How many claims a node gets through the Redis store, and how many the script itself allows.
+//! Claims per second through the Redis store, and with the script alone.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let caller = Arc::new(Caller {
         node: "bench".to_owned(),
         name: "bench".to_owned(),
-        // The store is new to the namespace; nobody else can have claimed.
+        // The namespace is new: no other node can have claimed.
         quarantine_ms: 0,
         ledger_limit: 1_000,
         buckets: 1,

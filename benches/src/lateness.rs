@@ -1,4 +1,4 @@
-//! How long after its tick a job's function starts, and whether all ticks start, once.
+//! Lateness of the starts, and a check that each tick starts once.
 //!
 //! Lateness is what the function sees: the wall clock at its first instruction, minus the tick.
 //! Redis reads the same clock, on the same machine.

@@ -1,11 +1,11 @@
-//! The benchmarks. Each figure stands beside a reference that is measured in the same run, on the
-//! same machine, so that the ratio can be compared where the numbers cannot.
+//! The benchmarks. Each figure has a reference that is measured in the same run on the same machine, so that ratios can
+//! be compared between machines.
 //!
 //! `cargo xtask bench` measures, in release; `cargo run -p scheduled-one-benches -- --smoke` only
 //! shows that everything still builds and runs, and asserts no time.
 //!
-//! Whatever is measured runs in a child process of its own (this program, started again), ours and
-//! the reference one after the other, with a Redis server of their own beside them.
+//! Each measurement runs in a child process of its own (this program, started again) with a Redis server of its own:
+//! first ours, then the reference.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,4 +1,4 @@
-//! The table.
+//! The report: a table of the figures in Markdown.
 
 use crate::options::Options;
 

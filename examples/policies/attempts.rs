@@ -1,4 +1,4 @@
-//! Runs that fail, panic or take too long.
+//! Retries and timeouts: runs that fail, panic or take too long.
 
 use std::time::Duration;
 

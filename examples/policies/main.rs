@@ -69,7 +69,7 @@ async fn play_all() -> anyhow::Result<ExitCode> {
     }
     print!("{}", misfire::audit().await?);
     match good {
-        true => println!("\nEverything happened as told."),
+        true => println!("\nEvery statement is true."),
         false => {
             println!("\nSomething happened otherwise (✗): please report it, with the output above.")
         }

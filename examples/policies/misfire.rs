@@ -1,4 +1,4 @@
-//! All nodes are down for a while. What becomes of the ticks that came due meanwhile?
+//! Misfires: all nodes are down for a while, and ticks come due.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The node of a run dies in the middle of it.
+//! The loss of a node in the middle of a run.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A tick comes due while the run before it is still going, on whichever node.
+//! Overlap: a tick comes due while the run before it is active, on any node.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! When exactly, on which nodes, and in how many parts.
+//! Jitter, scope and shards: the exact time, the nodes and the parts of a tick.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

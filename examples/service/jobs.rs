@@ -1,8 +1,8 @@
 //! The jobs of the service. Nothing refers to these functions: the attribute makes them known to
 //! `Scheduler::builder` in `main.rs`.
 //!
-//! In a crate of its own this module would need `use my_jobs as _;` beside `main`, or it would not
-//! be linked.
+//! As a crate of its own, this module would need `use my_jobs as _;` in the crate of `main`: otherwise the linker would
+//! drop it.
 
 use std::time::Duration;
 

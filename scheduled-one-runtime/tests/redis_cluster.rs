@@ -231,7 +231,7 @@ async fn a_request_that_is_sent_on_twice_is_unavailable() {
         });
         let to = to.await;
         let from = fake_node(move |name, port| match name {
-            // All slots are those of the one who is asked.
+            // The node owns all hash slots.
             "CLUSTER" => {
                 format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n")
             }

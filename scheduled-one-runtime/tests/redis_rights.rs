@@ -242,7 +242,7 @@ async fn rules_that_leave_out_one_job_are_its_trouble_alone() {
     let store = RedisStore::connect(&url, "test").await.unwrap();
     store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     let both = [register("good"), register("bad")];
-    // Refused, not unavailable: so the one who asks leaves it out.
+    // The request is refused, not unavailable, so the node repeats it without the refused unit.
     let error = store.register(&caller(), &both).await.unwrap_err();
     let named = matches!(&error, StoreError::Refused(text) if text.contains(ACL));
     assert!(named, "{error:?}");

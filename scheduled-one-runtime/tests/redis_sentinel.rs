@@ -57,7 +57,7 @@ async fn a_dead_primary_is_left_and_does_not_matter_when_it_returns() {
     steady_job
         .expect_more_runs("with the old primary back")
         .await;
-    // The sentinels but one are gone, and the one that was asked may be among them.
+    // One sentinel is left. The sentinel that the store used may be among the dead.
     for sentinel in &redis.sentinels()[..2] {
         sentinel.kill().unwrap();
     }
@@ -154,8 +154,8 @@ async fn what_is_wrong_is_named() {
     }
 }
 
-/// The sentinels admit `bob` with this password from now on, and nobody is
-/// logged in as `bob` any more. They know each other by another user.
+/// Sets the password of the user `bob` on all sentinels, and closes the connections of `bob`. Sentinels log in to each
+/// other as another user.
 fn set_sentinel_password(redis: &Sentinel, password: &str) {
     let grant = format!(">{password}");
     for sentinel in redis.sentinels() {
@@ -181,7 +181,7 @@ async fn a_password_of_the_sentinels_that_changes_needs_no_restart() {
     let builder = Scheduler::builder(&url).sentinel_password_file(&file);
     let steady_job = SteadyJob::start(builder).await;
 
-    // The file is behind for a while: nobody has to be found, and runs go on.
+    // Until the file is rewritten, runs continue on the open connections, without a sentinel.
     set_sentinel_password(&redis, "second");
     steady_job
         .expect_more_runs("on the connections there are")

@@ -59,8 +59,8 @@ async fn a_start_logs_its_warnings_once() {
     drop(scheduler);
 }
 
-/// Passes everything on to a Redis, but for the word `INFO` in scripts, which it
-/// exchanges for one that no Redis knows: a server whose scripts may not ask.
+/// Starts a proxy for a Redis that replaces `INFO` in scripts by an unknown command, as on a server whose scripts may
+/// not call `INFO`.
 async fn no_info_in_scripts(redis: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

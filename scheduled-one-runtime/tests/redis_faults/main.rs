@@ -143,8 +143,8 @@ async fn a_frozen_server_leaves_requests_unknown_and_connections_behind() {
     redis.thaw().unwrap();
     let pulse = beat(&store).await.unwrap();
     assert_eq!(pulse.body.nodes, ["node"]);
-    // The claim that nobody waited for may have been carried out: asked again
-    // with the same nonce, it is answered, and not carried out twice.
+    // The claim of the dropped call may have been carried out. A repetition with the same nonce is granted, and decides
+    // nothing a second time.
     let again = claims(&store, &batch).await.unwrap();
     assert!(matches!(again[0].verdict, Verdict::Granted(_)), "{again:?}");
 }

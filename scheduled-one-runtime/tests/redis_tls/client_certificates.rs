@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::{Fixture, certificates};
 
-/// A Redis that asks for certificates, and the URL of its TLS port.
+/// A Redis that requires client certificates, and the URL of its TLS port.
 fn strict() -> (Fixture, String) {
     let dir = tempfile::tempdir().unwrap();
     let tls = certificates(dir.path());
@@ -40,7 +40,7 @@ async fn certificates_of_ones_own() {
     let Tls { cert, key, ca } = &fixture.tls;
     let trusting = ConnectOptions::default().tls_ca_file(ca);
 
-    // The server is asked for its certificate, and asks for ours.
+    // Server and client verify each other.
     let both = trusting.clone().tls_client_cert(cert, key);
     let store = RedisStore::connect_with(&url, "test", &both).await.unwrap();
     store.ledger("a", 1).await.unwrap();
@@ -118,7 +118,7 @@ async fn files_that_are_wrong_are_named() {
             "not the key of",
         ),
     ] {
-        // Nobody is asked before that.
+        // The files are read before the first connection: nothing listens on port 1.
         let error = RedisStore::connect_with("rediss://localhost:1", "test", &options)
             .await
             .unwrap_err();
@@ -134,8 +134,8 @@ async fn files_that_are_wrong_are_named() {
     assert!(error.to_string().contains("begin with rediss"), "{error}");
 }
 
-/// A sentinel that asks for certificates, and names this port of `localhost`.
-/// Returns its own.
+/// Starts a sentinel that requires client certificates, and whose reply names the port `names` of `localhost`. Returns
+/// the port of the sentinel.
 async fn strict_sentinel(tls: &Tls, names: u16) -> u16 {
     let mut authorities = RootCertStore::empty();
     let authority = CertificateDer::from_pem_file(&tls.ca).unwrap();
@@ -185,7 +185,7 @@ async fn sentinels_are_shown_the_same_certificate() {
     let Tls { cert, key, ca } = &fixture.tls;
     let trusting = ConnectOptions::default().tls_ca_file(ca);
     let both = trusting.clone().tls_client_cert(cert, key);
-    // rustls has its provider of cryptography from whoever connects first.
+    // The first connection installs the process-wide provider of cryptography, which the fake sentinel needs as well.
     drop(RedisStore::connect_with("rediss://localhost:1", "test", &both).await);
     let port = strict_sentinel(&fixture.tls, fixture.redis.tls_port().unwrap()).await;
     let url = format!("rediss+sentinel://localhost:{port}/mymaster");

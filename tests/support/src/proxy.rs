@@ -50,7 +50,7 @@ impl FaultProxyOptions {
         self
     }
 
-    /// Starts it in front of a port of 127.0.0.1, on which somebody may or may not listen.
+    /// Starts the proxy in front of a port of 127.0.0.1, with or without a listener on that port.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl FaultProxy {
         self.set(|faults| faults.entrance = Entrance::Close);
     }
 
-    /// Nobody listens: new connections are refused. Those that are there already stay.
+    /// Stops listening: new connections are refused, and open connections stay.
     ///
     /// # Errors
     ///

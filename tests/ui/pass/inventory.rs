@@ -1,5 +1,4 @@
-//! The jobs of all the other modules, and of a crate beside, as the linker
-//! collected them.
+//! The jobs of all other modules, and of another crate, as the linker collected them.
 
 use std::collections::BTreeMap;
 use std::fs;

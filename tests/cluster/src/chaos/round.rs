@@ -1,5 +1,4 @@
-//! One round: a fresh world, one fault after the other, and at the end the
-//! audit and the checker.
+//! A round: a new world, one fault after the other, and at the end the audit and the checker.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
-//! A node tells the store what it saw decided, when it starts and whenever the
-//! store may have forgotten.
+//! Registration: a node sends its lower bounds to the store, at its start and whenever the store may have forgotten.
 
 use scheduled_one_protocol::message::{LowerBounds, Register, Watermarks};
 
@@ -49,7 +48,7 @@ impl Node {
         }
     }
 
-    /// What it tells of what it saw.
+    /// The lower bounds of a request: the watermarks that this node has seen.
     pub(super) fn bounds(&self, config: &Config) -> LowerBounds {
         match config.guards.bounds {
             true => self.marks.bounds(),

@@ -87,7 +87,7 @@ impl Node {
         let before = self.ends.len();
         self.ends.retain(|ended| ended.finish != *finish);
         if self.ends.len() == before {
-            return; // heard before
+            return; // acknowledged before
         }
         if !finish.retried {
             self.ready |= finished.ready;

@@ -1,5 +1,5 @@
-//! A run of another node is watched: only who saw it stand still for long
-//! enough has it written off.
+//! Observation of overdue runs of other nodes: a node writes off a run only after it has seen the run unchanged for
+//! long enough.
 
 use scheduled_one_protocol::message::OverdueRun;
 use scheduled_one_runtime::__terms as terms;

@@ -1,4 +1,4 @@
-//! What a Redis Cluster is started with.
+//! Options of a Redis Cluster.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,4 @@
-//! What a deployment with Sentinel is started with.
+//! Options of a deployment with Sentinel.
 
 use std::fmt;
 use std::io;
@@ -95,8 +95,8 @@ impl SentinelOptions {
         self
     }
 
-    /// A primary refuses to write unless so many replicas were heard of within `max_lag`, in whole
-    /// seconds (`min-replicas-to-write`, `min-replicas-max-lag`).
+    /// Number of replicas that must have replied within `max_lag` for a primary to take writes
+    /// (`min-replicas-to-write`, `min-replicas-max-lag`). `max_lag` is in whole seconds.
     pub fn min_replicas_to_write(mut self, replicas: u32, max_lag: Duration) -> Self {
         self.min_replicas = Some((replicas, max_lag));
         self

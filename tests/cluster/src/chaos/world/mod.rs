@@ -1,6 +1,5 @@
-//! What a round happens in: a deployment, five nodes, a sink, and a note of
-//! everything that was done. `watch` waits in it, `grant` acts in it at an exact
-//! moment, `verdict` is how it ended.
+//! The world of a round: a deployment, five nodes, a sink, and notes of all faults. `watch` waits for conditions,
+//! `grant` makes faults at an exact moment, `verdict` compares the end with the rules.
 
 mod grant;
 mod jobs;
