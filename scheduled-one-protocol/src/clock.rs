@@ -128,38 +128,3 @@ impl Clock for ManualClock {
         true
     }
 }
-
-/// The clock of Tokio, which a test can pause with `tokio::time::pause`. Paused time advances at once to the next timer
-/// when every task waits.
-#[derive(Clone, Copy, Debug)]
-pub struct TokioClock {
-    started: tokio::time::Instant,
-}
-
-impl TokioClock {
-    /// A clock that shows 2026-01-01 00:00:00 UTC at this moment.
-    #[allow(clippy::new_without_default, reason = "the time starts at the call")]
-    pub fn new() -> Self {
-        TokioClock {
-            started: tokio::time::Instant::now(),
-        }
-    }
-}
-
-impl Clock for TokioClock {
-    fn boottime(&self) -> Duration {
-        Duration::from_secs(1) + self.started.elapsed()
-    }
-
-    fn wall(&self) -> Duration {
-        MANUAL_EPOCH + self.started.elapsed()
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(time))
-    }
-
-    fn is_virtual(&self) -> bool {
-        true
-    }
-}

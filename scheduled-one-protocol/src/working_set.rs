@@ -43,14 +43,14 @@ impl Wanted {
     }
 }
 
-/// How many slots the runs of a claim may use. A claim from the queue names its slot itself.
+/// How many slots the runs of a claim may use. A claim from the queue names its slot itself, and a slot has no slots.
 fn slots(claim: &Claim) -> u32 {
     match &claim.target {
-        Target::Tick(due) => match due.overlap {
+        Target::Tick(due) if claim.unit.slot() == 0 => match due.overlap {
             Overlap::Allow(most) => most,
             _ => 0,
         },
-        Target::Queued { .. } => 0,
+        _ => 0,
     }
 }
 

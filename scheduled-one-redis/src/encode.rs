@@ -218,6 +218,9 @@ fn slots(draft: &mut Draft<'_>, claim: &Claim) {
     if most as usize > MAX_BATCH {
         return draft.refuse(format!("{most} slots, more than {MAX_BATCH}"));
     }
+    if most > 0 && claim.unit.slot() > 0 {
+        return draft.refuse(format!("the unit {}~1: a slot has no slots", claim.unit));
+    }
     for slot in 1..=most {
         draft.unit(&claim.unit.with_slot(slot));
     }

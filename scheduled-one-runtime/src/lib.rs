@@ -37,6 +37,8 @@
 //! same by hand, [`JobContext`], [`State`] and [`FromJob`] the arguments of a job,
 //! [`Scheduler`] and [`SchedulerBuilder`] the rest, [`doctor()`] the diagnosis of
 //! a Redis, [`testing`] a kit for tests of jobs.
+//!
+#![doc = include_str!("../docs/stability.md")]
 
 // The modules in the order in which a tick meets them. A job is declared, registered and compiled …
 mod job;
@@ -98,9 +100,8 @@ pub mod fuzzing;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
-#[doc(hidden)]
-#[path = "terms.rs"]
-pub mod __terms;
+#[cfg(feature = "test-util")]
+pub mod lease_bounds;
 pub mod testing;
 
 pub use audit::{AuditedTick, TickStatus};

@@ -26,6 +26,10 @@ fn pair() -> (RedisServer, RedisServer) {
         let info = replica.command(&["INFO", "replication"]).unwrap();
         info.contains("master_link_status:up")
     });
+    // The link is up before the replica's first acknowledgement, without which the primary counts none.
+    wait_until("the primary counts the replica", BOUND, || {
+        primary.command(&["WAIT", "1", "10"]).unwrap() == "1"
+    });
     (primary, replica)
 }
 

@@ -51,6 +51,8 @@ pub(super) fn without_features() -> Command {
     for test in ON_MEMORY {
         command.args(["--test", test]);
     }
+    // The histories are those that run with all features; some show that they run without.
+    command.env("SIMULATION_SEEDS", "20");
     command
 }
 
