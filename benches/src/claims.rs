@@ -1,4 +1,4 @@
-//! How many claims a node gets through the Redis store, and how many the script itself allows.
+//! Claims per second through the Redis store, and with the script alone.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use scheduled_one_redis::{RedisStore, claim_script};
 use test_support::{RedisServer, find_in_path, find_redis_server};
 use tokio::task::JoinSet;
 
-use crate::child::{self, Found, Task};
+use crate::child;
 use crate::options::Scale;
 use crate::report::{Bound, Row};
+use crate::task::{Found, Task};
 use crate::ticks::now_us;
 
 /// Calls under way at a time, as many as a node has.
@@ -55,7 +56,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let caller = Arc::new(Caller {
         node: "bench".to_owned(),
         name: "bench".to_owned(),
-        // The store is new to the namespace; nobody else can have claimed.
+        // The namespace is new: no other node can have claimed.
         quarantine_ms: 0,
         ledger_limit: 1_000,
         buckets: 1,

@@ -1,4 +1,4 @@
-//! What a node costs of whose jobs none is due.
+//! Commands and processor time of a node without a due job.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -9,11 +9,12 @@ use anyhow::{Context, Result, bail, ensure};
 use scheduled_one_runtime::Scheduler;
 use test_support::RedisServer;
 
-use crate::child::{self, Found, Task};
-use crate::memory::dormant;
+use crate::child;
+use crate::dormant::dormant;
 use crate::options::Scale;
 use crate::process;
 use crate::report::{Bound, Row, number};
+use crate::task::{Found, Task};
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[2];
@@ -41,7 +42,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-/// Starts jobs that are not due, and sleeps; in the child.
+/// In a child process: starts jobs that are not due, and sleeps.
 pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let mut builder = Scheduler::builder(&task.url)
         .namespace("bench")
@@ -51,7 +52,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     }
     let scheduler = builder.start().await?;
     tokio::time::sleep(task.settle).await;
-    child::tell_ready();
+    child::signal_ready();
     let cpu_before = process::cpu_time()?;
     // The parent watches for as long, and begins a moment later.
     let window = Duration::from_secs(task.seconds) + Duration::from_millis(200);

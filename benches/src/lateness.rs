@@ -1,4 +1,4 @@
-//! How long after its tick a job's function starts, and whether all ticks start, once.
+//! Lateness of the starts, and a check that each tick starts once.
 //!
 //! Lateness is what the function sees: the wall clock at its first instruction, minus the tick.
 //! Redis reads the same clock, on the same machine.
@@ -10,9 +10,10 @@ use anyhow::{Result, ensure};
 use scheduled_one_runtime::{Job, JobContext, Scheduler};
 use test_support::RedisServer;
 
-use crate::child::{self, Found, Task};
+use crate::child;
 use crate::options::Scale;
 use crate::report::{Bound, Row, number};
+use crate::task::{Found, Task};
 use crate::ticks::Board;
 
 /// The store grants nothing for a lease and this, if it is new to a namespace.

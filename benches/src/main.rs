@@ -1,31 +1,37 @@
-//! The benchmarks. Each figure stands beside a reference that is measured in the same run, on the
-//! same machine, so that the ratio can be compared where the numbers cannot.
+//! The benchmarks. Each figure has a reference that is measured in the same run on the same machine, so that ratios can
+//! be compared between machines.
 //!
 //! `cargo xtask bench` measures, in release; `cargo run -p scheduled-one-benches -- --smoke` only
 //! shows that everything still builds and runs, and asserts no time.
 //!
-//! Whatever is measured runs in a child process of its own (this program, started again), ours and
-//! the reference one after the other, with a Redis server of their own beside them.
+//! Each measurement runs in a child process of its own (this program, started again) with a Redis server of its own:
+//! first ours, then the reference.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command-line tool talks to its user there"
 )]
 
-// What is asked for, and how it is run.
+// The options, and how a measurement runs.
 mod child;
 mod options;
 mod process;
+mod task;
 
-// One file a figure, and the reference of most of them.
+// One file a figure, and the reference of most figures.
 mod claims;
 mod idle;
 mod lateness;
+mod measurements;
 mod memory;
 mod peer;
+
+// The parts that figures and references share.
+mod dormant;
+mod footprint;
 mod ticks;
 
-// What is told.
+// The report.
 mod machine;
 mod report;
 
@@ -75,7 +81,7 @@ const FIGURES: [Figure; 5] = [
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.split_first() {
-        Some((first, rest)) if first == child::FLAG => child::serve(rest),
+        Some((first, rest)) if first == child::FLAG => measurements::serve(rest),
         _ => run(&args),
     };
     match result {

@@ -1,18 +1,17 @@
-//! What a registered job costs in memory: how much more of it is in RAM when so many are started.
+//! Memory of a registered job: the growth of the resident set at the start of many jobs, divided by their number.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use scheduled_one_runtime::{Job, Scheduler};
+use scheduled_one_runtime::Scheduler;
 use test_support::RedisServer;
 
-use crate::child::{self, Found, Task};
+use crate::child;
+use crate::dormant::dormant;
+use crate::footprint::{after, before};
 use crate::options::Scale;
-use crate::process;
 use crate::report::{Bound, Row, number};
-
-/// A schedule whose tick does not come while something is measured (but at New Year).
-pub(crate) const NEXT_YEAR: &str = "0 0 0 1 1 *";
+use crate::task::{Found, Task};
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[3];
@@ -30,7 +29,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-/// Starts many jobs; in the child.
+/// In a child process: starts many jobs.
 pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let before = before()?;
     let mut builder = Scheduler::builder(&task.url)
@@ -42,33 +41,5 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let scheduler = builder.start().await?;
     let found = after(before, task).await?;
     scheduler.shutdown(Duration::ZERO).await;
-    Ok(found)
-}
-
-/// A job that is not due.
-pub(crate) fn dormant(index: usize) -> Job {
-    Job::cron(format!("job-{index:06}"), NEXT_YEAR, || async {})
-}
-
-/// What was before the jobs.
-pub(crate) struct Before {
-    bytes: u64,
-    began: std::time::Instant,
-}
-
-pub(crate) fn before() -> Result<Before> {
-    Ok(Before {
-        bytes: process::resident_bytes()?,
-        began: std::time::Instant::now(),
-    })
-}
-
-/// What each job added.
-pub(crate) async fn after(before: Before, task: &Task) -> Result<Found> {
-    let mut found = Found::default();
-    found.set("seconds", before.began.elapsed().as_secs_f64());
-    tokio::time::sleep(task.settle).await;
-    let bytes = process::resident_bytes()?.saturating_sub(before.bytes);
-    found.set("bytes", bytes as f64 / task.jobs as f64);
     Ok(found)
 }

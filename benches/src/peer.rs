@@ -5,8 +5,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
-use crate::child::{Found, Task};
-use crate::memory::{self, NEXT_YEAR};
+use crate::dormant::NEXT_YEAR;
+use crate::footprint;
+use crate::task::{Found, Task};
 use crate::ticks::{Board, now_us};
 
 /// Its jobs do not learn their tick, so the tick is taken to be the second in which they start: a
@@ -34,14 +35,14 @@ pub(crate) async fn lateness(task: &Task) -> Result<Found> {
 }
 
 pub(crate) async fn memory(task: &Task) -> Result<Found> {
-    let before = memory::before()?;
+    let before = footprint::before()?;
     let mut scheduler = JobScheduler::new().await?;
     for _ in 0..task.jobs {
         let job = Job::new_async(NEXT_YEAR, |_, _| Box::pin(async {}))?;
         scheduler.add(job).await?;
     }
     scheduler.start().await?;
-    let found = memory::after(before, task).await?;
+    let found = footprint::after(before, task).await?;
     scheduler.shutdown().await?;
     Ok(found)
 }

@@ -1,4 +1,4 @@
-//! What the kernel says of this process. Linux only: elsewhere there is no `/proc`.
+//! Memory and processor time of this process, from `/proc`, which exists on Linux only.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The table.
+//! The report: a table of the figures in Markdown.
 
 use crate::options::Options;
 
@@ -7,7 +7,7 @@ use crate::options::Options;
 pub(crate) enum Bound {
     AtMost(f64),
     AtLeast(f64),
-    /// Only told.
+    /// No target: the figure is only shown.
     None,
 }
 

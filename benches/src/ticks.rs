@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 
-use crate::child::{Found, Task};
 use crate::process;
+use crate::task::{Found, Task};
 
 /// A cell whose tick did not start.
 const EMPTY: i64 = i64::MIN;
@@ -61,7 +61,7 @@ impl Board {
         }
     }
 
-    /// Opens the window at the second after next, waits until it is over, and tells what was seen.
+    /// Opens the window at the second after next, waits until the window is over, and returns the measured numbers.
     pub(crate) async fn watch(&self) -> Result<Found> {
         let first_s = now_us() / 1_000_000 + 2;
         self.first_s.store(first_s, Ordering::Relaxed);

@@ -41,7 +41,7 @@ async fn long(ctx: JobContext) {
     watched(ctx, steps).await;
 }
 
-/// Runs a node until the parent tells it to stop.
+/// Runs a node until the order of the parent to stop.
 pub(crate) async fn run(name: &str, url: &str, namespace: &str) -> anyhow::Result<()> {
     die_with_parent()?;
     tracing_subscriber::fmt()

@@ -1,4 +1,4 @@
-//! What a node tells the parent process, a line each on its standard output.
+//! The reports of a node to the parent process: a line each on the standard output of the node.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! A run that outlives many leases, stops when it is told to, and cannot overwrite its successor.
+//! A run that outlives many leases, stops at the signal, and cannot overwrite its successor.
 //!
 //! ```sh
 //! cargo run --example long_job   # ends by itself after about 14 s; nothing to install
@@ -30,7 +30,7 @@ const STEP_TAKES: Duration = Duration::from_millis(500);
 
 /// Exports something, in steps.
 ///
-/// The scheduler tells a run to stop when its lease could not be renewed, and when it shuts down.
+/// The scheduler signals a run when its lease could not be renewed, and when it shuts down.
 /// A fifth of the lease later it drops the run at its next `.await`; this one ends in good order.
 #[scheduled_one(every = "2s", lease = "1s", name = "export")]
 async fn export(ctx: JobContext, State(sink): State<Sink>) -> anyhow::Result<()> {
@@ -47,7 +47,7 @@ async fn export(ctx: JobContext, State(sink): State<Sink>) -> anyhow::Result<()>
         tokio::select! {
             () = sleep(STEP_TAKES) => {} // the work
             () = ctx.cancelled() => {
-                say(&format!("told to stop: step {step} is given up, the {} before are saved", step - 1));
+                say(&format!("signalled to stop: step {step} is given up, the {} before are saved", step - 1));
                 return Ok(());
             }
         }

@@ -1,4 +1,4 @@
-//! Runs that fail, panic or take too long.
+//! Retries and timeouts: runs that fail, panic or take too long.
 
 use std::time::Duration;
 
@@ -69,10 +69,18 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
 
     let mut scene = Scene::new("retries, backoff, retry_on, timeout, timeout_total: attempts");
     scene.say("One tick of each job.");
-    let lines = first_tick(ledger(&node, JOBS[0]).await?);
+    let lines = async |job| ledger(&node, job).await.map(first_tick);
+    retried(&mut scene, &lines(JOBS[0]).await?);
+    not_retried(&mut scene, &lines(JOBS[1]).await?)?;
+    timed_out(&mut scene, &lines(JOBS[2]).await?);
+    timed_out_in_all(&mut scene, &lines(JOBS[3]).await?);
+    Ok(scene)
+}
+
+fn retried(scene: &mut Scene, lines: &[LedgerEntry]) {
     scene.job(
         r#"every = "4s", retries = 3, backoff = "100ms..1s", retry_on = [error]"#,
-        &lines,
+        lines,
     );
     let ends: Vec<_> = lines
         .iter()
@@ -93,42 +101,42 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
             .all(|line| line.fencing_token == lines[0].fencing_token),
         "all under one lease, with one fencing token",
     );
+}
 
-    let lines = first_tick(ledger(&node, JOBS[1]).await?);
-    scene.job(r#"every = "4s", retries = 3, retry_on = [error]"#, &lines);
-    let [line] = &lines[..] else {
+fn not_retried(scene: &mut Scene, lines: &[LedgerEntry]) -> anyhow::Result<()> {
+    scene.job(r#"every = "4s", retries = 3, retry_on = [error]"#, lines);
+    let [line] = lines else {
         bail!("not one line: {lines:?}");
     };
     scene.check(
         line.outcome == Outcome::Panicked,
         "a panic was not tried again",
     );
+    Ok(())
+}
 
-    let lines = first_tick(ledger(&node, JOBS[2]).await?);
-    scene.job(
-        r#"every = "4s", timeout = "300ms", lease = "500ms""#,
-        &lines,
-    );
+fn timed_out(scene: &mut Scene, lines: &[LedgerEntry]) {
+    scene.job(r#"every = "4s", timeout = "300ms", lease = "500ms""#, lines);
     scene.check(
         lines[0].outcome == Outcome::TimedOut && took(&lines[..1]) < Duration::from_millis(800),
-        "told to stop after 0.3 s it did not, and was dropped a fifth of its lease later",
+        "signalled after 0.3 s it did not stop, and was dropped a fifth of its lease later",
     );
+}
 
-    let lines = first_tick(ledger(&node, JOBS[3]).await?);
+fn timed_out_in_all(scene: &mut Scene, lines: &[LedgerEntry]) {
     scene.job(
         r#"every = "4s", timeout = "300ms", timeout_total = "900ms", retries = 9, backoff = "0s..0s""#,
-        &lines,
+        lines,
     );
     scene.check(
         lines.iter().all(|line| line.outcome == Outcome::TimedOut)
             && (2..=4).contains(&lines.len()),
-        "each attempt was told to stop after 0.3 s, and returned",
+        "each attempt was signalled after 0.3 s, and returned",
     );
     scene.check(
-        took(&lines) < Duration::from_millis(1_400),
+        took(lines) < Duration::from_millis(1_400),
         "after 0.9 s in all there were no more attempts",
     );
-    Ok(scene)
 }
 
 /// The lines of the first tick.

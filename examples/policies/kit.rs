@@ -1,4 +1,4 @@
-//! What the scenes have in common: nodes, and what their jobs note.
+//! The parts that the scenes share: nodes, and the notes of their jobs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,7 +64,7 @@ struct Noted {
     most_going: BTreeMap<String, usize>,
 }
 
-/// A run that is going, until dropped.
+/// A run that is active until this value is dropped.
 pub(crate) struct Going {
     notes: Notes,
     job: String,

@@ -1,4 +1,4 @@
-//! A process is paused for longer than the leases of its runs, and goes on.
+//! A lost lease: a process is paused for longer than the leases of its runs, and resumes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::scene::Scene;
 use crate::switches::this_program;
 
 const JOBS: [&str; 2] = ["lease_lost/cancel", "lease_lost/finish"];
-/// What the process says when its runs are going.
+/// The line that the process prints when its runs are active.
 const GOING: &str = "going";
 const STEPS: u32 = 10;
 

@@ -6,8 +6,8 @@
 //!
 //! Each scene has jobs with attributes, some nodes, an embedded store of its own, and something that
 //! happens to them: runs that take too long, nodes that are down or die, a process that is paused.
-//! All scenes go at once, in real time, and are told one after another. Each ends with the ledger,
-//! and with what it has to say (✓). If it says something else (✗), the exit code is not 0.
+//! All scenes run at the same time, in real time, and are printed one after another. Each ends with the ledger and
+//! with statements about it (✓). A statement that is not true (✗) makes the exit code non-zero.
 //!
 //! What exactly each policy does is in `docs/policies.md`.
 
@@ -69,7 +69,7 @@ async fn play_all() -> anyhow::Result<ExitCode> {
     }
     print!("{}", misfire::audit().await?);
     match good {
-        true => println!("\nEverything happened as told."),
+        true => println!("\nEvery statement is true."),
         false => {
             println!("\nSomething happened otherwise (✗): please report it, with the output above.")
         }

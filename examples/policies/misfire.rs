@@ -1,4 +1,4 @@
-//! All nodes are down for a while. What becomes of the ticks that came due meanwhile?
+//! Misfires: all nodes are down for a while, and ticks come due.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -77,35 +77,42 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
         "Node A stops at {}. Four seconds later node B starts; until then all nodes are down.",
         from.format("%T%.3f")
     ));
-    tell(&mut scene, &b, &notes, from).await?;
+    describe(&mut scene, &b, &notes, from).await?;
     let _ = PLAYED.set((b, began..ended));
     Ok(scene)
 }
 
-async fn tell(
+async fn describe(
     scene: &mut Scene,
     node: &Scheduler,
     notes: &Notes,
     from: DateTime<Utc>,
 ) -> anyhow::Result<()> {
-    let missed = |line: &&LedgerEntry| line.outcome == Outcome::Missed;
     let since = async |job| -> anyhow::Result<Vec<LedgerEntry>> {
         let lines = ledger(node, job).await?;
         Ok(lines.into_iter().filter(|line| line.tick > from).collect())
     };
+    skipped(scene, &since("misfire/skip").await?);
+    ran_once(scene, &since("misfire/run_once").await?, notes);
+    ran_all(scene, &since("misfire/run_all").await?);
+    past_its_deadline(scene, &since("misfire/in_time").await?);
+    before_its_deadline(scene, &since("misfire/late").await?);
+    Ok(())
+}
 
-    let lines = since("misfire/skip").await?;
-    scene.job(r#"every = "1s", misfire = skip"#, &lines);
-    let gone = lines.iter().find(missed);
+fn skipped(scene: &mut Scene, lines: &[LedgerEntry]) {
+    scene.job(r#"every = "1s", misfire = skip"#, lines);
+    let gone = lines.iter().find(|line| missed(line));
     scene.check(
         gone.is_some_and(|line| line.count == 3 && line.reason == "no node was up"),
         "three ticks were missed; the newest was less than 60 s late, and ran",
     );
+}
 
-    let lines = since("misfire/run_once").await?;
+fn ran_once(scene: &mut Scene, lines: &[LedgerEntry], notes: &Notes) {
     scene.job(
         r#"every = "1s", misfire = run_once, catch_up = "1m""#,
-        &lines,
+        lines,
     );
     let stood_for = notes
         .starts("misfire/run_once")
@@ -116,17 +123,18 @@ async fn tell(
         stood_for == Some(3)
             && lines
                 .iter()
-                .find(missed)
+                .find(|line| missed(line))
                 .is_some_and(|line| line.count == 3),
         "the newest ran for all; it knew of the three others by `ctx.missed()`",
     );
+}
 
-    let lines = since("misfire/run_all").await?;
+fn ran_all(scene: &mut Scene, lines: &[LedgerEntry]) {
     scene.job(
         r#"every = "1s", misfire = run_all, catch_up = "3s", start_deadline = "1s""#,
-        &lines,
+        lines,
     );
-    let (gone, ran): (Vec<_>, Vec<_>) = lines.iter().partition(missed);
+    let (gone, ran): (Vec<_>, Vec<_>) = lines.iter().partition(|line| missed(line));
     scene.check(
         gone.len() == 1 && gone[0].count == 1,
         "the one tick that was more than 3 s late was missed",
@@ -143,31 +151,37 @@ async fn tell(
         in_order && late(1_000) == 2,
         "the others ran late, each of them, oldest first, one after another",
     );
+}
 
-    let lines = since("misfire/in_time").await?;
-    scene.job(r#"every = "4s", start_deadline = "1s""#, &lines);
+fn past_its_deadline(scene: &mut Scene, lines: &[LedgerEntry]) {
+    scene.job(r#"every = "4s", start_deadline = "1s""#, lines);
     scene.check(
         lines
             .first()
             .is_some_and(|line| line.outcome == Outcome::Missed),
         "when B started, the tick was 1.3 s late: that is past its start deadline",
     );
-    let lines = since("misfire/late").await?;
-    scene.job(r#"every = "4s""#, &lines);
+}
+
+fn before_its_deadline(scene: &mut Scene, lines: &[LedgerEntry]) {
+    scene.job(r#"every = "4s""#, lines);
     scene.check(
         lines
             .first()
             .is_some_and(|line| line.outcome == Outcome::Ok && lateness_ms(line) > 1_000),
         "without one the deadline is 60 s, and the tick ran late",
     );
-    Ok(())
+}
+
+fn missed(line: &LedgerEntry) -> bool {
+    line.outcome == Outcome::Missed
 }
 
 fn lateness_ms(line: &LedgerEntry) -> u128 {
     line.lateness().unwrap_or_default().as_millis()
 }
 
-/// What `Scheduler::audit` tells of the job `misfire/run_all`.
+/// The scene of `Scheduler::audit` for the job `misfire/run_all`.
 pub(crate) async fn audit() -> anyhow::Result<Scene> {
     let mut scene = Scene::new("audit: the schedule of `misfire/run_all`, tick by tick");
     let Some((node, range)) = PLAYED.get() else {

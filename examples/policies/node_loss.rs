@@ -1,4 +1,4 @@
-//! The node of a run dies in the middle of it.
+//! The loss of a node in the middle of a run.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn rerun(ctx: JobContext, State(notes): State<Notes>) {
     work(&ctx, &notes).await;
 }
 
-/// Goes on for ever on A, which will die of it.
+/// Never returns on node A, which dies during the run.
 async fn work(ctx: &JobContext, notes: &Notes) {
     let _going = notes.begin(ctx);
     if ctx.node() == "A" {

@@ -1,4 +1,4 @@
-//! When exactly, on which nodes, and in how many parts.
+//! Jitter, scope and shards: the exact time, the nodes and the parts of a tick.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -52,8 +52,14 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
 
     let mut scene = Scene::new("jitter, scope, shards: when, where and in how many parts");
     scene.say("Three nodes: A, B and C.");
-    let lines = while_up("placement/jitter").await?;
-    scene.job(r#"every = "1s", jitter = "900ms""#, &lines);
+    jittered(&mut scene, &while_up("placement/jitter").await?);
+    on_every_node(&mut scene, &while_up("placement/every_node").await?);
+    sharded(&mut scene, &while_up("placement/shards").await?);
+    Ok(scene)
+}
+
+fn jittered(scene: &mut Scene, lines: &[LedgerEntry]) {
+    scene.job(r#"every = "1s", jitter = "900ms""#, lines);
     let late: BTreeSet<Duration> = lines.iter().filter_map(LedgerEntry::lateness).collect();
     let spread = late
         .last()
@@ -63,11 +69,12 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
         spread > Some(Duration::from_millis(30)) && late.last() < Some(&Duration::from_secs(1)),
         "each tick has a delay of its own, the same on all nodes; the tick stays what it is",
     );
+}
 
-    let lines = while_up("placement/every_node").await?;
-    scene.job(r#"every = "2s", scope = every_node"#, &lines);
+fn on_every_node(scene: &mut Scene, lines: &[LedgerEntry]) {
+    scene.job(r#"every = "2s", scope = every_node"#, lines);
     let mut nodes: BTreeMap<_, Vec<&str>> = BTreeMap::new();
-    for line in &lines {
+    for line in lines {
         nodes.entry(line.tick).or_default().push(&line.node);
     }
     nodes.values_mut().for_each(|nodes| nodes.sort_unstable());
@@ -79,8 +86,9 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
         lines.iter().all(|line| line.fencing_token.is_none()),
         "by itself: there is no lease and no fencing token",
     );
+}
 
-    let lines = while_up("placement/shards").await?;
+fn sharded(scene: &mut Scene, lines: &[LedgerEntry]) {
     scene.job(r#"every = "2s", shards = 12"#, &[]);
     let mut ticks: BTreeMap<_, Vec<(u32, &str)>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.outcome == Outcome::Ok) {
@@ -118,5 +126,4 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
         spread,
         "they are spread over the nodes, as soon as these know of each other",
     );
-    Ok(scene)
 }

@@ -1,4 +1,4 @@
-//! What is told of a scene, when it is over.
+//! The text that a scene prints when it is over.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use scheduled_one_runtime::LedgerEntry;
 /// Lines of a ledger that are shown.
 const MOST_LINES: usize = 9;
 
-/// A scene that was played: what is to be told of it, and whether all was as told.
+/// A scene that was played: its text, and whether every statement of the text is true.
 pub(crate) struct Scene {
     text: String,
     good: bool,
@@ -30,18 +30,18 @@ impl Scene {
         self.good
     }
 
-    /// What happens to the jobs.
+    /// Adds a sentence about what happens to the jobs.
     pub(crate) fn say(&mut self, text: &str) {
         self.line(&format!("   {text}"));
     }
 
-    /// A job, by what its attribute says, and its ledger, by tick.
+    /// Adds a job: the keys of its attribute, and its ledger by tick.
     pub(crate) fn job(&mut self, attribute: &str, ledger: &[LedgerEntry]) {
         self.line(&format!("\n   #[scheduled_one({attribute})]"));
         let mut lines: Vec<&LedgerEntry> = ledger.iter().collect();
         lines.sort_by_key(|line| line.tick);
         for line in lines.into_iter().take(MOST_LINES) {
-            self.line(&told(line));
+            self.line(&describe(line));
         }
         if ledger.len() > MOST_LINES {
             self.line(&format!(
@@ -51,7 +51,7 @@ impl Scene {
         }
     }
 
-    /// What must have happened.
+    /// Adds a statement, and whether it is true.
     pub(crate) fn check(&mut self, happened: bool, what: &str) {
         let mark = if happened { "✓" } else { "✗ NOT SO:" };
         self.line(&format!("   {mark} {what}"));
@@ -70,8 +70,8 @@ impl fmt::Display for Scene {
     }
 }
 
-/// A line of the ledger.
-fn told(line: &LedgerEntry) -> String {
+/// The text of a ledger line.
+fn describe(line: &LedgerEntry) -> String {
     let tick = line.tick.format("%T");
     let which = match (line.count, line.shard, line.attempt) {
         (2.., ..) => format!("and {} more", line.count - 1),

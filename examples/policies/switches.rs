@@ -1,4 +1,4 @@
-//! What the environment of a process says.
+//! Settings of jobs in the environment of a process.
 
 use std::process::Stdio;
 use std::time::Duration;

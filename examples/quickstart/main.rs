@@ -95,7 +95,7 @@ fn store() -> (String, String) {
     let Ok(url) = std::env::var("REDIS_URL") else {
         return ("memory://quickstart".to_owned(), "default".to_owned());
     };
-    // A namespace that nobody has used: its ledger begins empty. Its keys stay in that Redis, under
+    // A namespace without a past: its ledger begins empty. Its keys stay in that Redis, under
     // `so:{quickstart-…}:`.
     let namespace = format!("quickstart-{}", chrono::Utc::now().format("%F-%H%M%S"));
     (url, namespace)

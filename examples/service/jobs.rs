@@ -1,8 +1,8 @@
 //! The jobs of the service. Nothing refers to these functions: the attribute makes them known to
 //! `Scheduler::builder` in `main.rs`.
 //!
-//! In a crate of its own this module would need `use my_jobs as _;` beside `main`, or it would not
-//! be linked.
+//! As a crate of its own, this module would need `use my_jobs as _;` in the crate of `main`: otherwise the linker would
+//! drop it.
 
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ async fn weekly_report(ctx: JobContext, State(db): State<Db>) -> anyhow::Result<
     Ok(())
 }
 
-/// Works in steps, and stops between two of them when it is told to: because the service shuts down
-/// or because its right to run cannot be proven any more.
+/// The job works in steps, and stops between two of them once it is signalled: because the service shuts down, or
+/// because the lease cannot be proven any more.
 #[scheduled_one(
     cron = "*/20 * * * * *",
     name = "reindex",

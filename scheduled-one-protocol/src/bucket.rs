@@ -1,13 +1,12 @@
-//! The buckets that a namespace is spread over. A bucket is a cluster of its
-//! own: its keys, its meta, its clock. A job lives in one of them, whole: its
-//! overlap is one decision, and its ledger one stream.
+//! The buckets of a namespace. Each bucket has its own keys, meta record and clock, and shares nothing with the other
+//! buckets. All units and the ledger of a job are in one bucket, so that overlap is decided in one place.
 
 use crate::hash::hash;
 
-/// How many buckets a namespace may have.
+/// The greatest number of buckets that a namespace can have.
 pub const MAX_BUCKETS: u32 = 64;
 
-/// One bucket of a namespace.
+/// One bucket of a namespace: its number, and the number of buckets that the namespace has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
     index: u32,
@@ -15,43 +14,46 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// The only bucket of a namespace that is not spread.
+    /// The only bucket of a namespace that has one.
     pub const WHOLE: Bucket = Bucket { index: 0, of: 1 };
 
-    /// All buckets of a namespace that has `of` of them; 0 counts as 1.
+    /// All buckets of a namespace that has `of` of them, in the order of their numbers. 0 counts as 1.
     pub fn all(of: u32) -> impl Iterator<Item = Bucket> {
         let of = of.max(1);
         (0..of).map(move |index| Bucket { index, of })
     }
 
-    /// The bucket of a job. All nodes and builds have to agree, for ever: a job
-    /// that two of them look for in different buckets would run twice.
+    /// The bucket of a job in a namespace that has `of` buckets. 0 counts as 1.
+    ///
+    /// The result is a hash of the name and must be the same in every version: a job that two nodes look for in
+    /// different buckets would run twice.
     pub fn of_job(job: &str, of: u32) -> Self {
         let of = of.max(1);
         let index = (hash(job, 0) % u64::from(of)) as u32;
         Bucket { index, of }
     }
 
-    /// Which one, from 0. The first is always looked at, whichever jobs a node
-    /// has: it says how many there are.
+    /// The number of this bucket, from 0. Every node uses bucket 0, with or without jobs there, because bucket 0
+    /// decides how many buckets the namespace has.
     pub fn index(self) -> u32 {
         self.index
     }
 
-    /// The same, to be shown; none where there is nothing to tell apart.
+    /// The number of this bucket for log lines and reports. `None` if the namespace has one bucket.
     pub fn label(self) -> Option<u32> {
         (self.of > 1).then_some(self.index)
     }
 
-    /// How many the namespace has.
+    /// The number of buckets that the namespace has, at least 1.
     pub fn of(self) -> u32 {
         self.of
     }
 
-    /// What stands for the namespace where it is stored. No namespace has a `+`
-    /// in its name. Two digits always, so that the hash slots of all but the
-    /// first differ, whatever the namespace is called: names of equal length that
-    /// differ in their last digits have checksums that differ (see the test).
+    /// The hash tag of this bucket's keys: `shop` in bucket 0 of the namespace `shop`, `shop+01` in bucket 1.
+    ///
+    /// No namespace has a `+` in its name, so the tags of two namespaces never collide. The number has two digits,
+    /// because tags of equal length that differ in the last digits are in different hash slots: each bucket after the
+    /// first has its own hash slot in every namespace.
     pub fn tag(self, namespace: &str) -> String {
         match self.index {
             0 => namespace.to_owned(),
@@ -66,8 +68,8 @@ mod tests {
 
     use super::*;
 
-    /// CRC16 (XMODEM), and of that 14 bits: as Redis Cluster counts slots.
-    fn slot(tag: &str) -> u16 {
+    /// The hash slot of a tag, as Redis Cluster computes it: 14 bits of CRC16 (XMODEM).
+    fn hash_slot(tag: &str) -> u16 {
         let crc = tag.bytes().fold(0_u16, |crc, byte| {
             (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| match crc & 0x8000 {
                 0 => crc << 1,
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_job_has_the_same_bucket_in_all_builds() {
-        // Changing these moves jobs away from what is stored of them.
+        // Other values would separate jobs from their stored records.
         let jobs = ["nightly", "weekly_report", "a", "bill/0", "a.b:c", ""];
         let of = |buckets| jobs.map(|job| Bucket::of_job(job, buckets).index);
         assert_eq!(of(1), [0; 6]);
@@ -101,15 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn buckets_have_slots_of_their_own_and_lie_far_apart() {
-        assert_eq!(slot("123456789"), 0x31c3); // the check value of the algorithm
+    fn buckets_have_different_hash_slots_that_lie_far_apart() {
+        assert_eq!(hash_slot("123456789"), 0x31c3); // the check value of the algorithm
         for namespace in ["default", "shop", "a", "x:y/z", &"n".repeat(128)] {
             let tags = Bucket::all(MAX_BUCKETS).map(|bucket| bucket.tag(namespace));
-            let slots: Vec<u16> = tags.skip(1).map(|tag| slot(&tag)).collect();
+            let slots: Vec<u16> = tags.skip(1).map(|tag| hash_slot(&tag)).collect();
             let different: BTreeSet<u16> = slots.iter().copied().collect();
             assert_eq!(different.len(), slots.len(), "{namespace}");
-            // The first four lie in four quarters of all slots, so that few
-            // buckets do not end up on one server.
+            // Buckets 1 to 4 are in four different quarters of the hash slots: a few buckets are on several servers.
             let quarters: BTreeSet<u16> = slots[..4].iter().map(|slot| slot / 4096).collect();
             assert_eq!(quarters.len(), 4, "{namespace}");
         }

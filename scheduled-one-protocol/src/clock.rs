@@ -1,5 +1,5 @@
-//! The one source of time. Leases are judged by the boot clock, which goes on
-//! while the machine is suspended; `std::time::Instant` does not.
+//! The only source of time. Leases are measured with the boot clock, because it counts the time in which the machine is
+//! suspended, and `std::time::Instant` does not.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,28 +9,30 @@ use tokio::sync::watch;
 
 use crate::future::BoxFuture;
 
-/// Where a scheduler takes the time from. Users need this only in tests.
+/// The clocks of a scheduler. Programs need this trait only in tests.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// Time since some fixed instant; never goes back, never is set, and goes
-    /// on while the machine is suspended.
+    /// The boot clock: time since a fixed instant. The value never decreases, is never set, and counts the time in
+    /// which the machine is suspended.
     fn boottime(&self) -> Duration;
 
-    /// Wall clock: time since the Unix epoch, as right as the machine knows.
-    /// Only the embedded store and the report of clock offsets look at it.
+    /// The wall clock: time since the Unix epoch. The wall clock can be wrong and can be set. The embedded store and
+    /// the warning about clock offsets read it, and nothing else does.
     fn wall(&self) -> Duration;
 
     /// Completes when `boottime` has advanced by at least `time`.
+    ///
+    /// Cancel safety: the future can be dropped at any time.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
-    /// Whether this is not the machine's time. Then the watchdog, which else
-    /// has a thread of its own, runs on the runtime the scheduler runs on:
-    /// with one that has a single thread, all happens in one order.
+    /// Whether the clock is independent of the machine's clock. With a virtual clock the watchdog runs on the runtime
+    /// of the scheduler instead of its own thread, so that on a runtime with a single thread the order of events is
+    /// fixed.
     fn is_virtual(&self) -> bool {
         false
     }
 }
 
-/// The machine's clocks.
+/// The clocks of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -41,7 +43,7 @@ impl Clock for SystemClock {
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     }
 
-    /// On macOS the monotonic clock is the one that counts suspension.
+    /// The monotonic clock of macOS counts the time in which the machine is suspended.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn boottime(&self) -> Duration {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -59,9 +61,11 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when told to, for tests of code that runs jobs:
-/// give it to `SchedulerBuilder::clock` together with the
-/// embedded store, and a job due next week runs when you say so.
+/// A clock that moves only by [`advance`](ManualClock::advance), for tests of programs with jobs. Clones share the
+/// time.
+///
+/// With this clock in `SchedulerBuilder::clock`, and the embedded store, a test advances the time to the next tick of a
+/// job.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -77,7 +81,7 @@ pub struct ManualClock {
     elapsed: Arc<watch::Sender<Duration>>,
 }
 
-/// Where a manual clock begins: 2026-01-01 00:00:00 UTC, a Thursday.
+/// The first instant of a manual clock: 2026-01-01 00:00:00 UTC, a Thursday.
 const MANUAL_EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 impl ManualClock {
@@ -89,7 +93,7 @@ impl ManualClock {
         }
     }
 
-    /// Moves the time ahead and wakes who waits for it.
+    /// Advances boot clock and wall clock by `time`, and completes the sleeps that are over.
     pub fn advance(&self, time: Duration) {
         self.elapsed.send_modify(|elapsed| *elapsed += time);
     }

@@ -1,23 +1,23 @@
-//! What an operator should know of a store before jobs depend on it.
+//! Findings about a store, for operators, and their report.
 
 use std::fmt;
 
 /// Width of a printed report, in columns.
 const WIDTH: usize = 100;
-/// Columns in front of a finding's text: its severity and its name.
+/// Columns in front of the text of a finding: severity and name of the check.
 const INDENT: usize = 24;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// As it should be.
+    /// The setting is right.
     Ok,
-    /// Good to know, or something that could not be looked at.
+    /// A fact without consequences, or a check that was not possible.
     Info,
-    /// Jobs run, and somebody should decide whether it may stay so.
+    /// Jobs run, and an operator should decide about the setting.
     Warning,
-    /// A scheduler would not start here, or could not do its work.
+    /// A scheduler would not start, or could not work.
     Severe,
 }
 
@@ -32,22 +32,22 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity of the finding.
     pub severity: Severity,
-    /// What was looked at: `eviction`, `persistence`, … These names stay.
+    /// The name of the check: `eviction`, `persistence`, … Names of checks are stable.
     pub check: &'static str,
-    /// What was found, and what it means.
+    /// The state of the store, and its meaning.
     pub found: String,
-    /// What to do about it; empty if there is nothing to do, or `found` says it.
+    /// The advice to the operator. Empty if there is nothing to do, or if `found` contains the advice.
     pub remedy: String,
 }
 
 impl Finding {
-    /// A finding of the look named `check`.
+    /// A finding of the check with this name.
     pub fn new(
         severity: Severity,
         check: &'static str,
@@ -62,27 +62,26 @@ impl Finding {
         }
     }
 
-    /// A finding that everything is as it should be.
+    /// A finding with the severity [`Severity::Ok`] and without advice.
     pub fn ok(check: &'static str, found: impl Into<String>) -> Self {
         Finding::new(Severity::Ok, check, found, "")
     }
 }
 
-/// What a look at a store found. Holds no secrets: the URL is shown without
-/// user and password.
+/// The findings about a store. A report contains no secrets: the URL is without user and password.
 ///
-/// `Display` prints it for a terminal, the worst in front.
+/// `Display` formats the report for a terminal of 100 columns, the most severe findings first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// Which store, and which namespace of it.
+    /// The store and the namespace.
     pub store: String,
-    /// What was found, the worst in front.
+    /// The findings, the most severe first.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// A report on a store; the findings come out with the worst in front.
+    /// A report on a store. The findings are sorted, the most severe first.
     pub fn new(store: impl Into<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         Report {
@@ -91,8 +90,9 @@ impl Report {
         }
     }
 
-    /// One report of those on the buckets of a namespace, in their order: the
-    /// first, and what is otherwise in the others and needs somebody.
+    /// Merges the reports on the buckets of a namespace, which are in the order of the buckets. The result has all
+    /// findings of the first bucket, and those warnings and severe findings of each other bucket that the first bucket
+    /// does not have.
     pub fn of_buckets(reports: Vec<Report>) -> Self {
         let mut reports = reports.into_iter();
         let Some(Report { store, findings }) = reports.next() else {
@@ -111,17 +111,17 @@ impl Report {
         Report::new(store, all)
     }
 
-    /// Whether nothing severe was found.
+    /// Whether the report has no severe finding.
     pub fn is_usable(&self) -> bool {
         self.of(Severity::Severe).next().is_none()
     }
 
-    /// What somebody should decide about, though jobs run.
+    /// The findings with the severity [`Severity::Warning`].
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
         self.of(Severity::Warning)
     }
 
-    /// What was found by the look of that name, if it was taken.
+    /// The finding of the check with this name. `None` if the report has none.
     pub fn finding(&self, check: &str) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.check == check)
     }
@@ -159,8 +159,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// Writes a text in lines of [`WIDTH`], all but the first indented. A word
-/// that is longer than a line has one of its own: it may be there to be pasted.
+/// Writes a text in lines of [`WIDTH`] columns, all but the first indented. A word that is longer than a line is not
+/// broken, because it may be a command to paste.
 fn write_wrapped(f: &mut fmt::Formatter<'_>, lead: &str, text: &str) -> fmt::Result {
     f.write_str(lead)?;
     let mut column = INDENT + lead.len();

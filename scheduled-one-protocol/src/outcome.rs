@@ -1,36 +1,35 @@
-//! What became of a tick, as the ledger keeps it.
+//! The outcome of a tick or an attempt, and its word in the ledger.
 
 use std::fmt;
 
-/// What became of a tick, or of one attempt at it.
+/// The outcome of a tick, or of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Ran and returned well.
+    /// The function returned without an error.
     Ok,
-    /// Ran and returned an error.
+    /// The function returned an error.
     Failed,
-    /// Ran and panicked.
+    /// The function panicked.
     Panicked,
-    /// Ran for longer than its timeout.
+    /// The attempt took longer than its timeout.
     TimedOut,
-    /// Ran and was cancelled: shutdown, or a lease that could not be proven.
+    /// The run was cancelled: by a shutdown, by the next tick, or because its lease could not be proven.
     Cancelled,
-    /// Did not run: the reason says why (overlap).
+    /// The tick did not run because of a policy. The reason of the ledger line names the policy.
     Skipped,
-    /// Came due while nobody could run it.
+    /// The tick could not start in time.
     Missed,
-    /// Was started; what came of it is unknown, because its node is gone.
+    /// The node of the run is gone, and the result of the run is unknown.
     Lost,
-    /// As [`Outcome::Lost`], but another node makes another attempt.
+    /// The node of the run is gone, and another node makes the next attempt.
     TakenOver,
-    /// A note, not an outcome: a run that had been written off as lost
-    /// reported its end after all.
+    /// A note in addition to an outcome: a run ended after the store had written it off.
     FinishedWithoutLease,
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Outcome; 10] = [
         Outcome::Ok,
         Outcome::Failed,
@@ -44,7 +43,7 @@ impl Outcome {
         Outcome::FinishedWithoutLease,
     ];
 
-    /// The word that stands for it in the ledger, in logs and in metrics.
+    /// The word for the outcome in the ledger, in logs and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Ok => "ok",
@@ -60,13 +59,13 @@ impl Outcome {
         }
     }
 
-    /// The outcome a word of the ledger stands for.
+    /// The outcome with this word, or `None` for an unknown word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|o| o.as_str() == word)
     }
 
-    /// Whether a run was granted: all but skipped and missed ticks. Of a lost
-    /// one nobody knows whether its function was called.
+    /// Whether a run was granted: true for all outcomes except skipped and missed. Whether the function of a lost run
+    /// was called is unknown.
     pub fn ran(self) -> bool {
         !matches!(self, Outcome::Skipped | Outcome::Missed)
     }

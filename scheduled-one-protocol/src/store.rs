@@ -1,7 +1,8 @@
-//! What all nodes share. `protocol` is the truth, `memory` and `redis` keep it.
+//! The store that all nodes of a namespace share, as a trait. The module [`machine`] decides; a store keeps the records
+//! and applies the machine to them.
 //!
-//! The module is public for those who check or extend the protocol; its items
-//! may change before 1.0. Users of jobs need nothing from it.
+//! The module is public for authors of stores and of checkers. Programs with jobs need nothing from it, and its items
+//! may change before 1.0.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,89 +20,96 @@ use crate::message::{
 };
 use crate::unit::UnitName;
 
-/// The answer of a store.
+/// The future of a store's reply.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// The store of a namespace, as a node sees it: keeps the records of the units and applies [`machine`] to them, each
-/// request atomically. A batch holds at most [`MAX_BATCH`](crate::message::MAX_BATCH) items; the answers come in the
-/// order of the items.
+/// A bucket of a namespace, as a node uses it: the store keeps the records of the units and applies [`machine`] to
+/// them, each request atomically. A batch has at most [`MAX_BATCH`](crate::message::MAX_BATCH) items, and the reply
+/// has its items in the order of the request.
 ///
-/// A store that can load and save records in a transaction implements [`Records`](crate::Records) instead, which is
-/// less, and gets this trait by it.
+/// A store that can load and save records in a transaction implements the smaller trait [`Records`](crate::Records),
+/// and this trait follows from that.
 ///
-/// Cancel safety: a dropped call may have been carried out, or may be later. Callers repeat it with the same nonce.
+/// Errors: each request fails with a [`StoreError`], for the whole batch.
+///
+/// Cancel safety: the store may carry out a request whose future was dropped, also later. Callers repeat such a request
+/// with the same nonce.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Decides ticks.
+    /// Decides ticks, and starts waiting ticks.
     fn claim<'a>(
         &'a self,
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>>;
 
-    /// Extends leases.
+    /// Extends the leases of active runs.
     fn renew<'a>(
         &'a self,
         caller: &'a Caller,
         renewals: &'a [Renew],
     ) -> Answer<'a, Reply<Vec<Renewed>>>;
 
-    /// Ends runs and records their outcomes.
+    /// Records the outcomes of attempts, and ends runs without a further attempt.
     fn finish<'a>(
         &'a self,
         caller: &'a Caller,
         finishes: &'a [Finish],
     ) -> Answer<'a, Reply<Vec<Finished>>>;
 
-    /// Makes units known and raises their watermarks.
+    /// Registers units, raises their watermarks to the lower bounds, and returns the watermarks.
     fn register<'a>(
         &'a self,
         caller: &'a Caller,
         registrations: &'a [Register],
     ) -> Answer<'a, Reply<Vec<Watermarks>>>;
 
-    /// Records runs as lost that stood still for nine tenths of their leases, or queues their takeovers.
+    /// Writes off stalled runs: records each as lost, or as taken over with the next attempt in the queue of its unit.
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
         runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>>;
 
-    /// Records a node's sign of life, and returns what needs somebody.
+    /// Records that the node is alive or is leaving. The reply has the living nodes, the units with a waiting tick
+    /// that can start, and the overdue runs.
     fn heartbeat<'a>(
         &'a self,
         caller: &'a Caller,
         heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>>;
 
-    /// Writes lines into ledgers: of runs that have no lease, because each node makes its own. An error if no line is
-    /// written.
+    /// Writes ledger lines of runs without a lease (`scope = every_node`). The call fails only if no line was
+    /// written; the reply says of each line whether its ledger took it.
     fn record<'a>(
         &'a self,
         caller: &'a Caller,
         lines: &'a [LedgerRecord],
     ) -> Answer<'a, Reply<Vec<Recorded>>>;
 
-    /// Shows what is stored of units now.
+    /// Reads the watermarks, the run and the queue of units. Nothing is changed.
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
         units: &'a [UnitName],
     ) -> Answer<'a, Reply<Vec<UnitStatus>>>;
 
-    /// The newest lines of a job's ledger, newest first, at most `limit`.
+    /// Reads at most `limit` lines of a job's ledger, newest first.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;
 
-    /// One bucket of the same namespace through connections of its own. The scheduler opens each bucket twice, so
-    /// that a renewal never waits behind claims and does not depend on the runtime that drives them.
+    /// Returns a bucket of the same namespace with its own connections. A scheduler opens each bucket twice, so that
+    /// renewals never wait behind claims and do not depend on the runtime of the claims.
     fn open(&self, bucket: Bucket) -> Arc<dyn Store>;
 
-    /// Checks before the first request whether jobs can depend on the store. Writes nothing. Returns the findings
-    /// that an operator should know although jobs run.
+    /// Checks, before the first request, that jobs can depend on the store. Nothing is written.
+    ///
+    /// Returns the findings that an operator should see although jobs run.
+    ///
+    /// Errors: a finding that prevents the start.
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Examines more closely what the guarantees rest on, and changes nothing.
+    /// Examines the settings of the store on which the guarantees rest. Nothing is changed.
     fn diagnose<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
         let found = "this store has nothing to say about itself";
         let finding = Finding::new(Severity::Info, "store", found, "");
@@ -110,12 +118,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// Why a scheduler cannot use a store, found before the first request.
+/// The reason why a scheduler cannot use a store, found before the first request.
 #[derive(Debug)]
 pub struct PreflightError {
-    /// The same as a finding of the doctor; its severity is [`Severity::Severe`].
+    /// The finding of the doctor for the same problem, with the severity [`Severity::Severe`].
     pub finding: Finding,
-    /// The error with its type: a [`StoreError`], or a type of the store's own crate.
+    /// The error: a [`StoreError`], or an error type of the crate of the store.
     pub cause: Box<dyn std::error::Error + Send + Sync>,
 }
 
@@ -131,41 +139,40 @@ impl std::error::Error for PreflightError {
     }
 }
 
-/// What jobs need of a store, to judge it by.
+/// The needs of jobs, with which [`Store::diagnose`] compares the settings of a store.
 #[derive(Clone, Debug)]
 pub struct JobNeeds {
     /// The shortest lease of a job.
     pub shortest_lease: Duration,
-    /// The units whose marks are looked at.
+    /// The units whose watermarks are examined.
     pub units: Vec<UnitName>,
     /// The clocks of this machine.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why a store gave no answer. The texts hold no secrets.
+/// The reason why a store did not carry out a request. The texts contain no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// No answer came: the request may have been carried out, or may still be.
+    /// No reply came. The request may have been carried out, or may be carried out later.
     Unknown(String),
-    /// The request was certainly not carried out; it may be later. Perhaps
-    /// somebody has to do something for that, such as to grant a missing right:
-    /// then it says what.
+    /// The request was not carried out; a repetition may be. The text names what an operator has to do, if anything,
+    /// such as granting a missing right.
     Unavailable(String),
-    /// This request will not be carried out until somebody changes something,
-    /// and others are: a key of another type. Names it, and the way out.
+    /// The store refuses this request, and carries out others: a key has another type, for example. Repeating helps
+    /// only after an operator has acted. The text names the key and what to do.
     Refused(String),
     /// The namespace was written by a newer version of the protocol.
     NewerProtocol {
-        /// The version found.
+        /// The version that is stored.
         found: u64,
     },
-    /// The namespace is spread over another number of buckets, so that jobs
-    /// would be looked for where they are not.
+    /// The namespace has another number of buckets than the caller, so the two would look for jobs in different
+    /// buckets.
     OtherBuckets {
-        /// The number found.
+        /// The number of buckets that the store has.
         found: u32,
-        /// The number that the caller believes in.
+        /// The number of buckets that the caller has.
         ours: u32,
     },
 }

@@ -1,16 +1,16 @@
-//! A namespace in a Redis Cluster: the node that owns its slot is found, and
-//! followed when it is another one.
+//! A namespace in a Redis Cluster: a store finds the owner of the namespace's hash slot, also after a failover and a
+//! migration.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-mod going;
+mod steady_job;
 
-use going::{BOUND, Going};
 use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{LedgerRecord, Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::Scheduler;
 use std::sync::Arc;
+use steady_job::{BOUND, SteadyJob};
 use test_support::{RedisCluster, RedisServer, key_slot, wait_until_async};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpListener;
@@ -50,19 +50,23 @@ fn keys_in_slot(server: &RedisServer) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn failovers_and_a_migration_are_followed() {
     let cluster = RedisCluster::options().password("hunter2").start().unwrap();
-    let going = Going::start(Scheduler::builder(cluster.url())).await;
+    let steady_job = SteadyJob::start(Scheduler::builder(cluster.url())).await;
 
     let failover = cluster.fail_over(META).unwrap();
-    going.goes_on("after a failover by hand").await;
+    steady_job
+        .expect_more_runs("after a failover by hand")
+        .await;
     cluster.wait_settled().unwrap();
 
     let old = failover.new;
     old.kill().unwrap();
     cluster.wait_for_failover(META, old).unwrap();
-    going.goes_on("after the death of the owner").await;
+    steady_job
+        .expect_more_runs("after the death of the owner")
+        .await;
     old.restart().unwrap();
     cluster.wait_settled().unwrap();
-    going.goes_on("with the old owner back").await;
+    steady_job.expect_more_runs("with the old owner back").await;
 
     let migration = cluster
         .migrate_slot(key_slot(META), other_primary(&cluster))
@@ -71,9 +75,11 @@ async fn failovers_and_a_migration_are_followed() {
     migration.move_keys(2).unwrap();
     migration.finish().unwrap();
     assert!(keys_in_slot(migration.to()) > 0);
-    going.goes_on("after the slot has moved").await;
+    steady_job
+        .expect_more_runs("after the slot has moved")
+        .await;
     assert_eq!(keys_in_slot(migration.from()), 0);
-    going.stop().await;
+    steady_job.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +184,7 @@ async fn the_rights_that_are_documented_suffice() {
     assert!(error.to_string().contains("missing: +asking"), "{error}");
 }
 
-/// Answers each command as it is told, by name: as a node of a cluster.
+/// A fake node of a cluster: `answer` maps the name of a command and the port of the node to the reply.
 async fn fake_node(answer: impl Fn(&str, u16) -> String + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -225,7 +231,7 @@ async fn a_request_that_is_sent_on_twice_is_unavailable() {
         });
         let to = to.await;
         let from = fake_node(move |name, port| match name {
-            // All slots are those of the one who is asked.
+            // The node owns all hash slots.
             "CLUSTER" => {
                 format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n")
             }

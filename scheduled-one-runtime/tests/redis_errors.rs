@@ -1,5 +1,5 @@
-//! What may be wrong with a Redis at start, and what the error says: what,
-//! where, the way out, and never the password.
+//! Errors of a start on a Redis that cannot be used. Each error says what is wrong, where, and what to do, and contains
+//! no password.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 

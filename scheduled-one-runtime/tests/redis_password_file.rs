@@ -1,15 +1,15 @@
-//! A password that comes from a file, and changes while a scheduler runs.
+//! A password file that changes while a scheduler runs.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-mod going;
+mod steady_job;
 
 use std::fs;
 
-use going::Going;
 use scheduled_one_protocol::{Store, StoreError};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::{Error, Scheduler};
+use steady_job::SteadyJob;
 use test_support::RedisServer;
 
 fn set_password(redis: &RedisServer, password: &str) {
@@ -30,22 +30,26 @@ async fn a_password_that_changes_needs_no_restart() {
     set_password(&redis, "first");
     fs::write(&file, "first\n").unwrap();
     let url = format!("redis://ann@127.0.0.1:{}", redis.port());
-    let going = Going::start(Scheduler::builder(url).password_file(&file)).await;
+    let steady_job = SteadyJob::start(Scheduler::builder(url).password_file(&file)).await;
 
     // The file is behind for a while: what is connected stays so.
     set_password(&redis, "second");
-    going.goes_on("on the connections there are").await;
+    steady_job
+        .expect_more_runs("on the connections there are")
+        .await;
     // What is not connected waits for the file.
     end_connections(&redis);
     fs::write(&file, "second\n").unwrap();
-    going.goes_on("with the new password").await;
+    steady_job.expect_more_runs("with the new password").await;
 
     set_password(&redis, "third");
     fs::remove_file(&file).unwrap();
     end_connections(&redis);
     fs::write(&file, "third").unwrap();
-    going.goes_on("with the password after that").await;
-    going.stop().await;
+    steady_job
+        .expect_more_runs("with the password after that")
+        .await;
+    steady_job.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

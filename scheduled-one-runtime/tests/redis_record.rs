@@ -1,5 +1,5 @@
-//! Lines that are written without a claim: what a store that cannot take them now
-//! says, and what one ledger that takes none any more costs the others.
+//! Ledger lines of runs without a claim: a store that takes no writes for now is unavailable, and a ledger that is
+//! damaged loses its own lines only.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 

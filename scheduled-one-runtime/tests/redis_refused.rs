@@ -1,4 +1,4 @@
-//! Outcomes that the store refuses, until somebody puts right what is wrong.
+//! Outcomes that the store refuses until an operator repairs the key.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 const BOUND: Duration = Duration::from_secs(40);
 const EVERY: Duration = Duration::from_millis(200);
-/// So long that nobody writes the run off meanwhile.
+/// A lease so long that no node writes off the run during the test.
 const LEASE: Duration = Duration::from_secs(120);
 
 /// A namespace that is known, so that no lease has to be waited for.

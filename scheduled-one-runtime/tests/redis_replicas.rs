@@ -1,18 +1,18 @@
-//! With `replicas(n)`, no run starts that a replica does not know of.
+//! With `replicas(n)`, a run starts only after a replica of Redis has its claim.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-mod going;
+mod steady_job;
 
 use std::collections::HashSet;
 
-use going::{BOUND, Going};
 use scheduled_one_protocol::message::{
     Caller, Claim, DueTick, Heartbeat, LowerBounds, Overlap, Reply, Target, Verdict,
 };
 use scheduled_one_protocol::{Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::{Scheduler, TickStatus};
+use steady_job::{BOUND, SteadyJob};
 use test_support::{RedisServer, wait_until, wait_until_async};
 
 const REASON: &str = "too few replicas had the claim";
@@ -34,8 +34,8 @@ fn pair() -> (RedisServer, RedisServer) {
 }
 
 /// Ticks that were not run for want of replicas, by the ledger.
-async fn declined(going: &Going) -> usize {
-    let lines = going.scheduler().ledger("tick", 100).await.unwrap();
+async fn declined(steady_job: &SteadyJob) -> usize {
+    let lines = steady_job.scheduler().ledger("tick", 100).await.unwrap();
     let declined = |reason: &str, outcome| reason == REASON && outcome == Outcome::Missed;
     lines
         .iter()
@@ -46,28 +46,28 @@ async fn declined(going: &Going) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_runs_while_the_replica_stands_still() {
     let (primary, replica) = pair();
-    let going = Going::start(Scheduler::builder(primary.url()).replicas(1)).await;
-    assert_eq!(declined(&going).await, 0);
+    let steady_job = SteadyJob::start(Scheduler::builder(primary.url()).replicas(1)).await;
+    assert_eq!(declined(&steady_job).await, 0);
 
     replica.freeze().unwrap();
     wait_until_async("the ledger says so", BOUND, async || {
-        declined(&going).await > 0
+        declined(&steady_job).await > 0
     })
     .await;
-    let ran = going.count();
-    let before = declined(&going).await;
+    let ran = steady_job.count();
+    let before = declined(&steady_job).await;
     wait_until_async("more ticks are declined", BOUND, async || {
-        declined(&going).await >= before + 5
+        declined(&steady_job).await >= before + 5
     })
     .await;
-    assert_eq!(going.count(), ran);
+    assert_eq!(steady_job.count(), ran);
 
     replica.thaw().unwrap();
-    going.goes_on("with the replica back").await;
-    let decided = going.scheduler().ledger("tick", 1_000).await.unwrap();
+    steady_job.expect_more_runs("with the replica back").await;
+    let decided = steady_job.scheduler().ledger("tick", 1_000).await.unwrap();
     let (first, last) = (decided.last().unwrap(), decided.first().unwrap());
     let range = first.tick..last.tick;
-    let audit = going.scheduler().audit("tick", range).await.unwrap();
+    let audit = steady_job.scheduler().audit("tick", range).await.unwrap();
     assert!(
         audit
             .iter()
@@ -75,7 +75,7 @@ async fn nothing_runs_while_the_replica_stands_still() {
     );
     let mut ticks = HashSet::new();
     assert!(audit.iter().all(|it| ticks.insert(it.tick)), "{audit:?}");
-    going.stop().await;
+    steady_job.stop().await;
 }
 
 fn caller() -> Caller {

@@ -1,5 +1,5 @@
-//! The rights a user of Redis needs: those that are documented suffice, each of
-//! them is needed, and one that is missing is named.
+//! The rights of a user of Redis: the documented rights suffice, each of them is needed, and an error names a missing
+//! right.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
@@ -9,7 +9,9 @@ use scheduled_one_protocol::message::{
     Caller, Claim, DueTick, Finish, Heartbeat, LowerBounds, Missed, OverdueRun, Register, Renew,
     RunId, Target,
 };
-use scheduled_one_protocol::{Bucket, LedgerRecord, Outcome, Store, StoreError, TickMs};
+use scheduled_one_protocol::{
+    Bucket, FencingToken, LedgerRecord, Outcome, Store, StoreError, TickMs,
+};
 use scheduled_one_redis::{ConnectError, RedisStore};
 use test_support::RedisServer;
 
@@ -56,7 +58,7 @@ fn claim(unit: &str, tick: TickMs, lease_ms: i64) -> Claim {
     }
 }
 
-/// Every command of every script, at least once.
+/// Sends each request, so that every command of every script is used.
 async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
     let caller = caller();
     store.register(&caller, &[register("a")]).await?;
@@ -70,16 +72,7 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
     let reply = store
         .claim(&caller, &[claim("b", tick, 5_000), claim("c", tick, 0)])
         .await?;
-    let run = RunId {
-        unit: "b".into(),
-        tick,
-        nonce: "b".into(),
-        token: reply.body[0].marks.token,
-        attempt: 1,
-        lease_ms: 5_000,
-        granted_at_ms: now_ms,
-        takeovers: 0,
-    };
+    let run = run_of_b(tick, reply.body[0].marks.token);
     store
         .renew(
             &caller,
@@ -89,7 +82,26 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
             }],
         )
         .await?;
-    let pulse = store.heartbeat(&caller, Heartbeat::Leaving).await?.body;
+    take_over_c(store, &caller, tick).await?;
+    finish_and_read(store, &caller, run).await
+}
+
+fn run_of_b(tick: TickMs, token: FencingToken) -> RunId {
+    RunId {
+        unit: "b".into(),
+        tick,
+        nonce: "b".into(),
+        token,
+        attempt: 1,
+        lease_ms: 5_000,
+        granted_at_ms: tick.ms(),
+        takeovers: 0,
+    }
+}
+
+/// Writes off the run of the unit `c`, whose lease has ended, and starts its next attempt.
+async fn take_over_c(store: &dyn Store, caller: &Caller, tick: TickMs) -> Result<(), StoreError> {
+    let pulse = store.heartbeat(caller, Heartbeat::Leaving).await?.body;
     let overdue = OverdueRun {
         unit: "c".into(),
         nonce: "c".into(),
@@ -97,21 +109,27 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         lease_ms: 0,
     };
     assert_eq!(pulse.overdue, slice::from_ref(&overdue));
-    // It is taken over, which makes it ready, and then it is not.
-    store.write_off(&caller, &[overdue]).await?;
+    // The takeover makes the unit ready, until the next attempt starts.
+    store.write_off(caller, &[overdue]).await?;
     assert_eq!(
-        store.heartbeat(&caller, Heartbeat::Alive).await?.body.ready,
+        store.heartbeat(caller, Heartbeat::Alive).await?.body.ready,
         ["c"]
     );
     let next = Claim {
         target: Target::Queued { oldest: tick },
         ..claim("c", tick, 5_000)
     };
-    store.claim(&caller, &[next]).await?;
+    store.claim(caller, &[next]).await?;
     assert_eq!(
-        store.heartbeat(&caller, Heartbeat::Alive).await?.body.ready,
+        store.heartbeat(caller, Heartbeat::Alive).await?.body.ready,
         [""; 0]
     );
+    Ok(())
+}
+
+/// Ends a run of the unit `b`, writes a ledger line of a shard, and reads ledger and units.
+async fn finish_and_read(store: &dyn Store, caller: &Caller, run: RunId) -> Result<(), StoreError> {
+    let (tick, now_ms) = (run.tick, run.granted_at_ms);
     let finish = Finish {
         run,
         outcome: Outcome::Ok,
@@ -121,21 +139,21 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
         fired_at_ms: Some(now_ms),
         ended_at_ms: now_ms,
     };
-    store.finish(&caller, &[finish]).await?;
+    store.finish(caller, &[finish]).await?;
     let lines = store.ledger("b", 9).await?;
     assert_eq!(lines.len(), 2);
     let line = LedgerRecord {
         unit: "b#1".into(),
         ..lines[0].clone()
     };
-    store.record(&caller, slice::from_ref(&line)).await?;
+    store.record(caller, slice::from_ref(&line)).await?;
     assert_eq!(store.ledger("b", 1).await?, [line]);
-    let stored = store.inspect(&caller, &["c".into()]).await?;
+    let stored = store.inspect(caller, &["c".into()]).await?;
     assert_eq!(stored.body[0].running, Some(tick));
     Ok(())
 }
 
-/// The line of the documentation, word by word.
+/// The rules of the documentation, word for word.
 const ACL: &str = "~so:{test}:* -@all +eval +evalsha +info +time +type +hmget +hset +zadd +zrem \
                    +zremrangebyscore +zrangebyscore +xadd +xrevrange";
 
@@ -224,7 +242,7 @@ async fn rules_that_leave_out_one_job_are_its_trouble_alone() {
     let store = RedisStore::connect(&url, "test").await.unwrap();
     store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     let both = [register("good"), register("bad")];
-    // Refused, not unavailable: so the one who asks leaves it out.
+    // The request is refused, not unavailable, so the node repeats it without the refused unit.
     let error = store.register(&caller(), &both).await.unwrap_err();
     let named = matches!(&error, StoreError::Refused(text) if text.contains(ACL));
     assert!(named, "{error:?}");

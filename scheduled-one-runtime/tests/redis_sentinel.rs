@@ -1,19 +1,18 @@
-//! Redis behind sentinels: the master they name is found, and followed when it
-//! is another one.
+//! Redis behind sentinels: a store finds the primary that the sentinels name, also after a failover.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-mod going;
+mod steady_job;
 
 use std::fs;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
-use going::{BOUND, Going};
 use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{Store, StoreError};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::Scheduler;
+use steady_job::{BOUND, SteadyJob};
 use test_support::{RedisServer, Sentinel, wait_until_async};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -33,28 +32,32 @@ fn caller() -> Caller {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_is_followed() {
     let redis = Sentinel::options().password("hunter2").start().unwrap();
-    let going = Going::start(Scheduler::builder(redis.url())).await;
+    let steady_job = SteadyJob::start(Scheduler::builder(redis.url())).await;
     let failover = redis.failover().unwrap();
-    // Until it is told that it is a replica, the old primary takes writes.
+    // The old primary takes writes until a sentinel makes it a replica.
     redis.wait_settled().unwrap();
-    going.goes_on("after a failover").await;
+    steady_job.expect_more_runs("after a failover").await;
     let alive = failover.new.command(&["ZCARD", "so:{test}:nodes"]).unwrap();
     assert_eq!(alive, "1");
-    going.stop().await;
+    steady_job.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_primary_is_left_and_does_not_matter_when_it_returns() {
     let redis = Sentinel::start().unwrap();
-    let going = Going::start(Scheduler::builder(redis.url())).await;
+    let steady_job = SteadyJob::start(Scheduler::builder(redis.url())).await;
     let old = redis.primary().unwrap();
     old.kill().unwrap();
     redis.wait_for_failover(old).unwrap();
-    going.goes_on("after the death of the primary").await;
+    steady_job
+        .expect_more_runs("after the death of the primary")
+        .await;
     old.restart().unwrap();
     redis.wait_settled().unwrap();
-    going.goes_on("with the old primary back").await;
-    // The sentinels but one are gone, and the one that was asked may be among them.
+    steady_job
+        .expect_more_runs("with the old primary back")
+        .await;
+    // One sentinel is left. The sentinel that the store used may be among the dead.
     for sentinel in &redis.sentinels()[..2] {
         sentinel.kill().unwrap();
     }
@@ -62,23 +65,29 @@ async fn a_dead_primary_is_left_and_does_not_matter_when_it_returns() {
     serving
         .command(&["CLIENT", "KILL", "TYPE", "normal"])
         .unwrap();
-    going.goes_on("with one sentinel left").await;
-    going.stop().await;
+    steady_job.expect_more_runs("with one sentinel left").await;
+    steady_job.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_primary_is_left_and_does_not_matter_when_it_thaws() {
     let redis = Sentinel::start().unwrap();
-    let going = Going::start(Scheduler::builder(redis.url())).await;
+    let steady_job = SteadyJob::start(Scheduler::builder(redis.url())).await;
     let old = redis.primary().unwrap();
     old.freeze().unwrap();
     redis.wait_for_failover(old).unwrap();
-    going.goes_on("with the old primary frozen").await;
+    steady_job
+        .expect_more_runs("with the old primary frozen")
+        .await;
     old.thaw().unwrap();
-    going.goes_on("with the old primary thawed").await;
+    steady_job
+        .expect_more_runs("with the old primary thawed")
+        .await;
     redis.wait_settled().unwrap();
-    going.goes_on("with the old primary a replica").await;
-    going.stop().await;
+    steady_job
+        .expect_more_runs("with the old primary a replica")
+        .await;
+    steady_job.stop().await;
 }
 
 async fn refused(url: &str, options: &ConnectOptions) -> ConnectError {
@@ -145,8 +154,8 @@ async fn what_is_wrong_is_named() {
     }
 }
 
-/// The sentinels admit `bob` with this password from now on, and nobody is
-/// logged in as `bob` any more. They know each other by another user.
+/// Sets the password of the user `bob` on all sentinels, and closes the connections of `bob`. Sentinels log in to each
+/// other as another user.
 fn set_sentinel_password(redis: &Sentinel, password: &str) {
     let grant = format!(">{password}");
     for sentinel in redis.sentinels() {
@@ -170,18 +179,20 @@ async fn a_password_of_the_sentinels_that_changes_needs_no_restart() {
     fs::write(&file, "first\n").unwrap();
     let url = format!("{}?sentinel_user=bob", redis.url());
     let builder = Scheduler::builder(&url).sentinel_password_file(&file);
-    let going = Going::start(builder).await;
+    let steady_job = SteadyJob::start(builder).await;
 
-    // The file is behind for a while: nobody has to be found, and runs go on.
+    // Until the file is rewritten, runs continue on the open connections, without a sentinel.
     set_sentinel_password(&redis, "second");
-    going.goes_on("on the connections there are").await;
+    steady_job
+        .expect_more_runs("on the connections there are")
+        .await;
     fs::write(&file, "second\n").unwrap();
     // Dead, so that what goes on does so where a sentinel said.
     let old = redis.primary().unwrap();
     old.kill().unwrap();
     redis.wait_for_failover(old).unwrap();
-    going.goes_on("by the new password").await;
-    going.stop().await;
+    steady_job.expect_more_runs("by the new password").await;
+    steady_job.stop().await;
 
     fs::write(&file, SECRET).unwrap();
     let options = ConnectOptions::default().sentinel_password_file(&file);
@@ -231,7 +242,7 @@ async fn a_login_for_sentinels_needs_sentinels_and_no_second_one() {
     assert!(matches!(error, ConnectError::BadUrl(_)), "{error:?}");
 }
 
-/// Answers whatever it is asked with the port that it is told to name.
+/// A fake sentinel: its reply to every request names the port in `names`.
 struct FakeSentinel {
     port: u16,
     names: Arc<AtomicU16>,

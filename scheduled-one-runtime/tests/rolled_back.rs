@@ -1,6 +1,6 @@
-//! What nodes and their store make of a store that was rolled back, or is another.
+//! Nodes on a store that was rolled back or replaced, or that disagrees about the number of buckets.
 
-mod rig;
+mod test_store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use scheduled_one_runtime::{Job, Scheduler, ShutdownReport, State};
 use test_support::wait_until_async;
 use tokio::sync::Notify;
 
-use rig::Rigged;
+use test_store::TestStore;
 
 const BOUND: Duration = Duration::from_secs(20);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -77,7 +77,7 @@ fn finish(record: &mut Record, attempt: u32, retried: bool) {
 }
 
 #[test]
-fn an_attempt_that_ends_tells_of_those_before_it() {
+fn the_end_of_an_attempt_implies_the_attempts_before() {
     let mut record = rolled_back();
     finish(&mut record, 3, true);
     assert_eq!((record.running, record.run.attempt), (true, 4));
@@ -92,26 +92,25 @@ fn an_attempt_that_ends_tells_of_those_before_it() {
     assert_eq!((record.running, record.run.attempt), (false, 3));
 }
 
-/// The store takes the place of another again and again; what it is told of the
-/// newest start then.
-async fn told_after_failovers(clock: &ManualClock, store: &Rigged) -> Start {
+/// Changes the store identity three times, and returns the newest start that the last registration reports.
+async fn newest_start_after_failovers(clock: &ManualClock, store: &TestStore) -> Start {
     for failover in 1..=3 {
         store.fail_over();
         wait_until_async("the node registers its units", BOUND, async || {
             clock.advance(Duration::from_millis(500));
-            store.told() >= failover
+            store.noticed_failovers() >= failover
         })
         .await;
     }
     store.newest_start().expect("a start")
 }
 
-/// The store refuses what the run tells, as if it had been written off: its second
-/// attempt waits for another node, and has not started.
+/// The store refuses the outcome of the first attempt, as if the run had been written off: the second attempt does not
+/// start.
 #[tokio::test]
-async fn an_attempt_that_never_began_is_not_told_of() {
+async fn an_attempt_that_never_began_is_not_reported() {
     let clock = ManualClock::new();
-    let store = Rigged::new(&clock, true);
+    let store = TestStore::new(&clock, true);
     let job = Job::every("again", HOUR, || async { Err::<(), _>("no luck") })
         .retries(3)
         .backoff(Duration::from_millis(1), Duration::from_millis(1));
@@ -130,15 +129,15 @@ async fn an_attempt_that_never_began_is_not_told_of() {
         (attempt(&ends[0]), attempt(&ends[1])),
         ((1, true), (2, false))
     );
-    let told = told_after_failovers(&clock, &store).await;
-    assert_eq!(told.tick, ends[0].run.tick);
-    assert_eq!(told.attempt, 1);
+    let newest = newest_start_after_failovers(&clock, &store).await;
+    assert_eq!(newest.tick, ends[0].run.tick);
+    assert_eq!(newest.attempt, 1);
 }
 
 #[tokio::test]
 async fn what_a_dispute_held_up_says_so() {
     let clock = ManualClock::new();
-    let store = Rigged::new(&clock, false);
+    let store = TestStore::new(&clock, false);
     let builder = Scheduler::builder("memory://").clock(clock.clone());
     let builder = builder.store(store.clone());
     let job = Job::every("tick", Duration::from_secs(1), || async {});
@@ -160,17 +159,18 @@ async fn what_a_dispute_held_up_says_so() {
         let missed = lines.filter(|line| line.outcome == Outcome::Missed);
         missed.map(|line| line.reason).collect::<Vec<_>>()
     };
-    let reason = |told: &String| told == "another number of buckets" || told == "store down";
+    let hold_up = |reason: &String| reason == "another number of buckets" || reason == "store down";
     wait_until_async("ticks are missed", BOUND, async || {
-        reasons().await.iter().any(reason)
+        reasons().await.iter().any(hold_up)
     })
     .await;
-    let told = reasons().await;
-    assert!(!told.iter().any(|told| told == "store down"), "{told:?}");
+    let reasons = reasons().await;
+    let down = reasons.iter().any(|reason| reason == "store down");
+    assert!(!down, "{reasons:?}");
 }
 
 /// A scheduler with one job that ends when it is notified, and is running.
-async fn with_a_run(clock: &ManualClock, store: &Rigged) -> (Scheduler, Arc<Notify>) {
+async fn with_a_run(clock: &ManualClock, store: &TestStore) -> (Scheduler, Arc<Notify>) {
     let done = Arc::new(Notify::new());
     let builder = Scheduler::builder("memory://").clock(clock.clone());
     let builder = builder.store(store.clone());
@@ -184,20 +184,19 @@ async fn with_a_run(clock: &ManualClock, store: &Rigged) -> (Scheduler, Arc<Noti
     (scheduler, done)
 }
 
-/// Nothing new starts, but what this node saw is still to be told to a store that
-/// forgets.
+/// A node that shuts down starts nothing, and still registers its units when the store forgets.
 #[tokio::test]
 async fn a_failover_within_the_grace_is_answered() {
     let clock = ManualClock::new();
-    let store = Rigged::new(&clock, false);
+    let store = TestStore::new(&clock, false);
     let (scheduler, done) = with_a_run(&clock, &store).await;
     let stop = scheduler.shutdown(HOUR);
     tokio::pin!(stop);
-    let told = tokio::select! {
+    let newest = tokio::select! {
         _ = &mut stop => panic!("a run goes on"),
-        told = told_after_failovers(&clock, &store) => told,
+        newest = newest_start_after_failovers(&clock, &store) => newest,
     };
-    assert_eq!(told.attempt, 1);
+    assert_eq!(newest.attempt, 1);
     done.notify_one();
     let report = tokio::time::timeout(BOUND, stop).await.expect("it stops");
     assert_eq!((report.finished, report.recorded), (1, true));
@@ -206,7 +205,7 @@ async fn a_failover_within_the_grace_is_answered() {
 #[tokio::test]
 async fn a_shutdown_that_was_given_up_goes_on_with_the_next_call() {
     let clock = ManualClock::new();
-    let store = Rigged::new(&clock, false);
+    let store = TestStore::new(&clock, false);
     let (scheduler, done) = with_a_run(&clock, &store).await;
     let brief = Duration::from_millis(20);
     for _ in 0..2 {
@@ -225,7 +224,7 @@ async fn a_shutdown_that_was_given_up_goes_on_with_the_next_call() {
 #[tokio::test]
 async fn what_was_not_recorded_is_not_said_to_be_by_the_next_call() {
     let clock = ManualClock::new();
-    let store = Rigged::new(&clock, false);
+    let store = TestStore::new(&clock, false);
     let (scheduler, done) = with_a_run(&clock, &store).await;
     store.dispute(true); // it answers nothing
     done.notify_one();

@@ -33,7 +33,7 @@ async fn ledger(scheduler: &Scheduler, job: &str, lines: usize) -> Vec<LedgerEnt
     ledger
 }
 
-/// Waits until so many runs are going.
+/// Waits until `runs` runs are active.
 async fn going(scheduler: &Scheduler, runs: usize) {
     let what = format!("{runs} runs are going");
     wait_until_async(&what, BOUND, async || scheduler.running() == runs).await;

@@ -1,8 +1,7 @@
-//! Random policies, random outages, partitions and deaths of nodes, in virtual
-//! time: hours in milliseconds, and the same seed is the same history.
+//! Random policies, outages, partitions and deaths of nodes, in virtual time: hours pass in milliseconds, and a seed is
+//! one history.
 //!
-//! `SIMULATION_SEED=7` runs one seed (`SIMULATION_LOG=1` shows its events),
-//! `SIMULATION_SEEDS=5000` so many.
+//! `SIMULATION_SEED=7` runs the seed 7 (`SIMULATION_LOG=1` shows its events), `SIMULATION_SEEDS=5000` runs 5,000 seeds.
 
 mod simulation_world;
 

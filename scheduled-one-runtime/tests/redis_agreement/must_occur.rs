@@ -1,4 +1,4 @@
-//! What has to happen: the test proves nothing about what did not occur.
+//! Behaviours that the test must have exercised: it proves nothing about a behaviour that did not occur.
 
 /// How often each of them has to come up in [`crate::OPERATIONS`].
 pub(crate) const OFTEN: u64 = 20;

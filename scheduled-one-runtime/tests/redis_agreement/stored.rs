@@ -1,4 +1,4 @@
-//! Everything that is stored, against everything the model holds.
+//! Comparison of everything that is stored with everything that the model holds.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -18,31 +18,21 @@ fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &T) {
 
 type Hash = BTreeMap<String, String>;
 
-/// Everything stored, against everything the model holds.
+/// Scores by member.
+type Set = HashMap<String, i64>;
+
+/// Compares everything that is stored with everything that the model holds.
 pub(crate) async fn compare(
     workload: &Workload,
     store: &RedisStore,
     raw: &mut MultiplexedConnection,
 ) {
-    let mut pipeline = redis::pipe();
-    let units = units();
-    for unit in &units {
-        pipeline
-            .cmd("HGETALL")
-            .arg(format!("so:{{test}}:job:{unit}"));
-    }
-    let hashes: Vec<Hash> = pipeline.query_async(raw).await.unwrap();
-    for (unit, hash) in units.iter().zip(&hashes) {
-        let mut record = workload.record(unit);
-        record.run.stop &= record.running; // what has ended need not stop
-        same(unit, &as_record(hash), &record);
-    }
+    compare_records(workload, raw).await;
     for job in JOBS {
         let ledger = store.ledger(job, 100).await.unwrap();
         let expected = workload.model.ledgers.get(job).into_iter().flatten().rev();
         same(&job, &ledger, &expected.cloned().collect());
     }
-    type Set = HashMap<String, i64>;
     let (meta, leases, ready, nodes): (Hash, Set, Set, BTreeMap<String, i64>) = redis::pipe()
         .cmd("HGETALL")
         .arg("so:{test}:meta")
@@ -64,6 +54,28 @@ pub(crate) async fn compare(
         .query_async(raw)
         .await
         .unwrap();
+    compare_meta(workload, &meta);
+    compare_sets(workload, &leases, &ready);
+    same(&"nodes", &nodes, &workload.model.nodes);
+}
+
+async fn compare_records(workload: &Workload, raw: &mut MultiplexedConnection) {
+    let mut pipeline = redis::pipe();
+    let units = units();
+    for unit in &units {
+        pipeline
+            .cmd("HGETALL")
+            .arg(format!("so:{{test}}:job:{unit}"));
+    }
+    let hashes: Vec<Hash> = pipeline.query_async(raw).await.unwrap();
+    for (unit, hash) in units.iter().zip(&hashes) {
+        let mut record = workload.record(unit);
+        record.run.stop &= record.running; // a run that has ended is not cancelled
+        same(unit, &as_record(hash), &record);
+    }
+}
+
+fn compare_meta(workload: &Workload, meta: &Hash) {
     let expected = &workload.model.meta;
     let number = |name: &str| meta.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
     let stored = (number("ver"), number("qs"), number("q"), number("buckets"));
@@ -79,20 +91,16 @@ pub(crate) async fn compare(
         &meta.get("rid").cloned().unwrap_or_default(),
         &expected.serving,
     );
-    let running = workload
-        .model
-        .records
-        .iter()
-        .filter(|(_, record)| record.running);
+}
+
+fn compare_sets(workload: &Workload, leases: &Set, ready: &Set) {
+    let records = &workload.model.records;
+    let running = records.iter().filter(|(_, record)| record.running);
     let expected = running.map(|(unit, record)| (unit.to_string(), record.overdue_at_ms()));
-    same(&"leases", &leases, &expected.collect());
-    let free = workload.model.records.iter().filter(|(_, it)| it.ready());
-    same(
-        &"ready",
-        &ready,
-        &free.map(|(unit, _)| (unit.to_string(), 0)).collect(),
-    );
-    same(&"nodes", &nodes, &workload.model.nodes);
+    same(&"leases", leases, &expected.collect());
+    let free = records.iter().filter(|(_, record)| record.ready());
+    let expected = free.map(|(unit, _)| (unit.to_string(), 0));
+    same(&"ready", ready, &expected.collect());
 }
 
 fn as_record(hash: &Hash) -> Record {

@@ -1,6 +1,5 @@
-//! Payloads in Redis are untrusted: whatever stands in the keys of a namespace,
-//! no node panics, the job concerned reports an error that names the key and the
-//! way out, and the others go on.
+//! Payloads in Redis are untrusted: with any value in the keys of a namespace, no node panics, the job concerned
+//! reports an error that names the key and what to do, and the other jobs run on.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
@@ -76,7 +75,7 @@ async fn the_namespace_is_damaged_and_heals_or_says_why() {
         world.command("DEL", key, &[]).await;
         world.the_others_go_on().await;
     }
-    // Nobody needs to know who lives, but it is told.
+    // Jobs run without the set of nodes; its refusal is logged all the same.
     world.command("DEL", "nodes", &[]).await;
     world.command("SET", "nodes", &[b"x"]).await;
     world.the_others_go_on().await;

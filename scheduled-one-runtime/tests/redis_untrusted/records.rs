@@ -154,7 +154,7 @@ pub(crate) async fn raw(redis: &RedisServer) -> MultiplexedConnection {
         .unwrap()
 }
 
-/// Makes a record as a run leaves it: going, with something behind it, or over.
+/// Makes the record of a run: active with a waiting tick behind it, or over.
 async fn make_record(store: &RedisStore, nonce: &mut u64, over: bool) {
     let granted = store.claim(&caller(), &[usual("bad")]).await.unwrap().body;
     assert!(
@@ -243,7 +243,7 @@ async fn a_start_after_what_is_decided_is_not_believed() {
     let ahead = (now_ms + 300 * 86_400_000).to_string();
     for (field, over) in [("bt", false), ("bt", true), ("tick", false), ("tick", true)] {
         make_damaged(&redis, &store, over, (field, &ahead)).await;
-        // What waits asks for the newest start. A run that is not going is not looked at.
+        // A waiting tick depends on the newest start. Of a run that is not active, no field is checked.
         let claim = claim("bad", 2, queued(2));
         let claimed = store.claim(&caller(), &[claim]).await;
         if field == "tick" && !over {

@@ -1,4 +1,4 @@
-//! What somebody may write into the keys of a namespace.
+//! Foreign values for the keys of a namespace.
 
 use deadpool_redis::redis::{Cmd, cmd};
 

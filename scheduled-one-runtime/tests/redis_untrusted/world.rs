@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// Those that nobody touched run, and what came of it is recorded.
+    /// Waits until the jobs without a damaged key run, and have recorded outcomes.
     pub(crate) async fn the_others_go_on(&self) {
         let newest = async |job| {
             let lines = self.scheduler.ledger(job, 1).await.unwrap_or_default();

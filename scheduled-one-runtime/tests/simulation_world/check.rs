@@ -1,4 +1,4 @@
-//! What happened in the world of a seed, as the checker reads it; and how much of it.
+//! The history of a seed in the form that the checker reads, and counts of its events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -118,7 +118,7 @@ impl Node {
     }
 }
 
-/// Lives through the history of a seed.
+/// Simulates the history of a seed.
 pub(crate) fn simulate(seed: u64) -> History {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -141,8 +141,8 @@ async fn live(seed: u64) -> History {
     for serial in 0..NODES {
         nodes.push(Node::start(&world, &store, &jobs, serial, &mut random).await);
     }
-    // The store's memory lives on in nodes that saw what it decided and reach
-    // it: where it forgets, the nodes are well.
+    // A store that forgets recovers the decisions from nodes that saw them and reach it: with such a store, no node
+    // has a fault.
     let forgets = random.chance(20);
     let mut serial = NODES;
     let until = world.clock.boottime() + FAULTS_FOR;
@@ -151,18 +151,7 @@ async fn live(seed: u64) -> History {
         let which = random.range(0, NODES as u64 - 1) as usize;
         match random.range(0, 9) {
             fault if forgets => {
-                match fault {
-                    0 | 1 => store.restart_empty(),
-                    2 | 3 => store.flush(),
-                    _ => {
-                        // A failover: what came in the last moments is lost.
-                        let snapshot = store.snapshot();
-                        world.clock.sleep(random.ms(10, 1_500)).await;
-                        store.fail_over(snapshot);
-                        history.rollbacks += 1;
-                    }
-                }
-                history.fault(FaultKind::MemoryLoss, None, world.clock.boottime());
+                lose_memory(&world, &store, fault, &mut random, &mut history).await;
             }
             0 | 1 => {
                 nodes[which].die();
@@ -186,6 +175,34 @@ async fn live(seed: u64) -> History {
             _ => {}
         }
     }
+    conclude(&world, &nodes, &jobs, &mut history).await;
+    history
+}
+
+/// Makes the store lose its memory: by a restart without persistence, a flush, or a failover that loses the last
+/// moments.
+async fn lose_memory(
+    world: &World,
+    store: &ForgetfulStore,
+    fault: u64,
+    random: &mut Random,
+    history: &mut History,
+) {
+    match fault {
+        0 | 1 => store.restart_empty(),
+        2 | 3 => store.flush(),
+        _ => {
+            let snapshot = store.snapshot();
+            world.clock.sleep(random.ms(10, 1_500)).await;
+            store.fail_over(snapshot);
+            history.rollbacks += 1;
+        }
+    }
+    history.fault(FaultKind::MemoryLoss, None, world.clock.boottime());
+}
+
+/// Ends the faults, waits until the nodes have recovered, and adds audits, ledgers and notes to the history.
+async fn conclude(world: &World, nodes: &[Node], jobs: &[JobPlan], history: &mut History) {
     let healed_ms = world.clock.wall().as_millis() as i64;
     nodes.iter().for_each(|node| node.network.heal());
     world.clock.sleep(CALM_FOR).await;
@@ -203,7 +220,6 @@ async fn live(seed: u64) -> History {
     history.healed_ms = healed_ms;
     history.tick_offset_us = world.tick_offset_us();
     history.log = world.log.lock().expect("lock").clone();
-    history
 }
 
 fn all_until(ms: i64) -> std::ops::Range<chrono::DateTime<chrono::Utc>> {

@@ -1,5 +1,4 @@
-//! What a node says became of ticks, as lines of a file: one for each tick of its audit, and one for each line of its
-//! ledger.
+//! The audit of a node as a file: a line for each tick of the audit, and a line for each line of the ledger.
 
 use std::collections::BTreeMap;
 

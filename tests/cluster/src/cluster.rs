@@ -1,4 +1,4 @@
-//! Starts nodes on one Redis, does things to them, and reads what they did.
+//! A cluster of node processes on one Redis: starts, faults and logs.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

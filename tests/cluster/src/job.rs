@@ -1,4 +1,4 @@
-//! The jobs of test nodes: what they are told to be, and what they do.
+//! The jobs of test nodes: their specification, and their functions.
 
 use std::fs::File;
 use std::net::SocketAddr;

@@ -1,6 +1,5 @@
-//! What jobs, and the sink they write to, note while they run: a line an event,
-//! each written whole by one system call, so that a killed process leaves no
-//! half lines.
+//! The log of jobs and of the sink: a line for each event. One system call writes a line, so that a killed process
+//! leaves no incomplete lines.
 
 use std::fmt;
 use std::fs::File;

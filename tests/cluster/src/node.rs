@@ -1,4 +1,4 @@
-//! A node process, as the test that starts it sees it.
+//! Handle to a node process in the test that started it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,7 +14,7 @@ use test_support::wait_until;
 use crate::BOUND;
 use crate::job::JobSpec;
 
-/// What a node process is told by its environment.
+/// The settings of a node process, passed in its environment.
 #[derive(Clone, Debug)]
 pub struct NodeSpec {
     /// The store.
@@ -79,7 +79,7 @@ impl NodeSpec {
     }
 }
 
-/// What a running node can be told, one line each on its standard input.
+/// An order to a running node: one line on its standard input.
 #[derive(Clone, Debug)]
 pub enum Order {
     /// Block all threads of its runtime for so long.
@@ -176,7 +176,7 @@ impl Node {
         &self.name
     }
 
-    /// Tells it to do something.
+    /// Sends an order to the node.
     ///
     /// # Errors
     ///
@@ -192,8 +192,8 @@ impl Node {
         self.child.wait().expect("the node has ended");
     }
 
-    /// SIGSTOP: the process is paused, and does not know. When this returns, it
-    /// has stopped: the signal alone only asks for it.
+    /// Pauses the process with SIGSTOP, and waits until the process has stopped: the signal takes effect later than its
+    /// sending.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
         wait_until("the node has stopped", BOUND, || self.has_stopped());

@@ -1,8 +1,7 @@
-//! What jobs write to, outside of the store: it keeps the highest fencing
-//! token it saw of each unit (and the attempt, as retries share their run's
-//! token), and refuses what does not come with a higher one.
+//! The sink: a resource outside the store to which jobs write. The sink keeps the highest fencing token of each unit
+//! (and the attempt, because retries share the token of their run), and rejects writes without a higher one.
 //!
-//! One line a request, an [`Event`] as the log has it; one line an answer.
+//! A request is a line, an [`Event`] in the format of the log; a reply is a line, too.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,7 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::log::{self, Event, Kind};
 
-/// Serves writes for ever, and notes them in `log`.
+/// Serves writes until the process ends, and notes them in `log`.
 pub fn serve(listener: &TcpListener, log: File) {
     let sink = Arc::new(Mutex::new(Sink {
         highest: HashMap::new(),
@@ -27,7 +26,7 @@ pub fn serve(listener: &TcpListener, log: File) {
     for stream in listener.incoming().flatten() {
         let sink = Arc::clone(&sink);
         thread::spawn(move || {
-            // The writer may be killed at any moment: nobody to tell.
+            // The writer can be killed at any moment: an error has no receiver.
             let _ = answer(&sink, &stream);
         });
     }

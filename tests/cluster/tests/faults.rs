@@ -1,4 +1,4 @@
-//! Five nodes on one Redis, and what goes wrong at 3 a.m.
+//! Five nodes on one Redis, under faults of nodes, network, store and clocks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

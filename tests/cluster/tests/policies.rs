@@ -1,5 +1,4 @@
-//! The run policies on real Redis and real processes: the two runs that a
-//! policy is about go on different nodes.
+//! The run policies on a real Redis with real processes: the two runs that a policy concerns are on different nodes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -150,7 +149,7 @@ fn a_paused_nodes_run_is_taken_over_and_it_never_polls_again() {
         let text = cluster.node(&run.node).stderr();
         text.contains("cancelled outcome=cancelled")
     });
-    cluster.check(); // S2: the old run was not polled beside the new one
+    cluster.check(); // S2: the old run was not polled concurrently with the new one
 }
 
 #[test]

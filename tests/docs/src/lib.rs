@@ -1,5 +1,5 @@
-//! The programs in the Markdown files, as documentation tests. Markdown that a
-//! crate includes in its own documentation is tested there.
+//! The programs in the Markdown files, as documentation tests. The tests of a crate cover the Markdown that its
+//! documentation includes.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

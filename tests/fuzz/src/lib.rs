@@ -1,6 +1,5 @@
-//! What comes from outside, made up: each target takes any bytes, and panics if
-//! something does not hold that should. The fuzzer of `fuzz/` drives them, and
-//! `tests/corpus.rs`, with a stable compiler, what it has found.
+//! Fuzz targets for all input from outside. Each target takes any bytes, and panics if a property does not hold. The
+//! fuzzer of `fuzz/` drives the targets; `tests/corpus.rs` runs the corpora with a stable compiler.
 
 mod attribute_target;
 mod expression;

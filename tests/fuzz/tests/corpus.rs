@@ -1,7 +1,7 @@
-//! The corpora of the fuzzer, and random changes of them, with a stable
-//! compiler: what it once found does not come back.
+//! The corpora of the fuzzer and random changes of them, with a stable compiler: a regression test for all findings of
+//! the fuzzer.
 //!
-//! `FUZZ_SEED` makes other changes, `FUZZ_RUNS` more of them.
+//! `FUZZ_SEED` selects other changes, `FUZZ_RUNS` their number.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, panic};

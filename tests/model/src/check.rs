@@ -1,4 +1,4 @@
-//! Goes through a configuration, and reports.
+//! Explores a configuration, and reports the result.
 
 use std::time::Instant;
 
@@ -6,16 +6,15 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model};
 
 use crate::config::Config;
 
-/// Everything there is: panics with the shortest history that breaks a
-/// promise, or names what should have been seen and was not.
+/// Explores all histories. Panics with the shortest history that breaks a promise, or with the names of the properties
+/// that had to be seen and were not.
 pub fn check(config: Config) {
     let name = config.name;
     let broken = explore(config, HasDiscoveries::AnyFailures);
     assert!(broken.is_empty(), "{name}: {}", broken.join("\n"));
 }
 
-/// Explores until the promise is seen broken; returns the shortest history.
-/// None if it holds.
+/// Explores until a history breaks the promise, and returns the shortest such history. `None` if the promise holds.
 pub fn found(config: Config, property: &'static str) -> Option<String> {
     let until = HasDiscoveries::AnyOf([property].into());
     let broken = explore(config, until);
@@ -24,7 +23,7 @@ pub fn found(config: Config, property: &'static str) -> Option<String> {
         .find(|broken| broken.starts_with(property))
 }
 
-/// Asserts that without a guard, a promise is seen broken.
+/// Asserts that without a guard some history breaks a promise.
 pub fn check_until_found(config: Config, property: &'static str) {
     let name = config.name;
     let found = found(config, property);

@@ -1,4 +1,4 @@
-//! What is explored: a job, a handful of nodes, and how much may go wrong.
+//! The configuration of a search: a job, a few nodes, and a budget of faults.
 
 use scheduled_one_protocol::message::Overlap;
 use scheduled_one_protocol::{TickMs, UnitName};
@@ -92,7 +92,7 @@ pub struct Faults {
     pub lost_writes: usize,
     /// The store loses everything; the same process serves.
     pub flushes: u8,
-    /// Somebody sets the store's clock.
+    /// The clock of the store is set.
     pub jumps: u8,
 }
 

@@ -1,4 +1,4 @@
-//! What has happened, as far as the promises speak of it.
+//! The history of a state: the events that the promises refer to.
 
 use scheduled_one_protocol::message::RunId;
 use scheduled_one_protocol::{FencingToken, Start, TickMs};
@@ -36,11 +36,10 @@ pub(crate) fn start_of(run: &RunId) -> Start {
 pub struct History {
     /// All starts.
     pub starts: Vec<FirstPoll>,
-    /// The store lost a start that had been acknowledged, and has not heard of
-    /// it again.
+    /// An acknowledged start that the store lost, and that no node has registered since.
     pub loss: Option<Loss>,
-    /// It never heard of one, because no node that saw it reached the store
-    /// within the quarantine: this is where the promises end.
+    /// The store lost a start, and no node that saw the start reached the store within the quarantine: the promises do
+    /// not hold in such a history.
     pub excused: bool,
     /// A request did something that was under way for longer than it is valid.
     pub revived: bool,
@@ -56,7 +55,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Whoever knows of this token, and of that attempt of its run, knows.
+    /// Whether a watermark with this token and attempt includes the lost start.
     pub fn is_known(&self, token: FencingToken, start: Option<Start>) -> bool {
         let newest = &self.newest;
         let attempts = start >= Some(newest.start());

@@ -1,9 +1,8 @@
 //! An exhaustive check of the protocol within small bounds.
 //!
 //! The store is the real state machine, `scheduled_one_protocol::machine`; the nodes are
-//! modelled after the real ones. Every order of events, and every place for
-//! every fault that a [`Config`] allows, is gone through; `docs/protocol.md`
-//! tells what is modelled and what is not.
+//! modelled after the real ones. The search covers every order of events, with every fault that a [`Config`] allows at
+//! every point. `docs/protocol.md` lists what is modelled and what is not.
 
 #![allow(clippy::print_stdout)] // the report
 

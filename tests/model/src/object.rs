@@ -1,6 +1,5 @@
-//! What a unit is to those who claim its ticks, if one acts after the other:
-//! the sequential object that real histories are held against; and whether one
-//! can be put into such an order.
+//! A unit as a sequential object, on which one operation follows the other, and a check that a real history has such an
+//! order.
 
 use std::collections::HashSet;
 
@@ -15,13 +14,13 @@ pub struct UnitObject {
     running: bool,
     /// The claim of the current or last run.
     last: String,
-    /// The claim of the run whose end was told last.
+    /// The claim of the run whose end was recorded last.
     done: String,
     /// The run was granted by an operation without an answer.
     token_unknown: bool,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// Run that tick.
@@ -40,7 +39,7 @@ pub enum Op {
     },
 }
 
-/// What is answered.
+/// A reply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ret {
     /// Run it, under this token.
@@ -106,20 +105,19 @@ impl UnitObject {
 /// An operation of a history.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// What was asked.
+    /// The request.
     pub op: Op,
-    /// What was answered; without an answer it may have happened, or may at
-    /// any later time.
+    /// The reply. An operation without a reply may have been carried out, or may be carried out at any later time.
     pub ret: Option<Ret>,
-    /// When it was asked: any clock that counts up.
+    /// Time of the request, by any clock that only increases.
     pub asked: u64,
-    /// When it was answered; `u64::MAX` if it was not.
+    /// Time of the reply; `u64::MAX` without a reply.
     pub answered: u64,
 }
 
-/// Whether some order of the operations, in which each comes between its
-/// question and its answer, gives these answers (Wing and Gong, 1993; what was
-/// tried before is not tried again, as Lowe, 2017). At most 128 operations.
+/// Whether the history is linearizable: some order of the operations gives these replies, with each operation between
+/// its request and its reply. The search is that of Wing and Gong (1993), and remembers visited states as in Lowe
+/// (2017). A history has at most 128 operations.
 pub fn is_linearizable(history: &[Operation]) -> bool {
     assert!(history.len() <= 128, "{} operations", history.len());
     let bit = |n: usize| 1_u128 << n;
@@ -139,7 +137,7 @@ pub fn is_linearizable(history: &[Operation]) -> bool {
         for n in open() {
             let operation = &history[n];
             if first_answer.is_some_and(|first| operation.asked > first) {
-                continue; // another was answered before this one was asked
+                continue; // another was acknowledged before the request of this one
             }
             let mut object = object.clone();
             let agrees = match &operation.ret {

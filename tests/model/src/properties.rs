@@ -1,4 +1,4 @@
-//! What must hold in every state, and what must be seen in some.
+//! Properties of the model: promises, which hold in every state, and events, which occur in some state.
 
 use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::message::Overlap;
@@ -8,10 +8,16 @@ use crate::config::Config;
 use crate::node::{Asked, Phase, Run, true_deadline};
 use crate::world::World;
 
-/// The promises of `docs/protocol.md`, and what shows that they were put to
-/// the test.
+/// The promises of `docs/protocol.md`, and what must be seen so that the search has put them to the test.
 pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
-    let mut all = vec![
+    let mut all = promises();
+    all.extend(must_be_seen(config));
+    all
+}
+
+/// What holds in every state.
+fn promises() -> Vec<Property<Config>> {
+    vec![
         Property::always(S1, |config: &Config, world: &World| {
             let history = &world.history;
             history.excused
@@ -34,11 +40,16 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
         Property::always(KNOWN, |config: &Config, world: &World| {
             recorded_may_be_old(config, world) || run_is_known(world)
         }),
-    ];
+    ]
+}
+
+/// What occurs in some state, with the faults of this configuration.
+fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
+    let mut seen = Vec::new();
     let faults = &config.faults;
     let mut sometimes = |wanted: bool, property: Property<Config>| {
         if wanted {
-            all.push(property);
+            seen.push(property);
         }
     };
     sometimes(
@@ -90,7 +101,7 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
             |_, world: &World| world.history.excused && !world.history.starts_once(),
         ),
     );
-    all
+    seen
 }
 
 /// Names of the properties.
@@ -151,9 +162,8 @@ fn one_outcome(config: &Config, world: &World) -> bool {
     })
 }
 
-/// The store may hold a run as going that has ended: a failover brings back
-/// what was, and after a flush, a request that was under way. A flush alone
-/// brings back nothing.
+/// Whether the store may have a run recorded as active that has ended: after a failover, which restores older records,
+/// or after a flush with a late request. A flush alone restores nothing.
 fn recorded_may_be_old(config: &Config, world: &World) -> bool {
     let faults = &config.faults;
     let late = faults.late_requests + faults.copies > 0;
@@ -161,8 +171,8 @@ fn recorded_may_be_old(config: &Config, world: &World) -> bool {
     world.server.serving > 0 || (late && forgot)
 }
 
-/// Each run that is recorded as going is one that its node goes on with, or
-/// asks about, or whose end it is about to tell, unless the node is gone.
+/// Whether the run that is recorded as active is one that its node continues, has claimed, or is about to report. True
+/// if the node is gone.
 fn run_is_known(world: &World) -> bool {
     let record = &world.server.memory.record;
     if !record.running {

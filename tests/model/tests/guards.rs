@@ -1,5 +1,5 @@
-//! Each guard is needed: without it, the model finds a history in which a
-//! promise is broken. So these tests test the model as well.
+//! Each guard of a node is needed: without a guard, the model finds a history that breaks a promise. The tests show as
+//! well that the model can find one.
 
 use model_tests::{Config, Faults, Guards, KNOWN, S1, S2, S4, VALID, check_until_found};
 
@@ -165,8 +165,8 @@ fn without_valid_until_the_model_finds_that_an_old_request_does_something() {
     check_until_found(config, VALID);
 }
 
-/// The store has recorded the end, is flushed, and believes the renewal: the
-/// unit stays busy with a run that nobody polls, for as long as it is renewed.
+/// The store has recorded the end, is flushed, and accepts the renewal: the unit stays busy with a run that is not
+/// polled, as long as renewals continue.
 #[test]
 fn with_renewals_of_a_run_that_has_ended_the_model_finds_a_run_nobody_polls() {
     let faults = Faults {

@@ -1,7 +1,6 @@
-//! Claims of several clients at once, on one real Redis, with answers that are
-//! lost: each history must be one that could have happened one after the other
-//! (Herlihy and Wing, 1990). An operation without an answer may have happened,
-//! or may at any later time.
+//! Concurrent claims and finishes of several clients on one real Redis, with lost replies: each history must be
+//! linearizable (Herlihy and Wing, 1990). An operation without a reply may have been carried out, or may be carried out
+//! at any later time.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

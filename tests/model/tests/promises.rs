@@ -1,6 +1,5 @@
-//! The promises of `docs/protocol.md`, in every history within these bounds.
-//! Each test is one job, some nodes, and so much that may go wrong at any
-//! point; each prints how much it went through.
+//! The promises of `docs/protocol.md`, in every history within the bounds of the tests. Each test has one job, a few
+//! nodes and a budget of faults, and prints the number of states.
 
 use model_tests::{Config, Faults, check};
 use scheduled_one_protocol::message::Overlap;

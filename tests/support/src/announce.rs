@@ -1,4 +1,4 @@
-//! Servers that are known by another port than the one they listen on.
+//! Servers that announce another port than the port on which they listen.
 
 use std::io;
 
@@ -38,7 +38,7 @@ impl AnnouncePort {
         Ok(port)
     }
 
-    /// The proxies, in the order of the servers; none unless asked for.
+    /// The proxies, in the order of the servers. Empty by default.
     pub(crate) fn into_proxies(self) -> Vec<FaultProxy> {
         match self {
             Self::Own | Self::By(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! Where the programs are that the tests drive.
+//! Search for the programs that the tests start.
 
 use std::env;
 use std::fs;
@@ -11,8 +11,8 @@ const REDIS_SERVER: &str = "REDIS_SERVER";
 
 /// The `redis-server` to use: the one named by `REDIS_SERVER`, or else the first one in `PATH`.
 ///
-/// A `REDIS_SERVER` that is set and is no executable file yields `None` and not the one in `PATH`:
-/// whoever sets it means that version and no other.
+/// A `REDIS_SERVER` that is not an executable file yields `None`, and not the program in `PATH`: the variable selects
+/// one version.
 #[must_use]
 pub fn find_redis_server() -> Option<PathBuf> {
     locate_redis_server().ok()

@@ -1,4 +1,4 @@
-//! What a server is started with.
+//! Options of a server.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -14,8 +14,8 @@ const PORTS: Range<u16> = 20_000..32_000;
 /// How many ports are tried; each is taken with the odds of the machine's own services.
 const ATTEMPTS: u32 = 100;
 
-/// A port of 127.0.0.1 on which nobody listens at this moment. Somebody else may take it before
-/// the caller does, so the caller retries.
+/// A port of 127.0.0.1 without a listener at this moment. Another process can take the port before the caller does, so
+/// the caller retries.
 pub(crate) fn free_port() -> io::Result<u16> {
     for _ in 0..ATTEMPTS {
         let port = random_port();

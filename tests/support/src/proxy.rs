@@ -1,4 +1,4 @@
-//! A network that misbehaves as it is told.
+//! A network with faults that a test chooses.
 
 mod connection;
 mod faults;
@@ -36,7 +36,7 @@ pub struct FaultProxyOptions {
 }
 
 impl FaultProxyOptions {
-    /// Where the random delays start from; 0 unless told.
+    /// Seed of the random delays; default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -50,7 +50,7 @@ impl FaultProxyOptions {
         self
     }
 
-    /// Starts it in front of a port of 127.0.0.1, on which somebody may or may not listen.
+    /// Starts the proxy in front of a port of 127.0.0.1, with or without a listener on that port.
     ///
     /// # Errors
     ///
@@ -80,8 +80,8 @@ impl FaultProxyOptions {
     }
 }
 
-/// A TCP proxy on loopback, in front of a Redis, that can be told at run time to delay, hold or lose
-/// what passes, to turn connections away or cut them, and to call a test at an exact point.
+/// A TCP proxy on loopback, in front of a Redis. At run time a test can make it delay, hold or lose messages, refuse or
+/// cut connections, and call the test at an exact message.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -182,7 +182,7 @@ impl FaultProxy {
         self.set(|faults| faults.entrance = Entrance::Close);
     }
 
-    /// Nobody listens: new connections are refused. Those that are there already stay.
+    /// Stops listening: new connections are refused, and open connections stay.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Three primaries that share the slots, and a replica of each.
+//! A Redis Cluster of three primaries, which share the hash slots, with a replica each.
 
 mod migration;
 mod nodes;

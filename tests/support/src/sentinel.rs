@@ -14,7 +14,7 @@ use crate::{FaultProxy, RedisServer};
 /// The name by which the sentinels know the primary.
 pub(crate) const MASTER: &str = "mymaster";
 
-/// A real deployment with Sentinel on loopback: one primary, replicas (2 unless told), 3 sentinels.
+/// A real deployment with Sentinel on loopback: one primary, its replicas (2 by default), and 3 sentinels.
 ///
 /// The servers are [`RedisServer`]s: each can be frozen, thawed, killed and restarted by itself.
 ///

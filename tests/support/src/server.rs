@@ -1,4 +1,4 @@
-//! The handle on one server, which stays the same from run to run.
+//! The handle to a server, which stays valid over restarts.
 
 use std::fmt;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::wait::POLL;
 /// How long a server may take to answer, and how long a restart tries to get its port back.
 const START_BOUND: Duration = Duration::from_secs(10);
 
-/// How many ports a start tries; a port is lost only to somebody who takes it in the same instant.
+/// Number of ports that a start tries. A port is lost only if another process takes it at the same moment.
 const START_ATTEMPTS: u32 = 5;
 
 /// A `redis-server` of one's own on 127.0.0.1; see the [crate](crate) for what it is good for.

@@ -1,4 +1,4 @@
-//! Waiting for a deployment, with errors that carry what its servers logged.
+//! Waiting for a deployment, with errors that contain the logs of its servers.
 
 use std::collections::HashMap;
 use std::io;

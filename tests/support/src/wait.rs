@@ -1,4 +1,4 @@
-//! Waiting for a condition, with a bound, in place of sleeping and hoping.
+//! Waiting for a condition, with a bound.
 
 use std::panic::Location;
 use std::thread;

@@ -1,4 +1,4 @@
-//! The proxy does to a connection what it is told, and at the right message.
+//! Each fault of the proxy affects the right connection at the right message.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! A Redis Cluster: it serves, fails over, moves slots, loses what it is told to lose.
+//! A Redis Cluster serves, fails over, moves hash slots, and loses the writes that a test chooses.
 
 use test_support::{FaultProxy, RedisCluster, RedisServer, key_slot};
 

@@ -1,4 +1,4 @@
-//! Deployments with Sentinel: they serve, fail over, lose what they are told to lose.
+//! Deployments with Sentinel serve, fail over, and lose the writes that a test chooses.
 
 use std::time::Duration;
 

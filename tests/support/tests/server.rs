@@ -1,4 +1,4 @@
-//! The test kit against a real Redis: everything the other tests take for granted.
+//! The handle to a server, with a real Redis: starts, freezes, kills, restarts, logins and clean-up.
 
 use std::env;
 use std::io;

@@ -1,5 +1,4 @@
-//! The jobs of all the other modules, and of a crate beside, as the linker
-//! collected them.
+//! The jobs of all other modules, and of another crate, as the linker collected them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -114,83 +113,86 @@ fn places() {
     }
 }
 
+/// Parts of the debug output of each job, as its keys require.
+const KEYS: &[(&str, &[&str])] = &[
+    (
+        "every_key/cron",
+        &[
+            r#"Cron { expression: "0 0 9 * * MON", zone: "Asia/Shanghai" }"#,
+            "lease: Some(10s)",
+            "timeout: Some(5400s)",
+        ],
+    ),
+    (
+        "every_key/every",
+        &[
+            "Every { period: 90s, offset: 10s }",
+            "lease: None",
+            "timeout: None",
+            "overlap: None",
+        ],
+    ),
+    (
+        "policies/all",
+        &[
+            "overlap: Some(Skip)",
+            "misfire: Some(RunOnce)",
+            "catch_up: Some(7200s)",
+            "start_deadline: Some(30s)",
+            "jitter: Some(10s)",
+            "lease: Some(10s)",
+            "on_lease_lost: Some(Cancel)",
+            "on_node_loss: Some(Record)",
+            "timeout: Some(600s)",
+            "timeout_total: Some(600s)",
+            "retries: Some(3)",
+            "backoff: Some(Backoff { least: 500ms, most: 30s })",
+            "retry_on: Some(RetryOn { error: true, panic: false, timeout: true })",
+            "scope: Some(One)",
+            "shards: Some(4)",
+        ],
+    ),
+    (
+        "policies/second",
+        &[
+            "overlap: Some(QueueOne)",
+            "misfire: Some(RunAll)",
+            "on_lease_lost: Some(Finish)",
+            "retry_on: Some(RetryOn { error: false, panic: true, timeout: false })",
+            "backoff: Some(Backoff { least: 0ns, most: 0ns })",
+            "jitter: Some(89.999s)",
+            "scope: None",
+        ],
+    ),
+    (
+        "policies/third",
+        &[
+            "overlap: Some(QueueAll(1000))",
+            "misfire: Some(Skip)",
+            "on_node_loss: Some(Rerun(100))",
+            "retry_on: Some(RetryOn { error: true, panic: true, timeout: true })",
+        ],
+    ),
+    (
+        "policies/fourth",
+        &["overlap: Some(CancelRunning)", "retries: Some(0)"],
+    ),
+    (
+        "policies/fifth",
+        &["overlap: Some(Allow(2))", "retries: None"],
+    ),
+    (
+        "policies/every_node",
+        &["scope: Some(EveryNode)", "retries: Some(2)"],
+    ),
+];
+
 #[test]
 fn what_the_keys_say() {
     let jobs = jobs();
-    for (job, parts) in [
-        (
-            "every_key/cron",
-            &[
-                r#"Cron { expression: "0 0 9 * * MON", zone: "Asia/Shanghai" }"#,
-                "lease: Some(10s)",
-                "timeout: Some(5400s)",
-            ][..],
-        ),
-        (
-            "every_key/every",
-            &[
-                "Every { period: 90s, offset: 10s }",
-                "lease: None",
-                "timeout: None",
-                "overlap: None",
-            ],
-        ),
-        (
-            "policies/all",
-            &[
-                "overlap: Some(Skip)",
-                "misfire: Some(RunOnce)",
-                "catch_up: Some(7200s)",
-                "start_deadline: Some(30s)",
-                "jitter: Some(10s)",
-                "lease: Some(10s)",
-                "on_lease_lost: Some(Cancel)",
-                "on_node_loss: Some(Record)",
-                "timeout: Some(600s)",
-                "timeout_total: Some(600s)",
-                "retries: Some(3)",
-                "backoff: Some(Backoff { least: 500ms, most: 30s })",
-                "retry_on: Some(RetryOn { error: true, panic: false, timeout: true })",
-                "scope: Some(One)",
-                "shards: Some(4)",
-            ],
-        ),
-        (
-            "policies/second",
-            &[
-                "overlap: Some(QueueOne)",
-                "misfire: Some(RunAll)",
-                "on_lease_lost: Some(Finish)",
-                "retry_on: Some(RetryOn { error: false, panic: true, timeout: false })",
-                "backoff: Some(Backoff { least: 0ns, most: 0ns })",
-                "jitter: Some(89.999s)",
-                "scope: None",
-            ],
-        ),
-        (
-            "policies/third",
-            &[
-                "overlap: Some(QueueAll(1000))",
-                "misfire: Some(Skip)",
-                "on_node_loss: Some(Rerun(100))",
-                "retry_on: Some(RetryOn { error: true, panic: true, timeout: true })",
-            ],
-        ),
-        (
-            "policies/fourth",
-            &["overlap: Some(CancelRunning)", "retries: Some(0)"],
-        ),
-        (
-            "policies/fifth",
-            &["overlap: Some(Allow(2))", "retries: None"],
-        ),
-        (
-            "policies/every_node",
-            &["scope: Some(EveryNode)", "retries: Some(2)"],
-        ),
-    ] {
-        let shown = &jobs[job];
-        for part in parts {
+    for (job, parts) in KEYS {
+        let shown = &jobs[*job];
+        for part in *parts {
             assert!(shown.contains(part), "no {part} in {shown}");
         }
     }

@@ -1,5 +1,4 @@
-//! Each key of the policies with each of its values; what they say is looked
-//! at in `inventory`.
+//! Each key of the policies with each of its values. The tests in `inventory` check the resulting jobs.
 
 use scheduled_one_runtime::scheduled_one;
 

@@ -1,5 +1,4 @@
-//! An annotated function is run, with the arguments it asked for, and what it
-//! returns is read.
+//! Runs of annotated functions, with their arguments, and the results that they return.
 
 use std::time::Duration;
 

@@ -13,17 +13,14 @@ use crate::command::{cargo, run};
 use crate::tools::find_in_path;
 use crate::{msrv, tidy};
 
-/// Whether `tidy` is a step: as soon as the tree passes in all points.
-const HAS_TIDY: bool = false;
-
 /// Steps that need nothing built.
 pub(super) fn before_build(scope: Scope) -> Vec<Task> {
     let format = cargo(["fmt", "--all", "--check"]);
-    let mut steps = vec![Task::command("rustfmt", Load::Waits, format)];
-    if HAS_TIDY {
-        let tidy = || tidy::tidy().map(|()| Attempt::Passed);
-        steps.push(Task::check("tidy", tidy).repeated_by("cargo xtask tidy".to_owned()));
-    }
+    let tidy = || tidy::tidy().map(|()| Attempt::Passed);
+    let mut steps = vec![
+        Task::command("rustfmt", Load::Waits, format),
+        Task::check("tidy", tidy).repeated_by("cargo xtask tidy".to_owned()),
+    ];
     if scope == Scope::Full {
         let msrv = || msrv::check().map(|()| Attempt::Passed);
         steps.push(Task::check(

@@ -1,9 +1,9 @@
 //! Comments and documents have no words of a private dialect, and documents one sentence a line.
 
-use super::Finding;
 use super::names::prose;
 use super::source::Block;
 use super::tree::{File, Kind, Tree};
+use super::{Exception, Finding, unneeded};
 
 const WORDS_RULE: &str = "word";
 const SENTENCES_RULE: &str = "sentence";
@@ -41,17 +41,32 @@ const BANNED: &[Banned] = &[
     },
 ];
 
+/// Files in which the banned words are allowed, each with its reason.
+const EXCEPTIONS: &[Exception] = &[Exception {
+    file: "docs/glossary.md",
+    reason: "the glossary lists the words that are not used",
+}];
+
 /// A point behind one of these ends no sentence.
 const ABBREVIATIONS: [&str; 8] = ["e.g", "i.e", "etc", "cf", "vs", "No", "St", "al"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    check_with(tree, EXCEPTIONS)
+}
+
+fn check_with(tree: &Tree, exceptions: &[Exception]) -> Vec<Finding> {
     let words = tree.files.iter().flat_map(|file| {
         prose(file)
             .into_iter()
             .flat_map(|block| banned(file, &block))
     });
+    let words: Vec<Finding> = words.collect();
+    let is_needed = |path: &str| words.iter().any(|finding| finding.file == path);
+    let unneeded = unneeded(exceptions, WORDS_RULE, "xtask/src/tidy/prose.rs", is_needed);
+    let is_excepted = |finding: &Finding| exceptions.iter().any(|it| it.file == finding.file);
+    let words = words.into_iter().filter(|finding| !is_excepted(finding));
     let sentences = tree.of_kind(Kind::Markdown).flat_map(sentences);
-    words.chain(sentences).collect()
+    words.chain(unneeded).chain(sentences).collect()
 }
 
 fn banned(file: &File, block: &Block) -> Vec<Finding> {
@@ -135,7 +150,7 @@ mod tests {
     use super::*;
 
     fn found(file: &str, text: &str) -> Vec<String> {
-        let findings = check(&Tree::of([(file, text)])).into_iter();
+        let findings = check_with(&Tree::of([(file, text)]), &[]).into_iter();
         findings.map(|finding| finding.to_string()).collect()
     }
 
@@ -157,6 +172,31 @@ mod tests {
     fn other_words_and_code_pass() {
         let text = "Retold, as every other; for `told` and\n```\nuntold\n```\n";
         assert_eq!(found("a.md", text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_exception_allows_the_words_of_its_file_only_and_must_be_needed() {
+        let exception = |file| Exception {
+            file,
+            reason: "a list of words",
+        };
+        let tree = Tree::of([
+            ("words.md", "Not: told. Nor: untold.\n"),
+            ("a.md", "It is told.\n"),
+        ]);
+        let exceptions = [exception("words.md"), exception("gone.md")];
+        let findings = check_with(&tree, &exceptions).into_iter();
+        let found: Vec<String> = findings.map(|finding| finding.to_string()).collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].starts_with("a.md:1: word: \"told\""), "{found:?}");
+        assert!(
+            found[1].contains("`gone.md` (a list of words) is not needed"),
+            "{found:?}"
+        );
+        assert!(
+            found[2].starts_with("words.md:1: sentence: two"),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn now() -> u64 {
     since.unwrap_or_default().as_millis() as u64
 }
 
-/// They are built with this one, and lie beside it.
+/// The programs of nodes and sink, which are in the folder of this program.
 fn programs() -> Programs {
     let exe = std::env::current_exe().unwrap_or_default();
     Programs {

@@ -1,5 +1,5 @@
-//! A node of a test cluster: runs the jobs it is told by its environment and
-//! logs what they do. Ends when told to (SIGTERM), or when its parent is gone.
+//! A node of a test cluster: runs the jobs that its environment lists, and logs their starts and ends. The process ends
+//! at SIGTERM, or when its parent is gone.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -20,8 +20,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 /// How many lines a ledger keeps: more than a round of chaos writes.
 const LEDGER_LINES: usize = 10_000;
 
-/// How much time is audited at once, in ms: at most 10,000 ticks of a job are
-/// told, and clocks that jump make many.
+/// Time of one audit, in ms: an audit returns at most 10,000 ticks of a job, and clocks that jump make many.
 const AUDIT_MS: usize = 1_800_000;
 
 /// Threads of its runtime; an order can block them all.

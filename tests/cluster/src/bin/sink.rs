@@ -1,5 +1,5 @@
-//! The resource that the jobs of a test cluster write to, in a process of its
-//! own: `sink <log>`. Prints its address; ends when its parent is gone.
+//! The process of the sink, the resource to which the jobs of a test cluster write: `sink <log>`. The process prints
+//! its address, and ends when its parent is gone.
 
 use std::fs::File;
 use std::io::{Read, Write};

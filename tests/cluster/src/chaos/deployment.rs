@@ -1,4 +1,4 @@
-//! The Redis, or Redises, that a round runs on.
+//! The deployments of Redis on which rounds run.
 
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ pub enum Kind {
     Sentinel,
     /// The same, and the primary takes no writes without a replica.
     SentinelMin,
-    /// As `Sentinel`, and the nodes ask for a replica to have each claim (`WAIT`).
+    /// As `Sentinel`, and the nodes require one replica to acknowledge each claim (`replicas(1)`).
     SentinelWait,
     /// Redis Cluster: three primaries, a replica each.
     Cluster,
@@ -136,7 +136,7 @@ impl Deployment {
         }
     }
 
-    /// Brings back whoever died, and waits until all is at rest.
+    /// Restarts the dead servers, and waits until the deployment is stable.
     ///
     /// # Errors
     ///
@@ -167,7 +167,7 @@ pub fn meta_key() -> String {
     format!("so:{{{NAMESPACE}}}:meta")
 }
 
-/// The nodes have the rights that the documentation asks for, and no others.
+/// One server, whose user for the nodes has the documented rights and no others.
 fn one(args: &[&str]) -> io::Result<Deployment> {
     let shim = ClockShim::new()?;
     let rule = RedisStore::acl_rule(NAMESPACE);

@@ -1,8 +1,7 @@
-//! Every fault we can make, on every deployment, by a seeded plan; checked.
+//! All faults on all deployments, by a seeded plan, with a check of the rules after each round.
 //!
-//! In the order of a plan: [`plan`] says which rounds there are, a [`round`]
-//! starts a [`world`] on a [`deployment`], makes [`faults`] in it, and hands what
-//! was seen to the checker; [`report`] is what came of it.
+//! A [`plan`] lists the rounds. A [`round`] starts a [`world`] on a [`deployment`], makes [`faults`], and passes the
+//! observations to the checker. A [`report`] has the results.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -42,7 +41,7 @@ pub struct Limits {
     pub stop_at_first: bool,
 }
 
-/// Runs the lanes side by side, each until its end or the limits. `print` is told what happens.
+/// Runs the lanes concurrently, each until its end or the limits. `print` receives a line for each event.
 pub fn run(
     lanes: Vec<Lane>,
     limits: Limits,

@@ -1,5 +1,4 @@
-//! Which faults are made, where, and in which order: all of it follows from a
-//! seed.
+//! The plan of faults: deployments, faults and their order follow from a seed.
 
 use super::deployment::Kind;
 use super::faults::{Fault, all};

@@ -1,4 +1,4 @@
-//! What came of a plan, as a table for `docs/faults.md`.
+//! The results of a plan as a table for `docs/faults.md`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

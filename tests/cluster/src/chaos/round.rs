@@ -1,5 +1,4 @@
-//! One round: a fresh world, one fault after the other, and at the end the
-//! audit and the checker.
+//! A round: a new world, one fault after the other, and at the end the audit and the checker.
 
 use std::io;
 use std::path::PathBuf;
@@ -49,7 +48,7 @@ pub struct Outcome {
     pub folder: Option<PathBuf>,
 }
 
-/// Runs a round; `say` is told what happens.
+/// Runs a round; `say` receives a line for each event.
 pub fn run(round: &Round, programs: &Programs, say: &dyn Fn(&str)) -> Outcome {
     let mut outcome = Outcome::default();
     let mut world = match World::start(round.kind, programs) {

@@ -1,4 +1,4 @@
-//! How requests go out, and what becomes of their answers.
+//! Sending requests, and applying the replies to them.
 
 use scheduled_one_protocol::message::{Head, Reply, WrittenOff};
 

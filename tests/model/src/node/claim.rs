@@ -1,4 +1,4 @@
-//! A tick is claimed, or what waits in the unit, and perhaps granted.
+//! Claims of due ticks and of waiting ticks, and their verdicts.
 
 use scheduled_one_protocol::message::{
     Claim, Claimed, DueTick, Intent, LowerBounds, Missed, RunId, Target, Verdict,
@@ -44,7 +44,7 @@ impl Node {
         Some(self.new_claim(config, now, bounds, target))
     }
 
-    /// Something waits: whoever asks first starts it.
+    /// The claim of a waiting tick: the first such claim starts the tick.
     pub(super) fn next_due(&self, config: &Config, now: i64) -> Option<Request> {
         if !self.ready || self.next.is_some() {
             return None;

@@ -1,5 +1,5 @@
-//! What a node must do before time passes. The store sees the requests in any
-//! order that the model chooses; here is only what they are.
+//! The actions that a node must take before time passes. The search chooses the order in which the store receives the
+//! requests.
 
 use scheduled_one_protocol::message::OverdueRun;
 
@@ -12,7 +12,7 @@ use crate::server::{Request, identity};
 pub enum Duty {
     /// Poll a granted run for the first time.
     Begin(usize),
-    /// Ask the store.
+    /// Send a request to the store.
     Ask(Request),
 }
 
@@ -20,13 +20,13 @@ pub enum Duty {
 pub struct News {
     /// Who serves.
     pub serving: u8,
-    /// The store knows that it does: nobody has asked it since, if not.
+    /// Whether a request has come since the store began to serve.
     pub noticed: bool,
     /// Until when nothing is granted.
     pub quarantine_until_ms: i64,
     /// Something waits and can start.
     pub ready: bool,
-    /// A run is recorded whose lease has ended: no node is told, or asks.
+    /// A run is recorded whose lease has ended. No reply reports it, and no request depends on it.
     pub lease_over: bool,
     /// A run whose renewal is overdue.
     pub overdue: Option<OverdueRun>,
@@ -71,7 +71,7 @@ impl Node {
         requests
     }
 
-    /// A heartbeat would tell it something.
+    /// Whether the reply to a heartbeat would change the state of the node.
     fn learns_from(&self, news: &News, now: i64) -> bool {
         let ready = news.ready && !self.ready && self.next.is_none() && !self.held_up(now);
         let watched = self.watch.as_ref().map(|(run, _)| run);

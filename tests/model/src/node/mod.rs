@@ -1,17 +1,16 @@
-//! A node as far as the protocol goes: what it asks for, when it must, and
-//! what it does with the answers. Follows the runtime for one unit: the file
-//! of the same name there is named where there is one.
+//! The model of a node: its requests, when each has to be sent, and the effect of each reply. The model follows the
+//! runtime for one unit; the names of the files of the runtime are in brackets.
 //!
 //! Along the path of a tick:
 //!
-//! - [`duties`]: what is to be done before time passes, and in what order;
-//! - [`register`]: the store is told what this node saw, before anything is due;
-//! - [`claim`] (`claim.rs`): a tick is asked for, or what waits, and granted;
+//! - [`duties`]: the actions that are due before time passes, and their order;
+//! - [`register`]: the node sends its lower bounds to the store, before anything is due;
+//! - [`claim`] (`claim.rs`): claims of due and of waiting ticks, and their verdicts;
 //! - [`run`] (`run.rs`, `finish.rs`): from the first poll to the
 //!   recorded outcome;
-//! - [`renewal`] (`renewal.rs`): what keeps the lease meanwhile;
+//! - [`renewal`] (`renewal.rs`): renewals of the lease during the run;
 //! - [`watch`] (`watch.rs`): the run of another node is seen to stand still;
-//! - [`answers`]: how requests go out, and which answers are still waited for.
+//! - [`answers`]: sending requests, and applying the replies.
 
 mod answers;
 mod claim;
@@ -61,7 +60,7 @@ pub struct Node {
     pub claim: Option<Asked>,
     /// The same of what waits.
     pub next: Option<Asked>,
-    /// A tick is not asked for before.
+    /// Instant before which no tick is claimed.
     pub again_at: i64,
     /// Something waits in the unit and can start, as far as it knows.
     pub ready: bool,
@@ -76,7 +75,7 @@ pub struct Node {
 /// A claim under way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Asked {
-    /// What was asked; the same with each try.
+    /// The claim, the same in each repetition.
     pub claim: Claim,
     /// When first.
     pub sent: i64,
@@ -112,22 +111,22 @@ pub enum Phase {
     Running(usize),
     /// Waits until its last attempt is recorded.
     Between,
-    /// Its outcome is told, or about to be, and it is renewed all the same: only
-    /// without the guard against that.
+    /// The outcome is reported, or about to be, and the run is renewed all the same: only without the guard against
+    /// that.
     Ended,
 }
 
 /// An outcome on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ended {
-    /// What is told.
+    /// The request that reports the outcome.
     pub finish: Finish,
     /// When last.
     pub tried: Option<i64>,
 }
 
 impl Node {
-    /// A node that is up and has not asked anything.
+    /// A node that is up and has sent no request.
     pub fn new(id: String, now: i64) -> Self {
         Node {
             id,

@@ -1,5 +1,4 @@
-//! A node tells the store what it saw decided, when it starts and whenever the
-//! store may have forgotten.
+//! Registration: a node sends its lower bounds to the store, at its start and whenever the store may have forgotten.
 
 use scheduled_one_protocol::message::{LowerBounds, Register, Watermarks};
 
@@ -23,7 +22,7 @@ impl Node {
         match &self.registered_with {
             None => true,
             Some(_) if !config.guards.registers_again => false,
-            Some(told_to) => *told_to != self.memory(),
+            Some(identity) => *identity != self.memory(),
         }
     }
 
@@ -49,7 +48,7 @@ impl Node {
         }
     }
 
-    /// What it tells of what it saw.
+    /// The lower bounds of a request: the watermarks that this node has seen.
     pub(super) fn bounds(&self, config: &Config) -> LowerBounds {
         match config.guards.bounds {
             true => self.marks.bounds(),
@@ -57,11 +56,11 @@ impl Node {
         }
     }
 
-    /// The answer comes: what others told counts here, too.
+    /// The reply to a registration: the watermarks in it include those that other nodes have sent.
     pub(super) fn registered(&mut self, marks: Watermarks, sent: i64) {
         let waited = self.registering.take_if(|(tried, _)| *tried == sent);
-        if let Some((_, told_to)) = waited {
-            self.registered_with = Some(told_to);
+        if let Some((_, identity)) = waited {
+            self.registered_with = Some(identity);
             self.learn(marks);
         }
     }

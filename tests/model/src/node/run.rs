@@ -53,7 +53,7 @@ impl Node {
         }
     }
 
-    /// An outcome is to be told.
+    /// Adds an outcome to those that wait to be reported.
     pub(super) fn ends(&mut self, run: RunId, outcome: Outcome, retried: bool) {
         self.ends.push(Ended {
             finish: Finish {
@@ -69,14 +69,14 @@ impl Node {
         });
     }
 
-    /// One after the other: an outcome waits until the one before is told.
+    /// The next report. Outcomes are reported one after the other: each waits until the one before is acknowledged.
     pub(super) fn finish_due(&self, now: i64) -> Option<Request> {
         let first = self.ends.first()?;
         let due = first.tried.is_none_or(|tried| now > tried);
         due.then(|| Request::Finish(Box::new(first.finish.clone())))
     }
 
-    /// An outcome is told: of the last attempt, or another may follow now.
+    /// The store acknowledged an outcome: of the last attempt, or of one after which the next attempt may begin.
     pub(super) fn finished(
         &mut self,
         history: &mut History,
@@ -87,7 +87,7 @@ impl Node {
         let before = self.ends.len();
         self.ends.retain(|ended| ended.finish != *finish);
         if self.ends.len() == before {
-            return; // heard before
+            return; // acknowledged before
         }
         if !finish.retried {
             self.ready |= finished.ready;

@@ -1,5 +1,5 @@
-//! A run of another node is watched: only who saw it stand still for long
-//! enough has it written off.
+//! Observation of overdue runs of other nodes: a node writes off a run only after it has seen the run unchanged for
+//! long enough.
 
 use scheduled_one_protocol::message::OverdueRun;
 use scheduled_one_runtime::lease_bounds;
@@ -20,8 +20,7 @@ impl Node {
         due.then(|| Request::WriteOff(run.clone()))
     }
 
-    /// A claim was told of a run that stands still: watched from now on, if it
-    /// was not before.
+    /// The verdict *stale* names a stalled run: the node observes that run from now on, if it did not before.
     pub(super) fn watches(&mut self, run: OverdueRun, now: i64) {
         let same = self.watch.as_ref().is_some_and(|(same, _)| *same == run);
         if !same {

@@ -1,5 +1,4 @@
-//! What can happen next: what becomes of a request, what functions do, and
-//! what else may go wrong.
+//! The possible next events of a state: of requests, of the functions of jobs, and faults.
 
 use super::World;
 use crate::config::{Config, QUARTER_MS};

@@ -1,4 +1,4 @@
-//! Messages: at once, or late.
+//! Requests and replies that arrive at once, late, or never.
 
 use scheduled_one_protocol::message::{Caller, Renewed, Reply, Verdict};
 
@@ -9,17 +9,17 @@ use crate::server::{Body, Request};
 /// A request that is late, or its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Message {
-    /// Who asked.
+    /// The node that sent the request.
     pub node: usize,
     /// The same as the store knows it.
     pub caller: Caller,
-    /// What was asked.
+    /// The request.
     pub request: Request,
     /// When.
     pub sent: i64,
     /// The answer, if it is that which is late.
     pub reply: Option<Reply<Body>>,
-    /// Nobody waits for the answer.
+    /// The node does not wait for the reply.
     pub copy: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What each of these does.
+//! The effect of each event on the state.
 
 use super::{Action, World, name};
 use crate::config::{Config, EPOCH_MS, QUARTER_MS};

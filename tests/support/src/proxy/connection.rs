@@ -35,7 +35,7 @@ pub(super) struct Connection {
     awaited: Mutex<VecDeque<Vec<Armed>>>,
 }
 
-/// Who has connected: unknown until the first request that tells.
+/// The kind of client, unknown until a request shows it.
 const UNKNOWN: u8 = 0;
 const INTERNAL: u8 = 1;
 const CLIENT: u8 = 2;
@@ -187,7 +187,7 @@ impl Connection {
         }
     }
 
-    /// What a request tells of who sends it, and of what its answer will be.
+    /// Learns from a request the kind of its client, and which hooks its reply has.
     fn look_at(&self, request: &[u8]) {
         let words = frame::words(request);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -219,7 +219,7 @@ impl Connection {
     fn run_hooks(&self, shared: &Shared, way: Way, bytes: &[u8]) -> Verdict {
         let hooks = match way {
             Way::Requests => shared.hooks().take(Point::Request, bytes),
-            // Out of turn; nobody asked for it.
+            // A push message is not a reply.
             Way::Replies if bytes.starts_with(b">") => Vec::new(),
             Way::Replies => self.awaited().pop_front().unwrap_or_default(),
         };

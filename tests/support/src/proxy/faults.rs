@@ -1,4 +1,4 @@
-//! What is switched on, and what that means for one message.
+//! The faults that are switched on, and their effect on a message.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -35,7 +35,7 @@ pub(super) enum Entrance {
     BlackHole,
     /// Accepted, and closed at once.
     Close,
-    /// Nobody listens.
+    /// Nothing listens on the port.
     Refuse,
 }
 

@@ -1,4 +1,4 @@
-//! Where a request or a reply ends in a stream of them: the framing of RESP 2 and 3.
+//! The framing of RESP 2 and 3: the end of a request or reply in a stream.
 
 /// What the bytes at hand begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What a test does when one certain request passes.
+//! Hooks: functions of a test that run when a chosen message passes.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

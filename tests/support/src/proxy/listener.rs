@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::connection::Connection;
 use super::faults::{Entrance, Shared};
 
-/// How often it looks whether it is told something new, and at the ages of connections.
+/// Interval at which the listener reads its settings and the ages of connections.
 const LOOK: Duration = Duration::from_millis(5);
 
 pub(super) fn run(shared: &Arc<Shared>, listener: TcpListener, port: u16) {

@@ -1,4 +1,4 @@
-//! One slot on its way from one primary to another, step by step.
+//! The migration of a hash slot from one primary to another, step by step.
 
 use std::io;
 
@@ -109,7 +109,7 @@ impl<'a> SlotMigration<'a> {
     pub fn finish(&self) -> io::Result<()> {
         while self.move_keys(100)? > 0 {}
         let new = itself(self.to)?.id;
-        // The new owner first: if the old one gave the slot up before, nobody would serve it.
+        // The new owner takes the hash slot first: otherwise no node would serve the slot between the two steps.
         self.set_slot(self.to, &["NODE", &new])?;
         self.set_slot(self.from, &["NODE", &new])?;
         for server in self.cluster.servers().iter().filter(|it| it.is_live()) {

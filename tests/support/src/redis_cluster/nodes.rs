@@ -1,4 +1,4 @@
-//! What a node of a cluster says of itself and the others: CLUSTER NODES.
+//! The reply to `CLUSTER NODES`: the nodes of a cluster as one of them sees them.
 
 use std::io;
 

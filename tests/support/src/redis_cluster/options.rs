@@ -1,4 +1,4 @@
-//! What a Redis Cluster is started with.
+//! Options of a Redis Cluster.
 
 use std::fmt;
 use std::io;
@@ -30,7 +30,7 @@ impl Default for RedisClusterOptions {
 }
 
 impl RedisClusterOptions {
-    /// How long a node is silent until another holds it for failing; 1.5 s unless told.
+    /// Silence after which another node considers a node to be failing; default: 1.5 s.
     pub fn node_timeout(mut self, node_timeout: Duration) -> Self {
         self.node_timeout = node_timeout;
         self

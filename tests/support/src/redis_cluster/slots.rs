@@ -1,4 +1,4 @@
-//! Which slot a key is in: <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>.
+//! The hash slot of a key: <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>.
 
 /// How many slots a cluster has.
 pub(crate) const SLOTS: u16 = 16_384;

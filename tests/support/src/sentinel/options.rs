@@ -1,4 +1,4 @@
-//! What a deployment with Sentinel is started with.
+//! Options of a deployment with Sentinel.
 
 use std::fmt;
 use std::io;
@@ -41,19 +41,19 @@ impl Default for SentinelOptions {
 }
 
 impl SentinelOptions {
-    /// How many replicas the primary has; 2 unless told.
+    /// Number of replicas; default: 2.
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.replicas = replicas;
         self
     }
 
-    /// How long a server is silent until a sentinel holds it for down; 1 s unless told.
+    /// Silence after which a sentinel considers a server to be down; default: 1 s.
     pub fn down_after(mut self, down_after: Duration) -> Self {
         self.down_after = down_after;
         self
     }
 
-    /// After twice this time a failover that did not succeed is tried again; 5 s unless told.
+    /// Half the time after which a failover that did not succeed is repeated; default: 5 s.
     pub fn failover_timeout(mut self, failover_timeout: Duration) -> Self {
         self.failover_timeout = failover_timeout;
         self
@@ -95,8 +95,8 @@ impl SentinelOptions {
         self
     }
 
-    /// A primary refuses to write unless so many replicas were heard of within `max_lag`, in whole
-    /// seconds (`min-replicas-to-write`, `min-replicas-max-lag`).
+    /// Number of replicas that must have replied within `max_lag` for a primary to take writes
+    /// (`min-replicas-to-write`, `min-replicas-max-lag`). `max_lag` is in whole seconds.
     pub fn min_replicas_to_write(mut self, replicas: u32, max_lag: Duration) -> Self {
         self.min_replicas = Some((replicas, max_lag));
         self

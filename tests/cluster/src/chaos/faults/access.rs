@@ -1,4 +1,4 @@
-//! Users, rights and passwords change under the nodes.
+//! Faults of access: users, rights and passwords change while nodes run.
 
 use std::fs;
 use std::io;
@@ -28,7 +28,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
 ];
 
-/// Somebody takes a right away from the user of the nodes, and gives it back.
+/// An operator removes a right of the user of the nodes, and grants it again.
 fn rights_removed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let right = *seed.pick(&["hset", "evalsha", "zadd", "time"]);
     let server = world.deployment.server()?;

@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and clocks that are set.
+//! Faults of clocks: wrong clocks of nodes, and clocks that are set while in use.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Redis Cluster: failovers, moving slots, minorities.
+//! Faults of a Redis Cluster: failovers, migrations of hash slots, minorities.
 
 use std::io;
 use std::time::Duration;

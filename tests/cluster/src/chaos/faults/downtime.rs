@@ -1,4 +1,4 @@
-//! Everybody is down; a deployment changes the schedule.
+//! Times without a node: all nodes are down, or a deployment changes the schedule.
 
 use std::io;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! Every fault we can make, by family. A fault does something to the world,
-//! waits, and undoes it; when it returns, the cluster should heal.
+//! All faults, by family. A fault changes the world, waits, and undoes the change; after it the cluster should recover.
 
 mod access;
 mod clocks;

@@ -1,4 +1,4 @@
-//! The network between nodes and store: slow, lossy, half-open, gone.
+//! Faults of the network between nodes and store: delays, losses, half-open connections, partitions.
 
 use std::io;
 use std::time::Duration;
@@ -96,7 +96,7 @@ fn slow(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     )
 }
 
-/// Requests are carried out, and nobody hears of it.
+/// Requests are carried out, and their replies are lost.
 fn lost_replies(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     each(world, FaultProxy::lose_replies);
     during(
@@ -131,9 +131,8 @@ fn claim_answer_cut(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     Ok(Made::now())
 }
 
-/// Requests are under way for longer than they are good for, and then arrive.
-/// What came due meanwhile runs now: not under a claim that is too old to be of
-/// use to whoever sent it, but under a new one.
+/// Requests arrive after the end of their validity. The tick that came due meanwhile runs under a new claim, because
+/// the verdict on the claim that arrived late is *late*.
 fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let last_one = world.wait_for_start_of(SLOW)?;
     let every = world.every(SLOW);
@@ -150,9 +149,8 @@ fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     })
 }
 
-/// Answers take nearly as long as a renewal waits for one, and then no request
-/// arrives any more: the last answers come late, and prove no more than when
-/// they were asked for.
+/// Replies take nearly as long as a renewal waits for one, and then no request arrives. A late reply proves the lease
+/// only from the sending of its request.
 fn late_replies(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let time = LEASE * 22 / 100;
     world.wait_for_start_of(STEADY)?;

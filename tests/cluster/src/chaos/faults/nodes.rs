@@ -1,4 +1,4 @@
-//! Nodes die, stop and hang.
+//! Faults of nodes: deaths, pauses and blocked threads.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The server refuses: no room, no memory, no disk, the wrong role, not yet.
+//! Servers that refuse requests: too many clients, no memory, no disk, the wrong role, still loading.
 
 use std::fs;
 use std::io;
@@ -55,8 +55,7 @@ pub(super) const FAULTS: &[Fault] = &[
 /// How long each of them lasts.
 const TIME: Duration = Duration::from_secs(3);
 
-/// Somebody else has all connections that the server allows, and those of the
-/// nodes are cut.
+/// Other clients hold all connections that the server allows, and the connections of the nodes are cut.
 fn max_clients(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     const MOST: usize = 40;
     let port = world.deployment.server()?.port();
@@ -129,7 +128,7 @@ fn misconf(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     Ok(healed)
 }
 
-/// The server is told to follow another one, which is not there.
+/// The server becomes a replica of a primary that does not exist.
 fn readonly(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let server = world.deployment.server()?;
     server.command(&["REPLICAOF", "127.0.0.1", "1"])?;

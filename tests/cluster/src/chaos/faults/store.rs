@@ -1,4 +1,4 @@
-//! The store dies, hangs and forgets.
+//! Faults of the store: deaths, freezes and losses of memory.
 
 use std::io;
 use std::time::Duration;
@@ -104,7 +104,7 @@ fn freeze(world: &mut World, time: Duration) -> io::Result<Made> {
     Ok(Made::now())
 }
 
-/// Somebody flushes the wrong Redis.
+/// An operator flushes Redis by mistake.
 fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     world.note("FLUSHALL", FaultKind::MemoryLoss, None);
     world.deployment.server()?.flush()?;

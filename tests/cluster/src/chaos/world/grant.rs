@@ -1,4 +1,4 @@
-//! Acts at the very moment at which a node has a run and does not know.
+//! Faults at the moment at which the store has granted a run and the node has no reply yet.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -31,8 +31,8 @@ pub enum Strike {
 }
 
 impl World {
-    /// Strikes at the next grant of a job, whichever node it is for: the store
-    /// has it, and the node has not heard of it.
+    /// Makes a fault at the next grant of a job, on whichever node: the store has recorded the grant, and the node
+    /// has no reply.
     ///
     /// # Errors
     ///

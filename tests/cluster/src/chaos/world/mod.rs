@@ -1,6 +1,5 @@
-//! What a round happens in: a deployment, five nodes, a sink, and a note of
-//! everything that was done. `watch` waits in it, `grant` acts in it at an exact
-//! moment, `verdict` is how it ended.
+//! The world of a round: a deployment, five nodes, a sink, and notes of all faults. `watch` waits for conditions,
+//! `grant` makes faults at an exact moment, `verdict` compares the end with the rules.
 
 mod grant;
 mod jobs;
@@ -90,14 +89,14 @@ pub struct World {
     /// What became of ticks, before this one.
     audits: Vec<Audit>,
     audits_from_ms: i64,
-    /// Nodes that ended though nobody told them to: when, and how.
+    /// Nodes that ended without an order: when, and how.
     deaths: Vec<(u64, String)>,
     started: usize,
     sink: Sink,
     folder: TempDir,
     /// The logs of nodes that are no more.
     notes: Vec<Note>,
-    /// How often a node was told to audit.
+    /// The number of orders to audit.
     audit_orders: usize,
 }
 
@@ -231,8 +230,7 @@ impl World {
         self.clocks.remove(node.name());
     }
 
-    /// The same with one that nobody killed: it should have ended well, if it
-    /// was told to end.
+    /// Removes a node that was not killed. A node must end without an error, and only after an order.
     fn bury_by_itself(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         if let Some(how) = node.ended_badly() {

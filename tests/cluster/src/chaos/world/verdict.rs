@@ -1,4 +1,4 @@
-//! How a round ended: the audits of the store, and what the checker says.
+//! The verdict on a round: the audits of the nodes, and the violations that the checker finds.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,8 @@ use crate::audit;
 use crate::node::{Node, Order};
 
 impl World {
-    /// Asks a node what became of every tick since it was asked last, until all
-    /// are decided (or a long time has passed), and keeps it.
+    /// Has a node audit all ticks since the last audit, again until all are decided or a long time has passed, and
+    /// keeps the result.
     ///
     /// # Errors
     ///

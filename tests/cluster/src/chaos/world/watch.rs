@@ -1,4 +1,4 @@
-//! What is going on in a world, and waits for what must come.
+//! Observations of a world, and waits for conditions.
 
 use std::io;
 use std::thread;

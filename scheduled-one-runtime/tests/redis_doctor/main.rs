@@ -1,15 +1,13 @@
-//! What the doctor says of servers as they are found.
+//! The findings of the doctor on real servers, healthy and misconfigured.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod startup;
+
 use std::time::{Duration, Instant};
 
 use scheduled_one_runtime::{Job, Report, Scheduler, Severity, doctor};
 use test_support::{RedisCluster, RedisOptions, RedisServer, Sentinel};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 const SECRET: &str = "hunter2secret";
 
@@ -40,7 +38,7 @@ fn assert_finds(report: &Report, check: &str, severity: Severity, words: &str) {
     );
 }
 
-/// Waits until the doctor says so: some things take Redis a moment.
+/// Repeats the examination until the report satisfies `says_so`: some changes take Redis a moment.
 async fn until(url: &str, says_so: impl Fn(&Report) -> bool) -> Report {
     let started = Instant::now();
     loop {
@@ -310,101 +308,4 @@ async fn a_cluster_and_one_node_of_it() {
     let owner = cluster.owner_of("so:{default}:meta").unwrap();
     let report = doctor(owner.url()).await;
     assert_finds(&report, "cluster", Severity::Warning, "redis+cluster://");
-}
-
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_start_logs_its_warnings_once() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
-    let managed = started(&["--maxmemory-policy", "volatile-lru"]);
-    let job = Job::every("tick", Duration::from_secs(3600), || async {});
-    let scheduler = Scheduler::builder(managed.url())
-        .job(job)
-        .start()
-        .await
-        .unwrap();
-    drop(guard);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let warnings: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("doctor: "))
-        .collect();
-    assert_eq!(warnings.len(), 1, "{log}");
-    for words in [
-        "WARN",
-        "doctor: maxmemory-policy is volatile-lru",
-        "check=\"eviction\"",
-    ] {
-        assert!(warnings[0].contains(words), "{log}");
-    }
-    drop(scheduler);
-}
-
-/// Passes everything on to a Redis, but for the word `INFO` in scripts, which it
-/// exchanges for one that no Redis knows: a server whose scripts may not ask.
-async fn no_info_in_scripts(redis: u16) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (client, _) = listener.accept().await.unwrap();
-            let server = TcpStream::connect(("127.0.0.1", redis)).await.unwrap();
-            let (mut from_client, mut to_client) = client.into_split();
-            let (mut from_server, mut to_server) = server.into_split();
-            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
-            tokio::spawn(async move {
-                // A request is written in one go, and is smaller than this.
-                let mut buffer = vec![0; 1 << 20];
-                while let Ok(n @ 1..) = from_client.read(&mut buffer).await {
-                    let asks = b"call('INFO'";
-                    for at in 0..n.saturating_sub(asks.len()) {
-                        if buffer[at..].starts_with(asks) {
-                            buffer[at + 6] = b'O';
-                        }
-                    }
-                    to_server.write_all(&buffer[..n]).await?;
-                }
-                std::io::Result::Ok(())
-            });
-        }
-    });
-    port
-}
-
-#[tokio::test]
-async fn a_server_whose_scripts_may_not_ask_who_serves_is_refused() {
-    let redis = RedisServer::start().unwrap();
-    let port = no_info_in_scripts(redis.port()).await;
-    let url = format!("redis://127.0.0.1:{port}");
-    let report = doctor(&url).await;
-    assert_finds(
-        &report,
-        "scripts",
-        Severity::Severe,
-        "calls INFO does not run",
-    );
-    let job = Job::every("tick", Duration::from_secs(3600), || async {});
-    let error = Scheduler::builder(url).job(job).start().await.unwrap_err();
-    assert!(error.to_string().contains("calls INFO"), "{error}");
-    assert_eq!(redis.command(&["DBSIZE"]).unwrap(), "0");
 }

@@ -1,6 +1,6 @@
-//! A scheduler whose job notes its runs, while servers fail over beneath it.
+//! A scheduler with one job that notes its runs while the servers of its store fail over.
 
-#![allow(dead_code)] // not every test file uses all of it
+#![allow(dead_code)] // no test file uses every method
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,18 +8,19 @@ use std::time::Duration;
 use scheduled_one_runtime::{Job, JobContext, Scheduler, SchedulerBuilder};
 use test_support::wait_until_async;
 
-/// Failover, quarantine, and a slow machine.
+/// Time for a failover and a quarantine on a slow machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 const EVERY: Duration = Duration::from_millis(200);
 
-pub(crate) struct Going {
+/// A started scheduler, and the runs of its job `tick`, due every 200 ms.
+pub(crate) struct SteadyJob {
     scheduler: Scheduler,
     /// Tick and fencing token of each run.
     runs: Arc<Mutex<Vec<(i64, u64)>>>,
 }
 
-impl Going {
+impl SteadyJob {
     /// Starts a scheduler, and waits until its job runs.
     pub(crate) async fn start(builder: SchedulerBuilder) -> Self {
         let runs: Arc<Mutex<Vec<(i64, u64)>>> = Arc::default();
@@ -32,9 +33,9 @@ impl Going {
         // A short lease makes a short quarantine.
         let builder = builder.namespace("test").lease(Duration::from_millis(500));
         let scheduler = Box::pin(builder.job(job).start()).await.unwrap();
-        let going = Going { scheduler, runs };
-        going.goes_on("at first").await;
-        going
+        let steady_job = SteadyJob { scheduler, runs };
+        steady_job.expect_more_runs("at first").await;
+        steady_job
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {
@@ -46,13 +47,13 @@ impl Going {
     }
 
     /// Waits until the job has run twice from now: the first may have been granted before.
-    pub(crate) async fn goes_on(&self, when: &str) {
+    pub(crate) async fn expect_more_runs(&self, when: &str) {
         let more = self.count() + 2;
         let what = format!("jobs run {when}");
         wait_until_async(&what, BOUND, async || self.count() >= more).await;
     }
 
-    /// Stops it, and looks whether each tick ran once, with tokens that increase.
+    /// Stops the scheduler, and asserts that each tick ran once, with increasing fencing tokens.
     pub(crate) async fn stop(self) {
         self.scheduler.shutdown(Duration::from_secs(10)).await;
         let runs = self.runs.lock().unwrap();

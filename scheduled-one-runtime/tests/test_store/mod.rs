@@ -1,4 +1,4 @@
-//! An embedded store that can pass for another, and refuse.
+//! An embedded store that can change its store identity, refuse outcomes, and disagree about the number of buckets.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreEr
 use scheduled_one_runtime::clock::ManualClock;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Rigged {
+pub(crate) struct TestStore {
     inner: MemoryStore,
     refuses: bool,
     state: Arc<Mutex<State>>,
@@ -20,37 +20,38 @@ pub(crate) struct Rigged {
 #[derive(Debug, Default)]
 struct State {
     failovers: usize,
-    /// Of how many of them a node took notice.
-    told: usize,
+    /// Failovers before the last registration: the number that the node has noticed.
+    noticed_failovers: usize,
     newest_start: Option<Start>,
     refused: Vec<Finish>,
     disputes: bool,
 }
 
-impl Rigged {
+impl TestStore {
     pub(crate) fn new(clock: &ManualClock, refuses: bool) -> Self {
-        Rigged {
+        TestStore {
             inner: MemoryStore::new(Arc::new(clock.clone())),
             refuses,
             state: Arc::default(),
         }
     }
 
-    /// From now on, another process serves.
+    /// Changes the store identity, as a failover does.
     pub(crate) fn fail_over(&self) {
         self.state.lock().expect("lock").failovers += 1;
     }
 
-    /// Whether it has another number of buckets than its callers believe.
+    /// Sets whether the store reports another number of buckets than its callers have.
     pub(crate) fn dispute(&self, disputes: bool) {
         self.state.lock().expect("lock").disputes = disputes;
     }
 
-    pub(crate) fn told(&self) -> usize {
-        self.state.lock().expect("lock").told
+    /// Failovers before the last registration.
+    pub(crate) fn noticed_failovers(&self) -> usize {
+        self.state.lock().expect("lock").noticed_failovers
     }
 
-    /// What a registration told last.
+    /// The newest start in the last registration.
     pub(crate) fn newest_start(&self) -> Option<Start> {
         self.state.lock().expect("lock").newest_start
     }
@@ -75,7 +76,7 @@ impl Rigged {
     }
 }
 
-impl Store for Rigged {
+impl Store for TestStore {
     fn claim<'a>(
         &'a self,
         caller: &'a Caller,
@@ -120,7 +121,7 @@ impl Store for Rigged {
         registrations: &'a [Register],
     ) -> Answer<'a, Reply<Vec<Watermarks>>> {
         let mut state = self.state.lock().expect("lock");
-        state.told = state.failovers;
+        state.noticed_failovers = state.failovers;
         state.newest_start = registrations[0].bounds.start;
         drop(state);
         self.pass(self.inner.register(caller, registrations))

@@ -1,0 +1,28 @@
+//! The measurements that a child process can run, by name.
+
+use anyhow::{Context, Result, bail};
+
+use crate::task::Task;
+use crate::{claims, idle, lateness, memory, peer};
+
+/// In a child process: runs the measurement that the arguments name, and prints what it found.
+pub(crate) fn serve(args: &[String]) -> Result<()> {
+    let (name, rest) = args.split_first().context("which child?")?;
+    let task = Task::from_args(rest)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let found = runtime.block_on(async {
+        match name.as_str() {
+            "lateness" => lateness::ours(&task).await,
+            "peer-lateness" => peer::lateness(&task).await,
+            "claims" => claims::ours(&task).await,
+            "memory" => memory::ours(&task).await,
+            "peer-memory" => peer::memory(&task).await,
+            "idle" => idle::ours(&task).await,
+            _ => bail!("there is no child `{name}`"),
+        }
+    })?;
+    for (name, value) in found.iter() {
+        println!("{name} {value}");
+    }
+    Ok(())
+}
