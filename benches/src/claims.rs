@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Intent, MAX_BATCH, Outcome, Overlap, RunId, Started, Verdict,
+    Caller, Claim, Claimed, DueTick, Finish, Intent, LowerBounds, MAX_BATCH, Overlap, RunId,
+    Target, Verdict,
 };
-use scheduled_one_redis::RedisStore;
+use scheduled_one_protocol::{Outcome, Store, TickMs, UnitName};
+use scheduled_one_redis::{RedisStore, claim_script};
 use test_support::{RedisServer, find_in_path, find_redis_server};
 use tokio::task::JoinSet;
 
@@ -22,11 +23,6 @@ use crate::ticks::now_us;
 const UNDER_WAY: usize = 8;
 /// Long enough for a round.
 const LEASE: Duration = Duration::from_secs(60);
-/// The claim script, as the store sends it.
-const SCRIPT: &str = concat!(
-    include_str!("../../scheduled-one-redis/src/enter.lua"),
-    include_str!("../../scheduled-one-redis/src/claim.lua"),
-);
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let (batches, rounds) = scale.claims;
@@ -66,10 +62,10 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     });
     let start_ms = now_us() / 1000 - 3_600_000;
     let (mut first, mut later, mut finishing) = (0.0, 0.0, 0.0);
-    let mut last_ms = 0;
+    let mut last = None;
     for round in 0..task.seconds as i64 {
-        let tick_ms = start_ms + round * 1000;
-        let batches = (0..task.jobs).map(|batch| claims(batch, tick_ms, last_ms));
+        let tick = TickMs(start_ms + round * 1000);
+        let batches = (0..task.jobs).map(|batch| claims(batch, tick, last));
         let (answers, seconds) = claim_all(&store, &caller, batches.collect()).await?;
         if round == 0 {
             first = seconds;
@@ -81,7 +77,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
             .map(|(claims, answers)| finishes(claims, answers));
         let finishes = finishes.collect::<Result<_>>()?;
         finishing += finish_all(&store, &caller, finishes).await?;
-        last_ms = tick_ms;
+        last = Some(tick);
     }
     let in_round = (task.jobs * MAX_BATCH) as f64;
     let rounds = task.seconds as f64;
@@ -92,24 +88,27 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     Ok(found)
 }
 
-fn claims(batch: usize, tick_ms: i64, after_ms: i64) -> Vec<Claim> {
+fn claims(batch: usize, tick: TickMs, after: Option<TickMs>) -> Vec<Claim> {
     let now_ms = now_us() / 1000;
     let unit = |index: usize| format!("job-{:06}", batch * MAX_BATCH + index);
     let claim = |index: usize| Claim {
-        unit: unit(index),
-        tick_ms,
-        due_ms: tick_ms,
-        after_ms,
-        floor_hwm_ms: after_ms,
-        floor_token: 0,
-        floor_started: Started::default(),
-        nonce: format!("0123456789abcdef-{:x}", tick_ms + index as i64),
+        unit: UnitName::new(&unit(index), 0),
+        nonce: format!("0123456789abcdef-{:x}", tick.ms() + index as i64),
         valid_until_ms: now_ms + LEASE.as_millis() as i64,
         lease_ms: LEASE.as_millis() as i64,
-        intent: Intent::Run,
-        overlap: Overlap::Skip,
-        reruns: 0,
-        missed: None,
+        takeovers: 0,
+        bounds: LowerBounds {
+            decided: after,
+            ..LowerBounds::default()
+        },
+        target: Target::Tick(DueTick {
+            tick,
+            due_ms: tick.ms(),
+            after,
+            intent: Intent::Run,
+            overlap: Overlap::Skip,
+            missed: None,
+        }),
     };
     (0..MAX_BATCH).map(claim).collect()
 }
@@ -171,18 +170,18 @@ where
 /// The ends of the runs that were granted, which must be all.
 fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<Finish>> {
     let finish = |(claim, answer): (Claim, Claimed)| {
-        let Verdict::Granted { token, attempt, .. } = answer.verdict else {
+        let Verdict::Granted(grant) = answer.verdict else {
             return Err(anyhow!("{} was answered {:?}", claim.unit, answer.verdict));
         };
         let run = RunId {
-            unit: claim.unit,
-            tick_ms: claim.tick_ms,
+            unit: grant.unit,
+            tick: grant.tick,
             nonce: claim.nonce,
-            token,
-            attempt,
+            token: grant.token,
+            attempt: grant.attempt,
             lease_ms: claim.lease_ms,
-            granted_at_ms: claim.tick_ms,
-            reruns: 0,
+            granted_at_ms: grant.tick.ms(),
+            takeovers: 0,
         };
         Ok(Finish {
             run,
@@ -190,8 +189,8 @@ fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<Finish>> {
             retried: false,
             reason: String::new(),
             error: String::new(),
-            fired_at_ms: claim.tick_ms,
-            ended_at_ms: claim.tick_ms,
+            fired_at_ms: Some(grant.tick.ms()),
+            ended_at_ms: grant.tick.ms(),
         })
     };
     claims.into_iter().zip(answers).map(finish).collect()
@@ -207,7 +206,7 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
         return Ok(None);
     };
     let redis = RedisServer::start()?;
-    let sha = redis.command(&["SCRIPT", "LOAD", SCRIPT])?;
+    let sha = redis.command(&["SCRIPT", "LOAD", claim_script()])?;
     let mut command = Command::new(program);
     command
         .args(["-q", "-p", &redis.port().to_string()])
@@ -247,7 +246,7 @@ fn one_call(units: usize) -> Vec<String> {
         let numbers = [tick_ms, 0, 0, LEASE.as_millis() as i64];
         args.push(nonce);
         args.extend(numbers.map(|number| number.to_string()));
-        args.push("r".to_owned());
+        args.push(String::new()); // nothing is unusual
     }
     args.push("1".to_owned()); // buckets
     args

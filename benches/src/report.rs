@@ -87,8 +87,9 @@ pub(crate) fn markdown(
     text.push_str(if options.smoke {
         "A smoke run: the numbers mean nothing.\n\n"
     } else {
-        "Written by `cargo xtask bench --write`. The ratio is measured / reference, of the same \
-         run; what each figure is, and its reference, is told in [README.md](README.md).\n\n"
+        "Written by `cargo xtask bench --write`.\n\
+         The ratio is measured / reference, of the same run.\n\
+         The figures and their references are explained in [README.md](README.md).\n\n"
     });
     text.push_str("| figure | target | measured | reference | ratio | |\n");
     text.push_str("| --- | --- | ---: | ---: | ---: | --- |\n");

@@ -90,7 +90,8 @@ async fn send_ledger(scheduler: &Scheduler) -> anyhow::Result<()> {
                 job: job.to_owned(),
                 first_tick_s: line.tick.timestamp(),
                 last_tick_s: line.last_tick.timestamp(),
-                outcome: line.outcome.to_string(),
+                outcome: line.outcome,
+                retried: line.retried,
             };
             Report::Ledger(line).send();
         }
@@ -120,6 +121,7 @@ impl<F> Watched<F> {
             what,
             job: self.ctx.job().to_owned(),
             tick_s: self.ctx.scheduled_at().timestamp(),
+            attempt: self.ctx.attempt(),
             token: self.ctx.fencing_token(),
             at_us: SystemClock.boottime().as_micros() as u64,
         };

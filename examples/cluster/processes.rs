@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use scheduled_one_runtime::clock::{Clock as _, SystemClock};
+use scheduled_one_testkit::checker::FaultKind;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::mpsc;
@@ -111,6 +112,7 @@ impl Cluster {
     /// SIGKILL: the process is gone, without a chance to say so.
     pub(crate) async fn kill(&mut self, node: usize) -> anyhow::Result<()> {
         self.nodes[node].process.kill().await?;
+        self.evidence.begins(FaultKind::Killed, node, now_us());
         screen::mark(node, "SIGKILL");
         Ok(())
     }
@@ -119,15 +121,13 @@ impl Cluster {
     pub(crate) fn pause(&mut self, node: usize) -> anyhow::Result<()> {
         self.signal(node, Signal::STOP)?;
         screen::mark(node, "SIGSTOP");
-        self.evidence.pauses.push((node, now_us(), u64::MAX));
+        self.evidence.begins(FaultKind::Paused, node, now_us());
         Ok(())
     }
 
     /// SIGCONT: the process goes on in the middle of whatever it did, and knows of nothing.
     pub(crate) fn resume(&mut self, node: usize) -> anyhow::Result<()> {
-        if let Some(pause) = self.evidence.pauses.last_mut() {
-            pause.2 = now_us();
-        }
+        self.evidence.ends(FaultKind::Paused, now_us());
         self.signal(node, Signal::CONT)?;
         screen::mark(node, "SIGCONT");
         Ok(())

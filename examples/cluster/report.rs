@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use scheduled_one_runtime::Outcome;
+
 /// One line. Times of the boot clock can be compared between processes; ticks are Unix seconds.
 #[derive(Clone, Debug)]
 pub(crate) enum Report {
@@ -23,6 +25,7 @@ pub(crate) struct Sighting {
     pub(crate) what: What,
     pub(crate) job: String,
     pub(crate) tick_s: i64,
+    pub(crate) attempt: u32,
     pub(crate) token: u64,
     /// When, by the boot clock, in microseconds.
     pub(crate) at_us: u64,
@@ -45,7 +48,9 @@ pub(crate) struct Line {
     pub(crate) job: String,
     pub(crate) first_tick_s: i64,
     pub(crate) last_tick_s: i64,
-    pub(crate) outcome: String,
+    pub(crate) outcome: Outcome,
+    /// Another attempt follows.
+    pub(crate) retried: bool,
 }
 
 impl Report {
@@ -55,12 +60,18 @@ impl Report {
             Report::Up { next_s } => format!("up {next_s}"),
             Report::Stopping { next_s } => format!("stopping {next_s}"),
             Report::Seen(it) => {
-                let what = it.what.word();
-                format!("{what} {} {} {} {}", it.job, it.tick_s, it.token, it.at_us)
+                let (what, tick_s, attempt) = (it.what.word(), it.tick_s, it.attempt);
+                format!(
+                    "{what} {} {tick_s} {attempt} {} {}",
+                    it.job, it.token, it.at_us
+                )
             }
             Report::Ledger(it) => {
                 let (first, last) = (it.first_tick_s, it.last_tick_s);
-                format!("ledger {} {first} {last} {}", it.job, it.outcome)
+                format!(
+                    "ledger {} {first} {last} {} {}",
+                    it.job, it.outcome, it.retried
+                )
             }
             Report::Stopped => "stopped".to_owned(),
         };
@@ -79,17 +90,19 @@ impl Report {
             ["stopping", next_s] => Some(Report::Stopping {
                 next_s: next_s.parse().ok()?,
             }),
-            ["ledger", job, first, last, outcome] => Some(Report::Ledger(Line {
+            ["ledger", job, first, last, outcome, retried] => Some(Report::Ledger(Line {
                 job: job.to_owned(),
                 first_tick_s: first.parse().ok()?,
                 last_tick_s: last.parse().ok()?,
-                outcome: outcome.to_owned(),
+                outcome: Outcome::from_word(outcome)?,
+                retried: retried.parse().ok()?,
             })),
             ["stopped"] => Some(Report::Stopped),
-            [what, job, tick, token, at] => Some(Report::Seen(Sighting {
+            [what, job, tick, attempt, token, at] => Some(Report::Seen(Sighting {
                 what: What::from_word(what)?,
                 job: job.to_owned(),
                 tick_s: tick.parse().ok()?,
+                attempt: attempt.parse().ok()?,
                 token: token.parse().ok()?,
                 at_us: at.parse().ok()?,
             })),

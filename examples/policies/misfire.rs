@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use scheduled_one_runtime::{
-    Fate, JobContext, LedgerEntry, Outcome, Scheduler, State, scheduled_one,
+    JobContext, LedgerEntry, Outcome, Scheduler, State, TickStatus, scheduled_one,
 };
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
@@ -174,15 +174,15 @@ pub(crate) async fn audit() -> anyhow::Result<Scene> {
         return Ok(scene);
     };
     for tick in node.audit("misfire/run_all", range.clone()).await? {
-        let fate = match tick.fate {
-            Fate::Decided(outcome) => outcome.as_str().to_owned(),
+        let status = match tick.status {
+            TickStatus::Decided(outcome) => outcome.as_str().to_owned(),
             other => format!("{other:?}"),
         };
         let late = tick
             .late_by
             .map(|late| format!("{:.2} s late ", late.as_secs_f64()));
         scene.line(&format!(
-            "     {}  {fate:<7} {}  {}{}",
+            "     {}  {status:<7} {}  {}{}",
             tick.tick.format("%T"),
             tick.node.unwrap_or_default(),
             late.unwrap_or_default(),

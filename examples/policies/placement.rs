@@ -28,8 +28,8 @@ async fn every_node(ctx: JobContext, State(notes): State<Notes>) {
 
 #[scheduled_one(every = "2s", shards = 12, name = "placement/shards")]
 async fn shards(ctx: JobContext, State(notes): State<Notes>) {
-    // Its part of the work: all whose number is `index` modulo `total`, say.
-    let (_index, _total) = ctx.shard();
+    // The part of the work of this shard: items whose number is `index` modulo `count`, say.
+    let _shard = ctx.shard();
     notes.begin(&ctx);
 }
 

@@ -1,12 +1,14 @@
 //! The jobs: ordinary async functions with an attribute. Each notes its start.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::panic;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use scheduled_one_runtime::clock::{Clock as _, SystemClock};
 use scheduled_one_runtime::{JobContext, State, scheduled_one};
+use scheduled_one_testkit::checker::{Event, EventKind};
 
 /// The jobs below and the seconds between their ticks, for the accounts at the end.
 pub(crate) const JOBS: [(&str, i64); 5] = [
@@ -75,24 +77,40 @@ pub(crate) fn hush_intended_panics() {
 /// Who has started what: noted by the functions as they run, without asking the scheduler.
 #[derive(Clone, Default)]
 pub(crate) struct Starts {
-    /// The replicas that started a job for a tick. More than one would be a duplicate.
-    by_tick: Arc<Mutex<BTreeMap<JobAndTick, Vec<String>>>>,
+    noted: Arc<Mutex<Vec<Event>>>,
 }
-
-type JobAndTick = (String, DateTime<Utc>);
 
 impl Starts {
     fn note(&self, ctx: &JobContext) {
-        let mut by_tick = self.by_tick.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (ctx.job().to_owned(), ctx.scheduled_at());
-        by_tick.entry(key).or_default().push(ctx.node().to_owned());
+        self.lock().push(Event {
+            kind: EventKind::Start,
+            at_us: SystemClock.boottime().as_micros() as u64,
+            node: ctx.node().to_owned(),
+            job: ctx.job().to_owned(),
+            tick_ms: ctx.scheduled_at().timestamp_millis(),
+            attempt: ctx.attempt(),
+            token: ctx.fencing_token(),
+            ..Event::default()
+        });
     }
 
-    /// The replicas that started the job for this tick.
+    fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Event> {
+        self.lock().clone()
+    }
+
+    /// The replicas that started the job for this tick. More than one would be a duplicate.
     pub(crate) fn of(&self, job: &str, tick: DateTime<Utc>) -> Vec<String> {
-        let by_tick = self.by_tick.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (job.to_owned(), tick);
-        by_tick.get(&key).cloned().unwrap_or_default()
+        let noted = self.lock();
+        let tick_ms = tick.timestamp_millis();
+        let of_tick = noted
+            .iter()
+            .filter(|start| start.job == job && start.tick_ms == tick_ms);
+        of_tick.map(|start| start.node.clone()).collect()
     }
 
     /// The newest tick before this one for which the job was started, and by whom.
@@ -108,10 +126,12 @@ impl Starts {
         Some((before, self.of(job, before)))
     }
 
-    /// The ticks for which the job was started at all.
-    pub(crate) fn ticks(&self, job: &str) -> Vec<DateTime<Utc>> {
-        let by_tick = self.by_tick.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_job = by_tick.keys().filter(|(name, _)| name == job);
-        of_job.map(|(_, tick)| *tick).collect()
+    /// The ticks for which the job was started at all, oldest first.
+    pub(crate) fn ticks(&self, job: &str) -> BTreeSet<DateTime<Utc>> {
+        let noted = self.lock();
+        let of_job = noted.iter().filter(|start| start.job == job);
+        of_job
+            .filter_map(|start| DateTime::from_timestamp_millis(start.tick_ms))
+            .collect()
     }
 }

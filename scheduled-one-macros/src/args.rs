@@ -1,7 +1,6 @@
-//! The keys that were written, with their values.
+//! The keys of one attribute, with their values.
 //!
-//! The list is cut at its commas first and each piece is read alone, so that
-//! one mistake hides no other.
+//! The list is cut at its commas first and each piece is parsed alone, so that one mistake hides no other.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
@@ -9,30 +8,32 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, LitStr, Path, Token};
 
 use crate::errors::Errors;
-use crate::keys::{self, Form, Key, Row};
+use crate::keys::{self, Key, Syntax};
 use crate::values::{self, string};
 
-/// What was written in the parentheses.
+/// The list in the parentheses of the attribute.
 #[derive(Default)]
 pub(crate) struct Args {
     entries: Vec<Entry>,
 }
 
+/// One `key = value`.
 struct Entry {
-    key: Key,
+    name: &'static str,
     ident: Ident,
-    /// None if it was refused already.
-    value: Option<Value>,
+    /// `None` if the value was refused already.
+    value: Option<Written>,
 }
 
-enum Value {
+/// A value, by the syntax of its key.
+enum Written {
     Text(LitStr),
     Path(Path),
     Bare(TokenStream),
 }
 
 impl Args {
-    /// Reads what is readable; the rest is told to `errors`.
+    /// Parses each piece; a piece that does not parse is pushed to `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Args::default();
         for piece in pieces(tokens) {
@@ -45,31 +46,31 @@ impl Args {
         args
     }
 
-    /// The key itself, if it was written.
-    pub(crate) fn key(&self, key: Key) -> Option<&Ident> {
+    /// The token of a key, if the key was written.
+    pub(crate) fn key(&self, key: &Key) -> Option<&Ident> {
         self.find(key).map(|entry| &entry.ident)
     }
 
-    /// The value of a key that takes text, if it was written and is text.
-    pub(crate) fn text(&self, key: Key) -> Option<&LitStr> {
+    /// The value of a key that takes text, if a text was written.
+    pub(crate) fn text(&self, key: &Key) -> Option<&LitStr> {
         match self.find(key)?.value.as_ref()? {
-            Value::Text(text) => Some(text),
+            Written::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    /// The value of a key that takes a path, if it was written and is one.
-    pub(crate) fn path(&self, key: Key) -> Option<&Path> {
+    /// The value of a key that takes a path, if a path was written.
+    pub(crate) fn path(&self, key: &Key) -> Option<&Path> {
         match self.find(key)?.value.as_ref()? {
-            Value::Path(path) => Some(path),
+            Written::Path(path) => Some(path),
             _ => None,
         }
     }
 
-    /// The value of a key that takes words or numbers, not read yet.
-    pub(crate) fn bare(&self, key: Key) -> Option<&TokenStream> {
+    /// The tokens of a key that takes words or numbers.
+    pub(crate) fn bare(&self, key: &Key) -> Option<&TokenStream> {
         match self.find(key)?.value.as_ref()? {
-            Value::Bare(tokens) => Some(tokens),
+            Written::Bare(tokens) => Some(tokens),
             _ => None,
         }
     }
@@ -78,14 +79,14 @@ impl Args {
     pub(crate) fn error_at_value(&self, key: &str, message: &str) -> Error {
         let entry = self.entries.iter().find(|entry| entry.ident == key);
         match entry.and_then(|entry| entry.value.as_ref()) {
-            Some(Value::Text(text)) => Error::new(text.span(), message),
-            Some(Value::Path(path)) => Error::new_spanned(path, message),
-            Some(Value::Bare(tokens)) => Error::new_spanned(tokens, message),
+            Some(Written::Text(text)) => Error::new(text.span(), message),
+            Some(Written::Path(path)) => Error::new_spanned(path, message),
+            Some(Written::Bare(tokens)) => Error::new_spanned(tokens, message),
             None => Error::new(Span::call_site(), message),
         }
     }
 
-    /// An error of two keys, on the one that came later.
+    /// An error about two keys, on the later of the two.
     pub(crate) fn error_at_later(&self, keys: [&str; 2], message: &str) -> Error {
         let is_one = |entry: &&Entry| keys.iter().any(|key| entry.ident == key);
         let later = self.entries.iter().rfind(is_one);
@@ -93,11 +94,11 @@ impl Args {
         Error::new(span, message)
     }
 
-    fn find(&self, key: Key) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.key == key)
+    fn find(&self, key: &Key) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == key.name)
     }
 
-    /// Reads one `key = value`. The outer error is syn's own, for leftovers.
+    /// Parses one `key = value`. The outer error is syn's own, for tokens behind the value.
     fn entry(&mut self, input: ParseStream<'_>) -> syn::Result<syn::Result<()>> {
         if !input.peek(syn::Ident::peek_any) {
             let rest: TokenStream = input.parse()?;
@@ -106,54 +107,51 @@ impl Args {
         let ident = input.call(Ident::parse_any)?;
         let equals: Option<Token![=]> = input.parse()?;
         let rest: TokenStream = input.parse()?;
-        let row = match keys::find(&ident) {
-            Ok(row) => row,
+        let key = match keys::find(&ident) {
+            Ok(key) => key,
             Err(error) => return Ok(Err(error)),
         };
-        if self.key(row.key).is_some() {
-            let message = format!("the key `{}` is given twice", row.name);
+        if self.key(&key).is_some() {
+            let message = format!("the key `{}` is given twice", key.name);
             return Ok(Err(Error::new(ident.span(), message)));
         }
         let list = values::parenthesized(&rest);
         let value = match (equals, list) {
-            (None, Some(_)) if row.form == Form::BareList => row.value(rest),
-            (Some(_), _) if !rest.is_empty() => row.value(rest),
+            (None, Some(_)) if key.syntax == Syntax::BareList => key.value(rest),
+            (Some(_), _) if !rest.is_empty() => key.value(rest),
             (None, Some(list)) if !list.is_empty() => {
-                let name = row.name;
+                let name = key.name;
                 let message =
                     format!("`{name}` takes its value after a `=`\nhelp: write `{name} = {list}`");
                 Err(Error::new_spanned(rest, message))
             }
             _ => {
-                let message = format!(
-                    "`{}` needs a value\nhelp: write `{}`",
-                    row.name, row.example
-                );
+                let message = format!("`{}` needs a value\nhelp: write `{}`", key.name, key.line());
                 Err(Error::new(ident.span(), message))
             }
         };
-        let (value, told) = match value {
+        let (value, error) = match value {
             Ok(value) => (Some(value), Ok(())),
             Err(error) => (None, Err(error)),
         };
         self.entries.push(Entry {
-            key: row.key,
+            name: key.name,
             ident,
             value,
         });
-        Ok(told)
+        Ok(error)
     }
 }
 
-impl Row {
-    fn value(&self, tokens: TokenStream) -> syn::Result<Value> {
+impl Key {
+    fn value(&self, tokens: TokenStream) -> syn::Result<Written> {
         if let Some(extra) = next_key(&tokens) {
             return Err(Error::new(extra, "expected `,` before the next key"));
         }
-        match self.form {
-            Form::Bare | Form::BareList => Ok(Value::Bare(tokens)),
-            Form::Text => match string(&tokens) {
-                Some(text) => Ok(Value::Text(text)),
+        match self.syntax {
+            Syntax::Bare | Syntax::BareList => Ok(Written::Bare(tokens)),
+            Syntax::Text | Syntax::Range => match string(&tokens) {
+                Some(text) => Ok(Written::Text(text)),
                 None => {
                     let message = format!(
                         "`{}` takes a string literal, as it is read at compile time\nhelp: {}",
@@ -163,15 +161,16 @@ impl Row {
                     Err(Error::new_spanned(tokens, message))
                 }
             },
-            Form::Path => {
+            Syntax::Path => {
                 let path = match string(&tokens) {
                     Some(text) => text.parse_with(Path::parse_mod_style),
                     None => Path::parse_mod_style.parse2(tokens.clone()),
                 };
-                path.map(Value::Path).map_err(|_| {
+                path.map(Written::Path).map_err(|_| {
                     let message = format!(
                         "`{}` takes a path\nhelp: write it as in `{}`",
-                        self.name, self.example
+                        self.name,
+                        self.line()
                     );
                     Error::new_spanned(tokens, message)
                 })
@@ -179,22 +178,22 @@ impl Row {
         }
     }
 
-    /// What was meant by a duration without quotes; else the example.
+    /// The help for a value without quotes: the same value in quotes if it is a duration, else the example.
     fn in_quotes(&self, tokens: &TokenStream) -> String {
         let written = tokens.to_string().replace(' ', "");
-        let is_meant = match self.key {
-            Key::Backoff => values::backoff(&written).is_ok(),
+        let is_meant = match self.syntax {
+            Syntax::Range => values::backoff(&written).is_ok(),
             _ => scheduled_one_schedule::parse_duration(&written).is_ok(),
         };
         if is_meant {
             format!("write `{} = \"{written}\"`", self.name)
         } else {
-            format!("write it as in `{}`", self.example)
+            format!("write it as in `{}`", self.line())
         }
     }
 }
 
-/// A piece that does not start with a name.
+/// The error for a piece that does not start with a name.
 fn missing_key(tokens: TokenStream) -> Error {
     let Ok(text) = syn::parse2::<LitStr>(tokens.clone()) else {
         let message = "expected `key = value`, such as `cron = \"0 30 2 * * *\"`";
@@ -211,8 +210,7 @@ fn missing_key(tokens: TokenStream) -> Error {
     Error::new_spanned(tokens, message)
 }
 
-/// Where a value ends and another `key =` or a stray literal begins: there is
-/// a comma missing.
+/// The place where a comma is missing: a value ends, and another `key =` or a stray literal begins.
 fn next_key(tokens: &TokenStream) -> Option<Span> {
     let mut tokens = tokens.clone().into_iter();
     let mut before = tokens.next()?;
@@ -226,8 +224,7 @@ fn next_key(tokens: &TokenStream) -> Option<Span> {
     None
 }
 
-/// Cuts at the commas. Two commas in a row leave nothing between them, and
-/// that is no mistake worth an error.
+/// Cuts the list at its commas. Two commas in a row leave an empty piece, which is dropped without an error.
 fn pieces(tokens: TokenStream) -> Vec<TokenStream> {
     let mut pieces = vec![TokenStream::new()];
     for token in tokens {

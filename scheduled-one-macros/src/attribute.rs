@@ -1,4 +1,4 @@
-//! The attribute, on tokens that tests can make, too.
+//! The attribute, as a function of tokens that tests can make, too.
 
 use proc_macro2::TokenStream;
 
@@ -7,8 +7,7 @@ use crate::errors::Errors;
 use crate::item::Item;
 use crate::{expand, fallback, job, validate};
 
-/// What stands in place of the item: itself and its registration, or itself
-/// and its errors.
+/// Expands the attribute: to the item and its registration, or to the item and the errors.
 pub(crate) fn scheduled(args: TokenStream, item: TokenStream) -> TokenStream {
     match job(args, item.clone()) {
         Ok(job) => expand::expand(&job, &item),
@@ -16,7 +15,7 @@ pub(crate) fn scheduled(args: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Reads and checks, and goes on after a mistake to find the next.
+/// Reads and checks the tokens; after a mistake the checks go on, to find the next one.
 fn job(args: TokenStream, item: TokenStream) -> syn::Result<job::Job> {
     let mut errors = Errors::default();
     let args = Args::parse(args, &mut errors);

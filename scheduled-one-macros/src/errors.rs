@@ -1,7 +1,8 @@
-//! All the mistakes of one attribute, told together.
+//! All mistakes of one attribute, reported together.
 
 use syn::Error;
 
+/// The mistakes found so far, combined into one error.
 #[derive(Default)]
 pub(crate) struct Errors(Option<Error>);
 
@@ -13,7 +14,7 @@ impl Errors {
         }
     }
 
-    /// The value, or nothing and the error told.
+    /// The value of a result; an error is added to the mistakes.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
@@ -22,12 +23,12 @@ impl Errors {
         self.0.is_none()
     }
 
-    /// The result of a step whose value counts only without mistakes.
+    /// The value of the last step, if there was no mistake at all.
     pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Error> {
         match (self.0, value) {
             (Some(error), _) => Err(error),
             (None, Some(value)) => Ok(value),
-            // A step that gives no value has told why.
+            // A step without a value has pushed its error.
             (None, None) => Err(Error::new(
                 proc_macro2::Span::call_site(),
                 "internal error of #[scheduled_one]: please report this attribute",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use scheduled_one_schedule::policy::{Backoff, Policies, RetryOn};
+use scheduled_one_schedule::policy::{POLICY_KEYS, Policies, Value};
 use syn::Type;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -40,8 +40,8 @@ use crate::job::{Function, Job, Name, When};
 //         __scheduled_one::register!(__scheduled_one_job);
 //     };
 //
-// One `use`, so that a runtime that is not there is reported once. The names
-// are long, so that none of the user's is hidden from the types repeated here.
+// The path of the runtime stands in one `use`, so that a missing runtime is one error. The names are long, so
+// that they hide none of the user's from the types that the block repeats.
 pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
     let runtime = &job.runtime;
     let attributes = &job.function.attributes;
@@ -60,7 +60,7 @@ pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
     }
 }
 
-/// `Job::cron(…)` or `Job::every(…)`, and a call for each key that was given.
+/// `Job::cron(…)` or `Job::every(…)`, and a call for each key that the attribute has.
 fn builder(job: &Job) -> TokenStream {
     let name = name(job);
     let function = function(&job.function);
@@ -87,74 +87,50 @@ fn builder(job: &Job) -> TokenStream {
     quote!(#made #policies #enabled #enabled_env #description)
 }
 
-/// A call for each policy that was said.
+/// A call for each policy that the attribute has.
 fn policies(policies: &Policies) -> TokenStream {
-    // All of them, so that none is forgotten here.
-    let Policies {
-        lease,
-        timeout,
-        timeout_total,
-        overlap,
-        misfire,
-        catch_up,
-        start_deadline,
-        on_node_loss,
-        on_lease_lost,
-        retries,
-        backoff,
-        retry_on,
-        jitter,
-        scope,
-        shards,
-    } = *policies;
-    let backoff = backoff.map(|Backoff { least, most }| {
-        let (least, most) = (duration(least), duration(most));
-        quote!(#least, #most)
-    });
-    let retry_on = retry_on.map(
-        |RetryOn {
-             error,
-             panic,
-             timeout,
-         }| {
-            quote!(__scheduled_one::RetryOn { error: #error, panic: #panic, timeout: #timeout })
-        },
-    );
-    [
-        call("lease", lease.map(duration)),
-        call("timeout", timeout.map(duration)),
-        call("timeout_total", timeout_total.map(duration)),
-        call("overlap", overlap.map(|word| variant("Overlap", word))),
-        call("misfire", misfire.map(|word| variant("Misfire", word))),
-        call("catch_up", catch_up.map(duration)),
-        call("start_deadline", start_deadline.map(duration)),
-        call(
-            "on_node_loss",
-            on_node_loss.map(|word| variant("OnNodeLoss", word)),
-        ),
-        call(
-            "on_lease_lost",
-            on_lease_lost.map(|word| variant("OnLeaseLost", word)),
-        ),
-        call("retries", retries.map(Literal::u32_unsuffixed)),
-        call("backoff", backoff),
-        call("retry_on", retry_on),
-        call("jitter", jitter.map(duration)),
-        call("scope", scope.map(|word| variant("Scope", word))),
-        call("shards", shards.map(Literal::u32_unsuffixed)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    POLICY_KEYS
+        .iter()
+        .filter_map(|key| call(key.name, key.get(policies).map(arguments)))
+        .collect()
 }
 
-/// `.method(arguments)`, if there are any.
+/// The arguments of the method of a key with this value.
+fn arguments(value: Value) -> Option<TokenStream> {
+    match value {
+        Value::Duration(time) => Some(duration(time)),
+        Value::Count(count) => Some(Literal::u32_unsuffixed(count).into_token_stream()),
+        Value::Overlap(word) => variant("Overlap", word),
+        Value::Misfire(word) => variant("Misfire", word),
+        Value::OnNodeLoss(word) => variant("OnNodeLoss", word),
+        Value::OnLeaseLost(word) => variant("OnLeaseLost", word),
+        Value::Scope(word) => variant("Scope", word),
+        Value::Backoff(backoff) => {
+            let (least, most) = (duration(backoff.least), duration(backoff.most));
+            Some(quote!(#least, #most))
+        }
+        Value::RetryOn(ends) => {
+            let calls = [
+                ("with_error", ends.error),
+                ("with_panic", ends.panic),
+                ("with_timeout", ends.timeout),
+            ];
+            let calls = calls
+                .into_iter()
+                .filter_map(|(method, retried)| call(method, retried.then_some(true)));
+            Some(quote!(__scheduled_one::RetryOn::NONE #(#calls)*))
+        }
+        _ => None,
+    }
+}
+
+/// `.method(arguments)`, if there are arguments.
 fn call(method: &str, arguments: Option<impl ToTokens>) -> Option<TokenStream> {
     let method = Ident::new(method, Span::call_site());
     arguments.map(|arguments| quote!(.#method(#arguments)))
 }
 
-/// A value of one of the enums of policies: as `Debug` shows it, it is written.
+/// The expression for a variant of a policy's enum. Its `Debug` form is also its Rust form.
 fn variant(name: &str, value: impl Debug) -> Option<TokenStream> {
     format!("__scheduled_one::{name}::{value:?}").parse().ok()
 }
@@ -169,8 +145,8 @@ fn name(job: &Job) -> TokenStream {
     }
 }
 
-/// Each call stands at the user's own token, where rustc reports what does
-/// not fit: the types at the arguments and the result, `Send` at the name.
+/// The function and its proofs. Each call has the span of the user's own token, so rustc reports a type that
+/// does not fit at the argument or the result, and a future that is not `Send` at the name.
 fn function(function: &Function) -> TokenStream {
     let ident = &function.ident;
     let arguments = function.arguments.iter().map(|ty| {
@@ -178,7 +154,7 @@ fn function(function: &Function) -> TokenStream {
         quote_spanned!(span=> __scheduled_one::argument::<#ty>())
     });
     let returned = match &function.output {
-        // What cannot be written in an expression is inferred from the function.
+        // A type that cannot stand in an expression is inferred from the function.
         Some(ty) if matches!(ty, Type::Never(_)) || names_no_type(ty) => {
             let span = at(ty.span());
             quote_spanned!(span=> __scheduled_one::returned::<_>())
@@ -194,14 +170,13 @@ fn function(function: &Function) -> TokenStream {
     quote_spanned!(span=> __scheduled_one::function(#ident, #arguments, #returned))
 }
 
-/// The user's place, the macro's names: lints know that the code is not the
-/// user's.
+/// A span at the user's token with the macro's hygiene, so that lints treat the code as generated.
 fn at(span: Span) -> Span {
     Span::call_site().located_at(span)
 }
 
 fn duration(duration: Duration) -> TokenStream {
-    // At most `u64::MAX` milliseconds, as the parser has no more.
+    // The parser limits durations to `u64::MAX` milliseconds.
     let ms = Literal::u128_unsuffixed(duration.as_millis());
     quote!(__scheduled_one::Duration::from_millis(#ms))
 }

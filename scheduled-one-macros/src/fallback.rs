@@ -1,5 +1,5 @@
-//! With a mistake in the attribute: the errors, and the item all the same, so
-//! that rustc does not go on to say that the function is missing.
+//! The expansion of an attribute with mistakes: the errors, and the item, so that rustc does not also report a
+//! missing function.
 
 use proc_macro2::TokenStream;
 use quote::quote;

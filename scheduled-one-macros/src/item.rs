@@ -9,18 +9,17 @@ use syn::{Attribute, Error, FnArg, Pat, ReturnType, Safety, Signature, Type, Vis
 use crate::errors::Errors;
 use crate::job::Function;
 
-/// As many as the runtime's `Handler` is implemented for.
+/// Most arguments of a job: the runtime implements `Handler` for functions of up to this many.
 const ARGUMENTS_MAX: usize = 8;
 
-/// The head of the function. Its body is none of our business and is not
-/// even parsed.
+/// The head of the function. The body is passed on without being parsed.
 pub(crate) struct Item {
     pub(crate) attributes: Vec<Attribute>,
     signature: Signature,
 }
 
 impl Item {
-    /// Reads the head; refuses what is no function.
+    /// Parses the head; an item that is no function is an error.
     pub(crate) fn parse(tokens: TokenStream) -> syn::Result<Self> {
         let head = |input: ParseStream<'_>| {
             let attributes = input.call(Attribute::parse_outer)?;
@@ -43,7 +42,7 @@ impl Item {
         &self.signature.ident
     }
 
-    /// What is needed of it, if it can be a job; else `errors` know why not.
+    /// The parts that the registration needs. The reasons why the function cannot be a job go to `errors`.
     pub(crate) fn check(&self, errors: &mut Errors) -> Function {
         self.check_qualifiers(errors);
         self.check_generics(errors);
@@ -87,8 +86,9 @@ impl Item {
         let signature = &self.signature;
         let name = &signature.ident;
         if let Safety::Unsafe(keyword) = &signature.safety {
-            let message = "an `unsafe fn` cannot be a scheduled job: nobody is there to keep its \
-                           promises\nhelp: remove `unsafe`, and say `unsafe` inside where it is needed";
+            let message = "an `unsafe fn` cannot be a scheduled job: the scheduler cannot \
+                           keep its safety contract
+help: remove `unsafe`, and write `unsafe` blocks inside where they are needed";
             errors.push(Error::new_spanned(keyword, message));
         }
         if let Some(abi) = &signature.abi {
@@ -108,7 +108,7 @@ impl Item {
     fn check_generics(&self, errors: &mut Errors) {
         let generics = &self.signature.generics;
         if !generics.params.is_empty() {
-            let message = "a scheduled job cannot be generic: nobody is there to choose\n\
+            let message = "a scheduled job cannot be generic: the scheduler cannot choose the types\n\
                            help: write the types; values that live as long as the program are \
                            taken as `State<T>`";
             errors.push(Error::new_spanned(generics, message));
@@ -132,7 +132,7 @@ fn check_argument(attributes: &[Attribute], ty: &Type, errors: &mut Errors) {
     }
 }
 
-/// Whether there is an `impl Trait` in it, so that it cannot be written again.
+/// True if the type contains an `impl Trait`, so that it cannot be repeated in the registration.
 pub(crate) fn names_no_type(ty: &Type) -> bool {
     fn has_impl(tokens: TokenStream) -> bool {
         tokens.into_iter().any(|token| match token {
@@ -144,9 +144,8 @@ pub(crate) fn names_no_type(ty: &Type) -> bool {
     has_impl(ty.to_token_stream())
 }
 
-/// `#[cfg]` has to hold for the registration as for the function, and so do
-/// lint levels, as the registration names the function and its types again.
-/// (An `expect` becomes an `allow`: it is fulfilled in the function.)
+/// The attributes that the registration repeats: `#[cfg]`, and lint levels, because the registration names the
+/// function and its types again. An `expect` becomes an `allow`, as the function fulfils the expectation.
 fn inherited(attributes: &[Attribute]) -> Vec<Attribute> {
     let mut inherited = Vec::new();
     for attribute in attributes {
@@ -165,7 +164,7 @@ fn inherited(attributes: &[Attribute]) -> Vec<Attribute> {
     inherited
 }
 
-/// Whether only qualifiers stand before a `fn`.
+/// True if only qualifiers stand before a `fn`.
 fn starts_function(tokens: &TokenStream) -> bool {
     for token in tokens.clone() {
         match token {
@@ -178,7 +177,7 @@ fn starts_function(tokens: &TokenStream) -> bool {
                     return false;
                 }
             }
-            // The name of an ABI.
+            // The literal is the name of an ABI.
             TokenTree::Literal(_) => {}
             TokenTree::Group(_) | TokenTree::Punct(_) => return false,
         }
@@ -195,7 +194,7 @@ fn not_a_function(tokens: TokenStream) -> Error {
     }
 }
 
-/// Says how to call a function that blocks.
+/// The message for a function that is not async, with a wrapper to paste for one that blocks.
 fn not_async(signature: &Signature) -> String {
     let name = &signature.ident;
     let wrapper = format!("{}_job", name.unraw());
@@ -203,7 +202,7 @@ fn not_async(signature: &Signature) -> String {
     let mut values = Vec::new();
     for (index, input) in signature.inputs.iter().enumerate() {
         let FnArg::Typed(argument) = input else {
-            continue; // refused for its own reason
+            continue; // a method, which has an error of its own
         };
         let value = match &*argument.pat {
             Pat::Ident(pattern) => pattern.ident.to_string(),
@@ -236,7 +235,7 @@ fn not_async(signature: &Signature) -> String {
     )
 }
 
-/// A type as people write it; its tokens alone would print `Vec < u8 >`.
+/// A type as people write it; printed tokens would have spaces, as in `Vec < u8 >`.
 fn text(ty: &Type) -> String {
     let mut text = String::new();
     print(ty.to_token_stream(), &mut text);

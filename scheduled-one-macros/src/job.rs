@@ -1,4 +1,4 @@
-//! The model: one annotated function, all of it checked.
+//! The model: one annotated function, checked.
 
 use std::time::Duration;
 
@@ -6,30 +6,34 @@ use proc_macro2::Ident;
 use scheduled_one_schedule::policy::Policies;
 use syn::{Attribute, Path, Type};
 
+/// The job to be registered.
 pub(crate) struct Job {
     pub(crate) name: Name,
     pub(crate) when: When,
     pub(crate) policies: Policies,
     pub(crate) enabled: Option<bool>,
-    /// The environment variable that says whether it is enabled.
+    /// Environment variable that says whether the job is enabled.
     pub(crate) enabled_env: Option<String>,
     pub(crate) description: Option<String>,
-    /// Where the runtime is found.
+    /// Path of the runtime crate.
     pub(crate) runtime: Path,
     pub(crate) function: Function,
 }
 
+/// The name of a job.
 pub(crate) enum Name {
+    /// The value of `name`.
     Given(String),
-    /// `module::path::function`.
+    /// The path of the function, `module::path::function`.
     OfFunction,
 }
 
+/// The schedule of a job.
 pub(crate) enum When {
     Cron {
         expression: String,
         zone: Option<String>,
-        /// The environment variable that overrides the expression.
+        /// Environment variable that overrides the expression.
         variable: Option<String>,
     },
     Every {
@@ -38,11 +42,11 @@ pub(crate) enum When {
     },
 }
 
-/// What the registration has to know of the function.
+/// The parts of the function that the registration needs.
 pub(crate) struct Function {
     pub(crate) ident: Ident,
     pub(crate) arguments: Vec<Type>,
     pub(crate) output: Option<Type>,
-    /// `#[cfg]` and lint levels: they hold for the registration, too.
+    /// `#[cfg]` and lint levels, which hold for the registration, too.
     pub(crate) attributes: Vec<Attribute>,
 }

@@ -1,7 +1,7 @@
 //! The `#[scheduled_one]` attribute. Use it through `scheduled-one-runtime`,
 //! which exports it.
 
-// In the order in which an attribute meets them. `tests/fuzz` has the same list.
+// The modules in the order in which an attribute meets them. `tests/fuzz` has the same list.
 mod attribute;
 
 mod args;
@@ -24,10 +24,9 @@ mod snapshots;
 
 /// Makes a scheduled job of an `async fn`.
 ///
-/// The function stays what it is and can still be called. It is registered
-/// when the program is linked, and runs once a scheduler is started: each tick
-/// on exactly one of the nodes that share a store, unless `scope` says
-/// otherwise.
+/// The function stays as it is and can still be called. The linker registers
+/// the job, and a started scheduler runs it: each tick on exactly one of the
+/// nodes that share a store, unless `scope` says otherwise.
 ///
 /// ```
 /// use std::io;
@@ -61,106 +60,7 @@ mod snapshots;
 /// # }
 /// ```
 ///
-/// # Keys
-///
-/// Exactly one of `cron` and `every`; all others may be left out. Texts and
-/// durations are string literals; words and numbers stand without quotes. All
-/// are literals, as they are checked when the program is compiled. What is
-/// known only at run time goes into a `Job` given to the scheduler's builder.
-///
-/// Durations are whole numbers with the units `d`, `h`, `m`, `s` and `ms`,
-/// largest first: `"90s"`, `"1h30m"`, `"500ms"`. Unless another limit is named,
-/// they are longer than zero and at most `366d`.
-///
-/// **When it is due**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `cron` | Six or seven fields, seconds first: `"0 30 2 * * *"`. Weekdays by name, `L`, `W` and `#` as in Quartz, or `"@daily"` and its like. | |
-/// | `tz` | The IANA zone in which `cron` is read: `"Europe/Berlin"`. | `"UTC"` |
-/// | `cron_env` | `"NAME"` of an environment variable that, if it is set at the start, holds the expression in place of `cron`. | none |
-/// | `every` | A duration from `100ms` to `366d`. Due at each multiple of it since the Unix epoch. | |
-/// | `offset` | A duration below `every`, by which its ticks are later. | `"0s"` |
-/// | `jitter` | A duration, `0s` allowed, over which starts are spread behind their ticks; below `every`. | `"0s"` |
-///
-/// **What becomes of ticks that cannot start at once**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `overlap` | The previous run is still going, on any node: `skip` the tick; `queue_one` waits; `queue_all(n)`, up to `n` wait (1 to 1,000); `cancel_running` cancels the run; `allow(n)`, up to `n` go side by side (2 to 32). | `skip` |
-/// | `misfire` | Nobody could run them, as all nodes or the store were down: `skip` them; `run_once` for all of them; `run_all`, one after another. | `skip` |
-/// | `catch_up` | A duration: how old a tick may be that `misfire` runs. | `"1h"` |
-/// | `start_deadline` | A duration: a tick that has not started by then is missed, not run late. | `"60s"` |
-///
-/// **A run, and where**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `scope` | Each tick runs on `one` node, or on `every_node` by itself: without a claim, a lease and a fencing token. | `one` |
-/// | `shards` | A number from 1 to 1,024: each tick is so many runs, spread over the nodes. | `1` |
-/// | `lease` | A duration from `200ms` to `1h`: how long a run keeps its right to run without a renewal, and how long the job stands still after a crash. | the scheduler's, `5s` |
-/// | `on_lease_lost` | Its lease cannot be proven any more: `cancel` it before another can start, or let it `finish`, for idempotent work only. | `cancel` |
-/// | `on_node_loss` | Its node died: `record` it as lost, or `rerun(max)` on another node, at most `max` times (1 to 100). | `record` |
-///
-/// **Limits and retries**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `timeout` | A duration, after which an attempt is cancelled. | none |
-/// | `timeout_total` | The same for all attempts of a run and the waits between them. | none |
-/// | `retries` | A number from 0 to 100: how often a failed attempt is tried again. | `0` |
-/// | `backoff` | `"least..most"`, two durations, `0s` allowed: the wait is random, up to `least` doubled with each attempt, and at most `most`. | `"1s..60s"` |
-/// | `retry_on` | What is tried again, one or more of `[error, panic, timeout]`. | all three |
-///
-/// **The job itself**
-///
-/// | key | value | default |
-/// | --- | --- | --- |
-/// | `name` | Tells the job from others in the store, logs and metrics: 1 to 128 of `A-Z a-z 0-9 _ . : / -`. | `module::path::function` |
-/// | `description` | A sentence for people. | none |
-/// | `enabled` | `true` or `false`: whether it runs on this node. | `true` |
-/// | `enabled_env` | `"NAME"` of an environment variable that says so at the start: `true`, `1`, `yes`, `on`, or `false`, `0`, `no`, `off`. If it is not set, `enabled` says so. | none |
-/// | `crate` | The path of `scheduled-one-runtime`, for crates that know it by another name: `crate = renamed::path`. | `::scheduled_one_runtime` |
-///
-/// # What is refused
-///
-/// Keys that do not go together, as one of them would never be looked at, or
-/// would undo the other:
-///
-/// - `tz` and `cron_env` with `every`; `offset` with `cron`;
-/// - `offset` or `jitter` not shorter than `every`;
-/// - `backoff`, `retry_on` and `timeout_total` without `retries`;
-/// - `timeout` longer than `timeout_total`;
-/// - `catch_up` without `misfire = run_once` or `run_all`;
-/// - `on_lease_lost = finish` with `on_node_loss = rerun(max)`;
-/// - with `scope = every_node`: `lease`, `on_lease_lost`, `on_node_loss`, and
-///   any other `misfire`, `overlap` or `shards` than the default.
-///
-/// Names of environment variables that are empty or have `=` or NUL.
-///
-/// A job without a `name` changes its name when the function moves, and is
-/// then a new job to the store: its last tick is forgotten.
-///
-/// # The function
-///
-/// - is `async`, free (no method) and not generic;
-/// - takes up to eight arguments that implement `FromJob`: `JobContext`,
-///   `State<T>` or your own;
-/// - returns `()` or `Result<(), E>`, where `E` is an error or converts into a
-///   boxed one, as `anyhow::Error` does;
-/// - gives a future that is `Send`.
-///
-/// It may have several schedules: repeat the attribute, each with a `name`.
-///
-/// # Errors
-///
-/// All of the above is checked at compile time. Each mistake is one error, on
-/// the token that is wrong, and says what to write instead:
-///
-/// ```text
-/// error: the cron expression `30 2 * * *` has five fields: the seconds are missing
-///        help: write `0 30 2 * * *`
-/// ```
+#[doc = include_str!("../docs/attribute.md")]
 #[proc_macro_attribute]
 pub fn scheduled_one(
     args: proc_macro::TokenStream,

@@ -1,5 +1,5 @@
-//! What a user sees in `cargo expand`, pinned. `MACRO_SNAPSHOTS=overwrite
-//! cargo test -p scheduled-one-macros` writes the files of `snapshots/` anew.
+//! Snapshots of expansions, as `cargo expand` shows them to a user. To accept new ones:
+//! `MACRO_SNAPSHOTS=overwrite cargo test -p scheduled-one-macros`.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -19,7 +19,7 @@ fn expanded(input: &str) -> String {
     prettyplease::unparse(&file)
 }
 
-/// Compares with the file of that name, or writes it.
+/// Compares the expansion with the file of that name, or writes the file.
 fn check(name: &str, input: &str) {
     let output = format!("// Input:\n{input}\n// Output:\n{}", expanded(input));
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -38,7 +38,7 @@ fn check(name: &str, input: &str) {
     );
 }
 
-/// The lines that differ, between those that are the same before and after.
+/// The lines that differ, without the equal lines before and after them.
 fn diff(pinned: &str, output: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (pinned.lines().collect(), output.lines().collect());
     let same = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {

@@ -1,19 +1,29 @@
-//! "Did you mean".
+//! Suggestions for misspelt names: "did you mean".
+
+/// The candidates that are nearest to what was written: those of the least distance, if they are near at all.
+pub(crate) fn near<'a>(written: &str, candidates: &[&'a str]) -> Vec<&'a str> {
+    // Up to a third of the word may be wrong, but never all of a candidate.
+    let limit = written.len().div_ceil(3);
+    let distances = candidates
+        .iter()
+        .map(|candidate| (distance(written, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.len());
+    let distances: Vec<(usize, &str)> = distances.collect();
+    let least = distances.iter().map(|(distance, _)| *distance).min();
+    distances
+        .into_iter()
+        .filter(|(distance, _)| Some(*distance) == least)
+        .map(|(_, candidate)| candidate)
+        .collect()
+}
 
 /// The candidate that is nearest to what was written, if one is near.
 pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    // A third of the word may be wrong, but never all of it.
-    let limit = written.len().div_ceil(3);
-    candidates
-        .iter()
-        .map(|candidate| (distance(written, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    near(written, candidates).first().copied()
 }
 
-/// How many bytes have to be inserted, removed, replaced or swapped with
-/// their neighbour: the optimal string alignment distance.
+/// The optimal string alignment distance: the number of bytes to insert, remove, replace or swap with their
+/// neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut before: Vec<usize> = Vec::new();
@@ -35,7 +45,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, nearest};
+    use super::{distance, near, nearest};
 
     #[test]
     fn distances() {
@@ -57,5 +67,14 @@ mod tests {
         assert_eq!(nearest("corn", &keys), Some("cron"));
         assert_eq!(nearest("foo", &keys), None);
         assert_eq!(nearest("ab", &keys), None);
+    }
+
+    #[test]
+    fn all_that_are_equally_near_are_offered() {
+        let keys = ["on_lease_lost", "on_node_loss", "retries"];
+        assert_eq!(near("on_node_los", &keys), ["on_node_loss"]);
+        let keys = ["lease", "least", "tz"];
+        assert_eq!(near("leas", &keys), ["lease", "least"]);
+        assert_eq!(near("retries", &keys), [""; 0]);
     }
 }

@@ -1,9 +1,10 @@
-//! The rejections, with the parser that the runtime uses: what compiles here
-//! starts there.
+//! The checks of an attribute. They use the parser and the rules of the runtime, so a job that compiles also
+//! starts.
 
 use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
+use scheduled_one_schedule::name::{self, NAME_CHARACTERS, NameError};
 use scheduled_one_schedule::{
     Schedule, ScheduleError, ScheduleErrorKind, Tz, parse_duration, parse_zone,
 };
@@ -14,11 +15,8 @@ use crate::args::Args;
 use crate::errors::Errors;
 use crate::item::Item;
 use crate::job::{Job, Name, When};
-use crate::keys::Key;
+use crate::keys::{self, Key};
 use crate::{policies, values};
-
-/// As the runtime has it.
-const NAME_MAX_BYTES: usize = 128;
 
 /// Checks everything that is known before the program runs.
 pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, Error> {
@@ -28,9 +26,9 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
     let policies = policies::read(args, &mut errors);
     check_jitter(args, when.as_ref(), policies.jitter, &mut errors);
     let enabled = args
-        .bare(Key::Enabled)
-        .and_then(|tokens| errors.keep(values::boolean(Key::Enabled.row(), tokens)));
-    let enabled_env = variable(args, Key::EnabledEnv, &mut errors);
+        .bare(&keys::ENABLED)
+        .and_then(|tokens| errors.keep(values::boolean(&keys::ENABLED, tokens)));
+    let enabled_env = variable(args, &keys::ENABLED_ENV, &mut errors);
     let function = item.check(&mut errors);
     let job = when.map(|when| Job {
         name,
@@ -38,7 +36,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
         policies,
         enabled,
         enabled_env,
-        description: args.text(Key::Description).map(LitStr::value),
+        description: args.text(&keys::DESCRIPTION).map(LitStr::value),
         runtime: runtime(args),
         function,
     });
@@ -46,24 +44,24 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
 }
 
 fn when(args: &Args, errors: &mut Errors) -> Option<When> {
-    match (args.key(Key::Cron), args.key(Key::Every)) {
+    match (args.key(&keys::CRON), args.key(&keys::EVERY)) {
         (Some(_), None) => {
-            refuse_with(args, Key::Offset, ("every", "cron"), errors);
+            refuse_with(args, &keys::OFFSET, ("every", "cron"), errors);
             cron(args, errors)
         }
         (None, Some(_)) => {
-            refuse_with(args, Key::Tz, ("cron", "every"), errors);
-            refuse_with(args, Key::CronEnv, ("cron", "every"), errors);
+            refuse_with(args, &keys::TZ, ("cron", "every"), errors);
+            refuse_with(args, &keys::CRON_ENV, ("cron", "every"), errors);
             every(args, errors)
         }
         (Some(_), Some(_)) => {
-            // The one that came later is the one too many.
+            // The error is on the later key.
             let message = "a job has either `cron` or `every`, not both\nhelp: remove one of them";
             errors.push(args.error_at_later(["cron", "every"], message));
             None
         }
         (None, None) => {
-            // With another mistake, the schedule may be in there.
+            // A piece with another mistake may be the schedule.
             if errors.is_empty() {
                 let message = "a scheduled job needs to know when\n\
                                help: add `cron = \"0 30 2 * * *\"` (seconds first) or `every = \"90s\"`";
@@ -74,8 +72,8 @@ fn when(args: &Args, errors: &mut Errors) -> Option<When> {
     }
 }
 
-/// A key of the other kind of schedule.
-fn refuse_with(args: &Args, key: Key, (only, given): (&str, &str), errors: &mut Errors) {
+/// Refuses a key that goes only with the other kind of schedule.
+fn refuse_with(args: &Args, key: &Key, (only, given): (&str, &str), errors: &mut Errors) {
     if let Some(ident) = args.key(key) {
         let message = format!(
             "`{ident}` goes only with `{only}`, and this job has `{given}`\nhelp: remove `{ident}`"
@@ -85,11 +83,11 @@ fn refuse_with(args: &Args, key: Key, (only, given): (&str, &str), errors: &mut 
 }
 
 fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
-    let zone = args.text(Key::Tz);
+    let zone = args.text(&keys::TZ);
     let tz = zone.and_then(|text| errors.keep(located(parse_zone(&text.value()), text)));
-    let variable = variable(args, Key::CronEnv, errors);
-    let text = args.text(Key::Cron)?;
-    // A zone that is wrong hides no mistake in the expression.
+    let variable = variable(args, &keys::CRON_ENV, errors);
+    let text = args.text(&keys::CRON)?;
+    // With a wrong zone the expression is checked in UTC, so that its own mistakes are reported, too.
     let schedule = Schedule::cron(&text.value(), tz.unwrap_or(Tz::UTC));
     errors.keep(located(schedule, text))?;
     Some(When::Cron {
@@ -100,13 +98,13 @@ fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
 }
 
 fn every(args: &Args, errors: &mut Errors) -> Option<When> {
-    let offset = duration(args, Key::Offset).and_then(|offset| errors.keep(offset));
-    let period = errors.keep(duration(args, Key::Every)?)?;
+    let offset = duration(args, &keys::OFFSET).and_then(|offset| errors.keep(offset));
+    let period = errors.keep(duration(args, &keys::EVERY)?)?;
     let schedule = Schedule::every(period, offset.unwrap_or_default());
     if let Err(error) = schedule {
         let key = match error.kind() {
-            ScheduleErrorKind::Offset => Key::Offset,
-            _ => Key::Every,
+            ScheduleErrorKind::Offset => &keys::OFFSET,
+            _ => &keys::EVERY,
         };
         errors.push(located::<()>(Err(error), args.text(key)?).err()?);
         return None;
@@ -114,7 +112,7 @@ fn every(args: &Args, errors: &mut Errors) -> Option<When> {
     Some(When::Every { period, offset })
 }
 
-/// A start is never later than the next tick.
+/// Checks that jitter never delays a start past the next tick.
 fn check_jitter(args: &Args, when: Option<&When>, jitter: Option<Duration>, errors: &mut Errors) {
     if let (Some(When::Every { period, .. }), Some(jitter)) = (when, jitter)
         && jitter >= *period
@@ -125,29 +123,29 @@ fn check_jitter(args: &Args, when: Option<&When>, jitter: Option<Duration>, erro
     }
 }
 
-/// The value of a key that takes a duration, if it was written.
-pub(crate) fn duration(args: &Args, key: Key) -> Option<syn::Result<Duration>> {
+/// The value of a key that takes a duration, if the key was written.
+pub(crate) fn duration(args: &Args, key: &Key) -> Option<syn::Result<Duration>> {
     let text = args.text(key)?;
     Some(located(parse_duration(&text.value()), text))
 }
 
 /// The name of an environment variable.
-fn variable(args: &Args, key: Key, errors: &mut Errors) -> Option<String> {
+fn variable(args: &Args, key: &Key, errors: &mut Errors) -> Option<String> {
     let text = args.text(key)?;
     let name = text.value();
     if name.is_empty() || name.contains(['=', '\0']) {
-        let row = key.row();
         let message = format!(
             "`{}` takes the name of an environment variable: not empty, without `=` and NUL\n\
              help: write it as in `{}`",
-            row.name, row.example
+            key.name,
+            key.line()
         );
         errors.push(Error::new(text.span(), message));
     }
     Some(name)
 }
 
-/// The parser's error, on the user's text.
+/// The error of the parser, at the user's text.
 fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T> {
     result.map_err(|error| {
         let message = match error.help() {
@@ -159,7 +157,7 @@ fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T>
 }
 
 fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
-    if let Some(text) = args.text(Key::Name) {
+    if let Some(text) = args.text(&keys::NAME) {
         let name = text.value();
         if let Err(message) = check_name(&name) {
             errors.push(Error::new(text.span(), message));
@@ -167,31 +165,33 @@ fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {
         return Name::Given(name);
     }
     let ident = item.ident();
-    if args.key(Key::Name).is_none() && check_name(&ident.unraw().to_string()).is_err() {
-        let message = "the name of a job has only the characters A-Z a-z 0-9 _ . : / -\n\
-                       help: keep the function's name and add `name = \"…\"` to the attribute";
+    if args.key(&keys::NAME).is_none() && check_name(&ident.unraw().to_string()).is_err() {
+        let message = format!(
+            "the name of a job has only the characters {NAME_CHARACTERS}\n\
+             help: keep the function's name and add `name = \"…\"` to the attribute"
+        );
         errors.push(Error::new(ident.span(), message));
     }
     Name::OfFunction
 }
 
-/// A function may have several schedules, as jobs with names of their own.
-/// What is above this attribute has looked at it already.
+/// Checks that the other `scheduled_one` attributes of the function name other jobs. Attributes above this one
+/// have made the same check already.
 fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
     for attribute in &item.attributes {
-        let name_of_it = attribute.path().segments.last();
-        if name_of_it.is_none_or(|segment| segment.ident != "scheduled_one") {
+        let last_segment = attribute.path().segments.last();
+        if last_segment.is_none_or(|segment| segment.ident != "scheduled_one") {
             continue;
         }
         let tokens = match &attribute.meta {
             Meta::List(list) => list.tokens.clone(),
             Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
         };
-        // Its mistakes are told when it is expanded itself.
+        // The mistakes of the other attribute are reported by its own expansion.
         let other = Args::parse(tokens, &mut Errors::default());
-        let same = match (name, other.text(Key::Name)) {
+        let same = match (name, other.text(&keys::NAME)) {
             (Name::Given(name), Some(text)) => *name == text.value(),
-            (Name::OfFunction, None) => other.key(Key::Name).is_none(),
+            (Name::OfFunction, None) => other.key(&keys::NAME).is_none(),
             (Name::Given(_), None) | (Name::OfFunction, Some(_)) => false,
         };
         if same {
@@ -202,32 +202,20 @@ fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
     }
 }
 
+/// The rule for names, with the way out.
 fn check_name(name: &str) -> Result<(), String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/-".contains(c);
-    if name.is_empty() {
-        return Err("the name is empty\nhelp: leave `name` out to take the function's path".into());
-    }
-    if name.len() > NAME_MAX_BYTES {
-        return Err(format!(
-            "the name has {} bytes\nhelp: use at most {NAME_MAX_BYTES}",
-            name.len()
-        ));
-    }
-    let Some(bad) = name.chars().find(|c| !allowed(*c)) else {
-        return Ok(());
-    };
-    let fixed: String = name
-        .chars()
-        .map(|c| if allowed(c) { c } else { '-' })
-        .collect();
-    Err(format!(
-        "the name has the character {bad:?}; allowed are A-Z a-z 0-9 _ . : / -\n\
-         help: write `name = \"{fixed}\"`"
-    ))
+    name::check_name(name).map_err(|error| match error {
+        NameError::Empty => format!("{error}\nhelp: leave `name` out to take the function's path"),
+        NameError::Character(_) => {
+            let fixed = name::with_allowed_characters(name);
+            format!("{error}\nhelp: write `name = \"{fixed}\"`")
+        }
+        _ => error.to_string(),
+    })
 }
 
 fn runtime(args: &Args) -> Path {
-    match args.path(Key::Crate) {
+    match args.path(&keys::CRATE) {
         Some(path) => path.clone(),
         None => syn::parse_quote!(::scheduled_one_runtime),
     }

@@ -1,176 +1,141 @@
-//! Values that are no text: words, numbers, lists of words. Whatever is
-//! written, the error shows the form that is right.
+//! Values that are no text: words, numbers, lists of words. Whatever is written, the error shows the form that
+//! is right.
 
 use std::time::Duration;
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use scheduled_one_schedule::parse_duration;
-use scheduled_one_schedule::policy::Backoff;
+use scheduled_one_schedule::policy::{Backoff, Meaning, Value, Word};
 use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, LitBool, LitInt, LitStr, Token};
 
-use crate::keys::Row;
+use crate::keys::Key;
 use crate::suggest;
 
-/// One of the words that a key takes, and what it stands for.
-pub(crate) struct Choice<T: 'static> {
-    pub(crate) word: &'static str,
-    pub(crate) means: Meaning<T>,
-    /// What other schedulers call it, for "did you mean".
-    pub(crate) aliases: &'static [&'static str],
-}
-
-pub(crate) enum Meaning<T> {
-    /// `word`
-    Alone(T),
-    /// `word(n)`: the name of the number, a number to paste, what it makes.
-    Counted(&'static str, u32, fn(u32) -> T),
-}
-
-impl<T> Choice<T> {
-    /// `queue_all(n)`
-    fn shape(&self) -> String {
-        match self.means {
-            Meaning::Alone(_) => self.word.to_owned(),
-            Meaning::Counted(number, ..) => format!("{}({number})", self.word),
-        }
-    }
-
-    /// `queue_all(10)`
-    fn example(&self) -> String {
-        match self.means {
-            Meaning::Alone(_) => self.word.to_owned(),
-            Meaning::Counted(_, number, _) => format!("{}({number})", self.word),
-        }
-    }
-}
-
 /// Reads one of the words, with its number if it has one.
-pub(crate) fn choice<T: Copy>(
-    row: &Row,
-    choices: &[Choice<T>],
-    tokens: &TokenStream,
-) -> syn::Result<T> {
-    let key = row.name;
+pub(crate) fn word(key: &Key, words: &[Word], tokens: &TokenStream) -> syn::Result<Value> {
+    let name = key.name;
     let refused = |message: String| Err(Error::new_spanned(tokens, message));
     if let Some(text) = string(tokens) {
-        return refused(in_quotes(key, choices, &text.value()));
+        return refused(in_quotes(name, words, &text.value()));
     }
     let mut rest = tokens.clone().into_iter();
-    let Some(TokenTree::Ident(word)) = rest.next() else {
+    let Some(TokenTree::Ident(written)) = rest.next() else {
         return refused(format!(
-            "`{key}` takes a word, one of: {}\nhelp: write it as in `{}`",
-            shapes(choices),
-            row.example
+            "`{name}` takes a word, one of: {}\nhelp: write it as in `{}`",
+            shapes(words),
+            key.line()
         ));
     };
     let rest: TokenStream = rest.collect();
-    let Some(choice) = choices.iter().find(|choice| word == choice.word) else {
+    let Some(word) = words.iter().find(|word| written == word.word) else {
         // Of a path such as `Overlap::Skip`, the last word is meant.
-        let last = rest.into_iter().filter_map(ident).last().unwrap_or(word);
+        let last = rest.into_iter().filter_map(ident).last().unwrap_or(written);
         return refused(format!(
-            "unknown value of `{key}`; expected one of: {}{}",
-            shapes(choices),
-            did_you_mean(choices, &last.to_string())
+            "unknown value of `{name}`; expected one of: {}{}",
+            shapes(words),
+            did_you_mean(words, &last.to_string())
         ));
     };
-    match choice.means {
+    match word.means {
         Meaning::Alone(value) if rest.is_empty() => Ok(value),
         Meaning::Alone(_) => refused(format!(
-            "`{word}` takes no argument\nhelp: write `{key} = {word}`"
+            "`{written}` takes no argument\nhelp: write `{name} = {written}`"
         )),
-        Meaning::Counted(name, _, make) => {
+        Meaning::Counted { name: n, make, .. } => {
             let number = match parenthesized(&rest) {
                 Some(tokens) => number(&tokens),
                 None => Err("takes a whole number in parentheses"),
             };
             number.map(make).or_else(|why| {
                 refused(format!(
-                    "`{word}` {why}\nhelp: write `{key} = {}`, with your own `{name}`",
-                    choice.example()
+                    "`{written}` {why}\nhelp: write `{name} = {}`, with your own `{n}`",
+                    word.example()
                 ))
             })
         }
     }
 }
 
-/// What is wrong with a word in quotes. It is not read as tokens: rustc tells
-/// the user of a text that has none.
-fn in_quotes<T>(key: &str, choices: &[Choice<T>], text: &str) -> String {
-    let (word, rest) = text.split_at(text.find('(').unwrap_or(text.len()));
+/// The message for a word in quotes. The text is not parsed as tokens, because rustc itself reports a text
+/// that is not tokens.
+fn in_quotes(key: &str, words: &[Word], text: &str) -> String {
+    let (written, rest) = text.split_at(text.find('(').unwrap_or(text.len()));
     let number = rest.trim_start_matches('(').trim_end_matches(')');
-    let Some(choice) = choices.iter().find(|choice| choice.word == word.trim()) else {
+    let Some(word) = words.iter().find(|word| word.word == written.trim()) else {
         return format!(
             "`{key}` takes a word without quotes, one of: {}{}",
-            shapes(choices),
-            did_you_mean(choices, text)
+            shapes(words),
+            did_you_mean(words, text)
         );
     };
-    let meant = match choice.means {
-        Meaning::Counted(..) if number.parse::<u32>().is_ok() => {
-            format!("{}({number})", choice.word)
+    let meant = match word.means {
+        Meaning::Counted { .. } if number.parse::<u32>().is_ok() => {
+            format!("{}({number})", word.word)
         }
-        _ => choice.example(),
+        _ => word.example(),
     };
     format!("`{key}` takes a word without quotes\nhelp: write `{key} = {meant}`")
 }
 
-/// Reads `[a, b]` or `(a, b)`: at least one of the words, none twice.
-pub(crate) fn list<T: Copy>(
-    row: &Row,
-    choices: &[Choice<T>],
-    tokens: &TokenStream,
-) -> syn::Result<Vec<T>> {
-    let key = row.name;
+/// Reads `[a, b]` or `(a, b)`: at least one of the words, none twice. The value is what all of them say
+/// together.
+pub(crate) fn list(key: &Key, words: &[Word], tokens: &TokenStream) -> syn::Result<Value> {
+    let line = key.line();
+    let key_name = key.name;
     let refused = |tokens: &dyn quote::ToTokens, message: String| {
-        let help = format!("\nhelp: write it as in `{}`", row.example);
+        let help = format!("\nhelp: write it as in `{line}`");
         Err(Error::new_spanned(tokens, message + &help))
     };
-    let words =
+    let items =
         |input: ParseStream<'_>| Punctuated::<TokenTree, Token![,]>::parse_terminated(input);
-    let words = match only_group(tokens) {
-        Some(list) if list.delimiter() != Delimiter::Brace => words.parse2(list.stream()),
+    let items = match only_group(tokens) {
+        Some(list) if list.delimiter() != Delimiter::Brace => items.parse2(list.stream()),
         _ => {
             return refused(
                 tokens,
-                format!("`{key}` takes a list of words without quotes"),
+                format!("`{key_name}` takes a list of words without quotes"),
             );
         }
     };
-    let Ok(words) = words else {
-        return refused(tokens, format!("`{key}` takes words with `,` between them"));
+    let Ok(items) = items else {
+        return refused(
+            tokens,
+            format!("`{key_name}` takes words with `,` between them"),
+        );
     };
-    if words.is_empty() {
-        return refused(tokens, format!("`{key}` names nothing"));
-    }
-    let mut read: Vec<T> = Vec::new();
-    for (nth, word) in words.iter().enumerate() {
-        let is_same = |earlier: &TokenTree| earlier.to_string() == word.to_string();
-        if words.iter().take(nth).any(is_same) {
-            return refused(word, format!("`{key}` names `{word}` twice"));
+    let mut read: Option<Value> = None;
+    for (nth, item) in items.iter().enumerate() {
+        let is_same = |earlier: &TokenTree| earlier.to_string() == item.to_string();
+        if items.iter().take(nth).any(is_same) {
+            return refused(item, format!("`{key_name}` names `{item}` twice"));
         }
-        if let Some(text) = string(&TokenTree::clone(word).into()) {
+        if let Some(text) = string(&TokenTree::clone(item).into()) {
             return refused(
-                word,
+                item,
                 format!("`{}` is written without quotes", text.value()),
             );
         }
-        read.push(choice(row, choices, &word.clone().into())?);
+        let value = word(key, words, &item.clone().into())?;
+        read = Some(read.map_or(value, |read| read.and(value)));
     }
-    Ok(read)
+    match read {
+        Some(value) => Ok(value),
+        None => refused(tokens, format!("`{key_name}` names nothing")),
+    }
 }
 
-/// Reads a whole number; whether it is in range is asked later.
-pub(crate) fn count(row: &Row, tokens: &TokenStream) -> syn::Result<u32> {
+/// Reads a whole number; its range is checked later.
+pub(crate) fn count(key: &Key, tokens: &TokenStream) -> syn::Result<u32> {
     number(tokens).map_err(|why| {
         let help = match string(tokens).map(|text| text.value()) {
             Some(text) if text.parse::<u32>().is_ok() => {
-                format!("write `{} = {text}`, without quotes", row.name)
+                format!("write `{} = {text}`, without quotes", key.name)
             }
-            _ => format!("write it as in `{}`", row.example),
+            _ => format!("write it as in `{}`", key.line()),
         };
-        let message = format!("`{}` {why}\nhelp: {help}", row.name);
+        let message = format!("`{}` {why}\nhelp: {help}", key.name);
         Error::new_spanned(tokens, message)
     })
 }
@@ -191,11 +156,11 @@ fn number(tokens: &TokenStream) -> Result<u32, &'static str> {
 }
 
 /// Reads `true` or `false`.
-pub(crate) fn boolean(row: &Row, tokens: &TokenStream) -> syn::Result<bool> {
+pub(crate) fn boolean(key: &Key, tokens: &TokenStream) -> syn::Result<bool> {
     if let Ok(value) = syn::parse2::<LitBool>(tokens.clone()) {
         return Ok(value.value);
     }
-    let key = row.name;
+    let key = key.name;
     let written = tokens.to_string().to_ascii_lowercase();
     let meant = match written.trim_matches('"') {
         word @ ("true" | "false") => format!("write `{key} = {word}`"),
@@ -209,7 +174,7 @@ pub(crate) fn boolean(row: &Row, tokens: &TokenStream) -> syn::Result<bool> {
     Err(Error::new_spanned(tokens, message))
 }
 
-/// Reads `1s..60s`. The error is what is wrong and the way out.
+/// Parses `1s..60s`. The error is a message and a help.
 pub(crate) fn backoff(text: &str) -> Result<Backoff, (String, String)> {
     let duration = |part: &str| -> Result<Duration, (String, String)> {
         parse_duration(part).map_err(|error| {
@@ -227,28 +192,25 @@ pub(crate) fn backoff(text: &str) -> Result<Backoff, (String, String)> {
             help,
         ));
     };
-    Ok(Backoff {
-        least: duration(least)?,
-        most: duration(most)?,
-    })
+    Ok(Backoff::new(duration(least)?, duration(most)?))
 }
 
-fn shapes<T>(choices: &[Choice<T>]) -> String {
-    let shapes: Vec<String> = choices.iter().map(Choice::shape).collect();
+fn shapes(words: &[Word]) -> String {
+    let shapes: Vec<String> = words.iter().map(Word::shape).collect();
     format!("`{}`", shapes.join("`, `"))
 }
 
-fn did_you_mean<T>(choices: &[Choice<T>], written: &str) -> String {
+fn did_you_mean(words: &[Word], written: &str) -> String {
     let written = written.to_ascii_lowercase();
-    let words: Vec<&str> = choices.iter().map(|choice| choice.word).collect();
-    let by_alias = choices
+    let names: Vec<&str> = words.iter().map(|word| word.word).collect();
+    let by_alias = words
         .iter()
-        .find(|choice| choice.aliases.contains(&written.as_str()))
-        .map(|choice| choice.word);
-    let meant = by_alias.or_else(|| suggest::nearest(&written, &words));
-    let meant = meant.and_then(|word| choices.iter().find(|choice| choice.word == word));
+        .find(|word| word.aliases.contains(&written.as_str()))
+        .map(|word| word.word);
+    let meant = by_alias.or_else(|| suggest::nearest(&written, &names));
+    let meant = meant.and_then(|name| words.iter().find(|word| word.word == name));
     match meant {
-        Some(choice) => format!("\nhelp: did you mean `{}`?", choice.shape()),
+        Some(word) => format!("\nhelp: did you mean `{}`?", word.shape()),
         None => String::new(),
     }
 }
@@ -260,13 +222,13 @@ fn ident(token: TokenTree) -> Option<Ident> {
     }
 }
 
-/// A string literal, and nothing else.
+/// The string literal, if the tokens are one.
 pub(crate) fn string(tokens: &TokenStream) -> Option<LitStr> {
     let text = syn::parse2::<LitStr>(tokens.clone()).ok();
     text.filter(|text| text.suffix().is_empty())
 }
 
-/// What is in the parentheses, if there is nothing else.
+/// The tokens in parentheses, if the tokens are one group in parentheses.
 pub(crate) fn parenthesized(tokens: &TokenStream) -> Option<TokenStream> {
     let group = only_group(tokens)?;
     (group.delimiter() == Delimiter::Parenthesis).then(|| group.stream())

@@ -4,21 +4,32 @@
 // In reading order: names and values, messages, decisions, the border to a store, the store of one process.
 mod bucket;
 mod hash;
+mod unit;
+mod value;
+
+mod ledger;
+pub mod message;
 mod outcome;
 
-pub mod message;
-
 pub mod machine;
+mod working_set;
 
-pub mod clock;
 mod diagnosis;
 mod future;
+mod records;
 mod store;
 
+pub mod clock;
 pub mod memory;
 
 pub use bucket::{Bucket, MAX_BUCKETS};
 pub use diagnosis::{Finding, Report, Severity};
 pub use future::BoxFuture;
 pub use hash::hash;
+pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
+pub use outcome::Outcome;
+pub use records::{Decide, Records, Survey};
 pub use store::{Answer, JobNeeds, PreflightError, Store, StoreError};
+pub use unit::UnitName;
+pub use value::{FencingToken, Start, TickMs};
+pub use working_set::{Wanted, WorkingSet};

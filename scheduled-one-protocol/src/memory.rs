@@ -1,5 +1,5 @@
-//! The embedded store (`memory://`): the protocol under a mutex. For tests,
-//! examples and services of one process; it forgets when the process ends.
+//! The embedded store (`memory://`): the records of a namespace under a mutex. For tests, examples and services of one
+//! process; it forgets when the process ends.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -11,16 +11,17 @@ use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::diagnosis::{Finding, Report, Severity};
 use crate::future::BoxFuture;
-use crate::machine::{self, Meta, NoEntry, Now, Record, Unit};
-use crate::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Head, Inspected, Intent, LedgerRecord,
-    MAX_BATCH, MAX_NODES, Marks, NODE_GONE_MS, Overlap, Pulse, Recorded, Renew, Renewed, Reply,
-    Watched, WrittenOff, job_of, place_of,
-};
+use crate::ledger::LedgerRecord;
+use crate::machine::damage::{Reads, damage};
+use crate::machine::{Meta, Now, Record};
+use crate::message::MAX_BATCH;
+use crate::records::{Decide, Records, Survey};
 use crate::store::{Answer, JobNeeds, Store, StoreError};
+use crate::unit::UnitName;
+use crate::working_set::{Wanted, WorkingSet};
 
-/// Stores by name and namespace: `memory://demo` is the same store for all schedulers of the process, for as long
-/// as one of them lives.
+/// Stores by name and namespace: `memory://demo` is the same store for all schedulers of the process, for as long as
+/// one of them lives.
 static NAMED: Lazy<Mutex<Named>> = Lazy::new(Mutex::default);
 
 type Named = HashMap<(String, String), Weak<Buckets>>;
@@ -29,14 +30,14 @@ type Named = HashMap<(String, String), Weak<Buckets>>;
 #[derive(Clone)]
 pub struct MemoryStore {
     buckets: Arc<Buckets>,
-    namespace: Arc<Mutex<Namespace>>,
+    state: Arc<Mutex<BucketState>>,
 }
 
 /// The buckets of a namespace by their index, each made on first use.
 struct Buckets {
     name: String,
     clock: Arc<dyn Clock>,
-    namespaces: Mutex<BTreeMap<u32, Arc<Mutex<Namespace>>>>,
+    states: Mutex<BTreeMap<u32, Arc<Mutex<BucketState>>>>,
 }
 
 impl Buckets {
@@ -44,18 +45,18 @@ impl Buckets {
         Arc::new(Buckets {
             name: name.to_owned(),
             clock,
-            namespaces: Mutex::default(),
+            states: Mutex::default(),
         })
     }
 
     fn handle(self: &Arc<Self>, bucket: Bucket) -> MemoryStore {
-        let mut namespaces = lock(&self.namespaces);
-        let namespace = namespaces
+        let mut states = lock(&self.states);
+        let state = states
             .entry(bucket.index())
-            .or_insert_with(|| Arc::new(Mutex::new(Namespace::new("memory"))));
+            .or_insert_with(|| Arc::new(Mutex::new(BucketState::new("memory"))));
         MemoryStore {
             buckets: Arc::clone(self),
-            namespace: Arc::clone(namespace),
+            state: Arc::clone(state),
         }
     }
 }
@@ -66,8 +67,8 @@ impl MemoryStore {
         Buckets::new("", clock).handle(Bucket::WHOLE)
     }
 
-    /// The namespace of the store of that name, made on first use. A store with an empty name is shared with no
-    /// other handle.
+    /// The namespace of the store of that name, made on first use. A store with an empty name is shared with no other
+    /// handle.
     pub fn named(name: &str, namespace: &str, clock: Arc<dyn Clock>) -> Self {
         if name.is_empty() {
             return Self::new(clock);
@@ -86,55 +87,38 @@ impl MemoryStore {
     /// Loses its memory, as a Redis that is restarted without persistence: for
     /// simulations.
     pub fn forget(&self) {
-        let mut namespace = lock(&self.namespace);
-        let serving = format!("{}'", namespace.serving);
-        *namespace = Namespace {
+        let mut state = lock(&self.state);
+        let serving = format!("{}'", state.serving);
+        *state = BucketState {
             serving,
-            ..Namespace::default()
+            ..BucketState::default()
         };
     }
 
     /// Loses its memory, as a Redis that is flushed: the same process serves.
     pub fn flush(&self) {
-        let mut namespace = lock(&self.namespace);
-        let serving = std::mem::take(&mut namespace.serving);
-        *namespace = Namespace {
+        let mut state = lock(&self.state);
+        let serving = std::mem::take(&mut state.serving);
+        *state = BucketState {
             serving,
-            ..Namespace::default()
+            ..BucketState::default()
         };
     }
 
     /// What it holds now, to be brought back by [`roll_back`](Self::roll_back).
-    pub fn snapshot(&self) -> Namespace {
-        lock(&self.namespace).clone()
+    pub fn snapshot(&self) -> BucketState {
+        lock(&self.state).clone()
     }
 
     /// Loses what came after a snapshot, as a replica that takes over before
     /// the newest writes have reached it: for simulations.
-    pub fn roll_back(&self, snapshot: Namespace) {
-        let mut namespace = lock(&self.namespace);
-        let serving = format!("{}'", namespace.serving);
-        *namespace = Namespace {
+    pub fn roll_back(&self, snapshot: BucketState) {
+        let mut state = lock(&self.state);
+        let serving = format!("{}'", state.serving);
+        *state = BucketState {
             serving,
             ..snapshot
         };
-    }
-
-    fn with<T>(
-        &self,
-        caller: &Caller,
-        step: impl FnOnce(&mut Namespace, Now) -> T,
-    ) -> Result<Reply<T>, StoreError> {
-        let mut namespace = lock(&self.namespace);
-        let now = Now {
-            us: self.buckets.clock.wall().as_micros() as u64,
-        };
-        namespace.enter(caller, now)?;
-        let body = step(&mut namespace, now);
-        Ok(Reply {
-            head: namespace.head(now),
-            body,
-        })
     }
 }
 
@@ -144,275 +128,142 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// A poisoned mutex means that a thread panicked while it held the lock; each
-/// step leaves the records whole, so they are still good.
+/// A poisoned mutex means that a thread panicked while it held the lock. Each step leaves the records whole, so they
+/// are still good.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// All that is stored for a namespace, and the protocol over batches of it.
+/// Everything that is stored for one bucket.
 #[derive(Clone, Debug, Default)]
-pub struct Namespace {
-    /// Who serves, and whether it may have forgotten.
+pub struct BucketState {
+    /// Who serves, and whether decisions may have been forgotten.
     pub meta: Meta,
     /// Records by unit.
-    pub units: HashMap<String, Record>,
+    pub records: HashMap<UnitName, Record>,
     /// Ledgers by job, oldest line first.
     pub ledgers: HashMap<String, VecDeque<LedgerRecord>>,
-    /// Last beat of each node, by identity.
+    /// The last heartbeat of each node, by identity, in milliseconds.
     pub nodes: BTreeMap<String, i64>,
-    /// Identity of the process that serves it.
+    /// Identity of the serving process.
     pub serving: String,
 }
 
-impl Namespace {
-    /// An empty namespace that is known to be new, so that nothing can have
-    /// been forgotten: it starts without quarantine.
+impl BucketState {
+    /// An empty bucket that is known to be new: it cannot have forgotten anything, so it starts without quarantine.
     pub fn new(serving: &str) -> Self {
-        Namespace {
+        BucketState {
             meta: Meta {
                 serving: serving.to_owned(),
                 ..Meta::default()
             },
             serving: serving.to_owned(),
-            ..Namespace::default()
+            ..BucketState::default()
         }
     }
 
-    /// Start of every request.
-    pub fn enter(&mut self, caller: &Caller, now: Now) -> Result<(), NoEntry> {
-        machine::enter(&mut self.meta, &self.serving, caller, now)
-    }
-
-    /// What every reply begins with.
-    pub fn head(&self, now: Now) -> Head {
-        Head {
-            now_us: now.us,
-            serving: self.meta.serving.clone(),
-            quarantine_until_ms: self.meta.quarantine_until_ms,
-        }
-    }
-
-    /// Decides ticks.
-    pub fn claim(&mut self, caller: &Caller, claims: &[Claim], now: Now) -> Vec<Claimed> {
-        let mut replies = Vec::with_capacity(claims.len());
-        let mut lines = Vec::new();
-        for claim in claims {
-            let mut record = self.units.remove(&claim.unit).unwrap_or_default();
-            let names = places(claim);
-            let take = |name: &String| self.units.remove(name).unwrap_or_default();
-            let mut in_places: Vec<Record> = names.iter().map(take).collect();
-            let mut unit = Unit {
-                record: &mut record,
-                places: &mut in_places,
-            };
-            let reply = machine::claim(&self.meta, &mut unit, claim, caller, now, &mut lines);
-            replies.push(reply);
-            self.units.insert(claim.unit.clone(), record);
-            self.units.extend(names.into_iter().zip(in_places));
-            self.append(caller, &mut lines);
-        }
-        replies
-    }
-
-    /// Extends leases.
-    pub fn renew(&mut self, caller: &Caller, renewals: &[Renew], now: Now) -> Vec<Renewed> {
-        self.each(
-            caller,
-            renewals,
-            |r| &r.run.unit,
-            |_, record, renew, _| machine::renew(record, renew, caller, now),
-        )
-    }
-
-    /// Ends runs.
-    pub fn finish(&mut self, caller: &Caller, finishes: &[Finish], now: Now) -> Vec<Finished> {
-        self.each(
-            caller,
-            finishes,
-            |f| &f.run.unit,
-            |_, record, finish, lines| machine::finish(record, finish, caller, now, lines),
-        )
-    }
-
-    /// Makes units known.
-    pub fn enroll(&mut self, caller: &Caller, enrolls: &[Enroll], now: Now) -> Vec<Marks> {
-        self.each(
-            caller,
-            enrolls,
-            |e| &e.unit,
-            |_, record, enroll, _| machine::enroll(record, enroll, now),
-        )
-    }
-
-    /// Records runs as lost.
-    pub fn write_off(&mut self, caller: &Caller, runs: &[Watched], now: Now) -> Vec<WrittenOff> {
-        self.each(
-            caller,
-            runs,
-            |w| &w.unit,
-            |meta, record, watched, lines| {
-                machine::write_off(meta, record, watched, caller, now, lines)
-            },
-        )
-    }
-
-    /// A node's sign of life.
-    pub fn beat(&mut self, caller: &Caller, beat: &Beat, now: Now) -> Pulse {
-        // Beats of the future are from before the clock went back.
-        self.nodes
-            .retain(|_, at| (*at - now.ms()).abs() <= NODE_GONE_MS);
-        match beat {
-            Beat::Alive => self.nodes.insert(caller.node.clone(), now.ms()),
-            Beat::Leaving => self.nodes.remove(&caller.node),
+    /// One atomic step, see [`Records::transact`].
+    ///
+    /// # Errors
+    ///
+    /// The error of `decide`; then nothing has changed.
+    pub fn transact(
+        &mut self,
+        now: Now,
+        wanted: &Wanted,
+        ledger_limit: usize,
+        decide: &mut dyn FnMut(&mut WorkingSet) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let take = |unit| self.records.remove_entry(unit);
+        let mut set = WorkingSet {
+            now,
+            serving: self.serving.clone(),
+            meta: self.meta.clone(),
+            records: wanted.units.iter().filter_map(take).collect(),
+            ..WorkingSet::default()
         };
-        let mut overdue: Vec<_> = self
-            .units
-            .iter()
-            .filter(|(_, record)| record.running && record.overdue_at_ms() <= now.ms())
-            .collect();
-        overdue.sort_by_key(|(unit, record)| (record.overdue_at_ms(), unit.as_str()));
-        let ready = self.units.iter().filter(|(_, record)| record.ready());
-        let mut ready: Vec<String> = ready.map(|(unit, _)| unit.clone()).collect();
+        if wanted.nodes {
+            set.nodes.clone_from(&self.nodes);
+        }
+        let decided = decide(&mut set);
+        self.records.extend(set.records);
+        decided?;
+        self.meta = set.meta;
+        if wanted.nodes {
+            self.nodes = set.nodes;
+        }
+        for line in set.lines {
+            self.append(line, ledger_limit);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, line: LedgerRecord, ledger_limit: usize) {
+        let ledger = self.ledgers.entry(line.unit.job().to_owned()).or_default();
+        ledger.push_back(line);
+        while ledger.len() > ledger_limit {
+            ledger.pop_front();
+        }
+    }
+
+    /// Units that need somebody, see [`Records::survey`].
+    pub fn survey(&self, now: Now) -> Survey {
+        let ready = self.records.iter().filter(|(_, record)| record.ready());
+        let mut ready: Vec<UnitName> = ready.map(|(unit, _)| unit.clone()).collect();
         ready.sort_unstable();
         ready.truncate(MAX_BATCH);
-        Pulse {
-            nodes: self.nodes.keys().take(MAX_NODES).cloned().collect(),
+        let is_overdue = |record: &Record| {
+            let is_sound = damage(record, now, Reads::Overdue).is_none();
+            record.running && is_sound && record.overdue_at_ms() <= now.ms()
+        };
+        let mut overdue: Vec<_> = self
+            .records
+            .iter()
+            .filter(|(_, record)| is_overdue(record))
+            .collect();
+        overdue.sort_by_key(|(unit, record)| (record.overdue_at_ms(), *unit));
+        let overdue = overdue.into_iter().take(MAX_BATCH);
+        Survey {
             ready,
             overdue: overdue
-                .into_iter()
-                .take(MAX_BATCH)
-                .map(|(unit, record)| record.watched(unit))
+                .map(|(unit, record)| record.overdue_run(unit))
                 .collect(),
         }
     }
 
-    /// Applies one step of the protocol to each item of a batch.
-    fn each<I, R>(
-        &mut self,
-        caller: &Caller,
-        items: &[I],
-        unit_of: impl Fn(&I) -> &String,
-        step: impl Fn(&Meta, &mut Record, &I, &mut Vec<LedgerRecord>) -> R,
-    ) -> Vec<R> {
-        let mut replies = Vec::with_capacity(items.len());
-        let mut lines = Vec::new();
-        for item in items {
-            let unit = unit_of(item);
-            let record = self.units.entry(unit.clone()).or_default();
-            replies.push(step(&self.meta, record, item, &mut lines));
-            self.append(caller, &mut lines);
-        }
-        replies
-    }
-
-    /// Writes lines into the ledgers of their jobs.
-    pub fn append(&mut self, caller: &Caller, lines: &mut Vec<LedgerRecord>) {
-        for line in lines.drain(..) {
-            let job = job_of(&line.unit).to_owned();
-            let ledger = self.ledgers.entry(job).or_default();
-            ledger.push_back(line);
-            while ledger.len() > caller.ledger_limit {
-                ledger.pop_front();
-            }
-        }
+    /// The newest lines of a job's ledger, newest first.
+    pub fn newest_lines(&self, job: &str, limit: usize) -> Vec<LedgerRecord> {
+        let lines = self
+            .ledgers
+            .get(job)
+            .into_iter()
+            .flat_map(|ledger| ledger.iter().rev());
+        lines.take(limit).cloned().collect()
     }
 }
 
-/// The units in which the runs of a claim may go side by side.
-fn places(claim: &Claim) -> Vec<String> {
-    let places = match (claim.overlap, claim.intent) {
-        (_, Intent::Next) => 0, // names its place itself
-        (Overlap::Allow(most), _) => most,
-        _ => 0,
-    };
-    let places = 1..=places;
-    places.map(|place| place_of(&claim.unit, place)).collect()
-}
-
-impl Store for MemoryStore {
-    fn claim<'a>(
+impl Records for MemoryStore {
+    fn transact<'a>(
         &'a self,
-        caller: &'a Caller,
-        claims: &'a [Claim],
-    ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        let answer = self.with(caller, |ns, now| ns.claim(caller, claims, now));
+        wanted: Wanted,
+        ledger_limit: usize,
+        mut decide: Decide<'a>,
+    ) -> Answer<'a, ()> {
+        // At once, not when the future is polled: so a request that is dropped was carried out or never made.
+        let now = Now {
+            us: self.buckets.clock.wall().as_micros() as u64,
+        };
+        let answer = lock(&self.state).transact(now, &wanted, ledger_limit, &mut *decide);
         Box::pin(async { answer })
     }
 
-    fn renew<'a>(
-        &'a self,
-        caller: &'a Caller,
-        renewals: &'a [Renew],
-    ) -> Answer<'a, Reply<Vec<Renewed>>> {
-        let answer = self.with(caller, |ns, now| ns.renew(caller, renewals, now));
-        Box::pin(async { answer })
-    }
-
-    fn finish<'a>(
-        &'a self,
-        caller: &'a Caller,
-        finishes: &'a [Finish],
-    ) -> Answer<'a, Reply<Vec<Finished>>> {
-        let answer = self.with(caller, |ns, now| ns.finish(caller, finishes, now));
-        Box::pin(async { answer })
-    }
-
-    fn enroll<'a>(
-        &'a self,
-        caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>> {
-        let answer = self.with(caller, |ns, now| ns.enroll(caller, enrolls, now));
-        Box::pin(async { answer })
-    }
-
-    fn write_off<'a>(
-        &'a self,
-        caller: &'a Caller,
-        runs: &'a [Watched],
-    ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
-        let answer = self.with(caller, |ns, now| ns.write_off(caller, runs, now));
-        Box::pin(async { answer })
-    }
-
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
-        let answer = self.with(caller, |ns, now| ns.beat(caller, &beat, now));
-        Box::pin(async { answer })
-    }
-
-    fn record<'a>(
-        &'a self,
-        caller: &'a Caller,
-        lines: &'a [LedgerRecord],
-    ) -> Answer<'a, Reply<Vec<Recorded>>> {
-        let answer = self.with(caller, |ns, _| {
-            ns.append(caller, &mut lines.to_vec());
-            vec![Recorded::Written; lines.len()]
-        });
-        Box::pin(async { answer })
-    }
-
-    fn inspect<'a>(
-        &'a self,
-        caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>> {
-        let answer = self.with(caller, |ns, _| {
-            let record = |unit| ns.units.get(unit).map(Record::inspect);
-            units
-                .iter()
-                .map(|unit| record(unit).unwrap_or_default())
-                .collect()
-        });
-        Box::pin(async { answer })
+    fn survey(&self, now: Now) -> Answer<'_, Survey> {
+        let survey = lock(&self.state).survey(now);
+        Box::pin(async { Ok(survey) })
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
-        let namespace = lock(&self.namespace);
-        let lines = namespace.ledgers.get(job).map_or_else(Vec::new, |ledger| {
-            ledger.iter().rev().take(limit).cloned().collect()
-        });
+        let lines = lock(&self.state).newest_lines(job, limit);
         Box::pin(async { Ok(lines) })
     }
 

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-/// Error texts in the ledger are cut to this many bytes.
-pub const MAX_ERROR_BYTES: usize = 1024;
-
 /// What became of a tick, or of one attempt at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -79,35 +76,4 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// One line of a job's ledger, as stored.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LedgerRecord {
-    /// The unit: the job, or one shard of it.
-    pub unit: String,
-    /// The tick; of several missed ones, the oldest.
-    pub tick_ms: i64,
-    /// The same, but of several missed ones the newest.
-    pub last_tick_ms: i64,
-    /// How many ticks the line stands for: 1, but for missed ones.
-    pub count: u64,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Another attempt follows: this is not what became of the tick.
-    pub retried: bool,
-    /// Why, in words; may be empty.
-    pub reason: String,
-    /// Name of the node that decided or ran it.
-    pub node: String,
-    /// Fencing token of the run, 0 where there was none.
-    pub token: u64,
-    /// Attempt, 0 where there was no run.
-    pub attempt: u32,
-    /// When the function started, 0 if it did not.
-    pub fired_at_ms: i64,
-    /// When the run ended, or the tick was decided.
-    pub ended_at_ms: i64,
-    /// What the function said when it failed.
-    pub error: String,
 }

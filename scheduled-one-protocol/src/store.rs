@@ -11,18 +11,25 @@ use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::diagnosis::{Finding, Report, Severity};
 use crate::future::BoxFuture;
+use crate::ledger::LedgerRecord;
 use crate::machine;
 use crate::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
+use crate::unit::UnitName;
 
 /// The answer of a store.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// Keeps the records of a namespace and applies [`machine`] to them, each
-/// call atomically. Batches hold at most [`MAX_BATCH`](crate::message::MAX_BATCH) items; the
-/// answers come in the order of the items.
+/// The store of a namespace, as a node sees it: keeps the records of the units and applies [`machine`] to them, each
+/// request atomically. A batch holds at most [`MAX_BATCH`](crate::message::MAX_BATCH) items; the answers come in the
+/// order of the items.
+///
+/// A store that can load and save records in a transaction implements [`Records`](crate::Records) instead, which is
+/// less, and gets this trait by it.
+///
+/// Cancel safety: a dropped call may have been carried out, or may be later. Callers repeat it with the same nonce.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Decides ticks.
     fn claim<'a>(
@@ -45,37 +52,41 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         finishes: &'a [Finish],
     ) -> Answer<'a, Reply<Vec<Finished>>>;
 
-    /// Makes units known and raises their marks.
-    fn enroll<'a>(
+    /// Makes units known and raises their watermarks.
+    fn register<'a>(
         &'a self,
         caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>>;
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>>;
 
-    /// Records runs as lost that stood still for nine tenths of their leases.
+    /// Records runs as lost that stood still for nine tenths of their leases, or queues their takeovers.
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
-        runs: &'a [Watched],
+        runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>>;
 
-    /// Shows that the node lives and asks what is overdue.
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>>;
+    /// Records a node's sign of life, and returns what needs somebody.
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>>;
 
-    /// Writes lines into ledgers: of runs that need no lease, because each node
-    /// makes its own. An error if none is written.
+    /// Writes lines into ledgers: of runs that have no lease, because each node makes its own. An error if no line is
+    /// written.
     fn record<'a>(
         &'a self,
         caller: &'a Caller,
         lines: &'a [LedgerRecord],
     ) -> Answer<'a, Reply<Vec<Recorded>>>;
 
-    /// What is stored of units now.
+    /// Shows what is stored of units now.
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>>;
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>>;
 
     /// The newest lines of a job's ledger, newest first, at most `limit`.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;
@@ -126,7 +137,7 @@ pub struct JobNeeds {
     /// The shortest lease of a job.
     pub shortest_lease: Duration,
     /// The units whose marks are looked at.
-    pub units: Vec<String>,
+    pub units: Vec<UnitName>,
     /// The clocks of this machine.
     pub clock: Arc<dyn Clock>,
 }
@@ -190,11 +201,11 @@ impl From<machine::NewerProtocol> for StoreError {
     }
 }
 
-impl From<machine::NoEntry> for StoreError {
-    fn from(why: machine::NoEntry) -> Self {
+impl From<machine::EntryRefused> for StoreError {
+    fn from(why: machine::EntryRefused) -> Self {
         match why {
-            machine::NoEntry::NewerProtocol(newer) => newer.into(),
-            machine::NoEntry::OtherBuckets { found, ours } => {
+            machine::EntryRefused::NewerProtocol(newer) => newer.into(),
+            machine::EntryRefused::OtherBuckets { found, ours } => {
                 StoreError::OtherBuckets { found, ours }
             }
         }

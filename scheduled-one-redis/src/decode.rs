@@ -1,18 +1,21 @@
 //! Replies of the scripts, read in the order that their heads tell. What does
 //! not read is an error that names the script, never a panic.
 
-use std::borrow::Cow;
-use std::str::FromStr;
-
 use deadpool_redis::redis::Value;
 
-use crate::encode::MAX_EXACT;
-use crate::fault;
-use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Claim, Claimed, Finished, Head, Inspected, LedgerRecord, MAX_NODES, Marks, Outcome, Pulse,
-    Recorded, Renewed, Reply, Started, Verdict, Watched, WrittenOff, place_of,
+    Claim, Claimed, Finished, Grant, Head, HeartbeatReply, MAX_NODES, OverdueRun, Recorded,
+    Renewed, Reply, Target, UnitStatus, Verdict, Watermarks, WrittenOff,
 };
+use scheduled_one_protocol::{FencingToken, Start, StoreError, TickMs, UnitName};
+
+use crate::codes::{ClaimCode, FinishCode, InspectCode, OverdueCode, RenewCode, WriteOffCode};
+use crate::fault;
+
+mod ledger;
+
+pub(crate) use ledger::ledger;
 
 /// Longest text that is shown of why a line is lost.
 const MAX_REASON: usize = 400;
@@ -70,6 +73,24 @@ impl Reader {
         }
     }
 
+    /// A code of the script's table.
+    fn code<C>(&mut self, of: impl Fn(i64) -> Option<C>) -> Result<C, StoreError> {
+        let number = self.int()?;
+        of(number).ok_or_else(|| malformed(self.script, &number))
+    }
+
+    /// A code to which `ready` may be added, and whether it is.
+    fn code_and_ready<C>(
+        &mut self,
+        ready: i64,
+        of: impl Fn(i64) -> Option<C>,
+    ) -> Result<(C, bool), StoreError> {
+        self.code(|number| match number >= ready {
+            true => Some((of(number - ready)?, true)),
+            false => Some((of(number)?, false)),
+        })
+    }
+
     /// As many names as the number in front of them says.
     fn names(&mut self) -> Result<Vec<String>, StoreError> {
         let count = self.count()?;
@@ -84,26 +105,35 @@ impl Reader {
         })
     }
 
-    fn marks(&mut self) -> Result<Marks, StoreError> {
-        Ok(Marks {
-            born_ms: self.int()?,
-            hwm_ms: self.int()?,
-            token: self.count()?,
-            started: Started::default(),
+    fn token(&mut self) -> Result<FencingToken, StoreError> {
+        Ok(FencingToken(self.count()?))
+    }
+
+    fn tick(&mut self) -> Result<TickMs, StoreError> {
+        Ok(TickMs(self.int()?))
+    }
+
+    /// The watermarks without the newest start. The scripts write 0 where there is none.
+    fn marks(&mut self) -> Result<Watermarks, StoreError> {
+        let known = |ms| Some(ms).filter(|ms| *ms != 0);
+        Ok(Watermarks {
+            first_seen_ms: known(self.int()?),
+            decided: known(self.int()?).map(TickMs),
+            token: self.token()?,
+            start: None,
         })
     }
 
-    fn started(&mut self) -> Result<Started, StoreError> {
-        Ok(Started {
-            tick_ms: self.int()?,
-            attempt: self.small()?,
-        })
+    fn start(&mut self) -> Result<Option<Start>, StoreError> {
+        let (tick, attempt) = (self.tick()?, self.small()?);
+        let is_some = tick.ms() != 0 || attempt != 0;
+        Ok(is_some.then_some(Start { tick, attempt }))
     }
 
-    fn all_marks(&mut self) -> Result<Marks, StoreError> {
+    fn all_marks(&mut self) -> Result<Watermarks, StoreError> {
         let marks = self.marks()?;
-        Ok(Marks {
-            started: self.started()?,
+        Ok(Watermarks {
+            start: self.start()?,
             ..marks
         })
     }
@@ -141,56 +171,18 @@ fn batch<I, T>(
     Ok(Reply { head, body })
 }
 
-/// Is added to a verdict if something waits in the unit and can start.
-const READY: i64 = 100;
-
 pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>>, StoreError> {
     batch("claim", reply, claims, |reader, claim| {
         let mut marks = reader.marks()?;
-        let code = reader.int()?;
-        let ready = code >= READY;
-        let verdict = match code % READY {
-            0 => Verdict::Granted {
-                tick_ms: claim.tick_ms,
-                token: marks.token,
-                until_ms: reader.int()?,
-                attempt: 1,
-                place: 0,
-            },
-            1 => Verdict::Skipped,
-            2 => Verdict::Forgone,
-            3 => Verdict::Decided {
-                owner: reader.shown()?,
-            },
-            4 => Verdict::Moved,
-            5 => Verdict::Early {
-                by_ms: reader.int()?,
-            },
-            6 => Verdict::Late,
-            7 => Verdict::Quarantined,
-            8 => {
-                let place = reader.small()?;
-                Verdict::Stale(watched(reader, &place_of(&claim.unit, place))?)
-            }
-            9 => Verdict::Granted {
-                tick_ms: reader.int()?,
-                token: reader.count()?,
-                until_ms: reader.int()?,
-                attempt: reader.small()?,
-                place: reader.small()?,
-            },
-            10 => Verdict::Queued,
-            11 => Verdict::Busy,
-            12 => Verdict::Nothing,
-            _ => return Err(malformed(reader.script, &code)),
-        };
-        if marks.token > claim.floor_token {
-            marks.started = match code % READY {
-                0 => Started {
-                    tick_ms: claim.tick_ms,
+        let (code, ready) = reader.code_and_ready(ClaimCode::READY, ClaimCode::of)?;
+        let verdict = verdict(reader, claim, code, marks.token)?;
+        if marks.token > claim.bounds.token {
+            marks.start = match (code, &verdict) {
+                (ClaimCode::Granted, Verdict::Granted(grant)) => Some(Start {
+                    tick: grant.tick,
                     attempt: 1,
-                },
-                _ => reader.started()?,
+                }),
+                _ => reader.start()?,
             };
         }
         Ok(Claimed {
@@ -201,9 +193,67 @@ pub(crate) fn claim(reply: Value, claims: &[Claim]) -> Result<Reply<Vec<Claimed>
     })
 }
 
-fn watched(reader: &mut Reader, unit: &str) -> Result<Watched, StoreError> {
-    Ok(Watched {
-        unit: unit.to_owned(),
+/// The verdict of a claim, read from its code and what follows it.
+fn verdict(
+    reader: &mut Reader,
+    claim: &Claim,
+    code: ClaimCode,
+    token: FencingToken,
+) -> Result<Verdict, StoreError> {
+    Ok(match code {
+        ClaimCode::Granted => match &claim.target {
+            Target::Tick(due) => Verdict::Granted(Grant {
+                unit: claim.unit.clone(),
+                tick: due.tick,
+                token,
+                until_ms: reader.int()?,
+                attempt: 1,
+            }),
+            Target::Queued { .. } => return Err(malformed(reader.script, &code)),
+        },
+        ClaimCode::GrantedRun => {
+            let (tick, token, until_ms) = (reader.tick()?, reader.token()?, reader.int()?);
+            let (attempt, slot) = (reader.small()?, reader.small()?);
+            Verdict::Granted(Grant {
+                unit: in_slot(&claim.unit, slot),
+                tick,
+                token,
+                until_ms,
+                attempt,
+            })
+        }
+        ClaimCode::Decided => Verdict::Decided {
+            owner: reader.shown()?,
+        },
+        ClaimCode::Early => Verdict::Early {
+            by_ms: reader.int()?,
+        },
+        ClaimCode::Stale => {
+            let slot = reader.small()?;
+            Verdict::Stale(overdue_run(reader, &in_slot(&claim.unit, slot))?)
+        }
+        ClaimCode::Skipped => Verdict::Skipped,
+        ClaimCode::MarkedMissed => Verdict::MarkedMissed,
+        ClaimCode::Conflict => Verdict::Conflict,
+        ClaimCode::Late => Verdict::Late,
+        ClaimCode::Quarantined => Verdict::Quarantined,
+        ClaimCode::Queued => Verdict::Queued,
+        ClaimCode::Busy => Verdict::Busy,
+        ClaimCode::QueueEmpty => Verdict::QueueEmpty,
+    })
+}
+
+/// A claim from the queue of a slot names the slot itself.
+fn in_slot(unit: &UnitName, slot: u32) -> UnitName {
+    match slot {
+        0 => unit.clone(),
+        _ => unit.with_slot(slot),
+    }
+}
+
+fn overdue_run(reader: &mut Reader, unit: &UnitName) -> Result<OverdueRun, StoreError> {
+    Ok(OverdueRun {
+        unit: unit.clone(),
         nonce: reader.text()?,
         seq: reader.count()?,
         lease_ms: reader.int()?,
@@ -212,29 +262,28 @@ fn watched(reader: &mut Reader, unit: &str) -> Result<Watched, StoreError> {
 
 pub(crate) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>, StoreError> {
     batch("renew", reply, items, |reader, _| {
-        Ok(match reader.int()? {
-            0 => Renewed::Until(reader.int()?),
-            1 => Renewed::Readopted(reader.int()?),
-            2 => Renewed::Lost,
-            3 => Renewed::Late,
-            4 => Renewed::Stop(reader.int()?),
-            code => return Err(malformed(reader.script, &code)),
+        Ok(match reader.code(RenewCode::of)? {
+            RenewCode::Until => Renewed::Until(reader.int()?),
+            RenewCode::Readopted => Renewed::Readopted(reader.int()?),
+            RenewCode::Stop => Renewed::Stop(reader.int()?),
+            RenewCode::Lost => Renewed::Lost,
+            RenewCode::Late => Renewed::Late,
         })
     })
 }
 
 pub(crate) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>>, StoreError> {
-    batch("finish", reply, items, |reader, _| match reader.int()? {
-        code @ 0..=3 => Ok(Finished {
-            recorded: code & 1 == 0,
-            ready: code & 2 != 0,
-        }),
-        code => Err(malformed(reader.script, &code)),
+    batch("finish", reply, items, |reader, _| {
+        let (code, ready) = reader.code_and_ready(FinishCode::READY, FinishCode::of)?;
+        Ok(Finished {
+            recorded: code == FinishCode::Recorded,
+            ready,
+        })
     })
 }
 
-pub(crate) fn enroll<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Marks>>, StoreError> {
-    batch("enroll", reply, items, |reader, _| reader.all_marks())
+pub(crate) fn register<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Watermarks>>, StoreError> {
+    batch("register", reply, items, |reader, _| reader.all_marks())
 }
 
 pub(crate) fn write_off<I>(
@@ -242,35 +291,41 @@ pub(crate) fn write_off<I>(
     items: &[I],
 ) -> Result<Reply<Vec<WrittenOff>>, StoreError> {
     batch("write_off", reply, items, |reader, _| {
-        match reader.int()? {
-            0 => Ok(WrittenOff::Lost),
-            1 => Ok(WrittenOff::Changed),
-            2 => Ok(WrittenOff::Quarantined),
-            3 => Ok(WrittenOff::TakenOver),
-            code => Err(malformed(reader.script, &code)),
-        }
+        Ok(match reader.code(WriteOffCode::of)? {
+            WriteOffCode::Lost => WrittenOff::Lost,
+            WriteOffCode::Changed => WrittenOff::Changed,
+            WriteOffCode::Quarantined => WrittenOff::Quarantined,
+            WriteOffCode::TakenOver => WrittenOff::TakenOver,
+        })
     })
 }
 
-/// The pulse without what is overdue, and the names of that.
-pub(crate) fn beat(reply: Value) -> Result<(Reply<Pulse>, Vec<String>), StoreError> {
-    let mut reader = Reader::new("beat", reply)?;
+/// The reply without the overdue runs, and the names of their units. A name that no script has stored is left out:
+/// somebody edited the key, and no node has such a unit.
+pub(crate) fn heartbeat(
+    reply: Value,
+) -> Result<(Reply<HeartbeatReply>, Vec<UnitName>), StoreError> {
+    let mut reader = Reader::new("heartbeat", reply)?;
     let head = reader.head()?;
     // Sorted here: how Redis sorts texts depends on its locale.
     let mut nodes = reader.names()?;
     nodes.sort_unstable();
     nodes.truncate(MAX_NODES);
     let ready = reader.names()?;
-    let mut units = Vec::new();
+    let mut overdue = Vec::new();
     while !reader.values.as_slice().is_empty() {
-        units.push(reader.text()?);
+        overdue.push(reader.text()?);
     }
-    let body = Pulse {
+    let units = |names: Vec<String>| {
+        let units = names.iter().filter_map(|name| UnitName::parse(name));
+        units.collect()
+    };
+    let body = HeartbeatReply {
         nodes,
-        ready,
+        ready: units(ready),
         overdue: Vec::new(),
     };
-    Ok((Reply { head, body }, units))
+    Ok((Reply { head, body }, units(overdue)))
 }
 
 pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>>, StoreError> {
@@ -286,107 +341,34 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
     })
 }
 
-pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Inspected>>, StoreError> {
+pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStatus>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
-        let running_ms = match reader.int()? {
-            0 => None,
-            _ => Some(reader.int()?),
+        let running = match reader.code(InspectCode::of)? {
+            InspectCode::Idle => None,
+            InspectCode::Running => Some(reader.tick()?),
         };
-        let waiting = reader.count()?;
-        let waiting_ms = (0..waiting).map(|_| reader.int());
-        Ok(Inspected {
+        let count = reader.count()?;
+        let waiting = (0..count).map(|_| reader.tick());
+        Ok(UnitStatus {
             marks,
-            running_ms,
-            waiting_ms: waiting_ms.collect::<Result<_, _>>()?,
+            running,
+            waiting: waiting.collect::<Result<_, _>>()?,
         })
     })
 }
 
-pub(crate) fn look(reply: Value, units: &[String]) -> Result<Vec<Watched>, StoreError> {
-    let mut reader = Reader::new("look", reply)?;
+pub(crate) fn read_overdue(
+    reply: Value,
+    units: &[UnitName],
+) -> Result<Vec<OverdueRun>, StoreError> {
+    let mut reader = Reader::new("read_overdue", reply)?;
     let mut overdue = Vec::with_capacity(units.len());
     for unit in units {
-        if reader.int()? == 1 {
-            overdue.push(watched(&mut reader, unit)?);
+        if reader.code(OverdueCode::of)? == OverdueCode::Overdue {
+            overdue.push(overdue_run(&mut reader, unit)?);
         }
     }
     reader.end()?;
     Ok(overdue)
-}
-
-/// The lines of a job's ledger, as `XREVRANGE` tells them.
-pub(crate) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRecord>, StoreError> {
-    let Value::Array(entries) = reply else {
-        return Err(malformed(key, &reply));
-    };
-    entries
-        .into_iter()
-        .map(|entry| line(job, key, entry))
-        .collect()
-}
-
-fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
-    let (id, fields) = match entry {
-        Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
-            Ok([Value::BulkString(id), Value::Array(fields)]) => (id, fields),
-            other => return Err(malformed(key, &other)),
-        },
-        other => return Err(malformed(key, &other)),
-    };
-    let id = String::from_utf8_lossy(&id);
-    Line { key, id, fields }.record(job)
-}
-
-/// An entry of a ledger.
-struct Line<'a> {
-    key: &'a str,
-    id: Cow<'a, str>,
-    fields: Vec<Value>,
-}
-
-impl Line<'_> {
-    fn record(&self, job: &str) -> Result<LedgerRecord, StoreError> {
-        Ok(LedgerRecord {
-            unit: self.text("unit").unwrap_or_else(|| job.to_owned()),
-            retried: self.text("retried").is_some(),
-            tick_ms: self.read("tick")?,
-            last_tick_ms: self.read("last")?,
-            count: self.read("n")?,
-            outcome: self.parsed("out", Outcome::from_word)?,
-            reason: self.read("why")?,
-            node: self.read("node")?,
-            token: self.read("tok")?,
-            attempt: self.read("att")?,
-            fired_at_ms: self.read("fired")?,
-            ended_at_ms: self.read("ended")?,
-            error: self.read("err")?,
-        })
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        self.fields.chunks_exact(2).find_map(|pair| match pair {
-            [Value::BulkString(n), Value::BulkString(v)] if n == name.as_bytes() => {
-                Some(String::from_utf8_lossy(v).into_owned())
-            }
-            _ => None,
-        })
-    }
-
-    fn read<T: FromStr>(&self, name: &str) -> Result<T, StoreError> {
-        self.parsed(name, |text| text.parse().ok())
-    }
-
-    fn parsed<T>(&self, name: &str, parse: fn(&str) -> Option<T>) -> Result<T, StoreError> {
-        let text = self.text(name);
-        text.as_deref().and_then(parse).ok_or_else(|| {
-            let found: Option<String> = text.map(|text| text.chars().take(40).collect());
-            StoreError::Refused(format!(
-                "the ledger {key} has an entry {id} with {found:?} as {name}: somebody edited it; \
-                 delete the entry (XDEL {key} {id}), or the key",
-                key = self.key,
-                id = self.id,
-            ))
-        })
-    }
 }

@@ -2,18 +2,16 @@
 
 use std::borrow::Cow;
 
-use crate::keys::{Keys, MAX_NAME_BYTES, is_unit};
-use crate::script::Request;
-use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::NODE_GONE_MS;
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, MAX_BATCH, Overlap, Renew, RunId,
-    Started, Watched, job_of, place_of,
+    Caller, Claim, DueTick, Finish, Heartbeat, Intent, MAX_BATCH, NODE_GONE_MS, OverdueRun,
+    Overlap, Register, Renew, RunId, Target,
 };
+use scheduled_one_protocol::{FencingToken, LedgerRecord, Start, StoreError, TickMs, UnitName};
 
-/// Numbers of the scripts are doubles: above this they are no longer exact.
-/// Microseconds get there in 2255.
-pub(crate) const MAX_EXACT: u64 = 1 << 53;
+use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
+use crate::message_pack::Map;
+use crate::script::{self, Operation, Request};
 
 /// A request under construction; remembers what it refuses.
 struct Draft<'a> {
@@ -25,15 +23,9 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// `per_key` and `per_value`: how many an item adds, to allocate once.
-    fn new(
-        keys: &'a Keys,
-        caller: &'a Caller,
-        items: usize,
-        per_key: usize,
-        per_value: usize,
-    ) -> Self {
-        let mut request = Request::with_capacity(4 + items * per_key, 8 + items * per_value);
+    /// A request for so many items; as a rule, an item has two keys at most.
+    fn new(operation: &Operation, keys: &'a Keys, caller: &'a Caller, items: usize) -> Self {
+        let mut request = Request::with_capacity(4 + items * 2, 8 + items * operation.values);
         request
             .key(keys.meta.clone())
             .key(keys.leases.clone())
@@ -53,19 +45,19 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    fn unit(&mut self, unit: &str) {
-        if !is_unit(unit) {
+    fn unit(&mut self, unit: &UnitName) {
+        if !is_name(unit.job()) {
             self.refuse(format!(
                 "the name {unit:?}: names are 1 to {MAX_NAME_BYTES} of A-Z a-z 0-9 _ . : / -, \
-                 and perhaps #shard and ~place behind that"
+                 and perhaps #shard and ~slot behind that"
             ));
         }
         self.request.key(self.keys.job(unit));
     }
 
-    fn unit_and_log(&mut self, unit: &str) {
+    fn unit_and_log(&mut self, unit: &UnitName) {
         self.unit(unit);
-        self.request.key(self.keys.log(job_of(unit)));
+        self.request.key(self.keys.log(unit.job()));
     }
 
     fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
@@ -74,11 +66,27 @@ impl<'a> Draft<'a> {
     }
 
     fn int(&mut self, int: i64) -> &mut Self {
+        let int = self.exact(int);
+        self.request.int(int);
+        self
+    }
+
+    fn exact(&mut self, int: i64) -> i64 {
         if int.unsigned_abs() > MAX_EXACT {
             self.refuse(format!("the number {int}: beyond 2^53 it is not exact"));
         }
-        self.request.int(int);
-        self
+        int
+    }
+
+    /// A tick, or 0 for none: no schedule has a tick at the epoch.
+    fn tick(&mut self, tick: Option<TickMs>) -> &mut Self {
+        self.int(tick.map_or(0, TickMs::ms))
+    }
+
+    /// A start, or two zeros for none.
+    fn start(&mut self, start: Option<Start>) -> &mut Self {
+        self.tick(start.map(|start| start.tick))
+            .count(start.map_or(0, |start| start.attempt).into())
     }
 
     fn count(&mut self, count: u64) -> &mut Self {
@@ -91,12 +99,12 @@ impl<'a> Draft<'a> {
 
     fn run(&mut self, run: &'a RunId) -> &mut Self {
         self.text(&run.nonce)
-            .int(run.tick_ms)
-            .count(run.token)
+            .int(run.tick.ms())
+            .count(run.token.get())
             .count(run.attempt.into())
             .int(run.lease_ms)
             .int(run.granted_at_ms)
-            .count(run.reruns.into())
+            .count(run.takeovers.into())
     }
 
     fn refuse(&mut self, what: String) {
@@ -114,94 +122,107 @@ pub(crate) fn claim<'a>(
     caller: &'a Caller,
     claims: &'a [Claim],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, claims.len(), 2, 6);
+    let mut draft = Draft::new(&script::CLAIM, keys, caller, claims.len());
     // One for all, as a rule.
     let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
     draft.int(valid_until_ms);
     for claim in claims {
+        let (tick, after) = match &claim.target {
+            Target::Tick(due) => (due.tick, due.after),
+            Target::Queued { oldest } => (*oldest, None),
+        };
         draft.unit_and_log(&claim.unit);
         draft
             .text(&claim.nonce)
-            .int(claim.tick_ms)
-            .int(claim.after_ms)
-            .count(claim.floor_token)
+            .int(tick.ms())
+            .tick(after)
+            .count(claim.bounds.token.get())
             .int(claim.lease_ms);
-        what(&mut draft, claim, valid_until_ms);
+        let unusual = unusual(&mut draft, claim, after, valid_until_ms);
+        draft.request.bytes(unusual.into_bytes());
+        slots(&mut draft, claim);
     }
     draft.done()
 }
 
-/// What a claim asks for: letters, and the values that go with them.
-fn what<'a>(draft: &mut Draft<'a>, claim: &'a Claim, valid_until_ms: i64) {
-    let next = claim.intent == Intent::Next; // what waits says the rest
-    let late = claim.valid_until_ms != valid_until_ms;
-    let floor = claim.floor_hwm_ms != claim.after_ms;
-    let due = claim.due_ms != claim.tick_ms && !next;
-    let begun = claim.floor_started != Started::default();
-    let takeovers = claim.reruns > 0 && !next;
-    let (overlap, most) = match claim.overlap {
-        _ if next => ("", None),
-        Overlap::Skip => ("", None),
-        Overlap::Queue(most) => ("q", Some(most)),
-        Overlap::CancelRunning => ("s", None),
-        Overlap::Allow(most) => ("a", Some(most)),
+/// The unusual values of a claim, by the names that `claim.lua` has for them: nearly all claims have none.
+fn unusual(
+    draft: &mut Draft<'_>,
+    claim: &Claim,
+    after: Option<TickMs>,
+    valid_until_ms: i64,
+) -> Map {
+    let mut map = Map::default();
+    match &claim.target {
+        Target::Tick(due) => match due.intent {
+            Intent::Run => {}
+            Intent::CatchUp => map.text("intent", "catch_up"),
+            Intent::MarkMissed => map.text("intent", "mark_missed"),
+        },
+        Target::Queued { .. } => map.text("intent", "next"),
+    }
+    if claim.valid_until_ms != valid_until_ms {
+        map.int("valid_until", draft.exact(claim.valid_until_ms));
+    }
+    if claim.bounds.decided != after {
+        let decided_ms = claim.bounds.decided.map_or(0, TickMs::ms);
+        map.int("floor_hwm", draft.exact(decided_ms));
+    }
+    if let Some(start) = claim.bounds.start {
+        let mut started = Map::default();
+        started.int("tick", draft.exact(start.tick.ms()));
+        started.int("attempt", start.attempt.into());
+        map.map("started", started);
+    }
+    // A waiting tick has its other values in the record.
+    if let Target::Tick(due) = &claim.target {
+        unusual_tick(draft, &mut map, due, claim.takeovers);
+    }
+    map
+}
+
+fn unusual_tick(draft: &mut Draft<'_>, map: &mut Map, due: &DueTick, takeovers: u32) {
+    if due.due_ms != due.tick.ms() {
+        map.int("due", draft.exact(due.due_ms));
+    }
+    if takeovers > 0 {
+        map.int("takeovers", takeovers.into());
+    }
+    match due.overlap {
+        Overlap::Skip => {}
+        Overlap::Queue(most) => map.int("queue", most.into()),
+        Overlap::CancelRunning => map.truth("cancel_running"),
+        Overlap::Allow(most) => map.int("allow", most.into()),
+    }
+    if let Some(missed) = &due.missed {
+        let count = i64::try_from(missed.count).unwrap_or(i64::MAX);
+        let mut range = Map::default();
+        range.int("first", draft.exact(missed.first.ms()));
+        range.int("last", draft.exact(missed.last.ms()));
+        range.int("count", draft.exact(count));
+        range.text("outcome", missed.outcome.as_str());
+        range.text("reason", &missed.reason);
+        map.map("missed", range);
+    }
+}
+
+/// The records of the slots that a claim may take. A claim from the queue names its slot itself.
+fn slots(draft: &mut Draft<'_>, claim: &Claim) {
+    let most = match &claim.target {
+        Target::Tick(DueTick {
+            overlap: Overlap::Allow(most),
+            ..
+        }) => *most,
+        _ => 0,
     };
-    let missed = claim.missed.as_ref().filter(|_| !next);
-    let intent = match claim.intent {
-        Intent::Run => "r",
-        Intent::CatchUp => "c",
-        Intent::Forgo => "f",
-        Intent::Next => "n",
-    };
-    let letter = |it_is: bool, letter| if it_is { letter } else { "" };
-    let letters = [
-        intent,
-        letter(late, "v"),
-        letter(floor, "h"),
-        letter(due, "d"),
-        letter(takeovers, "t"),
-        overlap,
-        letter(missed.is_some(), "m"),
-        letter(begun, "b"),
-    ];
-    match letters {
-        ["r", "", "", "", "", "", "", ""] => draft.text("r"), // nearly all of them
-        _ => draft.text(letters.concat()),
-    };
-    if late {
-        draft.int(claim.valid_until_ms);
+    if most as usize > MAX_BATCH {
+        return draft.refuse(format!("{most} slots, more than {MAX_BATCH}"));
     }
-    if floor {
-        draft.int(claim.floor_hwm_ms);
+    if most > 0 && claim.unit.slot() > 0 {
+        return draft.refuse(format!("the unit {}~1: a slot has no slots", claim.unit));
     }
-    if due {
-        draft.int(claim.due_ms);
-    }
-    if takeovers {
-        draft.count(claim.reruns.into());
-    }
-    if let Some(most) = most {
-        draft.count(most.into());
-    }
-    if let Some(missed) = missed {
-        draft
-            .int(missed.first_ms)
-            .int(missed.last_ms)
-            .count(missed.count)
-            .text(missed.outcome.as_str())
-            .text(&missed.reason);
-    }
-    if begun {
-        let started = claim.floor_started;
-        draft.int(started.tick_ms).count(started.attempt.into());
-    }
-    if let (Overlap::Allow(most), false) = (claim.overlap, next) {
-        if most as usize > MAX_BATCH {
-            return draft.refuse(format!("{most} places, more than {MAX_BATCH}"));
-        }
-        for place in 1..=most {
-            draft.unit(&place_of(&claim.unit, place));
-        }
+    for slot in 1..=most {
+        draft.unit(&claim.unit.with_slot(slot));
     }
 }
 
@@ -210,7 +231,7 @@ pub(crate) fn renew<'a>(
     caller: &'a Caller,
     renewals: &'a [Renew],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, renewals.len(), 1, 8);
+    let mut draft = Draft::new(&script::RENEW, keys, caller, renewals.len());
     for renew in renewals {
         draft.unit(&renew.run.unit);
         draft.run(&renew.run).int(renew.valid_until_ms);
@@ -223,7 +244,7 @@ pub(crate) fn finish<'a>(
     caller: &'a Caller,
     finishes: &'a [Finish],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, finishes.len(), 2, 13);
+    let mut draft = Draft::new(&script::FINISH, keys, caller, finishes.len());
     for finish in finishes {
         draft.unit_and_log(&finish.run.unit);
         draft
@@ -231,27 +252,26 @@ pub(crate) fn finish<'a>(
             .text(finish.outcome.as_str())
             .text(&finish.reason)
             .text(&finish.error)
-            .int(finish.fired_at_ms)
+            .int(finish.fired_at_ms.unwrap_or(0))
             .int(finish.ended_at_ms)
             .flag(finish.retried);
     }
     draft.done()
 }
 
-pub(crate) fn enroll<'a>(
+pub(crate) fn register<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    enrolls: &'a [Enroll],
+    registrations: &'a [Register],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, enrolls.len(), 1, 5);
-    for enroll in enrolls {
-        draft.unit(&enroll.unit);
+    let mut draft = Draft::new(&script::REGISTER, keys, caller, registrations.len());
+    for registration in registrations {
+        draft.unit(&registration.unit);
         draft
-            .int(enroll.first_seen_ms)
-            .int(enroll.floor_hwm_ms)
-            .count(enroll.floor_token)
-            .int(enroll.floor_started.tick_ms)
-            .count(enroll.floor_started.attempt.into());
+            .int(registration.first_seen_ms)
+            .tick(registration.bounds.decided)
+            .count(registration.bounds.token.get())
+            .start(registration.bounds.start);
     }
     draft.done()
 }
@@ -259,9 +279,9 @@ pub(crate) fn enroll<'a>(
 pub(crate) fn write_off<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    runs: &'a [Watched],
+    runs: &'a [OverdueRun],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, runs.len(), 2, 2);
+    let mut draft = Draft::new(&script::WRITE_OFF, keys, caller, runs.len());
     for run in runs {
         draft.unit_and_log(&run.unit);
         draft.text(&run.nonce).count(run.seq);
@@ -269,18 +289,18 @@ pub(crate) fn write_off<'a>(
     draft.done()
 }
 
-pub(crate) fn beat<'a>(
+pub(crate) fn heartbeat<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    beat: &Beat,
+    heartbeat: Heartbeat,
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, 0, 0, 0);
+    let mut draft = Draft::new(&script::HEARTBEAT, keys, caller, 0);
     draft.request.key(keys.nodes.clone());
     draft
         .text(&caller.node)
-        .text(match beat {
-            Beat::Alive => "alive",
-            Beat::Leaving => "leaving",
+        .text(match heartbeat {
+            Heartbeat::Alive => "alive",
+            Heartbeat::Leaving => "leaving",
         })
         .int(NODE_GONE_MS)
         .int(MAX_BATCH as i64);
@@ -292,19 +312,19 @@ pub(crate) fn record<'a>(
     caller: &'a Caller,
     lines: &'a [LedgerRecord],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, lines.len(), 2, 12);
+    let mut draft = Draft::new(&script::RECORD, keys, caller, lines.len());
     for line in lines {
         draft.unit_and_log(&line.unit);
         draft
-            .int(line.tick_ms)
-            .int(line.last_tick_ms)
+            .int(line.tick.ms())
+            .int(line.last_tick.ms())
             .count(line.count)
             .text(line.outcome.as_str())
             .text(&line.reason)
             .text(&line.node)
-            .count(line.token)
-            .count(line.attempt.into())
-            .int(line.fired_at_ms)
+            .count(line.token.map_or(0, FencingToken::get))
+            .count(line.attempt.unwrap_or(0).into())
+            .int(line.fired_at_ms.unwrap_or(0))
             .int(line.ended_at_ms)
             .text(&line.error)
             .flag(line.retried);
@@ -315,20 +335,20 @@ pub(crate) fn record<'a>(
 pub(crate) fn inspect<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    units: &[String],
+    units: &[UnitName],
 ) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(keys, caller, units.len(), 1, 0);
+    let mut draft = Draft::new(&script::INSPECT, keys, caller, units.len());
     for unit in units {
         draft.unit(unit);
     }
     draft.done()
 }
 
-pub(crate) fn look<'a>(keys: &Keys, now_ms: i64, units: &'a [String]) -> Request<'a> {
+pub(crate) fn read_overdue<'a>(keys: &Keys, now_ms: i64, units: &'a [UnitName]) -> Request<'a> {
     let mut request = Request::with_capacity(1 + units.len(), 1 + units.len());
     request.key(keys.leases.clone()).int(now_ms);
     for unit in units {
-        request.key(keys.job(unit)).text(unit);
+        request.key(keys.job(unit.as_str())).text(unit.as_str());
     }
     request
 }

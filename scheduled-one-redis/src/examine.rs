@@ -14,10 +14,10 @@ use crate::keys::Keys;
 use crate::preflight::{self, Looked};
 use crate::url::Address;
 use crate::way::Way;
-use scheduled_one_protocol::JobNeeds;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::MAX_BATCH;
 use scheduled_one_protocol::{Finding, Severity};
+use scheduled_one_protocol::{JobNeeds, UnitName};
 
 /// Bound of all questions behind those of a start.
 const BOUND: Duration = Duration::from_secs(3);
@@ -156,7 +156,7 @@ async fn clocks(
 async fn marks(
     link: &Link,
     keys: &Keys,
-    units: &[String],
+    units: &[UnitName],
     deadline: Instant,
 ) -> Result<Vec<Mark>, Fault> {
     let units = &units[..units.len().min(MAX_UNITS)];
@@ -164,12 +164,15 @@ async fn marks(
     for batch in units.chunks(MAX_BATCH) {
         let mut pipeline = Pipeline::new();
         for unit in batch {
-            pipeline.cmd("HMGET").arg(keys.job(unit)).arg("hwm");
+            pipeline
+                .cmd("HMGET")
+                .arg(keys.job(unit.as_str()))
+                .arg("hwm");
         }
         pipeline.ignore_errors();
         let answers = link.send_all("HMGET", &pipeline, deadline).await?;
         marks.extend(batch.iter().zip(answers).map(|(unit, answer)| Mark {
-            key: keys.job(unit),
+            key: keys.job(unit.as_str()),
             hwm_ms: answer.ok().and_then(mark),
         }));
     }

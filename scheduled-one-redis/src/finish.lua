@@ -1,13 +1,11 @@
 -- Ends runs, or attempts of them, and records what came of them. Port of
--- `protocol::finish`.
+-- `machine::finish`.
 --
 -- KEYS  4.. for each run: its unit's record, its job's ledger
 -- ARGV  4.. for each run: nonce, tick, token, attempt, lease, granted at,
 --       reruns, outcome, reason, error, fired at, ended at, retried: 0 or 1
--- Returns the head, then for each run 0 (recorded) or 1 (refused), and 2 more
---       if something waits in the unit and can start
-
-local WITHOUT_LEASE = 'finished_without_lease'
+-- Returns the head, then for each run RECORDED or REFUSED, and READY more if
+--       something waits in the unit and can start
 
 for i = 4, #KEYS, 2 do
   local r, err = load(KEYS[i])
@@ -28,10 +26,10 @@ local function finished(key, r, a)
   local outcome, why = ARGV[a + 7], ARGV[a + 8]
   local good = holds(r, nonce)
   local back = not good and forgot(r, nonce, tonumber(ARGV[a + 2]))
-  if not good and not back and outcome ~= WITHOUT_LEASE then
-    outcome, why = WITHOUT_LEASE, 'reported ' .. outcome .. ' after its lease'
+  if not good and not back and outcome ~= OUTCOME_WITHOUT_LEASE then
+    outcome, why = OUTCOME_WITHOUT_LEASE, 'reported ' .. outcome .. ' after its lease'
   end
-  local goes_on = ARGV[a + 12] == '1' and outcome ~= WITHOUT_LEASE
+  local goes_on = ARGV[a + 12] == '1' and outcome ~= OUTCOME_WITHOUT_LEASE
   -- Its end is recorded now: a repetition is known by that when another run has
   -- its place already.
   if not goes_on then
@@ -59,8 +57,8 @@ end
 
 local n = #out
 for i = 4, #KEYS, 2 do
-  local key, a = KEYS[i], 4 + (i - 4) / 2 * 13
-  local r, code = load(key), 0
+  local key, a = KEYS[i], 4 + (i - 4) / 2 * VALUES
+  local r, code = load(key), RECORDED
   -- If it is the same and over, it was ended by an earlier request of the same.
   local over = r.non == ARGV[a] and not (r.running and r.att <= tonumber(ARGV[a + 3]))
   if not over and r.done ~= ARGV[a] then
@@ -68,10 +66,10 @@ for i = 4, #KEYS, 2 do
     changed[#changed + 1] = key
     ledger_line(KEYS[i + 1], key, goes_on, ARGV[a + 1], ARGV[a + 1], 1, outcome, why, name,
       ARGV[a + 2], ARGV[a + 3], ARGV[a + 10], ARGV[a + 11], ARGV[a + 9])
-    code = outcome == WITHOUT_LEASE and 1 or 0
+    code = outcome == OUTCOME_WITHOUT_LEASE and REFUSED or RECORDED
   end
   n = n + 1
-  out[n] = ready(r) and code + 2 or code
+  out[n] = ready(r) and code + READY or code
 end
 settle()
 return unwritten or out

@@ -5,8 +5,9 @@ use crate::url::{Address, BadUrl, FromFiles};
 use crate::{ConnectError, decode};
 use deadpool_redis::redis::{Value, parse_redis_value};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, Head, Inspected, Intent, LedgerRecord, Overlap, Reply, Started,
+    Claim, Claimed, DueTick, Head, Intent, LowerBounds, Overlap, Reply, Target, UnitStatus,
 };
+use scheduled_one_protocol::{LedgerRecord, TickMs, UnitName};
 
 /// Most items of a request that a reply is read for.
 const MAX_ITEMS: usize = 3;
@@ -39,7 +40,7 @@ pub struct Read {
     /// The answers of a claim.
     pub claimed: Vec<Claimed>,
     /// The states of units.
-    pub inspected: Vec<Inspected>,
+    pub inspected: Vec<UnitStatus>,
     /// The lines of a ledger.
     pub lines: Vec<LedgerRecord>,
 }
@@ -73,7 +74,7 @@ fn value_as_reply(value: &Value) -> Vec<Read> {
 /// The replies that have an answer for each item.
 fn batches(value: &Value, items: usize) -> Vec<Read> {
     let claims: Vec<Claim> = (0..items).map(claim).collect();
-    let units: Vec<String> = claims.iter().map(|claim| claim.unit.clone()).collect();
+    let units: Vec<UnitName> = claims.iter().map(|claim| claim.unit.clone()).collect();
     let mut read = Vec::new();
     let claimed = checked(decode::claim(value.clone(), &claims));
     if let Some(Reply { head, body }) = claimed {
@@ -91,7 +92,7 @@ fn batches(value: &Value, items: usize) -> Vec<Read> {
             }
         )+};
     }
-    read!(renew, finish, enroll, write_off, record);
+    read!(renew, finish, register, write_off, record);
     if let Some(Reply { head, body }) = checked(decode::inspect(value.clone(), &units)) {
         assert_eq!(body.len(), items);
         read.push(Read {
@@ -99,9 +100,9 @@ fn batches(value: &Value, items: usize) -> Vec<Read> {
             ..Read::new("inspect", Some(head))
         });
     }
-    if let Some(overdue) = checked(decode::look(value.clone(), &units)) {
+    if let Some(overdue) = checked(decode::read_overdue(value.clone(), &units)) {
         assert!(overdue.len() <= items);
-        read.push(Read::new("look", None));
+        read.push(Read::new("read_overdue", None));
     }
     read
 }
@@ -109,13 +110,13 @@ fn batches(value: &Value, items: usize) -> Vec<Read> {
 /// The others.
 fn others(value: &Value) -> Vec<Read> {
     let mut read = Vec::new();
-    if let Some((reply, _)) = checked(decode::beat(value.clone())) {
-        read.push(Read::new("beat", Some(reply.head)));
+    if let Some((reply, _)) = checked(decode::heartbeat(value.clone())) {
+        read.push(Read::new("heartbeat", Some(reply.head)));
     }
     if let Some(lines) = checked(decode::ledger("job", "so:{test}:log:job", value.clone())) {
         read.push(Read {
             lines,
-            inspected: vec![Inspected::default()],
+            inspected: vec![UnitStatus::default()],
             ..Read::new("ledger", None)
         });
     }
@@ -130,21 +131,22 @@ fn checked<T>(result: Result<T, super::StoreError>) -> Option<T> {
 }
 
 fn claim(number: usize) -> Claim {
+    let tick = TickMs(1_000);
     Claim {
-        unit: format!("job#{number}"),
-        tick_ms: 1_000,
-        due_ms: 1_000,
-        after_ms: 0,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Started::default(),
+        unit: UnitName::new("job", number as u32),
         nonce: String::new(),
         valid_until_ms: 0,
         lease_ms: 5_000,
-        intent: Intent::Run,
-        missed: None,
-        overlap: Overlap::Skip,
-        reruns: 0,
+        takeovers: 0,
+        bounds: LowerBounds::default(),
+        target: Target::Tick(DueTick {
+            tick,
+            due_ms: tick.ms(),
+            after: None,
+            intent: Intent::Run,
+            overlap: Overlap::Skip,
+            missed: None,
+        }),
     }
 }
 

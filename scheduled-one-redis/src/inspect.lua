@@ -1,9 +1,14 @@
--- Tells what is stored of units. Changes nothing.
+-- Reads what is stored of units. Changes nothing.
 --
 -- KEYS  4.. for each unit: its record
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the
---       newest start, 1 and the tick if a run is going, or 0; how many ticks wait, and each of them
+--       newest start; RUNNING and the tick of the run, or IDLE; how many ticks wait,
+--       and each of them
 
+wrong = wrong_type(KEYS[3], 'zset')
+if wrong then
+  return wrong
+end
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])
   if r then
@@ -16,29 +21,29 @@ end
 commit()
 
 local n = #out
-local function tell(value)
+local function reply(value)
   n = n + 1
   out[n] = value
 end
 
 for i = 4, #KEYS do
   local r = load(KEYS[i])
-  tell(r.born)
-  tell(r.hwm)
-  tell(r.tok)
+  reply(r.born)
+  reply(r.hwm)
+  reply(r.tok)
   local start_tick, start_attempt = last_start(r)
-  tell(start_tick)
-  tell(start_attempt)
+  reply(start_tick)
+  reply(start_attempt)
   if r.running then
-    tell(1)
-    tell(r.tick)
+    reply(RUNNING)
+    reply(r.tick)
   else
-    tell(0)
+    reply(IDLE)
   end
   n = n + 1
   local count, waiting = n, 0
   for tick in string.gmatch(r.wait, '(-?%d+):%d+:%d+') do
-    tell(int(tick))
+    reply(int(tick))
     waiting = waiting + 1
   end
   out[count] = waiting

@@ -6,9 +6,11 @@
 use std::fmt;
 
 use scheduled_one_protocol::Bucket;
+pub(crate) use scheduled_one_schedule::name::MAX_NAME_BYTES;
 
-/// Longest name of a namespace or a unit, in bytes.
-pub(crate) const MAX_NAME_BYTES: usize = 128;
+/// More than the longest name of a unit, in bytes: `#shard` and `~place` take
+/// 11 each at most.
+pub(crate) const MAX_UNIT_BYTES: usize = MAX_NAME_BYTES + 32;
 
 /// The keys of one bucket of a namespace.
 #[derive(Clone)]
@@ -89,17 +91,7 @@ impl fmt::Debug for Keys {
 /// Whether a namespace or a job may have this name. A brace would move the
 /// hash tag, a space would break an operator's shell.
 pub(crate) fn is_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:/-".contains(&b);
-    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(allowed)
-}
-
-/// Whether a unit may have this name: that of its job, and perhaps the numbers
-/// of a shard and a place.
-pub(crate) fn is_unit(unit: &str) -> bool {
-    let (shard, place) = unit.split_once('~').unwrap_or((unit, "0"));
-    let (job, index) = shard.split_once('#').unwrap_or((shard, "0"));
-    let is_index = |text: &str| text.parse::<u32>().is_ok_and(|it| it.to_string() == text);
-    is_name(job) && is_index(index) && is_index(place)
+    scheduled_one_schedule::name::check_name(name).is_ok()
 }
 
 #[cfg(test)]
@@ -154,19 +146,6 @@ mod tests {
             &"x".repeat(MAX_NAME_BYTES + 1),
         ] {
             assert!(!is_name(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn units_are_jobs_shards_and_places() {
-        let longest = format!("{}#4294967295~4294967295", "x".repeat(MAX_NAME_BYTES));
-        for good in ["a", "a#0", "a~1", "a/b#12~3", &longest] {
-            assert!(is_unit(good), "{good}");
-        }
-        for bad in [
-            "", "#1", "~1", "a#", "a~", "a~1#1", "a#1#1", "a#x", "a#+1", "a#01", "a~1~", "a#{1}",
-        ] {
-            assert!(!is_unit(bad), "{bad}");
         }
     }
 }

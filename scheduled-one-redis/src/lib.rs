@@ -1,11 +1,12 @@
-//! The store that replicas share: Redis. The only place that knows it.
+//! The Redis store of scheduled-one. No other crate knows Redis.
 //!
-//! Each operation of the protocol is one script (`*.lua`, in front of each
-//! `enter.lua`), a port of `protocol`; scripts are atomic, and their clock is
-//! that of the server. In the order a request meets them: `encode` (what is
-//! sent), `script` (by which name), `connection` (which way), `decode` (what it
-//! means), `fault` (what if not).
+#![doc = include_str!("../docs/redis.md")]
 
+// Each operation of the protocol is one script (`*.lua`), a port of the pure machine; the constants of `prologue` stand
+// in front of it. Scripts are atomic, and their clock is that of the server. In the order in which a request meets the
+// modules: `encode` (the request), `script` (its name and text), `connection` (the server), `decode` (the reply),
+// `fault` (its error).
+mod codes;
 mod connect_error;
 mod connection;
 mod decode;
@@ -14,14 +15,16 @@ mod encode;
 mod encryption;
 mod examine;
 mod fault;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "internals")]
 pub mod fuzzing;
 mod keys;
 mod login;
+mod message_pack;
 mod needs;
 mod options;
 mod preflight;
 mod probes;
+mod prologue;
 mod replication;
 mod script;
 #[cfg(feature = "tls")]
@@ -43,14 +46,19 @@ use keys::Keys;
 use needs::Needs;
 use replication::Replication;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Finding, JobNeeds, PreflightError, Report, Store, StoreError,
+    Answer, BoxFuture, Bucket, Finding, JobNeeds, LedgerRecord, PreflightError, Report, Store,
+    StoreError, UnitName,
 };
 use script::{Operation, Request};
 use url::Address;
+
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use script::claim_script;
 
 pub use connect_error::ConnectError;
 pub use options::{ConnectOptions, MAX_REPLICAS};
@@ -82,26 +90,8 @@ impl RedisStore {
     /// [`ConnectError`] for what may be wrong. Takes 3 s at most, and writes
     /// nothing.
     ///
-    /// The URL is one of
-    ///
-    /// - `redis://[user:password@]host[:port][/db]`
-    /// - `redis+sentinel://[user:password@]host[:port],…/master[/db]`: the
-    ///   Redis that the sentinels name as that master. If they want a login of
-    ///   their own, `?sentinel_user=…&sentinel_password=…` behind it; it needs
-    ///   `-@all +sentinel|get-master-addr-by-name`, before Redis 7 `+sentinel`.
-    /// - `redis+cluster://[user:password@]host[:port],…`: the node of a Redis
-    ///   Cluster that owns the namespace, which is in one slot.
-    ///
-    /// `rediss` instead of `redis` is TLS, which trusts the certificates of the
-    /// system, or those of the file that the environment variable
-    /// `SSL_CERT_FILE` names. Hosts of a URL are asked in turn.
-    ///
-    /// The user needs the rights of [`RedisStore::acl_rule`]; for `shop`:
-    ///
-    /// ```text
-    /// ACL SETUSER jobs on >password ~so:{shop}:* -@all +eval +evalsha +info +time +type +hmget
-    ///   +hset +zadd +zrem +zremrangebyscore +zrangebyscore +xadd +xrevrange
-    /// ```
+    /// The forms of the URL and the rights that the user needs are in the [crate's documentation](crate);
+    /// [`RedisStore::acl_rule`] returns the rights.
     ///
     /// # Errors
     ///
@@ -334,21 +324,21 @@ impl Store for RedisStore {
         })
     }
 
-    fn enroll<'a>(
+    fn register<'a>(
         &'a self,
         caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>> {
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
         Box::pin(async move {
-            let request = encode::enroll(self.keys(), caller, enrolls)?;
-            decode::enroll(self.run(&script::ENROLL, &request).await?, enrolls)
+            let request = encode::register(self.keys(), caller, registrations)?;
+            decode::register(self.run(&script::REGISTER, &request).await?, registrations)
         })
     }
 
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
-        runs: &'a [Watched],
+        runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
         Box::pin(async move {
             let request = encode::write_off(self.keys(), caller, runs)?;
@@ -356,16 +346,21 @@ impl Store for RedisStore {
         })
     }
 
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
         Box::pin(async move {
-            let request = encode::beat(self.keys(), caller, &beat)?;
-            let (mut reply, units) = decode::beat(self.run(&script::BEAT, &request).await?)?;
+            let request = encode::heartbeat(self.keys(), caller, heartbeat)?;
+            let (mut reply, units) =
+                decode::heartbeat(self.run(&script::HEARTBEAT, &request).await?)?;
             // Rare: nothing is overdue while the nodes live.
             if !units.is_empty() {
                 let now_ms = (reply.head.now_us / 1000) as i64;
-                let request = encode::look(self.keys(), now_ms, &units);
-                let value = self.run(&script::LOOK, &request).await?;
-                reply.body.overdue = decode::look(value, &units)?;
+                let request = encode::read_overdue(self.keys(), now_ms, &units);
+                let value = self.run(&script::READ_OVERDUE, &request).await?;
+                reply.body.overdue = decode::read_overdue(value, &units)?;
             }
             Ok(reply)
         })
@@ -385,8 +380,8 @@ impl Store for RedisStore {
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         Box::pin(async move {
             let request = encode::inspect(self.keys(), caller, units)?;
             decode::inspect(self.run(&script::INSPECT, &request).await?, units)

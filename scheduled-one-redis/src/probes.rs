@@ -10,6 +10,7 @@ use crate::keys::Keys;
 use crate::needs::Needs;
 use crate::preflight::broken;
 use crate::url::Address;
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 
 /// All that is asked of Redis, by the name of the right it takes, as calls
 /// that change nothing: on a key that does not exist and is not made by them.
@@ -62,8 +63,10 @@ fn rights(keys: &Keys, needs: Needs) -> Vec<(&'static str, Cmd)> {
 const META: usize = 5;
 const WRITES: [usize; 2] = [7, 11];
 
-/// Asks as `enter.lua` does which process serves. Behind those of [`rights`].
+/// Asks as `enter.lua` does which process serves; fails where scripts have no
+/// `cmsgpack`, which `claim.lua` needs. Behind those of [`rights`].
 const WHO_SERVES: &str = "\
+    cmsgpack.unpack('\\192') \
     local server, replication = redis.call('INFO', 'server'), redis.call('INFO', 'replication') \
     return (string.match(server, 'run_id:(%w+)') or '') \
     .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";
@@ -204,9 +207,8 @@ fn stored(answer: Option<Result<Value, RedisError>>, keys: &Keys, address: &Addr
 /// A stored number of buckets, read as `enter.lua` reads it: rubbish says
 /// nothing, and a number that there cannot be is one all the same.
 fn count(text: &str) -> Option<u32> {
-    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     let number: f64 = text.trim().parse().ok()?;
-    let is_integer = number.abs() <= EXACT && number.fract() == 0.0;
+    let is_integer = number.abs() <= MAX_EXACT as f64 && number.fract() == 0.0;
     (is_integer && number != 0.0).then(|| u32::try_from(number as i64).unwrap_or(0))
 }
 

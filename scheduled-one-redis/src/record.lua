@@ -18,7 +18,7 @@ commit()
 -- written again. If none is, the error says whether that makes sense.
 local n, written = #out, false
 for i = 4, #KEYS, 2 do
-  local a = 4 + (i - 4) / 2 * 12
+  local a = 4 + (i - 4) / 2 * VALUES
   local why = ledger_line(KEYS[i + 1], KEYS[i], ARGV[a + 11] == '1', unpack(ARGV, a, a + 10))
   n, written = n + 1, written or not why
   out[n] = why or ''

@@ -73,7 +73,7 @@ impl Replication {
         claims: &[Claim],
         answers: &mut [Claimed],
     ) -> Result<(), Fault> {
-        let granted = |answer: &Claimed| matches!(answer.verdict, Verdict::Granted { .. });
+        let granted = |answer: &Claimed| matches!(answer.verdict, Verdict::Granted(_));
         let pairs = claims.iter().zip(answers.iter());
         let leases = pairs.filter(|(_, answer)| granted(answer));
         let shortest = leases.map(|(claim, _)| claim.lease_ms.max(0) as u64).min();
@@ -84,9 +84,11 @@ impl Replication {
         if self.reached(link, passage, bound).await? {
             return Ok(());
         }
-        for answer in answers.iter_mut().filter(|answer| granted(answer)) {
-            let granted = mem::replace(&mut answer.verdict, Verdict::Nothing);
-            answer.verdict = Verdict::Unreplicated(Box::new(granted));
+        for answer in answers {
+            answer.verdict = match mem::replace(&mut answer.verdict, Verdict::QueueEmpty) {
+                Verdict::Granted(grant) => Verdict::NotReplicated(grant),
+                other => other,
+            };
         }
         Ok(())
     }

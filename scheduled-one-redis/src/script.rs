@@ -1,41 +1,67 @@
-//! The scripts: one file an operation, what they share in front.
+//! The scripts: one file an operation, what they share in front, and the
+//! constants in front of that.
 
 use std::borrow::Cow;
 
 use deadpool_redis::redis::{Cmd, Script, cmd};
 use once_cell::sync::Lazy;
 
+use crate::codes::{
+    ClaimCode, FinishCode, InspectCode, Named, OverdueCode, RenewCode, WriteOffCode,
+};
+use crate::prologue::prologue;
+
 /// A script and the digest that Redis knows it by.
 pub(crate) struct Operation {
     /// What it is called in error texts.
     pub(crate) name: &'static str,
-    text: &'static str,
+    /// How many values of ARGV an item of a batch has.
+    pub(crate) values: usize,
+    text: Lazy<String>,
     sha: Lazy<String>,
 }
 
-macro_rules! operation {
-    ($static:ident, $($file:literal),+) => {
-        pub(crate) static $static: Operation = {
-            const TEXT: &str = concat!($(include_str!(concat!($file, ".lua"))),+);
-            Operation {
-                // The last file is the operation, what stands before is shared.
-                name: [$($file),+][[$($file),+].len() - 1],
-                text: TEXT,
-                sha: Lazy::new(|| Script::new(TEXT).get_hash().to_owned()),
+/// An operation by its name: how many values an item has, the codes of its
+/// reply, and its files, of which the last one is its own and names it.
+macro_rules! operations {
+    ($($static:ident: $values:literal, $codes:expr, $($file:ident)+;)+) => {
+        $(pub(crate) static $static: Operation = {
+            const CODES: &[&[Named]] = $codes;
+            const NAMES: &[&str] = &[$(stringify!($file)),+];
+            const FILES: &str = concat!($(include_str!(concat!(stringify!($file), ".lua"))),+);
+            fn text() -> String {
+                prologue($values, CODES) + FILES
             }
-        };
+            Operation {
+                name: NAMES[NAMES.len() - 1],
+                values: $values,
+                text: Lazy::new(text),
+                sha: Lazy::new(|| Script::new(&$static.text).get_hash().to_owned()),
+            }
+        };)+
+
+        #[cfg(test)]
+        const ALL: &[&Operation] = &[$(&$static),+];
     };
 }
 
-operation!(CLAIM, "enter", "claim");
-operation!(RENEW, "enter", "unit", "renew");
-operation!(FINISH, "enter", "unit", "finish");
-operation!(ENROLL, "enter", "unit", "enroll");
-operation!(WRITE_OFF, "enter", "unit", "write_off");
-operation!(BEAT, "enter", "beat");
-operation!(LOOK, "look");
-operation!(RECORD, "enter", "record");
-operation!(INSPECT, "enter", "unit", "inspect");
+operations! {
+    CLAIM: 6, ClaimCode::NAMES, shared enter ledger unit claim_reads claim;
+    RENEW: 8, &[RenewCode::NAMED], shared enter unit settle renew;
+    FINISH: 13, FinishCode::NAMES, shared enter ledger unit settle finish;
+    REGISTER: 5, &[], shared enter unit settle register;
+    WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
+    HEARTBEAT: 0, &[], shared enter heartbeat;
+    READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;
+    RECORD: 12, &[], shared enter ledger record;
+    INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
+}
+
+/// The text of the claim script, for those who measure what it allows.
+#[cfg(feature = "internals")]
+pub fn claim_script() -> &'static str {
+    &CLAIM.text
+}
 
 impl Operation {
     /// The call by digest: what every request is sent as.
@@ -46,7 +72,7 @@ impl Operation {
     /// The call by text, for a Redis that answered `NOSCRIPT`. It keeps the
     /// script, so that the next one by digest finds it.
     pub(crate) fn by_text(&self, request: &Request<'_>) -> Cmd {
-        self.call("EVAL", self.text, request)
+        self.call("EVAL", &self.text, request)
     }
 
     fn call(&self, verb: &str, script: &str, request: &Request<'_>) -> Cmd {
@@ -58,6 +84,7 @@ impl Operation {
         for value in &request.values {
             match value {
                 Arg::Text(text) => command.arg(text.as_bytes()),
+                Arg::Bytes(bytes) => command.arg(bytes),
                 Arg::Int(int) => command.arg(int),
             };
         }
@@ -74,6 +101,7 @@ pub(crate) struct Request<'a> {
 
 enum Arg<'a> {
     Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
     Int(i64),
 }
 
@@ -95,8 +123,93 @@ impl<'a> Request<'a> {
         self
     }
 
+    pub(crate) fn bytes(&mut self, bytes: Vec<u8>) -> &mut Self {
+        self.values.push(Arg::Bytes(bytes));
+        self
+    }
+
     pub(crate) fn int(&mut self, int: i64) -> &mut Self {
         self.values.push(Arg::Int(int));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The lines of a script without comments and quoted texts.
+    fn code(text: &str) -> impl Iterator<Item = String> {
+        text.lines().map(|line| {
+            let quoted = line.replace('"', "'");
+            let parts = quoted.split('\'').step_by(2);
+            let code = parts.collect::<Vec<_>>().join(" ");
+            code.split("--").next().unwrap_or_default().to_owned()
+        })
+    }
+
+    fn words(line: &str) -> impl Iterator<Item = &str> {
+        line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| !word.is_empty())
+    }
+
+    fn is_constant(word: &&str) -> bool {
+        let in_capitals = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        word.len() > 1 && word.chars().all(in_capitals) && word.starts_with(char::is_alphabetic)
+    }
+
+    /// Names in capitals that are no constants: what Redis gives a script, and
+    /// codes of errors.
+    const OTHERS: [&str; 7] = [
+        "KEYS",
+        "ARGV",
+        "OOM",
+        "MISCONF",
+        "NOREPLICAS",
+        "READONLY",
+        "NOPERM",
+    ];
+
+    /// A name in capitals that a script gives to something else would hide the
+    /// constant, and one that is nowhere is nil, which Redis refuses too late.
+    #[test]
+    fn each_constant_of_a_script_is_declared_once() {
+        for operation in ALL {
+            let mut declared = BTreeSet::new();
+            let lines: Vec<String> = code(&operation.text).collect();
+            for line in &lines {
+                let names = line.trim_start().strip_prefix("local ").unwrap_or_default();
+                let names = names.split('=').next().unwrap_or_default();
+                for name in words(names).filter(is_constant) {
+                    let first = declared.insert(name) || OTHERS.contains(&name);
+                    assert!(first, "{name} is declared twice");
+                }
+                for name in words(line).filter(is_constant) {
+                    let known = declared.contains(name) || OTHERS.contains(&name);
+                    assert!(known, "{name} is not declared: {line}");
+                }
+            }
+        }
+    }
+
+    /// Numbers of the protocol come from Rust; what may stand in a script are
+    /// places of keys and values, and the parts of a second and of a whole.
+    #[test]
+    fn no_script_has_a_number_of_its_own() {
+        const PARTS: [&str; 3] = ["100", "1000", "1000000"];
+        for operation in ALL {
+            let (_, files) = operation
+                .text
+                .split_once("\n-- ")
+                .expect("files behind the prologue");
+            for line in code(files) {
+                let is_number = |word: &&str| word.len() > 2 && word.parse::<u64>().is_ok();
+                for number in words(&line).filter(is_number) {
+                    assert!(PARTS.contains(&number), "{number} in {line}");
+                }
+            }
+        }
     }
 }

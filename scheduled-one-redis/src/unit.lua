@@ -1,38 +1,56 @@
--- What is stored for units, for the scripts that are not as hot as claims.
+-- Records of units. Port of `protocol::Record`.
+--
+-- Provides: records, state_of, add_run, load, load_shown; holds, forgot, ready,
+--       newer, last_start; waits, set_wait, drop_started, raise_started.
+--
+-- A record is a table: born, hwm, tok, running, stop, non and wait at least; of
+-- its run rtok, until_, seq, lease, att and tick; then done, and bt and ba, the
+-- newest start that nodes reported; and own, at and rer where they are asked for.
 
-wrong = wrong_type(KEYS[3], 'zset')
-if wrong then
-  return wrong
+-- Records by key: a unit may come twice in a batch, and the second request must
+-- see what the first one did.
+local records = {}
+
+-- A record from its values of born, hwm, tok, st, non and wait, without its run.
+local function state_of(key, v)
+  local st = v[4]
+  local r = {
+    born = number(key, 'born', v[1], far), hwm = number(key, 'hwm', v[2], far),
+    tok = number(key, 'tok', v[3], MAX_TOKEN), running = st == 'run' or st == 'stop',
+    stop = st == 'stop', non = v[5] or '', wait = v[6] or '',
+  }
+  check(key, st, v[5], v[6], r.hwm)
+  return r
 end
 
--- The record under the key, without what is only shown (own, at) or rarely
--- asked for (rer); or nil and an error. Records are kept by key: a unit may come
--- twice in a batch, and the second must see what the first did.
-local records = {}
+-- Adds the run to a record, from its values of rtok, until, seq, lease, att and
+-- tick, which stand behind `v[i]`. A run that goes has all of them.
+local function add_run(key, r, v, i)
+  local of_run = r.running and needed or number
+  r.rtok = of_run(key, 'rtok', v[i + 1], MAX_TOKEN)
+  r.until_ = of_run(key, 'until', v[i + 2], far)
+  r.seq = of_run(key, 'seq', v[i + 3], MAX_SEQ)
+  r.lease = of_run(key, 'lease', v[i + 4], MAX_LEASE_MS)
+  r.att = of_run(key, 'att', v[i + 5], MAX_COUNT)
+  r.tick = of_run(key, 'tick', v[i + 6], far)
+  decided(key, 'tick', v[i + 6], r.hwm)
+end
+
+-- The record under the key, without what `load_shown` adds; or nil and an error.
 local function load(key)
   local r = records[key]
   if r then
     return r
   end
-  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'rtok', 'until', 'seq', 'lease',
-    'att', 'wait', 'done', 'tick', 'bt', 'ba')
+  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait',
+    'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done', 'bt', 'ba')
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
-  local running = v[4] == 'run' or v[4] == 'stop'
-  local of_run = running and needed or number
-  r = {
-    born = number(key, 'born', v[1], far), hwm = number(key, 'hwm', v[2], far),
-    tok = number(key, 'tok', v[3], MAX_TOKEN), running = running, stop = v[4] == 'stop',
-    non = v[5] or '', rtok = of_run(key, 'rtok', v[6], MAX_TOKEN),
-    until_ = of_run(key, 'until', v[7], far), seq = of_run(key, 'seq', v[8], MAX_SEQ),
-    lease = of_run(key, 'lease', v[9], DAY_MS), att = of_run(key, 'att', v[10], MAX_COUNT),
-    wait = v[11] or '', done = v[12] or '',
-    tick = of_run(key, 'tick', v[13], far), bt = number(key, 'bt', v[14], far),
-    ba = number(key, 'ba', v[15], MAX_COUNT),
-  }
-  check(key, v[4], v[5], v[11], r.hwm)
-  decided(key, 'tick', v[13], r.hwm)
+  r = state_of(key, v)
+  add_run(key, r, v, 6)
+  r.done, r.bt = v[13] or '', number(key, 'bt', v[14], far)
+  r.ba = number(key, 'ba', v[15], MAX_COUNT)
   decided(key, 'bt', v[14], r.hwm)
   if wrong then
     return nil, wrong
@@ -41,8 +59,8 @@ local function load(key)
   return r
 end
 
--- What is only shown of a run, or rarely asked for; nil and an error if it is
--- none that a script has stored.
+-- Adds what is only shown of a run, or rarely used; nil and an error if no script
+-- can have stored it.
 local function load_shown(key, r)
   local v, of_run = call('HMGET', key, 'own', 'at', 'rer'), r.running and needed or number
   r.own, r.at = v[1] or '', of_run(key, 'at', v[2], far)
@@ -65,75 +83,56 @@ local function ready(r)
   return not r.running and r.wait ~= ''
 end
 
--- What waits without what a run of this tick and attempt shows to have started
--- already, in a store that was rolled back.
-local function not_started(wait, tick, attempt)
-  local kept = {}
-  for one, its_tick, its_attempt in string.gmatch(wait, '((-?%d+):(%d+):%d+)') do
-    local at = int(its_tick)
-    if at > tick or (at == tick and int(its_attempt) > attempt) then
-      kept[#kept + 1] = one
-    end
-  end
-  return table.concat(kept, ',')
+-- The first start is after the second: starts are in the order of tick and
+-- attempt.
+local function newer(tick, attempt, than_tick, than_attempt)
+  return tick > than_tick or (tick == than_tick and attempt > than_attempt)
 end
 
--- The newest start: that of the run, unless callers told of a newer one.
+-- Tick and attempt of the newest start: that of the run, unless nodes reported a
+-- newer one.
 local function last_start(r)
-  if r.bt > r.tick or (r.bt == r.tick and r.ba > r.att) then
+  if newer(r.bt, r.ba, r.tick, r.att) then
     return r.bt, r.ba
   end
   return r.tick, r.att
 end
 
--- Writes a run back that begins at ARGV[a]: nonce, tick, token, attempt, lease,
--- granted at, reruns. It is at `attempt` then, and goes on, or has ended.
-local function readopt(key, r, goes_on, attempt, a)
-  local nonce, tick, token = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
-  local lease = tonumber(ARGV[a + 4])
-  r.hwm = math.max(r.hwm, tick)
-  r.tok, r.rtok, r.running, r.stop = token, token, goes_on, false
-  r.non, r.until_, r.seq, r.lease, r.att, r.tick = nonce, now + lease, 1, lease, attempt, tick
-  if r.wait ~= '' then
-    r.wait, r.waited = not_started(r.wait, tick, int(ARGV[a + 3])), true
-    call('HSET', key, 'wait', r.wait)
-  end
-  call('HSET', key, 'hwm', r.hwm, 'tok', token, 'st', goes_on and 'run' or 'idle', 'tick', tick,
-    'own', name, 'non', nonce, 'att', attempt, 'rtok', token, 'until', r.until_, 'seq', 1,
-    'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6])
+-- An entry of the queue of a unit: one field, with commas between the entries,
+-- the first to start in front.
+local function waits(tick, attempt, takeovers)
+  return string.format('%.0f:%.0f:%.0f', tick, attempt, takeovers)
 end
 
--- Brings `leases` and `ready` to what the records say that changed. At the end:
--- of a unit that comes twice, only the last state counts.
-local changed = {}
-local function settle()
-  local leases, over, free, busy = {}, {}, {}, {}
-  for _, key in ipairs(changed) do
-    local r, unit = records[key], unit_of(key)
-    if r.running then
-      leases[#leases + 1] = overdue_at(r.until_, r.lease)
-      leases[#leases + 1] = unit
-    else
-      over[#over + 1] = unit
-    end
-    if ready(r) then
-      free[#free + 1] = 0
-      free[#free + 1] = unit
-    elseif r.wait ~= '' or r.waited then
-      busy[#busy + 1] = unit
+local function set_wait(key, r, wait)
+  r.wait = wait
+  call('HSET', key, 'wait', wait)
+end
+
+-- Drops what waits up to a start: in a store that was rolled back it has started
+-- already.
+local function drop_started(key, r, tick, attempt)
+  if r.wait == '' then
+    return
+  end
+  local kept = {}
+  for one, its_tick, its_attempt in string.gmatch(r.wait, '((-?%d+):(%d+):%d+)') do
+    if newer(int(its_tick), int(its_attempt), tick, attempt) then
+      kept[#kept + 1] = one
     end
   end
-  if #leases > 0 then
-    call('ZADD', KEYS[2], unpack(leases))
+  r.waited = true
+  set_wait(key, r, table.concat(kept, ','))
+end
+
+-- Raises the newest start to one that the caller saw. Returns whether it is news.
+local function raise_started(key, r, tick, attempt)
+  if not newer(tick, attempt, last_start(r)) then
+    return false
   end
-  if #over > 0 then
-    call('ZREM', KEYS[2], unpack(over))
-  end
-  if #free > 0 then
-    call('ZADD', KEYS[3], unpack(free))
-  end
-  if #busy > 0 then
-    call('ZREM', KEYS[3], unpack(busy))
-  end
+  r.bt, r.ba = tick, attempt
+  call('HSET', key, 'bt', tick, 'ba', attempt)
+  drop_started(key, r, tick, attempt)
+  return true
 end
 

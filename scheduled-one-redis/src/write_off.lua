@@ -1,10 +1,9 @@
 -- Records runs as lost, or has them taken over, that the caller saw stand still
--- for nine tenths of their leases. Port of `protocol::write_off`.
+-- for nine tenths of their leases. Port of `machine::write_off`.
 --
 -- KEYS  4.. for each run: its unit's record, its job's ledger
 -- ARGV  4.. for each run: nonce, seq
--- Returns the head, then for each run 0 (lost), 1 (changed), 2 (quarantined) or
---       3 (taken over)
+-- Returns the head, then for each run LOST, CHANGED, QUARANTINED or TAKEN_OVER
 
 for i = 4, #KEYS, 2 do
   local r, err = load(KEYS[i])
@@ -23,13 +22,13 @@ commit()
 
 local n = #out
 for i = 4, #KEYS, 2 do
-  local key, a = KEYS[i], i
+  local key, a = KEYS[i], 4 + (i - 4) / 2 * VALUES
   local r = load(key)
   n = n + 1
   if now < quarantine_until then
-    out[n] = 2
+    out[n] = QUARANTINED
   elseif not r.running or r.non ~= ARGV[a] or r.seq ~= tonumber(ARGV[a + 1]) or r.until_ > now then
-    out[n] = 1
+    out[n] = CHANGED
   else
     local tick, reruns = r.tick, r.rer
     -- One that was told to make room does not come back. Nor does one that a
@@ -44,10 +43,10 @@ for i = 4, #KEYS, 2 do
     r.running, r.non, r.tok = false, '', r.tok + 1
     call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok, 'wait', r.wait)
     changed[#changed + 1] = key
-    ledger_line(KEYS[i + 1], key, taken_over, tick, tick, 1, taken_over and 'taken_over' or 'lost',
+    ledger_line(KEYS[i + 1], key, taken_over, tick, tick, 1, taken_over and OUTCOME_TAKEN_OVER or OUTCOME_LOST,
       'no sign of life, seen by ' .. name, r.own, r.rtok, r.att,
       r.at, now, '')
-    out[n] = taken_over and 3 or 0
+    out[n] = taken_over and TAKEN_OVER or LOST
   end
 end
 settle()

@@ -1,25 +1,25 @@
-//! One attempt of a run. A run whose attempt failed or timed out may try
-//! again under the same lease; what an attempt left behind should end with it.
+//! One attempt of a run. A run whose attempt failed or timed out may make
+//! another one under the same lease, so an attempt is cancelled by itself.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::lease::{Cancel, Lease};
+use crate::lease::{CancelReason, Lease};
 
-/// What a job's context and its guard share: the lease, and whether this
-/// attempt was told to stop.
+/// The lease of the run and the cancelling of one attempt: a job's context and
+/// its guard share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     lease: Arc<Lease>,
-    stopped: Arc<watch::Sender<Option<Cancel>>>,
+    cancelled: Arc<watch::Sender<Option<CancelReason>>>,
 }
 
 impl Attempt {
     pub(crate) fn new(lease: Arc<Lease>) -> Self {
         Attempt {
             lease,
-            stopped: Arc::new(watch::Sender::new(None)),
+            cancelled: Arc::new(watch::Sender::new(None)),
         }
     }
 
@@ -27,29 +27,29 @@ impl Attempt {
         &self.lease
     }
 
-    /// Tells this attempt to stop; the run may make another one.
-    pub(crate) fn stop(&self, reason: Cancel) {
-        self.stopped.send_if_modified(|stopped| {
-            let first = stopped.is_none();
-            stopped.get_or_insert(reason);
+    /// Cancels this attempt; the run may make another one. The first reason stays.
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        self.cancelled.send_if_modified(|cancelled| {
+            let first = cancelled.is_none();
+            cancelled.get_or_insert(reason);
             first
         });
     }
 
-    /// Why it was told to stop, if it was.
-    pub(crate) fn cancelled(&self) -> Option<Cancel> {
+    /// Why the attempt is cancelled, if it is.
+    pub(crate) fn cancelled(&self) -> Option<CancelReason> {
         match self.lease.cancelled() {
-            // Outranks a timeout: it leaves no time.
-            Some(Cancel::LeaseLost) => Some(Cancel::LeaseLost),
-            of_run => (*self.stopped.borrow()).or(of_run),
+            // A lost lease replaces a timeout: it leaves no time.
+            Some(CancelReason::LeaseLost) => Some(CancelReason::LeaseLost),
+            of_run => (*self.cancelled.borrow()).or(of_run),
         }
     }
 
-    /// Completes when it is told to stop.
+    /// Completes when the attempt is cancelled.
     pub(crate) async fn wait_cancelled(&self) {
-        let mut of_run = self.lease.watch();
-        let mut of_attempt = self.stopped.subscribe();
-        // Neither sender goes away while `self` is there.
+        let mut of_run = self.lease.subscribe();
+        let mut of_attempt = self.cancelled.subscribe();
+        // Both senders live as long as `self`.
         tokio::select! {
             biased;
             _ = of_run.wait_for(Option::is_some) => {}

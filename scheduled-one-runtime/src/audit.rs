@@ -1,5 +1,5 @@
-//! Every tick accounted for: the schedule, tick by tick, each with what became
-//! of it. Pure: schedule, ledger and state in, account out.
+//! The audit: the schedule, tick by tick, each tick with its status. Pure:
+//! schedule, ledger and state in, ticks out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct AuditedTick {
     /// On which node, if each node runs the job by itself, or where it ran.
     pub node: Option<String>,
     /// What became of it.
-    pub fate: Fate,
+    pub status: TickStatus,
     /// Why, in words; may be empty.
     pub reason: String,
     /// How late its last attempt started, if one did.
@@ -34,7 +34,7 @@ pub struct AuditedTick {
 /// What became of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Fate {
+pub enum TickStatus {
     /// It is decided, as the ledger says: ran (ok, failed, panicked, timed
     /// out, cancelled), skipped, missed or lost.
     Decided(Outcome),
@@ -51,49 +51,47 @@ pub enum Fate {
     Unknown,
 }
 
-/// Longest answer for a unit (or node).
+/// Most ticks in the audit of one unit (or node).
 const MAX_TICKS: usize = 10_000;
 
-/// What the store says of a unit now.
+/// What the store knows of a unit now.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnitState {
     pub(crate) decided_to_ms: i64,
-    pub(crate) born_ms: i64,
+    pub(crate) first_seen_ms: i64,
     pub(crate) running: Vec<i64>,
     pub(crate) waiting: Vec<i64>,
 }
 
-/// All that the store knows of a job.
+/// What the audit of a job is computed from.
 #[derive(Debug)]
-pub(crate) struct Books {
-    /// Its ledger, oldest line first.
+pub(crate) struct AuditInput {
+    /// The ledger of the job, oldest line first.
     pub(crate) lines: Vec<LedgerEntry>,
     /// Whether the ledger is full, so that older lines are gone.
     pub(crate) full: bool,
-    /// Its units, by shard; none if each node runs it by itself.
+    /// The units of the job, by shard; none of a local job.
     pub(crate) units: Vec<(u32, UnitState)>,
 }
 
-impl Books {
+impl AuditInput {
     /// The ticks after `from_ms` up to `to_ms`, oldest first.
     pub(crate) fn audit(&self, schedule: &Schedule, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
-        let accounts = match self.units.is_empty() {
+        let audits = match self.units.is_empty() {
             true => self.by_node(schedule),
             false => self.by_unit(schedule),
         };
-        let ticks = accounts
-            .iter()
-            .flat_map(|account| account.ticks(from_ms, to_ms));
+        let ticks = audits.iter().flat_map(|audit| audit.ticks(from_ms, to_ms));
         let mut ticks: Vec<AuditedTick> = ticks.collect();
         ticks.sort_by_key(|tick| (tick.tick, tick.shard));
         ticks
     }
 
-    fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<Account<'a>> {
-        let account = |(shard, state): &(u32, UnitState)| Account {
+    fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
+        let audit = |(shard, state): &(u32, UnitState)| UnitAudit {
             schedule,
             shard: *shard,
-            from_ms: state.born_ms,
+            from_ms: state.first_seen_ms,
             to_ms: i64::MAX,
             state: state.clone(),
             lines: self
@@ -103,21 +101,21 @@ impl Books {
                 .collect(),
             full: self.full,
         };
-        self.units.iter().map(account).collect()
+        self.units.iter().map(audit).collect()
     }
 
-    /// Where each node runs the job by itself, a node accounts for the ticks
-    /// from its first line to its last.
-    fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<Account<'a>> {
+    /// The audit of a local job has a part for each node: the ticks from the first
+    /// line of the node to its last.
+    fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
         let mut by_node: BTreeMap<&str, Vec<&LedgerEntry>> = BTreeMap::new();
         for line in &self.lines {
             by_node.entry(&line.node).or_default().push(line);
         }
-        let account = |lines: Vec<&'a LedgerEntry>| {
+        let audit = |lines: Vec<&'a LedgerEntry>| {
             let ticks = lines.iter().map(|line| line.tick.timestamp_millis());
             let lasts = lines.iter().map(|line| line.last_tick.timestamp_millis());
             let to_ms = lasts.max().unwrap_or_default();
-            Account {
+            UnitAudit {
                 schedule,
                 shard: 0,
                 from_ms: ticks.min().unwrap_or_default() - 1,
@@ -130,25 +128,25 @@ impl Books {
                 full: self.full,
             }
         };
-        by_node.into_values().map(account).collect()
+        by_node.into_values().map(audit).collect()
     }
 }
 
-/// All there is to know of one unit (or node).
-struct Account<'a> {
+/// The audit of one unit, or of one node of a local job.
+struct UnitAudit<'a> {
     schedule: &'a Schedule,
     shard: u32,
-    /// It accounts for ticks after this …
+    /// The audit begins after this instant.
     from_ms: i64,
-    /// … up to this.
+    /// The audit ends with this instant.
     to_ms: i64,
     state: UnitState,
-    /// Its lines, oldest first.
+    /// The lines of the unit, oldest first.
     lines: Vec<&'a LedgerEntry>,
     full: bool,
 }
 
-impl Account<'_> {
+impl UnitAudit<'_> {
     /// The ticks after `from_ms` up to `to_ms`, oldest first.
     fn ticks(&self, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
         let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));
@@ -163,11 +161,11 @@ impl Account<'_> {
                 let lines = by_tick.get(&tick_ms).map_or(&[][..], Vec::as_slice);
                 let missed = ranges.iter().find(|range| covers(range, tick_ms)).copied();
                 let last = lines.iter().rev().find(|line| !line.retried).copied();
-                let fate = match last.or(missed) {
-                    Some(line) => Fate::Decided(line.outcome),
+                let status = match last.or(missed) {
+                    Some(line) => TickStatus::Decided(line.outcome),
                     None => self.undecided(tick_ms, oldest_ms),
                 };
-                self.audited(tick_ms, lines, last.or(missed), fate)
+                self.audited(tick_ms, lines, last.or(missed), status)
             })
             .collect()
     }
@@ -191,17 +189,17 @@ impl Account<'_> {
         self.lines.iter().copied().filter(|line| line.count > 1)
     }
 
-    fn undecided(&self, tick_ms: i64, oldest_ms: Option<i64>) -> Fate {
+    fn undecided(&self, tick_ms: i64, oldest_ms: Option<i64>) -> TickStatus {
         if self.state.running.contains(&tick_ms) {
-            Fate::Running
+            TickStatus::Running
         } else if self.state.waiting.contains(&tick_ms) {
-            Fate::Waiting
+            TickStatus::Waiting
         } else if tick_ms > self.state.decided_to_ms {
-            Fate::Due
+            TickStatus::Due
         } else if self.full && oldest_ms.is_none_or(|oldest_ms| tick_ms < oldest_ms) {
-            Fate::NoLongerKept
+            TickStatus::NoLongerKept
         } else {
-            Fate::Unknown
+            TickStatus::Unknown
         }
     }
 
@@ -210,7 +208,7 @@ impl Account<'_> {
         tick_ms: i64,
         lines: &[&LedgerEntry],
         last: Option<&LedgerEntry>,
-        fate: Fate,
+        status: TickStatus,
     ) -> AuditedTick {
         let ran = lines.iter().filter(|line| line.fired_at.is_some());
         let taken_over = lines
@@ -220,7 +218,7 @@ impl Account<'_> {
             tick: instant(tick_ms),
             shard: self.shard,
             node: last.map(|line| line.node.clone()),
-            fate,
+            status,
             reason: last.map_or_else(String::new, |line| line.reason.clone()),
             late_by: lines.iter().rev().find_map(|line| line.lateness()),
             attempts: ran.count() as u32,

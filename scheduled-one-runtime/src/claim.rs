@@ -1,98 +1,91 @@
-//! Asks the store to decide ticks, and goes on asking until it answers.
+//! Sends claims, and repeats them until the store replies.
 //!
-//! A claim that got no answer may have been granted, or may be at any later
-//! time. So it is repeated with the *same* nonce: the store then gives the
-//! same answer again, or says that it is too late for it. Nothing else would
-//! tell for sure.
+//! A claim without a reply may have been granted, or may be granted at any later
+//! time. So it is repeated with the *same* nonce: then the store repeats its
+//! reply, or says that the claim is too late. No other request would settle it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::link::{Answered, Link};
+use crate::request_each::Repeat;
+use crate::store_client::{Replied, StoreClient};
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Claim, Claimed, Marks, Verdict};
+use scheduled_one_protocol::TickMs;
+use scheduled_one_protocol::message::{Claim, Claimed, Target};
 
-/// Claims sent in one call; at most [`scheduled_one_protocol::message::MAX_BATCH`].
+/// Claims that are sent in one request, at most [`scheduled_one_protocol::message::MAX_BATCH`].
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) asked: Vec<Asked>,
+pub(crate) struct ClaimBatch {
+    /// What the node knows of each claim, in the order of the claims.
+    pub(crate) pending: Vec<PendingClaim>,
     pub(crate) claims: Vec<Claim>,
 }
 
-/// What the node remembers of a claim while it is under way.
+/// What a node knows of a claim that has no reply yet, besides what it sends.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct PendingClaim {
     pub(crate) unit: UnitIndex,
-    /// Ticks that a run of this one stands for.
-    pub(crate) stands_for: u64,
+    /// Number of missed ticks that the run stands for in addition to its own.
+    pub(crate) coalesced: u64,
 }
 
-/// A batch and its answer.
+/// A batch and the replies to it.
 #[derive(Debug)]
-pub(crate) struct Decided {
-    pub(crate) batch: Batch,
-    /// In the order of the claims. Empty if the node stopped before an answer.
-    pub(crate) answers: Vec<Claimed>,
+pub(crate) struct DecidedBatch {
+    pub(crate) batch: ClaimBatch,
+    /// The reply to each claim, in the order of the claims.
+    pub(crate) replies: Vec<ClaimReply>,
     /// When the claims were sent *first*: leases are counted from then.
     pub(crate) sent: Duration,
-    /// When the answer came.
-    pub(crate) received: Duration,
 }
 
-/// How long a unit is left alone that the store refuses to decide.
-const REFUSED_FOR_MS: i64 = 10_000;
+/// The reply to one claim.
+#[derive(Debug)]
+pub(crate) enum ClaimReply {
+    /// The store decided.
+    Decided(Replied<Claimed>),
+    /// The store refuses the claim until somebody repairs what its error names.
+    Refused,
+}
 
-/// Sends a batch until it is answered. Ends only with an answer; whoever waits
-/// for it at shutdown bounds the wait.
-pub(crate) async fn claim(link: Arc<Link>, batch: Batch, sent: Duration) -> Decided {
-    let (answers, received) = ask(&link, &batch.claims).await;
-    Decided {
-        batch,
-        answers,
-        sent,
-        received,
+impl ClaimBatch {
+    pub(crate) fn push(&mut self, (pending, claim): (PendingClaim, Claim)) {
+        self.pending.push(pending);
+        self.claims.push(claim);
     }
 }
 
-/// Asks until answered. What the store refuses for good (a key that somebody
-/// made something else) must not hold up the others: it is asked alone, at once,
-/// since they wait for their grants. Then twice, since it may be but the ledger
-/// that takes no line; and left alone for a while.
-async fn ask(link: &Link, claims: &[Claim]) -> (Vec<Claimed>, Duration) {
-    let (mut tries, mut refusals) = (0, 0);
-    loop {
-        let answer = link.ask(|store, caller| store.claim(caller, claims)).await;
-        match (answer, claims) {
-            (Ok(Answered { received, body }), _) if body.len() == claims.len() => {
-                return (body, received);
-            }
-            (Err(StoreError::Refused(_)), [_, _, ..]) => {
-                let (first, second) = claims.split_at(claims.len() / 2);
-                let (mut answers, one) = Box::pin(ask(link, first)).await;
-                let (others, other) = Box::pin(ask(link, second)).await;
-                answers.extend(others);
-                return (answers, one.max(other));
-            }
-            (Err(StoreError::Refused(why)), [claim]) if refusals > 0 => {
-                link.refused(&claim.unit, claim.tick_ms, &why);
-                return (vec![left_alone()], Duration::ZERO);
-            }
-            (Err(StoreError::Refused(_)), [_]) => refusals += 1,
-            _ => {
-                tries += 1;
-                link.back_off(tries).await;
-            }
+/// Sends a batch until it has replies. Ends only then; who waits for it at shutdown limits the wait.
+pub(crate) async fn send_claims(
+    client: &StoreClient,
+    batch: ClaimBatch,
+    sent: Duration,
+) -> DecidedBatch {
+    let replies = client
+        .request_each(
+            &batch.claims,
+            Repeat::UntilReply,
+            |store, caller, claims| store.claim(caller, claims),
+        )
+        .await;
+    let replies = batch.claims.iter().zip(replies);
+    let replies = replies.map(|(claim, reply)| match reply {
+        Ok(decided) => ClaimReply::Decided(decided),
+        Err(error) => {
+            client.log_refused(&claim.unit, claimed_tick(claim), &error);
+            ClaimReply::Refused
         }
+    });
+    DecidedBatch {
+        replies: replies.collect(),
+        batch,
+        sent,
     }
 }
 
-fn left_alone() -> Claimed {
-    Claimed {
-        marks: Marks::default(),
-        ready: false,
-        verdict: Verdict::Early {
-            by_ms: REFUSED_FOR_MS,
-        },
+/// The tick that is claimed; of a waiting tick, the oldest that may still start.
+fn claimed_tick(claim: &Claim) -> TickMs {
+    match &claim.target {
+        Target::Tick(due) => due.tick,
+        Target::Queued { oldest } => *oldest,
     }
 }

@@ -1,9 +1,9 @@
-//! The store's clock as this node knows it: one clock for the whole cluster.
+//! The store's clock as this node estimates it: one clock for the whole cluster.
 //!
-//! Each answer of the store is a sample of its clock against the boot clock,
+//! Each reply of the store is a sample of its clock against the boot clock,
 //! off by at most half its round trip (Cristian, "Probabilistic clock
-//! synchronization", 1989). The sample with the shortest round trip wins; it
-//! loses trust as it ages, because the two clocks drift apart. So ticks are
+//! synchronization", 1989). The sample with the shortest round trip is used; it
+//! counts for less as it ages, because the two clocks drift apart. So ticks are
 //! due by the store's clock, and a wrong wall clock does not matter.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -14,24 +14,25 @@ use crate::event;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::Clock;
 
-/// How much the clocks may drift apart: 100 µs a second.
+/// Greatest drift between the clocks: 100 µs a second.
 const DRIFT_PER_SECOND_US: i64 = 100;
 
-/// The store's clock moved against the boot clock: somebody set it.
+/// The store's clock moved against the boot clock, because it was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ClockJump {
-    /// How far, in milliseconds; negative if it went back.
+    /// Length of the jump in milliseconds; negative if the clock went back.
     by_ms: i64,
 }
 
+/// The estimate of one store's clock.
 #[derive(Debug)]
 pub(crate) struct ClusterClock {
     clock: Arc<dyn Clock>,
-    /// A step larger than this (and than the round trip explains) is a jump.
+    /// Least step that is a jump, in addition to what the round trip explains.
     jump_us: i64,
     /// How long nothing is claimed after a jump.
     pause: Duration,
-    /// Whose store's clock it is, for events.
+    /// The bucket of the store, for events.
     bucket: Bucket,
     /// The store's clock minus the boot clock.
     offset_us: AtomicI64,
@@ -43,7 +44,7 @@ pub(crate) struct ClusterClock {
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     taken_at: Duration,
-    /// How far off it can be: half the round trip.
+    /// Greatest error of the sample: half the round trip.
     error_us: i64,
 }
 
@@ -61,9 +62,9 @@ impl ClusterClock {
         }
     }
 
-    /// Learns from an answer that says `now_us` to a request sent at `sent`
-    /// and answered at `received`. After a jump of the store's clock nothing
-    /// is claimed for a lease, whoever noticed it.
+    /// Takes a reply into account that says `now_us`, to a request sent at `sent`
+    /// and received at `received`. After a jump of the store's clock nothing is
+    /// claimed for a lease, whichever request has shown the jump.
     pub(crate) fn learn(&self, now_us: u64, sent: Duration, received: Duration) {
         if let Some(jump) = self.sample(now_us, sent, received) {
             let until = received + self.pause;
@@ -115,8 +116,8 @@ impl ClusterClock {
         self.offset_us.load(Ordering::Acquire)
     }
 
-    /// How long until the store's clock surely shows that instant, however
-    /// far off this node's idea of it may be.
+    /// How long until the store's clock surely shows that instant, with the
+    /// greatest error of the estimate.
     pub(crate) fn until_surely(&self, instant_ms: i64) -> Duration {
         let best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
         let error_us = best.map_or(0, |sample| sample.error_at(self.clock.boottime()));
@@ -154,7 +155,7 @@ impl ClusterClock {
 }
 
 impl Sample {
-    /// How far off it can be at `now`: the clocks drift apart.
+    /// Greatest error of the sample at `now`: the clocks drift apart.
     fn error_at(&self, now: Duration) -> i64 {
         let age_s = now.saturating_sub(self.taken_at).as_secs() as i64;
         self.error_us + age_s * DRIFT_PER_SECOND_US
@@ -184,7 +185,7 @@ mod tests {
         let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5), Bucket::WHOLE);
         learn(&clock, start, MS * 2, 5_001_000);
         let first = clock.offset_us();
-        // A slower sample that says something else is not believed …
+        // A slower sample with another result is not used …
         learn(&clock, start, MS * 100, 5_080_000);
         assert_eq!(clock.offset_us(), first);
         // … but ten minutes later it is better than nothing.
@@ -200,12 +201,12 @@ mod tests {
         let clock = ClusterClock::new(Arc::new(manual), Duration::from_secs(5), Bucket::WHOLE);
         assert_eq!(learn(&clock, start, MS, 1_000_000_000), None);
         assert_eq!(learn(&clock, start, MS, 1_000_900_000), None);
-        // The node was stopped for a minute between request and answer.
+        // The node was stopped for a minute between request and reply.
         let slow = learn(&clock, start, Duration::from_secs(60), 1_020_900_000);
         assert_eq!(slow, None);
         let jump = learn(&clock, start, MS, 1_004_400_000).expect("a jump");
         assert!((2_900..=4_100).contains(&jump.by_ms), "{jump:?}");
-        // The new time is believed at once.
+        // The new time is used at once.
         assert_eq!(learn(&clock, start, MS, 1_004_400_000), None);
     }
 }

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use scheduled_one_schedule::Tz;
 
 use crate::attempt::Attempt;
-use crate::handler::States;
+use crate::state::States;
 
 /// The run a job function is in: which tick, under which lease and token.
 ///
 /// Take it as an argument, or call it from an extractor of your own
 /// ([`FromJob`](crate::FromJob)). It is cheap to clone; a clone handed to a
-/// spawned task tells that task when the run is over.
+/// spawned task shows that task when the run is over.
 ///
 /// ```
 /// use scheduled_one_runtime::{JobContext, scheduled_one};
@@ -34,6 +34,41 @@ pub struct JobContext {
     run: Arc<RunFacts>,
 }
 
+/// One of the runs of a tick: a job with `shards = n` makes `n` runs of each
+/// tick, and each of them does its part of the work.
+///
+/// ```
+/// use scheduled_one_runtime::{JobContext, scheduled_one};
+///
+/// #[scheduled_one(every = "1m", name = "invoices", shards = 4)]
+/// async fn invoices(ctx: JobContext) {
+///     let shard = ctx.shard();
+///     for customer in 0..1_000_u32 {
+///         if customer % shard.count == shard.index {
+///             write_invoice(customer).await;
+///         }
+///     }
+/// }
+/// # async fn write_invoice(_customer: u32) {}
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Shard {
+    /// Number of this shard, from 0 to `count - 1`.
+    pub index: u32,
+    /// Number of shards of a tick; 1 unless the job has `shards`.
+    pub count: u32,
+}
+
+impl Shard {
+    /// The shard of a job without `shards`.
+    pub(crate) const WHOLE: Shard = Shard { index: 0, count: 1 };
+
+    pub(crate) fn new(index: u32, count: u32) -> Self {
+        Shard { index, count }
+    }
+}
+
 /// What was fixed when the run was granted.
 pub(crate) struct RunFacts {
     pub(crate) job: Arc<str>,
@@ -45,7 +80,7 @@ pub(crate) struct RunFacts {
     pub(crate) node: Arc<str>,
     pub(crate) states: Arc<States>,
     pub(crate) control: Attempt,
-    pub(crate) shard: (u32, u32),
+    pub(crate) shard: Shard,
     pub(crate) missed: u64,
     /// The cluster's clock minus the boot clock, in microseconds.
     pub(crate) clock_offset_us: i64,
@@ -96,9 +131,9 @@ impl JobContext {
         self.run.token
     }
 
-    /// Which shard of the tick this run is, from 0, and how many there are:
-    /// (0, 1) unless the job has `shards`.
-    pub fn shard(&self) -> (u32, u32) {
+    /// Which shard of the tick this run is; shard 0 of 1 unless the job has
+    /// `shards`.
+    pub fn shard(&self) -> Shard {
         self.run.shard
     }
 
@@ -136,7 +171,7 @@ impl JobContext {
 
     /// When the run is stopped for good unless its lease is renewed before,
     /// by the cluster's clock. Moves ahead with each renewal. Means nothing
-    /// where a run goes on without a lease (`on_lease_lost = finish`,
+    /// where a run continues without a lease (`on_lease_lost = finish`,
     /// `scope = every_node`).
     pub fn deadline(&self) -> DateTime<Utc> {
         let boot_us = self.run.control.lease().deadline().as_micros() as i64;

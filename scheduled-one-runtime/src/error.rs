@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use crate::handler::MissingState;
+use crate::state::MissingState;
 use scheduled_one_protocol::StoreError;
 
 /// Why a scheduler did not start, or could not answer.

@@ -1,17 +1,17 @@
-//! Every span and event the scheduler emits, by name; nothing else in the
-//! crate emits any. Target: `scheduled_one`. The list for users is in
-//! `docs/events.md`.
+//! Every span and event of the scheduler. No other file emits any. The target is
+//! `scheduled_one`; the list for users is `docs/events.md`.
 
 use std::time::Duration;
 
 use tracing::{Level, Span, debug, error, info, span, warn};
 
-use crate::finish::Report;
-use crate::lease::Cancel;
+use crate::lease::CancelReason;
+use crate::outcome_report::OutcomeReport;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Finding;
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Missed, Outcome, RunId};
+use scheduled_one_protocol::message::{Missed, RunId};
+use scheduled_one_protocol::{FencingToken, Outcome, TickMs, UnitName};
 
 const TARGET: &str = "scheduled_one";
 
@@ -25,11 +25,11 @@ pub(crate) fn run_span(run: &RunId, tick: chrono::DateTime<chrono::Utc>, node: &
         tick = %tick.format("%FT%T%.3fZ"),
         node,
         attempt = run.attempt,
-        token = run.token,
+        token = run.token.get(),
     )
 }
 
-/// `buckets` is not shown of a namespace that has one, nor is `bucket` below.
+/// A namespace of one bucket has no `buckets` here, and no `bucket` in the events below.
 pub(crate) fn started(
     jobs: usize,
     node: &str,
@@ -41,7 +41,7 @@ pub(crate) fn started(
     info!(target: TARGET, jobs, node, namespace, buckets, store, "started: {list}");
 }
 
-/// A warning of the look at start.
+/// A warning of the check at start.
 pub(crate) fn doubtful(finding: &Finding) {
     let Finding {
         check,
@@ -52,61 +52,61 @@ pub(crate) fn doubtful(finding: &Finding) {
     warn!(target: TARGET, check, remedy, "doctor: {found}");
 }
 
-pub(crate) fn claimed(job: &str, tick_ms: i64, token: u64) {
-    debug!(target: TARGET, job, tick_ms, token, "claimed");
+pub(crate) fn claimed(job: &UnitName, tick: TickMs, token: FencingToken) {
+    debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), token = token.get(), "claimed");
 }
 
-pub(crate) fn decided_elsewhere(job: &str, tick_ms: i64, by: &str) {
-    debug!(target: TARGET, job, tick_ms, by, "decided elsewhere");
+pub(crate) fn decided_elsewhere(job: &UnitName, tick: TickMs, by: &str) {
+    debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), by, "decided elsewhere");
 }
 
-pub(crate) fn claimed_too_late(job: &str, tick_ms: i64) {
-    warn!(target: TARGET, job, tick_ms, "claim was answered too late to start its tick");
+pub(crate) fn claimed_too_late(job: &UnitName, tick: TickMs) {
+    warn!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "claim was answered too late to start its tick");
 }
 
-pub(crate) fn not_replicated(job: &str, tick_ms: i64) {
-    warn!(target: TARGET, job, tick_ms, "too few replicas had the claim to start its tick");
+pub(crate) fn not_replicated(job: &UnitName, tick: TickMs) {
+    warn!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "too few replicas had the claim to start its tick");
 }
 
-pub(crate) fn skipped(job: &str, tick_ms: i64, reason: &str) {
-    info!(target: TARGET, job, tick_ms, reason, "skipped");
+pub(crate) fn skipped(job: &UnitName, tick: TickMs, reason: &str) {
+    info!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), reason, "skipped");
 }
 
-pub(crate) fn queued(job: &str, tick_ms: i64) {
-    info!(target: TARGET, job, tick_ms, "queued");
+pub(crate) fn queued(job: &UnitName, tick: TickMs) {
+    info!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "queued");
 }
 
 /// `missed`, or `skipped` where the ticks are those of a disabled job.
-pub(crate) fn missed(job: &str, missed: &Missed) {
+pub(crate) fn missed(job: &UnitName, missed: &Missed) {
+    let (first_ms, last_ms) = (missed.first.ms(), missed.last.ms());
     let Missed {
-        first_ms,
-        last_ms,
         count,
         outcome,
         reason,
+        ..
     } = missed;
     match outcome {
         Outcome::Skipped => {
-            info!(target: TARGET, job, first_ms, last_ms, count, reason, "skipped");
+            info!(target: TARGET, job = job.as_str(), first_ms, last_ms, count, reason, "skipped");
         }
-        _ => warn!(target: TARGET, job, first_ms, last_ms, count, reason, "missed"),
+        _ => warn!(target: TARGET, job = job.as_str(), first_ms, last_ms, count, reason, "missed"),
     }
 }
 
-pub(crate) fn retry(job: &str, tries: u32, wait: Duration) {
-    info!(target: TARGET, job, tries, wait_ms = wait.as_millis() as u64, "retry");
+pub(crate) fn retry(job: &UnitName, tries: u32, wait: Duration) {
+    info!(target: TARGET, job = job.as_str(), tries, wait_ms = wait.as_millis() as u64, "retry");
 }
 
-pub(crate) fn taken_over(job: &str) {
-    warn!(target: TARGET, job, "taken over: a run stands still, another attempt follows");
+pub(crate) fn taken_over(job: &UnitName) {
+    warn!(target: TARGET, job = job.as_str(), "taken over: a run stalled; another attempt follows");
 }
 
-pub(crate) fn early(job: &str, tick_ms: i64, by_ms: i64) {
-    debug!(target: TARGET, job, tick_ms, by_ms, "early");
+pub(crate) fn early(job: &UnitName, tick: TickMs, by_ms: i64) {
+    debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), by_ms, "early");
 }
 
-pub(crate) fn stale(job: &str, tick_ms: i64) {
-    debug!(target: TARGET, job, tick_ms, "waits for a run whose lease has ended");
+pub(crate) fn stale(job: &UnitName, tick: TickMs) {
+    debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "waits for a run whose lease has ended");
 }
 
 /// `finished`, `failed` or `cancelled`, inside the run's span.
@@ -119,72 +119,83 @@ pub(crate) fn ended(outcome: Outcome, reason: &str, error: &str, took: Duration)
     }
 }
 
-pub(crate) fn cancelling(reason: Cancel) {
+pub(crate) fn cancelling(reason: CancelReason) {
     debug!(target: TARGET, reason = reason.as_str(), "cancelling");
 }
 
-pub(crate) fn lease_lost(job: &str, token: u64) {
-    warn!(target: TARGET, job, token, "lease lost");
+pub(crate) fn lease_lost(job: &UnitName, token: FencingToken) {
+    warn!(target: TARGET, job = job.as_str(), token = token.get(), "lease lost");
 }
 
-pub(crate) fn readopted(job: &str, token: u64) {
-    warn!(target: TARGET, job, token, "readopted: the store had forgotten the run");
+pub(crate) fn readopted(job: &UnitName, token: FencingToken) {
+    warn!(target: TARGET, job = job.as_str(), token = token.get(), "readopted: the store had forgotten the run");
 }
 
 pub(crate) fn renewal_failed(runs: usize, error: &str) {
     debug!(target: TARGET, runs, error, "renewal failed");
 }
 
-pub(crate) fn written_off(job: &str) {
-    warn!(target: TARGET, job, "lost: a run stands still, its node is gone");
+pub(crate) fn written_off(job: &UnitName) {
+    warn!(target: TARGET, job = job.as_str(), "lost: a run stalled; its node is gone");
 }
 
-pub(crate) fn finish_refused(job: &str, tick_ms: i64) {
-    warn!(target: TARGET, job, tick_ms, "finished without lease");
+pub(crate) fn finish_refused(job: &UnitName, tick: TickMs) {
+    warn!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "finished without lease");
 }
 
-pub(crate) fn unrecorded(report: &Report) {
-    let (job, tick_ms, outcome) = match report {
-        Report::Finish(finish) | Report::Attempt(finish, _) => {
-            (&finish.run.unit, finish.run.tick_ms, finish.outcome)
+pub(crate) fn unrecorded(report: &OutcomeReport) {
+    let (job, tick, outcome) = match report {
+        OutcomeReport::Run(finish) | OutcomeReport::Attempt(finish, _) => {
+            (&finish.run.unit, finish.run.tick, finish.outcome)
         }
-        Report::Line(line) => (&line.unit, line.tick_ms, line.outcome),
+        OutcomeReport::Local(line) => (&line.unit, line.tick, line.outcome),
     };
     error!(
         target: TARGET,
-        job,
-        tick_ms,
+        job = job.as_str(),
+        tick_ms = tick.ms(),
         %outcome,
         "outcome of a run that ended after the scheduler stopped is not recorded"
     );
 }
 
-pub(crate) fn given_up(job: &str, tick_ms: i64, outcome: Outcome) {
-    error!(target: TARGET, job, tick_ms, %outcome, "outcome given up: the store refuses it");
+pub(crate) fn given_up(job: &UnitName, tick: TickMs, outcome: Outcome) {
+    error!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), %outcome, "outcome given up: the store refuses it");
 }
 
 pub(crate) fn unrecorded_at_stop() {
-    error!(target: TARGET, "store does not answer: the last outcomes are not recorded");
+    error!(target: TARGET, "store does not reply: the last outcomes are not recorded");
 }
 
 pub(crate) fn call_failed(error: &tokio::task::JoinError) {
-    error!(target: TARGET, %error, "a call to the store failed unexpectedly");
+    error!(target: TARGET, %error, "a request to the store failed unexpectedly");
 }
 
-pub(crate) fn refused(job: &str, tick_ms: i64, why: &str) {
-    error!(target: TARGET, job, tick_ms, why, "refused: this job stands still until somebody puts that right");
+pub(crate) fn refused(job: &UnitName, tick: TickMs, why: &str) {
+    error!(
+        target: TARGET,
+        job = job.as_str(),
+        tick_ms = tick.ms(),
+        why,
+        "refused: the store refuses this job until what `why` names is repaired"
+    );
 }
 
 pub(crate) fn request_refused(why: &str) {
-    warn!(target: TARGET, why, "store refuses a request: it is repeated, without what is refused if that is one job");
+    warn!(target: TARGET, why, "store refuses a request: it is repeated, without the refused job if it is only one");
 }
 
-pub(crate) fn renewal_refused(job: &str, why: &str) {
-    error!(target: TARGET, job, why, "renewal refused: this run loses its lease unless somebody puts that right");
+pub(crate) fn renewal_refused(job: &UnitName, why: &str) {
+    error!(
+        target: TARGET,
+        job = job.as_str(),
+        why,
+        "renewal refused: this run loses its lease unless what `why` names is repaired"
+    );
 }
 
 pub(crate) fn store_lost(bucket: Bucket, error: &StoreError) {
-    warn!(target: TARGET, bucket = bucket.label(), %error, "store lost: nothing starts until it is back");
+    warn!(target: TARGET, bucket = bucket.label(), %error, "store lost: no run starts until it replies again");
 }
 
 pub(crate) fn store_back(bucket: Bucket, after: Duration) {
@@ -200,24 +211,25 @@ pub(crate) fn quarantine(bucket: Bucket, for_ms: i64, known_before: &str) {
             target: TARGET,
             bucket = bucket.label(),
             for_ms,
-            "quarantine: the store is new to this namespace or has restarted; it may have \
-             forgotten runs, so nothing starts until their leases are surely over. Of what \
-             comes due meanwhile, each job's newest tick starts when it ends"
+            "quarantine: the store is new to this namespace or has restarted, and may have \
+             forgotten runs; no run starts until their leases are surely over. Then each job \
+             starts the newest tick that came due meanwhile"
         );
     } else {
         warn!(
             target: TARGET,
             bucket = bucket.label(),
             for_ms,
-            "quarantine: the store restarted or failed over and may have forgotten decisions; \
-             nodes tell it what they saw, nothing starts until then"
+            "quarantine: the store restarted or failed over, and may have forgotten decisions; \
+             no run starts while nodes register what they saw decided"
         );
     }
 }
 
 pub(crate) fn store_clock_jumped(bucket: Bucket, by_ms: i64, pause: Duration) {
     let pause_ms = pause.as_millis() as u64;
-    warn!(target: TARGET, bucket = bucket.label(), by_ms, pause_ms, "store clock jumped: claims pause");
+    let bucket = bucket.label();
+    warn!(target: TARGET, bucket, by_ms, pause_ms, "store clock jumped: no claims are sent meanwhile");
 }
 
 pub(crate) fn clock_offset(bucket: Bucket, offset_ms: i64) {

@@ -1,4 +1,5 @@
-//! Brings the outcomes of runs to the store, in batches, until it has them.
+//! Brings the outcomes of runs to the store, in batches, until it has recorded
+//! them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,53 +8,51 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::event;
-use crate::link::Link;
-use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{
-    Finish, Finished, LedgerRecord, MAX_BATCH, Recorded, Started,
-};
+use crate::outcome_report::OutcomeReport;
+use crate::request_each::Repeat;
+use crate::store_client::{StoreClient, refusal};
+use scheduled_one_protocol::message::{Finish, Finished, MAX_BATCH, Recorded};
+use scheduled_one_protocol::{LedgerRecord, Start, UnitName};
 
-/// What there is to tell.
+/// Most outcomes that are kept because the store refuses them. Beyond that the oldest is dropped.
+const MAX_PENDING: usize = 1_024;
+/// Wait before a refused outcome is reported again.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+/// Most refused outcomes that are reported again in one turn. Each may need a request of its own, and new outcomes
+/// wait for it.
+const MAX_REPEATED: usize = 16;
+
+/// A unit whose run has ended.
 #[derive(Debug)]
-pub(crate) enum Report {
-    /// A run that has ended.
-    Finish(Finish),
-    /// An attempt that has ended, of a run that goes on with the next one when
-    /// it hears that this one is recorded (false: its lease is gone). So no
-    /// two nodes ever make an attempt of the same number.
-    Attempt(Finish, oneshot::Sender<bool>),
-    /// A line of a job that each node runs by itself.
-    Line(LedgerRecord),
+pub(crate) struct UnitReleased {
+    pub(crate) unit: UnitName,
+    /// Tick of the run, and the last attempt that began.
+    pub(crate) started: Start,
+    /// Whether something waits in the unit.
+    pub(crate) ready: bool,
 }
 
-/// So many outcomes are kept that the store refuses; of more, the oldest are given up.
-const MAX_KEPT: usize = 1_024;
-/// When one that is refused is told again.
-const AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// So many of those at a time: each may have to be told alone, and new ones wait for it.
-const AGAIN_AT_ONCE: usize = 16;
+/// An outcome without a reply, and the run that waits for its attempt to be recorded, if one does.
+type PendingReport = (Finish, Option<oneshot::Sender<bool>>);
 
-/// Tells what it is sent to the store; ends when all senders are gone and
-/// everything is told. `freed` hears of units in which something waits, or
-/// whose node waits for them to be free.
+/// Reports outcomes to the store. Ends when all senders are gone and every report has a reply. `released` gets each
+/// unit whose run has ended.
 ///
-/// A run that ended before its deadline ended well, however late the store
-/// learns it; so an outcome is repeated until it is answered. If its run was
-/// written off meanwhile, the store notes it as finished without lease. What
-/// the store refuses (a key that somebody made something else) is kept, and
-/// told again now and then: it may be put right.
-pub(crate) async fn tell_outcomes(
-    link: Arc<Link>,
-    mut reports: mpsc::UnboundedReceiver<Report>,
-    freed: mpsc::UnboundedSender<Freed>,
+/// A run that ended before its deadline ended well, however late the store learns of it; so a report is repeated
+/// until it has a reply. If the run was written off meanwhile, the store notes it as finished without lease. A
+/// report that the store refuses is kept and repeated now and then: somebody may repair what its error names.
+pub(crate) async fn report_outcomes(
+    client: Arc<StoreClient>,
+    mut reports: mpsc::UnboundedReceiver<OutcomeReport>,
+    released: mpsc::UnboundedSender<UnitReleased>,
 ) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    let mut kept = Kept::default();
+    let mut refused = PendingReports::default();
     loop {
         let count = tokio::select! {
             biased;
             count = reports.recv_many(&mut batch, MAX_BATCH) => Some(count),
-            () = kept.wait(&link) => None,
+            () = refused.wait(&client) => None,
         };
         if count == Some(0) {
             break;
@@ -62,192 +61,157 @@ pub(crate) async fn tell_outcomes(
         let mut lines = Vec::new();
         for report in batch.drain(..) {
             match report {
-                Report::Finish(finish) => finishes.push((finish, None)),
-                Report::Attempt(finish, heard) => finishes.push((finish, Some(heard))),
-                Report::Line(line) => lines.push(line),
+                OutcomeReport::Run(finish) => finishes.push((finish, None)),
+                OutcomeReport::Attempt(finish, acknowledge) => {
+                    finishes.push((finish, Some(acknowledge)));
+                }
+                OutcomeReport::Local(line) => lines.push(line),
             }
         }
-        let now = link.now();
-        for batch in [finishes, kept.due(now)] {
-            for told in tell_finishes(&link, batch, &freed).await {
-                kept.keep(told, link.now(), &freed);
+        let now = client.now();
+        for batch in [finishes, refused.take_due(now)] {
+            for report in report_finishes(&client, batch, &released).await {
+                refused.keep(report, client.now(), &released);
             }
         }
         if !lines.is_empty() {
-            tell_lines(&link, &lines).await;
+            report_lines(&client, &lines).await;
         }
     }
-    // The last chance of those that are kept.
-    while let Some(batch) = kept.rest() {
-        for told in tell_finishes(&link, batch, &freed).await {
-            give_up(told, &freed);
+    // The last attempt for the outcomes that the store has refused so far.
+    while let Some(batch) = refused.take_batch() {
+        for report in report_finishes(&client, batch, &released).await {
+            give_up(report, &released);
         }
     }
 }
 
-/// Outcomes that the store refuses, and when they are told again, the first in front.
+/// Outcomes that the store refuses, each with the instant at which it is reported again, in their order.
 #[derive(Default)]
-struct Kept(VecDeque<(Duration, Told)>);
+struct PendingReports(VecDeque<(Duration, PendingReport)>);
 
-impl Kept {
-    fn keep(&mut self, told: Told, now: Duration, freed: &mpsc::UnboundedSender<Freed>) {
-        if self.0.len() >= MAX_KEPT
+impl PendingReports {
+    fn keep(
+        &mut self,
+        report: PendingReport,
+        now: Duration,
+        released: &mpsc::UnboundedSender<UnitReleased>,
+    ) {
+        if self.0.len() >= MAX_PENDING
             && let Some((_, oldest)) = self.0.pop_front()
         {
-            give_up(oldest, freed);
+            give_up(oldest, released);
         }
-        self.0.push_back((now + AGAIN_AFTER, told));
+        self.0.push_back((now + REPEAT_AFTER, report));
     }
 
-    /// Until one is to be told again: for ever, if there is none.
-    async fn wait(&self, link: &Link) {
+    /// Waits until an outcome is to be reported again; without one, without limit.
+    async fn wait(&self, client: &StoreClient) {
         match self.0.front() {
-            Some((at, _)) => link.sleep(at.saturating_sub(link.now())).await,
+            Some((at, _)) => client.sleep(at.saturating_sub(client.now())).await,
             None => std::future::pending().await,
         }
     }
 
-    /// Takes those that are to be told again now.
-    fn due(&mut self, now: Duration) -> Vec<Told> {
-        let is_due = |(at, _): &&(Duration, Told)| *at <= now;
-        let due = self.0.iter().take(AGAIN_AT_ONCE).take_while(is_due).count();
-        self.0.drain(..due).map(|(_, told)| told).collect()
+    /// Takes the outcomes that are to be reported again at `now`.
+    fn take_due(&mut self, now: Duration) -> Vec<PendingReport> {
+        let is_due = |(at, _): &&(Duration, PendingReport)| *at <= now;
+        let due = self.0.iter().take(MAX_REPEATED).take_while(is_due).count();
+        self.0.drain(..due).map(|(_, report)| report).collect()
     }
 
-    /// Takes a batch of those that are left.
-    fn rest(&mut self) -> Option<Vec<Told>> {
+    /// Takes a batch, whether it is due or not; `None` if no outcome is left.
+    fn take_batch(&mut self) -> Option<Vec<PendingReport>> {
         let most = self.0.len().min(MAX_BATCH);
-        let rest = self.0.drain(..most).map(|(_, told)| told);
-        Some(rest.collect()).filter(|rest: &Vec<Told>| !rest.is_empty())
+        let batch = self.0.drain(..most).map(|(_, report)| report);
+        Some(batch.collect()).filter(|batch: &Vec<PendingReport>| !batch.is_empty())
     }
 }
 
-/// A unit whose run has ended.
-#[derive(Debug)]
-pub(crate) struct Freed {
-    pub(crate) unit: String,
-    /// The tick of that run, and its last attempt that began.
-    pub(crate) started: Started,
-    /// Something waits in it.
-    pub(crate) ready: bool,
-}
-
-/// The newest start there was. An attempt that did not begin is none: it may
+/// The newest start of the run. An attempt that did not begin is none: it may
 /// wait in the unit, to be taken over, and would never run if nodes believed that
 /// it has started.
-fn started(finish: &Finish) -> Started {
-    let begun = finish.fired_at_ms > 0;
-    Started {
-        tick_ms: finish.run.tick_ms,
+fn newest_start(finish: &Finish) -> Start {
+    let begun = finish.fired_at_ms.is_some();
+    Start {
+        tick: finish.run.tick,
         attempt: finish.run.attempt - u32::from(!begun),
     }
 }
 
-/// An outcome, and who waits to hear that it is recorded.
-type Told = (Finish, Option<oneshot::Sender<bool>>);
-
-/// Returns those that the store refuses.
-async fn tell_finishes(
-    link: &Link,
-    batch: Vec<Told>,
-    freed: &mpsc::UnboundedSender<Freed>,
-) -> Vec<Told> {
+/// Reports a batch until it has replies. Returns the reports that the store refuses.
+async fn report_finishes(
+    client: &StoreClient,
+    batch: Vec<PendingReport>,
+    released: &mpsc::UnboundedSender<UnitReleased>,
+) -> Vec<PendingReport> {
     if batch.is_empty() {
         return batch;
     }
-    let (finishes, heard): (Vec<Finish>, Vec<_>) = batch.into_iter().unzip();
-    let answers = tell_all(link, &finishes).await;
+    let (finishes, acknowledge): (Vec<Finish>, Vec<_>) = batch.into_iter().unzip();
+    let replies = client
+        .request_each(&finishes, Repeat::UntilReply, |store, caller, finishes| {
+            store.finish(caller, finishes)
+        })
+        .await;
     let mut refused = Vec::new();
-    for ((finish, heard), answer) in finishes.into_iter().zip(heard).zip(answers) {
-        match answer {
-            Some(finished) => answered((finish, heard), &finished, freed),
-            None => refused.push((finish, heard)),
+    for (report, reply) in finishes.into_iter().zip(acknowledge).zip(replies) {
+        match reply {
+            Ok(finished) => pass_on(report, &finished.body, released),
+            Err(error) => {
+                let run = &report.0.run;
+                client.log_refused(&run.unit, run.tick, &error);
+                refused.push(report);
+            }
         }
     }
     refused
 }
 
-fn answered(told: Told, finished: &Finished, freed: &mpsc::UnboundedSender<Freed>) {
-    let (finish, heard) = told;
+/// Passes the reply on to the run or to the node.
+fn pass_on(
+    (finish, acknowledge): PendingReport,
+    finished: &Finished,
+    released: &mpsc::UnboundedSender<UnitReleased>,
+) {
     if !finished.recorded {
-        event::finish_refused(&finish.run.unit, finish.run.tick_ms);
+        event::finish_refused(&finish.run.unit, finish.run.tick);
     }
-    // Whoever is to hear may be gone already: then others look after it.
-    match heard {
-        Some(heard) => drop(heard.send(finished.recorded)),
-        None => drop(freed.send(Freed {
-            started: started(&finish),
+    // The receiver may be gone: then nobody waits for the reply any more.
+    match acknowledge {
+        Some(acknowledge) => drop(acknowledge.send(finished.recorded)),
+        None => drop(released.send(UnitReleased {
+            started: newest_start(&finish),
             unit: finish.run.unit,
             ready: finished.ready,
         })),
     }
 }
 
-fn give_up((finish, heard): Told, freed: &mpsc::UnboundedSender<Freed>) {
-    event::given_up(&finish.run.unit, finish.run.tick_ms, finish.outcome);
-    let nothing = Finished {
+/// Drops an outcome for good.
+fn give_up(report: PendingReport, released: &mpsc::UnboundedSender<UnitReleased>) {
+    let (finish, _) = &report;
+    event::given_up(&finish.run.unit, finish.run.tick, finish.outcome);
+    let not_recorded = Finished {
         recorded: false,
         ready: false,
     };
-    answered((finish, heard), &nothing, freed);
+    pass_on(report, &not_recorded, released);
 }
 
-/// Tells a batch until it is answered; `None` for what the store refuses. That
-/// must not hold up the others: it is told alone, and twice, since it may be
-/// but the ledger that takes no line.
-async fn tell_all(link: &Link, finishes: &[Finish]) -> Vec<Option<Finished>> {
-    let (mut tries, mut refusals) = (0, 0);
-    loop {
-        let answer = link.ask(|store, caller| store.finish(caller, finishes));
-        match (answer.await, finishes) {
-            (Ok(answer), _) => return answer.body.into_iter().map(Some).collect(),
-            (Err(StoreError::Refused(_)), [_, _, ..]) => {
-                let (first, second) = finishes.split_at(finishes.len() / 2);
-                let mut answers = Box::pin(tell_all(link, first)).await;
-                answers.extend(Box::pin(tell_all(link, second)).await);
-                return answers;
-            }
-            (Err(StoreError::Refused(why)), [finish]) if refusals > 0 => {
-                link.refused(&finish.run.unit, finish.run.tick_ms, &why);
-                return vec![None];
-            }
-            (Err(StoreError::Refused(_)), _) => refusals += 1,
-            (Err(_), _) => {
-                tries += 1;
-                link.back_off(tries).await;
-            }
-        }
-    }
-}
-
-/// As [`tell_all`], but what is refused is given up: these lines are many, and
-/// nothing waits for them.
-async fn tell_lines(link: &Link, lines: &[LedgerRecord]) {
-    let (mut tries, mut refusals) = (0, 0);
-    loop {
-        let answer = link.ask(|store, caller| store.record(caller, lines));
-        match (answer.await, lines) {
-            (Ok(answer), _) => {
-                for (line, recorded) in lines.iter().zip(answer.body) {
-                    if let Recorded::Lost(why) = recorded {
-                        event::refused(&line.unit, line.tick_ms, &why);
-                    }
-                }
-                return;
-            }
-            (Err(StoreError::Refused(_)), [_, _, ..]) => {
-                let (first, second) = lines.split_at(lines.len() / 2);
-                Box::pin(tell_lines(link, first)).await;
-                return Box::pin(tell_lines(link, second)).await;
-            }
-            (Err(StoreError::Refused(why)), [line]) if refusals > 0 => {
-                return event::refused(&line.unit, line.tick_ms, &why);
-            }
-            (Err(StoreError::Refused(_)), _) => refusals += 1,
-            (Err(_), _) => {
-                tries += 1;
-                link.back_off(tries).await;
-            }
+/// Reports ledger lines until they have replies. A refused line is dropped: these lines are many, and nothing waits
+/// for them.
+async fn report_lines(client: &StoreClient, lines: &[LedgerRecord]) {
+    let replies = client
+        .request_each(lines, Repeat::UntilReply, |store, caller, lines| {
+            store.record(caller, lines)
+        })
+        .await;
+    for (line, reply) in lines.iter().zip(replies) {
+        match reply.map(|replied| replied.body) {
+            Ok(Recorded::Written) => {}
+            Ok(Recorded::Lost(why)) => event::refused(&line.unit, line.tick, &why),
+            Err(error) => event::refused(&line.unit, line.tick, &refusal(&error)),
         }
     }
 }

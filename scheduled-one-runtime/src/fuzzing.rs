@@ -1,19 +1,19 @@
-//! Entry points for fuzz targets: what a node computes from replies that somebody made up. No part of the API.
+//! Entry points for fuzz targets: what a node computes from replies that a fuzzer made up. No part of the API.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::{Clock, ManualClock};
-use scheduled_one_protocol::message::{Claimed, Head, Inspected, LedgerRecord};
+use scheduled_one_protocol::message::{Claimed, Head, UnitStatus};
+use scheduled_one_protocol::{Bucket, LedgerRecord, TickMs};
 use scheduled_one_schedule::Schedule;
 
-use crate::audit::{Books, UnitState};
+use crate::audit::{AuditInput, UnitState};
 use crate::cluster_clock::ClusterClock;
 use crate::ledger::{LedgerEntry, instant};
 
-/// A node sets its idea of the time by each reply.
+/// Takes the head of a reply into the estimate of the cluster's clock.
 pub fn take_head(head: &Head) {
     let clock = ManualClock::new();
     let now = clock.boottime();
@@ -27,15 +27,15 @@ pub fn take_head(head: &Head) {
     }
 }
 
-/// It looks for the next tick after the marks.
+/// Computes the next tick after the watermarks of a reply.
 pub fn take_marks(claimed: &Claimed) {
     if let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) {
-        let _ = schedule.next_after(claimed.marks.decided_to_ms());
+        let _ = schedule.next_after(claimed.marks.decided_to().map_or(0, TickMs::ms));
     }
 }
 
-/// Ledger and state as users see them.
-pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[Inspected]) {
+/// Reads ledger and state, and audits them.
+pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
     let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) else {
         return;
     };
@@ -43,23 +43,23 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[Inspected]) {
     for line in &lines {
         let _ = (line.lateness(), line.took(), format!("{line:?}"));
     }
-    let state = |unit: &Inspected| UnitState {
-        decided_to_ms: unit.marks.decided_to_ms(),
-        born_ms: unit.marks.born_ms,
-        running: unit.running_ms.into_iter().collect(),
-        waiting: unit.waiting_ms.clone(),
+    let state = |unit: &UnitStatus| UnitState {
+        decided_to_ms: unit.marks.decided_to().map_or(0, TickMs::ms),
+        first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
+        running: unit.running.map(TickMs::ms).into_iter().collect(),
+        waiting: unit.waiting.iter().map(|tick| tick.ms()).collect(),
     };
     let states: Vec<(u32, UnitState)> = (0..).zip(inspected.iter().map(state)).collect();
     let hour_ms = 3_600_000;
     for units in [states, Vec::new()] {
-        let books = Books {
+        let input = AuditInput {
             lines: lines.clone(),
             full: false,
             units,
         };
         let newest = lines.iter().map(|line| line.tick).max();
         let to_ms = newest.unwrap_or(DateTime::UNIX_EPOCH).timestamp_millis();
-        let ticks = books.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
+        let ticks = input.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
         for tick in ticks {
             assert_eq!(instant(tick.tick.timestamp_millis()), tick.tick);
         }

@@ -1,9 +1,12 @@
-//! A job's future under its lease: before *each* poll the boot clock is held
-//! against the deadline, so that a process that was stopped for a minute does
-//! not execute one more poll of a run whose lease has ended. Panics are
-//! caught, timeouts and cancellation end the run.
+//! A future under a lease: before *each* poll the boot clock is compared to the
+//! deadline, so that a process that was stopped for a minute does not execute
+//! one more poll of a run whose lease has ended. Panics are caught, timeouts and
+//! cancelling end the run.
+//!
+//! Most of these futures are those of job functions. The others are waits that
+//! must not outlast the lease: for the tick to be due, and for an attempt to be
+//! recorded.
 
-use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,46 +16,43 @@ use std::time::Duration;
 use crate::attempt::Attempt;
 use crate::event;
 use crate::handler::BoxError;
-use crate::lease::Cancel;
-use scheduled_one_protocol::BoxFuture;
-use scheduled_one_protocol::message::{MAX_ERROR_BYTES, Outcome};
+use crate::lease::CancelReason;
+use crate::run_result::{RunResult, error_text};
+use scheduled_one_protocol::{BoxFuture, Outcome};
 
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct End {
-    pub(crate) outcome: Outcome,
-    pub(crate) reason: String,
-    pub(crate) error: String,
-}
+/// A future that a guard polls: a job function's, or a wait under the same lease.
+pub(crate) type GuardedFuture = BoxFuture<'static, Result<(), BoxError>>;
 
-/// The future of a job function.
-pub(crate) type Job = BoxFuture<'static, Result<(), BoxError>>;
-
-/// Completes with the end of the run; polls the job only under its lease.
+/// Polls a future as long as its lease allows, and completes with the way it ended.
 pub(crate) struct Guard {
-    /// None once it has ended.
-    job: Option<Job>,
+    /// `None` once the future has ended.
+    future: Option<GuardedFuture>,
     attempt: Attempt,
-    /// Polled once at least.
+    /// Whether the future was polled at least once.
     started: bool,
     timeout_at: Option<Duration>,
-    /// When a run that was told to stop is dropped.
-    stop_at: Option<Duration>,
-    /// Made when the job is first pending: most runs never need them.
+    /// When a cancelled future is dropped; `None` while it is not cancelled.
+    drop_at: Option<Duration>,
+    /// Wakes the guard at an instant. Made when the future is first pending: most runs never need it.
     alarm: Option<(Duration, BoxFuture<'static, ()>)>,
-    signal: Option<BoxFuture<'static, ()>>,
+    /// Wakes the guard when the attempt is cancelled. Made as late as the alarm.
+    cancel_signal: Option<BoxFuture<'static, ()>>,
 }
 
 impl Guard {
-    pub(crate) fn new(job: Job, attempt: Attempt, timeout_at: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        future: GuardedFuture,
+        attempt: Attempt,
+        timeout_at: Option<Duration>,
+    ) -> Self {
         Guard {
-            job: Some(job),
+            future: Some(future),
             attempt,
             started: false,
             timeout_at,
-            stop_at: None,
+            drop_at: None,
             alarm: None,
-            signal: None,
+            cancel_signal: None,
         }
     }
 
@@ -60,52 +60,52 @@ impl Guard {
         self.attempt.lease().clock().boottime()
     }
 
-    /// Whether the job may be polled at `now`; else why it is dropped.
-    fn judge(&mut self, now: Duration) -> Result<(), Cancel> {
+    /// Whether the future may be polled at `now`; otherwise why it is dropped.
+    fn judge(&mut self, now: Duration) -> Result<(), CancelReason> {
         let lease = self.attempt.lease();
         if !lease.allows(now, self.started) {
-            lease.cancel(Cancel::LeaseUnproven);
-            return Err(Cancel::LeaseUnproven);
+            lease.cancel(CancelReason::LeaseUnproven);
+            return Err(CancelReason::LeaseUnproven);
         }
         if self.timeout_at.is_some_and(|at| now >= at) {
-            self.attempt.stop(Cancel::Timeout);
+            self.attempt.cancel(CancelReason::Timeout);
         }
         let Some(reason) = self.attempt.cancelled() else {
             self.started = true;
             return Ok(());
         };
-        if reason == Cancel::LeaseLost {
-            return Err(reason); // another run may be going already
+        if reason == CancelReason::LeaseLost {
+            return Err(reason); // another run may be active already
         }
-        if self.stop_at.is_none() {
+        if self.drop_at.is_none() {
             event::cancelling(reason);
-            self.attempt.stop(reason); // wakes `ctx.cancelled()`
+            self.attempt.cancel(reason); // wakes `ctx.cancelled()`
         }
         let budget = self.attempt.lease().cancel_budget();
-        let stop_at = *self.stop_at.get_or_insert(now + budget);
-        if now >= stop_at {
+        let drop_at = *self.drop_at.get_or_insert(now + budget);
+        if now >= drop_at {
             return Err(reason);
         }
         self.started = true;
         Ok(())
     }
 
-    /// The next instant at which [`judge`](Self::judge) may say something new.
+    /// The next instant at which [`judge`](Self::judge) may decide differently.
     fn next_alarm(&self) -> Option<Duration> {
         let lease = self.attempt.lease();
-        let of_lease = match self.stop_at {
-            _ if lease.goes_on() => None,
+        let of_lease = match self.drop_at {
+            _ if lease.runs_without_lease() => None,
             Some(_) => Some(lease.deadline()),
             None => Some(lease.cancel_at()),
         };
-        let of_attempt = self.stop_at.or(self.timeout_at);
+        let of_attempt = self.drop_at.or(self.timeout_at);
         of_lease.into_iter().chain(of_attempt).min()
     }
 
-    /// Arranges to be woken at the next alarm or signal. True if one of them
-    /// has come already.
+    /// Arranges to be woken at the next alarm or signal. Returns true if one of
+    /// them has come already.
     fn arm(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
-        self.arm_alarm(cx, now) || self.arm_signal(cx)
+        self.arm_alarm(cx, now) || self.arm_cancel_signal(cx)
     }
 
     fn arm_alarm(&mut self, cx: &mut Context<'_>, now: Duration) -> bool {
@@ -127,72 +127,61 @@ impl Guard {
         rings
     }
 
-    fn arm_signal(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.stop_at.is_some() {
-            return false; // told to stop already
+    fn arm_cancel_signal(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.drop_at.is_some() {
+            return false; // cancelled already
         }
         let attempt = &self.attempt;
-        let signal = self.signal.get_or_insert_with(|| {
+        let signal = self.cancel_signal.get_or_insert_with(|| {
             let attempt = attempt.clone();
             Box::pin(async move { attempt.wait_cancelled().await })
         });
         signal.as_mut().poll(cx).is_ready()
     }
 
-    /// Drops what is left of the job; its destructors may panic.
-    fn drop_job(&mut self) {
-        let job = self.job.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+    /// Drops the future; its destructors may panic.
+    fn drop_future(&mut self) {
+        let future = self.future.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 
-    /// The job returned. If it had been told to stop, that is why.
-    fn returned(&self, result: Result<(), BoxError>) -> End {
+    /// The result of a future that returned. If it was cancelled, it returned because of that.
+    fn returned(&self, result: Result<(), BoxError>) -> RunResult {
         let error = result.err().map(|error| error_text(&*error));
         match (self.attempt.cancelled(), error) {
-            (Some(reason), error) => stopped(reason, true, error.unwrap_or_default()),
-            (None, None) => End::of(Outcome::Ok),
-            (None, Some(error)) => End {
-                error,
-                ..End::of(Outcome::Failed)
-            },
-        }
-    }
-}
-
-impl End {
-    pub(crate) fn of(outcome: Outcome) -> Self {
-        End {
-            outcome,
-            reason: String::new(),
-            error: String::new(),
+            (Some(reason), error) => {
+                RunResult::returned_cancelled(reason, error.unwrap_or_default())
+            }
+            (None, None) => RunResult::with_outcome(Outcome::Ok),
+            (None, Some(error)) => RunResult::failed(error),
         }
     }
 }
 
 impl Future for Guard {
-    type Output = End;
+    type Output = RunResult;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RunResult> {
         let guard = &mut *self;
         loop {
             if let Err(reason) = guard.judge(guard.now()) {
-                guard.drop_job();
-                return Poll::Ready(stopped(reason, false, String::new()));
+                guard.drop_future();
+                return Poll::Ready(RunResult::dropped(reason));
             }
-            let Some(job) = &mut guard.job else {
+            let Some(future) = &mut guard.future else {
                 // Polled after its end, which no executor does.
                 return Poll::Pending;
             };
-            match catch_unwind(AssertUnwindSafe(|| job.as_mut().poll(cx))) {
+            match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
                 Ok(Poll::Pending) => {}
                 Ok(Poll::Ready(result)) => {
                     let end = guard.returned(result);
-                    guard.drop_job();
+                    guard.drop_future();
                     return Poll::Ready(end);
                 }
                 Err(panic) => {
-                    guard.drop_job();
-                    return Poll::Ready(panicked(&*panic));
+                    guard.drop_future();
+                    return Poll::Ready(RunResult::panicked(&*panic));
                 }
             }
             let now = guard.now();
@@ -203,61 +192,6 @@ impl Future for Guard {
     }
 }
 
-/// The end of a run that was told to stop.
-fn stopped(reason: Cancel, by_itself: bool, error: String) -> End {
-    let outcome = match reason {
-        Cancel::Timeout => Outcome::TimedOut,
-        _ => Outcome::Cancelled,
-    };
-    let how = if by_itself { "returned" } else { "dropped" };
-    End {
-        outcome,
-        reason: format!("{}; {how}", reason.as_str()),
-        error,
-    }
-}
-
-/// The end of a run that panicked.
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> End {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned());
-    End {
-        error: cut(text),
-        ..End::of(Outcome::Panicked)
-    }
-}
-
-/// The error and what caused it, in one line of at most [`MAX_ERROR_BYTES`].
-fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        if text.len() > MAX_ERROR_BYTES {
-            break;
-        }
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    cut(text)
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_ERROR_BYTES {
-        const MARK: &str = "…";
-        let mut end = MAX_ERROR_BYTES - MARK.len();
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push_str(MARK);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -265,7 +199,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::lease::Lease;
+    use crate::lease::{Lease, LeaseMode};
     use scheduled_one_protocol::clock::{Clock, ManualClock};
 
     const LEASE: Duration = Duration::from_secs(10);
@@ -281,7 +215,8 @@ mod tests {
         fn new() -> Self {
             let clock = ManualClock::new();
             let sent = clock.boottime();
-            let lease = Arc::new(Lease::new(Arc::new(clock.clone()), LEASE, sent));
+            let lease = Lease::new(Arc::new(clock.clone()), LEASE, sent, LeaseMode::Cancel);
+            let lease = Arc::new(lease);
             Bench {
                 attempt: Attempt::new(Arc::clone(&lease)),
                 lease,
@@ -306,15 +241,15 @@ mod tests {
         }
     }
 
-    fn poll(guard: &mut Guard) -> Poll<End> {
+    fn poll(guard: &mut Guard) -> Poll<RunResult> {
         let mut cx = Context::from_waker(Waker::noop());
         Pin::new(guard).poll(&mut cx)
     }
 
-    fn end(guard: &mut Guard) -> End {
+    fn end(guard: &mut Guard) -> RunResult {
         match poll(guard) {
             Poll::Ready(end) => end,
-            Poll::Pending => panic!("the run goes on"),
+            Poll::Pending => panic!("the run is still active"),
         }
     }
 
@@ -324,7 +259,7 @@ mod tests {
         let mut guard = bench.endless(None);
         assert!(poll(&mut guard).is_pending());
         let before = bench.polls();
-        // The process is stopped for a minute and goes on.
+        // The process is stopped for a minute and continues.
         bench.clock.advance(Duration::from_secs(60));
         let end = end(&mut guard);
         assert_eq!(end.outcome, Outcome::Cancelled);
@@ -341,12 +276,12 @@ mod tests {
     }
 
     #[test]
-    fn is_signalled_at_60_percent_and_goes_on_until_80() {
+    fn is_signalled_at_60_percent_and_polled_until_80() {
         let bench = Bench::new();
         let mut guard = bench.endless(None);
         bench.clock.advance(Duration::from_secs(6));
         assert!(poll(&mut guard).is_pending());
-        assert_eq!(bench.attempt.cancelled(), Some(Cancel::LeaseUnproven));
+        assert_eq!(bench.attempt.cancelled(), Some(CancelReason::LeaseUnproven));
         bench.clock.advance(Duration::from_millis(1_999));
         assert!(poll(&mut guard).is_pending());
         bench.clock.advance(Duration::from_millis(1));
@@ -357,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewed_run_goes_on() {
+    fn a_renewed_run_continues() {
         let bench = Bench::new();
         let mut guard = bench.endless(None);
         for _ in 0..10 {
@@ -373,7 +308,7 @@ mod tests {
         let bench = Bench::new();
         let mut guard = bench.endless(None);
         assert!(poll(&mut guard).is_pending());
-        bench.lease.cancel(Cancel::LeaseLost);
+        bench.lease.cancel(CancelReason::LeaseLost);
         assert_eq!(end(&mut guard).reason, "lease lost; dropped");
     }
 
@@ -384,26 +319,27 @@ mod tests {
         assert!(poll(&mut guard).is_pending());
         bench.clock.advance(Duration::from_secs(1));
         assert!(poll(&mut guard).is_pending());
-        assert_eq!(bench.attempt.cancelled(), Some(Cancel::Timeout));
+        assert_eq!(bench.attempt.cancelled(), Some(CancelReason::Timeout));
         bench.clock.advance(Duration::from_secs(2));
         assert_eq!(end(&mut guard).outcome, Outcome::TimedOut);
     }
 
     #[test]
-    fn a_run_that_may_goes_on_without_its_lease_once_it_has_started() {
+    fn a_run_that_may_continues_without_its_lease_once_it_has_started() {
         let bench = Bench::new();
         let sent = bench.clock.boottime();
-        let lease = Lease::new(Arc::new(bench.clock.clone()), LEASE, sent).going_on();
+        let clock = Arc::new(bench.clock.clone());
+        let lease = Lease::new(clock, LEASE, sent, LeaseMode::Continue);
         let attempt = Attempt::new(Arc::new(lease));
-        let job = || -> Job { Box::pin(std::future::pending()) };
+        let job = || -> GuardedFuture { Box::pin(std::future::pending()) };
         let mut started = Guard::new(job(), attempt.clone(), None);
         let mut not_started = Guard::new(job(), attempt.clone(), None);
         assert!(poll(&mut started).is_pending());
         bench.clock.advance(Duration::from_secs(60));
-        attempt.lease().cancel(Cancel::LeaseLost);
+        attempt.lease().cancel(CancelReason::LeaseLost);
         assert!(poll(&mut started).is_pending());
         assert_eq!(end(&mut not_started).outcome, Outcome::Cancelled);
-        attempt.lease().cancel(Cancel::Shutdown);
+        attempt.lease().cancel(CancelReason::Shutdown);
         assert!(poll(&mut started).is_pending());
         bench.clock.advance(Duration::from_secs(2));
         assert_eq!(end(&mut started).reason, "shutdown; dropped");
@@ -433,16 +369,8 @@ mod tests {
         });
         let mut guard = Guard::new(job, bench.attempt.clone(), None);
         assert!(poll(&mut guard).is_pending());
-        bench.lease.cancel(Cancel::LeaseLost);
+        bench.lease.cancel(CancelReason::LeaseLost);
         assert_eq!(end(&mut guard).outcome, Outcome::Cancelled);
         assert!(*dropped.lock().expect("lock"), "it was dropped");
-    }
-
-    #[test]
-    fn long_errors_are_cut_between_characters() {
-        let text = cut("é".repeat(1000));
-        assert!(text.len() <= MAX_ERROR_BYTES);
-        assert!(text.ends_with("é…"));
-        assert_eq!(cut("short".to_owned()), "short");
     }
 }

@@ -1,12 +1,10 @@
 //! What a job function may take and return.
 
-use std::any::{Any, TypeId, type_name};
-use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 
 use crate::context::JobContext;
+use crate::state::{MissingState, States};
 use scheduled_one_protocol::BoxFuture;
 
 /// An error of any kind, as functions return it.
@@ -79,76 +77,30 @@ impl<T: Clone + Send + Sync + 'static> FromJob for State<T> {
     }
 }
 
-/// A job needs a `State<T>` that nobody gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MissingState {
-    type_name: &'static str,
-}
+/// Supertraits that only this crate implements. They leave room to add methods
+/// to the public traits, and no other type can pose as a job or its result.
+pub(crate) mod sealed {
+    /// Implemented by the functions that are a [`Handler`](super::Handler).
+    pub trait SealedHandler<Args> {}
 
-impl MissingState {
-    /// The state of type `T` is missing.
-    pub fn of<T: 'static>() -> Self {
-        MissingState {
-            type_name: type_name::<T>(),
-        }
-    }
-
-    /// The type, as the compiler spells it.
-    pub fn type_name(&self) -> &'static str {
-        self.type_name
-    }
-}
-
-impl fmt::Display for MissingState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no state of type `{}`: give it with Scheduler::builder(url).state(value)",
-            self.type_name
-        )
-    }
-}
-
-impl std::error::Error for MissingState {}
-
-/// The values given with [`state`](crate::SchedulerBuilder::state), by type.
-#[derive(Default)]
-pub struct States {
-    by_type: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
-}
-
-impl States {
-    /// The value of that type.
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.by_type.get(&TypeId::of::<T>())?.downcast_ref()
-    }
-
-    /// Adds a value; false if there was one of that type, which is replaced.
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
-        self.by_type
-            .insert(TypeId::of::<T>(), Box::new(value))
-            .is_none()
-    }
-}
-
-impl fmt::Debug for States {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The values may hold secrets.
-        write!(f, "States({})", self.by_type.len())
-    }
+    /// Implemented by the types that are a [`JobResult`](super::JobResult).
+    pub trait SealedResult {}
 }
 
 /// What a job function may return: `()`, or `Result<(), E>` for any error
-/// that converts into a boxed one (`anyhow::Error` does).
+/// that converts into a boxed one (`anyhow::Error` does). The trait is sealed:
+/// other types cannot implement it.
 #[diagnostic::on_unimplemented(
     message = "a scheduled job cannot return `{Self}`",
     label = "expected `()` or `Result<(), E>`",
     note = "`E` is `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>` or a type that implements `std::error::Error + Send + Sync + 'static`"
 )]
-pub trait JobResult {
+pub trait JobResult: sealed::SealedResult {
     /// The error, if the run failed.
     fn into_result(self) -> Result<(), BoxError>;
 }
+
+impl sealed::SealedResult for () {}
 
 #[diagnostic::do_not_recommend]
 impl JobResult for () {
@@ -156,6 +108,8 @@ impl JobResult for () {
         Ok(())
     }
 }
+
+impl<E: Into<BoxError>> sealed::SealedResult for Result<(), E> {}
 
 #[diagnostic::do_not_recommend]
 impl<E: Into<BoxError>> JobResult for Result<(), E> {
@@ -166,12 +120,13 @@ impl<E: Into<BoxError>> JobResult for Result<(), E> {
 
 /// An async function that can be a job: up to eight arguments that implement
 /// [`FromJob`], and a [`JobResult`]. Implemented for all such functions and
-/// closures; `Args` only tells them apart.
+/// closures; `Args` only tells them apart. The trait is sealed: other types
+/// cannot implement it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job function",
     note = "a job is an `async fn` of up to 8 arguments that implement `FromJob`, returns `()` or `Result<(), E>`, and its future is `Send`"
 )]
-pub trait Handler<Args>: Send + Sync + 'static {
+pub trait Handler<Args>: sealed::SealedHandler<Args> + Send + Sync + 'static {
     /// Whether all that the arguments need is there.
     fn check(&self, states: &States) -> Result<(), MissingState>;
 
@@ -181,6 +136,12 @@ pub trait Handler<Args>: Send + Sync + 'static {
 
 macro_rules! handler_of {
     ($($arg:ident),*) => {
+        impl<Func, Fut, $($arg,)*> sealed::SealedHandler<($($arg,)*)> for Func
+        where
+            Func: Fn($($arg),*) -> Fut,
+        {
+        }
+
         impl<Func, Fut, $($arg,)*> Handler<($($arg,)*)> for Func
         where
             Func: Fn($($arg),*) -> Fut + Send + Sync + 'static,

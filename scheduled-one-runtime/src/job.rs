@@ -7,16 +7,18 @@ use std::time::Duration;
 use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
 };
-use scheduled_one_schedule::{Schedule, parse_zone};
+use scheduled_one_schedule::{Schedule, name, parse_zone};
 
+use crate::compiled_job::CompiledJob;
 use crate::error::Error;
-use crate::handler::{AnyHandler, Handler, States, erase};
-use crate::rules::{CompiledJob, Rules};
-use scheduled_one_protocol::message::shard_of;
+use crate::handler::{AnyHandler, Handler, erase};
+use crate::rules::Rules;
+use crate::state::States;
+use scheduled_one_protocol::UnitName;
 
-/// A job registered by hand. Everything the attribute can say can be said
-/// here; what is wrong is told by [`start`](crate::SchedulerBuilder::start),
-/// with the place the job was made.
+/// A job made by hand. It has every setting that the attribute has. A mistake is
+/// an error of [`start`](crate::SchedulerBuilder::start), which names the place
+/// where the job was made.
 ///
 /// ```
 /// use std::time::Duration;
@@ -204,7 +206,7 @@ impl Job {
     /// The wait before a retry: random, up to `least` doubled with each
     /// attempt, and at most `most`. Default 1 s to 60 s.
     pub fn backoff(mut self, least: Duration, most: Duration) -> Self {
-        self.policies.backoff = Some(Backoff { least, most });
+        self.policies.backoff = Some(Backoff::new(least, most));
         self
     }
 
@@ -275,10 +277,10 @@ impl Job {
     }
 
     /// The lease it asks for, and its units; none of a job that cannot start.
-    pub(crate) fn lease_and_units(&self) -> (Option<Duration>, Vec<String>) {
+    pub(crate) fn lease_and_units(&self) -> (Option<Duration>, Vec<UnitName>) {
         let right = check_name(&self.name).is_ok() && self.policies.contradictions().is_empty();
         let shards = self.policies.shards.unwrap_or(1) * u32::from(right);
-        let units = (0..shards).map(|index| shard_of(&self.name, index));
+        let units = (0..shards).map(|index| UnitName::new(&self.name, index));
         (self.policies.lease, units.collect())
     }
 
@@ -369,30 +371,15 @@ impl fmt::Debug for Job {
     }
 }
 
-/// Names are parts of Redis keys and labels of metrics.
+/// The rule for names, with the error as text.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
-    const MAX_NAME_BYTES: usize = 128;
-    if name.is_empty() || name.len() > MAX_NAME_BYTES {
-        return Err(format!(
-            "the name has {} characters; it must have 1 to {MAX_NAME_BYTES}",
-            name.len()
-        ));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.:/-".contains(c);
-    match name.chars().find(|c| !allowed(*c)) {
-        Some(bad) => Err(format!(
-            "the name {name:?} has the character {bad:?}; allowed are A-Z a-z 0-9 _ . : / -"
-        )),
-        None => Ok(()),
-    }
+    name::check_name(name).map_err(|error| error.to_string())
 }
 
 /// The rule for leases, for the scheduler's own.
 pub(crate) fn check_lease(lease: Duration) -> Result<(), String> {
-    let policies = Policies {
-        lease: Some(lease),
-        ..Policies::default()
-    };
+    let mut policies = Policies::default();
+    policies.lease = Some(lease);
     match policies.contradictions().pop() {
         Some(found) => Err(found.message),
         None => Ok(()),

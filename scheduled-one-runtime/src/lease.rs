@@ -1,7 +1,7 @@
-//! The right to run until an instant, as the node that holds it reckons it.
+//! The right to run a unit until an instant, as the node that holds it computes it.
 //!
 //! All instants are of the boot clock and counted from *before the request was
-//! sent*, so the node's idea of its lease always ends before the store's.
+//! sent*, so a lease always ends on its node before it ends in the store.
 //!
 //! ```text
 //! sent                      60 %            80 %          100 %
@@ -18,19 +18,19 @@ use tokio::sync::watch;
 
 use scheduled_one_protocol::clock::Clock;
 
-/// The lease of a job that asks for none.
+/// Lease of a job without `lease`, unless the scheduler has another default.
 pub(crate) const DEFAULT_LEASE: Duration = Duration::from_secs(5);
 
 /// Part of the lease, in percent, after which a run that could not renew is
-/// told to stop.
+/// cancelled.
 const CANCEL_AT_PERCENT: u32 = 60;
-/// Part of the lease, in percent, after which it is not polled any more. The
-/// rest covers a clock *rate* 1 % off and a poll that is under way.
+/// Part of the lease, in percent, after which the run is not polled any more.
+/// The rest covers a clock *rate* that is 1 % off, and a poll that is under way.
 const DEADLINE_PERCENT: u32 = 80;
 
-/// Why a run is told to stop.
+/// Why a run is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cancel {
+pub(crate) enum CancelReason {
     /// The lease could not be renewed in time.
     LeaseUnproven,
     /// The store says that the lease is gone.
@@ -41,81 +41,87 @@ pub(crate) enum Cancel {
     Shutdown,
     /// The next tick of the job is to run instead.
     Superseded,
-    /// The run has ended; whatever it left behind should end too.
+    /// The run has ended; tasks that it spawned should end too.
     Ended,
 }
 
-impl Cancel {
-    /// For the ledger and the logs.
+impl CancelReason {
+    /// The reason in words, for the ledger and the logs.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Cancel::LeaseUnproven => "lease could not be renewed",
-            Cancel::LeaseLost => "lease lost",
-            Cancel::Timeout => "timeout",
-            Cancel::Shutdown => "shutdown",
-            Cancel::Superseded => "superseded by the next tick",
-            Cancel::Ended => "ended",
+            CancelReason::LeaseUnproven => "lease could not be renewed",
+            CancelReason::LeaseLost => "lease lost",
+            CancelReason::Timeout => "timeout",
+            CancelReason::Shutdown => "shutdown",
+            CancelReason::Superseded => "superseded by the next tick",
+            CancelReason::Ended => "ended",
         }
     }
 }
 
-/// The lease of one run. Shared by its guard, its context and the watchdog.
+/// What happens to a run whose lease is not proven in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeaseMode {
+    /// The run is cancelled, and dropped at the deadline.
+    Cancel,
+    /// The run continues, if it had started under its lease.
+    Continue,
+    /// The run has no lease to prove: each node makes a run of its own.
+    Unlimited,
+}
+
+/// The lease of one run. Its guard, its context and the watchdog share it.
 #[derive(Debug)]
 pub(crate) struct Lease {
     clock: Arc<dyn Clock>,
     length: Duration,
-    /// The run goes on when the lease cannot be proven any more.
-    goes_on: bool,
-    /// There never was one to prove.
-    unlimited: bool,
-    /// When the request was sent that was last answered well, in ns.
+    mode: LeaseMode,
+    /// Boot clock, in ns, when the last acknowledged request was sent.
     proven_ns: AtomicU64,
-    cancelled: watch::Sender<Option<Cancel>>,
+    cancelled: watch::Sender<Option<CancelReason>>,
 }
 
 impl Lease {
-    /// A lease granted to a request sent at `sent`.
-    pub(crate) fn new(clock: Arc<dyn Clock>, length: Duration, sent: Duration) -> Self {
+    /// A lease that was granted to a request sent at `sent`.
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        length: Duration,
+        sent: Duration,
+        mode: LeaseMode,
+    ) -> Self {
         Lease {
             clock,
             length,
-            goes_on: false,
-            unlimited: false,
+            mode,
             proven_ns: AtomicU64::new(sent.as_nanos() as u64),
             cancelled: watch::Sender::new(None),
         }
     }
 
-    /// Of a run that needs no lease, because each node makes its own: `budget`
-    /// is how long it may take to end when it is told to.
+    /// The lease of a local job, which never ends. A cancelled run is dropped after `budget`.
     pub(crate) fn unlimited(clock: Arc<dyn Clock>, budget: Duration) -> Self {
         let length = budget * 100 / (DEADLINE_PERCENT - CANCEL_AT_PERCENT);
         let sent = clock.boottime();
-        Lease {
-            unlimited: true,
-            ..Lease::new(clock, length, sent).going_on()
-        }
+        Lease::new(clock, length, sent, LeaseMode::Unlimited)
     }
 
-    /// The run was started under its lease, and goes on without it.
-    pub(crate) fn going_on(self) -> Self {
-        Lease {
-            goes_on: true,
-            ..self
-        }
-    }
-
-    pub(crate) fn goes_on(&self) -> bool {
-        self.goes_on
+    /// Whether a run that has started continues when its lease is not proven.
+    pub(crate) fn runs_without_lease(&self) -> bool {
+        self.mode != LeaseMode::Cancel
     }
 
     /// Whether the run may be polled at `now` as far as the lease goes.
     pub(crate) fn allows(&self, now: Duration, started: bool) -> bool {
-        self.unlimited || (self.goes_on && started) || now < self.deadline()
+        let without_lease = match self.mode {
+            LeaseMode::Cancel => false,
+            LeaseMode::Continue => started,
+            LeaseMode::Unlimited => true,
+        };
+        without_lease || now < self.deadline()
     }
 
-    /// The store answered well to a renewal sent at `sent`. An older answer
-    /// that arrives late changes nothing.
+    /// The store acknowledged a renewal sent at `sent`. The reply to an older
+    /// renewal that arrives late changes nothing.
     pub(crate) fn extend(&self, sent: Duration) {
         self.proven_ns
             .fetch_max(sent.as_nanos() as u64, Ordering::AcqRel);
@@ -129,12 +135,12 @@ impl Lease {
         Duration::from_nanos(self.proven_ns.load(Ordering::Acquire))
     }
 
-    /// When the run is told to stop, unless renewed before.
+    /// When the run is cancelled, unless its lease is renewed before.
     pub(crate) fn cancel_at(&self) -> Duration {
         self.proven() + cancel_after(self.length)
     }
 
-    /// When the run is polled no more, unless renewed before.
+    /// When the run is polled no more, unless its lease is renewed before.
     pub(crate) fn deadline(&self) -> Duration {
         self.proven() + deadline_after(self.length)
     }
@@ -149,17 +155,22 @@ impl Lease {
         &self.clock
     }
 
-    /// Tells the run to stop; the first reason stays, but for a lost lease,
-    /// which outranks all: it leaves no time to end gracefully.
-    pub(crate) fn cancel(&self, reason: Cancel) {
-        if self.goes_on && matches!(reason, Cancel::LeaseLost | Cancel::LeaseUnproven) {
+    /// Cancels the run. The first reason stays, except that a lost lease
+    /// replaces every other: it leaves no time to end gracefully.
+    pub(crate) fn cancel(&self, reason: CancelReason) {
+        if self.runs_without_lease()
+            && matches!(
+                reason,
+                CancelReason::LeaseLost | CancelReason::LeaseUnproven
+            )
+        {
             return;
         }
         self.cancelled.send_if_modified(|current| {
             let changes = match *current {
                 None => true,
-                Some(Cancel::Ended | Cancel::LeaseLost) => false,
-                Some(_) => matches!(reason, Cancel::LeaseLost | Cancel::Ended),
+                Some(CancelReason::Ended | CancelReason::LeaseLost) => false,
+                Some(_) => matches!(reason, CancelReason::LeaseLost | CancelReason::Ended),
             };
             if changes {
                 *current = Some(reason);
@@ -168,23 +179,23 @@ impl Lease {
         });
     }
 
-    /// Why the run was told to stop, if it was. Looks at the clock too: a
-    /// thread that wakes up after a pause learns at once that it is too late.
-    pub(crate) fn cancelled(&self) -> Option<Cancel> {
+    /// Why the run is cancelled, if it is. Reads the clock too: a thread that
+    /// wakes up after a pause sees at once that it is too late.
+    pub(crate) fn cancelled(&self) -> Option<CancelReason> {
         if let Some(reason) = *self.cancelled.borrow() {
             return Some(reason);
         }
-        let unproven = !self.goes_on && self.clock.boottime() >= self.cancel_at();
-        unproven.then_some(Cancel::LeaseUnproven)
+        let unproven = !self.runs_without_lease() && self.clock.boottime() >= self.cancel_at();
+        unproven.then_some(CancelReason::LeaseUnproven)
     }
 
-    /// To be woken when the run is told to stop.
-    pub(crate) fn watch(&self) -> watch::Receiver<Option<Cancel>> {
+    /// Changes when the run is cancelled.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Option<CancelReason>> {
         self.cancelled.subscribe()
     }
 }
 
-/// How long after the last proof of a lease its run is told to stop.
+/// How long after the last proof of a lease its run is cancelled.
 pub(crate) fn cancel_after(lease: Duration) -> Duration {
     lease * CANCEL_AT_PERCENT / 100
 }
@@ -199,7 +210,7 @@ pub(crate) fn renew_every(lease: Duration) -> Duration {
     lease / 5
 }
 
-/// After how long without an answer another attempt to renew goes out.
+/// How long a renewal may stay without a reply before another one is sent.
 pub(crate) fn renew_patience(lease: Duration) -> Duration {
     (lease / 8).clamp(Duration::from_millis(50), Duration::from_millis(500))
 }
@@ -211,11 +222,12 @@ mod tests {
 
     fn lease(clock: &ManualClock) -> Lease {
         let sent = clock.boottime();
-        Lease::new(Arc::new(clock.clone()), Duration::from_secs(10), sent)
+        let length = Duration::from_secs(10);
+        Lease::new(Arc::new(clock.clone()), length, sent, LeaseMode::Cancel)
     }
 
     #[test]
-    fn is_told_to_stop_at_60_percent_and_dropped_at_80() {
+    fn is_cancelled_at_60_percent_and_dropped_at_80() {
         let clock = ManualClock::new();
         let lease = lease(&clock);
         let sent = clock.boottime();
@@ -225,7 +237,7 @@ mod tests {
         clock.advance(Duration::from_millis(5_999));
         assert_eq!(lease.cancelled(), None);
         clock.advance(Duration::from_millis(1));
-        assert_eq!(lease.cancelled(), Some(Cancel::LeaseUnproven));
+        assert_eq!(lease.cancelled(), Some(CancelReason::LeaseUnproven));
     }
 
     #[test]
@@ -244,12 +256,12 @@ mod tests {
     fn the_first_reason_stays_unless_the_lease_is_lost() {
         let clock = ManualClock::new();
         let lease = lease(&clock);
-        lease.cancel(Cancel::Timeout);
-        lease.cancel(Cancel::Shutdown);
-        assert_eq!(lease.cancelled(), Some(Cancel::Timeout));
-        lease.cancel(Cancel::LeaseLost);
-        assert_eq!(lease.cancelled(), Some(Cancel::LeaseLost));
-        lease.cancel(Cancel::Ended);
-        assert_eq!(lease.cancelled(), Some(Cancel::LeaseLost));
+        lease.cancel(CancelReason::Timeout);
+        lease.cancel(CancelReason::Shutdown);
+        assert_eq!(lease.cancelled(), Some(CancelReason::Timeout));
+        lease.cancel(CancelReason::LeaseLost);
+        assert_eq!(lease.cancelled(), Some(CancelReason::LeaseLost));
+        lease.cancel(CancelReason::Ended);
+        assert_eq!(lease.cancelled(), Some(CancelReason::LeaseLost));
     }
 }

@@ -4,33 +4,33 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use scheduled_one_protocol::message::Outcome;
-use scheduled_one_protocol::message::{LedgerRecord, shard_index};
+pub use scheduled_one_protocol::Outcome;
+use scheduled_one_protocol::{FencingToken, LedgerRecord};
 
-/// What became of a tick.
+/// One line of the ledger: the outcome of a tick.
 ///
 /// Each decided tick has one line; ticks that were missed in a row share one.
-/// A line [`Outcome::FinishedWithoutLease`] is a note beside the line of the
-/// same tick, never its outcome.
+/// A line [`Outcome::FinishedWithoutLease`] is a note in addition to the line of
+/// the same tick, never its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LedgerEntry {
     /// The tick; of several missed ones, the oldest.
     pub tick: DateTime<Utc>,
-    /// The same; of several missed ones, the newest.
+    /// The tick; of several missed ones, the newest.
     pub last_tick: DateTime<Utc>,
     /// How many ticks the line stands for: 1 but for missed ones, counted up
     /// to 10,000.
     pub count: u64,
-    /// What became of it.
+    /// The outcome of the tick, or of one attempt.
     pub outcome: Outcome,
-    /// Another attempt follows (a retry, or a takeover): this is not what
-    /// became of the tick in the end.
+    /// Whether another attempt follows (a retry, or a takeover): then this is not
+    /// the outcome of the tick in the end.
     pub retried: bool,
-    /// Which shard of the tick, from 0; 0 if the job has none.
+    /// Index of the shard, from 0; 0 if the job has no shards.
     pub shard: u32,
-    /// Why, in words: "overlap", "store down", "timeout; dropped", …; empty
-    /// where there is nothing to say.
+    /// The reason in words: "overlap", "store down", "timeout; dropped", …; may be
+    /// empty.
     pub reason: String,
     /// Name of the node that ran it, or that decided not to.
     pub node: String,
@@ -61,25 +61,25 @@ impl LedgerEntry {
 impl From<LedgerRecord> for LedgerEntry {
     fn from(line: LedgerRecord) -> Self {
         LedgerEntry {
-            tick: instant(line.tick_ms),
-            last_tick: instant(line.last_tick_ms),
+            tick: instant(line.tick.ms()),
+            last_tick: instant(line.last_tick.ms()),
             count: line.count,
             outcome: line.outcome,
             retried: line.retried,
-            shard: shard_index(&line.unit),
+            shard: line.unit.shard(),
             reason: line.reason,
             node: line.node,
-            fencing_token: (line.token > 0).then_some(line.token),
-            attempt: (line.attempt > 0).then_some(line.attempt),
-            fired_at: (line.fired_at_ms > 0).then(|| instant(line.fired_at_ms)),
+            fencing_token: line.token.map(FencingToken::get),
+            attempt: line.attempt,
+            fired_at: line.fired_at_ms.map(instant),
             ended_at: instant(line.ended_at_ms),
             error: line.error,
         }
     }
 }
 
-/// An instant of the store. One that no calendar can show (a record somebody
-/// damaged) is shown as the Unix epoch.
+/// An instant of the store. An instant that no calendar can show, from a damaged
+/// record, becomes the Unix epoch.
 pub(crate) fn instant(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap_or_default()
 }

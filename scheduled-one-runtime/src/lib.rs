@@ -34,38 +34,66 @@
 //! lists them by the schedule.
 //!
 //! Where to look: [`scheduled_one`] has all keys of the attribute, [`Job`] the
-//! same by hand, [`JobContext`], [`State`] and [`FromJob`] what a job may take,
-//! [`Scheduler`] and [`SchedulerBuilder`] the rest, [`doctor()`] what is wrong
-//! with a Redis, [`testing`] a kit for tests of jobs.
+//! same by hand, [`JobContext`], [`State`] and [`FromJob`] the arguments of a job,
+//! [`Scheduler`] and [`SchedulerBuilder`] the rest, [`doctor()`] the diagnosis of
+//! a Redis, [`testing`] a kit for tests of jobs.
+//!
+#![doc = include_str!("../docs/stability.md")]
 
-// The modules, in the order in which a tick meets them: registry → job → tick,
-// timer → claim → store → attempt, lease, renewal, guard → finish → ledger,
-// audit; link and cluster_clock are the way to the store, scheduler/node.rs
-// drives it all.
-mod attempt;
-mod audit;
-mod claim;
-mod cluster_clock;
-mod complaint;
-mod context;
-mod error;
-mod event;
-mod finish;
-mod guard;
-mod handler;
+// The modules in the order in which a tick meets them. A job is declared, registered and compiled …
 mod job;
-mod lease;
-mod ledger;
-mod link;
 mod registry;
-mod renewal;
+
+mod compiled_job;
 mod rules;
+
+mod context;
+mod handler;
+mod state;
+
+// … a scheduler is set up and started …
 mod scheduler;
+
+// … its node plans and claims ticks …
+mod node;
 mod tick;
 mod timer;
-mod watch;
 
-#[cfg(feature = "fuzzing")]
+mod claim;
+
+// … over the way to the store …
+mod cluster_clock;
+mod log_throttle;
+mod request_each;
+mod store_client;
+
+// … a granted tick is run, in attempts, under a lease that is renewed …
+mod active_run;
+mod active_runs;
+mod run;
+
+mod attempt;
+mod guard;
+mod lease;
+mod retry;
+mod run_result;
+
+mod renewal;
+mod watchdog;
+
+// … and its outcome is reported, recorded and read.
+mod finish;
+mod outcome_report;
+
+mod audit;
+mod ledger;
+
+// Used along the whole way.
+mod error;
+mod event;
+mod join_all;
+
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod fuzzing;
 
@@ -77,10 +105,10 @@ pub mod __private;
 pub mod __terms;
 pub mod testing;
 
-pub use audit::{AuditedTick, Fate};
-pub use context::JobContext;
+pub use audit::{AuditedTick, TickStatus};
+pub use context::{JobContext, Shard};
 pub use error::Error;
-pub use handler::{BoxError, FromJob, Handler, JobResult, MissingState, State, States};
+pub use handler::{BoxError, FromJob, Handler, JobResult, State};
 pub use job::Job;
 pub use ledger::{LedgerEntry, Outcome};
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
@@ -90,7 +118,10 @@ pub use scheduled_one_schedule::Tz;
 pub use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
 };
-pub use scheduler::{JobInfo, Scheduler, SchedulerBuilder, Shutdown, doctor, start};
+pub use scheduler::builder::SchedulerBuilder;
+pub use scheduler::doctor::doctor;
+pub use scheduler::{JobInfo, Scheduler, ShutdownReport, start};
+pub use state::{MissingState, States};
 
 #[doc(inline)]
 pub use scheduled_one_macros::scheduled_one;

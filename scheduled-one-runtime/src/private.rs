@@ -16,9 +16,11 @@ pub use scheduled_one_schedule::policy::{
 pub use std::time::Duration;
 
 use crate::context::JobContext;
-use crate::handler::{BoxError, FromJob, Handler, JobResult, MissingState, States};
+use crate::handler::sealed::SealedHandler;
+use crate::handler::{BoxError, FromJob, Handler, JobResult};
 pub use crate::job::Job;
 pub use crate::registry::JOBS;
+use crate::state::{MissingState, States};
 use scheduled_one_protocol::BoxFuture;
 
 pub use crate::__scheduled_one_register as register;
@@ -95,6 +97,8 @@ where
 
 /// Tells the `Handler` of the attribute from those of plain functions.
 pub struct Annotated;
+
+impl SealedHandler<Annotated> for Function {}
 
 impl Handler<Annotated> for Function {
     fn check(&self, states: &States) -> Result<(), MissingState> {

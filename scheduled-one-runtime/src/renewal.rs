@@ -1,251 +1,129 @@
-//! The watchdog: one thread with a runtime and a connection of its own to each
-//! bucket, that renews the leases of all runs of the node. Business code that blocks its
-//! runtime does not lose its lease, and claims never queue before a renewal.
+//! Renews the leases of the runs of one bucket, each when a fifth of it has
+//! passed.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinSet;
+use tokio::sync::Notify;
 
+use crate::active_run::ActiveRun;
 use crate::cluster_clock::ClusterClock;
-use crate::complaint::Complaints;
 use crate::event;
-use crate::lease::{Cancel, Lease, renew_every, renew_patience};
-use scheduled_one_protocol::Bucket;
+use crate::lease::{CancelReason, renew_every, renew_patience};
+use crate::log_throttle::LogThrottle;
+use crate::request_each::{Repeat, request_each};
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{Caller, MAX_BATCH, Renew, Renewed, RunId, Started};
-use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_protocol::message::{Caller, MAX_BATCH, Renew, Renewed};
+use scheduled_one_protocol::{BoxFuture, Store, StoreError};
 
-/// Between a failed renewal and the next try.
+/// Wait between a failed renewal and the next one.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// A run whose lease is renewed until it is [`end`](ActiveRun::end)ed.
+/// When which run is renewed next, and the way to the store.
 #[derive(Debug)]
-pub(crate) struct ActiveRun {
-    id: RunId,
-    pub(crate) lease: Arc<Lease>,
-    /// Counts up with retries, from the attempt that was granted.
-    attempt: AtomicU32,
-    /// The last attempt whose function was called, 0 before the first.
-    begun: AtomicU32,
-    ended: AtomicBool,
-}
-
-impl ActiveRun {
-    pub(crate) fn new(id: RunId, lease: Arc<Lease>) -> Self {
-        ActiveRun {
-            attempt: AtomicU32::new(id.attempt),
-            begun: AtomicU32::new(0),
-            id,
-            lease,
-            ended: AtomicBool::new(false),
-        }
-    }
-
-    /// The run, in the attempt it is at.
-    pub(crate) fn id(&self) -> RunId {
-        RunId {
-            attempt: self.attempt.load(Ordering::Acquire),
-            ..self.id.clone()
-        }
-    }
-
-    /// Goes on to the next attempt.
-    pub(crate) fn retry(&self) {
-        self.attempt.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The function is called, for the attempt the run is at.
-    pub(crate) fn begin(&self) {
-        let attempt = self.attempt.load(Ordering::Acquire);
-        self.begun.store(attempt, Ordering::Release);
-    }
-
-    /// Whether the function was called for the attempt the run is at.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Acquire) == self.attempt.load(Ordering::Acquire)
-    }
-
-    /// The unit and the last attempt that began; none if no attempt did. One
-    /// that is still to begin may yet be another node's.
-    pub(crate) fn started(&self) -> Option<(String, Started)> {
-        let started = Started {
-            tick_ms: self.id.tick_ms,
-            attempt: self.begun.load(Ordering::Acquire),
-        };
-        (started.attempt > 0).then(|| (self.id.unit.clone(), started))
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
-    }
-
-    /// No renewal is sent from now on. One that is under way changes nothing:
-    /// the store renews no run that has ended.
-    pub(crate) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.lease.cancel(Cancel::Ended);
-    }
-
-    fn over(&self, now: Duration) -> bool {
-        // A run that goes on without its lease may get it back.
-        let given_up = !self.lease.goes_on() && now >= self.lease.deadline();
-        self.has_ended() || given_up
-    }
-}
-
-/// Hands the runs of a bucket to the watchdog. Its thread stops when those of
-/// all buckets are dropped.
-#[derive(Debug)]
-pub(crate) struct Watchdog {
-    shared: Arc<Shared>,
-    /// Dropped to stop.
-    _stop: oneshot::Sender<()>,
-}
-
-#[derive(Debug)]
-struct Shared {
+pub(crate) struct Renewals {
     caller: Caller,
     clock: Arc<dyn Clock>,
     cluster: Arc<ClusterClock>,
-    /// Runs by when they are to be renewed (boot clock), and a serial number.
+    /// Connection of the renewals: no other request waits in front of them.
+    store: Arc<dyn Store>,
+    /// Runs by the instant of their next renewal (boot clock) and a serial number.
     due: Mutex<BTreeMap<(Duration, u64), Arc<ActiveRun>>>,
-    serial: AtomicU64,
-    /// Something is due earlier than what the thread sleeps for.
-    sooner: Notify,
-    complaints: Complaints,
+    next_serial: AtomicU64,
+    /// Wakes the loop when a run is due before the instant that the loop sleeps for.
+    due_sooner: Notify,
+    log_throttle: LogThrottle,
 }
 
-/// A bucket whose runs the watchdog is to keep.
-pub(crate) struct Kept {
-    pub(crate) bucket: Bucket,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) caller: Caller,
-    pub(crate) cluster: Arc<ClusterClock>,
-}
-
-impl Watchdog {
-    /// Starts the thread; one for each bucket comes back, in their order.
-    pub(crate) fn start(clock: &Arc<dyn Clock>, buckets: Vec<Kept>) -> io::Result<Vec<Self>> {
-        let mut watchdogs = Vec::with_capacity(buckets.len());
-        let mut watches = Vec::with_capacity(buckets.len());
-        for bucket in buckets {
-            let shared = Arc::new(Shared {
-                caller: bucket.caller,
-                clock: Arc::clone(clock),
-                cluster: bucket.cluster,
-                due: Mutex::default(),
-                serial: AtomicU64::new(0),
-                sooner: Notify::new(),
-                complaints: Complaints::default(),
-            });
-            let (stop, stopped) = oneshot::channel();
-            watches.push(Arc::clone(&shared).watch(bucket.store.open(bucket.bucket), stopped));
-            watchdogs.push(Watchdog {
-                shared,
-                _stop: stop,
-            });
+impl Renewals {
+    pub(crate) fn new(
+        caller: Caller,
+        clock: Arc<dyn Clock>,
+        cluster: Arc<ClusterClock>,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        Renewals {
+            caller,
+            clock,
+            cluster,
+            store,
+            due: Mutex::default(),
+            next_serial: AtomicU64::new(0),
+            due_sooner: Notify::new(),
+            log_throttle: LogThrottle::default(),
         }
-        if clock.is_virtual() {
-            watches
-                .into_iter()
-                .for_each(|watch| drop(tokio::spawn(watch)));
-        } else {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            let all = async move {
-                let mut watches: JoinSet<()> = watches.into_iter().collect();
-                while watches.join_next().await.is_some() {}
-            };
-            std::thread::Builder::new()
-                .name("scheduled-one-watchdog".to_owned())
-                .spawn(move || runtime.block_on(all))?;
-        }
-        Ok(watchdogs)
     }
 
-    /// Renews the run from now on, until it has ended.
-    pub(crate) fn keep(&self, run: Arc<ActiveRun>) {
+    /// Renews the lease of the run from now on, until the run has ended.
+    pub(crate) fn add(&self, run: Arc<ActiveRun>) {
         let first = run.lease.deadline() - run.lease.length() * 4 / 5;
-        self.shared.set(first, run);
-    }
-}
-
-impl Shared {
-    /// Renews `run` a fifth of its lease after `from`, give or take a tenth of
-    /// that, so that the renewals of many runs spread.
-    fn set(&self, from: Duration, run: Arc<ActiveRun>) {
-        let every = renew_every(run.lease.length());
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let percent = 90 + (serial.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 21;
-        self.set_at(from + every * percent as u32 / 100, serial, run);
+        self.renew_after(first, run);
     }
 
-    fn set_at(&self, at: Duration, serial: u64, run: Arc<ActiveRun>) {
-        let mut due = self.due();
-        let first = due.first_key_value().map(|((first, _), _)| *first);
-        due.insert((at, serial), run);
-        drop(due);
-        if first.is_none_or(|first| at < first) {
-            self.sooner.notify_one();
-        }
-    }
-
-    fn retry(&self, run: Arc<ActiveRun>) {
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        self.set_at(self.clock.boottime() + RETRY_AFTER, serial, run);
-    }
-
-    fn due(&self) -> MutexGuard<'_, BTreeMap<(Duration, u64), Arc<ActiveRun>>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn watch(self: Arc<Self>, store: Arc<dyn Store>, stopped: oneshot::Receiver<()>) {
-        tokio::select! {
-            biased;
-            _ = stopped => {}
-            () = self.renew_forever(store) => {}
-        }
-    }
-
-    async fn renew_forever(self: Arc<Self>, store: Arc<dyn Store>) {
+    /// Renews leases without end.
+    pub(crate) async fn run(self: Arc<Self>) {
         // Opens the connection: the first renewal should not wait for that.
-        let _ = store.renew(&self.caller, &[]).await;
+        let _ = self.store.renew(&self.caller, &[]).await;
         loop {
             let next = self.due().first_key_value().map(|((at, _), _)| *at);
             let now = self.clock.boottime();
             match next {
-                None => self.sooner.notified().await,
+                None => self.due_sooner.notified().await,
                 Some(at) if at > now => {
                     tokio::select! {
                         biased;
                         () = self.clock.sleep(at - now) => {}
-                        () = self.sooner.notified() => {}
+                        () = self.due_sooner.notified() => {}
                     }
                 }
                 Some(_) => {
                     let batch = self.take_due(now);
                     if !batch.is_empty() {
-                        // Beside the others: one slow answer holds up no lease.
-                        tokio::spawn(Arc::clone(&self).renew(Arc::clone(&store), batch));
+                        // Concurrently with the others: a slow reply delays no other lease.
+                        tokio::spawn(Arc::clone(&self).renew(batch));
                     }
                 }
             }
         }
     }
 
-    /// Takes out runs that are to be renewed now, and forgets ended ones.
+    /// Arranges a renewal a fifth of the lease after `from`, give or take a tenth
+    /// of that, so that the renewals of many runs spread.
+    fn renew_after(&self, from: Duration, run: Arc<ActiveRun>) {
+        let every = renew_every(run.lease.length());
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        let percent = 90 + (serial.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) % 21;
+        self.renew_at(from + every * percent as u32 / 100, serial, run);
+    }
+
+    fn renew_at(&self, at: Duration, serial: u64, run: Arc<ActiveRun>) {
+        let mut due = self.due();
+        let first = due.first_key_value().map(|((first, _), _)| *first);
+        due.insert((at, serial), run);
+        drop(due);
+        if first.is_none_or(|first| at < first) {
+            self.due_sooner.notify_one();
+        }
+    }
+
+    fn retry(&self, run: Arc<ActiveRun>) {
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        self.renew_at(self.clock.boottime() + RETRY_AFTER, serial, run);
+    }
+
+    fn due(&self) -> MutexGuard<'_, BTreeMap<(Duration, u64), Arc<ActiveRun>>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out the runs that are due for a renewal, and drops those that need none.
     fn take_due(&self, now: Duration) -> Vec<Arc<ActiveRun>> {
         let mut due = self.due();
         let mut batch = Vec::new();
         while batch.len() < MAX_BATCH {
             match due.first_entry() {
-                Some(entry) if entry.get().over(now) => drop(entry.remove()),
+                Some(entry) if entry.get().needs_no_renewal(now) => drop(entry.remove()),
                 Some(entry) if entry.key().0 <= now => batch.push(entry.remove()),
                 _ => break,
             }
@@ -253,60 +131,63 @@ impl Shared {
         batch
     }
 
-    async fn renew(self: Arc<Self>, store: Arc<dyn Store>, runs: Vec<Arc<ActiveRun>>) {
-        let sent = self.clock.boottime();
-        let requests: Vec<Renew> = runs.iter().map(|run| self.request(run)).collect();
-        let patience = runs
-            .iter()
-            .map(|run| renew_patience(run.lease.length()))
-            .min()
-            .unwrap_or_default();
-        // A slow answer counts as much as a quick one, from when it was asked
-        // for; so the next attempt goes beside this one, not in its place.
-        let mut asked = store.renew(&self.caller, &requests);
-        let (answer, in_time) = tokio::select! {
-            biased;
-            answer = &mut asked => (answer, true),
-            () = self.clock.sleep(patience) => {
-                runs.iter().for_each(|run| self.retry(Arc::clone(run)));
-                (asked.await, false)
-            }
-        };
-        match answer {
-            Ok(reply) if reply.body.len() == runs.len() => {
-                self.cluster
-                    .learn(reply.head.now_us, sent, self.clock.boottime());
-                for (run, renewed) in runs.into_iter().zip(reply.body) {
-                    self.renewed(run, renewed, sent, in_time);
-                }
-            }
-            Ok(_) if in_time => runs.into_iter().for_each(|run| self.retry(run)),
-            Ok(_) => {}
-            Err(StoreError::Refused(why)) if in_time => {
-                Arc::clone(&self).refused(&store, runs, &why);
-            }
-            Err(error) => {
-                event::renewal_failed(runs.len(), &error.to_string());
-                if in_time {
-                    runs.into_iter().for_each(|run| self.retry(run));
-                }
-            }
-        }
+    /// Renews a batch. The store may refuse one of the runs, for which the others must not lose their leases: then
+    /// halves of the batch are sent, and each is handled when its own reply comes.
+    async fn renew(self: Arc<Self>, runs: Vec<Arc<ActiveRun>>) {
+        let send = |runs| -> BoxFuture<'_, _> { Box::pin(self.send(runs)) };
+        let back_off = |_| std::future::ready(());
+        request_each(&runs, Repeat::Never, &send, &back_off).await;
     }
 
-    /// The store refuses one of these, for which the others must not lose their
-    /// leases: it is asked with halves of them.
-    fn refused(self: Arc<Self>, store: &Arc<dyn Store>, mut runs: Vec<Arc<ActiveRun>>, why: &str) {
-        if let [run] = &*runs {
-            let (unit, now) = (&run.id.unit, self.clock.boottime());
-            if self.complaints.is_due(format!("{unit}: {why}"), now) {
+    /// Sends one request and does what the reply says. Returns an error if halves of the batch are to be sent.
+    ///
+    /// A slow reply counts as much as a quick one, from when the request was sent; so the next renewal does not
+    /// replace this one, but is sent in addition to it.
+    async fn send(&self, runs: &[Arc<ActiveRun>]) -> Result<Vec<()>, StoreError> {
+        let sent = self.clock.boottime();
+        let requests: Vec<Renew> = runs.iter().map(|run| self.request(run)).collect();
+        let patience = runs.iter().map(|run| renew_patience(run.lease.length()));
+        let patience = patience.min().unwrap_or_default();
+        let mut pending = self.store.renew(&self.caller, &requests);
+        let (reply, in_time) = tokio::select! {
+            biased;
+            reply = &mut pending => (reply, true),
+            () = self.clock.sleep(patience) => {
+                self.retry_all(runs);
+                (pending.await, false)
+            }
+        };
+        match reply {
+            Ok(reply) if reply.body.len() == runs.len() => {
+                let received = self.clock.boottime();
+                self.cluster.learn(reply.head.now_us, sent, received);
+                for (run, renewed) in runs.iter().zip(reply.body) {
+                    self.apply(Arc::clone(run), renewed, sent, in_time);
+                }
+                return Ok(vec![(); runs.len()]);
+            }
+            Ok(_) => {}
+            Err(error @ StoreError::Refused(_)) if in_time && runs.len() > 1 => return Err(error),
+            Err(StoreError::Refused(why)) if in_time => self.log_refused(runs, &why),
+            Err(error) => event::renewal_failed(runs.len(), &error.to_string()),
+        }
+        if in_time {
+            self.retry_all(runs);
+        }
+        Ok(vec![(); runs.len()])
+    }
+
+    fn retry_all(&self, runs: &[Arc<ActiveRun>]) {
+        runs.iter().for_each(|run| self.retry(Arc::clone(run)));
+    }
+
+    fn log_refused(&self, runs: &[Arc<ActiveRun>], why: &str) {
+        let now = self.clock.boottime();
+        for run in runs {
+            let unit = run.unit();
+            if self.log_throttle.allows(format!("{unit}: {why}"), now) {
                 event::renewal_refused(unit, why);
             }
-            return self.retry(Arc::clone(run));
-        }
-        let others = runs.split_off(runs.len() / 2);
-        for runs in [runs, others] {
-            tokio::spawn(Arc::clone(&self).renew(Arc::clone(store), runs));
         }
     }
 
@@ -315,31 +196,31 @@ impl Shared {
             run: run.id(),
             // After the deadline nobody polls the run any more: a renewal that
             // is under way for so long would keep a dead run alive.
-            valid_until_ms: match run.lease.goes_on() {
+            valid_until_ms: match run.lease.runs_without_lease() {
                 true => self.cluster.now_ms() + run.lease.length().as_millis() as i64,
                 false => self.cluster.at_ms(run.lease.deadline()),
             },
         }
     }
 
-    /// `in_time`: nobody else has set when the run is renewed next.
-    fn renewed(&self, run: Arc<ActiveRun>, renewed: Renewed, sent: Duration, in_time: bool) {
+    /// Does what the store replied. The next renewal is arranged here if the reply came in time.
+    fn apply(&self, run: Arc<ActiveRun>, renewed: Renewed, sent: Duration, in_time: bool) {
         match renewed {
             Renewed::Lost => {
                 if !run.has_ended() {
-                    event::lease_lost(&run.id.unit, run.id.token);
+                    event::lease_lost(run.unit(), run.token());
                 }
-                return run.lease.cancel(Cancel::LeaseLost);
+                return run.lease.cancel(CancelReason::LeaseLost);
             }
             Renewed::Late if in_time => return self.retry(run),
             Renewed::Late => return,
-            Renewed::Stop(_) => run.lease.cancel(Cancel::Superseded),
-            Renewed::Readopted(_) => event::readopted(&run.id.unit, run.id.token),
+            Renewed::Stop(_) => run.lease.cancel(CancelReason::Superseded),
+            Renewed::Readopted(_) => event::readopted(run.unit(), run.token()),
             Renewed::Until(_) => {}
         }
         run.lease.extend(sent);
         if in_time {
-            self.set(sent, run);
+            self.renew_after(sent, run);
         }
     }
 }

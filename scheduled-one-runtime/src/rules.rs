@@ -1,32 +1,14 @@
-//! A job that was found good: its schedule, and its policies with all defaults
-//! filled in.
+//! The policies of a job with all defaults filled in.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use once_cell::sync::Lazy;
-use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::{
     Backoff, MAX_DURATION, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
 };
 
-use crate::handler::AnyHandler;
-use crate::tick::Ticks;
 use scheduled_one_protocol::message;
-
-/// How late a tick may start that has no `start_deadline`.
-const START_DEADLINE: Duration = Duration::from_secs(60);
-/// How old a tick may be that is caught up with, without `catch_up`.
-const CATCH_UP: Duration = Duration::from_secs(3600);
-
-/// A job that was found good.
-pub(crate) struct CompiledJob {
-    pub(crate) name: Arc<str>,
-    pub(crate) schedule: Schedule,
-    pub(crate) rules: Arc<Rules>,
-    pub(crate) description: Option<Box<str>>,
-    pub(crate) handler: Arc<dyn AnyHandler>,
-}
 
 /// The policies of a job with all defaults filled in.
 #[derive(Clone, Debug)]
@@ -71,56 +53,35 @@ impl Rules {
     }
 
     fn of(policies: &Policies, enabled: bool) -> Self {
-        let overlap = match policies.overlap.unwrap_or_default() {
+        let overlap = match policies.overlap() {
             Overlap::QueueOne => message::Overlap::Queue(1),
             Overlap::QueueAll(most) => message::Overlap::Queue(most),
             Overlap::CancelRunning => message::Overlap::CancelRunning,
             Overlap::Allow(most) => message::Overlap::Allow(most),
             _ => message::Overlap::Skip,
         };
-        let reruns = match policies.on_node_loss.unwrap_or_default() {
+        let reruns = match policies.on_node_loss() {
             OnNodeLoss::Rerun(most) => most,
             _ => 0,
         };
         Rules {
-            lease: policies.lease,
-            timeout: policies.timeout,
-            timeout_total: policies.timeout_total,
+            lease: policies.lease(),
+            timeout: policies.timeout(),
+            timeout_total: policies.timeout_total(),
             overlap,
-            misfire: policies.misfire.unwrap_or_default(),
-            catch_up: policies.catch_up.unwrap_or(CATCH_UP),
-            start_deadline: policies.start_deadline.unwrap_or(START_DEADLINE),
+            misfire: policies.misfire(),
+            catch_up: policies.catch_up(),
+            start_deadline: policies.start_deadline(),
             waits: policies.start_deadline.unwrap_or(MAX_DURATION),
             reruns,
-            on_lease_lost: policies.on_lease_lost.unwrap_or_default(),
-            retries: policies.retries.unwrap_or(0),
-            backoff: policies.backoff.unwrap_or_default(),
-            retry_on: policies.retry_on.unwrap_or_default(),
-            jitter: policies.jitter.unwrap_or_default(),
-            scope: policies.scope.unwrap_or_default(),
-            shards: policies.shards.unwrap_or(1),
+            on_lease_lost: policies.on_lease_lost(),
+            retries: policies.retries(),
+            backoff: policies.backoff(),
+            retry_on: policies.retry_on(),
+            jitter: policies.jitter(),
+            scope: policies.scope(),
+            shards: policies.shards(),
             enabled,
-        }
-    }
-}
-
-impl CompiledJob {
-    /// The lease of its runs.
-    pub(crate) fn lease(&self, default: Duration) -> Duration {
-        self.rules.lease.unwrap_or(default)
-    }
-
-    /// The names of its units: itself, or its shards.
-    pub(crate) fn units(&self) -> impl Iterator<Item = String> {
-        (0..self.rules.shards).map(|index| message::shard_of(&self.name, index))
-    }
-
-    /// Its ticks, as its rules see them.
-    pub(crate) fn ticks(&self) -> Ticks<'_> {
-        Ticks {
-            job: &self.name,
-            schedule: &self.schedule,
-            rules: &self.rules,
         }
     }
 }

@@ -1,32 +1,7 @@
-//! A kit for tests of jobs: time that moves only when the test says so, an
+//! A kit for tests of jobs: time that moves only when the test moves it, an
 //! embedded store, and a tick run by hand.
 //!
-//! ```standalone_crate
-//! use std::time::Duration;
-//! use scheduled_one_runtime::testing::TestScheduler;
-//! use scheduled_one_runtime::{Job, Outcome, State};
-//!
-//! # #[derive(Clone)] struct Mailer;
-//! # impl Mailer { fn fake() -> Self { Mailer } async fn send(&self) -> Result<(), String> { Ok(()) } }
-//! async fn weekly_report(State(mailer): State<Mailer>) -> Result<(), String> {
-//!     mailer.send().await
-//! }
-//!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! let kit = TestScheduler::start(|builder| {
-//!     builder
-//!         .state(Mailer::fake())
-//!         .job(Job::cron("weekly_report", "0 0 9 * * MON", weekly_report))
-//! })
-//! .await
-//! .expect("it starts");
-//!
-//! // Time goes to Monday, 9 o'clock, and the tick runs.
-//! let line = kit.run_next("weekly_report").await;
-//! assert_eq!(line.outcome, Outcome::Ok);
-//! assert_eq!(line.lateness(), Some(Duration::ZERO));
-//! # }
-//! ```
+#![doc = include_str!("../docs/testing.md")]
 
 use std::time::Duration;
 
@@ -34,7 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Error;
 use crate::ledger::LedgerEntry;
-use crate::scheduler::{Scheduler, SchedulerBuilder};
+use crate::scheduler::Scheduler;
+use crate::scheduler::builder::SchedulerBuilder;
 use scheduled_one_protocol::clock::{Clock, ManualClock};
 
 /// How long, in real time, the kit waits for what should happen.

@@ -1,29 +1,28 @@
-//! What is claimed of the ticks that are due: which one, to run or only to be
-//! recorded, and what lies behind it. Pure: schedule, rules and time in, plan
-//! out.
+//! Plans claims: which of the due ticks is claimed, whether it runs or is only
+//! recorded, and which ticks were missed before it. Pure: schedule, rules and
+//! time in, plan out.
 
 use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::Misfire;
 
 use crate::rules::Rules;
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Intent, Missed, Outcome};
+use scheduled_one_protocol::message::{Intent, Missed};
+use scheduled_one_protocol::{Outcome, TickMs};
 
-/// Ticks are counted up to this many.
+/// Most ticks that are counted.
 const MAX_COUNT: u64 = 10_000;
 
-/// The decision to ask the store for.
+/// The decision that is requested from the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) tick_ms: i64,
-    /// When it may start: the tick and its jitter.
+    /// When the tick may start: the tick itself, or later by its jitter.
     pub(crate) due_ms: i64,
-    /// The newest tick known to be decided.
-    pub(crate) after_ms: i64,
     pub(crate) intent: Intent,
     pub(crate) missed: Option<Missed>,
-    /// Ticks of the catch-up window that a run of this one stands for.
-    pub(crate) stands_for: u64,
+    /// Number of missed ticks in the catch-up window that the run stands for in addition to its own.
+    pub(crate) coalesced: u64,
 }
 
 /// The ticks of one job, as its rules see them.
@@ -60,15 +59,15 @@ impl Ticks<'_> {
         self.schedule.latest_within(after_ms, newest_ms - 1)
     }
 
-    /// What to ask for at `now_ms` of a unit decided up to `after_ms`; None if
-    /// nothing is due. `reason` says why a tick was not run.
+    /// Plans the claim at `now_ms` of a unit that is decided up to `after_ms`;
+    /// `None` if nothing is due. `reason` says why a tick was not run.
     pub(crate) fn plan(
         &self,
         after_ms: i64,
         now_ms: i64,
         reason: impl Fn(i64) -> &'static str,
     ) -> Option<Plan> {
-        // The usual case first: one tick is due and nothing lies behind it.
+        // The usual case first: one tick is due, and none was missed before it.
         let first_ms = self.schedule.next_after(after_ms)?;
         if self.due_ms(first_ms) > now_ms {
             return None;
@@ -84,21 +83,20 @@ impl Ticks<'_> {
             _ => (newest_ms, Intent::Run),
         };
         if now_ms - self.due_ms(tick_ms) > self.window_ms() {
-            return Some(self.forgo(after_ms, newest_ms, reason(first_ms)));
+            return Some(self.mark_missed(after_ms, newest_ms, reason(first_ms)));
         }
         let behind_ms = tick_ms - 1;
         let missed = self.missed(after_ms, behind_ms, reason(first_ms));
-        let stands_for = match self.rules.misfire {
+        let coalesced = match self.rules.misfire {
             Misfire::RunOnce => self.count(after_ms.max(oldest_ms - 1), behind_ms),
             _ => 0,
         };
         Some(Plan {
             tick_ms,
             due_ms: self.due_ms(tick_ms),
-            after_ms,
             intent,
             missed,
-            stands_for,
+            coalesced,
         })
     }
 
@@ -114,33 +112,32 @@ impl Ticks<'_> {
         window.as_millis() as i64
     }
 
-    /// What to ask for of a job that is not enabled on this node: ticks up to
+    /// Plans the claim of a job that is not enabled on this node: ticks up to
     /// `now_ms` that no other node has decided are skipped.
     pub(crate) fn disabled(&self, after_ms: i64, now_ms: i64) -> Option<Plan> {
         let newest_ms = self.newest_due(after_ms, now_ms)?;
-        let mut plan = self.forgo(after_ms, newest_ms, "disabled");
+        let mut plan = self.mark_missed(after_ms, newest_ms, "disabled");
         if let Some(missed) = &mut plan.missed {
             missed.outcome = Outcome::Skipped;
         }
         Some(plan)
     }
 
-    fn forgo(&self, after_ms: i64, newest_ms: i64, reason: &str) -> Plan {
+    fn mark_missed(&self, after_ms: i64, newest_ms: i64, reason: &str) -> Plan {
         Plan {
             tick_ms: newest_ms,
             due_ms: self.due_ms(newest_ms),
-            after_ms,
-            intent: Intent::Forgo,
+            intent: Intent::MarkMissed,
             missed: self.missed(after_ms, newest_ms, reason),
-            stands_for: 0,
+            coalesced: 0,
         }
     }
 
     fn missed(&self, after_ms: i64, to_ms: i64, reason: &str) -> Option<Missed> {
         let last_ms = self.schedule.latest_within(after_ms, to_ms)?;
         Some(Missed {
-            first_ms: self.schedule.next_after(after_ms)?,
-            last_ms,
+            first: TickMs(self.schedule.next_after(after_ms)?),
+            last: TickMs(last_ms),
             count: self.count(after_ms, last_ms),
             outcome: Outcome::Missed,
             reason: reason.to_owned(),
@@ -178,7 +175,7 @@ mod tests {
 
     fn range(plan: &Plan) -> Option<(i64, i64, u64)> {
         let missed = plan.missed.as_ref()?;
-        Some((missed.first_ms, missed.last_ms, missed.count))
+        Some((missed.first.ms(), missed.last.ms(), missed.count))
     }
 
     fn rules(misfire: Misfire) -> Rules {
@@ -205,7 +202,7 @@ mod tests {
         let plan = due(S, &Rules::default(), 5_000, 9_500);
         assert_eq!((plan.tick_ms, plan.intent), (9_000, Intent::Run));
         assert_eq!(range(&plan), Some((6_000, 8_000, 3)));
-        assert_eq!(plan.stands_for, 0);
+        assert_eq!(plan.coalesced, 0);
     }
 
     #[test]
@@ -213,7 +210,7 @@ mod tests {
         let run = due(HOUR, &Rules::default(), 0, HOUR_MS + 60_000);
         assert_eq!((run.intent, range(&run)), (Intent::Run, None));
         let late = due(HOUR, &Rules::default(), 0, HOUR_MS + 60_001);
-        assert_eq!(late.intent, Intent::Forgo);
+        assert_eq!(late.intent, Intent::MarkMissed);
         assert_eq!(range(&late), Some((HOUR_MS, HOUR_MS, 1)));
     }
 
@@ -227,9 +224,9 @@ mod tests {
         let plan = due(HOUR, &rules, 0, 6 * HOUR_MS);
         assert_eq!((plan.tick_ms, plan.intent), (6 * HOUR_MS, Intent::Run));
         assert_eq!(range(&plan), Some((HOUR_MS, 5 * HOUR_MS, 5)));
-        assert_eq!(plan.stands_for, 3);
+        assert_eq!(plan.coalesced, 3);
         let daily = due(24 * HOUR, &rules, 0, 24 * HOUR_MS + 3 * HOUR_MS + 1);
-        assert_eq!(daily.intent, Intent::Forgo);
+        assert_eq!(daily.intent, Intent::MarkMissed);
     }
 
     #[test]

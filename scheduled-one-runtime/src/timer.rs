@@ -1,4 +1,4 @@
-//! When to look at which unit next, by the cluster's clock.
+//! When each unit is due next, by the cluster's clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -6,16 +6,16 @@ use std::collections::BinaryHeap;
 /// Index of a unit in its node.
 pub(crate) type UnitIndex = u32;
 
-/// Stands for "not in the timer".
+/// The instant of a unit that is not in the timer.
 const UNSET: i64 = i64::MAX;
 
-/// Units by the instant they want to be looked at. A unit has one such instant
-/// at most: it is taken out, decided, and set again.
+/// Units by the instant at which they are due. A unit has one such instant at
+/// most: it is taken out, decided, and set again.
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
     heap: BinaryHeap<Reverse<(i64, UnitIndex)>>,
-    /// The instant of each unit; entries of the heap that say otherwise are
-    /// left over from before.
+    /// The instant of each unit; entries of the heap with another instant are
+    /// outdated.
     at_ms: Vec<i64>,
 }
 
@@ -29,8 +29,8 @@ impl Timer {
         self.heap.push(Reverse((at_ms, unit)));
     }
 
-    /// Has a unit that waits looked at now. False if it is taken out: whoever
-    /// has it looks at it.
+    /// Makes a unit due now. Returns false if the unit is taken out: then it is set
+    /// again when it is decided.
     pub(crate) fn hasten(&mut self, now_ms: i64, unit: UnitIndex) -> bool {
         let waits = self.at_ms.get(unit as usize).copied().unwrap_or(UNSET);
         if waits != UNSET && waits > now_ms {
@@ -39,7 +39,7 @@ impl Timer {
         waits != UNSET
     }
 
-    /// When the next unit wants to be looked at.
+    /// When the next unit is due.
     pub(crate) fn next_ms(&mut self) -> Option<i64> {
         while let Some(Reverse((at_ms, unit))) = self.heap.peek() {
             if self.at_ms[*unit as usize] == *at_ms {
@@ -50,7 +50,7 @@ impl Timer {
         None
     }
 
-    /// Takes out one unit whose instant has come.
+    /// Takes out one unit that is due.
     pub(crate) fn take_due(&mut self, now_ms: i64) -> Option<UnitIndex> {
         if self.next_ms()? > now_ms {
             return None;

@@ -12,8 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scheduled_one_protocol::Bucket;
 use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::{
-    Error, Fate, Finding, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder,
-    Severity, State,
+    Error, Finding, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder, Severity,
+    State, TickStatus,
 };
 use test_support::{RedisCluster, RedisServer, wait_until, wait_until_async};
 
@@ -130,13 +130,14 @@ async fn each_tick_of_jobs_in_all_buckets_runs_once() {
         assert!(ledger.iter().any(|line| line.outcome == Outcome::Ok));
         let to = ledger[0].tick + TimeDelta::milliseconds(1);
         let audit = first.audit(name, DateTime::UNIX_EPOCH..to).await.unwrap();
-        let fates: Vec<Fate> = audit.iter().map(|tick| tick.fate).collect();
-        let ok = fates
+        let statuses: Vec<TickStatus> = audit.iter().map(|tick| tick.status).collect();
+        let ok = statuses
             .iter()
-            .filter(|fate| **fate == Fate::Decided(Outcome::Ok));
-        assert!(ok.count() >= 9, "{name}: {fates:?}");
-        let decided = |fate: &Fate| matches!(fate, Fate::Decided(_) | Fate::Running);
-        assert!(fates.iter().all(decided), "{name}: {fates:?}");
+            .filter(|status| **status == TickStatus::Decided(Outcome::Ok));
+        assert!(ok.count() >= 9, "{name}: {statuses:?}");
+        let decided =
+            |status: &TickStatus| matches!(status, TickStatus::Decided(_) | TickStatus::Running);
+        assert!(statuses.iter().all(decided), "{name}: {statuses:?}");
     }
     let unknown = first.ledger("nobody", 1).await;
     assert!(matches!(unknown, Err(Error::UnknownJob { .. })));

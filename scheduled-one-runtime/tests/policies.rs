@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{
-    Fate, Job, JobContext, LedgerEntry, Misfire, Outcome, Overlap, RetryOn, Scheduler,
-    SchedulerBuilder, Scope, State,
+    Job, JobContext, LedgerEntry, Misfire, Outcome, Overlap, RetryOn, Scheduler, SchedulerBuilder,
+    Scope, Shard, State, TickStatus,
 };
 use test_support::wait_until_async;
 use tokio::sync::Semaphore;
@@ -290,7 +290,7 @@ async fn every_node_runs_each_tick_itself() {
 #[tokio::test]
 async fn each_shard_of_a_tick_runs_once() {
     let clock = ManualClock::new();
-    type Seen = Arc<Mutex<Vec<(i64, (u32, u32))>>>;
+    type Seen = Arc<Mutex<Vec<(i64, Shard)>>>;
     let seen = Seen::default();
     let node = async |name: &str| {
         Scheduler::builder("memory://shards")
@@ -326,7 +326,7 @@ async fn each_shard_of_a_tick_runs_once() {
     assert!(
         parts
             .iter()
-            .all(|(_, (index, total))| *total == 4 && index < total)
+            .all(|(_, shard)| shard.count == 4 && shard.index < shard.count)
     );
     let lines = ledger(&a, "parts", 20).await;
     assert!(lines.iter().any(|line| line.shard == 3), "{lines:?}");
@@ -439,11 +439,7 @@ async fn all_attempts_together_have_a_timeout_too() {
 #[tokio::test]
 async fn only_what_retry_on_names_is_tried_again() {
     let clock = ManualClock::new();
-    let only_panics = RetryOn {
-        error: false,
-        panic: true,
-        timeout: false,
-    };
+    let only_panics = RetryOn::NONE.with_panic(true);
     let job = Job::every("picky", HOUR, || async { Err::<(), _>("no luck") })
         .retries(3)
         .retry_on(only_panics);
@@ -504,17 +500,17 @@ async fn audit_lists_each_tick_with_what_became_of_it() {
     })
     .await;
     let audited = scheduler.audit("audited", start..start + HOUR).await;
-    let fates: Vec<Fate> = audited
+    let statuses: Vec<TickStatus> = audited
         .expect("audited")
         .iter()
-        .map(|tick| tick.fate)
+        .map(|tick| tick.status)
         .collect();
     assert_eq!(
-        &fates[..3],
+        &statuses[..3],
         [
-            Fate::Running,
-            Fate::Waiting,
-            Fate::Decided(Outcome::Skipped)
+            TickStatus::Running,
+            TickStatus::Waiting,
+            TickStatus::Decided(Outcome::Skipped)
         ]
     );
     probe.may_end.add_permits(100);

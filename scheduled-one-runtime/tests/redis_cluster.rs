@@ -6,8 +6,8 @@
 mod going;
 
 use going::{BOUND, Going};
-use scheduled_one_protocol::message::{Beat, Caller, LedgerRecord, Outcome};
-use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_protocol::message::{Caller, Heartbeat};
+use scheduled_one_protocol::{LedgerRecord, Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::Scheduler;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ async fn the_owner_is_found_from_any_node_and_when_the_named_ones_are_gone() {
     let (owner, other) = (cluster.owner_of(META).unwrap(), other_primary(&cluster));
     let url = format!("redis+cluster://127.0.0.1:1,127.0.0.1:{}", other.port());
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     assert!(keys_in_slot(owner) > 0);
 
     // The only node that the URL names dies, and so does the owner.
@@ -91,7 +91,7 @@ async fn the_owner_is_found_from_any_node_and_when_the_named_ones_are_gone() {
     cluster.wait_for_failover(&key, other).unwrap();
     owner.kill().unwrap();
     wait_until_async("the new owner is found", BOUND, async || {
-        store.beat(&caller(), Beat::Alive).await.is_ok()
+        store.heartbeat(&caller(), Heartbeat::Alive).await.is_ok()
     })
     .await;
 }
@@ -102,16 +102,16 @@ async fn a_slot_under_way_is_asked_for_where_it_goes() {
     let store = RedisStore::connect(&cluster.url(), "test").await.unwrap();
     let line = LedgerRecord {
         unit: "a".into(),
-        tick_ms: 1,
-        last_tick_ms: 1,
+        tick: TickMs(1),
+        last_tick: TickMs(1),
         count: 1,
         outcome: Outcome::Ok,
         retried: false,
         reason: String::new(),
         node: "Node".into(),
-        token: 0,
-        attempt: 1,
-        fired_at_ms: 1,
+        token: None,
+        attempt: Some(1),
+        fired_at_ms: Some(1),
         ended_at_ms: 1,
         error: String::new(),
     };
@@ -125,13 +125,16 @@ async fn a_slot_under_way_is_asked_for_where_it_goes() {
     assert_eq!(store.ledger("a", 5).await.unwrap(), line);
     // Of these keys, one was never written: until the slot has moved, no node
     // can say whether it is on its way.
-    let error = store.beat(&caller(), Beat::Alive).await.unwrap_err();
+    let error = store
+        .heartbeat(&caller(), Heartbeat::Alive)
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert_eq!(store.ledger("a", 5).await.unwrap(), line);
     migration.finish().unwrap();
     // The request that meets `MOVED` goes on by itself.
     assert_eq!(store.ledger("a", 5).await.unwrap(), line);
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +167,7 @@ async fn the_rights_that_are_documented_suffice() {
     let rule = RedisStore::acl_rule_for(&url, "test", &none).unwrap();
     grant(&rule);
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
 
     // Of a cluster, but not of one Redis.
     grant(&RedisStore::acl_rule("test"));
@@ -232,7 +235,10 @@ async fn a_request_that_is_sent_on_twice_is_unavailable() {
         let url = format!("redis+cluster://127.0.0.1:{}", from.await);
         let options = ConnectOptions::default();
         let store = RedisStore::unchecked(&url, "test", &options).await.unwrap();
-        let error = store.beat(&caller(), Beat::Alive).await.unwrap_err();
+        let error = store
+            .heartbeat(&caller(), Heartbeat::Alive)
+            .await
+            .unwrap_err();
         let named = matches!(&error, StoreError::Unavailable(text) if text.contains("sends it on"));
         assert!(named, "{error:?}");
     }

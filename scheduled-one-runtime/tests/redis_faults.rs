@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Claimed, Intent, Missed, Outcome, Overlap, Pulse, Reply, Verdict, Watched,
+    Caller, Claim, Claimed, DueTick, Heartbeat, HeartbeatReply, LowerBounds, Missed, OverdueRun,
+    Overlap, Reply, Target, Verdict,
 };
-use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_protocol::{Bucket, Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::{ANSWER_TIMEOUT, RedisStore};
 use test_support::{RedisServer, wait_until_async};
 
@@ -26,21 +26,37 @@ fn caller() -> Caller {
 }
 
 fn claim(unit: &str, tick_ms: i64) -> Claim {
+    claim_of(unit, DueTick::new(TickMs(tick_ms)))
+}
+
+/// A claim of the tick 5, of which a run may go on beside others.
+fn beside(unit: &str, most: u32) -> Claim {
+    let due = DueTick {
+        overlap: Overlap::Allow(most),
+        ..DueTick::new(TickMs(5))
+    };
+    claim_of(unit, due)
+}
+
+fn claim_of(unit: &str, due: DueTick) -> Claim {
     Claim {
         unit: unit.into(),
-        tick_ms,
-        due_ms: tick_ms,
-        after_ms: 0,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Default::default(),
-        nonce: format!("{unit} {tick_ms}"),
+        nonce: format!("{unit} {}", due.tick),
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 5_000,
-        intent: Intent::Run,
-        overlap: Overlap::Skip,
-        reruns: 0,
-        missed: None,
+        takeovers: 0,
+        bounds: LowerBounds::default(),
+        target: Target::Tick(due),
+    }
+}
+
+/// A claim of what waits.
+fn next(unit: &str, oldest_ms: i64) -> Claim {
+    Claim {
+        target: Target::Queued {
+            oldest: TickMs(oldest_ms),
+        },
+        ..claim(unit, oldest_ms)
     }
 }
 
@@ -48,8 +64,8 @@ async fn open(redis: &RedisServer) -> RedisStore {
     RedisStore::connect(&redis.url(), "test").await.unwrap()
 }
 
-async fn beat(store: &dyn Store) -> Result<Reply<Pulse>, StoreError> {
-    store.beat(&caller(), Beat::Alive).await
+async fn beat(store: &dyn Store) -> Result<Reply<HeartbeatReply>, StoreError> {
+    store.heartbeat(&caller(), Heartbeat::Alive).await
 }
 
 async fn claims(store: &RedisStore, claims: &[Claim]) -> Result<Vec<Claimed>, StoreError> {
@@ -128,10 +144,7 @@ async fn a_frozen_server_leaves_requests_unknown_and_connections_behind() {
     // The claim that nobody waited for may have been carried out: asked again
     // with the same nonce, it is answered, and not carried out twice.
     let again = claims(&store, &batch).await.unwrap();
-    assert!(
-        matches!(again[0].verdict, Verdict::Granted { .. }),
-        "{again:?}"
-    );
+    assert!(matches!(again[0].verdict, Verdict::Granted(_)), "{again:?}");
 }
 
 #[tokio::test]
@@ -266,15 +279,19 @@ async fn keys_of_other_types_are_named_and_nothing_is_half_done() {
     let redis = RedisServer::start().unwrap();
     let store = open(&redis).await;
     beat(&store).await.unwrap();
-    let missed = |mut claim: Claim| {
-        claim.missed = Some(Missed {
-            first_ms: 1,
-            last_ms: 1,
+    let missed = |unit: &str| {
+        let missed = Missed {
+            first: TickMs(1),
+            last: TickMs(1),
             count: 1,
             outcome: Outcome::Missed,
             reason: String::new(),
-        });
-        claim
+        };
+        let due = DueTick {
+            missed: Some(missed),
+            ..DueTick::new(TickMs(5))
+        };
+        claim_of(unit, due)
     };
     for (kind, key) in [
         ("a string, not a hash", "so:{test}:job:bad"),
@@ -283,7 +300,7 @@ async fn keys_of_other_types_are_named_and_nothing_is_half_done() {
         ("a string, not a hash", "so:{test}:meta"),
     ] {
         redis.command(&["SET", key, "x"]).unwrap();
-        let batch = [missed(claim("good", 5)), missed(claim("bad", 5))];
+        let batch = [missed("good"), missed("bad")];
         let claimed = claims(&store, &batch).await;
         match key.contains("bad") {
             true => is_refused(claimed, &[key, kind]),
@@ -305,22 +322,16 @@ async fn keys_of_other_types_are_named_and_nothing_is_half_done() {
     is_refused(beat(&store).await, &["so:{test}:nodes"]);
     redis.command(&["DEL", "so:{test}:nodes"]).unwrap();
 
-    // A place of a unit, and what is ready, are only looked at if need be.
-    let beside = |unit: &str| Claim {
-        overlap: Overlap::Allow(2),
-        ..claim(unit, 5)
-    };
+    // A slot of a unit, and what is ready, are only looked at if need be.
     redis.command(&["SET", "so:{test}:job:bad~2", "x"]).unwrap();
-    let batch = [claim("good", 5), beside("bad")];
+    let batch = [claim("good", 5), beside("bad", 2)];
     is_refused(claims(&store, &batch).await, &["so:{test}:job:bad~2"]);
     redis.command(&["SET", "so:{test}:ready", "x"]).unwrap();
-    let mut next = claim("bad", 5);
-    next.intent = Intent::Next;
     is_unavailable(
-        claims(&store, &[claim("good", 5), next]).await,
+        claims(&store, &[claim("good", 5), next("bad", 5)]).await,
         "so:{test}:ready",
     );
-    let lost = Watched {
+    let lost = OverdueRun {
         unit: "good".into(),
         nonce: String::new(),
         seq: 0,
@@ -343,13 +354,11 @@ async fn an_entry_of_ready_that_waits_for_nothing_goes_with_the_first_claim() {
         .command(&["ZADD", "so:{test}:ready", "0", "a"])
         .unwrap();
     assert_eq!(beat(&store).await.unwrap().body.ready, ["a"]);
-    let mut next = claim("a", 1);
-    next.intent = Intent::Next;
     redis
         .command(&["HSET", "so:{test}:job:a", "wait", ""])
         .unwrap();
-    let claimed = claims(&store, std::slice::from_ref(&next)).await.unwrap();
-    assert_eq!(claimed[0].verdict, Verdict::Nothing);
+    let claimed = claims(&store, &[next("a", 1)]).await.unwrap();
+    assert_eq!(claimed[0].verdict, Verdict::QueueEmpty);
     assert!(!claimed[0].ready);
     assert_eq!(beat(&store).await.unwrap().body.ready, [""; 0]);
 }
@@ -379,12 +388,8 @@ async fn what_cannot_be_said_exactly_is_refused_before_it_is_sent() {
     for unit in ["a#", "a~x", "a~1#1", "#1"] {
         is_refused(claims(&store, &[claim(unit, 1)]).await, &[unit]);
     }
-    let mut beside = claim("a", 1);
-    beside.overlap = Overlap::Allow(257);
-    is_refused(claims(&store, &[beside.clone()]).await, &["257 places"]);
-    beside.overlap = Overlap::Allow(32);
-    beside.unit = "a~1".into();
-    is_refused(claims(&store, &[beside]).await, &["a~1~1"]);
+    is_refused(claims(&store, &[beside("a", 257)]).await, &["257 slots"]);
+    is_refused(claims(&store, &[beside("a~1", 32)]).await, &["a~1~1"]);
     is_refused(
         claims(&store, &[claim("a", (1 << 53) + 1)]).await,
         &["2^53"],

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-use scheduled_one_protocol::message::{Beat, Caller, LedgerRecord, Outcome, Recorded};
-use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_protocol::message::{Caller, Heartbeat, Recorded};
+use scheduled_one_protocol::{LedgerRecord, Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::RedisStore;
 use test_support::RedisServer;
 
@@ -21,16 +21,16 @@ fn caller() -> Caller {
 fn line(unit: &str) -> LedgerRecord {
     LedgerRecord {
         unit: unit.into(),
-        tick_ms: 1,
-        last_tick_ms: 1,
+        tick: TickMs(1),
+        last_tick: TickMs(1),
         count: 1,
         outcome: Outcome::Ok,
         retried: false,
         reason: String::new(),
         node: "Node".into(),
-        token: 0,
-        attempt: 1,
-        fired_at_ms: 1,
+        token: None,
+        attempt: Some(1),
+        fired_at_ms: Some(1),
         ended_at_ms: 1,
         error: String::new(),
     }
@@ -39,7 +39,7 @@ fn line(unit: &str) -> LedgerRecord {
 async fn open(redis: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
     // The namespace is known: a line is the first thing that a request writes.
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     store
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use scheduled_one_protocol::Store;
-use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_redis::RedisStore;
 use scheduled_one_runtime::{Job, JobContext, Outcome, Scheduler};
 use test_support::{RedisServer, wait_until, wait_until_async};
@@ -28,7 +28,7 @@ async fn known(redis: &RedisServer) {
         ledger_limit: 5,
         buckets: 1,
     };
-    store.beat(&caller, Beat::Leaving).await.unwrap();
+    store.heartbeat(&caller, Heartbeat::Leaving).await.unwrap();
 }
 
 /// How often a script has refused a key of another type.

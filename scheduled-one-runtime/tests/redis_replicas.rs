@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use going::{BOUND, Going};
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Intent, Outcome, Overlap, Reply, Verdict,
+    Caller, Claim, DueTick, Heartbeat, LowerBounds, Overlap, Reply, Target, Verdict,
 };
-use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_protocol::{Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
-use scheduled_one_runtime::{Fate, Scheduler};
+use scheduled_one_runtime::{Scheduler, TickStatus};
 use test_support::{RedisServer, wait_until, wait_until_async};
 
 const REASON: &str = "too few replicas had the claim";
@@ -68,7 +68,11 @@ async fn nothing_runs_while_the_replica_stands_still() {
     let (first, last) = (decided.last().unwrap(), decided.first().unwrap());
     let range = first.tick..last.tick;
     let audit = going.scheduler().audit("tick", range).await.unwrap();
-    assert!(audit.iter().all(|it| matches!(it.fate, Fate::Decided(_))));
+    assert!(
+        audit
+            .iter()
+            .all(|it| matches!(it.status, TickStatus::Decided(_)))
+    );
     let mut ticks = HashSet::new();
     assert!(audit.iter().all(|it| ticks.insert(it.tick)), "{audit:?}");
     going.stop().await;
@@ -84,27 +88,23 @@ fn caller() -> Caller {
     }
 }
 
-fn claim(unit: &str) -> Claim {
+fn claim(unit: &str, overlap: Overlap) -> Claim {
     Claim {
         unit: unit.into(),
-        tick_ms: 1,
-        due_ms: 1,
-        after_ms: 0,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Default::default(),
         nonce: unit.into(),
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 60_000,
-        intent: Intent::Run,
-        overlap: Overlap::Skip,
-        reruns: 0,
-        missed: None,
+        takeovers: 0,
+        bounds: LowerBounds::default(),
+        target: Target::Tick(DueTick {
+            overlap,
+            ..DueTick::new(TickMs(1))
+        }),
     }
 }
 
 async fn ask(store: &RedisStore, unit: &str) -> Result<Verdict, StoreError> {
-    let claims = [claim(unit)];
+    let claims = [claim(unit, Overlap::Skip)];
     let Reply { mut body, .. } = store.claim(&caller(), &claims).await?;
     Ok(body.remove(0).verdict)
 }
@@ -119,8 +119,8 @@ async fn a_claim_that_is_repeated_is_confirmed_again() {
             .unwrap()
     };
     let store = connect().await;
-    store.beat(&caller(), Beat::Alive).await.unwrap();
-    let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted { .. });
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted(_));
     assert!(granted(&ask(&store, "a").await.unwrap()));
 
     replica.freeze().unwrap();
@@ -130,10 +130,7 @@ async fn a_claim_that_is_repeated_is_confirmed_again() {
     let verdicts = join_all(asked).await;
     for verdict in verdicts {
         let verdict = verdict.unwrap();
-        assert!(
-            matches!(verdict, Verdict::Unreplicated { .. }),
-            "{verdict:?}"
-        );
+        assert!(matches!(verdict, Verdict::NotReplicated(_)), "{verdict:?}");
     }
     let stats = primary.command(&["INFO", "commandstats"]).unwrap();
     let waits = stats
@@ -145,7 +142,7 @@ async fn a_claim_that_is_repeated_is_confirmed_again() {
     // On a fresh connection, which has written nothing, the same claim.
     let other = connect().await;
     let again = ask(&other, "b0").await.unwrap();
-    assert!(matches!(again, Verdict::Unreplicated { .. }), "{again:?}");
+    assert!(matches!(again, Verdict::NotReplicated(_)), "{again:?}");
     replica.thaw().unwrap();
     assert!(granted(&ask(&other, "b0").await.unwrap()));
 }
@@ -156,7 +153,7 @@ async fn a_claim_that_is_repeated_is_confirmed_again() {
 async fn a_claim_that_is_granted_again_is_written_again() {
     let redis = RedisServer::start().unwrap();
     let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     let written = || -> u64 {
         let info = redis.command(&["INFO", "persistence"]).unwrap();
         let mut lines = info.lines();
@@ -164,19 +161,15 @@ async fn a_claim_that_is_granted_again_is_written_again() {
         changes.unwrap().trim().parse().unwrap()
     };
     for (unit, overlap) in [("a", Overlap::Skip), ("b", Overlap::Allow(2))] {
-        let claim = Claim {
-            overlap,
-            ..claim(unit)
-        };
         let mut tokens = Vec::new();
         for time in ["first", "again"] {
             let before = written();
-            let claims = [claim.clone()];
+            let claims = [claim(unit, overlap)];
             let answer = store.claim(&caller(), &claims).await.unwrap();
-            let Verdict::Granted { token, .. } = answer.body[0].verdict else {
+            let Verdict::Granted(grant) = &answer.body[0].verdict else {
                 panic!("{answer:?}");
             };
-            tokens.push(token);
+            tokens.push(grant.token);
             assert!(written() > before, "{unit}, {time}");
         }
         assert_eq!(tokens[0], tokens[1]);
@@ -225,7 +218,7 @@ async fn the_right_to_wait_is_needed_only_then_and_the_number_has_a_limit() {
         .unwrap();
     // Taken away later: what was granted is not run for want of an answer.
     grant(&RedisStore::acl_rule("test"));
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     let error = ask(&store, "a").await.unwrap_err();
     assert!(error.to_string().contains("missing: +wait"), "{error}");
 

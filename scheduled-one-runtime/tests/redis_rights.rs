@@ -5,12 +5,11 @@
 
 use std::slice;
 
-use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Enroll, Finish, Intent, LedgerRecord, Missed, Outcome, Overlap, Renew,
-    RunId, Started, Watched,
+    Caller, Claim, DueTick, Finish, Heartbeat, LowerBounds, Missed, OverdueRun, Register, Renew,
+    RunId, Target,
 };
-use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_protocol::{Bucket, LedgerRecord, Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::{ConnectError, RedisStore};
 use test_support::RedisServer;
 
@@ -26,53 +25,60 @@ fn caller() -> Caller {
     }
 }
 
-/// Every command of every script, at least once.
-async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
-    let caller = caller();
-    let enroll = Enroll {
-        unit: "a".into(),
+fn register(unit: &str) -> Register {
+    Register {
+        unit: unit.into(),
         first_seen_ms: 0,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Started::default(),
-    };
-    store.enroll(&caller, &[enroll]).await?;
-    let now_ms = (store.beat(&caller, Beat::Alive).await?.head.now_us / 1000) as i64;
+        bounds: LowerBounds::default(),
+    }
+}
+
+/// Claims a tick that is due now, with two missed ones before it.
+fn claim(unit: &str, tick: TickMs, lease_ms: i64) -> Claim {
     let missed = Missed {
-        first_ms: 1,
-        last_ms: 2,
+        first: TickMs(1),
+        last: TickMs(2),
         count: 2,
         outcome: Outcome::Missed,
         reason: "down".into(),
     };
-    let claim = |nonce: &str, lease_ms| Claim {
-        unit: nonce.into(),
-        tick_ms: now_ms,
-        due_ms: now_ms,
-        after_ms: 0,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Started::default(),
-        nonce: nonce.into(),
+    Claim {
+        unit: unit.into(),
+        nonce: unit.into(),
         valid_until_ms: i64::MAX >> 12,
         lease_ms,
-        intent: Intent::Run,
-        overlap: Overlap::Skip,
-        reruns: u32::from(lease_ms == 0),
-        missed: Some(missed.clone()),
-    };
+        takeovers: u32::from(lease_ms == 0),
+        bounds: LowerBounds::default(),
+        target: Target::Tick(DueTick {
+            missed: Some(missed),
+            ..DueTick::new(tick)
+        }),
+    }
+}
+
+/// Every command of every script, at least once.
+async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
+    let caller = caller();
+    store.register(&caller, &[register("a")]).await?;
+    let now_ms = (store
+        .heartbeat(&caller, Heartbeat::Alive)
+        .await?
+        .head
+        .now_us
+        / 1000) as i64;
+    let tick = TickMs(now_ms);
     let reply = store
-        .claim(&caller, &[claim("b", 5_000), claim("c", 0)])
+        .claim(&caller, &[claim("b", tick, 5_000), claim("c", tick, 0)])
         .await?;
     let run = RunId {
         unit: "b".into(),
-        tick_ms: now_ms,
+        tick,
         nonce: "b".into(),
         token: reply.body[0].marks.token,
         attempt: 1,
         lease_ms: 5_000,
         granted_at_ms: now_ms,
-        reruns: 0,
+        takeovers: 0,
     };
     store
         .renew(
@@ -83,8 +89,8 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
             }],
         )
         .await?;
-    let pulse = store.beat(&caller, Beat::Leaving).await?.body;
-    let overdue = Watched {
+    let pulse = store.heartbeat(&caller, Heartbeat::Leaving).await?.body;
+    let overdue = OverdueRun {
         unit: "c".into(),
         nonce: "c".into(),
         seq: 1,
@@ -93,20 +99,26 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
     assert_eq!(pulse.overdue, slice::from_ref(&overdue));
     // It is taken over, which makes it ready, and then it is not.
     store.write_off(&caller, &[overdue]).await?;
-    assert_eq!(store.beat(&caller, Beat::Alive).await?.body.ready, ["c"]);
+    assert_eq!(
+        store.heartbeat(&caller, Heartbeat::Alive).await?.body.ready,
+        ["c"]
+    );
     let next = Claim {
-        intent: Intent::Next,
-        ..claim("c", 5_000)
+        target: Target::Queued { oldest: tick },
+        ..claim("c", tick, 5_000)
     };
     store.claim(&caller, &[next]).await?;
-    assert_eq!(store.beat(&caller, Beat::Alive).await?.body.ready, [""; 0]);
+    assert_eq!(
+        store.heartbeat(&caller, Heartbeat::Alive).await?.body.ready,
+        [""; 0]
+    );
     let finish = Finish {
         run,
         outcome: Outcome::Ok,
         retried: false,
         reason: String::new(),
         error: String::new(),
-        fired_at_ms: now_ms,
+        fired_at_ms: Some(now_ms),
         ended_at_ms: now_ms,
     };
     store.finish(&caller, &[finish]).await?;
@@ -119,7 +131,7 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
     store.record(&caller, slice::from_ref(&line)).await?;
     assert_eq!(store.ledger("b", 1).await?, [line]);
     let stored = store.inspect(&caller, &["c".into()]).await?;
-    assert_eq!(stored.body[0].running_ms, Some(now_ms));
+    assert_eq!(stored.body[0].running, Some(tick));
     Ok(())
 }
 
@@ -149,7 +161,7 @@ async fn the_documented_rights_suffice_and_each_is_needed() {
     use_everything(&store).await.unwrap();
     store
         .open(Bucket::WHOLE)
-        .beat(&caller(), Beat::Alive)
+        .heartbeat(&caller(), Heartbeat::Alive)
         .await
         .unwrap();
     assert_eq!(
@@ -196,7 +208,7 @@ async fn buckets_need_their_keys_and_the_error_has_the_whole_rule() {
             buckets: 2,
             ..caller()
         };
-        store.beat(&caller, Beat::Alive).await.unwrap();
+        store.heartbeat(&caller, Heartbeat::Alive).await.unwrap();
         let meta = format!("so:{{test{index}}}:meta");
         assert_eq!(redis.command(&["EXISTS", &meta]).unwrap().trim(), "1");
     }
@@ -210,20 +222,13 @@ async fn rules_that_leave_out_one_job_are_its_trouble_alone() {
     let keys = "~so:{test}:[^j]* ~so:{test}:job:good";
     set_user(&redis, &ACL.replace("~so:{test}:*", keys));
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.beat(&caller(), Beat::Alive).await.unwrap();
-    let enroll = |unit: &str| Enroll {
-        unit: unit.into(),
-        first_seen_ms: 0,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Started::default(),
-    };
-    let both = [enroll("good"), enroll("bad")];
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    let both = [register("good"), register("bad")];
     // Refused, not unavailable: so the one who asks leaves it out.
-    let error = store.enroll(&caller(), &both).await.unwrap_err();
+    let error = store.register(&caller(), &both).await.unwrap_err();
     let named = matches!(&error, StoreError::Refused(text) if text.contains(ACL));
     assert!(named, "{error:?}");
-    store.enroll(&caller(), &both[..1]).await.unwrap();
+    store.register(&caller(), &both[..1]).await.unwrap();
 }
 
 #[tokio::test]
@@ -241,7 +246,10 @@ async fn a_right_that_is_taken_away_later_is_named() {
         let mut command = vec!["ACL", "SETUSER", "ann"];
         command.extend(rule.split(' '));
         redis.command(&command).unwrap();
-        let error = store.beat(&caller(), Beat::Alive).await.unwrap_err();
+        let error = store
+            .heartbeat(&caller(), Heartbeat::Alive)
+            .await
+            .unwrap_err();
         assert!(
             matches!(&error, StoreError::Unavailable(text) if text.contains(&format!("missing: {right}"))),
             "{error}"
@@ -259,36 +267,14 @@ async fn what_is_repeated_until_rights_are_back_is_recorded_once() {
     set_user(&redis, ACL);
     let store = RedisStore::connect(&url, "test").await.unwrap();
     let now_us = store
-        .beat(&caller(), Beat::Alive)
+        .heartbeat(&caller(), Heartbeat::Alive)
         .await
         .unwrap()
         .head
         .now_us;
-    let missed = Missed {
-        first_ms: 1,
-        last_ms: 2,
-        count: 2,
-        outcome: Outcome::Missed,
-        reason: "down".into(),
-    };
+    let tick = TickMs((now_us / 1000) as i64);
     for right in ["hset", "zadd", "zrem", "xadd", "time"] {
-        let claim = Claim {
-            unit: right.into(),
-            tick_ms: (now_us / 1000) as i64,
-            due_ms: (now_us / 1000) as i64,
-            after_ms: 0,
-            floor_hwm_ms: 0,
-            floor_token: 0,
-            floor_started: Started::default(),
-            nonce: right.into(),
-            valid_until_ms: i64::MAX >> 12,
-            lease_ms: 5_000,
-            intent: Intent::Run,
-            overlap: Overlap::Skip,
-            reruns: 0,
-            missed: Some(missed.clone()),
-        };
-        let claims = slice::from_ref(&claim);
+        let claims = &[claim(right, tick, 5_000)];
         let set = |sign: &str| redis.command(&["ACL", "SETUSER", "ann", &format!("{sign}{right}")]);
         set("-").unwrap();
         for _ in 0..3 {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use going::{BOUND, Going};
-use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{Store, StoreError};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::Scheduler;
@@ -102,7 +102,7 @@ async fn what_is_wrong_is_named() {
 
     let right = format!("{url}{login}sentinelpass");
     let store = RedisStore::connect(&right, "test").await.unwrap();
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     assert!(!format!("{store:?}").contains("pass"), "{store:?}");
     let by_option = ConnectOptions::default().sentinel_login("bob", "sentinelpass");
     RedisStore::connect_with(&url, "test", &by_option)
@@ -288,12 +288,12 @@ async fn a_primary_that_is_deposed_and_lives_is_left() {
     let (old, new) = (RedisServer::start().unwrap(), RedisServer::start().unwrap());
     let sentinel = FakeSentinel::start(old.port()).await;
     let store = RedisStore::connect(&sentinel.url(), "test").await.unwrap();
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     assert!(has_beaten(&old) && !has_beaten(&new));
     sentinel.name(&new);
     // The old one is well, and still says of itself that it is a primary.
     wait_until_async("the new primary is used", BOUND, async || {
-        store.beat(&caller(), Beat::Alive).await.unwrap();
+        store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
         has_beaten(&new)
     })
     .await;
@@ -308,7 +308,7 @@ async fn sentinels_are_asked_about_once_a_second_and_not_for_each_request() {
     let mut requests = 0;
     while sentinel.asked() < before + 2 {
         assert!(started.elapsed() < BOUND, "it is not asked");
-        store.beat(&caller(), Beat::Alive).await.unwrap();
+        store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
         requests += 1;
     }
     // Two questions are more than a second apart: on any machine that is many requests.
@@ -330,7 +330,7 @@ async fn the_next_sentinel_is_asked_where_one_is_silent_or_behind() {
         behind.port, right.port
     );
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.beat(&caller(), Beat::Alive).await.unwrap();
+    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
     assert!(has_beaten(&primary));
 
     let error = refused(&behind.url(), &ConnectOptions::default()).await;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Store;
-use scheduled_one_protocol::message::{Beat, Caller};
+use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use test_support::{RedisServer, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -151,10 +151,10 @@ async fn an_authority_named_by_the_environment_is_trusted() {
             buckets: 1,
         };
         let store = result.unwrap();
-        store.beat(&caller, Beat::Alive).await.unwrap();
+        store.heartbeat(&caller, Heartbeat::Alive).await.unwrap();
         store
             .open(Bucket::WHOLE)
-            .beat(&caller, Beat::Alive)
+            .heartbeat(&caller, Heartbeat::Alive)
             .await
             .unwrap();
         return;

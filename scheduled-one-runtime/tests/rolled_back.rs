@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_protocol::machine::{self, Meta, Now, Record, Run};
-use scheduled_one_protocol::message::{Caller, Finish, Marks, Outcome, RunId, Started, WrittenOff};
+use scheduled_one_protocol::message::{Caller, Finish, RunId, Watermarks, WrittenOff};
+use scheduled_one_protocol::{FencingToken, Outcome, Start, TickMs};
 use scheduled_one_runtime::clock::ManualClock;
-use scheduled_one_runtime::{Job, Scheduler, Shutdown, State};
+use scheduled_one_runtime::{Job, Scheduler, ShutdownReport, State};
 use test_support::wait_until_async;
 use tokio::sync::Notify;
 
@@ -30,21 +31,21 @@ fn caller() -> Caller {
 /// A failover brought back the time before the run's first retry.
 fn rolled_back() -> Record {
     Record {
-        marks: Marks {
-            hwm_ms: 1_000,
-            token: 5,
-            ..Marks::default()
+        marks: Watermarks {
+            decided: Some(TickMs(1_000)),
+            token: FencingToken(5),
+            ..Watermarks::default()
         },
         running: true,
         run: Run {
-            tick_ms: 1_000,
+            tick: TickMs(1_000),
             nonce: "nonce".into(),
-            token: 5,
+            token: FencingToken(5),
             attempt: 1,
             lease_ms: 5_000,
             until_ms: 6_000,
             seq: 1,
-            reruns: 1,
+            takeovers: 1,
             ..Run::default()
         },
         ..Record::default()
@@ -55,19 +56,19 @@ fn finish(record: &mut Record, attempt: u32, retried: bool) {
     let end = Finish {
         run: RunId {
             unit: "job".into(),
-            tick_ms: 1_000,
+            tick: TickMs(1_000),
             nonce: "nonce".into(),
-            token: 5,
+            token: FencingToken(5),
             attempt,
             lease_ms: 5_000,
             granted_at_ms: 1_000,
-            reruns: 1,
+            takeovers: 1,
         },
         outcome: Outcome::Failed,
         retried,
         reason: String::new(),
         error: String::new(),
-        fired_at_ms: 1_000,
+        fired_at_ms: Some(1_000),
         ended_at_ms: 2_000,
     };
     let now = Now { us: 2_000_000 };
@@ -80,7 +81,7 @@ fn an_attempt_that_ends_tells_of_those_before_it() {
     let mut record = rolled_back();
     finish(&mut record, 3, true);
     assert_eq!((record.running, record.run.attempt), (true, 4));
-    let (watched, now) = (record.watched("job"), Now { us: 6_000_000 });
+    let (watched, now) = (record.overdue_run(&"job".into()), Now { us: 6_000_000 });
     let (meta, ledger) = (Meta::default(), &mut Vec::new());
     let end = machine::write_off(&meta, &mut record, &watched, &caller(), now, ledger);
     assert_eq!(end, WrittenOff::TakenOver);
@@ -93,16 +94,16 @@ fn an_attempt_that_ends_tells_of_those_before_it() {
 
 /// The store takes the place of another again and again; what it is told of the
 /// newest start then.
-async fn told_after_failovers(clock: &ManualClock, store: &Rigged) -> Started {
+async fn told_after_failovers(clock: &ManualClock, store: &Rigged) -> Start {
     for failover in 1..=3 {
         store.fail_over();
-        wait_until_async("the node enrolls", BOUND, async || {
+        wait_until_async("the node registers its units", BOUND, async || {
             clock.advance(Duration::from_millis(500));
             store.told() >= failover
         })
         .await;
     }
-    store.newest_start()
+    store.newest_start().expect("a start")
 }
 
 /// The store refuses what the run tells, as if it had been written off: its second
@@ -124,13 +125,13 @@ async fn an_attempt_that_never_began_is_not_told_of() {
     })
     .await;
     let ends = store.refused();
-    let attempt = |end: &Finish| (end.run.attempt, end.fired_at_ms > 0);
+    let attempt = |end: &Finish| (end.run.attempt, end.fired_at_ms.is_some());
     assert_eq!(
         (attempt(&ends[0]), attempt(&ends[1])),
         ((1, true), (2, false))
     );
     let told = told_after_failovers(&clock, &store).await;
-    assert_eq!(told.tick_ms, ends[0].run.tick_ms);
+    assert_eq!(told.tick, ends[0].run.tick);
     assert_eq!(told.attempt, 1);
 }
 
@@ -237,5 +238,5 @@ async fn what_was_not_recorded_is_not_said_to_be_by_the_next_call() {
     };
     let first = tokio::select! { first = first => first, () = time => unreachable!() };
     assert_eq!((first.finished, first.recorded), (1, false));
-    assert_eq!(scheduler.shutdown(HOUR).await, Shutdown::default());
+    assert_eq!(scheduler.shutdown(HOUR).await, ShutdownReport::default());
 }

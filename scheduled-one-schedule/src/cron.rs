@@ -1,7 +1,8 @@
 //! Cron expressions: text → validated fields, with errors that carry the way out.
 //!
 //! Seconds first, six or seven fields, as Quartz and Spring have them. The `cron` crate parses the plain
-//! values; the fields are checked before, so that errors are ours, and `L`, `W`, `#` are ours.
+//! values. The fields are checked before that, so that errors name the field, and `L`, `W` and `#`, which the
+//! `cron` crate lacks, are parsed here.
 
 use std::fmt;
 
@@ -18,8 +19,8 @@ use crate::zone::{self, HORIZON_S, Pace};
 /// The longest expression, in bytes. (Every minute by name, in full, is 170.)
 const EXPRESSION_MAX: usize = 512;
 
-/// Years before this are past: the year this was written. A constant, because this crate reads no clock, and
-/// because an expression that compiled must not stop compiling on New Year's Day.
+/// First year in which an expression must have a tick: the year in which this line was written. A constant,
+/// because this crate reads no clock, and an expression that compiled must not stop compiling on New Year's Day.
 const PRESENT_YEAR: i32 = 2026;
 /// The first of January of [`PRESENT_YEAR`], in days and seconds since 1970.
 const PRESENT_DAY: i64 = 20_454;
@@ -90,7 +91,7 @@ impl Cron {
         if day.is_none_or(|day| day * 86_400 >= HORIZON_S) {
             return Err(no_such_date(parts));
         }
-        // Two days early: in the far east the year begins before it does in UTC.
+        // The search starts two days early, because in the far east the year begins before it does in UTC.
         if self.next_after_s(PRESENT_S - 2 * 86_400).is_none() {
             let message = format!(
                 "the time never comes: in {} the clocks skip every local time that {} names",
@@ -109,7 +110,7 @@ impl fmt::Display for Cron {
     }
 }
 
-/// Each field allows something, together they allow nothing.
+/// The error for fields that allow something alone and nothing together.
 fn no_such_date(parts: &[&str]) -> ScheduleError {
     let restricted: Vec<_> = [
         (3, &DAY_OF_MONTH),
@@ -180,7 +181,7 @@ fn split(expression: &str) -> Result<(Box<str>, Vec<&str>), ScheduleError> {
     }
 }
 
-/// A crontab line: the way out is the same line with seconds in front and weekdays by name.
+/// The error for a crontab line. The help is the same line with seconds in front and weekdays by name.
 fn five_fields(parts: &[&str]) -> ScheduleError {
     let mut six = vec!["0"];
     six.extend(parts);
@@ -212,7 +213,7 @@ fn parse(parts: &[&str]) -> Result<Fields, ScheduleError> {
     let plain_day = day.as_deref().unwrap_or("*");
     let plain = format!("{second} {minute} {hour} {plain_day} {month} * {year}");
     let parsed = plain.parse::<cron::Schedule>().map_err(|error| {
-        // Not reachable as far as we know: the fields were checked above.
+        // Not known to be reachable, as the fields were checked above.
         let message = format!(
             "the cron expression {} was refused: {error}",
             quote(&parts.join(" "))
@@ -256,7 +257,7 @@ fn bits(field: &impl TimeUnitSpec) -> u64 {
 }
 
 fn narrow(field: &impl TimeUnitSpec) -> u32 {
-    // Hours and days are below 32, so nothing is cut.
+    // Hours and days are below 32, so no bit is lost.
     (bits(field) & u64::from(u32::MAX)) as u32
 }
 

@@ -1,5 +1,5 @@
-//! Which days of a month match: plain days and weekdays, and Quartz's `L`, `W` and `#`, which the `cron` crate
-//! lacks.
+//! The days of a month that match: plain days and weekdays, and Quartz's `L`, `W` and `#`, which the `cron`
+//! crate lacks.
 //!
 //! Everything is a set of bits, and a month's answer is one: so a list may mix plain values with all the
 //! others (`1,15,L`, `MON#1,FRIL`), and both fields together are one AND.
@@ -26,7 +26,7 @@ pub(crate) struct DayFilter {
     pub(crate) weekdays_nth: [u8; 5],
 }
 
-/// A month as the calendar has it.
+/// Length and first weekday of a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Month {
     /// Number of days, 28–31.

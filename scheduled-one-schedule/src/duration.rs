@@ -13,7 +13,7 @@ const UNITS: [(&str, u64); 5] = [
     ("ms", 1),
 ];
 
-/// What people write instead, and the unit they mean.
+/// Long names of units, which are refused with the short name in the help.
 const LONG_NAMES: [(&str, &str); 19] = [
     ("day", "d"),
     ("days", "d"),
@@ -36,7 +36,7 @@ const LONG_NAMES: [(&str, &str); 19] = [
     ("milliseconds", "ms"),
 ];
 
-/// The longest text looked at, in bytes. The longest that means something is about 60.
+/// Longest text that is parsed, in bytes. The longest meaningful text has about 60.
 const TEXT_MAX: usize = 100;
 
 /// Reads a duration: whole numbers with the units `d`, `h`, `m`, `s`, `ms`, largest first, without
@@ -120,7 +120,7 @@ fn refused(text: &str, why: &str) -> ScheduleError {
     )
 }
 
-/// A text that is not `(number unit)+`: finds out which mistake it is.
+/// The error for a text that is not `(number unit)+`, by the kind of mistake.
 fn bad_part(text: &str) -> ScheduleError {
     const UNITS_HELP: &str = "the units are `d`, `h`, `m`, `s` and `ms`, as in `1h30m`";
     let compact: String = text.split_whitespace().collect();

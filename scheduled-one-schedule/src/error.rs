@@ -1,11 +1,11 @@
-//! One opaque error: what is wrong, and the way out, as two strings.
+//! One opaque error with two texts: a message that names the mistake, and a help that names the way out.
 //!
-//! The compile-time macro renders them as `error: …` and `help: …` on the user's own token; everybody
-//! else prints them on one line. (An opaque error over a kind: the design of jiff's `Error`.)
+//! The attribute renders the two as `error: …` and `help: …` on the user's own token; `Display` puts them on
+//! one line. (An opaque error over a kind: the design of jiff's `Error`.)
 
 use std::fmt;
 
-/// The longest piece of user text, in characters, that an error quotes.
+/// Longest piece of user text that an error quotes, in characters.
 const QUOTE_MAX: usize = 80;
 
 /// Why a schedule, a zone or a duration was refused.
@@ -41,13 +41,13 @@ impl fmt::Display for Inner {
     }
 }
 
-/// Which step refused.
+/// The step that refused a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScheduleErrorKind {
     /// The expression is empty, too long, or an `@alias` that does not exist.
     Expression,
-    /// Not six or seven fields.
+    /// The expression has not six or seven fields.
     FieldCount,
     /// One field has a value, name, range, step or list that it cannot have.
     Field,
@@ -55,9 +55,9 @@ pub enum ScheduleErrorKind {
     NumericWeekday,
     /// Every field is fine alone, but the date never comes, or only came in the past.
     Never,
-    /// Not the name of an IANA time zone.
+    /// The text is not the name of an IANA time zone.
     Zone,
-    /// Not a duration such as `90s` or `1h30m`.
+    /// The text is not a duration such as `90s` or `1h30m`.
     Duration,
     /// The period of `every` is too short, too long or no whole number of milliseconds.
     Period,
@@ -80,13 +80,13 @@ impl ScheduleError {
         self
     }
 
-    /// Which step refused.
+    /// The step that refused the text.
     #[must_use]
     pub fn kind(&self) -> ScheduleErrorKind {
         self.0.kind
     }
 
-    /// What is wrong: one sentence, lower case, no full stop.
+    /// The mistake: one sentence, lower case, no full stop.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message

@@ -1,7 +1,7 @@
 //! Fixed rates: ticks at `offset + k × period` since the Unix epoch.
 //!
 //! Aligned to the epoch, not to the start of a process: so replicas that start at different times agree on
-//! every tick without talking.
+//! every tick without messages.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,20 +1,20 @@
 //! One field of a cron expression: its grammar, its limits, its errors.
 //!
-//! We check every item before the `cron` crate sees it, so that an error can name the field, the text and
+//! Every item is checked before the `cron` crate parses it, so that an error can name the field, the text and
 //! the way out.
 
 use crate::day_filter::DayFilter;
 use crate::error::{ScheduleError, ScheduleErrorKind, quote};
 
-/// What a field may hold.
+/// The limits of one field.
 pub(crate) struct Field {
-    /// As errors call it.
+    /// Name of the field in errors.
     pub(crate) name: &'static str,
     min: u32,
     max: u32,
     /// Names for the values from `min` on: the first three letters suffice.
     names: &'static [&'static str],
-    /// As errors state it.
+    /// Allowed values, as errors show them.
     pub(crate) allowed: &'static str,
 }
 
@@ -122,7 +122,7 @@ impl Field {
         Ok(step.map_or(base.clone(), |step| format!("{base}/{step}")))
     }
 
-    /// The number after a `/`. More than the largest value would never step.
+    /// The number after a `/`. A step above the largest value would never match a second value.
     pub(crate) fn step(&self, text: &str, item: &str, step: &str) -> Result<u32, ScheduleError> {
         let longest = if self.min > self.max - self.min {
             self.max - self.min
@@ -228,7 +228,7 @@ pub(crate) fn day_of_month(
     Ok((!plain.is_empty()).then(|| plain.join(",")))
 }
 
-/// Whether a text is a name in full or its first three letters.
+/// True if a text is a name in full or its first three letters.
 pub(crate) fn is_name(upper: &str, name: &str) -> bool {
     upper == name || (upper.len() == 3 && name.starts_with(upper))
 }

@@ -1,4 +1,4 @@
-//! What a validated expression matches, as sets of bits, and the search for the next match.
+//! The values that a validated expression matches, as sets of bits, and the search for the next match.
 //!
 //! Local time here is a plain number: seconds since 1970-01-01T00:00:00 on the wall clock, as if it were UTC.
 
@@ -67,7 +67,7 @@ impl Fields {
         }
     }
 
-    /// Whether any year from one on is allowed.
+    /// The first allowed year at or after one.
     pub(crate) fn next_year(&self, from: i32) -> Option<i32> {
         let from = u32::try_from(from - FIRST_YEAR).unwrap_or(0);
         let words = (0_u32..).zip(self.years).skip((from / 64) as usize);

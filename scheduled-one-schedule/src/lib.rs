@@ -1,7 +1,7 @@
-//! *When* a scheduled-one job is due: cron expressions and fixed rates to UTC instants.
+//! *When* a scheduled-one job is due: cron expressions and fixed rates to UTC instants; and its policies.
 //!
-//! A pure crate: no I/O, no clock, no `unsafe`. It is the one parser that the compile-time macro and the
-//! runtime share, so what compiles is what runs. All instants are UTC Unix milliseconds.
+//! A pure crate: no I/O, no clock, no `unsafe`. The attribute and the runtime share this one parser,
+//! so a job that compiles also starts. All instants are UTC Unix milliseconds.
 //!
 //! ```
 //! use scheduled_one_schedule::{Schedule, parse_zone};
@@ -15,39 +15,7 @@
 //! # }
 //! ```
 //!
-//! # Cron expressions
-//!
-//! Six or seven fields, seconds first, as in Quartz and Spring:
-//!
-//! | field | values | beside `*` `a` `a-b` `a/n` `a-b/n` `a,b` |
-//! | --- | --- | --- |
-//! | second, minute | 0-59 | |
-//! | hour | 0-23 | |
-//! | day of month | 1-31 | `?`, `L` last day, `L-3`, `LW` last weekday, `15W` weekday nearest the 15th |
-//! | month | 1-12, JAN-DEC | |
-//! | day of week | SUN-SAT, never numbers | `?`, `MON#2` second Monday, `FRIL` last Friday |
-//! | year, may be left out | 1970-2099 | |
-//!
-//! - Lists may mix all forms: `1,15,L`, `MON#1,FRIL`.
-//! - When both day fields are restricted, a day must match **both** (crontab: either).
-//! - Weekday ranges may cross the weekend, `FRI-MON`; other ranges may not run backwards.
-//! - `@yearly` `@annually` `@monthly` `@weekly` `@daily` `@midnight` `@hourly`.
-//! - Refused, each with text to paste: five fields, numeric weekdays, dates that never come, and expressions
-//!   whose years are all before 2026 (a constant; the crate reads no clock).
-//!
-//! # Daylight saving
-//!
-//! An expression is *interval-like* when its minute or hour field has a `*`, `a/n` or range, or lists every
-//! value; otherwise it names *fixed times*.
-//!
-//! | | spring: 02:00 becomes 03:00 | autumn: 02:00 becomes 01:00 |
-//! | --- | --- | --- |
-//! | fixed, `0 30 2 * * *` | runs once, at 03:00 | |
-//! | fixed, `0 30 1 * * *` | | runs once, the first 01:30 |
-//! | interval-like, `0 */30 * * * *` | keeps its pace: 01:30, 03:00 | keeps its pace: both 01:30 |
-//!
-//! Several fixed times in one gap run once. The rule is that of Debian's cron(8) and of Cronos, without
-//! Debian's limit of three hours: it holds for Samoa's missing day, too.
+#![doc = include_str!("../docs/schedules.md")]
 
 // The modules in the order in which an expression meets them.
 
@@ -60,7 +28,7 @@ mod field;
 /// The day-of-week field: names only.
 mod weekday;
 
-/// What matches, as bits, and the search for the next match in local time.
+/// The matching values, as bits, and the search for the next match in local time.
 mod fields;
 
 /// `L`, `W` and `#`.
@@ -69,16 +37,18 @@ mod day_filter;
 /// Local time → UTC, across daylight saving; names of zones.
 mod zone;
 
-/// The other kind of schedule: fixed rates.
+/// Fixed rates.
 mod every;
 
-/// `90s`, `1h30m`.
+/// Durations: `90s`, `1h30m`.
 mod duration;
 
-/// What is wrong and the way out.
+/// The error of all parsers: a message and the way out.
 mod error;
 
 pub mod policy;
+
+pub mod name;
 
 use std::fmt;
 use std::sync::Arc;
@@ -94,7 +64,7 @@ pub use crate::zone::parse_zone;
 use crate::cron::Cron;
 use crate::every::Every;
 
-/// When a job is due.
+/// The instants at which a job is due.
 ///
 /// Cheap to clone and to keep: 24 bytes, and for cron about 150 more, shared by its clones. `Display` gives
 /// the canonical text, such as `cron "0 0 9 * * MON" in Asia/Shanghai` or `every 90s offset 10s`.
@@ -196,7 +166,7 @@ impl Schedule {
         Some(latest_s * 1000)
     }
 
-    /// How many ticks there are in `(after_ms, until_ms]` (Unix milliseconds), at most `cap`.
+    /// The number of ticks in `(after_ms, until_ms]` (Unix milliseconds), at most `cap`.
     ///
     /// By arithmetic for a fixed rate; for cron one step per tick counted, so choose the cap accordingly.
     #[must_use]

@@ -16,7 +16,7 @@ const NAMES: [&str; 7] = [
     "FRIDAY",
     "SATURDAY",
 ];
-/// Spellings that `cron` and crontab know beside the full name and its first three letters.
+/// Spellings that `cron` and crontab accept in addition to the full name and its first three letters.
 const OTHER_NAMES: [(&str, u32); 4] = [("TUES", 2), ("WEDS", 3), ("THUR", 4), ("THURS", 4)];
 const ALL: u8 = 0b111_1111;
 
@@ -106,18 +106,18 @@ fn weekday(upper: &str) -> Option<u32> {
         .or_else(other)
 }
 
-/// Whose numbers.
+/// The scheduler whose weekday numbers are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
     /// 1 = Sunday to 7 = Saturday; `*/2` starts on Sunday.
     Quartz,
     /// 0 and 7 = Sunday, 1 = Monday; `*/2` starts on Monday.
     Spring,
-    /// As Spring, but `*/2` starts on Sunday.
+    /// The numbers of Spring, but `*/2` starts on Sunday.
     Crontab,
 }
 
-/// Whether any weekday of the field is a number, or counted from an unsaid first day (`*/2`). Numbers after
+/// True if any weekday of the field is a number, or counted from an unsaid first day (`*/2`). Numbers after
 /// `#` and in a step of named weekdays are fine.
 fn is_numeric(text: &str) -> bool {
     text.split(',').any(|item| {

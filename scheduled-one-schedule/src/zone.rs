@@ -17,7 +17,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 
 use crate::error::{ScheduleError, ScheduleErrorKind, quote};
 
-/// The end of what we compute, exclusive: 2100-01-01T00:00:00Z, in Unix seconds. Zone data ends there too.
+/// End of the computed time, exclusive: 2100-01-01T00:00:00Z, in Unix seconds. Zone data ends there too.
 pub(crate) const HORIZON_S: i64 = 4_102_444_800;
 
 const DAY_S: i64 = 86_400;
@@ -26,7 +26,7 @@ const DAY_S: i64 = 86_400;
 /// largest jump: 24 h, Samoa 2011.) Two days are ample.
 const REACH_S: i64 = 2 * DAY_S;
 
-/// How a tick meets a gap or a repetition of local time.
+/// The rule for a tick in a gap or a repetition of local time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     /// Named times of day: once each, never skipped.
@@ -101,8 +101,8 @@ fn spans(zone: Tz) -> &'static [Span] {
 /// that cannot step over one. A test watches it.
 const STEP_S: i64 = 3 * DAY_S;
 
-/// `chrono-tz` does not publish its transitions, so look for them: probe the offset in steps, and where it
-/// differs, bisect.
+/// The spans, found by probing: `chrono-tz` does not publish its transitions, so the offset is read in steps,
+/// and bisected where it differs.
 fn find_spans(zone: Tz) -> Box<[Span]> {
     let begin_s = -REACH_S;
     let first = offset_s(zone, begin_s);
@@ -145,7 +145,7 @@ fn offset_s(zone: Tz, at_s: i64) -> i64 {
     i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc())
 }
 
-/// Abbreviations and what their users mean; ambiguous ones have several.
+/// Abbreviations and the zones that their users mean; ambiguous ones have several.
 const ABBREVIATIONS: [(&str, &str); 16] = [
     ("PST", "`America/Los_Angeles`"),
     ("PDT", "`America/Los_Angeles`"),

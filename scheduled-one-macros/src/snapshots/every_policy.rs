@@ -47,11 +47,7 @@ const _: () = {
                 __scheduled_one::Duration::from_millis(500),
                 __scheduled_one::Duration::from_millis(30000),
             )
-            .retry_on(__scheduled_one::RetryOn {
-                error: true,
-                panic: false,
-                timeout: true,
-            })
+            .retry_on(__scheduled_one::RetryOn::NONE.with_error(true).with_timeout(true))
             .jitter(__scheduled_one::Duration::from_millis(10000))
             .scope(__scheduled_one::Scope::One)
             .shards(4)

@@ -13,11 +13,7 @@ const _: () = {
                 __scheduled_one::function(clean, (), __scheduled_one::returned::<()>()),
             )
             .retries(1)
-            .retry_on(__scheduled_one::RetryOn {
-                error: false,
-                panic: true,
-                timeout: false,
-            })
+            .retry_on(__scheduled_one::RetryOn::NONE.with_panic(true))
             .scope(__scheduled_one::Scope::EveryNode)
             .enabled(true)
     }

@@ -2,187 +2,208 @@
 
 use std::collections::VecDeque;
 
-use super::lines::{missed_line, skipped_line};
 use super::{Meta, Now, Record, Waiting, quarantined};
+use crate::ledger::LedgerRecord;
 use crate::message::{
-    Caller, Claim, Claimed, EARLY_TOLERANCE_MS, Intent, LATE_MS, LedgerRecord, Missed, Outcome,
-    Overlap, RunId, Started, Verdict, Watched, place_of,
+    Caller, Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, Intent, LATE_MS, Missed,
+    OverdueRun, Overlap, RunId, Target, Verdict,
 };
+use crate::outcome::Outcome;
+use crate::unit::UnitName;
+use crate::value::{FencingToken, TickMs};
 
-/// A unit and its places: the records in which runs go side by side where
-/// [`Overlap::Allow`] lets them. Elsewhere there are none, and runs go in the
-/// unit's own record.
+/// The records of a unit: its own, and those of its slots, in which runs go on at the same time where
+/// [`Overlap::Allow`] lets them. A unit without slots runs in its own record.
 #[derive(Debug)]
-pub struct Unit<'a> {
+pub struct UnitRecords<'a> {
     /// The unit's own record.
-    pub record: &'a mut Record,
-    /// Its places, the first of them number 1.
-    pub places: &'a mut [Record],
+    pub own: &'a mut Record,
+    /// The records of its slots; the first has the number 1.
+    pub slots: &'a mut [Record],
+}
+
+impl UnitRecords<'_> {
+    /// All records by slot number; 0 is the unit itself.
+    fn all(&self) -> impl Iterator<Item = (u32, &Record)> {
+        let slots = (1..).zip(self.slots.iter());
+        std::iter::once((0, &*self.own)).chain(slots)
+    }
 }
 
 /// Decides one tick.
 pub fn claim(
     meta: &Meta,
-    unit: &mut Unit<'_>,
+    unit: &mut UnitRecords<'_>,
     claim: &Claim,
     caller: &Caller,
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Claimed {
-    unit.record
-        .raise(claim.floor_hwm_ms, claim.floor_token, claim.floor_started);
+    unit.own.raise(&claim.bounds);
     let verdict = match granted_before(unit, claim) {
-        Some(granted) => granted,
+        Some(grant) => Verdict::Granted(grant),
         None if now.ms() > claim.valid_until_ms => Verdict::Late,
         None if quarantined(meta, now) => Verdict::Quarantined,
-        None if claim.intent == Intent::Next => next(unit.record, claim, caller, now, ledger),
-        None => decide(unit, claim, caller, now, ledger),
+        None => match &claim.target {
+            Target::Queued { oldest } => next(unit.own, claim, *oldest, caller, now, ledger),
+            Target::Tick(due) => decide(unit, claim, due, caller, now, ledger),
+        },
     };
-    let mut marks = unit.record.all_marks();
-    if marks.token <= claim.floor_token {
-        marks.started = Started::default(); // each start has a token: no news
+    let mut marks = unit.own.all_marks();
+    if marks.token <= claim.bounds.token {
+        marks.start = None; // each start has a token of its own, so there is no newer start
     }
     Claimed {
         marks,
-        ready: unit.record.ready(),
+        ready: unit.own.ready(),
         verdict,
     }
 }
 
-/// A repeated claim is answered as before: it must not claim twice.
-fn granted_before(unit: &Unit<'_>, claim: &Claim) -> Option<Verdict> {
-    let records = std::iter::once(&*unit.record).chain(unit.places.iter());
-    let (place, record) = records
-        .enumerate()
-        .find(|(_, record)| record.holds(&claim.nonce))?;
-    Some(granted(record, place))
+/// A repeated claim gets the same answer as before: it must not claim twice.
+fn granted_before(unit: &UnitRecords<'_>, claim: &Claim) -> Option<Grant> {
+    let (slot, record) = unit.all().find(|(_, record)| record.holds(&claim.nonce))?;
+    Some(grant_of(record, in_slot(&claim.unit, slot)))
 }
 
-fn granted(record: &Record, place: usize) -> Verdict {
-    Verdict::Granted {
-        tick_ms: record.run.tick_ms,
+/// A claim from the queue of a slot names the slot itself.
+fn in_slot(unit: &UnitName, slot: u32) -> UnitName {
+    match slot {
+        0 => unit.clone(),
+        _ => unit.with_slot(slot),
+    }
+}
+
+fn grant_of(record: &Record, unit: UnitName) -> Grant {
+    Grant {
+        unit,
+        tick: record.run.tick,
         token: record.run.token,
         until_ms: record.run.until_ms,
         attempt: record.run.attempt,
-        place: place as u32,
     }
 }
 
 fn decide(
-    unit: &mut Unit<'_>,
+    unit: &mut UnitRecords<'_>,
     claim: &Claim,
+    due: &DueTick,
     caller: &Caller,
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Verdict {
-    let decided_to_ms = unit.record.marks.decided_to_ms();
-    if claim.due_ms > now.ms() + EARLY_TOLERANCE_MS {
-        return Verdict::Early {
-            by_ms: claim.due_ms - now.ms(),
-        };
+    let decided_to = unit.own.marks.decided_to();
+    let ahead_ms = due.due_ms - now.ms();
+    if ahead_ms > EARLY_TOLERANCE_MS {
+        return Verdict::Early { by_ms: ahead_ms };
     }
-    if claim.tick_ms <= decided_to_ms {
+    // No schedule has a tick at or before the epoch.
+    if due.tick <= decided_to.unwrap_or_default() {
         return Verdict::Decided {
-            owner: unit.record.run.owner.clone(),
+            owner: unit.own.run.owner.clone(),
         };
     }
-    if decided_to_ms > 0 && claim.after_ms != decided_to_ms {
-        return Verdict::Moved;
+    if decided_to.is_some() && due.after != decided_to {
+        return Verdict::Conflict;
     }
-    let free = free_place(unit);
-    if free.is_none() && claim.intent != Intent::Forgo {
-        if claim.due_ms > now.ms() {
-            // Claimed ahead: whether it overlaps shows when it is due.
-            return Verdict::Early {
-                by_ms: claim.due_ms - now.ms(),
-            };
+    let free = free_slot(unit);
+    if free.is_none() && due.intent != Intent::MarkMissed {
+        if ahead_ms > 0 {
+            // Claimed ahead: whether the tick overlaps with the run shows when it is due.
+            return Verdict::Early { by_ms: ahead_ms };
         }
-        if let Some(stale) = stale_place(unit, claim, now) {
+        if let Some(stale) = stale_run(unit, claim, now) {
             return Verdict::Stale(stale);
         }
-        if claim.intent == Intent::CatchUp && catches_up(unit, claim, now) {
+        if due.intent == Intent::CatchUp && catches_up(unit, due, now) {
             return Verdict::Busy;
         }
     }
     // From here on the tick is decided.
-    if let Some(missed) = &claim.missed {
-        ledger.push(missed_line(missed, &claim.unit, caller, now));
+    if let Some(missed) = &due.missed {
+        ledger.push(LedgerRecord::missed(
+            &claim.unit,
+            missed,
+            &caller.name,
+            now.ms(),
+        ));
     }
-    unit.record.marks.hwm_ms = claim.tick_ms;
+    unit.own.marks.decided = Some(due.tick);
     match free {
-        _ if claim.intent == Intent::Forgo => Verdict::Forgone,
-        Some(place) => grant(unit, place, claim, caller, now),
-        None => overlap(unit.record, claim, caller, now, ledger),
+        _ if due.intent == Intent::MarkMissed => Verdict::MarkedMissed,
+        Some(slot) => Verdict::Granted(grant(unit, slot, claim, due, caller, now)),
+        None => overlap(unit.own, claim, due, caller, now, ledger),
     }
 }
 
-/// In which place a run can start: 0 is the unit itself.
-fn free_place(unit: &Unit<'_>) -> Option<usize> {
-    if !unit.record.free() {
+/// The slot in which a run can start: 0 is the unit itself.
+fn free_slot(unit: &UnitRecords<'_>) -> Option<usize> {
+    if !unit.own.free() {
         return None;
     }
-    if unit.places.is_empty() {
+    if unit.slots.is_empty() {
         return Some(0);
     }
-    let free = unit.places.iter().position(Record::free)?;
+    let free = unit.slots.iter().position(Record::free)?;
     Some(free + 1)
 }
 
-/// A run in the way that nobody renews any more.
-fn stale_place(unit: &Unit<'_>, claim: &Claim, now: Now) -> Option<Watched> {
-    let records = std::iter::once(&*unit.record).chain(unit.places.iter());
-    let (place, record) = records.enumerate().find(|(_, record)| record.stale(now))?;
-    Some(record.watched(&place_of(&claim.unit, place as u32)))
+/// A run in the way whose lease has ended.
+fn stale_run(unit: &UnitRecords<'_>, claim: &Claim, now: Now) -> Option<OverdueRun> {
+    let (slot, record) = unit.all().find(|(_, record)| record.stale(now))?;
+    Some(record.overdue_run(&in_slot(&claim.unit, slot)))
 }
 
-/// The tick is late, or what is in its way was.
-fn catches_up(unit: &Unit<'_>, claim: &Claim, now: Now) -> bool {
-    let late_run =
-        |record: &Record| record.running && record.run.granted_at_ms - record.run.tick_ms > LATE_MS;
-    now.ms() - claim.due_ms > LATE_MS || late_run(unit.record) || unit.places.iter().any(late_run)
+/// The tick is late, or the run in its way started late.
+fn catches_up(unit: &UnitRecords<'_>, due: &DueTick, now: Now) -> bool {
+    let is_late = |record: &Record| {
+        record.running && record.run.granted_at_ms - record.run.tick.ms() > LATE_MS
+    };
+    now.ms() - due.due_ms > LATE_MS || unit.all().any(|(_, record)| is_late(record))
 }
 
 /// The tick is decided and the unit is busy.
 fn overlap(
     record: &mut Record,
     claim: &Claim,
+    due: &DueTick,
     caller: &Caller,
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Verdict {
-    let waits = Waiting {
-        tick_ms: claim.tick_ms,
+    let waiting = Waiting {
+        tick: due.tick,
         attempt: 1,
-        reruns: claim.reruns,
+        takeovers: claim.takeovers,
     };
-    let reason = match claim.overlap {
+    let mut skip = |tick: TickMs, reason| {
+        ledger.push(LedgerRecord::skipped(
+            &claim.unit,
+            tick,
+            reason,
+            &caller.name,
+            now.ms(),
+        ))
+    };
+    let reason = match due.overlap {
         Overlap::Queue(most) if record.ticks_waiting() < most as usize => {
-            record.waiting.push_back(waits);
+            record.waiting.push_back(waiting);
             return Verdict::Queued;
         }
         Overlap::CancelRunning => {
-            // What was taken over goes on; a tick that waited gives way.
-            let (kept, gone) = record.waiting.drain(..).partition(|old| old.attempt > 1);
+            // A takeover goes on; a tick that waited gives way.
+            let (kept, gone): (VecDeque<Waiting>, VecDeque<Waiting>) =
+                record.waiting.drain(..).partition(|old| old.attempt > 1);
             record.waiting = kept;
-            let gone: VecDeque<Waiting> = gone;
-            for old in gone {
-                let line = skipped_line(&claim.unit, old.tick_ms, "superseded", caller, now);
-                ledger.push(line);
-            }
+            gone.iter().for_each(|old| skip(old.tick, "superseded"));
             record.run.stop = record.running;
-            record.waiting.push_back(waits);
+            record.waiting.push_back(waiting);
             return Verdict::Queued;
         }
         Overlap::Queue(_) => "queue full",
         Overlap::Skip | Overlap::Allow(_) => "overlap",
     };
-    ledger.push(skipped_line(
-        &claim.unit,
-        claim.tick_ms,
-        reason,
-        caller,
-        now,
-    ));
+    skip(due.tick, reason);
     Verdict::Skipped
 }
 
@@ -190,67 +211,80 @@ fn overlap(
 fn next(
     record: &mut Record,
     claim: &Claim,
+    oldest: TickMs,
     caller: &Caller,
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Verdict {
     if record.stale(now) {
-        return Verdict::Stale(record.watched(&claim.unit));
+        return Verdict::Stale(record.overdue_run(&claim.unit));
     }
     if record.running {
         return Verdict::Busy;
     }
     if record.run.nonce == claim.nonce || record.done == claim.nonce {
-        // A copy of this claim was under way for longer than its run took.
-        return Verdict::Nothing;
+        // A copy of this claim arrived after the end of its run.
+        return Verdict::QueueEmpty;
     }
     while let Some(waiting) = record.waiting.pop_front() {
-        if waiting.attempt == 1 && waiting.tick_ms < claim.tick_ms {
+        if waiting.attempt == 1 && waiting.tick < oldest {
             let missed = Missed {
-                first_ms: waiting.tick_ms,
-                last_ms: waiting.tick_ms,
+                first: waiting.tick,
+                last: waiting.tick,
                 count: 1,
                 outcome: Outcome::Missed,
                 reason: "waited past its start deadline".to_owned(),
             };
-            ledger.push(missed_line(&missed, &claim.unit, caller, now));
+            ledger.push(LedgerRecord::missed(
+                &claim.unit,
+                &missed,
+                &caller.name,
+                now.ms(),
+            ));
             continue;
         }
         let run = RunId {
-            tick_ms: waiting.tick_ms,
             attempt: waiting.attempt,
-            reruns: waiting.reruns,
-            ..run_of(claim, record.marks.token, now)
+            takeovers: waiting.takeovers,
+            ..run_of(claim, waiting.tick, record.marks.token, now)
         };
         record.start(&run, &caller.name, now);
-        return granted(record, 0);
+        return Verdict::Granted(grant_of(record, claim.unit.clone()));
     }
-    Verdict::Nothing
+    Verdict::QueueEmpty
 }
 
-fn grant(unit: &mut Unit<'_>, place: usize, claim: &Claim, caller: &Caller, now: Now) -> Verdict {
-    // What is taken over in a place takes tokens that the unit does not see.
-    let tokens = unit.places.iter().map(|place| place.marks.token);
-    let newest = tokens.fold(unit.record.marks.token, u64::max);
-    let run = run_of(claim, newest, now);
-    unit.record.marks.token = run.token;
-    let record = match place {
-        0 => &mut *unit.record,
-        _ => &mut unit.places[place - 1],
+fn grant(
+    unit: &mut UnitRecords<'_>,
+    slot: usize,
+    claim: &Claim,
+    due: &DueTick,
+    caller: &Caller,
+    now: Now,
+) -> Grant {
+    // A takeover in a slot uses tokens that the unit's own record does not have.
+    let tokens = unit.all().map(|(_, record)| record.marks.token);
+    let newest = tokens.max().unwrap_or_default();
+    let run = run_of(claim, due.tick, newest, now);
+    unit.own.marks.token = run.token;
+    let record = match slot {
+        0 => &mut *unit.own,
+        _ => &mut unit.slots[slot - 1],
     };
     record.start(&run, &caller.name, now);
-    granted(record, place)
+    grant_of(record, in_slot(&claim.unit, slot as u32))
 }
 
-fn run_of(claim: &Claim, token: u64, now: Now) -> RunId {
+/// The run that starts for the claim, with a token above `token`.
+fn run_of(claim: &Claim, tick: TickMs, token: FencingToken, now: Now) -> RunId {
     RunId {
         unit: claim.unit.clone(),
-        tick_ms: claim.tick_ms,
+        tick,
         nonce: claim.nonce.clone(),
-        token: (token + 1).max(now.us),
+        token: token.next().max(FencingToken(now.us)),
         attempt: 1,
         lease_ms: claim.lease_ms,
         granted_at_ms: now.ms(),
-        reruns: claim.reruns,
+        takeovers: claim.takeovers,
     }
 }

@@ -1,42 +1,26 @@
-//! Sets up a scheduler and starts it: all that can be wrong is found here, at
-//! once, and nothing is half-started.
+//! The settings of a scheduler.
 
 #[cfg(feature = "redis")]
-mod connect;
-mod doctor;
+mod redis;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
-
-use super::buckets::{by_bucket, meet_all, preflight_all};
-use super::going::Going;
-use super::member::{Candidate, Common, Enrolled, all};
-use super::open::StoreConfig;
-use super::{Scheduler, shutdown::Ending};
 use crate::error::Error;
-use crate::event;
-use crate::handler::States;
 use crate::job::{Job, check_lease, check_name};
 use crate::lease::DEFAULT_LEASE;
-use crate::ledger::instant;
-use crate::link::Dispute;
-use crate::registry::registered_jobs;
-use crate::renewal::Watchdog;
-use crate::rules::CompiledJob;
+use crate::scheduler::job_selection::JobSelection;
+use crate::scheduler::store_config::StoreConfig;
+use crate::state::States;
+use scheduled_one_protocol::MAX_BUCKETS;
+use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::{Clock, SystemClock};
-use scheduled_one_protocol::{BoxFuture, Store};
-use scheduled_one_protocol::{Bucket, MAX_BUCKETS};
 
-/// How many jobs the log line at start names.
-const MAX_LISTED: usize = 20;
-/// How many ledger lines a job keeps.
+/// Ledger lines that a job keeps: least, default, most.
 const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
 
-/// Settings of a scheduler; made by [`Scheduler::builder`].
+/// Settings of a scheduler; made by [`Scheduler::builder`](crate::Scheduler::builder).
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,28 +38,31 @@ const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
 ///     .await?;
 /// # Ok(()) }
 /// ```
+///
+#[doc = include_str!("../../docs/builder.md")]
 #[must_use = "nothing runs until `.start().await`"]
 pub struct SchedulerBuilder {
-    store: StoreConfig,
-    namespace: String,
-    node_name: Option<String>,
-    states: States,
+    pub(super) store: StoreConfig,
+    pub(super) jobs: JobSelection,
+    pub(super) namespace: String,
+    pub(super) node_name: Option<String>,
+    pub(super) states: States,
+    /// A type of which two values were given as state.
     doubled_state: Option<&'static str>,
-    lease: Duration,
-    ledger_limit: usize,
-    buckets: u32,
-    shutdown_grace: Duration,
-    jobs: Vec<Job>,
-    only: Option<Vec<String>>,
-    without: Vec<String>,
-    clock: Arc<dyn Clock>,
-    identity: Option<String>,
+    pub(super) lease: Duration,
+    pub(super) ledger_limit: usize,
+    pub(super) buckets: u32,
+    pub(super) shutdown_grace: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Identity of the node; random if there is none.
+    pub(super) identity: Option<String>,
 }
 
 impl SchedulerBuilder {
     pub(super) fn new(url: String) -> Self {
         SchedulerBuilder {
             store: StoreConfig::new(url),
+            jobs: JobSelection::default(),
             namespace: "default".to_owned(),
             node_name: None,
             states: States::default(),
@@ -84,9 +71,6 @@ impl SchedulerBuilder {
             ledger_limit: LEDGER_LINES.1,
             buckets: 1,
             shutdown_grace: Duration::from_secs(25),
-            jobs: Vec::new(),
-            only: None,
-            without: Vec::new(),
             clock: Arc::new(SystemClock),
             identity: None,
         }
@@ -116,9 +100,9 @@ impl SchedulerBuilder {
         self
     }
 
-    /// The lease of jobs that ask for none. Default 5 s; 200 ms to 1 h. The
-    /// shorter it is, the sooner a dead node's unit goes on; the longer, the
-    /// longer an outage of the store a run survives.
+    /// The lease of jobs without `lease`. Default 5 s; 200 ms to 1 h. The shorter
+    /// it is, the sooner the jobs of a dead node run elsewhere; the longer it is,
+    /// the longer an outage of the store a run survives.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -134,7 +118,7 @@ impl SchedulerBuilder {
     /// Spreads the jobs of the namespace over so many buckets. Default 1; 1 to
     /// 64. A bucket is one hash slot of a Redis Cluster, so with several of them
     /// the work of a namespace is shared by several servers, and while one is
-    /// away, the jobs of the others go on. A job is in one bucket, by its name.
+    /// down, the jobs of the others run. A job is in one bucket, by its name.
     ///
     /// A node sends one command a second and holds two connections for each
     /// bucket in which it has jobs, and for the first.
@@ -147,8 +131,8 @@ impl SchedulerBuilder {
         self
     }
 
-    /// How long runs may go on after a signal, see
-    /// [`run_until_signal`](Scheduler::run_until_signal). Default 25 s.
+    /// How long runs may stay active after a signal, see
+    /// [`run_until_signal`](crate::Scheduler::run_until_signal). Default 25 s.
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
         self.shutdown_grace = grace;
         self
@@ -156,19 +140,19 @@ impl SchedulerBuilder {
 
     /// Adds a job made by hand to the annotated ones.
     pub fn job(mut self, job: Job) -> Self {
-        self.jobs.push(job);
+        self.jobs.jobs.push(job);
         self
     }
 
     /// Runs only these jobs on this node.
     pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.only = Some(names.into_iter().map(Into::into).collect());
+        self.jobs.only = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
     /// Does not run these jobs on this node.
     pub fn without<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.without.extend(names.into_iter().map(Into::into));
+        self.jobs.without.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -205,8 +189,8 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Another store than the URL names, and an identity that is not random:
-    /// for simulations, which are to be repeated exactly.
+    /// Takes a store, and an identity that is not random: for simulations that are
+    /// to be repeated exactly.
     #[doc(hidden)]
     pub fn simulated(mut self, store: Arc<dyn Store>, identity: impl Into<String>) -> Self {
         self.store.given = Some(store);
@@ -214,74 +198,8 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Starts the scheduler on the current Tokio runtime. When it returns, the
-    /// store was reached and every job is waiting for its next tick.
-    ///
-    /// # Errors
-    ///
-    /// Within about 3 seconds, and nothing was started:
-    /// [`Error::Connect`] (a bad URL, unreachable, wrong password,
-    /// missing right, not a Redis, a newer protocol), [`Error::Setting`],
-    /// [`Error::Job`], [`Error::DuplicateJob`], [`Error::State`],
-    /// [`Error::NoJobs`], [`Error::UnknownJob`], [`Error::Store`].
-    pub async fn start(mut self) -> Result<Scheduler, Error> {
-        self.check_settings()?;
-        let jobs = self.compile_jobs()?;
-        let jobs_of = by_bucket(&jobs, self.buckets);
-        // Boxed: the type of the whole future would be too deep for rustc in a program that awaits it a few
-        // functions down.
-        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await?;
-        let stores: Vec<_> = Bucket::all(self.buckets)
-            .map(|bucket| first.open(bucket))
-            .collect();
-        Box::pin(preflight_all(&stores, &jobs_of)).await?;
-        let leases = jobs.iter().map(|job| job.lease(self.lease));
-        let shortest_lease = leases.min().unwrap_or(self.lease);
-        let identity = match self.identity.take() {
-            Some(identity) => identity,
-            None => random_identity()?,
-        };
-        let node: Arc<str> = self.node_name.as_deref().unwrap_or(&identity).into();
-        let common = Common {
-            clock: Arc::clone(&self.clock),
-            identity,
-            node,
-            default_lease: self.lease,
-            ledger_limit: self.ledger_limit,
-            states: Arc::new(std::mem::take(&mut self.states)),
-            going: Going::default(),
-            stopping: watch::Sender::new(false),
-            dispute: Dispute::default(),
-        };
-        let candidates = meet_all(&common, &stores, jobs_of).await?;
-        let kept = candidates.iter().map(Candidate::kept).collect();
-        let watchdogs = Watchdog::start(&self.clock, kept).map_err(Error::Watchdog)?;
-        let enrolling = candidates.into_iter().zip(watchdogs).map(|it| {
-            let (candidate, watchdog) = it;
-            Box::pin(candidate.enroll(&common, watchdog)) as BoxFuture<'_, _>
-        });
-        let enrolled: Result<Vec<Enrolled>, Error> = all(enrolling).await.into_iter().collect();
-        let enrolled = enrolled?;
-        self.report_start(&common.node, &jobs, &stores, enrolled.first());
-        let (stop, stopped) = watch::channel(false);
-        let driving = enrolled.into_iter().map(|it| it.drive(stopped.clone()));
-        let (members, tasks) = driving.unzip();
-        Ok(Scheduler {
-            members,
-            stores,
-            jobs,
-            node: common.node,
-            clock: self.clock,
-            going: common.going,
-            stopping: common.stopping,
-            shortest_lease,
-            stop,
-            shutdown_grace: self.shutdown_grace,
-            end: Mutex::new(Ending::of(tasks)),
-        })
-    }
-
-    fn check_settings(&self) -> Result<(), Error> {
+    /// Checks the settings that need neither jobs nor a store.
+    pub(super) fn check_settings(&self) -> Result<(), Error> {
         let bad = |setting| move |message| Error::Setting { setting, message };
         check_name(&self.namespace).map_err(bad("namespace"))?;
         if let Some(name) = &self.node_name {
@@ -310,79 +228,6 @@ impl SchedulerBuilder {
         }
         Ok(())
     }
-
-    fn compile_jobs(&mut self) -> Result<Vec<Arc<CompiledJob>>, Error> {
-        let mut by_name: HashMap<String, Job> = HashMap::new();
-        for job in registered_jobs().chain(self.jobs.drain(..)) {
-            let second = job.declared_at();
-            if let Some(first) = by_name.insert(job.name().to_owned(), job) {
-                return Err(Error::DuplicateJob {
-                    job: first.name().to_owned(),
-                    first: first.declared_at(),
-                    second,
-                });
-            }
-        }
-        if by_name.is_empty() {
-            return Err(Error::NoJobs);
-        }
-        for name in self.only.iter().flatten().chain(&self.without) {
-            if !by_name.contains_key(name) {
-                return Err(unknown_job(name, by_name.keys().map(String::as_str)));
-            }
-        }
-        let chosen = |name: &String| {
-            let only = self.only.as_ref().is_none_or(|only| only.contains(name));
-            only && !self.without.contains(name)
-        };
-        let mut jobs: Vec<_> = by_name
-            .into_values()
-            .filter(|job| chosen(&job.name().to_owned()))
-            .map(|job| job.compile(&self.states).map(Arc::new))
-            .collect::<Result<_, _>>()?;
-        if jobs.is_empty() {
-            return Err(Error::Setting {
-                setting: "only/without",
-                message: "they leave no job to run on this node".to_owned(),
-            });
-        }
-        jobs.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(jobs)
-    }
-
-    /// One line, so that a log shows at a glance what this node runs.
-    fn report_start(
-        &self,
-        node: &str,
-        jobs: &[Arc<CompiledJob>],
-        stores: &[Arc<dyn Store>],
-        first: Option<&Enrolled>,
-    ) {
-        let now_ms = first.map_or(0, Enrolled::now_ms);
-        let mut list: Vec<String> = jobs
-            .iter()
-            .take(MAX_LISTED)
-            .map(|job| match job.schedule.next_after(now_ms) {
-                Some(next_ms) => {
-                    let next = instant(next_ms).format("%FT%TZ");
-                    format!("{} ({}, next {next})", job.name, job.schedule)
-                }
-                None => format!("{} ({}, never again)", job.name, job.schedule),
-            })
-            .collect();
-        if jobs.len() > MAX_LISTED {
-            list.push(format!("and {} more", jobs.len() - MAX_LISTED));
-        }
-        let store = stores.first().map(|store| format!("{store:?}"));
-        event::started(
-            jobs.len(),
-            node,
-            &self.namespace,
-            (self.buckets > 1).then_some(self.buckets),
-            &store.unwrap_or_default(),
-            &list.join("; "),
-        );
-    }
 }
 
 impl fmt::Debug for SchedulerBuilder {
@@ -392,23 +237,7 @@ impl fmt::Debug for SchedulerBuilder {
             .field("namespace", &self.namespace)
             .field("node_name", &self.node_name)
             .field("lease", &self.lease)
-            .field("jobs", &self.jobs)
+            .field("jobs", &self.jobs.jobs)
             .finish_non_exhaustive()
-    }
-}
-
-/// New with each start: a node that restarts is another one.
-fn random_identity() -> Result<String, Error> {
-    let random = getrandom::u64().map_err(|error| Error::Identity(error.to_string()))?;
-    Ok(format!("{random:016x}"))
-}
-
-pub(super) fn unknown_job<'a>(job: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let mut known: Vec<&str> = known.collect();
-    known.sort_unstable();
-    known.truncate(10);
-    Error::UnknownJob {
-        job: job.to_owned(),
-        known: known.join(", "),
     }
 }

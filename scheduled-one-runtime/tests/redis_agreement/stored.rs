@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::{Record, Waiting};
-use scheduled_one_protocol::message::Started;
+use scheduled_one_protocol::{FencingToken, Start, Store, TickMs};
 use scheduled_one_redis::RedisStore;
+use scheduled_one_testkit::contract::{JOBS, Workload, units};
 
-use crate::world::{JOBS, World, units};
-
-pub(crate) fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &T) {
+fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &T) {
     assert_eq!(
         redis, model,
         "left is Redis, right the model, after {batch:#?}"
@@ -21,7 +19,11 @@ pub(crate) fn same<T: PartialEq + Debug>(batch: &impl Debug, redis: &T, model: &
 type Hash = BTreeMap<String, String>;
 
 /// Everything stored, against everything the model holds.
-pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut MultiplexedConnection) {
+pub(crate) async fn compare(
+    workload: &Workload,
+    store: &RedisStore,
+    raw: &mut MultiplexedConnection,
+) {
     let mut pipeline = redis::pipe();
     let units = units();
     for unit in &units {
@@ -31,13 +33,13 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
     }
     let hashes: Vec<Hash> = pipeline.query_async(raw).await.unwrap();
     for (unit, hash) in units.iter().zip(&hashes) {
-        let mut record = world.record(unit);
+        let mut record = workload.record(unit);
         record.run.stop &= record.running; // what has ended need not stop
         same(unit, &as_record(hash), &record);
     }
     for job in JOBS {
         let ledger = store.ledger(job, 100).await.unwrap();
-        let expected = world.model.ledgers.get(job).into_iter().flatten().rev();
+        let expected = workload.model.ledgers.get(job).into_iter().flatten().rev();
         same(&job, &ledger, &expected.cloned().collect());
     }
     type Set = HashMap<String, i64>;
@@ -62,7 +64,7 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
         .query_async(raw)
         .await
         .unwrap();
-    let expected = &world.model.meta;
+    let expected = &workload.model.meta;
     let number = |name: &str| meta.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
     let stored = (number("ver"), number("qs"), number("q"), number("buckets"));
     let modelled = (
@@ -77,41 +79,41 @@ pub(crate) async fn compare(world: &World, store: &RedisStore, raw: &mut Multipl
         &meta.get("rid").cloned().unwrap_or_default(),
         &expected.serving,
     );
-    let running = world
+    let running = workload
         .model
-        .units
+        .records
         .iter()
         .filter(|(_, record)| record.running);
-    let expected = running.map(|(unit, record)| (unit.clone(), record.overdue_at_ms()));
+    let expected = running.map(|(unit, record)| (unit.to_string(), record.overdue_at_ms()));
     same(&"leases", &leases, &expected.collect());
-    let free = world.model.units.iter().filter(|(_, it)| it.ready());
+    let free = workload.model.records.iter().filter(|(_, it)| it.ready());
     same(
         &"ready",
         &ready,
-        &free.map(|(unit, _)| (unit.clone(), 0)).collect(),
+        &free.map(|(unit, _)| (unit.to_string(), 0)).collect(),
     );
-    same(&"nodes", &nodes, &world.model.nodes);
+    same(&"nodes", &nodes, &workload.model.nodes);
 }
 
 fn as_record(hash: &Hash) -> Record {
     let text = |name: &str| hash.get(name).cloned().unwrap_or_default();
     let number = |name: &str| hash.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
     let mut record = Record::default();
-    record.marks.born_ms = number("born");
-    record.marks.hwm_ms = number("hwm");
-    record.marks.token = number("tok") as u64;
-    record.marks.started = Started {
-        tick_ms: number("bt"),
+    record.marks.first_seen_ms = Some(number("born")).filter(|ms| *ms != 0);
+    record.marks.decided = Some(TickMs(number("hwm"))).filter(|tick| tick.ms() != 0);
+    record.marks.token = FencingToken(number("tok") as u64);
+    record.marks.start = hash.contains_key("bt").then(|| Start {
+        tick: TickMs(number("bt")),
         attempt: number("ba") as u32,
-    };
+    });
     record.running = ["run", "stop"].contains(&text("st").as_str());
     record.done = text("done");
     record.run.stop = text("st") == "stop";
-    record.run.reruns = number("rer") as u32;
-    record.run.tick_ms = number("tick");
+    record.run.takeovers = number("rer") as u32;
+    record.run.tick = TickMs(number("tick"));
     record.run.owner = text("own");
     record.run.nonce = text("non");
-    record.run.token = number("rtok") as u64;
+    record.run.token = FencingToken(number("rtok") as u64);
     record.run.attempt = number("att") as u32;
     record.run.lease_ms = number("lease");
     record.run.granted_at_ms = number("at");
@@ -121,9 +123,9 @@ fn as_record(hash: &Hash) -> Record {
     let waiting = wait.split(',').filter(|one| !one.is_empty()).map(|one| {
         let mut numbers = one.split(':').map(|number| number.parse().unwrap());
         let waiting = Waiting {
-            tick_ms: numbers.next().unwrap(),
+            tick: TickMs(numbers.next().unwrap()),
             attempt: numbers.next().unwrap() as u32,
-            reruns: numbers.next().unwrap() as u32,
+            takeovers: numbers.next().unwrap() as u32,
         };
         assert_eq!(numbers.next(), None, "{wait}");
         waiting

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod damage;
 mod records;
 mod rubbish;
 mod world;

@@ -2,9 +2,10 @@
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Enroll, Finish, Intent, Outcome, Overlap, Renew, RunId, Verdict, Watched,
+    Caller, Claim, DueTick, Finish, Heartbeat, Intent, LowerBounds, OverdueRun, Overlap, Register,
+    Renew, RunId, Target, Verdict,
 };
-use scheduled_one_protocol::{Store, StoreError};
+use scheduled_one_protocol::{FencingToken, Outcome, Store, StoreError, TickMs};
 use scheduled_one_redis::RedisStore;
 use test_support::{RedisServer, wait_until_async};
 
@@ -13,7 +14,7 @@ use crate::rubbish::{FIELDS, Rng, values};
 
 const JOB: &str = "so:{test}:job:bad";
 
-fn caller() -> Caller {
+pub(crate) fn caller() -> Caller {
     Caller {
         node: "node".into(),
         name: "Node".into(),
@@ -23,51 +24,75 @@ fn caller() -> Caller {
     }
 }
 
-/// Any tick long ago; each nonce is used once.
-fn claim(unit: &str, nonce: u64, intent: Intent, overlap: Overlap) -> Claim {
+/// Each nonce is used once.
+pub(crate) fn claim(unit: &str, nonce: u64, target: Target) -> Claim {
     Claim {
         unit: unit.into(),
-        tick_ms: 1_000 + nonce as i64,
-        due_ms: 1_000,
-        after_ms: 0,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Default::default(),
         nonce: format!("n{nonce}"),
         valid_until_ms: 1 << 52,
         lease_ms: 5_000,
+        takeovers: 1,
+        bounds: LowerBounds::default(),
+        target,
+    }
+}
+
+/// Any tick long ago.
+fn tick(nonce: u64) -> TickMs {
+    TickMs(1_000 + nonce as i64)
+}
+
+pub(crate) fn due(nonce: u64, intent: Intent, overlap: Overlap, after: Option<TickMs>) -> Target {
+    Target::Tick(DueTick {
+        due_ms: 1_000,
+        after,
         intent,
         overlap,
-        reruns: 1,
-        missed: None,
+        ..DueTick::new(tick(nonce))
+    })
+}
+
+/// What waits.
+pub(crate) fn queued(nonce: u64) -> Target {
+    Target::Queued {
+        oldest: tick(nonce),
     }
 }
 
 fn usual(unit: &str) -> Claim {
-    claim(unit, 0, Intent::Run, Overlap::Queue(3))
+    let target = due(0, Intent::Run, Overlap::Queue(3), None);
+    claim(unit, 0, target)
 }
 
-fn run(nonce: &str) -> RunId {
-    RunId {
+pub(crate) fn register() -> Register {
+    Register {
         unit: "bad".into(),
-        tick_ms: 1_000,
-        nonce: nonce.into(),
-        token: 1,
-        attempt: 1,
-        lease_ms: 5_000,
-        granted_at_ms: 1_000,
-        reruns: 1,
+        first_seen_ms: 7,
+        bounds: LowerBounds::default(),
     }
 }
 
-fn finish(nonce: &str) -> Finish {
+pub(crate) fn run(nonce: &str) -> RunId {
+    RunId {
+        unit: "bad".into(),
+        tick: TickMs(1_000),
+        nonce: nonce.into(),
+        token: FencingToken(1),
+        attempt: 1,
+        lease_ms: 5_000,
+        granted_at_ms: 1_000,
+        takeovers: 1,
+    }
+}
+
+pub(crate) fn finish(nonce: &str) -> Finish {
     Finish {
         run: run(nonce),
         outcome: Outcome::Ok,
         retried: false,
         reason: String::new(),
         error: String::new(),
-        fired_at_ms: 1,
+        fired_at_ms: Some(1),
         ended_at_ms: 1,
     }
 }
@@ -76,7 +101,13 @@ fn finish(nonce: &str) -> Finish {
 async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<StoreError>> {
     let caller = caller();
     let mut results = Vec::new();
-    for intent in [Intent::Run, Intent::CatchUp, Intent::Next, Intent::Forgo] {
+    // The claim of what waits knows no overlap: it comes as often as the others.
+    for intent in [
+        Some(Intent::Run),
+        Some(Intent::CatchUp),
+        None,
+        Some(Intent::MarkMissed),
+    ] {
         for overlap in [
             Overlap::Skip,
             Overlap::Queue(2),
@@ -84,7 +115,11 @@ async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<Stor
             Overlap::Allow(2),
         ] {
             *nonce += 1;
-            let claim = claim("bad", *nonce, intent, overlap);
+            let target = match intent {
+                Some(intent) => due(*nonce, intent, overlap, None),
+                None => queued(*nonce),
+            };
+            let claim = claim("bad", *nonce, target);
             results.push(store.claim(&caller, &[claim]).await.err());
         }
     }
@@ -94,7 +129,7 @@ async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<Stor
             valid_until_ms: 1 << 52,
         };
         results.push(store.renew(&caller, &[renew]).await.err());
-        let watched = Watched {
+        let watched = OverdueRun {
             unit: "bad".into(),
             nonce: nonce.into(),
             seq: 1,
@@ -103,20 +138,13 @@ async fn every_operation(store: &RedisStore, nonce: &mut u64) -> Vec<Option<Stor
         results.push(store.write_off(&caller, &[watched]).await.err());
         results.push(store.finish(&caller, &[finish(nonce)]).await.err());
     }
-    let enroll = Enroll {
-        unit: "bad".into(),
-        first_seen_ms: 7,
-        floor_hwm_ms: 0,
-        floor_token: 0,
-        floor_started: Default::default(),
-    };
-    results.push(store.enroll(&caller, &[enroll]).await.err());
+    results.push(store.register(&caller, &[register()]).await.err());
     results.push(store.inspect(&caller, &["bad".into()]).await.err());
     results.push(store.ledger("bad", 9).await.err());
     results
 }
 
-async fn raw(redis: &RedisServer) -> MultiplexedConnection {
+pub(crate) async fn raw(redis: &RedisServer) -> MultiplexedConnection {
     let client = redis::Client::open(redis.url()).unwrap();
     // Its own limit of half a second is short on a busy machine.
     let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
@@ -130,13 +158,13 @@ async fn raw(redis: &RedisServer) -> MultiplexedConnection {
 async fn make_record(store: &RedisStore, nonce: &mut u64, over: bool) {
     let granted = store.claim(&caller(), &[usual("bad")]).await.unwrap().body;
     assert!(
-        matches!(granted[0].verdict, Verdict::Granted { .. }),
+        matches!(granted[0].verdict, Verdict::Granted(_)),
         "{granted:?}"
     );
     *nonce += 1;
-    let mut queued = claim("bad", *nonce, Intent::Run, Overlap::Queue(3));
-    queued.after_ms = 1_000;
-    store.claim(&caller(), &[queued]).await.unwrap();
+    let target = due(*nonce, Intent::Run, Overlap::Queue(3), Some(TickMs(1_000)));
+    let claim = claim("bad", *nonce, target);
+    store.claim(&caller(), &[claim]).await.unwrap();
     if over {
         store.finish(&caller(), &[finish("n0")]).await.unwrap();
     }
@@ -161,7 +189,7 @@ async fn each_operation_is_carried_out_or_names_the_key_and_the_way_out() {
                 let mut lease = redis::cmd("ZADD");
                 lease.arg("so:{test}:leases").arg(1).arg("bad");
                 let () = lease.query_async(&mut raw).await.unwrap();
-                let beat = store.beat(&caller(), Beat::Alive).await;
+                let beat = store.heartbeat(&caller(), Heartbeat::Alive).await;
                 assert!(beat.is_ok(), "{field} {value:?}: {beat:?}");
                 for error in every_operation(&store, &mut nonce).await {
                     match error {
@@ -216,23 +244,18 @@ async fn a_start_after_what_is_decided_is_not_believed() {
     for (field, over) in [("bt", false), ("bt", true), ("tick", false), ("tick", true)] {
         make_damaged(&redis, &store, over, (field, &ahead)).await;
         // What waits asks for the newest start. A run that is not going is not looked at.
-        let claim = claim("bad", 2, Intent::Next, Overlap::Skip);
+        let claim = claim("bad", 2, queued(2));
         let claimed = store.claim(&caller(), &[claim]).await;
         if field == "tick" && !over {
             says_why(claimed.unwrap_err(), field);
         } else {
-            let started = claimed.unwrap().body[0].marks.started;
-            assert!(started.tick_ms < 10_000, "{field}: {started:?}");
+            let start = claimed.unwrap().body[0].marks.start;
+            let believed = start.map_or(0, |start| start.tick.ms());
+            assert!(believed < 10_000, "{field}: {start:?}");
         }
         make_damaged(&redis, &store, over, (field, &ahead)).await;
-        let enroll = Enroll {
-            unit: "bad".into(),
-            first_seen_ms: 7,
-            floor_hwm_ms: 0,
-            floor_token: 0,
-            floor_started: Default::default(),
-        };
-        says_why(store.enroll(&caller(), &[enroll]).await.unwrap_err(), field);
+        let registered = store.register(&caller(), &[register()]).await;
+        says_why(registered.unwrap_err(), field);
         redis.command(&["DEL", JOB]).unwrap();
     }
 }
@@ -288,7 +311,11 @@ async fn a_beat_finds_what_stands_behind_rubbish() {
         .unwrap();
     let (mut found_run, mut found_ready) = (false, false);
     wait_until_async("both are named", BOUND, async || {
-        let pulse = store.beat(&caller(), Beat::Alive).await.unwrap().body;
+        let pulse = store
+            .heartbeat(&caller(), Heartbeat::Alive)
+            .await
+            .unwrap()
+            .body;
         assert_eq!(pulse.nodes, ["node"]);
         found_run |= pulse.overdue.iter().any(|run| run.unit == "real");
         found_ready |= pulse.ready.iter().any(|unit| unit == "zzz");

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Started, Watched, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
-use scheduled_one_protocol::{Answer, Bucket, Store, StoreError};
+use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::ManualClock;
 
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ struct State {
     failovers: usize,
     /// Of how many of them a node took notice.
     told: usize,
-    newest_start: Started,
+    newest_start: Option<Start>,
     refused: Vec<Finish>,
     disputes: bool,
 }
@@ -50,8 +50,8 @@ impl Rigged {
         self.state.lock().expect("lock").told
     }
 
-    /// What an enrollment told last.
-    pub(crate) fn newest_start(&self) -> Started {
+    /// What a registration told last.
+    pub(crate) fn newest_start(&self) -> Option<Start> {
         self.state.lock().expect("lock").newest_start
     }
 
@@ -114,28 +114,32 @@ impl Store for Rigged {
         }))
     }
 
-    fn enroll<'a>(
+    fn register<'a>(
         &'a self,
         caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>> {
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
         let mut state = self.state.lock().expect("lock");
         state.told = state.failovers;
-        state.newest_start = enrolls[0].floor_started;
+        state.newest_start = registrations[0].bounds.start;
         drop(state);
-        self.pass(self.inner.enroll(caller, enrolls))
+        self.pass(self.inner.register(caller, registrations))
     }
 
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
-        runs: &'a [Watched],
+        runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
         self.pass(self.inner.write_off(caller, runs))
     }
 
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
-        self.pass(self.inner.beat(caller, beat))
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
+        self.pass(self.inner.heartbeat(caller, heartbeat))
     }
 
     fn record<'a>(
@@ -149,8 +153,8 @@ impl Store for Rigged {
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         self.pass(self.inner.inspect(caller, units))
     }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    Beat, Caller, Claim, Claimed, Enroll, Finish, Finished, Inspected, LedgerRecord, Marks, Pulse,
-    Recorded, Renew, Renewed, Reply, Watched, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Verdict, Watermarks, WrittenOff,
 };
-use scheduled_one_protocol::{Answer, Bucket, Store, StoreError};
-use scheduled_one_runtime::clock::{Clock, TokioClock};
+use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
+use scheduled_one_runtime::clock::Clock;
+use scheduled_one_testkit::checker::{Event, EventKind};
 
-use super::Random;
+use super::{Random, World};
 
 /// How long a call waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -84,16 +85,36 @@ impl Network {
 #[derive(Clone, Debug)]
 pub(crate) struct NodeStore {
     inner: MemoryStore,
-    clock: TokioClock,
+    world: World,
     network: Arc<Network>,
 }
 
 impl NodeStore {
-    pub(crate) fn new(inner: MemoryStore, clock: TokioClock, network: Arc<Network>) -> Self {
+    pub(crate) fn new(inner: MemoryStore, world: World, network: Arc<Network>) -> Self {
         NodeStore {
             inner,
-            clock,
+            world,
             network,
+        }
+    }
+
+    /// What the store granted, whether or not its reply arrives.
+    fn note_grants(&self, caller: &Caller, replies: &[Claimed]) {
+        for reply in replies {
+            let Verdict::Granted(grant) = &reply.verdict else {
+                continue;
+            };
+            self.world.note(Event {
+                kind: EventKind::Grant,
+                at_us: self.world.clock.boottime().as_micros() as u64,
+                node: caller.name.clone(),
+                job: grant.unit.job().to_owned(),
+                shard: grant.unit.shard(),
+                tick_ms: grant.tick.ms(),
+                attempt: grant.attempt,
+                token: grant.token.get(),
+                ..Event::default()
+            });
         }
     }
 
@@ -102,8 +123,8 @@ impl NodeStore {
         call: impl FnOnce(&'a MemoryStore) -> Answer<'a, T> + Send + 'a,
     ) -> Answer<'a, T> {
         Box::pin(async move {
-            let fate = self.network.fate(self.clock.boottime());
-            self.clock.sleep(fate.there).await;
+            let fate = self.network.fate(self.world.clock.boottime());
+            self.world.clock.sleep(fate.there).await;
             let answer = match fate.arrives && !fate.dead {
                 true => Some(call(&self.inner).await),
                 false => None,
@@ -114,14 +135,17 @@ impl NodeStore {
             let slow = fate.there + fate.back > TIMEOUT;
             match answer {
                 Some(answer) if fate.answered && !slow => {
-                    self.clock.sleep(fate.back).await;
-                    if self.network.fate(self.clock.boottime()).dead {
+                    self.world.clock.sleep(fate.back).await;
+                    if self.network.fate(self.world.clock.boottime()).dead {
                         std::future::pending::<()>().await;
                     }
                     answer
                 }
                 _ => {
-                    self.clock.sleep(TIMEOUT.saturating_sub(fate.there)).await;
+                    self.world
+                        .clock
+                        .sleep(TIMEOUT.saturating_sub(fate.there))
+                        .await;
                     Err(StoreError::Unknown("no answer".to_owned()))
                 }
             }
@@ -135,7 +159,13 @@ impl Store for NodeStore {
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        self.call(|store| store.claim(caller, claims))
+        self.call(move |store| {
+            Box::pin(async move {
+                let reply = store.claim(caller, claims).await?;
+                self.note_grants(caller, &reply.body);
+                Ok(reply)
+            })
+        })
     }
 
     fn renew<'a>(
@@ -154,24 +184,28 @@ impl Store for NodeStore {
         self.call(|store| store.finish(caller, finishes))
     }
 
-    fn enroll<'a>(
+    fn register<'a>(
         &'a self,
         caller: &'a Caller,
-        enrolls: &'a [Enroll],
-    ) -> Answer<'a, Reply<Vec<Marks>>> {
-        self.call(|store| store.enroll(caller, enrolls))
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+        self.call(|store| store.register(caller, registrations))
     }
 
     fn write_off<'a>(
         &'a self,
         caller: &'a Caller,
-        runs: &'a [Watched],
+        runs: &'a [OverdueRun],
     ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
         self.call(|store| store.write_off(caller, runs))
     }
 
-    fn beat<'a>(&'a self, caller: &'a Caller, beat: Beat) -> Answer<'a, Reply<Pulse>> {
-        self.call(|store| store.beat(caller, beat))
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
+        self.call(move |store| store.heartbeat(caller, heartbeat))
     }
 
     fn record<'a>(
@@ -185,8 +219,8 @@ impl Store for NodeStore {
     fn inspect<'a>(
         &'a self,
         caller: &'a Caller,
-        units: &'a [String],
-    ) -> Answer<'a, Reply<Vec<Inspected>>> {
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         self.call(|store| store.inspect(caller, units))
     }
 

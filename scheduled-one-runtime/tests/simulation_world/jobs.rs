@@ -9,14 +9,15 @@ use scheduled_one_runtime::{
     Job, JobContext, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
 };
 
-use super::{Event, Kind, Random, World};
+use scheduled_one_testkit::checker::{Deadline, Event, EventKind};
+
+use super::{Random, World};
 
 /// How often a run shows that it is polled.
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 pub(crate) struct JobPlan {
-    pub(crate) index: usize,
     pub(crate) name: String,
     pub(crate) every: Duration,
     pub(crate) overlap: Overlap,
@@ -63,7 +64,6 @@ impl JobPlan {
         };
         let timeout = random.chance(30).then(|| random.ms(300, 3_000));
         JobPlan {
-            index,
             name: format!("job-{index}"),
             every: Duration::from_secs(random.range(1, 5)),
             overlap: match random.range(0, 6) {
@@ -82,11 +82,7 @@ impl JobPlan {
             start_deadline: random.ms(1_500, 20_000),
             reruns,
             retries,
-            retry_on: RetryOn {
-                error: random.chance(70),
-                panic: random.chance(70),
-                timeout: random.chance(70),
-            },
+            retry_on: retry_on(random),
             timeout,
             timeout_total: (retries > 0 && random.chance(30)).then(|| random.ms(3_000, 6_000)),
             on_lease_lost: match one && reruns == 0 && random.chance(10) {
@@ -140,13 +136,20 @@ impl JobPlan {
             job = job.catch_up(self.catch_up);
         }
         if self.reruns > 0 {
-            job = job.on_node_loss(OnNodeLoss::Rerun(self.reruns));
+            job = job.on_node_loss(self.on_node_loss());
         }
         job.overlap(self.overlap)
             .misfire(self.misfire)
             .on_lease_lost(self.on_lease_lost)
             .shards(self.shards)
             .lease(self.lease)
+    }
+
+    pub(crate) fn on_node_loss(&self) -> OnNodeLoss {
+        match self.reruns {
+            0 => OnNodeLoss::Record,
+            most => OnNodeLoss::Rerun(most),
+        }
     }
 
     async fn run(
@@ -159,10 +162,10 @@ impl JobPlan {
             if !dead.load(Ordering::Relaxed) {
                 let event = self.event(kind, &ctx, &world);
                 tracing_event(&event);
-                world.log.lock().expect("lock").push(event);
+                world.note(event);
             }
         };
-        note(Kind::Start);
+        note(EventKind::Start);
         let mut random = Random::new(
             self.seed ^ ctx.scheduled_at().timestamp_millis() as u64 ^ u64::from(ctx.attempt()),
         );
@@ -172,35 +175,56 @@ impl JobPlan {
             let pause = world.clock.sleep(POLL_EVERY);
             tokio::select! {
                 biased;
-                () = ctx.cancelled(), if polite => return Err("told to stop"),
-                () = pause => note(Kind::Poll),
+                () = ctx.cancelled(), if polite => {
+                    note(EventKind::Fail);
+                    return Err("told to stop");
+                }
+                () = pause => note(EventKind::Poll),
             }
         }
-        let luck = random.range(0, 9);
-        note(Kind::End);
-        match luck {
-            0 | 1 => Err("no luck"),
-            2 => std::panic::resume_unwind(Box::new("no nerves")),
-            _ => Ok(()),
+        match random.range(0, 9) {
+            0 | 1 => {
+                note(EventKind::Fail);
+                Err("no luck")
+            }
+            2 => {
+                note(EventKind::Panic);
+                std::panic::resume_unwind(Box::new("no nerves"))
+            }
+            _ => {
+                note(EventKind::End);
+                Ok(())
+            }
         }
     }
 
-    fn event(&self, kind: Kind, ctx: &JobContext, world: &World) -> Event {
-        let now = chrono::DateTime::from_timestamp_micros(world.clock.wall().as_micros() as i64);
-        // The node's idea of the store's clock is off by a part of a round trip.
-        let slack = chrono::TimeDelta::milliseconds(5);
+    fn event(&self, kind: EventKind, ctx: &JobContext, world: &World) -> Event {
+        let deadline_us = ctx.deadline().timestamp_micros() + world.tick_offset_us();
         Event {
-            at_us: world.clock.boottime().as_micros() as u64,
             kind,
+            at_us: world.clock.boottime().as_micros() as u64,
             node: ctx.node().to_owned(),
-            job: self.index,
-            shard: ctx.shard().0,
+            job: self.name.clone(),
+            shard: ctx.shard().index,
             tick_ms: ctx.scheduled_at().timestamp_millis(),
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),
-            too_late: self.scope == Scope::One
-                && self.on_lease_lost == OnLeaseLost::Cancel
-                && now.is_some_and(|now| now > ctx.deadline() + slack),
+            coalesced: ctx.missed(),
+            deadline: deadline_us.try_into().ok().map(|at_us| Deadline {
+                at_us,
+                // The node's idea of the store's clock is off by a part of a round trip.
+                uncertainty_us: 5_000,
+            }),
+            ..Event::default()
         }
     }
+}
+
+/// Which failures of a job are retried: most kinds, with most jobs.
+fn retry_on(random: &mut Random) -> RetryOn {
+    let mut retry_on = RetryOn::default();
+    retry_on.error = random.chance(70);
+    retry_on.panic = random.chance(70);
+    retry_on.timeout = random.chance(70);
+    retry_on
 }

@@ -12,6 +12,8 @@ use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::Scheduler;
 use scheduled_one_runtime::clock::{Clock, TokioClock};
 
+use scheduled_one_testkit::checker::{Event, FaultKind};
+
 pub(crate) use check::History;
 use faults::{Network, NodeStore};
 use jobs::JobPlan;
@@ -53,38 +55,28 @@ impl Random {
     }
 }
 
-/// What happened in a run, as the job functions saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    pub(crate) at_us: u64,
-    pub(crate) kind: Kind,
-    pub(crate) node: String,
-    pub(crate) job: usize,
-    pub(crate) shard: u32,
-    pub(crate) tick_ms: i64,
-    pub(crate) attempt: u32,
-    pub(crate) token: u64,
-    /// After the deadline that the context told.
-    pub(crate) too_late: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Start,
-    Poll,
-    End,
-}
-
 /// What all nodes of a world share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) clock: TokioClock,
     pub(crate) log: Arc<Mutex<Vec<Event>>>,
 }
 
+impl World {
+    /// The clock of the log minus the clock of ticks.
+    pub(crate) fn tick_offset_us(&self) -> i64 {
+        self.clock.boottime().as_micros() as i64 - self.clock.wall().as_micros() as i64
+    }
+
+    fn note(&self, event: Event) {
+        self.log.lock().expect("lock").push(event);
+    }
+}
+
 /// A node that lives until its flag is raised: then nothing it does is seen.
 struct Node {
     dead: Arc<AtomicBool>,
+    name: String,
     network: Arc<Network>,
     scheduler: Scheduler,
 }
@@ -99,17 +91,18 @@ impl Node {
     ) -> Self {
         let dead = Arc::new(AtomicBool::new(false));
         let network = Arc::new(Network::new(random.next()));
-        let node_store = NodeStore::new(store.clone(), world.clock, Arc::clone(&network));
+        let node_store = NodeStore::new(store.clone(), world.clone(), Arc::clone(&network));
         let name = format!("n{serial}");
         let mut builder = Scheduler::builder("memory://")
             .clock(world.clock)
             .simulated(Arc::new(node_store), name.clone())
-            .node_name(name);
+            .node_name(&name);
         for plan in jobs {
             builder = builder.job(plan.job(world.clone(), Arc::clone(&dead)));
         }
         Node {
             dead,
+            name,
             network,
             scheduler: builder
                 .start()
@@ -168,12 +161,12 @@ async fn live(seed: u64) -> History {
                         history.rollbacks += 1;
                     }
                 }
-                let now_ms = world.clock.wall().as_millis() as i64;
-                history.forgotten_at_ms.push(now_ms);
+                history.fault(FaultKind::MemoryLoss, None, world.clock.boottime());
             }
             0 | 1 => {
                 nodes[which].die();
-                history.deaths += 1;
+                let name = nodes[which].name.clone();
+                history.fault(FaultKind::Killed, Some(&name), world.clock.boottime());
                 world.clock.sleep(random.ms(0, 8_000)).await;
                 nodes[which] = Node::start(&world, &store, &jobs, serial, &mut random).await;
                 serial += 1;
@@ -207,6 +200,7 @@ async fn live(seed: u64) -> History {
         history.ledgers.push(ledger.expect("the store answers"));
     }
     history.healed_ms = healed_ms;
+    history.tick_offset_us = world.tick_offset_us();
     history.log = world.log.lock().expect("lock").clone();
     history
 }

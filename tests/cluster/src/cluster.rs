@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scheduled_one_runtime::{Job, LedgerEntry, Scheduler};
+use scheduled_one_testkit::checker::History;
 use tempfile::TempDir;
 use test_support::{RedisServer, find_libfaketime, wait_until};
 
 use crate::BOUND;
-use crate::checker::History;
 use crate::job::JobSpec;
 use crate::log::{self, Event, Kind};
 use crate::node::{Node, NodeSpec};
@@ -169,14 +169,12 @@ impl Cluster {
     pub fn check(&self) -> usize {
         let events = self.events();
         let history = History {
-            events: &events,
-            windows: &[],
-            jobs: &self.jobs,
-            lease: self.lease,
-            accounts: &[],
+            events: events.iter().map(Into::into).collect(),
+            jobs: self.jobs.iter().map(|job| job.rules(self.lease)).collect(),
+            ..History::default()
         };
-        let found = history.violations();
-        let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let found = history.check();
+        let texts: Vec<String> = found.iter().map(|it| format!("{it:#}")).collect();
         assert!(
             found.is_empty(),
             "{} violations:\n{}\n{}",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use scheduled_one_runtime::clock::{Clock, SystemClock};
 use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, Scope, State};
+use scheduled_one_testkit::checker::JobRules;
 
 use crate::log::{self, Event, Kind};
 use crate::sink;
@@ -58,12 +59,30 @@ impl JobSpec {
         self.policy(key)?.parse().ok()
     }
 
-    /// How many runs of a unit may go side by side.
-    pub fn most_beside(&self) -> usize {
+    /// What the checker may rely on.
+    pub fn rules(&self, lease: Duration) -> JobRules {
         let most = self
             .policy("overlap")
             .and_then(|it| it.strip_prefix("allow:"));
-        most.map_or(1, |most| most.parse().expect("a number"))
+        JobRules {
+            name: self.name.clone(),
+            lease: Some(lease),
+            // How others queue is no matter of a rule.
+            overlap: most.map_or(Overlap::Skip, |most| {
+                Overlap::Allow(most.parse().expect("a number"))
+            }),
+            on_node_loss: match self.number("rerun") {
+                Some(most) => OnNodeLoss::Rerun(most),
+                None => OnNodeLoss::Record,
+            },
+            retries: self.number("retries").unwrap_or(0),
+            scope: match self.on_every_node() {
+                true => Scope::EveryNode,
+                false => Scope::One,
+            },
+            shards: self.number("shards").unwrap_or(1),
+            ..JobRules::default()
+        }
     }
 
     /// Whether each node runs it by itself.
@@ -156,7 +175,7 @@ fn event(kind: Kind, ctx: &JobContext) -> Event {
         boot_us: SystemClock.boottime().as_micros() as u64,
         node: ctx.node().to_owned(),
         job: ctx.job().to_owned(),
-        shard: ctx.shard().0,
+        shard: ctx.shard().index,
         missed: ctx.missed(),
         tick_ms: ctx.scheduled_at().timestamp_millis(),
         attempt: ctx.attempt(),
@@ -188,4 +207,42 @@ async fn work(
     };
     witness.note(kind, &ctx);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checker_reads_the_policies_that_rules_depend_on() {
+        let lease = Duration::from_secs(2);
+        let rules = |policies: &[&str]| {
+            let mut spec = JobSpec::new("job", 1, 0);
+            spec.policies = policies.iter().map(|it| (*it).to_owned()).collect();
+            spec.rules(lease)
+        };
+        let plain = JobRules {
+            name: "job".to_owned(),
+            lease: Some(lease),
+            shards: 1,
+            ..JobRules::default()
+        };
+        assert_eq!(rules(&["overlap=queue_one", "misfire=run_all"]), plain);
+        let all = rules(&[
+            "overlap=allow:3",
+            "rerun=2",
+            "retries=1",
+            "shards=4",
+            "scope=every_node",
+        ]);
+        let expected = JobRules {
+            overlap: Overlap::Allow(3),
+            on_node_loss: OnNodeLoss::Rerun(2),
+            retries: 1,
+            shards: 4,
+            scope: Scope::EveryNode,
+            ..plain
+        };
+        assert_eq!(all, expected);
+    }
 }

@@ -8,6 +8,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use scheduled_one_testkit::checker::{self, EventKind};
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -70,6 +72,31 @@ impl Event {
             attempt: 1,
             token: 0,
             missed: 0,
+        }
+    }
+}
+
+/// As the checker reads it.
+impl From<&Event> for checker::Event {
+    fn from(event: &Event) -> Self {
+        checker::Event {
+            kind: match event.kind {
+                Kind::Start => EventKind::Start,
+                Kind::Poll => EventKind::Poll,
+                Kind::End => EventKind::End,
+                Kind::Fail => EventKind::Fail,
+                Kind::Accepted => EventKind::Accepted,
+                Kind::Rejected => EventKind::Rejected,
+            },
+            at_us: event.boot_us,
+            node: event.node.clone(),
+            job: event.job.clone(),
+            shard: event.shard,
+            tick_ms: event.tick_ms,
+            attempt: event.attempt,
+            token: event.token,
+            coalesced: event.missed,
+            ..checker::Event::default()
         }
     }
 }
@@ -181,4 +208,29 @@ fn text_from(file: &mut File, from: u64) -> io::Result<String> {
 /// The file cannot be written.
 pub fn append(mut file: &File, event: &Event) -> io::Result<()> {
     file.write_all(format!("{event}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checker_reads_all_of_an_event() {
+        for (kind, _) in KINDS {
+            let event = Event {
+                kind,
+                boot_us: 1,
+                node: "a".to_owned(),
+                job: "b".to_owned(),
+                shard: 2,
+                tick_ms: 3,
+                attempt: 4,
+                token: 5,
+                missed: 6,
+            };
+            let line = checker::Event::from(&event).to_string();
+            assert_eq!(line, event.to_string());
+            assert_eq!(line.parse(), Ok(event));
+        }
+    }
 }

@@ -122,11 +122,11 @@ fn each_operation_has_a_reply_that_can_be_read() {
         "claim",
         "renew",
         "finish",
-        "enroll",
+        "register",
         "write_off",
         "inspect",
         "look",
-        "beat",
+        "heartbeat",
         "record",
         "ledger",
     ] {

@@ -1,6 +1,7 @@
 //! What is explored: a job, a handful of nodes, and how much may go wrong.
 
 use scheduled_one_protocol::message::Overlap;
+use scheduled_one_protocol::{TickMs, UnitName};
 
 /// One quarter of a lease: the unit in which time passes. Renewals go out each
 /// quarter, a run is polled for three of them without one, the store's lease
@@ -22,10 +23,10 @@ pub struct Config {
     pub nodes: usize,
     /// When its ticks are due, in quarters of a lease after the start.
     pub ticks: Vec<i64>,
-    /// What becomes of a tick whose unit is busy.
+    /// What to do with a tick whose unit is busy.
     pub overlap: Overlap,
     /// How often a run may be taken over.
-    pub reruns: u32,
+    pub takeovers: u32,
     /// How often a run that failed makes another attempt.
     pub retries: u32,
     /// Nothing is explored after so many quarters.
@@ -47,7 +48,7 @@ impl Config {
             nodes: 3,
             ticks: vec![1, 3],
             overlap: Overlap::Skip,
-            reruns: 0,
+            takeovers: 0,
             retries: 0,
             horizon: 9,
             faults: Faults::default(),
@@ -57,8 +58,13 @@ impl Config {
     }
 
     /// The tick that is due so many quarters after the start.
-    pub fn tick_ms(quarter: i64) -> i64 {
-        EPOCH_MS + quarter * QUARTER_MS
+    pub fn tick(quarter: i64) -> TickMs {
+        TickMs(EPOCH_MS + quarter * QUARTER_MS)
+    }
+
+    /// The job's only unit.
+    pub fn unit() -> UnitName {
+        UnitName::new("job", 0)
     }
 }
 
@@ -101,9 +107,9 @@ pub struct Guards {
     /// A run is written off only when it was seen to stand still.
     pub observed_takeover: bool,
     /// Requests carry what the node saw decided.
-    pub floors: bool,
-    /// All units are enrolled again when the store may have forgotten.
-    pub enrolls_again: bool,
+    pub bounds: bool,
+    /// All units are registered again when the store may have forgotten.
+    pub registers_again: bool,
     /// Requests say until when they are valid.
     pub valid_until: bool,
     /// A repeated claim is the same claim.
@@ -122,8 +128,8 @@ impl Default for Guards {
             poll_check: true,
             counted_from_sending: true,
             observed_takeover: true,
-            floors: true,
-            enrolls_again: true,
+            bounds: true,
+            registers_again: true,
             valid_until: true,
             same_nonce: true,
             ended_is_not_renewed: true,

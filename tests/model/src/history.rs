@@ -1,23 +1,41 @@
 //! What has happened, as far as the promises speak of it.
 
 use scheduled_one_protocol::message::RunId;
+use scheduled_one_protocol::{FencingToken, Start, TickMs};
 
-/// A first poll of an attempt.
+/// The first poll of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Start {
-    /// Its tick.
-    pub tick_ms: i64,
-    /// Which attempt.
+pub struct FirstPoll {
+    /// The tick.
+    pub tick: TickMs,
+    /// The attempt.
     pub attempt: u32,
-    /// Its fencing token.
-    pub token: u64,
+    /// The fencing token.
+    pub token: FencingToken,
+}
+
+impl FirstPoll {
+    fn start(&self) -> Start {
+        Start {
+            tick: self.tick,
+            attempt: self.attempt,
+        }
+    }
+}
+
+/// The start of a run, in the attempt that it is at.
+pub(crate) fn start_of(run: &RunId) -> Start {
+    Start {
+        tick: run.tick,
+        attempt: run.attempt,
+    }
 }
 
 /// Starts, in their order; and what may excuse one that should not be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
     /// All starts.
-    pub starts: Vec<Start>,
+    pub starts: Vec<FirstPoll>,
     /// The store lost a start that had been acknowledged, and has not heard of
     /// it again.
     pub loss: Option<Loss>,
@@ -32,25 +50,25 @@ pub struct History {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Loss {
     /// The newest start.
-    pub start: Start,
+    pub newest: FirstPoll,
     /// A node that saw it was up and reached the store since.
     pub witnessed: bool,
 }
 
 impl Loss {
     /// Whoever knows of this token, and of that attempt of its run, knows.
-    pub fn is_known(&self, token: u64, tick_ms: i64, attempt: u32) -> bool {
-        let start = &self.start;
-        let attempts = (tick_ms, attempt) >= (start.tick_ms, start.attempt);
-        token > start.token || (token == start.token && (attempts || start.attempt == 1))
+    pub fn is_known(&self, token: FencingToken, start: Option<Start>) -> bool {
+        let newest = &self.newest;
+        let attempts = start >= Some(newest.start());
+        token > newest.token || (token == newest.token && (attempts || newest.attempt == 1))
     }
 }
 
 impl History {
     /// Notes a start; returns which it is.
     pub fn start(&mut self, run: &RunId) -> usize {
-        self.starts.push(Start {
-            tick_ms: run.tick_ms,
+        self.starts.push(FirstPoll {
+            tick: run.tick,
             attempt: run.attempt,
             token: run.token,
         });
@@ -60,8 +78,10 @@ impl History {
     /// S1: one start for each tick and attempt.
     pub fn starts_once(&self) -> bool {
         let starts = &self.starts;
-        let same = |a: &Start, b: &Start| (a.tick_ms, a.attempt) == (b.tick_ms, b.attempt);
-        let again = |n: usize| starts[..n].iter().any(|start| same(start, &starts[n]));
+        let again = |n: usize| {
+            let mut before = starts[..n].iter();
+            before.any(|poll| poll.start() == starts[n].start())
+        };
         !(0..starts.len()).any(again)
     }
 
@@ -69,7 +89,7 @@ impl History {
     pub fn tokens_increase(&self) -> bool {
         self.starts.windows(2).all(|pair| {
             let retry = pair[0].token == pair[1].token
-                && pair[0].tick_ms == pair[1].tick_ms
+                && pair[0].tick == pair[1].tick
                 && pair[0].attempt < pair[1].attempt;
             retry || pair[0].token < pair[1].token
         })
@@ -77,9 +97,8 @@ impl History {
 
     /// S5: no tick after a later one, and of the same only a further attempt.
     pub fn in_order(&self) -> bool {
-        let order = |start: &Start| (start.tick_ms, start.attempt);
         self.starts
             .windows(2)
-            .all(|pair| order(&pair[0]) <= order(&pair[1]))
+            .all(|pair| pair[0].start() <= pair[1].start())
     }
 }

@@ -19,8 +19,8 @@ mod world;
 
 pub use check::{check, check_until_found, found};
 pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, QUARANTINE_MS, QUARTER_MS};
-pub use history::{History, Loss, Start};
-pub use node::{Asked, Duty, Ended, Node, Phase, Pulse, Run, deadline, true_deadline};
+pub use history::{FirstPoll, History, Loss};
+pub use node::{Asked, Duty, Ended, News, Node, Phase, Run, deadline, true_deadline};
 pub use properties::{E1, KNOWN, S1, S2, S3, S4, S5, VALID};
 pub use server::{Body, Line, Memory, Request, Server, identity};
 pub use world::{Action, Message, World};

@@ -4,12 +4,14 @@
 
 use std::collections::HashSet;
 
+use scheduled_one_protocol::{FencingToken, TickMs};
+
 /// Ticks are decided in order, by one claim each; one run at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct UnitObject {
-    hwm_ms: i64,
+    decided: Option<TickMs>,
     /// The highest that is known to have been given out.
-    token: u64,
+    token: FencingToken,
     running: bool,
     /// The claim of the current or last run.
     last: String,
@@ -27,9 +29,9 @@ pub enum Op {
         /// The same with each repetition.
         nonce: String,
         /// The tick.
-        tick_ms: i64,
+        tick: TickMs,
         /// The newest that the caller believes decided.
-        after_ms: i64,
+        after: Option<TickMs>,
     },
     /// The run of that claim has ended.
     Finish {
@@ -42,13 +44,13 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ret {
     /// Run it, under this token.
-    Granted(u64),
+    Granted(FencingToken),
     /// The unit is busy.
     Skipped,
     /// Decided before.
     Decided,
     /// Decided, but not up to where the caller believes.
-    Moved,
+    Conflict,
     /// Recorded, or not.
     Finished(bool),
 }
@@ -57,28 +59,24 @@ impl UnitObject {
     /// Acts. Which token it is depends on the clock: see `agrees`.
     fn invoke(&mut self, op: &Op) -> Ret {
         match op {
-            Op::Claim {
-                nonce,
-                tick_ms,
-                after_ms,
-            } => {
+            Op::Claim { nonce, tick, after } => {
                 if self.running && self.last == *nonce {
-                    return Ret::Granted(0);
+                    return Ret::Granted(FencingToken::default());
                 }
-                if *tick_ms <= self.hwm_ms {
+                if Some(*tick) <= self.decided {
                     return Ret::Decided;
                 }
-                if self.hwm_ms > 0 && *after_ms != self.hwm_ms {
-                    return Ret::Moved;
+                if self.decided.is_some() && *after != self.decided {
+                    return Ret::Conflict;
                 }
-                self.hwm_ms = *tick_ms;
+                self.decided = Some(*tick);
                 if self.running {
                     return Ret::Skipped;
                 }
                 self.running = true;
                 self.last.clone_from(nonce);
                 self.token_unknown = true;
-                Ret::Granted(0)
+                Ret::Granted(FencingToken::default())
             }
             Op::Finish { nonce } => {
                 // A repetition is known until another run has ended.
@@ -163,11 +161,11 @@ pub fn is_linearizable(history: &[Operation]) -> bool {
 mod tests {
     use super::*;
 
-    fn claim(client: &str, tick_ms: i64, ret: Option<Ret>, asked: u64, answered: u64) -> Operation {
+    fn claim(client: &str, tick: i64, ret: Option<Ret>, asked: u64, answered: u64) -> Operation {
         let op = Op::Claim {
             nonce: client.to_owned(),
-            tick_ms,
-            after_ms: 0,
+            tick: TickMs(tick),
+            after: None,
         };
         Operation {
             op,
@@ -179,7 +177,7 @@ mod tests {
 
     #[test]
     fn one_of_two_is_granted() {
-        let granted = |token| Some(Ret::Granted(token));
+        let granted = |token| Some(Ret::Granted(FencingToken(token)));
         let first = claim("a", 1, granted(7), 0, 3);
         assert!(is_linearizable(&[
             first.clone(),

@@ -1,6 +1,7 @@
 //! What must hold in every state, and what must be seen in some.
 
-use scheduled_one_protocol::message::Outcome;
+use scheduled_one_protocol::Outcome;
+use scheduled_one_protocol::message::Overlap;
 use stateright::Property;
 
 use crate::config::Config;
@@ -14,7 +15,7 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
         Property::always(S1, |config: &Config, world: &World| {
             let history = &world.history;
             history.excused
-                || history.starts_once() && (config.reruns + config.retries > 0 || once(world))
+                || history.starts_once() && (config.takeovers + config.retries > 0 || once(world))
         }),
         Property::always(S2, |_, world: &World| runs_are_alone(world)),
         Property::always(S3, |_, world: &World| {
@@ -48,13 +49,13 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
     );
     let dies = faults.crashes + faults.cuts + faults.pauses > 0 && config.horizon >= 7;
     sometimes(
-        dies && config.reruns == 0,
+        dies && config.takeovers == 0,
         Property::sometimes("a run is lost", |_, world: &World| {
             world.ends(Outcome::Lost)
         }),
     );
     sometimes(
-        dies && config.reruns > 0,
+        dies && config.takeovers > 0,
         Property::sometimes("a run is taken over", |_, world: &World| {
             world.history.starts.iter().any(|start| start.attempt > 1)
         }),
@@ -74,10 +75,7 @@ pub(crate) fn all(config: &Config) -> Vec<Property<Config>> {
             nodes.any(|node| node.quarantine_until_ms > world.now + world.clock_ms)
         }),
     );
-    let queues = matches!(
-        config.overlap,
-        scheduled_one_protocol::message::Overlap::Queue(_)
-    );
+    let queues = matches!(config.overlap, Overlap::Queue(_));
     sometimes(
         queues,
         Property::sometimes("a tick waits", |_, world: &World| {
@@ -124,11 +122,7 @@ impl World {
 
 fn once(world: &World) -> bool {
     let starts = &world.history.starts;
-    (0..starts.len()).all(|n| {
-        starts[..n]
-            .iter()
-            .all(|start| start.tick_ms != starts[n].tick_ms)
-    })
+    (0..starts.len()).all(|n| starts[..n].iter().all(|start| start.tick != starts[n].tick))
 }
 
 /// A run that may be polled is the newest that has started.
@@ -149,10 +143,10 @@ fn nothing_is_polled_too_late(world: &World) -> bool {
 
 fn one_outcome(config: &Config, world: &World) -> bool {
     config.ticks.iter().all(|tick| {
-        let tick_ms = Config::tick_ms(*tick);
+        let tick = Config::tick(*tick);
         let ledger = world.server.memory.ledger.iter();
-        let of_tick = ledger
-            .filter(|line| line.is_final() && (line.first_ms..=line.last_ms).contains(&tick_ms));
+        let of_tick =
+            ledger.filter(|line| line.is_final() && (line.first..=line.last).contains(&tick));
         of_tick.count() <= 1
     })
 }

@@ -1,17 +1,19 @@
 //! The store: the real protocol over one record, and what it may lose.
 
+use crate::config::Config;
 use crate::history::Loss;
-use scheduled_one_protocol::machine::{self, Meta, Now, Record, Unit};
+use scheduled_one_protocol::machine::{self, Meta, Now, Record, UnitRecords};
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Enroll, Finish, Finished, Head, LedgerRecord, Marks, Outcome, Renew,
-    Renewed, Reply, Watched, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Head, OverdueRun, Register, Renew, Renewed, Reply,
+    Watermarks, WrittenOff,
 };
+use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs};
 
 /// A request of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// Tell what was seen decided.
-    Enroll(Enroll),
+    /// Make the unit known, with what was seen decided.
+    Register(Register),
     /// Decide a tick, or start what waits.
     Claim(Box<Claim>),
     /// Extend a lease.
@@ -19,16 +21,16 @@ pub enum Request {
     /// Record an outcome.
     Finish(Box<Finish>),
     /// Record a run as lost.
-    WriteOff(Watched),
-    /// Tell what is overdue and what is ready.
-    Beat,
+    WriteOff(OverdueRun),
+    /// Report what is overdue and what is ready.
+    Heartbeat,
 }
 
 /// The answer to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Body {
-    /// To `Enroll`.
-    Enrolled(Marks),
+    /// To `Register`.
+    Registered(Watermarks),
     /// To `Claim`.
     Claimed(Claimed),
     /// To `Renew`.
@@ -37,25 +39,30 @@ pub enum Body {
     Finished(Finished),
     /// To `WriteOff`.
     WrittenOff(WrittenOff),
-    /// To `Beat`: something waits and can start; a run that is overdue.
-    Pulse(bool, Option<Watched>),
+    /// To `Heartbeat`.
+    Heartbeat {
+        /// Something waits and can start.
+        ready: bool,
+        /// A run whose renewal is overdue.
+        overdue: Option<OverdueRun>,
+    },
 }
 
-/// What became of a tick, as far as the ledger tells.
+/// A line of the ledger, as far as properties need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
     /// The tick, or the first of several.
-    pub first_ms: i64,
+    pub first: TickMs,
     /// The last of them.
-    pub last_ms: i64,
-    /// What became of it.
+    pub last: TickMs,
+    /// The outcome.
     pub outcome: Outcome,
     /// Another attempt follows.
     pub retried: bool,
 }
 
 impl Line {
-    /// It tells what became of the tick in the end.
+    /// It has the outcome of the tick in the end.
     pub fn is_final(&self) -> bool {
         !self.retried && self.outcome != Outcome::FinishedWithoutLease
     }
@@ -114,11 +121,13 @@ impl Server {
         let mut lines = Vec::new();
         let record = &mut memory.record;
         let body = match request {
-            Request::Enroll(enroll) => Body::Enrolled(machine::enroll(record, enroll, now)),
+            Request::Register(register) => {
+                Body::Registered(machine::register(record, register, now))
+            }
             Request::Claim(claim) => {
-                let mut unit = Unit {
-                    record,
-                    places: &mut [],
+                let mut unit = UnitRecords {
+                    own: record,
+                    slots: &mut [],
                 };
                 let (meta, lines) = (&memory.meta, &mut lines);
                 Body::Claimed(machine::claim(meta, &mut unit, claim, caller, now, lines))
@@ -127,20 +136,23 @@ impl Server {
             Request::Finish(finish) => {
                 Body::Finished(machine::finish(record, finish, caller, now, &mut lines))
             }
-            Request::WriteOff(watched) => Body::WrittenOff(machine::write_off(
+            Request::WriteOff(run) => Body::WrittenOff(machine::write_off(
                 &memory.meta,
                 record,
-                watched,
+                run,
                 caller,
                 now,
                 &mut lines,
             )),
-            Request::Beat => Body::Pulse(record.ready(), overdue(record, now_ms)),
+            Request::Heartbeat => Body::Heartbeat {
+                ready: record.ready(),
+                overdue: overdue(record, now_ms),
+            },
         };
         memory.ledger.extend(lines.into_iter().map(line));
         memory
             .ledger
-            .sort_by_key(|line| (line.first_ms, line.outcome as u8));
+            .sort_by_key(|line| (line.first, line.outcome as u8));
         if let Some(before) = before
             && before != self.memory
         {
@@ -167,14 +179,12 @@ impl Server {
     /// Whether it knows of that start.
     pub fn knows(&self, loss: &Loss) -> bool {
         let record = &self.memory.record;
-        let of_run = (record.run.tick_ms, record.run.attempt);
-        let told = (record.marks.started.tick_ms, record.marks.started.attempt);
-        let (tick_ms, attempt) = of_run.max(told);
-        loss.is_known(record.marks.token, tick_ms, attempt)
+        let newest = record.status().marks;
+        loss.is_known(newest.token, newest.start)
     }
 
-    /// What a beat at `now_ms` would name.
-    pub fn overdue(&self, now_ms: i64) -> Option<Watched> {
+    /// What a heartbeat at `now_ms` would name.
+    pub fn overdue(&self, now_ms: i64) -> Option<OverdueRun> {
         overdue(&self.memory.record, now_ms)
     }
 
@@ -204,15 +214,15 @@ pub fn identity(serving: u8) -> String {
     format!("s{serving}")
 }
 
-fn overdue(record: &Record, now_ms: i64) -> Option<Watched> {
+fn overdue(record: &Record, now_ms: i64) -> Option<OverdueRun> {
     let overdue = record.running && record.overdue_at_ms() <= now_ms;
-    overdue.then(|| record.watched("job"))
+    overdue.then(|| record.overdue_run(&Config::unit()))
 }
 
 fn line(record: LedgerRecord) -> Line {
     Line {
-        first_ms: record.tick_ms,
-        last_ms: record.last_tick_ms,
+        first: record.tick,
+        last: record.last_tick,
         outcome: record.outcome,
         retried: record.retried,
     }

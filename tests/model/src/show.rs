@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use scheduled_one_protocol::message::{Claim, Intent};
+use scheduled_one_protocol::message::{Claim, Target};
 
 use crate::config::{EPOCH_MS, QUARTER_MS};
 use crate::server::Request;
@@ -44,7 +44,7 @@ impl fmt::Display for Action {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Request::Enroll(_) => write!(f, "enroll"),
+            Request::Register(_) => write!(f, "register"),
             Request::Claim(claim) => write!(f, "{}", Short(claim)),
             Request::Renew(renew) => write!(f, "renew {}", renew.run.nonce),
             Request::Finish(finish) => {
@@ -52,8 +52,8 @@ impl fmt::Display for Request {
                 let retried = if finish.retried { ", retried" } else { "" };
                 write!(f, "{retried}")
             }
-            Request::WriteOff(watched) => write!(f, "write off {}", watched.nonce),
-            Request::Beat => write!(f, "beat"),
+            Request::WriteOff(run) => write!(f, "write off {}", run.nonce),
+            Request::Heartbeat => write!(f, "heartbeat"),
         }
     }
 }
@@ -63,10 +63,10 @@ struct Short<'a>(&'a Claim);
 impl fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claim = self.0;
-        match claim.intent {
-            Intent::Next => write!(f, "next {}", claim.nonce),
-            _ => {
-                let quarter = (claim.tick_ms - EPOCH_MS) / QUARTER_MS;
+        match &claim.target {
+            Target::Queued { .. } => write!(f, "claim {} from the queue", claim.nonce),
+            Target::Tick(due) => {
+                let quarter = (due.tick.ms() - EPOCH_MS) / QUARTER_MS;
                 write!(f, "claim {} of tick {quarter}", claim.nonce)
             }
         }

@@ -26,7 +26,7 @@ fn without_the_poll_check_the_model_finds_s4() {
     check_until_found(config.clone(), S4);
     check_until_found(
         Config {
-            reruns: 1,
+            takeovers: 1,
             ..config
         },
         S2,
@@ -48,7 +48,7 @@ fn with_leases_counted_from_the_answer_the_model_finds_s4() {
     check_until_found(config.clone(), S4);
     check_until_found(
         Config {
-            reruns: 1,
+            takeovers: 1,
             ..config
         },
         S2,
@@ -70,7 +70,7 @@ fn without_observed_takeover_the_model_finds_s2() {
     check_until_found(two_nodes("no observed takeover", faults, guards), S2);
     // With the pause after a jump, it takes a node that was not up then.
     let config = Config {
-        reruns: 1,
+        takeovers: 1,
         faults: Faults {
             jumps: 1,
             crashes: 1,
@@ -88,31 +88,31 @@ fn without_observed_takeover_the_model_finds_s2() {
 }
 
 #[test]
-fn without_floors_the_model_finds_s1() {
+fn without_bounds_the_model_finds_s1() {
     let faults = Faults {
         flushes: 1,
         cuts: 1,
         ..Faults::default()
     };
     let guards = Guards {
-        floors: false,
+        bounds: false,
         ..Guards::default()
     };
-    check_until_found(two_nodes("no floors", faults, guards), S1);
+    check_until_found(two_nodes("no bounds", faults, guards), S1);
 }
 
 #[test]
-fn without_enrolling_again_the_model_finds_s1() {
+fn without_registering_again_the_model_finds_s1() {
     let faults = Faults {
         flushes: 1,
         cuts: 1,
         ..Faults::default()
     };
     let guards = Guards {
-        enrolls_again: false,
+        registers_again: false,
         ..Guards::default()
     };
-    check_until_found(two_nodes("no enrolling again", faults, guards), S1);
+    check_until_found(two_nodes("no registering again", faults, guards), S1);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn without_waiting_for_the_record_the_model_finds_s1() {
         ..Guards::default()
     };
     let config = Config {
-        reruns: 1,
+        takeovers: 1,
         retries: 1,
         ticks: vec![1],
         ..two_nodes("no waiting for the record", faults, guards)

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model_tests::object::{Op, Operation, Ret, is_linearizable};
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Finish, Intent, Outcome, Overlap, RunId, Started, Verdict,
+    Caller, Claim, DueTick, Finish, Intent, LowerBounds, Overlap, RunId, Target, Verdict,
 };
+use scheduled_one_protocol::{FencingToken, Outcome, Store, TickMs, UnitName};
 use scheduled_one_redis::RedisStore;
 use test_support::RedisServer;
 
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the clients of a unit share.
 struct Unit {
-    name: String,
+    name: UnitName,
     history: Mutex<Vec<Operation>>,
     /// Counts questions and answers.
     time: AtomicU64,
@@ -60,7 +60,7 @@ struct Client {
     store: Arc<RedisStore>,
     id: u64,
     random: u64,
-    known_ms: i64,
+    known: Option<TickMs>,
 }
 
 impl Client {
@@ -96,38 +96,42 @@ impl Client {
 
     async fn live(mut self) {
         for number in 0..OPERATIONS {
-            let tick_ms = self.known_ms + 1 + self.random(2) as i64;
+            let known_ms = self.known.map_or(0, TickMs::ms);
+            let tick = TickMs(known_ms + 1 + self.random(2) as i64);
             let nonce = format!("{}-{number}", self.id);
-            let Some(token) = self.claim(&nonce, tick_ms).await else {
+            let Some(token) = self.claim(&nonce, tick).await else {
                 continue;
             };
             if self.random(8) > 0 {
-                self.finish(&nonce, tick_ms, token).await;
+                self.finish(&nonce, tick, token).await;
             }
         }
     }
 
-    async fn claim(&mut self, nonce: &str, tick_ms: i64) -> Option<u64> {
+    async fn claim(&mut self, nonce: &str, tick: TickMs) -> Option<FencingToken> {
         let claim = Claim {
             unit: self.unit.name.clone(),
-            tick_ms,
-            due_ms: tick_ms,
-            after_ms: self.known_ms,
-            floor_hwm_ms: self.known_ms,
-            floor_token: 0,
-            floor_started: Started::default(),
             nonce: nonce.to_owned(),
             valid_until_ms: i64::MAX >> 12,
             lease_ms: 600_000,
-            intent: Intent::Run,
-            overlap: Overlap::Skip,
-            reruns: 0,
-            missed: None,
+            takeovers: 0,
+            bounds: LowerBounds {
+                decided: self.known,
+                ..LowerBounds::default()
+            },
+            target: Target::Tick(DueTick {
+                tick,
+                due_ms: tick.ms(),
+                after: self.known,
+                intent: Intent::Run,
+                overlap: Overlap::Skip,
+                missed: None,
+            }),
         };
         let op = Op::Claim {
             nonce: nonce.to_owned(),
-            tick_ms,
-            after_ms: self.known_ms,
+            tick,
+            after: self.known,
         };
         let (operation, claimed) = self
             .ask(&op, |store| {
@@ -138,12 +142,12 @@ impl Client {
                 }
             })
             .await;
-        self.known_ms = self.known_ms.max(claimed.marks.hwm_ms);
+        self.known = self.known.max(claimed.marks.decided);
         let (what, ret) = match claimed.verdict {
-            Verdict::Granted { token, .. } => ("granted", Ret::Granted(token)),
+            Verdict::Granted(grant) => ("granted", Ret::Granted(grant.token)),
             Verdict::Skipped => ("skipped", Ret::Skipped),
             Verdict::Decided { .. } => ("decided", Ret::Decided),
-            Verdict::Moved => ("moved", Ret::Moved),
+            Verdict::Conflict => ("conflict", Ret::Conflict),
             other => panic!("{other:?}"),
         };
         self.unit.count(what);
@@ -154,23 +158,23 @@ impl Client {
         }
     }
 
-    async fn finish(&mut self, nonce: &str, tick_ms: i64, token: u64) {
+    async fn finish(&mut self, nonce: &str, tick: TickMs, token: FencingToken) {
         let finish = Finish {
             run: RunId {
                 unit: self.unit.name.clone(),
-                tick_ms,
+                tick,
                 nonce: nonce.to_owned(),
                 token,
                 attempt: 1,
                 lease_ms: 600_000,
                 granted_at_ms: 0,
-                reruns: 0,
+                takeovers: 0,
             },
             outcome: Outcome::Ok,
             retried: false,
             reason: String::new(),
             error: String::new(),
-            fired_at_ms: 0,
+            fired_at_ms: None,
             ended_at_ms: 0,
         };
         let op = Op::Finish {
@@ -212,7 +216,7 @@ async fn claims_are_linearizable() {
     }
     for seed in 0..UNITS {
         let unit = Arc::new(Unit {
-            name: format!("unit-{seed}"),
+            name: UnitName::new(&format!("unit-{seed}"), 0),
             history: Mutex::default(),
             time: AtomicU64::new(0),
             counts: Mutex::default(),
@@ -224,7 +228,7 @@ async fn claims_are_linearizable() {
                 store: Arc::clone(store),
                 id,
                 random: seed * CLIENTS + id,
-                known_ms: 0,
+                known: None,
             };
             clients.spawn(client.live());
         }
@@ -249,7 +253,7 @@ async fn claims_are_linearizable() {
     }
     println!("{counts:?}");
     for what in [
-        "granted", "skipped", "decided", "moved", "finished", "unknown",
+        "granted", "skipped", "decided", "conflict", "finished", "unknown",
     ] {
         assert!(
             counts.get(what).is_some_and(|count| *count > 20),

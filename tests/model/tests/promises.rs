@@ -113,7 +113,7 @@ fn copies_arrive_later() {
 #[test]
 fn runs_are_taken_over() {
     check(Config {
-        reruns: 1,
+        takeovers: 1,
         horizon: 10,
         faults: Faults {
             cuts: 1,
@@ -128,7 +128,7 @@ fn runs_are_taken_over() {
 #[test]
 fn runs_are_taken_over_and_tried_again() {
     check(Config {
-        reruns: 1,
+        takeovers: 1,
         retries: 1,
         ticks: vec![1],
         nodes: 2,
@@ -159,7 +159,7 @@ fn a_tick_waits() {
 fn a_tick_waits_and_runs_are_taken_over() {
     check(Config {
         overlap: Overlap::Queue(1),
-        reruns: 1,
+        takeovers: 1,
         horizon: 11,
         faults: Faults {
             crashes: 1,
@@ -175,7 +175,7 @@ fn a_tick_waits_and_runs_are_taken_over() {
 fn a_tick_has_the_one_before_stop() {
     check(Config {
         overlap: Overlap::CancelRunning,
-        reruns: 1,
+        takeovers: 1,
         nodes: 2,
         faults: Faults {
             crashes: 1,
@@ -263,7 +263,7 @@ fn a_failover_brings_back_what_waited() {
 #[test]
 fn a_failover_brings_back_what_was_taken_over() {
     check(Config {
-        reruns: 1,
+        takeovers: 1,
         nodes: 2,
         horizon: 14,
         faults: Faults {
@@ -279,7 +279,7 @@ fn a_failover_brings_back_what_was_taken_over() {
 #[test]
 fn a_failover_and_retries() {
     check(Config {
-        reruns: 1,
+        takeovers: 1,
         retries: 1,
         ticks: vec![1],
         nodes: 2,
@@ -297,7 +297,7 @@ fn a_failover_and_retries() {
 #[test]
 fn the_clock_of_the_store_is_set() {
     check(Config {
-        reruns: 1,
+        takeovers: 1,
         nodes: 2,
         faults: Faults {
             jumps: 1,

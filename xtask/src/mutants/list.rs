@@ -31,17 +31,20 @@ impl fmt::Display for Suite {
     }
 }
 
+const ACTIVE_RUN: &str = "scheduled-one-runtime/src/active_run.rs";
 const CLAIM: &str = "scheduled-one-redis/src/claim.lua";
-const ENROLL: &str = "scheduled-one-redis/src/enroll.lua";
+const REGISTER: &str = "scheduled-one-redis/src/register.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
+const FINISH: &str = "scheduled-one-redis/src/finish.lua";
 const RENEW: &str = "scheduled-one-redis/src/renew.lua";
-const UNIT: &str = "scheduled-one-redis/src/unit.lua";
-const PROTOCOL: &str = "scheduled-one-protocol/src/machine.rs";
-const PROTOCOL_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
+const RECORD: &str = "scheduled-one-protocol/src/machine/record.rs";
+const META: &str = "scheduled-one-protocol/src/machine/meta.rs";
+const MACHINE_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
+const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
-const RUN: &str = "scheduled-one-runtime/src/scheduler/run.rs";
-const WATCH: &str = "scheduled-one-runtime/src/watch.rs";
+const RUN: &str = "scheduled-one-runtime/src/run.rs";
+const STALL_WATCH: &str = "scheduled-one-runtime/src/node/stall_watch.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -49,33 +52,33 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: CLAIM,
-                old: "if floor_hwm > v[HWM] then",
+                old: "if floor_hwm > r.hwm then",
                 new: "if false then",
             },
             Edit {
                 file: CLAIM,
-                old: "if floor_token > v[TOK] then",
+                old: "if floor_token > r.tok then",
                 new: "if false then",
             },
             Edit {
-                file: ENROLL,
+                file: REGISTER,
                 old: "math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))",
                 new: "r.hwm",
             },
             Edit {
-                file: ENROLL,
+                file: REGISTER,
                 old: "math.max(r.tok, tonumber(ARGV[a + 2]))",
                 new: "r.tok",
             },
             Edit {
-                file: PROTOCOL,
-                old: "self.marks.hwm_ms = self.marks.hwm_ms.max(floor_hwm_ms);",
-                new: "let _ = floor_hwm_ms;",
+                file: RECORD,
+                old: "self.marks.decided = self.marks.decided.max(bounds.decided).max(started);",
+                new: "let _ = started;",
             },
             Edit {
-                file: PROTOCOL,
-                old: "self.marks.token = self.marks.token.max(floor_token);",
-                new: "let _ = floor_token;",
+                file: RECORD,
+                old: "self.marks.token = self.marks.token.max(bounds.token);",
+                new: "",
             },
         ],
         suites: &[
@@ -92,7 +95,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "quarantine_from, quarantine_until = now, now",
             },
             Edit {
-                file: PROTOCOL,
+                file: META,
                 old: "meta.quarantine_until_ms = now.ms() + caller.quarantine_ms;",
                 new: "meta.quarantine_until_ms = now.ms();",
             },
@@ -105,7 +108,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-observed-takeover",
         edits: &[Edit {
-            file: WATCH,
+            file: STALL_WATCH,
             old: "const STANDS_STILL_PERCENT: u32 = 90;",
             new: "const STANDS_STILL_PERCENT: u32 = 0;",
         }],
@@ -121,8 +124,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: RUN,
-                old: "Lease::new(clock, Duration::from_millis(length), granted.sent)",
-                new: "{ let now = clock.boottime(); Lease::new(clock, Duration::from_millis(length), now) }",
+                old: "Lease::new(clock, length, claim_sent, mode)",
+                new: "{ let (now, _) = (clock.boottime(), claim_sent); Lease::new(clock, length, now, mode) }",
             },
         ],
         suites: &[Suite::Chaos("late-replies", &["S4"])],
@@ -130,13 +133,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-nonce-check",
         edits: &[
+            // Claims have the same check; for them see below.
             Edit {
-                file: UNIT,
-                old: "return r.running and r.non == nonce and r.rtok == r.tok",
-                new: "return r.running",
+                file: RENEW,
+                old: "elseif holds(r, nonce) then",
+                new: "elseif r.running then",
             },
             Edit {
-                file: PROTOCOL,
+                file: FINISH,
+                old: "local good = holds(r, nonce)",
+                new: "local good = r.running",
+            },
+            Edit {
+                file: RECORD,
                 old: "self.running && self.run.nonce == nonce && self.run.token == self.marks.token",
                 new: "{ let _ = nonce; self.running }",
             },
@@ -149,7 +158,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "renewal-after-finish",
         edits: &[Edit {
-            file: RENEWAL,
+            file: ACTIVE_RUN,
             old: "self.ended.load(Ordering::Acquire)",
             new: "false",
         }],
@@ -178,12 +187,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "if false then",
             },
             Edit {
-                file: PROTOCOL,
+                file: MACHINE_RUN,
                 old: "if now.ms() > renew.valid_until_ms {",
                 new: "if false {",
             },
             Edit {
-                file: PROTOCOL_CLAIM,
+                file: MACHINE_CLAIM,
                 old: "None if now.ms() > claim.valid_until_ms => Verdict::Late,",
                 new: "None if false => Verdict::Late,",
             },
@@ -198,13 +207,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: CLAIM,
-                old: "return is_running(v) and v[NON] == nonce and v[RTOK] == v[TOK]",
-                new: "return false",
+                old: "if holds(p, nonce) then",
+                new: "if false then",
             },
             Edit {
-                file: PROTOCOL_CLAIM,
-                old: "        Some(granted) => granted,\n",
-                new: "        Some(granted) if false => granted,\n        Some(_) => decide(unit, claim, caller, now, ledger),\n",
+                file: MACHINE_CLAIM,
+                old: "        Some(grant) => Verdict::Granted(grant),\n",
+                new: "        Some(grant) if false => Verdict::Granted(grant),\n        Some(_) => match &claim.target {\n            \
+                      Target::Queued { oldest } => next(unit.own, claim, *oldest, caller, now, ledger),\n            \
+                      Target::Tick(due) => decide(unit, claim, due, caller, now, ledger),\n        },\n",
             },
         ],
         suites: &[
@@ -213,3 +224,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
         ],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::MUTANTS;
+
+    /// A guard that was moved or rewritten without its mutant would be noticed only by the next run of `mutants`.
+    #[test]
+    fn each_guard_stands_where_the_list_says() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for mutant in MUTANTS {
+            for edit in mutant.edits {
+                let text = fs::read_to_string(root.join(edit.file)).expect(edit.file);
+                let found = text.matches(edit.old).count();
+                assert_eq!(found, 1, "{}: {} in {}", mutant.name, edit.old, edit.file);
+            }
+        }
+    }
+}

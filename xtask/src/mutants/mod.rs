@@ -167,3 +167,20 @@ impl Hunt {
         self.folder.join(format!("{}.{of}.log", mutant.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An edit whose text is gone, or stands twice, removes no guard.
+    #[test]
+    fn the_text_of_each_edit_stands_once_in_its_file() {
+        for mutant in MUTANTS {
+            for edit in mutant.edits {
+                let text = fs::read_to_string(root().join(edit.file)).expect(edit.file);
+                let times = text.matches(edit.old).count();
+                assert_eq!(times, 1, "{}: {}: {:?}", mutant.name, edit.file, edit.old);
+            }
+        }
+    }
+}

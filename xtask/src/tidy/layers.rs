@@ -55,11 +55,11 @@ const LAYERS: &[Layer] = &[
     Layer {
         within: &["scheduled-one-runtime/src/"],
         except: &[
-            "scheduled-one-runtime/src/scheduler/open.rs",
+            "scheduled-one-runtime/src/scheduler/store_config.rs",
             "scheduled-one-runtime/src/lib.rs",
         ],
         absent: &["scheduled_one_redis"],
-        instead: "`scheduler/open.rs` alone makes a store of a URL; use the trait `Store`",
+        instead: "`scheduler/store_config.rs` alone makes a store of a URL; use the trait `Store`",
     },
     Layer {
         within: &["scheduled-one-schedule/src/", "scheduled-one-macros/src/"],
@@ -142,12 +142,14 @@ const LAYERS: &[Layer] = &[
         within: &[
             "scheduled-one-schedule/src/",
             "scheduled-one-protocol/src/machine",
-            "scheduled-one-protocol/src/message.rs",
+            "scheduled-one-protocol/src/message/",
             "scheduled-one-protocol/src/outcome.rs",
             "scheduled-one-runtime/src/audit.rs",
             "scheduled-one-runtime/src/tick.rs",
             "scheduled-one-runtime/src/timer.rs",
-            "scheduled-one-runtime/src/watch.rs",
+            "scheduled-one-runtime/src/retry.rs",
+            "scheduled-one-runtime/src/node/hold_up.rs",
+            "scheduled-one-runtime/src/node/stall_watch.rs",
             "scheduled-one-redis/src/doctor/",
         ],
         except: &[],
@@ -156,9 +158,9 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         within: PUBLISHED,
-        except: &["scheduled-one-runtime/src/renewal.rs"],
+        except: &["scheduled-one-runtime/src/watchdog.rs"],
         absent: &["std::thread::spawn", "std::thread::Builder"],
-        instead: "the watchdog in `renewal.rs` is the only thread",
+        instead: "the watchdog in `watchdog.rs` is the only thread",
     },
 ];
 

@@ -1,7 +1,6 @@
 //! A node of a test cluster: runs the jobs it is told by its environment and
 //! logs what they do. Ends when told to (SIGTERM), or when its parent is gone.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::BufRead;
@@ -9,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
+use cluster_tests::audit;
 use cluster_tests::job::{JobSpec, Witness};
 use cluster_tests::node::{NodeSpec, Order};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
-use scheduled_one_runtime::{Error, LedgerEntry, Outcome, Scheduler};
+use scheduled_one_runtime::{Error, Scheduler};
 use tokio::sync::mpsc;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -74,7 +74,7 @@ async fn obey(scheduler: Arc<Scheduler>, jobs: Vec<JobSpec>, order: Order) {
     }
 }
 
-/// One line a tick: job, shard, tick, how many outcomes the ledger has, fate.
+/// What became of the ticks of all jobs but local ones.
 async fn audit(
     scheduler: &Scheduler,
     jobs: &[JobSpec],
@@ -91,32 +91,9 @@ async fn audit(
             ticks.extend(scheduler.audit(&job.name, range).await?);
         }
         let ledger = scheduler.ledger(&job.name, LEDGER_LINES).await?;
-        let (ranges, single): (Vec<_>, Vec<_>) = ledger
-            .iter()
-            .filter(|line| is_outcome(line))
-            .partition(|line| line.count > 1);
-        let mut outcomes: HashMap<_, usize> = HashMap::new();
-        for line in single {
-            *outcomes.entry((line.tick, line.shard)).or_default() += 1;
-        }
-        for tick in ticks {
-            let covers = |line: &&&LedgerEntry| {
-                let range = line.tick..=line.last_tick;
-                line.shard == tick.shard && range.contains(&tick.tick)
-            };
-            let count = ranges.iter().filter(covers).count()
-                + outcomes.get(&(tick.tick, tick.shard)).unwrap_or(&0);
-            let (name, tick_ms) = (&job.name, tick.tick.timestamp_millis());
-            let (shard, fate) = (tick.shard, tick.fate);
-            text += &format!("{name} {shard} {tick_ms} {count} {fate:?}\n");
-        }
+        text += &audit::to_text(&job.name, &ticks, &ledger, from_ms..to_ms);
     }
     Ok(text)
-}
-
-/// Whether the line is what became of its ticks in the end.
-fn is_outcome(line: &LedgerEntry) -> bool {
-    !line.retried && line.outcome != Outcome::FinishedWithoutLease
 }
 
 async fn run(spec: NodeSpec) -> Result<(), Error> {

@@ -91,10 +91,10 @@ const MOST_TIMELINES: usize = 3;
 
 fn tell(outcome: &Outcome, say: &dyn Fn(&str)) {
     let violations = outcome.violations.iter().take(MOST_VIOLATIONS);
-    for (index, (violation, timeline)) in violations.enumerate() {
+    for (index, violation) in violations.enumerate() {
         say(&format!("VIOLATION {violation}"));
         if index < MOST_TIMELINES {
-            say(&format!("timeline:\n{timeline}"));
+            say(&format!("timeline:\n{}", violation.timeline));
         }
     }
     if outcome.violations.len() > MOST_VIOLATIONS {

@@ -1,16 +1,17 @@
 //! One round: a fresh world, one fault after the other, and at the end the
-//! accounts and the checker.
+//! audit and the checker.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use scheduled_one_testkit::checker::{Expectation, Expected, Rule, Violation};
 
 use super::deployment::Kind;
 use super::faults::{Fault, Made};
 use super::plan::Round;
 use super::seed::Seed;
 use super::world::{Never, PULSE, Programs, World, now_us};
-use crate::checker::Violation;
 use crate::log::Kind as Sign;
 
 /// What a noisy machine may add to a promise before it counts as broken.
@@ -40,8 +41,8 @@ pub struct Row {
 pub struct Outcome {
     /// Fault by fault.
     pub rows: Vec<Row>,
-    /// Each with its timeline.
-    pub violations: Vec<(Violation, String)>,
+    /// Rules that were broken.
+    pub violations: Vec<Violation>,
     /// What kept the round from its end, if something did.
     pub broke_off: Option<String>,
     /// Where the logs are, if there is something to look for in them.
@@ -61,9 +62,9 @@ pub fn run(round: &Round, programs: &Programs, say: &dyn Fn(&str)) -> Outcome {
     if let Err(error) = go(&mut world, round, &mut outcome, say) {
         let fault = outcome.rows.last().map_or("the start", |row| row.fault);
         if Never::is(&error) {
-            outcome
-                .violations
-                .push((never(fault, &error), String::new()));
+            let what = format!("after {fault}: {error}");
+            let never = world.history().violation(Rule::L, PULSE, now_us(), what);
+            outcome.violations.push(never);
         }
         outcome.broke_off = Some(format!("{fault}: {error}"));
     }
@@ -112,16 +113,7 @@ fn go(
         if let Some(row) = outcome.rows.last_mut() {
             row.healed_ms = Some(healed_ms);
         }
-        if let Some(violation) = does_not_run(fault, &made, world)? {
-            outcome.violations.push((violation, String::new()));
-        }
-        if let Some(violation) = starts_after_all(fault, &made, world) {
-            outcome.violations.push((violation, String::new()));
-        }
-        let late = too_late(fault, healed_ms, world);
-        outcome
-            .violations
-            .extend(late.map(|it| (it, String::new())));
+        expect(fault, &made, world)?;
         world.deployment.mend()?;
         world.replace_dead_nodes()?;
         world.wait_for_starts(3)?;
@@ -129,72 +121,39 @@ fn go(
     Ok(())
 }
 
-/// The promise L.
-fn too_late(fault: &Fault, healed_ms: u64, world: &World) -> Option<Violation> {
-    let within = fault.heals.within() + world.every(PULSE);
-    if healed_ms as u128 <= (within + NOISE).as_millis() {
-        return None;
-    }
-    Some(Violation {
-        rule: "L",
-        text: format!(
-            "after {} the next tick started only after {healed_ms} ms, {} ms are promised",
-            fault.name,
-            within.as_millis()
-        ),
-        job: PULSE.to_owned(),
-        at_us: now_us(),
-    })
-}
-
-/// What came due during the fault and is not run before it is due again.
-fn does_not_run(fault: &Fault, made: &Made, world: &mut World) -> io::Result<Option<Violation>> {
-    let Some((job, tick_ms)) = made.runs else {
-        return Ok(None);
+/// Notes what is promised after the fault, and waits for what must come.
+fn expect(fault: &Fault, made: &Made, world: &mut World) -> io::Result<()> {
+    let expect = |world: &mut World, job: &str, expected| {
+        world.expect(Expectation {
+            fault: fault.name.to_owned(),
+            job: job.to_owned(),
+            healed_us: made.healed_us,
+            expected,
+        });
     };
-    let mut ran = false;
-    world.must(
-        &format!("{job} runs what it missed, or its next tick"),
-        |world| {
-            let starts = world.log.events.iter().filter(|it| it.kind == Sign::Start);
-            let mut starts = starts.filter(|it| it.job == job);
-            let first = starts.find(|it| it.tick_ms >= tick_ms);
-            ran = first.is_some_and(|it| it.tick_ms == tick_ms);
-            first.is_some()
+    let within = fault.heals.within() + world.every(PULSE);
+    expect(
+        world,
+        PULSE,
+        Expected::NextStart {
+            within,
+            noise: NOISE,
         },
-    )?;
-    Ok((!ran).then(|| Violation {
-        rule: "L",
-        text: format!(
-            "after {} the tick {tick_ms} that came due did not run",
-            fault.name
-        ),
-        job: job.to_owned(),
-        at_us: now_us(),
-    }))
-}
-
-/// A run that started though its lease was over.
-fn starts_after_all(fault: &Fault, made: &Made, world: &World) -> Option<Violation> {
-    let token = made.starts_not?;
-    let mut events = world.log.events.iter();
-    let sign = events.find(|it| it.token == token && it.boot_us > made.healed_us)?;
-    Some(Violation {
-        rule: "S4",
-        text: format!("after {} a run whose lease was over: {sign}", fault.name),
-        job: sign.job.clone(),
-        at_us: sign.boot_us,
-    })
-}
-
-/// The same, if what had to come never came.
-fn never(fault: &str, error: &io::Error) -> Violation {
-    Violation {
-        rule: "L",
-        text: format!("after {fault}: {error}"),
-        job: PULSE.to_owned(),
-        at_us: now_us(),
+    );
+    if let Some((job, token)) = made.starts_not {
+        expect(world, job, Expected::NoSign { token });
     }
+    if let Some((job, tick_ms)) = made.runs {
+        expect(world, job, Expected::Runs { tick_ms });
+        world.must(
+            &format!("{job} runs what it missed, or its next tick"),
+            |world| {
+                let mut events = world.log.events.iter();
+                events.any(|it| it.kind == Sign::Start && it.job == job && it.tick_ms >= tick_ms)
+            },
+        )?;
+    }
+    Ok(())
 }
 
 /// Says of each fault what happened from it to the next one.
@@ -214,7 +173,7 @@ fn count(world: &World, outcome: &mut Outcome) {
         let gaps = gaps.map(|pair| (pair[1].1 - pair[0].1) / row.every_ms - 1);
         row.gap = gaps.max().unwrap_or(0).max(0);
         let found = outcome.violations.iter();
-        row.violations = found.filter(|(it, _)| within(it.at_us)).count();
+        row.violations = found.filter(|it| within(it.at_us)).count();
         to_us = row.from_us;
     }
 }

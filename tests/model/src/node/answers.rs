@@ -11,7 +11,7 @@ impl Node {
     /// A request is sent.
     pub fn sends(&mut self, request: &Request, now: i64) {
         match request {
-            Request::Enroll(_) => self.enrolling = Some((now, self.memory())),
+            Request::Register(_) => self.registering = Some((now, self.memory())),
             Request::Claim(claim) => self.sends_claim(claim, now),
             Request::Renew(renew) => {
                 if let Some(run) = self.run(&renew.run.nonce) {
@@ -25,7 +25,7 @@ impl Node {
                 }
             }
             Request::WriteOff(_) => self.watch = None,
-            Request::Beat => {}
+            Request::Heartbeat => {}
         }
     }
 
@@ -51,7 +51,7 @@ impl Node {
             self.learns_clock(config, &reply.head, now);
         }
         match (request, reply.body) {
-            (Request::Enroll(_), Body::Enrolled(marks)) => self.enrolled(marks, sent),
+            (Request::Register(_), Body::Registered(marks)) => self.registered(marks, sent),
             (Request::Claim(claim), Body::Claimed(claimed)) => {
                 self.claimed(config, claim, claimed, sent, now);
             }
@@ -62,7 +62,7 @@ impl Node {
                 self.finished(history, finish, finished, now);
             }
             (Request::WriteOff(_), Body::WrittenOff(WrittenOff::TakenOver)) => self.ready = true,
-            (Request::Beat, Body::Pulse(ready, overdue)) => {
+            (Request::Heartbeat, Body::Heartbeat { ready, overdue }) => {
                 self.ready |= ready;
                 self.sees_overdue(overdue, now);
             }

@@ -1,8 +1,9 @@
 //! A tick is claimed, or what waits in the unit, and perhaps granted.
 
 use scheduled_one_protocol::message::{
-    Claim, Claimed, Intent, Missed, Outcome, RunId, Started, Verdict,
+    Claim, Claimed, DueTick, Intent, LowerBounds, Missed, RunId, Target, Verdict,
 };
+use scheduled_one_protocol::{Outcome, TickMs};
 use scheduled_one_runtime::__terms as terms;
 
 use super::{Asked, LEASE, Node, Phase, Run, ms};
@@ -15,27 +16,32 @@ impl Node {
         if self.claim.is_some() || now < self.again_at {
             return None;
         }
-        let decided_ms = self.floors.decided_to_ms();
-        let ticks = config.ticks.iter().map(|tick| Config::tick_ms(*tick));
-        let due: Vec<i64> = ticks
-            .filter(|tick| *tick > decided_ms && *tick <= self.store_now(now))
+        let decided_to = self.marks.decided_to();
+        let ticks = config.ticks.iter().map(|tick| Config::tick(*tick));
+        let due: Vec<TickMs> = ticks
+            .filter(|tick| Some(*tick) > decided_to && tick.ms() <= self.store_now(now))
             .collect();
-        let (tick_ms, missed) = due.split_last()?;
-        let missed = missed.first().map(|first_ms| Missed {
-            first_ms: *first_ms,
-            last_ms: missed[missed.len() - 1],
+        let (tick, missed) = due.split_last()?;
+        let missed = missed.first().map(|first| Missed {
+            first: *first,
+            last: missed[missed.len() - 1],
             count: missed.len() as u64,
             outcome: Outcome::Missed,
             reason: String::new(),
         });
-        let claim = Claim {
-            tick_ms: *tick_ms,
-            due_ms: *tick_ms,
-            after_ms: decided_ms,
+        let target = Target::Tick(DueTick {
+            tick: *tick,
+            due_ms: tick.ms(),
+            after: decided_to,
+            intent: Intent::Run,
+            overlap: config.overlap,
             missed,
-            ..self.any_claim(config, now)
+        });
+        let bounds = LowerBounds {
+            start: None,
+            ..self.bounds(config)
         };
-        Some(Request::Claim(Box::new(claim)))
+        Some(self.new_claim(config, now, bounds, target))
     }
 
     /// Something waits: whoever asks first starts it.
@@ -43,35 +49,26 @@ impl Node {
         if !self.ready || self.next.is_some() {
             return None;
         }
-        let claim = Claim {
-            intent: Intent::Next,
-            floor_started: self.told_floors(config).started,
-            ..self.any_claim(config, now)
+        let target = Target::Queued {
+            oldest: TickMs::default(),
         };
-        Some(Request::Claim(Box::new(claim)))
+        Some(self.new_claim(config, now, self.bounds(config), target))
     }
 
-    fn any_claim(&self, config: &Config, now: i64) -> Claim {
-        let floors = self.told_floors(config);
-        Claim {
-            unit: "job".to_owned(),
-            tick_ms: 0,
-            due_ms: 0,
-            after_ms: 0,
-            floor_hwm_ms: floors.hwm_ms,
-            floor_token: floors.token,
-            floor_started: Started::default(),
+    fn new_claim(&self, config: &Config, now: i64, bounds: LowerBounds, target: Target) -> Request {
+        let claim = Claim {
+            unit: Config::unit(),
             nonce: format!("{}-{}", self.id, self.claims_sent + 1),
             valid_until_ms: match config.guards.valid_until {
                 true => self.store_now(now) + LEASE_MS / 2,
                 false => i64::MAX,
             },
             lease_ms: LEASE_MS,
-            intent: Intent::Run,
-            overlap: config.overlap,
-            reruns: config.reruns,
-            missed: None,
-        }
+            takeovers: config.takeovers,
+            bounds,
+            target,
+        };
+        Request::Claim(Box::new(claim))
     }
 
     /// Claims without an answer are sent again.
@@ -93,24 +90,24 @@ impl Node {
         }
     }
 
-    fn slot(&mut self, claim: &Claim) -> &mut Option<Asked> {
-        match claim.intent {
-            Intent::Next => &mut self.next,
-            _ => &mut self.claim,
+    fn asked(&mut self, claim: &Claim) -> &mut Option<Asked> {
+        match claim.target {
+            Target::Tick(_) => &mut self.claim,
+            Target::Queued { .. } => &mut self.next,
         }
     }
 
     pub(super) fn sends_claim(&mut self, claim: &Claim, now: i64) {
-        if claim.intent == Intent::Next {
+        if matches!(claim.target, Target::Queued { .. }) {
             self.ready = false;
         }
-        if let Some(asked) = self.slot(claim) {
+        if let Some(asked) = self.asked(claim) {
             asked.claim = claim.clone();
             asked.tried = now;
             return;
         }
         self.claims_sent += 1;
-        *self.slot(claim) = Some(Asked {
+        *self.asked(claim) = Some(Asked {
             claim: claim.clone(),
             sent: now,
             tried: now,
@@ -126,36 +123,31 @@ impl Node {
         now: i64,
     ) {
         let of_this = |asked: &mut Asked| asked.claim.nonce == claim.nonce && asked.tried == sent;
-        let Some(asked) = self.slot(claim).take_if(of_this) else {
+        let Some(asked) = self.asked(claim).take_if(of_this) else {
             return; // given up on this try: its connection is closed
         };
         self.learn(claimed.marks);
         self.ready |= claimed.ready;
         match claimed.verdict {
-            Verdict::Granted {
-                tick_ms,
-                token,
-                attempt,
-                ..
-            } => {
+            Verdict::Granted(grant) => {
                 let id = RunId {
-                    unit: "job".to_owned(),
-                    tick_ms,
+                    unit: grant.unit,
+                    tick: grant.tick,
                     nonce: claim.nonce.clone(),
-                    token,
-                    attempt,
+                    token: grant.token,
+                    attempt: grant.attempt,
                     lease_ms: LEASE_MS,
                     granted_at_ms: self.store_now(now),
-                    reruns: claim.reruns.saturating_sub(attempt - 1),
+                    takeovers: claim.takeovers.saturating_sub(grant.attempt - 1),
                 };
                 self.granted(config, id, asked.sent, now);
             }
-            Verdict::Stale(watched) => {
-                self.watches(watched, now);
+            Verdict::Stale(run) => {
+                self.watches(run, now);
                 self.again_at = now + QUARTER_MS;
             }
             Verdict::Busy | Verdict::Quarantined | Verdict::Early { .. }
-                if claim.intent != Intent::Next =>
+                if matches!(claim.target, Target::Tick(_)) =>
             {
                 self.again_at = now + QUARTER_MS;
             }

@@ -5,9 +5,9 @@
 //! Along the path of a tick:
 //!
 //! - [`duties`]: what is to be done before time passes, and in what order;
-//! - [`enroll`]: the store is told what this node saw, before anything is due;
+//! - [`register`]: the store is told what this node saw, before anything is due;
 //! - [`claim`] (`claim.rs`): a tick is asked for, or what waits, and granted;
-//! - [`run`] (`scheduler/run.rs`, `finish.rs`): from the first poll to the
+//! - [`run`] (`run.rs`, `finish.rs`): from the first poll to the
 //!   recorded outcome;
 //! - [`renewal`] (`renewal.rs`): what keeps the lease meanwhile;
 //! - [`watch`] (`watch.rs`): the run of another node is seen to stand still;
@@ -16,18 +16,18 @@
 mod answers;
 mod claim;
 mod duties;
-mod enroll;
+mod register;
 mod renewal;
 mod run;
 mod watch;
 
 use std::time::Duration;
 
-use scheduled_one_protocol::message::{Caller, Claim, Finish, Marks, RunId, Watched};
+use scheduled_one_protocol::message::{Caller, Claim, Finish, OverdueRun, RunId, Watermarks};
 
 use crate::config::{EPOCH_MS, LEASE_MS, QUARANTINE_MS};
 
-pub use duties::{Duty, Pulse};
+pub use duties::{Duty, News};
 pub use run::{deadline, true_deadline};
 
 /// The state of one node.
@@ -41,16 +41,16 @@ pub struct Node {
     pub paused: bool,
     /// It does not reach the store.
     pub cut: bool,
-    /// The highest marks it ever saw.
-    pub floors: Marks,
+    /// The highest watermarks it ever saw.
+    pub marks: Watermarks,
     /// Who serves, as far as it knows.
     pub serving: String,
     /// Until when nothing is granted, as far as it knows.
     pub quarantine_until_ms: i64,
-    /// Whom it told its marks to, and in which quarantine.
-    pub enrolled_for: Option<(String, i64)>,
-    /// Since when an enrollment waits for its answer.
-    pub enrolling: Option<(i64, (String, i64))>,
+    /// Whom it registered with, and in which quarantine.
+    pub registered_with: Option<(String, i64)>,
+    /// Since when a registration waits for its answer.
+    pub registering: Option<(i64, (String, i64))>,
     /// The store's clock minus its own.
     pub clock_ms: i64,
     /// It claims nothing before, because the store's clock was set.
@@ -66,7 +66,7 @@ pub struct Node {
     /// Something waits in the unit and can start, as far as it knows.
     pub ready: bool,
     /// The run that it sees stand still, and since when.
-    pub watch: Option<(Watched, i64)>,
+    pub watch: Option<(OverdueRun, i64)>,
     /// Its runs.
     pub runs: Vec<Run>,
     /// Outcomes that the store has not confirmed.
@@ -134,14 +134,14 @@ impl Node {
             up: true,
             paused: false,
             cut: false,
-            floors: Marks {
-                born_ms: EPOCH_MS + now,
-                ..Marks::default()
+            marks: Watermarks {
+                first_seen_ms: Some(EPOCH_MS + now),
+                ..Watermarks::default()
             },
             serving: String::new(),
             quarantine_until_ms: 0,
-            enrolled_for: None,
-            enrolling: None,
+            registered_with: None,
+            registering: None,
             clock_ms: EPOCH_MS,
             holds_back_until: 0,
             claims_sent: 0,

@@ -1,11 +1,12 @@
 //! A run from its first poll to its recorded outcome.
 
-use scheduled_one_protocol::message::{Finish, Finished, Marks, Outcome, RunId, Started};
+use scheduled_one_protocol::Outcome;
+use scheduled_one_protocol::message::{Finish, Finished, RunId, Watermarks};
 use scheduled_one_runtime::__terms as terms;
 
 use super::{Ended, LEASE, Node, Phase, Run, ms};
 use crate::config::Config;
-use crate::history::History;
+use crate::history::{History, start_of};
 use crate::server::Request;
 
 impl Node {
@@ -61,7 +62,7 @@ impl Node {
                 retried,
                 reason: String::new(),
                 error: String::new(),
-                fired_at_ms: 0,
+                fired_at_ms: None,
                 ended_at_ms: 0,
             },
             tried: None,
@@ -90,12 +91,9 @@ impl Node {
         }
         if !finish.retried {
             self.ready |= finished.ready;
-            self.learn(Marks {
-                started: Started {
-                    tick_ms: finish.run.tick_ms,
-                    attempt: finish.run.attempt,
-                },
-                ..Marks::default()
+            self.learn(Watermarks {
+                start: Some(start_of(&finish.run)),
+                ..Watermarks::default()
             });
             return;
         }
@@ -138,7 +136,7 @@ impl Node {
         let id = std::mem::take(&mut self.id);
         *self = Node {
             up: false,
-            floors: Marks::default(),
+            marks: Watermarks::default(),
             ..Node::new(id, 0)
         };
     }

@@ -1,44 +1,36 @@
 //! A run of another node is watched: only who saw it stand still for long
 //! enough has it written off.
 
-use scheduled_one_protocol::message::Watched;
+use scheduled_one_protocol::message::OverdueRun;
 use scheduled_one_runtime::__terms as terms;
 
-use super::{LEASE, Node, Pulse, ms};
+use super::{LEASE, News, Node, ms};
 use crate::config::Config;
 use crate::server::Request;
 
 impl Node {
     /// The run to be written off.
-    pub(super) fn write_off_due(
-        &self,
-        config: &Config,
-        now: i64,
-        pulse: &Pulse,
-    ) -> Option<Request> {
-        let (watched, since) = self.watch.as_ref()?;
+    pub(super) fn write_off_due(&self, config: &Config, now: i64, news: &News) -> Option<Request> {
+        let (run, since) = self.watch.as_ref()?;
         let stands_still = match config.guards.observed_takeover {
             true => since + ms(terms::stands_still_after(LEASE)) <= now,
-            false => pulse.lease_over,
+            false => news.lease_over,
         };
         let due = stands_still && self.quarantine_until_ms <= self.store_now(now);
-        due.then(|| Request::WriteOff(watched.clone()))
+        due.then(|| Request::WriteOff(run.clone()))
     }
 
     /// A claim was told of a run that stands still: watched from now on, if it
     /// was not before.
-    pub(super) fn watches(&mut self, watched: Watched, now: i64) {
-        let same = self
-            .watch
-            .as_ref()
-            .is_some_and(|(same, _)| *same == watched);
+    pub(super) fn watches(&mut self, run: OverdueRun, now: i64) {
+        let same = self.watch.as_ref().is_some_and(|(same, _)| *same == run);
         if !same {
-            self.watch = Some((watched, now));
+            self.watch = Some((run, now));
         }
     }
 
-    /// A beat tells which run is overdue, or that none is.
-    pub(super) fn sees_overdue(&mut self, overdue: Option<Watched>, now: i64) {
+    /// A heartbeat reports which run is overdue, or that none is.
+    pub(super) fn sees_overdue(&mut self, overdue: Option<OverdueRun>, now: i64) {
         self.watch = overdue.map(|overdue| match self.watch.take() {
             Some((same, since)) if same == overdue => (same, since),
             _ => (overdue, now),

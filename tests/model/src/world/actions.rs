@@ -54,7 +54,7 @@ impl World {
     pub(super) fn fates(&self, n: usize, request: Request, actions: &mut Vec<Action>) {
         let left = &self.left;
         let claim = matches!(request, Request::Claim(_));
-        if request != Request::Beat {
+        if request != Request::Heartbeat {
             if left.late_requests > 0 {
                 actions.push(Action::Late(n, request.clone()));
             }

@@ -100,7 +100,7 @@ impl World {
         let new = self.server.memory.record.run.granted_at_ms == self.store_now();
         match body {
             Body::Claimed(claimed) => {
-                let granted = matches!(claimed.verdict, Verdict::Granted { .. });
+                let granted = matches!(claimed.verdict, Verdict::Granted(_));
                 granted && new && under_way_ms > LEASE_MS / 2
             }
             Body::Renewed(renewed) => {

@@ -13,7 +13,7 @@ use stateright::{Model, Property};
 
 use crate::config::{Config, EPOCH_MS, Faults, QUARTER_MS};
 use crate::history::History;
-use crate::node::{Duty, Node, Pulse};
+use crate::node::{Duty, News, Node};
 use crate::properties;
 use crate::server::{Request, Server};
 
@@ -62,9 +62,9 @@ impl Model for Config {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        let pulse = world.pulse();
+        let news = world.news();
         let of = |n: usize| {
-            let duties = world.nodes[n].duties(self, world.now, &pulse);
+            let duties = world.nodes[n].duties(self, world.now, &news);
             duties.into_iter().map(move |duty| (n, duty))
         };
         let duties: Vec<(usize, Duty)> = (0..world.nodes.len()).flat_map(of).collect();
@@ -123,9 +123,9 @@ impl World {
         self.now + self.clock_ms
     }
 
-    fn pulse(&self) -> Pulse {
+    fn news(&self) -> News {
         let memory = &self.server.memory;
-        Pulse {
+        News {
             serving: self.server.serving,
             noticed: self.server.noticed(),
             quarantine_until_ms: memory.meta.quarantine_until_ms,
@@ -139,7 +139,7 @@ impl World {
     fn settle(&mut self, config: &Config) {
         for index in 0..self.nodes.len() {
             let duty = |world: &World| {
-                let duties = world.nodes[index].duties(config, 0, &world.pulse());
+                let duties = world.nodes[index].duties(config, 0, &world.news());
                 duties.into_iter().next()
             };
             while let Some(Duty::Ask(request)) = duty(self) {

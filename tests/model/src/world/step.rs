@@ -2,7 +2,7 @@
 
 use super::{Action, World, name};
 use crate::config::{Config, EPOCH_MS, QUARTER_MS};
-use crate::history::Loss;
+use crate::history::{Loss, start_of};
 use crate::node::{Node, Run};
 
 impl World {
@@ -94,7 +94,7 @@ impl World {
         let newest = starts.max_by_key(|start| (start.token, start.attempt));
         let Some(newest) = newest else { return };
         let loss = Loss {
-            start: *newest,
+            newest: *newest,
             witnessed: false,
         };
         if !self.server.knows(&loss) {
@@ -106,11 +106,10 @@ impl World {
     fn time(&mut self) {
         if let Some(loss) = &mut self.history.loss {
             let saw = |node: &Node| {
-                let holds = |run: &Run| loss.is_known(run.id.token, run.id.tick_ms, run.id.attempt);
-                let (token, started) = (node.floors.token, node.floors.started);
+                let holds = |run: &Run| loss.is_known(run.id.token, Some(start_of(&run.id)));
                 let saw = node.runs.iter().any(holds)
-                    || loss.is_known(token, started.tick_ms, started.attempt);
-                node.reaches() && node.enrolling.is_none() && saw
+                    || loss.is_known(node.marks.token, node.marks.start);
+                node.reaches() && node.registering.is_none() && saw
             };
             loss.witnessed |= self.nodes.iter().any(saw);
         }

@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
+
 use super::{Fault, Heals, Made, ONE, last};
 use crate::chaos::deployment::{PASSWORD, USER};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::World;
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -34,7 +35,7 @@ fn rights_removed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     server.command(&["ACL", "SETUSER", USER, &format!("-{right}")])?;
     world.window(
         &format!("no right to {right}"),
-        WindowKind::Other,
+        FaultKind::Other,
         None,
         |_| {
             last(Duration::from_secs(3));
@@ -55,7 +56,7 @@ fn password_rotated(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         server.command(&["ACL", "SETUSER", USER, "resetpass", &only])?;
         server.command(&["CLIENT", "KILL", "USER", USER])?;
         let time = seed.millis(100..=1_500);
-        world.window("the password is another", WindowKind::Other, None, |_| {
+        world.window("the password is another", FaultKind::Other, None, |_| {
             last(time);
             Ok(())
         })?;

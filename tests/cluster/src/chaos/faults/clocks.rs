@@ -3,13 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
 use test_support::ClockShim;
 
 use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
 use crate::chaos::deployment::Deployment;
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, STEADY, World};
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -62,7 +62,7 @@ const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 /// The wall clocks of the nodes are wrong by hours, and jump.
 fn node_clocks(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let time = seed.millis(300..=1_000);
-    world.window("wall clocks jump", WindowKind::Other, None, |world| {
+    world.window("wall clocks jump", FaultKind::Other, None, |world| {
         for _ in 0..5 {
             for clock in world.clocks.values() {
                 let by_us = seed.within(0..=6 * HOUR.as_micros() as u64) as i64;
@@ -87,7 +87,7 @@ fn ahead_1_h(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 fn ahead(world: &mut World, by: Duration) -> io::Result<Made> {
     let clock = clock_of(world)?;
     clock.set_us(clock.offset_us() + by.as_micros() as i64)?;
-    world.note("the store's clock jumps ahead", WindowKind::Other, None);
+    world.note("the store's clock jumps ahead", FaultKind::Other, None);
     Ok(Made::now())
 }
 
@@ -104,7 +104,7 @@ fn fast(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     proxy.cut();
     world.window(
         "cut off, fast clock",
-        WindowKind::Cut,
+        FaultKind::Isolated,
         Some(&run.node),
         |_| {
             keep_doing(LEASE * 2, STEP, || {
@@ -130,7 +130,7 @@ fn back(world: &mut World, by: Duration) -> io::Result<Made> {
     let clock = clock_of(world)?;
     let right_us = clock.offset_us();
     clock.set_us(right_us - by.as_micros() as i64)?;
-    world.window("the store's clock is back", WindowKind::Other, None, |_| {
+    world.window("the store's clock is back", FaultKind::Other, None, |_| {
         last(LEASE * 2);
         Ok(())
     })?;

@@ -3,13 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
 use test_support::{RedisCluster, key_slot};
 
 use super::{CLUSTER, Fault, Heals, Made, last};
 use crate::chaos::deployment::{Deployment, meta_key};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, World, now_us};
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -65,7 +65,7 @@ fn cluster(world: &World) -> io::Result<&RedisCluster> {
 
 /// CLUSTER FAILOVER, while all are well.
 fn by_command(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.window("CLUSTER FAILOVER", WindowKind::Other, None, |world| {
+    world.window("CLUSTER FAILOVER", FaultKind::Other, None, |world| {
         cluster(world)?.fail_over(&meta_key()).map(drop)
     })?;
     Ok(Made::now())
@@ -73,7 +73,7 @@ fn by_command(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 
 /// The owner of the namespace dies.
 fn by_kill(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.window("the owner is dead", WindowKind::Forgets, None, |world| {
+    world.window("the owner is dead", FaultKind::MemoryLoss, None, |world| {
         let cluster = cluster(world)?;
         let old = cluster.owner_of(&meta_key())?;
         old.kill()?;
@@ -85,7 +85,7 @@ fn by_kill(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 /// Its replica lags behind when it dies.
 fn losing_writes(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let time = seed.millis(300..=1_200);
-    world.window("writes are lost", WindowKind::Forgets, None, |world| {
+    world.window("writes are lost", FaultKind::MemoryLoss, None, |world| {
         let cluster = cluster(world)?;
         let lost = cluster.fail_over_losing_writes(&meta_key(), || last(time));
         lost.map(drop)
@@ -96,7 +96,7 @@ fn losing_writes(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// The namespace's slot moves to another primary, key by key.
 fn slot_moves(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let (keys, pause) = (seed.within(1..=5) as usize, seed.millis(50..=500));
-    world.window("the slot moves", WindowKind::Other, None, |world| {
+    world.window("the slot moves", FaultKind::Other, None, |world| {
         let cluster = cluster(world)?;
         let slot = key_slot(&meta_key());
         let old = cluster.owner_of_slot(slot)?.port();
@@ -124,7 +124,7 @@ fn minority(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let time = LEASE * 2 + seed.millis(500..=2_000);
     world.window(
         "the owner is in a minority",
-        WindowKind::Other,
+        FaultKind::Other,
         None,
         |world| {
             let cluster = cluster(world)?;
@@ -145,7 +145,7 @@ fn minority(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// been.
 fn old_primary_returns(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let mut healed_us = 0;
-    world.window("two primaries", WindowKind::TwoStores, None, |world| {
+    world.window("two primaries", FaultKind::SplitBrain, None, |world| {
         let cluster = cluster(world)?;
         let old = cluster.owner_of(&meta_key())?;
         old.freeze()?;

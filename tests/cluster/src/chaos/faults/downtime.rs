@@ -3,10 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
+
 use super::{ANY, Fault, Heals, Made, last};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{PULSE, PULSE_EVERY, World};
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -31,7 +32,7 @@ fn all_down(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
         world.nodes[0].kill();
         world.bury(0);
     }
-    world.window("all nodes are down", WindowKind::Killed, None, |_| {
+    world.window("all nodes are down", FaultKind::Killed, None, |_| {
         last(PULSE_EVERY * 10);
         Ok(())
     })?;
@@ -51,7 +52,7 @@ fn rolling_restart(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         }
     }
     let old: Vec<String> = world.nodes.iter().map(|it| it.name().to_owned()).collect();
-    world.window("rolling restart", WindowKind::Other, None, |world| {
+    world.window("rolling restart", FaultKind::Other, None, |world| {
         for name in old {
             world.start_node()?;
             let index = world.index_of(&name);

@@ -65,8 +65,8 @@ pub struct Made {
     pub healed_us: u64,
     /// A tick of a job that came due meanwhile, and is to run now.
     pub runs: Option<(&'static str, i64)>,
-    /// The token of a run that must not start any more.
-    pub starts_not: Option<u64>,
+    /// The job and token of a run that must not start any more.
+    pub starts_not: Option<(&'static str, u64)>,
 }
 
 impl Made {

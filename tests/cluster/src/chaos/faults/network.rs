@@ -3,12 +3,12 @@
 use std::io;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
 use test_support::FaultProxy;
 
 use super::{ANY, Fault, Heals, Made, ONE, last};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, SLOW, STEADY, Strike, World, now_us};
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -91,7 +91,7 @@ fn slow(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     during(
         world,
         "slow answers",
-        WindowKind::Other,
+        FaultKind::Other,
         seed.millis(3_000..=6_000),
     )
 }
@@ -102,7 +102,7 @@ fn lost_replies(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     during(
         world,
         "replies lost",
-        WindowKind::Cut,
+        FaultKind::Isolated,
         LEASE + seed.millis(500..=2_000),
     )
 }
@@ -113,7 +113,7 @@ fn lost_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     during(
         world,
         "requests lost",
-        WindowKind::Cut,
+        FaultKind::Isolated,
         LEASE + seed.millis(500..=2_000),
     )
 }
@@ -122,7 +122,7 @@ fn lost_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// way: the claim is repeated, and must be granted again. Some times in a row.
 fn claim_answer_cut(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let what = "answers to claims cut off";
-    world.window(what, WindowKind::Bumpy, None, |world| {
+    world.window(what, FaultKind::Flaky, None, |world| {
         for _ in 0..5 {
             world.at_grant("medium", Strike::Cut)?;
         }
@@ -143,7 +143,7 @@ fn late_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     })?;
     each(world, FaultProxy::hold_requests);
     let time = LEASE + seed.millis(500..=2_500);
-    let made = during(world, "requests held", WindowKind::Cut, time)?;
+    let made = during(world, "requests held", FaultKind::Isolated, time)?;
     Ok(Made {
         runs: Some((SLOW, last_one.tick_ms + every.as_millis() as i64)),
         ..made
@@ -159,7 +159,12 @@ fn late_replies(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     each(world, |proxy| proxy.delay_replies(time, time));
     last(LEASE / 2);
     each(world, FaultProxy::lose_requests);
-    during(world, "late replies, then none", WindowKind::Cut, LEASE * 2)
+    during(
+        world,
+        "late replies, then none",
+        FaultKind::Isolated,
+        LEASE * 2,
+    )
 }
 
 /// Connections are there and lead nowhere, old ones and new ones.
@@ -171,7 +176,7 @@ fn half_open(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     during(
         world,
         "half-open",
-        WindowKind::Cut,
+        FaultKind::Isolated,
         LEASE + seed.millis(500..=2_000),
     )
 }
@@ -180,12 +185,7 @@ fn half_open(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 fn churn(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let age = seed.millis(30..=300);
     each(world, |proxy| proxy.churn(age));
-    during(
-        world,
-        "churn",
-        WindowKind::Other,
-        seed.millis(3_000..=5_000),
-    )
+    during(world, "churn", FaultKind::Other, seed.millis(3_000..=5_000))
 }
 
 /// One node, in the midst of a run, does not reach the store.
@@ -195,7 +195,7 @@ fn partition_one(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     proxy.refuse()?;
     proxy.cut();
     let time = LEASE + seed.millis(500..=2_000);
-    world.window("cut off", WindowKind::Cut, Some(&run.node), |_| {
+    world.window("cut off", FaultKind::Isolated, Some(&run.node), |_| {
         last(time);
         Ok(())
     })?;
@@ -209,14 +209,19 @@ fn partition_all(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         proxy.refuse()?;
         proxy.cut();
     }
-    during(world, "cut off", WindowKind::Cut, seed.millis(200..=4_000))
+    during(
+        world,
+        "cut off",
+        FaultKind::Isolated,
+        seed.millis(200..=4_000),
+    )
 }
 
 fn each(world: &World, set: impl Fn(&FaultProxy)) {
     world.all_proxies().for_each(set);
 }
 
-fn during(world: &mut World, what: &str, kind: WindowKind, time: Duration) -> io::Result<Made> {
+fn during(world: &mut World, what: &str, kind: FaultKind, time: Duration) -> io::Result<Made> {
     world.window(what, kind, None, |_| {
         last(time);
         Ok(())

@@ -4,11 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
+use scheduled_one_testkit::checker::FaultKind;
 
 use super::{ANY, Fault, Heals, Made, ONE, last};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, STEADY, Strike, World, now_us};
-use crate::checker::WindowKind;
 use crate::log::{Event, Kind as Sign};
 use crate::node::Order;
 
@@ -111,7 +111,7 @@ fn kill_rerun(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 fn kill(world: &mut World, node: &str) -> io::Result<Made> {
     let index = world.index_of(node);
     world.nodes[index].kill();
-    world.note("killed", WindowKind::Killed, Some(node));
+    world.note("killed", FaultKind::Killed, Some(node));
     world.bury(index);
     Ok(Made::now())
 }
@@ -122,7 +122,7 @@ fn kill_claimed(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let index = world.index_of(&grant.node);
     world.nodes[index].kill(); // dead already: takes its status
     let what = "killed between claim and start";
-    world.note(what, WindowKind::Killed, Some(&grant.node));
+    world.note(what, FaultKind::Killed, Some(&grant.node));
     world.bury(index);
     Ok(Made::now())
 }
@@ -134,7 +134,7 @@ fn stop(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let index = world.index_of(&run.node);
     world.nodes[index].pause();
     let time = LEASE + seed.millis(200..=3_000);
-    world.window("stopped", WindowKind::Stopped, Some(&run.node), |_| {
+    world.window("stopped", FaultKind::Paused, Some(&run.node), |_| {
         last(time);
         Ok(())
     })?;
@@ -149,14 +149,14 @@ fn stop_before_reply(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let grant = world.at_grant("medium", Strike::Signal(Signal::STOP))?;
     let time = LEASE + seed.millis(200..=2_000);
     let what = "stopped before the reply";
-    world.window(what, WindowKind::Stopped, Some(&grant.node), |_| {
+    world.window(what, FaultKind::Paused, Some(&grant.node), |_| {
         last(time);
         Ok(())
     })?;
     let index = world.index_of(&grant.node);
     world.nodes[index].resume();
     Ok(Made {
-        starts_not: Some(grant.token),
+        starts_not: Some(("medium", grant.token)),
         ..Made::now()
     })
 }
@@ -168,15 +168,10 @@ fn block(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let time = LEASE + seed.millis(200..=1_000);
     let index = world.index_of(&run.node);
     world.nodes[index].order(&Order::Block(time))?;
-    world.window(
-        "runtime blocked",
-        WindowKind::Other,
-        Some(&run.node),
-        |_| {
-            last(time);
-            Ok(())
-        },
-    )?;
+    world.window("runtime blocked", FaultKind::Other, Some(&run.node), |_| {
+        last(time);
+        Ok(())
+    })?;
     let made = Made::now();
     world.must("the run goes on when the runtime is free", |world| {
         let mut signs = world.log.events.iter().rev();
@@ -198,7 +193,7 @@ fn no_files(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     };
     prlimit(Some(pid), Resource::Nofile, limit(3))?;
     world.cut_connections(&name);
-    world.window("no files to open", WindowKind::Cut, Some(&name), |_| {
+    world.window("no files to open", FaultKind::Isolated, Some(&name), |_| {
         last(LEASE + Duration::from_millis(500));
         Ok(())
     })?;

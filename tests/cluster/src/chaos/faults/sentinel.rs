@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
+
 use super::{Fault, Heals, Made, SENTINEL, last};
 use crate::chaos::deployment::Deployment;
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{World, now_us};
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -49,7 +50,7 @@ fn sentinel(world: &World) -> io::Result<&test_support::Sentinel> {
 
 /// SENTINEL FAILOVER, while all are well.
 fn by_command(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.window("SENTINEL FAILOVER", WindowKind::Forgets, None, |world| {
+    world.window("SENTINEL FAILOVER", FaultKind::MemoryLoss, None, |world| {
         sentinel(world)?.failover().map(drop)
     })?;
     Ok(Made::now())
@@ -57,12 +58,17 @@ fn by_command(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 
 /// The primary dies; it comes back later, as a replica.
 fn by_kill(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.window("the primary is dead", WindowKind::Forgets, None, |world| {
-        let sentinel = sentinel(world)?;
-        let old = sentinel.primary()?;
-        old.kill()?;
-        sentinel.wait_for_failover(old).map(drop)
-    })?;
+    world.window(
+        "the primary is dead",
+        FaultKind::MemoryLoss,
+        None,
+        |world| {
+            let sentinel = sentinel(world)?;
+            let old = sentinel.primary()?;
+            old.kill()?;
+            sentinel.wait_for_failover(old).map(drop)
+        },
+    )?;
     Ok(Made::now())
 }
 
@@ -70,7 +76,7 @@ fn by_kill(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 /// lost.
 fn losing_writes(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let time = seed.millis(300..=2_500);
-    world.window("writes are lost", WindowKind::Forgets, None, |world| {
+    world.window("writes are lost", FaultKind::MemoryLoss, None, |world| {
         let sentinel = sentinel(world)?;
         sentinel.fail_over_losing_writes(|| last(time)).map(drop)
     })?;
@@ -81,7 +87,7 @@ fn losing_writes(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// had been.
 fn old_primary_returns(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let mut healed_us = 0;
-    world.window("two primaries", WindowKind::TwoStores, None, |world| {
+    world.window("two primaries", FaultKind::SplitBrain, None, |world| {
         let sentinel = sentinel(world)?;
         let old = sentinel.primary()?;
         old.freeze()?;

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
 use test_support::RedisServer;
 
 use super::{Fault, Heals, Made, ONE, keep_doing, last};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::World;
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -63,7 +63,7 @@ fn max_clients(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     set(world.deployment.server()?, "maxclients", &MOST.to_string())?;
     let names: Vec<String> = world.nodes.iter().map(|it| it.name().to_owned()).collect();
     let mut hogs: Vec<TcpStream> = Vec::new();
-    world.window("no connection left", WindowKind::Other, None, |world| {
+    world.window("no connection left", FaultKind::Other, None, |world| {
         keep_doing(TIME, Duration::from_millis(5), || {
             if hogs.len() < MOST {
                 hogs.extend(TcpStream::connect(("127.0.0.1", port)));
@@ -151,7 +151,7 @@ fn loading(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
         .map_err(io::Error::other)?;
     let delay_us = TIME.as_micros() as u64 / (keys + 1);
     set(server, "key-load-delay", &delay_us.to_string())?;
-    world.window("LOADING", WindowKind::Other, None, |world| {
+    world.window("LOADING", FaultKind::Other, None, |world| {
         let server = world.deployment.server()?;
         thread::scope(|scope| {
             // It answers when it is done, or not in time.
@@ -175,7 +175,7 @@ fn loading(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 }
 
 fn during(world: &mut World, what: &str) -> io::Result<()> {
-    world.window(what, WindowKind::Cut, None, |_| {
+    world.window(what, FaultKind::Isolated, None, |_| {
         last(TIME);
         Ok(())
     })

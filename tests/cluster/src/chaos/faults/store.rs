@@ -3,11 +3,12 @@
 use std::io;
 use std::time::Duration;
 
+use scheduled_one_testkit::checker::FaultKind;
+
 use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
 use crate::chaos::deployment::{Deployment, Kind};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{SLOW, World};
-use crate::checker::WindowKind;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -73,12 +74,12 @@ fn kill(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let forgets = world.kind() == Kind::Alone;
     world.deployment.server()?.kill()?;
     let time = seed.millis(50..=3_000);
-    world.window("redis is dead", WindowKind::Cut, None, |_| {
+    world.window("redis is dead", FaultKind::Isolated, None, |_| {
         last(time);
         Ok(())
     })?;
     if forgets {
-        world.note("redis forgot everything", WindowKind::Forgets, None);
+        world.note("redis forgot everything", FaultKind::MemoryLoss, None);
     }
     world.deployment.server()?.restart()?;
     Ok(Made::now())
@@ -95,7 +96,7 @@ fn freeze_10(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 /// SIGSTOP: connections stay open, and nothing answers.
 fn freeze(world: &mut World, time: Duration) -> io::Result<Made> {
     world.deployment.server()?.freeze()?;
-    world.window("redis is frozen", WindowKind::Cut, None, |_| {
+    world.window("redis is frozen", FaultKind::Isolated, None, |_| {
         last(time);
         Ok(())
     })?;
@@ -105,7 +106,7 @@ fn freeze(world: &mut World, time: Duration) -> io::Result<Made> {
 
 /// Somebody flushes the wrong Redis.
 fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.note("FLUSHALL", WindowKind::Forgets, None);
+    world.note("FLUSHALL", FaultKind::MemoryLoss, None);
     world.deployment.server()?.flush()?;
     Ok(Made::now())
 }
@@ -121,7 +122,7 @@ fn flush_new_node(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let name = (*seed.pick(&names)).to_owned();
     let index = world.index_of(&name);
     world.nodes[index].kill();
-    world.note("killed", WindowKind::Killed, Some(&name));
+    world.note("killed", FaultKind::Killed, Some(&name));
     world.bury(index);
     world.start_node()?;
     Ok(made)
@@ -130,7 +131,7 @@ fn flush_new_node(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// Scripts are forgotten all the time.
 fn script_flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let (time, every) = (Duration::from_secs(3), Duration::from_millis(20));
-    world.window("SCRIPT FLUSH in a loop", WindowKind::Bumpy, None, |world| {
+    world.window("SCRIPT FLUSH in a loop", FaultKind::Flaky, None, |world| {
         let server = world.deployment.server()?;
         keep_doing(time, every, || {
             server.command(&["SCRIPT", "FLUSH", "ASYNC"]).map(drop)
@@ -142,7 +143,7 @@ fn script_flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 /// All connections are closed by the server, again and again.
 fn client_kill(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     let (time, every) = (Duration::from_secs(3), seed.millis(50..=400));
-    world.window("CLIENT KILL in a loop", WindowKind::Bumpy, None, |world| {
+    world.window("CLIENT KILL in a loop", FaultKind::Flaky, None, |world| {
         let server = world.deployment.server()?;
         keep_doing(time, every, || {
             server
@@ -161,8 +162,8 @@ fn client_pause(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     server.command(&["CLIENT", "PAUSE", &time.as_millis().to_string(), what])?;
     // Sentinels and other servers are not answered either: they may fail over.
     let kind = match world.deployment {
-        Deployment::One(..) => WindowKind::Other,
-        _ => WindowKind::TwoStores,
+        Deployment::One(..) => FaultKind::Other,
+        _ => FaultKind::SplitBrain,
     };
     world.window("CLIENT PAUSE", kind, None, |_| {
         last(time);

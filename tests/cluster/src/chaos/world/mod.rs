@@ -16,11 +16,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use scheduled_one_runtime::clock::{Clock, SystemClock};
+use scheduled_one_testkit::checker::{Audit, Expectation, FaultKind, FaultWindow, Note};
 use tempfile::TempDir;
 use test_support::{ClockShim, FaultProxy};
 
 use super::deployment::{Deployment, Kind, PASSWORD, USER};
-use crate::checker::{Account, Note, Window, WindowKind};
 use crate::job::JobSpec;
 use crate::log::Log;
 use crate::node::{Node, NodeSpec};
@@ -85,11 +85,11 @@ pub struct World {
     pub password_file: PathBuf,
     kind: Kind,
     programs: Programs,
-    windows: Vec<Window>,
-    /// What became of ticks, as far as it was asked …
-    accounts: Vec<Account>,
-    /// … and from which on it is still to be asked.
-    accounts_from_ms: i64,
+    fault_windows: Vec<FaultWindow>,
+    expectations: Vec<Expectation>,
+    /// What became of ticks, before this one.
+    audits: Vec<Audit>,
+    audits_from_ms: i64,
     /// Nodes that ended though nobody told them to: when, and how.
     deaths: Vec<(u64, String)>,
     started: usize,
@@ -97,7 +97,8 @@ pub struct World {
     folder: TempDir,
     /// The logs of nodes that are no more.
     notes: Vec<Note>,
-    audits: usize,
+    /// How often a node was told to audit.
+    audit_orders: usize,
 }
 
 #[derive(Debug)]
@@ -135,22 +136,23 @@ impl World {
             password_file,
             kind,
             programs: programs.clone(),
-            windows: Vec::new(),
-            accounts: Vec::new(),
-            accounts_from_ms: 0,
+            fault_windows: Vec::new(),
+            expectations: Vec::new(),
+            audits: Vec::new(),
+            audits_from_ms: 0,
             deaths: Vec::new(),
             started: 0,
             sink: start_sink(&programs.sink, &path)?,
             folder,
             notes: Vec::new(),
-            audits: 0,
+            audit_orders: 0,
         };
         for _ in 0..NODES {
             world.start_node()?;
         }
         world.wait_for_starts(4)?;
         // What came due while the namespace was new is another story.
-        world.accounts_from_ms = world.newest_tick_ms();
+        world.audits_from_ms = world.newest_tick_ms();
         Ok(world)
     }
 
@@ -260,13 +262,13 @@ impl World {
     pub fn window<T>(
         &mut self,
         what: &str,
-        kind: WindowKind,
+        kind: FaultKind,
         node: Option<&str>,
         during: impl FnOnce(&mut Self) -> io::Result<T>,
     ) -> io::Result<T> {
         let from_us = now_us();
         let result = during(self);
-        self.windows.push(Window {
+        self.fault_windows.push(FaultWindow {
             what: what.to_owned(),
             kind,
             node: node.map(str::to_owned),
@@ -277,15 +279,20 @@ impl World {
     }
 
     /// Notes something that took no time.
-    pub fn note(&mut self, what: &str, kind: WindowKind, node: Option<&str>) {
+    pub fn note(&mut self, what: &str, kind: FaultKind, node: Option<&str>) {
         let at_us = now_us();
-        self.windows.push(Window {
+        self.fault_windows.push(FaultWindow {
             what: what.to_owned(),
             kind,
             node: node.map(str::to_owned),
             from_us: at_us,
             to_us: at_us,
         });
+    }
+
+    /// Notes what must happen after a fault.
+    pub fn expect(&mut self, expectation: Expectation) {
+        self.expectations.push(expectation);
     }
 
     /// All proxies between nodes and Redis, of whichever node they are.

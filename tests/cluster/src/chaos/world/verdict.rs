@@ -1,12 +1,14 @@
-//! How a round ended: the accounts of the store, and what the checker says.
+//! How a round ended: the audits of the store, and what the checker says.
 
 use std::fs;
 use std::io;
 use std::thread;
 use std::time::Instant;
 
+use scheduled_one_testkit::checker::{Audit, History, Note, Rule, TickStatus, Violation};
+
 use super::{BOUND, LEASE, LOOK_AGAIN, World};
-use crate::checker::{Account, Fate, History, Note, Violation, timeline};
+use crate::audit;
 use crate::node::{Node, Order};
 
 impl World {
@@ -18,15 +20,15 @@ impl World {
     /// No node answers.
     pub fn audit(&mut self) -> io::Result<()> {
         self.log.read_on();
-        let (from_ms, to_ms) = (self.accounts_from_ms, self.newest_tick_ms() + 1);
+        let (from_ms, to_ms) = (self.audits_from_ms, self.newest_tick_ms() + 1);
         let until = Instant::now() + BOUND;
         loop {
-            let accounts = self.audit_once(from_ms, to_ms);
+            let audits = self.audit_once(from_ms, to_ms);
             let late = Instant::now() > until;
-            match accounts {
-                Ok(accounts) if late || accounts.iter().all(|it| it.fate != Fate::Open) => {
-                    self.accounts.extend(accounts);
-                    self.accounts_from_ms = to_ms;
+            match audits {
+                Ok(audits) if late || all_decided(&audits) => {
+                    self.audits.extend(audits);
+                    self.audits_from_ms = to_ms;
                     return Ok(());
                 }
                 Err(error) if late => return Err(error),
@@ -39,12 +41,15 @@ impl World {
     /// schedule.
     pub fn account_from_now(&mut self) {
         self.log.read_on();
-        self.accounts_from_ms = self.newest_tick_ms() + 1;
+        self.audits_from_ms = self.newest_tick_ms() + 1;
     }
 
-    fn audit_once(&mut self, from_ms: i64, to_ms: i64) -> io::Result<Vec<Account>> {
-        self.audits += 1;
-        let path = self.folder.path().join(format!("audit-{}", self.audits));
+    fn audit_once(&mut self, from_ms: i64, to_ms: i64) -> io::Result<Vec<Audit>> {
+        self.audit_orders += 1;
+        let path = self
+            .folder
+            .path()
+            .join(format!("audit-{}", self.audit_orders));
         let order = Order::Audit {
             from_ms,
             to_ms,
@@ -55,16 +60,11 @@ impl World {
             .order(&order)?;
         self.wait("a node audits", |_| path.exists())?;
         let text = fs::read_to_string(&path)?;
-        let account = |line: &str| {
-            let account: Account = line.parse().map_err(io::Error::other)?;
-            let every_ms = self.every(&account.job).as_millis() as i64;
-            Ok(Account {
-                every_ms,
-                asked: from_ms as usize,
-                ..account
-            })
-        };
-        text.lines().map(account).collect()
+        let mut audits = audit::from_text(&text).map_err(io::Error::other)?;
+        for audit in &mut audits {
+            audit.every_ms = self.every(&audit.job).as_millis() as i64;
+        }
+        Ok(audits)
     }
 
     /// Ends all nodes, gracefully if they can.
@@ -84,42 +84,42 @@ impl World {
     }
 
     /// All violations, each with its timeline; of an ended world.
-    pub fn violations(&mut self) -> Vec<(Violation, String)> {
-        self.log.read_on();
-        let mut events = self.log.events.clone();
-        events.sort_by_key(|event| event.boot_us);
-        let history = History {
-            events: &events,
-            windows: &self.windows,
-            jobs: &self.jobs,
-            lease: LEASE,
-            accounts: &self.accounts,
-        };
-        let mut found = history.violations();
+    pub fn violations(&mut self) -> Vec<Violation> {
+        let history = self.history();
+        let mut found = history.check();
         let panics = self.notes.iter().filter(|it| it.text.contains("panicked"));
-        found.extend(panics.map(|note| Violation {
-            rule: "panic",
-            text: note.text.clone(),
-            job: String::new(),
-            at_us: note.boot_us,
+        found.extend(panics.map(|note| {
+            history.violation(Rule::Custom("panic"), "", note.at_us, note.text.clone())
         }));
-        found.extend(self.deaths.iter().map(|(boot_us, text)| Violation {
-            rule: "death",
-            text: text.clone(),
-            job: String::new(),
-            at_us: *boot_us,
+        found.extend(self.deaths.iter().map(|(boot_us, text)| {
+            history.violation(Rule::Custom("death"), "", *boot_us, text.clone())
         }));
-        let with_timeline = |violation: Violation| {
-            let text = timeline(&history, &self.notes, &violation);
-            (violation, text)
-        };
-        found.into_iter().map(with_timeline).collect()
+        found
+    }
+
+    /// All that was seen, as the checker reads it.
+    pub fn history(&mut self) -> History {
+        self.log.read_on();
+        History {
+            events: self.log.events.iter().map(Into::into).collect(),
+            jobs: self.jobs.iter().map(|job| job.rules(LEASE)).collect(),
+            faults: self.fault_windows.clone(),
+            audits: self.audits.clone(),
+            expectations: self.expectations.clone(),
+            notes: self.notes.clone(),
+            ..History::default()
+        }
     }
 
     pub(super) fn newest_tick_ms(&self) -> i64 {
         let ticks = self.log.events.iter().map(|event| event.tick_ms);
         ticks.max().unwrap_or_default()
     }
+}
+
+fn all_decided(audits: &[Audit]) -> bool {
+    let mut ticks = audits.iter().flat_map(|audit| &audit.ticks);
+    ticks.all(|tick| tick.status != TickStatus::Open)
 }
 
 /// The lines of a node's log; those without an instant belong to the one
@@ -132,7 +132,7 @@ pub(super) fn notes_of(node: &Node) -> Vec<Note> {
         boot_us = first.parse().unwrap_or(boot_us);
         let text = line.strip_prefix(first).unwrap_or(line);
         Note {
-            boot_us,
+            at_us: boot_us,
             text: format!("{}: {}", node.name(), text.trim_start()),
         }
     });

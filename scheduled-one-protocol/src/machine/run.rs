@@ -1,0 +1,134 @@
+//! The rules for runs and units: renew, finish, register, write off.
+
+use super::{Meta, Now, Record, Waiting, quarantined};
+use crate::ledger::LedgerRecord;
+use crate::message::{
+    Caller, Finish, Finished, OverdueRun, Register, Renew, Renewed, Watermarks, WrittenOff,
+};
+use crate::outcome::Outcome;
+
+/// Extends a lease, or writes back a run that the store forgot.
+pub fn renew(record: &mut Record, renew: &Renew, caller: &Caller, now: Now) -> Renewed {
+    let run = &renew.run;
+    if now.ms() > renew.valid_until_ms {
+        return Renewed::Late;
+    }
+    if record.holds(&run.nonce) {
+        record.run.until_ms = record.run.until_ms.max(now.ms() + run.lease_ms);
+        record.run.seq += 1;
+        // A store that was rolled back may have forgotten attempts of the run.
+        record.run.attempt = record.run.attempt.max(run.attempt);
+        return match record.run.stop {
+            true => Renewed::Stop(record.run.until_ms),
+            false => Renewed::Until(record.run.until_ms),
+        };
+    }
+    if record.forgot(run) {
+        record.readopt(run, &caller.name, now);
+        return Renewed::Readopted(record.run.until_ms);
+    }
+    Renewed::Lost
+}
+
+/// Ends a run, or an attempt of it, and records the outcome.
+pub fn finish(
+    record: &mut Record,
+    finish: &Finish,
+    caller: &Caller,
+    now: Now,
+    ledger: &mut Vec<LedgerRecord>,
+) -> Finished {
+    let recorded = end(record, finish, caller, now, ledger);
+    Finished {
+        recorded,
+        ready: record.ready(),
+    }
+}
+
+fn end(
+    record: &mut Record,
+    finish: &Finish,
+    caller: &Caller,
+    now: Now,
+    ledger: &mut Vec<LedgerRecord>,
+) -> bool {
+    let run = &finish.run;
+    let same = record.run.nonce == run.nonce;
+    let ended = same && (!record.running || record.run.attempt > run.attempt);
+    if ended || record.done == run.nonce {
+        return true; // an earlier copy of this request
+    }
+    let outcome = if record.holds(&run.nonce) {
+        finish.outcome
+    } else if record.forgot(run) {
+        record.readopt(run, &caller.name, now);
+        finish.outcome
+    } else {
+        Outcome::FinishedWithoutLease
+    };
+    let without_lease = outcome == Outcome::FinishedWithoutLease;
+    if record.run.nonce == run.nonce {
+        record.running = finish.retried && !without_lease;
+        // A store that was rolled back may have forgotten attempts of the run.
+        record.run.attempt = record.run.attempt.max(run.attempt) + u32::from(record.running);
+    }
+    if !finish.retried || without_lease {
+        record.done.clone_from(&run.nonce);
+    }
+    ledger.push(LedgerRecord::finished(finish, outcome, &caller.name));
+    !without_lease
+}
+
+/// Makes a unit known, and raises its watermarks to what the caller saw.
+pub fn register(record: &mut Record, register: &Register, now: Now) -> Watermarks {
+    record.raise(&register.bounds);
+    let seen_ms = register.first_seen_ms.min(now.ms());
+    let first_seen_ms = record.marks.first_seen_ms.unwrap_or(seen_ms);
+    record.marks.first_seen_ms = Some(first_seen_ms.min(seen_ms));
+    record.all_marks()
+}
+
+/// Records a run as lost, or queues its takeover. The caller saw the run stand still for nine tenths of its lease, by
+/// its own clock.
+pub fn write_off(
+    meta: &Meta,
+    record: &mut Record,
+    overdue: &OverdueRun,
+    caller: &Caller,
+    now: Now,
+    ledger: &mut Vec<LedgerRecord>,
+) -> WrittenOff {
+    if quarantined(meta, now) {
+        return WrittenOff::Quarantined;
+    }
+    let run = &record.run;
+    let same = record.running && run.nonce == overdue.nonce && run.seq == overdue.seq;
+    if !same || run.until_ms > now.ms() {
+        return WrittenOff::Changed;
+    }
+    // A run that had to make room does not come back. Nor does a run that a later tick has followed: the record was
+    // rolled back behind its end.
+    let newest = record.newest_start();
+    let followed = newest.is_some_and(|start| start.tick > run.tick);
+    let taken_over = run.takeovers > 0 && !run.stop && !followed;
+    ledger.push(LedgerRecord::lost(
+        &overdue.unit,
+        run,
+        taken_over,
+        &caller.name,
+        now.ms(),
+    ));
+    record.running = false;
+    record.run.nonce.clear();
+    // From now on the store refuses the old run: its token is lower than the stored one.
+    record.marks.token = record.marks.token.next();
+    if !taken_over {
+        return WrittenOff::Lost;
+    }
+    record.waiting.push_front(Waiting {
+        tick: record.run.tick,
+        attempt: newest.map_or(0, |start| start.attempt) + 1,
+        takeovers: record.run.takeovers - 1,
+    });
+    WrittenOff::TakenOver
+}

@@ -1,0 +1,69 @@
+//! The messages between a node and the store. Plain data: the embedded store and the Redis scripts speak exactly
+//! these.
+//!
+//! Instants are UTC milliseconds of the store's clock (`*_ms`), except `now_us`, which is in microseconds.
+//!
+//! The enums are exhaustive on purpose: another variant is another version of the protocol, and each store has to
+//! decide what to do with it.
+
+mod claim;
+mod heartbeat;
+mod run;
+mod unit;
+
+pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
+pub use heartbeat::{Heartbeat, HeartbeatReply};
+pub use run::{Finish, Finished, OverdueRun, Renew, Renewed, RunId, WrittenOff};
+pub use unit::{LowerBounds, Recorded, Register, UnitStatus, Watermarks};
+
+/// Items of one request, at most. A script that touches more units blocks Redis for longer than a renewal may wait.
+pub const MAX_BATCH: usize = 256;
+
+/// How far ahead of the store's clock a tick may be claimed: nodes claim a little ahead, and start when the tick is
+/// due. A claim that comes earlier is refused as early.
+pub const EARLY_TOLERANCE_MS: i64 = 150;
+
+/// A tick, or a run, that is later than this is caught up with.
+pub const LATE_MS: i64 = 250;
+
+/// A node without a heartbeat for this long no longer counts as living: it missed three.
+pub const NODE_GONE_MS: i64 = 3_500;
+
+/// Nodes that a [`HeartbeatReply`] names, at most.
+pub const MAX_NODES: usize = 1_000;
+
+/// The sender of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// Random identity of the started scheduler.
+    pub node: String,
+    /// The node's label in ledgers.
+    pub name: String,
+    /// How long the store must grant nothing after it lost its memory: the longest lease of the caller's jobs, and a
+    /// margin to reconnect.
+    pub quarantine_ms: i64,
+    /// How many lines the ledger of a job keeps.
+    pub ledger_limit: usize,
+    /// How many buckets the caller believes the namespace has. A store that knows another number refuses the request.
+    pub buckets: u32,
+}
+
+/// The head of every reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Head {
+    /// The store's clock when it decided.
+    pub now_us: u64,
+    /// Identity of the serving process and its replication history.
+    pub serving: String,
+    /// Nothing is granted or written off before this instant.
+    pub quarantine_until_ms: i64,
+}
+
+/// A reply and its head.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reply<T> {
+    /// The store's clock and state.
+    pub head: Head,
+    /// The answers, in the order of the request's items.
+    pub body: T,
+}

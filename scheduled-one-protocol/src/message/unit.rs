@@ -1,0 +1,77 @@
+//! Units: what is known of them, registered, shown, recorded.
+
+use crate::unit::UnitName;
+use crate::value::{FencingToken, Start, TickMs};
+
+/// What the store knows of a unit. Every answer about a unit carries it: the caller remembers the highest values and
+/// sends them as [`LowerBounds`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Watermarks {
+    /// When the unit was first seen; `None` if it never was.
+    pub first_seen_ms: Option<i64>,
+    /// High-water mark: the newest tick decided.
+    pub decided: Option<TickMs>,
+    /// The highest token given out.
+    pub token: FencingToken,
+    /// The newest start. A claim's answer has it only if the token is news to its caller.
+    pub start: Option<Start>,
+}
+
+impl Watermarks {
+    /// No tick up to this instant is still to be decided. `None` if the unit is unknown.
+    pub fn decided_to(&self) -> Option<TickMs> {
+        self.decided.or(self.first_seen_ms.map(TickMs))
+    }
+
+    /// What a caller that has seen these watermarks knows.
+    pub fn bounds(&self) -> LowerBounds {
+        LowerBounds {
+            decided: self.decided,
+            token: self.token,
+            start: self.start,
+        }
+    }
+}
+
+/// What the caller ever saw decided of a unit: each living node is a replica of it. A store that knows less has
+/// forgotten, and raises its watermarks to these bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LowerBounds {
+    /// The newest tick that the caller saw decided.
+    pub decided: Option<TickMs>,
+    /// The highest token that the caller saw.
+    pub token: FencingToken,
+    /// The newest start that the caller saw.
+    pub start: Option<Start>,
+}
+
+/// Makes a unit known to the store, with what the caller saw decided.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Register {
+    /// The unit.
+    pub unit: UnitName,
+    /// When the caller first knew the unit: ticks up to then were not missed.
+    pub first_seen_ms: i64,
+    /// What the caller saw decided.
+    pub bounds: LowerBounds,
+}
+
+/// What is stored of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct UnitStatus {
+    /// What was decided.
+    pub marks: Watermarks,
+    /// The tick whose run is going on.
+    pub running: Option<TickMs>,
+    /// Ticks that wait, first come first served.
+    pub waiting: Vec<TickMs>,
+}
+
+/// The answer to one line that was to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The line is in the ledger.
+    Written,
+    /// The ledger does not take the line, for this reason; other lines were recorded.
+    Lost(String),
+}

@@ -1,0 +1,285 @@
+//! A store whose records can be loaded and saved in one atomic step is a [`Store`]: the pure machine decides in between.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::bucket::Bucket;
+use crate::diagnosis::{Finding, Report};
+use crate::future::BoxFuture;
+use crate::ledger::LedgerRecord;
+use crate::machine::damage::{Damage, Reads, damage};
+use crate::machine::{self, Now};
+use crate::message::{
+    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
+};
+use crate::store::{Answer, JobNeeds, PreflightError, Store, StoreError};
+use crate::unit::UnitName;
+use crate::working_set::{Wanted, WorkingSet};
+
+/// Decides on what was loaded. An error means that nothing may be saved.
+pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> + Send + 'a>;
+
+/// The records of one bucket in a transactional store, such as a database. Whoever implements this has a [`Store`]:
+/// the rules of the protocol are in [`machine`], and no store writes them again.
+pub trait Records: fmt::Debug + Send + Sync + 'static {
+    /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
+    /// and history that serve it; calls `decide`; saves what it changed. Requests that want the same unit, or change
+    /// the meta data, come one after the other.
+    ///
+    /// A store that has to repeat the step (a serialization failure, a deadlock) loads again and calls `decide` again.
+    /// If `decide` returns an error, the step saves nothing and returns that error.
+    ///
+    /// `ledger_limit` is the number of lines that the ledger of a job keeps; older ones may be deleted later.
+    fn transact<'a>(
+        &'a self,
+        wanted: Wanted,
+        ledger_limit: usize,
+        decide: Decide<'a>,
+    ) -> Answer<'a, ()>;
+
+    /// Units that need somebody: those in which something waits and can start
+    /// ([`Record::ready`](machine::Record::ready)), and running ones that are overdue
+    /// ([`Record::overdue_at_ms`](machine::Record::overdue_at_ms)), oldest first. At most
+    /// [`MAX_BATCH`](crate::message::MAX_BATCH) of each. May be a moment old.
+    fn survey(&self, now: Now) -> Answer<'_, Survey>;
+
+    /// The newest lines of a job's ledger, newest first, at most `limit`.
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;
+
+    /// The records of a bucket of the same namespace, through connections of their own.
+    fn open(&self, bucket: Bucket) -> Arc<dyn Store>;
+
+    /// See [`Store::preflight`].
+    fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// See [`Store::diagnose`].
+    fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report>;
+}
+
+/// Units that need somebody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Units in which something waits and can start.
+    pub ready: Vec<UnitName>,
+    /// Runs whose renewal is overdue, oldest first.
+    pub overdue: Vec<OverdueRun>,
+}
+
+/// One request: enter, decide, reply.
+fn decide<'a, R: Records, T: Send + 'a>(
+    records: &'a R,
+    caller: &'a Caller,
+    wanted: Wanted,
+    reads: Reads,
+    mut step: impl FnMut(&mut WorkingSet) -> T + Send + 'a,
+) -> Answer<'a, Reply<T>> {
+    Box::pin(async move {
+        let mut reply = None;
+        let decide: Decide<'_> = Box::new(|set| {
+            machine::enter(&mut set.meta, &set.serving, caller, set.now)?;
+            refuse_damaged(set, reads)?;
+            let body = step(set);
+            let head = set.head();
+            reply = Some(Reply { head, body });
+            Ok(())
+        });
+        records
+            .transact(wanted, caller.ledger_limit, decide)
+            .await?;
+        reply.ok_or_else(|| StoreError::Unknown("the store did not decide".to_owned()))
+    })
+}
+
+/// A request that rests on a damaged record is refused before anything changes.
+fn refuse_damaged(set: &WorkingSet, reads: Reads) -> Result<(), StoreError> {
+    for (unit, record) in &set.records {
+        if let Some(Damage { field, value }) = damage(record, set.now, reads) {
+            return Err(StoreError::Refused(format!(
+                "the record of {unit} has {value} as {field}: somebody edited it; put it right, or delete the record: \
+                 the nodes restore its watermarks"
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl<R: Records> Store for R {
+    fn claim<'a>(
+        &'a self,
+        caller: &'a Caller,
+        claims: &'a [Claim],
+    ) -> Answer<'a, Reply<Vec<Claimed>>> {
+        decide(self, caller, Wanted::claims(claims), Reads::Claim, |set| {
+            set.claim(caller, claims)
+        })
+    }
+
+    fn renew<'a>(
+        &'a self,
+        caller: &'a Caller,
+        renewals: &'a [Renew],
+    ) -> Answer<'a, Reply<Vec<Renewed>>> {
+        let wanted = Wanted::units(renewals.iter().map(|renewal| &renewal.run.unit));
+        decide(self, caller, wanted, Reads::Run, |set| {
+            set.renew(caller, renewals)
+        })
+    }
+
+    fn finish<'a>(
+        &'a self,
+        caller: &'a Caller,
+        finishes: &'a [Finish],
+    ) -> Answer<'a, Reply<Vec<Finished>>> {
+        let wanted = Wanted::units(finishes.iter().map(|finish| &finish.run.unit));
+        decide(self, caller, wanted, Reads::Run, |set| {
+            set.finish(caller, finishes)
+        })
+    }
+
+    fn register<'a>(
+        &'a self,
+        caller: &'a Caller,
+        registrations: &'a [Register],
+    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+        let wanted = Wanted::units(registrations.iter().map(|registration| &registration.unit));
+        decide(self, caller, wanted, Reads::Run, |set| {
+            set.register(registrations)
+        })
+    }
+
+    fn write_off<'a>(
+        &'a self,
+        caller: &'a Caller,
+        runs: &'a [OverdueRun],
+    ) -> Answer<'a, Reply<Vec<WrittenOff>>> {
+        let wanted = Wanted::units(runs.iter().map(|run| &run.unit));
+        decide(self, caller, wanted, Reads::Whole, |set| {
+            set.write_off(caller, runs)
+        })
+    }
+
+    fn heartbeat<'a>(
+        &'a self,
+        caller: &'a Caller,
+        heartbeat: Heartbeat,
+    ) -> Answer<'a, Reply<HeartbeatReply>> {
+        Box::pin(async move {
+            let wanted = Wanted {
+                nodes: true,
+                ..Wanted::default()
+            };
+            let living = decide(self, caller, wanted, Reads::Whole, |set| {
+                set.heartbeat(caller, heartbeat)
+            });
+            let Reply { head, body: nodes } = living.await?;
+            let Survey { ready, overdue } = self.survey(Now { us: head.now_us }).await?;
+            let body = HeartbeatReply {
+                nodes,
+                ready,
+                overdue,
+            };
+            Ok(Reply { head, body })
+        })
+    }
+
+    fn record<'a>(
+        &'a self,
+        caller: &'a Caller,
+        lines: &'a [LedgerRecord],
+    ) -> Answer<'a, Reply<Vec<Recorded>>> {
+        decide(self, caller, Wanted::default(), Reads::Whole, |set| {
+            set.lines.extend_from_slice(lines);
+            vec![Recorded::Written; lines.len()]
+        })
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        caller: &'a Caller,
+        units: &'a [UnitName],
+    ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
+        decide(self, caller, Wanted::units(units), Reads::Whole, |set| {
+            set.inspect(units)
+        })
+    }
+
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
+        Records::ledger(self, job, limit)
+    }
+
+    fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
+        Records::open(self, bucket)
+    }
+
+    fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
+        Records::preflight(self)
+    }
+
+    fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+        Records::diagnose(self, needs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::memory::MemoryStore;
+
+    fn caller() -> Caller {
+        Caller {
+            node: "node".to_owned(),
+            name: "Node".to_owned(),
+            quarantine_ms: 0,
+            ledger_limit: 9,
+            buckets: 1,
+        }
+    }
+
+    /// The embedded store never waits.
+    fn done<T>(future: impl Future<Output = T>) -> T {
+        let mut future = Box::pin(future);
+        match future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("the embedded store waits"),
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused_by_name_and_nothing_changes() {
+        let store = MemoryStore::new(Arc::new(ManualClock::new()));
+        let (caller, unit) = (caller(), UnitName::new("a", 0));
+        let wanted = Wanted::units([&unit]);
+        let damage_it: Decide<'_> = Box::new(|set| {
+            let record = set.records.entry(unit.clone()).or_default();
+            record.run.lease_ms = i64::MAX;
+            Ok(())
+        });
+        done(store.transact(wanted, 9, damage_it)).unwrap();
+        let registration = Register {
+            unit: unit.clone(),
+            first_seen_ms: 1,
+            bounds: Default::default(),
+        };
+        let error = done(store.register(&caller, &[registration])).unwrap_err();
+        let StoreError::Refused(text) = &error else {
+            panic!("{error:?}");
+        };
+        assert!(
+            text.contains(" of a ") && text.contains(" as lease"),
+            "{text}"
+        );
+        // Another unit is not concerned.
+        let status = done(store.inspect(&caller, &[UnitName::new("b", 0)])).unwrap();
+        assert_eq!(status.body, [UnitStatus::default()]);
+    }
+}

@@ -1,0 +1,117 @@
+-- The claims of a request, and the records that they touch, read and checked. KEYS
+-- and ARGV are those of `claim.lua`.
+--
+-- Provides: each_claim, and for the claim that it is at: i and a, where its keys
+--       and its values begin; ask, its unusual values over the usual ones; key,
+--       nonce; r, tick, after, set by the step; check_claim, a step; records of it:
+--       load_for_claim, load_started, slot_key, in_slot.
+
+local USUAL = {
+  intent = 'run', takeovers = '0', allow = 0, valid_until = tonumber(ARGV[4]),
+}
+local OR_USUAL = { __index = USUAL }
+
+local i, a, ask, key, nonce, tick, after, r
+
+-- Calls the step for each claim, until one returns an error.
+local asks = {}
+local function each_claim(step)
+  i, a = 4, 5
+  local keys, nth = #KEYS, 0
+  while i <= keys do
+    nth = nth + 1
+    ask, key, nonce = asks[nth], KEYS[i], ARGV[a]
+    if not ask then
+      local unusual = ARGV[a + 5]
+      ask = unusual == '' and USUAL or setmetatable(cmsgpack.unpack(unusual), OR_USUAL)
+      asks[nth] = ask
+    end
+    local err = step()
+    if err then
+      return err
+    end
+    i, a = i + 2 + ask.allow, a + VALUES
+  end
+end
+
+-- The record under the key, with its run only while that goes; or nil and an
+-- error. A record in which a run was started is no longer in `records`, and is read
+-- again.
+local function load_for_claim(key)
+  local r = records[key]
+  if r then
+    return r
+  end
+  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait')
+  if v.err then
+    return nil, wrong_type(key, 'hash') or v
+  end
+  r = state_of(key, v)
+  if r.running then
+    v = call('HMGET', key, 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'at', 'own')
+    add_run(key, r, v, 0)
+    r.at, r.own = needed(key, 'at', v[7], far), v[8]
+  end
+  if wrong then
+    return nil, wrong
+  end
+  records[key] = r
+  return r
+end
+
+local function start_of(tick, attempt, hwm)
+  local at, count = int(tick), int(attempt)
+  if at < 0 or at > hwm or count < 0 or count > MAX_COUNT then
+    return 0, 0
+  end
+  return at, count
+end
+
+-- Adds the starts to the record. Rarely needed, and perhaps after the first write,
+-- when no request may be refused: a start that no script can have stored counts as
+-- none.
+local function load_started()
+  if r.bt == nil then
+    local v = call('HMGET', key, 'bt', 'ba', 'tick', 'att')
+    r.bt, r.ba = start_of(v[1], v[2], r.hwm)
+    r.tick, r.att = start_of(v[3], v[4], r.hwm)
+  end
+end
+
+-- The key of a slot in which runs of the unit go; 0 is the unit itself.
+local function slot_key(slot)
+  return slot == 0 and key or KEYS[i + 1 + slot]
+end
+
+local function in_slot(slot)
+  return slot == 0 and r or load_for_claim(slot_key(slot))
+end
+
+-- Whether the claim may write into the ledger or look into slots.
+local function is_unusual()
+  return ask.intent ~= 'run' or ask.missed or ask.started or ask.allow > 0
+end
+
+-- Reads and checks all that the claim may touch; returns an error.
+local function check_claim()
+  local again, err = records[key], nil
+  r, err = load_for_claim(key)
+  if not r then
+    return err
+  end
+  if not (again or r.running or r.wait ~= '' or ask ~= USUAL and is_unusual()) then
+    return nil
+  end
+  for slot = 1, ask.allow do
+    local p, of_slot = load_for_claim(slot_key(slot))
+    if not p then
+      return of_slot
+    end
+  end
+  wrong = wrong_type(KEYS[i + 1], 'stream')
+  if not wrong and (ask.intent == 'next' or ask.started) then
+    wrong = wrong_type(KEYS[3], 'zset')
+  end
+  return wrong
+end
+

@@ -1,0 +1,65 @@
+//! The text in front of each script: constants of the protocol and codes of its
+//! reply, as local variables. No number stands both in Rust and in Lua.
+
+use std::fmt::Write;
+
+use crate::codes::Named;
+use crate::keys::MAX_UNIT_BYTES;
+use scheduled_one_protocol::Outcome;
+use scheduled_one_protocol::machine::damage::{
+    MAX_AHEAD_MS, MAX_COUNT, MAX_EXACT, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ, MAX_TOKEN,
+};
+use scheduled_one_protocol::machine::{MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION};
+use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH};
+
+/// Entries of `ready` that a beat takes its share from, at most.
+const MAX_READY: usize = 64 * MAX_BATCH;
+
+/// Constants by name. All are integers of at most 2^53, which the numbers of
+/// Lua, doubles, hold exactly.
+const CONSTANTS: [(&str, u64); 14] = [
+    ("VERSION", VERSION),
+    ("MAX_EXACT", MAX_EXACT),
+    ("MAX_TOKEN", MAX_TOKEN),
+    ("MAX_SEQ", MAX_SEQ),
+    ("MAX_COUNT", MAX_COUNT as u64),
+    ("MAX_AHEAD_MS", MAX_AHEAD_MS as u64),
+    ("MAX_LEASE_MS", MAX_LEASE_MS as u64),
+    ("MAX_QUARANTINE_MS", MAX_QUARANTINE_MS as u64),
+    ("MAX_NONCE_BYTES", MAX_NONCE_BYTES as u64),
+    ("MAX_UNIT_BYTES", MAX_UNIT_BYTES as u64),
+    ("MAX_READY", MAX_READY as u64),
+    ("EARLY_TOLERANCE_MS", EARLY_TOLERANCE_MS as u64),
+    ("LATE_MS", LATE_MS as u64),
+    ("OVERDUE_PERCENT", OVERDUE_PERCENT as u64),
+];
+
+/// Words of the ledger that scripts write themselves.
+const OUTCOMES: [(&str, Outcome); 5] = [
+    ("OUTCOME_SKIPPED", Outcome::Skipped),
+    ("OUTCOME_MISSED", Outcome::Missed),
+    ("OUTCOME_LOST", Outcome::Lost),
+    ("OUTCOME_TAKEN_OVER", Outcome::TakenOver),
+    ("OUTCOME_WITHOUT_LEASE", Outcome::FinishedWithoutLease),
+];
+
+/// The text in front of a script. `values` is how many values of ARGV an item
+/// of its batch has: `VALUES`, there.
+pub(crate) fn prologue(values: usize, codes: &[&[Named]]) -> String {
+    let mut text = String::from("-- Made by `prologue.rs`.\n");
+    let mut local = |name: &str, value: &dyn std::fmt::Display| {
+        // Writing into a text does not fail.
+        let _ = writeln!(text, "local {name} = {value}");
+    };
+    for (name, number) in CONSTANTS {
+        local(name, &number);
+    }
+    for (name, outcome) in OUTCOMES {
+        local(name, &format_args!("'{outcome}'"));
+    }
+    local("VALUES", &values);
+    for (name, code) in codes.iter().copied().flatten() {
+        local(name, code);
+    }
+    text
+}

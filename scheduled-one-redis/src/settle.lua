@@ -1,0 +1,59 @@
+-- Runs written back, and the sets that follow records: for scripts that change
+-- records and are not as hot as claims.
+--
+-- Provides: readopt; changed, the keys of records to bring the sets in step with;
+--       settle.
+
+wrong = wrong_type(KEYS[3], 'zset')
+if wrong then
+  return wrong
+end
+
+-- Writes a run back that begins at ARGV[a]: nonce, tick, token, attempt, lease,
+-- granted at, takeovers. It is at `attempt` then, and goes on, or has ended.
+local function readopt(key, r, goes_on, attempt, a)
+  local nonce, tick, token = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local lease = tonumber(ARGV[a + 4])
+  r.hwm = math.max(r.hwm, tick)
+  r.tok, r.rtok, r.running, r.stop = token, token, goes_on, false
+  r.non, r.until_, r.seq, r.lease, r.att, r.tick = nonce, now + lease, 1, lease, attempt, tick
+  drop_started(key, r, tick, int(ARGV[a + 3]))
+  call('HSET', key, 'hwm', r.hwm, 'tok', token, 'st', goes_on and 'run' or 'idle', 'tick', tick,
+    'own', name, 'non', nonce, 'att', attempt, 'rtok', token, 'until', r.until_, 'seq', 1,
+    'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6])
+end
+
+-- Brings `leases` and `ready` in step with the records that changed. At the end:
+-- of a unit that comes twice, only the last state counts.
+local changed = {}
+local function settle()
+  local leases, over, free, busy = {}, {}, {}, {}
+  for _, key in ipairs(changed) do
+    local r, unit = records[key], unit_of(key)
+    if r.running then
+      leases[#leases + 1] = overdue_at(r.until_, r.lease)
+      leases[#leases + 1] = unit
+    else
+      over[#over + 1] = unit
+    end
+    if ready(r) then
+      free[#free + 1] = 0
+      free[#free + 1] = unit
+    elseif r.wait ~= '' or r.waited then
+      busy[#busy + 1] = unit
+    end
+  end
+  if #leases > 0 then
+    call('ZADD', KEYS[2], unpack(leases))
+  end
+  if #over > 0 then
+    call('ZREM', KEYS[2], unpack(over))
+  end
+  if #free > 0 then
+    call('ZADD', KEYS[3], unpack(free))
+  end
+  if #busy > 0 then
+    call('ZREM', KEYS[3], unpack(busy))
+  end
+end
+

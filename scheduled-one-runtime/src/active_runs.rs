@@ -1,0 +1,113 @@
+//! The active runs of a node: counted, awaited, cancelled.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::active_run::ActiveRun;
+use crate::lease::CancelReason;
+use scheduled_one_protocol::{Start, UnitName};
+
+/// The active runs of a node, in all its buckets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ActiveRuns {
+    shared: Arc<SharedRuns>,
+}
+
+#[derive(Debug)]
+struct SharedRuns {
+    runs: Mutex<Runs>,
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Runs {
+    /// How many runs became active so far; the number of a run is its key.
+    entered: u64,
+    active: BTreeMap<u64, Arc<ActiveRun>>,
+}
+
+impl Default for SharedRuns {
+    fn default() -> Self {
+        SharedRuns {
+            runs: Mutex::default(),
+            count: watch::Sender::new(0),
+        }
+    }
+}
+
+impl SharedRuns {
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ActiveRuns {
+    /// Adds a run, until the guard is dropped.
+    pub(crate) fn enter(&self, run: Arc<ActiveRun>) -> RunGuard {
+        let mut runs = self.shared.runs();
+        runs.entered += 1;
+        let number = runs.entered;
+        runs.active.insert(number, Arc::clone(&run));
+        self.shared.count.send_replace(runs.active.len());
+        RunGuard {
+            number,
+            run,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// The newest start of each active run, with its unit.
+    pub(crate) fn newest_starts(&self) -> Vec<(UnitName, Start)> {
+        let runs = self.shared.runs();
+        let active = runs.active.values();
+        active.filter_map(|run| run.newest_start()).collect()
+    }
+
+    /// How many runs are active.
+    pub(crate) fn count(&self) -> usize {
+        *self.shared.count.borrow()
+    }
+
+    /// How many runs have ended so far.
+    pub(crate) fn count_ended(&self) -> usize {
+        let runs = self.shared.runs();
+        runs.entered as usize - runs.active.len()
+    }
+
+    /// Completes when no run is active.
+    pub(crate) async fn wait_idle(&self) {
+        let mut count = self.shared.count.subscribe();
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+
+    /// Cancels all runs. Returns how many there are, and the longest time until the last of them is dropped.
+    pub(crate) fn cancel_all(&self, reason: CancelReason) -> (usize, Duration) {
+        let runs = self.shared.runs();
+        let mut budget = Duration::ZERO;
+        for run in runs.active.values() {
+            run.lease.cancel(reason);
+            budget = budget.max(run.lease.cancel_budget());
+        }
+        (runs.active.len(), budget)
+    }
+}
+
+/// Keeps a run among the active ones until it is dropped. It is dropped with the run's task, also when the Tokio
+/// runtime goes away.
+pub(crate) struct RunGuard {
+    number: u64,
+    run: Arc<ActiveRun>,
+    shared: Arc<SharedRuns>,
+}
+
+impl Drop for RunGuard {
+    fn drop(&mut self) {
+        self.run.end();
+        let mut runs = self.shared.runs();
+        runs.active.remove(&self.number);
+        self.shared.count.send_replace(runs.active.len());
+    }
+}

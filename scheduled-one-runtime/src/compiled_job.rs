@@ -1,0 +1,42 @@
+//! A job that passed every check: its schedule, its policies with all defaults
+//! filled in, and its function.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduled_one_schedule::Schedule;
+
+use crate::handler::AnyHandler;
+use crate::rules::Rules;
+use crate::tick::Ticks;
+use scheduled_one_protocol::UnitName;
+
+/// A job that passed every check.
+pub(crate) struct CompiledJob {
+    pub(crate) name: Arc<str>,
+    pub(crate) schedule: Schedule,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) description: Option<Box<str>>,
+    pub(crate) handler: Arc<dyn AnyHandler>,
+}
+
+impl CompiledJob {
+    /// The lease of its runs.
+    pub(crate) fn lease(&self, default: Duration) -> Duration {
+        self.rules.lease.unwrap_or(default)
+    }
+
+    /// The names of its units: the job itself, or each of its shards.
+    pub(crate) fn units(&self) -> impl Iterator<Item = UnitName> {
+        (0..self.rules.shards).map(|index| UnitName::new(&self.name, index))
+    }
+
+    /// Its ticks, as its rules see them.
+    pub(crate) fn ticks(&self) -> Ticks<'_> {
+        Ticks {
+            job: &self.name,
+            schedule: &self.schedule,
+            rules: &self.rules,
+        }
+    }
+}

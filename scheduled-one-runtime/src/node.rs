@@ -1,0 +1,383 @@
+//! The driver of a node in one bucket. [`Node::turn`] is the path of a tick, from
+//! top to bottom; each step is in the file that it calls.
+
+// In the order of the path: units and claims of them, verdicts, jobs without claims …
+mod claiming;
+pub(crate) mod units;
+mod verdict;
+
+mod local_jobs;
+
+// … and what a node does in addition to its ticks.
+mod heartbeat;
+mod hold_up;
+mod inbox;
+mod registration;
+pub(crate) mod stall_watch;
+mod takeover;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scheduled_one_schedule::policy::Scope;
+use tokio::sync::{mpsc, watch};
+
+use crate::claim::{ClaimBatch, DecidedBatch, send_claims};
+use crate::compiled_job::CompiledJob;
+use crate::event;
+use crate::finish::UnitReleased;
+use crate::run::Runner;
+use crate::store_client::{Replied, StoreClient, StoreHealth};
+use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
+
+use claiming::Claiming;
+use heartbeat::{HeartbeatTimer, send_heartbeat};
+use hold_up::{Conditions, Hold};
+use inbox::{Event, Inbox};
+use local_jobs::LocalJobs;
+use registration::{Registration, register_again};
+use stall_watch::StallWatch;
+use takeover::{taken_over, write_off};
+use units::Units;
+use verdict::{DecidedClaim, FollowUp};
+
+/// Longest sleep: a clock may be set, a machine may be suspended.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Longest wait for the replies to pending claims when the node stops.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One node in one bucket.
+pub(crate) struct Node {
+    /// The way to the store of the bucket.
+    client: Arc<StoreClient>,
+    /// Makes the runs of granted ticks and of local jobs.
+    runner: Arc<Runner>,
+    /// The jobs and shards that this node claims, each with the watermarks that the node has seen.
+    units: Units,
+    /// Which unit is claimed when, and which claims have no reply yet.
+    claiming: Claiming,
+    /// Whether claims are sent, and why not.
+    hold: Hold,
+    /// With which store the units are registered.
+    registration: Registration,
+    /// When the next heartbeat is sent.
+    heartbeat: HeartbeatTimer,
+    /// Overdue runs, which are written off if they stay unchanged.
+    stalls: StallWatch,
+    /// Jobs that each node runs by itself.
+    local_jobs: LocalJobs,
+    /// Requests without a reply, and the ends of runs.
+    inbox: Inbox,
+}
+
+/// What a node and its scheduler signal to each other.
+pub(crate) struct NodeSignals {
+    /// From the scheduler: nothing new starts from now on.
+    pub(crate) stop: watch::Receiver<bool>,
+    /// To the scheduler: every claim has its reply, so no run starts any more.
+    pub(crate) drained: watch::Sender<bool>,
+    /// From the scheduler: the outcomes are reported, and the node may end.
+    pub(crate) leave: watch::Receiver<bool>,
+}
+
+/// How far the end of a node has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// The node claims ticks.
+    Working,
+    /// The node claims nothing. It waits for the replies to its claims, until an instant of the boot clock, and runs
+    /// what they grant.
+    Draining { until: Duration },
+    /// No run starts any more, but some may be active. The watermarks stay registered, and heartbeats say that the
+    /// node leaves, so that no shard waits for it.
+    Leaving,
+}
+
+impl Node {
+    /// A node whose units are registered. Fails if the store does not reply, or refuses all units.
+    pub(crate) async fn register(
+        client: Arc<StoreClient>,
+        runner: Arc<Runner>,
+        jobs: &[Arc<CompiledJob>],
+        default_lease: Duration,
+        released: mpsc::UnboundedReceiver<UnitReleased>,
+    ) -> Result<Self, StoreError> {
+        let started_ms = runner.cluster.now_ms();
+        let of_scope = |local: bool| {
+            let jobs = jobs.iter().cloned();
+            jobs.filter(move |job| (job.rules.scope == Scope::EveryNode) == local)
+        };
+        let mut units = Units::new(of_scope(false), started_ms);
+        let registration = Registration::first(&client, &mut units).await?;
+        let leases = jobs.iter().map(|job| job.lease(default_lease));
+        let shortest_lease = leases.min().unwrap_or(default_lease);
+        let node = client.node();
+        Ok(Node {
+            claiming: Claiming::new(node, started_ms, default_lease, shortest_lease, &units),
+            units,
+            hold: Hold::START,
+            registration,
+            heartbeat: HeartbeatTimer::new(client.now()),
+            stalls: StallWatch::default(),
+            local_jobs: LocalJobs::new(of_scope(true), started_ms),
+            inbox: Inbox::new(released),
+            client,
+            runner,
+        })
+    }
+
+    /// Runs until the scheduler stops the node and, when the outcomes are reported, lets it leave.
+    pub(crate) async fn drive(mut self, mut signals: NodeSignals) {
+        let mut health = self.client.health();
+        let mut mode = Mode::Working;
+        loop {
+            let seen = health.borrow_and_update().clone();
+            self.register_if_forgotten(&seen);
+            match self.next_mode(mode, &signals) {
+                Some(next) => mode = next,
+                None => return,
+            }
+            self.send_heartbeat_if_due(mode);
+            if mode == Mode::Working {
+                self.write_off_stalled(&seen);
+                self.local_jobs.start_due(&self.runner);
+            }
+            let turn = self.turn(mode, &seen, &mut health, &mut signals).await;
+            if turn.is_break() {
+                return;
+            }
+        }
+    }
+
+    /// One turn of the loop, and the path of a tick: due → planned → claimed → decided → run → finished. In the middle
+    /// the node waits for whatever happens first.
+    async fn turn(
+        &mut self,
+        mode: Mode,
+        seen: &StoreHealth,
+        health: &mut watch::Receiver<StoreHealth>,
+        signals: &mut NodeSignals,
+    ) -> ControlFlow<()> {
+        let held_up_for = self.held_up_for(mode, seen);
+        // Due → planned.
+        while held_up_for.is_none()
+            && let Some(batch) = self.plan_due()
+        {
+            // Planned → claimed.
+            self.claim(batch);
+        }
+        let wake = self.next_wake(mode, held_up_for);
+        match self.next_event(mode, wake, health, signals).await {
+            // Claimed → decided → run.
+            Event::Decided(batch) => self.follow(batch),
+            // Run → finished.
+            Event::RunEnded(released) => {
+                let now_ms = self.runner.cluster.now_ms();
+                self.claiming.release(&mut self.units, released, now_ms);
+            }
+            Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
+            Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
+            Event::WrittenOff(runs) => self.claiming.ready.extend(taken_over(runs)),
+            Event::Woken => {}
+            Event::Abandoned => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The next batch of claims, if a tick is due or will be in a moment.
+    fn plan_due(&mut self) -> Option<ClaimBatch> {
+        let now_ms = self.runner.cluster.now_ms();
+        self.claiming.plan_due(&self.units, &self.hold, now_ms)
+    }
+
+    fn claim(&mut self, batch: ClaimBatch) {
+        let (client, sent) = (Arc::clone(&self.client), self.client.now());
+        self.inbox
+            .request(async move { Event::Decided(send_claims(&client, batch, sent).await) });
+    }
+
+    /// Does what the store decided, claim by claim.
+    fn follow(&mut self, decided: DecidedBatch) {
+        self.claiming.settle_batch();
+        let sent = decided.sent;
+        let claims = decided.batch.pending.into_iter().zip(decided.batch.claims);
+        for ((pending, claim), reply) in claims.zip(decided.replies) {
+            let decided = DecidedClaim {
+                pending,
+                claim,
+                reply,
+                sent,
+            };
+            let now_ms = self.runner.cluster.now_ms();
+            let (units, stalls) = (&mut self.units, &mut self.stalls);
+            match self.claiming.apply(units, stalls, decided, now_ms) {
+                FollowUp::Nothing => {}
+                FollowUp::Start(run) => {
+                    event::claimed(&run.id.unit, run.id.tick, run.id.token);
+                    self.runner.start(run);
+                }
+                FollowUp::Decline(run) => self.runner.decline(&run),
+            }
+        }
+    }
+
+    /// The mode after `mode`; `None` if the node has ended.
+    fn next_mode(&mut self, mode: Mode, signals: &NodeSignals) -> Option<Mode> {
+        let now = self.client.now();
+        match mode {
+            Mode::Working if *signals.stop.borrow() => {
+                let until = now + DRAIN_PATIENCE;
+                self.next_mode(Mode::Draining { until }, signals)
+            }
+            Mode::Draining { until } if !self.claiming.is_pending() || now >= until => {
+                if self.claiming.is_pending() {
+                    self.abandon_requests();
+                }
+                signals.drained.send_replace(true);
+                self.next_mode(Mode::Leaving, signals)
+            }
+            Mode::Leaving if *signals.leave.borrow() && !self.registration.is_pending() => None,
+            same => Some(same),
+        }
+    }
+
+    /// Drops the requests without a reply: a tick that is granted from now on must not start.
+    fn abandon_requests(&mut self) {
+        self.inbox.drop_requests();
+        self.claiming.abandon();
+        self.heartbeat.settle();
+        self.registration.abandon();
+    }
+
+    /// For how long no claims are sent; `None` if they are.
+    fn held_up_for(&mut self, mode: Mode, seen: &StoreHealth) -> Option<Duration> {
+        match mode {
+            Mode::Working => {
+                let now_ms = self.runner.cluster.now_ms();
+                self.hold.update(&self.conditions(seen), now_ms)
+            }
+            Mode::Draining { until } => Some(until.saturating_sub(self.client.now())),
+            Mode::Leaving => Some(LONGEST_SLEEP),
+        }
+    }
+
+    fn conditions(&self, seen: &StoreHealth) -> Conditions {
+        let cluster = &self.runner.cluster;
+        Conditions {
+            bucket_mismatch: self.client.has_bucket_mismatch(),
+            store_up: seen.up,
+            quarantine_left: cluster.until(seen.identity.quarantine_until_ms),
+            clock_pause_left: cluster.pause_left(),
+        }
+    }
+
+    /// How long nothing is due.
+    fn next_wake(&mut self, mode: Mode, held_up_for: Option<Duration>) -> Duration {
+        let now = self.client.now();
+        let mut wake = LONGEST_SLEEP;
+        if let Some(at) = self.heartbeat.next_due() {
+            wake = wake.min(at.saturating_sub(now));
+        }
+        if mode == Mode::Working
+            && let Some(at_ms) = self.local_jobs.next_due_ms()
+        {
+            wake = wake.min(self.runner.cluster.until(at_ms));
+        }
+        if let Some(held_up_for) = held_up_for {
+            return wake.min(held_up_for);
+        }
+        if let Some(at) = self.stalls.next_due() {
+            wake = wake.min(at.saturating_sub(now));
+        }
+        match self.claiming.next_due_ms() {
+            Some(at_ms) => wake.min(self.runner.cluster.until(at_ms)),
+            None => wake,
+        }
+    }
+
+    async fn next_event(
+        &mut self,
+        mode: Mode,
+        wake: Duration,
+        health: &mut watch::Receiver<StoreHealth>,
+        signals: &mut NodeSignals,
+    ) -> Event {
+        let sleep = self.runner.clock.sleep(wake);
+        let signal = async {
+            match mode {
+                Mode::Working => signals.stop.changed().await,
+                Mode::Draining { .. } => std::future::pending().await,
+                Mode::Leaving => signals.leave.changed().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            event = self.inbox.next() => event,
+            () = sleep => Event::Woken,
+            _ = health.changed() => Event::Woken,
+            signal = signal => match signal {
+                Ok(()) => Event::Woken,
+                Err(_) => Event::Abandoned,
+            },
+        }
+    }
+
+    /// Registers all units again if another store replies than the one that they are registered with, or the same one
+    /// after it was flushed.
+    fn register_if_forgotten(&mut self, seen: &StoreHealth) {
+        if !self.registration.take_due(seen) {
+            return;
+        }
+        self.stalls.clear();
+        // Of attempts that were made since the grant, only the runs know.
+        for (unit, started) in self.runner.active_runs.newest_starts() {
+            self.units.learn_start(&unit, started);
+        }
+        let batches = self.units.registrations();
+        let (client, identity) = (Arc::clone(&self.client), seen.identity.clone());
+        self.inbox.request(async move {
+            let registered = register_again(&client, identity, batches).await;
+            Event::Registered(registered)
+        });
+    }
+
+    fn send_heartbeat_if_due(&mut self, mode: Mode) {
+        if !self.heartbeat.take_due(self.client.now()) {
+            return;
+        }
+        let heartbeat = match mode {
+            Mode::Working => Heartbeat::Alive,
+            Mode::Draining { .. } | Mode::Leaving => Heartbeat::Leaving,
+        };
+        let client = Arc::clone(&self.client);
+        self.inbox
+            .request(async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) });
+    }
+
+    fn heartbeat_acknowledged(&mut self, reply: Replied<HeartbeatReply>) {
+        self.heartbeat.settle();
+        self.heartbeat
+            .log_offset(&self.client, &self.runner.cluster);
+        self.claiming.living_nodes = reply.body.nodes;
+        // The other units belong to jobs that this node does not have.
+        let mut ready = reply.body.ready;
+        ready.retain(|unit| self.units.find(unit).is_some());
+        self.claiming.ready.extend(ready);
+        self.stalls.observe_all(reply.body.overdue, reply.received);
+    }
+
+    fn write_off_stalled(&mut self, seen: &StoreHealth) {
+        if !self.conditions(seen).store_decides() {
+            return;
+        }
+        let runs = self.stalls.take_stalled(self.client.now());
+        if runs.is_empty() {
+            return;
+        }
+        let client = Arc::clone(&self.client);
+        self.inbox
+            .request(async move { Event::WrittenOff(write_off(&client, runs).await) });
+    }
+}

@@ -1,0 +1,274 @@
+//! Claiming: which units are due, what is claimed of each, and which claims have
+//! no reply yet.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use scheduled_one_schedule::policy::Misfire;
+
+use crate::claim::{ClaimBatch, PendingClaim};
+use crate::finish::UnitReleased;
+use crate::node::hold_up::Hold;
+use crate::node::units::{Unit, Units, rank};
+use crate::timer::{Timer, UnitIndex};
+use scheduled_one_protocol::message::{Claim, DueTick, LowerBounds, MAX_BATCH, Target};
+use scheduled_one_protocol::{TickMs, UnitName};
+
+/// Most batches of claims without a reply.
+const MAX_BATCHES_PENDING: usize = 8;
+/// How much later a node claims a shard for each node that the shard prefers.
+const RANK_DELAY_MS: i64 = 150;
+/// Most preferred nodes that a node gives precedence to.
+const MAX_RANK: usize = 4;
+/// How long after its window the tick of a disabled job is recorded as skipped, if no node has run it by then.
+const DISABLED_AFTER_MS: i64 = 5_000;
+
+/// What a node has claimed, and what it claims next.
+pub(super) struct Claiming {
+    /// Identity of this node: the first part of each nonce.
+    node: String,
+    /// The cluster's clock when this node started. It claims no tick before.
+    pub(super) started_ms: i64,
+    /// Lease of the jobs that have none of their own.
+    default_lease: Duration,
+    /// How long before its tick is due a unit is claimed.
+    pub(super) lead_ms: i64,
+    /// When each unit is claimed next. A unit with a pending claim is not in it.
+    pub(super) timer: Timer,
+    /// Units in which something waits that can start.
+    pub(super) ready: BTreeSet<UnitName>,
+    /// Units of which the waiting tick is claimed, until the store replies.
+    pub(super) ready_pending: HashSet<UnitName>,
+    /// Units whose run ended while a claim of their next tick was pending.
+    pub(super) released_while_pending: HashSet<UnitIndex>,
+    /// The living nodes, by identity: the shards of a job are spread over them.
+    pub(super) living_nodes: Vec<String>,
+    batches_pending: usize,
+    /// How many claims this node has made so far; the second part of each nonce.
+    claims_made: u64,
+}
+
+impl Claiming {
+    pub(super) fn new(
+        node: &str,
+        started_ms: i64,
+        default_lease: Duration,
+        shortest_lease: Duration,
+        units: &Units,
+    ) -> Self {
+        let mut claiming = Claiming {
+            node: node.to_owned(),
+            started_ms,
+            default_lease,
+            lead_ms: lead_ms(units.indices().len(), shortest_lease),
+            timer: Timer::default(),
+            ready: BTreeSet::new(),
+            ready_pending: HashSet::new(),
+            released_while_pending: HashSet::new(),
+            living_nodes: Vec::new(),
+            batches_pending: 0,
+            claims_made: 0,
+        };
+        for unit in units.indices() {
+            claiming.set_next(units, unit);
+        }
+        claiming
+    }
+
+    /// Plans the next batch of claims at `now_ms`; `None` if nothing is due, or too many batches are pending.
+    ///
+    /// Waiting ticks come first, then ticks that are due or will be in a moment: claims are sent ahead, so that runs
+    /// can start on time.
+    pub(super) fn plan_due(
+        &mut self,
+        units: &Units,
+        hold: &Hold,
+        now_ms: i64,
+    ) -> Option<ClaimBatch> {
+        if self.batches_pending >= MAX_BATCHES_PENDING {
+            return None;
+        }
+        let ahead_ms = now_ms + self.lead_ms;
+        let mut batch = ClaimBatch::default();
+        while batch.claims.len() < MAX_BATCH {
+            if let Some(claim) = self.claim_waiting(units, ahead_ms) {
+                batch.push(claim);
+                continue;
+            }
+            let Some(unit) = self.timer.take_due(ahead_ms) else {
+                break;
+            };
+            match self.claim_tick(units, hold, unit, ahead_ms) {
+                Some(claim) => batch.push(claim),
+                None => self.set_next(units, unit),
+            }
+        }
+        if batch.claims.is_empty() {
+            return None;
+        }
+        self.batches_pending += 1;
+        Some(batch)
+    }
+
+    /// Claims the next tick of a unit, as the rules of its job plan it; `None` if none is due.
+    fn claim_tick(
+        &mut self,
+        units: &Units,
+        hold: &Hold,
+        index: UnitIndex,
+        now_ms: i64,
+    ) -> Option<(PendingClaim, Claim)> {
+        self.released_while_pending.remove(&index);
+        let unit = units.get(index);
+        let (ticks, after_ms) = (unit.job.ticks(), unit.decided_to_ms());
+        let plan = if unit.job.rules.enabled {
+            let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms);
+            ticks.plan(after_ms, now_ms, reason)?
+        } else {
+            ticks.disabled(after_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
+        };
+        let pending = PendingClaim {
+            unit: index,
+            coalesced: plan.coalesced,
+        };
+        let target = Target::Tick(DueTick {
+            tick: TickMs(plan.tick_ms),
+            due_ms: plan.due_ms,
+            after: unit.marks.decided_to(),
+            intent: plan.intent,
+            overlap: unit.job.rules.overlap,
+            missed: plan.missed,
+        });
+        // Only a waiting tick may have started in a store that was rolled back.
+        let bounds = LowerBounds {
+            start: None,
+            ..unit.marks.bounds()
+        };
+        let claim = self.claim(unit, unit.name(), bounds, target, now_ms);
+        Some((pending, claim))
+    }
+
+    /// Claims what waits in a unit, or in a slot of it; `None` if nothing waits.
+    fn claim_waiting(&mut self, units: &Units, now_ms: i64) -> Option<(PendingClaim, Claim)> {
+        let (name, index) = self.take_ready(units)?;
+        let unit = units.get(index);
+        let oldest = TickMs(now_ms - unit.job.rules.waits.as_millis() as i64);
+        // A slot has watermarks of its own, which this node has not seen.
+        let bounds = match name.slot() {
+            0 => unit.marks.bounds(),
+            _ => LowerBounds::default(),
+        };
+        let target = Target::Queued { oldest };
+        let claim = self.claim(unit, name.clone(), bounds, target, now_ms);
+        self.ready_pending.insert(name);
+        let pending = PendingClaim {
+            unit: index,
+            coalesced: 0,
+        };
+        Some((pending, claim))
+    }
+
+    /// Takes a unit in which something waits and of which no claim is pending.
+    fn take_ready(&mut self, units: &Units) -> Option<(UnitName, UnitIndex)> {
+        loop {
+            let pending = &self.ready_pending;
+            let name = self.ready.iter().find(|unit| !pending.contains(*unit))?;
+            let name = name.clone();
+            self.ready.remove(&name);
+            match units.find(&name) {
+                Some(unit) if units.get(unit).job.rules.enabled => return Some((name, unit)),
+                _ => {} // a job that this node does not have, or does not run
+            }
+        }
+    }
+
+    /// A claim of a unit, or of a slot of it.
+    fn claim(
+        &mut self,
+        unit: &Unit,
+        name: UnitName,
+        bounds: LowerBounds,
+        target: Target,
+        now_ms: i64,
+    ) -> Claim {
+        self.claims_made += 1;
+        let lease_ms = unit.job.lease(self.default_lease).as_millis() as i64;
+        Claim {
+            unit: name,
+            nonce: format!("{}-{:x}", self.node, self.claims_made),
+            // A run that starts after half its lease would be cancelled soon.
+            valid_until_ms: now_ms + lease_ms / 2,
+            lease_ms,
+            takeovers: unit.job.rules.reruns,
+            bounds,
+            target,
+        }
+    }
+
+    /// The unit is claimed when its next tick is due.
+    pub(super) fn set_next(&mut self, units: &Units, index: UnitIndex) {
+        let unit = units.get(index);
+        let ticks = unit.job.ticks();
+        let Some(tick_ms) = unit.job.schedule.next_after(unit.decided_to_ms()) else {
+            return;
+        };
+        let mut at_ms = ticks.due_ms(tick_ms);
+        if unit.job.rules.shards > 1 {
+            let rank = rank(&unit.name(), &self.node, &self.living_nodes).min(MAX_RANK);
+            at_ms += rank as i64 * RANK_DELAY_MS;
+        }
+        if !unit.job.rules.enabled {
+            at_ms += ticks.window_ms() + DISABLED_AFTER_MS;
+        }
+        self.timer.set(at_ms, index);
+    }
+
+    /// A run of this node has ended, and its outcome is recorded.
+    pub(super) fn release(&mut self, units: &mut Units, released: UnitReleased, now_ms: i64) {
+        units.learn_start(&released.unit, released.started);
+        let unit = units.find(&released.unit);
+        if released.ready {
+            self.ready.insert(released.unit);
+        }
+        let Some(unit) = unit else {
+            return;
+        };
+        let catches_up = units.get(unit).job.rules.misfire == Misfire::RunAll;
+        if catches_up && !self.timer.hasten(now_ms, unit) {
+            self.released_while_pending.insert(unit);
+        }
+    }
+
+    /// When the next unit is claimed, by the cluster's clock; `None` if only a reply or a run's end is awaited.
+    pub(super) fn next_due_ms(&mut self) -> Option<i64> {
+        if self.batches_pending >= MAX_BATCHES_PENDING {
+            return None;
+        }
+        Some(self.timer.next_ms()? - self.lead_ms)
+    }
+
+    /// A batch has its replies.
+    pub(super) fn settle_batch(&mut self) {
+        self.batches_pending -= 1;
+    }
+
+    /// The requests were dropped.
+    pub(super) fn abandon(&mut self) {
+        self.batches_pending = 0;
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.batches_pending > 0
+    }
+}
+
+/// How long ahead ticks are claimed: what the claims of all units take if they
+/// are due at once, and never so long that it costs much of a lease.
+fn lead_ms(units: usize, shortest_lease: Duration) -> i64 {
+    const LEAST_MS: i64 = 5;
+    const UNITS_PER_MS: i64 = 100;
+    const MOST_MS: i64 = 100;
+    let of_units = LEAST_MS + units as i64 / UNITS_PER_MS;
+    let of_lease = shortest_lease.as_millis() as i64 / 10;
+    of_units.min(of_lease).min(MOST_MS)
+}

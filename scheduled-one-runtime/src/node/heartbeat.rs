@@ -1,0 +1,72 @@
+//! The heartbeat: one request a second and node, however many jobs there are.
+//! Its reply names the living nodes, what waits, and which runs are overdue.
+
+use std::time::Duration;
+
+use crate::cluster_clock::ClusterClock;
+use crate::event;
+use crate::store_client::{Replied, StoreClient};
+use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
+
+/// Time from one heartbeat to the next.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// Change of the wall clock's offset that is logged.
+const LOGGED_OFFSET_MS: i64 = 1_000;
+
+/// When the next heartbeat is sent.
+pub(super) struct HeartbeatTimer {
+    next: Duration,
+    /// Whether a heartbeat has no reply yet. While the store is down there is one, not more.
+    pending: bool,
+    /// Offset of the wall clock that was logged last.
+    logged_offset_ms: i64,
+}
+
+impl HeartbeatTimer {
+    pub(super) fn new(now: Duration) -> Self {
+        HeartbeatTimer {
+            next: now,
+            pending: false,
+            logged_offset_ms: 0,
+        }
+    }
+
+    /// Whether a heartbeat is to be sent at `now`; if so, it counts as sent.
+    pub(super) fn take_due(&mut self, now: Duration) -> bool {
+        if self.pending || now < self.next {
+            return false;
+        }
+        self.pending = true;
+        self.next = now + BEAT_EVERY;
+        true
+    }
+
+    /// When the next heartbeat is due; `None` while one has no reply.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        (!self.pending).then_some(self.next)
+    }
+
+    /// The reply has come, or its request was dropped.
+    pub(super) fn settle(&mut self) {
+        self.pending = false;
+    }
+
+    /// Logs a wall clock that is off, and each change of that.
+    pub(super) fn log_offset(&mut self, client: &StoreClient, cluster: &ClusterClock) {
+        let offset_ms = cluster.wall_offset_ms();
+        if (offset_ms - self.logged_offset_ms).abs() > LOGGED_OFFSET_MS {
+            event::clock_offset(client.bucket, offset_ms);
+            self.logged_offset_ms = offset_ms;
+        }
+    }
+}
+
+/// Sends a heartbeat until the store replies.
+pub(super) async fn send_heartbeat(
+    client: &StoreClient,
+    heartbeat: Heartbeat,
+) -> Replied<HeartbeatReply> {
+    client
+        .request_until_reply(|store, caller| store.heartbeat(caller, heartbeat))
+        .await
+}

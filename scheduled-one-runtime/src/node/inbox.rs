@@ -1,0 +1,70 @@
+//! What a node waits for: replies to its requests, and the ends of its runs.
+
+use std::future::Future;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::claim::DecidedBatch;
+use crate::event;
+use crate::finish::UnitReleased;
+use crate::node::registration::RegistrationReply;
+use crate::store_client::Replied;
+use scheduled_one_protocol::message::{HeartbeatReply, OverdueRun, WrittenOff};
+
+/// What happens to a node.
+pub(super) enum Event {
+    /// A batch of claims has its replies.
+    Decided(DecidedBatch),
+    /// A run of this node has ended, and its outcome is recorded.
+    RunEnded(UnitReleased),
+    /// The units are registered.
+    Registered(RegistrationReply),
+    /// The reply to a heartbeat.
+    Heartbeat(Replied<HeartbeatReply>),
+    /// The replies to a write-off.
+    WrittenOff(Vec<(OverdueRun, WrittenOff)>),
+    /// Something may be due, or a signal may have come.
+    Woken,
+    /// The scheduler is gone.
+    Abandoned,
+}
+
+/// Where replies and ended runs come from.
+pub(super) struct Inbox {
+    requests: JoinSet<Event>,
+    released: mpsc::UnboundedReceiver<UnitReleased>,
+}
+
+impl Inbox {
+    pub(super) fn new(released: mpsc::UnboundedReceiver<UnitReleased>) -> Self {
+        Inbox {
+            requests: JoinSet::new(),
+            released,
+        }
+    }
+
+    /// Sends a request. Its reply is an event.
+    pub(super) fn request(&mut self, request: impl Future<Output = Event> + Send + 'static) {
+        self.requests.spawn(request);
+    }
+
+    /// Drops the requests without a reply.
+    pub(super) fn drop_requests(&mut self) {
+        self.requests = JoinSet::new();
+    }
+
+    /// The next event. The future can be dropped without losing an event.
+    pub(super) async fn next(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            Some(reply) = self.requests.join_next() => reply.unwrap_or_else(|error| {
+                // A request neither panics nor is aborted while the node runs.
+                event::call_failed(&error);
+                Event::Woken
+            }),
+            Some(released) = self.released.recv() => Event::RunEnded(released),
+            else => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Local jobs, with `scope = every_node`: each node runs each tick by itself,
+//! without claim and lease. They run while the store is down; their outcomes are
+//! recorded when it is back.
+
+use std::sync::Arc;
+
+use crate::active_run::ActiveRun;
+use crate::compiled_job::CompiledJob;
+use crate::context::Shard;
+use crate::event;
+use crate::outcome_report::OutcomeReport;
+use crate::run::{NewRun, RunKind, Runner};
+use crate::timer::{Timer, UnitIndex};
+use scheduled_one_protocol::message::{Intent, RunId};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, TickMs, UnitName};
+
+/// The local jobs of a node.
+pub(super) struct LocalJobs {
+    jobs: Vec<LocalJob>,
+    timer: Timer,
+}
+
+struct LocalJob {
+    job: Arc<CompiledJob>,
+    /// The newest tick decided.
+    after_ms: i64,
+    /// The last run that was started.
+    run: Option<Arc<ActiveRun>>,
+}
+
+impl LocalJobs {
+    pub(super) fn new(jobs: impl Iterator<Item = Arc<CompiledJob>>, now_ms: i64) -> Self {
+        let mut local_jobs = LocalJobs {
+            jobs: Vec::new(),
+            timer: Timer::default(),
+        };
+        for (index, job) in jobs.enumerate() {
+            local_jobs.jobs.push(LocalJob {
+                job,
+                after_ms: now_ms,
+                run: None,
+            });
+            local_jobs.set_next(index as UnitIndex);
+        }
+        local_jobs
+    }
+
+    /// When the next tick is due, by the cluster's clock.
+    pub(super) fn next_due_ms(&mut self) -> Option<i64> {
+        self.timer.next_ms()
+    }
+
+    fn set_next(&mut self, index: UnitIndex) {
+        let local = &self.jobs[index as usize];
+        if let Some(tick_ms) = local.job.schedule.next_after(local.after_ms) {
+            self.timer.set(local.job.ticks().due_ms(tick_ms), index);
+        }
+    }
+
+    /// Starts all ticks that are due.
+    pub(super) fn start_due(&mut self, runner: &Arc<Runner>) {
+        let now_ms = runner.cluster.now_ms();
+        while let Some(index) = self.timer.take_due(now_ms) {
+            self.jobs[index as usize].start(runner, now_ms);
+            self.set_next(index);
+        }
+    }
+}
+
+impl LocalJob {
+    fn start(&mut self, runner: &Arc<Runner>, now_ms: i64) {
+        let unit = UnitName::new(&self.job.name, 0);
+        let node = &runner.node;
+        let ticks = self.job.ticks();
+        let Some(plan) = ticks.plan(self.after_ms, now_ms, |_| "node was behind") else {
+            return;
+        };
+        self.after_ms = plan.tick_ms;
+        if let Some(missed) = &plan.missed {
+            event::missed(&unit, missed);
+            let line = LedgerRecord::missed(&unit, missed, node, now_ms);
+            runner.report(OutcomeReport::Local(line));
+        }
+        if plan.intent == Intent::MarkMissed {
+            return;
+        }
+        let tick = TickMs(plan.tick_ms);
+        let skip = |reason| {
+            let line = LedgerRecord::skipped(&unit, tick, reason, node, now_ms);
+            runner.report(OutcomeReport::Local(line));
+        };
+        if !self.job.rules.enabled {
+            return skip("disabled");
+        }
+        if self.run.as_ref().is_some_and(|run| !run.has_ended()) {
+            event::skipped(&unit, tick, "overlap");
+            return skip("overlap");
+        }
+        self.run = runner.start(NewRun {
+            kind: RunKind::Local,
+            id: RunId {
+                unit,
+                tick,
+                nonce: node.to_string(),
+                token: FencingToken::default(),
+                attempt: 1,
+                lease_ms: 0, // it has none
+                granted_at_ms: now_ms,
+                takeovers: 0,
+            },
+            job: Arc::clone(&self.job),
+            due_ms: Some(plan.due_ms),
+            shard: Shard::WHOLE,
+            coalesced: 0,
+        });
+    }
+}

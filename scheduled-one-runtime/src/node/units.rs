@@ -1,0 +1,174 @@
+//! The units of a node: its jobs, or their shards, each with the watermarks that
+//! the node has seen.
+
+use std::sync::Arc;
+
+use crate::compiled_job::CompiledJob;
+use crate::context::Shard;
+use crate::timer::UnitIndex;
+use scheduled_one_protocol::message::{MAX_BATCH, Register, Watermarks};
+use scheduled_one_protocol::{Start, TickMs, UnitName, hash};
+
+/// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
+const MAX_ALLOWED: u32 = 32;
+
+/// A job, or one shard of it.
+pub(crate) struct Unit {
+    pub(crate) job: Arc<CompiledJob>,
+    /// Index of the shard, from 0.
+    pub(crate) shard: u32,
+    /// The highest watermarks that the node ever saw. Requests carry them as lower bounds.
+    pub(crate) marks: Watermarks,
+}
+
+impl Unit {
+    pub(crate) fn name(&self) -> UnitName {
+        UnitName::new(&self.job.name, self.shard)
+    }
+
+    /// No tick up to this instant is still to be decided.
+    pub(crate) fn decided_to_ms(&self) -> i64 {
+        self.marks.decided_to().map_or(0, TickMs::ms)
+    }
+
+    /// Shard of the job that the unit is.
+    pub(crate) fn shard(&self) -> Shard {
+        Shard::new(self.shard, self.job.rules.shards)
+    }
+}
+
+/// All units, ordered by job and shard.
+pub(crate) struct Units {
+    all: Vec<Unit>,
+}
+
+impl Units {
+    /// The units of jobs that are ordered by name; first seen at `first_seen_ms`.
+    pub(crate) fn new(jobs: impl Iterator<Item = Arc<CompiledJob>>, first_seen_ms: i64) -> Self {
+        let units = jobs.flat_map(|job| {
+            (0..job.rules.shards).map(move |shard| Unit {
+                job: Arc::clone(&job),
+                shard,
+                marks: Watermarks {
+                    first_seen_ms: Some(first_seen_ms),
+                    ..Watermarks::default()
+                },
+            })
+        });
+        Units {
+            all: units.collect(),
+        }
+    }
+
+    pub(crate) fn indices(&self) -> std::ops::Range<UnitIndex> {
+        0..self.all.len() as UnitIndex
+    }
+
+    pub(crate) fn get(&self, index: UnitIndex) -> &Unit {
+        &self.all[index as usize]
+    }
+
+    /// The unit of that name, or the unit that has a slot of that name. `None` if
+    /// this node does not have the job, or not so many shards of it.
+    pub(crate) fn find(&self, name: &UnitName) -> Option<UnitIndex> {
+        let before = |unit: &Unit| *unit.job.name < *name.job();
+        let first = self.all.partition_point(before);
+        let index = first.checked_add(name.shard() as usize)?;
+        let unit = self.all.get(index)?;
+        let is_same = *unit.job.name == *name.job() && unit.shard == name.shard();
+        (is_same && name.slot() <= MAX_ALLOWED).then_some(index as UnitIndex)
+    }
+
+    /// Takes watermarks that a store replied into account.
+    pub(crate) fn learn(&mut self, index: UnitIndex, seen: Watermarks) {
+        let marks = &mut self.all[index as usize].marks;
+        marks.decided = marks.decided.max(seen.decided);
+        marks.token = marks.token.max(seen.token);
+        marks.start = marks.start.max(seen.start);
+        if seen.first_seen_ms.is_some() {
+            marks.first_seen_ms = seen.first_seen_ms;
+        }
+    }
+
+    /// Takes the start of a run of this node into account. The start of a run in a
+    /// slot of `allow(n)` is none of the unit's.
+    pub(crate) fn learn_start(&mut self, name: &UnitName, started: Start) {
+        let Some(index) = self.find(name) else {
+            return;
+        };
+        if name.slot() == 0 {
+            let seen = Watermarks {
+                start: Some(started),
+                ..Watermarks::default()
+            };
+            self.learn(index, seen);
+        }
+    }
+
+    /// The registration of all units, in batches.
+    pub(crate) fn registrations(&self) -> Vec<Vec<Register>> {
+        let register = |unit: &Unit| Register {
+            unit: unit.name(),
+            first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
+            bounds: unit.marks.bounds(),
+        };
+        let batches = self.all.chunks(MAX_BATCH);
+        batches
+            .map(|units| units.iter().map(register).collect())
+            .collect()
+    }
+}
+
+/// How many of the living `nodes` a shard prefers to `me` (rendezvous hashing:
+/// Thaler and Ravishankar, 1998): it is spread evenly, and when a node comes
+/// or goes, only its share moves.
+pub(crate) fn rank(unit: &str, me: &str, nodes: &[String]) -> usize {
+    let weight = |node: &str| hash(unit, hash(node, 0));
+    let mine = weight(me);
+    let others = nodes.iter().filter(|node| *node != me);
+    others.filter(|node| weight(node) > mine).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("{n:016x}")).collect()
+    }
+
+    fn owner<'a>(unit: &str, nodes: &'a [String]) -> &'a str {
+        let mut owners = nodes.iter().filter(|node| rank(unit, node, nodes) == 0);
+        let owner = owners.next().expect("somebody");
+        assert_eq!(owners.next(), None, "only one");
+        owner
+    }
+
+    #[test]
+    fn each_shard_has_one_owner_and_the_shares_are_even() {
+        let nodes = nodes(5);
+        let mut shares = std::collections::HashMap::new();
+        for shard in 0..1000 {
+            let unit = UnitName::new("job", shard);
+            *shares.entry(owner(&unit, &nodes)).or_insert(0) += 1;
+        }
+        assert_eq!(shares.len(), 5);
+        assert!(
+            shares.values().all(|share| (150..250).contains(share)),
+            "{shares:?}"
+        );
+    }
+
+    #[test]
+    fn only_the_share_of_a_node_that_goes_moves() {
+        let before = nodes(5);
+        let after = &before[..4];
+        for shard in 0..200 {
+            let unit = UnitName::new("job", shard);
+            let owned_by = owner(&unit, &before);
+            if owned_by != before[4] {
+                assert_eq!(owner(&unit, after), owned_by);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a node does after the store's verdict on a claim.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::claim::{ClaimReply, PendingClaim};
+use crate::event;
+use crate::node::claiming::Claiming;
+use crate::node::stall_watch::StallWatch;
+use crate::node::units::Units;
+use crate::run::{NewRun, RunKind};
+use crate::timer::UnitIndex;
+use scheduled_one_protocol::UnitName;
+use scheduled_one_protocol::message::{Claim, DueTick, Grant, RunId, Target, Verdict};
+
+/// Wait before a tick is claimed again that waits, undecided, for a run to end.
+const BUSY_AGAIN_MS: i64 = 500;
+/// Wait before a claim is made again that came at a bad time.
+const AGAIN_MS: i64 = 50;
+/// Wait before a unit is claimed again that the store refuses.
+const REFUSED_AGAIN_MS: i64 = 10_000;
+
+/// A claim and the reply to it.
+pub(super) struct DecidedClaim {
+    pub(super) pending: PendingClaim,
+    pub(super) claim: Claim,
+    pub(super) reply: ClaimReply,
+    /// When the claim was sent first, by the boot clock.
+    pub(super) sent: Duration,
+}
+
+/// What is done with a granted tick.
+pub(super) enum FollowUp {
+    /// Nothing was granted.
+    Nothing,
+    /// The run starts.
+    Start(NewRun),
+    /// The run must not start, and is finished at once: too few replicas of Redis have its claim.
+    Decline(NewRun),
+}
+
+/// When a unit is claimed again.
+enum Again {
+    /// When its next tick is due.
+    NextTick,
+    /// After so many milliseconds.
+    After(i64),
+}
+
+impl Claiming {
+    /// Takes the reply to a claim into account, and says what is done with what was granted.
+    pub(super) fn apply(
+        &mut self,
+        units: &mut Units,
+        stalls: &mut StallWatch,
+        decided: DecidedClaim,
+        now_ms: i64,
+    ) -> FollowUp {
+        let index = decided.pending.unit;
+        let is_waiting = matches!(decided.claim.target, Target::Queued { .. });
+        if is_waiting {
+            self.ready_pending.remove(&decided.claim.unit);
+        }
+        let ClaimReply::Decided(replied) = &decided.reply else {
+            if !is_waiting {
+                let at_ms = now_ms + REFUSED_AGAIN_MS + self.lead_ms;
+                self.timer.set(at_ms, index);
+            }
+            return FollowUp::Nothing;
+        };
+        let claimed = &replied.body;
+        if claimed.ready {
+            self.ready.insert(decided.claim.unit.clone());
+        }
+        // A claim of what waits in a slot has the watermarks of the slot.
+        if decided.claim.unit.slot() == 0 {
+            units.learn(index, claimed.marks);
+        }
+        if let Verdict::Stale(run) = &claimed.verdict {
+            stalls.observe(run.clone(), replied.received);
+        }
+        if let Target::Tick(due) = &decided.claim.target {
+            log_verdict(&decided.claim.unit, due, &claimed.verdict);
+            match self.again(index, &claimed.verdict) {
+                Again::NextTick => self.set_next(units, index),
+                Again::After(wait_ms) => self.timer.set(now_ms + wait_ms, index),
+            }
+        }
+        follow_up(units, decided, now_ms)
+    }
+
+    /// When the unit of a new tick is claimed again. A waiting tick that could not start is in the next heartbeat's
+    /// reply, as soon as it can.
+    fn again(&mut self, unit: UnitIndex, verdict: &Verdict) -> Again {
+        match verdict {
+            Verdict::Granted(_)
+            | Verdict::NotReplicated(_)
+            | Verdict::Skipped
+            | Verdict::Queued
+            | Verdict::MarkedMissed
+            | Verdict::Decided { .. } => Again::NextTick,
+            // Not ahead of its tick again, but when it is due.
+            Verdict::Early { by_ms } => Again::After(by_ms + self.lead_ms),
+            Verdict::Stale(_) => Again::After(BUSY_AGAIN_MS),
+            Verdict::Busy if self.released_while_pending.remove(&unit) => Again::After(0),
+            Verdict::Busy => Again::After(BUSY_AGAIN_MS),
+            // Planned again, from the watermarks just learned.
+            Verdict::Conflict => Again::After(0),
+            Verdict::Late | Verdict::Quarantined | Verdict::QueueEmpty => Again::After(AGAIN_MS),
+        }
+    }
+}
+
+/// Logs the verdict on a new tick. A grant is logged when its run starts.
+fn log_verdict(unit: &UnitName, due: &DueTick, verdict: &Verdict) {
+    let tick = due.tick;
+    if let (Some(missed), true) = (&due.missed, decides(verdict)) {
+        event::missed(unit, missed);
+    }
+    match verdict {
+        Verdict::Skipped => event::skipped(unit, tick, "overlap"),
+        Verdict::Queued => event::queued(unit, tick),
+        Verdict::Decided { owner } => event::decided_elsewhere(unit, tick, owner),
+        Verdict::Early { by_ms } => event::early(unit, tick, *by_ms),
+        Verdict::Stale(_) => event::stale(unit, tick),
+        _ => {}
+    }
+}
+
+/// Whether the claim decided its tick, and with it the missed ticks before.
+fn decides(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Granted(_)
+            | Verdict::NotReplicated(_)
+            | Verdict::Skipped
+            | Verdict::Queued
+            | Verdict::MarkedMissed
+    )
+}
+
+fn follow_up(units: &Units, decided: DecidedClaim, now_ms: i64) -> FollowUp {
+    let ClaimReply::Decided(replied) = decided.reply else {
+        return FollowUp::Nothing;
+    };
+    let (decline, grant) = match replied.body.verdict {
+        Verdict::Granted(grant) => (false, grant),
+        Verdict::NotReplicated(grant) => (true, grant),
+        _ => return FollowUp::Nothing,
+    };
+    let run = granted_run(
+        units,
+        decided.pending,
+        decided.claim,
+        grant,
+        decided.sent,
+        now_ms,
+    );
+    match decline {
+        true => FollowUp::Decline(run),
+        false => FollowUp::Start(run),
+    }
+}
+
+/// The run that was granted.
+fn granted_run(
+    units: &Units,
+    pending: PendingClaim,
+    claim: Claim,
+    grant: Grant,
+    sent: Duration,
+    now_ms: i64,
+) -> NewRun {
+    let unit = units.get(pending.unit);
+    NewRun {
+        job: Arc::clone(&unit.job),
+        kind: RunKind::Leased { claim_sent: sent },
+        id: RunId {
+            unit: grant.unit,
+            tick: grant.tick,
+            nonce: claim.nonce,
+            token: grant.token,
+            attempt: grant.attempt,
+            lease_ms: claim.lease_ms,
+            granted_at_ms: now_ms,
+            takeovers: claim.takeovers.saturating_sub(grant.attempt - 1),
+        },
+        due_ms: match claim.target {
+            Target::Tick(due) => Some(due.due_ms),
+            Target::Queued { .. } => None,
+        },
+        shard: unit.shard(),
+        coalesced: pending.coalesced,
+    }
+}

@@ -1,0 +1,374 @@
+//! One run: from the grant to its outcome, with its attempts.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use scheduled_one_schedule::policy::OnLeaseLost;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument;
+
+use crate::active_run::ActiveRun;
+use crate::active_runs::{ActiveRuns, RunGuard};
+use crate::attempt::Attempt;
+use crate::cluster_clock::ClusterClock;
+use crate::compiled_job::CompiledJob;
+use crate::context::{JobContext, RunFacts, Shard};
+use crate::event;
+use crate::guard::Guard;
+use crate::lease::{CancelReason, Lease, LeaseMode};
+use crate::ledger::instant;
+use crate::outcome_report::OutcomeReport;
+use crate::retry::{EndedAttempt, random_of, wait_before_retry};
+use crate::run_result::RunResult;
+use crate::state::States;
+use crate::watchdog::Watchdog;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Finish, RunId};
+use scheduled_one_protocol::{LedgerRecord, Outcome};
+
+/// How long a cancelled local job may take to return.
+const LOCAL_CANCEL_BUDGET: Duration = Duration::from_secs(1);
+
+/// Makes the runs of a node in one bucket.
+pub(crate) struct Runner {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cluster: Arc<ClusterClock>,
+    /// Renews the leases of granted runs.
+    pub(crate) watchdog: Watchdog,
+    /// The values that job functions take as `State`.
+    pub(crate) states: Arc<States>,
+    /// The label of this node.
+    pub(crate) node: Arc<str>,
+    pub(crate) active_runs: ActiveRuns,
+    /// True when the scheduler stops: then no attempt is followed by another one.
+    pub(crate) stopping: watch::Sender<bool>,
+    /// Outcomes on their way to [`report_outcomes`](crate::finish::report_outcomes). `None` when the scheduler has
+    /// stopped.
+    pub(crate) reports: Mutex<Option<mpsc::UnboundedSender<OutcomeReport>>>,
+}
+
+/// A run that may start.
+pub(crate) struct NewRun {
+    pub(crate) job: Arc<CompiledJob>,
+    pub(crate) kind: RunKind,
+    pub(crate) id: RunId,
+    /// When it may start, by the cluster's clock; `None` for a tick that waited, and may start at once.
+    pub(crate) due_ms: Option<i64>,
+    /// Shard of the tick that the run is.
+    pub(crate) shard: Shard,
+    /// Number of missed ticks that the run stands for in addition to its own.
+    pub(crate) coalesced: u64,
+}
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunKind {
+    /// The store granted it: its lease is renewed, and its end is reported. Its claim was first sent at `claim_sent`,
+    /// by the boot clock.
+    Leased { claim_sent: Duration },
+    /// It is a run of a job with `scope = every_node`, without a lease. Its ledger lines are reported.
+    Local,
+}
+
+impl Runner {
+    /// Starts a run; `None` if it is too late for it.
+    pub(crate) fn start(self: &Arc<Self>, new: NewRun) -> Option<Arc<ActiveRun>> {
+        let id = &new.id;
+        let lease = self.lease(&new);
+        if lease.cancelled().is_some() {
+            event::claimed_too_late(&id.unit, id.tick);
+            let result = not_started(id, "the claim was answered too late to start");
+            self.report_end(&new, id.clone(), result, None);
+            return None;
+        }
+        let run = Arc::new(ActiveRun::new(id.clone(), Arc::new(lease)));
+        if new.kind != RunKind::Local {
+            self.watchdog.add(Arc::clone(&run));
+        }
+        let guard = self.active_runs.enter(Arc::clone(&run));
+        let span = event::run_span(id, instant(id.tick.ms()), &self.node);
+        let runner = Arc::clone(self);
+        let of_task = Arc::clone(&run);
+        let task = async move { runner.run(new, of_task, guard).await };
+        tokio::spawn(task.instrument(span));
+        Some(run)
+    }
+
+    /// Ends a granted run that must not start, because a store that replaces
+    /// this one may not know it and grant its tick again.
+    pub(crate) fn decline(&self, new: &NewRun) {
+        let id = &new.id;
+        event::not_replicated(&id.unit, id.tick);
+        let result = not_started(id, "too few replicas had the claim");
+        self.report_end(new, id.clone(), result, None);
+    }
+
+    fn lease(&self, new: &NewRun) -> Lease {
+        let clock = Arc::clone(&self.clock);
+        match new.kind {
+            RunKind::Leased { claim_sent } => {
+                let mode = match new.job.rules.on_lease_lost {
+                    OnLeaseLost::Finish => LeaseMode::Continue,
+                    _ => LeaseMode::Cancel,
+                };
+                let length = Duration::from_millis(new.id.lease_ms.max(0) as u64);
+                Lease::new(clock, length, claim_sent, mode)
+            }
+            RunKind::Local => Lease::unlimited(clock, LOCAL_CANCEL_BUDGET),
+        }
+    }
+
+    /// The path of a run: it waits until its tick is due, makes attempts, and reports its end.
+    async fn run(self: Arc<Self>, new: NewRun, run: Arc<ActiveRun>, guard: RunGuard) {
+        let waited = self.wait_until_due(&new, &run).await;
+        if waited.outcome != Outcome::Ok {
+            run.end();
+            self.report_end(&new, run.id(), waited, None);
+            return drop(guard);
+        }
+        let began = self.clock.boottime();
+        let mut tries = 1;
+        loop {
+            let fired_at_ms = self.cluster.now_ms();
+            let result = self.attempt(&new, &run, fired_at_ms, began).await;
+            let fired_at_ms = run.has_begun().then_some(fired_at_ms);
+            let wait = self.wait_before_retry(&new, &run, &result, tries, began);
+            let retries = match wait {
+                Some(wait) => self.back_off(&run, tries, wait).await,
+                None => false,
+            };
+            if !retries {
+                run.end();
+                self.report_end(&new, run.id(), result, fired_at_ms);
+                break;
+            }
+            let acknowledged = self.report_attempt(&new, run.id(), result, fired_at_ms);
+            tries += 1;
+            let ended = self.wait_recorded(&run, acknowledged).await;
+            if ended.is_some() {
+                run.end();
+            }
+            // Only after the reply: a renewal that names the next attempt says
+            // that this attempt was recorded.
+            run.start_next_attempt();
+            if let Some(ended) = ended {
+                self.report_end(&new, run.id(), ended, None);
+                break;
+            }
+        }
+        drop(guard);
+    }
+
+    /// Waits until the tick is due, and a bit longer than this node may be wrong
+    /// about the cluster's clock: a job of midnight must not see the day before.
+    async fn wait_until_due(&self, new: &NewRun, run: &ActiveRun) -> RunResult {
+        let left = new.due_ms.map(|due_ms| self.cluster.until_surely(due_ms));
+        let Some(left) = left.filter(|left| !left.is_zero()) else {
+            return RunResult::with_outcome(Outcome::Ok);
+        };
+        let sleep = self.clock.sleep(left);
+        let sleep = Box::pin(async move {
+            sleep.await;
+            Ok(())
+        });
+        Guard::new(sleep, Attempt::new(Arc::clone(&run.lease)), None).await
+    }
+
+    /// Calls the function once, under the lease.
+    async fn attempt(
+        &self,
+        new: &NewRun,
+        run: &Arc<ActiveRun>,
+        fired_at_ms: i64,
+        began: Duration,
+    ) -> RunResult {
+        let control = Attempt::new(Arc::clone(&run.lease));
+        let ctx = self.context(new, run, control.clone(), fired_at_ms);
+        let job = Arc::clone(&new.job);
+        let started = self.clock.boottime();
+        let rules = &new.job.rules;
+        let of_attempt = rules.timeout.map(|timeout| started + timeout);
+        let of_all = rules.timeout_total.map(|timeout| began + timeout);
+        let timeout_at = of_attempt.into_iter().chain(of_all).min();
+        // The call is inside the guarded future, so that a panic of a plain closure is caught too.
+        let begins = Arc::clone(run);
+        let future = Box::pin(async move {
+            begins.mark_begun();
+            job.handler.call(&ctx).await
+        });
+        let result = Guard::new(future, control.clone(), timeout_at).await;
+        control.cancel(CancelReason::Ended);
+        let took = self.clock.boottime().saturating_sub(started);
+        event::ended(result.outcome, &result.reason, &result.error, took);
+        result
+    }
+
+    /// The wait before another attempt; `None` if there is none.
+    fn wait_before_retry(
+        &self,
+        new: &NewRun,
+        run: &ActiveRun,
+        result: &RunResult,
+        tries: u32,
+        began: Duration,
+    ) -> Option<Duration> {
+        if *self.stopping.borrow() || run.lease.cancelled().is_some() {
+            return None;
+        }
+        let id = run.id();
+        let ended = EndedAttempt {
+            outcome: result.outcome,
+            tick: id.tick,
+            tries,
+            elapsed: self.clock.boottime().saturating_sub(began),
+            now_ms: self.cluster.now_ms(),
+            random: random_of(&id),
+        };
+        wait_before_retry(&new.job.rules, &new.job.schedule, &ended)
+    }
+
+    /// Waits before another attempt. Returns false if there is none, because the
+    /// run was cancelled or the scheduler stops.
+    async fn back_off(&self, run: &ActiveRun, tries: u32, wait: Duration) -> bool {
+        event::retry(run.unit(), tries, wait);
+        let control = Attempt::new(Arc::clone(&run.lease));
+        let mut stopping = self.stopping.subscribe();
+        tokio::select! {
+            biased;
+            () = control.wait_cancelled() => false,
+            _ = stopping.wait_for(|stopping| *stopping) => false,
+            () = self.clock.sleep(wait) => control.cancelled().is_none(),
+        }
+    }
+
+    /// Waits until the store has recorded an attempt, as long as the run is not
+    /// cancelled. Returns the end of the run if no other attempt may follow.
+    async fn wait_recorded(
+        &self,
+        run: &ActiveRun,
+        acknowledged: Option<oneshot::Receiver<bool>>,
+    ) -> Option<RunResult> {
+        let acknowledged = acknowledged?;
+        let control = Attempt::new(Arc::clone(&run.lease));
+        let refused = control.clone();
+        let recorded = Box::pin(async move {
+            if !acknowledged.await.unwrap_or(false) {
+                // Another run may have its place: no further attempt, even
+                // where a run may continue without its lease.
+                refused.cancel(CancelReason::LeaseLost);
+            }
+            Ok(())
+        });
+        let result = Guard::new(recorded, control, None).await;
+        (result.outcome != Outcome::Ok).then_some(result)
+    }
+
+    fn context(
+        &self,
+        new: &NewRun,
+        run: &ActiveRun,
+        control: Attempt,
+        fired_at_ms: i64,
+    ) -> JobContext {
+        let id = run.id();
+        JobContext::new(RunFacts {
+            job: Arc::clone(&new.job.name),
+            zone: new.job.schedule.zone(),
+            scheduled_at: instant(id.tick.ms()),
+            fired_at: instant(fired_at_ms),
+            attempt: id.attempt,
+            token: id.token.get(),
+            node: Arc::clone(&self.node),
+            states: Arc::clone(&self.states),
+            control,
+            shard: new.shard,
+            missed: new.coalesced,
+            clock_offset_us: self.cluster.offset_us(),
+        })
+    }
+
+    /// Closes the channel of outcomes: no run reports any more.
+    pub(crate) fn close_reports(&self) {
+        *self.reports() = None;
+    }
+
+    /// Reports the end of a run.
+    fn report_end(&self, new: &NewRun, run: RunId, result: RunResult, fired_at_ms: Option<i64>) {
+        let finish = self.finish(run, result, fired_at_ms, false);
+        self.report(match new.kind {
+            RunKind::Leased { .. } => OutcomeReport::Run(finish),
+            RunKind::Local => OutcomeReport::Local(self.local_line(&finish)),
+        });
+    }
+
+    /// Reports the end of an attempt that another one follows. The receiver gets
+    /// whether it is recorded, where the next attempt must wait for that.
+    fn report_attempt(
+        &self,
+        new: &NewRun,
+        run: RunId,
+        result: RunResult,
+        fired_at_ms: Option<i64>,
+    ) -> Option<oneshot::Receiver<bool>> {
+        let finish = self.finish(run, result, fired_at_ms, true);
+        match new.kind {
+            RunKind::Leased { .. } => {
+                let (acknowledge, acknowledged) = oneshot::channel();
+                self.report(OutcomeReport::Attempt(finish, acknowledge));
+                Some(acknowledged)
+            }
+            RunKind::Local => {
+                self.report(OutcomeReport::Local(self.local_line(&finish)));
+                None
+            }
+        }
+    }
+
+    fn finish(
+        &self,
+        run: RunId,
+        result: RunResult,
+        fired_at_ms: Option<i64>,
+        retried: bool,
+    ) -> Finish {
+        Finish {
+            run,
+            outcome: result.outcome,
+            retried,
+            reason: result.reason,
+            error: result.error,
+            fired_at_ms,
+            ended_at_ms: self.cluster.now_ms(),
+        }
+    }
+
+    fn local_line(&self, finish: &Finish) -> LedgerRecord {
+        LedgerRecord::finished(finish, finish.outcome, &self.node)
+    }
+
+    /// Sends an outcome on its way to the store.
+    pub(crate) fn report(&self, report: OutcomeReport) {
+        match &*self.reports() {
+            // Fails only when the receiver is gone, and that is aborted last.
+            Some(reports) => drop(reports.send(report)),
+            None => event::unrecorded(&report),
+        }
+    }
+
+    fn reports(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<OutcomeReport>>> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The result of a run that was granted and is not started: its tick is missed,
+/// or, if a run of it was taken over, lost.
+fn not_started(id: &RunId, reason: &str) -> RunResult {
+    let outcome = match id.attempt {
+        1 => Outcome::Missed,
+        _ => Outcome::Lost,
+    };
+    RunResult {
+        reason: reason.to_owned(),
+        ..RunResult::with_outcome(outcome)
+    }
+}

@@ -1,0 +1,251 @@
+//! The handle to a started scheduler.
+
+// Settings and what they choose: jobs and a store.
+pub(crate) mod builder;
+mod job_selection;
+mod store_config;
+
+// The life of a scheduler.
+mod bucket_worker;
+mod startup;
+
+mod shutdown;
+mod signals;
+
+// What a program may ask of it.
+mod audit;
+pub(crate) mod doctor;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Mutex, watch};
+
+use crate::active_runs::ActiveRuns;
+use crate::compiled_job::CompiledJob;
+use crate::error::Error;
+use crate::event;
+use crate::job::check_name;
+use crate::lease::CancelReason;
+use crate::ledger::{LedgerEntry, instant};
+use crate::scheduler::bucket_worker::BucketWorker;
+use crate::scheduler::builder::SchedulerBuilder;
+use crate::scheduler::job_selection::unknown_job;
+use crate::scheduler::shutdown::ShutdownState;
+use crate::scheduler::signals::Signals;
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::{Bucket, Store};
+
+/// Most lines that [`Scheduler::ledger`] returns.
+const MAX_LEDGER_LINES: usize = 10_000;
+/// Number of next ticks that [`Scheduler::jobs`] shows.
+const NEXT_TICKS: usize = 5;
+
+/// Starts a scheduler with all annotated jobs of this program.
+///
+/// `url` is `redis://…`, `redis+sentinel://…` (the Redis that sentinels name) or
+/// `redis+cluster://…` (the node of a Redis Cluster that owns the namespace),
+/// each with `rediss` for TLS, or `memory://[name]` (embedded, for one process).
+/// [`RedisStore::connect`](scheduled_one_redis::RedisStore::connect) has their
+/// forms. Short for `Scheduler::builder(url).start()`.
+///
+/// # Errors
+///
+/// See [`SchedulerBuilder::start`].
+///
+/// ```no_run
+/// use scheduled_one_runtime::scheduled_one;
+///
+/// #[scheduled_one(cron = "0 0 9 * * MON", tz = "Asia/Shanghai", name = "weekly_report")]
+/// async fn weekly_report() { /* … */ }
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), scheduled_one_runtime::Error> {
+///     let scheduler = scheduled_one_runtime::start("redis://127.0.0.1/").await?;
+///     scheduler.run_until_signal().await
+/// }
+/// ```
+pub async fn start(url: impl Into<String>) -> Result<Scheduler, Error> {
+    Scheduler::builder(url).start().await
+}
+
+/// A started scheduler: one node of the cluster.
+///
+/// Dropping it stops it without grace: nothing new starts, and active runs are
+/// cancelled. Keep it for as long as jobs should run, and end it with
+/// [`shutdown`](Self::shutdown) or [`run_until_signal`](Self::run_until_signal).
+#[must_use = "a scheduler that is dropped stops at once"]
+pub struct Scheduler {
+    /// The parts of this node in the first bucket, and in each bucket in which it has jobs, by bucket.
+    workers: Vec<BucketWorker>,
+    /// The stores of all buckets.
+    stores: Vec<Arc<dyn Store>>,
+    jobs: Vec<Arc<CompiledJob>>,
+    /// The label of this node.
+    node: Arc<str>,
+    shortest_lease: Duration,
+    clock: Arc<dyn Clock>,
+    active_runs: ActiveRuns,
+    /// True when the scheduler stops: nothing new starts, and no attempt is followed by another one.
+    stopping: watch::Sender<bool>,
+    shutdown_grace: Duration,
+    /// How far a shutdown has come.
+    shutdown: Mutex<ShutdownState>,
+}
+
+/// A job as [`Scheduler::jobs`] shows it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct JobInfo {
+    /// Its name, which is its identity in the cluster.
+    pub name: String,
+    /// When it is due, in words.
+    pub schedule: String,
+    /// What it is for, if that was said.
+    pub description: Option<String>,
+    /// Its next ticks, at most five.
+    pub next_ticks: Vec<DateTime<Utc>>,
+}
+
+/// The result of a shutdown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Runs that ended by themselves within the grace.
+    pub finished: usize,
+    /// Runs that were cancelled because the grace had passed.
+    pub cancelled: usize,
+    /// Whether the store learned all outcomes. If not, another node finds
+    /// these runs standing still and records them as lost.
+    pub recorded: bool,
+}
+
+impl Scheduler {
+    /// Sets up a scheduler; [`start`](SchedulerBuilder::start) starts it.
+    pub fn builder(url: impl Into<String>) -> SchedulerBuilder {
+        SchedulerBuilder::new(url.into())
+    }
+
+    /// Name of this node, as ledger and logs show it.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The jobs of this node, by name.
+    pub fn jobs(&self) -> Vec<JobInfo> {
+        let now_ms = |job| self.worker(job).map_or(0, BucketWorker::now_ms);
+        let jobs = self.jobs.iter();
+        jobs.map(|job| info(job, now_ms(&job.name))).collect()
+    }
+
+    /// How many runs are active on this node.
+    pub fn running(&self) -> usize {
+        self.active_runs.count()
+    }
+
+    /// The newest lines of a job's ledger, newest first, at most `limit` (and
+    /// never more than 10,000): the outcome of each tick, on whichever node it ran.
+    /// The store keeps 1,000 lines a job, see
+    /// [`ledger_limit`](SchedulerBuilder::ledger_limit).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownJob`] if this node has no such job and the store no
+    /// ledger of it; [`Error::Store`] if the store does not reply.
+    pub async fn ledger(&self, job: &str, limit: usize) -> Result<Vec<LedgerEntry>, Error> {
+        let known = self.jobs.iter().any(|known| *known.name == *job);
+        if !known && check_name(job).is_err() {
+            return Err(self.unknown(job));
+        }
+        let limit = limit.min(MAX_LEDGER_LINES);
+        let lines = self.store(job).ledger(job, limit).await?;
+        if lines.is_empty() && !known {
+            return Err(self.unknown(job));
+        }
+        Ok(lines.into_iter().map(LedgerEntry::from).collect())
+    }
+
+    fn bucket(&self, job: &str) -> Bucket {
+        Bucket::of_job(job, self.stores.len() as u32)
+    }
+
+    /// The store that has the ledger of a job, whether this node has the job or not.
+    fn store(&self, job: &str) -> &dyn Store {
+        &*self.stores[self.bucket(job).index() as usize]
+    }
+
+    /// The part of this node in the bucket of a job. There is one for each job that the node has.
+    fn worker(&self, job: &str) -> Option<&BucketWorker> {
+        let bucket = self.bucket(job);
+        let mut workers = self.workers.iter();
+        workers.find(|worker| worker.client.bucket == bucket)
+    }
+
+    fn unknown(&self, job: &str) -> Error {
+        unknown_job(job, self.jobs.iter().map(|job| &*job.name))
+    }
+
+    /// Stops gracefully: no new ticks start; active runs may end within `grace`,
+    /// then they are cancelled (signalled, and dropped a fifth of their lease
+    /// later). Leases are released and outcomes recorded, so that other nodes
+    /// can continue at once. A second call does nothing, unless the future of the
+    /// first call was dropped: then it continues the shutdown, with its own `grace`.
+    ///
+    /// Takes at most `grace`, a fifth of the longest lease, and about 5 s for
+    /// a store that does not reply.
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        self.stop_after(self.clock.sleep(grace)).await
+    }
+
+    /// Runs until the process is asked to end (SIGINT, SIGTERM), then shuts
+    /// down with the grace of
+    /// [`shutdown_grace`](SchedulerBuilder::shutdown_grace) (25 s; Kubernetes
+    /// kills after 30). A second signal ends the grace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Signal`] if signals cannot be listened for.
+    pub async fn run_until_signal(self) -> Result<(), Error> {
+        let mut signals = Signals::listen().map_err(Error::Signal)?;
+        event::signal(signals.next().await);
+        let grace = self.clock.sleep(self.shutdown_grace);
+        self.stop_after(async {
+            tokio::select! {
+                biased;
+                () = grace => {}
+                again = signals.next() => event::signal(again),
+            }
+        })
+        .await;
+        Ok(())
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.stopping.send_replace(true);
+        self.active_runs.cancel_all(CancelReason::Shutdown);
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("node", &self.node)
+            .field("jobs", &self.jobs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn info(job: &CompiledJob, now_ms: i64) -> JobInfo {
+    let next = |after: &i64| job.schedule.next_after(*after);
+    let ticks = std::iter::successors(next(&now_ms), next);
+    JobInfo {
+        name: job.name.to_string(),
+        schedule: job.schedule.to_string(),
+        description: job.description.as_deref().map(str::to_owned),
+        next_ticks: ticks.take(NEXT_TICKS).map(instant).collect(),
+    }
+}

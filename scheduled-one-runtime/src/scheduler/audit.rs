@@ -1,0 +1,88 @@
+//! Collects what an audit is computed from.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use scheduled_one_schedule::policy::Scope;
+
+use crate::audit::{AuditInput, AuditedTick, UnitState};
+use crate::compiled_job::CompiledJob;
+use crate::error::Error;
+use crate::scheduler::bucket_worker::BucketWorker;
+use crate::scheduler::{MAX_LEDGER_LINES, Scheduler};
+use scheduled_one_protocol::message::Overlap;
+use scheduled_one_protocol::{TickMs, UnitName};
+
+impl Scheduler {
+    /// Each tick of a job of this node in a range of time, by its schedule,
+    /// oldest first, with its status: no tick is left out. At most
+    /// 10,000 ticks of each shard. Where each node runs the job by itself, nodes
+    /// are distinguished by name, and each accounts for the ticks from its first
+    /// line to its last: a run whose node died is
+    /// [`TickStatus::Unknown`](crate::TickStatus::Unknown). The ledger keeps 1,000 lines a job: what is older is
+    /// [`TickStatus::NoLongerKept`](crate::TickStatus::NoLongerKept).
+    ///
+    /// A tick counts by the schedule and the time zone the job has now, and
+    /// only from when the job was first seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownJob`] if this node has no such job; [`Error::Store`] if
+    /// the store does not reply.
+    pub async fn audit(
+        &self,
+        job: &str,
+        range: Range<DateTime<Utc>>,
+    ) -> Result<Vec<AuditedTick>, Error> {
+        let found = self.jobs.iter().find(|known| *known.name == *job);
+        let found = found.ok_or_else(|| self.unknown(job))?;
+        let worker = self.worker(job).ok_or_else(|| self.unknown(job))?;
+        // The state first: a run that ends in between is in the ledger by then.
+        let mut units = Vec::new();
+        if found.rules.scope == Scope::One {
+            for (shard, unit) in found.units().enumerate() {
+                units.push((shard as u32, unit_state(worker, found, &unit).await?));
+            }
+        }
+        let lines = self.store(job).ledger(job, MAX_LEDGER_LINES).await?;
+        let most = worker.client.caller.ledger_limit.min(MAX_LEDGER_LINES);
+        let input = AuditInput {
+            full: lines.len() >= most,
+            lines: lines.into_iter().rev().map(Into::into).collect(),
+            units,
+        };
+        let from_ms = range.start.timestamp_millis() - 1;
+        let now_ms = worker.now_ms();
+        let to_ms = (range.end.timestamp_millis() - 1).min(now_ms);
+        Ok(input.audit(&found.schedule, from_ms, to_ms))
+    }
+}
+
+/// What the store knows of a unit, and of its slots, now.
+async fn unit_state(
+    worker: &BucketWorker,
+    job: &CompiledJob,
+    unit: &UnitName,
+) -> Result<UnitState, Error> {
+    let slots = match job.rules.overlap {
+        Overlap::Allow(most) => most,
+        _ => 0,
+    };
+    let units: Vec<UnitName> = (0..=slots).map(|slot| unit.with_slot(slot)).collect();
+    let inspected = worker
+        .client
+        .request(|store, caller| store.inspect(caller, &units))
+        .await?
+        .body;
+    let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
+    let waiting = inspected.iter().flat_map(|unit| &unit.waiting);
+    Ok(UnitState {
+        decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
+        first_seen_ms: marks.first_seen_ms.unwrap_or(0),
+        waiting: waiting.map(|tick| tick.ms()).collect(),
+        running: inspected
+            .iter()
+            .filter_map(|unit| unit.running.map(TickMs::ms))
+            .collect(),
+    })
+}

@@ -1,0 +1,80 @@
+//! Which jobs a node runs: those of the attribute and those made by hand, without
+//! the ones that the program leaves out. They are checked and compiled here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::compiled_job::CompiledJob;
+use crate::error::Error;
+use crate::job::Job;
+use crate::registry::registered_jobs;
+use crate::state::States;
+
+/// The jobs of a program, as the builder was given them.
+#[derive(Debug, Default)]
+pub(super) struct JobSelection {
+    /// Jobs made by hand.
+    pub(super) jobs: Vec<Job>,
+    /// The only jobs that run on this node, if the program names them.
+    pub(super) only: Option<Vec<String>>,
+    /// Jobs that do not run on this node.
+    pub(super) without: Vec<String>,
+}
+
+impl JobSelection {
+    /// All jobs of the program, also those that do not run on this node.
+    pub(super) fn all(self) -> impl Iterator<Item = Job> {
+        registered_jobs().chain(self.jobs)
+    }
+
+    /// Compiles the chosen jobs, ordered by name.
+    pub(super) fn compile(self, states: &States) -> Result<Vec<Arc<CompiledJob>>, Error> {
+        let mut by_name: HashMap<String, Job> = HashMap::new();
+        for job in registered_jobs().chain(self.jobs) {
+            let second = job.declared_at();
+            if let Some(first) = by_name.insert(job.name().to_owned(), job) {
+                return Err(Error::DuplicateJob {
+                    job: first.name().to_owned(),
+                    first: first.declared_at(),
+                    second,
+                });
+            }
+        }
+        if by_name.is_empty() {
+            return Err(Error::NoJobs);
+        }
+        for name in self.only.iter().flatten().chain(&self.without) {
+            if !by_name.contains_key(name) {
+                return Err(unknown_job(name, by_name.keys().map(String::as_str)));
+            }
+        }
+        let chosen = |name: &String| {
+            let only = self.only.as_ref().is_none_or(|only| only.contains(name));
+            only && !self.without.contains(name)
+        };
+        let mut jobs: Vec<_> = by_name
+            .into_values()
+            .filter(|job| chosen(&job.name().to_owned()))
+            .map(|job| job.compile(states).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        if jobs.is_empty() {
+            return Err(Error::Setting {
+                setting: "only/without",
+                message: "they leave no job to run on this node".to_owned(),
+            });
+        }
+        jobs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(jobs)
+    }
+}
+
+/// The error for a name that no job has; lists at most ten names.
+pub(super) fn unknown_job<'a>(job: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    known.truncate(10);
+    Error::UnknownJob {
+        job: job.to_owned(),
+        known: known.join(", "),
+    }
+}

@@ -1,0 +1,379 @@
+//! The start of a scheduler, step by step. Every mistake is found here, and
+//! nothing is left half-started.
+//!
+//! A worker goes through three stages: [`Joining`] (its store is open),
+//! [`Registered`] (the store knows its units) and [`BucketWorker`] (its loop runs).
+//! There is one worker, unless `buckets(k)` spreads the jobs over several.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, watch};
+
+use crate::active_runs::ActiveRuns;
+use crate::cluster_clock::ClusterClock;
+use crate::compiled_job::CompiledJob;
+use crate::error::Error;
+use crate::event;
+use crate::finish::{UnitReleased, report_outcomes};
+use crate::join_all::join_all;
+use crate::ledger::instant;
+use crate::node::{Node, NodeSignals};
+use crate::outcome_report::OutcomeReport;
+use crate::run::Runner;
+use crate::scheduler::Scheduler;
+use crate::scheduler::bucket_worker::BucketWorker;
+use crate::scheduler::builder::SchedulerBuilder;
+use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
+use crate::state::States;
+use crate::store_client::{BucketMismatch, StoreClient};
+use crate::watchdog::{Watchdog, WatchedBucket};
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Caller, Heartbeat};
+use scheduled_one_protocol::{BoxFuture, Bucket, Finding, PreflightError, Store, StoreError};
+
+/// Most jobs that the log line at start names.
+const MAX_LISTED: usize = 20;
+/// Added to the longest lease for the quarantine: time in which nodes reconnect and register their units.
+const QUARANTINE_MARGIN: Duration = Duration::from_secs(1);
+/// Number of replies from which the first estimate of the cluster's clock is made.
+const FIRST_SAMPLES: usize = 3;
+
+/// Jobs by the index of their bucket.
+type JobsByBucket = BTreeMap<u32, Vec<Arc<CompiledJob>>>;
+
+impl SchedulerBuilder {
+    /// Starts the scheduler on the current Tokio runtime. When it returns, the
+    /// store was reached and every job is waiting for its next tick.
+    ///
+    /// # Errors
+    ///
+    /// Within about 3 seconds, and nothing was started:
+    /// [`Error::Connect`] (a bad URL, unreachable, wrong password,
+    /// missing right, not a Redis, a newer protocol), [`Error::Setting`],
+    /// [`Error::Job`], [`Error::DuplicateJob`], [`Error::State`],
+    /// [`Error::NoJobs`], [`Error::UnknownJob`], [`Error::Store`].
+    pub async fn start(mut self) -> Result<Scheduler, Error> {
+        // 1. Settings and jobs are checked.
+        self.check_settings()?;
+        let jobs = std::mem::take(&mut self.jobs).compile(&self.states)?;
+        let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
+
+        // 2. The stores are opened, and checked before the first request. Boxed: the type of the whole future would be
+        // too deep for rustc in a program that awaits it a few functions down.
+        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await?;
+        let stores: Vec<_> = Bucket::all(self.buckets)
+            .map(|bucket| first.open(bucket))
+            .collect();
+        Box::pin(preflight(&stores, &jobs_by_bucket)).await?;
+
+        // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
+        let shared = self.share()?;
+        let joining = join(&shared, &stores, jobs_by_bucket).await?;
+
+        // 4. The watchdog is started, which renews leases.
+        let watched = joining.iter().map(Joining::watched).collect();
+        let watchdogs = Watchdog::start(&self.clock, watched).map_err(Error::Watchdog)?;
+
+        // 5. The units are registered, and the watermarks of each are known.
+        let registering = joining
+            .into_iter()
+            .zip(watchdogs)
+            .map(|(worker, watchdog)| {
+                Box::pin(worker.register(&shared, watchdog)) as BoxFuture<'_, _>
+            });
+        let registered: Result<Vec<Registered>, Error> =
+            join_all(registering).await.into_iter().collect();
+        let registered = registered?;
+        self.log_started(&shared.node, &jobs, &stores, registered.first());
+
+        // 6. The loops run.
+        let workers = registered.into_iter().map(Registered::spawn);
+        let (workers, tasks) = workers.unzip();
+        let leases = jobs.iter().map(|job| job.lease(self.lease));
+        Ok(Scheduler {
+            workers,
+            stores,
+            shortest_lease: leases.min().unwrap_or(self.lease),
+            jobs,
+            node: shared.node,
+            clock: self.clock,
+            active_runs: shared.active_runs,
+            stopping: shared.stopping,
+            shutdown_grace: self.shutdown_grace,
+            shutdown: Mutex::new(ShutdownState::new(tasks)),
+        })
+    }
+
+    fn share(&mut self) -> Result<NodeShared, Error> {
+        let identity = match self.identity.take() {
+            Some(identity) => identity,
+            None => random_identity()?,
+        };
+        Ok(NodeShared {
+            clock: Arc::clone(&self.clock),
+            node: self.node_name.as_deref().unwrap_or(&identity).into(),
+            identity,
+            default_lease: self.lease,
+            ledger_limit: self.ledger_limit,
+            states: Arc::new(std::mem::take(&mut self.states)),
+            active_runs: ActiveRuns::default(),
+            stopping: watch::Sender::new(false),
+            bucket_mismatch: BucketMismatch::default(),
+        })
+    }
+
+    /// One line, so that a log shows at a glance what this node runs.
+    fn log_started(
+        &self,
+        node: &str,
+        jobs: &[Arc<CompiledJob>],
+        stores: &[Arc<dyn Store>],
+        first: Option<&Registered>,
+    ) {
+        let now_ms = first.map_or(0, |registered| registered.worker.now_ms());
+        let mut list: Vec<String> = jobs
+            .iter()
+            .take(MAX_LISTED)
+            .map(|job| match job.schedule.next_after(now_ms) {
+                Some(next_ms) => {
+                    let next = instant(next_ms).format("%FT%TZ");
+                    format!("{} ({}, next {next})", job.name, job.schedule)
+                }
+                None => format!("{} ({}, never again)", job.name, job.schedule),
+            })
+            .collect();
+        if jobs.len() > MAX_LISTED {
+            list.push(format!("and {} more", jobs.len() - MAX_LISTED));
+        }
+        let store = stores.first().map(|store| format!("{store:?}"));
+        event::started(
+            jobs.len(),
+            node,
+            &self.namespace,
+            (self.buckets > 1).then_some(self.buckets),
+            &store.unwrap_or_default(),
+            &list.join("; "),
+        );
+    }
+}
+
+/// The buckets in which this node has jobs, and the first bucket, with their jobs.
+fn jobs_by_bucket(jobs: &[Arc<CompiledJob>], buckets: u32) -> JobsByBucket {
+    let mut by_bucket = JobsByBucket::from([(0, Vec::new())]);
+    for job in jobs {
+        let bucket = Bucket::of_job(&job.name, buckets);
+        let of_bucket = by_bucket.entry(bucket.index()).or_default();
+        of_bucket.push(Arc::clone(job));
+    }
+    by_bucket
+}
+
+/// Checks the stores of the buckets that this node needs.
+async fn preflight(
+    stores: &[Arc<dyn Store>],
+    jobs_by_bucket: &JobsByBucket,
+) -> Result<(), PreflightError> {
+    let needed = jobs_by_bucket.keys();
+    let needed = needed.map(|index| &stores[*index as usize]);
+    let checks = needed.map(|store| store.preflight());
+    let findings: Result<Vec<_>, _> = join_all(checks).await.into_iter().collect();
+    let mut logged: Vec<Finding> = Vec::new();
+    for finding in findings?.into_iter().flatten() {
+        if !logged.contains(&finding) {
+            event::doubtful(&finding);
+            logged.push(finding);
+        }
+    }
+    Ok(())
+}
+
+/// New with each start: a node that restarts is another one.
+fn random_identity() -> Result<String, Error> {
+    let random = getrandom::u64().map_err(|error| Error::Identity(error.to_string()))?;
+    Ok(format!("{random:016x}"))
+}
+
+/// What the workers of a node share.
+struct NodeShared {
+    clock: Arc<dyn Clock>,
+    /// Random identity of the node.
+    identity: String,
+    /// Label of the node.
+    node: Arc<str>,
+    default_lease: Duration,
+    ledger_limit: usize,
+    states: Arc<States>,
+    active_runs: ActiveRuns,
+    stopping: watch::Sender<bool>,
+    bucket_mismatch: BucketMismatch,
+}
+
+/// A worker whose store is open. Its units are not registered.
+struct Joining {
+    jobs: Vec<Arc<CompiledJob>>,
+    store: Arc<dyn Store>,
+    cluster: Arc<ClusterClock>,
+    client: Arc<StoreClient>,
+}
+
+/// A worker whose units are registered. Its loop does not run.
+struct Registered {
+    worker: BucketWorker,
+    node: Node,
+    reports_receiver: mpsc::UnboundedReceiver<OutcomeReport>,
+    released_sender: mpsc::UnboundedSender<UnitReleased>,
+}
+
+/// Sends the first heartbeats. The first bucket says how many buckets the
+/// namespace has, so nothing is written into the others before it agrees.
+async fn join(
+    shared: &NodeShared,
+    stores: &[Arc<dyn Store>],
+    jobs_by_bucket: JobsByBucket,
+) -> Result<Vec<Joining>, Error> {
+    let buckets = Bucket::all(stores.len() as u32).zip(stores);
+    let joining = |(bucket, store): (Bucket, &Arc<dyn Store>)| {
+        let jobs = jobs_by_bucket.get(&bucket.index())?;
+        Some(Joining::new(
+            shared,
+            bucket,
+            Arc::clone(store),
+            jobs.clone(),
+        ))
+    };
+    let joining: Vec<Joining> = buckets.filter_map(joining).collect();
+    if let Some((first, others)) = joining.split_first() {
+        first.handshake().await?;
+        let others = others.iter();
+        let others = others.map(|other| Box::pin(other.handshake()) as BoxFuture<'_, _>);
+        join_all(others)
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+    }
+    Ok(joining)
+}
+
+impl Joining {
+    /// `jobs` are those of the bucket, ordered by name; there may be none.
+    fn new(
+        shared: &NodeShared,
+        bucket: Bucket,
+        store: Arc<dyn Store>,
+        jobs: Vec<Arc<CompiledJob>>,
+    ) -> Self {
+        let leases = jobs.iter().map(|job| job.lease(shared.default_lease));
+        let longest_lease = leases.max().unwrap_or(shared.default_lease);
+        let clock = Arc::clone(&shared.clock);
+        let cluster = Arc::new(ClusterClock::new(clock, longest_lease, bucket));
+        let caller = Caller {
+            node: shared.identity.clone(),
+            name: shared.node.to_string(),
+            quarantine_ms: (longest_lease + QUARANTINE_MARGIN).as_millis() as i64,
+            ledger_limit: shared.ledger_limit,
+            buckets: bucket.of(),
+        };
+        let client = Arc::new(StoreClient::new(
+            bucket,
+            caller,
+            Arc::clone(&store),
+            Arc::clone(&shared.clock),
+            Arc::clone(&cluster),
+            shared.bucket_mismatch.clone(),
+        ));
+        Joining {
+            jobs,
+            store,
+            cluster,
+            client,
+        }
+    }
+
+    /// Sends heartbeats: the store says whether the namespace has another number
+    /// of buckets, and what its clock shows.
+    async fn handshake(&self) -> Result<(), Error> {
+        for _ in 0..FIRST_SAMPLES {
+            let reply = self
+                .client
+                .request(|store, caller| store.heartbeat(caller, Heartbeat::Alive));
+            match reply.await {
+                Ok(_) => {}
+                Err(error @ StoreError::OtherBuckets { .. }) => return Err(other_buckets(&error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the watchdog needs of the bucket.
+    fn watched(&self) -> WatchedBucket {
+        WatchedBucket {
+            bucket: self.client.bucket,
+            store: Arc::clone(&self.store),
+            caller: self.client.caller.clone(),
+            cluster: Arc::clone(&self.cluster),
+        }
+    }
+
+    /// Registers the units.
+    async fn register(self, shared: &NodeShared, watchdog: Watchdog) -> Result<Registered, Error> {
+        let (reports_sender, reports_receiver) = mpsc::unbounded_channel();
+        let (released_sender, released_receiver) = mpsc::unbounded_channel();
+        let runner = Arc::new(Runner {
+            clock: Arc::clone(&shared.clock),
+            cluster: self.cluster,
+            watchdog,
+            states: Arc::clone(&shared.states),
+            node: Arc::clone(&shared.node),
+            active_runs: shared.active_runs.clone(),
+            stopping: shared.stopping.clone(),
+            reports: std::sync::Mutex::new(Some(reports_sender)),
+        });
+        let node = Node::register(
+            Arc::clone(&self.client),
+            Arc::clone(&runner),
+            &self.jobs,
+            shared.default_lease,
+            released_receiver,
+        );
+        Ok(Registered {
+            node: node.await?,
+            worker: BucketWorker {
+                client: self.client,
+                runner,
+            },
+            reports_receiver,
+            released_sender,
+        })
+    }
+}
+
+impl Registered {
+    /// Starts the loop, and the task that reports outcomes.
+    fn spawn(self) -> (BucketWorker, WorkerTasks) {
+        let (drained_sender, drained_receiver) = watch::channel(false);
+        let (leave_sender, leave_receiver) = watch::channel(false);
+        let signals = NodeSignals {
+            stop: self.worker.runner.stopping.subscribe(),
+            drained: drained_sender,
+            leave: leave_receiver,
+        };
+        let client = Arc::clone(&self.worker.client);
+        let node = tokio::spawn(self.node.drive(signals));
+        let outcomes = report_outcomes(client, self.reports_receiver, self.released_sender);
+        let outcomes = tokio::spawn(outcomes);
+        let tasks = WorkerTasks::new(node, outcomes, drained_receiver, leave_sender);
+        (self.worker, tasks)
+    }
+}
+
+/// The namespace has another number of buckets.
+fn other_buckets(error: &dyn fmt::Display) -> Error {
+    Error::Setting {
+        setting: "buckets",
+        message: error.to_string(),
+    }
+}

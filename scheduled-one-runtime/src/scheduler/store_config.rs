@@ -1,0 +1,107 @@
+//! Turns a URL into the store of a namespace. No other file knows which schemes there are.
+
+use std::sync::Arc;
+
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::{Finding, PreflightError, Severity, Store};
+#[cfg(feature = "redis")]
+use scheduled_one_redis::{ConnectOptions, RedisStore};
+
+/// Where the records of a namespace are kept, as the builder was given it.
+pub(super) struct StoreConfig {
+    pub(super) url: String,
+    /// A store that the caller made; it takes the place of the URL.
+    pub(super) given: Option<Arc<dyn Store>>,
+    #[cfg(feature = "redis")]
+    pub(super) redis: ConnectOptions,
+}
+
+impl StoreConfig {
+    pub(super) fn new(url: String) -> Self {
+        StoreConfig {
+            url,
+            given: None,
+            #[cfg(feature = "redis")]
+            redis: ConnectOptions::default(),
+        }
+    }
+
+    /// Opens the first bucket of the namespace; the others are opened through it. Sends no request yet.
+    pub(super) async fn open(
+        &self,
+        namespace: &str,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Arc<dyn Store>, PreflightError> {
+        if let Some(store) = &self.given {
+            return Ok(Arc::clone(store));
+        }
+        if let Some(name) = self.url.strip_prefix("memory://") {
+            self.refuse_redis_options()?;
+            let store = MemoryStore::named(name, namespace, Arc::clone(clock));
+            return Ok(Arc::new(store));
+        }
+        self.open_redis(namespace).await
+    }
+
+    #[cfg(feature = "redis")]
+    async fn open_redis(&self, namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
+        let store = RedisStore::unchecked(&self.url, namespace, &self.redis).await?;
+        Ok(Arc::new(store))
+    }
+
+    #[cfg(not(feature = "redis"))]
+    async fn open_redis(&self, _namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
+        Err(unusable(
+            "url",
+            "this build has no store but `memory://`: give scheduled-one-runtime the feature `redis`, or a store to \
+             `SchedulerBuilder::store`"
+                .to_owned(),
+        ))
+    }
+
+    /// An option that the embedded store would ignore is a mistake of the caller.
+    #[cfg(feature = "redis")]
+    fn refuse_redis_options(&self) -> Result<(), PreflightError> {
+        match self.redis.first_set() {
+            None => Ok(()),
+            Some(setting) => Err(unusable(
+                setting,
+                "the embedded store has no use for it: leave it out, or give the URL of a Redis"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    fn refuse_redis_options(&self) -> Result<(), PreflightError> {
+        Ok(())
+    }
+}
+
+/// A setting of the builder with which no store can be opened.
+fn unusable(setting: &'static str, message: String) -> PreflightError {
+    let error = crate::error::Error::Setting { setting, message };
+    PreflightError {
+        finding: Finding::new(Severity::Severe, "settings", error.to_string(), ""),
+        cause: error.into(),
+    }
+}
+
+/// An error of the store at start, as the caller of `start` gets it.
+impl From<PreflightError> for crate::error::Error {
+    fn from(error: PreflightError) -> Self {
+        use scheduled_one_protocol::StoreError;
+        let cause = match error.cause.downcast::<crate::error::Error>() {
+            Ok(setting) => return *setting,
+            Err(other) => other,
+        };
+        match cause.downcast_ref::<StoreError>() {
+            Some(StoreError::OtherBuckets { .. }) => crate::error::Error::Setting {
+                setting: "buckets",
+                message: cause.to_string(),
+            },
+            _ => crate::error::Error::Connect(cause),
+        }
+    }
+}

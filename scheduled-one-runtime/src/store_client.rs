@@ -1,0 +1,293 @@
+//! A node's way to the store of one bucket. The requests of the node's loop and
+//! the reports of outcomes pass here: each is timed, its reply is a sample of the
+//! cluster's clock, and the loss and the return of the store are logged once.
+//!
+//! Two kinds of request do not pass here. Renewals have a connection of their
+//! own, in the watchdog: whether one fails says nothing about this connection.
+//! Reads of a ledger have no head, and serve jobs of other nodes too.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cluster_clock::ClusterClock;
+use crate::event;
+use crate::log_throttle::LogThrottle;
+use crate::request_each::{Repeat, request_each};
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::{Caller, Head, Reply};
+use scheduled_one_protocol::{Answer, BoxFuture, Store, StoreError};
+use scheduled_one_protocol::{Bucket, MAX_BUCKETS};
+use scheduled_one_protocol::{TickMs, UnitName};
+
+/// Waits before a request is repeated while the store is lost: the shortest and the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// What a client knows of its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreHealth {
+    /// Whether the last request had a reply.
+    pub(crate) up: bool,
+    /// Who replied last, and with which memory.
+    pub(crate) identity: StoreIdentity,
+}
+
+/// A store and its memory: another identity means that decisions may be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreIdentity {
+    /// The server process and its replication history; empty before the first reply.
+    serving: Arc<str>,
+    /// End of the quarantine, by the cluster's clock. A process that was flushed has the same name as before, and
+    /// another quarantine.
+    pub(crate) quarantine_until_ms: i64,
+}
+
+/// A reply, and when it came.
+#[derive(Debug)]
+pub(crate) struct Replied<T> {
+    pub(crate) received: Duration,
+    pub(crate) body: T,
+}
+
+/// The buckets whose store has another number of buckets than this node was
+/// started with, as bits. The clients of all buckets share it: as long as there
+/// is a mismatch, nothing is claimed in any bucket, because a node that was
+/// started with the other number may look for every job in another bucket.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BucketMismatch(Arc<AtomicU64>);
+
+impl BucketMismatch {
+    fn set(&self, bucket: Bucket, differs: bool) {
+        let bit = 1_u64 << (bucket.index() % MAX_BUCKETS);
+        if (self.0.load(Ordering::Acquire) & bit != 0) == differs {
+            return;
+        }
+        match differs {
+            true => self.0.fetch_or(bit, Ordering::AcqRel),
+            false => self.0.fetch_and(!bit, Ordering::AcqRel),
+        };
+    }
+
+    /// Whether the number differs in any bucket.
+    fn is_any(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct StoreClient {
+    pub(crate) bucket: Bucket,
+    pub(crate) caller: Caller,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    cluster: Arc<ClusterClock>,
+    health: watch::Sender<StoreHealth>,
+    /// Boot clock at the first request without a reply; `None` while the store replies.
+    lost_since: Mutex<Option<Duration>>,
+    bucket_mismatch: BucketMismatch,
+    log_throttle: LogThrottle,
+}
+
+impl StoreClient {
+    pub(crate) fn new(
+        bucket: Bucket,
+        caller: Caller,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        cluster: Arc<ClusterClock>,
+        bucket_mismatch: BucketMismatch,
+    ) -> Self {
+        let health = StoreHealth {
+            up: true,
+            identity: StoreIdentity {
+                serving: "".into(),
+                quarantine_until_ms: 0,
+            },
+        };
+        StoreClient {
+            bucket,
+            caller,
+            store,
+            clock,
+            cluster,
+            health: watch::Sender::new(health),
+            lost_since: Mutex::new(None),
+            bucket_mismatch,
+            log_throttle: LogThrottle::default(),
+        }
+    }
+
+    /// The random identity of this node.
+    pub(crate) fn node(&self) -> &str {
+        &self.caller.node
+    }
+
+    /// Whether the store of any bucket has another number of buckets.
+    pub(crate) fn has_bucket_mismatch(&self) -> bool {
+        self.bucket_mismatch.is_any()
+    }
+
+    /// Sends a request once.
+    pub(crate) async fn request<'a, T>(
+        &'a self,
+        send: impl FnOnce(&'a dyn Store, &'a Caller) -> Answer<'a, Reply<T>>,
+    ) -> Result<Replied<T>, StoreError> {
+        let sent = self.clock.boottime();
+        let reply = send(&*self.store, &self.caller).await;
+        let received = self.clock.boottime();
+        match reply {
+            Ok(reply) => {
+                self.note_reply(&reply.head, sent, received);
+                Ok(Replied {
+                    received,
+                    body: reply.body,
+                })
+            }
+            Err(error) => {
+                self.note_error(&error, received);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a request until the store replies.
+    pub(crate) async fn request_until_reply<'a, T>(
+        &'a self,
+        send: impl Fn(&'a dyn Store, &'a Caller) -> Answer<'a, Reply<T>>,
+    ) -> Replied<T> {
+        let mut failures = 0;
+        loop {
+            if let Ok(replied) = self.request(&send).await {
+                return replied;
+            }
+            failures += 1;
+            self.back_off(failures).await;
+        }
+    }
+
+    /// Sends a batch, and returns the reply to each item, in their order: see [`request_each`].
+    pub(crate) async fn request_each<'a, I, T, S>(
+        &'a self,
+        items: &'a [I],
+        repeat: Repeat,
+        send: S,
+    ) -> Vec<Result<Replied<T>, StoreError>>
+    where
+        I: Sync,
+        T: Send + 'a,
+        S: Fn(&'a dyn Store, &'a Caller, &'a [I]) -> Answer<'a, Reply<Vec<T>>>
+            + Copy
+            + Send
+            + Sync
+            + 'a,
+    {
+        let send = move |items| -> BoxFuture<'a, _> {
+            let reply = self.request(move |store, caller| send(store, caller, items));
+            Box::pin(async move {
+                let Replied { received, body } = reply.await?;
+                let replied = |body| Replied { received, body };
+                Ok(body.into_iter().map(replied).collect())
+            })
+        };
+        let back_off = |failures| self.back_off(failures);
+        request_each(items, repeat, &send, &back_off).await
+    }
+
+    /// Logs that the store refuses a unit. The same text is logged now and then, however often it is refused.
+    pub(crate) fn log_refused(&self, unit: &UnitName, tick: TickMs, error: &StoreError) {
+        let why = refusal(error);
+        let now = self.clock.boottime();
+        if self.log_throttle.allows(format!("{unit}: {why}"), now) {
+            event::refused(unit, tick, &why);
+        }
+    }
+
+    /// The health of the store, which changes with its replies.
+    pub(crate) fn health(&self) -> watch::Receiver<StoreHealth> {
+        self.health.subscribe()
+    }
+
+    /// The identity of the store that replied last.
+    pub(crate) fn store_identity(&self) -> StoreIdentity {
+        self.health.borrow().identity.clone()
+    }
+
+    /// The boot clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.boottime()
+    }
+
+    /// Sleeps on the boot clock.
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
+    }
+
+    /// Waits before repetition `failures` (from 1) of a request.
+    async fn back_off(&self, failures: u32) {
+        let (least, most) = BACK_OFF;
+        let wait = least.saturating_mul(1 << failures.min(10).saturating_sub(1));
+        self.clock.sleep(wait.min(most)).await;
+    }
+
+    fn note_reply(&self, head: &Head, sent: Duration, received: Duration) {
+        self.cluster.learn(head.now_us, sent, received);
+        self.bucket_mismatch.set(self.bucket, false);
+        let lost_since = self.lost_since().take();
+        if let Some(since) = lost_since {
+            event::store_back(self.bucket, received.saturating_sub(since));
+        }
+        self.health.send_if_modified(|health| {
+            let before = health.clone();
+            health.up = true;
+            let identity = &mut health.identity;
+            if *identity.serving != *head.serving {
+                identity.serving = head.serving.as_str().into();
+            }
+            identity.quarantine_until_ms = head.quarantine_until_ms;
+            if before.identity.quarantine_until_ms != identity.quarantine_until_ms {
+                let now_ms = (head.now_us / 1000) as i64;
+                let for_ms = identity.quarantine_until_ms - now_ms;
+                event::quarantine(self.bucket, for_ms, &before.identity.serving);
+            }
+            *health != before
+        });
+    }
+
+    fn note_error(&self, error: &StoreError, now: Duration) {
+        if let StoreError::Refused(why) = error {
+            // The store replies: the request, or a record that it touches, is wrong.
+            if self.log_throttle.allows(why.clone(), now) {
+                event::request_refused(why);
+            }
+            return;
+        }
+        if matches!(error, StoreError::OtherBuckets { .. }) {
+            self.bucket_mismatch.set(self.bucket, true);
+        }
+        let mut lost_since = self.lost_since();
+        if lost_since.is_none() {
+            *lost_since = Some(now);
+            event::store_lost(self.bucket, error);
+        }
+        drop(lost_since);
+        self.health
+            .send_if_modified(|health| std::mem::take(&mut health.up));
+    }
+
+    fn lost_since(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
+        self.lost_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a store refuses and the way out, in its own words.
+pub(crate) fn refusal(error: &StoreError) -> Cow<'_, str> {
+    match error {
+        StoreError::Refused(why) => why.as_str().into(),
+        other => other.to_string().into(),
+    }
+}

@@ -1,0 +1,302 @@
+//! What happened, by name: a test proves nothing about what did not occur.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use scheduled_one_protocol::machine::{Record, Waiting};
+use scheduled_one_protocol::message::{
+    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Intent, Overlap, Target, Verdict,
+};
+use scheduled_one_protocol::{Start, UnitName};
+
+use super::workload::Workload;
+
+/// All that can happen to a store which a test can only send requests to, by name.
+pub const BEHAVIOURS: [&str; 73] = [
+    "claim granted",
+    "claim granted in a slot",
+    "claim granted again",
+    "claim granted again in a slot",
+    "claim granted of catch-up",
+    "claim skipped",
+    "claim skipped, queue full",
+    "claim skipped, all slots taken",
+    "claim skipped, the unit itself is in the way",
+    "claim queued",
+    "claim queued behind a tick",
+    "claim queued beside an attempt",
+    "claim queued, the run is told to stop",
+    "claim queued, another is superseded",
+    "claim queued, an attempt goes on",
+    "claim busy",
+    "claim markedmissed",
+    "claim markedmissed, busy",
+    "claim decided",
+    "claim conflict",
+    "claim early",
+    "claim early by its jitter",
+    "claim early, busy",
+    "claim late",
+    "claim quarantined",
+    "claim stale",
+    "claim stale in a slot",
+    "claim ready",
+    "next granted",
+    "next granted again",
+    "next granted in a slot",
+    "next granted of an attempt",
+    "next granted, others wait",
+    "next granted, others expired",
+    "next busy",
+    "next stale",
+    "next queueempty",
+    "next queueempty, all expired",
+    "next late",
+    "next quarantined",
+    "claim drops what has started",
+    "register drops what has started",
+    "register tells of a start",
+    "renew tells of an attempt",
+    "write_off of a run that another has followed",
+    "write_off of a run that was tried again",
+    "claim tells of a start",
+    "renew until",
+    "renew stop",
+    "renew readopted",
+    "renew lost",
+    "renew late",
+    "finish recorded",
+    "finish recorded before",
+    "finish recorded before, another has its place",
+    "finish recorded, retried",
+    "finish recorded, tells of an attempt",
+    "finish refused, tells of an attempt",
+    "finish recorded, forgotten",
+    "finish recorded, forgotten and retried",
+    "finish recorded, ready",
+    "finish refused",
+    "write_off lost",
+    "write_off taken over",
+    "write_off changed",
+    "write_off quarantined",
+    "register watermarks",
+    "record",
+    "inspect",
+    "heartbeat",
+    "heartbeat ready",
+    "overdue",
+    "other buckets",
+];
+
+/// What happens only to a store that may have lost its memory.
+const AFTER_MEMORY_LOSS: [&str; 3] = [
+    "claim quarantined",
+    "next quarantined",
+    "write_off quarantined",
+];
+
+/// The behaviours that did not happen; without those of a memory loss, if there was none.
+pub(super) fn missing(seen: &BTreeMap<String, u64>, with_memory_loss: bool) -> Vec<&'static str> {
+    let needed = |what: &&str| with_memory_loss || !AFTER_MEMORY_LOSS.contains(what);
+    let missing = BEHAVIOURS.into_iter().filter(needed);
+    missing.filter(|what| !seen.contains_key(*what)).collect()
+}
+
+/// The first word of a value, in the words of [`BEHAVIOURS`].
+pub(super) fn answer(operation: &str, value: &impl Debug) -> String {
+    let text = format!("{value:?}").replace("TakenOver", "taken over");
+    let word = text.split(|c: char| !c.is_alphanumeric() && c != ' ');
+    let word = word.map(|word| word.trim().to_lowercase());
+    format!(
+        "{operation} {}",
+        word.into_iter().next().unwrap_or_default()
+    )
+}
+
+/// The records of a claim: its unit, and the slots it may take.
+pub(super) fn records(workload: &Workload, claim: &Claim) -> Vec<Record> {
+    let most = match &claim.target {
+        Target::Tick(due) => match due.overlap {
+            Overlap::Allow(most) => most,
+            _ => 0,
+        },
+        Target::Queued { .. } => 0,
+    };
+    let slots = (1..=most).map(|slot| workload.record(&claim.unit.with_slot(slot)));
+    std::iter::once(workload.record(&claim.unit))
+        .chain(slots)
+        .collect()
+}
+
+/// The tick of a claim; a claim from the queue has none.
+fn due_tick(claim: &Claim) -> Option<&DueTick> {
+    match &claim.target {
+        Target::Tick(due) => Some(due),
+        Target::Queued { .. } => None,
+    }
+}
+
+pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record], reply: &Claimed) {
+    let after = workload.record(&claim.unit);
+    let before_it = &before[0];
+    let news = after.marks.start > before_it.marks.start;
+    workload.count_if(news, "claim tells of a start");
+    let start_of = |it: &Waiting| {
+        let (tick, attempt) = (it.tick, it.attempt);
+        Some(Start { tick, attempt })
+    };
+    let kept = |it: &&Waiting| start_of(it) > claim.bounds.start;
+    let kept = before_it.waiting.iter().filter(kept).count();
+    workload.count_if(
+        news && kept < before_it.waiting.len(),
+        "claim drops what has started",
+    );
+    let again = before
+        .iter()
+        .any(|r| r.running && r.run.nonce == claim.nonce);
+    if reply.ready {
+        workload.count("claim ready");
+    }
+    let due = due_tick(claim);
+    let intent = due.map(|due| due.intent);
+    let kind = match intent {
+        None => "next",
+        Some(_) => "claim",
+    };
+    let plain = answer(kind, &reply.verdict);
+    workload.count(&plain);
+    let waited = |attempts: bool| {
+        let waiting = before_it.waiting.iter();
+        waiting.filter(|it| (it.attempt > 1) == attempts).count()
+    };
+    match (&reply.verdict, intent) {
+        (Verdict::Granted(grant), Some(Intent::Run | Intent::CatchUp)) => {
+            let slot = grant.unit.slot() - claim.unit.slot();
+            workload.count_if(slot > 0 && !again, "claim granted in a slot");
+            workload.count_if(slot == 0 && again, "claim granted again");
+            workload.count_if(slot > 0 && again, "claim granted again in a slot");
+            workload.count_if(
+                intent == Some(Intent::CatchUp) && !again,
+                "claim granted of catch-up",
+            );
+        }
+        (Verdict::Granted(grant), None) => {
+            let popped = before_it.waiting.len() - after.waiting.len();
+            workload.count_if(again, "next granted again");
+            workload.count_if(claim.unit.slot() > 0 && !again, "next granted in a slot");
+            workload.count_if(grant.attempt > 1 && !again, "next granted of an attempt");
+            workload.count_if(
+                !after.waiting.is_empty() && !again,
+                "next granted, others wait",
+            );
+            workload.count_if(popped > 1, "next granted, others expired");
+        }
+        (Verdict::QueueEmpty, _) => {
+            workload.count_if(
+                !before_it.waiting.is_empty(),
+                "next queueempty, all expired",
+            );
+        }
+        (Verdict::Skipped, _) => {
+            let in_the_way = before_it.running || !before_it.waiting.is_empty();
+            let overlap = due.map(|due| due.overlap);
+            let queue = matches!(overlap, Some(Overlap::Queue(_)));
+            let allow = matches!(overlap, Some(Overlap::Allow(_)));
+            workload.count_if(queue, "claim skipped, queue full");
+            workload.count_if(allow && !in_the_way, "claim skipped, all slots taken");
+            workload.count_if(
+                allow && in_the_way,
+                "claim skipped, the unit itself is in the way",
+            );
+        }
+        (Verdict::Queued, _) => {
+            let cancel = due.is_some_and(|due| due.overlap == Overlap::CancelRunning);
+            workload.count_if(!cancel && waited(false) > 0, "claim queued behind a tick");
+            workload.count_if(
+                !cancel && waited(true) > 0,
+                "claim queued beside an attempt",
+            );
+            workload.count_if(
+                cancel && before_it.running,
+                "claim queued, the run is told to stop",
+            );
+            workload.count_if(
+                cancel && waited(false) > 0,
+                "claim queued, another is superseded",
+            );
+            workload.count_if(
+                cancel && waited(true) > 0,
+                "claim queued, an attempt goes on",
+            );
+        }
+        (Verdict::MarkedMissed, _) => {
+            workload.count_if(before_it.running, "claim markedmissed, busy")
+        }
+        (Verdict::Early { by_ms }, _) => {
+            workload.count_if(*by_ms <= EARLY_TOLERANCE_MS, "claim early, busy");
+            workload.count_if(
+                due.is_some_and(|due| due.tick.ms() <= workload.now_ms),
+                "claim early by its jitter",
+            );
+        }
+        (Verdict::Stale(watched), Some(Intent::Run | Intent::CatchUp)) => {
+            workload.count_if(watched.unit != claim.unit, "claim stale in a slot");
+        }
+        _ => {}
+    }
+}
+
+/// What a batch of the other kinds did to a record.
+pub(super) fn changed(workload: &mut Workload, operation: &str, unit: &UnitName, before: &Record) {
+    let after = workload.record(unit);
+    let (marks, run) = (before.marks, &before.run);
+    let dropped = after.waiting.len() < before.waiting.len();
+    let news = after.marks.start > marks.start;
+    match operation {
+        "register" => {
+            workload.count_if(news, "register tells of a start");
+            workload.count_if(news && dropped, "register drops what has started");
+        }
+        "renew" => {
+            let same = after.run.nonce == run.nonce && after.run.seq > run.seq;
+            let tells = same && after.run.attempt > run.attempt;
+            workload.count_if(tells, "renew tells of an attempt");
+        }
+        _ if before.running && !after.running && run.takeovers > 0 && !run.stop => {
+            let newest = marks.start;
+            let followed = newest.is_some_and(|start| start.tick > run.tick);
+            let again =
+                newest.is_some_and(|start| start.tick == run.tick && start.attempt > run.attempt);
+            workload.count_if(followed, "write_off of a run that another has followed");
+            workload.count_if(again, "write_off of a run that was tried again");
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn finished(workload: &mut Workload, finish: &Finish, before: &Record, reply: Finished) {
+    let after = workload.record(&finish.run.unit);
+    let tells = before.run.nonce == finish.run.nonce && before.run.attempt < finish.run.attempt;
+    let tells = tells && before.running && before.done != finish.run.nonce;
+    if !reply.recorded {
+        workload.count("finish refused");
+        workload.count_if(tells, "finish refused, tells of an attempt");
+        return;
+    }
+    let repeated = before.done == finish.run.nonce && before.run.nonce != before.done;
+    workload.count_if(repeated, "finish recorded before, another has its place");
+    let known = repeated || before.run.nonce == finish.run.nonce;
+    workload.count("finish recorded");
+    workload.count_if(tells, "finish recorded, tells of an attempt");
+    workload.count_if(*before == after, "finish recorded before");
+    workload.count_if(
+        known && after.running && *before != after,
+        "finish recorded, retried",
+    );
+    workload.count_if(!known, "finish recorded, forgotten");
+    workload.count_if(
+        !known && after.running,
+        "finish recorded, forgotten and retried",
+    );
+    workload.count_if(reply.ready, "finish recorded, ready");
+}

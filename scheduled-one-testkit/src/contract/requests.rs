@@ -1,0 +1,329 @@
+//! Random requests, steered by what the model holds towards rare verdicts.
+
+use scheduled_one_protocol::machine::Record;
+use scheduled_one_protocol::message::{
+    Caller, Claim, DueTick, Finish, Intent, LowerBounds, Missed, OverdueRun, Overlap, Register,
+    Renew, RunId, Target,
+};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, Start, TickMs, UnitName};
+
+use super::workload::Workload;
+
+/// The jobs that requests are about.
+pub const JOBS: [&str; 4] = ["mail", "bill/0", "a.b:c", "x"];
+/// A job is a unit, or has several of them.
+const SHARDS: [(&str, u32); 5] = [
+    ("mail", 0),
+    ("bill/0", 0),
+    ("a.b:c", 0),
+    ("x", 0),
+    ("x", 11),
+];
+const SLOTS: u32 = 3;
+const NONCES: [&str; 6] = ["n0", "n1", "n2", "n3", "n4", "n5"];
+const TEXTS: [&str; 5] = ["", "down", "ä \"quoted\" {x}", "two\r\nlines", "1.5e3"];
+
+/// All units that requests are about, with and without slots.
+pub fn units() -> Vec<UnitName> {
+    let of_shard =
+        |(job, shard)| (0..=SLOTS).map(move |slot| UnitName::new(job, shard).with_slot(slot));
+    SHARDS.into_iter().flat_map(of_shard).collect()
+}
+
+impl Workload {
+    pub(super) fn caller(&mut self) -> Caller {
+        let i = self.random.range(0, 3);
+        Caller {
+            node: format!("node-{i}"),
+            name: format!("Node {i}"),
+            quarantine_ms: 1 + i * 3,
+            // Mostly enough for all lines between two comparisons.
+            ledger_limit: match self.random.range(0, 29) {
+                few @ 0..=2 => few as usize,
+                _ => [50, 8, 80, 40][i as usize],
+            },
+            buckets: self.buckets(),
+        }
+    }
+
+    /// How many buckets the namespace has; any number, if nothing says so.
+    fn buckets(&mut self) -> u32 {
+        let meta = &self.model.meta;
+        match (meta.buckets, meta.version) {
+            (0, 0) => self.random.range(1, 3) as u32,
+            (0, _) => 1,
+            (buckets, _) => buckets,
+        }
+    }
+
+    /// What a caller may have seen: mostly nothing, or what is so; without a start.
+    pub(super) fn bounds(&mut self, record: &Record) -> LowerBounds {
+        let hwm = record.marks.decided.map_or(0, TickMs::ms);
+        let token = record.marks.token.get();
+        let decided = match self.random.range(0, 199) {
+            0 => self.now_ms + self.random.range(0, 200),
+            1..60 => hwm,
+            60..70 => hwm + self.random.range(-20, 20),
+            _ => 0,
+        };
+        let token = match self.random.range(0, 399) {
+            0 => (1 << 53) - (1 << 40) - self.random.number() % 1000, // hostile, and still exact
+            1..100 => token,
+            100..120 => token + self.random.number() % 3,
+            120..124 => (self.now_ms * 1000) as u64 + self.random.number() % 100_000,
+            _ => 0,
+        };
+        LowerBounds {
+            decided: Some(TickMs(decided)).filter(|tick| tick.ms() > 0),
+            token: FencingToken(token),
+            start: None,
+        }
+    }
+
+    /// Mostly nothing; else about what waits or runs.
+    fn start(&mut self, record: &Record) -> Option<Start> {
+        let waits = record.waiting.get(self.random.range(0, 1) as usize);
+        let tick_ms = match (self.random.range(0, 19), waits) {
+            (0..=3, Some(waits)) => waits.tick.ms(),
+            (4, _) => record.run.tick.ms() + self.random.range(-1, 1),
+            (5 | 7, _) => record.run.tick.ms(),
+            (6, _) => self.now_ms - self.random.range(0, 30),
+            _ => return None,
+        };
+        let attempt = self.random.range(1, 3) as u32;
+        (tick_ms > 0).then_some(Start {
+            tick: TickMs(tick_ms),
+            attempt,
+        })
+    }
+
+    fn shard(&mut self) -> UnitName {
+        let (job, shard) = *self.random.pick(&SHARDS);
+        UnitName::new(job, shard)
+    }
+
+    fn slot(&mut self) -> u32 {
+        self.random.range(0, SLOTS.into()) as u32
+    }
+
+    /// Any unit, with or without slot.
+    pub(super) fn unit(&mut self) -> UnitName {
+        let (shard, slot) = (self.shard(), self.slot());
+        shard.with_slot(slot)
+    }
+
+    /// A unit of which that is true, if there is one; one in three is any.
+    fn unit_with(&mut self, wanted: impl Fn(&Record) -> bool) -> UnitName {
+        let mut units = units();
+        units.retain(|unit| self.model.records.get(unit).is_some_and(&wanted));
+        match units.is_empty() || self.random.one_in(3) {
+            true => self.unit(),
+            false => self.random.pick(&units).clone(),
+        }
+    }
+
+    pub(super) fn claim(&mut self) -> Claim {
+        let intent = match self.random.range(0, 19) {
+            0..=10 => Some(Intent::Run),
+            11..=12 => Some(Intent::CatchUp),
+            13..=15 => Some(Intent::MarkMissed),
+            _ => None, // a claim from the queue
+        };
+        let unit = match intent {
+            // A unit that is free while several ticks wait is rare.
+            None if self.random.one_in(3) => {
+                self.unit_with(|record| record.ready() && record.waiting.len() > 1)
+            }
+            None => self.unit_with(|record| !record.waiting.is_empty()),
+            _ if self.random.one_in(30) => self.unit(), // no node claims ticks of a slot
+            _ if self.random.one_in(3) => {
+                let unit = self.unit_with(|record| !record.waiting.is_empty());
+                unit.without_slot()
+            }
+            _ => self.shard(),
+        };
+        let record = self.record(&unit);
+        let target = match intent {
+            None => Target::Queued {
+                oldest: self.oldest(&record),
+            },
+            Some(intent) => Target::Tick(self.due_tick(intent, &unit, &record)),
+        };
+        let nonce = match self.random.one_in(5) {
+            true => {
+                let slot = self.slot();
+                self.record(&unit.with_slot(slot)).run.nonce
+            }
+            false => self.random.pick(&NONCES).to_string(),
+        };
+        let mut bounds = self.bounds(&record);
+        if self.random.one_in(8) {
+            bounds.start = self.start(&record);
+        }
+        Claim {
+            unit,
+            nonce,
+            valid_until_ms: self.now_ms + self.random.range(-1, 20),
+            lease_ms: self.random.range(1, 50),
+            takeovers: self.random.range(-1, 2).max(0) as u32,
+            bounds,
+            target,
+        }
+    }
+
+    /// The oldest tick that may still start from the queue of a record.
+    fn oldest(&mut self, record: &Record) -> TickMs {
+        let waits = record.waiting.get(self.random.range(0, 1) as usize);
+        let waits = waits.map_or(0, |waiting| waiting.tick.ms());
+        TickMs(match self.random.range(0, 19) {
+            0..=7 => waits + self.random.range(0, 2),
+            8 => waits + 1_000,
+            9..=11 => record.waiting.back().map_or(0, |last| last.tick.ms()),
+            _ => 0,
+        })
+    }
+
+    fn due_tick(&mut self, intent: Intent, unit: &UnitName, record: &Record) -> DueTick {
+        let known = record.marks.decided_to().map_or(0, TickMs::ms);
+        let tick_ms = match self.random.range(0, 19) {
+            0 => known,
+            1 => self.now_ms + self.random.range(145, 200),
+            2 if self.random.one_in(3) => self.now_ms + self.random.range(1, 9),
+            2 => known - self.random.range(0, 30),
+            _ => (known + 1).max(self.now_ms - self.random.range(0, 3)),
+        };
+        let after_ms = match self.random.range(0, 9) {
+            0 => known + self.random.range(-2, 2),
+            _ => known,
+        };
+        let missed = self.random.one_in(4).then(|| Missed {
+            first: TickMs(after_ms + 1),
+            last: TickMs(tick_ms - 1),
+            count: self.random.number() % 1_000_000,
+            outcome: *self.random.pick(&[Outcome::Missed, Outcome::Skipped]),
+            reason: self.random.pick(&TEXTS).to_string(),
+        });
+        // Mostly, a job has its policy; that of all can change.
+        let most = self.random.range(0, 5).clamp(1, SLOTS.into()) as u32;
+        let allows =
+            (unit.job() == "a.b:c" || unit.job() == "x" && unit.shard() == 0) && unit.slot() == 0;
+        let overlap = match self.random.range(0, 9) {
+            0 => Overlap::Skip,
+            1 => Overlap::Queue(0),
+            2 if unit.slot() == 0 => Overlap::Allow(most),
+            _ if allows => Overlap::Allow(most),
+            2..=5 => Overlap::Skip,
+            6..=7 => Overlap::Queue(most),
+            _ => Overlap::CancelRunning,
+        };
+        DueTick {
+            tick: TickMs(tick_ms),
+            due_ms: match self.random.range(0, 9) {
+                0 => tick_ms + self.random.range(-20, 200),
+                1 => tick_ms + self.random.range(0, 9),
+                // So late that a job which catches up waits.
+                2 => tick_ms - 300,
+                3..=5 if intent == Intent::CatchUp => tick_ms - 300,
+                _ => tick_ms,
+            },
+            after: Some(TickMs(after_ms)).filter(|tick| tick.ms() != 0),
+            intent,
+            overlap,
+            missed,
+        }
+    }
+
+    /// A run that is going, was going, or never was.
+    pub(super) fn run(&mut self) -> RunId {
+        if !self.runs.is_empty() && self.random.one_in(3) {
+            return self.random.pick(&self.runs).clone();
+        }
+        let unit = self.unit_with(|record| record.running);
+        let record = self.record(&unit);
+        let hostile = self.random.one_in(6);
+        let tick_ms = record.run.tick.ms() + if hostile { self.random.range(0, 9) } else { 0 };
+        RunId {
+            unit,
+            tick: TickMs(tick_ms.max(1)), // no schedule has a tick at the epoch
+            nonce: match hostile {
+                true => self.random.pick(&NONCES).to_string(),
+                false => record.run.nonce,
+            },
+            token: match self.random.range(0, 9) {
+                0 => record.marks.token.next(),
+                1 => FencingToken(record.marks.token.get().saturating_sub(1)),
+                2 => record.marks.token,
+                _ => record.run.token,
+            },
+            attempt: match self.random.one_in(3) {
+                true => self.random.range(1, 3) as u32,
+                false => record.run.attempt,
+            },
+            lease_ms: self.random.range(1, 50),
+            granted_at_ms: self.now_ms - self.random.range(0, 50),
+            takeovers: self.random.range(0, 2) as u32,
+        }
+    }
+
+    pub(super) fn renew(&mut self) -> Renew {
+        Renew {
+            run: self.run(),
+            valid_until_ms: self.now_ms + self.random.range(-1, 10),
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> Finish {
+        Finish {
+            run: self.run(),
+            outcome: *self.random.pick(&Outcome::ALL),
+            retried: self.random.one_in(3),
+            reason: self.random.pick(&TEXTS).to_string(),
+            error: self.random.pick(&TEXTS).to_string(),
+            fired_at_ms: Some(self.now_ms - self.random.range(0, 9)),
+            ended_at_ms: self.now_ms,
+        }
+    }
+
+    pub(super) fn register(&mut self) -> Register {
+        let unit = self.unit();
+        let record = self.record(&unit);
+        let mut bounds = self.bounds(&record);
+        bounds.start = self.start(&record);
+        Register {
+            unit,
+            first_seen_ms: self.now_ms + self.random.range(-40, 5),
+            bounds,
+        }
+    }
+
+    pub(super) fn write_off(&mut self) -> OverdueRun {
+        let now_ms = self.now_ms;
+        let unit = self.unit_with(|record| record.running && record.run.until_ms <= now_ms);
+        let mut run = self.record(&unit).overdue_run(&unit);
+        match self.random.range(0, 9) {
+            0 => run.seq += 1,
+            1 => run.nonce = self.random.pick(&NONCES).to_string(),
+            _ => {}
+        }
+        run
+    }
+
+    /// A line of a run that needed no lease.
+    pub(super) fn line(&mut self) -> LedgerRecord {
+        LedgerRecord {
+            unit: self.shard(),
+            tick: TickMs(self.now_ms - self.random.range(0, 9)),
+            last_tick: TickMs(self.now_ms),
+            count: self.random.number() % 1_000,
+            outcome: *self.random.pick(&Outcome::ALL),
+            retried: self.random.one_in(2),
+            reason: self.random.pick(&TEXTS).to_string(),
+            node: self.random.pick(&TEXTS).to_string(),
+            token: Some(FencingToken(self.random.number() >> 20)).filter(|token| token.get() > 0),
+            attempt: Some(self.random.range(0, 9) as u32).filter(|attempt| *attempt > 0),
+            fired_at_ms: Some(self.now_ms - self.random.range(0, 9)),
+            ended_at_ms: self.now_ms,
+            error: self.random.pick(&TEXTS).to_string(),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! One request to the store and to the model.
+
+use std::fmt::Debug;
+use std::slice;
+
+use scheduled_one_protocol::machine::{self, Now, Record};
+use scheduled_one_protocol::message::{
+    Caller, Claim, Finish, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, Renew, Reply,
+};
+use scheduled_one_protocol::{
+    Answer, LedgerRecord, Store, StoreError, Survey, UnitName, WorkingSet,
+};
+
+use super::requests::{JOBS, units};
+use super::workload::Workload;
+use super::{Breach, behaviours};
+
+/// Lines of a ledger that are compared, at most.
+const LINES: usize = 100;
+
+/// An error is no reply.
+async fn replied<T>(request: &dyn Debug, answer: Answer<'_, T>) -> Result<T, Breach> {
+    let expected = "a reply";
+    answer
+        .await
+        .map_err(|error| Breach::new("no reply", request, &expected, &error))
+}
+
+/// A request with one answer for each item. The model gets the items one by one: that comes to the same, and shows
+/// what each of them met.
+struct Batch<'a, I> {
+    caller: &'a Caller,
+    items: &'a [I],
+}
+
+impl<I: Debug> Batch<'_, I> {
+    async fn compare<B, R: Debug + PartialEq>(
+        &self,
+        workload: &mut Workload,
+        reply: Answer<'_, Reply<Vec<R>>>,
+        before: impl Fn(&Workload, &I) -> B,
+        decide: impl Fn(&mut WorkingSet, &Caller, &[I]) -> Vec<R>,
+        after: impl Fn(&mut Workload, &I, &B, &R),
+    ) -> Result<u64, Breach> {
+        let Reply { head, body } = replied(&self.items, reply).await?;
+        let now = workload.enter(&self.items, self.caller, &head)?;
+        let mut met = Vec::new();
+        let mut expected = Vec::new();
+        for item in self.items {
+            met.push(before(workload, item));
+            let one = slice::from_ref(item);
+            expected.extend(workload.decide(self.caller, now, |set| decide(set, self.caller, one)));
+            // What happened can only be told from what the model holds right now.
+            if let (Some(before), Some(answer)) = (met.last(), expected.last()) {
+                after(workload, item, before, answer);
+            }
+        }
+        Breach::unless_same("the reply", &self.items, &expected, &body)?;
+        Ok(self.items.len() as u64)
+    }
+}
+
+impl Workload {
+    /// Sends one random request, and compares the reply with what the model says. Returns how many items it had.
+    ///
+    /// # Errors
+    ///
+    /// They differ, or there is no reply.
+    pub async fn step(&mut self, store: &dyn Store) -> Result<u64, Breach> {
+        let caller = self.caller();
+        match self.random.range(0, 21) {
+            0..=9 => self.claims(store, &caller).await,
+            10..=12 => self.renewals(store, &caller).await,
+            13..=14 => self.finishes(store, &caller).await,
+            15 => self.registrations(store, &caller).await,
+            16..=17 => self.write_offs(store, &caller).await,
+            18 => self.record_lines(store, &caller).await,
+            19 => {
+                let items = self.batch(Workload::unit);
+                self.inspect(store, &caller, &items).await
+            }
+            20 => self.other_buckets(store, caller).await,
+            _ => self.heartbeat(store, &caller).await,
+        }
+    }
+
+    async fn claims(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.batch(Workload::claim);
+        let reply = store.claim(caller, items);
+        let before = |workload: &Workload, claim: &Claim| behaviours::records(workload, claim);
+        let batch = Batch { caller, items };
+        batch
+            .compare(
+                self,
+                reply,
+                before,
+                WorkingSet::claim,
+                |workload, claim, before, claimed| {
+                    behaviours::claimed(workload, claim, before, claimed);
+                    workload.remember(&claimed.verdict);
+                },
+            )
+            .await
+    }
+
+    async fn renewals(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.batch(Workload::renew);
+        let reply = store.renew(caller, items);
+        let before = |workload: &Workload, renew: &Renew| workload.record(&renew.run.unit);
+        let batch = Batch { caller, items };
+        batch
+            .compare(
+                self,
+                reply,
+                before,
+                WorkingSet::renew,
+                |workload, renew, before, answer| {
+                    changed(workload, "renew", &renew.run.unit, before, answer);
+                },
+            )
+            .await
+    }
+
+    async fn finishes(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.batch(Workload::finish);
+        let reply = store.finish(caller, items);
+        let before = |workload: &Workload, finish: &Finish| workload.record(&finish.run.unit);
+        let batch = Batch { caller, items };
+        batch
+            .compare(
+                self,
+                reply,
+                before,
+                WorkingSet::finish,
+                |workload, finish, before, answer| {
+                    behaviours::finished(workload, finish, before, *answer);
+                },
+            )
+            .await
+    }
+
+    async fn registrations(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.batch(Workload::register);
+        let reply = store.register(caller, items);
+        let before = |workload: &Workload, register: &Register| workload.record(&register.unit);
+        let decide = |set: &mut WorkingSet, _: &Caller, one: &[Register]| set.register(one);
+        let batch = Batch { caller, items };
+        batch
+            .compare(
+                self,
+                reply,
+                before,
+                decide,
+                |workload, register, before, answer| {
+                    changed(workload, "register", &register.unit, before, answer);
+                },
+            )
+            .await
+    }
+
+    async fn write_offs(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.batch(Workload::write_off);
+        let reply = store.write_off(caller, items);
+        let before = |workload: &Workload, run: &OverdueRun| workload.record(&run.unit);
+        let batch = Batch { caller, items };
+        batch
+            .compare(
+                self,
+                reply,
+                before,
+                WorkingSet::write_off,
+                |workload, run, before, answer| {
+                    changed(workload, "write_off", &run.unit, before, answer);
+                },
+            )
+            .await
+    }
+
+    async fn record_lines(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let lines = self.batch(Workload::line);
+        let Reply { head, body } = replied(&lines, store.record(caller, &lines)).await?;
+        let now = self.enter(&lines, caller, &head)?;
+        Breach::unless_same(
+            "the reply",
+            &lines,
+            &vec![Recorded::Written; lines.len()],
+            &body,
+        )?;
+        self.decide(caller, now, |set| set.lines.extend(lines.iter().cloned()));
+        lines.iter().for_each(|_| self.count("record"));
+        Ok(lines.len() as u64)
+    }
+
+    async fn inspect(
+        &mut self,
+        store: &dyn Store,
+        caller: &Caller,
+        items: &[UnitName],
+    ) -> Result<u64, Breach> {
+        let Reply { head, body } = replied(&items, store.inspect(caller, items)).await?;
+        self.enter(&items, caller, &head)?;
+        let expected: Vec<_> = items
+            .iter()
+            .map(|unit| self.record(unit).status())
+            .collect();
+        Breach::unless_same("what is stored of units", &items, &expected, &body)?;
+        items.iter().for_each(|_| self.count("inspect"));
+        Ok(items.len() as u64)
+    }
+
+    pub(super) async fn heartbeat(
+        &mut self,
+        store: &dyn Store,
+        caller: &Caller,
+    ) -> Result<u64, Breach> {
+        let heartbeat = match self.random.one_in(4) {
+            true => Heartbeat::Leaving,
+            false => Heartbeat::Alive,
+        };
+        let Reply { head, body } = replied(&heartbeat, store.heartbeat(caller, heartbeat)).await?;
+        let now = self.enter(&heartbeat, caller, &head)?;
+        let nodes = self.decide(caller, now, |set| set.heartbeat(caller, heartbeat));
+        let Survey { ready, overdue } = self.model.survey(now);
+        body.overdue.iter().for_each(|_| self.count("overdue"));
+        body.ready
+            .iter()
+            .for_each(|_| self.count("heartbeat ready"));
+        self.count("heartbeat");
+        let expected = HeartbeatReply {
+            nodes,
+            ready,
+            overdue,
+        };
+        Breach::unless_same("the reply", &heartbeat, &expected, &body)?;
+        Ok(1)
+    }
+
+    /// A node that believes in another number of buckets, where one is known.
+    async fn other_buckets(&mut self, store: &dyn Store, caller: Caller) -> Result<u64, Breach> {
+        let meta = &mut self.model.meta;
+        if (meta.buckets, meta.version) == (0, 0) {
+            return Ok(0);
+        }
+        let caller = Caller {
+            buckets: caller.buckets % 3 + 1,
+            ..caller
+        };
+        let now = Now { us: 0 }; // it does not come to that
+        let refused = machine::enter(meta, "", &caller, now);
+        let expected: Option<StoreError> = refused.err().map(Into::into);
+        let claims = self.batch(Workload::claim);
+        let claimed = store.claim(&caller, &claims).await.err();
+        Breach::unless_same(
+            "a claim of another number of buckets",
+            &caller,
+            &expected,
+            &claimed,
+        )?;
+        let heard = store.heartbeat(&caller, Heartbeat::Alive).await.err();
+        Breach::unless_same(
+            "a heartbeat of another number of buckets",
+            &caller,
+            &expected,
+            &heard,
+        )?;
+        self.count("other buckets");
+        Ok(claims.len() as u64)
+    }
+
+    /// Compares everything that a store can show: all units and all ledgers.
+    ///
+    /// # Errors
+    ///
+    /// Something differs, or there is no reply.
+    pub async fn compare(&mut self, store: &dyn Store) -> Result<(), Breach> {
+        let caller = self.caller();
+        self.inspect(store, &caller, &units()).await?;
+        let limit = *self.random.pick(&[1, 3, LINES]);
+        for job in JOBS {
+            let found = replied(&job, store.ledger(job, limit)).await?;
+            let expected: Vec<LedgerRecord> = self.model.newest_lines(job, limit);
+            // A store may keep lines for longer than it has to.
+            let newest = found.get(..expected.len()).unwrap_or(&found).to_vec();
+            Breach::unless_same("the newest lines of the ledger", &job, &expected, &newest)?;
+            let most = found.len().min(limit);
+            Breach::unless_same("the number of lines", &(job, limit), &most, &found.len())?;
+        }
+        Ok(())
+    }
+}
+
+fn changed(
+    workload: &mut Workload,
+    operation: &str,
+    unit: &UnitName,
+    before: &Record,
+    answer: &impl Debug,
+) {
+    workload.count(&behaviours::answer(operation, answer));
+    behaviours::changed(workload, operation, unit, before);
+}

@@ -1,0 +1,116 @@
+//! What a node says became of ticks, as lines of a file: one for each tick of its audit, and one for each line of its
+//! ledger.
+
+use std::collections::BTreeMap;
+
+use scheduled_one_runtime::{AuditedTick, LedgerEntry, Outcome, TickStatus as Audited};
+use scheduled_one_testkit::checker::{Audit, AuditTick, LedgerLine, TickStatus};
+
+const OPEN: &str = "open";
+const NO_LONGER_KEPT: &str = "no_longer_kept";
+const UNKNOWN: &str = "unknown";
+
+/// The lines about one job. Of the ledger those that are about some tick of the range.
+pub fn to_text(
+    job: &str,
+    ticks: &[AuditedTick],
+    ledger: &[LedgerEntry],
+    range_ms: std::ops::Range<i64>,
+) -> String {
+    let tick = |tick: &AuditedTick| {
+        let status = match tick.status {
+            Audited::Decided(outcome) => outcome.as_str(),
+            Audited::NoLongerKept => NO_LONGER_KEPT,
+            Audited::Unknown => UNKNOWN,
+            _ => OPEN,
+        };
+        let tick_ms = tick.tick.timestamp_millis();
+        format!("tick {job} {} {tick_ms} {status}\n", tick.shard)
+    };
+    let line = |line: &LedgerEntry| {
+        let (first_ms, last_ms) = (
+            line.tick.timestamp_millis(),
+            line.last_tick.timestamp_millis(),
+        );
+        let is_in_range = first_ms < range_ms.end && last_ms >= range_ms.start;
+        let (shard, outcome, retried) = (line.shard, line.outcome, line.retried);
+        is_in_range
+            .then(|| format!("line {job} {shard} {first_ms} {last_ms} {outcome} {retried}\n"))
+    };
+    let ticks = ticks.iter().map(tick);
+    ticks.chain(ledger.iter().rev().filter_map(line)).collect()
+}
+
+/// Reads what [`to_text`] wrote, of any number of jobs.
+///
+/// # Errors
+///
+/// The line that is none.
+pub fn from_text(text: &str) -> Result<Vec<Audit>, String> {
+    let mut audits: BTreeMap<&str, Audit> = BTreeMap::new();
+    for line in text.lines() {
+        read_line(line, &mut audits).ok_or_else(|| format!("not a line of an audit: {line:?}"))?;
+    }
+    Ok(audits.into_values().collect())
+}
+
+fn read_line<'a>(line: &'a str, audits: &mut BTreeMap<&'a str, Audit>) -> Option<()> {
+    let mut words = line.split(' ');
+    let (kind, job) = (words.next()?, words.next()?);
+    let audit = audits.entry(job).or_insert_with(|| Audit {
+        job: job.to_owned(),
+        ..Audit::default()
+    });
+    let shard = words.next()?.parse().ok()?;
+    match kind {
+        "tick" => audit.ticks.push(AuditTick {
+            shard,
+            node: None,
+            tick_ms: words.next()?.parse().ok()?,
+            status: match words.next()? {
+                OPEN => TickStatus::Open,
+                NO_LONGER_KEPT => TickStatus::NoLongerKept,
+                UNKNOWN => TickStatus::Unknown,
+                word => TickStatus::Decided(Outcome::from_word(word)?),
+            },
+        }),
+        "line" => audit.ledger.push(LedgerLine {
+            shard,
+            first_ms: words.next()?.parse().ok()?,
+            last_ms: words.next()?.parse().ok()?,
+            outcome: Outcome::from_word(words.next()?)?,
+            retried: words.next()?.parse().ok()?,
+        }),
+        _ => return None,
+    }
+    words.next().is_none().then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read() {
+        let text = "tick long 2 1700000000000 timed_out\n\
+                    tick long 2 1700000001000 open\n\
+                    line long 2 1700000000000 1700000000000 timed_out false\n\
+                    tick short 0 1700000000500 unknown\n";
+        let audits = from_text(text).expect("an audit");
+        let [long, short] = &audits[..] else {
+            panic!("{audits:?}");
+        };
+        let timed_out = TickStatus::Decided(Outcome::TimedOut);
+        assert_eq!((long.ticks[0].shard, long.ticks[0].status), (2, timed_out));
+        assert_eq!(long.ticks[1].status, TickStatus::Open);
+        assert_eq!(long.ledger[0].outcome, Outcome::TimedOut);
+        assert_eq!(short.ticks[0].status, TickStatus::Unknown);
+        for bad in [
+            "tick long 2 1700 new",
+            "error: no answer",
+            "tick long 2 1700 ok twice",
+        ] {
+            assert!(from_text(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A node tells the store what it saw decided, when it starts and whenever the
+//! store may have forgotten.
+
+use scheduled_one_protocol::message::{LowerBounds, Register, Watermarks};
+
+use super::Node;
+use crate::config::Config;
+use crate::history::start_of;
+use crate::server::Request;
+
+impl Node {
+    /// At once when the store may have forgotten; again when no answer came.
+    pub(super) fn register_due(&self, config: &Config, now: i64) -> Option<Request> {
+        let waits = self
+            .registering
+            .as_ref()
+            .is_some_and(|(tried, _)| now <= *tried);
+        let due = self.registers(config) && !waits;
+        due.then(|| Request::Register(self.registration(config)))
+    }
+
+    fn registers(&self, config: &Config) -> bool {
+        match &self.registered_with {
+            None => true,
+            Some(_) if !config.guards.registers_again => false,
+            Some(told_to) => *told_to != self.memory(),
+        }
+    }
+
+    /// As `View::memory`.
+    pub(super) fn memory(&self) -> (String, i64) {
+        (self.serving.clone(), self.quarantine_until_ms)
+    }
+
+    fn registration(&self, config: &Config) -> Register {
+        let bounds = self.bounds(config);
+        let newest_run = self.runs.iter().map(|run| start_of(&run.id)).max();
+        Register {
+            unit: Config::unit(),
+            first_seen_ms: self.marks.first_seen_ms.unwrap_or(0),
+            bounds: LowerBounds {
+                // Of attempts that were made since the grant, only the runs know.
+                start: match config.guards.bounds {
+                    true => bounds.start.max(newest_run),
+                    false => bounds.start,
+                },
+                ..bounds
+            },
+        }
+    }
+
+    /// What it tells of what it saw.
+    pub(super) fn bounds(&self, config: &Config) -> LowerBounds {
+        match config.guards.bounds {
+            true => self.marks.bounds(),
+            false => LowerBounds::default(),
+        }
+    }
+
+    /// The answer comes: what others told counts here, too.
+    pub(super) fn registered(&mut self, marks: Watermarks, sent: i64) {
+        let waited = self.registering.take_if(|(tried, _)| *tried == sent);
+        if let Some((_, told_to)) = waited {
+            self.registered_with = Some(told_to);
+            self.learn(marks);
+        }
+    }
+
+    /// Watermarks only rise.
+    pub(super) fn learn(&mut self, seen: Watermarks) {
+        let marks = &mut self.marks;
+        marks.decided = marks.decided.max(seen.decided);
+        marks.token = marks.token.max(seen.token);
+        marks.start = marks.start.max(seen.start);
+        if seen.first_seen_ms.is_some() {
+            marks.first_seen_ms = seen.first_seen_ms;
+        }
+    }
+}
