@@ -124,38 +124,3 @@ impl Clock for ManualClock {
         true
     }
 }
-
-/// Tokio's clock, which a test can pause (`tokio::time::pause`): then time
-/// passes only when nothing else is left to do, and then at once.
-#[derive(Clone, Copy, Debug)]
-pub struct TokioClock {
-    started: tokio::time::Instant,
-}
-
-impl TokioClock {
-    /// A clock that shows 2026-01-01 00:00:00 UTC now.
-    #[allow(clippy::new_without_default, reason = "it begins when it is made")]
-    pub fn new() -> Self {
-        TokioClock {
-            started: tokio::time::Instant::now(),
-        }
-    }
-}
-
-impl Clock for TokioClock {
-    fn boottime(&self) -> Duration {
-        Duration::from_secs(1) + self.started.elapsed()
-    }
-
-    fn wall(&self) -> Duration {
-        MANUAL_EPOCH + self.started.elapsed()
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(time))
-    }
-
-    fn is_virtual(&self) -> bool {
-        true
-    }
-}

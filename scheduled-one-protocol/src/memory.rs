@@ -83,43 +83,6 @@ impl MemoryStore {
         named.insert(key, Arc::downgrade(&buckets));
         buckets.handle(Bucket::WHOLE)
     }
-
-    /// Loses its memory, as a Redis that is restarted without persistence: for
-    /// simulations.
-    pub fn forget(&self) {
-        let mut state = lock(&self.state);
-        let serving = format!("{}'", state.serving);
-        *state = BucketState {
-            serving,
-            ..BucketState::default()
-        };
-    }
-
-    /// Loses its memory, as a Redis that is flushed: the same process serves.
-    pub fn flush(&self) {
-        let mut state = lock(&self.state);
-        let serving = std::mem::take(&mut state.serving);
-        *state = BucketState {
-            serving,
-            ..BucketState::default()
-        };
-    }
-
-    /// What it holds now, to be brought back by [`roll_back`](Self::roll_back).
-    pub fn snapshot(&self) -> BucketState {
-        lock(&self.state).clone()
-    }
-
-    /// Loses what came after a snapshot, as a replica that takes over before
-    /// the newest writes have reached it: for simulations.
-    pub fn roll_back(&self, snapshot: BucketState) {
-        let mut state = lock(&self.state);
-        let serving = format!("{}'", state.serving);
-        *state = BucketState {
-            serving,
-            ..snapshot
-        };
-    }
 }
 
 impl fmt::Debug for MemoryStore {

@@ -100,9 +100,8 @@ pub mod fuzzing;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
-#[doc(hidden)]
-#[path = "terms.rs"]
-pub mod __terms;
+#[cfg(feature = "test-util")]
+pub mod lease_bounds;
 pub mod testing;
 
 pub use audit::{AuditedTick, TickStatus};

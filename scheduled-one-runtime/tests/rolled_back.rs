@@ -116,7 +116,7 @@ async fn an_attempt_that_never_began_is_not_told_of() {
         .retries(3)
         .backoff(Duration::from_millis(1), Duration::from_millis(1));
     let builder = Scheduler::builder("memory://").clock(clock.clone());
-    let builder = builder.simulated(Arc::new(store.clone()), "node");
+    let builder = builder.store(store.clone());
     let scheduler = builder.job(job).start().await.expect("started");
     clock.advance(HOUR);
     wait_until_async("the run has ended", BOUND, async || {
@@ -140,7 +140,7 @@ async fn what_a_dispute_held_up_says_so() {
     let clock = ManualClock::new();
     let store = Rigged::new(&clock, false);
     let builder = Scheduler::builder("memory://").clock(clock.clone());
-    let builder = builder.simulated(Arc::new(store.clone()), "node");
+    let builder = builder.store(store.clone());
     let job = Job::every("tick", Duration::from_secs(1), || async {});
     let scheduler = builder.job(job).start().await.expect("started");
     let ledger = async || {
@@ -173,7 +173,7 @@ async fn what_a_dispute_held_up_says_so() {
 async fn with_a_run(clock: &ManualClock, store: &Rigged) -> (Scheduler, Arc<Notify>) {
     let done = Arc::new(Notify::new());
     let builder = Scheduler::builder("memory://").clock(clock.clone());
-    let builder = builder.simulated(Arc::new(store.clone()), "node");
+    let builder = builder.store(store.clone());
     let job = Job::every("long", HOUR, |State(done): State<Arc<Notify>>| async move {
         done.notified().await
     });

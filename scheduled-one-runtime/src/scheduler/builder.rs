@@ -189,11 +189,10 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Takes a store, and an identity that is not random: for simulations that are
-    /// to be repeated exactly.
-    #[doc(hidden)]
-    pub fn simulated(mut self, store: Arc<dyn Store>, identity: impl Into<String>) -> Self {
-        self.store.given = Some(store);
+    /// An identity that is not random: for simulations, which are to be repeated exactly. No two nodes of a cluster
+    /// may have the same.
+    #[cfg(feature = "test-util")]
+    pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
         self
     }

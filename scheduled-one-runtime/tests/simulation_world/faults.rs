@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
     Register, Renew, Renewed, Reply, UnitStatus, Verdict, Watermarks, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::Clock;
+use scheduled_one_testkit::ForgetfulStore;
 use scheduled_one_testkit::checker::{Event, EventKind};
 
 use super::{Random, World};
@@ -84,13 +84,13 @@ impl Network {
 /// The store as one node reaches it.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeStore {
-    inner: MemoryStore,
+    inner: ForgetfulStore,
     world: World,
     network: Arc<Network>,
 }
 
 impl NodeStore {
-    pub(crate) fn new(inner: MemoryStore, world: World, network: Arc<Network>) -> Self {
+    pub(crate) fn new(inner: ForgetfulStore, world: World, network: Arc<Network>) -> Self {
         NodeStore {
             inner,
             world,
@@ -120,7 +120,7 @@ impl NodeStore {
 
     fn call<'a, T: Send + 'a>(
         &'a self,
-        call: impl FnOnce(&'a MemoryStore) -> Answer<'a, T> + Send + 'a,
+        call: impl FnOnce(&'a ForgetfulStore) -> Answer<'a, T> + Send + 'a,
     ) -> Answer<'a, T> {
         Box::pin(async move {
             let fate = self.network.fate(self.world.clock.boottime());

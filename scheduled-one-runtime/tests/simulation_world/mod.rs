@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::Scheduler;
-use scheduled_one_runtime::clock::{Clock, TokioClock};
+use scheduled_one_runtime::clock::Clock;
 
 use scheduled_one_testkit::checker::{Event, FaultKind};
+use scheduled_one_testkit::{ForgetfulStore, TokioClock};
 
 pub(crate) use check::History;
 use faults::{Network, NodeStore};
@@ -84,7 +84,7 @@ struct Node {
 impl Node {
     async fn start(
         world: &World,
-        store: &MemoryStore,
+        store: &ForgetfulStore,
         jobs: &[JobPlan],
         serial: usize,
         random: &mut Random,
@@ -95,7 +95,8 @@ impl Node {
         let name = format!("n{serial}");
         let mut builder = Scheduler::builder("memory://")
             .clock(world.clock)
-            .simulated(Arc::new(node_store), name.clone())
+            .store(node_store)
+            .identity(&name)
             .node_name(&name);
         for plan in jobs {
             builder = builder.job(plan.job(world.clone(), Arc::clone(&dead)));
@@ -133,7 +134,7 @@ async fn live(seed: u64) -> History {
         clock: TokioClock::new(),
         log: Arc::default(),
     };
-    let store = MemoryStore::new(Arc::new(world.clock));
+    let store = ForgetfulStore::new(Arc::new(world.clock));
     let jobs: Vec<JobPlan> = (0..3).map(|n| JobPlan::random(n, &mut random)).collect();
     let mut history = History::new(jobs.clone());
     let mut nodes = Vec::new();
@@ -151,13 +152,13 @@ async fn live(seed: u64) -> History {
         match random.range(0, 9) {
             fault if forgets => {
                 match fault {
-                    0 | 1 => store.forget(),
+                    0 | 1 => store.restart_empty(),
                     2 | 3 => store.flush(),
                     _ => {
                         // A failover: what came in the last moments is lost.
                         let snapshot = store.snapshot();
                         world.clock.sleep(random.ms(10, 1_500)).await;
-                        store.roll_back(snapshot);
+                        store.fail_over(snapshot);
                         history.rollbacks += 1;
                     }
                 }

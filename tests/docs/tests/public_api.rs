@@ -209,13 +209,17 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// What only tests compile, what `internals` opens, and what the documentation does not show.
+/// What only tests and this project's tools compile, and what the documentation does not show.
 fn is_hidden(item: &Item) -> bool {
-    let hides = |attribute: &Attribute| {
-        let text = attribute.to_token_stream().to_string().replace(' ', "");
-        text == "#[cfg(test)]" || text == "#[doc(hidden)]" || text.contains("\"internals\"")
-    };
     attributes(item).iter().any(hides)
+}
+
+fn hides(attribute: &Attribute) -> bool {
+    let text = attribute.to_token_stream().to_string().replace(' ', "");
+    let features = ["\"internals\"", "\"test-util\""];
+    text == "#[cfg(test)]"
+        || text == "#[doc(hidden)]"
+        || features.iter().any(|name| text.contains(name))
 }
 
 fn attributes(item: &Item) -> &[Attribute] {
@@ -348,12 +352,7 @@ fn public_impl(block: &ItemImpl, names: &BTreeSet<String>) -> Option<Item> {
         return Some(Item::Impl(block));
     }
     block.items.retain(|item| match item {
-        ImplItem::Fn(method) => {
-            let hidden = method.attrs.iter().any(|attribute| {
-                attribute.to_token_stream().to_string().replace(' ', "") == "#[doc(hidden)]"
-            });
-            is_public(&method.vis) && !hidden
-        }
+        ImplItem::Fn(method) => is_public(&method.vis) && !method.attrs.iter().any(hides),
         ImplItem::Const(constant) => is_public(&constant.vis),
         _ => false,
     });

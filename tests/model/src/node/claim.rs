@@ -4,7 +4,7 @@ use scheduled_one_protocol::message::{
     Claim, Claimed, DueTick, Intent, LowerBounds, Missed, RunId, Target, Verdict,
 };
 use scheduled_one_protocol::{Outcome, TickMs};
-use scheduled_one_runtime::__terms as terms;
+use scheduled_one_runtime::lease_bounds;
 
 use super::{Asked, LEASE, Node, Phase, Run, ms};
 use crate::config::{Config, LEASE_MS, QUARTER_MS};
@@ -161,7 +161,7 @@ impl Node {
             true => sent,
             false => now,
         };
-        let too_late = proven + ms(terms::cancel_after(LEASE)) <= now;
+        let too_late = proven + ms(lease_bounds::cancel_after(LEASE)) <= now;
         if too_late {
             let outcome = match id.attempt {
                 1 => Outcome::Missed,

@@ -2,7 +2,7 @@
 
 use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::message::{Finish, Finished, RunId, Watermarks};
-use scheduled_one_runtime::__terms as terms;
+use scheduled_one_runtime::lease_bounds;
 
 use super::{Ended, LEASE, Node, Phase, Run, ms};
 use crate::config::Config;
@@ -144,10 +144,10 @@ impl Node {
 
 /// When the run is polled no more, unless renewed.
 pub fn deadline(run: &Run) -> i64 {
-    run.proven + ms(terms::deadline_after(LEASE))
+    run.proven + ms(lease_bounds::deadline_after(LEASE))
 }
 
 /// The same as it should be: counted from before the request was sent.
 pub fn true_deadline(run: &Run) -> i64 {
-    run.sent + ms(terms::deadline_after(LEASE))
+    run.sent + ms(lease_bounds::deadline_after(LEASE))
 }

@@ -2,7 +2,7 @@
 //! enough has it written off.
 
 use scheduled_one_protocol::message::OverdueRun;
-use scheduled_one_runtime::__terms as terms;
+use scheduled_one_runtime::lease_bounds;
 
 use super::{LEASE, News, Node, ms};
 use crate::config::Config;
@@ -13,7 +13,7 @@ impl Node {
     pub(super) fn write_off_due(&self, config: &Config, now: i64, news: &News) -> Option<Request> {
         let (run, since) = self.watch.as_ref()?;
         let stands_still = match config.guards.observed_takeover {
-            true => since + ms(terms::stands_still_after(LEASE)) <= now,
+            true => since + ms(lease_bounds::stands_still_after(LEASE)) <= now,
             false => news.lease_over,
         };
         let due = stands_still && self.quarantine_until_ms <= self.store_now(now);
