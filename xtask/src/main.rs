@@ -9,6 +9,7 @@ mod command;
 mod fuzz;
 mod msrv;
 mod mutants;
+mod package;
 mod process;
 mod test;
 mod tidy;
@@ -29,6 +30,7 @@ cargo xtask <verb>
                     integration tests that take seconds: not the model, the simulation, the agreement of scripts
                     and protocol, compile-time tests, clusters of processes, Sentinel, keys that somebody edited
   tidy              lengths, layers, import circles, names and numbers in documents, words, commit subjects
+  package           packs the published crates, and checks each as it is packed
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
   chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more
   mutants [names]   builds with one guard removed each, which the suites must catch
@@ -72,6 +74,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
         ["test"] => Ok(test::test(test::Scope::Full)?),
         ["test", "--quick"] => Ok(test::test(test::Scope::Quick)?),
         ["tidy"] => Ok(tidy::tidy()?),
+        ["package"] => Ok(package::package()?),
         ["ui"] => Ok(run(cargo([
             "test",
             "-p",
@@ -89,7 +92,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
             Ok(())
         }
         [] => Err(Failure::Usage("which verb?".to_owned())),
-        [verb @ ("test" | "tidy" | "ui" | "help"), ..] => Err(Failure::Usage(format!(
+        [verb @ ("test" | "tidy" | "package" | "ui" | "help"), ..] => Err(Failure::Usage(format!(
             "`{verb}` does not take these arguments: {:?}",
             &args[1..]
         ))),

@@ -4,8 +4,8 @@
 //! side by side; then a report of what took how long, and of what failed.
 
 mod build;
+mod features;
 mod pool;
-mod publish;
 mod report;
 mod steps;
 mod suites;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use super::Scope;
 use super::build::Program;
-use super::publish;
+use super::features;
 use super::suites::{check_table, load_of, order, runs_in};
 use super::task::{Attempt, Load, Task};
 use crate::command::{cargo, run};
@@ -40,7 +40,8 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
     steps.extend(tests.map(|program| program.tests(load_of(&program.name()))));
     if scope == Scope::Full {
         steps.extend(runs(programs)?);
-        steps.extend(cargo_steps()?);
+        steps.extend(cargo_steps());
+        steps.push(package(programs)?);
         steps.extend(deny());
         check_table(&steps)?;
     }
@@ -64,13 +65,7 @@ fn clippy() -> Task {
 /// unaccounted for.
 fn runs(programs: &[Program]) -> Result<Vec<Task>, String> {
     let run = |kind: &str, target: &str, args: &[&str]| {
-        let is_it = |program: &&Program| {
-            !program.is_test && program.kind == kind && program.target == target
-        };
-        let program = programs
-            .iter()
-            .find(is_it)
-            .ok_or_else(|| format!("cargo built no {kind} {target}"))?;
+        let program = find(programs, kind, target)?;
         let mut command = program.command(args);
         // Examples run on the embedded store.
         command.env_remove("REDIS_URL");
@@ -92,7 +87,22 @@ fn runs(programs: &[Program]) -> Result<Vec<Task>, String> {
     .collect()
 }
 
-fn cargo_steps() -> Result<Vec<Task>, String> {
+/// A program that is no test.
+fn find<'a>(programs: &'a [Program], kind: &str, target: &str) -> Result<&'a Program, String> {
+    let is_it =
+        |program: &&Program| !program.is_test && program.kind == kind && program.target == target;
+    let found = programs.iter().find(is_it);
+    found.ok_or_else(|| format!("cargo built no {kind} {target}"))
+}
+
+/// The verb `package` of this program, as it was built with everything else.
+fn package(programs: &[Program]) -> Result<Task, String> {
+    let package = find(programs, "bin", "xtask")?.command(&["package"]);
+    let task = Task::command("packages", Load::Cargo, package);
+    Ok(task.repeated_by("cargo xtask package".to_owned()))
+}
+
+fn cargo_steps() -> Vec<Task> {
     // One example among the targets has cargo unite features as for the lints, so that no dependency is
     // checked again; the smallest one.
     let targets = [
@@ -106,7 +116,7 @@ fn cargo_steps() -> Result<Vec<Task>, String> {
     ];
     let mut doc = cargo(targets);
     doc.env("RUSTDOCFLAGS", "-D warnings");
-    Ok(vec![
+    vec![
         Task::tests(
             "doc tests",
             Load::Cargo,
@@ -115,15 +125,14 @@ fn cargo_steps() -> Result<Vec<Task>, String> {
         Task::tests(
             "the runtime without its default features",
             Load::Cargo,
-            publish::without_features(),
+            features::without_features(),
         ),
         Task::check(
             "the runtime without its default features compiles no Redis client",
-            publish::no_client,
+            features::no_client,
         ),
         Task::command("doc", Load::Cargo, doc),
-        Task::command("cargo package", Load::Cargo, publish::package()?),
-    ])
+    ]
 }
 
 /// Says which component is missing, before a step fails for it with somebody else's words.

@@ -84,6 +84,17 @@ const LAYERS: &[Layer] = &[
         instead: "the protocol is below stores and the runtime; move what needs them up",
     },
     Layer {
+        within: &["scheduled-one-testkit/src/"],
+        except: &[],
+        absent: &[
+            "scheduled_one_redis",
+            "scheduled_one_runtime",
+            "redis",
+            "tracing",
+        ],
+        instead: "the kit judges any store; what needs this one belongs into its own tests",
+    },
+    Layer {
         within: &["scheduled-one-redis/src/"],
         except: &[],
         absent: &["scheduled_one_runtime", "scheduled_one_macros"],

@@ -1,12 +1,9 @@
-//! What users get: packages, and the features that they choose.
+//! The features that users choose.
 
 use std::process::Command;
 
-use serde_json::Value;
-
 use super::task::Attempt;
 use crate::command::cargo;
-use crate::msrv::{is_published, metadata};
 
 const RUNTIME: &str = "scheduled-one-runtime";
 
@@ -21,29 +18,6 @@ const CLIENT: [&str; 5] = [
     "rustls",
     "ring",
 ];
-
-/// Packs every published crate, and builds each as it is packed with the others as they are packed.
-pub(super) fn package() -> Result<Command, String> {
-    let mut command = cargo(["package", "--allow-dirty"]);
-    for name in published(&metadata()?)? {
-        command.args(["-p", &name]);
-    }
-    Ok(command)
-}
-
-/// The names of the members of the workspace that are published.
-fn published(metadata: &Value) -> Result<Vec<String>, String> {
-    let members = metadata["workspace_members"].as_array();
-    let packages = metadata["packages"].as_array();
-    let (Some(members), Some(packages)) = (members, packages) else {
-        return Err("cargo metadata yields another format than version 1".to_owned());
-    };
-    let published = packages
-        .iter()
-        .filter(|package| members.contains(&package["id"]) && is_published(package));
-    let names = published.filter_map(|package| package["name"].as_str());
-    Ok(names.map(str::to_owned).collect())
-}
 
 /// Builds the runtime without features, and runs the tests that need none.
 pub(super) fn without_features() -> Command {
@@ -98,23 +72,7 @@ fn client_in(tree: &str) -> Result<Vec<&'static str>, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn published_are_members_that_may_go_to_a_registry() {
-        let metadata = json!({
-            "workspace_members": ["a", "b"],
-            "packages": [
-                {"id": "a", "name": "ours", "publish": null},
-                {"id": "b", "name": "tests", "publish": []},
-                {"id": "c", "name": "other", "publish": null},
-            ],
-        });
-        assert_eq!(published(&metadata), Ok(vec!["ours".to_owned()]));
-        assert!(published(&json!({})).is_err());
-    }
 
     #[test]
     fn a_client_in_the_tree_is_found() {
