@@ -29,7 +29,7 @@ pub use hash::hash;
 pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
 pub use outcome::Outcome;
 pub use records::{Decide, Records, Survey};
-pub use store::{Answer, JobNeeds, PreflightError, Store, StoreError};
+pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use unit::UnitName;
 pub use value::{FencingToken, Start, TickMs};
 pub use working_set::{Wanted, WorkingSet};

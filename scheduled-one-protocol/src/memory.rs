@@ -16,7 +16,7 @@ use crate::machine::damage::{Reads, damage};
 use crate::machine::{Meta, Now, Record};
 use crate::message::MAX_BATCH;
 use crate::records::{Decide, Records, Survey};
-use crate::store::{Answer, JobNeeds, Store, StoreError};
+use crate::store::{Answer, DiagnosticContext, Store, StoreError};
 use crate::unit::UnitName;
 use crate::working_set::{Wanted, WorkingSet};
 
@@ -235,7 +235,7 @@ impl Records for MemoryStore {
         Arc::new(self.buckets.handle(bucket))
     }
 
-    fn diagnose<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+    fn diagnose<'a>(&'a self, _needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         let finding = Finding::new(
             Severity::Warning,
             "embedded",

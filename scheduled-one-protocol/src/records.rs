@@ -13,7 +13,7 @@ use crate::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
     Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
-use crate::store::{Answer, JobNeeds, PreflightError, Store, StoreError};
+use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::unit::UnitName;
 use crate::working_set::{Wanted, WorkingSet};
 
@@ -64,7 +64,7 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     }
 
     /// See [`Store::diagnose`].
-    fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report>;
+    fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report>;
 }
 
 /// Units that need somebody.
@@ -229,7 +229,7 @@ impl<R: Records> Store for R {
         Records::preflight(self)
     }
 
-    fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+    fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         Records::diagnose(self, needs)
     }
 }

@@ -110,7 +110,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Examines the settings of the store on which the guarantees rest. Nothing is changed.
-    fn diagnose<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+    fn diagnose<'a>(&'a self, _needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         let found = "this store has nothing to say about itself";
         let finding = Finding::new(Severity::Info, "store", found, "");
         let report = Report::new(format!("{self:?}"), vec![finding]);
@@ -141,7 +141,7 @@ impl std::error::Error for PreflightError {
 
 /// The needs of jobs, with which [`Store::diagnose`] compares the settings of a store.
 #[derive(Clone, Debug)]
-pub struct JobNeeds {
+pub struct DiagnosticContext {
     /// The shortest lease of a job.
     pub shortest_lease: Duration,
     /// The units whose watermarks are examined.

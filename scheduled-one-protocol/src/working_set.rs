@@ -201,7 +201,8 @@ impl WorkingSet {
         self.records.get(unit).cloned().unwrap_or_default()
     }
 
-    /// Keeps a record after a step. A record that the step left alone is not saved: most claims find their tick decided.
+    /// Keeps a record after a step. A record that the step left alone is not saved: most claims find their tick
+    /// decided.
     fn put(&mut self, unit: &UnitName, record: Record) {
         let is_changed = match self.records.get(unit) {
             Some(before) => *before != record,

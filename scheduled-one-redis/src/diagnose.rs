@@ -7,8 +7,8 @@ use std::time::Duration;
 use deadpool_redis::redis::{Pipeline, Value, cmd, from_redis_value};
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::MAX_BATCH;
+use scheduled_one_protocol::{DiagnosticContext, UnitName};
 use scheduled_one_protocol::{Finding, Severity};
-use scheduled_one_protocol::{JobNeeds, UnitName};
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::RedisFailure;
@@ -42,7 +42,7 @@ pub(crate) async fn diagnose(
     connection: &Connection,
     address: &Address,
     keys: &Keys,
-    needs: &JobNeeds,
+    needs: &DiagnosticContext,
 ) -> Vec<Finding> {
     let examination = preflight::examine(connection, address, keys).await;
     let may_continue = examination.may_continue();

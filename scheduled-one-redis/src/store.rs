@@ -9,8 +9,8 @@ use scheduled_one_protocol::message::{
     Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Finding, JobNeeds, LedgerRecord, PreflightError, Report, Store,
-    UnitName,
+    Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
+    Store, UnitName,
 };
 use tokio::time::Instant;
 
@@ -152,7 +152,7 @@ impl Store for RedisStore {
         Box::pin(async move { self.check().await.map_err(PreflightError::from) })
     }
 
-    fn diagnose<'a>(&'a self, needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+    fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         Box::pin(async move {
             let Shared { address, keys, .. } = &*self.shared;
             let findings = diagnose::diagnose(&self.connection, address, keys, needs).await;

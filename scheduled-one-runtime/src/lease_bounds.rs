@@ -14,6 +14,6 @@ pub fn deadline_after(lease: Duration) -> Duration {
 }
 
 /// For how long a run must be unchanged before it may be written off.
-pub fn stands_still_after(lease: Duration) -> Duration {
-    crate::node::stall_watch::stands_still_after(lease)
+pub fn stalled_after(lease: Duration) -> Duration {
+    crate::node::stall_watch::stalled_after(lease)
 }

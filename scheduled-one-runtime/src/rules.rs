@@ -23,7 +23,7 @@ pub(crate) struct Rules {
     /// How long a tick may wait for the run before it. Without a
     /// `start_deadline` of the job's own, as long as that takes.
     pub(crate) waits: Duration,
-    pub(crate) reruns: u32,
+    pub(crate) takeovers: u32,
     pub(crate) on_lease_lost: OnLeaseLost,
     pub(crate) retries: u32,
     pub(crate) backoff: Backoff,
@@ -60,7 +60,7 @@ impl Rules {
             Overlap::Allow(most) => message::Overlap::Allow(most),
             _ => message::Overlap::Skip,
         };
-        let reruns = match policies.on_node_loss() {
+        let takeovers = match policies.on_node_loss() {
             OnNodeLoss::Rerun(most) => most,
             _ => 0,
         };
@@ -73,7 +73,7 @@ impl Rules {
             catch_up: policies.catch_up(),
             start_deadline: policies.start_deadline(),
             waits: policies.start_deadline.unwrap_or(MAX_DURATION),
-            reruns,
+            takeovers,
             on_lease_lost: policies.on_lease_lost(),
             retries: policies.retries(),
             backoff: policies.backoff(),

@@ -9,7 +9,7 @@ use scheduled_one_protocol::machine::{self, Meta, Now, Record, Run};
 use scheduled_one_protocol::message::{Caller, Finish, RunId, Watermarks, WrittenOff};
 use scheduled_one_protocol::{FencingToken, Outcome, Start, TickMs};
 use scheduled_one_runtime::clock::ManualClock;
-use scheduled_one_runtime::{Job, Scheduler, ShutdownReport, State};
+use scheduled_one_runtime::{Job, OnLeaseLost, Scheduler, ShutdownReport, State};
 use test_support::wait_until_async;
 use tokio::sync::Notify;
 
@@ -167,6 +167,43 @@ async fn what_a_dispute_held_up_says_so() {
     let reasons = reasons().await;
     let down = reasons.iter().any(|reason| reason == "store down");
     assert!(!down, "{reasons:?}");
+}
+
+/// A run starts only under a proven lease, also where it would continue without one.
+#[tokio::test]
+async fn a_claim_that_is_answered_too_late_starts_nothing() {
+    for (policy, late_percent) in [
+        (OnLeaseLost::Cancel, 70),
+        (OnLeaseLost::Finish, 70),
+        (OnLeaseLost::Finish, 90),
+    ] {
+        let clock = ManualClock::new();
+        let store = TestStore::new(&clock, false);
+        let lease = Duration::from_secs(10);
+        store.delay_claims(&clock, lease * late_percent / 100);
+        let job = Job::every("late", HOUR, || async {})
+            .lease(lease)
+            .on_lease_lost(policy);
+        let builder = Scheduler::builder("memory://").clock(clock.clone());
+        let scheduler = builder
+            .store(store)
+            .job(job)
+            .start()
+            .await
+            .expect("started");
+        clock.advance(HOUR);
+        let lines = async || scheduler.ledger("late", 9).await.expect("a ledger");
+        wait_until_async("the tick is decided", BOUND, async || {
+            clock.advance(Duration::from_millis(100));
+            !lines().await.is_empty()
+        })
+        .await;
+        let lines = lines().await;
+        let (outcome, reason) = (lines[0].outcome, lines[0].reason.as_str());
+        let expected = (Outcome::Missed, "the claim was answered too late to start");
+        assert_eq!((outcome, reason), expected, "{policy:?} {late_percent} %");
+        assert_eq!(lines[0].fired_at, None);
+    }
 }
 
 /// A scheduler with one job that ends when it is notified, and is running.

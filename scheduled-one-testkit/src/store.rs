@@ -8,8 +8,8 @@ use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Decide, Finding, JobNeeds, LedgerRecord, Records, Report, Severity,
-    Store, Survey, Wanted,
+    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Finding, LedgerRecord, Records, Report,
+    Severity, Store, Survey, Wanted,
 };
 
 /// The embedded store, with what happens to a Redis: it is restarted empty, flushed, or replaced by a replica that
@@ -123,7 +123,7 @@ impl Records for ForgetfulStore {
         })
     }
 
-    fn diagnose<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+    fn diagnose<'a>(&'a self, _needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         let finding = Finding::new(Severity::Warning, "forgetful", "a store for tests", "");
         let report = Report::new(format!("{self:?}"), vec![finding]);
         Box::pin(async move { report })

@@ -10,8 +10,8 @@ use scheduled_one_protocol::clock::{Clock, SystemClock};
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::{BucketState, MemoryStore};
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Decide, JobNeeds, LedgerRecord, Records, Report, Store, Survey,
-    Wanted,
+    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report, Store,
+    Survey, Wanted,
 };
 use scheduled_one_testkit::ForgetfulStore;
 use scheduled_one_testkit::contract::{self, Breach, Options, Subject};
@@ -156,7 +156,7 @@ impl Records for Torn {
         Arc::new(self.clone())
     }
 
-    fn diagnose<'a>(&'a self, _needs: &'a JobNeeds) -> BoxFuture<'a, Report> {
+    fn diagnose<'a>(&'a self, _needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         Box::pin(async { Report::new("torn".to_owned(), Vec::new()) })
     }
 }

@@ -199,7 +199,7 @@ impl Claiming {
             // A run that starts after half its lease would be cancelled soon.
             valid_until_ms: now_ms + lease_ms / 2,
             lease_ms,
-            takeovers: unit.job.rules.reruns,
+            takeovers: unit.job.rules.takeovers,
             bounds,
             target,
         }

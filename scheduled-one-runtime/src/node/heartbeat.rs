@@ -9,7 +9,7 @@ use crate::store_client::{Replied, StoreClient};
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
 
 /// Time from one heartbeat to the next.
-const BEAT_EVERY: Duration = Duration::from_secs(1);
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// Change of the wall clock's offset that is logged.
 const LOGGED_OFFSET_MS: i64 = 1_000;
 
@@ -37,7 +37,7 @@ impl HeartbeatTimer {
             return false;
         }
         self.pending = true;
-        self.next = now + BEAT_EVERY;
+        self.next = now + HEARTBEAT_EVERY;
         true
     }
 

@@ -75,16 +75,16 @@ impl StallWatch {
 }
 
 /// Part of a lease, in percent, for which a run must be unchanged to count as stalled.
-const STANDS_STILL_PERCENT: u32 = 90;
+const STALLED_PERCENT: u32 = 90;
 
 fn stalled_at((run, since): &(OverdueRun, Duration)) -> Duration {
     let lease = Duration::from_millis(run.lease_ms.max(0) as u64);
-    *since + stands_still_after(lease)
+    *since + stalled_after(lease)
 }
 
 /// For how long a run must be unchanged before it may be written off.
-pub(crate) fn stands_still_after(lease: Duration) -> Duration {
-    lease * STANDS_STILL_PERCENT / 100
+pub(crate) fn stalled_after(lease: Duration) -> Duration {
+    lease * STALLED_PERCENT / 100
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::builder::SchedulerBuilder;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::{
-    BoxFuture, Bucket, Finding, JobNeeds, Report, Severity, Store, UnitName,
+    BoxFuture, Bucket, DiagnosticContext, Finding, Report, Severity, Store, UnitName,
 };
 
 /// Diagnoses the store of a URL, in the namespace `default` of one bucket: what
@@ -109,7 +109,7 @@ async fn diagnose_all(
 ) -> Report {
     let stores = stores.into_iter().zip(0..);
     let diagnoses = stores.map(|(store, index)| {
-        let needs = JobNeeds {
+        let needs = DiagnosticContext {
             shortest_lease,
             units: units_of.get(&index).cloned().unwrap_or_default(),
             clock: Arc::clone(clock),

@@ -1,6 +1,7 @@
 //! An embedded store that can change its store identity, refuse outcomes, and disagree about the number of buckets.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
@@ -25,6 +26,8 @@ struct State {
     newest_start: Option<Start>,
     refused: Vec<Finish>,
     disputes: bool,
+    /// The clock, and how far it advances between a claim's decision and its reply.
+    late_replies: Option<(ManualClock, Duration)>,
 }
 
 impl TestStore {
@@ -44,6 +47,11 @@ impl TestStore {
     /// Sets whether the store reports another number of buckets than its callers have.
     pub(crate) fn dispute(&self, disputes: bool) {
         self.state.lock().expect("lock").disputes = disputes;
+    }
+
+    /// The replies to claims arrive `delay` after the decision, by the clock.
+    pub(crate) fn delay_claims(&self, clock: &ManualClock, delay: Duration) {
+        self.state.lock().expect("lock").late_replies = Some((clock.clone(), delay));
     }
 
     /// Failovers before the last registration.
@@ -82,7 +90,15 @@ impl Store for TestStore {
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        self.pass(self.inner.claim(caller, claims))
+        let answer = self.pass(self.inner.claim(caller, claims));
+        Box::pin(async move {
+            let reply = answer.await;
+            let late_replies = self.state.lock().expect("lock").late_replies.clone();
+            if let Some((clock, delay)) = late_replies {
+                clock.advance(delay);
+            }
+            reply
+        })
     }
 
     fn renew<'a>(

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Intent, Overlap, Target, Verdict,
+    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, Intent, Overlap, Target,
+    Verdict,
 };
 use scheduled_one_protocol::{Start, UnitName};
 
@@ -165,85 +166,86 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
     };
     let plain = answer(kind, &reply.verdict);
     workload.count(&plain);
-    let waited = |attempts: bool| {
-        let waiting = before_it.waiting.iter();
-        waiting.filter(|it| (it.attempt > 1) == attempts).count()
-    };
-    match (&reply.verdict, intent) {
-        (Verdict::Granted(grant), Some(Intent::Run | Intent::CatchUp)) => {
-            let slot = grant.unit.slot() - claim.unit.slot();
-            workload.count_if(slot > 0 && !again, "claim granted in a slot");
-            workload.count_if(slot == 0 && again, "claim granted again");
-            workload.count_if(slot > 0 && again, "claim granted again in a slot");
-            workload.count_if(
-                intent == Some(Intent::CatchUp) && !again,
-                "claim granted of catch-up",
-            );
+    match (&reply.verdict, due) {
+        (Verdict::Granted(grant), Some(due)) if due.intent != Intent::MarkMissed => {
+            granted(workload, claim, due, grant, again);
         }
         (Verdict::Granted(grant), None) => {
             let popped = before_it.waiting.len() - after.waiting.len();
             workload.count_if(again, "next granted again");
             workload.count_if(claim.unit.slot() > 0 && !again, "next granted in a slot");
             workload.count_if(grant.attempt > 1 && !again, "next granted of an attempt");
-            workload.count_if(
-                !after.waiting.is_empty() && !again,
-                "next granted, others wait",
-            );
+            let others_wait = !after.waiting.is_empty() && !again;
+            workload.count_if(others_wait, "next granted, others wait");
             workload.count_if(popped > 1, "next granted, others expired");
         }
         (Verdict::QueueEmpty, _) => {
-            workload.count_if(
-                !before_it.waiting.is_empty(),
-                "next queueempty, all expired",
-            );
+            let expired = !before_it.waiting.is_empty();
+            workload.count_if(expired, "next queueempty, all expired");
         }
-        (Verdict::Skipped, _) => {
-            let in_the_way = before_it.running || !before_it.waiting.is_empty();
-            let overlap = due.map(|due| due.overlap);
-            let queue = matches!(overlap, Some(Overlap::Queue(_)));
-            let allow = matches!(overlap, Some(Overlap::Allow(_)));
+        (_, Some(due)) => not_granted(workload, claim, due, before_it, &reply.verdict),
+        _ => {}
+    }
+}
+
+fn granted(workload: &mut Workload, claim: &Claim, due: &DueTick, grant: &Grant, again: bool) {
+    let slot = grant.unit.slot() - claim.unit.slot();
+    workload.count_if(slot > 0 && !again, "claim granted in a slot");
+    workload.count_if(slot == 0 && again, "claim granted again");
+    workload.count_if(slot > 0 && again, "claim granted again in a slot");
+    let catches_up = due.intent == Intent::CatchUp && !again;
+    workload.count_if(catches_up, "claim granted of catch-up");
+}
+
+/// A tick that was claimed and does not start now; `before` is the record of its unit.
+fn not_granted(
+    workload: &mut Workload,
+    claim: &Claim,
+    due: &DueTick,
+    before: &Record,
+    verdict: &Verdict,
+) {
+    match verdict {
+        Verdict::Skipped => {
+            let in_the_way = before.running || !before.waiting.is_empty();
+            let queue = matches!(due.overlap, Overlap::Queue(_));
+            let allow = matches!(due.overlap, Overlap::Allow(_));
             workload.count_if(queue, "claim skipped, queue full");
             workload.count_if(allow && !in_the_way, "claim skipped, all slots taken");
-            workload.count_if(
-                allow && in_the_way,
-                "claim skipped, the unit itself is in the way",
-            );
+            let blocked = allow && in_the_way;
+            workload.count_if(blocked, "claim skipped, the unit itself is in the way");
         }
-        (Verdict::Queued, _) => {
-            let cancel = due.is_some_and(|due| due.overlap == Overlap::CancelRunning);
-            workload.count_if(!cancel && waited(false) > 0, "claim queued behind a tick");
-            workload.count_if(
-                !cancel && waited(true) > 0,
-                "claim queued beside an attempt",
-            );
-            workload.count_if(
-                cancel && before_it.running,
-                "claim queued, the run is told to stop",
-            );
-            workload.count_if(
-                cancel && waited(false) > 0,
-                "claim queued, another is superseded",
-            );
-            workload.count_if(
-                cancel && waited(true) > 0,
-                "claim queued, an attempt goes on",
-            );
+        Verdict::Queued => queued(workload, due, before),
+        Verdict::MarkedMissed => {
+            workload.count_if(before.running, "claim markedmissed, busy");
         }
-        (Verdict::MarkedMissed, _) => {
-            workload.count_if(before_it.running, "claim markedmissed, busy")
-        }
-        (Verdict::Early { by_ms }, _) => {
+        Verdict::Early { by_ms } => {
             workload.count_if(*by_ms <= EARLY_TOLERANCE_MS, "claim early, busy");
-            workload.count_if(
-                due.is_some_and(|due| due.tick.ms() <= workload.now_ms),
-                "claim early by its jitter",
-            );
+            let by_jitter = due.tick.ms() <= workload.now_ms;
+            workload.count_if(by_jitter, "claim early by its jitter");
         }
-        (Verdict::Stale(watched), Some(Intent::Run | Intent::CatchUp)) => {
-            workload.count_if(watched.unit != claim.unit, "claim stale in a slot");
+        Verdict::Stale(run) if due.intent != Intent::MarkMissed => {
+            workload.count_if(run.unit != claim.unit, "claim stale in a slot");
         }
         _ => {}
     }
+}
+
+fn queued(workload: &mut Workload, due: &DueTick, before: &Record) {
+    let cancel = due.overlap == Overlap::CancelRunning;
+    let waited = |attempts: bool| {
+        let mut waiting = before.waiting.iter();
+        waiting.any(|it| (it.attempt > 1) == attempts)
+    };
+    workload.count_if(!cancel && waited(false), "claim queued behind a tick");
+    workload.count_if(!cancel && waited(true), "claim queued beside an attempt");
+    let stops = cancel && before.running;
+    workload.count_if(stops, "claim queued, the run is told to stop");
+    workload.count_if(
+        cancel && waited(false),
+        "claim queued, another is superseded",
+    );
+    workload.count_if(cancel && waited(true), "claim queued, an attempt goes on");
 }
 
 /// What a batch of the other kinds did to a record.

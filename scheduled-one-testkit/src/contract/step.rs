@@ -50,7 +50,7 @@ impl<I: Debug> Batch<'_, I> {
             met.push(before(workload, item));
             let one = slice::from_ref(item);
             expected.extend(workload.decide(self.caller, now, |set| decide(set, self.caller, one)));
-            // What happened can only be told from what the model holds right now.
+            // The behaviour that occurred is named now, while the model still holds what it was decided on.
             if let (Some(before), Some(answer)) = (met.last(), expected.last()) {
                 after(workload, item, before, answer);
             }

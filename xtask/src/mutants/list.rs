@@ -109,8 +109,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "no-observed-takeover",
         edits: &[Edit {
             file: STALL_WATCH,
-            old: "const STANDS_STILL_PERCENT: u32 = 90;",
-            new: "const STANDS_STILL_PERCENT: u32 = 0;",
+            old: "const STALLED_PERCENT: u32 = 90;",
+            new: "const STALLED_PERCENT: u32 = 0;",
         }],
         suites: &[Suite::Chaos("redis-clock-fast", &["S2"])],
     },

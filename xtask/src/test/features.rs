@@ -19,6 +19,9 @@ const CLIENT: [&str; 5] = [
     "ring",
 ];
 
+/// What a user does not compile who wants Redis without TLS.
+const TLS: [&str; 2] = ["rustls", "ring"];
+
 /// Builds the runtime without features, and runs the tests that need none.
 pub(super) fn without_features() -> Command {
     let mut command = cargo(["test", "-p", RUNTIME, "--no-default-features", "--lib"]);
@@ -30,10 +33,28 @@ pub(super) fn without_features() -> Command {
     command
 }
 
-/// Fails if the runtime without features depends on a client.
+/// Builds the runtime with Redis and without TLS.
+pub(super) fn without_tls() -> Command {
+    cargo([
+        "check",
+        "-p",
+        RUNTIME,
+        "--no-default-features",
+        "--features",
+        "redis",
+    ])
+}
+
+/// Fails if the runtime depends on a client that its features leave out.
 pub(super) fn no_client() -> Result<Attempt, String> {
+    left_out(&[], &CLIENT, "`redis`")?;
+    left_out(&["--features", "redis"], &TLS, "`tls`")?;
+    Ok(Attempt::Passed)
+}
+
+fn left_out(features: &[&str], packages: &[&'static str], feature: &str) -> Result<(), String> {
     let mut tree = cargo(["tree", "-p", RUNTIME, "--no-default-features"]);
-    tree.args([
+    tree.args(features).args([
         "--edges",
         "normal,build",
         "--prefix",
@@ -45,18 +66,18 @@ pub(super) fn no_client() -> Result<Attempt, String> {
         .output()
         .map_err(|error| format!("cargo tree: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found = client_in(&text)?;
+    let found = in_tree(packages, &text)?;
     match found.is_empty() {
-        true => Ok(Attempt::Passed),
+        true => Ok(()),
         false => Err(format!(
-            "without its default features {RUNTIME} still depends on {}; make that part of its feature `redis`",
+            "without its feature {feature} {RUNTIME} still depends on {}; make that part of the feature",
             found.join(", ")
         )),
     }
 }
 
-/// Which packages of a client are in a tree; each line of it begins with a name.
-fn client_in(tree: &str) -> Result<Vec<&'static str>, String> {
+/// Which of the packages are in a tree; each line of it begins with a name.
+fn in_tree(packages: &[&'static str], tree: &str) -> Result<Vec<&'static str>, String> {
     let names: Vec<&str> = tree
         .lines()
         .filter_map(|line| line.split(' ').next())
@@ -64,10 +85,8 @@ fn client_in(tree: &str) -> Result<Vec<&'static str>, String> {
     if !names.contains(&RUNTIME) {
         return Err(format!("cargo tree: {RUNTIME} is not in it:\n{tree}"));
     }
-    Ok(CLIENT
-        .into_iter()
-        .filter(|client| names.contains(client))
-        .collect())
+    let found = packages.iter().copied();
+    Ok(found.filter(|package| names.contains(package)).collect())
 }
 
 #[cfg(test)]
@@ -77,9 +96,9 @@ mod tests {
     #[test]
     fn a_client_in_the_tree_is_found() {
         let tree = "scheduled-one-runtime v0.1.0 (/p)\ntokio v1.54.1\nring-buffer v1.0.0\n";
-        assert_eq!(client_in(tree), Ok(vec![]));
+        assert_eq!(in_tree(&CLIENT, tree), Ok(vec![]));
         let with = format!("{tree}rustls v0.23.0\n");
-        assert_eq!(client_in(&with), Ok(vec!["rustls"]));
-        assert!(client_in("").is_err());
+        assert_eq!(in_tree(&CLIENT, &with), Ok(vec!["rustls"]));
+        assert!(in_tree(&CLIENT, "").is_err());
     }
 }

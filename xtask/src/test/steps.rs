@@ -127,8 +127,13 @@ fn cargo_steps() -> Vec<Task> {
             Load::Cargo,
             features::without_features(),
         ),
+        Task::command(
+            "the runtime with Redis and without TLS",
+            Load::Cargo,
+            features::without_tls(),
+        ),
         Task::check(
-            "the runtime without its default features compiles no Redis client",
+            "the runtime compiles no client that its features leave out",
             features::no_client,
         ),
         Task::command("doc", Load::Cargo, doc),

@@ -13,7 +13,7 @@ impl Node {
     pub(super) fn write_off_due(&self, config: &Config, now: i64, news: &News) -> Option<Request> {
         let (run, since) = self.watch.as_ref()?;
         let stands_still = match config.guards.observed_takeover {
-            true => since + ms(lease_bounds::stands_still_after(LEASE)) <= now,
+            true => since + ms(lease_bounds::stalled_after(LEASE)) <= now,
             false => news.lease_over,
         };
         let due = stands_still && self.quarantine_until_ms <= self.store_now(now);
