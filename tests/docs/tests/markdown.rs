@@ -8,12 +8,16 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Markdown with Rust in it, and where that is compiled.
-const COMPILED: [(&str, &str); 3] = [
+const COMPILED: [(&str, &str); 4] = [
     ("README.md", "tests/docs/src/lib.rs"),
     ("docs/deploying.md", "tests/docs/src/lib.rs"),
     (
         "scheduled-one-runtime/docs/testing.md",
         "scheduled-one-runtime/src/testing.rs",
+    ),
+    (
+        "scheduled-one-testkit/README.md",
+        "scheduled-one-testkit/src/lib.rs",
     ),
 ];
 
