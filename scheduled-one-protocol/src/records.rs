@@ -37,7 +37,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// with a new set. A commit whose end is unknown is [`StoreError::Unknown`] and is not repeated here: the lines may
     /// be written. If `decide` returns an error, the step saves nothing and returns that error.
     ///
-    /// `ledger_limit` is the number of lines that the ledger of a job keeps; older ones may be deleted later.
+    /// `ledger_limit` is the number of lines that a ledger keeps when a line is added to it; older ones may be deleted
+    /// later. Ledgers of other jobs stay as they are: their nodes may have another limit.
     fn transact<'a>(
         &'a self,
         wanted: Wanted,
