@@ -203,13 +203,20 @@ async fn wrong_clocks_change_nothing() {
     }
     for name in &names {
         let ticks = &ticks[name.as_str()];
-        let gaps = ticks.windows(2).filter(|pair| pair[1] - pair[0] != 1_000);
+        // The quarantine of the first nodes may end late in a second. The run
+        // of that tick then still goes on when the next tick comes, and the
+        // overlap policy skips it, rightly. Later ticks have no such excuse.
+        let settled_ms = ticks[0] + 2_000;
+        let settled: Vec<_> = ticks.iter().filter(|tick| **tick >= settled_ms).collect();
+        let gaps = settled.windows(2).filter(|pair| pair[1] - pair[0] != 1_000);
         assert_eq!(gaps.count(), 0, "{name} has gaps: {ticks:?}");
         let lines = observer.ledger(name, 1000).await.expect("a ledger");
-        let bad = lines
+        let bad: Vec<_> = lines
             .iter()
-            .filter(|line| !matches!(line.outcome, Outcome::Ok | Outcome::Missed));
-        assert_eq!(bad.count(), 0, "{lines:?}");
+            .filter(|line| line.tick.timestamp_millis() >= settled_ms)
+            .filter(|line| line.outcome != Outcome::Ok)
+            .collect();
+        assert!(bad.is_empty(), "{name}: {bad:?}");
     }
     // A wrong clock must not make ticks late: as much as anything is late on
     // this machine, the nodes with wrong clocks are no later than the others.
