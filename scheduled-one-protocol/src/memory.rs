@@ -170,7 +170,7 @@ impl BucketState {
         }
     }
 
-    /// Units that need somebody, see [`Records::survey`].
+    /// Units that a node has to attend to, see [`Records::survey`].
     pub fn survey(&self, now: Now) -> Survey {
         let ready = self.records.iter().filter(|(_, record)| record.ready());
         let mut ready: Vec<UnitName> = ready.map(|(unit, _)| unit.clone()).collect();

@@ -46,7 +46,7 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
         decide: Decide<'a>,
     ) -> Answer<'a, ()>;
 
-    /// Units that need somebody: those in which something waits and can start
+    /// Units that a node has to attend to: those in which something waits and can start
     /// ([`Record::ready`](machine::Record::ready)), and running ones that are overdue
     /// ([`Record::overdue_at_ms`](machine::Record::overdue_at_ms)) and not damaged
     /// ([`Reads::Overdue`](machine::damage::Reads)), oldest first. At most
@@ -68,7 +68,7 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report>;
 }
 
-/// Units that need somebody.
+/// Units that a node has to attend to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
     /// Units in which something waits and can start.

@@ -335,7 +335,10 @@ impl Node {
         for (unit, started) in self.runner.active_runs.newest_starts() {
             self.units.learn_start(&unit, started);
         }
-        let batches = self.units.registrations();
+        let batches = self.units.batches();
+        let batches = batches
+            .map(|units| self.units.registrations(units))
+            .collect();
         let (client, identity) = (Arc::clone(&self.client), seen.identity.clone());
         self.inbox.request(async move {
             let registered = register_again(&client, identity, batches).await;

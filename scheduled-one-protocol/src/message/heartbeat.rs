@@ -1,4 +1,4 @@
-//! Heartbeats: a node shows that it lives, and learns what needs somebody.
+//! Heartbeats: a node shows that it lives, and learns which units it has to attend to.
 
 use super::OverdueRun;
 use crate::unit::UnitName;

@@ -6,7 +6,6 @@
 use crate::node::units::Units;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, StoreHealth, StoreIdentity};
-use crate::timer::UnitIndex;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{Register, Watermarks};
 
@@ -33,24 +32,25 @@ impl Registration {
     /// If the store does not reply, or refuses all units.
     pub(super) async fn first(client: &StoreClient, units: &mut Units) -> Result<Self, StoreError> {
         let identity = client.store_identity();
-        let mut watermarks = Vec::new();
+        let mut registered = false;
         let mut refusal = None;
-        for batch in units.registrations() {
-            for reply in register(client, &batch, Repeat::Never).await {
+        for range in units.batches() {
+            let batch = units.registrations(range.clone());
+            let replies = register(client, &batch, Repeat::Never).await;
+            for (index, reply) in range.zip(replies) {
                 match reply {
-                    Ok(seen) => watermarks.push(Some(seen)),
-                    Err(error @ StoreError::Refused(_)) => {
-                        watermarks.push(None);
-                        refusal = Some(error);
+                    Ok(seen) => {
+                        units.learn(index, seen);
+                        registered = true;
                     }
+                    Err(error @ StoreError::Refused(_)) => refusal = Some(error),
                     Err(error) => return Err(error),
                 }
             }
         }
-        if let Some(error) = refusal.filter(|_| watermarks.iter().all(Option::is_none)) {
+        if let Some(error) = refusal.filter(|_| !registered) {
             return Err(error);
         }
-        learn_all(units, watermarks);
         Ok(Registration {
             registered_with: identity,
             pending: false,
@@ -74,20 +74,16 @@ impl Registration {
     pub(super) fn settle(&mut self, units: &mut Units, reply: RegistrationReply) {
         self.pending = false;
         self.registered_with = reply.identity;
-        learn_all(units, reply.watermarks);
+        for (index, seen) in units.indices().zip(reply.watermarks) {
+            if let Some(seen) = seen {
+                units.learn(index, seen);
+            }
+        }
     }
 
     /// The request was dropped.
     pub(super) fn abandon(&mut self) {
         self.pending = false;
-    }
-}
-
-fn learn_all(units: &mut Units, watermarks: Vec<Option<Watermarks>>) {
-    for (index, seen) in watermarks.into_iter().enumerate() {
-        if let Some(seen) = seen {
-            units.learn(index as UnitIndex, seen);
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The units of a node: its jobs, or their shards, each with the watermarks that
 //! the node has seen.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::compiled_job::CompiledJob;
@@ -60,7 +61,7 @@ impl Units {
         }
     }
 
-    pub(crate) fn indices(&self) -> std::ops::Range<UnitIndex> {
+    pub(crate) fn indices(&self) -> Range<UnitIndex> {
         0..self.all.len() as UnitIndex
     }
 
@@ -105,17 +106,22 @@ impl Units {
         }
     }
 
-    /// The registration of all units, in batches.
-    pub(crate) fn registrations(&self) -> Vec<Vec<Register>> {
+    /// All units, in parts that fit into a request: the registrations of a large node would take megabytes at once.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = Range<UnitIndex>> + use<> {
+        let end = self.all.len() as UnitIndex;
+        let starts = (0..end).step_by(MAX_BATCH);
+        starts.map(move |start| start..end.min(start + MAX_BATCH as UnitIndex))
+    }
+
+    /// The registration of some units.
+    pub(crate) fn registrations(&self, units: Range<UnitIndex>) -> Vec<Register> {
+        let units = &self.all[units.start as usize..units.end as usize];
         let register = |unit: &Unit| Register {
             unit: unit.name(),
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
             bounds: unit.marks.bounds(),
         };
-        let batches = self.all.chunks(MAX_BATCH);
-        batches
-            .map(|units| units.iter().map(register).collect())
-            .collect()
+        units.iter().map(register).collect()
     }
 }
 
@@ -139,7 +145,7 @@ mod tests {
 
     fn owner<'a>(unit: &str, nodes: &'a [String]) -> &'a str {
         let mut owners = nodes.iter().filter(|node| rank(unit, node, nodes) == 0);
-        let owner = owners.next().expect("somebody");
+        let owner = owners.next().expect("one owner");
         assert_eq!(owners.next(), None, "only one");
         owner
     }
