@@ -39,7 +39,7 @@ impl Mailer {
     backoff = "1s..1m"
 )]
 async fn weekly_report(ctx: JobContext, State(mailer): State<Mailer>) -> Result<(), &'static str> {
-    let day = ctx.scheduled_at_local().format("%F");
+    let day = ctx.scheduled_at_local().strftime("%F");
     mailer.send(format!("report of {day}")).await
 }
 

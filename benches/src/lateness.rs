@@ -103,7 +103,7 @@ fn job(index: usize, board: &Arc<Board>) -> Job {
     let board = Arc::clone(board);
     let function = move |ctx: JobContext| {
         let board = Arc::clone(&board);
-        async move { board.started(index, ctx.scheduled_at().timestamp_micros()) }
+        async move { board.started(index, ctx.scheduled_at().as_microsecond()) }
     };
     Job::every(format!("job-{index:05}"), Duration::from_secs(1), function)
 }

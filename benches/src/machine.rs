@@ -23,7 +23,12 @@ pub(crate) fn describe() -> Result<Vec<(&'static str, String)>> {
         "release"
     };
     Ok(vec![
-        ("date", chrono::Utc::now().format("%F %R UTC").to_string()),
+        (
+            "date",
+            scheduled_one_runtime::jiff::Timestamp::now()
+                .strftime("%F %R UTC")
+                .to_string(),
+        ),
         ("commit", commit()),
         ("machine", format!("{cores} cores, {}", cpu_model())),
         ("kernel", kernel()),

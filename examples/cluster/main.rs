@@ -63,7 +63,10 @@ async fn main() -> anyhow::Result<ExitCode> {
 /// Runs the story and judges it; true if all promises were kept.
 async fn parent() -> anyhow::Result<bool> {
     let (_server, url) = redis()?;
-    let namespace = format!("cluster-{}", chrono::Utc::now().format("%F-%H%M%S"));
+    let namespace = format!(
+        "cluster-{}",
+        scheduled_one_runtime::jiff::Timestamp::now().strftime("%F-%H%M%S")
+    );
     println!(
         "\nThe jobs: `fast` is due each second; `slow` every 2 s and takes 2.5 s; `long` every 2 s \
          and takes 9 s.\nThe lease is {LEASE:?}."

@@ -80,7 +80,7 @@ fn die_with_parent() -> std::io::Result<()> {
 fn next_second(scheduler: &Scheduler) -> i64 {
     let jobs = scheduler.jobs().into_iter();
     let ticks = jobs.filter_map(|job| job.next_ticks.first().copied());
-    ticks.min().map_or(0, |tick| tick.timestamp())
+    ticks.min().map_or(0, |tick| tick.as_second())
 }
 
 async fn send_ledger(scheduler: &Scheduler) -> anyhow::Result<()> {
@@ -88,8 +88,8 @@ async fn send_ledger(scheduler: &Scheduler) -> anyhow::Result<()> {
         for line in scheduler.ledger(job, 1_000).await? {
             let line = Line {
                 job: job.to_owned(),
-                first_tick_s: line.tick.timestamp(),
-                last_tick_s: line.last_tick.timestamp(),
+                first_tick_s: line.tick.as_second(),
+                last_tick_s: line.last_tick.as_second(),
                 outcome: line.outcome,
                 retried: line.retried,
             };
@@ -120,7 +120,7 @@ impl<F> Watched<F> {
         let sighting = Sighting {
             what,
             job: self.ctx.job().to_owned(),
-            tick_s: self.ctx.scheduled_at().timestamp(),
+            tick_s: self.ctx.scheduled_at().as_second(),
             attempt: self.ctx.attempt(),
             token: self.ctx.fencing_token(),
             at_us: SystemClock.boottime().as_micros() as u64,

@@ -37,7 +37,7 @@ async fn export(ctx: JobContext, State(sink): State<Sink>) -> anyhow::Result<()>
     let token = ctx.fencing_token();
     say(&format!(
         "run for tick {} begins, token {token}",
-        ctx.scheduled_at().format("%T")
+        ctx.scheduled_at().strftime("%T")
     ));
     if sink.is_empty() {
         // A mistake that is easily made: a task of its own, which nobody tells that the run is over.
@@ -52,7 +52,7 @@ async fn export(ctx: JobContext, State(sink): State<Sink>) -> anyhow::Result<()>
             }
         }
         sink.write(token, &format!("step {step}"))?;
-        let deadline = ctx.deadline().format("%T%.3f");
+        let deadline = ctx.deadline().strftime("%T%.3f");
         say(&format!(
             "step {step:>2} of {STEPS} written; lease proven until {deadline}"
         ));
@@ -103,7 +103,7 @@ async fn main() -> anyhow::Result<()> {
         let took = line
             .took()
             .map_or(String::new(), |took| format!("took {took:.1?}  "));
-        let tick = line.tick.format("%T");
+        let tick = line.tick.strftime("%T");
         println!(
             "  {tick}  {:<9}  {took}{}",
             line.outcome.as_str(),
@@ -118,5 +118,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn say(text: &str) {
-    println!("{}  {text}", chrono::Utc::now().format("%T%.3f"));
+    println!(
+        "{}  {text}",
+        scheduled_one_runtime::jiff::Timestamp::now().strftime("%T%.3f")
+    );
 }

@@ -151,5 +151,6 @@ fn took(lines: &[LedgerEntry]) -> Duration {
     let (first, last) = (lines.first(), lines.last());
     let began = first.and_then(|line| line.fired_at);
     let took = began.zip(last).map(|(began, last)| last.ended_at - began);
-    took.and_then(|took| took.to_std().ok()).unwrap_or_default()
+    took.and_then(|took| Duration::try_from(took).ok())
+        .unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::Utc;
+use scheduled_one_runtime::jiff::Timestamp;
 use scheduled_one_runtime::{JobContext, LedgerEntry, Scheduler, SchedulerBuilder};
 use tokio::time::sleep;
 
@@ -47,7 +47,7 @@ pub(crate) async fn wait_for(
 pub(crate) async fn wait_for_phase(period: Duration, phase: Duration) {
     let period_ms = period.as_millis() as i64;
     let behind_ms =
-        (Utc::now().timestamp_millis() - phase.as_millis() as i64).rem_euclid(period_ms);
+        (Timestamp::now().as_millisecond() - phase.as_millis() as i64).rem_euclid(period_ms);
     sleep(Duration::from_millis((period_ms - behind_ms) as u64)).await;
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use scheduled_one_runtime::jiff::Timestamp;
 use scheduled_one_runtime::{
     JobContext, LedgerEntry, Outcome, Scheduler, State, TickStatus, scheduled_one,
 };
@@ -57,25 +57,25 @@ async fn late(ctx: JobContext, State(notes): State<Notes>) {
 }
 
 /// Kept for the audit at the end of the program.
-static PLAYED: OnceCell<(Scheduler, Range<DateTime<Utc>>)> = OnceCell::const_new();
+static PLAYED: OnceCell<(Scheduler, Range<Timestamp>)> = OnceCell::const_new();
 
 pub(crate) async fn play() -> anyhow::Result<Scene> {
-    let (began, notes) = (Utc::now(), Notes::default());
+    let (began, notes) = (Timestamp::now(), Notes::default());
     let a = node("misfire", "A", &JOBS, &notes).start().await?;
     sleep(Duration::from_millis(1_200)).await;
     wait_for_phase(DOWN, PHASE).await;
     a.shutdown(GRACE).await;
-    let from = Utc::now();
+    let from = Timestamp::now();
     wait_for_phase(DOWN, PHASE).await;
     let b = node("misfire", "B", &JOBS, &notes).start().await?;
     sleep(Duration::from_millis(1_500)).await;
-    let ended = Utc::now();
+    let ended = Timestamp::now();
     b.shutdown(GRACE).await;
 
     let mut scene = Scene::new("misfire and start_deadline: nobody could run the ticks");
     scene.say(&format!(
         "Node A stops at {}. Four seconds later node B starts; until then all nodes are down.",
-        from.format("%T%.3f")
+        from.strftime("%T%.3f")
     ));
     describe(&mut scene, &b, &notes, from).await?;
     let _ = PLAYED.set((b, began..ended));
@@ -86,7 +86,7 @@ async fn describe(
     scene: &mut Scene,
     node: &Scheduler,
     notes: &Notes,
-    from: DateTime<Utc>,
+    from: Timestamp,
 ) -> anyhow::Result<()> {
     let since = async |job| -> anyhow::Result<Vec<LedgerEntry>> {
         let lines = ledger(node, job).await?;
@@ -197,7 +197,7 @@ pub(crate) async fn audit() -> anyhow::Result<Scene> {
             .map(|late| format!("{:.2} s late ", late.as_secs_f64()));
         scene.line(&format!(
             "     {}  {status:<7} {}  {}{}",
-            tick.tick.format("%T"),
+            tick.tick.strftime("%T"),
             tick.node.unwrap_or_default(),
             late.unwrap_or_default(),
             tick.reason

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chrono::Utc;
+use scheduled_one_runtime::jiff::Timestamp;
 use scheduled_one_runtime::{JobContext, LedgerEntry, Outcome, State, scheduled_one};
 use tokio::time::sleep;
 
@@ -38,9 +38,9 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
     let a = node("placement", "A", &JOBS, &notes).start().await?;
     let b = node("placement", "B", &JOBS, &notes).start().await?;
     let c = node("placement", "C", &JOBS, &notes).start().await?;
-    let all_up = Utc::now();
+    let all_up = Timestamp::now();
     sleep(Duration::from_millis(7_500)).await;
-    let stopped = Utc::now();
+    let stopped = Timestamp::now();
     tokio::join!(a.shutdown(GRACE), b.shutdown(GRACE), c.shutdown(GRACE));
     // Of ticks of the last moment not all may be decided.
     let until = stopped - Duration::from_secs(1);
@@ -106,7 +106,7 @@ fn sharded(scene: &mut Scene, lines: &[LedgerEntry]) {
         let [a, b, c] = ["A", "B", "C"].map(|node| of(node).join(" "));
         scene.line(&format!(
             "     {} shards on A: {a}; on B: {b}; on C: {c}",
-            tick.format("%T")
+            tick.strftime("%T")
         ));
     }
     let whole = |shards: &Vec<(u32, &str)>| shards.iter().map(|(shard, _)| *shard).eq(0..12);

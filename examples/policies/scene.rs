@@ -72,7 +72,7 @@ impl fmt::Display for Scene {
 
 /// The text of a ledger line.
 fn describe(line: &LedgerEntry) -> String {
-    let tick = line.tick.format("%T");
+    let tick = line.tick.strftime("%T");
     let which = match (line.count, line.shard, line.attempt) {
         (2.., ..) => format!("and {} more", line.count - 1),
         (_, shard @ 1.., _) => format!("shard {shard}"),

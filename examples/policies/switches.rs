@@ -98,7 +98,7 @@ pub(crate) async fn play() -> anyhow::Result<Scene> {
         r#"cron = "0 0 3 * * *", cron_env = "POLICIES_CRON""#,
         &lines,
     );
-    let even = |ctx: &JobContext| ctx.scheduled_at().timestamp() % 2 == 0;
+    let even = |ctx: &JobContext| ctx.scheduled_at().as_second() % 2 == 0;
     let starts = notes.starts(JOBS[2]);
     scene.check(
         starts.len() >= 2 && starts.iter().all(even),

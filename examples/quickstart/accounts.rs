@@ -79,8 +79,8 @@ impl Accounts {
             let end_ms = due.last().map_or(0, |last_s| last_s * 1_000 + 1);
             let ledger = table.lines[job].iter().map(|line| LedgerLine {
                 shard: line.shard,
-                first_ms: line.tick.timestamp_millis(),
-                last_ms: line.last_tick.timestamp_millis(),
+                first_ms: line.tick.as_millisecond(),
+                last_ms: line.last_tick.as_millisecond(),
                 outcome: line.outcome,
                 retried: line.retried,
             });
@@ -108,7 +108,7 @@ impl Accounts {
             .starts
             .ticks(job)
             .into_iter()
-            .map(|tick| tick.timestamp());
+            .map(|tick| tick.as_second());
         let recorded = Outcome::ALL
             .into_iter()
             .flat_map(|outcome| ticks_with(&table.lines[job], outcome, period_s));
@@ -129,14 +129,14 @@ impl Accounts {
 fn next_second(replica: &Scheduler) -> i64 {
     let jobs = replica.jobs().into_iter();
     let ticks = jobs.filter_map(|job| job.next_ticks.first().copied());
-    ticks.min().map_or(0, |tick| tick.timestamp())
+    ticks.min().map_or(0, |tick| tick.as_second())
 }
 
 /// The ticks with this outcome. A line on missed ticks stands for several in a row.
 fn ticks_with(lines: &[LedgerEntry], outcome: Outcome, period_s: i64) -> BTreeSet<i64> {
     let lines = lines.iter().filter(|line| line.outcome == outcome);
     let ticks = |line: &LedgerEntry| {
-        let (first_s, last_s) = (line.tick.timestamp(), line.last_tick.timestamp());
+        let (first_s, last_s) = (line.tick.as_second(), line.last_tick.as_second());
         (first_s..=last_s).filter(move |second| second % period_s == 0)
     };
     lines.flat_map(ticks).collect()

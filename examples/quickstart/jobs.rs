@@ -5,8 +5,8 @@ use std::panic;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use scheduled_one_runtime::clock::{Clock as _, SystemClock};
+use scheduled_one_runtime::jiff::Timestamp;
 use scheduled_one_runtime::{JobContext, State, scheduled_one};
 use scheduled_one_testkit::checker::{Event, EventKind};
 
@@ -44,7 +44,7 @@ async fn import(ctx: JobContext, State(starts): State<Starts>) {
 #[scheduled_one(every = "3s", name = "mail")]
 async fn mail(ctx: JobContext, State(starts): State<Starts>) -> anyhow::Result<()> {
     starts.note(&ctx);
-    if ctx.scheduled_at().timestamp() % 9 == 0 {
+    if ctx.scheduled_at().as_second() % 9 == 0 {
         anyhow::bail!("the mail server is busy");
     }
     Ok(())
@@ -54,7 +54,7 @@ async fn mail(ctx: JobContext, State(starts): State<Starts>) -> anyhow::Result<(
 #[scheduled_one(every = "4s", name = "buggy")]
 async fn buggy(ctx: JobContext, State(starts): State<Starts>) {
     starts.note(&ctx);
-    if ctx.scheduled_at().timestamp() % 8 == 0 {
+    if ctx.scheduled_at().as_second() % 8 == 0 {
         panic!("{INTENDED}");
     }
 }
@@ -87,7 +87,7 @@ impl Starts {
             at_us: SystemClock.boottime().as_micros() as u64,
             node: ctx.node().to_owned(),
             job: ctx.job().to_owned(),
-            tick_ms: ctx.scheduled_at().timestamp_millis(),
+            tick_ms: ctx.scheduled_at().as_millisecond(),
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),
             ..Event::default()
@@ -104,9 +104,9 @@ impl Starts {
     }
 
     /// The replicas that started the job for this tick. More than one would be a duplicate.
-    pub(crate) fn of(&self, job: &str, tick: DateTime<Utc>) -> Vec<String> {
+    pub(crate) fn of(&self, job: &str, tick: Timestamp) -> Vec<String> {
         let noted = self.lock();
-        let tick_ms = tick.timestamp_millis();
+        let tick_ms = tick.as_millisecond();
         let of_tick = noted
             .iter()
             .filter(|start| start.job == job && start.tick_ms == tick_ms);
@@ -117,8 +117,8 @@ impl Starts {
     pub(crate) fn last_before(
         &self,
         job: &str,
-        tick: DateTime<Utc>,
-    ) -> Option<(DateTime<Utc>, Vec<String>)> {
+        tick: Timestamp,
+    ) -> Option<(Timestamp, Vec<String>)> {
         let before = self
             .ticks(job)
             .into_iter()
@@ -127,11 +127,11 @@ impl Starts {
     }
 
     /// The ticks for which the job was started at all, oldest first.
-    pub(crate) fn ticks(&self, job: &str) -> BTreeSet<DateTime<Utc>> {
+    pub(crate) fn ticks(&self, job: &str) -> BTreeSet<Timestamp> {
         let noted = self.lock();
         let of_job = noted.iter().filter(|start| start.job == job);
         of_job
-            .filter_map(|start| DateTime::from_timestamp_millis(start.tick_ms))
+            .filter_map(|start| Timestamp::from_millisecond(start.tick_ms).ok())
             .collect()
     }
 }

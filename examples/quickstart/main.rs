@@ -97,7 +97,10 @@ fn store() -> (String, String) {
     };
     // A namespace without a past: its ledger begins empty. Its keys stay in that Redis, under
     // `so:{quickstart-…}:`.
-    let namespace = format!("quickstart-{}", chrono::Utc::now().format("%F-%H%M%S"));
+    let namespace = format!(
+        "quickstart-{}",
+        scheduled_one_runtime::jiff::Timestamp::now().strftime("%F-%H%M%S")
+    );
     (url, namespace)
 }
 

@@ -80,12 +80,12 @@ fn row(job: &str, line: &LedgerEntry, starts: &Starts) -> String {
             more => format!("{more}! "),
         },
     );
-    let tick = line.tick.format("%H:%M:%S");
+    let tick = line.tick.strftime("%H:%M:%S");
     let mut outcome = in_words(line);
     if line.outcome == Outcome::Skipped
         && let Some((before, by)) = starts.last_before(job, line.tick)
     {
-        let before = before.format("%H:%M:%S");
+        let before = before.strftime("%H:%M:%S");
         outcome += &format!(", the run of {before} on {} is still going", by.join(", "));
     }
     let columns = columns.join("");
@@ -100,7 +100,7 @@ fn in_words(line: &LedgerEntry) -> String {
         Outcome::Ok => format!("ok, {late} ms late, took {:.1} s", took.as_secs_f32()),
         Outcome::Failed | Outcome::Panicked => format!("{}: {}", line.outcome, line.error),
         Outcome::Missed if line.count > 1 => {
-            let last = line.last_tick.format("%H:%M:%S");
+            let last = line.last_tick.strftime("%H:%M:%S");
             format!("{} ticks up to {last} missed: {}", line.count, line.reason)
         }
         outcome => format!("{outcome}: {}", line.reason),

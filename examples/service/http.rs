@@ -49,10 +49,10 @@ fn write_job(page: &mut String, job: &JobInfo, ledger: &[LedgerEntry]) -> std::f
     let about = job.description.as_deref().unwrap_or_default();
     writeln!(page, "\n{}  ({})  {about}", job.name, job.schedule)?;
     for tick in job.next_ticks.iter().take(2).rev() {
-        writeln!(page, "  {}  due", tick.format("%F %T"))?;
+        writeln!(page, "  {}  due", tick.strftime("%F %T"))?;
     }
     for line in ledger {
-        let tick = line.tick.format("%F %T");
+        let tick = line.tick.strftime("%F %T");
         write!(
             page,
             "  {tick}  {:<9}  by {}",

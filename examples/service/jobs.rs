@@ -33,7 +33,7 @@ async fn rollup(State(db): State<Db>) -> anyhow::Result<()> {
 )]
 async fn weekly_report(ctx: JobContext, State(db): State<Db>) -> anyhow::Result<()> {
     // The day of the tick, not today: a late start must not report on another week.
-    let monday = ctx.scheduled_at_local().date_naive();
+    let monday = ctx.scheduled_at_local().date();
     let (total, _) = db.visits().await?;
     info!(%monday, total, "weekly report");
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proc_macro2::{Span, TokenStream};
 use scheduled_one_schedule::name::{self, NAME_CHARACTERS, NameError};
 use scheduled_one_schedule::{
-    Schedule, ScheduleError, ScheduleErrorKind, Tz, parse_duration, parse_zone,
+    Schedule, ScheduleError, ScheduleErrorKind, Zone, ZoneData, parse_duration,
 };
 use syn::ext::IdentExt as _;
 use syn::{Error, LitStr, Meta, Path};
@@ -84,17 +84,25 @@ fn refuse_with(args: &Args, key: &Key, (only, given): (&str, &str), errors: &mut
 
 fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
     let zone = args.text(&keys::TZ);
-    let tz = zone.and_then(|text| errors.keep(located(parse_zone(&text.value()), text)));
+    let tz = zone.and_then(|text| errors.keep(located(find_zone(&text.value()), text)));
     let variable = variable(args, &keys::CRON_ENV, errors);
     let text = args.text(&keys::CRON)?;
     // With a wrong zone the expression is checked in UTC, so that its own mistakes are reported, too.
-    let schedule = Schedule::cron(&text.value(), tz.unwrap_or(Tz::UTC));
+    let schedule = Schedule::cron(&text.value(), tz.unwrap_or_else(Zone::utc));
     errors.keep(located(schedule, text))?;
     Some(When::Cron {
         expression: text.value(),
         zone: zone.map(LitStr::value),
         variable,
     })
+}
+
+/// The zone of a name. What is compiled in comes first, so that a build rarely depends on its machine; a name that
+/// is newer may be known to the system.
+fn find_zone(name: &str) -> Result<Zone, ScheduleError> {
+    ZoneData::compiled_in()
+        .zone(name)
+        .or_else(|unknown| ZoneData::current().map_err(|_| unknown)?.zone(name))
 }
 
 fn every(args: &Args, errors: &mut Errors) -> Option<When> {

@@ -90,6 +90,13 @@ impl Report {
         }
     }
 
+    /// Adds a finding, after those that are as severe.
+    pub fn add(&mut self, finding: Finding) {
+        let after = |found: &Finding| found.severity >= finding.severity;
+        let at = self.findings.partition_point(after);
+        self.findings.insert(at, finding);
+    }
+
     /// Merges the reports on the buckets of a namespace, which are in the order of the buckets. The result has all
     /// findings of the first bucket, and those warnings and severe findings of each other bucket that the first bucket
     /// does not have.

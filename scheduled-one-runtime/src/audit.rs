@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use jiff::Timestamp;
 use scheduled_one_schedule::Schedule;
 
 use crate::ledger::{LedgerEntry, Outcome, instant};
@@ -14,7 +14,7 @@ use crate::ledger::{LedgerEntry, Outcome, instant};
 #[non_exhaustive]
 pub struct AuditedTick {
     /// The tick.
-    pub tick: DateTime<Utc>,
+    pub tick: Timestamp,
     /// Which shard of it, from 0; 0 if the job has none.
     pub shard: u32,
     /// On which node, if each node runs the job by itself, or where it ran.
@@ -112,8 +112,8 @@ impl AuditInput {
             by_node.entry(&line.node).or_default().push(line);
         }
         let audit = |lines: Vec<&'a LedgerEntry>| {
-            let ticks = lines.iter().map(|line| line.tick.timestamp_millis());
-            let lasts = lines.iter().map(|line| line.last_tick.timestamp_millis());
+            let ticks = lines.iter().map(|line| line.tick.as_millisecond());
+            let lasts = lines.iter().map(|line| line.last_tick.as_millisecond());
             let to_ms = lasts.max().unwrap_or_default();
             UnitAudit {
                 schedule,
@@ -152,7 +152,7 @@ impl UnitAudit<'_> {
         let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));
         let by_tick = self.by_tick();
         let ranges: Vec<&LedgerEntry> = self.ranges().collect();
-        let oldest_ms = self.lines.first().map(|line| line.tick.timestamp_millis());
+        let oldest_ms = self.lines.first().map(|line| line.tick.as_millisecond());
         let next = |after: &i64| self.schedule.next_after(*after);
         std::iter::successors(next(&from_ms), next)
             .take_while(|tick_ms| *tick_ms <= to_ms)
@@ -178,7 +178,7 @@ impl UnitAudit<'_> {
             .iter()
             .filter(|line| line.count == 1 && line.outcome != Outcome::FinishedWithoutLease);
         for line in outcomes {
-            let lines = by_tick.entry(line.tick.timestamp_millis()).or_default();
+            let lines = by_tick.entry(line.tick.as_millisecond()).or_default();
             lines.push(line);
         }
         by_tick
@@ -229,5 +229,5 @@ impl UnitAudit<'_> {
 
 fn covers(range: &LedgerEntry, tick_ms: i64) -> bool {
     let (first, last) = (range.tick, range.last_tick);
-    (first.timestamp_millis()..=last.timestamp_millis()).contains(&tick_ms)
+    (first.as_millisecond()..=last.as_millisecond()).contains(&tick_ms)
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use scheduled_one_schedule::Tz;
+use jiff::{Timestamp, ZonedDateTime};
+use scheduled_one_schedule::Zone;
 
 use crate::attempt::Attempt;
 use crate::state::States;
@@ -72,9 +72,9 @@ impl Shard {
 /// What was fixed when the run was granted.
 pub(crate) struct RunFacts {
     pub(crate) job: Arc<str>,
-    pub(crate) zone: Tz,
-    pub(crate) scheduled_at: DateTime<Utc>,
-    pub(crate) fired_at: DateTime<Utc>,
+    pub(crate) zone: Zone,
+    pub(crate) scheduled_at: Timestamp,
+    pub(crate) fired_at: Timestamp,
     pub(crate) attempt: u32,
     pub(crate) token: u64,
     pub(crate) node: Arc<str>,
@@ -98,18 +98,20 @@ impl JobContext {
 
     /// The tick this run is for: the scheduled instant, not the moment the
     /// function started. The same on whichever node and attempt it runs.
-    pub fn scheduled_at(&self) -> DateTime<Utc> {
+    pub fn scheduled_at(&self) -> Timestamp {
         self.run.scheduled_at
     }
 
     /// [`scheduled_at`](Self::scheduled_at) as the clocks on the wall show it
     /// in the job's zone (`tz`; UTC for `every`).
-    pub fn scheduled_at_local(&self) -> DateTime<Tz> {
-        self.run.scheduled_at.with_timezone(&self.run.zone)
+    pub fn scheduled_at_local(&self) -> ZonedDateTime {
+        self.run
+            .scheduled_at
+            .to_zoned_datetime(self.run.zone.time_zone().clone())
     }
 
     /// When this run was started, by the cluster's clock.
-    pub fn fired_at(&self) -> DateTime<Utc> {
+    pub fn fired_at(&self) -> Timestamp {
         self.run.fired_at
     }
 
@@ -173,9 +175,9 @@ impl JobContext {
     /// by the cluster's clock. Moves ahead with each renewal. Means nothing
     /// where a run continues without a lease (`on_lease_lost = finish`,
     /// `scope = every_node`).
-    pub fn deadline(&self) -> DateTime<Utc> {
+    pub fn deadline(&self) -> Timestamp {
         let boot_us = self.run.control.lease().deadline().as_micros() as i64;
-        DateTime::from_timestamp_micros(boot_us + self.run.clock_offset_us).unwrap_or_default()
+        Timestamp::from_microsecond(boot_us + self.run.clock_offset_us).unwrap_or_default()
     }
 
     /// A value given to the scheduler with

@@ -12,17 +12,18 @@ use scheduled_one_protocol::Finding;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{Missed, RunId};
 use scheduled_one_protocol::{FencingToken, Outcome, TickMs, UnitName};
+use scheduled_one_schedule::ZoneData;
 
 const TARGET: &str = "scheduled_one";
 
 /// `run`: one execution of a tick. The job's own events are inside it.
-pub(crate) fn run_span(run: &RunId, tick: chrono::DateTime<chrono::Utc>, node: &str) -> Span {
+pub(crate) fn run_span(run: &RunId, tick: jiff::Timestamp, node: &str) -> Span {
     span!(
         target: TARGET,
         Level::INFO,
         "run",
         job = %run.unit,
-        tick = %tick.format("%FT%T%.3fZ"),
+        tick = format_args!("{tick:.3}"),
         node,
         attempt = run.attempt,
         token = run.token.get(),
@@ -36,9 +37,10 @@ pub(crate) fn started(
     namespace: &str,
     buckets: Option<u32>,
     store: &str,
+    zone_data: &ZoneData,
     list: &str,
 ) {
-    info!(target: TARGET, jobs, node, namespace, buckets, store, "started: {list}");
+    info!(target: TARGET, jobs, node, namespace, buckets, store, %zone_data, "started: {list}");
 }
 
 /// A warning of the check at start.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::DateTime;
+use jiff::Timestamp;
 use scheduled_one_protocol::clock::{Clock, ManualClock};
 use scheduled_one_protocol::message::{Claimed, Head, UnitStatus};
 use scheduled_one_protocol::{Bucket, LedgerRecord, TickMs};
@@ -58,10 +58,10 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
             units,
         };
         let newest = lines.iter().map(|line| line.tick).max();
-        let to_ms = newest.unwrap_or(DateTime::UNIX_EPOCH).timestamp_millis();
+        let to_ms = newest.unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
         let ticks = input.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
         for tick in ticks {
-            assert_eq!(instant(tick.tick.timestamp_millis()), tick.tick);
+            assert_eq!(instant(tick.tick.as_millisecond()), tick.tick);
         }
     }
 }

@@ -13,14 +13,14 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// What a job function may take: implement it to hand a job what it needs.
 ///
 /// ```
-/// use scheduled_one_runtime::{BoxError, FromJob, JobContext, scheduled_one};
+/// use scheduled_one_runtime::{BoxError, FromJob, JobContext, jiff, scheduled_one};
 ///
 /// /// The day a report is for.
-/// struct Day(chrono::NaiveDate);
+/// struct Day(jiff::civil::Date);
 ///
 /// impl FromJob for Day {
 ///     fn from_job(ctx: &JobContext) -> Result<Self, BoxError> {
-///         Ok(Day(ctx.scheduled_at_local().date_naive()))
+///         Ok(Day(ctx.scheduled_at_local().date()))
 ///     }
 /// }
 ///

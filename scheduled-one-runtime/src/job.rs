@@ -7,7 +7,7 @@ use std::time::Duration;
 use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
 };
-use scheduled_one_schedule::{Schedule, name, parse_zone};
+use scheduled_one_schedule::{Schedule, ZoneData, name};
 
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
@@ -285,7 +285,7 @@ impl Job {
     }
 
     /// Checks all that can be checked without a store.
-    pub(crate) fn compile(self, states: &States) -> Result<CompiledJob, Error> {
+    pub(crate) fn compile(self, states: &States, zones: &ZoneData) -> Result<CompiledJob, Error> {
         let bad = |message: String| Error::Job {
             job: self.name.clone(),
             declared_at: self.declared_at,
@@ -296,7 +296,7 @@ impl Job {
             let only = if key == "tz" { "cron" } else { "every" };
             return Err(bad(format!("`{key}` goes only with `{only}`")));
         }
-        let schedule = self.schedule().map_err(bad)?;
+        let schedule = self.schedule(zones).map_err(bad)?;
         if let Some(found) = self.policies.contradictions().into_iter().next() {
             return Err(bad(found.message));
         }
@@ -317,10 +317,10 @@ impl Job {
 
 impl Job {
     /// The schedule, with what the environment overrides.
-    fn schedule(&self) -> Result<Schedule, String> {
+    fn schedule(&self, zones: &ZoneData) -> Result<Schedule, String> {
         let overridden = self.cron_env.as_deref().and_then(std::env::var_os);
         let (Some(name), Some(expression)) = (&self.cron_env, overridden) else {
-            return self.when.compile().map_err(|error| error.to_string());
+            return self.when.compile(zones).map_err(|error| error.to_string());
         };
         let When::Cron { zone, .. } = &self.when else {
             return Err("`cron_env` goes only with `cron`".to_owned());
@@ -329,7 +329,7 @@ impl Job {
             expression: expression.to_string_lossy().into_owned(),
             zone: zone.clone(),
         };
-        when.compile()
+        when.compile(zones)
             .map_err(|error| format!("environment variable {name}: {error}"))
     }
 
@@ -352,9 +352,9 @@ impl Job {
 }
 
 impl When {
-    fn compile(&self) -> Result<Schedule, scheduled_one_schedule::ScheduleError> {
+    fn compile(&self, zones: &ZoneData) -> Result<Schedule, scheduled_one_schedule::ScheduleError> {
         match self {
-            When::Cron { expression, zone } => Schedule::cron(expression, parse_zone(zone)?),
+            When::Cron { expression, zone } => Schedule::cron(expression, zones.zone(zone)?),
             When::Every { period, offset } => Schedule::every(*period, *offset),
         }
     }

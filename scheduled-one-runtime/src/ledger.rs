@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use jiff::Timestamp;
 
 pub use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::{FencingToken, LedgerRecord};
@@ -16,9 +16,9 @@ use scheduled_one_protocol::{FencingToken, LedgerRecord};
 #[non_exhaustive]
 pub struct LedgerEntry {
     /// The tick; of several missed ones, the oldest.
-    pub tick: DateTime<Utc>,
+    pub tick: Timestamp,
     /// The tick; of several missed ones, the newest.
-    pub last_tick: DateTime<Utc>,
+    pub last_tick: Timestamp,
     /// How many ticks the line stands for: 1 but for missed ones, counted up
     /// to 10,000.
     pub count: u64,
@@ -39,9 +39,9 @@ pub struct LedgerEntry {
     /// Attempt, if it was started.
     pub attempt: Option<u32>,
     /// When the function was called, by the cluster's clock.
-    pub fired_at: Option<DateTime<Utc>>,
+    pub fired_at: Option<Timestamp>,
     /// When the run ended, or the tick was decided without one.
-    pub ended_at: DateTime<Utc>,
+    pub ended_at: Timestamp,
     /// The error or panic text, at most 1 KiB; empty if there was none.
     pub error: String,
 }
@@ -49,12 +49,12 @@ pub struct LedgerEntry {
 impl LedgerEntry {
     /// How long after its tick the function was called.
     pub fn lateness(&self) -> Option<Duration> {
-        (self.fired_at? - self.tick).to_std().ok()
+        Duration::try_from(self.fired_at? - self.tick).ok()
     }
 
     /// How long the run took.
     pub fn took(&self) -> Option<Duration> {
-        (self.ended_at - self.fired_at?).to_std().ok()
+        Duration::try_from(self.ended_at - self.fired_at?).ok()
     }
 }
 
@@ -81,6 +81,6 @@ impl LedgerEntry {
 
 /// An instant of the store. An instant that no calendar can show, from a damaged
 /// record, becomes the Unix epoch.
-pub(crate) fn instant(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+pub(crate) fn instant(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or_default()
 }

@@ -7,11 +7,10 @@
 //! use scheduled_one_runtime::{JobContext, State, scheduled_one, start};
 //!
 //! # #[derive(Clone)] struct Db;
-//! # impl Db { async fn report(&self, _week: u32, _token: u64) -> Result<(), std::io::Error> { Ok(()) } }
+//! # impl Db { async fn report(&self, _week: i8, _token: u64) -> Result<(), std::io::Error> { Ok(()) } }
 //! #[scheduled_one(cron = "0 0 9 * * MON", tz = "Asia/Shanghai", name = "weekly_report")]
 //! async fn weekly_report(ctx: JobContext, State(db): State<Db>) -> Result<(), std::io::Error> {
-//!     use chrono::Datelike;
-//!     let week = ctx.scheduled_at_local().iso_week().week();
+//!     let week = ctx.scheduled_at_local().iso_week_date().week();
 //!     db.report(week, ctx.fencing_token()).await
 //! }
 //!
@@ -97,6 +96,9 @@ mod join_all;
 #[doc(hidden)]
 pub mod fuzzing;
 
+#[cfg(feature = "chrono")]
+pub mod chrono;
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
@@ -108,12 +110,13 @@ pub use audit::{AuditedTick, TickStatus};
 pub use context::{JobContext, Shard};
 pub use error::Error;
 pub use handler::{BoxError, FromJob, Handler, JobResult, State};
+pub use jiff;
 pub use job::Job;
 pub use ledger::{LedgerEntry, Outcome};
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 #[cfg(feature = "redis")]
 pub use scheduled_one_redis::ConnectError;
-pub use scheduled_one_schedule::Tz;
+pub use scheduled_one_schedule::ZoneData;
 pub use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
 };

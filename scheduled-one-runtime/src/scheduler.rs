@@ -20,7 +20,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use jiff::Timestamp;
+use scheduled_one_schedule::ZoneData;
 use tokio::sync::{Mutex, watch};
 
 use crate::active_runs::ActiveRuns;
@@ -86,6 +87,7 @@ pub struct Scheduler {
     /// The label of this node.
     node: Arc<str>,
     shortest_lease: Duration,
+    zone_data: ZoneData,
     clock: Arc<dyn Clock>,
     active_runs: ActiveRuns,
     /// True when the scheduler stops: nothing new starts, and no attempt is followed by another one.
@@ -106,7 +108,7 @@ pub struct JobInfo {
     /// What it is for, if that was said.
     pub description: Option<String>,
     /// Its next ticks, at most five.
-    pub next_ticks: Vec<DateTime<Utc>>,
+    pub next_ticks: Vec<Timestamp>,
 }
 
 /// The result of a shutdown.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::ledger::LedgerEntry;
@@ -51,8 +51,8 @@ impl TestScheduler {
     }
 
     /// What the clock shows.
-    pub fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_nanos(self.clock.wall().as_nanos() as i64)
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_nanosecond(self.clock.wall().as_nanos() as i128).unwrap_or_default()
     }
 
     /// Moves the clock ahead, at once: ticks in between are late, and several
@@ -80,7 +80,7 @@ impl TestScheduler {
             .next_ticks
             .first()
             .unwrap_or_else(|| panic!("job `{job}` is never due again"));
-        let ahead = (tick - self.now()).to_std().unwrap_or_default();
+        let ahead = Duration::try_from(tick - self.now()).unwrap_or_default();
         self.clock.advance(ahead);
         self.outcome_of(job, tick).await
     }
@@ -90,7 +90,7 @@ impl TestScheduler {
     /// # Panics
     ///
     /// If it has none within 30 s of real time.
-    pub async fn outcome_of(&self, job: &str, tick: DateTime<Utc>) -> LedgerEntry {
+    pub async fn outcome_of(&self, job: &str, tick: Timestamp) -> LedgerEntry {
         let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..looks {
             let ledger = self.scheduler.ledger(job, LINES).await;

@@ -47,7 +47,7 @@ async fn an_outcome_outlasts(key: &str) {
     let held = {
         let (ends, first) = (Arc::clone(&ends), Arc::clone(&first));
         Job::every("held", EVERY, move |ctx: JobContext| {
-            let tick_ms = ctx.scheduled_at().timestamp_millis();
+            let tick_ms = ctx.scheduled_at().as_millisecond();
             let is_first = first.compare_exchange(0, tick_ms, Ordering::SeqCst, Ordering::SeqCst);
             let ends = Arc::clone(&ends);
             async move {
@@ -100,7 +100,7 @@ async fn an_outcome_outlasts(key: &str) {
 }
 
 fn tick_of(line: &scheduled_one_runtime::LedgerEntry) -> i64 {
-    line.tick.timestamp_millis()
+    line.tick.as_millisecond()
 }
 
 #[tokio::test(flavor = "multi_thread")]

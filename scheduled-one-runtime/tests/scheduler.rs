@@ -63,7 +63,7 @@ async fn a_job_due_next_week_runs_when_the_week_has_passed() {
     assert_eq!(next.to_string(), "2026-01-05 01:00:00 UTC");
 
     clock.advance(Duration::from_millis(
-        (next.timestamp_millis() - clock.wall().as_millis() as i64) as u64,
+        (next.as_millisecond() - clock.wall().as_millis() as i64) as u64,
     ));
     let lines = ledger(&scheduler, "weekly", 1).await;
     assert_eq!(outcomes(&lines), [Outcome::Ok], "{lines:?}");

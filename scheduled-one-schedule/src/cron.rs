@@ -6,7 +6,6 @@
 
 use std::fmt;
 
-use chrono_tz::Tz;
 use cron::TimeUnitSpec;
 
 use crate::day_filter::DayFilter;
@@ -14,7 +13,7 @@ use crate::error::{ScheduleError, ScheduleErrorKind, quote};
 use crate::field::{self, DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, YEAR};
 use crate::fields::Fields;
 use crate::weekday;
-use crate::zone::{self, HORIZON_S, Pace};
+use crate::zone::{self, HORIZON_S, Pace, Zone};
 
 /// The longest expression, in bytes. (Every minute by name, in full, is 170.)
 const EXPRESSION_MAX: usize = 512;
@@ -42,12 +41,12 @@ pub(crate) struct Cron {
     fields: Fields,
     /// The expression with single spaces and upper-case names.
     text: Box<str>,
-    zone: Tz,
+    zone: Zone,
     pace: Pace,
 }
 
 impl Cron {
-    pub(crate) fn new(expression: &str, zone: Tz) -> Result<Self, ScheduleError> {
+    pub(crate) fn new(expression: &str, zone: Zone) -> Result<Self, ScheduleError> {
         if expression.len() > EXPRESSION_MAX {
             let message = format!("the cron expression {} is too long", quote(expression));
             return Err(ScheduleError::new(ScheduleErrorKind::Expression, message)
@@ -66,14 +65,14 @@ impl Cron {
         Ok(cron)
     }
 
-    pub(crate) fn zone(&self) -> Tz {
-        self.zone
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
     }
 
     /// The first tick after an instant, in Unix seconds.
     pub(crate) fn next_after_s(&self, after_s: i64) -> Option<i64> {
         let from_s = after_s.saturating_add(1).max(0);
-        zone::next_tick(self.zone, self.pace, from_s, |local_s| {
+        zone::next_tick(self.zone.spans(), self.pace, from_s, |local_s| {
             self.fields.next_local(local_s)
         })
     }
@@ -275,14 +274,12 @@ fn years(field: &impl TimeUnitSpec) -> [u64; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::day_of;
 
     #[test]
     fn the_present_is_the_first_of_january() {
-        let date = chrono::NaiveDate::from_ymd_opt(PRESENT_YEAR, 1, 1);
-        assert_eq!(
-            date.map(|date| i64::from(date.to_epoch_days())),
-            Some(PRESENT_DAY)
-        );
+        let year = i16::try_from(PRESENT_YEAR).expect("a year");
+        assert_eq!(day_of(jiff::civil::date(year, 1, 1)), PRESENT_DAY);
     }
 
     #[test]

@@ -13,9 +13,9 @@ const QUOTE_MAX: usize = 80;
 /// `Display` says what is wrong and, where there is one, the way out.
 ///
 /// ```
-/// use scheduled_one_schedule::{Schedule, ScheduleErrorKind, Tz};
+/// use scheduled_one_schedule::{Schedule, ScheduleErrorKind, Zone};
 ///
-/// let error = Schedule::cron("0 9 * * 1", Tz::UTC).unwrap_err();
+/// let error = Schedule::cron("0 9 * * 1", Zone::utc()).unwrap_err();
 /// assert_eq!(error.kind(), ScheduleErrorKind::FieldCount);
 /// assert!(error.help().unwrap().contains("`0 0 9 * * MON`"));
 /// ```
@@ -57,6 +57,8 @@ pub enum ScheduleErrorKind {
     Never,
     /// The text is not the name of an IANA time zone.
     Zone,
+    /// There are no zone data in the folder that somebody named.
+    ZoneData,
     /// The text is not a duration such as `90s` or `1h30m`.
     Duration,
     /// The period of `every` is too short, too long or no whole number of milliseconds.

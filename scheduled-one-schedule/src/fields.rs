@@ -2,7 +2,8 @@
 //!
 //! Local time here is a plain number: seconds since 1970-01-01T00:00:00 on the wall clock, as if it were UTC.
 
-use chrono::{Datelike, NaiveDate};
+use jiff::civil::Date;
+use jiff::tz::Offset;
 
 use crate::day_filter::{DayFilter, Month};
 
@@ -43,10 +44,10 @@ impl Fields {
     /// The first matching day at or after one, counted from 1970-01-01. Looks at no more than the months of
     /// 131 years.
     pub(crate) fn next_day(&self, from_day: i64) -> Option<i64> {
-        let from = NaiveDate::from_epoch_days(i32::try_from(from_day).ok()?)?;
-        let mut year = self.next_year(from.year())?;
-        let (mut month, mut day) = if year == from.year() {
-            (from.month(), from.day())
+        let from = date_of(from_day)?;
+        let mut year = self.next_year(i32::from(from.year()))?;
+        let (mut month, mut day) = if year == i32::from(from.year()) {
+            (number(from.month()), number(from.day()))
         } else {
             (1, 1)
         };
@@ -55,10 +56,11 @@ impl Fields {
                 if found != month {
                     (month, day) = (found, 1);
                 }
-                let first = NaiveDate::from_ymd_opt(year, month, 1)?;
+                let first =
+                    Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, 1).ok()?;
                 let days = self.days.in_month(calendar_month(first));
                 if let Some(day) = next_bit(u64::from(days), day) {
-                    return Some(i64::from(first.to_epoch_days()) + i64::from(day) - 1);
+                    return Some(day_of(first) + i64::from(day) - 1);
                 }
                 (month, day) = (month + 1, 1);
             }
@@ -109,12 +111,28 @@ fn time(hour: u32, minute: u32, second: u32) -> i64 {
     i64::from(hour * 3600 + minute * 60 + second)
 }
 
-fn calendar_month(first: NaiveDate) -> Month {
-    let length = u32::from(first.num_days_in_month());
+fn calendar_month(first: Date) -> Month {
     Month {
-        length,
-        first_weekday: first.weekday().num_days_from_sunday(),
+        length: number(first.days_in_month()),
+        first_weekday: number(first.weekday().to_sunday_zero_offset()),
     }
+}
+
+/// The date of a day counted from 1970-01-01.
+fn date_of(day: i64) -> Option<Date> {
+    let midnight = jiff::Timestamp::from_second(day.checked_mul(DAY_S)?).ok()?;
+    Some(Offset::UTC.to_datetime(midnight).date())
+}
+
+/// The day of a date, counted from 1970-01-01.
+pub(crate) fn day_of(date: Date) -> i64 {
+    let midnight = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0));
+    midnight.map_or(0, |at| at.as_second().div_euclid(DAY_S))
+}
+
+/// A part of a date; none is negative here.
+fn number(part: i8) -> u32 {
+    u32::try_from(part).unwrap_or(0)
 }
 
 /// The lowest bit set at or above a number.

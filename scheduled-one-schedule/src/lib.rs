@@ -1,7 +1,7 @@
 //! *When* a scheduled-one job is due: cron expressions and fixed rates to UTC instants; and its policies.
 //!
-//! A pure crate: no I/O, no clock, no `unsafe`. The attribute and the runtime share this one parser,
-//! so a job that compiles also starts. All instants are UTC Unix milliseconds.
+//! A pure crate: no clock, no `unsafe`, and no I/O beside reading [zone data](ZoneData). The attribute and the
+//! runtime share this one parser, so a job that compiles also starts. All instants are UTC Unix milliseconds.
 //!
 //! ```
 //! use scheduled_one_schedule::{Schedule, parse_zone};
@@ -37,11 +37,17 @@ mod day_filter;
 /// Local time → UTC, across daylight saving; names of zones.
 mod zone;
 
+/// Where the rules of zones come from.
+mod zone_data;
+
 /// Fixed rates.
 mod every;
 
 /// Durations: `90s`, `1h30m`.
 mod duration;
+
+/// What tells two schedules apart.
+mod identity;
 
 /// The error of all parsers: a message and the way out.
 mod error;
@@ -54,15 +60,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use chrono_tz::Tz;
-
 pub use crate::duration::parse_duration;
 pub use crate::error::{ScheduleError, ScheduleErrorKind};
 pub use crate::every::{MAX_PERIOD, MIN_PERIOD};
-pub use crate::zone::parse_zone;
+pub use crate::identity::ScheduleIdentity;
+pub use crate::zone::{Zone, parse_zone};
+pub use crate::zone_data::ZoneData;
 
 use crate::cron::Cron;
 use crate::every::Every;
+use crate::identity::Digest;
 
 /// The instants at which a job is due.
 ///
@@ -81,17 +88,17 @@ impl Schedule {
     /// A cron expression, read in a time zone. The grammar is in the [crate's documentation](crate).
     ///
     /// ```
-    /// use scheduled_one_schedule::{Schedule, Tz};
+    /// use scheduled_one_schedule::{Schedule, Zone};
     ///
-    /// assert!(Schedule::cron("0 0 18 LW * ?", Tz::Europe__Berlin).is_ok());
-    /// let error = Schedule::cron("0 0 25 * * ?", Tz::UTC).unwrap_err();
+    /// assert!(Schedule::cron("0 0 18 LW * ?", Zone::utc()).is_ok());
+    /// let error = Schedule::cron("0 0 25 * * ?", Zone::utc()).unwrap_err();
     /// assert_eq!(error.to_string(), "the hour field `25` is out of range; allowed: 0-23");
     /// ```
     ///
     /// # Errors
     ///
     /// Names the field, the text and the way out: see [`ScheduleErrorKind`].
-    pub fn cron(expression: &str, zone: Tz) -> Result<Self, ScheduleError> {
+    pub fn cron(expression: &str, zone: Zone) -> Result<Self, ScheduleError> {
         Ok(Self(Kind::Cron(Arc::new(Cron::new(expression, zone)?))))
     }
 
@@ -134,9 +141,9 @@ impl Schedule {
     /// grows: about 30 steps for any window, never one per tick.
     ///
     /// ```
-    /// use scheduled_one_schedule::{Schedule, Tz};
+    /// use scheduled_one_schedule::{Schedule, Zone};
     ///
-    /// let hourly = Schedule::cron("@hourly", Tz::UTC).unwrap();
+    /// let hourly = Schedule::cron("@hourly", Zone::utc()).unwrap();
     /// assert_eq!(hourly.latest_within(0, 8_000_000), Some(7_200_000));
     /// assert_eq!(hourly.latest_within(7_200_000, 8_000_000), None);
     /// ```
@@ -186,11 +193,22 @@ impl Schedule {
 
     /// The time zone of a cron expression; UTC for a fixed rate, which has none.
     #[must_use]
-    pub fn zone(&self) -> Tz {
+    pub fn zone(&self) -> Zone {
         match &self.0 {
-            Kind::Cron(cron) => cron.zone(),
-            Kind::Every(_) => Tz::UTC,
+            Kind::Cron(cron) => cron.zone().clone(),
+            Kind::Every(_) => Zone::utc(),
         }
+    }
+
+    /// What tells this schedule apart from others: the same on each node whose ticks are the same.
+    #[must_use]
+    pub fn identity(&self) -> ScheduleIdentity {
+        let mut digest = Digest::default();
+        digest.text(&self.to_string());
+        if let Kind::Cron(cron) = &self.0 {
+            cron.zone().digest(&mut digest);
+        }
+        ScheduleIdentity::new(&digest)
     }
 }
 

@@ -10,12 +10,15 @@
 //! Both are computed per *span*, a stretch of constant offset. There local time is UTC plus a constant, and
 //! the search for the next match is ordered in UTC by construction.
 
-use std::sync::OnceLock;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::{TZ_VARIANTS, Tz};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::error::{ScheduleError, ScheduleErrorKind, quote};
+use crate::identity::Digest;
+use crate::zone_data::ZoneData;
 
 /// End of the computed time, exclusive: 2100-01-01T00:00:00Z, in Unix seconds. Zone data ends there too.
 pub(crate) const HORIZON_S: i64 = 4_102_444_800;
@@ -36,8 +39,8 @@ pub(crate) enum Pace {
 }
 
 /// A stretch of constant offset; it ends where the next begins.
-#[derive(Clone, Copy, Debug)]
-struct Span {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
     /// First instant, Unix seconds.
     start_s: i64,
     /// Local minus UTC, seconds.
@@ -49,12 +52,11 @@ struct Span {
 /// The first tick at or after `from_s` (Unix seconds, not negative), where `next_local` gives the first match
 /// at or after a local time.
 pub(crate) fn next_tick(
-    zone: Tz,
+    spans: &[Span],
     pace: Pace,
     from_s: i64,
     next_local: impl Fn(i64) -> Option<i64>,
 ) -> Option<i64> {
-    let spans = spans(zone);
     let mut at_s = from_s;
     // Every round moves at least one span on, and the jump below skips the years without a match.
     while at_s < HORIZON_S {
@@ -86,63 +88,130 @@ pub(crate) fn next_tick(
     None
 }
 
-/// The spans of a zone from 1970 to the horizon, in order. Computed once per zone and process (about a
-/// millisecond), at most 10 KiB each.
-fn spans(zone: Tz) -> &'static [Span] {
-    static SPANS: [OnceLock<Box<[Span]>>; TZ_VARIANTS.len()] =
-        [const { OnceLock::new() }; TZ_VARIANTS.len()];
-    // A zone's number is below the number of zones; the empty slice is for the compiler.
-    SPANS
-        .get(zone as usize)
-        .map_or(&[], |cell| cell.get_or_init(|| find_spans(zone)))
+/// The rules of a zone count for a [schedule's identity](crate::ScheduleIdentity) from here on:
+/// 2026-01-01T00:00:00Z, in Unix seconds. A correction of the past changes no tick to come.
+const RULES_FROM_S: i64 = 1_767_225_600;
+
+/// A time zone with its rules, as one version of the [zone data](ZoneData) has them.
+///
+/// Two zones are equal if they have the same name and the same rules. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Zone(Arc<Rules>);
+
+struct Rules {
+    name: Box<str>,
+    time_zone: TimeZone,
+    /// From 1970 to the horizon, in order; at most 10 KiB.
+    spans: Box<[Span]>,
 }
 
-/// The shortest span in the zone data since 1970 is 6.96 days (Morocco after Ramadan, Brazil in 2000). Half of
-/// that cannot step over one. A test watches it.
-const STEP_S: i64 = 3 * DAY_S;
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.spans == other.spans
+    }
+}
 
-/// The spans, found by probing: `chrono-tz` does not publish its transitions, so the offset is read in steps,
-/// and bisected where it differs.
-fn find_spans(zone: Tz) -> Box<[Span]> {
+impl Eq for Rules {}
+
+impl Zone {
+    /// Coordinated Universal Time.
+    #[must_use]
+    pub fn utc() -> Self {
+        static UTC: OnceLock<Zone> = OnceLock::new();
+        UTC.get_or_init(|| Self::new("UTC", TimeZone::UTC)).clone()
+    }
+
+    pub(crate) fn new(name: &str, time_zone: TimeZone) -> Self {
+        let spans = find_spans(&time_zone);
+        Self(Arc::new(Rules {
+            name: name.into(),
+            time_zone,
+            spans,
+        }))
+    }
+
+    /// The IANA name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The same zone for the library jiff, to show local times with.
+    #[must_use]
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.0.time_zone
+    }
+
+    pub(crate) fn spans(&self) -> &[Span] {
+        &self.0.spans
+    }
+
+    /// Adds the name and the rules to come.
+    pub(crate) fn digest(&self, digest: &mut Digest) {
+        digest.text(&self.0.name);
+        let first = self
+            .0
+            .spans
+            .partition_point(|span| span.start_s <= RULES_FROM_S);
+        for (index, span) in self
+            .0
+            .spans
+            .iter()
+            .enumerate()
+            .skip(first.saturating_sub(1))
+        {
+            digest.number(if index < first {
+                RULES_FROM_S
+            } else {
+                span.start_s
+            });
+            digest.number(span.offset_s);
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zone({})", self.name())
+    }
+}
+
+/// The spans of a zone from 1970 to the horizon.
+fn find_spans(time_zone: &TimeZone) -> Box<[Span]> {
+    let timestamp = |at_s| Timestamp::from_second(at_s).unwrap_or_default();
     let begin_s = -REACH_S;
-    let first = offset_s(zone, begin_s);
+    let begin = timestamp(begin_s);
+    let mut offset = i64::from(time_zone.to_offset(begin).seconds());
+    let mut seen_s = begin_s + offset;
     let mut spans = vec![Span {
         start_s: begin_s,
-        offset_s: first,
-        seen_s: begin_s + first,
+        offset_s: offset,
+        seen_s,
     }];
-    let mut at_s = begin_s;
-    let (mut offset, mut seen_s) = (first, begin_s + first);
-    while zone != Tz::UTC && at_s < HORIZON_S {
-        let mut until_s = at_s + STEP_S;
-        if offset_s(zone, until_s) != offset {
-            let mut before_s = at_s;
-            while until_s - before_s > 1 {
-                let middle_s = before_s + (until_s - before_s) / 2;
-                if offset_s(zone, middle_s) == offset {
-                    before_s = middle_s
-                } else {
-                    until_s = middle_s
-                }
-            }
-            seen_s = seen_s.max(until_s + offset);
-            offset = offset_s(zone, until_s);
+    for transition in time_zone.following(begin) {
+        let start_s = transition.timestamp().as_second();
+        if start_s >= HORIZON_S {
+            break;
+        }
+        let next = i64::from(transition.offset().seconds());
+        // A transition may change the name of the time alone.
+        if next != offset {
+            seen_s = seen_s.max(start_s + offset);
+            offset = next;
             spans.push(Span {
-                start_s: until_s,
+                start_s,
                 offset_s: offset,
                 seen_s,
             });
         }
-        at_s = until_s;
     }
     spans.into_boxed_slice()
-}
-
-fn offset_s(zone: Tz, at_s: i64) -> i64 {
-    let at = DateTime::from_timestamp(at_s, 0)
-        .unwrap_or_default()
-        .naive_utc();
-    i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc())
 }
 
 /// Abbreviations and the zones that their users mean; ambiguous ones have several.
@@ -165,32 +234,35 @@ const ABBREVIATIONS: [(&str, &str); 16] = [
     ("BEIJING", "`Asia/Shanghai`"),
 ];
 
-/// The IANA time zone of a name, such as `Asia/Shanghai`.
+/// The time zone of an IANA name, such as `Asia/Shanghai`, in the [zone data of this process](ZoneData::current).
 ///
 /// ```
-/// use scheduled_one_schedule::{Tz, parse_zone};
+/// use scheduled_one_schedule::parse_zone;
 ///
-/// assert_eq!(parse_zone("Europe/Berlin").unwrap(), Tz::Europe__Berlin);
+/// assert_eq!(parse_zone("Europe/Berlin").unwrap().name(), "Europe/Berlin");
 /// assert!(parse_zone("Asia/Shanghia").unwrap_err().help().unwrap().contains("`Asia/Shanghai`"));
 /// ```
 ///
 /// # Errors
 ///
-/// [`ScheduleErrorKind::Zone`], with the nearest name. Names are exact: `asia/shanghai` is refused too, so
-/// that a zone is written one way everywhere.
-pub fn parse_zone(name: &str) -> Result<Tz, ScheduleError> {
-    if let Ok(zone) = name.parse::<Tz>() {
-        return Ok(zone);
-    }
+/// [`ScheduleErrorKind::Zone`], with the nearest name; [`ScheduleErrorKind::ZoneData`], if there are no zone data
+/// where the environment says. Names are exact: `asia/shanghai` is refused too, so that a zone is written one way
+/// everywhere.
+pub fn parse_zone(name: &str) -> Result<Zone, ScheduleError> {
+    ZoneData::current()?.zone(name)
+}
+
+/// The error for a name that is none of `names`.
+pub(crate) fn unknown_zone(name: &str, names: &[String]) -> ScheduleError {
     let message = format!("there is no time zone {}", quote(name));
-    let help = match suggest(name) {
+    let help = match suggest(name, names) {
         Some(names) => format!("did you mean {names}?"),
         None => "use an IANA name, such as `Asia/Shanghai`, `Europe/Berlin` or `UTC`".to_owned(),
     };
-    Err(ScheduleError::new(ScheduleErrorKind::Zone, message).with_help(help))
+    ScheduleError::new(ScheduleErrorKind::Zone, message).with_help(help)
 }
 
-fn suggest(name: &str) -> Option<String> {
+fn suggest(name: &str, names: &[String]) -> Option<String> {
     /// Longer than any zone's name: bounds the work below.
     const NAME_MAX: usize = 64;
     let wanted = name.trim().to_ascii_lowercase();
@@ -207,10 +279,10 @@ fn suggest(name: &str) -> Option<String> {
     if let Some((_, names)) = abbreviation {
         return Some((*names).to_owned());
     }
-    TZ_VARIANTS
+    names
         .iter()
         .map(|zone| {
-            let full = zone.name().to_ascii_lowercase();
+            let full = zone.to_ascii_lowercase();
             let city = full.rsplit('/').next().unwrap_or(&full);
             let by_city = edit_distance(&wanted, city);
             // On a tie the full name wins over the city, and the earlier zone over the later.
@@ -219,7 +291,7 @@ fn suggest(name: &str) -> Option<String> {
         })
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= 1 + 2 * (wanted.len() / 3))
-        .map(|(_, zone)| quote(zone.name()))
+        .map(|(_, zone)| quote(zone))
 }
 
 /// `UTC+8`, `+08:00`: whole hours have a zone, whose sign is the other way round (POSIX).
@@ -263,16 +335,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_ordered_and_at_least_two_steps_long() {
-        for zone in TZ_VARIANTS {
-            let spans = find_spans(zone);
-            for pair in spans.windows(2) {
+    fn spans_are_ordered_and_within_reach() {
+        let data = ZoneData::compiled_in();
+        for name in data.names() {
+            let zone = data.zone(&name).expect("a zone");
+            for pair in zone.spans().windows(2) {
                 let (one, next) = (pair[0], pair[1]);
-                let length_s = next.start_s - one.start_s;
-                assert!(
-                    one.start_s < 0 || length_s > 2 * STEP_S,
-                    "{zone}: {one:?} {length_s} s"
-                );
+                assert!(one.start_s < next.start_s, "{zone}: {one:?} {next:?}");
                 assert_ne!(one.offset_s, next.offset_s, "{zone}");
                 assert!(next.seen_s >= next.start_s + one.offset_s, "{zone}");
                 assert!((next.offset_s - one.offset_s).abs() <= DAY_S, "{zone}");
@@ -283,19 +352,16 @@ mod tests {
 
     #[test]
     fn a_span_begins_at_the_very_second() {
-        let spans = find_spans(Tz::America__New_York);
+        let zone = |name| ZoneData::compiled_in().zone(name).expect("a zone");
+        let new_york = zone("America/New_York");
         // 2026-03-08T07:00:00Z and 2026-11-01T06:00:00Z.
         for start_s in [1_772_953_200, 1_793_512_800] {
             assert!(
-                spans.iter().any(|span| span.start_s == start_s),
+                new_york.spans().iter().any(|span| span.start_s == start_s),
                 "{start_s}"
             );
-            assert_ne!(
-                offset_s(Tz::America__New_York, start_s - 1),
-                offset_s(Tz::America__New_York, start_s)
-            );
         }
-        assert_eq!(find_spans(Tz::UTC).len(), 1);
-        assert_eq!(find_spans(Tz::Asia__Tokyo).len(), 1);
+        assert_eq!(Zone::utc().spans().len(), 1);
+        assert_eq!(zone("Asia/Tokyo").spans().len(), 1);
     }
 }

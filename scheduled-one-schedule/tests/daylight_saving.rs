@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{cron, ms, next, show};
+use common::{cron, ms, next, pinned, show, zone};
+use scheduled_one_schedule::{Schedule, ScheduleErrorKind, ZoneData};
 
 /// Expression, zone, after, and the ticks that follow.
 type Case = (
@@ -13,9 +14,16 @@ type Case = (
 );
 
 fn check(cases: &[Case]) {
-    for (expression, zone, after, expected) in cases {
-        let found = next(&cron(expression, zone), after, expected.len());
-        assert_eq!(found, *expected, "{expression} in {zone} after {after}");
+    for data in [ZoneData::compiled_in(), pinned()] {
+        for (expression, name, after, expected) in cases {
+            let zone = data.zone(name).expect("a zone");
+            let schedule = Schedule::cron(expression, zone).expect("an expression");
+            let found = next(&schedule, after, expected.len());
+            assert_eq!(
+                found, *expected,
+                "{expression} in {name} after {after}, {data}"
+            );
+        }
     }
 }
 
@@ -103,12 +111,8 @@ fn the_window_functions_agree_across_a_repetition() {
 
 #[test]
 fn a_time_that_the_clocks_always_skip_is_refused() {
-    let zone = scheduled_one_schedule::Tz::America__New_York;
-    let error =
-        scheduled_one_schedule::Schedule::cron("0 15-45 2 8 3 ? 2026", zone).expect_err("skipped");
-    assert_eq!(
-        error.kind(),
-        scheduled_one_schedule::ScheduleErrorKind::Never
-    );
+    let zone = zone("America/New_York");
+    let error = Schedule::cron("0 15-45 2 8 3 ? 2026", zone).expect_err("skipped");
+    assert_eq!(error.kind(), ScheduleErrorKind::Never);
     assert!(error.message().contains("America/New_York"), "{error}");
 }

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{cron, ms, next, show};
-use scheduled_one_schedule::{Schedule, Tz};
+use common::{cron, ms, next, show, zone};
+use scheduled_one_schedule::{Schedule, Zone};
 use std::time::Duration;
 
 /// Expression, and its first ticks after Thursday 2026-01-01T00:00:00Z, in UTC.
@@ -174,9 +174,9 @@ fn text_is_canonical() {
         let schedule = Schedule::every(period, offset).expect("valid");
         assert_eq!(schedule.to_string(), expected);
         assert_eq!(format!("{schedule:?}"), format!("Schedule({expected})"));
-        assert_eq!(schedule.zone(), Tz::UTC);
+        assert_eq!(schedule.zone(), Zone::utc());
     }
-    assert_eq!(cron("@daily", "Asia/Tokyo").zone(), Tz::Asia__Tokyo);
+    assert_eq!(cron("@daily", "Asia/Tokyo").zone(), zone("Asia/Tokyo"));
 }
 
 #[test]

@@ -10,9 +10,10 @@ mod common;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone};
+use chrono::{DateTime, Datelike, NaiveDate};
 use common::show;
-use scheduled_one_schedule::{Schedule, Tz};
+use jiff::Timestamp;
+use scheduled_one_schedule::{Schedule, Zone, ZoneData};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -152,11 +153,9 @@ fn values(random: &mut Random, limit: u32) -> (String, Vec<bool>, bool) {
     )
 }
 
-fn local_minute(zone: Tz, utc_minute: i64) -> i64 {
-    let at = DateTime::from_timestamp(utc_minute * 60, 0)
-        .expect("in range")
-        .naive_utc();
-    let offset_s = i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc());
+fn local_minute(zone: &Zone, utc_minute: i64) -> i64 {
+    let at = Timestamp::from_second(utc_minute * 60).expect("in range");
+    let offset_s = i64::from(zone.time_zone().to_offset(at).seconds());
     assert_eq!(offset_s % 60, 0, "{zone}: the oracle works in minutes");
     utc_minute + offset_s / 60
 }
@@ -170,7 +169,7 @@ struct Clock {
 }
 
 impl Clock {
-    fn watch(zone: Tz, first: i64, end: i64) -> Self {
+    fn watch(zone: &Zone, first: i64, end: i64) -> Self {
         let mut clock = Self {
             shown: Vec::new(),
             new: Vec::new(),
@@ -206,13 +205,20 @@ impl Clock {
     }
 }
 
-fn check_window(zone: Tz, begin_ms: i64, end_ms: i64, specs: usize, random: &mut Random) -> usize {
+fn check_window(
+    zone: &Zone,
+    begin_ms: i64,
+    end_ms: i64,
+    specs: usize,
+    random: &mut Random,
+) -> usize {
     let (first, end) = (begin_ms.div_euclid(MINUTE_MS), end_ms.div_euclid(MINUTE_MS));
     let clock = Clock::watch(zone, first, end);
     let mut compared = 0;
     for _ in 0..specs {
         let spec = Spec::random(random);
-        let schedule = Schedule::cron(&spec.text, zone).unwrap_or_else(|error| panic!("{error}"));
+        let schedule =
+            Schedule::cron(&spec.text, zone.clone()).unwrap_or_else(|error| panic!("{error}"));
         let expected = clock.ticks(&spec);
         let mut at_ms = first * MINUTE_MS - 1;
         let mut found = Vec::new();
@@ -265,12 +271,17 @@ fn check_window(zone: Tz, begin_ms: i64, end_ms: i64, specs: usize, random: &mut
 }
 
 /// Runs a check on every zone, on all cores.
-fn for_every_zone(check: impl Fn(Tz, &mut Random) -> usize + Sync) -> usize {
+fn for_every_zone(check: impl Fn(&Zone, &mut Random) -> usize + Sync) -> usize {
     let (next, compared) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let data = ZoneData::compiled_in();
+    let names = data.names();
     let work = || {
-        while let Some(zone) = chrono_tz::TZ_VARIANTS.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut random = Random(*zone as u64);
-            compared.fetch_add(check(*zone, &mut random), Ordering::Relaxed);
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(name) = names.get(index) else { break };
+            let mut random = Random(index as u64);
+            let zone = data.zone(name).expect("a zone");
+            compared.fetch_add(check(&zone, &mut random), Ordering::Relaxed);
         }
     };
     std::thread::scope(|scope| {
@@ -291,7 +302,7 @@ fn year_ms(year: i32) -> i64 {
 }
 
 /// Hours in which the offset changes, found by probing days, then hours.
-fn transition_hours(zone: Tz, year: i32) -> Vec<i64> {
+fn transition_hours(zone: &Zone, year: i32) -> Vec<i64> {
     let offset = |at_ms: i64| local_minute(zone, at_ms / MINUTE_MS) - at_ms / MINUTE_MS;
     let changes = |begin_ms: i64, end_ms: i64, step_ms: i64| {
         let starts = (begin_ms..end_ms).step_by(step_ms as usize);

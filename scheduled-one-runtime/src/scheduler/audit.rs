@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
+use jiff::Timestamp;
 use scheduled_one_schedule::policy::Scope;
 
 use crate::audit::{AuditInput, AuditedTick, UnitState};
@@ -33,7 +33,7 @@ impl Scheduler {
     pub async fn audit(
         &self,
         job: &str,
-        range: Range<DateTime<Utc>>,
+        range: Range<Timestamp>,
     ) -> Result<Vec<AuditedTick>, Error> {
         let found = self.jobs.iter().find(|known| *known.name == *job);
         let found = found.ok_or_else(|| self.unknown(job))?;
@@ -52,9 +52,9 @@ impl Scheduler {
             lines: lines.into_iter().rev().map(LedgerEntry::of).collect(),
             units,
         };
-        let from_ms = range.start.timestamp_millis() - 1;
+        let from_ms = range.start.as_millisecond() - 1;
         let now_ms = worker.now_ms();
-        let to_ms = (range.end.timestamp_millis() - 1).min(now_ms);
+        let to_ms = (range.end.as_millisecond() - 1).min(now_ms);
         Ok(input.audit(&found.schedule, from_ms, to_ms))
     }
 }

@@ -16,6 +16,7 @@ use crate::state::States;
 use scheduled_one_protocol::MAX_BUCKETS;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::{Clock, SystemClock};
+use scheduled_one_schedule::ZoneData;
 
 /// Ledger lines that a job keeps: least, default, most.
 const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
@@ -54,6 +55,8 @@ pub struct SchedulerBuilder {
     pub(super) buckets: u32,
     pub(super) shutdown_grace: Duration,
     pub(super) clock: Arc<dyn Clock>,
+    /// The rules of time zones; those of the process if there are none.
+    zone_data: Option<ZoneData>,
     /// Identity of the node; random if there is none.
     pub(super) identity: Option<String>,
 }
@@ -72,6 +75,7 @@ impl SchedulerBuilder {
             buckets: 1,
             shutdown_grace: Duration::from_secs(25),
             clock: Arc::new(SystemClock),
+            zone_data: None,
             identity: None,
         }
     }
@@ -156,6 +160,14 @@ impl SchedulerBuilder {
         self
     }
 
+    /// The rules of the time zones in which cron expressions are read: those in a folder, say, with
+    /// [`ZoneData::from_folder`]. Default: [`ZoneData::current`], which follows `TZDIR` and the system. All
+    /// nodes should have the same: where the rules of a job's zone differ, its ticks do.
+    pub fn zone_data(mut self, data: ZoneData) -> Self {
+        self.zone_data = Some(data);
+        self
+    }
+
     /// Takes the time from another clock: for tests, with the embedded store.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -195,6 +207,17 @@ impl SchedulerBuilder {
     pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
         self
+    }
+
+    /// The zone data that the program gave, or those of the process.
+    pub(super) fn zones(&self) -> Result<ZoneData, Error> {
+        match &self.zone_data {
+            Some(data) => Ok(data.clone()),
+            None => ZoneData::current().map_err(|error| Error::Setting {
+                setting: "zone_data",
+                message: error.to_string(),
+            }),
+        }
     }
 
     /// Checks the settings that need neither jobs nor a store.

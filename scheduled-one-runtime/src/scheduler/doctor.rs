@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::join_all::join_all;
 use crate::scheduler::Scheduler;
 use crate::scheduler::builder::SchedulerBuilder;
@@ -11,6 +12,7 @@ use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::{
     BoxFuture, Bucket, DiagnosticContext, Finding, Report, Severity, Store, UnitName,
 };
+use scheduled_one_schedule::ZoneData;
 
 /// Diagnoses the store of a URL, in the namespace `default` of one bucket: what
 /// the guarantees rest on there. Short for `Scheduler::builder(url).doctor()`, see
@@ -58,6 +60,7 @@ impl SchedulerBuilder {
             let severe = Finding::new(Severity::Severe, "settings", error.to_string(), "");
             return Report::new("the scheduler", vec![severe]);
         }
+        let zones = self.zones();
         let (mut leases, mut units_of) = (Vec::new(), BTreeMap::<u32, Vec<UnitName>>::new());
         for job in self.jobs.all() {
             let (lease, units) = job.lease_and_units();
@@ -67,13 +70,15 @@ impl SchedulerBuilder {
         }
         let shortest_lease = leases.into_iter().min().unwrap_or(self.lease);
         let clock = &self.clock;
-        match self.store.open(&self.namespace, clock).await {
+        let mut report = match self.store.open(&self.namespace, clock).await {
             Ok(first) => {
                 let stores = Bucket::all(self.buckets).map(|bucket| first.open(bucket));
                 diagnose_all(stores, &units_of, shortest_lease, clock).await
             }
             Err(error) => Report::new("the store", vec![error.finding]),
-        }
+        };
+        report.add(zone_data(zones));
+        report
     }
 }
 
@@ -96,7 +101,18 @@ impl Scheduler {
             units_of.entry(bucket).or_default().extend(job.units());
         }
         let stores = self.stores.iter().cloned();
-        diagnose_all(stores, &units_of, self.shortest_lease, &self.clock).await
+        let mut report = diagnose_all(stores, &units_of, self.shortest_lease, &self.clock).await;
+        report.add(zone_data(Ok(self.zone_data.clone())));
+        report
+    }
+}
+
+/// Which rules of time zones schedules are read with.
+fn zone_data(zones: Result<ZoneData, Error>) -> Finding {
+    const CHECK: &str = "zone data";
+    match zones {
+        Ok(data) => Finding::new(Severity::Info, CHECK, data.to_string(), ""),
+        Err(error) => Finding::new(Severity::Severe, CHECK, error.to_string(), ""),
     }
 }
 

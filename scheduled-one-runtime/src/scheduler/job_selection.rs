@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::registry::registered_jobs;
 use crate::state::States;
+use scheduled_one_schedule::ZoneData;
 
 /// The jobs of a program, as the builder was given them.
 #[derive(Debug, Default)]
@@ -28,7 +29,11 @@ impl JobSelection {
     }
 
     /// Compiles the chosen jobs, ordered by name.
-    pub(super) fn compile(self, states: &States) -> Result<Vec<Arc<CompiledJob>>, Error> {
+    pub(super) fn compile(
+        self,
+        states: &States,
+        zones: &ZoneData,
+    ) -> Result<Vec<Arc<CompiledJob>>, Error> {
         let mut by_name: HashMap<String, Job> = HashMap::new();
         for job in registered_jobs().chain(self.jobs) {
             let second = job.declared_at();
@@ -55,7 +60,7 @@ impl JobSelection {
         let mut jobs: Vec<_> = by_name
             .into_values()
             .filter(|job| chosen(&job.name().to_owned()))
-            .map(|job| job.compile(states).map(Arc::new))
+            .map(|job| job.compile(states, zones).map(Arc::new))
             .collect::<Result<_, _>>()?;
         if jobs.is_empty() {
             return Err(Error::Setting {

@@ -34,6 +34,7 @@ use crate::watchdog::{Watchdog, WatchedBucket};
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{BoxFuture, Bucket, Finding, PreflightError, Store, StoreError};
+use scheduled_one_schedule::ZoneData;
 
 /// Most jobs that the log line at start names.
 const MAX_LISTED: usize = 20;
@@ -59,7 +60,8 @@ impl SchedulerBuilder {
     pub async fn start(mut self) -> Result<Scheduler, Error> {
         // 1. Settings and jobs are checked.
         self.check_settings()?;
-        let jobs = std::mem::take(&mut self.jobs).compile(&self.states)?;
+        let zones = self.zones()?;
+        let jobs = std::mem::take(&mut self.jobs).compile(&self.states, &zones)?;
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
 
         // 2. The stores are opened, and checked before the first request. Boxed: the type of the whole future would be
@@ -90,7 +92,7 @@ impl SchedulerBuilder {
         let registered: Result<Vec<Registered>, Error> =
             join_all(registering).await.into_iter().collect();
         let registered = registered?;
-        self.log_started(&shared.node, &jobs, &stores, registered.first());
+        self.log_started(&shared.node, &jobs, &stores, registered.first(), &zones);
 
         // 6. The loops run.
         let workers = registered.into_iter().map(Registered::spawn);
@@ -100,6 +102,7 @@ impl SchedulerBuilder {
             workers,
             stores,
             shortest_lease: leases.min().unwrap_or(self.lease),
+            zone_data: zones,
             jobs,
             node: shared.node,
             clock: self.clock,
@@ -135,6 +138,7 @@ impl SchedulerBuilder {
         jobs: &[Arc<CompiledJob>],
         stores: &[Arc<dyn Store>],
         first: Option<&Registered>,
+        zones: &ZoneData,
     ) {
         let now_ms = first.map_or(0, |registered| registered.worker.now_ms());
         let mut list: Vec<String> = jobs
@@ -142,7 +146,7 @@ impl SchedulerBuilder {
             .take(MAX_LISTED)
             .map(|job| match job.schedule.next_after(now_ms) {
                 Some(next_ms) => {
-                    let next = instant(next_ms).format("%FT%TZ");
+                    let next = instant(next_ms);
                     format!("{} ({}, next {next})", job.name, job.schedule)
                 }
                 None => format!("{} ({}, never again)", job.name, job.schedule),
@@ -158,6 +162,7 @@ impl SchedulerBuilder {
             &self.namespace,
             (self.buckets > 1).then_some(self.buckets),
             &store.unwrap_or_default(),
+            zones,
             &list.join("; "),
         );
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use jiff::{SignedDuration, Timestamp};
 use scheduled_one_protocol::Bucket;
 use scheduled_one_runtime::{
     Error, Job, JobContext, LedgerEntry, Outcome, Scheduler, SchedulerBuilder, State, TickStatus,
@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_millis(200);
 struct Starts(Arc<Mutex<BTreeMap<Tick, u32>>>);
 
 /// A job, and its tick.
-type Tick = (String, DateTime<Utc>);
+type Tick = (String, Timestamp);
 
 impl Starts {
     fn of(&self, job: &str) -> usize {
@@ -126,8 +126,8 @@ async fn each_tick_of_jobs_in_all_buckets_runs_once() {
         // Both read what either wrote, and each tick of the account ran.
         let ledger = second.ledger(name, 1000).await.unwrap();
         assert!(ledger.iter().any(|line| line.outcome == Outcome::Ok));
-        let to = ledger[0].tick + TimeDelta::milliseconds(1);
-        let audit = first.audit(name, DateTime::UNIX_EPOCH..to).await.unwrap();
+        let to = ledger[0].tick + SignedDuration::from_millis(1);
+        let audit = first.audit(name, Timestamp::UNIX_EPOCH..to).await.unwrap();
         let statuses: Vec<TickStatus> = audit.iter().map(|tick| tick.status).collect();
         let ok = statuses
             .iter()
@@ -209,7 +209,7 @@ async fn a_bucket_in_trouble_holds_up_no_other() {
     let bucket = "so:{default+02}:*";
     redis.command(&["EVAL", forget, "0", bucket]).unwrap();
     wait_until("the number is back", BOUND, || stored(&redis, 2) == "4");
-    let end = Utc::now().timestamp_millis() + 3_600_000;
+    let end = Timestamp::now().as_millisecond() + 3_600_000;
     redis
         .command(&["HSET", &meta(2), "q", &end.to_string()])
         .unwrap();

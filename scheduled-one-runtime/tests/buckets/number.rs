@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use jiff::{SignedDuration, Timestamp};
 use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::{Error, Finding, Job, Scheduler, SchedulerBuilder, Severity};
 use test_support::{RedisServer, wait_until, wait_until_async};
@@ -192,7 +192,7 @@ async fn a_disputed_number_holds_up_all_buckets_until_it_is_settled() {
         || {
             let starts = starts.0.lock().unwrap();
             let newest = starts.keys().map(|(_, tick)| *tick).max().unwrap();
-            newest < Utc::now() - TimeDelta::seconds(1)
+            newest < Timestamp::now() - SignedDuration::from_secs(1)
         },
     );
     redis

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chrono::DateTime;
+use jiff::Timestamp;
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{
     Job, JobContext, LedgerEntry, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder, Scope,
@@ -55,7 +55,7 @@ impl Probe {
 }
 
 async fn work(ctx: JobContext, State(probe): State<Probe>) {
-    let second = ctx.scheduled_at().timestamp() % 3600;
+    let second = ctx.scheduled_at().as_second() % 3600;
     probe.started.lock().expect("lock").push(second);
     let permit = probe.may_end.acquire().await.expect("open");
     permit.forget();
@@ -78,7 +78,7 @@ fn decisions(lines: &[LedgerEntry]) -> Vec<(i64, Outcome, &str)> {
         .iter()
         .map(|line| {
             (
-                line.tick.timestamp() % 3600,
+                line.tick.as_second() % 3600,
                 line.outcome,
                 line.reason.as_str(),
             )
@@ -259,7 +259,7 @@ async fn each_shard_of_a_tick_runs_once() {
                     "parts",
                     SECOND,
                     |ctx: JobContext, State(seen): State<Seen>| async move {
-                        let part = (ctx.scheduled_at().timestamp(), ctx.shard());
+                        let part = (ctx.scheduled_at().as_second(), ctx.shard());
                         seen.lock().expect("lock").push(part);
                     },
                 )
@@ -338,7 +338,7 @@ async fn audit_lists_each_tick_with_what_became_of_it() {
     let job = Job::every("audited", SECOND, work).overlap(Overlap::QueueOne);
     let scheduler = on(&clock).state(probe.clone()).job(job).start().await;
     let scheduler = scheduler.expect("started");
-    let start = DateTime::from_timestamp_nanos(clock.wall().as_nanos() as i64);
+    let start = Timestamp::from_nanosecond(clock.wall().as_nanos() as i128).expect("an instant");
     clock.advance(SECOND);
     probe.wait_started(&[1]).await;
     wait_until_async("one waits and one was skipped", BOUND, async || {

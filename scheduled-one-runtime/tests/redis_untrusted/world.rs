@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
-use chrono::DateTime;
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
+use jiff::Timestamp;
 use scheduled_one_runtime::{Error, Job, JobContext, Scheduler, Scope};
 use test_support::{RedisServer, wait_until_async};
 
@@ -72,7 +72,7 @@ fn job(name: &str, runs: &Runs, takes: Duration) -> Job {
     Job::every(name, EVERY, move |ctx: JobContext| {
         let runs = Arc::clone(&runs);
         async move {
-            let tick_ms = ctx.scheduled_at().timestamp_millis();
+            let tick_ms = ctx.scheduled_at().as_millisecond();
             let job = ctx.job().to_owned();
             runs.lock().unwrap().entry(job).or_default().push(tick_ms);
             tokio::time::sleep(takes).await; // what is damaged is a run that goes on
@@ -176,7 +176,7 @@ impl World {
     }
 
     async fn audit(&self, job: &str) -> Result<(), Error> {
-        let all = DateTime::UNIX_EPOCH..DateTime::<chrono::Utc>::MAX_UTC;
+        let all = Timestamp::UNIX_EPOCH..Timestamp::MAX;
         self.scheduler.audit(job, all).await.map(drop)
     }
 

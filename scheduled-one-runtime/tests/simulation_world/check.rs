@@ -199,7 +199,7 @@ fn audit_tick(tick: &AuditedTick) -> AuditTick {
     AuditTick {
         shard: tick.shard,
         node: tick.node.clone(),
-        tick_ms: tick.tick.timestamp_millis(),
+        tick_ms: tick.tick.as_millisecond(),
         status: match tick.status {
             Audited::Decided(outcome) => TickStatus::Decided(outcome),
             Audited::NoLongerKept => TickStatus::NoLongerKept,
@@ -212,8 +212,8 @@ fn audit_tick(tick: &AuditedTick) -> AuditTick {
 fn ledger_line(line: &LedgerEntry) -> LedgerLine {
     LedgerLine {
         shard: line.shard,
-        first_ms: line.tick.timestamp_millis(),
-        last_ms: line.last_tick.timestamp_millis(),
+        first_ms: line.tick.as_millisecond(),
+        last_ms: line.last_tick.as_millisecond(),
         outcome: line.outcome,
         retried: line.retried,
     }

@@ -167,7 +167,7 @@ impl JobPlan {
         };
         note(EventKind::Start);
         let mut random = Random::new(
-            self.seed ^ ctx.scheduled_at().timestamp_millis() as u64 ^ u64::from(ctx.attempt()),
+            self.seed ^ ctx.scheduled_at().as_millisecond() as u64 ^ u64::from(ctx.attempt()),
         );
         let polite = random.chance(50);
         let until = world.clock.boottime() + random.ms(0, self.longest_ms);
@@ -199,14 +199,14 @@ impl JobPlan {
     }
 
     fn event(&self, kind: EventKind, ctx: &JobContext, world: &World) -> Event {
-        let deadline_us = ctx.deadline().timestamp_micros() + world.tick_offset_us();
+        let deadline_us = ctx.deadline().as_microsecond() + world.tick_offset_us();
         Event {
             kind,
             at_us: world.clock.boottime().as_micros() as u64,
             node: ctx.node().to_owned(),
             job: self.name.clone(),
             shard: ctx.shard().index,
-            tick_ms: ctx.scheduled_at().timestamp_millis(),
+            tick_ms: ctx.scheduled_at().as_millisecond(),
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),
             coalesced: ctx.missed(),

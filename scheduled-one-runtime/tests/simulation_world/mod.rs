@@ -222,7 +222,7 @@ async fn conclude(world: &World, nodes: &[Node], jobs: &[JobPlan], history: &mut
     history.log = world.log.lock().expect("lock").clone();
 }
 
-fn all_until(ms: i64) -> std::ops::Range<chrono::DateTime<chrono::Utc>> {
-    let instant = |ms| chrono::DateTime::from_timestamp_millis(ms).expect("an instant");
+fn all_until(ms: i64) -> std::ops::Range<jiff::Timestamp> {
+    let instant = |ms| jiff::Timestamp::from_millisecond(ms).expect("an instant");
     instant(0)..instant(ms)
 }

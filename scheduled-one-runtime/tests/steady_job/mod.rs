@@ -26,7 +26,7 @@ impl SteadyJob {
         let runs: Arc<Mutex<Vec<(i64, u64)>>> = Arc::default();
         let noted = Arc::clone(&runs);
         let job = Job::every("tick", EVERY, move |ctx: JobContext| {
-            let run = (ctx.scheduled_at().timestamp_millis(), ctx.fencing_token());
+            let run = (ctx.scheduled_at().as_millisecond(), ctx.fencing_token());
             noted.lock().unwrap().push(run);
             async {}
         });

@@ -1,28 +1,39 @@
 //! Readable instants for the tests.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use chrono::{DateTime, SecondsFormat};
-use scheduled_one_schedule::{Schedule, parse_zone};
+use jiff::Timestamp;
+use scheduled_one_schedule::{Schedule, Zone, ZoneData};
 
 /// `2026-03-29T01:00:00Z` (or with an offset) as Unix milliseconds.
 pub(crate) fn ms(text: &str) -> i64 {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(at) => at.timestamp_millis(),
+    match text.parse::<Timestamp>() {
+        Ok(at) => at.as_millisecond(),
         Err(error) => panic!("{text}: {error}"),
     }
 }
 
 /// Unix milliseconds as `2026-03-29T01:00:00Z`.
 pub(crate) fn show(at_ms: i64) -> String {
-    DateTime::from_timestamp_millis(at_ms)
-        .map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
-        .unwrap_or_else(|| at_ms.to_string())
+    Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |at| format!("{at:.0}"))
+}
+
+/// Some zones with the rules that version 2025b of the zone data had: what a test of rules asserts of them stays
+/// true, whatever governments decide.
+pub(crate) fn pinned() -> ZoneData {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoneinfo");
+    ZoneData::from_folder(folder).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A zone that must exist, with the rules that are compiled in.
+pub(crate) fn zone(name: &str) -> Zone {
+    let zone = ZoneData::compiled_in().zone(name);
+    zone.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// An expression that must parse, in a zone that must exist.
-pub(crate) fn cron(expression: &str, zone: &str) -> Schedule {
-    let zone = parse_zone(zone).unwrap_or_else(|error| panic!("{error}"));
-    Schedule::cron(expression, zone).unwrap_or_else(|error| panic!("{expression}: {error}"))
+pub(crate) fn cron(expression: &str, zone_name: &str) -> Schedule {
+    let schedule = Schedule::cron(expression, zone(zone_name));
+    schedule.unwrap_or_else(|error| panic!("{expression}: {error}"))
 }
 
 /// The next ticks after an instant, as text in UTC.

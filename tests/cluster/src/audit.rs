@@ -23,14 +23,11 @@ pub fn to_text(
             Audited::Unknown => UNKNOWN,
             _ => OPEN,
         };
-        let tick_ms = tick.tick.timestamp_millis();
+        let tick_ms = tick.tick.as_millisecond();
         format!("tick {job} {} {tick_ms} {status}\n", tick.shard)
     };
     let line = |line: &LedgerEntry| {
-        let (first_ms, last_ms) = (
-            line.tick.timestamp_millis(),
-            line.last_tick.timestamp_millis(),
-        );
+        let (first_ms, last_ms) = (line.tick.as_millisecond(), line.last_tick.as_millisecond());
         let is_in_range = first_ms < range_ms.end && last_ms >= range_ms.start;
         let (shard, outcome, retried) = (line.shard, line.outcome, line.retried);
         is_in_range

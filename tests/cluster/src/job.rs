@@ -177,7 +177,7 @@ fn event(kind: Kind, ctx: &JobContext) -> Event {
         job: ctx.job().to_owned(),
         shard: ctx.shard().index,
         missed: ctx.missed(),
-        tick_ms: ctx.scheduled_at().timestamp_millis(),
+        tick_ms: ctx.scheduled_at().as_millisecond(),
         attempt: ctx.attempt(),
         token: ctx.fencing_token(),
     }

@@ -51,11 +51,11 @@ async fn a_killed_nodes_run_is_recorded_as_lost_and_the_next_tick_runs() {
     .await;
     let lost = lines.iter().find(|line| line.outcome == Outcome::Lost);
     let lost = lost.expect("just found");
-    assert_eq!(lost.tick.timestamp_millis(), run.tick_ms);
+    assert_eq!(lost.tick.as_millisecond(), run.tick_ms);
     assert_eq!(lost.node, run.node);
     // By the ledger's own clock, which is that of this machine: the promise is
     // lease + 2 s.
-    let after_ms = lost.ended_at.timestamp_millis() - killed_ms;
+    let after_ms = lost.ended_at.as_millisecond() - killed_ms;
     assert!(after_ms < 4_000, "lost only after {after_ms} ms");
 
     let next = cluster.wait_for_run("long", now_us());
@@ -168,7 +168,7 @@ async fn a_terminated_node_releases_its_lease() {
     let next = cluster.wait_for_run("long", ended_us);
     assert_ne!(next.node, run.node);
     let lines = ledger_with(&observer, "long", "the run is recorded", |line| {
-        line.tick.timestamp_millis() == run.tick_ms
+        line.tick.as_millisecond() == run.tick_ms
     })
     .await;
     let line = lines.iter().find(|line| line.outcome == Outcome::Cancelled);
@@ -213,7 +213,7 @@ async fn wrong_clocks_change_nothing() {
         let lines = observer.ledger(name, 1000).await.expect("a ledger");
         let bad: Vec<_> = lines
             .iter()
-            .filter(|line| line.tick.timestamp_millis() >= settled_ms)
+            .filter(|line| line.tick.as_millisecond() >= settled_ms)
             .filter(|line| line.outcome != Outcome::Ok)
             .collect();
         assert!(bad.is_empty(), "{name}: {bad:?}");

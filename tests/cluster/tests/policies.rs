@@ -75,7 +75,7 @@ async fn each_overlap_value_does_what_it_says_across_nodes() {
     // A run on one node is cancelled because another node queued the next tick.
     let superseded = with_reason(&lines, "superseded");
     let across = superseded.iter().any(|line| {
-        let next_ms = line.tick.timestamp_millis() + 1_000;
+        let next_ms = line.tick.as_millisecond() + 1_000;
         let queued = format!("queued job=\"cancel\" tick_ms={next_ms}");
         let others = cluster.nodes.iter().filter(|node| node.name() != line.node);
         others
@@ -123,7 +123,7 @@ async fn a_killed_nodes_run_is_taken_over_never_beside_it() {
     let lines = ledger_with(&observer, "long", "lost", |l| l.outcome == Outcome::Lost).await;
     let of_tick = lines
         .iter()
-        .filter(|line| line.tick.timestamp_millis() == run.tick_ms);
+        .filter(|line| line.tick.as_millisecond() == run.tick_ms);
     let ends: Vec<_> = of_tick.map(|line| (line.outcome, line.attempt)).collect();
     assert_eq!(
         ends,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduled_one_schedule::{Schedule, Tz, parse_duration, parse_zone};
+use scheduled_one_schedule::{Schedule, parse_duration, parse_zone};
 
 /// Ticks that are looked at of one schedule.
 const TICKS: usize = 12;
@@ -18,8 +18,9 @@ pub fn expression(bytes: &[u8]) {
     let mut line = || lines.next().unwrap_or_default();
     let (cron, zone, period, offset) = (line(), line(), line(), line());
     let after_ms = instant(line().as_bytes());
-    let zone = parse_zone(zone).unwrap_or(Tz::Europe__Berlin);
-    match Schedule::cron(cron, zone) {
+    let berlin = || parse_zone("Europe/Berlin").expect("a zone");
+    let zone = parse_zone(zone).unwrap_or_else(|_| berlin());
+    match Schedule::cron(cron, zone.clone()) {
         Ok(schedule) => {
             ticks(&schedule, after_ms);
             let shown = schedule.to_string();

@@ -7,11 +7,11 @@ use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::DateTime;
 use cluster_tests::audit;
 use cluster_tests::job::{JobSpec, Witness};
 use cluster_tests::node::{NodeSpec, Order};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
+use scheduled_one_runtime::jiff::Timestamp;
 use scheduled_one_runtime::{Error, Scheduler};
 use tokio::sync::mpsc;
 use tracing_subscriber::fmt::format::Writer;
@@ -80,7 +80,7 @@ async fn audit(
     from_ms: i64,
     to_ms: i64,
 ) -> Result<String, Error> {
-    let instant = |ms| DateTime::from_timestamp_millis(ms).expect("an instant");
+    let instant = |ms| Timestamp::from_millisecond(ms).expect("an instant");
     let mut text = String::new();
     for job in jobs.iter().filter(|job| !job.on_every_node()) {
         let mut ticks = Vec::new();
