@@ -78,7 +78,7 @@ mod tests {
         let mailer = Mailer::default();
         let kit = kit(&mailer).await;
         let line = kit.run_next("weekly_report").await;
-        assert_eq!(line.tick.to_string(), "2026-01-05 08:00:00 UTC"); // nine in Berlin
+        assert_eq!(line.tick.to_string(), "2026-01-05T08:00:00Z"); // nine in Berlin
         assert_eq!(line.outcome, Outcome::Ok);
         assert_eq!(mailer.sent(), ["report of 2026-01-05"]);
     }

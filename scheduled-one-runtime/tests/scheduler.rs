@@ -53,14 +53,14 @@ async fn a_job_due_next_week_runs_when_the_week_has_passed() {
         assert!(!ctx.is_cancelled());
         assert_eq!(
             ctx.scheduled_at_local().to_string(),
-            "2026-01-05 09:00:00 CST"
+            "2026-01-05T09:00:00+08:00[Asia/Shanghai]"
         );
     })
     .tz("Asia/Shanghai");
     let scheduler = on(&clock).node_name("node-1").job(weekly).start().await;
     let scheduler = scheduler.expect("started");
     let next = scheduler.jobs()[0].next_ticks[0];
-    assert_eq!(next.to_string(), "2026-01-05 01:00:00 UTC");
+    assert_eq!(next.to_string(), "2026-01-05T01:00:00Z");
 
     clock.advance(Duration::from_millis(
         (next.as_millisecond() - clock.wall().as_millis() as i64) as u64,
