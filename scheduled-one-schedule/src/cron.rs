@@ -90,14 +90,15 @@ impl Cron {
         if day.is_none_or(|day| day * 86_400 >= HORIZON_S) {
             return Err(no_such_date(parts));
         }
-        // The search starts two days early, because in the far east the year begins before it does in UTC.
+        // The search starts two days early, because in the far east the year begins before it does in UTC. In the
+        // far west the last hours of 2099 are after the horizon.
         if self.next_after_s(PRESENT_S - 2 * 86_400).is_none() {
             let message = format!(
-                "the time never comes: in {} the clocks skip every local time that {} names",
+                "the time never comes: in {}, {} only names times after 2099 ends in UTC",
                 self.zone.name(),
                 quote(&self.text)
             );
-            return Err(never(message).with_help("choose a time that the clocks do not skip"));
+            return Err(never(message).with_help("ticks end with 2099-12-31T23:59:59Z"));
         }
         Ok(())
     }
@@ -233,15 +234,16 @@ fn parse(parts: &[&str]) -> Result<Fields, ScheduleError> {
     })
 }
 
-/// A range, a step or a star in the minute or hour field is a rhythm, and so is a list of every value. The
-/// seconds do not count: `*/10 0 9 * * *` belongs to nine o'clock.
+/// A range, a step or a star in the second, minute or hour field is a rhythm, and so is a list of every value.
 fn pace(parts: &[&str], fields: &Fields) -> Pace {
     let rhythm = parts
         .iter()
-        .skip(1)
-        .take(2)
+        .take(3)
         .any(|part| part.contains(['*', '/', '-']));
-    if rhythm || fields.minutes.count_ones() == 60 || fields.hours.count_ones() == 24 {
+    let every_value = fields.seconds.count_ones() == 60
+        || fields.minutes.count_ones() == 60
+        || fields.hours.count_ones() == 24;
+    if rhythm || every_value {
         Pace::Interval
     } else {
         Pace::Fixed

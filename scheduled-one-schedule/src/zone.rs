@@ -1,11 +1,10 @@
 //! Time zones: their names, their transitions, and the way from local ticks to UTC instants.
 //!
-//! The rule across daylight saving is that of Debian's cron(8) and of Cronos:
+//! The rule across daylight saving is that of Cronos:
 //!
-//! - [`Pace::Fixed`]: a tick is due when the local clock *first reaches or passes* its local time. So a time
-//!   in a gap is due at the end of the gap, several in one gap are due once, and a repeated time counts once.
-//! - [`Pace::Interval`]: a tick is due at every instant whose local time matches. So nothing happens for
-//!   times that do not exist, and repeated times are due both times.
+//! - Local times that the clock skips are due at the end of the gap, once for all of them: no day loses its tick.
+//! - Local times that the clock repeats are due the first time for [`Pace::Fixed`], both times for
+//!   [`Pace::Interval`].
 //!
 //! Both are computed per *span*, a stretch of constant offset. There local time is UTC plus a constant, and
 //! the search for the next match is ordered in UTC by construction.
@@ -29,12 +28,12 @@ const DAY_S: i64 = 86_400;
 /// largest jump: 24 h, Samoa 2011.) Two days are ample.
 const REACH_S: i64 = 2 * DAY_S;
 
-/// The rule for a tick in a gap or a repetition of local time.
+/// The rule for local times that the clock repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Named times of day: once each, never skipped.
+    /// Named times of day: due the first time.
     Fixed,
-    /// A rhythm: every so often of real time.
+    /// A rhythm, every so often of real time: due each time.
     Interval,
 }
 
@@ -66,11 +65,11 @@ pub(crate) fn next_tick(
         let span = spans.get(index)?;
         let end_s = spans.get(index + 1).map_or(HORIZON_S, |next| next.start_s);
         let mut local_s = at_s + span.offset_s;
+        let after_gap = at_s == span.start_s && span.seen_s < local_s;
+        if after_gap && next_local(span.seen_s).is_some_and(|skipped_s| skipped_s < local_s) {
+            return Some(at_s);
+        }
         if pace == Pace::Fixed {
-            let owed = at_s == span.start_s && span.seen_s < local_s;
-            if owed && next_local(span.seen_s).is_some_and(|tick_s| tick_s < local_s) {
-                return Some(at_s);
-            }
             local_s = local_s.max(span.seen_s);
         }
         let tick_s = next_local(local_s).unwrap_or(HORIZON_S + REACH_S);

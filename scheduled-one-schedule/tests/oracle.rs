@@ -1,9 +1,8 @@
 //! Every zone of the database, across its transitions, against an oracle that shares no code with the crate.
 //!
-//! The oracle walks UTC minute by minute, looks at the local clock, and decides by the rule as it is written:
-//! an interval-like entry is due whenever the clock shows a match; a fixed one the first time the clock shows
-//! it, or, if the clock jumped over it, at the first minute after the jump. No search, no arithmetic on
-//! transitions.
+//! The oracle walks UTC minute by minute, looks at the local clock, and decides by the rule as it is written: an
+//! interval-like entry is due whenever the clock shows a match, a fixed one the first time; and both, if the clock
+//! jumped over a match, at the first minute after the jump. No search, no arithmetic on transitions.
 
 mod common;
 
@@ -41,6 +40,7 @@ type Day = fn(NaiveDate) -> bool;
 /// An expression, and what it means, made together.
 struct Spec {
     text: String,
+    seconds: &'static [i64],
     minutes: Vec<bool>,
     hours: Vec<bool>,
     day: Day,
@@ -80,13 +80,21 @@ impl Spec {
             random.below(8) as usize
         };
         let (day_text, day) = days[pick];
-        let text = format!("0 {minute} {hour} {day_text}");
+        let seconds: [(&str, &[i64], bool); 3] = [
+            ("0", &[0], false),
+            ("0,20", &[0, 20], false),
+            ("10/25", &[10, 35], true),
+        ];
+        let pick = random.below(6) as usize;
+        let (second, seconds, second_rhythm) = *seconds.get(pick).unwrap_or(&seconds[0]);
+        let text = format!("{second} {minute} {hour} {day_text}");
         Self {
             text,
+            seconds,
             minutes,
             hours,
             day,
-            interval: minute_rhythm || hour_rhythm,
+            interval: second_rhythm || minute_rhythm || hour_rhythm,
         }
     }
 
@@ -162,44 +170,64 @@ fn local_minute(zone: &Zone, utc_minute: i64) -> i64 {
 
 /// What the local clock does in a window, minute by minute of UTC.
 struct Clock {
-    /// What it shows at each minute.
-    shown: Vec<(i64, i64)>,
-    /// The same, and after it what it has jumped over; without what it showed before.
-    new: Vec<(i64, i64)>,
+    minutes: Vec<Minute>,
+}
+
+/// A minute of UTC that matters for a local one.
+struct Minute {
+    utc: i64,
+    local: i64,
+    what: What,
+}
+
+/// What the clock does with a local minute.
+#[derive(PartialEq)]
+enum What {
+    ShowsFirst,
+    ShowsAgain,
+    HasSkipped,
 }
 
 impl Clock {
     fn watch(zone: &Zone, first: i64, end: i64) -> Self {
-        let mut clock = Self {
-            shown: Vec::new(),
-            new: Vec::new(),
-        };
+        let mut minutes = Vec::new();
         let mut seen = HashSet::new();
         let mut before = local_minute(zone, first - WATCH - 1);
-        for minute in first - WATCH..end {
-            let local = local_minute(zone, minute);
-            for passed in (before + 1..local).chain([local]) {
-                if seen.insert(passed) && minute >= first {
-                    clock.new.push((minute, passed));
+        for utc in first - WATCH..end {
+            let shown = local_minute(zone, utc);
+            for local in (before + 1..shown).chain([shown]) {
+                let new = seen.insert(local);
+                let what = match (new, local == shown) {
+                    (true, true) => What::ShowsFirst,
+                    (false, true) => What::ShowsAgain,
+                    (true, false) => What::HasSkipped,
+                    (false, false) => continue,
+                };
+                if utc >= first {
+                    minutes.push(Minute { utc, local, what });
                 }
             }
-            if minute >= first {
-                clock.shown.push((minute, local));
-            }
-            before = local;
+            before = shown;
         }
-        clock
+        Self { minutes }
     }
 
     /// The ticks of the window, by the rule.
     fn ticks(&self, spec: &Spec) -> Vec<i64> {
-        let watched = if spec.interval {
-            &self.shown
-        } else {
-            &self.new
-        };
-        let due = watched.iter().filter(|(_, local)| spec.shows(*local));
-        let mut ticks: Vec<i64> = due.map(|(minute, _)| minute * MINUTE_MS).collect();
+        let mut ticks = Vec::new();
+        for minute in self
+            .minutes
+            .iter()
+            .filter(|minute| spec.shows(minute.local))
+        {
+            let seconds = match minute.what {
+                What::HasSkipped => &[0],
+                What::ShowsAgain if !spec.interval => continue,
+                What::ShowsFirst | What::ShowsAgain => spec.seconds,
+            };
+            ticks.extend(seconds.iter().map(|s| minute.utc * MINUTE_MS + s * 1000));
+        }
+        // Several that were skipped are due once.
         ticks.dedup();
         ticks
     }
