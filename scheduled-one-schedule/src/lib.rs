@@ -34,11 +34,17 @@ mod fields;
 /// `L`, `W` and `#`.
 mod day_filter;
 
-/// Local time → UTC, across daylight saving; names of zones.
+/// Local time → UTC, across daylight saving.
 mod zone;
 
 /// Where the rules of zones come from.
 mod zone_data;
+
+/// Names of zones that do not exist: what to write instead.
+mod zone_suggestion;
+
+/// The tables for it: cities, abbreviations.
+mod zone_names;
 
 /// Fixed rates.
 mod every;

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::error::{ScheduleError, ScheduleErrorKind, quote};
+use crate::error::ScheduleError;
 use crate::identity::Digest;
 use crate::zone_data::ZoneData;
 
@@ -213,26 +213,6 @@ fn find_spans(time_zone: &TimeZone) -> Box<[Span]> {
     spans.into_boxed_slice()
 }
 
-/// Abbreviations and the zones that their users mean; ambiguous ones have several.
-const ABBREVIATIONS: [(&str, &str); 16] = [
-    ("PST", "`America/Los_Angeles`"),
-    ("PDT", "`America/Los_Angeles`"),
-    ("PT", "`America/Los_Angeles`"),
-    ("MDT", "`America/Denver`"),
-    ("CDT", "`America/Chicago`"),
-    ("EDT", "`America/New_York`"),
-    ("ET", "`America/New_York`"),
-    ("CST", "`America/Chicago` or `Asia/Shanghai`"),
-    ("BST", "`Europe/London`"),
-    ("CEST", "`Europe/Berlin`"),
-    ("IST", "`Asia/Kolkata`, `Europe/Dublin` or `Asia/Jerusalem`"),
-    ("JST", "`Asia/Tokyo`"),
-    ("KST", "`Asia/Seoul`"),
-    ("SGT", "`Asia/Singapore`"),
-    ("AEST", "`Australia/Sydney`"),
-    ("BEIJING", "`Asia/Shanghai`"),
-];
-
 /// The time zone of an IANA name, such as `Asia/Shanghai`, in the [zone data of this process](ZoneData::current).
 ///
 /// ```
@@ -244,89 +224,12 @@ const ABBREVIATIONS: [(&str, &str); 16] = [
 ///
 /// # Errors
 ///
-/// [`ScheduleErrorKind::Zone`], with the nearest name; [`ScheduleErrorKind::ZoneData`], if there are no zone data
-/// where the environment says. Names are exact: `asia/shanghai` is refused too, so that a zone is written one way
+/// [`ScheduleErrorKind::Zone`](crate::ScheduleErrorKind::Zone), with the name that may be meant;
+/// [`ScheduleErrorKind::ZoneData`](crate::ScheduleErrorKind::ZoneData), if there are no zone data where the
+/// environment says. Names are exact: `asia/shanghai` is refused too, so that a zone is written one way
 /// everywhere.
 pub fn parse_zone(name: &str) -> Result<Zone, ScheduleError> {
     ZoneData::current()?.zone(name)
-}
-
-/// The error for a name that is none of `names`.
-pub(crate) fn unknown_zone(name: &str, names: &[String]) -> ScheduleError {
-    let message = format!("there is no time zone {}", quote(name));
-    let help = match suggest(name, names) {
-        Some(names) => format!("did you mean {names}?"),
-        None => "use an IANA name, such as `Asia/Shanghai`, `Europe/Berlin` or `UTC`".to_owned(),
-    };
-    ScheduleError::new(ScheduleErrorKind::Zone, message).with_help(help)
-}
-
-fn suggest(name: &str, names: &[String]) -> Option<String> {
-    /// Longer than any zone's name: bounds the work below.
-    const NAME_MAX: usize = 64;
-    let wanted = name.trim().to_ascii_lowercase();
-    if wanted.is_empty() || wanted.len() > NAME_MAX {
-        return None;
-    }
-    if let Some(names) = suggest_for_offset(&wanted) {
-        return Some(names);
-    }
-    let wanted = wanted.replace([' ', '-'], "_");
-    let abbreviation = ABBREVIATIONS
-        .iter()
-        .find(|(short, _)| short.eq_ignore_ascii_case(&wanted));
-    if let Some((_, names)) = abbreviation {
-        return Some((*names).to_owned());
-    }
-    names
-        .iter()
-        .map(|zone| {
-            let full = zone.to_ascii_lowercase();
-            let city = full.rsplit('/').next().unwrap_or(&full);
-            let by_city = edit_distance(&wanted, city);
-            // On a tie the full name wins over the city, and the earlier zone over the later.
-            let distance = (2 * edit_distance(&wanted, &full)).min(2 * by_city + 1);
-            (distance, zone)
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, _)| *distance <= 1 + 2 * (wanted.len() / 3))
-        .map(|(_, zone)| quote(zone))
-}
-
-/// `UTC+8`, `+08:00`: whole hours have a zone, whose sign is the other way round (POSIX).
-fn suggest_for_offset(wanted: &str) -> Option<String> {
-    let offset = wanted.trim_start_matches("utc").trim_start_matches("gmt");
-    let (sign, most, hours) = match offset.split_at_checked(1)? {
-        ("+", hours) => ('-', 14, hours),
-        ("-", hours) => ('+', 12, hours),
-        _ => return None,
-    };
-    let hours = hours
-        .strip_suffix("00")
-        .unwrap_or(hours)
-        .trim_end_matches(':');
-    let hours: u8 = hours
-        .parse()
-        .ok()
-        .filter(|hours| (1..=most).contains(hours))?;
-    Some(format!(
-        "`Etc/GMT{sign}{hours}` (its sign is turned round) or a city's zone"
-    ))
-}
-
-/// Levenshtein's distance in bytes.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jiff::tz::TimeZoneDatabase;
 
 use crate::error::{ScheduleError, ScheduleErrorKind, quote};
-use crate::zone::{self, Zone};
+use crate::zone::Zone;
+use crate::zone_suggestion::unknown_zone;
 
 /// The variable that names a folder of zone data, for this crate as for the C library.
 const VARIABLE: &str = "TZDIR";
@@ -152,7 +153,7 @@ impl ZoneData {
     ///
     /// # Errors
     ///
-    /// [`ScheduleErrorKind::Zone`], with the nearest name. Names are exact: `asia/shanghai` is refused too, so
+    /// [`ScheduleErrorKind::Zone`], with the name that may be meant. Names are exact: `asia/shanghai` is refused too, so
     /// that a zone is written one way everywhere.
     pub fn zone(&self, name: &str) -> Result<Zone, ScheduleError> {
         if name == "UTC" {
@@ -174,7 +175,7 @@ impl ZoneData {
                 found.insert(name.into(), zone.clone());
                 Ok(zone)
             }
-            None => Err(zone::unknown_zone(name, &self.names())),
+            None => Err(unknown_zone(name, &self.names())),
         }
     }
 
