@@ -2,17 +2,20 @@
 //!
 //! Seconds first, six or seven fields, as Quartz and Spring have them. The `cron` crate parses the plain
 //! values. The fields are checked before that, so that errors name the field, and `L`, `W` and `#`, which the
-//! `cron` crate lacks, are parsed here.
+//! `cron` crate lacks, are parsed here. After a refusal, `way_out.rs` looks for what the text means elsewhere.
 
 use std::fmt;
 
 use cron::TimeUnitSpec;
 
+use crate::aliases::ALIASES;
 use crate::day_filter::DayFilter;
+use crate::day_of_month::{DAY_OF_MONTH, day_of_month};
 use crate::error::{ScheduleError, ScheduleErrorKind, quote};
-use crate::field::{self, DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MONTH, SECOND, YEAR};
+use crate::field::{HOUR, MINUTE, MONTH, SECOND, YEAR};
 use crate::fields::Fields;
-use crate::weekday;
+use crate::way_out;
+use crate::weekday::{DAY_OF_WEEK, day_of_week};
 use crate::zone::{self, HORIZON_S, Pace, Zone};
 
 /// The longest expression, in bytes. (Every minute by name, in full, is 170.)
@@ -24,16 +27,6 @@ const PRESENT_YEAR: i32 = 2026;
 /// The first of January of [`PRESENT_YEAR`], in days and seconds since 1970.
 const PRESENT_DAY: i64 = 20_454;
 const PRESENT_S: i64 = PRESENT_DAY * 86_400;
-
-const ALIASES: [(&str, &str); 7] = [
-    ("@yearly", "0 0 0 1 1 *"),
-    ("@annually", "0 0 0 1 1 *"),
-    ("@monthly", "0 0 0 1 * *"),
-    ("@weekly", "0 0 0 * * SUN"),
-    ("@daily", "0 0 0 * * *"),
-    ("@midnight", "0 0 0 * * *"),
-    ("@hourly", "0 0 * * * *"),
-];
 
 /// A validated expression in its zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +45,14 @@ impl Cron {
             return Err(ScheduleError::new(ScheduleErrorKind::Expression, message)
                 .with_help(format!("at most {EXPRESSION_MAX} bytes")));
         }
+        Self::read(expression, zone).map_err(|error| {
+            let reads = |text: &str| Self::read(text, Zone::utc()).map(drop);
+            way_out::improve(error, expression.trim(), &reads)
+        })
+    }
+
+    /// Reads an expression, with errors that look at one field at a time.
+    fn read(expression: &str, zone: Zone) -> Result<Self, ScheduleError> {
         let (text, parts) = split(expression)?;
         let fields = parse(&parts)?;
         let pace = pace(&parts, &fields);
@@ -140,28 +141,21 @@ fn no_such_date(parts: &[&str]) -> ScheduleError {
 /// The text to show, and its six or seven fields.
 fn split(expression: &str) -> Result<(Box<str>, Vec<&str>), ScheduleError> {
     let trimmed = expression.trim();
-    if trimmed.starts_with('@') {
-        let Some((alias, full)) = ALIASES
-            .iter()
-            .find(|(alias, _)| alias.eq_ignore_ascii_case(trimmed))
-        else {
-            let names: Vec<_> = ALIASES.iter().map(|(alias, _)| quote(alias)).collect();
-            let message = format!("there is no cron alias {}", quote(trimmed));
-            return Err(ScheduleError::new(ScheduleErrorKind::Expression, message)
-                .with_help(format!("the aliases are {}", names.join(", "))));
-        };
+    if let Some((alias, full)) = ALIASES
+        .iter()
+        .find(|(alias, _)| alias.eq_ignore_ascii_case(trimmed))
+    {
         return Ok(((*alias).into(), full.split(' ').collect()));
     }
     let parts: Vec<&str> = trimmed.split_whitespace().collect();
-    match parts.len() {
+    let count = parts.len();
+    match count {
         6 | 7 => Ok((parts.join(" ").to_ascii_uppercase().into(), parts)),
-        0 => Err(ScheduleError::new(
-            ScheduleErrorKind::Expression,
-            "the cron expression is empty",
-        )
-        .with_help("write six fields, such as `0 30 9 * * MON-FRI` for 9:30 on working days")),
-        5 => Err(five_fields(&parts)),
-        count => {
+        0 => {
+            let message = "the cron expression is empty";
+            Err(ScheduleError::new(ScheduleErrorKind::Expression, message))
+        }
+        _ => {
             let plural = if count == 1 { "" } else { "s" };
             let message = format!(
                 "the cron expression {} has {count} field{plural}",
@@ -181,35 +175,15 @@ fn split(expression: &str) -> Result<(Box<str>, Vec<&str>), ScheduleError> {
     }
 }
 
-/// The error for a crontab line. The help is the same line with seconds in front and weekdays by name.
-fn five_fields(parts: &[&str]) -> ScheduleError {
-    let mut six = vec!["0"];
-    six.extend(parts);
-    let named = weekday::from_crontab(six[5]);
-    six[5] = named.as_deref().unwrap_or(six[5]);
-    let restricted = |part: &str| !matches!(part, "*" | "?");
-    let either = if restricted(six[3]) && restricted(six[5]) {
-        " (crontab runs when either day field matches; here both must)"
-    } else {
-        ""
-    };
-    let message = format!(
-        "the cron expression {} has five fields: the seconds are missing",
-        quote(&parts.join(" "))
-    );
-    ScheduleError::new(ScheduleErrorKind::FieldCount, message)
-        .with_help(format!("write {}{either}", quote(&six.join(" "))))
-}
-
 fn parse(parts: &[&str]) -> Result<Fields, ScheduleError> {
     let mut days = DayFilter::default();
     let text = |at: usize| parts.get(at).copied().unwrap_or("*");
     let (second, minute) = (SECOND.check(text(0))?, MINUTE.check(text(1))?);
     let hour = HOUR.check(text(2))?;
-    let day = field::day_of_month(text(3), &mut days)?;
+    let day = day_of_month(text(3), &mut days)?;
     let month = MONTH.check(text(4))?;
-    weekday::day_of_week(parts, &mut days)?;
     let year = YEAR.check(text(6))?;
+    day_of_week(text(5), &mut days)?;
     let plain_day = day.as_deref().unwrap_or("*");
     let plain = format!("{second} {minute} {hour} {plain_day} {month} * {year}");
     let parsed = plain.parse::<cron::Schedule>().map_err(|error| {

@@ -5,7 +5,7 @@
 //! others (`1,15,L`, `MON#1,FRIL`), and both fields together are one AND.
 //!
 //! Source: the `CronExpression` documentation of Quartz and of Spring. Where those two differ, or are silent:
-//! `31W` and `L-30` do not exist in a month too short for them, and `W` never leaves its month.
+//! `31W` and `L-30` do not exist in a month too short for them, and `W` never leaves its month, nor does `L-3W`.
 
 /// The days one expression allows. Weekdays count from 0 = Sunday; day `d` of the month is bit `d`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub(crate) struct DayFilter {
     pub(crate) days_before_last: u32,
     /// `15W`, the weekday (Monday to Friday) nearest to the 15th in its month: bits 1–31.
     pub(crate) nearest_weekday: u32,
-    /// `LW`: the last weekday of the month.
-    pub(crate) last_weekday: bool,
+    /// `L-nW`, the weekday nearest to the day n before the last: bit n, 0–30. `LW` is bit 0.
+    pub(crate) weekdays_before_last: u32,
     /// Plain weekdays: bits 0–6.
     pub(crate) weekdays: u8,
     /// `FRIL`, the last Friday: bits 0–6.
@@ -53,8 +53,10 @@ impl DayFilter {
                 matching |= 1 << month.nearest_weekday(day);
             }
         }
-        if self.last_weekday {
-            matching |= 1 << month.nearest_weekday_before_end();
+        for back in bits(self.weekdays_before_last) {
+            if back < month.length {
+                matching |= 1 << month.nearest_weekday(month.length - back);
+            }
         }
         matching
     }
@@ -103,14 +105,6 @@ impl Month {
             0 if day == self.length => day - 2,
             0 => day + 1,
             _ => day,
-        }
-    }
-
-    fn nearest_weekday_before_end(self) -> u32 {
-        match self.weekday(self.length) {
-            6 => self.length - 1,
-            0 => self.length - 2,
-            _ => self.length,
         }
     }
 }
@@ -211,12 +205,31 @@ mod tests {
             "29 days before the 28th is no day"
         );
         let last_weekday = DayFilter {
-            last_weekday: true,
+            weekdays_before_last: 1,
             ..DayFilter::default()
         };
         assert_eq!(by_day(last_weekday.clone(), MAY), [29]);
         assert_eq!(by_day(last_weekday.clone(), FEBRUARY), [27]);
         assert_eq!(by_day(last_weekday, AUGUST), [31]);
+        let near_the_end = DayFilter {
+            weekdays_before_last: 1 << 1 | 1 << 3 | 1 << 30,
+            ..DayFilter::default()
+        };
+        assert_eq!(
+            by_day(near_the_end.clone(), MAY),
+            [1, 28, 29],
+            "Friday the 1st, Thursday the 28th, and Friday the 29th for Saturday the 30th"
+        );
+        assert_eq!(
+            by_day(near_the_end.clone(), FEBRUARY),
+            [25, 27],
+            "30 days before the 28th is no day"
+        );
+        assert_eq!(
+            by_day(near_the_end, AUGUST),
+            [3, 28, 31],
+            "Saturday the 1st: Monday the 3rd; Sunday the 30th: Monday the 31st"
+        );
     }
 
     #[test]

@@ -136,23 +136,38 @@ fn bad_part(text: &str) -> ScheduleError {
     if text.starts_with(['-', '+']) {
         return refused(text, "has a sign").with_help("durations are not negative; write `90s`");
     }
+    match with_short_unit(&compact) {
+        Some(short) => refused(text, "is not written with a unit directly after the number")
+            .with_help(format!("write `{short}`; {UNITS_HELP}")),
+        None => refused(text, "is not a list of numbers with units").with_help(UNITS_HELP),
+    }
+}
+
+/// A number and a unit by its long name, in any case and without spaces (`5Minutes`), as a duration (`5m`).
+fn with_short_unit(compact: &str) -> Option<String> {
     let lower = compact.to_ascii_lowercase();
     let number = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = &lower[number.len()..];
-    let known = LONG_NAMES
-        .iter()
-        .find_map(|(long, short)| (*long == unit).then_some(*short))
-        .or_else(|| {
-            UNITS
-                .iter()
-                .map(|(name, _)| *name)
-                .find(|name| *name == unit)
-        });
-    match known {
-        Some(short) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
-            refused(text, "is not written with a unit directly after the number")
-                .with_help(format!("write `{number}{short}`; {UNITS_HELP}"))
-        }
-        _ => refused(text, "is not a list of numbers with units").with_help(UNITS_HELP),
-    }
+    let by_long_name = LONG_NAMES.iter().find(|(long, _)| *long == unit);
+    let by_name = || {
+        UNITS
+            .iter()
+            .map(|(name, _)| *name)
+            .find(|name| *name == unit)
+    };
+    let short = by_long_name.map(|(_, short)| *short).or_else(by_name)?;
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| format!("{number}{short}"))
+}
+
+/// A duration as other schedulers write one (`5m`, `5 minutes`, `minute`), in the form of this crate.
+pub(crate) fn from_elsewhere(text: &str) -> Option<String> {
+    let compact: String = text.split_whitespace().collect();
+    let with_number = if compact.starts_with(|c: char| c.is_ascii_digit()) {
+        compact
+    } else {
+        format!("1{compact}")
+    };
+    let short = with_short_unit(&with_number).unwrap_or(with_number);
+    parse_duration(&short).is_ok().then_some(short)
 }

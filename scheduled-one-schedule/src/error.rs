@@ -45,7 +45,7 @@ impl fmt::Display for Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScheduleErrorKind {
-    /// The expression is empty, too long, or an `@alias` that does not exist.
+    /// The expression is empty, too long, an `@alias` that does not exist, or has another form of another scheduler.
     Expression,
     /// The expression has not six or seven fields.
     FieldCount,
@@ -112,4 +112,9 @@ pub(crate) fn quote(text: &str) -> String {
         quoted.push('…');
     }
     format!("`{quoted}`")
+}
+
+/// Text to paste: in backquotes, and whole, because a part of an expression is none. Expressions are bounded.
+pub(crate) fn paste(text: &str) -> String {
+    format!("`{text}`")
 }

@@ -22,11 +22,23 @@
 /// Text → six or seven fields → validated expression.
 mod cron;
 
+/// Words for whole expressions, such as `@daily`.
+mod aliases;
+
 /// The grammar of one field, and its errors.
 mod field;
 
-/// The day-of-week field: names only.
+/// The day-of-month field: `L`, `W`.
+mod day_of_month;
+
+/// The day-of-week field: names only, `L`, `#`.
 mod weekday;
+
+/// Weekdays by number, as other schedulers read them.
+mod weekday_numbers;
+
+/// After a refusal: what the text means elsewhere, and what to write here.
+mod way_out;
 
 /// The matching values, as bits, and the search for the next match in local time.
 mod fields;
@@ -39,6 +51,9 @@ mod zone;
 
 /// Where the rules of zones come from.
 mod zone_data;
+
+/// How far two words are apart.
+mod spelling;
 
 /// Names of zones that do not exist: what to write instead.
 mod zone_suggestion;

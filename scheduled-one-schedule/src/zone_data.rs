@@ -153,15 +153,21 @@ impl ZoneData {
     ///
     /// # Errors
     ///
-    /// [`ScheduleErrorKind::Zone`], with the name that may be meant. Names are exact: `asia/shanghai` is refused too, so
-    /// that a zone is written one way everywhere.
+    /// [`ScheduleErrorKind::Zone`], with the name that may be meant. Names are exact: `asia/shanghai` is refused too,
+    /// so that a zone is written one way everywhere.
     pub fn zone(&self, name: &str) -> Result<Zone, ScheduleError> {
+        let zone = self.find(name);
+        zone.ok_or_else(|| unknown_zone(name, &self.names()))
+    }
+
+    /// The time zone of a name, if there is one.
+    pub(crate) fn find(&self, name: &str) -> Option<Zone> {
         if name == "UTC" {
-            return Ok(Zone::utc());
+            return Some(Zone::utc());
         }
         let mut found = self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(zone) = found.get(name) {
-            return Ok(zone.clone());
+            return Some(zone.clone());
         }
         let databases = [Some(&self.0.database), self.0.fallback.as_ref()];
         let time_zone = databases
@@ -169,14 +175,9 @@ impl ZoneData {
             .flatten()
             .filter_map(|database| database.get(name).ok())
             .find(|time_zone| time_zone.iana_name() == Some(name) && !time_zone.is_unknown());
-        match time_zone {
-            Some(time_zone) => {
-                let zone = Zone::new(name, time_zone);
-                found.insert(name.into(), zone.clone());
-                Ok(zone)
-            }
-            None => Err(unknown_zone(name, &self.names())),
-        }
+        let zone = Zone::new(name, time_zone?);
+        found.insert(name.into(), zone.clone());
+        Some(zone)
     }
 
     /// The names of all zones, in order.

@@ -1,0 +1,165 @@
+//! Forms around an expression, and words in place of one.
+
+use std::time::Duration;
+
+use super::{Reads, mended, refused};
+use crate::aliases::{ALIASES, AT_START, OFF, OTHER_ALIASES};
+use crate::duration::{self, parse_duration};
+use crate::error::{ScheduleError, ScheduleErrorKind, paste, quote};
+use crate::every::Every;
+use crate::spelling::distance;
+use crate::zone_data::ZoneData;
+
+/// An empty text, `-` or `off`: in other schedulers they switch a job off.
+pub(super) fn switched_off(text: &str) -> Option<ScheduleError> {
+    const HELP: &str = "write `enabled = false`, or name a variable for it with `enabled_env`";
+    OFF.iter().find(|off| off.eq_ignore_ascii_case(text))?;
+    if text.is_empty() {
+        let message = "the cron expression is empty";
+        return Some(
+            ScheduleError::new(ScheduleErrorKind::Expression, message).with_help(format!(
+                "write six fields, such as `0 30 9 * * MON-FRI` for 9:30 on working days; to switch a job off, {HELP}"
+            )),
+        );
+    }
+    let why = "is no time, and does not switch the job off";
+    Some(refused(text, why, HELP))
+}
+
+/// Quotation marks, and `cron(…)` of Amazon's EventBridge.
+pub(super) fn in_wrapping(text: &str, reads: Reads<'_>) -> Option<ScheduleError> {
+    let quoted = ['"', '\'', '`'].into_iter().find_map(|mark| {
+        let inner = text.strip_prefix(mark)?.strip_suffix(mark)?;
+        Some((inner, "has quotation marks around it"))
+    });
+    let wrapped = || {
+        let inner = text.strip_prefix("cron(")?.strip_suffix(')')?;
+        Some((inner, "is wrapped in `cron(…)`"))
+    };
+    let (inner, why) = quoted.or_else(wrapped)?;
+    let mended = mended(inner.trim(), reads)?;
+    Some(refused(text, why, format!("write {}", paste(&mended))))
+}
+
+/// `CRON_TZ=Asia/Tokyo 0 0 9 * * *`, or the zone at the end.
+pub(super) fn with_zone(text: &str, parts: &[&str], reads: Reads<'_>) -> Option<ScheduleError> {
+    let assigned = |part: &str| {
+        let (name, zone) = part.split_once('=')?;
+        let known = matches!(
+            name.to_ascii_uppercase().as_str(),
+            "CRON_TZ" | "TZ" | "TIMEZONE"
+        );
+        known.then(|| zone.trim_matches(['"', '\'', ';']).to_owned())
+    };
+    let data = ZoneData::compiled_in();
+    let bare = |part: &str| data.find(part).map(|zone| zone.name().to_owned());
+    let (first, last) = (*parts.first()?, *parts.last()?);
+    let (zone, rest) = match assigned(first) {
+        Some(zone) => (zone, &parts[1..]),
+        None => (
+            assigned(last).or_else(|| bare(last))?,
+            &parts[..parts.len() - 1],
+        ),
+    };
+    let rest = rest.join(" ");
+    if rest.is_empty() {
+        return None;
+    }
+    let zone = match data.zone(&zone) {
+        Ok(zone) => format!("`tz = \"{}\"`", zone.name()),
+        Err(error) => format!("as `tz`; {error}"),
+    };
+    let help = match mended(&rest, reads) {
+        Some(rest) => match zone.strip_prefix('`') {
+            Some(zone) => format!("write `cron = \"{rest}\", {zone}"),
+            None => format!("write `cron = \"{rest}\"`, and the zone {zone}"),
+        },
+        None => format!("write the zone on its own: {zone}"),
+    };
+    Some(refused(text, "has a time zone in it", help))
+}
+
+/// `@every 5m`, `rate(5 minutes)`, `every 5 minutes`, `5m`.
+pub(super) fn fixed_rate(text: &str) -> Option<ScheduleError> {
+    let lower = text.to_ascii_lowercase();
+    let wrapped = || lower.strip_prefix("rate(")?.strip_suffix(')');
+    let after = |word| {
+        lower
+            .strip_prefix(word)
+            .filter(|rest| rest.starts_with([' ', ':']))
+    };
+    let named = after("@every").or_else(|| after("every")).or_else(wrapped);
+    let is_alias = OTHER_ALIASES
+        .iter()
+        .any(|(other, _)| *other == lower.replace(' ', "_"));
+    let has_number = lower.contains(|c: char| c.is_ascii_digit()) || lower.starts_with('@');
+    let period = match named {
+        _ if is_alias => return None,
+        Some(period) => match duration::from_elsewhere(period.trim_start_matches([' ', ':'])) {
+            None if !has_number => return None,
+            period => period,
+        },
+        None if lower.starts_with(|c: char| c.is_ascii_digit()) => {
+            Some(duration::from_elsewhere(&lower)?)
+        }
+        None => return None,
+    };
+    let is_period = |text: &String| {
+        let period = parse_duration(text);
+        period.is_ok_and(|period| Every::new(period, Duration::ZERO).is_ok())
+    };
+    let help = match period.filter(is_period) {
+        Some(period) => format!("write `every = \"{period}\"` in place of `cron`"),
+        None => {
+            "write a duration from `100ms` to `366d` in place of `cron`, such as `every = \"5m\"`"
+                .to_owned()
+        }
+    };
+    Some(refused(text, "is a fixed rate", help))
+}
+
+/// A word for an expression that is none here.
+pub(super) fn alias(text: &str) -> Option<ScheduleError> {
+    let lower = text.to_ascii_lowercase();
+    let word = lower.trim_start_matches('@').replace([' ', '-'], "_");
+    let is_word = |(alias, _): &&(&str, &str)| alias[1..] == word;
+    let other = OTHER_ALIASES.iter().find(|(other, _)| *other == word);
+    let help = if let Some((_, expression)) = other {
+        format!("write {}", paste(expression))
+    } else if let Some((alias, _)) = ALIASES.iter().find(is_word) {
+        format!("write {}", paste(alias))
+    } else if !text.starts_with('@') {
+        return None;
+    } else if AT_START.contains(&word.as_str()) {
+        "no schedule has the start of a program: call the function in `main`".to_owned()
+    } else if let Some((alias, _)) = ALIASES
+        .iter()
+        .find(|(alias, _)| alias.len().abs_diff(lower.len()) <= 2 && distance(alias, &lower) <= 2)
+    {
+        format!("did you mean {}?", paste(alias))
+    } else {
+        let names: Vec<_> = ALIASES.iter().map(|(alias, _)| paste(alias)).collect();
+        format!("the aliases are {}", names.join(", "))
+    };
+    let message = format!("there is no cron alias {}", quote(text));
+    Some(ScheduleError::new(ScheduleErrorKind::Expression, message).with_help(help))
+}
+
+/// An expression with a comment behind it, or with a space before the `#` of `MON#2`.
+pub(super) fn with_comment(text: &str, reads: Reads<'_>) -> Option<ScheduleError> {
+    let joined = text.replacen(" #", "#", 1);
+    if joined != text && reads(&joined).is_ok() {
+        return Some(refused(
+            text,
+            "has a space before `#`",
+            format!("write {}", paste(&joined)),
+        ));
+    }
+    let (before, _) = text.split_once(" #")?;
+    let mended = mended(before.trim(), reads)?;
+    Some(refused(
+        text,
+        "has a comment behind it",
+        format!("write {}", paste(&mended)),
+    ))
+}
