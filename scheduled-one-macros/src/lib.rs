@@ -39,7 +39,7 @@ mod snapshots;
 /// /// Every Monday at nine in Shanghai.
 /// #[scheduled_one(cron = "0 0 9 * * MON", tz = "Asia/Shanghai", timeout = "10m")]
 /// async fn weekly_report(State(db): State<Db>, ctx: JobContext) -> io::Result<()> {
-///     db.send_report(ctx.scheduled_at().timestamp()).await
+///     db.send_report(ctx.scheduled_at().as_second()).await
 /// }
 ///
 /// /// Every ninety seconds since the Unix epoch, on all nodes the same. A run
