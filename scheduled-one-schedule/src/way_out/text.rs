@@ -9,6 +9,7 @@ use crate::error::{ScheduleError, ScheduleErrorKind, paste, quote};
 use crate::every::Every;
 use crate::spelling::distance;
 use crate::zone_data::ZoneData;
+use crate::zone_names::{ABBREVIATIONS, AREAS};
 
 /// An empty text, `-` or `off`: in other schedulers they switch a job off.
 pub(super) fn switched_off(text: &str) -> Option<ScheduleError> {
@@ -52,7 +53,14 @@ pub(super) fn with_zone(text: &str, parts: &[&str], reads: Reads<'_>) -> Option<
         known.then(|| zone.trim_matches(['"', '\'', ';']).to_owned())
     };
     let data = ZoneData::compiled_in();
-    let bare = |part: &str| data.find(part).map(|zone| zone.name().to_owned());
+    let bare = |part: &str| {
+        let lower = part.to_ascii_lowercase();
+        let area = lower.split_once('/').map(|(area, _)| area);
+        let known = data.find(part).is_some()
+            || area.is_some_and(|area| AREAS.contains(&area))
+            || ABBREVIATIONS.iter().any(|(short, _)| *short == lower);
+        known.then(|| part.to_owned())
+    };
     let (first, last) = (*parts.first()?, *parts.last()?);
     let (zone, rest) = match assigned(first) {
         Some(zone) => (zone, &parts[1..]),
@@ -82,28 +90,32 @@ pub(super) fn with_zone(text: &str, parts: &[&str], reads: Reads<'_>) -> Option<
 /// `@every 5m`, `rate(5 minutes)`, `every 5 minutes`, `5m`.
 pub(super) fn fixed_rate(text: &str) -> Option<ScheduleError> {
     let lower = text.to_ascii_lowercase();
-    let wrapped = || lower.strip_prefix("rate(")?.strip_suffix(')');
-    let after = |word| {
-        lower
-            .strip_prefix(word)
-            .filter(|rest| rest.starts_with([' ', ':']))
-    };
-    let named = after("@every").or_else(|| after("every")).or_else(wrapped);
-    let is_alias = OTHER_ALIASES
+    let word = lower.trim_start_matches('@');
+    if OTHER_ALIASES
         .iter()
-        .any(|(other, _)| *other == lower.replace(' ', "_"));
-    let has_number = lower.contains(|c: char| c.is_ascii_digit()) || lower.starts_with('@');
-    let period = match named {
-        _ if is_alias => return None,
-        Some(period) => match duration::from_elsewhere(period.trim_start_matches([' ', ':'])) {
-            None if !has_number => return None,
-            period => period,
-        },
+        .any(|(other, _)| *other == word.replace(' ', "_"))
+    {
+        return None;
+    }
+    let every = || {
+        let rest = word.strip_prefix("every")?;
+        let separate = rest.is_empty() || rest.starts_with([' ', ':', '_']);
+        separate.then(|| rest.trim_matches([' ', ':', '_']))
+    };
+    let named = lower
+        .strip_prefix("rate(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    let period = match named.or_else(every) {
+        Some(period) => duration::from_elsewhere(period),
         None if lower.starts_with(|c: char| c.is_ascii_digit()) => {
             Some(duration::from_elsewhere(&lower)?)
         }
         None => return None,
     };
+    let sure = lower.starts_with('@') || lower.contains(|c: char| c.is_ascii_digit());
+    if period.is_none() && !sure {
+        return None;
+    }
     let is_period = |text: &String| {
         let period = parse_duration(text);
         period.is_ok_and(|period| Every::new(period, Duration::ZERO).is_ok())
@@ -145,21 +157,52 @@ pub(super) fn alias(text: &str) -> Option<ScheduleError> {
     Some(ScheduleError::new(ScheduleErrorKind::Expression, message).with_help(help))
 }
 
-/// An expression with a comment behind it, or with a space before the `#` of `MON#2`.
-pub(super) fn with_comment(text: &str, reads: Reads<'_>) -> Option<ScheduleError> {
-    let joined = text.replacen(" #", "#", 1);
-    if joined != text && reads(&joined).is_ok() {
-        return Some(refused(
-            text,
-            "has a space before `#`",
-            format!("write {}", paste(&joined)),
-        ));
+/// A comment or a command behind an expression, as in a crontab; or a space inside a field.
+pub(super) fn with_more(text: &str, parts: &[&str], reads: Reads<'_>) -> Option<ScheduleError> {
+    // `0 /5` is not among them: that is a field without a first value.
+    let spaced = [" - ", "- ", " / ", "/ ", " , ", ", ", " ,", " #"];
+    let joined = spaced.iter().fold(parts.join(" "), |text, spaced| {
+        text.replace(spaced, spaced.trim())
+    });
+    if joined.len() < text.len() && reads(&joined).is_ok() {
+        let message = format!(
+            "the cron expression {} has a space inside a field, and so {} fields",
+            quote(text),
+            parts.len()
+        );
+        let help = format!("write {}, with no spaces inside a field", paste(&joined));
+        return Some(ScheduleError::new(ScheduleErrorKind::FieldCount, message).with_help(help));
     }
-    let (before, _) = text.split_once(" #")?;
-    let mended = mended(before.trim(), reads)?;
-    Some(refused(
-        text,
-        "has a comment behind it",
-        format!("write {}", paste(&mended)),
-    ))
+    let is_path = |part: &&str| {
+        let name = part.trim_start_matches(['.', '/']);
+        name.len() < part.len() && name.starts_with(|c: char| c.is_ascii_alphabetic())
+    };
+    let (at, what) = match parts.iter().position(|part| part.starts_with('#')) {
+        Some(at) => (at, "has a comment behind it"),
+        None => (parts.iter().position(is_path)?, "has a command behind it"),
+    };
+    // In the system's crontab the user is before the command.
+    let found = (at.saturating_sub(1)..=at)
+        .rev()
+        .find_map(|end| mended(&parts[..end].join(" "), reads));
+    Some(refused(text, what, format!("write {}", paste(&found?))))
+}
+
+/// Dashes, stars and digits from a word processor, and marks that are not seen.
+pub(super) fn with_lookalikes(text: &str, reads: Reads<'_>) -> Option<ScheduleError> {
+    let plain = |c| match c {
+        '\u{feff}' | '\u{200b}' => None,
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => Some('-'),
+        '\u{2217}' => Some('*'),
+        // The full-width forms of `!` to `~`.
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
+        _ => Some(c),
+    };
+    let written: String = text.chars().filter_map(plain).collect();
+    if written == text {
+        return None;
+    }
+    let mended = mended(&written, reads)?;
+    let why = "has characters that only look like those of an expression";
+    Some(refused(text, why, format!("write {}", paste(&mended))))
 }
