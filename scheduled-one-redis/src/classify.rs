@@ -5,16 +5,58 @@ use std::fmt;
 use deadpool_redis::redis::{ErrorKind, RedisError};
 use scheduled_one_protocol::StoreError;
 
+use crate::topology::Endpoint;
+
 /// An error of Redis, classified.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisFailure {
     pub(crate) error: StoreError,
     pub(crate) kind: FailureKind,
+    /// The server that failed, if it is not one of the URL.
+    pub(crate) named: Option<Box<Named>>,
+}
+
+/// A server that is not one of the URL: another server named it.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) endpoint: Endpoint,
+    /// The server that named it, and as what: "by the sentinel … as the master …".
+    pub(crate) by: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (named {})", self.endpoint, self.by)
+    }
 }
 
 impl RedisFailure {
-    fn new(kind: FailureKind, error: StoreError) -> Self {
-        RedisFailure { error, kind }
+    pub(crate) fn new(kind: FailureKind, error: StoreError) -> Self {
+        RedisFailure {
+            error,
+            kind,
+            named: None,
+        }
+    }
+
+    /// Adds to the failure of a server who named its address. `remedy` is for a certificate that is not for it.
+    pub(crate) fn named(mut self, endpoint: &Endpoint, by: String, remedy: &str) -> Self {
+        let named = Named {
+            endpoint: endpoint.clone(),
+            by,
+        };
+        if let StoreError::Unknown(text)
+        | StoreError::Unavailable(text)
+        | StoreError::Refused(text) = &mut self.error
+        {
+            let why = text.strip_prefix(&format!("{endpoint}: ")).unwrap_or(text);
+            *text = match self.kind {
+                FailureKind::Certificate => format!("{named}: {why}; {remedy}"),
+                _ => format!("{named}: {why}"),
+            };
+        }
+        self.named = Some(Box::new(named));
+        self
     }
 
     /// An error before the request was sent, or of a request that was certainly not carried out.
@@ -40,6 +82,12 @@ impl RedisFailure {
             | StoreError::Refused(text) => text.clone(),
             other => other.to_string(),
         }
+    }
+}
+
+impl fmt::Display for RedisFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 

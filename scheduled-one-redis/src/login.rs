@@ -51,6 +51,11 @@ impl Login {
         self.user.as_deref().unwrap_or("default")
     }
 
+    /// True if the password is empty: it is that of a user of Redis who needs none (`nopass`).
+    pub(crate) fn is_without_password(&self) -> bool {
+        matches!(&self.secret, Secret::Text(password) if password.is_empty())
+    }
+
     /// Path of the password file, if there is one.
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.secret {

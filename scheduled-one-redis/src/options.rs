@@ -13,6 +13,7 @@ pub const MAX_REPLICAS: u32 = 8;
 pub struct ConnectOptions {
     pub(crate) tls_ca_file: Option<PathBuf>,
     pub(crate) tls_client: Option<ClientCertificate>,
+    pub(crate) accept_any_certificate: bool,
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) sentinel_login: Option<(String, String)>,
     pub(crate) sentinel_password_file: Option<PathBuf>,
@@ -29,7 +30,10 @@ pub(crate) struct ClientCertificate {
 impl ConnectOptions {
     /// Trusts the certificate authorities in this PEM file, and no others. The URL has to begin with `rediss`.
     ///
-    /// The file is read at start.
+    /// A certificate of a server that stands in the file itself is trusted, too: that of a server that has signed its
+    /// own. It has to name the host of the URL, as any other.
+    ///
+    /// The file is read at start, and again for each connection.
     #[must_use]
     pub fn tls_ca_file(mut self, path: impl AsRef<Path>) -> Self {
         self.tls_ca_file = Some(path.as_ref().to_owned());
@@ -37,13 +41,26 @@ impl ConnectOptions {
     }
 
     /// Sends this certificate to servers that request one. `cert` is a PEM file with the certificate and its
-    /// intermediate certificates, `key` a PEM file with its private key. Both are read at start.
+    /// intermediate certificates, `key` a PEM file with its private key. Both are read at start, and again for each
+    /// connection, so that a renewed certificate needs no restart.
     #[must_use]
     pub fn tls_client_cert(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         self.tls_client = Some(ClientCertificate {
             cert: cert.as_ref().to_owned(),
             key: key.as_ref().to_owned(),
         });
+        self
+    }
+
+    /// **Dangerous**: accepts every certificate, whoever it names and whoever signed it. Anybody on the way to Redis can
+    /// then read and change everything, the password included. For a trial with a server whose certificate is wrong;
+    /// each start logs a warning.
+    ///
+    /// A server that has signed its own certificate needs this not: give [`tls_ca_file`](Self::tls_ca_file) that
+    /// certificate.
+    #[must_use]
+    pub fn danger_accept_any_certificate(mut self) -> Self {
+        self.accept_any_certificate = true;
         self
     }
 
@@ -81,14 +98,21 @@ impl ConnectOptions {
 
     /// Name of the first option that is set, for stores that have no use for options.
     pub fn first_set(&self) -> Option<&'static str> {
+        let file = self.password_file.is_some().then_some("password_file");
+        let replicas = (self.replicas > 0).then_some("replicas");
+        let others = file.or(replicas).or(self.for_sentinels());
+        self.for_tls().or(others)
+    }
+
+    /// Name of an option that is set and concerns TLS.
+    pub(crate) fn for_tls(&self) -> Option<&'static str> {
         let made = [
             ("tls_ca_file", self.tls_ca_file.is_some()),
             ("tls_client_cert", self.tls_client.is_some()),
-            ("password_file", self.password_file.is_some()),
-            ("replicas", self.replicas > 0),
+            ("danger_accept_any_certificate", self.accept_any_certificate),
         ];
         let first = made.into_iter().find(|(_, is_made)| *is_made);
-        first.map(|(name, _)| name).or(self.for_sentinels())
+        first.map(|(name, _)| name)
     }
 
     /// Name of an option that is set and concerns sentinels.
@@ -107,6 +131,7 @@ impl fmt::Debug for ConnectOptions {
         f.debug_struct("ConnectOptions")
             .field("tls_ca_file", &self.tls_ca_file)
             .field("tls_client", &self.tls_client)
+            .field("accept_any_certificate", &self.accept_any_certificate)
             .field("password_file", &self.password_file)
             .field("sentinel_user", &sentinel_user)
             .field("sentinel_password_file", &self.sentinel_password_file)

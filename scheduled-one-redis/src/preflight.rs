@@ -6,7 +6,7 @@ use deadpool_redis::redis::{cmd, from_redis_value};
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::machine::NewerProtocol;
 use scheduled_one_protocol::{Finding, PreflightError, Severity};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::classify::{FailureKind, RedisFailure};
@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::doctor::{self, Check, Diagnosis, Info};
 use crate::keys::Keys;
 use crate::probes::{facts, missing, probes};
-use crate::topology::Topology;
+use crate::topology::{Endpoint, Topology};
 use crate::url::Address;
 
 /// Longest time of the whole examination.
@@ -23,6 +23,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// Longest time for the first reply. A server without one is no Redis, or hangs.
 const FIRST_REPLY: Duration = Duration::from_millis(1500);
+
+/// Longest time until a server accepts a connection, after it did not reply.
+const ACCEPT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The results of an examination.
 pub(crate) struct Examination {
@@ -95,11 +98,15 @@ async fn examine_until(
     keys: &Keys,
     deadline: Instant,
 ) -> Result<(), ConnectError> {
+    if address.accepts_any_certificate {
+        examination.diagnoses.push(doctor::unverified().into());
+    }
     examination.info = info(connection, address).await?;
     match &examination.info {
         Some(info) => {
             let names_cluster = matches!(address.topology, Topology::Cluster { .. });
-            examination.diagnoses = doctor::judge_info(&address.servers, info, names_cluster);
+            let judged = doctor::judge_info(&address.servers, info, names_cluster);
+            examination.diagnoses.extend(judged);
         }
         // The missing permission is reported with all others by the probes.
         None => {
@@ -158,11 +165,11 @@ async fn no_reply(failure: RedisFailure, address: &Address) -> ConnectError {
         (FailureKind::Malformed, _) => true,
         // The connection was established and then closed, or no reply came.
         (FailureKind::Broken | FailureKind::NoReply, StoreError::Unknown(_)) => true,
-        (FailureKind::NoReply, _) if matches!(address.topology, Topology::Standalone(_)) => {
-            let target = (address.host.as_str(), address.port);
-            let open = timeout(Duration::from_millis(500), TcpStream::connect(target)).await;
-            matches!(open, Ok(Ok(_)))
-        }
+        (FailureKind::NoReply, _) => match (&failure.named, &address.topology) {
+            (Some(named), _) => accepts(&named.endpoint).await,
+            (None, Topology::Standalone(endpoint)) => accepts(endpoint).await,
+            _ => false,
+        },
         _ => false,
     };
     let error = connect_error(failure, address);
@@ -174,10 +181,33 @@ async fn no_reply(failure: RedisFailure, address: &Address) -> ConnectError {
     }
 }
 
+/// True if something accepts connections there.
+async fn accepts(endpoint: &Endpoint) -> bool {
+    let connected = timeout(ACCEPT_TIMEOUT, async {
+        match endpoint {
+            Endpoint::Tcp { host, port } => {
+                TcpStream::connect((host.as_str(), *port)).await.map(drop)
+            }
+            Endpoint::Unix(path) => UnixStream::connect(path).await.map(drop),
+        }
+    });
+    matches!(connected.await, Ok(Ok(())))
+}
+
 /// The error of connecting that a failure amounts to.
 pub(crate) fn connect_error(failure: RedisFailure, address: &Address) -> ConnectError {
-    let place = address.servers.clone();
-    match (failure.kind, failure.error) {
+    let place = match &failure.named {
+        Some(named) => named.to_string(),
+        None => address.servers.clone(),
+    };
+    let mut error = failure.error;
+    if let StoreError::Refused(why) | StoreError::Unknown(why) | StoreError::Unavailable(why) =
+        &mut error
+        && let Some(rest) = why.strip_prefix(&format!("{place}: "))
+    {
+        *why = rest.to_owned();
+    }
+    match (failure.kind, error) {
         (_, StoreError::NewerProtocol { found }) => {
             ConnectError::NewerProtocol(NewerProtocol { found })
         }
@@ -197,7 +227,7 @@ pub(crate) fn connect_error(failure: RedisFailure, address: &Address) -> Connect
         (FailureKind::Login, StoreError::Refused(why) | StoreError::Unavailable(why)) => {
             ConnectError::Login {
                 place,
-                user: address.user().to_owned(),
+                user: address.user_of_login(),
                 why,
             }
         }

@@ -1,6 +1,7 @@
 //! Topologies of Redis: one server, a primary behind sentinels, a cluster.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::login::Login;
 
@@ -22,11 +23,29 @@ pub(crate) enum Topology {
 
 /// Address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Endpoint {
-    /// Host name or IP address; IPv6 without brackets.
-    pub(crate) host: String,
-    /// TCP port.
-    pub(crate) port: u16,
+pub(crate) enum Endpoint {
+    Tcp {
+        /// Host name or IP address; IPv6 without brackets.
+        host: String,
+        port: u16,
+    },
+    /// Path of a Unix socket. Only a single server has one.
+    Unix(PathBuf),
+}
+
+impl Endpoint {
+    pub(crate) fn tcp(host: impl Into<String>, port: u16) -> Self {
+        let host = host.into();
+        Endpoint::Tcp { host, port }
+    }
+
+    /// The host; empty for a socket.
+    pub(crate) fn host(&self) -> &str {
+        match self {
+            Endpoint::Tcp { host, .. } => host,
+            Endpoint::Unix(_) => "",
+        }
+    }
 }
 
 impl Topology {
@@ -43,7 +62,8 @@ impl Topology {
     /// Suffix of the scheme of a URL, after `redis` or `rediss`.
     pub(crate) fn suffix(&self) -> &'static str {
         match self {
-            Topology::Standalone(_) => "",
+            Topology::Standalone(Endpoint::Tcp { .. }) => "",
+            Topology::Standalone(Endpoint::Unix(_)) => "+unix",
             Topology::Sentinel { .. } => "+sentinel",
             Topology::Cluster { .. } => "+cluster",
         }
@@ -58,9 +78,10 @@ pub(crate) fn list(endpoints: &[Endpoint]) -> String {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
+        match self {
+            Endpoint::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Endpoint::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Endpoint::Unix(path) => write!(f, "{}", path.display()),
         }
     }
 }

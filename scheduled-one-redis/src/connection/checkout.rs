@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use deadpool_redis::Connection as PooledConnection;
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use crate::classify::{FailureKind, RedisFailure};
+use crate::classify::RedisFailure;
 use crate::connection::CONNECT_TIMEOUT;
 use crate::connection::route::{Reached, Route};
+use crate::connection::session::{PooledSession, Session};
 use crate::encryption::Encryption;
 use crate::topology::Endpoint;
 use crate::url::Address;
@@ -37,7 +36,7 @@ pub(super) struct State {
 pub(super) struct Established {
     /// Number of the attempt that made this connection. Each connection has another.
     pub(super) number: u64,
-    connection: PooledConnection,
+    connection: PooledSession,
     pub(super) endpoint: Endpoint,
     /// Time of the last check that the server is the primary.
     pub(super) checked: Instant,
@@ -46,7 +45,7 @@ pub(super) struct Established {
 /// A use of the established connection by one request.
 pub(super) struct Checkout {
     pub(super) number: u64,
-    pub(super) connection: MultiplexedConnection,
+    pub(super) connection: Session,
     pub(super) endpoint: Endpoint,
 }
 
@@ -109,7 +108,7 @@ impl Inner {
                 return Err(failure.clone());
             }
         }
-        let reached = self.connect().await;
+        let reached = self.route.connect(Instant::now() + CONNECT_TIMEOUT).await;
         let mut state = self.state();
         state.attempts += 1;
         match reached {
@@ -135,16 +134,6 @@ impl Inner {
         }
     }
 
-    async fn connect(&self) -> Result<Reached, RedisFailure> {
-        match timeout(CONNECT_TIMEOUT, self.route.connect()).await {
-            Ok(reached) => reached,
-            Err(_) => {
-                let text = format!("{}: no connection within {CONNECT_TIMEOUT:?}", self.servers);
-                Err(RedisFailure::unavailable(FailureKind::NoReply, text))
-            }
-        }
-    }
-
     /// Drops the established connection if it is still the one of that number.
     pub(super) fn give_up(&self, number: u64) {
         let mut state = self.state();
@@ -156,7 +145,7 @@ impl Inner {
             let established = state.established.take();
             drop(state);
             // Not returned to the pool, which would hand it out again.
-            drop(established.map(|established| PooledConnection::take(established.connection)));
+            drop(established.map(|established| PooledSession::take(established.connection)));
         }
     }
 
@@ -175,7 +164,7 @@ impl Established {
     fn checkout(&self) -> Checkout {
         Checkout {
             number: self.number,
-            connection: MultiplexedConnection::clone(&self.connection),
+            connection: Session::clone(&self.connection),
             endpoint: self.endpoint.clone(),
         }
     }

@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::{Pipeline, RedisError, Value, cmd};
 use scheduled_one_protocol::StoreError;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::classify::{self, FailureKind, RedisFailure};
 use crate::connection::dial::Dialer;
 use crate::connection::hash_slot::hash_slot;
 use crate::connection::route::{Reached, Redirect, is_redirect};
+use crate::connection::session::PooledSession;
 use crate::connection::{Commands, Replies};
 use crate::topology::{Endpoint, list};
 
@@ -22,18 +22,31 @@ const REPLY_TIMEOUT: Duration = Duration::from_millis(450);
 /// Most nodes that are remembered in addition to those of the URL.
 const MAX_KNOWN: usize = 64;
 
+/// What to do if the certificate of a node is not for the address that another node names.
+const NAMES: &str = "the nodes of a cluster name IP addresses unless they are configured for host names: set \
+     `cluster-announce-hostname` on each node to a name that its certificate is for, and \
+     `cluster-preferred-endpoint-type hostname`";
+
 /// The nodes of a Redis Cluster, and the owner of one hash slot among them.
 pub(super) struct Cluster {
     dialer: Dialer,
     slot: u16,
     seeds: Vec<Endpoint>,
     /// Nodes in the last reply: those of the URL may be gone.
-    known: Mutex<Vec<Endpoint>>,
+    known: Mutex<Known>,
     /// Owner of the hash slot, from the last `MOVED` reply.
     moved: Mutex<Option<Endpoint>>,
     /// Index of the node that is queried first. It moves on each time, because a node that is cut off from the others
     /// repeats outdated owners.
     turn: AtomicUsize,
+}
+
+/// The nodes that one node has named.
+#[derive(Clone, Default)]
+struct Known {
+    /// The node that replied.
+    by: Option<Endpoint>,
+    nodes: Vec<Endpoint>,
 }
 
 impl Cluster {
@@ -49,29 +62,34 @@ impl Cluster {
     }
 
     /// Connects to the owner of the hash slot: as the last `MOVED` reply has it, or as the first node replies that
-    /// can be reached.
-    pub(super) async fn connect(&self) -> Result<Reached, RedisFailure> {
+    /// can be reached. No node is queried after `deadline`.
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<Reached, RedisFailure> {
+        let until = || deadline.min(Instant::now() + REPLY_TIMEOUT);
         let moved = lock(&self.moved).take();
         if let Some(endpoint) = moved
-            && let Ok(connection) = self.dialer.dial(&endpoint, REPLY_TIMEOUT).await
+            && let Ok(connection) = self.dialer.dial(&endpoint, until()).await
         {
             return Ok(Reached {
                 connection,
                 endpoint,
             });
         }
+        let known = lock(&self.known).clone();
         let mut failures = Vec::new();
         let mut tried: Vec<Endpoint> = Vec::new();
-        for queried in self.nodes() {
-            let found = timeout(REPLY_TIMEOUT, self.owner_by(&queried)).await;
-            let found = found.unwrap_or_else(|_| {
-                let text = format!("{queried}: no answer within {REPLY_TIMEOUT:?}");
-                Err(RedisFailure::unavailable(FailureKind::NoReply, text))
-            });
-            let (connection, owner) = match found {
+        for queried in self.nodes(&known) {
+            if !failures.is_empty() && Instant::now() >= deadline {
+                break;
+            }
+            let (connection, owner) = match self.owner_by(&queried, until()).await {
                 Ok(found) => found,
                 Err(failure) => {
-                    failures.push(failure);
+                    failures.push(match &known.by {
+                        Some(by) if !self.seeds.contains(&queried) => {
+                            failure.named(&queried, format!("by the node {by}"), NAMES)
+                        }
+                        _ => failure,
+                    });
                     continue;
                 }
             };
@@ -82,8 +100,8 @@ impl Cluster {
                 true => Ok(connection),
                 false => {
                     // The connection served its purpose and is not reused.
-                    drop(PooledConnection::take(connection));
-                    self.dialer.dial(&owner, REPLY_TIMEOUT).await
+                    drop(PooledSession::take(connection));
+                    self.dialer.dial(&owner, until()).await
                 }
             };
             match reached {
@@ -93,7 +111,11 @@ impl Cluster {
                         endpoint: owner,
                     });
                 }
-                Err(failure) => failures.push(failure),
+                Err(failure) => {
+                    let slot = self.slot;
+                    let by = format!("by the node {queried} as the owner of hash slot {slot}");
+                    failures.push(failure.named(&owner, by, NAMES));
+                }
             }
             tried.push(owner);
         }
@@ -104,13 +126,20 @@ impl Cluster {
     async fn owner_by(
         &self,
         queried: &Endpoint,
-    ) -> Result<(PooledConnection, Endpoint), RedisFailure> {
-        let mut connection = self.dialer.dial(queried, REPLY_TIMEOUT).await?;
+        deadline: Instant,
+    ) -> Result<(PooledSession, Endpoint), RedisFailure> {
+        let mut connection = self.dialer.dial(queried, deadline).await?;
         let mut command = cmd("CLUSTER");
         command.arg("SLOTS");
-        let ranges: Vec<Value> = match command.query_async(&mut connection).await {
-            Ok(ranges) => ranges,
-            Err(error) => return Err(of_cluster_slots(queried, &error)),
+        let ranges = command.query_async::<Vec<Value>>(&mut **connection);
+        let ranges = match timeout_at(deadline, ranges).await {
+            Ok(Ok(ranges)) => ranges,
+            Ok(Err(error)) => return Err(of_cluster_slots(queried, &error)),
+            Err(_) => {
+                drop(PooledSession::take(connection));
+                let text = format!("{queried}: it did not answer CLUSTER SLOTS in time");
+                return Err(RedisFailure::unavailable(FailureKind::NoReply, text));
+            }
         };
         let ranges: Vec<SlotRange> = ranges
             .iter()
@@ -123,7 +152,10 @@ impl Cluster {
                 known.push(node.clone());
             }
         }
-        *lock(&self.known) = known;
+        *lock(&self.known) = Known {
+            by: Some(queried.clone()),
+            nodes: known,
+        };
         let range = ranges.into_iter().find(|range| range.contains(self.slot));
         match range.and_then(|range| range.nodes.into_iter().next()) {
             Some(owner) => Ok((connection, owner)),
@@ -138,8 +170,8 @@ impl Cluster {
     }
 
     /// All known nodes, beginning with another one each time.
-    fn nodes(&self) -> Vec<Endpoint> {
-        let mut nodes = lock(&self.known).clone();
+    fn nodes(&self, known: &Known) -> Vec<Endpoint> {
+        let mut nodes = known.nodes.clone();
         for seed in &self.seeds {
             if !nodes.contains(seed) {
                 nodes.push(seed.clone());
@@ -166,13 +198,21 @@ impl Cluster {
         }
     }
 
-    /// Sends one request to a node that a hash slot migrates to. The connection returns to the pool.
+    /// Sends one request to a node that a hash slot migrates to, as `from` replied. The connection returns to the pool.
     pub(super) async fn send_asking(
         &self,
         to: &Endpoint,
+        from: &Endpoint,
         request: Commands<'_>,
     ) -> Result<Replies, RedisFailure> {
-        let mut connection = self.dialer.dial(to, REPLY_TIMEOUT).await?;
+        let dialed = self.dialer.dial(to, Instant::now() + REPLY_TIMEOUT).await;
+        let mut connection = dialed.map_err(|failure| {
+            let by = format!(
+                "by the node {from} as the node that hash slot {} migrates to",
+                self.slot
+            );
+            failure.named(to, by, NAMES)
+        })?;
         let mut commands = Pipeline::new();
         // `ASKING` applies to the next command only.
         let mut requests: Vec<_> = match request {
@@ -184,7 +224,7 @@ impl Cluster {
             commands.add_command(command);
         }
         commands.ignore_errors();
-        let replies: Result<Replies, RedisError> = commands.query_async(&mut connection).await;
+        let replies: Result<Replies, RedisError> = commands.query_async(&mut **connection).await;
         let replies = replies.map_err(|error| {
             let text = to.to_string();
             classify::of_request(&text, &error)
@@ -259,15 +299,12 @@ fn read_address(address: &str, from: &Endpoint) -> Option<Endpoint> {
 /// The address of a node in a reply of the node at `queried`; `None` if the reply does not have it.
 fn endpoint(host: &str, port: u16, queried: &Endpoint) -> Option<Endpoint> {
     let host = match host {
-        "" => queried.host.as_str(),
+        "" => queried.host(),
         // The node announces host names, and this one has none.
         "?" => return None,
         host => host,
     };
-    Some(Endpoint {
-        host: host.to_owned(),
-        port,
-    })
+    Some(Endpoint::tcp(host, port))
 }
 
 /// Classifies an error reply to `CLUSTER SLOTS`, with a remedy where it is known.
@@ -294,10 +331,7 @@ mod tests {
     use super::*;
 
     fn at(host: &str, port: u16) -> Endpoint {
-        Endpoint {
-            host: host.to_owned(),
-            port,
-        }
+        Endpoint::tcp(host, port)
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! A checkout from a pool costs a round trip, and does not notice that a server was demoted.
 //! So one connection is taken from the pool and shared, and its requests are pipelined.
 //! An error that may mean a broken connection or another primary gives the connection up, and the next request makes a
-//! new one: `route` finds the server (by `sentinel` or `cluster`), `dial` connects to it, `checkout` keeps the result.
+//! new one: `route` finds the server (by `sentinel` or `cluster`), `dial` has a pool for it, `session` connects and logs
+//! in, `checkout` keeps the result.
 
 mod checkout;
 mod cluster;
@@ -11,11 +12,11 @@ mod dial;
 mod hash_slot;
 mod route;
 mod sentinel;
+mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value};
 use scheduled_one_protocol::StoreError;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -23,6 +24,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::classify::{self, FailureKind, RedisFailure};
 use crate::connection::checkout::{InFlight, Inner};
 use crate::connection::route::Redirect;
+use crate::connection::session::Session;
 use crate::doctor::FailoverTiming;
 use crate::encryption::Encryption;
 use crate::url::Address;
@@ -184,7 +186,7 @@ impl Connection {
                 Some(Redirect::Moved) if redirects < MAX_REDIRECTS => redirects += 1,
                 Some(Redirect::Ask(to)) => {
                     in_flight.complete();
-                    let reply = inner.route.send_asking(&to, commands);
+                    let reply = inner.route.send_asking(&to, &checkout.endpoint, commands);
                     return match timeout_at(deadline, reply).await {
                         Ok(Ok(replies)) => match redirect_in(&replies) {
                             None => Ok((replies, ConnectionId(None))),
@@ -242,13 +244,13 @@ impl Connection {
 
 impl Commands<'_> {
     /// Sends the commands and waits for their replies. The error reply to a single command is the error of the request.
-    async fn query(self, connection: &mut MultiplexedConnection) -> Result<Replies, RedisError> {
+    async fn query(self, connection: &mut Session) -> Result<Replies, RedisError> {
         match self {
             Commands::One(command) => match connection.send_packed_command(command).await? {
                 Value::ServerError(error) => Err(error.into()),
                 value => Ok(vec![Ok(value)]),
             },
-            Commands::All(commands) => commands.query_async(connection).await,
+            Commands::All(commands) => commands.query_async(&mut **connection).await,
         }
     }
 }
@@ -261,8 +263,6 @@ fn redirect_in(replies: &Replies) -> Option<&RedisError> {
 
 /// The error of a request without a reply in time. It may have been carried out, or may be yet.
 fn no_reply(what: &str, address: &str) -> RedisFailure {
-    RedisFailure {
-        error: StoreError::Unknown(format!("{what}: {address} did not answer in time")),
-        kind: FailureKind::NoReply,
-    }
+    let text = format!("{what}: {address} did not answer in time");
+    RedisFailure::new(FailureKind::NoReply, StoreError::Unknown(text))
 }

@@ -1,14 +1,15 @@
 //! Finds the server for a new connection, and follows redirects of a cluster.
 
-use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::RedisError;
 use scheduled_one_protocol::BoxFuture;
+use tokio::time::Instant;
 
 use crate::classify::RedisFailure;
 use crate::connection::cluster::Cluster;
 use crate::connection::dial::Dialer;
 use crate::connection::sentinel::Sentinels;
-use crate::connection::{CONNECT_TIMEOUT, Commands, Replies};
+use crate::connection::session::PooledSession;
+use crate::connection::{Commands, Replies};
 use crate::doctor::FailoverTiming;
 use crate::encryption::Encryption;
 use crate::topology::{Endpoint, Topology};
@@ -23,7 +24,7 @@ pub(super) enum Route {
 
 /// A new connection and the server that it leads to.
 pub(super) struct Reached {
-    pub(super) connection: PooledConnection,
+    pub(super) connection: PooledSession,
     pub(super) endpoint: Endpoint,
 }
 
@@ -62,20 +63,23 @@ impl Route {
         }
     }
 
-    /// Finds the server and connects to it.
+    /// Finds the server and connects to it, until `deadline`.
     ///
     /// The future is boxed, as are those of the other methods: nested unboxed futures exceed the type depth limit of
     /// rustc in programs that await them a few functions down.
-    pub(super) fn connect(&self) -> BoxFuture<'_, Result<Reached, RedisFailure>> {
+    pub(super) fn connect(
+        &self,
+        deadline: Instant,
+    ) -> BoxFuture<'_, Result<Reached, RedisFailure>> {
         match self {
-            Route::Standalone { dialer, endpoint } => Box::pin(async {
+            Route::Standalone { dialer, endpoint } => Box::pin(async move {
                 Ok(Reached {
-                    connection: dialer.dial(endpoint, CONNECT_TIMEOUT).await?,
+                    connection: dialer.dial(endpoint, deadline).await?,
                     endpoint: endpoint.clone(),
                 })
             }),
-            Route::Sentinel(sentinels) => Box::pin(sentinels.connect()),
-            Route::Cluster(cluster) => Box::pin(cluster.connect()),
+            Route::Sentinel(sentinels) => Box::pin(sentinels.connect(deadline)),
+            Route::Cluster(cluster) => Box::pin(cluster.connect(deadline)),
         }
     }
 
@@ -113,10 +117,11 @@ impl Route {
     pub(super) fn send_asking<'a>(
         &'a self,
         to: &'a Endpoint,
+        from: &'a Endpoint,
         request: Commands<'a>,
     ) -> BoxFuture<'a, Result<Replies, RedisFailure>> {
         match self {
-            Route::Cluster(cluster) => Box::pin(cluster.send_asking(to, request)),
+            Route::Cluster(cluster) => Box::pin(cluster.send_asking(to, from, request)),
             // Unreachable: without a cluster, `follow` returns no redirect.
             Route::Standalone { .. } | Route::Sentinel(_) => Box::pin(async { Ok(Replies::new()) }),
         }

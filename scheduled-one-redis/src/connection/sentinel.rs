@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_redis::Connection as PooledConnection;
 use deadpool_redis::redis::cmd;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::classify::{self, FailureKind, RedisFailure};
 use crate::connection::CONNECT_TIMEOUT;
 use crate::connection::dial::Dialer;
 use crate::connection::route::Reached;
+use crate::connection::session::PooledSession;
 use crate::doctor::FailoverTiming;
 use crate::topology::{Endpoint, list};
 
@@ -20,6 +20,11 @@ use crate::topology::{Endpoint, list};
 const REPLY_TIMEOUT: Duration = Duration::from_millis(300);
 /// Shortest time limit for one sentinel.
 const LEAST_REPLY_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// What to do if the certificate of a server is not for the address that a sentinel names.
+const NAMES: &str = "sentinels name IP addresses unless they are configured for host names: set `sentinel \
+     resolve-hostnames yes` and `sentinel announce-hostnames yes`, and give servers and sentinels host names that the \
+     certificates are for";
 
 /// The sentinels of a URL, and the master that they watch.
 pub(super) struct Sentinels {
@@ -32,7 +37,7 @@ pub(super) struct Sentinels {
     /// Index of the sentinel that replied last; it is queried first.
     first: AtomicUsize,
     /// An open connection to a sentinel, with its index, for the next query.
-    open: Mutex<Option<(usize, PooledConnection)>>,
+    open: Mutex<Option<(usize, PooledSession)>>,
 }
 
 impl Sentinels {
@@ -52,11 +57,15 @@ impl Sentinels {
         }
     }
 
-    /// Queries the sentinels in turn, and connects to the first server named that reports itself as the master.
-    pub(super) async fn connect(&self) -> Result<Reached, RedisFailure> {
+    /// Queries the sentinels in turn, and connects to the first server named that reports itself as the master. No
+    /// sentinel is queried after `deadline`.
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<Reached, RedisFailure> {
         let mut failures: Vec<RedisFailure> = Vec::new();
         let mut tried: Vec<Endpoint> = Vec::new();
         for index in self.order() {
+            if !failures.is_empty() && Instant::now() >= deadline {
+                break;
+            }
             let endpoint = match self.query(index).await {
                 Ok(endpoint) if tried.contains(&endpoint) => continue,
                 Ok(endpoint) => endpoint,
@@ -65,15 +74,22 @@ impl Sentinels {
                     continue;
                 }
             };
-            match self.reach(&endpoint).await {
+            // If the server named does not reply, the next attempt begins with the next sentinel.
+            self.begin_with(index + 1);
+            match self.reach(&endpoint, deadline).await {
                 Ok(connection) => {
+                    self.begin_with(index);
                     return Ok(Reached {
                         connection,
                         endpoint,
                     });
                 }
                 // An error of a server is more telling than one of a sentinel.
-                Err(failure) => failures.insert(0, failure),
+                Err(failure) => {
+                    let (at, master) = (&self.sentinels[index], &self.master);
+                    let by = format!("by the sentinel {at} as the master {master}");
+                    failures.insert(0, failure.named(&endpoint, by, NAMES));
+                }
             }
             tried.push(endpoint);
         }
@@ -99,11 +115,11 @@ impl Sentinels {
             let reply = async {
                 let mut connection = self
                     .sentinel_dialer
-                    .dial(&self.sentinels[index], REPLY_TIMEOUT)
+                    .dial(&self.sentinels[index], Instant::now() + REPLY_TIMEOUT)
                     .await
                     .ok()?;
                 let settings: HashMap<String, String> =
-                    command.query_async(&mut connection).await.ok()?;
+                    command.query_async(&mut **connection).await.ok()?;
                 let millis =
                     |name: &str| settings.get(name)?.parse().ok().map(Duration::from_millis);
                 Some(FailoverTiming {
@@ -123,20 +139,25 @@ impl Sentinels {
         (0..count).map(move |offset| (first + offset) % count)
     }
 
+    /// Sets the sentinel that is queried first.
+    fn begin_with(&self, index: usize) {
+        let index = index % self.sentinels.len();
+        self.first.store(index, Ordering::Relaxed);
+    }
+
     /// Queries one sentinel for the master, within its time limit.
     async fn query(&self, index: usize) -> Result<Endpoint, RedisFailure> {
         // If this future is dropped before the reply, the next attempt begins with the next sentinel.
-        let count = self.sentinels.len();
-        self.first.store((index + 1) % count, Ordering::Relaxed);
+        self.begin_with(index + 1);
         let at = &self.sentinels[index];
-        let share = CONNECT_TIMEOUT / (count as u32 + 1);
+        let share = CONNECT_TIMEOUT / (self.sentinels.len() as u32 + 1);
         let bound = share.clamp(LEAST_REPLY_TIMEOUT, REPLY_TIMEOUT);
         let reply = timeout(bound, self.query_master(index, at, bound)).await;
         let named = reply.unwrap_or_else(|_| {
             let text = format!("{at}: no answer within {bound:?}");
             Err(RedisFailure::unavailable(FailureKind::NoSentinel, text))
         })?;
-        self.first.store(index, Ordering::Relaxed);
+        self.begin_with(index);
         Ok(named)
     }
 
@@ -151,16 +172,16 @@ impl Sentinels {
         let kept = self.open().take_if(|(of, _)| *of == index);
         // The connection may have been closed meanwhile.
         if let Some((_, mut kept)) = kept
-            && let Ok(named) = command.query_async(&mut kept).await
+            && let Ok(named) = command.query_async(&mut **kept).await
         {
             return self.named(index, kept, named);
         }
         let mut fresh = self
             .sentinel_dialer
-            .dial(at, bound)
+            .dial(at, Instant::now() + bound)
             .await
             .map_err(of_sentinel)?;
-        let named = command.query_async(&mut fresh).await;
+        let named = command.query_async(&mut **fresh).await;
         let named = named.map_err(|error| of_sentinel(classify::of_connecting(at, &error)))?;
         self.named(index, fresh, named)
     }
@@ -169,7 +190,7 @@ impl Sentinels {
     fn named(
         &self,
         index: usize,
-        connection: PooledConnection,
+        connection: PooledSession,
         named: Option<(String, u16)>,
     ) -> Result<Endpoint, RedisFailure> {
         *self.open() = Some((index, connection));
@@ -178,28 +199,34 @@ impl Sentinels {
             let text = format!("the sentinel at {at} does not know a master named {master}");
             return Err(RedisFailure::unavailable(FailureKind::UnknownMaster, text));
         };
-        Ok(Endpoint { host, port })
+        Ok(Endpoint::tcp(host, port))
     }
 
     /// Connects, and verifies that the server is a master: a sentinel may learn late of a failover.
-    async fn reach(&self, endpoint: &Endpoint) -> Result<PooledConnection, RedisFailure> {
-        let mut connection = self.dialer.dial(endpoint, CONNECT_TIMEOUT).await?;
+    async fn reach(
+        &self,
+        endpoint: &Endpoint,
+        deadline: Instant,
+    ) -> Result<PooledSession, RedisFailure> {
+        let mut connection = self.dialer.dial(endpoint, deadline).await?;
         let mut info = cmd("INFO");
         info.arg("replication");
-        let info: Result<String, _> = info.query_async(&mut connection).await;
-        match info {
-            Ok(text) if text.contains("role:slave") => {
-                drop(PooledConnection::take(connection));
-                let text = format!(
-                    "{endpoint} is a replica, although a sentinel names it as the master: \
-                     a failover is under way"
-                );
-                Err(RedisFailure::unavailable(FailureKind::NotNow, text))
+        let info = info.query_async::<String>(&mut **connection);
+        let failure = match timeout_at(deadline, info).await {
+            Ok(Ok(text)) if text.contains("role:slave") => {
+                let text = "it is a replica, so a failover is under way";
+                RedisFailure::unavailable(FailureKind::NotNow, text.to_owned())
             }
-            Err(error) if error.code().is_none() => Err(classify::of_connecting(endpoint, &error)),
+            Ok(Err(error)) if error.code().is_none() => classify::of_connecting(endpoint, &error),
             // A missing permission is reported by the preflight, with all others.
-            Ok(_) | Err(_) => Ok(connection),
-        }
+            Ok(_) => return Ok(connection),
+            Err(_) => {
+                let text = "it accepts connections, and did not answer INFO in time";
+                RedisFailure::unavailable(FailureKind::NoReply, text.to_owned())
+            }
+        };
+        drop(PooledSession::take(connection));
+        Err(failure)
     }
 
     /// The error to report of several: the first, or, if no sentinel named a server, one that an operator has to
@@ -223,7 +250,7 @@ impl Sentinels {
         RedisFailure::unavailable(FailureKind::NoSentinel, text)
     }
 
-    fn open(&self) -> MutexGuard<'_, Option<(usize, PooledConnection)>> {
+    fn open(&self) -> MutexGuard<'_, Option<(usize, PooledSession)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

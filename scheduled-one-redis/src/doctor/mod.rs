@@ -61,6 +61,18 @@ impl Diagnosis {
     }
 }
 
+/// The finding about an option that turns the verification of certificates off.
+pub(crate) fn unverified() -> Finding {
+    Finding::new(
+        Severity::Warning,
+        Check::Certificate.name(),
+        "`danger_accept_any_certificate`: the certificate of Redis is not verified, so anybody on the way to it can \
+         read and change everything, the password included",
+        "leave the option out, and name the authority of the certificate, or a certificate that signed itself, by \
+         `tls_ca_file`",
+    )
+}
+
 /// The findings from `INFO`, in the order in which a start checks them.
 pub(crate) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec<Diagnosis> {
     let mut diagnoses = server::kind_and_version(address, info);
