@@ -47,10 +47,8 @@ pub enum ConnectError {
     },
     /// A certificate is not trusted: that of the server, or that of the client.
     #[error(
-        "the TLS certificate of {place} cannot be verified, or it does not accept ours: {why}; trusted are \
-         the authorities of `tls_ca_file`, if that is set, else those of the system or of the file \
-         that the environment variable SSL_CERT_FILE names: add its authority there, and use a \
-         host name that the certificate is for"
+        "the TLS certificate of {place} cannot be verified, or it does not accept ours: {why}; {}",
+        remedy_for_certificates(.why)
     )]
     Certificate {
         /// Address of the server.
@@ -202,6 +200,35 @@ pub(crate) fn remedy_for_writes(why: &str) -> &'static str {
         }
         _ => "see what its error asks for",
     }
+}
+
+/// The remedy for a certificate that is not trusted, by the error of TLS.
+pub(crate) fn remedy_for_certificates(why: &str) -> &'static str {
+    const AUTHORITY: &str = "trusted are the authorities of `tls_ca_file`, if that is set, else those of the system or of \
+         the file that the environment variable SSL_CERT_FILE names: add its authority there, or, if it has signed \
+         itself, give the certificate to `tls_ca_file`";
+    const REMEDIES: [(&str, &str); 6] = [
+        ("Expired", "renew it, or correct the clock of this machine"),
+        ("NotValidYet", "correct the clock of this machine, or wait"),
+        (
+            "not valid for",
+            "use a host name that the certificate is for, or give the server a certificate for this one",
+        ),
+        (
+            "NotValidForName",
+            "use a host name that the certificate is for, or give the server a certificate for this one",
+        ),
+        (
+            "`tls_",
+            "correct that file: it is read for each new connection",
+        ),
+        (
+            "alert",
+            "the server requires a certificate of an authority that it trusts: give one to `tls_client_cert`",
+        ),
+    ];
+    let remedy = REMEDIES.iter().find(|(word, _)| why.contains(word));
+    remedy.map_or(AUTHORITY, |(_, remedy)| remedy)
 }
 
 /// The error that the scripts return for another number of buckets.

@@ -133,8 +133,20 @@ async fn examine_until(
 
 /// Requests `INFO`; `None` without the permission.
 async fn info(connection: &Connection, address: &Address) -> Result<Option<Info>, ConnectError> {
-    let deadline = Instant::now() + FIRST_REPLY;
-    let reply = match connection.send("INFO", &cmd("INFO"), deadline).await {
+    let first = || async {
+        let deadline = Instant::now() + FIRST_REPLY;
+        connection.send("INFO", &cmd("INFO"), deadline).await
+    };
+    let mut reply = first().await;
+    if let (Err(failure), Topology::Sentinel { sentinels, .. }) = (&reply, &address.topology)
+        && failure.kind == FailureKind::NoReply
+        && failure.named.is_some()
+        && sentinels.len() > 1
+    {
+        // The next sentinel may name another server.
+        reply = first().await;
+    }
+    let reply = match reply {
         Ok(reply) => reply,
         Err(failure) if failure.kind == FailureKind::Denied => return Ok(None),
         Err(failure) => return Err(no_reply(failure, address).await),

@@ -49,16 +49,6 @@ impl Endpoint {
 }
 
 impl Topology {
-    /// The first address in the URL.
-    pub(crate) fn first(&self) -> &Endpoint {
-        match self {
-            Topology::Standalone(endpoint) => endpoint,
-            // A parsed URL has at least one host.
-            Topology::Sentinel { sentinels, .. } => &sentinels[0],
-            Topology::Cluster { seeds } => &seeds[0],
-        }
-    }
-
     /// Suffix of the scheme of a URL, after `redis` or `rediss`.
     pub(crate) fn suffix(&self) -> &'static str {
         match self {

@@ -2,19 +2,18 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod fake_sentinel;
 mod steady_job;
 
 use std::fs;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
 
+use fake_sentinel::FakeSentinel;
 use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{Store, StoreError};
 use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use scheduled_one_runtime::Scheduler;
 use steady_job::{BOUND, SteadyJob};
 use test_support::{RedisServer, Sentinel, wait_until_async};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const SECRET: &str = "hunter2secret";
@@ -240,54 +239,6 @@ async fn a_login_for_sentinels_needs_sentinels_and_no_second_one() {
     }
     let error = refused(&with_password, &filed).await;
     assert!(matches!(error, ConnectError::BadUrl(_)), "{error:?}");
-}
-
-/// A fake sentinel: its reply to every request names the port in `names`.
-struct FakeSentinel {
-    port: u16,
-    names: Arc<AtomicU16>,
-    asked: Arc<Mutex<u32>>,
-}
-
-impl FakeSentinel {
-    async fn start(names: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let fake = FakeSentinel {
-            port,
-            names: Arc::new(AtomicU16::new(names)),
-            asked: Arc::default(),
-        };
-        let (names, asked) = (Arc::clone(&fake.names), Arc::clone(&fake.asked));
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let (names, asked) = (Arc::clone(&names), Arc::clone(&asked));
-                tokio::spawn(async move {
-                    let mut buffer = [0; 1024];
-                    while let Ok(1..) = stream.read(&mut buffer).await {
-                        *asked.lock().unwrap() += 1;
-                        let port = names.load(Ordering::Relaxed).to_string();
-                        let answer =
-                            format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n", port.len());
-                        stream.write_all(answer.as_bytes()).await.unwrap();
-                    }
-                });
-            }
-        });
-        fake
-    }
-
-    fn name(&self, server: &RedisServer) {
-        self.names.store(server.port(), Ordering::Relaxed);
-    }
-
-    fn asked(&self) -> u32 {
-        *self.asked.lock().unwrap()
-    }
-
-    fn url(&self) -> String {
-        format!("redis+sentinel://127.0.0.1:{}/m", self.port)
-    }
 }
 
 fn has_beaten(server: &RedisServer) -> bool {

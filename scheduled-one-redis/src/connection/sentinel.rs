@@ -217,9 +217,12 @@ impl Sentinels {
                 let text = "it is a replica, so a failover is under way";
                 RedisFailure::unavailable(FailureKind::NotNow, text.to_owned())
             }
-            Ok(Err(error)) if error.code().is_none() => classify::of_connecting(endpoint, &error),
-            // A missing permission is reported by the preflight, with all others.
-            Ok(_) => return Ok(connection),
+            Ok(Err(error)) => match classify::of_connecting(endpoint, &error) {
+                failure if error.code().is_none() || failure.kind == FailureKind::Login => failure,
+                // A missing permission is reported by the preflight, with all others.
+                _ => return Ok(connection),
+            },
+            Ok(Ok(_)) => return Ok(connection),
             Err(_) => {
                 let text = "it accepts connections, and did not answer INFO in time";
                 RedisFailure::unavailable(FailureKind::NoReply, text.to_owned())

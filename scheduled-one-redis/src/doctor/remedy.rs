@@ -1,6 +1,6 @@
 //! Splits an error of connecting into what was found and what to do.
 
-use crate::connect_error::{ConnectError, remedy_for_writes};
+use crate::connect_error::{ConnectError, remedy_for_certificates, remedy_for_writes};
 
 /// The finding in words, and the remedy, which is the end of the error text. The remedy is empty where the text has
 /// no separate one.
@@ -26,6 +26,7 @@ fn remedy(error: &ConnectError) -> String {
         }
         ConnectError::NotNow { .. } => "try again in a moment",
         ConnectError::NoWrites { why, .. } => remedy_for_writes(why),
+        ConnectError::Certificate { why, .. } => remedy_for_certificates(why),
         ConnectError::NewerProtocol(_) => "upgrade this service, or give it another namespace",
         ConnectError::OtherBuckets { .. } => {
             "Give all services of the namespace the same `buckets`; for another number, give it \
@@ -73,6 +74,10 @@ mod tests {
                 why: text(),
             },
             ConnectError::NoWrites {
+                place: text(),
+                why: text(),
+            },
+            ConnectError::Certificate {
                 place: text(),
                 why: text(),
             },

@@ -39,7 +39,7 @@ impl StoreConfig {
             self.refuse_redis_options()?;
             return Ok(Arc::clone(store));
         }
-        if let Some(name) = self.url.strip_prefix("memory://") {
+        if let Some(name) = memory_name(&self.url) {
             self.refuse_redis_options()?;
             let store = MemoryStore::named(name, namespace, Arc::clone(clock));
             return Ok(Arc::new(store));
@@ -79,6 +79,13 @@ impl StoreConfig {
     fn refuse_redis_options(&self) -> Result<(), PreflightError> {
         Ok(())
     }
+}
+
+/// The name of the embedded store, if the URL is that of one. White space around a URL and capitals in its scheme do
+/// not count.
+fn memory_name(url: &str) -> Option<&str> {
+    let (scheme, name) = url.trim().split_once("://")?;
+    scheme.eq_ignore_ascii_case("memory").then_some(name)
 }
 
 /// A setting of the builder with which no store can be opened.

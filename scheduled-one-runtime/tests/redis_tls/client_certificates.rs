@@ -9,6 +9,7 @@ use test_support::{RedisServer, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -17,7 +18,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use crate::{Fixture, certificates};
 
 /// A Redis that requires client certificates, and the URL of its TLS port.
-fn strict() -> (Fixture, String) {
+pub(crate) fn strict() -> (Fixture, String) {
     let dir = tempfile::tempdir().unwrap();
     let tls = certificates(dir.path());
     let redis = RedisServer::options()
@@ -140,8 +141,12 @@ async fn strict_sentinel(tls: &Tls, names: u16) -> u16 {
     let mut authorities = RootCertStore::empty();
     let authority = CertificateDer::from_pem_file(&tls.ca).unwrap();
     authorities.add(authority).unwrap();
-    let verifier = WebPkiClientVerifier::builder(Arc::new(authorities));
-    let config = ServerConfig::builder()
+    let provider = Arc::new(ring::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
         .with_client_cert_verifier(verifier.build().unwrap())
         .with_single_cert(
             vec![CertificateDer::from_pem_file(&tls.cert).unwrap()],
@@ -185,8 +190,6 @@ async fn sentinels_are_shown_the_same_certificate() {
     let Tls { cert, key, ca } = &fixture.tls;
     let trusting = ConnectOptions::default().tls_ca_file(ca);
     let both = trusting.clone().tls_client_cert(cert, key);
-    // The first connection installs the process-wide provider of cryptography, which the fake sentinel needs as well.
-    drop(RedisStore::connect_with("rediss://localhost:1", "test", &both).await);
     let port = strict_sentinel(&fixture.tls, fixture.redis.tls_port().unwrap()).await;
     let url = format!("rediss+sentinel://localhost:{port}/mymaster");
     let store = connect_in_time(&url, &both).await.unwrap();

@@ -7,9 +7,12 @@
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
 mod client_certificates;
+mod names;
+mod provider;
+mod trust;
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use scheduled_one_protocol::Bucket;
@@ -21,63 +24,56 @@ use test_support::{RedisServer, Tls};
 /// Environment variable with the URL that a started client connects to.
 const URL: &str = "SCHEDULED_ONE_TEST_TLS_URL";
 
+/// Runs `openssl` in a folder.
+fn openssl(dir: &Path, args: &str) {
+    let output = Command::new("openssl")
+        .args(args.split(' '))
+        .current_dir(dir)
+        .output()
+        .expect("the openssl program");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {args}: {text}");
+}
+
+/// Arguments of `openssl req` that make a key and a certificate, the files `name.key` and `name.pem`.
+fn certificate(name: &str) -> String {
+    format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout {name}.key \
+         -out {name}.pem"
+    )
+}
+
 /// Makes an authority, and a certificate of that authority for `localhost` only.
 fn certificates(dir: &Path) -> Tls {
-    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    let openssl = |args: &[&str]| {
-        let output = Command::new("openssl")
-            .args(args)
-            .output()
-            .expect("the openssl program");
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "openssl {args:?}: {text}");
-    };
-    let key = [
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ];
-    let authority = [
-        "req",
-        "-x509",
-        "-subj",
-        "/CN=Test authority",
-        "-keyout",
-        &path("ca.key"),
-        "-out",
-        &path("ca.pem"),
-        "-addext",
-        "keyUsage=keyCertSign",
-    ];
-    openssl(&[&authority[..], &key].concat());
-    let server = [
-        "req",
-        "-x509",
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        &path("server.key"),
-        "-out",
-        &path("server.pem"),
-        "-CA",
-        &path("ca.pem"),
-        "-CAkey",
-        &path("ca.key"),
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-    ];
-    openssl(&[&server[..], &key].concat());
-    let file = |name: &str| PathBuf::from(path(name));
+    let (authority, server) = (certificate("ca"), certificate("server"));
+    openssl(
+        dir,
+        &format!("{authority} -subj /CN=Authority -addext keyUsage=keyCertSign"),
+    );
+    openssl(
+        dir,
+        &format!(
+            "{server} -subj /CN=localhost -CA ca.pem -CAkey ca.key -addext subjectAltName=DNS:localhost \
+             -addext basicConstraints=critical,CA:FALSE"
+        ),
+    );
     Tls {
-        cert: file("server.pem"),
-        key: file("server.key"),
-        ca: file("ca.pem"),
+        cert: dir.join("server.pem"),
+        key: dir.join("server.key"),
+        ca: dir.join("ca.pem"),
+    }
+}
+
+/// Makes a certificate for `localhost` that has signed itself, as `openssl req -x509` does, with more arguments.
+fn self_signed(dir: &Path, more: &str) -> Tls {
+    let server = certificate("self");
+    let name = "-subj /CN=localhost -addext subjectAltName=DNS:localhost";
+    openssl(dir, format!("{server} {name} {more}").trim());
+    let cert = dir.join("self.pem");
+    Tls {
+        ca: cert.clone(),
+        cert,
+        key: dir.join("self.key"),
     }
 }
 
@@ -91,6 +87,10 @@ impl Fixture {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let tls = certificates(dir.path());
+        Self::with(tls, dir)
+    }
+
+    fn with(tls: Tls, dir: tempfile::TempDir) -> Self {
         let redis = RedisServer::options()
             .password("hunter2")
             .tls(tls.clone())
@@ -103,13 +103,18 @@ impl Fixture {
         }
     }
 
+    /// The URL of the TLS port.
+    fn url(&self, host: &str) -> String {
+        let port = self.redis.tls_port().unwrap();
+        format!("rediss://:hunter2@{host}:{port}")
+    }
+
     /// Runs `test` of this program as the client; it must succeed.
     fn other_part(&self, test: &str, host: &str, trust: Option<&Path>) {
-        let port = self.redis.tls_port().unwrap();
         let mut command = Command::new(env::current_exe().unwrap());
         command
             .args(["--exact", test, "--nocapture"])
-            .env(URL, format!("rediss://:hunter2@{host}:{port}"))
+            .env(URL, self.url(host))
             .env_remove("SSL_CERT_FILE")
             .env_remove("SSL_CERT_DIR");
         if let Some(file) = trust {

@@ -6,18 +6,35 @@ use crate::scheduler::builder::SchedulerBuilder;
 
 impl SchedulerBuilder {
     /// Trusts the authorities of this PEM file, and no others, for `rediss://`
-    /// and for the sentinels of `rediss+sentinel://`. Read at start. Default:
-    /// the authorities of the system, or of the file that the environment
-    /// variable `SSL_CERT_FILE` names.
+    /// and for the sentinels of `rediss+sentinel://`. Default: the authorities
+    /// of the system, or of the file that the environment variable
+    /// `SSL_CERT_FILE` names. Read at start, and again for each connection.
+    ///
+    /// A certificate of a server that stands in the file itself is trusted,
+    /// too: that of a server that has signed its own. It has to name the host
+    /// of the URL, as any other.
     pub fn tls_ca_file(mut self, path: impl AsRef<Path>) -> Self {
         self.store.redis = self.store.redis.tls_ca_file(path);
         self
     }
 
     /// Shows this certificate to a Redis, or sentinel, that asks for one: two
-    /// PEM files, read at start.
+    /// PEM files, read at start, and again for each connection, so that a
+    /// renewed certificate needs no restart.
     pub fn tls_client_cert(mut self, cert: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         self.store.redis = self.store.redis.tls_client_cert(cert, key);
+        self
+    }
+
+    /// **Dangerous**: accepts every certificate, whoever it names and whoever
+    /// signed it. Anybody on the way to Redis can then read and change
+    /// everything, the password included. For a trial with a server whose
+    /// certificate is wrong; each start logs a warning (event `doctor`).
+    ///
+    /// A server that has signed its own certificate needs this not: give
+    /// [`tls_ca_file`](Self::tls_ca_file) that certificate.
+    pub fn danger_accept_any_certificate(mut self) -> Self {
+        self.store.redis = self.store.redis.danger_accept_any_certificate();
         self
     }
 
