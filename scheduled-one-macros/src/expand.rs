@@ -24,9 +24,12 @@ use crate::job::{Function, Job, Name, When};
 //
 //     const _: () = {
 //         use ::scheduled_one_runtime::__private as __scheduled_one;
+//         const __SCHEDULED_ONE_NAME: &::core::primitive::str = __scheduled_one::default_name(
+//             ::core::concat!(::core::module_path!(), "::", "report"),
+//         );
 //         fn __scheduled_one_job() -> __scheduled_one::Job {
 //             __scheduled_one::Job::cron(
-//                 ::core::concat!(::core::module_path!(), "::", "report"),
+//                 __SCHEDULED_ONE_NAME,
 //                 "0 0 9 * * MON",
 //                 __scheduled_one::function(
 //                     report,
@@ -40,11 +43,13 @@ use crate::job::{Function, Job, Name, When};
 //         __scheduled_one::register!(__scheduled_one_job);
 //     };
 //
+// The default name is a constant, so that one that cannot be used does not compile.
 // The path of the runtime stands in one `use`, so that a missing runtime is one error. The names are long, so
 // that they hide none of the user's from the types that the block repeats.
 pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
     let runtime = &job.runtime;
     let attributes = &job.function.attributes;
+    let name = name(job);
     let builder = builder(job);
     quote! {
         #item
@@ -52,6 +57,7 @@ pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
         #(#attributes)*
         const _: () = {
             use #runtime::__private as __scheduled_one;
+            #name
             fn __scheduled_one_job() -> __scheduled_one::Job {
                 #builder
             }
@@ -62,7 +68,10 @@ pub(crate) fn expand(job: &Job, item: &TokenStream) -> TokenStream {
 
 /// `Job::cron(…)` or `Job::every(…)`, and a call for each key that the attribute has.
 fn builder(job: &Job) -> TokenStream {
-    let name = name(job);
+    let name = match &job.name {
+        Name::Given(name) => quote!(#name),
+        Name::OfFunction => quote!(__SCHEDULED_ONE_NAME),
+    };
     let function = function(&job.function);
     let made = match &job.when {
         When::Cron {
@@ -135,14 +144,18 @@ fn variant(name: &str, value: impl Debug) -> Option<TokenStream> {
     format!("__scheduled_one::{name}::{value:?}").parse().ok()
 }
 
-fn name(job: &Job) -> TokenStream {
-    match &job.name {
-        Name::Given(name) => quote!(#name),
-        Name::OfFunction => {
-            let ident = job.function.ident.unraw().to_string();
-            quote!(::core::concat!(::core::module_path!(), "::", #ident))
-        }
-    }
+/// The constant with the default name, if the job has no other. An error of its check is at the function's name.
+fn name(job: &Job) -> Option<TokenStream> {
+    let Name::OfFunction = job.name else {
+        return None;
+    };
+    let ident = &job.function.ident;
+    let text = ident.unraw().to_string();
+    let span = at(ident.span());
+    let checked = quote_spanned! {span=>
+        __scheduled_one::default_name(::core::concat!(::core::module_path!(), "::", #text))
+    };
+    Some(quote!(const __SCHEDULED_ONE_NAME: &::core::primitive::str = #checked;))
 }
 
 /// The function and its proofs. Each call has the span of the user's own token, so rustc reports a type that

@@ -9,6 +9,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use scheduled_one_schedule::name::{NameFault, find_fault};
+
 pub use linkme;
 pub use scheduled_one_schedule::policy::{
     Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
@@ -35,6 +37,22 @@ macro_rules! __scheduled_one_register {
         #[linkme(crate = $crate::__private::linkme)]
         static __SCHEDULED_ONE_JOB: fn() -> $crate::__private::Job = $make;
     };
+}
+
+/// The default name of a job: module path and function, checked while the program compiles.
+#[track_caller]
+pub const fn default_name(path: &'static str) -> &'static str {
+    match find_fault(path) {
+        None => path,
+        Some(NameFault::TooLong) => panic!(
+            "the job's default name, module path and function, has more than 128 bytes; \
+             help: give it a `name = \"…\"`"
+        ),
+        Some(_) => panic!(
+            "the job's default name, module path and function, has a character that names do not have \
+             (they have A-Z a-z 0-9 _ . : / -); help: give it a `name = \"…\"`"
+        ),
+    }
 }
 
 /// How an argument is made.

@@ -22,16 +22,58 @@ pub const NAME_CHARACTERS: &str = "A-Z a-z 0-9 _ . : / -";
 ///
 /// The first reason for which the name is refused.
 pub fn check_name(name: &str) -> Result<(), NameError> {
-    if name.is_empty() {
-        return Err(NameError::Empty);
-    }
-    if name.len() > MAX_NAME_BYTES {
-        return Err(NameError::TooLong(name.len()));
-    }
-    match name.chars().find(|c| !is_allowed(*c)) {
-        Some(character) => Err(NameError::Character(character)),
+    match find_fault(name) {
         None => Ok(()),
+        Some(NameFault::Empty) => Err(NameError::Empty),
+        Some(NameFault::TooLong) => Err(NameError::TooLong(name.len())),
+        // All characters before it are one byte long.
+        Some(NameFault::Character { at }) => {
+            let character = name[at..].chars().next();
+            Err(NameError::Character(character.unwrap_or_default()))
+        }
     }
+}
+
+/// What is wrong with a name, as far as a constant can say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameFault {
+    /// The name has no characters.
+    Empty,
+    /// The name has more than [`MAX_NAME_BYTES`].
+    TooLong,
+    /// The first character that is not one of [`NAME_CHARACTERS`].
+    Character {
+        /// Its place in the name, in bytes.
+        at: usize,
+    },
+}
+
+/// As [`check_name`], while a program compiles.
+///
+/// ```
+/// use scheduled_one_schedule::name::{NameFault, find_fault};
+///
+/// const FAULT: Option<NameFault> = find_fault("billing sweep");
+/// assert_eq!(FAULT, Some(NameFault::Character { at: 7 }));
+/// ```
+#[must_use]
+pub const fn find_fault(name: &str) -> Option<NameFault> {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() {
+        return Some(NameFault::Empty);
+    }
+    if bytes.len() > MAX_NAME_BYTES {
+        return Some(NameFault::TooLong);
+    }
+    let mut at = 0;
+    while at < bytes.len() {
+        if !is_allowed(bytes[at]) {
+            return Some(NameFault::Character { at });
+        }
+        at += 1;
+    }
+    None
 }
 
 /// The nearest name that has only allowed characters, for an error to offer: others become `-`.
@@ -42,7 +84,10 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 #[must_use]
 pub fn with_allowed_characters(name: &str) -> String {
     name.chars()
-        .map(|c| if is_allowed(c) { c } else { '-' })
+        .map(|c| match u8::try_from(c) {
+            Ok(byte) if is_allowed(byte) => c,
+            _ => '-',
+        })
         .collect()
 }
 
@@ -78,8 +123,8 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-fn is_allowed(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_.:/-".contains(c)
+const fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'/' | b'-')
 }
 
 #[cfg(test)]

@@ -10,9 +10,12 @@ async fn r#match() -> anyhow::Result<()> {
 }
 const _: () = {
     use renamed::runtime::__private as __scheduled_one;
+    const __SCHEDULED_ONE_NAME: &::core::primitive::str = __scheduled_one::default_name(
+        ::core::concat!(::core::module_path!(), "::", "match"),
+    );
     fn __scheduled_one_job() -> __scheduled_one::Job {
         __scheduled_one::Job::every(
-                ::core::concat!(::core::module_path!(), "::", "match"),
+                __SCHEDULED_ONE_NAME,
                 __scheduled_one::Duration::from_millis(90000),
                 __scheduled_one::function(
                     r#match,

@@ -26,9 +26,12 @@ async fn report() {}
 async fn report() {}
 const _: () = {
     use ::scheduled_one_runtime::__private as __scheduled_one;
+    const __SCHEDULED_ONE_NAME: &::core::primitive::str = __scheduled_one::default_name(
+        ::core::concat!(::core::module_path!(), "::", "report"),
+    );
     fn __scheduled_one_job() -> __scheduled_one::Job {
         __scheduled_one::Job::cron(
-                ::core::concat!(::core::module_path!(), "::", "report"),
+                __SCHEDULED_ONE_NAME,
                 "@daily",
                 __scheduled_one::function(report, (), __scheduled_one::returned::<()>()),
             )

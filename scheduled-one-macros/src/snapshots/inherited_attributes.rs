@@ -17,9 +17,12 @@ async fn report(_: old::Context) -> impl Outcome {}
 #[allow(deprecated, reason = "until 2.0")]
 const _: () = {
     use ::scheduled_one_runtime::__private as __scheduled_one;
+    const __SCHEDULED_ONE_NAME: &::core::primitive::str = __scheduled_one::default_name(
+        ::core::concat!(::core::module_path!(), "::", "report"),
+    );
     fn __scheduled_one_job() -> __scheduled_one::Job {
         __scheduled_one::Job::every(
-            ::core::concat!(::core::module_path!(), "::", "report"),
+            __SCHEDULED_ONE_NAME,
             __scheduled_one::Duration::from_millis(90000),
             __scheduled_one::function(
                 report,

@@ -6,9 +6,12 @@ async fn minimal() {}
 async fn minimal() {}
 const _: () = {
     use ::scheduled_one_runtime::__private as __scheduled_one;
+    const __SCHEDULED_ONE_NAME: &::core::primitive::str = __scheduled_one::default_name(
+        ::core::concat!(::core::module_path!(), "::", "minimal"),
+    );
     fn __scheduled_one_job() -> __scheduled_one::Job {
         __scheduled_one::Job::every(
-            ::core::concat!(::core::module_path!(), "::", "minimal"),
+            __SCHEDULED_ONE_NAME,
             __scheduled_one::Duration::from_millis(90000),
             __scheduled_one::function(minimal, (), __scheduled_one::returned::<()>()),
         )

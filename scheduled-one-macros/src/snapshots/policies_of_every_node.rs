@@ -6,9 +6,12 @@ async fn clean() {}
 async fn clean() {}
 const _: () = {
     use ::scheduled_one_runtime::__private as __scheduled_one;
+    const __SCHEDULED_ONE_NAME: &::core::primitive::str = __scheduled_one::default_name(
+        ::core::concat!(::core::module_path!(), "::", "clean"),
+    );
     fn __scheduled_one_job() -> __scheduled_one::Job {
         __scheduled_one::Job::every(
-                ::core::concat!(::core::module_path!(), "::", "clean"),
+                __SCHEDULED_ONE_NAME,
                 __scheduled_one::Duration::from_millis(90000),
                 __scheduled_one::function(clean, (), __scheduled_one::returned::<()>()),
             )
