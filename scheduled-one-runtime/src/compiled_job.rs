@@ -11,6 +11,16 @@ use crate::rules::Rules;
 use crate::tick::Ticks;
 use scheduled_one_protocol::UnitName;
 
+/// What becomes of a job when it is checked.
+pub(crate) enum Compiled {
+    Job(CompiledJob),
+    /// A disabled job whose schedule cannot be used. It is no reason to keep the others from starting.
+    LeftOut {
+        job: String,
+        why: String,
+    },
+}
+
 /// A job that passed every check.
 pub(crate) struct CompiledJob {
     pub(crate) name: Arc<str>,

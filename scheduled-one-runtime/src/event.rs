@@ -54,6 +54,11 @@ pub(crate) fn doubtful(finding: &Finding) {
     warn!(target: TARGET, check, remedy, "doctor: {found}");
 }
 
+/// A disabled job whose schedule cannot be used.
+pub(crate) fn left_out(job: &str, why: &str) {
+    warn!(target: TARGET, job, why, "left out: this job is disabled, and its schedule cannot be used");
+}
+
 pub(crate) fn claimed(job: &UnitName, tick: TickMs, token: FencingToken) {
     debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), token = token.get(), "claimed");
 }

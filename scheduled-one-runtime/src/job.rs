@@ -9,7 +9,8 @@ use scheduled_one_schedule::policy::{
 };
 use scheduled_one_schedule::{Schedule, ZoneData, name};
 
-use crate::compiled_job::CompiledJob;
+use crate::compiled_job::{Compiled, CompiledJob};
+use crate::environment::{switch, variable};
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
 use crate::rules::Rules;
@@ -248,16 +249,22 @@ impl Job {
     }
 
     /// The environment variable that says whether the job is enabled: `true`,
-    /// `1`, `yes`, `on`, or `false`, `0`, `no`, `off`. Read at start; unset, it
-    /// is as [`enabled`](Self::enabled) says; anything else is an error.
+    /// `1`, `yes`, `on`, or `false`, `0`, `no`, `off`. Read at start; unset or
+    /// empty, it is as [`enabled`](Self::enabled) says; anything else is an error.
     pub fn enabled_env(mut self, name: impl Into<String>) -> Self {
         self.enabled_env = Some(name.into());
         self
     }
 
-    /// The environment variable that, if it is set, holds the cron expression
-    /// in place of the one given. Read and checked at start.
+    /// The environment variable that, if it is set and not empty, holds the
+    /// cron expression in place of the one given. Read and checked at start.
+    ///
+    /// An expression that cannot be used is an error, unless the job is
+    /// disabled: then the job is left out on this node, with a warning.
     pub fn cron_env(mut self, name: impl Into<String>) -> Self {
+        if let When::Every { .. } = self.when {
+            self.misplaced = Some("cron_env");
+        }
         self.cron_env = Some(name.into());
         self
     }
@@ -285,18 +292,21 @@ impl Job {
     }
 
     /// Checks all that can be checked without a store.
-    pub(crate) fn compile(self, states: &States, zones: &ZoneData) -> Result<CompiledJob, Error> {
+    pub(crate) fn compile(self, states: &States, zones: &ZoneData) -> Result<Compiled, Error> {
         let bad = |message: String| Error::Job {
             job: self.name.clone(),
             declared_at: self.declared_at,
             message,
         };
-        check_name(&self.name).map_err(bad)?;
+        let renamed = "give it another name (`name = \"…\"` in the attribute)";
+        check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
         if let Some(key) = self.misplaced {
-            let only = if key == "tz" { "cron" } else { "every" };
+            let only = match key {
+                "offset" => "every",
+                _ => "cron",
+            };
             return Err(bad(format!("`{key}` goes only with `{only}`")));
         }
-        let schedule = self.schedule(zones).map_err(bad)?;
         if let Some(found) = self.policies.contradictions().into_iter().next() {
             return Err(bad(found.message));
         }
@@ -305,49 +315,47 @@ impl Job {
             job: self.name.clone(),
             missing,
         })?;
-        Ok(CompiledJob {
+        let schedule = match self.schedule(zones) {
+            Ok(schedule) => schedule,
+            Err(why) if enabled => return Err(bad(why)),
+            // Without its schedule nobody knows which of its ticks are skipped.
+            Err(why) => {
+                let job = self.name;
+                return Ok(Compiled::LeftOut { job, why });
+            }
+        };
+        Ok(Compiled::Job(CompiledJob {
             name: self.name.into(),
             schedule,
             rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),
             handler: self.handler.into(),
-        })
+        }))
     }
-}
 
-impl Job {
     /// The schedule, with what the environment overrides.
     fn schedule(&self, zones: &ZoneData) -> Result<Schedule, String> {
-        let overridden = self.cron_env.as_deref().and_then(std::env::var_os);
-        let (Some(name), Some(expression)) = (&self.cron_env, overridden) else {
+        let (Some(name), When::Cron { zone, .. }) = (&self.cron_env, &self.when) else {
             return self.when.compile(zones).map_err(|error| error.to_string());
         };
-        let When::Cron { zone, .. } = &self.when else {
-            return Err("`cron_env` goes only with `cron`".to_owned());
+        let Some(expression) = variable(name)? else {
+            return self.when.compile(zones).map_err(|error| error.to_string());
         };
-        let when = When::Cron {
-            expression: expression.to_string_lossy().into_owned(),
-            zone: zone.clone(),
-        };
-        when.compile(zones)
-            .map_err(|error| format!("environment variable {name}: {error}"))
+        let zone = zone.clone();
+        let when = When::Cron { expression, zone };
+        when.compile(zones).map_err(|error| {
+            format!(
+                "environment variable {name}: {error}; to switch the job off, use `enabled_env`"
+            )
+        })
     }
 
     fn is_enabled(&self) -> Result<bool, String> {
-        let Some(name) = &self.enabled_env else {
-            return Ok(self.enabled);
+        let of_environment = match &self.enabled_env {
+            Some(name) => switch(name)?,
+            None => None,
         };
-        let Some(value) = std::env::var_os(name) else {
-            return Ok(self.enabled);
-        };
-        match value.to_string_lossy().to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => Ok(true),
-            "false" | "0" | "no" | "off" => Ok(false),
-            other => Err(format!(
-                "environment variable {name} is {other:?}; it says whether the job is enabled: \
-                 true or false"
-            )),
-        }
+        Ok(of_environment.unwrap_or(self.enabled))
     }
 }
 

@@ -44,6 +44,7 @@ mod job;
 mod registry;
 
 mod compiled_job;
+mod environment;
 mod rules;
 
 mod context;

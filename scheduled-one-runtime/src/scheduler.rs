@@ -36,6 +36,7 @@ use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::job_selection::unknown_job;
 use crate::scheduler::shutdown::ShutdownState;
 use crate::scheduler::signals::Signals;
+use crate::scheduler::store_config::StoreConfig;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::{Bucket, Store};
 
@@ -127,7 +128,28 @@ pub struct ShutdownReport {
 impl Scheduler {
     /// Sets up a scheduler; [`start`](SchedulerBuilder::start) starts it.
     pub fn builder(url: impl Into<String>) -> SchedulerBuilder {
-        SchedulerBuilder::new(url.into())
+        SchedulerBuilder::of(StoreConfig::new(url.into()))
+    }
+
+    /// Sets up a scheduler whose URL is the value of an environment variable.
+    ///
+    /// There is no default: an unset or empty variable is an error of
+    /// [`start`](SchedulerBuilder::start), which says what to set. With a default
+    /// of `memory://`, a forgotten variable would give each replica a store of
+    /// its own, and each tick would run on all of them.
+    ///
+    /// ```no_run
+    /// use scheduled_one_runtime::{Error, Scheduler};
+    ///
+    /// // REDIS_URL=redis://redis.internal, or memory:// while you try it
+    /// #[tokio::main]
+    /// async fn main() -> Result<(), Error> {
+    ///     let scheduler = Scheduler::builder_from_env("REDIS_URL").start().await?;
+    ///     scheduler.run_until_signal().await
+    /// }
+    /// ```
+    pub fn builder_from_env(variable: &str) -> SchedulerBuilder {
+        SchedulerBuilder::of(StoreConfig::from_env(variable))
     }
 
     /// Name of this node, as ledger and logs show it.

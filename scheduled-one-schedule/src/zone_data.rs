@@ -65,7 +65,9 @@ impl ZoneData {
         static CURRENT: OnceLock<Result<ZoneData, ScheduleError>> = OnceLock::new();
         CURRENT
             .get_or_init(|| {
-                let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
+                // Many deployments leave a variable empty that they do not set.
+                let named = std::env::var_os(VARIABLE)
+                    .filter(|folder| !folder.to_string_lossy().trim().is_empty());
                 choose(named.as_deref().map(Path::new), &SYSTEM_FOLDERS)
             })
             .clone()

@@ -62,9 +62,9 @@ pub struct SchedulerBuilder {
 }
 
 impl SchedulerBuilder {
-    pub(super) fn new(url: String) -> Self {
+    pub(super) fn of(store: StoreConfig) -> Self {
         SchedulerBuilder {
-            store: StoreConfig::new(url),
+            store,
             jobs: JobSelection::default(),
             namespace: "default".to_owned(),
             node_name: None,

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::compiled_job::CompiledJob;
+use crate::compiled_job::{Compiled, CompiledJob};
 use crate::error::Error;
+use crate::event;
 use crate::job::Job;
 use crate::registry::registered_jobs;
 use crate::state::States;
@@ -28,12 +29,8 @@ impl JobSelection {
         registered_jobs().chain(self.jobs)
     }
 
-    /// Compiles the chosen jobs, ordered by name.
-    pub(super) fn compile(
-        self,
-        states: &States,
-        zones: &ZoneData,
-    ) -> Result<Vec<Arc<CompiledJob>>, Error> {
+    /// Compiles the chosen jobs.
+    pub(super) fn compile(self, states: &States, zones: &ZoneData) -> Result<ChosenJobs, Error> {
         let mut by_name: HashMap<String, Job> = HashMap::new();
         for job in registered_jobs().chain(self.jobs) {
             let second = job.declared_at();
@@ -57,20 +54,42 @@ impl JobSelection {
             let only = self.only.as_ref().is_none_or(|only| only.contains(name));
             only && !self.without.contains(name)
         };
-        let mut jobs: Vec<_> = by_name
+        let mut of_node: Vec<Job> = by_name
             .into_values()
             .filter(|job| chosen(&job.name().to_owned()))
-            .map(|job| job.compile(states, zones).map(Arc::new))
-            .collect::<Result<_, _>>()?;
-        if jobs.is_empty() {
+            .collect();
+        if of_node.is_empty() {
             return Err(Error::Setting {
                 setting: "only/without",
                 message: "they leave no job to run on this node".to_owned(),
             });
         }
-        jobs.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(jobs)
+        of_node.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut chosen = ChosenJobs::default();
+        for job in of_node {
+            match job.compile(states, zones)? {
+                Compiled::Job(job) => {
+                    if !job.rules.enabled {
+                        chosen.disabled.push(job.name.to_string());
+                    }
+                    chosen.jobs.push(Arc::new(job));
+                }
+                Compiled::LeftOut { job, why } => {
+                    event::left_out(&job, &why);
+                    chosen.disabled.push(job);
+                }
+            }
+        }
+        Ok(chosen)
     }
+}
+
+/// The jobs of this node, ordered by name.
+#[derive(Default)]
+pub(super) struct ChosenJobs {
+    pub(super) jobs: Vec<Arc<CompiledJob>>,
+    /// Names of the disabled jobs, with those that are left out.
+    pub(super) disabled: Vec<String>,
 }
 
 /// The error for a name that no job has; lists at most ten names.

@@ -26,6 +26,7 @@ use crate::run::Runner;
 use crate::scheduler::Scheduler;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
+use crate::scheduler::job_selection::ChosenJobs;
 use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
 use crate::scheduler::store_config::start_error;
 use crate::state::States;
@@ -61,7 +62,8 @@ impl SchedulerBuilder {
         // 1. Settings and jobs are checked.
         self.check_settings()?;
         let zones = self.zones()?;
-        let jobs = std::mem::take(&mut self.jobs).compile(&self.states, &zones)?;
+        let chosen = std::mem::take(&mut self.jobs).compile(&self.states, &zones)?;
+        let ChosenJobs { jobs, disabled } = chosen;
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
 
         // 2. The stores are opened, and checked before the first request. Boxed: the type of the whole future would be
@@ -92,7 +94,14 @@ impl SchedulerBuilder {
         let registered: Result<Vec<Registered>, Error> =
             join_all(registering).await.into_iter().collect();
         let registered = registered?;
-        self.log_started(&shared.node, &jobs, &stores, registered.first(), &zones);
+        self.log_started(
+            &shared.node,
+            &jobs,
+            &disabled,
+            &stores,
+            registered.first(),
+            &zones,
+        );
 
         // 6. The loops run.
         let workers = registered.into_iter().map(Registered::spawn);
@@ -136,13 +145,15 @@ impl SchedulerBuilder {
         &self,
         node: &str,
         jobs: &[Arc<CompiledJob>],
+        disabled: &[String],
         stores: &[Arc<dyn Store>],
         first: Option<&Registered>,
         zones: &ZoneData,
     ) {
         let now_ms = first.map_or(0, |registered| registered.worker.now_ms());
-        let mut list: Vec<String> = jobs
-            .iter()
+        let enabled = jobs.iter().filter(|job| job.rules.enabled);
+        let mut list: Vec<String> = enabled
+            .clone()
             .take(MAX_LISTED)
             .map(|job| match job.schedule.next_after(now_ms) {
                 Some(next_ms) => {
@@ -152,8 +163,12 @@ impl SchedulerBuilder {
                 None => format!("{} ({}, never again)", job.name, job.schedule),
             })
             .collect();
-        if jobs.len() > MAX_LISTED {
-            list.push(format!("and {} more", jobs.len() - MAX_LISTED));
+        let count = enabled.count();
+        if count > MAX_LISTED {
+            list.push(format!("and {} more", count - MAX_LISTED));
+        }
+        if !disabled.is_empty() {
+            list.push(format!("disabled: {}", names(disabled)));
         }
         let store = stores.first().map(|store| format!("{store:?}"));
         event::started(
@@ -165,6 +180,15 @@ impl SchedulerBuilder {
             zones,
             &list.join("; "),
         );
+    }
+}
+
+/// The names, separated by commas.
+fn names(names: &[String]) -> String {
+    let (listed, more) = names.split_at(names.len().min(MAX_LISTED));
+    match more.len() {
+        0 => listed.join(", "),
+        more => format!("{} and {more} more", listed.join(", ")),
     }
 }
 

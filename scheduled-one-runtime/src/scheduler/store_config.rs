@@ -8,11 +8,13 @@ use scheduled_one_protocol::{Finding, PreflightError, Severity, Store, StoreErro
 #[cfg(feature = "redis")]
 use scheduled_one_redis::{ConnectOptions, RedisStore};
 
+use crate::environment::variable;
 use crate::error::Error;
 
 /// Where the records of a namespace are kept, as the builder was given it.
 pub(super) struct StoreConfig {
-    pub(super) url: String,
+    /// The URL, or why there is none.
+    url: Result<String, String>,
     /// A store that the caller made; it takes the place of the URL.
     pub(super) given: Option<Arc<dyn Store>>,
     #[cfg(feature = "redis")]
@@ -21,6 +23,23 @@ pub(super) struct StoreConfig {
 
 impl StoreConfig {
     pub(super) fn new(url: String) -> Self {
+        Self::of(Ok(url))
+    }
+
+    /// The URL of an environment variable.
+    pub(super) fn from_env(name: &str) -> Self {
+        Self::of(match variable(name) {
+            Ok(Some(url)) => Ok(url),
+            Ok(None) => Err(format!(
+                "the environment variable {name} is not set, so there is no store: set \
+                 {name}=redis://host, the same for all replicas, or, for a single process, \
+                 {name}=memory://"
+            )),
+            Err(why) => Err(why),
+        })
+    }
+
+    fn of(url: Result<String, String>) -> Self {
         StoreConfig {
             url,
             given: None,
@@ -39,22 +58,32 @@ impl StoreConfig {
             self.refuse_redis_options()?;
             return Ok(Arc::clone(store));
         }
-        if let Some(name) = memory_name(&self.url) {
+        let no_url = |why: &String| unusable("builder_from_env", why.clone());
+        let url = self.url.as_ref().map_err(no_url)?;
+        if let Some(name) = memory_name(url) {
             self.refuse_redis_options()?;
             let store = MemoryStore::named(name, namespace, Arc::clone(clock));
             return Ok(Arc::new(store));
         }
-        self.open_redis(namespace).await
+        self.open_redis(url, namespace).await
     }
 
     #[cfg(feature = "redis")]
-    async fn open_redis(&self, namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
-        let store = RedisStore::unchecked(&self.url, namespace, &self.redis).await?;
+    async fn open_redis(
+        &self,
+        url: &str,
+        namespace: &str,
+    ) -> Result<Arc<dyn Store>, PreflightError> {
+        let store = RedisStore::unchecked(url, namespace, &self.redis).await?;
         Ok(Arc::new(store))
     }
 
     #[cfg(not(feature = "redis"))]
-    async fn open_redis(&self, _namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
+    async fn open_redis(
+        &self,
+        _url: &str,
+        _namespace: &str,
+    ) -> Result<Arc<dyn Store>, PreflightError> {
         Err(unusable(
             "url",
             "this build has no store but `memory://`: give scheduled-one-runtime the feature `redis`, or a store to \
