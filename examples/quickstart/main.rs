@@ -90,7 +90,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The store that the replicas share, and the namespace in it.
+/// The store that the replicas share, and the namespace in it. They share this process, so they may share its embedded
+/// store. A service with a replica in each process takes `Scheduler::builder_from_env`, which has no such default.
 fn store() -> (String, String) {
     let Ok(url) = std::env::var("REDIS_URL") else {
         return ("memory://quickstart".to_owned(), "default".to_owned());

@@ -1,7 +1,7 @@
 //! What a real service looks like: an HTTP server whose jobs live in a module of their own.
 //!
 //! ```sh
-//! cargo run --example service                                      # one replica, nothing to install
+//! REDIS_URL=memory:// cargo run --example service                  # one replica, nothing to install
 //! REDIS_URL=redis://127.0.0.1/ PORT=8081 cargo run --example service  # one of many replicas
 //! curl http://127.0.0.1:8080/        # counts a visit
 //! curl http://127.0.0.1:8080/jobs    # the jobs, their next ticks, what became of the last ones
@@ -12,7 +12,7 @@
 //!
 //! | variable    | default            |                                              |
 //! | ----------- | ------------------ | -------------------------------------------- |
-//! | `REDIS_URL` | `memory://service` | the store the replicas share                 |
+//! | `REDIS_URL` | none               | the store the replicas share                 |
 //! | `HOST`      | `127.0.0.1`        | `0.0.0.0` in a container                     |
 //! | `PORT`      | `8080`             |                                              |
 //! | `RUST_LOG`  | `info`             | `scheduled_one=debug` shows each decision    |
@@ -46,9 +46,9 @@ async fn main() -> anyhow::Result<()> {
     let db = Db::connect();
 
     // Jobs start to run here. What is wrong with them, or with the store, is an error now and not
-    // at three in the morning.
-    let url = env::var("REDIS_URL").unwrap_or_else(|_| "memory://service".to_owned());
-    let scheduler = Scheduler::builder(url)
+    // at three in the morning. So is a variable that was forgotten: with a default of `memory://`,
+    // each replica would have a store of its own, and each tick would run on all of them.
+    let scheduler = Scheduler::builder_from_env("REDIS_URL")
         .namespace("example-service")
         .node_name(node_name())
         .state(db.clone()) // the jobs take it as `State<Db>`, as the handlers of HTTP do

@@ -52,9 +52,9 @@ impl ConnectOptions {
         self
     }
 
-    /// **Dangerous**: accepts every certificate, whoever it names and whoever signed it. Anybody on the way to Redis can
-    /// then read and change everything, the password included. For a trial with a server whose certificate is wrong;
-    /// each start logs a warning.
+    /// **Dangerous**: accepts every certificate, whoever it names and whoever signed it. Anybody on the way to Redis
+    /// can then read and change everything, the password included. For a trial with a server whose certificate is
+    /// wrong; each start logs a warning.
     ///
     /// A server that has signed its own certificate needs this not: give [`tls_ca_file`](Self::tls_ca_file) that
     /// certificate.

@@ -7,6 +7,7 @@ mod store_config;
 
 // The life of a scheduler.
 mod bucket_worker;
+mod start_line;
 mod startup;
 
 mod shutdown;

@@ -3,8 +3,8 @@
 //! A checkout from a pool costs a round trip, and does not notice that a server was demoted.
 //! So one connection is taken from the pool and shared, and its requests are pipelined.
 //! An error that may mean a broken connection or another primary gives the connection up, and the next request makes a
-//! new one: `route` finds the server (by `sentinel` or `cluster`), `dial` has a pool for it, `session` connects and logs
-//! in, `checkout` keeps the result.
+//! new one: `route` finds the server (by `sentinel` or `cluster`), `dial` has a pool for it, `session` connects and
+//! logs in, `checkout` keeps the result.
 
 mod checkout;
 mod cluster;

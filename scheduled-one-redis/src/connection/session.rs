@@ -1,7 +1,7 @@
 //! Makes one connection to a server: TCP or a Unix socket, TLS, login, database.
 //!
-//! The client library connects by itself, too, but with rustls' process-wide provider of cryptography, which it installs
-//! if there is none, and with certificates that it has read once.
+//! The client library connects by itself, too, but with rustls' process-wide provider of cryptography, which it
+//! installs if there is none, and with certificates that it has read once.
 
 use std::io;
 use std::ops::{Deref, DerefMut};

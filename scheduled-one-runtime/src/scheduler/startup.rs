@@ -19,7 +19,6 @@ use crate::error::Error;
 use crate::event;
 use crate::finish::{UnitReleased, report_outcomes};
 use crate::join_all::join_all;
-use crate::ledger::instant;
 use crate::node::{Node, NodeSignals};
 use crate::outcome_report::OutcomeReport;
 use crate::run::Runner;
@@ -28,6 +27,7 @@ use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::job_selection::ChosenJobs;
 use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
+use crate::scheduler::start_line::StartLine;
 use crate::scheduler::store_config::start_error;
 use crate::state::States;
 use crate::store_client::{BucketMismatch, StoreClient};
@@ -35,10 +35,7 @@ use crate::watchdog::{Watchdog, WatchedBucket};
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{BoxFuture, Bucket, Finding, PreflightError, Store, StoreError};
-use scheduled_one_schedule::ZoneData;
 
-/// Most jobs that the log line at start names.
-const MAX_LISTED: usize = 20;
 /// Added to the longest lease for the quarantine: time in which nodes reconnect and register their units.
 const QUARANTINE_MARGIN: Duration = Duration::from_secs(1);
 /// Number of replies from which the first estimate of the cluster's clock is made.
@@ -94,14 +91,15 @@ impl SchedulerBuilder {
         let registered: Result<Vec<Registered>, Error> =
             join_all(registering).await.into_iter().collect();
         let registered = registered?;
-        self.log_started(
-            &shared.node,
-            &jobs,
-            &disabled,
-            &stores,
-            registered.first(),
-            &zones,
-        );
+        let first = registered.first();
+        self.log_started(&StartLine {
+            node: &shared.node,
+            jobs: &jobs,
+            disabled: &disabled,
+            store: &*stores[0],
+            now_ms: first.map_or(0, |first| first.worker.now_ms()),
+            zones: &zones,
+        });
 
         // 6. The loops run.
         let workers = registered.into_iter().map(Registered::spawn);
@@ -138,57 +136,6 @@ impl SchedulerBuilder {
             stopping: watch::Sender::new(false),
             bucket_mismatch: BucketMismatch::default(),
         })
-    }
-
-    /// One line, so that a log shows at a glance what this node runs.
-    fn log_started(
-        &self,
-        node: &str,
-        jobs: &[Arc<CompiledJob>],
-        disabled: &[String],
-        stores: &[Arc<dyn Store>],
-        first: Option<&Registered>,
-        zones: &ZoneData,
-    ) {
-        let now_ms = first.map_or(0, |registered| registered.worker.now_ms());
-        let enabled = jobs.iter().filter(|job| job.rules.enabled);
-        let mut list: Vec<String> = enabled
-            .clone()
-            .take(MAX_LISTED)
-            .map(|job| match job.schedule.next_after(now_ms) {
-                Some(next_ms) => {
-                    let next = instant(next_ms);
-                    format!("{} ({}, next {next})", job.name, job.schedule)
-                }
-                None => format!("{} ({}, never again)", job.name, job.schedule),
-            })
-            .collect();
-        let count = enabled.count();
-        if count > MAX_LISTED {
-            list.push(format!("and {} more", count - MAX_LISTED));
-        }
-        if !disabled.is_empty() {
-            list.push(format!("disabled: {}", names(disabled)));
-        }
-        let store = stores.first().map(|store| format!("{store:?}"));
-        event::started(
-            jobs.len(),
-            node,
-            &self.namespace,
-            (self.buckets > 1).then_some(self.buckets),
-            &store.unwrap_or_default(),
-            zones,
-            &list.join("; "),
-        );
-    }
-}
-
-/// The names, separated by commas.
-fn names(names: &[String]) -> String {
-    let (listed, more) = names.split_at(names.len().min(MAX_LISTED));
-    match more.len() {
-        0 => listed.join(", "),
-        more => format!("{} and {more} more", listed.join(", ")),
     }
 }
 

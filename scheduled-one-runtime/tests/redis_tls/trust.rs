@@ -26,7 +26,7 @@ async fn refused(url: &str, options: &ConnectOptions) -> String {
 
 #[tokio::test]
 async fn a_certificate_that_signed_itself_is_trusted_by_its_own_file() {
-    // Most of them say that they are an authority: that is what `openssl req -x509` writes unless told otherwise.
+    // Most of them say that they are an authority: that is what `openssl req -x509` writes by default.
     for kind in ["", "-addext basicConstraints=critical,CA:FALSE"] {
         let dir = tempfile::tempdir().unwrap();
         let tls = self_signed(dir.path(), kind);

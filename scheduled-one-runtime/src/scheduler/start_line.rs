@@ -1,0 +1,62 @@
+//! The log line at start: one, so that a log shows at a glance what a node runs.
+
+use std::sync::Arc;
+
+use crate::compiled_job::CompiledJob;
+use crate::event;
+use crate::ledger::instant;
+use crate::scheduler::builder::SchedulerBuilder;
+use scheduled_one_protocol::Store;
+use scheduled_one_schedule::ZoneData;
+
+/// Most names in each list of the line.
+const MAX_LISTED: usize = 20;
+
+/// What the line says in addition to settings.
+pub(super) struct StartLine<'a> {
+    pub(super) node: &'a str,
+    pub(super) jobs: &'a [Arc<CompiledJob>],
+    /// Names of the disabled jobs, with those that are left out.
+    pub(super) disabled: &'a [String],
+    pub(super) store: &'a dyn Store,
+    /// The cluster's clock.
+    pub(super) now_ms: i64,
+    pub(super) zones: &'a ZoneData,
+}
+
+impl SchedulerBuilder {
+    pub(super) fn log_started(&self, line: &StartLine<'_>) {
+        let enabled = line.jobs.iter().filter(|job| job.rules.enabled);
+        let described = enabled.map(|job| match job.schedule.next_after(line.now_ms) {
+            Some(next_ms) => {
+                let next = instant(next_ms);
+                format!("{} ({}, next {next})", job.name, job.schedule)
+            }
+            None => format!("{} ({}, never again)", job.name, job.schedule),
+        });
+        let mut text = list(described, "; ");
+        if !line.disabled.is_empty() {
+            let disabled = list(line.disabled.iter().cloned(), ", ");
+            text = format!("{text}; disabled: {disabled}");
+        }
+        event::started(
+            line.jobs.len(),
+            line.node,
+            &self.namespace,
+            (self.buckets > 1).then_some(self.buckets),
+            &format!("{:?}", line.store),
+            line.zones,
+            text.trim_start_matches("; "),
+        );
+    }
+}
+
+/// The first items, and how many more there are.
+fn list(mut items: impl Iterator<Item = String>, separator: &str) -> String {
+    let mut listed: Vec<String> = items.by_ref().take(MAX_LISTED).collect();
+    match items.count() {
+        0 => {}
+        more => listed.push(format!("and {more} more")),
+    }
+    listed.join(separator)
+}
