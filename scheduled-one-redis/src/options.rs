@@ -22,6 +22,10 @@ pub struct ConnectOptions {
 
 /// Files of a client certificate and its key.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "only TLS reads the files")
+)]
 pub(crate) struct ClientCertificate {
     pub(crate) cert: PathBuf,
     pub(crate) key: PathBuf,

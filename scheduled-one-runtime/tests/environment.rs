@@ -4,6 +4,10 @@
 //! environment in which that test is the service.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
+#![allow(
+    clippy::print_stdout,
+    reason = "a service talks to its test by its output"
+)]
 
 use std::env;
 use std::process::Command;
