@@ -124,7 +124,10 @@ fn starts_long(report: &Report) -> bool {
 
 /// The Redis to use; one that is started here is stopped when the first value is dropped.
 fn redis() -> anyhow::Result<(Option<RedisServer>, String)> {
-    if let Ok(url) = std::env::var("REDIS_URL") {
+    if let Some(url) = std::env::var("REDIS_URL")
+        .ok()
+        .filter(|url| !url.trim().is_empty())
+    {
         println!("Using the Redis of REDIS_URL.");
         return Ok((None, url));
     }

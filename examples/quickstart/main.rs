@@ -93,7 +93,10 @@ async fn main() -> anyhow::Result<ExitCode> {
 /// The store that the replicas share, and the namespace in it. They share this process, so they may share its embedded
 /// store. A service with a replica in each process takes `Scheduler::builder_from_env`, which has no such default.
 fn store() -> (String, String) {
-    let Ok(url) = std::env::var("REDIS_URL") else {
+    let given = std::env::var("REDIS_URL")
+        .ok()
+        .filter(|url| !url.trim().is_empty());
+    let Some(url) = given else {
         return ("memory://quickstart".to_owned(), "default".to_owned());
     };
     // A namespace without a past: its ledger begins empty. Its keys stay in that Redis, under

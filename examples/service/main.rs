@@ -96,16 +96,23 @@ async fn serve(listener: TcpListener, app: axum::Router, mut stop: Stop) -> anyh
     }
 }
 
+/// A setting of the environment. An empty variable counts as unset.
+fn setting(name: &str, default: &str) -> String {
+    let given = env::var(name).ok().filter(|value| !value.trim().is_empty());
+    given.map_or(default.to_owned(), |value| value.trim().to_owned())
+}
+
 fn address() -> String {
-    let host = env::var("HOST").unwrap_or_else(|_| "127.0.0.1".to_owned());
-    let port = env::var("PORT").unwrap_or_else(|_| "8080".to_owned());
-    format!("{host}:{port}")
+    format!(
+        "{}:{}",
+        setting("HOST", "127.0.0.1"),
+        setting("PORT", "8080")
+    )
 }
 
 /// How this replica is called in logs and ledgers. In a container, `HOSTNAME` tells them apart.
 fn node_name() -> String {
-    let host = env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
-    format!("{host}-{}", std::process::id())
+    format!("{}-{}", setting("HOSTNAME", "local"), std::process::id())
 }
 
 fn log_to_stderr() {

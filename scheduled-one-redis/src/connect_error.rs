@@ -9,7 +9,8 @@ use scheduled_one_protocol::machine::{NewerProtocol, VERSION};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL cannot be parsed. The text says why, and repeats no part of the URL.
+    /// The URL cannot be used. The text says why, and repeats of the URL at most the name of a known option and one
+    /// character that has to be written otherwise.
     #[error("the Redis URL cannot be used: {0}")]
     BadUrl(String),
     /// A connection option cannot be used.

@@ -15,6 +15,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use rustls_native_certs::{CertificateResult, load_certs_from_paths};
 
 use crate::connect_error::ConnectError;
 use crate::options::{ClientCertificate, ConnectOptions};
@@ -166,7 +167,7 @@ fn web_pki(
         })
 }
 
-/// The authorities of the system.
+/// The authorities of the system, or those that the environment names.
 fn system_authorities() -> Result<RootCertStore, BadFile> {
     let bad = |why: String| {
         let [file, dir] = SSL_CERT;
@@ -176,11 +177,10 @@ fn system_authorities() -> Result<RootCertStore, BadFile> {
         let option = "rediss";
         BadFile { option, why }
     };
-    // The loader takes an empty variable for a path.
-    if let Some(name) = SSL_CERT.iter().find(|name| is_blank(name)) {
-        return Err(bad(format!("{name} is set and empty: unset it")));
-    }
-    let mut found = rustls_native_certs::load_native_certs();
+    let mut found = match SSL_CERT.map(blank) {
+        [false, false] => rustls_native_certs::load_native_certs(),
+        [file, dir] => without_blank(file, dir),
+    };
     if let Some(error) = found.errors.pop() {
         return Err(bad(error.to_string()));
     }
@@ -192,8 +192,32 @@ fn system_authorities() -> Result<RootCertStore, BadFile> {
     }
 }
 
-fn is_blank(variable: &str) -> bool {
+/// True if the variable is set to nothing, as deployments do that mean to set none.
+fn blank(variable: &str) -> bool {
     env::var_os(variable).is_some_and(|value| value.to_string_lossy().trim().is_empty())
+}
+
+/// The authorities that the other variable names, else those of the system. The loader would take a blank variable for
+/// a path.
+fn without_blank(file: bool, dir: bool) -> CertificateResult {
+    let [named_file, named_dir] = SSL_CERT.map(|name| env::var_os(name).map(PathBuf::from));
+    let named_file = named_file.filter(|_| !file);
+    let named_dir = named_dir.filter(|_| !dir);
+    if named_file.is_some() || named_dir.is_some() {
+        return load_certs_from_paths(named_file.as_deref(), named_dir.as_deref());
+    }
+    #[cfg(not(target_os = "macos"))]
+    {
+        let system = openssl_probe::probe();
+        let dir = system.cert_dir.first().map(PathBuf::as_path);
+        // The file has what the folder has, where there are both.
+        match &system.cert_file {
+            Some(file) => load_certs_from_paths(Some(file), None),
+            None => load_certs_from_paths(None, dir),
+        }
+    }
+    #[cfg(target_os = "macos")]
+    rustls_native_certs::load_native_certs()
 }
 
 fn authorities(

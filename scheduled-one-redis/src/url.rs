@@ -100,7 +100,7 @@ impl Address {
     pub(crate) fn user_of_login(&self) -> String {
         match &self.login {
             Some(login) if login.is_without_password() && login.user.is_some() => {
-                "of the URL (which has no password: if that is one, there is no colon before it)"
+                "… (not shown, because it has no password and may be one: a password alone is written :password@)"
                     .to_owned()
             }
             _ => self.user().to_owned(),

@@ -76,7 +76,10 @@ async fn a_user_without_a_password_logs_in() {
         store.ledger("a", 1).await.unwrap();
     }
     // The default user is off, so a login is needed. A password that lacks its colon is not repeated.
-    for (login, words) in [("", "user default"), ("hunter2@", "no colon before it")] {
+    for (login, words) in [
+        ("", "user default"),
+        ("hunter2@", "not shown, because it has no password"),
+    ] {
         let error = RedisStore::connect(&format!("redis://{login}{at}"), "test").await;
         let error = error.unwrap_err();
         assert!(matches!(error, ConnectError::Login { .. }), "{error:?}");

@@ -168,6 +168,24 @@ async fn an_authority_named_by_the_environment_is_trusted() {
     );
 }
 
+/// Many deployments leave a variable empty that they do not set.
+#[tokio::test]
+async fn an_empty_variable_names_no_authorities() {
+    if let Some(result) = connect().await {
+        let error = result.unwrap_err();
+        let text = error.to_string();
+        // The authorities of the system were read: they do not include ours.
+        assert!(matches!(error, ConnectError::Certificate { .. }), "{text}");
+        assert!(text.contains("UnknownIssuer"), "{text}");
+        return;
+    }
+    let fixture = Fixture::start();
+    for blank in ["", " \n"] {
+        let test = "an_empty_variable_names_no_authorities";
+        fixture.other_part(test, "localhost", Some(Path::new(blank)));
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_authority_is_not_trusted() {
     if let Some(result) = connect().await {

@@ -39,10 +39,11 @@ fn contains(text: &str, part: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
 }
 
-/// The URL without what stands between the scheme and the last @ of the host.
+/// The hosts and the path of a URL: what stands between the login and the options.
 fn beside_login(text: &str) -> &str {
     let (_, rest) = text.split_once("://").unwrap_or_default();
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let login = rest[..end].rfind('@').map_or(0, |at| at + 1);
-    &rest[login..]
+    let rest = &rest[login..];
+    rest.split('?').next().unwrap_or(rest)
 }
