@@ -289,6 +289,7 @@ async fn what_is_wrong_is_said_at_start() {
     let error = refused(builder().job(job("twin")).job(job("twin"))).await;
     let text = error.to_string();
     assert_eq!(text.matches("tests/scheduler.rs").count(), 2, "{text}");
+    assert!(text.contains("`name = \"…\"`"), "{text}");
 
     let needs_state = Job::every("needy", SECOND, |_: State<Arc<str>>| async {});
     let text = refused(builder().job(needs_state)).await.to_string();
@@ -297,11 +298,13 @@ async fn what_is_wrong_is_said_at_start() {
         "{text}"
     );
 
-    let text = refused(builder().job(job("bad name"))).await.to_string();
-    assert!(
-        text.contains("' '") && text.contains("scheduler.rs"),
-        "{text}"
-    );
+    let long = "x".repeat(129);
+    for (name, why) in [("bad name", "' '"), (&*long, "129 bytes")] {
+        let text = refused(builder().job(job(name))).await.to_string();
+        for word in [why, "scheduler.rs", "another name", "`name = \"…\"`"] {
+            assert!(text.contains(word), "{word} not in: {text}");
+        }
+    }
 
     let cron = Job::cron("old", "30 2 * * *", || async {});
     let text = refused(builder().job(cron)).await.to_string();
