@@ -135,9 +135,9 @@ async fn files_that_are_wrong_are_named() {
     assert!(error.to_string().contains("begin with rediss"), "{error}");
 }
 
-/// Starts a sentinel that requires client certificates, and whose reply names the port `names` of `localhost`. Returns
-/// the port of the sentinel.
-async fn strict_sentinel(tls: &Tls, names: u16) -> u16 {
+/// Starts a sentinel that requires client certificates, and whose reply names this host and port. Returns the port of
+/// the sentinel.
+pub(crate) async fn strict_sentinel(tls: &Tls, host: &str, named: u16) -> u16 {
     let mut authorities = RootCertStore::empty();
     let authority = CertificateDer::from_pem_file(&tls.ca).unwrap();
     authorities.add(authority).unwrap();
@@ -156,7 +156,12 @@ async fn strict_sentinel(tls: &Tls, names: u16) -> u16 {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let answer = format!("*2\r\n$9\r\nlocalhost\r\n$5\r\n{names}\r\n");
+    let named = named.to_string();
+    let answer = format!(
+        "*2\r\n${}\r\n{host}\r\n${}\r\n{named}\r\n",
+        host.len(),
+        named.len()
+    );
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else {
@@ -174,7 +179,10 @@ async fn strict_sentinel(tls: &Tls, names: u16) -> u16 {
 
 /// Connects, again if the sentinel, which shares the cores with other tests, does not answer within the
 /// client's own bound.
-async fn connect_in_time(url: &str, options: &ConnectOptions) -> Result<RedisStore, ConnectError> {
+pub(crate) async fn connect_in_time(
+    url: &str,
+    options: &ConnectOptions,
+) -> Result<RedisStore, ConnectError> {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         match RedisStore::connect_with(url, "test", options).await {
@@ -190,7 +198,7 @@ async fn sentinels_are_shown_the_same_certificate() {
     let Tls { cert, key, ca } = &fixture.tls;
     let trusting = ConnectOptions::default().tls_ca_file(ca);
     let both = trusting.clone().tls_client_cert(cert, key);
-    let port = strict_sentinel(&fixture.tls, fixture.redis.tls_port().unwrap()).await;
+    let port = strict_sentinel(&fixture.tls, "localhost", fixture.redis.tls_port().unwrap()).await;
     let url = format!("rediss+sentinel://localhost:{port}/mymaster");
     let store = connect_in_time(&url, &both).await.unwrap();
     store.ledger("a", 1).await.unwrap();

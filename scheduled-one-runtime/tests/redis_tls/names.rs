@@ -1,4 +1,4 @@
-//! A cluster whose nodes name addresses that their certificates do not have.
+//! Servers that name addresses which the certificates do not have: nodes of a cluster, and sentinels.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use scheduled_one_redis::{ConnectError, ConnectOptions, RedisStore};
 use test_support::{RedisServer, wait_until, wait_until_async};
 
 use crate::certificates;
+use crate::client_certificates::{connect_in_time, strict, strict_sentinel};
 
 /// Longest wait, on a machine that is busy.
 const BOUND: Duration = Duration::from_secs(60);
@@ -64,4 +65,27 @@ async fn a_node_that_names_an_address_is_named_with_the_setting_to_change() {
             .is_ok()
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_sentinel_that_names_an_address_is_named_with_the_setting_to_change() {
+    let (fixture, _) = strict();
+    let tls = &fixture.tls;
+    let options = ConnectOptions::default()
+        .tls_ca_file(&tls.ca)
+        .tls_client_cert(&tls.cert, &tls.key);
+    let named = fixture.redis.tls_port().unwrap();
+    let port = strict_sentinel(tls, "127.0.0.1", named).await;
+    let url = format!("rediss+sentinel://localhost:{port}/mymaster");
+    let error = connect_in_time(&url, &options).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ConnectError::Certificate { .. }), "{text}");
+    for words in [
+        format!(
+            "127.0.0.1:{named} (named by the sentinel localhost:{port} as the master mymaster)"
+        ),
+        "`sentinel resolve-hostnames yes`".to_owned(),
+    ] {
+        assert!(text.contains(&words), "{words} not in: {text}");
+    }
 }
