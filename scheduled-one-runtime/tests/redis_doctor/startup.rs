@@ -1,30 +1,13 @@
 //! A start reports what the doctor finds: as warnings in the log, or as its error.
 
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scheduled_one_runtime::{Job, Scheduler, Severity, doctor};
-use test_support::RedisServer;
+use test_support::{Log, RedisServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{assert_finds, started};
-
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn a_start_logs_its_warnings_once() {
@@ -43,11 +26,7 @@ async fn a_start_logs_its_warnings_once() {
         .await
         .unwrap();
     drop(guard);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let warnings: Vec<&str> = log
-        .lines()
-        .filter(|line| line.contains("doctor: "))
-        .collect();
+    let (warnings, log) = (log.lines_with("doctor: "), log.text());
     assert_eq!(warnings.len(), 1, "{log}");
     for words in [
         "WARN",

@@ -22,11 +22,13 @@
 //! `settle` (waiting for all of them) belong to both.
 //!
 //! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`FaultProxy`]
-//! is a network that delays, loses and cuts, and calls the test at an exact point.
+//! is a network that delays, loses and cuts, and calls the test at an exact point. [`Log`] keeps what
+//! a program logs.
 
 mod announce;
 mod clock_shim;
 mod find;
+mod log;
 mod options;
 mod port;
 mod process;
@@ -40,6 +42,7 @@ mod wait;
 
 pub use clock_shim::ClockShim;
 pub use find::{find_in_path, find_libfaketime, find_redis_server};
+pub use log::Log;
 pub use options::{RedisOptions, Tls};
 pub use proxy::{FaultProxy, FaultProxyOptions, Hook, Matcher, RequestCounter, Verdict};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};
