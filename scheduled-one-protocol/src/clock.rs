@@ -61,6 +61,31 @@ impl Clock for SystemClock {
     }
 }
 
+/// Whether Tokio's time is paused on this runtime (`start_paused = true`, `tokio::time::pause()`). Then timers jump
+/// ahead whenever nothing else is to be done, while the clocks of the machine go on: a wait for [`SystemClock`] is over
+/// before its time, and a request to a server has no time for its reply.
+///
+/// Takes a few nanoseconds, or, if time is paused, 50 µs.
+///
+/// ```
+/// assert!(!scheduled_one_protocol::clock::tokio_time_is_paused());
+/// ```
+pub fn tokio_time_is_paused() -> bool {
+    const ENOUGH: Duration = Duration::from_micros(50);
+    let began = std::time::Instant::now();
+    let of_tokio = tokio::time::Instant::now();
+    loop {
+        let passed = began.elapsed();
+        // Read last: both are the same clock of the machine, so Tokio's has moved as well, unless it is paused.
+        if tokio::time::Instant::now() != of_tokio {
+            return false;
+        }
+        if passed > ENOUGH {
+            return true;
+        }
+    }
+}
+
 /// A clock that moves only by [`advance`](ManualClock::advance), for tests of programs with jobs. Clones share the
 /// time.
 ///

@@ -2,7 +2,7 @@
 
 use crate::machine::Run;
 use crate::message::{Finish, Missed};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SkipReason};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
 
@@ -28,6 +28,8 @@ pub struct LedgerRecord {
     pub reason: String,
     /// Name of the node that decided or ran the tick.
     pub node: String,
+    /// Identity of that node, in a line of a job that each node runs by itself: names need not be unique.
+    pub identity: Option<String>,
     /// Fencing token of the run, if there was one.
     pub token: Option<FencingToken>,
     /// Attempt, if there was a run.
@@ -58,8 +60,15 @@ impl LedgerRecord {
     }
 
     /// A tick that was not run, because its unit was busy or its job is disabled.
-    pub fn skipped(unit: &UnitName, tick: TickMs, reason: &str, node: &str, now_ms: i64) -> Self {
-        Self::decided(unit, tick, Outcome::Skipped, reason, node, now_ms)
+    pub fn skipped(
+        unit: &UnitName,
+        tick: TickMs,
+        reason: SkipReason,
+        node: &str,
+        now_ms: i64,
+    ) -> Self {
+        let outcome = Outcome::Skipped;
+        Self::decided(unit, tick, outcome, reason.as_str(), node, now_ms)
     }
 
     /// The end of a run or an attempt; `outcome` is that of `finish`, or "finished without lease".
@@ -120,6 +129,7 @@ impl LedgerRecord {
             retried: false,
             reason: reason.to_owned(),
             node: node.to_owned(),
+            identity: None,
             token: None,
             attempt: None,
             fired_at_ms: None,

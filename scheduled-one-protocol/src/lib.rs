@@ -27,7 +27,7 @@ pub use diagnosis::{Finding, Report, Severity};
 pub use future::BoxFuture;
 pub use hash::hash;
 pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, SkipReason};
 pub use records::{Decide, Records, Survey};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use unit::UnitName;

@@ -1,4 +1,4 @@
-//! The outcome of a tick or an attempt, and its word in the ledger.
+//! The outcome of a tick or an attempt, why a tick is skipped, and the words for both in ledgers and logs.
 
 use std::fmt;
 
@@ -68,6 +68,38 @@ impl Outcome {
     /// was called is unknown.
     pub fn ran(self) -> bool {
         !matches!(self, Outcome::Skipped | Outcome::Missed)
+    }
+}
+
+/// Why a tick is skipped: the reason of its ledger line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The run before is active; with slots, as many are as may be.
+    Overlap,
+    /// As many ticks wait as may wait.
+    QueueFull,
+    /// The tick waited for a run to be cancelled, and a newer tick took its place.
+    Superseded,
+    /// The job is disabled.
+    Disabled,
+}
+
+impl SkipReason {
+    /// The word for the reason, in the ledger and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SkipReason::Overlap => "overlap",
+            SkipReason::QueueFull => "queue full",
+            SkipReason::Superseded => "superseded",
+            SkipReason::Disabled => "disabled",
+        }
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -187,7 +187,7 @@ local function superseded()
     if tonumber(attempt) > 1 then
       kept[#kept + 1] = one
     else
-      note(its_tick, OUTCOME_SKIPPED, 'superseded')
+      note(its_tick, OUTCOME_SKIPPED, SKIP_SUPERSEDED)
     end
   end
   return table.concat(kept, ',')
@@ -195,13 +195,13 @@ end
 
 -- Applies the overlap policy: the tick is decided, and the unit is busy.
 local function overlap()
-  local wait, reason = nil, 'overlap'
+  local wait, reason = nil, SKIP_OVERLAP
   if ask.queue then
     local _, ticks = string.gsub(r.wait, ':1:', '')
     if ticks < ask.queue then
       wait = r.wait
     end
-    reason = 'queue full'
+    reason = SKIP_QUEUE_FULL
   elseif ask.cancel_running then
     wait = superseded()
     if r.running then

@@ -327,6 +327,7 @@ pub(crate) fn record<'a>(
             .int(line.fired_at_ms.unwrap_or(0))
             .int(line.ended_at_ms)
             .text(&line.error)
+            .text(line.identity.as_deref().unwrap_or_default())
             .flag(line.retried);
     }
     draft.done()

@@ -3,12 +3,12 @@
 
 use std::fmt::Write;
 
-use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_COUNT, MAX_EXACT, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ, MAX_TOKEN,
 };
 use scheduled_one_protocol::machine::{MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION};
 use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH};
+use scheduled_one_protocol::{Outcome, SkipReason};
 
 use crate::codes::Named;
 use crate::keys::MAX_UNIT_BYTES;
@@ -43,6 +43,13 @@ const OUTCOMES: [(&str, Outcome); 5] = [
     ("OUTCOME_WITHOUT_LEASE", Outcome::FinishedWithoutLease),
 ];
 
+/// Reasons that scripts write into ledgers with a skipped tick.
+const SKIP_REASONS: [(&str, SkipReason); 3] = [
+    ("SKIP_OVERLAP", SkipReason::Overlap),
+    ("SKIP_QUEUE_FULL", SkipReason::QueueFull),
+    ("SKIP_SUPERSEDED", SkipReason::Superseded),
+];
+
 /// The text in front of a script. `values` is the number of ARGV values for each item of a batch, named `VALUES` in
 /// the script.
 pub(crate) fn prologue(values: usize, codes: &[&[Named]]) -> String {
@@ -56,6 +63,9 @@ pub(crate) fn prologue(values: usize, codes: &[&[Named]]) -> String {
     }
     for (name, outcome) in OUTCOMES {
         local(name, &format_args!("'{outcome}'"));
+    }
+    for (name, reason) in SKIP_REASONS {
+        local(name, &format_args!("'{reason}'"));
     }
     local("VALUES", &values);
     for (name, code) in codes.iter().copied().flatten() {

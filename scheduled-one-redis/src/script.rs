@@ -52,7 +52,7 @@ operations! {
     WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
     HEARTBEAT: 0, &[], shared enter heartbeat;
     READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;
-    RECORD: 12, &[], shared enter ledger record;
+    RECORD: 13, &[], shared enter ledger record;
     INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
 }
 

@@ -1,12 +1,22 @@
 //! A run as the watchdog, the scheduler and the run's own task share it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::lease::{CancelReason, Lease};
 use scheduled_one_protocol::message::RunId;
 use scheduled_one_protocol::{FencingToken, Start, UnitName};
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunKind {
+    /// The store granted it: its lease is renewed, and its end is reported. Its claim was first sent at `claim_sent`,
+    /// by the boot clock.
+    Leased { claim_sent: Duration },
+    /// It is a run of a job with `scope = every_node`, without a lease. Its ledger lines are reported.
+    Local,
+}
 
 /// A run whose lease is renewed until it is [`end`](ActiveRun::end)ed.
 #[derive(Debug)]
@@ -17,7 +27,11 @@ pub(crate) struct ActiveRun {
     attempt: AtomicU32,
     /// Last attempt whose function was called; 0 before the first call.
     begun: AtomicU32,
+    /// When it was called, by the cluster's clock.
+    fired_at_ms: AtomicI64,
     ended: AtomicBool,
+    /// Whether its end is on its way to the store.
+    reported: AtomicBool,
 }
 
 impl ActiveRun {
@@ -25,9 +39,11 @@ impl ActiveRun {
         ActiveRun {
             attempt: AtomicU32::new(id.attempt),
             begun: AtomicU32::new(0),
+            fired_at_ms: AtomicI64::new(0),
             id,
             lease,
             ended: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
         }
     }
 
@@ -54,15 +70,17 @@ impl ActiveRun {
         self.attempt.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Notes that the function is called in the current attempt.
-    pub(crate) fn mark_begun(&self) {
+    /// Notes that the function is called in the current attempt, at `fired_at_ms`.
+    pub(crate) fn mark_begun(&self, fired_at_ms: i64) {
         let attempt = self.attempt.load(Ordering::Acquire);
+        self.fired_at_ms.store(fired_at_ms, Ordering::Release);
         self.begun.store(attempt, Ordering::Release);
     }
 
-    /// Whether the function was called in the current attempt.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Acquire) == self.attempt.load(Ordering::Acquire)
+    /// When the function was called in the current attempt; `None` if it was not.
+    pub(crate) fn fired_at_ms(&self) -> Option<i64> {
+        let begun = self.begun.load(Ordering::Acquire) == self.attempt.load(Ordering::Acquire);
+        begun.then(|| self.fired_at_ms.load(Ordering::Acquire))
     }
 
     /// The unit and the last attempt that began, `None` before the first. An attempt that is still to begin may yet
@@ -84,6 +102,16 @@ impl ActiveRun {
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.lease.cancel(CancelReason::Ended);
+    }
+
+    /// Notes that the end of the run is reported.
+    pub(crate) fn mark_reported(&self) {
+        self.reported.store(true, Ordering::Release);
+    }
+
+    /// Whether the end of the run is reported.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.reported.load(Ordering::Acquire)
     }
 
     /// Whether the run needs no further renewal at `now`: it has ended, or nobody polls it any more. A run that may

@@ -42,6 +42,13 @@ impl SharedRuns {
     fn runs(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Publishes how many runs are active. That wakes tasks of the program, so the runs are not locked meanwhile. They
+    /// are counted when it is published, so the last to publish has the last count.
+    fn publish_count(&self) {
+        self.count
+            .send_modify(|count| *count = self.runs().active.len());
+    }
 }
 
 impl ActiveRuns {
@@ -51,7 +58,8 @@ impl ActiveRuns {
         runs.entered += 1;
         let number = runs.entered;
         runs.active.insert(number, Arc::clone(&run));
-        self.shared.count.send_replace(runs.active.len());
+        drop(runs);
+        self.shared.publish_count();
         RunGuard {
             number,
             run,
@@ -83,15 +91,29 @@ impl ActiveRuns {
         let _ = count.wait_for(|count| *count == 0).await;
     }
 
-    /// Cancels all runs. Returns how many there are, and the longest time until the last of them is dropped.
-    pub(crate) fn cancel_all(&self, reason: CancelReason) -> (usize, Duration) {
+    /// How long a cancelled run may take to return, at most.
+    pub(crate) fn longest_cancel_budget(&self) -> Duration {
         let runs = self.shared.runs();
-        let mut budget = Duration::ZERO;
-        for run in runs.active.values() {
-            run.lease.cancel(reason);
-            budget = budget.max(run.lease.cancel_budget());
-        }
-        (runs.active.len(), budget)
+        let budgets = runs.active.values().map(|run| run.lease.cancel_budget());
+        budgets.max().unwrap_or_default()
+    }
+
+    /// All active runs. They are not locked: cancelling one wakes tasks of the program.
+    fn all(&self) -> Vec<Arc<ActiveRun>> {
+        self.shared.runs().active.values().cloned().collect()
+    }
+
+    /// Cancels all runs.
+    pub(crate) fn cancel_all(&self, reason: CancelReason) {
+        self.all().iter().for_each(|run| run.lease.cancel(reason));
+    }
+
+    /// Cancels all runs, which are dropped by the instant `drop_by` of the boot clock. Returns how many there are.
+    pub(crate) fn cancel_all_by(&self, reason: CancelReason, drop_by: Duration) -> usize {
+        let runs = self.all();
+        runs.iter()
+            .for_each(|run| run.lease.cancel_by(reason, drop_by));
+        runs.len()
     }
 }
 
@@ -106,8 +128,7 @@ pub(crate) struct RunGuard {
 impl Drop for RunGuard {
     fn drop(&mut self) {
         self.run.end();
-        let mut runs = self.shared.runs();
-        runs.active.remove(&self.number);
-        self.shared.count.send_replace(runs.active.len());
+        self.shared.runs().active.remove(&self.number);
+        self.shared.publish_count();
     }
 }

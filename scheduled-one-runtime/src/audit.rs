@@ -19,6 +19,8 @@ pub struct AuditedTick {
     pub shard: u32,
     /// On which node, if each node runs the job by itself, or where it ran.
     pub node: Option<String>,
+    /// The identity of that node, if each node runs the job by itself: several nodes may have one name.
+    pub identity: Option<String>,
     /// What became of it.
     pub status: TickStatus,
     /// Why, in words; may be empty.
@@ -91,6 +93,7 @@ impl AuditInput {
         let audit = |(shard, state): &(u32, UnitState)| UnitAudit {
             schedule,
             shard: *shard,
+            node: None,
             from_ms: state.first_seen_ms,
             to_ms: i64::MAX,
             state: state.clone(),
@@ -104,20 +107,22 @@ impl AuditInput {
         self.units.iter().map(audit).collect()
     }
 
-    /// The audit of a local job has a part for each node: the ticks from the first
-    /// line of the node to its last.
+    /// The audit of a local job has a part for each node, by its identity: the
+    /// ticks from the first line of the node to its last.
     fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
-        let mut by_node: BTreeMap<&str, Vec<&LedgerEntry>> = BTreeMap::new();
+        let mut by_node: BTreeMap<NodeKey<'a>, Vec<&LedgerEntry>> = BTreeMap::new();
         for line in &self.lines {
-            by_node.entry(&line.node).or_default().push(line);
+            let node = (&*line.node, line.identity.as_deref());
+            by_node.entry(node).or_default().push(line);
         }
-        let audit = |lines: Vec<&'a LedgerEntry>| {
+        let audit = |(node, lines): (NodeKey<'a>, Vec<&'a LedgerEntry>)| {
             let ticks = lines.iter().map(|line| line.tick.as_millisecond());
             let lasts = lines.iter().map(|line| line.last_tick.as_millisecond());
             let to_ms = lasts.max().unwrap_or_default();
             UnitAudit {
                 schedule,
                 shard: 0,
+                node: Some(node),
                 from_ms: ticks.min().unwrap_or_default() - 1,
                 to_ms,
                 state: UnitState {
@@ -128,14 +133,19 @@ impl AuditInput {
                 full: self.full,
             }
         };
-        by_node.into_values().map(audit).collect()
+        by_node.into_iter().map(audit).collect()
     }
 }
+
+/// Name and identity of a node.
+type NodeKey<'a> = (&'a str, Option<&'a str>);
 
 /// The audit of one unit, or of one node of a local job.
 struct UnitAudit<'a> {
     schedule: &'a Schedule,
     shard: u32,
+    /// The node, if the job is local.
+    node: Option<NodeKey<'a>>,
     /// The audit begins after this instant.
     from_ms: i64,
     /// The audit ends with this instant.
@@ -146,12 +156,12 @@ struct UnitAudit<'a> {
     full: bool,
 }
 
-impl UnitAudit<'_> {
+impl<'a> UnitAudit<'a> {
     /// The ticks after `from_ms` up to `to_ms`, oldest first.
     fn ticks(&self, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
         let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));
         let by_tick = self.by_tick();
-        let ranges: Vec<&LedgerEntry> = self.ranges().collect();
+        let ranges: Vec<&'a LedgerEntry> = self.ranges().collect();
         let oldest_ms = self.lines.first().map(|line| line.tick.as_millisecond());
         let next = |after: &i64| self.schedule.next_after(*after);
         std::iter::successors(next(&from_ms), next)
@@ -171,8 +181,8 @@ impl UnitAudit<'_> {
     }
 
     /// Lines of runs and of single ticks, by tick; notes are no outcomes.
-    fn by_tick(&self) -> HashMap<i64, Vec<&LedgerEntry>> {
-        let mut by_tick: HashMap<i64, Vec<&LedgerEntry>> = HashMap::new();
+    fn by_tick(&self) -> HashMap<i64, Vec<&'a LedgerEntry>> {
+        let mut by_tick: HashMap<i64, Vec<&'a LedgerEntry>> = HashMap::new();
         let outcomes = self
             .lines
             .iter()
@@ -185,7 +195,7 @@ impl UnitAudit<'_> {
     }
 
     /// Lines that stand for several ticks.
-    fn ranges(&self) -> impl Iterator<Item = &LedgerEntry> {
+    fn ranges(&self) -> impl Iterator<Item = &'a LedgerEntry> {
         self.lines.iter().copied().filter(|line| line.count > 1)
     }
 
@@ -207,17 +217,20 @@ impl UnitAudit<'_> {
         &self,
         tick_ms: i64,
         lines: &[&LedgerEntry],
-        last: Option<&LedgerEntry>,
+        last: Option<&'a LedgerEntry>,
         status: TickStatus,
     ) -> AuditedTick {
         let ran = lines.iter().filter(|line| line.fired_at.is_some());
+        let of_line = |line: &'a LedgerEntry| (&*line.node, line.identity.as_deref());
+        let node = self.node.or(last.map(of_line));
         let taken_over = lines
             .iter()
             .filter(|line| line.outcome == Outcome::TakenOver);
         AuditedTick {
             tick: instant(tick_ms),
             shard: self.shard,
-            node: last.map(|line| line.node.clone()),
+            node: node.map(|(name, _)| name.to_owned()),
+            identity: node.and_then(|(_, identity)| identity.map(str::to_owned)),
             status,
             reason: last.map_or_else(String::new, |line| line.reason.clone()),
             late_by: lines.iter().rev().find_map(|line| line.lateness()),

@@ -26,6 +26,8 @@ pub(crate) struct PendingClaim {
     pub(crate) unit: UnitIndex,
     /// Number of missed ticks that the run stands for in addition to its own.
     pub(crate) coalesced: u64,
+    /// The newest tick that was due; that of the claim, or a later one.
+    pub(crate) newest_ms: i64,
 }
 
 /// A batch and the replies to it.

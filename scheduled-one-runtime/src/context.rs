@@ -8,6 +8,7 @@ use scheduled_one_schedule::Zone;
 
 use crate::attempt::Attempt;
 use crate::state::States;
+use crate::user_code;
 
 /// The run a job function is in: which tick, under which lease and token.
 ///
@@ -156,13 +157,15 @@ impl JobContext {
     /// down and the grace has passed, the next tick is to run instead
     /// (`overlap = cancel_running`), or the run has ended.
     ///
-    /// A fifth of the lease later (at once, if the lease is lost) the
-    /// function's future is dropped. Dropping
+    /// A fifth of the lease later, and at most 5 s (at once, if the lease is
+    /// lost; sooner, if the grace of a shutdown ends), the function's future is
+    /// dropped. Dropping
     /// stops what the future awaits; it does not stop threads or tasks it
     /// spawned: those watch this, or
     /// [`is_cancelled`](Self::is_cancelled).
     pub async fn cancelled(&self) {
-        self.run.control.wait_cancelled().await;
+        let cancelled = self.run.control.wait_cancelled();
+        user_code::catch_wakes(Box::pin(cancelled)).await;
     }
 
     /// Whether [`cancelled`](Self::cancelled) is due. Looks at the clock, so

@@ -3,31 +3,49 @@
 
 use std::time::Duration;
 
-use tracing::{Level, Span, debug, error, info, span, warn};
+use tracing::{Level, Span, span};
 
 use crate::lease::CancelReason;
 use crate::outcome_report::OutcomeReport;
+use crate::user_code;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Finding;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{Missed, RunId};
-use scheduled_one_protocol::{FencingToken, Outcome, TickMs, UnitName};
+use scheduled_one_protocol::{FencingToken, Outcome, SkipReason, TickMs, UnitName};
 use scheduled_one_schedule::ZoneData;
 
 const TARGET: &str = "scheduled_one";
 
+// The macros of `tracing`, for this file: a subscriber is the program's, and a panic of it must not end a task of ours.
+macro_rules! debug {
+    ($($args:tt)*) => { user_code::ignore(|| tracing::debug!($($args)*)) };
+}
+macro_rules! info {
+    ($($args:tt)*) => { user_code::ignore(|| tracing::info!($($args)*)) };
+}
+macro_rules! warn {
+    ($($args:tt)*) => { user_code::ignore(|| tracing::warn!($($args)*)) };
+}
+macro_rules! error {
+    ($($args:tt)*) => { user_code::ignore(|| tracing::error!($($args)*)) };
+}
+
 /// `run`: one execution of a tick. The job's own events are inside it.
 pub(crate) fn run_span(run: &RunId, tick: jiff::Timestamp, node: &str) -> Span {
-    span!(
-        target: TARGET,
-        Level::INFO,
-        "run",
-        job = %run.unit,
-        tick = format_args!("{tick:.3}"),
-        node,
-        attempt = run.attempt,
-        token = run.token.get(),
-    )
+    let span = || {
+        span!(
+            target: TARGET,
+            Level::INFO,
+            "run",
+            job = %run.unit,
+            tick = format_args!("{tick:.3}"),
+            node,
+            attempt = run.attempt,
+            token = run.token.get(),
+        )
+    };
+    user_code::call(span).unwrap_or_else(|_| Span::none())
 }
 
 /// A namespace of one bucket has no `buckets` here, and no `bucket` in the events below.
@@ -75,8 +93,8 @@ pub(crate) fn not_replicated(job: &UnitName, tick: TickMs) {
     warn!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "too few replicas had the claim to start its tick");
 }
 
-pub(crate) fn skipped(job: &UnitName, tick: TickMs, reason: &str) {
-    info!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), reason, "skipped");
+pub(crate) fn skipped(job: &UnitName, tick: TickMs, reason: SkipReason) {
+    info!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), reason = reason.as_str(), "skipped");
 }
 
 pub(crate) fn queued(job: &UnitName, tick: TickMs) {
@@ -98,6 +116,16 @@ pub(crate) fn missed(job: &UnitName, missed: &Missed) {
         }
         _ => warn!(target: TARGET, job = job.as_str(), first_ms, last_ms, count, reason, "missed"),
     }
+}
+
+/// The first of several ticks that are caught up with, one after another, was granted to this node.
+pub(crate) fn catching_up(job: &UnitName, first_ms: i64, last_ms: i64, count: u64) {
+    info!(target: TARGET, job = job.as_str(), first_ms, last_ms, count, "catching up: missed ticks run one after another");
+}
+
+/// No tick is left to catch up with.
+pub(crate) fn caught_up(job: &UnitName, runs: u64, took_ms: i64) {
+    info!(target: TARGET, job = job.as_str(), runs, took_ms, "caught up");
 }
 
 pub(crate) fn retry(job: &UnitName, tries: u32, wait: Duration) {
@@ -124,6 +152,26 @@ pub(crate) fn ended(outcome: Outcome, reason: &str, error: &str, took: Duration)
         Outcome::Cancelled => warn!(target: TARGET, %outcome, took_ms, reason, error, "cancelled"),
         _ => error!(target: TARGET, %outcome, took_ms, reason, error, "failed"),
     }
+}
+
+/// The task of a run panicked in a place where nobody expects that.
+pub(crate) fn broken(span: &Span, job: &UnitName, error: &str) {
+    let outcome = Outcome::Panicked;
+    let event = || {
+        error!(target: TARGET, job = job.as_str(), %outcome, error, "failed: the task of the run panicked");
+    };
+    user_code::ignore(|| span.in_scope(event));
+}
+
+pub(crate) fn slow_poll(job: &UnitName, took: Duration, budget: Duration) {
+    warn!(
+        target: TARGET,
+        job = job.as_str(),
+        poll_ms = took.as_millis() as u64,
+        budget_ms = budget.as_millis() as u64,
+        "blocked: one poll of the job took longer than a cancelled run has to end, and it could be neither signalled \
+         nor dropped meanwhile; move what blocks to `tokio::task::spawn_blocking`"
+    );
 }
 
 pub(crate) fn cancelling(reason: CancelReason) {

@@ -1,15 +1,15 @@
 //! A future under a lease: before *each* poll the boot clock is compared to the
 //! deadline, so that a process that was stopped for a minute does not execute
-//! one more poll of a run whose lease has ended. Panics are caught, timeouts and
-//! cancelling end the run.
+//! one more poll of a run whose lease has ended. Panics are results, timeouts and
+//! cancelling end the run, and a poll that blocks is reported.
 //!
 //! Most of these futures are those of job functions. The others are waits that
 //! must not outlast the lease: for the tick to be due, and for an attempt to be
 //! recorded.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,17 +17,21 @@ use crate::attempt::Attempt;
 use crate::event;
 use crate::handler::BoxError;
 use crate::lease::CancelReason;
-use crate::run_result::{RunResult, error_text};
-use scheduled_one_protocol::{BoxFuture, Outcome};
+use crate::log_throttle::LogThrottle;
+use crate::run_result::RunResult;
+use crate::user_code::{self, Held};
+use scheduled_one_protocol::{BoxFuture, Outcome, UnitName};
 
 /// A future that a guard polls: a job function's, or a wait under the same lease.
 pub(crate) type GuardedFuture = BoxFuture<'static, Result<(), BoxError>>;
 
 /// Polls a future as long as its lease allows, and completes with the way it ended.
 pub(crate) struct Guard {
-    /// `None` once the future has ended.
-    future: Option<GuardedFuture>,
+    /// Empty once the future has ended.
+    future: Held<GuardedFuture>,
     attempt: Attempt,
+    /// Reports polls that block. `None` for waits of our own, which do not.
+    slow_polls: Option<SlowPolls>,
     /// Whether the future was polled at least once.
     started: bool,
     timeout_at: Option<Duration>,
@@ -35,24 +39,43 @@ pub(crate) struct Guard {
     drop_at: Option<Duration>,
     /// Wakes the guard at an instant. Made when the future is first pending: most runs never need it.
     alarm: Option<(Duration, BoxFuture<'static, ()>)>,
-    /// Wakes the guard when the attempt is cancelled. Made as late as the alarm.
-    cancel_signal: Option<BoxFuture<'static, ()>>,
+    /// Wakes the guard when the attempt is cancelled; if it is (true), when it is to be dropped sooner. Made as late
+    /// as the alarm.
+    cancel_signal: Option<(bool, BoxFuture<'static, ()>)>,
+}
+
+/// Reports polls of a job that took too long.
+pub(crate) struct SlowPolls {
+    pub(crate) unit: UnitName,
+    pub(crate) throttle: Arc<LogThrottle>,
 }
 
 impl Guard {
-    pub(crate) fn new(
-        future: GuardedFuture,
-        attempt: Attempt,
-        timeout_at: Option<Duration>,
-    ) -> Self {
+    /// A guard of a wait of our own.
+    pub(crate) fn of_wait(future: GuardedFuture, attempt: Attempt) -> Self {
         Guard {
-            future: Some(future),
+            future: Held::new(future),
             attempt,
+            slow_polls: None,
             started: false,
-            timeout_at,
+            timeout_at: None,
             drop_at: None,
             alarm: None,
             cancel_signal: None,
+        }
+    }
+
+    /// A guard of a job's future.
+    pub(crate) fn of_job(
+        future: GuardedFuture,
+        attempt: Attempt,
+        timeout_at: Option<Duration>,
+        slow_polls: SlowPolls,
+    ) -> Self {
+        Guard {
+            slow_polls: Some(slow_polls),
+            timeout_at,
+            ..Self::of_wait(future, attempt)
         }
     }
 
@@ -81,13 +104,19 @@ impl Guard {
             event::cancelling(reason);
             self.attempt.cancel(reason); // wakes `ctx.cancelled()`
         }
-        let budget = self.attempt.lease().cancel_budget();
-        let drop_at = *self.drop_at.get_or_insert(now + budget);
-        if now >= drop_at {
+        if now >= self.drop_at(now) {
             return Err(reason);
         }
         self.started = true;
         Ok(())
+    }
+
+    /// When the cancelled future is dropped: when its budget is spent, or sooner if the scheduler ends before.
+    fn drop_at(&mut self, now: Duration) -> Duration {
+        let lease = self.attempt.lease();
+        let of_budget = self.drop_at.unwrap_or(now + lease.cancel_budget());
+        let drop_at = lease.drop_by().map_or(of_budget, |by| by.min(of_budget));
+        *self.drop_at.insert(drop_at)
     }
 
     /// The next instant at which [`judge`](Self::judge) may decide differently.
@@ -128,26 +157,41 @@ impl Guard {
     }
 
     fn arm_cancel_signal(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.drop_at.is_some() {
-            return false; // cancelled already
+        let (attempt, cancelled) = (&self.attempt, self.drop_at.is_some());
+        let signal = match &mut self.cancel_signal {
+            Some((of_cancelled, signal)) if *of_cancelled == cancelled => signal,
+            slot => {
+                let (attempt, seen) = (attempt.clone(), attempt.lease().drop_by());
+                let signal: BoxFuture<'static, ()> = match cancelled {
+                    false => Box::pin(async move { attempt.wait_cancelled().await }),
+                    true => Box::pin(async move { attempt.lease().wait_drop_by(seen).await }),
+                };
+                &mut slot.insert((cancelled, signal)).1
+            }
+        };
+        let signalled = signal.as_mut().poll(cx).is_ready();
+        if signalled {
+            self.cancel_signal = None;
         }
-        let attempt = &self.attempt;
-        let signal = self.cancel_signal.get_or_insert_with(|| {
-            let attempt = attempt.clone();
-            Box::pin(async move { attempt.wait_cancelled().await })
-        });
-        signal.as_mut().poll(cx).is_ready()
+        signalled
     }
 
-    /// Drops the future; its destructors may panic.
-    fn drop_future(&mut self) {
-        let future = self.future.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    /// Reports a poll that took longer than a cancelled run may take to end: as long as a poll blocks, the job can be
+    /// neither signalled nor dropped.
+    fn report_slow_poll(&self, before: Duration, now: Duration) {
+        let took = now.saturating_sub(before);
+        let budget = self.attempt.lease().cancel_budget();
+        let Some(slow_polls) = self.slow_polls.as_ref().filter(|_| took > budget) else {
+            return;
+        };
+        if slow_polls.throttle.allows(slow_polls.unit.to_string(), now) {
+            event::slow_poll(&slow_polls.unit, took, budget);
+        }
     }
 
     /// The result of a future that returned. If it was cancelled, it returned because of that.
     fn returned(&self, result: Result<(), BoxError>) -> RunResult {
-        let error = result.err().map(|error| error_text(&*error));
+        let error = result.err().map(user_code::error_text);
         match (self.attempt.cancelled(), error) {
             (Some(reason), error) => {
                 RunResult::returned_cancelled(reason, error.unwrap_or_default())
@@ -164,27 +208,26 @@ impl Future for Guard {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RunResult> {
         let guard = &mut *self;
         loop {
-            if let Err(reason) = guard.judge(guard.now()) {
-                guard.drop_future();
-                return Poll::Ready(RunResult::dropped(reason));
+            let before = guard.now();
+            if let Err(reason) = guard.judge(before) {
+                let dropped = guard.future.release();
+                return Poll::Ready(RunResult::dropped(reason).and_dropped(dropped));
             }
-            let Some(future) = &mut guard.future else {
+            let Some(future) = guard.future.get_mut() else {
                 // Polled after its end, which no executor does.
                 return Poll::Pending;
             };
-            match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(result)) => {
-                    let end = guard.returned(result);
-                    guard.drop_future();
-                    return Poll::Ready(end);
-                }
-                Err(panic) => {
-                    guard.drop_future();
-                    return Poll::Ready(RunResult::panicked(&*panic));
-                }
-            }
+            let end = match user_code::call(|| future.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => None,
+                Ok(Poll::Ready(result)) => Some(guard.returned(result)),
+                Err(panic) => Some(RunResult::panicked(panic)),
+            };
+            let end = end.map(|end| end.and_dropped(guard.future.release()));
             let now = guard.now();
+            guard.report_slow_poll(before, now);
+            if let Some(end) = end {
+                return Poll::Ready(end);
+            }
             if !guard.arm(cx, now) {
                 return Poll::Pending;
             }
@@ -193,184 +236,4 @@ impl Future for Guard {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Arc, Mutex};
-    use std::task::Waker;
-
-    use super::*;
-    use crate::lease::{Lease, LeaseMode};
-    use scheduled_one_protocol::clock::{Clock, ManualClock};
-
-    const LEASE: Duration = Duration::from_secs(10);
-
-    struct Bench {
-        clock: ManualClock,
-        lease: Arc<Lease>,
-        attempt: Attempt,
-        polls: Arc<AtomicU32>,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let clock = ManualClock::new();
-            let sent = clock.boottime();
-            let lease = Lease::new(Arc::new(clock.clone()), LEASE, sent, LeaseMode::Cancel);
-            let lease = Arc::new(lease);
-            Bench {
-                attempt: Attempt::new(Arc::clone(&lease)),
-                lease,
-                clock,
-                polls: Arc::default(),
-            }
-        }
-
-        /// A job that never ends and counts its polls.
-        fn endless(&self, timeout: Option<Duration>) -> Guard {
-            let polls = Arc::clone(&self.polls);
-            let job = Box::pin(std::future::poll_fn(move |_| {
-                polls.fetch_add(1, Ordering::Relaxed);
-                Poll::Pending
-            }));
-            let timeout_at = timeout.map(|timeout| self.clock.boottime() + timeout);
-            Guard::new(job, self.attempt.clone(), timeout_at)
-        }
-
-        fn polls(&self) -> u32 {
-            self.polls.load(Ordering::Relaxed)
-        }
-    }
-
-    fn poll(guard: &mut Guard) -> Poll<RunResult> {
-        let mut cx = Context::from_waker(Waker::noop());
-        Pin::new(guard).poll(&mut cx)
-    }
-
-    fn end(guard: &mut Guard) -> RunResult {
-        match poll(guard) {
-            Poll::Ready(end) => end,
-            Poll::Pending => panic!("the run is still active"),
-        }
-    }
-
-    #[test]
-    fn not_one_more_poll_after_the_deadline() {
-        let bench = Bench::new();
-        let mut guard = bench.endless(None);
-        assert!(poll(&mut guard).is_pending());
-        let before = bench.polls();
-        // The process is stopped for a minute and continues.
-        bench.clock.advance(Duration::from_secs(60));
-        let end = end(&mut guard);
-        assert_eq!(end.outcome, Outcome::Cancelled);
-        assert_eq!(bench.polls(), before);
-    }
-
-    #[test]
-    fn not_even_the_first_poll_after_the_deadline() {
-        let bench = Bench::new();
-        let mut guard = bench.endless(None);
-        bench.clock.advance(Duration::from_secs(8));
-        assert_eq!(end(&mut guard).outcome, Outcome::Cancelled);
-        assert_eq!(bench.polls(), 0);
-    }
-
-    #[test]
-    fn is_signalled_at_60_percent_and_polled_until_80() {
-        let bench = Bench::new();
-        let mut guard = bench.endless(None);
-        bench.clock.advance(Duration::from_secs(6));
-        assert!(poll(&mut guard).is_pending());
-        assert_eq!(bench.attempt.cancelled(), Some(CancelReason::LeaseUnproven));
-        bench.clock.advance(Duration::from_millis(1_999));
-        assert!(poll(&mut guard).is_pending());
-        bench.clock.advance(Duration::from_millis(1));
-        assert_eq!(
-            end(&mut guard).reason,
-            "lease could not be renewed; dropped"
-        );
-    }
-
-    #[test]
-    fn a_renewed_run_continues() {
-        let bench = Bench::new();
-        let mut guard = bench.endless(None);
-        for _ in 0..10 {
-            assert!(poll(&mut guard).is_pending());
-            bench.clock.advance(Duration::from_secs(5));
-            bench.lease.extend(bench.clock.boottime());
-        }
-        assert!(poll(&mut guard).is_pending());
-    }
-
-    #[test]
-    fn a_lost_lease_leaves_no_time() {
-        let bench = Bench::new();
-        let mut guard = bench.endless(None);
-        assert!(poll(&mut guard).is_pending());
-        bench.lease.cancel(CancelReason::LeaseLost);
-        assert_eq!(end(&mut guard).reason, "lease lost; dropped");
-    }
-
-    #[test]
-    fn a_timeout_signals_then_drops() {
-        let bench = Bench::new();
-        let mut guard = bench.endless(Some(Duration::from_secs(1)));
-        assert!(poll(&mut guard).is_pending());
-        bench.clock.advance(Duration::from_secs(1));
-        assert!(poll(&mut guard).is_pending());
-        assert_eq!(bench.attempt.cancelled(), Some(CancelReason::Timeout));
-        bench.clock.advance(Duration::from_secs(2));
-        assert_eq!(end(&mut guard).outcome, Outcome::TimedOut);
-    }
-
-    #[test]
-    fn a_run_that_may_continues_without_its_lease_once_it_has_started() {
-        let bench = Bench::new();
-        let sent = bench.clock.boottime();
-        let clock = Arc::new(bench.clock.clone());
-        let lease = Lease::new(clock, LEASE, sent, LeaseMode::Continue);
-        let attempt = Attempt::new(Arc::new(lease));
-        let job = || -> GuardedFuture { Box::pin(std::future::pending()) };
-        let mut started = Guard::new(job(), attempt.clone(), None);
-        let mut not_started = Guard::new(job(), attempt.clone(), None);
-        assert!(poll(&mut started).is_pending());
-        bench.clock.advance(Duration::from_secs(60));
-        attempt.lease().cancel(CancelReason::LeaseLost);
-        assert!(poll(&mut started).is_pending());
-        assert_eq!(end(&mut not_started).outcome, Outcome::Cancelled);
-        attempt.lease().cancel(CancelReason::Shutdown);
-        assert!(poll(&mut started).is_pending());
-        bench.clock.advance(Duration::from_secs(2));
-        assert_eq!(end(&mut started).reason, "shutdown; dropped");
-    }
-
-    #[test]
-    fn a_panic_is_an_outcome_and_so_is_one_in_a_destructor() {
-        struct Bomb(Arc<Mutex<bool>>);
-        impl Drop for Bomb {
-            fn drop(&mut self) {
-                *self.0.lock().expect("lock") = true;
-                panic!("in drop");
-            }
-        }
-        let bench = Bench::new();
-        let job = Box::pin(async { panic!("boom {}", 1) });
-        let mut guard = Guard::new(job, bench.attempt.clone(), None);
-        let end_of_panic = end(&mut guard);
-        assert_eq!(end_of_panic.outcome, Outcome::Panicked);
-        assert_eq!(end_of_panic.error, "boom 1");
-
-        let dropped = Arc::new(Mutex::new(false));
-        let bomb = Bomb(Arc::clone(&dropped));
-        let job = Box::pin(async move {
-            let _bomb = bomb;
-            std::future::pending().await
-        });
-        let mut guard = Guard::new(job, bench.attempt.clone(), None);
-        assert!(poll(&mut guard).is_pending());
-        bench.lease.cancel(CancelReason::LeaseLost);
-        assert_eq!(end(&mut guard).outcome, Outcome::Cancelled);
-        assert!(*dropped.lock().expect("lock"), "it was dropped");
-    }
-}
+mod tests;

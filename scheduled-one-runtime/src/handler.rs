@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use crate::context::JobContext;
 use crate::state::{MissingState, States};
+use crate::user_code::Held;
 use scheduled_one_protocol::BoxFuture;
 
 /// An error of any kind, as functions return it.
@@ -185,23 +186,32 @@ pub(crate) trait AnyHandler: Send + Sync {
 }
 
 struct Erased<H, Args> {
-    handler: H,
+    /// What a closure holds is the program's, and dropped with the last use of the job.
+    handler: Held<H>,
     args: PhantomData<fn(Args)>,
 }
 
 pub(crate) fn erase<Args: 'static, H: Handler<Args>>(handler: H) -> Box<dyn AnyHandler> {
     Box::new(Erased {
-        handler,
+        handler: Held::new(handler),
         args: PhantomData,
     })
 }
 
+impl<H, Args> Erased<H, Args> {
+    fn handler(&self) -> &H {
+        self.handler
+            .get()
+            .expect("a handler is held as long as its job")
+    }
+}
+
 impl<Args, H: Handler<Args>> AnyHandler for Erased<H, Args> {
     fn check(&self, states: &States) -> Result<(), MissingState> {
-        self.handler.check(states)
+        self.handler().check(states)
     }
 
     fn call(&self, ctx: &JobContext) -> BoxFuture<'static, Result<(), BoxError>> {
-        self.handler.call(ctx)
+        self.handler().call(ctx)
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
 use crate::rules::Rules;
 use crate::state::States;
+use crate::user_code;
 use scheduled_one_protocol::UnitName;
 
 /// A job made by hand. It has every setting that the attribute has. A mistake is
@@ -311,10 +312,12 @@ impl Job {
             return Err(bad(found.message));
         }
         let enabled = self.is_enabled().map_err(bad)?;
-        self.handler.check(states).map_err(|missing| Error::State {
-            job: self.name.clone(),
-            missing,
-        })?;
+        user_code::call(|| self.handler.check(states))
+            .map_err(|panic| bad(format!("the check of an argument panicked: {}", panic.text)))?
+            .map_err(|missing| Error::State {
+                job: self.name.clone(),
+                missing,
+            })?;
         let schedule = match self.schedule(zones) {
             Ok(schedule) => schedule,
             Err(why) if enabled => return Err(bad(why)),

@@ -28,6 +28,12 @@ const CANCEL_AT_PERCENT: u32 = 60;
 /// The rest covers a clock *rate* that is 1 % off, and a poll that is under way.
 const DEADLINE_PERCENT: u32 = 80;
 
+/// Longest time that a cancelled run may take to end by itself, however long its lease is.
+const MAX_CANCEL_BUDGET: Duration = Duration::from_secs(5);
+
+/// Longest time between two renewals, however long the lease is.
+const MAX_RENEW_EVERY: Duration = Duration::from_secs(5);
+
 /// Why a run is cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CancelReason {
@@ -79,6 +85,8 @@ pub(crate) struct Lease {
     /// Boot clock, in ns, when the last acknowledged request was sent.
     proven_ns: AtomicU64,
     cancelled: watch::Sender<Option<CancelReason>>,
+    /// When the run is dropped at the latest once it is cancelled, by the boot clock: the scheduler ends then.
+    drop_by: watch::Sender<Option<Duration>>,
 }
 
 impl Lease {
@@ -95,6 +103,7 @@ impl Lease {
             mode,
             proven_ns: AtomicU64::new(sent.as_nanos() as u64),
             cancelled: watch::Sender::new(None),
+            drop_by: watch::Sender::new(None),
         }
     }
 
@@ -146,9 +155,11 @@ impl Lease {
     }
 
     /// How long a cancelled run may take to end by itself: what is between
-    /// the signal and the deadline of a lease that cannot be renewed.
+    /// the signal and the deadline of a lease that cannot be renewed, and never
+    /// so long that a timeout or a shutdown would mean little.
     pub(crate) fn cancel_budget(&self) -> Duration {
-        self.length * (DEADLINE_PERCENT - CANCEL_AT_PERCENT) / 100
+        let of_lease = self.length * (DEADLINE_PERCENT - CANCEL_AT_PERCENT) / 100;
+        of_lease.min(MAX_CANCEL_BUDGET)
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -179,6 +190,29 @@ impl Lease {
         });
     }
 
+    /// Cancels the run, which is dropped by the instant `drop_by` even if its budget is longer.
+    pub(crate) fn cancel_by(&self, reason: CancelReason, drop_by: Duration) {
+        self.drop_by.send_if_modified(|current| {
+            let sooner = current.is_none_or(|current| drop_by < current);
+            if sooner {
+                *current = Some(drop_by);
+            }
+            sooner
+        });
+        self.cancel(reason);
+    }
+
+    /// When the run is dropped at the latest once it is cancelled, if that was said.
+    pub(crate) fn drop_by(&self) -> Option<Duration> {
+        *self.drop_by.borrow()
+    }
+
+    /// Completes when [`drop_by`](Self::drop_by) is not `seen` any more.
+    pub(crate) async fn wait_drop_by(&self, seen: Option<Duration>) {
+        let mut drop_by = self.drop_by.subscribe();
+        let _ = drop_by.wait_for(|drop_by| *drop_by != seen).await;
+    }
+
     /// Why the run is cancelled, if it is. Reads the clock too: a thread that
     /// wakes up after a pause sees at once that it is too late.
     pub(crate) fn cancelled(&self) -> Option<CancelReason> {
@@ -205,9 +239,10 @@ pub(crate) fn deadline_after(lease: Duration) -> Duration {
     lease * DEADLINE_PERCENT / 100
 }
 
-/// How often a lease is renewed.
+/// How often a lease is renewed. The reply to a renewal says that a run is to be cancelled, so a long lease is renewed
+/// more often than it has to be.
 pub(crate) fn renew_every(lease: Duration) -> Duration {
-    lease / 5
+    (lease / 5).min(MAX_RENEW_EVERY)
 }
 
 /// How long a renewal may stay without a reply before another one is sent.
@@ -238,6 +273,38 @@ mod tests {
         assert_eq!(lease.cancelled(), None);
         clock.advance(Duration::from_millis(1));
         assert_eq!(lease.cancelled(), Some(CancelReason::LeaseUnproven));
+    }
+
+    #[test]
+    fn a_long_lease_has_a_cancel_budget_of_five_seconds_within_it() {
+        let clock = ManualClock::new();
+        for (lease_ms, budget_ms) in [
+            (200, 40),
+            (5_000, 1_000),
+            (25_000, 5_000),
+            (60_000, 5_000),
+            (3_600_000, 5_000),
+        ] {
+            let (length, sent) = (Duration::from_millis(lease_ms), clock.boottime());
+            let lease = Lease::new(Arc::new(clock.clone()), length, sent, LeaseMode::Cancel);
+            let budget = Duration::from_millis(budget_ms);
+            assert_eq!(lease.cancel_budget(), budget);
+            assert!(lease.cancel_at() + budget <= lease.deadline());
+            // A run learns within the same time that the next tick is to take its place.
+            assert_eq!(renew_every(length), budget);
+        }
+    }
+
+    #[test]
+    fn a_shutdown_shortens_the_time_that_is_left_and_never_lengthens_it() {
+        let clock = ManualClock::new();
+        let lease = lease(&clock);
+        lease.cancel_by(CancelReason::Shutdown, Duration::from_secs(5));
+        lease.cancel_by(CancelReason::Shutdown, Duration::from_secs(7));
+        assert_eq!(lease.drop_by(), Some(Duration::from_secs(5)));
+        assert_eq!(lease.cancelled(), Some(CancelReason::Shutdown));
+        lease.cancel_by(CancelReason::Shutdown, Duration::from_secs(3));
+        assert_eq!(lease.drop_by(), Some(Duration::from_secs(3)));
     }
 
     #[test]

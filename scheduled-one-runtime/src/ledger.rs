@@ -34,6 +34,9 @@ pub struct LedgerEntry {
     pub reason: String,
     /// Name of the node that ran it, or that decided not to.
     pub node: String,
+    /// Identity of that node, random and new with each start, in a line of a job with `scope = every_node`: several
+    /// nodes may have one name.
+    pub identity: Option<String>,
     /// Fencing token of the run, if it was started.
     pub fencing_token: Option<u64>,
     /// Attempt, if it was started.
@@ -70,6 +73,7 @@ impl LedgerEntry {
             shard: line.unit.shard(),
             reason: line.reason,
             node: line.node,
+            identity: line.identity,
             fencing_token: line.token.map(FencingToken::get),
             attempt: line.attempt,
             fired_at: line.fired_at_ms.map(instant),

@@ -84,6 +84,7 @@ mod watchdog;
 // … and its outcome is reported, recorded and read.
 mod finish;
 mod outcome_report;
+mod reporter;
 
 mod audit;
 mod ledger;
@@ -92,6 +93,7 @@ mod ledger;
 mod error;
 mod event;
 mod join_all;
+mod user_code;
 
 #[cfg(feature = "internals")]
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 //! top to bottom; each step is in the file that it calls.
 
 // In the order of the path: units and claims of them, verdicts, jobs without claims …
+mod catch_up;
 mod claiming;
 pub(crate) mod units;
 mod verdict;
@@ -27,7 +28,7 @@ use crate::claim::{ClaimBatch, DecidedBatch, send_claims};
 use crate::compiled_job::CompiledJob;
 use crate::event;
 use crate::finish::UnitReleased;
-use crate::run::Runner;
+use crate::run::{Runner, Stopping};
 use crate::store_client::{Replied, StoreClient, StoreHealth};
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
@@ -45,8 +46,6 @@ use verdict::{DecidedClaim, FollowUp};
 
 /// Longest sleep: a clock may be set, a machine may be suspended.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Longest wait for the replies to pending claims when the node stops.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// One node in one bucket.
 pub(crate) struct Node {
@@ -75,7 +74,7 @@ pub(crate) struct Node {
 /// What a node and its scheduler signal to each other.
 pub(crate) struct NodeSignals {
     /// From the scheduler: nothing new starts from now on.
-    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) stop: watch::Receiver<Option<Stopping>>,
     /// To the scheduler: every claim has its reply, so no run starts any more.
     pub(crate) drained: watch::Sender<bool>,
     /// From the scheduler: the outcomes are reported, and the node may end.
@@ -227,10 +226,13 @@ impl Node {
     fn next_mode(&mut self, mode: Mode, signals: &NodeSignals) -> Option<Mode> {
         let now = self.client.now();
         match mode {
-            Mode::Working if *signals.stop.borrow() => {
-                let until = now + DRAIN_PATIENCE;
-                self.next_mode(Mode::Draining { until }, signals)
-            }
+            Mode::Working => match *signals.stop.borrow() {
+                Some(Stopping { drain_until }) => {
+                    let until = drain_until;
+                    self.next_mode(Mode::Draining { until }, signals)
+                }
+                None => Some(mode),
+            },
             Mode::Draining { until } if !self.claiming.is_pending() || now >= until => {
                 if self.claiming.is_pending() {
                     self.abandon_requests();

@@ -21,7 +21,7 @@ use crate::context::JobContext;
 use crate::handler::sealed::SealedHandler;
 use crate::handler::{BoxError, FromJob, Handler, JobResult};
 pub use crate::job::Job;
-pub use crate::registry::JOBS;
+pub use crate::registry::SCHEDULED_ONE_JOBS_0_1_0 as JOBS;
 use crate::state::{MissingState, States};
 use scheduled_one_protocol::BoxFuture;
 

@@ -14,6 +14,7 @@ use crate::event;
 use crate::lease::{CancelReason, renew_every, renew_patience};
 use crate::log_throttle::LogThrottle;
 use crate::request_each::{Repeat, request_each};
+use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, MAX_BATCH, Renew, Renewed};
 use scheduled_one_protocol::{BoxFuture, Store, StoreError};
@@ -65,7 +66,7 @@ impl Renewals {
     /// Renews leases without end.
     pub(crate) async fn run(self: Arc<Self>) {
         // Opens the connection: the first renewal should not wait for that.
-        let _ = self.store.renew(&self.caller, &[]).await;
+        let _ = user_code::request(|| self.store.renew(&self.caller, &[])).await;
         loop {
             let next = self.due().first_key_value().map(|((at, _), _)| *at);
             let now = self.clock.boottime();
@@ -148,7 +149,8 @@ impl Renewals {
         let requests: Vec<Renew> = runs.iter().map(|run| self.request(run)).collect();
         let patience = runs.iter().map(|run| renew_patience(run.lease.length()));
         let patience = patience.min().unwrap_or_default();
-        let mut pending = self.store.renew(&self.caller, &requests);
+        let renew = || self.store.renew(&self.caller, &requests);
+        let mut pending = Box::pin(user_code::request(renew));
         let (reply, in_time) = tokio::select! {
             biased;
             reply = &mut pending => (reply, true),

@@ -1,30 +1,33 @@
-//! One run: from the grant to its outcome, with its attempts.
+//! One run: from the grant to its outcome, with its attempts. A run always ends
+//! in an outcome: its task is watched.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::OnLeaseLost;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::Instrument;
 
-use crate::active_run::ActiveRun;
+use crate::active_run::{ActiveRun, RunKind};
 use crate::active_runs::{ActiveRuns, RunGuard};
 use crate::attempt::Attempt;
 use crate::cluster_clock::ClusterClock;
 use crate::compiled_job::CompiledJob;
 use crate::context::{JobContext, RunFacts, Shard};
 use crate::event;
-use crate::guard::Guard;
+use crate::guard::{Guard, SlowPolls};
 use crate::lease::{CancelReason, Lease, LeaseMode};
 use crate::ledger::instant;
-use crate::outcome_report::OutcomeReport;
+use crate::log_throttle::LogThrottle;
+use crate::reporter::Reporter;
 use crate::retry::{EndedAttempt, random_of, wait_before_retry};
 use crate::run_result::RunResult;
 use crate::state::States;
+use crate::user_code;
 use crate::watchdog::Watchdog;
+use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{Finish, RunId};
-use scheduled_one_protocol::{LedgerRecord, Outcome};
+use scheduled_one_protocol::message::RunId;
 
 /// How long a cancelled local job may take to return.
 const LOCAL_CANCEL_BUDGET: Duration = Duration::from_secs(1);
@@ -40,11 +43,19 @@ pub(crate) struct Runner {
     /// The label of this node.
     pub(crate) node: Arc<str>,
     pub(crate) active_runs: ActiveRuns,
-    /// True when the scheduler stops: then no attempt is followed by another one.
-    pub(crate) stopping: watch::Sender<bool>,
-    /// Outcomes on their way to [`report_outcomes`](crate::finish::report_outcomes). `None` when the scheduler has
-    /// stopped.
-    pub(crate) reports: Mutex<Option<mpsc::UnboundedSender<OutcomeReport>>>,
+    /// Set when the scheduler stops: then no attempt is followed by another one.
+    pub(crate) stopping: watch::Sender<Option<Stopping>>,
+    /// Limits the warnings of polls that block.
+    pub(crate) slow_polls: Arc<LogThrottle>,
+    /// Reports the outcomes.
+    pub(crate) reporter: Reporter,
+}
+
+/// The scheduler stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopping {
+    /// How long nodes wait for the replies to their claims, by the boot clock.
+    pub(crate) drain_until: Duration,
 }
 
 /// A run that may start.
@@ -60,16 +71,6 @@ pub(crate) struct NewRun {
     pub(crate) coalesced: u64,
 }
 
-/// How a run is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RunKind {
-    /// The store granted it: its lease is renewed, and its end is reported. Its claim was first sent at `claim_sent`,
-    /// by the boot clock.
-    Leased { claim_sent: Duration },
-    /// It is a run of a job with `scope = every_node`, without a lease. Its ledger lines are reported.
-    Local,
-}
-
 impl Runner {
     /// Starts a run; `None` if it is too late for it.
     pub(crate) fn start(self: &Arc<Self>, new: NewRun) -> Option<Arc<ActiveRun>> {
@@ -79,7 +80,7 @@ impl Runner {
         if new.kind != RunKind::Local && self.clock.boottime() >= lease.cancel_at() {
             event::claimed_too_late(&id.unit, id.tick);
             let result = not_started(id, "the claim was answered too late to start");
-            self.report_end(&new, id.clone(), result, None);
+            self.reporter.end(new.kind, id.clone(), result, None);
             return None;
         }
         let run = Arc::new(ActiveRun::new(id.clone(), Arc::new(lease)));
@@ -87,12 +88,23 @@ impl Runner {
             self.watchdog.add(Arc::clone(&run));
         }
         let guard = self.active_runs.enter(Arc::clone(&run));
-        let span = event::run_span(id, instant(id.tick.ms()), &self.node);
-        let runner = Arc::clone(self);
-        let of_task = Arc::clone(&run);
-        let task = async move { runner.run(new, of_task, guard).await };
-        tokio::spawn(task.instrument(span));
+        tokio::spawn(Arc::clone(self).watch(new, Arc::clone(&run), guard));
         Some(run)
+    }
+
+    /// The task of a run. A panic that no part of the run expects is its outcome too: a run that ended without one
+    /// would look like that of a node that died.
+    async fn watch(self: Arc<Self>, new: NewRun, run: Arc<ActiveRun>, guard: RunGuard) {
+        let span = event::run_span(&new.id, instant(new.id.tick.ms()), &self.node);
+        let path = self.run(&new, &run).instrument(span.clone());
+        if let Err(panic) = user_code::catch(Box::pin(path)).await
+            && !run.is_reported()
+        {
+            let result = RunResult::panicked(panic);
+            event::broken(&span, run.unit(), &result.error);
+            self.end(&new, &run, result);
+        }
+        drop(guard);
     }
 
     /// Ends a granted run that must not start, because a store that replaces
@@ -101,7 +113,7 @@ impl Runner {
         let id = &new.id;
         event::not_replicated(&id.unit, id.tick);
         let result = not_started(id, "too few replicas had the claim");
-        self.report_end(new, id.clone(), result, None);
+        self.reporter.end(new.kind, id.clone(), result, None);
     }
 
     fn lease(&self, new: &NewRun) -> Lease {
@@ -120,32 +132,29 @@ impl Runner {
     }
 
     /// The path of a run: it waits until its tick is due, makes attempts, and reports its end.
-    async fn run(self: Arc<Self>, new: NewRun, run: Arc<ActiveRun>, guard: RunGuard) {
-        let waited = self.wait_until_due(&new, &run).await;
+    async fn run(&self, new: &NewRun, run: &Arc<ActiveRun>) {
+        let waited = self.wait_until_due(new, run).await;
         if waited.outcome != Outcome::Ok {
-            run.end();
-            self.report_end(&new, run.id(), waited, None);
-            return drop(guard);
+            return self.end(new, run, waited);
         }
         let began = self.clock.boottime();
         let mut tries = 1;
         loop {
             let fired_at_ms = self.cluster.now_ms();
-            let result = self.attempt(&new, &run, fired_at_ms, began).await;
-            let fired_at_ms = run.has_begun().then_some(fired_at_ms);
-            let wait = self.wait_before_retry(&new, &run, &result, tries, began);
+            let result = self.attempt(new, run, fired_at_ms, began).await;
+            let wait = self.wait_before_retry(new, run, &result, tries, began);
             let retries = match wait {
-                Some(wait) => self.back_off(&run, tries, wait).await,
+                Some(wait) => self.back_off(run, tries, wait).await,
                 None => false,
             };
             if !retries {
-                run.end();
-                self.report_end(&new, run.id(), result, fired_at_ms);
-                break;
+                return self.end(new, run, result);
             }
-            let acknowledged = self.report_attempt(&new, run.id(), result, fired_at_ms);
+            let acknowledged = self
+                .reporter
+                .attempt(new.kind, run.id(), result, run.fired_at_ms());
             tries += 1;
-            let ended = self.wait_recorded(&run, acknowledged).await;
+            let ended = self.wait_recorded(run, acknowledged).await;
             if ended.is_some() {
                 run.end();
             }
@@ -153,11 +162,17 @@ impl Runner {
             // that this attempt was recorded.
             run.start_next_attempt();
             if let Some(ended) = ended {
-                self.report_end(&new, run.id(), ended, None);
-                break;
+                return self.end(new, run, ended);
             }
         }
-        drop(guard);
+    }
+
+    /// Ends the run, and reports that.
+    fn end(&self, new: &NewRun, run: &ActiveRun, result: RunResult) {
+        run.end();
+        self.reporter
+            .end(new.kind, run.id(), result, run.fired_at_ms());
+        run.mark_reported();
     }
 
     /// Waits until the tick is due, and a bit longer than this node may be wrong
@@ -172,7 +187,7 @@ impl Runner {
             sleep.await;
             Ok(())
         });
-        Guard::new(sleep, Attempt::new(Arc::clone(&run.lease)), None).await
+        Guard::of_wait(sleep, Attempt::new(Arc::clone(&run.lease))).await
     }
 
     /// Calls the function once, under the lease.
@@ -194,10 +209,14 @@ impl Runner {
         // The call is inside the guarded future, so that a panic of a plain closure is caught too.
         let begins = Arc::clone(run);
         let future = Box::pin(async move {
-            begins.mark_begun();
+            begins.mark_begun(fired_at_ms);
             job.handler.call(&ctx).await
         });
-        let result = Guard::new(future, control.clone(), timeout_at).await;
+        let slow_polls = SlowPolls {
+            unit: run.unit().clone(),
+            throttle: Arc::clone(&self.slow_polls),
+        };
+        let result = Guard::of_job(future, control.clone(), timeout_at, slow_polls).await;
         control.cancel(CancelReason::Ended);
         let took = self.clock.boottime().saturating_sub(started);
         event::ended(result.outcome, &result.reason, &result.error, took);
@@ -213,7 +232,7 @@ impl Runner {
         tries: u32,
         began: Duration,
     ) -> Option<Duration> {
-        if *self.stopping.borrow() || run.lease.cancelled().is_some() {
+        if self.stopping.borrow().is_some() || run.lease.cancelled().is_some() {
             return None;
         }
         let id = run.id();
@@ -237,7 +256,7 @@ impl Runner {
         tokio::select! {
             biased;
             () = control.wait_cancelled() => false,
-            _ = stopping.wait_for(|stopping| *stopping) => false,
+            _ = stopping.wait_for(Option::is_some) => false,
             () = self.clock.sleep(wait) => control.cancelled().is_none(),
         }
     }
@@ -260,7 +279,7 @@ impl Runner {
             }
             Ok(())
         });
-        let result = Guard::new(recorded, control, None).await;
+        let result = Guard::of_wait(recorded, control).await;
         (result.outcome != Outcome::Ok).then_some(result)
     }
 
@@ -286,78 +305,6 @@ impl Runner {
             missed: new.coalesced,
             clock_offset_us: self.cluster.offset_us(),
         })
-    }
-
-    /// Closes the channel of outcomes: no run reports any more.
-    pub(crate) fn close_reports(&self) {
-        *self.reports() = None;
-    }
-
-    /// Reports the end of a run.
-    fn report_end(&self, new: &NewRun, run: RunId, result: RunResult, fired_at_ms: Option<i64>) {
-        let finish = self.finish(run, result, fired_at_ms, false);
-        self.report(match new.kind {
-            RunKind::Leased { .. } => OutcomeReport::Run(finish),
-            RunKind::Local => OutcomeReport::Local(self.local_line(&finish)),
-        });
-    }
-
-    /// Reports the end of an attempt that another one follows. The receiver gets
-    /// whether it is recorded, where the next attempt must wait for that.
-    fn report_attempt(
-        &self,
-        new: &NewRun,
-        run: RunId,
-        result: RunResult,
-        fired_at_ms: Option<i64>,
-    ) -> Option<oneshot::Receiver<bool>> {
-        let finish = self.finish(run, result, fired_at_ms, true);
-        match new.kind {
-            RunKind::Leased { .. } => {
-                let (acknowledge, acknowledged) = oneshot::channel();
-                self.report(OutcomeReport::Attempt(finish, acknowledge));
-                Some(acknowledged)
-            }
-            RunKind::Local => {
-                self.report(OutcomeReport::Local(self.local_line(&finish)));
-                None
-            }
-        }
-    }
-
-    fn finish(
-        &self,
-        run: RunId,
-        result: RunResult,
-        fired_at_ms: Option<i64>,
-        retried: bool,
-    ) -> Finish {
-        Finish {
-            run,
-            outcome: result.outcome,
-            retried,
-            reason: result.reason,
-            error: result.error,
-            fired_at_ms,
-            ended_at_ms: self.cluster.now_ms(),
-        }
-    }
-
-    fn local_line(&self, finish: &Finish) -> LedgerRecord {
-        LedgerRecord::finished(finish, finish.outcome, &self.node)
-    }
-
-    /// Sends an outcome on its way to the store.
-    pub(crate) fn report(&self, report: OutcomeReport) {
-        match &*self.reports() {
-            // Fails only when the receiver is gone, and that is aborted last.
-            Some(reports) => drop(reports.send(report)),
-            None => event::unrecorded(&report),
-        }
-    }
-
-    fn reports(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<OutcomeReport>>> {
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

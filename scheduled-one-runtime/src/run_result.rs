@@ -1,10 +1,8 @@
 //! How a guarded future ended, with the texts for the ledger.
 
-use std::any::Any;
-use std::error::Error;
-
 use crate::lease::CancelReason;
-use scheduled_one_protocol::{MAX_ERROR_BYTES, Outcome};
+use crate::user_code::Panic;
+use scheduled_one_protocol::Outcome;
 
 /// How a guarded future ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,56 +54,22 @@ impl RunResult {
     }
 
     /// The future panicked.
-    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
-        let text = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without a text".to_owned());
+    pub(crate) fn panicked(panic: Panic) -> Self {
         RunResult {
-            error: cut(text),
+            error: panic.text,
             ..Self::with_outcome(Outcome::Panicked)
         }
     }
-}
 
-/// The error and its causes, in one line of at most [`MAX_ERROR_BYTES`].
-pub(crate) fn error_text(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        if text.len() > MAX_ERROR_BYTES {
-            break;
+    /// The same end, of a future whose destructor may have panicked in addition.
+    pub(crate) fn and_dropped(self, dropped: Result<(), Panic>) -> Self {
+        match dropped {
+            Err(panic) if self.outcome == Outcome::Ok => Self::panicked(panic),
+            Err(panic) if self.error.is_empty() => RunResult {
+                error: panic.text,
+                ..self
+            },
+            _ => self,
         }
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    cut(text)
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_ERROR_BYTES {
-        const MARK: &str = "…";
-        let mut end = MAX_ERROR_BYTES - MARK.len();
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push_str(MARK);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_errors_are_cut_between_characters() {
-        let text = cut("é".repeat(1000));
-        assert!(text.len() <= MAX_ERROR_BYTES);
-        assert!(text.ends_with("é…"));
-        assert_eq!(cut("short".to_owned()), "short");
     }
 }

@@ -7,6 +7,7 @@ mod store_config;
 
 // The life of a scheduler.
 mod bucket_worker;
+mod node_shared;
 mod start_line;
 mod startup;
 
@@ -32,12 +33,14 @@ use crate::event;
 use crate::job::check_name;
 use crate::lease::CancelReason;
 use crate::ledger::{LedgerEntry, instant};
+use crate::run::Stopping;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::job_selection::unknown_job;
-use crate::scheduler::shutdown::ShutdownState;
+use crate::scheduler::shutdown::{DRAIN_PATIENCE, ShutdownState};
 use crate::scheduler::signals::Signals;
 use crate::scheduler::store_config::StoreConfig;
+use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::{Bucket, Store};
 
@@ -93,8 +96,8 @@ pub struct Scheduler {
     zone_data: ZoneData,
     clock: Arc<dyn Clock>,
     active_runs: ActiveRuns,
-    /// True when the scheduler stops: nothing new starts, and no attempt is followed by another one.
-    stopping: watch::Sender<bool>,
+    /// Set when the scheduler stops: nothing new starts, and no attempt is followed by another one.
+    stopping: watch::Sender<Option<Stopping>>,
     shutdown_grace: Duration,
     /// How far a shutdown has come.
     shutdown: Mutex<ShutdownState>,
@@ -120,9 +123,9 @@ pub struct JobInfo {
 pub struct ShutdownReport {
     /// Runs that ended by themselves within the grace.
     pub finished: usize,
-    /// Runs that were cancelled because the grace had passed.
+    /// Runs that were cancelled, because they did not end in the time that the grace leaves to runs.
     pub cancelled: usize,
-    /// Whether the store learned all outcomes. If not, another node finds
+    /// Whether the store recorded all outcomes in time. If not, another node finds
     /// these runs standing still and records them as lost.
     pub recorded: bool,
 }
@@ -186,7 +189,7 @@ impl Scheduler {
             return Err(self.unknown(job));
         }
         let limit = limit.min(MAX_LEDGER_LINES);
-        let lines = self.store(job).ledger(job, limit).await?;
+        let lines = user_code::request(|| self.store(job).ledger(job, limit)).await?;
         if lines.is_empty() && !known {
             return Err(self.unknown(job));
         }
@@ -213,22 +216,29 @@ impl Scheduler {
         unknown_job(job, self.jobs.iter().map(|job| &*job.name))
     }
 
-    /// Stops gracefully: no new ticks start; active runs may end within `grace`,
-    /// then they are cancelled (signalled, and dropped a fifth of their lease
-    /// later). Leases are released and outcomes recorded, so that other nodes
-    /// can continue at once. A second call does nothing, unless the future of the
-    /// first call was dropped: then it continues the shutdown, with its own `grace`.
+    /// Stops gracefully, and returns within `grace`: no new ticks start; active
+    /// runs may end by themselves; those that do not are cancelled (signalled,
+    /// and dropped later). Leases are released and outcomes recorded, so that
+    /// other nodes can continue at once. A second call does nothing, unless the
+    /// future of the first call was dropped: then it continues the shutdown, with
+    /// its own `grace`.
     ///
-    /// Takes at most `grace`, a fifth of the longest lease, and about 5 s for
-    /// a store that does not reply.
+    /// The end of `grace` is kept for the last steps: for runs to return, a fifth
+    /// of their lease and at most 5 s; for outcomes to be recorded, 2 s. Of a
+    /// short grace, runs keep at least three eighths, and outcomes have a quarter.
+    /// It returns by then whether or not the store has replied
+    /// ([`recorded`](ShutdownReport::recorded)). A grace below 1 s counts as 1 s
+    /// for the last steps. A job that blocks all threads of the Tokio runtime
+    /// stops this as well.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
-        self.stop_after(self.clock.sleep(grace)).await
+        let stopped = self.stop_within(grace, std::future::pending());
+        user_code::catch_wakes(Box::pin(stopped)).await
     }
 
     /// Runs until the process is asked to end (SIGINT, SIGTERM), then shuts
-    /// down with the grace of
+    /// down within
     /// [`shutdown_grace`](SchedulerBuilder::shutdown_grace) (25 s; Kubernetes
-    /// kills after 30). A second signal ends the grace.
+    /// kills after 30). A second signal cancels the runs at once.
     ///
     /// # Errors
     ///
@@ -236,22 +246,17 @@ impl Scheduler {
     pub async fn run_until_signal(self) -> Result<(), Error> {
         let mut signals = Signals::listen().map_err(Error::Signal)?;
         event::signal(signals.next().await);
-        let grace = self.clock.sleep(self.shutdown_grace);
-        self.stop_after(async {
-            tokio::select! {
-                biased;
-                () = grace => {}
-                again = signals.next() => event::signal(again),
-            }
-        })
-        .await;
+        let stopped = self.stop_within(self.shutdown_grace, async {
+            event::signal(signals.next().await);
+        });
+        user_code::catch_wakes(Box::pin(stopped)).await;
         Ok(())
     }
 }
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        self.stopping.send_replace(true);
+        self.stop(DRAIN_PATIENCE);
         self.active_runs.cancel_all(CancelReason::Shutdown);
     }
 }

@@ -4,6 +4,8 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::user_code::Held;
+
 /// The program gave no value for a `State<T>` that a job takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingState {
@@ -39,19 +41,20 @@ impl std::error::Error for MissingState {}
 /// The values given with [`state`](crate::SchedulerBuilder::state), by type.
 #[derive(Default)]
 pub struct States {
-    by_type: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    by_type: HashMap<TypeId, Held<Box<dyn Any + Send + Sync>>>,
 }
 
 impl States {
     /// The value of that type.
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.by_type.get(&TypeId::of::<T>())?.downcast_ref()
+        let value = self.by_type.get(&TypeId::of::<T>())?.get()?;
+        value.downcast_ref()
     }
 
     /// Adds a value; false if there was one of that type, which is replaced.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> bool {
         self.by_type
-            .insert(TypeId::of::<T>(), Box::new(value))
+            .insert(TypeId::of::<T>(), Held::new(Box::new(value)))
             .is_none()
     }
 }

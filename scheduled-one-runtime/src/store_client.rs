@@ -17,6 +17,7 @@ use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::log_throttle::LogThrottle;
 use crate::request_each::{Repeat, request_each};
+use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, Head, Reply};
 use scheduled_one_protocol::{Answer, BoxFuture, Store, StoreError};
@@ -136,7 +137,7 @@ impl StoreClient {
         send: impl FnOnce(&'a dyn Store, &'a Caller) -> Answer<'a, Reply<T>>,
     ) -> Result<Replied<T>, StoreError> {
         let sent = self.clock.boottime();
-        let reply = send(&*self.store, &self.caller).await;
+        let reply = user_code::request(|| send(&*self.store, &self.caller)).await;
         let received = self.clock.boottime();
         match reply {
             Ok(reply) => {

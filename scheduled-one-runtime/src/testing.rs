@@ -13,7 +13,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::builder::SchedulerBuilder;
 use scheduled_one_protocol::clock::{Clock, ManualClock};
 
-/// How long, in real time, the kit waits for what should happen.
+/// How long, in Tokio's time, the kit waits for what should happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -68,7 +68,7 @@ impl TestScheduler {
     /// # Panics
     ///
     /// If there is no such job, it is never due again, or its tick has no
-    /// outcome within 30 s of real time: a run that waits for time to pass
+    /// outcome within 30 s of Tokio's time (real time, unless it is paused): a run that waits for time to pass
     /// needs [`advance`](Self::advance) from beside. So does a job with
     /// `jitter`, which starts later than its tick; one that is disabled has
     /// none before its start deadline has passed.
@@ -89,7 +89,7 @@ impl TestScheduler {
     ///
     /// # Panics
     ///
-    /// If it has none within 30 s of real time.
+    /// If it has none within 30 s of Tokio's time.
     pub async fn outcome_of(&self, job: &str, tick: Timestamp) -> LedgerEntry {
         let looks = PATIENCE.as_millis() / LOOK_EVERY.as_millis();
         for _ in 0..looks {

@@ -8,7 +8,7 @@ use scheduled_one_schedule::policy::Misfire;
 use crate::rules::Rules;
 use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{Intent, Missed};
-use scheduled_one_protocol::{Outcome, TickMs};
+use scheduled_one_protocol::{Outcome, SkipReason, TickMs};
 
 /// Most ticks that are counted.
 const MAX_COUNT: u64 = 10_000;
@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) missed: Option<Missed>,
     /// Number of missed ticks in the catch-up window that the run stands for in addition to its own.
     pub(crate) coalesced: u64,
+    /// The newest tick that is due: later than the tick where several are to run.
+    pub(crate) newest_ms: i64,
 }
 
 /// The ticks of one job, as its rules see them.
@@ -97,6 +99,7 @@ impl Ticks<'_> {
             intent,
             missed,
             coalesced,
+            newest_ms,
         })
     }
 
@@ -116,7 +119,7 @@ impl Ticks<'_> {
     /// `now_ms` that no other node has decided are skipped.
     pub(crate) fn disabled(&self, after_ms: i64, now_ms: i64) -> Option<Plan> {
         let newest_ms = self.newest_due(after_ms, now_ms)?;
-        let mut plan = self.mark_missed(after_ms, newest_ms, "disabled");
+        let mut plan = self.mark_missed(after_ms, newest_ms, SkipReason::Disabled.as_str());
         if let Some(missed) = &mut plan.missed {
             missed.outcome = Outcome::Skipped;
         }
@@ -130,6 +133,7 @@ impl Ticks<'_> {
             intent: Intent::MarkMissed,
             missed: self.missed(after_ms, newest_ms, reason),
             coalesced: 0,
+            newest_ms,
         }
     }
 
@@ -144,7 +148,8 @@ impl Ticks<'_> {
         })
     }
 
-    fn count(&self, after_ms: i64, to_ms: i64) -> u64 {
+    /// The number of ticks after `after_ms` up to `to_ms`, counted up to [`MAX_COUNT`].
+    pub(crate) fn count(&self, after_ms: i64, to_ms: i64) -> u64 {
         self.schedule.count_within(after_ms, to_ms, MAX_COUNT)
     }
 }

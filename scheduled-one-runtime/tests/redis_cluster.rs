@@ -115,6 +115,7 @@ async fn a_slot_under_way_is_asked_for_where_it_goes() {
         retried: false,
         reason: String::new(),
         node: "Node".into(),
+        identity: None,
         token: None,
         attempt: Some(1),
         fired_at_ms: Some(1),

@@ -28,6 +28,7 @@ fn line(unit: &str) -> LedgerRecord {
         retried: false,
         reason: String::new(),
         node: "Node".into(),
+        identity: None,
         token: None,
         attempt: Some(1),
         fired_at_ms: Some(1),

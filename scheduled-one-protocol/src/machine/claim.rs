@@ -8,7 +8,7 @@ use crate::message::{
     Caller, Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, Intent, LATE_MS, Missed,
     OverdueRun, Overlap, RunId, Target, Verdict,
 };
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SkipReason};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
 
@@ -176,7 +176,7 @@ fn overlap(
         attempt: 1,
         takeovers: claim.takeovers,
     };
-    let mut skip = |tick: TickMs, reason| {
+    let mut skip = |tick: TickMs, reason: SkipReason| {
         ledger.push(LedgerRecord::skipped(
             &claim.unit,
             tick,
@@ -185,26 +185,27 @@ fn overlap(
             now.ms(),
         ))
     };
-    let reason = match due.overlap {
+    match due.overlap {
         Overlap::Queue(most) if record.ticks_waiting() < most as usize => {
             record.waiting.push_back(waiting);
-            return Verdict::Queued;
+            Verdict::Queued
         }
         Overlap::CancelRunning => {
             // A takeover goes on; a tick that waited gives way.
             let (kept, gone): (VecDeque<Waiting>, VecDeque<Waiting>) =
                 record.waiting.drain(..).partition(|old| old.attempt > 1);
             record.waiting = kept;
-            gone.iter().for_each(|old| skip(old.tick, "superseded"));
+            gone.iter()
+                .for_each(|old| skip(old.tick, SkipReason::Superseded));
             record.run.stop = record.running;
             record.waiting.push_back(waiting);
-            return Verdict::Queued;
+            Verdict::Queued
         }
-        Overlap::Queue(_) => "queue full",
-        Overlap::Skip | Overlap::Allow(_) => "overlap",
-    };
-    skip(due.tick, reason);
-    Verdict::Skipped
+        Overlap::Queue(_) | Overlap::Skip | Overlap::Allow(_) => {
+            skip(due.tick, due.overlap.skip_reason());
+            Verdict::Skipped
+        }
+    }
 }
 
 /// Starts what waits.

@@ -1,7 +1,7 @@
 //! Claims: a node asks the store to decide a tick.
 
 use super::{LowerBounds, OverdueRun, Watermarks};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, SkipReason};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
 
@@ -94,6 +94,16 @@ pub enum Overlap {
     CancelRunning,
     /// Run the tick at the same time if fewer than this many runs are going on.
     Allow(u32),
+}
+
+impl Overlap {
+    /// Why a tick is skipped that comes due while its unit is busy, and cannot wait.
+    pub fn skip_reason(self) -> SkipReason {
+        match self {
+            Overlap::Queue(_) => SkipReason::QueueFull,
+            Overlap::Skip | Overlap::CancelRunning | Overlap::Allow(_) => SkipReason::Overlap,
+        }
+    }
 }
 
 /// Ticks that came due while no node could run them.

@@ -52,6 +52,7 @@ impl Line<'_> {
             outcome: self.parsed("out", Outcome::from_word)?,
             reason: self.read("why")?,
             node: self.read("node")?,
+            identity: self.text("id"),
             token: Some(FencingToken(self.read("tok")?)).filter(|token| token.get() > 0),
             attempt: Some(self.read("att")?).filter(|attempt| *attempt > 0),
             fired_at_ms: Some(self.read("fired")?).filter(|fired_at_ms| *fired_at_ms > 0),

@@ -8,6 +8,7 @@ use scheduled_one_schedule::policy::Misfire;
 
 use crate::claim::{ClaimBatch, PendingClaim};
 use crate::finish::UnitReleased;
+use crate::node::catch_up::CatchUps;
 use crate::node::hold_up::Hold;
 use crate::node::units::{Unit, Units, rank};
 use crate::timer::{Timer, UnitIndex};
@@ -41,6 +42,8 @@ pub(super) struct Claiming {
     pub(super) ready_pending: HashSet<UnitName>,
     /// Units whose run ended while a claim of their next tick was pending.
     pub(super) released_while_pending: HashSet<UnitIndex>,
+    /// Units that catch up with missed ticks.
+    pub(super) catch_ups: CatchUps,
     /// The living nodes, by identity: the shards of a job are spread over them.
     pub(super) living_nodes: Vec<String>,
     batches_pending: usize,
@@ -65,6 +68,7 @@ impl Claiming {
             ready: BTreeSet::new(),
             ready_pending: HashSet::new(),
             released_while_pending: HashSet::new(),
+            catch_ups: CatchUps::default(),
             living_nodes: Vec::new(),
             batches_pending: 0,
             claims_made: 0,
@@ -130,6 +134,7 @@ impl Claiming {
         let pending = PendingClaim {
             unit: index,
             coalesced: plan.coalesced,
+            newest_ms: plan.newest_ms,
         };
         let target = Target::Tick(DueTick {
             tick: TickMs(plan.tick_ms),
@@ -164,6 +169,7 @@ impl Claiming {
         let pending = PendingClaim {
             unit: index,
             coalesced: 0,
+            newest_ms: 0,
         };
         Some((pending, claim))
     }

@@ -4,15 +4,14 @@
 
 use std::sync::Arc;
 
-use crate::active_run::ActiveRun;
+use crate::active_run::{ActiveRun, RunKind};
 use crate::compiled_job::CompiledJob;
 use crate::context::Shard;
 use crate::event;
-use crate::outcome_report::OutcomeReport;
-use crate::run::{NewRun, RunKind, Runner};
+use crate::run::{NewRun, Runner};
 use crate::timer::{Timer, UnitIndex};
 use scheduled_one_protocol::message::{Intent, RunId};
-use scheduled_one_protocol::{FencingToken, LedgerRecord, TickMs, UnitName};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, SkipReason, TickMs, UnitName};
 
 /// The local jobs of a node.
 pub(super) struct LocalJobs {
@@ -79,22 +78,22 @@ impl LocalJob {
         if let Some(missed) = &plan.missed {
             event::missed(&unit, missed);
             let line = LedgerRecord::missed(&unit, missed, node, now_ms);
-            runner.report(OutcomeReport::Local(line));
+            runner.reporter.line(line);
         }
         if plan.intent == Intent::MarkMissed {
             return;
         }
         let tick = TickMs(plan.tick_ms);
         let skip = |reason| {
+            event::skipped(&unit, tick, reason);
             let line = LedgerRecord::skipped(&unit, tick, reason, node, now_ms);
-            runner.report(OutcomeReport::Local(line));
+            runner.reporter.line(line);
         };
         if !self.job.rules.enabled {
-            return skip("disabled");
+            return skip(SkipReason::Disabled);
         }
         if self.run.as_ref().is_some_and(|run| !run.has_ended()) {
-            event::skipped(&unit, tick, "overlap");
-            return skip("overlap");
+            return skip(SkipReason::Overlap);
         }
         self.run = runner.start(NewRun {
             kind: RunKind::Local,

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::active_run::RunKind;
 use crate::claim::{ClaimReply, PendingClaim};
 use crate::event;
 use crate::node::claiming::Claiming;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
-use crate::run::{NewRun, RunKind};
+use crate::run::NewRun;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::UnitName;
 use scheduled_one_protocol::message::{Claim, DueTick, Grant, RunId, Target, Verdict};
@@ -81,6 +82,13 @@ impl Claiming {
         }
         if let Target::Tick(due) = &decided.claim.target {
             log_verdict(&decided.claim.unit, due, &claimed.verdict);
+            let (unit, newest_ms) = (units.get(index), decided.pending.newest_ms);
+            if let Verdict::Granted(_) = &claimed.verdict {
+                let tick_ms = due.tick.ms();
+                self.catch_ups
+                    .granted(index, unit, tick_ms, newest_ms, now_ms);
+            }
+            self.catch_ups.decided(index, unit, now_ms);
             match self.again(index, &claimed.verdict) {
                 Again::NextTick => self.set_next(units, index),
                 Again::After(wait_ms) => self.timer.set(now_ms + wait_ms, index),
@@ -118,7 +126,7 @@ fn log_verdict(unit: &UnitName, due: &DueTick, verdict: &Verdict) {
         event::missed(unit, missed);
     }
     match verdict {
-        Verdict::Skipped => event::skipped(unit, tick, "overlap"),
+        Verdict::Skipped => event::skipped(unit, tick, due.overlap.skip_reason()),
         Verdict::Queued => event::queued(unit, tick),
         Verdict::Decided { owner } => event::decided_elsewhere(unit, tick, owner),
         Verdict::Early { by_ms } => event::early(unit, tick, *by_ms),

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::ledger::LedgerEntry;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::{MAX_LEDGER_LINES, Scheduler};
+use crate::user_code;
 use scheduled_one_protocol::message::Overlap;
 use scheduled_one_protocol::{TickMs, UnitName};
 
@@ -18,9 +19,11 @@ impl Scheduler {
     /// Each tick of a job of this node in a range of time, by its schedule,
     /// oldest first, with its status: no tick is left out. At most
     /// 10,000 ticks of each shard. Where each node runs the job by itself, nodes
-    /// are distinguished by name, and each accounts for the ticks from its first
-    /// line to its last: a run whose node died is
-    /// [`TickStatus::Unknown`](crate::TickStatus::Unknown). The ledger keeps 1,000 lines a job: what is older is
+    /// are distinguished by identity, which is new with each start, and each
+    /// accounts for the ticks from its first line to its last: a run in between
+    /// whose outcome was not recorded is
+    /// [`TickStatus::Unknown`](crate::TickStatus::Unknown). The ledger keeps
+    /// 1,000 lines a job: what is older is
     /// [`TickStatus::NoLongerKept`](crate::TickStatus::NoLongerKept).
     ///
     /// A tick counts by the schedule and the time zone the job has now, and
@@ -45,7 +48,8 @@ impl Scheduler {
                 units.push((shard as u32, unit_state(worker, found, &unit).await?));
             }
         }
-        let lines = self.store(job).ledger(job, MAX_LEDGER_LINES).await?;
+        let read = || self.store(job).ledger(job, MAX_LEDGER_LINES);
+        let lines = user_code::request(read).await?;
         let most = worker.client.caller.ledger_limit.min(MAX_LEDGER_LINES);
         let input = AuditInput {
             full: lines.len() >= most,

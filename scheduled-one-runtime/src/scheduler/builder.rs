@@ -15,7 +15,7 @@ use crate::scheduler::store_config::StoreConfig;
 use crate::state::States;
 use scheduled_one_protocol::MAX_BUCKETS;
 use scheduled_one_protocol::Store;
-use scheduled_one_protocol::clock::{Clock, SystemClock};
+use scheduled_one_protocol::clock::{Clock, SystemClock, tokio_time_is_paused};
 use scheduled_one_schedule::ZoneData;
 
 /// Ledger lines that a job keeps: least, default, most.
@@ -135,8 +135,9 @@ impl SchedulerBuilder {
         self
     }
 
-    /// How long runs may stay active after a signal, see
-    /// [`run_until_signal`](crate::Scheduler::run_until_signal). Default 25 s.
+    /// How long the shutdown after a signal may take in all, see
+    /// [`run_until_signal`](crate::Scheduler::run_until_signal). Default 25 s,
+    /// of which runs may use 22 s before they are cancelled (with leases of up to 5 s).
     pub fn shutdown_grace(mut self, grace: Duration) -> Self {
         self.shutdown_grace = grace;
         self
@@ -248,7 +249,24 @@ impl SchedulerBuilder {
             let message = "a scheduler needs a Tokio runtime: call it under #[tokio::main]";
             return Err(bad("start")(message.to_owned()));
         }
-        Ok(())
+        self.check_time().map_err(bad("clock"))
+    }
+
+    /// Refuses Tokio's paused time where something waits for time to pass on the machine.
+    fn check_time(&self) -> Result<(), String> {
+        let needs_time = match (self.clock.is_virtual(), self.store.is_remote()) {
+            (true, false) => return Ok(()),
+            (false, false) => "the scheduler follows the clock of the machine",
+            (_, true) => "a server has to reply in time",
+        };
+        if !tokio_time_is_paused() {
+            return Ok(());
+        }
+        Err(format!(
+            "Tokio's time is paused (`start_paused = true` or `tokio::time::pause()`), and {needs_time}. Leave it \
+             running; or, in a test of jobs, use `scheduled_one_runtime::testing::TestScheduler`, or `memory://` with \
+             a clock that the test moves: `.clock(scheduled_one_runtime::clock::ManualClock::new())`"
+        ))
     }
 }
 

@@ -56,13 +56,16 @@ impl SchedulerBuilder {
     /// # }
     /// ```
     pub async fn doctor(self) -> Report {
-        if let Err(error) = self.check_settings() {
-            let severe = Finding::new(Severity::Severe, "settings", error.to_string(), "");
-            return Report::new("the scheduler", vec![severe]);
-        }
-        let zones = self.zones();
+        let (checked, zones) = (self.check_settings(), self.zones());
+        let jobs = match checked.and_then(|()| self.jobs.all()) {
+            Ok(jobs) => jobs,
+            Err(error) => {
+                let severe = Finding::new(Severity::Severe, "settings", error.to_string(), "");
+                return Report::new("the scheduler", vec![severe]);
+            }
+        };
         let (mut leases, mut units_of) = (Vec::new(), BTreeMap::<u32, Vec<UnitName>>::new());
-        for job in self.jobs.all() {
+        for job in jobs {
             let (lease, units) = job.lease_and_units();
             leases.push(lease.unwrap_or(self.lease));
             let bucket = Bucket::of_job(job.name(), self.buckets).index();

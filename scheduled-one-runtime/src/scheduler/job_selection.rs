@@ -25,14 +25,14 @@ pub(super) struct JobSelection {
 
 impl JobSelection {
     /// All jobs of the program, also those that do not run on this node.
-    pub(super) fn all(self) -> impl Iterator<Item = Job> {
-        registered_jobs().chain(self.jobs)
+    pub(super) fn all(self) -> Result<impl Iterator<Item = Job>, Error> {
+        Ok(registered_jobs()?.into_iter().chain(self.jobs))
     }
 
     /// Compiles the chosen jobs.
     pub(super) fn compile(self, states: &States, zones: &ZoneData) -> Result<ChosenJobs, Error> {
         let mut by_name: HashMap<String, Job> = HashMap::new();
-        for job in registered_jobs().chain(self.jobs) {
+        for job in registered_jobs()?.into_iter().chain(self.jobs) {
             let second = job.declared_at();
             if let Some(first) = by_name.insert(job.name().to_owned(), job) {
                 return Err(Error::DuplicateJob {

@@ -6,6 +6,7 @@ use crate::compiled_job::CompiledJob;
 use crate::event;
 use crate::ledger::instant;
 use crate::scheduler::builder::SchedulerBuilder;
+use crate::user_code;
 use scheduled_one_protocol::Store;
 use scheduled_one_schedule::ZoneData;
 
@@ -39,12 +40,14 @@ impl SchedulerBuilder {
             let disabled = list(line.disabled.iter().cloned(), ", ");
             text = format!("{text}; disabled: {disabled}");
         }
+        // It may be the program's own.
+        let store = user_code::call(|| format!("{:?}", line.store));
         event::started(
             line.jobs.len(),
             line.node,
             &self.namespace,
             (self.buckets > 1).then_some(self.buckets),
-            &format!("{:?}", line.store),
+            store.as_deref().unwrap_or("a store that cannot be shown"),
             line.zones,
             text.trim_start_matches("; "),
         );

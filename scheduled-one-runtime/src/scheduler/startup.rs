@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
 
-use crate::active_runs::ActiveRuns;
 use crate::cluster_clock::ClusterClock;
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
@@ -21,18 +20,18 @@ use crate::finish::{UnitReleased, report_outcomes};
 use crate::join_all::join_all;
 use crate::node::{Node, NodeSignals};
 use crate::outcome_report::OutcomeReport;
+use crate::reporter::Reporter;
 use crate::run::Runner;
 use crate::scheduler::Scheduler;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::job_selection::ChosenJobs;
+use crate::scheduler::node_shared::NodeShared;
 use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
 use crate::scheduler::start_line::StartLine;
 use crate::scheduler::store_config::start_error;
-use crate::state::States;
-use crate::store_client::{BucketMismatch, StoreClient};
+use crate::store_client::StoreClient;
 use crate::watchdog::{Watchdog, WatchedBucket};
-use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{BoxFuture, Bucket, Finding, PreflightError, Store, StoreError};
 
@@ -119,24 +118,6 @@ impl SchedulerBuilder {
             shutdown: Mutex::new(ShutdownState::new(tasks)),
         })
     }
-
-    fn share(&mut self) -> Result<NodeShared, Error> {
-        let identity = match self.identity.take() {
-            Some(identity) => identity,
-            None => random_identity()?,
-        };
-        Ok(NodeShared {
-            clock: Arc::clone(&self.clock),
-            node: self.node_name.as_deref().unwrap_or(&identity).into(),
-            identity,
-            default_lease: self.lease,
-            ledger_limit: self.ledger_limit,
-            states: Arc::new(std::mem::take(&mut self.states)),
-            active_runs: ActiveRuns::default(),
-            stopping: watch::Sender::new(false),
-            bucket_mismatch: BucketMismatch::default(),
-        })
-    }
 }
 
 /// The buckets in which this node has jobs, and the first bucket, with their jobs.
@@ -167,27 +148,6 @@ async fn preflight(
         }
     }
     Ok(())
-}
-
-/// New with each start: a node that restarts is another one.
-fn random_identity() -> Result<String, Error> {
-    let random = getrandom::u64().map_err(|error| Error::Identity(error.to_string()))?;
-    Ok(format!("{random:016x}"))
-}
-
-/// What the workers of a node share.
-struct NodeShared {
-    clock: Arc<dyn Clock>,
-    /// Random identity of the node.
-    identity: String,
-    /// Label of the node.
-    node: Arc<str>,
-    default_lease: Duration,
-    ledger_limit: usize,
-    states: Arc<States>,
-    active_runs: ActiveRuns,
-    stopping: watch::Sender<bool>,
-    bucket_mismatch: BucketMismatch,
 }
 
 /// A worker whose store is open. Its units are not registered.
@@ -301,6 +261,12 @@ impl Joining {
     async fn register(self, shared: &NodeShared, watchdog: Watchdog) -> Result<Registered, Error> {
         let (reports_sender, reports_receiver) = mpsc::unbounded_channel();
         let (released_sender, released_receiver) = mpsc::unbounded_channel();
+        let reporter = Reporter::new(
+            Arc::clone(&self.cluster),
+            Arc::clone(&shared.node),
+            shared.identity.clone(),
+            reports_sender,
+        );
         let runner = Arc::new(Runner {
             clock: Arc::clone(&shared.clock),
             cluster: self.cluster,
@@ -309,7 +275,8 @@ impl Joining {
             node: Arc::clone(&shared.node),
             active_runs: shared.active_runs.clone(),
             stopping: shared.stopping.clone(),
-            reports: std::sync::Mutex::new(Some(reports_sender)),
+            slow_polls: Arc::clone(&shared.slow_polls),
+            reporter,
         });
         let node = Node::register(
             Arc::clone(&self.client),

@@ -48,6 +48,12 @@ impl StoreConfig {
         }
     }
 
+    /// Whether the store is a server. One that the program gave decides for itself how long it waits.
+    pub(super) fn is_remote(&self) -> bool {
+        let is_remote = |url: &String| memory_name(url).is_none();
+        self.given.is_none() && self.url.as_ref().is_ok_and(is_remote)
+    }
+
     /// Opens the first bucket of the namespace; the others are opened through it. Sends no request yet.
     pub(super) async fn open(
         &self,

@@ -319,6 +319,7 @@ impl Workload {
             retried: self.random.one_in(2),
             reason: self.random.pick(&TEXTS).to_string(),
             node: self.random.pick(&TEXTS).to_string(),
+            identity: Some(self.random.pick(&TEXTS).to_string()).filter(|text| !text.is_empty()),
             token: Some(FencingToken(self.random.number() >> 20)).filter(|token| token.get() > 0),
             attempt: Some(self.random.range(0, 9) as u32).filter(|attempt| *attempt > 0),
             fired_at_ms: Some(self.now_ms - self.random.range(0, 9)),
