@@ -1,4 +1,7 @@
-//! An embedded store that can change its store identity, refuse outcomes, and disagree about the number of buckets.
+//! An embedded store that can change its store identity, refuse outcomes, disagree about the number of buckets, panic,
+//! and not reply.
+
+#![allow(dead_code)] // no test file uses every method
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,6 +29,9 @@ struct State {
     newest_start: Option<Start>,
     refused: Vec<Finish>,
     disputes: bool,
+    /// How many of the next requests panic.
+    panics: usize,
+    silent: bool,
     /// The clock, and how far it advances between a claim's decision and its reply.
     late_replies: Option<(ManualClock, Duration)>,
 }
@@ -49,6 +55,21 @@ impl TestStore {
         self.state.lock().expect("lock").disputes = disputes;
     }
 
+    /// The next requests panic, so many of them.
+    pub(crate) fn panic(&self, requests: usize) {
+        self.state.lock().expect("lock").panics = requests;
+    }
+
+    /// How many requests are still to panic.
+    pub(crate) fn panics_left(&self) -> usize {
+        self.state.lock().expect("lock").panics
+    }
+
+    /// Requests have no reply from now on.
+    pub(crate) fn fall_silent(&self) {
+        self.state.lock().expect("lock").silent = true;
+    }
+
     /// The replies to claims arrive `delay` after the decision, by the clock.
     pub(crate) fn delay_claims(&self, clock: &ManualClock, delay: Duration) {
         self.state.lock().expect("lock").late_replies = Some((clock.clone(), delay));
@@ -70,10 +91,16 @@ impl TestStore {
 
     fn pass<'a, T: Send + 'a>(&'a self, answer: Answer<'a, Reply<T>>) -> Answer<'a, Reply<T>> {
         Box::pin(async move {
-            let (failovers, disputes) = {
-                let state = self.state.lock().expect("lock");
-                (state.failovers, state.disputes)
+            let (failovers, disputes, silent, panics) = {
+                let mut state = self.state.lock().expect("lock");
+                let panics = state.panics > 0;
+                state.panics -= usize::from(panics);
+                (state.failovers, state.disputes, state.silent, panics)
             };
+            assert!(!panics, "in the store");
+            if silent {
+                return std::future::pending().await;
+            }
             if disputes {
                 return Err(StoreError::OtherBuckets { found: 2, ours: 1 });
             }
