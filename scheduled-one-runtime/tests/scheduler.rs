@@ -195,50 +195,6 @@ async fn ticks_nobody_could_run_are_missed_and_the_newest_runs_late() {
 }
 
 #[tokio::test]
-async fn shutdown_lets_runs_finish_then_cancels_them() {
-    let clock = ManualClock::new();
-    let quick = Arc::new(Notify::new());
-    let scheduler = on(&clock)
-        .state(Arc::clone(&quick))
-        .job(Job::every(
-            "quick",
-            SECOND,
-            |State(quick): State<Arc<Notify>>| async move { quick.notified().await },
-        ))
-        .job(Job::every("stuck", SECOND, |ctx: JobContext| async move {
-            ctx.cancelled().await;
-            Err::<(), _>("told to stop")
-        }))
-        .start()
-        .await
-        .expect("started");
-    clock.advance(SECOND);
-    going(&scheduler, 2).await;
-    let report = {
-        let stop = scheduler.shutdown(SECOND);
-        tokio::pin!(stop);
-        quick.notify_one();
-        let finished = async { ledger(&scheduler, "quick", 1).await };
-        tokio::select! {
-            _ = &mut stop => panic!("one is still going"),
-            _ = finished => {}
-        }
-        clock.advance(SECOND);
-        tokio::time::timeout(BOUND, stop).await.expect("it stops")
-    };
-    assert_eq!((report.finished, report.cancelled), (1, 1));
-    assert!(report.recorded);
-    let quick = ledger(&scheduler, "quick", 1).await;
-    assert_eq!(outcomes(&quick), [Outcome::Ok]);
-    let stuck = ledger(&scheduler, "stuck", 1).await;
-    assert_eq!(outcomes(&stuck), [Outcome::Cancelled]);
-    assert_eq!(stuck[0].reason, "shutdown; returned");
-    assert_eq!(stuck[0].error, "told to stop");
-    // Again: nothing happens, and nothing starts any more.
-    assert_eq!(scheduler.shutdown(SECOND).await.finished, 0);
-}
-
-#[tokio::test]
 async fn two_nodes_of_one_store_run_each_tick_once() {
     let clock = ManualClock::new();
     let runs = Arc::new(AtomicUsize::new(0));

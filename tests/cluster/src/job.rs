@@ -54,7 +54,7 @@ impl JobSpec {
             .map(|(_, value)| value)
     }
 
-    /// A policy that is a number.
+    /// A policy that is a number; durations are in milliseconds.
     pub fn number(&self, key: &str) -> Option<u32> {
         self.policy(key)?.parse().ok()
     }
@@ -66,7 +66,10 @@ impl JobSpec {
             .and_then(|it| it.strip_prefix("allow:"));
         JobRules {
             name: self.name.clone(),
-            lease: Some(lease),
+            lease: Some(
+                self.number("lease")
+                    .map_or(lease, |ms| Duration::from_millis(ms.into())),
+            ),
             // How others queue is no matter of a rule.
             overlap: most.map_or(Overlap::Skip, |most| {
                 Overlap::Allow(most.parse().expect("a number"))
@@ -131,6 +134,7 @@ fn with_policy(job: Job, text: &str) -> Job {
         ("overlap", "allow") => job.overlap(Overlap::Allow(number as u32)),
         ("misfire", "run_once") => job.misfire(Misfire::RunOnce),
         ("misfire", "run_all") => job.misfire(Misfire::RunAll),
+        ("lease", _) => job.lease(Duration::from_millis(number)),
         ("rerun", _) => job.on_node_loss(OnNodeLoss::Rerun(number as u32)),
         ("shards", _) => job.shards(number as u32),
         ("start_deadline_ms", _) => job.start_deadline(Duration::from_millis(number)),
@@ -228,6 +232,7 @@ mod tests {
             ..JobRules::default()
         };
         assert_eq!(rules(&["overlap=queue_one", "misfire=run_all"]), plain);
+        assert_eq!(rules(&["lease=60000"]).lease, Some(Duration::from_secs(60)));
         let all = rules(&[
             "overlap=allow:3",
             "rerun=2",

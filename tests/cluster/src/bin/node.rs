@@ -23,6 +23,9 @@ const LEDGER_LINES: usize = 10_000;
 /// Time of one audit, in ms: an audit returns at most 10,000 ticks of a job, and clocks that jump make many.
 const AUDIT_MS: usize = 1_800_000;
 
+/// How long it may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Threads of its runtime; an order can block them all.
 const THREADS: usize = 2;
 
@@ -104,7 +107,6 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
         .node_name(&spec.name)
         .lease(spec.lease)
         .ledger_limit(LEDGER_LINES)
-        .shutdown_grace(Duration::from_secs(1))
         .state(Witness {
             log: Arc::new(log),
             sink: spec.sink,
@@ -130,7 +132,7 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
             _ = terminate.recv() => break,
         }
     }
-    scheduler.shutdown(Duration::from_secs(1)).await;
+    scheduler.shutdown(GRACE).await;
     Ok(())
 }
 
