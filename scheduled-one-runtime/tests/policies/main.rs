@@ -1,6 +1,8 @@
 //! The run policies on the embedded store, in time that the test moves.
 
 mod attempts;
+mod events;
+mod every_node;
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -10,8 +12,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{
-    Job, JobContext, LedgerEntry, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder, Scope,
-    Shard, State, TickStatus,
+    Job, JobContext, LedgerEntry, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder, Shard,
+    State, TickStatus,
 };
 use test_support::wait_until_async;
 use tokio::sync::Semaphore;
@@ -208,40 +210,6 @@ async fn misfire_run_all_runs_each_one_after_another() {
         lines[1..].iter().all(|line| line.outcome == Outcome::Ok),
         "{lines:?}"
     );
-}
-
-#[tokio::test]
-async fn every_node_runs_each_tick_itself() {
-    let clock = ManualClock::new();
-    let runs = Arc::new(AtomicUsize::new(0));
-    let node = async |name: &str| {
-        Scheduler::builder("memory://every_node")
-            .clock(clock.clone())
-            .node_name(name)
-            .state(Arc::clone(&runs))
-            .job(
-                Job::every(
-                    "cache",
-                    SECOND,
-                    |State(runs): State<Arc<AtomicUsize>>| async move {
-                        runs.fetch_add(1, Ordering::Relaxed);
-                    },
-                )
-                .scope(Scope::EveryNode),
-            )
-            .start()
-            .await
-            .expect("started")
-    };
-    let (a, _b) = (node("a").await, node("b").await);
-    for ticks in 1..=5 {
-        clock.advance(SECOND);
-        ledger(&a, "cache", 2 * ticks).await;
-    }
-    let lines = ledger(&a, "cache", 10).await;
-    assert_eq!(lines.iter().filter(|line| line.node == "a").count(), 5);
-    assert_eq!(lines.iter().filter(|line| line.node == "b").count(), 5);
-    assert_eq!(runs.load(Ordering::Relaxed), 10);
 }
 
 #[tokio::test]
