@@ -94,8 +94,11 @@ impl fmt::Display for RedisFailure {
 /// Kinds of failures, as far as callers distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// Redis replied with an error. The connection is good.
+    /// Redis replied with an error about a key or a value of the request. The connection is good.
     ErrorReply,
+    /// Redis replied with an error that does not say what it concerns: the request, or all requests. The connection is
+    /// good.
+    Unexplained,
     /// Redis does not have the script, and carried nothing out: the request is repeated with the text of the script.
     NoScript,
     /// A permission is missing. The text may not name it.
@@ -108,6 +111,8 @@ pub(crate) enum FailureKind {
     Malformed,
     /// Redis does not carry requests out now. Another server of the same address may.
     NotNow,
+    /// The server wrote a reason and closed the connection.
+    TurnedAway,
     /// User name or password is wrong.
     Login,
     /// A certificate is not trusted: that of the server, or that of the client.
@@ -125,7 +130,10 @@ impl FailureKind {
     pub(crate) fn gives_up_connection(self) -> bool {
         !matches!(
             self,
-            FailureKind::ErrorReply | FailureKind::NoScript | FailureKind::Denied
+            FailureKind::ErrorReply
+                | FailureKind::Unexplained
+                | FailureKind::NoScript
+                | FailureKind::Denied
         )
     }
 }
@@ -190,10 +198,11 @@ fn of_error_reply(what: &str, code: &str, detail: &str) -> RedisFailure {
         code => code,
     };
     let text = format!("{what}: {code} {detail}");
-    if NOT_NOW.contains(&code) || (code == "ERR" && detail.contains("max number of clients")) {
+    if NOT_NOW.contains(&code) || (code == "ERR" && is_passing(detail)) {
         return RedisFailure::new(FailureKind::NotNow, StoreError::Unavailable(text));
     }
     let (kind, error) = match code {
+        "DENIED" => (FailureKind::TurnedAway, StoreError::Unavailable(text)),
         "NOSCRIPT" => (FailureKind::NoScript, StoreError::Unavailable(text)),
         "SONEWER" => {
             let found = detail.trim().parse().unwrap_or(u64::MAX);
@@ -238,9 +247,27 @@ fn of_error_reply(what: &str, code: &str, detail: &str) -> RedisFailure {
             StoreError::Refused(format!("{text} (correct the login)")),
         ),
         _ if is_denial(code, detail) => (FailureKind::Denied, StoreError::Refused(text)),
-        _ => (FailureKind::ErrorReply, StoreError::Refused(text)),
+        "WRONGTYPE" => (FailureKind::ErrorReply, StoreError::Refused(text)),
+        _ => (FailureKind::Unexplained, StoreError::Refused(text)),
     };
     RedisFailure::new(kind, error)
+}
+
+/// True for errors with the code `ERR` that end by themselves: too many clients, and a script that an operator ended,
+/// which Redis allows only before the script's first write.
+fn is_passing(detail: &str) -> bool {
+    detail.contains("max number of clients") || detail.contains("Script killed by user")
+}
+
+/// Classifies the error that a server wrote before it closed a new connection to `address`. Nothing was carried out,
+/// and all requests meet the same, so none of them is refused.
+pub(crate) fn of_hang_up(address: &impl fmt::Display, reason: &RedisError) -> RedisFailure {
+    let failure = of_request(&address.to_string(), reason);
+    let kind = match failure.kind {
+        kind @ (FailureKind::NotNow | FailureKind::Login) => kind,
+        _ => FailureKind::TurnedAway,
+    };
+    RedisFailure::unavailable(kind, failure.text())
 }
 
 /// Error text for a line that its ledger did not take.
@@ -368,7 +395,8 @@ mod tests {
         assert_eq!(kind("NOPERM", "x"), (FailureKind::Denied, false));
         assert_eq!(
             kind("ERR", "unknown command"),
-            (FailureKind::ErrorReply, false)
+            (FailureKind::Unexplained, false)
         );
+        assert_eq!(kind("WRONGTYPE", "x"), (FailureKind::ErrorReply, false));
     }
 }

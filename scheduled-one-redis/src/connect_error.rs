@@ -119,6 +119,16 @@ pub enum ConnectError {
         /// The rules of an ACL that grant every permission.
         rule: String,
     },
+    /// The server, or a proxy in front of it, does not run the scripts of the store.
+    #[error("Redis at {place} cannot be the store: {why}; {remedy}")]
+    ScriptsRefused {
+        /// Address of the server.
+        place: String,
+        /// What it refuses, with its error.
+        why: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The server is too old: it lacks commands of the scripts.
     #[error("Redis at {place} has version {version}; 6.2 or newer is needed: upgrade it")]
     TooOld {
@@ -156,6 +166,17 @@ pub enum ConnectError {
         /// Address of the server.
         place: String,
         /// The error of Redis.
+        why: String,
+    },
+    /// The server takes one connection, and not a second one.
+    #[error(
+        "Redis at {place} takes one connection and not a second one, and each node holds two: {why}; raise its \
+         maxclients, or close connections of others"
+    )]
+    SecondConnection {
+        /// Address of the server.
+        place: String,
+        /// The error of Redis or of the client.
         why: String,
     },
     /// The server refuses all writes, and repeating does not help.
@@ -245,6 +266,7 @@ impl From<ConnectError> for StoreError {
             ConnectError::Unreachable { .. }
             | ConnectError::NoSentinel { .. }
             | ConnectError::NotNow { .. }
+            | ConnectError::SecondConnection { .. }
             | ConnectError::NoWrites { .. } => StoreError::Unavailable(error.to_string()),
             ConnectError::NewerProtocol(newer) => newer.into(),
             ConnectError::OtherBuckets { found, ours } => other_buckets(found, ours),

@@ -1,5 +1,4 @@
-//! The examination of a store by the doctor: the preflight, then settings, clocks and high-water marks. Writes
-//! nothing.
+//! The examination of a store by the doctor: the preflight, then settings, clocks and high-water marks.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use crate::classify::RedisFailure;
 use crate::connection::Connection;
 use crate::doctor::{self, ClockFacts, Deployment, HighWaterMark, Info};
 use crate::keys::Keys;
-use crate::preflight::{self, Examination};
+use crate::preflight::{self, Examination, Subject};
 use crate::topology::Topology;
 use crate::url::Address;
 
@@ -38,13 +37,14 @@ const SETTINGS: [&str; 5] = [
 ];
 
 /// Examines the store and returns all findings.
-pub(crate) async fn diagnose(
-    connection: &Connection,
-    address: &Address,
-    keys: &Keys,
-    needs: &DiagnosticContext,
-) -> Vec<Finding> {
-    let examination = preflight::examine(connection, address, keys).await;
+pub(crate) async fn diagnose(subject: &Subject<'_>, needs: &DiagnosticContext) -> Vec<Finding> {
+    let Subject {
+        address,
+        connection,
+        keys,
+        ..
+    } = *subject;
+    let examination = preflight::examine(subject).await;
     let may_continue = examination.may_continue();
     let Examination { info, diagnoses } = examination;
     let mut findings: Vec<Finding> = diagnoses

@@ -28,13 +28,17 @@ pub(crate) struct Keys {
     pub(crate) ready: String,
     /// Nodes by the time of their last heartbeat.
     pub(crate) nodes: String,
-    /// Never written: the preflight tries permissions on it.
+    /// The preflight tries permissions on it, without making it. It is also the prefix of the keys of a trial.
     pub(crate) probe: String,
 }
 
 impl Keys {
     pub(crate) fn new(namespace: &str, bucket: Bucket) -> Self {
         let prefix = format!("so:{{{}}}:", bucket.tag(namespace));
+        Keys::with_prefix(namespace, bucket, prefix)
+    }
+
+    fn with_prefix(namespace: &str, bucket: Bucket, prefix: String) -> Self {
         Keys {
             namespace: namespace.to_owned(),
             bucket,
@@ -45,6 +49,13 @@ impl Keys {
             probe: format!("{prefix}probe"),
             prefix,
         }
+    }
+
+    /// The keys of a trial of the scripts: a namespace inside the namespace, in the same hash slot and of the same
+    /// pattern, that no other trial has.
+    pub(crate) fn for_trial(&self, id: u64) -> Self {
+        let prefix = format!("{}:{id:016x}:", self.probe);
+        Keys::with_prefix(&self.namespace, self.bucket, prefix)
     }
 
     /// The record of a unit.
@@ -133,6 +144,16 @@ mod tests {
         let whole = Keys::new("shop", Bucket::WHOLE);
         assert_eq!(whole.patterns(), ["so:{shop}:*"]);
         assert!(!is_name("shop+01"), "a namespace of that name is refused");
+    }
+
+    #[test]
+    fn keys_of_a_trial_are_inside_the_namespace() {
+        let keys = Keys::new("shop", Bucket::WHOLE).for_trial(0xabc);
+        let prefix = "so:{shop}:probe:0000000000000abc:";
+        for key in [&keys.meta, &keys.leases, &keys.probe, &keys.job("a")] {
+            assert!(key.starts_with(prefix), "{key}");
+        }
+        assert_eq!(keys.pattern(), "so:{shop}:*");
     }
 
     #[test]

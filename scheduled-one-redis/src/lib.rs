@@ -21,6 +21,7 @@ mod doctor;
 mod permissions;
 mod preflight;
 mod probes;
+mod trial;
 
 // The operations of the store, each a request to a script and its reply.
 mod store;
@@ -55,11 +56,14 @@ use tokio::time::Instant;
 
 use crate::classify::{FailureKind, RedisFailure};
 use crate::connection::{Connection, ConnectionId};
+use crate::doctor::ScriptResult;
 use crate::encryption::Encryption;
 use crate::keys::Keys;
 use crate::permissions::RequiredPermissions;
+use crate::preflight::Subject;
 use crate::replication::Replication;
 use crate::script::{Operation, Request};
+use crate::trial::Trial;
 use crate::url::Address;
 
 pub use crate::connect_error::ConnectError;
@@ -84,9 +88,10 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// # Limits
 ///
 /// A call waits for each reply for [`ANSWER_TIMEOUT`] at most. Most calls send one request. A heartbeat sends a second
-/// one if runs are overdue, a claim sends a `WAIT` of at most half a second if it waits for replicas, and a call that
-/// Redis denies examines the permissions. A renewal waits for a quarter of its shortest lease, and for half a second at
-/// least. A request has at most [`MAX_BATCH`] items.
+/// one if runs are overdue, a claim sends a `WAIT` of at most half a second if it waits for replicas, a call that
+/// Redis denies examines the permissions, and one that it refuses without a reason of ours tries the scripts. A renewal
+/// waits for a quarter of its shortest lease, and for half a second at least. A request has at most [`MAX_BATCH`]
+/// items.
 ///
 /// # Cancel safety
 ///
@@ -100,6 +105,7 @@ pub struct RedisStore {
     shared: Arc<Shared>,
     connection: Connection,
     replication: Replication,
+    trial: Trial,
 }
 
 /// Address, encryption and keys of a handle.
@@ -111,7 +117,10 @@ struct Shared {
 }
 
 impl RedisStore {
-    /// Connects, and examines whether the server can be relied on. Takes 3 s at most, and writes nothing.
+    /// Connects, and examines whether the server can be relied on. Takes 3 s at most.
+    ///
+    /// The examination runs each script of the store on keys `so:{namespace}:probe:…` of its own, and deletes them. It
+    /// writes nothing else.
     ///
     /// The forms of the URL and the permissions that the user needs are in the [crate's documentation](crate);
     /// [`acl_rule`](Self::acl_rule) returns the permissions.
@@ -164,6 +173,7 @@ impl RedisStore {
     fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         let replication = Replication::new(shared.address.replicas);
         RedisStore {
+            trial: Trial::new(&shared.keys),
             shared,
             connection,
             replication,
@@ -181,15 +191,15 @@ impl RedisStore {
         RedisStore::new(Arc::new(shared), connection)
     }
 
-    /// Examines whether the server can be relied on. Takes 3 s at most, and writes nothing.
+    /// Examines whether the server can be relied on, as [`connect`](Self::connect) does. Takes 3 s at most.
     /// Returns the warnings: settings that let jobs run and may cost ticks later.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
     pub async fn check(&self) -> Result<Vec<Finding>, ConnectError> {
-        let Shared { address, keys, .. } = &*self.shared;
-        preflight::check(&self.connection, address, keys).await
+        let second = self.another_connection();
+        preflight::check(&self.subject(&second)).await
     }
 
     /// The permissions that a user of Redis needs for a namespace of database 0, as rules of an ACL:
@@ -224,6 +234,24 @@ impl RedisStore {
         ))
     }
 
+    /// What the doctor and the start examine.
+    fn subject<'a>(&'a self, second: &'a Connection) -> Subject<'a> {
+        let Shared { address, keys, .. } = &*self.shared;
+        Subject {
+            address,
+            keys,
+            trial: &self.trial,
+            connection: &self.connection,
+            second,
+        }
+    }
+
+    /// A connection to the same server that is not established.
+    fn another_connection(&self) -> Connection {
+        let Shared { address, tls, keys } = &*self.shared;
+        Connection::new(address, tls, &keys.meta)
+    }
+
     /// Calls a script, within [`ANSWER_TIMEOUT`].
     async fn run(&self, operation: &Operation, request: &Request<'_>) -> Result<Value, StoreError> {
         let reply = self.run_within(ANSWER_TIMEOUT, operation, request);
@@ -253,38 +281,62 @@ impl RedisStore {
         }
     }
 
-    /// Adds the missing permission to a denial, whose text may not name it.
+    /// The error of a request, completed: which permission is missing, and whether the store refuses one request or
+    /// all of them.
     ///
     /// A refusal that does not depend on the request ends when an operator corrects it: such an error is returned as
     /// [`StoreError::Unavailable`], so that the request is repeated.
     async fn explain(&self, failure: RedisFailure) -> StoreError {
-        let error = match failure.kind {
-            FailureKind::Denied => {
-                let Shared { address, keys, .. } = &*self.shared;
-                let missing = preflight::missing_rights(&self.connection, address, keys).await;
-                // The ACL may lack the keys of one job only: the jobs with other keys continue.
-                let is_of_one_job = missing.as_ref().is_ok_and(Vec::is_empty);
-                let missing = missing.unwrap_or_default();
-                let rule = probes::acl_rule(keys, address.required_permissions());
-                let error = classify::denied(failure.error, address.user(), &missing, &rule);
-                match is_of_one_job {
-                    true => return error,
-                    false => error,
-                }
-            }
-            FailureKind::Login | FailureKind::SentinelLogin | FailureKind::Certificate => {
-                failure.error
-            }
-            _ => return failure.error,
-        };
-        match error {
-            StoreError::Refused(text) => StoreError::Unavailable(text),
-            other => other,
+        match failure.kind {
+            FailureKind::Denied => self.explain_denial(failure.error).await,
+            FailureKind::Unexplained => self.explain_refusal(failure.error).await,
+            // The login, the certificate and the server are those of all requests.
+            FailureKind::Login
+            | FailureKind::SentinelLogin
+            | FailureKind::Certificate
+            | FailureKind::Broken => of_all_requests(failure.error),
+            _ => failure.error,
+        }
+    }
+
+    /// Adds the missing permission to a denial, whose text may not name it.
+    async fn explain_denial(&self, error: StoreError) -> StoreError {
+        let Shared { address, keys, .. } = &*self.shared;
+        let missing = preflight::missing_rights(&self.connection, address, keys).await;
+        // The ACL may lack the keys of one job only: the jobs with other keys continue.
+        let is_of_one_job = missing.as_ref().is_ok_and(Vec::is_empty);
+        let missing = missing.unwrap_or_default();
+        let rule = probes::acl_rule(keys, address.required_permissions());
+        let error = classify::denied(error, address.user(), &missing, &rule);
+        match is_of_one_job {
+            true => error,
+            false => of_all_requests(error),
+        }
+    }
+
+    /// Tries the scripts after a refusal that does not say what it concerns. If they run on keys of their own, it
+    /// concerns the request.
+    async fn explain_refusal(&self, error: StoreError) -> StoreError {
+        let Shared { address, keys, .. } = &*self.shared;
+        let result = self.trial.after_refusal(&self.connection).await;
+        let rule = probes::acl_rule(keys, address.required_permissions());
+        match doctor::refusal(&result, &address.servers, address.user(), &rule) {
+            Some(of_all) => StoreError::Unavailable(of_all.to_string()),
+            None if result == ScriptResult::Unknown => of_all_requests(error),
+            None => error,
         }
     }
 
     fn keys(&self) -> &Keys {
         &self.shared.keys
+    }
+}
+
+/// A refusal that every request meets: it is repeated until an operator corrects what it names.
+fn of_all_requests(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Refused(text) => StoreError::Unavailable(text),
+        other => other,
     }
 }
 

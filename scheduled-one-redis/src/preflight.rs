@@ -1,4 +1,5 @@
-//! Examines a server before the first job depends on it. Errors name the fault and the remedy. Writes nothing.
+//! Examines a server before the first job depends on it. Errors name the fault and the remedy.
+//! Writes nothing but the keys of a trial of the scripts, which it deletes.
 
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::classify::{FailureKind, RedisFailure};
 use crate::connect_error::ConnectError;
 use crate::connection::Connection;
-use crate::doctor::{self, Check, Diagnosis, Info};
+use crate::doctor::{self, Check, Diagnosis, Facts, Info};
 use crate::keys::Keys;
 use crate::probes::{facts, missing, probes};
 use crate::topology::{Endpoint, Topology};
+use crate::trial::Trial;
 use crate::url::Address;
 
 /// Longest time of the whole examination.
@@ -49,41 +51,44 @@ impl Examination {
     }
 }
 
+/// What is examined: a server, and the keys of one bucket on it.
+pub(crate) struct Subject<'a> {
+    pub(crate) address: &'a Address,
+    pub(crate) keys: &'a Keys,
+    pub(crate) trial: &'a Trial,
+    /// The connection of the store.
+    pub(crate) connection: &'a Connection,
+    /// Another one, because each node holds two.
+    pub(crate) second: &'a Connection,
+}
+
 /// Examines all that would make jobs fail later. Returns the warnings.
-pub(crate) async fn check(
-    connection: &Connection,
-    address: &Address,
-    keys: &Keys,
-) -> Result<Vec<Finding>, ConnectError> {
+pub(crate) async fn check(subject: &Subject<'_>) -> Result<Vec<Finding>, ConnectError> {
     let Examination {
         info,
         mut diagnoses,
-    } = examine(connection, address, keys).await;
+    } = examine(subject).await;
     if let Some(info) = &info {
         // Without the settings of the server, which need a permission that jobs do not need.
         diagnoses.push(doctor::persistence(info, None).into());
-        diagnoses.push(doctor::replicas(info, None, address.expects()).into());
+        diagnoses.push(doctor::replicas(info, None, subject.address.expects()).into());
     }
     doctor::start_result(diagnoses)
 }
 
 /// The examination at start, which the doctor makes, too. Takes 3 s at most.
-pub(crate) async fn examine(
-    connection: &Connection,
-    address: &Address,
-    keys: &Keys,
-) -> Examination {
+pub(crate) async fn examine(subject: &Subject<'_>) -> Examination {
     let deadline = Instant::now() + TIME_LIMIT;
     let mut examination = Examination {
         info: None,
         diagnoses: Vec::new(),
     };
-    let examining = examine_until(&mut examination, connection, address, keys, deadline);
+    let examining = examine_until(&mut examination, subject, deadline);
     let error = match timeout_at(deadline, examining).await {
         Ok(Ok(())) => return examination,
         Ok(Err(error)) => error,
         Err(_) => ConnectError::Unreachable {
-            place: address.servers.clone(),
+            place: subject.address.servers.clone(),
             why: format!("its answers took more than {TIME_LIMIT:?}"),
         },
     };
@@ -93,11 +98,14 @@ pub(crate) async fn examine(
 
 async fn examine_until(
     examination: &mut Examination,
-    connection: &Connection,
-    address: &Address,
-    keys: &Keys,
+    subject: &Subject<'_>,
     deadline: Instant,
 ) -> Result<(), ConnectError> {
+    let Subject {
+        address,
+        connection,
+        ..
+    } = *subject;
     if address.accepts_any_certificate {
         examination.diagnoses.push(doctor::unverified().into());
     }
@@ -118,17 +126,53 @@ async fn examine_until(
     if !examination.may_continue() {
         return Ok(());
     }
-    let replies = connection
-        .send_all(
-            "preflight",
-            &probes(keys, address.required_permissions()),
-            deadline,
-        )
-        .await
-        .map_err(|failure| connect_error(failure, address))?;
-    let facts = facts(replies, keys, address);
+    let facts = try_out(subject, deadline).await?;
     examination.diagnoses.extend(doctor::judge_probes(&facts));
+    let second = open_second(subject, deadline).await;
+    examination.diagnoses.push(second);
     Ok(())
+}
+
+/// Probes the permissions, and tries the scripts if nothing that is found stands against it.
+async fn try_out(subject: &Subject<'_>, deadline: Instant) -> Result<Facts, ConnectError> {
+    let Subject {
+        address,
+        connection,
+        keys,
+        trial,
+        ..
+    } = *subject;
+    let probes = probes(keys, address.required_permissions());
+    let replies = connection.send_all("preflight", &probes, deadline).await;
+    let replies = replies.map_err(|failure| connect_error(failure, address))?;
+    let mut facts = facts(replies, keys, address);
+    if facts.missing.is_empty() && facts.write_refused.is_none() {
+        let result = trial.run(connection, deadline).await;
+        facts.script = result.map_err(|failure| connect_error(failure, address))?;
+    }
+    Ok(facts)
+}
+
+/// Opens the second connection, while the first is open. A permission that is missing is reported by the probes.
+async fn open_second(subject: &Subject<'_>, deadline: Instant) -> Diagnosis {
+    let place = subject.address.servers.clone();
+    let time = || async { subject.second.send("TIME", &cmd("TIME"), deadline).await };
+    let mut reply = time().await;
+    if matches!(&reply, Err(failure) if failure.kind == FailureKind::NoReply) {
+        // The next sentinel may name another server.
+        reply = time().await;
+    }
+    match reply {
+        Err(failure) if failure.kind.gives_up_connection() => {
+            let why = failure.text();
+            let error = ConnectError::SecondConnection { place, why };
+            Diagnosis::refused(Check::Connections, error)
+        }
+        _ => {
+            let found = "it takes both connections of a node";
+            Finding::ok(Check::Connections.name(), found).into()
+        }
+    }
 }
 
 /// Requests `INFO`; `None` without the permission.
@@ -167,6 +211,8 @@ fn check_of(error: &ConnectError) -> Check {
         | ConnectError::OtherBuckets { .. } => Check::Namespace,
         ConnectError::Login { .. } | ConnectError::SentinelLogin { .. } => Check::Login,
         ConnectError::Certificate { .. } => Check::Certificate,
+        ConnectError::ScriptsRefused { .. } => Check::Scripts,
+        ConnectError::SecondConnection { .. } => Check::Connections,
         _ => Check::Reachable,
     }
 }
@@ -243,7 +289,9 @@ pub(crate) fn connect_error(failure: RedisFailure, address: &Address) -> Connect
                 why,
             }
         }
-        (_, StoreError::Refused(why)) => ConnectError::Refused { place, why },
+        (FailureKind::TurnedAway, StoreError::Unavailable(why)) | (_, StoreError::Refused(why)) => {
+            ConnectError::Refused { place, why }
+        }
         (_, StoreError::OtherBuckets { found, ours }) => ConnectError::OtherBuckets { found, ours },
         (FailureKind::NotNow, StoreError::Unavailable(why)) => ConnectError::NotNow { place, why },
         (_, StoreError::Unavailable(why) | StoreError::Unknown(why)) => {

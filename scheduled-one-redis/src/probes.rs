@@ -1,10 +1,10 @@
-//! The commands that examine a server before the first job depends on it, and the facts in their replies. They write
-//! nothing.
+//! The commands that examine the permissions of a user before the first job depends on them, and the facts in their
+//! replies. They write nothing.
 
 use deadpool_redis::redis::{Cmd, Pipeline, RedisError, Value, cmd};
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 
-use crate::classify::{self, FailureKind};
+use crate::classify;
 use crate::connect_error::ConnectError;
 use crate::doctor::{Facts, ScriptResult, Stored};
 use crate::keys::Keys;
@@ -70,6 +70,7 @@ fn needed(keys: &Keys, permissions: RequiredPermissions) -> Vec<Probe> {
         probe("zrangebyscore", &[key, "1", "1"], Permission),
         probe("xadd", &[key, "NOMKSTREAM", "*", "a", "1"], Writes),
         probe("xrevrange", &[key, "+", "-", "COUNT", "1"], Permission),
+        probe("del", &[key], Permission),
     ];
     if permissions.db != 0 {
         needed.push(probe("select", &[&permissions.db.to_string()], Permission));
@@ -84,25 +85,12 @@ fn needed(keys: &Keys, permissions: RequiredPermissions) -> Vec<Probe> {
     needed
 }
 
-/// ScriptResult that reads the store identity as `enter.lua` does. It fails where scripts have no `cmsgpack`, which
-/// `claim.lua` needs. It is sent after the probes of [`needed`].
-const STORE_IDENTITY: &str = "\
-    cmsgpack.unpack('\\192') \
-    local server, replication = redis.call('INFO', 'server'), redis.call('INFO', 'replication') \
-    return (string.match(server, 'run_id:(%w+)') or '') \
-    .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')";
-
-/// The commands that the preflight sends at once: all probes, and the script for the store identity.
+/// The probes, sent at once.
 pub(crate) fn probes(keys: &Keys, permissions: RequiredPermissions) -> Pipeline {
     let mut pipeline = Pipeline::new();
     for probe in needed(keys, permissions) {
         pipeline.add_command(probe.command);
     }
-    pipeline
-        .cmd("EVAL")
-        .arg(STORE_IDENTITY)
-        .arg(1)
-        .arg(&keys.probe);
     pipeline.ignore_errors();
     pipeline
 }
@@ -154,7 +142,6 @@ pub(crate) fn facts(
     let permissions = address.required_permissions();
     let needed = needed(keys, permissions);
     let missing = missing(&replies, keys, permissions);
-    let script = script(replies.last());
     let (mut meta, mut write_refused) = (None, None);
     for (probe, reply) in needed.iter().zip(replies) {
         match probe.shows {
@@ -168,7 +155,7 @@ pub(crate) fn facts(
         user: address.user().to_owned(),
         missing,
         rule: acl_rule(keys, permissions),
-        script,
+        script: ScriptResult::Unknown,
         buckets: keys.buckets(),
         stored: stored(meta, keys, address),
         write_refused,
@@ -182,25 +169,6 @@ fn refused_write(reply: &Result<Value, RedisError>) -> Option<String> {
     ["MISCONF", "NOREPLICAS", "OOM"]
         .contains(&code)
         .then(|| format!("{code} {}", error.detail().unwrap_or_default()))
-}
-
-/// The result of the script for the store identity.
-fn script(reply: Option<&Result<Value, RedisError>>) -> ScriptResult {
-    match reply {
-        Some(Ok(Value::BulkString(text))) => match String::from_utf8_lossy(text).as_ref() {
-            ":" => ScriptResult::Nameless,
-            serving => ScriptResult::Serving(serving.to_owned()),
-        },
-        Some(Ok(_)) => ScriptResult::Nameless,
-        Some(Err(error)) => {
-            let failure = classify::of_request("EVAL", error);
-            match failure.kind {
-                FailureKind::ErrorReply => ScriptResult::Refused(error.to_string()),
-                _ => ScriptResult::Unknown,
-            }
-        }
-        None => ScriptResult::Unknown,
-    }
 }
 
 /// The content of the namespace, or the error that every request would meet.

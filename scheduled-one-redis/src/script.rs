@@ -40,7 +40,9 @@ macro_rules! operations {
         };)+
 
         #[cfg(test)]
-        const ALL: &[&Operation] = &[$(&$static),+];
+        pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
+            [$(&$static),+].into_iter()
+        }
     };
 }
 
@@ -63,6 +65,11 @@ pub fn claim_script() -> &'static str {
 }
 
 impl Operation {
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The call by digest, the usual one.
     pub(crate) fn by_digest(&self, request: &Request<'_>) -> Cmd {
         self.call("EVALSHA", &self.sha, request)
@@ -173,7 +180,7 @@ mod tests {
     /// reports only when the line runs.
     #[test]
     fn each_constant_of_a_script_is_declared_once() {
-        for operation in ALL {
+        for operation in all() {
             let mut declared = BTreeSet::new();
             let lines: Vec<String> = code(&operation.text).collect();
             for line in &lines {
@@ -196,7 +203,7 @@ mod tests {
     #[test]
     fn no_script_has_a_number_of_its_own() {
         const PARTS: [&str; 3] = ["100", "1000", "1000000"];
-        for operation in ALL {
+        for operation in all() {
             let (_, files) = operation
                 .text
                 .split_once("\n-- ")

@@ -155,7 +155,8 @@ impl Store for RedisStore {
     fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         Box::pin(async move {
             let Shared { address, keys, .. } = &*self.shared;
-            let findings = diagnose::diagnose(&self.connection, address, keys, needs).await;
+            let second = self.another_connection();
+            let findings = diagnose::diagnose(&self.subject(&second), needs).await;
             Report::new(format!("{address}, namespace {keys:?}"), findings)
         })
     }

@@ -190,6 +190,16 @@ pub(crate) fn renewal_failed(runs: usize, error: &str) {
     debug!(target: TARGET, runs, error, "renewal failed");
 }
 
+pub(crate) fn renewals_fail(bucket: Bucket, failures: u32, error: &str) {
+    warn!(
+        target: TARGET,
+        bucket = bucket.label(),
+        failures,
+        error,
+        "renewals fail: active runs lose their leases unless one succeeds"
+    );
+}
+
 pub(crate) fn written_off(job: &UnitName) {
     warn!(target: TARGET, job = job.as_str(), "lost: a run stalled; its node is gone");
 }

@@ -2,7 +2,7 @@
 //! passed.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,14 +17,17 @@ use crate::request_each::{Repeat, request_each};
 use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, MAX_BATCH, Renew, Renewed};
-use scheduled_one_protocol::{BoxFuture, Store, StoreError};
+use scheduled_one_protocol::{BoxFuture, Bucket, Store, StoreError};
 
 /// Wait between a failed renewal and the next one.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Number of renewals that fail in a row before a warning.
+const WARNED_FAILURES: u32 = 3;
 
 /// When which run is renewed next, and the way to the store.
 #[derive(Debug)]
 pub(crate) struct Renewals {
+    bucket: Bucket,
     caller: Caller,
     clock: Arc<dyn Clock>,
     cluster: Arc<ClusterClock>,
@@ -35,17 +38,21 @@ pub(crate) struct Renewals {
     next_serial: AtomicU64,
     /// Wakes the loop when a run is due before the instant that the loop sleeps for.
     due_sooner: Notify,
+    /// Number of requests that failed since one was acknowledged.
+    failures: AtomicU32,
     log_throttle: LogThrottle,
 }
 
 impl Renewals {
     pub(crate) fn new(
+        bucket: Bucket,
         caller: Caller,
         clock: Arc<dyn Clock>,
         cluster: Arc<ClusterClock>,
         store: Arc<dyn Store>,
     ) -> Self {
         Renewals {
+            bucket,
             caller,
             clock,
             cluster,
@@ -53,6 +60,7 @@ impl Renewals {
             due: Mutex::default(),
             next_serial: AtomicU64::new(0),
             due_sooner: Notify::new(),
+            failures: AtomicU32::new(0),
             log_throttle: LogThrottle::default(),
         }
     }
@@ -63,10 +71,18 @@ impl Renewals {
         self.renew_after(first, run);
     }
 
+    /// Opens the connection: no run may depend on renewals that cannot be sent. A second attempt may lead to another
+    /// server, if one of several that name a server is wrong.
+    pub(crate) async fn open(&self) -> Result<(), StoreError> {
+        let nothing = || user_code::request(|| self.store.renew(&self.caller, &[]));
+        match nothing().await {
+            Ok(_) => Ok(()),
+            Err(_) => nothing().await.map(drop),
+        }
+    }
+
     /// Renews leases without end.
     pub(crate) async fn run(self: Arc<Self>) {
-        // Opens the connection: the first renewal should not wait for that.
-        let _ = user_code::request(|| self.store.renew(&self.caller, &[])).await;
         loop {
             let next = self.due().first_key_value().map(|((at, _), _)| *at);
             let now = self.clock.boottime();
@@ -162,6 +178,7 @@ impl Renewals {
         match reply {
             Ok(reply) if reply.body.len() == runs.len() => {
                 let received = self.clock.boottime();
+                self.failures.store(0, Ordering::Relaxed);
                 self.cluster.learn(reply.head.now_us, sent, received);
                 for (run, renewed) in runs.iter().zip(reply.body) {
                     self.apply(Arc::clone(run), renewed, sent, in_time);
@@ -171,7 +188,7 @@ impl Renewals {
             Ok(_) => {}
             Err(error @ StoreError::Refused(_)) if in_time && runs.len() > 1 => return Err(error),
             Err(StoreError::Refused(why)) if in_time => self.log_refused(runs, &why),
-            Err(error) => event::renewal_failed(runs.len(), &error.to_string()),
+            Err(error) => self.log_failure(runs.len(), &error),
         }
         if in_time {
             self.retry_all(runs);
@@ -181,6 +198,19 @@ impl Renewals {
 
     fn retry_all(&self, runs: &[Arc<ActiveRun>]) {
         runs.iter().for_each(|run| self.retry(Arc::clone(run)));
+    }
+
+    /// One failure may be a connection that was closed, and the next request opens another. More than two mean that
+    /// the runs lose their leases, while the connection of the claims may be good.
+    fn log_failure(&self, runs: usize, error: &StoreError) {
+        let error = error.to_string();
+        event::renewal_failed(runs, &error);
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        let now = self.clock.boottime();
+        if failures >= WARNED_FAILURES && self.log_throttle.allows("renewals fail".to_owned(), now)
+        {
+            event::renewals_fail(self.bucket, failures, &error);
+        }
     }
 
     fn log_refused(&self, runs: &[Arc<ActiveRun>], why: &str) {

@@ -11,11 +11,12 @@ use tokio::task::JoinSet;
 
 use crate::active_run::ActiveRun;
 use crate::cluster_clock::ClusterClock;
+use crate::error::Error;
 use crate::renewal::Renewals;
 use scheduled_one_protocol::Bucket;
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::Caller;
+use scheduled_one_protocol::{BoxFuture, Store, StoreError};
 
 /// Hands the runs of one bucket to the watchdog. The thread stops when the
 /// handles of all buckets are dropped.
@@ -35,38 +36,42 @@ pub(crate) struct WatchedBucket {
 }
 
 impl Watchdog {
-    /// Starts the thread. Returns a handle for each bucket, in their order.
-    pub(crate) fn start(
+    /// Starts the thread, and opens its connections. Returns a handle for each bucket, in their order.
+    ///
+    /// # Errors
+    ///
+    /// The thread cannot be started, or a connection cannot be opened: a store that takes one connection of a node may
+    /// refuse its second. Then the thread ends.
+    pub(crate) async fn start(
         clock: &Arc<dyn Clock>,
         buckets: Vec<WatchedBucket>,
-    ) -> io::Result<Vec<Self>> {
+    ) -> Result<Vec<Self>, Error> {
         let mut watchdogs = Vec::with_capacity(buckets.len());
-        let mut tasks = Vec::with_capacity(buckets.len());
+        let mut opening = Vec::with_capacity(buckets.len());
+        let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::with_capacity(buckets.len());
         for watched in buckets {
             let clock = Arc::clone(clock);
-            let store = watched.store.open(watched.bucket);
-            let renewals = Renewals::new(watched.caller, clock, watched.cluster, store);
+            let (bucket, store) = (watched.bucket, watched.store.open(watched.bucket));
+            let renewals = Renewals::new(bucket, watched.caller, clock, watched.cluster, store);
             let renewals = Arc::new(renewals);
             let (stop, stopped) = oneshot::channel();
-            tasks.push(renew_until(Arc::clone(&renewals), stopped));
+            let (opened, is_open) = oneshot::channel();
+            tasks.push(Box::pin(renew_until(
+                Arc::clone(&renewals),
+                opened,
+                stopped,
+            )));
+            opening.push(is_open);
             watchdogs.push(Watchdog {
                 renewals,
                 _stop: stop,
             });
         }
-        if clock.is_virtual() {
-            tasks.into_iter().for_each(|task| drop(tokio::spawn(task)));
-        } else {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            let all = async move {
-                let mut tasks: JoinSet<()> = tasks.into_iter().collect();
-                while tasks.join_next().await.is_some() {}
-            };
-            std::thread::Builder::new()
-                .name("scheduled-one-watchdog".to_owned())
-                .spawn(move || runtime.block_on(all))?;
+        run(clock, tasks).map_err(Error::Watchdog)?;
+        for is_open in opening {
+            // The sender is only dropped without a word if the thread panicked.
+            let ended = |_| Error::Watchdog(io::Error::other("the thread ended"));
+            is_open.await.map_err(ended)?.map_err(not_open)?;
         }
         Ok(watchdogs)
     }
@@ -77,10 +82,50 @@ impl Watchdog {
     }
 }
 
-async fn renew_until(renewals: Arc<Renewals>, stopped: oneshot::Receiver<()>) {
+/// Runs the tasks on a thread of their own, or, with a clock that is not the machine's, on the runtime of the caller.
+fn run(clock: &Arc<dyn Clock>, tasks: Vec<BoxFuture<'static, ()>>) -> io::Result<()> {
+    if clock.is_virtual() {
+        tasks.into_iter().for_each(|task| drop(tokio::spawn(task)));
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let all = async move {
+        let mut tasks: JoinSet<()> = tasks.into_iter().collect();
+        while tasks.join_next().await.is_some() {}
+    };
+    std::thread::Builder::new()
+        .name("scheduled-one-watchdog".to_owned())
+        .spawn(move || runtime.block_on(all))?;
+    Ok(())
+}
+
+async fn renew_until(
+    renewals: Arc<Renewals>,
+    opened: oneshot::Sender<Result<(), StoreError>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let renewing = async {
+        let result = renewals.open().await;
+        // A start that was dropped does not wait, and has dropped the handle.
+        let _ = opened.send(result);
+        Arc::clone(&renewals).run().await;
+    };
     tokio::select! {
         biased;
         _ = stopped => {}
-        () = renewals.run() => {}
+        () = renewing => {}
     }
+}
+
+/// The error of a store that accepts the connection for claims, and not the one for renewals.
+fn not_open(error: StoreError) -> Error {
+    const SECOND: &str = "the node's second connection, which renews leases";
+    Error::Store(match error {
+        StoreError::Unknown(why) => StoreError::Unknown(format!("{SECOND}: {why}")),
+        StoreError::Unavailable(why) => StoreError::Unavailable(format!("{SECOND}: {why}")),
+        StoreError::Refused(why) => StoreError::Refused(format!("{SECOND}: {why}")),
+        other => other,
+    })
 }

@@ -155,7 +155,7 @@ async fn finish_and_read(store: &dyn Store, caller: &Caller, run: RunId) -> Resu
 
 /// The rules of the documentation, word for word.
 const ACL: &str = "~so:{test}:* -@all +eval +evalsha +info +time +type +hmget +hset +zadd +zrem \
-                   +zremrangebyscore +zrangebyscore +xadd +xrevrange";
+                   +zremrangebyscore +zrangebyscore +xadd +xrevrange +del";
 
 fn without(right: &str) -> String {
     let words: Vec<&str> = ACL.split(' ').filter(|word| *word != right).collect();
@@ -199,7 +199,7 @@ async fn the_documented_rights_suffice_and_each_is_needed() {
     }
     set_user(&redis, "~so:{test}:* -@all +info");
     let error = RedisStore::connect(&url, "test").await.unwrap_err();
-    for words in ["missing: +eval +evalsha +time", "+xadd +xrevrange;"] {
+    for words in ["missing: +eval +evalsha +time", "+xadd +xrevrange +del;"] {
         assert!(error.to_string().contains(words), "{error}");
     }
 }

@@ -24,11 +24,13 @@ use command::{cargo, run};
 const HELP: &str = "\
 cargo xtask <verb>
 
-  test [--quick]    everything CI does: tools, format, MSRV, build, lints, tests, doc tests, docs, the runtime without
-                    features, packages, chaos --short, two examples, bench smoke, cargo deny where it is installed;
+  test [--quick]    everything CI does: tools, format, MSRV, build, lints, tests, the Redis suites on the oldest and
+                    the newest Redis and on Valkey, doc tests, docs, the runtime without features, packages,
+                    chaos --short, two examples, bench smoke, cargo deny where it is installed;
                     --quick, two minutes when built, leaves out all behind the lints but unit tests and those
                     integration tests that take seconds: not the model, the simulation, the agreement of scripts
                     and protocol, compile-time tests, clusters of processes, Sentinel, keys that somebody edited
+  test --redis PATH the tests that need a Redis, but TLS, on this redis-server or valkey-server
   tidy              lengths, layers, import circles, names and numbers in documents, words, commit subjects
   package           packs the published crates, and checks each as it is packed
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
@@ -73,6 +75,7 @@ fn dispatch(args: &[&str]) -> Result<(), Failure> {
     match args {
         ["test"] => Ok(test::test(test::Scope::Full)?),
         ["test", "--quick"] => Ok(test::test(test::Scope::Quick)?),
+        ["test", "--redis", path] => Ok(test::test_on(path)?),
         ["tidy"] => Ok(tidy::tidy()?),
         ["package"] => Ok(package::package()?),
         ["ui"] => Ok(run(cargo([

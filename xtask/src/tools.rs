@@ -27,6 +27,9 @@ pub(crate) struct Tool {
     brew: &'static str,
 }
 
+/// The environment variable that names the server to the tests.
+pub(crate) const REDIS_VARIABLE: &str = "REDIS_SERVER";
+
 /// The server of nearly all tests.
 pub(crate) const REDIS_SERVER: Tool = Tool {
     name: "redis-server",
@@ -68,7 +71,7 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<Option<(&'static str, PathBuf)>, 
             println!("{}: {}", tool.name, path.display());
         }
     }
-    Ok(find_redis_server().map(|path| ("REDIS_SERVER", path)))
+    Ok(find_redis_server().map(|path| (REDIS_VARIABLE, path)))
 }
 
 fn missing(tools: &[Tool]) -> Vec<&Tool> {
@@ -80,7 +83,7 @@ fn missing(tools: &[Tool]) -> Vec<&Tool> {
 
 /// Whoever sets the variable means that server: installing another one would not help.
 fn reject_wrong_redis_server() -> Result<(), String> {
-    match env::var_os("REDIS_SERVER") {
+    match env::var_os(REDIS_VARIABLE) {
         Some(path) if find_redis_server().is_none() => Err(format!(
             "REDIS_SERVER={} is not an executable file; correct it, or unset it to search PATH",
             path.display()

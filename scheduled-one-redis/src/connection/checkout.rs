@@ -1,5 +1,6 @@
 //! The established connection of a store, and its checkouts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -40,6 +41,9 @@ pub(super) struct Established {
     pub(super) endpoint: Endpoint,
     /// Time of the last check that the server is the primary.
     pub(super) checked: Instant,
+    /// Whether a request was carried out on this connection. An error alone may be the reason of a server that closes
+    /// each new connection.
+    replied: Arc<AtomicBool>,
 }
 
 /// A use of the established connection by one request.
@@ -47,6 +51,14 @@ pub(super) struct Checkout {
     pub(super) number: u64,
     pub(super) connection: Session,
     pub(super) endpoint: Endpoint,
+    replied: Arc<AtomicBool>,
+}
+
+impl Checkout {
+    /// True if the server has carried a request out on this connection.
+    pub(super) fn has_replied(&self) -> bool {
+        self.replied.load(Ordering::Relaxed)
+    }
 }
 
 /// Guards a request without a reply.
@@ -56,6 +68,8 @@ pub(super) struct Checkout {
 pub(super) struct InFlight<'a> {
     inner: &'a Inner,
     number: u64,
+    replied: Arc<AtomicBool>,
+    completed: bool,
 }
 
 impl<'a> InFlight<'a> {
@@ -63,18 +77,28 @@ impl<'a> InFlight<'a> {
         InFlight {
             inner,
             number: checkout.number,
+            replied: Arc::clone(&checkout.replied),
+            completed: false,
         }
     }
 
-    /// The reply came: the connection is good.
+    /// The request was carried out: the connection is good.
     pub(super) fn complete(self) {
-        std::mem::forget(self);
+        self.replied.store(true, Ordering::Relaxed);
+        self.keep_connection();
+    }
+
+    /// The reply is an error that does not stand against the connection.
+    pub(super) fn keep_connection(mut self) {
+        self.completed = true;
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.inner.give_up(self.number);
+        if !self.completed {
+            self.inner.give_up(self.number);
+        }
     }
 }
 
@@ -121,6 +145,7 @@ impl Inner {
                     connection,
                     endpoint,
                     checked: Instant::now(),
+                    replied: Arc::default(),
                 };
                 let checkout = established.checkout();
                 state.failure = None;
@@ -166,6 +191,7 @@ impl Established {
             number: self.number,
             connection: Session::clone(&self.connection),
             endpoint: self.endpoint.clone(),
+            replied: Arc::clone(&self.replied),
         }
     }
 }

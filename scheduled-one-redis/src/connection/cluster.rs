@@ -29,7 +29,7 @@ const NAMES: &str = "the nodes of a cluster name IP addresses unless they are co
 
 /// The nodes of a Redis Cluster, and the owner of one hash slot among them.
 pub(super) struct Cluster {
-    dialer: Dialer,
+    pub(super) dialer: Dialer,
     slot: u16,
     seeds: Vec<Endpoint>,
     /// Nodes in the last reply: those of the URL may be gone.
@@ -134,6 +134,9 @@ impl Cluster {
         let ranges = command.query_async::<Vec<Value>>(&mut **connection);
         let ranges = match timeout_at(deadline, ranges).await {
             Ok(Ok(ranges)) => ranges,
+            Ok(Err(error)) if error.code().is_none() => {
+                return Err(self.dialer.not_connected(queried, &error).await);
+            }
             Ok(Err(error)) => return Err(of_cluster_slots(queried, &error)),
             Err(_) => {
                 drop(PooledSession::take(connection));

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deadpool::Runtime;
 use deadpool::managed::{Pool, PoolConfig, PoolError, Timeouts};
+use deadpool_redis::redis::RedisError;
 use tokio::time::{Instant, timeout_at};
 
 use crate::classify::{FailureKind, RedisFailure};
-use crate::connection::CONNECT_TIMEOUT;
 use crate::connection::session::{Connector, PooledSession};
+use crate::connection::{CONNECT_TIMEOUT, hang_up};
 use crate::encryption::Encryption;
 use crate::login::Login;
 use crate::topology::Endpoint;
@@ -58,6 +59,20 @@ impl Dialer {
                 Err(RedisFailure::unavailable(FailureKind::NoReply, text))
             }
         }
+    }
+
+    /// The failure of a request on a new connection, with the reason that the server gives if it has closed it.
+    pub(super) async fn not_connected(&self, to: &Endpoint, error: &RedisError) -> RedisFailure {
+        hang_up::of_connecting(to, &self.tls, error).await
+    }
+
+    /// The reason of a server that closes each new connection, after `error` on one of them.
+    pub(super) async fn reason_of_hang_up(
+        &self,
+        to: &Endpoint,
+        error: &RedisError,
+    ) -> Option<RedisFailure> {
+        hang_up::reason_after(to, &self.tls, error).await
     }
 
     fn pool(&self, to: &Endpoint) -> Result<Pool<Connector>, String> {

@@ -9,6 +9,7 @@
 mod checkout;
 mod cluster;
 mod dial;
+mod hang_up;
 mod hash_slot;
 mod route;
 mod sentinel;
@@ -22,7 +23,7 @@ use scheduled_one_protocol::StoreError;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::classify::{self, FailureKind, RedisFailure};
-use crate::connection::checkout::{InFlight, Inner};
+use crate::connection::checkout::{Checkout, InFlight, Inner};
 use crate::connection::route::Redirect;
 use crate::connection::session::Session;
 use crate::doctor::FailoverTiming;
@@ -126,7 +127,7 @@ impl Connection {
             Ok(Err(error)) => {
                 let failure = classify::of_request(what, &error);
                 if !failure.kind.gives_up_connection() {
-                    in_flight.complete();
+                    in_flight.keep_connection();
                 }
                 Err(failure)
             }
@@ -185,7 +186,7 @@ impl Connection {
             match inner.route.follow(&error, &checkout.endpoint) {
                 Some(Redirect::Moved) if redirects < MAX_REDIRECTS => redirects += 1,
                 Some(Redirect::Ask(to)) => {
-                    in_flight.complete();
+                    in_flight.keep_connection();
                     let reply = inner.route.send_asking(&to, &checkout.endpoint, commands);
                     return match timeout_at(deadline, reply).await {
                         Ok(Ok(replies)) => match redirect_in(&replies) {
@@ -206,14 +207,35 @@ impl Connection {
                     return Err(RedisFailure::unavailable(FailureKind::NotNow, text));
                 }
                 None => {
-                    let failure = classify::of_request(what, &error);
+                    let failure = self.failure(what, &checkout, error, deadline).await;
                     if !failure.kind.gives_up_connection() {
-                        in_flight.complete();
+                        in_flight.keep_connection();
                     }
                     return Err(failure);
                 }
             }
         }
+    }
+
+    /// Classifies the error of a request. A server that has carried out nothing on the connection may have closed it for
+    /// a reason, which it gives on another one.
+    async fn failure(
+        &self,
+        what: &str,
+        checkout: &Checkout,
+        error: RedisError,
+        deadline: Instant,
+    ) -> RedisFailure {
+        if !checkout.has_replied() {
+            let reason = self
+                .inner
+                .route
+                .reason_of_hang_up(&checkout.endpoint, &error);
+            if let Ok(Some(failure)) = timeout_at(deadline, reason).await {
+                return failure;
+            }
+        }
+        classify::of_request(what, &error)
     }
 
     /// Asks the sentinels once a second whether the server of a connection in use is still the primary: a primary that

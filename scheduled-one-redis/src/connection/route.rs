@@ -104,6 +104,20 @@ impl Route {
         }
     }
 
+    /// The reason of a server that closes each new connection, after `error` on one of them.
+    pub(super) fn reason_of_hang_up<'a>(
+        &'a self,
+        to: &'a Endpoint,
+        error: &'a RedisError,
+    ) -> BoxFuture<'a, Option<RedisFailure>> {
+        let dialer = match self {
+            Route::Standalone { dialer, .. } => dialer,
+            Route::Sentinel(sentinels) => &sentinels.dialer,
+            Route::Cluster(cluster) => &cluster.dialer,
+        };
+        Box::pin(dialer.reason_of_hang_up(to, error))
+    }
+
     /// The redirect in an error reply from `from`. `None` if the error is no redirect, or Redis is not used as a
     /// cluster.
     pub(super) fn follow(&self, error: &RedisError, from: &Endpoint) -> Option<Redirect> {

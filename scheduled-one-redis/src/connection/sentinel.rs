@@ -8,7 +8,7 @@ use std::time::Duration;
 use deadpool_redis::redis::cmd;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::classify::{self, FailureKind, RedisFailure};
+use crate::classify::{FailureKind, RedisFailure};
 use crate::connection::CONNECT_TIMEOUT;
 use crate::connection::dial::Dialer;
 use crate::connection::route::Reached;
@@ -29,7 +29,7 @@ const NAMES: &str = "sentinels name IP addresses unless they are configured for 
 /// The sentinels of a URL, and the master that they watch.
 pub(super) struct Sentinels {
     /// Connects to Redis.
-    dialer: Dialer,
+    pub(super) dialer: Dialer,
     /// Connects to sentinels, which may have another login.
     sentinel_dialer: Dialer,
     sentinels: Vec<Endpoint>,
@@ -181,9 +181,13 @@ impl Sentinels {
             .dial(at, Instant::now() + bound)
             .await
             .map_err(of_sentinel)?;
-        let named = command.query_async(&mut **fresh).await;
-        let named = named.map_err(|error| of_sentinel(classify::of_connecting(at, &error)))?;
-        self.named(index, fresh, named)
+        match command.query_async(&mut **fresh).await {
+            Ok(named) => self.named(index, fresh, named),
+            Err(error) => {
+                let failure = self.sentinel_dialer.not_connected(at, &error);
+                Err(of_sentinel(failure.await))
+            }
+        }
     }
 
     /// Reads the reply of a sentinel, and keeps its connection.
@@ -217,7 +221,7 @@ impl Sentinels {
                 let text = "it is a replica, so a failover is under way";
                 RedisFailure::unavailable(FailureKind::NotNow, text.to_owned())
             }
-            Ok(Err(error)) => match classify::of_connecting(endpoint, &error) {
+            Ok(Err(error)) => match self.dialer.not_connected(endpoint, &error).await {
                 failure if error.code().is_none() || failure.kind == FailureKind::Login => failure,
                 // A missing permission is reported by the preflight, with all others.
                 _ => return Ok(connection),

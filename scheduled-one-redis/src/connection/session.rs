@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::classify::{self, FailureKind, RedisFailure};
+use crate::connection::hang_up;
 use crate::encryption::Encryption;
 use crate::login::Login;
 use crate::topology::Endpoint;
@@ -143,8 +144,10 @@ impl Connector {
             greeting.push(select);
         }
         for command in &greeting {
-            let done = command.exec_async(&mut **session).await;
-            done.map_err(|error| self.refused(classify::of_connecting(&self.to, &error)))?;
+            if let Err(error) = command.exec_async(&mut **session).await {
+                let failure = hang_up::of_connecting(&self.to, &self.tls, &error).await;
+                return Err(self.refused(failure));
+            }
         }
         Ok(())
     }

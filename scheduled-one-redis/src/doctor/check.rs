@@ -15,6 +15,7 @@ pub(crate) enum Check {
     Scripts,
     Namespace,
     Writes,
+    Connections,
 }
 
 impl Check {
@@ -33,6 +34,7 @@ impl Check {
             Check::Scripts => "scripts",
             Check::Namespace => "namespace",
             Check::Writes => "writes",
+            Check::Connections => "connections",
         }
     }
 
@@ -51,7 +53,8 @@ impl Check {
             | Check::Rights
             | Check::Scripts
             | Check::Namespace
-            | Check::Writes => false,
+            | Check::Writes
+            | Check::Connections => false,
         }
     }
 }

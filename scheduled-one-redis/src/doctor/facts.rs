@@ -52,17 +52,39 @@ pub(crate) struct Facts {
     pub(crate) write_refused: Option<String>,
 }
 
-/// Result of a script that reads the store identity from `INFO`.
+/// Result of a trial of the scripts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ScriptResult {
-    /// The store identity, `run_id:master_replid`; one of the two may be empty.
+    /// All scripts ran. The store identity that they saw, `run_id:master_replid`; one of the two may be empty.
     Serving(String),
-    /// The script ran, and both parts are empty.
+    /// The scripts ran, and both parts are empty.
     Nameless,
-    /// The script did not run, and repeating does not help. The text of the error.
-    Refused(String),
-    /// A permission is missing, or Redis was unable to run anything.
+    /// A script did not run, and repeating does not help.
+    Refused(ScriptsRefused),
+    /// The scripts were not tried, or the server was unable to run anything.
     Unknown,
+}
+
+impl ScriptResult {
+    /// True if the server does not run the scripts as the store needs them.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, ScriptResult::Nameless | ScriptResult::Refused(_))
+    }
+}
+
+/// A script that the server does not run, and what shorter scripts showed about the reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ScriptsRefused {
+    /// The error of the server, or of a reply that cannot be decoded, with the name of the script.
+    pub(crate) why: String,
+    /// An ACL denies a command or a key.
+    pub(crate) denied: bool,
+    /// Commands that no script may call there.
+    pub(crate) commands: Vec<&'static str>,
+    /// No script runs at all.
+    pub(crate) runs_none: bool,
+    /// The server refuses scripts with another name for `redis.call`, or with a key in a variable.
+    pub(crate) form: bool,
 }
 
 /// The stored version and number of buckets of a namespace.

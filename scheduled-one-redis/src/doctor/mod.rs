@@ -9,6 +9,7 @@ mod hints;
 mod persistence;
 mod remedy;
 mod replicas;
+mod scripts;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,13 @@ use scheduled_one_protocol::{Finding, Severity};
 use crate::connect_error::ConnectError;
 
 pub(crate) use crate::doctor::check::Check;
-pub(crate) use crate::doctor::facts::{Facts, Info, ScriptResult, Stored};
+pub(crate) use crate::doctor::facts::{Facts, Info, ScriptResult, ScriptsRefused, Stored};
 pub(crate) use crate::doctor::failover::{Deployment, FailoverTiming, failover};
 pub(crate) use crate::doctor::hints::{ClockFacts, HighWaterMark, clock, marks, round_trip};
 pub(crate) use crate::doctor::persistence::persistence;
 pub(crate) use crate::doctor::remedy::found_and_remedy;
 pub(crate) use crate::doctor::replicas::{Expected, replicas};
+pub(crate) use crate::doctor::scripts::refusal;
 
 /// Settings of the server by name, from `CONFIG GET`; `None` without the permission, as in most managed services.
 pub(crate) type Settings<'a> = Option<&'a std::collections::HashMap<String, String>>;
@@ -89,7 +91,7 @@ pub(crate) fn judge_info(address: &str, info: &Info, names_cluster: bool) -> Vec
 pub(crate) fn judge_probes(facts: &Facts) -> Vec<Diagnosis> {
     vec![
         rights(facts),
-        scripts(facts),
+        scripts::scripts(facts),
         namespace(facts),
         writes(facts),
     ]
@@ -109,38 +111,6 @@ fn rights(facts: &Facts) -> Diagnosis {
             rule: facts.rule.clone(),
         },
     )
-}
-
-/// Scripts recognize a server that restarted or failed over by its `INFO`, so they have to run and to read it.
-fn scripts(facts: &Facts) -> Diagnosis {
-    let refused = |why: String| {
-        let place = facts.address.clone();
-        Diagnosis::refused(Check::Scripts, ConnectError::Refused { place, why })
-    };
-    match &facts.script {
-        ScriptResult::Serving(_) => Finding::ok(
-            Check::Scripts.name(),
-            "scripts run, and see which process serves them, so a restart is noticed",
-        )
-        .into(),
-        ScriptResult::Nameless => refused(
-            "INFO has neither run_id nor master_replid in scripts there, so a restart that \
-             forgot which ticks have run would not be noticed; use Redis, Valkey or Dragonfly"
-                .to_owned(),
-        ),
-        ScriptResult::Refused(answer) => refused(format!(
-            "a script that calls INFO does not run there ({answer}); the scheduler is made of \
-             scripts, and they tell by INFO a server that restarted from one that did not; use \
-             Redis, Valkey or Dragonfly, and do not rename INFO"
-        )),
-        ScriptResult::Unknown => Finding::new(
-            Severity::Info,
-            Check::Scripts.name(),
-            "whether scripts may call INFO could not be tried",
-            "",
-        )
-        .into(),
-    }
 }
 
 fn namespace(facts: &Facts) -> Diagnosis {

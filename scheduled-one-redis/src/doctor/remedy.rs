@@ -25,6 +25,9 @@ fn remedy(error: &ConnectError) -> String {
             "set it to noeviction or to a volatile policy, or use a Redis that is no cache"
         }
         ConnectError::NotNow { .. } => "try again in a moment",
+        ConnectError::SecondConnection { .. } => {
+            "raise its maxclients, or close connections of others"
+        }
         ConnectError::NoWrites { why, .. } => remedy_for_writes(why),
         ConnectError::Certificate { why, .. } => remedy_for_certificates(why),
         ConnectError::NewerProtocol(_) => "upgrade this service, or give it another namespace",
@@ -39,6 +42,7 @@ fn remedy(error: &ConnectError) -> String {
         ConnectError::NoSentinel { .. } => {
             "are they running, and are these their ports (usually 26379)?"
         }
+        ConnectError::ScriptsRefused { remedy, .. } => return remedy.clone(),
         ConnectError::MissingRights { user, rule, .. } => {
             return format!("ACL SETUSER {user} {rule}");
         }
@@ -87,6 +91,15 @@ mod tests {
             ConnectError::NoSentinel {
                 place: text(),
                 why: text(),
+            },
+            ConnectError::SecondConnection {
+                place: text(),
+                why: text(),
+            },
+            ConnectError::ScriptsRefused {
+                place: text(),
+                why: text(),
+                remedy: "y".to_owned(),
             },
             ConnectError::MissingRights {
                 place: text(),

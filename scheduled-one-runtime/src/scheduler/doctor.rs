@@ -40,7 +40,9 @@ impl SchedulerBuilder {
     /// left. A finding that [`start`](Self::start) refuses is severe; a finding
     /// that it logs is a warning.
     ///
-    /// Starts nothing, writes nothing, and takes about 6 s at most. It also reads
+    /// Starts nothing, and takes about 6 s at most. On Redis it runs each script on
+    /// keys of its own, `so:{namespace}:probe:…`, and deletes them; it writes
+    /// nothing else. It also reads
     /// settings (`CONFIG GET`), a right that a scheduler does not need: where
     /// the right is missing, the report says what could not be seen, and the
     /// `ACL LOG` of Redis has the refusal.
@@ -87,7 +89,7 @@ impl SchedulerBuilder {
 
 impl Scheduler {
     /// Diagnoses the store again, as at start and more closely: see
-    /// [`SchedulerBuilder::doctor`]. Changes nothing.
+    /// [`SchedulerBuilder::doctor`]. Changes nothing of the namespace.
     ///
     /// ```
     /// # use scheduled_one_runtime::{Error, Job, Scheduler};

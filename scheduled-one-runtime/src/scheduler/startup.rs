@@ -76,9 +76,9 @@ impl SchedulerBuilder {
         let shared = self.share()?;
         let joining = join(&shared, &stores, jobs_by_bucket).await?;
 
-        // 4. The watchdog is started, which renews leases.
+        // 4. The watchdog is started, which renews leases on connections of its own.
         let watched = joining.iter().map(Joining::watched).collect();
-        let watchdogs = Watchdog::start(&self.clock, watched).map_err(Error::Watchdog)?;
+        let watchdogs = Watchdog::start(&self.clock, watched).await?;
 
         // 5. The units are registered, and the watermarks of each are known.
         let registering = joining

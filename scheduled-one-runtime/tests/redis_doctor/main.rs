@@ -122,7 +122,7 @@ async fn persistence() {
     let usual = started(&["--appendonly", "yes"]);
     let report = doctor(usual.url()).await;
     assert_finds(&report, "persistence", Severity::Info, "everysec");
-    let snapshots = started(&["--save", "3600 1"]);
+    let snapshots = started(&["--save", "3600", "1"]);
     let report = doctor(snapshots.url()).await;
     assert_finds(&report, "persistence", Severity::Info, "save 3600 1");
 }
@@ -131,7 +131,7 @@ async fn persistence() {
 async fn a_snapshot_that_failed_stops_writes() {
     let folder = tempfile::tempdir().unwrap();
     let redis = RedisServer::options()
-        .args(["--save", "3600 1"])
+        .args(["--save", "3600", "1"])
         .data_dir(folder.path())
         .start()
         .unwrap();

@@ -22,8 +22,8 @@
 //! `settle` (waiting for all of them) belong to both.
 //!
 //! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`FaultProxy`]
-//! is a network that delays, loses and cuts, and calls the test at an exact point. [`Log`] keeps what
-//! a program logs.
+//! is a network that delays, loses and cuts, and calls the test at an exact point, [`ScriptGate`] a
+//! service that runs only some scripts. [`Log`] keeps what a program logs.
 
 mod announce;
 mod clock_shim;
@@ -35,6 +35,7 @@ mod process;
 mod proxy;
 mod redis_cluster;
 mod resp;
+mod script_gate;
 mod sentinel;
 mod server;
 mod settle;
@@ -46,6 +47,7 @@ pub use log::Log;
 pub use options::{RedisOptions, Tls};
 pub use proxy::{FaultProxy, FaultProxyOptions, Hook, Matcher, RequestCounter, Verdict};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};
+pub use script_gate::{Refuses, ScriptGate};
 pub use sentinel::{Sentinel, SentinelOptions};
 pub use server::RedisServer;
 pub use settle::Failover;

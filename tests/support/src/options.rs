@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::port::free_port;
+use crate::port::{free_node_port, free_port};
 use crate::{ClockShim, RedisServer};
 
 /// The certificate files of a server that speaks TLS.
@@ -198,9 +198,12 @@ impl RedisOptions {
     pub(crate) fn free_ports(&self) -> io::Result<Ports> {
         let is_node = self.kind == Kind::ClusterNode;
         Ok(Ports {
-            plain: free_port()?,
+            plain: if is_node {
+                free_node_port()?
+            } else {
+                free_port()?
+            },
             tls: self.tls.is_some().then(free_port).transpose()?,
-            bus: is_node.then(free_port).transpose()?,
         })
     }
 
@@ -221,9 +224,8 @@ impl RedisOptions {
         set("--loglevel", "notice".into());
         set("--save", "".into());
         set("--appendonly", "no".into());
-        if let Some(bus) = ports.bus {
+        if self.kind == Kind::ClusterNode {
             set("--cluster-enabled", "yes".into());
-            set("--cluster-port", bus.to_string().into());
         }
         if let (Some(tls), Some(tls_port)) = (&self.tls, ports.tls) {
             set("--tls-port", tls_port.to_string().into());
@@ -242,7 +244,6 @@ impl RedisOptions {
 pub(crate) struct Ports {
     pub(crate) plain: u16,
     pub(crate) tls: Option<u16>,
-    pub(crate) bus: Option<u16>,
 }
 
 /// Where the configuration file of a server is that has one.

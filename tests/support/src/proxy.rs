@@ -2,7 +2,7 @@
 
 mod connection;
 mod faults;
-mod frame;
+pub(crate) mod frame;
 mod hook;
 mod listener;
 

@@ -78,7 +78,7 @@ impl RedisCluster {
             server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch.to_string()])?;
         }
         for server in rest {
-            let bus = server.bus_port().unwrap_or_default().to_string();
+            let bus = server.bus_port().to_string();
             let port = server.port().to_string();
             first.command(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus])?;
         }
@@ -98,8 +98,11 @@ impl RedisCluster {
         for (server, index) in self.servers.iter().zip(0..primaries) {
             let first = u32::from(SLOTS) * u32::from(index) / u32::from(primaries);
             let end = u32::from(SLOTS) * u32::from(index + 1) / u32::from(primaries);
-            let (first, last) = (first.to_string(), (end - 1).to_string());
-            server.command(&["CLUSTER", "ADDSLOTSRANGE", &first, &last])?;
+            // One by one: Redis before 7 takes no ranges.
+            let slots: Vec<String> = (first..end).map(|slot| slot.to_string()).collect();
+            let mut command = vec!["CLUSTER", "ADDSLOTS"];
+            command.extend(slots.iter().map(String::as_str));
+            server.command(&command)?;
         }
         Ok(())
     }

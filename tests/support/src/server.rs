@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::find::locate_redis_server;
 use crate::options::{Kind, Login, Ports, RedisOptions, config_path};
+use crate::port::BUS;
 use crate::process::{Process, Program};
 use crate::resp;
 use crate::wait::POLL;
@@ -105,8 +106,8 @@ impl RedisServer {
     }
 
     /// The port of the cluster bus, of a server that is a node of a cluster.
-    pub(crate) fn bus_port(&self) -> Option<u16> {
-        self.ports.bus
+    pub(crate) fn bus_port(&self) -> u16 {
+        self.ports.plain + BUS
     }
 
     /// The process id of this run, or `None` after [`kill`](Self::kill).

@@ -7,11 +7,12 @@ mod build;
 mod features;
 mod pool;
 mod report;
+mod servers;
 mod steps;
 mod suites;
 mod task;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
@@ -41,19 +42,52 @@ pub(crate) fn test(scope: Scope) -> Result<(), String> {
     let (built, programs) = build(&logs);
     outcomes.push(built);
     if let Some(programs) = programs {
-        let mut tasks = steps::in_pool(scope, &programs)?;
-        for command in tasks.iter_mut().filter_map(Task::command_mut) {
-            command.envs(redis_server.clone());
-        }
-        println!("\n{} steps, output in {}", tasks.len(), logs.display());
-        let cores = available_parallelism().map_or(1, usize::from);
-        outcomes.extend(pool::run(tasks, cores, &logs)?);
+        let tasks = steps::in_pool(scope, &programs)?;
+        outcomes.extend(run_pool(tasks, redis_server.as_ref(), &logs)?);
     }
-    println!(
-        "{}",
-        report::report(verb, &outcomes, started.elapsed()).trim_end()
-    );
-    match report::failed(&outcomes) {
+    conclude(verb, &outcomes, started)
+}
+
+/// The suites that need a Redis, on this server.
+pub(crate) fn test_on(redis_server: &str) -> Result<(), String> {
+    let started = Instant::now();
+    let path = Path::new(redis_server);
+    let path = path.canonicalize().ok().filter(|path| path.is_file());
+    let path = path.ok_or(format!(
+        "--redis {redis_server}: there is no such file; give the path of a redis-server or valkey-server"
+    ))?;
+    let logs = target_dir().join("xtask/logs");
+    let (built, programs) = build(&logs);
+    let mut outcomes = vec![built];
+    if let Some(programs) = programs {
+        let server = (tools::REDIS_VARIABLE, path);
+        outcomes.extend(run_pool(steps::on_redis(&programs), Some(&server), &logs)?);
+    }
+    conclude("test --redis", &outcomes, started)
+}
+
+/// Runs the steps with this server, but those that have another one.
+fn run_pool(
+    mut tasks: Vec<Task>,
+    redis_server: Option<&(&'static str, PathBuf)>,
+    logs: &Path,
+) -> Result<Vec<Outcome>, String> {
+    if let Some((variable, path)) = redis_server {
+        for command in tasks.iter_mut().filter_map(Task::command_mut) {
+            if command.get_envs().all(|(name, _)| name != *variable) {
+                command.env(variable, path);
+            }
+        }
+    }
+    println!("\n{} steps, output in {}", tasks.len(), logs.display());
+    let cores = available_parallelism().map_or(1, usize::from);
+    pool::run(tasks, cores, logs)
+}
+
+fn conclude(verb: &str, outcomes: &[Outcome], started: Instant) -> Result<(), String> {
+    let report = report::report(verb, outcomes, started.elapsed());
+    println!("{}", report.trim_end());
+    match report::failed(outcomes) {
         0 => Ok(()),
         failed => Err(format!(
             "{verb}: failed steps: {failed}; they are above, with how to repeat each"

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use super::Scope;
 use super::build::Program;
 use super::features;
+use super::servers;
 use super::suites::{check_table, load_of, order, runs_in};
 use super::task::{Attempt, Load, Task};
 use crate::command::{cargo, run};
@@ -39,6 +40,7 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
         .filter(|program| program.is_test && runs_in(scope, program));
     steps.extend(tests.map(|program| program.tests(load_of(&program.name()))));
     if scope == Scope::Full {
+        steps.extend(servers::on_other_servers(programs));
         steps.extend(runs(programs)?);
         steps.extend(cargo_steps());
         steps.push(package(programs)?);
@@ -47,6 +49,14 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
     }
     order(&mut steps);
     Ok(steps)
+}
+
+/// The suites that need a Redis, for another server than the usual one.
+pub(super) fn on_redis(programs: &[Program]) -> Vec<Task> {
+    let suites = programs.iter().filter(|it| servers::needs_redis(it));
+    let mut steps: Vec<Task> = suites.map(|it| it.tests(load_of(&it.name()))).collect();
+    order(&mut steps);
+    steps
 }
 
 fn clippy() -> Task {

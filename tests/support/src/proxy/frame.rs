@@ -2,7 +2,7 @@
 
 /// What the bytes at hand begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(crate) enum Frame {
     /// A whole message of so many bytes.
     Complete(usize),
     /// A part of one.
@@ -12,7 +12,7 @@ pub(super) enum Frame {
 }
 
 /// A request: an array, or a line as one types it into telnet.
-pub(super) fn request(bytes: &[u8]) -> Frame {
+pub(crate) fn request(bytes: &[u8]) -> Frame {
     match bytes.first() {
         None => Frame::Incomplete,
         Some(b'*') => reply(bytes),
@@ -24,7 +24,7 @@ pub(super) fn request(bytes: &[u8]) -> Frame {
 }
 
 /// A reply, with all that is nested in it.
-pub(super) fn reply(bytes: &[u8]) -> Frame {
+pub(crate) fn reply(bytes: &[u8]) -> Frame {
     let mut at = 0;
     let mut missing = 1_usize;
     while missing > 0 {
@@ -69,7 +69,7 @@ fn number(text: &[u8]) -> Option<i64> {
 }
 
 /// The words of a request in upper case, the first few of them.
-pub(super) fn words(request: &[u8]) -> Vec<String> {
+pub(crate) fn words(request: &[u8]) -> Vec<String> {
     const WORDS: usize = 3;
     let text = String::from_utf8_lossy(request);
     let words: Vec<&str> = if request.starts_with(b"*") {

@@ -1,0 +1,271 @@
+//! The requests of a trial: every script once, and the deletion of their keys.
+
+use deadpool_redis::redis::{Cmd, Value, cmd};
+use scheduled_one_protocol::message::{
+    Caller, Claim, DueTick, Finish, Heartbeat, LowerBounds, Missed, OverdueRun, Register, Renew,
+    Reply, RunId, Target,
+};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
+
+use crate::keys::Keys;
+use crate::script::{self, Operation, Request};
+use crate::{decode, encode};
+
+/// The tick of all claims. It is long due.
+const TICK: TickMs = TickMs(1);
+/// An instant that no clock shows yet, and that scripts represent exactly.
+const FAR_MS: i64 = i64::MAX >> 12;
+/// Length of the leases.
+const LEASE_MS: i64 = 60_000;
+/// Unit that is registered, and has no run.
+const IDLE: &str = "idle";
+/// Unit whose run is renewed and finished.
+const HELD: &str = "held";
+/// Unit whose run is written off and taken over: its lease is over at once.
+const LOST: &str = "lost";
+
+/// A call of the trial.
+pub(super) struct Step {
+    /// Name of the script or command.
+    pub(super) name: &'static str,
+    pub(super) command: Cmd,
+    /// Reads the reply. Returns the store identity, if the reply has it.
+    pub(super) read: Box<dyn Fn(Value) -> Result<Option<String>, StoreError> + Send>,
+}
+
+/// Encodes the requests of a script.
+type Encode<I> = for<'a> fn(&'a Keys, &'a Caller, &'a [I]) -> Result<Request<'a>, StoreError>;
+/// Decodes the reply of a script.
+type Decode<I, T> = fn(Value, &[I]) -> Result<Reply<Vec<T>>, StoreError>;
+
+/// The steps of a trial, under construction.
+struct Steps<'a> {
+    keys: &'a Keys,
+    caller: Caller,
+    steps: Vec<Step>,
+}
+
+impl Steps<'_> {
+    fn batch<I: Send + 'static, T: 'static>(
+        &mut self,
+        operation: &Operation,
+        (encode, decode): (Encode<I>, Decode<I, T>),
+        items: Vec<I>,
+    ) -> Result<(), StoreError> {
+        let command = by_text(operation, &encode(self.keys, &self.caller, &items)?);
+        self.push(operation.name, command, move |reply| {
+            decode(reply, &items).map(|_| None)
+        });
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        name: &'static str,
+        command: Cmd,
+        read: impl Fn(Value) -> Result<Option<String>, StoreError> + Send + 'static,
+    ) {
+        let read = Box::new(read);
+        self.steps.push(Step {
+            name,
+            command,
+            read,
+        });
+    }
+}
+
+/// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
+fn by_text(operation: &Operation, request: &Request<'_>) -> Cmd {
+    operation.by_text(request)
+}
+
+/// All scripts, in an order in which each does what it is for. No request depends on a reply, so that one pipeline has
+/// all of them.
+pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
+    let caller = Caller {
+        node: "trial".into(),
+        name: "trial".into(),
+        // The keys are new, so no lease can be forgotten.
+        quarantine_ms: 0,
+        ledger_limit: 8,
+        buckets: keys.buckets(),
+    };
+    let mut steps = Steps {
+        keys,
+        caller,
+        steps: Vec::new(),
+    };
+    let idle = vec![register(IDLE)];
+    steps.batch(
+        &script::REGISTER,
+        (encode::register, decode::register),
+        idle,
+    )?;
+    let claims = vec![claim(HELD, LEASE_MS), claim(LOST, 0)];
+    steps.batch(&script::CLAIM, (encode::claim, decode::claim), claims)?;
+    let renewal = Renew {
+        run: run_of(HELD),
+        valid_until_ms: FAR_MS,
+    };
+    steps.batch(
+        &script::RENEW,
+        (encode::renew, decode::renew),
+        vec![renewal],
+    )?;
+    let heartbeat = encode::heartbeat(keys, &steps.caller, Heartbeat::Alive)?;
+    let heartbeat = by_text(&script::HEARTBEAT, &heartbeat);
+    steps.push(script::HEARTBEAT.name, heartbeat, |reply| {
+        decode::heartbeat(reply).map(|(reply, _)| Some(reply.head.serving))
+    });
+    let overdue = vec![UnitName::from(LOST)];
+    let command = by_text(
+        &script::READ_OVERDUE,
+        &encode::read_overdue(keys, FAR_MS, &overdue),
+    );
+    steps.push(script::READ_OVERDUE.name, command, move |reply| {
+        decode::read_overdue(reply, &overdue).map(|_| None)
+    });
+    let stalled = vec![overdue_run(LOST)];
+    steps.batch(
+        &script::WRITE_OFF,
+        (encode::write_off, decode::write_off),
+        stalled,
+    )?;
+    let next = vec![Claim {
+        target: Target::Queued { oldest: TICK },
+        ..claim(LOST, LEASE_MS)
+    }];
+    steps.batch(&script::CLAIM, (encode::claim, decode::claim), next)?;
+    let ends = vec![finish(HELD)];
+    steps.batch(&script::FINISH, (encode::finish, decode::finish), ends)?;
+    let lines = vec![line(HELD)];
+    steps.batch(&script::RECORD, (encode::record, decode::record), lines)?;
+    let units = vec![IDLE.into(), LOST.into()];
+    steps.batch(&script::INSPECT, (encode::inspect, decode::inspect), units)?;
+    let log = keys.log(HELD);
+    let mut ledger = cmd("XREVRANGE");
+    ledger.arg(&log).arg("+").arg("-").arg("COUNT").arg(8);
+    steps.push("XREVRANGE", ledger, move |reply| {
+        decode::ledger(HELD, &log, reply).map(|_| None)
+    });
+    Ok(steps.steps)
+}
+
+fn register(unit: &str) -> Register {
+    Register {
+        unit: unit.into(),
+        first_seen_ms: 0,
+        bounds: LowerBounds::default(),
+    }
+}
+
+/// A claim with missed ticks before it, of a run that may be taken over.
+fn claim(unit: &str, lease_ms: i64) -> Claim {
+    let missed = Missed {
+        first: TickMs(1),
+        last: TickMs(1),
+        count: 1,
+        outcome: Outcome::Missed,
+        reason: "trial".into(),
+    };
+    Claim {
+        unit: unit.into(),
+        nonce: unit.into(),
+        valid_until_ms: FAR_MS,
+        lease_ms,
+        takeovers: 1,
+        bounds: LowerBounds::default(),
+        target: Target::Tick(DueTick {
+            missed: Some(missed),
+            ..DueTick::new(TICK)
+        }),
+    }
+}
+
+/// The run that the claim of the unit starts. Its token is that of the store, which only matters to a store that has
+/// forgotten the run.
+fn run_of(unit: &str) -> RunId {
+    RunId {
+        unit: unit.into(),
+        tick: TICK,
+        nonce: unit.into(),
+        token: FencingToken::default(),
+        attempt: 1,
+        lease_ms: LEASE_MS,
+        granted_at_ms: TICK.ms(),
+        takeovers: 1,
+    }
+}
+
+fn overdue_run(unit: &str) -> OverdueRun {
+    OverdueRun {
+        unit: unit.into(),
+        nonce: unit.into(),
+        seq: 1,
+        lease_ms: 0,
+    }
+}
+
+fn finish(unit: &str) -> Finish {
+    Finish {
+        run: run_of(unit),
+        outcome: Outcome::Ok,
+        retried: false,
+        reason: String::new(),
+        error: String::new(),
+        fired_at_ms: Some(TICK.ms()),
+        ended_at_ms: TICK.ms(),
+    }
+}
+
+fn line(unit: &str) -> LedgerRecord {
+    LedgerRecord {
+        unit: unit.into(),
+        tick: TICK,
+        last_tick: TICK,
+        count: 1,
+        outcome: Outcome::Ok,
+        retried: false,
+        reason: String::new(),
+        node: "trial".into(),
+        identity: Some("trial".into()),
+        token: None,
+        attempt: None,
+        fired_at_ms: None,
+        ended_at_ms: TICK.ms(),
+        error: String::new(),
+    }
+}
+
+/// Deletes all keys of a trial.
+pub(super) fn delete(keys: &Keys) -> Cmd {
+    let mut delete = cmd("DEL");
+    delete.arg(&[
+        &keys.meta,
+        &keys.leases,
+        &keys.ready,
+        &keys.nodes,
+        &keys.probe,
+    ]);
+    for unit in [IDLE, HELD, LOST] {
+        delete.arg(keys.job(unit)).arg(keys.log(unit));
+    }
+    delete
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduled_one_protocol::Bucket;
+
+    use super::*;
+
+    #[test]
+    fn every_script_is_tried() {
+        let keys = Keys::new("shop", Bucket::WHOLE).for_trial(7);
+        let steps = steps(&keys).unwrap();
+        let tried: Vec<&str> = steps.iter().map(|step| step.name).collect();
+        for operation in script::all() {
+            assert!(tried.contains(&operation.name), "{}", operation.name);
+        }
+    }
+}
