@@ -253,8 +253,7 @@ fn of_error_reply(what: &str, code: &str, detail: &str) -> RedisFailure {
     RedisFailure::new(kind, error)
 }
 
-/// True for errors with the code `ERR` that end by themselves: too many clients, and a script that an operator ended,
-/// which Redis allows only before the script's first write.
+/// True for errors `ERR` that end by themselves: too many clients, and a script that an operator ended before it wrote.
 fn is_passing(detail: &str) -> bool {
     detail.contains("max number of clients") || detail.contains("Script killed by user")
 }
@@ -263,11 +262,10 @@ fn is_passing(detail: &str) -> bool {
 /// and all requests meet the same, so none of them is refused.
 pub(crate) fn of_hang_up(address: &impl fmt::Display, reason: &RedisError) -> RedisFailure {
     let failure = of_request(&address.to_string(), reason);
-    let kind = match failure.kind {
-        kind @ (FailureKind::NotNow | FailureKind::Login) => kind,
-        _ => FailureKind::TurnedAway,
-    };
-    RedisFailure::unavailable(kind, failure.text())
+    match failure.kind {
+        FailureKind::NotNow => failure,
+        _ => RedisFailure::unavailable(FailureKind::TurnedAway, failure.text()),
+    }
 }
 
 /// Error text for a line that its ledger did not take.

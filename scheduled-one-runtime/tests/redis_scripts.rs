@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use scheduled_one_protocol::message::{Caller, Heartbeat, LowerBounds, Register};
 use scheduled_one_protocol::{Store, StoreError};
 use scheduled_one_redis::{ConnectError, RedisStore};
 use scheduled_one_runtime::{Job, JobContext, Scheduler, Severity, doctor};
-use test_support::{RedisServer, Refuses, ScriptGate, wait_until};
+use test_support::{Log, RedisServer, Refuses, ScriptGate, wait_until};
 
 const BOUND: Duration = Duration::from_secs(40);
 
@@ -136,44 +135,22 @@ async fn a_refusal_of_all_scripts_is_one_of_the_store() {
 }
 
 /// The log of all threads of this process.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn shared() -> &'static Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Log::default();
-            let writer = log.clone();
-            tracing_subscriber::fmt()
-                .with_ansi(false)
-                .with_writer(move || writer.clone())
-                .init();
-            log
-        })
-    }
-
-    fn lines(&self, words: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().filter(|line| line.contains(words));
-        lines.map(str::to_owned).collect()
-    }
+fn log() -> &'static Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .init();
+        log
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_that_are_refused_later_lose_the_store_once() {
-    let log = Log::shared();
+    let log = log();
     let redis = RedisServer::start().unwrap();
     let gate = gate(&redis);
     let runs = Arc::new(AtomicUsize::new(0));
@@ -196,30 +173,30 @@ async fn scripts_that_are_refused_later_lose_the_store_once() {
     gate.refuse(Refuses::Command("TIME"));
     let before = gate.refused();
     wait_until("the store is lost", BOUND, || {
-        !log.lines("store lost").is_empty()
+        !log.lines_with("store lost").is_empty()
     });
     // The heartbeat, the claims and the trials are repeated meanwhile.
     wait_until("requests are repeated", BOUND, || {
         gate.refused() >= before + 40
     });
-    let lost = log.lines("store lost");
+    let lost = log.lines_with("store lost");
     assert_eq!(lost.len(), 1, "{lost:#?}");
     assert!(lost[0].contains("may not call TIME"), "{lost:#?}");
     for blame in ["refuses this job", "store refuses a request", "given up"] {
-        assert_eq!(log.lines(blame), [""; 0]);
+        assert_eq!(log.lines_with(blame), [""; 0]);
     }
 
     gate.refuse(Refuses::Nothing);
     run_on("the jobs run again");
-    assert_eq!(log.lines("store back").len(), 1);
-    assert_eq!(log.lines("store lost").len(), 1);
+    assert_eq!(log.lines_with("store back").len(), 1);
+    assert_eq!(log.lines_with("store lost").len(), 1);
     scheduler.shutdown(Duration::from_secs(5)).await;
 }
 
 /// Renewals have a connection of their own: claims and heartbeats say nothing about them.
 #[tokio::test(flavor = "multi_thread")]
 async fn renewals_that_keep_failing_are_one_warning_with_the_cause() {
-    let log = Log::shared();
+    let log = log();
     let redis = RedisServer::start().unwrap();
     let gate = gate(&redis);
     let cancelled = Arc::new(AtomicUsize::new(0));
@@ -244,7 +221,7 @@ async fn renewals_that_keep_failing_are_one_warning_with_the_cause() {
     wait_until("its lease is lost", BOUND, || {
         cancelled.load(Ordering::SeqCst) > 0
     });
-    let warnings = log.lines("renewals fail");
+    let warnings = log.lines_with("renewals fail");
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     for words in ["WARN", "failures=3", "internal error 17"] {
         assert!(warnings[0].contains(words), "{words}: {warnings:#?}");

@@ -217,8 +217,8 @@ impl Connection {
         }
     }
 
-    /// Classifies the error of a request. A server that has carried out nothing on the connection may have closed it for
-    /// a reason, which it gives on another one.
+    /// Classifies the error of a request. A server that has carried out nothing on the connection may have closed it
+    /// for a reason, which it gives on another one.
     async fn failure(
         &self,
         what: &str,
