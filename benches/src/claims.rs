@@ -58,6 +58,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
         name: "bench".to_owned(),
         // The namespace is new: no other node can have claimed.
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 1_000,
         buckets: 1,
     });

@@ -13,7 +13,7 @@ mod claim;
 mod run;
 
 pub use claim::{UnitRecords, claim};
-pub use meta::{EntryRefused, Meta, NewerProtocol, enter, quarantined};
+pub use meta::{EntryRefused, Meta, NewerProtocol, enter, quarantined, unit_quarantine_until_ms};
 pub use record::{Record, Run, Waiting};
 pub use run::{finish, register, renew, write_off};
 

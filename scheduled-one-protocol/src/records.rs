@@ -158,7 +158,7 @@ impl<R: Records> Store for R {
     ) -> Answer<'a, Reply<Vec<Watermarks>>> {
         let wanted = Wanted::units(registrations.iter().map(|registration| &registration.unit));
         decide(self, caller, wanted, Reads::Run, |set| {
-            set.register(registrations)
+            set.register(caller, registrations)
         })
     }
 
@@ -249,6 +249,7 @@ mod tests {
             node: "node".to_owned(),
             name: "Node".to_owned(),
             quarantine_ms: 0,
+            margin_ms: 0,
             ledger_limit: 9,
             buckets: 1,
         }
@@ -281,6 +282,7 @@ mod tests {
         let registration = Register {
             unit: unit.clone(),
             first_seen_ms: 1,
+            lease_ms: 1,
             bounds: Default::default(),
         };
         let error = done(store.register(&caller, &[registration])).unwrap_err();

@@ -19,6 +19,7 @@ use crate::message::{
     Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
 };
 use crate::unit::UnitName;
+use crate::value::TickMs;
 
 /// The future of a store's reply.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -107,6 +108,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Errors: a finding that prevents the start.
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Judges high-water marks that the store replied, at `now` by its clock: no tick of a unit runs up to its mark, so
+    /// a mark that is far ahead, from a clock that was wrong, makes the unit stand still. The finding of the doctor,
+    /// with the severity [`Severity::Ok`] if all is well. No I/O.
+    fn judge_marks(&self, marks: &[(UnitName, TickMs)], _now: TickMs) -> Finding {
+        Finding::ok("marks", format!("{} units looked at", marks.len()))
     }
 
     /// Examines the settings of the store on which the guarantees rest. Nothing is changed.

@@ -87,6 +87,7 @@ impl WorkingSet {
         Head {
             now_us: self.now.us,
             serving: self.meta.serving.clone(),
+            quarantine_from_ms: self.meta.quarantine_from_ms,
             quarantine_until_ms: self.meta.quarantine_until_ms,
         }
     }
@@ -137,11 +138,13 @@ impl WorkingSet {
     }
 
     /// Makes units known.
-    pub fn register(&mut self, registrations: &[Register]) -> Vec<Watermarks> {
+    pub fn register(&mut self, caller: &Caller, registrations: &[Register]) -> Vec<Watermarks> {
         self.each(
             registrations,
             |registration| &registration.unit,
-            |set, record, registration| machine::register(record, registration, set.now),
+            |set, record, registration| {
+                machine::register(&set.meta, record, registration, caller, set.now)
+            },
         )
     }
 

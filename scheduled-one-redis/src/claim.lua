@@ -14,7 +14,7 @@
 --                       (`true` for cancel_running)
 --         missed        first, last, count, outcome, reason
 -- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
---       GRANTED: until; DECIDED: owner; EARLY: by; STALE: slot, nonce, seq, lease;
+--       GRANTED: until; DECIDED: owner; EARLY: by; QUARANTINED: until; STALE: slot, nonce, seq, lease;
 --       GRANTED_RUN: tick, token, until, attempt, slot. READY is added to the verdict if a tick
 --       waits in the unit and can start. At the end, except for GRANTED, tick and attempt of the
 --       newest start, if the token is greater than its lower bound.
@@ -45,6 +45,7 @@ end
 local terms = setmetatable({}, { __index = function(cache, lease)
   local ms = tonumber(lease)
   local term = {
+    lease = ms,
     until_ms = now + ms,
     until_s = string.format('%.0f', now + ms),
     overdue_s = string.format('%.0f', overdue_at(now + ms, ms)),
@@ -244,7 +245,10 @@ local function decide()
     return again
   elseif now > ask.valid_until then
     return LATE
-  elseif now < quarantine_until then
+  end
+  local quarantine_until = unit_quarantine(terms[ARGV[a + 4]].lease, r.q)
+  if now < quarantine_until then
+    reply(quarantine_until)
     return QUARANTINED
   elseif ask.intent == 'next' then
     return start_next()

@@ -33,6 +33,9 @@ local function each_claim(step)
   end
 end
 
+-- The end of a unit's quarantine is read only as long as there may be one.
+local may_wait = now < quarantine_from + MAX_QUARANTINE_MS
+
 -- The record under the key, with its run only if one is active; or nil and an error. A record in which a run was
 -- started is removed from `records`, and is read again.
 local function load_for_claim(key)
@@ -40,11 +43,17 @@ local function load_for_claim(key)
   if r then
     return r
   end
-  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait')
+  local v
+  if may_wait then
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'q')
+  else
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait')
+  end
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
   r = state_of(key, v)
+  r.q = int(v[7])
   if r.running then
     v = call('HMGET', key, 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'at', 'own')
     add_run(key, r, v, 0)

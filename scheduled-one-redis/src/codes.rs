@@ -40,6 +40,7 @@ codes! {
         /// Value: milliseconds until the tick is due.
         Early = "EARLY",
         Late = "LATE",
+        /// Value: end of the quarantine of the unit.
         Quarantined = "QUARANTINED",
         /// Values: slot, nonce, sequence number and lease of the run.
         Stale = "STALE",

@@ -100,6 +100,7 @@ impl Reader {
         Ok(Head {
             now_us: self.count()?,
             serving: self.text()?,
+            quarantine_from_ms: self.int()?,
             quarantine_until_ms: self.int()?,
         })
     }
@@ -238,7 +239,9 @@ fn verdict(
         ClaimCode::MarkedMissed => Verdict::MarkedMissed,
         ClaimCode::Conflict => Verdict::Conflict,
         ClaimCode::Late => Verdict::Late,
-        ClaimCode::Quarantined => Verdict::Quarantined,
+        ClaimCode::Quarantined => Verdict::Quarantined {
+            until_ms: reader.int()?,
+        },
         ClaimCode::Queued => Verdict::Queued,
         ClaimCode::Busy => Verdict::Busy,
         ClaimCode::QueueEmpty => Verdict::QueueEmpty,

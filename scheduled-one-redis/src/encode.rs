@@ -17,8 +17,9 @@ use crate::script::{self, Operation, Request};
 struct Draft<'a> {
     keys: &'a Keys,
     request: Request<'a>,
-    /// Number of buckets. It is the last value, so that the values of each script begin at the same index.
-    buckets: u32,
+    /// Margin of a quarantine, and number of buckets. These are the last values, so that the values of each script
+    /// begin at the same index.
+    last_values: [i64; 2],
     refused: Option<StoreError>,
 }
 
@@ -36,7 +37,7 @@ impl<'a> Draft<'a> {
         let mut draft = Draft {
             keys,
             request,
-            buckets: caller.buckets,
+            last_values: [caller.margin_ms, caller.buckets.into()],
             refused: None,
         };
         if items > MAX_BATCH {
@@ -112,7 +113,9 @@ impl<'a> Draft<'a> {
     }
 
     fn done(mut self) -> Result<Request<'a>, StoreError> {
-        self.request.int(self.buckets.into());
+        for value in self.last_values {
+            self.int(value);
+        }
         self.refused.map_or(Ok(self.request), Err)
     }
 }
@@ -271,7 +274,8 @@ pub(crate) fn register<'a>(
             .int(registration.first_seen_ms)
             .tick(registration.bounds.decided)
             .count(registration.bounds.token.get())
-            .start(registration.bounds.start);
+            .start(registration.bounds.start)
+            .int(registration.lease_ms);
     }
     draft.done()
 }

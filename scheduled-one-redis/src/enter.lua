@@ -1,11 +1,13 @@
 -- Begins every request, in front of each script except `read_overdue`. Port of `machine::enter`.
 --
 -- KEYS  1 meta   2 leases   3 ready   (then those of the script)
--- ARGV  1 quarantine ms   2 name of the calling node   3 most lines of a ledger
---       (then those of the script)   last: number of buckets that the caller is configured with
--- Provides: name, ledger_limit; unit_from, unit_of; now, now_us, quarantine_until;
---       out, the reply, which begins with its head: now_us, store identity,
---       quarantine_until; commit.
+-- ARGV  1 longest quarantine of a unit of the caller, ms   2 name of the calling node
+--       3 most lines of a ledger   (then those of the script)
+--       last but one: margin that is added to a lease for a quarantine, ms
+--       last: number of buckets that the caller is configured with
+-- Provides: name, ledger_limit; unit_from, unit_of; now, now_us; quarantine_from, margin,
+--       unit_quarantine; out, the reply, which begins with its head: now_us, store identity,
+--       quarantine_from, quarantine_until; commit.
 --
 -- Scripts do not roll back. So each script reads and checks everything first, and writes only from `commit()` on.
 
@@ -69,17 +71,30 @@ if wrong then
 end
 
 local quarantine_from, quarantine_until = int(meta[3]), int(meta[4])
-local longest = math.max(tonumber(ARGV[1]), MAX_QUARANTINE_MS)
+local longest_of_caller, margin = tonumber(ARGV[1]), tonumber(ARGV[#ARGV - 1])
+local longest = math.max(longest_of_caller, MAX_QUARANTINE_MS)
 if meta[2] ~= serving or now < quarantine_from or quarantine_until < quarantine_from
   or quarantine_until - quarantine_from > longest then
   -- The store identity changed or the clock went back: decisions may be lost. Or no script stored these instants, and
   -- the quarantine they describe might never end.
-  quarantine_from, quarantine_until = now, now + ARGV[1]
+  quarantine_from, quarantine_until = now, now + longest_of_caller
   meta_changed = true
-elseif now < quarantine_until and quarantine_from + ARGV[1] > quarantine_until then
+elseif now < quarantine_from + longest_of_caller
+  and quarantine_from + longest_of_caller > quarantine_until then
   -- The caller has longer leases than the node that began the quarantine.
-  quarantine_until = quarantine_from + ARGV[1]
+  quarantine_until = quarantine_from + longest_of_caller
   meta_changed = true
+end
+
+-- The end of the quarantine of a unit whose runs have this lease: until then, a forgotten run of the unit may be
+-- active. `stated` is the end that registrations have stored in the record. 0 if there was no quarantine.
+local function unit_quarantine(lease, stated)
+  if quarantine_from == 0 then
+    return 0
+  end
+  local own = quarantine_from + math.min(lease + margin, longest_of_caller)
+  -- No registration stores a later end: somebody edited it, and it might never come.
+  return math.max(own, math.min(stated, quarantine_from + MAX_QUARANTINE_MS))
 end
 
 local function commit()
@@ -102,5 +117,5 @@ local function commit()
   end
 end
 
-local out = { now_us, serving, quarantine_until }
+local out = { now_us, serving, quarantine_from, quarantine_until }
 

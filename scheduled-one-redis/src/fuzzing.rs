@@ -194,7 +194,8 @@ mod tests {
         let body = prop::collection::vec(leaf(), 0..20);
         (numbers, body).prop_map(|((wild, tame, is_wild), body)| {
             let int = Value::Int(if is_wild { wild } else { tame });
-            let head = [int.clone(), Value::BulkString(b"me".to_vec()), int];
+            let serving = Value::BulkString(b"me".to_vec());
+            let head = [int.clone(), serving, int.clone(), int];
             Value::Array(head.into_iter().chain(body).collect())
         })
     }

@@ -10,10 +10,11 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
-    Store, UnitName,
+    Store, TickMs, UnitName,
 };
 use tokio::time::Instant;
 
+use crate::doctor::{self, HighWaterMark};
 use crate::{ANSWER_TIMEOUT, RedisStore, Shared, decode, diagnose, encode, script};
 
 impl Store for RedisStore {
@@ -150,6 +151,17 @@ impl Store for RedisStore {
 
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async move { self.check().await.map_err(PreflightError::from) })
+    }
+
+    fn judge_marks(&self, marks: &[(UnitName, TickMs)], now: TickMs) -> Finding {
+        let marks: Vec<HighWaterMark> = marks
+            .iter()
+            .map(|(unit, hwm)| HighWaterMark {
+                key: self.keys().job(unit.as_str()),
+                hwm_ms: Some(hwm.ms()),
+            })
+            .collect();
+        doctor::marks(&marks, now.ms())
     }
 
     fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {

@@ -3,7 +3,7 @@
 -- Provides: records, state_of, add_run, load, load_shown; holds, forgot, ready, newer, last_start;
 --       waits, set_wait, drop_started, raise_started.
 --
--- A record is a table: born, hwm, tok, running, stop, non and wait always; of its run rtok, until_, seq, lease, att
+-- A record is a table: born, hwm, tok, running, stop, non, wait and q always; of its run rtok, until_, seq, lease, att
 -- and tick; then done, and bt and ba, the newest start that nodes reported; and own, at and rer where a script needs
 -- them.
 
@@ -42,7 +42,7 @@ local function load(key)
     return r
   end
   local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait',
-    'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done', 'bt', 'ba')
+    'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done', 'bt', 'ba', 'q')
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
@@ -50,6 +50,8 @@ local function load(key)
   add_run(key, r, v, 6)
   r.done, r.bt = v[13] or '', number(key, 'bt', v[14], far)
   r.ba = number(key, 'ba', v[15], MAX_COUNT)
+  -- A damaged value counts as none, and a late one is limited by `unit_quarantine`.
+  r.q = int(v[16])
   decided(key, 'bt', v[14], r.hwm)
   if wrong then
     return nil, wrong

@@ -25,7 +25,7 @@ for i = 4, #KEYS, 2 do
   local key, a = KEYS[i], 4 + (i - 4) / 2 * VALUES
   local r = load(key)
   n = n + 1
-  if now < quarantine_until then
+  if now < unit_quarantine(r.lease, r.q) then
     out[n] = QUARANTINED
   elseif not r.running or r.non ~= ARGV[a] or r.seq ~= tonumber(ARGV[a + 1]) or r.until_ > now then
     out[n] = CHANGED

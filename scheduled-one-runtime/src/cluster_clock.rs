@@ -6,7 +6,7 @@
 //! counts for less as it ages, because the two clocks drift apart. So ticks are
 //! due by the store's clock, and a wrong wall clock does not matter.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,9 +19,16 @@ const DRIFT_PER_SECOND_US: i64 = 100;
 
 /// The store's clock moved against the boot clock, because it was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ClockJump {
+pub(crate) struct ClockJump {
+    /// When the jump was seen, by the boot clock.
+    pub(crate) seen_at: Duration,
     /// Length of the jump in milliseconds; negative if the clock went back.
-    by_ms: i64,
+    pub(crate) by_ms: i64,
+}
+
+/// Least step of the store's clock, in ms, that is a jump for a unit with this lease: less costs it a tenth at most.
+pub(crate) fn least_jump_ms(lease_ms: i64) -> i64 {
+    (lease_ms / 10).max(1_000)
 }
 
 /// The estimate of one store's clock.
@@ -30,15 +37,13 @@ pub(crate) struct ClusterClock {
     clock: Arc<dyn Clock>,
     /// Least step that is a jump, in addition to what the round trip explains.
     jump_us: i64,
-    /// How long nothing is claimed after a jump.
-    pause: Duration,
     /// The bucket of the store, for events.
     bucket: Bucket,
     /// The store's clock minus the boot clock.
     offset_us: AtomicI64,
     best: Mutex<Option<Sample>>,
-    /// Until when nothing is claimed, in ns of the boot clock.
-    paused_until_ns: AtomicU64,
+    /// The longest jump that nobody has taken yet.
+    jump: Mutex<Option<ClockJump>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,35 +54,36 @@ struct Sample {
 }
 
 impl ClusterClock {
-    pub(crate) fn new(clock: Arc<dyn Clock>, longest_lease: Duration, bucket: Bucket) -> Self {
-        let jump = Duration::from_secs(1).max(longest_lease / 10);
+    pub(crate) fn new(clock: Arc<dyn Clock>, shortest_lease: Duration, bucket: Bucket) -> Self {
+        let jump_ms = least_jump_ms(shortest_lease.as_millis() as i64);
         ClusterClock {
             clock,
-            jump_us: jump.as_micros() as i64,
-            pause: longest_lease,
+            jump_us: jump_ms * 1_000,
             bucket,
             offset_us: AtomicI64::new(0),
             best: Mutex::new(None),
-            paused_until_ns: AtomicU64::new(0),
+            jump: Mutex::new(None),
         }
     }
 
     /// Takes a reply into account that says `now_us`, to a request sent at `sent`
-    /// and received at `received`. After a jump of the store's clock nothing is
-    /// claimed for a lease, whichever request has shown the jump.
+    /// and received at `received`. After a jump of the store's clock a unit is not
+    /// claimed for its lease, whichever request has shown the jump.
     pub(crate) fn learn(&self, now_us: u64, sent: Duration, received: Duration) {
         if let Some(jump) = self.sample(now_us, sent, received) {
-            let until = received + self.pause;
-            self.paused_until_ns
-                .fetch_max(until.as_nanos() as u64, Ordering::AcqRel);
-            event::store_clock_jumped(self.bucket, jump.by_ms, self.pause);
+            event::store_clock_jumped(self.bucket, jump.by_ms);
+            let mut longest = self.jump.lock().unwrap_or_else(PoisonError::into_inner);
+            let by_ms = longest.map_or(0, |before| before.by_ms);
+            if jump.by_ms.abs() >= by_ms.abs() {
+                *longest = Some(jump);
+            }
         }
     }
 
-    /// How long nothing is claimed because the store's clock jumped.
-    pub(crate) fn pause_left(&self) -> Duration {
-        let until = Duration::from_nanos(self.paused_until_ns.load(Ordering::Acquire));
-        until.saturating_sub(self.clock.boottime())
+    /// Takes the longest jump since the last call.
+    pub(crate) fn take_jump(&self) -> Option<ClockJump> {
+        let mut jump = self.jump.lock().unwrap_or_else(PoisonError::into_inner);
+        jump.take()
     }
 
     fn sample(&self, now_us: u64, sent: Duration, received: Duration) -> Option<ClockJump> {
@@ -107,6 +113,7 @@ impl ClusterClock {
             });
         }
         jump.then_some(ClockJump {
+            seen_at: received,
             by_ms: step_us / 1000,
         })
     }

@@ -77,6 +77,17 @@ pub(crate) fn left_out(job: &str, why: &str) {
     warn!(target: TARGET, job, why, "left out: this job is disabled, and its schedule cannot be used");
 }
 
+/// Units that are decided far ahead of the store's clock: the doctor's finding, and which jobs start again when.
+pub(crate) fn decided_ahead(finding: &Finding, claims_begin: &str) {
+    let Finding {
+        check,
+        found,
+        remedy,
+        ..
+    } = finding;
+    warn!(target: TARGET, check, claims_begin, remedy, "doctor: {found}");
+}
+
 pub(crate) fn claimed(job: &UnitName, tick: TickMs, token: FencingToken) {
     debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), token = token.get(), "claimed");
 }
@@ -267,34 +278,38 @@ pub(crate) fn store_back(bucket: Bucket, after: Duration) {
     warn!(target: TARGET, bucket = bucket.label(), after_ms = after.as_millis() as u64, "store back");
 }
 
-pub(crate) fn quarantine(bucket: Bucket, for_ms: i64, known_before: &str) {
-    if for_ms <= 0 {
-        return;
-    }
-    if known_before.is_empty() {
-        info!(
-            target: TARGET,
-            bucket = bucket.label(),
-            for_ms,
-            "quarantine: the store is new to this namespace or has restarted, and may have \
-             forgotten runs; no run starts until their leases are surely over. Then each job \
-             starts the newest tick that came due meanwhile"
-        );
-    } else {
+/// `claims_begin`: which jobs start again when.
+pub(crate) fn quarantine(bucket: Bucket, claims_begin: &str, is_known: bool) {
+    let bucket = bucket.label();
+    if is_known {
         warn!(
             target: TARGET,
-            bucket = bucket.label(),
-            for_ms,
-            "quarantine: the store restarted or failed over, and may have forgotten decisions; \
-             no run starts while nodes register what they saw decided"
+            bucket,
+            claims_begin,
+            "quarantine: the store restarted, failed over or was flushed, and may have forgotten decisions; \
+             no job starts until its own lease is surely over, while nodes register what they saw decided"
+        );
+    } else {
+        info!(
+            target: TARGET,
+            bucket,
+            claims_begin,
+            "quarantine: the store is new to this namespace or has restarted, and may have \
+             forgotten runs; no job starts until its own lease is surely over. Then it \
+             starts the newest tick that came due meanwhile"
         );
     }
 }
 
-pub(crate) fn store_clock_jumped(bucket: Bucket, by_ms: i64, pause: Duration) {
-    let pause_ms = pause.as_millis() as u64;
+pub(crate) fn store_clock_jumped(bucket: Bucket, by_ms: i64) {
     let bucket = bucket.label();
-    warn!(target: TARGET, bucket, by_ms, pause_ms, "store clock jumped: no claims are sent meanwhile");
+    warn!(
+        target: TARGET,
+        bucket,
+        by_ms,
+        "store clock jumped: each job is not claimed for its lease. If the clock was ahead and comes back, a line \
+         `doctor: …` names the jobs that stand still, until when, and how to take that back"
+    );
 }
 
 pub(crate) fn clock_offset(bucket: Bucket, offset_ms: i64) {

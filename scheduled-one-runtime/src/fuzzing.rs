@@ -23,7 +23,7 @@ pub fn take_head(head: &Head) {
         let _ = cluster.now_ms();
         let _ = cluster.until(head.quarantine_until_ms);
         let _ = cluster.until_surely(head.quarantine_until_ms);
-        let _ = cluster.pause_left();
+        let _ = cluster.take_jump();
     }
 }
 

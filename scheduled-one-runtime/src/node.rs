@@ -11,10 +11,12 @@ mod local_jobs;
 
 // … and what a node does in addition to its ticks.
 mod heartbeat;
-mod hold_up;
+pub(crate) mod hold_up;
 mod inbox;
+pub(crate) mod outlook;
 mod registration;
 pub(crate) mod stall_watch;
+mod standstill;
 mod takeover;
 
 use std::ops::ControlFlow;
@@ -38,8 +40,12 @@ use heartbeat::{HeartbeatTimer, send_heartbeat};
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
 use local_jobs::LocalJobs;
+use outlook::Outlook;
 use registration::{Registration, register_again};
 use stall_watch::StallWatch;
+use standstill::{
+    Known, wait_after_jump, wait_in_quarantine, warn_of_marks, write_off_refused_for,
+};
 use takeover::{taken_over, write_off};
 use units::Units;
 use verdict::{DecidedClaim, FollowUp};
@@ -101,6 +107,7 @@ impl Node {
         runner: Arc<Runner>,
         jobs: &[Arc<CompiledJob>],
         default_lease: Duration,
+        outlook: Outlook,
         released: mpsc::UnboundedReceiver<UnitReleased>,
     ) -> Result<Self, StoreError> {
         let started_ms = runner.cluster.now_ms();
@@ -108,13 +115,15 @@ impl Node {
             let jobs = jobs.iter().cloned();
             jobs.filter(move |job| (job.rules.scope == Scope::EveryNode) == local)
         };
-        let mut units = Units::new(of_scope(false), started_ms);
+        let mut units = Units::new(of_scope(false), started_ms, default_lease, outlook);
         let registration = Registration::first(&client, &mut units).await?;
         let leases = jobs.iter().map(|job| job.lease(default_lease));
         let shortest_lease = leases.min().unwrap_or(default_lease);
         let node = client.node();
+        wait_in_quarantine(&client, &mut units, started_ms, Known::Never);
+        warn_of_marks(&client, &units, started_ms);
         Ok(Node {
-            claiming: Claiming::new(node, started_ms, default_lease, shortest_lease, &units),
+            claiming: Claiming::new(node, started_ms, shortest_lease, &units),
             units,
             hold: Hold::START,
             registration,
@@ -134,6 +143,7 @@ impl Node {
         loop {
             let seen = health.borrow_and_update().clone();
             self.register_if_forgotten(&seen);
+            wait_after_jump(&self.client, &mut self.units, &self.runner.cluster);
             match self.next_mode(mode, &signals) {
                 Some(next) => mode = next,
                 None => return,
@@ -167,7 +177,7 @@ impl Node {
             // Planned → claimed.
             self.claim(batch);
         }
-        let wake = self.next_wake(mode, held_up_for);
+        let wake = self.next_wake(mode, seen, held_up_for);
         match self.next_event(mode, wake, health, signals).await {
             // Claimed → decided → run.
             Event::Decided(batch) => self.follow(batch),
@@ -193,8 +203,8 @@ impl Node {
 
     fn claim(&mut self, batch: ClaimBatch) {
         let (client, sent) = (Arc::clone(&self.client), self.client.now());
-        self.inbox
-            .request(async move { Event::Decided(send_claims(&client, batch, sent).await) });
+        let decided = async move { Event::Decided(send_claims(&client, batch, sent).await) };
+        self.inbox.request(decided);
     }
 
     /// Does what the store decided, claim by claim.
@@ -258,25 +268,25 @@ impl Node {
         match mode {
             Mode::Working => {
                 let now_ms = self.runner.cluster.now_ms();
-                self.hold.update(&self.conditions(seen), now_ms)
+                let conditions = Conditions {
+                    bucket_mismatch: self.client.has_bucket_mismatch(),
+                    store_up: seen.up,
+                };
+                let claims = self.hold.update(&conditions, now_ms);
+                (!claims).then_some(Duration::MAX)
             }
             Mode::Draining { until } => Some(until.saturating_sub(self.client.now())),
             Mode::Leaving => Some(LONGEST_SLEEP),
         }
     }
 
-    fn conditions(&self, seen: &StoreHealth) -> Conditions {
-        let cluster = &self.runner.cluster;
-        Conditions {
-            bucket_mismatch: self.client.has_bucket_mismatch(),
-            store_up: seen.up,
-            quarantine_left: cluster.until(seen.identity.quarantine_until_ms),
-            clock_pause_left: cluster.pause_left(),
-        }
-    }
-
     /// How long nothing is due.
-    fn next_wake(&mut self, mode: Mode, held_up_for: Option<Duration>) -> Duration {
+    fn next_wake(
+        &mut self,
+        mode: Mode,
+        seen: &StoreHealth,
+        held_up_for: Option<Duration>,
+    ) -> Duration {
         let now = self.client.now();
         let mut wake = LONGEST_SLEEP;
         if let Some(at) = self.heartbeat.next_due() {
@@ -290,7 +300,8 @@ impl Node {
         if let Some(held_up_for) = held_up_for {
             return wake.min(held_up_for);
         }
-        if let Some(at) = self.stalls.next_due() {
+        let refused = write_off_refused_for(&self.runner.cluster, seen);
+        if let Some(at) = self.stalls.next_due(now, refused) {
             wake = wake.min(at.saturating_sub(now));
         }
         match self.claiming.next_due_ms() {
@@ -333,6 +344,8 @@ impl Node {
             return;
         }
         self.stalls.clear();
+        let now_ms = self.runner.cluster.now_ms();
+        wait_in_quarantine(&self.client, &mut self.units, now_ms, Known::Before);
         // Of attempts that were made since the grant, only the runs know.
         for (unit, started) in self.runner.active_runs.newest_starts() {
             self.units.learn_start(&unit, started);
@@ -374,10 +387,11 @@ impl Node {
     }
 
     fn write_off_stalled(&mut self, seen: &StoreHealth) {
-        if !self.conditions(seen).store_decides() {
+        if !seen.up {
             return;
         }
-        let runs = self.stalls.take_stalled(self.client.now());
+        let refused = write_off_refused_for(&self.runner.cluster, seen);
+        let runs = self.stalls.take_stalled(self.client.now(), refused);
         if runs.is_empty() {
             return;
         }

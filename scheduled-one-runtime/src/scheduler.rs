@@ -33,6 +33,7 @@ use crate::event;
 use crate::job::check_name;
 use crate::lease::CancelReason;
 use crate::ledger::{LedgerEntry, instant};
+use crate::node::outlook::{JobOutlook, Outlook};
 use crate::run::Stopping;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
@@ -96,6 +97,8 @@ pub struct Scheduler {
     zone_data: ZoneData,
     clock: Arc<dyn Clock>,
     active_runs: ActiveRuns,
+    /// When jobs start again that stand still.
+    outlook: Outlook,
     /// Set when the scheduler stops: nothing new starts, and no attempt is followed by another one.
     stopping: watch::Sender<Option<Stopping>>,
     shutdown_grace: Duration,
@@ -113,8 +116,12 @@ pub struct JobInfo {
     pub schedule: String,
     /// What it is for, if that was said.
     pub description: Option<String>,
-    /// Its next ticks, at most five.
+    /// Its next ticks, at most five. Ticks that are decided already are none of them.
     pub next_ticks: Vec<Timestamp>,
+    /// No run starts on this node before this instant, although ticks are due: the store may have forgotten runs of the
+    /// job, or its clock was set. Then the newest tick that came due meanwhile starts, as the policies allow. `None` if
+    /// ticks start when they are due.
+    pub claims_from: Option<Timestamp>,
 }
 
 /// The result of a shutdown.
@@ -166,7 +173,8 @@ impl Scheduler {
     pub fn jobs(&self) -> Vec<JobInfo> {
         let now_ms = |job| self.worker(job).map_or(0, BucketWorker::now_ms);
         let jobs = self.jobs.iter();
-        jobs.map(|job| info(job, now_ms(&job.name))).collect()
+        jobs.map(|job| info(job, self.outlook.of(&job.name), now_ms(&job.name)))
+            .collect()
     }
 
     /// How many runs are active on this node.
@@ -270,13 +278,15 @@ impl fmt::Debug for Scheduler {
     }
 }
 
-fn info(job: &CompiledJob, now_ms: i64) -> JobInfo {
+fn info(job: &CompiledJob, outlook: JobOutlook, now_ms: i64) -> JobInfo {
     let next = |after: &i64| job.schedule.next_after(*after);
-    let ticks = std::iter::successors(next(&now_ms), next);
+    let ticks = std::iter::successors(next(&now_ms.max(outlook.decided_to_ms)), next);
+    let claims_from_ms = Some(outlook.claims_from_ms).filter(|from_ms| *from_ms > now_ms);
     JobInfo {
         name: job.name.to_string(),
         schedule: job.schedule.to_string(),
         description: job.description.as_deref().map(str::to_owned),
         next_ticks: ticks.take(NEXT_TICKS).map(instant).collect(),
+        claims_from: claims_from_ms.map(instant),
     }
 }

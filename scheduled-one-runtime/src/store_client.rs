@@ -19,8 +19,8 @@ use crate::log_throttle::LogThrottle;
 use crate::request_each::{Repeat, request_each};
 use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{Caller, Head, Reply};
-use scheduled_one_protocol::{Answer, BoxFuture, Store, StoreError};
+use scheduled_one_protocol::message::{Caller, Head, QUARANTINE_MARGIN_MS, Reply};
+use scheduled_one_protocol::{Answer, BoxFuture, Finding, Store, StoreError};
 use scheduled_one_protocol::{Bucket, MAX_BUCKETS};
 use scheduled_one_protocol::{TickMs, UnitName};
 
@@ -36,14 +36,28 @@ pub(crate) struct StoreHealth {
     pub(crate) identity: StoreIdentity,
 }
 
+impl StoreHealth {
+    /// When the last quarantine began, by the cluster's clock; `None` if there was none.
+    pub(crate) fn quarantine_from_ms(&self) -> Option<i64> {
+        Some(self.identity.quarantine_from_ms).filter(|from_ms| *from_ms > 0)
+    }
+
+    /// When the quarantine of a unit ends whose runs have this lease, by the cluster's clock: never earlier than this,
+    /// and later if another node has stated a longer lease. 0 if there was no quarantine.
+    pub(crate) fn quarantine_until_ms(&self, lease_ms: i64) -> i64 {
+        let from_ms = self.quarantine_from_ms();
+        from_ms.map_or(0, |from_ms| from_ms + lease_ms + QUARANTINE_MARGIN_MS)
+    }
+}
+
 /// A store and its memory: another identity means that decisions may be forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoreIdentity {
     /// The server process and its replication history; empty before the first reply.
     serving: Arc<str>,
-    /// End of the quarantine, by the cluster's clock. A process that was flushed has the same name as before, and
-    /// another quarantine.
-    pub(crate) quarantine_until_ms: i64,
+    /// Beginning of the last quarantine, by the cluster's clock. A process that was flushed has the same name as
+    /// before, and another quarantine.
+    quarantine_from_ms: i64,
 }
 
 /// A reply, and when it came.
@@ -105,7 +119,7 @@ impl StoreClient {
             up: true,
             identity: StoreIdentity {
                 serving: "".into(),
-                quarantine_until_ms: 0,
+                quarantine_from_ms: 0,
             },
         };
         StoreClient {
@@ -211,9 +225,14 @@ impl StoreClient {
         self.health.subscribe()
     }
 
-    /// The identity of the store that replied last.
-    pub(crate) fn store_identity(&self) -> StoreIdentity {
-        self.health.borrow().identity.clone()
+    /// The health of the store now.
+    pub(crate) fn health_now(&self) -> StoreHealth {
+        self.health.borrow().clone()
+    }
+
+    /// The doctor's finding about units that are decided up to these instants.
+    pub(crate) fn judge_marks(&self, marks: &[(UnitName, TickMs)], now: TickMs) -> Finding {
+        self.store.judge_marks(marks, now)
     }
 
     /// The boot clock.
@@ -247,12 +266,7 @@ impl StoreClient {
             if *identity.serving != *head.serving {
                 identity.serving = head.serving.as_str().into();
             }
-            identity.quarantine_until_ms = head.quarantine_until_ms;
-            if before.identity.quarantine_until_ms != identity.quarantine_until_ms {
-                let now_ms = (head.now_us / 1000) as i64;
-                let for_ms = identity.quarantine_until_ms - now_ms;
-                event::quarantine(self.bucket, for_ms, &before.identity.serving);
-            }
+            identity.quarantine_from_ms = head.quarantine_from_ms;
             *health != before
         });
     }

@@ -25,10 +25,15 @@ async fn known(redis: &RedisServer) {
         node: "node".into(),
         name: "Node".into(),
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 5,
         buckets: 1,
     };
     store.heartbeat(&caller, Heartbeat::Leaving).await.unwrap();
+    // And that for longer than any lease.
+    redis
+        .command(&["HSET", "so:{test}:meta", "qs", "1", "q", "1"])
+        .unwrap();
 }
 
 /// How often a script has refused a key of another type.

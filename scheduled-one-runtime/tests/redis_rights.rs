@@ -22,6 +22,7 @@ fn caller() -> Caller {
         node: "node".into(),
         name: "Node".into(),
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 5,
         buckets: 1,
     }
@@ -31,6 +32,7 @@ fn register(unit: &str) -> Register {
     Register {
         unit: unit.into(),
         first_seen_ms: 0,
+        lease_ms: 1_000,
         bounds: LowerBounds::default(),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Meta, Now, Record, Waiting, quarantined};
+use super::meta::unit_quarantined;
+use super::{Meta, Now, Record, Waiting};
 use crate::ledger::LedgerRecord;
 use crate::message::{
     Caller, Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, Intent, LATE_MS, Missed,
@@ -43,10 +44,12 @@ pub fn claim(
     let verdict = match granted_before(unit, claim) {
         Some(grant) => Verdict::Granted(grant),
         None if now.ms() > claim.valid_until_ms => Verdict::Late,
-        None if quarantined(meta, now) => Verdict::Quarantined,
-        None => match &claim.target {
-            Target::Queued { oldest } => next(unit.own, claim, *oldest, caller, now, ledger),
-            Target::Tick(due) => decide(unit, claim, due, caller, now, ledger),
+        None => match unit_quarantined(meta, unit.own, claim.lease_ms, caller, now) {
+            Some(until_ms) => Verdict::Quarantined { until_ms },
+            None => match &claim.target {
+                Target::Queued { oldest } => next(unit.own, claim, *oldest, caller, now, ledger),
+                Target::Tick(due) => decide(unit, claim, due, caller, now, ledger),
+            },
         },
     };
     let mut marks = unit.own.all_marks();

@@ -1,6 +1,6 @@
 //! What is stored once for a bucket, and the start of every request.
 
-use super::{MAX_QUARANTINE_MS, Now, VERSION};
+use super::{MAX_QUARANTINE_MS, Now, Record, VERSION};
 use crate::message::Caller;
 
 /// What is stored once for a bucket.
@@ -12,7 +12,8 @@ pub struct Meta {
     pub serving: String,
     /// When a change of `serving` was seen, which began a quarantine.
     pub quarantine_from_ms: i64,
-    /// Nothing is granted before this instant.
+    /// The end of the last quarantine of a unit, as far as nodes have stated leases; see
+    /// [`unit_quarantine_until_ms`].
     pub quarantine_until_ms: i64,
     /// How many buckets the namespace has, 0 while it was never used.
     pub buckets: u32,
@@ -81,8 +82,8 @@ pub fn enter(
         meta.serving = serving.to_owned();
         meta.quarantine_from_ms = now.ms();
         meta.quarantine_until_ms = now.ms() + caller.quarantine_ms;
-    } else if quarantined(meta, now) {
-        // This caller has longer leases than the one that noticed the change.
+    } else if now.ms() < meta.quarantine_from_ms + caller.quarantine_ms {
+        // This caller has longer leases than the one that noticed the change, although it may have come later.
         meta.quarantine_until_ms = meta
             .quarantine_until_ms
             .max(meta.quarantine_from_ms + caller.quarantine_ms);
@@ -90,7 +91,63 @@ pub fn enter(
     Ok(())
 }
 
-/// Whether the store may have forgotten decisions.
+/// Whether the store may have forgotten decisions on some unit.
 pub fn quarantined(meta: &Meta, now: Now) -> bool {
     now.ms() < meta.quarantine_until_ms
+}
+
+/// The end of the quarantine of a unit whose runs have this lease: until then, a forgotten run of the unit may be
+/// active. A node may have stated a longer lease when it registered the unit. 0 if the store never lost decisions.
+pub fn unit_quarantine_until_ms(
+    meta: &Meta,
+    record: &Record,
+    lease_ms: i64,
+    caller: &Caller,
+) -> i64 {
+    let from_ms = meta.quarantine_from_ms;
+    if from_ms == 0 {
+        return 0;
+    }
+    let stated_ms = record.quarantine_until_ms;
+    // No registration states a later end: somebody edited it, and it might never come.
+    let latest_ms = from_ms + MAX_QUARANTINE_MS;
+    (from_ms + quarantine_ms(lease_ms, caller)).max(stated_ms.min(latest_ms))
+}
+
+/// How long after a loss of memory a run with this lease, of a job of the caller, may be active.
+fn quarantine_ms(lease_ms: i64, caller: &Caller) -> i64 {
+    (lease_ms + caller.margin_ms).min(caller.quarantine_ms)
+}
+
+/// When the quarantine of a unit ends that is in quarantine now.
+pub(super) fn unit_quarantined(
+    meta: &Meta,
+    record: &Record,
+    lease_ms: i64,
+    caller: &Caller,
+    now: Now,
+) -> Option<i64> {
+    let until_ms = unit_quarantine_until_ms(meta, record, lease_ms, caller);
+    (now.ms() < until_ms).then_some(until_ms)
+}
+
+/// A node states the lease of a unit: in a quarantine, the unit waits until runs with this lease are surely over, and
+/// runs with the lease of the last run that the record has.
+pub(super) fn state_lease(
+    meta: &Meta,
+    record: &mut Record,
+    lease_ms: i64,
+    caller: &Caller,
+    now: Now,
+) {
+    let recorded_ms = match record.run.lease_ms {
+        0 => 0,
+        // Perhaps the lease of another release, and longer than all leases of the caller.
+        lease_ms => (lease_ms + caller.margin_ms).min(MAX_QUARANTINE_MS),
+    };
+    let lasts_ms = quarantine_ms(lease_ms, caller).max(recorded_ms);
+    let until_ms = meta.quarantine_from_ms + lasts_ms;
+    if meta.quarantine_from_ms > 0 && now.ms() < until_ms {
+        record.quarantine_until_ms = record.quarantine_until_ms.max(until_ms);
+    }
 }

@@ -22,6 +22,9 @@ pub struct Record {
     pub done: String,
     /// Ticks that are decided and wait for the run before; first come, first served.
     pub waiting: VecDeque<Waiting>,
+    /// The end of the unit's last quarantine, as far as registrations have stated leases; 0 if none did. A unit for
+    /// which nobody registered waits for the lease of its claim.
+    pub quarantine_until_ms: i64,
 }
 
 /// A tick, or another attempt at one, that waits for its unit to be free.

@@ -1,6 +1,7 @@
 //! The rules for runs and units: renew, finish, register, write off.
 
-use super::{Meta, Now, Record, Waiting, quarantined};
+use super::meta::{state_lease, unit_quarantined};
+use super::{Meta, Now, Record, Waiting};
 use crate::ledger::LedgerRecord;
 use crate::message::{
     Caller, Finish, Finished, OverdueRun, Register, Renew, Renewed, Watermarks, WrittenOff,
@@ -80,7 +81,14 @@ fn end(
 }
 
 /// Makes a unit known, and raises its watermarks to what the caller saw.
-pub fn register(record: &mut Record, register: &Register, now: Now) -> Watermarks {
+pub fn register(
+    meta: &Meta,
+    record: &mut Record,
+    register: &Register,
+    caller: &Caller,
+    now: Now,
+) -> Watermarks {
+    state_lease(meta, record, register.lease_ms, caller, now);
     record.raise(&register.bounds);
     let seen_ms = register.first_seen_ms.min(now.ms());
     let first_seen_ms = record.marks.first_seen_ms.unwrap_or(seen_ms);
@@ -98,7 +106,8 @@ pub fn write_off(
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> WrittenOff {
-    if quarantined(meta, now) {
+    let lease_ms = record.run.lease_ms;
+    if unit_quarantined(meta, record, lease_ms, caller, now).is_some() {
         return WrittenOff::Quarantined;
     }
     let run = &record.run;

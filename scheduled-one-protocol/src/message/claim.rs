@@ -164,8 +164,11 @@ pub enum Verdict {
     },
     /// The claim arrived after [`Claim::valid_until_ms`].
     Late,
-    /// The store may have forgotten decisions; the caller claims again when the quarantine ends.
-    Quarantined,
+    /// The store may have forgotten decisions on the unit; the caller claims again when the unit's quarantine ends.
+    Quarantined {
+        /// The end of the quarantine of the unit.
+        until_ms: i64,
+    },
     /// A run is recorded whose lease has ended: the caller watches it.
     Stale(OverdueRun),
 }

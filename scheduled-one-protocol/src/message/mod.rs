@@ -26,6 +26,9 @@ pub const EARLY_TOLERANCE_MS: i64 = 150;
 /// A tick, or a run, that is later than this is caught up with.
 pub const LATE_MS: i64 = 250;
 
+/// What nodes add to a lease for the quarantine of its unit: time in which they reconnect and register their units.
+pub const QUARANTINE_MARGIN_MS: i64 = 1_000;
+
 /// A node without a heartbeat for this long no longer counts as living: it missed three.
 pub const NODE_GONE_MS: i64 = 3_500;
 
@@ -39,9 +42,11 @@ pub struct Caller {
     pub node: String,
     /// The node's label in ledgers.
     pub name: String,
-    /// How long the store must grant nothing after it lost its memory: the longest lease of the caller's jobs, and a
-    /// margin to reconnect.
+    /// How long some unit of the caller must wait after the store lost its memory: the longest lease of the caller's
+    /// jobs, and the margin. No unit waits longer because of a lease that this caller states.
     pub quarantine_ms: i64,
+    /// What is added to the lease of a unit for its quarantine: time in which nodes reconnect and register.
+    pub margin_ms: i64,
     /// How many lines the ledger of a job keeps.
     pub ledger_limit: usize,
     /// How many buckets the caller believes the namespace has. A store that knows another number refuses the request.
@@ -55,7 +60,9 @@ pub struct Head {
     pub now_us: u64,
     /// Identity of the serving process and its replication history.
     pub serving: String,
-    /// Nothing is granted or written off before this instant.
+    /// When the store last may have lost decisions: the quarantine of each unit began then. 0 if it never did.
+    pub quarantine_from_ms: i64,
+    /// When the last quarantine of a unit ends, as far as nodes have stated leases.
     pub quarantine_until_ms: i64,
 }
 

@@ -101,6 +101,6 @@ pub enum WrittenOff {
     TakenOver,
     /// The run was renewed, finished or written off in the meantime.
     Changed,
-    /// The store may have forgotten renewals; nothing was done.
+    /// The store may have forgotten renewals of the unit; nothing was done.
     Quarantined,
 }

@@ -52,6 +52,9 @@ pub struct Register {
     pub unit: UnitName,
     /// When the caller first knew the unit: ticks up to then were not missed.
     pub first_seen_ms: i64,
+    /// The lease of the unit's runs, as the caller has it. In a quarantine, no run starts before the longest lease that
+    /// was stated is over.
+    pub lease_ms: i64,
     /// What the caller saw decided.
     pub bounds: LowerBounds,
 }

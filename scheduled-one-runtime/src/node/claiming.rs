@@ -30,8 +30,6 @@ pub(super) struct Claiming {
     node: String,
     /// The cluster's clock when this node started. It claims no tick before.
     pub(super) started_ms: i64,
-    /// Lease of the jobs that have none of their own.
-    default_lease: Duration,
     /// How long before its tick is due a unit is claimed.
     pub(super) lead_ms: i64,
     /// When each unit is claimed next. A unit with a pending claim is not in it.
@@ -55,14 +53,12 @@ impl Claiming {
     pub(super) fn new(
         node: &str,
         started_ms: i64,
-        default_lease: Duration,
         shortest_lease: Duration,
         units: &Units,
     ) -> Self {
         let mut claiming = Claiming {
             node: node.to_owned(),
             started_ms,
-            default_lease,
             lead_ms: lead_ms(units.indices().len(), shortest_lease),
             timer: Timer::default(),
             ready: BTreeSet::new(),
@@ -124,9 +120,12 @@ impl Claiming {
     ) -> Option<(PendingClaim, Claim)> {
         self.released_while_pending.remove(&index);
         let unit = units.get(index);
+        if unit.stands_still_until_ms() > now_ms - self.lead_ms {
+            return None;
+        }
         let (ticks, after_ms) = (unit.job.ticks(), unit.decided_to_ms());
         let plan = if unit.job.rules.enabled {
-            let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms);
+            let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, unit.standstill);
             ticks.plan(after_ms, now_ms, reason)?
         } else {
             ticks.disabled(after_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
@@ -155,7 +154,7 @@ impl Claiming {
 
     /// Claims what waits in a unit, or in a slot of it; `None` if nothing waits.
     fn claim_waiting(&mut self, units: &Units, now_ms: i64) -> Option<(PendingClaim, Claim)> {
-        let (name, index) = self.take_ready(units)?;
+        let (name, index) = self.take_ready(units, now_ms - self.lead_ms)?;
         let unit = units.get(index);
         let oldest = TickMs(now_ms - unit.job.rules.waits.as_millis() as i64);
         // A slot has watermarks of its own, which this node has not seen.
@@ -174,16 +173,21 @@ impl Claiming {
         Some((pending, claim))
     }
 
-    /// Takes a unit in which something waits and of which no claim is pending.
-    fn take_ready(&mut self, units: &Units) -> Option<(UnitName, UnitIndex)> {
+    /// Takes a unit in which something waits and of which no claim is pending. A unit that stands still is left out:
+    /// heartbeats name it again.
+    fn take_ready(&mut self, units: &Units, now_ms: i64) -> Option<(UnitName, UnitIndex)> {
         loop {
             let pending = &self.ready_pending;
             let name = self.ready.iter().find(|unit| !pending.contains(*unit))?;
             let name = name.clone();
             self.ready.remove(&name);
-            match units.find(&name) {
-                Some(unit) if units.get(unit).job.rules.enabled => return Some((name, unit)),
-                _ => {} // a job that this node does not have, or does not run
+            let claims = |unit: &UnitIndex| {
+                let unit = units.get(*unit);
+                unit.job.rules.enabled && unit.stands_still_until_ms() <= now_ms
+            };
+            // Nothing is claimed of a job that this node does not have, or does not run.
+            if let Some(unit) = units.find(&name).filter(claims) {
+                return Some((name, unit));
             }
         }
     }
@@ -198,7 +202,7 @@ impl Claiming {
         now_ms: i64,
     ) -> Claim {
         self.claims_made += 1;
-        let lease_ms = unit.job.lease(self.default_lease).as_millis() as i64;
+        let lease_ms = unit.lease_ms;
         Claim {
             unit: name,
             nonce: format!("{}-{:x}", self.node, self.claims_made),
@@ -211,7 +215,7 @@ impl Claiming {
         }
     }
 
-    /// The unit is claimed when its next tick is due.
+    /// The unit is claimed when its next tick is due, and not while it stands still.
     pub(super) fn set_next(&mut self, units: &Units, index: UnitIndex) {
         let unit = units.get(index);
         let ticks = unit.job.ticks();
@@ -226,7 +230,8 @@ impl Claiming {
         if !unit.job.rules.enabled {
             at_ms += ticks.window_ms() + DISABLED_AFTER_MS;
         }
-        self.timer.set(at_ms, index);
+        let stands_still_ms = unit.stands_still_until_ms() + self.lead_ms;
+        self.timer.set(at_ms.max(stands_still_ms), index);
     }
 
     /// A run of this node has ended, and its outcome is recorded.

@@ -1,11 +1,10 @@
 //! When a node sends no claims, and why: a state machine. Pure: conditions and
-//! time in, wait and reasons out.
+//! time in, wait and reasons out. A hold-up concerns all units; a single unit may
+//! stand still for longer, until its own lease is over: see [`Standstill`].
 
-use std::time::Duration;
-
-/// Why a node sends no claims.
+/// Why a node sends no claims, or none of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HoldUp {
+pub(crate) enum HoldUp {
     /// The store of a bucket has another number of buckets than the node was started with.
     BucketMismatch,
     /// The store does not reply.
@@ -30,15 +29,21 @@ impl HoldUp {
         }
     }
 
-    /// The reason that stays if `next` follows without claims in between.
+    /// The reason for a tick of this hold-up whose unit stands still behind it because of `next`.
     fn followed_by(self, next: HoldUp) -> HoldUp {
         match (self, next) {
-            (HoldUp::StoreDown | HoldUp::StoreDownThenQuarantine, HoldUp::Quarantine) => {
-                HoldUp::StoreDownThenQuarantine
-            }
-            _ => next,
+            (HoldUp::StoreDown, HoldUp::Quarantine) => HoldUp::StoreDownThenQuarantine,
+            _ => self,
         }
     }
+}
+
+/// Until when a unit is not claimed, although others are, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standstill {
+    pub(crate) why: HoldUp,
+    /// The end, by the cluster's clock.
+    pub(crate) until_ms: i64,
 }
 
 /// What a hold-up depends on.
@@ -48,29 +53,16 @@ pub(super) struct Conditions {
     pub(super) bucket_mismatch: bool,
     /// Whether the store of this bucket replies.
     pub(super) store_up: bool,
-    /// Time until the end of the quarantine; zero if there is none.
-    pub(super) quarantine_left: Duration,
-    /// Time until claims are sent again after a jump of the store's clock.
-    pub(super) clock_pause_left: Duration,
 }
 
 impl Conditions {
-    /// Whether the store would grant a claim and write off a run.
-    pub(super) fn store_decides(&self) -> bool {
-        self.store_up && self.quarantine_left.is_zero()
-    }
-
-    /// Why no claims are sent, and for how long if nothing else happens.
-    fn hold_up(&self) -> Option<(HoldUp, Duration)> {
+    /// Why no claims are sent.
+    fn hold_up(&self) -> Option<HoldUp> {
         // First, because a store with another number of buckets counts as down.
         if self.bucket_mismatch {
-            Some((HoldUp::BucketMismatch, Duration::MAX))
+            Some(HoldUp::BucketMismatch)
         } else if !self.store_up {
-            Some((HoldUp::StoreDown, Duration::MAX))
-        } else if !self.quarantine_left.is_zero() {
-            Some((HoldUp::Quarantine, self.quarantine_left))
-        } else if !self.clock_pause_left.is_zero() {
-            Some((HoldUp::ClockJump, self.clock_pause_left))
+            Some(HoldUp::StoreDown)
         } else {
             None
         }
@@ -90,29 +82,42 @@ impl Hold {
     /// The state of a node that has just started.
     pub(super) const START: Hold = Hold::Released { last: None };
 
-    /// Takes the conditions of `now_ms` into account. Returns for how long no claims are sent; `None` if they are.
-    pub(super) fn update(&mut self, conditions: &Conditions, now_ms: i64) -> Option<Duration> {
+    /// Takes the conditions of `now_ms` into account. Returns whether claims are sent.
+    pub(super) fn update(&mut self, conditions: &Conditions, now_ms: i64) -> bool {
         let hold_up = conditions.hold_up();
         *self = match (*self, hold_up) {
-            (Hold::Held(before), Some((next, _))) => Hold::Held(before.followed_by(next)),
-            (Hold::Released { .. }, Some((next, _))) => Hold::Held(next),
+            (_, Some(next)) => Hold::Held(next),
             (Hold::Held(ended), None) => Hold::Released {
                 last: Some((ended, now_ms)),
             },
             (released, None) => released,
         };
-        hold_up.map(|(_, wait)| wait)
+        hold_up.is_none()
     }
 
-    /// Why a tick was not claimed in time, on a node that started at `started_ms`.
-    pub(super) fn missed_reason(&self, tick_ms: i64, started_ms: i64) -> &'static str {
-        match *self {
+    /// Why a tick was not claimed in time, on a node that started at `started_ms`, of a unit that stood still last as
+    /// `standstill` says.
+    pub(super) fn missed_reason(
+        &self,
+        tick_ms: i64,
+        started_ms: i64,
+        standstill: Option<Standstill>,
+    ) -> &'static str {
+        let stood_still = standstill.filter(|standstill| tick_ms <= standstill.until_ms);
+        match (*self, stood_still) {
             _ if tick_ms < started_ms => "no node was up",
-            Hold::Held(hold_up) => hold_up.as_str(),
-            Hold::Released {
-                last: Some((hold_up, ended_ms)),
-            } if tick_ms <= ended_ms => hold_up.as_str(),
-            Hold::Released { .. } => "node was behind",
+            (Hold::Held(hold_up), _) => hold_up.as_str(),
+            (
+                Hold::Released {
+                    last: Some((hold_up, ended_ms)),
+                },
+                next,
+            ) if tick_ms <= ended_ms => match next {
+                Some(next) if next.until_ms > ended_ms => hold_up.followed_by(next.why).as_str(),
+                _ => hold_up.as_str(),
+            },
+            (Hold::Released { .. }, Some(standstill)) => standstill.why.as_str(),
+            (Hold::Released { .. }, None) => "node was behind",
         }
     }
 }
@@ -121,19 +126,12 @@ impl Hold {
 mod tests {
     use super::*;
 
-    const S: Duration = Duration::from_secs(1);
     const GOOD: Conditions = Conditions {
         bucket_mismatch: false,
         store_up: true,
-        quarantine_left: Duration::ZERO,
-        clock_pause_left: Duration::ZERO,
     };
     const DOWN: Conditions = Conditions {
         store_up: false,
-        ..GOOD
-    };
-    const QUARANTINE: Conditions = Conditions {
-        quarantine_left: Duration::from_secs(6),
         ..GOOD
     };
 
@@ -146,29 +144,27 @@ mod tests {
         hold
     }
 
+    fn standstill(why: HoldUp, until_ms: i64) -> Option<Standstill> {
+        Some(Standstill { why, until_ms })
+    }
+
     #[test]
-    fn each_condition_alone_holds_claims_up_and_says_for_how_long() {
+    fn each_condition_alone_holds_claims_up() {
         let mismatch = Conditions {
             bucket_mismatch: true,
             ..GOOD
         };
-        let jump = Conditions {
-            clock_pause_left: 5 * S,
-            ..GOOD
-        };
         let cases = [
-            (mismatch, HoldUp::BucketMismatch, Duration::MAX),
-            (DOWN, HoldUp::StoreDown, Duration::MAX),
-            (QUARANTINE, HoldUp::Quarantine, 6 * S),
-            (jump, HoldUp::ClockJump, 5 * S),
+            (mismatch, HoldUp::BucketMismatch),
+            (DOWN, HoldUp::StoreDown),
         ];
-        for (conditions, hold_up, wait) in cases {
+        for (conditions, hold_up) in cases {
             let mut hold = Hold::START;
-            assert_eq!(hold.update(&conditions, 0), Some(wait));
+            assert!(!hold.update(&conditions, 0));
             assert_eq!(hold, Hold::Held(hold_up));
         }
         let mut hold = Hold::START;
-        assert_eq!(hold.update(&GOOD, 0), None);
+        assert!(hold.update(&GOOD, 0));
         assert_eq!(hold, Hold::START);
     }
 
@@ -182,37 +178,40 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_of_the_store_is_one_hold_up() {
-        let restart = after(&[DOWN, QUARANTINE]);
-        assert_eq!(restart, Hold::Held(HoldUp::StoreDownThenQuarantine));
-        assert_eq!(after(&[DOWN, QUARANTINE, QUARANTINE]), restart);
-        // Claims were sent in between, or the quarantine came first.
-        let quarantine = Hold::Held(HoldUp::Quarantine);
-        assert_eq!(after(&[DOWN, GOOD, QUARANTINE]), quarantine);
-        assert_eq!(after(&[QUARANTINE, DOWN]), Hold::Held(HoldUp::StoreDown));
-    }
-
-    #[test]
     fn a_missed_tick_has_the_hold_up_that_it_came_due_in() {
         let hold = after(&[GOOD, DOWN, DOWN, GOOD, GOOD]);
-        let started_ms = 500;
-        assert_eq!(hold.missed_reason(499, started_ms), "no node was up");
-        assert_eq!(hold.missed_reason(3_000, started_ms), "store down");
-        assert_eq!(hold.missed_reason(4_000, started_ms), "store down");
-        assert_eq!(hold.missed_reason(4_001, started_ms), "node was behind");
-        let held = after(&[QUARANTINE]);
-        assert_eq!(held.missed_reason(600, started_ms), "quarantine");
-        let never_held = after(&[GOOD]);
-        assert_eq!(never_held.missed_reason(600, started_ms), "node was behind");
+        let reason = |tick_ms| hold.missed_reason(tick_ms, 500, None);
+        assert_eq!(reason(499), "no node was up");
+        assert_eq!(reason(3_000), "store down");
+        assert_eq!(reason(4_000), "store down");
+        assert_eq!(reason(4_001), "node was behind");
     }
 
     #[test]
-    fn a_store_decides_if_it_is_up_and_not_in_quarantine() {
-        let jumped = Conditions {
-            clock_pause_left: S,
-            ..GOOD
-        };
-        assert!(GOOD.store_decides() && jumped.store_decides());
-        assert!(!DOWN.store_decides() && !QUARANTINE.store_decides());
+    fn a_missed_tick_of_a_unit_that_stands_still_has_that_reason() {
+        let quarantine = standstill(HoldUp::Quarantine, 9_000);
+        let never_held = after(&[GOOD]);
+        let reason = |tick_ms, standstill| never_held.missed_reason(tick_ms, 500, standstill);
+        assert_eq!(reason(9_000, quarantine), "quarantine");
+        assert_eq!(reason(9_001, quarantine), "node was behind");
+        let jump = standstill(HoldUp::ClockJump, 9_000);
+        assert_eq!(reason(9_000, jump), "store clock jumped");
+        assert_eq!(reason(600, None), "node was behind");
+    }
+
+    #[test]
+    fn a_restart_of_the_store_is_one_reason() {
+        let hold = after(&[DOWN, DOWN, GOOD]);
+        let reason = |tick_ms, standstill| hold.missed_reason(tick_ms, 500, standstill);
+        let quarantine = standstill(HoldUp::Quarantine, 9_000);
+        assert_eq!(reason(2_000, quarantine), "store down, then quarantine");
+        assert_eq!(reason(8_000, quarantine), "quarantine");
+        // The quarantine of an earlier fault.
+        let before = standstill(HoldUp::Quarantine, 2_500);
+        assert_eq!(reason(2_000, before), "store down");
+        assert_eq!(
+            after(&[DOWN]).missed_reason(600, 500, quarantine),
+            "store down"
+        );
     }
 }

@@ -31,7 +31,7 @@ impl Registration {
     ///
     /// If the store does not reply, or refuses all units.
     pub(super) async fn first(client: &StoreClient, units: &mut Units) -> Result<Self, StoreError> {
-        let identity = client.store_identity();
+        let identity = client.health_now().identity;
         let mut registered = false;
         let mut refusal = None;
         for range in units.batches() {

@@ -47,17 +47,34 @@ impl StallWatch {
         }
     }
 
-    /// When the next run counts as stalled.
-    pub(crate) fn next_due(&self) -> Option<Duration> {
-        self.observed.values().map(stalled_at).min()
+    /// When the next run may be written off, as of `now`. The store refuses that for as long as `refused_for` says of the
+    /// lease of the run: until the end of a quarantine.
+    pub(crate) fn next_due(
+        &self,
+        now: Duration,
+        refused_for: impl Fn(i64) -> Duration,
+    ) -> Option<Duration> {
+        let observed = self.observed.values();
+        let due = observed.map(|(run, since)| {
+            let stalled_at = *since + stalled_after(lease_of(run));
+            stalled_at.max(now + refused_for(run.lease_ms))
+        });
+        due.min()
     }
 
-    /// Takes out the runs that have stalled.
-    pub(crate) fn take_stalled(&mut self, now: Duration) -> Vec<OverdueRun> {
+    /// Takes out the runs that have stalled and may be written off; for `refused_for` see [`Self::next_due`].
+    pub(crate) fn take_stalled(
+        &mut self,
+        now: Duration,
+        refused_for: impl Fn(i64) -> Duration,
+    ) -> Vec<OverdueRun> {
+        let is_due = |(run, since): &(OverdueRun, Duration)| {
+            *since + stalled_after(lease_of(run)) <= now && refused_for(run.lease_ms).is_zero()
+        };
         let stalled: Vec<UnitName> = self
             .observed
             .iter()
-            .filter(|(_, observed)| stalled_at(observed) <= now)
+            .filter(|(_, observed)| is_due(observed))
             .map(|(unit, _)| unit.clone())
             .take(MAX_BATCH)
             .collect();
@@ -77,9 +94,8 @@ impl StallWatch {
 /// Part of a lease, in percent, for which a run must be unchanged to count as stalled.
 const STALLED_PERCENT: u32 = 90;
 
-fn stalled_at((run, since): &(OverdueRun, Duration)) -> Duration {
-    let lease = Duration::from_millis(run.lease_ms.max(0) as u64);
-    *since + stalled_after(lease)
+fn lease_of(run: &OverdueRun) -> Duration {
+    Duration::from_millis(run.lease_ms.max(0) as u64)
 }
 
 /// For how long a run must be unchanged before it may be written off.
@@ -90,6 +106,11 @@ pub(crate) fn stalled_after(lease: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// There was no quarantine.
+    fn at_once(_lease_ms: i64) -> Duration {
+        Duration::ZERO
+    }
 
     const S: Duration = Duration::from_secs(1);
 
@@ -107,10 +128,10 @@ mod tests {
         let mut watch = StallWatch::default();
         watch.observe_all(vec![run(3)], S * 10);
         watch.observe_all(vec![run(3)], S * 12);
-        assert_eq!(watch.next_due(), Some(S * 19));
-        assert!(watch.take_stalled(S * 18).is_empty());
-        assert_eq!(watch.take_stalled(S * 19), vec![run(3)]);
-        assert_eq!(watch.next_due(), None);
+        assert_eq!(watch.next_due(Duration::ZERO, at_once), Some(S * 19));
+        assert!(watch.take_stalled(S * 18, at_once).is_empty());
+        assert_eq!(watch.take_stalled(S * 19, at_once), vec![run(3)]);
+        assert_eq!(watch.next_due(Duration::ZERO, at_once), None);
     }
 
     #[test]
@@ -118,9 +139,9 @@ mod tests {
         let mut watch = StallWatch::default();
         watch.observe(run(3), S * 10);
         watch.observe_all(vec![run(4)], S * 14);
-        assert_eq!(watch.next_due(), Some(S * 23));
+        assert_eq!(watch.next_due(Duration::ZERO, at_once), Some(S * 23));
         watch.observe(run(4), S * 15);
-        assert_eq!(watch.next_due(), Some(S * 23));
+        assert_eq!(watch.next_due(Duration::ZERO, at_once), Some(S * 23));
     }
 
     #[test]
@@ -128,6 +149,21 @@ mod tests {
         let mut watch = StallWatch::default();
         watch.observe_all(vec![run(3)], S * 10);
         watch.observe_all(vec![], S * 11);
-        assert_eq!(watch.next_due(), None);
+        assert_eq!(watch.next_due(Duration::ZERO, at_once), None);
+    }
+
+    #[test]
+    fn in_a_quarantine_a_stalled_run_waits_for_its_own_lease() {
+        let mut watch = StallWatch::default();
+        watch.observe_all(vec![run(3)], S);
+        // Long after the run has stalled, and long before the quarantine of a longer lease would be over.
+        let lease_ms = run(3).lease_ms;
+        let refused_for = |of_ms| match of_ms == lease_ms {
+            true => S,
+            false => S * 3_600,
+        };
+        assert_eq!(watch.next_due(S * 59, refused_for), Some(S * 60));
+        assert!(watch.take_stalled(S * 59, refused_for).is_empty());
+        assert_eq!(watch.take_stalled(S * 60, at_once), vec![run(3)]);
     }
 }

@@ -3,11 +3,15 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::cluster_clock::least_jump_ms;
 use crate::compiled_job::CompiledJob;
 use crate::context::Shard;
+use crate::node::hold_up::{HoldUp, Standstill};
+use crate::node::outlook::{Outlook, by_instant};
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::message::{MAX_BATCH, Register, Watermarks};
+use scheduled_one_protocol::message::{MAX_BATCH, QUARANTINE_MARGIN_MS, Register, Watermarks};
 use scheduled_one_protocol::{Start, TickMs, UnitName, hash};
 
 /// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
@@ -20,6 +24,10 @@ pub(crate) struct Unit {
     pub(crate) shard: u32,
     /// The highest watermarks that the node ever saw. Requests carry them as lower bounds.
     pub(crate) marks: Watermarks,
+    /// The lease of its runs.
+    pub(crate) lease_ms: i64,
+    /// Until when the unit was not claimed last, although others were, and why.
+    pub(crate) standstill: Option<Standstill>,
 }
 
 impl Unit {
@@ -32,6 +40,11 @@ impl Unit {
         self.marks.decided_to().map_or(0, TickMs::ms)
     }
 
+    /// Until when the unit is not claimed; 0 if it is.
+    pub(crate) fn stands_still_until_ms(&self) -> i64 {
+        self.standstill.map_or(0, |standstill| standstill.until_ms)
+    }
+
     /// Shard of the job that the unit is.
     pub(crate) fn shard(&self) -> Shard {
         Shard::new(self.shard, self.job.rules.shards)
@@ -41,11 +54,18 @@ impl Unit {
 /// All units, ordered by job and shard.
 pub(crate) struct Units {
     all: Vec<Unit>,
+    /// What users see of units that stand still.
+    outlook: Outlook,
 }
 
 impl Units {
     /// The units of jobs that are ordered by name; first seen at `first_seen_ms`.
-    pub(crate) fn new(jobs: impl Iterator<Item = Arc<CompiledJob>>, first_seen_ms: i64) -> Self {
+    pub(crate) fn new(
+        jobs: impl Iterator<Item = Arc<CompiledJob>>,
+        first_seen_ms: i64,
+        default_lease: Duration,
+        outlook: Outlook,
+    ) -> Self {
         let units = jobs.flat_map(|job| {
             (0..job.rules.shards).map(move |shard| Unit {
                 job: Arc::clone(&job),
@@ -54,10 +74,13 @@ impl Units {
                     first_seen_ms: Some(first_seen_ms),
                     ..Watermarks::default()
                 },
+                lease_ms: job.lease(default_lease).as_millis() as i64,
+                standstill: None,
             })
         });
         Units {
             all: units.collect(),
+            outlook,
         }
     }
 
@@ -91,6 +114,63 @@ impl Units {
         }
     }
 
+    /// A unit is not claimed for a while, although others are.
+    pub(crate) fn stand_still(&mut self, index: UnitIndex, why: HoldUp, until_ms: i64) {
+        let unit = &mut self.all[index as usize];
+        if until_ms > unit.stands_still_until_ms() {
+            unit.standstill = Some(Standstill { why, until_ms });
+            self.outlook.claims_from(&unit.job.name, until_ms);
+        }
+    }
+
+    /// Each unit waits in a quarantine that began at `from_ms`, until its own lease is surely over.
+    pub(crate) fn stand_still_in_quarantine(&mut self, from_ms: i64) {
+        for index in self.indices() {
+            let until_ms = from_ms + self.get(index).lease_ms + QUARANTINE_MARGIN_MS;
+            self.stand_still(index, HoldUp::Quarantine, until_ms);
+        }
+    }
+
+    /// The store's clock, which shows `now_ms` since, was set: each unit waits for its lease, if the step is long in
+    /// comparison.
+    pub(crate) fn stand_still_after_jump(&mut self, now_ms: i64, by_ms: i64) {
+        self.outlook.forget();
+        for index in self.indices() {
+            let lease_ms = self.get(index).lease_ms;
+            // A standstill that was noted by the clock before has another end now.
+            if by_ms.abs() > least_jump_ms(lease_ms) {
+                self.all[index as usize].standstill = None;
+                self.stand_still(index, HoldUp::ClockJump, now_ms + lease_ms);
+            }
+        }
+    }
+
+    /// Which jobs stand still at `now_ms`, by the instant at which they start again; empty if none does.
+    pub(crate) fn standing_still(&self, now_ms: i64) -> String {
+        let units = self.all.iter();
+        let units = units.map(|unit| (&*unit.job.name, unit.stands_still_until_ms()));
+        by_instant(units.filter(|(_, until_ms)| *until_ms > now_ms))
+    }
+
+    /// Which jobs are decided to an instant ahead of `now_ms`, by that instant.
+    pub(crate) fn decided_ahead(&self, now_ms: i64) -> String {
+        let units = self.all.iter();
+        let units = units.map(|unit| (&*unit.job.name, unit.decided_to_ms()));
+        by_instant(units.filter(|(_, decided_to_ms)| *decided_to_ms > now_ms))
+    }
+
+    /// The high-water marks of the units, which may be ahead of `now_ms`: then users see when ticks run again.
+    pub(crate) fn high_water_marks(&self, now_ms: i64) -> Vec<(UnitName, TickMs)> {
+        let decided = self.all.iter().map(|unit| {
+            let decided_to_ms = unit.decided_to_ms();
+            if decided_to_ms > now_ms {
+                self.outlook.decided_to(&unit.job.name, decided_to_ms);
+            }
+            (unit.name(), TickMs(decided_to_ms))
+        });
+        decided.collect()
+    }
+
     /// Takes the start of a run of this node into account. The start of a run in a
     /// slot of `allow(n)` is none of the unit's.
     pub(crate) fn learn_start(&mut self, name: &UnitName, started: Start) {
@@ -119,6 +199,7 @@ impl Units {
         let register = |unit: &Unit| Register {
             unit: unit.name(),
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
+            lease_ms: unit.lease_ms,
             bounds: unit.marks.bounds(),
         };
         units.iter().map(register).collect()

@@ -7,6 +7,7 @@ use crate::active_run::RunKind;
 use crate::claim::{ClaimReply, PendingClaim};
 use crate::event;
 use crate::node::claiming::Claiming;
+use crate::node::hold_up::HoldUp;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
 use crate::run::NewRun;
@@ -77,8 +78,12 @@ impl Claiming {
         if decided.claim.unit.slot() == 0 {
             units.learn(index, claimed.marks);
         }
-        if let Verdict::Stale(run) = &claimed.verdict {
-            stalls.observe(run.clone(), replied.received);
+        match &claimed.verdict {
+            Verdict::Stale(run) => stalls.observe(run.clone(), replied.received),
+            Verdict::Quarantined { until_ms } => {
+                units.stand_still(index, HoldUp::Quarantine, *until_ms);
+            }
+            _ => {}
         }
         if let Target::Tick(due) = &decided.claim.target {
             log_verdict(&decided.claim.unit, due, &claimed.verdict);
@@ -106,7 +111,9 @@ impl Claiming {
             | Verdict::Skipped
             | Verdict::Queued
             | Verdict::MarkedMissed
-            | Verdict::Decided { .. } => Again::NextTick,
+            | Verdict::Decided { .. }
+            // The unit stands still until the end of its quarantine.
+            | Verdict::Quarantined { .. } => Again::NextTick,
             // Not ahead of its tick again, but when it is due.
             Verdict::Early { by_ms } => Again::After(by_ms + self.lead_ms),
             Verdict::Stale(_) => Again::After(BUSY_AGAIN_MS),
@@ -114,7 +121,7 @@ impl Claiming {
             Verdict::Busy => Again::After(BUSY_AGAIN_MS),
             // Planned again, from the watermarks just learned.
             Verdict::Conflict => Again::After(0),
-            Verdict::Late | Verdict::Quarantined | Verdict::QueueEmpty => Again::After(AGAIN_MS),
+            Verdict::Late | Verdict::QueueEmpty => Again::After(AGAIN_MS),
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::active_runs::ActiveRuns;
 use crate::error::Error;
 use crate::log_throttle::LogThrottle;
+use crate::node::outlook::Outlook;
 use crate::run::Stopping;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::state::States;
@@ -28,6 +29,7 @@ pub(super) struct NodeShared {
     pub(super) stopping: watch::Sender<Option<Stopping>>,
     pub(super) slow_polls: Arc<LogThrottle>,
     pub(super) bucket_mismatch: BucketMismatch,
+    pub(super) outlook: Outlook,
 }
 
 impl SchedulerBuilder {
@@ -48,6 +50,7 @@ impl SchedulerBuilder {
             stopping: watch::Sender::new(None),
             slow_polls: Arc::default(),
             bucket_mismatch: BucketMismatch::default(),
+            outlook: Outlook::default(),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::compiled_job::CompiledJob;
 use crate::event;
-use crate::ledger::instant;
+use crate::node::outlook::Outlook;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::user_code;
 use scheduled_one_protocol::Store;
@@ -16,6 +16,7 @@ const MAX_LISTED: usize = 20;
 /// What the line says in addition to settings.
 pub(super) struct StartLine<'a> {
     pub(super) node: &'a str,
+    pub(super) outlook: &'a Outlook,
     pub(super) jobs: &'a [Arc<CompiledJob>],
     /// Names of the disabled jobs, with those that are left out.
     pub(super) disabled: &'a [String],
@@ -28,13 +29,7 @@ pub(super) struct StartLine<'a> {
 impl SchedulerBuilder {
     pub(super) fn log_started(&self, line: &StartLine<'_>) {
         let enabled = line.jobs.iter().filter(|job| job.rules.enabled);
-        let described = enabled.map(|job| match job.schedule.next_after(line.now_ms) {
-            Some(next_ms) => {
-                let next = instant(next_ms);
-                format!("{} ({}, next {next})", job.name, job.schedule)
-            }
-            None => format!("{} ({}, never again)", job.name, job.schedule),
-        });
+        let described = enabled.map(|job| line.outlook.describe(job, line.now_ms));
         let mut text = list(described, "; ");
         if !line.disabled.is_empty() {
             let disabled = list(line.disabled.iter().cloned(), ", ");

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -32,11 +31,9 @@ use crate::scheduler::start_line::StartLine;
 use crate::scheduler::store_config::start_error;
 use crate::store_client::StoreClient;
 use crate::watchdog::{Watchdog, WatchedBucket};
-use scheduled_one_protocol::message::{Caller, Heartbeat};
+use scheduled_one_protocol::message::{Caller, Heartbeat, QUARANTINE_MARGIN_MS};
 use scheduled_one_protocol::{BoxFuture, Bucket, Finding, PreflightError, Store, StoreError};
 
-/// Added to the longest lease for the quarantine: time in which nodes reconnect and register their units.
-const QUARANTINE_MARGIN: Duration = Duration::from_secs(1);
 /// Number of replies from which the first estimate of the cluster's clock is made.
 const FIRST_SAMPLES: usize = 3;
 
@@ -93,6 +90,7 @@ impl SchedulerBuilder {
         let first = registered.first();
         self.log_started(&StartLine {
             node: &shared.node,
+            outlook: &shared.outlook,
             jobs: &jobs,
             disabled: &disabled,
             store: &*stores[0],
@@ -113,6 +111,7 @@ impl SchedulerBuilder {
             node: shared.node,
             clock: self.clock,
             active_runs: shared.active_runs,
+            outlook: shared.outlook,
             stopping: shared.stopping,
             shutdown_grace: self.shutdown_grace,
             shutdown: Mutex::new(ShutdownState::new(tasks)),
@@ -205,13 +204,15 @@ impl Joining {
         jobs: Vec<Arc<CompiledJob>>,
     ) -> Self {
         let leases = jobs.iter().map(|job| job.lease(shared.default_lease));
-        let longest_lease = leases.max().unwrap_or(shared.default_lease);
+        let longest_lease = leases.clone().max().unwrap_or(shared.default_lease);
+        let shortest_lease = leases.min().unwrap_or(shared.default_lease);
         let clock = Arc::clone(&shared.clock);
-        let cluster = Arc::new(ClusterClock::new(clock, longest_lease, bucket));
+        let cluster = Arc::new(ClusterClock::new(clock, shortest_lease, bucket));
         let caller = Caller {
             node: shared.identity.clone(),
             name: shared.node.to_string(),
-            quarantine_ms: (longest_lease + QUARANTINE_MARGIN).as_millis() as i64,
+            quarantine_ms: longest_lease.as_millis() as i64 + QUARANTINE_MARGIN_MS,
+            margin_ms: QUARANTINE_MARGIN_MS,
             ledger_limit: shared.ledger_limit,
             buckets: bucket.of(),
         };
@@ -283,6 +284,7 @@ impl Joining {
             Arc::clone(&runner),
             &self.jobs,
             shared.default_lease,
+            shared.outlook.clone(),
             released_receiver,
         );
         Ok(Registered {

@@ -204,17 +204,23 @@ async fn a_bucket_in_trouble_holds_up_no_other() {
         let after = troubled.each_ref().map(|job| starts.of(job));
         assert_eq!(before, after);
     };
-    // It forgot everything, and the quarantine takes long.
+    // It forgot everything, and is replaced again and again: one quarantine follows the other.
     let forget = "return redis.call('DEL', unpack(redis.call('KEYS', ARGV[1])))";
     let bucket = "so:{default+02}:*";
     redis.command(&["EVAL", forget, "0", bucket]).unwrap();
     wait_until("the number is back", BOUND, || stored(&redis, 2) == "4");
-    let end = Timestamp::now().as_millisecond() + 3_600_000;
-    redis
-        .command(&["HSET", &meta(2), "q", &end.to_string()])
-        .unwrap();
-    only_the_others_go_on().await;
-    redis.command(&["HSET", &meta(2), "q", "1"]).unwrap();
+    let replaced_for_ever = async {
+        loop {
+            redis
+                .command(&["HSET", &meta(2), "rid", "another:one"])
+                .unwrap();
+            tokio::time::sleep(LEASE / 2).await;
+        }
+    };
+    tokio::select! {
+        () = only_the_others_go_on() => {}
+        () = replaced_for_ever => {}
+    }
     starts.more(&jobs, 2).await;
 
     // Its store cannot be used at all.

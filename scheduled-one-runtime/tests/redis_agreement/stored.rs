@@ -116,6 +116,7 @@ fn as_record(hash: &Hash) -> Record {
     });
     record.running = ["run", "stop"].contains(&text("st").as_str());
     record.done = text("done");
+    record.quarantine_until_ms = number("q");
     record.run.stop = text("st") == "stop";
     record.run.takeovers = number("rer") as u32;
     record.run.tick = TickMs(number("tick"));

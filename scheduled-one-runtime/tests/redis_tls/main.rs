@@ -144,6 +144,7 @@ async fn an_authority_named_by_the_environment_is_trusted() {
             node: "node".into(),
             name: "Node".into(),
             quarantine_ms: 0,
+            margin_ms: 0,
             ledger_limit: 5,
             buckets: 1,
         };

@@ -19,6 +19,7 @@ pub(crate) fn caller() -> Caller {
         node: "node".into(),
         name: "Node".into(),
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 50,
         buckets: 1,
     }
@@ -68,6 +69,7 @@ pub(crate) fn register() -> Register {
     Register {
         unit: "bad".into(),
         first_seen_ms: 7,
+        lease_ms: 1_000,
         bounds: LowerBounds::default(),
     }
 }

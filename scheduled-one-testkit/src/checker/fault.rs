@@ -50,7 +50,8 @@ impl FaultWindow {
 /// Bounds of what faults excuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
-    /// How long after a fault its consequences last: reconnecting, a quarantine, a lease, a slow machine.
+    /// How long after a fault its consequences last: reconnecting, a quarantine, a lease, a slow machine. For a job
+    /// with a longer lease, so much longer.
     pub aftermath: Duration,
     /// How long before a fault a run may have begun that the fault ends.
     pub longest_run: Duration,

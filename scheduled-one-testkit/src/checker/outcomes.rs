@@ -241,9 +241,14 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// When the consequences of a fault are over.
+    /// When the consequences of a fault are over for the job. A job with a long lease stands still for that long after
+    /// a loss of memory.
     fn over_us(&self, fault: &FaultWindow) -> u64 {
-        let aftermath = self.observed.history.tolerance.aftermath;
+        let mut aftermath = self.observed.history.tolerance.aftermath;
+        let lease = self.observed.rules(&self.audit.job).lease;
+        if let Some(lease) = lease.filter(|lease| *lease > aftermath) {
+            aftermath += lease;
+        }
         fault.to_us.saturating_add(aftermath.as_micros() as u64)
     }
 

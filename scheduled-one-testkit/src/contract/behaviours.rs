@@ -10,10 +10,11 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{Start, UnitName};
 
+use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 73] = [
+pub const BEHAVIOURS: [&str; 77] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -39,6 +40,8 @@ pub const BEHAVIOURS: [&str; 73] = [
     "claim early, busy",
     "claim late",
     "claim quarantined",
+    "claim quarantined by the lease of a registration",
+    "claim of a short lease granted within a quarantine",
     "claim stale",
     "claim stale in a slot",
     "claim ready",
@@ -81,6 +84,8 @@ pub const BEHAVIOURS: [&str; 73] = [
     "write_off changed",
     "write_off quarantined",
     "register watermarks",
+    "register states a lease",
+    "register states the lease of the last run",
     "record",
     "inspect",
     "heartbeat",
@@ -90,8 +95,12 @@ pub const BEHAVIOURS: [&str; 73] = [
 ];
 
 /// What happens only to a store that may have lost its memory.
-const AFTER_MEMORY_LOSS: [&str; 3] = [
+const AFTER_MEMORY_LOSS: [&str; 7] = [
     "claim quarantined",
+    "claim quarantined by the lease of a registration",
+    "claim of a short lease granted within a quarantine",
+    "register states a lease",
+    "register states the lease of the last run",
     "next quarantined",
     "write_off quarantined",
 ];
@@ -158,6 +167,7 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
     if reply.ready {
         workload.count("claim ready");
     }
+    quarantined(workload, claim, before_it, &reply.verdict, again);
     let due = due_tick(claim);
     let intent = due.map(|due| due.intent);
     let kind = match intent {
@@ -184,6 +194,30 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
             workload.count_if(expired, "next queueempty, all expired");
         }
         (_, Some(due)) => not_granted(workload, claim, due, before_it, &reply.verdict),
+        _ => {}
+    }
+}
+
+/// A unit waits for its own lease, or for the longest that a registration has stated.
+fn quarantined(
+    workload: &mut Workload,
+    claim: &Claim,
+    before: &Record,
+    verdict: &Verdict,
+    again: bool,
+) {
+    let meta = &workload.model.meta;
+    match verdict {
+        Verdict::Quarantined { until_ms } => {
+            let own_ms = meta.quarantine_from_ms + claim.lease_ms + MOST_MARGIN_MS;
+            let stated = *until_ms == before.quarantine_until_ms && *until_ms > own_ms;
+            workload.count_if(stated, "claim quarantined by the lease of a registration");
+        }
+        Verdict::Granted(_) if !again => {
+            let others_wait = workload.now_ms < meta.quarantine_until_ms;
+            let what = "claim of a short lease granted within a quarantine";
+            workload.count_if(others_wait, what);
+        }
         _ => {}
     }
 }
@@ -257,6 +291,14 @@ pub(super) fn changed(workload: &mut Workload, operation: &str, unit: &UnitName,
     match operation {
         "register" => {
             workload.count_if(news, "register tells of a start");
+            let (from_ms, until_ms) = (
+                workload.model.meta.quarantine_from_ms,
+                after.quarantine_until_ms,
+            );
+            let states = until_ms > before.quarantine_until_ms;
+            workload.count_if(states, "register states a lease");
+            let of_run = states && until_ms > from_ms + MOST_QUARANTINE_MS;
+            workload.count_if(of_run, "register states the lease of the last run");
             workload.count_if(news && dropped, "register drops what has started");
         }
         "renew" => {

@@ -27,6 +27,7 @@ pub(super) async fn run(store: &Arc<dyn Store>, buckets: u32) -> Result<u64, Bre
         node: "racer".to_owned(),
         name: "Racer".to_owned(),
         quarantine_ms: 1,
+        margin_ms: 0,
         ledger_limit: 50,
         buckets,
     };

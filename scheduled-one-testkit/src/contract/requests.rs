@@ -20,6 +20,10 @@ const SHARDS: [(&str, u32); 5] = [
     ("x", 11),
 ];
 const SLOTS: u32 = 3;
+/// The longest margin of a caller.
+pub(super) const MOST_MARGIN_MS: i64 = 3;
+/// The longest quarantine that a caller asks for.
+pub(super) const MOST_QUARANTINE_MS: i64 = 1 + 6 * MOST_MARGIN_MS;
 const NONCES: [&str; 6] = ["n0", "n1", "n2", "n3", "n4", "n5"];
 const TEXTS: [&str; 5] = ["", "down", "ä \"quoted\" {x}", "two\r\nlines", "1.5e3"];
 
@@ -32,11 +36,12 @@ pub fn units() -> Vec<UnitName> {
 
 impl Workload {
     pub(super) fn caller(&mut self) -> Caller {
-        let i = self.random.range(0, 3);
+        let i = self.random.range(0, MOST_MARGIN_MS);
         Caller {
             node: format!("node-{i}"),
             name: format!("Node {i}"),
-            quarantine_ms: 1 + i * 3,
+            quarantine_ms: 1 + i * 6,
+            margin_ms: i,
             // Mostly enough for all lines between two comparisons.
             ledger_limit: match self.random.range(0, 29) {
                 few @ 0..=2 => few as usize,
@@ -292,6 +297,7 @@ impl Workload {
         Register {
             unit,
             first_seen_ms: self.now_ms + self.random.range(-40, 5),
+            lease_ms: self.random.range(1, 50),
             bounds,
         }
     }

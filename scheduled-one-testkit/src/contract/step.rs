@@ -143,14 +143,13 @@ impl Workload {
         let items = &self.batch(Workload::register);
         let reply = store.register(caller, items);
         let before = |workload: &Workload, register: &Register| workload.record(&register.unit);
-        let decide = |set: &mut WorkingSet, _: &Caller, one: &[Register]| set.register(one);
         let batch = Batch { caller, items };
         batch
             .compare(
                 self,
                 reply,
                 before,
-                decide,
+                WorkingSet::register,
                 |workload, register, before, answer| {
                     changed(workload, "register", &register.unit, before, answer);
                 },

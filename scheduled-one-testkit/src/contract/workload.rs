@@ -131,6 +131,7 @@ impl Workload {
         let expected = Head {
             now_us: now.us,
             serving: meta.serving.clone(),
+            quarantine_from_ms: meta.quarantine_from_ms,
             quarantine_until_ms: meta.quarantine_until_ms,
         };
         Breach::unless_same("the head of the reply", request, &expected, head)?;

@@ -66,10 +66,7 @@ impl JobSpec {
             .and_then(|it| it.strip_prefix("allow:"));
         JobRules {
             name: self.name.clone(),
-            lease: Some(
-                self.number("lease")
-                    .map_or(lease, |ms| Duration::from_millis(ms.into())),
-            ),
+            lease: Some(self.lease().unwrap_or(lease)),
             // How others queue is no matter of a rule.
             overlap: most.map_or(Overlap::Skip, |most| {
                 Overlap::Allow(most.parse().expect("a number"))
@@ -86,6 +83,12 @@ impl JobSpec {
             shards: self.number("shards").unwrap_or(1),
             ..JobRules::default()
         }
+    }
+
+    /// Its lease, if it has one of its own.
+    pub fn lease(&self) -> Option<Duration> {
+        let lease_ms = self.number("lease")?;
+        Some(Duration::from_millis(lease_ms.into()))
     }
 
     /// Whether each node runs it by itself.
@@ -239,8 +242,10 @@ mod tests {
             "retries=1",
             "shards=4",
             "scope=every_node",
+            "lease=60000",
         ]);
         let expected = JobRules {
+            lease: Some(Duration::from_secs(60)),
             overlap: Overlap::Allow(3),
             on_node_loss: OnNodeLoss::Rerun(2),
             retries: 1,

@@ -9,8 +9,8 @@ use scheduled_one_protocol::{TickMs, UnitName};
 pub const QUARTER_MS: i64 = 1_000;
 /// The lease of the job.
 pub const LEASE_MS: i64 = 4 * QUARTER_MS;
-/// The longest lease and the margin to reconnect, as `SchedulerBuilder` has it.
-pub const QUARANTINE_MS: i64 = LEASE_MS + 1_000;
+/// The time to reconnect that is added to a lease for a quarantine, as `SchedulerBuilder` has it.
+pub const MARGIN_MS: i64 = 1_000;
 /// What the store's clock shows at the start.
 pub const EPOCH_MS: i64 = 1_000_000;
 
@@ -29,6 +29,11 @@ pub struct Config {
     pub takeovers: u32,
     /// How often a run that failed makes another attempt.
     pub retries: u32,
+    /// The lease of the job on the first node, in quarters: another release may have another lease. It is four on the
+    /// others.
+    pub first_lease: i64,
+    /// The lease of another job of all nodes, in quarters.
+    pub other_lease: i64,
     /// Nothing is explored after so many quarters.
     pub horizon: i64,
     /// How much may go wrong.
@@ -50,6 +55,8 @@ impl Config {
             overlap: Overlap::Skip,
             takeovers: 0,
             retries: 0,
+            first_lease: 4,
+            other_lease: 4,
             horizon: 9,
             faults: Faults::default(),
             starts_twice: false,
@@ -60,6 +67,19 @@ impl Config {
     /// The tick that is due so many quarters after the start.
     pub fn tick(quarter: i64) -> TickMs {
         TickMs(EPOCH_MS + quarter * QUARTER_MS)
+    }
+
+    /// The lease of the job on a node.
+    pub fn lease_ms(&self, node: usize) -> i64 {
+        match node {
+            0 => self.first_lease * QUARTER_MS,
+            _ => LEASE_MS,
+        }
+    }
+
+    /// How long the other job of a node may have to wait after a loss of memory, or this one.
+    pub fn quarantine_ms(&self, node: usize) -> i64 {
+        self.lease_ms(node).max(self.other_lease * QUARTER_MS) + MARGIN_MS
     }
 
     /// The job's only unit.
@@ -120,6 +140,8 @@ pub struct Guards {
     pub waits_for_recorded: bool,
     /// Nothing is claimed for a lease after the store's clock was set.
     pub pauses_after_jump: bool,
+    /// A registration states the lease.
+    pub states_lease: bool,
 }
 
 impl Default for Guards {
@@ -135,6 +157,7 @@ impl Default for Guards {
             ended_is_not_renewed: true,
             waits_for_recorded: true,
             pauses_after_jump: true,
+            states_lease: true,
         }
     }
 }

@@ -41,6 +41,9 @@ pub struct History {
     /// The store lost a start, and no node that saw the start reached the store within the quarantine: the promises do
     /// not hold in such a history.
     pub excused: bool,
+    /// When the quarantine of the node with the shortest lease was over, a node had a run with a longer lease and had
+    /// not registered since the loss: nobody knew of that lease, and runs may overlap.
+    pub unstated: bool,
     /// A request did something that was under way for longer than it is valid.
     pub revived: bool,
 }

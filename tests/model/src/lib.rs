@@ -17,7 +17,7 @@ mod show;
 mod world;
 
 pub use check::{check, check_until_found, found};
-pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, QUARANTINE_MS, QUARTER_MS};
+pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, MARGIN_MS, QUARTER_MS};
 pub use history::{FirstPoll, History, Loss};
 pub use node::{Asked, Duty, Ended, News, Node, Phase, Run, deadline, true_deadline};
 pub use properties::{E1, KNOWN, S1, S2, S3, S4, S5, VALID};

@@ -23,7 +23,9 @@ fn promises() -> Vec<Property<Config>> {
             history.excused
                 || history.starts_once() && (config.takeovers + config.retries > 0 || once(world))
         }),
-        Property::always(S2, |_, world: &World| runs_are_alone(world)),
+        Property::always(S2, |_, world: &World| {
+            world.history.unstated || runs_are_alone(world)
+        }),
         Property::always(S3, |_, world: &World| {
             world.history.excused || world.history.tokens_increase()
         }),
@@ -86,6 +88,10 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
             nodes.any(|node| node.quarantine_until_ms > world.now + world.clock_ms)
         }),
     );
+    sometimes(
+        forgets && config.other_lease > config.first_lease,
+        starts_before_another_job(),
+    );
     let queues = matches!(config.overlap, Overlap::Queue(_));
     sometimes(
         queues,
@@ -102,6 +108,17 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         ),
     );
     seen
+}
+
+/// A unit waits for its own lease.
+fn starts_before_another_job() -> Property<Config> {
+    let what = "a run starts within the quarantine of another job";
+    Property::sometimes(what, |_, world: &World| {
+        let memory = &world.server.memory;
+        let meta = &memory.meta;
+        let others_wait = meta.quarantine_from_ms + 1..meta.quarantine_until_ms;
+        memory.record.run.seq == 1 && others_wait.contains(&memory.record.run.granted_at_ms)
+    })
 }
 
 /// Names of the properties.

@@ -121,8 +121,8 @@ impl Server {
         let mut lines = Vec::new();
         let record = &mut memory.record;
         let body = match request {
-            Request::Register(register) => {
-                Body::Registered(machine::register(record, register, now))
+            Request::Register(it) => {
+                Body::Registered(machine::register(&memory.meta, record, it, caller, now))
             }
             Request::Claim(claim) => {
                 let mut unit = UnitRecords {
@@ -165,6 +165,7 @@ impl Server {
             head: Head {
                 now_us: now.us,
                 serving: self.memory.meta.serving.clone(),
+                quarantine_from_ms: self.memory.meta.quarantine_from_ms,
                 quarantine_until_ms: self.memory.meta.quarantine_until_ms,
             },
             body,

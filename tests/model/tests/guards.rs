@@ -115,6 +115,28 @@ fn without_registering_again_the_model_finds_s1() {
     check_until_found(two_nodes("no registering again", faults, guards), S1);
 }
 
+/// The first node registers after the flush, does not renew its run any more, and polls it longer than the second node
+/// would wait for its own lease.
+#[test]
+fn without_the_stated_lease_the_model_finds_s2() {
+    let faults = Faults {
+        flushes: 1,
+        cuts: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        states_lease: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        ticks: vec![1, 6],
+        first_lease: 8,
+        horizon: 11,
+        ..two_nodes("no lease is stated", faults, guards)
+    };
+    check_until_found(config, S2);
+}
+
 #[test]
 fn with_another_nonce_for_a_repeated_claim_the_model_finds_a_run_nobody_knows() {
     let faults = Faults {

@@ -199,6 +199,37 @@ fn the_store_is_flushed() {
 }
 
 #[test]
+fn a_unit_waits_for_its_own_lease() {
+    check(Config {
+        nodes: 2,
+        other_lease: 40,
+        faults: Faults {
+            flushes: 1,
+            cuts: 1,
+            ..NONE
+        },
+        ..Config::new("flush: another job has a lease ten times as long")
+    });
+}
+
+/// A node of another release has runs with a longer lease.
+#[test]
+fn a_unit_waits_for_the_longest_lease_that_was_stated() {
+    check(Config {
+        nodes: 2,
+        ticks: vec![1, 8],
+        first_lease: 8,
+        horizon: 11,
+        faults: Faults {
+            flushes: 1,
+            cuts: 1,
+            ..NONE
+        },
+        ..Config::new("flush: two leases, a node is cut off")
+    });
+}
+
+#[test]
 fn the_store_is_flushed_with_late_messages() {
     check(Config {
         nodes: 2,

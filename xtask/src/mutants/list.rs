@@ -91,19 +91,58 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: ENTER,
-                old: "quarantine_from, quarantine_until = now, now + ARGV[1]",
-                new: "quarantine_from, quarantine_until = now, now",
+                old: "quarantine_from, quarantine_until = now, now + longest_of_caller",
+                new: "quarantine_from, quarantine_until = now - MAX_QUARANTINE_MS, now",
             },
             Edit {
                 file: META,
-                old: "meta.quarantine_until_ms = now.ms() + caller.quarantine_ms;",
-                new: "meta.quarantine_until_ms = now.ms();",
+                old: "meta.quarantine_from_ms = now.ms();\n        meta.quarantine_until_ms = now.ms() + caller.quarantine_ms;",
+                new: "meta.quarantine_from_ms = now.ms() - MAX_QUARANTINE_MS;\n        meta.quarantine_until_ms = now.ms();",
             },
         ],
         suites: &[
             Suite::Chaos("flushall", &["S1", "S2"]),
             Suite::Model("the_store_is_flushed"),
         ],
+    },
+    // Each unit waits for the longest lease of all.
+    Mutant {
+        name: "one-quarantine-for-all",
+        edits: &[
+            Edit {
+                file: ENTER,
+                old: "local own = quarantine_from + math.min(lease + margin, longest_of_caller)",
+                new: "local own = quarantine_until",
+            },
+            Edit {
+                file: META,
+                old: "(from_ms + quarantine_ms(lease_ms, caller)).max(stated_ms.min(latest_ms))",
+                new: "meta.quarantine_until_ms.max(0 * (stated_ms + latest_ms + quarantine_ms(lease_ms, caller)))",
+            },
+        ],
+        suites: &[
+            Suite::Chaos("flushall", &["L"]),
+            Suite::Model("a_unit_waits_for_its_own_lease"),
+        ],
+    },
+    // Each unit waits for the lease of its claim, although another release has a longer one.
+    Mutant {
+        name: "no-stated-lease",
+        edits: &[
+            Edit {
+                file: REGISTER,
+                old: "if quarantine_from > 0 and now < stated and stated > r.q then",
+                new: "if false then",
+            },
+            Edit {
+                file: META,
+                old: "if meta.quarantine_from_ms > 0 && now.ms() < until_ms {",
+                new: "if until_ms < 0 {",
+            },
+        ],
+        suites: &[Suite::Model(
+            "a_unit_waits_for_the_longest_lease_that_was_stated",
+        )],
     },
     Mutant {
         name: "no-observed-takeover",

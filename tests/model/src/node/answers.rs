@@ -3,7 +3,7 @@
 use scheduled_one_protocol::message::{Head, Reply, WrittenOff};
 
 use super::{Node, Run};
-use crate::config::{Config, LEASE_MS};
+use crate::config::{Config, MARGIN_MS};
 use crate::history::History;
 use crate::server::{Body, Request};
 
@@ -71,7 +71,10 @@ impl Node {
     }
 
     fn sees(&mut self, head: &Head) {
-        self.quarantine_until_ms = head.quarantine_until_ms;
+        if self.quarantine_from_ms != head.quarantine_from_ms {
+            self.quarantine_from_ms = head.quarantine_from_ms;
+            self.quarantine_until_ms = head.quarantine_from_ms + self.lease_ms + MARGIN_MS;
+        }
         if self.serving != head.serving {
             self.serving.clone_from(&head.serving);
             self.watch = None;
@@ -81,7 +84,7 @@ impl Node {
     fn learns_clock(&mut self, config: &Config, head: &Head, now: i64) {
         let clock_ms = (head.now_us / 1_000) as i64 - now;
         if clock_ms != self.clock_ms && config.guards.pauses_after_jump {
-            self.holds_back_until = now + LEASE_MS;
+            self.holds_back_until = now + self.lease_ms;
         }
         self.clock_ms = clock_ms;
     }

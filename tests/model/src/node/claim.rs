@@ -6,8 +6,8 @@ use scheduled_one_protocol::message::{
 use scheduled_one_protocol::{Outcome, TickMs};
 use scheduled_one_runtime::lease_bounds;
 
-use super::{Asked, LEASE, Node, Phase, Run, ms};
-use crate::config::{Config, LEASE_MS, QUARTER_MS};
+use super::{Asked, Node, Phase, Run, duration, ms};
+use crate::config::{Config, QUARTER_MS};
 use crate::server::Request;
 
 impl Node {
@@ -60,10 +60,10 @@ impl Node {
             unit: Config::unit(),
             nonce: format!("{}-{}", self.id, self.claims_sent + 1),
             valid_until_ms: match config.guards.valid_until {
-                true => self.store_now(now) + LEASE_MS / 2,
+                true => self.store_now(now) + self.lease_ms / 2,
                 false => i64::MAX,
             },
-            lease_ms: LEASE_MS,
+            lease_ms: self.lease_ms,
             takeovers: config.takeovers,
             bounds,
             target,
@@ -136,7 +136,7 @@ impl Node {
                     nonce: claim.nonce.clone(),
                     token: grant.token,
                     attempt: grant.attempt,
-                    lease_ms: LEASE_MS,
+                    lease_ms: claim.lease_ms,
                     granted_at_ms: self.store_now(now),
                     takeovers: claim.takeovers.saturating_sub(grant.attempt - 1),
                 };
@@ -146,9 +146,11 @@ impl Node {
                 self.watches(run, now);
                 self.again_at = now + QUARTER_MS;
             }
-            Verdict::Busy | Verdict::Quarantined | Verdict::Early { .. }
-                if matches!(claim.target, Target::Tick(_)) =>
-            {
+            Verdict::Quarantined { until_ms } => {
+                // Another node stated a longer lease.
+                self.quarantine_until_ms = self.quarantine_until_ms.max(until_ms);
+            }
+            Verdict::Busy | Verdict::Early { .. } if matches!(claim.target, Target::Tick(_)) => {
                 self.again_at = now + QUARTER_MS;
             }
             _ => {}
@@ -161,7 +163,7 @@ impl Node {
             true => sent,
             false => now,
         };
-        let too_late = proven + ms(lease_bounds::cancel_after(LEASE)) <= now;
+        let too_late = proven + ms(lease_bounds::cancel_after(duration(id.lease_ms))) <= now;
         if too_late {
             let outcome = match id.attempt {
                 1 => Outcome::Missed,

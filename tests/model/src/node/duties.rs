@@ -22,8 +22,8 @@ pub struct News {
     pub serving: u8,
     /// Whether a request has come since the store began to serve.
     pub noticed: bool,
-    /// Until when nothing is granted.
-    pub quarantine_until_ms: i64,
+    /// When the last quarantine began.
+    pub quarantine_from_ms: i64,
     /// Something waits and can start.
     pub ready: bool,
     /// A run is recorded whose lease has ended. No reply reports it, and no request depends on it.
@@ -78,7 +78,7 @@ impl Node {
         ready
             || !news.noticed
             || identity(news.serving) != self.serving
-            || news.quarantine_until_ms != self.quarantine_until_ms
+            || news.quarantine_from_ms != self.quarantine_from_ms
             || (watched != news.overdue.as_ref() && !self.owns(news.overdue.as_ref()))
     }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use scheduled_one_protocol::message::{Caller, Claim, Finish, OverdueRun, RunId, Watermarks};
 
-use crate::config::{EPOCH_MS, LEASE_MS, QUARANTINE_MS};
+use crate::config::{Config, EPOCH_MS, MARGIN_MS};
 
 pub use duties::{Duty, News};
 pub use run::{deadline, true_deadline};
@@ -44,7 +44,13 @@ pub struct Node {
     pub marks: Watermarks,
     /// Who serves, as far as it knows.
     pub serving: String,
-    /// Until when nothing is granted, as far as it knows.
+    /// The lease of its job.
+    pub lease_ms: i64,
+    /// The longest quarantine of its jobs.
+    pub quarantine_ms: i64,
+    /// When the last quarantine began, as far as it knows.
+    pub quarantine_from_ms: i64,
+    /// Until when the unit is in quarantine, as far as it knows.
     pub quarantine_until_ms: i64,
     /// Whom it registered with, and in which quarantine.
     pub registered_with: Option<(String, i64)>,
@@ -127,9 +133,11 @@ pub struct Ended {
 
 impl Node {
     /// A node that is up and has sent no request.
-    pub fn new(id: String, now: i64) -> Self {
+    pub fn new(config: &Config, index: usize, id: String, now: i64) -> Self {
         Node {
             id,
+            lease_ms: config.lease_ms(index),
+            quarantine_ms: config.quarantine_ms(index),
             up: true,
             paused: false,
             cut: false,
@@ -138,6 +146,7 @@ impl Node {
                 ..Watermarks::default()
             },
             serving: String::new(),
+            quarantine_from_ms: 0,
             quarantine_until_ms: 0,
             registered_with: None,
             registering: None,
@@ -159,7 +168,8 @@ impl Node {
         Caller {
             node: self.id.clone(),
             name: self.id.clone(),
-            quarantine_ms: QUARANTINE_MS,
+            quarantine_ms: self.quarantine_ms,
+            margin_ms: MARGIN_MS,
             ledger_limit: 100,
             buckets: 1,
         }
@@ -184,7 +194,9 @@ impl Node {
     }
 }
 
-const LEASE: Duration = Duration::from_millis(LEASE_MS as u64);
+fn duration(ms: i64) -> Duration {
+    Duration::from_millis(ms.unsigned_abs())
+}
 
 fn ms(duration: Duration) -> i64 {
     duration.as_millis() as i64

@@ -28,7 +28,7 @@ impl Node {
 
     /// As `View::memory`.
     pub(super) fn memory(&self) -> (String, i64) {
-        (self.serving.clone(), self.quarantine_until_ms)
+        (self.serving.clone(), self.quarantine_from_ms)
     }
 
     fn registration(&self, config: &Config) -> Register {
@@ -37,6 +37,10 @@ impl Node {
         Register {
             unit: Config::unit(),
             first_seen_ms: self.marks.first_seen_ms.unwrap_or(0),
+            lease_ms: match config.guards.states_lease {
+                true => self.lease_ms,
+                false => 0,
+            },
             bounds: LowerBounds {
                 // Of attempts that were made since the grant, only the runs know.
                 start: match config.guards.bounds {

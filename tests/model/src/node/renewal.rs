@@ -3,14 +3,14 @@
 use scheduled_one_protocol::message::{Renew, Renewed};
 
 use super::{Node, Run, deadline};
-use crate::config::{Config, QUARTER_MS};
+use crate::config::Config;
 use crate::server::Request;
 
 impl Node {
     /// Each run has its own time.
     pub(super) fn renewals_due(&self, config: &Config, now: i64) -> Vec<Request> {
         let runs = self.runs.iter();
-        let due = runs.filter(|run| now - run.renewed >= QUARTER_MS);
+        let due = runs.filter(|run| now - run.renewed >= run.id.lease_ms / 4);
         due.map(|run| Request::Renew(self.renewal(config, run)))
             .collect()
     }

@@ -4,7 +4,7 @@ use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::message::{Finish, Finished, RunId, Watermarks};
 use scheduled_one_runtime::lease_bounds;
 
-use super::{Ended, LEASE, Node, Phase, Run, ms};
+use super::{Ended, Node, Phase, Run, duration, ms};
 use crate::config::Config;
 use crate::history::{History, start_of};
 use crate::server::Request;
@@ -132,22 +132,22 @@ impl Node {
     }
 
     /// It dies.
-    pub fn dies(&mut self) {
+    pub fn dies(&mut self, config: &Config, index: usize) {
         let id = std::mem::take(&mut self.id);
         *self = Node {
             up: false,
             marks: Watermarks::default(),
-            ..Node::new(id, 0)
+            ..Node::new(config, index, id, 0)
         };
     }
 }
 
 /// When the run is polled no more, unless renewed.
 pub fn deadline(run: &Run) -> i64 {
-    run.proven + ms(lease_bounds::deadline_after(LEASE))
+    run.proven + ms(lease_bounds::deadline_after(duration(run.id.lease_ms)))
 }
 
 /// The same as it should be: counted from before the request was sent.
 pub fn true_deadline(run: &Run) -> i64 {
-    run.sent + ms(lease_bounds::deadline_after(LEASE))
+    run.sent + ms(lease_bounds::deadline_after(duration(run.id.lease_ms)))
 }

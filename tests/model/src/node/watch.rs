@@ -4,8 +4,9 @@
 use scheduled_one_protocol::message::OverdueRun;
 use scheduled_one_runtime::lease_bounds;
 
-use super::{LEASE, News, Node, ms};
+use super::{News, Node, duration, ms};
 use crate::config::Config;
+use crate::config::MARGIN_MS;
 use crate::server::Request;
 
 impl Node {
@@ -13,10 +14,16 @@ impl Node {
     pub(super) fn write_off_due(&self, config: &Config, now: i64, news: &News) -> Option<Request> {
         let (run, since) = self.watch.as_ref()?;
         let stands_still = match config.guards.observed_takeover {
-            true => since + ms(lease_bounds::stalled_after(LEASE)) <= now,
+            true => since + ms(lease_bounds::stalled_after(duration(run.lease_ms))) <= now,
             false => news.lease_over,
         };
-        let due = stands_still && self.quarantine_until_ms <= self.store_now(now);
+        let quarantine_until_ms = match self.quarantine_from_ms {
+            0 => 0,
+            from_ms => self
+                .quarantine_until_ms
+                .max(from_ms + run.lease_ms + MARGIN_MS),
+        };
+        let due = stands_still && quarantine_until_ms <= self.store_now(now);
         due.then(|| Request::WriteOff(run.clone()))
     }
 

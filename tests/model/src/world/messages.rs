@@ -3,7 +3,7 @@
 use scheduled_one_protocol::message::{Caller, Renewed, Reply, Verdict};
 
 use super::World;
-use crate::config::{Config, LEASE_MS};
+use crate::config::Config;
 use crate::server::{Body, Request};
 
 /// A request that is late, or its answer.
@@ -97,15 +97,16 @@ impl World {
     /// Whether a request did something that was under way for longer than it
     /// is valid.
     fn is_revived(&self, body: &Body, under_way_ms: i64) -> bool {
+        let lease_ms = self.server.memory.record.run.lease_ms;
         let new = self.server.memory.record.run.granted_at_ms == self.store_now();
         match body {
             Body::Claimed(claimed) => {
                 let granted = matches!(claimed.verdict, Verdict::Granted(_));
-                granted && new && under_way_ms > LEASE_MS / 2
+                granted && new && under_way_ms > lease_ms / 2
             }
             Body::Renewed(renewed) => {
                 let refused = matches!(renewed, Renewed::Late | Renewed::Lost);
-                !refused && under_way_ms >= LEASE_MS
+                !refused && under_way_ms >= lease_ms
             }
             _ => false,
         }

@@ -54,7 +54,7 @@ impl Model for Config {
             history: History::default(),
         };
         for index in 0..self.nodes {
-            world.nodes.push(Node::new(name(index, 0), 0));
+            world.nodes.push(Node::new(self, index, name(index, 0), 0));
         }
         world.settle(self);
         world.server.before.clear();
@@ -128,7 +128,7 @@ impl World {
         News {
             serving: self.server.serving,
             noticed: self.server.noticed(),
-            quarantine_until_ms: memory.meta.quarantine_until_ms,
+            quarantine_from_ms: memory.meta.quarantine_from_ms,
             ready: memory.record.ready(),
             lease_over: memory.record.running && memory.record.run.until_ms <= self.store_now(),
             overdue: self.server.overdue(self.store_now()),

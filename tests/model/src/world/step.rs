@@ -1,9 +1,11 @@
 //! The effect of each event on the state.
 
 use super::{Action, World, name};
-use crate::config::{Config, EPOCH_MS, QUARTER_MS};
+use crate::config::{Config, EPOCH_MS, LEASE_MS, QUARTER_MS};
 use crate::history::{Loss, start_of};
 use crate::node::{Node, Run};
+use crate::server::Memory;
+use scheduled_one_protocol::machine::unit_quarantine_until_ms;
 
 impl World {
     /// One of these happens.
@@ -38,8 +40,8 @@ impl World {
             Action::Fails(n, index) => {
                 self.nodes[n].fails(config, &mut self.history, index, self.now);
             }
-            Action::Crash(n) => self.crash(n),
-            Action::Restart(n) => self.restart(n),
+            Action::Crash(n) => self.crash(config, n),
+            Action::Restart(n) => self.restart(config, n),
             Action::Pause(n) => {
                 self.left.pauses -= 1;
                 self.nodes[n].paused = true;
@@ -64,24 +66,26 @@ impl World {
                 self.left.jumps -= 1;
                 self.clock_ms += by_ms;
             }
-            Action::Time => self.time(),
+            Action::Time => self.time(config),
         }
     }
 
-    fn crash(&mut self, n: usize) {
+    fn crash(&mut self, config: &Config, n: usize) {
         self.left.crashes -= 1;
-        self.nodes[n].dies();
+        self.nodes[n].dies(config, n);
         self.late
             .retain(|message| message.node != n || message.reply.is_none());
     }
 
-    fn restart(&mut self, n: usize) {
+    fn restart(&mut self, config: &Config, n: usize) {
         self.left.restarts -= 1;
         let generation = self.nodes[n].id.ends_with('0');
         let clock_ms = self.clock_ms;
         self.nodes[n] = Node {
             clock_ms,
             ..Node::new(
+                config,
+                n,
                 name(n, 1 + u8::from(!generation)),
                 self.store_now() - EPOCH_MS,
             )
@@ -102,8 +106,18 @@ impl World {
         }
     }
 
+    /// When the unit's quarantine ends for the node with the shortest lease.
+    fn quarantine_until_ms(&self, config: &Config) -> i64 {
+        let Memory { meta, record, .. } = &self.server.memory;
+        let until_ms = |n: usize| {
+            let caller = self.nodes[n].caller();
+            unit_quarantine_until_ms(meta, record, config.lease_ms(n), &caller)
+        };
+        (0..self.nodes.len()).map(until_ms).min().unwrap_or(0)
+    }
+
     /// A quarter passes: timers fire, and what only dead nodes saw is excused.
-    fn time(&mut self) {
+    fn time(&mut self, config: &Config) {
         if let Some(loss) = &mut self.history.loss {
             let saw = |node: &Node| {
                 let holds = |run: &Run| loss.is_known(run.id.token, Some(start_of(&run.id)));
@@ -118,7 +132,14 @@ impl World {
             node.passes(self.now);
         }
         let meta = &self.server.memory.meta;
-        let over = self.server.noticed() && meta.quarantine_until_ms <= self.store_now();
+        let over = self.server.noticed() && self.quarantine_until_ms(config) <= self.store_now();
+        let memory = (meta.serving.clone(), meta.quarantine_from_ms);
+        let unknown = |node: &Node| {
+            let mut runs = node.runs.iter();
+            let longer = runs.any(|run| run.id.lease_ms > LEASE_MS);
+            longer && node.registered_with.as_ref() != Some(&memory)
+        };
+        self.history.unstated |= over && self.nodes.iter().any(unknown);
         if over && self.history.loss.is_some_and(|loss| !loss.witnessed) {
             self.history.excused = true;
         }

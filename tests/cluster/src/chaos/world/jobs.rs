@@ -1,6 +1,6 @@
 //! The jobs of a world.
 
-use super::{PULSE, PULSE_EVERY, SLOW, STEADY};
+use super::{MINUTE, PULSE, PULSE_EVERY, SLOW, STEADY};
 use crate::job::JobSpec;
 
 /// Jobs that stand for most.
@@ -15,6 +15,7 @@ pub(super) fn jobs() -> Vec<JobSpec> {
         JobSpec::new("sharded", 1_000, 200).with(["shards=3"]),
         JobSpec::new("rerun", 2_000, 1_200).with(["rerun=3"]),
         JobSpec::new("failing", 1_000, 50).with(["retries=2", "fails=1"]),
+        JobSpec::new(MINUTE, 1_000, 200).with(["lease=60000"]),
         JobSpec::new("every", 1_000, 100).with(["scope=every_node"]),
     ]
 }

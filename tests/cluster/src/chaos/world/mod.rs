@@ -30,7 +30,7 @@ pub use watch::Never;
 
 /// The namespace of all rounds: each has a Redis of its own.
 pub const NAMESPACE: &str = "default";
-/// The lease of all jobs.
+/// The lease of all jobs but [`MINUTE`].
 pub const LEASE: Duration = Duration::from_secs(2);
 /// How many nodes there are when nothing is wrong.
 pub const NODES: usize = 5;
@@ -46,6 +46,9 @@ pub const STEADY: &str = "steady";
 /// The job that is due so seldom that nothing newer stands in for a tick that
 /// came due during a fault: it is to run when that is over.
 pub const SLOW: &str = "slow";
+
+/// The job with a lease of a minute: after a loss of memory it stands still for so long, and the others do not.
+pub const MINUTE: &str = "minute";
 
 /// Longest wait for something that must come: far beyond any promise.
 const BOUND: Duration = Duration::from_secs(60);
@@ -146,6 +149,8 @@ impl World {
             notes: Vec::new(),
             audit_orders: 0,
         };
+        // A namespace that was never used may be a flushed one.
+        world.note("the namespace is new", FaultKind::Other, None);
         for _ in 0..NODES {
             world.start_node()?;
         }
