@@ -99,6 +99,7 @@ fn claims(batch: usize, tick: TickMs, after: Option<TickMs>) -> Vec<Claim> {
         valid_until_ms: now_ms + LEASE.as_millis() as i64,
         lease_ms: LEASE.as_millis() as i64,
         takeovers: 0,
+        schedule: None,
         bounds: LowerBounds {
             decided: after,
             ..LowerBounds::default()

@@ -4,6 +4,7 @@
 // In reading order: names and values, messages, decisions, the border to a store, the store of one process.
 mod bucket;
 mod hash;
+mod schedule;
 mod unit;
 mod value;
 
@@ -29,6 +30,7 @@ pub use hash::hash;
 pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
 pub use outcome::{Outcome, SkipReason};
 pub use records::{Decide, Records, Survey};
+pub use schedule::{DecidingSchedule, ScheduleId};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use unit::UnitName;
 pub use value::{FencingToken, Start, TickMs};

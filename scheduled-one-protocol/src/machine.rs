@@ -8,6 +8,7 @@
 pub mod damage;
 mod meta;
 mod record;
+mod schedule;
 
 mod claim;
 mod run;

@@ -11,7 +11,7 @@ use crate::machine::damage::{Damage, Reads, damage};
 use crate::machine::{self, Now};
 use crate::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
+    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::unit::UnitName;
@@ -155,8 +155,11 @@ impl<R: Records> Store for R {
         &'a self,
         caller: &'a Caller,
         registrations: &'a [Register],
-    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
-        let wanted = Wanted::units(registrations.iter().map(|registration| &registration.unit));
+    ) -> Answer<'a, Reply<Vec<RegisteredUnit>>> {
+        let wanted = Wanted {
+            nodes: true,
+            ..Wanted::units(registrations.iter().map(|registration| &registration.unit))
+        };
         decide(self, caller, wanted, Reads::Run, |set| {
             set.register(caller, registrations)
         })
@@ -283,6 +286,9 @@ mod tests {
             unit: unit.clone(),
             first_seen_ms: 1,
             lease_ms: 1,
+            schedule: None,
+            occasion: crate::message::Occasion::Again,
+            decides: None,
             bounds: Default::default(),
         };
         let error = done(store.register(&caller, &[registration])).unwrap_err();

@@ -16,7 +16,7 @@ use crate::ledger::LedgerRecord;
 use crate::machine;
 use crate::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
+    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
 use crate::value::TickMs;
@@ -57,12 +57,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         finishes: &'a [Finish],
     ) -> Answer<'a, Reply<Vec<Finished>>>;
 
-    /// Registers units, raises their watermarks to the lower bounds, and returns the watermarks.
+    /// Registers units, raises their watermarks to the lower bounds, and returns the watermarks and the schedules that
+    /// decide.
     fn register<'a>(
         &'a self,
         caller: &'a Caller,
         registrations: &'a [Register],
-    ) -> Answer<'a, Reply<Vec<Watermarks>>>;
+    ) -> Answer<'a, Reply<Vec<RegisteredUnit>>>;
 
     /// Writes off stalled runs: records each as lost, or as taken over with the next attempt in the queue of its unit.
     fn write_off<'a>(

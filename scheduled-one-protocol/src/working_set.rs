@@ -6,7 +6,7 @@ use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Now, Record, UnitRecords};
 use crate::message::{
     Caller, Claim, Claimed, Finish, Finished, Head, Heartbeat, MAX_NODES, NODE_GONE_MS, OverdueRun,
-    Overlap, Register, Renew, Renewed, Target, UnitStatus, Watermarks, WrittenOff,
+    Overlap, Register, RegisteredUnit, Renew, Renewed, Target, UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
 
@@ -138,12 +138,13 @@ impl WorkingSet {
     }
 
     /// Makes units known.
-    pub fn register(&mut self, caller: &Caller, registrations: &[Register]) -> Vec<Watermarks> {
+    pub fn register(&mut self, caller: &Caller, registrations: &[Register]) -> Vec<RegisteredUnit> {
         self.each(
             registrations,
             |registration| &registration.unit,
             |set, record, registration| {
-                machine::register(&set.meta, record, registration, caller, set.now)
+                let lives = |node: &str| set.lives(node);
+                machine::register(&set.meta, record, registration, caller, set.now, lives)
             },
         )
     }
@@ -170,6 +171,13 @@ impl WorkingSet {
             Heartbeat::Leaving => self.nodes.remove(&caller.node),
         };
         self.nodes.keys().take(MAX_NODES).cloned().collect()
+    }
+
+    /// Whether a node sent a heartbeat lately.
+    fn lives(&self, node: &str) -> bool {
+        let now_ms = self.now.ms();
+        let at_ms = self.nodes.get(node);
+        at_ms.is_some_and(|at_ms| at_ms.abs_diff(now_ms) <= NODE_GONE_MS as u64)
     }
 
     /// Shows what is stored of units.

@@ -3,7 +3,7 @@
 -- KEYS  4.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
 --       the slots that it may take
 -- ARGV  4 valid until   5.. for each claim: nonce, tick, after, lower bound of the token, lease,
---       and its unusual values: usually empty, otherwise a map in MessagePack of
+--       identity of the schedule, and its unusual values: usually empty, otherwise a map in MessagePack of
 --         intent        catch_up, mark_missed or next instead of run
 --         valid_until   instead of ARGV[4]
 --         floor_hwm     lower bound of the high-water mark, instead of `after`
@@ -14,7 +14,8 @@
 --                       (`true` for cancel_running)
 --         missed        first, last, count, outcome, reason
 -- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
---       GRANTED: until; DECIDED: owner; EARLY: by; QUARANTINED: until; STALE: slot, nonce, seq, lease;
+--       GRANTED: until; DECIDED: owner; EARLY: by; QUARANTINED: until;
+--       OTHER_SCHEDULE: the schedule that decides; STALE: slot, nonce, seq, lease;
 --       GRANTED_RUN: tick, token, until, attempt, slot. READY is added to the verdict if a tick
 --       waits in the unit and can start. At the end, except for GRANTED, tick and attempt of the
 --       newest start, if the token is greater than its lower bound.
@@ -252,6 +253,12 @@ local function decide()
     return QUARANTINED
   elseif ask.intent == 'next' then
     return start_next()
+  end
+  -- One schedule at a time decides the ticks of a unit.
+  local own = ARGV[a + 5]
+  if r.sch and own ~= '' and sub(r.sch, 1, #own) ~= own and schedule_of(r.sch) then
+    reply(r.sch)
+    return OTHER_SCHEDULE
   end
   local due, decided_to = ask.due or tick, r.hwm > 0 and r.hwm or r.born
   if due > now + EARLY_TOLERANCE_MS then

@@ -21,7 +21,7 @@ local function each_claim(step)
     nth = nth + 1
     ask, key, nonce = asks[nth], KEYS[i], ARGV[a]
     if not ask then
-      local unusual = ARGV[a + 5]
+      local unusual = ARGV[a + 6]
       ask = unusual == '' and USUAL or setmetatable(cmsgpack.unpack(unusual), OR_USUAL)
       asks[nth] = ask
     end
@@ -45,15 +45,15 @@ local function load_for_claim(key)
   end
   local v
   if may_wait then
-    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'q')
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'sch', 'q')
   else
-    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait')
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'sch')
   end
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
   r = state_of(key, v)
-  r.q = int(v[7])
+  r.sch, r.q = v[7], int(v[8])
   if r.running then
     v = call('HMGET', key, 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'at', 'own')
     add_run(key, r, v, 0)

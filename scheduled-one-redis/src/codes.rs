@@ -49,6 +49,8 @@ codes! {
         Queued = "QUEUED",
         Busy = "BUSY",
         QueueEmpty = "QUEUE_EMPTY",
+        /// Value: the schedule that decides.
+        OtherSchedule = "OTHER_SCHEDULE",
     }
 }
 

@@ -2,19 +2,21 @@
 //! error that names the script, never a panic.
 
 mod ledger;
+mod overdue;
 
 use deadpool_redis::redis::Value;
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
     Claim, Claimed, Finished, Grant, Head, HeartbeatReply, MAX_NODES, OverdueRun, Recorded,
-    Renewed, Reply, Target, UnitStatus, Verdict, Watermarks, WrittenOff,
+    RegisteredUnit, Renewed, Reply, Target, UnitStatus, Verdict, Watermarks, WrittenOff,
 };
-use scheduled_one_protocol::{FencingToken, Start, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, StoreError, TickMs, UnitName};
 
 use crate::classify;
-use crate::codes::{ClaimCode, FinishCode, InspectCode, OverdueCode, RenewCode, WriteOffCode};
+use crate::codes::{ClaimCode, FinishCode, InspectCode, RenewCode, WriteOffCode};
 
 pub(crate) use crate::decode::ledger::ledger;
+pub(crate) use crate::decode::overdue::read_overdue;
 
 /// Longest reason for a lost line in an error text.
 const MAX_REASON: usize = 400;
@@ -139,6 +141,16 @@ impl Reader {
         })
     }
 
+    /// The schedule that decides, or an empty text for none.
+    fn schedule(&mut self) -> Result<Option<DecidingSchedule>, StoreError> {
+        let text = self.shown()?;
+        let schedule = DecidingSchedule::parse(&text);
+        let is_fit = text.is_empty() || schedule.is_some();
+        is_fit
+            .then_some(schedule)
+            .ok_or_else(|| malformed(self.script, &text))
+    }
+
     /// Verifies that nothing is left.
     fn end(mut self) -> Result<(), StoreError> {
         match self.values.next() {
@@ -245,6 +257,10 @@ fn verdict(
         ClaimCode::Queued => Verdict::Queued,
         ClaimCode::Busy => Verdict::Busy,
         ClaimCode::QueueEmpty => Verdict::QueueEmpty,
+        ClaimCode::OtherSchedule => {
+            let decides = reader.schedule()?;
+            Verdict::OtherSchedule(decides.ok_or_else(|| malformed(reader.script, &code))?)
+        }
     })
 }
 
@@ -288,8 +304,16 @@ pub(crate) fn finish<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Finished>
     })
 }
 
-pub(crate) fn register<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Watermarks>>, StoreError> {
-    batch("register", reply, items, |reader, _| reader.all_marks())
+pub(crate) fn register<I>(
+    reply: Value,
+    items: &[I],
+) -> Result<Reply<Vec<RegisteredUnit>>, StoreError> {
+    batch("register", reply, items, |reader, _| {
+        Ok(RegisteredUnit {
+            marks: reader.all_marks()?,
+            decides: reader.schedule()?,
+        })
+    })
 }
 
 pub(crate) fn write_off<I>(
@@ -350,6 +374,7 @@ pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>
 pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStatus>>, StoreError> {
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
+        let decides = reader.schedule()?;
         let running = match reader.code(InspectCode::from_number)? {
             InspectCode::Idle => None,
             InspectCode::Running => Some(reader.tick()?),
@@ -360,21 +385,7 @@ pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStat
             marks,
             running,
             waiting: waiting.collect::<Result<_, _>>()?,
+            decides,
         })
     })
-}
-
-pub(crate) fn read_overdue(
-    reply: Value,
-    units: &[UnitName],
-) -> Result<Vec<OverdueRun>, StoreError> {
-    let mut reader = Reader::new("read_overdue", reply)?;
-    let mut overdue = Vec::with_capacity(units.len());
-    for unit in units {
-        if reader.code(OverdueCode::from_number)? == OverdueCode::Overdue {
-            overdue.push(overdue_run(&mut reader, unit)?);
-        }
-    }
-    reader.end()?;
-    Ok(overdue)
 }

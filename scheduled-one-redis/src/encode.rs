@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Heartbeat, Intent, MAX_BATCH, NODE_GONE_MS, OverdueRun,
-    Overlap, Register, Renew, RunId, Target,
+    Caller, Claim, DueTick, Finish, Heartbeat, Intent, MAX_BATCH, NODE_GONE_MS, Occasion,
+    OverdueRun, Overlap, Register, Renew, RunId, Target,
 };
-use scheduled_one_protocol::{FencingToken, LedgerRecord, Start, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::{
+    FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
+};
 
 use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
 use crate::message_pack::Map;
@@ -84,6 +86,11 @@ impl<'a> Draft<'a> {
         self.int(tick.map_or(0, TickMs::ms))
     }
 
+    /// The identity of a schedule, or an empty text for none.
+    fn schedule(&mut self, id: Option<ScheduleId>) -> &mut Self {
+        self.text(id.map_or_else(String::new, |id| id.to_string()))
+    }
+
     /// A start, or two zeros for none.
     fn start(&mut self, start: Option<Start>) -> &mut Self {
         self.tick(start.map(|start| start.tick))
@@ -140,7 +147,8 @@ pub(crate) fn claim<'a>(
             .int(tick.ms())
             .tick(after)
             .count(claim.bounds.token.get())
-            .int(claim.lease_ms);
+            .int(claim.lease_ms)
+            .schedule(claim.schedule);
         let unusual = unusual(&mut draft, claim, after, valid_until_ms);
         draft.request.bytes(unusual.into_bytes());
         slots(&mut draft, claim);
@@ -268,14 +276,26 @@ pub(crate) fn register<'a>(
     registrations: &'a [Register],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::REGISTER, keys, caller, registrations.len());
+    draft.request.key(keys.nodes.clone());
+    draft.text(&caller.node);
     for registration in registrations {
         draft.unit(&registration.unit);
+        let decides = registration.decides.as_ref();
+        let (occasion, valid_until_ms) = match registration.occasion {
+            Occasion::Start { valid_until_ms } => ("start", valid_until_ms),
+            Occasion::Again => ("again", 0),
+            Occasion::Succession => ("succession", 0),
+        };
         draft
             .int(registration.first_seen_ms)
             .tick(registration.bounds.decided)
             .count(registration.bounds.token.get())
             .start(registration.bounds.start)
-            .int(registration.lease_ms);
+            .int(registration.lease_ms)
+            .schedule(registration.schedule)
+            .text(decides.map_or_else(String::new, ToString::to_string))
+            .text(occasion)
+            .int(valid_until_ms);
     }
     draft.done()
 }

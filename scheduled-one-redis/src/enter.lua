@@ -94,7 +94,7 @@ local function unit_quarantine(lease, stated)
   end
   local own = quarantine_from + math.min(lease + margin, longest_of_caller)
   -- No registration stores a later end: somebody edited it, and it might never come.
-  return math.max(own, math.min(stated, quarantine_from + MAX_QUARANTINE_MS))
+  return stated <= quarantine_from + MAX_QUARANTINE_MS and math.max(own, stated) or own
 end
 
 local function commit()

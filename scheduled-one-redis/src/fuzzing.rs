@@ -142,6 +142,7 @@ fn claim(number: usize) -> Claim {
         valid_until_ms: 0,
         lease_ms: 5_000,
         takeovers: 0,
+        schedule: None,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             tick,

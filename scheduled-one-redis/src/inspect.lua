@@ -2,7 +2,7 @@
 --
 -- KEYS  4.. for each unit: its record
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start;
---       RUNNING and the tick of the run, or IDLE; number of waiting ticks, and each of them
+--       the schedule that decides; RUNNING and the tick of the run, or IDLE; number of waiting ticks, and each of them
 
 wrong = wrong_type(KEYS[3], 'zset')
 if wrong then
@@ -33,6 +33,7 @@ for i = 4, #KEYS do
   local start_tick, start_attempt = last_start(r)
   reply(start_tick)
   reply(start_attempt)
+  reply(schedule_of(r.sch) and r.sch or '')
   if r.running then
     reply(RUNNING)
     reply(r.tick)

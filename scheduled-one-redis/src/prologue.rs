@@ -7,8 +7,8 @@ use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_COUNT, MAX_EXACT, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ, MAX_TOKEN,
 };
 use scheduled_one_protocol::machine::{MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION};
-use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH};
-use scheduled_one_protocol::{Outcome, SkipReason};
+use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH, NODE_GONE_MS};
+use scheduled_one_protocol::{Outcome, ScheduleId, SkipReason};
 
 use crate::codes::Named;
 use crate::keys::MAX_UNIT_BYTES;
@@ -17,7 +17,7 @@ use crate::keys::MAX_UNIT_BYTES;
 const MAX_READY: usize = 64 * MAX_BATCH;
 
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 14] = [
+const CONSTANTS: [(&str, u64); 16] = [
     ("VERSION", VERSION),
     ("MAX_EXACT", MAX_EXACT),
     ("MAX_TOKEN", MAX_TOKEN),
@@ -31,6 +31,8 @@ const CONSTANTS: [(&str, u64); 14] = [
     ("MAX_READY", MAX_READY as u64),
     ("EARLY_TOLERANCE_MS", EARLY_TOLERANCE_MS as u64),
     ("LATE_MS", LATE_MS as u64),
+    ("NODE_GONE_MS", NODE_GONE_MS as u64),
+    ("SCHEDULE_DIGITS", ScheduleId::DIGITS as u64),
     ("OVERDUE_PERCENT", OVERDUE_PERCENT as u64),
 ];
 

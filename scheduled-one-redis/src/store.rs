@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadpool_redis::redis::cmd;
 use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
+    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
@@ -69,7 +69,7 @@ impl Store for RedisStore {
         &'a self,
         caller: &'a Caller,
         registrations: &'a [Register],
-    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+    ) -> Answer<'a, Reply<Vec<RegisteredUnit>>> {
         Box::pin(async move {
             let request = encode::register(self.keys(), caller, registrations)?;
             decode::register(self.run(&script::REGISTER, &request).await?, registrations)

@@ -1,11 +1,20 @@
 -- Records of units. Port of `machine::Record`.
 --
--- Provides: records, state_of, add_run, load, load_shown; holds, forgot, ready, newer, last_start;
+-- Provides: schedule_of, records, state_of, add_run, load, load_shown; holds, forgot, ready, newer, last_start;
 --       waits, set_wait, drop_started, raise_started.
 --
--- A record is a table: born, hwm, tok, running, stop, non, wait and q always; of its run rtok, until_, seq, lease, att
--- and tick; then done, and bt and ba, the newest start that nodes reported; and own, at and rer where a script needs
--- them.
+-- A record is a table: born, hwm, tok, running, stop, non, wait and q always, and sch, the schedule that decides; of
+-- its run rtok, until_, seq, lease, att and tick; then done, and bt and ba, the newest start that nodes reported; and
+-- own, at and rer where a script needs them.
+
+-- Identity, registration, beginning and node of the schedule in a text that a script stored; nothing otherwise: a
+-- schedule that somebody edited counts as none, until a node registers its own.
+local function schedule_of(text)
+  local id, registered, since, node = string.match(text or '', '^([0-9a-f]+):(%d+):(%d+):(.*)$')
+  if id and #id == SCHEDULE_DIGITS and tonumber(registered) <= far and tonumber(since) <= far then
+    return id, tonumber(registered), tonumber(since), node
+  end
+end
 
 -- Records by key: a unit may be in a batch twice, and the second request must find the changes of the first.
 local records = {}
@@ -42,7 +51,7 @@ local function load(key)
     return r
   end
   local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait',
-    'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done', 'bt', 'ba', 'q')
+    'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done', 'bt', 'ba', 'q', 'sch')
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
@@ -50,8 +59,8 @@ local function load(key)
   add_run(key, r, v, 6)
   r.done, r.bt = v[13] or '', number(key, 'bt', v[14], far)
   r.ba = number(key, 'ba', v[15], MAX_COUNT)
-  -- A damaged value counts as none, and a late one is limited by `unit_quarantine`.
-  r.q = int(v[16])
+  -- A damaged value counts as none, and `unit_quarantine` takes none that is too late.
+  r.q, r.sch = int(v[16]), v[17]
   decided(key, 'bt', v[14], r.hwm)
   if wrong then
     return nil, wrong

@@ -12,8 +12,10 @@ use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Finding;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{Missed, RunId};
-use scheduled_one_protocol::{FencingToken, Outcome, SkipReason, TickMs, UnitName};
-use scheduled_one_schedule::ZoneData;
+use scheduled_one_protocol::{
+    DecidingSchedule, FencingToken, Outcome, ScheduleId, SkipReason, TickMs, UnitName,
+};
+use scheduled_one_schedule::{Schedule, ZoneData};
 
 const TARGET: &str = "scheduled_one";
 
@@ -75,6 +77,41 @@ pub(crate) fn doubtful(finding: &Finding) {
 /// A disabled job whose schedule cannot be used.
 pub(crate) fn left_out(job: &str, why: &str) {
     warn!(target: TARGET, job, why, "left out: this job is disabled, and its schedule cannot be used");
+}
+
+/// `own` and the identity: the schedule that this node has.
+pub(crate) fn stands_aside(
+    job: &str,
+    own: &Schedule,
+    identity: ScheduleId,
+    decides: &DecidingSchedule,
+) {
+    let DecidingSchedule {
+        id,
+        registered_ms,
+        node,
+        ..
+    } = decides;
+    warn!(
+        target: TARGET,
+        job,
+        schedule = %own,
+        %identity,
+        deciding_identity = %id,
+        registered_by = node.as_str(),
+        registered_ms,
+        "stands aside: another schedule of this job was registered later, and decides its ticks until its node is gone \
+         or a node with this schedule starts"
+    );
+}
+
+pub(crate) fn schedule_decides(job: &str, schedule: &Schedule) {
+    info!(
+        target: TARGET,
+        job,
+        %schedule,
+        "schedule decides: it takes the place of another one, and its ticks begin now"
+    );
 }
 
 /// Units that are decided far ahead of the store's clock: the doctor's finding, and which jobs start again when.

@@ -2,6 +2,7 @@
 //! top to bottom; each step is in the file that it calls.
 
 // In the order of the path: units and claims of them, verdicts, jobs without claims …
+mod aside;
 mod catch_up;
 mod claiming;
 pub(crate) mod units;
@@ -13,10 +14,12 @@ mod local_jobs;
 mod heartbeat;
 pub(crate) mod hold_up;
 mod inbox;
+mod mode;
 pub(crate) mod outlook;
 mod registration;
 pub(crate) mod stall_watch;
 mod standstill;
+mod succession;
 mod takeover;
 
 use std::ops::ControlFlow;
@@ -40,12 +43,15 @@ use heartbeat::{HeartbeatTimer, send_heartbeat};
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
 use local_jobs::LocalJobs;
+use mode::Mode;
+pub(crate) use mode::NodeSignals;
 use outlook::Outlook;
 use registration::{Registration, register_again};
 use stall_watch::StallWatch;
 use standstill::{
     Known, wait_after_jump, wait_in_quarantine, warn_of_marks, write_off_refused_for,
 };
+use succession::{send_succession, successions, take_over_ticks};
 use takeover::{taken_over, write_off};
 use units::Units;
 use verdict::{DecidedClaim, FollowUp};
@@ -77,29 +83,6 @@ pub(crate) struct Node {
     inbox: Inbox,
 }
 
-/// What a node and its scheduler signal to each other.
-pub(crate) struct NodeSignals {
-    /// From the scheduler: nothing new starts from now on.
-    pub(crate) stop: watch::Receiver<Option<Stopping>>,
-    /// To the scheduler: every claim has its reply, so no run starts any more.
-    pub(crate) drained: watch::Sender<bool>,
-    /// From the scheduler: the outcomes are reported, and the node may end.
-    pub(crate) leave: watch::Receiver<bool>,
-}
-
-/// How far the end of a node has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// The node claims ticks.
-    Working,
-    /// The node claims nothing. It waits for the replies to its claims, until an instant of the boot clock, and runs
-    /// what they grant.
-    Draining { until: Duration },
-    /// No run starts any more, but some may be active. The watermarks stay registered, and heartbeats say that the
-    /// node leaves, so that no shard waits for it.
-    Leaving,
-}
-
 impl Node {
     /// A node whose units are registered. Fails if the store does not reply, or refuses all units.
     pub(crate) async fn register(
@@ -116,7 +99,7 @@ impl Node {
             jobs.filter(move |job| (job.rules.scope == Scope::EveryNode) == local)
         };
         let mut units = Units::new(of_scope(false), started_ms, default_lease, outlook);
-        let registration = Registration::first(&client, &mut units).await?;
+        let registration = Registration::first(&client, &mut units, started_ms).await?;
         let leases = jobs.iter().map(|job| job.lease(default_lease));
         let shortest_lease = leases.min().unwrap_or(default_lease);
         let node = client.node();
@@ -188,6 +171,10 @@ impl Node {
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
+            Event::Succeeded(units) => {
+                let now_ms = self.runner.cluster.now_ms();
+                take_over_ticks(&mut self.units, &mut self.claiming, units, now_ms);
+            }
             Event::WrittenOff(runs) => self.claiming.ready.extend(taken_over(runs)),
             Event::Woken => {}
             Event::Abandoned => return ControlFlow::Break(()),
@@ -350,10 +337,7 @@ impl Node {
         for (unit, started) in self.runner.active_runs.newest_starts() {
             self.units.learn_start(&unit, started);
         }
-        let batches = self.units.batches();
-        let batches = batches
-            .map(|units| self.units.registrations(units))
-            .collect();
+        let batches = self.units.all_registrations();
         let (client, identity) = (Arc::clone(&self.client), seen.identity.clone());
         self.inbox.request(async move {
             let registered = register_again(&client, identity, batches).await;
@@ -378,6 +362,11 @@ impl Node {
         self.heartbeat.settle();
         self.heartbeat
             .log_offset(&self.client, &self.runner.cluster);
+        if let Some(succession) = successions(&mut self.units, &reply.body.nodes) {
+            let request = send_succession(Arc::clone(&self.client), succession);
+            self.inbox
+                .request(async { Event::Succeeded(request.await) });
+        }
         self.claiming.living_nodes = reply.body.nodes;
         // The other units belong to jobs that this node does not have.
         let mut ready = reply.body.ready;

@@ -96,6 +96,7 @@ fn claim(unit: &str, overlap: Overlap) -> Claim {
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 60_000,
         takeovers: 0,
+        schedule: None,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             overlap,

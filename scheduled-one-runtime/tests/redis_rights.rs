@@ -33,6 +33,9 @@ fn register(unit: &str) -> Register {
         unit: unit.into(),
         first_seen_ms: 0,
         lease_ms: 1_000,
+        schedule: None,
+        occasion: scheduled_one_protocol::message::Occasion::Again,
+        decides: None,
         bounds: LowerBounds::default(),
     }
 }
@@ -52,6 +55,7 @@ fn claim(unit: &str, tick: TickMs, lease_ms: i64) -> Claim {
         valid_until_ms: i64::MAX >> 12,
         lease_ms,
         takeovers: u32::from(lease_ms == 0),
+        schedule: None,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             missed: Some(missed),

@@ -95,6 +95,11 @@ fn decide(
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Verdict {
+    if let (Some(own), Some(decides)) = (claim.schedule, &unit.own.decides)
+        && decides.id != own
+    {
+        return Verdict::OtherSchedule(decides.clone());
+    }
     let decided_to = unit.own.marks.decided_to();
     let ahead_ms = due.due_ms - now.ms();
     if ahead_ms > EARLY_TOLERANCE_MS {

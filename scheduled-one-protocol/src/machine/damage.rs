@@ -224,6 +224,7 @@ mod tests {
             done: "\u{fffd}\n".to_owned(),
             waiting: [waiting(FAR_MS, MAX_COUNT, MAX_COUNT), waiting(0, 0, 0)].into(),
             quarantine_until_ms: i64::MAX,
+            decides: None,
         }
     }
 

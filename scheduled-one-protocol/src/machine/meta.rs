@@ -110,8 +110,8 @@ pub fn unit_quarantine_until_ms(
     }
     let stated_ms = record.quarantine_until_ms;
     // No registration states a later end: somebody edited it, and it might never come.
-    let latest_ms = from_ms + MAX_QUARANTINE_MS;
-    (from_ms + quarantine_ms(lease_ms, caller)).max(stated_ms.min(latest_ms))
+    let is_stated = stated_ms <= from_ms + MAX_QUARANTINE_MS;
+    (from_ms + quarantine_ms(lease_ms, caller)).max(if is_stated { stated_ms } else { 0 })
 }
 
 /// How long after a loss of memory a run with this lease, of a job of the caller, may be active.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Now, OVERDUE_PERCENT, damage};
 use crate::message::{LowerBounds, OverdueRun, RunId, UnitStatus, Watermarks};
+use crate::schedule::DecidingSchedule;
 use crate::unit::UnitName;
 use crate::value::{FencingToken, Start, TickMs};
 
@@ -25,6 +26,8 @@ pub struct Record {
     /// The end of the unit's last quarantine, as far as registrations have stated leases; 0 if none did. A unit for
     /// which nobody registered waits for the lease of its claim.
     pub quarantine_until_ms: i64,
+    /// The schedule that decides the ticks; `None` if no node has registered one.
+    pub decides: Option<DecidingSchedule>,
 }
 
 /// A tick, or another attempt at one, that waits for its unit to be free.
@@ -153,6 +156,7 @@ impl Record {
             marks: self.all_marks(),
             running: self.running.then_some(self.run.tick),
             waiting: self.waiting.iter().map(|waiting| waiting.tick).collect(),
+            decides: self.decides.clone(),
         }
     }
 

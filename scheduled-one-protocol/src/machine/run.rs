@@ -1,10 +1,11 @@
 //! The rules for runs and units: renew, finish, register, write off.
 
 use super::meta::{state_lease, unit_quarantined};
+use super::schedule::register_schedule;
 use super::{Meta, Now, Record, Waiting};
 use crate::ledger::LedgerRecord;
 use crate::message::{
-    Caller, Finish, Finished, OverdueRun, Register, Renew, Renewed, Watermarks, WrittenOff,
+    Caller, Finish, Finished, OverdueRun, Register, RegisteredUnit, Renew, Renewed, WrittenOff,
 };
 use crate::outcome::Outcome;
 
@@ -80,20 +81,25 @@ fn end(
     !without_lease
 }
 
-/// Makes a unit known, and raises its watermarks to what the caller saw.
+/// Makes a unit known, and raises its watermarks to what the caller saw. `lives`: whether a node is alive.
 pub fn register(
     meta: &Meta,
     record: &mut Record,
     register: &Register,
     caller: &Caller,
     now: Now,
-) -> Watermarks {
+    lives: impl Fn(&str) -> bool,
+) -> RegisteredUnit {
     state_lease(meta, record, register.lease_ms, caller, now);
     record.raise(&register.bounds);
     let seen_ms = register.first_seen_ms.min(now.ms());
     let first_seen_ms = record.marks.first_seen_ms.unwrap_or(seen_ms);
     record.marks.first_seen_ms = Some(first_seen_ms.min(seen_ms));
-    record.all_marks()
+    register_schedule(meta, record, register, caller, now, lives);
+    RegisteredUnit {
+        marks: record.all_marks(),
+        decides: record.decides.clone(),
+    }
 }
 
 /// Records a run as lost, or queues its takeover. The caller saw the run stand still for nine tenths of its lease, by

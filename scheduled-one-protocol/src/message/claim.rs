@@ -2,6 +2,7 @@
 
 use super::{LowerBounds, OverdueRun, Watermarks};
 use crate::outcome::{Outcome, SkipReason};
+use crate::schedule::{DecidingSchedule, ScheduleId};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
 
@@ -18,6 +19,9 @@ pub struct Claim {
     pub lease_ms: i64,
     /// How often a run may be taken over when its node dies.
     pub takeovers: u32,
+    /// The identity of the job's schedule, as the caller has it. One schedule at a time decides ticks. `None` for a
+    /// caller without a schedule: its claims are never refused for that.
+    pub schedule: Option<ScheduleId>,
     /// What the caller saw decided of the unit. A claim from the queue leaves out the newest start only if the caller
     /// knows none.
     pub bounds: LowerBounds,
@@ -169,6 +173,8 @@ pub enum Verdict {
         /// The end of the quarantine of the unit.
         until_ms: i64,
     },
+    /// Another schedule decides the ticks of the unit: a node with it started later. The caller stands aside.
+    OtherSchedule(DecidingSchedule),
     /// A run is recorded whose lease has ended: the caller watches it.
     Stale(OverdueRun),
 }

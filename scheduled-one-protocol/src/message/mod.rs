@@ -14,7 +14,7 @@ mod unit;
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
 pub use heartbeat::{Heartbeat, HeartbeatReply};
 pub use run::{Finish, Finished, OverdueRun, Renew, Renewed, RunId, WrittenOff};
-pub use unit::{LowerBounds, Recorded, Register, UnitStatus, Watermarks};
+pub use unit::{LowerBounds, Occasion, Recorded, Register, RegisteredUnit, UnitStatus, Watermarks};
 
 /// Items of one request, at most. A script that touches more units blocks Redis for longer than a renewal may wait.
 pub const MAX_BATCH: usize = 256;

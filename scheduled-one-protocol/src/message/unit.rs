@@ -1,5 +1,6 @@
 //! Units: what is known of them, registered, shown, recorded.
 
+use crate::schedule::{DecidingSchedule, ScheduleId};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, Start, TickMs};
 
@@ -55,8 +56,39 @@ pub struct Register {
     /// The lease of the unit's runs, as the caller has it. In a quarantine, no run starts before the longest lease that
     /// was stated is over.
     pub lease_ms: i64,
+    /// The identity of the job's schedule, as the caller has it; `None` for a caller without a schedule.
+    pub schedule: Option<ScheduleId>,
+    /// Why the unit is registered now.
+    pub occasion: Occasion,
+    /// The schedule that decides, as far as the caller saw: a store that forgot it learns it from that.
+    pub decides: Option<DecidingSchedule>,
     /// What the caller saw decided.
     pub bounds: LowerBounds,
+}
+
+/// Why a unit is registered. The schedule that was registered last decides, so a repetition must not count as another
+/// registration: the nodes of two releases would take the ticks from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Occasion {
+    /// The node starts: its schedule decides from now on.
+    Start {
+        /// A registration that arrives later is a repetition.
+        valid_until_ms: i64,
+    },
+    /// The store may have forgotten: nothing is new.
+    Again,
+    /// The node stands aside, and the node is gone that registered the deciding schedule last. If that is so, the
+    /// caller's schedule decides from now on.
+    Succession,
+}
+
+/// The reply to a [`Register`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RegisteredUnit {
+    /// What was decided.
+    pub marks: Watermarks,
+    /// The schedule that decides.
+    pub decides: Option<DecidingSchedule>,
 }
 
 /// What is stored of a unit.
@@ -68,6 +100,8 @@ pub struct UnitStatus {
     pub running: Option<TickMs>,
     /// Ticks that wait, first come first served.
     pub waiting: Vec<TickMs>,
+    /// The schedule that decides.
+    pub decides: Option<DecidingSchedule>,
 }
 
 /// The answer to one line that was to be recorded.

@@ -210,6 +210,7 @@ impl Claiming {
             valid_until_ms: now_ms + lease_ms / 2,
             lease_ms,
             takeovers: unit.job.rules.takeovers,
+            schedule: Some(unit.schedule),
             bounds,
             target,
         }
@@ -219,7 +220,11 @@ impl Claiming {
     pub(super) fn set_next(&mut self, units: &Units, index: UnitIndex) {
         let unit = units.get(index);
         let ticks = unit.job.ticks();
-        let Some(tick_ms) = unit.job.schedule.next_after(unit.decided_to_ms()) else {
+        let Some(tick_ms) = unit
+            .job
+            .schedule
+            .next_after(unit.decided_to_ms().max(unit.refused_ms))
+        else {
             return;
         };
         let mut at_ms = ticks.due_ms(tick_ms);
@@ -248,6 +253,11 @@ impl Claiming {
         if catches_up && !self.timer.hasten(now_ms, unit) {
             self.released_while_pending.insert(unit);
         }
+    }
+
+    /// The unit is planned anew at once, unless a claim of it is pending.
+    pub(super) fn hasten(&mut self, unit: UnitIndex, now_ms: i64) {
+        self.timer.hasten(now_ms, unit);
     }
 
     /// When the next unit is claimed, by the cluster's clock; `None` if only a reply or a run's end is awaited.

@@ -10,7 +10,8 @@ use crate::event;
 use crate::finish::UnitReleased;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
-use scheduled_one_protocol::message::{HeartbeatReply, OverdueRun, WrittenOff};
+use crate::timer::UnitIndex;
+use scheduled_one_protocol::message::{HeartbeatReply, OverdueRun, RegisteredUnit, WrittenOff};
 
 /// What happens to a node.
 pub(super) enum Event {
@@ -22,6 +23,8 @@ pub(super) enum Event {
     Registered(RegistrationReply),
     /// The reply to a heartbeat.
     Heartbeat(Replied<HeartbeatReply>),
+    /// The replies to registrations by which this node takes over from others.
+    Succeeded(Vec<(UnitIndex, RegisteredUnit)>),
     /// The replies to a write-off.
     WrittenOff(Vec<(OverdueRun, WrittenOff)>),
     /// Something may be due, or a signal may have come.

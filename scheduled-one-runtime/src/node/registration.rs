@@ -3,11 +3,16 @@
 //! decided: whenever another store replies than before, or the same one after it
 //! was flushed, decisions may be forgotten, and all units are registered again.
 
+use crate::event;
 use crate::node::units::Units;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, StoreHealth, StoreIdentity};
+use crate::timer::UnitIndex;
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Register, Watermarks};
+use scheduled_one_protocol::message::{Occasion, Register, RegisteredUnit};
+
+/// How long the registration of a node that starts is new: a copy that arrives later decides nothing.
+const START_VALID_MS: i64 = 10_000;
 
 /// With which store the units of a node are registered.
 pub(super) struct Registration {
@@ -20,8 +25,8 @@ pub(super) struct Registration {
 pub(super) struct RegistrationReply {
     /// The store identity when the registration began.
     identity: StoreIdentity,
-    /// The watermarks of each unit, in their order; `None` if the store refuses the unit.
-    watermarks: Vec<Option<Watermarks>>,
+    /// The reply to each unit, in their order; `None` if the store refuses the unit.
+    registered: Vec<Option<RegisteredUnit>>,
 }
 
 impl Registration {
@@ -30,17 +35,24 @@ impl Registration {
     /// # Errors
     ///
     /// If the store does not reply, or refuses all units.
-    pub(super) async fn first(client: &StoreClient, units: &mut Units) -> Result<Self, StoreError> {
+    pub(super) async fn first(
+        client: &StoreClient,
+        units: &mut Units,
+        now_ms: i64,
+    ) -> Result<Self, StoreError> {
+        let occasion = Occasion::Start {
+            valid_until_ms: now_ms + START_VALID_MS,
+        };
         let identity = client.health_now().identity;
         let mut registered = false;
         let mut refusal = None;
         for range in units.batches() {
-            let batch = units.registrations(range.clone());
+            let batch = units.registrations(range.clone(), occasion);
             let replies = register(client, &batch, Repeat::Never).await;
             for (index, reply) in range.zip(replies) {
                 match reply {
                     Ok(seen) => {
-                        units.learn(index, seen);
+                        learn(units, index, seen);
                         registered = true;
                     }
                     Err(error @ StoreError::Refused(_)) => refusal = Some(error),
@@ -74,9 +86,9 @@ impl Registration {
     pub(super) fn settle(&mut self, units: &mut Units, reply: RegistrationReply) {
         self.pending = false;
         self.registered_with = reply.identity;
-        for (index, seen) in units.indices().zip(reply.watermarks) {
+        for (index, seen) in units.indices().zip(reply.registered) {
             if let Some(seen) = seen {
-                units.learn(index, seen);
+                learn(units, index, seen);
             }
         }
     }
@@ -87,20 +99,30 @@ impl Registration {
     }
 }
 
+/// Takes the reply to the registration of a unit into account.
+pub(super) fn learn(units: &mut Units, index: UnitIndex, seen: RegisteredUnit) {
+    if units.learn_registered(index, seen) {
+        let unit = units.get(index);
+        if unit.shard == 0 {
+            event::schedule_decides(&unit.job.name, &unit.job.schedule);
+        }
+    }
+}
+
 /// Registers all units again, until the store replies.
 pub(super) async fn register_again(
     client: &StoreClient,
     identity: StoreIdentity,
     batches: Vec<Vec<Register>>,
 ) -> RegistrationReply {
-    let mut watermarks = Vec::new();
+    let mut registered = Vec::new();
     for batch in batches {
         let replies = register(client, &batch, Repeat::UntilReply).await;
-        watermarks.extend(replies.into_iter().map(Result::ok));
+        registered.extend(replies.into_iter().map(Result::ok));
     }
     RegistrationReply {
         identity,
-        watermarks,
+        registered,
     }
 }
 
@@ -110,7 +132,7 @@ async fn register(
     client: &StoreClient,
     batch: &[Register],
     repeat: Repeat,
-) -> Vec<Result<Watermarks, StoreError>> {
+) -> Vec<Result<RegisteredUnit, StoreError>> {
     let replies = client
         .request_each(batch, repeat, |store, caller, batch| {
             store.register(caller, batch)

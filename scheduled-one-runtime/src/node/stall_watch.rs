@@ -47,8 +47,8 @@ impl StallWatch {
         }
     }
 
-    /// When the next run may be written off, as of `now`. The store refuses that for as long as `refused_for` says of the
-    /// lease of the run: until the end of a quarantine.
+    /// When the next run may be written off, as of `now`. The store refuses that for as long as `refused_for` says of
+    /// the lease of the run: until the end of a quarantine.
     pub(crate) fn next_due(
         &self,
         now: Duration,

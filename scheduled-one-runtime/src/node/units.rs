@@ -8,11 +8,15 @@ use std::time::Duration;
 use crate::cluster_clock::least_jump_ms;
 use crate::compiled_job::CompiledJob;
 use crate::context::Shard;
+use crate::event;
+use crate::node::aside::Aside;
 use crate::node::hold_up::{HoldUp, Standstill};
 use crate::node::outlook::{Outlook, by_instant};
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::message::{MAX_BATCH, QUARANTINE_MARGIN_MS, Register, Watermarks};
-use scheduled_one_protocol::{Start, TickMs, UnitName, hash};
+use scheduled_one_protocol::message::{
+    MAX_BATCH, Occasion, QUARANTINE_MARGIN_MS, Register, RegisteredUnit, Watermarks,
+};
+use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Start, TickMs, UnitName, hash};
 
 /// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
 const MAX_ALLOWED: u32 = 32;
@@ -26,6 +30,14 @@ pub(crate) struct Unit {
     pub(crate) marks: Watermarks,
     /// The lease of its runs.
     pub(crate) lease_ms: i64,
+    /// The identity of the schedule that this node has.
+    pub(crate) schedule: ScheduleId,
+    /// The schedule that decides, as far as the node saw.
+    pub(crate) decides: Option<DecidingSchedule>,
+    /// The schedule that decides, while it is not that of this node.
+    pub(crate) aside: Option<Aside>,
+    /// Newest tick that the store refused because another schedule decides.
+    pub(crate) refused_ms: i64,
     /// Until when the unit was not claimed last, although others were, and why.
     pub(crate) standstill: Option<Standstill>,
 }
@@ -38,6 +50,11 @@ impl Unit {
     /// No tick up to this instant is still to be decided.
     pub(crate) fn decided_to_ms(&self) -> i64 {
         self.marks.decided_to().map_or(0, TickMs::ms)
+    }
+
+    /// Whether another schedule decides the ticks.
+    pub(crate) fn is_aside(&self) -> bool {
+        self.aside.is_some()
     }
 
     /// Until when the unit is not claimed; 0 if it is.
@@ -67,6 +84,7 @@ impl Units {
         outlook: Outlook,
     ) -> Self {
         let units = jobs.flat_map(|job| {
+            let schedule = ScheduleId(job.schedule.identity().as_u64());
             (0..job.rules.shards).map(move |shard| Unit {
                 job: Arc::clone(&job),
                 shard,
@@ -75,6 +93,10 @@ impl Units {
                     ..Watermarks::default()
                 },
                 lease_ms: job.lease(default_lease).as_millis() as i64,
+                schedule,
+                decides: None,
+                aside: None,
+                refused_ms: 0,
                 standstill: None,
             })
         });
@@ -112,6 +134,63 @@ impl Units {
         if seen.first_seen_ms.is_some() {
             marks.first_seen_ms = seen.first_seen_ms;
         }
+    }
+
+    /// Takes the reply to a registration into account. Returns whether the schedule of this node decides now, and did
+    /// not before.
+    pub(crate) fn learn_registered(&mut self, index: UnitIndex, seen: RegisteredUnit) -> bool {
+        self.learn(index, seen.marks);
+        let unit = &mut self.all[index as usize];
+        let Some(decides) = seen.decides else {
+            return false;
+        };
+        let own = decides.id == unit.schedule;
+        let is_first = unit.decides.is_none();
+        let took_place = unit.aside.is_some() || (is_first && decides.took_place());
+        unit.decides = Some(decides.clone());
+        match own {
+            true => unit.aside = None,
+            false => self.stand_aside(index, decides),
+        }
+        own && took_place
+    }
+
+    /// Another schedule decides the ticks of a unit.
+    pub(crate) fn stand_aside(&mut self, index: UnitIndex, decides: DecidingSchedule) {
+        let unit = &mut self.all[index as usize];
+        let known = unit.aside.as_ref().map(|aside| &aside.decides);
+        if known == Some(&decides) {
+            return;
+        }
+        if unit.shard == 0 {
+            event::stands_aside(&unit.job.name, &unit.job.schedule, unit.schedule, &decides);
+        }
+        unit.decides = Some(decides.clone());
+        unit.aside = Some(Aside::new(decides));
+    }
+
+    /// The store took a claim of the unit: its schedule decides. Returns whether the unit stood aside.
+    pub(crate) fn step_in(&mut self, index: UnitIndex) -> bool {
+        self.all[index as usize].aside.take().is_some()
+    }
+
+    /// The units that stand aside for a schedule whose node is gone.
+    pub(crate) fn orphans(&mut self, living: &[String]) -> Vec<UnitIndex> {
+        let mut orphans = Vec::new();
+        for (index, unit) in (0..).zip(self.all.iter_mut()) {
+            if let Some(aside) = &mut unit.aside
+                && aside.is_orphan(living)
+            {
+                orphans.push(index);
+            }
+        }
+        orphans
+    }
+
+    /// The store refused a tick, because another schedule decides: the next one is claimed.
+    pub(crate) fn refuse(&mut self, index: UnitIndex, tick: TickMs) {
+        let refused_ms = &mut self.all[index as usize].refused_ms;
+        *refused_ms = tick.ms().max(*refused_ms);
     }
 
     /// A unit is not claimed for a while, although others are.
@@ -193,13 +272,27 @@ impl Units {
         starts.map(move |start| start..end.min(start + MAX_BATCH as UnitIndex))
     }
 
+    /// The registrations of all units, in batches, to a store that may have forgotten them.
+    pub(crate) fn all_registrations(&self) -> Vec<Vec<Register>> {
+        let batches = self.batches();
+        let batches = batches.map(|units| self.registrations(units, Occasion::Again));
+        batches.collect()
+    }
+
     /// The registration of some units.
-    pub(crate) fn registrations(&self, units: Range<UnitIndex>) -> Vec<Register> {
+    pub(crate) fn registrations(
+        &self,
+        units: Range<UnitIndex>,
+        occasion: Occasion,
+    ) -> Vec<Register> {
         let units = &self.all[units.start as usize..units.end as usize];
         let register = |unit: &Unit| Register {
             unit: unit.name(),
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
             lease_ms: unit.lease_ms,
+            schedule: Some(unit.schedule),
+            occasion,
+            decides: unit.decides.clone(),
             bounds: unit.marks.bounds(),
         };
         units.iter().map(register).collect()

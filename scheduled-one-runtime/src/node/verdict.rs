@@ -83,9 +83,17 @@ impl Claiming {
             Verdict::Quarantined { until_ms } => {
                 units.stand_still(index, HoldUp::Quarantine, *until_ms);
             }
+            Verdict::OtherSchedule(decides) => units.stand_aside(index, decides.clone()),
+            verdict if decides(verdict) && !is_waiting && units.step_in(index) => {
+                let unit = units.get(index);
+                event::schedule_decides(&unit.job.name, &unit.job.schedule);
+            }
             _ => {}
         }
         if let Target::Tick(due) = &decided.claim.target {
+            if let Verdict::OtherSchedule(_) = &claimed.verdict {
+                units.refuse(index, due.tick);
+            }
             log_verdict(&decided.claim.unit, due, &claimed.verdict);
             let (unit, newest_ms) = (units.get(index), decided.pending.newest_ms);
             if let Verdict::Granted(_) = &claimed.verdict {
@@ -112,6 +120,7 @@ impl Claiming {
             | Verdict::Queued
             | Verdict::MarkedMissed
             | Verdict::Decided { .. }
+            | Verdict::OtherSchedule(_)
             // The unit stands still until the end of its quarantine.
             | Verdict::Quarantined { .. } => Again::NextTick,
             // Not ahead of its tick again, but when it is due.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_protocol::machine::{Record, Waiting};
-use scheduled_one_protocol::{FencingToken, Start, Store, TickMs};
+use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, Store, TickMs};
 use scheduled_one_redis::RedisStore;
 use scheduled_one_testkit::contract::{JOBS, Workload, units};
 
@@ -117,6 +117,7 @@ fn as_record(hash: &Hash) -> Record {
     record.running = ["run", "stop"].contains(&text("st").as_str());
     record.done = text("done");
     record.quarantine_until_ms = number("q");
+    record.decides = DecidingSchedule::parse(&text("sch"));
     record.run.stop = text("st") == "stop";
     record.run.takeovers = number("rer") as u32;
     record.run.tick = TickMs(number("tick"));

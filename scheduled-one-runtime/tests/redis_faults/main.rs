@@ -48,6 +48,7 @@ fn claim_of(unit: &str, due: DueTick) -> Claim {
         valid_until_ms: i64::MAX >> 12,
         lease_ms: 5_000,
         takeovers: 0,
+        schedule: None,
         bounds: LowerBounds::default(),
         target: Target::Tick(due),
     }

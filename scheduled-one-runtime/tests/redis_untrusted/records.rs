@@ -33,6 +33,7 @@ pub(crate) fn claim(unit: &str, nonce: u64, target: Target) -> Claim {
         valid_until_ms: 1 << 52,
         lease_ms: 5_000,
         takeovers: 1,
+        schedule: None,
         bounds: LowerBounds::default(),
         target,
     }
@@ -70,6 +71,9 @@ pub(crate) fn register() -> Register {
         unit: "bad".into(),
         first_seen_ms: 7,
         lease_ms: 1_000,
+        schedule: None,
+        occasion: scheduled_one_protocol::message::Occasion::Again,
+        decides: None,
         bounds: LowerBounds::default(),
     }
 }

@@ -3,9 +3,9 @@
 use deadpool_redis::redis::{Cmd, cmd};
 
 /// The fields of a record.
-pub(crate) const FIELDS: [&str; 18] = [
+pub(crate) const FIELDS: [&str; 20] = [
     "born", "hwm", "tok", "st", "tick", "own", "non", "att", "rtok", "until", "seq", "lease", "at",
-    "rer", "done", "bt", "ba", "wait",
+    "rer", "done", "bt", "ba", "wait", "q", "sch",
 ];
 
 /// The fields of an entry of a ledger.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, Renew, Renewed, Reply, UnitStatus, Verdict, Watermarks, WrittenOff,
+    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::Clock;
@@ -188,7 +188,7 @@ impl Store for NodeStore {
         &'a self,
         caller: &'a Caller,
         registrations: &'a [Register],
-    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+    ) -> Answer<'a, Reply<Vec<RegisteredUnit>>> {
         self.call(|store| store.register(caller, registrations))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, Renew, Renewed, Reply, UnitStatus, Watermarks, WrittenOff,
+    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::ManualClock;
@@ -162,7 +162,7 @@ impl Store for TestStore {
         &'a self,
         caller: &'a Caller,
         registrations: &'a [Register],
-    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+    ) -> Answer<'a, Reply<Vec<RegisteredUnit>>> {
         let mut state = self.state.lock().expect("lock");
         state.noticed_failovers = state.failovers;
         state.newest_start = registrations[0].bounds.start;

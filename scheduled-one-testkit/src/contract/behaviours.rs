@@ -5,16 +5,16 @@ use std::fmt::Debug;
 
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, Intent, Overlap, Target,
-    Verdict,
+    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, Intent, Occasion,
+    Overlap, Register, Target, Verdict,
 };
-use scheduled_one_protocol::{Start, UnitName};
+use scheduled_one_protocol::{DecidingSchedule, Start, UnitName};
 
 use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 77] = [
+pub const BEHAVIOURS: [&str; 82] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -83,9 +83,14 @@ pub const BEHAVIOURS: [&str; 77] = [
     "write_off taken over",
     "write_off changed",
     "write_off quarantined",
-    "register watermarks",
+    "register registeredunit",
     "register states a lease",
     "register states the lease of the last run",
+    "register takes the place of another schedule",
+    "register leaves another schedule its place",
+    "register succeeds a node that is gone",
+    "register repeats what another node saw",
+    "claim otherschedule",
     "record",
     "inspect",
     "heartbeat",
@@ -316,6 +321,26 @@ pub(super) fn changed(workload: &mut Workload, operation: &str, unit: &UnitName,
         }
         _ => {}
     }
+}
+
+/// One schedule at a time decides.
+pub(super) fn registered(workload: &mut Workload, register: &Register, before: &Record) {
+    let after = workload.record(&register.unit);
+    let (Some(own), Some(new)) = (register.schedule, &after.decides) else {
+        return;
+    };
+    let same = |it: &DecidingSchedule| it.id == own;
+    let others = before.decides.as_ref().is_some_and(|old| !same(old));
+    let is_start = matches!(register.occasion, Occasion::Start { .. });
+    let what = "register takes the place of another schedule";
+    workload.count_if(is_start && others && same(new), what);
+    let what = "register leaves another schedule its place";
+    workload.count_if(!is_start && others && !same(new), what);
+    let succeeds = register.occasion == Occasion::Succession && register.decides.is_none();
+    let what = "register succeeds a node that is gone";
+    workload.count_if(succeeds && others && same(new), what);
+    let seen = register.decides.as_ref() == Some(new) && before.decides != after.decides;
+    workload.count_if(seen, "register repeats what another node saw");
 }
 
 pub(super) fn finished(workload: &mut Workload, finish: &Finish, before: &Record, reply: Finished) {

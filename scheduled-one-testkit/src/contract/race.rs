@@ -75,6 +75,7 @@ fn claim(tick: TickMs, after: Option<TickMs>, caller: usize) -> Claim {
         valid_until_ms: tick.ms() + LEASE_MS,
         lease_ms: LEASE_MS,
         takeovers: 0,
+        schedule: None,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             after,

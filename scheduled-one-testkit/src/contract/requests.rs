@@ -2,10 +2,12 @@
 
 use scheduled_one_protocol::machine::Record;
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Intent, LowerBounds, Missed, OverdueRun, Overlap, Register,
-    Renew, RunId, Target,
+    Caller, Claim, DueTick, Finish, Intent, LowerBounds, Missed, Occasion, OverdueRun, Overlap,
+    Register, Renew, RunId, Target,
 };
-use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, Start, TickMs, UnitName};
+use scheduled_one_protocol::{
+    DecidingSchedule, FencingToken, LedgerRecord, Outcome, ScheduleId, Start, TickMs, UnitName,
+};
 
 use super::workload::Workload;
 
@@ -171,6 +173,7 @@ impl Workload {
             valid_until_ms: self.now_ms + self.random.range(-1, 20),
             lease_ms: self.random.range(1, 50),
             takeovers: self.random.range(-1, 2).max(0) as u32,
+            schedule: self.claimed_schedule(&record),
             bounds,
             target,
         }
@@ -298,7 +301,55 @@ impl Workload {
             unit,
             first_seen_ms: self.now_ms + self.random.range(-40, 5),
             lease_ms: self.random.range(1, 50),
+            schedule: self.schedule(),
+            occasion: match self.random.range(0, 5) {
+                0..=1 => Occasion::Start {
+                    valid_until_ms: self.now_ms + self.random.range(-5, 20),
+                },
+                2..=3 => Occasion::Again,
+                _ => Occasion::Succession,
+            },
+            decides: self.seen_schedule(&record),
             bounds,
+        }
+    }
+
+    /// The schedule of a node; sometimes it has none.
+    fn schedule(&mut self) -> Option<ScheduleId> {
+        let id = self.random.range(0, 12);
+        (id > 0).then(|| ScheduleId((id.min(3) as u64) << 40))
+    }
+
+    /// That of a claim: mostly the one that decides.
+    fn claimed_schedule(&mut self, record: &Record) -> Option<ScheduleId> {
+        match self.random.one_in(12) {
+            true => self.schedule(),
+            false => record.decides.as_ref().map(|decides| decides.id),
+        }
+    }
+
+    /// What a node saw decide: mostly nothing, or what is so, or another registration.
+    fn seen_schedule(&mut self, record: &Record) -> Option<DecidingSchedule> {
+        let here = record.decides.clone();
+        match self.random.range(0, 5) {
+            0..=2 => None,
+            3 => here,
+            _ => {
+                let registered_ms = match here {
+                    Some(here) => here.registered_ms + self.random.range(-2, 1),
+                    None => self.now_ms - self.random.range(0, 50),
+                };
+                let since_ms = match self.random.one_in(2) {
+                    true => 0,
+                    false => registered_ms - self.random.range(0, 9),
+                };
+                Some(DecidingSchedule {
+                    id: self.schedule()?,
+                    registered_ms,
+                    since_ms,
+                    node: format!("node-{}", self.random.range(0, 5)),
+                })
+            }
         }
     }
 

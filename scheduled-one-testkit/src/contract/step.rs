@@ -152,6 +152,7 @@ impl Workload {
                 WorkingSet::register,
                 |workload, register, before, answer| {
                     changed(workload, "register", &register.unit, before, answer);
+                    behaviours::registered(workload, register, before);
                 },
             )
             .await

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Overlap,
-    Recorded, Register, Renew, Renewed, Reply, Target, UnitStatus, Verdict, Watermarks, WrittenOff,
+    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Target, UnitStatus, Verdict,
+    WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, UnitName,
@@ -192,7 +193,7 @@ impl Store for Tampered {
         &'a self,
         caller: &'a Caller,
         registrations: &'a [Register],
-    ) -> Answer<'a, Reply<Vec<Watermarks>>> {
+    ) -> Answer<'a, Reply<Vec<RegisteredUnit>>> {
         Box::pin(async move {
             self.inner
                 .register(&self.caller(caller), registrations)

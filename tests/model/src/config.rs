@@ -1,7 +1,7 @@
 //! The configuration of a search: a job, a few nodes, and a budget of faults.
 
 use scheduled_one_protocol::message::Overlap;
-use scheduled_one_protocol::{TickMs, UnitName};
+use scheduled_one_protocol::{ScheduleId, TickMs, UnitName};
 
 /// One quarter of a lease: the unit in which time passes. Renewals go out each
 /// quarter, a run is polled for three of them without one, the store's lease
@@ -23,6 +23,8 @@ pub struct Config {
     pub nodes: usize,
     /// When its ticks are due, in quarters of a lease after the start.
     pub ticks: Vec<i64>,
+    /// The same of the schedule that the second node has, which is of another release; none if it has the same.
+    pub other_ticks: Vec<i64>,
     /// What to do with a tick whose unit is busy.
     pub overlap: Overlap,
     /// How often a run may be taken over.
@@ -52,6 +54,7 @@ impl Config {
             name,
             nodes: 3,
             ticks: vec![1, 3],
+            other_ticks: Vec::new(),
             overlap: Overlap::Skip,
             takeovers: 0,
             retries: 0,
@@ -67,6 +70,21 @@ impl Config {
     /// The tick that is due so many quarters after the start.
     pub fn tick(quarter: i64) -> TickMs {
         TickMs(EPOCH_MS + quarter * QUARTER_MS)
+    }
+
+    /// The schedule of a node, if nodes have different ones.
+    pub fn schedule(&self, node: usize) -> Option<ScheduleId> {
+        let id = if node == 1 { 2 } else { 1 };
+        (!self.other_ticks.is_empty()).then_some(ScheduleId(id))
+    }
+
+    /// The ticks of a schedule.
+    pub fn ticks_of(&self, schedule: Option<ScheduleId>) -> impl Iterator<Item = TickMs> + '_ {
+        let ticks = match schedule {
+            Some(ScheduleId(2)) => &self.other_ticks,
+            _ => &self.ticks,
+        };
+        ticks.iter().map(|tick| Config::tick(*tick))
     }
 
     /// The lease of the job on a node.
@@ -142,6 +160,8 @@ pub struct Guards {
     pub pauses_after_jump: bool,
     /// A registration states the lease.
     pub states_lease: bool,
+    /// A registration repeats which schedule the node saw decide.
+    pub tells_schedule: bool,
 }
 
 impl Default for Guards {
@@ -158,6 +178,7 @@ impl Default for Guards {
             waits_for_recorded: true,
             pauses_after_jump: true,
             states_lease: true,
+            tells_schedule: true,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The history of a state: the events that the promises refer to.
 
 use scheduled_one_protocol::message::RunId;
-use scheduled_one_protocol::{FencingToken, Start, TickMs};
+use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, TickMs};
 
 /// The first poll of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,6 +44,12 @@ pub struct History {
     /// When the quarantine of the node with the shortest lease was over, a node had a run with a longer lease and had
     /// not registered since the loss: nobody knew of that lease, and runs may overlap.
     pub unstated: bool,
+    /// The schedule that was registered last, by the start of a node.
+    pub schedule: Option<DecidingSchedule>,
+    /// Two schedules were registered in one instant.
+    pub schedule_is_open: bool,
+    /// A tick was granted to another schedule, or one from before its schedule decided.
+    pub wrong_schedule: bool,
     /// A request did something that was under way for longer than it is valid.
     pub revived: bool,
 }

@@ -36,6 +36,7 @@ fn promises() -> Vec<Property<Config>> {
         Property::always(E1, |config: &Config, world: &World| {
             world.history.excused || one_outcome(config, world)
         }),
+        Property::always(ONE, |_, world: &World| !world.history.wrong_schedule),
         Property::always(VALID, |config: &Config, world: &World| {
             config.faults.jumps > 0 || !world.history.revived
         }),
@@ -92,6 +93,10 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         forgets && config.other_lease > config.first_lease,
         starts_before_another_job(),
     );
+    sometimes(
+        !config.other_ticks.is_empty() && faults.restarts > 0,
+        both_schedules_run(),
+    );
     let queues = matches!(config.overlap, Overlap::Queue(_));
     sometimes(
         queues,
@@ -108,6 +113,18 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         ),
     );
     seen
+}
+
+/// Two releases take the ticks from each other.
+fn both_schedules_run() -> Property<Config> {
+    let what = "ticks of both schedules start";
+    Property::sometimes(what, |config: &Config, world: &World| {
+        let of = |ticks: &[i64]| {
+            let mut starts = world.history.starts.iter();
+            starts.any(|start| ticks.iter().any(|tick| Config::tick(*tick) == start.tick))
+        };
+        of(&config.ticks) && of(&config.other_ticks)
+    })
 }
 
 /// A unit waits for its own lease.
@@ -133,6 +150,8 @@ pub const S4: &str = "S4 no poll after the deadline";
 pub const S5: &str = "S5 no tick after a later one";
 /// See [`S1`].
 pub const E1: &str = "E1 one outcome for each tick";
+/// See [`S1`].
+pub const ONE: &str = "one schedule decides, and none before its beginning";
 /// See [`S1`].
 pub const VALID: &str = "nothing comes of an old request";
 /// See [`S1`].
@@ -170,7 +189,7 @@ fn nothing_is_polled_too_late(world: &World) -> bool {
 }
 
 fn one_outcome(config: &Config, world: &World) -> bool {
-    config.ticks.iter().all(|tick| {
+    config.ticks.iter().chain(&config.other_ticks).all(|tick| {
         let tick = Config::tick(*tick);
         let ledger = world.server.memory.ledger.iter();
         let of_tick =

@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::history::Loss;
 use scheduled_one_protocol::machine::{self, Meta, Now, Record, UnitRecords};
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Finished, Head, OverdueRun, Register, Renew, Renewed, Reply,
-    Watermarks, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Head, OverdueRun, Register, RegisteredUnit, Renew,
+    Renewed, Reply, WrittenOff,
 };
 use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs};
 
@@ -30,7 +30,7 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Body {
     /// To `Register`.
-    Registered(Watermarks),
+    Registered(RegisteredUnit),
     /// To `Claim`.
     Claimed(Claimed),
     /// To `Renew`.
@@ -122,7 +122,8 @@ impl Server {
         let record = &mut memory.record;
         let body = match request {
             Request::Register(it) => {
-                Body::Registered(machine::register(&memory.meta, record, it, caller, now))
+                let (meta, lives) = (&memory.meta, |_: &str| true);
+                Body::Registered(machine::register(meta, record, it, caller, now, lives))
             }
             Request::Claim(claim) => {
                 let mut unit = UnitRecords {
@@ -136,14 +137,10 @@ impl Server {
             Request::Finish(finish) => {
                 Body::Finished(machine::finish(record, finish, caller, now, &mut lines))
             }
-            Request::WriteOff(run) => Body::WrittenOff(machine::write_off(
-                &memory.meta,
-                record,
-                run,
-                caller,
-                now,
-                &mut lines,
-            )),
+            Request::WriteOff(run) => {
+                let (meta, lines) = (&memory.meta, &mut lines);
+                Body::WrittenOff(machine::write_off(meta, record, run, caller, now, lines))
+            }
             Request::Heartbeat => Body::Heartbeat {
                 ready: record.ready(),
                 overdue: overdue(record, now_ms),

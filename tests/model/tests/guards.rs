@@ -1,7 +1,7 @@
 //! Each guard of a node is needed: without a guard, the model finds a history that breaks a promise. The tests show as
 //! well that the model can find one.
 
-use model_tests::{Config, Faults, Guards, KNOWN, S1, S2, S4, VALID, check_until_found};
+use model_tests::{Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, VALID, check_until_found};
 
 fn two_nodes(name: &'static str, faults: Faults, guards: Guards) -> Config {
     Config {
@@ -135,6 +135,28 @@ fn without_the_stated_lease_the_model_finds_s2() {
         ..two_nodes("no lease is stated", faults, guards)
     };
     check_until_found(config, S2);
+}
+
+/// The nodes register again after the flush in any order: without what they saw, the last of them would decide.
+#[test]
+fn without_telling_the_schedule_the_model_finds_another_one_that_decides() {
+    let faults = Faults {
+        crashes: 1,
+        restarts: 1,
+        flushes: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        tells_schedule: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        ticks: vec![1, 4, 8],
+        other_ticks: vec![2, 6, 9],
+        horizon: 10,
+        ..two_nodes("the schedule is not repeated", faults, guards)
+    };
+    check_until_found(config, ONE);
 }
 
 #[test]

@@ -114,6 +114,7 @@ impl Client {
             valid_until_ms: i64::MAX >> 12,
             lease_ms: 600_000,
             takeovers: 0,
+            schedule: None,
             bounds: LowerBounds {
                 decided: self.known,
                 ..LowerBounds::default()

@@ -229,6 +229,24 @@ fn a_unit_waits_for_the_longest_lease_that_was_stated() {
     });
 }
 
+/// Nodes of two releases: the one that starts last decides, also after a restart of the other, and after a flush.
+#[test]
+fn one_schedule_decides() {
+    check(Config {
+        nodes: 2,
+        ticks: vec![1, 4, 8],
+        other_ticks: vec![2, 6, 9],
+        horizon: 10,
+        faults: Faults {
+            crashes: 1,
+            restarts: 1,
+            flushes: 1,
+            ..NONE
+        },
+        ..Config::new("two schedules: a node dies and starts again, flush")
+    });
+}
+
 #[test]
 fn the_store_is_flushed_with_late_messages() {
     check(Config {

@@ -40,6 +40,7 @@ const RENEW: &str = "scheduled-one-redis/src/renew.lua";
 const RECORD: &str = "scheduled-one-protocol/src/machine/record.rs";
 const META: &str = "scheduled-one-protocol/src/machine/meta.rs";
 const MACHINE_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
+const MACHINE_SCHEDULE: &str = "scheduled-one-protocol/src/machine/schedule.rs";
 const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
@@ -116,8 +117,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: META,
-                old: "(from_ms + quarantine_ms(lease_ms, caller)).max(stated_ms.min(latest_ms))",
-                new: "meta.quarantine_until_ms.max(0 * (stated_ms + latest_ms + quarantine_ms(lease_ms, caller)))",
+                old: "(from_ms + quarantine_ms(lease_ms, caller)).max(",
+                new: "(meta.quarantine_until_ms + 0 * quarantine_ms(lease_ms, caller)).max(",
             },
         ],
         suites: &[
@@ -143,6 +144,40 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suites: &[Suite::Model(
             "a_unit_waits_for_the_longest_lease_that_was_stated",
         )],
+    },
+    // Ticks of two schedules run side by side.
+    Mutant {
+        name: "no-schedule-check",
+        edits: &[
+            Edit {
+                file: CLAIM,
+                old: "if r.sch and own ~= '' and sub(r.sch, 1, #own) ~= own and schedule_of(r.sch) then",
+                new: "if false then",
+            },
+            Edit {
+                file: MACHINE_CLAIM,
+                old: "&& decides.id != own",
+                new: "&& decides.id != own && false",
+            },
+        ],
+        suites: &[Suite::Model("one_schedule_decides")],
+    },
+    // Ticks from before a schedule was registered run.
+    Mutant {
+        name: "no-schedule-beginning",
+        edits: &[
+            Edit {
+                file: REGISTER,
+                old: "if since > r.hwm then",
+                new: "if false then",
+            },
+            Edit {
+                file: MACHINE_SCHEDULE,
+                old: "record.marks.decided = record.marks.decided.max(Some(TickMs(now.ms())));",
+                new: "",
+            },
+        ],
+        suites: &[Suite::Model("one_schedule_decides")],
     },
     Mutant {
         name: "no-observed-takeover",

@@ -51,7 +51,7 @@ impl Node {
             self.learns_clock(config, &reply.head, now);
         }
         match (request, reply.body) {
-            (Request::Register(_), Body::Registered(marks)) => self.registered(marks, sent),
+            (Request::Register(_), Body::Registered(unit)) => self.registered(unit, sent),
             (Request::Claim(claim), Body::Claimed(claimed)) => {
                 self.claimed(config, claim, claimed, sent, now);
             }

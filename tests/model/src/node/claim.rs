@@ -17,8 +17,8 @@ impl Node {
             return None;
         }
         let decided_to = self.marks.decided_to();
-        let ticks = config.ticks.iter().map(|tick| Config::tick(*tick));
-        let due: Vec<TickMs> = ticks
+        let due: Vec<TickMs> = config
+            .ticks_of(self.schedule)
             .filter(|tick| Some(*tick) > decided_to && tick.ms() <= self.store_now(now))
             .collect();
         let (tick, missed) = due.split_last()?;
@@ -65,6 +65,7 @@ impl Node {
             },
             lease_ms: self.lease_ms,
             takeovers: config.takeovers,
+            schedule: self.schedule,
             bounds,
             target,
         };
@@ -149,6 +150,10 @@ impl Node {
             Verdict::Quarantined { until_ms } => {
                 // Another node stated a longer lease.
                 self.quarantine_until_ms = self.quarantine_until_ms.max(until_ms);
+            }
+            Verdict::OtherSchedule(decides) => {
+                self.decides = Some(decides);
+                self.again_at = now + QUARTER_MS;
             }
             Verdict::Busy | Verdict::Early { .. } if matches!(claim.target, Target::Tick(_)) => {
                 self.again_at = now + QUARTER_MS;

@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use scheduled_one_protocol::message::{Caller, Claim, Finish, OverdueRun, RunId, Watermarks};
 
+use scheduled_one_protocol::{DecidingSchedule, ScheduleId};
+
 use crate::config::{Config, EPOCH_MS, MARGIN_MS};
 
 pub use duties::{Duty, News};
@@ -46,6 +48,10 @@ pub struct Node {
     pub serving: String,
     /// The lease of its job.
     pub lease_ms: i64,
+    /// The schedule of its job, if nodes have different ones.
+    pub schedule: Option<ScheduleId>,
+    /// The schedule that decides, as far as it knows.
+    pub decides: Option<DecidingSchedule>,
     /// The longest quarantine of its jobs.
     pub quarantine_ms: i64,
     /// When the last quarantine began, as far as it knows.
@@ -137,6 +143,8 @@ impl Node {
         Node {
             id,
             lease_ms: config.lease_ms(index),
+            schedule: config.schedule(index),
+            decides: None,
             quarantine_ms: config.quarantine_ms(index),
             up: true,
             paused: false,

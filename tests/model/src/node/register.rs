@@ -1,6 +1,8 @@
 //! Registration: a node sends its lower bounds to the store, at its start and whenever the store may have forgotten.
 
-use scheduled_one_protocol::message::{LowerBounds, Register, Watermarks};
+use scheduled_one_protocol::message::{
+    LowerBounds, Occasion, Register, RegisteredUnit, Watermarks,
+};
 
 use super::Node;
 use crate::config::Config;
@@ -15,7 +17,7 @@ impl Node {
             .as_ref()
             .is_some_and(|(tried, _)| now <= *tried);
         let due = self.registers(config) && !waits;
-        due.then(|| Request::Register(self.registration(config)))
+        due.then(|| Request::Register(self.registration(config, now)))
     }
 
     fn registers(&self, config: &Config) -> bool {
@@ -31,7 +33,7 @@ impl Node {
         (self.serving.clone(), self.quarantine_from_ms)
     }
 
-    fn registration(&self, config: &Config) -> Register {
+    fn registration(&self, config: &Config, now: i64) -> Register {
         let bounds = self.bounds(config);
         let newest_run = self.runs.iter().map(|run| start_of(&run.id)).max();
         Register {
@@ -40,6 +42,17 @@ impl Node {
             lease_ms: match config.guards.states_lease {
                 true => self.lease_ms,
                 false => 0,
+            },
+            schedule: self.schedule,
+            occasion: match self.registered_with {
+                None => Occasion::Start {
+                    valid_until_ms: self.store_now(now) + self.lease_ms,
+                },
+                Some(_) => Occasion::Again,
+            },
+            decides: match config.guards.tells_schedule {
+                true => self.decides.clone(),
+                false => None,
             },
             bounds: LowerBounds {
                 // Of attempts that were made since the grant, only the runs know.
@@ -61,11 +74,12 @@ impl Node {
     }
 
     /// The reply to a registration: the watermarks in it include those that other nodes have sent.
-    pub(super) fn registered(&mut self, marks: Watermarks, sent: i64) {
+    pub(super) fn registered(&mut self, unit: RegisteredUnit, sent: i64) {
         let waited = self.registering.take_if(|(tried, _)| *tried == sent);
         if let Some((_, identity)) = waited {
             self.registered_with = Some(identity);
-            self.learn(marks);
+            self.learn(unit.marks);
+            self.decides = unit.decides;
         }
     }
 

@@ -1,6 +1,8 @@
 //! Requests and replies that arrive at once, late, or never.
 
-use scheduled_one_protocol::message::{Caller, Renewed, Reply, Verdict};
+use scheduled_one_protocol::message::{Caller, Occasion, Renewed, Reply, Verdict};
+
+use scheduled_one_protocol::DecidingSchedule;
 
 use super::World;
 use crate::config::Config;
@@ -31,6 +33,7 @@ impl World {
             _ => self.left.lost_writes,
         };
         let reply = self.server.serve(request, caller, self.store_now(), keep);
+        self.judge_schedule(request, caller, &reply.body);
         if self
             .history
             .loss
@@ -39,6 +42,48 @@ impl World {
             self.history.loss = None; // it knows again
         }
         reply
+    }
+
+    /// Notes which schedule decides, and whether a grant was for it.
+    fn judge_schedule(&mut self, request: &Request, caller: &Caller, reply: &Body) {
+        let now = self.store_now();
+        match (request, reply) {
+            (Request::Register(register), _) => {
+                let (Some(id), Occasion::Start { .. }) = (register.schedule, register.occasion)
+                else {
+                    return;
+                };
+                let (since, registered) = match &self.history.schedule {
+                    None => (0, 0),
+                    Some(before) if before.id == id => (before.since_ms, before.registered_ms),
+                    Some(before) => (now, before.registered_ms),
+                };
+                // Of two registrations in one instant a flush may forget the order.
+                self.history.schedule_is_open = registered == now;
+                self.history.schedule = Some(DecidingSchedule {
+                    id,
+                    registered_ms: now,
+                    since_ms: since,
+                    node: caller.node.clone(),
+                });
+            }
+            (Request::Claim(claim), Body::Claimed(claimed)) => {
+                let (Verdict::Granted(grant), Some(decides), false) = (
+                    &claimed.verdict,
+                    &self.history.schedule,
+                    self.history.schedule_is_open,
+                ) else {
+                    return;
+                };
+                // What only a dead node knew may be forgotten.
+                let known = self.nodes.iter().any(|it| it.up && it.id == decides.node);
+                let is_new = self.server.memory.record.run.granted_at_ms == now;
+                let other = claim.schedule != Some(decides.id);
+                let wrong = other || grant.tick.ms() <= decides.since_ms;
+                self.history.wrong_schedule |= known && is_new && wrong;
+            }
+            _ => {}
+        }
     }
 
     /// A request is sent, executed and answered, in one instant.

@@ -1,0 +1,86 @@
+//! One schedule at a time decides the ticks of a unit: the one that was registered last.
+
+use super::damage::MAX_AHEAD_MS;
+use super::meta::unit_quarantined;
+use super::{Meta, Now, Record};
+use crate::message::{Caller, Occasion, Register};
+use crate::schedule::{DecidingSchedule, ScheduleId};
+use crate::value::TickMs;
+
+/// Takes a registration into account: first what its node saw of other registrations, then its own.
+pub(super) fn register_schedule(
+    meta: &Meta,
+    record: &mut Record,
+    register: &Register,
+    caller: &Caller,
+    now: Now,
+    lives: impl Fn(&str) -> bool,
+) {
+    if let Some(seen) = &register.decides {
+        merge(record, seen, now);
+    }
+    let Some(id) = register.schedule else {
+        return;
+    };
+    let takes_over = match (register.occasion, &record.decides) {
+        (Occasion::Start { valid_until_ms }, _) => now.ms() <= valid_until_ms,
+        (Occasion::Again, _) | (Occasion::Succession, None) => false,
+        // The heartbeats of all nodes are forgotten, too.
+        (Occasion::Succession, Some(decides)) => {
+            let quarantined = unit_quarantined(meta, record, register.lease_ms, caller, now);
+            quarantined.is_none() && (decides.node == caller.node || !lives(&decides.node))
+        }
+    };
+    decide(record, id, takes_over, caller, now);
+}
+
+/// A node with this schedule registers a unit; `takes_over`: its schedule decides from now on.
+fn decide(record: &mut Record, id: ScheduleId, takes_over: bool, caller: &Caller, now: Now) {
+    let (before_ms, since_ms) = match &record.decides {
+        None => (0, 0),
+        Some(_) if !takes_over => return,
+        Some(decides) if decides.id == id => (decides.registered_ms, decides.since_ms),
+        Some(decides) => {
+            // Ticks of this schedule from before were never ticks of the job.
+            record.marks.decided = record.marks.decided.max(Some(TickMs(now.ms())));
+            (decides.registered_ms, now.ms())
+        }
+    };
+    record.decides = Some(DecidingSchedule {
+        id,
+        // Also if the store's clock went back since.
+        registered_ms: now.ms().max(before_ms + 1),
+        since_ms,
+        node: caller.node.clone(),
+    });
+}
+
+/// Another node saw this schedule decide, perhaps in what the store forgot: the later registration counts.
+fn merge(record: &mut Record, seen: &DecidingSchedule, now: Now) {
+    let far_ms = now.ms() + MAX_AHEAD_MS - 1;
+    let seen = DecidingSchedule {
+        registered_ms: seen.registered_ms.min(far_ms),
+        since_ms: seen.since_ms.min(far_ms),
+        ..seen.clone()
+    };
+    let Some(here) = record.decides.clone() else {
+        record.decides = Some(seen);
+        return;
+    };
+    let order = |schedule: &DecidingSchedule| (schedule.registered_ms, schedule.id);
+    let (mut newer, older) = match order(&seen) > order(&here) {
+        true => (seen, here),
+        false => (here, seen),
+    };
+    if newer.id == older.id {
+        newer.since_ms = newer.since_ms.max(older.since_ms);
+    } else {
+        if newer.since_ms == 0 {
+            newer.since_ms = newer.registered_ms;
+        }
+        // Nothing from before the newer one took the place of the older is run.
+        let since_ms = newer.since_ms.min(now.ms());
+        record.marks.decided = record.marks.decided.max(Some(TickMs(since_ms)));
+    }
+    record.decides = Some(newer);
+}

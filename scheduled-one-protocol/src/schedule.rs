@@ -1,0 +1,105 @@
+//! Which schedule of a job decides its ticks: its identity, and since when.
+
+use std::fmt;
+
+/// The identity of a schedule: a digest of its text, its zone and the zone's rules. Nodes whose schedules have the same
+/// identity compute the same ticks. `Display` gives 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScheduleId(pub u64);
+
+impl ScheduleId {
+    /// Length of the text.
+    pub const DIGITS: usize = 16;
+
+    /// Reads the text that `Display` gives.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != Self::DIGITS || !text.bytes().all(is_digit) {
+            return None;
+        }
+        u64::from_str_radix(text, 16).ok().map(ScheduleId)
+    }
+}
+
+impl fmt::Display for ScheduleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The schedule that decides the ticks of a unit: the one that was registered last. `Display` gives the text that a
+/// store keeps: `identity:registered:since:node`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DecidingSchedule {
+    /// Its identity.
+    pub id: ScheduleId,
+    /// When a node with this schedule started last, by the store's clock: the latest decides.
+    pub registered_ms: i64,
+    /// When this schedule took the place of another one: it has no tick up to then. 0 if the unit never had another.
+    pub since_ms: i64,
+    /// Identity of the node that registered the schedule last.
+    pub node: String,
+}
+
+impl DecidingSchedule {
+    /// Reads the text that `Display` gives; `None` if it is none, because somebody edited it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(4, ':');
+        let id = ScheduleId::parse(parts.next()?)?;
+        let mut instant = || parts.next()?.parse::<u64>().ok()?.try_into().ok();
+        let (registered_ms, since_ms) = (instant()?, instant()?);
+        Some(DecidingSchedule {
+            id,
+            registered_ms,
+            since_ms,
+            node: parts.next()?.to_owned(),
+        })
+    }
+}
+
+impl DecidingSchedule {
+    /// Whether its registration took the place of another schedule.
+    pub fn took_place(&self) -> bool {
+        self.since_ms > 0 && self.since_ms == self.registered_ms
+    }
+}
+
+impl fmt::Display for DecidingSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DecidingSchedule {
+            id,
+            registered_ms,
+            since_ms,
+            node,
+        } = self;
+        write!(f, "{id}:{registered_ms}:{since_ms}:{node}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_read_back_and_nothing_else_is() {
+        let schedule = DecidingSchedule {
+            id: ScheduleId(0xab),
+            registered_ms: 7,
+            since_ms: 0,
+            node: "a:b".to_owned(),
+        };
+        let text = schedule.to_string();
+        assert_eq!(text, "00000000000000ab:7:0:a:b");
+        assert_eq!(DecidingSchedule::parse(&text), Some(schedule));
+        for wrong in [
+            "",
+            "ab:7:0:a",
+            "00000000000000AB:7:0:a",
+            "00000000000000ab:-7:0:a",
+            "00000000000000ab:7:0",
+            "00000000000000ab:7::a",
+        ] {
+            assert_eq!(DecidingSchedule::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A schedule has an identity and a beginning: of two releases, the one that was registered last decides, and nothing
+//! from before its registration is run or reported. On the embedded store, in time that the test moves.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_runtime::clock::{Clock, ManualClock};
+use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Misfire, Outcome, Scheduler};
+
+const BOUND: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A store that outlives its nodes, its clock, and the ticks that were run.
+struct World {
+    clock: ManualClock,
+    store: MemoryStore,
+    runs: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        World {
+            store: MemoryStore::new(Arc::new(clock.clone())),
+            clock,
+            runs: Arc::default(),
+        }
+    }
+
+    fn job(&self, cron: &str) -> Job {
+        let runs = Arc::clone(&self.runs);
+        Job::cron("job", cron, move |ctx: JobContext| {
+            let run = format!("{} by {}", time_of(ctx.scheduled_at()), ctx.node());
+            runs.lock().unwrap().push(run);
+            async {}
+        })
+    }
+
+    async fn start(&self, node: &str, job: Job) -> Scheduler {
+        let builder = Scheduler::builder("memory://").clock(self.clock.clone());
+        let builder = builder.store(self.store.clone()).node_name(node);
+        builder.job(job).start().await.unwrap()
+    }
+
+    fn runs(&self) -> Vec<String> {
+        self.runs.lock().unwrap().clone()
+    }
+
+    /// Lets time pass, in steps between which nodes do what is due.
+    async fn pass(&self, time: Duration, step: Duration) {
+        let until = self.clock.wall() + time;
+        while self.clock.wall() < until {
+            self.clock.advance(step.min(until - self.clock.wall()));
+            settle().await;
+        }
+    }
+
+    /// Lets seconds pass until the newest run is this one.
+    async fn until_run(&self, run: &str) {
+        let look = async {
+            while self.runs().last().map(String::as_str) != Some(run) {
+                self.clock.advance(SECOND);
+                settle().await;
+            }
+        };
+        let found = tokio::time::timeout(BOUND, look).await;
+        assert!(found.is_ok(), "{run} in {:?}", self.runs());
+    }
+
+    /// Release A at midnight, which runs at 03:00 and ends before 10:00, when release B starts.
+    async fn release_b_at_ten(&self, seconds_late: u64, b: Job) -> Scheduler {
+        let a = self.start("a", self.job("0 0 3 * * *")).await;
+        self.pass(3 * HOUR, MINUTE).await;
+        self.until_run("03:00:00 by a").await;
+        let now_s = self.clock.wall().as_secs() % 86_400;
+        self.pass(
+            Duration::from_secs(36_000 - now_s + seconds_late),
+            10 * MINUTE,
+        )
+        .await;
+        assert!(a.shutdown(BOUND).await.recorded);
+        let b = self.start("b", b).await;
+        settle().await;
+        b
+    }
+}
+
+/// Every task goes as far as it can without time.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn time_of(instant: Timestamp) -> String {
+    instant.to_string()[11..19].to_owned()
+}
+
+async fn lines(scheduler: &Scheduler) -> Vec<(String, Outcome)> {
+    let ledger = scheduler.ledger("job", 100).await.unwrap();
+    let line = |line: &LedgerEntry| (time_of(line.tick), line.outcome);
+    ledger.iter().rev().map(line).collect()
+}
+
+fn only_a() -> Vec<(String, Outcome)> {
+    vec![("03:00:00".to_owned(), Outcome::Ok)]
+}
+
+#[tokio::test]
+async fn a_tick_from_before_the_release_does_not_run_late() {
+    let world = World::new();
+    let job = world.job("0 0 9 * * *").misfire(Misfire::RunOnce);
+    let b = world.release_b_at_ten(0, job.catch_up(12 * HOUR)).await;
+    world.pass(MINUTE, SECOND).await;
+    assert_eq!(world.runs(), ["03:00:00 by a"]);
+    assert_eq!(lines(&b).await, only_a());
+    world.pass(23 * HOUR, MINUTE).await;
+    assert_eq!(world.runs(), ["03:00:00 by a", "09:00:00 by b"]);
+    b.shutdown(BOUND).await;
+}
+
+#[tokio::test]
+async fn a_tick_of_a_moment_before_the_release_does_not_run() {
+    let world = World::new();
+    let b = world.release_b_at_ten(30, world.job("0 0 10 * * *")).await;
+    world.pass(MINUTE, SECOND).await;
+    assert_eq!(world.runs(), ["03:00:00 by a"]);
+    assert_eq!(lines(&b).await, only_a());
+    b.shutdown(BOUND).await;
+}
+
+#[tokio::test]
+async fn ticks_that_no_schedule_ever_had_are_not_missed() {
+    let world = World::new();
+    let b = world.release_b_at_ten(0, world.job("0 * * * * *")).await;
+    // From daily to each minute: within the first minute.
+    world.until_run("10:01:00 by b").await;
+    assert_eq!(world.runs(), ["03:00:00 by a", "10:01:00 by b"]);
+    world.until_run("10:02:00 by b").await;
+    let expected = [("03:00:00", Outcome::Ok), ("10:01:00", Outcome::Ok)];
+    let expected = expected.map(|(tick, outcome)| (tick.to_owned(), outcome));
+    assert_eq!(lines(&b).await[..2], expected);
+    // Nor does the audit list them.
+    let instant = |s: i64| Timestamp::from_second(s).unwrap();
+    let now_s = world.clock.wall().as_secs() as i64;
+    let range = instant(now_s - 3600)..instant(now_s + 1);
+    let audit = b.audit("job", range).await.unwrap();
+    let ticks: Vec<String> = audit.iter().map(|it| time_of(it.tick)).collect();
+    assert_eq!(ticks, ["10:01:00", "10:02:00"]);
+    b.shutdown(BOUND).await;
+}
+
+#[tokio::test]
+async fn ticks_that_no_schedule_ever_had_are_not_caught_up_with() {
+    let world = World::new();
+    let job = world.job("0 * * * * *").misfire(Misfire::RunAll);
+    let b = world.release_b_at_ten(0, job.catch_up(12 * HOUR)).await;
+    world.until_run("10:01:00 by b").await;
+    assert_eq!(world.runs(), ["03:00:00 by a", "10:01:00 by b"]);
+    b.shutdown(BOUND).await;
+}
+
+/// What nobody was up for is reported as before: the schedule is the same.
+#[tokio::test]
+async fn a_restart_without_a_change_loses_nothing() {
+    let world = World::new();
+    let a = world.start("a", world.job("0 * * * * *")).await;
+    world.until_run("00:01:00 by a").await;
+    assert!(a.shutdown(BOUND).await.recorded);
+    world.pass(10 * MINUTE, MINUTE).await;
+    let job = world.job("0 * * * * *").misfire(Misfire::RunAll);
+    let again = world.start("a2", job.catch_up(HOUR)).await;
+    world.until_run("00:12:00 by a2").await;
+    assert_eq!(world.runs().len(), 12);
+    again.shutdown(BOUND).await;
+}
+
+/// While nodes of two releases live, the one that was registered last decides. When its node is gone, the other does;
+/// and a rollback is a registration like any other.
+#[tokio::test]
+async fn one_schedule_at_a_time_decides() {
+    let world = World::new();
+    let [a, b] = ["0 * * * * *", "30 * * * * *"].map(|cron| world.job(cron));
+    let a = world.start("a", a).await;
+    world.until_run("00:01:00 by a").await;
+    let b = world.start("b", b).await;
+    world.until_run("00:01:30 by b").await;
+    world.until_run("00:02:30 by b").await;
+    assert_eq!(world.runs().len(), 3, "a stood aside");
+
+    assert!(b.shutdown(BOUND).await.recorded);
+    world.until_run("00:03:00 by a").await;
+    assert_eq!(world.runs().len(), 4);
+
+    let b = world.start("b", world.job("30 * * * * *")).await;
+    world.until_run("00:03:30 by b").await;
+    // The rollback: another node of release A starts, and the first one goes on with it.
+    let again = world.start("a", world.job("0 * * * * *")).await;
+    world.until_run("00:04:00 by a").await;
+    world.until_run("00:05:00 by a").await;
+    assert_eq!(world.runs().len(), 7, "b stood aside: {:?}", world.runs());
+    let outcomes = lines(&a).await;
+    assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Ok));
+    for node in [a, b, again] {
+        node.shutdown(BOUND).await;
+    }
+}
