@@ -84,6 +84,7 @@ fn caller() -> Caller {
         node: "node".into(),
         name: "Node".into(),
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 5,
         buckets: 1,
     }
@@ -93,6 +94,10 @@ async fn register(store: &RedisStore, units: &[&str]) -> Result<(), StoreError> 
     let register = |unit: &&str| Register {
         unit: (*unit).into(),
         first_seen_ms: 0,
+        lease_ms: 1_000,
+        schedule: None,
+        occasion: scheduled_one_protocol::message::Occasion::Again,
+        decides: None,
         bounds: LowerBounds::default(),
     };
     let batch: Vec<Register> = units.iter().map(register).collect();

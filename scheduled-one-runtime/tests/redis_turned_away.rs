@@ -42,6 +42,7 @@ fn caller() -> Caller {
         node: "node".into(),
         name: "Node".into(),
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 5,
         buckets: 1,
     }

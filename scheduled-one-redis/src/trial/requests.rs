@@ -2,8 +2,8 @@
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Heartbeat, LowerBounds, Missed, OverdueRun, Register, Renew,
-    Reply, RunId, Target,
+    Caller, Claim, DueTick, Finish, Heartbeat, LowerBounds, Missed, Occasion, OverdueRun, Register,
+    Renew, Reply, RunId, Target,
 };
 use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
 
@@ -87,6 +87,7 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
         name: "trial".into(),
         // The keys are new, so no lease can be forgotten.
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 8,
         buckets: keys.buckets(),
     };
@@ -155,6 +156,10 @@ fn register(unit: &str) -> Register {
     Register {
         unit: unit.into(),
         first_seen_ms: 0,
+        lease_ms: LEASE_MS,
+        schedule: None,
+        occasion: Occasion::Again,
+        decides: None,
         bounds: LowerBounds::default(),
     }
 }
@@ -174,6 +179,7 @@ fn claim(unit: &str, lease_ms: i64) -> Claim {
         valid_until_ms: FAR_MS,
         lease_ms,
         takeovers: 1,
+        schedule: None,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             missed: Some(missed),
