@@ -4,7 +4,7 @@
 //! number that it found.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -25,6 +25,23 @@ pub(crate) fn run(name: &str, task: &Task) -> Result<Found> {
     run_watched(name, task, || Ok(())).map(|(found, ())| found)
 }
 
+/// Starts a child that is to run beside others.
+pub(crate) fn start(name: &str, task: &Task) -> Result<Child> {
+    let program = std::env::current_exe().context("where is this program?")?;
+    Command::new(program)
+        .args([FLAG, name])
+        .args(task.to_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start the child `{name}`"))
+}
+
+/// Waits for the end of a child, and returns the numbers that it found.
+pub(crate) fn found(name: &str, child: Child) -> Result<Found> {
+    watch_child(name, child, || Ok(())).map(|(found, ())| found)
+}
+
 /// Runs a child as [`run`] does, and calls `watch` when the window of the child opens, or after the end of a child that
 /// opens none.
 pub(crate) fn run_watched<T>(
@@ -32,14 +49,14 @@ pub(crate) fn run_watched<T>(
     task: &Task,
     watch: impl FnOnce() -> Result<T>,
 ) -> Result<(Found, T)> {
-    let program = std::env::current_exe().context("where is this program?")?;
-    let mut child = Command::new(program)
-        .args([FLAG, name])
-        .args(task.to_args())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("start the child `{name}`"))?;
+    watch_child(name, start(name, task)?, watch)
+}
+
+fn watch_child<T>(
+    name: &str,
+    mut child: Child,
+    watch: impl FnOnce() -> Result<T>,
+) -> Result<(Found, T)> {
     let output = child.stdout.take().context("the child has no output")?;
     let mut lines = BufReader::new(output).lines();
     let mut found = Found::default();

@@ -108,6 +108,7 @@ fn claims(batch: usize, tick: TickMs, after: Option<TickMs>) -> Vec<Claim> {
             tick,
             due_ms: tick.ms(),
             after,
+            next_due_ms: Some(tick.ms() + 1_000),
             intent: Intent::Run,
             overlap: Overlap::Skip,
             missed: None,

@@ -99,7 +99,7 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     Ok(found)
 }
 
-fn job(index: usize, board: &Arc<Board>) -> Job {
+pub(crate) fn job(index: usize, board: &Arc<Board>) -> Job {
     let board = Arc::clone(board);
     let function = move |ctx: JobContext| {
         let board = Arc::clone(&board);

@@ -25,6 +25,7 @@ mod lateness;
 mod measurements;
 mod memory;
 mod peer;
+mod replicas;
 
 // The parts that figures and references share.
 mod dormant;
@@ -50,7 +51,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 5] = [
+const FIGURES: [Figure; 8] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -60,6 +61,21 @@ const FIGURES: [Figure; 5] = [
         name: "burst",
         what: "the same, 10,000 jobs due in the same second",
         measure: lateness::of_ten_thousand,
+    },
+    Figure {
+        name: "replicas",
+        what: "lateness and the work of Redis, by number of nodes",
+        measure: replicas::measure,
+    },
+    Figure {
+        name: "balance",
+        what: "how evenly nodes share the runs",
+        measure: replicas::balance,
+    },
+    Figure {
+        name: "kill",
+        what: "how late ticks are whose node was killed",
+        measure: replicas::after_a_kill,
     },
     Figure {
         name: "claims",

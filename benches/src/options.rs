@@ -19,6 +19,9 @@ pub(crate) struct Scale {
     pub(crate) seconds: u64,
     /// Jobs of the figures `lateness`, `burst` and `idle`, and of `memory`.
     pub(crate) jobs: [usize; 4],
+    /// Numbers of nodes of the figure `replicas`, and how many jobs they have.
+    pub(crate) replicas: &'static [usize],
+    pub(crate) replica_jobs: usize,
     /// Batches of 256 in one round of the figure `claims`, and how many rounds.
     pub(crate) claims: (usize, usize),
     /// The lease of jobs. A store that is new to a namespace grants nothing for a lease and 1 s.
@@ -31,6 +34,8 @@ impl Scale {
     const FULL: Scale = Scale {
         seconds: 30,
         jobs: [1_000, 10_000, 10_000, 100_000],
+        replicas: &[1, 2, 5, 10, 20, 50],
+        replica_jobs: 200,
         claims: (400, 8),
         lease: Duration::from_secs(5),
         settle: Duration::from_secs(3),
@@ -40,6 +45,8 @@ impl Scale {
     const SMOKE: Scale = Scale {
         seconds: 1,
         jobs: [100, 500, 500, 1_000],
+        replicas: &[1, 3],
+        replica_jobs: 20,
         claims: (4, 2),
         lease: Duration::from_millis(500),
         settle: Duration::from_millis(200),

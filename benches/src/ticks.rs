@@ -1,6 +1,7 @@
 //! Which tick of which job started when: a cell for each, made before the window opens, so that
 //! the measurement allocates and locks nothing.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -76,6 +77,27 @@ impl Board {
             cpu.as_secs_f64() / self.seconds as f64 * 100.0,
         );
         Ok(found)
+    }
+
+    /// Opens the window at this second, waits until it is over, and returns how many starts were how late, in µs
+    /// rounded to two digits.
+    pub(crate) async fn watch_from(&self, first_s: i64) -> Result<BTreeMap<i64, u64>> {
+        ensure!(
+            now_us() / 1_000_000 < first_s,
+            "the node started too late for its window"
+        );
+        self.first_s.store(first_s, Ordering::Relaxed);
+        sleep_until(first_s + self.seconds as i64).await;
+        tokio::time::sleep(DRAIN.min(Duration::from_secs(self.seconds as u64))).await;
+        ensure!(self.twice.load(Ordering::Relaxed) == 0, "a tick ran twice");
+        let mut histogram = BTreeMap::new();
+        let cells = self.cells.iter().map(|cell| cell.load(Ordering::Relaxed));
+        for late_us in cells.filter(|late_us| *late_us != EMPTY) {
+            let digits = late_us.unsigned_abs().checked_ilog10().unwrap_or(0);
+            let unit = 10_i64.pow(digits.saturating_sub(1));
+            *histogram.entry(late_us / unit * unit).or_default() += 1;
+        }
+        Ok(histogram)
     }
 
     fn found(&self) -> Result<Found> {

@@ -113,6 +113,7 @@ fn arguments(value: Value) -> Option<TokenStream> {
         Value::Misfire(word) => variant("Misfire", word),
         Value::OnNodeLoss(word) => variant("OnNodeLoss", word),
         Value::OnLeaseLost(word) => variant("OnLeaseLost", word),
+        Value::Route(word) => variant("Route", word),
         Value::Scope(word) => variant("Scope", word),
         Value::Backoff(backoff) => {
             let (least, most) = (duration(backoff.least), duration(backoff.most));

@@ -125,6 +125,7 @@ fn every_policy() {
     backoff = "500ms..30s",
     retry_on = [error, timeout],
     scope = one,
+    route = spread,
     shards = 4,
     enabled = false,
     enabled_env = "REPORT_ENABLED",

@@ -6,6 +6,7 @@
 //! has the reason for each rule.
 
 pub mod damage;
+mod membership;
 mod meta;
 mod record;
 mod schedule;
@@ -14,6 +15,7 @@ mod claim;
 mod run;
 
 pub use claim::{UnitRecords, claim};
+pub use membership::{LivingNode, Nodes, heartbeat};
 pub use meta::{EntryRefused, Meta, NewerProtocol, enter, quarantined, unit_quarantine_until_ms};
 pub use record::{Record, Run, Waiting};
 pub use run::{finish, register, renew, write_off};

@@ -1,7 +1,7 @@
 //! The embedded store (`memory://`): the records of a namespace under a mutex. For tests, examples and services of one
 //! process; it forgets when the process ends.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -13,8 +13,8 @@ use crate::diagnosis::{Finding, Report, Severity};
 use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::{Reads, damage};
-use crate::machine::{Meta, Now, Record};
-use crate::message::MAX_BATCH;
+use crate::machine::{Meta, Nodes, Now, Record};
+use crate::message::{MAX_BATCH, UNCLAIMED_MS};
 use crate::records::{Decide, Records, Survey};
 use crate::store::{Answer, DiagnosticContext, Store, StoreError};
 use crate::unit::UnitName;
@@ -106,10 +106,45 @@ pub struct BucketState {
     pub records: HashMap<UnitName, Record>,
     /// Ledgers by job, oldest line first.
     pub ledgers: HashMap<String, VecDeque<LedgerRecord>>,
-    /// The last heartbeat of each node, by identity, in milliseconds.
-    pub nodes: BTreeMap<String, i64>,
+    /// The living nodes.
+    pub nodes: Nodes,
     /// Identity of the serving process.
     pub serving: String,
+    /// The units by what is to be done about them.
+    pub agenda: Agenda,
+}
+
+/// Units by what is to be done about them, so that a survey does not look at all records.
+#[derive(Clone, Debug, Default)]
+pub struct Agenda {
+    /// Units in which something waits and can start.
+    ready: BTreeSet<UnitName>,
+    /// Units by the instant at which their next tick may start.
+    due: BTreeSet<(i64, UnitName)>,
+    /// Units with an active run, by the instant at which its renewal is overdue.
+    overdue: BTreeSet<(i64, UnitName)>,
+}
+
+impl Agenda {
+    /// The record of a unit has changed.
+    fn change(&mut self, unit: &UnitName, before: Option<&Record>, after: &Record) {
+        let due = |record: &Record| Some((record.next_due_ms?, unit.clone()));
+        let overdue = |record: &Record| (record.overdue_at_ms(), unit.clone());
+        if let Some(before) = before {
+            self.ready.remove(unit);
+            due(before).map(|entry| self.due.remove(&entry));
+            if before.running {
+                self.overdue.remove(&overdue(before));
+            }
+        }
+        if after.ready() {
+            self.ready.insert(unit.clone());
+        }
+        self.due.extend(due(after));
+        if after.running {
+            self.overdue.insert(overdue(after));
+        }
+    }
 }
 
 impl BucketState {
@@ -150,8 +185,11 @@ impl BucketState {
         }
         decide(&mut set)?;
         let touched = set.touched.into_iter();
-        let changed = touched.filter_map(|unit| set.records.remove_entry(&unit));
-        self.records.extend(changed);
+        for (unit, record) in touched.filter_map(|unit| set.records.remove_entry(&unit)) {
+            let before = self.records.get(&unit);
+            self.agenda.change(&unit, before, &record);
+            self.records.insert(unit, record);
+        }
         self.meta = set.meta;
         if wanted.nodes {
             self.nodes = set.nodes;
@@ -172,26 +210,22 @@ impl BucketState {
 
     /// Units that a node has to attend to, see [`Records::survey`].
     pub fn survey(&self, now: Now) -> Survey {
-        let ready = self.records.iter().filter(|(_, record)| record.ready());
-        let mut ready: Vec<UnitName> = ready.map(|(unit, _)| unit.clone()).collect();
-        ready.sort_unstable();
-        ready.truncate(MAX_BATCH);
-        let is_overdue = |record: &Record| {
+        let agenda = &self.agenda;
+        let up_to = |at_ms: i64| ..(at_ms + 1, UnitName::new("", 0));
+        let unclaimed = agenda.due.range(up_to(now.ms() - UNCLAIMED_MS));
+        let overdue = agenda.overdue.range(up_to(now.ms()));
+        let sound = overdue.filter_map(|(_, unit)| {
+            let record = self.records.get(unit)?;
             let is_sound = damage(record, now, Reads::Overdue).is_none();
-            record.running && is_sound && record.overdue_at_ms() <= now.ms()
-        };
-        let mut overdue: Vec<_> = self
-            .records
-            .iter()
-            .filter(|(_, record)| is_overdue(record))
-            .collect();
-        overdue.sort_by_key(|(unit, record)| (record.overdue_at_ms(), *unit));
-        let overdue = overdue.into_iter().take(MAX_BATCH);
+            is_sound.then(|| record.overdue_run(unit))
+        });
         Survey {
-            ready,
-            overdue: overdue
-                .map(|(unit, record)| record.overdue_run(unit))
+            ready: agenda.ready.iter().take(MAX_BATCH).cloned().collect(),
+            unclaimed: unclaimed
+                .map(|(_, unit)| unit.clone())
+                .take(MAX_BATCH)
                 .collect(),
+            overdue: sound.take(MAX_BATCH).collect(),
         }
     }
 

@@ -47,7 +47,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     ) -> Answer<'a, ()>;
 
     /// Units that a node has to attend to: those in which something waits and can start
-    /// ([`Record::ready`](machine::Record::ready)), and running ones that are overdue
+    /// ([`Record::ready`](machine::Record::ready)), those with a tick that nobody claims
+    /// ([`Record::unclaimed`](machine::Record::unclaimed)), the longest first, and running ones that are overdue
     /// ([`Record::overdue_at_ms`](machine::Record::overdue_at_ms)) and not damaged
     /// ([`Reads::Overdue`](machine::damage::Reads)), oldest first. At most
     /// [`MAX_BATCH`](crate::message::MAX_BATCH) of each. May be a moment old.
@@ -73,6 +74,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
 pub struct Survey {
     /// Units in which something waits and can start.
     pub ready: Vec<UnitName>,
+    /// Units with a tick that nobody claims.
+    pub unclaimed: Vec<UnitName>,
     /// Runs whose renewal is overdue, oldest first.
     pub overdue: Vec<OverdueRun>,
 }
@@ -186,15 +189,20 @@ impl<R: Records> Store for R {
                 nodes: true,
                 ..Wanted::default()
             };
-            let living = decide(self, caller, wanted, Reads::Whole, |set| {
-                set.heartbeat(caller, heartbeat)
+            let beat = decide(self, caller, wanted, Reads::Whole, |set| {
+                set.heartbeat(caller, &heartbeat)
             });
-            let Reply { head, body: nodes } = living.await?;
-            let Survey { ready, overdue } = self.survey(Now { us: head.now_us }).await?;
-            let body = HeartbeatReply {
-                nodes,
+            let Reply { head, body } = beat.await?;
+            let Survey {
                 ready,
+                unclaimed,
                 overdue,
+            } = self.survey(Now { us: head.now_us }).await?;
+            let body = HeartbeatReply {
+                ready,
+                unclaimed,
+                overdue,
+                ..body
             };
             Ok(Reply { head, body })
         })
@@ -290,6 +298,7 @@ mod tests {
             occasion: crate::message::Occasion::Again,
             decides: None,
             bounds: Default::default(),
+            next_due_ms: None,
         };
         let error = done(store.register(&caller, &[registration])).unwrap_err();
         let StoreError::Refused(text) = &error else {

@@ -1,12 +1,12 @@
 //! The part of a bucket that one request needs, loaded from a store, and the decisions on batches of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::ledger::LedgerRecord;
-use crate::machine::{self, Meta, Now, Record, UnitRecords};
+use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
-    Caller, Claim, Claimed, Finish, Finished, Head, Heartbeat, MAX_NODES, NODE_GONE_MS, OverdueRun,
-    Overlap, Register, RegisteredUnit, Renew, Renewed, Target, UnitStatus, WrittenOff,
+    Caller, Claim, Claimed, Finish, Finished, Head, Heartbeat, HeartbeatReply, NODE_GONE_MS,
+    OverdueRun, Overlap, Register, RegisteredUnit, Renew, Renewed, Target, UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
 
@@ -16,7 +16,7 @@ pub struct Wanted {
     /// The units whose records are needed. A store that locks rows locks them in this order, so that two requests
     /// never wait for each other.
     pub units: BTreeSet<UnitName>,
-    /// Whether the heartbeats of the nodes are needed.
+    /// Whether the living nodes are needed.
     pub nodes: bool,
 }
 
@@ -71,8 +71,8 @@ pub struct WorkingSet {
     pub serving: String,
     /// What is stored once for the bucket.
     pub meta: Meta,
-    /// The last heartbeat of each node, by identity, in milliseconds.
-    pub nodes: BTreeMap<String, i64>,
+    /// The living nodes, if they were wanted.
+    pub nodes: Nodes,
     /// The records of the units that were wanted, as far as they are stored.
     pub records: HashMap<UnitName, Record>,
     /// Units whose records have changed.
@@ -160,24 +160,16 @@ impl WorkingSet {
         )
     }
 
-    /// Records the sign of life of a node. Returns the identities of the living nodes.
-    pub fn heartbeat(&mut self, caller: &Caller, heartbeat: Heartbeat) -> Vec<String> {
-        let now_ms = self.now.ms();
-        // A heartbeat from the future is from before the clock went back.
-        self.nodes
-            .retain(|_, at_ms| at_ms.abs_diff(now_ms) <= NODE_GONE_MS as u64);
-        match heartbeat {
-            Heartbeat::Alive => self.nodes.insert(caller.node.clone(), now_ms),
-            Heartbeat::Leaving => self.nodes.remove(&caller.node),
-        };
-        self.nodes.keys().take(MAX_NODES).cloned().collect()
+    /// Records the sign of life of a node. The reply lacks the units.
+    pub fn heartbeat(&mut self, caller: &Caller, heartbeat: &Heartbeat) -> HeartbeatReply {
+        machine::heartbeat(&mut self.meta, &mut self.nodes, caller, heartbeat, self.now)
     }
 
     /// Whether a node sent a heartbeat lately.
     fn lives(&self, node: &str) -> bool {
         let now_ms = self.now.ms();
-        let at_ms = self.nodes.get(node);
-        at_ms.is_some_and(|at_ms| at_ms.abs_diff(now_ms) <= NODE_GONE_MS as u64)
+        let living = self.nodes.living.get(node);
+        living.is_some_and(|living| living.beat_ms.abs_diff(now_ms) <= NODE_GONE_MS as u64)
     }
 
     /// Shows what is stored of units.

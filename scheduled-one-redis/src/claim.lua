@@ -1,9 +1,10 @@
 -- Decides ticks. Port of `machine::claim`.
 --
--- KEYS  4.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
+-- KEYS  4 due   5.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
 --       the slots that it may take
 -- ARGV  4 valid until   5.. for each claim: nonce, tick, after, lower bound of the token, lease,
---       identity of the schedule, and its unusual values: usually empty, otherwise a map in MessagePack of
+--       identity of the schedule, when the next tick may start (0: never), and its unusual values:
+--       usually empty, otherwise a map in MessagePack of
 --         intent        catch_up, mark_missed or next instead of run
 --         valid_until   instead of ARGV[4]
 --         floor_hwm     lower bound of the high-water mark, instead of `after`
@@ -24,13 +25,13 @@
 -- units that are not idle. Numbers are passed on as the texts that the caller sent, because formatting costs more.
 -- Function calls cost time as well: `answer` and `decide` make few for a usual claim.
 
-wrong = each_claim(check_claim)
+wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim)
 if wrong then
   return wrong
 end
 commit()
 
-local leases, started, n = {}, {}, #out
+local leases, dues, started, n = {}, {}, {}, #out
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
 
 local function reply(value)
@@ -239,6 +240,17 @@ local function grant(slot)
   return granted(tick, tok, until_ms, 1, slot)
 end
 
+-- The tick is decided: the unit is due again at the instant that the claim names.
+local function next_due()
+  local m = #dues
+  local due = ARGV[a + 6]
+  if due == '0' then
+    call('ZREM', KEYS[4], unit_of(key))
+  else
+    dues[m + 1], dues[m + 2] = due, unit_of(key)
+  end
+end
+
 -- Appends the values of the verdict to the reply. Returns the verdict.
 local function decide()
   local again = (r.running or ask.allow > 0) and granted_before()
@@ -281,6 +293,7 @@ local function decide()
       missed.reason, name, 0, 0, 0, now_s, '')
   end
   r.hwm, r.unsaved = tick, true
+  next_due()
   if ask.intent == 'mark_missed' then
     return MARKED_MISSED
   end
@@ -329,6 +342,9 @@ end
 each_claim(answer)
 if #leases > 0 then
   call('ZADD', KEYS[2], unpack(leases))
+end
+if #dues > 0 then
+  call('ZADD', KEYS[4], unpack(dues))
 end
 if #started > 0 then
   call('ZREM', KEYS[3], unpack(started))

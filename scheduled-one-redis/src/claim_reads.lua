@@ -15,13 +15,13 @@ local i, a, ask, key, nonce, tick, after, r
 -- Calls the step for each claim, until one returns an error.
 local asks = {}
 local function each_claim(step)
-  i, a = 4, 5
+  i, a = 5, 5
   local keys, nth = #KEYS, 0
   while i <= keys do
     nth = nth + 1
     ask, key, nonce = asks[nth], KEYS[i], ARGV[a]
     if not ask then
-      local unusual = ARGV[a + 6]
+      local unusual = ARGV[a + 7]
       ask = unusual == '' and USUAL or setmetatable(cmsgpack.unpack(unusual), OR_USUAL)
       asks[nth] = ask
     end

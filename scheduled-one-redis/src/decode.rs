@@ -1,20 +1,22 @@
 //! Decodes replies of the scripts, in the order that the head of each script has. A reply that does not fit is an
 //! error that names the script, never a panic.
 
+mod heartbeat;
 mod ledger;
 mod overdue;
 
 use deadpool_redis::redis::Value;
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Claim, Claimed, Finished, Grant, Head, HeartbeatReply, MAX_NODES, OverdueRun, Recorded,
-    RegisteredUnit, Renewed, Reply, Target, UnitStatus, Verdict, Watermarks, WrittenOff,
+    Claim, Claimed, Finished, Grant, Head, OverdueRun, Recorded, RegisteredUnit, Renewed, Reply,
+    Target, UnitStatus, Verdict, Watermarks, WrittenOff,
 };
 use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, StoreError, TickMs, UnitName};
 
 use crate::classify;
 use crate::codes::{ClaimCode, FinishCode, InspectCode, RenewCode, WriteOffCode};
 
+pub(crate) use crate::decode::heartbeat::heartbeat;
 pub(crate) use crate::decode::ledger::ledger;
 pub(crate) use crate::decode::overdue::read_overdue;
 
@@ -328,34 +330,6 @@ pub(crate) fn write_off<I>(
             WriteOffCode::TakenOver => WrittenOff::TakenOver,
         })
     })
-}
-
-/// The reply without the overdue runs, and the names of their units. A name that no script stores was edited and
-/// belongs to no unit of a node: it is left out.
-pub(crate) fn heartbeat(
-    reply: Value,
-) -> Result<(Reply<HeartbeatReply>, Vec<UnitName>), StoreError> {
-    let mut reader = Reader::new("heartbeat", reply)?;
-    let head = reader.head()?;
-    // Sorted here: the order of `SORT` in Redis depends on its locale.
-    let mut nodes = reader.names()?;
-    nodes.sort_unstable();
-    nodes.truncate(MAX_NODES);
-    let ready = reader.names()?;
-    let mut overdue = Vec::new();
-    while !reader.values.as_slice().is_empty() {
-        overdue.push(reader.text()?);
-    }
-    let units = |names: Vec<String>| {
-        let units = names.iter().filter_map(|name| UnitName::parse(name));
-        units.collect()
-    };
-    let body = HeartbeatReply {
-        nodes,
-        ready: units(ready),
-        overdue: Vec::new(),
-    };
-    Ok((Reply { head, body }, units(overdue)))
 }
 
 pub(crate) fn record<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Recorded>>, StoreError> {

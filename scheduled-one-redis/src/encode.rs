@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Heartbeat, Intent, MAX_BATCH, NODE_GONE_MS, Occasion,
-    OverdueRun, Overlap, Register, Renew, RunId, Target,
+    Caller, Claim, DueTick, Finish, Heartbeat, Intent, JobsDigest, MAX_BATCH, NODE_GONE_MS,
+    Occasion, OverdueRun, Overlap, Register, Renew, RunId, SUSPECT_MS, Target, UNCLAIMED_MS,
 };
 use scheduled_one_protocol::{
     FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
@@ -133,13 +133,14 @@ pub(crate) fn claim<'a>(
     claims: &'a [Claim],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::CLAIM, keys, caller, claims.len());
+    draft.request.key(keys.due.clone());
     // Usually all claims of a request have the same.
     let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
     draft.int(valid_until_ms);
     for claim in claims {
-        let (tick, after) = match &claim.target {
-            Target::Tick(due) => (due.tick, due.after),
-            Target::Queued { oldest } => (*oldest, None),
+        let (tick, after, next_due_ms) = match &claim.target {
+            Target::Tick(due) => (due.tick, due.after, due.next_due_ms),
+            Target::Queued { oldest } => (*oldest, None, None),
         };
         draft.unit_and_log(&claim.unit);
         draft
@@ -148,7 +149,8 @@ pub(crate) fn claim<'a>(
             .tick(after)
             .count(claim.bounds.token.get())
             .int(claim.lease_ms)
-            .schedule(claim.schedule);
+            .schedule(claim.schedule)
+            .int(next_due_ms.unwrap_or(0));
         let unusual = unusual(&mut draft, claim, after, valid_until_ms);
         draft.request.bytes(unusual.into_bytes());
         slots(&mut draft, claim);
@@ -276,7 +278,7 @@ pub(crate) fn register<'a>(
     registrations: &'a [Register],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::REGISTER, keys, caller, registrations.len());
-    draft.request.key(keys.nodes.clone());
+    draft.request.key(keys.nodes.clone()).key(keys.due.clone());
     draft.text(&caller.node);
     for registration in registrations {
         draft.unit(&registration.unit);
@@ -295,7 +297,8 @@ pub(crate) fn register<'a>(
             .schedule(registration.schedule)
             .text(decides.map_or_else(String::new, ToString::to_string))
             .text(occasion)
-            .int(valid_until_ms);
+            .int(valid_until_ms)
+            .int(registration.next_due_ms.unwrap_or(0));
     }
     draft.done()
 }
@@ -316,18 +319,34 @@ pub(crate) fn write_off<'a>(
 pub(crate) fn heartbeat<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    heartbeat: Heartbeat,
+    heartbeat: &'a Heartbeat,
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::HEARTBEAT, keys, caller, 0);
-    draft.request.key(keys.nodes.clone());
+    draft
+        .request
+        .key(keys.nodes.clone())
+        .key(keys.members.clone())
+        .key(keys.lists.clone())
+        .key(keys.due.clone());
+    let digest = |digest: JobsDigest| digest.to_string();
+    let list = heartbeat
+        .job_list
+        .as_ref()
+        .map_or("", |list| list.as_text());
     draft
         .text(&caller.node)
-        .text(match heartbeat {
-            Heartbeat::Alive => "alive",
-            Heartbeat::Leaving => "leaving",
+        .text(match heartbeat.leaving {
+            false => "alive",
+            true => "leaving",
         })
         .int(NODE_GONE_MS)
-        .int(MAX_BATCH as i64);
+        .int(MAX_BATCH as i64)
+        .text(digest(heartbeat.jobs))
+        .text(list)
+        .count(heartbeat.known_version)
+        .text(heartbeat.wanted_list.map_or_else(String::new, digest))
+        .int(SUSPECT_MS)
+        .int(UNCLAIMED_MS);
     draft.done()
 }
 

@@ -148,6 +148,7 @@ fn claim(number: usize) -> Claim {
             tick,
             due_ms: tick.ms(),
             after: None,
+            next_due_ms: None,
             intent: Intent::Run,
             overlap: Overlap::Skip,
             missed: None,

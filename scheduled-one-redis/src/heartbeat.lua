@@ -1,25 +1,67 @@
--- The heartbeat of a node.
+-- The heartbeat of a node. Port of `machine::heartbeat`.
 --
--- KEYS  4 nodes
+-- KEYS  4 nodes   5 members   6 lists   7 due
 -- ARGV  4 node   5 alive or leaving   6 ms without a heartbeat after which a node is gone
---       7 most units to name
--- Returns the head; number and names of the live nodes; number and names of the units with a tick
---       that waits and can start; then the names of the units whose renewal is overdue, oldest
---       first: see read_overdue.lua
+--       7 most units to name   8 digest of the node's jobs   9 their names, or nothing
+--       10 version of the membership that the node has seen   11 wanted digest, or nothing
+--       12 ms without a heartbeat after which a node is suspect
+--       13 ms after which a tick counts as unclaimed
+-- Returns the head; version of the membership; -1, or number of the living nodes and for each its
+--       name in the cluster, and digest and label in one text; number and names of the suspects;
+--       1 if the store has the list of the node's jobs, else 0; the wanted list, or nothing; number
+--       and names of the units with a tick that waits and can start; the same of those with a tick
+--       that nobody claims; then the names of the units whose renewal is overdue, oldest first: see
+--       read_overdue.lua
 
-wrong = wrong_type(KEYS[3], 'zset') or wrong_type(KEYS[4], 'zset')
+wrong = wrong_type(KEYS[3], 'zset') or wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'hash')
+  or wrong_type(KEYS[6], 'hash') or wrong_type(KEYS[7], 'zset')
 if wrong then
   return wrong
 end
 commit()
 
-call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[6]))
+local node, is_alive = ARGV[4], ARGV[5] == 'alive'
+local gone = call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[6]))
 -- Heartbeats in the future: the clock went back, or the key was edited.
-call('ZREMRANGEBYSCORE', KEYS[4], string.format('(%.0f', now + ARGV[6]), '+inf')
-if ARGV[5] == 'alive' then
-  call('ZADD', KEYS[4], now, ARGV[4])
-else
-  call('ZREM', KEYS[4], ARGV[4])
+gone = gone + call('ZREMRANGEBYSCORE', KEYS[4], string.format('(%.0f', now + ARGV[6]), '+inf')
+local version = int(call('HMGET', KEYS[1], 'mv')[1])
+local has_changed = gone > 0 or version == 0
+if is_alive then
+  local member = ARGV[8] .. ' ' .. name
+  if call('ZADD', KEYS[4], now, node) == 1 or call('HMGET', KEYS[5], node)[1] ~= member then
+    call('HSET', KEYS[5], node, member)
+    has_changed = true
+  end
+elseif call('ZREM', KEYS[4], node) == 1 then
+  has_changed = true
+end
+
+local living = nil
+if has_changed then
+  version = math.max(now_us, version + 1)
+  call('HSET', KEYS[1], 'mv', string.format('%.0f', version))
+  -- Forgets what belongs to no living node.
+  living = call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')
+  local lives, used = {}, {}
+  for _, it in ipairs(living) do
+    lives[it] = true
+  end
+  local members = call('HGETALL', KEYS[5])
+  for i = 1, #members, 2 do
+    if lives[members[i]] then
+      used[sub(members[i + 1], 1, #ARGV[8])] = true
+    else
+      call('HDEL', KEYS[5], members[i])
+    end
+  end
+  for _, digest in ipairs(call('HKEYS', KEYS[6])) do
+    if not used[digest] then
+      call('HDEL', KEYS[6], digest)
+    end
+  end
+end
+if is_alive and ARGV[9] ~= '' then
+  call('HSET', KEYS[6], ARGV[8], ARGV[9])
 end
 
 local n = #out
@@ -45,22 +87,38 @@ local function units(set, found)
   return kept
 end
 
-local nodes = call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')
-n = n + 1
-out[n] = #nodes
-reply(nodes)
--- With more units than may be named, each heartbeat names other ones, so that every unit is named in turn, even
--- behind units of jobs that no node has.
-local most = tonumber(ARGV[7])
-local ready = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, most)
-if #ready == most then
-  local all = call('ZRANGEBYSCORE', KEYS[3], '-inf', '+inf', 'LIMIT', 0, MAX_READY)
-  local from = floor(now / 1000) * most % #all
-  ready = { unpack(all, from + 1, math.min(from + most, #all)) }
+local function count_and_names(names)
+  n = n + 1
+  out[n] = #names
+  reply(names)
 end
-ready = units(KEYS[3], ready)
-n = n + 1
-out[n] = #ready
-reply(ready)
+
+reply({ version })
+if tonumber(ARGV[10]) == version then
+  reply({ -1 })
+else
+  living = living or call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')
+  reply({ #living })
+  for _, it in ipairs(living) do
+    reply({ it, call('HMGET', KEYS[5], it)[1] or '' })
+  end
+end
+count_and_names(call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[12])))
+reply({ call('HEXISTS', KEYS[6], ARGV[8]), ARGV[11] ~= '' and call('HMGET', KEYS[6], ARGV[11])[1] or '' })
+-- Units of a set up to a score. With more units than may be named, each heartbeat names other ones, so that every unit
+-- is named in turn, even behind units of jobs that no node has.
+local most = tonumber(ARGV[7])
+local function in_turn(set, score)
+  local found = call('ZRANGEBYSCORE', set, '-inf', score, 'LIMIT', 0, most)
+  if #found == most then
+    local all = call('ZRANGEBYSCORE', set, '-inf', score, 'LIMIT', 0, MAX_READY)
+    local from = floor(now / 1000) * most % #all
+    found = { unpack(all, from + 1, math.min(from + most, #all)) }
+  end
+  return units(set, found)
+end
+
+count_and_names(in_turn(KEYS[3], '+inf'))
+count_and_names(in_turn(KEYS[7], now - ARGV[13]))
 reply(units(KEYS[2], call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, most)))
 return out

@@ -26,8 +26,14 @@ pub(crate) struct Keys {
     pub(crate) leases: String,
     /// Units with a tick that waits and can start, all with score 0.
     pub(crate) ready: String,
+    /// Units by the instant at which their next tick may start.
+    pub(crate) due: String,
     /// Nodes by the time of their last heartbeat.
     pub(crate) nodes: String,
+    /// Digest of the jobs and name of each node.
+    pub(crate) members: String,
+    /// Lists of jobs by their digest.
+    pub(crate) lists: String,
     /// The preflight tries permissions on it, without making it. It is also the prefix of the keys of a trial.
     pub(crate) probe: String,
 }
@@ -45,7 +51,10 @@ impl Keys {
             meta: format!("{prefix}meta"),
             leases: format!("{prefix}leases"),
             ready: format!("{prefix}ready"),
+            due: format!("{prefix}due"),
             nodes: format!("{prefix}nodes"),
+            members: format!("{prefix}members"),
+            lists: format!("{prefix}lists"),
             probe: format!("{prefix}probe"),
             prefix,
         }

@@ -64,6 +64,10 @@ fn needed(keys: &Keys, permissions: RequiredPermissions) -> Vec<Probe> {
         probe("hmget", &[&keys.meta, "ver", "buckets"], Meta),
         // The last field has no value: refused after the permission was checked.
         probe("hset", &[key, "a", "1", "b"], Permission),
+        probe("hgetall", &[key], Permission),
+        probe("hkeys", &[key], Permission),
+        probe("hexists", &[key, "a"], Permission),
+        probe("hdel", &[key, "a"], Permission),
         probe("zadd", &[key, "XX", "1", "a"], Writes),
         probe("zrem", &[key, "a"], Permission),
         probe("zremrangebyscore", &[key, "1", "1"], Permission),

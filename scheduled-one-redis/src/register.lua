@@ -1,18 +1,18 @@
 -- Registers units with their lower bounds, leases and schedules. Port of `machine::register`.
 --
--- KEYS  4 nodes   5.. for each unit: its record
+-- KEYS  4 nodes   5 due   6.. for each unit: its record
 -- ARGV  4 identity of the calling node   5.. for each unit: first seen, lower bounds of hwm and
 --       token, tick and attempt of the newest start that the caller observed, lease, identity of
 --       its schedule, the schedule that decides as the caller observed it, occasion: start, again
---       or succession, valid until
+--       or succession, valid until, when the next tick may start (0: never)
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start, the
 --       schedule that decides
 
-wrong = wrong_type(KEYS[4], 'zset')
+wrong = wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'zset')
 if wrong then
   return wrong
 end
-for i = 5, #KEYS do
+for i = 6, #KEYS do
   local r, err = load(KEYS[i])
   if not r then
     return err
@@ -34,8 +34,12 @@ local function state_lease(key, r, lease)
 end
 
 local function lives(other)
-  local at = tonumber(call('ZSCORE', KEYS[4], other) or nil)
-  return at and math.abs(at - now) <= NODE_GONE_MS
+  for _, it in ipairs(call('ZRANGEBYSCORE', KEYS[4], now - NODE_GONE_MS, now + NODE_GONE_MS)) do
+    if it == other then
+      return true
+    end
+  end
+  return false
 end
 
 -- Ticks up to the instant are none of the schedule that decides.
@@ -91,12 +95,14 @@ local function register_schedule(key, r, own, occasion, valid_until, lease)
 end
 
 local n = #out
-for i = 5, #KEYS do
-  local key, a = KEYS[i], 5 + (i - 5) * VALUES
+for i = 6, #KEYS do
+  local key, a = KEYS[i], 5 + (i - 6) * VALUES
   local r, lease = load(key), tonumber(ARGV[a + 5])
   state_lease(key, r, lease)
   -- A tick that started was decided.
-  local hwm = math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))
+  local seen_hwm = math.max(tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))
+  local hwm = math.max(r.hwm, seen_hwm)
+  local has_seen_all = seen_hwm >= r.hwm
   local tok = math.max(r.tok, tonumber(ARGV[a + 2]))
   local born, seen = r.born, math.min(tonumber(ARGV[a]), now)
   if born == 0 or seen < born then
@@ -114,9 +120,18 @@ for i = 5, #KEYS do
   if ARGV[a + 6] ~= '' then
     register_schedule(key, r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease)
   end
+  -- A caller that has seen every decision knows when the next tick is due, if its schedule decides.
+  local deciding = schedule_of(r.sch)
+  if has_seen_all and (not deciding or deciding == ARGV[a + 6]) then
+    if ARGV[a + 10] == '0' then
+      call('ZREM', KEYS[5], unit_of(key))
+    else
+      call('ZADD', KEYS[5], ARGV[a + 10], unit_of(key))
+    end
+  end
   out[n + 1], out[n + 2], out[n + 3] = r.born, r.hwm, r.tok
   out[n + 4], out[n + 5] = last_start(r)
-  out[n + 6] = schedule_of(r.sch) and r.sch or ''
+  out[n + 6] = deciding and r.sch or ''
   n = n + 6
 end
 settle()

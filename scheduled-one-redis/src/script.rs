@@ -47,10 +47,10 @@ macro_rules! operations {
 }
 
 operations! {
-    CLAIM: 7, ClaimCode::NAMES, shared enter ledger unit claim_reads claim;
+    CLAIM: 8, ClaimCode::NAMES, shared enter ledger unit claim_reads claim;
     RENEW: 8, &[RenewCode::NAMED], shared enter unit settle renew;
     FINISH: 13, FinishCode::NAMES, shared enter ledger unit settle finish;
-    REGISTER: 10, &[], shared enter unit settle register;
+    REGISTER: 11, &[], shared enter unit settle register;
     WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
     HEARTBEAT: 0, &[], shared enter heartbeat;
     READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;

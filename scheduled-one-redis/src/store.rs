@@ -93,7 +93,7 @@ impl Store for RedisStore {
         heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>> {
         Box::pin(async move {
-            let request = encode::heartbeat(self.keys(), caller, heartbeat)?;
+            let request = encode::heartbeat(self.keys(), caller, &heartbeat)?;
             let (mut reply, units) =
                 decode::heartbeat(self.run(&script::HEARTBEAT, &request).await?)?;
             // Rare: runs are overdue only when a node died or is cut off.

@@ -142,7 +142,7 @@ impl JobContext {
 
     /// How many ticks this run stands for beside its own: those of the
     /// catch-up window that nobody could run, where the job has
-    /// `misfire = run_once`. Counted up to 10,000; 0 elsewhere.
+    /// `misfire = run_once`; 0 elsewhere.
     pub fn missed(&self) -> u64 {
         self.run.missed
     }

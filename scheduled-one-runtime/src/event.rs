@@ -129,6 +129,10 @@ pub(crate) fn claimed(job: &UnitName, tick: TickMs, token: FencingToken) {
     debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), token = token.get(), "claimed");
 }
 
+pub(crate) fn stood_in(job: &UnitName, tick: TickMs, node: &str) {
+    warn!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), node, "claimed in the place of a node that sends heartbeats, and did not claim it");
+}
+
 pub(crate) fn decided_elsewhere(job: &UnitName, tick: TickMs, by: &str) {
     debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), by, "decided elsewhere");
 }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::{
-    Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
+    Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Route, Scope,
 };
 use scheduled_one_schedule::{Schedule, ZoneData, name};
 
@@ -220,8 +220,7 @@ impl Job {
 
     /// Spreads starts over this time behind their ticks: each tick of each job
     /// has its own delay, the same on all nodes, never past the next tick.
-    /// [`scheduled_at`](crate::JobContext::scheduled_at) stays the tick.
-    /// Default 0.
+    /// [`scheduled_at`](crate::JobContext::scheduled_at) stays the tick. Default 0.
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.policies.jitter = Some(jitter);
         self
@@ -230,6 +229,12 @@ impl Job {
     /// Whether each tick runs on one node or on every node. Default: one.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.policies.scope = Some(scope);
+        self
+    }
+
+    /// Which node runs its ticks. Default: the same one as long as it lives.
+    pub fn route(mut self, route: Route) -> Self {
+        self.policies.route = Some(route);
         self
     }
 
@@ -242,8 +247,7 @@ impl Job {
         self
     }
 
-    /// A job that is not enabled does not run on this node; ticks that no node
-    /// ran are recorded as skipped. Default: enabled.
+    /// A job that is not enabled does not run on this node; ticks that no node ran are skipped. Default: enabled.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
@@ -391,8 +395,6 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 pub(crate) fn check_lease(lease: Duration) -> Result<(), String> {
     let mut policies = Policies::default();
     policies.lease = Some(lease);
-    match policies.contradictions().pop() {
-        Some(found) => Err(found.message),
-        None => Ok(()),
-    }
+    let found = policies.contradictions().pop();
+    found.map_or(Ok(()), |found| Err(found.message))
 }

@@ -19,8 +19,7 @@ pub struct LedgerEntry {
     pub tick: Timestamp,
     /// The tick; of several missed ones, the newest.
     pub last_tick: Timestamp,
-    /// How many ticks the line stands for: 1 but for missed ones, counted up
-    /// to 10,000.
+    /// How many ticks the line stands for: 1 but for missed ones.
     pub count: u64,
     /// The outcome of the tick, or of one attempt.
     pub outcome: Outcome,

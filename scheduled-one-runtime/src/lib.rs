@@ -121,7 +121,7 @@ pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 pub use scheduled_one_redis::ConnectError;
 pub use scheduled_one_schedule::ZoneData;
 pub use scheduled_one_schedule::policy::{
-    Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
+    Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Route, Scope,
 };
 pub use scheduler::builder::SchedulerBuilder;
 pub use scheduler::doctor::doctor;

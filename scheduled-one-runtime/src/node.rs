@@ -1,10 +1,12 @@
-//! The driver of a node in one bucket. [`Node::turn`] is the path of a tick, from
-//! top to bottom; each step is in the file that it calls.
+//! The driver of a node in one bucket. [`Node::turn`] is the path of a tick; each step is in the file that it calls.
 
 // In the order of the path: units and claims of them, verdicts, jobs without claims …
+mod adoption;
 mod aside;
 mod catch_up;
 mod claiming;
+mod preference;
+mod unit_set;
 pub(crate) mod units;
 mod verdict;
 
@@ -36,7 +38,7 @@ use crate::finish::UnitReleased;
 use crate::run::{Runner, Stopping};
 use crate::store_client::{Replied, StoreClient, StoreHealth};
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
+use scheduled_one_protocol::message::HeartbeatReply;
 
 use claiming::Claiming;
 use heartbeat::{HeartbeatTimer, send_heartbeat};
@@ -46,7 +48,7 @@ use local_jobs::LocalJobs;
 use mode::Mode;
 pub(crate) use mode::NodeSignals;
 use outlook::Outlook;
-use registration::{Registration, register_again};
+use registration::{Registration, refresh, register_again};
 use stall_watch::StallWatch;
 use standstill::{
     Known, wait_after_jump, wait_in_quarantine, warn_of_marks, write_off_refused_for,
@@ -56,8 +58,7 @@ use takeover::{taken_over, write_off};
 use units::Units;
 use verdict::{DecidedClaim, FollowUp};
 
-/// Longest sleep: a clock may be set, a machine may be suspended.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+const LONGEST_SLEEP: Duration = Duration::from_secs(1); // a clock may be set, a machine may be suspended
 
 /// One node in one bucket.
 pub(crate) struct Node {
@@ -110,7 +111,7 @@ impl Node {
             units,
             hold: Hold::START,
             registration,
-            heartbeat: HeartbeatTimer::new(client.now()),
+            heartbeat: HeartbeatTimer::new(client.now(), node),
             stalls: StallWatch::default(),
             local_jobs: LocalJobs::new(of_scope(true), started_ms),
             inbox: Inbox::new(released),
@@ -175,6 +176,10 @@ impl Node {
                 let now_ms = self.runner.cluster.now_ms();
                 take_over_ticks(&mut self.units, &mut self.claiming, units, now_ms);
             }
+            Event::Adopted(units) => {
+                let now_ms = self.runner.cluster.now_ms();
+                self.claiming.adopt(&mut self.units, units, now_ms);
+            }
             Event::WrittenOff(runs) => self.claiming.ready.extend(taken_over(runs)),
             Event::Woken => {}
             Event::Abandoned => return ControlFlow::Break(()),
@@ -206,12 +211,14 @@ impl Node {
                 reply,
                 sent,
             };
-            let now_ms = self.runner.cluster.now_ms();
+            let (now_ms, unit) = (self.runner.cluster.now_ms(), decided.pending.unit);
             let (units, stalls) = (&mut self.units, &mut self.stalls);
             match self.claiming.apply(units, stalls, decided, now_ms) {
                 FollowUp::Nothing => {}
                 FollowUp::Start(run) => {
                     event::claimed(&run.id.unit, run.id.tick, run.id.token);
+                    let other = self.claiming.preference.preferred_other(unit);
+                    self.client.log_stood_in(&run, other);
                     self.runner.start(run);
                 }
                 FollowUp::Decline(run) => self.runner.decline(&run),
@@ -349,10 +356,7 @@ impl Node {
         if !self.heartbeat.take_due(self.client.now()) {
             return;
         }
-        let heartbeat = match mode {
-            Mode::Working => Heartbeat::Alive,
-            Mode::Draining { .. } | Mode::Leaving => Heartbeat::Leaving,
-        };
+        let heartbeat = self.claiming.preference.heartbeat(mode != Mode::Working);
         let client = Arc::clone(&self.client);
         self.inbox
             .request(async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) });
@@ -362,17 +366,23 @@ impl Node {
         self.heartbeat.settle();
         self.heartbeat
             .log_offset(&self.client, &self.runner.cluster);
-        if let Some(succession) = successions(&mut self.units, &reply.body.nodes) {
+        let Replied { received, mut body } = reply;
+        self.stalls
+            .observe_all(std::mem::take(&mut body.overdue), received);
+        let now_ms = self.runner.cluster.now_ms();
+        let is_calm = self.hold.is_calm(now_ms);
+        let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
+        let nodes = &self.claiming.preference;
+        if let Some(succession) = successions(&mut self.units, nodes.living()) {
             let request = send_succession(Arc::clone(&self.client), succession);
             self.inbox
                 .request(async { Event::Succeeded(request.await) });
         }
-        self.claiming.living_nodes = reply.body.nodes;
-        // The other units belong to jobs that this node does not have.
-        let mut ready = reply.body.ready;
-        ready.retain(|unit| self.units.find(unit).is_some());
-        self.claiming.ready.extend(ready);
-        self.stalls.observe_all(reply.body.overdue, reply.received);
+        if !adopted.is_empty() {
+            let units = self.units.registrations_of(adopted);
+            let request = refresh(Arc::clone(&self.client), units);
+            self.inbox.request(async { Event::Adopted(request.await) });
+        }
     }
 
     fn write_off_stalled(&mut self, seen: &StoreHealth) {
@@ -381,11 +391,10 @@ impl Node {
         }
         let refused = write_off_refused_for(&self.runner.cluster, seen);
         let runs = self.stalls.take_stalled(self.client.now(), refused);
-        if runs.is_empty() {
-            return;
+        if !runs.is_empty() {
+            let client = Arc::clone(&self.client);
+            self.inbox
+                .request(async move { Event::WrittenOff(write_off(&client, runs).await) });
         }
-        let client = Arc::clone(&self.client);
-        self.inbox
-            .request(async move { Event::WrittenOff(write_off(&client, runs).await) });
     }
 }

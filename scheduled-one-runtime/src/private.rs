@@ -13,7 +13,7 @@ use scheduled_one_schedule::name::{NameFault, find_fault};
 
 pub use linkme;
 pub use scheduled_one_schedule::policy::{
-    Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
+    Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Route, Scope,
 };
 pub use std::time::Duration;
 

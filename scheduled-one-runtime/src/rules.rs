@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use once_cell::sync::Lazy;
 use scheduled_one_schedule::policy::{
-    Backoff, MAX_DURATION, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Scope,
+    Backoff, MAX_DURATION, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Route,
+    Scope,
 };
 
 use scheduled_one_protocol::message;
@@ -30,6 +31,7 @@ pub(crate) struct Rules {
     pub(crate) retry_on: RetryOn,
     pub(crate) jitter: Duration,
     pub(crate) scope: Scope,
+    pub(crate) route: Route,
     pub(crate) shards: u32,
     pub(crate) enabled: bool,
 }
@@ -80,6 +82,7 @@ impl Rules {
             retry_on: policies.retry_on(),
             jitter: policies.jitter(),
             scope: policies.scope(),
+            route: policies.route(),
             shards: policies.shards(),
             enabled,
         }

@@ -17,6 +17,7 @@ use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::log_throttle::LogThrottle;
 use crate::request_each::{Repeat, request_each};
+use crate::run::NewRun;
 use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, Head, QUARANTINE_MARGIN_MS, Reply};
@@ -217,6 +218,21 @@ impl StoreClient {
         let now = self.clock.boottime();
         if self.log_throttle.allows(format!("{unit}: {why}"), now) {
             event::refused(unit, tick, &why);
+        }
+    }
+
+    /// Logs that a node did not claim a tick that it was to claim: now and then, however often it does not.
+    pub(crate) fn log_stood_in(&self, run: &NewRun, preferred: Option<&str>) {
+        // What waited in a unit may be started by any node.
+        let is_tick = run.due_ms.is_some();
+        if let Some(node) = preferred.filter(|_| is_tick) {
+            let now = self.clock.boottime();
+            if self
+                .log_throttle
+                .allows(format!("stood in for {node}"), now)
+            {
+                event::stood_in(&run.id.unit, run.id.tick, node);
+            }
         }
     }
 

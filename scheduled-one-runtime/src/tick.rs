@@ -11,7 +11,7 @@ use scheduled_one_protocol::message::{Intent, Missed};
 use scheduled_one_protocol::{Outcome, SkipReason, TickMs};
 
 /// Most ticks that are counted.
-const MAX_COUNT: u64 = 10_000;
+const MAX_COUNT: u64 = u32::MAX as u64;
 
 /// The decision that is requested from the store.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,9 +8,12 @@ pub(crate) type UnitIndex = u32;
 
 /// The instant of a unit that is not in the timer.
 const UNSET: i64 = i64::MAX;
+/// The instant of a unit that was taken out and will be set again.
+const TAKEN: i64 = i64::MAX - 1;
 
 /// Units by the instant at which they are due. A unit has one such instant at
-/// most: it is taken out, decided, and set again.
+/// most: it is taken out, decided, and set again. A unit that this node does not
+/// claim rests.
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
     heap: BinaryHeap<Reverse<(i64, UnitIndex)>>,
@@ -21,22 +24,52 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) fn set(&mut self, at_ms: i64, unit: UnitIndex) {
+        self.store(unit, at_ms);
+        self.heap.push(Reverse((at_ms, unit)));
+    }
+
+    /// The unit is not due until it is set again.
+    pub(crate) fn rest(&mut self, unit: UnitIndex) {
+        self.store(unit, UNSET);
+    }
+
+    /// Takes out a unit, due or not.
+    pub(crate) fn take(&mut self, unit: UnitIndex) {
+        self.store(unit, TAKEN);
+    }
+
+    /// Whether the unit rests: it is not due, and was not taken out.
+    pub(crate) fn rests(&self, unit: UnitIndex) -> bool {
+        self.at(unit) == UNSET
+    }
+
+    /// Whether the unit was taken out.
+    pub(crate) fn is_taken(&self, unit: UnitIndex) -> bool {
+        self.at(unit) == TAKEN
+    }
+
+    fn at(&self, unit: UnitIndex) -> i64 {
+        self.at_ms.get(unit as usize).copied().unwrap_or(UNSET)
+    }
+
+    fn store(&mut self, unit: UnitIndex, at_ms: i64) {
         let index = unit as usize;
         if index >= self.at_ms.len() {
             self.at_ms.resize(index + 1, UNSET);
         }
         self.at_ms[index] = at_ms;
-        self.heap.push(Reverse((at_ms, unit)));
     }
 
     /// Makes a unit due now. Returns false if the unit is taken out: then it is set
     /// again when it is decided.
     pub(crate) fn hasten(&mut self, now_ms: i64, unit: UnitIndex) -> bool {
-        let waits = self.at_ms.get(unit as usize).copied().unwrap_or(UNSET);
-        if waits != UNSET && waits > now_ms {
+        if self.is_taken(unit) {
+            return false;
+        }
+        if self.at(unit) > now_ms {
             self.set(now_ms, unit);
         }
-        waits != UNSET
+        true
     }
 
     /// When the next unit is due.
@@ -56,7 +89,7 @@ impl Timer {
             return None;
         }
         let Reverse((_, unit)) = self.heap.pop()?;
-        self.at_ms[unit as usize] = UNSET;
+        self.at_ms[unit as usize] = TAKEN;
         Some(unit)
     }
 }

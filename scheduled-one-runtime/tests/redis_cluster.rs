@@ -89,7 +89,10 @@ async fn the_owner_is_found_from_any_node_and_when_the_named_ones_are_gone() {
     let (owner, other) = (cluster.owner_of(META).unwrap(), other_primary(&cluster));
     let url = format!("redis+cluster://127.0.0.1:1,127.0.0.1:{}", other.port());
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     assert!(keys_in_slot(owner) > 0);
 
     // The only node that the URL names dies, and so does the owner.
@@ -98,7 +101,7 @@ async fn the_owner_is_found_from_any_node_and_when_the_named_ones_are_gone() {
     cluster.wait_for_failover(&key, other).unwrap();
     owner.kill().unwrap();
     wait_until_async("the new owner is found", BOUND, async || {
-        store.heartbeat(&caller(), Heartbeat::Alive).await.is_ok()
+        store.heartbeat(&caller(), Heartbeat::alive()).await.is_ok()
     })
     .await;
 }
@@ -134,7 +137,7 @@ async fn a_slot_under_way_is_asked_for_where_it_goes() {
     // Of these keys, one was never written: until the slot has moved, no node
     // can say whether it is on its way.
     let error = store
-        .heartbeat(&caller(), Heartbeat::Alive)
+        .heartbeat(&caller(), Heartbeat::alive())
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -142,7 +145,10 @@ async fn a_slot_under_way_is_asked_for_where_it_goes() {
     migration.finish().unwrap();
     // The request that meets `MOVED` goes on by itself.
     assert_eq!(store.ledger("a", 5).await.unwrap(), line);
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +181,10 @@ async fn the_rights_that_are_documented_suffice() {
     let rule = RedisStore::acl_rule_for(&url, "test", &none).unwrap();
     grant(&rule);
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
 
     // Of a cluster, but not of one Redis.
     grant(&RedisStore::acl_rule("test"));
@@ -244,7 +253,7 @@ async fn a_request_that_is_sent_on_twice_is_unavailable() {
         let options = ConnectOptions::default();
         let store = RedisStore::unchecked(&url, "test", &options).await.unwrap();
         let error = store
-            .heartbeat(&caller(), Heartbeat::Alive)
+            .heartbeat(&caller(), Heartbeat::alive())
             .await
             .unwrap_err();
         let named = matches!(&error, StoreError::Unavailable(text) if text.contains("sends it on"));

@@ -41,7 +41,10 @@ fn line(unit: &str) -> LedgerRecord {
 async fn open(redis: &RedisServer) -> RedisStore {
     let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
     // The namespace is known: a line is the first thing that a request writes.
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     store
 }
 

@@ -29,7 +29,10 @@ async fn known(redis: &RedisServer) {
         ledger_limit: 5,
         buckets: 1,
     };
-    store.heartbeat(&caller, Heartbeat::Leaving).await.unwrap();
+    store
+        .heartbeat(&caller, Heartbeat::leaving())
+        .await
+        .unwrap();
     // And that for longer than any lease.
     redis
         .command(&["HSET", "so:{test}:meta", "qs", "1", "q", "1"])

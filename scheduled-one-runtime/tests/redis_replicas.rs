@@ -121,7 +121,10 @@ async fn a_claim_that_is_repeated_is_confirmed_again() {
             .unwrap()
     };
     let store = connect().await;
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     let granted = |verdict: &Verdict| matches!(verdict, Verdict::Granted(_));
     assert!(granted(&ask(&store, "a").await.unwrap()));
 
@@ -155,7 +158,10 @@ async fn a_claim_that_is_repeated_is_confirmed_again() {
 async fn a_claim_that_is_granted_again_is_written_again() {
     let redis = RedisServer::start().unwrap();
     let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     let written = || -> u64 {
         let info = redis.command(&["INFO", "persistence"]).unwrap();
         let mut lines = info.lines();
@@ -220,7 +226,10 @@ async fn the_right_to_wait_is_needed_only_then_and_the_number_has_a_limit() {
         .unwrap();
     // Taken away later: what was granted is not run for want of an answer.
     grant(&RedisStore::acl_rule("test"));
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     let error = ask(&store, "a").await.unwrap_err();
     assert!(error.to_string().contains("missing: +wait"), "{error}");
 

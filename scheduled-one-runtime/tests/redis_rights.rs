@@ -37,6 +37,7 @@ fn register(unit: &str) -> Register {
         occasion: scheduled_one_protocol::message::Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),
+        next_due_ms: None,
     }
 }
 
@@ -69,7 +70,7 @@ async fn use_everything(store: &dyn Store) -> Result<(), StoreError> {
     let caller = caller();
     store.register(&caller, &[register("a")]).await?;
     let now_ms = (store
-        .heartbeat(&caller, Heartbeat::Alive)
+        .heartbeat(&caller, Heartbeat::alive())
         .await?
         .head
         .now_us
@@ -107,7 +108,7 @@ fn run_of_b(tick: TickMs, token: FencingToken) -> RunId {
 
 /// Writes off the run of the unit `c`, whose lease has ended, and starts its next attempt.
 async fn take_over_c(store: &dyn Store, caller: &Caller, tick: TickMs) -> Result<(), StoreError> {
-    let pulse = store.heartbeat(caller, Heartbeat::Leaving).await?.body;
+    let pulse = store.heartbeat(caller, Heartbeat::leaving()).await?.body;
     let overdue = OverdueRun {
         unit: "c".into(),
         nonce: "c".into(),
@@ -118,7 +119,11 @@ async fn take_over_c(store: &dyn Store, caller: &Caller, tick: TickMs) -> Result
     // The takeover makes the unit ready, until the next attempt starts.
     store.write_off(caller, &[overdue]).await?;
     assert_eq!(
-        store.heartbeat(caller, Heartbeat::Alive).await?.body.ready,
+        store
+            .heartbeat(caller, Heartbeat::alive())
+            .await?
+            .body
+            .ready,
         ["c"]
     );
     let next = Claim {
@@ -127,7 +132,11 @@ async fn take_over_c(store: &dyn Store, caller: &Caller, tick: TickMs) -> Result
     };
     store.claim(caller, &[next]).await?;
     assert_eq!(
-        store.heartbeat(caller, Heartbeat::Alive).await?.body.ready,
+        store
+            .heartbeat(caller, Heartbeat::alive())
+            .await?
+            .body
+            .ready,
         [""; 0]
     );
     Ok(())
@@ -160,8 +169,8 @@ async fn finish_and_read(store: &dyn Store, caller: &Caller, run: RunId) -> Resu
 }
 
 /// The rules of the documentation, word for word.
-const ACL: &str = "~so:{test}:* -@all +eval +evalsha +info +time +type +hmget +hset +zadd +zrem \
-                   +zremrangebyscore +zrangebyscore +xadd +xrevrange +del";
+const ACL: &str = "~so:{test}:* -@all +eval +evalsha +info +time +type +hmget +hset +hgetall +hkeys \
+                   +hexists +hdel +zadd +zrem +zremrangebyscore +zrangebyscore +xadd +xrevrange +del";
 
 fn without(right: &str) -> String {
     let words: Vec<&str> = ACL.split(' ').filter(|word| *word != right).collect();
@@ -185,7 +194,7 @@ async fn the_documented_rights_suffice_and_each_is_needed() {
     use_everything(&store).await.unwrap();
     store
         .open(Bucket::WHOLE)
-        .heartbeat(&caller(), Heartbeat::Alive)
+        .heartbeat(&caller(), Heartbeat::alive())
         .await
         .unwrap();
     assert_eq!(
@@ -232,7 +241,7 @@ async fn buckets_need_their_keys_and_the_error_has_the_whole_rule() {
             buckets: 2,
             ..caller()
         };
-        store.heartbeat(&caller, Heartbeat::Alive).await.unwrap();
+        store.heartbeat(&caller, Heartbeat::alive()).await.unwrap();
         let meta = format!("so:{{test{index}}}:meta");
         assert_eq!(redis.command(&["EXISTS", &meta]).unwrap().trim(), "1");
     }
@@ -246,7 +255,10 @@ async fn rules_that_leave_out_one_job_are_its_trouble_alone() {
     let keys = "~so:{test}:[^j]* ~so:{test}:job:good";
     set_user(&redis, &ACL.replace("~so:{test}:*", keys));
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     let both = [register("good"), register("bad")];
     // The request is refused, not unavailable, so the node repeats it without the refused unit.
     let error = store.register(&caller(), &both).await.unwrap_err();
@@ -271,7 +283,7 @@ async fn a_right_that_is_taken_away_later_is_named() {
         command.extend(rule.split(' '));
         redis.command(&command).unwrap();
         let error = store
-            .heartbeat(&caller(), Heartbeat::Alive)
+            .heartbeat(&caller(), Heartbeat::alive())
             .await
             .unwrap_err();
         assert!(
@@ -291,7 +303,7 @@ async fn what_is_repeated_until_rights_are_back_is_recorded_once() {
     set_user(&redis, ACL);
     let store = RedisStore::connect(&url, "test").await.unwrap();
     let now_us = store
-        .heartbeat(&caller(), Heartbeat::Alive)
+        .heartbeat(&caller(), Heartbeat::alive())
         .await
         .unwrap()
         .head

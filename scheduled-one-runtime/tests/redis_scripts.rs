@@ -99,6 +99,7 @@ async fn register(store: &RedisStore, units: &[&str]) -> Result<(), StoreError> 
         occasion: scheduled_one_protocol::message::Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),
+        next_due_ms: None,
     };
     let batch: Vec<Register> = units.iter().map(register).collect();
     store.register(&caller(), &batch).await.map(drop)
@@ -136,7 +137,10 @@ async fn a_refusal_of_all_scripts_is_one_of_the_store() {
     assert_eq!(error, StoreError::Unavailable(same.to_string()));
     gate.refuse(Refuses::Nothing);
     register(&store, &["good"]).await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
 }
 
 /// The log of all threads of this process.

@@ -111,7 +111,10 @@ async fn what_is_wrong_is_named() {
 
     let right = format!("{url}{login}sentinelpass");
     let store = RedisStore::connect(&right, "test").await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     assert!(!format!("{store:?}").contains("pass"), "{store:?}");
     let by_option = ConnectOptions::default().sentinel_login("bob", "sentinelpass");
     RedisStore::connect_with(&url, "test", &by_option)
@@ -251,12 +254,18 @@ async fn a_primary_that_is_deposed_and_lives_is_left() {
     let (old, new) = (RedisServer::start().unwrap(), RedisServer::start().unwrap());
     let sentinel = FakeSentinel::start(old.port()).await;
     let store = RedisStore::connect(&sentinel.url(), "test").await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     assert!(has_beaten(&old) && !has_beaten(&new));
     sentinel.name(&new);
     // The old one is well, and still says of itself that it is a primary.
     wait_until_async("the new primary is used", BOUND, async || {
-        store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+        store
+            .heartbeat(&caller(), Heartbeat::alive())
+            .await
+            .unwrap();
         has_beaten(&new)
     })
     .await;
@@ -271,7 +280,10 @@ async fn sentinels_are_asked_about_once_a_second_and_not_for_each_request() {
     let mut requests = 0;
     while sentinel.asked() < before + 2 {
         assert!(started.elapsed() < BOUND, "it is not asked");
-        store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+        store
+            .heartbeat(&caller(), Heartbeat::alive())
+            .await
+            .unwrap();
         requests += 1;
     }
     // Two questions are more than a second apart: on any machine that is many requests.
@@ -293,7 +305,10 @@ async fn the_next_sentinel_is_asked_where_one_is_silent_or_behind() {
         behind.port, right.port
     );
     let store = RedisStore::connect(&url, "test").await.unwrap();
-    store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     assert!(has_beaten(&primary));
 
     let error = refused(&behind.url(), &ConnectOptions::default()).await;

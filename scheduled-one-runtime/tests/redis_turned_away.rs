@@ -80,7 +80,7 @@ async fn a_server_that_turns_away_is_unavailable() {
         let options = scheduled_one_redis::ConnectOptions::default();
         let store = RedisStore::unchecked(&url, "test", &options).await.unwrap();
         for _ in 0..TIMES {
-            let error = store.heartbeat(&caller(), Heartbeat::Alive).await;
+            let error = store.heartbeat(&caller(), Heartbeat::alive()).await;
             let error = error.unwrap_err();
             let named = matches!(&error, StoreError::Unavailable(text) if text.contains(reason));
             assert!(named, "{error:?}");
@@ -133,7 +133,10 @@ async fn a_server_that_is_full_later_names_the_reason() {
         .unwrap();
     let second = store.open(Bucket::WHOLE);
     for _ in 0..TIMES {
-        store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+        store
+            .heartbeat(&caller(), Heartbeat::alive())
+            .await
+            .unwrap();
         let error = second.renew(&caller(), &[]).await.unwrap_err();
         let named = matches!(&error, StoreError::Unavailable(text) if text.contains(FULL));
         assert!(named, "{error:?}");

@@ -78,6 +78,17 @@ impl Cron {
         })
     }
 
+    /// The number of ticks in `from_s..to_s`, in Unix seconds; at least `enough`, if there are so many.
+    pub(crate) fn count_s(&self, from_s: i64, to_s: i64, enough: u64) -> u64 {
+        zone::count_ticks(
+            self.zone.spans(),
+            self.pace,
+            (from_s.max(0), to_s),
+            |local_s| self.fields.next_local(local_s),
+            |from_s, to_s| self.fields.count_local(from_s, to_s, enough),
+        )
+    }
+
     fn check_it_comes(&self, parts: &[&str]) -> Result<(), ScheduleError> {
         let never = |message| ScheduleError::new(ScheduleErrorKind::Never, message);
         if self.fields.next_year(PRESENT_YEAR).is_none() {

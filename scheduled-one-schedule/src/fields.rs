@@ -41,6 +41,63 @@ impl Fields {
         Some(day * DAY_S + self.next_time(0)?)
     }
 
+    /// The number of matching local seconds in `from_s..to_s`, neither before 1970; at least `enough`, if there are so
+    /// many. By days: within a day it is a product of the numbers of hours, minutes and seconds.
+    pub(crate) fn count_local(&self, from_s: i64, to_s: i64, enough: u64) -> u64 {
+        let (from_s, to_s) = (from_s.max(0), to_s.max(0));
+        if from_s >= to_s {
+            return 0;
+        }
+        let (first, last) = (from_s.div_euclid(DAY_S), to_s.div_euclid(DAY_S));
+        let (from, to) = (from_s.rem_euclid(DAY_S), to_s.rem_euclid(DAY_S));
+        let matches = |day| self.next_day(day) == Some(day);
+        if first == last {
+            return match matches(first) {
+                true => self.count_before(to) - self.count_before(from),
+                false => 0,
+            };
+        }
+        let whole = self.count_before(DAY_S); // hour 24, so all of them
+        let mut count = 0;
+        if matches(first) {
+            count += whole - self.count_before(from);
+        }
+        let mut next = first + 1;
+        while count < enough
+            && let Some(day) = self.next_day(next)
+            && day < last
+        {
+            count += whole;
+            next = day + 1;
+        }
+        if matches(last) {
+            count += self.count_before(to);
+        }
+        count
+    }
+
+    /// The number of matching seconds of a day before one.
+    fn count_before(&self, second: i64) -> u64 {
+        let below = |set: u64, end: i64| {
+            let end = u32::try_from(end).unwrap_or(0);
+            let mask = 1_u64.checked_shl(end).map_or(u64::MAX, |bit| bit - 1);
+            u64::from((set & mask).count_ones())
+        };
+        let has = |set: u64, value: i64| below(set, value + 1) > below(set, value);
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let hours = u64::from(self.hours);
+        let a_minute = below(self.seconds, 60);
+        let an_hour = below(self.minutes, 60) * a_minute;
+        let mut count = below(hours, hour) * an_hour;
+        if has(hours, hour) {
+            count += below(self.minutes, minute) * a_minute;
+            if has(self.minutes, minute) {
+                count += below(self.seconds, second % 60);
+            }
+        }
+        count
+    }
+
     /// The first matching day at or after one, counted from 1970-01-01. Looks at no more than the months of
     /// 131 years.
     pub(crate) fn next_day(&self, from_day: i64) -> Option<i64> {

@@ -196,20 +196,17 @@ impl Schedule {
 
     /// The number of ticks in `(after_ms, until_ms]` (Unix milliseconds), at most `cap`.
     ///
-    /// By arithmetic for a fixed rate; for cron one step per tick counted, so choose the cap accordingly.
+    /// By arithmetic for a fixed rate. For cron a step for each day that has ticks, and within a day by arithmetic.
     #[must_use]
     pub fn count_within(&self, after_ms: i64, until_ms: i64, cap: u64) -> u64 {
-        if let Kind::Every(every) = &self.0 {
-            return every.count_within(after_ms, until_ms, cap);
-        }
-        let (mut at_ms, mut count) = (after_ms, 0);
-        while count < cap {
-            match self.next_after(at_ms) {
-                Some(tick_ms) if tick_ms <= until_ms => (at_ms, count) = (tick_ms, count + 1),
-                _ => break,
+        match &self.0 {
+            Kind::Every(every) => every.count_within(after_ms, until_ms, cap),
+            Kind::Cron(cron) => {
+                let from_s = after_ms.div_euclid(1000).saturating_add(1);
+                let to_s = until_ms.div_euclid(1000).saturating_add(1);
+                cron.count_s(from_s, to_s, cap).min(cap)
             }
         }
-        count
     }
 
     /// The time zone of a cron expression; UTC for a fixed rate, which has none.

@@ -87,6 +87,42 @@ pub(crate) fn next_tick(
     None
 }
 
+/// The number of ticks in `from_s..to_s` (Unix seconds, not negative), where `next_local` gives the first match at or
+/// after a local time, and `count_local` the number of matches in a stretch of local time. Those of [`next_tick`].
+pub(crate) fn count_ticks(
+    spans: &[Span],
+    pace: Pace,
+    (from_s, to_s): (i64, i64),
+    next_local: impl Fn(i64) -> Option<i64>,
+    count_local: impl Fn(i64, i64) -> u64,
+) -> u64 {
+    let to_s = to_s.min(HORIZON_S);
+    let first = spans
+        .partition_point(|span| span.start_s <= from_s)
+        .saturating_sub(1);
+    let mut count = 0;
+    for (index, span) in spans.iter().enumerate().skip(first) {
+        let begin_s = span.start_s.max(from_s);
+        let end_s = spans.get(index + 1).map_or(HORIZON_S, |next| next.start_s);
+        let end_s = end_s.min(to_s);
+        if begin_s >= end_s {
+            break;
+        }
+        let mut local_s = begin_s + span.offset_s;
+        let after_gap = begin_s == span.start_s && span.seen_s < local_s;
+        if after_gap && next_local(span.seen_s).is_some_and(|skipped_s| skipped_s < local_s) {
+            // The tick for all that was skipped, which may be one of its own, too.
+            count += 1;
+            local_s += 1;
+        }
+        if pace == Pace::Fixed {
+            local_s = local_s.max(span.seen_s);
+        }
+        count += count_local(local_s, end_s + span.offset_s);
+    }
+    count
+}
+
 /// The rules of a zone count for a [schedule's identity](crate::ScheduleIdentity) from here on:
 /// 2026-01-01T00:00:00Z, in Unix seconds. A correction of the past changes no tick to come.
 const RULES_FROM_S: i64 = 1_767_225_600;

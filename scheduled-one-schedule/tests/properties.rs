@@ -253,3 +253,40 @@ proptest! {
         prop_assert_eq!(parse(inner, zone), Some(schedule));
     }
 }
+
+/// Counting by days comes to the same as counting tick by tick, across every change of a zone's clock.
+#[test]
+fn a_long_window_is_counted_as_its_ticks_are() {
+    // Samoa left out a day at the end of 2011; Troll changes by two hours, Lord Howe by half of one.
+    let zones = [
+        "UTC",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "Antarctica/Troll",
+        "Africa/Casablanca",
+    ];
+    let expressions = [
+        "0 0 * * * *",
+        "0 30 2 * * *",
+        "0 */20 1-3 * * *",
+        "5 15,45 23 L * ?",
+        "0 0 2 ? * SUN#2",
+    ];
+    let from_ms = 1_304_208_123_456; // 2011-05-01T00:02:03.456Z
+    let to_ms = from_ms + 3 * 366 * 86_400_000;
+    for (zone, expression) in zones
+        .iter()
+        .flat_map(|zone| expressions.map(|text| (zone, text)))
+    {
+        let zone = scheduled_one_schedule::parse_zone(zone).expect("a zone");
+        let schedule = Schedule::cron(expression, zone).expect("an expression");
+        let ticks = enumerate(&schedule, from_ms, to_ms, usize::MAX);
+        for (after, until) in [(0, ticks.len() - 1), (1, ticks.len() / 2), (7, 8)] {
+            let counted = schedule.count_within(ticks[after], ticks[until], u64::MAX);
+            assert_eq!(counted, (until - after) as u64, "{schedule}");
+        }
+        let counted = schedule.count_within(from_ms, to_ms, u64::MAX);
+        assert_eq!(counted, ticks.len() as u64, "{schedule}");
+    }
+}

@@ -16,6 +16,7 @@
     backoff = "500ms..30s",
     retry_on = [error, timeout],
     scope = one,
+    route = spread,
     shards = 4,
     enabled = false,
     enabled_env = "REPORT_ENABLED",
@@ -53,6 +54,7 @@ const _: () = {
             .retry_on(__scheduled_one::RetryOn::NONE.with_error(true).with_timeout(true))
             .jitter(__scheduled_one::Duration::from_millis(10000))
             .scope(__scheduled_one::Scope::One)
+            .route(__scheduled_one::Route::Spread)
             .shards(4)
             .enabled(false)
             .enabled_env("REPORT_ENABLED")

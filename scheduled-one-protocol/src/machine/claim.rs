@@ -137,6 +137,7 @@ fn decide(
         ));
     }
     unit.own.marks.decided = Some(due.tick);
+    unit.own.next_due_ms = due.next_due_ms;
     match free {
         _ if due.intent == Intent::MarkMissed => Verdict::MarkedMissed,
         Some(slot) => Verdict::Granted(grant(unit, slot, claim, due, caller, now)),

@@ -225,6 +225,7 @@ mod tests {
             waiting: [waiting(FAR_MS, MAX_COUNT, MAX_COUNT), waiting(0, 0, 0)].into(),
             quarantine_until_ms: i64::MAX,
             decides: None,
+            next_due_ms: Some(i64::MAX),
         }
     }
 

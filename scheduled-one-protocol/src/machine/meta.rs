@@ -17,6 +17,8 @@ pub struct Meta {
     pub quarantine_until_ms: i64,
     /// How many buckets the namespace has, 0 while it was never used.
     pub buckets: u32,
+    /// Version of the membership, 0 before the first heartbeat.
+    pub membership_version: u64,
 }
 
 /// The namespace was written by a newer version of the protocol.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Now, OVERDUE_PERCENT, damage};
-use crate::message::{LowerBounds, OverdueRun, RunId, UnitStatus, Watermarks};
+use crate::message::{LowerBounds, OverdueRun, RunId, UNCLAIMED_MS, UnitStatus, Watermarks};
 use crate::schedule::DecidingSchedule;
 use crate::unit::UnitName;
 use crate::value::{FencingToken, Start, TickMs};
@@ -28,6 +28,8 @@ pub struct Record {
     pub quarantine_until_ms: i64,
     /// The schedule that decides the ticks; `None` if no node has registered one.
     pub decides: Option<DecidingSchedule>,
+    /// When the next tick may start, as far as the nodes have said; `None` if there is none.
+    pub next_due_ms: Option<i64>,
 }
 
 /// A tick, or another attempt at one, that waits for its unit to be free.
@@ -127,6 +129,12 @@ impl Record {
     /// tenth of that.
     pub fn overdue_at_ms(&self) -> i64 {
         self.run.until_ms - self.run.lease_ms + self.run.lease_ms * OVERDUE_PERCENT / 100
+    }
+
+    /// A tick was due a while ago and is undecided: the node that was to claim it does not.
+    pub fn unclaimed(&self, now: Now) -> bool {
+        self.next_due_ms
+            .is_some_and(|due_ms| due_ms <= now.ms() - UNCLAIMED_MS)
     }
 
     /// A tick waits and the unit is free.

@@ -91,11 +91,18 @@ pub fn register(
     lives: impl Fn(&str) -> bool,
 ) -> RegisteredUnit {
     state_lease(meta, record, register.lease_ms, caller, now);
+    let started = register.bounds.start.map(|start| start.tick);
+    let has_seen_all = register.bounds.decided.max(started) >= record.marks.decided;
     record.raise(&register.bounds);
     let seen_ms = register.first_seen_ms.min(now.ms());
     let first_seen_ms = record.marks.first_seen_ms.unwrap_or(seen_ms);
     record.marks.first_seen_ms = Some(first_seen_ms.min(seen_ms));
     register_schedule(meta, record, register, caller, now, lives);
+    // A caller that has seen every decision knows when the next tick is due, if its schedule decides.
+    let decides = record.decides.as_ref().map(|decides| decides.id);
+    if has_seen_all && (decides.is_none() || decides == register.schedule) {
+        record.next_due_ms = register.next_due_ms;
+    }
     RegisteredUnit {
         marks: record.all_marks(),
         decides: record.decides.clone(),

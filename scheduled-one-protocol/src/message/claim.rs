@@ -51,6 +51,9 @@ pub struct DueTick {
     /// The newest tick that the caller believes decided: behind it there are only `tick` and `missed`. A store that
     /// knows another one answers [`Verdict::Conflict`], and the caller counts again.
     pub after: Option<TickMs>,
+    /// When the tick after this one may start; `None` if there is none. The store knows by it which units nobody
+    /// claims.
+    pub next_due_ms: Option<i64>,
     /// What to do with the tick.
     pub intent: Intent,
     /// What to do with the tick if the unit is busy.
@@ -67,6 +70,7 @@ impl DueTick {
             tick,
             due_ms: tick.ms(),
             after: None,
+            next_due_ms: None,
             intent: Intent::Run,
             overlap: Overlap::Skip,
             missed: None,

@@ -1,24 +1,130 @@
-//! Heartbeats: a node shows that it lives, and learns which units it has to attend to.
+//! Heartbeats: a node shows that it lives, learns which nodes live beside it, and which units it has to attend to.
+
+use std::fmt;
+use std::sync::Arc;
 
 use super::OverdueRun;
+use crate::hash::hash;
 use crate::unit::UnitName;
 
 /// A node's sign of life, one each second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Heartbeat {
-    /// The node is up.
-    Alive,
-    /// The node is leaving.
-    Leaving,
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Heartbeat {
+    /// The node is leaving: it no longer counts as living.
+    pub leaving: bool,
+    /// Digest of the jobs that the node runs.
+    pub jobs: JobsDigest,
+    /// The jobs themselves, if the store may not have them.
+    pub job_list: Option<JobList>,
+    /// The version of the membership that the node has seen, 0 for none.
+    pub known_version: u64,
+    /// A digest of other nodes whose jobs the caller asks for.
+    pub wanted_list: Option<JobsDigest>,
+}
+
+impl Heartbeat {
+    /// The heartbeat of a node that is up and runs no jobs.
+    pub fn alive() -> Self {
+        Heartbeat::default()
+    }
+
+    /// The heartbeat of a node that is leaving.
+    pub fn leaving() -> Self {
+        Heartbeat {
+            leaving: true,
+            ..Heartbeat::default()
+        }
+    }
 }
 
 /// The answer to a [`Heartbeat`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HeartbeatReply {
-    /// Identities of the living nodes, at most [`MAX_NODES`](super::MAX_NODES).
-    pub nodes: Vec<String>,
+    /// The living nodes.
+    pub membership: Membership,
+    /// Identities of living nodes whose last heartbeat is older than [`SUSPECT_MS`](super::SUSPECT_MS).
+    pub suspects: Vec<String>,
+    /// Whether the store has the list of the caller's jobs.
+    pub has_job_list: bool,
+    /// The list that the caller asked for, if the store has it.
+    pub wanted_list: Option<JobList>,
     /// Units in which something waits and can start, at most [`MAX_BATCH`](super::MAX_BATCH).
     pub ready: Vec<UnitName>,
+    /// Units with a tick that was due [`UNCLAIMED_MS`](super::UNCLAIMED_MS) ago and is undecided, at most
+    /// [`MAX_BATCH`](super::MAX_BATCH).
+    pub unclaimed: Vec<UnitName>,
     /// Runs whose renewal is overdue, at most [`MAX_BATCH`](super::MAX_BATCH), oldest first.
     pub overdue: Vec<OverdueRun>,
+}
+
+/// The living nodes of a bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Membership {
+    /// Changes whenever a node comes or goes, or has other jobs.
+    pub version: u64,
+    /// The nodes by identity, at most [`MAX_NODES`](super::MAX_NODES); `None` if the caller has seen this version.
+    pub members: Option<Vec<Member>>,
+}
+
+/// A living node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// Identity of the started scheduler.
+    pub node: String,
+    /// The node's label in ledgers.
+    pub name: String,
+    /// Digest of the jobs that it runs.
+    pub jobs: JobsDigest,
+}
+
+/// Digest of the names of the jobs that a node runs. `Display` gives 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobsDigest(pub u64);
+
+impl JobsDigest {
+    /// Reads what `Display` wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digest = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_digest);
+        number.map(JobsDigest)
+    }
+}
+
+impl fmt::Display for JobsDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The names of the jobs that a node runs, as one text: in order, separated by spaces. Names have no spaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct JobList(Arc<str>);
+
+impl JobList {
+    /// The list of these names.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.sort_unstable();
+        JobList(names.join(" ").into())
+    }
+
+    /// A list that was stored.
+    pub fn from_text(text: &str) -> Self {
+        JobList(text.into())
+    }
+
+    /// The text to store.
+    pub fn as_text(&self) -> &str {
+        &self.0
+    }
+
+    /// The digest of the list.
+    pub fn digest(&self) -> JobsDigest {
+        JobsDigest(hash(&self.0, 0))
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|name| !name.is_empty())
+    }
 }

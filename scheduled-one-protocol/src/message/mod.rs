@@ -12,7 +12,7 @@ mod run;
 mod unit;
 
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
-pub use heartbeat::{Heartbeat, HeartbeatReply};
+pub use heartbeat::{Heartbeat, HeartbeatReply, JobList, JobsDigest, Member, Membership};
 pub use run::{Finish, Finished, OverdueRun, Renew, Renewed, RunId, WrittenOff};
 pub use unit::{LowerBounds, Occasion, Recorded, Register, RegisteredUnit, UnitStatus, Watermarks};
 
@@ -31,6 +31,13 @@ pub const QUARANTINE_MARGIN_MS: i64 = 1_000;
 
 /// A node without a heartbeat for this long no longer counts as living: it missed three.
 pub const NODE_GONE_MS: i64 = 3_500;
+
+/// A node whose last heartbeat is older is suspect: it missed one. Others take its place, a little later.
+pub const SUSPECT_MS: i64 = 1_200;
+
+/// A tick that is undecided for this long after it was due is reported to all nodes: the node that was to claim it does
+/// not.
+pub const UNCLAIMED_MS: i64 = 400;
 
 /// Nodes that a [`HeartbeatReply`] names, at most.
 pub const MAX_NODES: usize = 1_000;

@@ -64,6 +64,8 @@ pub struct Register {
     pub decides: Option<DecidingSchedule>,
     /// What the caller saw decided.
     pub bounds: LowerBounds,
+    /// When the next tick may start that the caller has not seen decided; `None` if there is none.
+    pub next_due_ms: Option<i64>,
 }
 
 /// Why a unit is registered. The schedule that was registered last decides, so a repetition must not count as another

@@ -2,8 +2,8 @@
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Heartbeat, LowerBounds, Missed, Occasion, OverdueRun, Register,
-    Renew, Reply, RunId, Target,
+    Caller, Claim, DueTick, Finish, Heartbeat, JobList, LowerBounds, Missed, Occasion, OverdueRun,
+    Register, Renew, Reply, RunId, Target,
 };
 use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
 
@@ -74,6 +74,25 @@ impl Steps<'_> {
     }
 }
 
+impl Steps<'_> {
+    /// A heartbeat that writes and reads all that one can.
+    fn heartbeat(&mut self) -> Result<(), StoreError> {
+        let jobs = JobList::new([IDLE]);
+        let heartbeat = Heartbeat {
+            jobs: jobs.digest(),
+            wanted_list: Some(jobs.digest()),
+            job_list: Some(jobs),
+            ..Heartbeat::alive()
+        };
+        let request = encode::heartbeat(self.keys, &self.caller, &heartbeat)?;
+        let command = by_text(&script::HEARTBEAT, &request);
+        self.push(script::HEARTBEAT.name, command, |reply| {
+            decode::heartbeat(reply).map(|(reply, _)| Some(reply.head.serving))
+        });
+        Ok(())
+    }
+}
+
 /// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
 fn by_text(operation: &Operation, request: &Request<'_>) -> Cmd {
     operation.by_text(request)
@@ -113,11 +132,7 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
         (encode::renew, decode::renew),
         vec![renewal],
     )?;
-    let heartbeat = encode::heartbeat(keys, &steps.caller, Heartbeat::Alive)?;
-    let heartbeat = by_text(&script::HEARTBEAT, &heartbeat);
-    steps.push(script::HEARTBEAT.name, heartbeat, |reply| {
-        decode::heartbeat(reply).map(|(reply, _)| Some(reply.head.serving))
-    });
+    steps.heartbeat()?;
     let overdue = vec![UnitName::from(LOST)];
     let command = by_text(
         &script::READ_OVERDUE,
@@ -161,6 +176,7 @@ fn register(unit: &str) -> Register {
         occasion: Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),
+        next_due_ms: Some(FAR_MS),
     }
 }
 
@@ -183,6 +199,7 @@ fn claim(unit: &str, lease_ms: i64) -> Claim {
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             missed: Some(missed),
+            next_due_ms: Some(FAR_MS),
             ..DueTick::new(TICK)
         }),
     }
@@ -250,7 +267,10 @@ pub(super) fn delete(keys: &Keys) -> Cmd {
         &keys.meta,
         &keys.leases,
         &keys.ready,
+        &keys.due,
         &keys.nodes,
+        &keys.members,
+        &keys.lists,
         &keys.probe,
     ]);
     for unit in [IDLE, HELD, LOST] {

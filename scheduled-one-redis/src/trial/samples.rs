@@ -7,12 +7,16 @@ use crate::keys::Keys;
 use crate::trial::requests::delete;
 
 /// A call of each command of the scripts, alone in a script.
-const COMMANDS: [(&str, &str); 10] = [
+const COMMANDS: [(&str, &str); 14] = [
     ("INFO", "return redis.call('INFO', 'server')"),
     ("TIME", "return redis.call('TIME')"),
     ("TYPE", "return redis.call('TYPE', KEYS[1])"),
     ("HMGET", "return redis.call('HMGET', KEYS[1], 'a')"),
     ("HSET", "return redis.call('HSET', KEYS[1], 'a', '1')"),
+    ("HGETALL", "return redis.call('HGETALL', KEYS[1])"),
+    ("HKEYS", "return redis.call('HKEYS', KEYS[1])"),
+    ("HEXISTS", "return redis.call('HEXISTS', KEYS[1], 'a')"),
+    ("HDEL", "return redis.call('HDEL', KEYS[1], 'a')"),
     ("ZADD", "return redis.call('ZADD', KEYS[2], '1', 'a')"),
     ("ZREM", "return redis.call('ZREM', KEYS[2], 'a')"),
     (

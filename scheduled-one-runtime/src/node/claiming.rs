@@ -4,23 +4,22 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use scheduled_one_schedule::policy::Misfire;
+use scheduled_one_schedule::policy::{Misfire, Route};
 
 use crate::claim::{ClaimBatch, PendingClaim};
 use crate::finish::UnitReleased;
 use crate::node::catch_up::CatchUps;
 use crate::node::hold_up::Hold;
-use crate::node::units::{Unit, Units, rank};
+use crate::node::preference::Preference;
+use crate::node::units::{Unit, Units};
 use crate::timer::{Timer, UnitIndex};
 use scheduled_one_protocol::message::{Claim, DueTick, LowerBounds, MAX_BATCH, Target};
 use scheduled_one_protocol::{TickMs, UnitName};
 
 /// Most batches of claims without a reply.
 const MAX_BATCHES_PENDING: usize = 8;
-/// How much later a node claims a shard for each node that the shard prefers.
-const RANK_DELAY_MS: i64 = 150;
-/// Most preferred nodes that a node gives precedence to.
-const MAX_RANK: usize = 4;
+/// How many ticks ahead a node looks for one that prefers it, of a unit with `route = spread`.
+const MOST_TICKS_LOOKED_AT: usize = 1_000;
 /// How long after its window the tick of a disabled job is recorded as skipped, if no node has run it by then.
 const DISABLED_AFTER_MS: i64 = 5_000;
 
@@ -42,8 +41,15 @@ pub(super) struct Claiming {
     pub(super) released_while_pending: HashSet<UnitIndex>,
     /// Units that catch up with missed ticks.
     pub(super) catch_ups: CatchUps,
-    /// The living nodes, by identity: the shards of a job are spread over them.
-    pub(super) living_nodes: Vec<String>,
+    /// Which node claims each unit first.
+    pub(super) preference: Preference,
+    /// Units with `route = spread` of which the last reply said what is decided. Of the others this node believes that
+    /// each tick is decided by the node that it prefers.
+    pub(super) exact: HashSet<UnitIndex>,
+    /// Units that heartbeats reported last as having something that waits.
+    pub(super) ready_before: HashSet<UnitName>,
+    /// The cluster's clock when something happened last.
+    pub(super) now_ms: i64,
     batches_pending: usize,
     /// How many claims this node has made so far; the second part of each nonce.
     claims_made: u64,
@@ -56,7 +62,7 @@ impl Claiming {
         shortest_lease: Duration,
         units: &Units,
     ) -> Self {
-        let mut claiming = Claiming {
+        Claiming {
             node: node.to_owned(),
             started_ms,
             lead_ms: lead_ms(units.indices().len(), shortest_lease),
@@ -65,14 +71,13 @@ impl Claiming {
             ready_pending: HashSet::new(),
             released_while_pending: HashSet::new(),
             catch_ups: CatchUps::default(),
-            living_nodes: Vec::new(),
+            preference: Preference::new(node, units),
+            exact: HashSet::new(),
+            ready_before: HashSet::new(),
+            now_ms: started_ms,
             batches_pending: 0,
             claims_made: 0,
-        };
-        for unit in units.indices() {
-            claiming.set_next(units, unit);
         }
-        claiming
     }
 
     /// Plans the next batch of claims at `now_ms`; `None` if nothing is due, or too many batches are pending.
@@ -89,6 +94,7 @@ impl Claiming {
             return None;
         }
         let ahead_ms = now_ms + self.lead_ms;
+        self.now_ms = now_ms;
         let mut batch = ClaimBatch::default();
         while batch.claims.len() < MAX_BATCH {
             if let Some(claim) = self.claim_waiting(units, ahead_ms) {
@@ -123,7 +129,8 @@ impl Claiming {
         if unit.stands_still_until_ms() > now_ms - self.lead_ms {
             return None;
         }
-        let (ticks, after_ms) = (unit.job.ticks(), unit.decided_to_ms());
+        let after = self.decided_to(unit, index, now_ms);
+        let (ticks, after_ms) = (unit.job.ticks(), after.map_or(0, TickMs::ms));
         let plan = if unit.job.rules.enabled {
             let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, unit.standstill);
             ticks.plan(after_ms, now_ms, reason)?
@@ -138,7 +145,8 @@ impl Claiming {
         let target = Target::Tick(DueTick {
             tick: TickMs(plan.tick_ms),
             due_ms: plan.due_ms,
-            after: unit.marks.decided_to(),
+            after,
+            next_due_ms: unit.due_after_ms(plan.tick_ms),
             intent: plan.intent,
             overlap: unit.job.rules.overlap,
             missed: plan.missed,
@@ -216,27 +224,61 @@ impl Claiming {
         }
     }
 
-    /// The unit is claimed when its next tick is due, and not while it stands still.
+    /// The unit is claimed when its next tick is due, and not while it stands still; or it rests, because it prefers
+    /// another node.
     pub(super) fn set_next(&mut self, units: &Units, index: UnitIndex) {
+        if is_spread(units, index) {
+            return match self.next_own_tick_ms(units, index) {
+                Some(at_ms) => self.timer.set(at_ms, index),
+                None => self.timer.rest(index),
+            };
+        }
+        match self.next_claim_ms(units, index) {
+            Some(at_ms) if self.preference.is_mine(index) => {
+                let at_ms = at_ms + self.preference.delay_ms(units, index);
+                self.timer.set(at_ms, index);
+            }
+            _ => self.timer.rest(index),
+        }
+    }
+
+    /// When the next tick is due that prefers this node, of a unit with `route = spread`; or when to look again.
+    fn next_own_tick_ms(&self, units: &Units, index: UnitIndex) -> Option<i64> {
         let unit = units.get(index);
-        let ticks = unit.job.ticks();
-        let Some(tick_ms) = unit
-            .job
-            .schedule
-            .next_after(unit.decided_to_ms().max(unit.refused_ms))
-        else {
-            return;
+        let decided_to = self.decided_to(unit, index, self.now_ms);
+        let mut tick_ms = decided_to.map_or(0, TickMs::ms).max(unit.refused_ms);
+        for _ in 0..MOST_TICKS_LOOKED_AT {
+            tick_ms = unit.job.schedule.next_after(tick_ms)?;
+            if self.preference.is_tick_mine(units, index, tick_ms) {
+                break;
+            }
+        }
+        let due_ms = unit.job.ticks().due_ms(tick_ms);
+        Some(due_ms.max(unit.stands_still_until_ms() + self.lead_ms))
+    }
+
+    /// The newest tick of a unit that counts as decided. Of a unit with `route = spread` other nodes decide most ticks,
+    /// and this one learns of that only with its next claim.
+    fn decided_to(&self, unit: &Unit, index: UnitIndex, now_ms: i64) -> Option<TickMs> {
+        let known = unit.marks.decided_to();
+        if unit.job.rules.route != Route::Spread || self.exact.contains(&index) {
+            return known;
+        }
+        let known_ms = known.map_or(0, TickMs::ms);
+        let newest_ms = unit.job.schedule.latest_within(known_ms, now_ms);
+        let before = newest_ms.and_then(|ms| unit.job.schedule.latest_within(known_ms, ms - 1));
+        before.map(TickMs).or(known)
+    }
+
+    /// When the next tick of a unit is claimed.
+    pub(super) fn next_claim_ms(&self, units: &Units, index: UnitIndex) -> Option<i64> {
+        let unit = units.get(index);
+        let due_ms = unit.due_after_ms(unit.decided_to_ms().max(unit.refused_ms))?;
+        let at_ms = match unit.job.rules.enabled {
+            true => due_ms,
+            false => due_ms + unit.job.ticks().window_ms() + DISABLED_AFTER_MS,
         };
-        let mut at_ms = ticks.due_ms(tick_ms);
-        if unit.job.rules.shards > 1 {
-            let rank = rank(&unit.name(), &self.node, &self.living_nodes).min(MAX_RANK);
-            at_ms += rank as i64 * RANK_DELAY_MS;
-        }
-        if !unit.job.rules.enabled {
-            at_ms += ticks.window_ms() + DISABLED_AFTER_MS;
-        }
-        let stands_still_ms = unit.stands_still_until_ms() + self.lead_ms;
-        self.timer.set(at_ms.max(stands_still_ms), index);
+        Some(at_ms.max(unit.stands_still_until_ms() + self.lead_ms))
     }
 
     /// A run of this node has ended, and its outcome is recorded.
@@ -281,6 +323,12 @@ impl Claiming {
     pub(super) fn is_pending(&self) -> bool {
         self.batches_pending > 0
     }
+}
+
+/// Whether each tick of a unit prefers another node.
+pub(super) fn is_spread(units: &Units, index: UnitIndex) -> bool {
+    let rules = &units.get(index).job.rules;
+    rules.route == Route::Spread && rules.enabled
 }
 
 /// How long ahead ticks are claimed: what the claims of all units take if they

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::store_client::{Replied, StoreClient};
+use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
 
 /// Time from one heartbeat to the next.
@@ -16,6 +17,9 @@ const LOGGED_OFFSET_MS: i64 = 1_000;
 /// When the next heartbeat is sent.
 pub(super) struct HeartbeatTimer {
     next: Duration,
+    /// From the first heartbeat to the second. Nodes that started together send theirs at different times, so that what
+    /// one of them finds comes soon after it happened.
+    second_after: Option<Duration>,
     /// Whether a heartbeat has no reply yet. While the store is down there is one, not more.
     pending: bool,
     /// Offset of the wall clock that was logged last.
@@ -23,9 +27,12 @@ pub(super) struct HeartbeatTimer {
 }
 
 impl HeartbeatTimer {
-    pub(super) fn new(now: Duration) -> Self {
+    /// The first heartbeat of the node of this identity is due now.
+    pub(super) fn new(now: Duration, identity: &str) -> Self {
+        let part = hash(identity, 1) % 1_000 + 1;
         HeartbeatTimer {
             next: now,
+            second_after: Some(HEARTBEAT_EVERY * part as u32 / 1_000),
             pending: false,
             logged_offset_ms: 0,
         }
@@ -37,7 +44,7 @@ impl HeartbeatTimer {
             return false;
         }
         self.pending = true;
-        self.next = now + HEARTBEAT_EVERY;
+        self.next = now + self.second_after.take().unwrap_or(HEARTBEAT_EVERY);
         true
     }
 
@@ -67,6 +74,6 @@ pub(super) async fn send_heartbeat(
     heartbeat: Heartbeat,
 ) -> Replied<HeartbeatReply> {
     client
-        .request_until_reply(|store, caller| store.heartbeat(caller, heartbeat))
+        .request_until_reply(|store, caller| store.heartbeat(caller, heartbeat.clone()))
         .await
 }

@@ -2,6 +2,9 @@
 //! time in, wait and reasons out. A hold-up concerns all units; a single unit may
 //! stand still for longer, until its own lease is over: see [`Standstill`].
 
+/// After a hold-up, the ticks that came due in it are claimed within this time.
+pub(super) const CALM_MS: i64 = 3_000;
+
 /// Why a node sends no claims, or none of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HoldUp {
@@ -93,6 +96,14 @@ impl Hold {
             (released, None) => released,
         };
         hold_up.is_none()
+    }
+
+    /// Whether claims are sent, and were for a while.
+    pub(super) fn is_calm(&self, now_ms: i64) -> bool {
+        match *self {
+            Hold::Held(_) => false,
+            Hold::Released { last } => last.is_none_or(|(_, ended_ms)| now_ms - ended_ms > CALM_MS),
+        }
     }
 
     /// Why a tick was not claimed in time, on a node that started at `started_ms`, of a unit that stood still last as

@@ -21,6 +21,8 @@ pub(super) enum Event {
     RunEnded(UnitReleased),
     /// The units are registered.
     Registered(RegistrationReply),
+    /// Units that this node adopted, with their watermarks; `None` if the store refuses the unit.
+    Adopted(Vec<(UnitIndex, Option<RegisteredUnit>)>),
     /// The reply to a heartbeat.
     Heartbeat(Replied<HeartbeatReply>),
     /// The replies to registrations by which this node takes over from others.

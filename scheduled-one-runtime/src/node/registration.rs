@@ -3,13 +3,15 @@
 //! decided: whenever another store replies than before, or the same one after it
 //! was flushed, decisions may be forgotten, and all units are registered again.
 
+use std::sync::Arc;
+
 use crate::event;
 use crate::node::units::Units;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, StoreHealth, StoreIdentity};
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Occasion, Register, RegisteredUnit};
+use scheduled_one_protocol::message::{MAX_BATCH, Occasion, Register, RegisteredUnit};
 
 /// How long the registration of a node that starts is new: a copy that arrives later decides nothing.
 const START_VALID_MS: i64 = 10_000;
@@ -107,6 +109,22 @@ pub(super) fn learn(units: &mut Units, index: UnitIndex, seen: RegisteredUnit) {
             event::schedule_decides(&unit.job.name, &unit.job.schedule);
         }
     }
+}
+
+/// Registers some units again, of which other nodes may have decided ticks, and returns them with their watermarks;
+/// `None` of units that the store refuses.
+pub(super) async fn refresh(
+    client: Arc<StoreClient>,
+    units: Vec<(UnitIndex, Register)>,
+) -> Vec<(UnitIndex, Option<RegisteredUnit>)> {
+    let mut refreshed = Vec::with_capacity(units.len());
+    for batch in units.chunks(MAX_BATCH) {
+        let registrations: Vec<Register> = batch.iter().map(|(_, unit)| unit.clone()).collect();
+        let replies = register(&client, &registrations, Repeat::UntilReply).await;
+        let indices = batch.iter().map(|(index, _)| *index);
+        refreshed.extend(indices.zip(replies.into_iter().map(Result::ok)));
+    }
+    refreshed
 }
 
 /// Registers all units again, until the store replies.

@@ -19,11 +19,7 @@ pub(super) fn successions(
 ) -> Option<(Vec<UnitIndex>, Vec<Register>)> {
     let mut orphans = units.orphans(living);
     orphans.truncate(MAX_BATCH);
-    let register = |index: &UnitIndex| {
-        let next = *index + 1;
-        units.registrations(*index..next, Occasion::Succession)
-    };
-    let registrations: Vec<Register> = orphans.iter().flat_map(register).collect();
+    let registrations = units.registrations(orphans.iter().copied(), Occasion::Succession);
     (!orphans.is_empty()).then_some((orphans, registrations))
 }
 

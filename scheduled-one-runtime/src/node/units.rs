@@ -16,7 +16,7 @@ use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::{
     MAX_BATCH, Occasion, QUARANTINE_MARGIN_MS, Register, RegisteredUnit, Watermarks,
 };
-use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Start, TickMs, UnitName, hash};
+use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Start, TickMs, UnitName};
 
 /// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
 const MAX_ALLOWED: u32 = 32;
@@ -60,6 +60,17 @@ impl Unit {
     /// Until when the unit is not claimed; 0 if it is.
     pub(crate) fn stands_still_until_ms(&self) -> i64 {
         self.standstill.map_or(0, |standstill| standstill.until_ms)
+    }
+
+    /// When the next tick may start that is not decided.
+    pub(crate) fn next_due_ms(&self) -> Option<i64> {
+        self.due_after_ms(self.decided_to_ms())
+    }
+
+    /// When the first tick after `tick_ms` may start.
+    pub(crate) fn due_after_ms(&self, tick_ms: i64) -> Option<i64> {
+        let next_ms = self.job.schedule.next_after(tick_ms)?;
+        Some(self.job.ticks().due_ms(next_ms))
     }
 
     /// Shard of the job that the unit is.
@@ -279,13 +290,19 @@ impl Units {
         batches.collect()
     }
 
+    /// The repeated registrations of some units, each with its unit.
+    pub(crate) fn registrations_of(&self, units: Vec<UnitIndex>) -> Vec<(UnitIndex, Register)> {
+        let registrations = self.registrations(units.iter().copied(), Occasion::Again);
+        units.into_iter().zip(registrations).collect()
+    }
+
     /// The registration of some units.
     pub(crate) fn registrations(
         &self,
-        units: Range<UnitIndex>,
+        units: impl IntoIterator<Item = UnitIndex>,
         occasion: Occasion,
     ) -> Vec<Register> {
-        let units = &self.all[units.start as usize..units.end as usize];
+        let units = units.into_iter().map(|index| self.get(index));
         let register = |unit: &Unit| Register {
             unit: unit.name(),
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
@@ -294,61 +311,8 @@ impl Units {
             occasion,
             decides: unit.decides.clone(),
             bounds: unit.marks.bounds(),
+            next_due_ms: unit.next_due_ms(),
         };
-        units.iter().map(register).collect()
-    }
-}
-
-/// How many of the living `nodes` a shard prefers to `me` (rendezvous hashing:
-/// Thaler and Ravishankar, 1998): it is spread evenly, and when a node comes
-/// or goes, only its share moves.
-pub(crate) fn rank(unit: &str, me: &str, nodes: &[String]) -> usize {
-    let weight = |node: &str| hash(unit, hash(node, 0));
-    let mine = weight(me);
-    let others = nodes.iter().filter(|node| *node != me);
-    others.filter(|node| weight(node) > mine).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nodes(count: usize) -> Vec<String> {
-        (0..count).map(|n| format!("{n:016x}")).collect()
-    }
-
-    fn owner<'a>(unit: &str, nodes: &'a [String]) -> &'a str {
-        let mut owners = nodes.iter().filter(|node| rank(unit, node, nodes) == 0);
-        let owner = owners.next().expect("one owner");
-        assert_eq!(owners.next(), None, "only one");
-        owner
-    }
-
-    #[test]
-    fn each_shard_has_one_owner_and_the_shares_are_even() {
-        let nodes = nodes(5);
-        let mut shares = std::collections::HashMap::new();
-        for shard in 0..1000 {
-            let unit = UnitName::new("job", shard);
-            *shares.entry(owner(&unit, &nodes)).or_insert(0) += 1;
-        }
-        assert_eq!(shares.len(), 5);
-        assert!(
-            shares.values().all(|share| (150..250).contains(share)),
-            "{shares:?}"
-        );
-    }
-
-    #[test]
-    fn only_the_share_of_a_node_that_goes_moves() {
-        let before = nodes(5);
-        let after = &before[..4];
-        for shard in 0..200 {
-            let unit = UnitName::new("job", shard);
-            let owned_by = owner(&unit, &before);
-            if owned_by != before[4] {
-                assert_eq!(owner(&unit, after), owned_by);
-            }
-        }
+        units.map(register).collect()
     }
 }

@@ -95,6 +95,10 @@ impl Claiming {
                 units.refuse(index, due.tick);
             }
             log_verdict(&decided.claim.unit, due, &claimed.verdict);
+            match claimed.verdict {
+                Verdict::Conflict => self.exact.insert(index),
+                _ => self.exact.remove(&index),
+            };
             let (unit, newest_ms) = (units.get(index), decided.pending.newest_ms);
             if let Verdict::Granted(_) = &claimed.verdict {
                 let tick_ms = due.tick.ms();
@@ -125,6 +129,8 @@ impl Claiming {
             | Verdict::Quarantined { .. } => Again::NextTick,
             // Not ahead of its tick again, but when it is due.
             Verdict::Early { by_ms } => Again::After(by_ms + self.lead_ms),
+            // Whichever node the unit prefers goes on.
+            Verdict::Stale(_) | Verdict::Busy if !self.preference.is_mine(unit) => Again::NextTick,
             Verdict::Stale(_) => Again::After(BUSY_AGAIN_MS),
             Verdict::Busy if self.released_while_pending.remove(&unit) => Again::After(0),
             Verdict::Busy => Again::After(BUSY_AGAIN_MS),

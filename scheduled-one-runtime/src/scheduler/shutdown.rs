@@ -237,7 +237,7 @@ impl BucketWorker {
         }
         let leaving = self
             .client
-            .request(|store, caller| store.heartbeat(caller, Heartbeat::Leaving));
+            .request(|store, caller| store.heartbeat(caller, Heartbeat::leaving()));
         before(clock, soon(), async { drop(leaving.await) }).await;
         recorded
     }

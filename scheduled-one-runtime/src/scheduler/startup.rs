@@ -233,12 +233,13 @@ impl Joining {
     }
 
     /// Sends heartbeats: the store says whether the namespace has another number
-    /// of buckets, and what its clock shows.
+    /// of buckets, and what its clock shows. The node does not count as living yet: it would be preferred for units
+    /// before it claims them.
     async fn handshake(&self) -> Result<(), Error> {
         for _ in 0..FIRST_SAMPLES {
             let reply = self
                 .client
-                .request(|store, caller| store.heartbeat(caller, Heartbeat::Alive));
+                .request(|store, caller| store.heartbeat(caller, Heartbeat::leaving()));
             match reply.await {
                 Ok(_) => {}
                 Err(error @ StoreError::OtherBuckets { .. }) => return Err(other_buckets(&error)),

@@ -13,6 +13,7 @@ use std::env;
 use std::time::Duration;
 
 use deadpool_redis::redis::{AsyncConnectionConfig, Client};
+use scheduled_one_protocol::machine::LivingNode;
 use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_redis::RedisStore;
 use scheduled_one_testkit::contract::{BEHAVIOURS, Workload};
@@ -71,7 +72,11 @@ fn trouble(workload: &mut Workload, redis: &RedisServer) {
             redis
                 .command(&["ZADD", "so:{test}:nodes", &at.to_string(), "old"])
                 .unwrap();
-            workload.model.nodes.insert("old".to_owned(), at);
+            let node = LivingNode {
+                beat_ms: at,
+                ..LivingNode::default()
+            };
+            workload.model.nodes.living.insert("old".to_owned(), node);
         }
         9 => {
             // Damaged: it would never be over.

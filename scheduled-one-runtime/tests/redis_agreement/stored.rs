@@ -33,30 +33,42 @@ pub(crate) async fn compare(
         let expected = workload.model.ledgers.get(job).into_iter().flatten().rev();
         same(&job, &ledger, &expected.cloned().collect());
     }
-    let (meta, leases, ready, nodes): (Hash, Set, Set, BTreeMap<String, i64>) = redis::pipe()
-        .cmd("HGETALL")
-        .arg("so:{test}:meta")
-        .cmd("ZRANGE")
-        .arg("so:{test}:leases")
-        .arg(0)
-        .arg(-1)
-        .arg("WITHSCORES")
-        .cmd("ZRANGE")
-        .arg("so:{test}:ready")
-        .arg(0)
-        .arg(-1)
-        .arg("WITHSCORES")
-        .cmd("ZRANGE")
-        .arg("so:{test}:nodes")
-        .arg(0)
-        .arg(-1)
-        .arg("WITHSCORES")
-        .query_async(raw)
-        .await
-        .unwrap();
+    let mut pipeline = redis::pipe();
+    for hash in ["meta", "members", "lists"] {
+        pipeline.cmd("HGETALL").arg(format!("so:{{test}}:{hash}"));
+    }
+    for set in ["leases", "ready", "due", "nodes"] {
+        let key = format!("so:{{test}}:{set}");
+        pipeline
+            .cmd("ZRANGE")
+            .arg(key)
+            .arg(0)
+            .arg(-1)
+            .arg("WITHSCORES");
+    }
+    let (meta, members, lists, leases, ready, due, nodes): (Hash, Hash, Hash, Set, Set, Set, Set) =
+        pipeline.query_async(raw).await.unwrap();
     compare_meta(workload, &meta);
-    compare_sets(workload, &leases, &ready);
-    same(&"nodes", &nodes, &workload.model.nodes);
+    compare_sets(workload, &leases, &ready, &due);
+    compare_nodes(workload, &nodes, &members, &lists);
+}
+
+fn compare_nodes(workload: &Workload, nodes: &Set, members: &Hash, lists: &Hash) {
+    let living = &workload.model.nodes.living;
+    let beats = living.iter().map(|(id, node)| (id.clone(), node.beat_ms));
+    same(&"nodes", nodes, &beats.collect());
+    // A member without a heartbeat is removed when the next node comes or goes.
+    let shown = |id: &str| members.get(id).cloned().unwrap_or_default();
+    for (id, node) in living {
+        let expected = match node.name.is_empty() {
+            true => String::new(), // put there without a heartbeat, see `main.rs`
+            false => format!("{} {}", node.jobs, node.name),
+        };
+        same(id, &shown(id), &expected);
+    }
+    let expected = workload.model.nodes.job_lists.iter();
+    let expected = expected.map(|(digest, list)| (digest.to_string(), list.as_text().to_owned()));
+    same(&"lists", lists, &expected.collect());
 }
 
 async fn compare_records(workload: &Workload, raw: &mut MultiplexedConnection) {
@@ -70,6 +82,7 @@ async fn compare_records(workload: &Workload, raw: &mut MultiplexedConnection) {
     let hashes: Vec<Hash> = pipeline.query_async(raw).await.unwrap();
     for (unit, hash) in units.iter().zip(&hashes) {
         let mut record = workload.record(unit);
+        record.next_due_ms = None; // in a set of its own
         record.run.stop &= record.running; // a run that has ended is not cancelled
         same(unit, &as_record(hash), &record);
     }
@@ -78,12 +91,19 @@ async fn compare_records(workload: &Workload, raw: &mut MultiplexedConnection) {
 fn compare_meta(workload: &Workload, meta: &Hash) {
     let expected = &workload.model.meta;
     let number = |name: &str| meta.get(name).map_or(0, |v| v.parse::<i64>().unwrap());
-    let stored = (number("ver"), number("qs"), number("q"), number("buckets"));
+    let stored = (
+        number("ver"),
+        number("qs"),
+        number("q"),
+        number("buckets"),
+        number("mv"),
+    );
     let modelled = (
         expected.version as i64,
         expected.quarantine_from_ms,
         expected.quarantine_until_ms,
         expected.buckets.into(),
+        expected.membership_version as i64,
     );
     same(&"meta", &stored, &modelled);
     same(
@@ -93,7 +113,7 @@ fn compare_meta(workload: &Workload, meta: &Hash) {
     );
 }
 
-fn compare_sets(workload: &Workload, leases: &Set, ready: &Set) {
+fn compare_sets(workload: &Workload, leases: &Set, ready: &Set, due: &Set) {
     let records = &workload.model.records;
     let running = records.iter().filter(|(_, record)| record.running);
     let expected = running.map(|(unit, record)| (unit.to_string(), record.overdue_at_ms()));
@@ -101,6 +121,10 @@ fn compare_sets(workload: &Workload, leases: &Set, ready: &Set) {
     let free = records.iter().filter(|(_, record)| record.ready());
     let expected = free.map(|(unit, _)| (unit.to_string(), 0));
     same(&"ready", ready, &expected.collect());
+    let next = records
+        .iter()
+        .filter_map(|(unit, record)| Some((unit.to_string(), record.next_due_ms?)));
+    same(&"due", due, &next.collect());
 }
 
 fn as_record(hash: &Hash) -> Record {

@@ -69,7 +69,7 @@ async fn open(redis: &RedisServer) -> RedisStore {
 }
 
 async fn beat(store: &dyn Store) -> Result<Reply<HeartbeatReply>, StoreError> {
-    store.heartbeat(&caller(), Heartbeat::Alive).await
+    store.heartbeat(&caller(), Heartbeat::alive()).await
 }
 
 async fn claims(store: &RedisStore, claims: &[Claim]) -> Result<Vec<Claimed>, StoreError> {
@@ -144,7 +144,9 @@ async fn a_frozen_server_leaves_requests_unknown_and_connections_behind() {
     assert!(impatient.is_err());
     redis.thaw().unwrap();
     let pulse = beat(&store).await.unwrap();
-    assert_eq!(pulse.body.nodes, ["node"]);
+    let members = pulse.body.membership.members.unwrap_or_default();
+    let nodes: Vec<&str> = members.iter().map(|member| &*member.node).collect();
+    assert_eq!(nodes, ["node"]);
     // The claim of the dropped call may have been carried out. A repetition with the same nonce is granted, and decides
     // nothing a second time.
     let again = claims(&store, &batch).await.unwrap();

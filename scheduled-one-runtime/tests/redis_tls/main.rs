@@ -149,10 +149,10 @@ async fn an_authority_named_by_the_environment_is_trusted() {
             buckets: 1,
         };
         let store = result.unwrap();
-        store.heartbeat(&caller, Heartbeat::Alive).await.unwrap();
+        store.heartbeat(&caller, Heartbeat::alive()).await.unwrap();
         store
             .open(Bucket::WHOLE)
-            .heartbeat(&caller, Heartbeat::Alive)
+            .heartbeat(&caller, Heartbeat::alive())
             .await
             .unwrap();
         return;

@@ -292,7 +292,10 @@ async fn is_overdue_unless_damaged(
     record: &Record,
 ) {
     store_record(raw, &UNIT.into(), record).await;
-    let reply = store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    let reply = store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     let now = Now {
         us: reply.head.now_us,
     };

@@ -75,6 +75,7 @@ pub(crate) fn register() -> Register {
         occasion: scheduled_one_protocol::message::Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),
+        next_due_ms: None,
     }
 }
 
@@ -195,7 +196,7 @@ async fn each_operation_is_carried_out_or_names_the_key_and_the_way_out() {
                 let mut lease = redis::cmd("ZADD");
                 lease.arg("so:{test}:leases").arg(1).arg("bad");
                 let () = lease.query_async(&mut raw).await.unwrap();
-                let beat = store.heartbeat(&caller(), Heartbeat::Alive).await;
+                let beat = store.heartbeat(&caller(), Heartbeat::alive()).await;
                 assert!(beat.is_ok(), "{field} {value:?}: {beat:?}");
                 for error in every_operation(&store, &mut nonce).await {
                     match error {
@@ -318,11 +319,13 @@ async fn a_beat_finds_what_stands_behind_rubbish() {
     let (mut found_run, mut found_ready) = (false, false);
     wait_until_async("both are named", BOUND, async || {
         let pulse = store
-            .heartbeat(&caller(), Heartbeat::Alive)
+            .heartbeat(&caller(), Heartbeat::alive())
             .await
             .unwrap()
             .body;
-        assert_eq!(pulse.nodes, ["node"]);
+        let members = pulse.membership.members.unwrap_or_default();
+        let nodes: Vec<&str> = members.iter().map(|member| member.node.as_str()).collect();
+        assert_eq!(nodes, ["node"]);
         found_run |= pulse.overdue.iter().any(|run| run.unit == "real");
         found_ready |= pulse.ready.iter().any(|unit| unit == "zzz");
         found_run && found_ready

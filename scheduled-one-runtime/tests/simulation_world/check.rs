@@ -37,6 +37,8 @@ pub(crate) struct History {
     pub(crate) rollbacks: u64,
     pub(crate) partitions: u64,
     pub(crate) outages: u64,
+    /// How often a node sent heartbeats, and no claims.
+    pub(crate) hangs: u64,
     happened: BTreeMap<String, u64>,
 }
 
@@ -136,6 +138,7 @@ impl History {
         add("deaths".to_owned(), faults(FaultKind::Killed));
         add("partitions".to_owned(), other.partitions);
         add("outages".to_owned(), other.outages);
+        add("hangs".to_owned(), other.hangs);
         add("rolled back".to_owned(), other.rollbacks);
         add("forgotten".to_owned(), faults(FaultKind::MemoryLoss));
         let starts = other
@@ -182,6 +185,7 @@ impl History {
             "deaths",
             "partitions",
             "outages",
+            "hangs",
             "forgotten",
             "rolled back",
             "retried",

@@ -26,6 +26,8 @@ pub(crate) struct Network {
 struct State {
     random: Random,
     cut_until: Duration,
+    /// Claims of the node wait until then.
+    claims_held_until: Duration,
     dead: bool,
 }
 
@@ -44,6 +46,7 @@ impl Network {
             state: Mutex::new(State {
                 random: Random::new(seed),
                 cut_until: Duration::ZERO,
+                claims_held_until: Duration::ZERO,
                 dead: false,
             }),
         }
@@ -51,6 +54,17 @@ impl Network {
 
     pub(crate) fn cut_for(&self, until: Duration) {
         self.state.lock().expect("lock").cut_until = until;
+    }
+
+    /// Holds the claims of the node until an instant: only they do not reach the store.
+    pub(crate) fn hold_claims_for(&self, until: Duration) {
+        self.state.lock().expect("lock").claims_held_until = until;
+    }
+
+    /// For how long claims are held.
+    fn claims_held(&self, now: Duration) -> Duration {
+        let held_until = self.state.lock().expect("lock").claims_held_until;
+        held_until.saturating_sub(now)
     }
 
     pub(crate) fn heal(&self) {
@@ -159,12 +173,17 @@ impl Store for NodeStore {
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        self.call(move |store| {
+        let claimed = self.call(move |store| {
             Box::pin(async move {
                 let reply = store.claim(caller, claims).await?;
                 self.note_grants(caller, &reply.body);
                 Ok(reply)
             })
+        });
+        Box::pin(async move {
+            let held = self.network.claims_held(self.world.clock.boottime());
+            self.world.clock.sleep(held).await;
+            claimed.await
         })
     }
 

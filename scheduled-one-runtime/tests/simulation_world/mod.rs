@@ -167,6 +167,12 @@ async fn live(seed: u64) -> History {
                     .cut_for(world.clock.boottime() + random.ms(100, 9_000));
                 history.partitions += 1;
             }
+            7 => {
+                // It sends heartbeats, and claims nothing.
+                let until = world.clock.boottime() + random.ms(1_000, 15_000);
+                nodes[which].network.hold_claims_for(until);
+                history.hangs += 1;
+            }
             5 | 6 => {
                 let until = world.clock.boottime() + random.ms(100, 15_000);
                 nodes.iter().for_each(|node| node.network.cut_for(until));

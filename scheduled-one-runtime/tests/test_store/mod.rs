@@ -1,7 +1,7 @@
 //! An embedded store that can change its store identity, refuse outcomes, disagree about the number of buckets, panic,
-//! and not reply.
+//! and leave requests of a node without reply.
 
-#![allow(dead_code)] // no test file uses every method
+#![allow(dead_code, reason = "each test uses a part")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use scheduled_one_protocol::message::{
     Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreError, UnitName};
-use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::clock::{Clock, ManualClock};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TestStore {
@@ -21,8 +21,19 @@ pub(crate) struct TestStore {
     state: Arc<Mutex<State>>,
 }
 
+/// Which requests of a node have no reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hangs {
+    #[default]
+    Nothing,
+    Claims,
+    Everything,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    hangs: Hangs,
+    claims_sent: usize,
     failovers: usize,
     /// Failovers before the last registration: the number that the node has noticed.
     noticed_failovers: usize,
@@ -37,12 +48,30 @@ struct State {
 }
 
 impl TestStore {
-    pub(crate) fn new(clock: &ManualClock, refuses: bool) -> Self {
+    pub(crate) fn new(clock: &(impl Clock + Clone), refuses: bool) -> Self {
         TestStore {
             inner: MemoryStore::new(Arc::new(clock.clone())),
             refuses,
             state: Arc::default(),
         }
+    }
+
+    /// The way of another node to the same store.
+    pub(crate) fn of_another_node(&self) -> Self {
+        TestStore {
+            state: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Leaves requests of this node without reply from now on.
+    pub(crate) fn hang(&self, what: Hangs) {
+        self.state.lock().expect("lock").hangs = what;
+    }
+
+    /// The claims of this node.
+    pub(crate) fn claims_sent(&self) -> usize {
+        self.state.lock().expect("lock").claims_sent
     }
 
     /// Changes the store identity, as a failover does.
@@ -95,7 +124,8 @@ impl TestStore {
                 let mut state = self.state.lock().expect("lock");
                 let panics = state.panics > 0;
                 state.panics -= usize::from(panics);
-                (state.failovers, state.disputes, state.silent, panics)
+                let silent = state.silent || state.hangs == Hangs::Everything;
+                (state.failovers, state.disputes, silent, panics)
             };
             assert!(!panics, "in the store");
             if silent {
@@ -117,6 +147,14 @@ impl Store for TestStore {
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
+        let hangs = {
+            let mut state = self.state.lock().expect("lock");
+            state.claims_sent += claims.len();
+            state.hangs
+        };
+        if hangs != Hangs::Nothing {
+            return Box::pin(std::future::pending());
+        }
         let answer = self.pass(self.inner.claim(caller, claims));
         Box::pin(async move {
             let reply = answer.await;

@@ -126,3 +126,29 @@ pub(super) const SCOPE: &[Word] = &[
     Word { word: "every_node", means: Meaning::Alone(Value::Scope(Scope::EveryNode)),
            aliases: &["all", "every", "each", "node", "broadcast", "all_nodes", "each_node"] },
 ];
+
+/// Which of the nodes that have a job runs its ticks. Default: [`Sticky`](Self::Sticky).
+///
+/// It is a preference: a node that is gone, or does not claim, is replaced by another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Route {
+    /// The same node for as long as it lives: it may keep something in memory from run to run. Jobs and shards are
+    /// spread evenly over the nodes.
+    #[default]
+    Sticky,
+    /// Another node for each tick, evenly.
+    Spread,
+    /// Whichever node is first: each claims each tick. Costs the store one claim for each node.
+    Fastest,
+}
+
+#[rustfmt::skip]
+pub(super) const ROUTE: &[Word] = &[
+    Word { word: "sticky", means: Meaning::Alone(Value::Route(Route::Sticky)),
+           aliases: &["consistent_hash", "hash", "same_node", "affinity"] },
+    Word { word: "spread", means: Meaning::Alone(Value::Route(Route::Spread)),
+           aliases: &["round_robin", "round", "random", "rotate"] },
+    Word { word: "fastest", means: Meaning::Alone(Value::Route(Route::Fastest)),
+           aliases: &["any", "first", "race"] },
+];

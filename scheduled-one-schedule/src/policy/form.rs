@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::choices::{Misfire, OnLeaseLost, OnNodeLoss, Overlap, Scope};
+use super::choices::{Misfire, OnLeaseLost, OnNodeLoss, Overlap, Route, Scope};
 use super::retry::{Backoff, RetryOn};
 use crate::duration::format_ms;
 
@@ -36,6 +36,8 @@ pub enum Value {
     OnLeaseLost(OnLeaseLost),
     /// The value of `scope`.
     Scope(Scope),
+    /// The value of `route`.
+    Route(Route),
     /// The value of `retry_on`.
     RetryOn(RetryOn),
     /// The value of `backoff`.

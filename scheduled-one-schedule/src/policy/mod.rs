@@ -40,7 +40,7 @@ mod table;
 /// Bounds, and keys that do not go together.
 mod contradiction;
 
-pub use choices::{Misfire, OnLeaseLost, OnNodeLoss, Overlap, Scope};
+pub use choices::{Misfire, OnLeaseLost, OnNodeLoss, Overlap, Route, Scope};
 pub use contradiction::Contradiction;
 pub use form::{Form, MAX_DURATION, MAX_LEASE, MIN_LEASE, Meaning, Value, Word};
 pub use key::{Need, OnEveryNode, PolicyKey};

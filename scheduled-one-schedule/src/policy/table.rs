@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::choices::{
     MISFIRE, Misfire, ON_LEASE_LOST, ON_NODE_LOSS, OVERLAP, OnLeaseLost, OnNodeLoss, Overlap,
-    SCOPE, Scope,
+    ROUTE, Route, SCOPE, Scope,
 };
 use super::form::{Count, Form, MAX_LEASE, MIN_LEASE, Value};
 use super::key::{Need, OnEveryNode::*, PolicyKey};
@@ -248,7 +248,7 @@ policy_keys! {
         form: Form::ANY_DURATION,
         default: (Duration::ZERO),
         example: r#""10s""#,
-        aliases: &["spread", "splay", "randomized_delay"],
+        aliases: &["splay", "randomized_delay"],
         every_node: Allowed,
         needs: None,
     }
@@ -261,6 +261,17 @@ policy_keys! {
         example: "every_node",
         aliases: &["broadcast", "run_on", "nodes"],
         every_node: Allowed,
+        needs: None,
+    }
+
+    /// Which node runs a tick: the same one as long as it lives (`sticky`), another one each time (`spread`), or
+    /// whichever is first (`fastest`).
+    route: Route {
+        form: Form::Word(ROUTE),
+        default: (Route::Sticky),
+        example: "spread",
+        aliases: &["routing", "route_strategy", "strategy", "load_balancing"],
+        every_node: Forbidden,
         needs: None,
     }
 

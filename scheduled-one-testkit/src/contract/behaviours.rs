@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, Intent, Occasion,
-    Overlap, Register, Target, Verdict,
+    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, HeartbeatReply, Intent,
+    Occasion, Overlap, Register, Target, Verdict,
 };
 use scheduled_one_protocol::{DecidingSchedule, Start, UnitName};
 
@@ -14,7 +14,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 82] = [
+pub const BEHAVIOURS: [&str; 87] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -96,6 +96,11 @@ pub const BEHAVIOURS: [&str; 82] = [
     "heartbeat",
     "heartbeat ready",
     "overdue",
+    "unclaimed",
+    "members are named",
+    "members are known",
+    "a list of jobs is returned",
+    "a list of jobs is missing",
     "other buckets",
 ];
 
@@ -285,6 +290,21 @@ fn queued(workload: &mut Workload, due: &DueTick, before: &Record) {
         "claim queued, another is superseded",
     );
     workload.count_if(cancel && waited(true), "claim queued, an attempt goes on");
+}
+
+/// The reply to a heartbeat.
+pub(super) fn heard(workload: &mut Workload, reply: &HeartbeatReply) {
+    reply.overdue.iter().for_each(|_| workload.count("overdue"));
+    reply
+        .ready
+        .iter()
+        .for_each(|_| workload.count("heartbeat ready"));
+    workload.count_if(!reply.unclaimed.is_empty(), "unclaimed");
+    let is_news = reply.membership.members.is_some();
+    workload.count_if(is_news, "members are named");
+    workload.count_if(!is_news, "members are known");
+    workload.count_if(reply.wanted_list.is_some(), "a list of jobs is returned");
+    workload.count_if(!reply.has_job_list, "a list of jobs is missing");
 }
 
 /// What a batch of the other kinds did to a record.

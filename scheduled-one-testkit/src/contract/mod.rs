@@ -33,6 +33,7 @@
 mod behaviours;
 mod race;
 mod requests;
+mod schedules;
 mod step;
 mod workload;
 
@@ -191,14 +192,17 @@ pub async fn check(subject: &mut dyn Subject, options: Options) -> Result<Report
 async fn first_contact(store: &dyn Store, seed: u64) -> Result<Workload, Breach> {
     let mut workload = Workload::new(seed, 0);
     let caller: Caller = workload.caller();
-    let reply = store.heartbeat(&caller, Heartbeat::Leaving).await;
+    let reply = store.heartbeat(&caller, Heartbeat::leaving()).await;
     let head = reply
-        .map_err(|error| Breach::new("no reply", &Heartbeat::Leaving, &"a reply", &error))?
+        .map_err(|error| Breach::new("no reply", &Heartbeat::leaving(), &"a reply", &error))?
         .head;
     if head.quarantine_until_ms == 0 {
         // It knows that there is nothing to forget.
         workload.model = BucketState::new(&head.serving);
     }
-    workload.enter(&Heartbeat::Leaving, &caller, &head)?;
+    let now = workload.enter(&Heartbeat::leaving(), &caller, &head)?;
+    workload.decide(&caller, now, |set| {
+        set.heartbeat(&caller, &Heartbeat::leaving())
+    });
     Ok(workload)
 }

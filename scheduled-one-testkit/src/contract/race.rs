@@ -52,9 +52,9 @@ pub(super) async fn run(store: &Arc<dyn Store>, buckets: u32) -> Result<u64, Bre
 async fn after_quarantine(store: &Arc<dyn Store>, caller: &Caller) -> Result<i64, Breach> {
     let until = std::time::Instant::now() + QUARANTINE;
     loop {
-        let reply = store.heartbeat(caller, Heartbeat::Alive).await;
+        let reply = store.heartbeat(caller, Heartbeat::alive()).await;
         let head = reply
-            .map_err(|error| Breach::new("no reply", &Heartbeat::Alive, &"a reply", &error))?
+            .map_err(|error| Breach::new("no reply", &Heartbeat::alive(), &"a reply", &error))?
             .head;
         let now_ms = (head.now_us / 1_000) as i64;
         if now_ms >= head.quarantine_until_ms {

@@ -2,12 +2,10 @@
 
 use scheduled_one_protocol::machine::Record;
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Intent, LowerBounds, Missed, Occasion, OverdueRun, Overlap,
-    Register, Renew, RunId, Target,
+    Caller, Claim, DueTick, Finish, Heartbeat, Intent, JobList, LowerBounds, Missed, Occasion,
+    OverdueRun, Overlap, Register, Renew, RunId, Target, UNCLAIMED_MS,
 };
-use scheduled_one_protocol::{
-    DecidingSchedule, FencingToken, LedgerRecord, Outcome, ScheduleId, Start, TickMs, UnitName,
-};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, Start, TickMs, UnitName};
 
 use super::workload::Workload;
 
@@ -235,9 +233,36 @@ impl Workload {
                 _ => tick_ms,
             },
             after: Some(TickMs(after_ms)).filter(|tick| tick.ms() != 0),
+            next_due_ms: self.next_due_ms(),
             intent,
             overlap,
             missed,
+        }
+    }
+
+    /// Around the instant at which a unit begins to count as unclaimed.
+    fn next_due_ms(&mut self) -> Option<i64> {
+        let near_ms = self.now_ms - UNCLAIMED_MS + self.random.range(-20, 60);
+        Some(near_ms).filter(|_| !self.random.one_in(9))
+    }
+
+    /// A heartbeat of a node that knows other nodes and their jobs, more or less.
+    pub(super) fn heartbeat_request(&mut self) -> Heartbeat {
+        let lists = JOBS.map(|job| JobList::new([job, "other"]));
+        let list = self.random.pick(&lists).clone();
+        Heartbeat {
+            leaving: self.random.one_in(4),
+            jobs: list.digest(),
+            job_list: self.random.one_in(3).then_some(list),
+            known_version: match self.random.range(0, 2) {
+                0 => 0,
+                1 => self.model.meta.membership_version,
+                _ => self.random.number() % 9,
+            },
+            wanted_list: match self.random.range(0, 1) {
+                0 => None,
+                _ => Some(self.random.pick(&lists).digest()),
+            },
         }
     }
 
@@ -311,45 +336,7 @@ impl Workload {
             },
             decides: self.seen_schedule(&record),
             bounds,
-        }
-    }
-
-    /// The schedule of a node; sometimes it has none.
-    fn schedule(&mut self) -> Option<ScheduleId> {
-        let id = self.random.range(0, 12);
-        (id > 0).then(|| ScheduleId((id.min(3) as u64) << 40))
-    }
-
-    /// That of a claim: mostly the one that decides.
-    fn claimed_schedule(&mut self, record: &Record) -> Option<ScheduleId> {
-        match self.random.one_in(12) {
-            true => self.schedule(),
-            false => record.decides.as_ref().map(|decides| decides.id),
-        }
-    }
-
-    /// What a node saw decide: mostly nothing, or what is so, or another registration.
-    fn seen_schedule(&mut self, record: &Record) -> Option<DecidingSchedule> {
-        let here = record.decides.clone();
-        match self.random.range(0, 5) {
-            0..=2 => None,
-            3 => here,
-            _ => {
-                let registered_ms = match here {
-                    Some(here) => here.registered_ms + self.random.range(-2, 1),
-                    None => self.now_ms - self.random.range(0, 50),
-                };
-                let since_ms = match self.random.one_in(2) {
-                    true => 0,
-                    false => registered_ms - self.random.range(0, 9),
-                };
-                Some(DecidingSchedule {
-                    id: self.schedule()?,
-                    registered_ms,
-                    since_ms,
-                    node: format!("node-{}", self.random.range(0, 5)),
-                })
-            }
+            next_due_ms: self.next_due_ms(),
         }
     }
 

@@ -213,24 +213,24 @@ impl Workload {
         store: &dyn Store,
         caller: &Caller,
     ) -> Result<u64, Breach> {
-        let heartbeat = match self.random.one_in(4) {
-            true => Heartbeat::Leaving,
-            false => Heartbeat::Alive,
-        };
-        let Reply { head, body } = replied(&heartbeat, store.heartbeat(caller, heartbeat)).await?;
+        let heartbeat = self.heartbeat_request();
+        let Reply { head, body } =
+            replied(&heartbeat, store.heartbeat(caller, heartbeat.clone())).await?;
         let now = self.enter(&heartbeat, caller, &head)?;
-        let nodes = self.decide(caller, now, |set| set.heartbeat(caller, heartbeat));
-        let Survey { ready, overdue } = self.model.survey(now);
-        body.overdue.iter().for_each(|_| self.count("overdue"));
-        body.ready
-            .iter()
-            .for_each(|_| self.count("heartbeat ready"));
-        self.count("heartbeat");
-        let expected = HeartbeatReply {
-            nodes,
+        let membership = self.decide(caller, now, |set| set.heartbeat(caller, &heartbeat));
+        let Survey {
             ready,
+            unclaimed,
             overdue,
+        } = self.model.survey(now);
+        let expected = HeartbeatReply {
+            ready,
+            unclaimed,
+            overdue,
+            ..membership
         };
+        self.count("heartbeat");
+        behaviours::heard(self, &expected);
         Breach::unless_same("the reply", &heartbeat, &expected, &body)?;
         Ok(1)
     }
@@ -256,7 +256,7 @@ impl Workload {
             &expected,
             &claimed,
         )?;
-        let heard = store.heartbeat(&caller, Heartbeat::Alive).await.err();
+        let heard = store.heartbeat(&caller, Heartbeat::alive()).await.err();
         Breach::unless_same(
             "a heartbeat of another number of buckets",
             &caller,

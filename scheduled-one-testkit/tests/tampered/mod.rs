@@ -128,7 +128,7 @@ impl Tampered {
     fn answered(&self, claimed: &mut Claimed) {
         match &mut claimed.verdict {
             Verdict::Granted(grant) if self.is(Tampering::TokensStandStill) => {
-                grant.token = FencingToken(grant.token.get() - 1);
+                grant.token = FencingToken(grant.token.get().saturating_sub(1));
             }
             _ => {}
         }

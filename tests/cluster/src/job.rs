@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_runtime::clock::{Clock, SystemClock};
-use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, Scope, State};
+use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, Route, Scope, State};
 use scheduled_one_testkit::checker::JobRules;
 
 use crate::log::{self, Event, Kind};
@@ -142,6 +142,8 @@ fn with_policy(job: Job, text: &str) -> Job {
         ("shards", _) => job.shards(number as u32),
         ("start_deadline_ms", _) => job.start_deadline(Duration::from_millis(number)),
         ("scope", "every_node") => job.scope(Scope::EveryNode),
+        ("route", "fastest") => job.route(Route::Fastest),
+        ("route", "spread") => job.route(Route::Spread),
         ("retries", _) => {
             let wait = Duration::from_millis(50);
             job.retries(number as u32).backoff(wait, wait)

@@ -42,8 +42,8 @@ async fn each_overlap_value_does_what_it_says_across_nodes() {
             JobSpec::new("skip", 500, 1_300),
             JobSpec::new("queue_one", 500, 1_300).with(["overlap=queue_one"]),
             JobSpec::new("queue_all", 500, 700).with(["overlap=queue_all:3"]),
-            JobSpec::new("cancel", 1_000, 3_000).with(["overlap=cancel_running"]),
-            JobSpec::new("allow", 500, 1_300).with(["overlap=allow:2"]),
+            JobSpec::new("cancel", 1_000, 3_000).with(["overlap=cancel_running", "route=fastest"]),
+            JobSpec::new("allow", 500, 1_300).with(["overlap=allow:2", "route=spread"]),
         ],
     );
     let observer = cluster.observer().await;

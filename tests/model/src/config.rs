@@ -36,6 +36,8 @@ pub struct Config {
     pub first_lease: i64,
     /// The lease of another job of all nodes, in quarters.
     pub other_lease: i64,
+    /// A node may leave any due tick to others, for any time: whatever it believes of which node a unit prefers.
+    pub leaves_ticks: bool,
     /// Nothing is explored after so many quarters.
     pub horizon: i64,
     /// How much may go wrong.
@@ -60,6 +62,7 @@ impl Config {
             retries: 0,
             first_lease: 4,
             other_lease: 4,
+            leaves_ticks: false,
             horizon: 9,
             faults: Faults::default(),
             starts_twice: false,

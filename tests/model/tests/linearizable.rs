@@ -123,6 +123,7 @@ impl Client {
                 tick,
                 due_ms: tick.ms(),
                 after: self.known,
+                next_due_ms: None,
                 intent: Intent::Run,
                 overlap: Overlap::Skip,
                 missed: None,

@@ -20,6 +20,7 @@ use scheduled_one_runtime::scheduled_one;
     backoff = "500ms..30s",
     retry_on = [error, timeout],
     scope = one,
+    route = spread,
     shards = 4,
     enabled = true,
     enabled_env = "REPORT_ENABLED",

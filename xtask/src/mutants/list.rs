@@ -63,7 +63,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: REGISTER,
-                old: "math.max(r.hwm, tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))",
+                old: "math.max(r.hwm, seen_hwm)",
                 new: "r.hwm",
             },
             Edit {

@@ -33,6 +33,7 @@ impl Node {
             tick: *tick,
             due_ms: tick.ms(),
             after: decided_to,
+            next_due_ms: None,
             intent: Intent::Run,
             overlap: config.overlap,
             missed,

@@ -1,7 +1,7 @@
 //! The actions that a node must take before time passes. The search chooses the order in which the store receives the
 //! requests.
 
-use scheduled_one_protocol::message::OverdueRun;
+use scheduled_one_protocol::message::{OverdueRun, Target};
 
 use super::{Node, Phase};
 use crate::config::Config;
@@ -14,6 +14,8 @@ pub enum Duty {
     Begin(usize),
     /// Send a request to the store.
     Ask(Request),
+    /// Send a request to the store, or leave that to other nodes.
+    MayAsk(Request),
 }
 
 /// What a heartbeat would report now.
@@ -46,7 +48,19 @@ impl Node {
             return begins;
         }
         let requests = self.requests(config, now, news);
-        requests.into_iter().map(Duty::Ask).collect()
+        let duty = |request| match config.leaves_ticks && self.is_first_claim(&request) {
+            true => Duty::MayAsk(request),
+            false => Duty::Ask(request),
+        };
+        requests.into_iter().map(duty).collect()
+    }
+
+    /// Whether the request is the first claim of a due tick: a repetition is not left to others.
+    fn is_first_claim(&self, request: &Request) -> bool {
+        let Request::Claim(claim) = request else {
+            return false;
+        };
+        matches!(claim.target, Target::Tick(_)) && self.claim.is_none()
     }
 
     fn requests(&self, config: &Config, now: i64, news: &News) -> Vec<Request> {

@@ -62,6 +62,8 @@ impl Node {
                 },
                 ..bounds
             },
+            // Only tells nodes whom to help; the nodes of the model claim whenever they like.
+            next_due_ms: None,
         }
     }
 

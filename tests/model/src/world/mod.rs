@@ -68,19 +68,20 @@ impl Model for Config {
             duties.into_iter().map(move |duty| (n, duty))
         };
         let duties: Vec<(usize, Duty)> = (0..world.nodes.len()).flat_map(of).collect();
-        let urgent = duties.iter().map(|(_, duty)| rank(duty)).min();
+        let urgent = duties.iter().filter_map(|(_, duty)| rank(duty)).min();
         let begins = duties.iter().find_map(|(n, duty)| match duty {
             Duty::Begin(index) => Some(Action::Begin(*n, *index)),
-            Duty::Ask(_) => None,
+            Duty::Ask(_) | Duty::MayAsk(_) => None,
         });
         if let Some(begins) = begins {
             return actions.push(begins);
         }
         for (n, duty) in duties {
-            if Some(rank(&duty)) == urgent
-                && let Duty::Ask(request) = duty
-            {
-                world.fates(n, request, actions);
+            let is_next = rank(&duty) == urgent;
+            match duty {
+                Duty::Ask(request) if is_next => world.fates(n, request, actions),
+                Duty::MayAsk(request) => world.fates(n, request, actions),
+                Duty::Ask(_) | Duty::Begin(_) => {}
             }
         }
         world.runs(self, actions);
@@ -105,12 +106,13 @@ impl Model for Config {
     }
 }
 
-/// Begin, then renew, then the rest.
-fn rank(duty: &Duty) -> u8 {
+/// Begin, then renew, then the rest. Time does not wait for what a node may leave undone.
+fn rank(duty: &Duty) -> Option<u8> {
     match duty {
-        Duty::Begin(_) => 0,
-        Duty::Ask(Request::Renew(_)) => 1,
-        Duty::Ask(_) => 2,
+        Duty::Begin(_) => Some(0),
+        Duty::Ask(Request::Renew(_)) => Some(1),
+        Duty::Ask(_) => Some(2),
+        Duty::MayAsk(_) => None,
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod clocks;
 mod cluster;
 mod downtime;
+mod membership;
 mod network;
 mod nodes;
 mod sentinel;
@@ -97,6 +98,7 @@ impl Fault {
 pub fn all() -> Vec<Fault> {
     [
         nodes::FAULTS,
+        membership::FAULTS,
         store::FAULTS,
         server::FAULTS,
         network::FAULTS,

@@ -1,0 +1,246 @@
+//! What more replicas cost: lateness, Redis's work, and how the runs are shared, by number of nodes. Each node is a
+//! process of its own, as in a deployment.
+
+use std::collections::BTreeMap;
+use std::process::Child;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use scheduled_one_runtime::Scheduler;
+use test_support::RedisServer;
+
+use crate::child;
+use crate::lateness;
+use crate::options::Scale;
+use crate::report::{Bound, Row, number};
+use crate::task::{Found, Task};
+use crate::ticks::{Board, now_us};
+
+/// Prefix of the names under which a node reports its histogram.
+const LATE: &str = "late_";
+/// What a node needs to start, at most, for each that starts beside it.
+const START_S: f64 = 0.25;
+
+/// What a cluster did in its window.
+struct Measured {
+    /// Starts by lateness in µs.
+    histogram: BTreeMap<i64, u64>,
+    /// Runs of each node that lived to the end.
+    runs: Vec<u64>,
+    /// Part of a core that Redis used, in percent.
+    redis_percent: f64,
+    /// Records of units that Redis read for each tick: one for a claim, one for an outcome.
+    reads_per_tick: f64,
+    missing: f64,
+}
+
+pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
+    let jobs = scale.replica_jobs;
+    let mut rows = Vec::new();
+    let mut alone = None;
+    for nodes in scale.replicas {
+        let found = cluster(*nodes, jobs, scale, false)?;
+        let figure = |what: &str| format!("{nodes} nodes, {jobs} jobs each second, {what}");
+        let (p50, p99) = (found.late_ms(0.5), found.late_ms(0.99));
+        let reference = *alone.get_or_insert((p50, p99, found.redis_percent));
+        let within = |alone: f64| match nodes {
+            20 => Bound::AtMost(1.3 * alone),
+            _ => Bound::None,
+        };
+        rows.push(
+            Row::new(
+                figure("start after the tick, p50"),
+                "ms",
+                within(reference.0),
+                p50,
+            )
+            .beside(reference.0),
+        );
+        rows.push(
+            Row::new(
+                figure("start after the tick, p99"),
+                "ms",
+                within(reference.1),
+                p99,
+            )
+            .beside(reference.1),
+        );
+        rows.push(
+            Row::new(
+                figure("Redis"),
+                "% of a core",
+                Bound::None,
+                found.redis_percent,
+            )
+            .beside(reference.2),
+        );
+        let items = match nodes {
+            50 => Bound::AtMost(2.2),
+            _ => Bound::None,
+        };
+        rows.push(Row::new(
+            figure("records read for a tick"),
+            "",
+            items,
+            found.reads_per_tick,
+        ));
+        rows.push(Row::new(
+            figure("ticks missing"),
+            "",
+            Bound::AtMost(0.0),
+            found.missing,
+        ));
+    }
+    Ok(rows)
+}
+
+/// How evenly the runs are shared.
+pub(crate) fn balance(scale: &Scale) -> Result<Vec<Row>> {
+    let jobs = scale.jobs[0];
+    let found = cluster(5, jobs, scale, false)?;
+    let mean = found.runs.iter().sum::<u64>() as f64 / found.runs.len() as f64;
+    let farthest = found
+        .runs
+        .iter()
+        .map(|runs| (*runs as f64 / mean - 1.0).abs() * 100.0)
+        .fold(0.0, f64::max);
+    let figure = format!(
+        "5 nodes, {} jobs, farthest share from the mean",
+        number(jobs as f64)
+    );
+    Ok(vec![Row::new(figure, "%", Bound::AtMost(20.0), farthest)])
+}
+
+/// A node is killed in the middle of the window.
+pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
+    let found = cluster(5, scale.replica_jobs, scale, true)?;
+    let figure = |what: &str| format!("one of 5 nodes is killed, {what}");
+    Ok(vec![
+        Row::new(
+            figure("latest start"),
+            "ms",
+            Bound::AtMost(1_500.0),
+            found.late_ms(1.0),
+        ),
+        Row::new(
+            figure("start after the tick, p99"),
+            "ms",
+            Bound::None,
+            found.late_ms(0.99),
+        ),
+    ])
+}
+
+fn cluster(nodes: usize, jobs: usize, scale: &Scale, kills: bool) -> Result<Measured> {
+    let redis = RedisServer::start()?;
+    let mut task = Task::new(&redis.url(), jobs, scale);
+    let starts = task.lease + Duration::from_secs(1) + task.settle;
+    let starts_s = starts.as_secs_f64() + START_S * nodes as f64;
+    task.from_s = now_us() / 1_000_000 + starts_s.ceil() as i64 + 1;
+    let children = (0..nodes).map(|_| child::start("replica", &task));
+    let mut children = children.collect::<Result<Vec<Child>>>()?;
+    sleep_until(task.from_s as f64);
+    let before = work_of(&redis)?;
+    let middle = task.from_s as f64 + task.seconds as f64 / 2.0;
+    if kills {
+        sleep_until(middle);
+        let mut victim = children.remove(0);
+        let killed = victim.kill();
+        victim.wait()?;
+        killed.context("kill a node")?;
+    }
+    sleep_until((task.from_s + task.seconds as i64) as f64);
+    let after = work_of(&redis)?;
+    let ticks = (jobs as u64 * task.seconds) as f64;
+    // A heartbeat reads the version of the membership, and what is known of its node.
+    let of_beats = (2 * nodes as u64 * task.seconds) as f64;
+    let mut measured = Measured {
+        histogram: BTreeMap::new(),
+        runs: Vec::new(),
+        redis_percent: (after.cpu_s - before.cpu_s) / task.seconds as f64 * 100.0,
+        reads_per_tick: (after.reads - before.reads - of_beats) / ticks,
+        missing: 0.0,
+    };
+    for child in children {
+        measured.add(&child::found("replica", child)?)?;
+    }
+    let runs: u64 = measured.runs.iter().sum();
+    ensure!(
+        runs as f64 <= ticks,
+        "{runs} runs of {ticks} ticks: some ran twice"
+    );
+    measured.missing = ticks - runs as f64;
+    Ok(measured)
+}
+
+impl Measured {
+    fn add(&mut self, found: &Found) -> Result<()> {
+        let mut runs = 0;
+        for (name, count) in found.iter() {
+            if let Some(late_us) = name.strip_prefix(LATE) {
+                *self.histogram.entry(late_us.parse()?).or_default() += count as u64;
+                runs += count as u64;
+            }
+        }
+        self.runs.push(runs);
+        Ok(())
+    }
+
+    /// The lateness that this part of the starts does not exceed.
+    fn late_ms(&self, part: f64) -> f64 {
+        let all: u64 = self.histogram.values().sum();
+        let mut left = ((all.saturating_sub(1)) as f64 * part) as u64;
+        for (late_us, count) in &self.histogram {
+            if left < *count {
+                return *late_us as f64 / 1_000.0;
+            }
+            left -= count;
+        }
+        f64::NAN
+    }
+}
+
+/// What Redis has done so far.
+struct Work {
+    cpu_s: f64,
+    reads: f64,
+}
+
+fn work_of(redis: &RedisServer) -> Result<Work> {
+    let cpu = redis.command(&["INFO", "cpu"])?;
+    let calls = redis.command(&["INFO", "commandstats"])?;
+    let after = |text: &str, name: &str| -> f64 {
+        let value = text.split_once(name).map_or("", |(_, rest)| rest);
+        let end = value.find(|c: char| !c.is_ascii_digit() && c != '.');
+        value[..end.unwrap_or(value.len())].parse().unwrap_or(0.0)
+    };
+    Ok(Work {
+        cpu_s: after(&cpu, "used_cpu_user:") + after(&cpu, "used_cpu_sys:"),
+        // Each script begins with a read of `meta`.
+        reads: after(&calls, "cmdstat_hmget:calls=") - after(&calls, "cmdstat_evalsha:calls="),
+    })
+}
+
+fn sleep_until(instant_s: f64) {
+    let left_s = instant_s - now_us() as f64 / 1e6;
+    std::thread::sleep(Duration::from_secs_f64(left_s.max(0.0)));
+}
+
+/// Runs one node; in a child.
+pub(crate) async fn node(task: &Task) -> Result<Found> {
+    let board = Arc::new(Board::new(task));
+    let mut builder = Scheduler::builder(&task.url)
+        .namespace("bench")
+        .lease(task.lease);
+    for index in 0..task.jobs {
+        builder = builder.job(lateness::job(index, &board));
+    }
+    let scheduler = builder.start().await?;
+    let mut found = Found::default();
+    for (late_us, count) in board.watch_from(task.from_s).await? {
+        found.set(&format!("{LATE}{late_us}"), count as f64);
+    }
+    scheduler.shutdown(Duration::from_secs(1)).await;
+    Ok(found)
+}

@@ -1,0 +1,181 @@
+//! Which nodes live, and which jobs each of them runs. Nothing that a unit decides rests on this: nodes choose by it
+//! who claims a tick first, and the claim decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Meta, Now};
+use crate::message::{
+    Caller, Heartbeat, HeartbeatReply, JobList, JobsDigest, MAX_NODES, Member, Membership,
+    NODE_GONE_MS, SUSPECT_MS,
+};
+
+/// The living nodes of a bucket, and the lists of their jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Nodes {
+    /// The nodes by identity.
+    pub living: BTreeMap<String, LivingNode>,
+    /// Job lists of living nodes, by digest. Nodes of one build share one.
+    pub job_lists: BTreeMap<JobsDigest, JobList>,
+}
+
+/// What is stored of a living node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LivingNode {
+    /// When its last heartbeat came.
+    pub beat_ms: i64,
+    /// The node's label in ledgers.
+    pub name: String,
+    /// Digest of the jobs that it runs.
+    pub jobs: JobsDigest,
+}
+
+/// Records the sign of life of a node. The reply lacks the units, which are in the records.
+pub fn heartbeat(
+    meta: &mut Meta,
+    nodes: &mut Nodes,
+    caller: &Caller,
+    heartbeat: &Heartbeat,
+    now: Now,
+) -> HeartbeatReply {
+    let now_ms = now.ms();
+    let before = nodes.living.len();
+    // A heartbeat from the future is from before the clock went back.
+    nodes
+        .living
+        .retain(|_, node| node.beat_ms.abs_diff(now_ms) <= NODE_GONE_MS as u64);
+    let mut changed = nodes.living.len() != before || meta.membership_version == 0;
+    changed |= match heartbeat.leaving {
+        true => nodes.living.remove(&caller.node).is_some(),
+        false => nodes.see(caller, heartbeat, now_ms),
+    };
+    if changed {
+        meta.membership_version = now.us.max(meta.membership_version + 1);
+        nodes.forget_lists();
+    }
+    if let Some(list) = &heartbeat.job_list
+        && !heartbeat.leaving
+    {
+        nodes.job_lists.insert(heartbeat.jobs, list.clone());
+    }
+    let is_news = heartbeat.known_version != meta.membership_version;
+    HeartbeatReply {
+        membership: Membership {
+            version: meta.membership_version,
+            members: is_news.then(|| nodes.members()),
+        },
+        suspects: nodes.suspects(now_ms),
+        has_job_list: nodes.job_lists.contains_key(&heartbeat.jobs),
+        wanted_list: heartbeat
+            .wanted_list
+            .and_then(|digest| nodes.job_lists.get(&digest).cloned()),
+        ..HeartbeatReply::default()
+    }
+}
+
+impl Nodes {
+    /// Returns whether the node is new, or has other jobs than before.
+    fn see(&mut self, caller: &Caller, heartbeat: &Heartbeat, now_ms: i64) -> bool {
+        let seen = LivingNode {
+            beat_ms: now_ms,
+            name: caller.name.clone(),
+            jobs: heartbeat.jobs,
+        };
+        let before = self.living.insert(caller.node.clone(), seen);
+        before.is_none_or(|before| before.jobs != heartbeat.jobs || before.name != caller.name)
+    }
+
+    /// Removes the lists that no living node has.
+    fn forget_lists(&mut self) {
+        let used: BTreeSet<JobsDigest> = self.living.values().map(|node| node.jobs).collect();
+        self.job_lists.retain(|digest, _| used.contains(digest));
+    }
+
+    fn members(&self) -> Vec<Member> {
+        let members = self.living.iter().map(|(identity, node)| Member {
+            node: identity.clone(),
+            name: node.name.clone(),
+            jobs: node.jobs,
+        });
+        members.take(MAX_NODES).collect()
+    }
+
+    fn suspects(&self, now_ms: i64) -> Vec<String> {
+        let is_suspect = |node: &LivingNode| node.beat_ms < now_ms - SUSPECT_MS;
+        let suspects = self.living.iter().filter(|(_, node)| is_suspect(node));
+        suspects
+            .map(|(identity, _)| identity.clone())
+            .take(MAX_NODES)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(node: &str) -> Caller {
+        Caller {
+            node: node.to_owned(),
+            name: node.to_uppercase(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 9,
+            buckets: 1,
+        }
+    }
+
+    fn at(ms: u64) -> Now {
+        Now { us: ms * 1000 }
+    }
+
+    fn names(reply: &HeartbeatReply) -> Option<Vec<&str>> {
+        let members = reply.membership.members.as_ref()?;
+        Some(members.iter().map(|member| member.name.as_str()).collect())
+    }
+
+    #[test]
+    fn members_are_named_only_to_those_who_have_not_seen_them() {
+        let (mut meta, mut nodes) = (Meta::default(), Nodes::default());
+        let mut beat = |node: &str, known_version, ms| {
+            let request = Heartbeat {
+                known_version,
+                ..Heartbeat::alive()
+            };
+            heartbeat(&mut meta, &mut nodes, &caller(node), &request, at(ms))
+        };
+        let first = beat("a", 0, 10_000);
+        assert_eq!(names(&first), Some(vec!["A"]));
+        let second = beat("b", 0, 10_500);
+        assert_eq!(names(&second), Some(vec!["A", "B"]));
+        let again = beat("b", second.membership.version, 11_500);
+        assert_eq!(names(&again), None);
+        assert_eq!(again.suspects, ["a"]);
+        // The node is gone after three missed heartbeats.
+        let later = beat("b", second.membership.version, 13_501);
+        assert_eq!(names(&later), Some(vec!["B"]));
+    }
+
+    #[test]
+    fn a_list_is_kept_as_long_as_a_living_node_has_it() {
+        let (mut meta, mut nodes) = (Meta::default(), Nodes::default());
+        let list = JobList::new(["b", "a"]);
+        assert_eq!(list.names().collect::<Vec<_>>(), ["a", "b"]);
+        let with_list = Heartbeat {
+            jobs: list.digest(),
+            job_list: Some(list.clone()),
+            ..Heartbeat::alive()
+        };
+        let asks = Heartbeat {
+            wanted_list: Some(list.digest()),
+            ..Heartbeat::alive()
+        };
+        let mut beat = |node: &str, request: &Heartbeat| {
+            heartbeat(&mut meta, &mut nodes, &caller(node), request, at(10_000))
+        };
+        assert!(beat("a", &with_list).has_job_list);
+        assert_eq!(beat("b", &asks).wanted_list, Some(list));
+        assert!(!beat("b", &asks).has_job_list);
+        beat("a", &Heartbeat::leaving());
+        assert_eq!(beat("b", &asks).wanted_list, None);
+    }
+}

@@ -1,0 +1,114 @@
+//! Adoption: a node begins to claim units that other nodes claimed until now,
+//! because the membership has changed, or because nobody claims them.
+
+use scheduled_one_schedule::policy::Misfire;
+
+use crate::node::claiming::{Claiming, is_spread};
+use crate::node::hold_up::CALM_MS;
+use crate::node::registration::learn;
+use crate::node::units::Units;
+use crate::timer::UnitIndex;
+use scheduled_one_protocol::UnitName;
+use scheduled_one_protocol::message::{HeartbeatReply, RegisteredUnit};
+
+impl Claiming {
+    /// Takes the reply to a heartbeat into account. Returns the units that this node claims from now on, and others may
+    /// have claimed until now: what is decided of them has to be learned first.
+    ///
+    /// `is_calm`: claims are sent, and were for a while. Then a unit that nobody claims shows a node that hangs.
+    pub(super) fn learn(
+        &mut self,
+        units: &Units,
+        reply: HeartbeatReply,
+        is_calm: bool,
+        now_ms: i64,
+    ) -> Vec<UnitIndex> {
+        self.now_ms = now_ms;
+        let is_first = self.preference.version() == 0;
+        let unclaimed = reply.unclaimed.iter().filter_map(|name| units.find(name));
+        let unclaimed: Vec<UnitIndex> = unclaimed.collect();
+        if is_calm {
+            for unit in &unclaimed {
+                // A job that catches up waits, undecided, for its run.
+                let stood_still_ms = units.get(*unit).stands_still_until_ms() + CALM_MS;
+                let catches_up = units.get(*unit).job.rules.misfire == Misfire::RunAll;
+                if !catches_up && stood_still_ms < now_ms {
+                    self.preference.notice_idle(*unit, now_ms);
+                }
+            }
+        }
+        let moved = self.preference.learn(&reply, units, now_ms);
+        for unit in moved.lost {
+            if !self.timer.is_taken(unit) {
+                self.timer.rest(unit);
+            }
+        }
+        let mut adopted = moved.gained;
+        if moved.members_changed {
+            for unit in units.indices() {
+                if is_spread(units, unit) && !self.timer.is_taken(unit) {
+                    self.set_next(units, unit);
+                }
+            }
+        }
+        if is_first {
+            // All units were registered a moment ago.
+            adopted
+                .drain(..)
+                .for_each(|unit| self.set_next(units, unit));
+        }
+        adopted.retain(|unit| !self.timer.is_taken(*unit));
+        for unit in unclaimed {
+            let is_due = self
+                .next_claim_ms(units, unit)
+                .is_some_and(|at_ms| at_ms <= now_ms);
+            let waits = self.timer.rests(unit) || is_spread(units, unit);
+            if is_due && waits && !self.timer.is_taken(unit) {
+                adopted.push(unit);
+            }
+        }
+        adopted.sort_unstable();
+        adopted.dedup();
+        adopted.iter().for_each(|unit| self.timer.take(*unit));
+        self.learn_ready(units, reply.ready);
+        adopted
+    }
+
+    /// Units that were adopted have their watermarks, but for those that the store refuses. What is due is claimed,
+    /// whichever node the unit prefers.
+    pub(super) fn adopt(
+        &mut self,
+        units: &mut Units,
+        adopted: Vec<(UnitIndex, Option<RegisteredUnit>)>,
+        now_ms: i64,
+    ) {
+        for (unit, seen) in adopted {
+            if let Some(seen) = seen {
+                learn(units, unit, seen);
+            }
+            if is_spread(units, unit) {
+                self.exact.insert(unit);
+            }
+            match self.next_claim_ms(units, unit) {
+                Some(at_ms) if at_ms <= now_ms => self.timer.set(at_ms, unit),
+                _ => self.set_next(units, unit),
+            }
+        }
+    }
+
+    /// What waits in a unit is started by the node that the unit prefers, or by any if it still waits at the next
+    /// heartbeat.
+    fn learn_ready(&mut self, units: &Units, mut ready: Vec<UnitName>) {
+        // The other units belong to jobs that this node does not have.
+        ready.retain(|name| units.find(name).is_some());
+        for name in &ready {
+            let is_mine = units
+                .find(name)
+                .is_some_and(|unit| self.preference.is_mine(unit));
+            if is_mine || self.ready_before.contains(name) {
+                self.ready.insert(name.clone());
+            }
+        }
+        self.ready_before = ready.into_iter().collect();
+    }
+}

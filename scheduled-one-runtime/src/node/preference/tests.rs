@@ -1,0 +1,191 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::compiled_job::Compiled;
+use crate::context::JobContext;
+use crate::job::Job;
+use crate::node::outlook::Outlook;
+use crate::state::States;
+use scheduled_one_protocol::message::Membership;
+use scheduled_one_schedule::ZoneData;
+
+/// Units of jobs that are named by numbers.
+fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
+    let compile = |number: usize| {
+        let name = format!("job-{number:04}");
+        let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
+        match job.compile(&States::default(), &ZoneData::compiled_in()) {
+            Ok(Compiled::Job(job)) => Arc::new(job),
+            _ => panic!("the job is sound"),
+        }
+    };
+    let lease = Duration::from_secs(5);
+    Units::new(jobs.into_iter().map(compile), 1, lease, Outlook::default())
+}
+
+fn identity(node: usize) -> String {
+    format!("{node:016x}")
+}
+
+/// A node that has these jobs.
+struct Node {
+    units: Units,
+    preference: Preference,
+}
+
+impl Node {
+    fn new(node: usize, jobs: impl IntoIterator<Item = usize>) -> Self {
+        let units = units(jobs);
+        Node {
+            preference: Preference::new(&identity(node), &units),
+            units,
+        }
+    }
+
+    fn learn(&mut self, reply: &HeartbeatReply) -> Moved {
+        self.preference.learn(reply, &self.units, 10_000)
+    }
+
+    fn mine(&self) -> Vec<String> {
+        let units = self.units.indices();
+        let mine = units.filter(|unit| self.preference.is_mine(*unit));
+        mine.map(|unit| self.units.get(unit).name().to_string())
+            .collect()
+    }
+}
+
+/// The reply that these nodes live.
+fn living(version: u64, nodes: &[&Node], indices: &[usize]) -> HeartbeatReply {
+    let member = |(node, index): (&&Node, &usize)| Member {
+        node: identity(*index),
+        name: format!("n{index}"),
+        jobs: node.preference.own_digest,
+    };
+    HeartbeatReply {
+        membership: Membership {
+            version,
+            members: Some(nodes.iter().zip(indices).map(member).collect()),
+        },
+        has_job_list: true,
+        ..HeartbeatReply::default()
+    }
+}
+
+/// All nodes learn that these live. Returns what each has.
+fn shares(nodes: &mut [Node], version: u64, indices: &[usize]) -> Vec<Vec<String>> {
+    let alive: Vec<&Node> = indices.iter().map(|index| &nodes[*index]).collect();
+    let reply = living(version, &alive, indices);
+    for index in indices {
+        nodes[*index].learn(&reply);
+    }
+    nodes.iter().map(Node::mine).collect()
+}
+
+#[test]
+fn every_unit_prefers_one_node_and_the_shares_are_even() {
+    let mut nodes: Vec<Node> = (0..5).map(|node| Node::new(node, 0..1000)).collect();
+    assert!(
+        nodes.iter().all(|node| node.mine().is_empty()),
+        "nobody yet"
+    );
+    let shares = shares(&mut nodes, 1, &[0, 1, 2, 3, 4]);
+    let mut all: Vec<&String> = shares.iter().flatten().collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 1000, "each unit has a node");
+    assert_eq!(shares.iter().map(Vec::len).sum::<usize>(), 1000, "only one");
+    let lengths: Vec<usize> = shares.iter().map(Vec::len).collect();
+    assert!(
+        lengths.iter().all(|share| (160..240).contains(share)),
+        "{lengths:?}"
+    );
+}
+
+#[test]
+fn only_the_share_of_a_node_that_comes_or_goes_moves() {
+    let mut nodes: Vec<Node> = (0..5).map(|node| Node::new(node, 0..500)).collect();
+    let before = shares(&mut nodes, 1, &[0, 1, 2, 3, 4]);
+    let after = shares(&mut nodes, 2, &[0, 1, 2, 3]);
+    for node in 0..4 {
+        assert!(before[node].iter().all(|unit| after[node].contains(unit)));
+        let gained = after[node]
+            .iter()
+            .filter(|unit| !before[node].contains(unit));
+        assert!(gained.clone().all(|unit| before[4].contains(unit)));
+        assert!(gained.count() > 0);
+    }
+    assert_eq!(shares(&mut nodes, 3, &[0, 1, 2, 3, 4]), before);
+}
+
+#[test]
+fn what_moves_is_said_once() {
+    let mut nodes: Vec<Node> = (0..2).map(|node| Node::new(node, 0..50)).collect();
+    let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
+    let alone = living(3, &[&nodes[0]], &[0]);
+    let first = nodes[0].learn(&both);
+    assert!(first.lost.is_empty() && first.gained.len() == nodes[0].mine().len());
+    assert_eq!(nodes[0].learn(&both), Moved::default());
+    let rest = nodes[0].learn(&alone);
+    assert_eq!(rest.gained.len(), 50 - first.gained.len());
+    assert_eq!(nodes[0].learn(&both).lost, rest.gained);
+}
+
+#[test]
+fn a_suspect_is_passed_over_with_a_delay_until_it_is_heard_again() {
+    let mut nodes: Vec<Node> = (0..2).map(|node| Node::new(node, 0..50)).collect();
+    let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
+    let own = nodes[0].learn(&both).gained;
+    let suspect = HeartbeatReply {
+        suspects: vec![identity(1)],
+        ..both.clone()
+    };
+    let stood_in = nodes[0].learn(&suspect).gained;
+    assert_eq!(own.len() + stood_in.len(), 50);
+    let Node { units, preference } = &nodes[0];
+    assert!(
+        own.iter()
+            .all(|unit| preference.delay_ms(units, *unit) == 0)
+    );
+    let delayed = |unit: &UnitIndex| preference.delay_ms(units, *unit) == STAND_IN_DELAY_MS;
+    assert!(stood_in.iter().all(delayed));
+    assert_eq!(nodes[0].learn(&both).lost, stood_in);
+}
+
+#[test]
+fn a_job_prefers_only_nodes_that_have_it() {
+    let (old, new) = (Node::new(0, 0..20), Node::new(1, 0..40));
+    let mut nodes = [old, new];
+    let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
+    let list = nodes[0].preference.own_list.clone();
+    let node = &mut nodes[1];
+    node.learn(&both);
+    assert!(node.mine().len() < 40, "nobody knows the other's jobs yet");
+    assert_eq!(node.preference.unknown_digest(), Some(list.digest()));
+    let told = HeartbeatReply {
+        wanted_list: Some(list),
+        ..both.clone()
+    };
+    node.learn(&told);
+    assert_eq!(node.preference.unknown_digest(), None);
+    let only_mine = (20..40).map(|number| format!("job-{number:04}"));
+    assert!(
+        only_mine
+            .into_iter()
+            .all(|name| node.mine().contains(&name))
+    );
+    assert!(node.mine().len() < 40, "the others are shared");
+}
+
+#[test]
+fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
+    let mut node = Node::new(0, 0..3);
+    let lacks = HeartbeatReply {
+        has_job_list: false,
+        ..living(1, &[&node], &[0])
+    };
+    assert_eq!(node.preference.heartbeat(false).job_list, None);
+    node.learn(&lacks);
+    let list = node.preference.heartbeat(false).job_list.expect("a list");
+    assert_eq!(list.names().count(), 3);
+}

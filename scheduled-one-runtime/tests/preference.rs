@@ -1,0 +1,255 @@
+//! Which node claims a tick: one, in a calm cluster; another one in time, if that one does not. In virtual time, on the
+//! embedded store.
+
+mod test_store;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use scheduled_one_runtime::clock::Clock;
+use scheduled_one_runtime::{Job, JobContext, Route, Scheduler};
+use scheduled_one_testkit::TokioClock;
+use test_store::{Hangs, TestStore};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// From the start of the last node until all know each other; between two ticks.
+const MEETING: Duration = Duration::from_millis(3_300);
+
+/// A start of a function.
+#[derive(Clone, Debug)]
+struct Start {
+    job: usize,
+    node: String,
+    tick_ms: i64,
+    late_ms: i64,
+}
+
+/// Nodes that share a store and a clock.
+struct Cluster {
+    clock: TokioClock,
+    /// Of all jobs.
+    period: Duration,
+    route: Route,
+    store: TestStore,
+    nodes: Vec<Node>,
+    starts: Arc<Mutex<Vec<Start>>>,
+}
+
+struct Node {
+    store: TestStore,
+    _scheduler: Scheduler,
+}
+
+impl Cluster {
+    fn new(period: Duration) -> Self {
+        let clock = TokioClock::new();
+        Cluster {
+            period,
+            route: Route::Sticky,
+            store: TestStore::new(&clock, false),
+            clock,
+            nodes: Vec::new(),
+            starts: Arc::default(),
+        }
+    }
+
+    /// Starts a node with jobs of these numbers.
+    async fn start(&mut self, jobs: impl IntoIterator<Item = usize>) {
+        let store = self.store.of_another_node();
+        let number = self.nodes.len();
+        let mut builder = Scheduler::builder("memory://")
+            .clock(self.clock)
+            .store(store.clone())
+            .identity(&format!("{number:016x}"))
+            .node_name(format!("n{number}"));
+        for job in jobs {
+            let (starts, clock) = (Arc::clone(&self.starts), self.clock);
+            let function = move |ctx: JobContext| {
+                let tick_ms = ctx.scheduled_at().as_millisecond();
+                starts.lock().expect("lock").push(Start {
+                    job,
+                    node: ctx.node().to_owned(),
+                    tick_ms,
+                    late_ms: clock.wall().as_millis() as i64 - tick_ms,
+                });
+                async {}
+            };
+            let job = Job::every(format!("job-{job:03}"), self.period, function);
+            builder = builder.job(job.route(self.route));
+        }
+        self.nodes.push(Node {
+            store,
+            _scheduler: builder.start().await.expect("started"),
+        });
+    }
+
+    /// A cluster of nodes that have the same jobs and know each other.
+    async fn calm(nodes: usize, jobs: usize, period: Duration) -> Self {
+        Cluster::routed(nodes, jobs, period, Route::Sticky).await
+    }
+
+    async fn routed(nodes: usize, jobs: usize, period: Duration, route: Route) -> Self {
+        let mut cluster = Cluster::new(period);
+        cluster.route = route;
+        for _ in 0..nodes {
+            cluster.start(0..jobs).await;
+        }
+        tokio::time::sleep(MEETING).await;
+        cluster
+    }
+
+    /// Lets time pass. Returns the starts of the ticks in it, each of which has one.
+    async fn watch(&self, time: Duration, jobs: usize) -> Vec<Start> {
+        let now_ms = || self.clock.wall().as_millis() as i64;
+        let from_ms = now_ms();
+        tokio::time::sleep(time).await;
+        let to_ms = now_ms();
+        // Long enough for the latest of them.
+        tokio::time::sleep(3 * SECOND).await;
+        let of_window = |start: &&Start| (from_ms..to_ms).contains(&start.tick_ms);
+        let starts = self.starts.lock().expect("lock");
+        let starts: Vec<Start> = starts.iter().filter(of_window).cloned().collect();
+        let mut by_tick: BTreeMap<(usize, i64), usize> = BTreeMap::new();
+        for start in &starts {
+            *by_tick.entry((start.job, start.tick_ms)).or_default() += 1;
+        }
+        let period_ms = self.period.as_millis() as i64;
+        let ticks = (to_ms - 1) / period_ms - (from_ms - 1) / period_ms;
+        assert_eq!(
+            by_tick.len(),
+            jobs * ticks as usize,
+            "every tick has a start"
+        );
+        assert!(by_tick.values().all(|starts| *starts == 1), "and only one");
+        starts
+    }
+
+    fn claims_sent(&self) -> usize {
+        self.nodes.iter().map(|node| node.store.claims_sent()).sum()
+    }
+}
+
+fn latest(starts: &[Start]) -> i64 {
+    starts
+        .iter()
+        .map(|start| start.late_ms)
+        .max()
+        .expect("a start")
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_calm_cluster_each_tick_is_claimed_once_and_on_time() {
+    let cluster = Cluster::calm(5, 60, SECOND).await;
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(20 * SECOND, 60).await;
+    // The ticks after the window are claimed too.
+    let claims = (cluster.claims_sent() - before) as f64 / (23 * 60) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+    assert_eq!(latest(&starts), 0);
+    let mut shares: BTreeMap<&str, usize> = BTreeMap::new();
+    for start in &starts {
+        *shares.entry(&start.node).or_default() += 1;
+    }
+    assert_eq!(shares.len(), 5, "{shares:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ticks_of_a_node_that_is_gone_are_late_once() {
+    let cluster = Cluster::calm(5, 60, 5 * SECOND).await;
+    cluster.nodes[2].store.hang(Hangs::Everything);
+    let starts = cluster.watch(5 * SECOND, 60).await;
+    assert!(
+        (1..=1_500).contains(&latest(&starts)),
+        "{}",
+        latest(&starts)
+    );
+    let starts = cluster.watch(20 * SECOND, 60).await;
+    assert_eq!(latest(&starts), 0);
+    assert!(starts.iter().all(|start| start.node != "n2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_stand_in_for_a_node_that_claims_nothing() {
+    let cluster = Cluster::calm(3, 30, 5 * SECOND).await;
+    cluster.nodes[1].store.hang(Hangs::Claims);
+    let starts = cluster.watch(10 * SECOND, 30).await;
+    assert!(
+        (1..=2_500).contains(&latest(&starts)),
+        "{}",
+        latest(&starts)
+    );
+    // Those who have stood in for it do not wait to hear of it again.
+    let starts = cluster.watch(30 * SECOND, 30).await;
+    let late = starts.iter().filter(|start| start.late_ms > 150).count();
+    assert_eq!(late, 0, "of {} starts", starts.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_two_builds_share_what_both_have() {
+    let mut cluster = Cluster::new(SECOND);
+    for jobs in [0..20, 10..30, 0..20, 10..30] {
+        cluster.start(jobs).await;
+    }
+    tokio::time::sleep(MEETING).await;
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(10 * SECOND, 30).await;
+    assert_eq!(latest(&starts), 0);
+    let claims = (cluster.claims_sent() - before) as f64 / (13 * 30) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+    let of_both = starts.iter().filter(|start| (10..20).contains(&start.job));
+    let nodes: std::collections::BTreeSet<&str> = of_both.map(|start| &*start.node).collect();
+    assert_eq!(nodes.len(), 4, "{nodes:?}");
+}
+
+/// The nodes that run each job.
+fn nodes_of_jobs(starts: &[Start]) -> BTreeMap<usize, BTreeMap<&str, usize>> {
+    let mut nodes: BTreeMap<usize, BTreeMap<&str, usize>> = BTreeMap::new();
+    for start in starts {
+        *nodes
+            .entry(start.job)
+            .or_default()
+            .entry(&start.node)
+            .or_default() += 1;
+    }
+    nodes
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sticky_job_stays_on_its_node() {
+    let cluster = Cluster::calm(4, 12, SECOND).await;
+    let starts = cluster.watch(20 * SECOND, 12).await;
+    assert!(
+        nodes_of_jobs(&starts)
+            .values()
+            .all(|nodes| nodes.len() == 1)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spread_job_runs_on_all_nodes_each_tick_claimed_once() {
+    let cluster = Cluster::routed(4, 6, SECOND, Route::Spread).await;
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(60 * SECOND, 6).await;
+    let claims = (cluster.claims_sent() - before) as f64 / (63 * 6) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+    assert_eq!(latest(&starts), 0);
+    for (job, nodes) in nodes_of_jobs(&starts) {
+        assert_eq!(nodes.len(), 4, "job {job}: {nodes:?}");
+    }
+    // A node that is gone is passed over, and its ticks are not lost.
+    cluster.nodes[3].store.hang(Hangs::Everything);
+    tokio::time::sleep(6 * SECOND).await;
+    let starts = cluster.watch(20 * SECOND, 6).await;
+    assert_eq!(latest(&starts), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_fastest_job_each_node_claims_each_tick() {
+    let cluster = Cluster::routed(3, 5, SECOND, Route::Fastest).await;
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(20 * SECOND, 5).await;
+    assert_eq!(latest(&starts), 0);
+    let claims = (cluster.claims_sent() - before) as f64 / (23 * 5) as f64;
+    assert!((2.9..3.1).contains(&claims), "{claims} claims for a tick");
+}

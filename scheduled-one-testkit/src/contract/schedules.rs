@@ -1,0 +1,47 @@
+//! Random schedules of requests: few, so that two nodes often have the same.
+
+use scheduled_one_protocol::machine::Record;
+use scheduled_one_protocol::{DecidingSchedule, ScheduleId};
+
+use super::workload::Workload;
+
+impl Workload {
+    /// The schedule of a node; sometimes it has none.
+    pub(super) fn schedule(&mut self) -> Option<ScheduleId> {
+        let id = self.random.range(0, 12);
+        (id > 0).then(|| ScheduleId((id.min(3) as u64) << 40))
+    }
+
+    /// That of a claim: mostly the one that decides.
+    pub(super) fn claimed_schedule(&mut self, record: &Record) -> Option<ScheduleId> {
+        match self.random.one_in(12) {
+            true => self.schedule(),
+            false => record.decides.as_ref().map(|decides| decides.id),
+        }
+    }
+
+    /// What a node saw decide: mostly nothing, or what is so, or another registration.
+    pub(super) fn seen_schedule(&mut self, record: &Record) -> Option<DecidingSchedule> {
+        let here = record.decides.clone();
+        match self.random.range(0, 5) {
+            0..=2 => None,
+            3 => here,
+            _ => {
+                let registered_ms = match here {
+                    Some(here) => here.registered_ms + self.random.range(-2, 1),
+                    None => self.now_ms - self.random.range(0, 50),
+                };
+                let since_ms = match self.random.one_in(2) {
+                    true => 0,
+                    false => registered_ms - self.random.range(0, 9),
+                };
+                Some(DecidingSchedule {
+                    id: self.schedule()?,
+                    registered_ms,
+                    since_ms,
+                    node: format!("node-{}", self.random.range(0, 5)),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Faults of what nodes believe of each other: which of them live, and which jobs they have.
+
+use std::io;
+use std::time::Duration;
+
+use scheduled_one_testkit::checker::FaultKind;
+
+use super::{ANY, Fault, Heals, Made, last};
+use crate::chaos::seed::Seed;
+use crate::chaos::world::{STEADY, World, now_us};
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "preferred-node-killed",
+        family: "membership",
+        on: ANY,
+        heals: Heals::AtOnce,
+        make: kill_preferred,
+    },
+    Fault {
+        name: "membership-flaps",
+        family: "membership",
+        on: ANY,
+        heals: Heals::AtOnce,
+        make: flap,
+    },
+    Fault {
+        name: "mixed-builds",
+        family: "membership",
+        on: ANY,
+        heals: Heals::AtOnce,
+        make: mix_builds,
+    },
+];
+
+/// The node dies that a job prefers: it ran the newest tick. Another one runs the next.
+fn kill_preferred(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    let run = world.wait_for_start_of(STEADY)?;
+    kill(world, &run.node);
+    let made = Made::now();
+    world.must("another node runs the job", |world| {
+        let mut events = world.log.events.iter().rev();
+        events.any(|it| it.job == run.job && it.node != run.node && it.boot_us > made.healed_us)
+    })?;
+    Ok(made)
+}
+
+/// Nodes come and go, faster than the others learn of it.
+fn flap(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    for _ in 0..seed.within(2..=4) {
+        let name = world.start_node()?;
+        last(seed.millis(300..=1_500));
+        kill(world, &name);
+    }
+    Ok(Made::now())
+}
+
+/// Some nodes have only a part of the jobs, as while a release is rolled out. The ticks of each job go on.
+fn mix_builds(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let all = world.jobs.clone();
+    world.jobs.retain(|_| seed.within(0..=1) == 0);
+    if world.jobs.is_empty() {
+        world.jobs.push(all[0].clone());
+    }
+    let started = (0..3).map(|_| world.start_node());
+    let started = started.collect::<io::Result<Vec<String>>>();
+    world.jobs = all;
+    let started = started?;
+    last(seed.millis(3_000..=6_000));
+    let until_us = now_us();
+    world.must("the steady job goes on beside nodes without it", |world| {
+        let mut events = world.log.events.iter().rev();
+        events.any(|it| it.job == STEADY && it.boot_us > until_us)
+    })?;
+    for name in started {
+        kill(world, &name);
+    }
+    last(Duration::from_millis(100));
+    Ok(Made::now())
+}
+
+fn kill(world: &mut World, node: &str) {
+    let index = world.index_of(node);
+    world.nodes[index].kill();
+    world.note("killed", FaultKind::Killed, Some(node));
+    world.bury(index);
+}
