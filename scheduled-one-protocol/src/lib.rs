@@ -15,6 +15,8 @@ mod outcome;
 pub mod machine;
 mod working_set;
 
+pub mod fields;
+
 mod diagnosis;
 mod future;
 mod records;

@@ -7,7 +7,7 @@ use crate::bucket::Bucket;
 use crate::diagnosis::{Finding, Report};
 use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
-use crate::machine::damage::{Damage, Reads, damage};
+use crate::machine::damage::{Reads, damage};
 use crate::machine::{self, Now};
 use crate::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
@@ -114,10 +114,7 @@ fn refuse_damaged(set: &WorkingSet, reads: Reads) -> Result<(), StoreError> {
     // Always the same one, so that repeated requests log the same text.
     match damaged.min_by_key(|(unit, _)| *unit) {
         None => Ok(()),
-        Some((unit, Damage { field, value })) => Err(StoreError::Refused(format!(
-            "the record of {unit} has {value} as {field}: somebody edited it; put it right, or delete the record: the \
-             nodes restore its watermarks"
-        ))),
+        Some((unit, damage)) => Err(StoreError::damaged(unit, &damage)),
     }
 }
 

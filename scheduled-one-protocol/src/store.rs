@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::diagnosis::{Finding, Report, Severity};
 use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
-use crate::machine;
+use crate::machine::{self, damage::Damage};
 use crate::message::{
     Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
     Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
@@ -184,6 +184,17 @@ pub enum StoreError {
         /// The number of buckets that the caller has.
         ours: u32,
     },
+}
+
+impl StoreError {
+    /// A request that rests on a damaged record is refused.
+    pub fn damaged(unit: &UnitName, damage: &Damage) -> Self {
+        let Damage { field, value } = damage;
+        StoreError::Refused(format!(
+            "the record of {unit} has {value} as {field}: somebody edited it; put it right, or delete the record: the \
+             nodes restore its watermarks"
+        ))
+    }
 }
 
 impl fmt::Display for StoreError {

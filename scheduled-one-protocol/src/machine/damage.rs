@@ -60,6 +60,17 @@ pub struct Damage {
     pub value: String,
 }
 
+impl Damage {
+    /// Damage in this field. Shows the beginning of the value, with `?` for characters that do not fit into a log.
+    pub fn new(field: &'static str, value: &str) -> Self {
+        let fit = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+        Damage {
+            field,
+            value: value.chars().take(MAX_SHOWN).map(fit).collect(),
+        }
+    }
+}
+
 /// Looks for damage in the fields of a record that a request rests on.
 pub fn damage(record: &Record, now: Now, reads: Reads) -> Option<Damage> {
     let mut search = Search {
@@ -106,11 +117,7 @@ struct Search {
 
 impl Search {
     fn report(&mut self, field: &'static str, value: &str) {
-        let fit = |c: char| if c.is_ascii_graphic() { c } else { '?' };
-        self.found.get_or_insert_with(|| Damage {
-            field,
-            value: value.chars().take(MAX_SHOWN).map(fit).collect(),
-        });
+        self.found.get_or_insert_with(|| Damage::new(field, value));
     }
 
     /// An integer from 0 to `most`.
