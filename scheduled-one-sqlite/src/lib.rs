@@ -1,0 +1,29 @@
+//! The SQLite store of scheduled-one. No other crate knows SQLite.
+//!
+#![doc = include_str!("../docs/sqlite.md")]
+
+// The pure machine of the protocol decides; this crate loads records in a transaction and saves them. The modules are
+// listed in reading order.
+
+// Where the file is, and why it cannot be used.
+mod open_error;
+mod place;
+
+// The file: its connection, its tables, its rows.
+mod connection;
+mod file_system;
+mod rows;
+mod schema;
+mod statements;
+
+// One atomic step, on a thread for blocking calls.
+mod classify;
+mod step;
+
+// The examination at start and by the doctor.
+mod doctor;
+
+mod store;
+
+pub use crate::open_error::OpenError;
+pub use crate::store::SqliteStore;

@@ -1,0 +1,122 @@
+//! One atomic step, on a thread for blocking calls: begin, load, have it decided, save, commit.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::machine::Now;
+use scheduled_one_protocol::{StoreError, Wanted, WorkingSet};
+
+use crate::classify::{Stage, store_error};
+use crate::connection::File;
+use crate::statements::{Failure, Rows};
+
+/// What a step needs to know.
+pub(crate) struct Step<'a> {
+    pub(crate) path: &'a Path,
+    /// The bucket's tag.
+    pub(crate) bucket: &'a str,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) wanted: &'a Wanted,
+    pub(crate) ledger_limit: usize,
+}
+
+impl Step<'_> {
+    /// Carries the step out. `decide` returns the decided set, or `None` if nothing is to be saved.
+    ///
+    /// A file that was removed or replaced is opened anew.
+    pub(crate) fn run(
+        &self,
+        file: &mut Option<File>,
+        decide: &mut dyn FnMut(WorkingSet) -> Option<WorkingSet>,
+    ) -> Result<(), StoreError> {
+        let open = current(file, self.path)?;
+        let inode = open.inode();
+        let result = self.transact(&mut open.connection, inode, decide);
+        if result.is_err() {
+            // A connection with an error may hold a lock, or an old file.
+            *file = None;
+        }
+        result
+    }
+
+    fn transact(
+        &self,
+        connection: &mut Connection,
+        inode: u64,
+        decide: &mut dyn FnMut(WorkingSet) -> Option<WorkingSet>,
+    ) -> Result<(), StoreError> {
+        let failed = |failure: Failure| match failure {
+            Failure::Sqlite(error) => store_error(&error, self.path, Stage::Before),
+            Failure::Damaged(error) => error,
+        };
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| failed(error.into()))?;
+        let rows = Rows {
+            connection: &transaction,
+            bucket: self.bucket,
+        };
+        let set = self.load(&rows, inode).map_err(failed)?;
+        let (meta, nodes) = (set.meta.clone(), set.nodes.clone());
+        let Some(set) = decide(set) else {
+            return Ok(()); // and the transaction is rolled back
+        };
+        let is_changed = !set.touched.is_empty() || !set.lines.is_empty() || meta != set.meta;
+        if !is_changed && nodes == set.nodes {
+            return Ok(());
+        }
+        if meta != set.meta {
+            rows.save_meta(&set.meta)
+                .map_err(|error| failed(error.into()))?;
+        }
+        let touched = set.touched.iter();
+        let touched = touched.filter_map(|unit| set.records.get_key_value(unit));
+        rows.save_records(touched)
+            .and_then(|()| match self.wanted.nodes {
+                true => rows.save_nodes(&nodes, &set.nodes),
+                false => Ok(()),
+            })
+            .and_then(|()| rows.append(&set.lines, self.ledger_limit))
+            .map_err(|error| failed(error.into()))?;
+        transaction
+            .commit()
+            .map_err(|error| store_error(&error, self.path, Stage::Commit))
+    }
+
+    fn load(&self, rows: &Rows<'_>, inode: u64) -> Result<WorkingSet, Failure> {
+        let nodes = match self.wanted.nodes {
+            true => rows.nodes()?,
+            false => Default::default(),
+        };
+        Ok(WorkingSet {
+            // The transaction has the write lock by now.
+            now: now(self.clock),
+            serving: format!("{}:{inode}", rows.history()?),
+            meta: rows.meta()?,
+            nodes,
+            records: rows.records(&self.wanted.units)?,
+            ..WorkingSet::default()
+        })
+    }
+}
+
+/// The clock of the machine, which all processes share.
+pub(crate) fn now(clock: &dyn Clock) -> Now {
+    Now {
+        us: clock.wall().as_micros() as u64,
+    }
+}
+
+/// The open file; opened, or opened anew, if need be.
+pub(crate) fn current<'f>(
+    file: &'f mut Option<File>,
+    path: &Path,
+) -> Result<&'f mut File, StoreError> {
+    let kept = file.take().filter(File::is_current);
+    let open = match kept {
+        Some(kept) => kept,
+        None => File::open(path)?,
+    };
+    Ok(file.insert(open))
+}

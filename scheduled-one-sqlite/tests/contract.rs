@@ -1,0 +1,50 @@
+//! The contract suite against a file, with a memory loss now and then.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use scheduled_one_protocol::clock::SystemClock;
+use scheduled_one_protocol::{BoxFuture, Store};
+use scheduled_one_sqlite::SqliteStore;
+use scheduled_one_testkit::contract::{self, Options, Subject};
+use tempfile::TempDir;
+
+struct Sqlite {
+    folder: TempDir,
+}
+
+impl Sqlite {
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("jobs.db")
+    }
+}
+
+impl Subject for Sqlite {
+    fn open(&mut self) -> BoxFuture<'_, Arc<dyn Store>> {
+        let url = format!("sqlite://{}", self.path().display());
+        let store = SqliteStore::new(&url, "test", Arc::new(SystemClock)).expect("a URL");
+        Box::pin(async { Arc::new(store) as Arc<dyn Store> })
+    }
+
+    fn lose_memory(&mut self) -> BoxFuture<'_, bool> {
+        let connection = Connection::open(self.path()).expect("the file");
+        let delete = "DELETE FROM meta; DELETE FROM unit; DELETE FROM node; DELETE FROM ledger";
+        connection.execute_batch(delete).expect("deleted");
+        Box::pin(async { true })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_keeps_the_contract() {
+    let mut subject = Sqlite {
+        folder: tempfile::tempdir().expect("a folder"),
+    };
+    let options = Options {
+        operations: 60_000,
+        seed: 1,
+    };
+    let report = contract::check(&mut subject, options).await;
+    let report = report.unwrap_or_else(|breach| panic!("{breach}"));
+    assert_eq!(report.missing(), [""; 0], "{:#?}", report.seen);
+    assert!(report.raced > 0);
+}
