@@ -9,7 +9,6 @@ use scheduled_one_protocol::{DiagnosticContext, Finding, Severity};
 use crate::classify::explained;
 use crate::connection::File;
 use crate::file_system;
-use crate::open_error::OpenError;
 use crate::statements::{Failure, Rows};
 use crate::step::now;
 
@@ -42,13 +41,13 @@ pub(crate) fn diagnose(
         let found = format!("{} does not exist yet: the first start makes it", path.display());
         let file = match File::check_place(path) {
             Ok(()) => Finding::new(Severity::Info, "file", found, ""),
-            Err(error) => severe(&error),
+            Err(error) => error.finding(),
         };
         return vec![file, space(path)];
     }
     let open = match File::open(path) {
         Ok(open) => file.insert(open),
-        Err(error) => return vec![severe(&error)],
+        Err(error) => return vec![error.finding()],
     };
     let rows = Rows {
         connection: &open.connection,
@@ -69,18 +68,6 @@ pub(crate) fn diagnose(
     ];
     findings.push(write_lock(open, needs));
     findings
-}
-
-/// The finding of a file that cannot be the store.
-pub(crate) fn severe(error: &OpenError) -> Finding {
-    let check = match error {
-        OpenError::BadUrl(_) => "url",
-        OpenError::BadNamespace(_) => "namespace",
-        OpenError::NetworkFileSystem { .. } => "file_system",
-        OpenError::NewerSchema { .. } => "schema",
-        OpenError::Unusable { .. } | OpenError::Foreign { .. } => "file",
-    };
-    Finding::new(Severity::Severe, check, error.to_string(), "")
 }
 
 /// The free space of the disk.

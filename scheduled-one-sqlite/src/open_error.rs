@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use scheduled_one_protocol::StoreError;
+use scheduled_one_protocol::{Finding, PreflightError, Severity, StoreError};
 
 /// The reason why a file cannot be the store.
 ///
@@ -70,5 +70,32 @@ impl From<OpenError> for StoreError {
     /// The error as one of a request. It ends when an operator has acted, so the request is repeated.
     fn from(error: OpenError) -> Self {
         StoreError::Unavailable(error.to_string())
+    }
+}
+
+impl OpenError {
+    /// The check of the doctor that the error belongs to.
+    fn check(&self) -> &'static str {
+        match self {
+            OpenError::BadUrl(_) => "url",
+            OpenError::BadNamespace(_) => "namespace",
+            OpenError::NetworkFileSystem { .. } => "file_system",
+            OpenError::NewerSchema { .. } => "schema",
+            OpenError::Unusable { .. } | OpenError::Foreign { .. } => "file",
+        }
+    }
+
+    /// The finding of the doctor.
+    pub(crate) fn finding(&self) -> Finding {
+        Finding::new(Severity::Severe, self.check(), self.to_string(), "")
+    }
+}
+
+impl From<OpenError> for PreflightError {
+    fn from(error: OpenError) -> Self {
+        PreflightError {
+            finding: error.finding(),
+            cause: error.into(),
+        }
     }
 }

@@ -241,10 +241,7 @@ impl Records for SqliteStore {
             let opened = self.blocking(|shared, file| checked(shared, file));
             match opened.await {
                 Ok(Ok(findings)) => Ok(findings),
-                Ok(Err(error)) => Err(PreflightError {
-                    finding: doctor::severe(&error),
-                    cause: error.into(),
-                }),
+                Ok(Err(error)) => Err(error.into()),
                 Err(error) => Err(PreflightError {
                     finding: Finding::new(Severity::Severe, "file", error.to_string(), ""),
                     cause: error.into(),

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::{Finding, PreflightError, Severity, Store, StoreError};
+#[cfg(feature = "postgres")]
+use scheduled_one_postgres::PostgresStore;
 #[cfg(feature = "redis")]
 use scheduled_one_redis::{ConnectOptions, RedisStore};
+#[cfg(feature = "sqlite")]
+use scheduled_one_sqlite::SqliteStore;
 
 use crate::environment::variable;
 use crate::error::Error;
@@ -50,7 +54,7 @@ impl StoreConfig {
 
     /// Whether the store is a server. One that the program gave decides for itself how long it waits.
     pub(super) fn is_remote(&self) -> bool {
-        let is_remote = |url: &String| memory_name(url).is_none();
+        let is_remote = |url: &String| !matches!(scheme(url).0.as_str(), "memory" | "sqlite");
         self.given.is_none() && self.url.as_ref().is_ok_and(is_remote)
     }
 
@@ -66,12 +70,23 @@ impl StoreConfig {
         }
         let no_url = |why: &String| unusable("builder_from_env", why.clone());
         let url = self.url.as_ref().map_err(no_url)?;
-        if let Some(name) = memory_name(url) {
-            self.refuse_redis_options()?;
-            let store = MemoryStore::named(name, namespace, Arc::clone(clock));
-            return Ok(Arc::new(store));
+        let (scheme, rest) = scheme(url);
+        match scheme.as_str() {
+            "memory" => {
+                self.refuse_redis_options()?;
+                let store = MemoryStore::named(rest, namespace, Arc::clone(clock));
+                Ok(Arc::new(store))
+            }
+            "sqlite" => {
+                self.refuse_redis_options()?;
+                open_sqlite(url.trim(), namespace, clock)
+            }
+            "postgres" | "postgresql" => {
+                self.refuse_redis_options()?;
+                open_postgres(url.trim(), namespace)
+            }
+            _ => self.open_redis(url, namespace).await,
         }
-        self.open_redis(url, namespace).await
     }
 
     #[cfg(feature = "redis")]
@@ -90,15 +105,10 @@ impl StoreConfig {
         _url: &str,
         _namespace: &str,
     ) -> Result<Arc<dyn Store>, PreflightError> {
-        Err(unusable(
-            "url",
-            "this build has no store but `memory://`: give scheduled-one-runtime the feature `redis`, or a store to \
-             `SchedulerBuilder::store`"
-                .to_owned(),
-        ))
+        Err(without("redis://", "redis"))
     }
 
-    /// An option that the embedded store would ignore is a mistake of the caller.
+    /// An option of Redis that another store would ignore is a mistake of the caller.
     #[cfg(feature = "redis")]
     fn refuse_redis_options(&self) -> Result<(), PreflightError> {
         match self.redis.first_set() {
@@ -116,11 +126,51 @@ impl StoreConfig {
     }
 }
 
-/// The name of the embedded store, if the URL is that of one. White space around a URL and capitals in its scheme do
-/// not count.
-fn memory_name(url: &str) -> Option<&str> {
-    let (scheme, name) = url.trim().split_once("://")?;
-    scheme.eq_ignore_ascii_case("memory").then_some(name)
+#[cfg(feature = "sqlite")]
+fn open_sqlite(
+    url: &str,
+    namespace: &str,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Store>, PreflightError> {
+    let store = SqliteStore::new(url, namespace, Arc::clone(clock))?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn open_sqlite(
+    _url: &str,
+    _namespace: &str,
+    _clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Store>, PreflightError> {
+    Err(without("sqlite://", "sqlite"))
+}
+
+#[cfg(feature = "postgres")]
+fn open_postgres(url: &str, namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
+    Ok(Arc::new(PostgresStore::new(url, namespace)?))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(_url: &str, _namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
+    Err(without("postgres://", "postgres"))
+}
+
+/// The scheme of a URL in small letters, and what follows it. White space around a URL does not count.
+fn scheme(url: &str) -> (String, &str) {
+    let (scheme, rest) = url.trim().split_once("://").unwrap_or_default();
+    (scheme.to_ascii_lowercase(), rest)
+}
+
+/// The URL of a store that this build does not have.
+#[cfg(not(all(feature = "redis", feature = "postgres", feature = "sqlite")))]
+fn without(scheme: &str, feature: &str) -> PreflightError {
+    unusable(
+        "url",
+        format!(
+            "this build has no store for {scheme} URLs: give scheduled-one-runtime the feature `{feature}`, or a store \
+             to `SchedulerBuilder::store`"
+        ),
+    )
 }
 
 /// A setting of the builder with which no store can be opened.

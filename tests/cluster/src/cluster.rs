@@ -1,4 +1,4 @@
-//! A cluster of node processes on one Redis: starts, faults and logs.
+//! A cluster of node processes on one store: starts, faults and logs.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,23 @@ use crate::job::JobSpec;
 use crate::log::{self, Event, Kind};
 use crate::node::{Node, NodeSpec};
 
-/// Nodes on one Redis.
+/// What the nodes of a cluster share.
+pub trait SharedStore {
+    /// The URL for all nodes.
+    fn url(&self) -> String;
+}
+
+impl SharedStore for RedisServer {
+    fn url(&self) -> String {
+        RedisServer::url(self)
+    }
+}
+
+/// Nodes on one store.
 #[derive(Debug)]
-pub struct Cluster {
+pub struct Cluster<S = RedisServer> {
     /// The store of all nodes.
-    pub redis: RedisServer,
+    pub store: S,
     /// The living nodes (and those that were killed).
     pub nodes: Vec<Node>,
     lease: Duration,
@@ -37,10 +49,18 @@ impl Cluster {
     /// `REDIS_SERVER`).
     pub fn new(node_binary: &str, lease: Duration, jobs: Vec<JobSpec>) -> Self {
         let redis = RedisServer::start().expect("a redis-server");
+        Cluster::on(redis, node_binary, lease, jobs)
+    }
+}
+
+impl<S: SharedStore> Cluster<S> {
+    /// A store and no nodes yet. `node_binary` is
+    /// `env!("CARGO_BIN_EXE_node")`, known only to tests.
+    pub fn on(store: S, node_binary: &str, lease: Duration, jobs: Vec<JobSpec>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         File::create(folder.path().join("events")).expect("a log");
         Cluster {
-            redis,
+            store,
             nodes: Vec::new(),
             lease,
             jobs,
@@ -66,7 +86,7 @@ impl Cluster {
     pub fn start_node(&mut self, clock_shift: Option<&str>) {
         let name = format!("node-{}", self.nodes.len() + 1);
         let spec = NodeSpec {
-            redis_url: self.redis.url(),
+            store_url: self.store.url(),
             password_file: None,
             replicas: 0,
             name,
@@ -150,7 +170,7 @@ impl Cluster {
     /// A scheduler of this process, to read the ledger with: its only job
     /// never runs.
     pub async fn observer(&self) -> Scheduler {
-        Scheduler::builder(self.redis.url())
+        Scheduler::builder(self.store.url())
             .node_name("observer")
             .lease(self.lease)
             .job(Job::cron("observer", "0 0 0 1 1 ? 2099", || async {}))

@@ -18,7 +18,7 @@ use crate::job::JobSpec;
 #[derive(Clone, Debug)]
 pub struct NodeSpec {
     /// The store.
-    pub redis_url: String,
+    pub store_url: String,
     /// A file with the password of the store.
     pub password_file: Option<PathBuf>,
     /// How many replicas must have a claim.
@@ -39,7 +39,7 @@ impl NodeSpec {
     fn to_env(&self, command: &mut Command) {
         let jobs: Vec<String> = self.jobs.iter().map(JobSpec::to_text).collect();
         command
-            .env("NODE_REDIS_URL", &self.redis_url)
+            .env("NODE_STORE_URL", &self.store_url)
             .env("NODE_REPLICAS", self.replicas.to_string())
             .env("NODE_NAME", &self.name)
             .env("NODE_LEASE_MS", self.lease.as_millis().to_string())
@@ -62,7 +62,7 @@ impl NodeSpec {
         let text = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
         let lease_ms = text("NODE_LEASE_MS").parse().expect("a number");
         NodeSpec {
-            redis_url: text("NODE_REDIS_URL"),
+            store_url: text("NODE_STORE_URL"),
             password_file: std::env::var_os("NODE_PASSWORD_FILE").map(PathBuf::from),
             replicas: text("NODE_REPLICAS").parse().expect("a number"),
             name: text("NODE_NAME"),

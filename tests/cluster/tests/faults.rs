@@ -97,8 +97,8 @@ fn redis_restarted_empty_runs_no_tick_twice() {
     for _ in 0..3 {
         let before = cluster.starts("short");
         cluster.wait_for_starts("short", before + 4);
-        cluster.redis.kill().expect("killed");
-        cluster.redis.restart().expect("restarted, and empty");
+        cluster.store.kill().expect("killed");
+        cluster.store.restart().expect("restarted, and empty");
     }
     let before = cluster.starts("short");
     cluster.wait_for_starts("short", before + 4);
@@ -112,7 +112,7 @@ fn redis_flushed_runs_no_tick_twice() {
     for _ in 0..5 {
         let before = cluster.starts("short");
         cluster.wait_for_starts("short", before + 3);
-        cluster.redis.flush().expect("flushed");
+        cluster.store.flush().expect("flushed");
     }
     let before = cluster.starts("short");
     cluster.wait_for_starts("short", before + 3);
@@ -125,12 +125,12 @@ fn redis_frozen_for_three_seconds_runs_no_tick_twice() {
     for _ in 0..2 {
         let before = cluster.starts("short");
         cluster.wait_for_starts("short", before + 4);
-        cluster.redis.freeze().expect("frozen");
+        cluster.store.freeze().expect("frozen");
         let frozen_us = now_us();
         wait_until("three seconds have passed", BOUND, || {
             now_us() > frozen_us + 3_000_000
         });
-        cluster.redis.thaw().expect("thawed");
+        cluster.store.thaw().expect("thawed");
     }
     let before = cluster.starts("short");
     cluster.wait_for_starts("short", before + 4);

@@ -103,7 +103,7 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
         .append(true)
         .open(&spec.log)
         .expect("the log is there");
-    let mut builder = Scheduler::builder(&spec.redis_url)
+    let mut builder = Scheduler::builder(&spec.store_url)
         .node_name(&spec.name)
         .lease(spec.lease)
         .ledger_limit(LEDGER_LINES)

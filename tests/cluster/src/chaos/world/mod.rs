@@ -173,9 +173,9 @@ impl World {
     pub fn start_node(&mut self) -> io::Result<String> {
         self.started += 1;
         let name = format!("node-{}", self.started);
-        let (redis_url, password_file) = self.route(&name)?;
+        let (store_url, password_file) = self.route(&name)?;
         let spec = NodeSpec {
-            redis_url,
+            store_url,
             password_file,
             replicas: u32::from(self.kind == Kind::SentinelWait),
             name: name.clone(),
