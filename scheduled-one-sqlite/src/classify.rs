@@ -35,9 +35,11 @@ pub(crate) fn explained(error: &Error) -> String {
             "another process holds the write lock for long; is it stopped, or does a program keep a transaction open?"
         }
         Some(ErrorCode::DiskFull) => "free space on its disk",
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
-            "let this user write the file and its folder"
-        }
+        Some(
+            ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::AuthorizationForStatementDenied,
+        ) => "let this user write the file and its folder",
         Some(ErrorCode::CannotOpen) => {
             "its folder has to exist, and this user has to be allowed to write there"
         }

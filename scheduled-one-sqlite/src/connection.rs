@@ -106,7 +106,10 @@ impl File {
             return Err(unusable(path, why));
         }
         if path.is_dir() {
-            return Err(unusable(path, "it is a folder: name a file in it".to_owned()));
+            return Err(unusable(
+                path,
+                "it is a folder: name a file in it".to_owned(),
+            ));
         }
         match file_system::network(folder) {
             None => Ok(()),

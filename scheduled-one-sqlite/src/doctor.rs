@@ -38,7 +38,10 @@ pub(crate) fn diagnose(
     needs: &DiagnosticContext,
 ) -> Vec<Finding> {
     if !path.exists() {
-        let found = format!("{} does not exist yet: the first start makes it", path.display());
+        let found = format!(
+            "{} does not exist yet: the first start makes it",
+            path.display()
+        );
         let file = match File::check_place(path) {
             Ok(()) => Finding::new(Severity::Info, "file", found, ""),
             Err(error) => error.finding(),
@@ -105,7 +108,12 @@ fn pages(rows: &Rows<'_>) -> Finding {
     };
     if bytes > MAX_CHECKED_BYTES {
         let found = format!("{} MiB, too many to be checked here", bytes >> 20);
-        return Finding::new(Severity::Info, CHECK, found, "sqlite3 FILE 'PRAGMA quick_check'");
+        return Finding::new(
+            Severity::Info,
+            CHECK,
+            found,
+            "sqlite3 FILE 'PRAGMA quick_check'",
+        );
     }
     let result = rows
         .connection
@@ -189,7 +197,9 @@ fn write_lock(open: &mut File, needs: &DiagnosticContext) -> Finding {
     Finding::new(
         Severity::Warning,
         CHECK,
-        format!("{found}: more than a tenth of the shortest lease ({lease:?}), so a few slow writes lose it"),
+        format!(
+            "{found}: more than a tenth of the shortest lease ({lease:?}), so a few slow writes lose it"
+        ),
         "a faster disk, fewer processes on this file, or a longer lease",
     )
 }

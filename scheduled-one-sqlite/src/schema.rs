@@ -69,7 +69,9 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
             && has_columns(connection, "ledger", fields::LINE)?),
         0 => {
             let table = "SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1";
-            let table: Option<String> = connection.query_row(table, [], |row| row.get(0)).optional()?;
+            let table: Option<String> = connection
+                .query_row(table, [], |row| row.get(0))
+                .optional()?;
             match table {
                 Some(table) => Err(foreign(format!("it has the table {table}"))),
                 None => Ok(false),

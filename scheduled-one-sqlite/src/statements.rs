@@ -92,8 +92,8 @@ impl Rows<'_> {
                 })
                 .optional()?;
             if let Some(found) = found {
-                let record = found
-                    .map_err(|damage| Failure::Damaged(StoreError::damaged(unit, &damage)))?;
+                let record =
+                    found.map_err(|damage| Failure::Damaged(StoreError::damaged(unit, &damage)))?;
                 records.insert(unit.clone(), record);
             }
         }

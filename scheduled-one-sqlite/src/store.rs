@@ -120,7 +120,8 @@ impl SqliteStore {
         call: impl FnOnce(&Shared, &mut Option<File>) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        let task = tokio::task::spawn_blocking(move || shared.with_file(|file| call(&shared, file)));
+        let task =
+            tokio::task::spawn_blocking(move || shared.with_file(|file| call(&shared, file)));
         task.await.map_err(|error| {
             StoreError::Unknown(format!("the call of SQLite did not end: {error}"))
         })
@@ -238,7 +239,7 @@ impl Records for SqliteStore {
 
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async move {
-            let opened = self.blocking(|shared, file| checked(shared, file));
+            let opened = self.blocking(checked);
             match opened.await {
                 Ok(Ok(findings)) => Ok(findings),
                 Ok(Err(error)) => Err(error.into()),
@@ -257,7 +258,12 @@ impl Records for SqliteStore {
                 doctor::diagnose(file, &shared.path, &shared.bucket, &needs)
             });
             let findings = findings.await.unwrap_or_else(|error| {
-                vec![Finding::new(Severity::Severe, "file", error.to_string(), "")]
+                vec![Finding::new(
+                    Severity::Severe,
+                    "file",
+                    error.to_string(),
+                    "",
+                )]
             });
             Report::new(format!("{self:?}"), findings)
         })
