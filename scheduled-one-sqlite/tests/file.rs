@@ -1,5 +1,7 @@
 //! What can be wrong with a file, and what becomes of requests then.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 use std::fs;
 use std::sync::Arc;
 use std::thread;
