@@ -36,6 +36,60 @@ pub(crate) fn locate_redis_server() -> io::Result<PathBuf> {
     }
 }
 
+/// The environment variable that names the folder with `postgres` and `initdb` to use.
+const POSTGRES_BIN: &str = "POSTGRES_BIN";
+
+/// The folder with `postgres`, `initdb` and `psql`: the one named by `POSTGRES_BIN`, or that of the first `initdb` in
+/// `PATH`, or the newest version below the folders of Debian, Fedora and Homebrew, which keep them out of `PATH`.
+#[must_use]
+pub fn find_postgres() -> Option<PathBuf> {
+    let is_complete = |folder: &PathBuf| {
+        ["postgres", "initdb", "psql"]
+            .iter()
+            .all(|program| is_executable(&folder.join(program)))
+    };
+    if let Some(named) = env::var_os(POSTGRES_BIN) {
+        return Some(PathBuf::from(named)).filter(is_complete);
+    }
+    let in_path = find_in_path("initdb").and_then(|program| Some(program.parent()?.to_owned()));
+    if let Some(folder) = in_path.filter(is_complete) {
+        return Some(folder);
+    }
+    let roots = [
+        "/usr/lib/postgresql",
+        "/usr",
+        "/opt/homebrew/opt",
+        "/usr/local/opt",
+    ];
+    let mut found: Vec<(u32, PathBuf)> = roots
+        .iter()
+        .filter_map(|root| fs::read_dir(root).ok())
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let version = name
+                .trim_start_matches("postgresql@")
+                .trim_start_matches("pgsql-");
+            Some((version.parse().ok()?, entry.path().join("bin")))
+        })
+        .filter(|(_, folder)| is_complete(folder))
+        .collect();
+    found.sort_unstable();
+    found.pop().map(|(_, folder)| folder)
+}
+
+/// As [`find_postgres`], with an error that says what to do.
+pub(crate) fn locate_postgres() -> io::Result<PathBuf> {
+    find_postgres().ok_or_else(|| {
+        let text = format!(
+            "no PostgreSQL server: neither initdb in PATH nor a folder of versions; `cargo xtask test` installs it or \
+             says how, or set {POSTGRES_BIN} to the folder with postgres, initdb and psql"
+        );
+        io::Error::new(io::ErrorKind::NotFound, text)
+    })
+}
+
 /// The first executable file of this name in `PATH`.
 #[must_use]
 pub fn find_in_path(program: &str) -> Option<PathBuf> {

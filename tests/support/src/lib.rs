@@ -1,4 +1,4 @@
-//! Real `redis-server` processes for tests, examples and benches.
+//! Real `redis-server` and `postgres` processes for tests, examples and benches.
 //!
 //! A test that wants to know what happens when Redis stalls or dies needs a Redis of its own to
 //! stall and kill. [`RedisServer::start`] gives it one on loopback, with a data folder of its own,
@@ -21,6 +21,8 @@
 //! writes or lose the last ones on purpose. `announce` (ports of proxies in front of servers) and
 //! `settle` (waiting for all of them) belong to both.
 //!
+//! [`PostgresServer`] is a PostgreSQL of its own, in a cluster of databases that is made for it.
+//!
 //! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`FaultProxy`]
 //! is a network that delays, loses and cuts, and calls the test at an exact point, [`ScriptGate`] a
 //! service that runs only some scripts. [`Log`] keeps what a program logs.
@@ -31,6 +33,7 @@ mod find;
 mod log;
 mod options;
 mod port;
+mod postgres;
 mod process;
 mod proxy;
 mod redis_cluster;
@@ -42,9 +45,10 @@ mod settle;
 mod wait;
 
 pub use clock_shim::ClockShim;
-pub use find::{find_in_path, find_libfaketime, find_redis_server};
+pub use find::{find_in_path, find_libfaketime, find_postgres, find_redis_server};
 pub use log::Log;
 pub use options::{RedisOptions, Tls};
+pub use postgres::{PostgresOptions, PostgresServer};
 pub use proxy::{FaultProxy, FaultProxyOptions, Hook, Matcher, RequestCounter, Verdict};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};
 pub use script_gate::{Refuses, ScriptGate};

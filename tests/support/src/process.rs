@@ -1,8 +1,9 @@
-//! One run of a `redis-server`, from its spawn to its death.
+//! One run of a server, from its spawn to its death.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -30,6 +31,8 @@ pub(crate) struct Program {
     pub(crate) scratch: PathBuf,
     /// Standard output and error, appended run by run.
     pub(crate) log: PathBuf,
+    /// User and group that it runs as, if not those of this process.
+    pub(crate) user: Option<(u32, u32)>,
 }
 
 impl Program {
@@ -41,7 +44,11 @@ impl Program {
     ) -> io::Result<Process> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let log_start = log.metadata()?.len();
-        let mut server = Command::new(&self.binary)
+        let mut command = Command::new(&self.binary);
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        let mut server = command
             .args(args)
             .envs(env.iter().cloned())
             .stdin(Stdio::null())
@@ -66,7 +73,7 @@ impl Program {
                 end(&mut server);
                 Err(io::Error::new(
                     error.kind(),
-                    format!("spawn sh, to watch redis: {error}"),
+                    format!("spawn sh, to watch a server: {error}"),
                 ))
             }
         }
@@ -74,7 +81,7 @@ impl Program {
 
     fn watch(&self, server: &Child) -> io::Result<Child> {
         Command::new("sh")
-            .args(["-c", WATCHER, "redis-watcher"])
+            .args(["-c", WATCHER, "server-watcher"])
             .arg(server.id().to_string())
             .arg(&self.scratch)
             .stdin(Stdio::piped())
@@ -129,7 +136,7 @@ impl Process {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
                     format!(
-                        "redis-server {} did not stop within {STOP_BOUND:?}",
+                        "the server {} did not stop within {STOP_BOUND:?}",
                         self.pid()
                     ),
                 ));
@@ -155,7 +162,7 @@ impl Process {
             Some(status) => Err(io::Error::new(
                 io::ErrorKind::NotConnected,
                 format!(
-                    "redis-server is gone ({status}): {}",
+                    "the server is gone ({status}): {}",
                     log_tail(&self.log, self.log_start)
                 ),
             )),

@@ -64,6 +64,7 @@ impl RedisServer {
                 binary,
                 scratch,
                 log,
+                user: None,
             },
             ports: Ports::default(),
             process: Mutex::new(None),

@@ -1,0 +1,384 @@
+//! A PostgreSQL of one's own: a cluster of databases in a temporary folder, on a free port.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::find::locate_postgres;
+use crate::port::free_port;
+use crate::process::{Process, Program};
+use crate::wait::POLL;
+
+/// How long a server may take to be ready, and how long a restart tries.
+const START_BOUND: Duration = Duration::from_secs(30);
+
+/// Number of ports that a start tries.
+const START_ATTEMPTS: u32 = 5;
+
+/// The superuser.
+const SUPERUSER: &str = "postgres";
+
+/// Options of a [`PostgresServer`].
+#[derive(Clone, Default)]
+pub struct PostgresOptions {
+    settings: Vec<(String, String)>,
+    password: Option<String>,
+}
+
+impl PostgresOptions {
+    /// A setting of the server, as in `postgresql.conf`.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The password of the superuser, and of all others who want to log in; without it, everybody is trusted.
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
+    /// Makes a cluster of databases, starts its server, and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// No PostgreSQL is installed, or it does not start; the error has the end of its log.
+    pub fn start(self) -> io::Result<PostgresServer> {
+        PostgresServer::with_options(self)
+    }
+}
+
+/// A `postgres` of one's own on 127.0.0.1. Dropped, it is killed and its data removed.
+pub struct PostgresServer {
+    options: PostgresOptions,
+    binaries: PathBuf,
+    program: Program,
+    port: u16,
+    /// `None` between `kill()` and `restart()`. Above `dir`, so that it is dropped before it.
+    process: Mutex<Option<Process>>,
+    _dir: TempDir,
+}
+
+impl PostgresServer {
+    /// Starts a server that trusts everybody, with the settings of a fresh installation.
+    ///
+    /// # Errors
+    ///
+    /// See [`PostgresOptions::start`].
+    pub fn start() -> io::Result<Self> {
+        Self::options().start()
+    }
+
+    /// Options for a server that differs from that of [`start`](Self::start).
+    #[must_use]
+    pub fn options() -> PostgresOptions {
+        PostgresOptions::default()
+    }
+
+    fn with_options(options: PostgresOptions) -> io::Result<Self> {
+        let binaries = locate_postgres()?;
+        let dir = tempfile::Builder::new().prefix("postgres-").tempdir()?;
+        let scratch = dir.path().to_owned();
+        let user = other_user()?;
+        if let Some((user, group)) = user {
+            chown(&scratch, Some(user), Some(group))?;
+        }
+        let log = scratch.join("postgres.log");
+        let mut server = Self {
+            options,
+            program: Program {
+                binary: binaries.join("postgres"),
+                scratch,
+                log,
+                user,
+            },
+            binaries,
+            port: 0,
+            process: Mutex::new(None),
+            _dir: dir,
+        };
+        server.make_cluster()?;
+        let mut attempt = 1;
+        loop {
+            server.port = free_port()?;
+            match server.run() {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse && attempt < START_ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                result => return result.map(|()| server),
+            }
+        }
+    }
+
+    /// `postgres://postgres@127.0.0.1:<port>/postgres`, with the password of the options if they have one.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of(SUPERUSER)
+    }
+
+    /// The same for another user, who has the same password.
+    #[must_use]
+    pub fn url_of(&self, user: &str) -> String {
+        let password = match &self.options.password {
+            Some(password) => format!(":{password}"),
+            None => String::new(),
+        };
+        format!(
+            "postgres://{user}{password}@127.0.0.1:{}/postgres",
+            self.port
+        )
+    }
+
+    /// The port, the same for every run.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of the cluster of databases.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.program.scratch.join("data")
+    }
+
+    /// What this run has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process()
+            .as_ref()
+            .map(Process::log)
+            .unwrap_or_default()
+    }
+
+    /// Runs statements as the superuser, with `psql`; returns their rows, without headers. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// A statement fails; the error has the text of the server.
+    pub fn sql(&self, statements: &str) -> io::Result<String> {
+        self.sql_at(&self.url(), statements)
+    }
+
+    fn sql_at(&self, url: &str, statements: &str) -> io::Result<String> {
+        let output = Command::new(self.binaries.join("psql"))
+            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+            .args(["--set", "ON_ERROR_STOP=1", "--command", statements, url])
+            .env("PGCONNECT_TIMEOUT", "5")
+            .stdin(Stdio::null())
+            .output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => {
+                let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                Err(io::Error::other(format!("{statements}: {text}")))
+            }
+        }
+    }
+
+    /// Stops all processes of the server in their tracks (SIGSTOP).
+    ///
+    /// # Errors
+    ///
+    /// The server is not running.
+    pub fn freeze(&self) -> io::Result<()> {
+        let mut process = self.process();
+        let process = process.as_mut().ok_or_else(not_running)?;
+        process.freeze()?;
+        // No child comes in addition, as their parent has stopped.
+        for child in children(process.pid()) {
+            kill_process(child, Signal::STOP)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a frozen server go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// The server is not running.
+    pub fn thaw(&self) -> io::Result<()> {
+        let mut process = self.process();
+        let process = process.as_mut().ok_or_else(not_running)?;
+        for child in children(process.pid()) {
+            kill_process(child, Signal::CONT)?;
+        }
+        process.thaw()
+    }
+
+    /// Kills the server (SIGKILL), as a loss of power does but for the caches of the system.
+    ///
+    /// # Errors
+    ///
+    /// The server is not running.
+    pub fn kill(&self) -> io::Result<()> {
+        let mut process = self.process();
+        let pid = process.as_ref().ok_or_else(not_running)?.pid();
+        let children = children(pid);
+        process.take();
+        // They would notice in moments that their parent is gone; until then a new server does not start.
+        for child in children {
+            let _ = kill_process(child, Signal::KILL);
+        }
+        Ok(())
+    }
+
+    /// Starts the server again on its port, with its data; kills it first if it is running.
+    ///
+    /// # Errors
+    ///
+    /// It does not start within 30 s.
+    pub fn restart(&self) -> io::Result<()> {
+        let _ = self.kill();
+        let deadline = Instant::now() + START_BOUND;
+        loop {
+            match self.run() {
+                Err(_) if Instant::now() < deadline => thread::sleep(POLL * 10),
+                result => return result,
+            }
+        }
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn make_cluster(&self) -> io::Result<()> {
+        let mut initdb = Command::new(self.binaries.join("initdb"));
+        if let Some((user, group)) = self.program.user {
+            initdb.uid(user).gid(group);
+        }
+        initdb
+            .args(["--username", SUPERUSER, "--encoding", "UTF8"])
+            .args(["--locale", "C", "--no-sync", "--pgdata"])
+            .arg(self.data())
+            .current_dir(&self.program.scratch)
+            .stdin(Stdio::null());
+        if let Some(password) = &self.options.password {
+            let file = self.program.scratch.join("password");
+            fs::write(&file, password)?;
+            if let Some((user, group)) = self.program.user {
+                chown(&file, Some(user), Some(group))?;
+            }
+            initdb
+                .args(["--auth", "scram-sha-256", "--pwfile"])
+                .arg(file);
+        } else {
+            initdb.args(["--auth", "trust"]);
+        }
+        let output = initdb.output()?;
+        match output.status.success() {
+            true => Ok(()),
+            false => {
+                let text = String::from_utf8_lossy(&output.stderr).into_owned();
+                Err(io::Error::other(format!("initdb: {text}")))
+            }
+        }
+    }
+
+    /// Spawns one run and waits until it answers; on an error nothing is left running.
+    fn run(&self) -> io::Result<()> {
+        let mut args: Vec<OsString> = vec!["-D".into(), self.data().into()];
+        let mut set = |name: &str, value: &str| {
+            args.extend(["-c".into(), format!("{name}={value}").into()]);
+        };
+        set("listen_addresses", "127.0.0.1");
+        set("port", &self.port.to_string());
+        set("unix_socket_directories", "");
+        set("logging_collector", "off");
+        for (name, value) in &self.options.settings {
+            set(name, value);
+        }
+        let mut process = self.program.spawn(&args, &[])?;
+        let deadline = Instant::now() + START_BOUND;
+        while !(process.log().contains("ready to accept connections") && self.answers()) {
+            if let Some(status) = process.exited()? {
+                let kind = match process.log().contains("Address already in use") {
+                    true => io::ErrorKind::AddrInUse,
+                    false => io::ErrorKind::Other,
+                };
+                let text = format!("postgres exited ({status}); {}", process.log_tail());
+                return Err(io::Error::new(kind, text));
+            }
+            if Instant::now() > deadline {
+                let text = format!("postgres is not ready; {}", process.log_tail());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            thread::sleep(POLL);
+        }
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    fn answers(&self) -> bool {
+        self.sql("SELECT 1").is_ok()
+    }
+}
+
+impl fmt::Debug for PostgresServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the options: they may hold a password.
+        f.debug_struct("PostgresServer")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// PostgreSQL refuses to run as root: then it runs as the user of its package, or as nobody.
+fn other_user() -> io::Result<Option<(u32, u32)>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let users = fs::read_to_string("/etc/passwd")?;
+    let found = ["postgres", "nobody"].iter().find_map(|name| {
+        let line = users
+            .lines()
+            .find(|line| line.split(':').next() == Some(name))?;
+        let mut numbers = line.split(':').skip(2);
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    });
+    Ok(Some(found.unwrap_or((65_534, 65_534))))
+}
+
+/// The living children of a process.
+fn children(parent: u32) -> Vec<Pid> {
+    let is_child = |path: &Path| {
+        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+        // Name in brackets, then state and parent.
+        let rest = stat.rsplit(") ").next().unwrap_or_default();
+        rest.split(' ').nth(1) == Some(parent.to_string().as_str())
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter(|entry| is_child(&entry.path()))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
+fn not_running() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotConnected,
+        "the PostgreSQL server is not running",
+    )
+}
