@@ -1,0 +1,140 @@
+//! The connections of a handle: made when they are needed, a few at most, and dropped in the middle of a transaction
+//! rather than given back.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use deadpool_postgres::{
+    Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+
+use crate::address::Address;
+use crate::classify::connect_error;
+use crate::connect_error::ConnectError;
+use crate::tls::Connector;
+
+/// Connections of a handle, at most. A node claims several batches at the same time when many ticks are due.
+const MOST: usize = 4;
+
+/// Connects; reads the password file before.
+#[derive(Clone)]
+struct Dialer {
+    address: Address,
+    tls: Option<Connector>,
+}
+
+type Connected = Result<(Client, JoinHandle<()>), Error>;
+
+impl Connect for Dialer {
+    fn connect(&self, config: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
+        let mut config = config.clone();
+        Box::pin(async move {
+            let (password, login) = (self.address.password.clone(), self.address.login());
+            let reading = tokio::task::spawn_blocking(move || password.read(&login));
+            // Without a password the server says that it wants one. The start names a file that cannot be read.
+            if let Ok(Ok(Some(password))) = reading.await {
+                config.password(password);
+            }
+            match &self.tls {
+                #[cfg(feature = "tls")]
+                Some(tls) => Ok(driven(config.connect(tls.clone()).await?)),
+                #[cfg(not(feature = "tls"))]
+                Some(tls) => match *tls {},
+                None => Ok(driven(config.connect(NoTls).await?)),
+            }
+        })
+    }
+}
+
+/// Requests and replies pass through the connection in a task of their own, which ends with it.
+fn driven<S>(connected: (Client, tokio_postgres::Connection<Socket, S>)) -> (Client, JoinHandle<()>)
+where
+    S: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
+{
+    let (client, connection) = connected;
+    let driver = tokio::spawn(async move {
+        // The requests under way get the error.
+        let _ = connection.await;
+    });
+    (client, driver)
+}
+
+/// The connections of a handle.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pool: Pool,
+    dialer: Dialer,
+}
+
+impl Connections {
+    pub(crate) fn new(address: &Address, tls: Option<Connector>) -> Self {
+        Self::of(Dialer {
+            address: address.clone(),
+            tls,
+        })
+    }
+
+    /// Others to the same address.
+    pub(crate) fn another(&self) -> Self {
+        Self::of(self.dialer.clone())
+    }
+
+    fn of(dialer: Dialer) -> Self {
+        let config = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let client = dialer.address.config.clone();
+        let manager = Manager::from_connect(client, dialer.clone(), config);
+        let pool = Pool::builder(manager).max_size(MOST).build();
+        // Limits of time are those of the requests.
+        let pool = pool.expect("a pool without limits of time can be made");
+        Connections { pool, dialer }
+    }
+
+    /// A connection, new or used before.
+    pub(crate) async fn get(&self, deadline: Instant) -> Result<Checkout, ConnectError> {
+        let unreachable = |why: &str| ConnectError::Unreachable {
+            place: self.dialer.address.to_string(),
+            why: why.to_owned(),
+        };
+        match timeout_at(deadline, self.pool.get()).await {
+            Ok(Ok(client)) => Ok(Checkout {
+                client: Some(client),
+            }),
+            Ok(Err(PoolError::Backend(error))) => Err(connect_error(&error, &self.dialer.address)),
+            Ok(Err(error)) => Err(unreachable(&error.to_string())),
+            Err(_) => Err(unreachable("no connection came in time")),
+        }
+    }
+}
+
+/// A use of a connection. A connection that is not given back is closed, and the server rolls its transaction back.
+pub(crate) struct Checkout {
+    client: Option<Object>,
+}
+
+impl Checkout {
+    /// Gives the connection back: it is in no transaction, and no reply is outstanding.
+    pub(crate) fn give_back(mut self) {
+        drop(self.client.take());
+    }
+}
+
+impl std::ops::Deref for Checkout {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.client.as_ref().expect("only `give_back` takes it")
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The PostgreSQL store of scheduled-one. No other crate knows PostgreSQL.
+//!
+#![doc = include_str!("../docs/postgres.md")]
+
+// The pure machine of the protocol decides; this crate loads records in a transaction and saves them. The modules are
+// listed in reading order.
+
+// Where PostgreSQL is and how to log in.
+mod address;
+mod connect_error;
+mod password;
+mod tls;
+
+// The connections, and the tables.
+mod connections;
+mod identity;
+mod rows;
+mod schema;
+
+// One atomic step: begin, lock, load, decide, save, commit.
+mod classify;
+mod statements;
+mod transaction;
+mod upkeep;
+
+// The examination of a server, at start and by the doctor.
+mod doctor;
+mod preflight;
+
+mod store;
+
+pub use crate::connect_error::ConnectError;
+pub use crate::store::{ANSWER_TIMEOUT, PostgresStore};

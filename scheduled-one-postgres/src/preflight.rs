@@ -1,0 +1,157 @@
+//! Examines a server before the first job depends on it, and makes the tables. Errors name the fault and the remedy.
+
+use std::time::Duration;
+
+use scheduled_one_protocol::{Finding, Severity};
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::{Client, Error};
+
+use crate::address::Address;
+use crate::classify::connect_error;
+use crate::connect_error::ConnectError;
+use crate::connections::Connections;
+use crate::store::Shared;
+use crate::{doctor, schema};
+
+/// Longest time of the whole examination.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// The oldest version, as `server_version_num` has it.
+const OLDEST: i32 = 130_000;
+
+/// Facts about a server that every user may read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) version: String,
+    pub(crate) version_number: i32,
+    pub(crate) is_standby: bool,
+    pub(crate) is_read_only: bool,
+    pub(crate) user: String,
+    pub(crate) fsync: String,
+    pub(crate) synchronous_commit: String,
+    pub(crate) synchronous_standbys: String,
+    pub(crate) max_connections: i64,
+    pub(crate) connections: i64,
+}
+
+/// Examines all that would make jobs fail later. Returns the warnings.
+pub(crate) async fn check(
+    connections: &Connections,
+    shared: &Shared,
+) -> Result<Vec<Finding>, ConnectError> {
+    let facts = examine(connections, shared).await?;
+    let findings = doctor::of_facts(&facts);
+    let warnings = findings
+        .into_iter()
+        .filter(|finding| finding.severity >= Severity::Warning);
+    Ok(warnings.collect())
+}
+
+/// The examination at start, which the doctor makes, too. Takes 3 s at most.
+pub(crate) async fn examine(
+    connections: &Connections,
+    shared: &Shared,
+) -> Result<Facts, ConnectError> {
+    let address = &shared.address;
+    check_password_file(address)?;
+    let deadline = Instant::now() + TIME_LIMIT;
+    let late = |_| ConnectError::Unreachable {
+        place: address.to_string(),
+        why: format!("its replies took more than {TIME_LIMIT:?}"),
+    };
+    let client = connections.get(deadline).await?;
+    let examining = async {
+        let facts = facts(&client)
+            .await
+            .map_err(|error| connect_error(&error, address))?;
+        refuse(&facts, address)?;
+        schema::prepare(&client, address).await?;
+        let missing = schema::missing_rights(&client, &address.schema)
+            .await
+            .map_err(|error| connect_error(&error, address))?;
+        if !missing.is_empty() {
+            return Err(schema::missing_error(address, &missing));
+        }
+        Ok(facts)
+    };
+    let facts = timeout_at(deadline, examining).await.map_err(late)??;
+    client.give_back();
+    Ok(facts)
+}
+
+fn check_password_file(address: &Address) -> Result<(), ConnectError> {
+    let read = address.password.read(&address.login());
+    read.map(drop).map_err(|why| ConnectError::BadFile {
+        parameter: "passfile",
+        why,
+    })
+}
+
+async fn facts(client: &Client) -> Result<Facts, Error> {
+    let select = "SELECT current_setting('server_version'), current_setting('server_version_num')::int, \
+                  pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', current_user::text, \
+                  current_setting('fsync'), current_setting('synchronous_commit'), \
+                  current_setting('synchronous_standby_names'), current_setting('max_connections')::bigint, \
+                  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL)";
+    let row = client.query_typed_one(select, &[]).await?;
+    Ok(Facts {
+        version: row.try_get(0)?,
+        version_number: row.try_get(1)?,
+        is_standby: row.try_get(2)?,
+        is_read_only: row.try_get(3)?,
+        user: row.try_get(4)?,
+        fsync: row.try_get(5)?,
+        synchronous_commit: row.try_get(6)?,
+        synchronous_standbys: row.try_get(7)?,
+        max_connections: row.try_get(8)?,
+        connections: row.try_get(9)?,
+    })
+}
+
+fn refuse(facts: &Facts, address: &Address) -> Result<(), ConnectError> {
+    let place = address.to_string();
+    if facts.version_number < OLDEST {
+        let version = facts.version.clone();
+        return Err(ConnectError::TooOld { place, version });
+    }
+    if facts.is_standby || facts.is_read_only {
+        let why = match facts.is_standby {
+            true => "it is a standby",
+            false => "default_transaction_read_only is on",
+        };
+        let why = why.to_owned();
+        return Err(ConnectError::ReadOnly { place, why });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_and_a_standby_are_refused() {
+        let address = Address::new("postgres://ann@db/app", &|_| None).unwrap();
+        let facts = Facts {
+            version: "12.9".to_owned(),
+            version_number: 120_009,
+            ..Facts::default()
+        };
+        let error = refuse(&facts, &address).unwrap_err().to_string();
+        assert!(error.contains("version 12.9; 13 or newer"), "{error}");
+        let facts = Facts {
+            version_number: OLDEST,
+            ..Facts::default()
+        };
+        assert_eq!(refuse(&facts, &address), Ok(()));
+        let facts = Facts {
+            is_standby: true,
+            ..facts
+        };
+        let error = refuse(&facts, &address).unwrap_err().to_string();
+        assert!(
+            error.contains("db:5432/app takes no writes (it is a standby)"),
+            "{error}"
+        );
+    }
+}

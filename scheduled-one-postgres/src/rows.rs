@@ -1,0 +1,141 @@
+//! Records from rows, and rows from records. The columns of a record are the lists of [`fields`], in their order; no
+//! other file knows them.
+//!
+//! Rows go to the server as one array a column, and a statement unnests them: a batch of any size is one statement.
+
+use scheduled_one_protocol::fields::{Field, Kind, Value};
+use scheduled_one_protocol::machine::damage::Damage;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+/// The type of a column, and of an array of its values.
+pub(crate) fn sql_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Int => "bigint",
+        Kind::Flag => "boolean",
+        // In the order of bytes, as names are compared everywhere else.
+        Kind::Text => "text COLLATE \"C\"",
+    }
+}
+
+/// The names of all columns, with commas between them, and something in front of each.
+pub(crate) fn names<T>(fields: &[Field<T>], front: &str) -> String {
+    let names: Vec<String> = fields
+        .iter()
+        .map(|field| format!("{front}{}", field.name))
+        .collect();
+    names.join(", ")
+}
+
+/// `name = v.name, …` for all columns.
+pub(crate) fn assignments<T>(fields: &[Field<T>]) -> String {
+    let assignments: Vec<String> = fields
+        .iter()
+        .map(|field| format!("{0} = v.{0}", field.name))
+        .collect();
+    assignments.join(", ")
+}
+
+/// `$3::bigint[], $4::text[], …` for all columns, behind so many parameters.
+pub(crate) fn arrays<T>(fields: &[Field<T>], behind: usize) -> String {
+    let array = |(field, number): (&Field<T>, usize)| {
+        let name = match field.kind {
+            Kind::Int => "bigint",
+            Kind::Flag => "boolean",
+            Kind::Text => "text",
+        };
+        format!("${number}::{name}[]")
+    };
+    let arrays: Vec<String> = fields.iter().zip(behind + 1..).map(array).collect();
+    arrays.join(", ")
+}
+
+/// The values of one column in all rows.
+#[derive(Debug)]
+pub(crate) enum Column {
+    Int(Vec<Option<i64>>),
+    Flag(Vec<Option<bool>>),
+    Text(Vec<Option<String>>),
+}
+
+impl Column {
+    /// The values of one field.
+    fn of<T>(field: &Field<T>, rows: &[&T]) -> Self {
+        let values = rows.iter().map(|row| (field.get)(row));
+        match field.kind {
+            Kind::Int => Column::Int(values.map(int).collect()),
+            Kind::Flag => Column::Flag(values.map(flag).collect()),
+            Kind::Text => Column::Text(values.map(text).collect()),
+        }
+    }
+
+    pub(crate) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let texts = texts.into_iter().map(|text| Some(without_zero(text)));
+        Column::Text(texts.collect())
+    }
+
+    pub(crate) fn ints(numbers: impl IntoIterator<Item = i64>) -> Self {
+        Column::Int(numbers.into_iter().map(Some).collect())
+    }
+
+    /// As a parameter of a statement.
+    pub(crate) fn parameter(&self) -> (&(dyn ToSql + Sync), Type) {
+        match self {
+            Column::Int(values) => (values, Type::INT8_ARRAY),
+            Column::Flag(values) => (values, Type::BOOL_ARRAY),
+            Column::Text(values) => (values, Type::TEXT_ARRAY),
+        }
+    }
+}
+
+fn int(value: Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(number),
+        _ => None,
+    }
+}
+
+fn flag(value: Value) -> Option<bool> {
+    match value {
+        Value::Flag(flag) => Some(flag),
+        _ => None,
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(without_zero(&text)),
+        _ => None,
+    }
+}
+
+/// PostgreSQL keeps every character but one. The zero character can only be in an error text of a job.
+fn without_zero(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// The values of all columns of these rows.
+pub(crate) fn columns<T>(fields: &[Field<T>], rows: &[&T]) -> Vec<Column> {
+    fields.iter().map(|field| Column::of(field, rows)).collect()
+}
+
+/// Reads all columns, which are the last of the row, behind so many others. The inner error is a value that somebody
+/// wrote by hand.
+pub(crate) fn read<T>(
+    fields: &[Field<T>],
+    row: &Row,
+    behind: usize,
+    mut into: T,
+) -> Result<Result<T, Damage>, tokio_postgres::Error> {
+    for (field, index) in fields.iter().zip(behind..) {
+        let value = match field.kind {
+            Kind::Int => row.try_get::<_, Option<i64>>(index)?.map(Value::Int),
+            Kind::Flag => row.try_get::<_, Option<bool>>(index)?.map(Value::Flag),
+            Kind::Text => row.try_get::<_, Option<String>>(index)?.map(Value::Text),
+        };
+        if let Err(damage) = field.put(&mut into, value.unwrap_or(Value::Null)) {
+            return Ok(Err(damage));
+        }
+    }
+    Ok(Ok(into))
+}

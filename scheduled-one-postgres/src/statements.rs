@@ -1,0 +1,155 @@
+//! The texts of all statements, for one schema.
+
+use scheduled_one_protocol::fields::{LINE, META, RECORD};
+use scheduled_one_protocol::machine::OVERDUE_PERCENT;
+use scheduled_one_protocol::machine::damage::{
+    MAX_AHEAD_MS, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ,
+};
+use scheduled_one_protocol::message::MAX_BATCH;
+
+use crate::identity::Identity;
+use crate::rows::{arrays, assignments, names};
+
+/// Lines of a ledger that one deletion deletes, at most.
+pub(crate) const TRIM_LINES: u32 = 1_000;
+
+/// Begins a transaction. Its limits are settings of the transaction alone, so that a pooler can give the next one to
+/// another client:
+///
+/// - A stranger who holds a lock, and a node that stands still in the middle of a transaction, do not stop the others
+///   for long.
+/// - What is acknowledged is on the disk: `synchronous_commit = off` is not for decisions. Other values stay.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+     SET LOCAL lock_timeout = '1s'; \
+     SET LOCAL statement_timeout = '1500ms'; \
+     SET LOCAL idle_in_transaction_session_timeout = '2s'; \
+     SELECT set_config('synchronous_commit', 'on', true) \
+     WHERE current_setting('synchronous_commit') = 'off'";
+
+/// Statements with the schema in them. The first parameter of each is the bucket's tag.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    /// Makes the row of the bucket.
+    pub(crate) make_meta: String,
+    /// Locks the row of the bucket.
+    pub(crate) lock_meta: String,
+    /// Locks and loads these units, by name.
+    pub(crate) lock_units: String,
+    pub(crate) nodes: String,
+    /// The clock, the identity, and the row of the bucket, for [`Identity::Timeline`] and [`Identity::Start`].
+    frames: [String; 2],
+    pub(crate) save_meta: String,
+    pub(crate) update_units: String,
+    pub(crate) insert_units: String,
+    pub(crate) delete_nodes: String,
+    pub(crate) save_nodes: String,
+    pub(crate) append: String,
+    pub(crate) trim: String,
+    pub(crate) survey: String,
+    pub(crate) lines: String,
+    /// Loads units without a lock, for the doctor.
+    pub(crate) units: String,
+}
+
+impl Statements {
+    pub(crate) fn new(schema: &str) -> Self {
+        let table = |name: &str| format!("\"{schema}\".{name}");
+        let (meta, unit, node, ledger) =
+            (table("meta"), table("unit"), table("node"), table("ledger"));
+        Statements {
+            make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
+            lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
+            lock_units: format!(
+                "SELECT name, {} FROM {unit} WHERE bucket = $1 AND name = ANY($2) ORDER BY name FOR NO KEY UPDATE",
+                names(RECORD, "")
+            ),
+            nodes: format!("SELECT node, at_ms FROM {node} WHERE bucket = $1"),
+            frames: [Identity::Timeline, Identity::Start].map(|identity| {
+                format!(
+                    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {}, m.bucket, {} \
+                     FROM (SELECT 1) AS one LEFT JOIN {meta} AS m ON m.bucket = $1",
+                    identity.sql(),
+                    names(META, "m.")
+                )
+            }),
+            save_meta: format!(
+                "UPDATE {meta} AS t SET {} FROM unnest({}) AS v({}) WHERE t.bucket = $1",
+                assignments(META),
+                arrays(META, 1),
+                names(META, "")
+            ),
+            update_units: format!(
+                "UPDATE {unit} AS t SET {} FROM unnest($2::text[], {}) AS v(name, {}) \
+                 WHERE t.bucket = $1 AND t.name = v.name",
+                assignments(RECORD),
+                arrays(RECORD, 2),
+                names(RECORD, "")
+            ),
+            insert_units: format!(
+                "INSERT INTO {unit} (bucket, name, {0}) SELECT $1, v.name, {1} \
+                 FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name",
+                names(RECORD, ""),
+                names(RECORD, "v."),
+                arrays(RECORD, 2)
+            ),
+            delete_nodes: format!("DELETE FROM {node} WHERE bucket = $1 AND node = ANY($2)"),
+            save_nodes: format!(
+                "INSERT INTO {node} (bucket, node, at_ms) SELECT $1, v.node, v.at_ms \
+                 FROM unnest($2::text[], $3::bigint[]) AS v(node, at_ms) ORDER BY v.node \
+                 ON CONFLICT (bucket, node) DO UPDATE SET at_ms = EXCLUDED.at_ms"
+            ),
+            append: format!(
+                "INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
+                 FROM unnest($2::text[], {2}) WITH ORDINALITY AS v(job, {0}, place) ORDER BY v.place",
+                names(LINE, ""),
+                names(LINE, "v."),
+                arrays(LINE, 2)
+            ),
+            trim: format!(
+                "DELETE FROM {ledger} WHERE bucket = $1 AND job = $2 AND line IN \
+                 (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= \
+                 (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC OFFSET $3 LIMIT 1) \
+                 ORDER BY line LIMIT {TRIM_LINES})"
+            ),
+            survey: survey(&unit),
+            lines: format!(
+                "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
+                names(LINE, "")
+            ),
+            units: format!(
+                "SELECT name, {} FROM {unit} WHERE bucket = $1 AND name = ANY($2)",
+                names(RECORD, "")
+            ),
+        }
+    }
+
+    pub(crate) fn frame(&self, identity: Identity) -> &str {
+        &self.frames[match identity {
+            Identity::Timeline => 0,
+            Identity::Start => 1,
+        }]
+    }
+}
+
+/// Units in which something waits and can start, and overdue runs that are not damaged; at most a batch of each, as
+/// [`Records::survey`](scheduled_one_protocol::Records::survey) has it. The second parameter is the time in
+/// milliseconds.
+///
+/// No index serves this: it would be written with every grant and every end, and would keep the updates of the table
+/// from being heap-only. A scan of ten thousand units takes a few milliseconds, once a second and node.
+fn survey(unit: &str) -> String {
+    let columns = names(RECORD, "");
+    let overdue_at =
+        format!("run_until_ms - run_lease_ms + run_lease_ms * {OVERDUE_PERCENT} / 100");
+    // The arithmetic is safe only within the bounds, and `CASE` keeps the order.
+    format!(
+        "(SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND NOT running AND waiting <> '' \
+          ORDER BY name LIMIT {MAX_BATCH}) \
+         UNION ALL \
+         (SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND running AND \
+          CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND $2 + {MAX_AHEAD_MS} \
+          AND run_seq BETWEEN 0 AND {MAX_SEQ} THEN {overdue_at} <= $2 ELSE false END \
+          AND octet_length(run_nonce) <= {MAX_NONCE_BYTES} AND run_nonce !~ '[^ -~]' \
+          ORDER BY {overdue_at}, name LIMIT {MAX_BATCH})"
+    )
+}

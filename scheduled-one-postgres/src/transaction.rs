@@ -1,0 +1,292 @@
+//! One atomic step: begin, lock, load, have it decided, save, commit. The statements of each half are sent without
+//! waiting for each other's replies, so a step is two round trips.
+
+use std::collections::{BTreeMap, HashMap};
+
+use scheduled_one_protocol::fields::{LINE, META, RECORD};
+use scheduled_one_protocol::machine::damage::Damage;
+use scheduled_one_protocol::machine::{Meta, Now, Record};
+use scheduled_one_protocol::{StoreError, UnitName, Wanted, WorkingSet};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error, Row};
+
+use crate::classify::{Failure, Stage, failure};
+use crate::identity::Identity;
+use crate::rows::{Column, columns, read};
+use crate::statements::{BEGIN, Statements};
+
+/// What a step needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) statements: &'a Statements,
+    /// The bucket's tag.
+    pub(crate) bucket: &'a str,
+    pub(crate) wanted: &'a Wanted,
+    pub(crate) identity: Identity,
+    pub(crate) meta: MetaLock,
+}
+
+/// How a step treats the row of the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum MetaLock {
+    /// It is read: nearly all steps leave it as it is.
+    Read,
+    /// It is locked.
+    Lock,
+    /// It is made if it is missing, and locked.
+    Make,
+}
+
+/// What became of the first half.
+pub(crate) enum Loaded {
+    /// Everything is locked.
+    Set(Box<Before>),
+    /// The row of the bucket is missing, and the step wants to lock it.
+    NoMeta,
+}
+
+/// What was loaded.
+pub(crate) struct Before {
+    pub(crate) set: WorkingSet,
+    meta: Meta,
+    nodes: BTreeMap<String, i64>,
+    known: Vec<UnitName>,
+}
+
+impl Before {
+    fn new(set: WorkingSet) -> Self {
+        Before {
+            meta: set.meta.clone(),
+            nodes: set.nodes.clone(),
+            known: set.records.keys().cloned().collect(),
+            set,
+        }
+    }
+}
+
+/// What has to be saved.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    meta: Option<Vec<Column>>,
+    /// Names and columns of units whose rows exist.
+    updated: Option<(Column, Vec<Column>)>,
+    /// Those of units without a row.
+    inserted: Option<(Column, Vec<Column>)>,
+    gone_nodes: Option<Column>,
+    nodes: Option<(Column, Column)>,
+    /// Jobs and columns of lines.
+    lines: Option<(Column, Vec<Column>)>,
+}
+
+impl Changes {
+    /// Compares a decided set with what was loaded.
+    pub(crate) fn of(before: &Before) -> Self {
+        let set = &before.set;
+        let touched = set.touched.iter();
+        let touched = touched.filter_map(|unit| set.records.get_key_value(unit));
+        let (updated, inserted): (Vec<_>, Vec<_>) =
+            touched.partition(|(unit, _)| before.known.contains(unit));
+        let gone = before.nodes.keys();
+        let gone = gone.filter(|node| !set.nodes.contains_key(*node));
+        let gone: Vec<&str> = gone.map(String::as_str).collect();
+        let beaten = set.nodes.iter();
+        let beaten: Vec<_> = beaten
+            .filter(|(node, at_ms)| before.nodes.get(*node) != Some(at_ms))
+            .collect();
+        Changes {
+            meta: (before.meta != set.meta).then(|| columns(META, &[&set.meta])),
+            updated: units(&updated),
+            inserted: units(&inserted),
+            gone_nodes: (!gone.is_empty()).then(|| Column::texts(gone)),
+            nodes: (!beaten.is_empty()).then(|| {
+                let nodes = Column::texts(beaten.iter().map(|(node, _)| node.as_str()));
+                (nodes, Column::ints(beaten.iter().map(|(_, at_ms)| **at_ms)))
+            }),
+            lines: (!set.lines.is_empty()).then(|| {
+                let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
+                (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
+            }),
+        }
+    }
+
+    /// Whether the row of the bucket changes.
+    pub(crate) fn has_meta(&self) -> bool {
+        self.meta.is_some()
+    }
+
+    fn is_nothing(&self) -> bool {
+        let Changes {
+            meta,
+            updated,
+            inserted,
+            gone_nodes,
+            nodes,
+            lines,
+        } = self;
+        let units = updated.is_none() && inserted.is_none();
+        meta.is_none() && units && gone_nodes.is_none() && nodes.is_none() && lines.is_none()
+    }
+}
+
+/// Names and columns; `None` for no units.
+fn units(units: &[(&UnitName, &Record)]) -> Option<(Column, Vec<Column>)> {
+    if units.is_empty() {
+        return None;
+    }
+    let names = Column::texts(units.iter().map(|(unit, _)| unit.as_str()));
+    let records: Vec<&Record> = units.iter().map(|(_, record)| *record).collect();
+    Some((names, columns(RECORD, &records)))
+}
+
+impl Step<'_> {
+    /// The first half. Rows are locked in one order: the bucket's, then the units by name. The clock is read when they
+    /// are.
+    pub(crate) async fn load(&self, client: &Client) -> Result<Loaded, Failure> {
+        let Statements {
+            make_meta,
+            lock_meta,
+            lock_units,
+            nodes,
+            ..
+        } = self.statements;
+        let bucket = [(&self.bucket as &(dyn ToSql + Sync), Type::TEXT)];
+        let units = Column::texts(self.wanted.units.iter().map(|unit| &**unit));
+        let with_units = [bucket[0].clone(), units.parameter()];
+        let frame = self.statements.frame(self.identity);
+        let query = |is_wanted: bool, statement, parameters| async move {
+            match is_wanted {
+                true => client.query_typed(statement, parameters).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        // In this order: each is sent when it is polled for the first time.
+        let (begun, made, locked, units, nodes, frame) = tokio::join!(
+            biased;
+            client.batch_execute(BEGIN),
+            query(self.meta == MetaLock::Make, make_meta, &bucket),
+            query(self.meta >= MetaLock::Lock, lock_meta, &bucket),
+            query(!self.wanted.units.is_empty(), lock_units, &with_units),
+            query(self.wanted.nodes, nodes, &bucket),
+            query(true, frame, &bucket),
+        );
+        let failed = |error: Error| failure(&error, Stage::Load);
+        begun.map_err(failed)?;
+        made.map_err(failed)?;
+        let locked = locked.map_err(failed)?;
+        if locked.is_some_and(|rows| rows.is_empty()) {
+            return Ok(Loaded::NoMeta);
+        }
+        let units = units.map_err(failed)?.unwrap_or_default();
+        let nodes = nodes.map_err(failed)?.unwrap_or_default();
+        let frame = frame.map_err(failed)?.unwrap_or_default();
+        let records = units.iter().map(record).collect::<Result<_, _>>()?;
+        let nodes = nodes.iter().map(node).collect::<Result<_, _>>();
+        let set = WorkingSet {
+            nodes: nodes.map_err(failed)?,
+            records,
+            ..self.frame_of(frame.first())?
+        };
+        Ok(Loaded::Set(Box::new(Before::new(set))))
+    }
+
+    /// The clock, the identity, and the row of the bucket.
+    fn frame_of(&self, row: Option<&Row>) -> Result<WorkingSet, Failure> {
+        let failed = |error: Error| failure(&error, Stage::Load);
+        let none = || StoreError::Unavailable("the server shows no clock".to_owned());
+        let row = row.ok_or_else(|| Failure::Fatal(none()))?;
+        let now_us: i64 = row.try_get(0).map_err(failed)?;
+        let bucket: Option<String> = row.try_get(2).map_err(failed)?;
+        let meta = match bucket {
+            None => Meta::default(),
+            Some(_) => match read(META, row, 3, Meta::default()).map_err(failed)? {
+                Ok(meta) => meta,
+                Err(Damage { field, value }) => {
+                    return Err(Failure::Fatal(StoreError::Refused(format!(
+                        "the table meta has {value} as {field} of {}: somebody edited it; delete the row, and the \
+                         nodes write it again",
+                        self.bucket
+                    ))));
+                }
+            },
+        };
+        Ok(WorkingSet {
+            now: Now {
+                us: u64::try_from(now_us).unwrap_or_default(),
+            },
+            serving: row.try_get(1).map_err(failed)?,
+            meta,
+            ..WorkingSet::default()
+        })
+    }
+
+    /// One statement of the second half, if it has anything to do.
+    async fn execute(
+        &self,
+        client: &Client,
+        statement: &str,
+        columns: Option<Vec<&Column>>,
+    ) -> Result<(), Error> {
+        let Some(columns) = columns else {
+            return Ok(());
+        };
+        let bucket = (&self.bucket as &(dyn ToSql + Sync), Type::TEXT);
+        let columns = columns.into_iter().map(Column::parameter);
+        let parameters: Vec<_> = std::iter::once(bucket).chain(columns).collect();
+        let executed = client.execute_typed(statement, &parameters).await;
+        executed.map(drop)
+    }
+
+    /// The second half. Without changes the transaction is rolled back.
+    pub(crate) async fn save(&self, client: &Client, changes: &Changes) -> Result<(), Failure> {
+        if changes.is_nothing() {
+            let rolled_back = client.batch_execute("ROLLBACK").await;
+            return rolled_back.map_err(|error| failure(&error, Stage::Load));
+        }
+        let texts = self.statements;
+        let meta = changes
+            .meta
+            .as_ref()
+            .map(|columns| columns.iter().collect());
+        let gone = changes.gone_nodes.as_ref().map(|nodes| vec![nodes]);
+        let nodes = changes.nodes.as_ref().map(|(nodes, at)| vec![nodes, at]);
+        let (one, two, three, four, five, six, committed) = tokio::join!(
+            biased;
+            self.execute(client, &texts.save_meta, meta),
+            self.execute(client, &texts.update_units, all(&changes.updated)),
+            self.execute(client, &texts.insert_units, all(&changes.inserted)),
+            self.execute(client, &texts.delete_nodes, gone),
+            self.execute(client, &texts.save_nodes, nodes),
+            self.execute(client, &texts.append, all(&changes.lines)),
+            client.batch_execute("COMMIT"),
+        );
+        for saved in [one, two, three, four, five, six] {
+            saved.map_err(|error| failure(&error, Stage::Save))?;
+        }
+        committed.map_err(|error| failure(&error, Stage::Commit))
+    }
+}
+
+fn all(columns: &Option<(Column, Vec<Column>)>) -> Option<Vec<&Column>> {
+    let (first, others) = columns.as_ref()?;
+    Some(std::iter::once(first).chain(others).collect())
+}
+
+/// A unit and its record. A row that somebody edited refuses the request.
+pub(crate) fn record(row: &Row) -> Result<(UnitName, Record), Failure> {
+    let failed = |error: Error| failure(&error, Stage::Load);
+    let name: String = row.try_get(0).map_err(failed)?;
+    let unit = UnitName::from(name.as_str());
+    match read(RECORD, row, 1, Record::default()).map_err(failed)? {
+        Ok(record) => Ok((unit, record)),
+        Err(damage) => Err(Failure::Fatal(StoreError::damaged(&unit, &damage))),
+    }
+}
+
+fn node(row: &Row) -> Result<(String, i64), Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// Records by unit, without those that somebody edited.
+pub(crate) fn sound_records(rows: &[Row]) -> HashMap<UnitName, Record> {
+    rows.iter().filter_map(|row| record(row).ok()).collect()
+}

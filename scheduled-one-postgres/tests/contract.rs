@@ -1,0 +1,44 @@
+//! The contract suite against a real PostgreSQL, with a memory loss now and then.
+
+use std::sync::Arc;
+
+use scheduled_one_postgres::PostgresStore;
+use scheduled_one_protocol::{BoxFuture, Store};
+use scheduled_one_testkit::contract::{self, Options, Subject};
+use test_support::PostgresServer;
+
+struct Postgres {
+    server: PostgresServer,
+}
+
+impl Subject for Postgres {
+    fn open(&mut self) -> BoxFuture<'_, Arc<dyn Store>> {
+        let store = PostgresStore::new(&self.server.url(), "test").expect("a URL");
+        Box::pin(async { Arc::new(store) as Arc<dyn Store> })
+    }
+
+    fn lose_memory(&mut self) -> BoxFuture<'_, bool> {
+        let tables =
+            ["meta", "unit", "node", "ledger"].map(|table| format!("scheduled_one.{table}"));
+        let truncate = format!("TRUNCATE {}", tables.join(", "));
+        self.server.sql(&truncate).expect("truncated");
+        Box::pin(async { true })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_keeps_the_contract() {
+    let server = PostgresServer::options()
+        .setting("fsync", "off")
+        .start()
+        .expect("a PostgreSQL");
+    let mut subject = Postgres { server };
+    let options = Options {
+        operations: 30_000,
+        seed: 1,
+    };
+    let report = contract::check(&mut subject, options).await;
+    let report = report.unwrap_or_else(|breach| panic!("{breach}"));
+    assert_eq!(report.missing(), [""; 0], "{:#?}", report.seen);
+    assert!(report.raced > 0);
+}
