@@ -100,6 +100,8 @@ impl Connections {
             place: self.dialer.address.to_string(),
             why: why.to_owned(),
         };
+        // The pool would drop them, too, and log a warning for each.
+        self.pool.retain(|client, _| !client.is_closed());
         match timeout_at(deadline, self.pool.get()).await {
             Ok(Ok(client)) => Ok(Checkout {
                 client: Some(client),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use scheduled_one_runtime::{Job, LedgerEntry, Scheduler};
 use scheduled_one_testkit::checker::History;
 use tempfile::TempDir;
-use test_support::{RedisServer, find_libfaketime, wait_until};
+use test_support::{PostgresServer, RedisServer, find_libfaketime, wait_until};
 
 use crate::BOUND;
 use crate::job::JobSpec;
@@ -23,6 +23,12 @@ pub trait SharedStore {
 impl SharedStore for RedisServer {
     fn url(&self) -> String {
         RedisServer::url(self)
+    }
+}
+
+impl SharedStore for PostgresServer {
+    fn url(&self) -> String {
+        PostgresServer::url(self)
     }
 }
 
