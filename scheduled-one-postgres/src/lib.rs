@@ -16,6 +16,7 @@ mod connections;
 mod identity;
 mod rows;
 mod schema;
+mod tables;
 
 // One atomic step: begin, lock, load, decide, save, commit.
 mod classify;

@@ -20,8 +20,8 @@ pub(crate) const TRIM_LINES: u32 = 1_000;
 ///   for long.
 /// - What is acknowledged is on the disk: `synchronous_commit = off` is not for decisions. Other values stay.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
-     SET LOCAL lock_timeout = '1s'; \
-     SET LOCAL statement_timeout = '1500ms'; \
+     SET LOCAL lock_timeout = '1500ms'; \
+     SET LOCAL statement_timeout = '1900ms'; \
      SET LOCAL idle_in_transaction_session_timeout = '2s'; \
      SELECT set_config('synchronous_commit', 'on', true) \
      WHERE current_setting('synchronous_commit') = 'off'";

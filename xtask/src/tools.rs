@@ -13,7 +13,7 @@ use crate::command::run;
 mod find;
 
 pub(crate) use find::find_in_path;
-use find::{find_libfaketime, find_redis_server};
+use find::{find_libfaketime, find_pgbouncer, find_postgres, find_redis_server};
 
 /// A program that tests drive.
 pub(crate) struct Tool {
@@ -46,6 +46,24 @@ pub(crate) const FAKETIME: Tool = Tool {
     apt: "faketime",
     dnf: "libfaketime",
     brew: "libfaketime",
+};
+
+/// The server of the tests of the PostgreSQL store.
+pub(crate) const POSTGRES: Tool = Tool {
+    name: "postgres",
+    find: find_postgres,
+    apt: "postgresql",
+    dnf: "postgresql-server",
+    brew: "postgresql@17",
+};
+
+/// The pooler in front of it.
+pub(crate) const PGBOUNCER: Tool = Tool {
+    name: "pgbouncer",
+    find: find_pgbouncer,
+    apt: "pgbouncer",
+    dnf: "pgbouncer",
+    brew: "pgbouncer",
 };
 
 /// Finds all these tools, or installs what is missing if this is a Debian and we are root.

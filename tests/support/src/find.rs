@@ -90,6 +90,21 @@ pub(crate) fn locate_postgres() -> io::Result<PathBuf> {
     })
 }
 
+/// The `pgbouncer` in `PATH`, or in the folder of Debian that is not in the `PATH` of users.
+#[must_use]
+pub fn find_pgbouncer() -> Option<PathBuf> {
+    let of_debian = PathBuf::from("/usr/sbin/pgbouncer");
+    find_in_path("pgbouncer").or(Some(of_debian).filter(|path| is_executable(path)))
+}
+
+/// As [`find_pgbouncer`], with an error that says what to do.
+pub(crate) fn locate_pgbouncer() -> io::Result<PathBuf> {
+    find_pgbouncer().ok_or_else(|| {
+        let text = "no pgbouncer; `cargo xtask test` installs it or says how";
+        io::Error::new(io::ErrorKind::NotFound, text)
+    })
+}
+
 /// The first executable file of this name in `PATH`.
 #[must_use]
 pub fn find_in_path(program: &str) -> Option<PathBuf> {

@@ -21,7 +21,8 @@
 //! writes or lose the last ones on purpose. `announce` (ports of proxies in front of servers) and
 //! `settle` (waiting for all of them) belong to both.
 //!
-//! [`PostgresServer`] is a PostgreSQL of its own, in a cluster of databases that is made for it.
+//! [`PostgresServer`] is a PostgreSQL of its own, in a cluster of databases that is made for it;
+//! [`PgBouncer`] can be in front of it.
 //!
 //! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`FaultProxy`]
 //! is a network that delays, loses and cuts, and calls the test at an exact point, [`ScriptGate`] a
@@ -32,6 +33,7 @@ mod clock_shim;
 mod find;
 mod log;
 mod options;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod process;
@@ -45,9 +47,12 @@ mod settle;
 mod wait;
 
 pub use clock_shim::ClockShim;
-pub use find::{find_in_path, find_libfaketime, find_postgres, find_redis_server};
+pub use find::{
+    find_in_path, find_libfaketime, find_pgbouncer, find_postgres, find_redis_server,
+};
 pub use log::Log;
 pub use options::{RedisOptions, Tls};
+pub use pgbouncer::PgBouncer;
 pub use postgres::{PostgresOptions, PostgresServer};
 pub use proxy::{FaultProxy, FaultProxyOptions, Hook, Matcher, RequestCounter, Verdict};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};

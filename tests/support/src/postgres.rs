@@ -27,7 +27,7 @@ const START_BOUND: Duration = Duration::from_secs(30);
 const START_ATTEMPTS: u32 = 5;
 
 /// The superuser.
-const SUPERUSER: &str = "postgres";
+pub(crate) const SUPERUSER: &str = "postgres";
 
 /// Options of a [`PostgresServer`].
 #[derive(Clone, Default)]
@@ -88,7 +88,42 @@ impl PostgresServer {
         PostgresOptions::default()
     }
 
+    /// A streaming standby of this server, which takes no writes until [`promote`](Self::promote).
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresOptions::start`].
+    pub fn standby(&self) -> io::Result<Self> {
+        let server = Self::in_folder(PostgresOptions {
+            settings: self.options.settings.clone(),
+            password: self.options.password.clone(),
+        })?;
+        let mut backup = server.command("pg_basebackup");
+        backup
+            .args(["--checkpoint", "fast", "--no-sync", "--write-recovery-conf"])
+            .args(["--dbname", &self.url(), "--pgdata"])
+            .arg(server.data());
+        succeed(&mut backup)?;
+        server.start_anywhere()
+    }
+
+    /// Makes a primary of a standby, and waits until it is one.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or takes more than a minute.
+    pub fn promote(&self) -> io::Result<()> {
+        self.sql("SELECT pg_promote()").map(drop)
+    }
+
     fn with_options(options: PostgresOptions) -> io::Result<Self> {
+        let server = Self::in_folder(options)?;
+        server.make_cluster()?;
+        server.start_anywhere()
+    }
+
+    /// A server whose folder is still empty.
+    fn in_folder(options: PostgresOptions) -> io::Result<Self> {
         let binaries = locate_postgres()?;
         let dir = tempfile::Builder::new().prefix("postgres-").tempdir()?;
         let scratch = dir.path().to_owned();
@@ -97,7 +132,7 @@ impl PostgresServer {
             chown(&scratch, Some(user), Some(group))?;
         }
         let log = scratch.join("postgres.log");
-        let mut server = Self {
+        Ok(Self {
             options,
             program: Program {
                 binary: binaries.join("postgres"),
@@ -109,18 +144,21 @@ impl PostgresServer {
             port: 0,
             process: Mutex::new(None),
             _dir: dir,
-        };
-        server.make_cluster()?;
+        })
+    }
+
+    /// Starts it on a free port.
+    fn start_anywhere(mut self) -> io::Result<Self> {
         let mut attempt = 1;
         loop {
-            server.port = free_port()?;
-            match server.run() {
+            self.port = free_port()?;
+            match self.run() {
                 Err(error)
                     if error.kind() == io::ErrorKind::AddrInUse && attempt < START_ATTEMPTS =>
                 {
                     attempt += 1;
                 }
-                result => return result.map(|()| server),
+                result => return result.map(|()| self),
             }
         }
     }
@@ -172,6 +210,17 @@ impl PostgresServer {
     /// A statement fails; the error has the text of the server.
     pub fn sql(&self, statements: &str) -> io::Result<String> {
         self.sql_at(&self.url(), statements)
+    }
+
+    /// The same in another database.
+    ///
+    /// # Errors
+    ///
+    /// As [`sql`](Self::sql).
+    pub fn sql_in(&self, database: &str, statements: &str) -> io::Result<String> {
+        let url = self.url();
+        let (server, _) = url.rsplit_once('/').unwrap_or((&url, ""));
+        self.sql_at(&format!("{server}/{database}"), statements)
     }
 
     fn sql_at(&self, url: &str, statements: &str) -> io::Result<String> {
@@ -258,16 +307,11 @@ impl PostgresServer {
     }
 
     fn make_cluster(&self) -> io::Result<()> {
-        let mut initdb = Command::new(self.binaries.join("initdb"));
-        if let Some((user, group)) = self.program.user {
-            initdb.uid(user).gid(group);
-        }
+        let mut initdb = self.command("initdb");
         initdb
             .args(["--username", SUPERUSER, "--encoding", "UTF8"])
             .args(["--locale", "C", "--no-sync", "--pgdata"])
-            .arg(self.data())
-            .current_dir(&self.program.scratch)
-            .stdin(Stdio::null());
+            .arg(self.data());
         if let Some(password) = &self.options.password {
             let file = self.program.scratch.join("password");
             fs::write(&file, password)?;
@@ -280,14 +324,19 @@ impl PostgresServer {
         } else {
             initdb.args(["--auth", "trust"]);
         }
-        let output = initdb.output()?;
-        match output.status.success() {
-            true => Ok(()),
-            false => {
-                let text = String::from_utf8_lossy(&output.stderr).into_owned();
-                Err(io::Error::other(format!("initdb: {text}")))
-            }
+        succeed(&mut initdb)
+    }
+
+    /// A program of PostgreSQL that writes into the folder.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        if let Some((user, group)) = self.program.user {
+            command.uid(user).gid(group);
         }
+        command
+            .current_dir(&self.program.scratch)
+            .stdin(Stdio::null());
+        command
     }
 
     /// Spawns one run and waits until it answers; on an error nothing is left running.
@@ -305,7 +354,7 @@ impl PostgresServer {
         }
         let mut process = self.program.spawn(&args, &[])?;
         let deadline = Instant::now() + START_BOUND;
-        while !(process.log().contains("ready to accept connections") && self.answers()) {
+        while !(process.log().contains("ready to accept") && self.answers()) {
             if let Some(status) = process.exited()? {
                 let kind = match process.log().contains("Address already in use") {
                     true => io::ErrorKind::AddrInUse,
@@ -344,8 +393,20 @@ impl Drop for PostgresServer {
     }
 }
 
+fn succeed(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let program = command.get_program().display().to_string();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            Err(io::Error::other(format!("{program}: {text}")))
+        }
+    }
+}
+
 /// PostgreSQL refuses to run as root: then it runs as the user of its package, or as nobody.
-fn other_user() -> io::Result<Option<(u32, u32)>> {
+pub(crate) fn other_user() -> io::Result<Option<(u32, u32)>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }

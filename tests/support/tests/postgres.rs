@@ -29,3 +29,17 @@ fn a_server_with_a_password_wants_it() {
     assert!(server.url().contains(":secret@"));
     assert!(!format!("{server:?}").contains("secret"));
 }
+
+#[test]
+fn a_standby_follows_until_it_is_promoted() {
+    let primary = PostgresServer::start().expect("a PostgreSQL");
+    primary
+        .sql("CREATE TABLE kept AS SELECT 7 AS seven")
+        .expect("made");
+    let standby = primary.standby().expect("a standby");
+    assert_eq!(standby.sql("SELECT seven FROM kept").expect("a row"), "7");
+    let error = standby.sql("CREATE TABLE other ()").unwrap_err();
+    assert!(error.to_string().contains("read-only"), "{error}");
+    standby.promote().expect("promoted");
+    standby.sql("CREATE TABLE other ()").expect("made");
+}

@@ -1,0 +1,96 @@
+//! A real PostgreSQL: its rights, its faults, its neighbours; and what becomes of requests then.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+mod encryption;
+mod faults;
+mod history;
+mod login;
+mod pooler;
+mod rights;
+mod tables;
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use scheduled_one_postgres::PostgresStore;
+use scheduled_one_protocol::message::{Caller, Heartbeat, Register};
+use scheduled_one_protocol::{Store, StoreError, UnitName};
+use test_support::PostgresServer;
+
+/// The server of most tests; each has a database of its own.
+static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
+    let options = PostgresServer::options().setting("fsync", "off");
+    options.start().expect("a PostgreSQL")
+});
+
+/// A database that no other test uses.
+struct Database {
+    name: String,
+}
+
+impl Database {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        SERVER.sql(&format!("CREATE DATABASE {name}")).unwrap();
+        Database { name }
+    }
+
+    fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    fn url_of(&self, user: &str) -> String {
+        let url = SERVER.url_of(user);
+        let (server, _) = url.rsplit_once('/').unwrap();
+        format!("{server}/{}", self.name)
+    }
+
+    fn store(&self) -> PostgresStore {
+        PostgresStore::new(&self.url(), "test").unwrap()
+    }
+
+    /// A store whose tables are made.
+    async fn ready_store(&self) -> PostgresStore {
+        let store = self.store();
+        Store::preflight(&store).await.unwrap();
+        store
+    }
+
+    /// Runs statements as the superuser.
+    fn sql(&self, statements: &str) -> String {
+        SERVER.sql_in(&self.name, statements).unwrap()
+    }
+}
+
+fn caller() -> Caller {
+    Caller {
+        node: "node".to_owned(),
+        name: "Node".to_owned(),
+        quarantine_ms: 0,
+        ledger_limit: 9,
+        buckets: 1,
+    }
+}
+
+fn registration(unit: &str) -> Register {
+    Register {
+        unit: UnitName::from(unit),
+        first_seen_ms: 1,
+        bounds: Default::default(),
+    }
+}
+
+async fn serving(store: &PostgresStore) -> String {
+    let reply = store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    reply.head.serving
+}
+
+/// The text of an error that repeating may end.
+fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
+    match result {
+        Err(StoreError::Unavailable(text)) => text,
+        other => panic!("not unavailable: {other:?}"),
+    }
+}

@@ -1,0 +1,213 @@
+//! The documented rights suffice, and each is needed.
+
+use scheduled_one_postgres::{ConnectError, PostgresStore};
+use scheduled_one_protocol::message::{Heartbeat, Register};
+use scheduled_one_protocol::{LedgerRecord, Store, StoreError, TickMs, UnitName};
+
+use super::{Database, SERVER, caller, registration};
+
+/// Everything that a node does with the tables.
+async fn everything(store: &PostgresStore) -> Result<(), StoreError> {
+    let caller = caller();
+    store.heartbeat(&caller, Heartbeat::Alive).await?;
+    store.heartbeat(&caller, Heartbeat::Leaving).await?;
+    store.register(&caller, &[registration("a")]).await?;
+    let earlier = Register {
+        first_seen_ms: 0,
+        ..registration("a")
+    };
+    store.register(&caller, &[earlier]).await?;
+    let unit = UnitName::from("a");
+    let line = LedgerRecord::skipped(&unit, TickMs(1), "", "node", 1);
+    store.record(&caller, &[line]).await?;
+    store.ledger("a", 9).await.map(drop)
+}
+
+/// A database with tables, and a user who has the documented rights.
+struct World {
+    database: Database,
+    user: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let database = Database::new();
+        let user = format!("jobs_{}", database.name);
+        SERVER.sql(&format!("CREATE ROLE {user} LOGIN")).unwrap();
+        database.sql(&PostgresStore::schema_sql("scheduled_one", Some(&user)));
+        World { database, user }
+    }
+
+    fn store(&self) -> PostgresStore {
+        PostgresStore::new(&self.database.url_of(&self.user), "test").unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_documented_rights_suffice() {
+    let world = World::new();
+    let store = world.store();
+    Store::preflight(&store).await.unwrap();
+    everything(&store).await.unwrap();
+    let documented = include_str!("../../docs/postgres.md");
+    for grant in PostgresStore::schema_sql("scheduled_one", Some("jobs"))
+        .lines()
+        .filter(|line| line.starts_with("GRANT"))
+    {
+        assert!(
+            documented.contains(grant),
+            "docs/postgres.md lacks: {grant}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_right_is_needed_and_a_missing_one_is_named() {
+    let rights = [
+        (
+            "USAGE",
+            "SCHEMA scheduled_one",
+            "USAGE on the schema scheduled_one",
+            true,
+        ),
+        (
+            "SELECT",
+            "scheduled_one.layout",
+            "SELECT on scheduled_one.layout",
+            false,
+        ),
+        (
+            "SELECT",
+            "scheduled_one.meta",
+            "SELECT on scheduled_one.meta",
+            true,
+        ),
+        (
+            "INSERT",
+            "scheduled_one.meta",
+            "INSERT on scheduled_one.meta",
+            true,
+        ),
+        (
+            "UPDATE",
+            "scheduled_one.meta",
+            "UPDATE on scheduled_one.meta",
+            true,
+        ),
+        (
+            "SELECT",
+            "scheduled_one.unit",
+            "SELECT on scheduled_one.unit",
+            true,
+        ),
+        (
+            "INSERT",
+            "scheduled_one.unit",
+            "INSERT on scheduled_one.unit",
+            true,
+        ),
+        (
+            "UPDATE",
+            "scheduled_one.unit",
+            "UPDATE on scheduled_one.unit",
+            true,
+        ),
+        (
+            "SELECT",
+            "scheduled_one.node",
+            "SELECT on scheduled_one.node",
+            true,
+        ),
+        (
+            "INSERT",
+            "scheduled_one.node",
+            "INSERT on scheduled_one.node",
+            true,
+        ),
+        (
+            "UPDATE",
+            "scheduled_one.node",
+            "UPDATE on scheduled_one.node",
+            true,
+        ),
+        (
+            "DELETE",
+            "scheduled_one.node",
+            "DELETE on scheduled_one.node",
+            true,
+        ),
+        (
+            "SELECT",
+            "scheduled_one.ledger",
+            "SELECT on scheduled_one.ledger",
+            true,
+        ),
+        (
+            "INSERT",
+            "scheduled_one.ledger",
+            "INSERT on scheduled_one.ledger",
+            true,
+        ),
+        // Without it ledgers grow, in the background.
+        (
+            "DELETE",
+            "scheduled_one.ledger",
+            "DELETE on scheduled_one.ledger",
+            false,
+        ),
+    ];
+    let world = World::new();
+    for (right, object, missing, fails_a_request) in rights {
+        // The tables were seen already: the right is lost while the node runs.
+        let running = world.store();
+        Store::preflight(&running).await.unwrap();
+        let user = &world.user;
+        world
+            .database
+            .sql(&format!("REVOKE {right} ON {object} FROM {user}"));
+        world
+            .database
+            .sql("TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node");
+
+        let error = Store::preflight(&world.store()).await.unwrap_err();
+        assert_eq!(error.finding.check, "rights", "{right} {object}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(missing) && text.contains("GRANT USAGE"),
+            "{text}"
+        );
+        let error = error.cause.downcast::<ConnectError>().unwrap();
+        assert!(matches!(*error, ConnectError::MissingRights { .. }));
+        if fails_a_request {
+            let error = everything(&running).await.unwrap_err();
+            let StoreError::Unavailable(text) = error else {
+                panic!("{error:?}");
+            };
+            assert!(
+                text.contains("42501") || text.contains("missing: "),
+                "{right} {object}: {text}"
+            );
+        }
+        world
+            .database
+            .sql(&format!("GRANT {right} ON {object} TO {user}"));
+    }
+    everything(&world.store()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_user_who_may_make_no_tables_is_given_the_statements() {
+    let database = Database::new();
+    let user = format!("poor_{}", database.name);
+    SERVER.sql(&format!("CREATE ROLE {user} LOGIN")).unwrap();
+    let store = PostgresStore::new(&database.url_of(&user), "test").unwrap();
+    let error = Store::preflight(&store).await.unwrap_err();
+    assert_eq!(error.finding.check, "tables");
+    let error = error.cause.downcast::<ConnectError>().unwrap();
+    let ConnectError::NoTables { sql, .. } = *error else {
+        panic!("{error}");
+    };
+    database.sql(&sql);
+    Store::preflight(&store).await.unwrap();
+    everything(&store).await.unwrap();
+}
