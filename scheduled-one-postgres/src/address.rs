@@ -11,6 +11,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::connect_error::ConnectError;
+use crate::encryption::{Encryption, Mode, Parameters};
 use crate::password::{Login, Password};
 
 /// How long one host may take to accept a connection, if the URL does not say.
@@ -40,31 +41,6 @@ const PASSED: [&str; 11] = [
     "tcp_user_timeout",
 ];
 
-/// How connections are encrypted, as with libpq.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Encryption {
-    pub(crate) mode: Mode,
-    /// A PEM file of the authorities to trust; those of the system without it.
-    pub(crate) root_cert: Option<PathBuf>,
-    /// PEM files of our certificate and its key.
-    pub(crate) client: Option<(PathBuf, PathBuf)>,
-}
-
-/// What an encrypted connection proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Nothing is encrypted.
-    Disable,
-    /// Encrypted if the server offers it, and nothing is verified.
-    Prefer,
-    /// Encrypted; verified as `VerifyCa` if there is a file of authorities.
-    Require,
-    /// The certificate is of an authority that we trust.
-    VerifyCa,
-    /// The certificate is that of the host, too.
-    VerifyFull,
-}
-
 /// Where PostgreSQL is. No `Debug` of the client's settings: they may hold a password.
 #[derive(Clone)]
 pub(crate) struct Address {
@@ -88,7 +64,7 @@ impl Address {
         }
         let mut config = Config::from_str(&format!("{base}{passed}")).map_err(|_| malformed())?;
         complete(&mut config, environment)?;
-        let encryption = ours.encryption(environment)?;
+        let encryption = Encryption::new(&ours.encryption, environment)?;
         config.ssl_mode(match encryption.mode {
             Mode::Disable => SslMode::Disable,
             Mode::Prefer => SslMode::Prefer,
@@ -156,10 +132,7 @@ impl fmt::Display for Address {
 /// Parameters that the client does not know.
 #[derive(Default)]
 struct Ours {
-    sslmode: Option<String>,
-    sslrootcert: Option<String>,
-    sslcert: Option<String>,
-    sslkey: Option<String>,
+    encryption: Parameters,
     passfile: Option<String>,
     schema: Option<String>,
 }
@@ -169,10 +142,10 @@ impl Ours {
     fn take(&mut self, pair: &str, passed: &mut String) -> Result<(), ConnectError> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let place = match key {
-            "sslmode" => &mut self.sslmode,
-            "sslrootcert" => &mut self.sslrootcert,
-            "sslcert" => &mut self.sslcert,
-            "sslkey" => &mut self.sslkey,
+            "sslmode" => &mut self.encryption.sslmode,
+            "sslrootcert" => &mut self.encryption.sslrootcert,
+            "sslcert" => &mut self.encryption.sslcert,
+            "sslkey" => &mut self.encryption.sslkey,
             "passfile" => &mut self.passfile,
             "schema" => &mut self.schema,
             _ if PASSED.contains(&key) => {
@@ -191,52 +164,6 @@ impl Ours {
         let value = decoded(value).ok_or_else(malformed)?;
         *place = Some(value);
         Ok(())
-    }
-
-    fn encryption(
-        &self,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Encryption, ConnectError> {
-        let given =
-            |ours: &Option<String>, variable| ours.clone().or_else(|| environment(variable));
-        let mode = match given(&self.sslmode, "PGSSLMODE").as_deref() {
-            None if cfg!(feature = "tls") => Mode::Prefer,
-            None | Some("disable") => Mode::Disable,
-            Some("allow" | "prefer") => Mode::Prefer,
-            Some("require") => Mode::Require,
-            Some("verify-ca") => Mode::VerifyCa,
-            Some("verify-full") => Mode::VerifyFull,
-            Some(_) => {
-                return Err(bad(
-                    "sslmode is disable, allow, prefer, require, verify-ca or verify-full",
-                ));
-            }
-        };
-        if mode > Mode::Prefer && !cfg!(feature = "tls") {
-            return Err(bad(
-                "this build does not encrypt: give scheduled-one-postgres (or the runtime) its feature `tls`",
-            ));
-        }
-        // `system` is libpq's word for the authorities of the system, which are trusted without a file here.
-        let root_cert = given(&self.sslrootcert, "PGSSLROOTCERT").filter(|path| path != "system");
-        let cert = given(&self.sslcert, "PGSSLCERT");
-        let key = given(&self.sslkey, "PGSSLKEY");
-        let client = match (cert, key) {
-            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
-            (None, None) => None,
-            _ => return Err(bad("sslcert and sslkey go together")),
-        };
-        Ok(Encryption {
-            mode,
-            root_cert: root_cert.map(PathBuf::from),
-            client,
-        })
-    }
-}
-
-impl PartialOrd for Mode {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some((*self as u8).cmp(&(*other as u8)))
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn failure(error: &Error, stage: Stage) -> Failure {
         return Failure::Repeat(unavailable);
     }
     match stage {
-        // A server that is told to stop while it waits for a standby has committed by itself.
+        // A server that is stopped while it waits for a standby has committed by itself.
         Stage::Commit => Failure::Fatal(StoreError::Unknown(text)),
         _ if *code == SqlState::UNDEFINED_TABLE
             || *code == SqlState::INVALID_SCHEMA_NAME

@@ -8,6 +8,7 @@
 // Where PostgreSQL is and how to log in.
 mod address;
 mod connect_error;
+mod encryption;
 mod password;
 mod tls;
 

@@ -7,8 +7,8 @@ pub(crate) use without_tls::{Connector, load};
 
 #[cfg(not(feature = "tls"))]
 mod without_tls {
-    use crate::address::Encryption;
     use crate::connect_error::ConnectError;
+    use crate::encryption::Encryption;
 
     /// There is none.
     #[derive(Clone)]
@@ -36,8 +36,8 @@ mod with_tls {
     };
     use tokio_postgres_rustls::MakeRustlsConnect;
 
-    use crate::address::{Encryption, Mode};
     use crate::connect_error::ConnectError;
+    use crate::encryption::{Encryption, Mode};
 
     /// Makes encrypted connections.
     pub(crate) type Connector = MakeRustlsConnect;

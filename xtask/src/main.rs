@@ -42,6 +42,7 @@ cargo xtask <verb>
   help              this list
 
 Tests and benches run against the redis-server that REDIS_SERVER names, or else the one in PATH.
+`test` runs against the PostgreSQL in POSTGRES_BIN, in PATH or where packages put it, and pgbouncer.
 `test` needs libfaketime and a C compiler (cc) as well, and Linux for the shim that moves clocks.
 ";
 

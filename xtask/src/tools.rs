@@ -151,7 +151,7 @@ fn how_to_install(missing: &[&Tool]) -> String {
          sudo apt-get install -y --no-install-recommends {apt}\n  \
          sudo dnf install -y {dnf}\n  \
          brew install {brew}\n\
-         A redis-server outside of PATH can be named by REDIS_SERVER."
+         A redis-server outside of PATH can be named by REDIS_SERVER, the folder of another PostgreSQL by POSTGRES_BIN."
     )
 }
 

@@ -61,103 +61,35 @@ async fn the_documented_rights_suffice() {
     }
 }
 
+/// Each right, and whether a request fails without it.
+#[rustfmt::skip] // a right is a line
+const RIGHTS: [(&str, &str, bool); 15] = [
+    ("USAGE", "SCHEMA scheduled_one", true),
+    ("SELECT", "scheduled_one.layout", false),
+    ("SELECT", "scheduled_one.meta", true),
+    ("INSERT", "scheduled_one.meta", true),
+    ("UPDATE", "scheduled_one.meta", true),
+    ("SELECT", "scheduled_one.unit", true),
+    ("INSERT", "scheduled_one.unit", true),
+    ("UPDATE", "scheduled_one.unit", true),
+    ("SELECT", "scheduled_one.node", true),
+    ("INSERT", "scheduled_one.node", true),
+    ("UPDATE", "scheduled_one.node", true),
+    ("DELETE", "scheduled_one.node", true),
+    ("SELECT", "scheduled_one.ledger", true),
+    ("INSERT", "scheduled_one.ledger", true),
+    // Without it ledgers grow, in the background.
+    ("DELETE", "scheduled_one.ledger", false),
+];
+
 #[tokio::test]
 async fn each_right_is_needed_and_a_missing_one_is_named() {
-    let rights = [
-        (
-            "USAGE",
-            "SCHEMA scheduled_one",
-            "USAGE on the schema scheduled_one",
-            true,
-        ),
-        (
-            "SELECT",
-            "scheduled_one.layout",
-            "SELECT on scheduled_one.layout",
-            false,
-        ),
-        (
-            "SELECT",
-            "scheduled_one.meta",
-            "SELECT on scheduled_one.meta",
-            true,
-        ),
-        (
-            "INSERT",
-            "scheduled_one.meta",
-            "INSERT on scheduled_one.meta",
-            true,
-        ),
-        (
-            "UPDATE",
-            "scheduled_one.meta",
-            "UPDATE on scheduled_one.meta",
-            true,
-        ),
-        (
-            "SELECT",
-            "scheduled_one.unit",
-            "SELECT on scheduled_one.unit",
-            true,
-        ),
-        (
-            "INSERT",
-            "scheduled_one.unit",
-            "INSERT on scheduled_one.unit",
-            true,
-        ),
-        (
-            "UPDATE",
-            "scheduled_one.unit",
-            "UPDATE on scheduled_one.unit",
-            true,
-        ),
-        (
-            "SELECT",
-            "scheduled_one.node",
-            "SELECT on scheduled_one.node",
-            true,
-        ),
-        (
-            "INSERT",
-            "scheduled_one.node",
-            "INSERT on scheduled_one.node",
-            true,
-        ),
-        (
-            "UPDATE",
-            "scheduled_one.node",
-            "UPDATE on scheduled_one.node",
-            true,
-        ),
-        (
-            "DELETE",
-            "scheduled_one.node",
-            "DELETE on scheduled_one.node",
-            true,
-        ),
-        (
-            "SELECT",
-            "scheduled_one.ledger",
-            "SELECT on scheduled_one.ledger",
-            true,
-        ),
-        (
-            "INSERT",
-            "scheduled_one.ledger",
-            "INSERT on scheduled_one.ledger",
-            true,
-        ),
-        // Without it ledgers grow, in the background.
-        (
-            "DELETE",
-            "scheduled_one.ledger",
-            "DELETE on scheduled_one.ledger",
-            false,
-        ),
-    ];
     let world = World::new();
-    for (right, object, missing, fails_a_request) in rights {
+    for (right, object, fails_a_request) in RIGHTS {
+        let missing = match right {
+            "USAGE" => "USAGE on the schema scheduled_one".to_owned(),
+            _ => format!("{right} on {object}"),
+        };
         // The tables were seen already: the right is lost while the node runs.
         let running = world.store();
         Store::preflight(&running).await.unwrap();
@@ -173,7 +105,7 @@ async fn each_right_is_needed_and_a_missing_one_is_named() {
         assert_eq!(error.finding.check, "rights", "{right} {object}: {error}");
         let text = error.to_string();
         assert!(
-            text.contains(missing) && text.contains("GRANT USAGE"),
+            text.contains(&missing) && text.contains("GRANT USAGE"),
             "{text}"
         );
         let error = error.cause.downcast::<ConnectError>().unwrap();

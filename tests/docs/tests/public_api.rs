@@ -16,12 +16,14 @@ use syn::{
 };
 
 const LIST: &str = "docs/public-api.md";
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 8] = [
     "scheduled-one-runtime",
     "scheduled-one-macros",
     "scheduled-one-schedule",
     "scheduled-one-protocol",
     "scheduled-one-redis",
+    "scheduled-one-postgres",
+    "scheduled-one-sqlite",
     "scheduled-one-testkit",
 ];
 

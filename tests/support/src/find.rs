@@ -43,45 +43,21 @@ const POSTGRES_BIN: &str = "POSTGRES_BIN";
 /// `PATH`, or the newest version below the folders of Debian, Fedora and Homebrew, which keep them out of `PATH`.
 #[must_use]
 pub fn find_postgres() -> Option<PathBuf> {
+    locate_postgres().ok()
+}
+
+/// As [`find_postgres`], with an error that says what to do.
+pub(crate) fn locate_postgres() -> io::Result<PathBuf> {
     let is_complete = |folder: &PathBuf| {
         ["postgres", "initdb", "psql"]
             .iter()
             .all(|program| is_executable(&folder.join(program)))
     };
-    if let Some(named) = env::var_os(POSTGRES_BIN) {
-        return Some(PathBuf::from(named)).filter(is_complete);
-    }
-    let in_path = find_in_path("initdb").and_then(|program| Some(program.parent()?.to_owned()));
-    if let Some(folder) = in_path.filter(is_complete) {
-        return Some(folder);
-    }
-    let roots = [
-        "/usr/lib/postgresql",
-        "/usr",
-        "/opt/homebrew/opt",
-        "/usr/local/opt",
-    ];
-    let mut found: Vec<(u32, PathBuf)> = roots
-        .iter()
-        .filter_map(|root| fs::read_dir(root).ok())
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let version = name
-                .trim_start_matches("postgresql@")
-                .trim_start_matches("pgsql-");
-            Some((version.parse().ok()?, entry.path().join("bin")))
-        })
-        .filter(|(_, folder)| is_complete(folder))
-        .collect();
-    found.sort_unstable();
-    found.pop().map(|(_, folder)| folder)
-}
-
-/// As [`find_postgres`], with an error that says what to do.
-pub(crate) fn locate_postgres() -> io::Result<PathBuf> {
-    find_postgres().ok_or_else(|| {
+    let found = match env::var_os(POSTGRES_BIN) {
+        Some(named) => Some(PathBuf::from(named)).filter(is_complete),
+        None => postgres_folders().into_iter().find(is_complete),
+    };
+    found.ok_or_else(|| {
         let text = format!(
             "no PostgreSQL server: neither initdb in PATH nor a folder of versions; `cargo xtask test` installs it or \
              says how, or set {POSTGRES_BIN} to the folder with postgres, initdb and psql"
@@ -90,19 +66,35 @@ pub(crate) fn locate_postgres() -> io::Result<PathBuf> {
     })
 }
 
+/// The folders in which PostgreSQL may be, the newest version first.
+fn postgres_folders() -> Vec<PathBuf> {
+    let roots = [
+        "/usr/lib/postgresql",
+        "/usr",
+        "/opt/homebrew/opt",
+        "/usr/local/opt",
+    ];
+    let entries = roots.iter().filter_map(|root| fs::read_dir(root).ok());
+    let version = |entry: fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let version = name
+            .trim_start_matches("postgresql@")
+            .trim_start_matches("pgsql-");
+        let version: u32 = version.parse().ok()?;
+        Some((version, entry.path().join("bin")))
+    };
+    let mut found: Vec<_> = entries.flatten().flatten().filter_map(version).collect();
+    found.sort_unstable();
+    let in_path = find_in_path("initdb").and_then(|program| Some(program.parent()?.to_owned()));
+    let versions = found.into_iter().rev().map(|(_, folder)| folder);
+    in_path.into_iter().chain(versions).collect()
+}
+
 /// The `pgbouncer` in `PATH`, or in the folder of Debian that is not in the `PATH` of users.
 #[must_use]
 pub fn find_pgbouncer() -> Option<PathBuf> {
     let of_debian = PathBuf::from("/usr/sbin/pgbouncer");
     find_in_path("pgbouncer").or(Some(of_debian).filter(|path| is_executable(path)))
-}
-
-/// As [`find_pgbouncer`], with an error that says what to do.
-pub(crate) fn locate_pgbouncer() -> io::Result<PathBuf> {
-    find_pgbouncer().ok_or_else(|| {
-        let text = "no pgbouncer; `cargo xtask test` installs it or says how";
-        io::Error::new(io::ErrorKind::NotFound, text)
-    })
 }
 
 /// The first executable file of this name in `PATH`.

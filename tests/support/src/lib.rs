@@ -36,6 +36,7 @@ mod options;
 mod pgbouncer;
 mod port;
 mod postgres;
+mod postgres_user;
 mod process;
 mod proxy;
 mod redis_cluster;

@@ -4,15 +4,17 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::chown;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::find::locate_pgbouncer;
+use crate::find::find_pgbouncer;
 use crate::port::free_port;
-use crate::postgres::{PostgresServer, SUPERUSER, other_user};
+use crate::postgres::{PostgresServer, SUPERUSER};
+use crate::postgres_user::other_user;
 use crate::process::{Process, Program};
 use crate::wait::POLL;
 
@@ -70,7 +72,7 @@ impl PgBouncer {
             }
         }
         let program = Program {
-            binary: locate_pgbouncer()?,
+            binary: binary()?,
             scratch: folder.to_owned(),
             log: folder.join("pgbouncer.log"),
             user,
@@ -101,4 +103,11 @@ impl PgBouncer {
     pub fn url(&self) -> String {
         format!("postgres://{SUPERUSER}@127.0.0.1:{}/postgres", self.port)
     }
+}
+
+fn binary() -> io::Result<PathBuf> {
+    find_pgbouncer().ok_or_else(|| {
+        let text = "no pgbouncer; `cargo xtask test` installs it or says how";
+        io::Error::new(io::ErrorKind::NotFound, text)
+    })
 }

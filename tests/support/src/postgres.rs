@@ -6,18 +6,19 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::find::locate_postgres;
 use crate::port::free_port;
-use crate::process::{Process, Program};
+use crate::postgres_user::other_user;
+use crate::process::{Process, Program, children, succeed};
 use crate::wait::POLL;
 
 /// How long a server may take to be ready, and how long a restart tries.
@@ -391,50 +392,6 @@ impl Drop for PostgresServer {
     fn drop(&mut self) {
         let _ = self.kill();
     }
-}
-
-fn succeed(command: &mut Command) -> io::Result<()> {
-    let output = command.output()?;
-    match output.status.success() {
-        true => Ok(()),
-        false => {
-            let program = command.get_program().display().to_string();
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            Err(io::Error::other(format!("{program}: {text}")))
-        }
-    }
-}
-
-/// PostgreSQL refuses to run as root: then it runs as the user of its package, or as nobody.
-pub(crate) fn other_user() -> io::Result<Option<(u32, u32)>> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
-    }
-    let users = fs::read_to_string("/etc/passwd")?;
-    let found = ["postgres", "nobody"].iter().find_map(|name| {
-        let line = users
-            .lines()
-            .find(|line| line.split(':').next() == Some(name))?;
-        let mut numbers = line.split(':').skip(2);
-        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-    });
-    Ok(Some(found.unwrap_or((65_534, 65_534))))
-}
-
-/// The living children of a process.
-fn children(parent: u32) -> Vec<Pid> {
-    let is_child = |path: &Path| {
-        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
-        // Name in brackets, then state and parent.
-        let rest = stat.rsplit(") ").next().unwrap_or_default();
-        rest.split(' ').nth(1) == Some(parent.to_string().as_str())
-    };
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter(|entry| is_child(&entry.path()))
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(Pid::from_raw)
-        .collect()
 }
 
 fn not_running() -> io::Error {

@@ -189,6 +189,35 @@ impl Drop for Process {
     }
 }
 
+/// The living children of a process.
+pub(crate) fn children(parent: u32) -> Vec<Pid> {
+    let is_child = |path: &Path| {
+        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+        // Name in brackets, then state and parent.
+        let rest = stat.rsplit(") ").next().unwrap_or_default();
+        rest.split(' ').nth(1) == Some(parent.to_string().as_str())
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter(|entry| is_child(&entry.path()))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(Pid::from_raw)
+        .collect()
+}
+
+/// Runs a program to its end.
+pub(crate) fn succeed(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let program = command.get_program().display().to_string();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            Err(io::Error::other(format!("{program}: {text}")))
+        }
+    }
+}
+
 /// Kills and reaps; both only fail for a child that is already reaped.
 fn end(child: &mut Child) {
     let _ = child.kill();

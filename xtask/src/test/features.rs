@@ -7,20 +7,30 @@ use crate::command::cargo;
 
 const RUNTIME: &str = "scheduled-one-runtime";
 
-/// The tests of the runtime that need no Redis.
+/// The tests of the runtime that need no server.
 const ON_MEMORY: [&str; 3] = ["scheduler", "policies", "simulation"];
 
-/// What a user does not compile who does not want Redis.
-const CLIENT: [&str; 5] = [
-    "scheduled-one-redis",
-    "redis",
-    "deadpool-redis",
-    "rustls",
-    "ring",
+/// What only the users of a store compile.
+const REDIS: &[&str] = &["scheduled-one-redis", "redis", "deadpool-redis"];
+const POSTGRES: &[&str] = &[
+    "scheduled-one-postgres",
+    "tokio-postgres",
+    "deadpool-postgres",
 ];
+const SQLITE: &[&str] = &["scheduled-one-sqlite", "rusqlite", "libsqlite3-sys"];
 
-/// What a user does not compile who wants Redis without TLS.
-const TLS: [&str; 2] = ["rustls", "ring"];
+/// What only those compile who want encrypted connections.
+const TLS: &[&str] = &["rustls", "ring"];
+
+/// Features, and what is not in the tree with them.
+const LEFT_OUT: &[(&str, &[&[&str]])] = &[
+    ("", &[REDIS, POSTGRES, SQLITE, TLS]),
+    ("redis", &[POSTGRES, SQLITE, TLS]),
+    ("postgres", &[REDIS, SQLITE, TLS]),
+    ("sqlite", &[REDIS, POSTGRES, TLS]),
+    ("postgres,tls", &[REDIS, SQLITE]),
+    ("redis,tls", &[POSTGRES, SQLITE]),
+];
 
 /// Builds the runtime without features, and runs the tests that need none.
 pub(super) fn without_features() -> Command {
@@ -33,28 +43,24 @@ pub(super) fn without_features() -> Command {
     command
 }
 
-/// Builds the runtime with Redis and without TLS.
-pub(super) fn without_tls() -> Command {
-    cargo([
-        "check",
-        "-p",
-        RUNTIME,
-        "--no-default-features",
-        "--features",
-        "redis",
-    ])
+/// Builds the runtime with one store and without TLS.
+pub(super) fn with_one_store(store: &str) -> Command {
+    let mut command = cargo(["check", "-p", RUNTIME, "--no-default-features"]);
+    command.args(["--features", store]);
+    command
 }
 
 /// Fails if the runtime depends on a client that its features leave out.
 pub(super) fn no_client() -> Result<Attempt, String> {
-    left_out(&[], &CLIENT, "`redis`")?;
-    left_out(&["--features", "redis"], &TLS, "`tls`")?;
+    for (features, left_out) in LEFT_OUT {
+        check_left_out(features, &left_out.concat())?;
+    }
     Ok(Attempt::Passed)
 }
 
-fn left_out(features: &[&str], packages: &[&'static str], feature: &str) -> Result<(), String> {
+fn check_left_out(features: &str, packages: &[&'static str]) -> Result<(), String> {
     let mut tree = cargo(["tree", "-p", RUNTIME, "--no-default-features"]);
-    tree.args(features).args([
+    tree.args(["--features", features]).args([
         "--edges",
         "normal,build",
         "--prefix",
@@ -70,7 +76,7 @@ fn left_out(features: &[&str], packages: &[&'static str], feature: &str) -> Resu
     match found.is_empty() {
         true => Ok(()),
         false => Err(format!(
-            "without its feature {feature} {RUNTIME} still depends on {}; make that part of the feature",
+            "with the features [{features}] {RUNTIME} still depends on {}; make that part of another feature",
             found.join(", ")
         )),
     }
@@ -96,9 +102,9 @@ mod tests {
     #[test]
     fn a_client_in_the_tree_is_found() {
         let tree = "scheduled-one-runtime v0.1.0 (/p)\ntokio v1.54.1\nring-buffer v1.0.0\n";
-        assert_eq!(in_tree(&CLIENT, tree), Ok(vec![]));
+        assert_eq!(in_tree(TLS, tree), Ok(vec![]));
         let with = format!("{tree}rustls v0.23.0\n");
-        assert_eq!(in_tree(&CLIENT, &with), Ok(vec!["rustls"]));
-        assert!(in_tree(&CLIENT, "").is_err());
+        assert_eq!(in_tree(TLS, &with), Ok(vec!["rustls"]));
+        assert!(in_tree(TLS, "").is_err());
     }
 }

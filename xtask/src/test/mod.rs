@@ -35,7 +35,12 @@ pub(crate) fn test(scope: Scope) -> Result<(), String> {
         Scope::Full => "test",
         Scope::Quick => "test --quick",
     };
-    let redis_server = tools::ensure(&[tools::REDIS_SERVER, tools::FAKETIME])?;
+    let redis_server = tools::ensure(&[
+        tools::REDIS_SERVER,
+        tools::FAKETIME,
+        tools::POSTGRES,
+        tools::PGBOUNCER,
+    ])?;
     steps::components()?;
     let logs = target_dir().join("xtask/logs");
     let mut outcomes = pool::run_in_order(steps::before_build(scope), &logs)?;

@@ -140,7 +140,17 @@ fn cargo_steps() -> Vec<Task> {
         Task::command(
             "the runtime with Redis and without TLS",
             Load::Cargo,
-            features::without_tls(),
+            features::with_one_store("redis"),
+        ),
+        Task::command(
+            "the runtime with PostgreSQL alone",
+            Load::Cargo,
+            features::with_one_store("postgres"),
+        ),
+        Task::command(
+            "the runtime with SQLite alone",
+            Load::Cargo,
+            features::with_one_store("sqlite"),
         ),
         Task::check(
             "the runtime compiles no client that its features leave out",

@@ -25,7 +25,14 @@ const PUBLISHED: &[&str] = &[
     "scheduled-one-protocol/src/",
     "scheduled-one-macros/src/",
     "scheduled-one-redis/src/",
+    "scheduled-one-postgres/src/",
+    "scheduled-one-sqlite/src/",
     "scheduled-one-runtime/src/",
+];
+const STORES: &[&str] = &[
+    "scheduled_one_redis",
+    "scheduled_one_postgres",
+    "scheduled_one_sqlite",
 ];
 const CLOCKS: &[&str] = &[
     "std::time::Instant::now",
@@ -49,8 +56,26 @@ const LAYERS: &[Layer] = &[
     Layer {
         within: PUBLISHED,
         except: &["scheduled-one-redis/src/"],
-        absent: &["redis", "deadpool_redis", "rustls"],
+        absent: &["redis", "deadpool_redis"],
         instead: "commands, keys and client types of Redis belong into `scheduled-one-redis`",
+    },
+    Layer {
+        within: PUBLISHED,
+        except: &["scheduled-one-postgres/src/"],
+        absent: &["tokio_postgres", "deadpool_postgres"],
+        instead: "statements, rows and client types of PostgreSQL belong into `scheduled-one-postgres`",
+    },
+    Layer {
+        within: PUBLISHED,
+        except: &["scheduled-one-sqlite/src/"],
+        absent: &["rusqlite"],
+        instead: "statements, rows and files of SQLite belong into `scheduled-one-sqlite`",
+    },
+    Layer {
+        within: PUBLISHED,
+        except: &["scheduled-one-redis/src/", "scheduled-one-postgres/src/"],
+        absent: &["rustls"],
+        instead: "a store encrypts its own connections",
     },
     Layer {
         within: &["scheduled-one-runtime/src/"],
@@ -58,7 +83,7 @@ const LAYERS: &[Layer] = &[
             "scheduled-one-runtime/src/scheduler/store_config.rs",
             "scheduled-one-runtime/src/lib.rs",
         ],
-        absent: &["scheduled_one_redis"],
+        absent: STORES,
         instead: "`scheduler/store_config.rs` alone makes a store of a URL; use the trait `Store`",
     },
     Layer {
@@ -67,6 +92,8 @@ const LAYERS: &[Layer] = &[
         absent: &[
             "scheduled_one_protocol",
             "scheduled_one_redis",
+            "scheduled_one_postgres",
+            "scheduled_one_sqlite",
             "scheduled_one_runtime",
             "tokio",
             "tracing",
@@ -78,6 +105,8 @@ const LAYERS: &[Layer] = &[
         except: &[],
         absent: &[
             "scheduled_one_redis",
+            "scheduled_one_postgres",
+            "scheduled_one_sqlite",
             "scheduled_one_runtime",
             "scheduled_one_macros",
         ],
@@ -88,6 +117,8 @@ const LAYERS: &[Layer] = &[
         except: &[],
         absent: &[
             "scheduled_one_redis",
+            "scheduled_one_postgres",
+            "scheduled_one_sqlite",
             "scheduled_one_runtime",
             "redis",
             "tracing",
@@ -95,7 +126,11 @@ const LAYERS: &[Layer] = &[
         instead: "the kit judges any store; what needs this one belongs into its own tests",
     },
     Layer {
-        within: &["scheduled-one-redis/src/"],
+        within: &[
+            "scheduled-one-redis/src/",
+            "scheduled-one-postgres/src/",
+            "scheduled-one-sqlite/src/",
+        ],
         except: &[],
         absent: &["scheduled_one_runtime", "scheduled_one_macros"],
         instead: "a store is below the runtime; move what needs it up",
@@ -128,6 +163,8 @@ const LAYERS: &[Layer] = &[
             "scheduled-one-schedule/src/",
             "scheduled-one-protocol/src/",
             "scheduled-one-redis/src/",
+            "scheduled-one-postgres/src/",
+            "scheduled-one-sqlite/src/",
         ],
         except: &[],
         absent: &["tracing"],
@@ -139,15 +176,16 @@ const LAYERS: &[Layer] = &[
         except: &[
             "scheduled-one-protocol/src/clock.rs",
             "scheduled-one-redis/src/",
+            "scheduled-one-postgres/src/",
         ],
         absent: CLOCKS,
         instead: "take the instant as an argument, or read it from a `Clock`",
     },
     Layer {
-        within: &["scheduled-one-redis/src/"],
+        within: &["scheduled-one-redis/src/", "scheduled-one-postgres/src/"],
         except: &[],
         absent: &["std::time::SystemTime", "chrono", "rustix::time"],
-        instead: "the store's clock is that of Redis, and limits of calls are instants of `tokio::time`",
+        instead: "the store's clock is that of the server, and limits of calls are instants of `tokio::time`",
     },
     Layer {
         within: &[

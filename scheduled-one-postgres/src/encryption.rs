@@ -1,0 +1,90 @@
+//! How connections are encrypted.
+
+use std::path::PathBuf;
+
+use crate::connect_error::ConnectError;
+
+/// How connections are encrypted, as with libpq.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Encryption {
+    pub(crate) mode: Mode,
+    /// A PEM file of the authorities to trust; those of the system without it.
+    pub(crate) root_cert: Option<PathBuf>,
+    /// PEM files of our certificate and its key.
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+}
+
+/// What an encrypted connection proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing is encrypted.
+    Disable,
+    /// Encrypted if the server offers it, and nothing is verified.
+    Prefer,
+    /// Encrypted; verified as `VerifyCa` if there is a file of authorities.
+    Require,
+    /// The certificate is of an authority that we trust.
+    VerifyCa,
+    /// The certificate is that of the host, too.
+    VerifyFull,
+}
+
+/// The parameters of a URL that say so.
+#[derive(Default)]
+pub(crate) struct Parameters {
+    pub(crate) sslmode: Option<String>,
+    pub(crate) sslrootcert: Option<String>,
+    pub(crate) sslcert: Option<String>,
+    pub(crate) sslkey: Option<String>,
+}
+
+impl Encryption {
+    /// What the URL says, completed by the environment of libpq.
+    pub(crate) fn new(
+        given_in_url: &Parameters,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConnectError> {
+        let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
+        let given =
+            |ours: &Option<String>, variable| ours.clone().or_else(|| environment(variable));
+        let mode = match given(&given_in_url.sslmode, "PGSSLMODE").as_deref() {
+            None if cfg!(feature = "tls") => Mode::Prefer,
+            None | Some("disable") => Mode::Disable,
+            Some("allow" | "prefer") => Mode::Prefer,
+            Some("require") => Mode::Require,
+            Some("verify-ca") => Mode::VerifyCa,
+            Some("verify-full") => Mode::VerifyFull,
+            Some(_) => {
+                return Err(bad(
+                    "sslmode is disable, allow, prefer, require, verify-ca or verify-full",
+                ));
+            }
+        };
+        if mode > Mode::Prefer && !cfg!(feature = "tls") {
+            return Err(bad(
+                "this build does not encrypt: give scheduled-one-postgres (or the runtime) its feature `tls`",
+            ));
+        }
+        // `system` is libpq's word for the authorities of the system, which are trusted without a file here.
+        let root_cert =
+            given(&given_in_url.sslrootcert, "PGSSLROOTCERT").filter(|path| path != "system");
+        let cert = given(&given_in_url.sslcert, "PGSSLCERT");
+        let key = given(&given_in_url.sslkey, "PGSSLKEY");
+        let client = match (cert, key) {
+            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
+            (None, None) => None,
+            _ => return Err(bad("sslcert and sslkey go together")),
+        };
+        Ok(Encryption {
+            mode,
+            root_cert: root_cert.map(PathBuf::from),
+            client,
+        })
+    }
+}
+
+impl PartialOrd for Mode {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some((*self as u8).cmp(&(*other as u8)))
+    }
+}
