@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run --example quickstart                  # until Ctrl-C
 //! cargo run --example quickstart -- --seconds 20  # ends by itself
-//! REDIS_URL=redis://127.0.0.1/ cargo run --example quickstart
+//! STORE_URL=redis://127.0.0.1/ cargo run --example quickstart
 //! ```
 //!
 //! Three replicas of a service, A, B and C, share one store and have the same five jobs. Here they
@@ -93,14 +93,13 @@ async fn main() -> anyhow::Result<ExitCode> {
 /// The store that the replicas share, and the namespace in it. They share this process, so they may share its embedded
 /// store. A service with a replica in each process takes `Scheduler::builder_from_env`, which has no such default.
 fn store() -> (String, String) {
-    let given = std::env::var("REDIS_URL")
+    let given = std::env::var("STORE_URL")
         .ok()
         .filter(|url| !url.trim().is_empty());
     let Some(url) = given else {
         return ("memory://quickstart".to_owned(), "default".to_owned());
     };
-    // A namespace without a past: its ledger begins empty. Its keys stay in that Redis, under
-    // `so:{quickstart-…}:`.
+    // A namespace without a past: its ledger begins empty. What is stored of it stays there.
     let namespace = format!(
         "quickstart-{}",
         scheduled_one_runtime::jiff::Timestamp::now().strftime("%F-%H%M%S")
@@ -112,8 +111,8 @@ fn store() -> (String, String) {
 fn tell_of_quarantine(url: &str, namespace: &str) {
     if !url.starts_with("memory:") {
         println!(
-            "Please wait 6 s. The namespace {namespace} is new to this Redis, which looks as if\n\
-             Redis had lost it: a run could still be going somewhere. So nothing starts for one lease\n\
+            "Please wait 6 s. The namespace {namespace} is new to this store, which looks as if\n\
+             the store had lost it: a run could still be going somewhere. So nothing starts for one lease\n\
              and a second, and ticks that come due meanwhile are recorded as missed.\n"
         );
     }

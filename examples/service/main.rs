@@ -1,18 +1,20 @@
 //! What a real service looks like: an HTTP server whose jobs live in a module of their own.
 //!
 //! ```sh
-//! REDIS_URL=memory:// cargo run --example service                  # one replica, nothing to install
-//! REDIS_URL=redis://127.0.0.1/ PORT=8081 cargo run --example service  # one of many replicas
+//! STORE_URL=memory:// cargo run --example service                  # one replica, nothing to install
+//! STORE_URL=redis://127.0.0.1/ PORT=8081 cargo run --example service  # one of many replicas
+//! STORE_URL=postgres://postgres@127.0.0.1/postgres PORT=8081 cargo run --example service
+//! STORE_URL=sqlite:///tmp/service.db PORT=8081 cargo run --example service  # on one machine
 //! curl http://127.0.0.1:8080/        # counts a visit
 //! curl http://127.0.0.1:8080/jobs    # the jobs, their next ticks, what became of the last ones
 //! ```
 //!
-//! Start a second one with the same `REDIS_URL` and another `PORT`, and see in `/jobs` how the ticks
+//! Start a second one with the same `STORE_URL` and another `PORT`, and see in `/jobs` how the ticks
 //! spread over both; stop one with Ctrl-C (or SIGTERM, as Kubernetes does), and the other goes on.
 //!
 //! | variable    | default            |                                              |
 //! | ----------- | ------------------ | -------------------------------------------- |
-//! | `REDIS_URL` | none               | the store the replicas share                 |
+//! | `STORE_URL` | none               | the store the replicas share                 |
 //! | `HOST`      | `127.0.0.1`        | `0.0.0.0` in a container                     |
 //! | `PORT`      | `8080`             |                                              |
 //! | `RUST_LOG`  | `info`             | `scheduled_one=debug` shows each decision    |
@@ -48,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     // Jobs start to run here. What is wrong with them, or with the store, is an error now and not
     // at three in the morning. So is a variable that was forgotten: with a default of `memory://`,
     // each replica would have a store of its own, and each tick would run on all of them.
-    let scheduler = Scheduler::builder_from_env("REDIS_URL")
+    let scheduler = Scheduler::builder_from_env("STORE_URL")
         .namespace("example-service")
         .node_name(node_name())
         .state(db.clone()) // the jobs take it as `State<Db>`, as the handlers of HTTP do

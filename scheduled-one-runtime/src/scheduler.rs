@@ -54,8 +54,9 @@ const NEXT_TICKS: usize = 5;
 ///
 /// `url` is `redis://…`, `redis+sentinel://…` (the Redis that sentinels name) or
 /// `redis+cluster://…` (the node of a Redis Cluster that owns the namespace),
-/// each with `rediss` for TLS, `redis+unix:///path` (a socket), or `memory://[name]`
-/// (embedded, for one process).
+/// each with `rediss` for TLS, `redis+unix:///path` (a socket), `postgres://…`,
+/// `sqlite:///path/jobs.db` (for one machine), or `memory://[name]` (embedded, for
+/// one process).
 /// [`RedisStore::connect`](scheduled_one_redis::RedisStore::connect) has their
 /// forms. Short for `Scheduler::builder(url).start()`.
 ///

@@ -8,3 +8,7 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/deploying.md")]
 mod deploying {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/stores.md")]
+mod stores {}

@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Markdown with Rust in it, and where that is compiled.
-const COMPILED: [(&str, &str); 4] = [
+const COMPILED: [(&str, &str); 5] = [
     ("README.md", "tests/docs/src/lib.rs"),
     ("docs/deploying.md", "tests/docs/src/lib.rs"),
+    ("docs/stores.md", "tests/docs/src/lib.rs"),
     (
         "scheduled-one-runtime/docs/testing.md",
         "scheduled-one-runtime/src/testing.rs",

@@ -173,10 +173,8 @@ impl PostgresServer {
     /// The same for another user, who has the same password.
     #[must_use]
     pub fn url_of(&self, user: &str) -> String {
-        let password = match &self.options.password {
-            Some(password) => format!(":{password}"),
-            None => String::new(),
-        };
+        let password = self.options.password.as_ref();
+        let password = password.map(|it| format!(":{it}")).unwrap_or_default();
         format!(
             "postgres://{user}{password}@127.0.0.1:{}/postgres",
             self.port

@@ -78,7 +78,7 @@ fn runs(programs: &[Program]) -> Result<Vec<Task>, String> {
         let program = find(programs, kind, target)?;
         let mut command = program.command(args);
         // Examples run on the embedded store.
-        command.env_remove("REDIS_URL");
+        command.env_remove("STORE_URL");
         let repeat = format!(
             "cargo run -p {} --{kind} {target} -- {}",
             program.package,
