@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cluster_tests::BOUND;
-use cluster_tests::cluster::{Cluster, ledger_with};
+use cluster_tests::cluster::{Cluster, SharedStore, ledger_with};
 use cluster_tests::job::JobSpec;
 use scheduled_one_runtime::Outcome;
 use scheduled_one_runtime::clock::{Clock, SystemClock};
@@ -132,4 +132,39 @@ fn terminated_connections_and_dropped_tables_run_no_tick_twice() {
     }
     wait_for_more(&cluster, 3);
     cluster.check();
+}
+
+/// A primary and a standby that follows it asynchronously. The nodes are given both.
+struct Pair {
+    primary: PostgresServer,
+    standby: PostgresServer,
+}
+
+impl SharedStore for Pair {
+    fn url(&self) -> String {
+        let (primary, standby) = (self.primary.port(), self.standby.port());
+        format!("postgres://postgres@127.0.0.1:{primary},127.0.0.1:{standby}/postgres")
+    }
+}
+
+#[test]
+fn a_promoted_standby_begins_a_quarantine_and_runs_no_tick_twice() {
+    let primary = PostgresServer::start().expect("a PostgreSQL");
+    let standby = primary.standby().expect("a standby");
+    let mut cluster = Cluster::on(Pair { primary, standby }, NODE, LEASE, jobs());
+    cluster.start_nodes(5);
+    cluster.wait_for_starts("short", 4);
+    // The standby lacks what is decided from now on.
+    cluster.store.standby.freeze().expect("frozen");
+    cluster.wait_for_starts("short", cluster.starts("short") + 3);
+    cluster.store.primary.kill().expect("killed");
+    cluster.store.standby.thaw().expect("thawed");
+    cluster.store.standby.promote().expect("promoted");
+    cluster.wait_for_starts("short", cluster.starts("short") + 4);
+    cluster.check();
+    for node in &mut cluster.nodes {
+        let text = node.stderr();
+        let begun = text.matches(" quarantine: ").count();
+        assert!(begun >= 1, "{}: {text}", node.name());
+    }
 }
