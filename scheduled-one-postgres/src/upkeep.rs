@@ -46,14 +46,20 @@ impl Upkeep {
 
 #[cfg(test)]
 mod tests {
-    use scheduled_one_protocol::{TickMs, UnitName};
+    use scheduled_one_protocol::{SkipReason, TickMs, UnitName};
 
     use super::*;
 
     #[test]
     fn a_ledger_is_trimmed_at_first_and_then_now_and_then() {
         let upkeep = Upkeep::default();
-        let line = LedgerRecord::skipped(&UnitName::new("a", 3), TickMs(1), "", "node", 1);
+        let line = LedgerRecord::skipped(
+            &UnitName::new("a", 3),
+            TickMs(1),
+            SkipReason::Overlap,
+            "node",
+            1,
+        );
         let due = |limit| upkeep.count(std::slice::from_ref(&line), limit).len();
         let trimmed: usize = (0..1_000).map(|_| due(800)).sum();
         assert_eq!(trimmed, 10);

@@ -105,6 +105,17 @@ const fn nullable<T>(
     }
 }
 
+const fn nullable_text<T>(
+    name: &'static str,
+    get: fn(&T) -> Value,
+    set: fn(&mut T, Value) -> Option<()>,
+) -> Field<T> {
+    Field {
+        nullable: true,
+        ..text(name, get, set)
+    }
+}
+
 const fn flag<T>(
     name: &'static str,
     get: fn(&T) -> Value,
@@ -172,6 +183,7 @@ pub const LINE: &[Field<LedgerRecord>] = &[
     flag("retried", |l| value(&l.retried), |l, v| set(&mut l.retried, v)),
     text("reason", |l| value(&l.reason), |l, v| set(&mut l.reason, v)),
     text("node", |l| value(&l.node), |l, v| set(&mut l.node, v)),
+    nullable_text("identity", |l| value(&l.identity), |l, v| set(&mut l.identity, v)),
     nullable("token", |l| value(&l.token), |l, v| set(&mut l.token, v)),
     nullable("attempt", |l| value(&l.attempt), |l, v| set(&mut l.attempt, v)),
     nullable("fired_at_ms", |l| value(&l.fired_at_ms), |l, v| set(&mut l.fired_at_ms, v)),
@@ -190,6 +202,7 @@ pub fn blank_line() -> LedgerRecord {
         retried: false,
         reason: String::new(),
         node: String::new(),
+        identity: None,
         token: None,
         attempt: None,
         fired_at_ms: None,
@@ -285,6 +298,7 @@ mod tests {
             retried: true,
             reason: "six".to_owned(),
             node: "seven".to_owned(),
+            identity: Some("seven and a half".to_owned()),
             token: Some(FencingToken(8)),
             attempt: Some(9),
             fired_at_ms: Some(10),

@@ -11,8 +11,8 @@ use rusqlite::Connection;
 use scheduled_one_protocol::clock::{Clock, SystemClock};
 use scheduled_one_protocol::message::{Caller, Heartbeat, Register};
 use scheduled_one_protocol::{
-    Bucket, DiagnosticContext, LedgerRecord, Records, Severity, Store, StoreError, TickMs,
-    UnitName, Wanted,
+    Bucket, DiagnosticContext, LedgerRecord, Records, Severity, SkipReason, Store, StoreError,
+    TickMs, UnitName, Wanted,
 };
 use scheduled_one_sqlite::{OpenError, SqliteStore};
 use tempfile::TempDir;
@@ -292,11 +292,13 @@ async fn an_edited_row_is_refused_by_name_and_the_others_are_not() {
 async fn a_ledger_keeps_its_newest_lines_and_buckets_are_apart() {
     let place = Place::new();
     let store = place.store();
-    let line = |tick| {
-        LedgerRecord::skipped(
+    let line = |tick| LedgerRecord {
+        reason: "a zero \0 byte".to_owned(),
+        identity: Some("node".to_owned()),
+        ..LedgerRecord::skipped(
             &UnitName::new("a", 0),
             TickMs(tick),
-            "zero \0 byte",
+            SkipReason::Overlap,
             "node",
             tick,
         )

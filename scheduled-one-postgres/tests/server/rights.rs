@@ -2,7 +2,7 @@
 
 use scheduled_one_postgres::{ConnectError, PostgresStore};
 use scheduled_one_protocol::message::{Heartbeat, Register};
-use scheduled_one_protocol::{LedgerRecord, Store, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::{LedgerRecord, SkipReason, Store, StoreError, TickMs, UnitName};
 
 use super::{Database, SERVER, caller, registration};
 
@@ -18,7 +18,7 @@ async fn everything(store: &PostgresStore) -> Result<(), StoreError> {
     };
     store.register(&caller, &[earlier]).await?;
     let unit = UnitName::from("a");
-    let line = LedgerRecord::skipped(&unit, TickMs(1), "", "node", 1);
+    let line = LedgerRecord::skipped(&unit, TickMs(1), SkipReason::Overlap, "node", 1);
     store.record(&caller, &[line]).await?;
     store.ledger("a", 9).await.map(drop)
 }

@@ -2,7 +2,9 @@
 
 use scheduled_one_postgres::PostgresStore;
 use scheduled_one_protocol::message::{Heartbeat, Register};
-use scheduled_one_protocol::{Bucket, LedgerRecord, Store, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::{
+    Bucket, LedgerRecord, SkipReason, Store, StoreError, TickMs, UnitName,
+};
 use test_support::{PostgresServer, wait_until_async};
 use tokio::task::JoinSet;
 
@@ -141,7 +143,10 @@ async fn an_edited_row_is_refused_by_name_and_the_others_are_not() {
 
 fn line(tick: i64) -> LedgerRecord {
     let unit = UnitName::new("a", 0);
-    LedgerRecord::skipped(&unit, TickMs(tick), "a zero \0 byte", "node", tick)
+    LedgerRecord {
+        reason: "a zero \0 byte".to_owned(),
+        ..LedgerRecord::skipped(&unit, TickMs(tick), SkipReason::Overlap, "node", tick)
+    }
 }
 
 #[tokio::test]

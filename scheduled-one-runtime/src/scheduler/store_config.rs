@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "postgres")]
+use scheduled_one_postgres::PostgresStore;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::{Finding, PreflightError, Severity, Store, StoreError};
-#[cfg(feature = "postgres")]
-use scheduled_one_postgres::PostgresStore;
 #[cfg(feature = "redis")]
 use scheduled_one_redis::{ConnectOptions, RedisStore};
 #[cfg(feature = "sqlite")]
@@ -79,11 +79,11 @@ impl StoreConfig {
             }
             "sqlite" => {
                 self.refuse_redis_options()?;
-                open_sqlite(url.trim(), namespace, clock)
+                open_sqlite(&format!("{scheme}://{rest}"), namespace, clock)
             }
             "postgres" | "postgresql" => {
                 self.refuse_redis_options()?;
-                open_postgres(url.trim(), namespace)
+                open_postgres(&format!("{scheme}://{rest}"), namespace)
             }
             _ => self.open_redis(url, namespace).await,
         }

@@ -48,9 +48,7 @@ mod settle;
 mod wait;
 
 pub use clock_shim::ClockShim;
-pub use find::{
-    find_in_path, find_libfaketime, find_pgbouncer, find_postgres, find_redis_server,
-};
+pub use find::{find_in_path, find_libfaketime, find_pgbouncer, find_postgres, find_redis_server};
 pub use log::Log;
 pub use options::{RedisOptions, Tls};
 pub use pgbouncer::PgBouncer;
