@@ -43,7 +43,9 @@ pub(crate) struct Statements {
     pub(crate) insert_units: String,
     pub(crate) delete_nodes: String,
     pub(crate) save_nodes: String,
+    /// Appends lines, and returns the newest of each ledger.
     pub(crate) append: String,
+    /// Deletes the oldest lines of a ledger that has more than the third parameter up to the line that is the fourth.
     pub(crate) trim: String,
     pub(crate) survey: String,
     pub(crate) lines: String,
@@ -99,8 +101,9 @@ impl Statements {
                  ON CONFLICT (bucket, node) DO UPDATE SET at_ms = EXCLUDED.at_ms"
             ),
             append: format!(
-                "INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
-                 FROM unnest($2::text[], {2}) WITH ORDINALITY AS v(job, {0}, place) ORDER BY v.place",
+                "WITH added AS (INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
+                 FROM unnest($2::text[], {2}) WITH ORDINALITY AS v(job, {0}, place) ORDER BY v.place \
+                 RETURNING job, line) SELECT job, max(line) FROM added GROUP BY job",
                 names(LINE, ""),
                 names(LINE, "v."),
                 arrays(LINE, 2)
@@ -108,7 +111,8 @@ impl Statements {
             trim: format!(
                 "DELETE FROM {ledger} WHERE bucket = $1 AND job = $2 AND line IN \
                  (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= \
-                 (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC OFFSET $3 LIMIT 1) \
+                 (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= $4 \
+                 ORDER BY line DESC OFFSET $3 LIMIT 1) \
                  ORDER BY line LIMIT {TRIM_LINES})"
             ),
             survey: survey(&unit),

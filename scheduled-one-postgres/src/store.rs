@@ -1,5 +1,6 @@
 //! The handle to one bucket: the records of [`Records`], in tables.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -222,16 +223,17 @@ impl PostgresStore {
                 "PostgreSQL did not reply to a commit within {ANSWER_TIMEOUT:?}"
             )))
         };
-        timeout_at(deadline, step.save(&checkout, &changes))
+        let newest = timeout_at(deadline, step.save(&checkout, &changes))
             .await
             .map_err(unknown)??;
         checkout.give_back();
-        self.trim(&before.set.lines, ledger_limit);
+        self.trim(&before.set.lines, newest, ledger_limit);
         Ok(Made::Done)
     }
 
-    /// Trims ledgers in the background: the reply does not wait, and a failure is made up for by the next time.
-    fn trim(&self, lines: &[LedgerRecord], limit: usize) {
+    /// Trims ledgers in the background: the reply does not wait, and a failure is made up for by the next time. Lines
+    /// that others add meanwhile do not count: their nodes may have another limit.
+    fn trim(&self, lines: &[LedgerRecord], newest: BTreeMap<String, i64>, limit: usize) {
         let jobs = self.shared.upkeep.count(lines, limit);
         if jobs.is_empty() {
             return;
@@ -244,11 +246,12 @@ impl PostgresStore {
                 return;
             };
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            for job in &jobs {
-                let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+            for (job, newest) in newest.iter().filter(|(job, _)| jobs.contains(*job)) {
+                let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
                     (&bucket, Type::TEXT),
                     (job, Type::TEXT),
                     (&limit, Type::INT8),
+                    (newest, Type::INT8),
                 ];
                 let trimmed = checkout.execute_typed(&shared.statements.trim, &parameters);
                 match timeout_at(deadline, trimmed).await {

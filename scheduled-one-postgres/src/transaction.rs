@@ -180,7 +180,7 @@ impl Step<'_> {
         let nodes = nodes.map_err(failed)?.unwrap_or_default();
         let frame = frame.map_err(failed)?.unwrap_or_default();
         let records = units.iter().map(record).collect::<Result<_, _>>()?;
-        let nodes = nodes.iter().map(node).collect::<Result<_, _>>();
+        let nodes = nodes.iter().map(pair).collect::<Result<_, _>>();
         let set = WorkingSet {
             nodes: nodes.map_err(failed)?,
             records,
@@ -225,22 +225,28 @@ impl Step<'_> {
         client: &Client,
         statement: &str,
         columns: Option<Vec<&Column>>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Row>, Error> {
         let Some(columns) = columns else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let bucket = (&self.bucket as &(dyn ToSql + Sync), Type::TEXT);
         let columns = columns.into_iter().map(Column::parameter);
         let parameters: Vec<_> = std::iter::once(bucket).chain(columns).collect();
-        let executed = client.execute_typed(statement, &parameters).await;
-        executed.map(drop)
+        client.query_typed(statement, &parameters).await
     }
 
-    /// The second half. Without changes the transaction is rolled back.
-    pub(crate) async fn save(&self, client: &Client, changes: &Changes) -> Result<(), Failure> {
+    /// The second half. Without changes the transaction is rolled back. Returns the newest line of each ledger that
+    /// has a new one.
+    pub(crate) async fn save(
+        &self,
+        client: &Client,
+        changes: &Changes,
+    ) -> Result<BTreeMap<String, i64>, Failure> {
+        let failed = |stage| move |error: Error| failure(&error, stage);
         if changes.is_nothing() {
             let rolled_back = client.batch_execute("ROLLBACK").await;
-            return rolled_back.map_err(|error| failure(&error, Stage::Load));
+            rolled_back.map_err(failed(Stage::Load))?;
+            return Ok(BTreeMap::new());
         }
         let texts = self.statements;
         let meta = changes
@@ -249,7 +255,7 @@ impl Step<'_> {
             .map(|columns| columns.iter().collect());
         let gone = changes.gone_nodes.as_ref().map(|nodes| vec![nodes]);
         let nodes = changes.nodes.as_ref().map(|(nodes, at)| vec![nodes, at]);
-        let (one, two, three, four, five, six, committed) = tokio::join!(
+        let (one, two, three, four, five, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),
             self.execute(client, &texts.update_units, all(&changes.updated)),
@@ -259,10 +265,13 @@ impl Step<'_> {
             self.execute(client, &texts.append, all(&changes.lines)),
             client.batch_execute("COMMIT"),
         );
-        for saved in [one, two, three, four, five, six] {
-            saved.map_err(|error| failure(&error, Stage::Save))?;
+        for saved in [one, two, three, four, five] {
+            saved.map_err(failed(Stage::Save))?;
         }
-        committed.map_err(|error| failure(&error, Stage::Commit))
+        let lines = lines.map_err(failed(Stage::Save))?;
+        committed.map_err(failed(Stage::Commit))?;
+        let newest = lines.iter().map(pair).collect::<Result<_, _>>();
+        newest.map_err(failed(Stage::Commit))
     }
 }
 
@@ -282,7 +291,8 @@ pub(crate) fn record(row: &Row) -> Result<(UnitName, Record), Failure> {
     }
 }
 
-fn node(row: &Row) -> Result<(String, i64), Error> {
+/// A name and a number.
+fn pair(row: &Row) -> Result<(String, i64), Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
