@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use scheduled_one_runtime::{Job, JobContext, Scheduler};
-use test_support::RedisServer;
+use test_support::{PostgresServer, RedisServer};
 
 use crate::child;
 use crate::options::Scale;
@@ -41,16 +41,67 @@ pub(crate) fn of_ten_thousand(scale: &Scale) -> Result<Vec<Row>> {
     measure(scale.jobs[1], scale, &targets)
 }
 
+/// The same on PostgreSQL, as it is installed, next to the same on Redis.
+pub(crate) fn on_postgres(scale: &Scale) -> Result<Vec<Row>> {
+    let targets = Targets {
+        p50_ms: Some(8.0),
+        p99_ms: 50.0,
+    };
+    let jobs = scale.jobs[0];
+    let postgres = PostgresServer::start()?;
+    let ours = child::run("lateness", &Task::new(&postgres.url(), jobs, scale))?;
+    drop(postgres);
+    next_to_redis("PostgreSQL", jobs, scale, &ours, &targets)
+}
+
+/// A fifth of the jobs on a file of SQLite, next to the same on Redis.
+pub(crate) fn on_sqlite(scale: &Scale) -> Result<Vec<Row>> {
+    let targets = Targets {
+        p50_ms: None,
+        p99_ms: 100.0,
+    };
+    let jobs = scale.jobs[0] / 5;
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
+    let ours = child::run("lateness", &Task::new(&url, jobs, scale))?;
+    next_to_redis("SQLite", jobs, scale, &ours, &targets)
+}
+
+fn next_to_redis(
+    store: &str,
+    jobs: usize,
+    scale: &Scale,
+    ours: &Found,
+    targets: &Targets,
+) -> Result<Vec<Row>> {
+    let redis = RedisServer::start()?;
+    let reference = child::run("lateness", &Task::new(&redis.url(), jobs, scale))?;
+    ensure!(ours.get("twice")? == 0.0, "a tick ran twice on {store}");
+    rows(
+        &format!("{store}, next to Redis, "),
+        jobs,
+        ours,
+        &reference,
+        targets,
+    )
+}
+
 fn measure(jobs: usize, scale: &Scale, targets: &Targets) -> Result<Vec<Row>> {
     let redis = RedisServer::start()?;
     let ours = child::run("lateness", &Task::new(&redis.url(), jobs, scale))?;
     drop(redis);
     let peer = child::run("peer-lateness", &Task::new("", jobs, scale))?;
     ensure!(ours.get("twice")? == 0.0, "a tick ran twice");
-    rows(jobs, &ours, &peer, targets)
+    rows("", jobs, &ours, &peer, targets)
 }
 
-fn rows(jobs: usize, ours: &Found, peer: &Found, targets: &Targets) -> Result<Vec<Row>> {
+fn rows(
+    store: &str,
+    jobs: usize,
+    ours: &Found,
+    peer: &Found,
+    targets: &Targets,
+) -> Result<Vec<Row>> {
     let p50 = targets.p50_ms.map_or(Bound::None, Bound::AtMost);
     let kinds = [
         ("p50", "p50_us", p50),
@@ -60,7 +111,7 @@ fn rows(jobs: usize, ours: &Found, peer: &Found, targets: &Targets) -> Result<Ve
     let mut rows = Vec::new();
     for (label, name, bound) in kinds {
         let figure = format!(
-            "tick → function starts, {} jobs, {label}",
+            "{store}tick → function starts, {} jobs, {label}",
             number(jobs as f64)
         );
         let (ours, peer) = (ours.get(name)? / 1000.0, peer.get(name)? / 1000.0);

@@ -51,7 +51,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 8] = [
+const FIGURES: [Figure; 10] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -61,6 +61,16 @@ const FIGURES: [Figure; 8] = [
         name: "burst",
         what: "the same, 10,000 jobs due in the same second",
         measure: lateness::of_ten_thousand,
+    },
+    Figure {
+        name: "postgres",
+        what: "lateness on PostgreSQL, next to Redis",
+        measure: lateness::on_postgres,
+    },
+    Figure {
+        name: "sqlite",
+        what: "lateness on a file of SQLite, next to Redis; 200 jobs due each second",
+        measure: lateness::on_sqlite,
     },
     Figure {
         name: "replicas",

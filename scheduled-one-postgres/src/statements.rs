@@ -66,14 +66,7 @@ impl Statements {
                 names(RECORD, "")
             ),
             nodes: format!("SELECT node, at_ms FROM {node} WHERE bucket = $1"),
-            frames: [Identity::Timeline, Identity::Start].map(|identity| {
-                format!(
-                    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {}, m.bucket, {} \
-                     FROM (SELECT 1) AS one LEFT JOIN {meta} AS m ON m.bucket = $1",
-                    identity.sql(),
-                    names(META, "m.")
-                )
-            }),
+            frames: [Identity::Timeline, Identity::Start].map(|identity| frame(&meta, identity)),
             save_meta: format!(
                 "UPDATE {meta} AS t SET {} FROM unnest({}) AS v({}) WHERE t.bucket = $1",
                 assignments(META),
@@ -133,6 +126,16 @@ impl Statements {
             Identity::Start => 1,
         }]
     }
+}
+
+/// The clock of the server, its identity, and the row of the bucket, if there is one.
+fn frame(meta: &str, identity: Identity) -> String {
+    format!(
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {}, m.bucket, {} \
+         FROM (SELECT 1) AS one LEFT JOIN {meta} AS m ON m.bucket = $1",
+        identity.sql(),
+        names(META, "m.")
+    )
 }
 
 /// Units in which something waits and can start, and overdue runs that are not damaged; at most a batch of each, as

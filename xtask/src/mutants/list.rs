@@ -20,6 +20,8 @@ pub(super) enum Suite {
     Chaos(&'static str, &'static [&'static str]),
     /// A test of the model, in `tests/model/tests/promises.rs`.
     Model(&'static str),
+    /// The contract suite, in the tests of this crate.
+    Contract(&'static str),
 }
 
 impl fmt::Display for Suite {
@@ -27,6 +29,7 @@ impl fmt::Display for Suite {
         match self {
             Suite::Chaos(fault, _) => write!(f, "chaos, {fault}"),
             Suite::Model(test) => write!(f, "model, {test}"),
+            Suite::Contract(krate) => write!(f, "contract, {krate}"),
         }
     }
 }
@@ -47,7 +50,30 @@ const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
 const RUN: &str = "scheduled-one-runtime/src/run.rs";
 const STALL_WATCH: &str = "scheduled-one-runtime/src/node/stall_watch.rs";
 
+const POSTGRES: &str = "scheduled-one-postgres";
+const POSTGRES_STATEMENTS: &str = "scheduled-one-postgres/src/statements.rs";
+const SQLITE: &str = "scheduled-one-sqlite";
+const SQLITE_STEP: &str = "scheduled-one-sqlite/src/step.rs";
+
 pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "no-row-lock",
+        edits: &[Edit {
+            file: POSTGRES_STATEMENTS,
+            old: "ORDER BY name FOR NO KEY UPDATE",
+            new: "ORDER BY name",
+        }],
+        suites: &[Suite::Contract(POSTGRES)],
+    },
+    Mutant {
+        name: "no-write-lock",
+        edits: &[Edit {
+            file: SQLITE_STEP,
+            old: "TransactionBehavior::Immediate",
+            new: "TransactionBehavior::Deferred",
+        }],
+        suites: &[Suite::Contract(SQLITE)],
+    },
     Mutant {
         name: "no-floor",
         edits: &[

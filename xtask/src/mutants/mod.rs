@@ -36,7 +36,7 @@ pub(crate) fn mutants(names: &[&str]) -> Result<(), String> {
             known.join(", ")
         ));
     }
-    let redis_server = tools::ensure(&[tools::REDIS_SERVER])?;
+    let redis_server = tools::ensure(&[tools::REDIS_SERVER, tools::POSTGRES])?;
     let folder = root().join("target/mutants");
     let mut hunt = Hunt {
         copy: Copy::of(root(), &folder.join("source"))?,
@@ -81,6 +81,7 @@ impl Hunt {
         match suite {
             Suite::Chaos(fault, rules) => self.chaos(mutant, fault, rules),
             Suite::Model(test) => self.model(mutant, test),
+            Suite::Contract(krate) => self.contract(mutant, krate),
         }
     }
 
@@ -120,6 +121,21 @@ impl Hunt {
             .skip_while(|line| !line.contains("panicked at"));
         let broken = lines.nth(1).unwrap_or("the test").trim_end_matches(':');
         Ok((!well).then(|| broken.to_owned()))
+    }
+
+    fn contract(&self, mutant: &Mutant, krate: &str) -> Result<Option<String>, String> {
+        let target = ["test", "-p", krate, "--test", "contract"];
+        self.must_build(mutant, &[&target[..], &["--no-run"]].concat())?;
+        let (well, text) = self.output(mutant, krate, self.cargo(&target))?;
+        if well && !text.contains("1 passed") {
+            return Err(format!("{krate} has no contract suite"));
+        }
+        // What follows the place of a panic: the breach.
+        let mut lines = text
+            .lines()
+            .skip_while(|line| !line.contains("panicked at"));
+        let breach = lines.nth(1).unwrap_or("the suite").to_owned();
+        Ok((!well).then_some(breach))
     }
 
     fn cargo(&self, args: &[&str]) -> Command {
