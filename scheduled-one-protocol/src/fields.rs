@@ -159,6 +159,8 @@ pub const RECORD: &[Field<Record>] = &[
     int("run_takeovers", |r| value(&r.run.takeovers), |r, v| set(&mut r.run.takeovers, v)),
     flag("run_stop", |r| value(&r.run.stop), |r, v| set(&mut r.run.stop, v)),
     text("done_nonce", |r| value(&r.done), |r, v| set(&mut r.done, v)),
+    int("quarantine_until_ms", |r| value(&r.quarantine_until_ms), |r, v| set(&mut r.quarantine_until_ms, v)),
+    nullable_text("decides", |r| value(&r.decides), |r, v| set(&mut r.decides, v)),
     text("waiting", |r| value(&r.waiting), |r, v| set(&mut r.waiting, v)),
 ];
 
@@ -242,6 +244,7 @@ mod tests {
     use super::*;
     use crate::machine::Run;
     use crate::message::Watermarks;
+    use crate::schedule::DecidingSchedule;
     use crate::value::FencingToken;
 
     /// All values differ, and none is the default. A new field of the struct does not compile here before it has one.
@@ -271,6 +274,8 @@ mod tests {
                 stop: true,
             },
             done: "sixteen".to_owned(),
+            quarantine_until_ms: 23,
+            decides: DecidingSchedule::parse("000000000000001a:24:25:node"),
             waiting: [waiting("17:18:19"), waiting("20:21:22")]
                 .into_iter()
                 .flatten()
@@ -356,6 +361,7 @@ mod tests {
             ("run_tick_ms", Value::Null),
             ("running", Value::Int(1)),
             ("start_attempt", Value::Null),
+            ("decides", text("1")),
             ("waiting", text("1")),
             ("waiting", text("1:2:3:4")),
             ("waiting", text("1:2:3  4:5:6")),

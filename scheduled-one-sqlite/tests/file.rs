@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use scheduled_one_protocol::clock::{Clock, SystemClock};
-use scheduled_one_protocol::message::{Caller, Heartbeat, Register};
+use scheduled_one_protocol::message::{Caller, Heartbeat, Occasion, Register};
 use scheduled_one_protocol::{
     Bucket, DiagnosticContext, LedgerRecord, Records, Severity, SkipReason, Store, StoreError,
     TickMs, UnitName, Wanted,
@@ -62,6 +62,7 @@ fn caller() -> Caller {
         node: "node".to_owned(),
         name: "Node".to_owned(),
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 9,
         buckets: 1,
     }
@@ -71,6 +72,10 @@ fn registration(unit: &str) -> Register {
     Register {
         unit: UnitName::from(unit),
         first_seen_ms: 1,
+        lease_ms: 1,
+        schedule: None,
+        occasion: Occasion::Again,
+        decides: None,
         bounds: Default::default(),
     }
 }

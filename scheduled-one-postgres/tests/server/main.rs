@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use scheduled_one_postgres::PostgresStore;
-use scheduled_one_protocol::message::{Caller, Heartbeat, Register};
+use scheduled_one_protocol::message::{Caller, Heartbeat, Occasion, Register};
 use scheduled_one_protocol::{Store, StoreError, UnitName};
 use test_support::PostgresServer;
 
@@ -69,6 +69,7 @@ fn caller() -> Caller {
         node: "node".to_owned(),
         name: "Node".to_owned(),
         quarantine_ms: 0,
+        margin_ms: 0,
         ledger_limit: 9,
         buckets: 1,
     }
@@ -78,6 +79,10 @@ fn registration(unit: &str) -> Register {
     Register {
         unit: UnitName::from(unit),
         first_seen_ms: 1,
+        lease_ms: 1,
+        schedule: None,
+        occasion: Occasion::Again,
+        decides: None,
         bounds: Default::default(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::Value;
 use crate::machine::Waiting;
 use crate::outcome::Outcome;
+use crate::schedule::DecidingSchedule;
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
 
@@ -111,6 +112,17 @@ impl Column for Outcome {
 
     fn from_value(value: Value) -> Option<Self> {
         Outcome::from_word(&String::from_value(value)?)
+    }
+}
+
+/// One text, in the form that every store keeps.
+impl Column for DecidingSchedule {
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        DecidingSchedule::parse(&String::from_value(value)?)
     }
 }
 
