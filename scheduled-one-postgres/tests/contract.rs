@@ -34,7 +34,7 @@ async fn a_postgresql_keeps_the_contract() {
         .expect("a PostgreSQL");
     let mut subject = Postgres { server };
     let options = Options {
-        operations: 30_000,
+        operations: 60_000,
         seed: 1,
     };
     let report = contract::check(&mut subject, options).await;
