@@ -16,8 +16,9 @@ use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::tls::Connector;
 
-/// Connections of a handle, at most. A node claims several batches at the same time when many ticks are due.
-const MOST: usize = 4;
+/// Connections of a handle, at most. When many ticks are due, a node claims several batches at the same time, and
+/// reports the outcomes of the first while it claims the last; with four connections the last claim waited for them.
+const MOST: usize = 8;
 
 /// Connects; reads the password file before.
 #[derive(Clone)]

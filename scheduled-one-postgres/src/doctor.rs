@@ -154,7 +154,7 @@ fn room(facts: &Facts) -> Finding {
         Severity::Warning,
         "connections",
         format!("{found}: a node that finds none claims nothing"),
-        "raise max_connections, or put a pooler in front of PostgreSQL; a node needs up to eight",
+        "raise max_connections, or put a pooler in front of PostgreSQL; a node needs up to sixteen, and few while few ticks are due",
     )
 }
 

@@ -46,7 +46,7 @@ const ATTEMPTS: u32 = 8;
 /// # Limits
 ///
 /// A call waits for [`ANSWER_TIMEOUT`] at most. A request has at most
-/// [`MAX_BATCH`](scheduled_one_protocol::message::MAX_BATCH) items. A handle has at most four connections.
+/// [`MAX_BATCH`](scheduled_one_protocol::message::MAX_BATCH) items. A handle has at most eight connections.
 ///
 /// # Cancel safety
 ///
