@@ -74,10 +74,6 @@ impl Column {
         Column::Text(texts.collect())
     }
 
-    pub(crate) fn ints(numbers: impl IntoIterator<Item = i64>) -> Self {
-        Column::Int(numbers.into_iter().map(Some).collect())
-    }
-
     /// As a parameter of a statement.
     pub(crate) fn parameter(&self) -> (&(dyn ToSql + Sync), Type) {
         match self {

@@ -1,11 +1,11 @@
 //! The texts of all statements, for one schema.
 
-use scheduled_one_protocol::fields::{LINE, META, RECORD};
+use scheduled_one_protocol::fields::{JOB_LIST, LINE, META, NODE, RECORD};
 use scheduled_one_protocol::machine::OVERDUE_PERCENT;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ,
 };
-use scheduled_one_protocol::message::MAX_BATCH;
+use scheduled_one_protocol::message::{MAX_BATCH, UNCLAIMED_MS};
 
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
@@ -36,6 +36,7 @@ pub(crate) struct Statements {
     /// Locks and loads these units, by name.
     pub(crate) lock_units: String,
     pub(crate) nodes: String,
+    pub(crate) job_lists: String,
     /// The clock, the identity, and the row of the bucket, for [`Identity::Timeline`] and [`Identity::Start`].
     frames: [String; 2],
     pub(crate) save_meta: String,
@@ -43,6 +44,8 @@ pub(crate) struct Statements {
     pub(crate) insert_units: String,
     pub(crate) delete_nodes: String,
     pub(crate) save_nodes: String,
+    pub(crate) delete_lists: String,
+    pub(crate) save_lists: String,
     /// Appends lines, and returns the newest of each ledger.
     pub(crate) append: String,
     /// Deletes the oldest lines of a ledger that has more than the third parameter up to the line that is the fourth.
@@ -56,8 +59,8 @@ pub(crate) struct Statements {
 impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
-        let (meta, unit, node, ledger) =
-            (table("meta"), table("unit"), table("node"), table("ledger"));
+        let (meta, unit, ledger) = (table("meta"), table("unit"), table("ledger"));
+        let (node, job_list) = (table("node"), table("job_list"));
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
@@ -65,7 +68,14 @@ impl Statements {
                 "SELECT name, {} FROM {unit} WHERE bucket = $1 AND name = ANY($2) ORDER BY name FOR NO KEY UPDATE",
                 names(RECORD, "")
             ),
-            nodes: format!("SELECT node, at_ms FROM {node} WHERE bucket = $1"),
+            nodes: format!(
+                "SELECT node, {} FROM {node} WHERE bucket = $1",
+                names(NODE, "")
+            ),
+            job_lists: format!(
+                "SELECT {} FROM {job_list} WHERE bucket = $1",
+                names(JOB_LIST, "")
+            ),
             frames: [Identity::Timeline, Identity::Start].map(|identity| frame(&meta, identity)),
             save_meta: format!(
                 "UPDATE {meta} AS t SET {} FROM unnest({}) AS v({}) WHERE t.bucket = $1",
@@ -89,9 +99,21 @@ impl Statements {
             ),
             delete_nodes: format!("DELETE FROM {node} WHERE bucket = $1 AND node = ANY($2)"),
             save_nodes: format!(
-                "INSERT INTO {node} (bucket, node, at_ms) SELECT $1, v.node, v.at_ms \
-                 FROM unnest($2::text[], $3::bigint[]) AS v(node, at_ms) ORDER BY v.node \
-                 ON CONFLICT (bucket, node) DO UPDATE SET at_ms = EXCLUDED.at_ms"
+                "INSERT INTO {node} AS t (bucket, node, {0}) SELECT $1, v.node, {1} \
+                 FROM unnest($2::text[], {2}) AS v(node, {0}) ORDER BY v.node \
+                 ON CONFLICT (bucket, node) DO UPDATE SET ({0}) = ROW({3})",
+                names(NODE, ""),
+                names(NODE, "v."),
+                arrays(NODE, 2),
+                names(NODE, "EXCLUDED.")
+            ),
+            delete_lists: format!("DELETE FROM {job_list} WHERE bucket = $1 AND digest = ANY($2)"),
+            save_lists: format!(
+                "INSERT INTO {job_list} (bucket, {0}) SELECT $1, {1} FROM unnest({2}) AS v({0}) ORDER BY v.digest \
+                 ON CONFLICT (bucket, digest) DO UPDATE SET names = EXCLUDED.names",
+                names(JOB_LIST, ""),
+                names(JOB_LIST, "v."),
+                arrays(JOB_LIST, 1)
             ),
             append: format!(
                 "WITH added AS (INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
@@ -157,6 +179,9 @@ fn survey(unit: &str) -> String {
           CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND $2 + {MAX_AHEAD_MS} \
           AND run_seq BETWEEN 0 AND {MAX_SEQ} THEN {overdue_at} <= $2 ELSE false END \
           AND octet_length(run_nonce) <= {MAX_NONCE_BYTES} AND run_nonce !~ '[^ -~]' \
-          ORDER BY {overdue_at}, name LIMIT {MAX_BATCH})"
+          ORDER BY {overdue_at}, name LIMIT {MAX_BATCH}) \
+         UNION ALL \
+         (SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND next_due_ms <= $2 - {UNCLAIMED_MS} \
+          ORDER BY next_due_ms, name LIMIT {MAX_BATCH})"
     )
 }

@@ -332,11 +332,7 @@ impl Records for PostgresStore {
             let rows = self
                 .read(&self.shared.statements.survey, &parameters)
                 .await?;
-            let state = BucketState {
-                records: sound_records(&rows),
-                ..BucketState::default()
-            };
-            Ok(state.survey(now))
+            Ok(BucketState::of_records(sound_records(&rows)).survey(now))
         })
     }
 

@@ -9,11 +9,12 @@ use crate::rows::sql_type;
 pub(crate) const VERSION: i64 = 1;
 
 /// What a user needs to do with each table.
-pub(crate) const RIGHTS: [(&str, &str); 5] = [
+pub(crate) const RIGHTS: [(&str, &str); 6] = [
     ("layout", "SELECT"),
     ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
     ("node", "SELECT, INSERT, UPDATE, DELETE"),
+    ("job_list", "SELECT, INSERT, UPDATE, DELETE"),
     ("ledger", "SELECT, INSERT, DELETE"),
 ];
 
@@ -85,7 +86,7 @@ fn column<T>(field: &Field<T>) -> String {
 }
 
 /// All tables, in the order in which they are made.
-pub(crate) fn all(schema: &str) -> [Table; 5] {
+pub(crate) fn all(schema: &str) -> [Table; 6] {
     let text = sql_type(Kind::Text);
     let none: &[Field<()>] = &[];
     let slow = "autovacuum_vacuum_scale_factor = 0.05";
@@ -114,11 +115,16 @@ pub(crate) fn all(schema: &str) -> [Table; 5] {
         Table::new(
             schema,
             "node",
-            &format!(
-                "bucket {text},\n  node {text},\n  at_ms bigint NOT NULL,\n  PRIMARY KEY (bucket, node)"
-            ),
-            none,
+            &format!("bucket {text},\n  node {text},\n  PRIMARY KEY (bucket, node)"),
+            fields::NODE,
             BUSY,
+        ),
+        Table::new(
+            schema,
+            "job_list",
+            &format!("bucket {text},\n  PRIMARY KEY (bucket, digest)"),
+            fields::JOB_LIST,
+            slow,
         ),
         Table::new(
             schema,

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use scheduled_one_protocol::fields::{LINE, META, RECORD};
+use scheduled_one_protocol::fields::{JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD};
 use scheduled_one_protocol::machine::damage::Damage;
-use scheduled_one_protocol::machine::{Meta, Now, Record};
+use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Now, Record};
 use scheduled_one_protocol::{StoreError, UnitName, Wanted, WorkingSet};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
@@ -49,7 +49,7 @@ pub(crate) enum Loaded {
 pub(crate) struct Before {
     pub(crate) set: WorkingSet,
     meta: Meta,
-    nodes: BTreeMap<String, i64>,
+    nodes: Nodes,
     known: Vec<UnitName>,
 }
 
@@ -73,7 +73,10 @@ pub(crate) struct Changes {
     /// Those of units without a row.
     inserted: Option<(Column, Vec<Column>)>,
     gone_nodes: Option<Column>,
-    nodes: Option<(Column, Column)>,
+    /// Identities and columns.
+    nodes: Option<(Column, Vec<Column>)>,
+    gone_lists: Option<Column>,
+    job_lists: Option<Vec<Column>>,
     /// Jobs and columns of lines.
     lines: Option<(Column, Vec<Column>)>,
 }
@@ -86,22 +89,35 @@ impl Changes {
         let touched = touched.filter_map(|unit| set.records.get_key_value(unit));
         let (updated, inserted): (Vec<_>, Vec<_>) =
             touched.partition(|(unit, _)| before.known.contains(unit));
-        let gone = before.nodes.keys();
-        let gone = gone.filter(|node| !set.nodes.contains_key(*node));
+        let gone = before.nodes.living.keys();
+        let gone = gone.filter(|node| !set.nodes.living.contains_key(*node));
         let gone: Vec<&str> = gone.map(String::as_str).collect();
-        let beaten = set.nodes.iter();
-        let beaten: Vec<_> = beaten
-            .filter(|(node, at_ms)| before.nodes.get(*node) != Some(at_ms))
+        let living = set.nodes.living.iter();
+        let (identities, living): (Vec<&str>, Vec<_>) = living
+            .filter(|(node, seen)| before.nodes.living.get(*node) != Some(seen))
+            .map(|(node, seen)| (node.as_str(), seen))
+            .unzip();
+        let (old_lists, lists) = (&before.nodes.job_lists, &set.nodes.job_lists);
+        let gone_lists = old_lists
+            .keys()
+            .filter(|digest| !lists.contains_key(digest));
+        let gone_lists: Vec<String> = gone_lists.map(ToString::to_string).collect();
+        let new_lists = lists.iter();
+        let new_lists: Vec<ListOfJobs> = new_lists
+            .filter(|(digest, list)| old_lists.get(digest) != Some(list))
+            .map(|(digest, list)| (*digest, list.clone()))
             .collect();
         Changes {
             meta: (before.meta != set.meta).then(|| columns(META, &[&set.meta])),
             updated: units(&updated),
             inserted: units(&inserted),
             gone_nodes: (!gone.is_empty()).then(|| Column::texts(gone)),
-            nodes: (!beaten.is_empty()).then(|| {
-                let nodes = Column::texts(beaten.iter().map(|(node, _)| node.as_str()));
-                (nodes, Column::ints(beaten.iter().map(|(_, at_ms)| **at_ms)))
-            }),
+            nodes: (!living.is_empty())
+                .then(|| (Column::texts(identities), columns(NODE, &living))),
+            gone_lists: (!gone_lists.is_empty())
+                .then(|| Column::texts(gone_lists.iter().map(String::as_str))),
+            job_lists: (!new_lists.is_empty())
+                .then(|| columns(JOB_LIST, &new_lists.iter().collect::<Vec<_>>())),
             lines: (!set.lines.is_empty()).then(|| {
                 let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
                 (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
@@ -121,10 +137,14 @@ impl Changes {
             inserted,
             gone_nodes,
             nodes,
+            gone_lists,
+            job_lists,
             lines,
         } = self;
         let units = updated.is_none() && inserted.is_none();
-        meta.is_none() && units && gone_nodes.is_none() && nodes.is_none() && lines.is_none()
+        let nodes = gone_nodes.is_none() && nodes.is_none();
+        let lists = gone_lists.is_none() && job_lists.is_none();
+        meta.is_none() && units && nodes && lists && lines.is_none()
     }
 }
 
@@ -147,6 +167,7 @@ impl Step<'_> {
             lock_meta,
             lock_units,
             nodes,
+            job_lists,
             ..
         } = self.statements;
         let bucket = [(&self.bucket as &(dyn ToSql + Sync), Type::TEXT)];
@@ -160,13 +181,14 @@ impl Step<'_> {
             }
         };
         // In this order: each is sent when it is polled for the first time.
-        let (begun, made, locked, units, nodes, frame) = tokio::join!(
+        let (begun, made, locked, units, nodes, lists, frame) = tokio::join!(
             biased;
             client.batch_execute(BEGIN),
             query(self.meta == MetaLock::Make, make_meta, &bucket),
             query(self.meta >= MetaLock::Lock, lock_meta, &bucket),
             query(!self.wanted.units.is_empty(), lock_units, &with_units),
             query(self.wanted.nodes, nodes, &bucket),
+            query(self.wanted.nodes, job_lists, &bucket),
             query(true, frame, &bucket),
         );
         let failed = |error: Error| failure(&error, Stage::Load);
@@ -178,11 +200,11 @@ impl Step<'_> {
         }
         let units = units.map_err(failed)?.unwrap_or_default();
         let nodes = nodes.map_err(failed)?.unwrap_or_default();
+        let lists = lists.map_err(failed)?.unwrap_or_default();
         let frame = frame.map_err(failed)?.unwrap_or_default();
         let records = units.iter().map(record).collect::<Result<_, _>>()?;
-        let nodes = nodes.iter().map(pair).collect::<Result<_, _>>();
         let set = WorkingSet {
-            nodes: nodes.map_err(failed)?,
+            nodes: nodes_of(&nodes, &lists).map_err(failed)?,
             records,
             ..self.frame_of(frame.first())?
         };
@@ -254,18 +276,22 @@ impl Step<'_> {
             .as_ref()
             .map(|columns| columns.iter().collect());
         let gone = changes.gone_nodes.as_ref().map(|nodes| vec![nodes]);
-        let nodes = changes.nodes.as_ref().map(|(nodes, at)| vec![nodes, at]);
-        let (one, two, three, four, five, lines, committed) = tokio::join!(
+        let gone_lists = changes.gone_lists.as_ref().map(|lists| vec![lists]);
+        let lists = changes.job_lists.as_ref();
+        let lists = lists.map(|lists| lists.iter().collect());
+        let (one, two, three, four, five, six, seven, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),
             self.execute(client, &texts.update_units, all(&changes.updated)),
             self.execute(client, &texts.insert_units, all(&changes.inserted)),
             self.execute(client, &texts.delete_nodes, gone),
-            self.execute(client, &texts.save_nodes, nodes),
+            self.execute(client, &texts.save_nodes, all(&changes.nodes)),
+            self.execute(client, &texts.delete_lists, gone_lists),
+            self.execute(client, &texts.save_lists, lists),
             self.execute(client, &texts.append, all(&changes.lines)),
             client.batch_execute("COMMIT"),
         );
-        for saved in [one, two, three, four, five] {
+        for saved in [one, two, three, four, five, six, seven] {
             saved.map_err(failed(Stage::Save))?;
         }
         let lines = lines.map_err(failed(Stage::Save))?;
@@ -289,6 +315,22 @@ pub(crate) fn record(row: &Row) -> Result<(UnitName, Record), Failure> {
         Ok(record) => Ok((unit, record)),
         Err(damage) => Err(Failure::Fatal(StoreError::damaged(&unit, &damage))),
     }
+}
+
+/// The living nodes and their lists. What somebody edited counts as missing: the next heartbeat writes it again.
+fn nodes_of(nodes: &[Row], lists: &[Row]) -> Result<Nodes, Error> {
+    let mut found = Nodes::default();
+    for row in nodes {
+        if let Ok(node) = read(NODE, row, 1, LivingNode::default())? {
+            found.living.insert(row.try_get(0)?, node);
+        }
+    }
+    for row in lists {
+        if let Ok((digest, list)) = read(JOB_LIST, row, 0, ListOfJobs::default())? {
+            found.job_lists.insert(digest, list);
+        }
+    }
+    Ok(found)
 }
 
 /// A name and a number.

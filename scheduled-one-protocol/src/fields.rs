@@ -19,7 +19,8 @@ mod column;
 
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::Damage;
-use crate::machine::{Meta, Record};
+use crate::machine::{LivingNode, Meta, Record};
+use crate::message::{JobList, JobsDigest};
 use crate::outcome::Outcome;
 use crate::unit::UnitName;
 use crate::value::{Start, TickMs};
@@ -162,6 +163,7 @@ pub const RECORD: &[Field<Record>] = &[
     int("quarantine_until_ms", |r| value(&r.quarantine_until_ms), |r, v| set(&mut r.quarantine_until_ms, v)),
     nullable_text("decides", |r| value(&r.decides), |r, v| set(&mut r.decides, v)),
     text("waiting", |r| value(&r.waiting), |r, v| set(&mut r.waiting, v)),
+    nullable("next_due_ms", |r| value(&r.next_due_ms), |r, v| set(&mut r.next_due_ms, v)),
 ];
 
 /// The fields of what is stored once for a bucket.
@@ -172,6 +174,25 @@ pub const META: &[Field<Meta>] = &[
     int("quarantine_from_ms", |m| value(&m.quarantine_from_ms), |m, v| set(&mut m.quarantine_from_ms, v)),
     int("quarantine_until_ms", |m| value(&m.quarantine_until_ms), |m, v| set(&mut m.quarantine_until_ms, v)),
     int("buckets", |m| value(&m.buckets), |m, v| set(&mut m.buckets, v)),
+    int("membership_version", |m| value(&m.membership_version), |m, v| set(&mut m.membership_version, v)),
+];
+
+/// The fields of a living node; its identity is the key of the row.
+#[rustfmt::skip] // a field is a line
+pub const NODE: &[Field<LivingNode>] = &[
+    int("at_ms", |n| value(&n.beat_ms), |n, v| set(&mut n.beat_ms, v)),
+    text("name", |n| value(&n.name), |n, v| set(&mut n.name, v)),
+    text("jobs", |n| value(&n.jobs), |n, v| set(&mut n.jobs, v)),
+];
+
+/// A list of jobs, by its digest.
+pub type ListOfJobs = (JobsDigest, JobList);
+
+/// The fields of a list of jobs; each living node has the digest of one.
+#[rustfmt::skip] // a field is a line
+pub const JOB_LIST: &[Field<ListOfJobs>] = &[
+    text("digest", |l| value(&l.0), |l, v| set(&mut l.0, v)),
+    text("names", |l| value(&l.1), |l, v| set(&mut l.1, v)),
 ];
 
 /// The fields of a line of a ledger.
@@ -280,6 +301,7 @@ mod tests {
                 .into_iter()
                 .flatten()
                 .collect(),
+            next_due_ms: Some(27),
         }
     }
 
@@ -290,6 +312,7 @@ mod tests {
             quarantine_from_ms: 3,
             quarantine_until_ms: 4,
             buckets: 5,
+            membership_version: 6,
         }
     }
 

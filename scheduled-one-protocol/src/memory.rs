@@ -160,6 +160,15 @@ impl BucketState {
         }
     }
 
+    /// A bucket of these records, for a survey of them.
+    pub fn of_records(records: HashMap<UnitName, Record>) -> Self {
+        let mut state = BucketState::default();
+        for (unit, record) in &records {
+            state.agenda.change(unit, None, record);
+        }
+        BucketState { records, ..state }
+    }
+
     /// One atomic step, see [`Records::transact`].
     ///
     /// # Errors

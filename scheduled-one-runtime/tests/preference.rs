@@ -61,7 +61,7 @@ impl Cluster {
         let mut builder = Scheduler::builder("memory://")
             .clock(self.clock)
             .store(store.clone())
-            .identity(&format!("{number:016x}"))
+            .identity(format!("{number:016x}"))
             .node_name(format!("n{number}"));
         for job in jobs {
             let (starts, clock) = (Arc::clone(&self.starts), self.clock);

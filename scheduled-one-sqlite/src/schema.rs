@@ -28,6 +28,7 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
         }
         add_columns(&transaction, "meta", fields::META)?;
         add_columns(&transaction, "unit", fields::RECORD)?;
+        add_columns(&transaction, "node", fields::NODE)?;
         add_columns(&transaction, "ledger", fields::LINE)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
@@ -66,6 +67,8 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
         })),
         APPLICATION => Ok(has_columns(connection, "meta", fields::META)?
             && has_columns(connection, "unit", fields::RECORD)?
+            && has_columns(connection, "node", fields::NODE)?
+            && has_columns(connection, "job_list", fields::JOB_LIST)?
             && has_columns(connection, "ledger", fields::LINE)?),
         0 => {
             let table = "SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1";
@@ -128,27 +131,34 @@ fn column<T>(field: &Field<T>) -> String {
     }
 }
 
-fn tables() -> [String; 6] {
+fn tables() -> [String; 8] {
     let list = |columns: Vec<String>| columns.join(",\n  ");
     let meta = list(fields::META.iter().map(column).collect());
     let record = list(fields::RECORD.iter().map(column).collect());
     let line = list(fields::LINE.iter().map(column).collect());
+    let node = list(fields::NODE.iter().map(column).collect());
+    let job_list = list(fields::JOB_LIST.iter().map(column).collect());
     [
         // Which file this is. A file that was made anew has forgotten everything, although it has the same name.
         "CREATE TABLE IF NOT EXISTS history (id TEXT NOT NULL) STRICT;
          INSERT INTO history SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM history)"
             .to_owned(),
         format!("CREATE TABLE IF NOT EXISTS meta (\n  bucket TEXT NOT NULL PRIMARY KEY,\n  {meta}\n) STRICT, WITHOUT ROWID"),
-        "CREATE TABLE IF NOT EXISTS node (
-           bucket TEXT NOT NULL, node TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (bucket, node)
-         ) STRICT, WITHOUT ROWID"
-            .to_owned(),
+        format!(
+            "CREATE TABLE IF NOT EXISTS node (\n  bucket TEXT NOT NULL,\n  node TEXT NOT NULL,\n  {node},\n  \
+             PRIMARY KEY (bucket, node)\n) STRICT, WITHOUT ROWID"
+        ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS job_list (\n  bucket TEXT NOT NULL,\n  {job_list},\n  \
+             PRIMARY KEY (bucket, digest)\n) STRICT, WITHOUT ROWID"
+        ),
         format!(
             "CREATE TABLE IF NOT EXISTS unit (\n  bucket TEXT NOT NULL,\n  name TEXT NOT NULL,\n  {record},\n  \
              PRIMARY KEY (bucket, name)\n) STRICT, WITHOUT ROWID"
         ),
         // For the survey of each heartbeat: of many units, few are active.
         format!("CREATE INDEX IF NOT EXISTS unit_active ON unit (bucket) WHERE {ACTIVE}"),
+        "CREATE INDEX IF NOT EXISTS unit_due ON unit (bucket, next_due_ms)".to_owned(),
         format!(
             "CREATE TABLE IF NOT EXISTS ledger (\n  bucket TEXT NOT NULL,\n  job TEXT NOT NULL,\n  line INTEGER NOT \
              NULL,\n  {line},\n  PRIMARY KEY (bucket, job, line)\n) STRICT, WITHOUT ROWID"

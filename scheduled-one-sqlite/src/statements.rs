@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
-use scheduled_one_protocol::fields::{LINE, META, RECORD, blank_line};
+use scheduled_one_protocol::fields::{JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD, blank_line};
 use scheduled_one_protocol::machine::damage::Damage;
-use scheduled_one_protocol::machine::{Meta, Record};
+use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Record};
+use scheduled_one_protocol::message::{JobList, JobsDigest};
 use scheduled_one_protocol::{LedgerRecord, StoreError, UnitName};
 
 use crate::rows::{names, parameters, read, replaced, values};
@@ -100,14 +101,19 @@ impl Rows<'_> {
         Ok(records)
     }
 
-    /// The records in which something runs or waits. A damaged one is left out.
-    pub(crate) fn active_records(&self) -> rusqlite::Result<HashMap<UnitName, Record>> {
+    /// The records in which something runs or waits, or of which a tick was due at an instant. A damaged one is left
+    /// out.
+    pub(crate) fn active_records(
+        &self,
+        due_ms: i64,
+    ) -> rusqlite::Result<HashMap<UnitName, Record>> {
         let select = format!(
-            "SELECT name, {} FROM unit WHERE bucket = ?1 AND ({ACTIVE})",
+            "SELECT name, {0} FROM unit WHERE bucket = ?1 AND ({ACTIVE}) UNION \
+             SELECT name, {0} FROM unit WHERE bucket = ?1 AND next_due_ms <= ?2",
             names(RECORD)
         );
         let mut select = self.connection.prepare(&select)?;
-        let mut rows = select.query([self.bucket])?;
+        let mut rows = select.query(params![self.bucket, due_ms])?;
         let mut records = HashMap::new();
         while let Some(row) = rows.next()? {
             let name: String = row.get(0)?;
@@ -141,30 +147,78 @@ impl Rows<'_> {
         Ok(())
     }
 
-    pub(crate) fn nodes(&self) -> rusqlite::Result<BTreeMap<String, i64>> {
-        let select = "SELECT node, at_ms FROM node WHERE bucket = ?1";
-        let mut select = self.connection.prepare(select)?;
-        let nodes = select.query_map([self.bucket], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        nodes.collect()
+    pub(crate) fn nodes(&self) -> rusqlite::Result<Nodes> {
+        let select = format!("SELECT node, {} FROM node WHERE bucket = ?1", names(NODE));
+        let mut select = self.connection.prepare(&select)?;
+        let living = select.query_map([self.bucket], |row| {
+            let node = read(NODE, row, 1, LivingNode::default())?;
+            Ok((row.get(0)?, node))
+        })?;
+        let select = format!("SELECT {} FROM job_list WHERE bucket = ?1", names(JOB_LIST));
+        let mut select = self.connection.prepare(&select)?;
+        let lists = select.query_map([self.bucket], |row| {
+            read(JOB_LIST, row, 0, ListOfJobs::default())
+        })?;
+        // What somebody edited counts as missing: the next heartbeat writes it again.
+        let sound =
+            |(identity, node): (String, Result<LivingNode, Damage>)| Some((identity, node.ok()?));
+        Ok(Nodes {
+            living: living
+                .filter_map(|row| row.map(sound).transpose())
+                .collect::<Result<_, _>>()?,
+            job_lists: lists
+                .filter_map(|row| row.map(Result::ok).transpose())
+                .collect::<Result<_, _>>()?,
+        })
     }
 
     /// Writes what is different.
-    pub(crate) fn save_nodes(
-        &self,
-        before: &BTreeMap<String, i64>,
-        nodes: &BTreeMap<String, i64>,
-    ) -> rusqlite::Result<()> {
+    pub(crate) fn save_nodes(&self, before: &Nodes, nodes: &Nodes) -> rusqlite::Result<()> {
         let delete = "DELETE FROM node WHERE bucket = ?1 AND node = ?2";
-        for gone in before.keys().filter(|node| !nodes.contains_key(*node)) {
+        let is_gone = |node: &&String| !nodes.living.contains_key(*node);
+        for gone in before.living.keys().filter(is_gone) {
             self.connection
                 .execute(delete, params![self.bucket, gone])?;
         }
-        let upsert = "INSERT INTO node (bucket, node, at_ms) VALUES (?1, ?2, ?3) \
-                      ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms";
-        let changed = |(node, at_ms): &(&String, &i64)| before.get(*node) != Some(at_ms);
-        for (node, at_ms) in nodes.iter().filter(changed) {
+        let upsert = format!(
+            "INSERT INTO node (bucket, node, {}) VALUES (?1, ?2, {}) ON CONFLICT DO UPDATE SET {}",
+            names(NODE),
+            parameters(NODE, 2),
+            replaced(NODE)
+        );
+        for (identity, node) in &nodes.living {
+            if before.living.get(identity) != Some(node) {
+                let key = [self.bucket.to_owned().into(), identity.clone().into()];
+                let row = key.into_iter().chain(values(NODE, node));
+                self.connection.execute(&upsert, params_from_iter(row))?;
+            }
+        }
+        self.save_lists(&before.job_lists, &nodes.job_lists)
+    }
+
+    fn save_lists(
+        &self,
+        before: &BTreeMap<JobsDigest, JobList>,
+        lists: &BTreeMap<JobsDigest, JobList>,
+    ) -> rusqlite::Result<()> {
+        let delete = "DELETE FROM job_list WHERE bucket = ?1 AND digest = ?2";
+        for gone in before.keys().filter(|digest| !lists.contains_key(digest)) {
             self.connection
-                .execute(upsert, params![self.bucket, node, at_ms])?;
+                .execute(delete, params![self.bucket, gone.to_string()])?;
+        }
+        let upsert = format!(
+            "INSERT INTO job_list (bucket, {}) VALUES (?1, {}) ON CONFLICT DO UPDATE SET {}",
+            names(JOB_LIST),
+            parameters(JOB_LIST, 1),
+            replaced(JOB_LIST)
+        );
+        for (digest, list) in lists {
+            if before.get(digest) != Some(list) {
+                let key = [self.bucket.to_owned().into()];
+                let row = values(JOB_LIST, &(*digest, list.clone()));
+                let row = key.into_iter().chain(row);
+                self.connection.execute(&upsert, params_from_iter(row))?;
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::BucketState;
+use scheduled_one_protocol::message::UNCLAIMED_MS;
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Finding, LedgerRecord, PreflightError,
     Records, Report, Severity, Store, StoreError, Survey, Wanted, WorkingSet,
@@ -212,12 +213,11 @@ impl Records for SqliteStore {
 
     fn survey(&self, now: Now) -> Answer<'_, Survey> {
         Box::pin(async move {
-            let records = self.read(|rows| Ok(rows.active_records()?)).await?;
-            let state = BucketState {
-                records,
-                ..BucketState::default()
-            };
-            Ok(state.survey(now))
+            let unclaimed_ms = now.ms() - UNCLAIMED_MS;
+            let records = self
+                .read(move |rows| Ok(rows.active_records(unclaimed_ms)?))
+                .await?;
+            Ok(BucketState::of_records(records).survey(now))
         })
     }
 

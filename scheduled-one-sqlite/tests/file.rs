@@ -77,11 +77,15 @@ fn registration(unit: &str) -> Register {
         occasion: Occasion::Again,
         decides: None,
         bounds: Default::default(),
+        next_due_ms: None,
     }
 }
 
 async fn serving(store: &SqliteStore) -> String {
-    let reply = store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    let reply = store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     reply.head.serving
 }
 
@@ -191,7 +195,7 @@ async fn a_lock_that_a_stranger_holds_makes_the_store_unavailable() {
     let stranger = place.stranger();
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = store
-        .heartbeat(&caller(), Heartbeat::Alive)
+        .heartbeat(&caller(), Heartbeat::alive())
         .await
         .unwrap_err();
     let StoreError::Unavailable(text) = error else {
@@ -234,7 +238,7 @@ async fn a_dropped_request_leaves_no_lock() {
     let store = place.store();
     for _ in 0..20 {
         let caller = caller();
-        let request = store.heartbeat(&caller, Heartbeat::Alive);
+        let request = store.heartbeat(&caller, Heartbeat::alive());
         tokio::select! {
             biased;
             _ = request => {}
@@ -288,7 +292,10 @@ async fn an_edited_row_is_refused_by_name_and_the_others_are_not() {
         );
         store.register(&caller(), &both[1..]).await.unwrap();
         // A damaged run is left out of the list of overdue ones.
-        let reply = store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+        let reply = store
+            .heartbeat(&caller(), Heartbeat::alive())
+            .await
+            .unwrap();
         assert_eq!((reply.body.ready, reply.body.overdue), (vec![], vec![]));
     }
 }

@@ -145,7 +145,7 @@ async fn a_terminated_connection_costs_a_request_at_most() {
     );
     for _ in 0..5 {
         database.sql(&terminate);
-        if let Err(error) = store.heartbeat(&caller(), Heartbeat::Alive).await {
+        if let Err(error) = store.heartbeat(&caller(), Heartbeat::alive()).await {
             assert!(
                 matches!(error, StoreError::Unavailable(_) | StoreError::Unknown(_)),
                 "{error:?}"
@@ -162,7 +162,7 @@ async fn a_dropped_request_leaves_no_transaction() {
     serving(&store).await;
     for yields in 0..20 {
         let caller = caller();
-        let request = store.heartbeat(&caller, Heartbeat::Alive);
+        let request = store.heartbeat(&caller, Heartbeat::alive());
         tokio::select! {
             biased;
             _ = request => {}
@@ -204,7 +204,7 @@ async fn a_frozen_server_makes_the_store_unavailable_in_time() {
     serving(&store).await;
     server.freeze().unwrap();
     let error = store
-        .heartbeat(&caller(), Heartbeat::Alive)
+        .heartbeat(&caller(), Heartbeat::alive())
         .await
         .unwrap_err();
     assert!(
@@ -214,7 +214,7 @@ async fn a_frozen_server_makes_the_store_unavailable_in_time() {
     assert!(error.to_string().contains("within 2s"), "{error}");
     server.thaw().unwrap();
     wait_until_async("the store is back", BOUND, async || {
-        store.heartbeat(&caller(), Heartbeat::Alive).await.is_ok()
+        store.heartbeat(&caller(), Heartbeat::alive()).await.is_ok()
     })
     .await;
 }
@@ -230,7 +230,7 @@ async fn a_server_without_free_connections_is_named_as_such() {
     let mut stores = Vec::new();
     let text = loop {
         let store = PostgresStore::new(&server.url(), "test").unwrap();
-        match store.heartbeat(&caller(), Heartbeat::Alive).await {
+        match store.heartbeat(&caller(), Heartbeat::alive()).await {
             Ok(_) => stores.push(store),
             Err(error) => break error.to_string(),
         }

@@ -88,7 +88,10 @@ fn registration(unit: &str) -> Register {
 }
 
 async fn serving(store: &PostgresStore) -> String {
-    let reply = store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+    let reply = store
+        .heartbeat(&caller(), Heartbeat::alive())
+        .await
+        .unwrap();
     reply.head.serving
 }
 

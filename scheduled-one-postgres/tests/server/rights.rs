@@ -9,8 +9,8 @@ use super::{Database, SERVER, caller, registration};
 /// Everything that a node does with the tables.
 async fn everything(store: &PostgresStore) -> Result<(), StoreError> {
     let caller = caller();
-    store.heartbeat(&caller, Heartbeat::Alive).await?;
-    store.heartbeat(&caller, Heartbeat::Leaving).await?;
+    store.heartbeat(&caller, Heartbeat::alive()).await?;
+    store.heartbeat(&caller, Heartbeat::leaving()).await?;
     store.register(&caller, &[registration("a")]).await?;
     let earlier = Register {
         first_seen_ms: 0,

@@ -136,7 +136,10 @@ async fn an_edited_row_is_refused_by_name_and_the_others_are_not() {
             "{text}"
         );
         store.register(&caller(), &both[1..]).await.unwrap();
-        let reply = store.heartbeat(&caller(), Heartbeat::Alive).await.unwrap();
+        let reply = store
+            .heartbeat(&caller(), Heartbeat::alive())
+            .await
+            .unwrap();
         assert_eq!((reply.body.ready, reply.body.overdue), (vec![], vec![]));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::Value;
 use crate::machine::Waiting;
+use crate::message::{JobList, JobsDigest};
 use crate::outcome::Outcome;
 use crate::schedule::DecidingSchedule;
 use crate::unit::UnitName;
@@ -72,6 +73,28 @@ impl Column for String {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+}
+
+/// A digest that no node has is damage that costs nothing: it counts as that of no jobs.
+impl Column for JobsDigest {
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        let text = String::from_value(value)?;
+        Some(JobsDigest::parse(&text).unwrap_or_default())
+    }
+}
+
+impl Column for JobList {
+    fn to_value(&self) -> Value {
+        Value::Text(self.as_text().to_owned())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        Some(JobList::from_text(&String::from_value(value)?))
     }
 }
 
