@@ -53,7 +53,7 @@ pub(crate) async fn examine(
     shared: &Shared,
 ) -> Result<Facts, ConnectError> {
     let address = &shared.address;
-    check_password_file(address)?;
+    check_password_file(address).await?;
     let deadline = Instant::now() + TIME_LIMIT;
     let late = |_| ConnectError::Unreachable {
         place: address.to_string(),
@@ -79,8 +79,11 @@ pub(crate) async fn examine(
     Ok(facts)
 }
 
-fn check_password_file(address: &Address) -> Result<(), ConnectError> {
-    let read = address.password.read(&address.login());
+/// On a thread for blocking calls, because the disk of the file may hang.
+async fn check_password_file(address: &Address) -> Result<(), ConnectError> {
+    let (password, login) = (address.password.clone(), address.login());
+    let read = tokio::task::spawn_blocking(move || password.read(&login));
+    let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
     read.map(drop).map_err(|why| ConnectError::BadFile {
         parameter: "passfile",
         why,

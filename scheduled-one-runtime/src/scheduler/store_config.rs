@@ -83,7 +83,7 @@ impl StoreConfig {
             }
             "postgres" | "postgresql" => {
                 self.refuse_redis_options()?;
-                open_postgres(&format!("{scheme}://{rest}"), namespace)
+                open_postgres(format!("{scheme}://{rest}"), namespace).await
             }
             _ => self.open_redis(url, namespace).await,
         }
@@ -145,13 +145,19 @@ fn open_sqlite(
     Err(without("sqlite://", "sqlite"))
 }
 
+/// On a thread for blocking calls: files of certificates are read, and their disk may hang.
 #[cfg(feature = "postgres")]
-fn open_postgres(url: &str, namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
-    Ok(Arc::new(PostgresStore::new(url, namespace)?))
+async fn open_postgres(url: String, namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
+    let namespace = namespace.to_owned();
+    let opening = tokio::task::spawn_blocking(move || PostgresStore::new(&url, &namespace));
+    match opening.await {
+        Ok(store) => Ok(Arc::new(store?)),
+        Err(error) => Err(unusable("url", error.to_string())),
+    }
 }
 
 #[cfg(not(feature = "postgres"))]
-fn open_postgres(_url: &str, _namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
+async fn open_postgres(_url: String, _namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
     Err(without("postgres://", "postgres"))
 }
 
@@ -194,5 +200,23 @@ pub(super) fn start_error(error: PreflightError) -> Error {
             message: cause.to_string(),
         },
         _ => Error::Connect(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scheme;
+
+    #[test]
+    fn capitals_and_white_space_do_not_count() {
+        let cases = [
+            (" memory://a \n", ("memory", "a")),
+            ("SQLite:///A.db", ("sqlite", "/A.db")),
+            ("Postgres://Ann@h/d", ("postgres", "Ann@h/d")),
+            ("nonsense", ("", "")),
+        ];
+        for (url, (expected, rest)) in cases {
+            assert_eq!(scheme(url), (expected.to_owned(), rest), "{url:?}");
+        }
     }
 }
