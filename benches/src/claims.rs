@@ -237,8 +237,8 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
 /// Keys and arguments of a call, as `claim.lua` lists them. redis-benchmark replaces each
 /// `__rand_int__` by a number of its own.
 fn one_call(units: usize) -> Vec<String> {
-    let mut args = vec![(3 + 2 * units).to_string()];
-    args.extend(["meta", "leases", "ready"].map(|key| format!("so:{{bench}}:{key}")));
+    let mut args = vec![(4 + 2 * units).to_string()];
+    args.extend(["meta", "leases", "ready", "due"].map(|key| format!("so:{{bench}}:{key}")));
     for _ in 0..units {
         args.extend(["job", "log"].map(|kind| format!("so:{{bench}}:{kind}:job-__rand_int__")));
     }
@@ -250,8 +250,10 @@ fn one_call(units: usize) -> Vec<String> {
         let numbers = [tick_ms, 0, 0, LEASE.as_millis() as i64];
         args.push(nonce);
         args.extend(numbers.map(|number| number.to_string()));
+        args.push(String::new()); // no schedule
+        args.push((tick_ms + 1_000).to_string());
         args.push(String::new()); // nothing is unusual
     }
-    args.push("1".to_owned()); // buckets
+    args.extend(["0", "1"].map(str::to_owned)); // margin, buckets
     args
 }

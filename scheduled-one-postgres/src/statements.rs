@@ -59,8 +59,15 @@ pub(crate) struct Statements {
 impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
-        let (meta, unit, ledger) = (table("meta"), table("unit"), table("ledger"));
-        let (node, job_list) = (table("node"), table("job_list"));
+        let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
+        let [
+            nodes,
+            job_lists,
+            delete_nodes,
+            save_nodes,
+            delete_lists,
+            save_lists,
+        ] = of_nodes(&table("node"), &table("job_list"));
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
@@ -68,14 +75,8 @@ impl Statements {
                 "SELECT name, {} FROM {unit} WHERE bucket = $1 AND name = ANY($2) ORDER BY name FOR NO KEY UPDATE",
                 names(RECORD, "")
             ),
-            nodes: format!(
-                "SELECT node, {} FROM {node} WHERE bucket = $1",
-                names(NODE, "")
-            ),
-            job_lists: format!(
-                "SELECT {} FROM {job_list} WHERE bucket = $1",
-                names(JOB_LIST, "")
-            ),
+            nodes,
+            job_lists,
             frames: [Identity::Timeline, Identity::Start].map(|identity| frame(&meta, identity)),
             save_meta: format!(
                 "UPDATE {meta} AS t SET {} FROM unnest({}) AS v({}) WHERE t.bucket = $1",
@@ -97,24 +98,10 @@ impl Statements {
                 names(RECORD, "v."),
                 arrays(RECORD, 2)
             ),
-            delete_nodes: format!("DELETE FROM {node} WHERE bucket = $1 AND node = ANY($2)"),
-            save_nodes: format!(
-                "INSERT INTO {node} AS t (bucket, node, {0}) SELECT $1, v.node, {1} \
-                 FROM unnest($2::text[], {2}) AS v(node, {0}) ORDER BY v.node \
-                 ON CONFLICT (bucket, node) DO UPDATE SET ({0}) = ROW({3})",
-                names(NODE, ""),
-                names(NODE, "v."),
-                arrays(NODE, 2),
-                names(NODE, "EXCLUDED.")
-            ),
-            delete_lists: format!("DELETE FROM {job_list} WHERE bucket = $1 AND digest = ANY($2)"),
-            save_lists: format!(
-                "INSERT INTO {job_list} (bucket, {0}) SELECT $1, {1} FROM unnest({2}) AS v({0}) ORDER BY v.digest \
-                 ON CONFLICT (bucket, digest) DO UPDATE SET names = EXCLUDED.names",
-                names(JOB_LIST, ""),
-                names(JOB_LIST, "v."),
-                arrays(JOB_LIST, 1)
-            ),
+            delete_nodes,
+            save_nodes,
+            delete_lists,
+            save_lists,
             append: format!(
                 "WITH added AS (INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
                  FROM unnest($2::text[], {2}) WITH ORDINALITY AS v(job, {0}, place) ORDER BY v.place \
@@ -135,10 +122,7 @@ impl Statements {
                 "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
                 names(LINE, "")
             ),
-            units: format!(
-                "SELECT name, {} FROM {unit} WHERE bucket = $1 AND name = ANY($2)",
-                names(RECORD, "")
-            ),
+            units: select_units(&unit),
         }
     }
 
@@ -148,6 +132,43 @@ impl Statements {
             Identity::Start => 1,
         }]
     }
+}
+
+fn select_units(unit: &str) -> String {
+    let columns = names(RECORD, "");
+    format!("SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND name = ANY($2)")
+}
+
+/// The statements on living nodes and lists of jobs: load, load, delete, save, delete, save.
+fn of_nodes(node: &str, job_list: &str) -> [String; 6] {
+    [
+        format!(
+            "SELECT node, {} FROM {node} WHERE bucket = $1",
+            names(NODE, "")
+        ),
+        format!(
+            "SELECT {} FROM {job_list} WHERE bucket = $1",
+            names(JOB_LIST, "")
+        ),
+        format!("DELETE FROM {node} WHERE bucket = $1 AND node = ANY($2)"),
+        format!(
+            "INSERT INTO {node} AS t (bucket, node, {0}) SELECT $1, v.node, {1} \
+                 FROM unnest($2::text[], {2}) AS v(node, {0}) ORDER BY v.node \
+                 ON CONFLICT (bucket, node) DO UPDATE SET ({0}) = ROW({3})",
+            names(NODE, ""),
+            names(NODE, "v."),
+            arrays(NODE, 2),
+            names(NODE, "EXCLUDED.")
+        ),
+        format!("DELETE FROM {job_list} WHERE bucket = $1 AND digest = ANY($2)"),
+        format!(
+            "INSERT INTO {job_list} (bucket, {0}) SELECT $1, {1} FROM unnest({2}) AS v({0}) ORDER BY v.digest \
+                 ON CONFLICT (bucket, digest) DO UPDATE SET names = EXCLUDED.names",
+            names(JOB_LIST, ""),
+            names(JOB_LIST, "v."),
+            arrays(JOB_LIST, 1)
+        ),
+    ]
 }
 
 /// The clock of the server, its identity, and the row of the bucket, if there is one.

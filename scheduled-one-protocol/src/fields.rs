@@ -15,16 +15,16 @@
 //! assert_eq!((fields::RECORD[0].get)(&record), Value::Null);
 //! ```
 
+mod blank;
 mod column;
 
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::Damage;
 use crate::machine::{LivingNode, Meta, Record};
 use crate::message::{JobList, JobsDigest};
-use crate::outcome::Outcome;
-use crate::unit::UnitName;
 use crate::value::{Start, TickMs};
 
+pub use blank::blank_line;
 use column::Column;
 
 /// The type of a column.
@@ -214,26 +214,6 @@ pub const LINE: &[Field<LedgerRecord>] = &[
     text("error", |l| value(&l.error), |l, v| set(&mut l.error, v)),
 ];
 
-/// A line to set the fields of.
-pub fn blank_line() -> LedgerRecord {
-    LedgerRecord {
-        unit: UnitName::new("", 0),
-        tick: TickMs::default(),
-        last_tick: TickMs::default(),
-        count: 0,
-        outcome: Outcome::Ok,
-        retried: false,
-        reason: String::new(),
-        node: String::new(),
-        identity: None,
-        token: None,
-        attempt: None,
-        fired_at_ms: None,
-        ended_at_ms: 0,
-        error: String::new(),
-    }
-}
-
 /// The newest start is two columns; the tick comes first.
 fn set_start_tick(record: &mut Record, value: Value) -> Option<()> {
     let tick: Option<TickMs> = Column::from_value(value)?;
@@ -265,7 +245,9 @@ mod tests {
     use super::*;
     use crate::machine::Run;
     use crate::message::Watermarks;
+    use crate::outcome::Outcome;
     use crate::schedule::DecidingSchedule;
+    use crate::unit::UnitName;
     use crate::value::FencingToken;
 
     /// All values differ, and none is the default. A new field of the struct does not compile here before it has one.

@@ -84,6 +84,7 @@ fn registration(unit: &str) -> Register {
         occasion: Occasion::Again,
         decides: None,
         bounds: Default::default(),
+        next_due_ms: None,
     }
 }
 

@@ -99,7 +99,7 @@ async fn each_right_is_needed_and_a_missing_one_is_named() {
             .sql(&format!("REVOKE {right} ON {object} FROM {user}"));
         world
             .database
-            .sql("TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node");
+            .sql("TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node, scheduled_one.job_list");
 
         let error = Store::preflight(&world.store()).await.unwrap_err();
         assert_eq!(error.finding.check, "rights", "{right} {object}: {error}");

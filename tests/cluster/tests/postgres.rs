@@ -125,7 +125,7 @@ fn terminated_connections_and_dropped_tables_run_no_tick_twice() {
     }
     for forget in [
         "DROP SCHEMA scheduled_one CASCADE",
-        "TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node, scheduled_one.ledger",
+        "TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node, scheduled_one.job_list, scheduled_one.ledger",
     ] {
         wait_for_more(&cluster, 3);
         cluster.store.sql(forget).expect("forgotten");
