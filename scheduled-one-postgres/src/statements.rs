@@ -10,6 +10,9 @@ use scheduled_one_protocol::message::{MAX_BATCH, UNCLAIMED_MS};
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
 
+/// Units that wait or are unclaimed, at most: each heartbeat names others of them.
+const MAX_IN_TURN: usize = 64 * MAX_BATCH;
+
 /// Lines of a ledger that one deletion deletes, at most.
 pub(crate) const TRIM_LINES: u32 = 1_000;
 
@@ -194,7 +197,7 @@ fn survey(unit: &str) -> String {
     // The arithmetic is safe only within the bounds, and `CASE` keeps the order.
     format!(
         "(SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND NOT running AND waiting <> '' \
-          ORDER BY name LIMIT {MAX_BATCH}) \
+          ORDER BY name LIMIT {MAX_IN_TURN}) \
          UNION ALL \
          (SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND running AND \
           CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND $2 + {MAX_AHEAD_MS} \
@@ -203,6 +206,6 @@ fn survey(unit: &str) -> String {
           ORDER BY {overdue_at}, name LIMIT {MAX_BATCH}) \
          UNION ALL \
          (SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND next_due_ms <= $2 - {UNCLAIMED_MS} \
-          ORDER BY next_due_ms, name LIMIT {MAX_BATCH})"
+          ORDER BY next_due_ms, name LIMIT {MAX_IN_TURN})"
     )
 }

@@ -114,6 +114,21 @@ pub struct BucketState {
     pub agenda: Agenda,
 }
 
+/// Most units that [`in_turn`] chooses from.
+const MAX_IN_TURN: usize = 64 * MAX_BATCH;
+
+/// At most a batch of these units. Of more, each second names others, so that every unit is named in turn, even behind
+/// units of jobs that no node has.
+fn in_turn<'u>(units: impl Iterator<Item = &'u UnitName>, now: Now) -> Vec<UnitName> {
+    let units: Vec<&UnitName> = units.take(MAX_IN_TURN).collect();
+    let from = match units.len() < MAX_BATCH {
+        true => 0,
+        false => (now.ms() / 1_000) as usize * MAX_BATCH % units.len(),
+    };
+    let named = units.into_iter().skip(from).take(MAX_BATCH);
+    named.cloned().collect()
+}
+
 /// Units by what is to be done about them, so that a survey does not look at all records.
 #[derive(Clone, Debug, Default)]
 pub struct Agenda {
@@ -229,11 +244,8 @@ impl BucketState {
             is_sound.then(|| record.overdue_run(unit))
         });
         Survey {
-            ready: agenda.ready.iter().take(MAX_BATCH).cloned().collect(),
-            unclaimed: unclaimed
-                .map(|(_, unit)| unit.clone())
-                .take(MAX_BATCH)
-                .collect(),
+            ready: in_turn(agenda.ready.iter(), now),
+            unclaimed: in_turn(unclaimed.map(|(_, unit)| unit), now),
             overdue: sound.take(MAX_BATCH).collect(),
         }
     }

@@ -116,13 +116,16 @@ for i = 6, #KEYS do
   if raise_started(key, r, tick, attempt) and r.waited then
     changed[#changed + 1] = key
   end
+  local decided_before = schedule_of(r.sch)
   merge(key, r, ARGV[a + 7])
   if ARGV[a + 6] ~= '' then
     register_schedule(key, r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease)
   end
-  -- A caller that has seen every decision knows when the next tick is due, if its schedule decides.
+  -- A caller that has seen every decision knows when the next tick is due, if its schedule decides; so does one whose
+  -- schedule decides from now on.
   local deciding = schedule_of(r.sch)
-  if has_seen_all and (not deciding or deciding == ARGV[a + 6]) then
+  local takes_over = decided_before and decided_before ~= deciding
+  if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
     if ARGV[a + 10] == '0' then
       call('ZREM', KEYS[5], unit_of(key))
     else

@@ -50,9 +50,7 @@ pub(crate) use mode::NodeSignals;
 use outlook::Outlook;
 use registration::{Registration, refresh, register_again};
 use stall_watch::StallWatch;
-use standstill::{
-    Known, wait_after_jump, wait_in_quarantine, warn_of_marks, write_off_refused_for,
-};
+use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for};
 use succession::{send_succession, successions, take_over_ticks};
 use takeover::{taken_over, write_off};
 use units::Units;
@@ -127,7 +125,8 @@ impl Node {
         loop {
             let seen = health.borrow_and_update().clone();
             self.register_if_forgotten(&seen);
-            wait_after_jump(&self.client, &mut self.units, &self.runner.cluster);
+            self.claiming
+                .wait_after_jump(&self.client, &mut self.units, &self.runner.cluster);
             match self.next_mode(mode, &signals) {
                 Some(next) => mode = next,
                 None => return,

@@ -31,6 +31,8 @@ struct Cluster {
     /// Of all jobs.
     period: Duration,
     route: Route,
+    /// A job that is disabled on all nodes, in addition.
+    disabled: Option<&'static str>,
     store: TestStore,
     nodes: Vec<Node>,
     starts: Arc<Mutex<Vec<Start>>>,
@@ -47,6 +49,7 @@ impl Cluster {
         Cluster {
             period,
             route: Route::Sticky,
+            disabled: None,
             store: TestStore::new(&clock, false),
             clock,
             nodes: Vec::new(),
@@ -77,6 +80,10 @@ impl Cluster {
             };
             let job = Job::every(format!("job-{job:03}"), self.period, function);
             builder = builder.job(job.route(self.route));
+        }
+        if let Some(name) = self.disabled {
+            let off = Job::every(name, self.period, || async {});
+            builder = builder.job(off.enabled(false));
         }
         self.nodes.push(Node {
             store,
@@ -252,4 +259,19 @@ async fn of_a_fastest_job_each_node_claims_each_tick() {
     assert_eq!(latest(&starts), 0);
     let claims = (cluster.claims_sent() - before) as f64 / (23 * 5) as f64;
     assert!((2.9..3.1).contains(&claims), "{claims} claims for a tick");
+}
+
+/// A disabled job is recorded as skipped long after its ticks; that shows no node that hangs.
+#[tokio::test(start_paused = true)]
+async fn a_disabled_job_makes_no_node_idle() {
+    let mut cluster = Cluster::new(SECOND);
+    for _ in 0..3 {
+        cluster.disabled = Some("off");
+        cluster.start(0..30).await;
+    }
+    tokio::time::sleep(20 * SECOND).await;
+    let before = cluster.claims_sent();
+    cluster.watch(20 * SECOND, 30).await;
+    let claims = (cluster.claims_sent() - before) as f64 / (23 * 30) as f64;
+    assert!(claims <= 1.1, "{claims} claims for a tick");
 }

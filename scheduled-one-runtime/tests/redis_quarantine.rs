@@ -194,3 +194,28 @@ async fn a_clock_that_was_ahead_is_explained_with_the_way_out() {
     assert!(marks.found.contains("do not run until then"), "{marks:?}");
     scheduler.shutdown(BOUND).await;
 }
+
+/// Two hours ahead for less than a lease: nothing was decided then, so ticks run again after the lease.
+#[tokio::test]
+async fn a_clock_that_was_ahead_for_less_than_a_lease_stops_no_job() {
+    const LEASE: Duration = Duration::from_secs(10);
+    let (log, _guard) = logged();
+    let clock = ClockShim::new().unwrap();
+    let redis = RedisServer::options().clock_shim(&clock).start().unwrap();
+    let (steady, starts) = job("steady", LEASE);
+    let scheduler = Scheduler::builder(redis.url()).job(steady).start();
+    let scheduler = scheduler.await.unwrap();
+    starts_again("ticks run", &starts).await;
+    clock.forward(HOUR * 2).unwrap();
+    wait_for("it is two hours later", || {
+        log.text().matches("store clock jumped").count() == 1
+    })
+    .await;
+    clock.set_us(0).unwrap();
+    wait_for("it is as late as before", || {
+        log.text().matches("store clock jumped").count() == 2
+    })
+    .await;
+    starts_again("ticks run again", &starts).await;
+    scheduler.shutdown(BOUND).await;
+}

@@ -97,10 +97,13 @@ pub fn register(
     let seen_ms = register.first_seen_ms.min(now.ms());
     let first_seen_ms = record.marks.first_seen_ms.unwrap_or(seen_ms);
     record.marks.first_seen_ms = Some(first_seen_ms.min(seen_ms));
+    let decided_before = record.decides.as_ref().map(|decides| decides.id);
     register_schedule(meta, record, register, caller, now, lives);
-    // A caller that has seen every decision knows when the next tick is due, if its schedule decides.
+    // A caller that has seen every decision knows when the next tick is due, if its schedule decides; so does one whose
+    // schedule decides from now on.
     let decides = record.decides.as_ref().map(|decides| decides.id);
-    if has_seen_all && (decides.is_none() || decides == register.schedule) {
+    let takes_over = decided_before.is_some() && decided_before != decides;
+    if (has_seen_all || takes_over) && (decides.is_none() || decides == register.schedule) {
         record.next_due_ms = register.next_due_ms;
     }
     RegisteredUnit {

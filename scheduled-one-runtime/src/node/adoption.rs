@@ -29,10 +29,7 @@ impl Claiming {
         let unclaimed: Vec<UnitIndex> = unclaimed.collect();
         if is_calm {
             for unit in &unclaimed {
-                // A job that catches up waits, undecided, for its run.
-                let stood_still_ms = units.get(*unit).stands_still_until_ms() + CALM_MS;
-                let catches_up = units.get(*unit).job.rules.misfire == Misfire::RunAll;
-                if !catches_up && stood_still_ms < now_ms {
+                if self.shows_idleness(units, *unit, now_ms) {
                     self.preference.notice_idle(*unit, now_ms);
                 }
             }
@@ -72,6 +69,18 @@ impl Claiming {
         adopted.iter().for_each(|unit| self.timer.take(*unit));
         self.learn_ready(units, reply.ready);
         adopted
+    }
+
+    /// Whether a unit that nobody claims shows a node that hangs. A disabled job is claimed late, a job that catches up
+    /// waits, undecided, for its run, and a unit that stood still is claimed again within a while.
+    fn shows_idleness(&self, units: &Units, index: UnitIndex, now_ms: i64) -> bool {
+        let unit = units.get(index);
+        let rules = &unit.job.rules;
+        let is_due = self
+            .next_claim_ms(units, index)
+            .is_some_and(|at_ms| at_ms <= now_ms);
+        let stood_still_ms = unit.stands_still_until_ms() + CALM_MS;
+        rules.enabled && rules.misfire != Misfire::RunAll && is_due && stood_still_ms < now_ms
     }
 
     /// Units that were adopted have their watermarks, but for those that the store refuses. What is due is claimed,

@@ -242,6 +242,17 @@ impl Claiming {
         }
     }
 
+    /// Plans all units anew, because the clock was set; but those with a pending claim, which are planned after it.
+    pub(super) fn plan_again(&mut self, units: &Units, now_ms: i64) {
+        self.now_ms = now_ms;
+        self.preference.forget_instants(now_ms);
+        for unit in units.indices() {
+            if !self.timer.is_taken(unit) {
+                self.set_next(units, unit);
+            }
+        }
+    }
+
     /// When the next tick is due that prefers this node, of a unit with `route = spread`; or when to look again.
     fn next_own_tick_ms(&self, units: &Units, index: UnitIndex) -> Option<i64> {
         let unit = units.get(index);

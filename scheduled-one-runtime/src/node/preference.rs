@@ -215,6 +215,12 @@ impl Preference {
         }
     }
 
+    /// The clock was set: what was noted by the clock before means nothing now.
+    pub(super) fn forget_instants(&mut self, now_ms: i64) {
+        self.idlers.clear();
+        self.changed_ms = now_ms;
+    }
+
     /// Takes what the reply to a heartbeat says of the nodes into account.
     pub(super) fn learn(&mut self, reply: &HeartbeatReply, units: &Units, now_ms: i64) -> Moved {
         self.is_list_stored = reply.has_job_list;

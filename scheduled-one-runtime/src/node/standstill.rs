@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cluster_clock::{ClockJump, ClusterClock};
 use crate::event;
+use crate::node::claiming::Claiming;
 use crate::node::units::Units;
 use crate::store_client::{StoreClient, StoreHealth};
 use scheduled_one_protocol::{Severity, TickMs};
@@ -34,13 +35,21 @@ pub(super) fn wait_in_quarantine(
     }
 }
 
-/// After a jump of the store's clock no unit is claimed for its lease, and some may be decided up to an instant that
-/// the clock now shows as far ahead.
-pub(super) fn wait_after_jump(client: &StoreClient, units: &mut Units, cluster: &ClusterClock) {
-    if let Some(ClockJump { seen_at, by_ms }) = cluster.take_jump() {
-        let seen_ms = cluster.at_ms(seen_at);
-        units.stand_still_after_jump(seen_ms, by_ms);
-        warn_of_marks(client, units, seen_ms);
+impl Claiming {
+    /// After a jump of the store's clock no unit is claimed for its lease, and some may be decided up to an instant
+    /// that the clock now shows as far ahead. All units are planned again: instants by the clock before mean nothing.
+    pub(super) fn wait_after_jump(
+        &mut self,
+        client: &StoreClient,
+        units: &mut Units,
+        cluster: &ClusterClock,
+    ) {
+        if let Some(ClockJump { seen_at, by_ms }) = cluster.take_jump() {
+            let seen_ms = cluster.at_ms(seen_at);
+            units.stand_still_after_jump(seen_ms, by_ms);
+            self.plan_again(units, seen_ms);
+            warn_of_marks(client, units, seen_ms);
+        }
     }
 }
 
