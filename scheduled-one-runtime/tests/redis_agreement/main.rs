@@ -131,7 +131,8 @@ async fn redis_and_the_protocol_agree() {
     for what in BEHAVIOURS.into_iter().chain(TROUBLES) {
         let times = workload.seen().get(what).copied().unwrap_or_default();
         assert!(
-            times * OPERATIONS >= OFTEN * operations.min(OPERATIONS),
+            // A shorter run is for scripts on other servers; the whole one shows that everything comes up.
+            operations < OPERATIONS || times >= OFTEN,
             "{what}: only {times} times"
         );
     }
