@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::options::Login;
 
 /// The longest a test command waits for its connection, and for each part of its answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends one command on a connection of its own and returns the answer as text.
 pub(crate) fn command(port: u16, login: Option<&Login>, args: &[&str]) -> io::Result<String> {
