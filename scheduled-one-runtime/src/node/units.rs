@@ -308,7 +308,11 @@ impl Units {
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
             lease_ms: unit.lease_ms,
             schedule: Some(unit.schedule),
-            occasion,
+            // A node that does not run the job does not say by which schedule others run it.
+            occasion: match unit.job.rules.enabled {
+                true => occasion,
+                false => Occasion::Again,
+            },
             decides: unit.decides.clone(),
             bounds: unit.marks.bounds(),
             next_due_ms: unit.next_due_ms(),
