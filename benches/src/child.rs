@@ -25,7 +25,7 @@ pub(crate) fn run(name: &str, task: &Task) -> Result<Found> {
     run_watched(name, task, || Ok(())).map(|(found, ())| found)
 }
 
-/// Starts a child that is to run beside others.
+/// Starts a child process, and does not wait for its end: several run at the same time.
 pub(crate) fn start(name: &str, task: &Task) -> Result<Child> {
     let program = std::env::current_exe().context("where is this program?")?;
     Command::new(program)

@@ -19,7 +19,7 @@ use crate::ticks::{Board, now_us};
 
 /// Prefix of the names under which a node reports its histogram.
 const LATE: &str = "late_";
-/// What a node needs to start, at most, for each that starts beside it.
+/// Seconds that a cluster needs to start, at most, for each of its nodes.
 const START_S: f64 = 0.25;
 
 /// What a cluster did in its window.

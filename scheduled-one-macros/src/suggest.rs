@@ -1,5 +1,7 @@
 //! Suggestions for misspelt names: "did you mean".
 
+use scheduled_one_schedule::distance;
+
 /// The candidates that are nearest to what was written: those of the least distance, if they are near at all.
 pub(crate) fn near<'a>(written: &str, candidates: &[&'a str]) -> Vec<&'a str> {
     // Up to a third of the word may be wrong, but never all of a candidate.
@@ -20,27 +22,6 @@ pub(crate) fn near<'a>(written: &str, candidates: &[&'a str]) -> Vec<&'a str> {
 /// The candidate that is nearest to what was written, if one is near.
 pub(crate) fn nearest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
     near(written, candidates).first().copied()
-}
-
-/// The optimal string alignment distance: the number of bytes to insert, remove, replace or swap with their
-/// neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(before[j - 2] + 1);
-            }
-            row.push(least);
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
 }
 
 #[cfg(test)]

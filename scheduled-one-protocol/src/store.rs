@@ -102,7 +102,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// renewals never wait behind claims and do not depend on the runtime of the claims.
     fn open(&self, bucket: Bucket) -> Arc<dyn Store>;
 
-    /// Checks, before the first request, that jobs can depend on the store. Nothing is written.
+    /// Checks, before the first request, that jobs can depend on the store. Nothing of the namespace is changed; a
+    /// store may make what it keeps its records in (a file, tables), and try its requests on keys of their own.
     ///
     /// Returns the findings that an operator should see although jobs run.
     ///

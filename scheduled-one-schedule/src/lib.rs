@@ -1,6 +1,6 @@
 //! *When* a scheduled-one job is due: cron expressions and fixed rates to UTC instants; and its policies.
 //!
-//! A pure crate: no clock, no `unsafe`, and no I/O beside reading [zone data](ZoneData). The attribute and the
+//! A pure crate: no clock, no `unsafe`, and no I/O but the reading of [zone data](ZoneData). The attribute and the
 //! runtime share this one parser, so a job that compiles also starts. All instants are UTC Unix milliseconds.
 //!
 //! ```
@@ -80,6 +80,10 @@ pub mod name;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+// For the attribute's own suggestions.
+#[doc(hidden)]
+pub use spelling::distance;
 
 pub use crate::duration::parse_duration;
 pub use crate::error::{ScheduleError, ScheduleErrorKind};

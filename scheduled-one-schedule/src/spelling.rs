@@ -4,7 +4,8 @@
 ///
 /// Source: the optimal string alignment distance, Boytsov, *Indexing methods for approximate dictionary
 /// searching*, 2011.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();

@@ -1,4 +1,4 @@
-//! Heartbeats: a node shows that it lives, learns which nodes live beside it, and which units it has to attend to.
+//! Heartbeats: a node shows that it is alive, and learns which other nodes are, and which units need a claim.
 
 use std::fmt;
 use std::sync::Arc;

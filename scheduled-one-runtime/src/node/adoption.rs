@@ -56,11 +56,8 @@ impl Claiming {
         }
         adopted.retain(|unit| !self.timer.is_taken(*unit));
         for unit in unclaimed {
-            let is_due = self
-                .next_claim_ms(units, unit)
-                .is_some_and(|at_ms| at_ms <= now_ms);
             let waits = self.timer.rests(unit) || is_spread(units, unit);
-            if is_due && waits && !self.timer.is_taken(unit) {
+            if waits && self.is_due(units, unit, now_ms) && !self.timer.is_taken(unit) {
                 adopted.push(unit);
             }
         }
@@ -71,14 +68,18 @@ impl Claiming {
         adopted
     }
 
+    /// Whether this node would claim the unit now, if the unit preferred it.
+    fn is_due(&self, units: &Units, index: UnitIndex, now_ms: i64) -> bool {
+        let at_ms = self.next_claim_ms(units, index);
+        at_ms.is_some_and(|at_ms| at_ms <= now_ms)
+    }
+
     /// Whether a unit that nobody claims shows a node that hangs. A disabled job is claimed late, a job that catches up
     /// waits, undecided, for its run, and a unit that stood still is claimed again within a while.
     fn shows_idleness(&self, units: &Units, index: UnitIndex, now_ms: i64) -> bool {
         let unit = units.get(index);
         let rules = &unit.job.rules;
-        let is_due = self
-            .next_claim_ms(units, index)
-            .is_some_and(|at_ms| at_ms <= now_ms);
+        let is_due = self.is_due(units, index, now_ms);
         let stood_still_ms = unit.stands_still_until_ms() + CALM_MS;
         rules.enabled && rules.misfire != Misfire::RunAll && is_due && stood_still_ms < now_ms
     }
