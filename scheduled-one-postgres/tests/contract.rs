@@ -36,6 +36,7 @@ async fn a_postgresql_keeps_the_contract() {
     let options = Options {
         operations: 60_000,
         seed: 1,
+        ..Options::default()
     };
     let report = contract::check(&mut subject, options).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));

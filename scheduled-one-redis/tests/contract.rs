@@ -32,6 +32,7 @@ async fn redis_keeps_the_contract() {
     let options = Options {
         operations: 20_000,
         seed: 6,
+        ..Options::default()
     };
     let report = contract::check(&mut Redis { server }, options).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));

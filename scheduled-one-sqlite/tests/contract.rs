@@ -42,7 +42,8 @@ async fn a_file_keeps_the_contract() {
     };
     let options = Options {
         operations: 60_000,
-        seed: 1,
+        most_operations: 240_000,
+        ..Options::default()
     };
     let report = contract::check(&mut subject, options).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));

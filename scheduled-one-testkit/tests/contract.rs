@@ -67,7 +67,11 @@ impl Subject for Forgetful {
 }
 
 fn options(operations: u64, seed: u64) -> Options {
-    Options { operations, seed }
+    Options {
+        operations,
+        seed,
+        ..Options::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,7 @@ async fn behind_a_pooler_in_transaction_mode_the_contract_is_kept() {
     let options = Options {
         operations: 4_000,
         seed: 5,
+        ..Options::default()
     };
     let report = contract::check(&mut Pooled { pooler }, options).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));

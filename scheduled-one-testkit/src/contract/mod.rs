@@ -73,15 +73,19 @@ pub trait Subject: Send {
 pub struct Options {
     /// Items of requests, at least.
     pub operations: u64,
+    /// Items of requests, at most, until each of the [`BEHAVIOURS`] has happened: that also depends on the speed of
+    /// the store. Fewer than `operations` count as so many.
+    pub most_operations: u64,
     /// Which requests: the same seed gives the same, as far as the store's clock allows.
     pub seed: u64,
 }
 
 impl Default for Options {
-    /// 20,000 operations.
+    /// 20,000 operations, whatever happens.
     fn default() -> Self {
         Options {
             operations: 20_000,
+            most_operations: 0,
             seed: 1,
         }
     }
@@ -170,7 +174,10 @@ pub async fn check(subject: &mut dyn Subject, options: Options) -> Result<Report
     let mut requests = 0_u64;
     // A second handle has to show the same bucket.
     let handles = [Arc::clone(&store), store.open(Bucket::WHOLE)];
-    while report.operations < options.operations {
+    while report.operations < options.operations
+        || report.operations < options.most_operations
+            && !behaviours::missing(workload.seen(), report.loses_memory).is_empty()
+    {
         if workload.random.one_in(MEMORY_LOSS_ONE_IN) && subject.lose_memory().await {
             workload.model = BucketState::default();
             report.loses_memory = true;
