@@ -32,6 +32,8 @@ end
 commit()
 
 local leases, dues, started, n = {}, {}, {}, #out
+-- Whether the watermarks of the record are newer than what is stored.
+local unsaved
 local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
 
 local function reply(value)
@@ -43,11 +45,13 @@ local function note(tick, outcome, why)
   ledger_line(KEYS[i + 1], key, false, tick, tick, 1, outcome, why, name, 0, 0, 0, now_s, '')
 end
 
--- Ends of a lease as number and as text, cached by length of the lease: jobs have few different lengths.
+-- Ends of a lease as number and as text, and of a quarantine, cached by length of the lease: jobs have few different
+-- lengths.
 local terms = setmetatable({}, { __index = function(cache, lease)
   local ms = tonumber(lease)
   local term = {
     lease = ms,
+    quarantine_until = unit_quarantine(ms, 0),
     until_ms = now + ms,
     until_s = string.format('%.0f', now + ms),
     overdue_s = string.format('%.0f', overdue_at(now + ms, ms)),
@@ -70,7 +74,8 @@ local function start(at_key, last, hwm, tick_s, attempt, takeovers)
     'att', attempt, 'rtok', tok_s, 'until', term.until_s, 'seq', '1', 'lease', lease, 'at', now_s,
     'rer', takeovers)
   records[at_key] = nil
-  leases[m + 1], leases[m + 2] = term.overdue_s, unit_of(at_key)
+  leases[m + 1] = term.overdue_s
+  leases[m + 2] = unit_of(at_key)
   return tok, term.until_ms
 end
 
@@ -129,7 +134,7 @@ local function start_next()
       local tok, until_ms = start(key, r.tok, r.hwm, tick_s, attempt, takeovers)
       set_wait(key, r, sub(r.wait, rest))
       -- The run is now the newest start.
-      r.tok, r.running, r.bt, r.unsaved = tok, true, nil, false
+      r.tok, r.running, r.bt, unsaved = tok, true, nil, false
       return granted(at, tok, until_ms, int(attempt), 0)
     end
     note(tick_s, OUTCOME_MISSED, 'waited past its start deadline')
@@ -225,7 +230,7 @@ local function grant(slot)
   local last, tick_s = r.tok, ARGV[a + 1]
   if slot == 0 then
     local tok, until_ms = start(key, last, tick_s, tick_s, '1', ask.takeovers)
-    r.tok, r.unsaved = tok, false
+    r.tok, unsaved = tok, false
     n = n + 1
     out[n] = until_ms
     return GRANTED
@@ -247,7 +252,8 @@ local function next_due()
   if due == '0' then
     call('ZREM', KEYS[4], unit_of(key))
   else
-    dues[m + 1], dues[m + 2] = due, unit_of(key)
+    dues[m + 1] = due
+    dues[m + 2] = unit_of(key)
   end
 end
 
@@ -259,11 +265,16 @@ local function decide()
   elseif now > ask.valid_until then
     return LATE
   end
-  local quarantine_until = unit_quarantine(terms[ARGV[a + 4]].lease, r.q)
-  if now < quarantine_until then
-    reply(quarantine_until)
-    return QUARANTINED
-  elseif ask.intent == 'next' then
+  local term = terms[ARGV[a + 4]]
+  -- The quarantine ends with the later of the two, if at all.
+  if now < term.quarantine_until or now < r.q then
+    local quarantine_until = unit_quarantine(term.lease, r.q)
+    if now < quarantine_until then
+      reply(quarantine_until)
+      return QUARANTINED
+    end
+  end
+  if ask.intent == 'next' then
     return start_next()
   end
   -- One schedule at a time decides the ticks of a unit.
@@ -292,7 +303,7 @@ local function decide()
     ledger_line(KEYS[i + 1], key, false, missed.first, missed.last, missed.count, missed.outcome,
       missed.reason, name, 0, 0, 0, now_s, '')
   end
-  r.hwm, r.unsaved = tick, true
+  r.hwm, unsaved = tick, true
   next_due()
   if ask.intent == 'mark_missed' then
     return MARKED_MISSED
@@ -301,25 +312,31 @@ local function decide()
 end
 
 local function answer()
-  r, tick, after = records[key] or load_for_claim(key), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  r = records[key] or load_for_claim(key)
+  local tick_s, after_s, token_s = ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]
+  tick, after = naturals[tick_s] or tonumber(tick_s), naturals[after_s] or tonumber(after_s)
+  unsaved = false
   -- Every live node is a replica of the decisions that it observed: lower bounds are stored with every verdict.
   local at, seen = n, ask.started
-  local floor_hwm, floor_token = ask.floor_hwm or after, tonumber(ARGV[a + 3])
+  local floor_hwm, floor_token = ask.floor_hwm or after, naturals[token_s] or tonumber(token_s)
   if seen and seen.tick > floor_hwm then
     floor_hwm = seen.tick -- a start was decided
   end
   if floor_hwm > r.hwm then
-    r.hwm, r.unsaved = floor_hwm, true
+    r.hwm, unsaved = floor_hwm, true
   end
   if floor_token > r.tok then
-    r.tok, r.unsaved = floor_token, true
+    r.tok, unsaved = floor_token, true
   end
   if seen then
     load_started()
     raise_started(key, r, seen.tick, seen.attempt)
   end
   -- The other three values are set after the verdict.
-  out[n + 1], out[n + 2], out[n + 3], out[n + 4] = r.born, 0, 0, 0
+  out[n + 1] = r.born
+  out[n + 2] = 0
+  out[n + 3] = 0
+  out[n + 4] = 0
   n = n + 4
   local verdict = decide()
   if verdict ~= GRANTED and r.tok > floor_token then
@@ -328,9 +345,8 @@ local function answer()
     reply(start_tick)
     reply(start_attempt)
   end
-  if r.unsaved then
+  if unsaved then
     call('HSET', key, 'hwm', r.hwm, 'tok', r.tok)
-    r.unsaved = false
   end
   local is_ready = r.wait ~= '' and ready(r)
   if (seen or ask.intent == 'next') and not is_ready then

@@ -52,8 +52,7 @@ local function load_for_claim(key)
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
-  r = state_of(key, v)
-  r.sch, r.q = v[7], int(v[8])
+  r = state_of(key, v, v[8], v[7])
   if r.running then
     v = call('HMGET', key, 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'at', 'own')
     add_run(key, r, v, 0)

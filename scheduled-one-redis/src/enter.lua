@@ -35,11 +35,15 @@ if redis.acl_check_cmd then
 end
 
 local replication = call('INFO', 'replication')
-if not string.find(replication, 'role:master', 1, true) then
+if not find(replication, 'role:master', 1, true) then
   return redis.error_reply("READONLY You can't write against a read only replica.")
 end
-local serving = (string.match(call('INFO', 'server'), 'run_id:(%w+)') or '')
-  .. ':' .. (string.match(replication, 'master_replid:(%w+)') or '')
+-- The value of a field of INFO, or nothing. To find the field first saves to try the pattern at each character.
+local function info(text, field)
+  local _, at = find(text, field, 1, true)
+  return at and string.match(text, '^%w+', at + 1) or ''
+end
+local serving = info(call('INFO', 'server'), 'run_id:') .. ':' .. info(replication, 'master_replid:')
 
 local clock = call('TIME')
 local now_us = clock[1] * 1000000 + clock[2]

@@ -21,7 +21,7 @@ commit()
 -- Ends the run or the attempt. Returns the outcome and its reason. A run that reports its end is over, whatever the
 -- record has.
 local function finished(key, r, a)
-  local nonce, attempt = ARGV[a], tonumber(ARGV[a + 3])
+  local nonce, attempt = ARGV[a], naturals[ARGV[a + 3]]
   local outcome, why = ARGV[a + 7], ARGV[a + 8]
   local good = holds(r, nonce)
   local back = not good and forgot(r, nonce, tonumber(ARGV[a + 2]))
@@ -58,11 +58,11 @@ for i = 4, #KEYS, 2 do
   local key, a = KEYS[i], 4 + (i - 4) / 2 * VALUES
   local r, code = load(key), RECORDED
   -- The same run, and it is over: an earlier copy of this request ended it.
-  local over = r.non == ARGV[a] and not (r.running and r.att <= tonumber(ARGV[a + 3]))
+  local over = r.non == ARGV[a] and not (r.running and r.att <= naturals[ARGV[a + 3]])
   if not over and r.done ~= ARGV[a] then
     local outcome, why, goes_on = finished(key, r, a)
     changed[#changed + 1] = key
-    ledger_line(KEYS[i + 1], key, goes_on, ARGV[a + 1], ARGV[a + 1], 1, outcome, why, name,
+    ledger_line(KEYS[i + 1], key, goes_on, ARGV[a + 1], ARGV[a + 1], '1', outcome, why, name,
       ARGV[a + 2], ARGV[a + 3], ARGV[a + 10], ARGV[a + 11], ARGV[a + 9])
     code = outcome == OUTCOME_WITHOUT_LEASE and REFUSED or RECORDED
   end

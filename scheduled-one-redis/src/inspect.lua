@@ -8,6 +8,7 @@ wrong = wrong_type(KEYS[3], 'zset')
 if wrong then
   return wrong
 end
+fields[16], fields[17] = 'q', 'sch'
 for i = 4, #KEYS do
   local r, err = load(KEYS[i])
   if r then

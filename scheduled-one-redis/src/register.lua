@@ -12,6 +12,7 @@ wrong = wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'zset')
 if wrong then
   return wrong
 end
+fields[16], fields[17] = 'q', 'sch'
 for i = 6, #KEYS do
   local r, err = load(KEYS[i])
   if not r then
@@ -22,14 +23,20 @@ commit()
 
 local node = ARGV[4]
 
+-- Integers as texts: registrations have few different instants, and formatting costs more than finding them here.
+local texts = setmetatable({}, { __index = function(known, n)
+  local text = string.format('%.0f', n)
+  known[n] = text
+  return text
+end })
+
 -- In a quarantine, the unit waits until runs with this lease are surely over, and runs with the lease of the last run
 -- that the record has: perhaps the lease of another release, and longer than all leases of the caller.
-local function state_lease(key, r, lease)
+local function state_lease(r, lease)
   local recorded = r.lease > 0 and math.min(r.lease + margin, MAX_QUARANTINE_MS) or 0
   local stated = quarantine_from + math.max(math.min(lease + margin, longest_of_caller), recorded)
   if quarantine_from > 0 and now < stated and stated > r.q then
     r.q = stated
-    call('HSET', key, 'q', stated)
   end
 end
 
@@ -43,20 +50,16 @@ local function lives(other)
 end
 
 -- Ticks up to the instant are none of the schedule that decides.
-local function begin(key, r, since)
-  if since > r.hwm then
-    r.hwm = since
-    call('HSET', key, 'hwm', since)
-  end
+local function begin(r, since)
+  r.hwm = math.max(r.hwm, since)
 end
 
-local function decides(key, r, id, registered, since, by)
-  r.sch = string.format('%s:%.0f:%.0f:%s', id, registered, since, by)
-  call('HSET', key, 'sch', r.sch)
+local function decides(r, id, registered, since, by)
+  r.sch = id .. ':' .. texts[registered] .. ':' .. texts[since] .. ':' .. by
 end
 
 -- Takes into account what the caller observed: the later registration counts.
-local function merge(key, r, seen)
+local function merge(r, seen)
   local id, registered, since, by = schedule_of(seen)
   if not id then
     return
@@ -71,14 +74,14 @@ local function merge(key, r, seen)
       since = math.max(since, old_since)
     else
       since = since == 0 and registered or since
-      begin(key, r, math.min(since, now))
+      begin(r, math.min(since, now))
     end
   end
-  decides(key, r, id, registered, since, by)
+  decides(r, id, registered, since, by)
 end
 
 -- Registers the caller's own schedule: at its start, and if the node is gone that registered another one.
-local function register_schedule(key, r, own, occasion, valid_until, lease)
+local function register_schedule(r, own, occasion, valid_until, lease)
   local id, registered, since, by = schedule_of(r.sch)
   local takes_over = not id or (occasion == 'start' and now <= valid_until)
   if not takes_over and occasion == 'succession' and now >= unit_quarantine(lease, r.q) then
@@ -89,53 +92,83 @@ local function register_schedule(key, r, own, occasion, valid_until, lease)
   end
   if id and id ~= own then
     since = now
-    begin(key, r, now)
+    begin(r, now)
   end
-  decides(key, r, own, math.max(now, (registered or 0) + 1), since or 0, node)
+  decides(r, own, math.max(now, (registered or 0) + 1), since or 0, node)
 end
+
+-- Writes what has changed, in one call: a call for each field would take most of a registration.
+local function save(key, r, born, hwm, tok, q, sch)
+  local set = {}
+  if r.born ~= born or r.hwm ~= hwm or r.tok ~= tok then
+    set = { 'born', texts[r.born], 'hwm', texts[r.hwm], 'tok', texts[r.tok] }
+  end
+  if r.q ~= q then
+    set[#set + 1] = 'q'
+    set[#set + 1] = texts[r.q]
+  end
+  if r.sch ~= sch then
+    set[#set + 1] = 'sch'
+    set[#set + 1] = r.sch
+  end
+  if #set > 0 then
+    call('HSET', key, unpack(set))
+  end
+end
+
+-- When units are due, as texts. A unit may be in a batch twice: the later counts.
+local due_at = {}
 
 local n = #out
 for i = 6, #KEYS do
   local key, a = KEYS[i], 5 + (i - 6) * VALUES
   local r, lease = load(key), tonumber(ARGV[a + 5])
-  state_lease(key, r, lease)
+  local old_born, old_hwm, old_tok, old_q, old_sch = r.born, r.hwm, r.tok, r.q, r.sch
+  state_lease(r, lease)
   -- A tick that started was decided.
   local seen_hwm = math.max(tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))
-  local hwm = math.max(r.hwm, seen_hwm)
   local has_seen_all = seen_hwm >= r.hwm
-  local tok = math.max(r.tok, tonumber(ARGV[a + 2]))
-  local born, seen = r.born, math.min(tonumber(ARGV[a]), now)
-  if born == 0 or seen < born then
-    born = seen
-  end
-  if born ~= r.born or hwm ~= r.hwm or tok ~= r.tok then
-    r.born, r.hwm, r.tok = born, hwm, tok
-    call('HSET', key, 'born', born, 'hwm', hwm, 'tok', tok)
+  r.hwm, r.tok = math.max(r.hwm, seen_hwm), math.max(r.tok, tonumber(ARGV[a + 2]))
+  local seen = math.min(tonumber(ARGV[a]), now)
+  if r.born == 0 or seen < r.born then
+    r.born = seen
   end
   local tick, attempt = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
   if raise_started(key, r, tick, attempt) and r.waited then
     changed[#changed + 1] = key
   end
   local decided_before = schedule_of(r.sch)
-  merge(key, r, ARGV[a + 7])
+  merge(r, ARGV[a + 7])
   if ARGV[a + 6] ~= '' then
-    register_schedule(key, r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease)
+    register_schedule(r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease)
   end
+  save(key, r, old_born, old_hwm, old_tok, old_q, old_sch)
   -- A caller that has seen every decision knows when the next tick is due, if its schedule decides; so does one whose
   -- schedule decides from now on.
   local deciding = schedule_of(r.sch)
   local takes_over = decided_before and decided_before ~= deciding
   if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
-    if ARGV[a + 10] == '0' then
-      call('ZREM', KEYS[5], unit_of(key))
-    else
-      call('ZADD', KEYS[5], ARGV[a + 10], unit_of(key))
-    end
+    due_at[unit_of(key)] = ARGV[a + 10]
   end
   out[n + 1], out[n + 2], out[n + 3] = r.born, r.hwm, r.tok
   out[n + 4], out[n + 5] = last_start(r)
   out[n + 6] = deciding and r.sch or ''
   n = n + 6
+end
+local dues, never = {}, {}
+for unit, at in pairs(due_at) do
+  if at == '0' then
+    never[#never + 1] = unit
+  else
+    dues[#dues + 1] = at
+    dues[#dues + 1] = unit
+  end
+end
+if #never > 0 then
+  call('ZREM', KEYS[5], unpack(never))
+end
+if #dues > 0 then
+  call('ZADD', KEYS[5], unpack(dues))
 end
 settle()
 return out

@@ -1,11 +1,11 @@
 -- Records of units. Port of `machine::Record`.
 --
--- Provides: schedule_of, records, state_of, add_run, load, load_shown; holds, forgot, ready, newer, last_start;
---       waits, set_wait, drop_started, raise_started.
+-- Provides: schedule_of, records, state_of, add_run, fields, load, load_shown; holds, forgot, ready, newer,
+--       last_start; waits, set_wait, drop_started, raise_started.
 --
--- A record is a table: born, hwm, tok, running, stop, non, wait and q always, and sch, the schedule that decides; of
--- its run rtok, until_, seq, lease, att and tick; then done, and bt and ba, the newest start that nodes reported; and
--- own, at and rer where a script needs them.
+-- A record is a table: born, hwm, tok, running, non and wait always; stop, if the run is to stop; of its run rtok,
+-- until_, seq, lease, att and tick; then done, and bt and ba, the newest start that nodes reported; and q, sch (the
+-- schedule that decides), own, at and rer where a script needs them.
 
 -- Identity, registration, beginning and node of the schedule in a text that a script stored; nothing otherwise: a
 -- schedule that somebody edited counts as none, until a node registers its own.
@@ -19,15 +19,24 @@ end
 -- Records by key: a unit may be in a batch twice, and the second request must find the changes of the first.
 local records = {}
 
--- A record from its values of born, hwm, tok, st, non and wait, without its run.
-local function state_of(key, v)
-  local st = v[4]
+-- A record from its values of born, hwm, tok, st, non and wait, without its run, and from those of q and sch.
+local function state_of(key, v, q, sch)
+  local born, hwm, tok, st = naturals[v[1]], naturals[v[2]], naturals[v[3]], v[4]
+  if not (born and hwm and tok) or born > far or hwm > far or tok > MAX_TOKEN then
+    born, hwm = number(key, 'born', v[1], far), number(key, 'hwm', v[2], far)
+    tok = number(key, 'tok', v[3], MAX_TOKEN)
+  end
+  -- A usual claim sets no other fields. Lua has places for eight or sixteen; sixteen, or growth, cost half a read.
   local r = {
-    born = number(key, 'born', v[1], far), hwm = number(key, 'hwm', v[2], far),
-    tok = number(key, 'tok', v[3], MAX_TOKEN), running = st == 'run' or st == 'stop',
-    stop = st == 'stop', non = v[5] or '', wait = v[6] or '',
+    born = born, hwm = hwm, tok = tok, running = st == 'run' or st == 'stop',
+    non = v[5] or '', wait = v[6] or '', sch = sch,
+    -- A damaged value counts as none, and `unit_quarantine` takes none that is too late.
+    q = q and (naturals[q] or int(q)) or 0,
   }
-  check(key, st, v[5], v[6], r.hwm)
+  if st == 'stop' then
+    r.stop = true
+  end
+  check(key, st, v[5], v[6], hwm)
   return r
 end
 
@@ -44,23 +53,23 @@ local function add_run(key, r, v, i)
   decided(key, 'tick', v[i + 6], r.hwm)
 end
 
+-- What `load` reads. A script adds q and sch if it needs them.
+local fields = { 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done',
+  'bt', 'ba' }
+
 -- The record under the key, without the fields of `load_shown`; or nil and an error.
 local function load(key)
   local r = records[key]
   if r then
     return r
   end
-  local v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait',
-    'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done', 'bt', 'ba', 'q', 'sch')
+  local v = pcall('HMGET', key, unpack(fields))
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
-  r = state_of(key, v)
+  r = state_of(key, v, v[16], v[17])
   add_run(key, r, v, 6)
-  r.done, r.bt = v[13] or '', number(key, 'bt', v[14], far)
-  r.ba = number(key, 'ba', v[15], MAX_COUNT)
-  -- A damaged value counts as none, and `unit_quarantine` takes none that is too late.
-  r.q, r.sch = int(v[16]), v[17]
+  r.done, r.bt, r.ba = v[13] or '', number(key, 'bt', v[14], far), number(key, 'ba', v[15], MAX_COUNT)
   decided(key, 'bt', v[14], r.hwm)
   if wrong then
     return nil, wrong

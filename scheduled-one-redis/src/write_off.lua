@@ -5,6 +5,7 @@
 -- ARGV  4.. for each run: nonce, seq
 -- Returns the head, then for each run LOST, CHANGED, QUARANTINED or TAKEN_OVER
 
+fields[16] = 'q'
 for i = 4, #KEYS, 2 do
   local r, err = load(KEYS[i])
   if r then
