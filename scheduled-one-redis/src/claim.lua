@@ -1,6 +1,6 @@
 -- Decides ticks. Port of `machine::claim`.
 --
--- KEYS  4 due   5.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
+-- KEYS  4 due   5 ctl   6.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
 --       the slots that it may take
 -- ARGV  4 valid until   5.. for each claim: nonce, tick, after, lower bound of the token, lease,
 --       identity of the schedule, when the next tick may start (0: never), and its unusual values:
@@ -13,6 +13,7 @@
 --         takeovers     instead of 0
 --         queue, cancel_running or allow   overlap policy instead of skip, with its number
 --                       (`true` for cancel_running)
+--         control       version of the directives that the tick was planned with, instead of 0
 --         missed        first, last, count, outcome, reason
 -- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
 --       GRANTED: until; DECIDED: owner; EARLY: by; QUARANTINED: until;
@@ -25,7 +26,7 @@
 -- units that are not idle. Numbers are passed on as the texts that the caller sent, because formatting costs more.
 -- Function calls cost time as well: `answer` and `decide` make few for a usual claim.
 
-wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim)
+wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim) or read_directives()
 if wrong then
   return wrong
 end
@@ -257,6 +258,15 @@ local function next_due()
   end
 end
 
+-- The verdict if directives keep the claim from deciding anything. Takeovers, which wait in front of the queue, go on.
+local function forbidden()
+  local version, paused = in_force()
+  if ask.intent == 'next' then
+    return paused and string.find(r.wait, '^%d+:1:') and PAUSED
+  end
+  return paused and PAUSED or (version ~= ask.control and MOVED)
+end
+
 -- Appends the values of the verdict to the reply. Returns the verdict.
 local function decide()
   local again = (r.running or ask.allow > 0) and granted_before()
@@ -272,6 +282,12 @@ local function decide()
     if now < quarantine_until then
       reply(quarantine_until)
       return QUARANTINED
+    end
+  end
+  if control_version > 0 or ask.control > 0 then
+    local stays = forbidden()
+    if stays then
+      return stays
     end
   end
   if ask.intent == 'next' then
