@@ -100,6 +100,7 @@ fn claims(batch: usize, tick: TickMs, after: Option<TickMs>) -> Vec<Claim> {
         lease_ms: LEASE.as_millis() as i64,
         takeovers: 0,
         schedule: None,
+        control: 0,
         bounds: LowerBounds {
             decided: after,
             ..LowerBounds::default()

@@ -29,6 +29,15 @@ pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
      SELECT set_config('synchronous_commit', 'on', true) \
      WHERE current_setting('synchronous_commit') = 'off'";
 
+/// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock, not
+/// one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first number is
+/// that of this program; of two buckets whose names have one hash, each waits for the other, which does no harm.
+pub(crate) const READ_DIRECTIVES: &str =
+    "SELECT pg_advisory_xact_lock_shared(1936679525, hashtext($1))";
+
+/// Held by each step that changes directives, until its end.
+pub(crate) const CHANGE_DIRECTIVES: &str = "SELECT pg_advisory_xact_lock(1936679525, hashtext($1))";
+
 /// Statements with the schema in them. The first parameter of each is the bucket's tag.
 #[derive(Debug)]
 pub(crate) struct Statements {

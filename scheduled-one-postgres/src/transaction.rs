@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use scheduled_one_protocol::fields::{JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD};
 use scheduled_one_protocol::machine::damage::Damage;
 use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Now, Record};
-use scheduled_one_protocol::{StoreError, UnitName, Wanted, WorkingSet};
+use scheduled_one_protocol::{Access, StoreError, UnitName, Wanted, WorkingSet};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
 use crate::classify::{Failure, Stage, failure};
 use crate::identity::Identity;
 use crate::rows::{Column, columns, read};
-use crate::statements::{BEGIN, Statements};
+use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES, Statements};
 
 /// What a step needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -181,9 +181,15 @@ impl Step<'_> {
             }
         };
         // In this order: each is sent when it is polled for the first time.
-        let (begun, made, locked, units, nodes, lists, frame) = tokio::join!(
+        let order = match self.wanted.directives {
+            Access::None => None,
+            Access::Reads => Some(READ_DIRECTIVES),
+            Access::Changes => Some(CHANGE_DIRECTIVES),
+        };
+        let (begun, ordered, made, locked, units, nodes, lists, frame) = tokio::join!(
             biased;
             client.batch_execute(BEGIN),
+            query(order.is_some(), order.unwrap_or_default(), &bucket),
             query(self.meta == MetaLock::Make, make_meta, &bucket),
             query(self.meta >= MetaLock::Lock, lock_meta, &bucket),
             query(!self.wanted.units.is_empty(), lock_units, &with_units),
@@ -193,6 +199,7 @@ impl Step<'_> {
         );
         let failed = |error: Error| failure(&error, Stage::Load);
         begun.map_err(failed)?;
+        ordered.map_err(failed)?;
         made.map_err(failed)?;
         let locked = locked.map_err(failed)?;
         if locked.is_some_and(|rows| rows.is_empty()) {

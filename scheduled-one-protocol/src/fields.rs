@@ -175,6 +175,8 @@ pub const META: &[Field<Meta>] = &[
     int("quarantine_until_ms", |m| value(&m.quarantine_until_ms), |m, v| set(&mut m.quarantine_until_ms, v)),
     int("buckets", |m| value(&m.buckets), |m, v| set(&mut m.buckets, v)),
     int("membership_version", |m| value(&m.membership_version), |m, v| set(&mut m.membership_version, v)),
+    int("control_version", |m| value(&m.control_version), |m, v| set(&mut m.control_version, v)),
+    text("directives", |m| value(&m.directives), |m, v| set(&mut m.directives, v)),
 ];
 
 /// The fields of a living node; its identity is the key of the row.
@@ -243,6 +245,7 @@ fn set<C: Column>(field: &mut C, value: Value) -> Option<()> {
 mod tests {
     use super::column::waiting;
     use super::*;
+    use crate::directive::Directives;
     use crate::machine::Run;
     use crate::message::Watermarks;
     use crate::outcome::Outcome;
@@ -295,6 +298,8 @@ mod tests {
             quarantine_until_ms: 4,
             buckets: 5,
             membership_version: 6,
+            control_version: 7,
+            directives: Directives::parse("a 7 8 9 10 - - - -").unwrap(),
         }
     }
 

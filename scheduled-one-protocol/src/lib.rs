@@ -3,6 +3,7 @@
 
 // In reading order: names and values, messages, decisions, the border to a store, the store of one process.
 mod bucket;
+mod directive;
 mod hash;
 mod schedule;
 mod unit;
@@ -27,6 +28,9 @@ pub mod memory;
 
 pub use bucket::{Bucket, MAX_BUCKETS};
 pub use diagnosis::{Finding, Report, Severity};
+pub use directive::{
+    ALL_JOBS, Directive, Directives, InForce, MAX_PAST_PAUSES, PastPause, Pause, ScheduleOverride,
+};
 pub use future::BoxFuture;
 pub use hash::hash;
 pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
@@ -36,4 +40,4 @@ pub use schedule::{DecidingSchedule, ScheduleId};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use unit::UnitName;
 pub use value::{FencingToken, Start, TickMs};
-pub use working_set::{Wanted, WorkingSet};
+pub use working_set::{Access, Wanted, WorkingSet};

@@ -5,6 +5,7 @@
 //! its port, and a property test feeds both the same operations and compares replies and records. `docs/protocol.md`
 //! has the reason for each rule.
 
+mod control;
 pub mod damage;
 mod membership;
 mod meta;
@@ -15,13 +16,20 @@ mod claim;
 mod run;
 
 pub use claim::{UnitRecords, claim};
+pub use control::control;
 pub use membership::{LivingNode, Nodes, heartbeat};
 pub use meta::{EntryRefused, Meta, NewerProtocol, enter, quarantined, unit_quarantine_until_ms};
 pub use record::{Record, Run, Waiting};
 pub use run::{finish, register, renew, write_off};
 
-/// Version of the stored form. A namespace with a newer one is refused.
-pub const VERSION: u64 = 1;
+/// The newest version of the stored form that this code knows. A namespace with a newer one is refused.
+pub const VERSION: u64 = 2;
+
+/// The version of a namespace whose jobs were never controlled: nodes of that version may use it, too.
+pub const FIRST_VERSION: u64 = 1;
+
+/// The version of a namespace from the first directive on.
+pub const CONTROL_VERSION: u64 = 2;
 
 /// No quarantine lasts longer: leases are an hour at most.
 pub const MAX_QUARANTINE_MS: i64 = 86_400_000;

@@ -83,6 +83,8 @@ pub enum SkipReason {
     Superseded,
     /// The job is disabled.
     Disabled,
+    /// The job was paused.
+    Paused,
 }
 
 impl SkipReason {
@@ -93,6 +95,7 @@ impl SkipReason {
             SkipReason::QueueFull => "queue full",
             SkipReason::Superseded => "superseded",
             SkipReason::Disabled => "disabled",
+            SkipReason::Paused => "paused",
         }
     }
 }

@@ -10,12 +10,13 @@ use crate::ledger::LedgerRecord;
 use crate::machine::damage::{Reads, damage};
 use crate::machine::{self, Now};
 use crate::message::{
-    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
+    UnitStatus, WrittenOff,
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::unit::UnitName;
-use crate::working_set::{Wanted, WorkingSet};
+use crate::working_set::{Access, Wanted, WorkingSet};
 
 /// Decides on what was loaded. An error means that nothing may be saved.
 pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> + Send + 'a>;
@@ -27,7 +28,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes if they were wanted,
     /// the touched records, the new lines.
     ///
-    /// Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
+    /// A step that changes directives comes before or after each step that reads them ([`Access`]); the lock for that is
+    /// the first of all. Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
     /// other. A store that locks rows locks them in one order: meta data, units by name, nodes.
     ///
     /// The clock is read when everything is locked, so that no step has an earlier time than one that was committed
@@ -202,6 +204,20 @@ impl<R: Records> Store for R {
                 ..body
             };
             Ok(Reply { head, body })
+        })
+    }
+
+    fn control<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ControlRequest,
+    ) -> Answer<'a, Reply<ControlReply>> {
+        let wanted = Wanted {
+            directives: Access::Changes,
+            ..Wanted::default()
+        };
+        decide(self, caller, wanted, Reads::Whole, |set| {
+            set.control(request)
         })
     }
 

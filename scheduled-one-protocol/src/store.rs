@@ -15,8 +15,9 @@ use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, damage::Damage};
 use crate::message::{
-    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
+    UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
 use crate::value::TickMs;
@@ -79,6 +80,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         caller: &'a Caller,
         heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>>;
+
+    /// Takes directives into account that the caller saw, changes one if it is still the one that the caller saw, and
+    /// returns all. The version of a directive is higher than each before; from the first on, the namespace has
+    /// [`CONTROL_VERSION`](machine::CONTROL_VERSION).
+    fn control<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ControlRequest,
+    ) -> Answer<'a, Reply<ControlReply>>;
 
     /// Writes ledger lines of runs without a lease (`scope = every_node`). The call fails only if no line was
     /// written; the reply says of each line whether its ledger took it.

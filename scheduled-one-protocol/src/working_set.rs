@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
-    Caller, Claim, Claimed, Finish, Finished, Head, Heartbeat, HeartbeatReply, NODE_GONE_MS,
-    OverdueRun, Overlap, Register, RegisteredUnit, Renew, Renewed, Target, UnitStatus, WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Head, Heartbeat,
+    HeartbeatReply, NODE_GONE_MS, OverdueRun, Overlap, Register, RegisteredUnit, Renew, Renewed,
+    Target, UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
 
@@ -18,6 +19,21 @@ pub struct Wanted {
     pub units: BTreeSet<UnitName>,
     /// Whether the living nodes are needed.
     pub nodes: bool,
+    /// What the step has to do with directives.
+    pub directives: Access,
+}
+
+/// What a step has to do with directives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing that depends on them.
+    #[default]
+    None,
+    /// It decides by them.
+    Reads,
+    /// It may change them: it comes before or after each step that decides by them. Otherwise a tick that was decided
+    /// before a pause could be granted after the reply to it.
+    Changes,
 }
 
 impl Wanted {
@@ -25,7 +41,7 @@ impl Wanted {
     pub fn units<'a>(units: impl IntoIterator<Item = &'a UnitName>) -> Self {
         Wanted {
             units: units.into_iter().cloned().collect(),
-            nodes: false,
+            ..Wanted::default()
         }
     }
 
@@ -38,7 +54,8 @@ impl Wanted {
         };
         Wanted {
             units: claims.iter().flat_map(with_slots).collect(),
-            nodes: false,
+            directives: Access::Reads,
+            ..Wanted::default()
         }
     }
 }
@@ -89,6 +106,7 @@ impl WorkingSet {
             serving: self.meta.serving.clone(),
             quarantine_from_ms: self.meta.quarantine_from_ms,
             quarantine_until_ms: self.meta.quarantine_until_ms,
+            control_version: self.meta.control_version,
         }
     }
 
@@ -163,6 +181,11 @@ impl WorkingSet {
     /// Records the sign of life of a node. The reply lacks the units.
     pub fn heartbeat(&mut self, caller: &Caller, heartbeat: &Heartbeat) -> HeartbeatReply {
         machine::heartbeat(&mut self.meta, &mut self.nodes, caller, heartbeat, self.now)
+    }
+
+    /// Takes directives into account, changes one, and shows all.
+    pub fn control(&mut self, request: &ControlRequest) -> ControlReply {
+        machine::control(&mut self.meta, request, self.now)
     }
 
     /// Whether a node sent a heartbeat lately.

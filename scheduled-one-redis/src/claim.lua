@@ -1,6 +1,6 @@
 -- Decides ticks. Port of `machine::claim`.
 --
--- KEYS  4 due   5.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
+-- KEYS  4 due   5 ctl   6.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
 --       the slots that it may take
 -- ARGV  4 valid until   5.. for each claim: nonce, tick, after, lower bound of the token, lease,
 --       identity of the schedule, when the next tick may start (0: never), and its unusual values:
@@ -13,6 +13,7 @@
 --         takeovers     instead of 0
 --         queue, cancel_running or allow   overlap policy instead of skip, with its number
 --                       (`true` for cancel_running)
+--         control       version of the directives that the tick was planned with, instead of 0
 --         missed        first, last, count, outcome, reason
 -- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
 --       GRANTED: until; DECIDED: owner; EARLY: by; QUARANTINED: until;
@@ -25,7 +26,7 @@
 -- units that are not idle. Numbers are passed on as the texts that the caller sent, because formatting costs more.
 -- Function calls cost time as well: `answer` and `decide` make few for a usual claim.
 
-wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim)
+wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim) or read_directives()
 if wrong then
   return wrong
 end
@@ -274,8 +275,14 @@ local function decide()
       return QUARANTINED
     end
   end
+  local version, paused = in_force()
   if ask.intent == 'next' then
-    return start_next()
+    -- A takeover, which waits in front of the queue, is not stopped.
+    return paused and find(r.wait, '^%d+:1:') and PAUSED or start_next()
+  elseif paused then
+    return PAUSED
+  elseif version ~= ask.control then
+    return MOVED
   end
   -- One schedule at a time decides the ticks of a unit.
   local own = ARGV[a + 5]

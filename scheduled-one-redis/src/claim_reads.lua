@@ -3,10 +3,11 @@
 -- Provides: each_claim, and for its current claim: i and a, the first index of its keys and of its
 --       values; ask, its unusual values with the usual ones as default; key, nonce; r, tick,
 --       after, set by the step; check_claim, a step; access to records: load_for_claim,
---       load_started, slot_key, in_slot.
+--       load_started, slot_key, in_slot;
+--       read_directives, in_force.
 
 local USUAL = {
-  intent = 'run', takeovers = '0', allow = 0, valid_until = tonumber(ARGV[4]),
+  intent = 'run', takeovers = '0', allow = 0, control = 0, valid_until = tonumber(ARGV[4]),
 }
 local OR_USUAL = { __index = USUAL }
 
@@ -15,7 +16,7 @@ local i, a, ask, key, nonce, tick, after, r
 -- Calls the step for each claim, until one returns an error.
 local asks = {}
 local function each_claim(step)
-  i, a = 5, 5
+  i, a = 6, 5
   local keys, nth = #KEYS, 0
   while i <= keys do
     nth = nth + 1
@@ -95,6 +96,55 @@ end
 -- True if the claim may write into the ledger or read slots.
 local function is_unusual()
   return ask.intent ~= 'run' or ask.missed or ask.started or ask.allow > 0
+end
+
+-- What the directives for a job and for all jobs say: the higher version, and whether one of them pauses the job.
+local forces = {}
+local function job_of(key)
+  return string.match(unit_of(key), '^[^#~]*')
+end
+
+-- Reads the directives that concern the claims of the request, with one command; with none if there are no directives.
+-- Returns an error.
+local function read_directives()
+  if control_version == 0 then
+    return nil
+  end
+  local subjects = { '*' }
+  each_claim(function()
+    local job = job_of(key)
+    if not forces[job] then
+      forces[job] = { 0, false }
+      subjects[#subjects + 1] = job
+    end
+  end)
+  local texts = pcall('HMGET', KEYS[5], unpack(subjects))
+  if texts.err then
+    return wrong_type(KEYS[5], 'hash') or texts
+  end
+  local for_all = { 0, false }
+  for at, subject in ipairs(subjects) do
+    local version, since, till = 0, 0, 0
+    if texts[at] then
+      version, since, till = parse_directive(KEYS[5], subject, texts[at])
+    end
+    local paused = since > 0 and (till == 0 or now < till)
+    if at == 1 then
+      for_all = { version, paused }
+    else
+      forces[subject] = { math.max(version, for_all[1]), paused or for_all[2] }
+    end
+  end
+  return wrong
+end
+
+-- Version of the directives that are in force for the unit of the claim, and whether they pause it.
+local function in_force()
+  if control_version == 0 then
+    return 0, false
+  end
+  local force = forces[job_of(key)]
+  return force[1], force[2]
 end
 
 -- Reads and checks all keys that the claim may use. Returns an error.

@@ -51,6 +51,17 @@ codes! {
         QueueEmpty = "QUEUE_EMPTY",
         /// Value: the schedule that decides.
         OtherSchedule = "OTHER_SCHEDULE",
+        Paused = "PAUSED",
+        Moved = "MOVED",
+    }
+}
+
+codes! {
+    /// What became of the change of a directive. Value: its version, or 0.
+    ChangeCode {
+        Nothing = "NOTHING",
+        To = "TO",
+        Conflict = "CONFLICT",
     }
 }
 

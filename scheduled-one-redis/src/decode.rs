@@ -1,6 +1,7 @@
 //! Decodes replies of the scripts, in the order that the head of each script has. A reply that does not fit is an
 //! error that names the script, never a panic.
 
+mod control;
 mod heartbeat;
 mod ledger;
 mod overdue;
@@ -16,6 +17,7 @@ use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, StoreError, 
 use crate::classify;
 use crate::codes::{ClaimCode, FinishCode, InspectCode, RenewCode, WriteOffCode};
 
+pub(crate) use crate::decode::control::control;
 pub(crate) use crate::decode::heartbeat::heartbeat;
 pub(crate) use crate::decode::ledger::ledger;
 pub(crate) use crate::decode::overdue::read_overdue;
@@ -106,6 +108,7 @@ impl Reader {
             serving: self.text()?,
             quarantine_from_ms: self.int()?,
             quarantine_until_ms: self.int()?,
+            control_version: self.count()?,
         })
     }
 
@@ -263,6 +266,8 @@ fn verdict(
             let decides = reader.schedule()?;
             Verdict::OtherSchedule(decides.ok_or_else(|| malformed(reader.script, &code))?)
         }
+        ClaimCode::Paused => Verdict::Paused,
+        ClaimCode::Moved => Verdict::Moved,
     })
 }
 

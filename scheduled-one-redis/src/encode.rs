@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Heartbeat, Intent, JobsDigest, MAX_BATCH, NODE_GONE_MS,
-    Occasion, OverdueRun, Overlap, Register, Renew, RunId, SUSPECT_MS, Target, UNCLAIMED_MS,
+    Caller, Claim, ControlRequest, DueTick, Finish, Heartbeat, Intent, JobsDigest, MAX_BATCH,
+    NODE_GONE_MS, Occasion, OverdueRun, Overlap, Register, Renew, RunId, SUSPECT_MS, Target,
+    UNCLAIMED_MS,
 };
 use scheduled_one_protocol::{
-    FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
+    ALL_JOBS, FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
 };
 
 use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
@@ -61,6 +62,16 @@ impl<'a> Draft<'a> {
     fn unit_and_log(&mut self, unit: &UnitName) {
         self.unit(unit);
         self.request.key(self.keys.log(unit.job()));
+    }
+
+    /// What a directive is about.
+    fn subject(&mut self, subject: &'a str) {
+        if subject != ALL_JOBS && !is_name(subject) {
+            self.refuse(format!(
+                "a directive for {subject:?}: that is no name of a job"
+            ));
+        }
+        self.text(subject);
     }
 
     fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
@@ -133,7 +144,7 @@ pub(crate) fn claim<'a>(
     claims: &'a [Claim],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::CLAIM, keys, caller, claims.len());
-    draft.request.key(keys.due.clone());
+    draft.request.key(keys.due.clone()).key(keys.ctl.clone());
     // Usually all claims of a request have the same.
     let valid_until_ms = claims.first().map_or(0, |claim| claim.valid_until_ms);
     draft.int(valid_until_ms);
@@ -186,6 +197,10 @@ fn unusual(
         started.int("tick", draft.exact(start.tick.ms()));
         started.int("attempt", start.attempt.into());
         map.map("started", started);
+    }
+    if claim.control > 0 {
+        let control = i64::try_from(claim.control).unwrap_or(i64::MAX);
+        map.int("control", draft.exact(control));
     }
     // The record has the other values of a waiting tick.
     if let Target::Tick(due) = &claim.target {
@@ -373,6 +388,30 @@ pub(crate) fn record<'a>(
             .text(line.identity.as_deref().unwrap_or_default())
             .flag(line.retried);
     }
+    draft.done()
+}
+
+pub(crate) fn control<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    request: &'a ControlRequest,
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(&script::CONTROL, keys, caller, request.told.len());
+    draft.request.key(keys.ctl.clone());
+    draft.count(request.told.len() as u64);
+    for (subject, directive) in &request.told {
+        draft.subject(subject);
+        draft.count(directive.version).text(directive.to_string());
+    }
+    match &request.change {
+        None => draft.text("").int(0).text(""),
+        Some(change) => {
+            draft.subject(&change.subject);
+            draft
+                .count(change.seen)
+                .text(change.directive.text_without_version())
+        }
+    };
     draft.done()
 }
 

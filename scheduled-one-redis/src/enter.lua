@@ -6,8 +6,8 @@
 --       last but one: margin that is added to a lease for a quarantine, ms
 --       last: number of buckets that the caller is configured with
 -- Provides: name, ledger_limit; unit_from, unit_of; now, now_us; quarantine_from, margin,
---       unit_quarantine; out, the reply, which begins with its head: now_us, store identity,
---       quarantine_from, quarantine_until; commit.
+--       unit_quarantine, control_version; out, the reply, which begins with its head: now_us, store identity,
+--       quarantine_from, quarantine_until, control_version; commit.
 --
 -- Scripts do not roll back. So each script reads and checks everything first, and writes only from `commit()` on.
 
@@ -50,7 +50,7 @@ local now_us = clock[1] * 1000000 + clock[2]
 local now = clock[1] * 1000 + floor(clock[2] / 1000)
 far = now + MAX_AHEAD_MS
 
-local meta = pcall('HMGET', KEYS[1], 'ver', 'rid', 'qs', 'q', 'buckets')
+local meta = pcall('HMGET', KEYS[1], 'ver', 'rid', 'qs', 'q', 'buckets', 'cv')
 if meta.err then
   return wrong_type(KEYS[1], 'hash') or meta
 end
@@ -61,12 +61,15 @@ end
 -- The first request to a namespace sets its number of buckets. A namespace from before the number was stored has one
 -- bucket.
 local ours, buckets = tonumber(ARGV[#ARGV]), int(meta[5])
-local meta_changed = version ~= VERSION or buckets == 0
+local meta_changed = version == 0 or buckets == 0
+local stored_version = version == 0 and FIRST_VERSION or version
+-- Changes with each change of a directive; 0 before the first.
+local control_version = int(meta[6])
 if buckets == 0 then
   -- A damaged value counts as none: the caller sets the number again.
   buckets = (version == 0 or meta[5]) and ours or 1
 end
-if buckets ~= ours then
+if buckets ~= ours or ours == 0 then
   return redis.error_reply(string.format('SOBUCKETS %.0f %.0f', buckets, ours))
 end
 wrong = wrong_type(KEYS[2], 'zset')
@@ -116,10 +119,10 @@ local function commit()
     meta_changed = true
   end
   if meta_changed then
-    call('HSET', KEYS[1], 'ver', VERSION, 'rid', serving, 'qs', quarantine_from,
+    call('HSET', KEYS[1], 'ver', stored_version, 'rid', serving, 'qs', quarantine_from,
       'q', quarantine_until, 'buckets', buckets)
   end
 end
 
-local out = { now_us, serving, quarantine_from, quarantine_until }
+local out = { now_us, serving, quarantine_from, quarantine_until, control_version }
 

@@ -143,6 +143,7 @@ fn claim(number: usize) -> Claim {
         lease_ms: 5_000,
         takeovers: 0,
         schedule: None,
+        control: 0,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             tick,

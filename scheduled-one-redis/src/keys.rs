@@ -34,6 +34,8 @@ pub(crate) struct Keys {
     pub(crate) members: String,
     /// Lists of jobs by their digest.
     pub(crate) lists: String,
+    /// Directives by their subject: what operators want of jobs.
+    pub(crate) ctl: String,
     /// The preflight tries permissions on it, without making it. It is also the prefix of the keys of a trial.
     pub(crate) probe: String,
 }
@@ -55,6 +57,7 @@ impl Keys {
             nodes: format!("{prefix}nodes"),
             members: format!("{prefix}members"),
             lists: format!("{prefix}lists"),
+            ctl: format!("{prefix}ctl"),
             probe: format!("{prefix}probe"),
             prefix,
         }
@@ -131,6 +134,7 @@ mod tests {
             &keys.leases,
             &keys.ready,
             &keys.nodes,
+            &keys.ctl,
             &keys.probe,
         ] {
             assert!(key.starts_with("so:{shop}:"), "{key}");

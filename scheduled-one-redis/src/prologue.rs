@@ -6,7 +6,9 @@ use std::fmt::Write;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_COUNT, MAX_EXACT, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ, MAX_TOKEN,
 };
-use scheduled_one_protocol::machine::{MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION};
+use scheduled_one_protocol::machine::{
+    CONTROL_VERSION, FIRST_VERSION, MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION,
+};
 use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH, NODE_GONE_MS};
 use scheduled_one_protocol::{Outcome, ScheduleId, SkipReason};
 
@@ -17,8 +19,10 @@ use crate::keys::MAX_UNIT_BYTES;
 const MAX_READY: usize = 64 * MAX_BATCH;
 
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 16] = [
+const CONSTANTS: [(&str, u64); 18] = [
     ("VERSION", VERSION),
+    ("FIRST_VERSION", FIRST_VERSION),
+    ("CONTROL_VERSION", CONTROL_VERSION),
     ("MAX_EXACT", MAX_EXACT),
     ("MAX_TOKEN", MAX_TOKEN),
     ("MAX_SEQ", MAX_SEQ),

@@ -6,7 +6,7 @@ use deadpool_redis::redis::{Cmd, Script, cmd};
 use once_cell::sync::Lazy;
 
 use crate::codes::{
-    ClaimCode, FinishCode, InspectCode, Named, OverdueCode, RenewCode, WriteOffCode,
+    ChangeCode, ClaimCode, FinishCode, InspectCode, Named, OverdueCode, RenewCode, WriteOffCode,
 };
 use crate::prologue::prologue;
 
@@ -47,13 +47,14 @@ macro_rules! operations {
 }
 
 operations! {
-    CLAIM: 8, ClaimCode::NAMES, shared enter ledger unit claim_reads claim;
+    CLAIM: 8, ClaimCode::NAMES, shared enter directives ledger unit claim_reads claim;
     RENEW: 8, &[RenewCode::NAMED], shared enter unit settle renew;
     FINISH: 13, FinishCode::NAMES, shared enter ledger unit settle finish;
     REGISTER: 11, &[], shared enter unit settle register;
     WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
     HEARTBEAT: 0, &[], shared enter heartbeat;
     READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;
+    CONTROL: 0, &[ChangeCode::NAMED], shared enter directives control;
     RECORD: 13, &[], shared enter ledger record;
     INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
 }

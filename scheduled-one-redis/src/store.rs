@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use deadpool_redis::redis::cmd;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
+    UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
@@ -104,6 +105,18 @@ impl Store for RedisStore {
                 reply.body.overdue = decode::read_overdue(value, &units)?;
             }
             Ok(reply)
+        })
+    }
+
+    fn control<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ControlRequest,
+    ) -> Answer<'a, Reply<ControlReply>> {
+        Box::pin(async move {
+            let encoded = encode::control(self.keys(), caller, request)?;
+            let value = self.run(&script::CONTROL, &encoded).await?;
+            decode::control(&self.keys().ctl, value)
         })
     }
 

@@ -116,6 +116,8 @@ pub use handler::{BoxError, FromJob, Handler, JobResult, State};
 pub use jiff;
 pub use job::Job;
 pub use ledger::{LedgerEntry, Outcome};
+#[doc(inline)]
+pub use scheduled_one_control as control;
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 #[cfg(feature = "redis")]
 pub use scheduled_one_redis::ConnectError;

@@ -13,6 +13,7 @@ mod verdict;
 mod local_jobs;
 
 // … and what a node does in addition to its ticks.
+mod control;
 mod heartbeat;
 pub(crate) mod hold_up;
 mod inbox;
@@ -41,6 +42,7 @@ use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::HeartbeatReply;
 
 use claiming::Claiming;
+use control::{KnownDirectives, send_control, take_directives};
 use heartbeat::{HeartbeatTimer, send_heartbeat};
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
@@ -72,6 +74,8 @@ pub(crate) struct Node {
     hold: Hold,
     /// With which store the units are registered.
     registration: Registration,
+    /// What operators want of the jobs.
+    directives: KnownDirectives,
     /// When the next heartbeat is sent.
     heartbeat: HeartbeatTimer,
     /// Overdue runs, which are written off if they stay unchanged.
@@ -109,6 +113,7 @@ impl Node {
             units,
             hold: Hold::START,
             registration,
+            directives: KnownDirectives::default(),
             heartbeat: HeartbeatTimer::new(client.now(), node),
             stalls: StallWatch::default(),
             local_jobs: LocalJobs::new(of_scope(true), started_ms),
@@ -124,6 +129,7 @@ impl Node {
         let mut mode = Mode::Working;
         loop {
             let seen = health.borrow_and_update().clone();
+            self.read_directives_if_changed(&seen);
             self.register_if_forgotten(&seen);
             self.claiming
                 .wait_after_jump(&self.client, &mut self.units, &self.runner.cluster);
@@ -170,6 +176,11 @@ impl Node {
                 self.claiming.release(&mut self.units, released, now_ms);
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
+            Event::Controlled(reply) => {
+                let now_ms = self.runner.cluster.now_ms();
+                let (units, claiming) = (&mut self.units, &mut self.claiming);
+                take_directives(&mut self.directives, units, claiming, reply, now_ms);
+            }
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
             Event::Succeeded(units) => {
                 let now_ms = self.runner.cluster.now_ms();
@@ -212,6 +223,9 @@ impl Node {
             };
             let (now_ms, unit) = (self.runner.cluster.now_ms(), decided.pending.unit);
             let (units, stalls) = (&mut self.units, &mut self.stalls);
+            if decided.was_planned_otherwise() {
+                self.directives.read_again();
+            }
             match self.claiming.apply(units, stalls, decided, now_ms) {
                 FollowUp::Nothing => {}
                 FollowUp::Start(run) => {
@@ -254,6 +268,7 @@ impl Node {
         self.claiming.abandon();
         self.heartbeat.settle();
         self.registration.abandon();
+        self.directives.abandon();
     }
 
     /// For how long no claims are sent; `None` if they are.
@@ -349,6 +364,15 @@ impl Node {
             let registered = register_again(&client, identity, batches).await;
             Event::Registered(registered)
         });
+    }
+
+    /// Reads directives if they changed, and repeats those that the store forgot.
+    fn read_directives_if_changed(&mut self, seen: &StoreHealth) {
+        if let Some(request) = self.directives.take_due(seen) {
+            let controlled = send_control(Arc::clone(&self.client), request);
+            self.inbox
+                .request(async { Event::Controlled(controlled.await) });
+        }
     }
 
     fn send_heartbeat_if_due(&mut self, mode: Mode) {

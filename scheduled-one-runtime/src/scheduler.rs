@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use scheduled_one_control::Control;
 use scheduled_one_schedule::ZoneData;
 use tokio::sync::{Mutex, watch};
 
@@ -203,6 +204,17 @@ impl Scheduler {
             return Err(self.unknown(job));
         }
         Ok(lines.into_iter().map(LedgerEntry::of).collect())
+    }
+
+    /// Looks at the jobs of the namespace and controls them: pause, resume, describe. Uses the connections of this
+    /// scheduler. A process without jobs uses [`Control::connect`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Identity`] if the operating system gives no random numbers.
+    pub fn control(&self) -> Result<Control, Error> {
+        let control = Control::of_stores(self.stores.clone());
+        control.map_err(|error| Error::Identity(error.to_string()))
     }
 
     fn bucket(&self, job: &str) -> Bucket {

@@ -35,6 +35,8 @@ pub(crate) struct StoreHealth {
     pub(crate) up: bool,
     /// Who replied last, and with which memory.
     pub(crate) identity: StoreIdentity,
+    /// Changes with each change of a directive.
+    pub(crate) control_version: u64,
 }
 
 impl StoreHealth {
@@ -122,6 +124,7 @@ impl StoreClient {
                 serving: "".into(),
                 quarantine_from_ms: 0,
             },
+            control_version: 0,
         };
         StoreClient {
             bucket,
@@ -283,6 +286,7 @@ impl StoreClient {
                 identity.serving = head.serving.as_str().into();
             }
             identity.quarantine_from_ms = head.quarantine_from_ms;
+            health.control_version = head.control_version;
             *health != before
         });
     }

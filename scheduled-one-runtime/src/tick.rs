@@ -8,7 +8,7 @@ use scheduled_one_schedule::policy::Misfire;
 use crate::rules::Rules;
 use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{Intent, Missed};
-use scheduled_one_protocol::{Outcome, SkipReason, TickMs};
+use scheduled_one_protocol::{Outcome, PastPause, SkipReason, TickMs};
 
 /// Most ticks that are counted.
 const MAX_COUNT: u64 = u32::MAX as u64;
@@ -103,6 +103,31 @@ impl Ticks<'_> {
         })
     }
 
+    /// The same for a job that was paused: the ticks of each pause are skipped, with one line. Of the ticks before a
+    /// pause none runs after it, unless all are to be caught up with.
+    pub(crate) fn plan_around(
+        &self,
+        pauses: &[PastPause],
+        after_ms: i64,
+        now_ms: i64,
+        reason: impl Fn(i64) -> &'static str,
+    ) -> Option<Plan> {
+        let first_ms = self.schedule.next_after(after_ms)?;
+        let first = pauses.iter().filter(|pause| pause.has(TickMs(first_ms)));
+        if let Some(to_ms) = first.map(|pause| pause.to_ms.min(now_ms + 1)).max() {
+            let last_ms = self.schedule.latest_within(after_ms, to_ms - 1)?;
+            return Some(self.skip(after_ms, last_ms, SkipReason::Paused));
+        }
+        let plan = self.plan(after_ms, now_ms, &reason)?;
+        let behind = pauses.iter().map(|pause| pause.from_ms);
+        let next = behind.filter(|from_ms| (first_ms..=plan.tick_ms).contains(from_ms));
+        let Some(from_ms) = next.min() else {
+            return Some(plan);
+        };
+        let last_ms = self.schedule.latest_within(after_ms, from_ms - 1)?;
+        Some(self.mark_missed(after_ms, last_ms, reason(first_ms)))
+    }
+
     /// How late a tick may start: within its start deadline, or within the
     /// catch-up window where ticks are caught up with.
     pub(crate) fn window_ms(&self) -> i64 {
@@ -119,11 +144,17 @@ impl Ticks<'_> {
     /// `now_ms` that no other node has decided are skipped.
     pub(crate) fn disabled(&self, after_ms: i64, now_ms: i64) -> Option<Plan> {
         let newest_ms = self.newest_due(after_ms, now_ms)?;
-        let mut plan = self.mark_missed(after_ms, newest_ms, SkipReason::Disabled.as_str());
+        Some(self.skip(after_ms, newest_ms, SkipReason::Disabled))
+    }
+
+    /// Ticks that are recorded as skipped. They are decided at once, whatever their jitter.
+    fn skip(&self, after_ms: i64, newest_ms: i64, why: SkipReason) -> Plan {
+        let mut plan = self.mark_missed(after_ms, newest_ms, why.as_str());
         if let Some(missed) = &mut plan.missed {
             missed.outcome = Outcome::Skipped;
         }
-        Some(plan)
+        plan.due_ms = plan.due_ms.min(newest_ms);
+        plan
     }
 
     fn mark_missed(&self, after_ms: i64, newest_ms: i64, reason: &str) -> Plan {

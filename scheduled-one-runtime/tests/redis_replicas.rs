@@ -97,6 +97,7 @@ fn claim(unit: &str, overlap: Overlap) -> Claim {
         lease_ms: 60_000,
         takeovers: 0,
         schedule: None,
+        control: 0,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             overlap,

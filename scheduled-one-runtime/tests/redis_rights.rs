@@ -57,6 +57,7 @@ fn claim(unit: &str, tick: TickMs, lease_ms: i64) -> Claim {
         lease_ms,
         takeovers: u32::from(lease_ms == 0),
         schedule: None,
+        control: 0,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             missed: Some(missed),

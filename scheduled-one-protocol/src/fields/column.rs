@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Value;
+use crate::directive::Directives;
 use crate::machine::Waiting;
 use crate::message::{JobList, JobsDigest};
 use crate::outcome::Outcome;
@@ -146,6 +147,17 @@ impl Column for DecidingSchedule {
 
     fn from_value(value: Value) -> Option<Self> {
         DecidingSchedule::parse(&String::from_value(value)?)
+    }
+}
+
+/// One text with a line for each: they are few, and are loaded with what is stored once.
+impl Column for Directives {
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        Directives::parse(&String::from_value(value)?)
     }
 }
 

@@ -46,9 +46,12 @@ pub fn claim(
         None if now.ms() > claim.valid_until_ms => Verdict::Late,
         None => match unit_quarantined(meta, unit.own, claim.lease_ms, caller, now) {
             Some(until_ms) => Verdict::Quarantined { until_ms },
-            None => match &claim.target {
-                Target::Queued { oldest } => next(unit.own, claim, *oldest, caller, now, ledger),
-                Target::Tick(due) => decide(unit, claim, due, caller, now, ledger),
+            None => match (&claim.target, forbidden(meta, unit.own, claim, now)) {
+                (_, Some(verdict)) => verdict,
+                (Target::Queued { oldest }, None) => {
+                    next(unit.own, claim, *oldest, caller, now, ledger)
+                }
+                (Target::Tick(due), None) => decide(unit, claim, due, caller, now, ledger),
             },
         },
     };
@@ -60,6 +63,20 @@ pub fn claim(
         marks,
         ready: unit.own.ready(),
         verdict,
+    }
+}
+
+/// The verdict if directives keep the claim from deciding anything. The run that goes on is not concerned, and neither
+/// are its takeovers, which wait in front of the queue.
+fn forbidden(meta: &Meta, record: &Record, claim: &Claim, now: Now) -> Option<Verdict> {
+    let in_force = meta.directives.in_force(claim.unit.job(), now.ms());
+    match claim.target {
+        Target::Queued { .. } => {
+            let of_schedule = record.waiting.front().is_some_and(|one| one.attempt == 1);
+            (in_force.paused && of_schedule).then_some(Verdict::Paused)
+        }
+        Target::Tick(_) if in_force.paused => Some(Verdict::Paused),
+        Target::Tick(_) => (claim.control != in_force.version).then_some(Verdict::Moved),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is stored once for a bucket, and the start of every request.
 
-use super::{MAX_QUARANTINE_MS, Now, Record, VERSION};
+use super::{FIRST_VERSION, MAX_QUARANTINE_MS, Now, Record, VERSION};
+use crate::directive::Directives;
 use crate::message::Caller;
 
 /// What is stored once for a bucket.
@@ -19,6 +20,10 @@ pub struct Meta {
     pub buckets: u32,
     /// Version of the membership, 0 before the first heartbeat.
     pub membership_version: u64,
+    /// Changes with each change of a directive; 0 before the first. No directive has a higher version.
+    pub control_version: u64,
+    /// What operators want of jobs.
+    pub directives: Directives,
 }
 
 /// The namespace was written by a newer version of the protocol.
@@ -65,14 +70,14 @@ pub fn enter(
         (0, _) => 1, // used before buckets were counted
         (buckets, _) => buckets,
     };
-    if buckets != caller.buckets {
+    if buckets != caller.buckets || caller.buckets == 0 {
         return Err(EntryRefused::OtherBuckets {
             found: buckets,
             ours: caller.buckets,
         });
     }
     meta.buckets = buckets;
-    meta.version = VERSION;
+    meta.version = meta.version.max(FIRST_VERSION);
     let clock_went_back = now.ms() < meta.quarantine_from_ms;
     let longest_ms = caller.quarantine_ms.max(MAX_QUARANTINE_MS);
     let lasts_ms = meta

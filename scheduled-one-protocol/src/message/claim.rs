@@ -22,6 +22,9 @@ pub struct Claim {
     /// The identity of the job's schedule, as the caller has it. One schedule at a time decides ticks. `None` for a
     /// caller without a schedule: its claims are never refused for that.
     pub schedule: Option<ScheduleId>,
+    /// The highest version of the directives that the tick was planned with: for the job, and for all jobs. 0 if the
+    /// caller knows none.
+    pub control: u64,
     /// What the caller saw decided of the unit. A claim from the queue leaves out the newest start only if the caller
     /// knows none.
     pub bounds: LowerBounds,
@@ -179,6 +182,11 @@ pub enum Verdict {
     },
     /// Another schedule decides the ticks of the unit: a node with it started later. The caller stands aside.
     OtherSchedule(DecidingSchedule),
+    /// The job is paused; nothing is decided.
+    Paused,
+    /// The tick was planned with other directives than those in force; nothing is decided. The caller reads them, and
+    /// claims again.
+    Moved,
     /// A run is recorded whose lease has ended: the caller watches it.
     Stale(OverdueRun),
 }

@@ -7,11 +7,13 @@
 //! decide what to do with it.
 
 mod claim;
+mod control;
 mod heartbeat;
 mod run;
 mod unit;
 
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
+pub use control::{Changed, ControlReply, ControlRequest, DirectiveChange};
 pub use heartbeat::{Heartbeat, HeartbeatReply, JobList, JobsDigest, Member, Membership};
 pub use run::{Finish, Finished, OverdueRun, Renew, Renewed, RunId, WrittenOff};
 pub use unit::{LowerBounds, Occasion, Recorded, Register, RegisteredUnit, UnitStatus, Watermarks};
@@ -57,6 +59,7 @@ pub struct Caller {
     /// How many lines the ledger of a job keeps.
     pub ledger_limit: usize,
     /// How many buckets the caller believes the namespace has. A store that knows another number refuses the request.
+    /// 0: the caller asks for the number, and the refusal has it.
     pub buckets: u32,
 }
 
@@ -71,6 +74,8 @@ pub struct Head {
     pub quarantine_from_ms: i64,
     /// When the last quarantine of a unit ends, as far as nodes have stated leases.
     pub quarantine_until_ms: i64,
+    /// Changes with each change of a directive; 0 before the first.
+    pub control_version: u64,
 }
 
 /// A reply and its head.

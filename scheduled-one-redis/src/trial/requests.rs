@@ -2,10 +2,12 @@
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Heartbeat, JobList, LowerBounds, Missed, Occasion, OverdueRun,
-    Register, Renew, Reply, RunId, Target,
+    Caller, Claim, ControlRequest, DirectiveChange, DueTick, Finish, Heartbeat, JobList,
+    LowerBounds, Missed, Occasion, OverdueRun, Register, Renew, Reply, RunId, Target,
 };
-use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::{
+    Directive, FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName,
+};
 
 use crate::keys::Keys;
 use crate::script::{self, Operation, Request};
@@ -158,6 +160,21 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
     steps.batch(&script::RECORD, (encode::record, decode::record), lines)?;
     let units = vec![IDLE.into(), LOST.into()];
     steps.batch(&script::INSPECT, (encode::inspect, decode::inspect), units)?;
+    let controlled = control();
+    let command = by_text(
+        &script::CONTROL,
+        &encode::control(keys, &steps.caller, &controlled)?,
+    );
+    let ctl = keys.ctl.clone();
+    steps.push(script::CONTROL.name, command, move |reply| {
+        decode::control(&ctl, reply).map(|_| None)
+    });
+    // Claims read directives as soon as there are some.
+    steps.batch(
+        &script::CLAIM,
+        (encode::claim, decode::claim),
+        vec![claim(IDLE, LEASE_MS)],
+    )?;
     let log = keys.log(HELD);
     let mut ledger = cmd("XREVRANGE");
     ledger.arg(&log).arg("+").arg("-").arg("COUNT").arg(8);
@@ -165,6 +182,22 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
         decode::ledger(HELD, &log, reply).map(|_| None)
     });
     Ok(steps.steps)
+}
+
+/// A directive that was seen, and the change of another one.
+fn control() -> ControlRequest {
+    let seen = Directive {
+        version: 1,
+        ..Directive::default()
+    };
+    ControlRequest {
+        told: vec![(HELD.into(), seen)],
+        change: Some(DirectiveChange {
+            subject: IDLE.into(),
+            seen: 0,
+            directive: Directive::default(),
+        }),
+    }
 }
 
 fn register(unit: &str) -> Register {
@@ -196,6 +229,7 @@ fn claim(unit: &str, lease_ms: i64) -> Claim {
         lease_ms,
         takeovers: 1,
         schedule: None,
+        control: 0,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             missed: Some(missed),
@@ -271,6 +305,7 @@ pub(super) fn delete(keys: &Keys) -> Cmd {
         &keys.nodes,
         &keys.members,
         &keys.lists,
+        &keys.ctl,
         &keys.probe,
     ]);
     for unit in [IDLE, HELD, LOST] {

@@ -126,14 +126,20 @@ impl Claiming {
     ) -> Option<(PendingClaim, Claim)> {
         self.released_while_pending.remove(&index);
         let unit = units.get(index);
-        if unit.stands_still_until_ms() > now_ms - self.lead_ms {
+        let current_ms = now_ms - self.lead_ms;
+        if unit
+            .stands_still_until_ms()
+            .max(unit.paused_until_ms(current_ms))
+            > current_ms
+        {
             return None;
         }
         let after = self.decided_to(unit, index, now_ms);
         let (ticks, after_ms) = (unit.job.ticks(), after.map_or(0, TickMs::ms));
         let plan = if unit.job.rules.enabled {
             let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, unit.standstill);
-            ticks.plan(after_ms, now_ms, reason)?
+            let pauses = unit.past_pauses(current_ms);
+            ticks.plan_around(&pauses, after_ms, now_ms, reason)?
         } else {
             ticks.disabled(after_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
         };
@@ -219,6 +225,7 @@ impl Claiming {
             lease_ms,
             takeovers: unit.job.rules.takeovers,
             schedule: Some(unit.schedule),
+            control: unit.control(),
             bounds,
             target,
         }
@@ -247,9 +254,7 @@ impl Claiming {
         self.now_ms = now_ms;
         self.preference.forget_instants(now_ms);
         for unit in units.indices() {
-            if !self.timer.is_taken(unit) {
-                self.set_next(units, unit);
-            }
+            self.plan_unless_taken(units, unit);
         }
     }
 
@@ -265,7 +270,7 @@ impl Claiming {
             }
         }
         let due_ms = unit.job.ticks().due_ms(tick_ms);
-        Some(due_ms.max(unit.stands_still_until_ms() + self.lead_ms))
+        self.not_before(unit, due_ms)
     }
 
     /// The newest tick of a unit that counts as decided. Of a unit with `route = spread` other nodes decide most ticks,
@@ -289,7 +294,23 @@ impl Claiming {
             true => due_ms,
             false => due_ms + unit.job.ticks().window_ms() + DISABLED_AFTER_MS,
         };
-        Some(at_ms.max(unit.stands_still_until_ms() + self.lead_ms))
+        self.not_before(unit, at_ms)
+    }
+
+    /// A unit is not claimed while it stands still or is paused; `None` if somebody has to end the pause.
+    fn not_before(&self, unit: &Unit, at_ms: i64) -> Option<i64> {
+        let from_ms = match unit.paused_until_ms(self.now_ms) {
+            i64::MAX => return None,
+            until_ms => unit.stands_still_until_ms().max(until_ms),
+        };
+        Some(at_ms.max(from_ms + self.lead_ms))
+    }
+
+    /// The unit is planned anew, unless a claim of it is pending.
+    pub(super) fn plan_unless_taken(&mut self, units: &Units, index: UnitIndex) {
+        if !self.timer.is_taken(index) {
+            self.set_next(units, index);
+        }
     }
 
     /// A run of this node has ended, and its outcome is recorded.

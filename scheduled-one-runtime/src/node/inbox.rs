@@ -11,7 +11,9 @@ use crate::finish::UnitReleased;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::message::{HeartbeatReply, OverdueRun, RegisteredUnit, WrittenOff};
+use scheduled_one_protocol::message::{
+    ControlReply, HeartbeatReply, OverdueRun, RegisteredUnit, WrittenOff,
+};
 
 /// What happens to a node.
 pub(super) enum Event {
@@ -23,6 +25,8 @@ pub(super) enum Event {
     Registered(RegistrationReply),
     /// Units that this node adopted, with their watermarks; `None` if the store refuses the unit.
     Adopted(Vec<(UnitIndex, Option<RegisteredUnit>)>),
+    /// The directives.
+    Controlled(ControlReply),
     /// The reply to a heartbeat.
     Heartbeat(Replied<HeartbeatReply>),
     /// The replies to registrations by which this node takes over from others.

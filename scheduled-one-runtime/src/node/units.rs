@@ -16,7 +16,9 @@ use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::{
     MAX_BATCH, Occasion, QUARANTINE_MARGIN_MS, Register, RegisteredUnit, Watermarks,
 };
-use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Start, TickMs, UnitName};
+use scheduled_one_protocol::{
+    DecidingSchedule, Directive, Directives, PastPause, ScheduleId, Start, TickMs, UnitName,
+};
 
 /// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
 const MAX_ALLOWED: u32 = 32;
@@ -38,6 +40,8 @@ pub(crate) struct Unit {
     pub(crate) aside: Option<Aside>,
     /// Newest tick that the store refused because another schedule decides.
     pub(crate) refused_ms: i64,
+    /// What operators want of the job: its own directive, and that for all jobs.
+    pub(crate) directives: Vec<Directive>,
     /// Until when the unit was not claimed last, although others were, and why.
     pub(crate) standstill: Option<Standstill>,
 }
@@ -60,6 +64,26 @@ impl Unit {
     /// Until when the unit is not claimed; 0 if it is.
     pub(crate) fn stands_still_until_ms(&self) -> i64 {
         self.standstill.map_or(0, |standstill| standstill.until_ms)
+    }
+
+    /// The version of the directives, with which its ticks are planned.
+    pub(crate) fn control(&self) -> u64 {
+        let versions = self.directives.iter().map(|directive| directive.version);
+        versions.max().unwrap_or(0)
+    }
+
+    /// Until when it is paused at `now_ms`: [`i64::MAX`] if somebody has to end the pause, 0 if it is not paused.
+    pub(crate) fn paused_until_ms(&self, now_ms: i64) -> i64 {
+        let pauses = self.directives.iter().filter_map(|one| one.pause);
+        let holding = pauses.filter(|pause| pause.holds(now_ms));
+        let ends = holding.map(|pause| pause.until_ms.unwrap_or(i64::MAX));
+        ends.max().unwrap_or(0)
+    }
+
+    /// The pauses that are over at `now_ms`.
+    pub(crate) fn past_pauses(&self, now_ms: i64) -> Vec<PastPause> {
+        let all = self.directives.iter();
+        all.flat_map(|one| one.past_pauses(now_ms)).collect()
     }
 
     /// When the next tick may start that is not decided.
@@ -108,6 +132,7 @@ impl Units {
                 decides: None,
                 aside: None,
                 refused_ms: 0,
+                directives: Vec::new(),
                 standstill: None,
             })
         });
@@ -123,6 +148,19 @@ impl Units {
 
     pub(crate) fn get(&self, index: UnitIndex) -> &Unit {
         &self.all[index as usize]
+    }
+
+    /// Takes directives into account. Returns the units of which others are in force than before.
+    pub(crate) fn direct(&mut self, directives: &Directives) -> Vec<UnitIndex> {
+        let mut changed = Vec::new();
+        for (index, unit) in (0..).zip(self.all.iter_mut()) {
+            let own: Vec<Directive> = directives.of(&unit.job.name).cloned().collect();
+            if own != unit.directives {
+                unit.directives = own;
+                changed.push(index);
+            }
+        }
+        changed
     }
 
     /// The unit of that name, or the unit that has a slot of that name. `None` if

@@ -31,6 +31,21 @@ pub(super) struct DecidedClaim {
     pub(super) sent: Duration,
 }
 
+impl DecidedClaim {
+    /// Whether other directives are in force than the node knew.
+    pub(super) fn was_planned_otherwise(&self) -> bool {
+        match &self.reply {
+            ClaimReply::Decided(replied) => match replied.body.verdict {
+                Verdict::Moved => true,
+                // A node that knows of the pause claims only what waits.
+                Verdict::Paused => matches!(self.claim.target, Target::Tick(_)),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
 /// What is done with a granted tick.
 pub(super) enum FollowUp {
     /// Nothing was granted.
@@ -71,7 +86,8 @@ impl Claiming {
             return FollowUp::Nothing;
         };
         let claimed = &replied.body;
-        if claimed.ready {
+        // While the job is paused, heartbeats name the unit again.
+        if claimed.ready && claimed.verdict != Verdict::Paused {
             self.ready.insert(decided.claim.unit.clone());
         }
         // A claim of what waits in a slot has the watermarks of the slot.
@@ -136,6 +152,8 @@ impl Claiming {
             Verdict::Busy => Again::After(BUSY_AGAIN_MS),
             // Planned again, from the watermarks just learned.
             Verdict::Conflict => Again::After(0),
+            // Planned again, when the directives are read.
+            Verdict::Paused | Verdict::Moved => Again::After(AGAIN_MS),
             Verdict::Late | Verdict::QueueEmpty => Again::After(AGAIN_MS),
         }
     }

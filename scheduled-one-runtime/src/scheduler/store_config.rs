@@ -1,16 +1,12 @@
-//! Turns a URL into the store of a namespace. No other file knows which schemes there are.
+//! Which store the builder was given: a URL, the variable that has one, or a store. `scheduled-one-control` opens URLs.
 
 use std::sync::Arc;
 
-#[cfg(feature = "postgres")]
-use scheduled_one_postgres::PostgresStore;
+use scheduled_one_control::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::{Finding, PreflightError, Severity, Store, StoreError};
 #[cfg(feature = "redis")]
-use scheduled_one_redis::{ConnectOptions, RedisStore};
-#[cfg(feature = "sqlite")]
-use scheduled_one_sqlite::SqliteStore;
+use scheduled_one_redis::ConnectOptions;
 
 use crate::environment::variable;
 use crate::error::Error;
@@ -54,7 +50,7 @@ impl StoreConfig {
 
     /// Whether the store is a server. One that the program gave decides for itself how long it waits.
     pub(super) fn is_remote(&self) -> bool {
-        let is_remote = |url: &String| !matches!(scheme(url).0.as_str(), "memory" | "sqlite");
+        let is_remote = |url: &String| is_remote(url);
         self.given.is_none() && self.url.as_ref().is_ok_and(is_remote)
     }
 
@@ -70,42 +66,17 @@ impl StoreConfig {
         }
         let no_url = |why: &String| unusable("builder_from_env", why.clone());
         let url = self.url.as_ref().map_err(no_url)?;
-        let (scheme, rest) = scheme(url);
-        match scheme.as_str() {
-            "memory" => {
-                self.refuse_redis_options()?;
-                let store = MemoryStore::named(rest, namespace, Arc::clone(clock));
-                Ok(Arc::new(store))
-            }
-            "sqlite" => {
-                self.refuse_redis_options()?;
-                open_sqlite(&format!("{scheme}://{rest}"), namespace, clock)
-            }
-            "postgres" | "postgresql" => {
-                self.refuse_redis_options()?;
-                open_postgres(format!("{scheme}://{rest}"), namespace).await
-            }
-            _ => self.open_redis(url, namespace).await,
+        if !is_redis(url) {
+            self.refuse_redis_options()?;
         }
+        open_store(url, namespace, clock, &self.options()).await
     }
 
-    #[cfg(feature = "redis")]
-    async fn open_redis(
-        &self,
-        url: &str,
-        namespace: &str,
-    ) -> Result<Arc<dyn Store>, PreflightError> {
-        let store = RedisStore::unchecked(url, namespace, &self.redis).await?;
-        Ok(Arc::new(store))
-    }
-
-    #[cfg(not(feature = "redis"))]
-    async fn open_redis(
-        &self,
-        _url: &str,
-        _namespace: &str,
-    ) -> Result<Arc<dyn Store>, PreflightError> {
-        Err(without("redis://", "redis"))
+    fn options(&self) -> StoreOptions {
+        StoreOptions {
+            #[cfg(feature = "redis")]
+            redis: self.redis.clone(),
+        }
     }
 
     /// An option of Redis that another store would ignore is a mistake of the caller.
@@ -126,59 +97,6 @@ impl StoreConfig {
     }
 }
 
-#[cfg(feature = "sqlite")]
-fn open_sqlite(
-    url: &str,
-    namespace: &str,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Store>, PreflightError> {
-    let store = SqliteStore::new(url, namespace, Arc::clone(clock))?;
-    Ok(Arc::new(store))
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn open_sqlite(
-    _url: &str,
-    _namespace: &str,
-    _clock: &Arc<dyn Clock>,
-) -> Result<Arc<dyn Store>, PreflightError> {
-    Err(without("sqlite://", "sqlite"))
-}
-
-/// On a thread for blocking calls: files of certificates are read, and their disk may hang.
-#[cfg(feature = "postgres")]
-async fn open_postgres(url: String, namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
-    let namespace = namespace.to_owned();
-    let opening = tokio::task::spawn_blocking(move || PostgresStore::new(&url, &namespace));
-    match opening.await {
-        Ok(store) => Ok(Arc::new(store?)),
-        Err(error) => Err(unusable("url", error.to_string())),
-    }
-}
-
-#[cfg(not(feature = "postgres"))]
-async fn open_postgres(_url: String, _namespace: &str) -> Result<Arc<dyn Store>, PreflightError> {
-    Err(without("postgres://", "postgres"))
-}
-
-/// The scheme of a URL in small letters, and what follows it. White space around a URL does not count.
-fn scheme(url: &str) -> (String, &str) {
-    let (scheme, rest) = url.trim().split_once("://").unwrap_or_default();
-    (scheme.to_ascii_lowercase(), rest)
-}
-
-/// The URL of a store that this build does not have.
-#[cfg(not(all(feature = "redis", feature = "postgres", feature = "sqlite")))]
-fn without(scheme: &str, feature: &str) -> PreflightError {
-    unusable(
-        "url",
-        format!(
-            "this build has no store for {scheme} URLs: give scheduled-one-runtime the feature `{feature}`, or a store \
-             to `SchedulerBuilder::store`"
-        ),
-    )
-}
-
 /// A setting of the builder with which no store can be opened.
 fn unusable(setting: &'static str, message: String) -> PreflightError {
     let error = Error::Setting { setting, message };
@@ -194,29 +112,20 @@ pub(super) fn start_error(error: PreflightError) -> Error {
         Ok(setting) => return *setting,
         Err(other) => other,
     };
+    let cause = match cause.downcast::<UnusableUrl>() {
+        Ok(url) => {
+            return Error::Setting {
+                setting: "url",
+                message: url.message,
+            };
+        }
+        Err(other) => other,
+    };
     match cause.downcast_ref::<StoreError>() {
         Some(StoreError::OtherBuckets { .. }) => Error::Setting {
             setting: "buckets",
             message: cause.to_string(),
         },
         _ => Error::Connect(cause),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::scheme;
-
-    #[test]
-    fn capitals_and_white_space_do_not_count() {
-        let cases = [
-            (" memory://a \n", ("memory", "a")),
-            ("SQLite:///A.db", ("sqlite", "/A.db")),
-            ("Postgres://Ann@h/d", ("postgres", "Ann@h/d")),
-            ("nonsense", ("", "")),
-        ];
-        for (url, (expected, rest)) in cases {
-            assert_eq!(scheme(url), (expected.to_owned(), rest), "{url:?}");
-        }
     }
 }

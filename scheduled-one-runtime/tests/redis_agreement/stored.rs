@@ -34,7 +34,7 @@ pub(crate) async fn compare(
         same(&job, &ledger, &expected.cloned().collect());
     }
     let mut pipeline = redis::pipe();
-    for hash in ["meta", "members", "lists"] {
+    for hash in ["meta", "members", "lists", "ctl"] {
         pipeline.cmd("HGETALL").arg(format!("so:{{test}}:{hash}"));
     }
     for set in ["leases", "ready", "due", "nodes"] {
@@ -46,8 +46,19 @@ pub(crate) async fn compare(
             .arg(-1)
             .arg("WITHSCORES");
     }
-    let (meta, members, lists, leases, ready, due, nodes): (Hash, Hash, Hash, Set, Set, Set, Set) =
-        pipeline.query_async(raw).await.unwrap();
+    let (meta, members, lists, ctl, leases, ready, due, nodes): (
+        Hash,
+        Hash,
+        Hash,
+        Hash,
+        Set,
+        Set,
+        Set,
+        Set,
+    ) = pipeline.query_async(raw).await.unwrap();
+    let directives = workload.model.meta.directives.iter();
+    let directives = directives.map(|(subject, one)| (subject.to_owned(), one.to_string()));
+    same(&"ctl", &ctl, &directives.collect());
     compare_meta(workload, &meta);
     compare_sets(workload, &leases, &ready, &due);
     compare_nodes(workload, &nodes, &members, &lists);
@@ -97,6 +108,7 @@ fn compare_meta(workload: &Workload, meta: &Hash) {
         number("q"),
         number("buckets"),
         number("mv"),
+        number("cv"),
     );
     let modelled = (
         expected.version as i64,
@@ -104,6 +116,7 @@ fn compare_meta(workload: &Workload, meta: &Hash) {
         expected.quarantine_until_ms,
         expected.buckets.into(),
         expected.membership_version as i64,
+        expected.control_version as i64,
     );
     same(&"meta", &stored, &modelled);
     same(

@@ -49,6 +49,7 @@ fn claim_of(unit: &str, due: DueTick) -> Claim {
         lease_ms: 5_000,
         takeovers: 0,
         schedule: None,
+        control: 0,
         bounds: LowerBounds::default(),
         target: Target::Tick(due),
     }

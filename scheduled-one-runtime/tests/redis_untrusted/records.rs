@@ -34,6 +34,7 @@ pub(crate) fn claim(unit: &str, nonce: u64, target: Target) -> Claim {
         lease_ms: 5_000,
         takeovers: 1,
         schedule: None,
+        control: 0,
         bounds: LowerBounds::default(),
         target,
     }

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, Verdict, WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
+    UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::Clock;
@@ -225,6 +226,14 @@ impl Store for NodeStore {
         heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>> {
         self.call(move |store| store.heartbeat(caller, heartbeat))
+    }
+
+    fn control<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ControlRequest,
+    ) -> Answer<'a, Reply<ControlReply>> {
+        self.call(|store| store.control(caller, request))
     }
 
     fn record<'a>(

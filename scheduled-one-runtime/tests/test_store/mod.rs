@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, RegisteredUnit, Renew, Renewed, Reply, UnitStatus, WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
+    UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
@@ -222,6 +223,14 @@ impl Store for TestStore {
         heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>> {
         self.pass(self.inner.heartbeat(caller, heartbeat))
+    }
+
+    fn control<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ControlRequest,
+    ) -> Answer<'a, Reply<ControlReply>> {
+        self.pass(self.inner.control(caller, request))
     }
 
     fn record<'a>(

@@ -14,7 +14,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 87] = [
+pub const BEHAVIOURS: [&str; 96] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -102,6 +102,15 @@ pub const BEHAVIOURS: [&str; 87] = [
     "a list of jobs is returned",
     "a list of jobs is missing",
     "other buckets",
+    "claim paused",
+    "claim moved",
+    "next paused",
+    "next granted of an attempt, paused",
+    "control nothing",
+    "control to",
+    "control conflict",
+    "control, what was told is news",
+    "control, what was told is known",
 ];
 
 /// What happens only to a store that may have lost its memory.
@@ -195,6 +204,8 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
             workload.count_if(again, "next granted again");
             workload.count_if(claim.unit.slot() > 0 && !again, "next granted in a slot");
             workload.count_if(grant.attempt > 1 && !again, "next granted of an attempt");
+            let paused = workload.in_force(&claim.unit).paused && !again;
+            workload.count_if(paused, "next granted of an attempt, paused");
             let others_wait = !after.waiting.is_empty() && !again;
             workload.count_if(others_wait, "next granted, others wait");
             workload.count_if(popped > 1, "next granted, others expired");

@@ -31,6 +31,7 @@
 //! ```
 
 mod behaviours;
+mod directives;
 mod race;
 mod requests;
 mod schedules;

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, DueTick, Finish, Grant, Heartbeat, LowerBounds, RunId, Target, Verdict,
+    Caller, Claim, Claimed, ControlRequest, DirectiveChange, DueTick, Finish, Grant, Heartbeat,
+    LowerBounds, RunId, Target, Verdict,
 };
-use scheduled_one_protocol::{Bucket, FencingToken, Outcome, Store, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::{
+    ALL_JOBS, Bucket, Directive, FencingToken, Outcome, Store, StoreError, TickMs, UnitName,
+};
 use tokio::task::JoinSet;
 
 use super::Breach;
@@ -32,12 +35,15 @@ pub(super) async fn run(store: &Arc<dyn Store>, buckets: u32) -> Result<u64, Bre
         buckets,
     };
     let first_ms = after_quarantine(store, &caller).await?;
+    let control = without_pause(store, &caller).await?;
     let handles: Vec<_> = (0..CALLERS).map(|_| store.open(Bucket::WHOLE)).collect();
     let mut newest = FencingToken::default();
     let mut after = None;
     let mut sent = 0;
     for tick in (first_ms..first_ms + TICKS).map(TickMs) {
-        let claims: Vec<Claim> = (0..CALLERS).map(|n| claim(tick, after, n)).collect();
+        let claims: Vec<Claim> = (0..CALLERS)
+            .map(|n| claim(tick, after, control, n))
+            .collect();
         let replies = at_once(&handles, &caller, &claims).await?;
         sent += replies.len() as u64;
         let (winner, grant) = one_grant(&claims, &replies, newest)?;
@@ -68,7 +74,31 @@ async fn after_quarantine(store: &Arc<dyn Store>, caller: &Caller) -> Result<i64
     }
 }
 
-fn claim(tick: TickMs, after: Option<TickMs>, caller: usize) -> Claim {
+/// Lifts the pause of all jobs, if there is one. Returns the version of the directives in force.
+async fn without_pause(store: &Arc<dyn Store>, caller: &Caller) -> Result<u64, Breach> {
+    let mut request = ControlRequest::default();
+    for _ in 0..2 {
+        let reply = store.control(caller, &request).await;
+        let reply = reply.map_err(|error| Breach::new("no reply", &request, &"a reply", &error))?;
+        let Some(stored) = reply.body.directives.get(ALL_JOBS) else {
+            return Ok(0);
+        };
+        if stored.pause.is_none() {
+            return Ok(stored.version);
+        }
+        request.change = Some(DirectiveChange {
+            subject: ALL_JOBS.to_owned(),
+            seen: stored.version,
+            directive: Directive::default(),
+        });
+        let lifted = store.control(caller, &request).await;
+        lifted.map_err(|error| Breach::new("no reply", &request, &"a reply", &error))?;
+        request.change = None;
+    }
+    Err(Breach::new("a pause stays", &request, &"no pause", &"one"))
+}
+
+fn claim(tick: TickMs, after: Option<TickMs>, control: u64, caller: usize) -> Claim {
     Claim {
         unit: UnitName::new("race", 0),
         nonce: format!("race-{tick}-{caller}"),
@@ -76,6 +106,7 @@ fn claim(tick: TickMs, after: Option<TickMs>, caller: usize) -> Claim {
         lease_ms: LEASE_MS,
         takeovers: 0,
         schedule: None,
+        control,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             after,

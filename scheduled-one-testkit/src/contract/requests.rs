@@ -165,6 +165,7 @@ impl Workload {
         if self.random.one_in(8) {
             bounds.start = self.start(&record);
         }
+        let control = self.claimed_control(&unit);
         Claim {
             unit,
             nonce,
@@ -172,6 +173,7 @@ impl Workload {
             lease_ms: self.random.range(1, 50),
             takeovers: self.random.range(-1, 2).max(0) as u32,
             schedule: self.claimed_schedule(&record),
+            control,
             bounds,
             target,
         }

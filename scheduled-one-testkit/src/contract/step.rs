@@ -19,7 +19,7 @@ use super::{Breach, behaviours};
 const LINES: usize = 100;
 
 /// An error is no reply.
-async fn replied<T>(request: &dyn Debug, answer: Answer<'_, T>) -> Result<T, Breach> {
+pub(super) async fn replied<T>(request: &dyn Debug, answer: Answer<'_, T>) -> Result<T, Breach> {
     let expected = "a reply";
     answer
         .await
@@ -68,7 +68,7 @@ impl Workload {
     /// They differ, or there is no reply.
     pub async fn step(&mut self, store: &dyn Store) -> Result<u64, Breach> {
         let caller = self.caller();
-        match self.random.range(0, 21) {
+        match self.random.range(0, 22) {
             0..=9 => self.claims(store, &caller).await,
             10..=12 => self.renewals(store, &caller).await,
             13..=14 => self.finishes(store, &caller).await,
@@ -79,6 +79,7 @@ impl Workload {
                 let items = self.batch(Workload::unit);
                 self.inspect(store, &caller, &items).await
             }
+            21 => self.control(store, &caller).await,
             20 => self.other_buckets(store, caller).await,
             _ => self.heartbeat(store, &caller).await,
         }

@@ -133,6 +133,7 @@ impl Workload {
             serving: meta.serving.clone(),
             quarantine_from_ms: meta.quarantine_from_ms,
             quarantine_until_ms: meta.quarantine_until_ms,
+            control_version: meta.control_version,
         };
         Breach::unless_same("the head of the reply", request, &expected, head)?;
         Ok(now)

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Overlap,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Target, UnitStatus, Verdict,
-    WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
+    HeartbeatReply, OverdueRun, Overlap, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
+    Target, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, UnitName,
@@ -237,6 +237,14 @@ impl Store for Tampered {
             }
             Ok(reply)
         })
+    }
+
+    fn control<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ControlRequest,
+    ) -> Answer<'a, Reply<ControlReply>> {
+        Box::pin(async move { self.inner.control(&self.caller(caller), request).await })
     }
 
     fn record<'a>(

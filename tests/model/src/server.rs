@@ -164,6 +164,7 @@ impl Server {
                 serving: self.memory.meta.serving.clone(),
                 quarantine_from_ms: self.memory.meta.quarantine_from_ms,
                 quarantine_until_ms: self.memory.meta.quarantine_until_ms,
+                control_version: self.memory.meta.control_version,
             },
             body,
         }

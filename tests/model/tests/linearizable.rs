@@ -115,6 +115,7 @@ impl Client {
             lease_ms: 600_000,
             takeovers: 0,
             schedule: None,
+            control: 0,
             bounds: LowerBounds {
                 decided: self.known,
                 ..LowerBounds::default()

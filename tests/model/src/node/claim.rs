@@ -67,6 +67,7 @@ impl Node {
             lease_ms: self.lease_ms,
             takeovers: config.takeovers,
             schedule: self.schedule,
+            control: 0,
             bounds,
             target,
         };

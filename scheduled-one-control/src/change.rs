@@ -1,0 +1,285 @@
+//! Changes of directives, by compare-and-set.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use scheduled_one_protocol::message::{self, ControlRequest, DirectiveChange};
+use scheduled_one_protocol::{ALL_JOBS, Directive, Pause, Store};
+
+use crate::ask::ask;
+use crate::control::Control;
+use crate::error::Error;
+
+/// Longest note.
+const MAX_NOTE_BYTES: usize = 1_024;
+/// Longest name of who asks.
+const MAX_BY_BYTES: usize = 128;
+/// How often a change is tried again that somebody else was faster than.
+const MAX_TRIES: usize = 16;
+
+/// A change was made, or was not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Changed {
+    /// The version of the directive.
+    pub version: u64,
+    /// It was so before, and nothing was changed.
+    pub already: bool,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    Pause { until_ms: Option<i64> },
+    Resume { catch_up: bool },
+}
+
+/// A change of what operators want of a job; awaiting it makes the change. When it has returned, the change holds: the
+/// step that decides ticks enforces it, whatever nodes know.
+///
+/// Cancel safety: if the future is dropped, the change may be made or not. Asking again is safe.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until it is awaited"]
+pub struct ChangeDirective {
+    control: Control,
+    subject: String,
+    wish: Wish,
+    note: String,
+    by: String,
+    until: Option<SystemTime>,
+    expect: Option<u64>,
+}
+
+impl Control {
+    /// Pauses a job: nothing of its schedule starts until [`resume`](Self::resume), neither ticks nor what waits in its
+    /// queue. The run that is active goes on, with its retries and takeovers.
+    ///
+    /// Ticks of the pause are recorded, when it is over, as skipped (`paused`), with one line. A pause of a paused job
+    /// keeps its beginning.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownJob`], [`Error::Conflict`], [`Error::Argument`], [`Error::Store`].
+    pub fn pause(&self, job: impl Into<String>) -> ChangeDirective {
+        self.change(job, Wish::Pause { until_ms: None })
+    }
+
+    /// Ends the pause of a job. A job that is also paused by [`pause_all`](Self::pause_all) stays paused.
+    ///
+    /// # Errors
+    ///
+    /// As [`pause`](Self::pause).
+    pub fn resume(&self, job: impl Into<String>) -> ChangeDirective {
+        self.change(job, Wish::Resume { catch_up: false })
+    }
+
+    /// Pauses all jobs of the namespace, also those that are added later.
+    ///
+    /// # Errors
+    ///
+    /// As [`pause`](Self::pause). With several buckets, each has its directive: after an error, some may be paused.
+    pub fn pause_all(&self) -> ChangeDirective {
+        self.pause(ALL_JOBS)
+    }
+
+    /// Ends the pause of all jobs. Those that are paused by themselves stay paused.
+    ///
+    /// # Errors
+    ///
+    /// As [`pause_all`](Self::pause_all).
+    pub fn resume_all(&self) -> ChangeDirective {
+        self.resume(ALL_JOBS)
+    }
+
+    fn change(&self, subject: impl Into<String>, wish: Wish) -> ChangeDirective {
+        ChangeDirective {
+            control: self.clone(),
+            subject: subject.into(),
+            wish,
+            note: String::new(),
+            by: String::new(),
+            until: None,
+            expect: None,
+        }
+    }
+}
+
+impl ChangeDirective {
+    /// Why, at most 1,024 bytes.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    /// Who asks for it, at most 128 bytes.
+    pub fn by(mut self, by: impl Into<String>) -> Self {
+        self.by = by.into();
+        self
+    }
+
+    /// When a pause ends by itself, by the store's clock. Default: never.
+    pub fn until(mut self, until: SystemTime) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// Only if the directive still has this version, 0 for none: otherwise [`Error::Conflict`]. So a script does not
+    /// lift a pause that somebody else asked for meanwhile.
+    pub fn expect(mut self, version: u64) -> Self {
+        self.expect = Some(version);
+        self
+    }
+
+    /// After a resume, the ticks of the pause count as those of a time without nodes: `misfire` says what becomes of
+    /// them. Default: they are skipped.
+    pub fn catch_up(mut self) -> Self {
+        if let Wish::Resume { catch_up } = &mut self.wish {
+            *catch_up = true;
+        }
+        self
+    }
+
+    async fn make(mut self) -> Result<Changed, Error> {
+        self.check()?;
+        if self.subject != ALL_JOBS {
+            self.control.check_job(&self.subject).await?;
+            return self.change_in(self.control.store(&self.subject)).await;
+        }
+        let mut all = Changed {
+            version: 0,
+            already: true,
+        };
+        for store in self.control.stores() {
+            let changed = self.change_in(&**store).await?;
+            all.version = all.version.max(changed.version);
+            all.already &= changed.already;
+        }
+        Ok(all)
+    }
+
+    fn check(&mut self) -> Result<(), Error> {
+        let refuse = |argument, message: &str| {
+            Err(Error::Argument {
+                argument,
+                message: message.to_owned(),
+            })
+        };
+        if self.note.len() > MAX_NOTE_BYTES {
+            return refuse(
+                "note",
+                "longer than 1,024 bytes; say it shorter, or link to it",
+            );
+        }
+        if self.by.len() > MAX_BY_BYTES {
+            return refuse("by", "longer than 128 bytes; a name and a host are enough");
+        }
+        match (&mut self.wish, self.until) {
+            (_, None) => Ok(()),
+            (Wish::Resume { .. }, Some(_)) => {
+                refuse("until", "a resume has no end; pause again at that time")
+            }
+            (Wish::Pause { until_ms }, Some(until)) => {
+                let since_epoch = until.duration_since(UNIX_EPOCH).unwrap_or_default();
+                *until_ms = i64::try_from(since_epoch.as_millis()).ok();
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads, changes what was read, and sets it if it is still the same.
+    async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
+        for _ in 0..MAX_TRIES {
+            let reply = self.control.read(store).await?;
+            let now_ms = (reply.head.now_us / 1_000) as i64;
+            let stored = reply.body.directives.get(&self.subject);
+            let stored = stored.cloned().unwrap_or_default();
+            if self
+                .expect
+                .is_some_and(|expected| expected != stored.version)
+            {
+                return Err(self.conflict(stored));
+            }
+            let Some(directive) = self.wished(&stored, now_ms)? else {
+                return Ok(Changed {
+                    version: stored.version,
+                    already: true,
+                });
+            };
+            let request = ControlRequest {
+                told: Vec::new(),
+                change: Some(DirectiveChange {
+                    subject: self.subject.clone(),
+                    seen: stored.version,
+                    directive,
+                }),
+            };
+            let reply = ask(|| store.control(&self.control.caller, &request)).await?;
+            if let message::Changed::To(version) = reply.body.changed {
+                return Ok(Changed {
+                    version,
+                    already: false,
+                });
+            }
+        }
+        let reply = self.control.read(store).await?;
+        let stored = reply.body.directives.get(&self.subject);
+        Err(self.conflict(stored.cloned().unwrap_or_default()))
+    }
+
+    fn conflict(&self, now: Directive) -> Error {
+        Error::Conflict {
+            subject: self.subject.clone(),
+            now: Box::new(now),
+        }
+    }
+
+    /// The directive that takes the place of the stored one; `None` if that is as it should be.
+    fn wished(&self, stored: &Directive, now_ms: i64) -> Result<Option<Directive>, Error> {
+        let mut directive = Directive {
+            changed_at_ms: now_ms,
+            by: self.by.clone(),
+            note: self.note.clone(),
+            ..stored.clone()
+        };
+        let holding = stored.pause.filter(|pause| pause.holds(now_ms));
+        match (self.wish, holding) {
+            (
+                Wish::Pause {
+                    until_ms: Some(until_ms),
+                },
+                _,
+            ) if until_ms <= now_ms => {
+                return Err(Error::Argument {
+                    argument: "until",
+                    message: "that instant is over, by the store's clock; leave it out, or give a later one".to_owned(),
+                });
+            }
+            (Wish::Pause { until_ms }, Some(pause)) => {
+                if pause.until_ms == until_ms && stored.note == self.note {
+                    return Ok(None);
+                }
+                directive.pause = Some(Pause { until_ms, ..pause });
+            }
+            (Wish::Pause { until_ms }, None) => {
+                directive.end_pause(now_ms, false);
+                directive.pause = Some(Pause {
+                    since_ms: now_ms,
+                    until_ms,
+                });
+            }
+            (Wish::Resume { .. }, None) => return Ok(None),
+            (Wish::Resume { catch_up }, Some(_)) => directive.end_pause(now_ms, catch_up),
+        }
+        Ok(Some(directive))
+    }
+}
+
+impl IntoFuture for ChangeDirective {
+    type Output = Result<Changed, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.make())
+    }
+}

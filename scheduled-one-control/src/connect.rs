@@ -1,0 +1,90 @@
+//! From a URL to a [`Control`].
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use scheduled_one_protocol::clock::{Clock, SystemClock};
+use scheduled_one_protocol::{Bucket, StoreError};
+
+use crate::control::{Control, caller};
+use crate::error::Error;
+use crate::store_url::{StoreOptions, is_memory, open_store};
+
+/// A connection that is being set up; awaiting it connects.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until it is awaited"]
+pub struct Connect {
+    url: String,
+    namespace: String,
+    options: StoreOptions,
+}
+
+impl Control {
+    /// Connects to the store of a namespace. Runs no jobs and is no node.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connect`]: the URL is wrong, or the server cannot be used. [`Error::EmptyNamespace`].
+    /// [`Error::Argument`] for `memory://`.
+    pub fn connect(url: impl Into<String>) -> Connect {
+        Connect {
+            url: url.into(),
+            namespace: "default".to_owned(),
+            options: StoreOptions::default(),
+        }
+    }
+}
+
+impl Connect {
+    /// The namespace of the schedulers. Default `"default"`, as theirs.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Settings of the connection that are not in its URL.
+    pub fn options(mut self, options: StoreOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    async fn open(self) -> Result<Control, Error> {
+        if is_memory(&self.url) {
+            return Err(Error::Argument {
+                argument: "connect",
+                message: "memory:// is a store inside one process: this process would see an empty one of its own. \
+                          Give the URL of the store that the schedulers share, or use `Scheduler::control` inside \
+                          their process"
+                    .to_owned(),
+            });
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let opened = open_store(&self.url, &self.namespace, &clock, &self.options).await;
+        let first = opened.map_err(|error| Error::Connect(error.cause))?;
+        let checked = first.preflight().await;
+        checked.map_err(|error| Error::Connect(error.cause))?;
+        // A caller that knows no number of buckets is refused with the number that is stored.
+        let buckets = match first.inspect(&caller(0)?, &[]).await {
+            Err(StoreError::OtherBuckets { found: 0, .. }) => {
+                return Err(Error::EmptyNamespace {
+                    namespace: self.namespace,
+                });
+            }
+            Err(StoreError::OtherBuckets { found, .. }) => found,
+            Err(error) => return Err(error.into()),
+            Ok(_) => 1,
+        };
+        let stores = Bucket::all(buckets).map(|bucket| first.open(bucket));
+        Control::of_stores(stores.collect())
+    }
+}
+
+impl IntoFuture for Connect {
+    type Output = Result<Control, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.open())
+    }
+}

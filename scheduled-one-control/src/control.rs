@@ -1,0 +1,146 @@
+//! The handle, and what all its calls need.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use scheduled_one_protocol::message::{
+    Caller, ControlReply, ControlRequest, Heartbeat, JobList, JobsDigest, Member, Reply,
+};
+use scheduled_one_protocol::{Bucket, ScheduleId, Store, UnitName};
+use scheduled_one_schedule::distance;
+
+use crate::ask::ask;
+use crate::error::Error;
+
+/// Most names that are given in place of a wrong one.
+const MAX_NEAREST: usize = 3;
+/// Most letters in which a name differs from the one that was meant.
+const MAX_DISTANCE: usize = 3;
+
+/// Looks at the jobs of a namespace and controls them. It is no node, and runs no jobs. Clones share a connection.
+#[derive(Clone, Debug)]
+pub struct Control {
+    stores: Arc<[Arc<dyn Store>]>,
+    pub(crate) caller: Caller,
+}
+
+/// A caller that is no node: it has no leases, so it never prolongs a quarantine.
+pub(crate) fn caller(buckets: u32) -> Result<Caller, Error> {
+    let random = getrandom::u64().map_err(|error| Error::Argument {
+        argument: "connect",
+        message: format!("the operating system gives no random numbers: {error}"),
+    })?;
+    Ok(Caller {
+        node: format!("control-{random:016x}"),
+        name: "control".to_owned(),
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: usize::MAX,
+        buckets,
+    })
+}
+
+/// A node and the jobs that it has.
+pub(crate) struct NodeJobs {
+    pub(crate) node: Member,
+    /// The identity of each job's schedule, as the node has it.
+    pub(crate) jobs: BTreeMap<String, Option<ScheduleId>>,
+}
+
+/// The entries of a list: `job=schedule`.
+fn entries(list: &JobList) -> BTreeMap<String, Option<ScheduleId>> {
+    let entry = |entry: &str| match entry.split_once('=') {
+        Some((job, schedule)) => (job.to_owned(), ScheduleId::parse(schedule)),
+        None => (entry.to_owned(), None),
+    };
+    list.names().map(entry).collect()
+}
+
+impl Control {
+    /// Through the buckets of a namespace, in their order: for a program that made its stores itself.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no random numbers.
+    pub fn of_stores(stores: Vec<Arc<dyn Store>>) -> Result<Self, Error> {
+        Ok(Control {
+            caller: caller(stores.len() as u32)?,
+            stores: stores.into(),
+        })
+    }
+
+    pub(crate) fn stores(&self) -> &[Arc<dyn Store>] {
+        &self.stores
+    }
+
+    /// The bucket of a job.
+    pub(crate) fn store(&self, job: &str) -> &dyn Store {
+        let bucket = Bucket::of_job(job, self.stores.len() as u32);
+        &*self.stores[bucket.index() as usize]
+    }
+
+    /// All directives of a bucket.
+    pub(crate) async fn read(&self, store: &dyn Store) -> Result<Reply<ControlReply>, Error> {
+        let request = ControlRequest::default();
+        Ok(ask(|| store.control(&self.caller, &request)).await?)
+    }
+
+    /// The living nodes of a bucket with their jobs. A heartbeat of a caller that leaves, and was never there, changes
+    /// nothing.
+    pub(crate) async fn nodes(&self, store: &dyn Store) -> Result<Vec<NodeJobs>, Error> {
+        let reply = ask(|| store.heartbeat(&self.caller, Heartbeat::leaving())).await?;
+        let members = reply.body.membership.members.unwrap_or_default();
+        let digests: BTreeSet<JobsDigest> = members.iter().map(|member| member.jobs).collect();
+        let mut lists = BTreeMap::new();
+        for digest in digests {
+            let wants = Heartbeat {
+                wanted_list: Some(digest),
+                ..Heartbeat::leaving()
+            };
+            let reply = ask(|| store.heartbeat(&self.caller, wants.clone())).await?;
+            lists.insert(digest, reply.body.wanted_list.unwrap_or_default());
+        }
+        let with_jobs = members.into_iter().map(|node| NodeJobs {
+            jobs: lists.get(&node.jobs).map(entries).unwrap_or_default(),
+            node,
+        });
+        Ok(with_jobs.collect())
+    }
+
+    /// # Errors
+    ///
+    /// No node has the job, and nothing is stored of it.
+    pub(crate) async fn check_job(&self, job: &str) -> Result<(), Error> {
+        let mut known = BTreeSet::new();
+        for store in self.stores() {
+            let nodes = self.nodes(&**store).await?;
+            known.extend(nodes.into_iter().flat_map(|node| node.jobs.into_keys()));
+        }
+        if known.contains(job) || self.left_something(job).await? {
+            return Ok(());
+        }
+        let mut nearest: Vec<(usize, String)> = known
+            .into_iter()
+            .map(|name| (distance(&name, job), name))
+            .filter(|(letters, _)| *letters <= MAX_DISTANCE)
+            .collect();
+        nearest.sort();
+        nearest.truncate(MAX_NEAREST);
+        Err(Error::UnknownJob {
+            job: job.to_owned(),
+            nearest: nearest.into_iter().map(|(_, name)| name).collect(),
+        })
+    }
+
+    /// Whether the store knows a job that no node has now.
+    async fn left_something(&self, job: &str) -> Result<bool, Error> {
+        if scheduled_one_schedule::name::check_name(job).is_err() {
+            return Ok(false);
+        }
+        let store = self.store(job);
+        let units = [UnitName::new(job, 0)];
+        let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
+        let was_seen = status.iter().any(|unit| unit.marks.decided_to().is_some());
+        Ok(was_seen || !ask(|| store.ledger(job, 1)).await?.is_empty())
+    }
+}

@@ -1,0 +1,92 @@
+//! What there is to know of a job.
+
+use std::collections::BTreeMap;
+
+use scheduled_one_protocol::message::UnitStatus;
+use scheduled_one_protocol::{ALL_JOBS, LedgerRecord, Pause, ScheduleId, UnitName};
+
+use crate::ask::ask;
+use crate::control::{Control, NodeJobs};
+use crate::error::Error;
+
+/// Newest ledger lines that a description has.
+const NEWEST_LINES: usize = 10;
+
+/// A job as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobDescription {
+    /// Its name.
+    pub job: String,
+    /// The version of its directive, 0 if nobody ever asked for anything.
+    pub version: u64,
+    /// What pauses it now; nothing of its schedule starts while there is one.
+    pub pauses: Vec<PauseOf>,
+    /// Labels of the living nodes that have it, by the identity of the schedule that they have: more than one if nodes
+    /// of two releases live, or have different zone data.
+    pub nodes: BTreeMap<ScheduleId, Vec<String>>,
+    /// What is decided, running and waiting in the job, or in its first shard.
+    pub status: UnitStatus,
+    /// The newest lines of its ledger, the newest first.
+    pub newest: Vec<LedgerRecord>,
+}
+
+/// A pause, and who asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PauseOf {
+    /// Whether it is that of all jobs.
+    pub of_all: bool,
+    /// Since when, and until when.
+    pub pause: Pause,
+    /// Why.
+    pub note: String,
+    /// Who asked for it.
+    pub by: String,
+    /// The version of the directive.
+    pub version: u64,
+}
+
+impl Control {
+    /// What there is to know of a job. With several shards, the status is that of the first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownJob`], [`Error::Store`].
+    pub async fn describe(&self, job: &str) -> Result<JobDescription, Error> {
+        self.check_job(job).await?;
+        let store = self.store(job);
+        let reply = self.read(store).await?;
+        let now_ms = (reply.head.now_us / 1_000) as i64;
+        let directives = reply.body.directives;
+        let holding = |(subject, of_all): (&str, bool)| {
+            let directive = directives.get(subject)?;
+            let pause = directive.pause.filter(|pause| pause.holds(now_ms))?;
+            Some(PauseOf {
+                of_all,
+                pause,
+                note: directive.note.clone(),
+                by: directive.by.clone(),
+                version: directive.version,
+            })
+        };
+        let pauses = [(job, false), (ALL_JOBS, true)];
+        let units = [UnitName::new(job, 0)];
+        let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
+        let mut nodes: BTreeMap<ScheduleId, Vec<String>> = BTreeMap::new();
+        for NodeJobs { node, jobs } in self.nodes(store).await? {
+            if let Some(schedule) = jobs.get(job) {
+                let same = nodes.entry(schedule.unwrap_or(ScheduleId(0)));
+                same.or_default().push(node.name);
+            }
+        }
+        Ok(JobDescription {
+            job: job.to_owned(),
+            version: directives.get(job).map_or(0, |own| own.version),
+            pauses: pauses.into_iter().filter_map(holding).collect(),
+            nodes,
+            status: status.into_iter().next().unwrap_or_default(),
+            newest: ask(|| store.ledger(job, NEWEST_LINES)).await?,
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Why something could not be controlled, and the way out.
+
+use std::fmt;
+
+use scheduled_one_protocol::{Directive, StoreError};
+
+/// Why something could not be controlled. No variant holds a secret. `Debug` shows the same text as `Display`: it is
+/// what a program prints whose `main` returns the error.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store cannot be used. Holds the error of the store's own crate.
+    #[error(transparent)]
+    Connect(Box<dyn std::error::Error + Send + Sync>),
+    /// An argument cannot be used.
+    #[error("`{argument}`: {message}")]
+    Argument {
+        /// The method that was given it.
+        argument: &'static str,
+        /// What is wrong, and the way out.
+        message: String,
+    },
+    /// Nothing is stored of the namespace.
+    #[error(
+        "nothing is stored of the namespace {namespace:?}: either no scheduler has started in it, or the store was \
+         emptied a moment ago and its nodes have not returned yet. Look at the spelling, or ask again in a few seconds"
+    )]
+    EmptyNamespace {
+        /// The namespace.
+        namespace: String,
+    },
+    /// No node has a job of that name, and nothing is stored of one.
+    #[error("there is no job `{job}`{}", did_you_mean(.nearest))]
+    UnknownJob {
+        /// The name asked for.
+        job: String,
+        /// Known names that are spelled nearly like it, the nearest first.
+        nearest: Vec<String>,
+    },
+    /// The directive has another version than the caller expected.
+    #[error("{}", conflict(.subject, .now))]
+    Conflict {
+        /// The job, or `*`.
+        subject: String,
+        /// The directive as it is now.
+        now: Box<Directive>,
+    },
+    /// The store did not reply, or refused.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+fn did_you_mean(nearest: &[String]) -> String {
+    match nearest.is_empty() {
+        true => "; `jobs()` lists those there are".to_owned(),
+        false => format!("; did you mean {}?", nearest.join(", ")),
+    }
+}
+
+fn conflict(subject: &str, now: &Directive) -> String {
+    let what = match now.pause {
+        Some(_) => "paused",
+        None => "not paused",
+    };
+    let by = match now.by.as_str() {
+        "" => "somebody",
+        by => by,
+    };
+    format!(
+        "somebody else was faster: {subject} is {what} since version {}, by {by} ({:?}); look at it, and ask again with \
+         that version",
+        now.version, now.note
+    )
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}

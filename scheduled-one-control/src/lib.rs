@@ -1,0 +1,21 @@
+//! Looks at the jobs of a namespace and controls them: from a process that runs no jobs, or from one that does.
+//!
+//! [`Control`] is the way in. What operators want of a job is a *directive* in the store: it holds for all nodes, is
+//! enforced by the step that decides ticks, and survives each node and a store that forgets.
+
+// From the URL to the store, then what is done with it.
+mod ask;
+mod connect;
+mod error;
+mod store_url;
+
+mod change;
+mod control;
+mod describe;
+
+pub use change::{ChangeDirective, Changed};
+pub use connect::Connect;
+pub use control::Control;
+pub use describe::{JobDescription, PauseOf};
+pub use error::Error;
+pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};

@@ -1,0 +1,49 @@
+//! Directives of operators: told by nodes, changed by compare-and-set.
+
+use super::{CONTROL_VERSION, Meta, Now};
+use crate::directive::Directive;
+use crate::message::{Changed, ControlReply, ControlRequest};
+
+/// Takes directives into account that the caller saw, and makes the change that it asks for.
+pub fn control(meta: &mut Meta, request: &ControlRequest, now: Now) -> ControlReply {
+    // Somebody edited the version: nodes would not read what is stored.
+    let mut is_news = meta.control_version < meta.directives.newest();
+    for (subject, seen) in &request.told {
+        is_news |= meta.directives.merge(subject, seen);
+    }
+    if is_news {
+        let newest = meta.directives.newest();
+        meta.control_version = next_version(meta, now).max(newest);
+    }
+    let mut changed = Changed::Nothing;
+    if let Some(change) = &request.change {
+        let stored = meta.directives.get(&change.subject);
+        changed = match stored.map_or(0, |directive| directive.version) == change.seen {
+            false => Changed::Conflict,
+            true => {
+                let version = next_version(meta, now);
+                let directive = Directive {
+                    version,
+                    ..change.directive.clone()
+                };
+                meta.directives.put(&change.subject, directive);
+                meta.control_version = version;
+                Changed::To(version)
+            }
+        };
+    }
+    if meta.control_version > 0 {
+        // From here on, nodes that know nothing of directives would start what is paused.
+        meta.version = meta.version.max(CONTROL_VERSION);
+    }
+    ControlReply {
+        changed,
+        version: meta.control_version,
+        directives: meta.directives.clone(),
+    }
+}
+
+/// Higher than each version before, also after the store forgot them, unless its clock went back.
+fn next_version(meta: &Meta, now: Now) -> u64 {
+    now.us.max(meta.control_version + 1)
+}

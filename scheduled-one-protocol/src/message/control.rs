@@ -1,0 +1,47 @@
+//! Directives: told, changed, read.
+
+use crate::directive::{Directive, Directives};
+
+/// Tells the store directives that it may have forgotten, changes one, and reads all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlRequest {
+    /// Directives that the caller saw, with their subjects, at most [`MAX_BATCH`](super::MAX_BATCH): those with a
+    /// higher version than the stored ones take their place.
+    pub told: Vec<(String, Directive)>,
+    /// A change of one directive, after that.
+    pub change: Option<DirectiveChange>,
+}
+
+/// Another directive in the place of the one that the caller saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectiveChange {
+    /// A job, or [`ALL_JOBS`](crate::ALL_JOBS).
+    pub subject: String,
+    /// The version that the caller saw, 0 for none. If there is another one, nothing is changed.
+    pub seen: u64,
+    /// The directive; the store gives it its version.
+    pub directive: Directive,
+}
+
+/// The reply to a [`ControlRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlReply {
+    /// What became of the change.
+    pub changed: Changed,
+    /// [`Head::control_version`](super::Head::control_version) after the change.
+    pub version: u64,
+    /// All directives, after the change.
+    pub directives: Directives,
+}
+
+/// What became of a [`DirectiveChange`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Changed {
+    /// None was asked for.
+    #[default]
+    Nothing,
+    /// The directive has this version now.
+    To(u64),
+    /// Somebody else has changed the directive since the caller saw it.
+    Conflict,
+}

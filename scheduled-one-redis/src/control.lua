@@ -1,0 +1,65 @@
+-- Takes directives into account, changes one, and shows all. Port of `machine::control`.
+--
+-- KEYS  4 ctl
+-- ARGV  4 number of directives that the caller saw   5.. for each: subject, version, text
+--       then the change: subject, or nothing; version that the caller saw; text without version
+-- Returns the head; what became of the change, and the version that it has; then subject and text of each
+--       directive
+
+wrong = wrong_type(KEYS[4], 'hash')
+if wrong then
+  return wrong
+end
+local directives, versions, newest = {}, {}, 0
+local stored = call('HGETALL', KEYS[4])
+for i = 1, #stored, 2 do
+  local subject, text = stored[i], stored[i + 1]
+  directives[subject], versions[subject] = text, parse_directive(KEYS[4], subject, text)
+  newest = math.max(newest, versions[subject])
+end
+if wrong then
+  return wrong
+end
+commit()
+
+local function put(subject, version, text)
+  directives[subject], versions[subject] = text, version
+  newest = math.max(newest, version)
+  call('HSET', KEYS[4], subject, text)
+end
+
+-- Somebody edited the version: nodes would not read what is stored.
+local is_news, before = control_version < newest, control_version
+local a = 5
+for _ = 1, tonumber(ARGV[4]) do
+  local subject, version = ARGV[a], tonumber(ARGV[a + 1])
+  if version > (versions[subject] or 0) then
+    put(subject, version, ARGV[a + 2])
+    is_news = true
+  end
+  a = a + 3
+end
+if is_news then
+  control_version = math.max(now_us, control_version + 1, newest)
+end
+local subject, outcome, version = ARGV[a], NOTHING, 0
+if subject ~= '' then
+  outcome = CONFLICT
+  if (versions[subject] or 0) == tonumber(ARGV[a + 1]) then
+    outcome, version = TO, math.max(now_us, control_version + 1)
+    put(subject, version, string.format('%.0f ', version) .. ARGV[a + 2])
+    control_version = version
+  end
+end
+if control_version ~= before or (control_version > 0 and stored_version < CONTROL_VERSION) then
+  -- From here on, nodes that know nothing of directives would start what is paused.
+  stored_version = math.max(stored_version, CONTROL_VERSION)
+  call('HSET', KEYS[1], 'ver', stored_version, 'cv', string.format('%.0f', control_version))
+end
+out[#out], out[#out + 1], out[#out + 2] = control_version, outcome, version
+local n = #out
+for its_subject, text in pairs(directives) do
+  out[n + 1], out[n + 2] = its_subject, text
+  n = n + 2
+end
+return out
