@@ -29,9 +29,9 @@ pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
      SELECT set_config('synchronous_commit', 'on', true) \
      WHERE current_setting('synchronous_commit') = 'off'";
 
-/// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock, not
-/// one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first number is
-/// that of this program; of two buckets whose names have one hash, each waits for the other, which does no harm.
+/// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock,
+/// not one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first
+/// number is that of this program; of two buckets whose names have one hash, each waits for the other.
 pub(crate) const READ_DIRECTIVES: &str =
     "SELECT pg_advisory_xact_lock_shared(1936679525, hashtext($1))";
 

@@ -28,8 +28,10 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes if they were wanted,
     /// the touched records, the new lines.
     ///
-    /// A step that changes directives comes before or after each step that reads them ([`Access`]); the lock for that is
-    /// the first of all. Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
+    /// A step that changes directives comes before or after each step that decides by them: see [`Access`]; its lock
+    /// is the first of all.
+    ///
+    /// Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
     /// other. A store that locks rows locks them in one order: meta data, units by name, nodes.
     ///
     /// The clock is read when everything is locked, so that no step has an earlier time than one that was committed

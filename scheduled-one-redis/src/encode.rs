@@ -1,20 +1,25 @@
 //! Encodes requests as KEYS and ARGV, in the order that the head of each script has.
 
+mod control;
+mod heartbeat;
+
 use std::borrow::Cow;
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Caller, Claim, ControlRequest, DueTick, Finish, Heartbeat, Intent, JobsDigest, MAX_BATCH,
-    NODE_GONE_MS, Occasion, OverdueRun, Overlap, Register, Renew, RunId, SUSPECT_MS, Target,
-    UNCLAIMED_MS,
+    Caller, Claim, DueTick, Finish, Intent, MAX_BATCH, Occasion, OverdueRun, Overlap, Register,
+    Renew, RunId, Target,
 };
 use scheduled_one_protocol::{
-    ALL_JOBS, FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
+    FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
 };
 
 use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
 use crate::message_pack::Map;
 use crate::script::{self, Operation, Request};
+
+pub(crate) use crate::encode::control::control;
+pub(crate) use crate::encode::heartbeat::heartbeat;
 
 /// A request under construction, with the first value that cannot be encoded.
 struct Draft<'a> {
@@ -62,16 +67,6 @@ impl<'a> Draft<'a> {
     fn unit_and_log(&mut self, unit: &UnitName) {
         self.unit(unit);
         self.request.key(self.keys.log(unit.job()));
-    }
-
-    /// What a directive is about.
-    fn subject(&mut self, subject: &'a str) {
-        if subject != ALL_JOBS && !is_name(subject) {
-            self.refuse(format!(
-                "a directive for {subject:?}: that is no name of a job"
-            ));
-        }
-        self.text(subject);
     }
 
     fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
@@ -331,40 +326,6 @@ pub(crate) fn write_off<'a>(
     draft.done()
 }
 
-pub(crate) fn heartbeat<'a>(
-    keys: &'a Keys,
-    caller: &'a Caller,
-    heartbeat: &'a Heartbeat,
-) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(&script::HEARTBEAT, keys, caller, 0);
-    draft
-        .request
-        .key(keys.nodes.clone())
-        .key(keys.members.clone())
-        .key(keys.lists.clone())
-        .key(keys.due.clone());
-    let digest = |digest: JobsDigest| digest.to_string();
-    let list = heartbeat
-        .job_list
-        .as_ref()
-        .map_or("", |list| list.as_text());
-    draft
-        .text(&caller.node)
-        .text(match heartbeat.leaving {
-            false => "alive",
-            true => "leaving",
-        })
-        .int(NODE_GONE_MS)
-        .int(MAX_BATCH as i64)
-        .text(digest(heartbeat.jobs))
-        .text(list)
-        .count(heartbeat.known_version)
-        .text(heartbeat.wanted_list.map_or_else(String::new, digest))
-        .int(SUSPECT_MS)
-        .int(UNCLAIMED_MS);
-    draft.done()
-}
-
 pub(crate) fn record<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
@@ -388,30 +349,6 @@ pub(crate) fn record<'a>(
             .text(line.identity.as_deref().unwrap_or_default())
             .flag(line.retried);
     }
-    draft.done()
-}
-
-pub(crate) fn control<'a>(
-    keys: &'a Keys,
-    caller: &'a Caller,
-    request: &'a ControlRequest,
-) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(&script::CONTROL, keys, caller, request.told.len());
-    draft.request.key(keys.ctl.clone());
-    draft.count(request.told.len() as u64);
-    for (subject, directive) in &request.told {
-        draft.subject(subject);
-        draft.count(directive.version).text(directive.to_string());
-    }
-    match &request.change {
-        None => draft.text("").int(0).text(""),
-        Some(change) => {
-            draft.subject(&change.subject);
-            draft
-                .count(change.seen)
-                .text(change.directive.text_without_version())
-        }
-    };
     draft.done()
 }
 

@@ -42,7 +42,7 @@ use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::HeartbeatReply;
 
 use claiming::Claiming;
-use control::{KnownDirectives, send_control, take_directives};
+use control::KnownDirectives;
 use heartbeat::{HeartbeatTimer, send_heartbeat};
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
@@ -54,7 +54,7 @@ use registration::{Registration, refresh, register_again};
 use stall_watch::StallWatch;
 use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for};
 use succession::{send_succession, successions, take_over_ticks};
-use takeover::{taken_over, write_off};
+use takeover::taken_over;
 use units::Units;
 use verdict::{DecidedClaim, FollowUp};
 
@@ -176,11 +176,7 @@ impl Node {
                 self.claiming.release(&mut self.units, released, now_ms);
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
-            Event::Controlled(reply) => {
-                let now_ms = self.runner.cluster.now_ms();
-                let (units, claiming) = (&mut self.units, &mut self.claiming);
-                take_directives(&mut self.directives, units, claiming, reply, now_ms);
-            }
+            Event::Controlled(reply) => self.take_directives(reply),
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
             Event::Succeeded(units) => {
                 let now_ms = self.runner.cluster.now_ms();
@@ -366,15 +362,6 @@ impl Node {
         });
     }
 
-    /// Reads directives if they changed, and repeats those that the store forgot.
-    fn read_directives_if_changed(&mut self, seen: &StoreHealth) {
-        if let Some(request) = self.directives.take_due(seen) {
-            let controlled = send_control(Arc::clone(&self.client), request);
-            self.inbox
-                .request(async { Event::Controlled(controlled.await) });
-        }
-    }
-
     fn send_heartbeat_if_due(&mut self, mode: Mode) {
         if !self.heartbeat.take_due(self.client.now()) {
             return;
@@ -405,19 +392,6 @@ impl Node {
             let units = self.units.registrations_of(adopted);
             let request = refresh(Arc::clone(&self.client), units);
             self.inbox.request(async { Event::Adopted(request.await) });
-        }
-    }
-
-    fn write_off_stalled(&mut self, seen: &StoreHealth) {
-        if !seen.up {
-            return;
-        }
-        let refused = write_off_refused_for(&self.runner.cluster, seen);
-        let runs = self.stalls.take_stalled(self.client.now(), refused);
-        if !runs.is_empty() {
-            let client = Arc::clone(&self.client);
-            self.inbox
-                .request(async move { Event::WrittenOff(write_off(&client, runs).await) });
         }
     }
 }

@@ -119,7 +119,7 @@ async fn a_paused_job_stands_still_through_a_flush_until_it_is_resumed() {
     service.others_run("after the flush").await;
     assert_eq!(service.count(), before, "the flush has lifted the pause");
     let described = control.describe("tick").await.unwrap();
-    assert_eq!(described.version, paused.version, "told by the nodes");
+    assert_eq!(described.version, paused.version, "repeated by the nodes");
     let nodes: Vec<usize> = described.nodes.values().map(Vec::len).collect();
     assert_eq!(nodes, [2], "two nodes with one schedule: {described:?}");
     let pause = &described.pauses[0];

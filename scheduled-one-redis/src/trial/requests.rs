@@ -95,6 +95,21 @@ impl Steps<'_> {
     }
 }
 
+impl Steps<'_> {
+    /// Directives, and a claim that reads them.
+    fn control(&mut self) -> Result<(), StoreError> {
+        let request = control();
+        let request = encode::control(self.keys, &self.caller, &request)?;
+        let command = by_text(&script::CONTROL, &request);
+        let key = self.keys.ctl.clone();
+        self.push(script::CONTROL.name, command, move |reply| {
+            decode::control(&key, reply).map(|_| None)
+        });
+        let claims = vec![claim(IDLE, LEASE_MS)];
+        self.batch(&script::CLAIM, (encode::claim, decode::claim), claims)
+    }
+}
+
 /// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
 fn by_text(operation: &Operation, request: &Request<'_>) -> Cmd {
     operation.by_text(request)
@@ -160,21 +175,7 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
     steps.batch(&script::RECORD, (encode::record, decode::record), lines)?;
     let units = vec![IDLE.into(), LOST.into()];
     steps.batch(&script::INSPECT, (encode::inspect, decode::inspect), units)?;
-    let controlled = control();
-    let command = by_text(
-        &script::CONTROL,
-        &encode::control(keys, &steps.caller, &controlled)?,
-    );
-    let ctl = keys.ctl.clone();
-    steps.push(script::CONTROL.name, command, move |reply| {
-        decode::control(&ctl, reply).map(|_| None)
-    });
-    // Claims read directives as soon as there are some.
-    steps.batch(
-        &script::CLAIM,
-        (encode::claim, decode::claim),
-        vec![claim(IDLE, LEASE_MS)],
-    )?;
+    steps.control()?;
     let log = keys.log(HELD);
     let mut ledger = cmd("XREVRANGE");
     ledger.arg(&log).arg("+").arg("-").arg("COUNT").arg(8);
@@ -191,7 +192,7 @@ fn control() -> ControlRequest {
         ..Directive::default()
     };
     ControlRequest {
-        told: vec![(HELD.into(), seen)],
+        seen: vec![(HELD.into(), seen)],
         change: Some(DirectiveChange {
             subject: IDLE.into(),
             seen: 0,

@@ -6,9 +6,9 @@ use std::fmt::Debug;
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
     Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, HeartbeatReply, Intent,
-    Occasion, Overlap, Register, Target, Verdict,
+    Overlap, Target, Verdict,
 };
-use scheduled_one_protocol::{DecidingSchedule, Start, UnitName};
+use scheduled_one_protocol::{Start, UnitName};
 
 use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
@@ -27,7 +27,7 @@ pub const BEHAVIOURS: [&str; 96] = [
     "claim queued",
     "claim queued behind a tick",
     "claim queued beside an attempt",
-    "claim queued, the run is told to stop",
+    "claim queued, the run is seen to stop",
     "claim queued, another is superseded",
     "claim queued, an attempt goes on",
     "claim busy",
@@ -109,8 +109,8 @@ pub const BEHAVIOURS: [&str; 96] = [
     "control nothing",
     "control to",
     "control conflict",
-    "control, what was told is news",
-    "control, what was told is known",
+    "control, what was seen is news",
+    "control, what was seen is known",
 ];
 
 /// What happens only to a store that may have lost its memory.
@@ -206,8 +206,10 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
             workload.count_if(grant.attempt > 1 && !again, "next granted of an attempt");
             let paused = workload.in_force(&claim.unit).paused && !again;
             workload.count_if(paused, "next granted of an attempt, paused");
-            let others_wait = !after.waiting.is_empty() && !again;
-            workload.count_if(others_wait, "next granted, others wait");
+            workload.count_if(
+                !after.waiting.is_empty() && !again,
+                "next granted, others wait",
+            );
             workload.count_if(popped > 1, "next granted, others expired");
         }
         (Verdict::QueueEmpty, _) => {
@@ -295,7 +297,7 @@ fn queued(workload: &mut Workload, due: &DueTick, before: &Record) {
     workload.count_if(!cancel && waited(false), "claim queued behind a tick");
     workload.count_if(!cancel && waited(true), "claim queued beside an attempt");
     let stops = cancel && before.running;
-    workload.count_if(stops, "claim queued, the run is told to stop");
+    workload.count_if(stops, "claim queued, the run is seen to stop");
     workload.count_if(
         cancel && waited(false),
         "claim queued, another is superseded",
@@ -352,26 +354,6 @@ pub(super) fn changed(workload: &mut Workload, operation: &str, unit: &UnitName,
         }
         _ => {}
     }
-}
-
-/// One schedule at a time decides.
-pub(super) fn registered(workload: &mut Workload, register: &Register, before: &Record) {
-    let after = workload.record(&register.unit);
-    let (Some(own), Some(new)) = (register.schedule, &after.decides) else {
-        return;
-    };
-    let same = |it: &DecidingSchedule| it.id == own;
-    let others = before.decides.as_ref().is_some_and(|old| !same(old));
-    let is_start = matches!(register.occasion, Occasion::Start { .. });
-    let what = "register takes the place of another schedule";
-    workload.count_if(is_start && others && same(new), what);
-    let what = "register leaves another schedule its place";
-    workload.count_if(!is_start && others && !same(new), what);
-    let succeeds = register.occasion == Occasion::Succession && register.decides.is_none();
-    let what = "register succeeds a node that is gone";
-    workload.count_if(succeeds && others && same(new), what);
-    let seen = register.decides.as_ref() == Some(new) && before.decides != after.decides;
-    workload.count_if(seen, "register repeats what another node saw");
 }
 
 pub(super) fn finished(workload: &mut Workload, finish: &Finish, before: &Record, reply: Finished) {

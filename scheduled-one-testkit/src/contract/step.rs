@@ -13,7 +13,7 @@ use scheduled_one_protocol::{
 
 use super::requests::{JOBS, units};
 use super::workload::Workload;
-use super::{Breach, behaviours};
+use super::{Breach, behaviours, schedules};
 
 /// Lines of a ledger that are compared, at most.
 const LINES: usize = 100;
@@ -153,7 +153,7 @@ impl Workload {
                 WorkingSet::register,
                 |workload, register, before, answer| {
                     changed(workload, "register", &register.unit, before, answer);
-                    behaviours::registered(workload, register, before);
+                    schedules::registered(workload, register, before);
                 },
             )
             .await
