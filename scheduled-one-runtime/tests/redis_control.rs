@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use scheduled_one_runtime::control::{Control, Error};
-use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Outcome, Scheduler};
+use scheduled_one_runtime::jiff::Timestamp;
+use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Outcome, Scheduler, TickStatus};
 use test_support::{RedisServer, wait_until_async};
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -71,6 +72,14 @@ impl Service {
         .await;
     }
 
+    /// What the audit says of the newest tick.
+    async fn status_of_newest(&self) -> TickStatus {
+        let from = Timestamp::now() - Duration::from_secs(1);
+        let audit = self.nodes[0].audit("tick", from..Timestamp::now());
+        let audit = audit.await.unwrap();
+        audit.last().unwrap().status
+    }
+
     async fn paused_lines(&self) -> Vec<LedgerEntry> {
         let lines = self.nodes[0].ledger("tick", 1_000).await.unwrap();
         let paused =
@@ -114,6 +123,8 @@ async fn a_paused_job_stands_still_through_a_flush_until_it_is_resumed() {
         .unwrap();
     assert_eq!((again.version, again.already), (paused.version, true));
 
+    let status = service.status_of_newest().await;
+    assert_eq!(status, TickStatus::Paused);
     redis.flush().unwrap();
     service.others_run("after the flush").await;
     service.others_run("after the flush").await;
