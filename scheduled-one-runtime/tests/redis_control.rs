@@ -80,6 +80,14 @@ impl Service {
         audit.last().unwrap().status
     }
 
+    /// The pause is one line.
+    async fn one_line_since(&self, since_ms: i64) {
+        let lines = self.paused_lines().await;
+        assert_eq!(lines.len(), 1, "one line for the whole pause: {lines:?}");
+        assert!(lines[0].count > 10, "{lines:?}");
+        assert!(lines[0].tick.as_millisecond() >= since_ms, "{lines:?}");
+    }
+
     async fn paused_lines(&self) -> Vec<LedgerEntry> {
         let lines = self.nodes[0].ledger("tick", 1_000).await.unwrap();
         let paused =
@@ -162,10 +170,7 @@ async fn a_paused_job_stands_still_through_a_flush_until_it_is_resumed() {
     })
     .await;
 
-    let lines = service.paused_lines().await;
-    assert_eq!(lines.len(), 1, "one line for the whole pause: {lines:?}");
-    assert!(lines[0].count > 10, "{lines:?}");
-    assert!(lines[0].tick.as_millisecond() >= since_ms, "{lines:?}");
+    service.one_line_since(since_ms).await;
 }
 
 impl Service {
