@@ -262,13 +262,13 @@ impl<R: Records> Store for R {
         if let Err(refused) = check_asks(asks) {
             return Box::pin(async { Err(refused) });
         }
-        decide(self, caller, Wanted::asks(asks), Reads::Claim, |set| {
+        decide(self, caller, Wanted::asks(asks), Reads::Run, |set| {
             set.ask(asks)
         })
     }
 
     fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
-        decide(self, caller, Wanted::takes(takes), Reads::Claim, |set| {
+        decide(self, caller, Wanted::takes(takes), Reads::Run, |set| {
             set.take(caller, takes)
         })
     }

@@ -1,7 +1,7 @@
 -- Decides ticks. Port of `machine::claim`.
 --
 -- KEYS  4 due   5 ctl   6.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
---       the slots that it may take
+--       the slots that it may take, and, with `lane`, record of the lane
 -- ARGV  4 valid until   5.. for each claim: nonce, tick, after, lower bound of the token, lease,
 --       identity of the schedule, when the next tick may start (0: never), and its unusual values:
 --       usually empty, otherwise a map in MessagePack of
@@ -11,13 +11,14 @@
 --         started       newest start that the caller observed: tick, attempt
 --         due           instead of the tick
 --         takeovers     instead of 0
+--         lane          the claim takes the lane into account
 --         queue, cancel_running or allow   overlap policy instead of skip, with its number
 --                       (`true` for cancel_running)
 --         control       version of the directives that the tick was planned with, instead of 0
 --         missed        first, last, count, outcome, reason
 -- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
 --       GRANTED: until; DECIDED: owner; EARLY: by; QUARANTINED: until;
---       OTHER_SCHEDULE: the schedule that decides; STALE: slot, nonce, seq, lease;
+--       OTHER_SCHEDULE: the schedule that decides; STALE, STALE_LANE: slot, nonce, seq, lease;
 --       GRANTED_RUN: tick, token, until, attempt, slot. READY is added to the verdict if a tick
 --       waits in the unit and can start. At the end, except for GRANTED, tick and attempt of the
 --       newest start, if the token is greater than its lower bound.
@@ -114,6 +115,34 @@ local function stale(slot, p)
   return STALE
 end
 
+-- The verdict if the lane is not known, or a run in it is in the way of what waits; nothing otherwise.
+local function held_by_lane()
+  if r.ask and not ask.lane then
+    return LANE
+  elseif lane_blocks() then
+    if is_stale(lane()) then
+      stale(0, lane())
+      return STALE_LANE
+    end
+    return BUSY
+  end
+end
+
+-- Takes the lane into account: tokens increase over unit and lane together, and an empty lane is left out from the next
+-- claim on.
+local function merge_lane()
+  local l = lane()
+  if l and not r.running then
+    if l.tok > r.tok then
+      r.tok, unsaved = l.tok, true
+    end
+    if r.ask and not l.running and l.wait == '' then
+      r.ask = false
+      call('HSET', key, 'ask', '0')
+    end
+  end
+end
+
 local function early(due)
   reply(due - now)
   return EARLY
@@ -125,6 +154,10 @@ local function start_next()
     return stale(0, r)
   elseif r.running then
     return BUSY
+  end
+  local held = held_by_lane()
+  if held then
+    return held
   elseif r.non == nonce or call('HMGET', key, 'done')[1] == nonce then
     return QUEUE_EMPTY -- a repetition that arrived after its run had ended
   end
@@ -154,12 +187,19 @@ end
 local function free_slot()
   if r.running or r.wait ~= '' then
     return nil
-  elseif ask.allow == 0 then
-    return 0
   end
+  local in_lane = lane_blocks() and 1 or 0
+  if ask.allow == 0 then
+    return in_lane == 0 and 0 or nil
+  end
+  local found, free = nil, 0
   for slot = 1, ask.allow do
     if is_idle(in_slot(slot)) then
-      return slot
+      found, free = found or slot, free + 1
+    end
+    -- A run in the lane is one of those that may be active at the same time.
+    if free > in_lane then
+      return found
     end
   end
 end
@@ -185,6 +225,10 @@ local function undecided(due)
     if is_stale(p) then
       return stale(slot, p)
     end
+  end
+  if lane_blocks() and is_stale(lane()) then
+    stale(0, lane())
+    return STALE_LANE
   end
   return ask.intent == 'catch_up' and catches_up(due) and BUSY or nil
 end
@@ -216,6 +260,9 @@ local function overlap()
     if r.running then
       call('HSET', key, 'st', 'stop')
     end
+    if lane_blocks() then
+      call('HSET', lane_key(), 'st', 'stop')
+    end
   end
   if not wait then
     note(ARGV[a + 1], OUTCOME_SKIPPED, reason)
@@ -223,6 +270,9 @@ local function overlap()
   end
   local one = waits(tick, 1, ask.takeovers)
   set_wait(key, r, wait == '' and one or wait .. ',' .. one)
+  if not r.running then
+    call('ZADD', KEYS[3], 0, unit_of(key)) -- the lane is in its way, or what waits in front
+  end
   return QUEUED
 end
 
@@ -307,6 +357,8 @@ local function decide()
     return DECIDED
   elseif decided_to > 0 and after ~= decided_to then
     return CONFLICT
+  elseif r.ask and not ask.lane and ask.intent ~= 'mark_missed' then
+    return LANE
   end
   local slot = free_slot()
   local stays = not slot and ask.intent ~= 'mark_missed' and undecided(due)
@@ -348,6 +400,7 @@ local function answer()
     load_started()
     raise_started(key, r, seen.tick, seen.attempt)
   end
+  merge_lane()
   -- The other three values are set after the verdict.
   out[n + 1] = r.born
   out[n + 2] = 0
@@ -368,7 +421,9 @@ local function answer()
   if (seen or ask.intent == 'next') and not is_ready then
     started[#started + 1] = unit_of(key)
   end
-  out[at + 2], out[at + 3], out[at + 4] = r.hwm, r.tok, is_ready and verdict + READY or verdict
+  -- What waits for a run in the lane is named by heartbeats.
+  local is_named = is_ready and verdict ~= BUSY and verdict ~= LANE
+  out[at + 2], out[at + 3], out[at + 4] = r.hwm, r.tok, is_named and verdict + READY or verdict
 end
 
 each_claim(answer)

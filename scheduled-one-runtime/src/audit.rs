@@ -105,7 +105,7 @@ impl AuditInput {
             lines: self
                 .lines
                 .iter()
-                .filter(|line| line.shard == *shard)
+                .filter(|line| line.shard == *shard && line.is_of_schedule())
                 .collect(),
             full: self.full,
             pauses: &self.pauses,
@@ -117,7 +117,7 @@ impl AuditInput {
     /// ticks from the first line of the node to its last.
     fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
         let mut by_node: BTreeMap<NodeKey<'a>, Vec<&LedgerEntry>> = BTreeMap::new();
-        for line in &self.lines {
+        for line in self.lines.iter().filter(|line| line.is_of_schedule()) {
             let node = (&*line.node, line.identity.as_deref());
             by_node.entry(node).or_default().push(line);
         }

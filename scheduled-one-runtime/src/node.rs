@@ -5,6 +5,7 @@ mod adoption;
 mod aside;
 mod catch_up;
 mod claiming;
+mod lane;
 mod preference;
 mod unit_set;
 pub(crate) mod units;
@@ -38,6 +39,7 @@ use crate::event;
 use crate::finish::UnitReleased;
 use crate::run::{Runner, Stopping};
 use crate::store_client::{Replied, StoreClient, StoreHealth};
+use crate::timer::UnitIndex;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::HeartbeatReply;
 
@@ -46,6 +48,7 @@ use control::KnownDirectives;
 use heartbeat::{HeartbeatTimer, send_heartbeat};
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
+use lane::{TakenBatch, send_takes};
 use local_jobs::LocalJobs;
 use mode::Mode;
 pub(crate) use mode::NodeSignals;
@@ -166,10 +169,14 @@ impl Node {
             // Planned → claimed.
             self.claim(batch);
         }
+        if held_up_for.is_none() {
+            self.take_requests();
+        }
         let wake = self.next_wake(mode, seen, held_up_for);
         match self.next_event(mode, wake, health, signals).await {
             // Claimed → decided → run.
             Event::Decided(batch) => self.follow(batch),
+            Event::Taken(batch) => self.follow_taken(batch),
             // Run → finished.
             Event::RunEnded(released) => {
                 let now_ms = self.runner.cluster.now_ms();
@@ -205,6 +212,27 @@ impl Node {
         self.inbox.request(decided);
     }
 
+    /// Claims requests that wait in lanes and can start.
+    fn take_requests(&mut self) {
+        let now_ms = self.runner.cluster.now_ms();
+        while let Some(batch) = self.claiming.plan_takes(&self.units, now_ms) {
+            let (client, sent) = (Arc::clone(&self.client), self.client.now());
+            self.inbox
+                .request(async move { Event::Taken(send_takes(&client, batch, sent).await) });
+        }
+    }
+
+    /// Does what the store decided, request by request.
+    fn follow_taken(&mut self, batch: TakenBatch) {
+        self.claiming.settle_batch();
+        for decided in batch.into_decided() {
+            let now_ms = self.runner.cluster.now_ms();
+            let (units, stalls) = (&mut self.units, &mut self.stalls);
+            let follow_up = self.claiming.apply_taken(units, stalls, decided, now_ms);
+            self.follow_up(follow_up, None);
+        }
+    }
+
     /// Does what the store decided, claim by claim.
     fn follow(&mut self, decided: DecidedBatch) {
         self.claiming.settle_batch();
@@ -222,16 +250,23 @@ impl Node {
             if decided.was_planned_otherwise() {
                 self.directives.read_again();
             }
-            match self.claiming.apply(units, stalls, decided, now_ms) {
-                FollowUp::Nothing => {}
-                FollowUp::Start(run) => {
-                    event::claimed(&run.id.unit, run.id.tick, run.id.token);
-                    let other = self.claiming.preference.preferred_other(unit);
-                    self.client.log_stood_in(&run, other);
-                    self.runner.start(run);
-                }
-                FollowUp::Decline(run) => self.runner.decline(&run),
+            let follow_up = self.claiming.apply(units, stalls, decided, now_ms);
+            self.follow_up(follow_up, Some(unit));
+        }
+    }
+
+    /// Starts what was granted. `unit`: the unit of which a tick was claimed.
+    fn follow_up(&self, follow_up: FollowUp, unit: Option<UnitIndex>) {
+        match follow_up {
+            FollowUp::Nothing => {}
+            FollowUp::Start(run) => {
+                event::claimed(&run.id.unit, run.id.tick, run.id.token);
+                let nodes = &self.claiming.preference;
+                let other = unit.and_then(|unit| nodes.preferred_other(unit));
+                self.client.log_stood_in(&run, other);
+                self.runner.start(run);
             }
+            FollowUp::Decline(run) => self.runner.decline(&run),
         }
     }
 
@@ -355,9 +390,10 @@ impl Node {
             self.units.learn_start(&unit, started);
         }
         let batches = self.units.all_registrations();
+        let lanes = self.units.lane_registrations();
         let (client, identity) = (Arc::clone(&self.client), seen.identity.clone());
         self.inbox.request(async move {
-            let registered = register_again(&client, identity, batches).await;
+            let registered = register_again(&client, identity, batches, lanes).await;
             Event::Registered(registered)
         });
     }

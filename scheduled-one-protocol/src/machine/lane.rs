@@ -188,8 +188,9 @@ fn next<'r>(
         return Verdict::QueueEmpty;
     };
     let on_busy = request.on_busy.unwrap_or(OnBusy::of_job(take.overlap));
-    let origin = request.origin(waiting.tick, on_busy == OnBusy::Allow);
-    if busy && on_busy != OnBusy::Allow {
+    let beside = request.runs_beside(take.overlap);
+    let origin = request.origin(waiting.tick, beside);
+    if busy && !beside {
         if let Some(stale) = blocking {
             return Verdict::Stale(stale);
         }

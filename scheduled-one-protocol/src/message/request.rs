@@ -166,6 +166,11 @@ impl Request {
         }
     }
 
+    /// Whether its run and those of the schedule do not wait for each other; `overlap` is the policy of the job.
+    pub fn runs_beside(&self, overlap: Overlap) -> bool {
+        self.on_busy.unwrap_or(OnBusy::of_job(overlap)) == OnBusy::Allow
+    }
+
     /// The origin of its run; `tick` is that of the lane.
     pub fn origin(&self, tick: TickMs, beside: bool) -> Origin {
         Origin {

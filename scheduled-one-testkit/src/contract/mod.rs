@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod asks;
 mod behaviours;
 mod directives;
 mod race;
