@@ -195,6 +195,13 @@ impl WorkingSet {
         }
     }
 
+    /// Whether what is stored of requests changes.
+    pub fn has_request_changes(&self) -> bool {
+        !(self.new_requests.is_empty()
+            && self.ended_requests.is_empty()
+            && self.new_known.is_empty())
+    }
+
     /// Decides ticks.
     pub fn claim(&mut self, caller: &Caller, claims: &[Claim]) -> Vec<Claimed> {
         claims

@@ -287,10 +287,7 @@ async fn ticks_and_requests_do_not_overlap_unless_the_request_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_stops_the_run_that_it_names_and_no_other() {
-    let cluster = Cluster::start(HOUR, 60 * SECOND, |job| {
-        job.overlap(Overlap::QueueOne)
-    })
-    .await;
+    let cluster = Cluster::start(HOUR, 60 * SECOND, |job| job.overlap(Overlap::QueueOne)).await;
     cluster.ask(request("first")).await;
     cluster.ask(request("second")).await;
     tokio::time::sleep(3 * SECOND).await;
