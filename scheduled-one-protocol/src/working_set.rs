@@ -246,6 +246,7 @@ impl WorkingSet {
         let known = self.known_requests.get(&key).copied();
         let asked = machine::ask(&mut own, &mut in_lane, known, self.now);
         if let Asked::Queued { tick } = asked {
+            machine::note_lanes(&mut self.meta);
             self.put(&ask.unit, own);
             self.put(&lane, in_lane);
             self.new_requests.push((lane, tick, ask.request.clone()));

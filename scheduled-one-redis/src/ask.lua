@@ -21,7 +21,7 @@ for i = 6, #KEYS, 3 do
 end
 commit()
 
-local n = #out
+local n, asked_any = #out, false
 for i = 6, #KEYS, 3 do
   local key, lane_key, a = KEYS[i], KEYS[i + 1], 4 + (i - 6) / 3 * VALUES
   local r, lane = load(key), load(lane_key)
@@ -42,9 +42,14 @@ for i = 6, #KEYS, 3 do
     call('HSET', KEYS[i + 2], tick_s, ARGV[a + 1])
     know(KEYS[4], KEYS[5], key, ARGV[a], tick_s)
     changed[#changed + 1] = lane_key
+    asked_any = true
     out[n], out[n + 1] = QUEUED, tick
     n = n + 1
   end
 end
 settle()
+if asked_any and stored_version < CONTROL_VERSION then
+  -- From here on, nodes that know nothing of lanes would not see the run, and start ticks next to it.
+  call('HSET', KEYS[1], 'ver', CONTROL_VERSION)
+end
 return out

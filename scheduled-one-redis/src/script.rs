@@ -48,7 +48,7 @@ macro_rules! operations {
 }
 
 operations! {
-    CLAIM: 8, ClaimCode::NAMES, shared enter directives ledger unit claim_reads claim;
+    CLAIM: 8, ClaimCode::NAMES, shared enter directives ledger unit claim_reads claim_runs claim;
     RENEW: 9, &[RenewCode::NAMED], shared enter unit settle renew;
     FINISH: 14, FinishCode::NAMES, shared enter ledger unit settle finish;
     REGISTER: 12, &[], shared enter unit settle requests register;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::claim::{UnitRecords, grant_of};
 use super::meta::unit_quarantined;
-use super::{Meta, Now, Record, Waiting};
+use super::{CONTROL_VERSION, Meta, Now, Record, Waiting};
 use crate::ledger::LedgerRecord;
 use crate::message::{
     Asked, Caller, Cancel, Cancelled, Claimed, LowerBounds, MAX_WAITING_REQUESTS, OnBusy,
@@ -82,6 +82,11 @@ impl UnitRecords<'_> {
             .max()
             .unwrap_or_default()
     }
+}
+
+/// A request waits: from here on, nodes that know nothing of lanes would not see its run, and start ticks next to it.
+pub fn note_lanes(meta: &mut Meta) {
+    meta.version = meta.version.max(CONTROL_VERSION);
 }
 
 /// Lets a request wait in the lane, if none with its id was known: `known` is the tick of that one.
