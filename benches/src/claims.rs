@@ -187,6 +187,7 @@ fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<Finish>> {
             lease_ms: claim.lease_ms,
             granted_at_ms: grant.tick.ms(),
             takeovers: 0,
+            origin: None,
         };
         Ok(Finish {
             run,

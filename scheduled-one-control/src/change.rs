@@ -207,7 +207,7 @@ impl ChangeDirective {
                 });
             };
             let request = ControlRequest {
-                told: Vec::new(),
+                seen: Vec::new(),
                 change: Some(DirectiveChange {
                     subject: self.subject.clone(),
                     seen: stored.version,

@@ -2,6 +2,8 @@
 //!
 //! [`Control`] is the way in. What operators want of a job is a *directive* in the store: it holds for all nodes, is
 //! enforced by the step that decides ticks, and survives each node and a store that forgets.
+//!
+#![doc = include_str!("../README.md")]
 
 // From the URL to the store, then what is done with it.
 mod ask;

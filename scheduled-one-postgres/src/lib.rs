@@ -15,6 +15,7 @@ mod tls;
 // The connections, and the tables.
 mod connections;
 mod identity;
+mod requests;
 mod rows;
 mod schema;
 mod tables;

@@ -1,11 +1,11 @@
 //! The texts of all statements, for one schema.
 
-use scheduled_one_protocol::fields::{JOB_LIST, LINE, META, NODE, RECORD};
+use scheduled_one_protocol::fields::{JOB_LIST, LINE, META, NODE, RECORD, REQUEST};
 use scheduled_one_protocol::machine::OVERDUE_PERCENT;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ,
 };
-use scheduled_one_protocol::message::{MAX_BATCH, UNCLAIMED_MS};
+use scheduled_one_protocol::message::{KNOWN_REQUESTS, MAX_BATCH, UNCLAIMED_MS};
 
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
@@ -29,9 +29,9 @@ pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
      SELECT set_config('synchronous_commit', 'on', true) \
      WHERE current_setting('synchronous_commit') = 'off'";
 
-/// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock, not
-/// one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first number is
-/// that of this program; of two buckets whose names have one hash, each waits for the other, which does no harm.
+/// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock,
+/// not one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first
+/// number is that of this program; of two buckets whose names have one hash, each waits for the other.
 pub(crate) const READ_DIRECTIVES: &str =
     "SELECT pg_advisory_xact_lock_shared(1936679525, hashtext($1))";
 
@@ -62,6 +62,15 @@ pub(crate) struct Statements {
     pub(crate) append: String,
     /// Deletes the oldest lines of a ledger that has more than the third parameter up to the line that is the fourth.
     pub(crate) trim: String,
+    /// Requests by lanes and ticks.
+    pub(crate) requests: String,
+    /// Ticks of requests by units and ids.
+    pub(crate) known_requests: String,
+    pub(crate) save_requests: String,
+    pub(crate) delete_requests: String,
+    pub(crate) save_known: String,
+    /// Deletes the oldest ids beyond those that are kept.
+    pub(crate) forget_known: String,
     pub(crate) survey: String,
     pub(crate) lines: String,
     /// Loads units without a lock, for the doctor.
@@ -72,6 +81,7 @@ impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
+        let [request, asked] = ["request", "asked"].map(table);
         let [
             nodes,
             job_lists,
@@ -128,6 +138,37 @@ impl Statements {
                  (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= $4 \
                  ORDER BY line DESC OFFSET $3 LIMIT 1) \
                  ORDER BY line LIMIT {TRIM_LINES})"
+            ),
+            requests: format!(
+                "SELECT lane, tick_ms, {} FROM {request} WHERE bucket = $1 \
+                 AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))",
+                names(REQUEST, "")
+            ),
+            known_requests: format!(
+                "SELECT unit, id, tick_ms FROM {asked} WHERE bucket = $1 \
+                 AND (unit, id) IN (SELECT * FROM unnest($2::text[], $3::text[]))"
+            ),
+            save_requests: format!(
+                "INSERT INTO {request} AS t (bucket, lane, tick_ms, {0}) SELECT $1, v.lane, v.tick_ms, {1} \
+                 FROM unnest($2::text[], $3::bigint[], {2}) AS v(lane, tick_ms, {0}) \
+                 ON CONFLICT (bucket, lane, tick_ms) DO UPDATE SET ({0}) = ROW({3})",
+                names(REQUEST, ""),
+                names(REQUEST, "v."),
+                arrays(REQUEST, 3),
+                names(REQUEST, "EXCLUDED.")
+            ),
+            delete_requests: format!(
+                "DELETE FROM {request} WHERE bucket = $1 \
+                 AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))"
+            ),
+            save_known: format!(
+                "INSERT INTO {asked} AS t (bucket, unit, id, tick_ms) SELECT DISTINCT ON (v.unit, v.id) $1, v.unit, \
+                 v.id, v.tick_ms FROM unnest($2::text[], $3::text[], $4::bigint[]) AS v(unit, id, tick_ms) \
+                 ORDER BY v.unit, v.id ON CONFLICT (bucket, unit, id) DO UPDATE SET tick_ms = EXCLUDED.tick_ms"
+            ),
+            forget_known: format!(
+                "DELETE FROM {asked} WHERE bucket = $1 AND tick_ms < (SELECT tick_ms FROM {asked} \
+                 WHERE bucket = $1 ORDER BY tick_ms DESC OFFSET {KNOWN_REQUESTS} LIMIT 1)"
             ),
             survey: survey(&unit),
             lines: format!(

@@ -9,13 +9,15 @@ use crate::rows::sql_type;
 pub(crate) const VERSION: i64 = 1;
 
 /// What a user needs to do with each table.
-pub(crate) const RIGHTS: [(&str, &str); 6] = [
+pub(crate) const RIGHTS: [(&str, &str); 8] = [
     ("layout", "SELECT"),
     ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
     ("node", "SELECT, INSERT, UPDATE, DELETE"),
     ("job_list", "SELECT, INSERT, UPDATE, DELETE"),
     ("ledger", "SELECT, INSERT, DELETE"),
+    ("request", "SELECT, INSERT, UPDATE, DELETE"),
+    ("asked", "SELECT, INSERT, UPDATE, DELETE"),
 ];
 
 /// Each tick updates the row of its unit twice. Room in each page, and no index but the key, keep these updates
@@ -86,7 +88,7 @@ fn column<T>(field: &Field<T>) -> String {
 }
 
 /// All tables, in the order in which they are made.
-pub(crate) fn all(schema: &str) -> [Table; 6] {
+pub(crate) fn all(schema: &str) -> [Table; 8] {
     let text = sql_type(Kind::Text);
     let none: &[Field<()>] = &[];
     let slow = "autovacuum_vacuum_scale_factor = 0.05";
@@ -134,6 +136,25 @@ pub(crate) fn all(schema: &str) -> [Table; 6] {
                  PRIMARY KEY (bucket, job, line)"
             ),
             fields::LINE,
+            slow,
+        ),
+        Table::new(
+            schema,
+            "request",
+            &format!(
+                "bucket {text},\n  lane {text},\n  tick_ms bigint,\n  PRIMARY KEY (bucket, lane, tick_ms)"
+            ),
+            fields::REQUEST,
+            slow,
+        ),
+        Table::new(
+            schema,
+            "asked",
+            &format!(
+                "bucket {text},\n  unit {text},\n  id {text},\n  tick_ms bigint NOT NULL,\n  \
+                 PRIMARY KEY (bucket, unit, id)"
+            ),
+            none,
             slow,
         ),
     ]

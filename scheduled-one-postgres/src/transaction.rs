@@ -12,6 +12,7 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::classify::{Failure, Stage, failure};
 use crate::identity::Identity;
+use crate::requests::RequestChanges;
 use crate::rows::{Column, columns, read};
 use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES, Statements};
 
@@ -79,6 +80,7 @@ pub(crate) struct Changes {
     job_lists: Option<Vec<Column>>,
     /// Jobs and columns of lines.
     lines: Option<(Column, Vec<Column>)>,
+    requests: RequestChanges,
 }
 
 impl Changes {
@@ -122,6 +124,7 @@ impl Changes {
                 let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
                 (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
             }),
+            requests: RequestChanges::of(set),
         }
     }
 
@@ -140,11 +143,13 @@ impl Changes {
             gone_lists,
             job_lists,
             lines,
+            requests,
         } = self;
         let units = updated.is_none() && inserted.is_none();
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
-        meta.is_none() && units && nodes && lists && lines.is_none()
+        let requests = requests.is_nothing();
+        meta.is_none() && units && nodes && lists && lines.is_none() && requests
     }
 }
 
@@ -186,7 +191,7 @@ impl Step<'_> {
             Access::Reads => Some(READ_DIRECTIVES),
             Access::Changes => Some(CHANGE_DIRECTIVES),
         };
-        let (begun, ordered, made, locked, units, nodes, lists, frame) = tokio::join!(
+        let (begun, ordered, made, locked, units, nodes, lists, known, frame) = tokio::join!(
             biased;
             client.batch_execute(BEGIN),
             query(order.is_some(), order.unwrap_or_default(), &bucket),
@@ -195,6 +200,7 @@ impl Step<'_> {
             query(!self.wanted.units.is_empty(), lock_units, &with_units),
             query(self.wanted.nodes, nodes, &bucket),
             query(self.wanted.nodes, job_lists, &bucket),
+            self.known_requests(client),
             query(true, frame, &bucket),
         );
         let failed = |error: Error| failure(&error, Stage::Load);
@@ -210,11 +216,13 @@ impl Step<'_> {
         let lists = lists.map_err(failed)?.unwrap_or_default();
         let frame = frame.map_err(failed)?.unwrap_or_default();
         let records = units.iter().map(record).collect::<Result<_, _>>()?;
-        let set = WorkingSet {
+        let mut set = WorkingSet {
             nodes: nodes_of(&nodes, &lists).map_err(failed)?,
             records,
+            known_requests: known.map_err(failed)?,
             ..self.frame_of(frame.first())?
         };
+        self.load_requests(client, &mut set).await?;
         Ok(Loaded::Set(Box::new(Before::new(set))))
     }
 
@@ -249,7 +257,7 @@ impl Step<'_> {
     }
 
     /// One statement of the second half, if it has anything to do.
-    async fn execute(
+    pub(crate) async fn execute(
         &self,
         client: &Client,
         statement: &str,
@@ -286,6 +294,9 @@ impl Step<'_> {
         let gone_lists = changes.gone_lists.as_ref().map(|lists| vec![lists]);
         let lists = changes.job_lists.as_ref();
         let lists = lists.map(|lists| lists.iter().collect());
+        // Rare, and not sent along with the others: each statement waits for the one before.
+        let requests = self.save_requests(client, &changes.requests).await;
+        requests.map_err(failed(Stage::Save))?;
         let (one, two, three, four, five, six, seven, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),

@@ -18,8 +18,10 @@ impl Subject for Postgres {
     }
 
     fn lose_memory(&mut self) -> BoxFuture<'_, bool> {
-        let tables = ["meta", "unit", "node", "job_list", "ledger"]
-            .map(|table| format!("scheduled_one.{table}"));
+        let tables = [
+            "meta", "unit", "node", "job_list", "ledger", "request", "asked",
+        ]
+        .map(|table| format!("scheduled_one.{table}"));
         let truncate = format!("TRUNCATE {}", tables.join(", "));
         self.server.sql(&truncate).expect("truncated");
         Box::pin(async { true })

@@ -21,10 +21,10 @@ mod column;
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::Damage;
 use crate::machine::{LivingNode, Meta, Record};
-use crate::message::{JobList, JobsDigest};
+use crate::message::{JobList, JobsDigest, Request};
 use crate::value::{Start, TickMs};
 
-pub use blank::blank_line;
+pub use blank::{blank_line, blank_request};
 use column::Column;
 
 /// The type of a column.
@@ -159,6 +159,9 @@ pub const RECORD: &[Field<Record>] = &[
     int("run_seq", |r| value(&r.run.seq), |r, v| set(&mut r.run.seq, v)),
     int("run_takeovers", |r| value(&r.run.takeovers), |r, v| set(&mut r.run.takeovers, v)),
     flag("run_stop", |r| value(&r.run.stop), |r, v| set(&mut r.run.stop, v)),
+    text("run_stop_why", |r| value(&r.run.stop_why), |r, v| set(&mut r.run.stop_why, v)),
+    nullable_text("run_origin", |r| value(&r.run.origin), |r, v| set(&mut r.run.origin, v)),
+    flag("has_lane", |r| value(&r.has_lane), |r, v| set(&mut r.has_lane, v)),
     text("done_nonce", |r| value(&r.done), |r, v| set(&mut r.done, v)),
     int("quarantine_until_ms", |r| value(&r.quarantine_until_ms), |r, v| set(&mut r.quarantine_until_ms, v)),
     nullable_text("decides", |r| value(&r.decides), |r, v| set(&mut r.decides, v)),
@@ -214,6 +217,21 @@ pub const LINE: &[Field<LedgerRecord>] = &[
     nullable("fired_at_ms", |l| value(&l.fired_at_ms), |l, v| set(&mut l.fired_at_ms, v)),
     int("ended_at_ms", |l| value(&l.ended_at_ms), |l, v| set(&mut l.ended_at_ms, v)),
     text("error", |l| value(&l.error), |l, v| set(&mut l.error, v)),
+    nullable_text("cause", |l| value(&l.cause), |l, v| set(&mut l.cause, v)),
+    text("actor", |l| value(&l.actor), |l, v| set(&mut l.actor, v)),
+    text("request", |l| value(&l.request), |l, v| set(&mut l.request, v)),
+];
+
+/// The fields of a request; its lane and its tick there are the key of the row.
+#[rustfmt::skip] // a field is a line
+pub const REQUEST: &[Field<Request>] = &[
+    text("id", |q| value(&q.id), |q, v| set(&mut q.id, v)),
+    text("cause", |q| value(&q.cause), |q, v| set(&mut q.cause, v)),
+    text("actor", |q| value(&q.actor), |q, v| set(&mut q.actor, v)),
+    text("note", |q| value(&q.note), |q, v| set(&mut q.note, v)),
+    nullable("logical_ms", |q| value(&q.logical), |q, v| set(&mut q.logical, v)),
+    nullable_text("on_busy", |q| value(&q.on_busy), |q, v| set(&mut q.on_busy, v)),
+    text("parameters", |q| value(&q.parameters), |q, v| set(&mut q.parameters, v)),
 ];
 
 /// The newest start is two columns; the tick comes first.
@@ -247,7 +265,7 @@ mod tests {
     use super::*;
     use crate::directive::Directives;
     use crate::machine::Run;
-    use crate::message::Watermarks;
+    use crate::message::{Cause, OnBusy, Origin, Watermarks};
     use crate::outcome::Outcome;
     use crate::schedule::DecidingSchedule;
     use crate::unit::UnitName;
@@ -278,7 +296,10 @@ mod tests {
                 seq: 14,
                 takeovers: 15,
                 stop: true,
+                stop_why: "by ann".to_owned(),
+                origin: Origin::parse("rerun 28 1 id ann"),
             },
+            has_lane: true,
             done: "sixteen".to_owned(),
             quarantine_until_ms: 23,
             decides: DecidingSchedule::parse("000000000000001a:24:25:node"),
@@ -319,6 +340,21 @@ mod tests {
             fired_at_ms: Some(10),
             ended_at_ms: 11,
             error: "twelve\0".to_owned(),
+            cause: Some(Cause::Backfill),
+            actor: "thirteen".to_owned(),
+            request: "fourteen".to_owned(),
+        }
+    }
+
+    fn request() -> Request {
+        Request {
+            id: "one".to_owned(),
+            cause: Cause::Rerun,
+            actor: "two".to_owned(),
+            note: "three".to_owned(),
+            logical: Some(TickMs(4)),
+            on_busy: Some(OnBusy::Allow),
+            parameters: "{\"five\": 5}".to_owned(),
         }
     }
 
@@ -340,6 +376,8 @@ mod tests {
         );
         assert_eq!(copy(META, &meta(), Meta::default()), meta());
         assert_eq!(copy(LINE, &line(), blank_line()), line());
+        assert_eq!(copy(REQUEST, &request(), blank_request()), request());
+        assert_eq!(copy(REQUEST, &blank_request(), request()), blank_request());
         let other = LedgerRecord {
             unit: UnitName::new("other", 0),
             ..blank_line()
@@ -360,6 +398,7 @@ mod tests {
         check(RECORD);
         check(META);
         check(LINE);
+        check(REQUEST);
     }
 
     #[test]

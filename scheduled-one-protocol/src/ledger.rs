@@ -1,7 +1,7 @@
 //! The lines of a ledger, as stored. This file builds all of them.
 
 use crate::machine::Run;
-use crate::message::{Finish, Missed};
+use crate::message::{Cause, Finish, Missed, Origin};
 use crate::outcome::{Outcome, SkipReason};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
@@ -12,7 +12,7 @@ pub const MAX_ERROR_BYTES: usize = 1024;
 /// One line of a job's ledger, as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LedgerRecord {
-    /// The job, or one shard of it; never a slot.
+    /// The job, or one shard of it; never a slot or a lane.
     pub unit: UnitName,
     /// The tick; of several missed ticks, the oldest.
     pub tick: TickMs,
@@ -40,6 +40,12 @@ pub struct LedgerRecord {
     pub ended_at_ms: i64,
     /// The error text of the function.
     pub error: String,
+    /// Why the run was made; `None` if the schedule asked for it.
+    pub cause: Option<Cause>,
+    /// Who asked for the run; may be empty.
+    pub actor: String,
+    /// Id of the request; empty if the schedule asked for the run.
+    pub request: String,
 }
 
 impl LedgerRecord {
@@ -93,6 +99,7 @@ impl LedgerRecord {
                 finish.ended_at_ms,
             )
         }
+        .of_origin(run.origin.as_ref())
     }
 
     /// A run that showed no sign of life, seen by the node `seen_by`.
@@ -108,6 +115,34 @@ impl LedgerRecord {
             attempt: stored_attempt(run.attempt),
             fired_at_ms: Some(run.granted_at_ms),
             ..Self::decided(unit, run.tick, outcome, &reason, &run.owner, now_ms)
+        }
+        .of_origin(run.origin.as_ref())
+    }
+
+    /// A request that ended without a run.
+    pub fn request_ended(
+        lane: &UnitName,
+        origin: &Origin,
+        outcome: Outcome,
+        reason: &str,
+        node: &str,
+        now_ms: i64,
+    ) -> Self {
+        Self::decided(lane, origin.logical, outcome, reason, node, now_ms).of_origin(Some(origin))
+    }
+
+    /// The line of a run with this origin: its tick is the logical instant.
+    fn of_origin(self, origin: Option<&Origin>) -> Self {
+        match origin {
+            None => self,
+            Some(origin) => LedgerRecord {
+                tick: origin.logical,
+                last_tick: origin.logical,
+                cause: Some(origin.cause),
+                actor: origin.actor.clone(),
+                request: origin.request.clone(),
+                ..self
+            },
         }
     }
 
@@ -135,6 +170,9 @@ impl LedgerRecord {
             fired_at_ms: None,
             ended_at_ms: now_ms,
             error: String::new(),
+            cause: None,
+            actor: String::new(),
+            request: String::new(),
         }
     }
 }

@@ -13,10 +13,12 @@ mod record;
 mod schedule;
 
 mod claim;
+mod lane;
 mod run;
 
 pub use claim::{UnitRecords, claim};
 pub use control::control;
+pub use lane::{ask, cancel, note_lanes, take};
 pub use membership::{LivingNode, Nodes, heartbeat};
 pub use meta::{EntryRefused, Meta, NewerProtocol, enter, quarantined, unit_quarantine_until_ms};
 pub use record::{Record, Run, Waiting};

@@ -14,10 +14,11 @@ use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::{Reads, damage};
 use crate::machine::{Meta, Nodes, Now, Record};
-use crate::message::{MAX_BATCH, UNCLAIMED_MS};
+use crate::message::{KNOWN_REQUESTS, MAX_BATCH, Request, UNCLAIMED_MS};
 use crate::records::{Decide, Records, Survey};
 use crate::store::{Answer, DiagnosticContext, Store, StoreError};
 use crate::unit::UnitName;
+use crate::value::TickMs;
 use crate::working_set::{Wanted, WorkingSet};
 
 /// Stores by name and namespace: `memory://demo` is the same store for all schedulers of the process, for as long as
@@ -106,6 +107,10 @@ pub struct BucketState {
     pub records: HashMap<UnitName, Record>,
     /// Ledgers by job, oldest line first.
     pub ledgers: HashMap<String, VecDeque<LedgerRecord>>,
+    /// Requests that have not ended, by lane and tick.
+    pub requests: BTreeMap<(UnitName, TickMs), Request>,
+    /// Ticks of the newest requests, by unit and id.
+    pub known_requests: HashMap<(UnitName, String), TickMs>,
     /// The living nodes.
     pub nodes: Nodes,
     /// Identity of the serving process.
@@ -207,7 +212,18 @@ impl BucketState {
         if wanted.nodes {
             set.nodes.clone_from(&self.nodes);
         }
+        for (lane, tick) in set.first_ticks(wanted) {
+            if let Some(request) = self.requests.get(&(lane.clone(), tick)) {
+                set.first_requests.insert(lane, (tick, request.clone()));
+            }
+        }
+        for key in &wanted.known_requests {
+            if let Some(tick) = self.known_requests.get(key) {
+                set.known_requests.insert(key.clone(), *tick);
+            }
+        }
         decide(&mut set)?;
+        self.save_requests(&mut set);
         let touched = set.touched.into_iter();
         for (unit, record) in touched.filter_map(|unit| set.records.remove_entry(&unit)) {
             let before = self.records.get(&unit);
@@ -222,6 +238,26 @@ impl BucketState {
             self.append(line, ledger_limit);
         }
         Ok(())
+    }
+
+    fn save_requests(&mut self, set: &mut WorkingSet) {
+        for (lane, tick, request) in set.new_requests.drain(..) {
+            self.requests.insert((lane, tick), request);
+        }
+        for ended in set.ended_requests.drain(..) {
+            self.requests.remove(&ended);
+        }
+        for (unit, id, tick) in set.new_known.drain(..) {
+            self.known_requests.insert((unit, id), tick);
+        }
+        while self.known_requests.len() > KNOWN_REQUESTS {
+            let known = self.known_requests.iter();
+            let oldest = known.min_by_key(|(key, tick)| (**tick, *key));
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+                return;
+            };
+            self.known_requests.remove(&oldest);
+        }
     }
 
     fn append(&mut self, line: LedgerRecord, ledger_limit: usize) {

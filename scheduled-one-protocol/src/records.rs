@@ -10,9 +10,9 @@ use crate::ledger::LedgerRecord;
 use crate::machine::damage::{Reads, damage};
 use crate::machine::{self, Now};
 use crate::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
-    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
-    UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
+    Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::unit::UnitName;
@@ -26,10 +26,12 @@ pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> +
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes if they were wanted,
-    /// the touched records, the new lines.
+    /// the touched records, the new lines, and what became of requests.
     ///
-    /// A step that changes directives comes before or after each step that reads them ([`Access`]); the lock for that is
-    /// the first of all. Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
+    /// A step that changes directives comes before or after each step that decides by them: see [`Access`]; its lock
+    /// is the first of all.
+    ///
+    /// Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
     /// other. A store that locks rows locks them in one order: meta data, units by name, nodes.
     ///
     /// The clock is read when everything is locked, so that no step has an earlier time than one that was committed
@@ -120,6 +122,23 @@ fn refuse_damaged(set: &WorkingSet, reads: Reads) -> Result<(), StoreError> {
     }
 }
 
+/// Refuses requests with values that no store takes.
+///
+/// # Errors
+///
+/// [`StoreError::Refused`] names the first of them.
+pub fn check_asks(asks: &[Ask]) -> Result<(), StoreError> {
+    for ask in asks {
+        if !ask.unit.is_whole() {
+            let unit = &ask.unit;
+            let refused = format!("a request for {unit}: requests are for a job or a shard of one");
+            return Err(StoreError::Refused(refused));
+        }
+        ask.request.check().map_err(StoreError::Refused)?;
+    }
+    Ok(())
+}
+
 impl<R: Records> Store for R {
     fn claim<'a>(
         &'a self,
@@ -136,7 +155,7 @@ impl<R: Records> Store for R {
         caller: &'a Caller,
         renewals: &'a [Renew],
     ) -> Answer<'a, Reply<Vec<Renewed>>> {
-        let wanted = Wanted::units(renewals.iter().map(|renewal| &renewal.run.unit));
+        let wanted = Wanted::runs(renewals.iter().map(|renewal| &renewal.run.unit));
         decide(self, caller, wanted, Reads::Run, |set| {
             set.renew(caller, renewals)
         })
@@ -147,7 +166,7 @@ impl<R: Records> Store for R {
         caller: &'a Caller,
         finishes: &'a [Finish],
     ) -> Answer<'a, Reply<Vec<Finished>>> {
-        let wanted = Wanted::units(finishes.iter().map(|finish| &finish.run.unit));
+        let wanted = Wanted::runs(finishes.iter().map(|finish| &finish.run.unit));
         decide(self, caller, wanted, Reads::Run, |set| {
             set.finish(caller, finishes)
         })
@@ -158,10 +177,7 @@ impl<R: Records> Store for R {
         caller: &'a Caller,
         registrations: &'a [Register],
     ) -> Answer<'a, Reply<Vec<RegisteredUnit>>> {
-        let wanted = Wanted {
-            nodes: true,
-            ..Wanted::units(registrations.iter().map(|registration| &registration.unit))
-        };
+        let wanted = Wanted::registrations(registrations);
         decide(self, caller, wanted, Reads::Run, |set| {
             set.register(caller, registrations)
         })
@@ -242,6 +258,30 @@ impl<R: Records> Store for R {
         })
     }
 
+    fn ask<'a>(&'a self, caller: &'a Caller, asks: &'a [Ask]) -> Answer<'a, Reply<Vec<Asked>>> {
+        if let Err(refused) = check_asks(asks) {
+            return Box::pin(async { Err(refused) });
+        }
+        decide(self, caller, Wanted::asks(asks), Reads::Run, |set| {
+            set.ask(asks)
+        })
+    }
+
+    fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
+        decide(self, caller, Wanted::takes(takes), Reads::Run, |set| {
+            set.take(caller, takes)
+        })
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        caller: &'a Caller,
+        cancels: &'a [Cancel],
+    ) -> Answer<'a, Reply<Vec<Cancelled>>> {
+        let wanted = Wanted::units(cancels.iter().map(|cancel| &cancel.unit));
+        decide(self, caller, wanted, Reads::Run, |set| set.cancel(cancels))
+    }
+
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         Records::ledger(self, job, limit)
     }
@@ -312,6 +352,7 @@ mod tests {
             decides: None,
             bounds: Default::default(),
             next_due_ms: None,
+            requests: Vec::new(),
         };
         let error = done(store.register(&caller, &[registration])).unwrap_err();
         let StoreError::Refused(text) = &error else {

@@ -15,9 +15,9 @@ use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, damage::Damage};
 use crate::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
-    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
-    UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
+    Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
 use crate::value::TickMs;
@@ -104,6 +104,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         caller: &'a Caller,
         units: &'a [UnitName],
     ) -> Answer<'a, Reply<Vec<UnitStatus>>>;
+
+    /// Lets requests for runs wait in the lanes of their units, each id of a unit once. A request that waits is in the
+    /// replies to heartbeats, as long as it can start.
+    fn ask<'a>(&'a self, caller: &'a Caller, asks: &'a [Ask]) -> Answer<'a, Reply<Vec<Asked>>>;
+
+    /// Starts what waits in lanes. A lane is in a batch once.
+    fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>>;
+
+    /// Cancels active runs: their nodes are told with the next renewals.
+    fn cancel<'a>(
+        &'a self,
+        caller: &'a Caller,
+        cancels: &'a [Cancel],
+    ) -> Answer<'a, Reply<Vec<Cancelled>>>;
 
     /// Reads at most `limit` lines of a job's ledger, newest first.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;

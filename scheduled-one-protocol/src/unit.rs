@@ -1,4 +1,4 @@
-//! The name of a unit: a job, one shard of a job, or one slot of either.
+//! The name of a unit: a job, one shard of a job, or one slot or the lane of either.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -8,11 +8,14 @@ use std::sync::Arc;
 /// The separators are in no job's name, see [`scheduled_one_schedule::name`](https://docs.rs/scheduled-one-schedule).
 const SHARD: char = '#';
 const SLOT: char = '~';
+const LANE: char = '!';
 
-/// Names what is claimed and runs under one lease: `job`, `job#2` (shard 2) or `job#2~3` (slot 3 of it).
+/// Names what is claimed and runs under one lease: `job`, `job#2` (shard 2), `job#2~3` (slot 3 of it) or `job#2!` (its
+/// lane).
 ///
 /// Shard 0 is the job itself: a job that gets shards, or loses them, does not run that shard twice. Slots number the
-/// runs that may go on at the same time (`overlap = allow(n)`), from 1; slot 0 is the unit itself.
+/// runs that may go on at the same time (`overlap = allow(n)`), from 1; slot 0 is the unit itself. The lane has the
+/// runs that somebody requested.
 ///
 /// ```
 /// use scheduled_one_protocol::UnitName;
@@ -22,6 +25,7 @@ const SLOT: char = '~';
 /// assert_eq!((unit.job(), unit.shard(), unit.slot()), ("report", 2, 3));
 /// assert_eq!(UnitName::parse("report#2~3"), Some(unit));
 /// assert_eq!(UnitName::parse("report#two"), None);
+/// assert_eq!(UnitName::new("report", 2).lane().as_str(), "report#2!");
 /// ```
 #[derive(Clone)]
 pub struct UnitName {
@@ -29,6 +33,7 @@ pub struct UnitName {
     job_bytes: u32,
     shard: u32,
     slot: u32,
+    is_lane: bool,
 }
 
 impl UnitName {
@@ -49,28 +54,44 @@ impl UnitName {
             text,
             shard,
             slot,
+            is_lane: false,
+        }
+    }
+
+    /// The lane of the unit, or of the unit that the slot belongs to.
+    #[must_use]
+    pub fn lane(&self) -> Self {
+        let unit = self.without_slot();
+        UnitName {
+            text: format!("{unit}{LANE}").into(),
+            is_lane: true,
+            ..unit
         }
     }
 
     /// The unit of that name. `None` if the text is no name that [`as_str`](Self::as_str) gives: an empty job, a
     /// number with leading zeros, something behind the slot.
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(unit) = text.strip_suffix(LANE) {
+            let unit = Self::parse(unit).filter(|unit| unit.slot == 0 && !unit.is_lane);
+            return unit.map(|unit| unit.lane());
+        }
         let (unit, slot) = split_number(text, SLOT)?;
         let (job, shard) = split_number(unit, SHARD)?;
-        let is_job = !job.is_empty() && !job.contains([SHARD, SLOT]);
+        let is_job = !job.is_empty() && !job.contains([SHARD, SLOT, LANE]);
         is_job.then(|| Self::of(job, shard, slot))
     }
 
-    /// The same unit, or shard, with another slot; 0 for none.
+    /// The same unit, or shard, with another slot; 0 for none, and not its lane.
     #[must_use]
     pub fn with_slot(&self, slot: u32) -> Self {
-        match slot == self.slot {
+        match slot == self.slot && !self.is_lane {
             true => self.clone(),
             false => Self::of(self.job(), self.shard, slot),
         }
     }
 
-    /// The unit that the slot belongs to.
+    /// The unit that the slot or the lane belongs to.
     #[must_use]
     pub fn without_slot(&self) -> Self {
         self.with_slot(0)
@@ -86,9 +107,19 @@ impl UnitName {
         self.shard
     }
 
-    /// The slot, from 1; 0 if the name is that of the unit itself.
+    /// The slot, from 1; 0 if the name is that of the unit itself, or of its lane.
     pub fn slot(&self) -> u32 {
         self.slot
+    }
+
+    /// Whether the name is that of a lane.
+    pub fn is_lane(&self) -> bool {
+        self.is_lane
+    }
+
+    /// Whether the name is that of a unit itself, and not of a slot or a lane of it.
+    pub fn is_whole(&self) -> bool {
+        self.slot == 0 && !self.is_lane
     }
 
     /// The name as it is stored.
@@ -197,6 +228,10 @@ mod tests {
                     assert_eq!(read, unit);
                     assert_eq!((read.job(), read.shard(), read.slot()), (job, shard, slot));
                     assert_eq!(read.without_slot(), UnitName::new(job, shard));
+                    let lane = unit.lane();
+                    let read = UnitName::parse(lane.as_str()).expect("a name");
+                    assert_eq!((&read, read.is_lane()), (&lane, true));
+                    assert_eq!(read.without_slot(), UnitName::new(job, shard));
                 }
             }
         }
@@ -206,7 +241,7 @@ mod tests {
     fn a_text_that_nobody_writes_is_no_name() {
         for text in [
             "", "#1", "~1", "a#", "a~", "a#0", "a~0", "a#01", "a~+1", "a#x", "a~1~2", "a#1#2",
-            "a~1#2", "a#-1", "a#+1", "a~1~", "a#{1}",
+            "a~1#2", "a#-1", "a#+1", "a~1~", "a#{1}", "!", "a!!", "a~1!", "a!~1", "a!#1", "a!b",
         ] {
             assert_eq!(UnitName::parse(text), None, "{text}");
         }

@@ -1,15 +1,16 @@
 //! The part of a bucket that one request needs, loaded from a store, and the decisions on batches of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Head, Heartbeat,
-    HeartbeatReply, NODE_GONE_MS, OverdueRun, Overlap, Register, RegisteredUnit, Renew, Renewed,
-    Target, UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Overlap,
+    Register, RegisteredUnit, Renew, Renewed, Request, Take, Taken, Target, UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
+use crate::value::TickMs;
 
 /// What a store has to load for a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub struct Wanted {
     pub units: BTreeSet<UnitName>,
     /// Whether the living nodes are needed.
     pub nodes: bool,
+    /// The lanes whose first request is needed, with what the caller saw of them: see [`WorkingSet::first_ticks`].
+    pub first_requests: BTreeMap<UnitName, LowerBounds>,
+    /// Units and ids of requests whose ticks are needed, as far as they are known.
+    pub known_requests: BTreeSet<(UnitName, String)>,
     /// What the step has to do with directives.
     pub directives: Access,
 }
@@ -45,12 +50,24 @@ impl Wanted {
         }
     }
 
+    /// The records of the units of runs. A run in a lane concerns its unit, too.
+    pub fn runs<'a>(units: impl IntoIterator<Item = &'a UnitName>) -> Self {
+        let with_lane = |unit: &UnitName| {
+            let own = unit.is_lane().then(|| unit.without_slot());
+            own.into_iter().chain([unit.clone()]).collect::<Vec<_>>()
+        };
+        Wanted {
+            units: units.into_iter().flat_map(with_lane).collect(),
+            ..Wanted::default()
+        }
+    }
+
     /// The records that these claims decide on: the units, and their slots.
     pub fn claims(claims: &[Claim]) -> Self {
         let with_slots = |claim: &Claim| {
-            (0..=slots(claim))
-                .map(|slot| slot_of(&claim.unit, slot))
-                .collect::<Vec<_>>()
+            let slots = (0..=slots(claim)).map(|slot| slot_of(&claim.unit, slot));
+            let lane = has_lane(claim).then(|| claim.unit.lane());
+            slots.chain(lane).collect::<Vec<_>>()
         };
         Wanted {
             units: claims.iter().flat_map(with_slots).collect(),
@@ -58,15 +75,70 @@ impl Wanted {
             ..Wanted::default()
         }
     }
+
+    /// What these requests concern.
+    pub fn asks(asks: &[Ask]) -> Self {
+        let units = asks
+            .iter()
+            .flat_map(|ask| [ask.unit.clone(), ask.unit.lane()]);
+        let known = asks.iter();
+        Wanted {
+            units: units.collect(),
+            known_requests: known
+                .map(|ask| (ask.unit.clone(), ask.request.id.clone()))
+                .collect(),
+            ..Wanted::default()
+        }
+    }
+
+    /// What these claims of requests decide on: the lanes, their units, and the slots of these.
+    pub fn takes(takes: &[Take]) -> Self {
+        let units = takes.iter().flat_map(|take| {
+            let unit = take.lane.without_slot();
+            let slots = (0..=slots_of(take.overlap)).map(move |slot| slot_of(&unit, slot));
+            slots.chain([take.lane.clone()])
+        });
+        Wanted {
+            units: units.collect(),
+            first_requests: takes
+                .iter()
+                .map(|take| (take.lane.clone(), take.bounds))
+                .collect(),
+            ..Wanted::default()
+        }
+    }
+
+    /// What these registrations concern.
+    pub fn registrations(registrations: &[Register]) -> Self {
+        let known = registrations.iter().flat_map(|registration| {
+            let unit = registration.unit.without_slot();
+            let ids = registration.requests.iter().map(|known| known.id.clone());
+            ids.map(move |id| (unit.clone(), id))
+        });
+        Wanted {
+            nodes: true,
+            known_requests: known.collect(),
+            ..Wanted::units(registrations.iter().map(|registration| &registration.unit))
+        }
+    }
+}
+
+/// Whether a claim concerns the lane of its unit. No tick of a slot or a lane does.
+fn has_lane(claim: &Claim) -> bool {
+    claim.with_lane && claim.unit.is_whole()
+}
+
+fn slots_of(overlap: Overlap) -> u32 {
+    match overlap {
+        Overlap::Allow(most) => most,
+        _ => 0,
+    }
 }
 
 /// How many slots the runs of a claim may use. A claim from the queue names its slot itself, and a slot has no slots.
 fn slots(claim: &Claim) -> u32 {
     match &claim.target {
-        Target::Tick(due) if claim.unit.slot() == 0 => match due.overlap {
-            Overlap::Allow(most) => most,
-            _ => 0,
-        },
+        Target::Tick(due) if claim.unit.is_whole() => slots_of(due.overlap),
         _ => 0,
     }
 }
@@ -79,7 +151,9 @@ fn slot_of(unit: &UnitName, slot: u32) -> UnitName {
 }
 
 /// What a request works on: [`Wanted`], loaded. The methods decide; afterwards the store saves [`meta`](Self::meta),
-/// [`nodes`](Self::nodes) if they were wanted, the [`touched`](Self::touched) records and the [`lines`](Self::lines).
+/// [`nodes`](Self::nodes) if they were wanted, the [`touched`](Self::touched) records, the [`lines`](Self::lines), and
+/// what became of requests: [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests),
+/// [`new_known`](Self::new_known).
 #[derive(Clone, Debug, Default)]
 pub struct WorkingSet {
     /// The store's clock at this request.
@@ -96,6 +170,17 @@ pub struct WorkingSet {
     pub touched: BTreeSet<UnitName>,
     /// New lines of ledgers, oldest first.
     pub lines: Vec<LedgerRecord>,
+    /// The first request of each lane that was wanted, with its tick.
+    pub first_requests: HashMap<UnitName, (TickMs, Request)>,
+    /// The ticks of the requests that were wanted, by unit and id, as far as they are known.
+    pub known_requests: HashMap<(UnitName, String), TickMs>,
+    /// Requests that wait from now on, by lane and tick.
+    pub new_requests: Vec<(UnitName, TickMs, Request)>,
+    /// Lanes and ticks of requests that have ended: they are deleted.
+    pub ended_requests: Vec<(UnitName, TickMs)>,
+    /// Units and ids that are known from now on. Of these, the [`KNOWN_REQUESTS`](crate::message::KNOWN_REQUESTS) with
+    /// the highest ticks are kept.
+    pub new_known: Vec<(UnitName, String, TickMs)>,
 }
 
 impl WorkingSet {
@@ -108,6 +193,13 @@ impl WorkingSet {
             quarantine_until_ms: self.meta.quarantine_until_ms,
             control_version: self.meta.control_version,
         }
+    }
+
+    /// Whether what is stored of requests changes.
+    pub fn has_request_changes(&self) -> bool {
+        !(self.new_requests.is_empty()
+            && self.ended_requests.is_empty()
+            && self.new_known.is_empty())
     }
 
     /// Decides ticks.
@@ -124,9 +216,12 @@ impl WorkingSet {
             .map(|slot| claim.unit.with_slot(slot))
             .collect();
         let mut in_slots: Vec<Record> = names.iter().map(|name| self.record(name)).collect();
+        let lane = has_lane(claim).then(|| claim.unit.lane());
+        let mut in_lane = lane.as_ref().map(|lane| self.record(lane));
         let mut unit = UnitRecords {
             own: &mut own,
             slots: &mut in_slots,
+            lane: in_lane.as_mut(),
         };
         let lines = &mut self.lines;
         let claimed = machine::claim(&self.meta, &mut unit, claim, caller, self.now, lines);
@@ -134,7 +229,92 @@ impl WorkingSet {
         for (name, record) in names.iter().zip(in_slots) {
             self.put(name, record);
         }
+        if let (Some(lane), Some(record)) = (lane, in_lane) {
+            self.put(&lane, record);
+        }
         claimed
+    }
+
+    /// Lets requests wait in their lanes.
+    pub fn ask(&mut self, asks: &[Ask]) -> Vec<Asked> {
+        asks.iter().map(|ask| self.ask_one(ask)).collect()
+    }
+
+    fn ask_one(&mut self, ask: &Ask) -> Asked {
+        let (lane, key) = (ask.unit.lane(), (ask.unit.clone(), ask.request.id.clone()));
+        let (mut own, mut in_lane) = (self.record(&ask.unit), self.record(&lane));
+        let known = self.known_requests.get(&key).copied();
+        let asked = machine::ask(&mut own, &mut in_lane, known, self.now);
+        if let Asked::Queued { tick } = asked {
+            machine::note_lanes(&mut self.meta);
+            self.put(&ask.unit, own);
+            self.put(&lane, in_lane);
+            self.new_requests.push((lane, tick, ask.request.clone()));
+            self.know(key, tick);
+        }
+        asked
+    }
+
+    fn know(&mut self, (unit, id): (UnitName, String), tick: TickMs) {
+        self.new_known.push((unit.clone(), id.clone(), tick));
+        self.known_requests.insert((unit, id), tick);
+    }
+
+    /// Starts requests. A lane is in a batch once.
+    pub fn take(&mut self, caller: &Caller, takes: &[Take]) -> Vec<Taken> {
+        takes
+            .iter()
+            .map(|take| self.take_one(caller, take))
+            .collect()
+    }
+
+    fn take_one(&mut self, caller: &Caller, take: &Take) -> Taken {
+        let name = take.lane.without_slot();
+        let (mut own, mut lane) = (self.record(&name), self.record(&take.lane));
+        let names: Vec<UnitName> = (1..=slots_of(take.overlap))
+            .map(|slot| name.with_slot(slot))
+            .collect();
+        let mut slots: Vec<Record> = names.iter().map(|name| self.record(name)).collect();
+        let mut unit = UnitRecords {
+            own: &mut own,
+            slots: &mut slots,
+            lane: Some(&mut lane),
+        };
+        let first = self.first_requests.get(&take.lane);
+        let (now, lines) = (self.now, &mut self.lines);
+        let taken = machine::take(&self.meta, &mut unit, first, take, caller, now, lines);
+        self.put(&name, own);
+        self.put(&take.lane, lane);
+        taken
+    }
+
+    /// Cancels runs.
+    pub fn cancel(&mut self, cancels: &[Cancel]) -> Vec<Cancelled> {
+        self.each(
+            cancels,
+            |cancel| &cancel.unit,
+            |_, record, cancel| machine::cancel(record, cancel),
+        )
+    }
+
+    /// After a step on the record of a run, whose nonce was another one before: an active run in a lane was written
+    /// back, and claims of its unit take the lane into account.
+    fn note_lane(&mut self, unit: &UnitName, nonce_before: &str, record: &Record) {
+        if unit.is_lane() && record.running && record.run.nonce != nonce_before {
+            let name = unit.without_slot();
+            let mut own = self.record(&name);
+            own.has_lane = true;
+            self.put(&name, own);
+        }
+    }
+
+    /// The tick of the first request of each lane that is wanted: of the run, or of what waits in front.
+    pub fn first_ticks(&self, wanted: &Wanted) -> Vec<(UnitName, TickMs)> {
+        let first = |(lane, bounds): (&UnitName, &LowerBounds)| {
+            let tick = self.record(lane).first_tick(bounds)?;
+            Some((lane.clone(), tick))
+        };
+        wanted.first_requests.iter().filter_map(first).collect()
     }
 
     /// Extends leases.
@@ -142,7 +322,12 @@ impl WorkingSet {
         self.each(
             renewals,
             |renewal| &renewal.run.unit,
-            |set, record, renewal| machine::renew(record, renewal, caller, set.now),
+            |set, record, renewal| {
+                let before = record.run.nonce.clone();
+                let renewed = machine::renew(record, renewal, caller, set.now);
+                set.note_lane(&renewal.run.unit, &before, record);
+                renewed
+            },
         )
     }
 
@@ -151,20 +336,36 @@ impl WorkingSet {
         self.each(
             finishes,
             |finish| &finish.run.unit,
-            |set, record, finish| machine::finish(record, finish, caller, set.now, &mut set.lines),
+            |set, record, finish| {
+                let before = record.run.nonce.clone();
+                let lines = &mut set.lines;
+                let finished = machine::finish(record, finish, caller, set.now, lines);
+                set.note_lane(&finish.run.unit, &before, record);
+                finished
+            },
         )
     }
 
     /// Makes units known.
     pub fn register(&mut self, caller: &Caller, registrations: &[Register]) -> Vec<RegisteredUnit> {
-        self.each(
+        let registered = self.each(
             registrations,
             |registration| &registration.unit,
             |set, record, registration| {
                 let lives = |node: &str| set.lives(node);
                 machine::register(&set.meta, record, registration, caller, set.now, lives)
             },
-        )
+        );
+        for registration in registrations {
+            let unit = registration.unit.without_slot();
+            for request in &registration.requests {
+                let key = (unit.clone(), request.id.clone());
+                if !self.known_requests.contains_key(&key) {
+                    self.know(key, request.tick);
+                }
+            }
+        }
+        registered
     }
 
     /// Records runs as lost, or queues their takeovers.
@@ -235,8 +436,20 @@ impl WorkingSet {
             None => record != Record::default(),
         };
         if is_changed {
+            self.end_requests(unit, &record);
             self.records.insert(unit.clone(), record);
             self.touched.insert(unit.clone());
         }
+    }
+
+    /// A request is stored for as long as its tick waits or runs in its lane.
+    fn end_requests(&mut self, unit: &UnitName, after: &Record) {
+        if !unit.is_lane() {
+            return;
+        }
+        let open = after.open_ticks();
+        let before = self.record(unit).open_ticks();
+        let ended = before.difference(&open).map(|tick| (unit.clone(), *tick));
+        self.ended_requests.extend(ended);
     }
 }

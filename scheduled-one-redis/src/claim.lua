@@ -1,7 +1,7 @@
 -- Decides ticks. Port of `machine::claim`.
 --
 -- KEYS  4 due   5 ctl   6.. for each claim: record of its unit, ledger of its job, and, with `allow`, records of
---       the slots that it may take
+--       the slots that it may take, and, with `lane`, record of the lane
 -- ARGV  4 valid until   5.. for each claim: nonce, tick, after, lower bound of the token, lease,
 --       identity of the schedule, when the next tick may start (0: never), and its unusual values:
 --       usually empty, otherwise a map in MessagePack of
@@ -11,13 +11,14 @@
 --         started       newest start that the caller observed: tick, attempt
 --         due           instead of the tick
 --         takeovers     instead of 0
+--         lane          the claim takes the lane into account
 --         queue, cancel_running or allow   overlap policy instead of skip, with its number
 --                       (`true` for cancel_running)
 --         control       version of the directives that the tick was planned with, instead of 0
 --         missed        first, last, count, outcome, reason
 -- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
 --       GRANTED: until; DECIDED: owner; EARLY: by; QUARANTINED: until;
---       OTHER_SCHEDULE: the schedule that decides; STALE: slot, nonce, seq, lease;
+--       OTHER_SCHEDULE: the schedule that decides; STALE, STALE_LANE: slot, nonce, seq, lease;
 --       GRANTED_RUN: tick, token, until, attempt, slot. READY is added to the verdict if a tick
 --       waits in the unit and can start. At the end, except for GRANTED, tick and attempt of the
 --       newest start, if the token is greater than its lower bound.
@@ -26,105 +27,16 @@
 -- units that are not idle. Numbers are passed on as the texts that the caller sent, because formatting costs more.
 -- Function calls cost time as well: `answer` and `decide` make few for a usual claim.
 
-wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim) or read_directives()
-if wrong then
-  return wrong
-end
-commit()
-
-local leases, dues, started, n = {}, {}, {}, #out
--- Whether the watermarks of the record are newer than what is stored.
-local unsaved
-local now_s, now_us_s = string.format('%.0f', now), string.format('%.0f', now_us)
-
-local function reply(value)
-  n = n + 1
-  out[n] = value
-end
-
-local function note(tick, outcome, why)
-  ledger_line(KEYS[i + 1], key, false, tick, tick, 1, outcome, why, name, 0, 0, 0, now_s, '')
-end
-
--- Ends of a lease as number and as text, and of a quarantine, cached by length of the lease: jobs have few different
--- lengths.
-local terms = setmetatable({}, { __index = function(cache, lease)
-  local ms = tonumber(lease)
-  local term = {
-    lease = ms,
-    quarantine_until = unit_quarantine(ms, 0),
-    until_ms = now + ms,
-    until_s = string.format('%.0f', now + ms),
-    overdue_s = string.format('%.0f', overdue_at(now + ms, ms)),
-  }
-  cache[lease] = term
-  return term
-end })
-
--- Starts a run under the key of the unit or of a slot, with the token after `last`. Returns the token and the end of
--- the lease.
-local function start(at_key, last, hwm, tick_s, attempt, takeovers)
-  local tok, tok_s = now_us, now_us_s
-  if last >= now_us then
-    tok = last + 1
-    tok_s = string.format('%.0f', tok)
-  end
-  local lease = ARGV[a + 4]
-  local term, m = terms[lease], #leases
-  call('HSET', at_key, 'hwm', hwm, 'tok', tok_s, 'st', 'run', 'tick', tick_s, 'own', name, 'non', nonce,
-    'att', attempt, 'rtok', tok_s, 'until', term.until_s, 'seq', '1', 'lease', lease, 'at', now_s,
-    'rer', takeovers)
-  records[at_key] = nil
-  leases[m + 1] = term.overdue_s
-  leases[m + 2] = unit_of(at_key)
-  return tok, term.until_ms
-end
-
-local function granted(tick, tok, until_ms, attempt, slot)
-  reply(tick)
-  reply(tok)
-  reply(until_ms)
-  reply(attempt)
-  reply(slot)
-  return GRANTED_RUN
-end
-
--- Replies to a repeated claim as before, without claiming twice.
-local function granted_before()
-  for slot = 0, ask.allow do
-    local p = in_slot(slot)
-    if holds(p, nonce) then
-      -- The nonce is written again, unchanged: a `WAIT` after this request waits for the writes of its own
-      -- connection, and would return at once without one.
-      call('HSET', slot_key(slot), 'non', nonce)
-      return granted(p.tick, p.rtok, p.until_, p.att, slot)
-    end
-  end
-end
-
-local function is_stale(p)
-  return p.running and p.until_ <= now
-end
-
-local function stale(slot, p)
-  reply(slot)
-  reply(p.non)
-  reply(p.seq)
-  reply(p.lease)
-  return STALE
-end
-
-local function early(due)
-  reply(due - now)
-  return EARLY
-end
-
 -- Starts the first tick that waits in the unit.
 local function start_next()
   if is_stale(r) then
     return stale(0, r)
   elseif r.running then
     return BUSY
+  end
+  local held = held_by_lane()
+  if held then
+    return held
   elseif r.non == nonce or call('HMGET', key, 'done')[1] == nonce then
     return QUEUE_EMPTY -- a repetition that arrived after its run had ended
   end
@@ -154,12 +66,19 @@ end
 local function free_slot()
   if r.running or r.wait ~= '' then
     return nil
-  elseif ask.allow == 0 then
-    return 0
   end
+  local in_lane = lane_blocks() and 1 or 0
+  if ask.allow == 0 then
+    return in_lane == 0 and 0 or nil
+  end
+  local found, free = nil, 0
   for slot = 1, ask.allow do
     if is_idle(in_slot(slot)) then
-      return slot
+      found, free = found or slot, free + 1
+    end
+    -- A run in the lane is one of those that may be active at the same time.
+    if free > in_lane then
+      return found
     end
   end
 end
@@ -185,6 +104,10 @@ local function undecided(due)
     if is_stale(p) then
       return stale(slot, p)
     end
+  end
+  if lane_blocks() and is_stale(lane()) then
+    stale(0, lane())
+    return STALE_LANE
   end
   return ask.intent == 'catch_up' and catches_up(due) and BUSY or nil
 end
@@ -216,6 +139,9 @@ local function overlap()
     if r.running then
       call('HSET', key, 'st', 'stop')
     end
+    if lane_blocks() then
+      call('HSET', lane_key(), 'st', 'stop')
+    end
   end
   if not wait then
     note(ARGV[a + 1], OUTCOME_SKIPPED, reason)
@@ -223,6 +149,9 @@ local function overlap()
   end
   local one = waits(tick, 1, ask.takeovers)
   set_wait(key, r, wait == '' and one or wait .. ',' .. one)
+  if ask.lane and not r.running then
+    can_start[unit_of(key)] = true -- the lane is in its way, or what waits in front
+  end
   return QUEUED
 end
 
@@ -307,6 +236,8 @@ local function decide()
     return DECIDED
   elseif decided_to > 0 and after ~= decided_to then
     return CONFLICT
+  elseif r.ask and not ask.lane and ask.intent ~= 'mark_missed' then
+    return LANE
   end
   local slot = free_slot()
   local stays = not slot and ask.intent ~= 'mark_missed' and undecided(due)
@@ -348,6 +279,7 @@ local function answer()
     load_started()
     raise_started(key, r, seen.tick, seen.attempt)
   end
+  merge_lane()
   -- The other three values are set after the verdict.
   out[n + 1] = r.born
   out[n + 2] = 0
@@ -365,10 +297,12 @@ local function answer()
     call('HSET', key, 'hwm', r.hwm, 'tok', r.tok)
   end
   local is_ready = r.wait ~= '' and ready(r)
-  if (seen or ask.intent == 'next') and not is_ready then
-    started[#started + 1] = unit_of(key)
+  if seen or ask.intent == 'next' then
+    can_start[unit_of(key)] = is_ready
   end
-  out[at + 2], out[at + 3], out[at + 4] = r.hwm, r.tok, is_ready and verdict + READY or verdict
+  -- What waits for a run in the lane is named by heartbeats.
+  local is_named = is_ready and verdict ~= BUSY and verdict ~= LANE
+  out[at + 2], out[at + 3], out[at + 4] = r.hwm, r.tok, is_named and verdict + READY or verdict
 end
 
 each_claim(answer)
@@ -378,7 +312,11 @@ end
 if #dues > 0 then
   call('ZADD', KEYS[4], unpack(dues))
 end
-if #started > 0 then
-  call('ZREM', KEYS[3], unpack(started))
+for unit, can in pairs(can_start) do
+  if can then
+    call('ZADD', KEYS[3], 0, unit)
+  else
+    call('ZREM', KEYS[3], unit)
+  end
 end
 return unwritten or out

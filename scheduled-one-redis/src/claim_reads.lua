@@ -3,8 +3,7 @@
 -- Provides: each_claim, and for its current claim: i and a, the first index of its keys and of its
 --       values; ask, its unusual values with the usual ones as default; key, nonce; r, tick,
 --       after, set by the step; check_claim, a step; access to records: load_for_claim,
---       load_started, slot_key, in_slot;
---       read_directives, in_force.
+--       load_started, slot_key, in_slot; lane_key, lane, lane_blocks; read_directives, in_force.
 
 local USUAL = {
   intent = 'run', takeovers = '0', allow = 0, control = 0, valid_until = tonumber(ARGV[4]),
@@ -30,7 +29,7 @@ local function each_claim(step)
     if err then
       return err
     end
-    i, a = i + 2 + ask.allow, a + VALUES
+    i, a = i + 2 + ask.allow + (ask.lane and 1 or 0), a + VALUES
   end
 end
 
@@ -46,18 +45,21 @@ local function load_for_claim(key)
   end
   local v
   if may_wait then
-    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'sch', 'q')
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'sch', 'ask', 'q')
   else
-    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'sch')
+    v = pcall('HMGET', key, 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'sch', 'ask')
   end
   if v.err then
     return nil, wrong_type(key, 'hash') or v
   end
-  r = state_of(key, v, v[8], v[7])
+  r = state_of(key, v, v[9], v[7])
+  if v[8] == '1' then
+    r.ask = true
+  end
   if r.running then
-    v = call('HMGET', key, 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'at', 'own')
+    v = call('HMGET', key, 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'at', 'own', 'org')
     add_run(key, r, v, 0)
-    r.at, r.own = needed(key, 'at', v[7], far), v[8]
+    r.at, r.own, r.org = needed(key, 'at', v[7], far), v[8], v[9]
   end
   if wrong then
     return nil, wrong
@@ -93,9 +95,25 @@ local function in_slot(slot)
   return slot == 0 and r or load_for_claim(slot_key(slot))
 end
 
--- True if the claim may write into the ledger or read slots.
+-- The lane of the unit, which only claims have that were told so.
+local function lane_key()
+  return KEYS[i + 2 + ask.allow]
+end
+
+local function lane()
+  return ask.lane and load_for_claim(lane_key()) or nil
+end
+
+-- True if a run in the lane is in the way of ticks.
+local function lane_blocks()
+  local l = lane()
+  local from = l and l.running and (origin_of(l.org) or {})
+  return from and not from.beside
+end
+
+-- True if the claim may write into the ledger or read slots or the lane.
 local function is_unusual()
-  return ask.intent ~= 'run' or ask.missed or ask.started or ask.allow > 0
+  return ask.intent ~= 'run' or ask.missed or ask.started or ask.allow > 0 or ask.lane
 end
 
 -- What the directives for a job and for all jobs say: the higher version, and whether one of them pauses the job.
@@ -163,8 +181,14 @@ local function check_claim()
       return of_slot
     end
   end
+  if ask.lane then
+    local l, of_lane = load_for_claim(lane_key())
+    if not l then
+      return of_lane
+    end
+  end
   wrong = wrong_type(KEYS[i + 1], 'stream')
-  if not wrong and (ask.intent == 'next' or ask.started) then
+  if not wrong and (ask.intent == 'next' or ask.started or ask.lane) then
     wrong = wrong_type(KEYS[3], 'zset')
   end
   return wrong

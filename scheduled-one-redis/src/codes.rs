@@ -53,6 +53,10 @@ codes! {
         OtherSchedule = "OTHER_SCHEDULE",
         Paused = "PAUSED",
         Moved = "MOVED",
+        /// Requests may wait or run in the lane.
+        Lane = "LANE",
+        /// Values: 0, nonce, sequence number and lease of the run in the lane.
+        StaleLane = "STALE_LANE",
     }
 }
 
@@ -66,13 +70,15 @@ codes! {
 }
 
 codes! {
-    /// Replies to a renewal. Value, except for `Lost` and `Late`: end of the lease.
+    /// Replies to a renewal. First value, except for `Lost` and `Late`: end of the lease.
     RenewCode {
         Until = "UNTIL",
         Readopted = "READOPTED",
         Lost = "LOST",
         Late = "LATE",
         Stop = "STOP",
+        /// Another value: by whom and why.
+        Cancelled = "CANCELLED",
     }
 }
 
@@ -98,8 +104,27 @@ codes! {
     /// Status of a unit.
     InspectCode {
         Idle = "IDLE",
-        /// Value: tick of the run.
+        /// Values: tick and fencing token of the run.
         Running = "RUNNING",
+    }
+}
+
+codes! {
+    /// Replies to a request for a run.
+    AskCode {
+        /// Value: tick in the lane.
+        Queued = "QUEUED",
+        /// Value: tick in the lane.
+        Known = "KNOWN",
+        Full = "FULL",
+    }
+}
+
+codes! {
+    /// Replies to a cancel.
+    CancelCode {
+        Cancelling = "CANCELLING",
+        Gone = "GONE",
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod control;
 mod heartbeat;
+mod lane;
 mod ledger;
 mod overdue;
 
@@ -19,6 +20,7 @@ use crate::codes::{ClaimCode, FinishCode, InspectCode, RenewCode, WriteOffCode};
 
 pub(crate) use crate::decode::control::control;
 pub(crate) use crate::decode::heartbeat::heartbeat;
+pub(crate) use crate::decode::lane::{ask, cancel, take};
 pub(crate) use crate::decode::ledger::ledger;
 pub(crate) use crate::decode::overdue::read_overdue;
 
@@ -252,6 +254,11 @@ fn verdict(
             let slot = reader.small()?;
             Verdict::Stale(overdue_run(reader, &in_slot(&claim.unit, slot))?)
         }
+        ClaimCode::StaleLane => {
+            let _ = reader.small()?;
+            Verdict::Stale(overdue_run(reader, &claim.unit.lane())?)
+        }
+        ClaimCode::Lane => Verdict::Lane,
         ClaimCode::Skipped => Verdict::Skipped,
         ClaimCode::MarkedMissed => Verdict::MarkedMissed,
         ClaimCode::Conflict => Verdict::Conflict,
@@ -295,6 +302,10 @@ pub(crate) fn renew<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<Renewed>>,
             RenewCode::Until => Renewed::Until(reader.int()?),
             RenewCode::Readopted => Renewed::Readopted(reader.int()?),
             RenewCode::Stop => Renewed::Stop(reader.int()?),
+            RenewCode::Cancelled => Renewed::Cancelled {
+                until_ms: reader.int()?,
+                why: reader.shown()?,
+            },
             RenewCode::Lost => Renewed::Lost,
             RenewCode::Late => Renewed::Late,
         })
@@ -354,15 +365,16 @@ pub(crate) fn inspect<I>(reply: Value, items: &[I]) -> Result<Reply<Vec<UnitStat
     batch("inspect", reply, items, |reader, _| {
         let marks = reader.all_marks()?;
         let decides = reader.schedule()?;
-        let running = match reader.code(InspectCode::from_number)? {
+        let run = match reader.code(InspectCode::from_number)? {
             InspectCode::Idle => None,
-            InspectCode::Running => Some(reader.tick()?),
+            InspectCode::Running => Some((reader.tick()?, reader.token()?)),
         };
         let count = reader.count()?;
         let waiting = (0..count).map(|_| reader.tick());
         Ok(UnitStatus {
             marks,
-            running,
+            running: run.map(|(tick, _)| tick),
+            token: run.map(|(_, token)| token),
             waiting: waiting.collect::<Result<_, _>>()?,
             decides,
         })

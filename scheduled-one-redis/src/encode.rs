@@ -1,20 +1,25 @@
 //! Encodes requests as KEYS and ARGV, in the order that the head of each script has.
 
+mod control;
+mod heartbeat;
+
 use std::borrow::Cow;
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{
-    Caller, Claim, ControlRequest, DueTick, Finish, Heartbeat, Intent, JobsDigest, MAX_BATCH,
-    NODE_GONE_MS, Occasion, OverdueRun, Overlap, Register, Renew, RunId, SUSPECT_MS, Target,
-    UNCLAIMED_MS,
+    Ask, Caller, Cancel, Cause, Claim, DueTick, Finish, Intent, KnownRequest, MAX_BATCH, Occasion,
+    OnBusy, OverdueRun, Overlap, Register, Renew, RunId, Take, Target,
 };
 use scheduled_one_protocol::{
-    ALL_JOBS, FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
+    FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName, check_asks,
 };
 
 use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
 use crate::message_pack::Map;
 use crate::script::{self, Operation, Request};
+
+pub(crate) use crate::encode::control::control;
+pub(crate) use crate::encode::heartbeat::heartbeat;
 
 /// A request under construction, with the first value that cannot be encoded.
 struct Draft<'a> {
@@ -59,19 +64,20 @@ impl<'a> Draft<'a> {
         self.request.key(self.keys.job(unit));
     }
 
+    /// Adds the keys that a script needs in addition for the lanes among these units: the record of the unit, and the
+    /// requests.
+    fn lanes(&mut self, units: impl IntoIterator<Item = &'a UnitName>) -> &mut Self {
+        for lane in units.into_iter().filter(|unit| unit.is_lane()) {
+            let unit = lane.without_slot();
+            self.request.key(self.keys.job(&unit));
+            self.request.key(self.keys.requests(&unit));
+        }
+        self
+    }
+
     fn unit_and_log(&mut self, unit: &UnitName) {
         self.unit(unit);
         self.request.key(self.keys.log(unit.job()));
-    }
-
-    /// What a directive is about.
-    fn subject(&mut self, subject: &'a str) {
-        if subject != ALL_JOBS && !is_name(subject) {
-            self.refuse(format!(
-                "a directive for {subject:?}: that is no name of a job"
-            ));
-        }
-        self.text(subject);
     }
 
     fn text(&mut self, text: impl Into<Cow<'a, str>>) -> &mut Self {
@@ -124,6 +130,11 @@ impl<'a> Draft<'a> {
             .int(run.lease_ms)
             .int(run.granted_at_ms)
             .count(run.takeovers.into())
+            .text(
+                run.origin
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
+            )
     }
 
     fn refuse(&mut self, what: String) {
@@ -165,6 +176,9 @@ pub(crate) fn claim<'a>(
         let unusual = unusual(&mut draft, claim, after, valid_until_ms);
         draft.request.bytes(unusual.into_bytes());
         slots(&mut draft, claim);
+        if claim.with_lane && claim.unit.is_whole() {
+            draft.unit(&claim.unit.lane());
+        }
     }
     draft.done()
 }
@@ -184,6 +198,9 @@ fn unusual(
             Intent::MarkMissed => map.text("intent", "mark_missed"),
         },
         Target::Queued { .. } => map.text("intent", "next"),
+    }
+    if claim.with_lane && claim.unit.is_whole() {
+        map.truth("lane");
     }
     if claim.valid_until_ms != valid_until_ms {
         map.int("valid_until", draft.exact(claim.valid_until_ms));
@@ -246,8 +263,11 @@ fn slots(draft: &mut Draft<'_>, claim: &Claim) {
     if most as usize > MAX_BATCH {
         return draft.refuse(format!("{most} slots, more than {MAX_BATCH}"));
     }
-    if most > 0 && claim.unit.slot() > 0 {
-        return draft.refuse(format!("the unit {}~1: a slot has no slots", claim.unit));
+    if most > 0 && !claim.unit.is_whole() {
+        return draft.refuse(format!(
+            "the unit {}~1: a slot or a lane has no slots",
+            claim.unit
+        ));
     }
     for slot in 1..=most {
         draft.unit(&claim.unit.with_slot(slot));
@@ -264,6 +284,7 @@ pub(crate) fn renew<'a>(
         draft.unit(&renew.run.unit);
         draft.run(&renew.run).int(renew.valid_until_ms);
     }
+    draft.lanes(renewals.iter().map(|renew| &renew.run.unit));
     draft.done()
 }
 
@@ -284,6 +305,7 @@ pub(crate) fn finish<'a>(
             .int(finish.ended_at_ms)
             .flag(finish.retried);
     }
+    draft.lanes(finishes.iter().map(|finish| &finish.run.unit));
     draft.done()
 }
 
@@ -293,7 +315,12 @@ pub(crate) fn register<'a>(
     registrations: &'a [Register],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::REGISTER, keys, caller, registrations.len());
-    draft.request.key(keys.nodes.clone()).key(keys.due.clone());
+    draft
+        .request
+        .key(keys.nodes.clone())
+        .key(keys.due.clone())
+        .key(keys.asked.clone())
+        .key(keys.asks.clone());
     draft.text(&caller.node);
     for registration in registrations {
         draft.unit(&registration.unit);
@@ -313,8 +340,10 @@ pub(crate) fn register<'a>(
             .text(decides.map_or_else(String::new, ToString::to_string))
             .text(occasion)
             .int(valid_until_ms)
-            .int(registration.next_due_ms.unwrap_or(0));
+            .int(registration.next_due_ms.unwrap_or(0))
+            .text(known(&registration.requests));
     }
+    draft.lanes(registrations.iter().map(|registration| &registration.unit));
     draft.done()
 }
 
@@ -328,40 +357,7 @@ pub(crate) fn write_off<'a>(
         draft.unit_and_log(&run.unit);
         draft.text(&run.nonce).count(run.seq);
     }
-    draft.done()
-}
-
-pub(crate) fn heartbeat<'a>(
-    keys: &'a Keys,
-    caller: &'a Caller,
-    heartbeat: &'a Heartbeat,
-) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(&script::HEARTBEAT, keys, caller, 0);
-    draft
-        .request
-        .key(keys.nodes.clone())
-        .key(keys.members.clone())
-        .key(keys.lists.clone())
-        .key(keys.due.clone());
-    let digest = |digest: JobsDigest| digest.to_string();
-    let list = heartbeat
-        .job_list
-        .as_ref()
-        .map_or("", |list| list.as_text());
-    draft
-        .text(&caller.node)
-        .text(match heartbeat.leaving {
-            false => "alive",
-            true => "leaving",
-        })
-        .int(NODE_GONE_MS)
-        .int(MAX_BATCH as i64)
-        .text(digest(heartbeat.jobs))
-        .text(list)
-        .count(heartbeat.known_version)
-        .text(heartbeat.wanted_list.map_or_else(String::new, digest))
-        .int(SUSPECT_MS)
-        .int(UNCLAIMED_MS);
+    draft.lanes(runs.iter().map(|run| &run.unit));
     draft.done()
 }
 
@@ -386,44 +382,108 @@ pub(crate) fn record<'a>(
             .int(line.ended_at_ms)
             .text(&line.error)
             .text(line.identity.as_deref().unwrap_or_default())
-            .flag(line.retried);
+            .flag(line.retried)
+            .text(line.cause.map_or("", Cause::as_str))
+            .text(&line.request)
+            .text(&line.actor);
     }
-    draft.done()
-}
-
-pub(crate) fn control<'a>(
-    keys: &'a Keys,
-    caller: &'a Caller,
-    request: &'a ControlRequest,
-) -> Result<Request<'a>, StoreError> {
-    let mut draft = Draft::new(&script::CONTROL, keys, caller, request.told.len());
-    draft.request.key(keys.ctl.clone());
-    draft.count(request.told.len() as u64);
-    for (subject, directive) in &request.told {
-        draft.subject(subject);
-        draft.count(directive.version).text(directive.to_string());
-    }
-    match &request.change {
-        None => draft.text("").int(0).text(""),
-        Some(change) => {
-            draft.subject(&change.subject);
-            draft
-                .count(change.seen)
-                .text(change.directive.text_without_version())
-        }
-    };
     draft.done()
 }
 
 pub(crate) fn inspect<'a>(
     keys: &'a Keys,
     caller: &'a Caller,
-    units: &[UnitName],
+    units: &'a [UnitName],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::INSPECT, keys, caller, units.len());
     for unit in units {
         draft.unit(unit);
     }
+    draft.lanes(units).count(units.len() as u64);
+    draft.done()
+}
+
+/// Ticks and ids of requests, as one text.
+fn known(requests: &[KnownRequest]) -> String {
+    let one = |known: &KnownRequest| format!("{} {}", known.tick, known.id);
+    requests.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+pub(crate) fn ask<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    asks: &'a [Ask],
+) -> Result<Request<'a>, StoreError> {
+    check_asks(asks)?;
+    let mut draft = Draft::new(&script::ASK, keys, caller, asks.len());
+    draft.request.key(keys.asked.clone()).key(keys.asks.clone());
+    for ask in asks {
+        draft.unit(&ask.unit);
+        draft.unit(&ask.unit.lane());
+        draft.request.key(keys.requests(&ask.unit));
+        let wanted = &ask.request;
+        let mut map = Map::default();
+        map.text("id", &wanted.id);
+        map.text("cause", wanted.cause.as_str());
+        map.text("actor", &wanted.actor);
+        map.text("note", &wanted.note);
+        map.int("logical", draft.exact(wanted.logical.map_or(0, TickMs::ms)));
+        map.text("busy", wanted.on_busy.map_or("", OnBusy::as_str));
+        map.text("params", &wanted.parameters);
+        draft.text(&wanted.id).request.bytes(map.into_bytes());
+    }
+    draft.done()
+}
+
+pub(crate) fn take<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    takes: &'a [Take],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(&script::TAKE, keys, caller, takes.len());
+    for take in takes {
+        let (policy, slots) = match take.overlap {
+            Overlap::Skip => ("skip", 0),
+            Overlap::Queue(_) => ("queue", 0),
+            Overlap::CancelRunning => ("cancel_running", 0),
+            Overlap::Allow(most) => ("allow", most),
+        };
+        if slots as usize > MAX_BATCH {
+            draft.refuse(format!("{slots} slots, more than {MAX_BATCH}"));
+            break;
+        }
+        let unit = take.lane.without_slot();
+        draft.unit_and_log(&take.lane);
+        draft.unit(&unit);
+        draft.request.key(keys.requests(&unit));
+        for slot in 1..=slots {
+            draft.unit(&unit.with_slot(slot));
+        }
+        draft
+            .text(&take.nonce)
+            .int(take.valid_until_ms)
+            .int(take.lease_ms)
+            .count(take.takeovers.into())
+            .tick(take.bounds.decided)
+            .count(take.bounds.token.get())
+            .start(take.bounds.start)
+            .text(policy)
+            .count(slots.into());
+    }
+    draft.done()
+}
+
+pub(crate) fn cancel<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    cancels: &'a [Cancel],
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(&script::CANCEL, keys, caller, cancels.len());
+    for cancel in cancels {
+        draft.unit(&cancel.unit);
+        draft.count(cancel.token.get()).text(&cancel.why);
+    }
+    draft.lanes(cancels.iter().map(|cancel| &cancel.unit));
     draft.done()
 }
 

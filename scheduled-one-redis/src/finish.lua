@@ -1,12 +1,13 @@
 -- Ends runs or attempts of them, and records their outcomes. Port of `machine::finish`.
 --
--- KEYS  4.. for each run: record of its unit, ledger of its job
--- ARGV  4.. for each run: nonce, tick, token, attempt, lease, granted at, takeovers, outcome,
---       reason, error, fired at, ended at, retried: 0 or 1
+-- KEYS  4.. for each run: record of its unit, ledger of its job; then for each lane: record of its unit, its requests
+-- ARGV  4.. for each run: nonce, tick, token, attempt, lease, granted at, takeovers, origin,
+--       outcome, reason, error, fired at, ended at, retried: 0 or 1
 -- Returns the head, then for each run RECORDED or REFUSED. READY is added if a tick waits in the
 --       unit and can start.
 
-for i = 4, #KEYS, 2 do
+local last = 3 + 2 * (#ARGV - 5) / VALUES
+for i = 4, last, 2 do
   local r, err = load(KEYS[i])
   if not r then
     return err
@@ -22,13 +23,13 @@ commit()
 -- record has.
 local function finished(key, r, a)
   local nonce, attempt = ARGV[a], naturals[ARGV[a + 3]]
-  local outcome, why = ARGV[a + 7], ARGV[a + 8]
+  local outcome, why = ARGV[a + 8], ARGV[a + 9]
   local good = holds(r, nonce)
   local back = not good and forgot(r, nonce, tonumber(ARGV[a + 2]))
   if not good and not back and outcome ~= OUTCOME_WITHOUT_LEASE then
     outcome, why = OUTCOME_WITHOUT_LEASE, 'reported ' .. outcome .. ' after its lease'
   end
-  local goes_on = ARGV[a + 12] == '1' and outcome ~= OUTCOME_WITHOUT_LEASE
+  local goes_on = ARGV[a + 13] == '1' and outcome ~= OUTCOME_WITHOUT_LEASE
   -- The end is stored with the nonce, so that a repetition is recognized when another run has begun.
   if not goes_on then
     r.done = nonce
@@ -54,7 +55,7 @@ local function finished(key, r, a)
 end
 
 local n = #out
-for i = 4, #KEYS, 2 do
+for i = 4, last, 2 do
   local key, a = KEYS[i], 4 + (i - 4) / 2 * VALUES
   local r, code = load(key), RECORDED
   -- The same run, and it is over: an earlier copy of this request ended it.
@@ -62,10 +63,13 @@ for i = 4, #KEYS, 2 do
   if not over and r.done ~= ARGV[a] then
     local outcome, why, goes_on = finished(key, r, a)
     changed[#changed + 1] = key
-    ledger_line(KEYS[i + 1], key, goes_on, ARGV[a + 1], ARGV[a + 1], '1', outcome, why, name,
-      ARGV[a + 2], ARGV[a + 3], ARGV[a + 10], ARGV[a + 11], ARGV[a + 9])
+    local from = origin_of(ARGV[a + 7])
+    local tick = from and from.logical or ARGV[a + 1]
+    ledger_line(KEYS[i + 1], key, goes_on, tick, tick, '1', outcome, why, name,
+      ARGV[a + 2], ARGV[a + 3], ARGV[a + 11], ARGV[a + 12], ARGV[a + 10], nil, from)
     code = outcome == OUTCOME_WITHOUT_LEASE and REFUSED or RECORDED
   end
+  end_requests(key, r)
   n = n + 1
   out[n] = ready(r) and code + READY or code
 end

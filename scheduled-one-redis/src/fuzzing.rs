@@ -154,6 +154,7 @@ fn claim(number: usize) -> Claim {
             overlap: Overlap::Skip,
             missed: None,
         }),
+        with_lane: false,
     }
 }
 

@@ -78,7 +78,8 @@ local function units(set, found)
   for _, unit in ipairs(found) do
     local job, rest = string.match(unit, '^([%w_.:/-]+)(.*)$')
     local place = rest and (string.match(rest, '^#%d+(.*)$') or rest)
-    if job and #unit <= MAX_UNIT_BYTES and (place == '' or string.match(place, '^~%d+$')) then
+    local is_place = place == '' or place == '!' or place and string.match(place, '^~%d+$')
+    if job and #unit <= MAX_UNIT_BYTES and is_place then
       kept[#kept + 1] = unit
     else
       call('ZREM', set, unit)

@@ -1,15 +1,18 @@
 -- Reads the status of units. Writes nothing.
 --
--- KEYS  4.. for each unit: its record
+-- KEYS  4.. for each unit: its record; then for each lane: record of its unit, its requests
+-- ARGV  4 number of units
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start;
---       the schedule that decides; RUNNING and the tick of the run, or IDLE; number of waiting ticks, and each of them
+--       the schedule that decides; RUNNING and tick and token of the run, or IDLE; number of waiting ticks, and each
+--       of them
 
 wrong = wrong_type(KEYS[3], 'zset')
 if wrong then
   return wrong
 end
 fields[16], fields[17] = 'q', 'sch'
-for i = 4, #KEYS do
+local last = 3 + tonumber(ARGV[4])
+for i = 4, last do
   local r, err = load(KEYS[i])
   if r then
     r, err = load_shown(KEYS[i], r)
@@ -26,7 +29,7 @@ local function reply(value)
   out[n] = value
 end
 
-for i = 4, #KEYS do
+for i = 4, last do
   local r = load(KEYS[i])
   reply(r.born)
   reply(r.hwm)
@@ -38,6 +41,7 @@ for i = 4, #KEYS do
   if r.running then
     reply(RUNNING)
     reply(r.tick)
+    reply(r.rtok)
   else
     reply(IDLE)
   end

@@ -36,6 +36,10 @@ pub(crate) struct Keys {
     pub(crate) lists: String,
     /// Directives by their subject: what operators want of jobs.
     pub(crate) ctl: String,
+    /// Ticks of the newest requests, by unit and id.
+    pub(crate) asked: String,
+    /// Units and ids of these requests, by tick.
+    pub(crate) asks: String,
     /// The preflight tries permissions on it, without making it. It is also the prefix of the keys of a trial.
     pub(crate) probe: String,
 }
@@ -58,6 +62,8 @@ impl Keys {
             members: format!("{prefix}members"),
             lists: format!("{prefix}lists"),
             ctl: format!("{prefix}ctl"),
+            asked: format!("{prefix}asked"),
+            asks: format!("{prefix}asks"),
             probe: format!("{prefix}probe"),
             prefix,
         }
@@ -73,6 +79,11 @@ impl Keys {
     /// The record of a unit.
     pub(crate) fn job(&self, unit: &str) -> String {
         [&self.prefix, "job:", unit].concat()
+    }
+
+    /// The requests of a lane, by tick: one hash for each unit that ever had one.
+    pub(crate) fn requests(&self, unit: &str) -> String {
+        [&self.prefix, "ask:", unit].concat()
     }
 
     /// The ledger of a job.

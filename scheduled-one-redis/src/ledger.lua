@@ -18,19 +18,23 @@ local function takes_no_line(why, text)
 end
 
 -- Writes a line into `log` about the unit whose record is `key`. Returns the reason if the line is lost. A line names
--- its unit only if that is a shard, and never its slot. Most lines are the last of their tick, and have no field
--- `retried`; most have no field `id`, the identity of their node.
+-- its unit only if that is a shard, and never its slot or lane. Most lines are the last of their tick, and have no field
+-- `retried`; most have no field `id`, the identity of their node. `from`: cause, request and actor of a run that
+-- somebody asked for.
 local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok, att, fired, ended,
-    err, id)
+    err, id, from)
   local more = NO_FIELDS
   if string.find(key, '#', unit_from, true) then
-    more = { 'unit', string.match(unit_of(key), '^[^~]*') }
+    more = { 'unit', string.match(unit_of(key), '^[^~!]*') }
   end
   if retried then
     more = { 'retried', 1, unpack(more) }
   end
   if id and id ~= '' then
     more = { 'id', id, unpack(more) }
+  end
+  if from then
+    more = { 'cause', from.cause, 'req', from.request, 'by', from.actor, unpack(more) }
   end
   -- One error cannot be checked before the first write: the ids of a stream that another program wrote to may be used
   -- up. The rest of the request is carried out, and the error returned at its end.

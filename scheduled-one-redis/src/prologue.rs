@@ -9,7 +9,9 @@ use scheduled_one_protocol::machine::damage::{
 use scheduled_one_protocol::machine::{
     CONTROL_VERSION, FIRST_VERSION, MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION,
 };
-use scheduled_one_protocol::message::{EARLY_TOLERANCE_MS, LATE_MS, MAX_BATCH, NODE_GONE_MS};
+use scheduled_one_protocol::message::{
+    EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_WAITING_REQUESTS, NODE_GONE_MS,
+};
 use scheduled_one_protocol::{Outcome, ScheduleId, SkipReason};
 
 use crate::codes::Named;
@@ -19,7 +21,7 @@ use crate::keys::MAX_UNIT_BYTES;
 const MAX_READY: usize = 64 * MAX_BATCH;
 
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 18] = [
+const CONSTANTS: [(&str, u64); 20] = [
     ("VERSION", VERSION),
     ("FIRST_VERSION", FIRST_VERSION),
     ("CONTROL_VERSION", CONTROL_VERSION),
@@ -33,6 +35,8 @@ const CONSTANTS: [(&str, u64); 18] = [
     ("MAX_NONCE_BYTES", MAX_NONCE_BYTES as u64),
     ("MAX_UNIT_BYTES", MAX_UNIT_BYTES as u64),
     ("MAX_READY", MAX_READY as u64),
+    ("MAX_WAITING_REQUESTS", MAX_WAITING_REQUESTS as u64),
+    ("KNOWN_REQUESTS", KNOWN_REQUESTS as u64),
     ("EARLY_TOLERANCE_MS", EARLY_TOLERANCE_MS as u64),
     ("LATE_MS", LATE_MS as u64),
     ("NODE_GONE_MS", NODE_GONE_MS as u64),

@@ -1,19 +1,23 @@
 -- Registers units with their lower bounds, leases and schedules. Port of `machine::register`.
 --
--- KEYS  4 nodes   5 due   6.. for each unit: its record
+-- KEYS  4 nodes   5 due   6 asked   7 asks   8.. for each unit: its record; then for each lane: record of its unit, its
+--       requests
 -- ARGV  4 identity of the calling node   5.. for each unit: first seen, lower bounds of hwm and
 --       token, tick and attempt of the newest start that the caller observed, lease, identity of
 --       its schedule, the schedule that decides as the caller observed it, occasion: start, again
---       or succession, valid until, when the next tick may start (0: never)
+--       or succession, valid until, when the next tick may start (0: never), requests of a lane that the
+--       caller was granted: tick and id of each, with spaces in between
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start, the
 --       schedule that decides
 
-wrong = wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'zset')
+wrong = wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'zset') or wrong_type(KEYS[6], 'hash')
+  or wrong_type(KEYS[7], 'zset')
 if wrong then
   return wrong
 end
 fields[16], fields[17] = 'q', 'sch'
-for i = 6, #KEYS do
+local last = 7 + (#ARGV - 6) / VALUES
+for i = 8, last do
   local r, err = load(KEYS[i])
   if not r then
     return err
@@ -120,8 +124,8 @@ end
 local due_at = {}
 
 local n = #out
-for i = 6, #KEYS do
-  local key, a = KEYS[i], 5 + (i - 6) * VALUES
+for i = 8, last do
+  local key, a = KEYS[i], 5 + (i - 8) * VALUES
   local r, lease = load(key), tonumber(ARGV[a + 5])
   local old_born, old_hwm, old_tok, old_q, old_sch = r.born, r.hwm, r.tok, r.q, r.sch
   state_lease(r, lease)
@@ -150,6 +154,12 @@ for i = 6, #KEYS do
   if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
     due_at[unit_of(key)] = ARGV[a + 10]
   end
+  for request_tick, id in string.gmatch(ARGV[a + 11], '(%d+) (%S+)') do
+    if not tick_of(KEYS[6], own_key(key), id) then
+      know(KEYS[6], KEYS[7], own_key(key), id, request_tick)
+    end
+  end
+  end_requests(key, r)
   out[n + 1], out[n + 2], out[n + 3] = r.born, r.hwm, r.tok
   out[n + 4], out[n + 5] = last_start(r)
   out[n + 6] = deciding and r.sch or ''

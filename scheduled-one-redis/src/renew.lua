@@ -1,11 +1,12 @@
 -- Renews leases. Port of `machine::renew`.
 --
--- KEYS  4.. for each renewal: record of its unit
--- ARGV  4.. for each renewal: nonce, tick, token, attempt, lease, granted at, takeovers, valid until
--- Returns the head, then for each renewal UNTIL, READOPTED or STOP and the end of the lease, or
---       LOST or LATE
+-- KEYS  4.. for each renewal: record of its unit; then for each lane: record of its unit, its requests
+-- ARGV  4.. for each renewal: nonce, tick, token, attempt, lease, granted at, takeovers, origin, valid until
+-- Returns the head, then for each renewal UNTIL, READOPTED or STOP and the end of the lease, or CANCELLED, the end of
+--       the lease and why, or LOST or LATE
 
-for i = 4, #KEYS do
+local last = 3 + (#ARGV - 5) / VALUES
+for i = 4, last do
   local r, err = load(KEYS[i])
   if not r then
     return err
@@ -14,12 +15,12 @@ end
 commit()
 
 local n = #out
-for i = 4, #KEYS do
+for i = 4, last do
   local key, a = KEYS[i], 4 + (i - 4) * VALUES
   local r, nonce = load(key), ARGV[a]
   local token, lease = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 4])
   n = n + 1
-  if now > tonumber(ARGV[a + 7]) then
+  if now > tonumber(ARGV[a + 8]) then
     out[n] = LATE
   elseif holds(r, nonce) then
     r.until_, r.seq = math.max(r.until_, now + lease), r.seq + 1
@@ -27,8 +28,15 @@ for i = 4, #KEYS do
     r.att = math.max(r.att, tonumber(ARGV[a + 3]))
     call('HSET', key, 'until', r.until_, 'seq', r.seq, 'att', r.att)
     changed[#changed + 1] = key
-    out[n], out[n + 1] = r.stop and STOP or UNTIL, r.until_
-    n = n + 1
+    local said = r.stop and call('HMGET', key, 'why')[1]
+    local of, why = string.match(said or '', '^(%d+) (.+)$')
+    if of and tonumber(of) == r.rtok then
+      out[n], out[n + 1], out[n + 2] = CANCELLED, r.until_, why
+      n = n + 2
+    else
+      out[n], out[n + 1] = r.stop and STOP or UNTIL, r.until_
+      n = n + 1
+    end
   elseif forgot(r, nonce, token) then
     readopt(key, r, true, tonumber(ARGV[a + 3]), a)
     changed[#changed + 1] = key
@@ -37,6 +45,7 @@ for i = 4, #KEYS do
   else
     out[n] = LOST
   end
+  end_requests(key, r)
 end
 settle()
 return out

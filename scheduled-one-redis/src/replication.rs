@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_redis::redis::{Value, cmd};
-use scheduled_one_protocol::message::{Claim, Claimed, Verdict};
+use scheduled_one_protocol::message::Verdict;
 use tokio::time::Instant;
 
 use crate::ANSWER_TIMEOUT;
@@ -62,19 +62,18 @@ impl Replication {
         }
     }
 
-    /// Changes grants to [`Verdict::NotReplicated`] unless enough replicas acknowledge them. An error means that the
+    /// Changes grants to [`Verdict::NotReplicated`] unless enough replicas acknowledge them. Each verdict comes with the
+    /// lease that was asked for. An error means that the
     /// number of replicas is unknown: the request is repeated.
     pub(crate) async fn confirm(
         &self,
         connection: &Connection,
         connection_id: ConnectionId,
-        claims: &[Claim],
-        claimed: &mut [Claimed],
+        mut decided: Vec<(i64, &mut Verdict)>,
     ) -> Result<(), RedisFailure> {
-        let granted = |claimed: &Claimed| matches!(claimed.verdict, Verdict::Granted(_));
-        let pairs = claims.iter().zip(claimed.iter());
-        let leases = pairs.filter(|(_, claimed)| granted(claimed));
-        let shortest = leases.map(|(claim, _)| claim.lease_ms.max(0) as u64).min();
+        decided.retain(|(_, verdict)| matches!(verdict, Verdict::Granted(_)));
+        let leases = decided.iter();
+        let shortest = leases.map(|(lease_ms, _)| (*lease_ms).max(0) as u64).min();
         let Some(shortest) = shortest.filter(|_| self.wanted > 0) else {
             return Ok(());
         };
@@ -82,8 +81,8 @@ impl Replication {
         if self.reached(connection, connection_id, bound).await? {
             return Ok(());
         }
-        for claimed in claimed {
-            claimed.verdict = match mem::replace(&mut claimed.verdict, Verdict::QueueEmpty) {
+        for (_, verdict) in decided {
+            *verdict = match mem::replace(verdict, Verdict::QueueEmpty) {
                 Verdict::Granted(grant) => Verdict::NotReplicated(grant),
                 other => other,
             };

@@ -6,7 +6,8 @@ use deadpool_redis::redis::{Cmd, Script, cmd};
 use once_cell::sync::Lazy;
 
 use crate::codes::{
-    ChangeCode, ClaimCode, FinishCode, InspectCode, Named, OverdueCode, RenewCode, WriteOffCode,
+    AskCode, CancelCode, ChangeCode, ClaimCode, FinishCode, InspectCode, Named, OverdueCode,
+    RenewCode, WriteOffCode,
 };
 use crate::prologue::prologue;
 
@@ -47,16 +48,19 @@ macro_rules! operations {
 }
 
 operations! {
-    CLAIM: 8, ClaimCode::NAMES, shared enter directives ledger unit claim_reads claim;
-    RENEW: 8, &[RenewCode::NAMED], shared enter unit settle renew;
-    FINISH: 13, FinishCode::NAMES, shared enter ledger unit settle finish;
-    REGISTER: 11, &[], shared enter unit settle register;
+    CLAIM: 8, ClaimCode::NAMES, shared enter directives ledger unit claim_reads claim_runs claim;
+    RENEW: 9, &[RenewCode::NAMED], shared enter unit settle renew;
+    FINISH: 14, FinishCode::NAMES, shared enter ledger unit settle finish;
+    REGISTER: 12, &[], shared enter unit settle requests register;
     WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
     HEARTBEAT: 0, &[], shared enter heartbeat;
     READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;
     CONTROL: 0, &[ChangeCode::NAMED], shared enter directives control;
-    RECORD: 13, &[], shared enter ledger record;
+    RECORD: 16, &[], shared enter ledger record;
     INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
+    ASK: 2, &[AskCode::NAMED], shared enter unit settle requests ask;
+    TAKE: 10, ClaimCode::NAMES, shared enter ledger unit settle take;
+    CANCEL: 2, &[CancelCode::NAMED], shared enter unit cancel;
 }
 
 /// The text of the claim script, for benchmarks.

@@ -8,8 +8,8 @@ if wrong then
   return wrong
 end
 
--- Writes a run back whose values begin at ARGV[a]: nonce, tick, token, attempt, lease, granted at, takeovers. Its
--- attempt is then `attempt`, and it is active or has ended.
+-- Writes a run back whose values begin at ARGV[a]: nonce, tick, token, attempt, lease, granted at, takeovers, origin.
+-- Its attempt is then `attempt`, and it is active or has ended.
 local function readopt(key, r, goes_on, attempt, a)
   local nonce, tick, token = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
   local lease = tonumber(ARGV[a + 4])
@@ -19,7 +19,11 @@ local function readopt(key, r, goes_on, attempt, a)
   drop_started(key, r, tick, int(ARGV[a + 3]))
   call('HSET', key, 'hwm', r.hwm, 'tok', token, 'st', goes_on and 'run' or 'idle', 'tick', tick,
     'own', name, 'non', nonce, 'att', attempt, 'rtok', token, 'until', r.until_, 'seq', 1,
-    'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6])
+    'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6], 'org', ARGV[a + 7], 'why', '')
+  if goes_on and is_lane(key) then
+    -- Claims of the unit take the lane into account again.
+    call('HSET', own_key(key), 'ask', '1')
+  end
 end
 
 -- Updates `leases` and `ready` for the changed records. Called at the end, because only the last state of a unit

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use deadpool_redis::redis::cmd;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
-    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
-    UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
+    Renewed, Reply, Take, Taken, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
-    Store, TickMs, UnitName,
+    Store, StoreError, TickMs, UnitName,
 };
 use tokio::time::Instant;
 
+use crate::connection::ConnectionId;
 use crate::doctor::{self, HighWaterMark};
 use crate::{ANSWER_TIMEOUT, RedisStore, Shared, decode, diagnose, encode, script};
 
@@ -29,16 +30,11 @@ impl Store for RedisStore {
             let reply = self.run_within(ANSWER_TIMEOUT, &script::CLAIM, &request);
             let (value, connection_id) = reply.await?;
             let mut reply = decode::claim(value, claims)?;
-            let Self {
-                replication,
-                connection,
-                ..
-            } = self;
-            let confirmed = replication.confirm(connection, connection_id, claims, &mut reply.body);
-            match confirmed.await {
-                Ok(()) => Ok(reply),
-                Err(failure) => Err(self.explain(failure).await),
-            }
+            let leases = claims.iter().map(|claim| claim.lease_ms);
+            let verdicts = reply.body.iter_mut().map(|claimed| &mut claimed.verdict);
+            let decided = leases.zip(verdicts).collect();
+            self.confirm(connection_id, decided).await?;
+            Ok(reply)
         })
     }
 
@@ -142,6 +138,39 @@ impl Store for RedisStore {
         })
     }
 
+    fn ask<'a>(&'a self, caller: &'a Caller, asks: &'a [Ask]) -> Answer<'a, Reply<Vec<Asked>>> {
+        Box::pin(async move {
+            let request = encode::ask(self.keys(), caller, asks)?;
+            decode::ask(self.run(&script::ASK, &request).await?, asks)
+        })
+    }
+
+    fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
+        Box::pin(async move {
+            let request = encode::take(self.keys(), caller, takes)?;
+            let reply = self.run_within(ANSWER_TIMEOUT, &script::TAKE, &request);
+            let (value, connection_id) = reply.await?;
+            let mut reply = decode::take(value, takes)?;
+            let leases = takes.iter().map(|take| take.lease_ms);
+            let taken = reply.body.iter_mut();
+            let verdicts = taken.map(|taken| &mut taken.claimed.verdict);
+            let decided = leases.zip(verdicts).collect();
+            self.confirm(connection_id, decided).await?;
+            Ok(reply)
+        })
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        caller: &'a Caller,
+        cancels: &'a [Cancel],
+    ) -> Answer<'a, Reply<Vec<Cancelled>>> {
+        Box::pin(async move {
+            let request = encode::cancel(self.keys(), caller, cancels)?;
+            decode::cancel(self.run(&script::CANCEL, &request).await?, cancels)
+        })
+    }
+
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         Box::pin(async move {
             if limit == 0 {
@@ -184,6 +213,23 @@ impl Store for RedisStore {
             let findings = diagnose::diagnose(&self.subject(&second), needs).await;
             Report::new(format!("{address}, namespace {keys:?}"), findings)
         })
+    }
+}
+
+impl RedisStore {
+    /// Waits until enough replicas have the grants; see [`Replication`](crate::replication::Replication).
+    async fn confirm(
+        &self,
+        connection_id: ConnectionId,
+        decided: Vec<(i64, &mut Verdict)>,
+    ) -> Result<(), StoreError> {
+        let confirmed = self
+            .replication
+            .confirm(&self.connection, connection_id, decided);
+        match confirmed.await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.explain(failure).await),
+        }
     }
 }
 

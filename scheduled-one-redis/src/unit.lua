@@ -1,11 +1,12 @@
 -- Records of units. Port of `machine::Record`.
 --
--- Provides: schedule_of, records, state_of, add_run, fields, load, load_shown; holds, forgot, ready, newer,
---       last_start; waits, set_wait, drop_started, raise_started.
+-- Provides: schedule_of, origin_of, records, state_of, add_run, fields, load, load_shown; holds, forgot, ready, newer,
+--       last_start; waits, set_wait, drop_started, raise_started; is_lane, own_key, requests_key, end_requests.
 --
 -- A record is a table: born, hwm, tok, running, non and wait always; stop, if the run is to stop; of its run rtok,
 -- until_, seq, lease, att and tick; then done, and bt and ba, the newest start that nodes reported; and q, sch (the
--- schedule that decides), own, at and rer where a script needs them.
+-- schedule that decides), ask (the lane of the unit may not be empty), own, at, rer and org (where the run comes from)
+-- where a script needs them. Of a lane: open, the ticks that wait or run.
 
 -- Identity, registration, beginning and node of the schedule in a text that a script stored; nothing otherwise: a
 -- schedule that somebody edited counts as none, until a node registers its own.
@@ -14,6 +15,53 @@ local function schedule_of(text)
   if id and #id == SCHEDULE_DIGITS and tonumber(registered) <= far and tonumber(since) <= far then
     return id, tonumber(registered), tonumber(since), node
   end
+end
+
+-- Where a run comes from that somebody asked for; nothing of other runs.
+local function origin_of(text)
+  local cause, logical, beside, request, actor = string.match(text or '', '^(%l+) (%d+) ([01]) (%S+) (.*)$')
+  return cause and { cause = cause, logical = logical, beside = beside == '1', request = request, actor = actor }
+end
+
+-- A lane is the record next to that of its unit.
+local function is_lane(key)
+  return sub(key, -1) == '!'
+end
+
+-- The record of the unit that has this lane.
+local function own_key(lane)
+  return sub(lane, 1, -2)
+end
+
+-- The requests of a lane by tick.
+local function requests_key(lane)
+  return sub(KEYS[1], 1, -1 - #'meta') .. 'ask:' .. sub(unit_of(lane), 1, -2)
+end
+
+-- Ticks that wait or run, as texts.
+local function open_ticks(r)
+  local open = {}
+  for tick in string.gmatch(r.wait, '(%d+):%d+:%d+') do
+    open[tick] = true
+  end
+  if r.running then
+    open[string.format('%.0f', r.tick)] = true
+  end
+  return open
+end
+
+-- A request is stored for as long as its tick waits or runs in its lane. Called after each step on a record.
+local function end_requests(key, r)
+  if not r.open then
+    return
+  end
+  local open = open_ticks(r)
+  for tick in pairs(r.open) do
+    if not open[tick] then
+      call('HDEL', requests_key(key), tick)
+    end
+  end
+  r.open = open
 end
 
 -- Records by key: a unit may be in a batch twice, and the second request must find the changes of the first.
@@ -53,7 +101,7 @@ local function add_run(key, r, v, i)
   decided(key, 'tick', v[i + 6], r.hwm)
 end
 
--- What `load` reads. A script adds q and sch if it needs them.
+-- What `load` reads. A script adds q, sch and ask if it needs them.
 local fields = { 'born', 'hwm', 'tok', 'st', 'non', 'wait', 'rtok', 'until', 'seq', 'lease', 'att', 'tick', 'done',
   'bt', 'ba' }
 
@@ -70,9 +118,19 @@ local function load(key)
   r = state_of(key, v, v[16], v[17])
   add_run(key, r, v, 6)
   r.done, r.bt, r.ba = v[13] or '', number(key, 'bt', v[14], far), number(key, 'ba', v[15], MAX_COUNT)
+  if v[18] == '1' then
+    r.ask = true
+  end
   decided(key, 'bt', v[14], r.hwm)
   if wrong then
     return nil, wrong
+  end
+  if is_lane(key) then
+    wrong = wrong_type(requests_key(key), 'hash')
+    if wrong then
+      return nil, wrong
+    end
+    r.open = open_ticks(r)
   end
   records[key] = r
   return r
@@ -80,9 +138,9 @@ end
 
 -- Adds fields of a run that are only displayed or rarely used; nil and an error if no script stores such a value.
 local function load_shown(key, r)
-  local v, of_run = call('HMGET', key, 'own', 'at', 'rer'), r.running and needed or number
+  local v, of_run = call('HMGET', key, 'own', 'at', 'rer', 'org'), r.running and needed or number
   r.own, r.at = v[1] or '', of_run(key, 'at', v[2], far)
-  r.rer = number(key, 'rer', v[3], MAX_COUNT)
+  r.rer, r.org = number(key, 'rer', v[3], MAX_COUNT), v[4]
   return wrong == nil and r or nil, wrong
 end
 

@@ -1,12 +1,13 @@
 -- Writes off runs that the caller observed unchanged for nine tenths of their leases: records them as lost, or queues
 -- their takeover. Port of `machine::write_off`.
 --
--- KEYS  4.. for each run: record of its unit, ledger of its job
+-- KEYS  4.. for each run: record of its unit, ledger of its job; then for each lane: record of its unit, its requests
 -- ARGV  4.. for each run: nonce, seq
 -- Returns the head, then for each run LOST, CHANGED, QUARANTINED or TAKEN_OVER
 
 fields[16] = 'q'
-for i = 4, #KEYS, 2 do
+local last = 3 + 2 * (#ARGV - 5) / VALUES
+for i = 4, last, 2 do
   local r, err = load(KEYS[i])
   if r then
     r, err = load_shown(KEYS[i], r)
@@ -22,7 +23,7 @@ end
 commit()
 
 local n = #out
-for i = 4, #KEYS, 2 do
+for i = 4, last, 2 do
   local key, a = KEYS[i], 4 + (i - 4) / 2 * VALUES
   local r = load(key)
   n = n + 1
@@ -44,9 +45,12 @@ for i = 4, #KEYS, 2 do
     r.running, r.non, r.tok = false, '', r.tok + 1
     call('HSET', key, 'st', 'idle', 'non', '', 'tok', r.tok, 'wait', r.wait)
     changed[#changed + 1] = key
+    local from = origin_of(r.org)
+    tick = from and from.logical or tick
     ledger_line(KEYS[i + 1], key, taken_over, tick, tick, 1, taken_over and OUTCOME_TAKEN_OVER or OUTCOME_LOST,
       'no sign of life, seen by ' .. name, r.own, r.rtok, r.att,
-      r.at, now, '')
+      r.at, now, '', nil, from)
+    end_requests(key, r)
     out[n] = taken_over and TAKEN_OVER or LOST
   end
 end

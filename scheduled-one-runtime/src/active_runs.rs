@@ -105,14 +105,17 @@ impl ActiveRuns {
 
     /// Cancels all runs.
     pub(crate) fn cancel_all(&self, reason: CancelReason) {
-        self.all().iter().for_each(|run| run.lease.cancel(reason));
+        for run in self.all() {
+            run.lease.cancel(reason.clone());
+        }
     }
 
     /// Cancels all runs, which are dropped by the instant `drop_by` of the boot clock. Returns how many there are.
     pub(crate) fn cancel_all_by(&self, reason: CancelReason, drop_by: Duration) -> usize {
         let runs = self.all();
-        runs.iter()
-            .for_each(|run| run.lease.cancel_by(reason, drop_by));
+        for run in &runs {
+            run.lease.cancel_by(reason.clone(), drop_by);
+        }
         runs.len()
     }
 }

@@ -31,7 +31,9 @@ impl Attempt {
     pub(crate) fn cancel(&self, reason: CancelReason) {
         self.cancelled.send_if_modified(|cancelled| {
             let first = cancelled.is_none();
-            cancelled.get_or_insert(reason);
+            if first {
+                *cancelled = Some(reason);
+            }
             first
         });
     }
@@ -41,7 +43,7 @@ impl Attempt {
         match self.lease.cancelled() {
             // A lost lease replaces a timeout: it leaves no time.
             Some(CancelReason::LeaseLost) => Some(CancelReason::LeaseLost),
-            of_run => (*self.cancelled.borrow()).or(of_run),
+            of_run => self.cancelled.borrow().clone().or(of_run),
         }
     }
 

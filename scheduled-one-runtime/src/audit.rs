@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use scheduled_one_schedule::Schedule;
 
 use crate::ledger::{LedgerEntry, Outcome, instant};
+use scheduled_one_protocol::{PastPause, TickMs};
 
 /// What became of one tick, by [`Scheduler::audit`](crate::Scheduler::audit).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub enum TickStatus {
     Waiting,
     /// It is due and not decided yet.
     Due,
+    /// It is in a pause of the job. When the pause is over, it is recorded as skipped, unless it is caught up with.
+    Paused,
     /// It is older than the first line that the ledger still keeps.
     NoLongerKept,
     /// It was decided, and what became of it is not known: its record was lost
@@ -74,6 +77,8 @@ pub(crate) struct AuditInput {
     pub(crate) full: bool,
     /// The units of the job, by shard; none of a local job.
     pub(crate) units: Vec<(u32, UnitState)>,
+    /// The pauses of the job; one that holds ends with [`i64::MAX`].
+    pub(crate) pauses: Vec<PastPause>,
 }
 
 impl AuditInput {
@@ -100,9 +105,10 @@ impl AuditInput {
             lines: self
                 .lines
                 .iter()
-                .filter(|line| line.shard == *shard)
+                .filter(|line| line.shard == *shard && line.is_of_schedule())
                 .collect(),
             full: self.full,
+            pauses: &self.pauses,
         };
         self.units.iter().map(audit).collect()
     }
@@ -111,7 +117,7 @@ impl AuditInput {
     /// ticks from the first line of the node to its last.
     fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
         let mut by_node: BTreeMap<NodeKey<'a>, Vec<&LedgerEntry>> = BTreeMap::new();
-        for line in &self.lines {
+        for line in self.lines.iter().filter(|line| line.is_of_schedule()) {
             let node = (&*line.node, line.identity.as_deref());
             by_node.entry(node).or_default().push(line);
         }
@@ -131,6 +137,7 @@ impl AuditInput {
                 },
                 lines,
                 full: self.full,
+                pauses: &self.pauses,
             }
         };
         by_node.into_iter().map(audit).collect()
@@ -154,6 +161,7 @@ struct UnitAudit<'a> {
     /// The lines of the unit, oldest first.
     lines: Vec<&'a LedgerEntry>,
     full: bool,
+    pauses: &'a [PastPause],
 }
 
 impl<'a> UnitAudit<'a> {
@@ -205,7 +213,10 @@ impl<'a> UnitAudit<'a> {
         } else if self.state.waiting.contains(&tick_ms) {
             TickStatus::Waiting
         } else if tick_ms > self.state.decided_to_ms {
-            TickStatus::Due
+            match self.pauses.iter().any(|pause| pause.has(TickMs(tick_ms))) {
+                true => TickStatus::Paused,
+                false => TickStatus::Due,
+            }
         } else if self.full && oldest_ms.is_none_or(|oldest_ms| tick_ms < oldest_ms) {
             TickStatus::NoLongerKept
         } else {

@@ -9,6 +9,7 @@ use scheduled_one_schedule::Zone;
 use crate::attempt::Attempt;
 use crate::state::States;
 use crate::user_code;
+use scheduled_one_protocol::message::{Cause, Origin};
 
 /// The run a job function is in: which tick, under which lease and token.
 ///
@@ -75,6 +76,10 @@ pub(crate) struct RunFacts {
     pub(crate) job: Arc<str>,
     pub(crate) zone: Zone,
     pub(crate) scheduled_at: Timestamp,
+    /// Where the run comes from; `None` if the schedule asked for it.
+    pub(crate) origin: Option<Origin>,
+    /// Parameters of a requested run, as JSON.
+    pub(crate) parameters: Option<Arc<str>>,
     pub(crate) fired_at: Timestamp,
     pub(crate) attempt: u32,
     pub(crate) token: u64,
@@ -98,7 +103,9 @@ impl JobContext {
     }
 
     /// The tick this run is for: the scheduled instant, not the moment the
-    /// function started. The same on whichever node and attempt it runs.
+    /// function started. The same on whichever node and attempt it runs. Of a
+    /// requested run, the instant that the request is for: that of the tick that
+    /// is run again, or when it was asked for.
     pub fn scheduled_at(&self) -> Timestamp {
         self.run.scheduled_at
     }
@@ -145,6 +152,29 @@ impl JobContext {
     /// `misfire = run_once`; 0 elsewhere.
     pub fn missed(&self) -> u64 {
         self.run.missed
+    }
+
+    /// Why the run is made, if somebody asked for it; `None` if the schedule did.
+    pub fn cause(&self) -> Option<Cause> {
+        self.run.origin.as_ref().map(|origin| origin.cause)
+    }
+
+    /// Id of the request, if somebody asked for the run. No id of a job starts twice.
+    pub fn request_id(&self) -> Option<&str> {
+        let origin = self.run.origin.as_ref();
+        origin.map(|origin| origin.request.as_str())
+    }
+
+    /// Who asked for the run; empty if that was not said, or if the schedule did.
+    pub fn requested_by(&self) -> &str {
+        let origin = self.run.origin.as_ref();
+        origin.map_or("", |origin| &origin.actor)
+    }
+
+    /// The parameters of the request as JSON, without a check; empty if there are none.
+    /// [`Params`](crate::Params) reads them.
+    pub fn parameters(&self) -> &str {
+        self.run.parameters.as_deref().unwrap_or_default()
     }
 
     /// Name of the node that runs it.

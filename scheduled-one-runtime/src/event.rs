@@ -45,6 +45,7 @@ pub(crate) fn run_span(run: &RunId, tick: jiff::Timestamp, node: &str) -> Span {
             node,
             attempt = run.attempt,
             token = run.token.get(),
+            request = run.origin.as_ref().map(|origin| origin.request.as_str()),
         )
     };
     user_code::call(span).unwrap_or_else(|_| Span::none())
@@ -149,6 +150,14 @@ pub(crate) fn skipped(job: &UnitName, tick: TickMs, reason: SkipReason) {
     info!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), reason = reason.as_str(), "skipped");
 }
 
+pub(crate) fn request_skipped(job: &UnitName) {
+    info!(target: TARGET, %job, reason = SkipReason::Overlap.as_str(), "request skipped");
+}
+
+pub(crate) fn request_deleted(job: &UnitName, tick: TickMs) {
+    warn!(target: TARGET, %job, tick_ms = tick.ms(), "request was deleted from the store before it started");
+}
+
 pub(crate) fn queued(job: &UnitName, tick: TickMs) {
     info!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "queued");
 }
@@ -226,7 +235,7 @@ pub(crate) fn slow_poll(job: &UnitName, took: Duration, budget: Duration) {
     );
 }
 
-pub(crate) fn cancelling(reason: CancelReason) {
+pub(crate) fn cancelling(reason: &CancelReason) {
     debug!(target: TARGET, reason = reason.as_str(), "cancelling");
 }
 

@@ -101,8 +101,8 @@ impl Guard {
             return Err(reason); // another run may be active already
         }
         if self.drop_at.is_none() {
-            event::cancelling(reason);
-            self.attempt.cancel(reason); // wakes `ctx.cancelled()`
+            event::cancelling(&reason);
+            self.attempt.cancel(reason.clone()); // wakes `ctx.cancelled()`
         }
         if now >= self.drop_at(now) {
             return Err(reason);

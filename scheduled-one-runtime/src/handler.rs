@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
+use serde::de::DeserializeOwned;
+
 use crate::context::JobContext;
 use crate::state::{MissingState, States};
 use crate::user_code::Held;
@@ -33,6 +35,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a scheduled job",
     label = "not a `JobContext`, a `State<T>` or another type that implements `FromJob`",
+    note = "parameters of requests are taken as `Params<T>` with `T: Default + serde::de::DeserializeOwned + Send`",
     note = "shared values are taken as `State<T>` with `T: Clone + Send + Sync + 'static`, and given with `Scheduler::builder(url).state(value)`"
 )]
 pub trait FromJob: Sized + Send {
@@ -76,6 +79,60 @@ impl<T: Clone + Send + Sync + 'static> FromJob for State<T> {
             None => Err(MissingState::of::<T>()),
         }
     }
+}
+
+/// The parameters of a requested run, read from its JSON. A run that the schedule asked for, and a request without
+/// parameters, have the default.
+///
+/// Parameters that cannot be read fail the run before the function is called; the ledger line says where they are wrong.
+///
+/// ```
+/// use scheduled_one_runtime::{Params, scheduled_one};
+///
+/// #[derive(Default, serde::Deserialize)]
+/// #[serde(default)]
+/// struct Range {
+///     /// All customers, unless somebody asks for one.
+///     customer: Option<u64>,
+/// }
+///
+/// #[scheduled_one(cron = "@daily", name = "invoices")]
+/// async fn invoices(Params(range): Params<Range>) {
+///     println!("invoices of {:?}", range.customer);
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Params<T>(pub T);
+
+// So that the error is that of `FromJob`, not that `T` misses one of these.
+#[diagnostic::do_not_recommend]
+impl<T: Default + DeserializeOwned + Send> FromJob for Params<T> {
+    fn from_job(ctx: &JobContext) -> Result<Self, BoxError> {
+        let text = ctx.parameters();
+        if text.trim().is_empty() {
+            return Ok(Params(T::default()));
+        }
+        serde_json::from_str(text)
+            .map(Params)
+            .map_err(|error| unreadable(&error.to_string()).into())
+    }
+}
+
+/// The error of parameters that cannot be read, without the values in them: they may be secret.
+fn unreadable(error: &str) -> String {
+    let quotes_value = [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+    ];
+    let expected = match error.split_once(", expected ") {
+        Some((_, expected)) if quotes_value.iter().any(|kind| error.starts_with(kind)) => {
+            format!("expected {expected}")
+        }
+        _ => error.to_owned(),
+    };
+    format!("the parameters of the request cannot be read: {expected}")
 }
 
 /// Supertraits that only this crate implements. They leave room to add methods

@@ -35,7 +35,7 @@ const MAX_CANCEL_BUDGET: Duration = Duration::from_secs(5);
 const MAX_RENEW_EVERY: Duration = Duration::from_secs(5);
 
 /// Why a run is cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CancelReason {
     /// The lease could not be renewed in time.
     LeaseUnproven,
@@ -47,19 +47,22 @@ pub(crate) enum CancelReason {
     Shutdown,
     /// The next tick of the job is to run instead.
     Superseded,
+    /// Somebody cancelled the run: by whom, and why.
+    Requested(Arc<str>),
     /// The run has ended; tasks that it spawned should end too.
     Ended,
 }
 
 impl CancelReason {
     /// The reason in words, for the ledger and the logs.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             CancelReason::LeaseUnproven => "lease could not be renewed",
             CancelReason::LeaseLost => "lease lost",
             CancelReason::Timeout => "timeout",
             CancelReason::Shutdown => "shutdown",
             CancelReason::Superseded => "superseded by the next tick",
+            CancelReason::Requested(why) => why,
             CancelReason::Ended => "ended",
         }
     }
@@ -178,7 +181,7 @@ impl Lease {
             return;
         }
         self.cancelled.send_if_modified(|current| {
-            let changes = match *current {
+            let changes = match &*current {
                 None => true,
                 Some(CancelReason::Ended | CancelReason::LeaseLost) => false,
                 Some(_) => matches!(reason, CancelReason::LeaseLost | CancelReason::Ended),
@@ -216,8 +219,8 @@ impl Lease {
     /// Why the run is cancelled, if it is. Reads the clock too: a thread that
     /// wakes up after a pause sees at once that it is too late.
     pub(crate) fn cancelled(&self) -> Option<CancelReason> {
-        if let Some(reason) = *self.cancelled.borrow() {
-            return Some(reason);
+        if let Some(reason) = &*self.cancelled.borrow() {
+            return Some(reason.clone());
         }
         let unproven = !self.runs_without_lease() && self.clock.boottime() >= self.cancel_at();
         unproven.then_some(CancelReason::LeaseUnproven)

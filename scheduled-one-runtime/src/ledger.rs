@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use scheduled_one_protocol::Outcome;
+pub use scheduled_one_protocol::message::Cause;
 use scheduled_one_protocol::{FencingToken, LedgerRecord};
 
 /// One line of the ledger: the outcome of a tick.
@@ -15,7 +16,7 @@ use scheduled_one_protocol::{FencingToken, LedgerRecord};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LedgerEntry {
-    /// The tick; of several missed ones, the oldest.
+    /// The tick; of several missed ones, the oldest. Of a requested run, the instant that the request is for.
     pub tick: Timestamp,
     /// The tick; of several missed ones, the newest.
     pub last_tick: Timestamp,
@@ -46,6 +47,12 @@ pub struct LedgerEntry {
     pub ended_at: Timestamp,
     /// The error or panic text, at most 1 KiB; empty if there was none.
     pub error: String,
+    /// Why the run was made, if somebody asked for it; `None` if the schedule did.
+    pub cause: Option<Cause>,
+    /// Who asked for the run; empty if that was not said, or if the schedule did.
+    pub by: String,
+    /// Id of the request for the run; `None` if the schedule asked for it.
+    pub request: Option<String>,
 }
 
 impl LedgerEntry {
@@ -61,6 +68,12 @@ impl LedgerEntry {
 }
 
 impl LedgerEntry {
+    /// Whether the schedule asked for the run. The line of a requested run has the tick that the request is for, and is
+    /// no outcome of that tick.
+    pub(crate) fn is_of_schedule(&self) -> bool {
+        self.cause.is_none()
+    }
+
     /// A line of the store.
     pub(crate) fn of(line: LedgerRecord) -> Self {
         LedgerEntry {
@@ -78,6 +91,9 @@ impl LedgerEntry {
             fired_at: line.fired_at_ms.map(instant),
             ended_at: instant(line.ended_at_ms),
             error: line.error,
+            cause: line.cause,
+            by: line.actor,
+            request: Some(line.request).filter(|id| !id.is_empty()),
         }
     }
 }

@@ -112,10 +112,10 @@ pub mod testing;
 pub use audit::{AuditedTick, TickStatus};
 pub use context::{JobContext, Shard};
 pub use error::Error;
-pub use handler::{BoxError, FromJob, Handler, JobResult, State};
+pub use handler::{BoxError, FromJob, Handler, JobResult, Params, State};
 pub use jiff;
 pub use job::Job;
-pub use ledger::{LedgerEntry, Outcome};
+pub use ledger::{Cause, LedgerEntry, Outcome};
 #[doc(inline)]
 pub use scheduled_one_control as control;
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};

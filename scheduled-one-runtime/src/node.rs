@@ -5,6 +5,7 @@ mod adoption;
 mod aside;
 mod catch_up;
 mod claiming;
+mod lane;
 mod preference;
 mod unit_set;
 pub(crate) mod units;
@@ -38,14 +39,16 @@ use crate::event;
 use crate::finish::UnitReleased;
 use crate::run::{Runner, Stopping};
 use crate::store_client::{Replied, StoreClient, StoreHealth};
+use crate::timer::UnitIndex;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::HeartbeatReply;
 
 use claiming::Claiming;
-use control::{KnownDirectives, send_control, take_directives};
+use control::KnownDirectives;
 use heartbeat::{HeartbeatTimer, send_heartbeat};
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
+use lane::{TakenBatch, send_takes};
 use local_jobs::LocalJobs;
 use mode::Mode;
 pub(crate) use mode::NodeSignals;
@@ -54,7 +57,7 @@ use registration::{Registration, refresh, register_again};
 use stall_watch::StallWatch;
 use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for};
 use succession::{send_succession, successions, take_over_ticks};
-use takeover::{taken_over, write_off};
+use takeover::taken_over;
 use units::Units;
 use verdict::{DecidedClaim, FollowUp};
 
@@ -166,21 +169,21 @@ impl Node {
             // Planned → claimed.
             self.claim(batch);
         }
+        if held_up_for.is_none() {
+            self.take_requests();
+        }
         let wake = self.next_wake(mode, seen, held_up_for);
         match self.next_event(mode, wake, health, signals).await {
             // Claimed → decided → run.
             Event::Decided(batch) => self.follow(batch),
+            Event::Taken(batch) => self.follow_taken(batch),
             // Run → finished.
             Event::RunEnded(released) => {
                 let now_ms = self.runner.cluster.now_ms();
                 self.claiming.release(&mut self.units, released, now_ms);
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
-            Event::Controlled(reply) => {
-                let now_ms = self.runner.cluster.now_ms();
-                let (units, claiming) = (&mut self.units, &mut self.claiming);
-                take_directives(&mut self.directives, units, claiming, reply, now_ms);
-            }
+            Event::Controlled(reply) => self.take_directives(reply),
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
             Event::Succeeded(units) => {
                 let now_ms = self.runner.cluster.now_ms();
@@ -209,6 +212,27 @@ impl Node {
         self.inbox.request(decided);
     }
 
+    /// Claims requests that wait in lanes and can start.
+    fn take_requests(&mut self) {
+        let now_ms = self.runner.cluster.now_ms();
+        while let Some(batch) = self.claiming.plan_takes(&self.units, now_ms) {
+            let (client, sent) = (Arc::clone(&self.client), self.client.now());
+            self.inbox
+                .request(async move { Event::Taken(send_takes(&client, batch, sent).await) });
+        }
+    }
+
+    /// Does what the store decided, request by request.
+    fn follow_taken(&mut self, batch: TakenBatch) {
+        self.claiming.settle_batch();
+        for decided in batch.into_decided() {
+            let now_ms = self.runner.cluster.now_ms();
+            let (units, stalls) = (&mut self.units, &mut self.stalls);
+            let follow_up = self.claiming.apply_taken(units, stalls, decided, now_ms);
+            self.follow_up(follow_up, None);
+        }
+    }
+
     /// Does what the store decided, claim by claim.
     fn follow(&mut self, decided: DecidedBatch) {
         self.claiming.settle_batch();
@@ -226,16 +250,23 @@ impl Node {
             if decided.was_planned_otherwise() {
                 self.directives.read_again();
             }
-            match self.claiming.apply(units, stalls, decided, now_ms) {
-                FollowUp::Nothing => {}
-                FollowUp::Start(run) => {
-                    event::claimed(&run.id.unit, run.id.tick, run.id.token);
-                    let other = self.claiming.preference.preferred_other(unit);
-                    self.client.log_stood_in(&run, other);
-                    self.runner.start(run);
-                }
-                FollowUp::Decline(run) => self.runner.decline(&run),
+            let follow_up = self.claiming.apply(units, stalls, decided, now_ms);
+            self.follow_up(follow_up, Some(unit));
+        }
+    }
+
+    /// Starts what was granted. `unit`: the unit of which a tick was claimed.
+    fn follow_up(&self, follow_up: FollowUp, unit: Option<UnitIndex>) {
+        match follow_up {
+            FollowUp::Nothing => {}
+            FollowUp::Start(run) => {
+                event::claimed(&run.id.unit, run.id.tick, run.id.token);
+                let nodes = &self.claiming.preference;
+                let other = unit.and_then(|unit| nodes.preferred_other(unit));
+                self.client.log_stood_in(&run, other);
+                self.runner.start(run);
             }
+            FollowUp::Decline(run) => self.runner.decline(&run),
         }
     }
 
@@ -359,20 +390,12 @@ impl Node {
             self.units.learn_start(&unit, started);
         }
         let batches = self.units.all_registrations();
+        let lanes = self.units.lane_registrations();
         let (client, identity) = (Arc::clone(&self.client), seen.identity.clone());
         self.inbox.request(async move {
-            let registered = register_again(&client, identity, batches).await;
+            let registered = register_again(&client, identity, batches, lanes).await;
             Event::Registered(registered)
         });
-    }
-
-    /// Reads directives if they changed, and repeats those that the store forgot.
-    fn read_directives_if_changed(&mut self, seen: &StoreHealth) {
-        if let Some(request) = self.directives.take_due(seen) {
-            let controlled = send_control(Arc::clone(&self.client), request);
-            self.inbox
-                .request(async { Event::Controlled(controlled.await) });
-        }
     }
 
     fn send_heartbeat_if_due(&mut self, mode: Mode) {
@@ -405,19 +428,6 @@ impl Node {
             let units = self.units.registrations_of(adopted);
             let request = refresh(Arc::clone(&self.client), units);
             self.inbox.request(async { Event::Adopted(request.await) });
-        }
-    }
-
-    fn write_off_stalled(&mut self, seen: &StoreHealth) {
-        if !seen.up {
-            return;
-        }
-        let refused = write_off_refused_for(&self.runner.cluster, seen);
-        let runs = self.stalls.take_stalled(self.client.now(), refused);
-        if !runs.is_empty() {
-            let client = Arc::clone(&self.client);
-            self.inbox
-                .request(async move { Event::WrittenOff(write_off(&client, runs).await) });
         }
     }
 }

@@ -247,6 +247,7 @@ impl Renewals {
             Renewed::Late if in_time => return self.retry(run),
             Renewed::Late => return,
             Renewed::Stop(_) => run.lease.cancel(CancelReason::Superseded),
+            Renewed::Cancelled { why, .. } => run.lease.cancel(CancelReason::Requested(why.into())),
             Renewed::Readopted(_) => event::readopted(run.unit(), run.token()),
             Renewed::Until(_) => {}
         }

@@ -170,6 +170,7 @@ mod tests {
             lease_ms: 5_000,
             granted_at_ms: 60_000,
             takeovers: 0,
+            origin: None,
         };
         let numbers: Vec<f64> = (1..=50).map(|attempt| random_of(&run(attempt))).collect();
         assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));

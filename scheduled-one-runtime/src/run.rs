@@ -25,9 +25,9 @@ use crate::run_result::RunResult;
 use crate::state::States;
 use crate::user_code;
 use crate::watchdog::Watchdog;
-use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::RunId;
+use scheduled_one_protocol::{Outcome, TickMs};
 
 /// How long a cancelled local job may take to return.
 const LOCAL_CANCEL_BUDGET: Duration = Duration::from_secs(1);
@@ -69,6 +69,8 @@ pub(crate) struct NewRun {
     pub(crate) shard: Shard,
     /// Number of missed ticks that the run stands for in addition to its own.
     pub(crate) coalesced: u64,
+    /// Parameters of a requested run, as JSON; `None` of a tick.
+    pub(crate) parameters: Option<Arc<str>>,
 }
 
 impl Runner {
@@ -95,7 +97,7 @@ impl Runner {
     /// The task of a run. A panic that no part of the run expects is its outcome too: a run that ended without one
     /// would look like that of a node that died.
     async fn watch(self: Arc<Self>, new: NewRun, run: Arc<ActiveRun>, guard: RunGuard) {
-        let span = event::run_span(&new.id, instant(new.id.tick.ms()), &self.node);
+        let span = event::run_span(&new.id, instant(logical(&new.id).ms()), &self.node);
         let path = self.run(&new, &run).instrument(span.clone());
         if let Err(panic) = user_code::catch(Box::pin(path)).await
             && !run.is_reported()
@@ -107,12 +109,18 @@ impl Runner {
         drop(guard);
     }
 
-    /// Ends a granted run that must not start, because a store that replaces
-    /// this one may not know it and grant its tick again.
+    /// Ends a granted run that must not start: a store that replaces this one may not know it and grant its tick again,
+    /// or somebody deleted the request with its parameters.
     pub(crate) fn decline(&self, new: &NewRun) {
         let id = &new.id;
-        event::not_replicated(&id.unit, id.tick);
-        let result = not_started(id, "too few replicas had the claim");
+        let reason = if id.unit.is_lane() && id.origin.is_none() {
+            event::request_deleted(&id.unit, id.tick);
+            "its request was deleted"
+        } else {
+            event::not_replicated(&id.unit, id.tick);
+            "too few replicas had the claim"
+        };
+        let result = not_started(id, reason);
         self.reporter.end(new.kind, id.clone(), result, None);
     }
 
@@ -238,7 +246,11 @@ impl Runner {
         let id = run.id();
         let ended = EndedAttempt {
             outcome: result.outcome,
-            tick: id.tick,
+            // A request may have waited for long: no tick takes its place for that.
+            tick: match id.origin {
+                Some(_) => TickMs(id.granted_at_ms),
+                None => id.tick,
+            },
             tries,
             elapsed: self.clock.boottime().saturating_sub(began),
             now_ms: self.cluster.now_ms(),
@@ -294,7 +306,9 @@ impl Runner {
         JobContext::new(RunFacts {
             job: Arc::clone(&new.job.name),
             zone: new.job.schedule.zone(),
-            scheduled_at: instant(id.tick.ms()),
+            scheduled_at: instant(logical(&id).ms()),
+            origin: id.origin.clone(),
+            parameters: new.parameters.clone(),
             fired_at: instant(fired_at_ms),
             attempt: id.attempt,
             token: id.token.get(),
@@ -306,6 +320,11 @@ impl Runner {
             clock_offset_us: self.cluster.offset_us(),
         })
     }
+}
+
+/// The instant that a run is for: its tick, or what a request says.
+fn logical(id: &RunId) -> TickMs {
+    id.origin.as_ref().map_or(id.tick, |origin| origin.logical)
 }
 
 /// The result of a run that was granted and is not started: its tick is missed,

@@ -295,6 +295,55 @@ mod tests {
     }
 
     #[test]
+    fn the_ticks_of_a_pause_are_skipped_and_none_before_it_runs_after_it() {
+        let schedule = Schedule::every(S, Duration::ZERO).expect("a schedule");
+        let around = |rules: &Rules, pauses: &[(i64, i64)], after_ms| {
+            let ticks = Ticks {
+                job: "j",
+                schedule: &schedule,
+                rules,
+            };
+            let pause = |(from_ms, to_ms): &(i64, i64)| PastPause {
+                from_ms: *from_ms,
+                to_ms: *to_ms,
+            };
+            let pauses: Vec<PastPause> = pauses.iter().map(pause).collect();
+            let plan = ticks.plan_around(&pauses, after_ms, 20_001, |_| "store down");
+            let plan = plan.expect("due");
+            let outcome = plan.missed.as_ref().map(|missed| missed.outcome);
+            (plan.tick_ms, plan.intent, range(&plan), outcome)
+        };
+        let skip = rules(Misfire::Skip);
+        let pause = [(8_500, 15_500)];
+        let missed = Some(Outcome::Missed);
+        let before = (8_000, Intent::MarkMissed, Some((6_000, 8_000, 3)), missed);
+        assert_eq!(around(&skip, &pause, 5_000), before);
+        let within = (
+            15_000,
+            Intent::MarkMissed,
+            Some((9_000, 15_000, 7)),
+            Some(Outcome::Skipped),
+        );
+        assert_eq!(around(&skip, &pause, 8_000), within);
+        let after = (20_000, Intent::Run, Some((16_000, 19_000, 4)), missed);
+        assert_eq!(around(&skip, &pause, 15_000), after);
+        // Pauses that overlap come to one; two that do not are two lines.
+        let both = [(8_500, 15_500), (12_500, 18_500)];
+        assert_eq!(around(&skip, &both, 8_000).0, 15_000);
+        assert_eq!(around(&skip, &both, 15_000).0, 18_000);
+        // What is to be caught up with is: the ticks before the pause, and those after it.
+        let all = Rules {
+            catch_up: HOUR,
+            ..rules(Misfire::RunAll)
+        };
+        assert_eq!(around(&all, &pause, 5_000).0, 6_000);
+        assert_eq!(around(&all, &pause, 8_000), within);
+        assert_eq!(around(&all, &pause, 15_000).0, 16_000);
+        let none = (20_000, Intent::Run, Some((6_000, 19_000, 14)), missed);
+        assert_eq!(around(&skip, &[(30_000, 40_000)], 5_000), none);
+    }
+
+    #[test]
     fn jitter_spreads_and_never_passes_the_next_tick() {
         let schedule = Schedule::every(S, Duration::ZERO).expect("a schedule");
         let rules = Rules {

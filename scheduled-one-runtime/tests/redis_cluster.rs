@@ -125,6 +125,9 @@ async fn a_slot_under_way_is_asked_for_where_it_goes() {
         fired_at_ms: Some(1),
         ended_at_ms: 1,
         error: String::new(),
+        cause: None,
+        actor: String::new(),
+        request: String::new(),
     };
     let line = std::slice::from_ref(&line);
     store.record(&caller(), line).await.unwrap();

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use scheduled_one_runtime::control::{Control, Error};
-use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Outcome, Scheduler};
+use scheduled_one_runtime::jiff::Timestamp;
+use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Outcome, Scheduler, TickStatus};
 use test_support::{RedisServer, wait_until_async};
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -71,6 +72,22 @@ impl Service {
         .await;
     }
 
+    /// What the audit says of the newest tick.
+    async fn status_of_newest(&self) -> TickStatus {
+        let from = Timestamp::now() - Duration::from_secs(1);
+        let audit = self.nodes[0].audit("tick", from..Timestamp::now());
+        let audit = audit.await.unwrap();
+        audit.last().unwrap().status
+    }
+
+    /// The pause is one line.
+    async fn one_line_since(&self, since_ms: i64) {
+        let lines = self.paused_lines().await;
+        assert_eq!(lines.len(), 1, "one line for the whole pause: {lines:?}");
+        assert!(lines[0].count > 10, "{lines:?}");
+        assert!(lines[0].tick.as_millisecond() >= since_ms, "{lines:?}");
+    }
+
     async fn paused_lines(&self) -> Vec<LedgerEntry> {
         let lines = self.nodes[0].ledger("tick", 1_000).await.unwrap();
         let paused =
@@ -114,12 +131,14 @@ async fn a_paused_job_stands_still_through_a_flush_until_it_is_resumed() {
         .unwrap();
     assert_eq!((again.version, again.already), (paused.version, true));
 
+    let status = service.status_of_newest().await;
+    assert_eq!(status, TickStatus::Paused);
     redis.flush().unwrap();
     service.others_run("after the flush").await;
     service.others_run("after the flush").await;
     assert_eq!(service.count(), before, "the flush has lifted the pause");
     let described = control.describe("tick").await.unwrap();
-    assert_eq!(described.version, paused.version, "told by the nodes");
+    assert_eq!(described.version, paused.version, "repeated by the nodes");
     let nodes: Vec<usize> = described.nodes.values().map(Vec::len).collect();
     assert_eq!(nodes, [2], "two nodes with one schedule: {described:?}");
     let pause = &described.pauses[0];
@@ -151,10 +170,7 @@ async fn a_paused_job_stands_still_through_a_flush_until_it_is_resumed() {
     })
     .await;
 
-    let lines = service.paused_lines().await;
-    assert_eq!(lines.len(), 1, "one line for the whole pause: {lines:?}");
-    assert!(lines[0].count > 10, "{lines:?}");
-    assert!(lines[0].tick.as_millisecond() >= since_ms, "{lines:?}");
+    service.one_line_since(since_ms).await;
 }
 
 impl Service {

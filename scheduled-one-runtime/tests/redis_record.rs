@@ -35,6 +35,9 @@ fn line(unit: &str) -> LedgerRecord {
         fired_at_ms: Some(1),
         ended_at_ms: 1,
         error: String::new(),
+        cause: None,
+        actor: String::new(),
+        request: String::new(),
     }
 }
 

@@ -38,6 +38,7 @@ fn register(unit: &str) -> Register {
         decides: None,
         bounds: LowerBounds::default(),
         next_due_ms: None,
+        requests: Vec::new(),
     }
 }
 
@@ -104,6 +105,7 @@ fn run_of_b(tick: TickMs, token: FencingToken) -> RunId {
         lease_ms: 5_000,
         granted_at_ms: tick.ms(),
         takeovers: 0,
+        origin: None,
     }
 }
 

@@ -100,6 +100,7 @@ async fn register(store: &RedisStore, units: &[&str]) -> Result<(), StoreError> 
         decides: None,
         bounds: LowerBounds::default(),
         next_due_ms: None,
+        requests: Vec::new(),
     };
     let batch: Vec<Register> = units.iter().map(register).collect();
     store.register(&caller(), &batch).await.map(drop)

@@ -64,6 +64,7 @@ fn finish(record: &mut Record, attempt: u32, retried: bool) {
             lease_ms: 5_000,
             granted_at_ms: 1_000,
             takeovers: 1,
+            origin: None,
         },
         outcome: Outcome::Failed,
         retried,

@@ -12,6 +12,7 @@ mod place;
 // The file: its connection, its tables, its rows.
 mod connection;
 mod file_system;
+mod requests;
 mod rows;
 mod schema;
 mod statements;

@@ -30,6 +30,7 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
         add_columns(&transaction, "unit", fields::RECORD)?;
         add_columns(&transaction, "node", fields::NODE)?;
         add_columns(&transaction, "ledger", fields::LINE)?;
+        add_columns(&transaction, "request", fields::REQUEST)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
@@ -69,7 +70,8 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
             && has_columns(connection, "unit", fields::RECORD)?
             && has_columns(connection, "node", fields::NODE)?
             && has_columns(connection, "job_list", fields::JOB_LIST)?
-            && has_columns(connection, "ledger", fields::LINE)?),
+            && has_columns(connection, "ledger", fields::LINE)?
+            && has_columns(connection, "request", fields::REQUEST)?),
         0 => {
             let table = "SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1";
             let table: Option<String> = connection
@@ -131,12 +133,13 @@ fn column<T>(field: &Field<T>) -> String {
     }
 }
 
-fn tables() -> [String; 8] {
+fn tables() -> [String; 11] {
     let list = |columns: Vec<String>| columns.join(",\n  ");
     let meta = list(fields::META.iter().map(column).collect());
     let record = list(fields::RECORD.iter().map(column).collect());
     let line = list(fields::LINE.iter().map(column).collect());
     let node = list(fields::NODE.iter().map(column).collect());
+    let request = list(fields::REQUEST.iter().map(column).collect());
     let job_list = list(fields::JOB_LIST.iter().map(column).collect());
     [
         // Which file this is. A file that was made anew has forgotten everything, although it has the same name.
@@ -163,6 +166,14 @@ fn tables() -> [String; 8] {
             "CREATE TABLE IF NOT EXISTS ledger (\n  bucket TEXT NOT NULL,\n  job TEXT NOT NULL,\n  line INTEGER NOT \
              NULL,\n  {line},\n  PRIMARY KEY (bucket, job, line)\n) STRICT, WITHOUT ROWID"
         ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS request (\n  bucket TEXT NOT NULL,\n  lane TEXT NOT NULL,\n  tick_ms INTEGER \
+             NOT NULL,\n  {request},\n  PRIMARY KEY (bucket, lane, tick_ms)\n) STRICT, WITHOUT ROWID"
+        ),
+        "CREATE TABLE IF NOT EXISTS asked (\n  bucket TEXT NOT NULL,\n  unit TEXT NOT NULL,\n  id TEXT NOT NULL,\n  \
+         tick_ms INTEGER NOT NULL,\n  PRIMARY KEY (bucket, unit, id)\n) STRICT, WITHOUT ROWID"
+            .to_owned(),
+        "CREATE INDEX IF NOT EXISTS asked_by_tick ON asked (bucket, tick_ms)".to_owned(),
     ]
 }
 

@@ -62,7 +62,10 @@ impl Step<'_> {
         let Some(set) = decide(set) else {
             return Ok(()); // and the transaction is rolled back
         };
-        let is_changed = !set.touched.is_empty() || !set.lines.is_empty() || meta != set.meta;
+        let is_changed = !set.touched.is_empty()
+            || !set.lines.is_empty()
+            || set.has_request_changes()
+            || meta != set.meta;
         if !is_changed && nodes == set.nodes {
             return Ok(());
         }
@@ -77,6 +80,7 @@ impl Step<'_> {
                 true => rows.save_nodes(&nodes, &set.nodes),
                 false => Ok(()),
             })
+            .and_then(|()| rows.save_requests(&set))
             .and_then(|()| rows.append(&set.lines, self.ledger_limit))
             .map_err(|error| failed(error.into()))?;
         transaction
@@ -89,15 +93,18 @@ impl Step<'_> {
             true => rows.nodes()?,
             false => Default::default(),
         };
-        Ok(WorkingSet {
+        let mut set = WorkingSet {
             // The transaction has the write lock by now.
             now: now(self.clock),
             serving: format!("{}:{inode}", rows.history()?),
             meta: rows.meta()?,
             nodes,
             records: rows.records(&self.wanted.units)?,
+            known_requests: rows.known_requests(&self.wanted.known_requests)?,
             ..WorkingSet::default()
-        })
+        };
+        set.first_requests = rows.requests(set.first_ticks(self.wanted))?;
+        Ok(set)
     }
 }
 

@@ -78,6 +78,7 @@ fn registration(unit: &str) -> Register {
         decides: None,
         bounds: Default::default(),
         next_due_ms: None,
+        requests: Vec::new(),
     }
 }
 

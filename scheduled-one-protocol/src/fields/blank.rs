@@ -1,6 +1,7 @@
 //! Values without content, to set fields of.
 
 use crate::ledger::LedgerRecord;
+use crate::message::{Cause, Request};
 use crate::outcome::Outcome;
 use crate::unit::UnitName;
 use crate::value::TickMs;
@@ -22,5 +23,21 @@ pub fn blank_line() -> LedgerRecord {
         fired_at_ms: None,
         ended_at_ms: 0,
         error: String::new(),
+        cause: None,
+        actor: String::new(),
+        request: String::new(),
+    }
+}
+
+/// A request to set the fields of.
+pub fn blank_request() -> Request {
+    Request {
+        id: String::new(),
+        cause: Cause::Manual,
+        actor: String::new(),
+        note: String::new(),
+        logical: None,
+        on_busy: None,
+        parameters: String::new(),
     }
 }

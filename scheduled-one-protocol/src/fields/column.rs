@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Value;
 use crate::directive::Directives;
 use crate::machine::Waiting;
-use crate::message::{JobList, JobsDigest};
+use crate::message::{Cause, JobList, JobsDigest, OnBusy, Origin};
 use crate::outcome::Outcome;
 use crate::schedule::DecidingSchedule;
 use crate::unit::UnitName;
@@ -136,6 +136,37 @@ impl Column for Outcome {
 
     fn from_value(value: Value) -> Option<Self> {
         Outcome::from_word(&String::from_value(value)?)
+    }
+}
+
+impl Column for Cause {
+    fn to_value(&self) -> Value {
+        Value::Text(self.as_str().to_owned())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        Cause::from_word(&String::from_value(value)?)
+    }
+}
+
+impl Column for OnBusy {
+    fn to_value(&self) -> Value {
+        Value::Text(self.as_str().to_owned())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        OnBusy::from_word(&String::from_value(value)?)
+    }
+}
+
+/// One text, in the form that every store keeps.
+impl Column for Origin {
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        Origin::parse(&String::from_value(value)?)
     }
 }
 

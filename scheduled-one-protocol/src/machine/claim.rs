@@ -21,11 +21,13 @@ pub struct UnitRecords<'a> {
     pub own: &'a mut Record,
     /// The records of its slots; the first has the number 1.
     pub slots: &'a mut [Record],
+    /// The record of its lane, if the claim takes it into account.
+    pub lane: Option<&'a mut Record>,
 }
 
 impl UnitRecords<'_> {
-    /// All records by slot number; 0 is the unit itself.
-    fn all(&self) -> impl Iterator<Item = (u32, &Record)> {
+    /// All records by slot number; 0 is the unit itself. Not its lane.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u32, &Record)> {
         let slots = (1..).zip(self.slots.iter());
         std::iter::once((0, &*self.own)).chain(slots)
     }
@@ -41,6 +43,7 @@ pub fn claim(
     ledger: &mut Vec<LedgerRecord>,
 ) -> Claimed {
     unit.own.raise(&claim.bounds);
+    unit.merge_lane();
     let verdict = match granted_before(unit, claim) {
         Some(grant) => Verdict::Granted(grant),
         None if now.ms() > claim.valid_until_ms => Verdict::Late,
@@ -49,7 +52,7 @@ pub fn claim(
             None => match (&claim.target, forbidden(meta, unit.own, claim, now)) {
                 (_, Some(verdict)) => verdict,
                 (Target::Queued { oldest }, None) => {
-                    next(unit.own, claim, *oldest, caller, now, ledger)
+                    next(unit, claim, *oldest, caller, now, ledger)
                 }
                 (Target::Tick(due), None) => decide(unit, claim, due, caller, now, ledger),
             },
@@ -61,7 +64,8 @@ pub fn claim(
     }
     Claimed {
         marks,
-        ready: unit.own.ready(),
+        // What waits for a run in the lane is named by heartbeats.
+        ready: unit.own.ready() && verdict != Verdict::Busy && verdict != Verdict::Lane,
         verdict,
     }
 }
@@ -94,7 +98,7 @@ fn in_slot(unit: &UnitName, slot: u32) -> UnitName {
     }
 }
 
-fn grant_of(record: &Record, unit: UnitName) -> Grant {
+pub(super) fn grant_of(record: &Record, unit: UnitName) -> Grant {
     Grant {
         unit,
         tick: record.run.tick,
@@ -131,6 +135,9 @@ fn decide(
     if decided_to.is_some() && due.after != decided_to {
         return Verdict::Conflict;
     }
+    if unit.needs_lane() && due.intent != Intent::MarkMissed {
+        return Verdict::Lane;
+    }
     let free = free_slot(unit);
     if free.is_none() && due.intent != Intent::MarkMissed {
         if ahead_ms > 0 {
@@ -158,7 +165,12 @@ fn decide(
     match free {
         _ if due.intent == Intent::MarkMissed => Verdict::MarkedMissed,
         Some(slot) => Verdict::Granted(grant(unit, slot, claim, due, caller, now)),
-        None => overlap(unit.own, claim, due, caller, now, ledger),
+        None => {
+            if let (Overlap::CancelRunning, Some(lane)) = (due.overlap, &mut unit.lane) {
+                lane.run.stop |= lane.blocks();
+            }
+            overlap(unit.own, claim, due, caller, now, ledger)
+        }
     }
 }
 
@@ -167,17 +179,22 @@ fn free_slot(unit: &UnitRecords<'_>) -> Option<usize> {
     if !unit.own.free() {
         return None;
     }
+    let in_lane = usize::from(unit.lane_blocks());
     if unit.slots.is_empty() {
-        return Some(0);
+        return (in_lane == 0).then_some(0);
     }
-    let free = unit.slots.iter().position(Record::free)?;
-    Some(free + 1)
+    let mut free = (1..).zip(unit.slots.iter()).filter(|(_, slot)| slot.free());
+    // A run in the lane is one of those that may go on at the same time.
+    let found = free.next().map(|(slot, _)| slot)?;
+    (free.count() + 1 > in_lane).then_some(found)
 }
 
 /// A run in the way whose lease has ended.
 fn stale_run(unit: &UnitRecords<'_>, claim: &Claim, now: Now) -> Option<OverdueRun> {
-    let (slot, record) = unit.all().find(|(_, record)| record.stale(now))?;
-    Some(record.overdue_run(&in_slot(&claim.unit, slot)))
+    if let Some((slot, record)) = unit.all().find(|(_, record)| record.stale(now)) {
+        return Some(record.overdue_run(&in_slot(&claim.unit, slot)));
+    }
+    unit.stale_in_lane(&claim.unit, now)
 }
 
 /// The tick is late, or the run in its way started late.
@@ -236,19 +253,29 @@ fn overlap(
 
 /// Starts what waits.
 fn next(
-    record: &mut Record,
+    unit: &mut UnitRecords<'_>,
     claim: &Claim,
     oldest: TickMs,
     caller: &Caller,
     now: Now,
     ledger: &mut Vec<LedgerRecord>,
 ) -> Verdict {
-    if record.stale(now) {
-        return Verdict::Stale(record.overdue_run(&claim.unit));
+    if unit.own.stale(now) {
+        return Verdict::Stale(unit.own.overdue_run(&claim.unit));
     }
-    if record.running {
+    if unit.own.running {
         return Verdict::Busy;
     }
+    if unit.needs_lane() {
+        return Verdict::Lane;
+    }
+    if let Some(stale) = unit.stale_in_lane(&claim.unit, now) {
+        return Verdict::Stale(stale);
+    }
+    if unit.lane_blocks() {
+        return Verdict::Busy;
+    }
+    let record = &mut *unit.own;
     if record.run.nonce == claim.nonce || record.done == claim.nonce {
         // A copy of this claim arrived after the end of its run.
         return Verdict::QueueEmpty;
@@ -313,5 +340,6 @@ fn run_of(claim: &Claim, tick: TickMs, token: FencingToken, now: Now) -> RunId {
         lease_ms: claim.lease_ms,
         granted_at_ms: now.ms(),
         takeovers: claim.takeovers,
+        origin: None,
     }
 }

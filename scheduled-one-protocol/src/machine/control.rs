@@ -1,4 +1,4 @@
-//! Directives of operators: told by nodes, changed by compare-and-set.
+//! Directives of operators: repeated by nodes, changed by compare-and-set.
 
 use super::{CONTROL_VERSION, Meta, Now};
 use crate::directive::Directive;
@@ -8,7 +8,7 @@ use crate::message::{Changed, ControlReply, ControlRequest};
 pub fn control(meta: &mut Meta, request: &ControlRequest, now: Now) -> ControlReply {
     // Somebody edited the version: nodes would not read what is stored.
     let mut is_news = meta.control_version < meta.directives.newest();
-    for (subject, seen) in &request.told {
+    for (subject, seen) in &request.seen {
         is_news |= meta.directives.merge(subject, seen);
     }
     if is_news {

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::{Now, OVERDUE_PERCENT, damage};
-use crate::message::{LowerBounds, OverdueRun, RunId, UNCLAIMED_MS, UnitStatus, Watermarks};
+use crate::message::{
+    LowerBounds, Origin, OverdueRun, RunId, UNCLAIMED_MS, UnitStatus, Watermarks,
+};
 use crate::schedule::DecidingSchedule;
 use crate::unit::UnitName;
 use crate::value::{FencingToken, Start, TickMs};
@@ -30,6 +32,8 @@ pub struct Record {
     pub decides: Option<DecidingSchedule>,
     /// When the next tick may start, as far as the nodes have said; `None` if there is none.
     pub next_due_ms: Option<i64>,
+    /// A request may wait or run in the lane of the unit. A claim that finds the lane empty takes this back.
+    pub has_lane: bool,
 }
 
 /// A tick, or another attempt at one, that waits for its unit to be free.
@@ -76,8 +80,12 @@ pub struct Run {
     pub seq: u64,
     /// How often the run may still be taken over.
     pub takeovers: u32,
-    /// The run has to stop, because another tick waits for it.
+    /// The run has to stop, because another tick waits for it, or because somebody cancelled it.
     pub stop: bool,
+    /// By whom it was cancelled, and why; empty if it stops for another tick.
+    pub stop_why: String,
+    /// Where it comes from; `None` if the schedule asked for it.
+    pub origin: Option<Origin>,
 }
 
 impl Run {
@@ -163,6 +171,7 @@ impl Record {
         UnitStatus {
             marks: self.all_marks(),
             running: self.running.then_some(self.run.tick),
+            token: self.running.then_some(self.run.token),
             waiting: self.waiting.iter().map(|waiting| waiting.tick).collect(),
             decides: self.decides.clone(),
         }
@@ -194,6 +203,8 @@ impl Record {
             seq: 1,
             takeovers: run.takeovers,
             stop: false,
+            stop_why: String::new(),
+            origin: run.origin.clone(),
         };
     }
 

@@ -20,9 +20,14 @@ pub fn renew(record: &mut Record, renew: &Renew, caller: &Caller, now: Now) -> R
         record.run.seq += 1;
         // A store that was rolled back may have forgotten attempts of the run.
         record.run.attempt = record.run.attempt.max(run.attempt);
-        return match record.run.stop {
-            true => Renewed::Stop(record.run.until_ms),
-            false => Renewed::Until(record.run.until_ms),
+        let until_ms = record.run.until_ms;
+        return match (record.run.stop, record.run.stop_why.as_str()) {
+            (false, _) => Renewed::Until(until_ms),
+            (true, "") => Renewed::Stop(until_ms),
+            (true, why) => Renewed::Cancelled {
+                until_ms,
+                why: why.to_owned(),
+            },
         };
     }
     if record.forgot(run) {

@@ -28,6 +28,9 @@ pub struct Claim {
     /// What the caller saw decided of the unit. A claim from the queue leaves out the newest start only if the caller
     /// knows none.
     pub bounds: LowerBounds,
+    /// Whether the claim takes the lane of the unit into account. Usually the lane is empty, and the claim need not:
+    /// otherwise the answer is [`Verdict::Lane`], and the claim is made again with the lane.
+    pub with_lane: bool,
     /// What is claimed.
     pub target: Target,
 }
@@ -189,6 +192,8 @@ pub enum Verdict {
     Moved,
     /// A run is recorded whose lease has ended: the caller watches it.
     Stale(OverdueRun),
+    /// Requests may wait or run in the lane of the unit: the claim is made again with the lane.
+    Lane,
 }
 
 /// A run that the store granted.

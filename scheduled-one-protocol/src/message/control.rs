@@ -1,13 +1,13 @@
-//! Directives: told, changed, read.
+//! Directives: repeated, changed, read.
 
 use crate::directive::{Directive, Directives};
 
-/// Tells the store directives that it may have forgotten, changes one, and reads all.
+/// Repeats directives that the store may have forgotten, changes one, and reads all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ControlRequest {
     /// Directives that the caller saw, with their subjects, at most [`MAX_BATCH`](super::MAX_BATCH): those with a
     /// higher version than the stored ones take their place.
-    pub told: Vec<(String, Directive)>,
+    pub seen: Vec<(String, Directive)>,
     /// A change of one directive, after that.
     pub change: Option<DirectiveChange>,
 }

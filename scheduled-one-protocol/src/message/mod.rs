@@ -9,12 +9,18 @@
 mod claim;
 mod control;
 mod heartbeat;
+mod request;
 mod run;
 mod unit;
 
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
 pub use control::{Changed, ControlReply, ControlRequest, DirectiveChange};
 pub use heartbeat::{Heartbeat, HeartbeatReply, JobList, JobsDigest, Member, Membership};
+pub use request::{
+    Ask, Asked, Cancel, Cancelled, Cause, KNOWN_REQUESTS, KnownRequest, MAX_ACTOR_BYTES,
+    MAX_ID_BYTES, MAX_NOTE_BYTES, MAX_PARAMETERS_BYTES, MAX_WAITING_REQUESTS, OnBusy, Origin,
+    Request, Take, Taken,
+};
 pub use run::{Finish, Finished, OverdueRun, Renew, Renewed, RunId, WrittenOff};
 pub use unit::{LowerBounds, Occasion, Recorded, Register, RegisteredUnit, UnitStatus, Watermarks};
 

@@ -1,5 +1,6 @@
 //! Runs: renewed, finished, overdue, written off.
 
+use super::Origin;
 use crate::outcome::Outcome;
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
@@ -23,6 +24,8 @@ pub struct RunId {
     pub granted_at_ms: i64,
     /// How often the run may still be taken over when its node dies.
     pub takeovers: u32,
+    /// Where the run comes from; `None` if the schedule asked for it.
+    pub origin: Option<Origin>,
 }
 
 /// Extends the lease of a run, or writes the run back into a store that forgot it.
@@ -35,12 +38,19 @@ pub struct Renew {
 }
 
 /// The answer to one [`Renew`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Renewed {
     /// The lease is good until this instant.
     Until(i64),
     /// The lease is good until this instant, and the run has to stop: another tick waits for it.
     Stop(i64),
+    /// The lease is good until this instant, and the run has to stop: somebody cancelled it.
+    Cancelled {
+        /// End of the lease.
+        until_ms: i64,
+        /// By whom and why.
+        why: String,
+    },
     /// The store had forgotten the run; the run is written back and its lease is good until this instant.
     Readopted(i64),
     /// The run has ended, or another run has taken its unit.

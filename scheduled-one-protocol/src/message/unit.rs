@@ -1,5 +1,6 @@
 //! Units: what is known of them, registered, shown, recorded.
 
+use super::KnownRequest;
 use crate::schedule::{DecidingSchedule, ScheduleId};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, Start, TickMs};
@@ -66,6 +67,8 @@ pub struct Register {
     pub bounds: LowerBounds,
     /// When the next tick may start that the caller has not seen decided; `None` if there is none.
     pub next_due_ms: Option<i64>,
+    /// Of a lane: requests that the caller granted or ended.
+    pub requests: Vec<KnownRequest>,
 }
 
 /// Why a unit is registered. The schedule that was registered last decides, so a repetition must not count as another
@@ -100,6 +103,8 @@ pub struct UnitStatus {
     pub marks: Watermarks,
     /// The tick whose run is going on.
     pub running: Option<TickMs>,
+    /// The fencing token of that run.
+    pub token: Option<FencingToken>,
     /// Ticks that wait, first come first served.
     pub waiting: Vec<TickMs>,
     /// The schedule that decides.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use deadpool_redis::redis::Value;
+use scheduled_one_protocol::message::Cause;
 use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
 
 use crate::decode::malformed;
@@ -58,6 +59,12 @@ impl Line<'_> {
             fired_at_ms: Some(self.read("fired")?).filter(|fired_at_ms| *fired_at_ms > 0),
             ended_at_ms: self.read("ended")?,
             error: self.read("err")?,
+            cause: match self.text("cause") {
+                Some(_) => Some(self.parsed("cause", Cause::from_word)?),
+                None => None,
+            },
+            actor: self.text("by").unwrap_or_default(),
+            request: self.text("req").unwrap_or_default(),
         })
     }
 

@@ -275,7 +275,7 @@ fn a_namespace_has_one_number_of_buckets() {
     assert_is(judged(1, Some(1)), Severity::Severe, ours);
     assert_is(judged(0, Some(0)), Severity::Severe, ours);
     // The scripts check the version first, too.
-    assert_is(judged(2, Some(1)), Severity::Severe, "version 2");
+    assert_is(judged(3, Some(1)), Severity::Severe, "version 3");
 }
 
 #[test]

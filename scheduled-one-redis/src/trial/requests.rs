@@ -2,15 +2,16 @@
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use scheduled_one_protocol::message::{
-    Caller, Claim, ControlRequest, DirectiveChange, DueTick, Finish, Heartbeat, JobList,
-    LowerBounds, Missed, Occasion, OverdueRun, Register, Renew, Reply, RunId, Target,
+    Ask, Caller, Cancel, Cause, Claim, ControlRequest, DirectiveChange, DueTick, Finish, Heartbeat,
+    JobList, LowerBounds, Missed, Occasion, OverdueRun, Overlap, Register, Renew, Reply, Request,
+    RunId, Take, Target,
 };
 use scheduled_one_protocol::{
     Directive, FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName,
 };
 
 use crate::keys::Keys;
-use crate::script::{self, Operation, Request};
+use crate::script::{self, Operation};
 use crate::{decode, encode};
 
 /// The tick of all claims. It is long due.
@@ -36,7 +37,8 @@ pub(super) struct Step {
 }
 
 /// Encodes the requests of a script.
-type Encode<I> = for<'a> fn(&'a Keys, &'a Caller, &'a [I]) -> Result<Request<'a>, StoreError>;
+type Encode<I> =
+    for<'a> fn(&'a Keys, &'a Caller, &'a [I]) -> Result<script::Request<'a>, StoreError>;
 /// Decodes the reply of a script.
 type Decode<I, T> = fn(Value, &[I]) -> Result<Reply<Vec<T>>, StoreError>;
 
@@ -95,8 +97,23 @@ impl Steps<'_> {
     }
 }
 
+impl Steps<'_> {
+    /// Directives, and a claim that reads them.
+    fn control(&mut self) -> Result<(), StoreError> {
+        let request = control();
+        let request = encode::control(self.keys, &self.caller, &request)?;
+        let command = by_text(&script::CONTROL, &request);
+        let key = self.keys.ctl.clone();
+        self.push(script::CONTROL.name, command, move |reply| {
+            decode::control(&key, reply).map(|_| None)
+        });
+        let claims = vec![claim(IDLE, LEASE_MS)];
+        self.batch(&script::CLAIM, (encode::claim, decode::claim), claims)
+    }
+}
+
 /// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
-fn by_text(operation: &Operation, request: &Request<'_>) -> Cmd {
+fn by_text(operation: &Operation, request: &script::Request<'_>) -> Cmd {
     operation.by_text(request)
 }
 
@@ -156,25 +173,17 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
     steps.batch(&script::CLAIM, (encode::claim, decode::claim), next)?;
     let ends = vec![finish(HELD)];
     steps.batch(&script::FINISH, (encode::finish, decode::finish), ends)?;
+    let asks = vec![ask(IDLE)];
+    steps.batch(&script::ASK, (encode::ask, decode::ask), asks)?;
+    let takes = vec![take(IDLE)];
+    steps.batch(&script::TAKE, (encode::take, decode::take), takes)?;
+    let cancels = vec![cancel(IDLE)];
+    steps.batch(&script::CANCEL, (encode::cancel, decode::cancel), cancels)?;
     let lines = vec![line(HELD)];
     steps.batch(&script::RECORD, (encode::record, decode::record), lines)?;
     let units = vec![IDLE.into(), LOST.into()];
     steps.batch(&script::INSPECT, (encode::inspect, decode::inspect), units)?;
-    let controlled = control();
-    let command = by_text(
-        &script::CONTROL,
-        &encode::control(keys, &steps.caller, &controlled)?,
-    );
-    let ctl = keys.ctl.clone();
-    steps.push(script::CONTROL.name, command, move |reply| {
-        decode::control(&ctl, reply).map(|_| None)
-    });
-    // Claims read directives as soon as there are some.
-    steps.batch(
-        &script::CLAIM,
-        (encode::claim, decode::claim),
-        vec![claim(IDLE, LEASE_MS)],
-    )?;
+    steps.control()?;
     let log = keys.log(HELD);
     let mut ledger = cmd("XREVRANGE");
     ledger.arg(&log).arg("+").arg("-").arg("COUNT").arg(8);
@@ -191,7 +200,7 @@ fn control() -> ControlRequest {
         ..Directive::default()
     };
     ControlRequest {
-        told: vec![(HELD.into(), seen)],
+        seen: vec![(HELD.into(), seen)],
         change: Some(DirectiveChange {
             subject: IDLE.into(),
             seen: 0,
@@ -210,6 +219,7 @@ fn register(unit: &str) -> Register {
         decides: None,
         bounds: LowerBounds::default(),
         next_due_ms: Some(FAR_MS),
+        requests: Vec::new(),
     }
 }
 
@@ -231,6 +241,7 @@ fn claim(unit: &str, lease_ms: i64) -> Claim {
         schedule: None,
         control: 0,
         bounds: LowerBounds::default(),
+        with_lane: false,
         target: Target::Tick(DueTick {
             missed: Some(missed),
             next_due_ms: Some(FAR_MS),
@@ -251,6 +262,7 @@ fn run_of(unit: &str) -> RunId {
         lease_ms: LEASE_MS,
         granted_at_ms: TICK.ms(),
         takeovers: 1,
+        origin: None,
     }
 }
 
@@ -291,6 +303,44 @@ fn line(unit: &str) -> LedgerRecord {
         fired_at_ms: None,
         ended_at_ms: TICK.ms(),
         error: String::new(),
+        cause: None,
+        actor: String::new(),
+        request: String::new(),
+    }
+}
+
+fn ask(unit: &str) -> Ask {
+    Ask {
+        unit: unit.into(),
+        request: Request {
+            id: "trial".into(),
+            cause: Cause::Manual,
+            actor: "trial".into(),
+            note: String::new(),
+            logical: None,
+            on_busy: None,
+            parameters: String::new(),
+        },
+    }
+}
+
+fn take(unit: &str) -> Take {
+    Take {
+        lane: UnitName::from(unit).lane(),
+        nonce: unit.into(),
+        valid_until_ms: FAR_MS,
+        lease_ms: LEASE_MS,
+        takeovers: 0,
+        bounds: LowerBounds::default(),
+        overlap: Overlap::Skip,
+    }
+}
+
+fn cancel(unit: &str) -> Cancel {
+    Cancel {
+        unit: unit.into(),
+        token: FencingToken::default(),
+        why: "trial".into(),
     }
 }
 
@@ -306,11 +356,15 @@ pub(super) fn delete(keys: &Keys) -> Cmd {
         &keys.members,
         &keys.lists,
         &keys.ctl,
+        &keys.asked,
+        &keys.asks,
         &keys.probe,
     ]);
     for unit in [IDLE, HELD, LOST] {
         delete.arg(keys.job(unit)).arg(keys.log(unit));
     }
+    let lane = UnitName::from(IDLE).lane();
+    delete.arg(keys.job(&lane)).arg(keys.requests(IDLE));
     delete
 }
 

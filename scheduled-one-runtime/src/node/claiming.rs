@@ -46,6 +46,8 @@ pub(super) struct Claiming {
     /// Units with `route = spread` of which the last reply said what is decided. Of the others this node believes that
     /// each tick is decided by the node that it prefers.
     pub(super) exact: HashSet<UnitIndex>,
+    /// Units whose lanes may not be empty: their next claims bring the lanes.
+    pub(super) with_lane: HashSet<UnitIndex>,
     /// Units that heartbeats reported last as having something that waits.
     pub(super) ready_before: HashSet<UnitName>,
     /// The cluster's clock when something happened last.
@@ -73,6 +75,7 @@ impl Claiming {
             catch_ups: CatchUps::default(),
             preference: Preference::new(node, units),
             exact: HashSet::new(),
+            with_lane: HashSet::new(),
             ready_before: HashSet::new(),
             now_ms: started_ms,
             batches_pending: 0,
@@ -90,7 +93,7 @@ impl Claiming {
         hold: &Hold,
         now_ms: i64,
     ) -> Option<ClaimBatch> {
-        if self.batches_pending >= MAX_BATCHES_PENDING {
+        if !self.may_send() {
             return None;
         }
         let ahead_ms = now_ms + self.lead_ms;
@@ -112,8 +115,18 @@ impl Claiming {
         if batch.claims.is_empty() {
             return None;
         }
-        self.batches_pending += 1;
+        self.begin_batch();
         Some(batch)
+    }
+
+    /// Whether another batch may be sent.
+    pub(super) fn may_send(&self) -> bool {
+        self.batches_pending < MAX_BATCHES_PENDING
+    }
+
+    /// A batch is sent.
+    pub(super) fn begin_batch(&mut self) {
+        self.batches_pending += 1;
     }
 
     /// Claims the next tick of a unit, as the rules of its job plan it; `None` if none is due.
@@ -162,13 +175,13 @@ impl Claiming {
             start: None,
             ..unit.marks.bounds()
         };
-        let claim = self.claim(unit, unit.name(), bounds, target, now_ms);
+        let claim = self.claim(units, index, unit.name(), bounds, target, now_ms);
         Some((pending, claim))
     }
 
     /// Claims what waits in a unit, or in a slot of it; `None` if nothing waits.
     fn claim_waiting(&mut self, units: &Units, now_ms: i64) -> Option<(PendingClaim, Claim)> {
-        let (name, index) = self.take_ready(units, now_ms - self.lead_ms)?;
+        let (name, index) = self.take_ready(units, now_ms - self.lead_ms, false)?;
         let unit = units.get(index);
         let oldest = TickMs(now_ms - unit.job.rules.waits.as_millis() as i64);
         // A slot has watermarks of its own, which this node has not seen.
@@ -177,7 +190,7 @@ impl Claiming {
             _ => LowerBounds::default(),
         };
         let target = Target::Queued { oldest };
-        let claim = self.claim(unit, name.clone(), bounds, target, now_ms);
+        let claim = self.claim(units, index, name.clone(), bounds, target, now_ms);
         self.ready_pending.insert(name);
         let pending = PendingClaim {
             unit: index,
@@ -187,12 +200,18 @@ impl Claiming {
         Some((pending, claim))
     }
 
-    /// Takes a unit in which something waits and of which no claim is pending. A unit that stands still is left out:
-    /// heartbeats name it again.
-    fn take_ready(&mut self, units: &Units, now_ms: i64) -> Option<(UnitName, UnitIndex)> {
+    /// Takes a unit, or a lane, in which something waits and of which no claim is pending. A unit that stands still is
+    /// left out: heartbeats name it again.
+    pub(super) fn take_ready(
+        &mut self,
+        units: &Units,
+        now_ms: i64,
+        lanes: bool,
+    ) -> Option<(UnitName, UnitIndex)> {
         loop {
             let pending = &self.ready_pending;
-            let name = self.ready.iter().find(|unit| !pending.contains(*unit))?;
+            let mut ready = self.ready.iter();
+            let name = ready.find(|unit| unit.is_lane() == lanes && !pending.contains(*unit))?;
             let name = name.clone();
             self.ready.remove(&name);
             let claims = |unit: &UnitIndex| {
@@ -209,17 +228,18 @@ impl Claiming {
     /// A claim of a unit, or of a slot of it.
     fn claim(
         &mut self,
-        unit: &Unit,
+        units: &Units,
+        index: UnitIndex,
         name: UnitName,
         bounds: LowerBounds,
         target: Target,
         now_ms: i64,
     ) -> Claim {
-        self.claims_made += 1;
+        let unit = units.get(index);
         let lease_ms = unit.lease_ms;
         Claim {
             unit: name,
-            nonce: format!("{}-{:x}", self.node, self.claims_made),
+            nonce: self.nonce(),
             // A run that starts after half its lease would be cancelled soon.
             valid_until_ms: now_ms + lease_ms / 2,
             lease_ms,
@@ -227,8 +247,15 @@ impl Claiming {
             schedule: Some(unit.schedule),
             control: unit.control(),
             bounds,
+            with_lane: self.with_lane.contains(&index),
             target,
         }
+    }
+
+    /// The nonce of a new claim.
+    pub(super) fn nonce(&mut self) -> String {
+        self.claims_made += 1;
+        format!("{}-{:x}", self.node, self.claims_made)
     }
 
     /// The unit is claimed when its next tick is due, and not while it stands still; or it rests, because it prefers

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use crate::claim::DecidedBatch;
 use crate::event;
 use crate::finish::UnitReleased;
+use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
 use crate::timer::UnitIndex;
@@ -19,6 +20,8 @@ use scheduled_one_protocol::message::{
 pub(super) enum Event {
     /// A batch of claims has its replies.
     Decided(DecidedBatch),
+    /// A batch of claims of requests has its replies.
+    Taken(TakenBatch),
     /// A run of this node has ended, and its outcome is recorded.
     RunEnded(UnitReleased),
     /// The units are registered.

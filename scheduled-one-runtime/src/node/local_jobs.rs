@@ -106,11 +106,13 @@ impl LocalJob {
                 lease_ms: 0, // it has none
                 granted_at_ms: now_ms,
                 takeovers: 0,
+                origin: None,
             },
             job: Arc::clone(&self.job),
             due_ms: Some(plan.due_ms),
             shard: Shard::WHOLE,
             coalesced: 0,
+            parameters: None,
         });
     }
 }

@@ -132,11 +132,16 @@ pub(super) async fn register_again(
     client: &StoreClient,
     identity: StoreIdentity,
     batches: Vec<Vec<Register>>,
+    lanes: Vec<Register>,
 ) -> RegistrationReply {
     let mut registered = Vec::new();
     for batch in batches {
         let replies = register(client, &batch, Repeat::UntilReply).await;
         registered.extend(replies.into_iter().map(Result::ok));
+    }
+    // What is decided of a lane is learned with each claim of it.
+    for batch in lanes.chunks(MAX_BATCH) {
+        register(client, batch, Repeat::UntilReply).await;
     }
     RegistrationReply {
         identity,

@@ -1,17 +1,35 @@
 //! Takeover: a run that stalls is written off, and if its job asks for that, its
 //! next attempt waits in the unit for any node.
 
+use std::sync::Arc;
+
 use crate::event;
+use crate::node::Node;
+use crate::node::inbox::Event;
+use crate::node::standstill::write_off_refused_for;
 use crate::request_each::Repeat;
-use crate::store_client::StoreClient;
+use crate::store_client::{StoreClient, StoreHealth};
 use scheduled_one_protocol::message::{OverdueRun, WrittenOff};
 use scheduled_one_protocol::{StoreError, TickMs, UnitName};
 
+impl Node {
+    /// Writes off runs that were overdue for long enough.
+    pub(super) fn write_off_stalled(&mut self, seen: &StoreHealth) {
+        if !seen.up {
+            return;
+        }
+        let refused = write_off_refused_for(&self.runner.cluster, seen);
+        let runs = self.stalls.take_stalled(self.client.now(), refused);
+        if !runs.is_empty() {
+            let client = Arc::clone(&self.client);
+            self.inbox
+                .request(async move { Event::WrittenOff(write_off(&client, runs).await) });
+        }
+    }
+}
+
 /// Sends a write-off once. A run without a reply is reported as overdue again.
-pub(super) async fn write_off(
-    client: &StoreClient,
-    runs: Vec<OverdueRun>,
-) -> Vec<(OverdueRun, WrittenOff)> {
+async fn write_off(client: &StoreClient, runs: Vec<OverdueRun>) -> Vec<(OverdueRun, WrittenOff)> {
     let replies = client
         .request_each(&runs, Repeat::Never, |store, caller, runs| {
             store.write_off(caller, runs)

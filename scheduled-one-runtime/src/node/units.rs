@@ -1,6 +1,7 @@
 //! The units of a node: its jobs, or their shards, each with the watermarks that
 //! the node has seen.
 
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::node::hold_up::{HoldUp, Standstill};
 use crate::node::outlook::{Outlook, by_instant};
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::{
-    MAX_BATCH, Occasion, QUARANTINE_MARGIN_MS, Register, RegisteredUnit, Watermarks,
+    KnownRequest, MAX_BATCH, Occasion, QUARANTINE_MARGIN_MS, Register, RegisteredUnit, Watermarks,
 };
 use scheduled_one_protocol::{
     DecidingSchedule, Directive, Directives, PastPause, ScheduleId, Start, TickMs, UnitName,
@@ -23,6 +24,9 @@ use scheduled_one_protocol::{
 /// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
 const MAX_ALLOWED: u32 = 32;
 
+/// Most requests that a node remembers.
+const MAX_REQUESTS: usize = 1_000;
+
 /// A job, or one shard of it.
 pub(crate) struct Unit {
     pub(crate) job: Arc<CompiledJob>,
@@ -30,6 +34,8 @@ pub(crate) struct Unit {
     pub(crate) shard: u32,
     /// The highest watermarks that the node ever saw. Requests carry them as lower bounds.
     pub(crate) marks: Watermarks,
+    /// The highest watermarks of its lane that the node ever saw.
+    pub(crate) lane: Watermarks,
     /// The lease of its runs.
     pub(crate) lease_ms: i64,
     /// The identity of the schedule that this node has.
@@ -106,6 +112,8 @@ impl Unit {
 /// All units, ordered by job and shard.
 pub(crate) struct Units {
     all: Vec<Unit>,
+    /// The newest requests that this node was granted, oldest first: a store that forgot them must not start them again.
+    requests: VecDeque<(UnitIndex, KnownRequest)>,
     /// What users see of units that stand still.
     outlook: Outlook,
 }
@@ -127,6 +135,7 @@ impl Units {
                     first_seen_ms: Some(first_seen_ms),
                     ..Watermarks::default()
                 },
+                lane: Watermarks::default(),
                 lease_ms: job.lease(default_lease).as_millis() as i64,
                 schedule,
                 decides: None,
@@ -138,6 +147,7 @@ impl Units {
         });
         Units {
             all: units.collect(),
+            requests: VecDeque::new(),
             outlook,
         }
     }
@@ -183,6 +193,47 @@ impl Units {
         if seen.first_seen_ms.is_some() {
             marks.first_seen_ms = seen.first_seen_ms;
         }
+    }
+
+    /// Takes watermarks of a lane that a store replied into account.
+    pub(crate) fn learn_lane(&mut self, index: UnitIndex, seen: Watermarks) {
+        let unit = &mut self.all[index as usize];
+        let lane = &mut unit.lane;
+        lane.decided = lane.decided.max(seen.decided);
+        lane.token = lane.token.max(seen.token);
+        lane.start = lane.start.max(seen.start);
+        // Tokens increase over a unit and its lane together.
+        unit.marks.token = unit.marks.token.max(seen.token);
+    }
+
+    /// A request was granted to this node.
+    pub(crate) fn remember_request(&mut self, index: UnitIndex, id: String, tick: TickMs) {
+        if self.requests.len() >= MAX_REQUESTS {
+            self.requests.pop_front();
+        }
+        self.requests.push_back((index, KnownRequest { id, tick }));
+    }
+
+    /// The registrations of the lanes that this node has seen, with the requests that it was granted.
+    pub(crate) fn lane_registrations(&self) -> Vec<Register> {
+        let mut requests: HashMap<UnitIndex, Vec<KnownRequest>> = HashMap::new();
+        for (unit, request) in &self.requests {
+            requests.entry(*unit).or_default().push(request.clone());
+        }
+        let seen = self.indices().zip(&self.all);
+        let seen = seen.filter(|(_, unit)| unit.lane != Watermarks::default());
+        let registration = |(index, unit): (UnitIndex, &Unit)| Register {
+            unit: unit.name().lane(),
+            first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
+            lease_ms: unit.lease_ms,
+            schedule: None,
+            occasion: Occasion::Again,
+            decides: None,
+            bounds: unit.lane.bounds(),
+            next_due_ms: None,
+            requests: requests.remove(&index).unwrap_or_default(),
+        };
+        seen.map(registration).collect()
     }
 
     /// Takes the reply to a registration into account. Returns whether the schedule of this node decides now, and did
@@ -305,11 +356,13 @@ impl Units {
         let Some(index) = self.find(name) else {
             return;
         };
-        if name.slot() == 0 {
-            let seen = Watermarks {
-                start: Some(started),
-                ..Watermarks::default()
-            };
+        let seen = Watermarks {
+            start: Some(started),
+            ..Watermarks::default()
+        };
+        if name.is_lane() {
+            self.learn_lane(index, seen);
+        } else if name.is_whole() {
             self.learn(index, seen);
         }
     }
@@ -354,6 +407,7 @@ impl Units {
             decides: unit.decides.clone(),
             bounds: unit.marks.bounds(),
             next_due_ms: unit.next_due_ms(),
+            requests: Vec::new(),
         };
         units.map(register).collect()
     }

@@ -74,6 +74,7 @@ impl Claiming {
         now_ms: i64,
     ) -> FollowUp {
         let index = decided.pending.unit;
+        self.with_lane.remove(&index);
         let is_waiting = matches!(decided.claim.target, Target::Queued { .. });
         if is_waiting {
             self.ready_pending.remove(&decided.claim.unit);
@@ -95,6 +96,12 @@ impl Claiming {
             units.learn(index, claimed.marks);
         }
         match &claimed.verdict {
+            Verdict::Lane => {
+                self.with_lane.insert(index);
+                if is_waiting {
+                    self.ready.insert(decided.claim.unit.clone());
+                }
+            }
             Verdict::Stale(run) => stalls.observe(run.clone(), replied.received),
             Verdict::Quarantined { until_ms } => {
                 units.stand_still(index, HoldUp::Quarantine, *until_ms);
@@ -150,8 +157,8 @@ impl Claiming {
             Verdict::Stale(_) => Again::After(BUSY_AGAIN_MS),
             Verdict::Busy if self.released_while_pending.remove(&unit) => Again::After(0),
             Verdict::Busy => Again::After(BUSY_AGAIN_MS),
-            // Planned again, from the watermarks just learned.
-            Verdict::Conflict => Again::After(0),
+            // Planned again: from the watermarks just learned; with the lane.
+            Verdict::Conflict | Verdict::Lane => Again::After(0),
             // Planned again, when the directives are read.
             Verdict::Paused | Verdict::Moved => Again::After(AGAIN_MS),
             Verdict::Late | Verdict::QueueEmpty => Again::After(AGAIN_MS),
@@ -232,6 +239,7 @@ fn granted_run(
             lease_ms: claim.lease_ms,
             granted_at_ms: now_ms,
             takeovers: claim.takeovers.saturating_sub(grant.attempt - 1),
+            origin: None,
         },
         due_ms: match claim.target {
             Target::Tick(due) => Some(due.due_ms),
@@ -239,5 +247,6 @@ fn granted_run(
         },
         shard: unit.shard(),
         coalesced: pending.coalesced,
+        parameters: None,
     }
 }

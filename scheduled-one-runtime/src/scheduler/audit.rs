@@ -12,8 +12,8 @@ use crate::ledger::LedgerEntry;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::{MAX_LEDGER_LINES, Scheduler};
 use crate::user_code;
-use scheduled_one_protocol::message::Overlap;
-use scheduled_one_protocol::{TickMs, UnitName};
+use scheduled_one_protocol::message::{ControlRequest, Overlap};
+use scheduled_one_protocol::{Directive, PastPause, TickMs, UnitName};
 
 impl Scheduler {
     /// Each tick of a job of this node in a range of time, by its schedule,
@@ -55,12 +55,35 @@ impl Scheduler {
             full: lines.len() >= most,
             lines: lines.into_iter().rev().map(LedgerEntry::of).collect(),
             units,
+            pauses: pauses(worker, job).await?,
         };
         let from_ms = range.start.as_millisecond() - 1;
         let now_ms = worker.now_ms();
         let to_ms = (range.end.as_millisecond() - 1).min(now_ms);
         Ok(input.audit(&found.schedule, from_ms, to_ms))
     }
+}
+
+/// The pauses of a job, by its own directive and by that for all jobs.
+async fn pauses(worker: &BucketWorker, job: &str) -> Result<Vec<PastPause>, Error> {
+    let client = &worker.client;
+    if client.health_now().control_version == 0 {
+        return Ok(Vec::new());
+    }
+    let nothing = ControlRequest::default();
+    let reply = client.request(|store, caller| store.control(caller, &nothing));
+    let directives = reply.await?.body.directives;
+    let now_ms = worker.now_ms();
+    let of_one = |directive: &Directive| {
+        let holding = directive.pause.filter(|pause| pause.holds(now_ms));
+        let holding = holding.map(|pause| PastPause {
+            from_ms: pause.since_ms,
+            to_ms: pause.until_ms.unwrap_or(i64::MAX),
+        });
+        let past: Vec<PastPause> = directive.past_pauses(now_ms).collect();
+        past.into_iter().chain(holding)
+    };
+    Ok(directives.of(job).flat_map(of_one).collect())
 }
 
 /// What the store knows of a unit, and of its slots, now.

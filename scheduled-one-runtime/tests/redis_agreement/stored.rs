@@ -1,11 +1,12 @@
 //! Comparison of everything that is stored with everything that the model holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_protocol::machine::{Record, Waiting};
-use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, Store, TickMs};
+use scheduled_one_protocol::message::Origin;
+use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, Store, TickMs, UnitName};
 use scheduled_one_redis::RedisStore;
 use scheduled_one_testkit::contract::{JOBS, Workload, units};
 
@@ -37,6 +38,7 @@ pub(crate) async fn compare(
     for hash in ["meta", "members", "lists", "ctl"] {
         pipeline.cmd("HGETALL").arg(format!("so:{{test}}:{hash}"));
     }
+    compare_requests(workload, raw).await;
     for set in ["leases", "ready", "due", "nodes"] {
         let key = format!("so:{{test}}:{set}");
         pipeline
@@ -95,8 +97,37 @@ async fn compare_records(workload: &Workload, raw: &mut MultiplexedConnection) {
         let mut record = workload.record(unit);
         record.next_due_ms = None; // in a set of its own
         record.run.stop &= record.running; // a run that has ended is not cancelled
+        if !record.run.stop {
+            record.run.stop_why.clear();
+        }
         same(unit, &as_record(hash), &record);
     }
+}
+
+async fn compare_requests(workload: &Workload, raw: &mut MultiplexedConnection) {
+    let model = &workload.model;
+    let mut pipeline = redis::pipe();
+    let lanes: Vec<UnitName> = units().into_iter().filter(UnitName::is_lane).collect();
+    for lane in &lanes {
+        let unit = lane.without_slot();
+        pipeline.cmd("HKEYS").arg(format!("so:{{test}}:ask:{unit}"));
+    }
+    // What a request says is compared when it is granted.
+    let stored: Vec<BTreeSet<i64>> = pipeline.query_async(raw).await.unwrap();
+    for (lane, stored) in lanes.iter().zip(stored) {
+        let of_lane = model.requests.keys().filter(|(name, _)| name == lane);
+        same(lane, &stored, &of_lane.map(|(_, tick)| tick.ms()).collect());
+    }
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("HGETALL").arg("so:{test}:asked");
+    let range = ["so:{test}:asks", "0", "-1", "WITHSCORES"];
+    pipeline.cmd("ZRANGE").arg(&range);
+    let (asked, asks): (BTreeMap<String, i64>, BTreeMap<String, i64>) =
+        pipeline.query_async(raw).await.unwrap();
+    let known = model.known_requests.iter();
+    let known = known.map(|((unit, id), tick)| (format!("{unit} {id}"), tick.ms()));
+    same(&"asked", &asked, &known.collect());
+    same(&"asks", &asks, &asked);
 }
 
 fn compare_meta(workload: &Workload, meta: &Hash) {
@@ -152,6 +183,14 @@ fn as_record(hash: &Hash) -> Record {
         attempt: number("ba") as u32,
     });
     record.running = ["run", "stop"].contains(&text("st").as_str());
+    record.has_lane = text("ask") == "1";
+    record.run.origin = Origin::parse(&text("org"));
+    if let Some((token, why)) = text("why").split_once(' ')
+        && token == text("rtok")
+        && text("st") == "stop"
+    {
+        record.run.stop_why = why.to_owned();
+    }
     record.done = text("done");
     record.quarantine_until_ms = number("q");
     record.decides = DecidingSchedule::parse(&text("sch"));

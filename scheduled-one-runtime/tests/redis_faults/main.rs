@@ -52,6 +52,7 @@ fn claim_of(unit: &str, due: DueTick) -> Claim {
         control: 0,
         bounds: LowerBounds::default(),
         target: Target::Tick(due),
+        with_lane: false,
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn claim(unit: &str, nonce: u64, target: Target) -> Claim {
         control: 0,
         bounds: LowerBounds::default(),
         target,
+        with_lane: false,
     }
 }
 
@@ -77,6 +78,7 @@ pub(crate) fn register() -> Register {
         decides: None,
         bounds: LowerBounds::default(),
         next_due_ms: None,
+        requests: Vec::new(),
     }
 }
 
@@ -90,6 +92,7 @@ pub(crate) fn run(nonce: &str) -> RunId {
         lease_ms: 5_000,
         granted_at_ms: 1_000,
         takeovers: 1,
+        origin: None,
     }
 }
 

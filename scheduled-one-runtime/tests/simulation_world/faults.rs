@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
-    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
-    UnitStatus, Verdict, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
+    Renewed, Reply, Take, Taken, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::Clock;
@@ -250,6 +250,22 @@ impl Store for NodeStore {
         units: &'a [UnitName],
     ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         self.call(|store| store.inspect(caller, units))
+    }
+
+    fn ask<'a>(&'a self, caller: &'a Caller, asks: &'a [Ask]) -> Answer<'a, Reply<Vec<Asked>>> {
+        self.call(|store| store.ask(caller, asks))
+    }
+
+    fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
+        self.call(|store| store.take(caller, takes))
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        caller: &'a Caller,
+        cancels: &'a [Cancel],
+    ) -> Answer<'a, Reply<Vec<Cancelled>>> {
+        self.call(|store| store.cancel(caller, cancels))
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {

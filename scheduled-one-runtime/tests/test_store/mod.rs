@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
-    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
-    UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
+    Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
@@ -247,6 +247,22 @@ impl Store for TestStore {
         units: &'a [UnitName],
     ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         self.pass(self.inner.inspect(caller, units))
+    }
+
+    fn ask<'a>(&'a self, caller: &'a Caller, asks: &'a [Ask]) -> Answer<'a, Reply<Vec<Asked>>> {
+        self.pass(self.inner.ask(caller, asks))
+    }
+
+    fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
+        self.pass(self.inner.take(caller, takes))
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        caller: &'a Caller,
+        cancels: &'a [Cancel],
+    ) -> Answer<'a, Reply<Vec<Cancelled>>> {
+        self.pass(self.inner.cancel(caller, cancels))
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {

@@ -6,15 +6,15 @@ use std::fmt::Debug;
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
     Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, HeartbeatReply, Intent,
-    Occasion, Overlap, Register, Target, Verdict,
+    Overlap, Take, Taken, Target, Verdict,
 };
-use scheduled_one_protocol::{DecidingSchedule, Start, UnitName};
+use scheduled_one_protocol::{Start, UnitName};
 
 use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 96] = [
+pub const BEHAVIOURS: [&str; 120] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -27,7 +27,7 @@ pub const BEHAVIOURS: [&str; 96] = [
     "claim queued",
     "claim queued behind a tick",
     "claim queued beside an attempt",
-    "claim queued, the run is told to stop",
+    "claim queued, the run is seen to stop",
     "claim queued, another is superseded",
     "claim queued, an attempt goes on",
     "claim busy",
@@ -109,12 +109,37 @@ pub const BEHAVIOURS: [&str; 96] = [
     "control nothing",
     "control to",
     "control conflict",
-    "control, what was told is news",
-    "control, what was told is known",
+    "control, what was seen is news",
+    "control, what was seen is known",
+    "ask queued",
+    "ask known",
+    "take granted",
+    "take granted again",
+    "take granted of an attempt",
+    "take granted beside a run",
+    "take skipped",
+    "take busy",
+    "take busy, a tick waits",
+    "take busy, the run is told to stop",
+    "take queueempty",
+    "take stale",
+    "take stale, the run of the unit",
+    "take late",
+    "take quarantined",
+    "take drops what has started",
+    "take ready",
+    "claim lane",
+    "next lane",
+    "claim with the lane, its run is in the way",
+    "claim with the lane, it is empty",
+    "renew cancelled",
+    "cancel cancelling",
+    "cancel gone",
 ];
 
 /// What happens only to a store that may have lost its memory.
-const AFTER_MEMORY_LOSS: [&str; 7] = [
+const AFTER_MEMORY_LOSS: [&str; 8] = [
+    "take quarantined",
     "claim quarantined",
     "claim quarantined by the lease of a registration",
     "claim of a short lease granted within a quarantine",
@@ -187,6 +212,7 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
         workload.count("claim ready");
     }
     quarantined(workload, claim, before_it, &reply.verdict, again);
+    with_lane(workload, claim, before_it, &reply.verdict);
     let due = due_tick(claim);
     let intent = due.map(|due| due.intent);
     let kind = match intent {
@@ -206,8 +232,10 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
             workload.count_if(grant.attempt > 1 && !again, "next granted of an attempt");
             let paused = workload.in_force(&claim.unit).paused && !again;
             workload.count_if(paused, "next granted of an attempt, paused");
-            let others_wait = !after.waiting.is_empty() && !again;
-            workload.count_if(others_wait, "next granted, others wait");
+            workload.count_if(
+                !after.waiting.is_empty() && !again,
+                "next granted, others wait",
+            );
             workload.count_if(popped > 1, "next granted, others expired");
         }
         (Verdict::QueueEmpty, _) => {
@@ -215,6 +243,61 @@ pub(super) fn claimed(workload: &mut Workload, claim: &Claim, before: &[Record],
             workload.count_if(expired, "next queueempty, all expired");
         }
         (_, Some(due)) => not_granted(workload, claim, due, before_it, &reply.verdict),
+        _ => {}
+    }
+}
+
+/// A claim that brings the lane.
+fn with_lane(workload: &mut Workload, claim: &Claim, before: &Record, verdict: &Verdict) {
+    let lane = workload.record(&claim.unit.lane());
+    if !claim.with_lane || !claim.unit.is_whole() || before.running {
+        return;
+    }
+    let blocks = lane.running && lane.run.origin.as_ref().is_none_or(|origin| !origin.beside);
+    let held = matches!(
+        verdict,
+        Verdict::Busy | Verdict::Stale(_) | Verdict::Skipped | Verdict::Queued
+    );
+    let what = "claim with the lane, its run is in the way";
+    workload.count_if(blocks && held && before.waiting.is_empty(), what);
+    let after = workload.record(&claim.unit);
+    let what = "claim with the lane, it is empty";
+    workload.count_if(before.has_lane && !after.has_lane, what);
+}
+
+/// A claim of a request; `lane` and `own` are the records before.
+pub(super) fn taken(
+    workload: &mut Workload,
+    take: &Take,
+    lane: &Record,
+    own: &Record,
+    reply: &Taken,
+) {
+    let after = workload.record(&take.lane);
+    let verdict = &reply.claimed.verdict;
+    workload.count(&answer("take", verdict));
+    workload.count_if(reply.claimed.ready, "take ready");
+    let news = after.marks.start > lane.marks.start;
+    let granted = usize::from(matches!(verdict, Verdict::Granted(_) | Verdict::Skipped));
+    let drops = after.waiting.len() + granted < lane.waiting.len();
+    workload.count_if(news && drops, "take drops what has started");
+    match verdict {
+        Verdict::Granted(grant) => {
+            let again = lane.running && lane.run.nonce == take.nonce;
+            workload.count_if(again, "take granted again");
+            workload.count_if(grant.attempt > 1 && !again, "take granted of an attempt");
+            workload.count_if(own.running && !again, "take granted beside a run");
+        }
+        Verdict::Busy => {
+            let waits = !lane.running && !own.running && !own.waiting.is_empty();
+            workload.count_if(waits, "take busy, a tick waits");
+            let own_after = workload.record(&take.lane.without_slot());
+            let stops = own_after.run.stop && !own.run.stop;
+            workload.count_if(stops, "take busy, the run is told to stop");
+        }
+        Verdict::Stale(run) => {
+            workload.count_if(run.unit != take.lane, "take stale, the run of the unit");
+        }
         _ => {}
     }
 }
@@ -295,7 +378,7 @@ fn queued(workload: &mut Workload, due: &DueTick, before: &Record) {
     workload.count_if(!cancel && waited(false), "claim queued behind a tick");
     workload.count_if(!cancel && waited(true), "claim queued beside an attempt");
     let stops = cancel && before.running;
-    workload.count_if(stops, "claim queued, the run is told to stop");
+    workload.count_if(stops, "claim queued, the run is seen to stop");
     workload.count_if(
         cancel && waited(false),
         "claim queued, another is superseded",
@@ -352,26 +435,6 @@ pub(super) fn changed(workload: &mut Workload, operation: &str, unit: &UnitName,
         }
         _ => {}
     }
-}
-
-/// One schedule at a time decides.
-pub(super) fn registered(workload: &mut Workload, register: &Register, before: &Record) {
-    let after = workload.record(&register.unit);
-    let (Some(own), Some(new)) = (register.schedule, &after.decides) else {
-        return;
-    };
-    let same = |it: &DecidingSchedule| it.id == own;
-    let others = before.decides.as_ref().is_some_and(|old| !same(old));
-    let is_start = matches!(register.occasion, Occasion::Start { .. });
-    let what = "register takes the place of another schedule";
-    workload.count_if(is_start && others && same(new), what);
-    let what = "register leaves another schedule its place";
-    workload.count_if(!is_start && others && !same(new), what);
-    let succeeds = register.occasion == Occasion::Succession && register.decides.is_none();
-    let what = "register succeeds a node that is gone";
-    workload.count_if(succeeds && others && same(new), what);
-    let seen = register.decides.as_ref() == Some(new) && before.decides != after.decides;
-    workload.count_if(seen, "register repeats what another node saw");
 }
 
 pub(super) fn finished(workload: &mut Workload, finish: &Finish, before: &Record, reply: Finished) {

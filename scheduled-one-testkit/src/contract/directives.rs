@@ -108,14 +108,14 @@ impl Workload {
         store: &dyn Store,
         caller: &Caller,
     ) -> Result<u64, Breach> {
-        let told = match self.random.one_in(4) {
+        let seen = match self.random.one_in(4) {
             true => (0..self.random.range(1, 3))
                 .map(|_| self.seen_directive())
                 .collect(),
             false => Vec::new(),
         };
         let request = ControlRequest {
-            told,
+            seen,
             change: (!self.random.one_in(4)).then(|| self.change()),
         };
         self.send_control(store, caller, request).await
@@ -132,10 +132,10 @@ impl Workload {
         let mut before = head.clone();
         before.control_version = self.model.meta.control_version;
         let now = self.enter(&request, caller, &before)?;
-        for (subject, seen) in &request.told {
+        for (subject, seen) in &request.seen {
             let known = self.version_of(subject);
-            self.count_if(seen.version > known, "control, what was told is news");
-            self.count_if(seen.version <= known, "control, what was told is known");
+            self.count_if(seen.version > known, "control, what was seen is news");
+            self.count_if(seen.version <= known, "control, what was seen is known");
         }
         let expected: ControlReply = self.decide(caller, now, |set| set.control(&request));
         self.count(&behaviours::answer("control", &expected.changed));

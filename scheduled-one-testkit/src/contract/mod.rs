@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod asks;
 mod behaviours;
 mod directives;
 mod race;
@@ -55,7 +56,7 @@ const BETWEEN_COMPARISONS: u64 = 4;
 /// One request in so many has the greatest batch.
 const FULL_BATCH_ONE_IN: u64 = 500;
 /// One request in so many finds a store that lost its memory.
-const MEMORY_LOSS_ONE_IN: u64 = 400;
+const MEMORY_LOSS_ONE_IN: u64 = 250;
 
 /// The store that is checked.
 pub trait Subject: Send {

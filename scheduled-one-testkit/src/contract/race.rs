@@ -108,6 +108,7 @@ fn claim(tick: TickMs, after: Option<TickMs>, control: u64, caller: usize) -> Cl
         schedule: None,
         control,
         bounds: LowerBounds::default(),
+        with_lane: false,
         target: Target::Tick(DueTick {
             after,
             ..DueTick::new(tick)
@@ -200,6 +201,7 @@ async fn finish(
             lease_ms: LEASE_MS,
             granted_at_ms: grant.tick.ms(),
             takeovers: 0,
+            origin: None,
         },
         outcome: Outcome::Ok,
         retried: false,

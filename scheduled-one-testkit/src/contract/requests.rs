@@ -19,19 +19,32 @@ const SHARDS: [(&str, u32); 5] = [
     ("x", 0),
     ("x", 11),
 ];
-const SLOTS: u32 = 3;
+pub(super) const SLOTS: u32 = 3;
 /// The longest margin of a caller.
 pub(super) const MOST_MARGIN_MS: i64 = 3;
 /// The longest quarantine that a caller asks for.
 pub(super) const MOST_QUARANTINE_MS: i64 = 1 + 6 * MOST_MARGIN_MS;
-const NONCES: [&str; 6] = ["n0", "n1", "n2", "n3", "n4", "n5"];
-const TEXTS: [&str; 5] = ["", "down", "ä \"quoted\" {x}", "two\r\nlines", "1.5e3"];
+pub(super) const NONCES: [&str; 6] = ["n0", "n1", "n2", "n3", "n4", "n5"];
+pub(super) const TEXTS: [&str; 5] = ["", "down", "ä \"quoted\" {x}", "two\r\nlines", "1.5e3"];
 
-/// All units that requests are about, with and without slots.
+/// All units that requests are about, with slots and lanes.
 pub fn units() -> Vec<UnitName> {
+    let mut units = slots();
+    units.extend(lanes());
+    units
+}
+
+/// All units without lanes, with and without slots.
+fn slots() -> Vec<UnitName> {
     let of_shard =
         |(job, shard)| (0..=SLOTS).map(move |slot| UnitName::new(job, shard).with_slot(slot));
     SHARDS.into_iter().flat_map(of_shard).collect()
+}
+
+/// All lanes.
+pub(super) fn lanes() -> Vec<UnitName> {
+    let lane = |(job, shard)| UnitName::new(job, shard).lane();
+    SHARDS.into_iter().map(lane).collect()
 }
 
 impl Workload {
@@ -86,7 +99,7 @@ impl Workload {
     }
 
     /// Mostly nothing; else about what waits or runs.
-    fn start(&mut self, record: &Record) -> Option<Start> {
+    pub(super) fn start(&mut self, record: &Record) -> Option<Start> {
         let waits = record.waiting.get(self.random.range(0, 1) as usize);
         let tick_ms = match (self.random.range(0, 19), waits) {
             (0..=3, Some(waits)) => waits.tick.ms(),
@@ -102,7 +115,7 @@ impl Workload {
         })
     }
 
-    fn shard(&mut self) -> UnitName {
+    pub(super) fn shard(&mut self) -> UnitName {
         let (job, shard) = *self.random.pick(&SHARDS);
         UnitName::new(job, shard)
     }
@@ -112,17 +125,33 @@ impl Workload {
     }
 
     /// Any unit, with or without slot.
-    pub(super) fn unit(&mut self) -> UnitName {
+    fn unit_or_slot(&mut self) -> UnitName {
         let (shard, slot) = (self.shard(), self.slot());
         shard.with_slot(slot)
     }
 
-    /// A unit of which that is true, if there is one; one in three is any.
-    fn unit_with(&mut self, wanted: impl Fn(&Record) -> bool) -> UnitName {
-        let mut units = units();
+    /// Any unit, slot or lane.
+    pub(super) fn unit(&mut self) -> UnitName {
+        match self.random.one_in(4) {
+            true => self.shard().lane(),
+            false => self.unit_or_slot(),
+        }
+    }
+
+    /// A unit, slot or lane of which that is true, if there is one; one in three is any.
+    pub(super) fn unit_with(&mut self, wanted: impl Fn(&Record) -> bool) -> UnitName {
+        self.one_of(units(), wanted)
+    }
+
+    /// A unit or slot of which that is true, if there is one; one in three is any.
+    fn slot_with(&mut self, wanted: impl Fn(&Record) -> bool) -> UnitName {
+        self.one_of(slots(), wanted)
+    }
+
+    fn one_of(&mut self, mut units: Vec<UnitName>, wanted: impl Fn(&Record) -> bool) -> UnitName {
         units.retain(|unit| self.model.records.get(unit).is_some_and(&wanted));
         match units.is_empty() || self.random.one_in(3) {
-            true => self.unit(),
+            true => self.unit_or_slot(),
             false => self.random.pick(&units).clone(),
         }
     }
@@ -137,12 +166,12 @@ impl Workload {
         let unit = match intent {
             // A unit that is free while several ticks wait is rare.
             None if self.random.one_in(3) => {
-                self.unit_with(|record| record.ready() && record.waiting.len() > 1)
+                self.slot_with(|record| record.ready() && record.waiting.len() > 1)
             }
-            None => self.unit_with(|record| !record.waiting.is_empty()),
-            _ if self.random.one_in(30) => self.unit(), // no node claims ticks of a slot
+            None => self.slot_with(|record| !record.waiting.is_empty()),
+            _ if self.random.one_in(30) => self.unit_or_slot(), // no node claims ticks of a slot
             _ if self.random.one_in(3) => {
-                let unit = self.unit_with(|record| !record.waiting.is_empty());
+                let unit = self.slot_with(|record| !record.waiting.is_empty());
                 unit.without_slot()
             }
             _ => self.shard(),
@@ -175,6 +204,10 @@ impl Workload {
             schedule: self.claimed_schedule(&record),
             control,
             bounds,
+            with_lane: match record.has_lane {
+                true => !self.random.one_in(3),
+                false => self.random.one_in(4),
+            },
             target,
         }
     }
@@ -278,6 +311,7 @@ impl Workload {
         let hostile = self.random.one_in(6);
         let tick_ms = record.run.tick.ms() + if hostile { self.random.range(0, 9) } else { 0 };
         RunId {
+            origin: self.origin(&unit, &record),
             unit,
             tick: TickMs(tick_ms.max(1)), // no schedule has a tick at the epoch
             nonce: match hostile {
@@ -325,6 +359,7 @@ impl Workload {
         let mut bounds = self.bounds(&record);
         bounds.start = self.start(&record);
         Register {
+            requests: self.known(&unit),
             unit,
             first_seen_ms: self.now_ms + self.random.range(-40, 5),
             lease_ms: self.random.range(1, 50),
@@ -356,7 +391,13 @@ impl Workload {
 
     /// A line of a run that needed no lease.
     pub(super) fn line(&mut self) -> LedgerRecord {
+        let request = self.random.one_in(3).then(|| self.ask().request);
         LedgerRecord {
+            cause: request.as_ref().map(|request| request.cause),
+            actor: request
+                .as_ref()
+                .map_or_else(String::new, |request| request.actor.clone()),
+            request: request.map_or_else(String::new, |request| request.id),
             unit: self.shard(),
             tick: TickMs(self.now_ms - self.random.range(0, 9)),
             last_tick: TickMs(self.now_ms),

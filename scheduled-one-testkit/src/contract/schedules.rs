@@ -1,6 +1,7 @@
 //! Random schedules of requests: few, so that two nodes often have the same.
 
 use scheduled_one_protocol::machine::Record;
+use scheduled_one_protocol::message::{Occasion, Register};
 use scheduled_one_protocol::{DecidingSchedule, ScheduleId};
 
 use super::workload::Workload;
@@ -44,4 +45,24 @@ impl Workload {
             }
         }
     }
+}
+
+/// One schedule at a time decides.
+pub(super) fn registered(workload: &mut Workload, register: &Register, before: &Record) {
+    let after = workload.record(&register.unit);
+    let (Some(own), Some(new)) = (register.schedule, &after.decides) else {
+        return;
+    };
+    let same = |it: &DecidingSchedule| it.id == own;
+    let others = before.decides.as_ref().is_some_and(|old| !same(old));
+    let is_start = matches!(register.occasion, Occasion::Start { .. });
+    let what = "register takes the place of another schedule";
+    workload.count_if(is_start && others && same(new), what);
+    let what = "register leaves another schedule its place";
+    workload.count_if(!is_start && others && !same(new), what);
+    let succeeds = register.occasion == Occasion::Succession && register.decides.is_none();
+    let what = "register succeeds a node that is gone";
+    workload.count_if(succeeds && others && same(new), what);
+    let seen = register.decides.as_ref() == Some(new) && before.decides != after.decides;
+    workload.count_if(seen, "register repeats what another node saw");
 }

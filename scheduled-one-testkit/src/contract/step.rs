@@ -6,14 +6,15 @@ use std::slice;
 use scheduled_one_protocol::machine::{self, Now, Record};
 use scheduled_one_protocol::message::{
     Caller, Claim, Finish, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, Renew, Reply,
+    Take,
 };
 use scheduled_one_protocol::{
-    Answer, LedgerRecord, Store, StoreError, Survey, UnitName, WorkingSet,
+    Answer, LedgerRecord, Store, StoreError, Survey, UnitName, Wanted, WorkingSet,
 };
 
 use super::requests::{JOBS, units};
 use super::workload::Workload;
-use super::{Breach, behaviours};
+use super::{Breach, behaviours, schedules};
 
 /// Lines of a ledger that are compared, at most.
 const LINES: usize = 100;
@@ -26,11 +27,15 @@ pub(super) async fn replied<T>(request: &dyn Debug, answer: Answer<'_, T>) -> Re
         .map_err(|error| Breach::new("no reply", request, &expected, &error))
 }
 
+/// What a batch needs of requests for runs.
+type OfRequests<I> = fn(&[I]) -> Wanted;
+
 /// A request with one answer for each item. The model gets the items one by one: that comes to the same, and shows
 /// what each of them met.
 struct Batch<'a, I> {
     caller: &'a Caller,
     items: &'a [I],
+    requests: OfRequests<I>,
 }
 
 impl<I: Debug> Batch<'_, I> {
@@ -49,7 +54,9 @@ impl<I: Debug> Batch<'_, I> {
         for item in self.items {
             met.push(before(workload, item));
             let one = slice::from_ref(item);
-            expected.extend(workload.decide(self.caller, now, |set| decide(set, self.caller, one)));
+            let wanted = (self.requests)(one);
+            let step = |set: &mut WorkingSet| decide(set, self.caller, one);
+            expected.extend(workload.decide_on(wanted, self.caller, now, step));
             // The behaviour that occurred is named now, while the model still holds what it was decided on.
             if let (Some(before), Some(answer)) = (met.last(), expected.last()) {
                 after(workload, item, before, answer);
@@ -68,7 +75,7 @@ impl Workload {
     /// They differ, or there is no reply.
     pub async fn step(&mut self, store: &dyn Store) -> Result<u64, Breach> {
         let caller = self.caller();
-        match self.random.range(0, 22) {
+        match self.random.range(0, 28) {
             0..=9 => self.claims(store, &caller).await,
             10..=12 => self.renewals(store, &caller).await,
             13..=14 => self.finishes(store, &caller).await,
@@ -79,8 +86,11 @@ impl Workload {
                 let items = self.batch(Workload::unit);
                 self.inspect(store, &caller, &items).await
             }
-            21 => self.control(store, &caller).await,
-            20 => self.other_buckets(store, caller).await,
+            28 => self.control(store, &caller).await,
+            20..=21 => self.asks(store, &caller).await,
+            22..=24 => self.take_requests(store, &caller).await,
+            25 => self.cancels(store, &caller).await,
+            26 => self.other_buckets(store, caller).await,
             _ => self.heartbeat(store, &caller).await,
         }
     }
@@ -89,7 +99,11 @@ impl Workload {
         let items = &self.batch(Workload::claim);
         let reply = store.claim(caller, items);
         let before = |workload: &Workload, claim: &Claim| behaviours::records(workload, claim);
-        let batch = Batch { caller, items };
+        let batch = Batch {
+            caller,
+            items,
+            requests: no_requests,
+        };
         batch
             .compare(
                 self,
@@ -108,7 +122,11 @@ impl Workload {
         let items = &self.batch(Workload::renew);
         let reply = store.renew(caller, items);
         let before = |workload: &Workload, renew: &Renew| workload.record(&renew.run.unit);
-        let batch = Batch { caller, items };
+        let batch = Batch {
+            caller,
+            items,
+            requests: no_requests,
+        };
         batch
             .compare(
                 self,
@@ -126,7 +144,11 @@ impl Workload {
         let items = &self.batch(Workload::finish);
         let reply = store.finish(caller, items);
         let before = |workload: &Workload, finish: &Finish| workload.record(&finish.run.unit);
-        let batch = Batch { caller, items };
+        let batch = Batch {
+            caller,
+            items,
+            requests: no_requests,
+        };
         batch
             .compare(
                 self,
@@ -144,7 +166,11 @@ impl Workload {
         let items = &self.batch(Workload::register);
         let reply = store.register(caller, items);
         let before = |workload: &Workload, register: &Register| workload.record(&register.unit);
-        let batch = Batch { caller, items };
+        let batch = Batch {
+            caller,
+            items,
+            requests: Wanted::registrations,
+        };
         batch
             .compare(
                 self,
@@ -153,7 +179,7 @@ impl Workload {
                 WorkingSet::register,
                 |workload, register, before, answer| {
                     changed(workload, "register", &register.unit, before, answer);
-                    behaviours::registered(workload, register, before);
+                    schedules::registered(workload, register, before);
                 },
             )
             .await
@@ -163,7 +189,11 @@ impl Workload {
         let items = &self.batch(Workload::write_off);
         let reply = store.write_off(caller, items);
         let before = |workload: &Workload, run: &OverdueRun| workload.record(&run.unit);
-        let batch = Batch { caller, items };
+        let batch = Batch {
+            caller,
+            items,
+            requests: no_requests,
+        };
         batch
             .compare(
                 self,
@@ -173,6 +203,70 @@ impl Workload {
                 |workload, run, before, answer| {
                     changed(workload, "write_off", &run.unit, before, answer);
                 },
+            )
+            .await
+    }
+
+    async fn asks(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.batch(Workload::ask);
+        let reply = store.ask(caller, items);
+        let batch = Batch {
+            caller,
+            items,
+            requests: Wanted::asks,
+        };
+        batch
+            .compare(
+                self,
+                reply,
+                |_, _| (),
+                |set, _, asks| set.ask(asks),
+                |workload, _, (), answer| workload.count(&behaviours::answer("ask", answer)),
+            )
+            .await
+    }
+
+    async fn take_requests(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.takes();
+        let reply = store.take(caller, items);
+        let before = |workload: &Workload, take: &Take| {
+            let unit = take.lane.without_slot();
+            (workload.record(&take.lane), workload.record(&unit))
+        };
+        let batch = Batch {
+            caller,
+            items,
+            requests: Wanted::takes,
+        };
+        batch
+            .compare(
+                self,
+                reply,
+                before,
+                WorkingSet::take,
+                |workload, take, (lane, own), taken| {
+                    behaviours::taken(workload, take, lane, own, taken);
+                    workload.remember(&taken.claimed.verdict);
+                },
+            )
+            .await
+    }
+
+    async fn cancels(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
+        let items = &self.batch(Workload::cancel);
+        let reply = store.cancel(caller, items);
+        let batch = Batch {
+            caller,
+            items,
+            requests: no_requests,
+        };
+        batch
+            .compare(
+                self,
+                reply,
+                |_, _| (),
+                |set, _, cancels| set.cancel(cancels),
+                |workload, _, (), answer| workload.count(&behaviours::answer("cancel", answer)),
             )
             .await
     }
@@ -288,6 +382,10 @@ impl Workload {
         }
         Ok(())
     }
+}
+
+fn no_requests<I>(_: &[I]) -> Wanted {
+    Wanted::default()
 }
 
 fn changed(

@@ -65,6 +65,8 @@ pub struct Workload {
     pub full_batch_one_in: u64,
     /// Runs granted lately: some of them are old by now.
     pub(super) runs: Vec<RunId>,
+    /// How many ids of requests were used.
+    pub(super) ids: i64,
     seen: BTreeMap<String, u64>,
 }
 
@@ -78,6 +80,7 @@ impl Workload {
             now_ms,
             full_batch_one_in: 0,
             runs: Vec::new(),
+            ids: 0,
             seen: BTreeMap::new(),
         }
     }
@@ -146,9 +149,21 @@ impl Workload {
         now: Now,
         step: impl FnOnce(&mut WorkingSet) -> T,
     ) -> T {
+        self.decide_on(Wanted::default(), caller, now, step)
+    }
+
+    /// One step of the model, on all that it holds, and what is wanted of requests.
+    pub(super) fn decide_on<T>(
+        &mut self,
+        requests: Wanted,
+        caller: &Caller,
+        now: Now,
+        step: impl FnOnce(&mut WorkingSet) -> T,
+    ) -> T {
         let wanted = Wanted {
             nodes: true,
-            ..Wanted::units(&units())
+            units: units().into_iter().collect(),
+            ..requests
         };
         let (mut step, mut decided) = (Some(step), None);
         let model = &mut self.model;
@@ -177,6 +192,7 @@ impl Workload {
             lease_ms: run.lease_ms,
             granted_at_ms: run.granted_at_ms,
             takeovers: run.takeovers,
+            origin: run.origin,
         });
     }
 }

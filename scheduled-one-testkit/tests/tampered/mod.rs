@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Heartbeat,
-    HeartbeatReply, OverdueRun, Overlap, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
-    Target, UnitStatus, Verdict, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Heartbeat, HeartbeatReply, OverdueRun, Overlap, Recorded, Register, RegisteredUnit,
+    Renew, Renewed, Reply, Take, Taken, Target, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, UnitName,
@@ -267,6 +267,22 @@ impl Store for Tampered {
         units: &'a [UnitName],
     ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
         Box::pin(async move { self.inner.inspect(&self.caller(caller), units).await })
+    }
+
+    fn ask<'a>(&'a self, caller: &'a Caller, asks: &'a [Ask]) -> Answer<'a, Reply<Vec<Asked>>> {
+        Box::pin(async move { self.inner.ask(&self.caller(caller), asks).await })
+    }
+
+    fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
+        Box::pin(async move { self.inner.take(&self.caller(caller), takes).await })
+    }
+
+    fn cancel<'a>(
+        &'a self,
+        caller: &'a Caller,
+        cancels: &'a [Cancel],
+    ) -> Answer<'a, Reply<Vec<Cancelled>>> {
+        Box::pin(async move { self.inner.cancel(&self.caller(caller), cancels).await })
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {

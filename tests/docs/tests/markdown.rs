@@ -8,13 +8,17 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Markdown with Rust in it, and where that is compiled.
-const COMPILED: [(&str, &str); 5] = [
+const COMPILED: [(&str, &str); 6] = [
     ("README.md", "tests/docs/src/lib.rs"),
     ("docs/deploying.md", "tests/docs/src/lib.rs"),
     ("docs/stores.md", "tests/docs/src/lib.rs"),
     (
         "scheduled-one-runtime/docs/testing.md",
         "scheduled-one-runtime/src/testing.rs",
+    ),
+    (
+        "scheduled-one-control/README.md",
+        "scheduled-one-control/src/lib.rs",
     ),
     (
         "scheduled-one-testkit/README.md",

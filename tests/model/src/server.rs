@@ -129,6 +129,7 @@ impl Server {
                 let mut unit = UnitRecords {
                     own: record,
                     slots: &mut [],
+                    lane: None,
                 };
                 let (meta, lines) = (&memory.meta, &mut lines);
                 Body::Claimed(machine::claim(meta, &mut unit, claim, caller, now, lines))

@@ -134,6 +134,7 @@ impl Client {
             nonce: nonce.to_owned(),
             tick,
             after: self.known,
+            with_lane: false,
         };
         let (operation, claimed) = self
             .ask(&op, |store| {
@@ -171,6 +172,7 @@ impl Client {
                 lease_ms: 600_000,
                 granted_at_ms: 0,
                 takeovers: 0,
+                origin: None,
             },
             outcome: Outcome::Ok,
             retried: false,

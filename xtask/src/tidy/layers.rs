@@ -27,6 +27,7 @@ const PUBLISHED: &[&str] = &[
     "scheduled-one-redis/src/",
     "scheduled-one-postgres/src/",
     "scheduled-one-sqlite/src/",
+    "scheduled-one-control/src/",
     "scheduled-one-runtime/src/",
 ];
 const STORES: &[&str] = &[
@@ -78,13 +79,15 @@ const LAYERS: &[Layer] = &[
         instead: "a store encrypts its own connections",
     },
     Layer {
-        within: &["scheduled-one-runtime/src/"],
+        within: &["scheduled-one-runtime/src/", "scheduled-one-control/src/"],
         except: &[
+            "scheduled-one-control/src/store_url.rs",
+            // Its options, and its error.
             "scheduled-one-runtime/src/scheduler/store_config.rs",
             "scheduled-one-runtime/src/lib.rs",
         ],
         absent: STORES,
-        instead: "`scheduler/store_config.rs` alone makes a store of a URL; use the trait `Store`",
+        instead: "`store_url.rs` of `scheduled-one-control` alone makes a store of a URL; use the trait `Store`",
     },
     Layer {
         within: &["scheduled-one-schedule/src/", "scheduled-one-macros/src/"],
@@ -111,6 +114,12 @@ const LAYERS: &[Layer] = &[
             "scheduled_one_macros",
         ],
         instead: "the protocol is below stores and the runtime; move what needs them up",
+    },
+    Layer {
+        within: &["scheduled-one-control/src/"],
+        except: &[],
+        absent: &["scheduled_one_runtime", "scheduled_one_macros"],
+        instead: "control is below the runtime; move what needs it up",
     },
     Layer {
         within: &["scheduled-one-testkit/src/"],

@@ -70,6 +70,7 @@ impl Node {
             control: 0,
             bounds,
             target,
+            with_lane: false,
         };
         Request::Claim(Box::new(claim))
     }
@@ -142,6 +143,7 @@ impl Node {
                     lease_ms: claim.lease_ms,
                     granted_at_ms: self.store_now(now),
                     takeovers: claim.takeovers.saturating_sub(grant.attempt - 1),
+                    origin: None,
                 };
                 self.granted(config, id, asked.sent, now);
             }

@@ -38,6 +38,7 @@ impl Node {
         let newest_run = self.runs.iter().map(|run| start_of(&run.id)).max();
         Register {
             unit: Config::unit(),
+            requests: Vec::new(),
             first_seen_ms: self.marks.first_seen_ms.unwrap_or(0),
             lease_ms: match config.guards.states_lease {
                 true => self.lease_ms,

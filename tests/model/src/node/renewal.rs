@@ -42,7 +42,10 @@ impl Node {
             return;
         };
         match renewed {
-            Renewed::Until(_) | Renewed::Stop(_) | Renewed::Readopted(_) => {
+            Renewed::Until(_)
+            | Renewed::Stop(_)
+            | Renewed::Cancelled { .. }
+            | Renewed::Readopted(_) => {
                 let run = &mut self.runs[index];
                 run.readopted |= matches!(renewed, Renewed::Readopted(_));
                 run.sent = run.sent.max(sent);

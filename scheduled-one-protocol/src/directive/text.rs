@@ -1,0 +1,204 @@
+//! The text of a directive, as a store keeps it: fields with a space between two.
+
+use std::fmt::{self, Write};
+
+use super::{Directive, PastPause, Pause, ScheduleOverride};
+use crate::machine::damage::MAX_EXACT;
+use crate::schedule::ScheduleId;
+
+impl Directive {
+    /// Reads the text that `Display` gives; `None` if it is none, because somebody edited it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fields: Vec<&str> = text.split(' ').collect();
+        let [version, since, until, changed_at, by, note, past, schedule] = fields[..] else {
+            return None;
+        };
+        let (since_ms, until_ms) = (instant(since)?, instant(until)?);
+        let pause = (since_ms > 0).then_some(Pause {
+            since_ms,
+            until_ms: Some(until_ms).filter(|until_ms| *until_ms > 0),
+        });
+        let past = past.split(',').filter(|range| *range != NONE);
+        Some(Directive {
+            version: u64::try_from(instant(version)?).ok()?,
+            changed_at_ms: instant(changed_at)?,
+            by: plain(by)?,
+            note: plain(note)?,
+            pause,
+            past: past.map(past_pause).collect::<Option<_>>()?,
+            schedule: match schedule {
+                NONE => None,
+                text => Some(schedule_override(text)?),
+            },
+        })
+    }
+
+    /// Everything of the text behind the version, which the store gives out.
+    pub fn text_without_version(&self) -> String {
+        let mut text = String::new();
+        // Writing into a `String` does not fail.
+        let _ = self.write_fields(&mut text);
+        text
+    }
+
+    fn write_fields(&self, to: &mut impl Write) -> fmt::Result {
+        let (since_ms, until_ms) = match self.pause {
+            None => (0, 0),
+            Some(pause) => (pause.since_ms, pause.until_ms.unwrap_or(0)),
+        };
+        write!(to, "{since_ms} {until_ms} {} ", self.changed_at_ms)?;
+        write!(to, "{} {} ", escaped(&self.by), escaped(&self.note))?;
+        let range = |pause: &PastPause| format!("{}-{}", pause.from_ms, pause.to_ms);
+        let past: Vec<String> = self.past.iter().map(range).collect();
+        match past.is_empty() {
+            true => to.write_str(NONE)?,
+            false => to.write_str(&past.join(","))?,
+        }
+        match &self.schedule {
+            None => write!(to, " {NONE}"),
+            Some(own) => {
+                let texts = [&own.text, &own.zone, &own.by].map(|text| escaped(text));
+                let [text, zone, by] = texts;
+                write!(to, " {}:{}:{text}:{zone}:{by}", own.base, own.since_ms)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Directive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.version)?;
+        self.write_fields(f)
+    }
+}
+
+/// A field without content.
+const NONE: &str = "-";
+
+/// An integer that scripts represent exactly, from 0.
+fn instant(text: &str) -> Option<i64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = text.parse().ok().filter(|_| is_number)?;
+    (number <= MAX_EXACT).then_some(number as i64)
+}
+
+fn past_pause(text: &str) -> Option<PastPause> {
+    let (from, to) = text.split_once('-')?;
+    Some(PastPause {
+        from_ms: instant(from)?,
+        to_ms: instant(to)?,
+    })
+}
+
+fn schedule_override(text: &str) -> Option<ScheduleOverride> {
+    let fields: Vec<&str> = text.split(':').collect();
+    let [base, since, text, zone, by] = fields[..] else {
+        return None;
+    };
+    Some(ScheduleOverride {
+        base: ScheduleId::parse(base)?,
+        text: plain(text)?,
+        zone: plain(zone)?,
+        since_ms: instant(since)?,
+        by: plain(by)?,
+    })
+}
+
+/// A text as one field: spaces, control characters, `:` and `%` are written as `%` and two hexadecimal digits.
+fn escaped(text: &str) -> String {
+    match text {
+        "" => return NONE.to_owned(),
+        NONE => return "%2d".to_owned(),
+        _ => {}
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\0'..=' ' | ':' | '%' | '\x7f' => {
+                let _ = write!(escaped, "%{:02x}", c as u32);
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// The text of a field.
+fn plain(field: &str) -> Option<String> {
+    if field == NONE {
+        return Some(String::new());
+    }
+    let mut parts = field.split('%');
+    let mut text = parts.next()?.to_owned();
+    for part in parts {
+        let code = part
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok())?;
+        text.push(code.into());
+        text.push_str(part.get(2..)?);
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Directives;
+    use super::*;
+
+    fn directive() -> Directive {
+        Directive {
+            version: 7,
+            changed_at_ms: 8,
+            by: "ann b:c%".to_owned(),
+            note: "db migration\nä".to_owned(),
+            pause: Some(Pause {
+                since_ms: 9,
+                until_ms: Some(10),
+            }),
+            past: vec![
+                PastPause {
+                    from_ms: 1,
+                    to_ms: 2,
+                },
+                PastPause {
+                    from_ms: 3,
+                    to_ms: 4,
+                },
+            ],
+            schedule: Some(ScheduleOverride {
+                base: ScheduleId(11),
+                text: "0 0 4 * * *".to_owned(),
+                zone: "Europe/Berlin".to_owned(),
+                since_ms: 12,
+                by: "-".to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn the_text_is_read_back_and_nothing_else_is() {
+        for known in [directive(), Directive::default()] {
+            let text = known.to_string();
+            assert_eq!(Directive::parse(&text), Some(known), "{text}");
+        }
+        assert!(directive().to_string().starts_with("7 9 10 8 "));
+        let all: Directives = [
+            ("*".to_owned(), directive()),
+            ("a/b".to_owned(), Directive::default()),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(Directives::parse(&all.to_string()), Some(all));
+        assert_eq!(Directives::parse(""), Some(Directives::default()));
+        for wrong in [
+            "",
+            "7",
+            "7 9 10 8 - - -",
+            "-7 9 10 8 - - - -",
+            "7 9 10 8 - - 1 -",
+            "7 9 10 8 %x - - -",
+        ] {
+            assert_eq!(Directive::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Encodes directives.
+
+use scheduled_one_protocol::message::{Caller, ControlRequest};
+use scheduled_one_protocol::{ALL_JOBS, StoreError};
+
+use super::Draft;
+use crate::keys::{Keys, is_name};
+use crate::script::{self, Request};
+
+pub(crate) fn control<'a>(
+    keys: &'a Keys,
+    caller: &'a Caller,
+    request: &'a ControlRequest,
+) -> Result<Request<'a>, StoreError> {
+    let mut draft = Draft::new(&script::CONTROL, keys, caller, request.seen.len());
+    draft.request.key(keys.ctl.clone());
+    draft.count(request.seen.len() as u64);
+    for (subject, directive) in &request.seen {
+        draft.subject(subject);
+        draft.count(directive.version).text(directive.to_string());
+    }
+    match &request.change {
+        None => draft.text("").int(0).text(""),
+        Some(change) => {
+            draft.subject(&change.subject);
+            draft
+                .count(change.seen)
+                .text(change.directive.text_without_version())
+        }
+    };
+    draft.done()
+}
+
+impl<'a> Draft<'a> {
+    /// What a directive is about.
+    fn subject(&mut self, subject: &'a str) {
+        if subject != ALL_JOBS && !is_name(subject) {
+            self.refuse(format!(
+                "a directive for {subject:?}: that is no name of a job"
+            ));
+        }
+        self.text(subject);
+    }
+}

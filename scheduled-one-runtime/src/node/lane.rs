@@ -1,0 +1,197 @@
+//! Requests: a node takes what waits in the lanes of its units.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::active_run::RunKind;
+use crate::event;
+use crate::node::claiming::Claiming;
+use crate::node::hold_up::HoldUp;
+use crate::node::stall_watch::StallWatch;
+use crate::node::units::Units;
+use crate::node::verdict::FollowUp;
+use crate::request_each::Repeat;
+use crate::run::NewRun;
+use crate::store_client::{Replied, StoreClient};
+use crate::timer::UnitIndex;
+use scheduled_one_protocol::TickMs;
+use scheduled_one_protocol::message::{Grant, MAX_BATCH, RunId, Take, Taken, Verdict};
+
+/// Claims of requests that are sent in one request to the store.
+#[derive(Debug, Default)]
+pub(super) struct TakeBatch {
+    units: Vec<UnitIndex>,
+    takes: Vec<Take>,
+}
+
+/// A batch and the replies to it, in their order; `None` where the store refuses.
+#[derive(Debug)]
+pub(super) struct TakenBatch {
+    batch: TakeBatch,
+    replies: Vec<Option<Replied<Taken>>>,
+    /// When the batch was sent first: leases are counted from then.
+    sent: Duration,
+}
+
+/// One claim and its reply.
+pub(super) struct DecidedTake {
+    unit: UnitIndex,
+    take: Take,
+    reply: Option<Replied<Taken>>,
+    sent: Duration,
+}
+
+impl TakenBatch {
+    pub(super) fn into_decided(self) -> impl Iterator<Item = DecidedTake> {
+        let sent = self.sent;
+        let takes = self.batch.units.into_iter().zip(self.batch.takes);
+        takes
+            .zip(self.replies)
+            .map(move |((unit, take), reply)| DecidedTake {
+                unit,
+                take,
+                reply,
+                sent,
+            })
+    }
+}
+
+impl Claiming {
+    /// Plans the next batch of claims of requests; `None` if none can start.
+    pub(super) fn plan_takes(&mut self, units: &Units, now_ms: i64) -> Option<TakeBatch> {
+        if !self.may_send() {
+            return None;
+        }
+        let mut batch = TakeBatch::default();
+        while batch.takes.len() < MAX_BATCH {
+            let Some((lane, index)) = self.take_ready(units, now_ms, true) else {
+                break;
+            };
+            let unit = units.get(index);
+            batch.units.push(index);
+            batch.takes.push(Take {
+                nonce: self.nonce(),
+                valid_until_ms: now_ms + unit.lease_ms / 2,
+                lease_ms: unit.lease_ms,
+                takeovers: unit.job.rules.takeovers,
+                bounds: unit.lane.bounds(),
+                overlap: unit.job.rules.overlap,
+                lane: lane.clone(),
+            });
+            self.ready_pending.insert(lane);
+        }
+        (!batch.takes.is_empty()).then(|| {
+            self.begin_batch();
+            batch
+        })
+    }
+
+    /// Takes the reply to a claim of a request into account, and says what is done with what was granted.
+    pub(super) fn apply_taken(
+        &mut self,
+        units: &mut Units,
+        stalls: &mut StallWatch,
+        decided: DecidedTake,
+        now_ms: i64,
+    ) -> FollowUp {
+        let DecidedTake {
+            unit: index,
+            take,
+            reply,
+            sent,
+        } = decided;
+        self.ready_pending.remove(&take.lane);
+        let Some(Replied { received, body }) = reply else {
+            return FollowUp::Nothing;
+        };
+        let Taken { claimed, request } = body;
+        if claimed.ready {
+            self.ready.insert(take.lane.clone());
+        }
+        units.learn_lane(index, claimed.marks);
+        let (grant, declines) = match claimed.verdict {
+            Verdict::Granted(grant) => (grant, request.is_none()),
+            Verdict::NotReplicated(grant) => (grant, true),
+            Verdict::Stale(run) => {
+                stalls.observe(run, received);
+                return FollowUp::Nothing;
+            }
+            Verdict::Quarantined { until_ms } => {
+                units.stand_still(index, HoldUp::Quarantine, until_ms);
+                return FollowUp::Nothing;
+            }
+            Verdict::Skipped => {
+                event::request_skipped(&take.lane.without_slot());
+                return FollowUp::Nothing;
+            }
+            _ => return FollowUp::Nothing,
+        };
+        let unit = units.get(index);
+        let takeovers = take.takeovers.saturating_sub(grant.attempt - 1);
+        let run = NewRun {
+            job: Arc::clone(&unit.job),
+            kind: RunKind::Leased { claim_sent: sent },
+            id: RunId {
+                nonce: take.nonce,
+                lease_ms: take.lease_ms,
+                granted_at_ms: now_ms,
+                takeovers,
+                origin: request
+                    .as_ref()
+                    .map(|request| request.origin(grant.tick, request.runs_beside(take.overlap))),
+                ..granted(grant)
+            },
+            due_ms: None,
+            shard: unit.shard(),
+            coalesced: 0,
+            parameters: request
+                .as_ref()
+                .map(|request| request.parameters.as_str().into()),
+        };
+        if let Some(request) = request {
+            units.remember_request(index, request.id, run.id.tick);
+        }
+        match declines {
+            true => FollowUp::Decline(run),
+            false => FollowUp::Start(run),
+        }
+    }
+}
+
+fn granted(grant: Grant) -> RunId {
+    RunId {
+        unit: grant.unit,
+        tick: grant.tick,
+        nonce: String::new(),
+        token: grant.token,
+        attempt: grant.attempt,
+        lease_ms: 0,
+        granted_at_ms: 0,
+        takeovers: 0,
+        origin: None,
+    }
+}
+
+/// Sends a batch until it has replies.
+pub(super) async fn send_takes(
+    client: &StoreClient,
+    batch: TakeBatch,
+    sent: Duration,
+) -> TakenBatch {
+    let replies = client
+        .request_each(&batch.takes, Repeat::UntilReply, |store, caller, takes| {
+            store.take(caller, takes)
+        })
+        .await;
+    let replies = batch.takes.iter().zip(replies);
+    let replies = replies.map(|(take, reply)| {
+        reply
+            .inspect_err(|error| client.log_refused(&take.lane, TickMs::default(), error))
+            .ok()
+    });
+    TakenBatch {
+        replies: replies.collect(),
+        batch,
+        sent,
+    }
+}
