@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Route, Scope,
 };
-use scheduled_one_schedule::{Schedule, ZoneData, name};
+use scheduled_one_schedule::{Schedule, name};
 
 use crate::compiled_job::{Compiled, CompiledJob};
 use crate::environment::{switch, variable};
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
 use crate::rules::Rules;
+use crate::schedules::{Schedules, When};
 use crate::state::States;
 use crate::user_code;
 use scheduled_one_protocol::UnitName;
@@ -41,11 +43,11 @@ use scheduled_one_protocol::UnitName;
 /// ```
 #[must_use = "a job runs only when it is given to a scheduler"]
 pub struct Job {
-    name: String,
+    name: Arc<str>,
     when: When,
     policies: Policies,
     description: Option<String>,
-    handler: Box<dyn AnyHandler>,
+    handler: Arc<dyn AnyHandler>,
     declared_at: &'static Location<'static>,
     /// A setting of the other kind of schedule.
     misplaced: Option<&'static str>,
@@ -54,13 +56,6 @@ pub struct Job {
     enabled_env: Option<String>,
     /// Environment variable that overrides the cron expression.
     cron_env: Option<String>,
-}
-
-/// What was said of the schedule, not checked yet.
-#[derive(Debug)]
-enum When {
-    Cron { expression: String, zone: String },
-    Every { period: Duration, offset: Duration },
 }
 
 impl Job {
@@ -74,7 +69,7 @@ impl Job {
     ) -> Self {
         let when = When::Cron {
             expression: expression.into(),
-            zone: "UTC".to_owned(),
+            zone: "UTC".into(),
         };
         Self::new(name.into(), when, erase(handler), Location::caller())
     }
@@ -97,11 +92,11 @@ impl Job {
     fn new(
         name: String,
         when: When,
-        handler: Box<dyn AnyHandler>,
+        handler: Arc<dyn AnyHandler>,
         declared_at: &'static Location<'static>,
     ) -> Self {
         Job {
-            name,
+            name: name.into(),
             when,
             policies: Policies::default(),
             description: None,
@@ -119,7 +114,7 @@ impl Job {
     pub fn tz(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         match &mut self.when {
-            When::Cron { zone, .. } => *zone = name,
+            When::Cron { zone, .. } => *zone = name.into(),
             When::Every { .. } => self.misplaced = Some("tz"),
         }
         self
@@ -297,9 +292,13 @@ impl Job {
     }
 
     /// Checks all that can be checked without a store.
-    pub(crate) fn compile(self, states: &States, zones: &ZoneData) -> Result<Compiled, Error> {
+    pub(crate) fn compile(
+        self,
+        states: &States,
+        schedules: &mut Schedules<'_>,
+    ) -> Result<Compiled, Error> {
         let bad = |message: String| Error::Job {
-            job: self.name.clone(),
+            job: self.name.to_string(),
             declared_at: self.declared_at,
             message,
         };
@@ -319,38 +318,37 @@ impl Job {
         user_code::call(|| self.handler.check(states))
             .map_err(|panic| bad(format!("the check of an argument panicked: {}", panic.text)))?
             .map_err(|missing| Error::State {
-                job: self.name.clone(),
+                job: self.name.to_string(),
                 missing,
             })?;
-        let schedule = match self.schedule(zones) {
+        let schedule = match self.schedule(schedules) {
             Ok(schedule) => schedule,
             Err(why) if enabled => return Err(bad(why)),
             // Without its schedule nobody knows which of its ticks are skipped.
             Err(why) => {
-                let job = self.name;
+                let job = self.name.to_string();
                 return Ok(Compiled::LeftOut { job, why });
             }
         };
         Ok(Compiled::Job(CompiledJob {
-            name: self.name.into(),
+            name: self.name,
             schedule,
             rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),
-            handler: self.handler.into(),
+            handler: self.handler,
         }))
     }
 
     /// The schedule, with what the environment overrides.
-    fn schedule(&self, zones: &ZoneData) -> Result<Schedule, String> {
-        let (Some(name), When::Cron { zone, .. }) = (&self.cron_env, &self.when) else {
-            return self.when.compile(zones).map_err(|error| error.to_string());
+    fn schedule(&self, schedules: &mut Schedules<'_>) -> Result<Schedule, String> {
+        let of_environment = match (&self.cron_env, &self.when) {
+            (Some(name), When::Cron { zone, .. }) => variable(name)?.map(|text| (name, text, zone)),
+            _ => None,
         };
-        let Some(expression) = variable(name)? else {
-            return self.when.compile(zones).map_err(|error| error.to_string());
+        let Some((name, expression, zone)) = of_environment else {
+            return schedules.of(&self.when).map_err(|error| error.to_string());
         };
-        let zone = zone.clone();
-        let when = When::Cron { expression, zone };
-        when.compile(zones).map_err(|error| {
+        schedules.cron(&expression, zone).map_err(|error| {
             format!(
                 "environment variable {name}: {error}; to switch the job off, use `enabled_env`"
             )
@@ -363,15 +361,6 @@ impl Job {
             None => None,
         };
         Ok(of_environment.unwrap_or(self.enabled))
-    }
-}
-
-impl When {
-    fn compile(&self, zones: &ZoneData) -> Result<Schedule, scheduled_one_schedule::ScheduleError> {
-        match self {
-            When::Cron { expression, zone } => Schedule::cron(expression, zones.zone(zone)?),
-            When::Every { period, offset } => Schedule::every(*period, *offset),
-        }
     }
 }
 

@@ -46,6 +46,7 @@ mod registry;
 mod compiled_job;
 mod environment;
 mod rules;
+mod schedules;
 
 mod context;
 mod handler;

@@ -225,12 +225,14 @@ impl Schedule {
     /// What tells this schedule apart from others: the same on each node whose ticks are the same.
     #[must_use]
     pub fn identity(&self) -> ScheduleIdentity {
-        let mut digest = Digest::default();
-        digest.text(&self.to_string());
-        if let Kind::Cron(cron) = &self.0 {
-            cron.zone().digest(&mut digest);
+        match &self.0 {
+            Kind::Cron(cron) => cron.identity(),
+            Kind::Every(every) => {
+                let mut digest = Digest::default();
+                digest.text(&every.to_string());
+                ScheduleIdentity::new(&digest)
+            }
         }
-        ScheduleIdentity::new(&digest)
     }
 }
 
