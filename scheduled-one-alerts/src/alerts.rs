@@ -272,7 +272,7 @@ impl Alerts {
         let named = names.iter().cloned().zip(&self.channels);
         let addresses = named.map(|(name, route)| (name, route.channel.address()));
         let addresses: BTreeMap<String, String> = addresses.collect();
-        state.outbox.keep_channels(&addresses);
+        let moved = state.outbox.keep_channels(&addresses);
         let mut sending = JoinSet::new();
         for (name, route) in names.into_iter().zip(&self.channels) {
             let due = state.outbox.due(&name, route.channel.rate(), now_ms);
@@ -290,7 +290,7 @@ impl Alerts {
                 deliveries.extend(noted);
             }
         }
-        if !deliveries.is_empty() {
+        if moved || !deliveries.is_empty() {
             state.changed();
         }
         deliveries

@@ -130,8 +130,13 @@ impl Outbox {
     }
 
     /// Forgets channels that the program does not have any more, with what waits for them, and uses a channel again
-    /// that has another address.
-    pub(crate) fn keep_channels(&mut self, addresses: &BTreeMap<String, String>) {
+    /// that has another address. Returns whether that changed anything.
+    pub(crate) fn keep_channels(&mut self, addresses: &BTreeMap<String, String>) -> bool {
+        let count = |outbox: &Self| {
+            let waiting = outbox.waiting.iter().map(|it| it.channels.len());
+            waiting.sum::<usize>() + outbox.channels.len() + outbox.disabled().count()
+        };
+        let before = count(self);
         self.channels.retain(|name, _| addresses.contains_key(name));
         for (name, state) in &mut self.channels {
             let gone = |disabled: &Disabled| Some(&disabled.address) == addresses.get(name);
@@ -143,6 +148,7 @@ impl Outbox {
                 .retain(|name, _| addresses.contains_key(name));
         }
         self.waiting.retain(|it| !it.channels.is_empty());
+        before != count(self)
     }
 
     /// The channels that take nothing any more, since when and why.
