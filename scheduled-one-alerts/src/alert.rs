@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::rule::RuleKind;
+use crate::rule_kind::RuleKind;
 
 /// How many subjects a rendered message lists; the others are counted.
 pub const MAX_LISTED: usize = 20;

@@ -12,7 +12,8 @@ use crate::channel::{Channel, DeliveryError};
 use crate::engine::Condition;
 use crate::facts::{Facts, Input};
 use crate::outbox::Delivery;
-use crate::rule::{RuleKind, Rules, job_of};
+use crate::rule::{Rules, job_of};
+use crate::rule_kind::RuleKind;
 use crate::secret::SecretError;
 use crate::state::{AlertState, StateError};
 

@@ -4,14 +4,16 @@
 //! in between fire at their own instants: so it makes no difference how often, or on which node, the rules are
 //! evaluated.
 
+mod compare;
 mod conditions;
 mod incident;
+mod ledgers;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ring::digest::{SHA256, digest};
-use scheduled_one_protocol::{LedgerRecord, Outcome};
+use scheduled_one_protocol::LedgerRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Status};
@@ -19,7 +21,8 @@ pub(crate) use crate::engine::conditions::Condition;
 use crate::engine::incident::{Fired, Incident};
 pub(crate) use crate::engine::words::first_line;
 use crate::facts::{Facts, Input, Outage};
-use crate::rule::{RuleKind, Rules};
+use crate::rule::Rules;
+use crate::rule_kind::RuleKind;
 
 /// What is known of the past.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,75 +215,8 @@ impl<'a> Step<'a> {
         self.state.clock_ms = self.state.clock_ms.max(to_ms);
     }
 
-    fn line(&mut self, line: &LedgerRecord) {
-        if line.retried || line.outcome == Outcome::FinishedWithoutLease {
-            return;
-        }
-        let subject = line.unit.as_str().to_owned();
-        self.state.units.entry(subject.clone()).or_default();
-        match line.outcome {
-            Outcome::Ok => self.succeeded(&subject, line),
-            Outcome::Failed | Outcome::Panicked | Outcome::TimedOut | Outcome::Lost => {
-                self.failed(&subject, line);
-            }
-            Outcome::Missed => self.missed(&subject, line),
-            _ => {}
-        }
-    }
-
     fn unit(&mut self, subject: &str) -> &mut Unit {
         self.state.units.entry(subject.to_owned()).or_default()
-    }
-
-    fn succeeded(&mut self, subject: &str, line: &LedgerRecord) {
-        let rules = self.rules.of(subject);
-        let unit = self.unit(subject);
-        unit.failures = 0;
-        unit.failing_since_ms = None;
-        unit.missed = 0;
-        unit.oks = unit.oks.saturating_add(1);
-        unit.last_ok_ms = unit.last_ok_ms.max(Some(line.ended_at_ms));
-        let recovered = unit.oks >= rules.recover;
-        for rule in [RuleKind::NoSuccess, RuleKind::Missed, RuleKind::Lost] {
-            self.resolve(rule, subject);
-        }
-        if recovered {
-            self.resolve(RuleKind::Failed, subject);
-        }
-        self.time_success(subject);
-    }
-
-    fn failed(&mut self, subject: &str, line: &LedgerRecord) {
-        let rules = self.rules.of(subject);
-        let unit = self.unit(subject);
-        unit.oks = 0;
-        unit.missed = 0;
-        unit.failures = unit.failures.saturating_add(1);
-        let since_ms = *unit.failing_since_ms.get_or_insert(line.ended_at_ms);
-        let (failures, zone) = (unit.failures, unit.zone.clone());
-        self.resolve(RuleKind::Missed, subject);
-        let is_lost = line.outcome == Outcome::Lost;
-        let text = words::run(line, zone.as_deref());
-        if is_lost && rules.lost {
-            self.fire(RuleKind::Lost, subject, line.ended_at_ms, text);
-        } else if rules.failed.is_some_and(|n| failures >= n) {
-            let text = words::in_a_row(failures, &text);
-            self.fire(RuleKind::Failed, subject, since_ms, text);
-        }
-    }
-
-    fn missed(&mut self, subject: &str, line: &LedgerRecord) {
-        let wanted = self.rules.of(subject).missed;
-        let unit = self.unit(subject);
-        if unit.paused_since_ms.is_some() {
-            return;
-        }
-        unit.missed = unit.missed.saturating_add(line.count);
-        let (missed, zone) = (unit.missed, unit.zone.clone());
-        if wanted.is_some_and(|n| missed >= n) {
-            let text = words::missed(line, zone.as_deref());
-            self.fire(RuleKind::Missed, subject, line.tick.ms(), text);
-        }
     }
 
     /// Takes over what the facts say that holds for the lines as well.
@@ -316,45 +252,6 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// When no success becomes too long, unless it fires already.
-    fn success_due(&self, subject: &str) -> Option<(i64, i64)> {
-        let unit = self.state.units.get(subject)?;
-        let fires = || {
-            self.state
-                .active
-                .contains_key(&key(RuleKind::NoSuccess, subject))
-        };
-        let time_ms = self.rules.of(subject).no_success_ms?;
-        let since_ms = unit
-            .last_ok_ms
-            .max(unit.first_seen_ms)
-            .max(unit.resumed_ms)?;
-        if unit.paused_since_ms.is_some() || fires() {
-            return None;
-        }
-        let due_ms = since_ms.saturating_add(time_ms);
-        Some((due_ms.max(self.state.grace_until_ms), since_ms))
-    }
-
-    fn time_success(&mut self, subject: &str) {
-        if let Some((due_ms, _)) = self.success_due(subject) {
-            let timer = Timer::NoSuccess(subject.to_owned());
-            self.timers.insert((due_ms, timer));
-        }
-    }
-
-    fn no_success(&mut self, at_ms: i64, subject: &str) {
-        match self.success_due(subject) {
-            Some((due_ms, since_ms)) if due_ms <= at_ms => {
-                let unit = self.unit(subject);
-                let text = words::no_success(unit.last_ok_ms, since_ms, unit.zone.as_deref());
-                self.fire(RuleKind::NoSuccess, subject, since_ms, text);
-            }
-            Some(_) => self.time_success(subject),
-            None => {}
-        }
-    }
-
     fn outage(&mut self, outage: &Outage) {
         let said = self.state.ended_outages.get(&outage.store);
         if !self.rules.store_lost || said.is_some_and(|since| outage.since_ms <= *since) {
@@ -369,48 +266,6 @@ impl<'a> Step<'a> {
             let ended = &mut self.state.ended_outages;
             ended.insert(outage.store.clone(), outage.since_ms);
             self.resolve_at(rule, store, until_ms);
-        }
-    }
-
-    /// Compares what fires with what is the case.
-    fn conditions(&mut self, facts: &Facts, conditions: Vec<Condition>) {
-        let mut waiting = BTreeMap::new();
-        let mut held = BTreeSet::new();
-        for condition in conditions {
-            let key = key(condition.rule, &condition.subject);
-            held.insert(key.clone());
-            let mut since_ms = condition.since_ms;
-            if condition.hold_ms > 0 {
-                let began = self.state.waiting.get(&key).copied();
-                let began_ms = began.unwrap_or(facts.at_ms);
-                since_ms = began_ms;
-                waiting.insert(key.clone(), began_ms);
-                if facts.at_ms - began_ms < condition.hold_ms {
-                    continue;
-                }
-            }
-            let in_grace = facts.at_ms < self.state.grace_until_ms;
-            if condition.rule == RuleKind::Late && in_grace {
-                continue;
-            }
-            if !self.state.active.contains_key(&key) {
-                let (rule, subject) = (condition.rule, &condition.subject);
-                self.fire(rule, subject, since_ms, condition.text);
-            }
-        }
-        self.state.waiting = waiting;
-        let firing: Vec<(RuleKind, String)> = self
-            .state
-            .firing()
-            .map(|(rule, subject, _)| (rule, subject.to_owned()))
-            .collect();
-        let listed: BTreeSet<&str> = facts.units.iter().map(|unit| &*unit.name).collect();
-        for (rule, subject) in firing {
-            let is_known = conditions::is_known(rule, facts, listed.contains(&*subject));
-            let is_over = is_known && !held.contains(&key(rule, &subject));
-            if is_over || !conditions::is_on(self.rules, rule, &subject) {
-                self.resolve(rule, &subject);
-            }
         }
     }
 

@@ -6,6 +6,7 @@
 mod cursor;
 mod facts;
 mod rule;
+mod rule_kind;
 
 // … what is said, and when: functions of their arguments …
 mod alert;
@@ -47,6 +48,7 @@ pub use crate::monitor::healthchecks::Healthchecks;
 pub use crate::monitor::sentry::SentryCrons;
 pub use crate::monitor::{Monitor, MonitorSchedule, RunEnd, RunInfo};
 pub use crate::outbox::{Delivery, DeliveryResult};
-pub use crate::rule::{JobRules, RuleKind, Rules};
+pub use crate::rule::{JobRules, Rules};
+pub use crate::rule_kind::RuleKind;
 pub use crate::secret::{Secret, SecretError};
 pub use crate::state::{AlertState, StateError};

@@ -143,7 +143,7 @@ impl MonitorSchedule {
     /// ```
     pub fn every(time: Duration) -> Self {
         let seconds = time.as_secs();
-        match seconds >= 60 && seconds % 60 == 0 && time.subsec_nanos() == 0 {
+        match seconds >= 60 && seconds.is_multiple_of(60) && time.subsec_nanos() == 0 {
             true => MonitorSchedule::Minutes(seconds / 60),
             false => MonitorSchedule::Other,
         }

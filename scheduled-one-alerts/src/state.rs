@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::cursor::Cursor;
 use crate::engine::EngineState;
 use crate::outbox::Outbox;
-use crate::rule::RuleKind;
+use crate::rule_kind::RuleKind;
 
 /// The version of the form.
 const VERSION: u32 = 1;

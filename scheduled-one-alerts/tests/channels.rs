@@ -1,5 +1,7 @@
 //! What each channel sends, against a server that the test starts.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 mod server;
 
 use base64::Engine;

@@ -1,5 +1,7 @@
 //! From a ledger to a receiver: at least once, with one id, on whichever node.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 mod server;
 
 use std::sync::Mutex;

@@ -1,5 +1,7 @@
 //! Servers that fail, hang, redirect, overflow, and are somebody else.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 mod server;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Mail, to a real server of SMTP: `aiosmtpd`, of the Python package index.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // in the helpers of tests, too
 #![cfg(feature = "mail")]
 
 mod server;

@@ -1,5 +1,7 @@
 //! Signs to monitors outside, against a server that the test starts.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 mod server;
 
 use scheduled_one_alerts::{

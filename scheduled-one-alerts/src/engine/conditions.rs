@@ -2,7 +2,8 @@
 
 use crate::alert::instant;
 use crate::facts::{CLUSTER, Facts, UnitFacts};
-use crate::rule::{Decided, RuleKind, Rules};
+use crate::rule::{Decided, Rules};
+use crate::rule_kind::RuleKind;
 
 /// How long too few nodes, or a job without a node, have to last: a deployment takes some seconds.
 const SETTLE_MS: i64 = 60_000;

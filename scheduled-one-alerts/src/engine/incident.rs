@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Step, Timer, key, name_of};
 use crate::alert::{Alert, Status, Subject};
-use crate::rule::{RuleKind, Rules};
+use crate::rule::Rules;
+use crate::rule_kind::RuleKind;
 
 /// The alerts of one rule that began close together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,8 +18,8 @@ const MAX_BODY: usize = 10_000;
 const KEY: &str = "the ping key of Healthchecks";
 
 /// Pings of [Healthchecks](https://healthchecks.io): `<address>/<ping key>/<job>/start` when a run starts, and without
-/// `/start`, or with `/fail` and the error, when it has ended. `rid` pairs the two. The job is the slug of the check: in
-/// small letters, and with a digest where it has other characters.
+/// `/start`, or with `/fail` and the error, when it has ended. `rid` pairs the two.
+/// The job is the slug of the check: in small letters, and with a digest where it has other characters.
 ///
 /// Of a job that runs more than once a minute, one run a minute is reported, and each change between success and
 /// failure.
@@ -98,13 +98,14 @@ impl Healthchecks {
         let path = path.parse().map_err(|_| self.key.error(KEY, why))?;
         parts.path_and_query = Some(path);
         let uri = Uri::from_parts(parts).map_err(|it| DeliveryError::Refused(it.to_string()))?;
-        let end = body.floor_char_boundary(MAX_BODY);
+        let end = (0..=MAX_BODY.min(body.len())).rfind(|at| body.is_char_boundary(*at));
+        let body = &body[..end.unwrap_or_default()];
         let request = Request {
             method: Method::POST,
             uri: &uri,
             content_type: "text/plain; charset=utf-8",
             headers: Vec::new(),
-            body: body.as_bytes()[..end].to_vec(),
+            body: body.as_bytes().to_vec(),
         };
         let receiver = Receiver {
             uri: &uri,

@@ -18,7 +18,7 @@ use crate::secret::{Secret, SecretError};
 const DSN: &str = "the DSN of Sentry";
 
 /// Check-ins of [Sentry Crons](https://docs.sentry.io/product/crons/): `in_progress` when a run starts, `ok` or `error`
-/// when it has ended. The first one makes the monitor, if its schedule is one that Sentry knows: five fields of cron, or
+/// when it has ended. The first makes the monitor, if its schedule is one that Sentry knows: five fields of cron, or
 /// whole minutes. Another schedule leaves the monitor's as it is.
 ///
 /// Of a job that runs more than once a minute, one run a minute is reported, and each change between success and

@@ -16,7 +16,7 @@ use syn::{
 };
 
 const LIST: &str = "docs/public-api.md";
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "scheduled-one-runtime",
     "scheduled-one-macros",
     "scheduled-one-schedule",
@@ -24,6 +24,7 @@ const CRATES: [&str; 8] = [
     "scheduled-one-redis",
     "scheduled-one-postgres",
     "scheduled-one-sqlite",
+    "scheduled-one-alerts",
     "scheduled-one-testkit",
 ];
 
