@@ -1,0 +1,455 @@
+//! What `start`, `end`, `within` and `except` take, by examples; and the errors for texts that cannot be used.
+
+mod common;
+
+use std::time::Duration;
+
+use ScheduleErrorKind::{Calendar as NoCalendar, End, Except, Never, Start, Within};
+use common::{cron, ms, next, pinned, show, zone};
+use scheduled_one_schedule::{
+    Calendar, Restriction, Schedule, ScheduleError, ScheduleErrorKind, Zone, ZoneData,
+};
+
+/// A restriction from lines `key value`, in a zone.
+fn restriction(zone: Zone, lines: &[&str]) -> Result<Restriction, ScheduleError> {
+    let restriction = Restriction::new(zone).zone_data(ZoneData::compiled_in());
+    lines.iter().try_fold(restriction, |restriction, line| {
+        let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        match key {
+            "start" => restriction.start(value),
+            "end" => restriction.end(value),
+            "within" => restriction.within(value),
+            "except" => restriction.except(value),
+            _ => panic!("{line}"),
+        }
+    })
+}
+
+fn restricted(plain: Schedule, lines: &[&str]) -> Schedule {
+    let restriction = restriction(plain.zone(), lines).and_then(|read| plain.restricted(read));
+    restriction.unwrap_or_else(|error| panic!("{lines:?}: {error}"))
+}
+
+fn every(period: &str) -> Schedule {
+    let period = scheduled_one_schedule::parse_duration(period).expect("a duration");
+    Schedule::every(period, Duration::ZERO).expect("a schedule")
+}
+
+/// Expression, zone, restriction, an instant, and the ticks after it.
+type Example = (
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+    &'static [&'static str],
+);
+
+#[rustfmt::skip]
+const EXAMPLES: &[Example] = &[
+    // Days. 2026-05-01 is a Friday.
+    ("0 0 9 * * *", "UTC", &["except SAT", "except SUN"], "2026-05-01T00:00:00Z",
+        &["2026-05-01T09:00:00Z", "2026-05-04T09:00:00Z", "2026-05-05T09:00:00Z"]),
+    ("0 0 9 * * *", "UTC", &["except FRI-MON"], "2026-05-01T00:00:00Z",
+        &["2026-05-05T09:00:00Z", "2026-05-06T09:00:00Z", "2026-05-07T09:00:00Z", "2026-05-12T09:00:00Z"]),
+    ("0 0 9 * * *", "UTC", &["except 2026-05-02", "except 2026-05-04..2026-05-05"], "2026-05-01T09:00:00Z",
+        &["2026-05-03T09:00:00Z", "2026-05-06T09:00:00Z"]),
+    ("0 0 9 1,25 12,1 *", "UTC", &["except 12-25"], "2026-11-01T00:00:00Z",
+        &["2026-12-01T09:00:00Z", "2027-01-01T09:00:00Z", "2027-01-25T09:00:00Z", "2027-12-01T09:00:00Z"]),
+    ("0 0 9 * * *", "UTC", &["except 12-24..01-02"], "2026-12-23T00:00:00Z",
+        &["2026-12-23T09:00:00Z", "2027-01-03T09:00:00Z"]),
+    ("0 0 9 * * *", "UTC", &["except 02-29"], "2028-02-28T00:00:00Z",
+        &["2028-02-28T09:00:00Z", "2028-03-01T09:00:00Z"]),
+    // The day is that of the zone: Saturday begins in Shanghai at 16:00Z of Friday.
+    ("0 0 * * * *", "Asia/Shanghai", &["except SAT"], "2026-05-01T14:30:00Z",
+        &["2026-05-01T15:00:00Z", "2026-05-02T16:00:00Z"]),
+    // Times of day: the first belongs to it, the last does not.
+    ("0 0 * * * *", "Europe/Berlin", &["within 08:00-10:00"], "2026-05-01T00:00:00Z",
+        &["2026-05-01T06:00:00Z", "2026-05-01T07:00:00Z", "2026-05-02T06:00:00Z"]),
+    ("0 0 */3 * * *", "UTC", &["within 22:00-06:00"], "2026-05-01T00:00:00Z",
+        &["2026-05-01T03:00:00Z", "2026-05-02T00:00:00Z", "2026-05-02T03:00:00Z"]),
+    ("0 0 * * * *", "UTC", &["within 08:00-09:00, 23:00-24:00"], "2026-05-01T00:00:00Z",
+        &["2026-05-01T08:00:00Z", "2026-05-01T23:00:00Z", "2026-05-02T08:00:00Z"]),
+    // Over midnight, and the days that are left out: each instant is judged by its own day.
+    ("0 0 * * * *", "UTC", &["within 23:00-01:00", "except SAT"], "2026-05-01T20:00:00Z",
+        &["2026-05-01T23:00:00Z", "2026-05-03T00:00:00Z", "2026-05-03T23:00:00Z"]),
+    // Start and end.
+    ("0 0 0 * * *", "Europe/Berlin", &["start 2026-03-01T00:00", "end 2026-03-04T00:00"], "2026-01-01T00:00:00Z",
+        &["2026-02-28T23:00:00Z", "2026-03-01T23:00:00Z", "2026-03-02T23:00:00Z"]),
+    ("0 0 0 * * *", "Europe/Berlin", &["start 2026-03-01T00:00Z", "end 2026-03-01T23:00:01Z"], "2026-01-01T00:00:00Z",
+        &["2026-03-01T23:00:00Z"]),
+    ("0 0 0 * * *", "UTC", &["start 2026-03-01T00:00 Asia/Tokyo", "end 2026-03-02T00:00[America/New_York]"],
+        "2026-01-01T00:00:00Z", &["2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"]),
+    // Summer time in Berlin begins on 2026-03-29: at 02:00 it is 03:00, and what was skipped is due then. The clock
+    // shows 03:00, which is not within the hour before.
+    ("0 30 2 * * *", "Europe/Berlin", &["within 02:00-03:00"], "2026-03-27T12:00:00Z",
+        &["2026-03-28T01:30:00Z", "2026-03-30T00:30:00Z"]),
+    ("0 30 2 * * *", "Europe/Berlin", &["within 02:00-03:01"], "2026-03-27T12:00:00Z",
+        &["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]),
+    // It ends on 2026-10-25: at 03:00 it is 02:00 again. Both hours pass.
+    ("0 */30 * * * *", "Europe/Berlin", &["within 02:00-03:00"], "2026-10-24T12:00:00Z",
+        &["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z",
+          "2026-10-26T01:00:00Z"]),
+    // The whole of a day with 23 hours, and of one with 25.
+    ("0 0 */12 * * *", "Europe/Berlin", &["except SUN"], "2026-03-28T12:00:00Z",
+        &["2026-03-29T22:00:00Z", "2026-03-30T10:00:00Z"]),
+    ("0 0 */12 * * *", "Europe/Berlin", &["except 2026-10-25"], "2026-10-24T12:00:00Z",
+        &["2026-10-25T23:00:00Z", "2026-10-26T11:00:00Z"]),
+    // Midnight does not exist in Beirut on 2026-03-29: that Sunday begins at 01:00.
+    ("0 0 * * * *", "Asia/Beirut", &["except SAT"], "2026-03-27T20:30:00Z",
+        &["2026-03-27T21:00:00Z", "2026-03-28T22:00:00Z"]),
+];
+
+#[test]
+fn examples() {
+    for (expression, zone_name, lines, after, expected) in EXAMPLES {
+        let schedule = restricted(cron(expression, zone_name), lines);
+        let ticks = next(&schedule, after, expected.len());
+        assert_eq!(ticks, *expected, "{schedule}");
+        let first_ms = ms(after) + 1;
+        let last_ms = ms(expected.last().expect("a tick"));
+        let matching: Vec<String> = schedule.matching(first_ms..last_ms + 1).map(show).collect();
+        assert_eq!(matching, *expected, "{schedule}");
+        assert_eq!(
+            schedule.matching(first_ms..last_ms).count(),
+            expected.len() - 1
+        );
+        let count = schedule.count_within(ms(after), last_ms, 1_000);
+        assert_eq!(count, expected.len() as u64, "{schedule}");
+        assert_eq!(
+            schedule.latest_within(ms(after), last_ms),
+            Some(last_ms),
+            "{schedule}"
+        );
+    }
+}
+
+#[test]
+fn a_fixed_rate_keeps_its_grid() {
+    let restriction = restriction(zone("Europe/Berlin"), &["within 08:00-18:00", "except SUN"]);
+    let schedule = every("7m")
+        .restricted(restriction.expect("a restriction"))
+        .expect("a schedule");
+    let period_ms = 7 * 60_000;
+    // Saturday, 2026-05-02, in the last minutes before 18:00 in Berlin; and Monday from 08:00 on.
+    let ticks: Vec<i64> = schedule.after(ms("2026-05-02T15:50:00Z")).take(3).collect();
+    assert!(ticks.iter().all(|tick_ms| tick_ms % period_ms == 0));
+    assert!(ticks[0] < ms("2026-05-02T16:00:00Z"));
+    let monday = ticks
+        .iter()
+        .find(|tick_ms| **tick_ms > ms("2026-05-02T16:00:00Z"));
+    let from = ms("2026-05-04T06:00:00Z");
+    assert!((from..from + period_ms).contains(monday.expect("a tick")));
+    assert_eq!(
+        schedule.to_string(),
+        "every 7m, in Europe/Berlin, within 08:00-18:00, except SUN"
+    );
+    assert_eq!(schedule.zone().name(), "Europe/Berlin");
+}
+
+#[test]
+fn nothing_before_the_start_and_nothing_after_the_end() {
+    let lines = ["start 2026-03-01T00:00", "end 2026-03-01T00:10"];
+    let schedule = restricted(every("1m"), &lines);
+    let (start, end) = (ms("2026-03-01T00:00:00Z"), ms("2026-03-01T00:10:00Z"));
+    assert_eq!(schedule.next_after(i64::MIN), Some(start));
+    assert_eq!(
+        schedule.latest_within(i64::MIN, i64::MAX),
+        Some(end - 60_000)
+    );
+    assert_eq!(schedule.count_within(i64::MIN, i64::MAX, u64::MAX), 10);
+    assert_eq!(schedule.count_within(i64::MIN, i64::MAX, 4), 4);
+    assert_eq!(schedule.next_after(end - 60_000), None);
+    assert_eq!(schedule.next_after(i64::MAX), None);
+    assert_eq!(schedule.after(start).count(), 9);
+}
+
+#[test]
+fn what_takes_nothing_changes_nothing() {
+    let plain = every("1m");
+    let same = plain
+        .clone()
+        .restricted(Restriction::new(zone("Asia/Tokyo")));
+    assert_eq!(same.as_ref(), Ok(&plain));
+    assert_eq!(same.map(|same| same.identity()), Ok(plain.identity()));
+}
+
+#[test]
+fn a_restriction_is_shown_in_one_form() {
+    let berlin = || cron("0 0 9 * * *", "Europe/Berlin");
+    let lines = [
+        "except 2026-05-01..2026-05-01",
+        "except 12-25",
+        "except sunday",
+        "except Sat",
+    ];
+    let one = restricted(berlin(), &lines);
+    let lines = ["except SAT-SUN", "except 2026-05-01", "except 12-25..12-25"];
+    let other = restricted(berlin(), &lines);
+    assert_eq!(
+        one.to_string(),
+        r#"cron "0 0 9 * * *" in Europe/Berlin, except SAT, SUN, 12-25, 2026-05-01"#
+    );
+    assert_eq!(
+        (one.to_string(), one.identity()),
+        (other.to_string(), other.identity())
+    );
+    for (written, shown) in [
+        ("08:00 - 12:00, 12:00-24:00", "08:00-00:00"),
+        ("22:00-06:00,12:00-13:00", "12:00-13:00,22:00-06:00"),
+        ("00:00-06:00, 22:00-00:00", "22:00-06:00"),
+    ] {
+        let schedule = restricted(every("1h"), &[&format!("within {written}")]);
+        assert_eq!(schedule.to_string(), format!("every 1h, within {shown}"));
+    }
+    for written in [
+        "2026-03-01T00:00",
+        "2026-02-28T23:00Z",
+        "2026-03-01T08:00 Asia/Tokyo",
+    ] {
+        let schedule = restricted(berlin(), &[&format!("start {written}")]);
+        let start = ", from 2026-03-01T00:00+01:00";
+        assert!(schedule.to_string().ends_with(start), "{schedule}");
+    }
+}
+
+#[test]
+fn another_restriction_is_another_schedule() {
+    let with_days = |name: &str, days: &[&str]| {
+        let calendar = Calendar::new(name, days);
+        let restriction = Restriction::new(Zone::utc()).except(name).expect("read");
+        let restriction = restriction.calendars(&[calendar]).expect("known");
+        let schedule = cron("0 0 9 * * *", "UTC").restricted(restriction);
+        schedule.expect("a schedule").identity()
+    };
+    let holidays = with_days("holidays", &["2026-05-01", "12-25"]);
+    // The order of the days, and how they are grouped, make no difference.
+    assert_eq!(
+        holidays,
+        with_days(
+            "holidays",
+            &["12-25", "2026-05-01..2026-05-01", "2026-05-01"]
+        )
+    );
+    assert_ne!(holidays, with_days("holidays", &["2026-05-01", "12-26"]));
+    assert_ne!(
+        holidays,
+        with_days("holidays", &["2026-05-01..2026-05-02", "12-25"])
+    );
+    assert_ne!(
+        holidays,
+        with_days("holidays", &["2026-05-01", "12-25", "SAT"])
+    );
+    let plain = cron("0 0 9 * * *", "UTC").identity();
+    let variants = [
+        &["within 08:00-18:00"][..],
+        &["within 08:00-18:01"],
+        &["start 2026-03-01T00:00"],
+        &["end 2026-03-01T00:00"],
+        &["except SAT"],
+        &["except SUN"],
+        &["except 2026-05-01"],
+        &["except 05-01"],
+    ];
+    let mut identities: Vec<_> = variants
+        .iter()
+        .map(|lines| restricted(cron("0 0 9 * * *", "UTC"), lines).identity())
+        .chain([plain, holidays])
+        .collect();
+    identities.sort_unstable();
+    identities.dedup();
+    assert_eq!(identities.len(), variants.len() + 2);
+    // The rules of the zone belong to it as well, for a fixed rate, too.
+    let in_zone = |data: &str| {
+        let zone = match data {
+            "pinned" => pinned().zone("America/Vancouver").expect("a zone"),
+            _ => zone("America/Vancouver"),
+        };
+        let restriction = Restriction::new(zone).within("08:00-18:00").expect("read");
+        every("1h")
+            .restricted(restriction)
+            .expect("a schedule")
+            .identity()
+    };
+    assert_ne!(in_zone("pinned"), in_zone("compiled in"));
+}
+
+/// Restriction of an hourly job in Berlin, kind, and what the text of the error must contain.
+#[rustfmt::skip]
+const ERRORS: &[(&[&str], ScheduleErrorKind, &[&str])] = &[
+    (&["within"], Within, &["`within` names no time of day", "`08:00-18:00`"]),
+    (&["within 08:00"], Within, &["`08:00`", "not two times of day", "`08:00-18:00`"]),
+    (&["within 08:00-"], Within, &["`08:00-`", "not two times of day"]),
+    (&["within morning"], Within, &["`morning`", "`08:00-18:00`"]),
+    (&["within 08:00-18:00,"], Within, &["empty part"]),
+    (&["within 08:00-25:00"], Within, &["`08:00-25:00`", "hours are 00 to 23"]),
+    (&["within 08:60-09:00"], Within, &["`08:60-09:00`"]),
+    (&["within 24:00-06:00"], Within, &["`24:00-06:00`", "end of a day", "write `00:00-06:00`"]),
+    (&["within 24:00-24:00"], Within, &["`24:00-24:00`"]),
+    (&["within 08:00-08:00"], Within, &["`08:00-08:00`", "no length", "leave `within` out"]),
+    (&["within 00:00-24:00"], Within, &["whole day", "leave `within` out"]),
+    (&["within 00:00-12:00,12:00-00:00"], Within, &["whole day"]),
+    (&["within 08:00-12:00,11:00-18:00"], Within, &["`08:00-12:00` and `11:00-18:00`", "overlap", "write `08:00-18:00`"]),
+    (&["within 22:00-06:00,05:00-07:00"], Within, &["overlap", "write `22:00-07:00`"]),
+    (&["within 08:00-12:00,08:00-12:00"], Within, &["`08:00-12:00` twice"]),
+    // Other forms, and what they mean.
+    (&["within 8-18"], Within, &["`8-18`", "write `08:00-18:00`"]),
+    (&["within 8:00-18:00"], Within, &["write `08:00-18:00`"]),
+    (&["within 08:00..18:30"], Within, &["write `08:00-18:30`"]),
+    (&["within 8am-6.30pm"], Within, &["write `08:00-18:30`"]),
+    (&["within 0800-1800"], Within, &["write `08:00-18:00`"]),
+    (&["within 08:00:00-18:00:00"], Within, &["write `08:00-18:00`"]),
+    (&["within 8h to 18h"], Within, &["write `08:00-18:00`"]),
+    (&["except"], Except, &["`except` has an empty item", "`SAT`", "`2026-05-01`"]),
+    (&["except SAT", "except SAT"], Except, &["`SAT` twice"]),
+    (&["except FRI-SUN", "except Saturday"], Except, &["`SAT` twice"]),
+    (&["except 2026-05-01", "except 2026-05-01"], Except, &["`2026-05-01` twice"]),
+    (&["except holidays", "except holidays"], Except, &["`holidays` twice"]),
+    (&["except 2026-02-30"], Except, &["`2026-02-30` of `except`", "the day 30 of a month of 28 days"]),
+    (&["except 2026-13-01"], Except, &["the month 13", "01-12"]),
+    (&["except 1969-12-31"], Except, &["the year 1969", "1970-2099"]),
+    (&["except 02-30"], Except, &["no such date as `02-30`"]),
+    (&["except 2027-01-01..2026-12-24"], Except, &["runs backwards", "write `2026-12-24..2027-01-01`"]),
+    (&["except 2026-12-24..01-01"], Except, &["both with the year"]),
+    (&["except 2026-12-24.."], Except, &["`2026-12-24..`"]),
+    (&["except 6"], Except, &["`6`", "`SAT`"]),
+    (&["except SAT,SUN"], Except, &["`SAT,SUN`", "`\"SAT\", \"SUN\"`"]),
+    (&["except weekends"], Except, &["`weekends`", "`\"SAT\", \"SUN\"`"]),
+    (&["except a holiday"], Except, &["neither a day nor the name of a calendar"]),
+    // Other forms, and what they mean.
+    (&["except 1.5.2026"], Except, &["write `2026-05-01`"]),
+    (&["except 2026/05/01"], Except, &["write `2026-05-01`"]),
+    (&["except 20260501"], Except, &["write `2026-05-01`"]),
+    (&["except 2026-5-1"], Except, &["write `2026-05-01`"]),
+    (&["except 5-1"], Except, &["write `05-01`"]),
+    (&["except 2026-12-24-2027-01-01"], Except, &["write `2026-12-24..2027-01-01`"]),
+    (&["except 2026-12-24..=2027-01-01"], Except, &["write `2026-12-24..2027-01-01`"]),
+    (&["start tomorrow"], Start, &["`tomorrow` of `start`", "`start = \"2026-03-01T00:00\"`"]),
+    (&["start"], Start, &["`start = \"2026-03-01T00:00\"`"]),
+    (&["start 2026-03-01"], Start, &["write `2026-03-01T00:00`"]),
+    (&["end 2026-03-31"], End, &["exclusive", "write `2026-04-01T00:00` if 2026-03-31 is the last day"]),
+    (&["start 2026-03-01 08:00"], Start, &["write `2026-03-01T08:00`"]),
+    (&["start 2026-02-30T00:00"], Start, &["`2026-02-30T00:00`", "the day 30 of a month of 28 days"]),
+    (&["start 2026-03-01T24:00"], Start, &["the time `24:00`", "00:00 to 23:59:59"]),
+    (&["start 2026-03-01T25:00"], Start, &["the time `25:00`"]),
+    (&["start 2026-03-01T08"], Start, &["is not a date and a time"]),
+    (&["start 2026-03-01T08:00+25:00"], Start, &["is not a date and a time"]),
+    (&["start 2026-03-01T08:00 Europe/Berlim"], Start, &["`Europe/Berlim`", "`Europe/Berlin`"]),
+    (&["start 2026-03-29T02:30"], Start, &["clocks in Europe/Berlin skip", "write `2026-03-29T03:00+02:00`"]),
+    (&["end 2026-10-25T02:30"], End, &["show twice", "`2026-10-25T02:30+02:00`", "`2026-10-25T02:30+01:00`"]),
+    (&["start 2026-03-01T00:00", "end 2026-03-01T00:00"], End, &["not after `start`", "later `end`"]),
+    (&["start 2026-03-01T00:00", "end 2026-02-01T00:00"], End, &["not after `start`"]),
+    // Nothing is left.
+    (&["within 08:01-08:59"], Within, &["never due", "no tick of cron", "lies within", "widen `within`"]),
+    (&["except MON-SUN"], Except, &["never due", "is on a day that `except` leaves"]),
+    (&["except 01-01..12-31"], Except, &["never due"]),
+    (&["start 2026-03-01T08:01", "end 2026-03-01T08:02"], End, &["never due", "between `start` and `end`"]),
+    (&["end 2025-12-01T00:00"], End, &["never due", "from 2026 on"]),
+    (&["within 08:01-08:59", "except MON-SUN"], Never, &["never due", "together"]),
+    (&["except holidays"], NoCalendar, &["no calendar `holidays`", "`.calendar(Calendar::new(\"holidays\", dates))`"]),
+];
+
+#[test]
+fn each_error_names_the_part_and_the_way_out() {
+    let berlin = zone("Europe/Berlin");
+    for (lines, kind, parts) in ERRORS {
+        let schedule = Schedule::cron("@hourly", berlin.clone()).expect("a schedule");
+        let made = restriction(berlin.clone(), lines).and_then(|read| schedule.restricted(read));
+        let error = made.map(|made| panic!("{lines:?}: {made}")).unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.kind(), *kind, "{lines:?}: {text}");
+        for part in *parts {
+            assert!(
+                text.contains(part),
+                "{lines:?}: `{part}` is missing in:\n{text}"
+            );
+        }
+        assert!(error.help().is_some(), "{text}");
+        // What is offered to paste is read.
+        for fix in text
+            .split("write `")
+            .skip(1)
+            .filter_map(|rest| rest.split('`').next())
+        {
+            let key = lines
+                .last()
+                .and_then(|line| line.split(' ').next())
+                .unwrap_or_default();
+            if fix.contains('"') {
+                continue;
+            }
+            let again = restriction(berlin.clone(), &[&format!("{key} {fix}")]);
+            assert!(
+                again.is_ok(),
+                "{lines:?}: `{fix}` is offered and refused: {again:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_calendar_is_found_by_its_name() {
+    let known = [
+        Calendar::new("de-holidays", ["12-25"]),
+        Calendar::new("fr-holidays", ["07-14"]),
+    ];
+    let error = |name: &str, known: &[Calendar]| {
+        let restriction = Restriction::new(Zone::utc()).except(name).expect("read");
+        restriction
+            .calendars(known)
+            .expect_err("no such calendar")
+            .to_string()
+    };
+    assert!(error("de-holiday", &known).contains("did you mean `de-holidays`?"));
+    assert!(error("SATT", &known).contains("did you mean `SAT`?"));
+    assert!(error("us-closing-days", &known).contains("give it to the builder with `.calendar("));
+    for (name, days, parts) in [
+        (
+            "SAT",
+            &["12-25"][..],
+            &["`SAT` is no name of a calendar"][..],
+        ),
+        ("12-25", &["12-25"], &["`12-25` is no name of a calendar"]),
+        (
+            "weekends",
+            &["12-25"],
+            &["`weekends` is no name of a calendar"],
+        ),
+        (
+            "bank days",
+            &["12-25"],
+            &["`bank days` is no name of a calendar"],
+        ),
+        ("", &["12-25"], &["no name of a calendar"]),
+        ("empty", &[], &["the calendar `empty` has no day"]),
+        (
+            "wrong",
+            &["12-25", "2026-02-30"],
+            &["`2026-02-30` of the calendar `wrong`", "28 days"],
+        ),
+        (
+            "nested",
+            &["de-holidays"],
+            &["`de-holidays` of the calendar `nested` is not a day"],
+        ),
+    ] {
+        let calendar = Calendar::new(name, days);
+        let text = calendar.check().expect_err(name).to_string();
+        for part in parts {
+            assert!(
+                text.contains(part),
+                "{name}: `{part}` is missing in:\n{text}"
+            );
+        }
+    }
+    let wrong = Calendar::new("wrong", ["2026-02-30"]);
+    let found = Restriction::new(Zone::utc())
+        .except("wrong")
+        .expect("read")
+        .calendars(std::slice::from_ref(&wrong));
+    assert_eq!(found.map(drop), wrong.check());
+    // Dates of other crates are days.
+    let of_jiff = Calendar::new("j", [jiff::civil::date(2026, 5, 1)]);
+    let of_chrono = chrono::NaiveDate::from_ymd_opt(2026, 5, 1).expect("a date");
+    assert!(of_jiff.check().is_ok());
+    assert!(Calendar::new("c", [of_chrono]).check().is_ok());
+}
