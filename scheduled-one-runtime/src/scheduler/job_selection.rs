@@ -10,7 +10,7 @@ use crate::event;
 use crate::job::Job;
 use crate::registry::registered_jobs;
 use crate::state::States;
-use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::{Calendar, ZoneData};
 
 /// The jobs of a program, as the builder was given them.
 #[derive(Debug, Default)]
@@ -30,7 +30,12 @@ impl JobSelection {
     }
 
     /// Compiles the chosen jobs.
-    pub(super) fn compile(self, states: &States, zones: &ZoneData) -> Result<ChosenJobs, Error> {
+    pub(super) fn compile(
+        self,
+        states: &States,
+        zones: &ZoneData,
+        calendars: &[Calendar],
+    ) -> Result<ChosenJobs, Error> {
         let mut by_name: HashMap<String, Job> = HashMap::new();
         for job in registered_jobs()?.into_iter().chain(self.jobs) {
             let second = job.declared_at();
@@ -67,7 +72,7 @@ impl JobSelection {
         of_node.sort_by(|a, b| a.name().cmp(b.name()));
         let mut chosen = ChosenJobs::default();
         for job in of_node {
-            match job.compile(states, zones)? {
+            match job.compile(states, zones, calendars)? {
                 Compiled::Job(job) => {
                     if !job.rules.enabled {
                         chosen.disabled.push(job.name.to_string());

@@ -15,7 +15,7 @@ fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
     let compile = |number: usize| {
         let name = format!("job-{number:04}");
         let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
-        match job.compile(&States::default(), &ZoneData::compiled_in()) {
+        match job.compile(&States::default(), &ZoneData::compiled_in(), &[]) {
             Ok(Compiled::Job(job)) => Arc::new(job),
             _ => panic!("the job is sound"),
         }
