@@ -42,7 +42,8 @@ pub(crate) fn read(args: &Args, errors: &mut Errors) -> (Option<When>, Restricti
 
 /// The restriction, if there is no mistake in it.
 fn restriction(args: &Args, zone: Zone, errors: &mut Errors) -> Option<Restricts> {
-    let mut read = Restricts::new(zone);
+    // As for `tz`, a build rarely depends on its machine.
+    let mut read = Restricts::new(zone).zone_data(ZoneData::compiled_in());
     let mut sound = true;
     let mut add = |read: &mut Restricts, text: &LitStr, method: Method| {
         let added = method(read.clone(), &text.value());

@@ -69,6 +69,7 @@ const ERRORS: &[(&[&str], ScheduleErrorKind, &[&str])] = &[
     (&["start 2026-03-01T25:00"], Start, &["the time `25:00`"]),
     (&["start 2026-03-01T08"], Start, &["is not a date and a time"]),
     (&["start 2026-03-01T08:00+25:00"], Start, &["is not a date and a time"]),
+    (&["start 2026-03-01T08:00+1:000"], Start, &["is not a date and a time"]),
     (&["start 2026-03-01T08:00 Europe/Berlim"], Start, &["`Europe/Berlim`", "`Europe/Berlin`"]),
     (&["start 2026-03-29T02:30"], Start, &["clocks in Europe/Berlin skip", "write `2026-03-29T03:00+02:00`"]),
     (&["end 2026-10-25T02:30"], End, &["show twice", "`2026-10-25T02:30+02:00`", "`2026-10-25T02:30+01:00`"]),

@@ -9,7 +9,7 @@ use common::{show, zone};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time, date};
 use proptest::prelude::*;
-use scheduled_one_schedule::{Calendar, Restriction, Schedule, Zone};
+use scheduled_one_schedule::{Calendar, Restriction, Schedule, ScheduleError, Zone};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -202,6 +202,70 @@ proptest! {
         prop_assert_eq!(schedule.count_within(after_ms, cut_ms, cap), cap.min(part.len() as u64));
         prop_assert_eq!(schedule.latest_within(after_ms, cut_ms), part.last().copied());
         prop_assert_eq!(schedule.next_after(after_ms).filter(|tick_ms| *tick_ms <= cut_ms), part.first().copied());
+    }
+}
+
+/// A text in no form, or nearly in one.
+fn text() -> impl Strategy<Value = String> {
+    let number = prop_oneof![
+        "[0-9]{1,2}",
+        "[0-9]{4}",
+        "[0-9]{8}",
+        "[01][0-9]",
+        "20[0-9]{2}"
+    ];
+    let between = prop_oneof![
+        "[-:./ ,]",
+        Just("..".to_owned()),
+        Just("T".to_owned()),
+        "[+Zhap]",
+        Just("am".to_owned())
+    ];
+    let nearly = prop::collection::vec((number, between), 1..7).prop_map(|parts| {
+        let parts = parts.into_iter().map(|(number, between)| number + &between);
+        let all: String = parts.collect();
+        all.trim_end_matches(['-', ':', '.', '/', ' ', ',', 'T', '+'])
+            .to_owned()
+    });
+    let word = prop::sample::select(vec![
+        "SAT",
+        "mon-FRI",
+        "saturday",
+        "de-holidays",
+        "ä-b",
+        "[Europe/Berlin]",
+    ]);
+    prop_oneof![
+        1 => "\\PC{0,20}",
+        6 => nearly.clone(),
+        1 => word.clone().prop_map(str::to_owned),
+        1 => (nearly, word).prop_map(|(nearly, word)| nearly + word),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn each_text_is_read_or_refused_with_a_way_out(text in text()) {
+        type Method = fn(Restriction, &str) -> Result<Restriction, ScheduleError>;
+        let methods: [Method; 4] =
+            [Restriction::start, Restriction::end, Restriction::within, Restriction::except];
+        for method in methods {
+            let read = |text: &str| method(Restriction::new(Zone::utc()), text);
+            let Err(error) = read(&text) else {
+                continue;
+            };
+            let help = error.help().unwrap_or_default();
+            prop_assert!(!help.is_empty(), "{error}");
+            // What is offered to paste is read.
+            if let Some(fix) = help.strip_prefix("write `").and_then(|rest| rest.split('`').next())
+                && !fix.contains('"')
+            {
+                prop_assert!(read(fix).is_ok(), "`{}` is offered and refused: {}", fix, error);
+            }
+        }
+        let _ = Calendar::new(text.clone(), [text]).check();
     }
 }
 

@@ -133,8 +133,15 @@ fn clock_of(text: &str) -> Option<Clock<'_>> {
         None => Some(Clock::OfTheJob),
         Some('Z') if text.len() == 1 => Some(Clock::Offset(Offset::UTC)),
         Some(sign @ ('+' | '-')) if text.len() == 6 => {
-            let (hours, minutes) = text[1..].split_once(':')?;
-            let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+            let is_form = (text.bytes().enumerate().skip(1)).all(|(at, byte)| {
+                if at == 3 {
+                    byte == b':'
+                } else {
+                    byte.is_ascii_digit()
+                }
+            });
+            let number = |at: usize| text.get(at..at + 2)?.parse::<i32>().ok();
+            let (hours, minutes) = is_form.then(|| Some((number(1)?, number(4)?))).flatten()?;
             let seconds = hours * 3600 + minutes * 60;
             let seconds = if sign == '-' { -seconds } else { seconds };
             let offset = Offset::from_seconds(seconds).ok()?;
