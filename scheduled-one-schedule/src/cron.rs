@@ -27,7 +27,7 @@ const EXPRESSION_MAX: usize = 512;
 const PRESENT_YEAR: i32 = 2026;
 /// The first of January of [`PRESENT_YEAR`], in days and seconds since 1970.
 const PRESENT_DAY: i64 = 20_454;
-const PRESENT_S: i64 = PRESENT_DAY * 86_400;
+pub(crate) const PRESENT_S: i64 = PRESENT_DAY * 86_400;
 
 /// A validated expression in its zone.
 #[derive(Clone, Debug, PartialEq, Eq)]

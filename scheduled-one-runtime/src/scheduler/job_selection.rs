@@ -7,10 +7,10 @@ use crate::compiled_job::{Compiled, CompiledJob};
 use crate::error::Error;
 use crate::event;
 use crate::job::Job;
+use crate::job::when::Schedules;
 use crate::registry::registered_jobs;
-use crate::schedules::Schedules;
 use crate::state::States;
-use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::{Calendar, ZoneData};
 
 /// The jobs of a program, as the builder was given them.
 #[derive(Debug, Default)]
@@ -30,7 +30,12 @@ impl JobSelection {
     }
 
     /// Compiles the chosen jobs.
-    pub(super) fn compile(self, states: &States, zones: &ZoneData) -> Result<ChosenJobs, Error> {
+    pub(super) fn compile(
+        self,
+        states: &States,
+        zones: &ZoneData,
+        calendars: &[Calendar],
+    ) -> Result<ChosenJobs, Error> {
         let mut jobs = registered_jobs()?;
         jobs.extend(self.jobs);
         // Jobs of the same name stay in their order.
@@ -63,7 +68,7 @@ impl JobSelection {
             });
         }
         let mut chosen = ChosenJobs::default();
-        let mut schedules = Schedules::new(zones);
+        let mut schedules = Schedules::new(zones, calendars);
         for job in jobs {
             match job.compile(states, &mut schedules)? {
                 Compiled::Job(job) => {

@@ -5,8 +5,8 @@ use super::*;
 use crate::compiled_job::Compiled;
 use crate::context::JobContext;
 use crate::job::Job;
+use crate::job::when::Schedules;
 use crate::node::outlook::Outlook;
-use crate::schedules::Schedules;
 use crate::state::States;
 use scheduled_one_protocol::message::Membership;
 use scheduled_one_schedule::ZoneData;
@@ -14,7 +14,7 @@ use scheduled_one_schedule::ZoneData;
 /// Units of jobs that are named by numbers.
 fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
     let zones = ZoneData::compiled_in();
-    let mut schedules = Schedules::new(&zones);
+    let mut schedules = Schedules::new(&zones, &[]);
     let compile = |number: usize| {
         let name = format!("job-{number:04}");
         let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
