@@ -123,6 +123,7 @@ pub(crate) fn decided_ahead(finding: &Finding, claims_begin: &str) {
         remedy,
         ..
     } = finding;
+    let remedy = remedy.replace('\n', " ");
     warn!(target: TARGET, check, claims_begin, remedy, "doctor: {found}");
 }
 

@@ -8,10 +8,10 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_schedule::name;
 use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Route, Scope,
 };
-use scheduled_one_schedule::name;
 
 use crate::compiled_job::{Compiled, CompiledJob};
 use crate::environment::switch;

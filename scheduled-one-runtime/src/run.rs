@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use scheduled_one_schedule::policy::OnLeaseLost;
 use tokio::sync::{oneshot, watch};
-use tracing::Instrument;
 
 use crate::active_run::{ActiveRun, RunKind};
 use crate::active_runs::{ActiveRuns, RunGuard};
@@ -98,7 +97,7 @@ impl Runner {
     /// would look like that of a node that died.
     async fn watch(self: Arc<Self>, new: NewRun, run: Arc<ActiveRun>, guard: RunGuard) {
         let span = event::run_span(&new.id, instant(logical(&new.id).ms()), &self.node);
-        let path = self.run(&new, &run).instrument(span.clone());
+        let path = user_code::in_span(&span, Box::pin(self.run(&new, &run)));
         if let Err(panic) = user_code::catch(Box::pin(path)).await
             && !run.is_reported()
         {
@@ -106,6 +105,7 @@ impl Runner {
             event::broken(&span, run.unit(), &result.error);
             self.end(&new, &run, result);
         }
+        user_code::ignore(|| drop(span));
         drop(guard);
     }
 

@@ -10,6 +10,7 @@ mod login;
 mod pooler;
 mod rights;
 mod tables;
+mod way_back;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -37,6 +37,7 @@ mod race;
 mod requests;
 mod schedules;
 mod step;
+mod way_back;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ use scheduled_one_protocol::{BoxFuture, Bucket, Store};
 
 pub use behaviours::BEHAVIOURS;
 pub use requests::{JOBS, units};
+pub use way_back::{WayBack, check_way_back};
 pub use workload::{Random, Workload};
 
 /// How many requests go by between two comparisons of everything.

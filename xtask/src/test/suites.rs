@@ -19,7 +19,7 @@ const SUITES: &[Suite] = &[
     suite("scheduled-one-runtime simulation", Load::Computes, 140),
     suite("ui-tests fail", Load::Computes, 120),
     suite("model-tests promises", Load::Computes, 110),
-    suite("cluster-tests bin chaos --short", Load::Waits, 70),
+    suite("cluster-tests bin chaos --short", Load::Waits, 110),
     suite("cluster-tests faults", Load::Waits, 60),
     suite("scheduled-one-runtime redis_agreement", Load::Computes, 50),
     suite("scheduled-one-postgres contract", Load::Waits, 50),
