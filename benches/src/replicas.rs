@@ -23,6 +23,7 @@ const LATE: &str = "late_";
 const START_S: f64 = 0.25;
 
 /// What a cluster did in its window.
+#[derive(Default)]
 struct Measured {
     /// Starts by lateness in µs.
     histogram: BTreeMap<i64, u64>,
@@ -112,6 +113,26 @@ pub(crate) fn balance(scale: &Scale) -> Result<Vec<Row>> {
     Ok(vec![Row::new(figure, "%", Bound::AtMost(20.0), farthest)])
 }
 
+/// Five processes that share a file.
+pub(crate) fn on_sqlite(scale: &Scale) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
+    let jobs = scale.replica_jobs;
+    let (found, _) = window(&url, 5, jobs, scale, false, || Ok(()))?;
+    let figure = |what: &str| format!("SQLite, 5 processes, {jobs} jobs each second, {what}");
+    let row = |what, bound, value| Row::new(figure(what), "ms", bound, value);
+    let missing = figure("ticks missing");
+    Ok(vec![
+        row("start after the tick, p50", Bound::None, found.late_ms(0.5)),
+        row(
+            "start after the tick, p99",
+            Bound::AtMost(100.0),
+            found.late_ms(0.99),
+        ),
+        Row::new(missing, "", Bound::AtMost(0.0), found.missing),
+    ])
+}
+
 /// A node is killed in the middle of the window.
 pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
     let found = cluster(5, scale.replica_jobs, scale, true)?;
@@ -134,14 +155,33 @@ pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
 
 fn cluster(nodes: usize, jobs: usize, scale: &Scale, kills: bool) -> Result<Measured> {
     let redis = RedisServer::start()?;
-    let mut task = Task::new(&redis.url(), jobs, scale);
+    let (mut measured, [before, after]) =
+        window(&redis.url(), nodes, jobs, scale, kills, || work_of(&redis))?;
+    let seconds = scale.seconds as f64;
+    // A heartbeat reads the version of the membership, and what is known of its node.
+    let of_beats = 2.0 * nodes as f64 * seconds;
+    measured.redis_percent = (after.cpu_s - before.cpu_s) / seconds * 100.0;
+    measured.reads_per_tick = (after.reads - before.reads - of_beats) / (jobs as f64 * seconds);
+    Ok(measured)
+}
+
+/// Runs nodes for a window, and looks at their store at its begin and its end.
+fn window<T>(
+    url: &str,
+    nodes: usize,
+    jobs: usize,
+    scale: &Scale,
+    kills: bool,
+    look: impl Fn() -> Result<T>,
+) -> Result<(Measured, [T; 2])> {
+    let mut task = Task::new(url, jobs, scale);
     let starts = task.lease + Duration::from_secs(1) + task.settle;
     let starts_s = starts.as_secs_f64() + START_S * nodes as f64;
     task.from_s = now_us() / 1_000_000 + starts_s.ceil() as i64 + 1;
     let children = (0..nodes).map(|_| child::start("replica", &task));
     let mut children = children.collect::<Result<Vec<Child>>>()?;
     sleep_until(task.from_s as f64);
-    let before = work_of(&redis)?;
+    let before = look()?;
     let middle = task.from_s as f64 + task.seconds as f64 / 2.0;
     if kills {
         sleep_until(middle);
@@ -151,17 +191,9 @@ fn cluster(nodes: usize, jobs: usize, scale: &Scale, kills: bool) -> Result<Meas
         killed.context("kill a node")?;
     }
     sleep_until((task.from_s + task.seconds as i64) as f64);
-    let after = work_of(&redis)?;
+    let after = look()?;
     let ticks = (jobs as u64 * task.seconds) as f64;
-    // A heartbeat reads the version of the membership, and what is known of its node.
-    let of_beats = (2 * nodes as u64 * task.seconds) as f64;
-    let mut measured = Measured {
-        histogram: BTreeMap::new(),
-        runs: Vec::new(),
-        redis_percent: (after.cpu_s - before.cpu_s) / task.seconds as f64 * 100.0,
-        reads_per_tick: (after.reads - before.reads - of_beats) / ticks,
-        missing: 0.0,
-    };
+    let mut measured = Measured::default();
     for child in children {
         measured.add(&child::found("replica", child)?)?;
     }
@@ -171,7 +203,7 @@ fn cluster(nodes: usize, jobs: usize, scale: &Scale, kills: bool) -> Result<Meas
         "{runs} runs of {ticks} ticks: some ran twice"
     );
     measured.missing = ticks - runs as f64;
-    Ok(measured)
+    Ok((measured, [before, after]))
 }
 
 impl Measured {

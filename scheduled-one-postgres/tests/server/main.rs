@@ -5,6 +5,7 @@
 mod doctor;
 mod encryption;
 mod faults;
+mod fencing;
 mod history;
 mod login;
 mod pooler;

@@ -288,6 +288,9 @@ fn truncate(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let tables = ["meta", "unit", "node", "job_list", "ledger"];
     let tables = tables.map(|table| format!("scheduled_one.{table}"));
     let truncate = format!("TRUNCATE {}", tables.join(", "));
-    postgres(world)?.primary().sql(&truncate)?;
+    // The nodes lock in another order, so it may be the victim of a deadlock.
+    world.wait("the tables are empty", |world| {
+        postgres(world).is_ok_and(|it| it.primary().sql(&truncate).is_ok())
+    })?;
     Ok(Made::now())
 }
