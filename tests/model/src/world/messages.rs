@@ -76,7 +76,7 @@ impl World {
                     return;
                 };
                 // What only a dead node knew may be forgotten.
-                let known = self.nodes.iter().any(|it| it.up && it.id == decides.node);
+                let known = self.nodes.iter().any(|it| it.up && *it.id == *decides.node);
                 let is_new = self.server.memory.record.run.granted_at_ms == now;
                 let other = claim.schedule != Some(decides.id);
                 let wrong = other || grant.tick.ms() <= decides.since_ms;
