@@ -272,8 +272,9 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
 /// Keys and arguments of a call, as `claim.lua` lists them. redis-benchmark replaces each
 /// `__rand_int__` by a number of its own.
 fn one_call(units: usize) -> Vec<String> {
-    let mut args = vec![(4 + 2 * units).to_string()];
-    args.extend(["meta", "leases", "ready", "due"].map(|key| format!("so:{{bench}}:{key}")));
+    let of_all = ["meta", "leases", "ready", "due", "ctl"];
+    let mut args = vec![(of_all.len() + 2 * units).to_string()];
+    args.extend(of_all.map(|key| format!("so:{{bench}}:{key}")));
     for _ in 0..units {
         args.extend(["job", "log"].map(|kind| format!("so:{{bench}}:{kind}:job-__rand_int__")));
     }

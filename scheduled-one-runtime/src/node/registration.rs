@@ -16,9 +16,9 @@ use scheduled_one_protocol::{BoxFuture, StoreError};
 
 /// How long the registration of a node that starts is new: a copy that arrives later decides nothing.
 const START_VALID_MS: i64 = 10_000;
-/// Most registrations of a node that starts that are sent at once: the store works on one, while the node prepares
-/// others.
-const AT_ONCE: usize = 8;
+/// Most registrations of a node that starts that are sent at once: the store works on one, while the node prepares the
+/// other. Each has as much time as any request, so there are not more of them.
+const AT_ONCE: usize = 2;
 
 /// With which store the units of a node are registered.
 pub(super) struct Registration {
