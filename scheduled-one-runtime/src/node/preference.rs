@@ -96,7 +96,7 @@ impl Preference {
     pub(super) fn new(me: &str, units: &Units) -> Self {
         let enabled = units.indices().map(|unit| units.get(unit));
         let enabled = enabled.filter(|unit| unit.job.rules.enabled && unit.shard == 0);
-        let names: Vec<String> = enabled.map(job_and_schedule).collect();
+        let names: Vec<String> = enabled.flat_map(entries).collect();
         let own_list = JobList::new(names.iter().map(String::as_str));
         let hashes = units
             .indices()
@@ -360,6 +360,14 @@ impl Peer {
 /// What a job is called in a list: nodes whose schedules differ do not have the same job.
 pub(super) fn job_and_schedule(unit: &Unit) -> String {
     format!("{}={}", unit.job.name, unit.schedule)
+}
+
+/// The entries of a job in a list; of one with shards, also how many. Nodes are compared by the first, and whoever asks
+/// for runs reads the second.
+fn entries(unit: &Unit) -> impl Iterator<Item = String> + use<> {
+    let shards = unit.job.rules.shards;
+    let of_shards = (shards > 1).then(|| format!("{}*{shards}", unit.job.name));
+    std::iter::once(job_and_schedule(unit)).chain(of_shards)
 }
 
 fn node_key(identity: &str) -> NodeKey {
