@@ -20,6 +20,7 @@ mod task;
 
 // One file a figure, and the reference of most figures.
 mod claims;
+mod downtime;
 mod idle;
 mod lateness;
 mod measurements;
@@ -51,7 +52,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 11] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -86,6 +87,11 @@ const FIGURES: [Figure; 10] = [
         name: "kill",
         what: "how late ticks are whose node was killed",
         measure: replicas::after_a_kill,
+    },
+    Figure {
+        name: "downtime",
+        what: "how soon jobs are on time again after hours without a node",
+        measure: downtime::measure,
     },
     Figure {
         name: "claims",

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::task::Task;
-use crate::{claims, idle, lateness, memory, peer, replicas};
+use crate::{claims, downtime, idle, lateness, memory, peer, replicas};
 
 /// In a child process: runs the measurement that the arguments name, and prints what it found.
 pub(crate) fn serve(args: &[String]) -> Result<()> {
@@ -17,6 +17,7 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             "claims" => claims::ours(&task).await,
             "memory" => memory::ours(&task).await,
             "peer-memory" => peer::memory(&task).await,
+            "downtime" => downtime::ours(&task).await,
             "replica" => replicas::node(&task).await,
             "idle" => idle::ours(&task).await,
             _ => bail!("there is no child `{name}`"),

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// The kernel counts processor time for `/proc` in hundredths of a second, whatever its own tick.
-const TICKS_PER_SECOND: u64 = 100;
-
 /// Memory that is in RAM, in bytes.
 pub(crate) fn resident_bytes() -> Result<u64> {
     let file = "/proc/self/status";
@@ -20,18 +17,21 @@ pub(crate) fn resident_bytes() -> Result<u64> {
     Ok(kib * 1024)
 }
 
-/// Processor time used so far, in user and kernel mode, by all threads.
+/// Processor time used so far by the threads that there are, in user and kernel mode.
 pub(crate) fn cpu_time() -> Result<Duration> {
-    let file = "/proc/self/stat";
-    let stat = fs::read_to_string(file).with_context(|| format!("read {file}"))?;
-    // The second field, the program's name, may hold spaces; what follows it is the third.
-    let (_, fields) = stat
-        .rsplit_once(')')
-        .with_context(|| format!("odd {file}"))?;
-    let field = |number: usize| -> Result<u64> {
-        let text = fields.split_whitespace().nth(number - 3);
-        Ok(text.with_context(|| format!("short {file}"))?.parse()?)
-    };
-    let ticks = field(14)? + field(15)?;
-    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+    // In nanoseconds. `/proc/self/stat` counts hundredths of a second: one of them is all that an idle node takes in a
+    // window.
+    let threads = "/proc/self/task";
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir(threads).with_context(|| format!("read {threads}"))? {
+        let file = thread?.path().join("schedstat");
+        // A thread may end meanwhile.
+        let Ok(times) = fs::read_to_string(&file) else {
+            continue;
+        };
+        let on_cpu = times.split_whitespace().next();
+        let on_cpu = on_cpu.with_context(|| format!("nothing in {}", file.display()))?;
+        nanoseconds += on_cpu.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }

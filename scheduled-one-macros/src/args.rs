@@ -3,6 +3,7 @@
 //! The list is cut at its commas first and each piece is parsed alone, so that one mistake hides no other.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Error, LitStr, Path, Token};
@@ -28,6 +29,7 @@ struct Entry {
 /// A value, by the syntax of its key.
 enum Written {
     Text(LitStr),
+    Texts(Vec<LitStr>),
     Path(Path),
     Bare(TokenStream),
 }
@@ -59,6 +61,14 @@ impl Args {
         }
     }
 
+    /// The value of a key that takes a list of texts, if such a list was written.
+    pub(crate) fn texts(&self, key: &Key) -> Option<&[LitStr]> {
+        match self.find(key)?.value.as_ref()? {
+            Written::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+
     /// The value of a key that takes a path, if a path was written.
     pub(crate) fn path(&self, key: &Key) -> Option<&Path> {
         match self.find(key)?.value.as_ref()? {
@@ -80,6 +90,10 @@ impl Args {
         let entry = self.entries.iter().find(|entry| entry.ident == key);
         match entry.and_then(|entry| entry.value.as_ref()) {
             Some(Written::Text(text)) => Error::new(text.span(), message),
+            Some(Written::Texts(texts)) => {
+                let texts: TokenStream = texts.iter().map(LitStr::to_token_stream).collect();
+                Error::new_spanned(texts, message)
+            }
             Some(Written::Path(path)) => Error::new_spanned(path, message),
             Some(Written::Bare(tokens)) => Error::new_spanned(tokens, message),
             None => Error::new(Span::call_site(), message),
@@ -117,7 +131,9 @@ impl Args {
         }
         let list = values::parenthesized(&rest);
         let value = match (equals, list) {
-            (None, Some(_)) if key.syntax == Syntax::BareList => key.value(rest),
+            (None, Some(_)) if matches!(key.syntax, Syntax::BareList | Syntax::TextList) => {
+                key.value(rest)
+            }
             (Some(_), _) if !rest.is_empty() => key.value(rest),
             (None, Some(list)) if !list.is_empty() => {
                 let name = key.name;
@@ -150,6 +166,7 @@ impl Key {
         }
         match self.syntax {
             Syntax::Bare | Syntax::BareList => Ok(Written::Bare(tokens)),
+            Syntax::TextList => values::texts(self, &tokens).map(Written::Texts),
             Syntax::Text | Syntax::Range => match string(&tokens) {
                 Some(text) => Ok(Written::Text(text)),
                 None => {

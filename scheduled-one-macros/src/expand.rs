@@ -11,7 +11,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use crate::item::names_no_type;
-use crate::job::{Function, Job, Name, When};
+use crate::job::{Function, Job, Name, Restriction, When};
 
 // Input:
 //
@@ -73,27 +73,37 @@ fn builder(job: &Job) -> TokenStream {
         Name::OfFunction => quote!(__SCHEDULED_ONE_NAME),
     };
     let function = function(&job.function);
+    let tz = call("tz", job.restriction.zone.as_ref());
     let made = match &job.when {
         When::Cron {
             expression,
-            zone,
             variable,
         } => {
-            let tz = call("tz", zone.as_ref());
             let cron_env = call("cron_env", variable.as_ref());
             quote!(__scheduled_one::Job::cron(#name, #expression, #function) #tz #cron_env)
         }
         When::Every { period, offset } => {
             let period = duration(*period);
             let offset = call("offset", offset.map(duration));
-            quote!(__scheduled_one::Job::every(#name, #period, #function) #offset)
+            quote!(__scheduled_one::Job::every(#name, #period, #function) #tz #offset)
         }
     };
+    let restriction = restriction(&job.restriction);
     let policies = policies(&job.policies);
     let enabled = call("enabled", job.enabled);
     let enabled_env = call("enabled_env", job.enabled_env.as_ref());
     let description = call("description", job.description.as_ref());
-    quote!(#made #policies #enabled #enabled_env #description)
+    quote!(#made #restriction #policies #enabled #enabled_env #description)
+}
+
+/// A call for each key that takes something from the schedule.
+fn restriction(restriction: &Restriction) -> TokenStream {
+    let start = call("start", restriction.start.as_ref());
+    let end = call("end", restriction.end.as_ref());
+    let within = call("within", restriction.within.as_ref());
+    let items = restriction.except.as_ref();
+    let except = call("except", items.map(|items| quote!([#(#items),*])));
+    quote!(#start #end #within #except)
 }
 
 /// A call for each policy that the attribute has.

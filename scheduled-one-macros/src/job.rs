@@ -10,6 +10,7 @@ use syn::{Attribute, Path, Type};
 pub(crate) struct Job {
     pub(crate) name: Name,
     pub(crate) when: When,
+    pub(crate) restriction: Restriction,
     pub(crate) policies: Policies,
     pub(crate) enabled: Option<bool>,
     /// Environment variable that says whether the job is enabled.
@@ -32,7 +33,6 @@ pub(crate) enum Name {
 pub(crate) enum When {
     Cron {
         expression: String,
-        zone: Option<String>,
         /// Environment variable that overrides the expression.
         variable: Option<String>,
     },
@@ -40,6 +40,16 @@ pub(crate) enum When {
         period: Duration,
         offset: Option<Duration>,
     },
+}
+
+/// What is taken from the schedule, as it was written.
+pub(crate) struct Restriction {
+    /// The time zone, also of the expression.
+    pub(crate) zone: Option<String>,
+    pub(crate) start: Option<String>,
+    pub(crate) end: Option<String>,
+    pub(crate) within: Option<String>,
+    pub(crate) except: Option<Vec<String>>,
 }
 
 /// The parts of the function that the registration needs.

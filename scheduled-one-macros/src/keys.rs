@@ -20,6 +20,8 @@ pub(crate) enum Syntax {
     Bare,
     /// Words and numbers in brackets, or in parentheses directly after the key.
     BareList,
+    /// `["…", "…"]`, or in parentheses directly after the key.
+    TextList,
 }
 
 /// One key.
@@ -53,8 +55,15 @@ keys! {
     CRON = "cron", Syntax::Text, r#""0 30 2 * * *""#, ["schedule", "expression", "expr"];
     EVERY = "every", Syntax::Text, r#""90s""#,
         ["interval", "period", "rate", "fixed_rate", "fixed_delay", "each"];
-    OFFSET = "offset", Syntax::Text, r#""10s""#, ["initial_delay", "delay", "shift", "start"];
+    OFFSET = "offset", Syntax::Text, r#""10s""#, ["initial_delay", "delay", "shift"];
     TZ = "tz", Syntax::Text, r#""Europe/Berlin""#, ["zone", "timezone", "time_zone"];
+    START = "start", Syntax::Text, r#""2026-03-01T00:00""#,
+        ["starts_at", "start_at", "from", "not_before", "begin", "first"];
+    END = "end", Syntax::Text, r#""2026-04-01T00:00""#,
+        ["ends_at", "end_at", "until", "not_after", "expires", "expires_at", "last"];
+    WITHIN = "within", Syntax::Text, r#""08:00-18:00""#, ["between", "hours", "window", "time_window"];
+    EXCEPT = "except", Syntax::TextList, r#"["SAT", "SUN", "2026-12-24..2027-01-01"]"#,
+        ["exclude", "excludes", "excluding", "holidays", "calendar", "skip_days"];
     CRON_ENV = "cron_env", Syntax::Text, r#""REPORT_CRON""#, ["env", "env_cron", "schedule_env"];
     NAME = "name", Syntax::Text, r#""nightly-report""#, ["id", "job", "key"];
     DESCRIPTION = "description", Syntax::Text, r#""Sends the daily report""#, ["doc", "about"];

@@ -10,6 +10,7 @@ mod keys;
 mod policies;
 mod validate;
 mod values;
+mod when;
 
 mod job;
 

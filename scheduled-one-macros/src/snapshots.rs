@@ -105,6 +105,23 @@ async fn r#match() -> anyhow::Result<()> {
 }
 
 #[test]
+fn restrictions() {
+    check(
+        "restrictions",
+        r#"#[scheduled_one(
+    every = "10m",
+    tz = "Europe/Berlin",
+    start = "2026-03-01T00:00",
+    end = "2027-03-01T00:00Z",
+    within = "08:00-18:00",
+    except = ["SAT", "SUN", "de-holidays"],
+)]
+async fn sweep() {}
+"#,
+    );
+}
+
+#[test]
 fn every_policy() {
     check(
         "every_policy",

@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use scheduled_one_schedule::name::{self, NAME_CHARACTERS, NameError};
-use scheduled_one_schedule::{
-    Schedule, ScheduleError, ScheduleErrorKind, Zone, ZoneData, parse_duration,
-};
+use scheduled_one_schedule::{ScheduleError, parse_duration};
 use syn::ext::IdentExt as _;
 use syn::{Error, LitStr, Meta, Path};
 
@@ -16,11 +14,11 @@ use crate::errors::Errors;
 use crate::item::Item;
 use crate::job::{Job, Name, When};
 use crate::keys::{self, Key};
-use crate::{policies, values};
+use crate::{policies, values, when};
 
 /// Checks everything that is known before the program runs.
 pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, Error> {
-    let when = when(args, &mut errors);
+    let (when, restriction) = when::read(args, &mut errors);
     let name = name(args, item, &mut errors);
     check_other_attributes(&name, item, &mut errors);
     let policies = policies::read(args, &mut errors);
@@ -33,6 +31,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
     let job = when.map(|when| Job {
         name,
         when,
+        restriction,
         policies,
         enabled,
         enabled_env,
@@ -41,83 +40,6 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
         function,
     });
     errors.into_result(job)
-}
-
-fn when(args: &Args, errors: &mut Errors) -> Option<When> {
-    match (args.key(&keys::CRON), args.key(&keys::EVERY)) {
-        (Some(_), None) => {
-            refuse_with(args, &keys::OFFSET, ("every", "cron"), errors);
-            cron(args, errors)
-        }
-        (None, Some(_)) => {
-            refuse_with(args, &keys::TZ, ("cron", "every"), errors);
-            refuse_with(args, &keys::CRON_ENV, ("cron", "every"), errors);
-            every(args, errors)
-        }
-        (Some(_), Some(_)) => {
-            // The error is on the later key.
-            let message = "a job has either `cron` or `every`, not both\nhelp: remove one of them";
-            errors.push(args.error_at_later(["cron", "every"], message));
-            None
-        }
-        (None, None) => {
-            // A piece with another mistake may be the schedule.
-            if errors.is_empty() {
-                let message = "a scheduled job needs to know when\n\
-                               help: add `cron = \"0 30 2 * * *\"` (seconds first) or `every = \"90s\"`";
-                errors.push(Error::new(Span::call_site(), message));
-            }
-            None
-        }
-    }
-}
-
-/// Refuses a key that goes only with the other kind of schedule.
-fn refuse_with(args: &Args, key: &Key, (only, given): (&str, &str), errors: &mut Errors) {
-    if let Some(ident) = args.key(key) {
-        let message = format!(
-            "`{ident}` goes only with `{only}`, and this job has `{given}`\nhelp: remove `{ident}`"
-        );
-        errors.push(Error::new(ident.span(), message));
-    }
-}
-
-fn cron(args: &Args, errors: &mut Errors) -> Option<When> {
-    let zone = args.text(&keys::TZ);
-    let tz = zone.and_then(|text| errors.keep(located(find_zone(&text.value()), text)));
-    let variable = variable(args, &keys::CRON_ENV, errors);
-    let text = args.text(&keys::CRON)?;
-    // With a wrong zone the expression is checked in UTC, so that its own mistakes are reported, too.
-    let schedule = Schedule::cron(&text.value(), tz.unwrap_or_else(Zone::utc));
-    errors.keep(located(schedule, text))?;
-    Some(When::Cron {
-        expression: text.value(),
-        zone: zone.map(LitStr::value),
-        variable,
-    })
-}
-
-/// The zone of a name. What is compiled in comes first, so that a build rarely depends on its machine; a name that
-/// is newer may be known to the system.
-fn find_zone(name: &str) -> Result<Zone, ScheduleError> {
-    ZoneData::compiled_in()
-        .zone(name)
-        .or_else(|unknown| ZoneData::current().map_err(|_| unknown)?.zone(name))
-}
-
-fn every(args: &Args, errors: &mut Errors) -> Option<When> {
-    let offset = duration(args, &keys::OFFSET).and_then(|offset| errors.keep(offset));
-    let period = errors.keep(duration(args, &keys::EVERY)?)?;
-    let schedule = Schedule::every(period, offset.unwrap_or_default());
-    if let Err(error) = schedule {
-        let key = match error.kind() {
-            ScheduleErrorKind::Offset => &keys::OFFSET,
-            _ => &keys::EVERY,
-        };
-        errors.push(located::<()>(Err(error), args.text(key)?).err()?);
-        return None;
-    }
-    Some(When::Every { period, offset })
 }
 
 /// Checks that jitter never delays a start past the next tick.
@@ -138,7 +60,7 @@ pub(crate) fn duration(args: &Args, key: &Key) -> Option<syn::Result<Duration>> 
 }
 
 /// The name of an environment variable.
-fn variable(args: &Args, key: &Key, errors: &mut Errors) -> Option<String> {
+pub(crate) fn variable(args: &Args, key: &Key, errors: &mut Errors) -> Option<String> {
     let text = args.text(key)?;
     let name = text.value();
     if name.is_empty() || name.contains(['=', '\0']) {
@@ -154,14 +76,16 @@ fn variable(args: &Args, key: &Key, errors: &mut Errors) -> Option<String> {
 }
 
 /// The error of the parser, at the user's text.
-fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T> {
-    result.map_err(|error| {
-        let message = match error.help() {
-            Some(help) => format!("{}\nhelp: {help}", error.message()),
-            None => error.message().to_owned(),
-        };
-        Error::new(text.span(), message)
-    })
+pub(crate) fn located<T>(result: Result<T, ScheduleError>, text: &LitStr) -> syn::Result<T> {
+    result.map_err(|error| Error::new(text.span(), self::text(&error)))
+}
+
+/// Message and help on lines of their own.
+pub(crate) fn text(error: &ScheduleError) -> String {
+    match error.help() {
+        Some(help) => format!("{}\nhelp: {help}", error.message()),
+        None => error.message().to_owned(),
+    }
 }
 
 fn name(args: &Args, item: &Item, errors: &mut Errors) -> Name {

@@ -10,6 +10,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, LitBool, LitInt, LitStr, Token};
 
+use crate::errors::Errors;
 use crate::keys::Key;
 use crate::suggest;
 
@@ -124,6 +125,54 @@ pub(crate) fn list(key: &Key, words: &[Word], tokens: &TokenStream) -> syn::Resu
         Some(value) => Ok(value),
         None => refused(tokens, format!("`{key_name}` names nothing")),
     }
+}
+
+/// Reads `["a", "b"]` or `("a", "b")`: at least one text.
+pub(crate) fn texts(key: &Key, tokens: &TokenStream) -> syn::Result<Vec<LitStr>> {
+    let (name, line) = (key.name, key.line());
+    let refused = |tokens: &TokenStream, message: String, help: String| {
+        Error::new_spanned(
+            tokens,
+            format!(
+                "{message}
+help: {help}"
+            ),
+        )
+    };
+    if let Some(text) = string(tokens) {
+        let help = format!("write `{name} = [{:?}]`", text.value());
+        return Err(refused(tokens, format!("`{name}` takes a list"), help));
+    }
+    let items =
+        |input: ParseStream<'_>| Punctuated::<TokenTree, Token![,]>::parse_terminated(input);
+    let items = match only_group(tokens) {
+        Some(list) if list.delimiter() != Delimiter::Brace => items.parse2(list.stream()).ok(),
+        _ => None,
+    };
+    let Some(items) = items else {
+        let message =
+            format!("`{name}` takes a list of string literals, as it is read at compile time");
+        return Err(refused(tokens, message, format!("write it as in `{line}`")));
+    };
+    if items.is_empty() {
+        let help = format!("write it as in `{line}`, or leave `{name}` out");
+        return Err(refused(tokens, format!("`{name}` names nothing"), help));
+    }
+    let text = |item: TokenTree| {
+        let help = match &item {
+            TokenTree::Ident(word) => format!("write `\"{word}\"`"),
+            _ => format!("write it as in `{line}`"),
+        };
+        let item = TokenStream::from(item);
+        let message = format!("`{item}` of `{name}` is no string literal");
+        string(&item).ok_or_else(|| refused(&item, message, help))
+    };
+    let mut texts = Vec::new();
+    let mut errors = Errors::default();
+    for item in items {
+        texts.extend(errors.keep(text(item)));
+    }
+    errors.into_result(Some(texts))
 }
 
 /// Reads a whole number; its range is checked later.

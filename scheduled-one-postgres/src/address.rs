@@ -231,7 +231,8 @@ fn password(
     file.map_or(Password::None, Password::File)
 }
 
-fn is_schema(name: &str) -> bool {
+/// Whether a schema may have this name, which goes into statements.
+pub(crate) fn is_schema(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     let is_plain = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(allowed);
     is_plain && !name.starts_with(|c: char| c.is_ascii_digit()) && !name.starts_with("pg_")

@@ -3,50 +3,72 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use deadpool_postgres::{
     Connect, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
 };
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 
 use crate::address::Address;
 use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
+use crate::hosts::Hosts;
 use crate::tls::Connector;
 
 /// Connections of a handle, at most. When many ticks are due, a node claims several batches at the same time, and
 /// reports the outcomes of the first while it claims the last; with four connections the last claim waited for them.
 const MOST: usize = 8;
 
+/// How long a connection may take to be made, in a task of its own: what comes too late for its request serves the next
+/// one. If it ended with its request, a node under load would begin again and again, and never have one.
+const LONGEST: Duration = Duration::from_secs(4);
+
 /// Connects; reads the password file before.
 #[derive(Clone)]
 struct Dialer {
     address: Address,
+    hosts: Hosts,
     tls: Option<Connector>,
 }
 
 type Connected = Result<(Client, JoinHandle<()>), Error>;
 
 impl Connect for Dialer {
-    fn connect(&self, config: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
-        let mut config = config.clone();
+    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
         Box::pin(async move {
             let (password, login) = (self.address.password.clone(), self.address.login());
             let reading = tokio::task::spawn_blocking(move || password.read(&login));
             // Without a password the server says that it wants one. The start names a file that cannot be read.
-            if let Ok(Ok(Some(password))) = reading.await {
-                config.password(password);
+            let password = reading.await.ok().and_then(Result::ok).flatten();
+            let mut result = None;
+            for (place, mut config) in self.hosts.in_turn() {
+                if let Some(password) = &password {
+                    config.password(password);
+                }
+                let connected = self.dial(&config).await;
+                if connected.is_ok() {
+                    self.hosts.is_good(place);
+                    return connected;
+                }
+                result = Some(connected);
             }
-            match &self.tls {
-                #[cfg(feature = "tls")]
-                Some(tls) => Ok(driven(config.connect(tls.clone()).await?)),
-                #[cfg(not(feature = "tls"))]
-                Some(tls) => match *tls {},
-                None => Ok(driven(config.connect(NoTls).await?)),
-            }
+            result.expect("an address has a host")
         })
+    }
+}
+
+impl Dialer {
+    async fn dial(&self, config: &Config) -> Connected {
+        match &self.tls {
+            #[cfg(feature = "tls")]
+            Some(tls) => Ok(driven(config.connect(tls.clone()).await?)),
+            #[cfg(not(feature = "tls"))]
+            Some(tls) => match *tls {},
+            None => Ok(driven(config.connect(NoTls).await?)),
+        }
     }
 }
 
@@ -73,6 +95,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(address: &Address, tls: Option<Connector>) -> Self {
         Self::of(Dialer {
+            hosts: Hosts::new(&address.config),
             address: address.clone(),
             tls,
         })
@@ -103,13 +126,18 @@ impl Connections {
         };
         // The pool would drop them, too, and log a warning for each.
         self.pool.retain(|client, _| !client.is_closed());
-        match timeout_at(deadline, self.pool.get()).await {
-            Ok(Ok(client)) => Ok(Checkout {
+        let pool = self.pool.clone();
+        let getting = tokio::spawn(timeout(LONGEST, async move { pool.get().await }));
+        match timeout_at(deadline, getting).await {
+            Ok(Ok(Ok(Ok(client)))) => Ok(Checkout {
                 client: Some(client),
             }),
-            Ok(Err(PoolError::Backend(error))) => Err(connect_error(&error, &self.dialer.address)),
+            Ok(Ok(Ok(Err(PoolError::Backend(error))))) => {
+                Err(connect_error(&error, &self.dialer.address))
+            }
+            Ok(Ok(Ok(Err(error)))) => Err(unreachable(&error.to_string())),
             Ok(Err(error)) => Err(unreachable(&error.to_string())),
-            Err(_) => Err(unreachable("no connection came in time")),
+            Ok(Ok(Err(_))) | Err(_) => Err(unreachable("no connection came in time")),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The findings about a server.
 
+mod failover;
+mod pooler;
+
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
@@ -8,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
+use self::failover::Followers;
 use crate::classify::describe;
 use crate::connections::Connections;
 use crate::identity::Identity;
@@ -52,6 +56,12 @@ pub(crate) async fn diagnose(
         Err(error) => return vec![error.finding()],
     };
     let mut findings = of_facts(&facts);
+    let followers = Followers {
+        standbys: facts.standbys,
+        synchronous: &facts.synchronous_standbys,
+        wal_sender_timeout_ms: facts.wal_sender_timeout_ms,
+    };
+    findings.push(failover::failover(followers, needs.shortest_lease));
     let deadline = Instant::now() + TIME_LIMIT;
     let client = match connections.get(deadline).await {
         Ok(client) => client,
@@ -65,6 +75,7 @@ pub(crate) async fn diagnose(
         more.extend(clock(&client, needs).await);
         more.push(marks(&client, shared, bucket, needs).await);
         more.push(bloat(&client, &shared.address.schema).await);
+        more.push(pooler::pooler(&client, connections, deadline).await);
         more
     };
     match timeout_at(deadline, more).await {

@@ -14,6 +14,7 @@ mod tls;
 
 // The connections, and the tables.
 mod connections;
+mod hosts;
 mod identity;
 mod requests;
 mod rows;
@@ -33,4 +34,5 @@ mod preflight;
 mod store;
 
 pub use crate::connect_error::ConnectError;
+pub use crate::schema::schema;
 pub use crate::store::{ANSWER_TIMEOUT, PostgresStore};

@@ -30,6 +30,9 @@ pub(crate) struct Facts {
     pub(crate) fsync: String,
     pub(crate) synchronous_commit: String,
     pub(crate) synchronous_standbys: String,
+    /// Servers that follow, or take a backup.
+    pub(crate) standbys: i64,
+    pub(crate) wal_sender_timeout_ms: i64,
     pub(crate) max_connections: i64,
     pub(crate) connections: i64,
 }
@@ -95,7 +98,9 @@ async fn facts(client: &Client) -> Result<Facts, Error> {
                   pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', current_user::text, \
                   current_setting('fsync'), current_setting('synchronous_commit'), \
                   current_setting('synchronous_standby_names'), current_setting('max_connections')::bigint, \
-                  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL)";
+                  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL), \
+                  (SELECT count(*) FROM pg_stat_replication), \
+                  (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout')";
     let row = client.query_typed_one(select, &[]).await?;
     Ok(Facts {
         version: row.try_get(0)?,
@@ -108,6 +113,8 @@ async fn facts(client: &Client) -> Result<Facts, Error> {
         synchronous_standbys: row.try_get(7)?,
         max_connections: row.try_get(8)?,
         connections: row.try_get(9)?,
+        standbys: row.try_get(10)?,
+        wal_sender_timeout_ms: row.try_get(11)?,
     })
 }
 

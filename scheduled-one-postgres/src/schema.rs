@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use crate::address::Address;
+use crate::address::{Address, is_schema};
 use crate::classify::{connect_error, describe};
 use crate::connect_error::ConnectError;
 use crate::tables::{self, RIGHTS, Table, VERSION};
@@ -186,13 +186,31 @@ pub(crate) async fn missing_rights(client: &Client, schema: &str) -> Result<Vec<
     Ok(missing)
 }
 
-/// The statements that make the tables, and grant a user what it needs of them.
-pub(crate) fn sql(schema: &str, user: Option<&str>) -> String {
-    let mut text = Found::default().missing(schema).join(";\n");
-    text.push_str(";\n");
+/// The statements that make the tables in a schema, for those who apply them by hand; with a user, also those that
+/// grant it what it needs. They are what the first start makes, in one transaction.
+///
+/// `cargo run --example postgres_schema` prints them.
+///
+/// ```
+/// let sql = scheduled_one_postgres::schema("scheduled_one", Some("jobs"));
+/// assert!(sql.starts_with("BEGIN;\nCREATE SCHEMA \"scheduled_one\";"));
+/// assert!(sql.contains("GRANT USAGE ON SCHEMA \"scheduled_one\" TO \"jobs\";"));
+/// ```
+///
+/// # Panics
+///
+/// If the name of the schema is none that a URL may have: 1 to 63 of `a-z 0-9 _`, the first no digit, and not `pg_`.
+#[must_use]
+pub fn schema(name: &str, user: Option<&str>) -> String {
+    assert!(
+        is_schema(name),
+        "a schema is 1 to 63 of a-z 0-9 _ and begins with no digit and not with pg_: {name:?}"
+    );
+    let mut text = format!("BEGIN;\n{};\n", Found::default().missing(name).join(";\n"));
     if let Some(user) = user {
-        text.push_str(&grant(schema, user));
+        text.push_str(&grant(name, user));
     }
+    text.push_str("COMMIT;\n");
     text
 }
 

@@ -114,17 +114,6 @@ impl PostgresStore {
         })
     }
 
-    /// The statements that make the tables in a schema, for those who apply them by hand; with a user, also those that
-    /// grant it what it needs.
-    ///
-    /// ```
-    /// let sql = scheduled_one_postgres::PostgresStore::schema_sql("scheduled_one", Some("jobs"));
-    /// assert!(sql.starts_with("CREATE SCHEMA") && sql.contains("GRANT USAGE"));
-    /// ```
-    pub fn schema_sql(schema: &str, user: Option<&str>) -> String {
-        schema::sql(schema, user)
-    }
-
     /// A connection to a server with tables.
     async fn connection(&self, deadline: Instant) -> Result<Checkout, StoreError> {
         let checkout = self.connections.get(deadline).await?;
@@ -220,7 +209,7 @@ impl PostgresStore {
         }
         let unknown = |_| {
             Failure::Fatal(StoreError::Unknown(format!(
-                "PostgreSQL did not reply to a commit within {ANSWER_TIMEOUT:?}"
+                "PostgreSQL did not reply to a commit within {ANSWER_TIMEOUT:?}; does it wait for a standby?"
             )))
         };
         let newest = timeout_at(deadline, step.save(&checkout, &changes))

@@ -272,7 +272,9 @@ impl Step<'_> {
         client.query_typed(statement, &parameters).await
     }
 
-    /// The second half. Without changes the transaction is rolled back. Returns the newest line of each ledger that
+    /// The second half. Also without changes the transaction is committed: a synchronous standby may lack what it saw,
+    /// if the server was restarted while a commit waited for that; the locks of this transaction are written to the
+    /// log behind it, so this commit waits for both. Returns the newest line of each ledger that
     /// has a new one.
     pub(crate) async fn save(
         &self,
@@ -281,8 +283,8 @@ impl Step<'_> {
     ) -> Result<BTreeMap<String, i64>, Failure> {
         let failed = |stage| move |error: Error| failure(&error, stage);
         if changes.is_nothing() {
-            let rolled_back = client.batch_execute("ROLLBACK").await;
-            rolled_back.map_err(failed(Stage::Load))?;
+            let committed = client.batch_execute("COMMIT").await;
+            committed.map_err(failed(Stage::Commit))?;
             return Ok(BTreeMap::new());
         }
         let texts = self.statements;

@@ -1,6 +1,7 @@
 //! Which schedule of a job decides its ticks: its identity, and since when.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The identity of a schedule: a digest of its text, its zone and the zone's rules. Nodes whose schedules have the same
 /// identity compute the same ticks. `Display` gives 16 hexadecimal digits.
@@ -38,7 +39,7 @@ pub struct DecidingSchedule {
     /// When this schedule took the place of another one: it has no tick up to then. 0 if the unit never had another.
     pub since_ms: i64,
     /// Identity of the node that registered the schedule last.
-    pub node: String,
+    pub node: Arc<str>,
 }
 
 impl DecidingSchedule {
@@ -52,7 +53,7 @@ impl DecidingSchedule {
             id,
             registered_ms,
             since_ms,
-            node: parts.next()?.to_owned(),
+            node: parts.next()?.into(),
         })
     }
 }
@@ -86,7 +87,7 @@ mod tests {
             id: ScheduleId(0xab),
             registered_ms: 7,
             since_ms: 0,
-            node: "a:b".to_owned(),
+            node: "a:b".into(),
         };
         let text = schedule.to_string();
         assert_eq!(text, "00000000000000ab:7:0:a:b");

@@ -171,8 +171,8 @@ impl<'a> UnitAudit<'a> {
         let by_tick = self.by_tick();
         let ranges: Vec<&'a LedgerEntry> = self.ranges().collect();
         let oldest_ms = self.lines.first().map(|line| line.tick.as_millisecond());
-        let next = |after: &i64| self.schedule.next_after(*after);
-        std::iter::successors(next(&from_ms), next)
+        self.schedule
+            .after(from_ms)
             .take_while(|tick_ms| *tick_ms <= to_ms)
             .take(MAX_TICKS)
             .map(|tick_ms| {

@@ -99,7 +99,7 @@ pub(crate) fn stands_aside(
         schedule = %own,
         %identity,
         deciding_identity = %id,
-        registered_by = node.as_str(),
+        registered_by = &**node,
         registered_ms,
         "stands aside: another schedule of this job was registered later, and decides its ticks until its node is gone \
          or a node with this schedule starts"

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -248,8 +249,8 @@ struct Erased<H, Args> {
     args: PhantomData<fn(Args)>,
 }
 
-pub(crate) fn erase<Args: 'static, H: Handler<Args>>(handler: H) -> Box<dyn AnyHandler> {
-    Box::new(Erased {
+pub(crate) fn erase<Args: 'static, H: Handler<Args>>(handler: H) -> Arc<dyn AnyHandler> {
+    Arc::new(Erased {
         handler: Held::new(handler),
         args: PhantomData,
     })

@@ -1,18 +1,23 @@
 //! A job: a named function with a schedule and policies.
 
+// What was said of the schedule.
+pub(crate) mod when;
+
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Route, Scope,
 };
-use scheduled_one_schedule::{Schedule, ZoneData, name};
+use scheduled_one_schedule::name;
 
 use crate::compiled_job::{Compiled, CompiledJob};
-use crate::environment::{switch, variable};
+use crate::environment::switch;
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
+use crate::job::when::{Rate, Schedules, When};
 use crate::rules::Rules;
 use crate::state::States;
 use crate::user_code;
@@ -41,26 +46,15 @@ use scheduled_one_protocol::UnitName;
 /// ```
 #[must_use = "a job runs only when it is given to a scheduler"]
 pub struct Job {
-    name: String,
+    name: Arc<str>,
     when: When,
     policies: Policies,
     description: Option<String>,
-    handler: Box<dyn AnyHandler>,
+    handler: Arc<dyn AnyHandler>,
     declared_at: &'static Location<'static>,
-    /// A setting of the other kind of schedule.
-    misplaced: Option<&'static str>,
     enabled: bool,
     /// Environment variable that says whether the job is enabled.
     enabled_env: Option<String>,
-    /// Environment variable that overrides the cron expression.
-    cron_env: Option<String>,
-}
-
-/// What was said of the schedule, not checked yet.
-#[derive(Debug)]
-enum When {
-    Cron { expression: String, zone: String },
-    Every { period: Duration, offset: Duration },
 }
 
 impl Job {
@@ -72,11 +66,8 @@ impl Job {
         expression: impl Into<String>,
         handler: impl Handler<Args>,
     ) -> Self {
-        let when = When::Cron {
-            expression: expression.into(),
-            zone: "UTC".to_owned(),
-        };
-        Self::new(name.into(), when, erase(handler), Location::caller())
+        let rate = Rate::Cron(expression.into());
+        Self::new(name.into(), rate, erase(handler), Location::caller())
     }
 
     /// A job due each time `period` has passed since the Unix epoch, so that
@@ -87,51 +78,77 @@ impl Job {
         period: Duration,
         handler: impl Handler<Args>,
     ) -> Self {
-        let when = When::Every {
-            period,
-            offset: Duration::ZERO,
-        };
-        Self::new(name.into(), when, erase(handler), Location::caller())
+        let offset = Duration::ZERO;
+        let rate = Rate::Every { period, offset };
+        Self::new(name.into(), rate, erase(handler), Location::caller())
     }
 
     fn new(
         name: String,
-        when: When,
-        handler: Box<dyn AnyHandler>,
+        rate: Rate,
+        handler: Arc<dyn AnyHandler>,
         declared_at: &'static Location<'static>,
     ) -> Self {
         Job {
-            name,
-            when,
+            name: name.into(),
+            when: When::new(rate),
             policies: Policies::default(),
             description: None,
             handler,
             declared_at,
-            misplaced: None,
             enabled: true,
             enabled_env: None,
-            cron_env: None,
         }
     }
 
-    /// The IANA time zone of the cron expression, such as `"Asia/Shanghai"`.
-    /// On an `every` job it is an error at start: such a job has no zone.
+    /// The IANA time zone of the cron expression, and of [`start`](Self::start),
+    /// [`end`](Self::end), [`within`](Self::within) and [`except`](Self::except),
+    /// such as `"Asia/Shanghai"`. Default UTC. On an `every` job without any of
+    /// these it is an error at start.
     pub fn tz(mut self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        match &mut self.when {
-            When::Cron { zone, .. } => *zone = name,
-            When::Every { .. } => self.misplaced = Some("tz"),
-        }
+        self.when.zone = Some(name.into());
         self
     }
 
     /// Shifts the ticks of an `every` job; shorter than its period.
     /// On a cron job it is an error at start.
     pub fn offset(mut self, shift: Duration) -> Self {
-        match &mut self.when {
-            When::Every { offset, .. } => *offset = shift,
-            When::Cron { .. } => self.misplaced = Some("offset"),
+        self.when.has_offset = true;
+        if let Rate::Every { offset, .. } = &mut self.when.rate {
+            *offset = shift;
         }
+        self
+    }
+
+    /// The job is not due before this: `"2026-03-01T00:00"` in its zone
+    /// ([`tz`](Self::tz)), or with `Z`, an offset or a zone behind it.
+    pub fn start(mut self, instant: impl Into<String>) -> Self {
+        self.when.start = Some(instant.into());
+        self
+    }
+
+    /// The job is not due from this on, in the forms of [`start`](Self::start).
+    pub fn end(mut self, instant: impl Into<String>) -> Self {
+        self.when.end = Some(instant.into());
+        self
+    }
+
+    /// The job is due only at these times of day in its zone: `"08:00-18:00"`,
+    /// `"22:00-06:00"` over midnight, or several with commas between them. The
+    /// first time is part of it, the second is not.
+    pub fn within(mut self, times: impl Into<String>) -> Self {
+        self.when.within = Some(times.into());
+        self
+    }
+
+    /// The job is not due on these days of its zone: weekdays (`"SAT"`), dates
+    /// (`"2026-05-01"`), ranges (`"2026-12-24..2027-01-01"`), dates of each year
+    /// (`"12-25"`), and calendars by name, which the
+    /// [builder](crate::SchedulerBuilder::calendar) is given. A second call adds
+    /// days.
+    pub fn except<D: Into<String>>(mut self, days: impl IntoIterator<Item = D>) -> Self {
+        let all = self.when.except.get_or_insert_default();
+        all.extend(days.into_iter().map(Into::into));
         self
     }
 
@@ -267,10 +284,7 @@ impl Job {
     /// An expression that cannot be used is an error, unless the job is
     /// disabled: then the job is left out on this node, with a warning.
     pub fn cron_env(mut self, name: impl Into<String>) -> Self {
-        if let When::Every { .. } = self.when {
-            self.misplaced = Some("cron_env");
-        }
-        self.cron_env = Some(name.into());
+        self.when.cron_env = Some(name.into());
         self
     }
 
@@ -297,20 +311,20 @@ impl Job {
     }
 
     /// Checks all that can be checked without a store.
-    pub(crate) fn compile(self, states: &States, zones: &ZoneData) -> Result<Compiled, Error> {
+    pub(crate) fn compile(
+        self,
+        states: &States,
+        schedules: &mut Schedules<'_>,
+    ) -> Result<Compiled, Error> {
         let bad = |message: String| Error::Job {
-            job: self.name.clone(),
+            job: self.name.to_string(),
             declared_at: self.declared_at,
             message,
         };
         let renamed = "give it another name (`name = \"…\"` in the attribute)";
         check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
-        if let Some(key) = self.misplaced {
-            let only = match key {
-                "offset" => "every",
-                _ => "cron",
-            };
-            return Err(bad(format!("`{key}` goes only with `{only}`")));
+        if let Some(why) = self.when.misplaced() {
+            return Err(bad(why));
         }
         if let Some(found) = self.policies.contradictions().into_iter().next() {
             return Err(bad(found.message));
@@ -319,42 +333,25 @@ impl Job {
         user_code::call(|| self.handler.check(states))
             .map_err(|panic| bad(format!("the check of an argument panicked: {}", panic.text)))?
             .map_err(|missing| Error::State {
-                job: self.name.clone(),
+                job: self.name.to_string(),
                 missing,
             })?;
-        let schedule = match self.schedule(zones) {
+        let schedule = match self.when.compile(schedules) {
             Ok(schedule) => schedule,
             Err(why) if enabled => return Err(bad(why)),
             // Without its schedule nobody knows which of its ticks are skipped.
             Err(why) => {
-                let job = self.name;
+                let job = self.name.to_string();
                 return Ok(Compiled::LeftOut { job, why });
             }
         };
         Ok(Compiled::Job(CompiledJob {
-            name: self.name.into(),
+            name: self.name,
             schedule,
             rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),
-            handler: self.handler.into(),
+            handler: self.handler,
         }))
-    }
-
-    /// The schedule, with what the environment overrides.
-    fn schedule(&self, zones: &ZoneData) -> Result<Schedule, String> {
-        let (Some(name), When::Cron { zone, .. }) = (&self.cron_env, &self.when) else {
-            return self.when.compile(zones).map_err(|error| error.to_string());
-        };
-        let Some(expression) = variable(name)? else {
-            return self.when.compile(zones).map_err(|error| error.to_string());
-        };
-        let zone = zone.clone();
-        let when = When::Cron { expression, zone };
-        when.compile(zones).map_err(|error| {
-            format!(
-                "environment variable {name}: {error}; to switch the job off, use `enabled_env`"
-            )
-        })
     }
 
     fn is_enabled(&self) -> Result<bool, String> {
@@ -363,15 +360,6 @@ impl Job {
             None => None,
         };
         Ok(of_environment.unwrap_or(self.enabled))
-    }
-}
-
-impl When {
-    fn compile(&self, zones: &ZoneData) -> Result<Schedule, scheduled_one_schedule::ScheduleError> {
-        match self {
-            When::Cron { expression, zone } => Schedule::cron(expression, zones.zone(zone)?),
-            When::Every { period, offset } => Schedule::every(*period, *offset),
-        }
     }
 }
 

@@ -121,10 +121,10 @@ pub use scheduled_one_control as control;
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 #[cfg(feature = "redis")]
 pub use scheduled_one_redis::ConnectError;
-pub use scheduled_one_schedule::ZoneData;
 pub use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Route, Scope,
 };
+pub use scheduled_one_schedule::{Calendar, ZoneData};
 pub use scheduler::builder::SchedulerBuilder;
 pub use scheduler::doctor::doctor;
 pub use scheduler::{JobInfo, Scheduler, ShutdownReport, start};

@@ -402,10 +402,11 @@ impl Node {
         if !self.heartbeat.take_due(self.client.now()) {
             return;
         }
-        let heartbeat = self.claiming.preference.heartbeat(mode != Mode::Working);
+        let nodes = &self.claiming.preference;
+        let heartbeat = nodes.heartbeat(&self.units, mode != Mode::Working);
         let client = Arc::clone(&self.client);
-        self.inbox
-            .request(async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) });
+        let sent = async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) };
+        self.inbox.request(sent);
     }
 
     fn heartbeat_acknowledged(&mut self, reply: Replied<HeartbeatReply>) {

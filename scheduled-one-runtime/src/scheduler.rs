@@ -292,8 +292,7 @@ impl fmt::Debug for Scheduler {
 }
 
 fn info(job: &CompiledJob, outlook: JobOutlook, now_ms: i64) -> JobInfo {
-    let next = |after: &i64| job.schedule.next_after(*after);
-    let ticks = std::iter::successors(next(&now_ms.max(outlook.decided_to_ms)), next);
+    let ticks = job.schedule.after(now_ms.max(outlook.decided_to_ms));
     let claims_from_ms = Some(outlook.claims_from_ms).filter(|from_ms| *from_ms > now_ms);
     JobInfo {
         name: job.name.to_string(),

@@ -267,7 +267,7 @@ async fn what_is_wrong_is_said_at_start() {
     assert!(text.contains("0 30 2 * * *"), "{text}");
 
     let text = refused(builder().job(job("a").tz("UTC"))).await.to_string();
-    assert!(text.contains("`tz` goes only with `cron`"), "{text}");
+    assert!(text.contains("`tz` has no effect on `every`"), "{text}");
 
     let text = refused(builder().job(job("a").lease(Duration::ZERO)))
         .await

@@ -14,6 +14,7 @@ use crate::day_of_month::{DAY_OF_MONTH, day_of_month};
 use crate::error::{ScheduleError, ScheduleErrorKind, quote};
 use crate::field::{HOUR, MINUTE, MONTH, SECOND, YEAR};
 use crate::fields::Fields;
+use crate::identity::{Digest, ScheduleIdentity};
 use crate::way_out;
 use crate::weekday::{DAY_OF_WEEK, day_of_week};
 use crate::zone::{self, HORIZON_S, Pace, Zone};
@@ -26,7 +27,7 @@ const EXPRESSION_MAX: usize = 512;
 const PRESENT_YEAR: i32 = 2026;
 /// The first of January of [`PRESENT_YEAR`], in days and seconds since 1970.
 const PRESENT_DAY: i64 = 20_454;
-const PRESENT_S: i64 = PRESENT_DAY * 86_400;
+pub(crate) const PRESENT_S: i64 = PRESENT_DAY * 86_400;
 
 /// A validated expression in its zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(crate) struct Cron {
     text: Box<str>,
     zone: Zone,
     pace: Pace,
+    /// Kept, because a zone may have hundreds of rules to digest.
+    identity: ScheduleIdentity,
 }
 
 impl Cron {
@@ -56,14 +59,23 @@ impl Cron {
         let (text, parts) = split(expression)?;
         let fields = parse(&parts)?;
         let pace = pace(&parts, &fields);
-        let cron = Self {
+        let mut cron = Self {
             fields,
             text,
             zone,
             pace,
+            identity: ScheduleIdentity::new(&Digest::default()),
         };
         cron.check_it_comes(&parts)?;
+        let mut digest = Digest::default();
+        digest.text(&cron.to_string());
+        cron.zone.digest(&mut digest);
+        cron.identity = ScheduleIdentity::new(&digest);
         Ok(cron)
+    }
+
+    pub(crate) fn identity(&self) -> ScheduleIdentity {
+        self.identity
     }
 
     pub(crate) fn zone(&self) -> &Zone {

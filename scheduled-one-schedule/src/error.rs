@@ -65,6 +65,16 @@ pub enum ScheduleErrorKind {
     Period,
     /// The offset of `every` is not less than its period, or no whole number of milliseconds.
     Offset,
+    /// The text of `start` is no instant, or not one.
+    Start,
+    /// The text of `end` is no instant, or not one; or there is no tick until then.
+    End,
+    /// The text of `within` is no time of day, or no tick lies within it.
+    Within,
+    /// An item of `except` or of a calendar is no day; or `except` leaves no tick.
+    Except,
+    /// There is no calendar of a name, or a calendar cannot be used.
+    Calendar,
 }
 
 impl ScheduleError {

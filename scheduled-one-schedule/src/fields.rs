@@ -176,7 +176,7 @@ fn calendar_month(first: Date) -> Month {
 }
 
 /// The date of a day counted from 1970-01-01.
-fn date_of(day: i64) -> Option<Date> {
+pub(crate) fn date_of(day: i64) -> Option<Date> {
     let midnight = jiff::Timestamp::from_second(day.checked_mul(DAY_S)?).ok()?;
     Some(Offset::UTC.to_datetime(midnight).date())
 }

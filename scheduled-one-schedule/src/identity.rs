@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// The identity of a [schedule](crate::Schedule): 64 bits of a digest of its canonical text, its zone, and the
-/// zone's rules from 2026 on.
+/// The identity of a [schedule](crate::Schedule): 64 bits of a digest of its canonical text, its zone, the zone's
+/// rules from 2026 on, and the days of the calendars that a restriction names.
 ///
 /// Two nodes whose schedules have the same identity compute the same ticks. Schedules with different identities
 /// differ in their text or in their zone data; a correction of the zone's history makes no difference. The

@@ -67,6 +67,15 @@ mod every;
 /// Durations: `90s`, `1h30m`.
 mod duration;
 
+/// Times and days that are taken from a schedule.
+mod restriction;
+
+/// The ticks that are left.
+mod restricted;
+
+/// Days with a name.
+mod calendar;
+
 /// What tells two schedules apart.
 mod identity;
 
@@ -78,6 +87,7 @@ pub mod policy;
 pub mod name;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,16 +95,19 @@ use std::time::Duration;
 #[doc(hidden)]
 pub use spelling::distance;
 
+pub use crate::calendar::Calendar;
 pub use crate::duration::parse_duration;
 pub use crate::error::{ScheduleError, ScheduleErrorKind};
 pub use crate::every::{MAX_PERIOD, MIN_PERIOD};
 pub use crate::identity::ScheduleIdentity;
+pub use crate::restriction::Restriction;
 pub use crate::zone::{Zone, parse_zone};
 pub use crate::zone_data::ZoneData;
 
 use crate::cron::Cron;
 use crate::every::Every;
 use crate::identity::Digest;
+use crate::restricted::{Restricted, latest};
 
 /// The instants at which a job is due.
 ///
@@ -107,6 +120,7 @@ pub struct Schedule(Kind);
 enum Kind {
     Cron(Arc<Cron>),
     Every(Every),
+    Restricted(Arc<Restricted>),
 }
 
 impl Schedule {
@@ -146,14 +160,43 @@ impl Schedule {
         Ok(Self(Kind::Every(Every::new(period, offset)?)))
     }
 
+    /// The schedule without the ticks that a restriction takes: before its start, from its end on, outside of its
+    /// times of day, and on its days. What is taken is no tick for any function of the schedule.
+    ///
+    /// ```
+    /// use scheduled_one_schedule::{Restriction, Schedule, Zone};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), scheduled_one_schedule::ScheduleError> {
+    /// let nights = Restriction::new(Zone::utc()).within("22:00-06:00")?;
+    /// let schedule = Schedule::every(Duration::from_secs(3600), Duration::ZERO)?.restricted(nights)?;
+    /// // After 05:00 of the first day comes 22:00.
+    /// assert_eq!(schedule.next_after(5 * 3_600_000), Some(22 * 3_600_000));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no tick left from 2026 on, with the part of the restriction that takes the last one; or a calendar is
+    /// named that was not given.
+    pub fn restricted(self, restriction: Restriction) -> Result<Self, ScheduleError> {
+        if restriction.is_empty() {
+            return Ok(self);
+        }
+        let restricted = Restricted::new(self, restriction)?;
+        Ok(Self(Kind::Restricted(Arc::new(restricted))))
+    }
+
     /// The first tick strictly after an instant (Unix milliseconds).
     ///
-    /// For cron: whole seconds, from 1970 until the end of 2099, then `None`. The work is bounded, whatever the
-    /// expression.
+    /// For cron: whole seconds, from 1970 until the end of 2099, then `None`; so for a restricted schedule. The work is
+    /// bounded, whatever the expression.
     #[must_use]
     pub fn next_after(&self, after_ms: i64) -> Option<i64> {
         match &self.0 {
             Kind::Every(every) => every.next_after(after_ms),
+            Kind::Restricted(restricted) => restricted.next_within(after_ms, i64::MAX),
             Kind::Cron(cron) => cron
                 .next_after_s(after_ms.div_euclid(1000))
                 .map(|tick_s| tick_s * 1000),
@@ -163,7 +206,8 @@ impl Schedule {
     /// The newest tick in `(after_ms, until_ms]` (Unix milliseconds).
     ///
     /// By arithmetic for a fixed rate. For cron by bisection of [`next_after`](Self::next_after), which only
-    /// grows: about 30 steps for any window, never one per tick.
+    /// grows: about 30 steps for any range, never one per tick. For a restricted schedule by bisection, if the
+    /// newest tick of the plain one is taken.
     ///
     /// ```
     /// use scheduled_one_schedule::{Schedule, Zone};
@@ -176,35 +220,28 @@ impl Schedule {
     pub fn latest_within(&self, after_ms: i64, until_ms: i64) -> Option<i64> {
         let cron = match &self.0 {
             Kind::Every(every) => return every.latest_within(after_ms, until_ms),
+            Kind::Restricted(restricted) => return restricted.latest_within(after_ms, until_ms),
             Kind::Cron(cron) => cron,
         };
-        // The window in which ticks can be; it keeps the sums below from overflowing.
+        // The range in which ticks can be; it keeps the sums below from overflowing.
         let until_s = until_ms.div_euclid(1000).min(zone::HORIZON_S);
         let after_s = after_ms.div_euclid(1000).max(-1);
-        let next_by = |after_s| {
+        let latest_s = latest(after_s, until_s, |after_s, until_s| {
             cron.next_after_s(after_s)
                 .filter(|tick_s| *tick_s <= until_s)
-        };
-        let mut latest_s = next_by(after_s)?;
-        let mut none_after_s = until_s;
-        // Invariant: `latest_s` is a tick, and after `none_after_s` there is none.
-        while latest_s < none_after_s {
-            let middle_s = latest_s + (none_after_s - latest_s) / 2;
-            match next_by(middle_s) {
-                Some(tick_s) => latest_s = tick_s,
-                None => none_after_s = middle_s,
-            }
-        }
-        Some(latest_s * 1000)
+        });
+        latest_s.map(|tick_s| tick_s * 1000)
     }
 
     /// The number of ticks in `(after_ms, until_ms]` (Unix milliseconds), at most `cap`.
     ///
-    /// By arithmetic for a fixed rate. For cron a step for each day that has ticks, and within a day by arithmetic.
+    /// By arithmetic for a fixed rate. For cron a step for each day that has ticks, and within a day by arithmetic; the
+    /// same for each stretch that a restriction leaves.
     #[must_use]
     pub fn count_within(&self, after_ms: i64, until_ms: i64, cap: u64) -> u64 {
         match &self.0 {
             Kind::Every(every) => every.count_within(after_ms, until_ms, cap),
+            Kind::Restricted(restricted) => restricted.count_within(after_ms, until_ms, cap),
             Kind::Cron(cron) => {
                 let from_s = after_ms.div_euclid(1000).saturating_add(1);
                 let to_s = until_ms.div_euclid(1000).saturating_add(1);
@@ -213,10 +250,41 @@ impl Schedule {
         }
     }
 
-    /// The time zone of a cron expression; UTC for a fixed rate, which has none.
+    /// The ticks strictly after an instant (Unix milliseconds), in order: without end for a fixed rate.
+    ///
+    /// ```
+    /// use scheduled_one_schedule::{Schedule, Zone};
+    ///
+    /// let hourly = Schedule::cron("@hourly", Zone::utc()).unwrap();
+    /// let next: Vec<i64> = hourly.after(0).take(2).collect();
+    /// assert_eq!(next, [3_600_000, 7_200_000]);
+    /// ```
+    pub fn after(&self, after_ms: i64) -> impl Iterator<Item = i64> + '_ {
+        let next = |after: &i64| self.next_after(*after);
+        std::iter::successors(next(&after_ms), next)
+    }
+
+    /// The ticks in a half-open range of instants (Unix milliseconds), in order: its start may be one, its end is
+    /// none.
+    ///
+    /// ```
+    /// use scheduled_one_schedule::{Schedule, Zone};
+    ///
+    /// let hourly = Schedule::cron("@hourly", Zone::utc()).unwrap();
+    /// assert_eq!(hourly.matching(0..7_200_000).collect::<Vec<_>>(), [0, 3_600_000]);
+    /// ```
+    pub fn matching(&self, range_ms: Range<i64>) -> impl Iterator<Item = i64> + '_ {
+        let Range { start, end } = range_ms;
+        // No schedule has a tick at the first instant that there is.
+        self.after(start.saturating_sub(1))
+            .take_while(move |tick_ms| *tick_ms < end)
+    }
+
+    /// The time zone of a cron expression or of a restriction; UTC for a fixed rate alone, which has none.
     #[must_use]
     pub fn zone(&self) -> Zone {
         match &self.0 {
+            Kind::Restricted(restricted) => restricted.zone(),
             Kind::Cron(cron) => cron.zone().clone(),
             Kind::Every(_) => Zone::utc(),
         }
@@ -225,12 +293,22 @@ impl Schedule {
     /// What tells this schedule apart from others: the same on each node whose ticks are the same.
     #[must_use]
     pub fn identity(&self) -> ScheduleIdentity {
+        if let Kind::Cron(cron) = &self.0 {
+            return cron.identity();
+        }
         let mut digest = Digest::default();
         digest.text(&self.to_string());
-        if let Kind::Cron(cron) = &self.0 {
-            cron.zone().digest(&mut digest);
-        }
+        self.digest(&mut digest);
         ScheduleIdentity::new(&digest)
+    }
+
+    /// Adds what the text does not say: rules of zones, dates of calendars.
+    fn digest(&self, digest: &mut Digest) {
+        match &self.0 {
+            Kind::Cron(cron) => cron.zone().digest(digest),
+            Kind::Every(_) => {}
+            Kind::Restricted(restricted) => restricted.digest(digest),
+        }
     }
 }
 
@@ -239,6 +317,7 @@ impl fmt::Display for Schedule {
         match &self.0 {
             Kind::Cron(cron) => cron.fmt(f),
             Kind::Every(every) => every.fmt(f),
+            Kind::Restricted(restricted) => restricted.fmt(f),
         }
     }
 }

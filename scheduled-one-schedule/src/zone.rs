@@ -13,7 +13,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
 
 use crate::error::ScheduleError;
 use crate::identity::Digest;
@@ -46,6 +47,15 @@ pub(crate) struct Span {
     offset_s: i64,
     /// Local time up to here, exclusive, was on the clock before the span began.
     seen_s: i64,
+}
+
+/// A span, from its first instant to the first one after it, in Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) start_s: i64,
+    pub(crate) end_s: i64,
+    /// Local minus UTC, seconds.
+    pub(crate) offset_s: i64,
 }
 
 /// The first tick at or after `from_s` (Unix seconds, not negative), where `next_local` gives the first match
@@ -181,6 +191,29 @@ impl Zone {
         &self.0.spans
     }
 
+    /// The stretch of constant offset that an instant (Unix seconds) is in.
+    pub(crate) fn span_at(&self, at_s: i64) -> Extent {
+        let spans = &self.0.spans;
+        let index = spans
+            .partition_point(|span| span.start_s <= at_s)
+            .saturating_sub(1);
+        let span = spans.get(index);
+        Extent {
+            start_s: span.map_or(0, |span| span.start_s),
+            end_s: spans
+                .get(index + 1)
+                .map_or(i64::MAX / 1000, |next| next.start_s),
+            offset_s: span.map_or(0, |span| span.offset_s),
+        }
+    }
+
+    /// An instant (Unix seconds) as the clocks show it, with the offset.
+    pub(crate) fn local_text(&self, at_s: i64) -> String {
+        let at = Timestamp::from_second(at_s).unwrap_or_default();
+        let offset = self.0.time_zone.to_offset(at);
+        local_with_offset(offset.to_datetime(at), offset)
+    }
+
     /// Adds the name and the rules to come.
     pub(crate) fn digest(&self, digest: &mut Digest) {
         digest.text(&self.0.name);
@@ -215,6 +248,24 @@ impl fmt::Debug for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Zone({})", self.name())
     }
+}
+
+/// A local time with its offset, such as `2026-03-01T00:00+01:00`; with seconds, if there are any.
+pub(crate) fn local_with_offset(at: DateTime, offset: Offset) -> String {
+    let seconds = match at.second() {
+        0 => String::new(),
+        second => format!(":{second:02}"),
+    };
+    let sign = if offset.seconds() < 0 { '-' } else { '+' };
+    let minutes = offset.seconds().unsigned_abs() / 60;
+    format!(
+        "{}T{:02}:{:02}{seconds}{sign}{:02}:{:02}",
+        at.date(),
+        at.hour(),
+        at.minute(),
+        minutes / 60,
+        minutes % 60
+    )
 }
 
 /// The spans of a zone from 1970 to the horizon.

@@ -42,7 +42,7 @@ async fn a_file_keeps_the_contract() {
         folder: tempfile::tempdir().expect("a folder"),
     };
     let options = Options {
-        operations: 60_000,
+        operations: 120_000,
         most_operations: 240_000,
         ..Options::default()
     };

@@ -34,7 +34,7 @@ cargo xtask <verb>
   tidy              lengths, layers, import circles, names and numbers in documents, words, commit subjects
   package           packs the published crates, and checks each as it is packed
   ui [--bless]      the compile-time tests; --bless accepts the present diagnostics and expansions
-  chaos [args]      faults against real nodes and real Redis, by a seeded plan; --help tells more
+  chaos [args]      faults against real nodes and real stores, by a seeded plan; --help tells more
   mutants [names]   builds with one guard removed each, which the suites must catch
   bench [args]      the benchmarks, in release; the arguments go to them
   fuzz [--seconds N] [TARGET]

@@ -6,11 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use scheduled_one_postgres::PostgresStore;
-use scheduled_one_protocol::clock::{Clock, SystemClock};
 use scheduled_one_protocol::message::{Caller, Heartbeat};
-use scheduled_one_protocol::{
-    DiagnosticContext, Records, Severity, Store, StoreError, UnitName, Wanted, WorkingSet,
-};
+use scheduled_one_protocol::{Records, Store, StoreError, UnitName, Wanted, WorkingSet};
 use test_support::{PostgresServer, wait_until, wait_until_async};
 use tokio::task::JoinSet;
 
@@ -237,43 +234,4 @@ async fn a_server_without_free_connections_is_named_as_such() {
         assert!(stores.len() < 10);
     };
     assert!(text.contains("53300"), "{text}");
-}
-
-#[tokio::test]
-async fn the_doctor_names_what_it_sees() {
-    let database = Database::new();
-    let store = database.ready_store().await;
-    store
-        .register(&caller(), &[registration("a")])
-        .await
-        .unwrap();
-    let needs = DiagnosticContext {
-        shortest_lease: Duration::from_secs(5),
-        units: vec![UnitName::from("a"), UnitName::from("b")],
-        clock: Arc::new(SystemClock),
-    };
-    let report = Store::diagnose(&store, &needs).await;
-    for check in [
-        "server",
-        "role",
-        "rights",
-        "fsync",
-        "commit",
-        "connections",
-        "identity",
-        "clock",
-        "round_trip",
-        "marks",
-        "bloat",
-    ] {
-        assert!(report.finding(check).is_some(), "{check}: {report}");
-    }
-    assert_eq!(report.finding("fsync").unwrap().severity, Severity::Warning);
-    assert_eq!(report.finding("identity").unwrap().severity, Severity::Ok);
-    let far = SystemClock.wall().as_millis() + 600_000;
-    database.sql(&format!("UPDATE scheduled_one.unit SET decided_ms = {far}"));
-    let report = Store::diagnose(&store, &needs).await;
-    let marks = report.finding("marks").unwrap();
-    assert_eq!(marks.severity, Severity::Warning);
-    assert!(marks.found.contains("1 of 2 units"), "{report}");
 }

@@ -1,6 +1,6 @@
 //! The documented rights suffice, and each is needed.
 
-use scheduled_one_postgres::{ConnectError, PostgresStore};
+use scheduled_one_postgres::{ConnectError, PostgresStore, schema};
 use scheduled_one_protocol::message::{Heartbeat, Register};
 use scheduled_one_protocol::{LedgerRecord, SkipReason, Store, StoreError, TickMs, UnitName};
 
@@ -34,7 +34,7 @@ impl World {
         let database = Database::new();
         let user = format!("jobs_{}", database.name);
         SERVER.sql(&format!("CREATE ROLE {user} LOGIN")).unwrap();
-        database.sql(&PostgresStore::schema_sql("scheduled_one", Some(&user)));
+        database.sql(&schema("scheduled_one", Some(&user)));
         World { database, user }
     }
 
@@ -50,7 +50,7 @@ async fn the_documented_rights_suffice() {
     Store::preflight(&store).await.unwrap();
     everything(&store).await.unwrap();
     let documented = include_str!("../../docs/postgres.md");
-    for grant in PostgresStore::schema_sql("scheduled_one", Some("jobs"))
+    for grant in schema("scheduled_one", Some("jobs"))
         .lines()
         .filter(|line| line.starts_with("GRANT"))
     {

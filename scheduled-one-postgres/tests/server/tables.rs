@@ -1,6 +1,6 @@
 //! The tables: made once, completed, of a newer version; and their rows.
 
-use scheduled_one_postgres::PostgresStore;
+use scheduled_one_postgres::{PostgresStore, schema};
 use scheduled_one_protocol::message::{Heartbeat, Register};
 use scheduled_one_protocol::{
     Bucket, LedgerRecord, SkipReason, Store, StoreError, TickMs, UnitName,
@@ -96,6 +96,29 @@ async fn tables_that_are_dropped_while_nodes_run_are_made_again() {
 /// A request that only reads is not repeated here: the next one finds the tables again.
 fn store_error_of_a_missing_table() -> StoreError {
     StoreError::Unavailable("relation \"scheduled_one.ledger\" does not exist (42P01)".to_owned())
+}
+
+/// Tables with their columns, defaults, settings and keys.
+const MADE: &str = "SELECT c.relname, c.reloptions, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), \
+     a.attnotnull, a.attidentity, co.collname, pg_get_expr(d.adbin, d.adrelid) \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid \
+     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
+     LEFT JOIN pg_collation co ON co.oid = a.attcollation \
+     WHERE n.nspname = 'scheduled_one' AND a.attnum > 0 ORDER BY 1, 3; \
+     SELECT indexdef FROM pg_indexes WHERE schemaname = 'scheduled_one' ORDER BY 1; \
+     SELECT version FROM scheduled_one.layout";
+
+#[tokio::test]
+async fn the_printed_schema_is_what_the_start_makes() {
+    let (by_start, by_hand) = (Database::new(), Database::new());
+    by_start.ready_store().await;
+    by_hand.sql(&schema("scheduled_one", None));
+    let made = by_start.sql(MADE);
+    assert!(made.contains("unit|{fillfactor=50"), "{made}");
+    assert_eq!(by_hand.sql(MADE), made);
+    // The start finds nothing to do there.
+    by_hand.ready_store().await;
+    assert_eq!(by_hand.sql(MADE), made);
 }
 
 #[tokio::test]

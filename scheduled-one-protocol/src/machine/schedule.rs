@@ -28,7 +28,7 @@ pub(super) fn register_schedule(
         // The heartbeats of all nodes are forgotten, too.
         (Occasion::Succession, Some(decides)) => {
             let quarantined = unit_quarantined(meta, record, register.lease_ms, caller, now);
-            quarantined.is_none() && (decides.node == caller.node || !lives(&decides.node))
+            quarantined.is_none() && (*decides.node == *caller.node || !lives(&decides.node))
         }
     };
     decide(record, id, takes_over, caller, now);
@@ -51,7 +51,7 @@ fn decide(record: &mut Record, id: ScheduleId, takes_over: bool, caller: &Caller
         // Also if the store's clock went back since.
         registered_ms: now.ms().max(before_ms + 1),
         since_ms,
-        node: caller.node.clone(),
+        node: caller.node.as_str().into(),
     });
 }
 

@@ -23,7 +23,7 @@ impl Aside {
     /// Takes a heartbeat's list of living nodes into account. Returns whether the node is gone that registered the
     /// deciding schedule; if so, it is counted anew.
     pub(crate) fn is_orphan(&mut self, living: &[String]) -> bool {
-        self.absent = match living.contains(&self.decides.node) {
+        self.absent = match living.iter().any(|node| **node == *self.decides.node) {
             true => 0,
             false => self.absent + 1,
         };
@@ -46,7 +46,7 @@ mod tests {
             id: ScheduleId(1),
             registered_ms: 1,
             since_ms: 1,
-            node: "b".to_owned(),
+            node: "b".into(),
         });
         let (with, without) = (["a".to_owned(), "b".to_owned()], ["a".to_owned()]);
         assert!((1..ABSENT).all(|_| !aside.is_orphan(&without)));

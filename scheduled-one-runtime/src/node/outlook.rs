@@ -75,16 +75,13 @@ impl Outlook {
 
 /// Which jobs start again when, the first instant in front: `12:00:06Z: a, b; 13:00:01Z: c`.
 pub(crate) fn by_instant<'a>(jobs: impl Iterator<Item = (&'a str, i64)>) -> String {
-    let mut by_instant: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    let mut by_instant: BTreeMap<i64, Together<'_>> = BTreeMap::new();
     for (job, at_ms) in jobs {
-        let named = by_instant.entry(at_ms).or_default();
-        if named.last() != Some(&job) {
-            named.push(job);
-        }
+        by_instant.entry(at_ms).or_default().add(job);
     }
-    let one = |(at_ms, jobs): (&i64, &Vec<&str>)| {
-        let named = jobs[..jobs.len().min(MAX_NAMED)].join(", ");
-        match jobs.len().saturating_sub(MAX_NAMED) {
+    let one = |(at_ms, jobs): (&i64, &Together<'_>)| {
+        let named = jobs.named.join(", ");
+        match jobs.more {
             0 => format!("{}: {named}", instant(*at_ms)),
             more => format!("{}: {named} and {more} more", instant(*at_ms)),
         }
@@ -96,6 +93,28 @@ pub(crate) fn by_instant<'a>(jobs: impl Iterator<Item = (&'a str, i64)>) -> Stri
         parts.push(format!("others until {}", instant(*last_ms)));
     }
     parts.join("; ")
+}
+
+/// The jobs that start again at one instant.
+#[derive(Default)]
+struct Together<'a> {
+    named: Vec<&'a str>,
+    /// How many are not named.
+    more: usize,
+    last: Option<&'a str>,
+}
+
+impl<'a> Together<'a> {
+    /// Adds a job. Shards of one job come one after another.
+    fn add(&mut self, job: &'a str) {
+        if self.last.replace(job) == Some(job) {
+            return;
+        }
+        match self.named.len() < MAX_NAMED {
+            true => self.named.push(job),
+            false => self.more += 1,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -8,14 +8,19 @@
 //! It is only a preference. Nodes may believe different things of each other for a moment, and two of them may claim
 //! one tick, or none: the claim decides, and heartbeats report what nobody claims.
 
+mod job_list;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::node::unit_set::UnitSet;
-use crate::node::units::{Unit, Units};
+use crate::node::units::Units;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply, JobList, JobsDigest, Member};
+use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply, JobsDigest, Member};
 use scheduled_one_schedule::policy::Route;
+
+pub(super) use job_list::job_and_schedule;
+use job_list::own_list;
 
 /// For how long a node counts as idle that did not claim what prefers it: at first, and at most. The time doubles each
 /// time that it does not claim.
@@ -37,8 +42,7 @@ const EVERYBODY: NodeKey = 1;
 /// The preferred node of each unit.
 pub(super) struct Preference {
     me: NodeKey,
-    /// The jobs that this node runs.
-    own_list: JobList,
+    /// Digest of the jobs that this node runs.
     own_digest: JobsDigest,
     /// Whether the store has the list of this node's jobs.
     is_list_stored: bool,
@@ -94,18 +98,13 @@ pub(super) struct Moved {
 impl Preference {
     /// Before the first heartbeat no unit prefers anybody.
     pub(super) fn new(me: &str, units: &Units) -> Self {
-        let enabled = units.indices().map(|unit| units.get(unit));
-        let enabled = enabled.filter(|unit| unit.job.rules.enabled && unit.shard == 0);
-        let names: Vec<String> = enabled.flat_map(entries).collect();
-        let own_list = JobList::new(names.iter().map(String::as_str));
         let hashes = units
             .indices()
             .map(|unit| hash(&units.get(unit).name(), 0))
             .collect::<Vec<_>>();
         Preference {
             me: node_key(me),
-            own_digest: own_list.digest(),
-            own_list,
+            own_digest: own_list(units).digest(),
             is_list_stored: true,
             version: 0,
             members: Vec::new(),
@@ -121,11 +120,11 @@ impl Preference {
     }
 
     /// The next heartbeat.
-    pub(super) fn heartbeat(&self, leaving: bool) -> Heartbeat {
+    pub(super) fn heartbeat(&self, units: &Units, leaving: bool) -> Heartbeat {
         Heartbeat {
             leaving,
             jobs: self.own_digest,
-            job_list: (!self.is_list_stored).then(|| self.own_list.clone()),
+            job_list: (!self.is_list_stored).then(|| own_list(units)),
             known_version: self.version,
             wanted_list: self.unknown_digest(),
         }
@@ -355,19 +354,6 @@ impl Peer {
             jobs: member.jobs,
         }
     }
-}
-
-/// What a job is called in a list: nodes whose schedules differ do not have the same job.
-pub(super) fn job_and_schedule(unit: &Unit) -> String {
-    format!("{}={}", unit.job.name, unit.schedule)
-}
-
-/// The entries of a job in a list; of one with shards, also how many. Nodes are compared by the first, and whoever asks
-/// for runs reads the second.
-fn entries(unit: &Unit) -> impl Iterator<Item = String> + use<> {
-    let shards = unit.job.rules.shards;
-    let of_shards = (shards > 1).then(|| format!("{}*{shards}", unit.job.name));
-    std::iter::once(job_and_schedule(unit)).chain(of_shards)
 }
 
 fn node_key(identity: &str) -> NodeKey {

@@ -6,15 +6,19 @@
 use std::sync::Arc;
 
 use crate::event;
+use crate::join_all::join_all;
 use crate::node::units::Units;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, StoreHealth, StoreIdentity};
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{MAX_BATCH, Occasion, Register, RegisteredUnit};
+use scheduled_one_protocol::{BoxFuture, StoreError};
 
 /// How long the registration of a node that starts is new: a copy that arrives later decides nothing.
 const START_VALID_MS: i64 = 10_000;
+/// Most registrations of a node that starts that are sent at once: the store works on one, while the node prepares
+/// others.
+const AT_ONCE: usize = 8;
 
 /// With which store the units of a node are registered.
 pub(super) struct Registration {
@@ -48,10 +52,16 @@ impl Registration {
         let identity = client.health_now().identity;
         let mut registered = false;
         let mut refusal = None;
-        for range in units.batches() {
-            let batch = units.registrations(range.clone(), occasion);
-            let replies = register(client, &batch, Repeat::Never).await;
-            for (index, reply) in range.zip(replies) {
+        let batches: Vec<_> = units.batches().collect();
+        for some in batches.chunks(AT_ONCE) {
+            let sent = some.iter().map(|range| {
+                let batch = units.registrations(range.clone(), occasion);
+                let replies = async move { register(client, &batch, Repeat::Never).await };
+                Box::pin(replies) as BoxFuture<'_, _>
+            });
+            let replies = join_all(sent).await;
+            let indices = some.iter().cloned().flatten();
+            for (index, reply) in indices.zip(replies.into_iter().flatten()) {
                 match reply {
                     Ok(seen) => {
                         learn(units, index, seen);

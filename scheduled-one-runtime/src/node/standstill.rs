@@ -55,10 +55,14 @@ impl Claiming {
 
 /// Warns of units that are decided far ahead of the store's clock, as the doctor does: they do not run until then.
 pub(super) fn warn_of_marks(client: &StoreClient, units: &Units, now_ms: i64) {
+    let ahead = units.decided_ahead(now_ms);
+    if ahead.is_empty() {
+        return;
+    }
     let marks = units.high_water_marks(now_ms);
     let finding = client.judge_marks(&marks, TickMs(now_ms));
     if finding.severity >= Severity::Warning {
-        event::decided_ahead(&finding, &units.decided_ahead(now_ms));
+        event::decided_ahead(&finding, &ahead);
     }
 }
 

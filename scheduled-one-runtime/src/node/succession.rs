@@ -48,7 +48,7 @@ pub(super) fn take_over_ticks(
 ) {
     for (index, seen) in replies {
         learn(units, index, seen);
-        if !units.get(index).is_aside() {
+        if !units.is_aside(index) {
             claiming.hasten(index, now_ms);
         }
     }

@@ -1,7 +1,7 @@
 //! The units of a node: its jobs, or their shards, each with the watermarks that
 //! the node has seen.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,6 @@ pub(crate) struct Unit {
     pub(crate) schedule: ScheduleId,
     /// The schedule that decides, as far as the node saw.
     pub(crate) decides: Option<DecidingSchedule>,
-    /// The schedule that decides, while it is not that of this node.
-    pub(crate) aside: Option<Aside>,
     /// Newest tick that the store refused because another schedule decides.
     pub(crate) refused_ms: i64,
     /// What operators want of the job: its own directive, and that for all jobs.
@@ -60,11 +58,6 @@ impl Unit {
     /// No tick up to this instant is still to be decided.
     pub(crate) fn decided_to_ms(&self) -> i64 {
         self.marks.decided_to().map_or(0, TickMs::ms)
-    }
-
-    /// Whether another schedule decides the ticks.
-    pub(crate) fn is_aside(&self) -> bool {
-        self.aside.is_some()
     }
 
     /// Until when the unit is not claimed; 0 if it is.
@@ -114,6 +107,10 @@ pub(crate) struct Units {
     all: Vec<Unit>,
     /// The newest requests that this node was granted, oldest first: a store that forgot them must not start them again.
     requests: VecDeque<(UnitIndex, KnownRequest)>,
+    /// The units whose ticks another schedule decides than that of this node.
+    asides: BTreeMap<UnitIndex, Aside>,
+    /// The identities of the nodes that registered the schedules that decide: many units have the same.
+    registrars: HashSet<Arc<str>>,
     /// What users see of units that stand still.
     outlook: Outlook,
 }
@@ -126,7 +123,10 @@ impl Units {
         default_lease: Duration,
         outlook: Outlook,
     ) -> Self {
-        let units = jobs.flat_map(|job| {
+        let jobs: Vec<Arc<CompiledJob>> = jobs.collect();
+        let units = jobs.iter().map(|job| job.rules.shards as usize).sum();
+        let mut all = Vec::with_capacity(units);
+        all.extend(jobs.into_iter().flat_map(|job| {
             let schedule = ScheduleId(job.schedule.identity().as_u64());
             (0..job.rules.shards).map(move |shard| Unit {
                 job: Arc::clone(&job),
@@ -139,15 +139,16 @@ impl Units {
                 lease_ms: job.lease(default_lease).as_millis() as i64,
                 schedule,
                 decides: None,
-                aside: None,
                 refused_ms: 0,
                 directives: Vec::new(),
                 standstill: None,
             })
-        });
+        }));
         Units {
-            all: units.collect(),
+            all,
             requests: VecDeque::new(),
+            asides: BTreeMap::new(),
+            registrars: HashSet::new(),
             outlook,
         }
     }
@@ -240,16 +241,18 @@ impl Units {
     /// not before.
     pub(crate) fn learn_registered(&mut self, index: UnitIndex, seen: RegisteredUnit) -> bool {
         self.learn(index, seen.marks);
-        let unit = &mut self.all[index as usize];
         let Some(decides) = seen.decides else {
             return false;
         };
+        let unit = self.get(index);
         let own = decides.id == unit.schedule;
         let is_first = unit.decides.is_none();
-        let took_place = unit.aside.is_some() || (is_first && decides.took_place());
-        unit.decides = Some(decides.clone());
+        let took_place = self.is_aside(index) || (is_first && decides.took_place());
         match own {
-            true => unit.aside = None,
+            true => {
+                self.asides.remove(&index);
+                self.learn_deciding(index, decides);
+            }
             false => self.stand_aside(index, decides),
         }
         own && took_place
@@ -257,34 +260,50 @@ impl Units {
 
     /// Another schedule decides the ticks of a unit.
     pub(crate) fn stand_aside(&mut self, index: UnitIndex, decides: DecidingSchedule) {
-        let unit = &mut self.all[index as usize];
-        let known = unit.aside.as_ref().map(|aside| &aside.decides);
+        let known = self.asides.get(&index).map(|aside| &aside.decides);
         if known == Some(&decides) {
             return;
         }
+        let unit = self.get(index);
         if unit.shard == 0 {
             event::stands_aside(&unit.job.name, &unit.job.schedule, unit.schedule, &decides);
         }
-        unit.decides = Some(decides.clone());
-        unit.aside = Some(Aside::new(decides));
+        let decides = self.learn_deciding(index, decides);
+        self.asides.insert(index, Aside::new(decides));
+    }
+
+    /// Keeps which schedule decides the ticks of a unit, and returns it. Units share the names of nodes.
+    fn learn_deciding(
+        &mut self,
+        index: UnitIndex,
+        mut decides: DecidingSchedule,
+    ) -> DecidingSchedule {
+        match self.registrars.get(&decides.node) {
+            Some(known) => decides.node = Arc::clone(known),
+            None => {
+                self.registrars.retain(|node| Arc::strong_count(node) > 1);
+                self.registrars.insert(Arc::clone(&decides.node));
+            }
+        }
+        self.all[index as usize].decides = Some(decides.clone());
+        decides
+    }
+
+    /// Whether another schedule decides the ticks of a unit.
+    pub(crate) fn is_aside(&self, index: UnitIndex) -> bool {
+        self.asides.contains_key(&index)
     }
 
     /// The store took a claim of the unit: its schedule decides. Returns whether the unit stood aside.
     pub(crate) fn step_in(&mut self, index: UnitIndex) -> bool {
-        self.all[index as usize].aside.take().is_some()
+        self.asides.remove(&index).is_some()
     }
 
     /// The units that stand aside for a schedule whose node is gone.
     pub(crate) fn orphans(&mut self, living: &[String]) -> Vec<UnitIndex> {
-        let mut orphans = Vec::new();
-        for (index, unit) in (0..).zip(self.all.iter_mut()) {
-            if let Some(aside) = &mut unit.aside
-                && aside.is_orphan(living)
-            {
-                orphans.push(index);
-            }
-        }
-        orphans
+        let asides = self.asides.iter_mut();
+        let orphans = asides.filter_map(|(index, aside)| aside.is_orphan(living).then_some(*index));
+        orphans.collect()
     }
 
     /// The store refused a tick, because another schedule decides: the next one is claimed.

@@ -3,6 +3,7 @@
 #[cfg(feature = "redis")]
 mod redis;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::state::States;
 use scheduled_one_protocol::MAX_BUCKETS;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::{Clock, SystemClock, tokio_time_is_paused};
-use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::{Calendar, ZoneData};
 
 /// Ledger lines that a job keeps: least, default, most.
 const LEDGER_LINES: (usize, usize, usize) = (1, 1_000, 100_000);
@@ -57,6 +58,7 @@ pub struct SchedulerBuilder {
     pub(super) clock: Arc<dyn Clock>,
     /// The rules of time zones; those of the process if there are none.
     zone_data: Option<ZoneData>,
+    pub(super) calendars: Vec<Calendar>,
     /// Identity of the node; random if there is none.
     pub(super) identity: Option<String>,
 }
@@ -76,6 +78,7 @@ impl SchedulerBuilder {
             shutdown_grace: Duration::from_secs(25),
             clock: Arc::new(SystemClock),
             zone_data: None,
+            calendars: Vec::new(),
             identity: None,
         }
     }
@@ -169,6 +172,27 @@ impl SchedulerBuilder {
         self
     }
 
+    /// Days on which jobs are not due that name this calendar in `except`. All
+    /// nodes should have the same: its days are part of the schedule's identity.
+    ///
+    /// ```
+    /// use scheduled_one_runtime::{Calendar, Job, Scheduler};
+    ///
+    /// # async fn demo() -> Result<(), scheduled_one_runtime::Error> {
+    /// let holidays = Calendar::new("de-holidays", ["01-01", "2026-04-03", "2026-04-06", "05-01"]);
+    /// let report = Job::cron("report", "0 0 9 * * MON-FRI", || async {});
+    /// let scheduler = Scheduler::builder("memory://")
+    ///     .calendar(holidays)
+    ///     .job(report.tz("Europe/Berlin").except(["de-holidays"]))
+    ///     .start()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn calendar(mut self, calendar: Calendar) -> Self {
+        self.calendars.push(calendar);
+        self
+    }
+
     /// Takes the time from another clock: for tests, with the embedded store.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -245,11 +269,26 @@ impl SchedulerBuilder {
             );
             return Err(bad("state")(message));
         }
+        self.check_calendars().map_err(bad("calendar"))?;
         if tokio::runtime::Handle::try_current().is_err() {
             let message = "a scheduler needs a Tokio runtime: call it under #[tokio::main]";
             return Err(bad("start")(message.to_owned()));
         }
         self.check_time().map_err(bad("clock"))
+    }
+
+    fn check_calendars(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        for calendar in &self.calendars {
+            calendar.check().map_err(|error| error.to_string())?;
+            if !names.insert(calendar.name()) {
+                return Err(format!(
+                    "two calendars are named `{}`; put the days of both into one",
+                    calendar.name()
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses Tokio's paused time where something waits for time to pass on the machine.

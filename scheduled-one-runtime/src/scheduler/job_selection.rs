@@ -1,16 +1,16 @@
 //! Which jobs a node runs: those of the attribute and those made by hand, without
 //! the ones that the program leaves out. They are checked and compiled here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::compiled_job::{Compiled, CompiledJob};
 use crate::error::Error;
 use crate::event;
 use crate::job::Job;
+use crate::job::when::Schedules;
 use crate::registry::registered_jobs;
 use crate::state::States;
-use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::{Calendar, ZoneData};
 
 /// The jobs of a program, as the builder was given them.
 #[derive(Debug, Default)]
@@ -30,44 +30,47 @@ impl JobSelection {
     }
 
     /// Compiles the chosen jobs.
-    pub(super) fn compile(self, states: &States, zones: &ZoneData) -> Result<ChosenJobs, Error> {
-        let mut by_name: HashMap<String, Job> = HashMap::new();
-        for job in registered_jobs()?.into_iter().chain(self.jobs) {
-            let second = job.declared_at();
-            if let Some(first) = by_name.insert(job.name().to_owned(), job) {
-                return Err(Error::DuplicateJob {
-                    job: first.name().to_owned(),
-                    first: first.declared_at(),
-                    second,
-                });
-            }
+    pub(super) fn compile(
+        self,
+        states: &States,
+        zones: &ZoneData,
+        calendars: &[Calendar],
+    ) -> Result<ChosenJobs, Error> {
+        let mut jobs = registered_jobs()?;
+        jobs.extend(self.jobs);
+        // Jobs of the same name stay in their order.
+        jobs.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut neighbours = jobs.windows(2);
+        if let Some(same) = neighbours.find(|pair| pair[0].name() == pair[1].name()) {
+            return Err(Error::DuplicateJob {
+                job: same[0].name().to_owned(),
+                first: same[0].declared_at(),
+                second: same[1].declared_at(),
+            });
         }
-        if by_name.is_empty() {
+        if jobs.is_empty() {
             return Err(Error::NoJobs);
         }
         for name in self.only.iter().flatten().chain(&self.without) {
-            if !by_name.contains_key(name) {
-                return Err(unknown_job(name, by_name.keys().map(String::as_str)));
+            if jobs.binary_search_by(|job| job.name().cmp(name)).is_err() {
+                return Err(unknown_job(name, jobs.iter().map(Job::name)));
             }
         }
-        let chosen = |name: &String| {
-            let only = self.only.as_ref().is_none_or(|only| only.contains(name));
-            only && !self.without.contains(name)
-        };
-        let mut of_node: Vec<Job> = by_name
-            .into_values()
-            .filter(|job| chosen(&job.name().to_owned()))
-            .collect();
-        if of_node.is_empty() {
+        let names = |names: &[String], job: &Job| names.iter().any(|name| name == job.name());
+        jobs.retain(|job| {
+            let only = self.only.as_ref().is_none_or(|only| names(only, job));
+            only && !names(&self.without, job)
+        });
+        if jobs.is_empty() {
             return Err(Error::Setting {
                 setting: "only/without",
                 message: "they leave no job to run on this node".to_owned(),
             });
         }
-        of_node.sort_by(|a, b| a.name().cmp(b.name()));
         let mut chosen = ChosenJobs::default();
-        for job in of_node {
-            match job.compile(states, zones)? {
+        let mut schedules = Schedules::new(zones, calendars);
+        for job in jobs {
+            match job.compile(states, &mut schedules)? {
                 Compiled::Job(job) => {
                     if !job.rules.enabled {
                         chosen.disabled.push(job.name.to_string());

@@ -29,10 +29,10 @@ pub(super) struct StartLine<'a> {
 impl SchedulerBuilder {
     pub(super) fn log_started(&self, line: &StartLine<'_>) {
         let enabled = line.jobs.iter().filter(|job| job.rules.enabled);
-        let described = enabled.map(|job| line.outlook.describe(job, line.now_ms));
-        let mut text = list(described, "; ");
+        let describe = |job: &Arc<CompiledJob>| line.outlook.describe(job, line.now_ms);
+        let mut text = list(enabled, describe, "; ");
         if !line.disabled.is_empty() {
-            let disabled = list(line.disabled.iter().cloned(), ", ");
+            let disabled = list(line.disabled.iter(), String::clone, ", ");
             text = format!("{text}; disabled: {disabled}");
         }
         // It may be the program's own.
@@ -50,8 +50,13 @@ impl SchedulerBuilder {
 }
 
 /// The first items, and how many more there are.
-fn list(mut items: impl Iterator<Item = String>, separator: &str) -> String {
-    let mut listed: Vec<String> = items.by_ref().take(MAX_LISTED).collect();
+fn list<T>(
+    mut items: impl Iterator<Item = T>,
+    describe: impl Fn(T) -> String,
+    separator: &str,
+) -> String {
+    let first = items.by_ref().take(MAX_LISTED);
+    let mut listed: Vec<String> = first.map(describe).collect();
     match items.count() {
         0 => {}
         more => listed.push(format!("and {more} more")),

@@ -55,7 +55,8 @@ impl SchedulerBuilder {
         // 1. Settings and jobs are checked.
         self.check_settings()?;
         let zones = self.zones()?;
-        let chosen = std::mem::take(&mut self.jobs).compile(&self.states, &zones)?;
+        let chosen =
+            std::mem::take(&mut self.jobs).compile(&self.states, &zones, &self.calendars)?;
         let ChosenJobs { jobs, disabled } = chosen;
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
 

@@ -214,6 +214,10 @@ impl Workload {
 
     /// The oldest tick that may still start from the queue of a record.
     fn oldest(&mut self, record: &Record) -> TickMs {
+        if record.waiting.len() > 1 && self.random.one_in(2) {
+            // The last one starts, and the others are too late.
+            return record.waiting[record.waiting.len() - 1].tick;
+        }
         let waits = record.waiting.get(self.random.range(0, 1) as usize);
         let waits = waits.map_or(0, |waiting| waiting.tick.ms());
         TickMs(match self.random.range(0, 19) {

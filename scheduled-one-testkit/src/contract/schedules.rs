@@ -40,7 +40,7 @@ impl Workload {
                     id: self.schedule()?,
                     registered_ms,
                     since_ms,
-                    node: format!("node-{}", self.random.range(0, 5)),
+                    node: format!("node-{}", self.random.range(0, 5)).into(),
                 })
             }
         }

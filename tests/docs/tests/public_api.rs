@@ -16,7 +16,7 @@ use syn::{
 };
 
 const LIST: &str = "docs/public-api.md";
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "scheduled-one-runtime",
     "scheduled-one-macros",
     "scheduled-one-schedule",
@@ -25,6 +25,7 @@ const CRATES: [&str; 9] = [
     "scheduled-one-postgres",
     "scheduled-one-sqlite",
     "scheduled-one-control",
+    "scheduled-one-alerts",
     "scheduled-one-testkit",
 ];
 

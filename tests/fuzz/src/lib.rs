@@ -32,6 +32,8 @@ mod suggest;
 mod validate;
 #[path = "../../../scheduled-one-macros/src/values.rs"]
 mod values;
+#[path = "../../../scheduled-one-macros/src/when.rs"]
+mod when;
 
 pub use attribute_target::attribute;
 pub use expression::expression;

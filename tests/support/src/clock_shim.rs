@@ -1,14 +1,15 @@
 //! A wall clock that a test can move while a process runs.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+use crate::preload;
 
 /// The library; its head says how it works.
 const SOURCE: &str = include_str!("clock_shim.c");
@@ -47,13 +48,8 @@ impl ClockShim {
     ///
     /// There is no `cc`, or it fails, or this is not Linux.
     pub fn new() -> io::Result<Self> {
-        if !cfg!(target_os = "linux") {
-            let text = "the clock shim knows the system calls of Linux only";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-        }
-        let dir = tempfile::Builder::new().prefix("clock-shim-").tempdir()?;
-        compile(&dir)?;
-        let offset_file = File::create(dir.path().join("offset"))?;
+        let dir = preload::compile("clock_shim", SOURCE)?;
+        let offset_file = preload::file(&dir, "offset")?;
         let shim = Self(Arc::new(Shim {
             dir,
             offset_file,
@@ -126,31 +122,4 @@ impl ClockShim {
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn compile(dir: &TempDir) -> io::Result<()> {
-    let errors = dir.path().join("cc.log");
-    let failed = |text: String| {
-        io::Error::other(format!(
-            "cc, to compile the clock shim (install a C compiler): {text}"
-        ))
-    };
-    let mut cc = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O2", "-x", "c", "-", "-o"])
-        .arg(dir.path().join("clock_shim.so"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(File::create(&errors)?)
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let written = cc
-        .stdin
-        .take()
-        .map(|mut source| source.write_all(SOURCE.as_bytes()));
-    let status = cc.wait()?;
-    if !status.success() {
-        let errors = fs::read_to_string(errors).unwrap_or_default();
-        return Err(failed(format!("{status}\n{errors}")));
-    }
-    written.unwrap_or(Ok(()))
 }

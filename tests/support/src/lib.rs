@@ -24,21 +24,25 @@
 //! [`PostgresServer`] is a PostgreSQL of its own, in a cluster of databases that is made for it;
 //! [`PgBouncer`] can be in front of it.
 //!
-//! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`FaultProxy`]
-//! is a network that delays, loses and cuts, and calls the test at an exact point, [`ScriptGate`] a
-//! service that runs only some scripts. [`Log`] keeps what a program logs.
+//! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`DiskShim`] fills
+//! its disk, [`FaultProxy`] is a network that delays, loses and cuts, and calls the test at an exact
+//! point, [`ScriptGate`] a service that runs only some scripts. [`Log`] keeps what a program logs.
 
 mod announce;
 mod clock_shim;
+mod disk_shim;
 mod find;
 mod log;
 mod options;
 mod pgbouncer;
 mod port;
 mod postgres;
+mod postgres_options;
 mod postgres_user;
+mod preload;
 mod process;
 mod proxy;
+mod psql;
 mod redis_cluster;
 mod resp;
 mod script_gate;
@@ -48,11 +52,13 @@ mod settle;
 mod wait;
 
 pub use clock_shim::ClockShim;
+pub use disk_shim::DiskShim;
 pub use find::{find_in_path, find_libfaketime, find_pgbouncer, find_postgres, find_redis_server};
 pub use log::Log;
 pub use options::{RedisOptions, Tls};
 pub use pgbouncer::PgBouncer;
-pub use postgres::{PostgresOptions, PostgresServer};
+pub use postgres::PostgresServer;
+pub use postgres_options::PostgresOptions;
 pub use proxy::{FaultProxy, FaultProxyOptions, Hook, Matcher, RequestCounter, Verdict};
 pub use redis_cluster::{RedisCluster, RedisClusterOptions, SlotMigration, key_slot};
 pub use script_gate::{Refuses, ScriptGate};

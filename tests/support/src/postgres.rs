@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,8 +17,10 @@ use tempfile::TempDir;
 
 use crate::find::locate_postgres;
 use crate::port::free_port;
+use crate::postgres_options::PostgresOptions;
 use crate::postgres_user::other_user;
 use crate::process::{Process, Program, children, succeed};
+use crate::psql;
 use crate::wait::POLL;
 
 /// How long a server may take to be ready, and how long a restart tries.
@@ -29,38 +31,6 @@ const START_ATTEMPTS: u32 = 5;
 
 /// The superuser.
 pub(crate) const SUPERUSER: &str = "postgres";
-
-/// Options of a [`PostgresServer`].
-#[derive(Clone, Default)]
-pub struct PostgresOptions {
-    settings: Vec<(String, String)>,
-    password: Option<String>,
-}
-
-impl PostgresOptions {
-    /// A setting of the server, as in `postgresql.conf`.
-    #[must_use]
-    pub fn setting(mut self, name: &str, value: &str) -> Self {
-        self.settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// The password of the superuser, and of all others who want to log in; without it, everybody is trusted.
-    #[must_use]
-    pub fn password(mut self, password: &str) -> Self {
-        self.password = Some(password.to_owned());
-        self
-    }
-
-    /// Makes a cluster of databases, starts its server, and waits until it answers.
-    ///
-    /// # Errors
-    ///
-    /// No PostgreSQL is installed, or it does not start; the error has the end of its log.
-    pub fn start(self) -> io::Result<PostgresServer> {
-        PostgresServer::with_options(self)
-    }
-}
 
 /// A `postgres` of one's own on 127.0.0.1. Dropped, it is killed and its data removed.
 pub struct PostgresServer {
@@ -95,17 +65,31 @@ impl PostgresServer {
     ///
     /// As [`PostgresOptions::start`].
     pub fn standby(&self) -> io::Result<Self> {
-        let server = Self::in_folder(PostgresOptions {
-            settings: self.options.settings.clone(),
-            password: self.options.password.clone(),
-        })?;
-        let mut backup = server.command("pg_basebackup");
+        let server = Self::in_folder(self.options.clone())?;
+        server.copy_of(self)?;
+        server.start_anywhere()
+    }
+
+    /// Kills the server if it is running, and starts it on its port as a standby of another one, with the data of that.
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresOptions::start`].
+    pub fn follow(&self, primary: &Self) -> io::Result<()> {
+        let _ = self.kill();
+        fs::remove_dir_all(self.data())?;
+        self.copy_of(primary)?;
+        self.restart()
+    }
+
+    /// Fills the folder with the data of a primary.
+    fn copy_of(&self, primary: &Self) -> io::Result<()> {
+        let mut backup = self.command("pg_basebackup");
         backup
             .args(["--checkpoint", "fast", "--no-sync", "--write-recovery-conf"])
-            .args(["--dbname", &self.url(), "--pgdata"])
-            .arg(server.data());
-        succeed(&mut backup)?;
-        server.start_anywhere()
+            .args(["--dbname", &primary.url(), "--pgdata"])
+            .arg(self.data());
+        succeed(&mut backup)
     }
 
     /// Makes a primary of a standby, and waits until it is one.
@@ -117,7 +101,7 @@ impl PostgresServer {
         self.sql("SELECT pg_promote()").map(drop)
     }
 
-    fn with_options(options: PostgresOptions) -> io::Result<Self> {
+    pub(crate) fn with_options(options: PostgresOptions) -> io::Result<Self> {
         let server = Self::in_folder(options)?;
         server.make_cluster()?;
         server.start_anywhere()
@@ -208,7 +192,7 @@ impl PostgresServer {
     ///
     /// A statement fails; the error has the text of the server.
     pub fn sql(&self, statements: &str) -> io::Result<String> {
-        self.sql_at(&self.url(), statements)
+        psql::run(&self.binaries, &self.url(), statements)
     }
 
     /// The same in another database.
@@ -219,23 +203,25 @@ impl PostgresServer {
     pub fn sql_in(&self, database: &str, statements: &str) -> io::Result<String> {
         let url = self.url();
         let (server, _) = url.rsplit_once('/').unwrap_or((&url, ""));
-        self.sql_at(&format!("{server}/{database}"), statements)
+        psql::run(&self.binaries, &format!("{server}/{database}"), statements)
     }
 
-    fn sql_at(&self, url: &str, statements: &str) -> io::Result<String> {
-        let output = Command::new(self.binaries.join("psql"))
-            .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-            .args(["--set", "ON_ERROR_STOP=1", "--command", statements, url])
-            .env("PGCONNECT_TIMEOUT", "5")
-            .stdin(Stdio::null())
-            .output()?;
-        match output.status.success() {
-            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-            false => {
-                let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                Err(io::Error::other(format!("{statements}: {text}")))
-            }
-        }
+    /// Begins to run statements as the superuser, and does not wait for their end.
+    ///
+    /// # Errors
+    ///
+    /// `psql` does not start.
+    pub fn spawn_sql(&self, statements: &str) -> io::Result<Child> {
+        let mut psql = psql::command(&self.binaries, &self.url(), statements);
+        psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    }
+
+    /// Whether the server lives, frozen or not.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let mut process = self.process();
+        let living = process.as_mut().map(Process::exited);
+        living.is_some_and(|exited| matches!(exited, Ok(None)))
     }
 
     /// Stops all processes of the server in their tracks (SIGSTOP).
@@ -351,7 +337,7 @@ impl PostgresServer {
         for (name, value) in &self.options.settings {
             set(name, value);
         }
-        let mut process = self.program.spawn(&args, &[])?;
+        let mut process = self.program.spawn(&args, &self.options.env)?;
         let deadline = Instant::now() + START_BOUND;
         while !(process.log().contains("ready to accept") && self.answers()) {
             if let Some(status) = process.exited()? {

@@ -33,6 +33,7 @@ const START_ATTEMPTS: u32 = 5;
 pub struct FaultProxyOptions {
     seed: u64,
     spare_internal: bool,
+    is_raw: bool,
 }
 
 impl FaultProxyOptions {
@@ -47,6 +48,13 @@ impl FaultProxyOptions {
     /// PING. Faults of new connections (`black_hole`, `close_new`, `refuse`) and `cut` hit all.
     pub fn spare_internal(mut self) -> Self {
         self.spare_internal = true;
+        self
+    }
+
+    /// Takes what passes for bytes rather than for requests and replies, for a server that is no Redis. A message is
+    /// then what one read returns, and no hook of a reply is called.
+    pub fn raw(mut self) -> Self {
+        self.is_raw = true;
         self
     }
 
@@ -65,7 +73,7 @@ impl FaultProxyOptions {
                 Err(error) => return Err(error),
             }
         };
-        let shared = Arc::new(Shared::new(target, self.seed, self.spare_internal));
+        let shared = Arc::new(Shared::new(target, self));
         let acceptor = thread::Builder::new()
             .name("fault-proxy".to_owned())
             .spawn({

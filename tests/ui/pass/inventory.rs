@@ -32,6 +32,8 @@ const EXPECTED: &[&str] = &[
     "pass::private_and_nested::inner::deeper::visible",
     "pass::private_and_nested::local",
     "pass::raw_identifier::match",
+    "pass::restrictions::at_night",
+    "pass::restrictions::in_office_hours",
     "pass::returns_result::box_error",
     "pass::returns_result::boxed",
     "pass::returns_result::io_error",
@@ -118,7 +120,7 @@ const KEYS: &[(&str, &[&str])] = &[
     (
         "every_key/cron",
         &[
-            r#"Cron { expression: "0 0 9 * * MON", zone: "Asia/Shanghai" }"#,
+            r#"Cron("0 0 9 * * MON"), zone: Some("Asia/Shanghai")"#,
             "lease: Some(10s)",
             "timeout: Some(5400s)",
         ],
@@ -130,6 +132,14 @@ const KEYS: &[(&str, &[&str])] = &[
             "lease: None",
             "timeout: None",
             "overlap: None",
+        ],
+    ),
+    (
+        "pass::restrictions::in_office_hours",
+        &[
+            r#"start: Some("2026-03-01T00:00"), end: Some("2030-01-01T00:00+01:00")"#,
+            r#"within: Some("08:00-12:00, 13:00-18:00")"#,
+            r#"except: Some(["SAT", "SUN", "2026-12-24..2027-01-01", "2026-05-01", "12-25", "de-holidays"])"#,
         ],
     ),
     (

@@ -14,6 +14,7 @@ mod plain_call;
 mod policies;
 mod private_and_nested;
 mod raw_identifier;
+mod restrictions;
 mod returns_result;
 mod runs;
 mod shadowed_names;

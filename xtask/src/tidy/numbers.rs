@@ -28,7 +28,7 @@ enum Truth {
 
 const REPEATED: &[Repeated] = &[
     Repeated {
-        phrase: "# deployments of Redis",
+        phrase: "# deployments of a store",
         file: "tests/cluster/src/chaos/deployment.rs",
         truth: Truth::After("pub const ALL: [Kind; "),
     },

@@ -5,6 +5,7 @@ use super::*;
 use crate::compiled_job::Compiled;
 use crate::context::JobContext;
 use crate::job::Job;
+use crate::job::when::Schedules;
 use crate::node::outlook::Outlook;
 use crate::state::States;
 use scheduled_one_protocol::message::Membership;
@@ -12,10 +13,12 @@ use scheduled_one_schedule::ZoneData;
 
 /// Units of jobs that are named by numbers.
 fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
+    let zones = ZoneData::compiled_in();
+    let mut schedules = Schedules::new(&zones, &[]);
     let compile = |number: usize| {
         let name = format!("job-{number:04}");
         let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
-        match job.compile(&States::default(), &ZoneData::compiled_in()) {
+        match job.compile(&States::default(), &mut schedules) {
             Ok(Compiled::Job(job)) => Arc::new(job),
             _ => panic!("the job is sound"),
         }
@@ -157,7 +160,7 @@ fn a_job_prefers_only_nodes_that_have_it() {
     let (old, new) = (Node::new(0, 0..20), Node::new(1, 0..40));
     let mut nodes = [old, new];
     let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
-    let list = nodes[0].preference.own_list.clone();
+    let list = own_list(&nodes[0].units);
     let node = &mut nodes[1];
     node.learn(&both);
     assert!(node.mine().len() < 40, "nobody knows the other's jobs yet");
@@ -184,8 +187,12 @@ fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
         has_job_list: false,
         ..living(1, &[&node], &[0])
     };
-    assert_eq!(node.preference.heartbeat(false).job_list, None);
+    assert_eq!(node.preference.heartbeat(&node.units, false).job_list, None);
     node.learn(&lacks);
-    let list = node.preference.heartbeat(false).job_list.expect("a list");
+    let list = node
+        .preference
+        .heartbeat(&node.units, false)
+        .job_list
+        .expect("a list");
     assert_eq!(list.names().count(), 3);
 }

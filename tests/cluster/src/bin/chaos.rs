@@ -1,4 +1,4 @@
-//! Runs a plan of faults against real nodes and real Redis; see `--help`.
+//! Runs a plan of faults against real nodes and real stores; see `--help`.
 
 #![allow(
     clippy::print_stdout,
@@ -10,16 +10,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cluster_tests::chaos::deployment::Kind;
 use cluster_tests::chaos::world::Programs;
 use cluster_tests::chaos::{self, Limits, faults, plan, report};
 
 const HELP: &str = "\
-Runs faults against five nodes on real Redis deployments and checks what they did.
+Runs faults against five nodes on real deployments of a store and checks what they did.
 
   --short        each family of faults once, side by side; about a minute
   --minutes M    random rounds for at least so long [5]
   --seed S       which plan: the same seed is the same plan [random; 1 with --short]
   --only FAULT   no other fault than this
+  --on KIND      no other deployment than this; may be repeated
   --stop-at-first  begins no other round when a rule was broken
   --list         names the faults
   --table FILE   writes the table of results to a file, too
@@ -30,6 +32,7 @@ struct Options {
     minutes: f64,
     seed: Option<u64>,
     only: Option<String>,
+    on: Vec<Kind>,
     stop_at_first: bool,
     table: Option<PathBuf>,
 }
@@ -51,6 +54,7 @@ fn options() -> Result<Option<Options>, String> {
         minutes: 5.0,
         seed: None,
         only: None,
+        on: Vec::new(),
         stop_at_first: false,
         table: None,
     };
@@ -70,6 +74,7 @@ fn options() -> Result<Option<Options>, String> {
                 options.seed = Some(text.parse().map_err(|_| number(text))?);
             }
             "--only" => options.only = Some(known_fault(value()?)?),
+            "--on" => options.on.push(known_kind(&value()?)?),
             "--table" => options.table = Some(value()?.into()),
             "--list" => {
                 list();
@@ -92,6 +97,14 @@ fn known_fault(name: String) -> Result<String, String> {
     }
 }
 
+fn known_kind(name: &str) -> Result<Kind, String> {
+    let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+    found.ok_or_else(|| {
+        let names = Kind::ALL.map(Kind::name).join(", ");
+        format!("unknown deployment {name}; there are {names}")
+    })
+}
+
 fn list() {
     for fault in faults::all() {
         let on: Vec<&str> = fault.on.iter().map(|kind| kind.name()).collect();
@@ -106,7 +119,7 @@ fn run(options: &Options) -> ExitCode {
     println!("seed {seed}");
     let lanes = match options.short {
         true => plan::short(seed),
-        false => plan::random(seed, options.only.as_deref()),
+        false => plan::random(seed, options.only.as_deref(), &options.on),
     };
     let limits = Limits {
         time: Duration::from_secs_f64(options.minutes * 60.0),

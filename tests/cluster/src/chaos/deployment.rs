@@ -1,4 +1,4 @@
-//! The deployments of Redis on which rounds run.
+//! The deployments on which rounds run.
 
 use std::fmt;
 use std::io;
@@ -7,6 +7,8 @@ use std::time::Duration;
 use scheduled_one_redis::RedisStore;
 use test_support::{ClockShim, FaultProxy, FaultProxyOptions, RedisCluster, RedisServer, Sentinel};
 
+use super::postgres::Postgres;
+use super::sqlite::SqliteFile;
 use super::world::NAMESPACE;
 
 /// Which of them.
@@ -24,17 +26,29 @@ pub enum Kind {
     SentinelWait,
     /// Redis Cluster: three primaries, a replica each.
     Cluster,
+    /// One PostgreSQL.
+    Postgres,
+    /// A PostgreSQL and a standby that has each commit before it is acknowledged.
+    PostgresSync,
+    /// A PostgreSQL and a standby that follows.
+    PostgresAsync,
+    /// A file of SQLite.
+    Sqlite,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Alone,
         Kind::Aof,
         Kind::Sentinel,
         Kind::SentinelMin,
         Kind::SentinelWait,
         Kind::Cluster,
+        Kind::Postgres,
+        Kind::PostgresSync,
+        Kind::PostgresAsync,
+        Kind::Sqlite,
     ];
 
     /// Its name, in plans and reports.
@@ -46,6 +60,10 @@ impl Kind {
             Kind::SentinelMin => "sentinel-min",
             Kind::SentinelWait => "sentinel-wait",
             Kind::Cluster => "cluster",
+            Kind::Postgres => "postgres",
+            Kind::PostgresSync => "postgres-sync",
+            Kind::PostgresAsync => "postgres-async",
+            Kind::Sqlite => "sqlite",
         }
     }
 }
@@ -71,6 +89,10 @@ pub enum Deployment {
     Sentinel(Sentinel),
     /// A cluster.
     Cluster(RedisCluster),
+    /// One PostgreSQL, or two.
+    Postgres(Box<Postgres>),
+    /// A file.
+    Sqlite(SqliteFile),
 }
 
 /// The user that nodes log in as, where there is one server.
@@ -102,10 +124,16 @@ impl Deployment {
                 let options = options.proxied(only_clients());
                 options.start().map(Deployment::Cluster)
             }
+            Kind::Postgres => Ok(Deployment::Postgres(Box::new(Postgres::alone()?))),
+            Kind::PostgresSync | Kind::PostgresAsync => {
+                let pair = Postgres::pair(kind == Kind::PostgresSync)?;
+                Ok(Deployment::Postgres(Box::new(pair)))
+            }
+            Kind::Sqlite => SqliteFile::new().map(Deployment::Sqlite),
         }
     }
 
-    /// The server that keeps the namespace now.
+    /// The Redis that keeps the namespace now.
     ///
     /// # Errors
     ///
@@ -115,22 +143,26 @@ impl Deployment {
             Deployment::One(server, _) => Ok(server),
             Deployment::Sentinel(sentinel) => sentinel.primary(),
             Deployment::Cluster(cluster) => cluster.owner_of(&meta_key()),
+            Deployment::Postgres(_) | Deployment::Sqlite(_) => {
+                Err(io::Error::other("there is no Redis"))
+            }
         }
     }
 
-    /// All servers that keep data.
+    /// All Redis servers that keep data.
     pub fn servers(&self) -> Vec<&RedisServer> {
         match self {
             Deployment::One(server, _) => vec![&**server],
             Deployment::Sentinel(sentinel) => sentinel.servers().iter().collect(),
             Deployment::Cluster(cluster) => cluster.servers().iter().collect(),
+            Deployment::Postgres(_) | Deployment::Sqlite(_) => Vec::new(),
         }
     }
 
     /// The proxies through which all nodes reach several servers.
     pub fn proxies(&self) -> &[FaultProxy] {
         match self {
-            Deployment::One(..) => &[],
+            Deployment::One(..) | Deployment::Postgres(_) | Deployment::Sqlite(_) => &[],
             Deployment::Sentinel(sentinel) => sentinel.proxies(),
             Deployment::Cluster(cluster) => cluster.proxies(),
         }
@@ -149,9 +181,33 @@ impl Deployment {
             }
         }
         match self {
-            Deployment::One(..) => Ok(()),
+            Deployment::One(..) | Deployment::Sqlite(_) => Ok(()),
             Deployment::Sentinel(sentinel) => sentinel.wait_settled(),
             Deployment::Cluster(cluster) => cluster.wait_settled(),
+            Deployment::Postgres(postgres) => postgres.mend(),
+        }
+    }
+
+    /// Changes the password of the nodes' user, and closes the connections that know another one.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn set_password(&self, password: &str) -> io::Result<()> {
+        if let Deployment::Postgres(postgres) = self {
+            return postgres.set_password(password);
+        }
+        let server = self.server()?;
+        let only = format!(">{password}");
+        server.command(&["ACL", "SETUSER", USER, "resetpass", &only])?;
+        server.command(&["CLIENT", "KILL", "USER", USER]).map(drop)
+    }
+
+    /// What a password file has to say for a password.
+    pub fn password_line(&self, password: &str) -> String {
+        match self {
+            Deployment::Postgres(_) => format!("*:*:*:{USER}:{password}\n"),
+            _ => format!("{password}\n"),
         }
     }
 }

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 pub mod deployment;
 pub mod faults;
 pub mod plan;
+pub mod postgres;
 pub mod report;
 pub mod round;
 pub mod seed;
+pub mod sqlite;
 pub mod world;
 
 use plan::Lane;

@@ -30,7 +30,7 @@ enum Rounds {
     Fixed(std::vec::IntoIter<Round>),
     Random {
         seed: Seed,
-        kinds: &'static [Kind],
+        kinds: Vec<Kind>,
         only: Option<String>,
         made: usize,
     },
@@ -63,23 +63,32 @@ impl Iterator for Lane {
 }
 
 /// The deployments of each lane of a random plan.
-const LANES: [&[Kind]; 3] = [
+const LANES: [&[Kind]; 4] = [
     &[Kind::Alone, Kind::Aof],
     &[Kind::Sentinel, Kind::SentinelMin, Kind::SentinelWait],
     &[Kind::Cluster],
+    &[
+        Kind::Postgres,
+        Kind::PostgresSync,
+        Kind::PostgresAsync,
+        Kind::Sqlite,
+    ],
 ];
 
 /// A plan without end: each lane has its deployments in turn, with faults as
-/// they come; with `only`, no other than that.
-pub fn random(seed: u64, only: Option<&str>) -> Vec<Lane> {
-    let can = |kinds: &&&'static [Kind]| {
-        only.is_none_or(|only| {
-            let named = all().into_iter().filter(|fault| fault.name == only);
-            named.flat_map(|it| it.on).any(|kind| kinds.contains(kind))
-        })
+/// they come; with `only`, no other than that; with `on`, no other deployments than these.
+pub fn random(seed: u64, only: Option<&str>, on: &[Kind]) -> Vec<Lane> {
+    let can = |kind: &Kind| {
+        let here =
+            |fault: &Fault| fault.on.contains(kind) && only.is_none_or(|only| fault.name == only);
+        (on.is_empty() || on.contains(kind)) && all().iter().any(here)
     };
-    let lanes = LANES.iter().filter(can).enumerate();
-    let lane = |(index, kinds): (usize, &&'static [Kind])| Lane {
+    let lanes = LANES.iter().map(|kinds| -> Vec<Kind> {
+        let kinds = kinds.iter().filter(|kind| can(kind));
+        kinds.copied().collect()
+    });
+    let lanes = lanes.filter(|kinds| !kinds.is_empty()).enumerate();
+    let lane = |(index, kinds): (usize, Vec<Kind>)| Lane {
         rounds: Rounds::Random {
             seed: Seed::new(seed.wrapping_add(index as u64)),
             kinds,
@@ -106,7 +115,15 @@ fn random_faults(kind: Kind, only: Option<&str>, seed: &mut Seed) -> Vec<Fault> 
 /// Each family of faults once, on few deployments: what every test run does.
 pub fn short(seed: u64) -> Vec<Lane> {
     let mut seed = Seed::new(seed);
-    let kinds = [Kind::Alone, Kind::Aof, Kind::Sentinel, Kind::Cluster];
+    let kinds = [
+        Kind::Alone,
+        Kind::Aof,
+        Kind::Sentinel,
+        Kind::Cluster,
+        Kind::Postgres,
+        Kind::PostgresAsync,
+        Kind::Sqlite,
+    ];
     let mut rounds = kinds.map(|kind| Round {
         seed: seed.number(),
         kind,
@@ -145,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_plan() {
-        assert_eq!(names(random(7, None)), names(random(7, None)));
-        assert_ne!(names(random(7, None)), names(random(8, None)));
+        assert_eq!(names(random(7, None, &[])), names(random(7, None, &[])));
+        assert_ne!(names(random(7, None, &[])), names(random(8, None, &[])));
     }
 
     #[test]
@@ -162,11 +179,14 @@ mod tests {
 
     #[test]
     fn only_one_fault_is_made_where_it_can_be() {
-        let made = names(random(7, Some("flushall")));
+        let made = names(random(7, Some("flushall"), &[]));
         assert!(made.iter().all(|(_, name)| *name == "flushall"), "{made:?}");
         let kinds: HashSet<Kind> = made.into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds.len(), 6);
-        let made = names(random(7, Some("cluster-slot-moves")));
+        let made = names(random(7, Some("cluster-slot-moves"), &[]));
         assert_eq!(made.len(), 6);
+        let made = names(random(7, None, &[Kind::Sqlite, Kind::Aof]));
+        let kinds: HashSet<Kind> = made.into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, HashSet::from([Kind::Sqlite, Kind::Aof]));
     }
 }

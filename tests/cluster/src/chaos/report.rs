@@ -16,7 +16,7 @@ struct Sum {
     healed_ms: u64,
 }
 
-/// A Markdown table: a line for each fault, a column for each deployment. A cell
+/// A Markdown table: a line for each fault, a column for each deployment that is in it. A cell
 /// says how often the fault was made there, how many runs started, and the
 /// longest gap.
 pub fn table(rows: &[Row]) -> String {
@@ -30,7 +30,9 @@ pub fn table(rows: &[Row]) -> String {
         sum.gap = sum.gap.max(row.gap);
         sum.healed_ms = sum.healed_ms.max(row.healed_ms.unwrap_or(0));
     }
-    let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let mut kinds = Kind::ALL.to_vec();
+    kinds.retain(|kind| rows.iter().any(|row| row.kind == *kind));
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
     let mut text = format!(
         "| fault | {} | violations | next tick after, at most |\n| ---{} | ---: | ---: |\n",
         names.join(" | "),
@@ -38,8 +40,8 @@ pub fn table(rows: &[Row]) -> String {
     );
     for (fault, by_kind) in sums {
         let _ = write!(text, "| {fault} |"); // writing to a string does not fail
-        for kind in Kind::ALL {
-            let _ = match by_kind.get(&kind) {
+        for kind in &kinds {
+            let _ = match by_kind.get(kind) {
                 Some(sum) => write!(text, " {}×, {}, {} |", sum.times, sum.runs, sum.gap),
                 None => write!(text, " |"),
             };

@@ -64,7 +64,7 @@ impl World {
                     id,
                     registered_ms: now,
                     since_ms: since,
-                    node: caller.node.clone(),
+                    node: caller.node.as_str().into(),
                 });
             }
             (Request::Claim(claim), Body::Claimed(claimed)) => {

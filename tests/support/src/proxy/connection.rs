@@ -56,7 +56,7 @@ impl Connection {
             server: OnceLock::new(),
             closed: AtomicBool::new(false),
             dark: AtomicBool::new(false),
-            raw: AtomicBool::new(false),
+            raw: AtomicBool::new(shared.is_raw),
             peer: AtomicU8::new(UNKNOWN),
             awaited: Mutex::default(),
         });

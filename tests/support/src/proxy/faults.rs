@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::FaultProxyOptions;
 use super::connection::Connection;
 use super::hook::Hooks;
 
@@ -65,6 +66,8 @@ pub(super) struct Shared {
     pub(super) target: u16,
     /// Replication and sentinels are left in peace.
     pub(super) spare_internal: bool,
+    /// What passes is no sequence of requests and replies.
+    pub(super) is_raw: bool,
     state: Mutex<State>,
     changed: Condvar,
     hooks: Mutex<Hooks>,
@@ -99,14 +102,15 @@ pub(super) struct Due {
 }
 
 impl Shared {
-    pub(super) fn new(target: u16, seed: u64, spare_internal: bool) -> Self {
+    pub(super) fn new(target: u16, options: FaultProxyOptions) -> Self {
         Self {
             target,
-            spare_internal,
+            spare_internal: options.spare_internal,
+            is_raw: options.is_raw,
             state: Mutex::new(State {
                 faults: Faults::default(),
                 generation: 0,
-                random: seed,
+                random: options.seed,
                 listening: true,
                 stopped: false,
                 connections: HashMap::new(),

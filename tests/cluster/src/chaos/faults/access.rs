@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use scheduled_one_testkit::checker::FaultKind;
 
-use super::{Fault, Heals, Made, ONE, last};
+use super::{Fault, Heals, Made, ONE, ONE_SERVER, last};
 use crate::chaos::deployment::{PASSWORD, USER};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::World;
@@ -22,7 +22,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "password-rotated",
         family: "access",
-        on: ONE,
+        on: ONE_SERVER,
         heals: Heals::Reached,
         make: password_rotated,
     },
@@ -51,16 +51,16 @@ fn rights_removed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 /// know the old one are closed. And back again.
 fn password_rotated(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     for password in ["second", PASSWORD] {
-        let server = world.deployment.server()?;
-        let only = format!(">{password}");
-        server.command(&["ACL", "SETUSER", USER, "resetpass", &only])?;
-        server.command(&["CLIENT", "KILL", "USER", USER])?;
+        world.deployment.set_password(password)?;
         let time = seed.millis(100..=1_500);
         world.window("the password is another", FaultKind::Other, None, |_| {
             last(time);
             Ok(())
         })?;
-        fs::write(&world.password_file, format!("{password}\n"))?;
+        fs::write(
+            &world.password_file,
+            world.deployment.password_line(password),
+        )?;
         world.wait_for_starts(2)?;
     }
     Ok(Made::now())

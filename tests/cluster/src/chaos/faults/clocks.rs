@@ -6,7 +6,7 @@ use std::time::Duration;
 use scheduled_one_testkit::checker::FaultKind;
 use test_support::ClockShim;
 
-use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
+use super::{Fault, Heals, Made, ONE, SERVER, keep_doing, last};
 use crate::chaos::deployment::Deployment;
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, STEADY, World};
@@ -15,7 +15,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "node-clocks",
         family: "node clocks",
-        on: ANY,
+        on: SERVER,
         heals: Heals::AtOnce,
         make: node_clocks,
     },

@@ -7,8 +7,11 @@ mod downtime;
 mod membership;
 mod network;
 mod nodes;
+mod postgres;
 mod sentinel;
 mod server;
+mod sqlite;
+mod standby;
 mod store;
 
 use std::io;
@@ -107,6 +110,9 @@ pub fn all() -> Vec<Fault> {
         cluster::FAULTS,
         clocks::FAULTS,
         downtime::FAULTS,
+        postgres::FAULTS,
+        standby::FAULTS,
+        sqlite::FAULTS,
     ]
     .concat()
 }
@@ -133,9 +139,45 @@ fn keep_doing(
     result
 }
 
+/// One Redis.
 const ONE: &[Kind] = &[Kind::Alone, Kind::Aof];
+/// One server, with a proxy for each node.
+const ONE_SERVER: &[Kind] = &[Kind::Alone, Kind::Aof, Kind::Postgres];
 const SENTINEL: &[Kind] = &[Kind::Sentinel, Kind::SentinelMin, Kind::SentinelWait];
 const CLUSTER: &[Kind] = &[Kind::Cluster];
+const POSTGRES: &[Kind] = &[Kind::Postgres, Kind::PostgresSync, Kind::PostgresAsync];
+const STANDBY: &[Kind] = &[Kind::PostgresSync, Kind::PostgresAsync];
+/// Any Redis.
+const REDIS: &[Kind] = &[
+    Kind::Alone,
+    Kind::Aof,
+    Kind::Sentinel,
+    Kind::SentinelMin,
+    Kind::SentinelWait,
+    Kind::Cluster,
+];
+/// Behind proxies.
+const PROXIED: &[Kind] = &[
+    Kind::Alone,
+    Kind::Aof,
+    Kind::Sentinel,
+    Kind::SentinelMin,
+    Kind::SentinelWait,
+    Kind::Cluster,
+    Kind::Postgres,
+];
+/// A server, whose clock is not that of the nodes.
+const SERVER: &[Kind] = &[
+    Kind::Alone,
+    Kind::Aof,
+    Kind::Sentinel,
+    Kind::SentinelMin,
+    Kind::SentinelWait,
+    Kind::Cluster,
+    Kind::Postgres,
+    Kind::PostgresSync,
+    Kind::PostgresAsync,
+];
 const ANY: &[Kind] = &Kind::ALL;
 
 #[cfg(test)]

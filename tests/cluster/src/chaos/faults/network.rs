@@ -6,29 +6,29 @@ use std::time::Duration;
 use scheduled_one_testkit::checker::FaultKind;
 use test_support::FaultProxy;
 
-use super::{ANY, Fault, Heals, Made, ONE, last};
+use super::{Fault, Heals, Made, ONE, ONE_SERVER, PROXIED, last};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, SLOW, STEADY, Strike, World, now_us};
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
-        name: "slow-redis",
+        name: "slow-replies",
         family: "slow network",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::Reached,
         make: slow,
     },
     Fault {
         name: "lost-replies",
         family: "lossy network",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::Reached,
         make: lost_replies,
     },
     Fault {
         name: "lost-requests",
         family: "lossy network",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::Reached,
         make: lost_requests,
     },
@@ -42,42 +42,42 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "late-requests",
         family: "lossy network",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::Reached,
         make: late_requests,
     },
     Fault {
         name: "late-replies",
         family: "slow network",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::Reached,
         make: late_replies,
     },
     Fault {
         name: "half-open",
         family: "partition",
-        on: ONE,
+        on: ONE_SERVER,
         heals: Heals::Reached,
         make: half_open,
     },
     Fault {
         name: "churn",
         family: "lossy network",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::Reached,
         make: churn,
     },
     Fault {
         name: "partition-one",
         family: "partition",
-        on: ONE,
+        on: ONE_SERVER,
         heals: Heals::AtOnce,
         make: partition_one,
     },
     Fault {
         name: "partition-all",
         family: "partition",
-        on: ONE,
+        on: ONE_SERVER,
         heals: Heals::Reached,
         make: partition_all,
     },

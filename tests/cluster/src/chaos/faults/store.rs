@@ -1,11 +1,11 @@
-//! Faults of the store: deaths, freezes and losses of memory.
+//! Faults of a Redis: deaths, freezes and losses of memory.
 
 use std::io;
 use std::time::Duration;
 
 use scheduled_one_testkit::checker::FaultKind;
 
-use super::{ANY, Fault, Heals, Made, ONE, keep_doing, last};
+use super::{Fault, Heals, Made, ONE, REDIS, keep_doing, last};
 use crate::chaos::deployment::{Deployment, Kind};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{SLOW, World};
@@ -35,35 +35,35 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "flushall",
         family: "store forgets",
-        on: ANY,
+        on: REDIS,
         heals: Heals::Quarantined,
         make: flush,
     },
     Fault {
         name: "flushall-new-node",
         family: "store forgets",
-        on: ANY,
+        on: REDIS,
         heals: Heals::Quarantined,
         make: flush_new_node,
     },
     Fault {
         name: "script-flush",
         family: "scripts and clients",
-        on: ANY,
+        on: REDIS,
         heals: Heals::Reached,
         make: script_flush,
     },
     Fault {
         name: "client-kill",
         family: "scripts and clients",
-        on: ANY,
+        on: REDIS,
         heals: Heals::Reached,
         make: client_kill,
     },
     Fault {
         name: "client-pause",
         family: "store freeze",
-        on: ANY,
+        on: REDIS,
         heals: Heals::Quarantined,
         make: client_pause,
     },

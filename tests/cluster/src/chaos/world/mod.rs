@@ -28,7 +28,7 @@ use verdict::notes_of;
 pub use grant::{Grant, Strike};
 pub use watch::Never;
 
-/// The namespace of all rounds: each has a Redis of its own.
+/// The namespace of all rounds: each has a store of its own.
 pub const NAMESPACE: &str = "default";
 /// The lease of all jobs but [`MINUTE`].
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -71,11 +71,11 @@ pub fn now_us() -> u64 {
 /// A running round.
 #[derive(Debug)]
 pub struct World {
-    /// The Redis.
+    /// The store.
     pub deployment: Deployment,
     /// The nodes that live, or should.
     pub nodes: Vec<Node>,
-    /// Between each node and its Redis, where there is one server.
+    /// Between each node and its store, where there is one server.
     pub proxies: HashMap<String, FaultProxy>,
     /// The wall clock of each node.
     pub clocks: HashMap<String, ClockShim>,
@@ -127,9 +127,10 @@ impl World {
         let path = folder.path().join("events");
         File::create(&path)?;
         let password_file = folder.path().join("password");
-        fs::write(&password_file, PASSWORD)?;
+        let deployment = Deployment::start(kind)?;
+        fs::write(&password_file, deployment.password_line(PASSWORD))?;
         let mut world = World {
-            deployment: Deployment::start(kind)?,
+            deployment,
             nodes: Vec::new(),
             proxies: HashMap::new(),
             clocks: HashMap::new(),
@@ -184,19 +185,39 @@ impl World {
             log: self.folder.path().join("events"),
             sink: Some(self.sink.address),
         };
-        let clock = ClockShim::new()?;
-        let node = Node::start(&self.programs.node, &spec, self.folder.path(), &clock.env());
-        self.clocks.insert(name.clone(), clock);
+        let env = match &self.deployment {
+            // The clock of a file is that of the machine, the same for all.
+            Deployment::Sqlite(file) => file.env(),
+            _ => {
+                let clock = ClockShim::new()?;
+                let env = clock.env().to_vec();
+                self.clocks.insert(name.clone(), clock);
+                env
+            }
+        };
+        let node = Node::start(&self.programs.node, &spec, self.folder.path(), &env);
         self.nodes.push(node);
         Ok(name)
     }
 
-    /// How a node reaches its Redis: through a proxy of its own, where there is
+    /// How a node reaches its store: through a proxy of its own, where there is
     /// one server.
     fn route(&mut self, node: &str) -> io::Result<(String, Option<PathBuf>)> {
         match &self.deployment {
             Deployment::Sentinel(sentinel) => Ok((sentinel.url(), None)),
             Deployment::Cluster(cluster) => Ok((cluster.url(), None)),
+            Deployment::Sqlite(file) => Ok((file.url(), None)),
+            Deployment::Postgres(postgres) if self.kind != Kind::Postgres => {
+                Ok((postgres.url(None, &self.password_file), None))
+            }
+            Deployment::Postgres(postgres) => {
+                let proxy = FaultProxy::options()
+                    .raw()
+                    .start(postgres.primary().port())?;
+                let url = postgres.url(Some(proxy.port()), &self.password_file);
+                self.proxies.insert(node.to_owned(), proxy);
+                Ok((url, None))
+            }
             Deployment::One(server, _) => {
                 let proxy = FaultProxy::options()
                     .seed(self.started as u64)

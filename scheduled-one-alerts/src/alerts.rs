@@ -1,0 +1,384 @@
+//! Rules and channels together: evaluate, keep, deliver.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use scheduled_one_protocol::{BoxFuture, LedgerRecord};
+use tokio::task::JoinSet;
+
+use crate::alert::Alert;
+use crate::channel::{Channel, DeliveryError};
+use crate::engine::Condition;
+use crate::facts::{Facts, Input};
+use crate::outbox::Delivery;
+use crate::rule::{Rules, job_of};
+use crate::rule_kind::RuleKind;
+use crate::secret::SecretError;
+use crate::state::{AlertState, StateError};
+
+/// How many lines of a ledger are read at first. All are read if these do not reach back to what was read before.
+const FIRST_LINES: usize = 50;
+
+/// How many lines of a ledger are read at most.
+const MAX_LINES: usize = 10_000;
+
+/// An error of a source or a keeper.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where ledgers and facts come from.
+pub trait Source: Send + Sync {
+    /// What is the case now. The ledgers are read after this, so that a run that ends in between is not late.
+    fn facts(&self) -> BoxFuture<'_, Result<Facts, SourceError>>;
+
+    /// The newest lines of a job's ledger, newest first, at most `limit`.
+    fn ledger<'a>(
+        &'a self,
+        job: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<LedgerRecord>, SourceError>>;
+}
+
+/// Where the state is kept, so that another node can go on with it.
+pub trait Keeper: Send + Sync {
+    /// The state as JSON, or `None` if there is none yet.
+    fn load(&self) -> BoxFuture<'_, Result<Option<String>, SourceError>>;
+
+    /// Keeps a state. It is an error if the state that is kept has not the revision `before` (0 for none): then another
+    /// node has gone on.
+    fn save<'a>(&'a self, json: &'a str, before: u64) -> BoxFuture<'a, Result<(), SourceError>>;
+}
+
+/// Rules and channels of a namespace. Clones are cheap.
+///
+/// ```no_run
+/// use scheduled_one_alerts::{Alerts, Keeper, Rules, Secret, Slack, Source, Webhook};
+///
+/// async fn every_ten_seconds(source: &dyn Source, keeper: &dyn Keeper) {
+///     let alerts = Alerts::new(Rules::new("shop"))
+///         .notify(Slack::new(Secret::env("SLACK_WEBHOOK")))
+///         .notify(Webhook::new("https://ops.example/jobs").secret(Secret::env("WHSEC")));
+///     match alerts.run_once(source, keeper).await {
+///         Ok(report) => println!("{} new, {} attempts", report.alerts.len(), report.deliveries.len()),
+///         Err(error) => eprintln!("{error}"),
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Alerts {
+    rules: Arc<Rules>,
+    channels: Vec<Route>,
+}
+
+/// A channel, and the jobs whose alerts go there.
+#[derive(Clone, Debug)]
+struct Route {
+    channel: Arc<dyn Channel>,
+    /// Empty for all, and for what is about no job.
+    jobs: Vec<String>,
+}
+
+/// What one evaluation did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The messages that were made.
+    pub alerts: Vec<Alert>,
+    /// What became of the attempts to deliver these and older ones.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Why an evaluation could not be made. Nothing is lost: the next one goes on where the last one was kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Facts or a ledger could not be read.
+    #[error("alerts: cannot read {what}: {error}")]
+    Source {
+        /// What was read.
+        what: String,
+        /// The error of the source.
+        error: SourceError,
+    },
+    /// The state could not be loaded or kept.
+    #[error("alerts: cannot {what} the state: {error}")]
+    Keeper {
+        /// `load` or `save`.
+        what: &'static str,
+        /// The error of the keeper.
+        error: SourceError,
+    },
+    /// The state that is kept cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+impl Alerts {
+    /// Rules without a channel.
+    pub fn new(rules: Rules) -> Self {
+        Alerts {
+            rules: Arc::new(rules),
+            channels: Vec::new(),
+        }
+    }
+
+    /// Adds a channel for all messages. Two channels with one name are one: the second gets the name `slack-2`.
+    #[must_use]
+    pub fn notify(self, channel: impl Channel) -> Self {
+        self.route([], channel)
+    }
+
+    /// Adds a channel for messages about some jobs alone.
+    #[must_use]
+    pub fn route<const N: usize>(mut self, jobs: [&str; N], channel: impl Channel) -> Self {
+        self.channels.push(Route {
+            channel: Arc::new(channel),
+            jobs: jobs.map(str::to_owned).into(),
+        });
+        self
+    }
+
+    /// The names of the channels.
+    pub fn channels(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for route in &self.channels {
+            let name = route.channel.name();
+            let before = names.iter().filter(|it| {
+                it.strip_prefix(name)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            });
+            names.push(match before.count() {
+                0 => name.to_owned(),
+                before => format!("{name}-{}", before + 1),
+            });
+        }
+        names
+    }
+
+    /// Reads the secrets and addresses of all channels. No message is sent.
+    ///
+    /// # Errors
+    ///
+    /// The first channel that cannot be used.
+    pub async fn check(&self) -> Result<(), SecretError> {
+        for route in &self.channels {
+            route.channel.check().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a message that says that it is a test over one channel: one attempt.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not delivered; for an unknown channel, the names of those that there are.
+    pub async fn test(&self, channel: &str, now_ms: i64) -> Result<(), DeliveryError> {
+        let names = self.channels();
+        let Some(at) = names.iter().position(|name| name == channel) else {
+            return Err(DeliveryError::Refused(format!(
+                "there is no channel `{channel}`; there are: {}",
+                names.join(", ")
+            )));
+        };
+        let alert = Alert::test(&self.rules.namespace, now_ms);
+        self.channels[at].channel.deliver(&alert, now_ms).await
+    }
+
+    /// Reads facts and new lines, applies the rules, and puts new messages into the state. Nothing is sent: keep the
+    /// state first, then [`deliver_once`](Self::deliver_once).
+    ///
+    /// Cancel safety: a dropped evaluation has changed nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Source`]; then the state is unchanged.
+    pub async fn evaluate_once(
+        &self,
+        source: &dyn Source,
+        state: &mut AlertState,
+    ) -> Result<Vec<Alert>, RunError> {
+        let failed = |what: String| move |error| RunError::Source { what, error };
+        let facts = source.facts().await;
+        let facts = facts.map_err(failed("what is the case".to_owned()))?;
+        let mut next = state.clone();
+        let mut lines = Vec::new();
+        for job in jobs(&facts, &next) {
+            let cursor = next.cursors.entry(job.clone()).or_default();
+            let what = || format!("the ledger of `{job}`");
+            let mut newest = source.ledger(&job, FIRST_LINES).await;
+            if newest
+                .as_ref()
+                .is_ok_and(|it| it.len() >= FIRST_LINES && !cursor.reaches(it))
+            {
+                newest = source.ledger(&job, MAX_LINES).await;
+            }
+            lines.extend(cursor.take_new(newest.map_err(failed(what()))?));
+        }
+        let alerts = self.evaluate(&mut next, Input { lines, facts });
+        *state = next;
+        Ok(alerts)
+    }
+
+    /// Applies the rules to an input: [`evaluate_once`](Self::evaluate_once) without its I/O, for who has the new lines
+    /// already. The lines are not compared with those that were read before.
+    pub fn evaluate(&self, state: &mut AlertState, input: Input) -> Vec<Alert> {
+        let disabled = state
+            .outbox
+            .disabled()
+            .map(|(name, since_ms, why)| Condition {
+                rule: RuleKind::Channel,
+                subject: name.to_owned(),
+                since_ms,
+                hold_ms: 0,
+                text: why.to_owned(),
+            });
+        let disabled: Vec<Condition> = disabled.collect();
+        for name in &input.facts.gone {
+            state.cursors.remove(name);
+        }
+        let alerts = state.engine.step(&self.rules, input, disabled);
+        for alert in &alerts {
+            let channels = self.receivers(alert, state);
+            state.outbox.push(alert.clone(), &channels);
+        }
+        state.changed();
+        alerts
+    }
+
+    /// The channels that an alert goes to.
+    fn receivers(&self, alert: &Alert, state: &AlertState) -> Vec<String> {
+        let wants = |route: &Route| {
+            let about = |job: &String| {
+                let mut subjects = alert.subjects.iter();
+                subjects.any(|subject| job_of(&subject.name) == job)
+            };
+            route.jobs.is_empty() || route.jobs.iter().any(about)
+        };
+        let names = self.channels().into_iter().zip(&self.channels);
+        names
+            .filter(|(name, route)| wants(route) && !state.outbox.is_disabled(name))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// Makes one attempt for each message that is due, all channels at once, and notes in the state what became of
+    /// them. Keep the state afterwards: what is not noted is sent again, with the same id.
+    ///
+    /// Takes at most the time limit of a channel for each of 20 messages; a channel that fails is not tried again in
+    /// the same call.
+    ///
+    /// Cancel safety: messages of a dropped call may have been sent, and will be sent again.
+    pub async fn deliver_once(&self, state: &mut AlertState, now_ms: i64) -> Vec<Delivery> {
+        let names = self.channels();
+        let named = names.iter().cloned().zip(&self.channels);
+        let addresses = named.map(|(name, route)| (name, route.channel.address()));
+        let addresses: BTreeMap<String, String> = addresses.collect();
+        let moved = state.outbox.keep_channels(&addresses);
+        let mut sending = JoinSet::new();
+        for (name, route) in names.into_iter().zip(&self.channels) {
+            let due = state.outbox.due(&name, route.channel.rate(), now_ms);
+            if !due.is_empty() {
+                sending.spawn(send(name, Arc::clone(&route.channel), due, now_ms));
+            }
+        }
+        let mut deliveries = Vec::new();
+        while let Some(sent) = sending.join_next().await {
+            // A channel that panics has delivered nothing, as far as is known.
+            let Ok((name, results)) = sent else { continue };
+            let address = &addresses[&name];
+            for (id, result) in results {
+                let noted = state.outbox.attempted(&name, address, &id, now_ms, result);
+                deliveries.extend(noted);
+            }
+        }
+        if moved || !deliveries.is_empty() {
+            state.changed();
+        }
+        deliveries
+    }
+
+    /// One turn: loads the state, evaluates, keeps the state, delivers, keeps the state. If it stops in between, the
+    /// next turn, on whichever node, says the same with the same ids.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`]; after an error of `save` the messages of this turn were made, and those that were delivered may
+    /// be delivered again.
+    pub async fn run_once(
+        &self,
+        source: &dyn Source,
+        keeper: &dyn Keeper,
+    ) -> Result<RunReport, RunError> {
+        let kept = keeper.load().await;
+        let kept = kept.map_err(|error| RunError::Keeper {
+            what: "load",
+            error,
+        })?;
+        let mut state = match kept {
+            Some(json) => AlertState::from_json(&json)?,
+            None => {
+                let facts = source.facts().await;
+                let facts = facts.map_err(|error| RunError::Source {
+                    what: "the time".to_owned(),
+                    error,
+                })?;
+                AlertState::new(facts.at_ms)
+            }
+        };
+        let before = state.revision();
+        let alerts = self.evaluate_once(source, &mut state).await?;
+        save(keeper, &state, before).await?;
+        let before = state.revision();
+        let now_ms = state.engine.clock_ms();
+        let deliveries = self.deliver_once(&mut state, now_ms).await;
+        if state.revision() != before {
+            save(keeper, &state, before).await?;
+        }
+        Ok(RunReport { alerts, deliveries })
+    }
+}
+
+async fn save(keeper: &dyn Keeper, state: &AlertState, before: u64) -> Result<(), RunError> {
+    let saved = keeper.save(&state.to_json(), before).await;
+    saved.map_err(|error| RunError::Keeper {
+        what: "save",
+        error,
+    })
+}
+
+/// The jobs whose ledgers are read: those of the facts, and those that were read before.
+fn jobs(facts: &Facts, state: &AlertState) -> Vec<String> {
+    let units = facts.units.iter().map(|unit| job_of(&unit.name).to_owned());
+    let mut jobs: Vec<String> = units.chain(state.cursors.keys().cloned()).collect();
+    jobs.sort();
+    jobs.dedup();
+    jobs
+}
+
+/// Sends messages in order, up to the first failure.
+async fn send(
+    name: String,
+    channel: Arc<dyn Channel>,
+    due: Vec<Alert>,
+    now_ms: i64,
+) -> (String, Vec<(String, Result<(), DeliveryError>)>) {
+    let mut results = Vec::new();
+    for alert in due {
+        let result = channel.deliver(&alert, now_ms).await;
+        let failed = result.is_err();
+        results.push((alert.id, result));
+        if failed {
+            break;
+        }
+    }
+    (name, results)
+}
+
+impl fmt::Debug for Alerts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alerts")
+            .field("namespace", &self.rules.namespace)
+            .field("channels", &self.channels)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,152 @@
+//! A robot of a group in Feishu, or Lark.
+
+use scheduled_one_protocol::BoxFuture;
+use serde_json::{Value, json};
+
+use super::endpoint::Endpoint;
+use super::reply::Receiver;
+use super::{Channel, DeliveryError, Rate};
+use crate::alert::Alert;
+use crate::http::Http;
+use crate::secret::{Secret, SecretError};
+use crate::sign::hmac_sha256;
+
+/// Feishu takes 100 messages in a minute, and five in a second.
+const RATE: Rate = Rate {
+    per_minute: 60,
+    burst: 5,
+};
+
+/// "Frequency limited".
+const TOO_FAST: [i64; 2] = [11_232, 9_499];
+
+const KEY: &str = "the secret of the Feishu robot";
+
+/// A custom robot of a group in Feishu or Lark. The address is a secret; with a secret of the robot, messages are
+/// signed.
+///
+/// ```
+/// use scheduled_one_alerts::{Feishu, Secret};
+///
+/// let channel = Feishu::new(Secret::env("FEISHU_ROBOT")).secret(Secret::env("FEISHU_SECRET"));
+/// # let _ = channel;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Feishu {
+    endpoint: Endpoint,
+    secret: Option<Secret>,
+}
+
+impl Feishu {
+    /// A robot at `https://open.feishu.cn/open-apis/bot/v2/hook/…`; its name is `feishu`.
+    pub fn new(address: impl Into<Secret>) -> Self {
+        let what = "the address of the Feishu robot";
+        Feishu {
+            endpoint: Endpoint::new("feishu", what, address.into()),
+            secret: None,
+        }
+    }
+
+    /// The secret that Feishu shows for "signature verification".
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.secret = Some(secret.into());
+        self
+    }
+
+    /// Another name, to tell two channels apart.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.endpoint.name = name.into();
+        self
+    }
+
+    /// How to speak HTTP.
+    #[must_use]
+    pub fn http(mut self, http: Http) -> Self {
+        self.endpoint.http = http;
+        self
+    }
+
+    async fn attempt(&self, alert: &Alert, now_ms: i64) -> Result<(), DeliveryError> {
+        let uri = self.endpoint.uri().await?;
+        let mut body = body(alert);
+        if let Some(secret) = &self.secret {
+            let timestamp = (now_ms / 1000).to_string();
+            body["sign"] = Value::from(sign(&timestamp, &secret.read(KEY).await?));
+            body["timestamp"] = Value::from(timestamp);
+        }
+        let body = body.to_string().into_bytes();
+        let reply = self.endpoint.post(&uri, Vec::new(), body).await?;
+        let receiver = Receiver {
+            uri: &uri,
+            secrets: &[],
+            now_ms,
+        };
+        receiver.judge_code(reply, &["code", "StatusCode"], &TOO_FAST)
+    }
+}
+
+impl Channel for Feishu {
+    fn name(&self) -> &str {
+        &self.endpoint.name
+    }
+
+    fn rate(&self) -> Rate {
+        RATE
+    }
+
+    fn address(&self) -> String {
+        self.endpoint.digest()
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {
+        Box::pin(async {
+            self.endpoint.check().await?;
+            match &self.secret {
+                Some(secret) => secret.read(KEY).await.map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        alert: &'a Alert,
+        now_ms: i64,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(self.attempt(alert, now_ms))
+    }
+}
+
+/// A "post": lines of plain text and links, in which nothing is markup.
+fn body(alert: &Alert) -> Value {
+    let lines = alert.lines().into_iter();
+    let mut content: Vec<Value> = lines
+        .map(|line| json!([{"tag": "text", "text": line}]))
+        .collect();
+    let links = alert.links().into_iter();
+    content.extend(links.map(|(word, link)| json!([{"tag": "a", "text": word, "href": link}])));
+    let post = json!({"title": alert.title(), "content": content});
+    json!({"msg_type": "post", "content": {"post": {"zh_cn": post}}})
+}
+
+/// The text is the key, and the message is empty.
+fn sign(timestamp: &str, secret: &str) -> String {
+    hmac_sha256(format!("{timestamp}\n{secret}").as_bytes(), b"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `printf '' | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(printf '1767225600\nabc123' | xxd -p) -binary |
+    /// base64`
+    #[test]
+    fn the_signature_is_that_of_openssl() {
+        assert_eq!(
+            sign("1767225600", "abc123"),
+            "lqwZLSD1JkZs0RdmobxU1E2KVD2tK/IFUN6m15s+8Bo="
+        );
+    }
+}

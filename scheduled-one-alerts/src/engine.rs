@@ -1,0 +1,311 @@
+//! The rules over ledgers and facts: a function of state and input, without clock or I/O.
+//!
+//! Time is that of the input. It advances to the end of each line before the line counts, and the timers that are due
+//! in between fire at their own instants: so it makes no difference how often, or on which node, the rules are
+//! evaluated.
+
+mod compare;
+mod conditions;
+mod incident;
+mod ledgers;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ring::digest::{SHA256, digest};
+use scheduled_one_protocol::LedgerRecord;
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Alert, Status};
+pub(crate) use crate::engine::conditions::Condition;
+use crate::engine::incident::{Fired, Incident};
+pub(crate) use crate::engine::words::first_line;
+use crate::facts::{Facts, Input, Outage};
+use crate::rule::Rules;
+use crate::rule_kind::RuleKind;
+
+/// What is known of the past.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EngineState {
+    /// When the state was made: what was over by then is not said.
+    began_ms: i64,
+    clock_ms: i64,
+    /// Until then, jobs may be without success because of an outage.
+    grace_until_ms: i64,
+    units: BTreeMap<String, Unit>,
+    /// Conditions that have to last before they fire, with their beginnings.
+    waiting: BTreeMap<String, i64>,
+    /// What fires: the number of its incident.
+    active: BTreeMap<String, u64>,
+    incidents: BTreeMap<u64, Incident>,
+    last_incident: u64,
+    /// The beginning of the newest outage of each store that was seen to end.
+    ended_outages: BTreeMap<String, i64>,
+}
+
+/// What is known of a job, or one shard of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Unit {
+    #[serde(skip_serializing_if = "is_zero")]
+    failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since_ms: Option<i64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    oks: u32,
+    #[serde(skip_serializing_if = "is_zero_u64")]
+    missed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_ok_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seen_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_since_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_zero_u64(number: &u64) -> bool {
+    *number == 0
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    NoSuccess(String),
+    Incident(u64),
+}
+
+/// One evaluation.
+struct Step<'a> {
+    rules: &'a Rules,
+    state: &'a mut EngineState,
+    /// A timer that is not due any more is recognised when its time comes.
+    timers: BTreeSet<(i64, Timer)>,
+    alerts: Vec<Alert>,
+}
+
+impl EngineState {
+    pub(crate) fn new(now_ms: i64) -> Self {
+        EngineState {
+            began_ms: now_ms,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn clock_ms(&self) -> i64 {
+        self.clock_ms
+    }
+
+    /// What fires now: rule and subject, with the beginning.
+    pub(crate) fn firing(&self) -> impl Iterator<Item = (RuleKind, &str, i64)> {
+        self.active.iter().filter_map(|(key, number)| {
+            let incident = self.incidents.get(number)?;
+            let (_, subject) = key.split_once('|')?;
+            let member = incident.members.get(subject)?;
+            Some((incident.rule, subject, member.since_ms))
+        })
+    }
+
+    /// Takes the input in, and returns the messages to send.
+    pub(crate) fn step(&mut self, rules: &Rules, input: Input, more: Vec<Condition>) -> Vec<Alert> {
+        let mut step = Step::new(rules, self);
+        let at_ms = input.facts.at_ms;
+        step.meet(&input.facts);
+        for line in in_order(input.lines) {
+            step.advance(line.ended_at_ms.min(at_ms));
+            step.line(&line);
+        }
+        step.learn(&input.facts);
+        step.advance(at_ms);
+        for outage in &input.facts.outages {
+            step.outage(outage);
+        }
+        let mut conditions = conditions::of(rules, &input.facts);
+        conditions.extend(more);
+        step.conditions(&input.facts, conditions);
+        for name in &input.facts.gone {
+            step.forget(name);
+        }
+        step.advance(at_ms);
+        without_superseded(step.alerts)
+    }
+}
+
+/// Repetitions of a message are left out if the same evaluation says something newer: after a pause of the evaluation
+/// only the last one is of use.
+fn without_superseded(alerts: Vec<Alert>) -> Vec<Alert> {
+    let mut newer = BTreeSet::new();
+    let mut kept: Vec<Alert> = Vec::new();
+    for alert in alerts.into_iter().rev() {
+        let is_newest = newer.insert(alert.incident.clone());
+        if is_newest || alert.repeat == 0 || alert.status == Status::Resolved {
+            kept.push(alert);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+/// By end, with the order within each job kept: a line that was reported late counts when it is seen.
+fn in_order(lines: Vec<LedgerRecord>) -> Vec<LedgerRecord> {
+    let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+    let mut keyed: Vec<(i64, LedgerRecord)> = lines
+        .into_iter()
+        .map(|line| {
+            let at = newest
+                .entry(line.unit.job().to_owned())
+                .or_insert(line.ended_at_ms);
+            *at = line.ended_at_ms.max(*at);
+            (*at, line)
+        })
+        .collect();
+    keyed.sort_by_key(|(at, _)| *at);
+    keyed.into_iter().map(|(_, line)| line).collect()
+}
+
+fn key(rule: RuleKind, subject: &str) -> String {
+    format!("{rule}|{subject}")
+}
+
+/// A digest for names of alerts: 32 hexadecimal digits.
+fn name_of(parts: &[&str]) -> String {
+    let digest = digest(&SHA256, parts.join("|").as_bytes());
+    let bytes = digest.as_ref().iter().take(16);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl<'a> Step<'a> {
+    fn new(rules: &'a Rules, state: &'a mut EngineState) -> Self {
+        let mut step = Step {
+            rules,
+            state,
+            timers: BTreeSet::new(),
+            alerts: Vec::new(),
+        };
+        let units: Vec<String> = step.state.units.keys().cloned().collect();
+        for unit in &units {
+            step.time_success(unit);
+        }
+        let incidents: Vec<u64> = step.state.incidents.keys().copied().collect();
+        for number in incidents {
+            step.time_incident(number);
+        }
+        step
+    }
+
+    /// Lets the timers fire that are due by an instant.
+    fn advance(&mut self, to_ms: i64) {
+        while let Some((at_ms, timer)) = self.timers.pop_first() {
+            if at_ms > to_ms {
+                self.timers.insert((at_ms, timer));
+                break;
+            }
+            self.state.clock_ms = self.state.clock_ms.max(at_ms);
+            match timer {
+                Timer::NoSuccess(subject) => self.no_success(at_ms, &subject),
+                Timer::Incident(number) => self.incident(at_ms, number),
+            }
+        }
+        self.state.clock_ms = self.state.clock_ms.max(to_ms);
+    }
+
+    fn unit(&mut self, subject: &str) -> &mut Unit {
+        self.state.units.entry(subject.to_owned()).or_default()
+    }
+
+    /// Takes over what the facts say that holds for the lines as well.
+    fn meet(&mut self, facts: &Facts) {
+        let grace = facts.outages.iter().map(|outage| outage.grace_until_ms);
+        let grace_until_ms = grace.max().unwrap_or_default();
+        if grace_until_ms > self.state.grace_until_ms {
+            self.state.grace_until_ms = grace_until_ms;
+            self.defer(grace_until_ms);
+        }
+        for seen in &facts.units {
+            let unit = self.unit(&seen.name);
+            unit.zone.clone_from(&seen.zone);
+            if unit.first_seen_ms.is_none() {
+                unit.first_seen_ms = seen.first_seen_ms;
+                self.time_success(&seen.name);
+            }
+        }
+    }
+
+    /// Takes over what the facts say of units now.
+    fn learn(&mut self, facts: &Facts) {
+        for seen in &facts.units {
+            let unit = self.unit(&seen.name);
+            if unit.paused_since_ms.is_some() && seen.paused_since_ms.is_none() {
+                unit.resumed_ms = Some(facts.at_ms);
+            }
+            unit.paused_since_ms = seen.paused_since_ms;
+            if seen.paused_since_ms.is_some() {
+                self.resolve(RuleKind::NoSuccess, &seen.name);
+            }
+            self.time_success(&seen.name);
+        }
+    }
+
+    fn outage(&mut self, outage: &Outage) {
+        let said = self.state.ended_outages.get(&outage.store);
+        if !self.rules.store_lost || said.is_some_and(|since| outage.since_ms <= *since) {
+            return;
+        }
+        let text = words::outage(outage);
+        let (rule, store) = (RuleKind::StoreLost, &outage.store);
+        if !self.state.active.contains_key(&key(rule, store)) {
+            self.fire(rule, store, outage.since_ms, text);
+        }
+        if let Some(until_ms) = outage.until_ms {
+            let ended = &mut self.state.ended_outages;
+            ended.insert(outage.store.clone(), outage.since_ms);
+            self.resolve_at(rule, store, until_ms);
+        }
+    }
+
+    /// A job that is none any more.
+    fn forget(&mut self, subject: &str) {
+        for rule in RuleKind::ALL {
+            self.resolve(rule, subject);
+        }
+        self.state.units.remove(subject);
+    }
+
+    fn fire(&mut self, rule: RuleKind, subject: &str, since_ms: i64, text: String) {
+        let key = key(rule, subject);
+        if let Some(number) = self.state.active.get(&key) {
+            let incident = self.state.incidents.get_mut(number);
+            if let Some(member) = incident.and_then(|it| it.members.get_mut(subject)) {
+                member.again(text);
+            }
+            return;
+        }
+        let now_ms = self.state.clock_ms;
+        let open = self.state.incidents.iter().find(|(_, incident)| {
+            incident.rule == rule && incident.sent_ms.is_none() && now_ms <= incident.flush_ms
+        });
+        let number = match open {
+            Some((number, _)) => *number,
+            None => self.open(rule, subject),
+        };
+        if let Some(incident) = self.state.incidents.get_mut(&number) {
+            match incident.members.get_mut(subject) {
+                Some(member) => member.again(text),
+                None => {
+                    let fired = Fired::new(since_ms, text);
+                    incident.members.insert(subject.to_owned(), fired);
+                }
+            }
+        }
+        self.state.active.insert(key, number);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! What fires, compared with what is the case.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Condition, Step, conditions, key};
+use crate::facts::Facts;
+use crate::rule_kind::RuleKind;
+
+impl Step<'_> {
+    /// Compares what fires with what is the case.
+    pub(super) fn conditions(&mut self, facts: &Facts, conditions: Vec<Condition>) {
+        let mut waiting = BTreeMap::new();
+        let mut held = BTreeSet::new();
+        for condition in conditions {
+            let key = key(condition.rule, &condition.subject);
+            held.insert(key.clone());
+            let mut since_ms = condition.since_ms;
+            if condition.hold_ms > 0 {
+                let began = self.state.waiting.get(&key).copied();
+                let began_ms = began.unwrap_or(facts.at_ms);
+                since_ms = began_ms;
+                waiting.insert(key.clone(), began_ms);
+                if facts.at_ms - began_ms < condition.hold_ms {
+                    continue;
+                }
+            }
+            let in_grace = facts.at_ms < self.state.grace_until_ms;
+            if condition.rule == RuleKind::Late && in_grace {
+                continue;
+            }
+            if !self.state.active.contains_key(&key) {
+                let (rule, subject) = (condition.rule, &condition.subject);
+                self.fire(rule, subject, since_ms, condition.text);
+            }
+        }
+        self.state.waiting = waiting;
+        let firing: Vec<(RuleKind, String)> = self
+            .state
+            .firing()
+            .map(|(rule, subject, _)| (rule, subject.to_owned()))
+            .collect();
+        let listed: BTreeSet<&str> = facts.units.iter().map(|unit| &*unit.name).collect();
+        for (rule, subject) in firing {
+            let is_known = conditions::is_known(rule, facts, listed.contains(&*subject));
+            let is_over = is_known && !held.contains(&key(rule, &subject));
+            if is_over || !conditions::is_on(self.rules, rule, &subject) {
+                self.resolve(rule, &subject);
+            }
+        }
+    }
+}

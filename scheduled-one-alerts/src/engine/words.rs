@@ -1,0 +1,79 @@
+//! What happened, in words: the text of a subject.
+
+use scheduled_one_protocol::LedgerRecord;
+
+use crate::alert::{Span, instant};
+use crate::facts::Outage;
+
+/// Texts of errors are cut to this many characters.
+const MAX_TEXT: usize = 300;
+
+/// The first line of a text, cut, without control characters.
+pub(crate) fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty());
+    let line = line.unwrap_or_default().trim();
+    let clean = line.chars().filter(|c| !c.is_control());
+    let cut: String = clean.clone().take(MAX_TEXT).collect();
+    match clean.count() > MAX_TEXT {
+        true => cut + "…",
+        false => cut,
+    }
+}
+
+/// The outcome of a run.
+pub(crate) fn run(line: &LedgerRecord, zone: Option<&str>) -> String {
+    let tick = instant(line.tick.ms(), zone);
+    let mut text = format!("tick {tick} {} on {}", line.outcome, line.node);
+    if let Some(attempt) = line.attempt.filter(|attempt| *attempt > 1) {
+        text += &format!(", attempt {attempt}");
+    }
+    for why in [&line.reason, &line.error] {
+        let why = first_line(why);
+        if !why.is_empty() {
+            text += &format!(": {why}");
+        }
+    }
+    text
+}
+
+pub(crate) fn in_a_row(failures: u32, run: &str) -> String {
+    match failures {
+        1 => run.to_owned(),
+        _ => format!("{failures} in a row; {run}"),
+    }
+}
+
+pub(crate) fn missed(line: &LedgerRecord, zone: Option<&str>) -> String {
+    let first = instant(line.tick.ms(), zone);
+    let mut text = match line.count {
+        1 => format!("tick {first}"),
+        count => {
+            let last = instant(line.last_tick.ms(), zone);
+            format!("{count} ticks from {first} to {last}")
+        }
+    };
+    let why = first_line(&line.reason);
+    if !why.is_empty() {
+        text += &format!(": {why}");
+    }
+    text
+}
+
+pub(crate) fn no_success(last_ok_ms: Option<i64>, since_ms: i64, zone: Option<&str>) -> String {
+    match last_ok_ms {
+        Some(ok_ms) => format!("the last success was at {}", instant(ok_ms, zone)),
+        None => format!("no success since {}", instant(since_ms, zone)),
+    }
+}
+
+pub(crate) fn outage(outage: &Outage) -> String {
+    let error = first_line(&outage.error);
+    match outage.until_ms {
+        Some(until_ms) => {
+            let from = instant(outage.since_ms, None);
+            let lasted = Span(until_ms - outage.since_ms);
+            format!("from {from} for {lasted}: {error}")
+        }
+        None => format!("since {}: {error}", instant(outage.since_ms, None)),
+    }
+}

@@ -1,0 +1,82 @@
+//! What is the case now, as far as ledgers do not say it.
+
+use scheduled_one_protocol::LedgerRecord;
+
+/// The subject of alerts about the cluster as a whole.
+pub const CLUSTER: &str = "cluster";
+
+/// What a node sees at one instant. Times are milliseconds since the Unix epoch, by the store's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// When it was seen.
+    pub at_ms: i64,
+    /// The jobs, a row for each shard. A job that is not listed keeps what is known of it.
+    pub units: Vec<UnitFacts>,
+    /// Jobs (or shards) that are none any more: their alerts are over, and what is known of them is forgotten.
+    pub gone: Vec<String>,
+    /// How many nodes send heartbeats, if that is known.
+    pub nodes: Option<u32>,
+    /// How the nodes differ, if they do: releases, schedules, zone data.
+    pub drift: Option<String>,
+    /// Outages of stores that ended lately, or continue.
+    pub outages: Vec<Outage>,
+    /// Quarantines that continue, except that of a new namespace.
+    pub quarantines: Vec<Quarantine>,
+}
+
+/// One job, or one shard of it, as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitFacts {
+    /// The job, followed by `#3` for a shard: as in the store.
+    pub name: String,
+    /// The time zone of the job, in whose time ticks are shown.
+    pub zone: Option<String>,
+    /// When it was registered for the first time.
+    pub first_seen_ms: Option<i64>,
+    /// The oldest tick that is due, was not decided, and may start.
+    pub due_ms: Option<i64>,
+    /// Since when the oldest active run runs.
+    pub running_since_ms: Option<i64>,
+    /// Since when it is paused or disabled.
+    pub paused_since_ms: Option<i64>,
+    /// How many ticks the audit cannot explain.
+    pub unaccounted: u64,
+    /// That no node has the job, although the store knows it.
+    pub no_node_has: bool,
+}
+
+/// A time in which a store did not reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Which store: "store", or "bucket 3".
+    pub store: String,
+    /// When it began.
+    pub since_ms: i64,
+    /// When it ended, if it has.
+    pub until_ms: Option<i64>,
+    /// Until when jobs may be late because of it: the end of the quarantine that follows. Until then, nobody is alerted
+    /// to a job without success, and missed ticks are one message.
+    pub grace_until_ms: i64,
+    /// What the store, or the network, said.
+    pub error: String,
+}
+
+/// A time in which a store grants nothing, because it may have forgotten leases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Which store: "store", or "bucket 3".
+    pub store: String,
+    /// When it began.
+    pub since_ms: i64,
+    /// When the last job starts again.
+    pub until_ms: i64,
+}
+
+/// What one evaluation takes in: the new lines of all ledgers, and the facts.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// New lines, each job's in the order of its ledger, oldest first.
+    pub lines: Vec<LedgerRecord>,
+    /// What is the case after these lines.
+    pub facts: Facts,
+}

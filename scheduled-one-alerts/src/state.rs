@@ -1,0 +1,102 @@
+//! What an evaluation leaves for the next one, on whichever node: kept by the caller, as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cursor::Cursor;
+use crate::engine::EngineState;
+use crate::outbox::Outbox;
+use crate::rule_kind::RuleKind;
+
+/// The version of the form.
+const VERSION: u32 = 1;
+
+/// How far the ledgers are read, what fires, and what is on its way.
+///
+/// ```
+/// use scheduled_one_alerts::AlertState;
+///
+/// let state = AlertState::new(1_767_225_600_000);
+/// let json = state.to_json();
+/// assert_eq!(AlertState::from_json(&json).unwrap(), state);
+/// assert!(AlertState::from_json("{}").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertState {
+    version: u32,
+    revision: u64,
+    pub(crate) cursors: BTreeMap<String, Cursor>,
+    pub(crate) engine: EngineState,
+    pub(crate) outbox: Outbox,
+}
+
+/// Why a state cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// It is none.
+    #[error("the state of the alerts cannot be read: {0}; remove it to begin anew")]
+    Malformed(#[from] serde_json::Error),
+    /// A newer release wrote it.
+    #[error(
+        "the state of the alerts has version {0}, and this release knows {VERSION}: evaluate alerts with the newest \
+         release, or remove the state to begin anew"
+    )]
+    Version(u32),
+}
+
+impl AlertState {
+    /// The state of a namespace whose alerts were never evaluated. What was over before this instant will not be said.
+    pub fn new(now_ms: i64) -> Self {
+        AlertState {
+            version: VERSION,
+            revision: 0,
+            cursors: BTreeMap::new(),
+            engine: EngineState::new(now_ms),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`] if the text is no state, or that of a newer release.
+    pub fn from_json(json: &str) -> Result<Self, StateError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_str(json)?;
+        match version {
+            VERSION => Ok(serde_json::from_str(json)?),
+            _ => Err(StateError::Version(version)),
+        }
+    }
+
+    /// The state as one line of JSON. It holds texts of errors, and no secret of a channel.
+    pub fn to_json(&self) -> String {
+        // Maps with texts as keys, numbers and texts: nothing that JSON cannot have.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Grows with each change, so that a keeper can compare and set.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(crate) fn changed(&mut self) {
+        self.revision += 1;
+    }
+
+    /// What fires now: the rule, the job or other subject, and since when (milliseconds since the Unix epoch).
+    pub fn firing(&self) -> impl Iterator<Item = (RuleKind, &str, i64)> {
+        self.engine.firing()
+    }
+
+    /// How many messages wait to be delivered.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+}

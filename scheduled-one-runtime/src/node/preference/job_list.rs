@@ -1,0 +1,76 @@
+//! The list of the jobs that a node runs, as heartbeats carry it.
+
+use std::fmt::Write;
+
+use crate::node::units::{Unit, Units};
+use scheduled_one_protocol::ScheduleId;
+use scheduled_one_protocol::message::JobList;
+
+/// The jobs that a node with these units runs. Made when a store lacks it, and not kept: it has the names of all jobs.
+pub(super) fn own_list(units: &Units) -> JobList {
+    let all = units.indices().map(|unit| units.get(unit));
+    let runs = |unit: &&Unit| unit.job.rules.enabled && unit.shard == 0;
+    let mut jobs: Vec<&Unit> = all.filter(runs).collect();
+    // As lists have them: `a-b=…` is in front of `a=…`.
+    fn in_list(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().chain(*b"=")
+    }
+    jobs.sort_by(|a, b| in_list(&a.job.name).cmp(in_list(&b.job.name)));
+    // In one text of the right length: a text for each job, or one that grows, would leave holes in the heap.
+    let length = |unit: &&Unit| unit.job.name.len() + 2 + ScheduleId::DIGITS;
+    let mut names = String::with_capacity(jobs.iter().map(length).sum());
+    for unit in jobs {
+        let space = if names.is_empty() { "" } else { " " };
+        // Writing into a `String` does not fail.
+        let _ = write!(names, "{space}{}={}", unit.job.name, unit.schedule);
+        // Read by whoever asks for runs.
+        if let shards @ 2.. = unit.job.rules.shards {
+            let _ = write!(names, " {}*{shards}", unit.job.name);
+        }
+    }
+    JobList::from_text(&names)
+}
+
+/// What a job is called in a list: nodes whose schedules differ do not have the same job.
+pub(in crate::node) fn job_and_schedule(unit: &Unit) -> String {
+    format!("{}={}", unit.job.name, unit.schedule)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::compiled_job::Compiled;
+    use crate::context::JobContext;
+    use crate::job::Job;
+    use crate::node::outlook::Outlook;
+    use crate::schedules::Schedules;
+    use crate::state::States;
+    use scheduled_one_schedule::ZoneData;
+
+    #[test]
+    fn the_own_list_is_as_the_names_make_it() {
+        let zones = ZoneData::compiled_in();
+        let mut schedules = Schedules::new(&zones);
+        let names = ["a", "a-b", "a.b", "a1", "aa", "b"];
+        let compile = |name: &str| {
+            let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
+            match job.compile(&States::default(), &mut schedules) {
+                Ok(Compiled::Job(job)) => Arc::new(job),
+                _ => panic!("the job is sound"),
+            }
+        };
+        let lease = Duration::from_secs(5);
+        let units = Units::new(names.into_iter().map(compile), 1, lease, Outlook::default());
+        let names = units
+            .indices()
+            .map(|unit| job_and_schedule(units.get(unit)));
+        let names: Vec<String> = names.collect();
+        assert_eq!(
+            own_list(&units),
+            JobList::new(names.iter().map(String::as_str))
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! A file of SQLite for a round, on a disk that can be full.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use test_support::DiskShim;
+
+/// The name of the file.
+const NAME: &str = "jobs.db";
+
+/// A folder with the file.
+#[derive(Debug)]
+pub struct SqliteFile {
+    folder: TempDir,
+    /// The disk of the file, and of those next to it.
+    pub disk: DiskShim,
+}
+
+impl SqliteFile {
+    /// A folder in which the first node makes the file.
+    ///
+    /// # Errors
+    ///
+    /// There is no place for it.
+    pub fn new() -> io::Result<Self> {
+        Ok(SqliteFile {
+            folder: tempfile::Builder::new().prefix("chaos-sqlite-").tempdir()?,
+            disk: DiskShim::new(NAME)?,
+        })
+    }
+
+    /// The URL.
+    pub fn url(&self) -> String {
+        format!("sqlite://{}", self.path("").display())
+    }
+
+    /// The environment of a node, whose writes to the file meet this disk.
+    pub fn env(&self) -> Vec<(OsString, OsString)> {
+        let mut env = vec![("LD_PRELOAD".into(), self.disk.library())];
+        env.extend(self.disk.env());
+        env
+    }
+
+    /// Removes the file with all that belongs to it.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    pub fn remove(&self) -> io::Result<()> {
+        ["", "-wal", "-shm"]
+            .iter()
+            .try_for_each(|end| fs::remove_file(self.path(end)))
+    }
+
+    fn path(&self, end: &str) -> PathBuf {
+        self.folder.path().join(format!("{NAME}{end}"))
+    }
+}
