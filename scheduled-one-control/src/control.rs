@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scheduled_one_protocol::message::{
-    Caller, ControlReply, ControlRequest, Heartbeat, JobList, JobsDigest, Member, Reply,
+    Caller, ControlReply, ControlRequest, Heartbeat, JobList, JobsDigest, MAX_BATCH, Member, Reply,
 };
 use scheduled_one_protocol::{Bucket, ScheduleId, Store, UnitName};
 use scheduled_one_schedule::distance;
@@ -14,6 +14,8 @@ use crate::error::Error;
 
 /// Most names that are given in place of a wrong one.
 const MAX_NEAREST: usize = 3;
+/// Most shards of a job.
+const MAX_SHARDS: u32 = 1_024;
 /// Most letters in which a name differs from the one that was meant.
 const MAX_DISTANCE: usize = 3;
 
@@ -45,15 +47,25 @@ pub(crate) struct NodeJobs {
     pub(crate) node: Member,
     /// The identity of each job's schedule, as the node has it.
     pub(crate) jobs: BTreeMap<String, Option<ScheduleId>>,
+    /// Into how many shards jobs are split, of those that are.
+    pub(crate) shards: BTreeMap<String, u32>,
 }
 
-/// The entries of a list: `job=schedule`.
-fn entries(list: &JobList) -> BTreeMap<String, Option<ScheduleId>> {
-    let entry = |entry: &str| match entry.split_once('=') {
+/// The jobs of a list: its entries `job=schedule`.
+fn jobs(list: &JobList) -> BTreeMap<String, Option<ScheduleId>> {
+    let job = |entry: &str| match entry.split_once('=') {
         Some((job, schedule)) => (job.to_owned(), ScheduleId::parse(schedule)),
         None => (entry.to_owned(), None),
     };
-    list.names().map(entry).collect()
+    let of_jobs = list.names().filter(|entry| !entry.contains('*'));
+    of_jobs.map(job).collect()
+}
+
+/// The numbers of shards in a list: its entries `job*shards`.
+fn shards(list: &JobList) -> BTreeMap<String, u32> {
+    let entries = list.names().filter_map(|entry| entry.split_once('*'));
+    let entries = entries.filter_map(|(job, shards)| Some((job.to_owned(), shards.parse().ok()?)));
+    entries.collect()
 }
 
 impl Control {
@@ -101,10 +113,51 @@ impl Control {
             lists.insert(digest, reply.body.wanted_list.unwrap_or_default());
         }
         let with_jobs = members.into_iter().map(|node| NodeJobs {
-            jobs: lists.get(&node.jobs).map(entries).unwrap_or_default(),
+            jobs: lists.get(&node.jobs).map(jobs).unwrap_or_default(),
+            shards: lists.get(&node.jobs).map(shards).unwrap_or_default(),
             node,
         });
         Ok(with_jobs.collect())
+    }
+
+    /// How many shards a job has, 1 if it is not split. Without a node that has the job, as many as were registered.
+    ///
+    /// # Errors
+    ///
+    /// The job is unknown, or no node claims it.
+    pub(crate) async fn shards(&self, job: &str) -> Result<u32, Error> {
+        self.check_job(job).await?;
+        let store = self.store(job);
+        let nodes = self.nodes(store).await?;
+        if nodes.iter().any(|node| node.jobs.contains_key(job)) {
+            let shards = nodes.iter().filter_map(|node| node.shards.get(job));
+            return Ok(shards.max().copied().unwrap_or(1));
+        }
+        let units: Vec<UnitName> = (0..MAX_SHARDS)
+            .map(|shard| UnitName::new(job, shard))
+            .collect();
+        let mut registered = 0;
+        for batch in units.chunks(MAX_BATCH) {
+            let status = ask(|| store.inspect(&self.caller, batch)).await?.body;
+            let known = status
+                .iter()
+                .take_while(|unit| unit.marks.first_seen_ms.is_some());
+            let known = known.count();
+            registered += known as u32;
+            if known < batch.len() {
+                break;
+            }
+        }
+        match registered {
+            0 => Err(Error::Argument {
+                argument: "job",
+                message: format!(
+                    "no node claims {job}: with `scope = every_node` each node runs it by itself, and nobody can ask for \
+                     a run; make it a job of the cluster, or wait until a node has started that has it"
+                ),
+            }),
+            shards => Ok(shards),
+        }
     }
 
     /// # Errors

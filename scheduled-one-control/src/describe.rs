@@ -74,7 +74,7 @@ impl Control {
         let units = [UnitName::new(job, 0)];
         let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
         let mut nodes: BTreeMap<ScheduleId, Vec<String>> = BTreeMap::new();
-        for NodeJobs { node, jobs } in self.nodes(store).await? {
+        for NodeJobs { node, jobs, .. } in self.nodes(store).await? {
             if let Some(schedule) = jobs.get(job) {
                 let same = nodes.entry(schedule.unwrap_or(ScheduleId(0)));
                 same.or_default().push(node.name);

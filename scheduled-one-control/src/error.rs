@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use scheduled_one_protocol::message::MAX_WAITING_REQUESTS;
 use scheduled_one_protocol::{Directive, StoreError};
 
 /// Why something could not be controlled. No variant holds a secret. `Debug` shows the same text as `Display`: it is
@@ -44,6 +45,34 @@ pub enum Error {
         subject: String,
         /// The directive as it is now.
         now: Box<Directive>,
+    },
+    /// As many requests for a job wait as may wait.
+    #[error(
+        "{MAX_WAITING_REQUESTS} requests for `{job}` wait: no more are taken. See why they do not start (`describe`), and \
+         ask again when they have"
+    )]
+    TooMany {
+        /// The job.
+        job: String,
+    },
+    /// A request has not ended in time.
+    #[error(
+        "the request {id} has not ended: it {state}. It goes on; wait again, or cancel its run"
+    )]
+    NotFinished {
+        /// The id of the request.
+        id: String,
+        /// What it does.
+        state: &'static str,
+    },
+    /// The store knows nothing of a request that it had taken.
+    #[error(
+        "the store knows nothing of the request {id} any more: it lost its memory, or the ledger keeps no line that old. \
+         Look whether what it was to do is done, before you ask again"
+    )]
+    Unknown {
+        /// The id of the request.
+        id: String,
     },
     /// The store did not reply, or refused.
     #[error("{0}")]

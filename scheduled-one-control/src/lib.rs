@@ -11,13 +11,20 @@ mod connect;
 mod error;
 mod store_url;
 
+mod cancel;
 mod change;
 mod control;
 mod describe;
+mod handle;
+mod run;
 
+pub use cancel::{CancelRun, CancelledRun};
 pub use change::{ChangeDirective, Changed};
 pub use connect::Connect;
 pub use control::Control;
 pub use describe::{JobDescription, PauseOf};
 pub use error::Error;
+pub use handle::{RunHandle, RunState};
+pub use run::RunJob;
+pub use scheduled_one_protocol::message::OnBusy;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};

@@ -82,6 +82,7 @@ fn builder(job: &Job) -> TokenStream {
             let cron_env = call("cron_env", variable.as_ref());
             quote!(__scheduled_one::Job::cron(#name, #expression, #function) #tz #cron_env)
         }
+        When::Manual => quote!(__scheduled_one::Job::manual(#name, #function)),
         When::Every { period, offset } => {
             let period = duration(*period);
             let offset = call("offset", offset.map(duration));

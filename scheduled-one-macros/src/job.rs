@@ -36,6 +36,8 @@ pub(crate) enum When {
         /// Environment variable that overrides the expression.
         variable: Option<String>,
     },
+    /// Only if somebody asks for a run.
+    Manual,
     Every {
         period: Duration,
         offset: Option<Duration>,

@@ -52,9 +52,10 @@ macro_rules! keys {
 }
 
 keys! {
-    CRON = "cron", Syntax::Text, r#""0 30 2 * * *""#, ["schedule", "expression", "expr"];
+    CRON = "cron", Syntax::Text, r#""0 30 2 * * *""#, ["expression", "expr"];
     EVERY = "every", Syntax::Text, r#""90s""#,
         ["interval", "period", "rate", "fixed_rate", "fixed_delay", "each"];
+    SCHEDULE = "schedule", Syntax::Bare, "manual", ["on_request", "trigger"];
     OFFSET = "offset", Syntax::Text, r#""10s""#, ["initial_delay", "delay", "shift"];
     TZ = "tz", Syntax::Text, r#""Europe/Berlin""#, ["zone", "timezone", "time_zone"];
     START = "start", Syntax::Text, r#""2026-03-01T00:00""#,

@@ -88,7 +88,45 @@ fn is_restricted(args: &Args) -> bool {
     keys.iter().any(|key| args.key(key).is_some())
 }
 
+/// `schedule = manual`.
+fn manual(args: &Args, errors: &mut Errors) -> Option<(When, Schedule)> {
+    let of_ticks = [
+        keys::CRON,
+        keys::EVERY,
+        keys::TZ,
+        keys::CRON_ENV,
+        keys::OFFSET,
+        keys::START,
+        keys::END,
+        keys::WITHIN,
+        keys::EXCEPT,
+    ];
+    for key in of_ticks {
+        if let Some(ident) = args.key(&key) {
+            let message = format!(
+                "`{ident}` has no effect on a job that runs only on request\n\
+                 help: remove `{ident}`, or `schedule = manual`"
+            );
+            errors.push(Error::new(ident.span(), message));
+        }
+    }
+    let is_manual = args
+        .bare(&keys::SCHEDULE)
+        .is_some_and(|tokens| tokens.to_string() == "manual");
+    if !is_manual {
+        let message = "`schedule` takes `manual`: the job runs only on request\n\
+                       help: write `schedule = manual`; for ticks there are `cron = \"0 30 2 * * *\"` and \
+                       `every = \"90s\"`";
+        errors.push(args.error_at_value(keys::SCHEDULE.name, message));
+        return None;
+    }
+    Some((When::Manual, Schedule::manual()))
+}
+
 fn when(args: &Args, zone: &Zone, errors: &mut Errors) -> Option<(When, Schedule)> {
+    if args.key(&keys::SCHEDULE).is_some() {
+        return manual(args, errors);
+    }
     match (args.key(&keys::CRON), args.key(&keys::EVERY)) {
         (Some(_), None) => {
             refuse_with(args, &keys::OFFSET, ("every", "cron"), errors);
@@ -113,7 +151,7 @@ fn when(args: &Args, zone: &Zone, errors: &mut Errors) -> Option<(When, Schedule
             // A piece with another mistake may be the schedule.
             if errors.is_empty() {
                 let message = "a scheduled job needs to know when\n\
-                               help: add `cron = \"0 30 2 * * *\"` (seconds first) or `every = \"90s\"`";
+                               help: add `cron = \"0 30 2 * * *\"` (seconds first), `every = \"90s\"` or `schedule = manual`";
                 errors.push(Error::new(Span::call_site(), message));
             }
             None

@@ -83,6 +83,18 @@ impl Job {
         Self::new(name.into(), rate, erase(handler), Location::caller())
     }
 
+    /// A job without a schedule: it runs only if somebody asks for it, with
+    /// [`Control::run`](crate::control::Control::run).
+    #[track_caller]
+    pub fn manual<Args: 'static>(name: impl Into<String>, handler: impl Handler<Args>) -> Self {
+        Self::new(
+            name.into(),
+            Rate::Manual,
+            erase(handler),
+            Location::caller(),
+        )
+    }
+
     fn new(
         name: String,
         rate: Rate,
@@ -329,6 +341,9 @@ impl Job {
         if let Some(found) = self.policies.contradictions().into_iter().next() {
             return Err(bad(found.message));
         }
+        if self.when.rate == Rate::Manual && self.policies.scope == Some(Scope::EveryNode) {
+            return Err(bad(MANUAL_ON_EVERY_NODE.to_owned()));
+        }
         let enabled = self.is_enabled().map_err(bad)?;
         user_code::call(|| self.handler.check(states))
             .map_err(|panic| bad(format!("the check of an argument panicked: {}", panic.text)))?
@@ -373,6 +388,10 @@ impl fmt::Debug for Job {
             .finish_non_exhaustive()
     }
 }
+
+/// Why a job without a schedule is none of every node.
+const MANUAL_ON_EVERY_NODE: &str = "a job that runs only on request would never run with `scope = every_node`: nobody \
+                                    can ask each node; leave `scope` out";
 
 /// The rule for names, with the error as text.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {

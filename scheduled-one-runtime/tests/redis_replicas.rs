@@ -99,6 +99,7 @@ fn claim(unit: &str, overlap: Overlap) -> Claim {
         schedule: None,
         control: 0,
         bounds: LowerBounds::default(),
+        with_lane: false,
         target: Target::Tick(DueTick {
             overlap,
             ..DueTick::new(TickMs(1))

@@ -10,7 +10,7 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{FencingToken, Store, TickMs, UnitName};
 use scheduled_one_runtime::{
-    Cause, Job, JobContext, LedgerEntry, Outcome, Overlap, Params, Scheduler,
+    Cause, Job, JobContext, LedgerEntry, Outcome, Overlap, Params, Scheduler, Scope, scheduled_one,
 };
 use scheduled_one_testkit::TokioClock;
 use serde::Deserialize;
@@ -75,6 +75,7 @@ impl Cluster {
                 .clock(cluster.clock)
                 .store(cluster.store.of_another_node())
                 .node_name(format!("n{number}"))
+                .only([JOB])
                 .job(change(Job::every(JOB, period, function)))
                 .start()
                 .await
@@ -306,6 +307,60 @@ async fn a_cancel_stops_the_run_that_it_names_and_no_other() {
     assert_eq!(cancelled.outcome, Outcome::Cancelled);
     assert_eq!(cancelled.reason, "by ann: wrong input; returned");
     assert_eq!(cancelled.request.as_deref(), Some("first"));
+}
+
+#[scheduled_one(schedule = manual, name = "by-hand", lease = "2s")]
+async fn by_hand(ctx: JobContext, Params(range): Params<Range>) {
+    assert_eq!(
+        (ctx.cause(), range.customer),
+        (Some(Cause::Manual), Some(42))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_without_a_schedule_runs_only_on_request() {
+    let clock = TokioClock::new();
+    let store = TestStore::new(&clock, false);
+    let builder = Scheduler::builder("memory://")
+        .clock(clock)
+        .store(store.clone());
+    let scheduler = builder.start().await.expect("started");
+    tokio::time::sleep(HOUR).await;
+    let job = &scheduler.jobs()[0];
+    assert_eq!((&*job.name, &*job.schedule), ("by-hand", "on request"));
+    assert!(job.next_ticks.is_empty());
+    assert!(
+        scheduler
+            .ledger("by-hand", 9)
+            .await
+            .expect("lines")
+            .is_empty()
+    );
+    let control = scheduler.control().expect("a control");
+    let run = control
+        .run("by-hand")
+        .params(&serde_json::json!({"customer": 42}));
+    let handle = run.by("ann").await.expect("asked");
+    tokio::time::sleep(4 * SECOND).await;
+    let lines = scheduler.ledger("by-hand", 9).await.expect("lines");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(
+        (lines[0].outcome, lines[0].request.as_deref()),
+        (Outcome::Ok, Some(handle.id()))
+    );
+    let now = lines[0].ended_at;
+    let audit = scheduler
+        .audit("by-hand", now - jiff_span(7_000)..now)
+        .await;
+    assert!(audit.expect("the audit").is_empty(), "it has no ticks");
+    let local = Job::manual("local", || async {}).scope(Scope::EveryNode);
+    let error = Scheduler::builder("memory://")
+        .clock(clock)
+        .job(local)
+        .start()
+        .await
+        .expect_err("refused");
+    assert!(error.to_string().contains("would never run"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -121,6 +121,7 @@ enum Kind {
     Cron(Arc<Cron>),
     Every(Every),
     Restricted(Arc<Restricted>),
+    Manual,
 }
 
 impl Schedule {
@@ -160,6 +161,19 @@ impl Schedule {
         Ok(Self(Kind::Every(Every::new(period, offset)?)))
     }
 
+    /// No tick at all: for a job that runs only if somebody asks for it.
+    ///
+    /// ```
+    /// use scheduled_one_schedule::Schedule;
+    ///
+    /// assert_eq!(Schedule::manual().next_after(0), None);
+    /// assert_eq!(Schedule::manual().to_string(), "on request");
+    /// ```
+    #[must_use]
+    pub fn manual() -> Self {
+        Self(Kind::Manual)
+    }
+
     /// The schedule without the ticks that a restriction takes: before its start, from its end on, outside of its
     /// times of day, and on its days. What is taken is no tick for any function of the schedule.
     ///
@@ -196,6 +210,7 @@ impl Schedule {
     pub fn next_after(&self, after_ms: i64) -> Option<i64> {
         match &self.0 {
             Kind::Every(every) => every.next_after(after_ms),
+            Kind::Manual => None,
             Kind::Restricted(restricted) => restricted.next_within(after_ms, i64::MAX),
             Kind::Cron(cron) => cron
                 .next_after_s(after_ms.div_euclid(1000))
@@ -220,6 +235,7 @@ impl Schedule {
     pub fn latest_within(&self, after_ms: i64, until_ms: i64) -> Option<i64> {
         let cron = match &self.0 {
             Kind::Every(every) => return every.latest_within(after_ms, until_ms),
+            Kind::Manual => return None,
             Kind::Restricted(restricted) => return restricted.latest_within(after_ms, until_ms),
             Kind::Cron(cron) => cron,
         };
@@ -241,6 +257,7 @@ impl Schedule {
     pub fn count_within(&self, after_ms: i64, until_ms: i64, cap: u64) -> u64 {
         match &self.0 {
             Kind::Every(every) => every.count_within(after_ms, until_ms, cap),
+            Kind::Manual => 0,
             Kind::Restricted(restricted) => restricted.count_within(after_ms, until_ms, cap),
             Kind::Cron(cron) => {
                 let from_s = after_ms.div_euclid(1000).saturating_add(1);
@@ -286,7 +303,7 @@ impl Schedule {
         match &self.0 {
             Kind::Restricted(restricted) => restricted.zone(),
             Kind::Cron(cron) => cron.zone().clone(),
-            Kind::Every(_) => Zone::utc(),
+            Kind::Every(_) | Kind::Manual => Zone::utc(),
         }
     }
 
@@ -306,7 +323,7 @@ impl Schedule {
     fn digest(&self, digest: &mut Digest) {
         match &self.0 {
             Kind::Cron(cron) => cron.zone().digest(digest),
-            Kind::Every(_) => {}
+            Kind::Every(_) | Kind::Manual => {}
             Kind::Restricted(restricted) => restricted.digest(digest),
         }
     }
@@ -317,6 +334,7 @@ impl fmt::Display for Schedule {
         match &self.0 {
             Kind::Cron(cron) => cron.fmt(f),
             Kind::Every(every) => every.fmt(f),
+            Kind::Manual => f.write_str("on request"),
             Kind::Restricted(restricted) => restricted.fmt(f),
         }
     }

@@ -27,7 +27,12 @@ pub(crate) struct When {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Rate {
     Cron(String),
-    Every { period: Duration, offset: Duration },
+    Every {
+        period: Duration,
+        offset: Duration,
+    },
+    /// Only if somebody asks for a run.
+    Manual,
 }
 
 impl When {
@@ -57,11 +62,29 @@ impl When {
             Rate::Every { .. } if self.cron_env.is_some() => {
                 Some("`cron_env` goes only with `cron`".to_owned())
             }
+            Rate::Manual => self
+                .of_ticks()
+                .map(|key| format!("`{key}` {MANUAL_HAS_NO_TICKS}")),
             Rate::Every { .. } if self.zone.is_some() && !self.is_restricted() => {
                 Some(EVERY_HAS_NO_ZONE.to_owned())
             }
             _ => None,
         }
+    }
+
+    /// A setting that is about ticks.
+    fn of_ticks(&self) -> Option<&'static str> {
+        let settings = [
+            ("tz", self.zone.is_some()),
+            ("offset", self.has_offset),
+            ("cron_env", self.cron_env.is_some()),
+            ("start", self.start.is_some()),
+            ("end", self.end.is_some()),
+            ("within", self.within.is_some()),
+            ("except", self.except.is_some()),
+        ];
+        let found = settings.into_iter().find(|(_, is_set)| *is_set);
+        found.map(|(key, _)| key)
     }
 
     /// The schedule, with what the environment overrides. The error names the variable.
@@ -96,6 +119,7 @@ impl When {
         let plain = match &self.rate {
             Rate::Cron(expression) => Schedule::cron(expression, zone.clone())?,
             Rate::Every { period, offset } => Schedule::every(*period, *offset)?,
+            Rate::Manual => Schedule::manual(),
         };
         let mut restriction = Restriction::new(zone).zone_data(zones.clone());
         if let Some(start) = &self.start {
@@ -113,6 +137,9 @@ impl When {
         plain.restricted(restriction.calendars(calendars)?)
     }
 }
+
+/// Why a job without ticks takes no settings of ticks.
+const MANUAL_HAS_NO_TICKS: &str = "has no effect on a job that runs only on request: leave it out";
 
 /// Why `every` takes no `tz` by itself.
 const EVERY_HAS_NO_ZONE: &str = "`tz` has no effect on `every` without `start`, `end`, `within` or `except`: \

@@ -23,6 +23,10 @@ pub(super) fn own_list(units: &Units) -> JobList {
         let space = if names.is_empty() { "" } else { " " };
         // Writing into a `String` does not fail.
         let _ = write!(names, "{space}{}={}", unit.job.name, unit.schedule);
+        // Read by whoever asks for runs.
+        if let shards @ 2.. = unit.job.rules.shards {
+            let _ = write!(names, " {}*{shards}", unit.job.name);
+        }
     }
     JobList::from_text(&names)
 }
