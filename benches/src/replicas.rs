@@ -137,7 +137,7 @@ pub(crate) fn on_sqlite(scale: &Scale) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
     let jobs = scale.replica_jobs;
-    let (found, _) = window(&url, 5, jobs, scale, false, || Ok(()))?;
+    let (found, _) = window(&url, 5, jobs, scale, Cluster::Shared, || Ok(()))?;
     let figure = |what: &str| format!("SQLite, 5 processes, {jobs} jobs each second, {what}");
     let row = |what, bound, value| Row::new(figure(what), "ms", bound, value);
     let missing = figure("ticks missing");
@@ -175,7 +175,7 @@ pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
 fn cluster(nodes: usize, jobs: usize, scale: &Scale, kind: Cluster) -> Result<Measured> {
     let redis = RedisServer::start()?;
     let (mut measured, [before, after]) =
-        window(&redis.url(), nodes, jobs, scale, kills, || work_of(&redis))?;
+        window(&redis.url(), nodes, jobs, scale, kind, || work_of(&redis))?;
     let seconds = scale.seconds as f64;
     // A heartbeat reads the version of the membership, and what is known of its node.
     let of_beats = 2.0 * nodes as f64 * seconds;
@@ -190,7 +190,7 @@ fn window<T>(
     nodes: usize,
     jobs: usize,
     scale: &Scale,
-    kills: bool,
+    kind: Cluster,
     look: impl Fn() -> Result<T>,
 ) -> Result<(Measured, [T; 2])> {
     let mut task = Task::new(url, jobs, scale);
