@@ -158,6 +158,7 @@ impl World {
             world.start_node()?;
         }
         world.wait_for_start_of(MINUTE)?;
+        world.wait_for_nodes()?;
         world.wait_for_starts(4)?;
         // What came due while the namespace was new is another story.
         world.audits_from_ms = world.newest_tick_ms();
