@@ -19,7 +19,7 @@ use scheduled_one_testkit::checker::{Audit, Expectation, FaultKind, FaultWindow,
 use tempfile::TempDir;
 use test_support::{ClockShim, FaultProxy};
 
-use super::deployment::{Deployment, Kind, PASSWORD, USER, meta_key};
+use super::deployment::{Deployment, Kind, PASSWORD, USER};
 use crate::job::JobSpec;
 use crate::log::Log;
 use crate::node::{Node, NodeSpec};
@@ -176,8 +176,7 @@ impl World {
             world.nodes[0].has_ended()
         })?;
         self.bury_by_itself(0);
-        let removed = ["HDEL", &meta_key(), "qs", "q"];
-        self.deployment.server()?.command(&removed).map(drop)
+        self.deployment.end_quarantine()
     }
 
     /// Which deployment it is on.
