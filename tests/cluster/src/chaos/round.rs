@@ -115,6 +115,7 @@ fn go(
         expect(fault, &made, world)?;
         world.deployment.mend()?;
         world.replace_dead_nodes()?;
+        world.wait_for_nodes()?;
         world.wait_for_starts(3)?;
     }
     Ok(())

@@ -284,13 +284,14 @@ fn rights_removed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 
 /// Somebody empties the tables by mistake.
 fn truncate(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    world.note("TRUNCATE", FaultKind::MemoryLoss, None);
     let tables = ["meta", "unit", "node", "job_list", "ledger"];
     let tables = tables.map(|table| format!("scheduled_one.{table}"));
     let truncate = format!("TRUNCATE {}", tables.join(", "));
     // The nodes lock in another order, so it may be the victim of a deadlock.
-    world.wait("the tables are empty", |world| {
-        postgres(world).is_ok_and(|it| it.primary().sql(&truncate).is_ok())
+    world.window("TRUNCATE", FaultKind::MemoryLoss, None, |world| {
+        world.wait("the tables are empty", |world| {
+            postgres(world).is_ok_and(|it| it.primary().sql(&truncate).is_ok())
+        })
     })?;
     Ok(Made::now())
 }

@@ -19,7 +19,7 @@ use scheduled_one_testkit::checker::{Audit, Expectation, FaultKind, FaultWindow,
 use tempfile::TempDir;
 use test_support::{ClockShim, FaultProxy};
 
-use super::deployment::{Deployment, Kind, PASSWORD, USER, meta_key};
+use super::deployment::{Deployment, Kind, PASSWORD, USER};
 use crate::job::JobSpec;
 use crate::log::Log;
 use crate::node::{Node, NodeSpec};
@@ -158,6 +158,7 @@ impl World {
             world.start_node()?;
         }
         world.wait_for_start_of(MINUTE)?;
+        world.wait_for_nodes()?;
         world.wait_for_starts(4)?;
         // What came due while the namespace was new is another story.
         world.audits_from_ms = world.newest_tick_ms();
@@ -175,8 +176,7 @@ impl World {
             world.nodes[0].has_ended()
         })?;
         self.bury_by_itself(0);
-        let removed = ["HDEL", &meta_key(), "qs", "q"];
-        self.deployment.server()?.command(&removed).map(drop)
+        self.deployment.end_quarantine()
     }
 
     /// Which deployment it is on.
