@@ -26,6 +26,7 @@ mod idle;
 mod lateness;
 mod measurements;
 mod memory;
+mod metrics;
 mod peer;
 mod replicas;
 mod sql;
@@ -119,6 +120,11 @@ const FIGURES: [Figure; 16] = [
         name: "claims",
         what: "claims per second of the Redis store",
         measure: claims::measure,
+    },
+    Figure {
+        name: "metrics",
+        what: "what the instruments cost: a burst with and without them",
+        measure: metrics::measure,
     },
     Figure {
         name: "memory",

@@ -12,7 +12,8 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let found = runtime.block_on(async {
         match name.as_str() {
-            "lateness" => lateness::ours(&task).await,
+            "lateness" => lateness::ours(&task, true).await,
+            "lateness-without-metrics" => lateness::ours(&task, false).await,
             "peer-lateness" => peer::lateness(&task).await,
             "claims" => claims::ours(&task).await,
             "memory" => memory::ours(&task).await,

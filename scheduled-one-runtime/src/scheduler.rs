@@ -17,6 +17,7 @@ mod signals;
 // What a program may ask of it.
 mod audit;
 pub(crate) mod doctor;
+mod metrics;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::event;
 use crate::job::check_name;
 use crate::lease::CancelReason;
 use crate::ledger::{LedgerEntry, instant};
+use crate::metrics::Metrics;
 use crate::node::outlook::{JobOutlook, Outlook};
 use crate::run::Stopping;
 use crate::scheduler::bucket_worker::BucketWorker;
@@ -101,6 +103,7 @@ pub struct Scheduler {
     active_runs: ActiveRuns,
     /// When jobs start again that stand still.
     outlook: Outlook,
+    metrics: Arc<Metrics>,
     /// Set when the scheduler stops: nothing new starts, and no attempt is followed by another one.
     stopping: watch::Sender<Option<Stopping>>,
     shutdown_grace: Duration,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::event;
 use crate::join_all::join_all;
+use crate::metrics::labels::Op;
 use crate::node::units::Units;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, StoreHealth, StoreIdentity};
@@ -167,7 +168,7 @@ async fn register(
     repeat: Repeat,
 ) -> Vec<Result<RegisteredUnit, StoreError>> {
     let replies = client
-        .request_each(batch, repeat, |store, caller, batch| {
+        .request_each(Op::Register, batch, repeat, |store, caller, batch| {
             store.register(caller, batch)
         })
         .await;

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::event;
 use crate::join_all::join_all;
 use crate::lease::CancelReason;
+use crate::metrics::labels::Op;
 use crate::run::Stopping;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::{Scheduler, ShutdownReport};
@@ -235,9 +236,9 @@ impl BucketWorker {
         if !before(clock, soon(), wait_ended(&mut tasks.node)).await {
             tasks.node.abort();
         }
-        let leaving = self
-            .client
-            .request(|store, caller| store.heartbeat(caller, Heartbeat::leaving()));
+        let leaving = self.client.request(Op::Heartbeat, |store, caller| {
+            store.heartbeat(caller, Heartbeat::leaving())
+        });
         before(clock, soon(), async { drop(leaving.await) }).await;
         recorded
     }

@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 const COMPILED: [(&str, &str); 6] = [
     ("README.md", "tests/docs/src/lib.rs"),
     ("docs/deploying.md", "tests/docs/src/lib.rs"),
+    ("docs/metrics.md", "tests/docs/src/lib.rs"),
     ("docs/stores.md", "tests/docs/src/lib.rs"),
     (
         "scheduled-one-runtime/docs/testing.md",
