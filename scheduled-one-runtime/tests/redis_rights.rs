@@ -59,6 +59,7 @@ fn claim(unit: &str, tick: TickMs, lease_ms: i64) -> Claim {
         takeovers: u32::from(lease_ms == 0),
         schedule: None,
         control: 0,
+        with_lane: false,
         bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             missed: Some(missed),
