@@ -14,10 +14,12 @@ mod store_url;
 mod change;
 mod control;
 mod describe;
+mod jobs;
 
 pub use change::{ChangeDirective, Changed};
 pub use connect::Connect;
 pub use control::Control;
 pub use describe::{JobDescription, PauseOf};
 pub use error::Error;
+pub use jobs::JobSummary;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};
