@@ -17,6 +17,7 @@ mod control;
 mod describe;
 mod handle;
 mod run;
+mod jobs;
 
 pub use cancel::{CancelRun, CancelledRun};
 pub use change::{ChangeDirective, Changed};
@@ -27,4 +28,5 @@ pub use error::Error;
 pub use handle::{RunHandle, RunState};
 pub use run::RunJob;
 pub use scheduled_one_protocol::message::OnBusy;
+pub use jobs::JobSummary;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};

@@ -264,10 +264,10 @@ async fn a_namespace_and_its_marks() {
         assert_finds(&report, "marks", Severity::Warning, "so:{shop}:job:tick");
     }
     redis
-        .command(&["HSET", "so:{shop}:meta", "ver", "2"])
+        .command(&["HSET", "so:{shop}:meta", "ver", "3"])
         .unwrap();
     let report = builder().doctor().await;
-    assert_finds(&report, "namespace", Severity::Severe, "version 2");
+    assert_finds(&report, "namespace", Severity::Severe, "version 3");
 }
 
 #[tokio::test]

@@ -132,6 +132,28 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Suite::Model("the_store_is_flushed"),
         ],
     },
+    // A pause is only what nodes know of it.
+    Mutant {
+        name: "no-pause-in-claims",
+        edits: &[
+            Edit {
+                file: CLAIM,
+                old: "return paused and PAUSED or (version ~= ask.control and MOVED)",
+                new: "return nil",
+            },
+            Edit {
+                file: MACHINE_CLAIM,
+                old: "Target::Tick(_) if in_force.paused => Some(Verdict::Paused),",
+                new: "",
+            },
+            Edit {
+                file: MACHINE_CLAIM,
+                old: "(claim.control != in_force.version).then_some(Verdict::Moved)",
+                new: "None",
+            },
+        ],
+        suites: &[Suite::Model("a_job_is_paused_and_resumed")],
+    },
     // Each unit waits for the longest lease of all.
     Mutant {
         name: "one-quarantine-for-all",

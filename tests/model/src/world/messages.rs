@@ -32,7 +32,9 @@ impl World {
             0 => 0,
             _ => self.left.lost_writes,
         };
+        let newest = self.server.memory.record.marks.token;
         let reply = self.server.serve(request, caller, self.store_now(), keep);
+        self.judge_pause(&reply.body, newest);
         self.judge_schedule(request, caller, &reply.body);
         if self
             .history
