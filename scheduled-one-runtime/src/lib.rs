@@ -117,6 +117,8 @@ pub use jiff;
 pub use job::Job;
 pub use ledger::{LedgerEntry, Outcome};
 #[doc(inline)]
+#[cfg(feature = "alerts")]
+pub use scheduled_one_alerts as alerts;
 pub use scheduled_one_control as control;
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 #[cfg(feature = "redis")]
