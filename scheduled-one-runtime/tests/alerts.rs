@@ -1,5 +1,7 @@
 //! Alerts over a scheduler that runs: a job fails, is paused, and recovers.
 
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
