@@ -121,6 +121,8 @@ pub use ledger::{Cause, LedgerEntry, Outcome};
 pub use metrics::family::{MetricFamily, MetricKind, MetricSample, MetricValue};
 pub use metrics::openmetrics::OPENMETRICS_CONTENT_TYPE;
 #[doc(inline)]
+#[cfg(feature = "alerts")]
+pub use scheduled_one_alerts as alerts;
 pub use scheduled_one_control as control;
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 #[cfg(feature = "redis")]

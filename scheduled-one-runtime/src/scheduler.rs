@@ -15,6 +15,8 @@ mod shutdown;
 mod signals;
 
 // What a program may ask of it.
+#[cfg(feature = "alerts")]
+mod alert_source;
 mod audit;
 pub(crate) mod doctor;
 mod metrics;

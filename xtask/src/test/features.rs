@@ -22,14 +22,17 @@ const SQLITE: &[&str] = &["scheduled-one-sqlite", "rusqlite", "libsqlite3-sys"];
 /// What only those compile who pass metrics on to other clients.
 const METRICS: &[&str] = &["metrics", "opentelemetry"];
 
+/// What only those compile who want alerts.
+const ALERTS: &[&str] = &["scheduled-one-alerts", "hyper", "lettre"];
+
 /// What only those compile who want encrypted connections.
 const TLS: &[&str] = &["rustls", "ring"];
 
 /// Features, and what is not in the tree with them.
 const LEFT_OUT: &[(&str, &[&[&str]])] = &[
-    ("", &[REDIS, POSTGRES, SQLITE, TLS, METRICS]),
-    ("redis,tls", &[METRICS]),
-    ("redis", &[POSTGRES, SQLITE, TLS]),
+    ("", &[REDIS, POSTGRES, SQLITE, TLS, METRICS, ALERTS]),
+    ("redis,tls", &[METRICS, ALERTS]),
+    ("redis", &[POSTGRES, SQLITE, TLS, ALERTS]),
     ("postgres", &[REDIS, SQLITE, TLS]),
     ("sqlite", &[REDIS, POSTGRES, TLS]),
     ("postgres,tls", &[REDIS, SQLITE]),
