@@ -8,6 +8,7 @@ use scheduled_one_protocol::{ALL_JOBS, BoxFuture, Directives, LedgerRecord, Sche
 use scheduled_one_schedule::policy::Scope;
 
 use crate::compiled_job::CompiledJob;
+use crate::metrics::labels::Op;
 use crate::scheduler::Scheduler;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::user_code;
@@ -55,16 +56,16 @@ impl Scheduler {
             .flat_map(looked)
             .collect();
         let everything = ControlRequest::default();
-        let control = worker
-            .client
-            .request(|store, caller| store.control(caller, &everything));
+        let control = worker.client.request(Op::Control, |store, caller| {
+            store.control(caller, &everything)
+        });
         let directives = control.await?.body.directives;
         let names: Vec<UnitName> = looked.iter().flat_map(|it| it.slots.clone()).collect();
         let mut found: Vec<UnitStatus> = Vec::new();
         for batch in names.chunks(MAX_BATCH) {
             let inspected = worker
                 .client
-                .request(|store, caller| store.inspect(caller, batch));
+                .request(Op::Inspect, |store, caller| store.inspect(caller, batch));
             found.extend(inspected.await?.body);
         }
         let now_ms = worker.now_ms();
