@@ -136,7 +136,7 @@ pub fn take(
     } else if let Some(until_ms) = unit_quarantined(meta, unit.own, take.lease_ms, caller, now) {
         Verdict::Quarantined { until_ms }
     } else {
-        next(unit, of_tick, take, caller, now, ledger)
+        next(meta, unit, of_tick, take, caller, now, ledger)
     };
     let lane = unit.lane.as_deref().cloned().unwrap_or_default();
     let request = match &verdict {
@@ -161,6 +161,7 @@ fn taken(lane: &Record, take: &Take, verdict: Verdict, request: Option<Request>)
 }
 
 fn next<'r>(
+    meta: &Meta,
     unit: &mut UnitRecords<'_>,
     of_tick: impl Fn(TickMs) -> Option<&'r Request>,
     take: &Take,
@@ -169,7 +170,8 @@ fn next<'r>(
     ledger: &mut Vec<LedgerRecord>,
 ) -> Verdict {
     let token = unit.highest_token();
-    let busy = is_busy(unit, take.overlap);
+    let paused = meta.directives.in_force(take.lane.job(), now.ms()).paused;
+    let busy = is_busy(unit, take.overlap, paused);
     let blocking = unit.all().find(|(_, record)| record.stale(now));
     let blocking = blocking.map(|(slot, record)| record.overdue_run(&take.lane.with_slot(slot)));
     let Some(lane) = unit.lane.as_deref_mut() else {
@@ -243,14 +245,18 @@ fn next<'r>(
     granted.map_or(Verdict::QueueEmpty, Verdict::Granted)
 }
 
-/// Whether ticks of the schedule are in the way of a request: they go first.
-fn is_busy(unit: &UnitRecords<'_>, overlap: Overlap) -> bool {
+/// Whether ticks of the schedule are in the way of a request: they go first. What waits in a unit that is `paused` is
+/// not, unless it is a takeover.
+fn is_busy(unit: &UnitRecords<'_>, overlap: Overlap, paused: bool) -> bool {
     match overlap {
         Overlap::Allow(most) => {
             let running = unit.all().filter(|(_, record)| record.running);
             running.count() >= most as usize
         }
-        _ => !unit.own.free(),
+        _ => {
+            let first = unit.own.waiting.front();
+            unit.own.running || first.is_some_and(|first| first.attempt > 1 || !paused)
+        }
     }
 }
 
