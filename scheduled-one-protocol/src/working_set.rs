@@ -100,6 +100,7 @@ impl Wanted {
         });
         Wanted {
             units: units.collect(),
+            directives: Access::Reads,
             first_requests: takes
                 .iter()
                 .map(|take| (take.lane.clone(), take.bounds))

@@ -441,6 +441,7 @@ pub(crate) fn take<'a>(
     takes: &'a [Take],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::TAKE, keys, caller, takes.len());
+    draft.request.key(keys.ctl.clone());
     for take in takes {
         let (policy, slots) = match take.overlap {
             Overlap::Skip => ("skip", 0),

@@ -59,7 +59,7 @@ operations! {
     RECORD: 16, &[], shared enter ledger record;
     INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
     ASK: 2, &[AskCode::NAMED], shared enter unit settle requests ask;
-    TAKE: 10, ClaimCode::NAMES, shared enter ledger unit settle take;
+    TAKE: 10, ClaimCode::NAMES, shared enter directives ledger unit settle take;
     CANCEL: 2, &[CancelCode::NAMED], shared enter unit cancel;
 }
 

@@ -1,6 +1,6 @@
 -- Starts what waits in lanes. Port of `machine::take`.
 --
--- KEYS  4.. for each claim: record of the lane, ledger of its job, record of the unit, requests of the lane, and,
+-- KEYS  4 ctl   5.. for each claim: record of the lane, ledger of its job, record of the unit, requests of the lane, and,
 --       with `allow`, records of the slots of the unit
 -- ARGV  4.. for each claim: nonce, valid until, lease, takeovers, lower bounds of hwm and token, tick and attempt of
 --       the newest start that the caller observed, overlap policy: skip, queue, cancel_running or allow, number of slots
@@ -21,13 +21,34 @@ end
 -- Calls the step for each claim, until one returns an error.
 local i, a
 local function each_take(step)
-  i, a = 4, 4
+  i, a = 5, 4
   while a < #ARGV - 1 do
     local err = step()
     if err then
       return err
     end
     i, a = i + 4 + tonumber(ARGV[a + 9]), a + VALUES
+  end
+end
+
+-- Whether directives pause a job. A request starts all the same, but does not wait for ticks that wait in its unit.
+local paused = {}
+local function read_pause()
+  local job = string.match(unit_of(KEYS[i]), '^[^#!]*')
+  if control_version == 0 or paused[job] ~= nil then
+    return
+  end
+  local texts = pcall('HMGET', KEYS[4], '*', job)
+  if texts.err then
+    wrong = wrong_type(KEYS[4], 'hash') or texts
+    return
+  end
+  paused[job] = false
+  for at, subject in ipairs({ '*', job }) do
+    if texts[at] then
+      local _, since, till = parse_directive(KEYS[4], subject, texts[at])
+      paused[job] = paused[job] or (since > 0 and (till == 0 or now < till))
+    end
   end
 end
 
@@ -41,7 +62,8 @@ wrong = each_take(function()
       end
     end
   end
-  return wrong_type(KEYS[i + 1], 'stream')
+  read_pause()
+  return wrong or wrong_type(KEYS[i + 1], 'stream')
 end)
 if wrong then
   return wrong
@@ -65,7 +87,9 @@ local function unit_of_lane(lane)
   if ARGV[a + 8] == 'allow' then
     return running >= slots, stale_slot, tok
   end
-  return own.running or own.wait ~= '', stale_slot, tok
+  local is_paused = paused[string.match(unit_of(KEYS[i]), '^[^#!]*')]
+  local waits = own.wait ~= '' and not (is_paused and string.find(own.wait, '^%d+:1:'))
+  return own.running or waits, stale_slot, tok
 end
 
 local function stale(slot, p)
