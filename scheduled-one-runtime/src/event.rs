@@ -190,16 +190,17 @@ pub(crate) fn stale(job: &UnitName, tick: TickMs) {
     debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "waits for a run whose lease has ended");
 }
 
-/// `finished`, `failed` or `cancelled`, inside the attempt's span.
-pub(crate) fn ended(span: &Span, outcome: Outcome, reason: &str, error: &str, took: Duration) {
+/// `finished`, `failed` or `cancelled`, inside the attempt's span, which ends.
+pub(crate) fn ended(span: Span, outcome: Outcome, reason: &str, error: &str, took: Duration) {
     let took_ms = took.as_millis() as u64;
-    spans::set_status(span, outcome);
+    spans::set_status(&span, outcome);
     let event = || match outcome {
         Outcome::Ok => info!(target: TARGET, %outcome, took_ms, "finished"),
         Outcome::Cancelled => warn!(target: TARGET, %outcome, took_ms, reason, error, "cancelled"),
         _ => error!(target: TARGET, %outcome, took_ms, reason, error, "failed"),
     };
     user_code::ignore(|| span.in_scope(event));
+    user_code::ignore(|| drop(span));
 }
 
 /// The task of a run panicked in a place where nobody expects that.

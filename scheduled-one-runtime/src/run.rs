@@ -273,7 +273,7 @@ impl Runner {
         let result = user_code::in_span(&span, Box::pin(guard)).await;
         control.cancel(CancelReason::Ended);
         let took = self.clock.boottime().saturating_sub(started);
-        event::ended(&span, result.outcome, &result.reason, &result.error, took);
+        event::ended(span, result.outcome, &result.reason, &result.error, took);
         result
     }
 

@@ -328,7 +328,7 @@ async fn jobs_beyond_a_thousand_have_one_label() {
         .expect("runs");
     assert_eq!(
         (runs.kind, runs.samples.len()),
-        (MetricKind::Counter, 1_003 * 5)
+        (MetricKind::Counter, 1_003 * 20)
     );
     let is_last = |sample: &&_| {
         let sample: &scheduled_one_runtime::MetricSample = sample;
