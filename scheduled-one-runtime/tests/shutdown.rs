@@ -333,8 +333,8 @@ async fn a_local_run_has_a_second_to_return() {
     assert_eq!(line.reason, "shutdown; dropped");
 }
 
-/// A run that blocks its thread can be neither dropped nor reported. The shutdown does not wait for it, and another node
-/// records what became of it.
+/// A run that blocks its thread can be neither dropped nor reported. The shutdown does not wait for it, and another
+/// node records what became of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_that_blocks_its_thread_holds_no_shutdown_up() {
     let node = || Scheduler::builder("memory://blocked-thread");
@@ -347,8 +347,8 @@ async fn a_run_that_blocks_its_thread_holds_no_shutdown_up() {
             let _ = released.lock().expect("one run").recv();
         }
     });
-    // Other work of the program: the thread that blocks may be the one that drove Tokio's timers, and another one drives
-    // them only when it has been woken.
+    // Other work of the program: the thread that blocks may be the one that drove Tokio's timers, and another one
+    // drives them only when it has been woken.
     let (runtime, over) = (tokio::runtime::Handle::current(), Arc::new(()));
     let is_over = Arc::downgrade(&over);
     std::thread::spawn(move || {
