@@ -139,8 +139,9 @@ pub struct ShutdownReport {
     pub finished: usize,
     /// Runs that were cancelled, because they did not end in the time that the grace leaves to runs.
     pub cancelled: usize,
-    /// Whether the store recorded all outcomes in time. If not, another node finds
-    /// these runs standing still and records them as lost.
+    /// Whether the store recorded all outcomes in time. If not, or if a run blocks
+    /// its thread and has no outcome, another node finds these runs standing still
+    /// and records them as lost.
     pub recorded: bool,
 }
 

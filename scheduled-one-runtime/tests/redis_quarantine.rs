@@ -121,6 +121,7 @@ async fn a_job_waits_for_its_own_lease_and_not_for_that_of_another() {
     let words = "quarantine: the store restarted, failed over or was flushed";
     wait_for("the flush is logged", || log.line(words).is_some()).await;
     let warning = log.line(words).unwrap();
+    assert!(warning.contains(" WARN "), "{warning}");
     let again = info(&scheduler, "long").claims_from.unwrap();
     assert!(again > long_starts, "{}", log.text());
     assert!(warning.contains(&format!("{again}: long")), "{warning}");
@@ -170,6 +171,10 @@ async fn a_clock_that_was_ahead_is_explained_with_the_way_out() {
     let next = info(&scheduler, "short").next_ticks[0];
     let ahead = next.duration_since(Timestamp::now());
     assert!(ahead > SignedDuration::from_mins(110), "{next}");
+    // The newest tick that was decided is the one before the next.
+    let decided_to = next - SignedDuration::try_from(EVERY).unwrap();
+    let until = format!("claims_begin=\"{decided_to}: short\"");
+    assert!(warning.contains(&until), "{until} in {warning}");
     for words in [
         "so they do not run until then",
         "so:{default}:job:short",

@@ -41,5 +41,6 @@ for _, unit in ipairs(redis.call([[ZRANGE]], KEYS[1], 0, -1)) do
     slot = slot + 1
     name = unit .. [[~]] .. slot
   end
+  take_back(unit .. [[!]])
 end
 return changed

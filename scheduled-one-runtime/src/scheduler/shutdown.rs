@@ -112,7 +112,7 @@ impl Scheduler {
         let finished = ended() - ended_before;
         let (still_active, drop_by, idle_by) = self.cancel_runs(now, end);
         let (finished, cancelled) = *state.counted.get_or_insert((finished, still_active));
-        before(&*self.clock, idle_by, self.active_runs.wait_idle()).await;
+        let is_idle = before(&*self.clock, idle_by, self.active_runs.wait_idle()).await;
         debug_assert!(drop_by <= idle_by && idle_by <= end);
 
         // 5. Outcomes are recorded, and the nodes leave.
@@ -120,6 +120,8 @@ impl Scheduler {
         let leaving =
             workers.map(|(worker, tasks)| Box::pin(worker.leave(tasks, end)) as BoxFuture<'_, _>);
         let recorded = join_all(leaving).await.into_iter().all(|recorded| recorded);
+        // A run that blocks its thread has no outcome to record.
+        let recorded = recorded && is_idle;
         state.recorded = Some(recorded);
         event::stopped(finished, cancelled);
         ShutdownReport {
