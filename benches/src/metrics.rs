@@ -24,7 +24,8 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
         let values: Result<Vec<f64>> = found.iter().map(|found| found.get(name)).collect();
         Ok(values?.into_iter().fold(f64::INFINITY, f64::min))
     };
-    let row = |what: &str, unit, of: &dyn Fn(f64) -> f64, name, bound: &dyn Fn(f64) -> Bound| {
+    type Of<'a, T> = &'a dyn Fn(f64) -> T;
+    let row = |what: &str, unit, of: Of<'_, f64>, name, bound: Of<'_, Bound>| -> Result<Row> {
         let (ours, reference) = (of(least(&with, name)?), of(least(&without, name)?));
         let figure = format!("metrics, {} jobs, {what}", number(jobs as f64));
         Ok(Row::new(figure, unit, bound(reference), ours).beside(reference))
