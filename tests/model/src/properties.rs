@@ -98,19 +98,7 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         !config.other_ticks.is_empty() && faults.restarts > 0,
         both_schedules_run(),
     );
-    sometimes(
-        faults.directives > 0,
-        Property::sometimes(
-            "a tick is undecided in a pause",
-            |config: &Config, world: &World| {
-                let mut ticks = config.ticks.iter().map(|tick| Config::tick(*tick));
-                let decided_to = world.server.memory.record.marks.decided_to();
-                let due = |tick: TickMs| tick.ms() <= world.now + world.clock_ms;
-                world.history.pause.is_some()
-                    && ticks.any(|tick| due(tick) && Some(tick) > decided_to)
-            },
-        ),
-    );
+    sometimes(faults.directives > 0, undecided_in_a_pause());
     let queues = matches!(config.overlap, Overlap::Queue(_));
     sometimes(
         queues,
@@ -139,6 +127,19 @@ fn both_schedules_run() -> Property<Config> {
         };
         of(&config.ticks) && of(&config.other_ticks)
     })
+}
+
+/// A tick is due in a pause.
+fn undecided_in_a_pause() -> Property<Config> {
+    Property::sometimes(
+        "a tick is undecided in a pause",
+        |config: &Config, world: &World| {
+            let mut ticks = config.ticks.iter().map(|tick| Config::tick(*tick));
+            let decided_to = world.server.memory.record.marks.decided_to();
+            let due = |tick: TickMs| tick.ms() <= world.now + world.clock_ms;
+            world.history.pause.is_some() && ticks.any(|tick| due(tick) && Some(tick) > decided_to)
+        },
+    )
 }
 
 /// A unit waits for its own lease.

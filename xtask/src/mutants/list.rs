@@ -36,6 +36,7 @@ impl fmt::Display for Suite {
 
 const ACTIVE_RUN: &str = "scheduled-one-runtime/src/active_run.rs";
 const CLAIM: &str = "scheduled-one-redis/src/claim.lua";
+const CLAIM_RUNS: &str = "scheduled-one-redis/src/claim_runs.lua";
 const REGISTER: &str = "scheduled-one-redis/src/register.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
 const FINISH: &str = "scheduled-one-redis/src/finish.lua";
@@ -216,8 +217,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: REGISTER,
-                old: "if since > r.hwm then",
-                new: "if false then",
+                old: "r.hwm = math.max(r.hwm, since)",
+                new: "r.hwm = math.max(r.hwm, 0)",
             },
             Edit {
                 file: MACHINE_SCHEDULE,
@@ -305,7 +306,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: RENEW,
-                old: "if now > tonumber(ARGV[a + 7]) then",
+                old: "if now > tonumber(ARGV[a + 8]) then",
                 new: "if false then",
             },
             Edit {
@@ -328,7 +329,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "no-answer-for-a-repeated-claim",
         edits: &[
             Edit {
-                file: CLAIM,
+                file: CLAIM_RUNS,
                 old: "if holds(p, nonce) then",
                 new: "if false then",
             },
