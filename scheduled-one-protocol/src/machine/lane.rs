@@ -303,7 +303,7 @@ mod tests {
     fn take_it(own: &mut Record, lane: &mut Record, on_busy: Option<OnBusy>) -> Verdict {
         let take = Take {
             lane: UnitName::new("a", 0).lane(),
-            nonce: "of-lane".to_owned(),
+            nonce: format!("{}+", lane.run.nonce), // not that of the run before
             valid_until_ms: 2_000,
             lease_ms: 500,
             takeovers: 0,
