@@ -1,6 +1,8 @@
 //! What became of a request, and of a run.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs, UnitName};
 
@@ -131,8 +133,8 @@ impl RunHandle {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinished`] after `timeout`: the request goes on, and this can be called again. [`Error::Unknown`]: the
-    /// store has forgotten it. [`Error::Store`].
+    /// [`Error::NotFinished`] after `timeout`: the request goes on, and this can be called again. [`Error::Unknown`]:
+    /// the store has forgotten it. [`Error::Store`].
     pub async fn finished(&self, timeout: Duration) -> Result<Vec<LedgerRecord>, Error> {
         let until = Instant::now() + timeout;
         let (mut wait, longest) = LOOKS;

@@ -60,6 +60,7 @@ fn claim(unit: &str, tick: TickMs, lease_ms: i64) -> Claim {
         schedule: None,
         control: 0,
         bounds: LowerBounds::default(),
+        with_lane: false,
         target: Target::Tick(DueTick {
             missed: Some(missed),
             ..DueTick::new(tick)
