@@ -1,10 +1,11 @@
-//! Claims per second through the Redis store, and with the script alone.
+//! Claims per second through a store, and, for Redis, with the script alone.
 
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use scheduled_one_postgres::PostgresStore;
 use scheduled_one_protocol::message::{
     Caller, Claim, Claimed, DueTick, Finish, Intent, LowerBounds, MAX_BATCH, Overlap, RunId,
     Target, Verdict,
@@ -52,18 +53,10 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
 
 /// Claims and finishes the ticks of as many units as there are claims in a round; in the child.
 pub(crate) async fn ours(task: &Task) -> Result<Found> {
-    let store = Arc::new(RedisStore::connect(&task.url, "bench").await?);
-    let caller = Arc::new(Caller {
-        node: "bench".to_owned(),
-        name: "bench".to_owned(),
-        // The namespace is new: no other node can have claimed.
-        quarantine_ms: 0,
-        margin_ms: 0,
-        ledger_limit: 1_000,
-        buckets: 1,
-    });
+    let store = open(&task.url).await?;
+    let caller = Arc::new(caller("bench"));
     let start_ms = now_us() / 1000 - 3_600_000;
-    let (mut first, mut later, mut finishing) = (0.0, 0.0, 0.0);
+    let (mut first, mut later, mut finishing, mut known) = (0.0, 0.0, 0.0, 0.0);
     let mut last = None;
     for round in 0..task.seconds as i64 {
         let tick = TickMs(start_ms + round * 1000);
@@ -78,7 +71,11 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
             .into_iter()
             .map(|(claims, answers)| finishes(claims, answers));
         let finishes = finishes.collect::<Result<_>>()?;
-        finishing += finish_all(&store, &caller, finishes).await?;
+        let finish_s = finish_all(&store, &caller, finishes).await?;
+        finishing += finish_s;
+        if round > 0 {
+            known += seconds + finish_s;
+        }
         last = Some(tick);
     }
     let in_round = (task.jobs * MAX_BATCH) as f64;
@@ -87,20 +84,56 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     found.set("first", in_round / first);
     found.set("later", in_round * (rounds - 1.0) / later);
     found.set("finishes", in_round * rounds / finishing);
+    found.set("both", 2.0 * in_round * (rounds - 1.0) / known);
     Ok(found)
 }
 
+/// The store of a URL.
+pub(crate) async fn open(url: &str) -> Result<Arc<dyn Store>> {
+    if url.starts_with("postgres:") {
+        let store = PostgresStore::new(url, "bench")?;
+        Store::preflight(&store)
+            .await
+            .map_err(|it| it.cause)
+            .map_err(|it| anyhow!(it))?;
+        return Ok(Arc::new(store));
+    }
+    Ok(Arc::new(RedisStore::connect(url, "bench").await?))
+}
+
+pub(crate) fn caller(node: &str) -> Caller {
+    Caller {
+        node: node.to_owned(),
+        name: node.to_owned(),
+        // The namespace is new: no other node can have claimed.
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: 1_000,
+        buckets: 1,
+    }
+}
+
 fn claims(batch: usize, tick: TickMs, after: Option<TickMs>) -> Vec<Claim> {
+    let units = (0..MAX_BATCH).map(|index| batch * MAX_BATCH + index);
+    claims_of(units, tick, after)
+}
+
+/// Claims of one tick of each of these units.
+pub(crate) fn claims_of(
+    units: impl Iterator<Item = usize>,
+    tick: TickMs,
+    after: Option<TickMs>,
+) -> Vec<Claim> {
     let now_ms = now_us() / 1000;
-    let unit = |index: usize| format!("job-{:06}", batch * MAX_BATCH + index);
     let claim = |index: usize| Claim {
-        unit: UnitName::new(&unit(index), 0),
+        unit: UnitName::new(&format!("job-{index:06}"), 0),
         nonce: format!("0123456789abcdef-{:x}", tick.ms() + index as i64),
         valid_until_ms: now_ms + LEASE.as_millis() as i64,
         lease_ms: LEASE.as_millis() as i64,
         takeovers: 0,
         schedule: None,
         control: 0,
+        with_lane: false,
         bounds: LowerBounds {
             decided: after,
             ..LowerBounds::default()
@@ -115,14 +148,14 @@ fn claims(batch: usize, tick: TickMs, after: Option<TickMs>) -> Vec<Claim> {
             missed: None,
         }),
     };
-    (0..MAX_BATCH).map(claim).collect()
+    units.map(claim).collect()
 }
 
 type Decided = (Vec<Claim>, Vec<Claimed>);
 
 /// Sends batches, several at a time; returns the answers, and how long it took in seconds.
 async fn claim_all(
-    store: &Arc<RedisStore>,
+    store: &Arc<dyn Store>,
     caller: &Arc<Caller>,
     batches: Vec<Vec<Claim>>,
 ) -> Result<(Vec<Decided>, f64)> {
@@ -138,7 +171,7 @@ async fn claim_all(
 }
 
 async fn finish_all(
-    store: &Arc<RedisStore>,
+    store: &Arc<dyn Store>,
     caller: &Arc<Caller>,
     batches: Vec<Vec<Finish>>,
 ) -> Result<f64> {
@@ -155,7 +188,7 @@ async fn finish_all(
 }
 
 /// Calls with each item, [`UNDER_WAY`] at a time.
-async fn several<I, O, F>(items: Vec<I>, call: impl Fn(I) -> F) -> Result<Vec<O>>
+pub(crate) async fn several<I, O, F>(items: Vec<I>, call: impl Fn(I) -> F) -> Result<Vec<O>>
 where
     O: Send + 'static,
     F: Future<Output = Result<O>> + Send + 'static,
@@ -173,7 +206,7 @@ where
 }
 
 /// The ends of the runs that were granted, which must be all.
-fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<Finish>> {
+pub(crate) fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<Finish>> {
     let finish = |(claim, answer): (Claim, Claimed)| {
         let Verdict::Granted(grant) = answer.verdict else {
             return Err(anyhow!("{} was answered {:?}", claim.unit, answer.verdict));
@@ -239,8 +272,9 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
 /// Keys and arguments of a call, as `claim.lua` lists them. redis-benchmark replaces each
 /// `__rand_int__` by a number of its own.
 fn one_call(units: usize) -> Vec<String> {
-    let mut args = vec![(4 + 2 * units).to_string()];
-    args.extend(["meta", "leases", "ready", "due"].map(|key| format!("so:{{bench}}:{key}")));
+    let of_all = ["meta", "leases", "ready", "due", "ctl"];
+    let mut args = vec![(of_all.len() + 2 * units).to_string()];
+    args.extend(of_all.map(|key| format!("so:{{bench}}:{key}")));
     for _ in 0..units {
         args.extend(["job", "log"].map(|kind| format!("so:{{bench}}:{kind}:job-__rand_int__")));
     }

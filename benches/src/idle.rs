@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use scheduled_one_runtime::Scheduler;
-use test_support::RedisServer;
+use test_support::{PostgresServer, RedisServer};
 
 use crate::child;
 use crate::dormant::dormant;
@@ -40,6 +40,44 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             found.get("cpu_percent")?,
         ),
     ])
+}
+
+/// The same on PostgreSQL, by its count of transactions.
+pub(crate) fn on_postgres(scale: &Scale) -> Result<Vec<Row>> {
+    let jobs = scale.jobs[2];
+    let postgres = PostgresServer::start()?;
+    let task = Task::new(&postgres.url(), jobs, scale);
+    let window = Duration::from_secs(task.seconds);
+    // The statistics of a connection are there when it is idle for a second.
+    let (found, per_second) = child::run_watched("idle", &task, || {
+        let before = transactions(&postgres)?;
+        let began = Instant::now();
+        std::thread::sleep(window);
+        let count = transactions(&postgres)? - before;
+        Ok(count / began.elapsed().as_secs_f64())
+    })?;
+    let figure = |what: &str| {
+        format!(
+            "idle node on PostgreSQL, {} jobs, {what}",
+            number(jobs as f64)
+        )
+    };
+    Ok(vec![
+        Row::new(figure("transactions"), "/s", Bound::AtMost(2.1), per_second),
+        Row::new(
+            figure("processor"),
+            "% of a core",
+            Bound::AtMost(1.0),
+            found.get("cpu_percent")?,
+        ),
+    ])
+}
+
+/// The transactions of the nodes so far; those of `psql` are in another database.
+fn transactions(postgres: &PostgresServer) -> Result<f64> {
+    let select =
+        "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'postgres'";
+    Ok(postgres.sql_in("template1", select)?.parse()?)
 }
 
 /// In a child process: starts jobs that are not due, and sleeps.

@@ -133,12 +133,15 @@ fn rows(
     Ok(rows)
 }
 
-/// Runs our scheduler; in the child.
-pub(crate) async fn ours(task: &Task) -> Result<Found> {
+/// Runs our scheduler, with or without its metrics; in the child.
+pub(crate) async fn ours(task: &Task, metrics: bool) -> Result<Found> {
     let board = Arc::new(Board::new(task));
     let mut builder = Scheduler::builder(&task.url)
         .namespace("bench")
         .lease(task.lease);
+    if !metrics {
+        builder = builder.without_metrics();
+    }
     for index in 0..task.jobs {
         builder = builder.job(job(index, &board));
     }

@@ -20,13 +20,16 @@ mod task;
 
 // One file a figure, and the reference of most figures.
 mod claims;
+mod day;
 mod downtime;
 mod idle;
 mod lateness;
 mod measurements;
 mod memory;
+mod metrics;
 mod peer;
 mod replicas;
+mod sql;
 
 // The parts that figures and references share.
 mod dormant;
@@ -52,7 +55,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 16] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -72,6 +75,26 @@ const FIGURES: [Figure; 11] = [
         name: "sqlite",
         what: "lateness on a file of SQLite, next to Redis; 200 jobs due each second",
         measure: lateness::on_sqlite,
+    },
+    Figure {
+        name: "sqlite-processes",
+        what: "the same with five processes",
+        measure: replicas::on_sqlite,
+    },
+    Figure {
+        name: "postgres-claims",
+        what: "claims and outcomes per second on PostgreSQL, next to plain updates",
+        measure: sql::measure,
+    },
+    Figure {
+        name: "postgres-nodes",
+        what: "five nodes on one PostgreSQL against one",
+        measure: sql::five_nodes,
+    },
+    Figure {
+        name: "postgres-day",
+        what: "what the ticks of a day leave in the tables",
+        measure: day::measure,
     },
     Figure {
         name: "replicas",
@@ -99,6 +122,11 @@ const FIGURES: [Figure; 11] = [
         measure: claims::measure,
     },
     Figure {
+        name: "metrics",
+        what: "what the instruments cost: a burst with and without them",
+        measure: metrics::measure,
+    },
+    Figure {
         name: "memory",
         what: "memory of a registered job",
         measure: memory::measure,
@@ -107,6 +135,11 @@ const FIGURES: [Figure; 11] = [
         name: "idle",
         what: "what a node costs of whose jobs none is due",
         measure: idle::measure,
+    },
+    Figure {
+        name: "postgres-idle",
+        what: "the same on PostgreSQL",
+        measure: idle::on_postgres,
     },
 ];
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::task::Task;
-use crate::{claims, downtime, idle, lateness, memory, peer, replicas};
+use crate::{claims, day, downtime, idle, lateness, memory, peer, replicas, sql};
 
 /// In a child process: runs the measurement that the arguments name, and prints what it found.
 pub(crate) fn serve(args: &[String]) -> Result<()> {
@@ -12,13 +12,17 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let found = runtime.block_on(async {
         match name.as_str() {
-            "lateness" => lateness::ours(&task).await,
+            "lateness" => lateness::ours(&task, true).await,
+            "lateness-without-metrics" => lateness::ours(&task, false).await,
             "peer-lateness" => peer::lateness(&task).await,
             "claims" => claims::ours(&task).await,
             "memory" => memory::ours(&task).await,
             "peer-memory" => peer::memory(&task).await,
             "downtime" => downtime::ours(&task).await,
             "replica" => replicas::node(&task).await,
+            "plain-updates" => sql::plain(&task).await,
+            "sql-nodes" => sql::nodes(&task).await,
+            "day" => day::ours(&task).await,
             "idle" => idle::ours(&task).await,
             _ => bail!("there is no child `{name}`"),
         }

@@ -24,6 +24,10 @@ pub(crate) struct Scale {
     pub(crate) replica_jobs: usize,
     /// Batches of 256 in one round of the figure `claims`, and how many rounds.
     pub(crate) claims: (usize, usize),
+    /// The same on PostgreSQL.
+    pub(crate) sql_claims: (usize, usize),
+    /// Ticks of each job of the figure `postgres-day`.
+    pub(crate) day: usize,
     /// The lease of jobs. A store that is new to a namespace grants nothing for a lease and 1 s.
     pub(crate) lease: Duration,
     /// What else passes before a window opens.
@@ -37,6 +41,8 @@ impl Scale {
         replicas: &[1, 2, 5, 10, 20, 50],
         replica_jobs: 200,
         claims: (400, 8),
+        sql_claims: (40, 8),
+        day: 86_400,
         lease: Duration::from_secs(5),
         settle: Duration::from_secs(3),
     };
@@ -48,6 +54,8 @@ impl Scale {
         replicas: &[1, 3],
         replica_jobs: 20,
         claims: (4, 2),
+        sql_claims: (2, 2),
+        day: 100,
         lease: Duration::from_millis(500),
         settle: Duration::from_millis(200),
     };

@@ -22,7 +22,20 @@ const LATE: &str = "late_";
 /// Seconds that a cluster needs to start, at most, for each of its nodes.
 const START_S: f64 = 0.25;
 
+/// What the nodes of a cluster have in common, and what happens to them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cluster {
+    /// All jobs.
+    Shared,
+    /// Only the server: each node has its part of the jobs in a namespace of its own. So many processes are as late
+    /// without any coordination.
+    Apart,
+    /// All jobs, and one node is killed in the middle of the window.
+    Killed,
+}
+
 /// What a cluster did in its window.
+#[derive(Default)]
 struct Measured {
     /// Starts by lateness in µs.
     histogram: BTreeMap<i64, u64>,
@@ -40,7 +53,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut alone = None;
     for nodes in scale.replicas {
-        let found = cluster(*nodes, jobs, scale, false)?;
+        let found = cluster(*nodes, jobs, scale, Cluster::Shared)?;
         let figure = |what: &str| format!("{nodes} nodes, {jobs} jobs each second, {what}");
         let (p50, p99) = (found.late_ms(0.5), found.late_ms(0.99));
         let reference = *alone.get_or_insert((p50, p99, found.redis_percent));
@@ -75,6 +88,13 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             )
             .beside(reference.2),
         );
+        if *nodes == 20 {
+            let apart = cluster(*nodes, jobs, scale, Cluster::Apart)?;
+            for (name, part, alone) in [("p50", 0.5, reference.0), ("p99", 0.99, reference.1)] {
+                let figure = format!("{nodes} nodes that share nothing, the same jobs, {name}");
+                rows.push(Row::new(figure, "ms", Bound::None, apart.late_ms(part)).beside(alone));
+            }
+        }
         let items = match nodes {
             50 => Bound::AtMost(2.2),
             _ => Bound::None,
@@ -98,7 +118,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
 /// How evenly the runs are shared.
 pub(crate) fn balance(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[0];
-    let found = cluster(5, jobs, scale, false)?;
+    let found = cluster(5, jobs, scale, Cluster::Shared)?;
     let mean = found.runs.iter().sum::<u64>() as f64 / found.runs.len() as f64;
     let farthest = found
         .runs
@@ -112,9 +132,29 @@ pub(crate) fn balance(scale: &Scale) -> Result<Vec<Row>> {
     Ok(vec![Row::new(figure, "%", Bound::AtMost(20.0), farthest)])
 }
 
+/// Five processes that share a file.
+pub(crate) fn on_sqlite(scale: &Scale) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
+    let jobs = scale.replica_jobs;
+    let (found, _) = window(&url, 5, jobs, scale, Cluster::Shared, || Ok(()))?;
+    let figure = |what: &str| format!("SQLite, 5 processes, {jobs} jobs each second, {what}");
+    let row = |what, bound, value| Row::new(figure(what), "ms", bound, value);
+    let missing = figure("ticks missing");
+    Ok(vec![
+        row("start after the tick, p50", Bound::None, found.late_ms(0.5)),
+        row(
+            "start after the tick, p99",
+            Bound::AtMost(100.0),
+            found.late_ms(0.99),
+        ),
+        Row::new(missing, "", Bound::AtMost(0.0), found.missing),
+    ])
+}
+
 /// A node is killed in the middle of the window.
 pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
-    let found = cluster(5, scale.replica_jobs, scale, true)?;
+    let found = cluster(5, scale.replica_jobs, scale, Cluster::Killed)?;
     let figure = |what: &str| format!("one of 5 nodes is killed, {what}");
     Ok(vec![
         Row::new(
@@ -132,18 +172,45 @@ pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-fn cluster(nodes: usize, jobs: usize, scale: &Scale, kills: bool) -> Result<Measured> {
+fn cluster(nodes: usize, jobs: usize, scale: &Scale, kind: Cluster) -> Result<Measured> {
     let redis = RedisServer::start()?;
-    let mut task = Task::new(&redis.url(), jobs, scale);
+    let (mut measured, [before, after]) =
+        window(&redis.url(), nodes, jobs, scale, kind, || work_of(&redis))?;
+    let seconds = scale.seconds as f64;
+    // A heartbeat reads the version of the membership, and what is known of its node.
+    let of_beats = 2.0 * nodes as f64 * seconds;
+    measured.redis_percent = (after.cpu_s - before.cpu_s) / seconds * 100.0;
+    measured.reads_per_tick = (after.reads - before.reads - of_beats) / (jobs as f64 * seconds);
+    Ok(measured)
+}
+
+/// Runs nodes for a window, and looks at their store at its begin and its end.
+fn window<T>(
+    url: &str,
+    nodes: usize,
+    jobs: usize,
+    scale: &Scale,
+    kind: Cluster,
+    look: impl Fn() -> Result<T>,
+) -> Result<(Measured, [T; 2])> {
+    let mut task = Task::new(url, jobs, scale);
     let starts = task.lease + Duration::from_secs(1) + task.settle;
     let starts_s = starts.as_secs_f64() + START_S * nodes as f64;
     task.from_s = now_us() / 1_000_000 + starts_s.ceil() as i64 + 1;
-    let children = (0..nodes).map(|_| child::start("replica", &task));
+    let of_node = |node: usize| match kind {
+        Cluster::Apart => Task {
+            jobs: jobs / nodes,
+            namespace: format!("bench-{node}"),
+            ..task.clone()
+        },
+        _ => task.clone(),
+    };
+    let children = (0..nodes).map(|node| child::start("replica", &of_node(node)));
     let mut children = children.collect::<Result<Vec<Child>>>()?;
     sleep_until(task.from_s as f64);
-    let before = work_of(&redis)?;
+    let before = look()?;
     let middle = task.from_s as f64 + task.seconds as f64 / 2.0;
-    if kills {
+    if kind == Cluster::Killed {
         sleep_until(middle);
         let mut victim = children.remove(0);
         let killed = victim.kill();
@@ -151,17 +218,9 @@ fn cluster(nodes: usize, jobs: usize, scale: &Scale, kills: bool) -> Result<Meas
         killed.context("kill a node")?;
     }
     sleep_until((task.from_s + task.seconds as i64) as f64);
-    let after = work_of(&redis)?;
+    let after = look()?;
     let ticks = (jobs as u64 * task.seconds) as f64;
-    // A heartbeat reads the version of the membership, and what is known of its node.
-    let of_beats = (2 * nodes as u64 * task.seconds) as f64;
-    let mut measured = Measured {
-        histogram: BTreeMap::new(),
-        runs: Vec::new(),
-        redis_percent: (after.cpu_s - before.cpu_s) / task.seconds as f64 * 100.0,
-        reads_per_tick: (after.reads - before.reads - of_beats) / ticks,
-        missing: 0.0,
-    };
+    let mut measured = Measured::default();
     for child in children {
         measured.add(&child::found("replica", child)?)?;
     }
@@ -171,7 +230,7 @@ fn cluster(nodes: usize, jobs: usize, scale: &Scale, kills: bool) -> Result<Meas
         "{runs} runs of {ticks} ticks: some ran twice"
     );
     measured.missing = ticks - runs as f64;
-    Ok(measured)
+    Ok((measured, [before, after]))
 }
 
 impl Measured {
@@ -231,7 +290,7 @@ fn sleep_until(instant_s: f64) {
 pub(crate) async fn node(task: &Task) -> Result<Found> {
     let board = Arc::new(Board::new(task));
     let mut builder = Scheduler::builder(&task.url)
-        .namespace("bench")
+        .namespace(&task.namespace)
         .lease(task.lease);
     for index in 0..task.jobs {
         builder = builder.job(lateness::job(index, &board));

@@ -19,6 +19,7 @@ pub(crate) struct Task {
     pub(crate) lease: Duration,
     /// Pause between the start and the window.
     pub(crate) settle: Duration,
+    pub(crate) namespace: String,
     /// When a window that several children share opens, in s since the epoch; else 0.
     pub(crate) from_s: i64,
 }
@@ -31,24 +32,26 @@ impl Task {
             seconds: scale.seconds,
             lease: scale.lease,
             settle: scale.settle,
+            namespace: "bench".to_owned(),
             from_s: 0,
         }
     }
 
-    pub(crate) fn to_args(&self) -> [String; 6] {
+    pub(crate) fn to_args(&self) -> [String; 7] {
         [
             self.url.clone(),
             self.jobs.to_string(),
             self.seconds.to_string(),
             self.lease.as_millis().to_string(),
             self.settle.as_millis().to_string(),
+            self.namespace.clone(),
             self.from_s.to_string(),
         ]
     }
 
     pub(crate) fn from_args(args: &[String]) -> Result<Self> {
-        let [url, jobs, seconds, lease, settle, from_s] = args else {
-            bail!("a child takes six arguments, these are {args:?}");
+        let [url, jobs, seconds, lease, settle, namespace, from_s] = args else {
+            bail!("a child takes seven arguments, these are {args:?}");
         };
         Ok(Task {
             url: url.clone(),
@@ -56,6 +59,7 @@ impl Task {
             seconds: seconds.parse()?,
             lease: Duration::from_millis(lease.parse()?),
             settle: Duration::from_millis(settle.parse()?),
+            namespace: namespace.clone(),
             from_s: from_s.parse()?,
         })
     }

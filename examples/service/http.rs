@@ -1,4 +1,4 @@
-//! The pages: `/` counts visits, `/jobs` shows the jobs.
+//! The pages: `/` counts visits, `/jobs` shows the jobs, `/metrics` is for Prometheus.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::routing::get;
-use scheduled_one_runtime::{JobInfo, LedgerEntry, Scheduler};
+use scheduled_one_runtime::{JobInfo, LedgerEntry, OPENMETRICS_CONTENT_TYPE, Scheduler};
 
 use crate::db::Db;
 
@@ -25,6 +26,7 @@ pub(crate) fn router(db: Db, scheduler: Arc<Scheduler>) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/jobs", get(jobs))
+        .route("/metrics", get(metrics))
         .with_state(App { db, scheduler })
 }
 
@@ -43,6 +45,12 @@ async fn jobs(State(app): State<App>) -> Result<String, Failure> {
         write_job(&mut page, &job, &ledger)?;
     }
     Ok(page)
+}
+
+/// For Prometheus, which needs `honor_labels: true`.
+async fn metrics(State(app): State<App>) -> ([(HeaderName, &'static str); 1], String) {
+    let content_type = (CONTENT_TYPE, OPENMETRICS_CONTENT_TYPE);
+    ([content_type], app.scheduler.openmetrics())
 }
 
 fn write_job(page: &mut String, job: &JobInfo, ledger: &[LedgerEntry]) -> std::fmt::Result {

@@ -7,6 +7,7 @@
 //! STORE_URL=sqlite:///tmp/service.db PORT=8081 cargo run --example service  # on one machine
 //! curl http://127.0.0.1:8080/        # counts a visit
 //! curl http://127.0.0.1:8080/jobs    # the jobs, their next ticks, what became of the last ones
+//! curl http://127.0.0.1:8080/metrics # what Prometheus scrapes
 //! ```
 //!
 //! Start a second one with the same `STORE_URL` and another `PORT`, and see in `/jobs` how the ticks

@@ -201,7 +201,7 @@ impl Alerts {
         let facts = source.facts().await;
         let facts = facts.map_err(failed("what is the case".to_owned()))?;
         let mut next = state.clone();
-        let mut lines = Vec::new();
+        let mut lines: Vec<LedgerRecord> = Vec::new();
         for job in jobs(&facts, &next) {
             let cursor = next.cursors.entry(job.clone()).or_default();
             let what = || format!("the ledger of `{job}`");
@@ -213,6 +213,9 @@ impl Alerts {
                 newest = source.ledger(&job, MAX_LINES).await;
             }
             lines.extend(cursor.take_new(newest.map_err(failed(what()))?));
+        }
+        if !lines.is_empty() || !facts.gone.is_empty() {
+            next.changed();
         }
         let alerts = self.evaluate(&mut next, Input { lines, facts });
         *state = next;
@@ -233,6 +236,7 @@ impl Alerts {
                 text: why.to_owned(),
             });
         let disabled: Vec<Condition> = disabled.collect();
+        let before = state.engine.clone();
         for name in &input.facts.gone {
             state.cursors.remove(name);
         }
@@ -241,7 +245,9 @@ impl Alerts {
             let channels = self.receivers(alert, state);
             state.outbox.push(alert.clone(), &channels);
         }
-        state.changed();
+        if state.engine.differs(&before) {
+            state.changed();
+        }
         alerts
     }
 
@@ -297,7 +303,8 @@ impl Alerts {
         deliveries
     }
 
-    /// One turn: loads the state, evaluates, keeps the state, delivers, keeps the state. If it stops in between, the
+    /// One turn: loads the state, evaluates, keeps the state, delivers, keeps the state. Nothing is kept that is not
+    /// new. If it stops in between, the
     /// next turn, on whichever node, says the same with the same ids.
     ///
     /// # Errors
@@ -314,6 +321,7 @@ impl Alerts {
             what: "load",
             error,
         })?;
+        let is_new = kept.is_none();
         let mut state = match kept {
             Some(json) => AlertState::from_json(&json)?,
             None => {
@@ -327,7 +335,9 @@ impl Alerts {
         };
         let before = state.revision();
         let alerts = self.evaluate_once(source, &mut state).await?;
-        save(keeper, &state, before).await?;
+        if is_new || state.revision() != before {
+            save(keeper, &state, before).await?;
+        }
         let before = state.revision();
         let now_ms = state.engine.clock_ms();
         let deliveries = self.deliver_once(&mut state, now_ms).await;

@@ -102,6 +102,13 @@ impl EngineState {
         self.clock_ms
     }
 
+    /// Whether anything but the time differs.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        let mut then = other.clone();
+        then.clock_ms = self.clock_ms;
+        *self != then
+    }
+
     /// What fires now: rule and subject, with the beginning.
     pub(crate) fn firing(&self) -> impl Iterator<Item = (RuleKind, &str, i64)> {
         self.active.iter().filter_map(|(key, number)| {

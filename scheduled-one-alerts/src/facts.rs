@@ -35,7 +35,7 @@ pub struct UnitFacts {
     pub first_seen_ms: Option<i64>,
     /// The oldest tick that is due, was not decided, and may start.
     pub due_ms: Option<i64>,
-    /// Since when the oldest active run runs.
+    /// Since when the oldest active run runs; its tick, where more is not known.
     pub running_since_ms: Option<i64>,
     /// Since when it is paused or disabled.
     pub paused_since_ms: Option<i64>,

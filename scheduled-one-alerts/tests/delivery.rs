@@ -41,6 +41,9 @@ impl Jobs {
             reason: String::new(),
             node: "node-a".to_owned(),
             identity: None,
+            cause: None,
+            actor: String::new(),
+            request: String::new(),
             token: None,
             attempt: Some(1),
             fired_at_ms: Some(at_ms),
@@ -82,6 +85,7 @@ struct Place {
     json: Mutex<Option<String>>,
     /// How many saves succeed before one fails.
     fails_after: Mutex<Option<u32>>,
+    saves: Mutex<u32>,
 }
 
 impl Keeper for Place {
@@ -110,6 +114,7 @@ impl Keeper for Place {
                 return Err("another node has gone on".into());
             }
             *kept = Some(json.to_owned());
+            *self.saves.lock().unwrap() += 1;
             Ok(())
         })
     }
@@ -202,18 +207,35 @@ async fn nothing_is_sent_that_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_turn_without_news_keeps_nothing() {
+    let server = Server::start([ok()]).await;
+    let (jobs, place) = (Jobs::default(), Place::default());
+    let mut saves = Vec::new();
+    for turns in 0..4 {
+        if turns == 2 {
+            jobs.ended(NOW_MS + 15_000, Outcome::Ok);
+        }
+        turn(&alerts(&server), &jobs, &place, NOW_MS + turns * 10_000).await;
+        saves.push(*place.saves.lock().unwrap());
+    }
+    assert_eq!(saves, [1, 1, 2, 2]);
+}
+
+#[tokio::test]
 async fn two_nodes_at_once_are_noticed() {
     let server = Server::start([ok()]).await;
     let (jobs, place) = (Jobs::default(), Place::default());
     turn(&alerts(&server), &jobs, &place, NOW_MS).await;
     let json = place.json.lock().unwrap().clone().unwrap();
     let mut old = AlertState::from_json(&json).unwrap();
+    jobs.ended(NOW_MS, Outcome::Ok);
     turn(&alerts(&server), &jobs, &place, NOW_MS + 10_000).await;
+    jobs.ended(NOW_MS + 1, Outcome::Ok);
+    let before = old.revision();
     alerts(&server)
         .evaluate_once(&jobs, &mut old)
         .await
         .unwrap();
-    let before = old.revision() - 1;
     place.save(&old.to_json(), before).await.unwrap_err();
 }
 

@@ -200,7 +200,9 @@ impl ChangeDirective {
             {
                 return Err(self.conflict(stored));
             }
-            let Some(directive) = self.wished(&stored, now_ms)? else {
+            // A store that may have forgotten a pause is repeated it by the nodes: a resume has to be newer than that.
+            let in_doubt = now_ms < reply.head.quarantine_until_ms;
+            let Some(directive) = self.wished(&stored, now_ms, in_doubt)? else {
                 return Ok(Changed {
                     version: stored.version,
                     already: true,
@@ -235,7 +237,12 @@ impl ChangeDirective {
     }
 
     /// The directive that takes the place of the stored one; `None` if that is as it should be.
-    fn wished(&self, stored: &Directive, now_ms: i64) -> Result<Option<Directive>, Error> {
+    fn wished(
+        &self,
+        stored: &Directive,
+        now_ms: i64,
+        in_doubt: bool,
+    ) -> Result<Option<Directive>, Error> {
         let mut directive = Directive {
             changed_at_ms: now_ms,
             by: self.by.clone(),
@@ -268,7 +275,8 @@ impl ChangeDirective {
                     until_ms,
                 });
             }
-            (Wish::Resume { .. }, None) => return Ok(None),
+            (Wish::Resume { .. }, None) if !in_doubt => return Ok(None),
+            (Wish::Resume { .. }, None) => {}
             (Wish::Resume { catch_up }, Some(_)) => directive.end_pause(now_ms, catch_up),
         }
         Ok(Some(directive))

@@ -16,6 +16,7 @@ mod change;
 mod control;
 mod describe;
 mod handle;
+mod jobs;
 mod run;
 
 pub use cancel::{CancelRun, CancelledRun};
@@ -25,6 +26,7 @@ pub use control::Control;
 pub use describe::{JobDescription, PauseOf};
 pub use error::Error;
 pub use handle::{RunHandle, RunState};
+pub use jobs::JobSummary;
 pub use run::RunJob;
 pub use scheduled_one_protocol::message::OnBusy;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};

@@ -6,7 +6,7 @@ mod pooler;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::{DiagnosticContext, Finding, Severity};
+use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, fields};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
@@ -294,17 +294,25 @@ async fn marks(
         CHECK,
         format!(
             "{} of {} units count as decided up to an instant that has not come, so they do not run until then: {}. The \
-             clock of PostgreSQL was wild once",
+             clock of PostgreSQL was ahead once",
             ahead.len(),
             units.len(),
             ahead[..ahead.len().min(MAX_NAMED)].join(", ")
         ),
         format!(
-            "wait; or stop all nodes of the namespace, because they remember the marks, and for each unit: UPDATE \
-             \"{}\".unit SET decided_ms = {now_ms} WHERE bucket = '{bucket}' AND name = 'UNIT'",
-            shared.address.schema
+            "see that the clock of PostgreSQL is right; then wait, or stop all nodes of the namespace, because they \
+             remember what was decided, run this, and start them again. What waits in queues is forgotten, and a tick \
+             that ran ahead of its time runs when it comes:\n{}",
+            take_back(&shared.address.schema, bucket, now_ms)
         ),
     )
+}
+
+/// The statement that takes back what was decided ahead of the clock of PostgreSQL, but not before `now_ms`.
+fn take_back(schema: &str, bucket: &str, now_ms: i64) -> String {
+    let clock = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    let now = format!("greatest({clock}, {now_ms})");
+    fields::take_back(&format!("\"{schema}\".unit"), bucket, &now)
 }
 
 /// Whether vacuum keeps up.

@@ -90,6 +90,14 @@ impl Statements {
             delete_lists,
             save_lists,
         ] = of_nodes(&table("node"), &table("job_list"));
+        let [
+            requests,
+            known_requests,
+            save_requests,
+            delete_requests,
+            save_known,
+            forget_known,
+        ] = of_requests(&request, &asked);
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
@@ -139,37 +147,12 @@ impl Statements {
                  ORDER BY line DESC OFFSET $3 LIMIT 1) \
                  ORDER BY line LIMIT {TRIM_LINES})"
             ),
-            requests: format!(
-                "SELECT lane, tick_ms, {} FROM {request} WHERE bucket = $1 \
-                 AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))",
-                names(REQUEST, "")
-            ),
-            known_requests: format!(
-                "SELECT unit, id, tick_ms FROM {asked} WHERE bucket = $1 \
-                 AND (unit, id) IN (SELECT * FROM unnest($2::text[], $3::text[]))"
-            ),
-            save_requests: format!(
-                "INSERT INTO {request} AS t (bucket, lane, tick_ms, {0}) SELECT $1, v.lane, v.tick_ms, {1} \
-                 FROM unnest($2::text[], $3::bigint[], {2}) AS v(lane, tick_ms, {0}) \
-                 ON CONFLICT (bucket, lane, tick_ms) DO UPDATE SET ({0}) = ROW({3})",
-                names(REQUEST, ""),
-                names(REQUEST, "v."),
-                arrays(REQUEST, 3),
-                names(REQUEST, "EXCLUDED.")
-            ),
-            delete_requests: format!(
-                "DELETE FROM {request} WHERE bucket = $1 \
-                 AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))"
-            ),
-            save_known: format!(
-                "INSERT INTO {asked} AS t (bucket, unit, id, tick_ms) SELECT DISTINCT ON (v.unit, v.id) $1, v.unit, \
-                 v.id, v.tick_ms FROM unnest($2::text[], $3::text[], $4::bigint[]) AS v(unit, id, tick_ms) \
-                 ORDER BY v.unit, v.id ON CONFLICT (bucket, unit, id) DO UPDATE SET tick_ms = EXCLUDED.tick_ms"
-            ),
-            forget_known: format!(
-                "DELETE FROM {asked} WHERE bucket = $1 AND tick_ms < (SELECT tick_ms FROM {asked} \
-                 WHERE bucket = $1 ORDER BY tick_ms DESC OFFSET {KNOWN_REQUESTS} LIMIT 1)"
-            ),
+            requests,
+            known_requests,
+            save_requests,
+            delete_requests,
+            save_known,
+            forget_known,
             survey: survey(&unit),
             lines: format!(
                 "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
@@ -224,6 +207,43 @@ fn of_nodes(node: &str, job_list: &str) -> [String; 6] {
     ]
 }
 
+/// The statements on requests for runs: load, load known ids, save, delete, save known ids, delete the oldest of them.
+fn of_requests(request: &str, asked: &str) -> [String; 6] {
+    [
+        format!(
+            "SELECT lane, tick_ms, {} FROM {request} WHERE bucket = $1 \
+             AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))",
+            names(REQUEST, "")
+        ),
+        format!(
+            "SELECT unit, id, tick_ms FROM {asked} WHERE bucket = $1 \
+             AND (unit, id) IN (SELECT * FROM unnest($2::text[], $3::text[]))"
+        ),
+        format!(
+            "INSERT INTO {request} AS t (bucket, lane, tick_ms, {0}) SELECT $1, v.lane, v.tick_ms, {1} \
+             FROM unnest($2::text[], $3::bigint[], {2}) AS v(lane, tick_ms, {0}) \
+             ON CONFLICT (bucket, lane, tick_ms) DO UPDATE SET ({0}) = ROW({3})",
+            names(REQUEST, ""),
+            names(REQUEST, "v."),
+            arrays(REQUEST, 3),
+            names(REQUEST, "EXCLUDED.")
+        ),
+        format!(
+            "DELETE FROM {request} WHERE bucket = $1 \
+             AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))"
+        ),
+        format!(
+            "INSERT INTO {asked} AS t (bucket, unit, id, tick_ms) SELECT DISTINCT ON (v.unit, v.id) $1, v.unit, \
+             v.id, v.tick_ms FROM unnest($2::text[], $3::text[], $4::bigint[]) AS v(unit, id, tick_ms) \
+             ORDER BY v.unit, v.id ON CONFLICT (bucket, unit, id) DO UPDATE SET tick_ms = EXCLUDED.tick_ms"
+        ),
+        format!(
+            "DELETE FROM {asked} WHERE bucket = $1 AND tick_ms < (SELECT tick_ms FROM {asked} \
+             WHERE bucket = $1 ORDER BY tick_ms DESC OFFSET {KNOWN_REQUESTS} LIMIT 1)"
+        ),
+    ]
+}
+
 /// The clock of the server, its identity, and the row of the bucket, if there is one.
 fn frame(meta: &str, identity: Identity) -> String {
     format!(
@@ -239,23 +259,27 @@ fn frame(meta: &str, identity: Identity) -> String {
 /// milliseconds.
 ///
 /// No index serves this: it would be written with every grant and every end, and would keep the updates of the table
-/// from being heap-only. A scan of ten thousand units takes a few milliseconds, once a second and node.
+/// from being heap-only. One scan of ten thousand units takes some 8 ms, once a second and node.
 fn survey(unit: &str) -> String {
     let columns = names(RECORD, "");
     let overdue_at =
         format!("run_until_ms - run_lease_ms + run_lease_ms * {OVERDUE_PERCENT} / 100");
+    let waits = "NOT running AND waiting <> ''";
     // The arithmetic is safe only within the bounds, and `CASE` keeps the order.
+    let overdue = format!(
+        "running AND \
+         CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND $2 + {MAX_AHEAD_MS} \
+         AND run_seq BETWEEN 0 AND {MAX_SEQ} THEN {overdue_at} <= $2 ELSE false END \
+         AND octet_length(run_nonce) <= {MAX_NONCE_BYTES} AND run_nonce !~ '[^ -~]'"
+    );
+    let unclaimed = format!("next_due_ms <= $2 - {UNCLAIMED_MS}");
     format!(
-        "(SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND NOT running AND waiting <> '' \
-          ORDER BY name LIMIT {MAX_IN_TURN}) \
+        "WITH found AS MATERIALIZED (SELECT name, {columns}, ({waits}) AS is_ready, ({overdue}) AS is_overdue, \
+         ({unclaimed}) AS is_unclaimed FROM {unit} WHERE bucket = $1 AND ({waits} OR {overdue} OR {unclaimed})) \
+         (SELECT name, {columns} FROM found WHERE is_ready ORDER BY name LIMIT {MAX_IN_TURN}) \
          UNION ALL \
-         (SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND running AND \
-          CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND $2 + {MAX_AHEAD_MS} \
-          AND run_seq BETWEEN 0 AND {MAX_SEQ} THEN {overdue_at} <= $2 ELSE false END \
-          AND octet_length(run_nonce) <= {MAX_NONCE_BYTES} AND run_nonce !~ '[^ -~]' \
-          ORDER BY {overdue_at}, name LIMIT {MAX_BATCH}) \
+         (SELECT name, {columns} FROM found WHERE is_overdue ORDER BY {overdue_at}, name LIMIT {MAX_BATCH}) \
          UNION ALL \
-         (SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND next_due_ms <= $2 - {UNCLAIMED_MS} \
-          ORDER BY next_due_ms, name LIMIT {MAX_IN_TURN})"
+         (SELECT name, {columns} FROM found WHERE is_unclaimed ORDER BY next_due_ms, name LIMIT {MAX_IN_TURN})"
     )
 }

@@ -42,7 +42,8 @@ pub struct Finding {
     pub check: &'static str,
     /// The state of the store, and its meaning.
     pub found: String,
-    /// The advice to the operator. Empty if there is nothing to do, or if `found` contains the advice.
+    /// The advice to the operator. Empty if there is nothing to do, or if `found` contains the advice. What is behind
+    /// a line break is a command: it is printed in one line, so that it can be pasted.
     pub remedy: String,
 }
 
@@ -150,8 +151,15 @@ impl fmt::Display for Report {
             write!(f, "  {severity:<8} {check:<12} ")?;
             write_wrapped(f, "", &finding.found)?;
             if !finding.remedy.is_empty() {
+                let (advice, command) = match finding.remedy.split_once('\n') {
+                    Some((advice, command)) => (advice, Some(command)),
+                    None => (finding.remedy.as_str(), None),
+                };
                 write!(f, "{:INDENT$}", "")?;
-                write_wrapped(f, "do: ", &finding.remedy)?;
+                write_wrapped(f, "do: ", advice)?;
+                if let Some(command) = command {
+                    writeln!(f, "{command}")?;
+                }
             }
         }
         let severe = self.of(Severity::Severe).count();
@@ -200,6 +208,7 @@ mod tests {
                 Finding::ok("role", "primary"),
                 Finding::new(Severity::Severe, "eviction", "x ".repeat(60), "set it"),
                 Finding::new(Severity::Warning, "memory", "full", "give it more"),
+                Finding::new(Severity::Info, "marks", "ahead", "run this:\nEVAL '  ' 0"),
             ],
         );
         assert!(!report.is_usable());
@@ -211,8 +220,10 @@ mod tests {
         );
         assert_eq!(lines[3], "                        do: set it");
         assert_eq!(lines[4], "  warning  memory       full");
-        assert_eq!(lines[6], "  ok       role         primary");
-        assert_eq!(lines[7], "not usable as it is; severe: 1, warnings: 1");
+        let command = "                        do: run this:\nEVAL '  ' 0\n";
+        assert!(text.contains(command), "{text}");
+        assert_eq!(lines[9], "  ok       role         primary");
+        assert_eq!(lines[10], "not usable as it is; severe: 1, warnings: 1");
         assert!(
             lines.iter().all(|line| line.chars().count() <= WIDTH),
             "{text}"

@@ -17,6 +17,7 @@
 
 mod blank;
 mod column;
+mod take_back;
 
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::Damage;
@@ -26,6 +27,7 @@ use crate::value::{Start, TickMs};
 
 pub use blank::{blank_line, blank_request};
 use column::Column;
+pub use take_back::take_back;
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

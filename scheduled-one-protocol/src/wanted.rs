@@ -13,7 +13,8 @@ pub struct Wanted {
     pub units: BTreeSet<UnitName>,
     /// Whether the living nodes are needed.
     pub nodes: bool,
-    /// The lanes whose first request is needed, with what the caller saw of them: see [`WorkingSet::first_ticks`](crate::WorkingSet::first_ticks).
+    /// The lanes whose first request is needed, with what the caller saw of them: see
+    /// [`WorkingSet::first_ticks`](crate::WorkingSet::first_ticks).
     pub first_requests: BTreeMap<UnitName, LowerBounds>,
     /// Units and ids of requests whose ticks are needed, as far as they are known.
     pub known_requests: BTreeSet<(UnitName, String)>,

@@ -64,11 +64,13 @@ pub(crate) async fn diagnose(subject: &Subject<'_>, needs: &DiagnosticContext) -
     }
     match clocks(connection, &*needs.clock, deadline).await {
         Ok((facts, now_ms)) => {
+            // A clock of Redis that is behind is another finding, and no reason to take decisions back.
+            let latest_ms = now_ms + facts.offset_ms.max(0);
             findings.push(doctor::clock(&facts));
             findings.push(doctor::round_trip(&facts, needs.shortest_lease));
             findings.push(
                 match marks(connection, keys, &needs.units, deadline).await {
-                    Ok(marks) => doctor::marks(&marks, now_ms),
+                    Ok(marks) => doctor::marks(keys, &marks, latest_ms),
                     Err(failure) => not_examined("marks", &failure),
                 },
             );

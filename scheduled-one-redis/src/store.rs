@@ -203,7 +203,7 @@ impl Store for RedisStore {
                 hwm_ms: Some(hwm.ms()),
             })
             .collect();
-        doctor::marks(&marks, now.ms())
+        doctor::marks(self.keys(), &marks, now.ms())
     }
 
     fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::active_run::ActiveRun;
 use crate::lease::CancelReason;
+use scheduled_one_protocol::message::RunId;
 use scheduled_one_protocol::{Start, UnitName};
 
 /// The active runs of a node, in all its buckets.
@@ -72,6 +73,12 @@ impl ActiveRuns {
         let runs = self.shared.runs();
         let active = runs.active.values();
         active.filter_map(|run| run.newest_start()).collect()
+    }
+
+    /// The active runs, each in its current attempt.
+    pub(crate) fn ids(&self) -> Vec<RunId> {
+        let runs = self.shared.runs();
+        runs.active.values().map(|run| run.id()).collect()
     }
 
     /// How many runs are active.

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
+use crate::metrics::labels::Op;
 use crate::request_each::Repeat;
 use crate::store_client::{Replied, StoreClient};
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::TickMs;
-use scheduled_one_protocol::message::{Claim, Claimed, Target};
+use scheduled_one_protocol::message::{Claim, Claimed, Target, Verdict};
 
 /// Claims that are sent in one request, at most [`scheduled_one_protocol::message::MAX_BATCH`].
 #[derive(Debug, Default)]
@@ -49,6 +50,16 @@ pub(crate) enum ClaimReply {
     Refused,
 }
 
+impl ClaimReply {
+    /// `None` if the store refuses the claim.
+    pub(crate) fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            ClaimReply::Decided(replied) => Some(&replied.body.verdict),
+            ClaimReply::Refused => None,
+        }
+    }
+}
+
 impl ClaimBatch {
     pub(crate) fn push(&mut self, (pending, claim): (PendingClaim, Claim)) {
         self.pending.push(pending);
@@ -64,6 +75,7 @@ pub(crate) async fn send_claims(
 ) -> DecidedBatch {
     let replies = client
         .request_each(
+            Op::Claim,
             &batch.claims,
             Repeat::UntilReply,
             |store, caller, claims| store.claim(caller, claims),

@@ -7,13 +7,14 @@ use std::time::Duration;
 use scheduled_one_schedule::Schedule;
 
 use crate::handler::AnyHandler;
+use crate::metrics::job_metrics::JobMetrics;
 use crate::rules::Rules;
 use crate::tick::Ticks;
 use scheduled_one_protocol::UnitName;
 
 /// What becomes of a job when it is checked.
 pub(crate) enum Compiled {
-    Job(CompiledJob),
+    Job(Box<CompiledJob>),
     /// A disabled job whose schedule cannot be used. It is no reason to keep the others from starting.
     LeftOut {
         job: String,
@@ -28,6 +29,8 @@ pub(crate) struct CompiledJob {
     pub(crate) rules: Arc<Rules>,
     pub(crate) description: Option<Box<str>>,
     pub(crate) handler: Arc<dyn AnyHandler>,
+    /// What this node has counted of it.
+    pub(crate) metrics: JobMetrics,
 }
 
 impl CompiledJob {

@@ -1,9 +1,11 @@
 //! Every span and event of the scheduler. No other file emits any. The target is
 //! `scheduled_one`; the list for users is `docs/events.md`.
 
+pub(crate) mod spans;
+
 use std::time::Duration;
 
-use tracing::{Level, Span, span};
+use tracing::Span;
 
 use crate::lease::CancelReason;
 use crate::outcome_report::OutcomeReport;
@@ -11,7 +13,7 @@ use crate::user_code;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::Finding;
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::{Missed, RunId};
+use scheduled_one_protocol::message::Missed;
 use scheduled_one_protocol::{
     DecidingSchedule, FencingToken, Outcome, ScheduleId, SkipReason, TickMs, UnitName,
 };
@@ -31,24 +33,6 @@ macro_rules! warn {
 }
 macro_rules! error {
     ($($args:tt)*) => { user_code::ignore(|| tracing::error!($($args)*)) };
-}
-
-/// `run`: one execution of a tick. The job's own events are inside it.
-pub(crate) fn run_span(run: &RunId, tick: jiff::Timestamp, node: &str) -> Span {
-    let span = || {
-        span!(
-            target: TARGET,
-            Level::INFO,
-            "run",
-            job = %run.unit,
-            tick = format_args!("{tick:.3}"),
-            node,
-            attempt = run.attempt,
-            token = run.token.get(),
-            request = run.origin.as_ref().map(|origin| origin.request.as_str()),
-        )
-    };
-    user_code::call(span).unwrap_or_else(|_| Span::none())
 }
 
 /// A namespace of one bucket has no `buckets` here, and no `bucket` in the events below.
@@ -123,6 +107,7 @@ pub(crate) fn decided_ahead(finding: &Finding, claims_begin: &str) {
         remedy,
         ..
     } = finding;
+    let remedy = remedy.replace('\n', " ");
     warn!(target: TARGET, check, claims_begin, remedy, "doctor: {found}");
 }
 
@@ -205,14 +190,17 @@ pub(crate) fn stale(job: &UnitName, tick: TickMs) {
     debug!(target: TARGET, job = job.as_str(), tick_ms = tick.ms(), "waits for a run whose lease has ended");
 }
 
-/// `finished`, `failed` or `cancelled`, inside the run's span.
-pub(crate) fn ended(outcome: Outcome, reason: &str, error: &str, took: Duration) {
+/// `finished`, `failed` or `cancelled`, inside the attempt's span, which ends.
+pub(crate) fn ended(span: Span, outcome: Outcome, reason: &str, error: &str, took: Duration) {
     let took_ms = took.as_millis() as u64;
-    match outcome {
+    spans::set_status(&span, outcome);
+    let event = || match outcome {
         Outcome::Ok => info!(target: TARGET, %outcome, took_ms, "finished"),
         Outcome::Cancelled => warn!(target: TARGET, %outcome, took_ms, reason, error, "cancelled"),
         _ => error!(target: TARGET, %outcome, took_ms, reason, error, "failed"),
-    }
+    };
+    user_code::ignore(|| span.in_scope(event));
+    user_code::ignore(|| drop(span));
 }
 
 /// The task of a run panicked in a place where nobody expects that.
@@ -221,6 +209,7 @@ pub(crate) fn broken(span: &Span, job: &UnitName, error: &str) {
     let event = || {
         error!(target: TARGET, job = job.as_str(), %outcome, error, "failed: the task of the run panicked");
     };
+    spans::set_status(span, outcome);
     user_code::ignore(|| span.in_scope(event));
 }
 

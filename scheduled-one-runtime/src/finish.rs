@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::event;
+use crate::metrics::labels::Op;
 use crate::outcome_report::OutcomeReport;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, refusal};
@@ -150,14 +151,22 @@ async fn report_finishes(
     }
     let (finishes, acknowledge): (Vec<Finish>, Vec<_>) = batch.into_iter().unzip();
     let replies = client
-        .request_each(&finishes, Repeat::UntilReply, |store, caller, finishes| {
-            store.finish(caller, finishes)
-        })
+        .request_each(
+            Op::Finish,
+            &finishes,
+            Repeat::UntilReply,
+            |store, caller, finishes| store.finish(caller, finishes),
+        )
         .await;
     let mut refused = Vec::new();
     for (report, reply) in finishes.into_iter().zip(acknowledge).zip(replies) {
         match reply {
-            Ok(finished) => pass_on(report, &finished.body, released),
+            Ok(finished) => {
+                if !finished.body.recorded {
+                    client.metrics.finished_without_lease(&report.0.run);
+                }
+                pass_on(report, &finished.body, released);
+            }
             Err(error) => {
                 let run = &report.0.run;
                 client.log_refused(&run.unit, run.tick, &error);
@@ -203,9 +212,12 @@ fn give_up(report: PendingReport, released: &mpsc::UnboundedSender<UnitReleased>
 /// for them.
 async fn report_lines(client: &StoreClient, lines: &[LedgerRecord]) {
     let replies = client
-        .request_each(lines, Repeat::UntilReply, |store, caller, lines| {
-            store.record(caller, lines)
-        })
+        .request_each(
+            Op::Record,
+            lines,
+            Repeat::UntilReply,
+            |store, caller, lines| store.record(caller, lines),
+        )
         .await;
     for (line, reply) in lines.iter().zip(replies) {
         match reply.map(|replied| replied.body) {

@@ -56,6 +56,7 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
             lines: lines.clone(),
             full: false,
             units,
+            pauses: Vec::new(),
         };
         let newest = lines.iter().map(|line| line.tick).max();
         let to_ms = newest.unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();

@@ -357,13 +357,14 @@ impl Job {
                 return Ok(Compiled::LeftOut { job, why });
             }
         };
-        Ok(Compiled::Job(CompiledJob {
+        Ok(Compiled::Job(Box::new(CompiledJob {
             name: self.name,
             schedule,
             rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),
             handler: self.handler,
-        }))
+            metrics: Default::default(),
+        })))
     }
 
     fn is_enabled(&self) -> Result<bool, String> {

@@ -87,12 +87,14 @@ mod outcome_report;
 mod reporter;
 
 mod audit;
+mod audit_reads;
 mod ledger;
 
 // Used along the whole way.
 mod error;
 mod event;
 mod join_all;
+mod metrics;
 mod user_code;
 
 #[cfg(feature = "internals")]
@@ -116,7 +118,11 @@ pub use handler::{BoxError, FromJob, Handler, JobResult, Params, State};
 pub use jiff;
 pub use job::Job;
 pub use ledger::{Cause, LedgerEntry, Outcome};
+pub use metrics::family::{MetricFamily, MetricKind, MetricSample, MetricValue};
+pub use metrics::openmetrics::OPENMETRICS_CONTENT_TYPE;
 #[doc(inline)]
+#[cfg(feature = "alerts")]
+pub use scheduled_one_alerts as alerts;
 pub use scheduled_one_control as control;
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 #[cfg(feature = "redis")]

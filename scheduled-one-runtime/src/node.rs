@@ -14,6 +14,7 @@ mod verdict;
 mod local_jobs;
 
 // … and what a node does in addition to its ticks.
+mod audit_watch;
 mod control;
 mod heartbeat;
 pub(crate) mod hold_up;
@@ -41,6 +42,7 @@ use crate::store_client::{Replied, StoreClient, StoreHealth};
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::HeartbeatReply;
 
+use audit_watch::AuditWatch;
 use claiming::Claiming;
 use control::KnownDirectives;
 use heartbeat::{HeartbeatTimer, send_heartbeat};
@@ -82,6 +84,8 @@ pub(crate) struct Node {
     stalls: StallWatch,
     /// Jobs that each node runs by itself.
     local_jobs: LocalJobs,
+    /// Which jobs are audited when.
+    audit_watch: AuditWatch,
     /// Requests without a reply, and the ends of runs.
     inbox: Inbox,
 }
@@ -110,6 +114,7 @@ impl Node {
         warn_of_marks(&client, &units, started_ms);
         Ok(Node {
             claiming: Claiming::new(node, started_ms, shortest_lease, &units),
+            audit_watch: AuditWatch::new(&client, &units, started_ms),
             units,
             hold: Hold::START,
             registration,
@@ -138,6 +143,7 @@ impl Node {
                 None => return,
             }
             self.send_heartbeat_if_due(mode);
+            self.look_if_due(mode, &seen);
             if mode == Mode::Working {
                 self.write_off_stalled(&seen);
                 self.local_jobs.start_due(&self.runner);
@@ -190,7 +196,11 @@ impl Node {
                 let now_ms = self.runner.cluster.now_ms();
                 self.claiming.adopt(&mut self.units, units, now_ms);
             }
-            Event::WrittenOff(runs) => self.claiming.ready.extend(taken_over(runs)),
+            Event::WrittenOff(runs) => {
+                let ready = taken_over(&self.client.metrics, runs);
+                self.claiming.ready.extend(ready);
+            }
+            Event::Looked(looked) => self.looked(looked),
             Event::Woken => {}
             Event::Abandoned => return ControlFlow::Break(()),
         }
@@ -221,6 +231,7 @@ impl Node {
                 reply,
                 sent,
             };
+            self.client.metrics.claimed(decided.reply.verdict());
             let (now_ms, unit) = (self.runner.cluster.now_ms(), decided.pending.unit);
             let (units, stalls) = (&mut self.units, &mut self.stalls);
             if decided.was_planned_otherwise() {
@@ -381,6 +392,8 @@ impl Node {
         let is_calm = self.hold.is_calm(now_ms);
         let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
         let nodes = &self.claiming.preference;
+        let living = nodes.living().len();
+        self.client.bucket_metrics.living_nodes(living);
         if let Some(succession) = successions(&mut self.units, nodes.living()) {
             let request = send_succession(Arc::clone(&self.client), succession);
             self.inbox

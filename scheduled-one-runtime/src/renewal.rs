@@ -13,6 +13,8 @@ use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::lease::{CancelReason, renew_every, renew_patience};
 use crate::log_throttle::LogThrottle;
+use crate::metrics::Metrics;
+use crate::metrics::labels::Op;
 use crate::request_each::{Repeat, request_each};
 use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
@@ -41,6 +43,7 @@ pub(crate) struct Renewals {
     /// Number of requests that failed since one was acknowledged.
     failures: AtomicU32,
     log_throttle: LogThrottle,
+    metrics: Arc<Metrics>,
 }
 
 impl Renewals {
@@ -50,6 +53,7 @@ impl Renewals {
         clock: Arc<dyn Clock>,
         cluster: Arc<ClusterClock>,
         store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Renewals {
             bucket,
@@ -62,6 +66,7 @@ impl Renewals {
             due_sooner: Notify::new(),
             failures: AtomicU32::new(0),
             log_throttle: LogThrottle::default(),
+            metrics,
         }
     }
 
@@ -175,6 +180,8 @@ impl Renewals {
                 (pending.await, false)
             }
         };
+        let took = self.clock.boottime().saturating_sub(sent);
+        self.metrics.requested(Op::Renew, &reply, took);
         match reply {
             Ok(reply) if reply.body.len() == runs.len() => {
                 let received = self.clock.boottime();
@@ -241,6 +248,7 @@ impl Renewals {
             Renewed::Lost => {
                 if !run.has_ended() {
                     event::lease_lost(run.unit(), run.token());
+                    self.metrics.lease_lost();
                 }
                 return run.lease.cancel(CancelReason::LeaseLost);
             }
@@ -248,7 +256,10 @@ impl Renewals {
             Renewed::Late => return,
             Renewed::Stop(_) => run.lease.cancel(CancelReason::Superseded),
             Renewed::Cancelled { why, .. } => run.lease.cancel(CancelReason::Requested(why.into())),
-            Renewed::Readopted(_) => event::readopted(run.unit(), run.token()),
+            Renewed::Readopted(_) => {
+                event::readopted(run.unit(), run.token());
+                self.metrics.readopted();
+            }
             Renewed::Until(_) => {}
         }
         run.lease.extend(sent);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use scheduled_one_schedule::policy::OnLeaseLost;
 use tokio::sync::{oneshot, watch};
-use tracing::Instrument;
 
 use crate::active_run::{ActiveRun, RunKind};
 use crate::active_runs::{ActiveRuns, RunGuard};
@@ -14,11 +13,13 @@ use crate::attempt::Attempt;
 use crate::cluster_clock::ClusterClock;
 use crate::compiled_job::CompiledJob;
 use crate::context::{JobContext, RunFacts, Shard};
-use crate::event;
+use crate::event::{self, spans};
 use crate::guard::{Guard, SlowPolls};
 use crate::lease::{CancelReason, Lease, LeaseMode};
 use crate::ledger::instant;
 use crate::log_throttle::LogThrottle;
+use crate::metrics::Metrics;
+use crate::metrics::labels::{NOT_REPLICATED, REQUEST_DELETED, TOO_LATE, cause};
 use crate::reporter::Reporter;
 use crate::retry::{EndedAttempt, random_of, wait_before_retry};
 use crate::run_result::RunResult;
@@ -49,6 +50,7 @@ pub(crate) struct Runner {
     pub(crate) slow_polls: Arc<LogThrottle>,
     /// Reports the outcomes.
     pub(crate) reporter: Reporter,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The scheduler stops.
@@ -81,8 +83,7 @@ impl Runner {
         // Whatever happens later without a lease, a run starts only under a proven one.
         if new.kind != RunKind::Local && self.clock.boottime() >= lease.cancel_at() {
             event::claimed_too_late(&id.unit, id.tick);
-            let result = not_started(id, "the claim was answered too late to start");
-            self.reporter.end(new.kind, id.clone(), result, None);
+            self.not_started(&new, TOO_LATE);
             return None;
         }
         let run = Arc::new(ActiveRun::new(id.clone(), Arc::new(lease)));
@@ -97,15 +98,19 @@ impl Runner {
     /// The task of a run. A panic that no part of the run expects is its outcome too: a run that ended without one
     /// would look like that of a node that died.
     async fn watch(self: Arc<Self>, new: NewRun, run: Arc<ActiveRun>, guard: RunGuard) {
-        let span = event::run_span(&new.id, instant(logical(&new.id).ms()), &self.node);
-        let path = self.run(&new, &run).instrument(span.clone());
-        if let Err(panic) = user_code::catch(Box::pin(path)).await
-            && !run.is_reported()
-        {
-            let result = RunResult::panicked(panic);
-            event::broken(&span, run.unit(), &result.error);
-            self.end(&new, &run, result);
+        let (tick, cause) = (instant(logical(&new.id).ms()), cause(&new.id));
+        let span = spans::run_span(&new.id, tick, &self.node, cause, &new.job.schedule);
+        let path = user_code::in_span(&span, Box::pin(self.run(&new, &run)));
+        match user_code::catch(Box::pin(path)).await {
+            Ok(outcome) => spans::set_status(&span, outcome),
+            Err(panic) if !run.is_reported() => {
+                let result = RunResult::panicked(panic);
+                event::broken(&span, run.unit(), &result.error);
+                self.end(&new, &run, result, None);
+            }
+            Err(_) => {}
         }
+        user_code::ignore(|| drop(span));
         drop(guard);
     }
 
@@ -115,13 +120,19 @@ impl Runner {
         let id = &new.id;
         let reason = if id.unit.is_lane() && id.origin.is_none() {
             event::request_deleted(&id.unit, id.tick);
-            "its request was deleted"
+            REQUEST_DELETED
         } else {
             event::not_replicated(&id.unit, id.tick);
-            "too few replicas had the claim"
+            NOT_REPLICATED
         };
-        let result = not_started(id, reason);
-        self.reporter.end(new.kind, id.clone(), result, None);
+        self.not_started(new, reason);
+    }
+
+    /// Reports a run that was granted and is not started.
+    fn not_started(&self, new: &NewRun, reason: &str) {
+        let result = not_started(&new.id, reason);
+        self.count_end(new, &result, None);
+        self.reporter.end(new.kind, new.id.clone(), result, None);
     }
 
     fn lease(&self, new: &NewRun) -> Lease {
@@ -140,12 +151,13 @@ impl Runner {
     }
 
     /// The path of a run: it waits until its tick is due, makes attempts, and reports its end.
-    async fn run(&self, new: &NewRun, run: &Arc<ActiveRun>) {
+    async fn run(&self, new: &NewRun, run: &Arc<ActiveRun>) -> Outcome {
         let waited = self.wait_until_due(new, run).await;
         if waited.outcome != Outcome::Ok {
-            return self.end(new, run, waited);
+            return self.end(new, run, waited, None);
         }
         let began = self.clock.boottime();
+        self.count_start(new);
         let mut tries = 1;
         loop {
             let fired_at_ms = self.cluster.now_ms();
@@ -156,11 +168,12 @@ impl Runner {
                 None => false,
             };
             if !retries {
-                return self.end(new, run, result);
+                return self.end(new, run, result, Some(began));
             }
             let acknowledged = self
                 .reporter
                 .attempt(new.kind, run.id(), result, run.fired_at_ms());
+            new.job.metrics.retried();
             tries += 1;
             let ended = self.wait_recorded(run, acknowledged).await;
             if ended.is_some() {
@@ -170,17 +183,48 @@ impl Runner {
             // that this attempt was recorded.
             run.start_next_attempt();
             if let Some(ended) = ended {
-                return self.end(new, run, ended);
+                return self.end(new, run, ended, Some(began));
             }
         }
     }
 
-    /// Ends the run, and reports that.
-    fn end(&self, new: &NewRun, run: &ActiveRun, result: RunResult) {
+    /// Ends the run, and reports that. `began`: when its function was called first, by the boot clock.
+    fn end(
+        &self,
+        new: &NewRun,
+        run: &ActiveRun,
+        result: RunResult,
+        began: Option<Duration>,
+    ) -> Outcome {
         run.end();
+        let outcome = result.outcome;
+        self.count_end(new, &result, began);
         self.reporter
             .end(new.kind, run.id(), result, run.fired_at_ms());
         run.mark_reported();
+        outcome
+    }
+
+    /// Counts how late the function of a first attempt is called. A tick that waited for the run before is late, too.
+    fn count_start(&self, new: &NewRun) {
+        // A request has no instant at which it was due.
+        if new.id.attempt == 1 && new.id.origin.is_none() {
+            let tick_ms = new.id.tick.ms();
+            let due_ms = new
+                .due_ms
+                .unwrap_or_else(|| new.job.ticks().due_ms(tick_ms));
+            let late_us = self.cluster.now_us() - due_ms.saturating_mul(1_000);
+            let lateness = Duration::from_micros(late_us.max(0) as u64);
+            self.metrics.run_began(&new.job, lateness);
+        }
+    }
+
+    fn count_end(&self, new: &NewRun, result: &RunResult, began: Option<Duration>) {
+        let took = began.map(|began| self.clock.boottime().saturating_sub(began));
+        let ended = (result.outcome, result.reason.as_str());
+        let now_ms = self.cluster.now_ms();
+        self.metrics
+            .run_ended(&new.job, cause(&new.id), ended, took, now_ms);
     }
 
     /// Waits until the tick is due, and a bit longer than this node may be wrong
@@ -224,10 +268,12 @@ impl Runner {
             unit: run.unit().clone(),
             throttle: Arc::clone(&self.slow_polls),
         };
-        let result = Guard::of_job(future, control.clone(), timeout_at, slow_polls).await;
+        let span = spans::attempt_span(run.id().attempt);
+        let guard = Guard::of_job(future, control.clone(), timeout_at, slow_polls);
+        let result = user_code::in_span(&span, Box::pin(guard)).await;
         control.cancel(CancelReason::Ended);
         let took = self.clock.boottime().saturating_sub(started);
-        event::ended(result.outcome, &result.reason, &result.error, took);
+        event::ended(span, result.outcome, &result.reason, &result.error, took);
         result
     }
 

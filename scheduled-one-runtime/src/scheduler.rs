@@ -15,8 +15,11 @@ mod shutdown;
 mod signals;
 
 // What a program may ask of it.
+#[cfg(feature = "alerts")]
+mod alert_source;
 mod audit;
 pub(crate) mod doctor;
+mod metrics;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +37,7 @@ use crate::event;
 use crate::job::check_name;
 use crate::lease::CancelReason;
 use crate::ledger::{LedgerEntry, instant};
+use crate::metrics::Metrics;
 use crate::node::outlook::{JobOutlook, Outlook};
 use crate::run::Stopping;
 use crate::scheduler::bucket_worker::BucketWorker;
@@ -101,6 +105,7 @@ pub struct Scheduler {
     active_runs: ActiveRuns,
     /// When jobs start again that stand still.
     outlook: Outlook,
+    metrics: Arc<Metrics>,
     /// Set when the scheduler stops: nothing new starts, and no attempt is followed by another one.
     stopping: watch::Sender<Option<Stopping>>,
     shutdown_grace: Duration,
@@ -134,8 +139,9 @@ pub struct ShutdownReport {
     pub finished: usize,
     /// Runs that were cancelled, because they did not end in the time that the grace leaves to runs.
     pub cancelled: usize,
-    /// Whether the store recorded all outcomes in time. If not, another node finds
-    /// these runs standing still and records them as lost.
+    /// Whether the store recorded all outcomes in time. If not, or if a run blocks
+    /// its thread and has no outcome, another node finds these runs standing still
+    /// and records them as lost.
     pub recorded: bool,
 }
 

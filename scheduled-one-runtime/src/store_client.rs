@@ -2,9 +2,9 @@
 //! the reports of outcomes pass here: each is timed, its reply is a sample of the
 //! cluster's clock, and the loss and the return of the store are logged once.
 //!
-//! Two kinds of request do not pass here. Renewals have a connection of their
-//! own, in the watchdog: whether one fails says nothing about this connection.
-//! Reads of a ledger have no head, and serve jobs of other nodes too.
+//! Renewals do not pass here. They have a connection of their own, in the watchdog:
+//! whether one fails says nothing about this connection. Reads of a ledger have no
+//! head, so they are timed and are no sample.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,12 +16,14 @@ use tokio::sync::watch;
 use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::log_throttle::LogThrottle;
+use crate::metrics::labels::Op;
+use crate::metrics::{BucketMetrics, Metrics};
 use crate::request_each::{Repeat, request_each};
 use crate::run::NewRun;
 use crate::user_code;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, Head, QUARANTINE_MARGIN_MS, Reply};
-use scheduled_one_protocol::{Answer, BoxFuture, Finding, Store, StoreError};
+use scheduled_one_protocol::{Answer, BoxFuture, Finding, LedgerRecord, Store, StoreError};
 use scheduled_one_protocol::{Bucket, MAX_BUCKETS};
 use scheduled_one_protocol::{TickMs, UnitName};
 
@@ -107,6 +109,8 @@ pub(crate) struct StoreClient {
     lost_since: Mutex<Option<Duration>>,
     bucket_mismatch: BucketMismatch,
     log_throttle: LogThrottle,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) bucket_metrics: Arc<BucketMetrics>,
 }
 
 impl StoreClient {
@@ -117,6 +121,7 @@ impl StoreClient {
         clock: Arc<dyn Clock>,
         cluster: Arc<ClusterClock>,
         bucket_mismatch: BucketMismatch,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let health = StoreHealth {
             up: true,
@@ -131,6 +136,8 @@ impl StoreClient {
             caller,
             store,
             clock,
+            bucket_metrics: metrics.add_bucket(bucket, Arc::clone(&cluster)),
+            metrics,
             cluster,
             health: watch::Sender::new(health),
             lost_since: Mutex::new(None),
@@ -152,11 +159,14 @@ impl StoreClient {
     /// Sends a request once.
     pub(crate) async fn request<'a, T>(
         &'a self,
+        op: Op,
         send: impl FnOnce(&'a dyn Store, &'a Caller) -> Answer<'a, Reply<T>>,
     ) -> Result<Replied<T>, StoreError> {
         let sent = self.clock.boottime();
         let reply = user_code::request(|| send(&*self.store, &self.caller)).await;
         let received = self.clock.boottime();
+        let took = received.saturating_sub(sent);
+        self.metrics.requested(op, &reply, took);
         match reply {
             Ok(reply) => {
                 self.note_reply(&reply.head, sent, received);
@@ -175,11 +185,12 @@ impl StoreClient {
     /// Sends a request until the store replies.
     pub(crate) async fn request_until_reply<'a, T>(
         &'a self,
+        op: Op,
         send: impl Fn(&'a dyn Store, &'a Caller) -> Answer<'a, Reply<T>>,
     ) -> Replied<T> {
         let mut failures = 0;
         loop {
-            if let Ok(replied) = self.request(&send).await {
+            if let Ok(replied) = self.request(op, &send).await {
                 return replied;
             }
             failures += 1;
@@ -190,6 +201,7 @@ impl StoreClient {
     /// Sends a batch, and returns the reply to each item, in their order: see [`request_each`].
     pub(crate) async fn request_each<'a, I, T, S>(
         &'a self,
+        op: Op,
         items: &'a [I],
         repeat: Repeat,
         send: S,
@@ -204,7 +216,7 @@ impl StoreClient {
             + 'a,
     {
         let send = move |items| -> BoxFuture<'a, _> {
-            let reply = self.request(move |store, caller| send(store, caller, items));
+            let reply = self.request(op, move |store, caller| send(store, caller, items));
             Box::pin(async move {
                 let Replied { received, body } = reply.await?;
                 let replied = |body| Replied { received, body };
@@ -213,6 +225,19 @@ impl StoreClient {
         };
         let back_off = |failures| self.back_off(failures);
         request_each(items, repeat, &send, &back_off).await
+    }
+
+    /// The newest lines of a job's ledger, newest first.
+    pub(crate) async fn ledger(
+        &self,
+        job: &str,
+        lines: usize,
+    ) -> Result<Vec<LedgerRecord>, StoreError> {
+        let sent = self.clock.boottime();
+        let reply = user_code::request(|| self.store.ledger(job, lines)).await;
+        let took = self.clock.boottime().saturating_sub(sent);
+        self.metrics.requested(Op::Ledger, &reply, took);
+        reply
     }
 
     /// Logs that the store refuses a unit. The same text is logged now and then, however often it is refused.
@@ -278,6 +303,7 @@ impl StoreClient {
         if let Some(since) = lost_since {
             event::store_back(self.bucket, received.saturating_sub(since));
         }
+        self.bucket_metrics.store_up(true);
         self.health.send_if_modified(|health| {
             let before = health.clone();
             health.up = true;
@@ -302,6 +328,7 @@ impl StoreClient {
         if matches!(error, StoreError::OtherBuckets { .. }) {
             self.bucket_mismatch.set(self.bucket, true);
         }
+        self.bucket_metrics.store_up(false);
         let mut lost_since = self.lost_since();
         if lost_since.is_none() {
             *lost_since = Some(now);

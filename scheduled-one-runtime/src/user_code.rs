@@ -12,7 +12,8 @@
 //! | `Drop` of a state, of what a job's closure holds | [`Held`] | nothing |
 //! | `FromJob::check`, the constructors of annotated jobs | `start`, with [`call`] | an error of `start` |
 //! | wakers of tasks that wait for `cancelled` or a shutdown | [`catch_wakes`] | nothing |
-//! | a subscriber of `tracing` | `event.rs`, with [`ignore`] | nothing: the event is lost |
+//! | a subscriber of `tracing`, when an event or a span is made | `event.rs`, with [`ignore`] | nothing: the event is lost |
+//! | the same, when a span is entered, left or closed | [`InSpan`], and `run.rs`, with [`ignore`] | nothing |
 //! | requests to a store that the program gave | `StoreClient`, `Renewals`, `ledger`, with [`request`] | a store that is not available |
 //! | `Debug` of that store | `start`, with [`call`] | a text that says so |
 //! | anything else in the task of a run | [`catch`], in `run.rs` | `panicked` |
@@ -29,12 +30,13 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use scheduled_one_protocol::{Answer, BoxFuture, MAX_ERROR_BYTES, StoreError};
+use tracing::Span;
 
 /// A panic of the user's code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +199,35 @@ impl<T> Future for Caught<'_, T> {
         };
         let dropped = self.0.release();
         Poll::Ready(output.and_then(|output| dropped.map(|()| output)))
+    }
+}
+
+/// Polls a future inside a span. `tracing::Instrument` does the same, and a subscriber that panics when the span is
+/// entered, left or closed would end the run.
+pub(crate) fn in_span<'a, T>(span: &Span, future: BoxFuture<'a, T>) -> InSpan<'a, T> {
+    let span = call(|| span.clone()).unwrap_or_else(|_| Span::none());
+    InSpan {
+        span: Held::new(span),
+        future,
+    }
+}
+
+/// The future of [`in_span`].
+pub(crate) struct InSpan<'a, T> {
+    span: Held<Span>,
+    future: BoxFuture<'a, T>,
+}
+
+impl<T> Future for InSpan<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let InSpan { span, future } = &mut *self;
+        let entered = span.get().and_then(|span| call(|| span.enter()).ok());
+        // A span that is left while a panic unwinds must not panic as well.
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        ignore(|| drop(entered));
+        polled.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::active_run::ActiveRun;
 use crate::cluster_clock::ClusterClock;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::renewal::Renewals;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::Clock;
@@ -33,6 +34,7 @@ pub(crate) struct WatchedBucket {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) caller: Caller,
     pub(crate) cluster: Arc<ClusterClock>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Watchdog {
@@ -52,7 +54,8 @@ impl Watchdog {
         for watched in buckets {
             let clock = Arc::clone(clock);
             let (bucket, store) = (watched.bucket, watched.store.open(watched.bucket));
-            let renewals = Renewals::new(bucket, watched.caller, clock, watched.cluster, store);
+            let (cluster, metrics) = (watched.cluster, watched.metrics);
+            let renewals = Renewals::new(bucket, watched.caller, clock, cluster, store, metrics);
             let renewals = Arc::new(renewals);
             let (stop, stopped) = oneshot::channel();
             let (opened, is_open) = oneshot::channel();

@@ -12,7 +12,7 @@
 use std::env;
 use std::process::Command;
 
-use scheduled_one_runtime::{Job, Scheduler, SchedulerBuilder};
+use scheduled_one_runtime::{Job, Scheduler, SchedulerBuilder, ZoneData};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Set in the service; the value says which.
@@ -48,11 +48,15 @@ fn run(test: &str, service: &str, variables: &[(&str, &str)]) -> String {
 
 /// The service: a healthy job and one that the environment concerns. It prints its log, its jobs, or its error.
 async fn serve(builder: SchedulerBuilder, sick: Job) {
+    let healthy = Job::cron("healthy", "0 0 9 * * MON", || async {}).tz("Europe/Berlin");
+    serve_with(builder, healthy, sick).await;
+}
+
+async fn serve_with(builder: SchedulerBuilder, healthy: Job, sick: Job) {
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::INFO)
         .with_ansi(false)
         .init();
-    let healthy = Job::cron("healthy", "0 0 9 * * MON", || async {}).tz("Europe/Berlin");
     match builder.job(healthy).job(sick).start().await {
         Ok(scheduler) => {
             for job in scheduler.jobs() {
@@ -202,14 +206,66 @@ async fn a_url_of_the_environment_has_no_default() {
     );
 }
 
+/// The service prints its zone data where an operator looks for them: in the line at start.
+fn zone_data_of(text: &str) -> &str {
+    let started = text
+        .lines()
+        .find(|line| line.contains("started: "))
+        .unwrap();
+    let (_, found) = started.split_once("zone_data=").unwrap();
+    found
+}
+
 #[tokio::test]
 async fn an_empty_folder_of_zone_data_is_none() {
     const TEST: &str = "an_empty_folder_of_zone_data_is_none";
     if service().is_some() {
         return serve(Scheduler::builder("memory://"), sick()).await;
     }
+    let here = ZoneData::current().unwrap().to_string();
     for blank in ["", " \n"] {
         let text = run(TEST, "zones", &[("TZDIR", blank)]);
         assert!(text.contains("has healthy"), "{text}");
+        assert!(zone_data_of(&text).starts_with(&here), "{here}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_zone_data_is_read() {
+    const TEST: &str = "a_folder_of_zone_data_is_read";
+    if service().is_some() {
+        let new_york = sick().tz("America/New_York");
+        let healthy = Job::cron("healthy", "0 0 9 * * MON", || async {}).tz("America/Vancouver");
+        let report = Scheduler::builder("memory://").doctor().await;
+        println!("{:?}", report.finding("zone data"));
+        return serve_with(Scheduler::builder("memory://"), healthy, new_york).await;
+    }
+    let folder = format!(
+        "{}/../scheduled-one-schedule/tests/zoneinfo",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let text = run(TEST, "zones", &[("TZDIR", &folder)]);
+    let expected = format!("2025b ({folder})");
+    assert!(zone_data_of(&text).starts_with(&expected), "{text}");
+    let doctor = text
+        .lines()
+        .find(|line| line.contains("zone data"))
+        .unwrap();
+    assert!(doctor.contains(&expected), "{doctor}");
+
+    let text = run(TEST, "zones", &[("TZDIR", "/nowhere")]);
+    let refused = text
+        .lines()
+        .find(|line| line.contains("refused: "))
+        .unwrap();
+    let doctor = text
+        .lines()
+        .find(|line| line.contains("zone data"))
+        .unwrap();
+    for line in [refused, doctor] {
+        assert!(
+            line.contains("TZDIR") && line.contains("/nowhere"),
+            "{line}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use scheduled_one_runtime::control::{Control, Error};
+use scheduled_one_runtime::control::{Control, Error, JobSummary};
 use scheduled_one_runtime::jiff::Timestamp;
 use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Outcome, Scheduler, TickStatus};
 use test_support::{RedisServer, wait_until_async};
@@ -206,6 +206,23 @@ async fn a_pause_ends_by_itself_and_a_pause_of_all_jobs_is_another_one() {
     assert_eq!(service.paused_lines().await.len(), 1);
 
     control.pause_all().note("release").await.unwrap();
+    let jobs = control.jobs().await.unwrap();
+    let shown = |job: &JobSummary| {
+        (
+            job.job.clone(),
+            job.is_paused,
+            job.nodes,
+            job.schedules.len(),
+        )
+    };
+    let shown: Vec<_> = jobs.iter().map(shown).collect();
+    assert_eq!(
+        shown,
+        [
+            ("other".to_owned(), true, 1, 1),
+            ("tick".to_owned(), true, 1, 1)
+        ]
+    );
     control.pause("tick").await.unwrap();
     control.resume_all().await.unwrap();
     service.others_run("after the pause of all").await;

@@ -232,12 +232,12 @@ async fn wrong_kinds_of_redis() {
 async fn namespaces_of_others() {
     let redis = RedisServer::start().unwrap();
     redis
-        .command(&["HSET", "so:{test}:meta", "ver", "2"])
+        .command(&["HSET", "so:{test}:meta", "ver", "3"])
         .unwrap();
     assert_error!(
         refused(&redis.url()).await,
         ConnectError::NewerProtocol(_),
-        "version 2",
+        "version 3",
         "upgrade"
     );
     redis.command(&["SET", "so:{other}:meta", "x"]).unwrap();

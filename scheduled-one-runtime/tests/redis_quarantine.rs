@@ -121,6 +121,7 @@ async fn a_job_waits_for_its_own_lease_and_not_for_that_of_another() {
     let words = "quarantine: the store restarted, failed over or was flushed";
     wait_for("the flush is logged", || log.line(words).is_some()).await;
     let warning = log.line(words).unwrap();
+    assert!(warning.contains(" WARN "), "{warning}");
     let again = info(&scheduler, "long").claims_from.unwrap();
     assert!(again > long_starts, "{}", log.text());
     assert!(warning.contains(&format!("{again}: long")), "{warning}");
@@ -170,10 +171,14 @@ async fn a_clock_that_was_ahead_is_explained_with_the_way_out() {
     let next = info(&scheduler, "short").next_ticks[0];
     let ahead = next.duration_since(Timestamp::now());
     assert!(ahead > SignedDuration::from_mins(110), "{next}");
+    // The newest tick that was decided is the one before the next.
+    let decided_to = next - SignedDuration::try_from(EVERY).unwrap();
+    let until = format!("claims_begin=\"{decided_to}: short\"");
+    assert!(warning.contains(&until), "{until} in {warning}");
     for words in [
         "so they do not run until then",
         "so:{default}:job:short",
-        "HSET",
+        "EVAL 'local",
         ": short\"",
     ] {
         assert!(warning.contains(words), "{words} in {warning}");
@@ -193,6 +198,31 @@ async fn a_clock_that_was_ahead_is_explained_with_the_way_out() {
     let marks = report.finding("marks").unwrap();
     assert!(marks.found.contains("do not run until then"), "{marks:?}");
     scheduler.shutdown(BOUND).await;
+
+    // The way out, while no node runs.
+    take_back(&redis, &marks.remedy);
+    let (short, starts) = job("short", SHORT);
+    let scheduler = Scheduler::builder(redis.url()).job(short).start();
+    let scheduler = scheduler.await.unwrap();
+    assert_eq!(log.text().matches("check=\"marks\"").count(), before + 1);
+    starts_again("ticks of the right time run", &starts).await;
+    let next = info(&scheduler, "short").next_ticks[0];
+    assert!(
+        next.duration_since(Timestamp::now()) < SignedDuration::from_mins(1),
+        "{next}"
+    );
+    scheduler.shutdown(BOUND).await;
+}
+
+/// Runs the command at the end of a remedy.
+fn take_back(redis: &RedisServer, remedy: &str) {
+    let (_, command) = remedy.split_once("\nEVAL '").unwrap();
+    let (script, arguments) = command.split_once('\'').unwrap();
+    let words = ["EVAL", script]
+        .into_iter()
+        .chain(arguments.split_whitespace());
+    let changed = redis.command(&words.collect::<Vec<_>>()).unwrap();
+    assert_eq!(changed.trim(), "1", "{remedy}");
 }
 
 /// Two hours ahead for less than a lease: nothing was decided then, so ticks run again after the lease.

@@ -59,8 +59,8 @@ fn claim(unit: &str, tick: TickMs, lease_ms: i64) -> Claim {
         takeovers: u32::from(lease_ms == 0),
         schedule: None,
         control: 0,
-        bounds: LowerBounds::default(),
         with_lane: false,
+        bounds: LowerBounds::default(),
         target: Target::Tick(DueTick {
             missed: Some(missed),
             ..DueTick::new(tick)

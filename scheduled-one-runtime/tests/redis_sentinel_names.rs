@@ -29,6 +29,18 @@ async fn refused(named: u16) -> ConnectError {
     error
 }
 
+/// Answers each connection as a server of the Web.
+fn answer_as_web(web: TcpListener) {
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = web.accept().await.unwrap();
+            let mut request = [0; 256];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses() {
     let redis = RedisServer::start().unwrap();
@@ -54,14 +66,7 @@ async fn a_server_that_hangs() {
 async fn a_server_that_is_no_redis() {
     let web = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = web.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = web.accept().await.unwrap();
-            let mut request = [0; 256];
-            let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        }
-    });
+    answer_as_web(web);
     let error = refused(port).await;
     assert!(matches!(error, ConnectError::NotRedis { .. }), "{error:?}");
 }
@@ -74,24 +79,41 @@ async fn a_server_that_wants_a_password() {
     assert!(error.to_string().contains("NOAUTH"), "{error}");
 }
 
+/// What becomes of a server while a node runs.
+#[derive(Clone, Copy, Debug)]
+enum Becomes {
+    Refusing,
+    Hanging,
+    NoRedis,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_while_a_node_runs() {
-    let redis = RedisServer::start().unwrap();
-    let sentinel = FakeSentinel::start(redis.port()).await;
-    let store = RedisStore::connect(&sentinel.url(), "test").await.unwrap();
-    redis.kill().unwrap();
-    let both = format!(
-        "127.0.0.1:{} (named by the sentinel 127.0.0.1:{} as the master m)",
-        redis.port(),
-        sentinel.port
-    );
-    wait_until_async("the error names both", BOUND, async || {
-        match store.ledger("a", 1).await {
+    for becomes in [Becomes::Refusing, Becomes::Hanging, Becomes::NoRedis] {
+        let redis = RedisServer::start().unwrap();
+        let sentinel = FakeSentinel::start(redis.port()).await;
+        let store = RedisStore::connect(&sentinel.url(), "test").await.unwrap();
+        match becomes {
+            Becomes::Refusing => redis.kill().unwrap(),
+            Becomes::Hanging => redis.freeze().unwrap(),
+            Becomes::NoRedis => {
+                redis.kill().unwrap();
+                let address = ("127.0.0.1", redis.port());
+                answer_as_web(TcpListener::bind(address).await.unwrap());
+            }
+        }
+        let both = format!(
+            "127.0.0.1:{} (named by the sentinel 127.0.0.1:{} as the master m)",
+            redis.port(),
+            sentinel.port
+        );
+        let what = format!("the error names both: {becomes:?}");
+        wait_until_async(&what, BOUND, async || match store.ledger("a", 1).await {
             Err(StoreError::Unavailable(text)) => text.contains(&both),
             _ => false,
-        }
-    })
-    .await;
+        })
+        .await;
+    }
 }
 
 /// One sentinel of two names a server that hangs. It does not keep the other from being asked.

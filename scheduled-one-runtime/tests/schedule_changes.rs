@@ -9,7 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::clock::{Clock, ManualClock};
-use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Misfire, Outcome, Scheduler};
+use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Misfire, Outcome, Scheduler, ZoneData};
+use test_support::Log;
+use tracing::subscriber::DefaultGuard;
 
 const BOUND: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,8 +45,17 @@ impl World {
     }
 
     async fn start(&self, node: &str, job: Job) -> Scheduler {
+        self.start_with(node, job, None).await
+    }
+
+    async fn start_with(&self, node: &str, job: Job, zones: Option<ZoneData>) -> Scheduler {
         let builder = Scheduler::builder("memory://").clock(self.clock.clone());
         let builder = builder.store(self.store.clone()).node_name(node);
+        // Fixed, so that the job prefers the same node each time.
+        let mut builder = builder.identity(node);
+        if let Some(zones) = zones {
+            builder = builder.zone_data(zones);
+        }
         builder.job(job).start().await.unwrap()
     }
 
@@ -89,6 +100,13 @@ impl World {
         settle().await;
         b
     }
+}
+
+/// What this thread logs goes there, as long as the guard lives.
+fn logged(log: &Log) -> DefaultGuard {
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    tracing::subscriber::set_default(subscriber.finish())
 }
 
 /// Every task goes as far as it can without time.
@@ -209,5 +227,50 @@ async fn one_schedule_at_a_time_decides() {
     assert!(outcomes.iter().all(|(_, outcome)| *outcome == Outcome::Ok));
     for node in [a, b, again] {
         node.shutdown(BOUND).await;
+    }
+}
+
+/// The same text in the same zone, and the rules of the zone are of two versions: British Columbia stays on summer time
+/// from 2026 on, and 2025b does not know that. The node that started last decides, and the day has one run.
+#[tokio::test]
+async fn nodes_with_other_zone_data_do_not_both_run() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scheduled-one-schedule/tests/zoneinfo"
+    );
+    let of_2025b = || Some(ZoneData::from_folder(folder).unwrap());
+    // After the run, time passes until the tick of the other is over.
+    let orders = [
+        (
+            [("old", of_2025b()), ("new", None)],
+            "16:00:00 by new",
+            HOUR,
+        ),
+        (
+            [("new", None), ("old", of_2025b())],
+            "17:00:00 by old",
+            MINUTE,
+        ),
+    ];
+    for (nodes, run, rest) in orders {
+        let log = Log::default();
+        let _guard = logged(&log);
+        let world = World::new();
+        let morning: Timestamp = "2026-12-01T15:59:50Z".parse().unwrap();
+        let ahead_s = morning.as_second() as u64 - world.clock.wall().as_secs();
+        world.clock.advance(Duration::from_secs(ahead_s));
+        let mut started = Vec::new();
+        for (node, zones) in nodes {
+            let job = world.job("0 0 9 * * *").tz("America/Vancouver");
+            started.push(world.start_with(node, job, zones).await);
+        }
+        world.until_run(run).await;
+        world.pass(rest + MINUTE, SECOND * 2).await;
+        assert_eq!(world.runs(), [run]);
+        let aside = log.lines_with("stands aside");
+        assert_eq!(aside.len(), 1, "{aside:?}");
+        for node in started {
+            node.shutdown(BOUND).await;
+        }
     }
 }

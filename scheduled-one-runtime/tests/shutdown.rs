@@ -167,7 +167,12 @@ fn send(signal: &str) {
 /// The only test here with signals: they are sent to all of this process.
 #[tokio::test]
 async fn a_signal_ends_a_scheduler_within_its_grace_and_a_second_one_sooner() {
-    for (grace, second, most) in [(10 * SECOND, false, 10 * SECOND), (HOUR, true, 8 * SECOND)] {
+    // `None` is the default grace, of which the run has 18 s with its lease.
+    for (grace, second, least, most) in [
+        (None, false, 18 * SECOND, 25 * SECOND),
+        (Some(10 * SECOND), false, SECOND, 10 * SECOND),
+        (Some(HOUR), true, Duration::ZERO, 8 * SECOND),
+    ] {
         let (clock, log) = (ManualClock::new(), Log::default());
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -175,9 +180,13 @@ async fn a_signal_ends_a_scheduler_within_its_grace_and_a_second_one_sooner() {
             .with_writer(move || writer.clone())
             .finish();
         let _guard = tracing::subscriber::set_default(subscriber);
-        let node = || Scheduler::builder(format!("memory://signals-{second}")).clock(clock.clone());
-        let job = endless(2 * HOUR, 60 * SECOND);
-        let scheduler = node().job(job).shutdown_grace(grace).start().await;
+        let name = most.as_secs();
+        let node = || Scheduler::builder(format!("memory://signals-{name}")).clock(clock.clone());
+        let mut builder = node().job(endless(2 * HOUR, 60 * SECOND));
+        if let Some(grace) = grace {
+            builder = builder.shutdown_grace(grace);
+        }
+        let scheduler = builder.start().await;
         let scheduler = scheduler.expect("started");
         let observer = node()
             .job(Job::every("other", HOUR, || async {}))
@@ -208,7 +217,7 @@ async fn a_signal_ends_a_scheduler_within_its_grace_and_a_second_one_sooner() {
         }
         let (result, took) = timed(&clock, most, ended).await;
         result.expect("it listened");
-        assert!(took <= most, "{took:?}");
+        assert!((least..=most).contains(&took), "{took:?} of {most:?}");
         let line = line(&observer, "endless", Outcome::Cancelled).await;
         assert_eq!(line.reason, "shutdown; dropped");
     }
@@ -322,4 +331,47 @@ async fn a_local_run_has_a_second_to_return() {
     assert!(report.recorded && took <= 10 * SECOND, "{took:?}");
     let line = line(&scheduler, "local", Outcome::Cancelled).await;
     assert_eq!(line.reason, "shutdown; dropped");
+}
+
+/// A run that blocks its thread can be neither dropped nor reported. The shutdown does not wait for it, and another
+/// node records what became of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_run_that_blocks_its_thread_holds_no_shutdown_up() {
+    let node = || Scheduler::builder("memory://blocked-thread");
+    let job = || Job::every("blocks", SECOND, || async {}).lease(SECOND);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let blocks = Job::every("blocks", SECOND, move || {
+        let released = Arc::clone(&released);
+        async move {
+            let _ = released.lock().expect("one run").recv();
+        }
+    });
+    // Other work of the program: the thread that blocks may be the one that drove Tokio's timers, and another one
+    // drives them only when it has been woken.
+    let (runtime, over) = (tokio::runtime::Handle::current(), Arc::new(()));
+    let is_over = Arc::downgrade(&over);
+    std::thread::spawn(move || {
+        while is_over.strong_count() > 0 {
+            runtime.spawn(async {});
+            std::thread::sleep(SECOND / 50);
+        }
+    });
+    let scheduler = node().job(blocks.lease(SECOND)).start().await;
+    let scheduler = scheduler.expect("started");
+    active(&scheduler, 1).await;
+    let stopped = tokio::time::timeout(BOUND, scheduler.shutdown(3 * SECOND)).await;
+    let report = stopped.expect("it stops");
+    assert!(!report.recorded, "{report:?}");
+    assert_eq!(scheduler.running(), 1, "it still blocks");
+
+    // Its lease is renewed as long as it blocks. When it ends, as with its process, nobody is left to report it.
+    let other = node().job(job()).start().await.expect("started");
+    drop(release);
+    active(&scheduler, 0).await;
+    let lost = line(&other, "blocks", Outcome::Lost).await;
+    assert!(lost.reason.contains("no sign of life"), "{lost:?}");
+    line(&other, "blocks", Outcome::Ok).await;
+    other.shutdown(BOUND).await;
+    drop(over);
 }

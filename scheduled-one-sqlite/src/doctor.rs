@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::TransactionBehavior;
-use scheduled_one_protocol::{DiagnosticContext, Finding, Severity};
+use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, fields};
 
 use crate::classify::explained;
 use crate::connection::File;
@@ -162,17 +162,24 @@ fn marks(rows: &Rows<'_>, needs: &DiagnosticContext) -> Finding {
         CHECK,
         format!(
             "{} of {} units count as decided up to an instant that has not come, so they do not run until then: {}. The \
-             clock of this machine was wild once",
+             clock of this machine was ahead once",
             ahead.len(),
             units.len(),
             ahead[..ahead.len().min(MAX_NAMED)].join(", ")
         ),
         format!(
-            "wait; or stop all processes of the namespace, because they remember the marks, and for each unit: UPDATE \
-             unit SET decided_ms = {now_ms} WHERE bucket = '{}' AND name = 'UNIT'",
-            rows.bucket
+            "see that the clock of this machine is right; then wait, or stop all processes of the namespace, because \
+             they remember what was decided, run this, and start them again. What waits in queues is forgotten, and a \
+             tick that ran ahead of its time runs when it comes:\n{}",
+            take_back(rows.bucket, now_ms)
         ),
     )
+}
+
+/// The statement that takes back what was decided ahead of the clock of this machine, but not before `now_ms`.
+fn take_back(bucket: &str, now_ms: i64) -> String {
+    let clock = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+    fields::take_back("unit", bucket, &format!("max({clock}, {now_ms})"))
 }
 
 /// Compares the time until the write lock is there with the shortest lease.

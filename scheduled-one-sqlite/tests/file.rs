@@ -377,10 +377,7 @@ async fn the_doctor_writes_nothing_and_names_what_it_sees() {
     let report = Store::diagnose(&store, &needs).await;
     let marks = report.finding("marks").unwrap();
     assert_eq!(marks.severity, Severity::Warning);
-    assert!(
-        marks.found.contains("1 of 2 units") && marks.remedy.contains("name = 'UNIT'"),
-        "{report}"
-    );
+    assert!(marks.found.contains("1 of 2 units"), "{report}");
 
     // Without the write-ahead log, which has all the pages.
     fs::remove_file(format!("{}-wal", place.path())).unwrap();

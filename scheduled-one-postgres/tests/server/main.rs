@@ -5,11 +5,13 @@
 mod doctor;
 mod encryption;
 mod faults;
+mod fencing;
 mod history;
 mod login;
 mod pooler;
 mod rights;
 mod tables;
+mod way_back;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -3,7 +3,7 @@
 use crate::directive::{Directive, Directives};
 
 /// Repeats directives that the store may have forgotten, changes one, and reads all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ControlRequest {
     /// Directives that the caller saw, with their subjects, at most [`MAX_BATCH`](super::MAX_BATCH): those with a
     /// higher version than the stored ones take their place.
@@ -13,7 +13,7 @@ pub struct ControlRequest {
 }
 
 /// Another directive in the place of the one that the caller saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DirectiveChange {
     /// A job, or [`ALL_JOBS`](crate::ALL_JOBS).
     pub subject: String,
@@ -24,7 +24,7 @@ pub struct DirectiveChange {
 }
 
 /// The reply to a [`ControlRequest`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ControlReply {
     /// What became of the change.
     pub changed: Changed,
@@ -35,7 +35,7 @@ pub struct ControlReply {
 }
 
 /// What became of a [`DirectiveChange`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Changed {
     /// None was asked for.
     #[default]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::doctor::{Finding, Severity};
+use crate::keys::Keys;
 
 /// Largest offset of the wall clock without a warning.
 const OFFSET: Duration = Duration::from_secs(1);
@@ -12,6 +13,9 @@ const AHEAD_MS: i64 = 60_000;
 
 /// Most units that a finding names.
 const MAX_NAMED: usize = 5;
+
+/// The script that an operator runs to take decisions back.
+const TAKE_BACK: &str = include_str!("take_back.lua");
 
 /// Samples of the clock of Redis.
 #[derive(Clone, Debug)]
@@ -74,8 +78,9 @@ pub(crate) fn round_trip(facts: &ClockFacts, lease: Duration) -> Finding {
     )
 }
 
-/// Finds units that are decided far into the future. `now_ms` is the time of Redis.
-pub(crate) fn marks(marks: &[HighWaterMark], now_ms: i64) -> Finding {
+/// Finds units that are decided far into the future. `now_ms` is the time of Redis, or that of this machine if it is
+/// later.
+pub(crate) fn marks(keys: &Keys, marks: &[HighWaterMark], now_ms: i64) -> Finding {
     let unreadable: Vec<&HighWaterMark> =
         marks.iter().filter(|mark| mark.hwm_ms.is_none()).collect();
     if let Some(first) = unreadable.first() {
@@ -93,10 +98,10 @@ pub(crate) fn marks(marks: &[HighWaterMark], now_ms: i64) -> Finding {
     }
     let ahead = |mark: &&HighWaterMark| mark.hwm_ms.is_some_and(|hwm| hwm > now_ms + AHEAD_MS);
     let wild: Vec<&HighWaterMark> = marks.iter().filter(ahead).collect();
-    let Some(first) = wild.first() else {
+    if wild.is_empty() {
         let found = format!("{} units looked at, none decided ahead of now", marks.len());
         return Finding::ok("marks", found);
-    };
+    }
     let named: Vec<String> = wild
         .iter()
         .take(MAX_NAMED)
@@ -110,15 +115,24 @@ pub(crate) fn marks(marks: &[HighWaterMark], now_ms: i64) -> Finding {
         "marks",
         format!(
             "{} of {} units count as decided up to an instant that has not come, so they do not \
-             run until then: {}. The clock of Redis was wild once",
+             run until then: {}. The clock of Redis was ahead once",
             wild.len(),
             marks.len(),
             named.join(", ")
         ),
         format!(
-            "wait; or stop all nodes of the namespace, because they remember the marks, and for \
-             each unit: HSET {} hwm {now_ms}",
-            first.key
+            "see that the clock of Redis is right; then wait, or stop all nodes of the namespace, because they \
+             remember what was decided, run this, and start them again. What waits in queues is forgotten, and a tick \
+             that ran ahead of its time runs when it comes:\n{}",
+            take_back(keys, now_ms)
         ),
     )
+}
+
+/// The command that takes back what was decided ahead of the clock of Redis, but not before `now_ms`.
+fn take_back(keys: &Keys, now_ms: i64) -> String {
+    let lines = TAKE_BACK.lines().map(str::trim);
+    let script: Vec<&str> = lines.filter(|line| !line.starts_with("--")).collect();
+    let script = script.join(" ");
+    format!("EVAL '{script}' 2 {} {} {now_ms}", keys.due, keys.leases)
 }

@@ -80,4 +80,19 @@ mod tests {
             }
         }
     }
+
+    /// Services are chosen by that list.
+    #[test]
+    fn every_command_of_the_scripts_is_documented() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../docs/redis-compatibility.md"
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, list) = text.split_once("- Run Lua scripts").unwrap();
+        let (list, _) = list.split_once("\n- ").unwrap();
+        for (command, _) in COMMANDS {
+            assert!(list.contains(&format!("`{command}`")), "{command}: {list}");
+        }
+    }
 }

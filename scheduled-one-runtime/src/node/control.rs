@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::inbox::Event;
 use crate::store_client::StoreHealth;
@@ -80,8 +81,9 @@ impl Node {
         if let Some(request) = self.directives.take_due(seen) {
             let client = Arc::clone(&self.client);
             self.inbox.request(async move {
-                let reply =
-                    client.request_until_reply(|store, caller| store.control(caller, &request));
+                let reply = client.request_until_reply(Op::Control, |store, caller| {
+                    store.control(caller, &request)
+                });
                 Event::Controlled(reply.await.body)
             });
         }
@@ -93,6 +95,9 @@ impl Node {
         self.claiming.now_ms = self.runner.cluster.now_ms();
         for unit in self.units.direct(&self.directives.known) {
             self.claiming.plan_unless_taken(&self.units, unit);
+            let unit = self.units.get(unit);
+            let is_paused = unit.paused_until_ms(self.claiming.now_ms) > 0;
+            unit.job.metrics.set_paused(is_paused);
         }
     }
 }

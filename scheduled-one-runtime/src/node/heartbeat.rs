@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cluster_clock::ClusterClock;
 use crate::event;
+use crate::metrics::labels::Op;
 use crate::store_client::{Replied, StoreClient};
 use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
@@ -74,6 +75,8 @@ pub(super) async fn send_heartbeat(
     heartbeat: Heartbeat,
 ) -> Replied<HeartbeatReply> {
     client
-        .request_until_reply(|store, caller| store.heartbeat(caller, heartbeat.clone()))
+        .request_until_reply(Op::Heartbeat, |store, caller| {
+            store.heartbeat(caller, heartbeat.clone())
+        })
         .await
 }

@@ -136,6 +136,7 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::labels::missed_reason;
 
     const GOOD: Conditions = Conditions {
         bucket_mismatch: false,
@@ -208,6 +209,22 @@ mod tests {
         let jump = standstill(HoldUp::ClockJump, 9_000);
         assert_eq!(reason(9_000, jump), "store clock jumped");
         assert_eq!(reason(600, None), "node was behind");
+    }
+
+    #[test]
+    fn each_reason_is_counted() {
+        let hold_ups = [
+            HoldUp::BucketMismatch,
+            HoldUp::StoreDown,
+            HoldUp::Quarantine,
+            HoldUp::StoreDownThenQuarantine,
+            HoldUp::ClockJump,
+        ];
+        let never_held = after(&[GOOD]);
+        let others = [499, 600].map(|tick_ms| never_held.missed_reason(tick_ms, 500, None));
+        for reason in hold_ups.map(HoldUp::as_str).into_iter().chain(others) {
+            assert!(missed_reason(reason).is_some(), "{reason}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use crate::claim::DecidedBatch;
 use crate::event;
 use crate::finish::UnitReleased;
+use crate::node::audit_watch::Looked;
 use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
@@ -36,6 +37,8 @@ pub(super) enum Event {
     Succeeded(Vec<(UnitIndex, RegisteredUnit)>),
     /// The replies to a write-off.
     WrittenOff(Vec<(OverdueRun, WrittenOff)>),
+    /// A job's ledger was read for its metrics.
+    Looked(Looked),
     /// Something may be due, or a signal may have come.
     Woken,
     /// The scheduler is gone.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::active_run::RunKind;
 use crate::event;
+use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::claiming::Claiming;
 use crate::node::hold_up::HoldUp;
@@ -219,9 +220,12 @@ pub(super) async fn send_takes(
     sent: Duration,
 ) -> TakenBatch {
     let replies = client
-        .request_each(&batch.takes, Repeat::UntilReply, |store, caller, takes| {
-            store.take(caller, takes)
-        })
+        .request_each(
+            Op::Take,
+            &batch.takes,
+            Repeat::UntilReply,
+            |store, caller, takes| store.take(caller, takes),
+        )
         .await;
     let replies = batch.takes.iter().zip(replies);
     let replies = replies.map(|(take, reply)| {

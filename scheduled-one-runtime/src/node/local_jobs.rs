@@ -77,6 +77,7 @@ impl LocalJob {
         self.after_ms = plan.tick_ms;
         if let Some(missed) = &plan.missed {
             event::missed(&unit, missed);
+            self.job.metrics.missed(missed);
             let line = LedgerRecord::missed(&unit, missed, node, now_ms);
             runner.reporter.line(line);
         }
@@ -86,6 +87,7 @@ impl LocalJob {
         let tick = TickMs(plan.tick_ms);
         let skip = |reason| {
             event::skipped(&unit, tick, reason);
+            self.job.metrics.skipped(reason);
             let line = LedgerRecord::skipped(&unit, tick, reason, node, now_ms);
             runner.reporter.line(line);
         };

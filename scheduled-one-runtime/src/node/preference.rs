@@ -153,6 +153,14 @@ impl Preference {
         first == self.me || first == EVERYBODY || self.idle.contains(&first)
     }
 
+    /// Whether this node reports what several nodes know of a unit: one of the living nodes does.
+    pub(super) fn reports(&self, units: &Units, unit: UnitIndex) -> bool {
+        match units.get(unit).job.rules.route {
+            Route::Sticky => self.first[unit as usize] == self.me,
+            _ => self.is_tick_mine(units, unit, 0),
+        }
+    }
+
     /// Whether a tick of a unit with `route = spread` prefers this node.
     pub(super) fn is_tick_mine(&self, units: &Units, unit: UnitIndex, tick_ms: i64) -> bool {
         let weight = |key| mix(self.hashes[unit as usize] ^ key ^ mix(tick_ms as u64));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::event;
 use crate::join_all::join_all;
+use crate::metrics::labels::Op;
 use crate::node::units::Units;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, StoreHealth, StoreIdentity};
@@ -16,9 +17,9 @@ use scheduled_one_protocol::{BoxFuture, StoreError};
 
 /// How long the registration of a node that starts is new: a copy that arrives later decides nothing.
 const START_VALID_MS: i64 = 10_000;
-/// Most registrations of a node that starts that are sent at once: the store works on one, while the node prepares
-/// others.
-const AT_ONCE: usize = 8;
+/// Most registrations of a node that starts that are sent at once: the store works on one, while the node prepares the
+/// other. Each has as much time as any request, so there are not more of them.
+const AT_ONCE: usize = 2;
 
 /// With which store the units of a node are registered.
 pub(super) struct Registration {
@@ -167,7 +168,7 @@ async fn register(
     repeat: Repeat,
 ) -> Vec<Result<RegisteredUnit, StoreError>> {
     let replies = client
-        .request_each(batch, repeat, |store, caller, batch| {
+        .request_each(Op::Register, batch, repeat, |store, caller, batch| {
             store.register(caller, batch)
         })
         .await;

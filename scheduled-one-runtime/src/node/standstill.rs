@@ -29,6 +29,9 @@ pub(super) fn wait_in_quarantine(
         return;
     };
     units.stand_still_in_quarantine(from_ms);
+    if known == Known::Before {
+        client.bucket_metrics.quarantine_began();
+    }
     let waiting = units.standing_still(now_ms);
     if !waiting.is_empty() {
         event::quarantine(client.bucket, &waiting, known == Known::Before);

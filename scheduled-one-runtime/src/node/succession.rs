@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::metrics::labels::Op;
 use crate::node::claiming::Claiming;
 use crate::node::registration::learn;
 use crate::node::units::Units;
@@ -29,9 +30,12 @@ pub(super) async fn send_succession(
     (units, registrations): (Vec<UnitIndex>, Vec<Register>),
 ) -> Vec<(UnitIndex, RegisteredUnit)> {
     let replies = client
-        .request_each(&registrations, Repeat::Never, |store, caller, batch| {
-            store.register(caller, batch)
-        })
+        .request_each(
+            Op::Register,
+            &registrations,
+            Repeat::Never,
+            |store, caller, batch| store.register(caller, batch),
+        )
         .await;
     let replies = units.into_iter().zip(replies);
     replies

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use crate::event;
+use crate::metrics::Metrics;
+use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::inbox::Event;
 use crate::node::standstill::write_off_refused_for;
@@ -31,7 +33,7 @@ impl Node {
 /// Sends a write-off once. A run without a reply is reported as overdue again.
 async fn write_off(client: &StoreClient, runs: Vec<OverdueRun>) -> Vec<(OverdueRun, WrittenOff)> {
     let replies = client
-        .request_each(&runs, Repeat::Never, |store, caller, runs| {
+        .request_each(Op::WriteOff, &runs, Repeat::Never, |store, caller, runs| {
             store.write_off(caller, runs)
         })
         .await;
@@ -48,13 +50,17 @@ async fn write_off(client: &StoreClient, runs: Vec<OverdueRun>) -> Vec<(OverdueR
 }
 
 /// Logs what was written off. Returns the units in which another attempt waits.
-pub(super) fn taken_over(runs: Vec<(OverdueRun, WrittenOff)>) -> Vec<UnitName> {
+pub(super) fn taken_over(metrics: &Metrics, runs: Vec<(OverdueRun, WrittenOff)>) -> Vec<UnitName> {
     let mut ready = Vec::new();
     for (run, written_off) in runs {
         match written_off {
-            WrittenOff::Lost => event::written_off(&run.unit),
+            WrittenOff::Lost => {
+                event::written_off(&run.unit);
+                metrics.lost(&run.unit);
+            }
             WrittenOff::TakenOver => {
                 event::taken_over(&run.unit);
+                metrics.taken_over(&run.unit);
                 ready.push(run.unit);
             }
             WrittenOff::Changed | WrittenOff::Quarantined => {}

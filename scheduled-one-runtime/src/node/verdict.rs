@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::active_run::RunKind;
 use crate::claim::{ClaimReply, PendingClaim};
 use crate::event;
+use crate::metrics::job_metrics::JobMetrics;
 use crate::node::claiming::Claiming;
 use crate::node::hold_up::HoldUp;
 use crate::node::stall_watch::StallWatch;
@@ -118,6 +119,7 @@ impl Claiming {
                 units.refuse(index, due.tick);
             }
             log_verdict(&decided.claim.unit, due, &claimed.verdict);
+            count_verdict(&units.get(index).job.metrics, due, &claimed.verdict);
             match claimed.verdict {
                 Verdict::Conflict => self.exact.insert(index),
                 _ => self.exact.remove(&index),
@@ -133,6 +135,8 @@ impl Claiming {
                 Again::NextTick => self.set_next(units, index),
                 Again::After(wait_ms) => self.timer.set(now_ms + wait_ms, index),
             }
+        } else if let Verdict::Granted(_) = &claimed.verdict {
+            units.get(index).job.metrics.waits(-1);
         }
         follow_up(units, decided, now_ms)
     }
@@ -178,6 +182,18 @@ fn log_verdict(unit: &UnitName, due: &DueTick, verdict: &Verdict) {
         Verdict::Decided { owner } => event::decided_elsewhere(unit, tick, owner),
         Verdict::Early { by_ms } => event::early(unit, tick, *by_ms),
         Verdict::Stale(_) => event::stale(unit, tick),
+        _ => {}
+    }
+}
+
+/// Counts what the verdict on a new tick says of its job.
+fn count_verdict(metrics: &JobMetrics, due: &DueTick, verdict: &Verdict) {
+    if let (Some(missed), true) = (&due.missed, decides(verdict)) {
+        metrics.missed(missed);
+    }
+    match verdict {
+        Verdict::Skipped => metrics.skipped(due.overlap.skip_reason()),
+        Verdict::Queued => metrics.waits(1),
         _ => {}
     }
 }

@@ -3,17 +3,16 @@
 use std::ops::Range;
 
 use jiff::Timestamp;
-use scheduled_one_schedule::policy::Scope;
 
-use crate::audit::{AuditInput, AuditedTick, UnitState};
-use crate::compiled_job::CompiledJob;
+use crate::audit::{AuditInput, AuditedTick};
+use crate::audit_reads::unit_states;
 use crate::error::Error;
 use crate::ledger::LedgerEntry;
+use crate::metrics::labels::Op;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::{MAX_LEDGER_LINES, Scheduler};
-use crate::user_code;
-use scheduled_one_protocol::message::{ControlRequest, Overlap};
-use scheduled_one_protocol::{Directive, PastPause, TickMs, UnitName};
+use scheduled_one_protocol::message::ControlRequest;
+use scheduled_one_protocol::{Directive, PastPause};
 
 impl Scheduler {
     /// Each tick of a job of this node in a range of time, by its schedule,
@@ -42,14 +41,8 @@ impl Scheduler {
         let found = found.ok_or_else(|| self.unknown(job))?;
         let worker = self.worker(job).ok_or_else(|| self.unknown(job))?;
         // The state first: a run that ends in between is in the ledger by then.
-        let mut units = Vec::new();
-        if found.rules.scope == Scope::One {
-            for (shard, unit) in found.units().enumerate() {
-                units.push((shard as u32, unit_state(worker, found, &unit).await?));
-            }
-        }
-        let read = || self.store(job).ledger(job, MAX_LEDGER_LINES);
-        let lines = user_code::request(read).await?;
+        let units = unit_states(&worker.client, found).await?;
+        let lines = worker.client.ledger(job, MAX_LEDGER_LINES).await?;
         let most = worker.client.caller.ledger_limit.min(MAX_LEDGER_LINES);
         let input = AuditInput {
             full: lines.len() >= most,
@@ -71,7 +64,7 @@ async fn pauses(worker: &BucketWorker, job: &str) -> Result<Vec<PastPause>, Erro
         return Ok(Vec::new());
     }
     let nothing = ControlRequest::default();
-    let reply = client.request(|store, caller| store.control(caller, &nothing));
+    let reply = client.request(Op::Control, |store, caller| store.control(caller, &nothing));
     let directives = reply.await?.body.directives;
     let now_ms = worker.now_ms();
     let of_one = |directive: &Directive| {
@@ -84,36 +77,4 @@ async fn pauses(worker: &BucketWorker, job: &str) -> Result<Vec<PastPause>, Erro
         past.into_iter().chain(holding)
     };
     Ok(directives.of(job).flat_map(of_one).collect())
-}
-
-/// What the store knows of a unit, and of its slots, now.
-async fn unit_state(
-    worker: &BucketWorker,
-    job: &CompiledJob,
-    unit: &UnitName,
-) -> Result<UnitState, Error> {
-    let slots = match job.rules.overlap {
-        Overlap::Allow(most) => most,
-        _ => 0,
-    };
-    let units: Vec<UnitName> = (0..=slots).map(|slot| unit.with_slot(slot)).collect();
-    let inspected = worker
-        .client
-        .request(|store, caller| store.inspect(caller, &units))
-        .await?
-        .body;
-    let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
-    let decides = inspected.first().and_then(|own| own.decides.as_ref());
-    let since_ms = decides.map_or(0, |decides| decides.since_ms);
-    let waiting = inspected.iter().flat_map(|unit| &unit.waiting);
-    Ok(UnitState {
-        decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
-        // Ticks of this schedule from before it took the place of another one were never ticks of the job.
-        first_seen_ms: marks.first_seen_ms.unwrap_or(0).max(since_ms),
-        waiting: waiting.map(|tick| tick.ms()).collect(),
-        running: inspected
-            .iter()
-            .filter_map(|unit| unit.running.map(TickMs::ms))
-            .collect(),
-    })
 }

@@ -61,6 +61,8 @@ pub struct SchedulerBuilder {
     pub(super) calendars: Vec<Calendar>,
     /// Identity of the node; random if there is none.
     pub(super) identity: Option<String>,
+    /// The instruments count nothing.
+    pub(super) metrics_off: bool,
 }
 
 impl SchedulerBuilder {
@@ -80,6 +82,7 @@ impl SchedulerBuilder {
             zone_data: None,
             calendars: Vec::new(),
             identity: None,
+            metrics_off: false,
         }
     }
 
@@ -231,6 +234,14 @@ impl SchedulerBuilder {
     #[cfg(feature = "test-util")]
     pub fn identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
+        self
+    }
+
+    /// Counts nothing: for benchmarks, which compare.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn without_metrics(mut self) -> Self {
+        self.metrics_off = true;
         self
     }
 

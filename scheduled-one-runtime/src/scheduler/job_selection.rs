@@ -75,7 +75,7 @@ impl JobSelection {
                     if !job.rules.enabled {
                         chosen.disabled.push(job.name.to_string());
                     }
-                    chosen.jobs.push(Arc::new(job));
+                    chosen.jobs.push(Arc::from(job));
                 }
                 Compiled::LeftOut { job, why } => {
                     event::left_out(&job, &why);

@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::active_runs::ActiveRuns;
+use crate::compiled_job::CompiledJob;
 use crate::error::Error;
 use crate::log_throttle::LogThrottle;
+use crate::metrics::Metrics;
 use crate::node::outlook::Outlook;
 use crate::run::Stopping;
 use crate::scheduler::builder::SchedulerBuilder;
@@ -30,15 +32,25 @@ pub(super) struct NodeShared {
     pub(super) slow_polls: Arc<LogThrottle>,
     pub(super) bucket_mismatch: BucketMismatch,
     pub(super) outlook: Outlook,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl SchedulerBuilder {
     /// Makes what the workers of a node share, with an identity for the node.
-    pub(super) fn share(&mut self) -> Result<NodeShared, Error> {
+    pub(super) fn share(&mut self, jobs: &[Arc<CompiledJob>]) -> Result<NodeShared, Error> {
         let identity = match self.identity.take() {
             Some(identity) => identity,
             None => random_identity()?,
         };
+        let (active_runs, outlook) = (ActiveRuns::default(), Outlook::default());
+        let metrics = Metrics::new(
+            &self.namespace,
+            self.buckets,
+            jobs,
+            active_runs.clone(),
+            outlook.clone(),
+            self.metrics_off,
+        );
         Ok(NodeShared {
             clock: Arc::clone(&self.clock),
             node: self.node_name.as_deref().unwrap_or(&identity).into(),
@@ -46,11 +58,12 @@ impl SchedulerBuilder {
             default_lease: self.lease,
             ledger_limit: self.ledger_limit,
             states: Arc::new(std::mem::take(&mut self.states)),
-            active_runs: ActiveRuns::default(),
+            active_runs,
             stopping: watch::Sender::new(None),
             slow_polls: Arc::default(),
             bucket_mismatch: BucketMismatch::default(),
-            outlook: Outlook::default(),
+            outlook,
+            metrics: Arc::new(metrics),
         })
     }
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use crate::event;
 use crate::join_all::join_all;
 use crate::lease::CancelReason;
+use crate::metrics::labels::Op;
 use crate::run::Stopping;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::{Scheduler, ShutdownReport};
@@ -111,7 +112,7 @@ impl Scheduler {
         let finished = ended() - ended_before;
         let (still_active, drop_by, idle_by) = self.cancel_runs(now, end);
         let (finished, cancelled) = *state.counted.get_or_insert((finished, still_active));
-        before(&*self.clock, idle_by, self.active_runs.wait_idle()).await;
+        let is_idle = before(&*self.clock, idle_by, self.active_runs.wait_idle()).await;
         debug_assert!(drop_by <= idle_by && idle_by <= end);
 
         // 5. Outcomes are recorded, and the nodes leave.
@@ -119,6 +120,8 @@ impl Scheduler {
         let leaving =
             workers.map(|(worker, tasks)| Box::pin(worker.leave(tasks, end)) as BoxFuture<'_, _>);
         let recorded = join_all(leaving).await.into_iter().all(|recorded| recorded);
+        // A run that blocks its thread has no outcome to record.
+        let recorded = recorded && is_idle;
         state.recorded = Some(recorded);
         event::stopped(finished, cancelled);
         ShutdownReport {
@@ -235,9 +238,9 @@ impl BucketWorker {
         if !before(clock, soon(), wait_ended(&mut tasks.node)).await {
             tasks.node.abort();
         }
-        let leaving = self
-            .client
-            .request(|store, caller| store.heartbeat(caller, Heartbeat::leaving()));
+        let leaving = self.client.request(Op::Heartbeat, |store, caller| {
+            store.heartbeat(caller, Heartbeat::leaving())
+        });
         before(clock, soon(), async { drop(leaving.await) }).await;
         recorded
     }

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::event;
 use crate::finish::{UnitReleased, report_outcomes};
 use crate::join_all::join_all;
+use crate::metrics::labels::Op;
 use crate::node::{Node, NodeSignals};
 use crate::outcome_report::OutcomeReport;
 use crate::reporter::Reporter;
@@ -71,7 +72,7 @@ impl SchedulerBuilder {
         checked.map_err(start_error)?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
-        let shared = self.share()?;
+        let shared = self.share(&jobs)?;
         let joining = join(&shared, &stores, jobs_by_bucket).await?;
 
         // 4. The watchdog is started, which renews leases on connections of its own.
@@ -113,6 +114,7 @@ impl SchedulerBuilder {
             clock: self.clock,
             active_runs: shared.active_runs,
             outlook: shared.outlook,
+            metrics: shared.metrics,
             stopping: shared.stopping,
             shutdown_grace: self.shutdown_grace,
             shutdown: Mutex::new(ShutdownState::new(tasks)),
@@ -224,6 +226,7 @@ impl Joining {
             Arc::clone(&shared.clock),
             Arc::clone(&cluster),
             shared.bucket_mismatch.clone(),
+            Arc::clone(&shared.metrics),
         ));
         Joining {
             jobs,
@@ -238,9 +241,9 @@ impl Joining {
     /// before it claims them.
     async fn handshake(&self) -> Result<(), Error> {
         for _ in 0..FIRST_SAMPLES {
-            let reply = self
-                .client
-                .request(|store, caller| store.heartbeat(caller, Heartbeat::leaving()));
+            let reply = self.client.request(Op::Heartbeat, |store, caller| {
+                store.heartbeat(caller, Heartbeat::leaving())
+            });
             match reply.await {
                 Ok(_) => {}
                 Err(error @ StoreError::OtherBuckets { .. }) => return Err(other_buckets(&error)),
@@ -257,6 +260,7 @@ impl Joining {
             store: Arc::clone(&self.store),
             caller: self.client.caller.clone(),
             cluster: Arc::clone(&self.cluster),
+            metrics: Arc::clone(&self.client.metrics),
         }
     }
 
@@ -279,6 +283,7 @@ impl Joining {
             active_runs: shared.active_runs.clone(),
             stopping: shared.stopping.clone(),
             slow_polls: Arc::clone(&shared.slow_polls),
+            metrics: Arc::clone(&shared.metrics),
             reporter,
         });
         let node = Node::register(

@@ -26,6 +26,12 @@ async fn the_program_chooses_its_cryptography_whenever_it_likes() {
     let fixture = Fixture::start();
     let options = ConnectOptions::default().tls_ca_file(&fixture.tls.ca);
     let url = fixture.url("localhost");
+    // Nor does a start that fails: this authority has signed another certificate.
+    let other = Fixture::start();
+    let wrong = ConnectOptions::default().tls_ca_file(&other.tls.ca);
+    let refused = RedisStore::connect_with(&url, "test", &wrong).await;
+    assert!(refused.is_err());
+    assert!(CryptoProvider::get_default().is_none());
     RedisStore::connect_with(&url, "test", &options)
         .await
         .unwrap();

@@ -44,6 +44,9 @@ struct State {
     /// How many of the next requests panic.
     panics: usize,
     silent: bool,
+    /// Ticks whose ledger lines are lost, in ms.
+    lost_lines: Vec<i64>,
+    ledgers_read: usize,
     /// The clock, and how far it advances between a claim's decision and its reply.
     late_replies: Option<(ManualClock, Duration)>,
 }
@@ -103,6 +106,16 @@ impl TestStore {
     /// The replies to claims arrive `delay` after the decision, by the clock.
     pub(crate) fn delay_claims(&self, clock: &ManualClock, delay: Duration) {
         self.state.lock().expect("lock").late_replies = Some((clock.clone(), delay));
+    }
+
+    /// The ledger has no lines of this tick from now on.
+    pub(crate) fn lose_lines_of(&self, tick_ms: i64) {
+        self.state.lock().expect("lock").lost_lines.push(tick_ms);
+    }
+
+    /// How often a ledger was read.
+    pub(crate) fn ledgers_read(&self) -> usize {
+        self.state.lock().expect("lock").ledgers_read
     }
 
     /// Failovers before the last registration.
@@ -266,7 +279,13 @@ impl Store for TestStore {
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
-        self.inner.ledger(job, limit)
+        Box::pin(async move {
+            let mut lines = self.inner.ledger(job, limit).await?;
+            let mut state = self.state.lock().expect("lock");
+            state.ledgers_read += 1;
+            lines.retain(|line| !state.lost_lines.contains(&line.tick.ms()));
+            Ok(lines)
+        })
     }
 
     fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {

@@ -181,6 +181,67 @@ async fn a_subscriber_that_panics_loses_its_events_and_no_run() {
     assert!(logged >= 6, "{logged}");
 }
 
+/// A subscriber that hands out spans, and panics when one is entered, left or closed. Events are well.
+#[derive(Default)]
+struct BadSpans(Arc<[AtomicUsize; 3]>);
+
+impl BadSpans {
+    fn panic(&self, place: usize) -> ! {
+        self.0[place].fetch_add(1, Ordering::Relaxed);
+        panic!("in the span")
+    }
+}
+
+impl Subscriber for BadSpans {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "scheduled_one"
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn event(&self, _: &Event<'_>) {}
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {
+        // The first poll of each run; later ones get further, to `exit`.
+        if self.0[0].load(Ordering::Relaxed) <= self.0[1].load(Ordering::Relaxed) {
+            self.panic(0);
+        }
+    }
+
+    fn exit(&self, _: &span::Id) {
+        self.panic(1);
+    }
+
+    fn try_close(&self, _: span::Id) -> bool {
+        self.panic(2);
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_panics_around_spans_loses_no_run() {
+    let panics = BadSpans::default();
+    let counted = Arc::clone(&panics.0);
+    let _guard = tracing::subscriber::set_default(panics);
+    let clock = ManualClock::new();
+    let job = Job::every("spanned", MINUTE, || async {
+        tokio::task::yield_now().await
+    });
+    let scheduler = on(&clock).job(job).start().await.expect("started");
+    for count in 1..=3 {
+        clock.advance(MINUTE);
+        let lines = lines(&clock, &scheduler, "spanned", count).await;
+        assert_eq!(lines[0].outcome, Outcome::Ok, "{lines:?}");
+    }
+    let stopped = tokio::time::timeout(BOUND, scheduler.shutdown(SECOND)).await;
+    assert!(stopped.expect("it stops").recorded);
+    let counts = counted.each_ref().map(|it| it.load(Ordering::Relaxed));
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
 #[tokio::test]
 async fn a_store_that_panics_is_one_that_does_not_reply() {
     let clock = ManualClock::new();

@@ -34,6 +34,11 @@ pub enum Expected {
         /// The tick.
         tick_ms: i64,
     },
+    /// The job does not start: the store grants nothing of it for so long.
+    NoStart {
+        /// For how long.
+        within: Duration,
+    },
     /// S4: the run of this token, whose lease ended during the fault, shows no further sign.
     NoSign {
         /// The token.
@@ -46,6 +51,7 @@ pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
     let found = expectations.filter_map(|it| match it.expected {
         Expected::NextStart { within, noise } => next_start(observed, it, within, noise),
         Expected::Runs { tick_ms } => runs(observed, it, tick_ms),
+        Expected::NoStart { within } => no_start(observed, it, within),
         Expected::NoSign { token } => no_sign(observed, it, token),
     });
     found.collect()
@@ -89,6 +95,23 @@ fn runs(observed: &Observed<'_>, of: &Expectation, tick_ms: i64) -> Option<Viola
     );
     let violation = Violation::new(Rule::L, &of.job, at_us, what).of_ticks([tick_ms]);
     (!ran).then_some(violation)
+}
+
+fn no_start(observed: &Observed<'_>, of: &Expectation, within: Duration) -> Option<Violation> {
+    let until_us = of.healed_us + within.as_micros() as u64;
+    let start = starts(observed, of).find(|it| (of.healed_us..until_us).contains(&it.at_us))?;
+    let after_ms = (start.at_us - of.healed_us) / 1_000;
+    let within_ms = within.as_millis();
+    let what = format!(
+        "after {} a tick started within {after_ms} ms, and none may for {within_ms} ms",
+        of.fault
+    );
+    let violation = Violation::new(Rule::Custom("quarantine"), &of.job, start.at_us, what);
+    Some(
+        violation
+            .of_ticks([start.tick_ms])
+            .shown_by([start.to_string()]),
+    )
 }
 
 fn no_sign(observed: &Observed<'_>, of: &Expectation, token: u64) -> Option<Violation> {
@@ -150,6 +173,17 @@ mod tests {
             [Rule::L],
             "never"
         );
+    }
+
+    #[test]
+    fn nothing_starts_in_a_quarantine() {
+        let within = |micros| Expected::NoStart {
+            within: Duration::from_micros(micros),
+        };
+        let events = || [start(99, 1), start(120, 2)];
+        assert_eq!(expects(events(), within(20)), []);
+        let early = [Rule::Custom("quarantine")];
+        assert_eq!(expects(events(), within(21)), early);
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod race;
 mod requests;
 mod schedules;
 mod step;
+mod way_back;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ use scheduled_one_protocol::{BoxFuture, Bucket, Store};
 
 pub use behaviours::BEHAVIOURS;
 pub use requests::{JOBS, units};
+pub use way_back::{WayBack, check_way_back};
 pub use workload::{Random, Workload};
 
 /// How many requests go by between two comparisons of everything.

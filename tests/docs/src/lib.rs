@@ -10,5 +10,9 @@ mod readme {}
 mod deploying {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../../../docs/metrics.md")]
+mod metrics {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/stores.md")]
 mod stores {}

@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Markdown with Rust in it, and where that is compiled.
-const COMPILED: [(&str, &str); 6] = [
+const COMPILED: [(&str, &str); 7] = [
     ("README.md", "tests/docs/src/lib.rs"),
     ("docs/deploying.md", "tests/docs/src/lib.rs"),
+    ("docs/metrics.md", "tests/docs/src/lib.rs"),
     ("docs/stores.md", "tests/docs/src/lib.rs"),
     (
         "scheduled-one-runtime/docs/testing.md",

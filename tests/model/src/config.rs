@@ -135,6 +135,8 @@ pub struct Faults {
     pub flushes: u8,
     /// The clock of the store is set.
     pub jumps: u8,
+    /// An operator pauses the job, or resumes it: no fault, but as unforeseen.
+    pub directives: u8,
 }
 
 /// What protects a node's runs, outside the store. Each can be taken away, to
@@ -165,6 +167,8 @@ pub struct Guards {
     pub states_lease: bool,
     /// A registration repeats which schedule the node saw decide.
     pub tells_schedule: bool,
+    /// Directives are repeated to a store that forgot them.
+    pub repeats_directives: bool,
 }
 
 impl Default for Guards {
@@ -182,6 +186,7 @@ impl Default for Guards {
             pauses_after_jump: true,
             states_lease: true,
             tells_schedule: true,
+            repeats_directives: true,
         }
     }
 }

@@ -50,6 +50,12 @@ pub struct History {
     pub schedule_is_open: bool,
     /// A tick was granted to another schedule, or one from before its schedule decided.
     pub wrong_schedule: bool,
+    /// The version of the pause that an operator was given and has not ended.
+    pub pause: Option<u64>,
+    /// The store lost that pause, and no living node has read it: it does not hold any more.
+    pub pause_is_lost: bool,
+    /// A tick was granted in the pause.
+    pub granted_in_pause: bool,
     /// A request did something that was under way for longer than it is valid.
     pub revived: bool,
 }

@@ -20,6 +20,6 @@ pub use check::{check, check_until_found, found};
 pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, MARGIN_MS, QUARTER_MS};
 pub use history::{FirstPoll, History, Loss};
 pub use node::{Asked, Duty, Ended, News, Node, Phase, Run, deadline, true_deadline};
-pub use properties::{E1, KNOWN, ONE, S1, S2, S3, S4, S5, VALID};
+pub use properties::{E1, KNOWN, ONE, S1, S2, S3, S4, S5, S7, VALID};
 pub use server::{Body, Line, Memory, Request, Server, identity};
 pub use world::{Action, Message, World};

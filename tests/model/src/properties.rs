@@ -1,7 +1,7 @@
 //! Properties of the model: promises, which hold in every state, and events, which occur in some state.
 
-use scheduled_one_protocol::Outcome;
 use scheduled_one_protocol::message::Overlap;
+use scheduled_one_protocol::{Outcome, TickMs};
 use stateright::Property;
 
 use crate::config::Config;
@@ -33,6 +33,7 @@ fn promises() -> Vec<Property<Config>> {
         Property::always(S5, |_, world: &World| {
             world.history.excused || world.history.in_order()
         }),
+        Property::always(S7, |_, world: &World| !world.history.granted_in_pause),
         Property::always(E1, |config: &Config, world: &World| {
             world.history.excused || one_outcome(config, world)
         }),
@@ -97,6 +98,7 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         !config.other_ticks.is_empty() && faults.restarts > 0,
         both_schedules_run(),
     );
+    sometimes(faults.directives > 0, undecided_in_a_pause());
     let queues = matches!(config.overlap, Overlap::Queue(_));
     sometimes(
         queues,
@@ -127,6 +129,19 @@ fn both_schedules_run() -> Property<Config> {
     })
 }
 
+/// A tick is due in a pause.
+fn undecided_in_a_pause() -> Property<Config> {
+    Property::sometimes(
+        "a tick is undecided in a pause",
+        |config: &Config, world: &World| {
+            let mut ticks = config.ticks.iter().map(|tick| Config::tick(*tick));
+            let decided_to = world.server.memory.record.marks.decided_to();
+            let due = |tick: TickMs| tick.ms() <= world.now + world.clock_ms;
+            world.history.pause.is_some() && ticks.any(|tick| due(tick) && Some(tick) > decided_to)
+        },
+    )
+}
+
 /// A unit waits for its own lease.
 fn starts_before_another_job() -> Property<Config> {
     let what = "a run starts within the quarantine of another job";
@@ -148,6 +163,8 @@ pub const S3: &str = "S3 tokens increase";
 pub const S4: &str = "S4 no poll after the deadline";
 /// See [`S1`].
 pub const S5: &str = "S5 no tick after a later one";
+/// See [`S1`].
+pub const S7: &str = "S7 nothing is granted in a pause";
 /// See [`S1`].
 pub const E1: &str = "E1 one outcome for each tick";
 /// See [`S1`].

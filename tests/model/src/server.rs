@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::history::Loss;
 use scheduled_one_protocol::machine::{self, Meta, Now, Record, UnitRecords};
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, Finish, Finished, Head, OverdueRun, Register, RegisteredUnit, Renew,
-    Renewed, Reply, WrittenOff,
+    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Head, OverdueRun,
+    Register, RegisteredUnit, Renew, Renewed, Reply, WrittenOff,
 };
 use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs};
 
@@ -22,6 +22,8 @@ pub enum Request {
     Finish(Box<Finish>),
     /// Record a run as lost.
     WriteOff(OverdueRun),
+    /// Read directives, and repeat or change the job's.
+    Control(ControlRequest),
     /// Report what is overdue and what is ready.
     Heartbeat,
 }
@@ -39,6 +41,8 @@ pub enum Body {
     Finished(Finished),
     /// To `WriteOff`.
     WrittenOff(WrittenOff),
+    /// To `Control`.
+    Controlled(ControlReply),
     /// To `Heartbeat`.
     Heartbeat {
         /// Something waits and can start.
@@ -141,6 +145,9 @@ impl Server {
             Request::WriteOff(run) => {
                 let (meta, lines) = (&memory.meta, &mut lines);
                 Body::WrittenOff(machine::write_off(meta, record, run, caller, now, lines))
+            }
+            Request::Control(request) => {
+                Body::Controlled(machine::control(&mut memory.meta, request, now))
             }
             Request::Heartbeat => Body::Heartbeat {
                 ready: record.ready(),

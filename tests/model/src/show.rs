@@ -36,6 +36,7 @@ impl fmt::Display for Action {
             Action::FailOver(lost) => write!(f, "failover, {lost} changes lost"),
             Action::Flush => write!(f, "flush"),
             Action::Jump(by_ms) => write!(f, "the store's clock is set by {by_ms} ms"),
+            Action::Direct => write!(f, "an operator pauses or resumes the job"),
             Action::Time => write!(f, "time passes"),
         }
     }
@@ -53,6 +54,9 @@ impl fmt::Display for Request {
                 write!(f, "{retried}")
             }
             Request::WriteOff(run) => write!(f, "write off {}", run.nonce),
+            Request::Control(request) => {
+                write!(f, "control, {} repeated", request.seen.len())
+            }
             Request::Heartbeat => write!(f, "heartbeat"),
         }
     }

@@ -1,7 +1,7 @@
 //! Each guard of a node is needed: without a guard, the model finds a history that breaks a promise. The tests show as
 //! well that the model can find one.
 
-use model_tests::{Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, VALID, check_until_found};
+use model_tests::{Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, S7, VALID, check_until_found};
 
 fn two_nodes(name: &'static str, faults: Faults, guards: Guards) -> Config {
     Config {
@@ -157,6 +157,25 @@ fn without_telling_the_schedule_the_model_finds_another_one_that_decides() {
         ..two_nodes("the schedule is not repeated", faults, guards)
     };
     check_until_found(config, ONE);
+}
+
+#[test]
+fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
+    let faults = Faults {
+        directives: 1,
+        flushes: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        repeats_directives: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        ticks: vec![1, 7],
+        horizon: 8,
+        ..two_nodes("directives are not repeated", faults, guards)
+    };
+    check_until_found(config, S7);
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl Client {
             takeovers: 0,
             schedule: None,
             control: 0,
+            with_lane: false,
             bounds: LowerBounds {
                 decided: self.known,
                 ..LowerBounds::default()
@@ -134,7 +135,6 @@ impl Client {
             nonce: nonce.to_owned(),
             tick,
             after: self.known,
-            with_lane: false,
         };
         let (operation, claimed) = self
             .ask(&op, |store| {

@@ -14,6 +14,7 @@ const NONE: Faults = Faults {
     lost_writes: 0,
     flushes: 0,
     jumps: 0,
+    directives: 0,
 };
 
 /// Preferences decide nothing: a node may leave a tick to others, or claim it, whatever it believes of them.

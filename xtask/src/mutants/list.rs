@@ -36,6 +36,7 @@ impl fmt::Display for Suite {
 
 const ACTIVE_RUN: &str = "scheduled-one-runtime/src/active_run.rs";
 const CLAIM: &str = "scheduled-one-redis/src/claim.lua";
+const CLAIM_RUNS: &str = "scheduled-one-redis/src/claim_runs.lua";
 const REGISTER: &str = "scheduled-one-redis/src/register.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
 const FINISH: &str = "scheduled-one-redis/src/finish.lua";
@@ -132,6 +133,28 @@ pub(super) const MUTANTS: &[Mutant] = &[
             Suite::Model("the_store_is_flushed"),
         ],
     },
+    // A pause is only what nodes know of it.
+    Mutant {
+        name: "no-pause-in-claims",
+        edits: &[
+            Edit {
+                file: CLAIM,
+                old: "return paused and PAUSED or (version ~= ask.control and MOVED)",
+                new: "return nil",
+            },
+            Edit {
+                file: MACHINE_CLAIM,
+                old: "Target::Tick(_) if in_force.paused => Some(Verdict::Paused),",
+                new: "",
+            },
+            Edit {
+                file: MACHINE_CLAIM,
+                old: "(claim.control != in_force.version).then_some(Verdict::Moved)",
+                new: "None",
+            },
+        ],
+        suites: &[Suite::Model("a_job_is_paused_and_resumed")],
+    },
     // Each unit waits for the longest lease of all.
     Mutant {
         name: "one-quarantine-for-all",
@@ -194,8 +217,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: REGISTER,
-                old: "if since > r.hwm then",
-                new: "if false then",
+                old: "r.hwm = math.max(r.hwm, since)",
+                new: "r.hwm = math.max(r.hwm, 0)",
             },
             Edit {
                 file: MACHINE_SCHEDULE,
@@ -283,7 +306,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: RENEW,
-                old: "if now > tonumber(ARGV[a + 7]) then",
+                old: "if now > tonumber(ARGV[a + 8]) then",
                 new: "if false then",
             },
             Edit {
@@ -306,7 +329,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "no-answer-for-a-repeated-claim",
         edits: &[
             Edit {
-                file: CLAIM,
+                file: CLAIM_RUNS,
                 old: "if holds(p, nonce) then",
                 new: "if false then",
             },

@@ -19,13 +19,20 @@ const POSTGRES: &[&str] = &[
 ];
 const SQLITE: &[&str] = &["scheduled-one-sqlite", "rusqlite", "libsqlite3-sys"];
 
+/// What only those compile who pass metrics on to other clients.
+const METRICS: &[&str] = &["metrics", "opentelemetry"];
+
+/// What only those compile who want alerts.
+const ALERTS: &[&str] = &["scheduled-one-alerts", "hyper", "lettre"];
+
 /// What only those compile who want encrypted connections.
 const TLS: &[&str] = &["rustls", "ring"];
 
 /// Features, and what is not in the tree with them.
 const LEFT_OUT: &[(&str, &[&[&str]])] = &[
-    ("", &[REDIS, POSTGRES, SQLITE, TLS]),
-    ("redis", &[POSTGRES, SQLITE, TLS]),
+    ("", &[REDIS, POSTGRES, SQLITE, TLS, METRICS, ALERTS]),
+    ("redis,tls", &[METRICS, ALERTS]),
+    ("redis", &[POSTGRES, SQLITE, TLS, ALERTS]),
     ("postgres", &[REDIS, SQLITE, TLS]),
     ("sqlite", &[REDIS, POSTGRES, TLS]),
     ("postgres,tls", &[REDIS, SQLITE]),
@@ -43,10 +50,10 @@ pub(super) fn without_features() -> Command {
     command
 }
 
-/// Builds the runtime with one store and without TLS.
-pub(super) fn with_one_store(store: &str) -> Command {
+/// Builds the runtime with one feature alone.
+pub(super) fn with_one(feature: &str) -> Command {
     let mut command = cargo(["check", "-p", RUNTIME, "--no-default-features"]);
-    command.args(["--features", store]);
+    command.args(["--features", feature]);
     command
 }
 

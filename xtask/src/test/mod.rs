@@ -6,6 +6,7 @@
 mod build;
 mod features;
 mod pool;
+mod promtool;
 mod report;
 mod servers;
 mod steps;

@@ -151,7 +151,7 @@ impl Server {
 }
 
 /// Runs a command with its output in a file.
-fn run_quietly(command: Command, folder: &Path) -> Result<(), String> {
+pub(super) fn run_quietly(command: Command, folder: &Path) -> Result<(), String> {
     let log = fs::File::create(folder.join("log")).map_err(|error| error.to_string())?;
     run_bounded(command, Load::Waits.limit(), Output::Into(log))
 }

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use super::Scope;
 use super::build::Program;
 use super::features;
+use super::promtool;
 use super::servers;
 use super::suites::{check_table, load_of, order, runs_in};
 use super::task::{Attempt, Load, Task};
@@ -44,6 +45,7 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
         steps.extend(runs(programs)?);
         steps.extend(cargo_steps());
         steps.push(package(programs)?);
+        steps.push(promtool::task());
         steps.extend(deny());
         check_table(&steps)?;
     }
@@ -140,17 +142,27 @@ fn cargo_steps() -> Vec<Task> {
         Task::command(
             "the runtime with Redis and without TLS",
             Load::Cargo,
-            features::with_one_store("redis"),
+            features::with_one("redis"),
         ),
         Task::command(
             "the runtime with PostgreSQL alone",
             Load::Cargo,
-            features::with_one_store("postgres"),
+            features::with_one("postgres"),
         ),
         Task::command(
             "the runtime with SQLite alone",
             Load::Cargo,
-            features::with_one_store("sqlite"),
+            features::with_one("sqlite"),
+        ),
+        Task::command(
+            "the runtime with the facade of metrics alone",
+            Load::Cargo,
+            features::with_one("metrics"),
+        ),
+        Task::command(
+            "the runtime with OpenTelemetry alone",
+            Load::Cargo,
+            features::with_one("opentelemetry"),
         ),
         Task::check(
             "the runtime compiles no client that its features leave out",

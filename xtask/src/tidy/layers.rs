@@ -170,7 +170,10 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         within: PUBLISHED,
-        except: &["scheduled-one-runtime/src/event.rs"],
+        except: &[
+            "scheduled-one-runtime/src/event.rs",
+            "scheduled-one-runtime/src/event/",
+        ],
         absent: &[
             "tracing::trace",
             "tracing::debug",

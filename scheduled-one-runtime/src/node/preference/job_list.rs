@@ -45,20 +45,20 @@ mod tests {
     use crate::compiled_job::Compiled;
     use crate::context::JobContext;
     use crate::job::Job;
+    use crate::job::when::Schedules;
     use crate::node::outlook::Outlook;
-    use crate::schedules::Schedules;
     use crate::state::States;
     use scheduled_one_schedule::ZoneData;
 
     #[test]
     fn the_own_list_is_as_the_names_make_it() {
         let zones = ZoneData::compiled_in();
-        let mut schedules = Schedules::new(&zones);
+        let mut schedules = Schedules::new(&zones, &[]);
         let names = ["a", "a-b", "a.b", "a1", "aa", "b"];
         let compile = |name: &str| {
             let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
             match job.compile(&States::default(), &mut schedules) {
-                Ok(Compiled::Job(job)) => Arc::new(job),
+                Ok(Compiled::Job(job)) => Arc::from(job),
                 _ => panic!("the job is sound"),
             }
         };

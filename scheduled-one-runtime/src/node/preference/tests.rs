@@ -19,7 +19,7 @@ fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
         let name = format!("job-{number:04}");
         let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
         match job.compile(&States::default(), &mut schedules) {
-            Ok(Compiled::Job(job)) => Arc::new(job),
+            Ok(Compiled::Job(job)) => Arc::from(job),
             _ => panic!("the job is sound"),
         }
     };

@@ -17,7 +17,7 @@ use cluster_tests::chaos::{self, Limits, faults, plan, report};
 const HELP: &str = "\
 Runs faults against five nodes on real deployments of a store and checks what they did.
 
-  --short        each family of faults once, side by side; about a minute
+  --short        each family of faults once, side by side; two minutes
   --minutes M    random rounds for at least so long [5]
   --seed S       which plan: the same seed is the same plan [random; 1 with --short]
   --only FAULT   no other fault than this

@@ -188,6 +188,26 @@ impl Deployment {
         }
     }
 
+    /// Removes the time of the last loss of memory, as if nothing had been forgotten.
+    ///
+    /// # Errors
+    ///
+    /// The store refuses.
+    pub fn end_quarantine(&self) -> io::Result<()> {
+        const UPDATE: &str = "SET quarantine_from_ms = 0, quarantine_until_ms = 0";
+        match self {
+            Deployment::Postgres(postgres) => {
+                let update = format!("UPDATE scheduled_one.meta {UPDATE}");
+                postgres.primary().sql(&update).map(drop)
+            }
+            Deployment::Sqlite(file) => file.execute(&format!("UPDATE meta {UPDATE}")),
+            _ => {
+                let removed = ["HDEL", &meta_key(), "qs", "q"];
+                self.server()?.command(&removed).map(drop)
+            }
+        }
+    }
+
     /// Changes the password of the nodes' user, and closes the connections that know another one.
     ///
     /// # Errors

@@ -115,6 +115,7 @@ fn go(
         expect(fault, &made, world)?;
         world.deployment.mend()?;
         world.replace_dead_nodes()?;
+        world.wait_for_nodes()?;
         world.wait_for_starts(3)?;
     }
     Ok(())
@@ -139,6 +140,18 @@ fn expect(fault: &Fault, made: &Made, world: &mut World) -> io::Result<()> {
             noise: NOISE,
         },
     );
+    if let Some((job, time)) = made.stands_still {
+        let healed_us = made.healed_us + time.as_micros() as u64;
+        world.expect(Expectation {
+            fault: fault.name.to_owned(),
+            job: job.to_owned(),
+            healed_us,
+            expected: Expected::NextStart {
+                within: fault.heals.within() + world.every(job),
+                noise: NOISE,
+            },
+        });
+    }
     if let Some((job, token)) = made.starts_not {
         expect(world, job, Expected::NoSign { token });
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 use test_support::DiskShim;
 
@@ -53,6 +54,18 @@ impl SqliteFile {
         ["", "-wal", "-shm"]
             .iter()
             .try_for_each(|end| fs::remove_file(self.path(end)))
+    }
+
+    /// Runs a statement.
+    ///
+    /// # Errors
+    ///
+    /// The file is none of SQLite, or the statement fails.
+    pub fn execute(&self, statement: &str) -> io::Result<()> {
+        let connection = Connection::open(self.path("")).map_err(io::Error::other)?;
+        connection
+            .execute_batch(statement)
+            .map_err(io::Error::other)
     }
 
     fn path(&self, end: &str) -> PathBuf {

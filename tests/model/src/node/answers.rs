@@ -25,6 +25,7 @@ impl Node {
                 }
             }
             Request::WriteOff(_) => self.watch = None,
+            Request::Control(_) => self.known.asked = Some(now),
             Request::Heartbeat => {}
         }
     }
@@ -62,6 +63,7 @@ impl Node {
                 self.finished(history, finish, finished, now);
             }
             (Request::WriteOff(_), Body::WrittenOff(WrittenOff::TakenOver)) => self.ready = true,
+            (Request::Control(_), Body::Controlled(reply)) => self.controlled(config, &reply),
             (Request::Heartbeat, Body::Heartbeat { ready, overdue }) => {
                 self.ready |= ready;
                 self.sees_overdue(overdue, now);
@@ -71,6 +73,7 @@ impl Node {
     }
 
     fn sees(&mut self, head: &Head) {
+        self.known.head = head.control_version;
         if self.quarantine_from_ms != head.quarantine_from_ms {
             self.quarantine_from_ms = head.quarantine_from_ms;
             self.quarantine_until_ms = head.quarantine_from_ms + self.lease_ms + MARGIN_MS;

@@ -13,7 +13,8 @@ use crate::server::Request;
 impl Node {
     /// The newest tick that is due and not decided; those before are missed.
     pub(super) fn claim_due(&self, config: &Config, now: i64) -> Option<Request> {
-        if self.claim.is_some() || now < self.again_at {
+        let paused = self.known.directive.is_paused(self.store_now(now));
+        if self.claim.is_some() || now < self.again_at || paused {
             return None;
         }
         let decided_to = self.marks.decided_to();
@@ -67,7 +68,7 @@ impl Node {
             lease_ms: self.lease_ms,
             takeovers: config.takeovers,
             schedule: self.schedule,
-            control: 0,
+            control: self.known.directive.version,
             bounds,
             target,
             with_lane: false,
@@ -157,6 +158,11 @@ impl Node {
             }
             Verdict::OtherSchedule(decides) => {
                 self.decides = Some(decides);
+                self.again_at = now + QUARTER_MS;
+            }
+            Verdict::Paused | Verdict::Moved => {
+                // Directives are read in this instant.
+                self.known.read = self.known.read.saturating_sub(1);
                 self.again_at = now + QUARTER_MS;
             }
             Verdict::Busy | Verdict::Early { .. } if matches!(claim.target, Target::Tick(_)) => {

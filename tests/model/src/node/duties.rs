@@ -24,6 +24,8 @@ pub struct News {
     pub serving: u8,
     /// Whether a request has come since the store began to serve.
     pub noticed: bool,
+    /// The version of the directives.
+    pub control_version: u64,
     /// When the last quarantine began.
     pub quarantine_from_ms: i64,
     /// Something waits and can start.
@@ -70,6 +72,7 @@ impl Node {
         let mut requests = self.renewals_due(config, now);
         requests.extend(self.finish_due(now));
         requests.extend(self.register_due(config, now));
+        requests.extend(self.control_due(config, now));
         if self.registered_with.is_none() {
             return requests; // before it, nothing is due
         }
@@ -91,6 +94,7 @@ impl Node {
         let watched = self.watch.as_ref().map(|(run, _)| run);
         ready
             || !news.noticed
+            || news.control_version != self.known.head
             || identity(news.serving) != self.serving
             || news.quarantine_from_ms != self.quarantine_from_ms
             || (watched != news.overdue.as_ref() && !self.owns(news.overdue.as_ref()))

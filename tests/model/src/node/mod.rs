@@ -6,6 +6,7 @@
 //! - [`duties`]: the actions that are due before time passes, and their order;
 //! - [`register`]: the node sends its lower bounds to the store, before anything is due;
 //! - [`claim`] (`claim.rs`): claims of due and of waiting ticks, and their verdicts;
+//! - [`control`] (`control.rs`): directives are read and repeated;
 //! - [`run`] (`run.rs`, `finish.rs`): from the first poll to the
 //!   recorded outcome;
 //! - [`renewal`] (`renewal.rs`): renewals of the lease during the run;
@@ -14,6 +15,7 @@
 
 mod answers;
 mod claim;
+mod control;
 mod duties;
 mod register;
 mod renewal;
@@ -28,6 +30,7 @@ use scheduled_one_protocol::{DecidingSchedule, ScheduleId};
 
 use crate::config::{Config, EPOCH_MS, MARGIN_MS};
 
+pub(crate) use control::Known;
 pub use duties::{Duty, News};
 pub use run::{deadline, true_deadline};
 
@@ -42,6 +45,8 @@ pub struct Node {
     pub paused: bool,
     /// It does not reach the store.
     pub cut: bool,
+    /// What it knows of directives.
+    pub(crate) known: Known,
     /// The highest watermarks it ever saw.
     pub marks: Watermarks,
     /// Who serves, as far as it knows.
@@ -149,6 +154,7 @@ impl Node {
             up: true,
             paused: false,
             cut: false,
+            known: Known::default(),
             marks: Watermarks {
                 first_seen_ms: Some(EPOCH_MS + now),
                 ..Watermarks::default()

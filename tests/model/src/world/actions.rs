@@ -44,6 +44,8 @@ pub enum Action {
     Flush,
     /// The store's clock is set.
     Jump(i64),
+    /// An operator pauses the job, or resumes it.
+    Direct,
     /// A quarter of a lease passes.
     Time,
 }
@@ -132,6 +134,9 @@ impl World {
         }
         if left.flushes > 0 {
             actions.push(Action::Flush);
+        }
+        if left.directives > 0 {
+            actions.push(Action::Direct);
         }
         if left.jumps > 0 {
             actions.push(Action::Jump(5 * QUARTER_MS));

@@ -32,7 +32,9 @@ impl World {
             0 => 0,
             _ => self.left.lost_writes,
         };
+        let newest = self.server.memory.record.marks.token;
         let reply = self.server.serve(request, caller, self.store_now(), keep);
+        self.judge_pause(&reply.body, newest);
         self.judge_schedule(request, caller, &reply.body);
         if self
             .history
@@ -76,7 +78,7 @@ impl World {
                     return;
                 };
                 // What only a dead node knew may be forgotten.
-                let known = self.nodes.iter().any(|it| it.up && it.id == decides.node);
+                let known = self.nodes.iter().any(|it| it.up && *it.id == *decides.node);
                 let is_new = self.server.memory.record.run.granted_at_ms == now;
                 let other = claim.schedule != Some(decides.id);
                 let wrong = other || grant.tick.ms() <= decides.since_ms;

@@ -3,9 +3,11 @@
 //! - Here: one instant, and which of the things that can happen come first;
 //! - [`actions`]: what can happen;
 //! - [`step`]: what that does;
+//! - [`direct`]: what an operator does;
 //! - [`messages`]: how requests reach the store, and answers a node.
 
 mod actions;
+mod direct;
 mod messages;
 mod step;
 
@@ -94,6 +96,7 @@ impl Model for Config {
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut next = world.clone();
         next.apply(self, action);
+        next.note_lost_pause();
         Some(next)
     }
 
@@ -131,6 +134,7 @@ impl World {
             serving: self.server.serving,
             noticed: self.server.noticed(),
             quarantine_from_ms: memory.meta.quarantine_from_ms,
+            control_version: memory.meta.control_version,
             ready: memory.record.ready(),
             lease_over: memory.record.running && memory.record.run.until_ms <= self.store_now(),
             overdue: self.server.overdue(self.store_now()),

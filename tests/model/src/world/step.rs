@@ -66,6 +66,7 @@ impl World {
                 self.left.jumps -= 1;
                 self.clock_ms += by_ms;
             }
+            Action::Direct => self.direct(),
             Action::Time => self.time(config),
         }
     }

@@ -70,6 +70,8 @@ pub struct Made {
     pub runs: Option<(&'static str, i64)>,
     /// The job and token of a run that must not start any more.
     pub starts_not: Option<(&'static str, u64)>,
+    /// A job that stands still for so long, and then starts.
+    pub stands_still: Option<(&'static str, Duration)>,
 }
 
 impl Made {
@@ -82,6 +84,7 @@ impl Made {
             healed_us,
             runs: None,
             starts_not: None,
+            stands_still: None,
         }
     }
 }

@@ -8,7 +8,8 @@ use scheduled_one_testkit::checker::FaultKind;
 use super::{Fault, Heals, Made, ONE, REDIS, keep_doing, last};
 use crate::chaos::deployment::{Deployment, Kind};
 use crate::chaos::seed::Seed;
-use crate::chaos::world::{SLOW, World};
+use crate::chaos::world::{MINUTE, MINUTE_LEASE, SLOW, World};
+use crate::log::Kind as Sign;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -45,6 +46,13 @@ pub(super) const FAULTS: &[Fault] = &[
         on: REDIS,
         heals: Heals::Quarantined,
         make: flush_new_node,
+    },
+    Fault {
+        name: "flushall-lease-of-a-minute",
+        family: "store forgets for a minute",
+        on: REDIS,
+        heals: Heals::Quarantined,
+        make: flush_and_wait,
     },
     Fault {
         name: "script-flush",
@@ -111,7 +119,21 @@ fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     Ok(Made::now())
 }
 
-/// The same, and then a node starts that has seen nothing: what was decided,
+/// The same, and it lasts until the job with a lease of a minute starts again.
+fn flush_and_wait(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    let made = flush(world, seed)?;
+    let until_us = made.healed_us + MINUTE_LEASE.as_micros() as u64;
+    world.must("the job with a lease of a minute starts again", |world| {
+        let mut events = world.log.events.iter().rev();
+        events.any(|it| it.job == MINUTE && it.kind == Sign::Start && it.boot_us > until_us)
+    })?;
+    Ok(Made {
+        stands_still: Some((MINUTE, MINUTE_LEASE)),
+        ..made
+    })
+}
+
+/// An operator flushes Redis, and then a node starts that has seen nothing: what was decided,
 /// it can only know from the others. Just after a tick of a job that is due
 /// seldom, so that nothing newer stands in for it.
 fn flush_new_node(world: &mut World, seed: &mut Seed) -> io::Result<Made> {

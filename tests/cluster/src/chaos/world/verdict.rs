@@ -3,15 +3,19 @@
 use std::fs;
 use std::io;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use scheduled_one_testkit::checker::{
-    Audit, AuditTick, History, Note, Rule, TickStatus, Violation,
+    Audit, AuditTick, Expectation, Expected, FaultKind, FaultWindow, History, Note, Rule,
+    TickStatus, Violation,
 };
 
-use super::{BOUND, LEASE, LOOK_AGAIN, MINUTE, World};
+use super::{BOUND, LEASE, LOOK_AGAIN, MINUTE, MINUTE_LEASE, World};
 use crate::audit;
 use crate::node::{Node, Order};
+
+/// How long after a loss of memory a tick may start that was granted before.
+const GRANTED_BEFORE: Duration = Duration::from_secs(2);
 
 impl World {
     /// Has a node audit all ticks since the last audit, again until all are decided or a long time has passed, and
@@ -118,10 +122,39 @@ impl World {
             jobs: self.jobs.iter().map(|job| job.rules(LEASE)).collect(),
             faults: self.fault_windows.clone(),
             audits: self.audits.clone(),
-            expectations: self.expectations.clone(),
+            expectations: [self.expectations.clone(), self.quarantines()].concat(),
             notes: self.notes.clone(),
             ..History::default()
         }
+    }
+
+    /// What follows from each loss of memory: the job with a lease of a minute does not start within that minute. A
+    /// clock of the store that was moved ends it sooner.
+    fn quarantines(&self) -> Vec<Expectation> {
+        let windows = self.fault_windows.iter();
+        let losses = windows.filter(|it| it.kind == FaultKind::MemoryLoss);
+        let quarantine = |loss: &FaultWindow| {
+            let healed_us = loss.to_us + GRANTED_BEFORE.as_micros() as u64;
+            let moved = self
+                .fault_windows
+                .iter()
+                .filter(|it| it.what.contains("clock"));
+            let moved = moved
+                .map(|it| it.from_us)
+                .filter(|us| *us > loss.from_us)
+                .min();
+            let lease_us = MINUTE_LEASE.as_micros() as u64;
+            let until_us = (loss.from_us + lease_us).min(moved.unwrap_or(u64::MAX));
+            Expectation {
+                fault: loss.what.clone(),
+                job: MINUTE.to_owned(),
+                healed_us,
+                expected: Expected::NoStart {
+                    within: Duration::from_micros(until_us.saturating_sub(healed_us)),
+                },
+            }
+        };
+        losses.map(quarantine).collect()
     }
 
     pub(super) fn newest_tick_ms(&self) -> i64 {

@@ -104,6 +104,18 @@ impl World {
         })
     }
 
+    /// Waits until all nodes have started: one that meets a fault while it starts may end with an error.
+    ///
+    /// # Errors
+    ///
+    /// One does not start.
+    pub fn wait_for_nodes(&mut self) -> io::Result<()> {
+        self.must("all nodes have started", |world| {
+            let mut nodes = world.nodes.iter();
+            nodes.all(|node| node.stderr().contains("scheduled_one: started: "))
+        })
+    }
+
     /// Waits for something that the cluster must do.
     ///
     /// # Errors

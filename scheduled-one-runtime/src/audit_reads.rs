@@ -1,0 +1,54 @@
+//! Reads from the store what an audit is computed from.
+
+use crate::audit::UnitState;
+use crate::compiled_job::CompiledJob;
+use crate::metrics::labels::Op;
+use crate::store_client::StoreClient;
+use scheduled_one_protocol::message::Overlap;
+use scheduled_one_protocol::{StoreError, TickMs, UnitName};
+use scheduled_one_schedule::policy::Scope;
+
+/// What the store knows of the units of a job now, by shard; of a local job, nothing.
+pub(crate) async fn unit_states(
+    client: &StoreClient,
+    job: &CompiledJob,
+) -> Result<Vec<(u32, UnitState)>, StoreError> {
+    let mut units = Vec::new();
+    if job.rules.scope == Scope::One {
+        for (shard, unit) in job.units().enumerate() {
+            units.push((shard as u32, unit_state(client, job, &unit).await?));
+        }
+    }
+    Ok(units)
+}
+
+/// What the store knows of a unit, and of its slots, now.
+async fn unit_state(
+    client: &StoreClient,
+    job: &CompiledJob,
+    unit: &UnitName,
+) -> Result<UnitState, StoreError> {
+    let slots = match job.rules.overlap {
+        Overlap::Allow(most) => most,
+        _ => 0,
+    };
+    let units: Vec<UnitName> = (0..=slots).map(|slot| unit.with_slot(slot)).collect();
+    let inspected = client
+        .request(Op::Inspect, |store, caller| store.inspect(caller, &units))
+        .await?
+        .body;
+    let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
+    let decides = inspected.first().and_then(|own| own.decides.as_ref());
+    let since_ms = decides.map_or(0, |decides| decides.since_ms);
+    let waiting = inspected.iter().flat_map(|unit| &unit.waiting);
+    Ok(UnitState {
+        decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
+        // Ticks of this schedule from before it took the place of another one were never ticks of the job.
+        first_seen_ms: marks.first_seen_ms.unwrap_or(0).max(since_ms),
+        waiting: waiting.map(|tick| tick.ms()).collect(),
+        running: inspected
+            .iter()
+            .filter_map(|unit| unit.running.map(TickMs::ms))
+            .collect(),
+    })
+}

@@ -1,0 +1,276 @@
+//! The instruments of one job, which are part of it: 0 from the start, and fed by whoever has the job.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::metrics::counters::{Bounds, Counted, Counters, Histogram, add};
+use crate::metrics::labels::{CAUSES, MISSED_REASONS, OUTCOMES, SKIP_REASONS, missed_reason};
+use scheduled_one_protocol::message::Missed;
+use scheduled_one_protocol::{Outcome, SkipReason};
+
+/// Buckets of the durations of runs, in seconds.
+pub(crate) const DURATIONS: Bounds = [
+    0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0,
+];
+/// Buckets of lateness, in seconds.
+pub(crate) const LATENESSES: Bounds = [
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0,
+];
+
+/// A histogram that takes memory when something is counted.
+type LazyHistogram = OnceLock<Box<Histogram>>;
+
+/// Runs by outcome.
+type Outcomes = Counters<{ OUTCOMES.len() }>;
+
+/// The instruments of one job on this node.
+#[derive(Debug, Default)]
+pub(crate) struct JobMetrics {
+    /// Runs of ticks by outcome.
+    runs: Outcomes,
+    /// The same of requests, by cause; of most jobs there is none.
+    requested: OnceLock<Box<[Outcomes; CAUSES.len() - 1]>>,
+    durations: [LazyHistogram; OUTCOMES.len()],
+    lateness: LazyHistogram,
+    missed: Counters<{ MISSED_REASONS.len() }>,
+    skipped: Counters<{ SKIP_REASONS.len() }>,
+    pub(crate) retries: AtomicU64,
+    pub(crate) takeovers: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) finished_without_lease: AtomicU64,
+    /// Ticks of which the audit found no outcome.
+    pub(crate) unaccounted: AtomicU64,
+    /// When the last run ended, and the last that returned without an error, in ms; 0 if none is known.
+    last_run_ms: AtomicI64,
+    last_success_ms: AtomicI64,
+    /// Runs that failed since one returned without an error.
+    failures: AtomicU32,
+    waiting: AtomicU32,
+    paused: AtomicBool,
+    /// Whether another node reports what several nodes know of the job.
+    silent: AtomicBool,
+}
+
+/// Whether an outcome is a failure of the job's function.
+fn is_failure(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Failed | Outcome::Panicked | Outcome::TimedOut
+    )
+}
+
+impl JobMetrics {
+    /// A run of this node has ended. `took` is the time since its function was called first.
+    pub(crate) fn run_ended(
+        &self,
+        cause: &str,
+        outcome: Outcome,
+        took: Option<Duration>,
+        now_ms: i64,
+    ) {
+        let Some(index) = OUTCOMES.iter().position(|known| *known == outcome) else {
+            return;
+        };
+        match CAUSES.iter().position(|known| *known == cause) {
+            None | Some(0) => self.runs.add(index, 1),
+            Some(cause) => self.requested.get_or_init(Box::default)[cause - 1].add(index, 1),
+        }
+        if let Some(took) = took {
+            let histogram = self.durations[index].get_or_init(Box::default);
+            histogram.record(&DURATIONS, took);
+        }
+        self.learn_run(outcome, now_ms);
+        match outcome {
+            Outcome::Ok => self.failures.store(0, Ordering::Relaxed),
+            failure if is_failure(failure) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// A run ended, here or elsewhere.
+    fn learn_run(&self, outcome: Outcome, ended_at_ms: i64) {
+        self.last_run_ms.fetch_max(ended_at_ms, Ordering::Relaxed);
+        if outcome == Outcome::Ok {
+            self.last_success_ms
+                .fetch_max(ended_at_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// The newest ends of runs in the ledger, newest first: outcome, and when.
+    pub(crate) fn learn_ledger(&self, newest_first: impl Iterator<Item = (Outcome, i64)>) {
+        let mut failures = 0;
+        let mut succeeded = false;
+        for (outcome, ended_at_ms) in newest_first {
+            self.learn_run(outcome, ended_at_ms);
+            succeeded |= outcome == Outcome::Ok;
+            failures += u32::from(!succeeded && is_failure(outcome));
+        }
+        match succeeded {
+            true => self.failures.store(failures, Ordering::Relaxed),
+            // Older failures may be beyond the lines that were read.
+            false => drop(self.failures.fetch_max(failures, Ordering::Relaxed)),
+        }
+    }
+
+    pub(crate) fn began(&self, lateness: Duration) {
+        let histogram = self.lateness.get_or_init(Box::default);
+        histogram.record(&LATENESSES, lateness);
+    }
+
+    pub(crate) fn retried(&self) {
+        add(&self.retries, 1);
+    }
+
+    /// Ticks were missed, or skipped because the job is disabled or paused.
+    pub(crate) fn missed(&self, missed: &Missed) {
+        match missed.outcome {
+            Outcome::Skipped => self.skipped_ticks(&missed.reason, missed.count),
+            _ => self.missed_ticks(&missed.reason, missed.count),
+        }
+    }
+
+    pub(crate) fn missed_ticks(&self, reason: &str, count: u64) {
+        if let Some(index) = missed_reason(reason) {
+            self.missed.add(index, count);
+        }
+    }
+
+    pub(crate) fn skipped(&self, reason: SkipReason) {
+        self.skipped_ticks(reason.as_str(), 1);
+    }
+
+    fn skipped_ticks(&self, reason: &str, count: u64) {
+        let mut known = SKIP_REASONS.iter();
+        if let Some(index) = known.position(|known| known.as_str() == reason) {
+            self.skipped.add(index, count);
+        }
+    }
+
+    /// How many ticks wait in the queue, as the node knows.
+    pub(crate) fn set_waiting(&self, ticks: u32) {
+        self.waiting.store(ticks, Ordering::Relaxed);
+    }
+
+    /// A tick began to wait (+1), or one that waited was granted (-1).
+    pub(crate) fn waits(&self, more: i32) {
+        let changed = |waiting: u32| Some(waiting.saturating_add_signed(more));
+        let _ = self
+            .waiting
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, changed);
+    }
+
+    /// Whether an operator has paused the job.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether this node reports what several nodes know: how many runs failed in a row, and how many ticks wait.
+    pub(crate) fn set_reports(&self, reports: bool) {
+        self.silent.store(!reports, Ordering::Relaxed);
+    }
+
+    pub(crate) fn runs_with(&self, cause: usize, outcome: usize) -> u64 {
+        match cause {
+            0 => self.runs.get(outcome),
+            cause => {
+                let requested = self.requested.get();
+                requested.map_or(0, |runs| runs[cause - 1].get(outcome))
+            }
+        }
+    }
+
+    /// `None` if no run had this outcome.
+    pub(crate) fn durations_with(&self, outcome: usize) -> Option<Counted> {
+        self.durations[outcome].get().map(|counted| counted.read())
+    }
+
+    pub(crate) fn latenesses(&self) -> Option<Counted> {
+        self.lateness.get().map(|counted| counted.read())
+    }
+
+    pub(crate) fn missed_for(&self, reason: usize) -> u64 {
+        self.missed.get(reason)
+    }
+
+    pub(crate) fn skipped_for(&self, reason: usize) -> u64 {
+        self.skipped.get(reason)
+    }
+
+    pub(crate) fn last_run_ms(&self) -> i64 {
+        self.last_run_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn last_success_ms(&self) -> i64 {
+        self.last_success_ms.load(Ordering::Relaxed)
+    }
+
+    /// 0 where another node reports it.
+    pub(crate) fn consecutive_failures(&self) -> u32 {
+        self.reported(&self.failures)
+    }
+
+    /// 0 where another node reports it.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.reported(&self.waiting)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    fn reported(&self, value: &AtomicU32) -> u32 {
+        match self.silent.load(Ordering::Relaxed) {
+            true => 0,
+            false => value.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_ends_well_and_fails_costs_less_than_a_kibibyte() {
+        let of =
+            |outcomes: usize| size_of::<JobMetrics>() + (outcomes + 1) * size_of::<Histogram>();
+        assert!(of(2) <= 768, "{} bytes", of(2));
+        assert!(of(OUTCOMES.len()) <= 1_152, "{} bytes", of(OUTCOMES.len()));
+    }
+
+    #[test]
+    fn failures_in_a_row_end_with_a_success_and_not_with_a_shutdown() {
+        let job = JobMetrics::default();
+        let ends = |outcome| job.run_ended(CAUSES[0], outcome, None, 5);
+        for outcome in [Outcome::Failed, Outcome::Cancelled, Outcome::Panicked] {
+            ends(outcome);
+        }
+        assert_eq!(job.consecutive_failures(), 2);
+        job.set_reports(false);
+        assert_eq!(job.consecutive_failures(), 0);
+        job.set_reports(true);
+        ends(Outcome::Ok);
+        assert_eq!(job.consecutive_failures(), 0);
+        assert_eq!((job.last_run_ms(), job.last_success_ms()), (5, 5));
+    }
+
+    #[test]
+    fn the_ledger_says_what_other_nodes_ran() {
+        let job = JobMetrics::default();
+        let lines = [
+            (Outcome::Failed, 9_000),
+            (Outcome::TimedOut, 8_000),
+            (Outcome::Ok, 7_000),
+            (Outcome::Failed, 6_000),
+        ];
+        job.learn_ledger(lines.into_iter());
+        assert_eq!(job.consecutive_failures(), 2);
+        assert_eq!((job.last_run_ms(), job.last_success_ms()), (9_000, 7_000));
+        // Fewer lines than there are failures say nothing of the older ones.
+        job.learn_ledger(lines.into_iter().take(1));
+        assert_eq!(job.consecutive_failures(), 2);
+    }
+}

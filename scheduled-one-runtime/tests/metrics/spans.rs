@@ -1,0 +1,121 @@
+//! The spans that an exporter of traces sees.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::{Job, JobContext};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::{MINUTE, MS, SECOND, advance_until, on};
+
+/// A span with its fields, and what was recorded later.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    name: String,
+    parent: Option<u64>,
+    fields: BTreeMap<String, String>,
+}
+
+impl Visit for Seen {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let value = format!("{value:?}").trim_matches('"').to_owned();
+        self.fields.insert(field.name().to_owned(), value);
+    }
+}
+
+#[derive(Clone, Default)]
+struct Spans {
+    all: Arc<Mutex<Vec<Seen>>>,
+    entered: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Subscriber for Spans {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "scheduled_one"
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let current = self.entered.lock().expect("lock").last().copied();
+        let mut seen = Seen {
+            name: attributes.metadata().name().to_owned(),
+            parent: current.filter(|_| attributes.is_contextual()),
+            ..Seen::default()
+        };
+        attributes.record(&mut seen);
+        let mut all = self.all.lock().expect("lock");
+        all.push(seen);
+        Id::from_u64(all.len() as u64)
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let mut all = self.all.lock().expect("lock");
+        values.record(&mut all[span.into_u64() as usize - 1]);
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, span: &Id) {
+        self.entered.lock().expect("lock").push(span.into_u64());
+    }
+
+    fn exit(&self, span: &Id) {
+        assert_eq!(
+            self.entered.lock().expect("lock").pop(),
+            Some(span.into_u64())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_a_trace_with_a_span_for_each_attempt() {
+    let spans = Spans::default();
+    let _guard = tracing::subscriber::set_default(spans.clone());
+    let clock = ManualClock::new();
+    let second = |ctx: JobContext| async move {
+        match ctx.attempt() {
+            1 => Err("not yet"),
+            _ => Ok(()),
+        }
+    };
+    let job = Job::cron("j", "0 * * * * *", second)
+        .retries(1)
+        .backoff(SECOND, SECOND);
+    let scheduler = on(&clock).job(job).start().await.expect("started");
+    clock.advance(MINUTE);
+    let ok = [("job", "j"), ("outcome", "ok"), ("cause", "schedule")];
+    let of = (&scheduler, &clock);
+    advance_until(of, 10 * MS, "scheduled_one_runs_total", &ok, 1.0).await;
+    let all = spans.all.lock().expect("lock").clone();
+    let [run, first, last] = &all[..] else {
+        panic!("{all:#?}");
+    };
+    assert_eq!((run.name.as_str(), run.parent), ("run", None));
+    for (field, value) in [
+        ("job", "j"),
+        ("cause", "schedule"),
+        ("otel.name", "run j"),
+        ("otel.kind", "internal"),
+        ("otel.status_code", "OK"),
+        ("faas.trigger", "timer"),
+        ("faas.time", "2026-01-01T00:01:00.000Z"),
+    ] {
+        assert_eq!(run.fields[field], value, "{run:#?}");
+    }
+    assert!(run.fields["faas.cron"].contains("0 * * * * *"), "{run:#?}");
+    assert!(run.fields["run_id"].contains('-'), "{run:#?}");
+    for (attempt, number, status) in [(first, "1", "ERROR"), (last, "2", "OK")] {
+        assert_eq!(
+            (attempt.name.as_str(), attempt.parent),
+            ("attempt", Some(1))
+        );
+        assert_eq!(attempt.fields["number"], number);
+        assert_eq!(attempt.fields["otel.name"], format!("attempt {number}"));
+        assert_eq!(attempt.fields["otel.status_code"], status);
+    }
+}
