@@ -1,6 +1,6 @@
 //! What became of a request, and of a run.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs, UnitName};
 
@@ -131,38 +131,39 @@ impl RunHandle {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinished`] after `timeout`: the request goes on, and this can be called again. [`Error::Unknown`]: the
-    /// store has forgotten it. [`Error::Store`].
+    /// [`Error::NotFinished`] after `timeout`: the request goes on, and this can be called again. [`Error::Unknown`]:
+    /// the store has forgotten it. [`Error::Store`].
     pub async fn finished(&self, timeout: Duration) -> Result<Vec<LedgerRecord>, Error> {
-        let until = Instant::now() + timeout;
-        let (mut wait, longest) = LOOKS;
-        loop {
-            let states = self.states().await?;
-            let mut ended = Vec::with_capacity(states.len());
-            let mut state = None;
-            for it in states {
-                match it {
-                    RunState::Ended(line) => ended.push(*line),
-                    RunState::Unknown => {
-                        return Err(Error::Unknown {
-                            id: self.id.clone(),
-                        });
+        let mut state = "waits";
+        let looks = async {
+            let (mut wait, longest) = LOOKS;
+            loop {
+                let mut ended = Vec::with_capacity(self.runs.len());
+                for it in self.states().await? {
+                    match it {
+                        RunState::Ended(line) => ended.push(*line),
+                        RunState::Unknown => {
+                            return Err(Error::Unknown {
+                                id: self.id.clone(),
+                            });
+                        }
+                        RunState::Waiting => state = "waits",
+                        RunState::Running { .. } => state = "runs",
                     }
-                    RunState::Waiting => state = Some("waits"),
-                    RunState::Running { .. } => state = Some("runs"),
                 }
+                if ended.len() == self.runs.len() {
+                    return Ok(ended);
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(longest);
             }
-            let Some(state) = state else {
-                return Ok(ended);
-            };
-            if Instant::now() >= until {
-                return Err(Error::NotFinished {
-                    id: self.id.clone(),
-                    state,
-                });
-            }
-            tokio::time::sleep(wait.min(until.saturating_duration_since(Instant::now()))).await;
-            wait = (wait * 2).min(longest);
+        };
+        match tokio::time::timeout(timeout, looks).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Error::NotFinished {
+                id: self.id.clone(),
+                state,
+            }),
         }
     }
 }

@@ -90,6 +90,14 @@ impl Statements {
             delete_lists,
             save_lists,
         ] = of_nodes(&table("node"), &table("job_list"));
+        let [
+            requests,
+            known_requests,
+            save_requests,
+            delete_requests,
+            save_known,
+            forget_known,
+        ] = of_requests(&request, &asked);
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
@@ -139,37 +147,12 @@ impl Statements {
                  ORDER BY line DESC OFFSET $3 LIMIT 1) \
                  ORDER BY line LIMIT {TRIM_LINES})"
             ),
-            requests: format!(
-                "SELECT lane, tick_ms, {} FROM {request} WHERE bucket = $1 \
-                 AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))",
-                names(REQUEST, "")
-            ),
-            known_requests: format!(
-                "SELECT unit, id, tick_ms FROM {asked} WHERE bucket = $1 \
-                 AND (unit, id) IN (SELECT * FROM unnest($2::text[], $3::text[]))"
-            ),
-            save_requests: format!(
-                "INSERT INTO {request} AS t (bucket, lane, tick_ms, {0}) SELECT $1, v.lane, v.tick_ms, {1} \
-                 FROM unnest($2::text[], $3::bigint[], {2}) AS v(lane, tick_ms, {0}) \
-                 ON CONFLICT (bucket, lane, tick_ms) DO UPDATE SET ({0}) = ROW({3})",
-                names(REQUEST, ""),
-                names(REQUEST, "v."),
-                arrays(REQUEST, 3),
-                names(REQUEST, "EXCLUDED.")
-            ),
-            delete_requests: format!(
-                "DELETE FROM {request} WHERE bucket = $1 \
-                 AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))"
-            ),
-            save_known: format!(
-                "INSERT INTO {asked} AS t (bucket, unit, id, tick_ms) SELECT DISTINCT ON (v.unit, v.id) $1, v.unit, \
-                 v.id, v.tick_ms FROM unnest($2::text[], $3::text[], $4::bigint[]) AS v(unit, id, tick_ms) \
-                 ORDER BY v.unit, v.id ON CONFLICT (bucket, unit, id) DO UPDATE SET tick_ms = EXCLUDED.tick_ms"
-            ),
-            forget_known: format!(
-                "DELETE FROM {asked} WHERE bucket = $1 AND tick_ms < (SELECT tick_ms FROM {asked} \
-                 WHERE bucket = $1 ORDER BY tick_ms DESC OFFSET {KNOWN_REQUESTS} LIMIT 1)"
-            ),
+            requests,
+            known_requests,
+            save_requests,
+            delete_requests,
+            save_known,
+            forget_known,
             survey: survey(&unit),
             lines: format!(
                 "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
@@ -220,6 +203,43 @@ fn of_nodes(node: &str, job_list: &str) -> [String; 6] {
             names(JOB_LIST, ""),
             names(JOB_LIST, "v."),
             arrays(JOB_LIST, 1)
+        ),
+    ]
+}
+
+/// The statements on requests for runs: load, load known ids, save, delete, save known ids, delete the oldest of them.
+fn of_requests(request: &str, asked: &str) -> [String; 6] {
+    [
+        format!(
+            "SELECT lane, tick_ms, {} FROM {request} WHERE bucket = $1 \
+             AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))",
+            names(REQUEST, "")
+        ),
+        format!(
+            "SELECT unit, id, tick_ms FROM {asked} WHERE bucket = $1 \
+             AND (unit, id) IN (SELECT * FROM unnest($2::text[], $3::text[]))"
+        ),
+        format!(
+            "INSERT INTO {request} AS t (bucket, lane, tick_ms, {0}) SELECT $1, v.lane, v.tick_ms, {1} \
+             FROM unnest($2::text[], $3::bigint[], {2}) AS v(lane, tick_ms, {0}) \
+             ON CONFLICT (bucket, lane, tick_ms) DO UPDATE SET ({0}) = ROW({3})",
+            names(REQUEST, ""),
+            names(REQUEST, "v."),
+            arrays(REQUEST, 3),
+            names(REQUEST, "EXCLUDED.")
+        ),
+        format!(
+            "DELETE FROM {request} WHERE bucket = $1 \
+             AND (lane, tick_ms) IN (SELECT * FROM unnest($2::text[], $3::bigint[]))"
+        ),
+        format!(
+            "INSERT INTO {asked} AS t (bucket, unit, id, tick_ms) SELECT DISTINCT ON (v.unit, v.id) $1, v.unit, \
+             v.id, v.tick_ms FROM unnest($2::text[], $3::text[], $4::bigint[]) AS v(unit, id, tick_ms) \
+             ORDER BY v.unit, v.id ON CONFLICT (bucket, unit, id) DO UPDATE SET tick_ms = EXCLUDED.tick_ms"
+        ),
+        format!(
+            "DELETE FROM {asked} WHERE bucket = $1 AND tick_ms < (SELECT tick_ms FROM {asked} \
+             WHERE bucket = $1 ORDER BY tick_ms DESC OFFSET {KNOWN_REQUESTS} LIMIT 1)"
         ),
     ]
 }

@@ -89,8 +89,7 @@ fn column<T>(field: &Field<T>) -> String {
 
 /// All tables, in the order in which they are made.
 pub(crate) fn all(schema: &str) -> [Table; 8] {
-    let text = sql_type(Kind::Text);
-    let none: &[Field<()>] = &[];
+    let (text, none): (_, &[Field<()>]) = (sql_type(Kind::Text), &[]);
     let slow = "autovacuum_vacuum_scale_factor = 0.05";
     [
         Table::new(

@@ -14,6 +14,7 @@ pub mod message;
 mod outcome;
 
 pub mod machine;
+mod wanted;
 mod working_set;
 
 pub mod fields;
@@ -40,4 +41,5 @@ pub use schedule::{DecidingSchedule, ScheduleId};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use unit::UnitName;
 pub use value::{FencingToken, Start, TickMs};
-pub use working_set::{Access, Wanted, WorkingSet};
+pub use wanted::{Access, Wanted};
+pub use working_set::WorkingSet;

@@ -19,7 +19,8 @@ use crate::records::{Decide, Records, Survey};
 use crate::store::{Answer, DiagnosticContext, Store, StoreError};
 use crate::unit::UnitName;
 use crate::value::TickMs;
-use crate::working_set::{Wanted, WorkingSet};
+use crate::wanted::Wanted;
+use crate::working_set::WorkingSet;
 
 /// Stores by name and namespace: `memory://demo` is the same store for all schedulers of the process, for as long as
 /// one of them lives.

@@ -16,7 +16,8 @@ use crate::message::{
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::unit::UnitName;
-use crate::working_set::{Access, Wanted, WorkingSet};
+use crate::wanted::{Access, Wanted};
+use crate::working_set::WorkingSet;
 
 /// Decides on what was loaded. An error means that nothing may be saved.
 pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> + Send + 'a>;

@@ -112,7 +112,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Starts what waits in lanes. A lane is in a batch once.
     fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>>;
 
-    /// Cancels active runs: their nodes are told with the next renewals.
+    /// Cancels active runs: their nodes learn of it with the next renewals.
     fn cancel<'a>(
         &'a self,
         caller: &'a Caller,

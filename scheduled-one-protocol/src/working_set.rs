@@ -1,155 +1,17 @@
 //! The part of a bucket that one request needs, loaded from a store, and the decisions on batches of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
     Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Overlap,
-    Register, RegisteredUnit, Renew, Renewed, Request, Take, Taken, Target, UnitStatus, WrittenOff,
+    Finished, Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register,
+    RegisteredUnit, Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::unit::UnitName;
 use crate::value::TickMs;
-
-/// What a store has to load for a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The units whose records are needed. A store that locks rows locks them in this order, so that two requests
-    /// never wait for each other.
-    pub units: BTreeSet<UnitName>,
-    /// Whether the living nodes are needed.
-    pub nodes: bool,
-    /// The lanes whose first request is needed, with what the caller saw of them: see [`WorkingSet::first_ticks`].
-    pub first_requests: BTreeMap<UnitName, LowerBounds>,
-    /// Units and ids of requests whose ticks are needed, as far as they are known.
-    pub known_requests: BTreeSet<(UnitName, String)>,
-    /// What the step has to do with directives.
-    pub directives: Access,
-}
-
-/// What a step has to do with directives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
-    /// Nothing that depends on them.
-    #[default]
-    None,
-    /// It decides by them.
-    Reads,
-    /// It may change them: it comes before or after each step that decides by them. Otherwise a tick that was decided
-    /// before a pause could be granted after the reply to it.
-    Changes,
-}
-
-impl Wanted {
-    /// The records of these units.
-    pub fn units<'a>(units: impl IntoIterator<Item = &'a UnitName>) -> Self {
-        Wanted {
-            units: units.into_iter().cloned().collect(),
-            ..Wanted::default()
-        }
-    }
-
-    /// The records of the units of runs. A run in a lane concerns its unit, too.
-    pub fn runs<'a>(units: impl IntoIterator<Item = &'a UnitName>) -> Self {
-        let with_lane = |unit: &UnitName| {
-            let own = unit.is_lane().then(|| unit.without_slot());
-            own.into_iter().chain([unit.clone()]).collect::<Vec<_>>()
-        };
-        Wanted {
-            units: units.into_iter().flat_map(with_lane).collect(),
-            ..Wanted::default()
-        }
-    }
-
-    /// The records that these claims decide on: the units, and their slots.
-    pub fn claims(claims: &[Claim]) -> Self {
-        let with_slots = |claim: &Claim| {
-            let slots = (0..=slots(claim)).map(|slot| slot_of(&claim.unit, slot));
-            let lane = has_lane(claim).then(|| claim.unit.lane());
-            slots.chain(lane).collect::<Vec<_>>()
-        };
-        Wanted {
-            units: claims.iter().flat_map(with_slots).collect(),
-            directives: Access::Reads,
-            ..Wanted::default()
-        }
-    }
-
-    /// What these requests concern.
-    pub fn asks(asks: &[Ask]) -> Self {
-        let units = asks
-            .iter()
-            .flat_map(|ask| [ask.unit.clone(), ask.unit.lane()]);
-        let known = asks.iter();
-        Wanted {
-            units: units.collect(),
-            known_requests: known
-                .map(|ask| (ask.unit.clone(), ask.request.id.clone()))
-                .collect(),
-            ..Wanted::default()
-        }
-    }
-
-    /// What these claims of requests decide on: the lanes, their units, and the slots of these.
-    pub fn takes(takes: &[Take]) -> Self {
-        let units = takes.iter().flat_map(|take| {
-            let unit = take.lane.without_slot();
-            let slots = (0..=slots_of(take.overlap)).map(move |slot| slot_of(&unit, slot));
-            slots.chain([take.lane.clone()])
-        });
-        Wanted {
-            units: units.collect(),
-            directives: Access::Reads,
-            first_requests: takes
-                .iter()
-                .map(|take| (take.lane.clone(), take.bounds))
-                .collect(),
-            ..Wanted::default()
-        }
-    }
-
-    /// What these registrations concern.
-    pub fn registrations(registrations: &[Register]) -> Self {
-        let known = registrations.iter().flat_map(|registration| {
-            let unit = registration.unit.without_slot();
-            let ids = registration.requests.iter().map(|known| known.id.clone());
-            ids.map(move |id| (unit.clone(), id))
-        });
-        Wanted {
-            nodes: true,
-            known_requests: known.collect(),
-            ..Wanted::units(registrations.iter().map(|registration| &registration.unit))
-        }
-    }
-}
-
-/// Whether a claim concerns the lane of its unit. No tick of a slot or a lane does.
-fn has_lane(claim: &Claim) -> bool {
-    claim.with_lane && claim.unit.is_whole()
-}
-
-fn slots_of(overlap: Overlap) -> u32 {
-    match overlap {
-        Overlap::Allow(most) => most,
-        _ => 0,
-    }
-}
-
-/// How many slots the runs of a claim may use. A claim from the queue names its slot itself, and a slot has no slots.
-fn slots(claim: &Claim) -> u32 {
-    match &claim.target {
-        Target::Tick(due) if claim.unit.is_whole() => slots_of(due.overlap),
-        _ => 0,
-    }
-}
-
-fn slot_of(unit: &UnitName, slot: u32) -> UnitName {
-    match slot {
-        0 => unit.clone(),
-        _ => unit.with_slot(slot),
-    }
-}
+use crate::wanted::{Wanted, has_lane, slots, slots_of};
 
 /// What a request works on: [`Wanted`], loaded. The methods decide; afterwards the store saves [`meta`](Self::meta),
 /// [`nodes`](Self::nodes) if they were wanted, the [`touched`](Self::touched) records, the [`lines`](Self::lines), and

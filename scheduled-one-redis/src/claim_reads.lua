@@ -95,7 +95,7 @@ local function in_slot(slot)
   return slot == 0 and r or load_for_claim(slot_key(slot))
 end
 
--- The lane of the unit, which only claims have that were told so.
+-- The lane of the unit, which only claims bring that were made again.
 local function lane_key()
   return KEYS[i + 2 + ask.allow]
 end

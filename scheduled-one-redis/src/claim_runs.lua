@@ -1,7 +1,7 @@
 -- Checks the claims of a request, and starts runs for them. KEYS and ARGV are those of `claim.lua`.
 --
--- Provides: leases, dues, can_start, n, unsaved, now_s: what is written and replied at the end; reply, note, terms, start,
---       granted, granted_before, is_stale, stale, held_by_lane, merge_lane, early.
+-- Provides: leases, dues, can_start, n, unsaved, now_s: what is written and replied at the end; reply, note, terms,
+--       start, granted, granted_before, is_stale, stale, held_by_lane, merge_lane, early.
 
 wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim) or read_directives()
 if wrong then

@@ -18,8 +18,8 @@ local function takes_no_line(why, text)
 end
 
 -- Writes a line into `log` about the unit whose record is `key`. Returns the reason if the line is lost. A line names
--- its unit only if that is a shard, and never its slot or lane. Most lines are the last of their tick, and have no field
--- `retried`; most have no field `id`, the identity of their node. `from`: cause, request and actor of a run that
+-- its unit only if that is a shard, and never its slot or lane. Most lines are the last of their tick, and have no
+-- field `retried`; most have no field `id`, the identity of their node. `from`: cause, request and actor of a run that
 -- somebody asked for.
 local function ledger_line(log, key, retried, tick, last, n, out, why, node, tok, att, fired, ended,
     err, id, from)

@@ -62,8 +62,8 @@ impl Replication {
         }
     }
 
-    /// Changes grants to [`Verdict::NotReplicated`] unless enough replicas acknowledge them. Each verdict comes with the
-    /// lease that was asked for. An error means that the
+    /// Changes grants to [`Verdict::NotReplicated`] unless enough replicas acknowledge them. Each verdict comes with
+    /// the lease that was asked for. An error means that the
     /// number of replicas is unknown: the request is repeated.
     pub(crate) async fn confirm(
         &self,

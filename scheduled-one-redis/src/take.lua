@@ -1,9 +1,10 @@
 -- Starts what waits in lanes. Port of `machine::take`.
 --
--- KEYS  4 ctl   5.. for each claim: record of the lane, ledger of its job, record of the unit, requests of the lane, and,
---       with `allow`, records of the slots of the unit
+-- KEYS  4 ctl   5.. for each claim: record of the lane, ledger of its job, record of the unit, requests of the lane,
+--       and, with `allow`, records of the slots of the unit
 -- ARGV  4.. for each claim: nonce, valid until, lease, takeovers, lower bounds of hwm and token, tick and attempt of
---       the newest start that the caller observed, overlap policy: skip, queue, cancel_running or allow, number of slots
+--       the newest start that the caller observed, overlap policy: skip, queue, cancel_running or allow, number of
+--       slots
 -- Returns the head, then for each claim: born, hwm, token, verdict, and the values of the verdict.
 --       GRANTED_RUN: tick, token, until, attempt, 0, and 1 and the request, or 0 if it was deleted;
 --       STALE and STALE_LANE: slot, nonce, seq, lease; QUARANTINED: until. READY is added to the verdict if another
@@ -151,7 +152,8 @@ local function start_next(lane)
     elseif on_busy == 'skip' and attempt == '1' then
       set_wait(key, lane, sub(lane.wait, rest))
       local from = { cause = q.cause, request = q.id, actor = q.actor }
-      ledger_line(log, key, false, logical, logical, 1, OUTCOME_SKIPPED, SKIP_OVERLAP, name, 0, 0, 0, now, '', nil, from)
+      ledger_line(log, key, false, logical, logical, 1, OUTCOME_SKIPPED, SKIP_OVERLAP, name, 0, 0, 0, now,
+        '', nil, from)
       return SKIPPED
     elseif on_busy == 'cancel' and in_place(0).running then
       in_place(0).stop = true

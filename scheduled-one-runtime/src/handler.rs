@@ -85,7 +85,8 @@ impl<T: Clone + Send + Sync + 'static> FromJob for State<T> {
 /// The parameters of a requested run, read from its JSON. A run that the schedule asked for, and a request without
 /// parameters, have the default.
 ///
-/// Parameters that cannot be read fail the run before the function is called; the ledger line says where they are wrong.
+/// Parameters that cannot be read fail the run before the function is called; the ledger line says where they are
+/// wrong.
 ///
 /// ```
 /// use scheduled_one_runtime::{Params, scheduled_one};

@@ -335,14 +335,11 @@ impl Job {
         };
         let renamed = "give it another name (`name = \"…\"` in the attribute)";
         check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
-        if let Some(why) = self.when.misplaced() {
+        if let Some(why) = self.when.misplaced(self.policies.scope) {
             return Err(bad(why));
         }
         if let Some(found) = self.policies.contradictions().into_iter().next() {
             return Err(bad(found.message));
-        }
-        if self.when.rate == Rate::Manual && self.policies.scope == Some(Scope::EveryNode) {
-            return Err(bad(MANUAL_ON_EVERY_NODE.to_owned()));
         }
         let enabled = self.is_enabled().map_err(bad)?;
         user_code::call(|| self.handler.check(states))
@@ -389,10 +386,6 @@ impl fmt::Debug for Job {
             .finish_non_exhaustive()
     }
 }
-
-/// Why a job without a schedule is none of every node.
-const MANUAL_ON_EVERY_NODE: &str = "a job that runs only on request would never run with `scope = every_node`: nobody \
-                                    can ask each node; leave `scope` out";
 
 /// The rule for names, with the error as text.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {

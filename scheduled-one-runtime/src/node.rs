@@ -36,11 +36,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::claim::{ClaimBatch, DecidedBatch, send_claims};
 use crate::compiled_job::CompiledJob;
-use crate::event;
 use crate::finish::UnitReleased;
 use crate::run::{Runner, Stopping};
 use crate::store_client::{Replied, StoreClient, StoreHealth};
-use crate::timer::UnitIndex;
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::HeartbeatReply;
 
@@ -50,7 +48,6 @@ use control::KnownDirectives;
 use heartbeat::{HeartbeatTimer, send_heartbeat};
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
-use lane::{TakenBatch, send_takes};
 use local_jobs::LocalJobs;
 use mode::Mode;
 pub(crate) use mode::NodeSignals;
@@ -61,7 +58,7 @@ use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for
 use succession::{send_succession, successions, take_over_ticks};
 use takeover::taken_over;
 use units::Units;
-use verdict::{DecidedClaim, FollowUp};
+use verdict::DecidedClaim;
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(1); // a clock may be set, a machine may be suspended
 
@@ -222,27 +219,6 @@ impl Node {
         self.inbox.request(decided);
     }
 
-    /// Claims requests that wait in lanes and can start.
-    fn take_requests(&mut self) {
-        let now_ms = self.runner.cluster.now_ms();
-        while let Some(batch) = self.claiming.plan_takes(&self.units, now_ms) {
-            let (client, sent) = (Arc::clone(&self.client), self.client.now());
-            self.inbox
-                .request(async move { Event::Taken(send_takes(&client, batch, sent).await) });
-        }
-    }
-
-    /// Does what the store decided, request by request.
-    fn follow_taken(&mut self, batch: TakenBatch) {
-        self.claiming.settle_batch();
-        for decided in batch.into_decided() {
-            let now_ms = self.runner.cluster.now_ms();
-            let (units, stalls) = (&mut self.units, &mut self.stalls);
-            let follow_up = self.claiming.apply_taken(units, stalls, decided, now_ms);
-            self.follow_up(follow_up, None);
-        }
-    }
-
     /// Does what the store decided, claim by claim.
     fn follow(&mut self, decided: DecidedBatch) {
         self.claiming.settle_batch();
@@ -263,21 +239,6 @@ impl Node {
             }
             let follow_up = self.claiming.apply(units, stalls, decided, now_ms);
             self.follow_up(follow_up, Some(unit));
-        }
-    }
-
-    /// Starts what was granted. `unit`: the unit of which a tick was claimed.
-    fn follow_up(&self, follow_up: FollowUp, unit: Option<UnitIndex>) {
-        match follow_up {
-            FollowUp::Nothing => {}
-            FollowUp::Start(run) => {
-                event::claimed(&run.id.unit, run.id.tick, run.id.token);
-                let nodes = &self.claiming.preference;
-                let other = unit.and_then(|unit| nodes.preferred_other(unit));
-                self.client.log_stood_in(&run, other);
-                self.runner.start(run);
-            }
-            FollowUp::Decline(run) => self.runner.decline(&run),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Runs that somebody asks for, on a real Redis: whatever becomes of replies, of Redis's memory, and of nodes, an id starts
-//! once, and a requested run and a tick do not overlap.
+//! Runs that somebody asks for, on a real Redis: whatever becomes of replies and of Redis's memory, an id starts once,
+//! and a requested run and a tick do not overlap.
 
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too

@@ -9,6 +9,7 @@
 mod claim;
 mod control;
 mod heartbeat;
+mod lane;
 mod request;
 mod run;
 mod unit;
@@ -16,13 +17,15 @@ mod unit;
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
 pub use control::{Changed, ControlReply, ControlRequest, DirectiveChange};
 pub use heartbeat::{Heartbeat, HeartbeatReply, JobList, JobsDigest, Member, Membership};
+pub use lane::{Ask, Asked, Cancel, Cancelled, Take, Taken};
 pub use request::{
-    Ask, Asked, Cancel, Cancelled, Cause, KNOWN_REQUESTS, KnownRequest, MAX_ACTOR_BYTES,
-    MAX_ID_BYTES, MAX_NOTE_BYTES, MAX_PARAMETERS_BYTES, MAX_WAITING_REQUESTS, OnBusy, Origin,
-    Request, Take, Taken,
+    Cause, KNOWN_REQUESTS, MAX_ACTOR_BYTES, MAX_ID_BYTES, MAX_NOTE_BYTES, MAX_PARAMETERS_BYTES,
+    MAX_WAITING_REQUESTS, OnBusy, Origin, Request,
 };
 pub use run::{Finish, Finished, OverdueRun, Renew, Renewed, RunId, WrittenOff};
-pub use unit::{LowerBounds, Occasion, Recorded, Register, RegisteredUnit, UnitStatus, Watermarks};
+pub use unit::{
+    KnownRequest, LowerBounds, Occasion, Recorded, Register, RegisteredUnit, UnitStatus, Watermarks,
+};
 
 /// Items of one request, at most. A script that touches more units blocks Redis for longer than a renewal may wait.
 pub const MAX_BATCH: usize = 256;

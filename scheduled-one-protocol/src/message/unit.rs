@@ -1,6 +1,5 @@
 //! Units: what is known of them, registered, shown, recorded.
 
-use super::KnownRequest;
 use crate::schedule::{DecidingSchedule, ScheduleId};
 use crate::unit::UnitName;
 use crate::value::{FencingToken, Start, TickMs};
@@ -118,4 +117,13 @@ pub enum Recorded {
     Written,
     /// The ledger does not take the line, for this reason; other lines were recorded.
     Lost(String),
+}
+
+/// A request that a node granted or ended: a store that forgot its id learns it from that.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KnownRequest {
+    /// Id of the request.
+    pub id: String,
+    /// Its tick in the lane.
+    pub tick: TickMs,
 }

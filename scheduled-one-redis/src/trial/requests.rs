@@ -112,6 +112,18 @@ impl Steps<'_> {
     }
 }
 
+impl Steps<'_> {
+    /// A request for a run is asked for and taken, and no run is cancelled.
+    fn lane(&mut self) -> Result<(), StoreError> {
+        let asks = vec![ask(IDLE)];
+        self.batch(&script::ASK, (encode::ask, decode::ask), asks)?;
+        let takes = vec![take(IDLE)];
+        self.batch(&script::TAKE, (encode::take, decode::take), takes)?;
+        let cancels = vec![cancel(IDLE)];
+        self.batch(&script::CANCEL, (encode::cancel, decode::cancel), cancels)
+    }
+}
+
 /// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
 fn by_text(operation: &Operation, request: &script::Request<'_>) -> Cmd {
     operation.by_text(request)
@@ -173,12 +185,7 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
     steps.batch(&script::CLAIM, (encode::claim, decode::claim), next)?;
     let ends = vec![finish(HELD)];
     steps.batch(&script::FINISH, (encode::finish, decode::finish), ends)?;
-    let asks = vec![ask(IDLE)];
-    steps.batch(&script::ASK, (encode::ask, decode::ask), asks)?;
-    let takes = vec![take(IDLE)];
-    steps.batch(&script::TAKE, (encode::take, decode::take), takes)?;
-    let cancels = vec![cancel(IDLE)];
-    steps.batch(&script::CANCEL, (encode::cancel, decode::cancel), cancels)?;
+    steps.lane()?;
     let lines = vec![line(HELD)];
     steps.batch(&script::RECORD, (encode::record, decode::record), lines)?;
     let units = vec![IDLE.into(), LOST.into()];

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use scheduled_one_schedule::policy::Scope;
 use scheduled_one_schedule::{Calendar, Restriction, Schedule, ScheduleError, Zone, ZoneData};
 
 use crate::environment::variable;
@@ -56,11 +57,14 @@ impl When {
     }
 
     /// A setting that does not go with this kind of schedule, as a text with the way out.
-    pub(super) fn misplaced(&self) -> Option<String> {
+    pub(super) fn misplaced(&self, scope: Option<Scope>) -> Option<String> {
         match &self.rate {
             Rate::Cron(_) if self.has_offset => Some("`offset` goes only with `every`".to_owned()),
             Rate::Every { .. } if self.cron_env.is_some() => {
                 Some("`cron_env` goes only with `cron`".to_owned())
+            }
+            Rate::Manual if scope == Some(Scope::EveryNode) => {
+                Some(MANUAL_ON_EVERY_NODE.to_owned())
             }
             Rate::Manual => self
                 .of_ticks()
@@ -137,6 +141,10 @@ impl When {
         plain.restricted(restriction.calendars(calendars)?)
     }
 }
+
+/// Why a job without a schedule is none of every node.
+const MANUAL_ON_EVERY_NODE: &str = "a job that runs only on request would never run with `scope = every_node`: nobody \
+                                    can ask each node; leave `scope` out";
 
 /// Why a job without ticks takes no settings of ticks.
 const MANUAL_HAS_NO_TICKS: &str = "has no effect on a job that runs only on request: leave it out";

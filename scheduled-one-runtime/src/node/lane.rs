@@ -6,8 +6,10 @@ use std::time::Duration;
 use crate::active_run::RunKind;
 use crate::event;
 use crate::metrics::labels::Op;
+use crate::node::Node;
 use crate::node::claiming::Claiming;
 use crate::node::hold_up::HoldUp;
+use crate::node::inbox::Event;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
 use crate::node::verdict::FollowUp;
@@ -54,6 +56,44 @@ impl TakenBatch {
                 reply,
                 sent,
             })
+    }
+}
+
+impl Node {
+    /// Claims requests that wait in lanes and can start.
+    pub(super) fn take_requests(&mut self) {
+        let now_ms = self.runner.cluster.now_ms();
+        while let Some(batch) = self.claiming.plan_takes(&self.units, now_ms) {
+            let (client, sent) = (Arc::clone(&self.client), self.client.now());
+            self.inbox
+                .request(async move { Event::Taken(send_takes(&client, batch, sent).await) });
+        }
+    }
+
+    /// Does what the store decided, request by request.
+    pub(super) fn follow_taken(&mut self, batch: TakenBatch) {
+        self.claiming.settle_batch();
+        for decided in batch.into_decided() {
+            let now_ms = self.runner.cluster.now_ms();
+            let (units, stalls) = (&mut self.units, &mut self.stalls);
+            let follow_up = self.claiming.apply_taken(units, stalls, decided, now_ms);
+            self.follow_up(follow_up, None);
+        }
+    }
+
+    /// Starts what was granted. `unit`: the unit of which a tick was claimed.
+    pub(super) fn follow_up(&self, follow_up: FollowUp, unit: Option<UnitIndex>) {
+        match follow_up {
+            FollowUp::Nothing => {}
+            FollowUp::Start(run) => {
+                event::claimed(&run.id.unit, run.id.tick, run.id.token);
+                let nodes = &self.claiming.preference;
+                let other = unit.and_then(|unit| nodes.preferred_other(unit));
+                self.client.log_stood_in(&run, other);
+                self.runner.start(run);
+            }
+            FollowUp::Decline(run) => self.runner.decline(&run),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The units of a node: its jobs, or their shards, each with the watermarks that
 //! the node has seen.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod lane;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +25,6 @@ use scheduled_one_protocol::{
 
 /// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
 const MAX_ALLOWED: u32 = 32;
-
-/// Most requests that a node remembers.
-const MAX_REQUESTS: usize = 1_000;
 
 /// A job, or one shard of it.
 pub(crate) struct Unit {
@@ -105,7 +104,7 @@ impl Unit {
 /// All units, ordered by job and shard.
 pub(crate) struct Units {
     all: Vec<Unit>,
-    /// The newest requests that this node was granted, oldest first: a store that forgot them must not start them again.
+    /// The newest requests that this node was granted, oldest first: a store that forgot them must not start them.
     requests: VecDeque<(UnitIndex, KnownRequest)>,
     /// The units whose ticks another schedule decides than that of this node.
     asides: BTreeMap<UnitIndex, Aside>,
@@ -194,47 +193,6 @@ impl Units {
         if seen.first_seen_ms.is_some() {
             marks.first_seen_ms = seen.first_seen_ms;
         }
-    }
-
-    /// Takes watermarks of a lane that a store replied into account.
-    pub(crate) fn learn_lane(&mut self, index: UnitIndex, seen: Watermarks) {
-        let unit = &mut self.all[index as usize];
-        let lane = &mut unit.lane;
-        lane.decided = lane.decided.max(seen.decided);
-        lane.token = lane.token.max(seen.token);
-        lane.start = lane.start.max(seen.start);
-        // Tokens increase over a unit and its lane together.
-        unit.marks.token = unit.marks.token.max(seen.token);
-    }
-
-    /// A request was granted to this node.
-    pub(crate) fn remember_request(&mut self, index: UnitIndex, id: String, tick: TickMs) {
-        if self.requests.len() >= MAX_REQUESTS {
-            self.requests.pop_front();
-        }
-        self.requests.push_back((index, KnownRequest { id, tick }));
-    }
-
-    /// The registrations of the lanes that this node has seen, with the requests that it was granted.
-    pub(crate) fn lane_registrations(&self) -> Vec<Register> {
-        let mut requests: HashMap<UnitIndex, Vec<KnownRequest>> = HashMap::new();
-        for (unit, request) in &self.requests {
-            requests.entry(*unit).or_default().push(request.clone());
-        }
-        let seen = self.indices().zip(&self.all);
-        let seen = seen.filter(|(_, unit)| unit.lane != Watermarks::default());
-        let registration = |(index, unit): (UnitIndex, &Unit)| Register {
-            unit: unit.name().lane(),
-            first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
-            lease_ms: unit.lease_ms,
-            schedule: None,
-            occasion: Occasion::Again,
-            decides: None,
-            bounds: unit.lane.bounds(),
-            next_due_ms: None,
-            requests: requests.remove(&index).unwrap_or_default(),
-        };
-        seen.map(registration).collect()
     }
 
     /// Takes the reply to a registration into account. Returns whether the schedule of this node decides now, and did

@@ -1,10 +1,10 @@
-//! Random requests for runs, claims of them, and cancels.
+//! Random requests for runs, claims of them, cancels, and lines of ledgers.
 
 use scheduled_one_protocol::machine::Record;
 use scheduled_one_protocol::message::{
     Ask, Cancel, Cause, KnownRequest, OnBusy, Origin, Overlap, Request, Take,
 };
-use scheduled_one_protocol::{TickMs, UnitName};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, TickMs, UnitName};
 
 use super::requests::{NONCES, SLOTS, TEXTS, lanes};
 use super::workload::Workload;
@@ -143,5 +143,31 @@ impl Workload {
             tick: TickMs(self.now_ms - self.random.range(0, 90)),
         };
         (0..count).map(one).collect()
+    }
+
+    /// A line of a run that needed no lease.
+    pub(super) fn line(&mut self) -> LedgerRecord {
+        let request = self.random.one_in(3).then(|| self.ask().request);
+        LedgerRecord {
+            cause: request.as_ref().map(|request| request.cause),
+            actor: request
+                .as_ref()
+                .map_or_else(String::new, |request| request.actor.clone()),
+            request: request.map_or_else(String::new, |request| request.id),
+            unit: self.shard(),
+            tick: TickMs(self.now_ms - self.random.range(0, 9)),
+            last_tick: TickMs(self.now_ms),
+            count: self.random.number() % 1_000,
+            outcome: *self.random.pick(&Outcome::ALL),
+            retried: self.random.one_in(2),
+            reason: self.random.pick(&TEXTS).to_string(),
+            node: self.random.pick(&TEXTS).to_string(),
+            identity: Some(self.random.pick(&TEXTS).to_string()).filter(|text| !text.is_empty()),
+            token: Some(FencingToken(self.random.number() >> 20)).filter(|token| token.get() > 0),
+            attempt: Some(self.random.range(0, 9) as u32).filter(|attempt| *attempt > 0),
+            fired_at_ms: Some(self.now_ms - self.random.range(0, 9)),
+            ended_at_ms: self.now_ms,
+            error: self.random.pick(&TEXTS).to_string(),
+        }
     }
 }

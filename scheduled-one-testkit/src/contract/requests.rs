@@ -5,7 +5,7 @@ use scheduled_one_protocol::message::{
     Caller, Claim, DueTick, Finish, Heartbeat, Intent, JobList, LowerBounds, Missed, Occasion,
     OverdueRun, Overlap, Register, Renew, RunId, Target, UNCLAIMED_MS,
 };
-use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, Start, TickMs, UnitName};
+use scheduled_one_protocol::{FencingToken, Outcome, Start, TickMs, UnitName};
 
 use super::workload::Workload;
 
@@ -391,31 +391,5 @@ impl Workload {
             _ => {}
         }
         run
-    }
-
-    /// A line of a run that needed no lease.
-    pub(super) fn line(&mut self) -> LedgerRecord {
-        let request = self.random.one_in(3).then(|| self.ask().request);
-        LedgerRecord {
-            cause: request.as_ref().map(|request| request.cause),
-            actor: request
-                .as_ref()
-                .map_or_else(String::new, |request| request.actor.clone()),
-            request: request.map_or_else(String::new, |request| request.id),
-            unit: self.shard(),
-            tick: TickMs(self.now_ms - self.random.range(0, 9)),
-            last_tick: TickMs(self.now_ms),
-            count: self.random.number() % 1_000,
-            outcome: *self.random.pick(&Outcome::ALL),
-            retried: self.random.one_in(2),
-            reason: self.random.pick(&TEXTS).to_string(),
-            node: self.random.pick(&TEXTS).to_string(),
-            identity: Some(self.random.pick(&TEXTS).to_string()).filter(|text| !text.is_empty()),
-            token: Some(FencingToken(self.random.number() >> 20)).filter(|token| token.get() > 0),
-            attempt: Some(self.random.range(0, 9) as u32).filter(|attempt| *attempt > 0),
-            fired_at_ms: Some(self.now_ms - self.random.range(0, 9)),
-            ended_at_ms: self.now_ms,
-            error: self.random.pick(&TEXTS).to_string(),
-        }
     }
 }

@@ -14,7 +14,7 @@ use scheduled_one_protocol::{
 
 use super::requests::{JOBS, units};
 use super::workload::Workload;
-use super::{Breach, behaviours, schedules};
+use super::{Breach, behaviours, of_lanes, schedules};
 
 /// Lines of a ledger that are compared, at most.
 const LINES: usize = 100;
@@ -245,7 +245,7 @@ impl Workload {
                 before,
                 WorkingSet::take,
                 |workload, take, (lane, own), taken| {
-                    behaviours::taken(workload, take, lane, own, taken);
+                    of_lanes::taken(workload, take, lane, own, taken);
                     workload.remember(&taken.claimed.verdict);
                 },
             )

@@ -1,0 +1,148 @@
+use super::*;
+use crate::message::{Cause, Claim, DueTick, Target};
+
+const NOW: Now = Now { us: 1_000_000 };
+
+fn request(on_busy: Option<OnBusy>) -> Request {
+    Request {
+        id: "id".to_owned(),
+        cause: Cause::Manual,
+        actor: "ann".to_owned(),
+        note: String::new(),
+        logical: None,
+        on_busy,
+        parameters: String::new(),
+    }
+}
+
+fn caller() -> Caller {
+    Caller {
+        node: "node".to_owned(),
+        name: "Node".to_owned(),
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: 9,
+        buckets: 1,
+    }
+}
+
+fn take_it(own: &mut Record, lane: &mut Record, on_busy: Option<OnBusy>) -> Verdict {
+    let take = Take {
+        lane: UnitName::new("a", 0).lane(),
+        nonce: format!("{}+", lane.run.nonce), // not that of the run before
+        valid_until_ms: 2_000,
+        lease_ms: 500,
+        takeovers: 0,
+        bounds: LowerBounds::default(),
+        overlap: Overlap::Skip,
+    };
+    let first = lane.first_tick(&take.bounds);
+    let first = first.map(|tick| (tick, request(on_busy)));
+    let mut unit = UnitRecords {
+        own,
+        slots: &mut [],
+        lane: Some(lane),
+    };
+    let (meta, caller) = (Meta::default(), caller());
+    let taken = super::take(
+        &meta,
+        &mut unit,
+        first.as_ref(),
+        &take,
+        &caller,
+        NOW,
+        &mut Vec::new(),
+    );
+    taken.claimed.verdict
+}
+
+fn claim_tick(own: &mut Record, lane: Option<&mut Record>) -> Verdict {
+    let claim = Claim {
+        unit: UnitName::new("a", 0),
+        nonce: "of-tick".to_owned(),
+        valid_until_ms: 2_000,
+        lease_ms: 500,
+        takeovers: 0,
+        schedule: None,
+        control: 0,
+        bounds: LowerBounds::default(),
+        with_lane: lane.is_some(),
+        target: Target::Tick(DueTick::new(TickMs(1_000))),
+    };
+    let mut unit = UnitRecords {
+        own,
+        slots: &mut [],
+        lane,
+    };
+    let (meta, caller) = (Meta::default(), caller());
+    let claimed = super::super::claim(&meta, &mut unit, &claim, &caller, NOW, &mut Vec::new());
+    claimed.verdict
+}
+
+#[test]
+fn each_request_has_a_tick_of_its_own_and_a_lane_is_full_at_last() {
+    let (mut own, mut lane) = (Record::default(), Record::default());
+    for n in 0..MAX_WAITING_REQUESTS as i64 {
+        let tick = TickMs(NOW.ms() + n);
+        assert_eq!(ask(&mut own, &mut lane, None, NOW), Asked::Queued { tick });
+    }
+    assert_eq!(ask(&mut own, &mut lane, None, NOW), Asked::Full);
+    let known = Some(TickMs(7));
+    let tick = TickMs(7);
+    assert_eq!(ask(&mut own, &mut lane, known, NOW), Asked::Known { tick });
+    assert_eq!(
+        own.marks.decided, None,
+        "the ticks of the schedule are left alone"
+    );
+}
+
+#[test]
+fn unit_and_lane_exclude_each_other_and_tokens_increase_over_both() {
+    let (mut own, mut lane) = (Record::default(), Record::default());
+    ask(&mut own, &mut lane, None, NOW);
+    let taken = take_it(&mut own, &mut lane, None);
+    assert!(matches!(taken, Verdict::Granted(_)), "{taken:?}");
+    assert_eq!(claim_tick(&mut own, None), Verdict::Lane);
+    assert_eq!(claim_tick(&mut own, Some(&mut lane)), Verdict::Skipped);
+    lane.running = false;
+    own.marks.decided = None;
+    let Verdict::Granted(grant) = claim_tick(&mut own, Some(&mut lane)) else {
+        panic!("the lane is empty");
+    };
+    assert!(grant.token > lane.marks.token && !own.has_lane);
+    for (on_busy, expected) in [
+        (None, Verdict::Skipped), // as the policy says
+        (Some(OnBusy::Wait), Verdict::Busy),
+    ] {
+        ask(&mut own, &mut lane, None, NOW);
+        assert_eq!(take_it(&mut own, &mut lane, on_busy), expected);
+    }
+    assert!(!own.run.stop);
+    assert_eq!(
+        take_it(&mut own, &mut lane, Some(OnBusy::Cancel)),
+        Verdict::Busy
+    );
+    assert!(own.run.stop);
+    let Verdict::Granted(beside) = take_it(&mut own, &mut lane, Some(OnBusy::Allow)) else {
+        panic!("it starts beside");
+    };
+    assert!(beside.token > grant.token && own.holds("of-tick") && !lane.blocks());
+}
+
+#[test]
+fn a_cancel_names_one_run() {
+    let mut record = Record::default();
+    record.running = true;
+    record.run.token = FencingToken(7);
+    let of = |token| Cancel {
+        unit: UnitName::new("a", 0),
+        token: FencingToken(token),
+        why: "by ann".to_owned(),
+    };
+    assert_eq!(cancel(&mut record, &of(6)), Cancelled::Gone);
+    assert!(!record.run.stop);
+    assert_eq!(cancel(&mut record, &of(7)), Cancelled::Cancelling);
+    assert!(record.run.stop && record.run.stop_why == "by ann");
+    record.running = false;
+    assert_eq!(cancel(&mut record, &of(7)), Cancelled::Gone);
+}
