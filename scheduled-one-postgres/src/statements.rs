@@ -98,6 +98,7 @@ impl Statements {
             save_known,
             forget_known,
         ] = of_requests(&request, &asked);
+        let [append, trim, lines] = of_ledger(&ledger);
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
@@ -132,21 +133,8 @@ impl Statements {
             save_nodes,
             delete_lists,
             save_lists,
-            append: format!(
-                "WITH added AS (INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
-                 FROM unnest($2::text[], {2}) WITH ORDINALITY AS v(job, {0}, place) ORDER BY v.place \
-                 RETURNING job, line) SELECT job, max(line) FROM added GROUP BY job",
-                names(LINE, ""),
-                names(LINE, "v."),
-                arrays(LINE, 2)
-            ),
-            trim: format!(
-                "DELETE FROM {ledger} WHERE bucket = $1 AND job = $2 AND line IN \
-                 (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= \
-                 (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= $4 \
-                 ORDER BY line DESC OFFSET $3 LIMIT 1) \
-                 ORDER BY line LIMIT {TRIM_LINES})"
-            ),
+            append,
+            trim,
             requests,
             known_requests,
             save_requests,
@@ -154,10 +142,7 @@ impl Statements {
             save_known,
             forget_known,
             survey: survey(&unit),
-            lines: format!(
-                "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
-                names(LINE, "")
-            ),
+            lines,
             units: select_units(&unit),
         }
     }
@@ -205,6 +190,30 @@ fn of_nodes(node: &str, job_list: &str) -> [String; 6] {
             arrays(JOB_LIST, 1)
         ),
     ]
+}
+
+/// To append lines, to trim a ledger in small steps, and to read the newest lines.
+fn of_ledger(ledger: &str) -> [String; 3] {
+    let append = format!(
+        "WITH added AS (INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
+         FROM unnest($2::text[], {2}) WITH ORDINALITY AS v(job, {0}, place) ORDER BY v.place \
+         RETURNING job, line) SELECT job, max(line) FROM added GROUP BY job",
+        names(LINE, ""),
+        names(LINE, "v."),
+        arrays(LINE, 2)
+    );
+    let trim = format!(
+        "DELETE FROM {ledger} WHERE bucket = $1 AND job = $2 AND line IN \
+         (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= \
+         (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= $4 \
+         ORDER BY line DESC OFFSET $3 LIMIT 1) \
+         ORDER BY line LIMIT {TRIM_LINES})"
+    );
+    let lines = format!(
+        "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
+        names(LINE, "")
+    );
+    [append, trim, lines]
 }
 
 /// The statements on requests for runs: load, load known ids, save, delete, save known ids, delete the oldest of them.

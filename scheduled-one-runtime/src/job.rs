@@ -87,12 +87,8 @@ impl Job {
     /// [`Control::run`](crate::control::Control::run).
     #[track_caller]
     pub fn manual<Args: 'static>(name: impl Into<String>, handler: impl Handler<Args>) -> Self {
-        Self::new(
-            name.into(),
-            Rate::Manual,
-            erase(handler),
-            Location::caller(),
-        )
+        let rate = Rate::Manual;
+        Self::new(name.into(), rate, erase(handler), Location::caller())
     }
 
     fn new(

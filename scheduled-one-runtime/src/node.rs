@@ -38,24 +38,23 @@ use crate::claim::{ClaimBatch, DecidedBatch, send_claims};
 use crate::compiled_job::CompiledJob;
 use crate::finish::UnitReleased;
 use crate::run::{Runner, Stopping};
-use crate::store_client::{Replied, StoreClient, StoreHealth};
+use crate::store_client::{StoreClient, StoreHealth};
 use scheduled_one_protocol::StoreError;
-use scheduled_one_protocol::message::HeartbeatReply;
 
 use audit_watch::AuditWatch;
 use claiming::Claiming;
 use control::KnownDirectives;
-use heartbeat::{HeartbeatTimer, send_heartbeat};
+use heartbeat::HeartbeatTimer;
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
 use local_jobs::LocalJobs;
 use mode::Mode;
 pub(crate) use mode::NodeSignals;
 use outlook::Outlook;
-use registration::{Registration, refresh, register_again};
+use registration::{Registration, register_again};
 use stall_watch::StallWatch;
 use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for};
-use succession::{send_succession, successions, take_over_ticks};
+use succession::take_over_ticks;
 use takeover::taken_over;
 use units::Units;
 use verdict::DecidedClaim;
@@ -368,41 +367,5 @@ impl Node {
             let registered = register_again(&client, identity, batches, lanes).await;
             Event::Registered(registered)
         });
-    }
-
-    fn send_heartbeat_if_due(&mut self, mode: Mode) {
-        if !self.heartbeat.take_due(self.client.now()) {
-            return;
-        }
-        let nodes = &self.claiming.preference;
-        let heartbeat = nodes.heartbeat(&self.units, mode != Mode::Working);
-        let client = Arc::clone(&self.client);
-        let sent = async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) };
-        self.inbox.request(sent);
-    }
-
-    fn heartbeat_acknowledged(&mut self, reply: Replied<HeartbeatReply>) {
-        self.heartbeat.settle();
-        self.heartbeat
-            .log_offset(&self.client, &self.runner.cluster);
-        let Replied { received, mut body } = reply;
-        self.stalls
-            .observe_all(std::mem::take(&mut body.overdue), received);
-        let now_ms = self.runner.cluster.now_ms();
-        let is_calm = self.hold.is_calm(now_ms);
-        let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
-        let nodes = &self.claiming.preference;
-        let living = nodes.living().len();
-        self.client.bucket_metrics.living_nodes(living);
-        if let Some(succession) = successions(&mut self.units, nodes.living()) {
-            let request = send_succession(Arc::clone(&self.client), succession);
-            self.inbox
-                .request(async { Event::Succeeded(request.await) });
-        }
-        if !adopted.is_empty() {
-            let units = self.units.registrations_of(adopted);
-            let request = refresh(Arc::clone(&self.client), units);
-            self.inbox.request(async { Event::Adopted(request.await) });
-        }
     }
 }

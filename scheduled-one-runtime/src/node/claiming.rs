@@ -394,9 +394,8 @@ pub(super) fn is_spread(units: &Units, index: UnitIndex) -> bool {
 /// are due at once, and never so long that it costs much of a lease.
 fn lead_ms(units: usize, shortest_lease: Duration) -> i64 {
     const LEAST_MS: i64 = 5;
-    const UNITS_PER_MS: i64 = 100;
     const MOST_MS: i64 = 100;
-    let of_units = LEAST_MS + units as i64 / UNITS_PER_MS;
+    let of_units = LEAST_MS + units as i64 / 100;
     let of_lease = shortest_lease.as_millis() as i64 / 10;
     of_units.min(of_lease).min(MOST_MS)
 }

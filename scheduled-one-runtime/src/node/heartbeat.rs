@@ -1,11 +1,17 @@
 //! The heartbeat: one request a second and node, however many jobs there are.
 //! Its reply names the living nodes, what waits, and which runs are overdue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::metrics::labels::Op;
+use crate::node::Node;
+use crate::node::inbox::Event;
+use crate::node::mode::Mode;
+use crate::node::registration::refresh;
+use crate::node::succession::{send_succession, successions};
 use crate::store_client::{Replied, StoreClient};
 use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
@@ -65,6 +71,46 @@ impl HeartbeatTimer {
         if (offset_ms - self.logged_offset_ms).abs() > LOGGED_OFFSET_MS {
             event::clock_offset(client.bucket, offset_ms);
             self.logged_offset_ms = offset_ms;
+        }
+    }
+}
+
+impl Node {
+    /// Sends a heartbeat each second.
+    pub(super) fn send_heartbeat_if_due(&mut self, mode: Mode) {
+        if !self.heartbeat.take_due(self.client.now()) {
+            return;
+        }
+        let nodes = &self.claiming.preference;
+        let heartbeat = nodes.heartbeat(&self.units, mode != Mode::Working);
+        let client = Arc::clone(&self.client);
+        let sent = async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) };
+        self.inbox.request(sent);
+    }
+
+    /// Takes the reply into account: who lives, what waits, and which runs are overdue.
+    pub(super) fn heartbeat_acknowledged(&mut self, reply: Replied<HeartbeatReply>) {
+        self.heartbeat.settle();
+        self.heartbeat
+            .log_offset(&self.client, &self.runner.cluster);
+        let Replied { received, mut body } = reply;
+        self.stalls
+            .observe_all(std::mem::take(&mut body.overdue), received);
+        let now_ms = self.runner.cluster.now_ms();
+        let is_calm = self.hold.is_calm(now_ms);
+        let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
+        let nodes = &self.claiming.preference;
+        let living = nodes.living().len();
+        self.client.bucket_metrics.living_nodes(living);
+        if let Some(succession) = successions(&mut self.units, nodes.living()) {
+            let request = send_succession(Arc::clone(&self.client), succession);
+            self.inbox
+                .request(async { Event::Succeeded(request.await) });
+        }
+        if !adopted.is_empty() {
+            let units = self.units.registrations_of(adopted);
+            let request = refresh(Arc::clone(&self.client), units);
+            self.inbox.request(async { Event::Adopted(request.await) });
         }
     }
 }

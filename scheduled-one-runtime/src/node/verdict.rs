@@ -115,30 +115,43 @@ impl Claiming {
             _ => {}
         }
         if let Target::Tick(due) = &decided.claim.target {
-            if let Verdict::OtherSchedule(_) = &claimed.verdict {
-                units.refuse(index, due.tick);
-            }
             log_verdict(&decided.claim.unit, due, &claimed.verdict);
-            count_verdict(&units.get(index).job.metrics, due, &claimed.verdict);
-            match claimed.verdict {
-                Verdict::Conflict => self.exact.insert(index),
-                _ => self.exact.remove(&index),
-            };
-            let (unit, newest_ms) = (units.get(index), decided.pending.newest_ms);
-            if let Verdict::Granted(_) = &claimed.verdict {
-                let tick_ms = due.tick.ms();
-                self.catch_ups
-                    .granted(index, unit, tick_ms, newest_ms, now_ms);
-            }
-            self.catch_ups.decided(index, unit, now_ms);
-            match self.again(index, &claimed.verdict) {
-                Again::NextTick => self.set_next(units, index),
-                Again::After(wait_ms) => self.timer.set(now_ms + wait_ms, index),
-            }
+            self.after_tick(units, &decided.pending, due, &claimed.verdict, now_ms);
         } else if let Verdict::Granted(_) = &claimed.verdict {
             units.get(index).job.metrics.waits(-1);
         }
         follow_up(units, decided, now_ms)
+    }
+
+    /// What the verdict on a new tick means for its unit.
+    fn after_tick(
+        &mut self,
+        units: &mut Units,
+        pending: &PendingClaim,
+        due: &DueTick,
+        verdict: &Verdict,
+        now_ms: i64,
+    ) {
+        let index = pending.unit;
+        if let Verdict::OtherSchedule(_) = verdict {
+            units.refuse(index, due.tick);
+        }
+        count_verdict(&units.get(index).job.metrics, due, verdict);
+        match verdict {
+            Verdict::Conflict => self.exact.insert(index),
+            _ => self.exact.remove(&index),
+        };
+        let (unit, newest_ms) = (units.get(index), pending.newest_ms);
+        if let Verdict::Granted(_) = verdict {
+            let tick_ms = due.tick.ms();
+            self.catch_ups
+                .granted(index, unit, tick_ms, newest_ms, now_ms);
+        }
+        self.catch_ups.decided(index, unit, now_ms);
+        match self.again(index, verdict) {
+            Again::NextTick => self.set_next(units, index),
+            Again::After(wait_ms) => self.timer.set(now_ms + wait_ms, index),
+        }
     }
 
     /// When the unit of a new tick is claimed again. A waiting tick that could not start is in the next heartbeat's

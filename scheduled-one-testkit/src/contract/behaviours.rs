@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Finish, Finished, Grant, HeartbeatReply, Intent,
-    Overlap, Target, Verdict,
+    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, HeartbeatReply, Intent, Overlap, Target,
+    Verdict,
 };
 use scheduled_one_protocol::{Start, UnitName};
 
@@ -381,31 +381,4 @@ pub(super) fn changed(workload: &mut Workload, operation: &str, unit: &UnitName,
         }
         _ => {}
     }
-}
-
-pub(super) fn finished(workload: &mut Workload, finish: &Finish, before: &Record, reply: Finished) {
-    let after = workload.record(&finish.run.unit);
-    let tells = before.run.nonce == finish.run.nonce && before.run.attempt < finish.run.attempt;
-    let tells = tells && before.running && before.done != finish.run.nonce;
-    if !reply.recorded {
-        workload.count("finish refused");
-        workload.count_if(tells, "finish refused, tells of an attempt");
-        return;
-    }
-    let repeated = before.done == finish.run.nonce && before.run.nonce != before.done;
-    workload.count_if(repeated, "finish recorded before, another has its place");
-    let known = repeated || before.run.nonce == finish.run.nonce;
-    workload.count("finish recorded");
-    workload.count_if(tells, "finish recorded, tells of an attempt");
-    workload.count_if(*before == after, "finish recorded before");
-    workload.count_if(
-        known && after.running && *before != after,
-        "finish recorded, retried",
-    );
-    workload.count_if(!known, "finish recorded, forgotten");
-    workload.count_if(
-        !known && after.running,
-        "finish recorded, forgotten and retried",
-    );
-    workload.count_if(reply.ready, "finish recorded, ready");
 }

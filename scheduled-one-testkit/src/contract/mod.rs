@@ -33,6 +33,7 @@
 mod asks;
 mod behaviours;
 mod directives;
+mod of_ends;
 mod of_lanes;
 mod race;
 mod requests;

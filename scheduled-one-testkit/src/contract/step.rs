@@ -14,7 +14,7 @@ use scheduled_one_protocol::{
 
 use super::requests::{JOBS, units};
 use super::workload::Workload;
-use super::{Breach, behaviours, of_lanes, schedules};
+use super::{Breach, behaviours, of_ends, of_lanes, schedules};
 
 /// Lines of a ledger that are compared, at most.
 const LINES: usize = 100;
@@ -156,7 +156,7 @@ impl Workload {
                 before,
                 WorkingSet::finish,
                 |workload, finish, before, answer| {
-                    behaviours::finished(workload, finish, before, *answer);
+                    of_ends::finished(workload, finish, before, *answer);
                 },
             )
             .await

@@ -131,8 +131,10 @@ fn unit_and_lane_exclude_each_other_and_tokens_increase_over_both() {
 
 #[test]
 fn a_cancel_names_one_run() {
-    let mut record = Record::default();
-    record.running = true;
+    let mut record = Record {
+        running: true,
+        ..Record::default()
+    };
     record.run.token = FencingToken(7);
     let of = |token| Cancel {
         unit: UnitName::new("a", 0),
