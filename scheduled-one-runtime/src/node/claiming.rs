@@ -393,9 +393,8 @@ pub(super) fn is_spread(units: &Units, index: UnitIndex) -> bool {
 /// How long ahead ticks are claimed: what the claims of all units take if they
 /// are due at once, and never so long that it costs much of a lease.
 fn lead_ms(units: usize, shortest_lease: Duration) -> i64 {
-    const LEAST_MS: i64 = 5;
     const MOST_MS: i64 = 100;
-    let of_units = LEAST_MS + units as i64 / 100;
+    let of_units = 5 + units as i64 / 100;
     let of_lease = shortest_lease.as_millis() as i64 / 10;
     of_units.min(of_lease).min(MOST_MS)
 }
