@@ -136,8 +136,8 @@ pub(crate) fn five_nodes(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-/// Throughput of one node and of five that share the units; then all claim all, in the child. Each part has units of its
-/// own.
+/// Throughput of one node and of five that share the units; then all claim all, in the child. Each part has units of
+/// its own.
 pub(crate) async fn nodes(task: &Task) -> Result<Found> {
     let window = Duration::from_secs(task.seconds);
     let units = |part: usize| part * task.jobs..(part + 1) * task.jobs;
