@@ -1,5 +1,6 @@
 //! Claims and outcomes per second on PostgreSQL: next to plain updates, and of five nodes against one.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,11 @@ use crate::ticks::now_us;
 /// Connections of the reference, as many as a node has.
 const CONNECTIONS: usize = 8;
 
-/// Nodes and units of the comparison of several nodes.
+/// Nodes of the comparison with one.
 const NODES: usize = 5;
+
+/// The ticks that are claimed came due up to so long ago.
+const DAY_MS: i64 = 86_400_000;
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let (batches, rounds) = scale.sql_claims;
@@ -132,32 +136,28 @@ pub(crate) fn five_nodes(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-/// Throughput of one node and of five that share the units; then all claim all, in the child.
+/// Throughput of one node and of five that share the units; then all claim all, in the child. Each part has units of
+/// its own.
 pub(crate) async fn nodes(task: &Task) -> Result<Found> {
-    let start_ms = now_us() / 1000 - 86_400_000;
     let window = Duration::from_secs(task.seconds);
+    let units = |part: usize| part * task.jobs..(part + 1) * task.jobs;
     let mut found = Found::default();
-    let one = together(task, 1, start_ms, window).await?;
-    found.set("one", one);
-    // Ticks that the first part has not decided.
-    found.set(
-        "five",
-        together(task, NODES, start_ms + 40_000_000, window).await?,
-    );
-    found.set("failed", quarrel(task, start_ms + 80_000_000).await? as f64);
+    found.set("one", together(task, 1, units(0), window).await?);
+    found.set("five", together(task, NODES, units(1), window).await?);
+    found.set("failed", quarrel(task, units(2)).await? as f64);
     Ok(found)
 }
 
 /// Rows decided per second by so many nodes, of which each has a part of the units.
-async fn together(task: &Task, nodes: usize, start_ms: i64, window: Duration) -> Result<f64> {
+async fn together(task: &Task, nodes: usize, units: Range<usize>, window: Duration) -> Result<f64> {
     let mut all = JoinSet::new();
     for node in 0..nodes {
         let store = open(&task.url).await?;
-        let units: Vec<usize> = (0..task.jobs).filter(|unit| unit % nodes == node).collect();
+        let of_node: Vec<usize> = units.clone().filter(|unit| unit % nodes == node).collect();
         // One node sends as many batches at a time as several do.
-        for batch in units.chunks(task.jobs / NODES) {
+        for batch in of_node.chunks(task.jobs / NODES) {
             let (store, batch) = (Arc::clone(&store), batch.to_vec());
-            all.spawn(async move { rounds(&*store, node, &batch, start_ms, window).await });
+            all.spawn(async move { rounds(&*store, node, &batch, window).await });
         }
     }
     let mut rows = 0;
@@ -172,10 +172,10 @@ async fn rounds(
     store: &dyn Store,
     node: usize,
     batch: &[usize],
-    start_ms: i64,
     window: Duration,
 ) -> Result<usize> {
     let caller = caller(&format!("node-{node}"));
+    let start_ms = now_us() / 1000 - DAY_MS;
     let (began, mut rows, mut after) = (Instant::now(), 0, None);
     for tick in (0_i64..).map(|round| TickMs(start_ms + round * 1_000)) {
         if began.elapsed() >= window {
@@ -196,22 +196,25 @@ async fn rounds(
 }
 
 /// All nodes claim all units, each in an order of its own; returns how many requests failed.
-async fn quarrel(task: &Task, start_ms: i64) -> Result<usize> {
+async fn quarrel(task: &Task, units: Range<usize>) -> Result<usize> {
+    let start_ms = now_us() / 1000 - DAY_MS;
+    let units: Vec<usize> = units.take(MAX_BATCH).collect();
     let mut all = JoinSet::new();
     for node in 0..NODES {
         let store = open(&task.url).await?;
-        let units = task.jobs.min(MAX_BATCH);
+        let units = units.clone();
         all.spawn(async move {
             let caller = caller(&format!("node-{node}"));
-            let mut failed = 0;
+            let (mut failed, mut after) = (0, None);
             for round in 0..20_i64 {
-                let mut order: Vec<usize> = (0..units).collect();
-                order.rotate_left(node * units / NODES);
+                let mut order = units.clone();
+                order.rotate_left(node * units.len() / NODES);
                 if node % 2 == 1 {
                     order.reverse();
                 }
                 let tick = TickMs(start_ms + round * 1_000);
-                let claims = claims_of(order.into_iter(), tick, None);
+                let claims = claims_of(order.into_iter(), tick, after);
+                after = Some(tick);
                 failed += usize::from(store.claim(&caller, &claims).await.is_err());
             }
             failed

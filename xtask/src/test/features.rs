@@ -1,11 +1,16 @@
 //! The features that users choose.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 
 use super::task::Attempt;
-use crate::command::cargo;
+use crate::command::{cargo, root};
 
 const RUNTIME: &str = "scheduled-one-runtime";
+
+/// The document that has the numbers of crates.
+const STORES: &str = "docs/stores.md";
 
 /// The tests of the runtime that need no server.
 const ON_MEMORY: [&str; 3] = ["scheduler", "policies", "simulation"];
@@ -65,7 +70,45 @@ pub(super) fn no_client() -> Result<Attempt, String> {
     Ok(Attempt::Passed)
 }
 
-fn check_left_out(features: &str, packages: &[&'static str]) -> Result<(), String> {
+/// Fails if the numbers of crates in the documents are those of another day.
+pub(super) fn counts() -> Result<Attempt, String> {
+    let path = root().join(STORES);
+    let text = fs::read_to_string(path).map_err(|error| format!("{STORES}: {error}"))?;
+    let documented = documented(&text);
+    if documented.len() != 4 {
+        let found = documented.len();
+        return Err(format!(
+            "{STORES}: {found} rows with a feature and a number, not 4"
+        ));
+    }
+    for (feature, count) in documented {
+        let tree = tree_with(&feature)?;
+        let packages: BTreeSet<&str> = tree.lines().map(|it| it.trim_end_matches(" (*)")).collect();
+        if packages.len() != count {
+            return Err(format!(
+                "{STORES} says that the runtime with [{feature}] is {count} crates; it is {}: correct it, if that is meant",
+                packages.len()
+            ));
+        }
+    }
+    Ok(Attempt::Passed)
+}
+
+/// Features and numbers of the rows of a table whose last columns these are. No feature is an empty text.
+fn documented(text: &str) -> Vec<(String, usize)> {
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [.., feature, count, ""] = cells[..] else {
+            return None;
+        };
+        let feature = feature.split('`').nth(1).unwrap_or_default();
+        Some((feature.to_owned(), count.parse().ok()?))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+/// The packages that the runtime is built of with these features, one a line.
+fn tree_with(features: &str) -> Result<String, String> {
     let mut tree = cargo(["tree", "-p", RUNTIME, "--no-default-features"]);
     tree.args(["--features", features]).args([
         "--edges",
@@ -78,8 +121,11 @@ fn check_left_out(features: &str, packages: &[&'static str]) -> Result<(), Strin
     let output = tree
         .output()
         .map_err(|error| format!("cargo tree: {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found = in_tree(packages, &text)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn check_left_out(features: &str, packages: &[&'static str]) -> Result<(), String> {
+    let found = in_tree(packages, &tree_with(features)?)?;
     match found.is_empty() {
         true => Ok(()),
         false => Err(format!(
@@ -105,6 +151,14 @@ fn in_tree(packages: &[&'static str], tree: &str) -> Result<Vec<&'static str>, S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_numbers_of_a_table_are_read() {
+        let text = "| you have | feature | crates |\n| --- | --- | ---: |\n\
+                    | a Redis | `redis`, on by default | 97 |\n| a test | none | 44 |\n| a | b | c |\n";
+        let rows = [("redis".to_owned(), 97), (String::new(), 44)];
+        assert_eq!(documented(text), rows);
+    }
 
     #[test]
     fn a_client_in_the_tree_is_found() {

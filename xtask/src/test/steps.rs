@@ -168,6 +168,10 @@ fn cargo_steps() -> Vec<Task> {
             "the runtime compiles no client that its features leave out",
             features::no_client,
         ),
+        Task::check(
+            "docs/stores.md counts the crates of each store",
+            features::counts,
+        ),
         Task::command("doc", Load::Cargo, doc),
     ]
 }
