@@ -3,6 +3,9 @@
 // What was said of the schedule.
 pub(crate) mod when;
 
+// What the catalog has of a job.
+mod descriptor;
+
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use crate::compiled_job::{Compiled, CompiledJob};
 use crate::environment::switch;
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
+use crate::job::descriptor::{Said, descriptor};
 use crate::job::when::{Rate, Schedules, When};
 use crate::rules::Rules;
 use crate::state::States;
@@ -50,6 +54,7 @@ pub struct Job {
     when: When,
     policies: Policies,
     description: Option<String>,
+    group: Option<String>,
     handler: Arc<dyn AnyHandler>,
     declared_at: &'static Location<'static>,
     enabled: bool,
@@ -102,6 +107,7 @@ impl Job {
             when: When::new(rate),
             policies: Policies::default(),
             description: None,
+            group: None,
             handler,
             declared_at,
             enabled: true,
@@ -302,6 +308,13 @@ impl Job {
         self
     }
 
+    /// A label that jobs share, such as `"billing"`: whoever pauses the group pauses the jobs that have it then. In the
+    /// form of names.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -331,6 +344,9 @@ impl Job {
         };
         let renamed = "give it another name (`name = \"…\"` in the attribute)";
         check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
+        if let Some(group) = &self.group {
+            check_name(group).map_err(|why| bad(format!("`group`: {why}")))?;
+        }
         if let Some(why) = self.when.misplaced(self.policies.scope) {
             return Err(bad(why));
         }
@@ -353,8 +369,15 @@ impl Job {
                 return Ok(Compiled::LeftOut { job, why });
             }
         };
+        let said = Said {
+            description: self.description.as_deref(),
+            group: self.group.as_deref(),
+            enabled,
+        };
+        let descriptor = descriptor(&self.when, &schedule, &self.policies, &said);
         Ok(Compiled::Job(Box::new(CompiledJob {
             name: self.name,
+            descriptor: descriptor.to_text().into(),
             schedule,
             rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),

@@ -1,0 +1,81 @@
+//! What a node says of its jobs in the catalog.
+
+use scheduled_one_protocol::JobDescriptor;
+use scheduled_one_schedule::Schedule;
+use scheduled_one_schedule::policy::{POLICY_KEYS, Policies};
+
+use crate::environment::variable;
+use crate::job::when::{Rate, When};
+
+/// Most letters of a description that the catalog has.
+const MAX_LETTERS: usize = 500;
+
+/// What was said of a job, beside its schedule and its policies.
+pub(super) struct Said<'a> {
+    pub(super) description: Option<&'a str>,
+    pub(super) group: Option<&'a str>,
+    pub(super) enabled: bool,
+}
+
+/// The descriptor of a job.
+pub(super) fn descriptor(
+    when: &When,
+    schedule: &Schedule,
+    policies: &Policies,
+    said: &Said<'_>,
+) -> JobDescriptor {
+    let mut job = JobDescriptor::default();
+    job.say("schedule", schedule.to_string());
+    job.say("identity", schedule.identity().to_string());
+    for (key, value) in of_schedule(when) {
+        job.say(key, value);
+    }
+    for key in POLICY_KEYS {
+        if let Some(value) = key.said(policies) {
+            job.say(key.name, value);
+        }
+    }
+    if let Some(description) = said.description {
+        job.say(
+            "description",
+            description.chars().take(MAX_LETTERS).collect::<String>(),
+        );
+    }
+    if let Some(group) = said.group {
+        job.say("group", group);
+    }
+    if !said.enabled {
+        job.say("enabled", "false");
+    }
+    job
+}
+
+/// The schedule in parts from which it can be made again.
+fn of_schedule(when: &When) -> Vec<(&'static str, String)> {
+    let mut parts = match &when.rate {
+        Rate::Cron(expression) => {
+            let name = when.cron_env.as_ref();
+            let of_environment = name.and_then(|name| variable(name).ok().flatten());
+            vec![("cron", of_environment.unwrap_or_else(|| expression.clone()))]
+        }
+        Rate::Every { period, offset } => vec![
+            ("every_ms", period.as_millis().to_string()),
+            ("offset_ms", offset.as_millis().to_string()),
+        ],
+        Rate::Manual => vec![("manual", "true".to_owned())],
+    };
+    let texts = [
+        ("tz", &when.zone),
+        ("start", &when.start),
+        ("end", &when.end),
+        ("within", &when.within),
+    ];
+    let said = texts.into_iter();
+    parts.extend(said.filter_map(|(key, text)| Some((key, text.clone()?))));
+    parts.extend(
+        when.except
+            .as_ref()
+            .map(|items| ("except", items.join("\n"))),
+    );
+    parts
+}
