@@ -84,7 +84,6 @@ impl Statements {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
         let [catalog, save_catalog] = of_catalog(&table("job"));
-        let [request, asked] = ["request", "asked"].map(table);
         let [
             nodes,
             job_lists,
@@ -100,7 +99,7 @@ impl Statements {
             delete_requests,
             save_known,
             forget_known,
-        ] = of_requests(&request, &asked);
+        ] = of_requests(&table("request"), &table("asked"));
         let [append, trim, lines] = of_ledger(&ledger);
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),

@@ -3,7 +3,6 @@
 // What was said of the schedule.
 pub(crate) mod when;
 
-// What the catalog has of a job.
 mod descriptor;
 
 use std::fmt;
@@ -20,7 +19,7 @@ use crate::compiled_job::{Compiled, CompiledJob};
 use crate::environment::switch;
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
-use crate::job::descriptor::{Said, descriptor};
+use crate::job::descriptor::descriptor;
 use crate::job::when::{Rate, Schedules, When};
 use crate::rules::Rules;
 use crate::state::States;
@@ -302,19 +301,6 @@ impl Job {
         self
     }
 
-    /// A sentence for people, shown by [`jobs`](crate::Scheduler::jobs).
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
-    /// A label that jobs share, such as `"billing"`: whoever pauses the group pauses the jobs that have it then. In the
-    /// form of names.
-    pub fn group(mut self, group: impl Into<String>) -> Self {
-        self.group = Some(group.into());
-        self
-    }
-
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -369,15 +355,9 @@ impl Job {
                 return Ok(Compiled::LeftOut { job, why });
             }
         };
-        let said = Said {
-            description: self.description.as_deref(),
-            group: self.group.as_deref(),
-            enabled,
-        };
-        let descriptor = descriptor(&self.when, &schedule, &self.policies, &said);
         Ok(Compiled::Job(Box::new(CompiledJob {
+            descriptor: descriptor(&self, &schedule, enabled),
             name: self.name,
-            descriptor: descriptor.to_text().into(),
             schedule,
             rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),

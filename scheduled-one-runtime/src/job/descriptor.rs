@@ -2,52 +2,56 @@
 
 use scheduled_one_protocol::JobDescriptor;
 use scheduled_one_schedule::Schedule;
-use scheduled_one_schedule::policy::{POLICY_KEYS, Policies};
+use scheduled_one_schedule::policy::POLICY_KEYS;
 
 use crate::environment::variable;
+use crate::job::Job;
 use crate::job::when::{Rate, When};
 
 /// Most letters of a description that the catalog has.
 const MAX_LETTERS: usize = 500;
 
-/// What was said of a job, beside its schedule and its policies.
-pub(super) struct Said<'a> {
-    pub(super) description: Option<&'a str>,
-    pub(super) group: Option<&'a str>,
-    pub(super) enabled: bool,
+impl Job {
+    /// A sentence for people, shown by [`jobs`](crate::Scheduler::jobs).
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// A label that jobs share, such as `"billing"`: whoever pauses the group pauses the jobs that have it then. In the
+    /// form of names.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
 }
 
-/// The descriptor of a job.
-pub(super) fn descriptor(
-    when: &When,
-    schedule: &Schedule,
-    policies: &Policies,
-    said: &Said<'_>,
-) -> JobDescriptor {
+/// The descriptor of a job, as the catalog stores it.
+pub(super) fn descriptor(said: &Job, schedule: &Schedule, enabled: bool) -> Box<str> {
     let mut job = JobDescriptor::default();
     job.say("schedule", schedule.to_string());
     job.say("identity", schedule.identity().to_string());
-    for (key, value) in of_schedule(when) {
+    for (key, value) in of_schedule(&said.when) {
         job.say(key, value);
     }
     for key in POLICY_KEYS {
-        if let Some(value) = key.said(policies) {
+        if let Some(value) = key.said(&said.policies) {
             job.say(key.name, value);
         }
     }
-    if let Some(description) = said.description {
+    if let Some(description) = &said.description {
         job.say(
             "description",
             description.chars().take(MAX_LETTERS).collect::<String>(),
         );
     }
-    if let Some(group) = said.group {
-        job.say("group", group);
+    if let Some(group) = &said.group {
+        job.say("group", group.clone());
     }
-    if !said.enabled {
+    if !enabled {
         job.say("enabled", "false");
     }
-    job
+    job.to_text().into()
 }
 
 /// The schedule in parts from which it can be made again.
