@@ -44,6 +44,8 @@ enum Wish {
 pub struct ChangeDirective {
     control: Control,
     subject: String,
+    /// The subject is a group: its jobs are found when this is awaited.
+    is_group: bool,
     wish: Wish,
     note: String,
     by: String,
@@ -92,10 +94,28 @@ impl Control {
         self.resume(ALL_JOBS)
     }
 
+    /// Pauses the jobs that are in the group now, one after the other; a job that joins it later is not paused. Should
+    /// it fail half-way, ask again.
+    pub fn pause_group(&self, group: impl Into<String>) -> ChangeDirective {
+        ChangeDirective {
+            is_group: true,
+            ..self.pause(group)
+        }
+    }
+
+    /// Resumes the jobs that are in the group now.
+    pub fn resume_group(&self, group: impl Into<String>) -> ChangeDirective {
+        ChangeDirective {
+            is_group: true,
+            ..self.resume(group)
+        }
+    }
+
     fn change(&self, subject: impl Into<String>, wish: Wish) -> ChangeDirective {
         ChangeDirective {
             control: self.clone(),
             subject: subject.into(),
+            is_group: false,
             wish,
             note: String::new(),
             by: String::new(),
@@ -142,6 +162,9 @@ impl ChangeDirective {
 
     async fn make(mut self) -> Result<Changed, Error> {
         self.check()?;
+        if self.is_group {
+            return self.make_of_group().await;
+        }
         if self.subject != ALL_JOBS {
             self.control.check_job(&self.subject).await?;
             return self.change_in(self.control.store(&self.subject)).await;
@@ -187,6 +210,29 @@ impl ChangeDirective {
         }
     }
 
+    /// Changes the directives of all jobs of a group.
+    async fn make_of_group(mut self) -> Result<Changed, Error> {
+        if self.expect.is_some() {
+            return Err(Error::Argument {
+                argument: "expect",
+                message:
+                    "each job of a group has a version of its own; change one job, or leave it out"
+                        .to_owned(),
+            });
+        }
+        let mut all = Changed {
+            version: 0,
+            already: true,
+        };
+        for job in self.control.group(&self.subject).await? {
+            self.subject = job;
+            let changed = self.change_in(self.control.store(&self.subject)).await?;
+            all.version = all.version.max(changed.version);
+            all.already &= changed.already;
+        }
+        Ok(all)
+    }
+
     /// Reads, changes what was read, and sets it if it is still the same.
     async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
         for _ in 0..MAX_TRIES {
@@ -215,6 +261,7 @@ impl ChangeDirective {
                     seen: stored.version,
                     directive,
                 }),
+                ..ControlRequest::default()
             };
             let reply = ask(|| store.control(&self.control.caller, &request)).await?;
             if let message::Changed::To(version) = reply.body.changed {

@@ -97,6 +97,18 @@ impl Control {
         Ok(ask(|| store.control(&self.caller, &request)).await?)
     }
 
+    /// All directives of a bucket, and its catalog.
+    pub(crate) async fn read_catalog(
+        &self,
+        store: &dyn Store,
+    ) -> Result<Reply<ControlReply>, Error> {
+        let request = ControlRequest {
+            wants_catalog: true,
+            ..ControlRequest::default()
+        };
+        Ok(ask(|| store.control(&self.caller, &request)).await?)
+    }
+
     /// The living nodes of a bucket with their jobs. A heartbeat of a caller that leaves, and was never there, changes
     /// nothing.
     pub(crate) async fn nodes(&self, store: &dyn Store) -> Result<Vec<NodeJobs>, Error> {
@@ -162,12 +174,14 @@ impl Control {
 
     /// # Errors
     ///
-    /// No node has the job, and nothing is stored of it.
+    /// No node has or had the job, and nothing is stored of it.
     pub(crate) async fn check_job(&self, job: &str) -> Result<(), Error> {
         let mut known = BTreeSet::new();
         for store in self.stores() {
             let nodes = self.nodes(&**store).await?;
             known.extend(nodes.into_iter().flat_map(|node| node.jobs.into_keys()));
+            let catalog = self.read_catalog(&**store).await?.body.catalog;
+            known.extend(catalog.unwrap_or_default().into_keys());
         }
         if known.contains(job) || self.left_something(job).await? {
             return Ok(());

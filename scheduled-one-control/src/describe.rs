@@ -6,6 +6,7 @@ use scheduled_one_protocol::message::UnitStatus;
 use scheduled_one_protocol::{ALL_JOBS, LedgerRecord, Pause, ScheduleId, UnitName};
 
 use crate::ask::ask;
+use crate::catalog::CatalogedJob;
 use crate::control::{Control, NodeJobs};
 use crate::error::Error;
 
@@ -25,6 +26,9 @@ pub struct JobDescription {
     /// Labels of the living nodes that have it, by the identity of the schedule that they have: more than one if nodes
     /// of two releases live, or have different zone data.
     pub nodes: BTreeMap<ScheduleId, Vec<String>>,
+    /// What the catalog has of it: its schedule, group, policies; `None` if only older nodes, which describe nothing,
+    /// had it.
+    pub cataloged: Option<CatalogedJob>,
     /// What is decided, running and waiting in the job, or in its first shard.
     pub status: UnitStatus,
     /// The newest lines of its ledger, the newest first.
@@ -47,6 +51,13 @@ pub struct PauseOf {
     pub version: u64,
 }
 
+impl JobDescription {
+    /// Whether its nodes have different schedules.
+    pub fn drifts(&self) -> bool {
+        self.nodes.len() > 1
+    }
+}
+
 impl Control {
     /// What there is to know of a job. With several shards, the status is that of the first.
     ///
@@ -56,9 +67,10 @@ impl Control {
     pub async fn describe(&self, job: &str) -> Result<JobDescription, Error> {
         self.check_job(job).await?;
         let store = self.store(job);
-        let reply = self.read(store).await?;
+        let reply = self.read_catalog(store).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let directives = reply.body.directives;
+        let catalog = reply.body.catalog.unwrap_or_default();
         let holding = |(subject, of_all): (&str, bool)| {
             let directive = directives.get(subject)?;
             let pause = directive.pause.filter(|pause| pause.holds(now_ms))?;
@@ -85,6 +97,7 @@ impl Control {
             version: directives.get(job).map_or(0, |own| own.version),
             pauses: pauses.into_iter().filter_map(holding).collect(),
             nodes,
+            cataloged: catalog.get(job).map(CatalogedJob::of),
             status: status.into_iter().next().unwrap_or_default(),
             newest: ask(|| store.ledger(job, NEWEST_LINES)).await?,
         })

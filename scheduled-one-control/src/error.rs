@@ -74,6 +74,14 @@ pub enum Error {
         /// The id of the request.
         id: String,
     },
+    /// This process cannot compute the ticks of a job.
+    #[error("the ticks of {job} cannot be computed here: {why}")]
+    Schedule {
+        /// The job.
+        job: String,
+        /// The reason, with the way out.
+        why: String,
+    },
     /// The store did not reply, or refused.
     #[error("{0}")]
     Store(#[from] StoreError),

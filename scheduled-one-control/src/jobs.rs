@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::{ALL_JOBS, ScheduleId};
 
+use crate::catalog::CatalogedJob;
 use crate::control::Control;
 use crate::error::Error;
 
@@ -15,16 +16,19 @@ pub struct JobSummary {
     pub job: String,
     /// Whether it is paused now, by itself or with all jobs.
     pub is_paused: bool,
-    /// How many living nodes have it. A job that none has is listed as long as there is a directive for it.
+    /// How many living nodes have it. A job that none has is listed if a node ever described it, or if there is a
+    /// directive for it.
     pub nodes: usize,
     /// The identities of the schedules that these nodes have: more than one if nodes of two releases live, or have
     /// different zone data.
     pub schedules: BTreeSet<ScheduleId>,
+    /// What the catalog has of it; `None` if only older nodes, which describe nothing, had it.
+    pub cataloged: Option<CatalogedJob>,
 }
 
 impl Control {
-    /// All jobs that living nodes have or operators have asked something of, by name. It costs a few requests a bucket,
-    /// however many jobs there are.
+    /// All jobs that nodes have or had, or operators have asked something of, by name. It costs a few requests a
+    /// bucket, however many jobs there are.
     ///
     /// # Errors
     ///
@@ -32,15 +36,20 @@ impl Control {
     pub async fn jobs(&self) -> Result<Vec<JobSummary>, Error> {
         let mut jobs: BTreeMap<String, JobSummary> = BTreeMap::new();
         for store in self.stores() {
-            let reply = self.read(&**store).await?;
+            let reply = self.read_catalog(&**store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             let directives = reply.body.directives;
+            let catalog = reply.body.catalog.unwrap_or_default();
             let mut here: BTreeMap<String, JobSummary> = BTreeMap::new();
             for (subject, _) in directives
                 .iter()
                 .filter(|(subject, _)| *subject != ALL_JOBS)
             {
                 here.entry(subject.to_owned()).or_default();
+            }
+            for (job, entry) in &catalog {
+                let summary = here.entry(job.clone()).or_default();
+                summary.cataloged = Some(CatalogedJob::of(entry));
             }
             for node in self.nodes(&**store).await? {
                 for (job, schedule) in node.jobs {

@@ -12,6 +12,7 @@ mod error;
 mod store_url;
 
 mod cancel;
+mod catalog;
 mod change;
 mod control;
 mod describe;
@@ -20,6 +21,7 @@ mod jobs;
 mod run;
 
 pub use cancel::{CancelRun, CancelledRun};
+pub use catalog::CatalogedJob;
 pub use change::{ChangeDirective, Changed};
 pub use connect::Connect;
 pub use control::Control;

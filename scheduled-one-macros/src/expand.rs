@@ -94,7 +94,8 @@ fn builder(job: &Job) -> TokenStream {
     let enabled = call("enabled", job.enabled);
     let enabled_env = call("enabled_env", job.enabled_env.as_ref());
     let description = call("description", job.description.as_ref());
-    quote!(#made #restriction #policies #enabled #enabled_env #description)
+    let group = call("group", job.group.as_ref());
+    quote!(#made #restriction #policies #enabled #enabled_env #description #group)
 }
 
 /// A call for each key that takes something from the schedule.

@@ -16,6 +16,7 @@ pub(crate) struct Job {
     /// Environment variable that says whether the job is enabled.
     pub(crate) enabled_env: Option<String>,
     pub(crate) description: Option<String>,
+    pub(crate) group: Option<String>,
     /// Path of the runtime crate.
     pub(crate) runtime: Path,
     pub(crate) function: Function,

@@ -68,6 +68,7 @@ keys! {
     CRON_ENV = "cron_env", Syntax::Text, r#""REPORT_CRON""#, ["env", "env_cron", "schedule_env"];
     NAME = "name", Syntax::Text, r#""nightly-report""#, ["id", "job", "key"];
     DESCRIPTION = "description", Syntax::Text, r#""Sends the daily report""#, ["doc", "about"];
+    GROUP = "group", Syntax::Text, r#""billing""#, ["label", "tag", "tags"];
     ENABLED = "enabled", Syntax::Bare, "false", ["disabled", "active", "suspend"];
     ENABLED_ENV = "enabled_env", Syntax::Text, r#""REPORT_ENABLED""#, ["env_enabled", "enabled_if"];
     CRATE = "crate", Syntax::Path, "scheduled_one_runtime", ["krate", "path"];

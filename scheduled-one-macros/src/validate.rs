@@ -27,6 +27,8 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
         .bare(&keys::ENABLED)
         .and_then(|tokens| errors.keep(values::boolean(&keys::ENABLED, tokens)));
     let enabled_env = variable(args, &keys::ENABLED_ENV, &mut errors);
+    let group = args.text(&keys::GROUP);
+    let group = group.and_then(|text| errors.keep(group_name(text)));
     let function = item.check(&mut errors);
     let job = when.map(|when| Job {
         name,
@@ -36,6 +38,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
         enabled,
         enabled_env,
         description: args.text(&keys::DESCRIPTION).map(LitStr::value),
+        group,
         runtime: runtime(args),
         function,
     });
@@ -132,6 +135,21 @@ fn check_other_attributes(name: &Name, item: &Item, errors: &mut Errors) {
             errors.push(Error::new_spanned(attribute.path(), message));
         }
     }
+}
+
+/// The group of a job, in the form of names.
+fn group_name(text: &LitStr) -> syn::Result<String> {
+    let group = text.value();
+    let checked = name::check_name(&group).map_err(|error| match error {
+        NameError::Character(_) => {
+            let fixed = name::with_allowed_characters(&group);
+            format!("{error}\nhelp: write `group = \"{fixed}\"`")
+        }
+        NameError::Empty => format!("{error}\nhelp: leave `group` out"),
+        _ => error.to_string(),
+    });
+    let checked = checked.map_err(|message| Error::new(text.span(), message));
+    checked.map(|()| group)
 }
 
 /// The rule for names, with the way out.

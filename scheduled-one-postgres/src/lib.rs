@@ -13,6 +13,7 @@ mod password;
 mod tls;
 
 // The connections, and the tables.
+mod catalog;
 mod connections;
 mod hosts;
 mod identity;

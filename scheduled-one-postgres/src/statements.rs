@@ -1,6 +1,6 @@
 //! The texts of all statements, for one schema.
 
-use scheduled_one_protocol::fields::{JOB_LIST, LINE, META, NODE, RECORD, REQUEST};
+use scheduled_one_protocol::fields::{CATALOG, JOB_LIST, LINE, META, NODE, RECORD, REQUEST};
 use scheduled_one_protocol::machine::OVERDUE_PERCENT;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ,
@@ -58,6 +58,8 @@ pub(crate) struct Statements {
     pub(crate) save_nodes: String,
     pub(crate) delete_lists: String,
     pub(crate) save_lists: String,
+    pub(crate) catalog: String,
+    pub(crate) save_catalog: String,
     /// Appends lines, and returns the newest of each ledger.
     pub(crate) append: String,
     /// Deletes the oldest lines of a ledger that has more than the third parameter up to the line that is the fourth.
@@ -81,7 +83,7 @@ impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
-        let [request, asked] = ["request", "asked"].map(table);
+        let [catalog, save_catalog] = of_catalog(&table("job"));
         let [
             nodes,
             job_lists,
@@ -97,7 +99,7 @@ impl Statements {
             delete_requests,
             save_known,
             forget_known,
-        ] = of_requests(&request, &asked);
+        ] = of_requests(&table("request"), &table("asked"));
         let [append, trim, lines] = of_ledger(&ledger);
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
@@ -133,6 +135,8 @@ impl Statements {
             save_nodes,
             delete_lists,
             save_lists,
+            catalog,
+            save_catalog,
             append,
             trim,
             requests,
@@ -214,6 +218,24 @@ fn of_ledger(ledger: &str) -> [String; 3] {
         names(LINE, "")
     );
     [append, trim, lines]
+}
+
+/// The statements on the catalog: load, save.
+fn of_catalog(job: &str) -> [String; 2] {
+    let select = format!(
+        "SELECT name, {} FROM {job} WHERE bucket = $1",
+        names(CATALOG, "")
+    );
+    let save = format!(
+        "INSERT INTO {job} AS t (bucket, name, {0}) SELECT $1, v.name, {1} \
+         FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name \
+         ON CONFLICT (bucket, name) DO UPDATE SET ({0}) = ROW({3})",
+        names(CATALOG, ""),
+        names(CATALOG, "v."),
+        arrays(CATALOG, 2),
+        names(CATALOG, "EXCLUDED.")
+    );
+    [select, save]
 }
 
 /// The statements on requests for runs: load, load known ids, save, delete, save known ids, delete the oldest of them.

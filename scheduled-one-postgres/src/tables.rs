@@ -9,12 +9,13 @@ use crate::rows::sql_type;
 pub(crate) const VERSION: i64 = 1;
 
 /// What a user needs to do with each table.
-pub(crate) const RIGHTS: [(&str, &str); 8] = [
+pub(crate) const RIGHTS: [(&str, &str); 9] = [
     ("layout", "SELECT"),
     ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
     ("node", "SELECT, INSERT, UPDATE, DELETE"),
     ("job_list", "SELECT, INSERT, UPDATE, DELETE"),
+    ("job", "SELECT, INSERT, UPDATE"),
     ("ledger", "SELECT, INSERT, DELETE"),
     ("request", "SELECT, INSERT, UPDATE, DELETE"),
     ("asked", "SELECT, INSERT, UPDATE, DELETE"),
@@ -88,8 +89,9 @@ fn column<T>(field: &Field<T>) -> String {
 }
 
 /// All tables, in the order in which they are made.
-pub(crate) fn all(schema: &str) -> [Table; 8] {
+pub(crate) fn all(schema: &str) -> [Table; 9] {
     let (text, none): (_, &[Field<()>]) = (sql_type(Kind::Text), &[]);
+    let by = |key| format!("bucket {text},\n  {key} {text},\n  PRIMARY KEY (bucket, {key})");
     let slow = "autovacuum_vacuum_scale_factor = 0.05";
     [
         Table::new(
@@ -106,20 +108,8 @@ pub(crate) fn all(schema: &str) -> [Table; 8] {
             fields::META,
             BUSY,
         ),
-        Table::new(
-            schema,
-            "unit",
-            &format!("bucket {text},\n  name {text},\n  PRIMARY KEY (bucket, name)"),
-            fields::RECORD,
-            BUSY,
-        ),
-        Table::new(
-            schema,
-            "node",
-            &format!("bucket {text},\n  node {text},\n  PRIMARY KEY (bucket, node)"),
-            fields::NODE,
-            BUSY,
-        ),
+        Table::new(schema, "unit", &by("name"), fields::RECORD, BUSY),
+        Table::new(schema, "node", &by("node"), fields::NODE, BUSY),
         Table::new(
             schema,
             "job_list",
@@ -127,6 +117,7 @@ pub(crate) fn all(schema: &str) -> [Table; 8] {
             fields::JOB_LIST,
             slow,
         ),
+        Table::new(schema, "job", &by("name"), fields::CATALOG, slow),
         Table::new(
             schema,
             "ledger",

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use scheduled_one_protocol::fields::{JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD};
 use scheduled_one_protocol::machine::damage::Damage;
 use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Now, Record};
-use scheduled_one_protocol::{Access, StoreError, UnitName, Wanted, WorkingSet};
+use scheduled_one_protocol::{Access, Catalog, StoreError, UnitName, Wanted, WorkingSet};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
+use crate::catalog;
 use crate::classify::{Failure, Stage, failure};
 use crate::identity::Identity;
 use crate::requests::RequestChanges;
@@ -51,6 +52,7 @@ pub(crate) struct Before {
     pub(crate) set: WorkingSet,
     meta: Meta,
     nodes: Nodes,
+    catalog: Catalog,
     known: Vec<UnitName>,
 }
 
@@ -59,6 +61,7 @@ impl Before {
         Before {
             meta: set.meta.clone(),
             nodes: set.nodes.clone(),
+            catalog: set.catalog.clone(),
             known: set.records.keys().cloned().collect(),
             set,
         }
@@ -78,6 +81,7 @@ pub(crate) struct Changes {
     nodes: Option<(Column, Vec<Column>)>,
     gone_lists: Option<Column>,
     job_lists: Option<Vec<Column>>,
+    catalog: Option<(Column, Vec<Column>)>,
     /// Jobs and columns of lines.
     lines: Option<(Column, Vec<Column>)>,
     requests: RequestChanges,
@@ -124,6 +128,7 @@ impl Changes {
                 let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
                 (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
             }),
+            catalog: catalog::changes(&before.catalog, set),
             requests: RequestChanges::of(set),
         }
     }
@@ -142,6 +147,7 @@ impl Changes {
             nodes,
             gone_lists,
             job_lists,
+            catalog,
             lines,
             requests,
         } = self;
@@ -149,7 +155,8 @@ impl Changes {
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        meta.is_none() && units && nodes && lists && lines.is_none() && requests
+        let catalog = catalog.is_none();
+        meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }
 
@@ -223,6 +230,7 @@ impl Step<'_> {
             ..self.frame_of(frame.first())?
         };
         self.load_requests(client, &mut set).await?;
+        set.catalog = self.catalog(client).await.map_err(failed)?;
         Ok(Loaded::Set(Box::new(Before::new(set))))
     }
 
@@ -299,6 +307,9 @@ impl Step<'_> {
         // Rare, and not sent along with the others: each statement waits for the one before.
         let requests = self.save_requests(client, &changes.requests).await;
         requests.map_err(failed(Stage::Save))?;
+        let catalog = all(&changes.catalog);
+        let catalog = self.execute(client, &texts.save_catalog, catalog).await;
+        catalog.map_err(failed(Stage::Save))?;
         let (one, two, three, four, five, six, seven, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),

@@ -19,6 +19,7 @@ mod blank;
 mod column;
 mod take_back;
 
+use crate::catalog::CatalogEntry;
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::Damage;
 use crate::machine::{LivingNode, Meta, Record};
@@ -200,6 +201,14 @@ pub type ListOfJobs = (JobsDigest, JobList);
 pub const JOB_LIST: &[Field<ListOfJobs>] = &[
     text("digest", |l| value(&l.0), |l, v| set(&mut l.0, v)),
     text("names", |l| value(&l.1), |l, v| set(&mut l.1, v)),
+];
+
+/// The fields of a job in the catalog; its name is the key of the row.
+#[rustfmt::skip] // a field is a line
+pub const CATALOG: &[Field<CatalogEntry>] = &[
+    int("first_ms", |e| value(&e.first_ms), |e, v| set(&mut e.first_ms, v)),
+    int("last_ms", |e| value(&e.last_ms), |e, v| set(&mut e.last_ms, v)),
+    text("descriptor", |e| value(&e.text), |e, v| set(&mut e.text, v)),
 ];
 
 /// The fields of a line of a ledger.

@@ -3,6 +3,7 @@
 
 // In reading order: names and values, messages, decisions, the border to a store, the store of one process.
 mod bucket;
+mod catalog;
 mod directive;
 mod hash;
 mod schedule;
@@ -28,6 +29,7 @@ pub mod clock;
 pub mod memory;
 
 pub use bucket::{Bucket, MAX_BUCKETS};
+pub use catalog::{Catalog, CatalogEntry, JobDescriptor};
 pub use diagnosis::{Finding, Report, Severity};
 pub use directive::{
     ALL_JOBS, Directive, Directives, InForce, MAX_PAST_PAUSES, PastPause, Pause, ScheduleOverride,

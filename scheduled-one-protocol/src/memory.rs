@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use once_cell::sync::Lazy;
 
 use crate::bucket::Bucket;
+use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::diagnosis::{Finding, Report, Severity};
 use crate::future::BoxFuture;
@@ -114,6 +115,8 @@ pub struct BucketState {
     pub known_requests: HashMap<(UnitName, String), TickMs>,
     /// The living nodes.
     pub nodes: Nodes,
+    /// The jobs, as nodes described them.
+    pub catalog: Catalog,
     /// Identity of the serving process.
     pub serving: String,
     /// The units by what is to be done about them.
@@ -213,6 +216,9 @@ impl BucketState {
         if wanted.nodes {
             set.nodes.clone_from(&self.nodes);
         }
+        if wanted.catalog {
+            set.catalog.clone_from(&self.catalog);
+        }
         for (lane, tick) in set.first_ticks(wanted) {
             if let Some(request) = self.requests.get(&(lane.clone(), tick)) {
                 set.first_requests.insert(lane, (tick, request.clone()));
@@ -234,6 +240,9 @@ impl BucketState {
         self.meta = set.meta;
         if wanted.nodes {
             self.nodes = set.nodes;
+        }
+        if wanted.catalog {
+            self.catalog = set.catalog;
         }
         for line in set.lines {
             self.append(line, ledger_limit);

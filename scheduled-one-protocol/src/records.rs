@@ -16,7 +16,7 @@ use crate::message::{
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::unit::UnitName;
-use crate::wanted::{Access, Wanted};
+use crate::wanted::Wanted;
 use crate::working_set::WorkingSet;
 
 /// Decides on what was loaded. An error means that nothing may be saved.
@@ -26,10 +26,11 @@ pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> +
 /// the rules of the protocol are in [`machine`], and no store writes them again.
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
-    /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes if they were wanted,
-    /// the touched records, the new lines, and what became of requests.
+    /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
+    /// catalog if they were wanted, the touched records, the new lines, and what became of requests.
     ///
-    /// A step that changes directives comes before or after each step that decides by them: see [`Access`]; its lock
+    /// A step that changes directives comes before or after each step that decides by them: see
+    /// [`Access`](crate::Access); its lock
     /// is the first of all.
     ///
     /// Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
@@ -229,10 +230,7 @@ impl<R: Records> Store for R {
         caller: &'a Caller,
         request: &'a ControlRequest,
     ) -> Answer<'a, Reply<ControlReply>> {
-        let wanted = Wanted {
-            directives: Access::Changes,
-            ..Wanted::default()
-        };
+        let wanted = Wanted::control(request);
         decide(self, caller, wanted, Reads::Whole, |set| {
             set.control(request)
         })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::message::{Ask, Claim, LowerBounds, Overlap, Register, Take, Target};
+use crate::message::{Ask, Claim, ControlRequest, LowerBounds, Overlap, Register, Take, Target};
 use crate::unit::UnitName;
 
 /// What a store has to load for a request.
@@ -20,6 +20,8 @@ pub struct Wanted {
     pub known_requests: BTreeSet<(UnitName, String)>,
     /// What the step has to do with directives.
     pub directives: Access,
+    /// Whether the catalog is needed.
+    pub catalog: bool,
 }
 
 /// What a step has to do with directives.
@@ -99,6 +101,15 @@ impl Wanted {
                 .iter()
                 .map(|take| (take.lane.clone(), take.bounds))
                 .collect(),
+            ..Wanted::default()
+        }
+    }
+
+    /// What this request concerns.
+    pub fn control(request: &ControlRequest) -> Self {
+        Wanted {
+            directives: Access::Changes,
+            catalog: request.wants_catalog || !request.described.is_empty(),
             ..Wanted::default()
         }
     }

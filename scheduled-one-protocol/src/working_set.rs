@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::catalog::Catalog;
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
@@ -14,9 +15,9 @@ use crate::value::TickMs;
 use crate::wanted::{Wanted, has_lane, slots, slots_of};
 
 /// What a request works on: [`Wanted`], loaded. The methods decide; afterwards the store saves [`meta`](Self::meta),
-/// [`nodes`](Self::nodes) if they were wanted, the [`touched`](Self::touched) records, the [`lines`](Self::lines), and
-/// what became of requests: [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests),
-/// [`new_known`](Self::new_known).
+/// [`nodes`](Self::nodes) and the [`catalog`](Self::catalog) if they were wanted, the
+/// [`touched`](Self::touched) records, the [`lines`](Self::lines), and what became of requests:
+/// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known).
 #[derive(Clone, Debug, Default)]
 pub struct WorkingSet {
     /// The store's clock at this request.
@@ -27,6 +28,8 @@ pub struct WorkingSet {
     pub meta: Meta,
     /// The living nodes, if they were wanted.
     pub nodes: Nodes,
+    /// The catalog, if it was wanted. No entry is ever removed.
+    pub catalog: Catalog,
     /// The records of the units that were wanted, as far as they are stored.
     pub records: HashMap<UnitName, Record>,
     /// Units whose records have changed.
@@ -247,9 +250,9 @@ impl WorkingSet {
         machine::heartbeat(&mut self.meta, &mut self.nodes, caller, heartbeat, self.now)
     }
 
-    /// Takes directives into account, changes one, and shows all.
+    /// Takes directives into account, changes one, and shows all; enters jobs into the catalog.
     pub fn control(&mut self, request: &ControlRequest) -> ControlReply {
-        machine::control(&mut self.meta, request, self.now)
+        machine::control(&mut self.meta, &mut self.catalog, request, self.now)
     }
 
     /// Whether a node sent a heartbeat lately.

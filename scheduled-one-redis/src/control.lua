@@ -1,12 +1,13 @@
--- Takes directives into account, changes one, and shows all. Port of `machine::control`.
+-- Takes directives into account, changes one, and shows all; enters jobs into the catalog. Port of `machine::control`.
 --
--- KEYS  4 ctl
+-- KEYS  4 ctl   5 jobs
 -- ARGV  4 number of directives that the caller saw   5.. for each: subject, version, text
 --       then the change: subject, or nothing; version that the caller saw; text without version
--- Returns the head; what became of the change, and the version that it has; then subject and text of each
---       directive
+--       then 1 if the caller wants the catalog, else 0; then job and descriptor of each job that it describes
+-- Returns the head; what became of the change, and the version that it has; number of jobs in the catalog that was
+--       wanted; job and text of each; then subject and text of each directive
 
-wrong = wrong_type(KEYS[4], 'hash')
+wrong = wrong_type(KEYS[4], 'hash') or wrong_type(KEYS[5], 'hash')
 if wrong then
   return wrong
 end
@@ -56,8 +57,21 @@ if control_version ~= before or (control_version > 0 and stored_version < CONTRO
   stored_version = math.max(stored_version, CONTROL_VERSION)
   call('HSET', KEYS[1], 'ver', stored_version, 'cv', string.format('%.0f', control_version))
 end
+for i = a + 4, #ARGV - 2, 2 do
+  local job = ARGV[i]
+  -- An entry that somebody edited counts as none.
+  local entry = call('HMGET', KEYS[5], job)[1] or ''
+  local first = string.match(entry, '^(%d+) %d+ ') or string.format('%.0f', now)
+  call('HSET', KEYS[5], job, first .. string.format(' %.0f ', now) .. ARGV[i + 1])
+end
 out[#out], out[#out + 1], out[#out + 2] = control_version, outcome, version
-local n = #out
+local catalog = ARGV[a + 3] == '1' and call('HGETALL', KEYS[5]) or {}
+local n = #out + 1
+out[n] = #catalog / 2
+for i = 1, #catalog do
+  out[n + i] = catalog[i]
+end
+n = n + #catalog
 for its_subject, text in pairs(directives) do
   out[n + 1], out[n + 2] = its_subject, text
   n = n + 2

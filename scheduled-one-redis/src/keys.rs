@@ -36,6 +36,8 @@ pub(crate) struct Keys {
     pub(crate) lists: String,
     /// Directives by their subject: what operators want of jobs.
     pub(crate) ctl: String,
+    /// The catalog: jobs as nodes described them.
+    pub(crate) jobs: String,
     /// Ticks of the newest requests, by unit and id.
     pub(crate) asked: String,
     /// Units and ids of these requests, by tick.
@@ -62,6 +64,7 @@ impl Keys {
             members: format!("{prefix}members"),
             lists: format!("{prefix}lists"),
             ctl: format!("{prefix}ctl"),
+            jobs: format!("{prefix}jobs"),
             asked: format!("{prefix}asked"),
             asks: format!("{prefix}asks"),
             probe: format!("{prefix}probe"),
@@ -146,6 +149,7 @@ mod tests {
             &keys.ready,
             &keys.nodes,
             &keys.ctl,
+            &keys.jobs,
             &keys.probe,
         ] {
             assert!(key.starts_with("so:{shop}:"), "{key}");

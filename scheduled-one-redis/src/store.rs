@@ -112,7 +112,7 @@ impl Store for RedisStore {
         Box::pin(async move {
             let encoded = encode::control(self.keys(), caller, request)?;
             let value = self.run(&script::CONTROL, &encoded).await?;
-            decode::control(&self.keys().ctl, value)
+            decode::control(&self.keys().ctl, request.wants_catalog, value)
         })
     }
 

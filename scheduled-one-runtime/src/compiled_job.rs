@@ -28,6 +28,8 @@ pub(crate) struct CompiledJob {
     pub(crate) schedule: Schedule,
     pub(crate) rules: Arc<Rules>,
     pub(crate) description: Option<Box<str>>,
+    /// What the catalog is to have of it.
+    pub(crate) descriptor: Box<str>,
     pub(crate) handler: Arc<dyn AnyHandler>,
     /// What this node has counted of it.
     pub(crate) metrics: JobMetrics,

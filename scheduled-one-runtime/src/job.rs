@@ -3,6 +3,8 @@
 // What was said of the schedule.
 pub(crate) mod when;
 
+mod descriptor;
+
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::compiled_job::{Compiled, CompiledJob};
 use crate::environment::switch;
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
+use crate::job::descriptor::descriptor;
 use crate::job::when::{Rate, Schedules, When};
 use crate::rules::Rules;
 use crate::state::States;
@@ -50,6 +53,7 @@ pub struct Job {
     when: When,
     policies: Policies,
     description: Option<String>,
+    group: Option<String>,
     handler: Arc<dyn AnyHandler>,
     declared_at: &'static Location<'static>,
     enabled: bool,
@@ -102,6 +106,7 @@ impl Job {
             when: When::new(rate),
             policies: Policies::default(),
             description: None,
+            group: None,
             handler,
             declared_at,
             enabled: true,
@@ -296,12 +301,6 @@ impl Job {
         self
     }
 
-    /// A sentence for people, shown by [`jobs`](crate::Scheduler::jobs).
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -331,6 +330,9 @@ impl Job {
         };
         let renamed = "give it another name (`name = \"…\"` in the attribute)";
         check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
+        if let Some(group) = &self.group {
+            check_name(group).map_err(|why| bad(format!("`group`: {why}")))?;
+        }
         if let Some(why) = self.when.misplaced(self.policies.scope) {
             return Err(bad(why));
         }
@@ -354,6 +356,7 @@ impl Job {
             }
         };
         Ok(Compiled::Job(Box::new(CompiledJob {
+            descriptor: descriptor(&self, &schedule, enabled),
             name: self.name,
             schedule,
             rules: Rules::shared(&self.policies, enabled),

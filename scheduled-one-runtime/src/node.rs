@@ -16,6 +16,7 @@ mod local_jobs;
 // … and what a node does in addition to its ticks.
 mod audit_watch;
 mod control;
+mod describing;
 mod heartbeat;
 pub(crate) mod hold_up;
 mod inbox;
@@ -44,6 +45,7 @@ use scheduled_one_protocol::StoreError;
 use audit_watch::AuditWatch;
 use claiming::Claiming;
 use control::KnownDirectives;
+use describing::Describing;
 use heartbeat::HeartbeatTimer;
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
@@ -77,6 +79,8 @@ pub(crate) struct Node {
     registration: Registration,
     /// What operators want of the jobs.
     directives: KnownDirectives,
+    /// What the catalog has of the jobs.
+    describing: Describing,
     /// When the next heartbeat is sent.
     heartbeat: HeartbeatTimer,
     /// Overdue runs, which are written off if they stay unchanged.
@@ -118,6 +122,7 @@ impl Node {
             hold: Hold::START,
             registration,
             directives: KnownDirectives::default(),
+            describing: Describing::new(jobs, client.health_now().identity),
             heartbeat: HeartbeatTimer::new(client.now(), node),
             stalls: StallWatch::default(),
             local_jobs: LocalJobs::new(of_scope(true), started_ms),
@@ -134,6 +139,7 @@ impl Node {
         loop {
             let seen = health.borrow_and_update().clone();
             self.read_directives_if_changed(&seen);
+            self.describe_jobs(&seen);
             self.register_if_forgotten(&seen);
             self.claiming
                 .wait_after_jump(&self.client, &mut self.units, &self.runner.cluster);
@@ -186,6 +192,7 @@ impl Node {
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
             Event::Controlled(reply) => self.take_directives(reply),
+            Event::Described => self.describing.settle(),
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
             Event::Succeeded(units) => {
                 let now_ms = self.runner.cluster.now_ms();
@@ -271,6 +278,7 @@ impl Node {
         self.heartbeat.settle();
         self.registration.abandon();
         self.directives.abandon();
+        self.describing.abandon();
     }
 
     /// For how long no claims are sent; `None` if they are.

@@ -10,6 +10,7 @@ mod open_error;
 mod place;
 
 // The file: its connection, its tables, its rows.
+mod catalog;
 mod connection;
 mod file_system;
 mod requests;

@@ -31,6 +31,7 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
         add_columns(&transaction, "node", fields::NODE)?;
         add_columns(&transaction, "ledger", fields::LINE)?;
         add_columns(&transaction, "request", fields::REQUEST)?;
+        add_columns(&transaction, "job", fields::CATALOG)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
@@ -71,7 +72,8 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
             && has_columns(connection, "node", fields::NODE)?
             && has_columns(connection, "job_list", fields::JOB_LIST)?
             && has_columns(connection, "ledger", fields::LINE)?
-            && has_columns(connection, "request", fields::REQUEST)?),
+            && has_columns(connection, "request", fields::REQUEST)?
+            && has_columns(connection, "job", fields::CATALOG)?),
         0 => {
             let table = "SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1";
             let table: Option<String> = connection
@@ -133,13 +135,14 @@ fn column<T>(field: &Field<T>) -> String {
     }
 }
 
-fn tables() -> [String; 11] {
+fn tables() -> [String; 12] {
     let list = |columns: Vec<String>| columns.join(",\n  ");
     let meta = list(fields::META.iter().map(column).collect());
     let record = list(fields::RECORD.iter().map(column).collect());
     let line = list(fields::LINE.iter().map(column).collect());
     let node = list(fields::NODE.iter().map(column).collect());
     let request = list(fields::REQUEST.iter().map(column).collect());
+    let job = list(fields::CATALOG.iter().map(column).collect());
     let job_list = list(fields::JOB_LIST.iter().map(column).collect());
     [
         // Which file this is. A file that was made anew has forgotten everything, although it has the same name.
@@ -154,6 +157,10 @@ fn tables() -> [String; 11] {
         format!(
             "CREATE TABLE IF NOT EXISTS job_list (\n  bucket TEXT NOT NULL,\n  {job_list},\n  \
              PRIMARY KEY (bucket, digest)\n) STRICT, WITHOUT ROWID"
+        ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS job (\n  bucket TEXT NOT NULL,\n  name TEXT NOT NULL,\n  {job},\n  \
+             PRIMARY KEY (bucket, name)\n) STRICT, WITHOUT ROWID"
         ),
         format!(
             "CREATE TABLE IF NOT EXISTS unit (\n  bucket TEXT NOT NULL,\n  name TEXT NOT NULL,\n  {record},\n  \

@@ -58,14 +58,15 @@ impl Step<'_> {
             bucket: self.bucket,
         };
         let set = self.load(&rows, inode).map_err(failed)?;
-        let (meta, nodes) = (set.meta.clone(), set.nodes.clone());
+        let (meta, nodes, catalog) = (set.meta.clone(), set.nodes.clone(), set.catalog.clone());
         let Some(set) = decide(set) else {
             return Ok(()); // and the transaction is rolled back
         };
         let is_changed = !set.touched.is_empty()
             || !set.lines.is_empty()
             || set.has_request_changes()
-            || meta != set.meta;
+            || meta != set.meta
+            || catalog != set.catalog;
         if !is_changed && nodes == set.nodes {
             return Ok(());
         }
@@ -80,6 +81,7 @@ impl Step<'_> {
                 true => rows.save_nodes(&nodes, &set.nodes),
                 false => Ok(()),
             })
+            .and_then(|()| rows.save_catalog(&catalog, &set.catalog))
             .and_then(|()| rows.save_requests(&set))
             .and_then(|()| rows.append(&set.lines, self.ledger_limit))
             .map_err(|error| failed(error.into()))?;
@@ -99,6 +101,10 @@ impl Step<'_> {
             serving: format!("{}:{inode}", rows.history()?),
             meta: rows.meta()?,
             nodes,
+            catalog: match self.wanted.catalog {
+                true => rows.catalog()?,
+                false => Default::default(),
+            },
             records: rows.records(&self.wanted.units)?,
             known_requests: rows.known_requests(&self.wanted.known_requests)?,
             ..WorkingSet::default()

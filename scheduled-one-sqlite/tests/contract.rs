@@ -29,7 +29,7 @@ impl Subject for Sqlite {
     fn lose_memory(&mut self) -> BoxFuture<'_, bool> {
         let connection = Connection::open(self.path()).expect("the file");
         let delete = "DELETE FROM meta; DELETE FROM unit; DELETE FROM node; \
-                      DELETE FROM job_list; DELETE FROM ledger; \
+                      DELETE FROM job_list; DELETE FROM job; DELETE FROM ledger; \
                       DELETE FROM request; DELETE FROM asked";
         connection.execute_batch(delete).expect("deleted");
         Box::pin(async { true })

@@ -63,7 +63,7 @@ async fn the_documented_rights_suffice() {
 
 /// Each right, and whether a request fails without it.
 #[rustfmt::skip] // a right is a line
-const RIGHTS: [(&str, &str, bool); 15] = [
+const RIGHTS: [(&str, &str, bool); 18] = [
     ("USAGE", "SCHEMA scheduled_one", true),
     ("SELECT", "scheduled_one.layout", false),
     ("SELECT", "scheduled_one.meta", true),
@@ -76,6 +76,10 @@ const RIGHTS: [(&str, &str, bool); 15] = [
     ("INSERT", "scheduled_one.node", true),
     ("UPDATE", "scheduled_one.node", true),
     ("DELETE", "scheduled_one.node", true),
+    // Nodes run their jobs without the catalog.
+    ("SELECT", "scheduled_one.job", false),
+    ("INSERT", "scheduled_one.job", false),
+    ("UPDATE", "scheduled_one.job", false),
     ("SELECT", "scheduled_one.ledger", true),
     ("INSERT", "scheduled_one.ledger", true),
     // Without it ledgers grow, in the background.
@@ -99,7 +103,7 @@ async fn each_right_is_needed_and_a_missing_one_is_named() {
             .sql(&format!("REVOKE {right} ON {object} FROM {user}"));
         world
             .database
-            .sql("TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node, scheduled_one.job_list");
+            .sql("TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node, scheduled_one.job_list, scheduled_one.job");
 
         let error = Store::preflight(&world.store()).await.unwrap_err();
         assert_eq!(error.finding.check, "rights", "{right} {object}: {error}");

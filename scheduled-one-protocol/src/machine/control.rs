@@ -1,11 +1,19 @@
 //! Directives of operators: repeated by nodes, changed by compare-and-set.
 
 use super::{CONTROL_VERSION, Meta, Now};
+use crate::catalog::Catalog;
 use crate::directive::Directive;
 use crate::message::{Changed, ControlReply, ControlRequest};
 
-/// Takes directives into account that the caller saw, and makes the change that it asks for.
-pub fn control(meta: &mut Meta, request: &ControlRequest, now: Now) -> ControlReply {
+/// Takes directives into account that the caller saw, and makes the change that it asks for. Enters the jobs that it
+/// describes into the catalog, which is loaded if the request has to do with it.
+pub fn control(
+    meta: &mut Meta,
+    catalog: &mut Catalog,
+    request: &ControlRequest,
+    now: Now,
+) -> ControlReply {
+    describe(catalog, &request.described, now.ms());
     // Somebody edited the version: nodes would not read what is stored.
     let mut is_news = meta.control_version < meta.directives.newest();
     for (subject, seen) in &request.seen {
@@ -40,6 +48,18 @@ pub fn control(meta: &mut Meta, request: &ControlRequest, now: Now) -> ControlRe
         changed,
         version: meta.control_version,
         directives: meta.directives.clone(),
+        catalog: request.wants_catalog.then(|| catalog.clone()),
+    }
+}
+
+fn describe(catalog: &mut Catalog, described: &[(String, String)], now_ms: i64) {
+    for (job, text) in described {
+        let entry = catalog.entry(job.clone()).or_default();
+        if entry.last_ms == 0 {
+            entry.first_ms = now_ms;
+        }
+        entry.last_ms = now_ms;
+        entry.text.clone_from(text);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Directives: repeated, changed, read.
 
+use crate::catalog::Catalog;
 use crate::directive::{Directive, Directives};
 
-/// Repeats directives that the store may have forgotten, changes one, and reads all.
+/// Repeats directives that the store may have forgotten, changes one, and reads all. Describes jobs, and reads the
+/// catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ControlRequest {
     /// Directives that the caller saw, with their subjects, at most [`MAX_BATCH`](super::MAX_BATCH): those with a
@@ -10,6 +12,11 @@ pub struct ControlRequest {
     pub seen: Vec<(String, Directive)>,
     /// A change of one directive, after that.
     pub change: Option<DirectiveChange>,
+    /// Jobs of the caller with the texts of their [descriptors](crate::JobDescriptor), at most
+    /// [`MAX_BATCH`](super::MAX_BATCH): they take the place of what is stored of these jobs.
+    pub described: Vec<(String, String)>,
+    /// Whether the reply is to have the catalog.
+    pub wants_catalog: bool,
 }
 
 /// Another directive in the place of the one that the caller saw.
@@ -32,6 +39,8 @@ pub struct ControlReply {
     pub version: u64,
     /// All directives, after the change.
     pub directives: Directives,
+    /// The catalog, if the caller asked for it.
+    pub catalog: Option<Catalog>,
 }
 
 /// What became of a [`DirectiveChange`].

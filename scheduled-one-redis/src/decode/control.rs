@@ -2,16 +2,26 @@
 
 use deadpool_redis::redis::Value;
 use scheduled_one_protocol::message::{Changed, ControlReply, Reply};
-use scheduled_one_protocol::{Directive, StoreError};
+use scheduled_one_protocol::{Catalog, CatalogEntry, Directive, StoreError};
 
 use super::Reader;
 use crate::codes::ChangeCode;
 
 /// `key` is that of the directives.
-pub(crate) fn control(key: &str, reply: Value) -> Result<Reply<ControlReply>, StoreError> {
+pub(crate) fn control(
+    key: &str,
+    wants_catalog: bool,
+    reply: Value,
+) -> Result<Reply<ControlReply>, StoreError> {
     let mut reader = Reader::new("control", reply)?;
     let head = reader.head()?;
     let (code, version) = (reader.code(ChangeCode::from_number)?, reader.count()?);
+    let mut catalog = Catalog::new();
+    for _ in 0..reader.count()? {
+        let (job, text) = (reader.shown()?, reader.shown()?);
+        // What somebody edited counts as missing: the next node with the job writes it again.
+        catalog.extend(CatalogEntry::parse(&text).map(|entry| (job, entry)));
+    }
     let mut directives = Vec::new();
     while !reader.values.as_slice().is_empty() {
         let (subject, text) = (reader.shown()?, reader.shown()?);
@@ -26,6 +36,7 @@ pub(crate) fn control(key: &str, reply: Value) -> Result<Reply<ControlReply>, St
         },
         version: head.control_version,
         directives: directives.into_iter().collect(),
+        catalog: wants_catalog.then_some(catalog),
     };
     Ok(Reply { head, body })
 }

@@ -13,7 +13,7 @@ pub(crate) fn control<'a>(
     request: &'a ControlRequest,
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::CONTROL, keys, caller, request.seen.len());
-    draft.request.key(keys.ctl.clone());
+    draft.request.key(keys.ctl.clone()).key(keys.jobs.clone());
     draft.count(request.seen.len() as u64);
     for (subject, directive) in &request.seen {
         draft.subject(subject);
@@ -28,6 +28,11 @@ pub(crate) fn control<'a>(
                 .text(change.directive.text_without_version())
         }
     };
+    draft.count(u64::from(request.wants_catalog));
+    for (job, descriptor) in &request.described {
+        draft.subject(job);
+        draft.text(descriptor);
+    }
     draft.done()
 }
 

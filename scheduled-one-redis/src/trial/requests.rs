@@ -105,7 +105,7 @@ impl Steps<'_> {
         let command = by_text(&script::CONTROL, &request);
         let key = self.keys.ctl.clone();
         self.push(script::CONTROL.name, command, move |reply| {
-            decode::control(&key, reply).map(|_| None)
+            decode::control(&key, true, reply).map(|_| None)
         });
         let claims = vec![claim(IDLE, LEASE_MS)];
         self.batch(&script::CLAIM, (encode::claim, decode::claim), claims)
@@ -213,6 +213,8 @@ fn control() -> ControlRequest {
             seen: 0,
             directive: Directive::default(),
         }),
+        described: vec![(HELD.into(), String::new())],
+        wants_catalog: true,
     }
 }
 
@@ -363,6 +365,7 @@ pub(super) fn delete(keys: &Keys) -> Cmd {
         &keys.members,
         &keys.lists,
         &keys.ctl,
+        &keys.jobs,
         &keys.asked,
         &keys.asks,
         &keys.probe,

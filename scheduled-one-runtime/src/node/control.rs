@@ -44,7 +44,7 @@ impl KnownDirectives {
         let most = self.unrepeated.len().min(MAX_BATCH);
         Some(ControlRequest {
             seen: self.unrepeated.drain(..most).collect(),
-            change: None,
+            ..ControlRequest::default()
         })
     }
 

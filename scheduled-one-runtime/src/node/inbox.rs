@@ -31,6 +31,8 @@ pub(super) enum Event {
     Adopted(Vec<(UnitIndex, Option<RegisteredUnit>)>),
     /// The directives.
     Controlled(ControlReply),
+    /// Jobs are in the catalog.
+    Described,
     /// The reply to a heartbeat.
     Heartbeat(Replied<HeartbeatReply>),
     /// The replies to registrations by which this node takes over from others.

@@ -35,7 +35,7 @@ pub(crate) async fn compare(
         same(&job, &ledger, &expected.cloned().collect());
     }
     let mut pipeline = redis::pipe();
-    for hash in ["meta", "members", "lists", "ctl"] {
+    for hash in ["meta", "members", "lists", "ctl", "jobs"] {
         pipeline.cmd("HGETALL").arg(format!("so:{{test}}:{hash}"));
     }
     compare_requests(workload, raw).await;
@@ -48,7 +48,8 @@ pub(crate) async fn compare(
             .arg(-1)
             .arg("WITHSCORES");
     }
-    let (meta, members, lists, ctl, leases, ready, due, nodes): (
+    let (meta, members, lists, ctl, jobs, leases, ready, due, nodes): (
+        Hash,
         Hash,
         Hash,
         Hash,
@@ -61,6 +62,9 @@ pub(crate) async fn compare(
     let directives = workload.model.meta.directives.iter();
     let directives = directives.map(|(subject, one)| (subject.to_owned(), one.to_string()));
     same(&"ctl", &ctl, &directives.collect());
+    let catalog = workload.model.catalog.iter();
+    let catalog = catalog.map(|(job, entry)| (job.clone(), entry.to_string()));
+    same(&"jobs", &jobs, &catalog.collect());
     compare_meta(workload, &meta);
     compare_sets(workload, &leases, &ready, &due);
     compare_nodes(workload, &nodes, &members, &lists);

@@ -55,7 +55,7 @@ impl Value {
     }
 
     /// The number in the parentheses of a word.
-    fn number(self) -> Option<u32> {
+    pub(super) fn number(self) -> Option<u32> {
         match self {
             Value::Overlap(Overlap::QueueAll(n) | Overlap::Allow(n)) => Some(n),
             Value::OnNodeLoss(OnNodeLoss::Rerun(max)) => Some(max),

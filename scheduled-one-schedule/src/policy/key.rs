@@ -38,6 +38,18 @@ impl PolicyKey {
         (self.setter)(policies, value);
     }
 
+    /// What the policies say for this key, as the attribute would write it, texts without quotation marks; `None` if
+    /// they say nothing.
+    #[must_use]
+    pub fn said(&self, policies: &Policies) -> Option<String> {
+        let value = self.get(policies)?;
+        let shown = self.form.show(value).replace('"', "");
+        Some(match (shown.split_once('('), value.number()) {
+            (Some((word, _)), Some(number)) => format!("{word}({number})"),
+            _ => shown,
+        })
+    }
+
     /// The value of a job that says none, as the attribute would write it; `None` if that is no value.
     #[must_use]
     pub fn default(&self) -> Option<String> {

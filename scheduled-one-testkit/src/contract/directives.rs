@@ -5,11 +5,12 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{
     ALL_JOBS, Directive, InForce, PastPause, Pause, ScheduleId, ScheduleOverride, Store, UnitName,
+    Wanted,
 };
 
 use super::requests::JOBS;
 use super::step::replied;
-use super::workload::Workload;
+use super::workload::{Random, Workload};
 use super::{Breach, behaviours};
 
 impl Workload {
@@ -103,6 +104,18 @@ impl Workload {
         }
     }
 
+    /// Jobs with texts that a node may say of them, sometimes the same one twice.
+    fn described(&mut self) -> Vec<(String, String)> {
+        let one = |random: &mut Random| {
+            let job = *random.pick(&JOBS);
+            let text = format!("cron {}\ndescription größe", random.range(0, 9));
+            (job.to_owned(), text)
+        };
+        (0..self.random.range(0, 2))
+            .map(|_| one(&mut self.random))
+            .collect()
+    }
+
     pub(super) async fn control(
         &mut self,
         store: &dyn Store,
@@ -117,6 +130,8 @@ impl Workload {
         let request = ControlRequest {
             seen,
             change: (!self.random.one_in(4)).then(|| self.change()),
+            described: self.described(),
+            wants_catalog: self.random.one_in(3),
         };
         self.send_control(store, caller, request).await
     }
@@ -137,7 +152,17 @@ impl Workload {
             self.count_if(seen.version > known, "control, what was seen is news");
             self.count_if(seen.version <= known, "control, what was seen is known");
         }
-        let expected: ControlReply = self.decide(caller, now, |set| set.control(&request));
+        for (job, _) in &request.described {
+            let what = match self.model.catalog.contains_key(job) {
+                true => "control, a job is described again",
+                false => "control, a job is described for the first time",
+            };
+            self.count(what);
+        }
+        let expected: ControlReply = {
+            let wanted = Wanted::control(&request);
+            self.decide_on(wanted, caller, now, |set| set.control(&request))
+        };
         self.count(&behaviours::answer("control", &expected.changed));
         Breach::unless_same("the reply", &request, &expected, &body)?;
         let version = self.model.meta.control_version;

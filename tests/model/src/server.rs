@@ -146,9 +146,10 @@ impl Server {
                 let (meta, lines) = (&memory.meta, &mut lines);
                 Body::WrittenOff(machine::write_off(meta, record, run, caller, now, lines))
             }
-            Request::Control(request) => {
-                Body::Controlled(machine::control(&mut memory.meta, request, now))
-            }
+            Request::Control(request) => Body::Controlled({
+                let mut catalog = Default::default();
+                machine::control(&mut memory.meta, &mut catalog, request, now)
+            }),
             Request::Heartbeat => Body::Heartbeat {
                 ready: record.ready(),
                 overdue: overdue(record, now_ms),

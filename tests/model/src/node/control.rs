@@ -36,7 +36,7 @@ impl Node {
         let seen = (Config::unit().job().to_owned(), known.directive.clone());
         Some(Request::Control(ControlRequest {
             seen: repeats.then_some(seen).into_iter().collect(),
-            change: None,
+            ..ControlRequest::default()
         }))
     }
 

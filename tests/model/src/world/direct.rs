@@ -43,6 +43,7 @@ impl World {
                 seen,
                 directive,
             }),
+            ..ControlRequest::default()
         });
         let reply = self.serve(&request, &operator());
         if let Body::Controlled(reply) = reply.body

@@ -1,0 +1,227 @@
+//! What the catalog says of a job, and the ticks that follow from it.
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use scheduled_one_protocol::{CatalogEntry, JobDescriptor};
+use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneData};
+
+use crate::control::Control;
+use crate::error::Error;
+
+/// Most ticks that a call returns.
+const MAX_TICKS: usize = 100_000;
+
+/// A job as the node described it that started with it last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CatalogedJob {
+    /// When it is due, in words.
+    pub schedule: String,
+    /// What it is for, if that was said.
+    pub description: Option<String>,
+    /// The group that it is in, if that was said.
+    pub group: Option<String>,
+    /// When a node first described it, ms since the Unix epoch.
+    pub first_ms: i64,
+    /// When a node described it last: when the newest of its nodes started, or when the store had forgotten it.
+    pub last_ms: i64,
+    /// All that was said: the parts of the schedule (`cron` or `every_ms` and `offset_ms`, or `manual`; `tz`, `start`,
+    /// `end`, `within`, `except`), the policies by their names, and the rest.
+    pub descriptor: JobDescriptor,
+}
+
+impl CatalogedJob {
+    pub(crate) fn of(entry: &CatalogEntry) -> Self {
+        let descriptor = JobDescriptor::from_text(&entry.text);
+        let text = |key| descriptor.get(key).map(str::to_owned);
+        CatalogedJob {
+            schedule: text("schedule").unwrap_or_default(),
+            description: text("description"),
+            group: text("group"),
+            first_ms: entry.first_ms,
+            last_ms: entry.last_ms,
+            descriptor,
+        }
+    }
+
+    /// The schedule, made again from its parts.
+    ///
+    /// # Errors
+    ///
+    /// The parts are those of a newer release, or the schedule depends on what only the program has.
+    fn schedule(&self, job: &str, zones: &ZoneData) -> Result<Schedule, Error> {
+        let refuse = |why: String| Error::Schedule {
+            job: job.to_owned(),
+            why,
+        };
+        let schedule = made_again(&self.descriptor, zones);
+        let schedule = schedule
+            .map_err(|error| refuse(error.to_string()))?
+            .ok_or_else(|| refuse("its kind is one that this release does not know".to_owned()))?;
+        let identity = schedule.identity().to_string();
+        match self.descriptor.get("identity") == Some(identity.as_str()) {
+            true => Ok(schedule),
+            false => Err(refuse(
+                "it has other ticks here than in its program: the time zone data differ, or it names a calendar that \
+                 only the program has. Give this process the same zone data"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+/// `None` if it has no part that says when it is due.
+fn made_again(job: &JobDescriptor, zones: &ZoneData) -> Result<Option<Schedule>, ScheduleError> {
+    let zone = match job.get("tz") {
+        Some(name) => zones.zone(name)?,
+        None => Zone::utc(),
+    };
+    let ms = |key| {
+        let text = job.get(key)?;
+        text.parse().ok().map(Duration::from_millis)
+    };
+    let plain = match (job.get("cron"), ms("every_ms"), job.get("manual")) {
+        (Some(expression), _, _) => Schedule::cron(expression, zone.clone())?,
+        (_, Some(period), _) => Schedule::every(period, ms("offset_ms").unwrap_or_default())?,
+        (_, _, Some(_)) => Schedule::manual(),
+        _ => return Ok(None),
+    };
+    let mut restriction = Restriction::new(zone).zone_data(zones.clone());
+    if let Some(start) = job.get("start") {
+        restriction = restriction.start(start)?;
+    }
+    if let Some(end) = job.get("end") {
+        restriction = restriction.end(end)?;
+    }
+    if let Some(within) = job.get("within") {
+        restriction = restriction.within(within)?;
+    }
+    if let Some(items) = job.get("except") {
+        let items: Vec<&str> = items.split('\n').collect();
+        restriction = restriction.except_all(&items)?;
+    }
+    // The days of calendars are not in the catalog: the identity says whether that matters.
+    let restriction = restriction.without_unknown_calendars();
+    plain.restricted(restriction).map(Some)
+}
+
+/// The zone rules that this process has.
+fn zones(job: &str) -> Result<ZoneData, Error> {
+    ZoneData::current().map_err(|error| Error::Schedule {
+        job: job.to_owned(),
+        why: error.to_string(),
+    })
+}
+
+fn ms(instant: SystemTime) -> i64 {
+    let since_epoch = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn instant(ms: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
+impl Control {
+    /// What the catalog has of a job, and the store's clock in ms.
+    async fn cataloged(&self, job: &str) -> Result<(CatalogedJob, i64), Error> {
+        self.check_job(job).await?;
+        let reply = self.read_catalog(self.store(job)).await?;
+        let now_ms = (reply.head.now_us / 1_000) as i64;
+        let catalog = reply.body.catalog.unwrap_or_default();
+        let entry = catalog.get(job).ok_or_else(|| Error::Schedule {
+            job: job.to_owned(),
+            why: "no node has described it: its nodes are of an older release, or have not started yet".to_owned(),
+        })?;
+        Ok((CatalogedJob::of(entry), now_ms))
+    }
+
+    /// The next `n` ticks of a job's schedule, at most 100,000, after now by the store's clock. Pauses and what is
+    /// decided make no difference.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Schedule`] if this process cannot compute them.
+    pub async fn next(&self, job: &str, n: usize) -> Result<Vec<SystemTime>, Error> {
+        let (cataloged, now_ms) = self.cataloged(job).await?;
+        let schedule = cataloged.schedule(job, &zones(job)?)?;
+        let ticks = schedule.after(now_ms).take(n.min(MAX_TICKS));
+        Ok(ticks.map(instant).collect())
+    }
+
+    /// The ticks of a job's schedule in a range, its end left out; at most the first 100,000.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`next`](Self::next).
+    pub async fn matching(
+        &self,
+        job: &str,
+        range: Range<SystemTime>,
+    ) -> Result<Vec<SystemTime>, Error> {
+        let (cataloged, _) = self.cataloged(job).await?;
+        let schedule = cataloged.schedule(job, &zones(job)?)?;
+        let ticks = schedule.matching(ms(range.start)..ms(range.end));
+        Ok(ticks.take(MAX_TICKS).map(instant).collect())
+    }
+
+    /// The jobs that are in a group now, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if there is none; [`Error::Store`].
+    pub async fn group(&self, group: &str) -> Result<Vec<String>, Error> {
+        let jobs = self.jobs().await?.into_iter();
+        let in_group = jobs.filter(|job| {
+            let cataloged = job.cataloged.as_ref();
+            cataloged.is_some_and(|job| job.group.as_deref() == Some(group))
+        });
+        let names: Vec<String> = in_group.map(|job| job.job).collect();
+        match names.is_empty() {
+            false => Ok(names),
+            true => Err(Error::Argument {
+                argument: "group",
+                message: format!("no job is in the group {group}; `jobs` shows the group of each"),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(parts: &[(&str, &str)]) -> CatalogedJob {
+        let mut descriptor = JobDescriptor::default();
+        for (key, value) in parts {
+            descriptor.say(key, *value);
+        }
+        CatalogedJob {
+            descriptor,
+            ..CatalogedJob::default()
+        }
+    }
+
+    #[test]
+    fn a_schedule_is_made_again_or_refused() {
+        let zones = ZoneData::compiled_in();
+        let berlin = zones.zone("Europe/Berlin").unwrap();
+        let nightly = Schedule::cron("0 30 2 * * *", berlin).unwrap();
+        let identity = nightly.identity().to_string();
+        let parts = [
+            ("cron", "0 30 2 * * *"),
+            ("tz", "Europe/Berlin"),
+            ("identity", identity.as_str()),
+        ];
+        let same = job(&parts).schedule("nightly", &zones).unwrap();
+        assert_eq!(same, nightly);
+        let in_utc = job(&[parts[0], parts[2]]).schedule("nightly", &zones);
+        let text = in_utc.unwrap_err().to_string();
+        assert!(
+            text.contains("nightly") && text.contains("zone data"),
+            "{text}"
+        );
+        assert!(job(&[parts[2]]).schedule("nightly", &zones).is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! What a node says of its jobs in the catalog.
+
+use scheduled_one_protocol::JobDescriptor;
+use scheduled_one_schedule::Schedule;
+use scheduled_one_schedule::policy::POLICY_KEYS;
+
+use crate::environment::variable;
+use crate::job::Job;
+use crate::job::when::{Rate, When};
+
+/// Most letters of a description that the catalog has.
+const MAX_LETTERS: usize = 500;
+
+impl Job {
+    /// A sentence for people, shown by [`jobs`](crate::Scheduler::jobs).
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// A label that jobs share, such as `"billing"`: whoever pauses the group pauses the jobs that have it then. In the
+    /// form of names.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+}
+
+/// The descriptor of a job, as the catalog stores it.
+pub(super) fn descriptor(said: &Job, schedule: &Schedule, enabled: bool) -> Box<str> {
+    let mut job = JobDescriptor::default();
+    job.say("schedule", schedule.to_string());
+    job.say("identity", schedule.identity().to_string());
+    for (key, value) in of_schedule(&said.when) {
+        job.say(key, value);
+    }
+    for key in POLICY_KEYS {
+        if let Some(value) = key.said(&said.policies) {
+            job.say(key.name, value);
+        }
+    }
+    if let Some(description) = &said.description {
+        job.say(
+            "description",
+            description.chars().take(MAX_LETTERS).collect::<String>(),
+        );
+    }
+    if let Some(group) = &said.group {
+        job.say("group", group.clone());
+    }
+    if !enabled {
+        job.say("enabled", "false");
+    }
+    job.to_text().into()
+}
+
+/// The schedule in parts from which it can be made again.
+fn of_schedule(when: &When) -> Vec<(&'static str, String)> {
+    let mut parts = match &when.rate {
+        Rate::Cron(expression) => {
+            let name = when.cron_env.as_ref();
+            let of_environment = name.and_then(|name| variable(name).ok().flatten());
+            vec![("cron", of_environment.unwrap_or_else(|| expression.clone()))]
+        }
+        Rate::Every { period, offset } => vec![
+            ("every_ms", period.as_millis().to_string()),
+            ("offset_ms", offset.as_millis().to_string()),
+        ],
+        Rate::Manual => vec![("manual", "true".to_owned())],
+    };
+    let texts = [
+        ("tz", &when.zone),
+        ("start", &when.start),
+        ("end", &when.end),
+        ("within", &when.within),
+    ];
+    let said = texts.into_iter();
+    parts.extend(said.filter_map(|(key, text)| Some((key, text.clone()?))));
+    parts.extend(
+        when.except
+            .as_ref()
+            .map(|items| ("except", items.join("\n"))),
+    );
+    parts
+}

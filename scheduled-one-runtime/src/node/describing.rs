@@ -1,0 +1,82 @@
+//! A node describes its jobs in the catalog of its bucket: when it starts, and to each store that may have forgotten
+//! them. Nothing waits for that.
+
+use std::sync::Arc;
+
+use crate::compiled_job::CompiledJob;
+use crate::metrics::labels::Op;
+use crate::node::Node;
+use crate::node::inbox::Event;
+use crate::store_client::{StoreHealth, StoreIdentity};
+use scheduled_one_protocol::message::{ControlRequest, MAX_BATCH};
+
+/// How far the description of the jobs has come.
+pub(super) struct Describing {
+    jobs: Vec<Arc<CompiledJob>>,
+    /// How many of them are described to the store of this identity.
+    described: usize,
+    identity: StoreIdentity,
+    /// Whether a request has no reply yet.
+    pending: bool,
+}
+
+impl Describing {
+    pub(super) fn new(jobs: &[Arc<CompiledJob>], identity: StoreIdentity) -> Self {
+        Describing {
+            jobs: jobs.to_vec(),
+            described: 0,
+            identity,
+            pending: false,
+        }
+    }
+
+    /// The request that is due, if one is; it counts as sent.
+    fn take_due(&mut self, seen: &StoreHealth) -> Option<ControlRequest> {
+        if !seen.up || self.pending {
+            return None;
+        }
+        if seen.identity != self.identity {
+            self.identity = seen.identity.clone();
+            self.described = 0;
+        }
+        let jobs = self.jobs.iter().skip(self.described).take(MAX_BATCH);
+        let described = jobs.map(|job| (job.name.to_string(), job.descriptor.to_string()));
+        let described: Vec<(String, String)> = described.collect();
+        if described.is_empty() {
+            return None;
+        }
+        self.pending = true;
+        self.described += described.len();
+        Some(ControlRequest {
+            described,
+            ..ControlRequest::default()
+        })
+    }
+
+    /// The reply has come.
+    pub(super) fn settle(&mut self) {
+        self.pending = false;
+    }
+
+    /// The request was dropped.
+    pub(super) fn abandon(&mut self) {
+        self.pending = false;
+        self.described = 0;
+    }
+}
+
+impl Node {
+    /// Describes the next jobs that the store may not have.
+    pub(super) fn describe_jobs(&mut self, seen: &StoreHealth) {
+        if let Some(request) = self.describing.take_due(seen) {
+            let client = Arc::clone(&self.client);
+            self.inbox.request(async move {
+                let reply = client.request_until_reply(Op::Control, |store, caller| {
+                    store.control(caller, &request)
+                });
+                reply.await;
+                Event::Described
+            });
+        }
+    }
+}

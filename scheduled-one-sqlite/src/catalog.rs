@@ -1,0 +1,42 @@
+//! The catalog: a row for each job.
+
+use rusqlite::params_from_iter;
+use scheduled_one_protocol::fields::CATALOG;
+use scheduled_one_protocol::machine::damage::Damage;
+use scheduled_one_protocol::{Catalog, CatalogEntry};
+
+use crate::rows::{names, parameters, read, replaced, values};
+use crate::statements::Rows;
+
+impl Rows<'_> {
+    /// All jobs. What somebody edited counts as missing: the next node with the job writes it again.
+    pub(crate) fn catalog(&self) -> rusqlite::Result<Catalog> {
+        let select = format!("SELECT name, {} FROM job WHERE bucket = ?1", names(CATALOG));
+        let mut select = self.connection.prepare(&select)?;
+        let entries = select.query_map([self.bucket], |row| {
+            Ok((row.get(0)?, read(CATALOG, row, 1, CatalogEntry::default())?))
+        })?;
+        let sound = |(job, entry): (String, Result<CatalogEntry, Damage>)| Some((job, entry.ok()?));
+        entries
+            .filter_map(|row| row.map(sound).transpose())
+            .collect()
+    }
+
+    /// Saves the entries that are not as before.
+    pub(crate) fn save_catalog(&self, before: &Catalog, catalog: &Catalog) -> rusqlite::Result<()> {
+        let upsert = format!(
+            "INSERT INTO job (bucket, name, {}) VALUES (?1, ?2, {}) ON CONFLICT DO UPDATE SET {}",
+            names(CATALOG),
+            parameters(CATALOG, 2),
+            replaced(CATALOG)
+        );
+        for (job, entry) in catalog {
+            if before.get(job) != Some(entry) {
+                let key = [self.bucket.to_owned().into(), job.clone().into()];
+                let row = key.into_iter().chain(values(CATALOG, entry));
+                self.connection.execute(&upsert, params_from_iter(row))?;
+            }
+        }
+        Ok(())
+    }
+}
