@@ -15,9 +15,9 @@ use crate::store_url::{StoreOptions, is_memory, open_store};
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect {
-    url: String,
-    namespace: String,
-    options: StoreOptions,
+    pub(crate) url: String,
+    pub(crate) namespace: String,
+    pub(crate) options: StoreOptions,
 }
 
 impl Control {
@@ -49,7 +49,7 @@ impl Connect {
         self
     }
 
-    async fn open(self) -> Result<Control, Error> {
+    pub(crate) async fn open(self) -> Result<Control, Error> {
         if is_memory(&self.url) {
             return Err(Error::Argument {
                 argument: "connect",
