@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::{Clock, SystemClock};
-use scheduled_one_protocol::{DiagnosticContext, Report, UnitName};
+use scheduled_one_protocol::{DiagnosticContext, Finding, Report, Severity, UnitName};
 
 use crate::connect::Connect;
 use crate::control::Control;
-use crate::store_url::open_store;
+use crate::store_url::{is_memory, is_missing_file, open_store};
 
 /// The lease of a job that says nothing of its own.
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
@@ -21,6 +21,16 @@ impl Connect {
     /// It takes about 6 s at most. On Redis it runs each script on keys of its own and deletes them, and reads settings,
     /// for which a scheduler needs no right.
     pub async fn doctor(self) -> Report {
+        if is_memory(&self.url) || is_missing_file(&self.url) {
+            let refused = self.open().await.err().map(|error| error.to_string());
+            let severe = Finding::new(
+                Severity::Severe,
+                "settings",
+                refused.unwrap_or_default(),
+                "",
+            );
+            return Report::new("the store", vec![severe]);
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = open_store(&self.url, &self.namespace, &clock, &self.options).await;
         let first = match opened {

@@ -12,6 +12,7 @@ mod error;
 mod error_kind;
 mod store_url;
 
+mod active;
 mod cancel;
 mod change;
 mod control;
@@ -23,6 +24,7 @@ mod jobs;
 mod nodes;
 mod run;
 
+pub use active::ActiveRun;
 pub use cancel::{CancelRun, CancelledRun};
 pub use change::{ChangeDirective, Changed};
 pub use connect::Connect;

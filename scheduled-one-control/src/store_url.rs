@@ -57,6 +57,17 @@ pub fn is_redis(url: &str) -> bool {
     )
 }
 
+/// Whether the store of a URL is a file that is not there: opening it would make it.
+pub(crate) fn is_missing_file(url: &str) -> bool {
+    match scheme(url) {
+        #[cfg(feature = "sqlite")]
+        (scheme, rest) if scheme == "sqlite" => {
+            !scheduled_one_sqlite::exists(&format!("sqlite://{rest}"))
+        }
+        _ => false,
+    }
+}
+
 /// Opens the first bucket of a namespace; the others are opened through it. Sends no request yet.
 ///
 /// # Errors

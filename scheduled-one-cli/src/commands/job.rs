@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use scheduled_one_control::{JobDescription, PauseOf};
+use scheduled_one_control::{ActiveRun, JobDescription, PauseOf};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -19,8 +19,7 @@ struct View {
     directive_version: u64,
     pauses: Vec<PauseView>,
     nodes: BTreeMap<String, Vec<String>>,
-    running: Option<RunningView>,
-    waiting: Vec<String>,
+    runs: Vec<RunView>,
     first_seen: Option<String>,
     decided_to: Option<String>,
     deciding_schedule: Option<String>,
@@ -38,9 +37,23 @@ struct PauseView {
 }
 
 #[derive(Serialize)]
-struct RunningView {
+struct RunView {
+    shard: u32,
     tick: String,
+    /// Of a run that waits there is none.
     token: Option<u64>,
+    requested: bool,
+}
+
+impl From<&ActiveRun> for RunView {
+    fn from(run: &ActiveRun) -> Self {
+        RunView {
+            shard: run.shard,
+            tick: instant(run.tick_ms),
+            token: run.token,
+            requested: run.is_requested,
+        }
+    }
 }
 
 impl From<&PauseOf> for PauseView {
@@ -59,8 +72,8 @@ impl From<&PauseOf> for PauseView {
     }
 }
 
-impl From<&JobDescription> for View {
-    fn from(job: &JobDescription) -> Self {
+impl View {
+    fn of(job: &JobDescription, runs: &[ActiveRun]) -> Self {
         let status = &job.status;
         let nodes = job.nodes.iter();
         View {
@@ -70,15 +83,7 @@ impl From<&JobDescription> for View {
             nodes: nodes
                 .map(|(schedule, nodes)| (schedule.to_string(), nodes.clone()))
                 .collect(),
-            running: status.running.map(|tick| RunningView {
-                tick: instant(tick.ms()),
-                token: status.token.map(|token| token.get()),
-            }),
-            waiting: status
-                .waiting
-                .iter()
-                .map(|tick| instant(tick.ms()))
-                .collect(),
+            runs: runs.iter().map(RunView::from).collect(),
             first_seen: status.marks.first_seen_ms.map(instant),
             decided_to: status.marks.decided.map(|tick| instant(tick.ms())),
             deciding_schedule: status
@@ -92,14 +97,14 @@ impl From<&JobDescription> for View {
 
 pub(crate) async fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
     let job = session.ask(session.control.describe(name)).await?;
-    let show = || text(&job, &session.output);
-    session
-        .output
-        .one("job", &View::from(&job), &job.job, show)?;
+    let runs = session.ask(session.control.active_runs(name)).await?;
+    let show = || text(&job, &runs, &session.output);
+    let view = View::of(&job, &runs);
+    session.output.one("job", &view, &job.job, show)?;
     Ok(Exit::Done)
 }
 
-fn text(job: &JobDescription, output: &Output) -> String {
+fn text(job: &JobDescription, runs: &[ActiveRun], output: &Output) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<12} {}", escape(&value));
@@ -129,21 +134,11 @@ fn text(job: &JobDescription, output: &Output) -> String {
         );
     }
     let status = &job.status;
-    match (status.running, status.token) {
-        (Some(tick), Some(token)) => row(
-            "running",
-            format!("{}, token {token}", output.when(tick.ms())),
-        ),
-        (Some(tick), None) => row("running", output.when(tick.ms())),
-        (None, _) => row("running", "no".to_owned()),
+    if runs.is_empty() {
+        row("runs", "none now".to_owned());
     }
-    if !status.waiting.is_empty() {
-        let ticks: Vec<String> = status
-            .waiting
-            .iter()
-            .map(|tick| output.when(tick.ms()))
-            .collect();
-        row("waiting", ticks.join(" "));
+    for run in runs {
+        row("runs", active(run, output));
     }
     let marks = [
         ("first seen", status.marks.first_seen_ms),
@@ -159,6 +154,22 @@ fn text(job: &JobDescription, output: &Output) -> String {
         text.push_str(&output.part(view::lines(&job.newest, output)));
     }
     text
+}
+
+fn active(run: &ActiveRun, output: &Output) -> String {
+    let what = match run.is_requested {
+        true => "requested",
+        false => "tick",
+    };
+    let token = match run.token {
+        Some(token) => format!("token {token}"),
+        None => "waits".to_owned(),
+    };
+    format!(
+        "{what} {}, shard {}, {token}",
+        output.when(run.tick_ms),
+        run.shard
+    )
 }
 
 fn paused(pause: &PauseOf, output: &Output) -> String {
