@@ -1,5 +1,6 @@
-//! The command `scheduled-one`: looks at the jobs of a namespace and controls them, from a machine that runs none. It is
-//! a thin shell over `Control` of scheduled-one-control: what it can do, a program can do, too.
+//! The command `scheduled-one`: looks at the jobs of a namespace and controls them, from a machine that runs none.
+//!
+//! It is a thin shell over `Control` of scheduled-one-control: what it can do, a program can do, too.
 
 // What was asked for, and how it ends.
 mod args;

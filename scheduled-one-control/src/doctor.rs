@@ -14,12 +14,12 @@ use crate::store_url::{is_memory, is_missing_file, open_store};
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
 impl Connect {
-    /// Diagnoses the store, in place of a connection: what the guarantees rest on there. It looks at all buckets of the
-    /// namespace, and at the watermarks of the jobs that living nodes have, in their first shard. What a scheduler would
-    /// refuse is severe.
+    /// Diagnoses the store, in place of a connection: what the guarantees rest on there. What a scheduler would refuse
+    /// is severe. It looks at all buckets of the namespace, and at the watermarks of the jobs that living nodes have, in
+    /// their first shard.
     ///
-    /// It takes about 6 s at most. On Redis it runs each script on keys of its own and deletes them, and reads settings,
-    /// for which a scheduler needs no right.
+    /// It takes about 6 s at most. On Redis it runs each script on keys of its own and deletes them, and reads
+    /// settings, a right that a scheduler does not need.
     pub async fn doctor(self) -> Report {
         if is_memory(&self.url) || is_missing_file(&self.url) {
             let refused = self.open().await.err().map(|error| error.to_string());

@@ -7,8 +7,8 @@ use crate::control::Control;
 use crate::error::Error;
 
 impl Control {
-    /// The newest lines of a job's ledger, the newest first, at most `lines`. It costs one request, unless the ledger is
-    /// empty.
+    /// The newest lines of a job's ledger, the newest first, at most `lines`. It costs one request, unless the ledger
+    /// is empty.
     ///
     /// # Errors
     ///

@@ -11,6 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 const BOUND: Duration = Duration::from_secs(60);
+/// A store that is away.
+pub(crate) const AWAY: &str = "redis://127.0.0.1:1/";
 /// A tick that comes in no test.
 const NEW_YEAR: &str = "0 0 0 1 1 *";
 /// What a job says that wants to command a terminal.
@@ -23,7 +25,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A node `n1` on a file of SQLite with the jobs `fails`, `hostile`, `params`, `report` and `slow`.
+    /// A node `n1` on a file of SQLite with the jobs `fails`, `hostile`, `import`, `report` and `slow`.
     pub(crate) async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite://{}/jobs.db", folder.path().display());
@@ -61,7 +63,7 @@ pub(crate) async fn scheduler(url: &str) -> Scheduler {
             Err::<(), _>(HOSTILE)
         }),
         Job::cron(
-            "params",
+            "import",
             NEW_YEAR,
             |Params(params): Params<Value>| async move { Err::<(), _>(params.to_string()) },
         ),
@@ -72,7 +74,7 @@ pub(crate) async fn scheduler(url: &str) -> Scheduler {
     let builder = Scheduler::builder(url)
         .node_name("n1")
         .lease(Duration::from_secs(2));
-    let builder = builder.only(["fails", "hostile", "params", "report", "slow"]);
+    let builder = builder.only(["fails", "hostile", "import", "report", "slow"]);
     let builder = jobs
         .into_iter()
         .fold(builder, |builder, job| builder.job(job));
