@@ -15,8 +15,8 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 
 impl Connect {
     /// Diagnoses the store, in place of a connection: what the guarantees rest on there. What a scheduler would refuse
-    /// is severe. It looks at all buckets of the namespace, and at the watermarks of the jobs that living nodes have, in
-    /// their first shard.
+    /// is severe. It looks at all buckets of the namespace, and at the watermarks of the jobs that living nodes have,
+    /// in their first shard.
     ///
     /// It takes about 6 s at most. On Redis it runs each script on keys of its own and deletes them, and reads
     /// settings, a right that a scheduler does not need.
