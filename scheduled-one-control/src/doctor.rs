@@ -10,8 +10,8 @@ use crate::connect::Connect;
 use crate::control::Control;
 use crate::store_url::{is_memory, is_missing_file, open_store};
 
-/// The lease of a job that says nothing of its own.
-const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+/// The lease of a job that says nothing of its own, as the runtime has it.
+const DEFAULT_LEASE: Duration = Duration::from_secs(5);
 
 impl Connect {
     /// Diagnoses the store, in place of a connection: what the guarantees rest on there. What a scheduler would refuse
