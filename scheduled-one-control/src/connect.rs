@@ -9,15 +9,15 @@ use scheduled_one_protocol::{Bucket, StoreError};
 
 use crate::control::{Control, caller};
 use crate::error::Error;
-use crate::store_url::{StoreOptions, is_memory, open_store};
+use crate::store_url::{StoreOptions, is_memory, is_missing_file, open_store};
 
 /// A connection that is being set up; awaiting it connects.
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is awaited"]
 pub struct Connect {
-    url: String,
-    namespace: String,
-    options: StoreOptions,
+    pub(crate) url: String,
+    pub(crate) namespace: String,
+    pub(crate) options: StoreOptions,
 }
 
 impl Control {
@@ -26,7 +26,7 @@ impl Control {
     /// # Errors
     ///
     /// [`Error::Connect`]: the URL is wrong, or the server cannot be used. [`Error::EmptyNamespace`].
-    /// [`Error::Argument`] for `memory://`.
+    /// [`Error::Argument`] for `memory://`, and for a file of SQLite that is not there.
     pub fn connect(url: impl Into<String>) -> Connect {
         Connect {
             url: url.into(),
@@ -49,13 +49,21 @@ impl Connect {
         self
     }
 
-    async fn open(self) -> Result<Control, Error> {
+    pub(crate) async fn open(self) -> Result<Control, Error> {
         if is_memory(&self.url) {
             return Err(Error::Argument {
                 argument: "connect",
                 message: "memory:// is a store inside one process: this process would see an empty one of its own. \
                           Give the URL of the store that the schedulers share, or use `Scheduler::control` inside \
                           their process"
+                    .to_owned(),
+            });
+        }
+        if is_missing_file(&self.url) {
+            return Err(Error::Argument {
+                argument: "connect",
+                message: "there is no such file; a scheduler makes it when it starts. Look at the path: after sqlite:// \
+                          it begins with a / from the root on"
                     .to_owned(),
             });
         }

@@ -5,6 +5,9 @@ use std::fmt;
 use scheduled_one_protocol::message::MAX_WAITING_REQUESTS;
 use scheduled_one_protocol::{Directive, StoreError};
 
+use crate::error_kind::ErrorKind;
+use crate::store_url::connect_kind;
+
 /// Why something could not be controlled. No variant holds a secret. `Debug` shows the same text as `Display`: it is
 /// what a program prints whose `main` returns the error.
 #[derive(thiserror::Error)]
@@ -85,6 +88,23 @@ pub enum Error {
     /// The store did not reply, or refused.
     #[error("{0}")]
     Store(#[from] StoreError),
+}
+
+impl Error {
+    /// What the error means for whoever asked.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Connect(cause) => connect_kind(&**cause),
+            Error::Argument { .. } => ErrorKind::Usage,
+            Error::EmptyNamespace { .. } | Error::UnknownJob { .. } | Error::Unknown { .. } => {
+                ErrorKind::NotFound
+            }
+            Error::Conflict { .. } | Error::TooMany { .. } => ErrorKind::Conflict,
+            Error::NotFinished { .. } => ErrorKind::NotFinished,
+            Error::Store(StoreError::Unknown(_) | StoreError::Unavailable(_)) => ErrorKind::Away,
+            Error::Store(_) => ErrorKind::Refused,
+        }
+    }
 }
 
 fn did_you_mean(nearest: &[String]) -> String {

@@ -9,17 +9,23 @@
 mod ask;
 mod connect;
 mod error;
+mod error_kind;
 mod store_url;
 
+mod active;
 mod cancel;
 mod catalog;
 mod change;
 mod control;
 mod describe;
+mod doctor;
 mod handle;
+mod history;
 mod jobs;
+mod nodes;
 mod run;
 
+pub use active::ActiveRun;
 pub use cancel::{CancelRun, CancelledRun};
 pub use catalog::CatalogedJob;
 pub use change::{ChangeDirective, Changed};
@@ -27,8 +33,10 @@ pub use connect::Connect;
 pub use control::Control;
 pub use describe::{JobDescription, PauseOf};
 pub use error::Error;
+pub use error_kind::ErrorKind;
 pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;
+pub use nodes::NodeSummary;
 pub use run::RunJob;
 pub use scheduled_one_protocol::message::OnBusy;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};

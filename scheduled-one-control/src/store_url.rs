@@ -13,6 +13,8 @@ use scheduled_one_redis::{ConnectOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 use scheduled_one_sqlite::SqliteStore;
 
+use crate::error_kind::ErrorKind;
+
 /// Settings of a connection that are not in its URL.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
@@ -41,6 +43,11 @@ pub fn is_remote(url: &str) -> bool {
     !matches!(scheme(url).0.as_str(), "memory" | "sqlite")
 }
 
+/// Whether the store of a URL is inside one process.
+pub(crate) fn is_memory(url: &str) -> bool {
+    scheme(url).0 == "memory"
+}
+
 /// Whether the store of a URL is Redis, or no store has its scheme.
 pub fn is_redis(url: &str) -> bool {
     let scheme = scheme(url).0;
@@ -50,8 +57,15 @@ pub fn is_redis(url: &str) -> bool {
     )
 }
 
-pub(crate) fn is_memory(url: &str) -> bool {
-    scheme(url).0 == "memory"
+/// Whether the store of a URL is a file that is not there: opening it would make it.
+pub(crate) fn is_missing_file(url: &str) -> bool {
+    match scheme(url) {
+        #[cfg(feature = "sqlite")]
+        (scheme, rest) if scheme == "sqlite" => {
+            !scheduled_one_sqlite::exists(&format!("sqlite://{rest}"))
+        }
+        _ => false,
+    }
 }
 
 /// Opens the first bucket of a namespace; the others are opened through it. Sends no request yet.
@@ -74,6 +88,52 @@ pub async fn open_store(
         "sqlite" => open_sqlite(&format!("{scheme}://{rest}"), namespace, clock),
         "postgres" | "postgresql" => open_postgres(format!("{scheme}://{rest}"), namespace).await,
         _ => open_redis(url, namespace, options).await,
+    }
+}
+
+/// What an error of connecting means: each store has errors of its own.
+pub(crate) fn connect_kind(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> ErrorKind {
+    #[cfg(feature = "redis")]
+    if let Some(error) = cause.downcast_ref::<scheduled_one_redis::ConnectError>() {
+        use scheduled_one_redis::ConnectError as It;
+        return match error {
+            It::BadUrl(_) | It::BadOption { .. } | It::BadNamespace(_) => ErrorKind::Usage,
+            It::Login { .. }
+            | It::SentinelLogin { .. }
+            | It::MissingRights { .. }
+            | It::ScriptsRefused { .. }
+            | It::TooOld { .. }
+            | It::Evicts { .. }
+            | It::NewerProtocol(_)
+            | It::OtherBuckets { .. }
+            | It::Refused { .. } => ErrorKind::Refused,
+            _ => ErrorKind::Away,
+        };
+    }
+    #[cfg(feature = "postgres")]
+    if let Some(error) = cause.downcast_ref::<scheduled_one_postgres::ConnectError>() {
+        use scheduled_one_postgres::ConnectError as It;
+        return match error {
+            It::BadUrl(_) | It::BadFile { .. } | It::BadNamespace(_) => ErrorKind::Usage,
+            It::Unreachable { .. }
+            | It::Certificate { .. }
+            | It::ReadOnly { .. }
+            | It::NotNow { .. } => ErrorKind::Away,
+            _ => ErrorKind::Refused,
+        };
+    }
+    #[cfg(feature = "sqlite")]
+    if let Some(error) = cause.downcast_ref::<scheduled_one_sqlite::OpenError>() {
+        use scheduled_one_sqlite::OpenError as It;
+        return match error {
+            It::BadUrl(_) | It::BadNamespace(_) => ErrorKind::Usage,
+            It::Unusable { .. } => ErrorKind::Away,
+            _ => ErrorKind::Refused,
+        };
+    }
+    match cause.is::<UnusableUrl>() {
+        true => ErrorKind::Usage,
+        false => ErrorKind::Away,
     }
 }
 

@@ -28,4 +28,5 @@ mod doctor;
 mod store;
 
 pub use crate::open_error::OpenError;
+pub use crate::place::exists;
 pub use crate::store::SqliteStore;

@@ -34,6 +34,15 @@ pub(crate) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
     Ok(PathBuf::from(OsString::from_vec(bytes)))
 }
 
+/// Whether the file that a URL names is there; `true` also for a URL that names none, which opening refuses.
+///
+/// ```
+/// assert!(!scheduled_one_sqlite::exists("sqlite:///no/such/file.db"));
+/// ```
+pub fn exists(url: &str) -> bool {
+    path_of(url).map_or(true, |path| path.exists())
+}
+
 fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let mut bytes = Vec::with_capacity(text.len());

@@ -36,6 +36,7 @@ const SUITES: &[Suite] = &[
         20,
     ),
     suite("scheduled-one-runtime buckets", Load::Waits, 18),
+    suite("scheduled-one-cli cli", Load::Waits, 19),
     suite("scheduled-one-runtime redis_cluster", Load::Waits, 17),
     suite("test-support sentinel", Load::Waits, 17),
     suite("test-support postgres", Load::Waits, 16),

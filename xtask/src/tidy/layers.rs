@@ -29,6 +29,7 @@ const PUBLISHED: &[&str] = &[
     "scheduled-one-sqlite/src/",
     "scheduled-one-control/src/",
     "scheduled-one-alerts/src/",
+    "scheduled-one-cli/src/",
     "scheduled-one-runtime/src/",
 ];
 const STORES: &[&str] = &[
@@ -126,6 +127,18 @@ const LAYERS: &[Layer] = &[
         except: &[],
         absent: &["scheduled_one_runtime", "scheduled_one_macros"],
         instead: "control is below the runtime; move what needs it up",
+    },
+    Layer {
+        within: &["scheduled-one-cli/src/"],
+        // Shows the tables of PostgreSQL.
+        except: &["scheduled-one-cli/src/commands/schema.rs"],
+        absent: &[
+            "scheduled_one_redis",
+            "scheduled_one_postgres",
+            "scheduled_one_sqlite",
+            "scheduled_one_runtime",
+        ],
+        instead: "the command is a shell over `Control`; what it can do, a program can do",
     },
     Layer {
         within: &["scheduled-one-testkit/src/"],

@@ -1,0 +1,48 @@
+//! The verbs, a file each.
+
+mod cancel;
+mod change;
+mod completions;
+mod doctor;
+mod history;
+mod job;
+mod jobs;
+mod nodes;
+mod run;
+mod schema;
+mod tail;
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+
+/// Does what was asked for.
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    let Args { global, command } = args;
+    let output = Output::new(&global);
+    match command {
+        Command::Completions { shell } => completions::run(&output, shell),
+        Command::Schema(args) => schema::run(&output, &args),
+        Command::Doctor => doctor::run(&global, &output).await,
+        command => on_store(&Session::open(&global).await?, command).await,
+    }
+}
+
+/// A verb that needs the store.
+async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Jobs(args) => jobs::run(session, &args).await,
+        Command::Job { name } => job::run(session, &name).await,
+        Command::History(args) => history::run(session, &args).await,
+        Command::Run(args) => run::run(session, &args.name, None, &args.request).await,
+        Command::Rerun(args) => run::run(session, &args.name, Some(args.tick), &args.request).await,
+        Command::Cancel(args) => cancel::run(session, &args).await,
+        Command::Pause(args) => change::pause(session, &args).await,
+        Command::Resume(args) => change::resume(session, &args).await,
+        Command::Nodes => nodes::run(session).await,
+        Command::Tail(args) => tail::run(session, &args).await,
+        Command::Completions { .. } | Command::Schema(_) | Command::Doctor => Ok(Exit::Done),
+    }
+}

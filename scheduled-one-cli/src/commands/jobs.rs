@@ -1,0 +1,110 @@
+//! `jobs`: all jobs at a glance.
+
+use scheduled_one_control::JobSummary;
+use scheduled_one_protocol::{LedgerRecord, Outcome};
+use serde::Serialize;
+
+use crate::args::Jobs;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::{Cell, Colour, Table};
+use crate::view::{self, Line};
+
+#[derive(Serialize)]
+struct View {
+    job: String,
+    state: &'static str,
+    paused: bool,
+    nodes: usize,
+    schedules: Vec<String>,
+    last: Option<Line>,
+}
+
+struct Row {
+    job: JobSummary,
+    last: Option<LedgerRecord>,
+}
+
+impl Row {
+    fn state(&self) -> &'static str {
+        match self.job.is_paused {
+            true => "paused",
+            false if self.job.nodes == 0 => "no node",
+            false if self.job.schedules.len() > 1 => "drift",
+            false => "active",
+        }
+    }
+
+    fn has_problem(&self) -> bool {
+        let is_fine = |line: &LedgerRecord| matches!(line.outcome, Outcome::Ok | Outcome::Skipped);
+        self.state() != "active" || !self.last.as_ref().is_none_or(is_fine)
+    }
+
+    fn view(&self) -> View {
+        View {
+            job: self.job.job.clone(),
+            state: self.state(),
+            paused: self.job.is_paused,
+            nodes: self.job.nodes,
+            schedules: self.job.schedules.iter().map(ToString::to_string).collect(),
+            last: self.last.as_ref().map(Line::from),
+        }
+    }
+}
+
+pub(crate) async fn run(session: &Session, args: &Jobs) -> Result<Exit, Failure> {
+    let mut rows = Vec::new();
+    for job in session.ask(session.control.jobs()).await? {
+        let newest = session.ask(session.control.history(&job.job, 1)).await?;
+        let last = newest.into_iter().next();
+        rows.push(Row { job, last });
+    }
+    rows.retain(|row| !args.problems || row.has_problem());
+    let views: Vec<View> = rows.iter().map(Row::view).collect();
+    let show = || table(session, &rows);
+    session
+        .output
+        .list("jobs", &views, |view| view.job.clone(), show)?;
+    Ok(Exit::Done)
+}
+
+fn table(session: &Session, rows: &[Row]) -> Table {
+    let output = &session.output;
+    let headings: &[&str] = match output.is_wide() {
+        true => &[
+            "JOB",
+            "STATE",
+            "NODES",
+            "LAST",
+            "ENDED",
+            "SCHEDULES",
+            "DETAIL",
+        ],
+        false => &["JOB", "STATE", "NODES", "LAST", "ENDED"],
+    };
+    let mut table = Table::new(headings);
+    for row in rows {
+        let colour = match row.state() {
+            "active" => Colour::None,
+            _ => Colour::Yellow,
+        };
+        let last = row.last.as_ref();
+        let ended = last.map(|line| output.when(line.ended_at_ms));
+        let mut cells: Vec<Cell> = vec![
+            row.job.job.as_str().into(),
+            Cell::coloured(row.state(), colour),
+            row.job.nodes.to_string().into(),
+            last.map_or_else(|| "".into(), view::outcome),
+            ended.unwrap_or_default().into(),
+        ];
+        if output.is_wide() {
+            let schedules: Vec<String> =
+                row.job.schedules.iter().map(ToString::to_string).collect();
+            cells.push(schedules.join(" ").into());
+            cells.push(last.map(view::detail).unwrap_or_default().into());
+        }
+        table.row(cells);
+    }
+    table
+}

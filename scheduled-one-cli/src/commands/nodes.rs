@@ -1,0 +1,53 @@
+//! `nodes`: who lives.
+
+use std::collections::BTreeSet;
+
+use scheduled_one_control::NodeSummary;
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::Table;
+
+#[derive(Serialize)]
+struct View {
+    node: String,
+    identity: String,
+    jobs: BTreeSet<String>,
+}
+
+impl From<NodeSummary> for View {
+    fn from(node: NodeSummary) -> Self {
+        View {
+            node: node.name,
+            identity: node.identity,
+            jobs: node.jobs,
+        }
+    }
+}
+
+pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
+    let nodes = session.ask(session.control.living_nodes()).await?;
+    let nodes: Vec<View> = nodes.into_iter().map(View::from).collect();
+    let is_wide = session.output.is_wide();
+    let show = || {
+        let mut table = Table::new(&["NODE", "IDENTITY", "JOBS"]);
+        for node in &nodes {
+            let jobs = match is_wide {
+                true => node.jobs.iter().cloned().collect::<Vec<_>>().join(" "),
+                false => node.jobs.len().to_string(),
+            };
+            table.row([
+                node.node.as_str().into(),
+                node.identity.as_str().into(),
+                jobs.into(),
+            ]);
+        }
+        table
+    };
+    session
+        .output
+        .list("nodes", &nodes, |node| node.node.clone(), show)?;
+    Ok(Exit::Done)
+}

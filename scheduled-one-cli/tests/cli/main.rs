@@ -1,0 +1,9 @@
+//! The command as people and scripts use it: a process, on a store with a scheduler.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+mod changes;
+mod runs;
+mod texts;
+mod trouble;
+mod world;

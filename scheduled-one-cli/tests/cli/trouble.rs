@@ -1,0 +1,90 @@
+//! What does not work says why, with its exit status.
+
+use serde_json::{Value, json};
+use test_support::RedisServer;
+
+use crate::world::{AWAY, World, run, scheduler};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_work_says_why_and_has_its_exit_status() {
+    let world = World::start().await;
+    let unknown = world.run(&["job", "reprot"]);
+    assert_eq!(unknown.status, 3);
+    assert!(
+        unknown.err.contains("did you mean report"),
+        "{}",
+        unknown.err
+    );
+    let unlike = world.run(&["history", "xyzxyzxyz"]);
+    assert!(
+        unlike.err.contains("`scheduled-one jobs`"),
+        "{}",
+        unlike.err
+    );
+    assert_eq!(world.run(&["jobs", "--namespace", "other"]).status, 3);
+    for wrong in [
+        &["jobs", "--url", "memory://"][..],
+        &["jobs", "--url", "sqlite:///no/such/file.db"],
+        &["jobs", "--url", "nonsense"],
+        &["jobs", "--url", ""],
+        &["pause", "report", "--for", "2 weeks"],
+        &["pause", "report", "--until", "2001-01-01T00:00:00Z"],
+        &["pause", "report", "--until", "-009999-01-01T00:00:00Z"],
+        &["pause", "report", "fails", "--expect", "1"],
+        &["run", "report", "--param", "nonsense"],
+        &["run", "report", "--id", "a b"],
+        &["run", "report", "--shard", "7"],
+        &["history", "report", "--outcome", "good"],
+        &["tail", "-o", "json"],
+        &["schema", "--print", "--schema", "A"],
+        &["nonsense"],
+    ] {
+        let ran = world.run(wrong);
+        assert_eq!(ran.status, 2, "{wrong:?}: {}", ran.err);
+        assert_ne!(ran.err, "", "{wrong:?}");
+    }
+    let away = run(AWAY, &["jobs"]);
+    assert_eq!(away.status, 69, "{}", away.err);
+    assert_eq!(run(AWAY, &["doctor"]).status, 1);
+}
+
+#[test]
+fn passwords_are_not_repeated() {
+    for url in [
+        "redis://ann:s3cret@127.0.0.1:1/",
+        "postgres://ann:s3cret@127.0.0.1:1/db",
+    ] {
+        let ran = run(AWAY, &["jobs", "--url", url]);
+        assert_eq!(ran.status, 69, "{}", ran.err);
+        assert!(ran.err.contains("hint: a password"), "{}", ran.err);
+        assert!(
+            !format!("{}{}", ran.out, ran.err).contains("s3cret"),
+            "{}",
+            ran.err
+        );
+        assert!(!run(url, &["jobs"]).err.contains("hint:"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_works_on_redis_with_a_login_from_the_environment() {
+    let server = RedisServer::start().unwrap();
+    let scheduler = scheduler(&server.url()).await;
+    let ran = run(&server.url(), &["run", "report", "--wait"]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    assert_eq!(
+        run(&server.url(), &["jobs", "-o", "name"]).out,
+        "fails\nhostile\nimport\nreport\nslow\n"
+    );
+    let doctor = run(&server.url(), &["doctor", "-o", "json"]);
+    let report: Value = serde_json::from_str(&doctor.out).unwrap();
+    assert_eq!(report["version"], json!(1));
+    assert_eq!(
+        doctor.status == 0,
+        report["doctor"]["usable"] == json!(true)
+    );
+    let wrong = server.url().replace("redis://", "redis://ann:wrong@");
+    let refused = run(&wrong, &["jobs"]);
+    assert_eq!(refused.status, 5, "{}", refused.err);
+    drop(scheduler);
+}

@@ -1,0 +1,28 @@
+//! The ledger of a job.
+
+use scheduled_one_protocol::LedgerRecord;
+
+use crate::ask::ask;
+use crate::control::Control;
+use crate::error::Error;
+
+impl Control {
+    /// The newest lines of a job's ledger, the newest first, at most `lines`. It costs one request, unless the ledger
+    /// is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownJob`], [`Error::Store`].
+    pub async fn history(&self, job: &str, lines: usize) -> Result<Vec<LedgerRecord>, Error> {
+        // A wrong name may be no part of a key.
+        if scheduled_one_schedule::name::check_name(job).is_ok() {
+            let store = self.store(job);
+            let found = ask(|| store.ledger(job, lines)).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        self.check_job(job).await?;
+        Ok(Vec::new())
+    }
+}
