@@ -102,7 +102,7 @@ impl Error {
             Error::Conflict { .. } | Error::TooMany { .. } => ErrorKind::Conflict,
             Error::NotFinished { .. } => ErrorKind::NotFinished,
             Error::Store(StoreError::Unknown(_) | StoreError::Unavailable(_)) => ErrorKind::Away,
-            Error::Store(_) => ErrorKind::Refused,
+            Error::Store(_) | Error::Schedule { .. } => ErrorKind::Refused,
         }
     }
 }
