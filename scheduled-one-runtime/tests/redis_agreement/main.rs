@@ -23,7 +23,7 @@ use stored::compare;
 
 const OPERATIONS: u64 = 120_000;
 /// How often each behaviour has to come up in [`OPERATIONS`]: the test proves nothing about one that did not occur.
-const OFTEN: u64 = 20;
+const OFTEN: u64 = 5;
 /// The part of [`trouble`] that is counted; the other behaviours are [`BEHAVIOURS`].
 const TROUBLES: [&str; 4] = [
     "flush",
