@@ -287,6 +287,30 @@ async fn ticks_and_requests_do_not_overlap_unless_the_request_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_beside_a_tick_does_not_take_its_lease() {
+    let cluster = Cluster::start(10 * SECOND, 25 * SECOND, |job| job).await;
+    while cluster.seen().is_empty() {
+        tokio::time::sleep(SECOND).await;
+    }
+    let beside = Request {
+        on_busy: Some(OnBusy::Allow),
+        ..request("beside")
+    };
+    cluster.ask(beside).await;
+    tokio::time::sleep(40 * SECOND).await;
+    let lines = cluster.lines().await;
+    let ended = lines
+        .iter()
+        .filter(|line| line.outcome != Outcome::Skipped)
+        .collect::<Vec<_>>();
+    assert!(ended.len() >= 2, "{lines:?}");
+    assert!(
+        ended.iter().all(|line| line.outcome == Outcome::Ok),
+        "{ended:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancel_stops_the_run_that_it_names_and_no_other() {
     let cluster = Cluster::start(HOUR, 60 * SECOND, |job| job.overlap(Overlap::QueueOne)).await;
     cluster.ask(request("first")).await;
