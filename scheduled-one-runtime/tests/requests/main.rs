@@ -1,5 +1,7 @@
 //! Runs that somebody asks for: taken from the lane of their unit by one node. In virtual time, on the embedded store.
 
+mod in_the_way;
+#[path = "../test_store/mod.rs"]
 mod test_store;
 
 use std::sync::{Arc, Mutex};
@@ -40,6 +42,7 @@ struct Cluster {
     clock: TokioClock,
     store: TestStore,
     nodes: Vec<Scheduler>,
+    stores: Vec<TestStore>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -51,6 +54,7 @@ impl Cluster {
             store: TestStore::new(&clock, false),
             clock,
             nodes: Vec::new(),
+            stores: Vec::new(),
             seen: Arc::default(),
         };
         for number in 0..2 {
@@ -71,9 +75,11 @@ impl Cluster {
                     }
                 }
             };
+            let store = cluster.store.of_another_node();
+            cluster.stores.push(store.clone());
             let scheduler = Scheduler::builder("memory://")
                 .clock(cluster.clock)
-                .store(cluster.store.of_another_node())
+                .store(store)
                 .node_name(format!("n{number}"))
                 .only([JOB])
                 .job(change(Job::every(JOB, period, function)))
@@ -284,30 +290,6 @@ async fn ticks_and_requests_do_not_overlap_unless_the_request_says_so() {
     );
     assert_eq!(line("beside").outcome, Outcome::Ok);
     assert_eq!(line("waits").outcome, Outcome::Ok);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_run_beside_a_tick_does_not_take_its_lease() {
-    let cluster = Cluster::start(10 * SECOND, 25 * SECOND, |job| job).await;
-    while cluster.seen().is_empty() {
-        tokio::time::sleep(SECOND).await;
-    }
-    let beside = Request {
-        on_busy: Some(OnBusy::Allow),
-        ..request("beside")
-    };
-    cluster.ask(beside).await;
-    tokio::time::sleep(40 * SECOND).await;
-    let lines = cluster.lines().await;
-    let ended = lines
-        .iter()
-        .filter(|line| line.outcome != Outcome::Skipped)
-        .collect::<Vec<_>>();
-    assert!(ended.len() >= 2, "{lines:?}");
-    assert!(
-        ended.iter().all(|line| line.outcome == Outcome::Ok),
-        "{ended:?}"
-    );
 }
 
 #[tokio::test(start_paused = true)]
