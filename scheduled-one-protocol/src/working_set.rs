@@ -211,24 +211,24 @@ impl WorkingSet {
 
     /// Makes units known.
     pub fn register(&mut self, caller: &Caller, registrations: &[Register]) -> Vec<RegisteredUnit> {
-        let registered = self.each(
+        self.each(
             registrations,
             |registration| &registration.unit,
             |set, record, registration| {
                 let lives = |node: &str| set.lives(node);
-                machine::register(&set.meta, record, registration, caller, set.now, lives)
-            },
-        );
-        for registration in registrations {
-            let unit = registration.unit.without_slot();
-            for request in &registration.requests {
-                let key = (unit.clone(), request.id.clone());
-                if !self.known_requests.contains_key(&key) {
-                    self.know(key, request.tick);
+                let registered =
+                    machine::register(&set.meta, record, registration, caller, set.now, lives);
+                let unit = registration.unit.without_slot();
+                for request in &registration.requests {
+                    let key = (unit.clone(), request.id.clone());
+                    let known = set.known_requests.get(&key).copied();
+                    if known.is_none_or(|tick| record.forget_repetition(tick, request.tick)) {
+                        set.know(key, request.tick);
+                    }
                 }
-            }
-        }
-        registered
+                registered
+            },
+        )
     }
 
     /// Records runs as lost, or queues their takeovers.
