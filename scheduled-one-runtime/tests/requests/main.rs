@@ -384,3 +384,14 @@ async fn a_rerun_has_the_instant_of_its_tick() {
     assert_eq!(lines[0].tick.as_millisecond(), 3_600_000);
     assert_eq!(lines[0].cause, Some(Cause::Rerun));
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_shard_has_the_id_of_the_request() {
+    let cluster = Cluster::start(HOUR, SECOND, |job| job.shards(2)).await;
+    let control = cluster.nodes[0].control().expect("a control");
+    let run = control.run(JOB).id("deploy-42").params_json("{}");
+    assert!(!format!("{run:?}").contains("{}"), "{run:?}");
+    run.await.expect("asked");
+    let asked = cluster.ask(request("deploy-42")).await;
+    assert!(matches!(asked, Asked::Known { .. }), "{asked:?}");
+}
