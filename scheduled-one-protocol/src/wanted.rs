@@ -44,7 +44,7 @@ impl Wanted {
         }
     }
 
-    /// The records of the units of runs. A run in a lane concerns its unit, too.
+    /// The records of the units of runs, or of registrations. A lane concerns its unit, too.
     pub fn runs<'a>(units: impl IntoIterator<Item = &'a UnitName>) -> Self {
         let with_lane = |unit: &UnitName| {
             let own = unit.is_lane().then(|| unit.without_slot());
@@ -113,7 +113,7 @@ impl Wanted {
         Wanted {
             nodes: true,
             known_requests: known.collect(),
-            ..Wanted::units(registrations.iter().map(|registration| &registration.unit))
+            ..Wanted::runs(registrations.iter().map(|registration| &registration.unit))
         }
     }
 }

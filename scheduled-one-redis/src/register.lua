@@ -19,7 +19,8 @@ fields[16], fields[17] = 'q', 'sch'
 local last = 7 + (#ARGV - 6) / VALUES
 for i = 8, last do
   local r, err = load(KEYS[i])
-  if not r then
+  err = err or is_lane(KEYS[i]) and wrong_type(own_key(KEYS[i]), 'hash')
+  if err then
     return err
   end
 end
@@ -169,6 +170,9 @@ for i = 8, last do
   local takes_over = decided_before and decided_before ~= deciding
   if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
     due_at[unit_of(key)] = ARGV[a + 10]
+  end
+  if is_lane(key) then
+    bring_lane(own_key(key))
   end
   for request_tick, id in string.gmatch(ARGV[a + 11], '(%d+) (%S+)') do
     local known = tick_of(KEYS[6], own_key(key), id)

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use super::*;
 use crate::message::{Ask, Cause, Claim, DueTick, KnownRequest, Occasion, Register, Target};
 
@@ -124,7 +126,12 @@ fn a_request_that_was_granted_before_a_loss_does_not_wait_again() {
             tick: granted,
         }],
     };
+    (set.meta.version, set.records) = (
+        1,
+        HashMap::from([(unit.lane(), set.records[&unit.lane()].clone())]),
+    );
     set.register(&caller(), &[registration]);
+    assert!(set.records[&unit].has_lane && set.meta.version == CONTROL_VERSION);
     assert!(set.records[&unit.lane()].waiting.is_empty());
     assert_eq!(set.ended_requests, [(unit.lane(), tick)]);
     assert_eq!(set.ask(&asks), [Asked::Known { tick: granted }]);
