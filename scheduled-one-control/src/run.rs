@@ -1,5 +1,6 @@
 //! Requests for runs: now, or another run of a tick.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +19,7 @@ use crate::handle::{RequestedRun, RunHandle};
 /// request is in the store and starts within about a second, if its job is free.
 ///
 /// Cancel safety: if the future is dropped, the request may be made or not. Asking again *with the same id* is safe.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing happens until it is awaited"]
 pub struct RunJob {
     control: Control,
@@ -71,6 +72,18 @@ impl Control {
             logical: Some(tick.into()),
             ..self.run(job)
         }
+    }
+}
+
+impl fmt::Debug for RunJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No parameters: they may be secret.
+        f.debug_struct("RunJob")
+            .field("job", &self.job)
+            .field("shard", &self.shard)
+            .field("id", &self.id)
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,16 +142,11 @@ impl RunJob {
     async fn make(self) -> Result<RunHandle, Error> {
         let shards = self.control.shards(&self.job).await?;
         let request = self.request()?;
-        let of = |shard: u32| match shards {
-            0 | 1 => (UnitName::new(&self.job, shard), request.id.clone()),
-            _ => (
-                UnitName::new(&self.job, shard),
-                format!("{}#{shard}", request.id),
-            ),
-        };
-        let wanted: Vec<(UnitName, String)> = match self.shard {
-            None => (0..shards.max(1)).map(of).collect(),
-            Some(shard) if shard < shards.max(1) => vec![of(shard)],
+        let units: Vec<UnitName> = match self.shard {
+            None => (0..shards.max(1))
+                .map(|shard| UnitName::new(&self.job, shard))
+                .collect(),
+            Some(shard) if shard < shards.max(1) => vec![UnitName::new(&self.job, shard)],
             Some(shard) => {
                 return Err(Error::Argument {
                     argument: "shard",
@@ -149,14 +157,12 @@ impl RunJob {
                 });
             }
         };
-        let asks: Vec<Ask> = wanted
-            .iter()
-            .map(|(unit, id)| Ask {
-                unit: unit.clone(),
-                request: Request {
-                    id: id.clone(),
-                    ..request.clone()
-                },
+        // Each shard has the id: ids are those of a unit, and the number of shards may change before it is asked again.
+        let asks: Vec<Ask> = units
+            .into_iter()
+            .map(|unit| Ask {
+                unit,
+                request: request.clone(),
             })
             .collect();
         let store = self.control.store(&self.job);
@@ -189,7 +195,7 @@ impl RunJob {
         ))
     }
 
-    /// The request; its id may get the number of a shard.
+    /// The request, the same for each shard.
     fn request(&self) -> Result<Request, Error> {
         let refuse = |argument, message| Error::Argument { argument, message };
         let logical = match self
@@ -197,7 +203,9 @@ impl RunJob {
             .map(|instant| instant.duration_since(UNIX_EPOCH))
         {
             None => None,
-            Some(Ok(since)) => Some(TickMs(since.as_millis() as i64)),
+            Some(Ok(since)) => Some(TickMs(
+                i64::try_from(since.as_millis()).unwrap_or(i64::MAX), // which is refused
+            )),
             Some(Err(_)) => {
                 let message = "an instant before 1970-01-01; no schedule has one".to_owned();
                 return Err(refuse("scheduled_at", message));

@@ -46,7 +46,7 @@ impl Wanted {
         }
     }
 
-    /// The records of the units of runs. A run in a lane concerns its unit, too.
+    /// The records of the units of runs, or of registrations. A lane concerns its unit, too.
     pub fn runs<'a>(units: impl IntoIterator<Item = &'a UnitName>) -> Self {
         let with_lane = |unit: &UnitName| {
             let own = unit.is_lane().then(|| unit.without_slot());
@@ -124,7 +124,7 @@ impl Wanted {
         Wanted {
             nodes: true,
             known_requests: known.collect(),
-            ..Wanted::units(registrations.iter().map(|registration| &registration.unit))
+            ..Wanted::runs(registrations.iter().map(|registration| &registration.unit))
         }
     }
 }

@@ -166,8 +166,16 @@ impl WorkingSet {
     /// After a step on the record of a run, whose nonce was another one before: an active run in a lane was written
     /// back, and claims of its unit take the lane into account.
     fn note_lane(&mut self, unit: &UnitName, nonce_before: &str, record: &Record) {
-        if unit.is_lane() && record.running && record.run.nonce != nonce_before {
-            let name = unit.without_slot();
+        if record.running && record.run.nonce != nonce_before {
+            self.bring_lane(unit);
+        }
+    }
+
+    /// The next claim of the unit that has this lane brings the lane; nodes that know nothing of lanes are refused.
+    fn bring_lane(&mut self, lane: &UnitName) {
+        if lane.is_lane() {
+            machine::note_lanes(&mut self.meta);
+            let name = lane.without_slot();
             let mut own = self.record(&name);
             own.has_lane = true;
             self.put(&name, own);
@@ -214,24 +222,25 @@ impl WorkingSet {
 
     /// Makes units known.
     pub fn register(&mut self, caller: &Caller, registrations: &[Register]) -> Vec<RegisteredUnit> {
-        let registered = self.each(
+        self.each(
             registrations,
             |registration| &registration.unit,
             |set, record, registration| {
                 let lives = |node: &str| set.lives(node);
-                machine::register(&set.meta, record, registration, caller, set.now, lives)
-            },
-        );
-        for registration in registrations {
-            let unit = registration.unit.without_slot();
-            for request in &registration.requests {
-                let key = (unit.clone(), request.id.clone());
-                if !self.known_requests.contains_key(&key) {
-                    self.know(key, request.tick);
+                let registered =
+                    machine::register(&set.meta, record, registration, caller, set.now, lives);
+                set.bring_lane(&registration.unit);
+                let unit = registration.unit.without_slot();
+                for request in &registration.requests {
+                    let key = (unit.clone(), request.id.clone());
+                    let known = set.known_requests.get(&key).copied();
+                    if known.is_none_or(|tick| record.forget_repetition(tick, request.tick)) {
+                        set.know(key, request.tick);
+                    }
                 }
-            }
-        }
-        registered
+                registered
+            },
+        )
     }
 
     /// Records runs as lost, or queues their takeovers.

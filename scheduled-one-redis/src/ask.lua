@@ -21,7 +21,7 @@ for i = 6, #KEYS, 3 do
 end
 commit()
 
-local n, asked_any = #out, false
+local n = #out
 for i = 6, #KEYS, 3 do
   local key, lane_key, a = KEYS[i], KEYS[i + 1], 4 + (i - 6) / 3 * VALUES
   local r, lane = load(key), load(lane_key)
@@ -38,18 +38,13 @@ for i = 6, #KEYS, 3 do
     local tick_s, one = string.format('%.0f', tick), waits(tick, 1, 0)
     lane.hwm, lane.wait, r.ask = tick, lane.wait == '' and one or lane.wait .. ',' .. one, true
     call('HSET', lane_key, 'hwm', tick_s, 'wait', lane.wait)
-    call('HSET', key, 'ask', '1')
+    bring_lane(key)
     call('HSET', KEYS[i + 2], tick_s, ARGV[a + 1])
     know(KEYS[4], KEYS[5], key, ARGV[a], tick_s)
     changed[#changed + 1] = lane_key
-    asked_any = true
     out[n], out[n + 1] = QUEUED, tick
     n = n + 1
   end
 end
 settle()
-if asked_any and stored_version < CONTROL_VERSION then
-  -- From here on, nodes that know nothing of lanes would not see the run, and start ticks next to it.
-  call('HSET', KEYS[1], 'ver', CONTROL_VERSION)
-end
 return out

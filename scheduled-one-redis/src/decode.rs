@@ -40,7 +40,7 @@ impl Reader {
                 script,
                 values: values.into_iter(),
             }),
-            other => Err(malformed(script, &other)),
+            other => Err(malformed(script, &shape(Some(other)))),
         }
     }
 
@@ -48,7 +48,7 @@ impl Reader {
     fn int(&mut self) -> Result<i64, StoreError> {
         match self.values.next() {
             Some(Value::Int(int)) if int.unsigned_abs() <= MAX_EXACT => Ok(int),
-            other => Err(malformed(self.script, &other)),
+            other => Err(malformed(self.script, &shape(other))),
         }
     }
 
@@ -65,10 +65,9 @@ impl Reader {
 
     fn text(&mut self) -> Result<String, StoreError> {
         match self.values.next() {
-            Some(Value::BulkString(bytes)) => {
-                String::from_utf8(bytes).map_err(|error| malformed(self.script, &error))
-            }
-            other => Err(malformed(self.script, &other)),
+            Some(Value::BulkString(bytes)) => String::from_utf8(bytes)
+                .map_err(|error| malformed(self.script, &error.utf8_error())),
+            other => Err(malformed(self.script, &shape(other))),
         }
     }
 
@@ -76,7 +75,7 @@ impl Reader {
     fn shown(&mut self) -> Result<String, StoreError> {
         match self.values.next() {
             Some(Value::BulkString(bytes)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            other => Err(malformed(self.script, &other)),
+            other => Err(malformed(self.script, &shape(other))),
         }
     }
 
@@ -162,8 +161,17 @@ impl Reader {
     fn end(mut self) -> Result<(), StoreError> {
         match self.values.next() {
             None => Ok(()),
-            more => Err(malformed(self.script, &more)),
+            more => Err(malformed(self.script, &shape(more))),
         }
+    }
+}
+
+/// What stands where something else should be, without texts: parameters of requests may be secret.
+fn shape(value: Option<Value>) -> String {
+    match value {
+        Some(Value::BulkString(bytes)) => format!("a text of {} bytes", bytes.len()),
+        Some(Value::Array(values)) => format!("a list of {}", values.len()),
+        other => format!("{other:?}"),
     }
 }
 

@@ -19,7 +19,8 @@ fields[16], fields[17] = 'q', 'sch'
 local last = 7 + (#ARGV - 6) / VALUES
 for i = 8, last do
   local r, err = load(KEYS[i])
-  if not r then
+  err = err or is_lane(KEYS[i]) and wrong_type(own_key(KEYS[i]), 'hash')
+  if err then
     return err
   end
 end
@@ -120,6 +121,22 @@ local function save(key, r, born, hwm, tok, q, sch)
   end
 end
 
+-- A request was granted, and its id waits once more, because the store had forgotten it when somebody asked again.
+-- Returns whether it waited.
+local function drop_repetition(key, r, tick)
+  local kept = {}
+  for one in string.gmatch(r.wait, '[^,]+') do
+    kept[#kept + 1] = sub(one, 1, #tick + 3) ~= tick .. ':1:' and one or nil
+  end
+  local wait = table.concat(kept, ',')
+  if wait == r.wait then
+    return false
+  end
+  set_wait(key, r, wait)
+  r.waited, changed[#changed + 1] = true, key
+  return true
+end
+
 -- When units are due, as texts. A unit may be in a batch twice: the later counts.
 local due_at = {}
 
@@ -154,8 +171,12 @@ for i = 8, last do
   if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
     due_at[unit_of(key)] = ARGV[a + 10]
   end
+  if is_lane(key) then
+    bring_lane(own_key(key))
+  end
   for request_tick, id in string.gmatch(ARGV[a + 11], '(%d+) (%S+)') do
-    if not tick_of(KEYS[6], own_key(key), id) then
+    local known = tick_of(KEYS[6], own_key(key), id)
+    if not known or (known ~= request_tick and drop_repetition(key, r, known)) then
       know(KEYS[6], KEYS[7], own_key(key), id, request_tick)
     end
   end

@@ -1,11 +1,21 @@
 -- Readopts runs, and updates the sets after changes of records. For scripts that change records and are less frequent
 -- than claims.
 --
--- Provides: readopt; changed, the keys of the changed records; settle.
+-- Provides: bring_lane; readopt; changed, the keys of the changed records; settle.
 
 wrong = wrong_type(KEYS[3], 'zset')
 if wrong then
   return wrong
+end
+
+-- Claims of the unit take its lane into account from now on. Nodes that know nothing of lanes are refused: they would
+-- not see a run in it, and start ticks next to it.
+local function bring_lane(own)
+  call('HSET', own, 'ask', '1')
+  if stored_version < CONTROL_VERSION then
+    stored_version = CONTROL_VERSION
+    call('HSET', KEYS[1], 'ver', stored_version)
+  end
 end
 
 -- Writes a run back whose values begin at ARGV[a]: nonce, tick, token, attempt, lease, granted at, takeovers, origin.
@@ -21,8 +31,7 @@ local function readopt(key, r, goes_on, attempt, a)
     'own', name, 'non', nonce, 'att', attempt, 'rtok', token, 'until', r.until_, 'seq', 1,
     'lease', lease, 'at', ARGV[a + 5], 'rer', ARGV[a + 6], 'org', ARGV[a + 7], 'why', '')
   if goes_on and is_lane(key) then
-    -- Claims of the unit take the lane into account again.
-    call('HSET', own_key(key), 'ask', '1')
+    bring_lane(own_key(key))
   end
 end
 

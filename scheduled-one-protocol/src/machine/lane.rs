@@ -30,6 +30,17 @@ impl Record {
             .collect()
     }
 
+    /// Of a lane: a request was granted at `granted`, and its id waits once more, because the store had forgotten it
+    /// when somebody asked again. Returns whether it waited.
+    pub(crate) fn forget_repetition(&mut self, asked_again: TickMs, granted: TickMs) -> bool {
+        let before = self.waiting.len();
+        let is_it = |waiting: &Waiting| waiting.tick == asked_again && waiting.attempt == 1;
+        if asked_again != granted {
+            self.waiting.retain(|waiting| !is_it(waiting));
+        }
+        self.waiting.len() < before
+    }
+
     /// Of a lane: the tick of the run, or of what waits in front for somebody who saw this much.
     pub(crate) fn first_tick(&self, bounds: &LowerBounds) -> Option<TickMs> {
         if self.running {

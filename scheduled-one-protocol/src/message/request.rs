@@ -22,6 +22,9 @@ pub const MAX_NOTE_BYTES: usize = 1_024;
 /// Longest parameters of a request.
 pub const MAX_PARAMETERS_BYTES: usize = 65_536;
 
+/// Latest logical instant of a request: the end of the year 9999.
+const MAX_LOGICAL_MS: i64 = 253_402_300_799_999;
+
 /// Why a run is made that no schedule asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -92,8 +95,8 @@ impl OnBusy {
     }
 }
 
-/// One demand for one run.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// One demand for one run. Its `Debug` leaves out the parameters, which may be secret.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Chosen by the caller: of a unit, no id starts twice.
     pub id: String,
@@ -109,6 +112,23 @@ pub struct Request {
     pub on_busy: Option<OnBusy>,
     /// Parameters of the run, as JSON; may be empty.
     pub parameters: String,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("cause", &self.cause)
+            .field("actor", &self.actor)
+            .field("note", &self.note)
+            .field("logical", &self.logical)
+            .field("on_busy", &self.on_busy)
+            .field(
+                "parameters",
+                &format_args!("{} bytes", self.parameters.len()),
+            )
+            .finish()
+    }
 }
 
 impl Request {
@@ -147,8 +167,8 @@ impl Request {
             ));
         }
         match self.logical {
-            Some(logical) if logical.ms() <= 0 => Err(format!(
-                "the logical instant of request {} is not after 1970-01-01",
+            Some(logical) if !(1..=MAX_LOGICAL_MS).contains(&logical.ms()) => Err(format!(
+                "the logical instant of request {} is not after 1970-01-01, or is after the year 9999",
                 self.id
             )),
             _ => Ok(()),
@@ -265,6 +285,20 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_no_parameters() {
+        let request = Request {
+            parameters: r#"{"password":"hunter2"}"#.to_owned(),
+            ..request()
+        };
+        let shown = format!("{request:?}");
+        assert!(
+            shown.contains("deploy-42") && shown.contains("22 bytes"),
+            "{shown}"
+        );
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
     fn what_no_store_takes_is_named() {
         assert_eq!(request().check(), Ok(()));
         let id = |id: &str| Request {
@@ -302,6 +336,13 @@ mod tests {
                     ..request()
                 },
                 "logical instant",
+            ),
+            (
+                Request {
+                    logical: Some(TickMs(i64::MAX)),
+                    ..request()
+                },
+                "the year 9999",
             ),
         ];
         for (request, expected) in cases {

@@ -344,9 +344,7 @@ impl Claiming {
     pub(super) fn release(&mut self, units: &mut Units, released: UnitReleased, now_ms: i64) {
         units.learn_start(&released.unit, released.started);
         let unit = units.find(&released.unit);
-        if released.ready {
-            self.ready.insert(released.unit);
-        }
+        self.take_after(released);
         let Some(unit) = unit else {
             return;
         };

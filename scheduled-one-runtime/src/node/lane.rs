@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::active_run::RunKind;
 use crate::event;
+use crate::finish::UnitReleased;
 use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::claiming::Claiming;
@@ -12,7 +13,7 @@ use crate::node::hold_up::HoldUp;
 use crate::node::inbox::Event;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
-use crate::node::verdict::FollowUp;
+use crate::node::verdict::{FollowUp, can_go_on};
 use crate::request_each::Repeat;
 use crate::run::NewRun;
 use crate::store_client::{Replied, StoreClient};
@@ -127,6 +128,17 @@ impl Claiming {
         })
     }
 
+    /// A run of this node has ended. What waits for that starts at once: between heartbeats, the next tick of a job with
+    /// short gaps may start again and again. Ticks go first.
+    pub(super) fn take_after(&mut self, released: UnitReleased) {
+        let lane = released.unit.lane();
+        if released.ready {
+            self.ready.insert(released.unit);
+        } else if self.ready_before.contains(&lane) {
+            self.ready.insert(lane);
+        }
+    }
+
     /// Takes the reply to a claim of a request into account, and says what is done with what was granted.
     pub(super) fn apply_taken(
         &mut self,
@@ -146,7 +158,7 @@ impl Claiming {
             return FollowUp::Nothing;
         };
         let Taken { claimed, request } = body;
-        if claimed.ready {
+        if can_go_on(&claimed) {
             self.ready.insert(take.lane.clone());
         }
         units.learn_lane(index, claimed.marks);

@@ -14,7 +14,7 @@ use crate::node::units::Units;
 use crate::run::NewRun;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::UnitName;
-use scheduled_one_protocol::message::{Claim, DueTick, Grant, RunId, Target, Verdict};
+use scheduled_one_protocol::message::{Claim, Claimed, DueTick, Grant, RunId, Target, Verdict};
 
 /// Wait before a tick is claimed again that waits, undecided, for a run to end.
 const BUSY_AGAIN_MS: i64 = 500;
@@ -88,8 +88,7 @@ impl Claiming {
             return FollowUp::Nothing;
         };
         let claimed = &replied.body;
-        // While the job is paused, heartbeats name the unit again.
-        if claimed.ready && claimed.verdict != Verdict::Paused {
+        if can_go_on(claimed) {
             self.ready.insert(decided.claim.unit.clone());
         }
         // A claim of what waits in a slot has the watermarks of the slot.
@@ -181,6 +180,16 @@ impl Claiming {
             Verdict::Late | Verdict::QueueEmpty => Again::After(AGAIN_MS),
         }
     }
+}
+
+/// Something waits that can start at once. While the job is paused, or a run is in the way that is to be written off,
+/// heartbeats name the unit again; so they do after a claim that came too late.
+pub(super) fn can_go_on(claimed: &Claimed) -> bool {
+    let is_held_up = matches!(
+        claimed.verdict,
+        Verdict::Paused | Verdict::Stale(_) | Verdict::Late
+    );
+    claimed.ready && !is_held_up
 }
 
 /// Logs the verdict on a new tick. A grant is logged when its run starts.

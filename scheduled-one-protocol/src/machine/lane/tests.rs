@@ -1,5 +1,7 @@
+use std::collections::HashMap;
+
 use super::*;
-use crate::message::{Cause, Claim, DueTick, Target};
+use crate::message::{Ask, Cause, Claim, DueTick, KnownRequest, Occasion, Register, Target};
 
 const NOW: Now = Now { us: 1_000_000 };
 
@@ -94,6 +96,45 @@ fn each_request_has_a_tick_of_its_own_and_a_lane_is_full_at_last() {
         own.marks.decided, None,
         "the ticks of the schedule are left alone"
     );
+}
+
+#[test]
+fn a_request_that_was_granted_before_a_loss_does_not_wait_again() {
+    let unit = UnitName::new("a", 0);
+    let mut set = crate::WorkingSet {
+        now: NOW,
+        ..crate::WorkingSet::default()
+    };
+    let asks = [Ask {
+        unit: unit.clone(),
+        request: request(None),
+    }];
+    let tick = TickMs(NOW.ms());
+    assert_eq!(set.ask(&asks), [Asked::Queued { tick }]);
+    let granted = TickMs(NOW.ms() - 100);
+    let registration = Register {
+        unit: unit.lane(),
+        first_seen_ms: 0,
+        lease_ms: 500,
+        schedule: None,
+        occasion: Occasion::Again,
+        decides: None,
+        bounds: LowerBounds::default(),
+        next_due_ms: None,
+        requests: vec![KnownRequest {
+            id: "id".to_owned(),
+            tick: granted,
+        }],
+    };
+    (set.meta.version, set.records) = (
+        1,
+        HashMap::from([(unit.lane(), set.records[&unit.lane()].clone())]),
+    );
+    set.register(&caller(), &[registration]);
+    assert!(set.records[&unit].has_lane && set.meta.version == CONTROL_VERSION);
+    assert!(set.records[&unit.lane()].waiting.is_empty());
+    assert_eq!(set.ended_requests, [(unit.lane(), tick)]);
+    assert_eq!(set.ask(&asks), [Asked::Known { tick: granted }]);
 }
 
 #[test]

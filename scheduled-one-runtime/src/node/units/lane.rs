@@ -11,15 +11,13 @@ use scheduled_one_protocol::message::{KnownRequest, Occasion, Register, Watermar
 const MAX_REQUESTS: usize = 1_000;
 
 impl Units {
-    /// Takes watermarks of a lane that a store replied into account.
+    /// Takes watermarks of a lane that a store replied into account. They are no lower bounds of the unit: its active
+    /// run would lose its lease to a token that a run beside it has.
     pub(crate) fn learn_lane(&mut self, index: UnitIndex, seen: Watermarks) {
-        let unit = &mut self.all[index as usize];
-        let lane = &mut unit.lane;
+        let lane = &mut self.all[index as usize].lane;
         lane.decided = lane.decided.max(seen.decided);
         lane.token = lane.token.max(seen.token);
         lane.start = lane.start.max(seen.start);
-        // Tokens increase over a unit and its lane together.
-        unit.marks.token = unit.marks.token.max(seen.token);
     }
 
     /// A request was granted to this node.

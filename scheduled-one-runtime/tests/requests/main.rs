@@ -1,5 +1,7 @@
 //! Runs that somebody asks for: taken from the lane of their unit by one node. In virtual time, on the embedded store.
 
+mod in_the_way;
+#[path = "../test_store/mod.rs"]
 mod test_store;
 
 use std::sync::{Arc, Mutex};
@@ -40,6 +42,7 @@ struct Cluster {
     clock: TokioClock,
     store: TestStore,
     nodes: Vec<Scheduler>,
+    stores: Vec<TestStore>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -51,6 +54,7 @@ impl Cluster {
             store: TestStore::new(&clock, false),
             clock,
             nodes: Vec::new(),
+            stores: Vec::new(),
             seen: Arc::default(),
         };
         for number in 0..2 {
@@ -71,9 +75,11 @@ impl Cluster {
                     }
                 }
             };
+            let store = cluster.store.of_another_node();
+            cluster.stores.push(store.clone());
             let scheduler = Scheduler::builder("memory://")
                 .clock(cluster.clock)
-                .store(cluster.store.of_another_node())
+                .store(store)
                 .node_name(format!("n{number}"))
                 .only([JOB])
                 .job(change(Job::every(JOB, period, function)))
@@ -377,4 +383,15 @@ async fn a_rerun_has_the_instant_of_its_tick() {
     let lines = cluster.lines().await;
     assert_eq!(lines[0].tick.as_millisecond(), 3_600_000);
     assert_eq!(lines[0].cause, Some(Cause::Rerun));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_shard_has_the_id_of_the_request() {
+    let cluster = Cluster::start(HOUR, SECOND, |job| job.shards(2)).await;
+    let control = cluster.nodes[0].control().expect("a control");
+    let run = control.run(JOB).id("deploy-42").params_json("{}");
+    assert!(!format!("{run:?}").contains("{}"), "{run:?}");
+    run.await.expect("asked");
+    let asked = cluster.ask(request("deploy-42")).await;
+    assert!(matches!(asked, Asked::Known { .. }), "{asked:?}");
 }
