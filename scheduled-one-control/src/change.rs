@@ -4,6 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{self, ControlRequest, DirectiveChange};
 use scheduled_one_protocol::{ALL_JOBS, Directive, Pause, Store};
 
@@ -182,6 +183,12 @@ impl ChangeDirective {
             (Wish::Pause { until_ms }, Some(until)) => {
                 let since_epoch = until.duration_since(UNIX_EPOCH).unwrap_or_default();
                 *until_ms = i64::try_from(since_epoch.as_millis()).ok();
+                if until_ms.is_none_or(|until_ms| until_ms > MAX_EXACT as i64) {
+                    return refuse(
+                        "until",
+                        "further away than a store keeps instants (2^53 ms); leave it out: the pause lasts until `resume`",
+                    );
+                }
                 Ok(())
             }
         }
@@ -291,3 +298,6 @@ impl IntoFuture for ChangeDirective {
         Box::pin(self.make())
     }
 }
+
+#[cfg(test)]
+mod tests;
