@@ -18,6 +18,9 @@ const MAX_NOTE_BYTES: usize = 1_024;
 const MAX_BY_BYTES: usize = 128;
 /// How often a change is tried again that somebody else was faster than.
 const MAX_TRIES: usize = 16;
+/// How long after a loss of memory, at least, a node may repeat a directive that the store forgot. It outlasts the usual
+/// leases; a quarantine that nodes have stated and that is longer counts instead.
+const DOUBT_MS: i64 = 60_000;
 
 /// A change was made, or was not needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +211,9 @@ impl ChangeDirective {
                 return Err(self.conflict(stored));
             }
             // A store that may have forgotten a pause is repeated it by the nodes: a resume has to be newer than that.
-            let in_doubt = now_ms < reply.head.quarantine_until_ms;
+            let lost_at_ms = reply.head.quarantine_from_ms;
+            let doubt_until_ms = reply.head.quarantine_until_ms.max(lost_at_ms + DOUBT_MS);
+            let in_doubt = lost_at_ms > 0 && now_ms < doubt_until_ms;
             let Some(directive) = self.wished(&stored, now_ms, in_doubt)? else {
                 return Ok(Changed {
                     version: stored.version,

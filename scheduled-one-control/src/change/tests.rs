@@ -2,13 +2,57 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::ManualClock;
+use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::{
+    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report, Survey,
+    Wanted,
+};
 
 use super::*;
 
-/// A store that has forgotten everything, and the way of an operator to it.
+/// A store that has just forgotten everything.
+#[derive(Debug)]
+struct Forgetful {
+    inner: MemoryStore,
+}
+
+impl Records for Forgetful {
+    fn transact<'a>(
+        &'a self,
+        wanted: Wanted,
+        ledger_limit: usize,
+        mut decide: Decide<'a>,
+    ) -> Answer<'a, ()> {
+        let step: Decide<'a> = Box::new(move |set| {
+            set.serving = "another process".to_owned();
+            decide(set)
+        });
+        self.inner.transact(wanted, ledger_limit, step)
+    }
+
+    fn survey(&self, now: Now) -> Answer<'_, Survey> {
+        self.inner.survey(now)
+    }
+
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
+        Records::ledger(&self.inner, job, limit)
+    }
+
+    fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
+        Records::open(&self.inner, bucket)
+    }
+
+    fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
+        Records::diagnose(&self.inner, needs)
+    }
+}
+
+/// A store that has just forgotten everything, and the way of an operator to it.
 fn forgetful() -> (Arc<dyn Store>, Control) {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::new())));
+    let store: Arc<dyn Store> = Arc::new(Forgetful {
+        inner: MemoryStore::new(Arc::new(ManualClock::new())),
+    });
     let control = Control::of_stores(vec![Arc::clone(&store)]);
     (store, control.expect("random numbers"))
 }
@@ -41,4 +85,15 @@ async fn an_end_that_no_store_keeps_is_refused_by_operators_and_stores() {
     let wrong = store.control(&control.caller, &repeated(1 << 54)).await;
     let wrong = wrong.expect_err("too high").to_string();
     assert!(wrong.contains("2^53"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_resume_just_after_a_loss_of_memory_is_newer_than_what_nodes_repeat() {
+    let (store, control) = forgetful();
+    // Nobody has come before, so no lease is known, and no quarantine.
+    let resumed = control.resume_all().await.expect("resumed");
+    assert!(!resumed.already, "{resumed:?}");
+    let reply = store.control(&control.caller, &repeated(1_000)).await;
+    let directives = reply.expect("a reply").body.directives;
+    assert!(!directives.in_force("job", i64::MAX).paused, "{directives}");
 }
