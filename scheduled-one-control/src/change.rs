@@ -199,15 +199,21 @@ impl ChangeDirective {
 
     /// Reads, changes what was read, and sets it if it is still the same.
     async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
+        let mut sent: Option<Directive> = None;
         for _ in 0..MAX_TRIES {
             let reply = self.control.read(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             let stored = reply.body.directives.get(&self.subject);
             let stored = stored.cloned().unwrap_or_default();
-            if self
-                .expect
-                .is_some_and(|expected| expected != stored.version)
-            {
+            let version = stored.version;
+            // The change was made, and its reply was lost.
+            if sent.is_some_and(|sent| Directive { version, ..sent } == stored) {
+                return Ok(Changed {
+                    version,
+                    already: false,
+                });
+            }
+            if self.expect.is_some_and(|expected| expected != version) {
                 return Err(self.conflict(stored));
             }
             // A store that may have forgotten a pause is repeated it by the nodes: a resume has to be newer than that.
@@ -216,15 +222,16 @@ impl ChangeDirective {
             let in_doubt = lost_at_ms > 0 && now_ms < doubt_until_ms;
             let Some(directive) = self.wished(&stored, now_ms, in_doubt)? else {
                 return Ok(Changed {
-                    version: stored.version,
+                    version,
                     already: true,
                 });
             };
+            sent = Some(directive.clone());
             let request = ControlRequest {
                 seen: Vec::new(),
                 change: Some(DirectiveChange {
                     subject: self.subject.clone(),
-                    seen: stored.version,
+                    seen: version,
                     directive,
                 }),
             };

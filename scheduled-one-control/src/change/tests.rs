@@ -1,20 +1,24 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::ManualClock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report, Survey,
-    Wanted,
+    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report,
+    StoreError, Survey, Wanted,
 };
 
 use super::*;
 
-/// A store that has just forgotten everything.
+/// A store that has just forgotten everything; of one step, the reply is lost.
 #[derive(Debug)]
 struct Forgetful {
     inner: MemoryStore,
+    steps: AtomicUsize,
+    /// The step, from 0.
+    loses: usize,
 }
 
 impl Records for Forgetful {
@@ -28,7 +32,11 @@ impl Records for Forgetful {
             set.serving = "another process".to_owned();
             decide(set)
         });
-        self.inner.transact(wanted, ledger_limit, step)
+        let reply = self.inner.transact(wanted, ledger_limit, step);
+        match self.steps.fetch_add(1, Ordering::Relaxed) == self.loses {
+            true => Box::pin(async { Err(StoreError::Unknown("the reply was lost".to_owned())) }),
+            false => reply,
+        }
     }
 
     fn survey(&self, now: Now) -> Answer<'_, Survey> {
@@ -50,8 +58,14 @@ impl Records for Forgetful {
 
 /// A store that has just forgotten everything, and the way of an operator to it.
 fn forgetful() -> (Arc<dyn Store>, Control) {
+    loses(usize::MAX)
+}
+
+fn loses(step: usize) -> (Arc<dyn Store>, Control) {
     let store: Arc<dyn Store> = Arc::new(Forgetful {
         inner: MemoryStore::new(Arc::new(ManualClock::new())),
+        steps: AtomicUsize::new(0),
+        loses: step,
     });
     let control = Control::of_stores(vec![Arc::clone(&store)]);
     (store, control.expect("random numbers"))
@@ -96,4 +110,16 @@ async fn a_resume_just_after_a_loss_of_memory_is_newer_than_what_nodes_repeat() 
     let reply = store.control(&control.caller, &repeated(1_000)).await;
     let directives = reply.expect("a reply").body.directives;
     assert!(!directives.in_force("job", i64::MAX).paused, "{directives}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_reply_was_lost_is_no_conflict() {
+    let (_, control) = loses(1);
+    let paused = control.pause_all().expect(0).await.expect("paused");
+    assert!(!paused.already && paused.version > 0, "{paused:?}");
+    let conflict = control.resume_all().expect(0).await;
+    assert!(
+        matches!(conflict, Err(Error::Conflict { .. })),
+        "{conflict:?}"
+    );
 }
