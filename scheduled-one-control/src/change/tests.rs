@@ -101,7 +101,7 @@ async fn an_end_that_no_store_keeps_is_refused_by_operators_and_stores() {
     assert!(wrong.contains("2^53"), "{wrong}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_resume_just_after_a_loss_of_memory_is_newer_than_what_nodes_repeat() {
     let (store, control) = forgetful();
     // Nobody has come before, so no lease is known, and no quarantine.
@@ -114,7 +114,7 @@ async fn a_resume_just_after_a_loss_of_memory_is_newer_than_what_nodes_repeat() 
 
 #[tokio::test(start_paused = true)]
 async fn a_change_whose_reply_was_lost_is_no_conflict() {
-    let (_, control) = loses(1);
+    let (_, control) = loses(2);
     let paused = control.pause_all().expect(0).await.expect("paused");
     assert!(!paused.already && paused.version > 0, "{paused:?}");
     let conflict = control.resume_all().expect(0).await;
@@ -122,4 +122,24 @@ async fn a_change_whose_reply_was_lost_is_no_conflict() {
         matches!(conflict, Err(Error::Conflict { .. })),
         "{conflict:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_after_a_loss_waits_for_what_nodes_repeat_with_versions_of_a_clock_that_was_ahead()
+{
+    let (store, control) = forgetful();
+    let request = repeated(1 << 52);
+    let node = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        store
+            .control(&control.caller, &request)
+            .await
+            .expect("a reply");
+    };
+    let resume = control.resume_all().into_future();
+    let (resumed, ()) = tokio::join!(resume, node);
+    assert!(resumed.expect("resumed").version > 1 << 52);
+    let reply = store.control(&control.caller, &request).await;
+    let directives = reply.expect("a reply").body.directives;
+    assert!(!directives.in_force("job", i64::MAX).paused, "{directives}");
 }
