@@ -2,9 +2,10 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use scheduled_one_protocol::message::{self, ControlRequest, DirectiveChange};
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
+use scheduled_one_protocol::message::{self, ControlReply, ControlRequest, DirectiveChange, Reply};
 use scheduled_one_protocol::{ALL_JOBS, Directive, Pause, Store};
 
 use crate::ask::ask;
@@ -17,6 +18,11 @@ const MAX_NOTE_BYTES: usize = 1_024;
 const MAX_BY_BYTES: usize = 128;
 /// How often a change is tried again that somebody else was faster than.
 const MAX_TRIES: usize = 16;
+/// How long after a loss of memory, at least, a node may repeat a directive that the store forgot. It outlasts the usual
+/// leases; a quarantine that nodes have stated and that is longer counts instead.
+const DOUBT_MS: i64 = 60_000;
+/// After a loss of memory, living nodes have repeated their directives when this time is over: some heartbeats.
+const REPEATED_AFTER_MS: i64 = 3_000;
 
 /// A change was made, or was not needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,9 @@ enum Wish {
 
 /// A change of what operators want of a job; awaiting it makes the change. When it has returned, the change holds: the
 /// step that decides ticks enforces it, whatever nodes know.
+///
+/// In the first 3 s after the store forgot everything, or was used first, it waits until they are over: living nodes
+/// repeat what operators wanted before, and the change has to be newer.
 ///
 /// Cancel safety: if the future is dropped, the change may be made or not. Asking again is safe.
 #[derive(Clone, Debug)]
@@ -205,6 +214,12 @@ impl ChangeDirective {
             (Wish::Pause { until_ms }, Some(until)) => {
                 let since_epoch = until.duration_since(UNIX_EPOCH).unwrap_or_default();
                 *until_ms = i64::try_from(since_epoch.as_millis()).ok();
+                if until_ms.is_none_or(|until_ms| until_ms > MAX_EXACT as i64) {
+                    return refuse(
+                        "until",
+                        "further away than a store keeps instants (2^53 ms); leave it out: the pause lasts until `resume`",
+                    );
+                }
                 Ok(())
             }
         }
@@ -235,30 +250,39 @@ impl ChangeDirective {
 
     /// Reads, changes what was read, and sets it if it is still the same.
     async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
+        let mut sent: Option<Directive> = None;
         for _ in 0..MAX_TRIES {
-            let reply = self.control.read(store).await?;
+            let reply = self.read_repeated(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             let stored = reply.body.directives.get(&self.subject);
             let stored = stored.cloned().unwrap_or_default();
-            if self
-                .expect
-                .is_some_and(|expected| expected != stored.version)
-            {
+            let version = stored.version;
+            // The change was made, and its reply was lost.
+            if sent.is_some_and(|sent| Directive { version, ..sent } == stored) {
+                return Ok(Changed {
+                    version,
+                    already: false,
+                });
+            }
+            if self.expect.is_some_and(|expected| expected != version) {
                 return Err(self.conflict(stored));
             }
             // A store that may have forgotten a pause is repeated it by the nodes: a resume has to be newer than that.
-            let in_doubt = now_ms < reply.head.quarantine_until_ms;
+            let lost_at_ms = reply.head.quarantine_from_ms;
+            let doubt_until_ms = reply.head.quarantine_until_ms.max(lost_at_ms + DOUBT_MS);
+            let in_doubt = lost_at_ms > 0 && now_ms < doubt_until_ms;
             let Some(directive) = self.wished(&stored, now_ms, in_doubt)? else {
                 return Ok(Changed {
-                    version: stored.version,
+                    version,
                     already: true,
                 });
             };
+            sent = Some(directive.clone());
             let request = ControlRequest {
                 seen: Vec::new(),
                 change: Some(DirectiveChange {
                     subject: self.subject.clone(),
-                    seen: stored.version,
+                    seen: version,
                     directive,
                 }),
                 ..ControlRequest::default()
@@ -274,6 +298,22 @@ impl ChangeDirective {
         let reply = self.control.read(store).await?;
         let stored = reply.body.directives.get(&self.subject);
         Err(self.conflict(stored.cloned().unwrap_or_default()))
+    }
+
+    /// Reads what is stored; after a loss of memory, as soon as living nodes have repeated what they know. Their
+    /// versions may be higher than the store gives out now, if its clock went back: a change before them would be undone.
+    async fn read_repeated(&self, store: &dyn Store) -> Result<Reply<ControlReply>, Error> {
+        let reply = self.control.read(store).await?;
+        let now_ms = (reply.head.now_us / 1_000) as i64;
+        let wait_ms =
+            (reply.head.quarantine_from_ms + REPEATED_AFTER_MS - now_ms).min(REPEATED_AFTER_MS);
+        match u64::try_from(wait_ms) {
+            Err(_) | Ok(0) => Ok(reply),
+            Ok(wait_ms) => {
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                self.control.read(store).await
+            }
+        }
     }
 
     fn conflict(&self, now: Directive) -> Error {
@@ -338,3 +378,6 @@ impl IntoFuture for ChangeDirective {
         Box::pin(self.make())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub use future::BoxFuture;
 pub use hash::hash;
 pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
 pub use outcome::{Outcome, SkipReason};
-pub use records::{Decide, Records, Survey, check_asks};
+pub use records::{Decide, Records, Survey, check_asks, check_control};
 pub use schedule::{DecidingSchedule, ScheduleId};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use unit::UnitName;

@@ -141,6 +141,27 @@ pub fn check_asks(asks: &[Ask]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Refuses directives that no store would read back: they would stop all requests that need directives.
+///
+/// # Errors
+///
+/// [`StoreError::Refused`] names the first of them.
+pub fn check_control(request: &ControlRequest) -> Result<(), StoreError> {
+    let seen = request.seen.iter().map(|(subject, seen)| (subject, seen));
+    let change = request.change.iter();
+    let change = change.map(|change| (&change.subject, &change.directive));
+    for (subject, directive) in seen.chain(change) {
+        if !directive.is_storable() {
+            let refused = format!(
+                "a directive for {subject}, `{directive}`: its version and its instants (in ms) have to be from 0 to \
+                 2^53; leave out the end of the pause if it has none"
+            );
+            return Err(StoreError::Refused(refused));
+        }
+    }
+    Ok(())
+}
+
 impl<R: Records> Store for R {
     fn claim<'a>(
         &'a self,
@@ -230,6 +251,9 @@ impl<R: Records> Store for R {
         caller: &'a Caller,
         request: &'a ControlRequest,
     ) -> Answer<'a, Reply<ControlReply>> {
+        if let Err(refused) = check_control(request) {
+            return Box::pin(async { Err(refused) });
+        }
         let wanted = Wanted::control(request);
         decide(self, caller, wanted, Reads::Whole, |set| {
             set.control(request)

@@ -200,6 +200,8 @@ async fn a_pause_ends_by_itself_and_a_pause_of_all_jobs_is_another_one() {
     let redis = RedisServer::start().unwrap();
     let service = Service::start(&redis.url(), 1).await;
     let control = service.nodes[0].control().unwrap();
+    // The first change of a new namespace waits for what nodes may repeat.
+    control.resume("tick").await.unwrap();
     let until = SystemTime::now() + Duration::from_millis(800);
     control.pause("tick").until(until).await.unwrap();
     service.runs("after `until`").await;

@@ -33,6 +33,12 @@ impl Directive {
         })
     }
 
+    /// Whether its text is read back as the same directive: its version and its instants are at most 2^53, and its pause
+    /// began after 1970.
+    pub fn is_storable(&self) -> bool {
+        Self::parse(&self.to_string()).as_ref() == Some(self)
+    }
+
     /// Everything of the text behind the version, which the store gives out.
     pub fn text_without_version(&self) -> String {
         let mut text = String::new();
@@ -182,6 +188,17 @@ mod tests {
             assert_eq!(Directive::parse(&text), Some(known), "{text}");
         }
         assert!(directive().to_string().starts_with("7 9 10 8 "));
+        for until_ms in [1 << 54, i64::MAX, -1] {
+            let pause = Pause {
+                since_ms: 9,
+                until_ms: Some(until_ms),
+            };
+            let wrong = Directive {
+                pause: Some(pause),
+                ..directive()
+            };
+            assert!(!wrong.is_storable(), "{wrong}");
+        }
         let all: Directives = [
             ("*".to_owned(), directive()),
             ("a/b".to_owned(), Directive::default()),

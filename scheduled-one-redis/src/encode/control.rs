@@ -1,7 +1,7 @@
 //! Encodes directives.
 
 use scheduled_one_protocol::message::{Caller, ControlRequest};
-use scheduled_one_protocol::{ALL_JOBS, StoreError};
+use scheduled_one_protocol::{ALL_JOBS, StoreError, check_control};
 
 use super::Draft;
 use crate::keys::{Keys, is_name};
@@ -12,6 +12,7 @@ pub(crate) fn control<'a>(
     caller: &'a Caller,
     request: &'a ControlRequest,
 ) -> Result<Request<'a>, StoreError> {
+    check_control(request)?;
     let mut draft = Draft::new(&script::CONTROL, keys, caller, request.seen.len());
     draft.request.key(keys.ctl.clone()).key(keys.jobs.clone());
     draft.count(request.seen.len() as u64);

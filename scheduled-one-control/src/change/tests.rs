@@ -1,0 +1,145 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use scheduled_one_protocol::clock::ManualClock;
+use scheduled_one_protocol::machine::Now;
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::{
+    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report,
+    StoreError, Survey, Wanted,
+};
+
+use super::*;
+
+/// A store that has just forgotten everything; of one step, the reply is lost.
+#[derive(Debug)]
+struct Forgetful {
+    inner: MemoryStore,
+    steps: AtomicUsize,
+    /// The step, from 0.
+    loses: usize,
+}
+
+impl Records for Forgetful {
+    fn transact<'a>(
+        &'a self,
+        wanted: Wanted,
+        ledger_limit: usize,
+        mut decide: Decide<'a>,
+    ) -> Answer<'a, ()> {
+        let step: Decide<'a> = Box::new(move |set| {
+            set.serving = "another process".to_owned();
+            decide(set)
+        });
+        let reply = self.inner.transact(wanted, ledger_limit, step);
+        match self.steps.fetch_add(1, Ordering::Relaxed) == self.loses {
+            true => Box::pin(async { Err(StoreError::Unknown("the reply was lost".to_owned())) }),
+            false => reply,
+        }
+    }
+
+    fn survey(&self, now: Now) -> Answer<'_, Survey> {
+        self.inner.survey(now)
+    }
+
+    fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
+        Records::ledger(&self.inner, job, limit)
+    }
+
+    fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
+        Records::open(&self.inner, bucket)
+    }
+
+    fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
+        Records::diagnose(&self.inner, needs)
+    }
+}
+
+/// A store that has just forgotten everything, and the way of an operator to it.
+fn forgetful() -> (Arc<dyn Store>, Control) {
+    loses(usize::MAX)
+}
+
+fn loses(step: usize) -> (Arc<dyn Store>, Control) {
+    let store: Arc<dyn Store> = Arc::new(Forgetful {
+        inner: MemoryStore::new(Arc::new(ManualClock::new())),
+        steps: AtomicUsize::new(0),
+        loses: step,
+    });
+    let control = Control::of_stores(vec![Arc::clone(&store)]);
+    (store, control.expect("random numbers"))
+}
+
+/// What a node repeats after a loss of memory: a pause of all jobs.
+fn repeated(version: u64) -> ControlRequest {
+    let pause = Pause {
+        since_ms: 1,
+        until_ms: None,
+    };
+    let seen = Directive {
+        version,
+        pause: Some(pause),
+        ..Directive::default()
+    };
+    ControlRequest {
+        seen: vec![(ALL_JOBS.to_owned(), seen)],
+        change: None,
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_no_store_keeps_is_refused_by_operators_and_stores() {
+    let (store, control) = forgetful();
+    for until in [Duration::from_millis(1 << 54), Duration::from_secs(1 << 62)] {
+        let wrong = control.pause_all().until(UNIX_EPOCH + until).await;
+        let wrong = wrong.expect_err("too far away").to_string();
+        assert!(wrong.contains("`until`: further away"), "{wrong}");
+    }
+    let wrong = store.control(&control.caller, &repeated(1 << 54)).await;
+    let wrong = wrong.expect_err("too high").to_string();
+    assert!(wrong.contains("2^53"), "{wrong}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_just_after_a_loss_of_memory_is_newer_than_what_nodes_repeat() {
+    let (store, control) = forgetful();
+    // Nobody has come before, so no lease is known, and no quarantine.
+    let resumed = control.resume_all().await.expect("resumed");
+    assert!(!resumed.already, "{resumed:?}");
+    let reply = store.control(&control.caller, &repeated(1_000)).await;
+    let directives = reply.expect("a reply").body.directives;
+    assert!(!directives.in_force("job", i64::MAX).paused, "{directives}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_reply_was_lost_is_no_conflict() {
+    let (_, control) = loses(2);
+    let paused = control.pause_all().expect(0).await.expect("paused");
+    assert!(!paused.already && paused.version > 0, "{paused:?}");
+    let conflict = control.resume_all().expect(0).await;
+    assert!(
+        matches!(conflict, Err(Error::Conflict { .. })),
+        "{conflict:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_after_a_loss_waits_for_what_nodes_repeat_with_versions_of_a_clock_that_was_ahead()
+{
+    let (store, control) = forgetful();
+    let request = repeated(1 << 52);
+    let node = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        store
+            .control(&control.caller, &request)
+            .await
+            .expect("a reply");
+    };
+    let resume = control.resume_all().into_future();
+    let (resumed, ()) = tokio::join!(resume, node);
+    assert!(resumed.expect("resumed").version > 1 << 52);
+    let reply = store.control(&control.caller, &request).await;
+    let directives = reply.expect("a reply").body.directives;
+    assert!(!directives.in_force("job", i64::MAX).paused, "{directives}");
+}
