@@ -1,0 +1,113 @@
+//! The frame of every page.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::assets::{SCRIPT, STYLE};
+use crate::gate::Visitor;
+
+/// The parts of the console, in the order of the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Jobs,
+    Timeline,
+    Cluster,
+    Trail,
+    Alerts,
+}
+
+impl Section {
+    const ALL: [Section; 5] = [
+        Section::Jobs,
+        Section::Timeline,
+        Section::Cluster,
+        Section::Trail,
+        Section::Alerts,
+    ];
+
+    fn title(self) -> &'static str {
+        match self {
+            Section::Jobs => "Jobs",
+            Section::Timeline => "Timeline",
+            Section::Cluster => "Cluster",
+            Section::Trail => "Trail",
+            Section::Alerts => "Alerts",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Section::Jobs => "",
+            Section::Timeline => "timeline",
+            Section::Cluster => "cluster",
+            Section::Trail => "trail",
+            Section::Alerts => "alerts",
+        }
+    }
+}
+
+/// What the frame of a page needs.
+pub(crate) struct Layout<'a> {
+    pub(crate) visitor: &'a Visitor,
+    pub(crate) namespace: &'a str,
+    pub(crate) section: Section,
+    pub(crate) title: &'a str,
+    /// The page follows the store.
+    pub(crate) is_live: bool,
+}
+
+impl Layout<'_> {
+    /// The page with this content.
+    pub(crate) fn page(&self, content: Markup) -> Markup {
+        let mount = &self.visitor.mount;
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · " (self.namespace) }
+                    link rel="icon" href="data:,";
+                    link rel="stylesheet" href={ (mount) "/assets/" (STYLE.name) };
+                    script src={ (mount) "/assets/" (SCRIPT.name) } {}
+                }
+                body {
+                    a.skip href="#content" { "To the content" }
+                    (self.bar())
+                    main #content tabindex="-1" {
+                        @match self.is_live {
+                            true => div data-live={ (mount) "/events" } { (content) }
+                            false => (content)
+                        }
+                    }
+                    footer { "scheduled-one " (env!("CARGO_PKG_VERSION")) }
+                }
+            }
+        }
+    }
+
+    fn bar(&self) -> Markup {
+        let mount = &self.visitor.mount;
+        html! {
+            header.bar {
+                a.brand href={ (mount) "/" } { "scheduled-one" }
+                span.namespace { "namespace " code { (self.namespace) } }
+                nav aria-label="Console" {
+                    ul {
+                        @for section in Section::ALL {
+                            li {
+                                a href={ (mount) "/" (section.path()) }
+                                    aria-current=[(section == self.section).then_some("page")] { (section.title()) }
+                            }
+                        }
+                    }
+                }
+                div.who {
+                    span { (self.visitor.user.name) }
+                    @if self.is_live { span data-live-switch {} }
+                    span data-theme-switch {}
+                }
+            }
+        }
+    }
+}
