@@ -44,10 +44,17 @@ pub(crate) async fn serve(Path(name): Path<String>) -> Response {
     match assets.into_iter().find(|asset| asset.name == name) {
         Some(asset) => {
             let content_type = HeaderValue::from_static(asset.content_type);
-            let headers = [(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, FOR_EVER)];
+            let headers = [
+                (header::CONTENT_TYPE, content_type),
+                (header::CACHE_CONTROL, FOR_EVER),
+            ];
             (headers, asset.text).into_response()
         }
         // The page is that of another version: it is loaded again.
-        None => (StatusCode::NOT_FOUND, "This file is that of another version: reload the page.\n").into_response(),
+        None => (
+            StatusCode::NOT_FOUND,
+            "This file is that of another version: reload the page.\n",
+        )
+            .into_response(),
     }
 }

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
 use crate::access::{Access, Decision, Denial, User};
+use crate::api::{api_error, is_api};
 use crate::host::name_of;
 use crate::same_origin;
 
@@ -39,6 +40,7 @@ pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
             parts.extensions.insert(visitor);
             next.run(Request::from_parts(parts, body)).await
         }
+        Err(denial) if is_api(parts.uri.path()) => denial.into_json(),
         Err(denial) => denial.into_response(),
     };
     add_headers(response.headers_mut());
@@ -47,9 +49,17 @@ pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
 
 impl Gate {
     fn enter(&self, request: &Parts) -> Result<Visitor, Denial> {
-        let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = request
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
         let host = host.or(request.uri.host()).map(name_of).unwrap_or_default();
-        if !self.hosts.is_empty() && !self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) {
+        if !self.hosts.is_empty()
+            && !self
+                .hosts
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(host))
+        {
             return Err(Denial::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 "This console does not answer under this name. Its settings say which names it has.",
@@ -70,10 +80,21 @@ impl Gate {
     /// Where the console is mounted: what its router has removed from the front of the path, behind what a proxy has
     /// removed.
     fn mount(&self, request: &Parts) -> String {
-        let removed = request.extensions.get::<OriginalUri>();
-        let removed = removed.and_then(|original| original.path().strip_suffix(request.uri.path()));
-        let by_proxy = self.public_url.as_ref().map_or("", Uri::path).trim_end_matches('/');
-        let removed = removed.unwrap_or_default().trim_end_matches('/');
+        let inner = request.uri.path();
+        let original = request.extensions.get::<OriginalUri>();
+        let original = original.map_or(inner, |original| original.path());
+        // A router that nests at `/jobs` passes `/jobs` itself on as `/`.
+        let removed = match original.strip_suffix(inner) {
+            Some(removed) => removed,
+            None if inner == "/" => original,
+            None => "",
+        };
+        let removed = removed.trim_end_matches('/');
+        let by_proxy = self
+            .public_url
+            .as_ref()
+            .map_or("", Uri::path)
+            .trim_end_matches('/');
         match by_proxy.ends_with(removed) {
             true => by_proxy.to_owned(),
             false => format!("{by_proxy}{removed}"),
@@ -81,19 +102,35 @@ impl Gate {
     }
 }
 
-impl IntoResponse for Denial {
-    fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(format!("{}\n", self.text)));
+impl Denial {
+    /// The answer to a program.
+    fn into_json(self) -> Response {
+        let body = api_error("denied", &self.text);
+        self.with_body(body, "application/json")
+    }
+
+    fn with_body(self, body: String, content_type: &'static str) -> Response {
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        let optional = [(header::WWW_AUTHENTICATE, self.challenge), (header::LOCATION, self.location)];
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let optional = [
+            (header::WWW_AUTHENTICATE, self.challenge),
+            (header::LOCATION, self.location),
+        ];
         for (name, value) in optional {
             if let Some(value) = value {
                 headers.insert(name, value);
             }
         }
         response
+    }
+}
+
+impl IntoResponse for Denial {
+    fn into_response(self) -> Response {
+        let text = format!("{}\n", self.text);
+        self.with_body(text, "text/plain; charset=utf-8")
     }
 }
 
@@ -105,8 +142,14 @@ fn add_headers(headers: &mut HeaderMap) {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));

@@ -9,38 +9,23 @@ use crate::gate::Visitor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
     Jobs,
-    Timeline,
     Cluster,
-    Trail,
-    Alerts,
 }
 
 impl Section {
-    const ALL: [Section; 5] = [
-        Section::Jobs,
-        Section::Timeline,
-        Section::Cluster,
-        Section::Trail,
-        Section::Alerts,
-    ];
+    const ALL: [Section; 2] = [Section::Jobs, Section::Cluster];
 
     fn title(self) -> &'static str {
         match self {
             Section::Jobs => "Jobs",
-            Section::Timeline => "Timeline",
             Section::Cluster => "Cluster",
-            Section::Trail => "Trail",
-            Section::Alerts => "Alerts",
         }
     }
 
     fn path(self) -> &'static str {
         match self {
             Section::Jobs => "",
-            Section::Timeline => "timeline",
             Section::Cluster => "cluster",
-            Section::Trail => "trail",
-            Section::Alerts => "alerts",
         }
     }
 }
@@ -48,11 +33,14 @@ impl Section {
 /// What the frame of a page needs.
 pub(crate) struct Layout<'a> {
     pub(crate) visitor: &'a Visitor,
-    pub(crate) namespace: &'a str,
+    /// What the console calls the cluster; may be empty.
+    pub(crate) cluster: &'a str,
     pub(crate) section: Section,
     pub(crate) title: &'a str,
     /// The page follows the store.
     pub(crate) is_live: bool,
+    /// The query of the events that the page follows.
+    pub(crate) events: &'a str,
 }
 
 impl Layout<'_> {
@@ -66,7 +54,7 @@ impl Layout<'_> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
-                    title { (self.title) " · " (self.namespace) }
+                    title { (self.title) " · " (if self.cluster.is_empty() { "scheduled-one" } else { self.cluster }) }
                     link rel="icon" href="data:,";
                     link rel="stylesheet" href={ (mount) "/assets/" (STYLE.name) };
                     script src={ (mount) "/assets/" (SCRIPT.name) } {}
@@ -76,8 +64,8 @@ impl Layout<'_> {
                     (self.bar())
                     main #content tabindex="-1" {
                         @match self.is_live {
-                            true => div data-live={ (mount) "/events" } { (content) }
-                            false => (content)
+                            true => div data-live={ (mount) "/events" (self.events) } { (content) },
+                            false => (content),
                         }
                     }
                     footer { "scheduled-one " (env!("CARGO_PKG_VERSION")) }
@@ -91,7 +79,7 @@ impl Layout<'_> {
         html! {
             header.bar {
                 a.brand href={ (mount) "/" } { "scheduled-one" }
-                span.namespace { "namespace " code { (self.namespace) } }
+                @if !self.cluster.is_empty() { span.namespace { (self.cluster) } }
                 nav aria-label="Console" {
                     ul {
                         @for section in Section::ALL {

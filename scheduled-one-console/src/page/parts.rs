@@ -2,6 +2,9 @@
 
 use maud::{Markup, html};
 
+use crate::gate::Visitor;
+use crate::text::{encoded, rfc3339, utc};
+
 /// How good or bad something is, for its colour and its sign. Its word says the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Tone {
@@ -88,6 +91,25 @@ pub(crate) fn distance(at_ms: i64, now_ms: i64) -> String {
         left @ 1_000.. => format!("in {}", duration(left)),
         gone => format!("{} ago", duration(-gone)),
     }
+}
+
+/// An instant: how far it is, and in full where a pointer rests.
+pub(crate) fn time(at_ms: i64, now_ms: i64) -> Markup {
+    html! {
+        time datetime=(rfc3339(at_ms)) title=(utc(at_ms)) { (distance(at_ms, now_ms)) }
+    }
+}
+
+/// An instant in full.
+pub(crate) fn full_time(at_ms: i64) -> Markup {
+    html! {
+        time datetime=(rfc3339(at_ms)) { (utc(at_ms)) }
+    }
+}
+
+/// The address of a job's page.
+pub(crate) fn job_url(visitor: &Visitor, job: &str) -> String {
+    format!("{}/jobs/{}", visitor.mount, encoded(job))
 }
 
 #[cfg(test)]
