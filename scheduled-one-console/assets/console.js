@@ -92,7 +92,8 @@ function follow() {
     refreshing = true;
     try {
       const reply = await fetch(location.href, { headers: { "x-part": "live" } });
-      if (reply.ok) {
+      // 503 is the page of a store that is away: it is followed as well.
+      if (reply.ok || reply.status === 503) {
         const next = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector("[data-live]");
         if (next) {
           const focused = document.activeElement?.id;

@@ -74,11 +74,18 @@ impl Console {
     /// What this process knows of jobs: schedules in words and next ticks, which the store does not have. The function
     /// is called for each job that is shown, so it has to be fast. With the runtime:
     ///
-    /// ```ignore
-    /// .facts(move |job| {
-    ///     let job = scheduler.job(job)?;
-    ///     Some(JobFacts::new(job.schedule).description(job.description).next_ticks(job.next_ticks))
-    /// })
+    /// ```
+    /// # use std::sync::Arc;
+    /// use scheduled_one_console::{Console, JobFacts};
+    /// use scheduled_one_runtime::Scheduler;
+    ///
+    /// fn with_facts(console: Console, scheduler: Arc<Scheduler>) -> Console {
+    ///     console.facts(move |job| {
+    ///         let job = scheduler.job(job)?;
+    ///         let facts = JobFacts::new(job.schedule).description(job.description);
+    ///         Some(facts.next_ticks(job.next_ticks))
+    ///     })
+    /// }
     /// ```
     pub fn facts(
         mut self,

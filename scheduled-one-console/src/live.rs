@@ -230,3 +230,40 @@ pub(crate) async fn events(
         .insert(unbuffered, HeaderValue::from_static("no"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_store_is_polled_once_a_second_however_many_follow() {
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&polls);
+        let hub = Hub::new(Box::new(move |jobs| {
+            assert_eq!(jobs, ["a", "b"]);
+            counted.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Digests::default() })
+        }));
+        let follow = || {
+            hub.follow(vec!["b".to_owned(), "a".to_owned()])
+                .expect("there is room")
+        };
+        let followers: Vec<Follower> = (0..MAX_STREAMS).map(|_| follow()).collect();
+        assert!(hub.follow(Vec::new()).is_none());
+        tokio::time::sleep(PERIOD * 10).await;
+        let polled = polls.load(Ordering::Relaxed);
+        assert!((10..=11).contains(&polled), "{polled}");
+
+        drop(followers);
+        tokio::time::sleep(PERIOD * 2).await;
+        let polled = polls.load(Ordering::Relaxed);
+        tokio::time::sleep(PERIOD * 100).await;
+        assert_eq!(polls.load(Ordering::Relaxed), polled, "nobody follows");
+
+        let _again = follow();
+        tokio::time::sleep(PERIOD).await;
+        assert!(polls.load(Ordering::Relaxed) > polled);
+    }
+}
