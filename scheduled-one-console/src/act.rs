@@ -43,7 +43,7 @@ fn fields(sent: Sent) -> Result<Fields, Failure> {
     }
 }
 
-/// `POST jobs/{job}/pause`
+/// `POST /jobs/{job}/pause`
 pub(crate) async fn pause(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -74,7 +74,7 @@ pub(crate) async fn pause(
     back(&app, &visitor, &job, done.await)
 }
 
-/// `POST jobs/{job}/resume`
+/// `POST /jobs/{job}/resume`
 pub(crate) async fn resume(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -105,7 +105,7 @@ pub(crate) async fn resume(
     back(&app, &visitor, &job, done.await)
 }
 
-/// `POST jobs/{job}/run`
+/// `POST /jobs/{job}/run`
 pub(crate) async fn run(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -139,7 +139,7 @@ pub(crate) async fn run(
     back(&app, &visitor, &job, done.await)
 }
 
-/// `POST jobs/{job}/runs/{token}/cancel`
+/// `POST /jobs/{job}/runs/{token}/cancel`
 pub(crate) async fn cancel(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -158,7 +158,7 @@ pub(crate) async fn cancel(
     back(&app, &visitor, &job, done.await)
 }
 
-/// `POST jobs/{job}/ticks/{tick}/rerun`
+/// `POST /jobs/{job}/ticks/{tick}/rerun`
 pub(crate) async fn rerun(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,

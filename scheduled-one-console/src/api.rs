@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use scheduled_one_control::{
     CancelledRun, ChangeDirective, Changed, Error, JobDescription, OpenRun,
 };
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::act::{instant, on_busy};
 use crate::app::{App, Shared, permit};
-use crate::failure::Failure;
+use crate::failure::{Failure, failed};
 use crate::gate::Visitor;
 use crate::rights::Action;
 use crate::text::rfc3339;
@@ -26,23 +26,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_JOBS: usize = 1_000;
 /// Lines of the ledger of a job.
 const LINES: usize = 50;
-
-/// Whether the path is of the API: its errors are JSON.
-pub(crate) fn is_api(path: &str) -> bool {
-    path.starts_with("/api/")
-}
-
-/// The body of an error.
-pub(crate) fn api_error(code: &str, message: &str) -> String {
-    json!({ "error": { "code": code, "message": message } }).to_string()
-}
-
-/// The answer to a request that failed.
-pub(crate) fn failed(failure: &Failure) -> Response {
-    let body = api_error(failure.code(), &failure.to_string());
-    let json = HeaderValue::from_static("application/json");
-    (failure.status(), [(header::CONTENT_TYPE, json)], body).into_response()
-}
 
 fn answer(result: Result<Response, Failure>) -> Response {
     result.unwrap_or_else(|failure| failed(&failure))
@@ -56,7 +39,7 @@ pub(crate) struct Search {
     limit: Option<usize>,
 }
 
-/// `GET api/v1/jobs`
+/// `GET /api/v1/jobs`
 pub(crate) async fn jobs(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -80,7 +63,7 @@ pub(crate) async fn jobs(
     answer(listed.await)
 }
 
-/// `GET api/v1/jobs/{job}`
+/// `GET /api/v1/jobs/{job}`
 pub(crate) async fn job(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -185,7 +168,7 @@ fn wish(body: Result<Bytes, BytesRejection>) -> Result<Wish, Failure> {
     })
 }
 
-/// `POST api/v1/jobs/{job}:pause`, `:resume`, `:run`
+/// `POST /api/v1/jobs/{job}:pause`, `:resume`, `:run`
 pub(crate) async fn act(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -292,7 +275,7 @@ async fn run(
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
-/// `POST api/v1/jobs/{job}/runs/{token}:cancel`
+/// `POST /api/v1/jobs/{job}/runs/{token}:cancel`
 pub(crate) async fn cancel(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,

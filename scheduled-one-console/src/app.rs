@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::response::{Html, IntoResponse, Response};
 use maud::Markup;
@@ -12,12 +11,13 @@ use scheduled_one_protocol::clock::{Clock, SystemClock};
 use tokio::task::JoinSet;
 
 use crate::access::User;
-use crate::console::{Facts, JobFacts};
+use crate::facts::{Facts, JobFacts};
 use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::live::Hub;
 use crate::page::{self, Layout, Section};
 use crate::rights::Action;
+use crate::text::millis;
 
 /// Ledgers that are read at once.
 const AT_ONCE: usize = 16;
@@ -123,10 +123,6 @@ pub(crate) fn permit(visitor: &Visitor, action: Action, job: &str) -> Result<(),
             job: job.to_owned(),
         }),
     }
-}
-
-pub(crate) fn millis(time: Duration) -> i64 {
-    time.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
 pub(crate) type Shared = axum::extract::State<Arc<App>>;

@@ -1,4 +1,4 @@
-//! The style sheet and the script, under names with the hash of their content: browsers keep them for ever, and a new
+//! The style sheet and the script, under names with the hash of their content: browsers keep them a year, and a new
 //! version has a new name.
 
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use scheduled_one_protocol::hash;
 
-const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+const A_YEAR: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 /// A file of the console.
 pub(crate) struct Asset {
@@ -38,7 +38,7 @@ pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("console", "js", "text/javascript; charset=utf-8", text)
 });
 
-/// `GET assets/{name}`
+/// `GET /assets/{name}`
 pub(crate) async fn serve(Path(name): Path<String>) -> Response {
     let assets = [&*STYLE, &*SCRIPT];
     match assets.into_iter().find(|asset| asset.name == name) {
@@ -46,7 +46,7 @@ pub(crate) async fn serve(Path(name): Path<String>) -> Response {
             let content_type = HeaderValue::from_static(asset.content_type);
             let headers = [
                 (header::CONTENT_TYPE, content_type),
-                (header::CACHE_CONTROL, FOR_EVER),
+                (header::CACHE_CONTROL, A_YEAR),
             ];
             (headers, asset.text).into_response()
         }

@@ -2,19 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::Uri;
 use scheduled_one_control::Control;
 
 use crate::access::Access;
 use crate::app::App;
+use crate::facts::{Facts, JobFacts};
 use crate::gate::Gate;
 use crate::routes::routes;
 use crate::service::ConsoleService;
-
-/// Tells what this process knows of a job.
-pub(crate) type Facts = Arc<dyn Fn(&str) -> Option<JobFacts> + Send + Sync>;
 
 /// A console that is being set up. It is no service before [`access`](Self::access) was given.
 ///
@@ -114,43 +111,5 @@ impl fmt::Debug for Console {
             .field("public_url", &self.public_url)
             .field("hosts", &self.hosts)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a process knows of one of its jobs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct JobFacts {
-    /// When it is due, in words.
-    pub schedule: String,
-    /// What it is for.
-    pub description: Option<String>,
-    /// Its next ticks, the nearest first.
-    pub next_ticks: Vec<SystemTime>,
-}
-
-impl JobFacts {
-    /// A job with this schedule, in words.
-    pub fn new(schedule: impl Into<String>) -> Self {
-        JobFacts {
-            schedule: schedule.into(),
-            ..JobFacts::default()
-        }
-    }
-
-    /// What the job is for.
-    pub fn description(mut self, description: Option<String>) -> Self {
-        self.description = description;
-        self
-    }
-
-    /// Its next ticks, the nearest first: of any type of instants that becomes a `SystemTime`.
-    pub fn next_ticks<T: TryInto<SystemTime>>(
-        mut self,
-        ticks: impl IntoIterator<Item = T>,
-    ) -> Self {
-        let ticks = ticks.into_iter().filter_map(|tick| tick.try_into().ok());
-        self.next_ticks = ticks.collect();
-        self
     }
 }

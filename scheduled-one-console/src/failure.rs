@@ -1,8 +1,10 @@
 //! Why something cannot be shown or done, for people and for programs.
 
-use http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, StatusCode, header};
 use scheduled_one_control::Error;
 use scheduled_one_protocol::StoreError;
+use serde_json::json;
 
 use crate::rights::Action;
 
@@ -85,4 +87,21 @@ impl Failure {
             ))
         )
     }
+}
+
+/// Whether the path is of the API: its errors are JSON.
+pub(crate) fn is_api(path: &str) -> bool {
+    path.starts_with("/api/")
+}
+
+/// The body of an error.
+pub(crate) fn api_error(code: &str, message: &str) -> String {
+    json!({ "error": { "code": code, "message": message } }).to_string()
+}
+
+/// The answer to a request that failed.
+pub(crate) fn failed(failure: &Failure) -> Response {
+    let body = api_error(failure.code(), &failure.to_string());
+    let json = HeaderValue::from_static("application/json");
+    (failure.status(), [(header::CONTENT_TYPE, json)], body).into_response()
 }

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
 use crate::access::{Access, Decision, Denial, User};
-use crate::api::{api_error, is_api};
+use crate::failure::{api_error, is_api};
 use crate::host::name_of;
 use crate::same_origin;
 

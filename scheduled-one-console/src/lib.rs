@@ -16,6 +16,7 @@ mod same_origin;
 mod act;
 mod api;
 mod app;
+mod facts;
 mod failure;
 mod live;
 mod show;
@@ -24,6 +25,7 @@ mod assets;
 mod page;
 mod text;
 
-pub use console::{Console, JobFacts};
+pub use console::Console;
+pub use facts::JobFacts;
 pub use rights::{Action, Rights};
 pub use service::{Body, ConsoleService};

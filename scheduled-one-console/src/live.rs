@@ -1,4 +1,4 @@
-//! `GET events`: says when something changed that a page shows. However many pages are open, a process asks the store
+//! `GET /events`: says when something changed that a page shows. However many pages are open, a process asks the store
 //! once a second, and not at all while none is.
 
 use std::collections::hash_map::DefaultHasher;
@@ -186,7 +186,7 @@ pub(crate) struct Followed {
     jobs: String,
 }
 
-/// `GET events?jobs=…`
+/// `GET /events?jobs=…`
 pub(crate) async fn events(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,

@@ -8,11 +8,10 @@ use scheduled_one_control::JobSummary;
 use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 
-use crate::api::{failed, is_api};
 use crate::app::{App, Shared, Shown, permit};
-use crate::failure::Failure;
+use crate::failure::{Failure, failed, is_api};
 use crate::gate::Visitor;
-use crate::page::{self, Health, JobPage, JobsPage, Row, RunPage, Section};
+use crate::page::{self, Health, JobPage, JobsPage, Row, RunPage, Search, Section};
 use crate::rights::Action;
 use crate::text::encoded;
 
@@ -26,18 +25,6 @@ const LOOKED_AT: usize = 512;
 const LINES: usize = 50;
 /// Lines that are looked at for one run.
 const LINES_OF_RUN: usize = 10_000;
-
-/// What the page of jobs is asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Search {
-    /// A part of the name.
-    pub(crate) q: String,
-    /// Only jobs with a problem.
-    pub(crate) problems: String,
-    /// Only jobs behind this name.
-    pub(crate) after: String,
-}
 
 /// `GET /`
 pub(crate) async fn jobs(
@@ -118,7 +105,7 @@ pub(crate) struct Done {
     done: String,
 }
 
-/// `GET jobs/{job}`
+/// `GET /jobs/{job}`
 pub(crate) async fn job(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -158,7 +145,7 @@ fn request_id() -> String {
     getrandom::u64().map_or_else(|_| String::new(), |random| format!("console-{random:016x}"))
 }
 
-/// `GET jobs/{job}/runs/{token}`
+/// `GET /jobs/{job}/runs/{token}`
 pub(crate) async fn run(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -168,7 +155,7 @@ pub(crate) async fn run(
     app.answer(&visitor, shown)
 }
 
-/// `GET jobs/{job}/ticks/{tick}`
+/// `GET /jobs/{job}/ticks/{tick}`
 pub(crate) async fn tick(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
@@ -236,7 +223,7 @@ async fn run_page(
     })
 }
 
-/// `GET cluster`
+/// `GET /cluster`
 pub(crate) async fn cluster(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,

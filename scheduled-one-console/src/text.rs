@@ -1,6 +1,7 @@
 //! Texts of addresses and instants.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -18,6 +19,11 @@ pub(crate) fn encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// A time since the epoch in milliseconds.
+pub(crate) fn millis(time: Duration) -> i64 {
+    time.as_millis().try_into().unwrap_or(i64::MAX)
 }
 
 /// The instant in the form of RFC 3339, in UTC; one outside of the calendar as its number.

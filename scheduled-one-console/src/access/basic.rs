@@ -72,7 +72,7 @@ impl BasicAuth {
             let (same_name, same_password) = (of_user.matches(name), secret.matches(password));
             same_name & same_password
         });
-        matching.map(|(_, _, user)| user).last()
+        matching.fold(None, |_, (_, _, user)| Some(user))
     }
 }
 

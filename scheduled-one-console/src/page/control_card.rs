@@ -84,7 +84,7 @@ fn resume(visitor: &Visitor, page: &JobPage) -> Markup {
             form method="post" action={ (job_url(visitor, &page.described.job)) "/resume" } {
                 p {
                     "The schedule starts runs again"
-                    @if let Some(next) = next { ", the next one " (time(crate::app::millis(next), page.now_ms)) }
+                    @if let Some(next) = next { ", the next one " (time(crate::text::millis(next), page.now_ms)) }
                     ". The ticks of the pause are skipped, unless they are caught up with."
                 }
                 (version(page))

@@ -7,10 +7,10 @@ use scheduled_one_protocol::LedgerRecord;
 use super::control_card::control_card;
 use super::ledger::ledger;
 use super::parts::{Tone, full_time, job_url, notice, state, time};
-use crate::app::millis;
-use crate::console::JobFacts;
+use crate::facts::JobFacts;
 use crate::gate::Visitor;
 use crate::rights::Action;
+use crate::text::millis;
 
 /// What the page of a job shows.
 pub(crate) struct JobPage {

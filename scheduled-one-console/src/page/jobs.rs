@@ -3,14 +3,25 @@
 use maud::{Markup, html};
 use scheduled_one_control::JobSummary;
 use scheduled_one_protocol::LedgerRecord;
+use serde::Deserialize;
 
 use super::health::{Health, is_end, tone_of, word_of};
 use super::parts::{Tone, job_url, notice, state, time};
-use crate::app::millis;
-use crate::console::JobFacts;
+use crate::facts::JobFacts;
 use crate::gate::Visitor;
-use crate::show::Search;
-use crate::text::encoded;
+use crate::text::{encoded, millis};
+
+/// What the page of jobs is asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Search {
+    /// A part of the name.
+    pub(crate) q: String,
+    /// Only jobs with a problem.
+    pub(crate) problems: String,
+    /// Only jobs behind this name.
+    pub(crate) after: String,
+}
 
 /// What the page of jobs shows.
 pub(crate) struct JobsPage {

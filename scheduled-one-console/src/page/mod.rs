@@ -16,6 +16,6 @@ pub(crate) use cluster::cluster;
 pub(crate) use error::error;
 pub(crate) use health::Health;
 pub(crate) use job::{JobPage, job};
-pub(crate) use jobs::{JobsPage, Row, jobs};
+pub(crate) use jobs::{JobsPage, Row, Search, jobs};
 pub(crate) use layout::{Layout, Section};
 pub(crate) use run::{RunPage, run};

@@ -221,7 +221,7 @@ async fn links_begin_where_a_proxy_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn style_and_script_are_kept_for_ever() {
+async fn style_and_script_are_kept_a_year() {
     let world = World::new().await;
     let page = world.get("/").await.is(200);
     for ending in ["css", "js"] {

@@ -281,7 +281,6 @@ const LAYERS: &[Layer] = &[
             "scheduled-one-alerts/src/monitor/pace.rs",
             "scheduled-one-console/src/page/",
             "scheduled-one-console/src/rights.rs",
-            "scheduled-one-console/src/host.rs",
             "scheduled-one-console/src/same_origin.rs",
             "scheduled-one-console/src/text.rs",
         ],
