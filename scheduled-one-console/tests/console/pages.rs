@@ -225,11 +225,6 @@ async fn style_and_script_are_kept_a_year() {
     let world = World::new().await;
     let page = world.get("/").await.is(200);
     for ending in ["css", "js"] {
-        let from = page
-            .text
-            .find(&format!("/assets/console-"))
-            .expect("an asset");
-        assert!(from > 0);
         let name = page
             .text
             .split('"')
