@@ -227,6 +227,6 @@ fn back(app: &App, visitor: &Visitor, job: &str, done: Result<&str, Failure>) ->
             let to = format!("{}/jobs/{}?done={done}", visitor.mount, encoded(job));
             Redirect::to(&to).into_response()
         }
-        Err(failure) => app.answer(visitor, Err(failure)),
+        Err(failure) => app.refuse(visitor, &failure),
     }
 }

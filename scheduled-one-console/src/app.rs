@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::response::{Html, IntoResponse, Response};
+use http::{HeaderValue, header};
 use maud::Markup;
 use scheduled_one_control::{Control, JobSummary};
 use scheduled_one_protocol::LedgerRecord;
@@ -57,21 +58,30 @@ impl App {
         millis(SystemClock.wall())
     }
 
-    /// The page, or the page that says why there is none.
+    /// The page, or the page that says why there is none; a page of a store that is away is loaded again by itself.
     pub(crate) fn answer(&self, visitor: &Visitor, shown: Result<Shown, Failure>) -> Response {
         match shown {
             Ok(shown) => Html(self.page(visitor, &shown)).into_response(),
-            Err(failure) => {
-                let shown = Shown {
-                    section: Section::Jobs,
-                    title: failure.title().to_owned(),
-                    // The page of a store that is away follows its return.
-                    follows: failure.is_passing().then(String::new),
-                    content: page::error(visitor, &failure, self.now_ms()),
-                };
-                (failure.status(), Html(self.page(visitor, &shown))).into_response()
+            Err(failure) if failure.is_passing() => {
+                let mut response = self.refuse(visitor, &failure);
+                let headers = response.headers_mut();
+                headers.insert(header::REFRESH, HeaderValue::from_static("5"));
+                response
             }
+            Err(failure) => self.refuse(visitor, &failure),
         }
+    }
+
+    /// The page that says why something cannot be shown or was not done.
+    pub(crate) fn refuse(&self, visitor: &Visitor, failure: &Failure) -> Response {
+        let shown = Shown {
+            section: Section::Jobs,
+            title: failure.title().to_owned(),
+            // A page that follows the store shows this in its place, and goes on to follow.
+            follows: failure.is_passing().then(String::new),
+            content: page::error(visitor, failure, self.now_ms()),
+        };
+        (failure.status(), Html(self.page(visitor, &shown))).into_response()
     }
 
     fn page(&self, visitor: &Visitor, shown: &Shown) -> String {

@@ -171,3 +171,56 @@ impl JobGlance {
         waiting.collect::<BTreeSet<_>>().len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use scheduled_one_protocol::Store;
+    use scheduled_one_protocol::clock::SystemClock;
+    use scheduled_one_protocol::memory::MemoryStore;
+    use scheduled_one_protocol::message::{Heartbeat, JobList};
+
+    use super::*;
+    use crate::control::caller;
+
+    #[tokio::test]
+    async fn jobs_of_all_buckets_are_in_the_order_of_the_names() {
+        let first: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let stores: Vec<Arc<dyn Store>> = Bucket::all(2).map(|bucket| first.open(bucket)).collect();
+        let names: Vec<String> = (0..8).map(|number| format!("job-{number}")).collect();
+        let node = caller(2).expect("a caller");
+        for (store, bucket) in stores.iter().zip(Bucket::all(2)) {
+            let here = names.iter().filter(|job| Bucket::of_job(job, 2) == bucket);
+            let list = JobList::new(here.map(String::as_str));
+            assert!(list.names().count() > 0, "{bucket:?}");
+            let alive = Heartbeat {
+                jobs: list.digest(),
+                job_list: Some(list),
+                ..Heartbeat::alive()
+            };
+            store.heartbeat(&node, alive).await.expect("a reply");
+        }
+        let control = Control::of_stores(stores).expect("a handle");
+        control.pause("job-5").await.expect("paused");
+
+        let glances = control.glance(&names).await.expect("a reply");
+        let jobs: Vec<&str> = glances.iter().map(|glance| glance.job.as_str()).collect();
+        assert_eq!(jobs, names);
+        let paused: Vec<bool> = glances.iter().map(|glance| glance.is_paused).collect();
+        assert_eq!(
+            paused,
+            [false, false, false, false, false, true, false, false]
+        );
+        let nodes = control.cluster().await.expect("a reply");
+        assert_eq!(nodes.len(), 1, "one node in two buckets");
+        assert_eq!(nodes[0].jobs.len(), names.len());
+        assert!(
+            control
+                .open_runs("job-1")
+                .await
+                .expect("a reply")
+                .is_empty()
+        );
+    }
+}

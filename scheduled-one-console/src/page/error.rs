@@ -22,7 +22,8 @@ pub(crate) fn error(visitor: &Visitor, failure: &Failure, now_ms: i64) -> Markup
         }
         @if failure.is_passing() {
             p { "Jobs whose runs are active go on as long as their leases last; no run starts. See whether the server \
-                 of the store runs, and whether this process reaches it. This page looks again by itself." }
+                 of the store runs, and whether this process reaches it. A page looks again by itself; after a \
+                 form, look at the job first: it may be changed." }
         }
         p { a href={ (visitor.mount) "/" } { "All jobs" } }
     };

@@ -169,7 +169,13 @@ async fn a_store_that_is_away_says_what_to_do() {
         .is(503)
         .has("The store is away")
         .has("whose runs are active go on");
+    assert_eq!(page.header("refresh"), "5");
     page.has("data-live=\"/events\"");
+    // The address of a form cannot be loaded again.
+    let reply = crate::world::post(&console, "/jobs/nightly/pause", "")
+        .await
+        .is(503);
+    assert_eq!(reply.header("refresh"), "");
     let reply = get("/api/v1/jobs").await.is(503);
     assert_eq!(reply.json()["error"]["code"], "store");
 }
