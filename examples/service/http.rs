@@ -1,4 +1,4 @@
-//! The pages: `/` counts visits, `/jobs` shows the jobs, `/metrics` is for Prometheus.
+//! The pages: `/` counts visits, `/jobs` shows the jobs, `/console` controls them, `/metrics` is for Prometheus.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::routing::get;
+use scheduled_one_console::access::Unprotected;
+use scheduled_one_console::{Console, ConsoleService, JobFacts};
 use scheduled_one_runtime::{JobInfo, LedgerEntry, OPENMETRICS_CONTENT_TYPE, Scheduler};
 
 use crate::db::Db;
@@ -22,12 +24,26 @@ struct App {
     scheduler: Arc<Scheduler>,
 }
 
-pub(crate) fn router(db: Db, scheduler: Arc<Scheduler>) -> Router {
-    Router::new()
+pub(crate) fn router(db: Db, scheduler: Arc<Scheduler>) -> anyhow::Result<Router> {
+    let console = console(Arc::clone(&scheduler))?;
+    let router = Router::new()
         .route("/", get(home))
         .route("/jobs", get(jobs))
         .route("/metrics", get(metrics))
-        .with_state(App { db, scheduler })
+        .nest_service("/console", console)
+        .with_state(App { db, scheduler });
+    Ok(router)
+}
+
+/// Without a password, for who sits at this machine. What else there is: `docs/console.md`.
+fn console(scheduler: Arc<Scheduler>) -> anyhow::Result<ConsoleService> {
+    let console = Console::new(scheduler.control()?).name("example-service");
+    let console = console.facts(move |job| {
+        let job = scheduler.job(job)?;
+        let facts = JobFacts::new(job.schedule).description(job.description);
+        Some(facts.next_ticks(job.next_ticks))
+    });
+    Ok(console.access(Unprotected::on_loopback()))
 }
 
 async fn home(State(app): State<App>) -> Result<String, Failure> {

@@ -8,6 +8,7 @@
 //! curl http://127.0.0.1:8080/        # counts a visit
 //! curl http://127.0.0.1:8080/jobs    # the jobs, their next ticks, what became of the last ones
 //! curl http://127.0.0.1:8080/metrics # what Prometheus scrapes
+//! open http://127.0.0.1:8080/console # the web console, from this machine only
 //! ```
 //!
 //! Start a second one with the same `STORE_URL` and another `PORT`, and see in `/jobs` how the ticks
@@ -26,6 +27,7 @@ mod jobs;
 
 use std::env;
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
         .context("cannot listen")?;
     info!("listening on http://{}", listener.local_addr()?);
     let stop = Stop::listen()?;
-    let app = http::router(db, Arc::clone(&scheduler));
+    let app = http::router(db, Arc::clone(&scheduler))?;
     serve(listener, app, stop).await?;
 
     // Requests are through; now the jobs. Their leases are released, so that other replicas go on
@@ -85,6 +87,8 @@ async fn serve(listener: TcpListener, app: axum::Router, mut stop: Stop) -> anyh
         info!("{name}: no new requests, those under way may finish");
         stopping.send_replace(true);
     };
+    // The console looks at the address of the visitor.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(signal);
     let patience_is_over = async move {
         let _ = stopped.wait_for(|stopping| *stopping).await;

@@ -185,6 +185,13 @@ impl Scheduler {
             .collect()
     }
 
+    /// One of them.
+    pub fn job(&self, name: &str) -> Option<JobInfo> {
+        let job = self.jobs.iter().find(|job| *job.name == *name)?;
+        let now_ms = self.worker(name).map_or(0, BucketWorker::now_ms);
+        Some(info(job, self.outlook.of(&job.name), now_ms))
+    }
+
     /// How many runs are active on this node.
     pub fn running(&self) -> usize {
         self.active_runs.count()

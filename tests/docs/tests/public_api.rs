@@ -16,7 +16,7 @@ use syn::{
 };
 
 const LIST: &str = "docs/public-api.md";
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "scheduled-one-runtime",
     "scheduled-one-macros",
     "scheduled-one-schedule",
@@ -26,6 +26,7 @@ const CRATES: [&str; 10] = [
     "scheduled-one-sqlite",
     "scheduled-one-control",
     "scheduled-one-alerts",
+    "scheduled-one-console",
     "scheduled-one-testkit",
 ];
 

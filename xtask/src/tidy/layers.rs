@@ -30,6 +30,7 @@ const PUBLISHED: &[&str] = &[
     "scheduled-one-control/src/",
     "scheduled-one-alerts/src/",
     "scheduled-one-cli/src/",
+    "scheduled-one-console/src/",
     "scheduled-one-runtime/src/",
 ];
 const STORES: &[&str] = &[
@@ -176,6 +177,24 @@ const LAYERS: &[Layer] = &[
         instead: "alerts are below the runtime, and read ledgers by their trait `Source`",
     },
     Layer {
+        within: &["scheduled-one-console/src/"],
+        except: &[],
+        absent: &[
+            "scheduled_one_runtime",
+            "scheduled_one_macros",
+            "scheduled_one_redis",
+            "scheduled_one_postgres",
+            "scheduled_one_sqlite",
+        ],
+        instead: "the console acts through `Control` alone; move what needs more there",
+    },
+    Layer {
+        within: PUBLISHED,
+        except: &["scheduled-one-console/src/"],
+        absent: &["axum", "maud", "tower"],
+        instead: "pages and requests of browsers belong into `scheduled-one-console`",
+    },
+    Layer {
         within: PUBLISHED,
         except: &["scheduled-one-alerts/src/"],
         absent: &["hyper", "hyper_util", "lettre"],
@@ -260,6 +279,10 @@ const LAYERS: &[Layer] = &[
             "scheduled-one-alerts/src/state.rs",
             "scheduled-one-alerts/src/channel/reply.rs",
             "scheduled-one-alerts/src/monitor/pace.rs",
+            "scheduled-one-console/src/page/",
+            "scheduled-one-console/src/rights.rs",
+            "scheduled-one-console/src/same_origin.rs",
+            "scheduled-one-console/src/text.rs",
         ],
         // Reads the rules of time zones.
         except: &["scheduled-one-schedule/src/zone_data.rs"],

@@ -1,0 +1,232 @@
+//! The forms: each changes something once, and leads back to the page with a notice.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Extension;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use scheduled_one_control::{CancelledRun, OnBusy};
+use serde::Deserialize;
+
+use crate::app::{App, Shared, permit};
+use crate::failure::Failure;
+use crate::gate::Visitor;
+use crate::rights::Action;
+use crate::text::encoded;
+
+/// The fields of all forms; each form has some of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Fields {
+    note: String,
+    until: String,
+    version: Option<u64>,
+    catch_up: String,
+    id: String,
+    params: String,
+    on_busy: String,
+}
+
+type Sent = Result<Form<Fields>, FormRejection>;
+
+fn fields(sent: Sent) -> Result<Fields, Failure> {
+    match sent {
+        Ok(Form(fields)) => Ok(fields),
+        Err(rejection) => Err(Failure::Body {
+            status: rejection.status(),
+            text: rejection.body_text(),
+        }),
+    }
+}
+
+/// `POST /jobs/{job}/pause`
+pub(crate) async fn pause(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path(job): Path<String>,
+    sent: Sent,
+) -> Response {
+    let done = async {
+        permit(&visitor, Action::Pause, &job)?;
+        let fields = fields(sent)?;
+        let mut pause = app
+            .control
+            .pause(&job)
+            .note(fields.note)
+            .by(&visitor.user.name);
+        if let Some(until) = instant("until", &fields.until)? {
+            pause = pause.until(until);
+        }
+        if let Some(version) = fields.version {
+            pause = pause.expect(version);
+        }
+        let changed = pause.await?;
+        Ok(if changed.already {
+            "paused-already"
+        } else {
+            "paused"
+        })
+    };
+    back(&app, &visitor, &job, done.await)
+}
+
+/// `POST /jobs/{job}/resume`
+pub(crate) async fn resume(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path(job): Path<String>,
+    sent: Sent,
+) -> Response {
+    let done = async {
+        permit(&visitor, Action::Pause, &job)?;
+        let fields = fields(sent)?;
+        let mut resume = app
+            .control
+            .resume(&job)
+            .note(fields.note)
+            .by(&visitor.user.name);
+        if !fields.catch_up.is_empty() {
+            resume = resume.catch_up();
+        }
+        if let Some(version) = fields.version {
+            resume = resume.expect(version);
+        }
+        let changed = resume.await?;
+        Ok(if changed.already {
+            "resumed-already"
+        } else {
+            "resumed"
+        })
+    };
+    back(&app, &visitor, &job, done.await)
+}
+
+/// `POST /jobs/{job}/run`
+pub(crate) async fn run(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path(job): Path<String>,
+    sent: Sent,
+) -> Response {
+    let done = async {
+        permit(&visitor, Action::Run, &job)?;
+        let fields = fields(sent)?;
+        let mut run = app
+            .control
+            .run(&job)
+            .note(fields.note)
+            .by(&visitor.user.name);
+        if !fields.id.is_empty() {
+            run = run.id(fields.id);
+        }
+        if !fields.params.trim().is_empty() {
+            run = run.params_json(fields.params.trim());
+        }
+        if let Some(on_busy) = on_busy(&fields.on_busy)? {
+            run = run.on_busy(on_busy);
+        }
+        let handle = run.await?;
+        Ok(if handle.already() {
+            "asked-already"
+        } else {
+            "asked"
+        })
+    };
+    back(&app, &visitor, &job, done.await)
+}
+
+/// `POST /jobs/{job}/runs/{token}/cancel`
+pub(crate) async fn cancel(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path((job, token)): Path<(String, u64)>,
+    sent: Sent,
+) -> Response {
+    let done = async {
+        permit(&visitor, Action::Cancel, &job)?;
+        let fields = fields(sent)?;
+        let cancel = app.control.cancel(&job, token).note(fields.note);
+        match cancel.by(&visitor.user.name).await? {
+            CancelledRun::Cancelling => Ok("cancelling"),
+            _ => Err(Failure::Gone { token }),
+        }
+    };
+    back(&app, &visitor, &job, done.await)
+}
+
+/// `POST /jobs/{job}/ticks/{tick}/rerun`
+pub(crate) async fn rerun(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path((job, tick)): Path<(String, i64)>,
+    sent: Sent,
+) -> Response {
+    let done = async {
+        permit(&visitor, Action::Run, &job)?;
+        let fields = fields(sent)?;
+        let since = u64::try_from(tick).ok().map(Duration::from_millis);
+        let tick = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+        let tick = tick.ok_or(Failure::NoPage)?;
+        let mut run = app
+            .control
+            .rerun(&job, tick)
+            .note(fields.note)
+            .by(&visitor.user.name);
+        if !fields.id.is_empty() {
+            run = run.id(fields.id);
+        }
+        let handle = run.await?;
+        Ok(if handle.already() {
+            "asked-already"
+        } else {
+            "asked"
+        })
+    };
+    back(&app, &visitor, &job, done.await)
+}
+
+/// An instant, as a field `datetime-local` has it, in UTC; or with an offset, in the form of RFC 3339.
+pub(crate) fn instant(field: &'static str, text: &str) -> Result<Option<SystemTime>, Failure> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let in_utc = || {
+        TimeZone::UTC
+            .to_timestamp(text.parse::<DateTime>().ok()?)
+            .ok()
+    };
+    let instant = text.parse::<Timestamp>().ok().or_else(in_utc);
+    let instant = instant.and_then(|instant| instant.try_into().ok());
+    instant.map(Some).ok_or_else(|| Failure::Input {
+        field,
+        message: format!("{text:?} is no instant; write it as 2026-12-24T18:00, in UTC"),
+    })
+}
+
+/// What becomes of a request while the job is busy; nothing if the job's own policy is to decide.
+pub(crate) fn on_busy(word: &str) -> Result<Option<OnBusy>, Failure> {
+    match (word, OnBusy::from_word(word)) {
+        ("", _) => Ok(None),
+        (_, Some(on_busy)) => Ok(Some(on_busy)),
+        (_, None) => Err(Failure::Input {
+            field: "on_busy",
+            message: format!("{word:?} is none of skip, wait, cancel and allow"),
+        }),
+    }
+}
+
+/// To the page of the job with a notice, by GET, so that loading it again sends nothing again.
+fn back(app: &App, visitor: &Visitor, job: &str, done: Result<&str, Failure>) -> Response {
+    match done {
+        Ok(done) => {
+            let to = format!("{}/jobs/{}?done={done}", visitor.mount, encoded(job));
+            Redirect::to(&to).into_response()
+        }
+        Err(failure) => app.refuse(visitor, &failure),
+    }
+}

@@ -1,0 +1,138 @@
+//! What all requests share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::response::{Html, IntoResponse, Response};
+use http::{HeaderValue, header};
+use maud::Markup;
+use scheduled_one_control::{Control, JobSummary};
+use scheduled_one_protocol::LedgerRecord;
+use scheduled_one_protocol::clock::{Clock, SystemClock};
+use tokio::task::JoinSet;
+
+use crate::access::User;
+use crate::facts::{Facts, JobFacts};
+use crate::failure::Failure;
+use crate::gate::Visitor;
+use crate::live::Hub;
+use crate::page::{self, Layout, Section};
+use crate::rights::Action;
+use crate::text::millis;
+
+/// Ledgers that are read at once.
+const AT_ONCE: usize = 16;
+
+pub(crate) struct App {
+    pub(crate) control: Control,
+    pub(crate) hub: Hub,
+    name: String,
+    facts: Facts,
+}
+
+/// What a page shows, and where it belongs.
+pub(crate) struct Shown {
+    pub(crate) section: Section,
+    pub(crate) title: String,
+    /// The query of the events that the page follows; a page that does not change has none.
+    pub(crate) follows: Option<String>,
+    pub(crate) content: Markup,
+}
+
+impl App {
+    pub(crate) fn new(control: Control, name: String, facts: Facts) -> Self {
+        App {
+            hub: Hub::of(control.clone()),
+            control,
+            name,
+            facts,
+        }
+    }
+
+    /// What this process knows of a job.
+    pub(crate) fn facts(&self, job: &str) -> Option<JobFacts> {
+        (self.facts)(job)
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        millis(SystemClock.wall())
+    }
+
+    /// The page, or the page that says why there is none; a page of a store that is away is loaded again by itself.
+    pub(crate) fn answer(&self, visitor: &Visitor, shown: Result<Shown, Failure>) -> Response {
+        match shown {
+            Ok(shown) => Html(self.page(visitor, &shown)).into_response(),
+            Err(failure) if failure.is_passing() => {
+                let mut response = self.refuse(visitor, &failure);
+                let headers = response.headers_mut();
+                headers.insert(header::REFRESH, HeaderValue::from_static("5"));
+                response
+            }
+            Err(failure) => self.refuse(visitor, &failure),
+        }
+    }
+
+    /// The page that says why something cannot be shown or was not done.
+    pub(crate) fn refuse(&self, visitor: &Visitor, failure: &Failure) -> Response {
+        let shown = Shown {
+            section: Section::Jobs,
+            title: failure.title().to_owned(),
+            // A page that follows the store shows this in its place, and goes on to follow.
+            follows: failure.is_passing().then(String::new),
+            content: page::error(visitor, failure, self.now_ms()),
+        };
+        (failure.status(), Html(self.page(visitor, &shown))).into_response()
+    }
+
+    fn page(&self, visitor: &Visitor, shown: &Shown) -> String {
+        let layout = Layout {
+            visitor,
+            cluster: &self.name,
+            section: shown.section,
+            title: &shown.title,
+            is_live: shown.follows.is_some(),
+            events: shown.follows.as_deref().unwrap_or_default(),
+        };
+        layout.page(shown.content.clone()).into_string()
+    }
+
+    /// The jobs that the user may see, by name.
+    pub(crate) async fn visible_jobs(&self, user: &User) -> Result<Vec<JobSummary>, Failure> {
+        let mut jobs = self.control.jobs().await?;
+        jobs.retain(|job| user.rights.allows(Action::View, &job.job, None));
+        Ok(jobs)
+    }
+
+    /// The newest lines of each ledger.
+    pub(crate) async fn ledgers(
+        &self,
+        jobs: &[String],
+        lines: usize,
+    ) -> Result<BTreeMap<String, Vec<LedgerRecord>>, Failure> {
+        let mut ledgers = BTreeMap::new();
+        for batch in jobs.chunks(AT_ONCE) {
+            let mut reads = JoinSet::new();
+            for job in batch.iter().cloned() {
+                let control = self.control.clone();
+                reads.spawn(async move { (control.ledger(&job, lines).await, job) });
+            }
+            for (ledger, job) in reads.join_all().await {
+                ledgers.insert(job, ledger?);
+            }
+        }
+        Ok(ledgers)
+    }
+}
+
+/// Whether the user may do something with a job.
+pub(crate) fn permit(visitor: &Visitor, action: Action, job: &str) -> Result<(), Failure> {
+    match visitor.user.rights.allows(action, job, None) {
+        true => Ok(()),
+        false => Err(Failure::Forbidden {
+            action,
+            job: job.to_owned(),
+        }),
+    }
+}
+
+pub(crate) type Shared = axum::extract::State<Arc<App>>;

@@ -1,0 +1,115 @@
+//! The settings of a console, up to the point at which it has an access and is a service.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Uri;
+use scheduled_one_control::Control;
+
+use crate::access::Access;
+use crate::app::App;
+use crate::facts::{Facts, JobFacts};
+use crate::gate::Gate;
+use crate::routes::routes;
+use crate::service::ConsoleService;
+
+/// A console that is being set up. It is no service before [`access`](Self::access) was given.
+///
+/// ```
+/// use scheduled_one_console::Console;
+/// use scheduled_one_console::access::Unprotected;
+/// use scheduled_one_control::Control;
+///
+/// fn app(control: Control) -> axum::Router {
+///     let console = Console::new(control).access(Unprotected::on_loopback());
+///     axum::Router::new().nest_service("/jobs", console)
+/// }
+/// ```
+#[derive(Clone)]
+#[must_use = "it is a service once it has an access"]
+pub struct Console {
+    control: Control,
+    name: String,
+    public_url: Option<Uri>,
+    hosts: Vec<String>,
+    facts: Facts,
+}
+
+impl Console {
+    /// A console of the jobs that this handle controls.
+    pub fn new(control: Control) -> Self {
+        Console {
+            control,
+            name: String::new(),
+            public_url: None,
+            hosts: Vec::new(),
+            facts: Arc::new(|_| None),
+        }
+    }
+
+    /// What the head of each page calls the cluster, such as `"orders, production"`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The address under which people reach the console, if a proxy changes `Host` or removes a part of the path:
+    /// `"https://ops.example/jobs".parse()?`.
+    pub fn public_url(mut self, url: Uri) -> Self {
+        self.public_url = Some(url);
+        self
+    }
+
+    /// A name under which the console answers, without a port; each call adds one. Without any, it answers under all
+    /// names, as a service behind a router does that looks at `Host` itself. A console on a port of its own should
+    /// have them, against DNS rebinding.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.hosts.push(name.into());
+        self
+    }
+
+    /// What this process knows of jobs: schedules in words and next ticks, which the store does not have. The function
+    /// is called for each job that is shown, so it has to be fast. With the runtime:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use scheduled_one_console::{Console, JobFacts};
+    /// use scheduled_one_runtime::Scheduler;
+    ///
+    /// fn with_facts(console: Console, scheduler: Arc<Scheduler>) -> Console {
+    ///     console.facts(move |job| {
+    ///         let job = scheduler.job(job)?;
+    ///         let facts = JobFacts::new(job.schedule).description(job.description);
+    ///         Some(facts.next_ticks(job.next_ticks))
+    ///     })
+    /// }
+    /// ```
+    pub fn facts(
+        mut self,
+        facts: impl Fn(&str) -> Option<JobFacts> + Send + Sync + 'static,
+    ) -> Self {
+        self.facts = Arc::new(facts);
+        self
+    }
+
+    /// Who may see the console and do what there; with it, the console is a service.
+    pub fn access(self, access: impl Access) -> ConsoleService {
+        let gate = Gate {
+            access: Box::new(access),
+            public_url: self.public_url,
+            hosts: self.hosts,
+        };
+        let app = App::new(self.control, self.name, self.facts);
+        ConsoleService::new(routes(Arc::new(app), Arc::new(gate)))
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Console")
+            .field("name", &self.name)
+            .field("public_url", &self.public_url)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}

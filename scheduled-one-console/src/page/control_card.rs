@@ -1,0 +1,135 @@
+//! What operators want of a job, and the forms that change it.
+
+use maud::{Markup, html};
+
+use super::job::JobPage;
+use super::parts::{Tone, full_time, job_url, state, time};
+use crate::gate::Visitor;
+use crate::rights::Action;
+
+pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {
+    let job = &page.described.job;
+    let may = |action| visitor.user.rights.allows(action, job, None);
+    html! {
+        section.card {
+            h2 { "Control" }
+            (pauses(page))
+            @if may(Action::Pause) {
+                @if page.described.pauses.iter().any(|pause| !pause.of_all) { (resume(visitor, page)) }
+                (pause(visitor, page))
+            }
+            @if may(Action::Run) { (run(visitor, page)) }
+            @if !may(Action::Pause) && !may(Action::Run) {
+                p.quiet { "You may look at this job, and not change it." }
+            }
+        }
+    }
+}
+
+fn pauses(page: &JobPage) -> Markup {
+    let described = &page.described;
+    html! {
+        @if described.pauses.is_empty() { p { (state(Tone::Ok, "Not paused")) } }
+        @for pause in &described.pauses {
+            p {
+                (state(Tone::Idle, if pause.of_all { "Paused with all jobs" } else { "Paused" }))
+                " since " (time(pause.pause.since_ms, page.now_ms))
+                @match pause.pause.until_ms {
+                    Some(until) => { ", until " (full_time(until)) }
+                    None => { ", until somebody resumes it" }
+                }
+                @if !pause.by.is_empty() { ", by " (pause.by) }
+                "."
+            }
+            @if !pause.note.is_empty() { blockquote { (pause.note) } }
+        }
+        p.small.quiet { "Version " (described.version) }
+    }
+}
+
+fn pause(visitor: &Visitor, page: &JobPage) -> Markup {
+    let is_paused = page.described.pauses.iter().any(|pause| !pause.of_all);
+    let what = if is_paused {
+        "Change the pause"
+    } else {
+        "Pause"
+    };
+    html! {
+        details.action {
+            summary { (what) }
+            form method="post" action={ (job_url(visitor, &page.described.job)) "/pause" } {
+                p { "Nothing of the schedule starts, on no node. A run that is active goes on. Ticks of the pause are \
+                     recorded as skipped." }
+                (version(page))
+                p { label for="pause-note" { "Why" } input #pause-note name="note" maxlength="1024"; }
+                p {
+                    label for="until" { "Until, in UTC; empty: until somebody resumes it" }
+                    input #until name="until" type="datetime-local";
+                }
+                button.main type="submit" { (what) }
+            }
+        }
+    }
+}
+
+fn resume(visitor: &Visitor, page: &JobPage) -> Markup {
+    let next = page
+        .facts
+        .as_ref()
+        .and_then(|facts| facts.next_ticks.first());
+    let next = next.and_then(|next| next.duration_since(std::time::UNIX_EPOCH).ok());
+    html! {
+        details.action {
+            summary { "Resume" }
+            form method="post" action={ (job_url(visitor, &page.described.job)) "/resume" } {
+                p {
+                    "The schedule starts runs again"
+                    @if let Some(next) = next { ", the next one " (time(crate::text::millis(next), page.now_ms)) }
+                    ". The ticks of the pause are skipped, unless they are caught up with."
+                }
+                (version(page))
+                p {
+                    label {
+                        input name="catch_up" type="checkbox" value="1";
+                        " Catch up, as the job's policy for misfires says"
+                    }
+                }
+                p { label for="resume-note" { "Why" } input #resume-note name="note" maxlength="1024"; }
+                button.main type="submit" { "Resume" }
+            }
+        }
+    }
+}
+
+fn run(visitor: &Visitor, page: &JobPage) -> Markup {
+    html! {
+        details.action {
+            summary { "Run now" }
+            form method="post" action={ (job_url(visitor, &page.described.job)) "/run" } {
+                p { "One run starts in addition to the schedule, also while the job is paused. The schedule goes on as \
+                     if there were none." }
+                input type="hidden" name="id" value=(page.request_id);
+                p { label for="run-note" { "What for" } input #run-note name="note" maxlength="1024"; }
+                p {
+                    label for="params" { "Parameters as JSON; empty: none" }
+                    textarea #params name="params" spellcheck="false" {}
+                }
+                p {
+                    label for="on_busy" { "While a run of the schedule is active" }
+                    select #on_busy name="on_busy" {
+                        option value="" { "as the job's policy says" }
+                        option value="wait" { "wait for it" }
+                        option value="skip" { "do not run" }
+                        option value="cancel" { "cancel it first" }
+                    }
+                }
+                button.main type="submit" { "Run now" }
+            }
+        }
+    }
+}
+
+/// The version that the visitor saw: who was faster is not overwritten.
+fn version(page: &JobPage) -> Markup {
+    html! { input type="hidden" name="version" value=(page.described.version); }
+}

@@ -1,0 +1,137 @@
+//! How a job is doing, in words.
+
+use scheduled_one_control::{JobGlance, JobSummary};
+use scheduled_one_protocol::{LedgerRecord, Outcome};
+
+use super::parts::{Tone, distance};
+
+/// How a job is doing. The word says it; the tone is its colour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) tone: Tone,
+    pub(crate) word: String,
+}
+
+impl Health {
+    /// The worst that there is to say, from what the store knows and the newest lines of the ledger.
+    pub(crate) fn of(
+        summary: &JobSummary,
+        glance: &JobGlance,
+        lines: &[LedgerRecord],
+        now_ms: i64,
+    ) -> Self {
+        let health = |tone, word: String| Health { tone, word };
+        let ends = || {
+            lines
+                .iter()
+                .filter(|line| is_end(line) && line.outcome != Outcome::Skipped)
+        };
+        let bad = ends()
+            .take_while(|line| tone_of(line.outcome) == Tone::Bad)
+            .count();
+        match ends().next() {
+            _ if summary.nodes == 0 => health(Tone::Warn, "no node has it".to_owned()),
+            Some(line) if bad > 0 => {
+                let word = word_of(line.outcome);
+                match bad {
+                    1 => health(
+                        Tone::Bad,
+                        format!("{word} {}", distance(line.ended_at_ms, now_ms)),
+                    ),
+                    _ => health(Tone::Bad, format!("{word}, {bad} bad in a row")),
+                }
+            }
+            _ if summary.schedules.len() > 1 => {
+                health(Tone::Warn, "nodes have different schedules".to_owned())
+            }
+            _ if glance.is_paused => health(Tone::Idle, "paused".to_owned()),
+            Some(line) if tone_of(line.outcome) == Tone::Warn => health(
+                Tone::Warn,
+                format!(
+                    "{} {}",
+                    word_of(line.outcome),
+                    distance(line.ended_at_ms, now_ms)
+                ),
+            ),
+            _ if glance.running() > 0 => health(Tone::Running, "running".to_owned()),
+            None => health(Tone::Idle, "never ran".to_owned()),
+            Some(_) => health(Tone::Ok, "ok".to_owned()),
+        }
+    }
+
+    /// Whether somebody should look.
+    pub(crate) fn is_problem(&self) -> bool {
+        matches!(self.tone, Tone::Bad | Tone::Warn)
+    }
+}
+
+/// Whether the line has the outcome of its tick: neither an attempt that another one followed, nor a note.
+pub(crate) fn is_end(line: &LedgerRecord) -> bool {
+    !line.retried && line.outcome != Outcome::FinishedWithoutLease
+}
+
+pub(crate) fn tone_of(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Ok => Tone::Ok,
+        Outcome::Failed | Outcome::Panicked | Outcome::TimedOut | Outcome::Lost => Tone::Bad,
+        Outcome::Missed
+        | Outcome::Cancelled
+        | Outcome::TakenOver
+        | Outcome::FinishedWithoutLease => Tone::Warn,
+        _ => Tone::Idle,
+    }
+}
+
+/// The word of the ledger, with spaces.
+pub(crate) fn word_of(outcome: Outcome) -> String {
+    outcome.as_str().replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduled_one_protocol::{SkipReason, TickMs, UnitName};
+
+    use super::*;
+
+    fn line(outcome: Outcome) -> LedgerRecord {
+        let unit = UnitName::new("job", 0);
+        LedgerRecord {
+            outcome,
+            ..LedgerRecord::skipped(&unit, TickMs(0), SkipReason::Overlap, "n", 0)
+        }
+    }
+
+    fn word(change: impl Fn(&mut JobSummary, &mut JobGlance), outcomes: &[Outcome]) -> String {
+        let mut summary = JobSummary::default();
+        summary.nodes = 1;
+        let mut glance = JobGlance::default();
+        change(&mut summary, &mut glance);
+        let lines: Vec<LedgerRecord> = outcomes.iter().copied().map(line).collect();
+        Health::of(&summary, &glance, &lines, 120_000).word
+    }
+
+    #[test]
+    fn the_worst_is_said() {
+        let as_it_is = |_: &mut JobSummary, _: &mut JobGlance| {};
+        assert_eq!(word(as_it_is, &[]), "never ran");
+        assert_eq!(word(as_it_is, &[Outcome::Ok, Outcome::Failed]), "ok");
+        assert_eq!(
+            word(as_it_is, &[Outcome::Failed, Outcome::Ok]),
+            "failed 2 min ago"
+        );
+        assert_eq!(
+            word(as_it_is, &[Outcome::TimedOut, Outcome::Failed]),
+            "timed out, 2 bad in a row"
+        );
+        assert_eq!(
+            word(as_it_is, &[Outcome::Skipped, Outcome::Failed]),
+            "failed 2 min ago"
+        );
+        assert_eq!(word(as_it_is, &[Outcome::Missed]), "missed 2 min ago");
+        let paused = |_: &mut JobSummary, glance: &mut JobGlance| glance.is_paused = true;
+        assert_eq!(word(paused, &[Outcome::Ok]), "paused");
+        assert_eq!(word(paused, &[Outcome::Failed]), "failed 2 min ago");
+        let without_node = |summary: &mut JobSummary, _: &mut JobGlance| summary.nodes = 0;
+        assert_eq!(word(without_node, &[Outcome::Failed]), "no node has it");
+    }
+}

@@ -1,0 +1,72 @@
+//! Lines of a ledger, as a table.
+
+use maud::{Markup, html};
+use scheduled_one_protocol::LedgerRecord;
+
+use super::health::{tone_of, word_of};
+use super::parts::{duration, full_time, job_url, state, time};
+use crate::gate::Visitor;
+
+pub(crate) fn ledger(
+    visitor: &Visitor,
+    caption: &str,
+    lines: &[LedgerRecord],
+    now_ms: i64,
+) -> Markup {
+    html! {
+        div.scroll {
+            table.stack {
+                caption { (caption) }
+                thead {
+                    tr {
+                        th scope="col" { "Tick" }
+                        th scope="col" { "Outcome" }
+                        th scope="col" { "Ended" }
+                        th.number scope="col" { "Late" }
+                        th.number scope="col" { "Took" }
+                        th scope="col" { "Attempt" }
+                        th scope="col" { "Node" }
+                        th scope="col" { "Why" }
+                    }
+                }
+                tbody {
+                    @for line in lines { (row(visitor, line, now_ms)) }
+                }
+            }
+        }
+    }
+}
+
+fn row(visitor: &Visitor, line: &LedgerRecord, now_ms: i64) -> Markup {
+    let url = job_url(visitor, line.unit.job());
+    let url = match line.token {
+        Some(token) => format!("{url}/runs/{token}"),
+        None => format!("{url}/ticks/{}", line.tick),
+    };
+    let fired = line.fired_at_ms;
+    html! {
+        tr {
+            th scope="row" {
+                a href=(url) { (full_time(line.tick.ms())) }
+                @if line.count > 1 { div.small.quiet { (line.count) " ticks, to " (full_time(line.last_tick.ms())) } }
+                @if line.unit.shard() > 0 { div.small.quiet { "shard " (line.unit.shard()) } }
+            }
+            td data-label="Outcome" {
+                (state(tone_of(line.outcome), &word_of(line.outcome)))
+                @if line.retried { div.small.quiet { "another attempt follows" } }
+            }
+            td data-label="Ended" { (time(line.ended_at_ms, now_ms)) }
+            td.number data-label="Late" { @if let Some(fired) = fired { (duration(fired - line.tick.ms())) } }
+            td.number data-label="Took" { @if let Some(fired) = fired { (duration(line.ended_at_ms - fired)) } }
+            td data-label="Attempt" { @if let Some(attempt) = line.attempt { (attempt) } }
+            td data-label="Node" { (line.node) }
+            td data-label="Why" {
+                @if let Some(cause) = line.cause {
+                    div { (cause) @if !line.actor.is_empty() { ", by " (line.actor) } }
+                }
+                @if !line.reason.is_empty() { div { (line.reason) } }
+                @if !line.error.is_empty() { div.code { (line.error) } }
+            }
+        }
+    }
+}

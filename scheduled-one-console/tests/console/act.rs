@@ -1,0 +1,199 @@
+//! Each action, as the forms of the pages send it.
+
+use scheduled_one_protocol::Outcome;
+
+use crate::world::{Reply, World};
+
+#[track_caller]
+fn leads_to(reply: Reply, path: &str) {
+    let reply = reply.is(303);
+    assert_eq!(reply.header("location"), path);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_has_a_note_and_an_end_and_a_name() {
+    let world = World::new().await;
+    let form = "note=new+supplier&until=2999-12-24T18%3A00&version=0";
+    leads_to(
+        world.post("/jobs/nightly/pause", form).await,
+        "/jobs/nightly?done=paused",
+    );
+    let page = world.get("/jobs/nightly?done=paused").await.is(200);
+    let page = page
+        .has("Nothing of the schedule starts.")
+        .has("new supplier")
+        .has("by ann");
+    page.has("2999-12-24 18:00:00 UTC")
+        .has("Version ")
+        .has("action=\"/jobs/nightly/resume\"");
+    let described = world.control.describe("nightly").await.expect("described");
+    assert_eq!(described.pauses[0].by, "ann");
+    let version = format!("version={}", described.version);
+    world
+        .get("/")
+        .await
+        .is(200)
+        .has("paused")
+        .has("none while paused");
+
+    leads_to(
+        world.post("/jobs/nightly/resume", &version).await,
+        "/jobs/nightly?done=resumed",
+    );
+    let described = world.control.describe("nightly").await.expect("described");
+    assert!(described.pauses.is_empty());
+    leads_to(
+        world.post("/jobs/nightly/resume", "").await,
+        "/jobs/nightly?done=resumed-already",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_faster_is_shown_and_not_overwritten() {
+    let world = World::new().await;
+    world
+        .control
+        .pause("nightly")
+        .by("bob")
+        .note("his reason")
+        .await
+        .expect("paused");
+    let reply = world
+        .post("/jobs/nightly/pause", "note=mine&version=0")
+        .await
+        .is(409);
+    reply
+        .has("Somebody else was faster")
+        .has("paused, version ")
+        .has("bob")
+        .has("his reason");
+    let described = world.control.describe("nightly").await.expect("described");
+    assert_eq!(described.pauses[0].note, "his reason");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_takes_parameters_and_starts_once() {
+    let world = World::new().await;
+    let form = "id=console-1&params=%7B%22customer%22%3A7%7D&note=by+hand";
+    leads_to(
+        world.post("/jobs/echo/run", form).await,
+        "/jobs/echo?done=asked",
+    );
+    leads_to(
+        world.post("/jobs/echo/run", form).await,
+        "/jobs/echo?done=asked-already",
+    );
+    world
+        .get("/jobs/echo?done=asked")
+        .await
+        .is(200)
+        .has("A run was asked for");
+    crate::world::eventually("it ran", async || {
+        !world
+            .control
+            .ledger("echo", 1)
+            .await
+            .expect("ledger")
+            .is_empty()
+    })
+    .await;
+    let lines = world.control.ledger("echo", 10).await.expect("ledger");
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0].error, "{\"customer\":7}");
+    assert_eq!(
+        (lines[0].actor.as_str(), lines[0].request.as_str()),
+        ("ann", "console-1")
+    );
+    // `echo` fails with what it was given; parameters are no text of the page otherwise.
+    world
+        .post("/jobs/echo/run", "params=%7Bno")
+        .await
+        .is(400)
+        .has("no JSON");
+    world
+        .post("/jobs/echo/run", "on_busy=perhaps")
+        .await
+        .is(400)
+        .has("none of skip, wait");
+    world.post("/jobs/nosuch/run", "").await.is(404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_run_is_cancelled_by_its_token() {
+    let world = World::new().await;
+    let token = world.running("patient").await;
+    let reply = world
+        .post(
+            &format!("/jobs/patient/runs/{token}/cancel"),
+            "note=wrong+input",
+        )
+        .await;
+    leads_to(reply, "/jobs/patient?done=cancelling");
+    crate::world::eventually("it is cancelled", async || {
+        !world
+            .control
+            .ledger("patient", 1)
+            .await
+            .expect("ledger")
+            .is_empty()
+    })
+    .await;
+    let line = &world.control.ledger("patient", 1).await.expect("ledger")[0];
+    assert_eq!(line.outcome, Outcome::Cancelled);
+    assert!(
+        line.reason.starts_with("by ann: wrong input"),
+        "{}",
+        line.reason
+    );
+    let again = world
+        .post(&format!("/jobs/patient/runs/{token}/cancel"), "")
+        .await
+        .is(409);
+    again.has("There is no such run now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_runs_again() {
+    let world = World::new().await;
+    let asked = world
+        .post("/jobs/nightly/ticks/1767225600000/rerun", "id=again")
+        .await;
+    leads_to(asked, "/jobs/nightly?done=asked");
+    crate::world::eventually("it ran", async || {
+        !world
+            .control
+            .ledger("nightly", 1)
+            .await
+            .expect("ledger")
+            .is_empty()
+    })
+    .await;
+    let page = world.get("/jobs/nightly/ticks/1767225600000").await.is(200);
+    page.has("rerun")
+        .has("by ann")
+        .has("2026-01-01 00:00:00 UTC");
+    world.post("/jobs/nightly/ticks/-5/rerun", "").await.is(404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_no_instant_or_over_is_refused() {
+    let world = World::new().await;
+    world
+        .post("/jobs/nightly/pause", "until=tomorrow")
+        .await
+        .is(400)
+        .has("is no instant");
+    world
+        .post("/jobs/nightly/pause", "until=1999-01-01T00%3A00")
+        .await
+        .is(400)
+        .has("is over");
+    let long = format!("note={}", "x".repeat(2_000));
+    world
+        .post("/jobs/nightly/pause", &long)
+        .await
+        .is(400)
+        .has("longer than 1,024 bytes");
+    let described = world.control.describe("nightly").await.expect("described");
+    assert!(described.pauses.is_empty());
+}

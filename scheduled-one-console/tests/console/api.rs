@@ -1,0 +1,135 @@
+//! The same for programs.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::world::{Reply, World, request, send};
+
+async fn call(world: &World, path: &str, headers: &[(&str, &str)], body: Value) -> Reply {
+    let mut request = request(Method::POST, path).header("sec-fetch-site", "same-origin");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(&world.console, request.body(body.to_string())).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_are_listed_in_pages() {
+    let world = World::new().await;
+    let reply = world.get("/api/v1/jobs?limit=3").await.is(200).json();
+    assert_eq!(reply["jobs"].as_array().map(Vec::len), Some(3));
+    assert_eq!(reply["next"], "nightly");
+    let reply = world.get("/api/v1/jobs?after=nightly").await.is(200).json();
+    assert_eq!(reply["jobs"][0]["name"], "patient");
+    assert_eq!(reply["jobs"][0]["nodes"], 1);
+    assert_eq!(reply["next"], Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_has_its_version_as_etag() {
+    let world = World::new().await;
+    world.ran("nightly").await;
+    let reply = world.get("/api/v1/jobs/nightly").await.is(200);
+    assert_eq!(reply.header("etag"), "\"0\"");
+    let job = reply.json();
+    assert_eq!(job["schedule"], "every hour");
+    assert_eq!(job["ledger"][0]["outcome"], "ok");
+    assert_eq!(job["ledger"][0]["cause"], "manual");
+    let reply = world.get("/api/v1/jobs/nosuch").await.is(404).json();
+    assert_eq!(reply["error"]["code"], "unknown_job");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_with_another_version_is_refused() {
+    let world = World::new().await;
+    let path = "/api/v1/jobs/nightly:pause";
+    let body = json!({ "note": "n", "until": "2999-01-01T00:00:00Z" });
+    let reply = call(&world, path, &[("if-match", "\"0\"")], body)
+        .await
+        .is(200);
+    let version = reply.header("etag").to_owned();
+    assert_eq!(reply.json()["already"], false);
+    assert_eq!(format!("\"{}\"", reply.json()["version"]), version);
+    let reply = call(&world, path, &[("if-match", "\"0\"")], json!({}))
+        .await
+        .is(412);
+    assert_eq!(reply.json()["error"]["code"], "conflict");
+    let job = world.get("/api/v1/jobs/nightly").await.is(200).json();
+    assert_eq!(job["pauses"][0]["note"], "n");
+    assert_eq!(job["pauses"][0]["by"], "ann");
+    assert_eq!(job["pauses"][0]["until"], "2999-01-01T00:00:00Z");
+    call(
+        &world,
+        "/api/v1/jobs/nightly:resume",
+        &[("if-match", &version)],
+        json!({}),
+    )
+    .await
+    .is(200);
+    call(
+        &world,
+        "/api/v1/jobs/nightly:resume",
+        &[("if-match", "W/x")],
+        json!({}),
+    )
+    .await
+    .is(400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_key_starts_one_run() {
+    let world = World::new().await;
+    let path = "/api/v1/jobs/echo:run";
+    let key = [("idempotency-key", "order-7")];
+    let body = json!({ "params": [1, 2], "scheduled_at": "2026-01-01T00:00:00Z" });
+    let reply = call(&world, path, &key, body.clone()).await.is(202).json();
+    assert_eq!(reply, json!({ "id": "order-7", "already": false }));
+    let reply = call(&world, path, &key, body).await.is(202).json();
+    assert_eq!(reply["already"], true);
+    crate::world::eventually("it ran", async || {
+        let job = world.get("/api/v1/jobs/echo").await.json();
+        job["ledger"][0]["error"] == "[1,2]" && job["ledger"][0]["tick"] == "2026-01-01T00:00:00Z"
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_cancelled_by_its_token() {
+    let world = World::new().await;
+    let token = world.running("patient").await;
+    let job = world.get("/api/v1/jobs/patient").await.is(200).json();
+    assert_eq!(job["open_runs"][0]["token"], token);
+    let path = format!("/api/v1/jobs/patient/runs/{token}:cancel");
+    call(&world, &path, &[], json!({ "note": "n" }))
+        .await
+        .is(202);
+    let reply = call(
+        &world,
+        "/api/v1/jobs/patient/runs/99999:cancel",
+        &[],
+        json!({}),
+    )
+    .await
+    .is(409);
+    assert_eq!(reply.json()["error"]["code"], "gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_is_said_in_json() {
+    let world = World::new().await;
+    let wrong = [
+        ("/api/v1/jobs/nightly:explode", json!({}), 404),
+        ("/api/v1/jobs/nightly", json!({}), 404),
+        ("/api/v1/jobs/patient/runs/x:cancel", json!({}), 404),
+        ("/api/v1/nosuch", json!({}), 404),
+        ("/api/v1/jobs/nightly:pause", json!({ "untli": "x" }), 400),
+        ("/api/v1/jobs/nightly:pause", json!({ "until": "x" }), 400),
+        ("/api/v1/jobs/nightly:run", json!({ "on_busy": "x" }), 400),
+        ("/api/v1/jobs/nightly:run", json!("text"), 400),
+    ];
+    for (path, body, status) in wrong {
+        let reply = call(&world, path, &[], body).await.is(status);
+        assert_eq!(reply.header("content-type"), "application/json", "{path}");
+        assert!(reply.json()["error"]["message"].is_string(), "{path}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Events: few streams, and what they say.
+
+use http::{Method, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use scheduled_one_console::Body;
+
+use crate::world::{World, open, request};
+
+async fn stream(world: &World, jobs: &str) -> Response<Body> {
+    let request = request(Method::GET, &format!("/events?jobs={jobs}"));
+    open(&world.console, request.body(String::new())).await
+}
+
+/// The next event or comment.
+async fn next(body: &mut Body) -> String {
+    let frame = body
+        .frame()
+        .await
+        .expect("the stream is open")
+        .expect("no error");
+    String::from_utf8(frame.into_data().expect("data").to_vec()).expect("UTF-8")
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_500_pages_64_follow_and_the_others_ask() {
+    let world = World::new().await;
+    let mut streams = Vec::new();
+    for number in 0..500 {
+        let response = stream(&world, "nightly").await;
+        match number < 64 {
+            true => assert_eq!(response.status(), StatusCode::OK, "{number}"),
+            false => {
+                assert_eq!(
+                    response.status(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "{number}"
+                );
+                assert_eq!(response.headers()["retry-after"], "10");
+            }
+        }
+        streams.push(response);
+    }
+    // A page that is closed makes room.
+    streams.remove(0);
+    assert_eq!(stream(&world, "nightly").await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_said_to_the_pages_that_show_the_job() {
+    let world = World::new().await;
+    let response = stream(&world, "nightly,patient").await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
+    let mut body = response.into_body();
+    assert!(next(&mut body).await.contains("event: start"));
+    // Nothing happens: a comment keeps the connection.
+    assert_eq!(next(&mut body).await, ":\n\n");
+
+    world.control.pause("broken").await.expect("paused");
+    assert_eq!(next(&mut body).await, ":\n\n", "a job of another page");
+    world.control.pause("nightly").await.expect("paused");
+    assert!(next(&mut body).await.contains("event: change"));
+    world.running("patient").await;
+    assert!(next(&mut body).await.contains("event: change"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_comes_back_learns_what_it_has_missed() {
+    let world = World::new().await;
+    let mut body = stream(&world, "nightly").await.into_body();
+    let start = next(&mut body).await;
+    let id = start
+        .lines()
+        .find_map(|line| line.strip_prefix("id: "))
+        .expect("an id")
+        .to_owned();
+    drop(body);
+    world.control.pause("nightly").await.expect("paused");
+    let again = request(Method::GET, "/events?jobs=nightly").header("last-event-id", id);
+    let mut body = open(&world.console, again.body(String::new()))
+        .await
+        .into_body();
+    assert!(next(&mut body).await.contains("event: change"));
+}

@@ -1,0 +1,248 @@
+//! A cluster with a console, and requests to it. Each answer is checked for the headers that all have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use scheduled_one_console::access::{Access, Decision, User};
+use scheduled_one_console::{Body, Console, ConsoleService, JobFacts, Rights};
+use scheduled_one_control::Control;
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{Caller, Heartbeat, JobList};
+use scheduled_one_runtime::{Job, JobContext, Params, Scheduler};
+use scheduled_one_testkit::TokioClock;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// Markup that runs a script if one place forgets to escape it.
+pub(crate) const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
+const HOUR: Duration = Duration::from_secs(3_600);
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) struct World {
+    pub(crate) console: ConsoleService,
+    pub(crate) control: Control,
+    store: MemoryStore,
+    _scheduler: Scheduler,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) text: String,
+}
+
+/// Everybody is this user.
+pub(crate) fn user(name: &str, rights: Rights) -> impl Access + use<> {
+    let user = User::new(name, rights);
+    move |_: &http::request::Parts| Decision::Allow(user.clone())
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(user("ann", Rights::all())).await
+    }
+
+    pub(crate) async fn with(access: impl Access) -> Self {
+        let clock = TokioClock::new();
+        let store = MemoryStore::new(Arc::new(clock));
+        let scheduler = Scheduler::builder("memory://")
+            .clock(clock)
+            .store(store.clone())
+            .node_name("node-a")
+            .job(Job::every("nightly", HOUR, async || {}).description("Adds up"))
+            .job(Job::every("broken", HOUR, async || Err::<(), _>(HOSTILE)))
+            .job(Job::every("patient", HOUR, async |ctx: JobContext| {
+                ctx.cancelled().await
+            }))
+            .job(Job::every(
+                "echo",
+                HOUR,
+                async |Params(value): Params<Value>| match value {
+                    Value::Null => Ok(()),
+                    value => Err(value.to_string()),
+                },
+            ))
+            .start()
+            .await
+            .expect("started");
+        let control =
+            Control::of_stores(vec![Arc::new(store.clone()) as Arc<dyn Store>]).expect("control");
+        let console = Console::new(control.clone()).name("orders").facts(|job| {
+            let facts = JobFacts::new("every hour").description(Some("Adds up".to_owned()));
+            (job == "nightly").then_some(facts.next_ticks([std::time::UNIX_EPOCH + 500_000 * HOUR]))
+        });
+        let world = World {
+            console: console.access(access),
+            control,
+            store,
+            _scheduler: scheduler,
+        };
+        let registered = async || world.control.jobs().await.expect("jobs").len() == 4;
+        eventually("jobs are registered", registered).await;
+        world
+    }
+
+    /// The same cluster, seen by somebody else.
+    pub(crate) fn seen_by(&self, access: impl Access) -> ConsoleService {
+        Console::new(self.control.clone()).access(access)
+    }
+
+    /// A node that shows itself once, with these jobs.
+    pub(crate) async fn add_node<'a>(&self, name: &str, jobs: impl IntoIterator<Item = &'a str>) {
+        let list = JobList::new(jobs);
+        let caller = Caller {
+            node: "another".to_owned(),
+            name: name.to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 100,
+            buckets: 1,
+        };
+        let heartbeat = Heartbeat {
+            jobs: list.digest(),
+            job_list: Some(list),
+            ..Heartbeat::alive()
+        };
+        let reply = self.store.heartbeat(&caller, heartbeat).await;
+        reply.expect("a reply");
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        send(
+            &self.console,
+            request(Method::GET, path).body(String::new()),
+        )
+        .await
+    }
+
+    /// Sends a form, as a browser does from a page of this console.
+    pub(crate) async fn post(&self, path: &str, form: &str) -> Reply {
+        post(&self.console, path, form).await
+    }
+
+    /// A run of this job that is active; returns its token.
+    pub(crate) async fn running(&self, job: &str) -> u64 {
+        let asked = self.control.run(job).await;
+        asked.expect("asked for");
+        let mut token = None;
+        for _ in 0..600 {
+            let open = self.control.open_runs(job).await.expect("open runs");
+            token = open.iter().find_map(|run| run.token);
+            if token.is_some() {
+                break;
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        token.expect("it runs").get()
+    }
+
+    /// Runs the job once, to its end.
+    pub(crate) async fn ran(&self, job: &str) {
+        let asked = self.control.run(job).await.expect("asked for");
+        asked.finished(60 * SECOND).await.expect("finished");
+    }
+}
+
+pub(crate) fn request(method: Method, path: &str) -> http::request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "console.example")
+}
+
+pub(crate) async fn post(console: &ConsoleService, path: &str, form: &str) -> Reply {
+    let request = request(Method::POST, path)
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    send(console, request.body(form.to_owned())).await
+}
+
+pub(crate) async fn send(
+    console: &ConsoleService,
+    request: http::Result<Request<String>>,
+) -> Reply {
+    let response = open(console, request).await;
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.expect("a body").to_bytes();
+    Reply {
+        status: parts.status,
+        headers: parts.headers,
+        text: String::from_utf8(bytes.into()).expect("UTF-8"),
+    }
+}
+
+/// The answer with an open body.
+pub(crate) async fn open(
+    console: &ConsoleService,
+    request: http::Result<Request<String>>,
+) -> Response<Body> {
+    let request = request.expect("a request");
+    let what = format!("{} {}", request.method(), request.uri());
+    let response = console.clone().oneshot(request).await.expect("infallible");
+    let header = |name: &str| {
+        let value = response.headers().get(name);
+        value
+            .map(|value| value.to_str().expect("text").to_owned())
+            .unwrap_or_default()
+    };
+    assert!(
+        header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"),
+        "{what}"
+    );
+    assert!(
+        !header("content-security-policy").contains("unsafe"),
+        "{what}"
+    );
+    assert_eq!(header("x-content-type-options"), "nosniff", "{what}");
+    assert_eq!(header("referrer-policy"), "same-origin", "{what}");
+    assert_eq!(
+        header("cross-origin-opener-policy"),
+        "same-origin",
+        "{what}"
+    );
+    assert!(!header("cache-control").is_empty(), "{what}");
+    response
+}
+
+/// Waits, in virtual time, for a condition.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(SECOND).await;
+    }
+    panic!("not within ten minutes: {what}");
+}
+
+impl Reply {
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn has(self, part: &str) -> Self {
+        assert!(self.text.contains(part), "no {part:?} in {}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn lacks(self, part: &str) -> Self {
+        assert!(!self.text.contains(part), "{part:?} in {}", self.text);
+        self
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().expect("text"))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).expect("JSON")
+    }
+}
