@@ -18,8 +18,8 @@ const MAX_NOTE_BYTES: usize = 1_024;
 const MAX_BY_BYTES: usize = 128;
 /// How often a change is tried again that somebody else was faster than.
 const MAX_TRIES: usize = 16;
-/// How long after a loss of memory, at least, a node may repeat a directive that the store forgot. It outlasts the usual
-/// leases; a quarantine that nodes have stated and that is longer counts instead.
+/// How long after a loss of memory, at least, a node may repeat a directive that the store forgot. It outlasts the
+/// usual leases; a quarantine that nodes have stated and that is longer counts instead.
 const DOUBT_MS: i64 = 60_000;
 /// After a loss of memory, living nodes have repeated their directives when this time is over: some heartbeats.
 const REPEATED_AFTER_MS: i64 = 3_000;
@@ -301,7 +301,8 @@ impl ChangeDirective {
     }
 
     /// Reads what is stored; after a loss of memory, as soon as living nodes have repeated what they know. Their
-    /// versions may be higher than the store gives out now, if its clock went back: a change before them would be undone.
+    /// versions may be higher than the store gives out now, if its clock went back: a change before them would be
+    /// undone.
     async fn read_repeated(&self, store: &dyn Store) -> Result<Reply<ControlReply>, Error> {
         let reply = self.control.read(store).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;

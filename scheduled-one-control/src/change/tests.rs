@@ -84,7 +84,7 @@ fn repeated(version: u64) -> ControlRequest {
     };
     ControlRequest {
         seen: vec![(ALL_JOBS.to_owned(), seen)],
-        change: None,
+        ..ControlRequest::default()
     }
 }
 

@@ -33,8 +33,8 @@ impl Directive {
         })
     }
 
-    /// Whether its text is read back as the same directive: its version and its instants are at most 2^53, and its pause
-    /// began after 1970.
+    /// Whether its text is read back as the same directive: its version and its instants are at most 2^53, and its
+    /// pause began after 1970.
     pub fn is_storable(&self) -> bool {
         Self::parse(&self.to_string()).as_ref() == Some(self)
     }
