@@ -140,11 +140,13 @@ pub fn take(
             .filter(|(at, _)| *at == tick)
             .map(|(_, request)| request)
     };
+    let of_unit = unit_quarantined(meta, unit.own, take.lease_ms, caller, now);
+    let quarantined = of_unit.max(unit_quarantined(meta, lane, take.lease_ms, caller, now));
     let verdict = if lane.holds(&take.nonce) {
         Verdict::Granted(grant_of(lane, take.lane.clone()))
     } else if now.ms() > take.valid_until_ms {
         Verdict::Late
-    } else if let Some(until_ms) = unit_quarantined(meta, unit.own, take.lease_ms, caller, now) {
+    } else if let Some(until_ms) = quarantined {
         Verdict::Quarantined { until_ms }
     } else {
         next(meta, unit, of_tick, take, caller, now, ledger)
@@ -202,7 +204,13 @@ fn next<'r>(
         return Verdict::QueueEmpty;
     };
     let Some(request) = of_tick(waiting.tick) else {
-        lane.waiting.pop_front(); // somebody deleted it
+        lane.waiting.pop_front(); // somebody deleted it, or the store forgot it and only its run was written back
+        let of_run = lane.run.origin.as_ref().filter(|_| waiting.attempt > 1);
+        if let Some(origin) = of_run.filter(|_| lane.run.tick == waiting.tick) {
+            let (node, ends) = (&caller.name, Outcome::Lost);
+            let line = LedgerRecord::request_ended(&take.lane, origin, ends, "", node, now.ms());
+            ledger.push(line);
+        }
         return Verdict::QueueEmpty;
     };
     let on_busy = request.on_busy.unwrap_or(OnBusy::of_job(take.overlap));
