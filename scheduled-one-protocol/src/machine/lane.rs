@@ -205,12 +205,7 @@ fn next<'r>(
     };
     let Some(request) = of_tick(waiting.tick) else {
         lane.waiting.pop_front(); // somebody deleted it, or the store forgot it and only its run was written back
-        let of_run = lane.run.origin.as_ref().filter(|_| waiting.attempt > 1);
-        if let Some(origin) = of_run.filter(|_| lane.run.tick == waiting.tick) {
-            let (node, ends) = (&caller.name, Outcome::Lost);
-            let line = LedgerRecord::request_ended(&take.lane, origin, ends, "", node, now.ms());
-            ledger.push(line);
-        }
+        ledger.extend(forgotten(lane, &waiting, &take.lane, caller, now));
         return Verdict::QueueEmpty;
     };
     let on_busy = request.on_busy.unwrap_or(OnBusy::of_job(take.overlap));
@@ -244,6 +239,21 @@ fn next<'r>(
         .as_deref()
         .map(|lane| grant_of(lane, take.lane.clone()));
     granted.map_or(Verdict::QueueEmpty, Verdict::Granted)
+}
+
+/// The line of a takeover whose request is not stored: what the run in the lane says of it.
+fn forgotten(
+    lane: &Record,
+    waiting: &Waiting,
+    name: &UnitName,
+    caller: &Caller,
+    now: Now,
+) -> Option<LedgerRecord> {
+    let is_takeover = waiting.attempt > 1 && lane.run.tick == waiting.tick;
+    let origin = lane.run.origin.as_ref().filter(|_| is_takeover)?;
+    let (node, ends) = (&caller.name, Outcome::Lost);
+    let line = LedgerRecord::request_ended(name, origin, ends, "", node, now.ms());
+    Some(line)
 }
 
 /// The verdict on the first request of a lane whose unit is busy.

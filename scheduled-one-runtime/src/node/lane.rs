@@ -128,8 +128,8 @@ impl Claiming {
         })
     }
 
-    /// A run of this node has ended. What waits for that starts at once: between heartbeats, the next tick of a job with
-    /// short gaps may start again and again. Ticks go first.
+    /// A run of this node has ended. What waits for that starts at once: between heartbeats, the next tick of a job
+    /// with short gaps may start again and again. Ticks go first.
     pub(super) fn take_after(&mut self, released: UnitReleased) {
         let lane = released.unit.lane();
         if released.ready {
