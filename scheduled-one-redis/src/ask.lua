@@ -46,5 +46,6 @@ for i = 6, #KEYS, 3 do
     n = n + 1
   end
 end
+forget_oldest(KEYS[4], KEYS[5])
 settle()
 return out

@@ -140,7 +140,7 @@ end
 -- When units are due, as texts. A unit may be in a batch twice: the later counts.
 local due_at = {}
 
-local n = #out
+local n, knows_more = #out, false
 for i = 8, last do
   local key, a = KEYS[i], 5 + (i - 8) * VALUES
   local r, lease = load(key), tonumber(ARGV[a + 5])
@@ -178,6 +178,7 @@ for i = 8, last do
     local known = tick_of(KEYS[6], own_key(key), id)
     if not known or (known ~= request_tick and drop_repetition(key, r, known)) then
       know(KEYS[6], KEYS[7], own_key(key), id, request_tick)
+      knows_more = true
     end
   end
   end_requests(key, r)
@@ -200,6 +201,9 @@ if #never > 0 then
 end
 if #dues > 0 then
   call('ZADD', KEYS[5], unpack(dues))
+end
+if knows_more then
+  forget_oldest(KEYS[6], KEYS[7])
 end
 settle()
 return out

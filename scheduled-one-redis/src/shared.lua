@@ -2,7 +2,7 @@
 --
 -- The text of `prologue.rs` is in front: constants of the protocol, VALUES, and the codes of the reply, in capitals.
 --
--- Provides: call, pcall, floor, sub, find, KEYS, ARGV, tonumber, as locals, which Lua finds faster; int,
+-- Provides: lua_pcall; call, pcall, floor, sub, find, KEYS, ARGV, tonumber, as locals, which Lua finds faster; int,
 --       wrong_type, damaged, naturals, number, needed, decided, check_nonce, check, overdue_at; `wrong`,
 --       the first error of a check; `far`, the latest instant that a record may hold, set by the script.
 --
@@ -10,6 +10,7 @@
 -- Commands get numbers as such or as the text that the caller sent; `tostring` and `..` would round them to 14
 -- digits.
 
+local lua_pcall = pcall -- not that of Redis
 local call, pcall, floor, sub, find = redis.call, redis.pcall, math.floor, string.sub, string.find
 local KEYS, ARGV, tonumber = KEYS, ARGV, tonumber
 local wrong, far = nil, nil

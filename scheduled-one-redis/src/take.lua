@@ -53,6 +53,49 @@ local function read_pause()
   end
 end
 
+local REQUEST = { id = 'string', cause = 'string', actor = 'string', note = 'string', logical = 'number',
+  busy = 'string', params = 'string' }
+local CAUSES = { manual = true, rerun = true, backfill = true }
+local WAYS = { [''] = true, skip = true, wait = true, cancel = true, allow = true }
+
+-- A request from the text that `ask` stored, or nothing if there is none. Other values are refused.
+local function read_request(tick_s, text)
+  local ok, q = lua_pcall(cmsgpack.unpack, text)
+  ok = ok and type(q) == 'table'
+  for field, kind in pairs(REQUEST) do
+    ok = ok and type(q[field]) == kind
+  end
+  if ok and CAUSES[q.cause] and WAYS[q.busy] and q.logical >= 0 and q.logical <= MAX_EXACT and q.logical % 1 == 0 then
+    return q
+  end
+  damaged(KEYS[i + 3], 'request:' .. tick_s, #text .. '-bytes') -- no value: parameters may be secret
+  return false
+end
+
+-- The request of the lane with this tick. Those that may start are read before the first write.
+local requests = {}
+local function request_of(tick_s)
+  local at = KEYS[i + 3] .. ' ' .. tick_s
+  if requests[at] == nil then
+    local text = call('HMGET', KEYS[i + 3], tick_s)[1]
+    requests[at] = text and read_request(tick_s, text)
+  end
+  return requests[at]
+end
+
+local function read_requests(lane)
+  if lane.running then
+    request_of(string.format('%.0f', lane.tick))
+  end
+  for tick_s, attempt in string.gmatch(lane.wait, '(%d+):(%d+):%d+') do
+    request_of(tick_s)
+    -- What has started, as the caller saw, is dropped.
+    if newer(int(tick_s), int(attempt), tonumber(ARGV[a + 6]), tonumber(ARGV[a + 7])) then
+      return
+    end
+  end
+end
+
 fields[16], fields[17], fields[18] = 'q', 'sch', 'ask'
 wrong = each_take(function()
   for k = i, i + 3 + tonumber(ARGV[a + 9]) do
@@ -64,6 +107,7 @@ wrong = each_take(function()
     end
   end
   read_pause()
+  read_requests(load(KEYS[i]))
   return wrong or wrong_type(KEYS[i + 1], 'stream')
 end)
 if wrong then
@@ -107,8 +151,7 @@ local function granted(lane)
   reply(lane.until_)
   reply(lane.att)
   reply(0)
-  local stored = call('HMGET', KEYS[i + 3], string.format('%.0f', lane.tick))[1]
-  local q = stored and cmsgpack.unpack(stored)
+  local q = request_of(string.format('%.0f', lane.tick))
   if not q then
     reply(0)
     return GRANTED_RUN
@@ -137,11 +180,16 @@ local function start_next(lane)
   if not tick_s then
     return QUEUE_EMPTY
   end
-  local key, log, stored = KEYS[i], KEYS[i + 1], call('HMGET', KEYS[i + 3], tick_s)[1]
+  local key, log = KEYS[i], KEYS[i + 1]
   changed[#changed + 1], lane.waited = key, true
-  local q = stored and cmsgpack.unpack(stored)
+  local q = request_of(tick_s)
   if not q then
-    set_wait(key, lane, sub(lane.wait, rest)) -- somebody deleted it
+    set_wait(key, lane, sub(lane.wait, rest)) -- somebody deleted it, or only its run was written back after a loss
+    local of_run = attempt ~= '1' and lane.tick == int(tick_s) and call('HMGET', key, 'org')[1]
+    local from = origin_of(of_run or '')
+    if from then
+      ledger_line(log, key, false, from.logical, from.logical, 1, OUTCOME_LOST, '', name, 0, 0, 0, now, '', nil, from)
+    end
     return QUEUE_EMPTY
   end
   local on_busy = q.busy ~= '' and q.busy or ON_BUSY[ARGV[a + 8]]
@@ -184,7 +232,8 @@ local function decide(lane)
   elseif now > tonumber(ARGV[a + 1]) then
     return LATE
   end
-  local quarantine_until = unit_quarantine(tonumber(ARGV[a + 2]), in_place(0).q)
+  local lease = tonumber(ARGV[a + 2])
+  local quarantine_until = math.max(unit_quarantine(lease, in_place(0).q), unit_quarantine(lease, lane.q))
   if now < quarantine_until then
     reply(quarantine_until)
     return QUARANTINED

@@ -140,11 +140,13 @@ pub fn take(
             .filter(|(at, _)| *at == tick)
             .map(|(_, request)| request)
     };
+    let of_unit = unit_quarantined(meta, unit.own, take.lease_ms, caller, now);
+    let quarantined = of_unit.max(unit_quarantined(meta, lane, take.lease_ms, caller, now));
     let verdict = if lane.holds(&take.nonce) {
         Verdict::Granted(grant_of(lane, take.lane.clone()))
     } else if now.ms() > take.valid_until_ms {
         Verdict::Late
-    } else if let Some(until_ms) = unit_quarantined(meta, unit.own, take.lease_ms, caller, now) {
+    } else if let Some(until_ms) = quarantined {
         Verdict::Quarantined { until_ms }
     } else {
         next(meta, unit, of_tick, take, caller, now, ledger)
@@ -202,7 +204,8 @@ fn next<'r>(
         return Verdict::QueueEmpty;
     };
     let Some(request) = of_tick(waiting.tick) else {
-        lane.waiting.pop_front(); // somebody deleted it
+        lane.waiting.pop_front(); // somebody deleted it, or the store forgot it and only its run was written back
+        ledger.extend(forgotten(lane, &waiting, &take.lane, caller, now));
         return Verdict::QueueEmpty;
     };
     let on_busy = request.on_busy.unwrap_or(OnBusy::of_job(take.overlap));
@@ -236,6 +239,21 @@ fn next<'r>(
         .as_deref()
         .map(|lane| grant_of(lane, take.lane.clone()));
     granted.map_or(Verdict::QueueEmpty, Verdict::Granted)
+}
+
+/// The line of a takeover whose request is not stored: what the run in the lane says of it.
+fn forgotten(
+    lane: &Record,
+    waiting: &Waiting,
+    name: &UnitName,
+    caller: &Caller,
+    now: Now,
+) -> Option<LedgerRecord> {
+    let is_takeover = waiting.attempt > 1 && lane.run.tick == waiting.tick;
+    let origin = lane.run.origin.as_ref().filter(|_| is_takeover)?;
+    let (node, ends) = (&caller.name, Outcome::Lost);
+    let line = LedgerRecord::request_ended(name, origin, ends, "", node, now.ms());
+    Some(line)
 }
 
 /// The verdict on the first request of a lane whose unit is busy.

@@ -29,6 +29,19 @@ fn caller() -> Caller {
 }
 
 fn take_it(own: &mut Record, lane: &mut Record, on_busy: Option<OnBusy>) -> Verdict {
+    let first = lane.first_tick(&LowerBounds::default());
+    let first = first.map(|tick| (tick, request(on_busy)));
+    take_stored(own, lane, first, &Meta::default(), &mut Vec::new())
+}
+
+/// Takes what waits; `first` is stored as its request.
+fn take_stored(
+    own: &mut Record,
+    lane: &mut Record,
+    first: Option<(TickMs, Request)>,
+    meta: &Meta,
+    ledger: &mut Vec<LedgerRecord>,
+) -> Verdict {
     let take = Take {
         lane: UnitName::new("a", 0).lane(),
         nonce: format!("{}+", lane.run.nonce), // not that of the run before
@@ -38,23 +51,13 @@ fn take_it(own: &mut Record, lane: &mut Record, on_busy: Option<OnBusy>) -> Verd
         bounds: LowerBounds::default(),
         overlap: Overlap::Skip,
     };
-    let first = lane.first_tick(&take.bounds);
-    let first = first.map(|tick| (tick, request(on_busy)));
     let mut unit = UnitRecords {
         own,
         slots: &mut [],
         lane: Some(lane),
     };
-    let (meta, caller) = (Meta::default(), caller());
-    let taken = super::take(
-        &meta,
-        &mut unit,
-        first.as_ref(),
-        &take,
-        &caller,
-        NOW,
-        &mut Vec::new(),
-    );
+    let first = first.as_ref();
+    let taken = super::take(meta, &mut unit, first, &take, &caller(), NOW, ledger);
     taken.claimed.verdict
 }
 
@@ -168,6 +171,40 @@ fn unit_and_lane_exclude_each_other_and_tokens_increase_over_both() {
         panic!("it starts beside");
     };
     assert!(beside.token > grant.token && own.holds("of-tick") && !lane.blocks());
+}
+
+#[test]
+fn a_takeover_whose_request_was_forgotten_ends_as_lost() {
+    let (mut own, mut lane, mut ledger) = (Record::default(), Record::default(), Vec::new());
+    ask(&mut own, &mut lane, None, NOW);
+    take_it(&mut own, &mut lane, None);
+    (lane.running, lane.run.nonce) = (false, String::new());
+    lane.waiting.push_front(Waiting {
+        tick: lane.run.tick,
+        attempt: 2,
+        takeovers: 0,
+    });
+    let taken = take_stored(&mut own, &mut lane, None, &Meta::default(), &mut ledger);
+    assert_eq!(taken, Verdict::QueueEmpty);
+    assert!(lane.free());
+    assert_eq!(
+        (ledger[0].outcome, &*ledger[0].request),
+        (Outcome::Lost, "id")
+    );
+}
+
+#[test]
+fn a_lane_waits_for_the_leases_that_were_stated_of_it() {
+    let (mut own, mut lane) = (Record::default(), Record::default());
+    ask(&mut own, &mut lane, None, NOW);
+    lane.quarantine_until_ms = NOW.ms() + 700;
+    let meta = Meta {
+        quarantine_from_ms: NOW.ms() - 700,
+        ..Meta::default()
+    };
+    let taken = take_stored(&mut own, &mut lane, None, &meta, &mut Vec::new());
+    let until_ms = NOW.ms() + 700;
+    assert_eq!(taken, Verdict::Quarantined { until_ms });
 }
 
 #[test]
