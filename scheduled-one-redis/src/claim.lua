@@ -213,7 +213,7 @@ local function decide()
       return QUARANTINED
     end
   end
-  if control_version > 0 or ask.control > 0 then
+  if directs or ask.control > 0 then
     local stays = forbidden()
     if stays then
       return stays

@@ -125,7 +125,7 @@ end
 -- Reads the directives that concern the claims of the request, with one command; with none if there are no directives.
 -- Returns an error.
 local function read_directives()
-  if control_version == 0 then
+  if not directs then
     return nil
   end
   local subjects = { '*' }
@@ -158,7 +158,7 @@ end
 
 -- Version of the directives that are in force for the unit of the claim, and whether they pause it.
 local function in_force()
-  if control_version == 0 then
+  if not directs then
     return 0, false
   end
   local force = forces[job_of(key)]

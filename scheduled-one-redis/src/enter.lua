@@ -6,7 +6,7 @@
 --       last but one: margin that is added to a lease for a quarantine, ms
 --       last: number of buckets that the caller is configured with
 -- Provides: name, ledger_limit; unit_from, unit_of; now, now_us; quarantine_from, margin,
---       unit_quarantine, control_version; out, the reply, which begins with its head: now_us, store identity,
+--       unit_quarantine, control_version, directs; out, the reply, which begins with its head: now_us, store identity,
 --       quarantine_from, quarantine_until, control_version; commit.
 --
 -- Scripts do not roll back. So each script reads and checks everything first, and writes only from `commit()` on.
@@ -65,6 +65,8 @@ local meta_changed = version == 0 or buckets == 0
 local stored_version = version == 0 and FIRST_VERSION or version
 -- Changes with each change of a directive; 0 before the first.
 local control_version = int(meta[6])
+-- Whether there may be directives, also if somebody deleted their version.
+local directs = control_version > 0 or version >= CONTROL_VERSION
 if buckets == 0 then
   -- A damaged value counts as none: the caller sets the number again.
   buckets = (version == 0 or meta[5]) and ours or 1

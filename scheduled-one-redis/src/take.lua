@@ -36,7 +36,7 @@ end
 local paused = {}
 local function read_pause()
   local job = string.match(unit_of(KEYS[i]), '^[^#!]*')
-  if control_version == 0 or paused[job] ~= nil then
+  if not directs or paused[job] ~= nil then
     return
   end
   local texts = pcall('HMGET', KEYS[4], '*', job)

@@ -8,10 +8,10 @@ mod refused;
 use std::time::Duration;
 
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, DueTick, Heartbeat, HeartbeatReply, LowerBounds, Overlap, Reply,
-    Target, Verdict,
+    Caller, Claim, Claimed, ControlRequest, DueTick, Heartbeat, HeartbeatReply, LowerBounds,
+    Overlap, Reply, Target, Verdict,
 };
-use scheduled_one_protocol::{Bucket, Store, StoreError, TickMs};
+use scheduled_one_protocol::{ALL_JOBS, Bucket, Directive, Pause, Store, StoreError, TickMs};
 use scheduled_one_redis::{ANSWER_TIMEOUT, RedisStore};
 use test_support::{RedisServer, wait_until_async};
 
@@ -112,6 +112,29 @@ async fn scripts_that_redis_forgot_are_sent_again() {
         1,
         "NOSCRIPT is no reason to connect again"
     );
+}
+
+#[tokio::test]
+async fn a_pause_holds_although_somebody_deletes_the_version_of_the_directives() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    let pause = Pause {
+        since_ms: 1,
+        until_ms: None,
+    };
+    let seen = Directive {
+        version: 7,
+        pause: Some(pause),
+        ..Directive::default()
+    };
+    let repeated = ControlRequest {
+        seen: vec![(ALL_JOBS.to_owned(), seen)],
+        change: None,
+    };
+    store.control(&caller(), &repeated).await.unwrap();
+    redis.command(&["HDEL", "so:{test}:meta", "cv"]).unwrap();
+    let claimed = claims(&store, &[claim("a", 5)]).await.unwrap();
+    assert!(matches!(claimed[0].verdict, Verdict::Paused), "{claimed:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@
 //! | S4 | no poll after the deadline of the lease |
 //! | S5 | no tick starts after a later one has started |
 //! | S6 | a sink that rejects lower tokens accepts an increasing sequence, and rejects no run that was not replaced |
+//! | S7 | nothing of the schedule is granted between the reply to `pause` and the request `resume` |
+//! | C1 | a later change of a directive has a higher version |
 //! | E1 | every tick ends in one outcome, and in the one that its run saw; none is lost or missed without a cause |
 //! | L | after a fault the next due tick starts within the promised time |
 //!
@@ -40,6 +42,7 @@
 //! ```
 
 mod audit;
+mod directives;
 mod event;
 mod expectation;
 mod fault;
@@ -58,6 +61,7 @@ mod timeline;
 mod testing;
 
 pub use audit::{Audit, AuditTick, LedgerLine, TickStatus};
+pub use directives::Directed;
 pub use event::{Deadline, Event, EventKind};
 pub use expectation::{Expectation, Expected};
 pub use fault::{FaultKind, FaultWindow, Tolerance};
@@ -78,6 +82,8 @@ pub struct History {
     pub jobs: Vec<JobRules>,
     /// What runs and sink recorded, in any order; of one instant, in the order of decisions.
     pub events: Vec<Event>,
+    /// What operators wanted, as far as it was acknowledged.
+    pub directives: Vec<Directed>,
     /// What was done to the cluster, and so excuses something.
     pub faults: Vec<FaultWindow>,
     /// What the store said of ticks in the end; each element is one look at one job.
@@ -110,6 +116,7 @@ impl History {
         let observed = Observed::new(self);
         let mut found = observed.incomplete();
         found.extend(starts::violations(&observed));
+        found.extend(directives::violations(&observed));
         found.extend(polls::violations(&observed));
         found.extend(effects::violations(&observed));
         found.extend(outcomes::violations(&observed));

@@ -18,6 +18,10 @@ pub enum Rule {
     S5,
     /// A sink that rejects lower tokens accepts an increasing sequence.
     S6,
+    /// Nothing of the schedule is granted in a pause.
+    S7,
+    /// Of each directive, the highest version wins.
+    C1,
     /// Every tick ends in one outcome.
     E1,
     /// After a fault the next due tick starts in time.
