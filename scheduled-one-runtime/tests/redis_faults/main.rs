@@ -129,7 +129,7 @@ async fn a_pause_holds_although_somebody_deletes_the_version_of_the_directives()
     };
     let repeated = ControlRequest {
         seen: vec![(ALL_JOBS.to_owned(), seen)],
-        change: None,
+        ..ControlRequest::default()
     };
     store.control(&caller(), &repeated).await.unwrap();
     redis.command(&["HDEL", "so:{test}:meta", "cv"]).unwrap();
