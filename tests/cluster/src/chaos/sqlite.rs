@@ -51,9 +51,15 @@ impl SqliteFile {
     ///
     /// It is not there.
     pub fn remove(&self) -> io::Result<()> {
-        ["", "-wal", "-shm"]
-            .iter()
-            .try_for_each(|end| fs::remove_file(self.path(end)))
+        fs::remove_file(self.path(""))?;
+        for end in ["-wal", "-shm"] {
+            match fs::remove_file(self.path(end)) {
+                // A node that closed the file last has removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+        }
+        Ok(())
     }
 
     /// Runs a statement.
