@@ -120,7 +120,7 @@ pub fn ask(own: &mut Record, lane: &mut Record, known: Option<TickMs>, now: Now)
     Asked::Queued { tick }
 }
 
-/// Starts the first request of a lane. `first` is the request of [`Record::first_tick`], with that tick, if it is
+/// Starts the first request of a lane. `first` is the request of the first tick that waits, with that tick, if it is
 /// stored.
 pub fn take(
     meta: &Meta,
