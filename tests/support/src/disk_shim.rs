@@ -54,7 +54,7 @@ impl DiskShim {
     }
 
     /// The environment variables of a process whose disk this is to be; without `LD_PRELOAD`, which has to name the
-    /// [`library`](Self::library), beside others.
+    /// [`library`](Self::library), with others.
     #[must_use]
     pub fn env(&self) -> [(OsString, OsString); 2] {
         let switch = self.0.dir.path().join("switch").into_os_string();

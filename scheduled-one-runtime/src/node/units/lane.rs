@@ -12,7 +12,7 @@ const MAX_REQUESTS: usize = 1_000;
 
 impl Units {
     /// Takes watermarks of a lane that a store replied into account. They are no lower bounds of the unit: its active
-    /// run would lose its lease to a token that a run beside it has.
+    /// run would lose its lease to the token of a run that goes on at the same time.
     pub(crate) fn learn_lane(&mut self, index: UnitIndex, seen: Watermarks) {
         let lane = &mut self.all[index as usize].lane;
         lane.decided = lane.decided.max(seen.decided);
