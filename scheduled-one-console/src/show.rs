@@ -228,7 +228,7 @@ pub(crate) async fn cluster(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
-    let shown = app.control.cluster().await;
+    let shown = app.control.living_nodes().await;
     let shown = shown.map_err(Failure::from).map(|nodes| Shown {
         section: Section::Cluster,
         title: "Cluster".to_owned(),

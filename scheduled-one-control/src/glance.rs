@@ -1,9 +1,9 @@
-//! What jobs, runs and nodes look like now, for pages that show many of them.
+//! What jobs and runs look like now, for pages that show many of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
-use scheduled_one_protocol::{Bucket, FencingToken, LedgerRecord, ScheduleId, TickMs, UnitName};
+use scheduled_one_protocol::{Bucket, FencingToken, LedgerRecord, TickMs, UnitName};
 
 use crate::ask::ask;
 use crate::control::Control;
@@ -42,16 +42,6 @@ pub struct OpenRun {
     pub token: Option<FencingToken>,
     /// Whether somebody asked for it.
     pub is_requested: bool,
-}
-
-/// A living node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NodeDescription {
-    /// Its label.
-    pub name: String,
-    /// Its jobs, with the identity of the schedule that it has of each.
-    pub jobs: BTreeMap<String, Option<ScheduleId>>,
 }
 
 impl Control {
@@ -138,24 +128,6 @@ impl Control {
     pub async fn ledger(&self, job: &str, limit: usize) -> Result<Vec<LedgerRecord>, Error> {
         Ok(ask(|| self.store(job).ledger(job, limit)).await?)
     }
-
-    /// The living nodes, by label. A node is listed once, however many buckets it is in.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`].
-    pub async fn cluster(&self) -> Result<Vec<NodeDescription>, Error> {
-        let mut nodes: BTreeMap<(String, String), NodeDescription> = BTreeMap::new();
-        for store in self.stores() {
-            for found in self.nodes(&**store).await? {
-                let key = (found.node.name.clone(), found.node.node);
-                let node = nodes.entry(key).or_default();
-                node.name = found.node.name;
-                node.jobs.extend(found.jobs);
-            }
-        }
-        Ok(nodes.into_values().collect())
-    }
 }
 
 impl JobGlance {
@@ -212,7 +184,7 @@ mod tests {
             paused,
             [false, false, false, false, false, true, false, false]
         );
-        let nodes = control.cluster().await.expect("a reply");
+        let nodes = control.living_nodes().await.expect("a reply");
         assert_eq!(nodes.len(), 1, "one node in two buckets");
         assert_eq!(nodes[0].jobs.len(), names.len());
         assert!(

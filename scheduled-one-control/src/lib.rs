@@ -35,7 +35,7 @@ pub use control::Control;
 pub use describe::{JobDescription, PauseOf};
 pub use error::Error;
 pub use error_kind::ErrorKind;
-pub use glance::{JobGlance, NodeDescription, OpenRun};
+pub use glance::{JobGlance, OpenRun};
 pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;
 pub use nodes::NodeSummary;

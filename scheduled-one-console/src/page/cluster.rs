@@ -1,7 +1,7 @@
 //! The nodes, and what each has.
 
 use maud::{Markup, html};
-use scheduled_one_control::NodeDescription;
+use scheduled_one_control::NodeSummary;
 
 use super::parts::{Tone, job_url, notice};
 use crate::gate::Visitor;
@@ -10,7 +10,7 @@ use crate::rights::Action;
 /// Names of jobs that are shown of a node.
 const NAMES: usize = 50;
 
-pub(crate) fn cluster(visitor: &Visitor, nodes: &[NodeDescription]) -> Markup {
+pub(crate) fn cluster(visitor: &Visitor, nodes: &[NodeSummary]) -> Markup {
     html! {
         h1 { "Cluster" }
         @if nodes.is_empty() {
@@ -34,9 +34,9 @@ pub(crate) fn cluster(visitor: &Visitor, nodes: &[NodeDescription]) -> Markup {
     }
 }
 
-fn row(visitor: &Visitor, node: &NodeDescription) -> Markup {
+fn row(visitor: &Visitor, node: &NodeSummary) -> Markup {
     let may_see = |job: &&String| visitor.user.rights.allows(Action::View, job, None);
-    let jobs: Vec<&String> = node.jobs.keys().filter(may_see).collect();
+    let jobs: Vec<&String> = node.jobs.iter().filter(may_see).collect();
     html! {
         tr {
             th scope="row" { (node.name) }
