@@ -61,7 +61,7 @@ fn logged() -> (Log, tracing::subscriber::DefaultGuard) {
         .with_writer(log.clone())
         .with_ansi(false)
         .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = test_support::subscribe(subscriber);
     (log, guard)
 }
 

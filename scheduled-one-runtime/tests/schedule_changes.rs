@@ -106,7 +106,7 @@ impl World {
 fn logged(log: &Log) -> DefaultGuard {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
-    tracing::subscriber::set_default(subscriber.finish())
+    test_support::subscribe(subscriber.finish())
 }
 
 /// Every task goes as far as it can without time.

@@ -179,7 +179,7 @@ async fn a_signal_ends_a_scheduler_within_its_grace_and_a_second_one_sooner() {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
+        let _guard = test_support::subscribe(subscriber);
         let name = most.as_secs();
         let node = || Scheduler::builder(format!("memory://signals-{name}")).clock(clock.clone());
         let mut builder = node().job(endless(2 * HOUR, 60 * SECOND));

@@ -75,7 +75,7 @@ impl Subscriber for Spans {
 #[tokio::test]
 async fn a_run_is_a_trace_with_a_span_for_each_attempt() {
     let spans = Spans::default();
-    let _guard = tracing::subscriber::set_default(spans.clone());
+    let _guard = test_support::subscribe(spans.clone());
     let clock = ManualClock::new();
     let second = |ctx: JobContext| async move {
         match ctx.attempt() {

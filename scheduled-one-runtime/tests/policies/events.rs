@@ -19,7 +19,7 @@ fn logged() -> (Log, DefaultGuard) {
         .with_max_level(tracing::Level::INFO)
         .with_writer(move || writer.clone())
         .finish();
-    (log, tracing::subscriber::set_default(subscriber))
+    (log, test_support::subscribe(subscriber))
 }
 
 #[tokio::test]

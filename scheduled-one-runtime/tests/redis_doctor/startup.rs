@@ -15,7 +15,7 @@ async fn a_start_logs_its_warnings_once() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = test_support::subscribe(subscriber);
     let managed = started(&["--maxmemory-policy", "volatile-lru"]);
     let job = Job::every("tick", Duration::from_secs(3600), || async {});
     let scheduler = Scheduler::builder(managed.url())

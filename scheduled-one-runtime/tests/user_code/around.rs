@@ -102,7 +102,7 @@ async fn a_task_that_ends_in_a_way_nobody_thought_of_is_a_panicked_line() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = test_support::subscribe(subscriber);
     let clock = BadClock {
         inner: ManualClock::new(),
         panics_next: Arc::default(),
@@ -165,7 +165,7 @@ impl Subscriber for BadSubscriber {
 #[tokio::test]
 async fn a_subscriber_that_panics_loses_its_events_and_no_run() {
     let logged = Arc::new(AtomicUsize::new(0));
-    let _guard = tracing::subscriber::set_default(BadSubscriber(Arc::clone(&logged)));
+    let _guard = test_support::subscribe(BadSubscriber(Arc::clone(&logged)));
     let clock = ManualClock::new();
     let job = Job::every("logged", MINUTE, || async { Err::<(), _>("no luck") });
     let scheduler = on(&clock).job(job).start().await.expect("started");
@@ -225,7 +225,7 @@ impl Subscriber for BadSpans {
 async fn a_subscriber_that_panics_around_spans_loses_no_run() {
     let panics = BadSpans::default();
     let counted = Arc::clone(&panics.0);
-    let _guard = tracing::subscriber::set_default(panics);
+    let _guard = test_support::subscribe(panics);
     let clock = ManualClock::new();
     let job = Job::every("spanned", MINUTE, || async {
         tokio::task::yield_now().await

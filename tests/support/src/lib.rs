@@ -26,7 +26,8 @@
 //!
 //! What else can go wrong: [`ClockShim`] moves the wall clock of a running process, [`DiskShim`] fills
 //! its disk, [`FaultProxy`] is a network that delays, loses and cuts, and calls the test at an exact
-//! point, [`ScriptGate`] a service that runs only some scripts. [`Log`] keeps what a program logs.
+//! point, [`ScriptGate`] a service that runs only some scripts. [`Log`] keeps what a program logs,
+//! [`subscribe`] says who gets the events of a thread.
 
 mod announce;
 mod clock_shim;
@@ -54,7 +55,7 @@ mod wait;
 pub use clock_shim::ClockShim;
 pub use disk_shim::DiskShim;
 pub use find::{find_in_path, find_libfaketime, find_pgbouncer, find_postgres, find_redis_server};
-pub use log::Log;
+pub use log::{Log, subscribe};
 pub use options::{RedisOptions, Tls};
 pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;

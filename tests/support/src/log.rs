@@ -1,7 +1,21 @@
-//! A log in memory, for what a program logs.
+//! A log in memory, for what a program logs, and who gets the events of one thread.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Subscriber};
+
+/// Gives the spans and events of this thread to a subscriber, as long as the guard lives.
+///
+/// `tracing::subscriber::set_default` alone is not enough beside other tests in one process: as long as the
+/// process has one subscriber, a place of the code that another thread reaches first is switched off for
+/// good, since that thread has none. With a second subscriber alive, `tracing` asks all of them.
+pub fn subscribe(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
+    static SECOND: OnceLock<Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
+    tracing::subscriber::set_default(subscriber)
+}
 
 /// A log that a test reads. Clones share it, so one of them can be the writer of a subscriber.
 ///
