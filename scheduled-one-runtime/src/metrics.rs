@@ -250,7 +250,7 @@ impl Metrics {
         self.mirror.record(of, labels, took);
     }
 
-    /// Passes on what the instruments show, once a second at most; `now` is the boot clock.
+    /// Passes on what the instruments show, if it is time; `now` is the boot clock.
     pub(crate) fn publish_if_due(&self, now: Duration) {
         self.mirror.publish_if_due(now, || self.collect(MOST_JOBS));
     }

@@ -1,5 +1,5 @@
-//! What the features `metrics` and `opentelemetry` pass on: counters and gauges as they were collected, once a second,
-//! and each duration when it is measured. Without the features nothing is passed on.
+//! What the features `metrics` and `opentelemetry` pass on: counters and gauges as they were collected, every ten
+//! seconds, and each duration when it is measured. Without the features nothing is passed on.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ mod meter;
 use crate::metrics::counters::Bounds;
 use crate::metrics::family::MetricFamily;
 
-/// Between two times at which counters and gauges are passed on.
+/// Between two times at which counters and gauges are passed on: servers of metrics look every 15 s or less often,
+/// and a round over 1,000 jobs takes some 80,000 samples of the node's time.
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(10);
 
 /// The way to the recorder of the program.
 #[derive(Debug)]
