@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::hosts::Hosts;
-use crate::tls::Connector;
+use crate::tls::{self, Connector};
 
 /// Connections of a handle, at most. When many ticks are due, a node claims several batches at the same time, and
 /// reports the outcomes of the first while it claims the last; with four connections the last claim waited for them.
@@ -26,11 +26,12 @@ const MOST: usize = 8;
 /// one. If it ended with its request, a node under load would begin again and again, and never have one.
 const LONGEST: Duration = Duration::from_secs(4);
 
-/// Connects; reads the password file before.
+/// Connects; reads the password file and the certificates before.
 #[derive(Clone)]
 struct Dialer {
     address: Address,
     hosts: Hosts,
+    /// With the certificates of the start, for a moment in which they cannot be read.
     tls: Option<Connector>,
 }
 
@@ -40,15 +41,18 @@ impl Connect for Dialer {
     fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
         Box::pin(async move {
             let (password, login) = (self.address.password.clone(), self.address.login());
-            let reading = tokio::task::spawn_blocking(move || password.read(&login));
+            let encryption = self.address.encryption.clone();
+            let read = move || (password.read(&login).ok(), tls::load(&encryption).ok());
+            let reading = tokio::task::spawn_blocking(read);
             // Without a password the server says that it wants one. The start names a file that cannot be read.
-            let password = reading.await.ok().and_then(Result::ok).flatten();
+            let (password, tls) = reading.await.unwrap_or_default();
+            let (password, tls) = (password.flatten(), tls.unwrap_or_else(|| self.tls.clone()));
             let mut result = None;
             for (place, mut config) in self.hosts.in_turn() {
                 if let Some(password) = &password {
                     config.password(password);
                 }
-                let connected = self.dial(&config).await;
+                let connected = dial(&config, &tls).await;
                 if connected.is_ok() {
                     self.hosts.is_good(place);
                     return connected;
@@ -60,15 +64,13 @@ impl Connect for Dialer {
     }
 }
 
-impl Dialer {
-    async fn dial(&self, config: &Config) -> Connected {
-        match &self.tls {
-            #[cfg(feature = "tls")]
-            Some(tls) => Ok(driven(config.connect(tls.clone()).await?)),
-            #[cfg(not(feature = "tls"))]
-            Some(tls) => match *tls {},
-            None => Ok(driven(config.connect(NoTls).await?)),
-        }
+async fn dial(config: &Config, tls: &Option<Connector>) -> Connected {
+    match tls {
+        #[cfg(feature = "tls")]
+        Some(tls) => Ok(driven(config.connect(tls.clone()).await?)),
+        #[cfg(not(feature = "tls"))]
+        Some(tls) => match *tls {},
+        None => Ok(driven(config.connect(NoTls).await?)),
     }
 }
 

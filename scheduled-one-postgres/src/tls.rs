@@ -1,4 +1,5 @@
-//! Encrypted connections. The levels of `sslmode` are those of libpq.
+//! Encrypted connections. The levels of `sslmode` are those of libpq. Files are read at start, so that a wrong one is an
+//! error then, and again for each connection, so that a renewed certificate needs no restart.
 
 #[cfg(feature = "tls")]
 pub(crate) use with_tls::{Connector, load};
@@ -25,11 +26,12 @@ mod with_tls {
     use std::path::Path;
     use std::sync::Arc;
 
-    use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    use rustls::client::{WebPkiServerVerifier, verify_server_name};
     use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+    use rustls::server::ParsedCertificate;
     use rustls::{
         CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
         SignatureScheme,
@@ -47,9 +49,14 @@ mod with_tls {
         if encryption.mode == Mode::Disable {
             return Ok(None);
         }
-        let provider = Arc::new(ring::default_provider());
+        let provider = provider();
+        let pinned = match &encryption.root_cert {
+            Some(path) => certificates("sslrootcert", path)?,
+            None => Vec::new(),
+        };
         let verifier = Arc::new(Verifier {
-            chain: chain(encryption, &provider)?,
+            chain: chain(encryption, &pinned, &provider)?,
+            pinned,
             checks_name: encryption.mode == Mode::VerifyFull,
             provider: Arc::clone(&provider),
         });
@@ -72,10 +79,18 @@ mod with_tls {
         Ok(Some(MakeRustlsConnect::new(config)))
     }
 
-    /// What verifies the chain of certificates. `None` if nothing does: with `prefer` and, without a file of
-    /// authorities, with `require`.
+    /// The provider of cryptography that the program has installed, or ring. A library that installed a default would
+    /// take the choice from the program.
+    fn provider() -> Arc<CryptoProvider> {
+        let installed = CryptoProvider::get_default().cloned();
+        installed.unwrap_or_else(|| Arc::new(ring::default_provider()))
+    }
+
+    /// What verifies the chain of certificates, by these authorities if there is a file of them. `None` if nothing
+    /// does: with `prefer` and, without a file of authorities, with `require`.
     fn chain(
         encryption: &Encryption,
+        authorities: &[CertificateDer<'static>],
         provider: &Arc<CryptoProvider>,
     ) -> Result<Option<Arc<WebPkiServerVerifier>>, ConnectError> {
         let is_verified = match encryption.mode {
@@ -89,9 +104,9 @@ mod with_tls {
         let mut roots = RootCertStore::empty();
         match &encryption.root_cert {
             Some(path) => {
-                for certificate in certificates("sslrootcert", path)? {
+                for certificate in authorities {
                     roots
-                        .add(certificate)
+                        .add(certificate.clone())
                         .map_err(|error| in_file("sslrootcert", path, error))?;
                 }
             }
@@ -136,10 +151,30 @@ mod with_tls {
         ConnectError::BadFile { parameter, why }
     }
 
+    /// True if the objection is to who has signed a certificate, or to its purpose.
+    fn is_of_issuer(error: &Error) -> bool {
+        use CertificateError as Fault;
+        matches!(
+            error,
+            Error::InvalidCertificate(
+                Fault::UnknownIssuer
+                    | Fault::InvalidPurpose
+                    | Fault::InvalidPurposeContext { .. }
+                    | Fault::Other(_)
+            )
+        )
+    }
+
     /// Verifies what `sslmode` asks for.
+    ///
+    /// A certificate that the file of authorities has byte for byte is accepted, also if it says that it is an
+    /// authority: most that have signed themselves say so, and rustls accepts none of these from a server. Its name and
+    /// its time have to be right all the same.
     #[derive(Debug)]
     struct Verifier {
         chain: Option<Arc<WebPkiServerVerifier>>,
+        /// The certificates of the file of authorities.
+        pinned: Vec<CertificateDer<'static>>,
         checks_name: bool,
         provider: Arc<CryptoProvider>,
     }
@@ -169,6 +204,12 @@ mod with_tls {
                     CertificateError::NotValidForName
                     | CertificateError::NotValidForNameContext { .. },
                 )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
+                Err(error) if self.pinned.contains(end_entity) && is_of_issuer(&error) => {
+                    if self.checks_name {
+                        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                    }
+                    Ok(ServerCertVerified::assertion())
+                }
                 other => other,
             }
         }

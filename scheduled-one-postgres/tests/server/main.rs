@@ -9,6 +9,7 @@ mod fencing;
 mod history;
 mod login;
 mod pooler;
+mod provider;
 mod rights;
 mod tables;
 mod way_back;
