@@ -67,12 +67,7 @@ async fn limited<T>(
 
 /// The connection that the arguments and the environment name.
 pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
-    let from_environment = || {
-        let names = ["SCHEDULED_ONE_URL", "REDIS_URL"];
-        names
-            .into_iter()
-            .find_map(|name| env::var(name).ok().filter(|url| !url.is_empty()))
-    };
+    let from_environment = || variable("SCHEDULED_ONE_URL").or_else(|| variable("REDIS_URL"));
     if global.url.as_deref().is_some_and(has_password) {
         hint(
             "hint: a password in --url shows in `ps`; put the URL into SCHEDULED_ONE_URL, or the password into a file: \
@@ -86,12 +81,18 @@ pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
         ));
     };
     let namespace = global.namespace.clone();
-    let namespace = namespace.or_else(|| env::var("SCHEDULED_ONE_NAMESPACE").ok());
+    let namespace = namespace.or_else(|| variable("SCHEDULED_ONE_NAMESPACE"));
     let connect = Control::connect(url);
     Ok(match namespace {
         Some(namespace) => connect.namespace(namespace),
         None => connect,
     })
+}
+
+/// The value of an environment variable without the white space around it; none if it is empty.
+fn variable(name: &str) -> Option<String> {
+    let value = env::var(name).ok()?;
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// Whether a URL has a password in it.

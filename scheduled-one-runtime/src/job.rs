@@ -356,7 +356,7 @@ impl Job {
             }
         };
         Ok(Compiled::Job(Box::new(CompiledJob {
-            descriptor: descriptor(&self, &schedule, enabled),
+            descriptor: descriptor(&self, &schedule, schedules.zones(), enabled),
             name: self.name,
             schedule,
             rules: Rules::shared(&self.policies, enabled),

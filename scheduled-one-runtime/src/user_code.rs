@@ -127,7 +127,7 @@ pub(crate) fn error_text(error: Box<dyn Error + Send + Sync>) -> String {
         // The text is full, or the error could not show itself and said so.
         Ok(Err(fmt::Error)) if text.0.len() > MAX_ERROR_BYTES => cut(&text.0),
         Ok(Err(fmt::Error)) => text.incomplete("its Display returned an error"),
-        Err(panic) => text.incomplete(&format!("its Display panicked: {}", panic.text)),
+        Err(panic) => text.incomplete(&format!("its Display or source panicked: {}", panic.text)),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use scheduled_one_runtime::control::{Control, JobSummary};
-use scheduled_one_runtime::{Job, JobContext, Overlap, Scheduler};
+use scheduled_one_runtime::{Job, JobContext, Overlap, Scheduler, ZoneData};
 use test_support::{RedisServer, wait_until_async};
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -62,6 +62,8 @@ async fn jobs_are_described_to_a_process_without_them_and_again_after_a_flush() 
     assert_eq!(job.descriptor.get("overlap"), Some("queue_all(7)"));
     assert_eq!(job.descriptor.get("cron"), Some("0 30 2 * * *"));
     assert!(job.schedule.contains("0 30 2 * * *"), "{}", job.schedule);
+    let zones = ZoneData::current().unwrap();
+    assert_eq!(job.descriptor.get("zone_data"), zones.version());
 
     // The ticks are those of the node.
     let info = service.jobs().into_iter().find(|job| job.name == "nightly");

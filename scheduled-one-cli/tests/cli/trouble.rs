@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use test_support::RedisServer;
 
-use crate::world::{AWAY, World, run, scheduler};
+use crate::world::{AWAY, Ran, World, command, run, scheduler};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_work_says_why_and_has_its_exit_status() {
@@ -87,4 +87,30 @@ async fn it_works_on_redis_with_a_login_from_the_environment() {
     let refused = run(&wrong, &["jobs"]);
     assert_eq!(refused.status, 5, "{}", refused.err);
     drop(scheduler);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_of_white_space_count_as_unset() {
+    let world = World::start().await;
+    let with = |store: [&str; 2], namespace: &str| {
+        let mut command = command(store[0], &["jobs", "-o", "name"]);
+        command.env("REDIS_URL", store[1]);
+        command.env("SCHEDULED_ONE_NAMESPACE", namespace);
+        Ran::from(command.output().unwrap())
+    };
+    let url = world.url.as_str();
+    let with_newline = format!(" {url}\n");
+    for (store, namespace) in [
+        (["", url], ""),
+        ([" \n", url], " \n"),
+        ([&with_newline, AWAY], " default\n"),
+    ] {
+        let ran = with(store, namespace);
+        assert_eq!(ran.status, 0, "{store:?}: {}", ran.err);
+        assert!(ran.out.contains("report"), "{}", ran.out);
+    }
+    assert_eq!(with([url, ""], "other").status, 3);
+    let none = with(["", " "], "");
+    assert_eq!(none.status, 2, "{}", none.err);
+    assert!(none.err.contains("SCHEDULED_ONE_URL"), "{}", none.err);
 }

@@ -58,12 +58,12 @@ pub(super) fn long_enough(text: String, what: impl fmt::Display) -> Result<Strin
     }
 }
 
-/// The value of an environment variable.
+/// The value of an environment variable without the white space around it.
 pub(super) fn from_env(variable: &str) -> Result<String, SecretError> {
     let value = std::env::var(variable).unwrap_or_default();
-    match value.is_empty() {
-        true => Err(SecretError::Variable(variable.to_owned())),
-        false => Ok(value),
+    match value.trim() {
+        "" => Err(SecretError::Variable(variable.to_owned())),
+        value => Ok(value.to_owned()),
     }
 }
 

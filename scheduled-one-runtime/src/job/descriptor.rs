@@ -1,8 +1,8 @@
 //! What a node says of its jobs in the catalog.
 
 use scheduled_one_protocol::JobDescriptor;
-use scheduled_one_schedule::Schedule;
 use scheduled_one_schedule::policy::POLICY_KEYS;
+use scheduled_one_schedule::{Schedule, ZoneData};
 
 use crate::environment::variable;
 use crate::job::Job;
@@ -27,12 +27,21 @@ impl Job {
 }
 
 /// The descriptor of a job, as the catalog stores it.
-pub(super) fn descriptor(said: &Job, schedule: &Schedule, enabled: bool) -> Box<str> {
+pub(super) fn descriptor(
+    said: &Job,
+    schedule: &Schedule,
+    zones: &ZoneData,
+    enabled: bool,
+) -> Box<str> {
     let mut job = JobDescriptor::default();
     job.say("schedule", schedule.to_string());
     job.say("identity", schedule.identity().to_string());
     for (key, value) in of_schedule(&said.when) {
         job.say(key, value);
+    }
+    if said.when.zone.is_some() {
+        // Nodes with other rules have another identity; this says why.
+        job.say("zone_data", zones.version().unwrap_or("unknown"));
     }
     for key in POLICY_KEYS {
         if let Some(value) = key.said(&said.policies) {

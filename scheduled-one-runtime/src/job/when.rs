@@ -169,6 +169,11 @@ impl<'a> Schedules<'a> {
         }
     }
 
+    /// The rules by which they are made.
+    pub(crate) fn zones(&self) -> &'a ZoneData {
+        self.zones
+    }
+
     fn of(&mut self, when: &When) -> Result<Schedule, ScheduleError> {
         if let Some(compiled) = self.compiled.get(when) {
             return Ok(compiled.clone());

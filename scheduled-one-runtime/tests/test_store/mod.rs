@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use scheduled_one_protocol::message::{
 use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreError, UnitName};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct TestStore {
     inner: MemoryStore,
     refuses: bool,
@@ -43,12 +44,23 @@ struct State {
     disputes: bool,
     /// How many of the next requests panic.
     panics: usize,
+    /// Whether its `Debug` panics.
+    cannot_be_shown: bool,
     silent: bool,
     /// Ticks whose ledger lines are lost, in ms.
     lost_lines: Vec<i64>,
     ledgers_read: usize,
     /// The clock, and how far it advances between a claim's decision and its reply.
     late_replies: Option<(ManualClock, Duration)>,
+}
+
+impl fmt::Debug for TestStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Read before: a panic would poison the lock.
+        let cannot_be_shown = self.state.lock().expect("lock").cannot_be_shown;
+        assert!(!cannot_be_shown, "in Debug");
+        f.write_str("TestStore")
+    }
 }
 
 impl TestStore {
@@ -66,6 +78,11 @@ impl TestStore {
             state: Arc::default(),
             ..self.clone()
         }
+    }
+
+    /// Its `Debug` panics from now on.
+    pub(crate) fn cannot_be_shown(&self) {
+        self.state.lock().expect("lock").cannot_be_shown = true;
     }
 
     /// Leaves requests of this node without reply from now on.

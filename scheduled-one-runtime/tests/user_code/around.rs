@@ -268,3 +268,22 @@ async fn a_store_that_panics_is_one_that_does_not_reply() {
         assert_eq!(store.panics_left(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_store_whose_debug_panics_is_one_that_cannot_be_shown() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let _guard = test_support::subscribe(subscriber.finish());
+    let clock = ManualClock::new();
+    let store = TestStore::new(&clock, false);
+    store.cannot_be_shown();
+    let job = Job::every("shown", MINUTE, || async {});
+    let builder = on(&clock).store(store).job(job);
+    let scheduler = builder.start().await.expect("started");
+    assert_eq!(log.lines_with("a store that cannot be shown").len(), 1);
+    clock.advance(MINUTE);
+    lines(&clock, &scheduler, "shown", 1).await;
+}

@@ -182,3 +182,14 @@ fn a_broken_link_is_found() {
     assert!(mistake(readme, "#no-such-heading").is_some());
     assert_eq!(links("`[a](b)` and [c](d.md#e)"), ["d.md#e"]);
 }
+
+#[test]
+fn a_replica_without_the_variable_gets_no_store_of_its_own() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let program = readme
+        .split("```")
+        .find(|block| block.contains("fn main"))
+        .unwrap();
+    assert!(program.contains("builder_from_env("), "{program}");
+    assert!(!program.contains("memory://"), "{program}");
+}
