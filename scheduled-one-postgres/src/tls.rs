@@ -1,5 +1,5 @@
-//! Encrypted connections. The levels of `sslmode` are those of libpq. Files are read at start, so that a wrong one is an
-//! error then, and again for each connection, so that a renewed certificate needs no restart.
+//! Encrypted connections. The levels of `sslmode` are those of libpq. Files are read at start, so that a wrong one is
+//! an error then, and again for each connection, so that a renewed certificate needs no restart.
 
 #[cfg(feature = "tls")]
 pub(crate) use with_tls::{Connector, load};

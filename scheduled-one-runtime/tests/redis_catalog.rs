@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use scheduled_one_runtime::control::{Control, JobSummary};
+use scheduled_one_runtime::control::{CatalogedJob, Control, JobSummary};
 use scheduled_one_runtime::{Job, JobContext, Overlap, Scheduler, ZoneData};
 use test_support::{RedisServer, wait_until_async};
 
@@ -42,6 +42,18 @@ fn cataloged(jobs: &[JobSummary]) -> usize {
     jobs.iter().filter(|job| job.cataloged.is_some()).count()
 }
 
+fn is_nightly(job: &CatalogedJob) {
+    assert_eq!(
+        job.description.as_deref(),
+        Some("Closes the day\nfor größere shops")
+    );
+    assert_eq!(job.descriptor.get("overlap"), Some("queue_all(7)"));
+    assert_eq!(job.descriptor.get("cron"), Some("0 30 2 * * *"));
+    assert!(job.schedule.contains("0 30 2 * * *"), "{}", job.schedule);
+    let zones = ZoneData::current().unwrap();
+    assert_eq!(job.descriptor.get("zone_data"), zones.version());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_described_to_a_process_without_them_and_again_after_a_flush() {
     let redis = RedisServer::start().unwrap();
@@ -53,17 +65,14 @@ async fn jobs_are_described_to_a_process_without_them_and_again_after_a_flush() 
         .unwrap();
     jobs_once(&control, "all are described", |jobs| cataloged(jobs) == 3).await;
 
-    let described = control.describe("nightly").await.unwrap();
-    let job = described.cataloged.unwrap();
-    assert_eq!(
-        job.description.as_deref(),
-        Some("Closes the day\nfor größere shops")
+    is_nightly(
+        &control
+            .describe("nightly")
+            .await
+            .unwrap()
+            .cataloged
+            .unwrap(),
     );
-    assert_eq!(job.descriptor.get("overlap"), Some("queue_all(7)"));
-    assert_eq!(job.descriptor.get("cron"), Some("0 30 2 * * *"));
-    assert!(job.schedule.contains("0 30 2 * * *"), "{}", job.schedule);
-    let zones = ZoneData::current().unwrap();
-    assert_eq!(job.descriptor.get("zone_data"), zones.version());
 
     // The ticks are those of the node.
     let info = service.jobs().into_iter().find(|job| job.name == "nightly");
