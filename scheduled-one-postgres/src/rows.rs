@@ -18,26 +18,31 @@ pub(crate) fn sql_type(kind: Kind) -> &'static str {
     }
 }
 
+/// All fields of a `T`, or some of them.
+pub(crate) trait Fields<T: 'static>: IntoIterator<Item = &'static Field<T>> {}
+
+impl<T: 'static, I: IntoIterator<Item = &'static Field<T>>> Fields<T> for I {}
+
 /// The names of all columns, with commas between them, and something in front of each.
-pub(crate) fn names<T>(fields: &[Field<T>], front: &str) -> String {
+pub(crate) fn names<T: 'static>(fields: impl Fields<T>, front: &str) -> String {
     let names: Vec<String> = fields
-        .iter()
+        .into_iter()
         .map(|field| format!("{front}{}", field.name))
         .collect();
     names.join(", ")
 }
 
 /// `name = v.name, …` for all columns.
-pub(crate) fn assignments<T>(fields: &[Field<T>]) -> String {
+pub(crate) fn assignments<T: 'static>(fields: impl Fields<T>) -> String {
     let assignments: Vec<String> = fields
-        .iter()
+        .into_iter()
         .map(|field| format!("{0} = v.{0}", field.name))
         .collect();
     assignments.join(", ")
 }
 
 /// `$3::bigint[], $4::text[], …` for all columns, behind so many parameters.
-pub(crate) fn arrays<T>(fields: &[Field<T>], behind: usize) -> String {
+pub(crate) fn arrays<T: 'static>(fields: impl Fields<T>, behind: usize) -> String {
     let array = |(field, number): (&Field<T>, usize)| {
         let name = match field.kind {
             Kind::Int => "bigint",
@@ -46,7 +51,7 @@ pub(crate) fn arrays<T>(fields: &[Field<T>], behind: usize) -> String {
         };
         format!("${number}::{name}[]")
     };
-    let arrays: Vec<String> = fields.iter().zip(behind + 1..).map(array).collect();
+    let arrays: Vec<String> = fields.into_iter().zip(behind + 1..).map(array).collect();
     arrays.join(", ")
 }
 
@@ -111,8 +116,9 @@ fn without_zero(text: &str) -> String {
 }
 
 /// The values of all columns of these rows.
-pub(crate) fn columns<T>(fields: &[Field<T>], rows: &[&T]) -> Vec<Column> {
-    fields.iter().map(|field| Column::of(field, rows)).collect()
+pub(crate) fn columns<T: 'static>(fields: impl Fields<T>, rows: &[&T]) -> Vec<Column> {
+    let fields = fields.into_iter();
+    fields.map(|field| Column::of(field, rows)).collect()
 }
 
 /// Reads all columns, which are the last of the row, behind so many others. The inner error is a value that somebody

@@ -19,6 +19,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::address::{Address, check_namespace};
+use crate::changes::Changes;
 use crate::classify::{Failure, Stage, failure};
 use crate::connect_error::ConnectError;
 use crate::connections::{Checkout, Connections};
@@ -26,7 +27,7 @@ use crate::identity::Identity;
 use crate::rows::read;
 use crate::statements::{Statements, TRIM_LINES};
 use crate::tls;
-use crate::transaction::{Changes, Loaded, MetaLock, Step, sound_records};
+use crate::transaction::{Loaded, MetaLock, Step, sound_records};
 use crate::upkeep::Upkeep;
 use crate::{doctor, preflight, schema};
 
@@ -203,7 +204,7 @@ impl PostgresStore {
             }
             return Err(Failure::Fatal(refused));
         }
-        let changes = Changes::of(&before);
+        let changes = Changes::of(&before, step.statements);
         if changes.has_meta() && step.meta == MetaLock::Read {
             return Ok(Made::Wants(MetaLock::Lock));
         }

@@ -2,19 +2,19 @@
 //! waiting for each other's replies, so a step is two round trips.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter::once;
 
-use scheduled_one_protocol::fields::{JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD};
+use scheduled_one_protocol::fields::{JOB_LIST, ListOfJobs, META, NODE, RECORD};
 use scheduled_one_protocol::machine::damage::Damage;
 use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Now, Record};
-use scheduled_one_protocol::{Access, Catalog, StoreError, UnitName, Wanted, WorkingSet};
+use scheduled_one_protocol::{Access, StoreError, UnitName, Wanted, WorkingSet};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
-use crate::catalog;
+use crate::changes::{Before, Changes};
 use crate::classify::{Failure, Stage, failure};
 use crate::identity::Identity;
-use crate::requests::RequestChanges;
-use crate::rows::{Column, columns, read};
+use crate::rows::{Column, read};
 use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES, Statements};
 
 /// What a step needs to know.
@@ -45,129 +45,6 @@ pub(crate) enum Loaded {
     Set(Box<Before>),
     /// The row of the bucket is missing, and the step wants to lock it.
     NoMeta,
-}
-
-/// What was loaded.
-pub(crate) struct Before {
-    pub(crate) set: WorkingSet,
-    meta: Meta,
-    nodes: Nodes,
-    catalog: Catalog,
-    known: Vec<UnitName>,
-}
-
-impl Before {
-    fn new(set: WorkingSet) -> Self {
-        Before {
-            meta: set.meta.clone(),
-            nodes: set.nodes.clone(),
-            catalog: set.catalog.clone(),
-            known: set.records.keys().cloned().collect(),
-            set,
-        }
-    }
-}
-
-/// What has to be saved.
-#[derive(Debug)]
-pub(crate) struct Changes {
-    meta: Option<Vec<Column>>,
-    /// Names and columns of units whose rows exist.
-    updated: Option<(Column, Vec<Column>)>,
-    /// Those of units without a row.
-    inserted: Option<(Column, Vec<Column>)>,
-    gone_nodes: Option<Column>,
-    /// Identities and columns.
-    nodes: Option<(Column, Vec<Column>)>,
-    gone_lists: Option<Column>,
-    job_lists: Option<Vec<Column>>,
-    catalog: Option<(Column, Vec<Column>)>,
-    /// Jobs and columns of lines.
-    lines: Option<(Column, Vec<Column>)>,
-    requests: RequestChanges,
-}
-
-impl Changes {
-    /// Compares a decided set with what was loaded.
-    pub(crate) fn of(before: &Before) -> Self {
-        let set = &before.set;
-        let touched = set.touched.iter();
-        let touched = touched.filter_map(|unit| set.records.get_key_value(unit));
-        let (updated, inserted): (Vec<_>, Vec<_>) =
-            touched.partition(|(unit, _)| before.known.contains(unit));
-        let gone = before.nodes.living.keys();
-        let gone = gone.filter(|node| !set.nodes.living.contains_key(*node));
-        let gone: Vec<&str> = gone.map(String::as_str).collect();
-        let living = set.nodes.living.iter();
-        let (identities, living): (Vec<&str>, Vec<_>) = living
-            .filter(|(node, seen)| before.nodes.living.get(*node) != Some(seen))
-            .map(|(node, seen)| (node.as_str(), seen))
-            .unzip();
-        let (old_lists, lists) = (&before.nodes.job_lists, &set.nodes.job_lists);
-        let gone_lists = old_lists
-            .keys()
-            .filter(|digest| !lists.contains_key(digest));
-        let gone_lists: Vec<String> = gone_lists.map(ToString::to_string).collect();
-        let new_lists = lists.iter();
-        let new_lists: Vec<ListOfJobs> = new_lists
-            .filter(|(digest, list)| old_lists.get(digest) != Some(list))
-            .map(|(digest, list)| (*digest, list.clone()))
-            .collect();
-        Changes {
-            meta: (before.meta != set.meta).then(|| columns(META, &[&set.meta])),
-            updated: units(&updated),
-            inserted: units(&inserted),
-            gone_nodes: (!gone.is_empty()).then(|| Column::texts(gone)),
-            nodes: (!living.is_empty())
-                .then(|| (Column::texts(identities), columns(NODE, &living))),
-            gone_lists: (!gone_lists.is_empty())
-                .then(|| Column::texts(gone_lists.iter().map(String::as_str))),
-            job_lists: (!new_lists.is_empty())
-                .then(|| columns(JOB_LIST, &new_lists.iter().collect::<Vec<_>>())),
-            lines: (!set.lines.is_empty()).then(|| {
-                let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
-                (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
-            }),
-            catalog: catalog::changes(&before.catalog, set),
-            requests: RequestChanges::of(set),
-        }
-    }
-
-    /// Whether the row of the bucket changes.
-    pub(crate) fn has_meta(&self) -> bool {
-        self.meta.is_some()
-    }
-
-    fn is_nothing(&self) -> bool {
-        let Changes {
-            meta,
-            updated,
-            inserted,
-            gone_nodes,
-            nodes,
-            gone_lists,
-            job_lists,
-            catalog,
-            lines,
-            requests,
-        } = self;
-        let units = updated.is_none() && inserted.is_none();
-        let nodes = gone_nodes.is_none() && nodes.is_none();
-        let lists = gone_lists.is_none() && job_lists.is_none();
-        let requests = requests.is_nothing();
-        let catalog = catalog.is_none();
-        meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
-    }
-}
-
-/// Names and columns; `None` for no units.
-fn units(units: &[(&UnitName, &Record)]) -> Option<(Column, Vec<Column>)> {
-    if units.is_empty() {
-        return None;
-    }
-    let names = Column::texts(units.iter().map(|(unit, _)| unit.as_str()));
-    let records: Vec<&Record> = units.iter().map(|(_, record)| *record).collect();
-    Some((names, columns(RECORD, &records)))
 }
 
 impl Step<'_> {
@@ -276,7 +153,7 @@ impl Step<'_> {
         };
         let bucket = (&self.bucket as &(dyn ToSql + Sync), Type::TEXT);
         let columns = columns.into_iter().map(Column::parameter);
-        let parameters: Vec<_> = std::iter::once(bucket).chain(columns).collect();
+        let parameters: Vec<_> = once(bucket).chain(columns).collect();
         client.query_typed(statement, &parameters).await
     }
 
@@ -307,13 +184,16 @@ impl Step<'_> {
         // Rare, and not sent along with the others: each statement waits for the one before.
         let requests = self.save_requests(client, &changes.requests).await;
         requests.map_err(failed(Stage::Save))?;
+        let updated = changes.updated.as_ref();
+        let update = updated.map_or("", |updated| &updated.statement);
+        let updated = updated.map(|updated| once(&updated.names).chain(&updated.columns).collect());
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;
         let (one, two, three, four, five, six, seven, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),
-            self.execute(client, &texts.update_units, all(&changes.updated)),
+            self.execute(client, update, updated),
             self.execute(client, &texts.insert_units, all(&changes.inserted)),
             self.execute(client, &texts.delete_nodes, gone),
             self.execute(client, &texts.save_nodes, all(&changes.nodes)),
@@ -334,7 +214,7 @@ impl Step<'_> {
 
 fn all(columns: &Option<(Column, Vec<Column>)>) -> Option<Vec<&Column>> {
     let (first, others) = columns.as_ref()?;
-    Some(std::iter::once(first).chain(others).collect())
+    Some(once(first).chain(others).collect())
 }
 
 /// A unit and its record. A row that somebody edited refuses the request.

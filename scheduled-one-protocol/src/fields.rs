@@ -74,13 +74,16 @@ impl<T> Field<T> {
     ///
     /// No request of the protocol stores this value: the field is unchanged.
     pub fn put(&self, into: &mut T, value: Value) -> Result<(), Damage> {
-        let shown = match &value {
-            Value::Null => "null".to_owned(),
-            Value::Int(number) => number.to_string(),
-            Value::Flag(flag) => flag.to_string(),
-            Value::Text(text) => text.clone(),
-        };
-        (self.set)(into, value).ok_or_else(|| Damage::new(self.name, &shown))
+        let stored = value.clone();
+        (self.set)(into, value).ok_or_else(|| {
+            let shown = match stored {
+                Value::Null => "null".to_owned(),
+                Value::Int(number) => number.to_string(),
+                Value::Flag(flag) => flag.to_string(),
+                Value::Text(text) => text,
+            };
+            Damage::new(self.name, &shown)
+        })
     }
 }
 

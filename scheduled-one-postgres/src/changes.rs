@@ -1,0 +1,171 @@
+//! What a step has changed: the difference between what was loaded and what was decided.
+
+use std::collections::HashMap;
+
+use scheduled_one_protocol::fields::{Field, JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD};
+use scheduled_one_protocol::machine::{Meta, Nodes, Record};
+use scheduled_one_protocol::{Catalog, UnitName, WorkingSet};
+
+use crate::catalog;
+use crate::requests::RequestChanges;
+use crate::rows::{Column, columns};
+use crate::statements::Statements;
+
+/// What was loaded.
+pub(crate) struct Before {
+    pub(crate) set: WorkingSet,
+    meta: Meta,
+    nodes: Nodes,
+    catalog: Catalog,
+    records: HashMap<UnitName, Record>,
+}
+
+impl Before {
+    pub(crate) fn new(set: WorkingSet) -> Self {
+        Before {
+            meta: set.meta.clone(),
+            nodes: set.nodes.clone(),
+            catalog: set.catalog.clone(),
+            records: set.records.clone(),
+            set,
+        }
+    }
+}
+
+/// Units whose rows exist.
+#[derive(Debug)]
+pub(crate) struct Updated {
+    /// The statement for the fields that are another in at least one of them.
+    pub(crate) statement: String,
+    pub(crate) names: Column,
+    /// Those fields of all of them.
+    pub(crate) columns: Vec<Column>,
+}
+
+impl Updated {
+    /// `None` if nothing is another.
+    fn of(
+        records: &HashMap<UnitName, Record>,
+        units: &[(&UnitName, &Record)],
+        statements: &Statements,
+    ) -> Option<Self> {
+        let is_another = |field: &&Field<Record>| {
+            let another = |(unit, record): &(&UnitName, &Record)| {
+                let old = records.get(*unit);
+                old.is_none_or(|old| (field.get)(old) != (field.get)(record))
+            };
+            units.iter().any(another)
+        };
+        let fields: Vec<&'static Field<Record>> = RECORD.iter().filter(is_another).collect();
+        let (names, records): (Vec<&str>, Vec<&Record>) = units
+            .iter()
+            .map(|(unit, record)| (unit.as_str(), *record))
+            .unzip();
+        (!fields.is_empty()).then(|| Updated {
+            statement: statements.update_units(&fields),
+            names: Column::texts(names),
+            columns: columns(fields, &records),
+        })
+    }
+}
+
+/// What has to be saved.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    pub(crate) meta: Option<Vec<Column>>,
+    pub(crate) updated: Option<Updated>,
+    /// Those of units without a row.
+    pub(crate) inserted: Option<(Column, Vec<Column>)>,
+    pub(crate) gone_nodes: Option<Column>,
+    /// Identities and columns.
+    pub(crate) nodes: Option<(Column, Vec<Column>)>,
+    pub(crate) gone_lists: Option<Column>,
+    pub(crate) job_lists: Option<Vec<Column>>,
+    pub(crate) catalog: Option<(Column, Vec<Column>)>,
+    /// Jobs and columns of lines.
+    pub(crate) lines: Option<(Column, Vec<Column>)>,
+    pub(crate) requests: RequestChanges,
+}
+
+impl Changes {
+    /// Compares a decided set with what was loaded.
+    pub(crate) fn of(before: &Before, statements: &Statements) -> Self {
+        let set = &before.set;
+        let touched = set.touched.iter();
+        let touched = touched.filter_map(|unit| set.records.get_key_value(unit));
+        let (updated, inserted): (Vec<_>, Vec<_>) =
+            touched.partition(|(unit, _)| before.records.contains_key(*unit));
+        let gone = before.nodes.living.keys();
+        let gone = gone.filter(|node| !set.nodes.living.contains_key(*node));
+        let gone: Vec<&str> = gone.map(String::as_str).collect();
+        let living = set.nodes.living.iter();
+        let (identities, living): (Vec<&str>, Vec<_>) = living
+            .filter(|(node, seen)| before.nodes.living.get(*node) != Some(seen))
+            .map(|(node, seen)| (node.as_str(), seen))
+            .unzip();
+        let (old_lists, lists) = (&before.nodes.job_lists, &set.nodes.job_lists);
+        let gone_lists = old_lists
+            .keys()
+            .filter(|digest| !lists.contains_key(digest));
+        let gone_lists: Vec<String> = gone_lists.map(ToString::to_string).collect();
+        let new_lists = lists.iter();
+        let new_lists: Vec<ListOfJobs> = new_lists
+            .filter(|(digest, list)| old_lists.get(digest) != Some(list))
+            .map(|(digest, list)| (*digest, list.clone()))
+            .collect();
+        Changes {
+            meta: (before.meta != set.meta).then(|| columns(META, &[&set.meta])),
+            updated: Updated::of(&before.records, &updated, statements),
+            inserted: units(&inserted),
+            gone_nodes: (!gone.is_empty()).then(|| Column::texts(gone)),
+            nodes: (!living.is_empty())
+                .then(|| (Column::texts(identities), columns(NODE, &living))),
+            gone_lists: (!gone_lists.is_empty())
+                .then(|| Column::texts(gone_lists.iter().map(String::as_str))),
+            job_lists: (!new_lists.is_empty())
+                .then(|| columns(JOB_LIST, &new_lists.iter().collect::<Vec<_>>())),
+            lines: (!set.lines.is_empty()).then(|| {
+                let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
+                (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
+            }),
+            catalog: catalog::changes(&before.catalog, set),
+            requests: RequestChanges::of(set),
+        }
+    }
+
+    /// Whether the row of the bucket changes.
+    pub(crate) fn has_meta(&self) -> bool {
+        self.meta.is_some()
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        let Changes {
+            meta,
+            updated,
+            inserted,
+            gone_nodes,
+            nodes,
+            gone_lists,
+            job_lists,
+            catalog,
+            lines,
+            requests,
+        } = self;
+        let units = updated.is_none() && inserted.is_none();
+        let nodes = gone_nodes.is_none() && nodes.is_none();
+        let lists = gone_lists.is_none() && job_lists.is_none();
+        let requests = requests.is_nothing();
+        let catalog = catalog.is_none();
+        meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
+    }
+}
+
+/// Names and columns; `None` for no units.
+fn units(units: &[(&UnitName, &Record)]) -> Option<(Column, Vec<Column>)> {
+    if units.is_empty() {
+        return None;
+    }
+    let names = Column::texts(units.iter().map(|(unit, _)| unit.as_str()));
+    let records: Vec<&Record> = units.iter().map(|(_, record)| *record).collect();
+    Some((names, columns(RECORD, &records)))
+}
