@@ -294,24 +294,25 @@ fn frame(meta: &str, identity: Identity) -> String {
 }
 
 /// Units in which something waits and can start, and overdue runs that are not damaged; at most a batch of each, as
-/// [`Records::survey`](scheduled_one_protocol::Records::survey) has it. The second parameter is the time in
-/// milliseconds.
+/// [`Records::survey`](scheduled_one_protocol::Records::survey) has it.
 ///
 /// No index serves this: it would be written with every grant and every end, and would keep the updates of the table
 /// from being heap-only. One scan of ten thousand units takes some 8 ms, once a second and node.
 fn survey(unit: &str) -> String {
     let columns = names(RECORD, "");
+    // A second ahead: a step reads its clock later, and looks at what was found once more.
+    let now_ms = "(extract(epoch FROM statement_timestamp()) * 1000)::bigint + 1000";
     let overdue_at =
         format!("run_until_ms - run_lease_ms + run_lease_ms * {OVERDUE_PERCENT} / 100");
     let waits = "NOT running AND waiting <> ''";
     // The arithmetic is safe only within the bounds, and `CASE` keeps the order.
     let overdue = format!(
         "running AND \
-         CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND $2 + {MAX_AHEAD_MS} \
-         AND run_seq BETWEEN 0 AND {MAX_SEQ} THEN {overdue_at} <= $2 ELSE false END \
+         CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND {now_ms} + {MAX_AHEAD_MS} \
+         AND run_seq BETWEEN 0 AND {MAX_SEQ} THEN {overdue_at} <= {now_ms} ELSE false END \
          AND octet_length(run_nonce) <= {MAX_NONCE_BYTES} AND run_nonce !~ '[^ -~]'"
     );
-    let unclaimed = format!("next_due_ms <= $2 - {UNCLAIMED_MS}");
+    let unclaimed = format!("next_due_ms <= {now_ms} - {UNCLAIMED_MS}");
     format!(
         "WITH found AS MATERIALIZED (SELECT name, {columns}, ({waits}) AS is_ready, ({overdue}) AS is_overdue, \
          ({unclaimed}) AS is_unclaimed FROM {unit} WHERE bucket = $1 AND ({waits} OR {overdue} OR {unclaimed})) \

@@ -316,9 +316,7 @@ impl Records for PostgresStore {
 
     fn survey(&self, now: Now) -> Answer<'_, Survey> {
         Box::pin(async move {
-            let now_ms = now.ms();
-            let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-                [(&self.bucket, Type::TEXT), (&now_ms, Type::INT8)];
+            let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&self.bucket, Type::TEXT)];
             let rows = self
                 .read(&self.shared.statements.survey, &parameters)
                 .await?;

@@ -7,6 +7,7 @@ use std::iter::once;
 use scheduled_one_protocol::fields::{JOB_LIST, ListOfJobs, META, NODE, RECORD};
 use scheduled_one_protocol::machine::damage::Damage;
 use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Now, Record};
+use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_protocol::{Access, StoreError, UnitName, Wanted, WorkingSet};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
@@ -57,6 +58,7 @@ impl Step<'_> {
             lock_units,
             nodes,
             job_lists,
+            survey,
             ..
         } = self.statements;
         let bucket = [(&self.bucket as &(dyn ToSql + Sync), Type::TEXT)];
@@ -75,7 +77,7 @@ impl Step<'_> {
             Access::Reads => Some(READ_DIRECTIVES),
             Access::Changes => Some(CHANGE_DIRECTIVES),
         };
-        let (begun, ordered, made, locked, units, nodes, lists, known, frame) = tokio::join!(
+        let (begun, ordered, made, locked, units, nodes, lists, survey, known, frame) = tokio::join!(
             biased;
             client.batch_execute(BEGIN),
             query(order.is_some(), order.unwrap_or_default(), &bucket),
@@ -84,6 +86,7 @@ impl Step<'_> {
             query(!self.wanted.units.is_empty(), lock_units, &with_units),
             query(self.wanted.nodes, nodes, &bucket),
             query(self.wanted.nodes, job_lists, &bucket),
+            query(self.wanted.survey, survey, &bucket),
             self.known_requests(client),
             query(true, frame, &bucket),
         );
@@ -98,13 +101,17 @@ impl Step<'_> {
         let units = units.map_err(failed)?.unwrap_or_default();
         let nodes = nodes.map_err(failed)?.unwrap_or_default();
         let lists = lists.map_err(failed)?.unwrap_or_default();
+        let survey = survey.map_err(failed)?;
         let frame = frame.map_err(failed)?.unwrap_or_default();
+        let frame = self.frame_of(frame.first())?;
         let records = units.iter().map(record).collect::<Result<_, _>>()?;
         let mut set = WorkingSet {
             nodes: nodes_of(&nodes, &lists).map_err(failed)?,
             records,
+            survey: survey
+                .map(|rows| BucketState::of_records(sound_records(&rows)).survey(frame.now)),
             known_requests: known.map_err(failed)?,
-            ..self.frame_of(frame.first())?
+            ..frame
         };
         self.load_requests(client, &mut set).await?;
         set.catalog = self.catalog(client).await.map_err(failed)?;

@@ -225,17 +225,24 @@ impl<R: Records> Store for R {
         Box::pin(async move {
             let wanted = Wanted {
                 nodes: true,
+                survey: true,
                 ..Wanted::default()
             };
             let beat = decide(self, caller, wanted, Reads::Whole, |set| {
-                set.heartbeat(caller, &heartbeat)
+                (set.heartbeat(caller, &heartbeat), set.survey.take())
             });
-            let Reply { head, body } = beat.await?;
+            let Reply {
+                head,
+                body: (body, survey),
+            } = beat.await?;
             let Survey {
                 ready,
                 unclaimed,
                 overdue,
-            } = self.survey(Now { us: head.now_us }).await?;
+            } = match survey {
+                Some(survey) => survey,
+                None => self.survey(Now { us: head.now_us }).await?,
+            };
             let body = HeartbeatReply {
                 ready,
                 unclaimed,

@@ -10,6 +10,7 @@ use crate::message::{
     Finished, Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register,
     RegisteredUnit, Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
 };
+use crate::records::Survey;
 use crate::unit::UnitName;
 use crate::value::TickMs;
 use crate::wanted::{Wanted, has_lane, slots, slots_of};
@@ -28,6 +29,9 @@ pub struct WorkingSet {
     pub meta: Meta,
     /// The living nodes, if they were wanted.
     pub nodes: Nodes,
+    /// The units that a node has to attend to, if they were wanted, and the store finds them in the same step more
+    /// cheaply than by [`Records::survey`](crate::Records::survey), which is asked otherwise.
+    pub survey: Option<Survey>,
     /// The catalog, if it was wanted. No entry is ever removed.
     pub catalog: Catalog,
     /// The records of the units that were wanted, as far as they are stored.
