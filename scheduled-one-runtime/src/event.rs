@@ -90,6 +90,22 @@ pub(crate) fn stands_aside(
     );
 }
 
+/// A job of the program that no living node has any more.
+pub(crate) fn job_gone(job: &str, application: Option<&str>) {
+    warn!(
+        target: TARGET,
+        job,
+        application,
+        "job gone: no living node has it, and this program has no such job. It has no ticks until a node with it starts \
+         again, and what waits in it ends. If it belongs to another program, give each its own `application`"
+    );
+}
+
+/// What waited in a job that is gone.
+pub(crate) fn ended_gone(unit: &UnitName, tick: TickMs) {
+    warn!(target: TARGET, job = unit.as_str(), tick_ms = tick.ms(), "ended: it waited in a job that is gone");
+}
+
 pub(crate) fn schedule_decides(job: &str, schedule: &Schedule) {
     info!(
         target: TARGET,

@@ -17,6 +17,7 @@ mod local_jobs;
 mod audit_watch;
 mod control;
 mod describing;
+mod gone;
 mod heartbeat;
 pub(crate) mod hold_up;
 mod inbox;
@@ -39,6 +40,7 @@ use crate::claim::{ClaimBatch, DecidedBatch, send_claims};
 use crate::compiled_job::CompiledJob;
 use crate::finish::UnitReleased;
 use crate::run::{Runner, Stopping};
+use crate::scheduler::program::Program;
 use crate::store_client::{StoreClient, StoreHealth};
 use scheduled_one_protocol::StoreError;
 
@@ -46,6 +48,7 @@ use audit_watch::AuditWatch;
 use claiming::Claiming;
 use control::KnownDirectives;
 use describing::Describing;
+use gone::GoneWatch;
 use heartbeat::HeartbeatTimer;
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
@@ -81,6 +84,8 @@ pub(crate) struct Node {
     directives: KnownDirectives,
     /// What the catalog has of the jobs.
     describing: Describing,
+    /// Jobs that the program has dropped.
+    gone: GoneWatch,
     /// When the next heartbeat is sent.
     heartbeat: HeartbeatTimer,
     /// Overdue runs, which are written off if they stay unchanged.
@@ -101,6 +106,7 @@ impl Node {
         jobs: &[Arc<CompiledJob>],
         default_lease: Duration,
         outlook: Outlook,
+        program: Arc<Program>,
         released: mpsc::UnboundedReceiver<UnitReleased>,
     ) -> Result<Self, StoreError> {
         let started_ms = runner.cluster.now_ms();
@@ -122,7 +128,8 @@ impl Node {
             hold: Hold::START,
             registration,
             directives: KnownDirectives::default(),
-            describing: Describing::new(jobs, client.health_now().identity),
+            describing: Describing::new(jobs, &program, client.health_now().identity),
+            gone: GoneWatch::new(program),
             heartbeat: HeartbeatTimer::new(client.now(), node),
             stalls: StallWatch::default(),
             local_jobs: LocalJobs::new(of_scope(true), started_ms),
@@ -192,6 +199,7 @@ impl Node {
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
             Event::Controlled(reply) => self.take_directives(reply),
+            Event::Gone(event) => self.gone_jobs_replied(event),
             Event::Described => self.describing.settle(),
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
             Event::Succeeded(units) => {
@@ -279,6 +287,7 @@ impl Node {
         self.registration.abandon();
         self.directives.abandon();
         self.describing.abandon();
+        self.gone.abandon();
     }
 
     /// For how long no claims are sent; `None` if they are.

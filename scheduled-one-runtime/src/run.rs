@@ -375,7 +375,7 @@ fn logical(id: &RunId) -> TickMs {
 
 /// The result of a run that was granted and is not started: its tick is missed,
 /// or, if a run of it was taken over, lost.
-fn not_started(id: &RunId, reason: &str) -> RunResult {
+pub(crate) fn not_started(id: &RunId, reason: &str) -> RunResult {
     let outcome = match id.attempt {
         1 => Outcome::Missed,
         _ => Outcome::Lost,

@@ -8,6 +8,7 @@ mod store_config;
 // The life of a scheduler.
 mod bucket_worker;
 mod node_shared;
+pub(crate) mod program;
 mod start_line;
 mod startup;
 

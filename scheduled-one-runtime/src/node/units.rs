@@ -260,7 +260,12 @@ impl Units {
     /// The units that stand aside for a schedule whose node is gone.
     pub(crate) fn orphans(&mut self, living: &[String]) -> Vec<UnitIndex> {
         let asides = self.asides.iter_mut();
-        let orphans = asides.filter_map(|(index, aside)| aside.is_orphan(living).then_some(*index));
+        let all = &self.all;
+        let orphans = asides.filter_map(|(index, aside)| {
+            // A node that does not run the job does not say by which schedule others run it.
+            let runs = all[*index as usize].job.rules.enabled;
+            (aside.is_orphan(living) && runs).then_some(*index)
+        });
         orphans.collect()
     }
 

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::node::outlook::Outlook;
 use crate::run::Stopping;
 use crate::scheduler::builder::SchedulerBuilder;
+use crate::scheduler::program::Program;
 use crate::state::States;
 use crate::store_client::BucketMismatch;
 use scheduled_one_protocol::clock::Clock;
@@ -33,11 +34,16 @@ pub(super) struct NodeShared {
     pub(super) bucket_mismatch: BucketMismatch,
     pub(super) outlook: Outlook,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) program: Arc<Program>,
 }
 
 impl SchedulerBuilder {
     /// Makes what the workers of a node share, with an identity for the node.
-    pub(super) fn share(&mut self, jobs: &[Arc<CompiledJob>]) -> Result<NodeShared, Error> {
+    pub(super) fn share(
+        &mut self,
+        jobs: &[Arc<CompiledJob>],
+        program: Program,
+    ) -> Result<NodeShared, Error> {
         let identity = match self.identity.take() {
             Some(identity) => identity,
             None => random_identity()?,
@@ -64,6 +70,7 @@ impl SchedulerBuilder {
             bucket_mismatch: BucketMismatch::default(),
             outlook,
             metrics: Arc::new(metrics),
+            program: Arc::new(program.named_by(self.application.as_deref())),
         })
     }
 }
