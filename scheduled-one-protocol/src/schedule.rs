@@ -9,6 +9,9 @@ use std::sync::Arc;
 pub struct ScheduleId(pub u64);
 
 impl ScheduleId {
+    /// No schedule: a unit that it decides is *gone*, because no living node has its job. It has no tick.
+    pub const NONE: ScheduleId = ScheduleId(0);
+
     /// Length of the text.
     pub const DIGITS: usize = 16;
 
@@ -59,6 +62,11 @@ impl DecidingSchedule {
 }
 
 impl DecidingSchedule {
+    /// Since when no schedule decides, because no living node has the job; `None` if one does.
+    pub fn gone_since_ms(&self) -> Option<i64> {
+        (self.id == ScheduleId::NONE).then_some(self.since_ms)
+    }
+
     /// Whether its registration took the place of another schedule.
     pub fn took_place(&self) -> bool {
         self.since_ms > 0 && self.since_ms == self.registered_ms

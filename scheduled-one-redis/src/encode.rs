@@ -206,6 +206,7 @@ pub(crate) fn register<'a>(
             Occasion::Start { valid_until_ms } => ("start", valid_until_ms),
             Occasion::Again => ("again", 0),
             Occasion::Succession => ("succession", 0),
+            Occasion::Gone => ("gone", 0),
         };
         draft
             .int(registration.first_seen_ms)

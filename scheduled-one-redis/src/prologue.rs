@@ -77,6 +77,7 @@ pub(crate) fn prologue(values: usize, codes: &[&[Named]]) -> String {
     for (name, reason) in SKIP_REASONS {
         local(name, &format_args!("'{reason}'"));
     }
+    local("NO_SCHEDULE", &format_args!("'{}'", ScheduleId::NONE));
     local("VALUES", &values);
     for (name, code) in codes.iter().copied().flatten() {
         local(name, code);

@@ -4,8 +4,8 @@
 --       requests
 -- ARGV  4 identity of the calling node   5.. for each unit: first seen, lower bounds of hwm and
 --       token, tick and attempt of the newest start that the caller observed, lease, identity of
---       its schedule, the schedule that decides as the caller observed it, occasion: start, again
---       or succession, valid until, when the next tick may start (0: never), requests of a lane that the
+--       its schedule, the schedule that decides as the caller observed it, occasion: start, again,
+--       succession or gone, valid until, when the next tick may start (0: never), requests of a lane that the
 --       caller was granted: tick and id of each, with spaces in between
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start, the
 --       schedule that decides
@@ -85,12 +85,18 @@ local function merge(r, seen)
   decides(r, id, registered, since, by)
 end
 
--- Registers the caller's own schedule: at its start, and if the node is gone that registered another one.
-local function register_schedule(r, own, occasion, valid_until, lease)
+-- Registers the caller's own schedule: at its start, and if the node is gone that registered another one. Or none, if
+-- no node has the job, as far as the caller observed.
+local function register_schedule(r, own, occasion, valid_until, lease, seen)
   local id, registered, since, by = schedule_of(r.sch)
+  if not id and occasion == 'gone' then
+    return
+  end
   local takes_over = not id or (occasion == 'start' and now <= valid_until)
   if not takes_over and occasion == 'succession' and now >= unit_quarantine(lease, r.q) then
-    takes_over = by == node or not lives(by)
+    takes_over = id == NO_SCHEDULE or by == node or not lives(by)
+  elseif occasion == 'gone' then
+    takes_over = r.sch == seen and now >= unit_quarantine(lease, r.q)
   end
   if not takes_over then
     return
@@ -161,7 +167,7 @@ for i = 8, last do
   local decided_before = schedule_of(r.sch)
   merge(r, ARGV[a + 7])
   if ARGV[a + 6] ~= '' then
-    register_schedule(r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease)
+    register_schedule(r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease, ARGV[a + 7])
   end
   save(key, r, old_born, old_hwm, old_tok, old_q, old_sch)
   -- A caller that has seen every decision knows when the next tick is due, if its schedule decides; so does one whose

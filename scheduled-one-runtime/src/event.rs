@@ -35,6 +35,10 @@ macro_rules! error {
     ($($args:tt)*) => { user_code::ignore(|| tracing::error!($($args)*)) };
 }
 
+mod of_control;
+
+pub(crate) use of_control::{ended_gone, job_gone, not_paused_after, paused_after, rescheduled};
+
 /// A namespace of one bucket has no `buckets` here, and no `bucket` in the events below.
 pub(crate) fn started(
     jobs: usize,

@@ -17,11 +17,13 @@ mod local_jobs;
 mod audit_watch;
 mod control;
 mod describing;
+mod gone;
 mod heartbeat;
 pub(crate) mod hold_up;
 mod inbox;
 mod mode;
 pub(crate) mod outlook;
+mod pause_after;
 mod registration;
 pub(crate) mod stall_watch;
 mod standstill;
@@ -32,6 +34,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_schedule::ZoneData;
 use scheduled_one_schedule::policy::Scope;
 use tokio::sync::{mpsc, watch};
 
@@ -39,6 +42,7 @@ use crate::claim::{ClaimBatch, DecidedBatch, send_claims};
 use crate::compiled_job::CompiledJob;
 use crate::finish::UnitReleased;
 use crate::run::{Runner, Stopping};
+use crate::scheduler::program::Program;
 use crate::store_client::{StoreClient, StoreHealth};
 use scheduled_one_protocol::StoreError;
 
@@ -46,6 +50,7 @@ use audit_watch::AuditWatch;
 use claiming::Claiming;
 use control::KnownDirectives;
 use describing::Describing;
+use gone::GoneWatch;
 use heartbeat::HeartbeatTimer;
 use hold_up::{Conditions, Hold};
 use inbox::{Event, Inbox};
@@ -57,7 +62,7 @@ use registration::{Registration, register_again};
 use stall_watch::StallWatch;
 use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for};
 use succession::take_over_ticks;
-use takeover::taken_over;
+use takeover::{lost, taken_over};
 use units::Units;
 use verdict::DecidedClaim;
 
@@ -77,10 +82,14 @@ pub(crate) struct Node {
     hold: Hold,
     /// With which store the units are registered.
     registration: Registration,
+    /// The rules of time zones, for schedules that operators want.
+    zones: ZoneData,
     /// What operators want of the jobs.
     directives: KnownDirectives,
     /// What the catalog has of the jobs.
     describing: Describing,
+    /// Jobs that the program has dropped.
+    gone: GoneWatch,
     /// When the next heartbeat is sent.
     heartbeat: HeartbeatTimer,
     /// Overdue runs, which are written off if they stay unchanged.
@@ -101,6 +110,7 @@ impl Node {
         jobs: &[Arc<CompiledJob>],
         default_lease: Duration,
         outlook: Outlook,
+        (program, zones): (Arc<Program>, ZoneData),
         released: mpsc::UnboundedReceiver<UnitReleased>,
     ) -> Result<Self, StoreError> {
         let started_ms = runner.cluster.now_ms();
@@ -121,8 +131,10 @@ impl Node {
             units,
             hold: Hold::START,
             registration,
+            zones,
             directives: KnownDirectives::default(),
-            describing: Describing::new(jobs, client.health_now().identity),
+            describing: Describing::new(jobs, &program, client.health_now().identity),
+            gone: GoneWatch::new(program),
             heartbeat: HeartbeatTimer::new(client.now(), node),
             stalls: StallWatch::default(),
             local_jobs: LocalJobs::new(of_scope(true), started_ms),
@@ -188,10 +200,14 @@ impl Node {
             // Run → finished.
             Event::RunEnded(released) => {
                 let now_ms = self.runner.cluster.now_ms();
+                if released.failed {
+                    self.run_failed(&released.unit);
+                }
                 self.claiming.release(&mut self.units, released, now_ms);
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
             Event::Controlled(reply) => self.take_directives(reply),
+            Event::Gone(event) => self.gone_jobs_replied(event),
             Event::Described => self.describing.settle(),
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
             Event::Succeeded(units) => {
@@ -203,6 +219,9 @@ impl Node {
                 self.claiming.adopt(&mut self.units, units, now_ms);
             }
             Event::WrittenOff(runs) => {
+                for run in lost(&runs) {
+                    self.run_failed(&run);
+                }
                 let ready = taken_over(&self.client.metrics, runs);
                 self.claiming.ready.extend(ready);
             }
@@ -279,6 +298,7 @@ impl Node {
         self.registration.abandon();
         self.directives.abandon();
         self.describing.abandon();
+        self.gone.abandon();
     }
 
     /// For how long no claims are sent; `None` if they are.

@@ -22,13 +22,23 @@ pub(super) fn register_schedule(
     let Some(id) = register.schedule else {
         return;
     };
+    // The heartbeats of all nodes are forgotten, too.
+    let is_quarantined =
+        || unit_quarantined(meta, record, register.lease_ms, caller, now).is_some();
     let takes_over = match (register.occasion, &record.decides) {
         (Occasion::Start { valid_until_ms }, _) => now.ms() <= valid_until_ms,
+        // A unit that nobody has registered cannot go.
+        (Occasion::Gone, None) => return,
         (Occasion::Again, _) | (Occasion::Succession, None) => false,
-        // The heartbeats of all nodes are forgotten, too.
         (Occasion::Succession, Some(decides)) => {
-            let quarantined = unit_quarantined(meta, record, register.lease_ms, caller, now);
-            quarantined.is_none() && (*decides.node == *caller.node || !lives(&decides.node))
+            let is_free = decides.id == ScheduleId::NONE
+                || *decides.node == *caller.node
+                || !lives(&decides.node);
+            is_free && !is_quarantined()
+        }
+        // A node that has the job may have started since.
+        (Occasion::Gone, Some(decides)) => {
+            register.decides.as_ref() == Some(decides) && !is_quarantined()
         }
     };
     decide(record, id, takes_over, caller, now);

@@ -84,6 +84,9 @@ pub enum Occasion {
     /// The node stands aside, and the node is gone that registered the deciding schedule last. If that is so, the
     /// caller's schedule decides from now on.
     Succession,
+    /// No living node has the job, as far as the caller saw. If nobody has registered it since
+    /// [`Register::decides`], no schedule decides from now on: the caller's is [`ScheduleId::NONE`].
+    Gone,
 }
 
 /// The reply to a [`Register`].

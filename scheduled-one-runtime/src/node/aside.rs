@@ -27,6 +27,10 @@ impl Aside {
             true => 0,
             false => self.absent + 1,
         };
+        // The job was gone, and this node has it: at once.
+        if self.decides.gone_since_ms().is_some() {
+            return true;
+        }
         let is_gone = self.absent >= ABSENT;
         if is_gone {
             self.absent = 0;

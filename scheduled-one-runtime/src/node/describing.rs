@@ -7,12 +7,15 @@ use crate::compiled_job::CompiledJob;
 use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::inbox::Event;
+use crate::scheduler::program::Program;
 use crate::store_client::{StoreHealth, StoreIdentity};
+use scheduled_one_protocol::JobDescriptor;
 use scheduled_one_protocol::message::{ControlRequest, MAX_BATCH};
 
 /// How far the description of the jobs has come.
 pub(super) struct Describing {
-    jobs: Vec<Arc<CompiledJob>>,
+    /// The jobs with their descriptors.
+    jobs: Vec<(Arc<CompiledJob>, Box<str>)>,
     /// How many of them are described to the store of this identity.
     described: usize,
     identity: StoreIdentity,
@@ -21,9 +24,15 @@ pub(super) struct Describing {
 }
 
 impl Describing {
-    pub(super) fn new(jobs: &[Arc<CompiledJob>], identity: StoreIdentity) -> Self {
+    pub(super) fn new(
+        jobs: &[Arc<CompiledJob>],
+        program: &Program,
+        identity: StoreIdentity,
+    ) -> Self {
+        let jobs = jobs.iter();
+        let jobs = jobs.map(|job| (Arc::clone(job), descriptor(job, program)));
         Describing {
-            jobs: jobs.to_vec(),
+            jobs: jobs.collect(),
             described: 0,
             identity,
             pending: false,
@@ -40,7 +49,7 @@ impl Describing {
             self.described = 0;
         }
         let jobs = self.jobs.iter().skip(self.described).take(MAX_BATCH);
-        let described = jobs.map(|job| (job.name.to_string(), job.descriptor.to_string()));
+        let described = jobs.map(|(job, text)| (job.name.to_string(), text.to_string()));
         let described: Vec<(String, String)> = described.collect();
         if described.is_empty() {
             return None;
@@ -63,6 +72,16 @@ impl Describing {
         self.pending = false;
         self.described = 0;
     }
+}
+
+/// What the catalog is to have of a job: the program's own words, and the label of the program.
+fn descriptor(job: &CompiledJob, program: &Program) -> Box<str> {
+    let Some(application) = program.application_of(&job.name) else {
+        return job.descriptor.clone();
+    };
+    let mut said = JobDescriptor::from_text(&job.descriptor);
+    said.say("application", application);
+    said.to_text().into()
 }
 
 impl Node {

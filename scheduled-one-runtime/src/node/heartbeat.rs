@@ -98,7 +98,9 @@ impl Node {
             .observe_all(std::mem::take(&mut body.overdue), received);
         let now_ms = self.runner.cluster.now_ms();
         let is_calm = self.hold.is_calm(now_ms);
+        let ready = body.ready.clone();
         let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
+        self.watch_gone_jobs(&ready);
         let nodes = &self.claiming.preference;
         let living = nodes.living().len();
         self.client.bucket_metrics.living_nodes(living);

@@ -9,6 +9,7 @@ use crate::claim::DecidedBatch;
 use crate::event;
 use crate::finish::UnitReleased;
 use crate::node::audit_watch::Looked;
+use crate::node::gone::GoneEvent;
 use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
@@ -33,6 +34,8 @@ pub(super) enum Event {
     Controlled(ControlReply),
     /// Jobs are in the catalog.
     Described,
+    /// Jobs that the program has dropped: the reply to a request.
+    Gone(GoneEvent),
     /// The reply to a heartbeat.
     Heartbeat(Replied<HeartbeatReply>),
     /// The replies to registrations by which this node takes over from others.

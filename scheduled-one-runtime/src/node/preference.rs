@@ -135,6 +135,14 @@ impl Preference {
         &self.living
     }
 
+    /// Whether this node is the first of the living ones that have the same jobs: it does what one of them has to do.
+    pub(super) fn is_first_of_its_kind(&self) -> bool {
+        let members = self.members.iter().zip(&self.living);
+        let same = members.filter(|(peer, _)| peer.jobs == self.own_digest);
+        let first = same.min_by_key(|(_, identity)| *identity);
+        first.is_some_and(|(peer, _)| peer.key == self.me)
+    }
+
     /// The version of the membership that this node has seen.
     pub(super) fn version(&self) -> u64 {
         self.version

@@ -48,6 +48,7 @@ pub struct SchedulerBuilder {
     pub(super) jobs: JobSelection,
     pub(super) namespace: String,
     pub(super) node_name: Option<String>,
+    pub(super) application: Option<String>,
     pub(super) states: States,
     /// A type of which two values were given as state.
     doubled_state: Option<&'static str>,
@@ -72,6 +73,7 @@ impl SchedulerBuilder {
             jobs: JobSelection::default(),
             namespace: "default".to_owned(),
             node_name: None,
+            application: None,
             states: States::default(),
             doubled_state: None,
             lease: DEFAULT_LEASE,
@@ -98,6 +100,21 @@ impl SchedulerBuilder {
     /// identity is random and new with each start. Default: that identity.
     pub fn node_name(mut self, name: impl Into<String>) -> Self {
         self.node_name = Some(name.into());
+        self
+    }
+
+    /// The program that this node belongs to, the same in all its releases: two
+    /// programs that share a namespace have different labels. When a release has
+    /// dropped a job, and no living node has it any more, the job is *gone*: it
+    /// has no ticks until a node with it starts again, and what waited in it ends.
+    ///
+    /// All processes with a label are to be given the same jobs, by
+    /// [`job`](Self::job) or the attribute, and may leave some out by
+    /// [`without`](Self::without): a job that only some of them are given is gone
+    /// while those are down. Default: the name of the executable, which stands
+    /// for the jobs of the attribute alone. 1 to 128 of `A-Z a-z 0-9 _ . : / -`.
+    pub fn application(mut self, application: impl Into<String>) -> Self {
+        self.application = Some(application.into());
         self
     }
 
@@ -262,6 +279,9 @@ impl SchedulerBuilder {
         check_name(&self.namespace).map_err(bad("namespace"))?;
         if let Some(name) = &self.node_name {
             check_name(name).map_err(bad("node_name"))?;
+        }
+        if let Some(name) = &self.application {
+            check_name(name).map_err(bad("application"))?;
         }
         check_lease(self.lease).map_err(bad("lease"))?;
         let (least, _, most) = LEDGER_LINES;

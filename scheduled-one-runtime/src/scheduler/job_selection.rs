@@ -9,6 +9,7 @@ use crate::event;
 use crate::job::Job;
 use crate::job::when::Schedules;
 use crate::registry::registered_jobs;
+use crate::scheduler::program::Program;
 use crate::state::States;
 use scheduled_one_schedule::{Calendar, ZoneData};
 
@@ -37,7 +38,14 @@ impl JobSelection {
         calendars: &[Calendar],
     ) -> Result<ChosenJobs, Error> {
         let mut jobs = registered_jobs()?;
+        let names = |jobs: &[Job]| jobs.iter().map(|job| job.name().to_owned()).collect();
+        let annotated = names(&jobs);
         jobs.extend(self.jobs);
+        let program = Program {
+            annotated,
+            jobs: names(&jobs),
+            ..Program::default()
+        };
         // Jobs of the same name stay in their order.
         jobs.sort_by(|a, b| a.name().cmp(b.name()));
         let mut neighbours = jobs.windows(2);
@@ -67,7 +75,10 @@ impl JobSelection {
                 message: "they leave no job to run on this node".to_owned(),
             });
         }
-        let mut chosen = ChosenJobs::default();
+        let mut chosen = ChosenJobs {
+            program,
+            ..ChosenJobs::default()
+        };
         let mut schedules = Schedules::new(zones, calendars);
         for job in jobs {
             match job.compile(states, &mut schedules)? {
@@ -93,6 +104,8 @@ pub(super) struct ChosenJobs {
     pub(super) jobs: Vec<Arc<CompiledJob>>,
     /// Names of the disabled jobs, with those that are left out.
     pub(super) disabled: Vec<String>,
+    /// All jobs of the program.
+    pub(super) program: Program,
 }
 
 /// The error for a name that no job has; lists at most ten names.

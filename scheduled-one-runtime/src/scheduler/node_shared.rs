@@ -13,9 +13,11 @@ use crate::metrics::Metrics;
 use crate::node::outlook::Outlook;
 use crate::run::Stopping;
 use crate::scheduler::builder::SchedulerBuilder;
+use crate::scheduler::program::Program;
 use crate::state::States;
 use crate::store_client::BucketMismatch;
 use scheduled_one_protocol::clock::Clock;
+use scheduled_one_schedule::ZoneData;
 
 /// What the workers of a node share.
 pub(super) struct NodeShared {
@@ -33,11 +35,18 @@ pub(super) struct NodeShared {
     pub(super) bucket_mismatch: BucketMismatch,
     pub(super) outlook: Outlook,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) program: Arc<Program>,
+    pub(super) zones: ZoneData,
 }
 
 impl SchedulerBuilder {
     /// Makes what the workers of a node share, with an identity for the node.
-    pub(super) fn share(&mut self, jobs: &[Arc<CompiledJob>]) -> Result<NodeShared, Error> {
+    pub(super) fn share(
+        &mut self,
+        jobs: &[Arc<CompiledJob>],
+        program: Program,
+        zones: &ZoneData,
+    ) -> Result<NodeShared, Error> {
         let identity = match self.identity.take() {
             Some(identity) => identity,
             None => random_identity()?,
@@ -64,6 +73,8 @@ impl SchedulerBuilder {
             bucket_mismatch: BucketMismatch::default(),
             outlook,
             metrics: Arc::new(metrics),
+            program: Arc::new(program.named_by(self.application.as_deref())),
+            zones: zones.clone(),
         })
     }
 }

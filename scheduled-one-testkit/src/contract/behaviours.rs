@@ -15,7 +15,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 120] = [
+pub const BEHAVIOURS: [&str; 123] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -91,6 +91,9 @@ pub const BEHAVIOURS: [&str; 120] = [
     "register leaves another schedule its place",
     "register succeeds a node that is gone",
     "register repeats what another node saw",
+    "register, the job is gone",
+    "register, the job is not gone",
+    "register, a job that was gone returns",
     "claim otherschedule",
     "record",
     "inspect",

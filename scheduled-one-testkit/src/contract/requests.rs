@@ -362,6 +362,9 @@ impl Workload {
         let record = self.record(&unit);
         let mut bounds = self.bounds(&record);
         bounds.start = self.start(&record);
+        if self.random.one_in(8) {
+            return self.gone(unit, &record, bounds);
+        }
         Register {
             requests: self.known(&unit),
             unit,

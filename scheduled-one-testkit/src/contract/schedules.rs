@@ -1,8 +1,8 @@
 //! Random schedules of requests: few, so that two nodes often have the same.
 
 use scheduled_one_protocol::machine::Record;
-use scheduled_one_protocol::message::{Occasion, Register};
-use scheduled_one_protocol::{DecidingSchedule, ScheduleId};
+use scheduled_one_protocol::message::{LowerBounds, Occasion, Register};
+use scheduled_one_protocol::{DecidingSchedule, ScheduleId, UnitName};
 
 use super::workload::Workload;
 
@@ -18,6 +18,29 @@ impl Workload {
         match self.random.one_in(12) {
             true => self.schedule(),
             false => record.decides.as_ref().map(|decides| decides.id),
+        }
+    }
+
+    /// No living node has the job, as its caller believes.
+    pub(super) fn gone(
+        &mut self,
+        unit: UnitName,
+        record: &Record,
+        bounds: LowerBounds,
+    ) -> Register {
+        Register {
+            unit,
+            first_seen_ms: self.now_ms,
+            lease_ms: 1,
+            schedule: Some(ScheduleId::NONE),
+            occasion: Occasion::Gone,
+            decides: match self.random.one_in(4) {
+                true => self.seen_schedule(record),
+                false => record.decides.clone(),
+            },
+            bounds,
+            next_due_ms: None,
+            requests: Vec::new(),
         }
     }
 
@@ -63,6 +86,16 @@ pub(super) fn registered(workload: &mut Workload, register: &Register, before: &
     let succeeds = register.occasion == Occasion::Succession && register.decides.is_none();
     let what = "register succeeds a node that is gone";
     workload.count_if(succeeds && others && same(new), what);
+    let is_gone = register.occasion == Occasion::Gone;
+    workload.count_if(is_gone && others && same(new), "register, the job is gone");
+    let what = "register, the job is not gone";
+    workload.count_if(is_gone && others && !same(new), what);
+    let was_gone = before
+        .decides
+        .as_ref()
+        .and_then(DecidingSchedule::gone_since_ms);
+    let returns = was_gone.is_some() && own != ScheduleId::NONE && same(new);
+    workload.count_if(returns, "register, a job that was gone returns");
     let seen = register.decides.as_ref() == Some(new) && before.decides != after.decides;
     workload.count_if(seen, "register repeats what another node saw");
 }

@@ -1,0 +1,317 @@
+//! A job that no living node has is gone: it has no ticks until a node with it starts again, and what waited in it
+//! ends. On the embedded store, in time that the test moves.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{Caller, Occasion, Register};
+use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Store, UnitName};
+use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::{Job, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder};
+use test_support::Log;
+
+const BOUND: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A store that outlives its nodes, its clock, and how often the job ran that comes and goes.
+struct World {
+    clock: ManualClock,
+    store: MemoryStore,
+    runs: Arc<AtomicUsize>,
+    /// Runs end only when this is set.
+    may_end: Arc<AtomicBool>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        World {
+            store: MemoryStore::new(Arc::new(clock.clone())),
+            clock,
+            runs: Arc::default(),
+            may_end: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    fn builder(&self, application: &str) -> SchedulerBuilder {
+        let builder = Scheduler::builder("memory://").clock(self.clock.clone());
+        let builder = builder.store(self.store.clone()).application(application);
+        builder.job(Job::every(format!("stays-{application}"), HOUR, || async {}))
+    }
+
+    /// The job that comes and goes, and everything is caught up with.
+    fn job(&self) -> Job {
+        self.plain_job()
+            .misfire(Misfire::RunAll)
+            .catch_up(12 * HOUR)
+    }
+
+    /// Each minute.
+    fn plain_job(&self) -> Job {
+        let (runs, may_end) = (Arc::clone(&self.runs), Arc::clone(&self.may_end));
+        Job::every("goes", MINUTE, move || {
+            runs.fetch_add(1, Ordering::SeqCst);
+            let may_end = Arc::clone(&may_end);
+            async move {
+                while !may_end.load(Ordering::SeqCst) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        })
+    }
+
+    async fn with_job(&self) -> Scheduler {
+        let builder = self.builder("billing").job(self.job());
+        builder.start().await.unwrap()
+    }
+
+    async fn without_job(&self, application: &str) -> Scheduler {
+        self.builder(application).start().await.unwrap()
+    }
+
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() {
+            let step = SECOND.min(left);
+            self.clock.advance(step);
+            left -= step;
+            settle().await;
+        }
+    }
+
+    /// Lets seconds pass until it is so.
+    async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        let look = async {
+            while !is_so().await {
+                self.pass(SECOND).await;
+            }
+        };
+        assert!(tokio::time::timeout(BOUND, look).await.is_ok(), "{what}");
+    }
+
+    fn caller(&self) -> Caller {
+        Caller {
+            node: "somebody".to_owned(),
+            name: "somebody".to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 100,
+            buckets: 1,
+        }
+    }
+
+    async fn decides(&self) -> DecidingSchedule {
+        let units = [UnitName::new("goes", 0)];
+        let reply = self.store.inspect(&self.caller(), &units).await.unwrap();
+        reply.body[0].decides.clone().unwrap()
+    }
+
+    async fn is_gone(&self) -> bool {
+        self.decides().await.gone_since_ms().is_some()
+    }
+
+    /// The lines of the job, oldest first: outcome, number of ticks, reason.
+    async fn lines(&self) -> Vec<(Outcome, u64, String)> {
+        let lines = Store::ledger(&self.store, "goes", 100).await.unwrap();
+        let lines = lines.into_iter().rev();
+        lines
+            .map(|line| (line.outcome, line.count, line.reason))
+            .collect()
+    }
+}
+
+/// Every task goes as far as it can without time.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_time_a_job_was_gone_has_no_ticks() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _guard = test_support::subscribe(subscriber.finish());
+    let world = World::new();
+    let old = world.with_job().await;
+    world.until("it runs", async || world.runs() == 2).await;
+    assert!(old.shutdown(BOUND).await.recorded);
+    let new = world.without_job("billing").await;
+    world
+        .until("it is gone", async || world.is_gone().await)
+        .await;
+    assert_eq!(log.lines_with("job gone").len(), 1);
+    world.pass(HOUR / 2).await;
+    let before = world.lines().await;
+    assert_eq!((world.runs(), before.len()), (2, 2), "{before:?}");
+
+    let again = world.with_job().await;
+    world
+        .until("it runs again", async || world.runs() > 2)
+        .await;
+    world.pass(3 * MINUTE).await;
+    assert_eq!(world.runs(), 6, "once a minute, and no more");
+    let lines = world.lines().await;
+    assert!(
+        lines.iter().all(|(outcome, ..)| *outcome == Outcome::Ok),
+        "{lines:?}"
+    );
+    let now = jiff::Timestamp::from_second(world.clock_s() + 1).unwrap();
+    let audit = again.audit("goes", now - 2 * HOUR..now).await.unwrap();
+    assert_eq!(audit.len(), 4, "since its return: {audit:?}");
+    for node in [new, again] {
+        node.shutdown(BOUND).await;
+    }
+}
+
+/// Nobody is there to notice it, and the nodes that return have the job: everything is caught up with.
+#[tokio::test]
+async fn an_outage_of_all_nodes_is_caught_up_with() {
+    let world = World::new();
+    let old = world.with_job().await;
+    world.until("it runs", async || world.runs() == 1).await;
+    assert!(old.shutdown(BOUND).await.recorded);
+    world.pass(HOUR).await;
+    let again = world.with_job().await;
+    world
+        .until("it caught up", async || world.runs() >= 61)
+        .await;
+    assert!(!world.is_gone().await);
+    again.shutdown(BOUND).await;
+}
+
+#[tokio::test]
+async fn a_job_that_a_living_node_or_another_program_has_is_not_gone() {
+    let world = World::new();
+    let old = world.with_job().await;
+    let new = world.without_job("billing").await;
+    world.pass(5 * MINUTE).await;
+    assert!(!world.is_gone().await);
+    assert_eq!(world.runs(), 5);
+    // The program with the job is down, and only another one lives.
+    assert!(new.shutdown(BOUND).await.recorded);
+    assert!(old.shutdown(BOUND).await.recorded);
+    let other = world.without_job("shipping").await;
+    world.pass(5 * MINUTE).await;
+    assert!(!world.is_gone().await);
+    // Nor does a program count that has the job, and does not run it here.
+    let builder = world.builder("billing").job(world.job()).without(["goes"]);
+    let idle = builder.start().await.unwrap();
+    world.pass(5 * MINUTE).await;
+    assert!(!world.is_gone().await);
+    let again = world.with_job().await;
+    world
+        .until("it caught up", async || world.runs() >= 15)
+        .await;
+    for node in [other, idle, again] {
+        node.shutdown(BOUND).await;
+    }
+}
+
+#[tokio::test]
+async fn what_waited_in_a_job_that_is_gone_ends() {
+    let world = World::new();
+    world.may_end.store(false, Ordering::SeqCst);
+    let job = world.plain_job().overlap(Overlap::QueueOne);
+    let builder = world.builder("billing").job(job);
+    let old = builder.start().await.unwrap();
+    let new = world.without_job("billing").await;
+    world.pass(3 * MINUTE).await;
+    let run = new
+        .control()
+        .unwrap()
+        .run("goes")
+        .id("deploy-42")
+        .await
+        .unwrap();
+    assert_eq!(world.runs(), 1);
+    // Its node dies: the run is lost, and the tick behind it and the request wait for nobody.
+    drop(old);
+    world
+        .until("what waited ends", async || {
+            let lines = world.lines().await;
+            lines
+                .iter()
+                .filter(|(_, _, reason)| reason == "job gone")
+                .count()
+                == 2
+        })
+        .await;
+    assert!(world.is_gone().await);
+    let of_request = run.states().await.unwrap();
+    let of_request = format!("{of_request:?}");
+    assert!(of_request.contains("Missed"), "{of_request}");
+    // Whoever asks for another run gets to know as well.
+    let late = new
+        .control()
+        .unwrap()
+        .run("goes")
+        .id("deploy-43")
+        .await
+        .unwrap();
+    world
+        .until("the request ends", async || {
+            format!("{:?}", late.states().await.unwrap()).contains("Missed")
+        })
+        .await;
+    assert_eq!(world.runs(), 1);
+    new.shutdown(BOUND).await;
+}
+
+/// Somebody believed that nobody has the job, while a node of it lives: that node takes its ticks back at once.
+#[tokio::test]
+async fn a_living_node_takes_its_ticks_back() {
+    let world = World::new();
+    let node = world.with_job().await;
+    world.until("it runs", async || world.runs() == 1).await;
+    let register = |decides| Register {
+        unit: UnitName::new("goes", 0),
+        first_seen_ms: i64::MAX,
+        lease_ms: 1,
+        schedule: Some(ScheduleId::NONE),
+        occasion: Occasion::Gone,
+        decides: Some(decides),
+        bounds: Default::default(),
+        next_due_ms: None,
+        requests: Vec::new(),
+    };
+    let seen = world.decides().await;
+    let older = DecidingSchedule {
+        registered_ms: seen.registered_ms - 1,
+        ..seen.clone()
+    };
+    for (decides, is_gone) in [(older, false), (seen, true)] {
+        let registrations = [register(decides)];
+        let caller = world.caller();
+        world.store.register(&caller, &registrations).await.unwrap();
+        assert_eq!(world.is_gone().await, is_gone);
+    }
+    world
+        .until("it runs again", async || world.runs() >= 3)
+        .await;
+    assert!(!world.is_gone().await);
+    let lines = world.lines().await;
+    assert!(
+        lines.iter().all(|(outcome, ..)| *outcome == Outcome::Ok),
+        "{lines:?}"
+    );
+    node.shutdown(BOUND).await;
+}
+
+impl World {
+    fn clock_s(&self) -> i64 {
+        use scheduled_one_runtime::clock::Clock;
+        self.clock.wall().as_secs() as i64
+    }
+}
