@@ -5,5 +5,6 @@
 mod changes;
 mod runs;
 mod texts;
+mod ticks;
 mod trouble;
 mod world;
