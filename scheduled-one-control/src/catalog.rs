@@ -125,7 +125,7 @@ pub(crate) fn zones(job: &str) -> Result<ZoneData, Error> {
     })
 }
 
-fn ms(instant: SystemTime) -> i64 {
+pub(crate) fn ms(instant: SystemTime) -> i64 {
     let since_epoch = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

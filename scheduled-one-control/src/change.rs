@@ -292,6 +292,7 @@ impl ChangeDirective {
                     subject: self.subject.clone(),
                     seen: version,
                     directive,
+                    action: self.wish.action().to_owned(),
                 }),
                 ..ControlRequest::default()
             };

@@ -28,6 +28,16 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
+    /// What is done, in a word for the trail.
+    pub(crate) fn action(&self) -> &'static str {
+        match self {
+            Wish::Pause { .. } => "pause",
+            Wish::Resume { .. } => "resume",
+            Wish::Reschedule { .. } => "reschedule",
+            Wish::Reset { .. } => "reset",
+        }
+    }
+
     /// Whether it cannot be asked for of all jobs at once.
     pub(crate) fn is_of_one_job(&self) -> bool {
         matches!(self, Wish::Reschedule { .. } | Wish::Reset { .. })

@@ -10,6 +10,7 @@ use crate::catalog;
 use crate::requests::RequestChanges;
 use crate::rows::{Column, columns};
 use crate::statements::Statements;
+use crate::trail;
 
 /// What was loaded.
 pub(crate) struct Before {
@@ -21,6 +22,15 @@ pub(crate) struct Before {
 }
 
 impl Before {
+    /// Whether something changes that somebody asked for, and not only what each request keeps up.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        let set = &self.set;
+        let has_changes = set.has_request_changes() || self.catalog != set.catalog;
+        has_changes
+            || !(set.touched.is_empty() && set.lines.is_empty() && set.trail.is_empty())
+            || self.meta.directives != set.meta.directives
+    }
+
     pub(crate) fn new(set: WorkingSet) -> Self {
         Before {
             meta: set.meta.clone(),
@@ -85,6 +95,7 @@ pub(crate) struct Changes {
     /// Jobs and columns of lines.
     pub(crate) lines: Option<(Column, Vec<Column>)>,
     pub(crate) requests: RequestChanges,
+    pub(crate) trail: Option<Vec<Column>>,
 }
 
 impl Changes {
@@ -130,6 +141,7 @@ impl Changes {
             }),
             catalog: catalog::changes(&before.catalog, set),
             requests: RequestChanges::of(set),
+            trail: trail::changes(set),
         }
     }
 
@@ -150,12 +162,13 @@ impl Changes {
             catalog,
             lines,
             requests,
+            trail,
         } = self;
         let units = updated.is_none() && inserted.is_none();
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        let catalog = catalog.is_none();
+        let catalog = catalog.is_none() && trail.is_none();
         meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Step<'a> {
     pub(crate) wanted: &'a Wanted,
     pub(crate) identity: Identity,
     pub(crate) meta: MetaLock,
+    /// The user may only read: nothing is locked, and nothing is saved.
+    pub(crate) reads: bool,
 }
 
 /// How a step treats the row of the bucket.
@@ -56,6 +58,7 @@ impl Step<'_> {
             make_meta,
             lock_meta,
             lock_units,
+            units: read_units,
             nodes,
             job_lists,
             survey,
@@ -83,7 +86,11 @@ impl Step<'_> {
             query(order.is_some(), order.unwrap_or_default(), &bucket),
             query(self.meta == MetaLock::Make, make_meta, &bucket),
             query(self.meta >= MetaLock::Lock, lock_meta, &bucket),
-            query(!self.wanted.units.is_empty(), lock_units, &with_units),
+            query(
+                !self.wanted.units.is_empty(),
+                if self.reads { read_units } else { lock_units },
+                &with_units
+            ),
             query(self.wanted.nodes, nodes, &bucket),
             query(self.wanted.nodes, job_lists, &bucket),
             query(self.wanted.survey, survey, &bucket),
@@ -194,6 +201,8 @@ impl Step<'_> {
         let updated = changes.updated.as_ref();
         let update = updated.map_or("", |updated| &updated.statement);
         let updated = updated.map(|updated| once(&updated.names).chain(&updated.columns).collect());
+        let entered = self.enter(client, &changes.trail).await;
+        entered.map_err(failed(Stage::Save))?;
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;

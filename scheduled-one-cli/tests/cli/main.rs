@@ -6,5 +6,6 @@ mod changes;
 mod runs;
 mod schedules;
 mod texts;
+mod ticks;
 mod trouble;
 mod world;

@@ -109,6 +109,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> usize {
 pub(crate) enum Op {
     Claim,
     Control,
+    Ask,
     Finish,
     Heartbeat,
     Inspect,
@@ -121,9 +122,10 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [Op; 11] = [
+    pub(crate) const ALL: [Op; 12] = [
         Op::Claim,
         Op::Control,
+        Op::Ask,
         Op::Finish,
         Op::Heartbeat,
         Op::Inspect,
@@ -139,6 +141,7 @@ impl Op {
         match self {
             Op::Claim => "claim",
             Op::Control => "control",
+            Op::Ask => "ask",
             Op::Finish => "finish",
             Op::Heartbeat => "heartbeat",
             Op::Inspect => "inspect",

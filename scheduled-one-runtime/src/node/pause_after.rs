@@ -70,6 +70,7 @@ async fn pause_if_failing(
                 subject: job.to_owned(),
                 seen: stored.version,
                 directive: paused(stored, now_ms, note(most, last)),
+                action: "pause".to_owned(),
             }),
             ..ControlRequest::default()
         };

@@ -1,0 +1,212 @@
+//! What operators ask for, from a process without jobs, of nodes that are processes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use cluster_tests::BOUND;
+use cluster_tests::cluster::Cluster;
+use cluster_tests::job::JobSpec;
+use cluster_tests::log::{Event, Kind};
+use scheduled_one_runtime::control::Control;
+use scheduled_one_runtime::{Cause, Outcome};
+use test_support::{ClockShim, RedisServer, wait_until, wait_until_async};
+
+const NODE: &str = env!("CARGO_BIN_EXE_node");
+const LEASE: Duration = Duration::from_secs(2);
+/// How long a backfill of a thousand ticks may take on a busy machine.
+const LONG: Duration = Duration::from_secs(400);
+
+async fn connect(cluster: &Cluster) -> Control {
+    let connect = async || Control::connect(cluster.store.url()).await;
+    let mut control = None;
+    wait_until_async("the namespace is there", BOUND, async || {
+        control = connect().await.ok();
+        control.is_some()
+    })
+    .await;
+    control.expect("just connected")
+}
+
+/// Replaces one node after the other, as a deployment does.
+fn roll(cluster: &mut Cluster) {
+    let old: Vec<String> = cluster
+        .nodes
+        .iter()
+        .map(|node| node.name().to_owned())
+        .collect();
+    for name in old {
+        let before = cluster.starts("other");
+        cluster.start_node(None);
+        cluster.node(&name).terminate();
+        cluster.node(&name).wait_for_end();
+        cluster.wait_for_starts("other", before + 5);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_holds_through_a_rolling_restart_and_a_redis_that_is_restarted_empty() {
+    let jobs = ["tick", "other"].map(|name| JobSpec::new(name, 200, 0));
+    let mut cluster = Cluster::new(NODE, LEASE, jobs.to_vec());
+    cluster.start_nodes(3);
+    cluster.wait_for_starts("tick", 3);
+    let control = connect(&cluster).await;
+    control
+        .pause("tick")
+        .by("ann")
+        .note("db migration")
+        .await
+        .expect("paused");
+    drop(control);
+    // What was granted before may still begin.
+    cluster.wait_for_starts("other", cluster.starts("other") + 5);
+    let before = cluster.starts("tick");
+
+    roll(&mut cluster);
+    assert_eq!(
+        cluster.starts("tick"),
+        before,
+        "nodes that never saw the pause run it"
+    );
+
+    cluster
+        .store
+        .restart()
+        .expect("restarted, without its data");
+    let others = cluster.starts("other");
+    cluster.wait_for_starts("other", others + 10);
+    assert_eq!(
+        cluster.starts("tick"),
+        before,
+        "the restart has lifted the pause"
+    );
+    roll(&mut cluster);
+    assert_eq!(
+        cluster.starts("tick"),
+        before,
+        "the pause came back with the old nodes alone"
+    );
+
+    let control = connect(&cluster).await;
+    let pauses = control
+        .describe("tick")
+        .await
+        .expect("a description")
+        .pauses;
+    let said = pauses
+        .iter()
+        .map(|pause| (pause.by.as_str(), pause.note.as_str()));
+    assert_eq!(said.collect::<Vec<_>>(), [("ann", "db migration")]);
+    // The trail is as durable as ledgers: the restart has lost it.
+    assert!(control.trail().await.expect("a trail").entries.is_empty());
+    control.resume("tick").by("ann").await.expect("resumed");
+    cluster.wait_for_starts("tick", before + 5);
+    cluster.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_missed_ticks_run_while_ticks_of_the_schedule_stay_on_time() {
+    let clock = ClockShim::new().expect("a C compiler");
+    let redis = RedisServer::options()
+        .clock_shim(&clock)
+        .start()
+        .expect("a Redis");
+    let mut cluster = Cluster::on(redis, NODE, LEASE, vec![JobSpec::new("tick", 1_000, 0)]);
+    cluster.start_nodes(2);
+    cluster.wait_for_starts("tick", 2);
+    for node in &mut cluster.nodes {
+        node.terminate();
+        node.wait_for_end();
+    }
+    // No node is there for a thousand seconds.
+    let last_ms = newest(&cluster).tick_ms;
+    clock.forward(Duration::from_secs(1_001)).expect("set");
+    let live = cluster.starts("tick");
+    cluster.start_nodes(2);
+    cluster.wait_for_starts("tick", live + 3);
+
+    let control = connect(&cluster).await;
+    let instant = |ms: i64| UNIX_EPOCH + Duration::from_millis(ms.unsigned_abs());
+    let range = instant(last_ms + 1)..instant(last_ms + 1_100_000);
+    let from_us = newest(&cluster).boot_us;
+    let begun = control
+        .backfill("tick", range)
+        .at_a_time(50)
+        .by("ann")
+        .await
+        .expect("begun");
+    assert!(
+        (990..=1_010).contains(&begun.ticks.len()),
+        "{} ticks",
+        begun.ticks.len()
+    );
+    drop(control); // whoever asked is gone
+
+    let control = connect(&cluster).await;
+    let until = Instant::now() + LONG;
+    // A node dies meanwhile, perhaps the one that drives it.
+    wait_until("a part has run", LONG, || {
+        cluster.starts("tick") > live + 150
+    });
+    let killed = newest(&cluster).node;
+    cluster.node(&killed).kill();
+    while !control
+        .backfill_state("tick")
+        .await
+        .expect("a reply")
+        .expect("one")
+        .is_over()
+    {
+        assert!(
+            Instant::now() < until,
+            "{:?}",
+            control.backfill_state("tick").await
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let to_us = newest(&cluster).boot_us;
+
+    let lines = control.history("tick", 10_000).await.expect("a ledger");
+    let starts: Vec<Event> = cluster
+        .events()
+        .into_iter()
+        .filter(|event| event.kind == Kind::Start)
+        .collect();
+    let mut times: BTreeMap<i64, usize> = BTreeMap::new();
+    for start in &starts {
+        *times.entry(start.tick_ms).or_default() += 1;
+    }
+    for (tick, _) in &begun.ticks {
+        let ms = tick
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970")
+            .as_millis() as i64;
+        // A run that died with its node is lost, and recorded as that.
+        assert_eq!(times.get(&ms), Some(&1), "tick {ms}");
+    }
+    let is_backfill = |cause| cause == Some(Cause::Backfill);
+    let lost = lines
+        .iter()
+        .filter(|line| is_backfill(line.cause) && line.outcome == Outcome::Lost);
+    assert!(lost.count() <= 1, "one node died");
+    // Ticks of the schedule ran meanwhile, each in its second, but for those of the node that died.
+    let live: Vec<_> = lines.iter().filter(|line| line.cause.is_none()).collect();
+    assert!(
+        live.iter().all(|line| line.outcome != Outcome::Skipped),
+        "{live:?}"
+    );
+    let seconds = (to_us - from_us) / 1_000_000;
+    let of_schedule = starts.iter().filter(|start| {
+        (from_us..to_us).contains(&start.boot_us) && start.tick_ms > last_ms + 1_001_000
+    });
+    let ran = of_schedule.count() as u64;
+    assert!(
+        ran + 5 >= seconds,
+        "{ran} ticks of the schedule ran in {seconds} s"
+    );
+}
+
+fn newest(cluster: &Cluster) -> Event {
+    let mut events = cluster.events();
+    events.retain(|event| event.kind == Kind::Start);
+    events.pop().expect("a start")
+}
