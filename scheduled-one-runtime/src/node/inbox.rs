@@ -10,7 +10,7 @@ use crate::event;
 use crate::finish::UnitReleased;
 use crate::node::audit_watch::Looked;
 use crate::node::backfill::BackfillLook;
-use crate::node::gone::GoneEvent;
+use crate::node::gone::found::GoneEvent;
 use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
