@@ -1,5 +1,7 @@
 //! The arguments of the command.
 
+pub(crate) mod reschedule;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use jiff::Timestamp;
 use scheduled_one_control::OnBusy;
 use scheduled_one_protocol::Outcome;
 
+use crate::args::reschedule::{Reschedule, Reset};
 use crate::exit;
 
 /// Looks at the jobs of scheduled-one and controls them.
@@ -46,6 +49,9 @@ pub(crate) struct Global {
     /// Asks no question
     #[arg(short, long, global = true)]
     pub(crate) yes: bool,
+    /// Changes although nodes of older releases live, which would ignore it: they stop then
+    #[arg(long, global = true)]
+    pub(crate) force: bool,
     /// No colours; so does the variable NO_COLOR
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
@@ -90,6 +96,10 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Ends pauses
     Resume(Resume),
+    /// Gives a job another schedule, until its code has another one
+    Reschedule(Reschedule),
+    /// Gives a job the schedule of its code back
+    Reset(Reset),
     /// Lists the living nodes
     Nodes,
     /// Diagnoses the store

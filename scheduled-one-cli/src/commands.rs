@@ -8,6 +8,7 @@ mod history;
 mod job;
 mod jobs;
 mod nodes;
+mod reschedule;
 mod run;
 mod schema;
 mod tail;
@@ -41,6 +42,8 @@ async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Cancel(args) => cancel::run(session, &args).await,
         Command::Pause(args) => change::pause(session, &args).await,
         Command::Resume(args) => change::resume(session, &args).await,
+        Command::Reschedule(args) => reschedule::reschedule(session, &args).await,
+        Command::Reset(args) => reschedule::reset(session, &args).await,
         Command::Nodes => nodes::run(session).await,
         Command::Tail(args) => tail::run(session, &args).await,
         Command::Completions { .. } | Command::Schema(_) | Command::Doctor => Ok(Exit::Done),

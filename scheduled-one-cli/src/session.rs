@@ -22,6 +22,7 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     pub(crate) by: String,
     pub(crate) yes: bool,
+    pub(crate) force: bool,
     store_timeout: Duration,
     pub(crate) outcome_timeout: Duration,
 }
@@ -36,6 +37,7 @@ impl Session {
             output: Output::new(global),
             by: global.by.clone().unwrap_or_else(user_at_host),
             yes: global.yes,
+            force: global.force,
             store_timeout,
             outcome_timeout: global.timeout.unwrap_or(OUTCOME_TIMEOUT),
         })

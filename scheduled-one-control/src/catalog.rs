@@ -8,9 +8,20 @@ use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneDat
 
 use crate::control::Control;
 use crate::error::Error;
+use crate::reschedule::in_force;
 
 /// Most ticks that a call returns.
 const MAX_TICKS: usize = 100_000;
+
+/// By which schedule a job has its ticks.
+struct InForce {
+    schedule: Schedule,
+    /// It has no tick up to this instant.
+    since_ms: i64,
+    /// That in the code.
+    own: Schedule,
+    now_ms: i64,
+}
 
 /// A job as the node described it that started with it last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +61,7 @@ impl CatalogedJob {
     /// # Errors
     ///
     /// The parts are those of a newer release, or the schedule depends on what only the program has.
-    fn schedule(&self, job: &str, zones: &ZoneData) -> Result<Schedule, Error> {
+    pub(crate) fn schedule(&self, job: &str, zones: &ZoneData) -> Result<Schedule, Error> {
         let refuse = |why: String| Error::Schedule {
             job: job.to_owned(),
             why,
@@ -107,7 +118,7 @@ fn made_again(job: &JobDescriptor, zones: &ZoneData) -> Result<Option<Schedule>,
 }
 
 /// The zone rules that this process has.
-fn zones(job: &str) -> Result<ZoneData, Error> {
+pub(crate) fn zones(job: &str) -> Result<ZoneData, Error> {
     ZoneData::current().map_err(|error| Error::Schedule {
         job: job.to_owned(),
         why: error.to_string(),
@@ -119,13 +130,13 @@ fn ms(instant: SystemTime) -> i64 {
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn instant(ms: i64) -> SystemTime {
+pub(crate) fn instant(ms: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }
 
 impl Control {
     /// What the catalog has of a job, and the store's clock in ms.
-    async fn cataloged(&self, job: &str) -> Result<(CatalogedJob, i64), Error> {
+    pub(crate) async fn cataloged(&self, job: &str) -> Result<(CatalogedJob, i64), Error> {
         self.check_job(job).await?;
         let reply = self.read_catalog(self.store(job)).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
@@ -137,6 +148,22 @@ impl Control {
         Ok((CatalogedJob::of(entry), now_ms))
     }
 
+    /// The schedule in force, and up to which instant it has no tick; the schedule in the code, and the store's clock.
+    async fn in_force(&self, job: &str) -> Result<InForce, Error> {
+        let (cataloged, now_ms) = self.cataloged(job).await?;
+        let zones = zones(job)?;
+        let own = cataloged.schedule(job, &zones)?;
+        let directives = self.read(self.store(job)).await?.body.directives;
+        let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
+        let (schedule, since_ms) = in_force(job, own.clone(), wanted, &zones)?;
+        Ok(InForce {
+            schedule,
+            since_ms,
+            own,
+            now_ms,
+        })
+    }
+
     /// The next `n` ticks of a job's schedule, at most 100,000, after now by the store's clock. Pauses and what is
     /// decided make no difference.
     ///
@@ -144,13 +171,14 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Schedule`] if this process cannot compute them.
     pub async fn next(&self, job: &str, n: usize) -> Result<Vec<SystemTime>, Error> {
-        let (cataloged, now_ms) = self.cataloged(job).await?;
-        let schedule = cataloged.schedule(job, &zones(job)?)?;
-        let ticks = schedule.after(now_ms).take(n.min(MAX_TICKS));
+        let in_force = self.in_force(job).await?;
+        let after_ms = in_force.now_ms.max(in_force.since_ms);
+        let ticks = in_force.schedule.after(after_ms).take(n.min(MAX_TICKS));
         Ok(ticks.map(instant).collect())
     }
 
-    /// The ticks of a job's schedule in a range, its end left out; at most the first 100,000.
+    /// The ticks of a job's schedule in a range, its end left out; at most the first 100,000. A schedule that was
+    /// [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before.
     ///
     /// # Errors
     ///
@@ -160,9 +188,12 @@ impl Control {
         job: &str,
         range: Range<SystemTime>,
     ) -> Result<Vec<SystemTime>, Error> {
-        let (cataloged, _) = self.cataloged(job).await?;
-        let schedule = cataloged.schedule(job, &zones(job)?)?;
-        let ticks = schedule.matching(ms(range.start)..ms(range.end));
+        let in_force = self.in_force(job).await?;
+        let (from_ms, to_ms) = (ms(range.start), ms(range.end));
+        // Its first tick is after the instant at which it was asked for.
+        let begin_ms = in_force.since_ms.saturating_add(1);
+        let before = in_force.own.matching(from_ms..to_ms.min(begin_ms));
+        let ticks = before.chain(in_force.schedule.matching(from_ms.max(begin_ms)..to_ms));
         Ok(ticks.take(MAX_TICKS).map(instant).collect())
     }
 

@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{self, ControlReply, ControlRequest, DirectiveChange, Reply};
-use scheduled_one_protocol::{ALL_JOBS, Directive, Pause, Store};
+use scheduled_one_protocol::{ALL_JOBS, Directive, Store};
 
 use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
+use crate::wish::Wish;
 
 /// Longest note.
 const MAX_NOTE_BYTES: usize = 1_024;
@@ -34,13 +35,6 @@ pub struct Changed {
     pub already: bool,
 }
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug)]
-enum Wish {
-    Pause { until_ms: Option<i64> },
-    Resume { catch_up: bool },
-}
-
 /// A change of what operators want of a job; awaiting it makes the change. When it has returned, the change holds: the
 /// step that decides ticks enforces it, whatever nodes know.
 ///
@@ -51,15 +45,17 @@ enum Wish {
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until it is awaited"]
 pub struct ChangeDirective {
-    control: Control,
-    subject: String,
+    pub(crate) control: Control,
+    pub(crate) subject: String,
     /// The subject is a group: its jobs are found when this is awaited.
     is_group: bool,
-    wish: Wish,
-    note: String,
-    by: String,
+    pub(crate) wish: Wish,
+    pub(crate) note: String,
+    pub(crate) by: String,
     until: Option<SystemTime>,
-    expect: Option<u64>,
+    pub(crate) expect: Option<u64>,
+    /// Also while older nodes live.
+    pub(crate) is_forced: bool,
 }
 
 impl Control {
@@ -120,7 +116,7 @@ impl Control {
         }
     }
 
-    fn change(&self, subject: impl Into<String>, wish: Wish) -> ChangeDirective {
+    pub(crate) fn change(&self, subject: impl Into<String>, wish: Wish) -> ChangeDirective {
         ChangeDirective {
             control: self.clone(),
             subject: subject.into(),
@@ -130,6 +126,7 @@ impl Control {
             by: String::new(),
             until: None,
             expect: None,
+            is_forced: false,
         }
     }
 }
@@ -176,6 +173,7 @@ impl ChangeDirective {
         }
         if self.subject != ALL_JOBS {
             self.control.check_job(&self.subject).await?;
+            self.resolve().await?;
             return self.change_in(self.control.store(&self.subject)).await;
         }
         let mut all = Changed {
@@ -206,11 +204,14 @@ impl ChangeDirective {
         if self.by.len() > MAX_BY_BYTES {
             return refuse("by", "longer than 128 bytes; a name and a host are enough");
         }
+        if self.wish.is_of_one_job() && self.subject == ALL_JOBS {
+            return refuse(
+                "job",
+                "each job has a schedule of its own; name one job at a time",
+            );
+        }
         match (&mut self.wish, self.until) {
             (_, None) => Ok(()),
-            (Wish::Resume { .. }, Some(_)) => {
-                refuse("until", "a resume has no end; pause again at that time")
-            }
             (Wish::Pause { until_ms }, Some(until)) => {
                 let since_epoch = until.duration_since(UNIX_EPOCH).unwrap_or_default();
                 *until_ms = i64::try_from(since_epoch.as_millis()).ok();
@@ -222,6 +223,10 @@ impl ChangeDirective {
                 }
                 Ok(())
             }
+            (_, Some(_)) => refuse(
+                "until",
+                "only a pause ends by itself; leave it out, and change it back at that time",
+            ),
         }
     }
 
@@ -250,6 +255,9 @@ impl ChangeDirective {
 
     /// Reads, changes what was read, and sets it if it is still the same.
     async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
+        if !self.is_forced {
+            self.control.check_older_nodes(store).await?;
+        }
         let mut sent: Option<Directive> = None;
         for _ in 0..MAX_TRIES {
             let reply = self.read_repeated(store).await?;
@@ -317,57 +325,11 @@ impl ChangeDirective {
         }
     }
 
-    fn conflict(&self, now: Directive) -> Error {
+    pub(crate) fn conflict(&self, now: Directive) -> Error {
         Error::Conflict {
             subject: self.subject.clone(),
             now: Box::new(now),
         }
-    }
-
-    /// The directive that takes the place of the stored one; `None` if that is as it should be.
-    fn wished(
-        &self,
-        stored: &Directive,
-        now_ms: i64,
-        in_doubt: bool,
-    ) -> Result<Option<Directive>, Error> {
-        let mut directive = Directive {
-            changed_at_ms: now_ms,
-            by: self.by.clone(),
-            note: self.note.clone(),
-            ..stored.clone()
-        };
-        let holding = stored.pause.filter(|pause| pause.holds(now_ms));
-        match (self.wish, holding) {
-            (
-                Wish::Pause {
-                    until_ms: Some(until_ms),
-                },
-                _,
-            ) if until_ms <= now_ms => {
-                return Err(Error::Argument {
-                    argument: "until",
-                    message: "that instant is over, by the store's clock; leave it out, or give a later one".to_owned(),
-                });
-            }
-            (Wish::Pause { until_ms }, Some(pause)) => {
-                if pause.until_ms == until_ms && stored.note == self.note {
-                    return Ok(None);
-                }
-                directive.pause = Some(Pause { until_ms, ..pause });
-            }
-            (Wish::Pause { until_ms }, None) => {
-                directive.end_pause(now_ms, false);
-                directive.pause = Some(Pause {
-                    since_ms: now_ms,
-                    until_ms,
-                });
-            }
-            (Wish::Resume { .. }, None) if !in_doubt => return Ok(None),
-            (Wish::Resume { .. }, None) => {}
-            (Wish::Resume { catch_up }, Some(_)) => directive.end_pause(now_ms, catch_up),
-        }
-        Ok(Some(directive))
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct NodeJobs {
     pub(crate) jobs: BTreeMap<String, Option<ScheduleId>>,
     /// Into how many shards jobs are split, of those that are.
     pub(crate) shards: BTreeMap<String, u32>,
+    /// The version of the protocol that it speaks; `None` if its list is not known.
+    pub(crate) protocol: Option<u64>,
 }
 
 /// The jobs of a list: its entries `job=schedule`.
@@ -122,11 +124,12 @@ impl Control {
                 ..Heartbeat::leaving()
             };
             let reply = ask(|| store.heartbeat(&self.caller, wants.clone())).await?;
-            lists.insert(digest, reply.body.wanted_list.unwrap_or_default());
+            lists.extend(reply.body.wanted_list.map(|list| (digest, list)));
         }
         let with_jobs = members.into_iter().map(|node| NodeJobs {
             jobs: lists.get(&node.jobs).map(jobs).unwrap_or_default(),
             shards: lists.get(&node.jobs).map(shards).unwrap_or_default(),
+            protocol: lists.get(&node.jobs).map(JobList::protocol),
             node,
         });
         Ok(with_jobs.collect())

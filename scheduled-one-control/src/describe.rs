@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use scheduled_one_protocol::message::UnitStatus;
-use scheduled_one_protocol::{ALL_JOBS, LedgerRecord, Pause, ScheduleId, UnitName};
+use scheduled_one_protocol::{
+    ALL_JOBS, DecidingSchedule, LedgerRecord, Pause, ScheduleId, UnitName,
+};
 
 use crate::ask::ask;
 use crate::catalog::CatalogedJob;
 use crate::control::{Control, NodeJobs};
 use crate::error::Error;
+use crate::reschedule::{OverrideOf, override_of};
 
 /// Newest ledger lines that a description has.
 const NEWEST_LINES: usize = 10;
@@ -23,6 +26,10 @@ pub struct JobDescription {
     pub version: u64,
     /// What pauses it now; nothing of its schedule starts while there is one.
     pub pauses: Vec<PauseOf>,
+    /// The schedule that operators want in place of that in the code.
+    pub overridden: Option<OverrideOf>,
+    /// Since when no living node has it, and it has no ticks, ms since the Unix epoch; `None` if it is not gone.
+    pub gone_since_ms: Option<i64>,
     /// Labels of the living nodes that have it, by the identity of the schedule that they have: more than one if nodes
     /// of two releases live, or have different zone data.
     pub nodes: BTreeMap<ScheduleId, Vec<String>>,
@@ -92,13 +99,19 @@ impl Control {
                 same.or_default().push(node.name);
             }
         }
+        let cataloged = catalog.get(job).map(CatalogedJob::of);
+        let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
+        let status = status.into_iter().next().unwrap_or_default();
+        let decides = status.decides.as_ref();
         Ok(JobDescription {
             job: job.to_owned(),
+            overridden: override_of(wanted, cataloged.as_ref()),
+            gone_since_ms: decides.and_then(DecidingSchedule::gone_since_ms),
             version: directives.get(job).map_or(0, |own| own.version),
             pauses: pauses.into_iter().filter_map(holding).collect(),
             nodes,
-            cataloged: catalog.get(job).map(CatalogedJob::of),
-            status: status.into_iter().next().unwrap_or_default(),
+            cataloged,
+            status,
             newest: ask(|| store.ledger(job, NEWEST_LINES)).await?,
         })
     }

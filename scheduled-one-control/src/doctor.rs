@@ -10,6 +10,11 @@ use crate::connect::Connect;
 use crate::control::Control;
 use crate::store_url::{is_memory, is_missing_file, open_store};
 
+/// The name of the check.
+const DRIFT: &str = "schedules";
+/// Most jobs that a finding names.
+const MAX_NAMED: usize = 10;
+
 /// The lease of a job that says nothing of its own, as the runtime has it.
 const DEFAULT_LEASE: Duration = Duration::from_secs(5);
 
@@ -46,7 +51,63 @@ impl Connect {
             let units = units(&control, &**store).await;
             reports.push(store.diagnose(&needs(&clock, units)).await);
         }
-        Report::of_buckets(reports)
+        let mut report = Report::of_buckets(reports);
+        for finding in control.schedule_findings().await {
+            report.add(finding);
+        }
+        report
+    }
+}
+
+impl Control {
+    /// What the doctor finds of schedules: jobs of which nodes have different ones, and what operators want in place of
+    /// one that the code has no more. If the store does not reply, nothing: other findings say so.
+    pub async fn schedule_findings(&self) -> Vec<Finding> {
+        let Ok(jobs) = self.jobs().await else {
+            return Vec::new();
+        };
+        let drifting = jobs.iter().filter(|job| job.schedules.len() > 1);
+        let drifting: Vec<&str> = drifting.map(|job| job.job.as_str()).collect();
+        let mut findings = vec![match drifting.is_empty() {
+            true => Finding::ok(
+                DRIFT,
+                format!("{} jobs, of each all nodes have one schedule", jobs.len()),
+            ),
+            false => Finding::new(
+                Severity::Warning,
+                DRIFT,
+                format!(
+                    "nodes have different schedules of {}; of each, the one that was registered last decides, and the \
+                     other nodes stand aside",
+                    named(&drifting)
+                ),
+                "nothing while a deployment is under way; else give all nodes the same release, the same `cron_env` and \
+                 the same zone data",
+            ),
+        }];
+        let void = jobs.iter().filter(|job| job.is_override_void);
+        let void: Vec<&str> = void.map(|job| job.job.as_str()).collect();
+        if !void.is_empty() {
+            findings.push(Finding::new(
+                Severity::Warning,
+                "overrides",
+                format!(
+                    "the code of {} has another schedule now than the one that an operator replaced: the code decides",
+                    named(&void)
+                ),
+                "`reschedule` if it is still wanted, else `reset`",
+            ));
+        }
+        findings
+    }
+}
+
+/// Names of the first jobs, and how many more there are.
+fn named(jobs: &[&str]) -> String {
+    let first = jobs[..jobs.len().min(MAX_NAMED)].join(", ");
+    match jobs.len().saturating_sub(MAX_NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 

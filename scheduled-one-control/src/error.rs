@@ -49,6 +49,16 @@ pub enum Error {
         /// The directive as it is now.
         now: Box<Directive>,
     },
+    /// Nodes of an older release live, which know nothing of what is asked for: nothing is changed.
+    #[error(
+        "nodes of an older release live, which would ignore that: {}. Deploy this release to them first; or force the \
+         change: they stop then",
+        .nodes.join(", ")
+    )]
+    OlderNodes {
+        /// Their labels.
+        nodes: Vec<String>,
+    },
     /// As many requests for a job wait as may wait.
     #[error(
         "{MAX_WAITING_REQUESTS} requests for `{job}` wait: no more are taken. See why they do not start (`describe`), and \
@@ -102,7 +112,9 @@ impl Error {
             Error::Conflict { .. } | Error::TooMany { .. } => ErrorKind::Conflict,
             Error::NotFinished { .. } => ErrorKind::NotFinished,
             Error::Store(StoreError::Unknown(_) | StoreError::Unavailable(_)) => ErrorKind::Away,
-            Error::Store(_) | Error::Schedule { .. } => ErrorKind::Refused,
+            Error::Store(_) | Error::Schedule { .. } | Error::OlderNodes { .. } => {
+                ErrorKind::Refused
+            }
         }
     }
 }

@@ -174,7 +174,7 @@ mod tests {
             store.heartbeat(&node, alive).await.expect("a reply");
         }
         let control = Control::of_stores(stores).expect("a handle");
-        control.pause("job-5").await.expect("paused");
+        control.pause("job-5").force().await.expect("paused");
 
         let glances = control.glance(&names).await.expect("a reply");
         let jobs: Vec<&str> = glances.iter().map(|glance| glance.job.as_str()).collect();

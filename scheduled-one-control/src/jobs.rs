@@ -7,6 +7,7 @@ use scheduled_one_protocol::{ALL_JOBS, ScheduleId};
 use crate::catalog::CatalogedJob;
 use crate::control::Control;
 use crate::error::Error;
+use crate::reschedule::override_of;
 
 /// A job in a list of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct JobSummary {
     /// The identities of the schedules that these nodes have: more than one if nodes of two releases live, or have
     /// different zone data.
     pub schedules: BTreeSet<ScheduleId>,
+    /// Operators wanted another schedule in place of one that the code has no more: the code decides.
+    pub is_override_void: bool,
     /// What the catalog has of it; `None` if only older nodes, which describe nothing, had it.
     pub cataloged: Option<CatalogedJob>,
 }
@@ -59,6 +62,9 @@ impl Control {
                 }
             }
             for (job, summary) in &mut here {
+                let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
+                let wanted = override_of(wanted, summary.cataloged.as_ref());
+                summary.is_override_void = wanted.is_some_and(|it| it.is_void);
                 summary.is_paused = directives.in_force(job, now_ms).paused;
                 summary.job.clone_from(job);
             }

@@ -24,7 +24,10 @@ mod handle;
 mod history;
 mod jobs;
 mod nodes;
+mod older_nodes;
+mod reschedule;
 mod run;
+mod wish;
 
 pub use active::ActiveRun;
 pub use cancel::{CancelRun, CancelledRun};
@@ -39,6 +42,7 @@ pub use glance::{JobGlance, OpenRun};
 pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;
 pub use nodes::NodeSummary;
+pub use reschedule::{OverrideOf, SchedulePreview};
 pub use run::RunJob;
 pub use scheduled_one_protocol::message::OnBusy;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};

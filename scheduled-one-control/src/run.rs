@@ -32,6 +32,8 @@ pub struct RunJob {
     logical: Option<SystemTime>,
     on_busy: Option<OnBusy>,
     parameters: Result<String, String>,
+    /// Also while older nodes live.
+    pub(crate) is_forced: bool,
 }
 
 impl Control {
@@ -58,6 +60,7 @@ impl Control {
             logical: None,
             on_busy: None,
             parameters: Ok(String::new()),
+            is_forced: false,
         }
     }
 
@@ -166,6 +169,9 @@ impl RunJob {
             })
             .collect();
         let store = self.control.store(&self.job);
+        if !self.is_forced {
+            self.control.check_older_nodes(store).await?;
+        }
         let mut runs = Vec::with_capacity(asks.len());
         let mut already = true;
         for batch in asks.chunks(scheduled_one_protocol::message::MAX_BATCH) {

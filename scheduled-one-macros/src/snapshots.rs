@@ -141,6 +141,7 @@ fn every_policy() {
     retries = 3,
     backoff = "500ms..30s",
     retry_on = [error, timeout],
+    pause_after = 5,
     scope = one,
     route = spread,
     shards = 4,

@@ -72,7 +72,8 @@ impl PastPause {
 pub struct ScheduleOverride {
     /// The schedule in the code that it replaces: for code with another one, the override is void.
     pub base: ScheduleId,
-    /// A cron expression, or a duration such as `5m` behind `every `.
+    /// A cron expression, or a duration such as `5m` behind `every `. Empty if the schedule in the code is in force
+    /// again: it has no tick between the instant at which it was replaced and `since_ms`.
     pub text: String,
     /// The time zone of a cron expression.
     pub zone: String,
@@ -80,6 +81,13 @@ pub struct ScheduleOverride {
     pub since_ms: i64,
     /// Who asked for it.
     pub by: String,
+}
+
+impl ScheduleOverride {
+    /// Whether it is that in the code again: its text is empty.
+    pub fn is_reset(&self) -> bool {
+        self.text.is_empty()
+    }
 }
 
 impl Directive {

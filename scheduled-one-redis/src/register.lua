@@ -85,8 +85,8 @@ local function merge(r, seen)
   decides(r, id, registered, since, by)
 end
 
--- Registers the caller's own schedule: at its start, and if the node is gone that registered another one. Or none, if no
--- node has the job that the caller observed.
+-- Registers the caller's own schedule: at its start, and if the node is gone that registered another one. Or none, if
+-- no node has the job, as far as the caller observed.
 local function register_schedule(r, own, occasion, valid_until, lease, seen)
   local id, registered, since, by = schedule_of(r.sch)
   if not id and occasion == 'gone' then

@@ -44,7 +44,11 @@ async fn unit_state(
     Ok(UnitState {
         decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
         // Ticks of this schedule from before it took the place of another one were never ticks of the job.
-        first_seen_ms: marks.first_seen_ms.unwrap_or(0).max(since_ms),
+        first_seen_ms: marks
+            .first_seen_ms
+            .unwrap_or(0)
+            .max(since_ms)
+            .max(job.since_ms()),
         waiting: waiting.map(|tick| tick.ms()).collect(),
         running: inspected
             .iter()

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduled_one_schedule::Schedule;
+use scheduled_one_schedule::{Schedule, ZoneData};
 
 use crate::handler::AnyHandler;
+use crate::job_schedules::{JobSchedules, Rescheduled};
 use crate::metrics::job_metrics::JobMetrics;
 use crate::rules::Rules;
 use crate::tick::Ticks;
-use scheduled_one_protocol::UnitName;
+use scheduled_one_protocol::{ScheduleOverride, UnitName};
 
 /// What becomes of a job when it is checked.
 pub(crate) enum Compiled {
@@ -25,7 +26,7 @@ pub(crate) enum Compiled {
 /// A job that passed every check.
 pub(crate) struct CompiledJob {
     pub(crate) name: Arc<str>,
-    pub(crate) schedule: Schedule,
+    pub(crate) schedules: JobSchedules,
     pub(crate) rules: Arc<Rules>,
     pub(crate) description: Option<Box<str>>,
     /// What the catalog is to have of it.
@@ -36,6 +37,25 @@ pub(crate) struct CompiledJob {
 }
 
 impl CompiledJob {
+    /// The schedule in force: that in the code, unless operators want another one.
+    pub(crate) fn schedule(&self) -> Schedule {
+        self.schedules.in_force().schedule
+    }
+
+    /// The schedule in force has no tick up to this instant; 0 if it is that in the code since the beginning.
+    pub(crate) fn since_ms(&self) -> i64 {
+        self.schedules.in_force().since_ms
+    }
+
+    /// Takes into account what operators want. Returns what became of that, if it is news.
+    pub(crate) fn reschedule(
+        &self,
+        wanted: Option<&ScheduleOverride>,
+        zones: &ZoneData,
+    ) -> Option<Rescheduled> {
+        self.schedules.follow(wanted, zones)
+    }
+
     /// The lease of its runs.
     pub(crate) fn lease(&self, default: Duration) -> Duration {
         self.rules.lease.unwrap_or(default)
@@ -50,7 +70,7 @@ impl CompiledJob {
     pub(crate) fn ticks(&self) -> Ticks<'_> {
         Ticks {
             job: &self.name,
-            schedule: &self.schedule,
+            schedule: self.schedule(),
             rules: &self.rules,
         }
     }

@@ -35,6 +35,10 @@ macro_rules! error {
     ($($args:tt)*) => { user_code::ignore(|| tracing::error!($($args)*)) };
 }
 
+mod of_control;
+
+pub(crate) use of_control::{ended_gone, job_gone, not_paused_after, paused_after, rescheduled};
+
 /// A namespace of one bucket has no `buckets` here, and no `bucket` in the events below.
 pub(crate) fn started(
     jobs: usize,
@@ -88,22 +92,6 @@ pub(crate) fn stands_aside(
         "stands aside: another schedule of this job was registered later, and decides its ticks until its node is gone \
          or a node with this schedule starts"
     );
-}
-
-/// A job of the program that no living node has any more.
-pub(crate) fn job_gone(job: &str, application: Option<&str>) {
-    warn!(
-        target: TARGET,
-        job,
-        application,
-        "job gone: no living node has it, and this program has no such job. It has no ticks until a node with it starts \
-         again, and what waits in it ends. If it belongs to another program, give each its own `application`"
-    );
-}
-
-/// What waited in a job that is gone.
-pub(crate) fn ended_gone(unit: &UnitName, tick: TickMs) {
-    warn!(target: TARGET, job = unit.as_str(), tick_ms = tick.ms(), "ended: it waited in a job that is gone");
 }
 
 pub(crate) fn schedule_decides(job: &str, schedule: &Schedule) {

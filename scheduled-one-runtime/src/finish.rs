@@ -13,7 +13,7 @@ use crate::outcome_report::OutcomeReport;
 use crate::request_each::Repeat;
 use crate::store_client::{StoreClient, refusal};
 use scheduled_one_protocol::message::{Finish, Finished, MAX_BATCH, Recorded};
-use scheduled_one_protocol::{LedgerRecord, Start, UnitName};
+use scheduled_one_protocol::{LedgerRecord, Outcome, Start, UnitName};
 
 /// Most outcomes that are kept because the store refuses them. Beyond that the oldest is dropped.
 const MAX_PENDING: usize = 1_024;
@@ -31,6 +31,8 @@ pub(crate) struct UnitReleased {
     pub(crate) started: Start,
     /// Whether something waits in the unit.
     pub(crate) ready: bool,
+    /// Whether the run has failed, and the store has recorded that.
+    pub(crate) failed: bool,
 }
 
 /// An outcome without a reply, and the run that waits for its attempt to be recorded, if one does.
@@ -140,6 +142,14 @@ fn newest_start(finish: &Finish) -> Start {
     }
 }
 
+/// Whether a run that ended so has failed. One that was cancelled has not: somebody wanted that.
+pub(crate) fn is_failure(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Failed | Outcome::Panicked | Outcome::TimedOut | Outcome::Lost
+    )
+}
+
 /// Reports a batch until it has replies. Returns the reports that the store refuses.
 async fn report_finishes(
     client: &StoreClient,
@@ -191,6 +201,7 @@ fn pass_on(
         Some(acknowledge) => drop(acknowledge.send(finished.recorded)),
         None => drop(released.send(UnitReleased {
             started: newest_start(&finish),
+            failed: finished.recorded && is_failure(finish.outcome),
             unit: finish.run.unit,
             ready: finished.ready,
         })),

@@ -4,6 +4,7 @@
 pub(crate) mod when;
 
 mod descriptor;
+mod failures;
 
 use std::fmt;
 use std::panic::Location;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use scheduled_one_schedule::name;
 use scheduled_one_schedule::policy::{
-    Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Route, Scope,
+    Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, Route, Scope,
 };
 
 use crate::compiled_job::{Compiled, CompiledJob};
@@ -21,6 +22,7 @@ use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
 use crate::job::descriptor::descriptor;
 use crate::job::when::{Rate, Schedules, When};
+use crate::job_schedules::JobSchedules;
 use crate::rules::Rules;
 use crate::state::States;
 use crate::user_code;
@@ -227,27 +229,6 @@ impl Job {
         self
     }
 
-    /// How often a failed attempt is tried again under the same lease; 0 to
-    /// 100, default 0. Retries give way to a shutdown, and where ticks do not
-    /// wait ([`overlap`](Self::overlap)) to the next tick.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.policies.retries = Some(retries);
-        self
-    }
-
-    /// The wait before a retry: random, up to `least` doubled with each
-    /// attempt, and at most `most`. Default 1 s to 60 s.
-    pub fn backoff(mut self, least: Duration, most: Duration) -> Self {
-        self.policies.backoff = Some(Backoff::new(least, most));
-        self
-    }
-
-    /// What is tried again. Default: errors, panics and timeouts.
-    pub fn retry_on(mut self, retry_on: RetryOn) -> Self {
-        self.policies.retry_on = Some(retry_on);
-        self
-    }
-
     /// Spreads starts over this time behind their ticks: each tick of each job
     /// has its own delay, the same on all nodes, never past the next tick.
     /// [`scheduled_at`](crate::JobContext::scheduled_at) stays the tick. Default 0.
@@ -358,7 +339,7 @@ impl Job {
         Ok(Compiled::Job(Box::new(CompiledJob {
             descriptor: descriptor(&self, &schedule, enabled),
             name: self.name,
-            schedule,
+            schedules: JobSchedules::new(schedule),
             rules: Rules::shared(&self.policies, enabled),
             description: self.description.map(Into::into),
             handler: self.handler,

@@ -45,6 +45,7 @@ mod registry;
 
 mod compiled_job;
 mod environment;
+mod job_schedules;
 mod rules;
 
 mod context;

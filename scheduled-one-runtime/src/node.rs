@@ -23,6 +23,7 @@ pub(crate) mod hold_up;
 mod inbox;
 mod mode;
 pub(crate) mod outlook;
+mod pause_after;
 mod registration;
 pub(crate) mod stall_watch;
 mod standstill;
@@ -33,6 +34,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_schedule::ZoneData;
 use scheduled_one_schedule::policy::Scope;
 use tokio::sync::{mpsc, watch};
 
@@ -60,7 +62,7 @@ use registration::{Registration, register_again};
 use stall_watch::StallWatch;
 use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for};
 use succession::take_over_ticks;
-use takeover::taken_over;
+use takeover::{lost, taken_over};
 use units::Units;
 use verdict::DecidedClaim;
 
@@ -80,6 +82,8 @@ pub(crate) struct Node {
     hold: Hold,
     /// With which store the units are registered.
     registration: Registration,
+    /// The rules of time zones, for schedules that operators want.
+    zones: ZoneData,
     /// What operators want of the jobs.
     directives: KnownDirectives,
     /// What the catalog has of the jobs.
@@ -106,7 +110,7 @@ impl Node {
         jobs: &[Arc<CompiledJob>],
         default_lease: Duration,
         outlook: Outlook,
-        program: Arc<Program>,
+        (program, zones): (Arc<Program>, ZoneData),
         released: mpsc::UnboundedReceiver<UnitReleased>,
     ) -> Result<Self, StoreError> {
         let started_ms = runner.cluster.now_ms();
@@ -127,6 +131,7 @@ impl Node {
             units,
             hold: Hold::START,
             registration,
+            zones,
             directives: KnownDirectives::default(),
             describing: Describing::new(jobs, &program, client.health_now().identity),
             gone: GoneWatch::new(program),
@@ -195,6 +200,9 @@ impl Node {
             // Run → finished.
             Event::RunEnded(released) => {
                 let now_ms = self.runner.cluster.now_ms();
+                if released.failed {
+                    self.run_failed(&released.unit);
+                }
                 self.claiming.release(&mut self.units, released, now_ms);
             }
             Event::Registered(reply) => self.registration.settle(&mut self.units, reply),
@@ -211,6 +219,9 @@ impl Node {
                 self.claiming.adopt(&mut self.units, units, now_ms);
             }
             Event::WrittenOff(runs) => {
+                for run in lost(&runs) {
+                    self.run_failed(&run);
+                }
                 let ready = taken_over(&self.client.metrics, runs);
                 self.claiming.ready.extend(ready);
             }

@@ -29,6 +29,8 @@ pub(crate) struct Rules {
     pub(crate) retries: u32,
     pub(crate) backoff: Backoff,
     pub(crate) retry_on: RetryOn,
+    /// How many failed runs in a row pause the job.
+    pub(crate) pause_after: Option<u32>,
     pub(crate) jitter: Duration,
     pub(crate) scope: Scope,
     pub(crate) route: Route,
@@ -80,6 +82,7 @@ impl Rules {
             retries: policies.retries(),
             backoff: policies.backoff(),
             retry_on: policies.retry_on(),
+            pause_after: policies.pause_after(),
             jitter: policies.jitter(),
             scope: policies.scope(),
             route: policies.route(),

@@ -99,7 +99,7 @@ impl Runner {
     /// would look like that of a node that died.
     async fn watch(self: Arc<Self>, new: NewRun, run: Arc<ActiveRun>, guard: RunGuard) {
         let (tick, cause) = (instant(logical(&new.id).ms()), cause(&new.id));
-        let span = spans::run_span(&new.id, tick, &self.node, cause, &new.job.schedule);
+        let span = spans::run_span(&new.id, tick, &self.node, cause, &new.job.schedule());
         let path = user_code::in_span(&span, Box::pin(self.run(&new, &run)));
         match user_code::catch(Box::pin(path)).await {
             Ok(outcome) => spans::set_status(&span, outcome),
@@ -302,7 +302,7 @@ impl Runner {
             now_ms: self.cluster.now_ms(),
             random: random_of(&id),
         };
-        wait_before_retry(&new.job.rules, &new.job.schedule, &ended)
+        wait_before_retry(&new.job.rules, &new.job.schedule(), &ended)
     }
 
     /// Waits before another attempt. Returns false if there is none, because the
@@ -351,7 +351,7 @@ impl Runner {
         let id = run.id();
         JobContext::new(RunFacts {
             job: Arc::clone(&new.job.name),
-            zone: new.job.schedule.zone(),
+            zone: new.job.schedule().zone(),
             scheduled_at: instant(logical(&id).ms()),
             origin: id.origin.clone(),
             parameters: new.parameters.clone(),

@@ -306,11 +306,12 @@ impl fmt::Debug for Scheduler {
 }
 
 fn info(job: &CompiledJob, outlook: JobOutlook, now_ms: i64) -> JobInfo {
-    let ticks = job.schedule.after(now_ms.max(outlook.decided_to_ms));
+    let schedule = job.schedule();
+    let ticks = schedule.after(now_ms.max(outlook.decided_to_ms));
     let claims_from_ms = Some(outlook.claims_from_ms).filter(|from_ms| *from_ms > now_ms);
     JobInfo {
         name: job.name.to_string(),
-        schedule: job.schedule.to_string(),
+        schedule: schedule.to_string(),
         description: job.description.as_deref().map(str::to_owned),
         next_ticks: ticks.take(NEXT_TICKS).map(instant).collect(),
         claims_from: claims_from_ms.map(instant),

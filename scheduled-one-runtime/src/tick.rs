@@ -28,10 +28,9 @@ pub(crate) struct Plan {
 }
 
 /// The ticks of one job, as its rules see them.
-#[derive(Clone, Copy)]
 pub(crate) struct Ticks<'a> {
     pub(crate) job: &'a str,
-    pub(crate) schedule: &'a Schedule,
+    pub(crate) schedule: Schedule,
     pub(crate) rules: &'a Rules,
 }
 
@@ -199,7 +198,7 @@ mod tests {
         let schedule = Schedule::every(every, Duration::ZERO).expect("a schedule");
         let ticks = Ticks {
             job: "j",
-            schedule: &schedule,
+            schedule: schedule.clone(),
             rules,
         };
         ticks.plan(after_ms, now_ms, |_| "store down")
@@ -300,7 +299,7 @@ mod tests {
         let around = |rules: &Rules, pauses: &[(i64, i64)], after_ms| {
             let ticks = Ticks {
                 job: "j",
-                schedule: &schedule,
+                schedule: schedule.clone(),
                 rules,
             };
             let pause = |(from_ms, to_ms): &(i64, i64)| PastPause {
@@ -352,7 +351,7 @@ mod tests {
         };
         let ticks = Ticks {
             job: "j",
-            schedule: &schedule,
+            schedule: schedule.clone(),
             rules: &rules,
         };
         let spread: Vec<i64> = (1..1000)

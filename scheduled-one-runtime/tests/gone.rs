@@ -1,5 +1,5 @@
-//! A job that no living node has is gone: it has no ticks until a node with it starts again, and what waited in it ends.
-//! On the embedded store, in time that the test moves.
+//! A job that no living node has is gone: it has no ticks until a node with it starts again, and what waited in it
+//! ends. On the embedded store, in time that the test moves.
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
@@ -47,7 +47,9 @@ impl World {
 
     /// The job that comes and goes, and everything is caught up with.
     fn job(&self) -> Job {
-        self.plain_job().misfire(Misfire::RunAll).catch_up(12 * HOUR)
+        self.plain_job()
+            .misfire(Misfire::RunAll)
+            .catch_up(12 * HOUR)
     }
 
     /// Each minute.
@@ -146,18 +148,25 @@ async fn the_time_a_job_was_gone_has_no_ticks() {
     world.until("it runs", async || world.runs() == 2).await;
     assert!(old.shutdown(BOUND).await.recorded);
     let new = world.without_job("billing").await;
-    world.until("it is gone", async || world.is_gone().await).await;
+    world
+        .until("it is gone", async || world.is_gone().await)
+        .await;
     assert_eq!(log.lines_with("job gone").len(), 1);
     world.pass(HOUR / 2).await;
     let before = world.lines().await;
     assert_eq!((world.runs(), before.len()), (2, 2), "{before:?}");
 
     let again = world.with_job().await;
-    world.until("it runs again", async || world.runs() > 2).await;
+    world
+        .until("it runs again", async || world.runs() > 2)
+        .await;
     world.pass(3 * MINUTE).await;
     assert_eq!(world.runs(), 6, "once a minute, and no more");
     let lines = world.lines().await;
-    assert!(lines.iter().all(|(outcome, ..)| *outcome == Outcome::Ok), "{lines:?}");
+    assert!(
+        lines.iter().all(|(outcome, ..)| *outcome == Outcome::Ok),
+        "{lines:?}"
+    );
     let now = jiff::Timestamp::from_second(world.clock_s() + 1).unwrap();
     let audit = again.audit("goes", now - 2 * HOUR..now).await.unwrap();
     assert_eq!(audit.len(), 4, "since its return: {audit:?}");
@@ -175,7 +184,9 @@ async fn an_outage_of_all_nodes_is_caught_up_with() {
     assert!(old.shutdown(BOUND).await.recorded);
     world.pass(HOUR).await;
     let again = world.with_job().await;
-    world.until("it caught up", async || world.runs() >= 61).await;
+    world
+        .until("it caught up", async || world.runs() >= 61)
+        .await;
     assert!(!world.is_gone().await);
     again.shutdown(BOUND).await;
 }
@@ -200,7 +211,9 @@ async fn a_job_that_a_living_node_or_another_program_has_is_not_gone() {
     world.pass(5 * MINUTE).await;
     assert!(!world.is_gone().await);
     let again = world.with_job().await;
-    world.until("it caught up", async || world.runs() >= 15).await;
+    world
+        .until("it caught up", async || world.runs() >= 15)
+        .await;
     for node in [other, idle, again] {
         node.shutdown(BOUND).await;
     }
@@ -215,25 +228,43 @@ async fn what_waited_in_a_job_that_is_gone_ends() {
     let old = builder.start().await.unwrap();
     let new = world.without_job("billing").await;
     world.pass(3 * MINUTE).await;
-    let run = new.control().unwrap().run("goes").id("deploy-42").await.unwrap();
+    let run = new
+        .control()
+        .unwrap()
+        .run("goes")
+        .id("deploy-42")
+        .await
+        .unwrap();
     assert_eq!(world.runs(), 1);
     // Its node dies: the run is lost, and the tick behind it and the request wait for nobody.
     drop(old);
-    world.until("what waited ends", async || {
-        let lines = world.lines().await;
-        lines.iter().filter(|(_, _, reason)| reason == "job gone").count() == 2
-    })
-    .await;
+    world
+        .until("what waited ends", async || {
+            let lines = world.lines().await;
+            lines
+                .iter()
+                .filter(|(_, _, reason)| reason == "job gone")
+                .count()
+                == 2
+        })
+        .await;
     assert!(world.is_gone().await);
     let of_request = run.states().await.unwrap();
     let of_request = format!("{of_request:?}");
     assert!(of_request.contains("Missed"), "{of_request}");
     // Whoever asks for another run gets to know as well.
-    let late = new.control().unwrap().run("goes").id("deploy-43").await.unwrap();
-    world.until("the request ends", async || {
-        format!("{:?}", late.states().await.unwrap()).contains("Missed")
-    })
-    .await;
+    let late = new
+        .control()
+        .unwrap()
+        .run("goes")
+        .id("deploy-43")
+        .await
+        .unwrap();
+    world
+        .until("the request ends", async || {
+            format!("{:?}", late.states().await.unwrap()).contains("Missed")
+        })
+        .await;
     assert_eq!(world.runs(), 1);
     new.shutdown(BOUND).await;
 }
@@ -266,10 +297,15 @@ async fn a_living_node_takes_its_ticks_back() {
         world.store.register(&caller, &registrations).await.unwrap();
         assert_eq!(world.is_gone().await, is_gone);
     }
-    world.until("it runs again", async || world.runs() >= 3).await;
+    world
+        .until("it runs again", async || world.runs() >= 3)
+        .await;
     assert!(!world.is_gone().await);
     let lines = world.lines().await;
-    assert!(lines.iter().all(|(outcome, ..)| *outcome == Outcome::Ok), "{lines:?}");
+    assert!(
+        lines.iter().all(|(outcome, ..)| *outcome == Outcome::Ok),
+        "{lines:?}"
+    );
     node.shutdown(BOUND).await;
 }
 

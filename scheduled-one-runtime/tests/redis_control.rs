@@ -266,3 +266,34 @@ async fn a_namespace_that_nobody_uses_is_an_error_and_stays_unused() {
     let error = Control::connect("memory://a").await.unwrap_err();
     assert!(error.to_string().contains("Scheduler::control"), "{error}");
 }
+
+/// Another schedule is what operators want, as a pause is: it survives a flush.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_schedule_holds_through_a_flush_until_it_is_reset() {
+    let redis = RedisServer::start().unwrap();
+    let service = Service::start(&redis.url(), 2).await;
+    let control = Control::connect(redis.url()).namespace("test");
+    let control = control.await.unwrap();
+    control.reschedule("tick", "every 366d").await.unwrap();
+    // The other node may not have read it yet; what it claims decides nothing.
+    let before = service.count();
+    service
+        .others_run("while the other schedule is in force")
+        .await;
+    assert!(
+        service.count() <= before + 1,
+        "a run that was granted ahead"
+    );
+    let before = service.count();
+    redis.flush().unwrap();
+    service.others_run("after the flush").await;
+    assert_eq!(service.count(), before);
+    let described = control.describe("tick").await.unwrap();
+    assert_eq!(described.overridden.unwrap().wanted.text, "every 366d");
+
+    control.reset("tick").by("ann").await.unwrap();
+    service.runs("after the reset").await;
+    let lines = service.nodes[0].ledger("tick", 1_000).await.unwrap();
+    let missed = lines.iter().filter(|line| line.outcome == Outcome::Missed);
+    assert_eq!(missed.count(), 0, "{lines:?}");
+}

@@ -73,6 +73,9 @@ mod restriction;
 /// The ticks that are left.
 mod restricted;
 
+/// A schedule in place of another one.
+mod in_place;
+
 /// Days with a name.
 mod calendar;
 

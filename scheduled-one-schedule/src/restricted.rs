@@ -20,7 +20,15 @@ pub(crate) struct Restricted {
 
 impl Restricted {
     pub(crate) fn new(plain: Schedule, restriction: Restriction) -> Result<Self, ScheduleError> {
-        let limits = restriction.into_limits()?;
+        Self::of_limits(plain, restriction.into_limits()?)
+    }
+
+    /// The same limits for another schedule.
+    pub(crate) fn with_plain(&self, plain: Schedule) -> Result<Self, ScheduleError> {
+        Self::of_limits(plain, self.limits.clone())
+    }
+
+    fn of_limits(plain: Schedule, limits: Limits) -> Result<Self, ScheduleError> {
         let restricted = Self { plain, limits };
         match restricted.comes() {
             true => Ok(restricted),

@@ -128,6 +128,10 @@ async fn change(
     let names = args.names.iter().map(|name| Some(name.as_str()));
     for name in names.chain(args.all.then_some(None)) {
         let change = request(name).by(&session.by).note(&args.note);
+        let change = match session.force {
+            true => change.force(),
+            false => change,
+        };
         let change = match args.expect {
             Some(version) => change.expect(version),
             None => change,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use scheduled_one_control::{ActiveRun, JobDescription, PauseOf};
+use scheduled_one_control::{ActiveRun, JobDescription, OverrideOf, PauseOf};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -18,6 +18,8 @@ struct View {
     job: String,
     directive_version: u64,
     pauses: Vec<PauseView>,
+    overridden: Option<OverrideView>,
+    gone_since: Option<String>,
     nodes: BTreeMap<String, Vec<String>>,
     runs: Vec<RunView>,
     first_seen: Option<String>,
@@ -36,6 +38,17 @@ struct PauseView {
     directive_version: u64,
 }
 
+/// A schedule that somebody wants in place of that in the code.
+#[derive(Serialize)]
+struct OverrideView {
+    /// Empty if that in the code is in force again.
+    schedule: String,
+    zone: String,
+    since: String,
+    by: String,
+    void: bool,
+}
+
 #[derive(Serialize)]
 struct RunView {
     shard: u32,
@@ -52,6 +65,18 @@ impl From<&ActiveRun> for RunView {
             tick: instant(run.tick_ms),
             token: run.token,
             requested: run.is_requested,
+        }
+    }
+}
+
+impl From<&OverrideOf> for OverrideView {
+    fn from(other: &OverrideOf) -> Self {
+        OverrideView {
+            schedule: other.wanted.text.clone(),
+            zone: other.wanted.zone.clone(),
+            since: instant(other.wanted.since_ms),
+            by: other.wanted.by.clone(),
+            void: other.is_void,
         }
     }
 }
@@ -80,6 +105,8 @@ impl View {
             job: job.job.clone(),
             directive_version: job.version,
             pauses: job.pauses.iter().map(PauseView::from).collect(),
+            overridden: job.overridden.as_ref().map(OverrideView::from),
+            gone_since: job.gone_since_ms.map(instant),
             nodes: nodes
                 .map(|(schedule, nodes)| (schedule.to_string(), nodes.clone()))
                 .collect(),
@@ -115,6 +142,16 @@ fn text(job: &JobDescription, runs: &[ActiveRun], output: &Output) -> String {
     }
     for pause in &job.pauses {
         row("paused", paused(pause, output));
+    }
+    if let Some(other) = job.overridden.as_ref().filter(|it| !it.wanted.is_reset()) {
+        row("override", overridden(other, output));
+    }
+    if let Some(since_ms) = job.gone_since_ms {
+        let since = output.when(since_ms);
+        row(
+            "gone",
+            format!("since {since}: it has no ticks until a node has it again"),
+        );
     }
     row("directive", format!("version {}", job.version));
     if job.nodes.is_empty() {
@@ -170,6 +207,19 @@ fn active(run: &ActiveRun, output: &Output) -> String {
         output.when(run.tick_ms),
         run.shard
     )
+}
+
+fn overridden(other: &OverrideOf, output: &Output) -> String {
+    let wanted = &other.wanted;
+    let mut text = format!("{} in {}", wanted.text, wanted.zone);
+    let _ = write!(text, ", since {}", output.when(wanted.since_ms));
+    if !wanted.by.is_empty() {
+        let _ = write!(text, ", by {}", wanted.by);
+    }
+    if other.is_void {
+        text.push_str("; void: the code has another schedule now");
+    }
+    text
 }
 
 fn paused(pause: &PauseOf, output: &Output) -> String {

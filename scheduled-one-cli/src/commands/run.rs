@@ -95,6 +95,9 @@ async fn request(
         }
     };
     request = request.by(&session.by).note(&args.note);
+    if session.force {
+        request = request.force();
+    }
     if let Some(id) = &args.id {
         request = request.id(id);
     }

@@ -4,6 +4,7 @@
 
 mod changes;
 mod runs;
+mod schedules;
 mod texts;
 mod trouble;
 mod world;

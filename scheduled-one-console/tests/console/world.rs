@@ -9,6 +9,7 @@ use scheduled_one_console::access::{Access, Decision, User};
 use scheduled_one_console::{Body, Console, ConsoleService, JobFacts, Rights};
 use scheduled_one_control::Control;
 use scheduled_one_protocol::Store;
+use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, Heartbeat, JobList};
 use scheduled_one_runtime::{Job, JobContext, Params, Scheduler};
@@ -92,7 +93,10 @@ impl World {
 
     /// A node that shows itself once, with these jobs.
     pub(crate) async fn add_node<'a>(&self, name: &str, jobs: impl IntoIterator<Item = &'a str>) {
-        let list = JobList::new(jobs);
+        let jobs = jobs.into_iter().map(str::to_owned);
+        let protocol = format!("{}{VERSION}", JobList::PROTOCOL);
+        let entries: Vec<String> = jobs.chain([protocol]).collect();
+        let list = JobList::new(entries.iter().map(String::as_str));
         let caller = Caller {
             node: "another".to_owned(),
             name: name.to_owned(),

@@ -73,7 +73,7 @@ fn loses(step: usize) -> (Arc<dyn Store>, Control) {
 
 /// What a node repeats after a loss of memory: a pause of all jobs.
 fn repeated(version: u64) -> ControlRequest {
-    let pause = Pause {
+    let pause = scheduled_one_protocol::Pause {
         since_ms: 1,
         until_ms: None,
     };
@@ -114,7 +114,7 @@ async fn a_resume_just_after_a_loss_of_memory_is_newer_than_what_nodes_repeat() 
 
 #[tokio::test(start_paused = true)]
 async fn a_change_whose_reply_was_lost_is_no_conflict() {
-    let (_, control) = loses(2);
+    let (_, control) = loses(3);
     let paused = control.pause_all().expect(0).await.expect("paused");
     assert!(!paused.already && paused.version > 0, "{paused:?}");
     let conflict = control.resume_all().expect(0).await;

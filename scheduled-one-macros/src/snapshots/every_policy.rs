@@ -15,6 +15,7 @@
     retries = 3,
     backoff = "500ms..30s",
     retry_on = [error, timeout],
+    pause_after = 5,
     scope = one,
     route = spread,
     shards = 4,
@@ -52,6 +53,7 @@ const _: () = {
                 __scheduled_one::Duration::from_millis(30000),
             )
             .retry_on(__scheduled_one::RetryOn::NONE.with_error(true).with_timeout(true))
+            .pause_after(5)
             .jitter(__scheduled_one::Duration::from_millis(10000))
             .scope(__scheduled_one::Scope::One)
             .route(__scheduled_one::Route::Spread)

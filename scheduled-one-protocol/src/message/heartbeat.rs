@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::OverdueRun;
 use crate::hash::hash;
+use crate::machine::FIRST_VERSION;
 use crate::unit::UnitName;
 
 /// A node's sign of life, one each second.
@@ -101,6 +102,9 @@ impl fmt::Display for JobsDigest {
 pub struct JobList(Arc<str>);
 
 impl JobList {
+    /// What stands in front of the version of the protocol that a node speaks, in an entry that is no name of a job.
+    pub const PROTOCOL: &str = "*protocol=";
+
     /// The list of these names.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut names: Vec<&str> = names.into_iter().collect();
@@ -121,6 +125,15 @@ impl JobList {
     /// The digest of the list.
     pub fn digest(&self) -> JobsDigest {
         JobsDigest(hash(&self.0, 0))
+    }
+
+    /// The version of the protocol that the node speaks; the first one if it does not say so.
+    pub fn protocol(&self) -> u64 {
+        let said = self
+            .names()
+            .find_map(|entry| entry.strip_prefix(Self::PROTOCOL));
+        let said = said.and_then(|version| version.parse().ok());
+        said.unwrap_or(FIRST_VERSION)
     }
 
     /// The names.

@@ -91,7 +91,7 @@ impl Metrics {
             job,
             active: count,
             age_ms: age_ms.max(0),
-            next_tick_ms: job.schedule.next_after(after_ms).unwrap_or_default(),
+            next_tick_ms: job.schedule().next_after(after_ms).unwrap_or_default(),
         }
     }
 

@@ -129,7 +129,7 @@ impl WatchedJob {
             job: Arc::clone(job),
             unit,
             since_ms: now_ms,
-            next_ms: job.schedule.next_after(now_ms),
+            next_ms: job.schedule().next_after(now_ms.max(job.since_ms())),
             seen: None,
             counted: BTreeSet::new(),
         }
@@ -159,7 +159,8 @@ impl WatchedJob {
     }
 
     fn look(&self, index: usize, now_ms: i64, client: &StoreClient) -> Look {
-        let next = |after: &i64| self.job.schedule.next_after(*after);
+        let schedule = self.job.schedule();
+        let next = |after: &i64| schedule.next_after(*after);
         let ticks = std::iter::successors(self.next_ms, next).take(MAX_TICKS);
         let ticks: Vec<i64> = ticks.take_while(|tick_ms| *tick_ms <= now_ms).collect();
         let settled_ms = self.settled_ms(now_ms, client);
@@ -185,7 +186,7 @@ impl WatchedJob {
                 .map(|(_, unit)| unit.waiting.len() as u32);
             self.job.metrics.set_waiting(waiting.sum());
         }
-        let ticks = input.audit(&self.job.schedule, from_ms, to_ms);
+        let ticks = input.audit(&self.job.schedule(), from_ms, to_ms);
         let is_open = |status| {
             matches!(
                 status,
@@ -205,7 +206,7 @@ impl WatchedJob {
             }
         }
         self.since_ms = first_open.map_or(to_ms, |tick| tick.tick.as_millisecond() - 1);
-        self.next_ms = self.job.schedule.next_after(self.since_ms);
+        self.next_ms = self.job.schedule().next_after(self.since_ms);
         self.counted = self.counted.split_off(&(self.since_ms + 1, 0));
     }
 }

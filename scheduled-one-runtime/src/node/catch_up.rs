@@ -49,7 +49,7 @@ impl CatchUps {
             return;
         }
         let ticks = unit.job.ticks();
-        let next_ms = unit.job.schedule.next_after(unit.decided_to_ms());
+        let next_ms = unit.job.schedule().next_after(unit.decided_to_ms());
         let is_behind = next_ms.is_some_and(|next_ms| ticks.due_ms(next_ms) <= now_ms);
         if !is_behind && let Some(catch_up) = self.0.remove(&index) {
             let took_ms = now_ms.saturating_sub(catch_up.began_ms);

@@ -140,15 +140,14 @@ impl Claiming {
         self.released_while_pending.remove(&index);
         let unit = units.get(index);
         let current_ms = now_ms - self.lead_ms;
-        if unit
-            .stands_still_until_ms()
-            .max(unit.paused_until_ms(current_ms))
-            > current_ms
-        {
+        let paused_until_ms = unit.paused_until_ms(current_ms);
+        if unit.stands_still_until_ms().max(paused_until_ms) > current_ms {
             return None;
         }
         let after = self.decided_to(unit, index, now_ms);
-        let (ticks, after_ms) = (unit.job.ticks(), after.map_or(0, TickMs::ms));
+        let ticks = unit.job.ticks();
+        // A schedule has no tick from before it was asked for.
+        let after_ms = after.map_or(0, TickMs::ms).max(unit.job.since_ms());
         let plan = if unit.job.rules.enabled {
             let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, unit.standstill);
             let pauses = unit.past_pauses(current_ms);
@@ -289,9 +288,10 @@ impl Claiming {
     fn next_own_tick_ms(&self, units: &Units, index: UnitIndex) -> Option<i64> {
         let unit = units.get(index);
         let decided_to = self.decided_to(unit, index, self.now_ms);
-        let mut tick_ms = decided_to.map_or(0, TickMs::ms).max(unit.refused_ms);
+        let decided_to_ms = decided_to.map_or(0, TickMs::ms).max(unit.job.since_ms());
+        let (schedule, mut tick_ms) = (unit.job.schedule(), decided_to_ms.max(unit.refused_ms));
         for _ in 0..MOST_TICKS_LOOKED_AT {
-            tick_ms = unit.job.schedule.next_after(tick_ms)?;
+            tick_ms = schedule.next_after(tick_ms)?;
             if self.preference.is_tick_mine(units, index, tick_ms) {
                 break;
             }
@@ -308,8 +308,10 @@ impl Claiming {
             return known;
         }
         let known_ms = known.map_or(0, TickMs::ms);
-        let newest_ms = unit.job.schedule.latest_within(known_ms, now_ms);
-        let before = newest_ms.and_then(|ms| unit.job.schedule.latest_within(known_ms, ms - 1));
+        let schedule = unit.job.schedule();
+        let since_ms = known_ms.max(unit.job.since_ms());
+        let newest_ms = schedule.latest_within(since_ms, now_ms);
+        let before = newest_ms.and_then(|ms| schedule.latest_within(since_ms, ms - 1));
         before.map(TickMs).or(known)
     }
 

@@ -93,7 +93,7 @@ impl Node {
     pub(super) fn take_directives(&mut self, reply: ControlReply) {
         self.directives.settle(reply);
         self.claiming.now_ms = self.runner.cluster.now_ms();
-        for unit in self.units.direct(&self.directives.known) {
+        for unit in self.units.direct(&self.directives.known, &self.zones) {
             self.claiming.plan_unless_taken(&self.units, unit);
             let unit = self.units.get(unit);
             let is_paused = unit.paused_until_ms(self.claiming.now_ms) > 0;

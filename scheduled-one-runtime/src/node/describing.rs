@@ -7,8 +7,8 @@ use crate::compiled_job::CompiledJob;
 use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::inbox::Event;
-use crate::store_client::{StoreHealth, StoreIdentity};
 use crate::scheduler::program::Program;
+use crate::store_client::{StoreHealth, StoreIdentity};
 use scheduled_one_protocol::JobDescriptor;
 use scheduled_one_protocol::message::{ControlRequest, MAX_BATCH};
 

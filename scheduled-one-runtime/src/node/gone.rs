@@ -1,8 +1,8 @@
 //! Jobs that a release of the program has dropped. When no living node has such a job, it is *gone*: its units are
 //! registered with no schedule, so they have no tick until a node registers them again, and what waits in them ends.
 //!
-//! A job counts as dropped if its catalog entry has the label of this program, and the program has no such job. An outage
-//! of all nodes is none of that: nobody is there to notice it, and the nodes that return have the job.
+//! A job counts as dropped if its catalog entry has the label of this program, and the program has no such job. An
+//! outage of all nodes is none of that: nobody is there to notice it, and the nodes that return have the job.
 
 mod ending;
 mod looking;
@@ -108,7 +108,8 @@ impl GoneWatch {
             self.pending = true;
             return Step::Look;
         }
-        let is_time = self.calm > LOOK_AFTER && (self.calm - LOOK_AFTER) % REGISTER_EVERY == 0;
+        let since_look = self.calm.saturating_sub(LOOK_AFTER);
+        let is_time = since_look > 0 && since_look.is_multiple_of(REGISTER_EVERY);
         if !is_time || self.absent.is_empty() {
             return Step::Nothing;
         }
@@ -155,13 +156,15 @@ impl GoneWatch {
     }
 
     /// The units of jobs that are gone among those in which something waits; none of them is being ended.
-    fn to_end(&mut self, ready: &[UnitName]) -> Vec<UnitName> {
+    fn begin_ending(&mut self, ready: &[UnitName]) -> Vec<UnitName> {
         if self.gone.is_empty() {
             return Vec::new();
         }
         let of_gone = ready.iter().filter(|unit| self.gone.contains(unit.job()));
         let units: Vec<UnitName> = of_gone.cloned().collect();
-        let new = units.into_iter().filter(|unit| self.ending.insert(unit.clone()));
+        let new = units
+            .into_iter()
+            .filter(|unit| self.ending.insert(unit.clone()));
         new.collect()
     }
 
@@ -194,7 +197,7 @@ impl Node {
             }),
         }
         if !self.gone.pending && self.claiming.preference.is_first_of_its_kind() {
-            for unit in self.gone.to_end(ready) {
+            for unit in self.gone.begin_ending(ready) {
                 let (client, nonce) = (Arc::clone(&self.client), self.claiming.nonce());
                 let now_ms = self.runner.cluster.now_ms();
                 self.inbox.request(async move {

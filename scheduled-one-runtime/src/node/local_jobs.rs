@@ -51,7 +51,7 @@ impl LocalJobs {
 
     fn set_next(&mut self, index: UnitIndex) {
         let local = &self.jobs[index as usize];
-        if let Some(tick_ms) = local.job.schedule.next_after(local.after_ms) {
+        if let Some(tick_ms) = local.job.schedule().next_after(local.after_ms) {
             self.timer.set(local.job.ticks().due_ms(tick_ms), index);
         }
     }

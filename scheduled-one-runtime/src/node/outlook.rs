@@ -46,7 +46,7 @@ impl Outlook {
             claims_from_ms,
             decided_to_ms,
         } = self.of(&job.name);
-        let (name, schedule) = (&job.name, &job.schedule);
+        let (name, schedule) = (&job.name, job.schedule());
         let Some(next_ms) = schedule.next_after(now_ms.max(decided_to_ms)) else {
             return format!("{name} ({schedule}, never again)");
         };

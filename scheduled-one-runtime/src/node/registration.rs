@@ -117,7 +117,7 @@ pub(super) fn learn(units: &mut Units, index: UnitIndex, seen: RegisteredUnit) {
     if units.learn_registered(index, seen) {
         let unit = units.get(index);
         if unit.shard == 0 {
-            event::schedule_decides(&unit.job.name, &unit.job.schedule);
+            event::schedule_decides(&unit.job.name, &unit.job.schedule());
         }
     }
 }

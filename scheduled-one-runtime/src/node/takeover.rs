@@ -49,6 +49,14 @@ async fn write_off(client: &StoreClient, runs: Vec<OverdueRun>) -> Vec<(OverdueR
     written_off.collect()
 }
 
+/// The units whose runs are lost.
+pub(super) fn lost(runs: &[(OverdueRun, WrittenOff)]) -> Vec<UnitName> {
+    let lost = runs
+        .iter()
+        .filter(|(_, became)| *became == WrittenOff::Lost);
+    lost.map(|(run, _)| run.unit.clone()).collect()
+}
+
 /// Logs what was written off. Returns the units in which another attempt waits.
 pub(super) fn taken_over(metrics: &Metrics, runs: Vec<(OverdueRun, WrittenOff)>) -> Vec<UnitName> {
     let mut ready = Vec::new();

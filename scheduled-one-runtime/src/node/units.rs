@@ -1,6 +1,7 @@
 //! The units of a node: its jobs, or their shards, each with the watermarks that
 //! the node has seen.
 
+mod directed;
 mod lane;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -19,9 +20,7 @@ use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::{
     KnownRequest, MAX_BATCH, Occasion, QUARANTINE_MARGIN_MS, Register, RegisteredUnit, Watermarks,
 };
-use scheduled_one_protocol::{
-    DecidingSchedule, Directive, Directives, PastPause, ScheduleId, Start, TickMs, UnitName,
-};
+use scheduled_one_protocol::{DecidingSchedule, Directive, ScheduleId, Start, TickMs, UnitName};
 
 /// Greatest `n` of `allow(n)`. A name with a higher slot number is not one of ours.
 const MAX_ALLOWED: u32 = 32;
@@ -56,32 +55,13 @@ impl Unit {
 
     /// No tick up to this instant is still to be decided.
     pub(crate) fn decided_to_ms(&self) -> i64 {
-        self.marks.decided_to().map_or(0, TickMs::ms)
+        let decided_to_ms = self.marks.decided_to().map_or(0, TickMs::ms);
+        decided_to_ms.max(self.job.since_ms())
     }
 
     /// Until when the unit is not claimed; 0 if it is.
     pub(crate) fn stands_still_until_ms(&self) -> i64 {
         self.standstill.map_or(0, |standstill| standstill.until_ms)
-    }
-
-    /// The version of the directives, with which its ticks are planned.
-    pub(crate) fn control(&self) -> u64 {
-        let versions = self.directives.iter().map(|directive| directive.version);
-        versions.max().unwrap_or(0)
-    }
-
-    /// Until when it is paused at `now_ms`: [`i64::MAX`] if somebody has to end the pause, 0 if it is not paused.
-    pub(crate) fn paused_until_ms(&self, now_ms: i64) -> i64 {
-        let pauses = self.directives.iter().filter_map(|one| one.pause);
-        let holding = pauses.filter(|pause| pause.holds(now_ms));
-        let ends = holding.map(|pause| pause.until_ms.unwrap_or(i64::MAX));
-        ends.max().unwrap_or(0)
-    }
-
-    /// The pauses that are over at `now_ms`.
-    pub(crate) fn past_pauses(&self, now_ms: i64) -> Vec<PastPause> {
-        let all = self.directives.iter();
-        all.flat_map(|one| one.past_pauses(now_ms)).collect()
     }
 
     /// When the next tick may start that is not decided.
@@ -91,7 +71,7 @@ impl Unit {
 
     /// When the first tick after `tick_ms` may start.
     pub(crate) fn due_after_ms(&self, tick_ms: i64) -> Option<i64> {
-        let next_ms = self.job.schedule.next_after(tick_ms)?;
+        let next_ms = self.job.schedule().next_after(tick_ms)?;
         Some(self.job.ticks().due_ms(next_ms))
     }
 
@@ -126,7 +106,7 @@ impl Units {
         let units = jobs.iter().map(|job| job.rules.shards as usize).sum();
         let mut all = Vec::with_capacity(units);
         all.extend(jobs.into_iter().flat_map(|job| {
-            let schedule = ScheduleId(job.schedule.identity().as_u64());
+            let schedule = ScheduleId(job.schedules.own().identity().as_u64());
             (0..job.rules.shards).map(move |shard| Unit {
                 job: Arc::clone(&job),
                 shard,
@@ -158,19 +138,6 @@ impl Units {
 
     pub(crate) fn get(&self, index: UnitIndex) -> &Unit {
         &self.all[index as usize]
-    }
-
-    /// Takes directives into account. Returns the units of which others are in force than before.
-    pub(crate) fn direct(&mut self, directives: &Directives) -> Vec<UnitIndex> {
-        let mut changed = Vec::new();
-        for (index, unit) in (0..).zip(self.all.iter_mut()) {
-            let own: Vec<Directive> = directives.of(&unit.job.name).cloned().collect();
-            if own != unit.directives {
-                unit.directives = own;
-                changed.push(index);
-            }
-        }
-        changed
     }
 
     /// The unit of that name, or the unit that has a slot of that name. `None` if
@@ -224,7 +191,12 @@ impl Units {
         }
         let unit = self.get(index);
         if unit.shard == 0 {
-            event::stands_aside(&unit.job.name, &unit.job.schedule, unit.schedule, &decides);
+            event::stands_aside(
+                &unit.job.name,
+                unit.job.schedules.own(),
+                unit.schedule,
+                &decides,
+            );
         }
         let decides = self.learn_deciding(index, decides);
         self.asides.insert(index, Aside::new(decides));

@@ -109,7 +109,7 @@ impl Claiming {
             Verdict::OtherSchedule(decides) => units.stand_aside(index, decides.clone()),
             verdict if decides(verdict) && !is_waiting && units.step_in(index) => {
                 let unit = units.get(index);
-                event::schedule_decides(&unit.job.name, &unit.job.schedule);
+                event::schedule_decides(&unit.job.name, &unit.job.schedule());
             }
             _ => {}
         }

@@ -110,14 +110,15 @@ fn facts_of(
     paused_since_ms: Option<i64>,
     may_start: bool,
 ) -> UnitFacts {
-    let schedule = &looked.job.schedule;
+    let schedule = looked.job.schedule();
     let own = status.first();
     // Another schedule may decide the ticks: this node does not know them then.
-    let ours = ScheduleId(schedule.identity().as_u64());
+    let ours = ScheduleId(looked.job.schedules.own().identity().as_u64());
     let decides = own.and_then(|own| own.decides.as_ref());
     let decided = decides.is_none_or(|it| it.id == ours).then_some(own);
     let decided_ms = decided.flatten().and_then(|own| own.marks.decided_to());
     let since_ms = decides.map_or(i64::MIN, |it| it.since_ms);
+    let since_ms = since_ms.max(looked.job.since_ms());
     let next = decided_ms.and_then(|to| schedule.next_after(to.ms().max(since_ms)));
     let waiting = status
         .iter()

@@ -53,7 +53,7 @@ impl Scheduler {
         let from_ms = range.start.as_millisecond() - 1;
         let now_ms = worker.now_ms();
         let to_ms = (range.end.as_millisecond() - 1).min(now_ms);
-        Ok(input.audit(&found.schedule, from_ms, to_ms))
+        Ok(input.audit(&found.schedule(), from_ms, to_ms))
     }
 }
 

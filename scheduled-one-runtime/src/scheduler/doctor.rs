@@ -108,6 +108,11 @@ impl Scheduler {
         let stores = self.stores.iter().cloned();
         let mut report = diagnose_all(stores, &units_of, self.shortest_lease, &self.clock).await;
         report.add(zone_data(Ok(self.zone_data.clone())));
+        if let Ok(control) = self.control() {
+            for finding in control.schedule_findings().await {
+                report.add(finding);
+            }
+        }
         report
     }
 }

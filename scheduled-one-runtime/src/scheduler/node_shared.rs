@@ -17,6 +17,7 @@ use crate::scheduler::program::Program;
 use crate::state::States;
 use crate::store_client::BucketMismatch;
 use scheduled_one_protocol::clock::Clock;
+use scheduled_one_schedule::ZoneData;
 
 /// What the workers of a node share.
 pub(super) struct NodeShared {
@@ -35,6 +36,7 @@ pub(super) struct NodeShared {
     pub(super) outlook: Outlook,
     pub(super) metrics: Arc<Metrics>,
     pub(super) program: Arc<Program>,
+    pub(super) zones: ZoneData,
 }
 
 impl SchedulerBuilder {
@@ -43,6 +45,7 @@ impl SchedulerBuilder {
         &mut self,
         jobs: &[Arc<CompiledJob>],
         program: Program,
+        zones: &ZoneData,
     ) -> Result<NodeShared, Error> {
         let identity = match self.identity.take() {
             Some(identity) => identity,
@@ -71,6 +74,7 @@ impl SchedulerBuilder {
             outlook,
             metrics: Arc::new(metrics),
             program: Arc::new(program.named_by(self.application.as_deref())),
+            zones: zones.clone(),
         })
     }
 }

@@ -59,7 +59,11 @@ mod tests {
             ..Program::default()
         };
         let unnamed = program.clone().named_by(None);
-        assert!(unnamed.application_of("sweep").is_some_and(|name| !name.is_empty()));
+        assert!(
+            unnamed
+                .application_of("sweep")
+                .is_some_and(|name| !name.is_empty())
+        );
         assert_eq!(unnamed.application_of("by-hand"), None);
         let named = program.named_by(Some("billing"));
         assert_eq!(named.application_of("by-hand"), Some("billing"));

@@ -25,7 +25,6 @@ use crate::run::Runner;
 use crate::scheduler::Scheduler;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
-use crate::scheduler::job_selection::ChosenJobs;
 use crate::scheduler::node_shared::NodeShared;
 use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
 use crate::scheduler::start_line::StartLine;
@@ -58,11 +57,8 @@ impl SchedulerBuilder {
         let zones = self.zones()?;
         let chosen =
             std::mem::take(&mut self.jobs).compile(&self.states, &zones, &self.calendars)?;
-        let ChosenJobs {
-            jobs,
-            disabled,
-            program,
-        } = chosen;
+        let program = chosen.program;
+        let (jobs, disabled) = (chosen.jobs, chosen.disabled);
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
 
         // 2. The stores are opened, and checked before the first request. Boxed: the type of the whole future would be
@@ -76,7 +72,7 @@ impl SchedulerBuilder {
         checked.map_err(start_error)?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
-        let shared = self.share(&jobs, program)?;
+        let shared = self.share(&jobs, program, &zones)?;
         let joining = join(&shared, &stores, jobs_by_bucket).await?;
 
         // 4. The watchdog is started, which renews leases on connections of its own.
@@ -296,7 +292,7 @@ impl Joining {
             &self.jobs,
             shared.default_lease,
             shared.outlook.clone(),
-            Arc::clone(&shared.program),
+            (Arc::clone(&shared.program), shared.zones.clone()),
             released_receiver,
         );
         Ok(Registered {

@@ -243,6 +243,17 @@ policy_keys! {
         needs: Some(RETRIES),
     }
 
+    /// A number from 1 to 1,000: after so many failed runs of the schedule in a row, the job is paused, with the last
+    /// error as note.
+    pause_after: Count {
+        form: Form::Count { least: 1, most: 1_000 },
+        default: none,
+        example: "5",
+        aliases: &["max_failures", "disable_after", "pause_on_failure", "circuit_breaker"],
+        every_node: Forbidden,
+        needs: None,
+    }
+
     /// A duration, `0s` allowed, over which starts are spread behind their ticks; below `every`.
     jitter: Duration {
         form: Form::ANY_DURATION,

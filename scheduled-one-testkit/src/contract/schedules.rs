@@ -90,7 +90,10 @@ pub(super) fn registered(workload: &mut Workload, register: &Register, before: &
     workload.count_if(is_gone && others && same(new), "register, the job is gone");
     let what = "register, the job is not gone";
     workload.count_if(is_gone && others && !same(new), what);
-    let was_gone = before.decides.as_ref().and_then(DecidingSchedule::gone_since_ms);
+    let was_gone = before
+        .decides
+        .as_ref()
+        .and_then(DecidingSchedule::gone_since_ms);
     let returns = was_gone.is_some() && own != ScheduleId::NONE && same(new);
     workload.count_if(returns, "register, a job that was gone returns");
     let seen = register.decides.as_ref() == Some(new) && before.decides != after.decides;

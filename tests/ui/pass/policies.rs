@@ -19,6 +19,7 @@ use scheduled_one_runtime::scheduled_one;
     retries = 3,
     backoff = "500ms..30s",
     retry_on = [error, timeout],
+    pause_after = 5,
     scope = one,
     route = spread,
     shards = 4,

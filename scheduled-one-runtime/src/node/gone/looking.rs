@@ -82,10 +82,7 @@ async fn dropped(
     Ok(dropped)
 }
 
-async fn inspect(
-    client: &StoreClient,
-    units: &[UnitName],
-) -> Result<Vec<UnitStatus>, StoreError> {
+async fn inspect(client: &StoreClient, units: &[UnitName]) -> Result<Vec<UnitStatus>, StoreError> {
     let mut all = Vec::with_capacity(units.len());
     for batch in units.chunks(MAX_BATCH) {
         let reply = client.request(Op::Inspect, |store, caller| store.inspect(caller, batch));
@@ -106,10 +103,17 @@ async fn jobs_of_living(client: &StoreClient) -> Result<BTreeSet<String>, StoreE
             wanted_list,
             ..Heartbeat::leaving()
         };
-        let reply = client.request(Op::Heartbeat, |store, _| store.heartbeat(&caller, heartbeat));
+        let reply = client.request(Op::Heartbeat, |store, _| {
+            store.heartbeat(&caller, heartbeat)
+        });
         reply.await
     };
-    let members = beat(None).await?.body.membership.members.unwrap_or_default();
+    let members = beat(None)
+        .await?
+        .body
+        .membership
+        .members
+        .unwrap_or_default();
     let digests: BTreeSet<JobsDigest> = members.iter().map(|member| member.jobs).collect();
     let mut jobs = BTreeSet::new();
     for digest in digests {

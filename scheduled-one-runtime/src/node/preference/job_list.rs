@@ -4,7 +4,11 @@ use std::fmt::Write;
 
 use crate::node::units::{Unit, Units};
 use scheduled_one_protocol::ScheduleId;
+use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::message::JobList;
+
+/// Length of the entry with the version of the protocol.
+const MAX_PROTOCOL_BYTES: usize = 16;
 
 /// The jobs that a node with these units runs. Made when a store lacks it, and not kept: it has the names of all jobs.
 pub(super) fn own_list(units: &Units) -> JobList {
@@ -18,11 +22,13 @@ pub(super) fn own_list(units: &Units) -> JobList {
     jobs.sort_by(|a, b| in_list(&a.job.name).cmp(in_list(&b.job.name)));
     // In one text of the right length: a text for each job, or one that grows, would leave holes in the heap.
     let length = |unit: &&Unit| unit.job.name.len() + 2 + ScheduleId::DIGITS;
-    let mut names = String::with_capacity(jobs.iter().map(length).sum());
+    let length: usize = jobs.iter().map(length).sum();
+    let mut names = String::with_capacity(length + MAX_PROTOCOL_BYTES);
+    // In front of all names. Read by whoever changes something that older nodes would ignore.
+    // Writing into a `String` does not fail.
+    let _ = write!(names, "{}{VERSION}", JobList::PROTOCOL);
     for unit in jobs {
-        let space = if names.is_empty() { "" } else { " " };
-        // Writing into a `String` does not fail.
-        let _ = write!(names, "{space}{}={}", unit.job.name, unit.schedule);
+        let _ = write!(names, " {}={}", unit.job.name, unit.schedule);
         // Read by whoever asks for runs.
         if let shards @ 2.. = unit.job.rules.shards {
             let _ = write!(names, " {}*{shards}", unit.job.name);
@@ -67,7 +73,8 @@ mod tests {
         let names = units
             .indices()
             .map(|unit| job_and_schedule(units.get(unit)));
-        let names: Vec<String> = names.collect();
+        let protocol = format!("{}{VERSION}", JobList::PROTOCOL);
+        let names: Vec<String> = names.chain([protocol]).collect();
         assert_eq!(
             own_list(&units),
             JobList::new(names.iter().map(String::as_str))

@@ -194,5 +194,5 @@ fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
         .heartbeat(&node.units, false)
         .job_list
         .expect("a list");
-    assert_eq!(list.names().count(), 3);
+    assert_eq!(list.names().filter(|entry| !entry.contains('*')).count(), 3);
 }

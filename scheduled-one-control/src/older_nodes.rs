@@ -1,0 +1,95 @@
+//! The first change of a namespace makes nodes of older releases stop: they know nothing of directives and requests,
+//! and would ignore them. So it is refused while such nodes live.
+
+use scheduled_one_protocol::Store;
+use scheduled_one_protocol::machine::CONTROL_VERSION;
+
+use crate::change::ChangeDirective;
+use crate::control::Control;
+use crate::error::Error;
+use crate::run::RunJob;
+
+impl Control {
+    /// # Errors
+    ///
+    /// Nodes live that would ignore what is asked for. As soon as anything was asked for, the store refuses them, so
+    /// none lives.
+    pub(crate) async fn check_older_nodes(&self, store: &dyn Store) -> Result<(), Error> {
+        let nodes = self.nodes(store).await?.into_iter();
+        let is_older = |protocol: Option<u64>| protocol.is_some_and(|it| it < CONTROL_VERSION);
+        let older = nodes.filter(|node| is_older(node.protocol));
+        let mut nodes: Vec<String> = older.map(|node| node.node.name).collect();
+        nodes.sort();
+        match nodes.is_empty() {
+            true => Ok(()),
+            false => Err(Error::OlderNodes { nodes }),
+        }
+    }
+}
+
+impl ChangeDirective {
+    /// Makes the change although nodes of older releases live, which know nothing of it: they stop from then on.
+    /// Default: [`Error::OlderNodes`].
+    pub fn force(mut self) -> Self {
+        self.is_forced = true;
+        self
+    }
+}
+
+impl RunJob {
+    /// Asks for the run although nodes of older releases live, which know nothing of requests: they stop from then on.
+    /// Default: [`Error::OlderNodes`].
+    pub fn force(mut self) -> Self {
+        self.is_forced = true;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use scheduled_one_protocol::clock::ManualClock;
+    use scheduled_one_protocol::memory::MemoryStore;
+    use scheduled_one_protocol::message::{Caller, Heartbeat, JobList};
+
+    use super::*;
+    use crate::error_kind::ErrorKind;
+
+    async fn beat(store: &MemoryStore, node: &str, list: JobList) {
+        let caller = Caller {
+            node: node.to_owned(),
+            name: node.to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 9,
+            buckets: 1,
+        };
+        let heartbeat = Heartbeat {
+            jobs: list.digest(),
+            job_list: Some(list),
+            ..Heartbeat::alive()
+        };
+        store.heartbeat(&caller, heartbeat).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_first_change_is_refused_while_nodes_live_that_would_ignore_it() {
+        let store = MemoryStore::new(Arc::new(ManualClock::new()));
+        let control = Control::of_stores(vec![Arc::new(store.clone())]).unwrap();
+        let says = format!("{}{CONTROL_VERSION}", JobList::PROTOCOL);
+        beat(&store, "new", JobList::new(["job=0000000000000001", &says])).await;
+        beat(&store, "old", JobList::new(["job=0000000000000001"])).await;
+        for error in [
+            control.pause("job").await.unwrap_err(),
+            control.pause_all().await.unwrap_err(),
+            control.resume("job").await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Refused);
+            let text = error.to_string();
+            assert!(text.contains("old") && !text.contains("new,"), "{text}");
+        }
+        assert_eq!(control.read(&store).await.unwrap().body.version, 0);
+        assert!(!control.pause("job").force().await.unwrap().already);
+    }
+}

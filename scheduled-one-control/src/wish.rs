@@ -1,0 +1,134 @@
+//! What is asked for, and the directive that it comes to.
+
+use scheduled_one_protocol::{Directive, Pause, ScheduleId, ScheduleOverride};
+
+use crate::change::ChangeDirective;
+use crate::error::Error;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    Pause {
+        until_ms: Option<i64>,
+    },
+    Resume {
+        catch_up: bool,
+    },
+    Reschedule {
+        text: String,
+        /// That of the code, as soon as it is known.
+        zone: Option<String>,
+        /// The schedule that the code has, as soon as it is known.
+        base: Option<ScheduleId>,
+    },
+    Reset {
+        /// The schedule that the code has, as soon as it is known.
+        base: Option<ScheduleId>,
+    },
+}
+
+impl Wish {
+    /// Whether it cannot be asked for of all jobs at once.
+    pub(crate) fn is_of_one_job(&self) -> bool {
+        matches!(self, Wish::Reschedule { .. } | Wish::Reset { .. })
+    }
+}
+
+impl ChangeDirective {
+    /// The directive that takes the place of the stored one; `None` if that is as it should be.
+    pub(crate) fn wished(
+        &self,
+        stored: &Directive,
+        now_ms: i64,
+        in_doubt: bool,
+    ) -> Result<Option<Directive>, Error> {
+        let mut directive = Directive {
+            changed_at_ms: now_ms,
+            by: self.by.clone(),
+            note: self.note.clone(),
+            ..stored.clone()
+        };
+        let holding = stored.pause.filter(|pause| pause.holds(now_ms));
+        match (&self.wish, holding) {
+            (
+                Wish::Pause {
+                    until_ms: Some(until_ms),
+                },
+                _,
+            ) if *until_ms <= now_ms => {
+                return Err(Error::Argument {
+                    argument: "until",
+                    message: "that instant is over, by the store's clock; leave it out, or give a later one".to_owned(),
+                });
+            }
+            (Wish::Pause { until_ms }, Some(pause)) => {
+                if pause.until_ms == *until_ms && stored.note == self.note {
+                    return Ok(None);
+                }
+                directive.pause = Some(Pause {
+                    until_ms: *until_ms,
+                    ..pause
+                });
+            }
+            (Wish::Pause { until_ms }, None) => {
+                directive.end_pause(now_ms, false);
+                directive.pause = Some(Pause {
+                    since_ms: now_ms,
+                    until_ms: *until_ms,
+                });
+            }
+            (Wish::Resume { .. }, None) if !in_doubt => return Ok(None),
+            (Wish::Resume { .. }, None) => {}
+            (Wish::Resume { catch_up }, Some(_)) => directive.end_pause(now_ms, *catch_up),
+            (Wish::Reschedule { text, zone, base }, _) => {
+                let wanted = ScheduleOverride {
+                    base: base.unwrap_or(ScheduleId::NONE),
+                    text: text.trim().to_owned(),
+                    zone: zone.clone().unwrap_or_default(),
+                    since_ms: now_ms,
+                    by: self.by.clone(),
+                };
+                if is_stored(stored, &wanted) {
+                    return Ok(None);
+                }
+                directive.schedule = Some(wanted);
+            }
+            (Wish::Reset { base }, _) => match self.reset(stored, *base, now_ms, in_doubt) {
+                None => return Ok(None),
+                reset => directive.schedule = reset,
+            },
+        }
+        Ok(Some(directive))
+    }
+
+    /// The schedule in the code again, from now on; `None` if it is in force.
+    fn reset(
+        &self,
+        stored: &Directive,
+        base: Option<ScheduleId>,
+        now_ms: i64,
+        in_doubt: bool,
+    ) -> Option<ScheduleOverride> {
+        let before = stored.schedule.as_ref();
+        let is_needed = match before {
+            Some(before) => !before.is_reset(),
+            // Nodes may repeat one that the store has forgotten.
+            None => in_doubt,
+        };
+        let of_code = base.unwrap_or(ScheduleId::NONE);
+        // Ticks of the time until now were never ticks of the job.
+        is_needed.then(|| ScheduleOverride {
+            base: before.map_or(of_code, |before| before.base),
+            text: String::new(),
+            zone: String::new(),
+            since_ms: now_ms,
+            by: self.by.clone(),
+        })
+    }
+}
+
+/// Whether the same is wanted already.
+fn is_stored(stored: &Directive, wanted: &ScheduleOverride) -> bool {
+    let parts = |it: &ScheduleOverride| (it.base, it.text.clone(), it.zone.clone());
+    stored.schedule.as_ref().map(parts) == Some(parts(wanted))
+}

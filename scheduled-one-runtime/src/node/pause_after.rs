@@ -1,0 +1,189 @@
+//! `pause_after = n`: so many failed runs in a row pause the job.
+//!
+//! The count is in the ledger: it survives nodes, retries and takeovers. Whichever node learns of a failure counts, and
+//! the directive is set only if nobody has changed it since it was read; so the job is paused once.
+
+use std::sync::Arc;
+
+use crate::event;
+use crate::finish::is_failure;
+use crate::metrics::labels::Op;
+use crate::node::Node;
+use crate::node::inbox::Event;
+use crate::store_client::StoreClient;
+use scheduled_one_protocol::message::{Changed, ControlRequest, DirectiveChange, MAX_NOTE_BYTES};
+use scheduled_one_protocol::{Directive, LedgerRecord, Outcome, Pause, StoreError, UnitName};
+
+/// Who pauses.
+const BY: &str = "scheduled-one";
+/// How often the directive is read again that somebody changed meanwhile.
+const MAX_TRIES: usize = 4;
+/// Lines that are read in addition to those of the failures, for each of these: attempts, ticks that were skipped.
+const LINES_EACH: usize = 8;
+
+impl Node {
+    /// A run of the unit has failed, for good.
+    pub(super) fn run_failed(&mut self, unit: &UnitName) {
+        let Some(index) = self.units.find(unit) else {
+            return;
+        };
+        let job = Arc::clone(&self.units.get(index).job);
+        let Some(most) = job.rules.pause_after else {
+            return;
+        };
+        let client = Arc::clone(&self.client);
+        let now_ms = self.runner.cluster.now_ms();
+        self.inbox.request(async move {
+            // After an error the next failure counts again.
+            match pause_if_failing(&client, &job.name, most, now_ms).await {
+                Ok(true) => event::paused_after(&job.name, most),
+                Ok(false) => {}
+                Err(error) => event::not_paused_after(&job.name, most, &error),
+            }
+            Event::Woken
+        });
+    }
+}
+
+/// Pauses the job if its newest runs have failed. Returns whether it did.
+async fn pause_if_failing(
+    client: &StoreClient,
+    job: &str,
+    most: u32,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    for _ in 0..MAX_TRIES {
+        let read = ControlRequest::default();
+        let reply = client.request(Op::Control, |store, caller| store.control(caller, &read));
+        let directives = reply.await?.body.directives;
+        let stored = directives.get(job).cloned().unwrap_or_default();
+        if stored.is_paused(now_ms) {
+            return Ok(false);
+        }
+        let lines = (most as usize * LINES_EACH).min(client.caller.ledger_limit);
+        let lines = client.ledger(job, lines).await?;
+        let Some(last) = failing(&lines, most, stored.changed_at_ms) else {
+            return Ok(false);
+        };
+        let request = ControlRequest {
+            change: Some(DirectiveChange {
+                subject: job.to_owned(),
+                seen: stored.version,
+                directive: paused(stored, now_ms, note(most, last)),
+            }),
+            ..ControlRequest::default()
+        };
+        let reply = client.request(Op::Control, |store, caller| store.control(caller, &request));
+        if let Changed::To(_) = reply.await?.body.changed {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn paused(stored: Directive, now_ms: i64, note: String) -> Directive {
+    let mut directive = Directive {
+        changed_at_ms: now_ms,
+        by: BY.to_owned(),
+        note,
+        ..stored
+    };
+    directive.end_pause(now_ms, false);
+    directive.pause = Some(Pause {
+        since_ms: now_ms,
+        until_ms: None,
+    });
+    directive
+}
+
+/// The last of so many failures in a row, after the instant at which somebody changed the directive. The lines are the
+/// newest, newest first.
+fn failing(lines: &[LedgerRecord], most: u32, after_ms: i64) -> Option<&LedgerRecord> {
+    let ends = lines.iter().filter(|line| !line.retried);
+    let in_a_row =
+        ends.take_while(|line| line.outcome != Outcome::Ok && line.ended_at_ms > after_ms);
+    let failures = in_a_row.filter(|line| is_failure(line.outcome) && line.cause.is_none());
+    let failures: Vec<&LedgerRecord> = failures.take(most as usize).collect();
+    (failures.len() == most as usize).then(|| failures.first().copied())?
+}
+
+/// Why the job is paused, as long as notes may be.
+fn note(most: u32, last: &LedgerRecord) -> String {
+    let why = match last.error.as_str() {
+        "" => &last.reason,
+        error => error,
+    };
+    let runs = if most == 1 { "run" } else { "runs in a row" };
+    let mut note = format!("{most} failed {runs}; the last: {} {why}", last.outcome);
+    let mut ends = (0..=MAX_NOTE_BYTES.min(note.len())).rev();
+    let end = ends.find(|end| note.is_char_boundary(*end));
+    note.truncate(end.unwrap_or(0));
+    note.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use scheduled_one_protocol::TickMs;
+    use scheduled_one_protocol::message::Cause;
+
+    use super::*;
+
+    /// Lines, newest first; each ended when its number says.
+    fn lines(outcomes: &[(Outcome, bool, Option<Cause>)]) -> Vec<LedgerRecord> {
+        let unit = UnitName::new("a", 0);
+        let newest = outcomes.len() as i64;
+        let line = |(age, (outcome, retried, cause)): (i64, &(Outcome, bool, Option<Cause>))| {
+            LedgerRecord {
+                outcome: *outcome,
+                retried: *retried,
+                cause: *cause,
+                error: format!("error {}", newest - age),
+                ..LedgerRecord::skipped(
+                    &unit,
+                    TickMs(1),
+                    scheduled_one_protocol::SkipReason::Overlap,
+                    "node",
+                    newest - age,
+                )
+            }
+        };
+        (0..).zip(outcomes).map(line).collect()
+    }
+
+    #[test]
+    fn failures_in_a_row_are_counted_by_their_last_attempts() {
+        use Outcome::*;
+        let by_schedule = |outcome| (outcome, false, None);
+        let newest_first = [
+            by_schedule(Failed),
+            (Failed, true, None),
+            by_schedule(Skipped),
+            by_schedule(Cancelled),
+            (Failed, false, Some(Cause::Manual)),
+            by_schedule(Lost),
+            by_schedule(TakenOver),
+            by_schedule(Panicked),
+            by_schedule(Ok),
+            by_schedule(TimedOut),
+        ];
+        let lines = lines(&newest_first);
+        let last = failing(&lines, 3, 0).expect("three failed");
+        assert_eq!(last.error, "error 10");
+        assert!(failing(&lines, 4, 0).is_none(), "one before was ok");
+        // Somebody resumed the job when the oldest of the three had ended.
+        assert!(failing(&lines, 3, 3).is_none());
+        assert!(failing(&lines, 2, 3).is_some());
+    }
+
+    #[test]
+    fn a_note_has_the_last_error_and_is_as_long_as_notes_may_be() {
+        let mut lines = lines(&[(Outcome::Failed, false, None)]);
+        assert_eq!(
+            note(5, &lines[0]),
+            "5 failed runs in a row; the last: failed error 1"
+        );
+        lines[0].error = "日本".repeat(1_000);
+        let long = note(5, &lines[0]);
+        assert!((MAX_NOTE_BYTES - 3..=MAX_NOTE_BYTES).contains(&long.len()));
+    }
+}
