@@ -101,8 +101,8 @@ impl World {
 
     fn caller(&self) -> Caller {
         Caller {
-            node: "somebody".to_owned(),
-            name: "somebody".to_owned(),
+            node: "mistaken".to_owned(),
+            name: "mistaken".to_owned(),
             quarantine_ms: 0,
             margin_ms: 0,
             ledger_limit: 100,
@@ -274,6 +274,9 @@ async fn what_waited_in_a_job_that_is_gone_ends() {
 async fn a_living_node_takes_its_ticks_back() {
     let world = World::new();
     let node = world.with_job().await;
+    // It lives, so nobody takes over because it is gone.
+    let mistaken = world.builder("shipping").identity("mistaken");
+    let mistaken = mistaken.start().await.unwrap();
     world.until("it runs", async || world.runs() == 1).await;
     let register = |decides| Register {
         unit: UnitName::new("goes", 0),
@@ -306,7 +309,9 @@ async fn a_living_node_takes_its_ticks_back() {
         lines.iter().all(|(outcome, ..)| *outcome == Outcome::Ok),
         "{lines:?}"
     );
-    node.shutdown(BOUND).await;
+    for node in [node, mistaken] {
+        node.shutdown(BOUND).await;
+    }
 }
 
 impl World {
