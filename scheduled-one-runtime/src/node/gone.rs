@@ -5,6 +5,7 @@
 //! outage of all nodes is none of that: nobody is there to notice it, and the nodes that return have the job.
 
 mod ending;
+pub(super) mod found;
 mod looking;
 
 use std::collections::BTreeSet;
@@ -19,9 +20,10 @@ use crate::request_each::Repeat;
 use crate::scheduler::program::Program;
 use crate::store_client::{StoreClient, StoreIdentity};
 use scheduled_one_protocol::message::{MAX_BATCH, Occasion, Register};
-use scheduled_one_protocol::{DecidingSchedule, ScheduleId, UnitName};
+use scheduled_one_protocol::{ScheduleId, UnitName};
 
-use looking::{Found, look};
+use found::{Absent, Found, GoneEvent};
+use looking::look;
 
 /// Heartbeats in a row with the same living nodes, after which the catalog is read. Nodes that start or return have
 /// sent theirs by then.
@@ -30,24 +32,6 @@ const LOOK_AFTER: u32 = 5;
 const REGISTER_EVERY: u32 = 5;
 /// The registration states no lease: its caller runs nothing of the job.
 const NO_LEASE_MS: i64 = 1;
-
-/// A unit that no living node has, with the registration that was seen last.
-#[derive(Clone, Debug)]
-pub(super) struct Absent {
-    unit: UnitName,
-    first_seen_ms: i64,
-    decides: DecidingSchedule,
-}
-
-/// What came back of the requests of this file.
-pub(super) enum GoneEvent {
-    /// The catalog was read, when the membership had this version; `None` if that failed.
-    Found(u64, Option<Found>),
-    /// These units were registered, and so many of them are still registered by others.
-    Registered(u64, Vec<UnitName>),
-    /// What waited in this unit has ended.
-    Ended(UnitName),
-}
 
 /// What a node knows of jobs that its program has dropped.
 pub(super) struct GoneWatch {

@@ -9,7 +9,7 @@ use crate::claim::DecidedBatch;
 use crate::event;
 use crate::finish::UnitReleased;
 use crate::node::audit_watch::Looked;
-use crate::node::gone::GoneEvent;
+use crate::node::gone::found::GoneEvent;
 use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;

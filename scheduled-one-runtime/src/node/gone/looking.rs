@@ -10,16 +10,7 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{JobDescriptor, StoreError, UnitName};
 
-use super::Absent;
-
-/// What a look has found.
-#[derive(Debug, Default)]
-pub(in crate::node) struct Found {
-    /// Units that no living node has, and that have a schedule.
-    pub(super) absent: Vec<Absent>,
-    /// Jobs that are gone already.
-    pub(super) gone: BTreeSet<String>,
-}
+use super::found::{Absent, Found};
 
 /// Reads the catalog, then who lives, then the units of jobs that nobody has.
 pub(super) async fn look(client: &StoreClient, program: &Program) -> Result<Found, StoreError> {

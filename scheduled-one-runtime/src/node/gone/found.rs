@@ -1,0 +1,32 @@
+//! What requests about dropped jobs come back with.
+
+use std::collections::BTreeSet;
+
+use scheduled_one_protocol::{DecidingSchedule, UnitName};
+
+/// A unit that no living node has, with the registration that was seen last.
+#[derive(Clone, Debug)]
+pub(super) struct Absent {
+    pub(super) unit: UnitName,
+    pub(super) first_seen_ms: i64,
+    pub(super) decides: DecidingSchedule,
+}
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub(in crate::node) struct Found {
+    /// Units that no living node has, and that have a schedule.
+    pub(super) absent: Vec<Absent>,
+    /// Jobs that are gone already.
+    pub(super) gone: BTreeSet<String>,
+}
+
+/// What came back.
+pub(in crate::node) enum GoneEvent {
+    /// The catalog was read, when the membership had this version; `None` if that failed.
+    Found(u64, Option<Found>),
+    /// Units were registered, when the membership had this version: these have no schedule now.
+    Registered(u64, Vec<UnitName>),
+    /// What waited in this unit has ended.
+    Ended(UnitName),
+}
