@@ -94,6 +94,7 @@ impl Statements {
     pub(crate) fn new(schema: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
+        let [update_units, insert_units] = save_units(&unit);
         let [catalog, save_catalog] = of_catalog(&table("job"));
         let [
             nodes,
@@ -129,20 +130,8 @@ impl Statements {
                 arrays(META, 1),
                 names(META, "")
             ),
-            update_units: format!(
-                "UPDATE {unit} AS t SET {} FROM unnest($2::text[], {}) AS v(name, {}) \
-                 WHERE t.bucket = $1 AND t.name = v.name",
-                assignments(RECORD),
-                arrays(RECORD, 2),
-                names(RECORD, "")
-            ),
-            insert_units: format!(
-                "INSERT INTO {unit} (bucket, name, {0}) SELECT $1, v.name, {1} \
-                 FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name",
-                names(RECORD, ""),
-                names(RECORD, "v."),
-                arrays(RECORD, 2)
-            ),
+            update_units,
+            insert_units,
             delete_nodes,
             save_nodes,
             delete_lists,
@@ -233,6 +222,25 @@ fn of_ledger(ledger: &str) -> [String; 3] {
         names(LINE, "")
     );
     [append, trim, lines]
+}
+
+/// To update units whose rows exist, and to insert others.
+fn save_units(unit: &str) -> [String; 2] {
+    let update = format!(
+        "UPDATE {unit} AS t SET {} FROM unnest($2::text[], {}) AS v(name, {}) \
+                 WHERE t.bucket = $1 AND t.name = v.name",
+        assignments(RECORD),
+        arrays(RECORD, 2),
+        names(RECORD, "")
+    );
+    let insert = format!(
+        "INSERT INTO {unit} (bucket, name, {0}) SELECT $1, v.name, {1} \
+                 FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name",
+        names(RECORD, ""),
+        names(RECORD, "v."),
+        arrays(RECORD, 2)
+    );
+    [update, insert]
 }
 
 /// The statements on the trail: append, delete the oldest, load.

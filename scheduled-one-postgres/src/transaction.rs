@@ -16,7 +16,6 @@ use crate::identity::Identity;
 use crate::requests::RequestChanges;
 use crate::rows::{Column, columns, read};
 use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES, Statements};
-use crate::trail;
 
 /// What a step needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +96,6 @@ pub(crate) struct Changes {
     /// Jobs and columns of lines.
     lines: Option<(Column, Vec<Column>)>,
     requests: RequestChanges,
-    trail: Option<Vec<Column>>,
 }
 
 impl Changes {
@@ -143,7 +141,6 @@ impl Changes {
             }),
             catalog: catalog::changes(&before.catalog, set),
             requests: RequestChanges::of(set),
-            trail: trail::changes(set),
         }
     }
 
@@ -164,13 +161,12 @@ impl Changes {
             catalog,
             lines,
             requests,
-            trail,
         } = self;
         let units = updated.is_none() && inserted.is_none();
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        let catalog = catalog.is_none() && trail.is_none();
+        let catalog = catalog.is_none();
         meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }
@@ -327,8 +323,6 @@ impl Step<'_> {
         // Rare, and not sent along with the others: each statement waits for the one before.
         let requests = self.save_requests(client, &changes.requests).await;
         requests.map_err(failed(Stage::Save))?;
-        let entered = self.enter(client, &changes.trail).await;
-        entered.map_err(failed(Stage::Save))?;
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;
