@@ -7,8 +7,8 @@
 //! Two nodes share an embedded store. Each row begins with what `ann` asks for, ends with statements about what came of
 //! it (✓), and leaves the cluster as it found it. A statement that is not true (✗) makes the exit code non-zero.
 //!
-//! A service with a store that processes share does the same from another process: with `Control::connect(url)`, or with
-//! the command `scheduled-one` (docs/cli.md).
+//! A service with a store that processes share does the same from another process: with `Control::connect(url)`, or
+//! with the command `scheduled-one` (docs/cli.md).
 
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 

@@ -29,18 +29,20 @@ pub(crate) struct Accounts {
 impl Accounts {
     /// The ticks of a range, its end left out, that are due.
     pub(crate) fn audit(&self, range: Range<i64>) -> Vec<AuditedTick> {
-        let to_ms = (range.end - 1).min(self.now_ms);
-        self.input.audit(&self.schedule, range.start - 1, to_ms)
+        let to_ms = range.end.saturating_sub(1).min(self.now_ms);
+        self.input
+            .audit(&self.schedule, range.start.saturating_sub(1), to_ms)
     }
 }
 
 impl Control {
-    /// Each tick of a job in a range, its end left out, oldest first, with what became of it: no tick is left out, up to
-    /// now by the store's clock. At most 10,000 ticks of each shard. No program with the job is needed.
+    /// Each tick of a job in a range, its end left out, oldest first, with what became of it: no tick is left out, up
+    /// to now by the store's clock. At most 10,000 ticks of each shard. No program with the job is needed.
     ///
-    /// A tick counts by the schedule that the catalog has, and only from when the job was first seen. What is older than
-    /// the lines that the ledger keeps (1,000, unless the nodes were given another limit) is
-    /// [`NoLongerKept`](crate::audit::TickStatus::NoLongerKept). Runs that somebody asked for are no outcome of a tick.
+    /// A tick counts by the schedule that the catalog has, and only from when the job was first seen. What is older
+    /// than the lines that the ledger keeps (1,000, unless the nodes were given another limit) is
+    /// [`NoLongerKept`](crate::audit::TickStatus::NoLongerKept). Runs that somebody asked for are no outcome of a
+    /// tick.
     ///
     /// # Errors
     ///

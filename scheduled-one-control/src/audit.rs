@@ -132,7 +132,7 @@ impl AuditInput {
                 schedule,
                 shard: 0,
                 node: Some(node),
-                from_ms: ticks.min().unwrap_or_default() - 1,
+                from_ms: ticks.min().unwrap_or_default().saturating_sub(1),
                 to_ms,
                 state: UnitState {
                     decided_to_ms: to_ms,
@@ -262,7 +262,7 @@ fn is_of_schedule(line: &LedgerRecord) -> bool {
 
 /// How long after its tick the function was called.
 fn lateness(line: &LedgerRecord) -> Option<Duration> {
-    let late_ms = line.fired_at_ms? - line.tick.ms();
+    let late_ms = line.fired_at_ms?.saturating_sub(line.tick.ms());
     u64::try_from(late_ms).ok().map(Duration::from_millis)
 }
 

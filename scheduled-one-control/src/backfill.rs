@@ -1,96 +1,33 @@
 //! Backfills: ticks of the past run once more. The nodes drive them, so that they go on when whoever asked is gone.
 
+mod only;
+mod state;
+
 use std::collections::BTreeSet;
 use std::future::{Future, IntoFuture};
 use std::ops::Range;
 use std::pin::Pin;
 use std::time::SystemTime;
 
-use scheduled_one_protocol::message::{Cause, Changed, ControlRequest, DirectiveChange, OnBusy};
+use scheduled_one_protocol::message::{Cause, MAX_ACTOR_BYTES, MAX_NOTE_BYTES, OnBusy};
 use scheduled_one_protocol::{
-    Backfill, Directive, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS, Outcome, ScheduleId, UnitName,
+    Backfill, Directive, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS, ScheduleId,
 };
 use scheduled_one_schedule::Schedule;
 
 use crate::accounts::Accounts;
-use crate::ask::ask;
-use crate::audit::{MAX_TICKS, TickStatus};
+use crate::audit::MAX_TICKS;
 use crate::catalog::{instant, ms};
 use crate::control::Control;
 use crate::error::Error;
 use crate::handle::is_end;
 
+pub use only::BackfillOnly;
+pub use state::BackfillState;
+use state::conflict;
+
 /// Most requests of a backfill that wait or run at the same time.
 const MAX_AT_A_TIME: u32 = 200;
-/// How often a change is tried again that somebody else was faster than.
-const MAX_TRIES: usize = 16;
-
-/// Which ticks of a range a backfill runs, by what the audit says of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BackfillOnly {
-    /// Those that were missed.
-    #[default]
-    Missed,
-    /// Those whose run was lost with its node.
-    Lost,
-    /// Those that ran and did not end well: failed, panicked, timed out, cancelled.
-    Failed,
-    /// Those of which no run is known: missed, skipped, paused, unknown, and those from before the job was first seen.
-    Never,
-    /// All that are over, and those from before the job was first seen.
-    All,
-}
-
-impl BackfillOnly {
-    /// All of them.
-    pub const EACH: [BackfillOnly; 5] = [
-        BackfillOnly::Missed,
-        BackfillOnly::Lost,
-        BackfillOnly::Failed,
-        BackfillOnly::Never,
-        BackfillOnly::All,
-    ];
-
-    /// In a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            BackfillOnly::Missed => "missed",
-            BackfillOnly::Lost => "lost",
-            BackfillOnly::Failed => "failed",
-            BackfillOnly::Never => "never",
-            BackfillOnly::All => "all",
-        }
-    }
-
-    fn wants(self, status: TickStatus) -> bool {
-        let decided = match status {
-            TickStatus::Decided(outcome) => Some(outcome),
-            _ => None,
-        };
-        match self {
-            BackfillOnly::Missed => decided == Some(Outcome::Missed),
-            BackfillOnly::Lost => decided == Some(Outcome::Lost),
-            BackfillOnly::Failed => matches!(
-                decided,
-                Some(Outcome::Failed | Outcome::Panicked | Outcome::TimedOut | Outcome::Cancelled)
-            ),
-            BackfillOnly::Never => match decided {
-                Some(outcome) => matches!(outcome, Outcome::Missed | Outcome::Skipped),
-                None => matches!(status, TickStatus::Paused | TickStatus::Unknown),
-            },
-            BackfillOnly::All => !matches!(
-                status,
-                TickStatus::Running | TickStatus::Waiting | TickStatus::Due
-            ),
-        }
-    }
-
-    /// Whether ticks from before the job was first seen are wanted.
-    fn wants_unseen(self) -> bool {
-        matches!(self, BackfillOnly::Never | BackfillOnly::All)
-    }
-}
 
 /// A backfill; awaiting it begins it. When it has returned, the nodes that have the job carry it out: they ask for its
 /// ticks, a few at a time.
@@ -120,37 +57,6 @@ pub struct BackfillPlan {
     pub version: u64,
 }
 
-/// How far a backfill has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BackfillState {
-    /// The job.
-    pub job: String,
-    /// The version of the directive.
-    pub version: u64,
-    /// How many ticks it has.
-    pub total: u64,
-    /// How many of them were asked for, at least: nodes note it now and then.
-    pub asked: u64,
-    /// How many requests wait or run in the lanes of the job, whoever asked for them.
-    pub open: usize,
-    /// Whether it is paused.
-    pub is_paused: bool,
-    /// Why it has ended before its last tick; empty if it has not.
-    pub ended: String,
-    /// Who asked for it.
-    pub by: String,
-    /// Why.
-    pub note: String,
-}
-
-impl BackfillState {
-    /// Whether nothing of it is to run any more.
-    pub fn is_over(&self) -> bool {
-        (self.asked >= self.total || !self.ended.is_empty()) && self.open == 0
-    }
-}
-
 /// The ticks of a backfill with their shards, in the order in which they run.
 pub fn ticks(backfill: &Backfill, schedule: &Schedule) -> Vec<(i64, u32)> {
     let of_range = |(shard, range): &(u32, Range<i64>)| {
@@ -169,13 +75,13 @@ pub fn ticks(backfill: &Backfill, schedule: &Schedule) -> Vec<(i64, u32)> {
 }
 
 impl Control {
-    /// Runs ticks of a job in a range of time, its end left out, once more: by default those that were missed. Each is a
-    /// request for a run in the lane of the job, with the cause `backfill` and the tick as `scheduled_at`, whose id
-    /// follows from the tick: however often a backfill is asked for, no tick runs twice.
+    /// Runs ticks of a job in a range of time, its end left out, once more: by default those that were missed. Each
+    /// is a request for a run in the lane of the job, with the cause `backfill` and the tick as `scheduled_at`, whose
+    /// id follows from the tick: however often a backfill is asked for, no tick runs twice.
     ///
-    /// The nodes that have the job carry it out, and it goes on when whoever asked is gone. Ticks of the schedule go first:
-    /// by default no run of the backfill starts while the job is busy, and none that would not be over before the next
-    /// tick, as far as the runs before tell.
+    /// The nodes that have the job carry it out, and it goes on when whoever asked is gone. Ticks of the schedule go
+    /// first: by default no run of the backfill starts while the job is busy, and none that would not be over before
+    /// the next tick, as far as the runs before tell.
     ///
     /// A job has one backfill at a time.
     ///
@@ -195,156 +101,6 @@ impl Control {
             by: String::new(),
             note: String::new(),
         }
-    }
-
-    /// Ends the backfill of a job: nothing more is asked for. What was asked for before runs, unless it is cancelled.
-    /// Returns whether one went on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownJob`], [`Error::Store`].
-    pub async fn stop_backfill(&self, job: &str, by: &str, note: &str) -> Result<bool, Error> {
-        let subject = self.checked_subject(job).await?;
-        let changed = self.set_backfill(&subject, "stop backfill", |stored, now_ms| {
-            let open = stored.backfill.clone().filter(Backfill::is_open);
-            Ok(open.map(|backfill| Directive {
-                changed_at_ms: now_ms,
-                by: by.to_owned(),
-                note: note.to_owned(),
-                backfill: Some(Backfill {
-                    ended: format!("stopped by {}", if by.is_empty() { "request" } else { by }),
-                    ..backfill
-                }),
-                ..stored.clone()
-            }))
-        });
-        Ok(changed.await?.is_some())
-    }
-
-    /// Pauses the backfill of a job, or lets it go on. Returns whether that changed anything.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownJob`], [`Error::Store`].
-    pub async fn pause_backfill(&self, job: &str, pause: bool, by: &str) -> Result<bool, Error> {
-        let subject = self.checked_subject(job).await?;
-        let action = if pause {
-            "pause backfill"
-        } else {
-            "resume backfill"
-        };
-        let changed = self.set_backfill(&subject, action, |stored, now_ms| {
-            let is_open = stored.backfill.as_ref().is_some_and(Backfill::is_open);
-            let changes = is_open && stored.is_paused(now_ms) != pause;
-            Ok(changes.then(|| Directive {
-                changed_at_ms: now_ms,
-                by: by.to_owned(),
-                pause: pause.then_some(scheduled_one_protocol::Pause {
-                    since_ms: now_ms,
-                    until_ms: None,
-                }),
-                ..stored.clone()
-            }))
-        });
-        Ok(changed.await?.is_some())
-    }
-
-    /// The newest backfill of a job.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownJob`], [`Error::Store`].
-    pub async fn backfill_state(&self, job: &str) -> Result<Option<BackfillState>, Error> {
-        let subject = self.checked_subject(job).await?;
-        let store = self.store(job);
-        let reply = self.read(store).await?;
-        let now_ms = (reply.head.now_us / 1_000) as i64;
-        let Some(directive) = reply.body.directives.get(&subject) else {
-            return Ok(None);
-        };
-        let Some(backfill) = &directive.backfill else {
-            return Ok(None);
-        };
-        let shards: BTreeSet<u32> = backfill.ranges.iter().map(|(shard, _)| *shard).collect();
-        let lanes = shards.iter().map(|shard| UnitName::new(job, *shard).lane());
-        let lanes: Vec<UnitName> = lanes.collect();
-        let mut open = 0;
-        for batch in lanes.chunks(scheduled_one_protocol::message::MAX_BATCH) {
-            let statuses = ask(|| store.inspect(&self.caller, batch)).await?.body;
-            let of_lane = |lane: &scheduled_one_protocol::message::UnitStatus| {
-                lane.waiting.len() + usize::from(lane.running.is_some())
-            };
-            open += statuses.iter().map(of_lane).sum::<usize>();
-        }
-        Ok(Some(BackfillState {
-            job: job.to_owned(),
-            version: directive.version,
-            total: backfill.total,
-            asked: backfill.asked,
-            open,
-            is_paused: directive.is_paused(now_ms),
-            ended: backfill.ended.clone(),
-            by: directive.by.clone(),
-            note: directive.note.clone(),
-        }))
-    }
-
-    async fn checked_subject(&self, job: &str) -> Result<String, Error> {
-        self.check_job(job).await?;
-        Ok(Backfill::subject(job))
-    }
-
-    /// Reads the directive of a backfill, changes it, and sets it if it is still the same. Returns its version if it was
-    /// changed.
-    async fn set_backfill(
-        &self,
-        subject: &str,
-        action: &str,
-        change: impl Fn(&Directive, i64) -> Result<Option<Directive>, Error>,
-    ) -> Result<Option<u64>, Error> {
-        let store = self.store(Backfill::job_of(subject).unwrap_or(subject));
-        let mut sent: Option<Directive> = None;
-        let mut stored = Directive::default();
-        for _ in 0..MAX_TRIES {
-            let reply = self.read(store).await?;
-            let now_ms = (reply.head.now_us / 1_000) as i64;
-            stored = reply
-                .body
-                .directives
-                .get(subject)
-                .cloned()
-                .unwrap_or_default();
-            let version = stored.version;
-            // The change was made, and its reply was lost.
-            if sent.is_some_and(|sent| Directive { version, ..sent } == stored) {
-                return Ok(Some(version));
-            }
-            let Some(directive) = change(&stored, now_ms)? else {
-                return Ok(None);
-            };
-            sent = Some(directive.clone());
-            let request = ControlRequest {
-                change: Some(DirectiveChange {
-                    subject: subject.to_owned(),
-                    seen: version,
-                    directive,
-                    action: action.to_owned(),
-                }),
-                ..ControlRequest::default()
-            };
-            let reply = ask(|| store.control(&self.caller, &request)).await?;
-            if let Changed::To(version) = reply.body.changed {
-                return Ok(Some(version));
-            }
-        }
-        Err(conflict(subject, stored))
-    }
-}
-
-fn conflict(subject: &str, now: Directive) -> Error {
-    Error::Conflict {
-        subject: subject.to_owned(),
-        now: Box::new(now),
     }
 }
 
@@ -408,10 +164,10 @@ impl BackfillJob {
             let message = format!("{}; 1 to {MAX_AT_A_TIME} are allowed", self.at_a_time);
             return refuse("at_a_time", message);
         }
-        if self.by.len() > scheduled_one_protocol::message::MAX_ACTOR_BYTES {
+        if self.by.len() > MAX_ACTOR_BYTES {
             return refuse("by", "longer than 128 bytes".to_owned());
         }
-        if self.note.len() > scheduled_one_protocol::message::MAX_NOTE_BYTES {
+        if self.note.len() > MAX_NOTE_BYTES {
             return refuse("note", "longer than 1,024 bytes".to_owned());
         }
         let accounts = self.control.accounts(&self.job).await?;

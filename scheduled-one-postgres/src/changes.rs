@@ -10,7 +10,6 @@ use crate::catalog;
 use crate::requests::RequestChanges;
 use crate::rows::{Column, columns};
 use crate::statements::Statements;
-use crate::trail;
 
 /// What was loaded.
 pub(crate) struct Before {
@@ -95,7 +94,6 @@ pub(crate) struct Changes {
     /// Jobs and columns of lines.
     pub(crate) lines: Option<(Column, Vec<Column>)>,
     pub(crate) requests: RequestChanges,
-    pub(crate) trail: Option<Vec<Column>>,
 }
 
 impl Changes {
@@ -141,7 +139,6 @@ impl Changes {
             }),
             catalog: catalog::changes(&before.catalog, set),
             requests: RequestChanges::of(set),
-            trail: trail::changes(set),
         }
     }
 
@@ -162,13 +159,12 @@ impl Changes {
             catalog,
             lines,
             requests,
-            trail,
         } = self;
         let units = updated.is_none() && inserted.is_none();
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        let catalog = catalog.is_none() && trail.is_none();
+        let catalog = catalog.is_none();
         meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }

@@ -118,6 +118,15 @@ pub(crate) fn describe(error: &Error) -> String {
     text
 }
 
+/// The error of a viewer who wants to change something.
+pub(crate) fn changes_nothing(address: &Address) -> StoreError {
+    StoreError::Refused(format!(
+        "the user {} of PostgreSQL may look and change nothing; use a user with the rights of an operator \
+         (`scheduled_one_postgres::grant_operator` has them)",
+        address.user()
+    ))
+}
+
 /// The error of an attempt to connect.
 pub(crate) fn connect_error(error: &Error, address: &Address) -> ConnectError {
     let (place, why) = (address.to_string(), describe(error));

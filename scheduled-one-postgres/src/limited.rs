@@ -37,16 +37,16 @@ pub fn grant_viewer(schema: &str, user: &str) -> String {
     grant_rights(schema, user, &viewer())
 }
 
-/// The statements that grant a user what an operator needs: to pause, resume, ask for runs, cancel and backfill. It runs
-/// no jobs and writes no line of a ledger.
+/// The statements that grant a user what an operator needs: to pause, resume, ask for runs, cancel and backfill. It
+/// runs no jobs and writes no line of a ledger.
 #[must_use]
 pub fn grant_operator(schema: &str, user: &str) -> String {
     grant_rights(schema, user, &OPERATOR)
 }
 
 impl PostgresStore {
-    /// Examines the server as a start does; a user who lacks rights of a scheduler may have those of an operator or of a
-    /// viewer.
+    /// Examines the server as a start does; a user who lacks rights of a scheduler may have those of an operator or
+    /// of a viewer.
     pub(crate) async fn check_for_control(&self) -> Result<(), ConnectError> {
         let refused = match preflight::check(&self.connections, &self.shared).await {
             Ok(_) => return Ok(()),

@@ -10,6 +10,8 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::classify::{Failure, Stage, failure};
 use crate::rows::{Column, columns, read};
+use crate::statements::ORDER_TRAIL;
+use crate::trail;
 use crate::transaction::Step;
 
 /// The ids beyond those that are kept are deleted now and then: once in so many ids.
@@ -25,6 +27,8 @@ pub(crate) struct RequestChanges {
     /// Units, ids and ticks.
     known: Option<Vec<Column>>,
     forgets: bool,
+    /// What somebody asked for and gets is entered into the trail.
+    trail: Option<Vec<Column>>,
 }
 
 fn ticks(ticks: impl Iterator<Item = TickMs>) -> Column {
@@ -60,11 +64,13 @@ impl RequestChanges {
             forgets: known
                 .iter()
                 .any(|(_, _, tick)| tick.ms() % FORGET_ONE_IN == 0),
+            trail: trail::changes(set),
         }
     }
 
     pub(crate) fn is_nothing(&self) -> bool {
-        self.new.is_none() && self.ended.is_none() && self.known.is_none()
+        let has_requests = self.new.is_some() || self.ended.is_some() || self.known.is_some();
+        !has_requests && self.trail.is_none()
     }
 }
 
@@ -122,7 +128,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Writes what became of requests.
+    /// Writes what became of requests, and the trail.
     pub(crate) async fn save_requests(
         &self,
         client: &Client,
@@ -140,6 +146,11 @@ impl Step<'_> {
         self.execute(client, &texts.save_known, all(&changes.known))
             .await?;
         self.execute(client, &texts.forget_known, forgets).await?;
+        let enters = || changes.trail.as_ref().map(|_| Vec::new());
+        self.execute(client, ORDER_TRAIL, enters()).await?;
+        self.execute(client, &texts.enter, all(&changes.trail))
+            .await?;
+        self.execute(client, &texts.forget_trail, enters()).await?;
         Ok(())
     }
 }

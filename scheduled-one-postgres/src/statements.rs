@@ -132,13 +132,7 @@ impl Statements {
                 arrays(META, 1),
                 names(META, "")
             ),
-            insert_units: format!(
-                "INSERT INTO {unit} (bucket, name, {0}) SELECT $1, v.name, {1} \
-                 FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name",
-                names(RECORD, ""),
-                names(RECORD, "v."),
-                arrays(RECORD, 2)
-            ),
+            insert_units: insert_units(&unit),
             delete_nodes,
             save_nodes,
             delete_lists,
@@ -243,6 +237,16 @@ fn of_ledger(ledger: &str) -> [String; 3] {
         names(LINE, "")
     );
     [append, trim, lines]
+}
+
+fn insert_units(unit: &str) -> String {
+    format!(
+        "INSERT INTO {unit} (bucket, name, {0}) SELECT $1, v.name, {1} \
+         FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name",
+        names(RECORD, ""),
+        names(RECORD, "v."),
+        arrays(RECORD, 2)
+    )
 }
 
 /// The statements on the trail: append, delete the oldest, load.

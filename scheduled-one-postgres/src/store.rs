@@ -29,7 +29,7 @@ use crate::statements::{Statements, TRIM_LINES};
 use crate::tls;
 use crate::transaction::{Loaded, MetaLock, Step, sound_records};
 use crate::upkeep::Upkeep;
-use crate::{doctor, preflight, schema};
+use crate::{classify, doctor, preflight, schema, trail};
 
 /// Longest time that a call waits for its reply, connecting and repeating included.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ const ATTEMPTS: u32 = 8;
 pub struct PostgresStore {
     pub(crate) shared: Arc<Shared>,
     /// The bucket's tag.
-    pub(crate) bucket: String,
+    bucket: String,
     pub(crate) connections: Connections,
 }
 
@@ -213,11 +213,9 @@ impl PostgresStore {
             // The transaction is rolled back with the connection.
             return match before.is_asked_for() {
                 false => Ok(Made::Done),
-                true => Err(Failure::Fatal(StoreError::Refused(format!(
-                    "the user {} of PostgreSQL may look and change nothing; use a user with the rights of an operator \
-                     (`scheduled_one_postgres::grant_operator` has them)",
-                    self.shared.address.user()
-                )))),
+                true => Err(Failure::Fatal(classify::changes_nothing(
+                    &self.shared.address,
+                ))),
             };
         }
         let changes = Changes::of(&before, step.statements);
@@ -271,7 +269,7 @@ impl PostgresStore {
     }
 
     /// One statement that only reads.
-    pub(crate) async fn read(
+    async fn read(
         &self,
         statement: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
@@ -304,9 +302,8 @@ enum Made {
 }
 
 fn no_reply(what: &str) -> StoreError {
-    StoreError::Unavailable(format!(
-        "PostgreSQL did not reply within {ANSWER_TIMEOUT:?}; {what}"
-    ))
+    let text = format!("PostgreSQL did not reply within {ANSWER_TIMEOUT:?}; {what}");
+    StoreError::Unavailable(text)
 }
 
 impl fmt::Debug for PostgresStore {
@@ -348,9 +345,8 @@ impl Records for PostgresStore {
                 (&job, Type::TEXT),
                 (&limit, Type::INT8),
             ];
-            let rows = self
-                .read(&self.shared.statements.lines, &parameters)
-                .await?;
+            let statement = &self.shared.statements.lines;
+            let rows = self.read(statement, &parameters).await?;
             let line = |row| match read(LINE, row, 0, blank_line()) {
                 Ok(Ok(line)) => Ok(line),
                 Ok(Err(Damage { field, value })) => Err(StoreError::Refused(format!(
@@ -363,7 +359,19 @@ impl Records for PostgresStore {
     }
 
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
-        Box::pin(self.read_trail(before, limit))
+        Box::pin(async move {
+            let bounds = trail::bounds(before, limit);
+            let numbers = bounds
+                .each_ref()
+                .map(|number| (number as &(dyn ToSql + Sync), Type::INT8));
+            let [before, limit] = numbers;
+            let parameters = [(&self.bucket as _, Type::TEXT), before, limit];
+            trail::lines(
+                &self
+                    .read(&self.shared.statements.trail, &parameters)
+                    .await?,
+            )
+        })
     }
 
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {

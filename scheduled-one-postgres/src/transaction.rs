@@ -201,8 +201,6 @@ impl Step<'_> {
         let updated = changes.updated.as_ref();
         let update = updated.map_or("", |updated| &updated.statement);
         let updated = updated.map(|updated| once(&updated.names).chain(&updated.columns).collect());
-        let entered = self.enter(client, &changes.trail).await;
-        entered.map_err(failed(Stage::Save))?;
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;

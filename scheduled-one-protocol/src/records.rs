@@ -29,8 +29,8 @@ pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> +
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
-    /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the newest
-    /// [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), and what became of requests.
+    /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the
+    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), and what became of requests.
     ///
     /// A step that changes directives comes before or after each step that decides by them: see
     /// [`Access`](crate::Access); its lock is the first of all.

@@ -140,8 +140,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// As [`preflight`](Self::preflight), for a caller that runs no jobs: it may have fewer rights, and the requests that
-    /// need more are refused.
+    /// As [`preflight`](Self::preflight), for a caller that runs no jobs: it may have fewer rights, and the requests
+    /// that need more are refused.
     ///
     /// Errors: a finding because of which not even looking is possible.
     fn preflight_for_control(&self) -> BoxFuture<'_, Result<(), PreflightError>> {

@@ -6,7 +6,8 @@
 --       last but one: margin that is added to a lease for a quarantine, ms
 --       last: number of buckets that the caller is configured with
 -- Provides: name, ledger_limit; unit_from, unit_of; now, now_us; quarantine_from, margin,
---       unit_quarantine, control_version, directs; denied, why nothing may be written, in a script that LOOKS; out, the reply, which begins with its head: now_us, store identity,
+--       unit_quarantine, control_version, directs; denied, why nothing may be written, in a script that LOOKS; out,
+--       the reply, which begins with its head: now_us, store identity,
 --       quarantine_from, quarantine_until, control_version; commit.
 --
 -- Scripts do not roll back. So each script reads and checks everything first, and writes only from `commit()` on.

@@ -31,9 +31,9 @@ impl RedisStore {
         format!("{} {VIEWER}", keys.join(" "))
     }
 
-    /// The permissions of a user that pauses, resumes, asks for runs, cancels and backfills. It runs no jobs, writes no
-    /// line of a ledger and deletes no key. Redis 7 or newer. In the form of [`acl_rule`](Self::acl_rule), for any number
-    /// of buckets.
+    /// The permissions of a user that pauses, resumes, asks for runs, cancels and backfills. It runs no jobs, writes
+    /// no line of a ledger and deletes no key. Redis 7 or newer. In the form of [`acl_rule`](Self::acl_rule), for any
+    /// number of buckets.
     pub fn acl_rule_for_operator(namespace: &str) -> String {
         let keys = tags(namespace).map(|tag| {
             // All but the ledgers, `log:*`: these are read.

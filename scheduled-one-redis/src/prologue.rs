@@ -64,8 +64,8 @@ const SKIP_REASONS: [(&str, SkipReason); 3] = [
 /// Scripts that write nothing that somebody asked for, so that a user who may only read can call them.
 pub(crate) const LOOKING: [&str; 3] = ["inspect", "control", "heartbeat"];
 
-/// The text in front of a script. `name` is that of its own file; `values` is the number of ARGV values for each item of a batch, named `VALUES` in
-/// the script.
+/// The text in front of a script. `name` is that of its own file; `values` is the number of ARGV values for each item
+/// of a batch, named `VALUES` in the script.
 pub(crate) fn prologue(name: &str, values: usize, codes: &[&[Named]]) -> String {
     let mut text = String::from("-- Made by `prologue.rs`.\n");
     let mut local = |name: &str, value: &dyn std::fmt::Display| {

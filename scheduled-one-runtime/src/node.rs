@@ -232,7 +232,7 @@ impl Node {
                 self.claiming.ready.extend(ready);
             }
             Event::Looked(looked) => self.looked(looked),
-            Event::Backfilled(look) => self.backfilled(look),
+            Event::Backfilled { job, read } => self.backfilled(&job, read),
             Event::Woken => {}
             Event::Abandoned => return ControlFlow::Break(()),
         }

@@ -1,4 +1,5 @@
-//! Users of Redis with fewer rights than a scheduler: what a viewer and an operator can do, and that they can do no more.
+//! Users of Redis with fewer rights than a scheduler: what a viewer and an operator can do, and that they can do no
+//! more.
 
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too

@@ -1,5 +1,5 @@
-//! Backfills: the node that a job prefers asks for the ticks of its backfill, a few at a time, and notes now and then how
-//! far it has come. Should it die, another one goes on from there: what was asked for twice has one id.
+//! Backfills: the node that a job prefers asks for the ticks of its backfill, a few at a time, and notes now and then
+//! how far it has come. Should it die, another one goes on from there: what was asked for twice has one id.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,13 +55,6 @@ struct Portion {
     /// Most requests that may be open afterwards.
     most: usize,
     ended: String,
-}
-
-/// What became of a [`Portion`].
-pub(super) struct BackfillLook {
-    job: String,
-    /// Requests that were open, whoever asked for them, and that are asked for now.
-    read: Result<(usize, usize), StoreError>,
 }
 
 impl Driven {
@@ -145,7 +138,7 @@ impl Node {
                 self.inbox.request(async move {
                     let job = portion.job.clone();
                     let read = portion.carry_out(&client).await;
-                    Event::Backfilled(BackfillLook { job, read })
+                    Event::Backfilled { job, read }
                 });
             }
         }
@@ -217,17 +210,17 @@ impl Node {
     }
 
     /// Takes a look into account. What was asked for starts at once.
-    pub(super) fn backfilled(&mut self, look: BackfillLook) {
+    pub(super) fn backfilled(&mut self, job: &str, read: Result<(usize, usize), StoreError>) {
         let now = self.client.now();
-        let Some(driven) = self.backfills.0.get_mut(&look.job) else {
+        let Some(driven) = self.backfills.0.get_mut(job) else {
             return;
         };
         driven.is_pending = false;
-        match look.read {
+        match read {
             Ok((open, asked)) => {
                 let of = driven.plan.iter().skip(driven.position).take(asked);
                 let lanes: Vec<UnitName> = of
-                    .map(|(_, shard)| UnitName::new(&look.job, *shard).lane())
+                    .map(|(_, shard)| UnitName::new(job, *shard).lane())
                     .collect();
                 driven.learn(open, asked, now);
                 self.claiming.ready.extend(lanes);
@@ -238,8 +231,8 @@ impl Node {
 }
 
 impl Portion {
-    /// Looks at the lanes, asks for ticks, and notes how far the backfill has come. Returns how many requests were open,
-    /// and how many ticks were asked for.
+    /// Looks at the lanes, asks for ticks, and notes how far the backfill has come. Returns how many requests were
+    /// open, and how many ticks were asked for.
     async fn carry_out(mut self, client: &StoreClient) -> Result<(usize, usize), StoreError> {
         if !self.ended.is_empty() {
             self.note(client, self.position).await?;

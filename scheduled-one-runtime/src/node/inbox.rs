@@ -9,12 +9,12 @@ use crate::claim::DecidedBatch;
 use crate::event;
 use crate::finish::UnitReleased;
 use crate::node::audit_watch::Looked;
-use crate::node::backfill::BackfillLook;
 use crate::node::gone::found::GoneEvent;
 use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{
     ControlReply, HeartbeatReply, OverdueRun, RegisteredUnit, WrittenOff,
 };
@@ -46,7 +46,12 @@ pub(super) enum Event {
     /// A job's ledger was read for its metrics.
     Looked(Looked),
     /// Ticks of a backfill were asked for.
-    Backfilled(BackfillLook),
+    Backfilled {
+        /// The job.
+        job: String,
+        /// How many requests were open, whoever asked for them, and how many ticks were asked for.
+        read: Result<(usize, usize), StoreError>,
+    },
     /// Something may be due, or a signal may have come.
     Woken,
     /// The scheduler is gone.

@@ -39,6 +39,7 @@ mod race;
 mod requests;
 mod schedules;
 mod step;
+mod trail;
 mod way_back;
 mod workload;
 

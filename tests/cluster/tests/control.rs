@@ -7,8 +7,8 @@ use cluster_tests::BOUND;
 use cluster_tests::cluster::Cluster;
 use cluster_tests::job::JobSpec;
 use cluster_tests::log::{Event, Kind};
-use scheduled_one_runtime::control::Control;
-use scheduled_one_runtime::{Cause, Outcome};
+use scheduled_one_runtime::Outcome;
+use scheduled_one_runtime::control::{BackfillPlan, Control};
 use test_support::{ClockShim, RedisServer, wait_until, wait_until_async};
 
 const NODE: &str = env!("CARGO_BIN_EXE_node");
@@ -29,11 +29,11 @@ async fn connect(cluster: &Cluster) -> Control {
 
 /// Replaces one node after the other, as a deployment does.
 fn roll(cluster: &mut Cluster) {
-    let old: Vec<String> = cluster
+    let living = cluster
         .nodes
-        .iter()
-        .map(|node| node.name().to_owned())
-        .collect();
+        .iter_mut()
+        .filter_map(|node| (!node.has_ended()).then(|| node.name().to_owned()));
+    let old: Vec<String> = living.collect();
     for name in old {
         let before = cluster.starts("other");
         cluster.start_node(None);
@@ -164,49 +164,52 @@ async fn a_thousand_missed_ticks_run_while_ticks_of_the_schedule_stay_on_time() 
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let to_us = newest(&cluster).boot_us;
+    each_ran_once(&cluster, &begun);
+    ticks_went_first(&control, &cluster, (from_us, to_us), last_ms + 1_001_000).await;
+}
 
-    let lines = control.history("tick", 10_000).await.expect("a ledger");
-    let starts: Vec<Event> = cluster
-        .events()
-        .into_iter()
-        .filter(|event| event.kind == Kind::Start)
-        .collect();
+fn starts(cluster: &Cluster) -> Vec<Event> {
+    let mut events = cluster.events();
+    events.retain(|event| event.kind == Kind::Start);
+    events
+}
+
+/// Each tick of the backfill has one start; a run that died with its node is lost, and recorded as that.
+fn each_ran_once(cluster: &Cluster, begun: &BackfillPlan) {
     let mut times: BTreeMap<i64, usize> = BTreeMap::new();
-    for start in &starts {
+    for start in starts(cluster) {
         *times.entry(start.tick_ms).or_default() += 1;
     }
     for (tick, _) in &begun.ticks {
-        let ms = tick
-            .duration_since(UNIX_EPOCH)
-            .expect("after 1970")
-            .as_millis() as i64;
-        // A run that died with its node is lost, and recorded as that.
-        assert_eq!(times.get(&ms), Some(&1), "tick {ms}");
+        let since_epoch = tick.duration_since(UNIX_EPOCH).expect("after 1970");
+        let tick_ms = since_epoch.as_millis() as i64;
+        assert_eq!(times.get(&tick_ms), Some(&1), "tick {tick_ms}");
     }
-    let is_backfill = |cause| cause == Some(Cause::Backfill);
-    let lost = lines
-        .iter()
-        .filter(|line| is_backfill(line.cause) && line.outcome == Outcome::Lost);
-    assert!(lost.count() <= 1, "one node died");
-    // Ticks of the schedule ran meanwhile, each in its second, but for those of the node that died.
-    let live: Vec<_> = lines.iter().filter(|line| line.cause.is_none()).collect();
-    assert!(
-        live.iter().all(|line| line.outcome != Outcome::Skipped),
-        "{live:?}"
-    );
+}
+
+/// Ticks of the schedule ran meanwhile, each in its second, but for those while the run of the node that died held its
+/// lease.
+async fn ticks_went_first(
+    control: &Control,
+    cluster: &Cluster,
+    (from_us, to_us): (u64, u64),
+    after_ms: i64,
+) {
+    let lines = control.history("tick", 10_000).await.expect("a ledger");
+    let skipped = lines.iter().filter(|line| line.outcome == Outcome::Skipped);
+    let skipped: u64 = skipped.map(|line| line.count).sum();
+    assert!(skipped <= 5, "{skipped} ticks were skipped");
     let seconds = (to_us - from_us) / 1_000_000;
-    let of_schedule = starts.iter().filter(|start| {
-        (from_us..to_us).contains(&start.boot_us) && start.tick_ms > last_ms + 1_001_000
-    });
+    let of_schedule = starts(cluster)
+        .into_iter()
+        .filter(|start| (from_us..to_us).contains(&start.boot_us) && start.tick_ms > after_ms);
     let ran = of_schedule.count() as u64;
     assert!(
-        ran + 5 >= seconds,
+        ran + 8 >= seconds,
         "{ran} ticks of the schedule ran in {seconds} s"
     );
 }
 
 fn newest(cluster: &Cluster) -> Event {
-    let mut events = cluster.events();
-    events.retain(|event| event.kind == Kind::Start);
-    events.pop().expect("a start")
+    starts(cluster).pop().expect("a start")
 }

@@ -147,14 +147,8 @@ impl Server {
                 Body::WrittenOff(machine::write_off(meta, record, run, caller, now, lines))
             }
             Request::Control(request) => Body::Controlled({
-                let mut catalog = Default::default();
-                machine::control(
-                    &mut memory.meta,
-                    &mut catalog,
-                    request,
-                    now,
-                    &mut Vec::new(),
-                )
+                let (mut jobs, mut trail) = Default::default();
+                machine::control(&mut memory.meta, &mut jobs, request, now, &mut trail)
             }),
             Request::Heartbeat => Body::Heartbeat {
                 ready: record.ready(),
