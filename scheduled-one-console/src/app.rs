@@ -8,7 +8,7 @@ use http::{HeaderValue, header};
 use maud::Markup;
 use scheduled_one_control::{Control, JobSummary};
 use scheduled_one_protocol::LedgerRecord;
-use scheduled_one_protocol::clock::{Clock, SystemClock};
+use scheduled_one_protocol::clock::Clock;
 use tokio::task::JoinSet;
 
 use crate::access::User;
@@ -28,6 +28,7 @@ pub(crate) struct App {
     pub(crate) hub: Hub,
     name: String,
     facts: Facts,
+    clock: Arc<dyn Clock>,
 }
 
 /// What a page shows, and where it belongs.
@@ -40,12 +41,13 @@ pub(crate) struct Shown {
 }
 
 impl App {
-    pub(crate) fn new(control: Control, name: String, facts: Facts) -> Self {
+    pub(crate) fn new(control: Control, name: String, facts: Facts, clock: Arc<dyn Clock>) -> Self {
         App {
             hub: Hub::of(control.clone()),
             control,
             name,
             facts,
+            clock,
         }
     }
 
@@ -55,7 +57,7 @@ impl App {
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
-        millis(SystemClock.wall())
+        millis(self.clock.wall())
     }
 
     /// The page, or the page that says why there is none; a page of a store that is away is loaded again by itself.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Uri;
 use scheduled_one_control::Control;
+use scheduled_one_protocol::clock::{Clock, SystemClock};
 
 use crate::access::Access;
 use crate::app::App;
@@ -33,6 +34,7 @@ pub struct Console {
     public_url: Option<Uri>,
     hosts: Vec<String>,
     facts: Facts,
+    clock: Arc<dyn Clock>,
 }
 
 impl Console {
@@ -44,6 +46,7 @@ impl Console {
             public_url: None,
             hosts: Vec::new(),
             facts: Arc::new(|_| None),
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -65,6 +68,12 @@ impl Console {
     /// have them, against DNS rebinding.
     pub fn host(mut self, name: impl Into<String>) -> Self {
         self.hosts.push(name.into());
+        self
+    }
+
+    /// Another wall clock than that of the machine, from which "2 min ago" is counted: for tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -99,7 +108,7 @@ impl Console {
             public_url: self.public_url,
             hosts: self.hosts,
         };
-        let app = App::new(self.control, self.name, self.facts);
+        let app = App::new(self.control, self.name, self.facts, self.clock);
         ConsoleService::new(routes(Arc::new(app), Arc::new(gate)))
     }
 }
