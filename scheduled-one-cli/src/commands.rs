@@ -3,6 +3,8 @@
 mod cancel;
 mod change;
 mod completions;
+#[cfg(feature = "console")]
+mod console;
 mod doctor;
 mod history;
 mod job;
@@ -43,6 +45,8 @@ async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Resume(args) => change::resume(session, &args).await,
         Command::Nodes => nodes::run(session).await,
         Command::Tail(args) => tail::run(session, &args).await,
+        #[cfg(feature = "console")]
+        Command::Console(args) => console::run(session, &args).await,
         Command::Completions { .. } | Command::Schema(_) | Command::Doctor => Ok(Exit::Done),
     }
 }

@@ -22,6 +22,12 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     pub(crate) by: String,
     pub(crate) yes: bool,
+    /// What people call the cluster.
+    #[cfg_attr(
+        not(feature = "console"),
+        allow(dead_code, reason = "the console alone shows it")
+    )]
+    pub(crate) namespace: String,
     store_timeout: Duration,
     pub(crate) outcome_timeout: Duration,
 }
@@ -36,6 +42,7 @@ impl Session {
             output: Output::new(global),
             by: global.by.clone().unwrap_or_else(user_at_host),
             yes: global.yes,
+            namespace: namespace(global).unwrap_or_default(),
             store_timeout,
             outcome_timeout: global.timeout.unwrap_or(OUTCOME_TIMEOUT),
         })
@@ -85,13 +92,16 @@ pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
              started with",
         ));
     };
-    let namespace = global.namespace.clone();
-    let namespace = namespace.or_else(|| env::var("SCHEDULED_ONE_NAMESPACE").ok());
     let connect = Control::connect(url);
-    Ok(match namespace {
+    Ok(match namespace(global) {
         Some(namespace) => connect.namespace(namespace),
         None => connect,
     })
+}
+
+fn namespace(global: &Global) -> Option<String> {
+    let said = global.namespace.clone();
+    said.or_else(|| env::var("SCHEDULED_ONE_NAMESPACE").ok())
 }
 
 /// Whether a URL has a password in it.

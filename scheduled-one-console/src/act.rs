@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use scheduled_one_control::{CancelledRun, OnBusy};
+use scheduled_one_control::{CancelledRun, ChangeDirective, OnBusy, RunJob};
 use serde::Deserialize;
 
 use crate::app::{App, Shared, permit};
@@ -50,28 +50,20 @@ pub(crate) async fn pause(
     Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
-    let done = async {
-        permit(&visitor, Action::Pause, &job)?;
-        let fields = fields(sent)?;
-        let mut pause = app
-            .control
-            .pause(&job)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if let Some(until) = instant("until", &fields.until)? {
-            pause = pause.until(until);
-        }
-        if let Some(version) = fields.version {
-            pause = pause.expect(version);
-        }
-        let changed = pause.await?;
-        Ok(if changed.already {
-            "paused-already"
-        } else {
-            "paused"
+    let pause = |fields: &Fields| {
+        let pause = app.control.pause(&job);
+        Ok(match instant("until", &fields.until)? {
+            Some(until) => pause.until(until),
+            None => pause,
         })
     };
-    back(&app, &visitor, &job, done.await)
+    let done = change(&visitor, &job, sent, pause).await;
+    back(
+        &app,
+        &visitor,
+        &job,
+        done.map(|already| if already { "paused-already" } else { "paused" }),
+    )
 }
 
 /// `POST /jobs/{job}/resume`
@@ -81,28 +73,44 @@ pub(crate) async fn resume(
     Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
-    let done = async {
-        permit(&visitor, Action::Pause, &job)?;
-        let fields = fields(sent)?;
-        let mut resume = app
-            .control
-            .resume(&job)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if !fields.catch_up.is_empty() {
-            resume = resume.catch_up();
-        }
-        if let Some(version) = fields.version {
-            resume = resume.expect(version);
-        }
-        let changed = resume.await?;
-        Ok(if changed.already {
-            "resumed-already"
-        } else {
-            "resumed"
+    let resume = |fields: &Fields| {
+        let resume = app.control.resume(&job);
+        Ok(match fields.catch_up.is_empty() {
+            true => resume,
+            false => resume.catch_up(),
         })
     };
-    back(&app, &visitor, &job, done.await)
+    let done = change(&visitor, &job, sent, resume).await;
+    back(
+        &app,
+        &visitor,
+        &job,
+        done.map(|already| {
+            if already {
+                "resumed-already"
+            } else {
+                "resumed"
+            }
+        }),
+    )
+}
+
+/// Changes a directive in the name of the visitor, if nobody did since the page was loaded. Returns whether it was so
+/// already.
+async fn change(
+    visitor: &Visitor,
+    job: &str,
+    sent: Sent,
+    wanted: impl FnOnce(&Fields) -> Result<ChangeDirective, Failure>,
+) -> Result<bool, Failure> {
+    permit(visitor, Action::Pause, job)?;
+    let fields = fields(sent)?;
+    let change = wanted(&fields)?.note(fields.note).by(&visitor.user.name);
+    let change = match fields.version {
+        Some(version) => change.expect(version),
+        None => change,
+    };
+    Ok(change.await?.already)
 }
 
 /// `POST /jobs/{job}/run`
@@ -112,31 +120,51 @@ pub(crate) async fn run(
     Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
-    let done = async {
-        permit(&visitor, Action::Run, &job)?;
-        let fields = fields(sent)?;
-        let mut run = app
-            .control
-            .run(&job)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if !fields.id.is_empty() {
-            run = run.id(fields.id);
-        }
-        if !fields.params.trim().is_empty() {
-            run = run.params_json(fields.params.trim());
-        }
-        if let Some(on_busy) = on_busy(&fields.on_busy)? {
-            run = run.on_busy(on_busy);
-        }
-        let handle = run.await?;
-        Ok(if handle.already() {
-            "asked-already"
-        } else {
-            "asked"
-        })
+    let run = || Ok(app.control.run(&job));
+    let done = ask_for(&visitor, &job, sent, run).await;
+    back(&app, &visitor, &job, done)
+}
+
+/// `POST /jobs/{job}/ticks/{tick}/rerun`
+pub(crate) async fn rerun(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path((job, tick)): Path<(String, i64)>,
+    sent: Sent,
+) -> Response {
+    let rerun = || {
+        let since = u64::try_from(tick).ok().map(Duration::from_millis);
+        let tick = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+        Ok(app.control.rerun(&job, tick.ok_or(Failure::NoPage)?))
     };
-    back(&app, &visitor, &job, done.await)
+    let done = ask_for(&visitor, &job, sent, rerun).await;
+    back(&app, &visitor, &job, done)
+}
+
+/// Asks for a run in the name of the visitor; a form that is sent twice asks once.
+async fn ask_for(
+    visitor: &Visitor,
+    job: &str,
+    sent: Sent,
+    wanted: impl FnOnce() -> Result<RunJob, Failure>,
+) -> Result<&'static str, Failure> {
+    permit(visitor, Action::Run, job)?;
+    let fields = fields(sent)?;
+    let mut run = wanted()?.note(fields.note).by(&visitor.user.name);
+    if !fields.id.is_empty() {
+        run = run.id(fields.id);
+    }
+    if !fields.params.trim().is_empty() {
+        run = run.params_json(fields.params.trim());
+    }
+    if let Some(on_busy) = on_busy(&fields.on_busy)? {
+        run = run.on_busy(on_busy);
+    }
+    let handle = run.await?;
+    Ok(match handle.already() {
+        true => "asked-already",
+        false => "asked",
+    })
 }
 
 /// `POST /jobs/{job}/runs/{token}/cancel`
@@ -154,37 +182,6 @@ pub(crate) async fn cancel(
             CancelledRun::Cancelling => Ok("cancelling"),
             _ => Err(Failure::Gone { token }),
         }
-    };
-    back(&app, &visitor, &job, done.await)
-}
-
-/// `POST /jobs/{job}/ticks/{tick}/rerun`
-pub(crate) async fn rerun(
-    State(app): Shared,
-    Extension(visitor): Extension<Visitor>,
-    Path((job, tick)): Path<(String, i64)>,
-    sent: Sent,
-) -> Response {
-    let done = async {
-        permit(&visitor, Action::Run, &job)?;
-        let fields = fields(sent)?;
-        let since = u64::try_from(tick).ok().map(Duration::from_millis);
-        let tick = since.and_then(|since| UNIX_EPOCH.checked_add(since));
-        let tick = tick.ok_or(Failure::NoPage)?;
-        let mut run = app
-            .control
-            .rerun(&job, tick)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if !fields.id.is_empty() {
-            run = run.id(fields.id);
-        }
-        let handle = run.await?;
-        Ok(if handle.already() {
-            "asked-already"
-        } else {
-            "asked"
-        })
     };
     back(&app, &visitor, &job, done.await)
 }

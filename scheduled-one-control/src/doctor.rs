@@ -41,9 +41,17 @@ impl Connect {
             let needs = needs(&clock, Vec::new());
             return first.diagnose(&needs).await;
         };
+        control.doctor().await
+    }
+}
+
+impl Control {
+    /// Diagnoses the store, as [`Connect::doctor`] does, through the connection that there is.
+    pub async fn doctor(&self) -> Report {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut reports = Vec::new();
-        for store in control.stores() {
-            let units = units(&control, &**store).await;
+        for store in self.stores() {
+            let units = units(self, &**store).await;
             reports.push(store.diagnose(&needs(&clock, units)).await);
         }
         Report::of_buckets(reports)

@@ -38,7 +38,7 @@ pub use error_kind::ErrorKind;
 pub use glance::{JobGlance, OpenRun};
 pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;
-pub use nodes::NodeSummary;
+pub use nodes::{BucketState, NodeSummary};
 pub use run::RunJob;
 pub use scheduled_one_protocol::message::OnBusy;
 pub use store_url::{StoreOptions, UnusableUrl, is_redis, is_remote, open_store};

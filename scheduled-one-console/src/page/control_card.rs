@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use super::job::JobPage;
-use super::parts::{Tone, full_time, job_url, state, time};
+use super::parts::{Tone, job_url, state, time, time_in};
 use crate::gate::Visitor;
 use crate::rights::Action;
 
 pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {
     let job = &page.described.job;
-    let may = |action| visitor.user.rights.allows(action, job, None);
+    let may = |action| visitor.may(action, job);
     html! {
         section.card {
             h2 { "Control" }
@@ -35,7 +35,7 @@ fn pauses(page: &JobPage) -> Markup {
                 (state(Tone::Idle, if pause.of_all { "Paused with all jobs" } else { "Paused" }))
                 " since " (time(pause.pause.since_ms, page.now_ms))
                 @match pause.pause.until_ms {
-                    Some(until) => { ", until " (full_time(until)) }
+                    Some(until) => { ", until " (time_in(until, &page.calendar.zone)) }
                     None => { ", until somebody resumes it" }
                 }
                 @if !pause.by.is_empty() { ", by " (pause.by) }
@@ -73,19 +73,20 @@ fn pause(visitor: &Visitor, page: &JobPage) -> Markup {
 }
 
 fn resume(visitor: &Visitor, page: &JobPage) -> Markup {
-    let next = page
-        .facts
-        .as_ref()
-        .and_then(|facts| facts.next_ticks.first());
-    let next = next.and_then(|next| next.duration_since(std::time::UNIX_EPOCH).ok());
+    let next = page.plan.ticks().first();
     html! {
         details.action {
             summary { "Resume" }
             form method="post" action={ (job_url(visitor, &page.described.job)) "/resume" } {
                 p {
                     "The schedule starts runs again"
-                    @if let Some(next) = next { ", the next one " (time(crate::text::millis(next), page.now_ms)) }
-                    ". The ticks of the pause are skipped, unless they are caught up with."
+                    @if let Some(next) = next { ", the next one " (time(*next, page.now_ms)) }
+                    ". "
+                    @match page.paused_ticks {
+                        Some(0) => { "No tick was in the pause so far." }
+                        Some(ticks) => { b { (ticks) } " ticks were in the pause so far: they are skipped, unless they are caught up with." }
+                        None => { "The ticks of the pause are skipped, unless they are caught up with." }
+                    }
                 }
                 (version(page))
                 p {

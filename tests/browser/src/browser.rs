@@ -50,6 +50,11 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser; call [`browser_is_there`](crate::browser_is_there) before.
     pub async fn start(look: Look) -> Self {
+        Self::start_with(look, &[]).await
+    }
+
+    /// The same with more arguments of its command.
+    pub async fn start_with(look: Look, more: &[&str]) -> Self {
         let programs = programs().expect("browser_is_there() was asked");
         let driver = Chromedriver::start(&programs).await;
         let arguments = [
@@ -65,7 +70,7 @@ impl Browser {
         ];
         let options = json!({
             "binary": programs.browser,
-            "args": arguments,
+            "args": arguments.iter().chain(more).collect::<Vec<_>>(),
             "prefs": { "webkit.webprefs.javascript_enabled": true },
         });
         let wanted = json!({ "capabilities": { "alwaysMatch": {
@@ -275,11 +280,12 @@ impl Browser {
             .collect()
     }
 
-    /// The whole page as a PNG, however long it is.
-    pub async fn picture(&self, width: u32) -> Vec<u8> {
+    /// The page as a PNG, up to this height.
+    pub async fn picture(&self, width: u32, tallest: u32) -> Vec<u8> {
         let height = self
             .run("return Math.ceil(document.documentElement.getBoundingClientRect().height)")
             .await;
+        let height = height.as_u64().unwrap_or_default().min(tallest.into());
         let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
         let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.command("Page.captureScreenshot", params).await;

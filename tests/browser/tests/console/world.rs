@@ -16,12 +16,13 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::showcase;
+
 const HOUR: Duration = Duration::from_secs(3_600);
 
 pub(crate) struct World {
     pub(crate) control: Control,
+    pub(crate) address: SocketAddr,
     /// The address of the console, with a slash at the end.
     pub(crate) url: String,
     _schedulers: Vec<Scheduler>,
@@ -35,9 +36,14 @@ impl Drop for World {
 }
 
 impl World {
-    /// A few jobs that do what they are told, on the embedded store.
+    /// A few jobs that do as they are asked, on the embedded store.
     pub(crate) async fn new() -> Self {
-        let scheduler = Scheduler::builder("memory://")
+        Self::on("memory://").await
+    }
+
+    /// The same on another store.
+    pub(crate) async fn on(url: &str) -> Self {
+        let scheduler = Scheduler::builder(url)
             .namespace("shop")
             .node_name("shop-1")
             .job(
@@ -61,6 +67,22 @@ impl World {
         .await
     }
 
+    /// A shop in the morning of a Thursday: twelve hours of jobs that run, fail, take long and miss ticks, on three
+    /// nodes. They pass in virtual time, then the clock goes on as usual; the test has a runtime of one thread, and its
+    /// time is paused.
+    pub(crate) async fn showcase() -> Self {
+        let clock = TokioClock::new();
+        let store = MemoryStore::new(Arc::new(clock));
+        let mut nodes = Vec::new();
+        for name in ["shop-7d9f-x2v", "shop-7d9f-k8q", "shop-7d9f-m4t"] {
+            nodes.push(showcase::node(name, clock, &store).await);
+        }
+        let control = Control::of_stores(vec![Arc::new(store) as Arc<dyn Store>]).expect("control");
+        showcase::live(&control, &nodes).await;
+        tokio::time::resume();
+        Self::serve(control, |console| console.clock(clock), nodes).await
+    }
+
     async fn serve(
         control: Control,
         set: impl FnOnce(Console) -> Console,
@@ -70,12 +92,13 @@ impl World {
             set(Console::new(control.clone()).name("shop")).access(Unprotected::on_loopback());
         let app = Router::new().nest_service("/console", console);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
+        let address = listener.local_addr().expect("an address");
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move { axum::serve(listener, app).await.expect("served") });
         World {
             control,
-            url: format!("http://127.0.0.1:{port}/console/"),
+            address,
+            url: format!("http://{address}/console/"),
             _schedulers: schedulers,
             server,
         }
