@@ -23,6 +23,12 @@ pub(crate) struct Session {
     pub(crate) by: String,
     pub(crate) yes: bool,
     pub(crate) force: bool,
+    /// What people call the cluster.
+    #[cfg_attr(
+        not(feature = "console"),
+        allow(dead_code, reason = "the console alone shows it")
+    )]
+    pub(crate) namespace: String,
     store_timeout: Duration,
     pub(crate) outcome_timeout: Duration,
 }
@@ -38,6 +44,7 @@ impl Session {
             by: global.by.clone().unwrap_or_else(user_at_host),
             yes: global.yes,
             force: global.force,
+            namespace: namespace(global).unwrap_or_default(),
             store_timeout,
             outcome_timeout: global.timeout.unwrap_or(OUTCOME_TIMEOUT),
         })
@@ -82,10 +89,8 @@ pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
              started with",
         ));
     };
-    let namespace = global.namespace.clone();
-    let namespace = namespace.or_else(|| variable("SCHEDULED_ONE_NAMESPACE"));
     let connect = Control::connect(url);
-    Ok(match namespace {
+    Ok(match namespace(global) {
         Some(namespace) => connect.namespace(namespace),
         None => connect,
     })
@@ -95,6 +100,11 @@ pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
 fn variable(name: &str) -> Option<String> {
     let value = env::var(name).ok()?;
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+fn namespace(global: &Global) -> Option<String> {
+    let said = global.namespace.clone();
+    said.or_else(|| variable("SCHEDULED_ONE_NAMESPACE"))
 }
 
 /// Whether a URL has a password in it.

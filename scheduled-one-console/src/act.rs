@@ -9,14 +9,18 @@ use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use scheduled_one_control::{CancelledRun, OnBusy};
+use scheduled_one_control::{
+    BackfillJob, BackfillOnly, CancelledRun, ChangeDirective, OnBusy, RunJob,
+};
 use serde::Deserialize;
 
-use crate::app::{App, Shared, permit};
+use crate::app::{App, Shared, Shown, permit};
 use crate::failure::Failure;
 use crate::gate::Visitor;
+use crate::page::{self, Section};
+use crate::plan::zone_of;
 use crate::rights::Action;
-use crate::text::encoded;
+use crate::text::{encoded, millis};
 
 /// The fields of all forms; each form has some of them.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +37,7 @@ pub(crate) struct Fields {
 
 type Sent = Result<Form<Fields>, FormRejection>;
 
-fn fields(sent: Sent) -> Result<Fields, Failure> {
+fn form<T>(sent: Result<Form<T>, FormRejection>) -> Result<T, Failure> {
     match sent {
         Ok(Form(fields)) => Ok(fields),
         Err(rejection) => Err(Failure::Body {
@@ -50,28 +54,20 @@ pub(crate) async fn pause(
     Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
-    let done = async {
-        permit(&visitor, Action::Pause, &job)?;
-        let fields = fields(sent)?;
-        let mut pause = app
-            .control
-            .pause(&job)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if let Some(until) = instant("until", &fields.until)? {
-            pause = pause.until(until);
-        }
-        if let Some(version) = fields.version {
-            pause = pause.expect(version);
-        }
-        let changed = pause.await?;
-        Ok(if changed.already {
-            "paused-already"
-        } else {
-            "paused"
+    let pause = |fields: &Fields| {
+        let pause = app.control.pause(&job);
+        Ok(match instant("until", &fields.until)? {
+            Some(until) => pause.until(until),
+            None => pause,
         })
     };
-    back(&app, &visitor, &job, done.await)
+    let done = change(&visitor, &job, sent, pause).await;
+    back(
+        &app,
+        &visitor,
+        &job,
+        done.map(|already| if already { "paused-already" } else { "paused" }),
+    )
 }
 
 /// `POST /jobs/{job}/resume`
@@ -81,28 +77,44 @@ pub(crate) async fn resume(
     Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
-    let done = async {
-        permit(&visitor, Action::Pause, &job)?;
-        let fields = fields(sent)?;
-        let mut resume = app
-            .control
-            .resume(&job)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if !fields.catch_up.is_empty() {
-            resume = resume.catch_up();
-        }
-        if let Some(version) = fields.version {
-            resume = resume.expect(version);
-        }
-        let changed = resume.await?;
-        Ok(if changed.already {
-            "resumed-already"
-        } else {
-            "resumed"
+    let resume = |fields: &Fields| {
+        let resume = app.control.resume(&job);
+        Ok(match fields.catch_up.is_empty() {
+            true => resume,
+            false => resume.catch_up(),
         })
     };
-    back(&app, &visitor, &job, done.await)
+    let done = change(&visitor, &job, sent, resume).await;
+    back(
+        &app,
+        &visitor,
+        &job,
+        done.map(|already| {
+            if already {
+                "resumed-already"
+            } else {
+                "resumed"
+            }
+        }),
+    )
+}
+
+/// Changes a directive in the name of the visitor, if nobody did since the page was loaded. Returns whether it was so
+/// already.
+async fn change(
+    visitor: &Visitor,
+    job: &str,
+    sent: Sent,
+    wanted: impl FnOnce(&Fields) -> Result<ChangeDirective, Failure>,
+) -> Result<bool, Failure> {
+    permit(visitor, Action::Pause, job)?;
+    let fields = form(sent)?;
+    let change = wanted(&fields)?.note(fields.note).by(&visitor.user.name);
+    let change = match fields.version {
+        Some(version) => change.expect(version),
+        None => change,
+    };
+    Ok(change.await?.already)
 }
 
 /// `POST /jobs/{job}/run`
@@ -112,31 +124,51 @@ pub(crate) async fn run(
     Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
-    let done = async {
-        permit(&visitor, Action::Run, &job)?;
-        let fields = fields(sent)?;
-        let mut run = app
-            .control
-            .run(&job)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if !fields.id.is_empty() {
-            run = run.id(fields.id);
-        }
-        if !fields.params.trim().is_empty() {
-            run = run.params_json(fields.params.trim());
-        }
-        if let Some(on_busy) = on_busy(&fields.on_busy)? {
-            run = run.on_busy(on_busy);
-        }
-        let handle = run.await?;
-        Ok(if handle.already() {
-            "asked-already"
-        } else {
-            "asked"
-        })
+    let run = || Ok(app.control.run(&job));
+    let done = ask_for(&visitor, &job, sent, run).await;
+    back(&app, &visitor, &job, done)
+}
+
+/// `POST /jobs/{job}/ticks/{tick}/rerun`
+pub(crate) async fn rerun(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path((job, tick)): Path<(String, i64)>,
+    sent: Sent,
+) -> Response {
+    let rerun = || {
+        let since = u64::try_from(tick).ok().map(Duration::from_millis);
+        let tick = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+        Ok(app.control.rerun(&job, tick.ok_or(Failure::NoPage)?))
     };
-    back(&app, &visitor, &job, done.await)
+    let done = ask_for(&visitor, &job, sent, rerun).await;
+    back(&app, &visitor, &job, done)
+}
+
+/// Asks for a run in the name of the visitor; a form that is sent twice asks once.
+async fn ask_for(
+    visitor: &Visitor,
+    job: &str,
+    sent: Sent,
+    wanted: impl FnOnce() -> Result<RunJob, Failure>,
+) -> Result<&'static str, Failure> {
+    permit(visitor, Action::Run, job)?;
+    let fields = form(sent)?;
+    let mut run = wanted()?.note(fields.note).by(&visitor.user.name);
+    if !fields.id.is_empty() {
+        run = run.id(fields.id);
+    }
+    if !fields.params.trim().is_empty() {
+        run = run.params_json(fields.params.trim());
+    }
+    if let Some(on_busy) = on_busy(&fields.on_busy)? {
+        run = run.on_busy(on_busy);
+    }
+    let handle = run.await?;
+    Ok(match handle.already() {
+        true => "asked-already",
+        false => "asked",
+    })
 }
 
 /// `POST /jobs/{job}/runs/{token}/cancel`
@@ -148,7 +180,7 @@ pub(crate) async fn cancel(
 ) -> Response {
     let done = async {
         permit(&visitor, Action::Cancel, &job)?;
-        let fields = fields(sent)?;
+        let fields = form(sent)?;
         let cancel = app.control.cancel(&job, token).note(fields.note);
         match cancel.by(&visitor.user.name).await? {
             CancelledRun::Cancelling => Ok("cancelling"),
@@ -158,33 +190,96 @@ pub(crate) async fn cancel(
     back(&app, &visitor, &job, done.await)
 }
 
-/// `POST /jobs/{job}/ticks/{tick}/rerun`
-pub(crate) async fn rerun(
+/// What the form of a backfill has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackfillWish {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) only: String,
+    pub(crate) note: String,
+    /// Whether the plan was seen.
+    pub(crate) go: String,
+}
+
+/// `POST /jobs/{job}/backfill`: shows the plan, and begins once that was seen.
+pub(crate) async fn backfill(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
-    Path((job, tick)): Path<(String, i64)>,
+    Path(job): Path<String>,
+    sent: Result<Form<BackfillWish>, FormRejection>,
+) -> Response {
+    let planned = async {
+        permit(&visitor, Action::Backfill, &job)?;
+        let wish = form(sent)?;
+        let backfill = wanted(&app, &visitor, &job, &wish)?;
+        if !wish.go.is_empty() {
+            backfill.await?;
+            return Ok(None);
+        }
+        let plan = backfill.dry_run().await?;
+        let described = app.control.describe(&job).await?;
+        let ms = |(tick, _): &(SystemTime, u32)| {
+            millis(tick.duration_since(UNIX_EPOCH).unwrap_or_default())
+        };
+        let mut ticks: Vec<i64> = plan.ticks.iter().map(ms).collect();
+        ticks.dedup();
+        let zone = zone_of(described.cataloged.as_ref());
+        Ok(Some(Shown {
+            section: Section::Jobs,
+            title: format!("Backfill of {job}"),
+            follows: None,
+            content: page::backfill_plan(&visitor, &job, &wish, &ticks, &zone),
+        }))
+    };
+    match planned.await {
+        Ok(Some(plan)) => app.answer(&visitor, Ok(plan)),
+        Ok(None) => back(&app, &visitor, &job, Ok("backfilling")),
+        Err(failure) => back(&app, &visitor, &job, Err(failure)),
+    }
+}
+
+fn wanted(
+    app: &App,
+    visitor: &Visitor,
+    job: &str,
+    wish: &BackfillWish,
+) -> Result<BackfillJob, Failure> {
+    let bound = |field, text: &str| {
+        instant(field, text)?.ok_or_else(|| Failure::Input {
+            field,
+            message: "a backfill needs both ends of its range".to_owned(),
+        })
+    };
+    let only = BackfillOnly::EACH
+        .into_iter()
+        .find(|only| only.as_str() == wish.only);
+    let only = only.ok_or_else(|| Failure::Input {
+        field: "only",
+        message: format!(
+            "{:?} is none of missed, lost, failed, never and all",
+            wish.only
+        ),
+    })?;
+    let range = bound("from", &wish.from)?..bound("to", &wish.to)?;
+    let backfill = app.control.backfill(job, range).only(only);
+    Ok(backfill.note(&wish.note).by(&visitor.user.name))
+}
+
+/// `POST /jobs/{job}/backfill/stop`
+pub(crate) async fn stop_backfill(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
     let done = async {
-        permit(&visitor, Action::Run, &job)?;
-        let fields = fields(sent)?;
-        let since = u64::try_from(tick).ok().map(Duration::from_millis);
-        let tick = since.and_then(|since| UNIX_EPOCH.checked_add(since));
-        let tick = tick.ok_or(Failure::NoPage)?;
-        let mut run = app
-            .control
-            .rerun(&job, tick)
-            .note(fields.note)
-            .by(&visitor.user.name);
-        if !fields.id.is_empty() {
-            run = run.id(fields.id);
-        }
-        let handle = run.await?;
-        Ok(if handle.already() {
-            "asked-already"
-        } else {
-            "asked"
-        })
+        permit(&visitor, Action::Backfill, &job)?;
+        let fields = form(sent)?;
+        app.control
+            .stop_backfill(&job, &visitor.user.name, &fields.note)
+            .await?;
+        Ok("ended")
     };
     back(&app, &visitor, &job, done.await)
 }

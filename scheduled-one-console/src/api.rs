@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use scheduled_one_control::{
     CancelledRun, ChangeDirective, Changed, Error, JobDescription, OpenRun,
 };
@@ -18,6 +18,7 @@ use crate::act::{instant, on_busy};
 use crate::app::{App, Shared, permit};
 use crate::failure::{Failure, failed};
 use crate::gate::Visitor;
+use crate::plan::Plan;
 use crate::rights::Action;
 use crate::text::rfc3339;
 
@@ -26,6 +27,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_JOBS: usize = 1_000;
 /// Lines of the ledger of a job.
 const LINES: usize = 50;
+/// Next ticks of a job.
+const TICKS: usize = 10;
 
 fn answer(result: Result<Response, Failure>) -> Response {
     result.unwrap_or_else(|failure| failed(&failure))
@@ -39,6 +42,16 @@ pub(crate) struct Search {
     limit: Option<usize>,
 }
 
+/// `GET /api/v1/openapi.json`
+pub(crate) async fn description_of_all() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (
+        [(header::CONTENT_TYPE, json)],
+        include_str!("../openapi.json"),
+    )
+        .into_response()
+}
+
 /// `GET /api/v1/jobs`
 pub(crate) async fn jobs(
     State(app): Shared,
@@ -46,7 +59,7 @@ pub(crate) async fn jobs(
     Query(search): Query<Search>,
 ) -> Response {
     let listed = async {
-        let mut jobs = app.visible_jobs(&visitor.user).await?;
+        let mut jobs = app.visible_jobs(&visitor).await?;
         let wanted = search.q.to_lowercase();
         jobs.retain(|job| job.job > search.after && job.job.to_lowercase().contains(&wanted));
         let limit = search.limit.unwrap_or(MAX_JOBS).clamp(1, MAX_JOBS);
@@ -55,7 +68,15 @@ pub(crate) async fn jobs(
         let next = jobs.last().filter(|_| more).map(|job| job.job.clone());
         let one = |job: &scheduled_one_control::JobSummary| {
             let schedules: Vec<String> = job.schedules.iter().map(ToString::to_string).collect();
-            json!({ "name": job.job, "paused": job.is_paused, "nodes": job.nodes, "schedules": schedules })
+            let cataloged = job.cataloged.as_ref();
+            json!({
+                "name": job.job,
+                "paused": job.is_paused,
+                "nodes": job.nodes,
+                "schedules": schedules,
+                "schedule": cataloged.map(|job| &job.schedule),
+                "group": cataloged.and_then(|job| job.group.as_ref()),
+            })
         };
         let jobs: Vec<Value> = jobs.iter().map(one).collect();
         Ok(Json(json!({ "jobs": jobs, "next": next })).into_response())
@@ -108,12 +129,15 @@ fn description(app: &App, of: &JobDescription, open: &[OpenRun], lines: &[Ledger
             "requested": run.is_requested,
         })
     });
-    let facts = app.facts(&of.job);
+    let cataloged = of.cataloged.as_ref();
+    let plan = Plan::of(&of.job, cataloged, app.now_ms(), TICKS);
     json!({
         "name": of.job,
         "version": of.version,
-        "schedule": facts.as_ref().map(|facts| &facts.schedule),
-        "description": facts.as_ref().and_then(|facts| facts.description.as_ref()),
+        "schedule": cataloged.map(|job| &job.schedule),
+        "description": cataloged.and_then(|job| job.description.as_ref()),
+        "group": cataloged.and_then(|job| job.group.as_ref()),
+        "next": plan.ticks().iter().copied().map(rfc3339).collect::<Vec<_>>(),
         "pauses": pauses.collect::<Vec<_>>(),
         "nodes": nodes.collect::<Vec<_>>(),
         "open_runs": open.collect::<Vec<_>>(),

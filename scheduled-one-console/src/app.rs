@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, header};
 use maud::Markup;
 use scheduled_one_control::{Control, JobSummary};
 use scheduled_one_protocol::LedgerRecord;
-use scheduled_one_protocol::clock::{Clock, SystemClock};
+use scheduled_one_protocol::clock::Clock;
 use tokio::task::JoinSet;
 
-use crate::access::User;
-use crate::facts::{Facts, JobFacts};
-use crate::failure::Failure;
+use crate::failure::{Failure, failed, is_api};
 use crate::gate::Visitor;
 use crate::live::Hub;
 use crate::page::{self, Layout, Section};
 use crate::rights::Action;
+use crate::run_logs::RunLogs;
 use crate::text::millis;
 
 /// Ledgers that are read at once.
@@ -27,7 +28,8 @@ pub(crate) struct App {
     pub(crate) control: Control,
     pub(crate) hub: Hub,
     name: String,
-    facts: Facts,
+    clock: Arc<dyn Clock>,
+    pub(crate) run_logs: Option<RunLogs>,
 }
 
 /// What a page shows, and where it belongs.
@@ -40,22 +42,23 @@ pub(crate) struct Shown {
 }
 
 impl App {
-    pub(crate) fn new(control: Control, name: String, facts: Facts) -> Self {
+    pub(crate) fn new(
+        control: Control,
+        name: String,
+        clock: Arc<dyn Clock>,
+        run_logs: Option<RunLogs>,
+    ) -> Self {
         App {
             hub: Hub::of(control.clone()),
             control,
             name,
-            facts,
+            clock,
+            run_logs,
         }
     }
 
-    /// What this process knows of a job.
-    pub(crate) fn facts(&self, job: &str) -> Option<JobFacts> {
-        (self.facts)(job)
-    }
-
     pub(crate) fn now_ms(&self) -> i64 {
-        millis(SystemClock.wall())
+        millis(self.clock.wall())
     }
 
     /// The page, or the page that says why there is none; a page of a store that is away is loaded again by itself.
@@ -97,9 +100,9 @@ impl App {
     }
 
     /// The jobs that the user may see, by name.
-    pub(crate) async fn visible_jobs(&self, user: &User) -> Result<Vec<JobSummary>, Failure> {
+    pub(crate) async fn visible_jobs(&self, visitor: &Visitor) -> Result<Vec<JobSummary>, Failure> {
         let mut jobs = self.control.jobs().await?;
-        jobs.retain(|job| user.rights.allows(Action::View, &job.job, None));
+        jobs.retain(|job| visitor.may(Action::View, &job.job));
         Ok(jobs)
     }
 
@@ -124,9 +127,27 @@ impl App {
     }
 }
 
-/// Whether the user may do something with a job.
+/// The middleware behind the gate: looks up the groups of jobs for a visitor whose rights depend on them.
+pub(crate) async fn know_groups(State(app): Shared, mut request: Request, next: Next) -> Response {
+    let visitor = request.extensions().get::<Visitor>().cloned();
+    let Some(mut visitor) = visitor.filter(|visitor| visitor.user.rights.name_groups()) else {
+        return next.run(request).await;
+    };
+    match app.control.jobs().await {
+        Ok(jobs) => {
+            let group = |job: JobSummary| Some((job.job, job.cataloged?.group?));
+            visitor.groups = Arc::new(jobs.into_iter().filter_map(group).collect());
+            request.extensions_mut().insert(visitor);
+            next.run(request).await
+        }
+        Err(error) if is_api(request.uri().path()) => failed(&error.into()),
+        Err(error) => app.answer(&visitor, Err(error.into())),
+    }
+}
+
+/// An error if the visitor may not do something with a job.
 pub(crate) fn permit(visitor: &Visitor, action: Action, job: &str) -> Result<(), Failure> {
-    match visitor.user.rights.allows(action, job, None) {
+    match visitor.may(action, job) {
         true => Ok(()),
         false => Err(Failure::Forbidden {
             action,
@@ -135,4 +156,4 @@ pub(crate) fn permit(visitor: &Visitor, action: Action, job: &str) -> Result<(),
     }
 }
 
-pub(crate) type Shared = axum::extract::State<Arc<App>>;
+pub(crate) type Shared = State<Arc<App>>;

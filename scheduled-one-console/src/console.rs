@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use http::Uri;
 use scheduled_one_control::Control;
+use scheduled_one_protocol::clock::{Clock, SystemClock};
 
 use crate::access::Access;
 use crate::app::App;
-use crate::facts::{Facts, JobFacts};
 use crate::gate::Gate;
 use crate::routes::routes;
+use crate::run_logs::RunLogs;
 use crate::service::ConsoleService;
 
 /// A console that is being set up. It is no service before [`access`](Self::access) was given.
@@ -32,7 +33,8 @@ pub struct Console {
     name: String,
     public_url: Option<Uri>,
     hosts: Vec<String>,
-    facts: Facts,
+    clock: Arc<dyn Clock>,
+    run_logs: Option<RunLogs>,
 }
 
 impl Console {
@@ -43,7 +45,8 @@ impl Console {
             name: String::new(),
             public_url: None,
             hosts: Vec::new(),
-            facts: Arc::new(|_| None),
+            clock: Arc::new(SystemClock),
+            run_logs: None,
         }
     }
 
@@ -68,27 +71,15 @@ impl Console {
         self
     }
 
-    /// What this process knows of jobs: schedules in words and next ticks, which the store does not have. The function
-    /// is called for each job that is shown, so it has to be fast. With the runtime:
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// use scheduled_one_console::{Console, JobFacts};
-    /// use scheduled_one_runtime::Scheduler;
-    ///
-    /// fn with_facts(console: Console, scheduler: Arc<Scheduler>) -> Console {
-    ///     console.facts(move |job| {
-    ///         let job = scheduler.job(job)?;
-    ///         let facts = JobFacts::new(job.schedule).description(job.description);
-    ///         Some(facts.next_ticks(job.next_ticks))
-    ///     })
-    /// }
-    /// ```
-    pub fn facts(
-        mut self,
-        facts: impl Fn(&str) -> Option<JobFacts> + Send + Sync + 'static,
-    ) -> Self {
-        self.facts = Arc::new(facts);
+    /// What the runs of this process log, for their pages.
+    pub fn run_logs(mut self, logs: RunLogs) -> Self {
+        self.run_logs = Some(logs);
+        self
+    }
+
+    /// Another wall clock than that of the machine, from which "2 min ago" is counted: for tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -99,7 +90,7 @@ impl Console {
             public_url: self.public_url,
             hosts: self.hosts,
         };
-        let app = App::new(self.control, self.name, self.facts);
+        let app = App::new(self.control, self.name, self.clock, self.run_logs);
         ConsoleService::new(routes(Arc::new(app), Arc::new(gate)))
     }
 }

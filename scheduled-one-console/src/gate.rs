@@ -1,7 +1,9 @@
 //! What every request passes: the name of the host, who sends it, where it comes from; and the headers of every
 //! answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{OriginalUri, Request, State};
@@ -13,7 +15,21 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use crate::access::{Access, Decision, Denial, User};
 use crate::failure::{api_error, is_api};
 use crate::host::name_of;
+use crate::rights::Action;
 use crate::same_origin;
+
+/// How long it may take from the head of a request to that of its answer, the body of a slow client included. Streams
+/// of events have their heads at once.
+const ANSWER_BOUND: Duration = Duration::from_secs(30);
+
+fn too_slow(path: &str) -> Response {
+    let text = "The request was not complete, or had no answer, within 30 s. Look first whether it changed something.";
+    let denial = Denial::new(StatusCode::REQUEST_TIMEOUT, text);
+    match is_api(path) {
+        true => denial.into_json(),
+        false => denial.into_response(),
+    }
+}
 
 /// How a console is reached.
 pub(crate) struct Gate {
@@ -30,15 +46,28 @@ pub(crate) struct Visitor {
     pub(crate) user: User,
     /// The path of the console in its host, without a slash at the end: empty if it is all that the host serves.
     pub(crate) mount: Arc<str>,
+    /// The groups of jobs that are in one, if the rights of the user depend on them.
+    pub(crate) groups: Arc<BTreeMap<String, String>>,
+}
+
+impl Visitor {
+    /// Whether the visitor may do something with a job.
+    pub(crate) fn may(&self, action: Action, job: &str) -> bool {
+        let group = self.groups.get(job).map(String::as_str);
+        self.user.rights.allows(action, job, group)
+    }
 }
 
 /// The middleware.
 pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
     let mut response = match gate.enter(&parts) {
         Ok(visitor) => {
             parts.extensions.insert(visitor);
-            next.run(Request::from_parts(parts, body)).await
+            let answer = next.run(Request::from_parts(parts, body));
+            let answer = tokio::time::timeout(ANSWER_BOUND, answer).await;
+            answer.unwrap_or_else(|_| too_slow(&path))
         }
         Err(denial) if is_api(parts.uri.path()) => denial.into_json(),
         Err(denial) => denial.into_response(),
@@ -74,6 +103,7 @@ impl Gate {
         Ok(Visitor {
             user,
             mount: self.mount(request).into(),
+            groups: Arc::default(),
         })
     }
 

@@ -16,9 +16,10 @@ mod same_origin;
 mod act;
 mod api;
 mod app;
-mod facts;
 mod failure;
 mod live;
+mod plan;
+mod run_logs;
 mod show;
 
 mod assets;
@@ -26,6 +27,6 @@ mod page;
 mod text;
 
 pub use console::Console;
-pub use facts::JobFacts;
 pub use rights::{Action, Rights};
+pub use run_logs::RunLogs;
 pub use service::{Body, ConsoleService};

@@ -15,7 +15,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use scheduled_one_control::Control;
+use scheduled_one_control::{Control, JobGlance};
 use scheduled_one_protocol::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::app::Shared;
 use crate::gate::Visitor;
 use crate::rights::Action;
+use crate::text::encoded;
 
 /// Streams that are open at once; a page without one asks by itself.
 pub(crate) const MAX_STREAMS: usize = 64;
@@ -37,6 +38,26 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A digest of each job's state; none for all if the store is away.
 type Digests = Arc<BTreeMap<String, u64>>;
 type Poll = Box<dyn Fn(Vec<String>) -> BoxFuture<'static, Digests> + Send + Sync>;
+
+fn digest(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The query of the events for a page that shows these jobs in this state. What happens between the page and its
+/// stream is another state, so it is no loss.
+pub(crate) fn follow(glances: &[JobGlance]) -> String {
+    let names: Vec<String> = glances.iter().map(|glance| encoded(&glance.job)).collect();
+    let seen = state(glances.iter().map(|glance| Some(digest(glance))));
+    format!("?jobs={}&seen={seen}", names.join(","))
+}
+
+/// The state of jobs, in the order in which the page names them.
+fn state(digests: impl Iterator<Item = Option<u64>>) -> u64 {
+    let digests: Vec<Option<u64>> = digests.collect();
+    digest(&digests)
+}
 
 /// All streams, and the one task that polls for them.
 #[derive(Clone)]
@@ -62,17 +83,8 @@ impl Hub {
             let control = control.clone();
             Box::pin(async move {
                 let glances = control.glance(&jobs).await.unwrap_or_default();
-                let digest = |value: &dyn Fn(&mut DefaultHasher)| {
-                    let mut hasher = DefaultHasher::new();
-                    value(&mut hasher);
-                    hasher.finish()
-                };
                 let digests = glances.iter().zip(jobs);
-                Arc::new(
-                    digests
-                        .map(|(glance, job)| (job, digest(&|hasher| glance.hash(hasher))))
-                        .collect(),
-                )
+                Arc::new(digests.map(|(glance, job)| (job, digest(glance))).collect())
             })
         }))
     }
@@ -171,11 +183,7 @@ impl Follower {
 
     fn state(&mut self) -> u64 {
         let digests = Arc::clone(&self.digests.borrow_and_update());
-        let mut hasher = DefaultHasher::new();
-        for job in &self.jobs {
-            digests.get(job).hash(&mut hasher);
-        }
-        hasher.finish()
+        state(self.jobs.iter().map(|job| digests.get(job).copied()))
     }
 }
 
@@ -184,6 +192,8 @@ impl Follower {
 pub(crate) struct Followed {
     /// Names with commas between them.
     jobs: String,
+    /// The state that the page shows.
+    seen: Option<u64>,
 }
 
 /// `GET /events?jobs=…`
@@ -193,8 +203,7 @@ pub(crate) async fn events(
     Query(followed): Query<Followed>,
     headers: HeaderMap,
 ) -> Response {
-    let may_see =
-        |job: &&str| !job.is_empty() && visitor.user.rights.allows(Action::View, job, None);
+    let may_see = |job: &&str| !job.is_empty() && visitor.may(Action::View, job);
     let jobs = followed.jobs.split(',').filter(may_see).take(MAX_JOBS);
     let Some(follower) = app.hub.follow(jobs.map(str::to_owned).collect()) else {
         let text = "As many pages follow the store as may: this one asks every ten seconds.\n";
@@ -207,17 +216,19 @@ pub(crate) async fn events(
     };
     let seen = headers
         .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok());
+        .and_then(|id| id.to_str().ok()?.parse().ok())
+        .or(followed.seen);
     let changes = stream::unfold(
         (follower, seen, seen.is_none()),
         |(mut follower, seen, is_new)| async move {
             let state = follower.changed(seen).await;
-            // A page that was just loaded shows the first state; one that comes back may not.
+            // Who does not say what it has seen learns where it begins.
             let event = match is_new {
                 true => Event::default().event("start"),
                 false => Event::default().event("change"),
             };
-            let event = event.id(state.to_string()).data("");
+            // A browser drops an event without data.
+            let event = event.id(state.to_string()).data("look");
             Some((Ok::<_, Infallible>(event), (follower, Some(state), false)))
         },
     );

@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Action {
     /// See jobs, runs, ledgers, nodes and the trail.
     View,
-    /// See the parameters of runs, which may be secret.
+    /// See the parameters of runs and what they logged, which may be secret.
     SeeParameters,
     /// Start a run, or one for a tick of the past.
     Run,
@@ -148,6 +148,11 @@ impl Rights {
         let of_job = self.jobs.get(job);
         let sets = [Some(&self.everywhere), of_group, of_job];
         sets.into_iter().flatten().any(|set| set.has(action))
+    }
+
+    /// Whether groups matter: without them nobody needs to know the groups of jobs.
+    pub(crate) fn name_groups(&self) -> bool {
+        !self.groups.is_empty()
     }
 
     /// Whether the action is allowed with all jobs, those of the future included.

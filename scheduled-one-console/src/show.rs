@@ -1,19 +1,31 @@
 //! What is behind each page.
 
+mod cluster;
+mod run;
+mod timeline;
+mod trail;
+
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
-use scheduled_one_control::JobSummary;
-use scheduled_one_protocol::LedgerRecord;
+use scheduled_one_control::{Error, JobDescription, JobGlance, JobSummary};
 use serde::Deserialize;
 
 use crate::app::{App, Shared, Shown, permit};
 use crate::failure::{Failure, failed, is_api};
 use crate::gate::Visitor;
-use crate::page::{self, Health, JobPage, JobsPage, Row, RunPage, Search, Section};
+use crate::live::follow;
+use crate::page::{
+    self, CalendarPage, Cell, Health, JobPage, JobsPage, Range, Row, Search, Section,
+};
+use crate::plan::{Plan, instant, ticks_in, zone_of};
 use crate::rights::Action;
-use crate::text::encoded;
+
+pub(crate) use cluster::{cluster, examine};
+pub(crate) use run::{run, tick};
+pub(crate) use timeline::timeline;
+pub(crate) use trail::trail;
 
 /// Jobs of a page.
 const JOBS: usize = 50;
@@ -21,10 +33,10 @@ const JOBS: usize = 50;
 const STRIP: usize = 30;
 /// Most ledgers that are read in the search for problems.
 const LOOKED_AT: usize = 512;
-/// Lines of a ledger on the page of a job.
-const LINES: usize = 50;
-/// Lines that are looked at for one run.
-const LINES_OF_RUN: usize = 10_000;
+/// Lines of a ledger that the page of a job, or of a run, looks at.
+const LINES: usize = 10_000;
+/// Next ticks of a job.
+const NEXT: usize = 10;
 
 /// `GET /`
 pub(crate) async fn jobs(
@@ -37,16 +49,24 @@ pub(crate) async fn jobs(
 }
 
 async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown, Failure> {
-    let all = app.visible_jobs(&visitor.user).await?;
-    let known = all.len();
+    let mut found = app.visible_jobs(visitor).await?;
+    let known = found.len();
+    let paused = found.iter().filter(|job| job.is_paused).count();
+    let groups = found
+        .iter()
+        .filter_map(|job| job.cataloged.as_ref()?.group.clone())
+        .collect();
     let wanted = search.q.to_lowercase();
-    let mut found = all;
-    found.retain(|job| job.job.to_lowercase().contains(&wanted));
+    let is_in_group = |job: &JobSummary| {
+        let group = job.cataloged.as_ref().and_then(|job| job.group.as_deref());
+        search.group.is_empty() || group == Some(&search.group)
+    };
+    found.retain(|job| job.job.to_lowercase().contains(&wanted) && is_in_group(job));
     let matching = found.len();
     found.retain(|job| job.job > search.after);
     let only_problems = !search.problems.is_empty();
     let now_ms = app.now_ms();
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     let mut looked_at = 0;
     for batch in found.chunks(JOBS) {
         for row in rows_of(app, batch, now_ms).await? {
@@ -63,11 +83,13 @@ async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown
         }
     }
     let last = looked_at.checked_sub(1).map(|last| found[last].job.clone());
-    let names: Vec<String> = rows.iter().map(|row| encoded(&row.summary.job)).collect();
+    let glances: Vec<JobGlance> = rows.iter().map(|row| row.glance.clone()).collect();
     let page = JobsPage {
         next: last.filter(|_| looked_at < found.len()),
         search,
         known,
+        paused,
+        groups,
         matching,
         looked_at,
         rows,
@@ -76,33 +98,39 @@ async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown
     Ok(Shown {
         section: Section::Jobs,
         title: "Jobs".to_owned(),
-        follows: Some(format!("?jobs={}", names.join(","))),
+        follows: Some(follow(&glances)),
         content: page::jobs(visitor, &page),
     })
 }
 
 async fn rows_of(app: &App, jobs: &[JobSummary], now_ms: i64) -> Result<Vec<Row>, Failure> {
     let names: Vec<String> = jobs.iter().map(|job| job.job.clone()).collect();
-    let mut ledgers = app.ledgers(&names, STRIP).await?;
+    // First, so that what happens meanwhile is news to the page.
     let glances = app.control.glance(&names).await?;
+    let mut ledgers = app.ledgers(&names, STRIP).await?;
     let rows = jobs.iter().zip(glances).map(|(summary, glance)| {
         let lines = ledgers.remove(&summary.job).unwrap_or_default();
-        let facts = app.facts(&summary.job);
         Row {
             health: Health::of(summary, &glance, &lines, now_ms),
+            plan: Plan::of(&summary.job, summary.cataloged.as_ref(), now_ms, 1),
             summary: summary.clone(),
+            glance,
             lines,
-            facts,
         }
     });
     Ok(rows.collect())
 }
 
-/// What happened on the way to a page: the code of a notice.
+/// What the page of a job is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Done {
+pub(crate) struct Wanted {
+    /// What was just done: the code of a notice.
     done: String,
+    /// How far the calendar goes back.
+    range: String,
+    /// How many lines of the ledger are listed.
+    lines: String,
 }
 
 /// `GET /jobs/{job}`
@@ -110,32 +138,93 @@ pub(crate) async fn job(
     State(app): Shared,
     Extension(visitor): Extension<Visitor>,
     Path(job): Path<String>,
-    Query(done): Query<Done>,
+    Query(wanted): Query<Wanted>,
 ) -> Response {
-    let shown = job_page(&app, &visitor, job, done).await;
+    let shown = job_page(&app, &visitor, job, wanted).await;
     app.answer(&visitor, shown)
 }
 
-async fn job_page(app: &App, visitor: &Visitor, job: String, done: Done) -> Result<Shown, Failure> {
+async fn job_page(
+    app: &App,
+    visitor: &Visitor,
+    job: String,
+    wanted: Wanted,
+) -> Result<Shown, Failure> {
     permit(visitor, Action::View, &job)?;
+    let glance = glance(app, &job).await?;
     let described = app.control.describe(&job).await?;
-    let one = std::slice::from_ref(&job);
-    let glance = app.control.glance(one).await?.pop().unwrap_or_default();
+    let follows = follow(std::slice::from_ref(&glance));
+    let open = app.control.open_runs(&job).await?;
+    let backfill = app.control.backfill_state(&job).await?;
+    let lines = app.control.ledger(&job, LINES).await?;
+    let now_ms = app.now_ms();
+    let pauses = described.pauses.iter().map(|pause| pause.pause.since_ms);
+    let paused_since_ms = pauses.min();
+    let ticks_in = |from_ms| ticks_in(&job, described.cataloged.as_ref(), from_ms, now_ms);
     let page = JobPage {
-        open: app.control.open_runs(&job).await?,
-        lines: app.control.ledger(&job, LINES).await?,
-        facts: app.facts(&job),
+        calendar: calendar(app, &described, Range::from_word(&wanted.range), now_ms).await?,
+        health: Health::of_described(&described, &glance, &lines, now_ms),
+        plan: Plan::of(&job, described.cataloged.as_ref(), now_ms, NEXT),
+        paused_ticks: paused_since_ms.and_then(|since_ms| Some(ticks_in(since_ms)?.len())),
+        listed: if wanted.lines.is_empty() {
+            page::FEW
+        } else {
+            page::MANY
+        },
         request_id: request_id(),
-        done: done.done,
-        now_ms: app.now_ms(),
+        done: wanted.done,
+        now_ms,
         glance,
+        open,
+        backfill,
+        lines,
         described,
     };
     Ok(Shown {
         section: Section::Jobs,
-        follows: Some(format!("?jobs={}", encoded(&job))),
+        follows: Some(follows),
         title: job,
         content: page::job(visitor, &page),
+    })
+}
+
+/// What the job looks like now. It is read before all else, so that what happens meanwhile is news to the page.
+async fn glance(app: &App, job: &String) -> Result<JobGlance, Failure> {
+    let glances = app.control.glance(std::slice::from_ref(job)).await?;
+    Ok(glances.into_iter().next().unwrap_or_default())
+}
+
+async fn calendar(
+    app: &App,
+    described: &JobDescription,
+    range: Option<Range>,
+    now_ms: i64,
+) -> Result<CalendarPage, Failure> {
+    let cataloged = described.cataloged.as_ref();
+    let ticks = |range: Range| ticks_in(&described.job, cataloged, now_ms - range.ms(), now_ms + 1);
+    let count = |range| ticks(range).map_or(0, |ticks| ticks.len());
+    let range = range.unwrap_or_else(|| Range::chosen(count));
+    let surplus = count(range).saturating_sub(page::MOST_CELLS);
+    let from_ms = match ticks(range).unwrap_or_default().get(surplus) {
+        Some(from_ms) if surplus > 0 => *from_ms,
+        _ => now_ms - range.ms(),
+    };
+    let audited = app
+        .control
+        .audit(&described.job, instant(from_ms)..instant(now_ms + 1))
+        .await;
+    let cells = match audited {
+        Ok(audited) => Some(Cell::all(&audited)),
+        Err(Error::Schedule { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let first_seen_ms = described.status.marks.first_seen_ms;
+    Ok(CalendarPage {
+        since_ms: first_seen_ms.filter(|first_ms| *first_ms > from_ms),
+        is_cut: surplus > 0,
+        zone: zone_of(cataloged),
+        cells,
+        range,
     })
 }
 
@@ -143,99 +232,6 @@ async fn job_page(app: &App, visitor: &Visitor, job: String, done: Done) -> Resu
 /// numbers from the system there is none, and `Control` says so.
 fn request_id() -> String {
     getrandom::u64().map_or_else(|_| String::new(), |random| format!("console-{random:016x}"))
-}
-
-/// `GET /jobs/{job}/runs/{token}`
-pub(crate) async fn run(
-    State(app): Shared,
-    Extension(visitor): Extension<Visitor>,
-    Path((job, token)): Path<(String, u64)>,
-) -> Response {
-    let shown = run_page(&app, &visitor, job, Wanted::Token(token)).await;
-    app.answer(&visitor, shown)
-}
-
-/// `GET /jobs/{job}/ticks/{tick}`
-pub(crate) async fn tick(
-    State(app): Shared,
-    Extension(visitor): Extension<Visitor>,
-    Path((job, tick)): Path<(String, i64)>,
-) -> Response {
-    let shown = run_page(&app, &visitor, job, Wanted::Tick(tick)).await;
-    app.answer(&visitor, shown)
-}
-
-/// Which lines of a ledger are wanted.
-enum Wanted {
-    /// Those of the run that had this token in one of its attempts.
-    Token(u64),
-    /// Those of a tick, reruns included.
-    Tick(i64),
-}
-
-async fn run_page(
-    app: &App,
-    visitor: &Visitor,
-    job: String,
-    wanted: Wanted,
-) -> Result<Shown, Failure> {
-    permit(visitor, Action::View, &job)?;
-    let ledger = app.control.ledger(&job, LINES_OF_RUN).await?;
-    let token_of = |line: &LedgerRecord| line.token.map(|token| token.get());
-    let mut lines: Vec<LedgerRecord> = match wanted {
-        Wanted::Tick(tick) => {
-            let has = |line: &&LedgerRecord| (line.tick.ms()..=line.last_tick.ms()).contains(&tick);
-            ledger.iter().filter(has).cloned().collect()
-        }
-        Wanted::Token(token) => {
-            let of_token = ledger.iter().find(|line| token_of(line) == Some(token));
-            let same = |line: &&LedgerRecord| {
-                of_token.is_some_and(|of| {
-                    (&of.unit, of.tick, &of.request) == (&line.unit, line.tick, &line.request)
-                })
-            };
-            ledger.iter().filter(same).cloned().collect()
-        }
-    };
-    lines.reverse();
-    let mut open = app.control.open_runs(&job).await?;
-    open.retain(|run| match wanted {
-        Wanted::Tick(tick) => run.tick.ms() == tick,
-        Wanted::Token(token) => run.token.map(|of_run| of_run.get()) == Some(token),
-    });
-    if lines.is_empty() && open.is_empty() {
-        return Err(Failure::NoRun { job });
-    }
-    let page = RunPage {
-        follows_tick: matches!(wanted, Wanted::Tick(_)),
-        request_id: request_id(),
-        now_ms: app.now_ms(),
-        lines,
-        open,
-        job: &job,
-    };
-    let content = page::run(visitor, &page);
-    Ok(Shown {
-        section: Section::Jobs,
-        title: format!("A run of {job}"),
-        follows: Some(format!("?jobs={}", encoded(&job))),
-        content,
-    })
-}
-
-/// `GET /cluster`
-pub(crate) async fn cluster(
-    State(app): Shared,
-    Extension(visitor): Extension<Visitor>,
-) -> Response {
-    let shown = app.control.living_nodes().await;
-    let shown = shown.map_err(Failure::from).map(|nodes| Shown {
-        section: Section::Cluster,
-        title: "Cluster".to_owned(),
-        follows: None,
-        content: page::cluster(&visitor, &nodes),
-    });
-    app.answer(&visitor, shown)
 }
 
 /// Every other address.

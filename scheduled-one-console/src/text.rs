@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// A segment of a path, or a value of a query: everything but letters, digits, `-`, `_`, `.` and `~` is encoded.
 pub(crate) fn encoded(text: &str) -> String {
@@ -34,10 +35,18 @@ pub(crate) fn rfc3339(at_ms: i64) -> String {
     }
 }
 
-/// The instant for a reader, in UTC.
-pub(crate) fn utc(at_ms: i64) -> String {
+/// The instant for a reader, in a zone, which is named.
+pub(crate) fn in_zone(at_ms: i64, zone: &TimeZone) -> String {
+    shown(at_ms, zone, "%F %T %Z")
+}
+
+/// The instant in a zone, in this form of `strftime`; one outside of the calendar as its number.
+pub(crate) fn shown(at_ms: i64, zone: &TimeZone, form: &str) -> String {
     match Timestamp::from_millisecond(at_ms) {
-        Ok(at) => at.strftime("%F %T UTC").to_string(),
+        Ok(at) => at
+            .to_zoned_datetime(zone.clone())
+            .strftime(form)
+            .to_string(),
         Err(_) => at_ms.to_string(),
     }
 }
@@ -53,9 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_is_shown_in_utc() {
+    fn an_instant_is_shown_in_its_zone() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(1_000), "1970-01-01 00:00:01 UTC");
-        assert_eq!(utc(i64::MAX), i64::MAX.to_string());
+        assert_eq!(in_zone(1_000, &TimeZone::UTC), "1970-01-01 00:00:01 UTC");
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        assert_eq!(in_zone(1_000, &berlin), "1970-01-01 01:00:01 CET");
+        assert_eq!(in_zone(i64::MAX, &berlin), i64::MAX.to_string());
     }
 }

@@ -56,6 +56,29 @@ impl CatalogedJob {
         }
     }
 
+    /// The first `n` ticks of a job with this entry after an instant, at most 100,000. No request is made, so a page of
+    /// many jobs that [`Control::jobs`] listed costs nothing more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Schedule`] if this process cannot compute them.
+    pub fn next(&self, job: &str, after: SystemTime, n: usize) -> Result<Vec<SystemTime>, Error> {
+        let schedule = self.schedule(job, &zones(job)?)?;
+        let ticks = schedule.after(ms(after)).take(n.min(MAX_TICKS));
+        Ok(ticks.map(instant).collect())
+    }
+
+    /// The ticks of a job with this entry in a range, its end left out; at most the first 100,000. No request is made.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`next`](Self::next).
+    pub fn matching(&self, job: &str, range: Range<SystemTime>) -> Result<Vec<SystemTime>, Error> {
+        let schedule = self.schedule(job, &zones(job)?)?;
+        let ticks = schedule.matching(ms(range.start)..ms(range.end));
+        Ok(ticks.take(MAX_TICKS).map(instant).collect())
+    }
+
     /// The schedule, made again from its parts.
     ///
     /// # Errors

@@ -46,13 +46,21 @@ impl Connect {
             let needs = needs(&clock, Vec::new());
             return first.diagnose(&needs).await;
         };
+        control.doctor().await
+    }
+}
+
+impl Control {
+    /// Diagnoses the store, as [`Connect::doctor`] does, through the connection that there is.
+    pub async fn doctor(&self) -> Report {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut reports = Vec::new();
-        for store in control.stores() {
-            let units = units(&control, &**store).await;
+        for store in self.stores() {
+            let units = units(self, &**store).await;
             reports.push(store.diagnose(&needs(&clock, units)).await);
         }
         let mut report = Report::of_buckets(reports);
-        for finding in control.schedule_findings().await {
+        for finding in self.schedule_findings().await {
             report.add(finding);
         }
         report

@@ -31,7 +31,7 @@ pub struct JobGlance {
 }
 
 /// A run that is active, or one that waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OpenRun {
     /// The shard, from 0.

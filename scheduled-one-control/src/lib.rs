@@ -46,7 +46,7 @@ pub use error_kind::ErrorKind;
 pub use glance::{JobGlance, OpenRun};
 pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;
-pub use nodes::NodeSummary;
+pub use nodes::{BucketState, NodeSummary};
 pub use reschedule::{OverrideOf, SchedulePreview};
 pub use run::RunJob;
 pub use scheduled_one_protocol::TrailEntry;

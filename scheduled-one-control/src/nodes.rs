@@ -18,7 +18,47 @@ pub struct NodeSummary {
     pub jobs: BTreeSet<String>,
 }
 
+/// What the store of a bucket says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BucketState {
+    /// The bucket, from 0.
+    pub bucket: u32,
+    /// Its clock, ms since the Unix epoch.
+    pub now_ms: i64,
+    /// The serving process and its replication history: another one after a restart or a failover.
+    pub serving: String,
+    /// When it last may have lost decisions, ms since the Unix epoch; 0 if it never did.
+    pub quarantine_from_ms: i64,
+    /// When the last quarantine of a unit ends, ms since the Unix epoch; 0 if there was none. Until then units that the
+    /// loss concerns stand still.
+    pub quarantine_until_ms: i64,
+    /// Nodes that live in it.
+    pub nodes: usize,
+}
+
 impl Control {
+    /// What the stores of the buckets say of themselves, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub async fn buckets(&self) -> Result<Vec<BucketState>, Error> {
+        let mut states = Vec::new();
+        for (bucket, store) in self.stores().iter().enumerate() {
+            let head = self.read(&**store).await?.head;
+            states.push(BucketState {
+                bucket: bucket as u32,
+                now_ms: (head.now_us / 1_000) as i64,
+                serving: head.serving,
+                quarantine_from_ms: head.quarantine_from_ms,
+                quarantine_until_ms: head.quarantine_until_ms,
+                nodes: self.nodes(&**store).await?.len(),
+            });
+        }
+        Ok(states)
+    }
+
     /// The living nodes, by label. A node that died is listed for a few seconds more.
     ///
     /// # Errors

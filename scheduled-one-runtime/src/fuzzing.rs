@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use scheduled_one_control::audit::{AuditInput, UnitState};
 use scheduled_one_protocol::clock::{Clock, ManualClock};
 use scheduled_one_protocol::message::{Claimed, Head, UnitStatus};
@@ -40,8 +39,7 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
     let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) else {
         return;
     };
-    let entries: Vec<LedgerEntry> = lines.iter().cloned().map(LedgerEntry::of).collect();
-    for line in &entries {
+    for line in lines.iter().cloned().map(LedgerEntry::of) {
         let _ = (line.lateness(), line.took(), format!("{line:?}"));
     }
     let state = |unit: &UnitStatus| UnitState {
@@ -59,8 +57,8 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
             units,
             pauses: Vec::new(),
         };
-        let newest = entries.iter().map(|line| line.tick).max();
-        let to_ms = newest.unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
+        let newest = lines.iter().map(|line| line.tick.ms()).max();
+        let to_ms = newest.unwrap_or_default();
         let ticks = input.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
         for tick in ticks.into_iter().map(AuditedTick::of) {
             assert_eq!(instant(tick.tick.as_millisecond()), tick.tick);

@@ -118,7 +118,18 @@ fn is_root() -> bool {
 }
 
 fn apt_install(missing: &[&Tool]) -> Result<(), String> {
-    let packages = packages(missing, |tool| tool.apt);
+    apt_get_install(&packages(missing, |tool| tool.apt))
+}
+
+/// Installs packages of Debian, if this is one and we are root; the error is the reason why not.
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    match is_root() && find_in_path("apt-get").is_some() {
+        true => apt_get_install(packages),
+        false => Err("only root installs it, with apt-get".to_owned()),
+    }
+}
+
+fn apt_get_install(packages: &[&str]) -> Result<(), String> {
     println!(
         "not found, to be installed with apt-get: {}",
         packages.join(" ")

@@ -1,32 +1,66 @@
-//! The nodes, and what each has.
+//! The store, the nodes, and what each has.
 
 use maud::{Markup, html};
-use scheduled_one_control::NodeSummary;
+use scheduled_one_control::{BucketState, NodeSummary};
+use scheduled_one_protocol::{Report, Severity};
 
-use super::parts::{Tone, job_url, notice};
+use super::parts::{Tone, duration, full_time, job_url, notice, state};
 use crate::gate::Visitor;
 use crate::rights::Action;
 
 /// Names of jobs that are shown of a node.
 const NAMES: usize = 50;
 
-pub(crate) fn cluster(visitor: &Visitor, nodes: &[NodeSummary]) -> Markup {
+/// What the page shows.
+pub(crate) struct ClusterPage {
+    pub(crate) nodes: Vec<NodeSummary>,
+    pub(crate) buckets: Vec<BucketState>,
+    /// What the doctor has found, if somebody asked.
+    pub(crate) report: Option<Report>,
+    pub(crate) now_ms: i64,
+}
+
+pub(crate) fn cluster(visitor: &Visitor, page: &ClusterPage) -> Markup {
     html! {
         h1 { "Cluster" }
-        @if nodes.is_empty() {
+        @if page.nodes.is_empty() {
             (notice(Tone::Warn, "No node lives", html! {
                 p { "No scheduler has shown itself for a few seconds, so nothing runs. Start one, or look at its log: \
                      it says whether it reaches this store, and with which namespace." }
             }))
-        } @else {
-            div.scroll {
-                table.stack {
-                    caption { (nodes.len()) " living nodes" }
-                    thead {
-                        tr { th scope="col" { "Node" } th.number scope="col" { "Jobs" } th scope="col" { "Which" } }
+        }
+        (doctor(visitor, page))
+        (store(page))
+        @if !page.nodes.is_empty() { (nodes(visitor, page)) }
+    }
+}
+
+fn doctor(visitor: &Visitor, page: &ClusterPage) -> Markup {
+    html! {
+        section.card {
+            div.head {
+                h2 { "Doctor" }
+                @if visitor.user.rights.allows_everywhere(Action::View) {
+                    form method="post" action={ (visitor.mount) "/cluster" } {
+                        button type="submit" { "Examine the store" }
                     }
-                    tbody {
-                        @for node in nodes { (row(visitor, node)) }
+                }
+            }
+            @match &page.report {
+                None => p.quiet {
+                    "Examines the settings of the store on which the guarantees rest. It takes a few seconds."
+                },
+                Some(report) => {
+                    p { (report.store) }
+                    ul.findings {
+                        @for finding in &report.findings {
+                            @let (tone, word) = severity(finding.severity);
+                            li {
+                                (state(tone, word)) " " b { (finding.check) }
+                                div { (finding.found) }
+                                @if !finding.remedy.is_empty() { pre { (finding.remedy) } }
+                            }
+                        }
                     }
                 }
             }
@@ -34,15 +68,96 @@ pub(crate) fn cluster(visitor: &Visitor, nodes: &[NodeSummary]) -> Markup {
     }
 }
 
+fn severity(severity: Severity) -> (Tone, &'static str) {
+    match severity {
+        Severity::Ok => (Tone::Ok, "ok"),
+        Severity::Info => (Tone::Idle, "note"),
+        Severity::Warning => (Tone::Warn, "warning"),
+        _ => (Tone::Bad, "severe"),
+    }
+}
+
+fn store(page: &ClusterPage) -> Markup {
+    html! {
+        section.card.flush {
+            table.stack {
+                caption { "Store" }
+                thead {
+                    tr {
+                        th scope="col" { "Bucket" }
+                        th scope="col" { "Quarantine" }
+                        th scope="col" { "Its clock" }
+                        th scope="col" { "This process" }
+                        th scope="col" { "Serving" }
+                        th.number scope="col" { "Nodes" }
+                    }
+                }
+                tbody { @for bucket in &page.buckets { (bucket_row(bucket, page.now_ms)) } }
+            }
+        }
+    }
+}
+
+fn bucket_row(bucket: &BucketState, now_ms: i64) -> Markup {
+    const NOTICEABLE_MS: i64 = 1_000;
+    let offset = now_ms - bucket.now_ms;
+    html! {
+        tr {
+            th scope="row" { (bucket.bucket) }
+            td data-label="Quarantine" {
+                @if bucket.quarantine_until_ms > bucket.now_ms {
+                    (state(Tone::Warn, "quarantine"))
+                    " for " (duration(bucket.quarantine_until_ms - bucket.now_ms)) " more"
+                } @else if bucket.quarantine_from_ms > 0 {
+                    (state(Tone::Ok, "none")) " since " (full_time(bucket.quarantine_until_ms))
+                } @else {
+                    (state(Tone::Ok, "none")) " ever"
+                }
+            }
+            td data-label="Its clock" { (full_time(bucket.now_ms)) }
+            td data-label="This process" {
+                @match offset {
+                    same if same.abs() < NOTICEABLE_MS => { "the same" }
+                    ahead @ 1.. => (state(Tone::Warn, &format!("{} ahead", duration(ahead)))),
+                    behind => (state(Tone::Warn, &format!("{} behind", duration(-behind)))),
+                }
+            }
+            td data-label="Serving" { code { (bucket.serving) } }
+            td.number data-label="Nodes" { (bucket.nodes) }
+        }
+    }
+}
+
+fn nodes(visitor: &Visitor, page: &ClusterPage) -> Markup {
+    html! {
+        section.card.flush {
+            table.stack {
+                caption { (page.nodes.len()) @if page.nodes.len() == 1 { " living node" } @else { " living nodes" } }
+                thead {
+                    tr {
+                        th scope="col" { "Node" } th scope="col" { "Identity" }
+                        th.number scope="col" { "Jobs" } th scope="col" { "Which" }
+                    }
+                }
+                tbody { @for node in &page.nodes { (row(visitor, node)) } }
+            }
+        }
+    }
+}
+
 fn row(visitor: &Visitor, node: &NodeSummary) -> Markup {
-    let may_see = |job: &&String| visitor.user.rights.allows(Action::View, job, None);
-    let jobs: Vec<&String> = node.jobs.iter().filter(may_see).collect();
+    let jobs: Vec<&String> = node
+        .jobs
+        .iter()
+        .filter(|job| visitor.may(Action::View, job))
+        .collect();
     html! {
         tr {
             th scope="row" { (node.name) }
+            td data-label="Identity" { code { (node.identity) } }
             td.number data-label="Jobs" { (jobs.len()) }
             td data-label="Which" {
-                @for job in jobs.iter().take(NAMES) { a href=(job_url(visitor, job)) { (job) } " " }
+                @for job in jobs.iter().take(NAMES) { a.tag href=(job_url(visitor, job)) { (job) } " " }
                 @if jobs.len() > NAMES { span.quiet { "and " (jobs.len() - NAMES) " more" } }
             }
         }

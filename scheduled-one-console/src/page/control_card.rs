@@ -2,31 +2,34 @@
 
 use maud::{Markup, html};
 
+use super::backfill;
 use super::job::JobPage;
-use super::parts::{Tone, full_time, job_url, state, time};
+use super::parts::{Tone, job_url, state, time, time_in};
 use crate::gate::Visitor;
 use crate::rights::Action;
+use crate::text::encoded;
 
 pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {
     let job = &page.described.job;
-    let may = |action| visitor.user.rights.allows(action, job, None);
+    let may = |action| visitor.may(action, job);
     html! {
         section.card {
             h2 { "Control" }
-            (pauses(page))
+            (pauses(visitor, page))
             @if may(Action::Pause) {
                 @if page.described.pauses.iter().any(|pause| !pause.of_all) { (resume(visitor, page)) }
                 (pause(visitor, page))
             }
             @if may(Action::Run) { (run(visitor, page)) }
-            @if !may(Action::Pause) && !may(Action::Run) {
+            @if may(Action::Backfill) { (backfill::form(visitor, page)) }
+            @if !may(Action::Pause) && !may(Action::Run) && !may(Action::Backfill) {
                 p.quiet { "You may look at this job, and not change it." }
             }
         }
     }
 }
 
-fn pauses(page: &JobPage) -> Markup {
+fn pauses(visitor: &Visitor, page: &JobPage) -> Markup {
     let described = &page.described;
     html! {
         @if described.pauses.is_empty() { p { (state(Tone::Ok, "Not paused")) } }
@@ -35,7 +38,7 @@ fn pauses(page: &JobPage) -> Markup {
                 (state(Tone::Idle, if pause.of_all { "Paused with all jobs" } else { "Paused" }))
                 " since " (time(pause.pause.since_ms, page.now_ms))
                 @match pause.pause.until_ms {
-                    Some(until) => { ", until " (full_time(until)) }
+                    Some(until) => { ", until " (time_in(until, &page.calendar.zone)) }
                     None => { ", until somebody resumes it" }
                 }
                 @if !pause.by.is_empty() { ", by " (pause.by) }
@@ -43,7 +46,10 @@ fn pauses(page: &JobPage) -> Markup {
             }
             @if !pause.note.is_empty() { blockquote { (pause.note) } }
         }
-        p.small.quiet { "Version " (described.version) }
+        p.small.quiet {
+            "Version " (described.version) ". "
+            a href={ (visitor.mount) "/trail?job=" (encoded(&described.job)) } { "Who did what" }
+        }
     }
 }
 
@@ -73,19 +79,23 @@ fn pause(visitor: &Visitor, page: &JobPage) -> Markup {
 }
 
 fn resume(visitor: &Visitor, page: &JobPage) -> Markup {
-    let next = page
-        .facts
-        .as_ref()
-        .and_then(|facts| facts.next_ticks.first());
-    let next = next.and_then(|next| next.duration_since(std::time::UNIX_EPOCH).ok());
+    let next = page.plan.ticks().first();
     html! {
         details.action {
             summary { "Resume" }
             form method="post" action={ (job_url(visitor, &page.described.job)) "/resume" } {
                 p {
                     "The schedule starts runs again"
-                    @if let Some(next) = next { ", the next one " (time(crate::text::millis(next), page.now_ms)) }
-                    ". The ticks of the pause are skipped, unless they are caught up with."
+                    @if let Some(next) = next { ", the next one " (time(*next, page.now_ms)) }
+                    ". "
+                    @match page.paused_ticks {
+                        Some(0) => { "No tick was in the pause so far." }
+                        Some(ticks) => {
+                            b { (ticks) }
+                            " ticks were in the pause so far: they are skipped, unless they are caught up with."
+                        }
+                        None => { "The ticks of the pause are skipped, unless they are caught up with." }
+                    }
                 }
                 (version(page))
                 p {

@@ -1,6 +1,6 @@
 //! How a job is doing, in words.
 
-use scheduled_one_control::{JobGlance, JobSummary};
+use scheduled_one_control::{JobDescription, JobGlance, JobSummary};
 use scheduled_one_protocol::{LedgerRecord, Outcome};
 
 use super::parts::{Tone, distance};
@@ -13,6 +13,19 @@ pub(crate) struct Health {
 }
 
 impl Health {
+    /// The same of a job that is shown alone.
+    pub(crate) fn of_described(
+        described: &JobDescription,
+        glance: &JobGlance,
+        lines: &[LedgerRecord],
+        now_ms: i64,
+    ) -> Self {
+        let mut summary = JobSummary::default();
+        summary.nodes = described.nodes.values().map(Vec::len).sum();
+        summary.schedules = described.nodes.keys().copied().collect();
+        Self::of(&summary, glance, lines, now_ms)
+    }
+
     /// The worst that there is to say, from what the store knows and the newest lines of the ledger.
     pub(crate) fn of(
         summary: &JobSummary,

@@ -1,24 +1,36 @@
 //! One job.
 
 use maud::{Markup, html};
-use scheduled_one_control::{JobDescription, JobGlance, OpenRun};
+use scheduled_one_control::{BackfillState, JobDescription, JobGlance, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 
+use super::calendar::{CalendarPage, calendar};
 use super::control_card::control_card;
+use super::health::Health;
 use super::ledger::ledger;
-use super::parts::{Tone, full_time, job_url, notice, state, time};
-use crate::facts::JobFacts;
+use super::parts::{Tone, job_url, notice, state, time, time_in};
+use super::plots::plots;
+use super::policies::policies;
 use crate::gate::Visitor;
+use crate::plan::Plan;
 use crate::rights::Action;
-use crate::text::millis;
+use crate::text::encoded;
 
 /// What the page of a job shows.
 pub(crate) struct JobPage {
     pub(crate) described: JobDescription,
     pub(crate) glance: JobGlance,
     pub(crate) open: Vec<OpenRun>,
+    pub(crate) backfill: Option<BackfillState>,
+    /// The newest lines of its ledger, the newest first.
     pub(crate) lines: Vec<LedgerRecord>,
-    pub(crate) facts: Option<JobFacts>,
+    /// How many of them are listed.
+    pub(crate) listed: usize,
+    pub(crate) plan: Plan,
+    pub(crate) health: Health,
+    pub(crate) calendar: CalendarPage,
+    /// How many ticks are in the pause so far, if the job is paused and that is known.
+    pub(crate) paused_ticks: Option<usize>,
     /// The id of the request that the form for a run makes.
     pub(crate) request_id: String,
     /// The code of what was just done.
@@ -26,23 +38,49 @@ pub(crate) struct JobPage {
     pub(crate) now_ms: i64,
 }
 
+/// Lines that are listed if nobody asks for more, and if somebody does.
+pub(crate) const FEW: usize = 25;
+pub(crate) const MANY: usize = 500;
+
 pub(crate) fn job(visitor: &Visitor, page: &JobPage) -> Markup {
     let job = &page.described.job;
+    let cataloged = page.described.cataloged.as_ref();
     html! {
-        p { a href={ (visitor.mount) "/" } { "All jobs" } }
-        h1 { (job) }
+        p.crumbs { a href={ (visitor.mount) "/" } { "Jobs" } " / " }
+        div.title {
+            h1 { (job) }
+            (state(page.health.tone, &page.health.word))
+            @if let Some(group) = cataloged.and_then(|job| job.group.as_ref()) {
+                a.tag href={ (visitor.mount) "/?group=" (encoded(group)) } { (group) }
+            }
+        }
+        @if let Some(description) = cataloged.and_then(|job| job.description.as_ref()) { p.lede { (description) } }
         (done(&page.done))
         (drift(page))
         div.columns {
-            (facts(page))
+            (schedule(page))
             (control_card(visitor, page))
         }
         (open_runs(visitor, page))
-        section.card {
+        (calendar(visitor, job, &page.calendar))
+        (plots(&page.lines))
+        (newest(visitor, page))
+    }
+}
+
+fn newest(visitor: &Visitor, page: &JobPage) -> Markup {
+    let lines = &page.lines[..page.lines.len().min(page.listed)];
+    html! {
+        section.card.flush #ledger {
             h2 { "Ledger" }
-            @match page.lines.is_empty() {
+            @match lines.is_empty() {
                 true => p { "No tick was decided yet. The first one is here as soon as it is." },
-                false => (ledger(visitor, "The newest lines, newest first", &page.lines, page.now_ms)),
+                false => (ledger(visitor, "The newest lines, newest first", lines, &page.calendar.zone, page.now_ms)),
+            }
+            @if page.lines.len() > page.listed {
+                p.more { a href={ (job_url(visitor, &page.described.job)) "?lines=" (MANY) "#ledger" } {
+                    "Show the newest " (page.lines.len().min(MANY))
+                } }
             }
         }
     }
@@ -72,6 +110,16 @@ fn done(code: &str) -> Markup {
             Tone::Idle,
             "This run was asked for already",
             "The form was sent twice; one run starts.",
+        ),
+        "backfilling" => (
+            Tone::Ok,
+            "The backfill has begun",
+            "The nodes that have the job carry it out, a few ticks at a time.",
+        ),
+        "ended" => (
+            Tone::Ok,
+            "The backfill has ended",
+            "What was asked for before runs.",
         ),
         "cancelling" => (
             Tone::Ok,
@@ -104,7 +152,7 @@ fn drift(page: &JobPage) -> Markup {
     }
 }
 
-fn facts(page: &JobPage) -> Markup {
+fn schedule(page: &JobPage) -> Markup {
     let nodes: Vec<&str> = page
         .described
         .nodes
@@ -113,36 +161,43 @@ fn facts(page: &JobPage) -> Markup {
         .map(String::as_str)
         .collect();
     let decided = page.glance.scheduled.marks.decided;
+    let zone = &page.calendar.zone;
     html! {
         section.card {
-            h2 { "What it is" }
+            h2 { "Schedule" }
+            @if let Some(cataloged) = &page.described.cataloged {
+                p.schedule { (cataloged.schedule) }
+                (policies(cataloged))
+            } @else {
+                p.quiet { "Its nodes are of an older release and do not describe it." }
+            }
             dl.facts {
-                @if let Some(facts) = &page.facts {
-                    @if let Some(description) = &facts.description { dt { "For" } dd { (description) } }
-                    dt { "Schedule" } dd { (facts.schedule) }
-                    dt { "Next ticks" }
-                    dd {
-                        @for tick in &facts.next_ticks {
-                            @if let Ok(since) = tick.duration_since(std::time::UNIX_EPOCH) {
-                                div { (full_time(millis(since))) " " span.quiet { (time(millis(since), page.now_ms)) } }
-                            }
-                        }
-                    }
-                } @else {
-                    dt { "Schedule" }
-                    dd.quiet { "Known to the nodes that have the job; this process has none." }
-                }
+                dt { "Next ticks" }
+                dd { (next(page)) }
                 @if let Some(decided) = decided {
-                    dt { "Decided up to" } dd { (full_time(decided.ms())) }
+                    dt { "Decided up to" } dd { (time_in(decided.ms(), zone)) }
                 }
-                dt { "Nodes" } dd { (nodes.join(", ")) }
+                dt { "Nodes" } dd { @for node in nodes { span.tag { (node) } " " } }
             }
         }
     }
 }
 
+fn next(page: &JobPage) -> Markup {
+    html! {
+        @match &page.plan {
+            Plan::Unknown(why) => span.quiet { "Not known here: " (why) },
+            Plan::Ticks(ticks) if ticks.is_empty() => span.quiet { "none" },
+            Plan::Ticks(ticks) => ol.ticks {
+                @for tick in ticks {
+                    li { (time_in(*tick, &page.calendar.zone)) " " span.quiet { (time(*tick, page.now_ms)) } }
+                }
+            },
+        }
+    }
+}
+
 fn open_runs(visitor: &Visitor, page: &JobPage) -> Markup {
-    let job = &page.described.job;
     html! {
         section.card {
             h2 { "Running and waiting" }
@@ -159,7 +214,7 @@ fn open_runs(visitor: &Visitor, page: &JobPage) -> Markup {
                             }
                         }
                         tbody {
-                            @for run in &page.open { (open_run(visitor, job, run, page.now_ms)) }
+                            @for run in &page.open { (open_run(visitor, page, run)) }
                         }
                     }
                 }
@@ -168,12 +223,13 @@ fn open_runs(visitor: &Visitor, page: &JobPage) -> Markup {
     }
 }
 
-fn open_run(visitor: &Visitor, job: &str, run: &OpenRun, now_ms: i64) -> Markup {
+fn open_run(visitor: &Visitor, page: &JobPage, run: &OpenRun) -> Markup {
+    let (job, now_ms) = (&page.described.job, page.now_ms);
     let url = job_url(visitor, job);
     html! {
         tr {
             th scope="row" {
-                (full_time(run.tick.ms())) " " span.quiet { (time(run.tick.ms(), now_ms)) }
+                (time_in(run.tick.ms(), &page.calendar.zone)) " " span.quiet { (time(run.tick.ms(), now_ms)) }
                 @if run.is_requested { div.small.quiet { "somebody asked for it" } }
                 @if run.shard > 0 { div.small.quiet { "shard " (run.shard) } }
             }
@@ -197,7 +253,7 @@ fn open_run(visitor: &Visitor, job: &str, run: &OpenRun, now_ms: i64) -> Markup 
 pub(crate) fn cancel(visitor: &Visitor, job: &str, token: u64) -> Markup {
     let url = job_url(visitor, job);
     html! {
-        @if visitor.user.rights.allows(Action::Cancel, job, None) {
+        @if visitor.may(Action::Cancel, job) {
             form.row method="post" action={ (url) "/runs/" (token) "/cancel" }
                 data-ask={ "The run with the token " (token) " is signalled, and dropped if it does not end by itself. \
                             The runs after it are not touched." } {

@@ -1,15 +1,18 @@
 //! All jobs.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
-use scheduled_one_control::JobSummary;
+use scheduled_one_control::{JobGlance, JobSummary};
 use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 
-use super::health::{Health, is_end, tone_of, word_of};
+use super::health::{Health, is_end, word_of};
 use super::parts::{Tone, job_url, notice, state, time};
-use crate::facts::JobFacts;
+use super::plots::strip;
 use crate::gate::Visitor;
-use crate::text::{encoded, millis};
+use crate::plan::Plan;
+use crate::text::encoded;
 
 /// What the page of jobs is asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -17,6 +20,8 @@ use crate::text::{encoded, millis};
 pub(crate) struct Search {
     /// A part of the name.
     pub(crate) q: String,
+    /// Only jobs of this group.
+    pub(crate) group: String,
     /// Only jobs with a problem.
     pub(crate) problems: String,
     /// Only jobs behind this name.
@@ -26,8 +31,11 @@ pub(crate) struct Search {
 /// What the page of jobs shows.
 pub(crate) struct JobsPage {
     pub(crate) search: Search,
-    /// Jobs that the visitor may see.
+    /// Jobs that the visitor may see, and those of them that are paused.
     pub(crate) known: usize,
+    pub(crate) paused: usize,
+    /// The groups that these jobs are in.
+    pub(crate) groups: BTreeSet<String>,
     /// Those of them whose name has what was searched for.
     pub(crate) matching: usize,
     /// Those whose ledgers were read for this page.
@@ -43,12 +51,17 @@ pub(crate) struct Row {
     pub(crate) summary: JobSummary,
     pub(crate) health: Health,
     pub(crate) lines: Vec<LedgerRecord>,
-    pub(crate) facts: Option<JobFacts>,
+    pub(crate) plan: Plan,
+    pub(crate) glance: JobGlance,
 }
 
 pub(crate) fn jobs(visitor: &Visitor, page: &JobsPage) -> Markup {
     html! {
         h1 { "Jobs" }
+        p.lede {
+            (page.known) @if page.known == 1 { " job" } @else { " jobs" }
+            @if page.paused > 0 { ", " (page.paused) " paused" }
+        }
         (search(visitor, page))
         @if page.known == 0 {
             (notice(Tone::Idle, "No jobs yet", html! {
@@ -60,7 +73,11 @@ pub(crate) fn jobs(visitor: &Visitor, page: &JobsPage) -> Markup {
         } @else if page.rows.is_empty() {
             (notice(Tone::Ok, "Nothing to show", html! {
                 @match page.search.problems.is_empty() {
-                    true => p { "No job has “" (page.search.q) "” in its name." },
+                    true => p {
+                        "No job "
+                        @if !page.search.group.is_empty() { "of the group “" (page.search.group) "” " }
+                        "has “" (page.search.q) "” in its name."
+                    },
                     false => p { "None of the " (page.looked_at) " jobs that were looked at has a problem." },
                 }
                 p { a href={ (visitor.mount) "/" } { "Show all jobs" } }
@@ -76,14 +93,23 @@ fn search(visitor: &Visitor, page: &JobsPage) -> Markup {
     html! {
         form.row method="get" action={ (visitor.mount) "/" } role="search" {
             div {
-                label for="q" { "Part of the name" }
-                input #q name="q" type="search" value=(page.search.q);
+                label for="q" { "Name" }
+                input #q name="q" type="search" value=(page.search.q) placeholder="a part of it";
             }
-            div {
-                label {
-                    input name="problems" type="checkbox" value="1" checked[!page.search.problems.is_empty()];
-                    " Only problems"
+            @if !page.groups.is_empty() {
+                div {
+                    label for="group" { "Group" }
+                    select #group name="group" {
+                        option value="" { "all" }
+                        @for group in &page.groups {
+                            option value=(group) selected[*group == page.search.group] { (group) }
+                        }
+                    }
                 }
+            }
+            label.check {
+                input name="problems" type="checkbox" value="1" checked[!page.search.problems.is_empty()];
+                "Only problems"
             }
             button type="submit" { "Search" }
         }
@@ -92,16 +118,16 @@ fn search(visitor: &Visitor, page: &JobsPage) -> Markup {
 
 fn table(visitor: &Visitor, page: &JobsPage) -> Markup {
     html! {
-        div.scroll {
+        section.card.flush {
             table.stack {
                 caption { (page.rows.len()) " of " (page.matching) " jobs" }
                 thead {
                     tr {
                         th scope="col" { "Job" }
                         th scope="col" { "Health" }
+                        th scope="col" { "Last 30" }
                         th scope="col" { "Last" }
                         th scope="col" { "Next" }
-                        th scope="col" { "Last 30, newest on the right" }
                         th.number scope="col" { "Nodes" }
                     }
                 }
@@ -115,64 +141,44 @@ fn table(visitor: &Visitor, page: &JobsPage) -> Markup {
 
 fn table_row(visitor: &Visitor, row: &Row, now_ms: i64) -> Markup {
     let job = &row.summary.job;
-    let next = row
-        .facts
-        .as_ref()
-        .and_then(|facts| facts.next_ticks.first());
-    let next = next.and_then(|next| next.duration_since(std::time::UNIX_EPOCH).ok());
     let last = row.lines.iter().find(|line| is_end(line));
+    let cataloged = row.summary.cataloged.as_ref();
     html! {
         tr {
             th scope="row" {
                 a href=(job_url(visitor, job)) { (job) }
-                @if let Some(facts) = &row.facts { div.small.quiet { (facts.schedule) } }
+                @if let Some(group) = cataloged.and_then(|job| job.group.as_ref()) {
+                    " " a.tag href={ (visitor.mount) "/?group=" (encoded(group)) } { (group) }
+                }
+                @if let Some(cataloged) = cataloged { div.small.quiet { (cataloged.schedule) } }
             }
             td data-label="Health" { (state(row.health.tone, &row.health.word)) }
+            td data-label="Last 30" { (strip(&row.lines)) }
             td data-label="Last" {
                 @match last {
-                    Some(line) => { (word_of(line.outcome)) " " (time(line.ended_at_ms, now_ms)) }
+                    Some(line) => { span.nowrap { (word_of(line.outcome)) " " (time(line.ended_at_ms, now_ms)) } }
                     None => span.quiet { "nothing yet" },
                 }
             }
             td data-label="Next" {
-                @match next {
+                @match (&row.plan, row.plan.ticks().first()) {
                     _ if row.summary.is_paused => span.quiet { "none while paused" },
-                    Some(next) => (time(millis(next), now_ms)),
-                    None => span.quiet { "not known here" },
+                    (_, Some(next)) => (time(*next, now_ms)),
+                    (Plan::Ticks(_), None) => span.quiet { "none" },
+                    (Plan::Unknown(why), None) => span.quiet title=(why) { "not known here" },
                 }
             }
-            td data-label="Last 30" { (strip(&row.lines)) }
             td.number data-label="Nodes" { (row.summary.nodes) }
-        }
-    }
-}
-
-/// The last outcomes, as bars of different heights; the words are for who cannot see them.
-fn strip(lines: &[LedgerRecord]) -> Markup {
-    let mut ends: Vec<&LedgerRecord> = lines.iter().filter(|line| is_end(line)).collect();
-    ends.reverse();
-    let bad = ends
-        .iter()
-        .filter(|line| tone_of(line.outcome) == Tone::Bad)
-        .count();
-    let ok = ends
-        .iter()
-        .filter(|line| tone_of(line.outcome) == Tone::Ok)
-        .count();
-    html! {
-        ul.strip role="img" aria-label={ (ends.len()) " outcomes: " (ok) " ok, " (bad) " bad" } {
-            @for line in ends {
-                li class=(tone_of(line.outcome).class()) title=(word_of(line.outcome)) {}
-            }
         }
     }
 }
 
 fn pages(visitor: &Visitor, page: &JobsPage) -> Markup {
     let of_search = format!(
-        "{}/?q={}&problems={}",
+        "{}/?q={}&group={}&problems={}",
         visitor.mount,
         encoded(&page.search.q),
+        encoded(&page.search.group),
         encoded(&page.search.problems)
     );
     html! {

@@ -9,15 +9,24 @@ use crate::gate::Visitor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
     Jobs,
+    Timeline,
+    Trail,
     Cluster,
 }
 
 impl Section {
-    const ALL: [Section; 2] = [Section::Jobs, Section::Cluster];
+    const ALL: [Section; 4] = [
+        Section::Jobs,
+        Section::Timeline,
+        Section::Trail,
+        Section::Cluster,
+    ];
 
     fn title(self) -> &'static str {
         match self {
             Section::Jobs => "Jobs",
+            Section::Timeline => "Timeline",
+            Section::Trail => "Trail",
             Section::Cluster => "Cluster",
         }
     }
@@ -25,6 +34,8 @@ impl Section {
     fn path(self) -> &'static str {
         match self {
             Section::Jobs => "",
+            Section::Timeline => "timeline",
+            Section::Trail => "trail",
             Section::Cluster => "cluster",
         }
     }
@@ -78,7 +89,14 @@ impl Layout<'_> {
         let mount = &self.visitor.mount;
         html! {
             header.bar {
-                a.brand href={ (mount) "/" } { "scheduled-one" }
+                a.brand href={ (mount) "/" } {
+                    svg viewBox="0 0 20 20" aria-hidden="true" {
+                        circle cx="10" cy="10" r="8" fill="none" stroke="currentColor" stroke-width="2.4" {}
+                        path d="M8 7.2l2.4-1.6v9" fill="none" stroke="currentColor" stroke-width="2.4"
+                            stroke-linecap="round" stroke-linejoin="round" {}
+                    }
+                    "scheduled-one"
+                }
                 @if !self.cluster.is_empty() { span.namespace { (self.cluster) } }
                 nav aria-label="Console" {
                     ul {

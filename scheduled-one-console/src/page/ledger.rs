@@ -1,16 +1,18 @@
 //! Lines of a ledger, as a table.
 
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use scheduled_one_protocol::LedgerRecord;
 
 use super::health::{tone_of, word_of};
-use super::parts::{duration, full_time, job_url, state, time};
+use super::parts::{duration, job_url, state, time, time_in};
 use crate::gate::Visitor;
 
 pub(crate) fn ledger(
     visitor: &Visitor,
     caption: &str,
     lines: &[LedgerRecord],
+    zone: &TimeZone,
     now_ms: i64,
 ) -> Markup {
     html! {
@@ -30,14 +32,14 @@ pub(crate) fn ledger(
                     }
                 }
                 tbody {
-                    @for line in lines { (row(visitor, line, now_ms)) }
+                    @for line in lines { (row(visitor, line, zone, now_ms)) }
                 }
             }
         }
     }
 }
 
-fn row(visitor: &Visitor, line: &LedgerRecord, now_ms: i64) -> Markup {
+fn row(visitor: &Visitor, line: &LedgerRecord, zone: &TimeZone, now_ms: i64) -> Markup {
     let url = job_url(visitor, line.unit.job());
     let url = match line.token {
         Some(token) => format!("{url}/runs/{token}"),
@@ -47,8 +49,8 @@ fn row(visitor: &Visitor, line: &LedgerRecord, now_ms: i64) -> Markup {
     html! {
         tr {
             th scope="row" {
-                a href=(url) { (full_time(line.tick.ms())) }
-                @if line.count > 1 { div.small.quiet { (line.count) " ticks, to " (full_time(line.last_tick.ms())) } }
+                a href=(url) { (time_in(line.tick.ms(), zone)) }
+                @if line.count > 1 { div.small.quiet { (line.count) " ticks, to " (time_in(line.last_tick.ms(), zone)) } }
                 @if line.unit.shard() > 0 { div.small.quiet { "shard " (line.unit.shard()) } }
             }
             td data-label="Outcome" {

@@ -1,6 +1,9 @@
 //! The pages, as functions from what they show to HTML. Text is escaped by the templates; nothing here is marked as
 //! HTML that comes from a job, an error or the store.
 
+mod attempts;
+mod backfill;
+mod calendar;
 mod cluster;
 mod control_card;
 mod error;
@@ -10,12 +13,20 @@ mod jobs;
 mod layout;
 mod ledger;
 pub(crate) mod parts;
+mod plots;
+mod policies;
 mod run;
+mod timeline;
+mod trail;
 
-pub(crate) use cluster::cluster;
+pub(crate) use backfill::plan as backfill_plan;
+pub(crate) use calendar::{CalendarPage, Cell, MOST as MOST_CELLS, Range};
+pub(crate) use cluster::{ClusterPage, cluster};
 pub(crate) use error::error;
 pub(crate) use health::Health;
-pub(crate) use job::{JobPage, job};
+pub(crate) use job::{FEW, JobPage, MANY, job};
 pub(crate) use jobs::{JobsPage, Row, Search, jobs};
 pub(crate) use layout::{Layout, Section};
 pub(crate) use run::{RunPage, run};
+pub(crate) use timeline::{DENSE, Lane, TimelinePage, timeline};
+pub(crate) use trail::{TrailPage, trail};

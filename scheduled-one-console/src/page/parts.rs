@@ -1,18 +1,19 @@
 //! Pieces of which pages are made.
 
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use crate::gate::Visitor;
-use crate::text::{encoded, rfc3339, utc};
+use crate::text::{encoded, in_zone, rfc3339};
 
 /// How good or bad something is, for its colour and its sign. Its word says the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Tone {
     Ok,
-    Bad,
-    Warn,
     Idle,
     Running,
+    Warn,
+    Bad,
 }
 
 impl Tone {
@@ -96,14 +97,21 @@ pub(crate) fn distance(at_ms: i64, now_ms: i64) -> String {
 /// An instant: how far it is, and in full where a pointer rests.
 pub(crate) fn time(at_ms: i64, now_ms: i64) -> Markup {
     html! {
-        time datetime=(rfc3339(at_ms)) title=(utc(at_ms)) { (distance(at_ms, now_ms)) }
+        time datetime=(rfc3339(at_ms)) title=(in_zone(at_ms, &TimeZone::UTC)) { (distance(at_ms, now_ms)) }
     }
 }
 
-/// An instant in full.
+/// An instant in full, in UTC.
 pub(crate) fn full_time(at_ms: i64) -> Markup {
+    time_in(at_ms, &TimeZone::UTC)
+}
+
+/// An instant in full, in the zone of a job, and in UTC where a pointer rests.
+pub(crate) fn time_in(at_ms: i64, zone: &TimeZone) -> Markup {
     html! {
-        time datetime=(rfc3339(at_ms)) { (utc(at_ms)) }
+        time datetime=(rfc3339(at_ms)) title=[(*zone != TimeZone::UTC).then(|| in_zone(at_ms, &TimeZone::UTC))] {
+            (in_zone(at_ms, zone))
+        }
     }
 }
 

@@ -1,14 +1,18 @@
 //! One run, or all runs of one tick: the attempts, and what can be done.
 
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use scheduled_one_control::OpenRun;
 use scheduled_one_protocol::LedgerRecord;
 
+use super::attempts::time_line;
 use super::job::cancel;
 use super::ledger::ledger;
-use super::parts::{Tone, full_time, job_url, state};
+use super::parts::{Tone, job_url, state, time, time_in};
 use crate::gate::Visitor;
 use crate::rights::Action;
+use crate::run_logs::RunLog;
+use crate::text::in_zone;
 
 /// What the page of a run shows.
 pub(crate) struct RunPage<'a> {
@@ -19,6 +23,10 @@ pub(crate) struct RunPage<'a> {
     pub(crate) lines: Vec<LedgerRecord>,
     pub(crate) open: Vec<OpenRun>,
     pub(crate) request_id: String,
+    /// What it logged, if that is kept; each attempt that another node took over has a log of its own.
+    pub(crate) logs: Option<Vec<RunLog>>,
+    /// The zone of the job.
+    pub(crate) zone: TimeZone,
     pub(crate) now_ms: i64,
 }
 
@@ -33,14 +41,21 @@ pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
         .first()
         .map(|line| line.request.as_str())
         .unwrap_or_default();
+    let tokens = page.lines.iter().map(|line| line.token);
+    let token = tokens
+        .chain(page.open.iter().map(|run| run.token))
+        .flatten()
+        .last();
     html! {
-        p { a href=(job_url(visitor, job)) { (job) } }
-        h1 { (if page.follows_tick { "A tick of " } else { "A run of " }) (job) }
+        p.crumbs { a href={ (visitor.mount) "/" } { "Jobs" } " / " a href=(job_url(visitor, job)) { (job) } " / " }
+        h1 { (if page.follows_tick { "Tick " } else { "Run of " }) (in_zone(tick, &page.zone)) }
         section.card {
             dl.facts {
-                dt { "Tick" } dd { (full_time(tick)) }
+                dt { "Tick" } dd { (time_in(tick, &page.zone)) " " span.quiet { (time(tick, page.now_ms)) } }
+                @if let Some(token) = token { dt { "Token" } dd { code { (token) } } }
                 @if !request.is_empty() { dt { "Request" } dd { code { (request) } } }
             }
+            (time_line(&page.lines, &page.open, page.now_ms))
             @for run in &page.open {
                 @if let Some(token) = run.token {
                     p { (state(Tone::Running, "running")) " with the token " (token) }
@@ -49,13 +64,39 @@ pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
                     p { (state(Tone::Idle, "waiting")) }
                 }
             }
-            @if visitor.user.rights.allows(Action::Run, job, None) { (rerun(visitor, page, tick)) }
+            @if visitor.may(Action::Run, job) { (rerun(visitor, page, tick)) }
         }
-        section.card {
+        section.card.flush {
             h2 { "Attempts" }
             @match page.lines.is_empty() {
                 true => p { "None has ended yet." },
-                false => (ledger(visitor, "Lines of the ledger, oldest first", &page.lines, page.now_ms)),
+                false => (ledger(visitor, "Lines of the ledger, oldest first", &page.lines, &page.zone, page.now_ms)),
+            }
+        }
+        (log(visitor, page))
+    }
+}
+
+/// What the run logged.
+fn log(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
+    let Some(logs) = &page.logs else {
+        return html! {};
+    };
+    html! {
+        section.card {
+            h2 { "Log" }
+            @if !visitor.may(Action::SeeParameters, page.job) {
+                p.quiet { "You may not see what it logged." }
+            } @else if logs.is_empty() {
+                p.quiet { "Nothing is kept here: it logged nothing, ran on another node, or that is too long ago." }
+            } @else {
+                @for log in logs {
+                    pre.log tabindex="0" {
+                        (log.head)
+                        @if log.left_out > 0 { "… " (log.left_out) " lines are left out …\n" }
+                        @for line in &log.tail { (line) "\n" }
+                    }
+                }
             }
         }
     }
@@ -64,9 +105,10 @@ pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
 fn rerun(visitor: &Visitor, page: &RunPage<'_>, tick: i64) -> Markup {
     html! {
         form.row method="post" action={ (job_url(visitor, page.job)) "/ticks/" (tick) "/rerun" }
-            data-ask="Another run of this tick starts. Its function sees the same instant; what the first run did is done twice." {
+            data-ask="Another run of this tick starts. Its function sees the same instant; \
+                      what the first run did is done twice." {
             input type="hidden" name="id" value=(page.request_id);
-            div { label for="rerun-note" { "Why" } input #rerun-note name="note" maxlength="1024"; }
+            div { label for="rerun-note" { "Why again" } input #rerun-note name="note" maxlength="1024"; }
             button type="submit" { "Run this tick again" }
         }
     }

@@ -32,7 +32,7 @@ async fn a_job_has_its_version_as_etag() {
     let reply = world.get("/api/v1/jobs/nightly").await.is(200);
     assert_eq!(reply.header("etag"), "\"0\"");
     let job = reply.json();
-    assert_eq!(job["schedule"], "every hour");
+    assert_eq!(job["schedule"], "every 1h");
     assert_eq!(job["ledger"][0]["outcome"], "ok");
     assert_eq!(job["ledger"][0]["cause"], "manual");
     let reply = world.get("/api/v1/jobs/nosuch").await.is(404).json();

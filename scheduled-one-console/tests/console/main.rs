@@ -7,5 +7,8 @@ mod api;
 mod events;
 mod gate;
 mod hostile;
+mod openapi;
 mod pages;
 mod rights;
+mod run_log;
+mod slow;

@@ -19,9 +19,9 @@ async fn jobs_are_listed_with_what_became_of_them() {
     world.ran("broken").await;
     let page = world.get("/").await.is(200);
     let page = page
-        .has("4 of 4 jobs")
+        .has("5 of 5 jobs")
         .has("nightly")
-        .has("every hour")
+        .has("every 1h")
         .has("never ran");
     page.has("1 outcomes: 0 ok, 1 bad")
         .has("1 outcomes: 1 ok, 0 bad");
@@ -50,8 +50,8 @@ async fn a_job_shows_schedule_control_and_ledger() {
     let page = world.get("/jobs/nightly").await.is(200);
     let page = page
         .has("Adds up")
-        .has("every hour")
-        .has("2027-01-15 08:00:00 UTC");
+        .has("every 1h")
+        .has("2026-01-01 01:00:00 UTC");
     let page = page
         .has("Not paused")
         .has("Version 0")
@@ -65,7 +65,7 @@ async fn a_job_shows_schedule_control_and_ledger() {
         .await
         .is(200)
         .has("No tick was decided yet")
-        .has("this process has none");
+        .has("every 1h");
     world
         .get("/jobs/nihgtly")
         .await
@@ -107,7 +107,7 @@ async fn a_run_shows_its_attempts() {
         .get(&format!("/jobs/broken/ticks/{}", line.tick))
         .await
         .is(200)
-        .has("A tick of broken");
+        .has("Tick 2026-01-01");
     world
         .get("/jobs/broken/runs/999999")
         .await
@@ -123,7 +123,7 @@ async fn the_cluster_shows_nodes_with_their_jobs() {
         .get("/cluster")
         .await
         .is(200)
-        .has("1 living nodes")
+        .has("1 living node")
         .has("node-a")
         .has("/jobs/patient");
     world.get("/nosuch").await.is(404).has("Nothing found");
@@ -268,4 +268,75 @@ async fn of_10_000_jobs_a_page_shows_50() {
     let page = world.get("/?q=many&problems=1").await.is(200);
     page.has("None of the 550 jobs that were looked at has a problem.")
         .has("after=many-00549");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_tick_of_the_range_has_a_cell() {
+    let world = World::new().await;
+    // Five hours, in virtual time.
+    tokio::time::sleep(std::time::Duration::from_secs(5 * 3_600 + 60)).await;
+    // A run that somebody asked for is no outcome of a tick.
+    world.ran("broken").await;
+    let page = world.get("/jobs/broken?range=week").await.is(200);
+    let page = page
+        .has("5 ticks: 5 failed.")
+        .has("The job is known since <time datetime=\"2026-01-01T00:00:0");
+    let cells = page.text.matches("class=\"cell bad\"").count();
+    assert_eq!(cells, 5);
+    page.has("2026-01-01 03:00:00 UTC: failed")
+        .has("median ")
+        .has("A tick that comes while a run is active is skipped.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_line_shows_where_jobs_meet() {
+    let world = World::new().await;
+    world.control.pause("echo").await.expect("paused");
+    let page = world.get("/timeline").await.is(200);
+    let page = page
+        .has("aria-label=\"23 ticks")
+        .has("2026-01-01 01:00:00 UTC")
+        .has("Jobs that start at the same instant");
+    let is_of_it =
+        |row: &&str| row.contains("<th scope=\"row\"><time datetime=\"2026-01-01T01:00:00Z\"");
+    let row = page.text.split("<tr>").find(is_of_it).expect("an instant");
+    assert!(
+        row.contains("nightly") && row.contains("patient") && !row.contains("echo"),
+        "{row}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_doctor_examines_the_store_when_asked() {
+    let world = World::new().await;
+    world.get("/cluster").await.is(200).lacks("embedded");
+    let page = world.post("/cluster", "").await.is(200);
+    page.has("embedded")
+        .has("warning")
+        .has("a redis:// URL, as soon as");
+    let limited = Rights::none().allow_for_job("nightly", scheduled_one_console::Action::View);
+    let limited = world.seen_by(user("eve", limited));
+    crate::world::post(&limited, "/cluster", "").await.is(403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_two_releases_are_shown() {
+    let world = World::new().await;
+    world
+        .get("/jobs/nightly")
+        .await
+        .is(200)
+        .lacks("different schedules");
+    world
+        .add_node("node-old", ["nightly=00000000000000ab"])
+        .await;
+    let page = world.get("/jobs/nightly").await.is(200);
+    page.has("Nodes have different schedules of this job")
+        .has("00000000000000ab")
+        .has("node-old");
+    world
+        .get("/")
+        .await
+        .is(200)
+        .has("nodes have different schedules");
 }

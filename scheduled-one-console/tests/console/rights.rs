@@ -6,7 +6,9 @@ use scheduled_one_console::{Action, ConsoleService, Rights};
 
 use crate::world::{World, post, request, send, user};
 
-const ACTIONS: [&str; 5] = [
+const ACTIONS: [&str; 7] = [
+    "backfill",
+    "backfill/stop",
     "pause",
     "resume",
     "run",
@@ -135,4 +137,41 @@ async fn who_may_not_enter_gets_nothing() {
             .await
             .is(401);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_with_a_group_is_for_the_jobs_that_are_in_it() {
+    let world = World::new().await;
+    let rights = Rights::none()
+        .allow_for_group("billing", Action::View)
+        .allow_for_group("billing", Action::Pause);
+    let console = world.seen_by(user("bob", rights));
+    let get =
+        async |path: &str| send(&console, request(Method::GET, path).body(String::new())).await;
+    get("/")
+        .await
+        .is(200)
+        .has("/jobs/nightly")
+        .lacks("/jobs/patient");
+    get("/jobs/nightly")
+        .await
+        .is(200)
+        .has("action=\"/jobs/nightly/pause\"")
+        .lacks("/jobs/nightly/run\"");
+    get("/jobs/patient").await.is(403);
+    get("/timeline")
+        .await
+        .is(200)
+        .has("/jobs/nightly")
+        .lacks("/jobs/patient");
+    get("/cluster")
+        .await
+        .is(200)
+        .has("/jobs/nightly")
+        .lacks("/jobs/patient");
+    post(&console, "/jobs/nightly/pause", "").await.is(303);
+    post(&console, "/jobs/patient/pause", "").await.is(403);
+    post(&console, "/jobs/nightly/run", "").await.is(403);
+    let paused = world.control.describe("nightly").await.expect("described");
+    assert_eq!(paused.pauses.len(), 1);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use scheduled_one_console::access::{Access, Decision, User};
-use scheduled_one_console::{Body, Console, ConsoleService, JobFacts, Rights};
+use scheduled_one_console::{Body, Console, ConsoleService, Rights};
 use scheduled_one_control::Control;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::VERSION;
@@ -53,10 +53,18 @@ impl World {
             .clock(clock)
             .store(store.clone())
             .node_name("node-a")
-            .job(Job::every("nightly", HOUR, async || {}).description("Adds up"))
+            .job(
+                Job::every("nightly", HOUR, async || {})
+                    .description("Adds up")
+                    .group("billing"),
+            )
             .job(Job::every("broken", HOUR, async || Err::<(), _>(HOSTILE)))
             .job(Job::every("patient", HOUR, async |ctx: JobContext| {
                 ctx.cancelled().await
+            }))
+            .job(Job::manual("talkative", async || {
+                tracing::info!(customer = 42, "the file has {} lines", 7);
+                tracing::warn!("{HOSTILE}");
             }))
             .job(Job::every(
                 "echo",
@@ -71,17 +79,14 @@ impl World {
             .expect("started");
         let control =
             Control::of_stores(vec![Arc::new(store.clone()) as Arc<dyn Store>]).expect("control");
-        let console = Console::new(control.clone()).name("orders").facts(|job| {
-            let facts = JobFacts::new("every hour").description(Some("Adds up".to_owned()));
-            (job == "nightly").then_some(facts.next_ticks([std::time::UNIX_EPOCH + 500_000 * HOUR]))
-        });
+        let console = Console::new(control.clone()).name("orders").clock(clock);
         let world = World {
             console: console.access(access),
             control,
             store,
             _scheduler: scheduler,
         };
-        let registered = async || world.control.jobs().await.expect("jobs").len() == 4;
+        let registered = async || world.control.jobs().await.expect("jobs").len() == 5;
         eventually("jobs are registered", registered).await;
         world
     }

