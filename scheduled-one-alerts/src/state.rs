@@ -75,6 +75,19 @@ impl AlertState {
         }
     }
 
+    /// Which of two states to go on with: the one that is stored, or the last one that this node saw. A store that was
+    /// emptied, or rolled back, has none or an older one of the same beginning.
+    pub fn newest(stored: Option<Self>, seen: Option<Self>) -> Option<Self> {
+        match (stored, seen) {
+            (Some(stored), Some(seen)) => {
+                let is_older = stored.revision < seen.revision;
+                let is_older = is_older && stored.engine.began_ms() == seen.engine.began_ms();
+                Some(if is_older { seen } else { stored })
+            }
+            (stored, seen) => stored.or(seen),
+        }
+    }
+
     /// The state as one line of JSON. It holds texts of errors, and no secret of a channel.
     pub fn to_json(&self) -> String {
         // Maps with texts as keys, numbers and texts: nothing that JSON cannot have.

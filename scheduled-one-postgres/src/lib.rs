@@ -14,6 +14,7 @@ mod tls;
 
 // The connections, and the tables.
 mod catalog;
+mod checkpoint;
 mod connections;
 mod hosts;
 mod identity;

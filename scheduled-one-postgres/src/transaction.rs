@@ -11,6 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
 use crate::catalog;
+use crate::checkpoint;
 use crate::classify::{Failure, Stage, failure};
 use crate::identity::Identity;
 use crate::requests::RequestChanges;
@@ -82,6 +83,7 @@ pub(crate) struct Changes {
     gone_lists: Option<Column>,
     job_lists: Option<Vec<Column>>,
     catalog: Option<(Column, Vec<Column>)>,
+    checkpoint: Option<(Column, Vec<Column>)>,
     /// Jobs and columns of lines.
     lines: Option<(Column, Vec<Column>)>,
     requests: RequestChanges,
@@ -129,6 +131,7 @@ impl Changes {
                 (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
             }),
             catalog: catalog::changes(&before.catalog, set),
+            checkpoint: checkpoint::changes(set),
             requests: RequestChanges::of(set),
         }
     }
@@ -148,6 +151,7 @@ impl Changes {
             gone_lists,
             job_lists,
             catalog,
+            checkpoint,
             lines,
             requests,
         } = self;
@@ -155,7 +159,7 @@ impl Changes {
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        let catalog = catalog.is_none();
+        let catalog = catalog.is_none() && checkpoint.is_none();
         meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }
@@ -231,6 +235,7 @@ impl Step<'_> {
         };
         self.load_requests(client, &mut set).await?;
         set.catalog = self.catalog(client).await.map_err(failed)?;
+        set.checkpoint = self.checkpoint(client).await?;
         Ok(Loaded::Set(Box::new(Before::new(set))))
     }
 
@@ -310,6 +315,9 @@ impl Step<'_> {
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;
+        let left = all(&changes.checkpoint);
+        let left = self.execute(client, &texts.save_checkpoint, left).await;
+        left.map_err(failed(Stage::Save))?;
         let (one, two, three, four, five, six, seven, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),

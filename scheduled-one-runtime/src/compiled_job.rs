@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduled_one_schedule::Schedule;
+use scheduled_one_schedule::{Schedule, name};
 
 use crate::handler::AnyHandler;
 use crate::metrics::job_metrics::JobMetrics;
@@ -36,6 +36,11 @@ pub(crate) struct CompiledJob {
 }
 
 impl CompiledJob {
+    /// Whether the scheduler brings it itself: then it is not among the jobs of the program.
+    pub(crate) fn is_internal(&self) -> bool {
+        name::is_internal(&self.name)
+    }
+
     /// The lease of its runs.
     pub(crate) fn lease(&self, default: Duration) -> Duration {
         self.rules.lease.unwrap_or(default)

@@ -35,6 +35,9 @@ macro_rules! error {
     ($($args:tt)*) => { user_code::ignore(|| tracing::error!($($args)*)) };
 }
 
+#[cfg(feature = "alerts")]
+pub(crate) mod alerts;
+
 /// A namespace of one bucket has no `buckets` here, and no `bucket` in the events below.
 pub(crate) fn started(
     jobs: usize,

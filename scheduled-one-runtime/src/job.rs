@@ -10,6 +10,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_schedule::alert::JobRules;
 use scheduled_one_schedule::name;
 use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, RetryOn, Route, Scope,
@@ -59,6 +60,10 @@ pub struct Job {
     enabled: bool,
     /// Environment variable that says whether the job is enabled.
     enabled_env: Option<String>,
+    /// What of it is worth an alert.
+    alert: JobRules,
+    /// The scheduler brings it itself.
+    is_internal: bool,
 }
 
 impl Job {
@@ -111,6 +116,8 @@ impl Job {
             declared_at,
             enabled: true,
             enabled_env: None,
+            alert: JobRules::new(),
+            is_internal: false,
         }
     }
 
@@ -329,9 +336,14 @@ impl Job {
             message,
         };
         let renamed = "give it another name (`name = \"…\"` in the attribute)";
-        check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
+        if !self.is_internal {
+            check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
+        }
         if let Some(group) = &self.group {
             check_name(group).map_err(|why| bad(format!("`group`: {why}")))?;
+        }
+        if let Some((_, why)) = self.alert.fault() {
+            return Err(bad(why));
         }
         if let Some(why) = self.when.misplaced(self.policies.scope) {
             return Err(bad(why));

@@ -4,7 +4,7 @@ use scheduled_one_protocol::message::{Caller, ControlRequest};
 use scheduled_one_protocol::{ALL_JOBS, StoreError, check_control};
 
 use super::Draft;
-use crate::keys::{Keys, is_name};
+use crate::keys::{Keys, is_job};
 use crate::script::{self, Request};
 
 pub(crate) fn control<'a>(
@@ -40,7 +40,7 @@ pub(crate) fn control<'a>(
 impl<'a> Draft<'a> {
     /// What a directive is about.
     fn subject(&mut self, subject: &'a str) {
-        if subject != ALL_JOBS && !is_name(subject) {
+        if subject != ALL_JOBS && !is_job(subject) {
             self.refuse(format!(
                 "a directive for {subject:?}: that is no name of a job"
             ));

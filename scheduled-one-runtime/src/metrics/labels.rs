@@ -105,6 +105,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> usize {
 /// A request to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
+    Checkpoint,
     Claim,
     Control,
     Finish,
@@ -119,7 +120,8 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [Op; 11] = [
+    pub(crate) const ALL: [Op; 12] = [
+        Op::Checkpoint,
         Op::Claim,
         Op::Control,
         Op::Finish,
@@ -135,6 +137,7 @@ impl Op {
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Op::Checkpoint => "checkpoint",
             Op::Claim => "claim",
             Op::Control => "control",
             Op::Finish => "finish",

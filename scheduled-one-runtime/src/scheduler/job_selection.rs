@@ -21,6 +21,8 @@ pub(super) struct JobSelection {
     pub(super) only: Option<Vec<String>>,
     /// Jobs that do not run on this node.
     pub(super) without: Vec<String>,
+    /// Jobs of the scheduler's own, which are no choice of the program.
+    pub(super) internal: Vec<Job>,
 }
 
 impl JobSelection {
@@ -67,6 +69,8 @@ impl JobSelection {
                 message: "they leave no job to run on this node".to_owned(),
             });
         }
+        // Their names are in front of all others.
+        jobs.splice(0..0, self.internal);
         let mut chosen = ChosenJobs::default();
         let mut schedules = Schedules::new(zones, calendars);
         for job in jobs {
