@@ -8,6 +8,7 @@ use scheduled_one_control::Control;
 use scheduled_one_protocol::message::{Checkpoint, CheckpointRequest, Checkpointed};
 use scheduled_one_protocol::{BoxFuture, FencingToken, Store, UnitName};
 use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::policy::Scope;
 
 use crate::compiled_job::CompiledJob;
 use crate::context::JobContext;
@@ -24,6 +25,12 @@ use crate::store_client::StoreClient;
 
 /// The name of the internal job.
 pub(crate) const ALERTS_JOB: &str = "$alerts";
+
+/// The name of the internal job that reads what the other one left, on each node.
+const COPY_JOB: &str = "$alerts-copy";
+
+/// How many evaluations go by between two copies.
+const EVALUATIONS_PER_COPY: u32 = 6;
 
 /// What the internal job works with.
 pub(super) struct Alerting {
@@ -95,13 +102,18 @@ impl SchedulerBuilder {
             source: OnceLock::new(),
             seen: Mutex::default(),
         });
-        let job = Arc::clone(&alerting);
+        let (job, copy) = (Arc::clone(&alerting), Arc::clone(&alerting));
         self.jobs
             .internal
             .push(Job::internal(ALERTS_JOB, every, move |ctx: JobContext| {
                 let alerting = Arc::clone(&job);
                 async move { alerting.turn(FencingToken(ctx.fencing_token())).await }
             }));
+        let copy = Job::internal(COPY_JOB, every * EVALUATIONS_PER_COPY, move || {
+            let alerting = Arc::clone(&copy);
+            async move { alerting.copy().await }
+        });
+        self.jobs.internal.push(copy.scope(Scope::EveryNode));
         Ok(Some(alerting))
     }
 }
@@ -112,6 +124,27 @@ impl Alerting {
         let _ = self.source.set(Arc::downgrade(source));
     }
 
+    /// Reads the state, so that any node can give it back to a store that was emptied.
+    async fn copy(&self) -> Result<(), BoxError> {
+        let Some(source) = self.source.get().and_then(Weak::upgrade) else {
+            return Ok(());
+        };
+        if let Some(worker) = source.worker(ALERTS_JOB) {
+            self.keeper(&worker.client, FencingToken::default())
+                .load()
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn keeper<'a>(&'a self, client: &'a StoreClient, token: FencingToken) -> RunKeeper<'a> {
+        RunKeeper {
+            client,
+            token,
+            seen: &self.seen,
+        }
+    }
+
     /// One evaluation, in a run with this fencing token.
     async fn turn(&self, token: FencingToken) -> Result<(), BoxError> {
         // A run may begin while the scheduler still starts, or is being dropped.
@@ -120,11 +153,7 @@ impl Alerting {
         };
         let worker = source.worker(ALERTS_JOB);
         let worker = worker.ok_or("this node does not work in the bucket of its own job")?;
-        let keeper = RunKeeper {
-            client: &worker.client,
-            token,
-            seen: &self.seen,
-        };
+        let keeper = self.keeper(&worker.client, token);
         let report = self.alerts.run_once(&*source, &keeper).await?;
         for alert in &report.alerts {
             event::alerts::alert(alert);
