@@ -115,11 +115,17 @@ impl EngineState {
 
     /// What fires now: rule and subject, with the beginning.
     pub(crate) fn firing(&self) -> impl Iterator<Item = (RuleKind, &str, i64)> {
+        let firing = self.firing_texts();
+        firing.map(|(rule, subject, since_ms, _)| (rule, subject, since_ms))
+    }
+
+    /// The same, with what is the case.
+    pub(crate) fn firing_texts(&self) -> impl Iterator<Item = (RuleKind, &str, i64, &str)> {
         self.active.iter().filter_map(|(key, number)| {
             let incident = self.incidents.get(number)?;
             let (_, subject) = key.split_once('|')?;
             let member = incident.members.get(subject)?;
-            Some((incident.rule, subject, member.since_ms))
+            Some((incident.rule, subject, member.since_ms, member.text()))
         })
     }
 

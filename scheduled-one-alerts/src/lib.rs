@@ -12,6 +12,7 @@ mod rule_kind;
 mod alert;
 mod engine;
 mod outbox;
+mod shown;
 mod state;
 
 // … who does it …
@@ -56,4 +57,6 @@ pub use crate::rule_kind::RuleKind;
 pub use crate::secret::{Secret, SecretError};
 pub use crate::source::{Keeper, Source, SourceError};
 pub use crate::state::{AlertState, StateError};
+/// The future of a channel's attempt.
+pub use scheduled_one_protocol::BoxFuture;
 pub use scheduled_one_schedule::alert::JobRules;

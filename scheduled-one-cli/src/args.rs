@@ -90,6 +90,9 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Ends pauses
     Resume(Resume),
+    /// Shows what alerts fire, and tries a channel
+    #[command(subcommand)]
+    Alerts(Alerts),
     /// Lists the living nodes
     Nodes,
     /// Diagnoses the store
@@ -103,6 +106,18 @@ pub(crate) enum Command {
     },
     /// Shows the tables of PostgreSQL, as SQL
     Schema(Schema),
+}
+
+/// What is done about alerts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alerts {
+    /// Shows what fires now
+    Show,
+    /// Has a node send a message over a channel that says that it is a test
+    Test {
+        /// The name of the channel, such as slack
+        channel: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]

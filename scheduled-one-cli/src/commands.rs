@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+mod alerts;
 mod cancel;
 mod change;
 mod completions;
@@ -41,6 +42,7 @@ async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Cancel(args) => cancel::run(session, &args).await,
         Command::Pause(args) => change::pause(session, &args).await,
         Command::Resume(args) => change::resume(session, &args).await,
+        Command::Alerts(args) => alerts::run(session, &args).await,
         Command::Nodes => nodes::run(session).await,
         Command::Tail(args) => tail::run(session, &args).await,
         Command::Completions { .. } | Command::Schema(_) | Command::Doctor => Ok(Exit::Done),

@@ -13,6 +13,7 @@ mod error_kind;
 mod store_url;
 
 mod active;
+mod alerts;
 mod cancel;
 mod catalog;
 mod change;
@@ -27,6 +28,7 @@ mod nodes;
 mod run;
 
 pub use active::ActiveRun;
+pub use alerts::{AlertsNow, FiringAlert, SentAlert};
 pub use cancel::{CancelRun, CancelledRun};
 pub use catalog::CatalogedJob;
 pub use change::{ChangeDirective, Changed};

@@ -107,7 +107,7 @@ impl SchedulerBuilder {
             .internal
             .push(Job::internal(ALERTS_JOB, every, move |ctx: JobContext| {
                 let alerting = Arc::clone(&job);
-                async move { alerting.turn(FencingToken(ctx.fencing_token())).await }
+                async move { alerting.run(&ctx).await }
             }));
         let copy = Job::internal(COPY_JOB, every * EVALUATIONS_PER_COPY, move || {
             let alerting = Arc::clone(&copy);
@@ -122,6 +122,22 @@ impl Alerting {
     /// The scheduler runs.
     pub(super) fn begin(&self, source: &Arc<AlertSource>) {
         let _ = self.source.set(Arc::downgrade(source));
+    }
+
+    /// One run: an evaluation, or a message over the channel that a request names with `{"test": "…"}`.
+    async fn run(&self, ctx: &JobContext) -> Result<(), BoxError> {
+        let text = ctx.parameters();
+        if text.is_empty() {
+            return self.turn(FencingToken(ctx.fencing_token())).await;
+        }
+        let wanted: serde_json::Value = serde_json::from_str(text)?;
+        let channel = wanted.get("test").and_then(serde_json::Value::as_str);
+        let channel =
+            channel.ok_or("a request for a run of this job has the parameter `test`, a channel")?;
+        let source = self.source.get().and_then(Weak::upgrade);
+        let source = source.ok_or("the scheduler starts or stops; try again")?;
+        let now_ms = source.worker(ALERTS_JOB).map_or(0, BucketWorker::now_ms);
+        Ok(self.alerts.test(channel, now_ms).await?)
     }
 
     /// Reads the state, so that any node can give it back to a store that was emptied.
