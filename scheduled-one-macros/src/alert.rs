@@ -8,7 +8,6 @@ use syn::{Error, LitBool, LitInt, Token};
 
 use crate::args::{Args, pieces};
 use crate::errors::Errors;
-use crate::validate::text;
 use crate::{keys, suggest, values};
 
 /// The rules that the attribute has, if it has any. Each mistake is an error of its own.
@@ -91,7 +90,11 @@ fn read_value(key: &RuleKey, tokens: &TokenStream) -> syn::Result<RuleValue> {
         RuleForm::Duration => {
             let written = string.ok_or_else(|| refused("a duration as a string literal"))?;
             let time = parse_duration(&written.value());
-            let time = time.map_err(|error| Error::new(written.span(), text(&error)))?;
+            let time = time.map_err(|error| {
+                let help = error.help().map(|help| format!("\nhelp: {help}"));
+                let message = error.message().to_owned() + &help.unwrap_or_default();
+                Error::new(written.span(), message)
+            })?;
             RuleValue::Duration(time)
         }
         RuleForm::Flag => {

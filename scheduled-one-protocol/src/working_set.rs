@@ -18,8 +18,8 @@ use crate::wanted::{Wanted, has_lane, slots, slots_of};
 /// What a request works on: [`Wanted`], loaded. The methods decide; afterwards the store saves [`meta`](Self::meta),
 /// [`nodes`](Self::nodes) and the [`catalog`](Self::catalog) if they were wanted, the
 /// [`touched`](Self::touched) records, the [`lines`](Self::lines), and what became of requests:
-/// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known); and a
-/// [`new_checkpoint`](Self::new_checkpoint).
+/// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known); and
+/// a [`new_checkpoint`](Self::new_checkpoint).
 #[derive(Clone, Debug, Default)]
 pub struct WorkingSet {
     /// The store's clock at this request.

@@ -1,5 +1,5 @@
-//! The internal job that evaluates alerts: claimed like any other, so one node does it at a time. What it leaves for the
-//! next evaluation is the checkpoint of its unit, which only the newest run writes.
+//! The internal job that evaluates alerts: claimed like any other, so one node does it at a time. What it leaves for
+//! the next evaluation is the checkpoint of its unit, which only the newest run writes.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 

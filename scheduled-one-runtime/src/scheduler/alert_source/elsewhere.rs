@@ -70,8 +70,8 @@ impl AlertSource {
     }
 }
 
-/// Whether the store knows a job that no living node has. Jobs that are not in the lists of nodes are not missing: those
-/// that are disabled, and those that each node runs by itself.
+/// Whether the store knows a job that no living node has. Jobs that are not in the lists of nodes are not missing:
+/// those that are disabled, and those that each node runs by itself.
 fn is_missing(job: &JobSummary) -> bool {
     let Some(cataloged) = &job.cataloged else {
         return false;
