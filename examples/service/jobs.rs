@@ -57,3 +57,16 @@ async fn reindex(ctx: JobContext) -> anyhow::Result<()> {
     info!(shards = SHARDS, "reindexed");
     Ok(())
 }
+
+/// It fails in each second minute, so that there is something to be alerted to.
+#[scheduled_one(
+    every = "5s",
+    name = "flaky",
+    description = "Fails for a minute, then is well for a minute",
+    alert(failed = 3, runbook = "https://wiki.example/flaky")
+)]
+async fn flaky(ctx: JobContext) -> anyhow::Result<()> {
+    let minute = ctx.scheduled_at().as_second() / 60;
+    anyhow::ensure!(minute % 2 == 1, "the other service is away");
+    Ok(())
+}

@@ -11,6 +11,14 @@
 //! open http://127.0.0.1:8080/console # the web console, from this machine only
 //! ```
 //!
+//! The job `flaky` fails for a minute, and is well for the next: the log shows the alert that fires, and the one that
+//! is resolved.
+//!
+//! ```sh
+//! scheduled-one --url sqlite:///tmp/service.db --namespace example-service alerts show
+//! scheduled-one --url sqlite:///tmp/service.db --namespace example-service alerts test log
+//! ```
+//!
 //! Start a second one with the same `STORE_URL` and another `PORT`, and see in `/jobs` how the ticks
 //! spread over both; stop one with Ctrl-C (or SIGTERM, as Kubernetes does), and the other goes on.
 //!
@@ -21,6 +29,7 @@
 //! | `PORT`      | `8080`             |                                              |
 //! | `RUST_LOG`  | `info`             | `scheduled_one=debug` shows each decision    |
 
+mod alerts;
 mod db;
 mod http;
 mod jobs;
@@ -59,6 +68,7 @@ async fn main() -> anyhow::Result<()> {
     let scheduler = Scheduler::builder_from_env("STORE_URL")
         .namespace("example-service")
         .node_name(node_name())
+        .alerts(alerts::alerts(&format!("http://{}/console", address())))
         .state(db.clone()) // the jobs take it as `State<Db>`, as the handlers of HTTP do
         .start()
         .await?;

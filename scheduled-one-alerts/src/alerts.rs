@@ -1,11 +1,10 @@
 //! Rules and channels together: evaluate, keep, deliver.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use scheduled_one_protocol::{BoxFuture, LedgerRecord};
-use tokio::task::JoinSet;
+use scheduled_one_protocol::LedgerRecord;
 
 use crate::alert::Alert;
 use crate::channel::{Channel, DeliveryError};
@@ -15,39 +14,20 @@ use crate::outbox::Delivery;
 use crate::rule::{Rules, job_of};
 use crate::rule_kind::RuleKind;
 use crate::secret::SecretError;
+use crate::source::{Keeper, Source, SourceError};
 use crate::state::{AlertState, StateError};
+
+/// How often a scheduler evaluates the rules.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The shortest and the longest time between two evaluations.
+const PERIODS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
 /// How many lines of a ledger are read at first. All are read if these do not reach back to what was read before.
 const FIRST_LINES: usize = 50;
 
 /// How many lines of a ledger are read at most.
 const MAX_LINES: usize = 10_000;
-
-/// An error of a source or a keeper.
-pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Where ledgers and facts come from.
-pub trait Source: Send + Sync {
-    /// What is the case now. The ledgers are read after this, so that a run that ends in between is not late.
-    fn facts(&self) -> BoxFuture<'_, Result<Facts, SourceError>>;
-
-    /// The newest lines of a job's ledger, newest first, at most `limit`.
-    fn ledger<'a>(
-        &'a self,
-        job: &'a str,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<LedgerRecord>, SourceError>>;
-}
-
-/// Where the state is kept, so that another node can go on with it.
-pub trait Keeper: Send + Sync {
-    /// The state as JSON, or `None` if there is none yet.
-    fn load(&self) -> BoxFuture<'_, Result<Option<String>, SourceError>>;
-
-    /// Keeps a state. It is an error if the state that is kept has not the revision `before` (0 for none): then another
-    /// node has gone on.
-    fn save<'a>(&'a self, json: &'a str, before: u64) -> BoxFuture<'a, Result<(), SourceError>>;
-}
 
 /// Rules and channels of a namespace. Clones are cheap.
 ///
@@ -67,13 +47,14 @@ pub trait Keeper: Send + Sync {
 #[derive(Clone)]
 pub struct Alerts {
     rules: Arc<Rules>,
-    channels: Vec<Route>,
+    pub(crate) channels: Vec<Route>,
+    every: Duration,
 }
 
 /// A channel, and the jobs whose alerts go there.
 #[derive(Clone, Debug)]
-struct Route {
-    channel: Arc<dyn Channel>,
+pub(crate) struct Route {
+    pub(crate) channel: Arc<dyn Channel>,
     /// Empty for all, and for what is about no job.
     jobs: Vec<String>,
 }
@@ -113,13 +94,51 @@ pub enum RunError {
     State(#[from] StateError),
 }
 
+/// Why alerts cannot be used as they are.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// A rule is out of its range.
+    #[error("{0}")]
+    Rules(String),
+    /// A channel cannot be used.
+    #[error("the channel `{name}`: {error}")]
+    Channel {
+        /// Its name.
+        name: String,
+        /// The secret or address that cannot be used.
+        error: SecretError,
+    },
+}
+
 impl Alerts {
     /// Rules without a channel.
     pub fn new(rules: Rules) -> Self {
         Alerts {
             rules: Arc::new(rules),
             channels: Vec::new(),
+            every: EVERY,
         }
+    }
+
+    /// How often a scheduler evaluates the rules: every 10 s if not set; 1 s to 1 h.
+    #[must_use]
+    pub fn every(mut self, time: Duration) -> Self {
+        self.every = time;
+        self
+    }
+
+    /// How often a scheduler evaluates the rules.
+    pub fn period(&self) -> Duration {
+        self.every
+    }
+
+    /// The same for another namespace.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: &str) -> Self {
+        let rules = Rules::clone(&self.rules);
+        self.rules = Arc::new(rules.with_namespace(namespace));
+        self
     }
 
     /// Adds a channel for all messages. Two channels with one name are one: the second gets the name `slack-2`.
@@ -155,14 +174,25 @@ impl Alerts {
         names
     }
 
-    /// Reads the secrets and addresses of all channels. No message is sent.
+    /// Checks the rules, and reads the secrets and addresses of all channels. No message is sent.
     ///
     /// # Errors
     ///
-    /// The first channel that cannot be used.
-    pub async fn check(&self) -> Result<(), SecretError> {
-        for route in &self.channels {
-            route.channel.check().await?;
+    /// The first rule that is out of its range, or the first channel that cannot be used, with the way out.
+    pub async fn check(&self) -> Result<(), CheckError> {
+        let (least, most) = PERIODS;
+        if !(least..=most).contains(&self.every) {
+            let every = self.every;
+            return Err(CheckError::Rules(format!(
+                "`every` is {every:?}; 1 s to 1 h are allowed"
+            )));
+        }
+        if let Some(why) = self.rules.fault() {
+            return Err(CheckError::Rules(why));
+        }
+        for (name, route) in self.channels().into_iter().zip(&self.channels) {
+            let checked = route.channel.check().await;
+            checked.map_err(|error| CheckError::Channel { name, error })?;
         }
         Ok(())
     }
@@ -240,7 +270,8 @@ impl Alerts {
         for name in &input.facts.gone {
             state.cursors.remove(name);
         }
-        let alerts = state.engine.step(&self.rules, input, disabled);
+        let rules = self.rules.with_declared(&input.facts.declared);
+        let alerts = state.engine.step(&rules, input, disabled);
         for alert in &alerts {
             let channels = self.receivers(alert, state);
             state.outbox.push(alert.clone(), &channels);
@@ -265,42 +296,6 @@ impl Alerts {
             .filter(|(name, route)| wants(route) && !state.outbox.is_disabled(name))
             .map(|(name, _)| name)
             .collect()
-    }
-
-    /// Makes one attempt for each message that is due, all channels at once, and notes in the state what became of
-    /// them. Keep the state afterwards: what is not noted is sent again, with the same id.
-    ///
-    /// Takes at most the time limit of a channel for each of 20 messages; a channel that fails is not tried again in
-    /// the same call.
-    ///
-    /// Cancel safety: messages of a dropped call may have been sent, and will be sent again.
-    pub async fn deliver_once(&self, state: &mut AlertState, now_ms: i64) -> Vec<Delivery> {
-        let names = self.channels();
-        let named = names.iter().cloned().zip(&self.channels);
-        let addresses = named.map(|(name, route)| (name, route.channel.address()));
-        let addresses: BTreeMap<String, String> = addresses.collect();
-        let moved = state.outbox.keep_channels(&addresses);
-        let mut sending = JoinSet::new();
-        for (name, route) in names.into_iter().zip(&self.channels) {
-            let due = state.outbox.due(&name, route.channel.rate(), now_ms);
-            if !due.is_empty() {
-                sending.spawn(send(name, Arc::clone(&route.channel), due, now_ms));
-            }
-        }
-        let mut deliveries = Vec::new();
-        while let Some(sent) = sending.join_next().await {
-            // A channel that panics has delivered nothing, as far as is known.
-            let Ok((name, results)) = sent else { continue };
-            let address = &addresses[&name];
-            for (id, result) in results {
-                let noted = state.outbox.attempted(&name, address, &id, now_ms, result);
-                deliveries.extend(noted);
-            }
-        }
-        if moved || !deliveries.is_empty() {
-            state.changed();
-        }
-        deliveries
     }
 
     /// One turn: loads the state, evaluates, keeps the state, delivers, keeps the state. Nothing is kept that is not
@@ -363,25 +358,6 @@ fn jobs(facts: &Facts, state: &AlertState) -> Vec<String> {
     jobs.sort();
     jobs.dedup();
     jobs
-}
-
-/// Sends messages in order, up to the first failure.
-async fn send(
-    name: String,
-    channel: Arc<dyn Channel>,
-    due: Vec<Alert>,
-    now_ms: i64,
-) -> (String, Vec<(String, Result<(), DeliveryError>)>) {
-    let mut results = Vec::new();
-    for alert in due {
-        let result = channel.deliver(&alert, now_ms).await;
-        let failed = result.is_err();
-        results.push((alert.id, result));
-        if failed {
-            break;
-        }
-    }
-    (name, results)
 }
 
 impl fmt::Debug for Alerts {

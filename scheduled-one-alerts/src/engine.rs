@@ -39,7 +39,7 @@ pub(crate) struct EngineState {
     active: BTreeMap<String, u64>,
     incidents: BTreeMap<u64, Incident>,
     last_incident: u64,
-    /// The beginning of the newest outage of each store that was seen to end.
+    /// The end of the newest outage of each store that was said.
     ended_outages: BTreeMap<String, i64>,
 }
 
@@ -98,6 +98,10 @@ impl EngineState {
         }
     }
 
+    pub(crate) fn began_ms(&self) -> i64 {
+        self.began_ms
+    }
+
     pub(crate) fn clock_ms(&self) -> i64 {
         self.clock_ms
     }
@@ -111,11 +115,17 @@ impl EngineState {
 
     /// What fires now: rule and subject, with the beginning.
     pub(crate) fn firing(&self) -> impl Iterator<Item = (RuleKind, &str, i64)> {
+        let firing = self.firing_texts();
+        firing.map(|(rule, subject, since_ms, _)| (rule, subject, since_ms))
+    }
+
+    /// The same, with what is the case.
+    pub(crate) fn firing_texts(&self) -> impl Iterator<Item = (RuleKind, &str, i64, &str)> {
         self.active.iter().filter_map(|(key, number)| {
             let incident = self.incidents.get(number)?;
             let (_, subject) = key.split_once('|')?;
             let member = incident.members.get(subject)?;
-            Some((incident.rule, subject, member.since_ms))
+            Some((incident.rule, subject, member.since_ms, member.text()))
         })
     }
 
@@ -260,8 +270,12 @@ impl<'a> Step<'a> {
     }
 
     fn outage(&mut self, outage: &Outage) {
-        let said = self.state.ended_outages.get(&outage.store);
-        if !self.rules.store_lost || said.is_some_and(|since| outage.since_ms <= *since) {
+        let said_to_ms = self.state.ended_outages.get(&outage.store);
+        let now_ms = self.state.clock_ms;
+        let lasted_ms = outage.until_ms.unwrap_or(now_ms) - outage.since_ms;
+        let is_long = self.rules.store_lost_ms.is_some_and(|ms| lasted_ms >= ms);
+        // Another node saw the same outage, and not to the millisecond.
+        if !is_long || said_to_ms.is_some_and(|to_ms| outage.since_ms <= *to_ms) {
             return;
         }
         let text = words::outage(outage);
@@ -271,7 +285,7 @@ impl<'a> Step<'a> {
         }
         if let Some(until_ms) = outage.until_ms {
             let ended = &mut self.state.ended_outages;
-            ended.insert(outage.store.clone(), outage.since_ms);
+            ended.insert(outage.store.clone(), until_ms);
             self.resolve_at(rule, store, until_ms);
         }
     }

@@ -1,6 +1,9 @@
 //! What is the case now, as far as ledgers do not say it.
 
+use std::collections::BTreeMap;
+
 use scheduled_one_protocol::LedgerRecord;
+use scheduled_one_schedule::alert::JobRules;
 
 /// The subject of alerts about the cluster as a whole.
 pub const CLUSTER: &str = "cluster";
@@ -12,13 +15,15 @@ pub struct Facts {
     pub at_ms: i64,
     /// The jobs, a row for each shard. A job that is not listed keeps what is known of it.
     pub units: Vec<UnitFacts>,
+    /// What jobs say of their alerts themselves. The rules that the program gives for a job come first.
+    pub declared: BTreeMap<String, JobRules>,
     /// Jobs (or shards) that are none any more: their alerts are over, and what is known of them is forgotten.
     pub gone: Vec<String>,
     /// How many nodes send heartbeats, if that is known.
     pub nodes: Option<u32>,
     /// How the nodes differ, if they do: releases, schedules, zone data.
     pub drift: Option<String>,
-    /// Outages of stores that ended lately, or continue.
+    /// Outages of stores that ended lately, or continue, of any length.
     pub outages: Vec<Outage>,
     /// Quarantines that continue, except that of a new namespace.
     pub quarantines: Vec<Quarantine>,

@@ -12,10 +12,14 @@ mod rule_kind;
 mod alert;
 mod engine;
 mod outbox;
+mod shown;
 mod state;
 
 // … who does it …
 mod alerts;
+mod at_once;
+mod deliver;
+mod source;
 
 // … where messages go …
 mod channel;
@@ -31,7 +35,7 @@ mod tls;
 mod monitor;
 
 pub use crate::alert::{Alert, MAX_LISTED, Severity, Status, Subject};
-pub use crate::alerts::{Alerts, Keeper, RunError, RunReport, Source, SourceError};
+pub use crate::alerts::{Alerts, CheckError, RunError, RunReport};
 pub use crate::channel::alertmanager::Alertmanager;
 pub use crate::channel::dingtalk::DingTalk;
 pub use crate::channel::feishu::Feishu;
@@ -48,7 +52,11 @@ pub use crate::monitor::healthchecks::Healthchecks;
 pub use crate::monitor::sentry::SentryCrons;
 pub use crate::monitor::{Monitor, MonitorSchedule, RunEnd, RunInfo};
 pub use crate::outbox::{Delivery, DeliveryResult};
-pub use crate::rule::{JobRules, Rules};
+pub use crate::rule::Rules;
 pub use crate::rule_kind::RuleKind;
 pub use crate::secret::{Secret, SecretError};
+pub use crate::source::{Keeper, Source, SourceError};
 pub use crate::state::{AlertState, StateError};
+/// The future of a channel's attempt.
+pub use scheduled_one_protocol::BoxFuture;
+pub use scheduled_one_schedule::alert::JobRules;

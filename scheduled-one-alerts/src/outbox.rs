@@ -1,6 +1,6 @@
 //! What is to be delivered, and how each channel does: a function of state, results and time, without I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use scheduled_one_protocol::hash;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ const MAX_RETRY_AFTER_MS: i64 = 86_400_000;
 /// Messages that wait for one channel; beyond them the oldest are dropped.
 const MAX_WAITING: usize = 1_000;
 
+/// How many attempts are kept, for people.
+const MAX_ATTEMPTS: usize = 50;
+
 /// How many messages one delivery sends over one channel.
 pub(crate) const BATCH: usize = 20;
 
@@ -31,6 +34,20 @@ pub(crate) struct Outbox {
     /// In the order in which they were made.
     waiting: Vec<Waiting>,
     channels: BTreeMap<String, ChannelState>,
+    /// The newest attempts, the newest first.
+    #[serde(default)]
+    attempts: VecDeque<Attempted>,
+}
+
+/// An attempt to deliver a message, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempted {
+    at_ms: i64,
+    id: String,
+    title: String,
+    channel: String,
+    /// Empty if the receiver has the message.
+    error: String,
 }
 
 /// A message that channels have not acknowledged.
@@ -159,6 +176,23 @@ impl Outbox {
         })
     }
 
+    /// The newest attempts, the newest first.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &Attempted> {
+        self.attempts.iter()
+    }
+
+    fn note_attempt(&mut self, at: usize, channel: &str, at_ms: i64, error: String) {
+        let alert = &self.waiting[at].alert;
+        self.attempts.push_front(Attempted {
+            at_ms,
+            id: alert.id.clone(),
+            title: alert.title(),
+            channel: channel.to_owned(),
+            error,
+        });
+        self.attempts.truncate(MAX_ATTEMPTS);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -199,6 +233,8 @@ impl Outbox {
         result: Result<(), DeliveryError>,
     ) -> Option<Delivery> {
         let at = self.waiting.iter().position(|it| it.alert.id == id)?;
+        let error = result.as_ref().err().map(ToString::to_string);
+        self.note_attempt(at, channel, now_ms, error.unwrap_or_default());
         let attempts = self.waiting[at].channels.get_mut(channel)?;
         attempts.made += 1;
         let made = attempts.made;

@@ -3,130 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use scheduled_one_schedule::alert::JobRules;
+
 use crate::facts::CLUSTER;
 use crate::rule_kind::RuleKind;
-
-/// The rules of a job. What is not set is inherited from those for all jobs; those begin with `failed(1)`, `missed(1)`,
-/// `lost` and `unaccounted`. A number or a time of zero switches a rule off.
-///
-/// ```
-/// use scheduled_one_alerts::JobRules;
-/// use std::time::Duration;
-///
-/// let nightly = JobRules::new()
-///     .failed(3)
-///     .no_success(Duration::from_secs(26 * 3600))
-///     .runbook("https://wiki.example/nightly");
-/// # let _ = nightly;
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobRules {
-    failed: Option<u32>,
-    recover: Option<u32>,
-    missed: Option<u64>,
-    lost: Option<bool>,
-    unaccounted: Option<bool>,
-    no_success: Option<Duration>,
-    late: Option<Duration>,
-    runs_longer: Option<Duration>,
-    paused_longer: Option<Duration>,
-    runbook: Option<String>,
-}
-
-impl JobRules {
-    /// No rule is set: all are inherited.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Fires when `n` outcomes in a row are failed, panicked, timed_out or lost. An attempt that is retried does not
-    /// count.
-    #[must_use]
-    pub fn failed(mut self, n: u32) -> Self {
-        self.failed = Some(n);
-        self
-    }
-
-    /// A failure is over after `n` runs in a row are ok: 1 if not set.
-    #[must_use]
-    pub fn recover(mut self, n: u32) -> Self {
-        self.recover = Some(n);
-        self
-    }
-
-    /// Fires when `n` ticks in a row are missed.
-    #[must_use]
-    pub fn missed(mut self, n: u64) -> Self {
-        self.missed = Some(n);
-        self
-    }
-
-    /// Whether a lost run fires.
-    #[must_use]
-    pub fn lost(mut self, on: bool) -> Self {
-        self.lost = Some(on);
-        self
-    }
-
-    /// Whether ticks without an outcome fire.
-    #[must_use]
-    pub fn unaccounted(mut self, on: bool) -> Self {
-        self.unaccounted = Some(on);
-        self
-    }
-
-    /// Fires when no run was ok for this time, or since the job was first seen. A paused job does not fire, and counts
-    /// anew when it is resumed.
-    #[must_use]
-    pub fn no_success(mut self, time: Duration) -> Self {
-        self.no_success = Some(time);
-        self
-    }
-
-    /// Fires while a tick is due for this time and has not started.
-    #[must_use]
-    pub fn late(mut self, time: Duration) -> Self {
-        self.late = Some(time);
-        self
-    }
-
-    /// Fires while a run has taken this time and continues.
-    #[must_use]
-    pub fn runs_longer(mut self, time: Duration) -> Self {
-        self.runs_longer = Some(time);
-        self
-    }
-
-    /// Fires while the job has been paused for this time.
-    #[must_use]
-    pub fn paused_longer(mut self, time: Duration) -> Self {
-        self.paused_longer = Some(time);
-        self
-    }
-
-    /// Where to read what to do about this job; in each message about it.
-    #[must_use]
-    pub fn runbook(mut self, address: impl Into<String>) -> Self {
-        self.runbook = Some(address.into());
-        self
-    }
-
-    /// What is set here, and from `base` what is not.
-    fn over(&self, base: &JobRules) -> JobRules {
-        JobRules {
-            failed: self.failed.or(base.failed),
-            recover: self.recover.or(base.recover),
-            missed: self.missed.or(base.missed),
-            lost: self.lost.or(base.lost),
-            unaccounted: self.unaccounted.or(base.unaccounted),
-            no_success: self.no_success.or(base.no_success),
-            late: self.late.or(base.late),
-            runs_longer: self.runs_longer.or(base.runs_longer),
-            paused_longer: self.paused_longer.or(base.paused_longer),
-            runbook: self.runbook.clone().or_else(|| base.runbook.clone()),
-        }
-    }
-}
 
 /// The rules of one job, decided.
 #[derive(Clone, Debug)]
@@ -136,6 +16,7 @@ pub(crate) struct Decided {
     pub(crate) missed: Option<u64>,
     pub(crate) lost: bool,
     pub(crate) unaccounted: bool,
+    pub(crate) no_node_has: bool,
     pub(crate) no_success_ms: Option<i64>,
     pub(crate) late_ms: Option<i64>,
     pub(crate) runs_longer_ms: Option<i64>,
@@ -149,9 +30,10 @@ impl Decided {
         Decided {
             failed: Some(rules.failed.unwrap_or(1)).filter(|n| *n > 0),
             recover: rules.recover.unwrap_or(1).max(1),
-            missed: Some(rules.missed.unwrap_or(1)).filter(|n| *n > 0),
+            missed: Some(rules.missed.unwrap_or(1).into()).filter(|n| *n > 0),
             lost: rules.lost.unwrap_or(true),
             unaccounted: rules.unaccounted.unwrap_or(true),
+            no_node_has: rules.no_node_has.unwrap_or(true),
             no_success_ms: ms(rules.no_success),
             late_ms: ms(rules.late),
             runs_longer_ms: ms(rules.runs_longer),
@@ -182,7 +64,9 @@ pub struct Rules {
     pub(crate) namespace: String,
     all_jobs: JobRules,
     jobs: BTreeMap<String, JobRules>,
-    pub(crate) store_lost: bool,
+    /// What jobs say themselves.
+    declared: BTreeMap<String, JobRules>,
+    pub(crate) store_lost_ms: Option<i64>,
     pub(crate) quarantine: bool,
     pub(crate) drift_ms: Option<i64>,
     pub(crate) nodes_below: u32,
@@ -191,14 +75,22 @@ pub struct Rules {
     console: Option<String>,
 }
 
+impl Default for Rules {
+    /// The rules that are on by default, for the namespace `default`; a scheduler sets its own.
+    fn default() -> Self {
+        Rules::new("default")
+    }
+}
+
 impl Rules {
-    /// The rules that are on by default, for a namespace.
+    /// The rules that are on by default, for a namespace. A scheduler sets its own namespace.
     pub fn new(namespace: impl Into<String>) -> Self {
         Rules {
             namespace: namespace.into(),
             all_jobs: JobRules::new(),
             jobs: BTreeMap::new(),
-            store_lost: true,
+            declared: BTreeMap::new(),
+            store_lost_ms: Some(10 * 1000),
             quarantine: true,
             drift_ms: Some(15 * 60 * 1000),
             nodes_below: 0,
@@ -206,6 +98,11 @@ impl Rules {
             group_ms: 30 * 1000,
             console: None,
         }
+    }
+
+    pub(crate) fn with_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = namespace.to_owned();
+        self
     }
 
     /// The rules for jobs that have none of their own.
@@ -229,10 +126,11 @@ impl Rules {
         self
     }
 
-    /// Whether an outage of the store fires: yes if not set.
+    /// Fires when a store did not reply for this time: 10 s if not set, off if zero. It is said when the store is back:
+    /// without the store nobody evaluates rules.
     #[must_use]
-    pub fn store_lost(mut self, on: bool) -> Self {
-        self.store_lost = on;
+    pub fn store_lost(mut self, time: Duration) -> Self {
+        self.store_lost_ms = Some(ms(time)).filter(|ms| *ms > 0);
         self
     }
 
@@ -272,12 +170,31 @@ impl Rules {
         self
     }
 
+    /// The rules of a job: those that the program gives for it, then those that it says itself, then those for all.
     pub(crate) fn of(&self, subject: &str) -> Decided {
         let job = job_of(subject);
-        Decided::of(match self.jobs.get(job) {
-            Some(own) => own.over(&self.all_jobs),
-            None => self.all_jobs.clone(),
-        })
+        let own = self.jobs.get(job).into_iter().chain(self.declared.get(job));
+        let rules = own.fold(JobRules::new(), |rules, next| rules.over(next));
+        Decided::of(rules.over(&self.all_jobs))
+    }
+
+    /// The same, with what jobs say themselves.
+    pub(crate) fn with_declared(&self, declared: &BTreeMap<String, JobRules>) -> Self {
+        Rules {
+            declared: declared.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The first value that is out of its range.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let of_jobs = self
+            .jobs
+            .iter()
+            .map(|(job, rules)| (format!("`{job}`"), rules));
+        let all = [("all jobs".to_owned(), &self.all_jobs)];
+        let mut rules = all.into_iter().chain(of_jobs);
+        rules.find_map(|(of, rules)| Some(format!("the rules of {of}: {}", rules.fault()?.1)))
     }
 
     pub(crate) fn link(&self, kind: RuleKind, subject: &str) -> Option<String> {

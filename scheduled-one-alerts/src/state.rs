@@ -8,6 +8,7 @@ use crate::cursor::Cursor;
 use crate::engine::EngineState;
 use crate::outbox::Outbox;
 use crate::rule_kind::RuleKind;
+use crate::shown::Shown;
 
 /// The version of the form.
 const VERSION: u32 = 1;
@@ -29,6 +30,9 @@ pub struct AlertState {
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) engine: EngineState,
     pub(crate) outbox: Outbox,
+    /// For readers, which know nothing of the rest; made when the state is written.
+    #[serde(default)]
+    shown: Shown,
 }
 
 /// Why a state cannot be read.
@@ -55,6 +59,7 @@ impl AlertState {
             cursors: BTreeMap::new(),
             engine: EngineState::new(now_ms),
             outbox: Outbox::default(),
+            shown: Shown::default(),
         }
     }
 
@@ -70,15 +75,33 @@ impl AlertState {
         }
         let Versioned { version } = serde_json::from_str(json)?;
         match version {
-            VERSION => Ok(serde_json::from_str(json)?),
+            VERSION => Ok(AlertState {
+                shown: Shown::default(),
+                ..serde_json::from_str(json)?
+            }),
             _ => Err(StateError::Version(version)),
+        }
+    }
+
+    /// Which of two states to go on with: the one that is stored, or the last one that this node saw. A store that was
+    /// emptied, or rolled back, has none or an older one of the same beginning.
+    pub fn newest(stored: Option<Self>, seen: Option<Self>) -> Option<Self> {
+        match (stored, seen) {
+            (Some(stored), Some(seen)) => {
+                let is_older = stored.revision < seen.revision;
+                let is_older = is_older && stored.engine.began_ms() == seen.engine.began_ms();
+                Some(if is_older { seen } else { stored })
+            }
+            (stored, seen) => stored.or(seen),
         }
     }
 
     /// The state as one line of JSON. It holds texts of errors, and no secret of a channel.
     pub fn to_json(&self) -> String {
         // Maps with texts as keys, numbers and texts: nothing that JSON cannot have.
-        serde_json::to_string(self).unwrap_or_default()
+        let mut written = self.clone();
+        written.shown = Shown::of(self);
+        serde_json::to_string(&written).unwrap_or_default()
     }
 
     /// Grows with each change, so that a keeper can compare and set.

@@ -111,6 +111,9 @@ pub(crate) enum Command {
     Backfill(Backfill),
     /// Shows who asked for what
     Trail(Trail),
+    /// Shows what alerts fire, and tries a channel
+    #[command(subcommand)]
+    Alerts(Alerts),
     /// Lists the living nodes
     Nodes,
     /// Diagnoses the store
@@ -138,6 +141,18 @@ pub(crate) struct Console {
     /// Nobody changes anything there
     #[arg(long)]
     pub(crate) read_only: bool,
+}
+
+/// What is done about alerts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alerts {
+    /// Shows what fires now
+    Show,
+    /// Has a node send a message over a channel that says that it is a test
+    Test {
+        /// The name of the channel, such as slack
+        channel: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]

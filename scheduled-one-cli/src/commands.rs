@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+mod alerts;
 mod audit;
 mod backfill;
 mod cancel;
@@ -56,6 +57,7 @@ async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Resume(args) => change::resume(session, &args).await,
         Command::Reschedule(args) => reschedule::reschedule(session, &args).await,
         Command::Reset(args) => reschedule::reset(session, &args).await,
+        Command::Alerts(args) => alerts::run(session, &args).await,
         Command::Nodes => nodes::run(session).await,
         Command::Tail(args) => tail::run(session, &args).await,
         #[cfg(feature = "console")]

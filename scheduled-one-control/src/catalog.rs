@@ -84,7 +84,7 @@ impl CatalogedJob {
     /// # Errors
     ///
     /// The parts are those of a newer release, or the schedule depends on what only the program has.
-    pub(crate) fn schedule(&self, job: &str, zones: &ZoneData) -> Result<Schedule, Error> {
+    pub fn schedule(&self, job: &str, zones: &ZoneData) -> Result<Schedule, Error> {
         let refuse = |why: String| Error::Schedule {
             job: job.to_owned(),
             why,

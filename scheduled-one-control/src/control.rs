@@ -191,6 +191,7 @@ impl Control {
         }
         let mut nearest: Vec<(usize, String)> = known
             .into_iter()
+            .filter(|name| !scheduled_one_schedule::name::is_internal(name))
             .map(|name| (distance(&name, job), name))
             .filter(|(letters, _)| *letters <= MAX_DISTANCE)
             .collect();
@@ -204,7 +205,7 @@ impl Control {
 
     /// Whether the store knows a job that no node has now.
     async fn left_something(&self, job: &str) -> Result<bool, Error> {
-        if scheduled_one_schedule::name::check_name(job).is_err() {
+        if scheduled_one_schedule::name::check_stored_name(job).is_err() {
             return Ok(false);
         }
         let store = self.store(job);

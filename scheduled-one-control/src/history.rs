@@ -15,7 +15,7 @@ impl Control {
     /// [`Error::UnknownJob`], [`Error::Store`].
     pub async fn history(&self, job: &str, lines: usize) -> Result<Vec<LedgerRecord>, Error> {
         // A wrong name may be no part of a key.
-        if scheduled_one_schedule::name::check_name(job).is_ok() {
+        if scheduled_one_schedule::name::check_stored_name(job).is_ok() {
             let store = self.store(job);
             let found = ask(|| store.ledger(job, lines)).await?;
             if !found.is_empty() {

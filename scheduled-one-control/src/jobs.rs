@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::{ALL_JOBS, Backfill, ScheduleId};
+use scheduled_one_schedule::name::is_internal;
 
 use crate::catalog::CatalogedJob;
 use crate::control::Control;
@@ -17,6 +18,8 @@ pub struct JobSummary {
     pub job: String,
     /// Whether it is paused now, by itself or with all jobs.
     pub is_paused: bool,
+    /// Since when it is paused, ms since the Unix epoch; `None` if it is not.
+    pub paused_since_ms: Option<i64>,
     /// How many living nodes have it. A job that none has is listed if a node ever described it, or if there is a
     /// directive for it.
     pub nodes: usize,
@@ -30,7 +33,8 @@ pub struct JobSummary {
 }
 
 impl Control {
-    /// All jobs that nodes have or had, or operators have asked something of, by name. It costs a few requests a
+    /// All jobs that nodes have or had, or operators have asked something of, by name; without those that schedulers
+    /// bring themselves, such as `$alerts`. It costs a few requests a
     /// bucket, however many jobs there are.
     ///
     /// # Errors
@@ -66,8 +70,12 @@ impl Control {
                 let wanted = override_of(wanted, summary.cataloged.as_ref());
                 summary.is_override_void = wanted.is_some_and(|it| it.is_void);
                 summary.is_paused = directives.in_force(job, now_ms).paused;
+                let pauses = directives.of(job).filter_map(|directive| directive.pause);
+                let holding = pauses.filter(|pause| pause.holds(now_ms));
+                summary.paused_since_ms = holding.map(|pause| pause.since_ms).min();
                 summary.job.clone_from(job);
             }
+            here.retain(|job, _| !is_internal(job));
             jobs.extend(here);
         }
         Ok(jobs.into_values().collect())

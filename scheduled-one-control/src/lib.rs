@@ -14,6 +14,7 @@ mod store_url;
 
 mod accounts;
 mod active;
+mod alerts;
 pub mod audit;
 pub mod backfill;
 mod cancel;
@@ -34,6 +35,7 @@ mod trail;
 mod wish;
 
 pub use active::ActiveRun;
+pub use alerts::{AlertsNow, FiringAlert, SentAlert};
 pub use backfill::{BackfillJob, BackfillOnly, BackfillPlan, BackfillState};
 pub use cancel::{CancelRun, CancelledRun};
 pub use catalog::CatalogedJob;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use scheduled_one_schedule::name::is_internal;
+
 use crate::control::Control;
 use crate::error::Error;
 
@@ -74,7 +76,8 @@ impl Control {
                     identity: node.node.node,
                     jobs: BTreeSet::new(),
                 });
-                summary.jobs.extend(node.jobs.into_keys());
+                let jobs = node.jobs.into_keys();
+                summary.jobs.extend(jobs.filter(|job| !is_internal(job)));
             }
         }
         Ok(nodes.into_values().collect())

@@ -100,6 +100,12 @@ impl Args {
         }
     }
 
+    /// An error on the key.
+    pub(crate) fn error_at_key(&self, key: &Key, message: &str) -> Error {
+        let span = self.key(key).map_or_else(Span::call_site, Ident::span);
+        Error::new(span, message)
+    }
+
     /// An error about two keys, on the later of the two.
     pub(crate) fn error_at_later(&self, keys: [&str; 2], message: &str) -> Error {
         let is_one = |entry: &&Entry| keys.iter().any(|key| entry.ident == key);
@@ -134,6 +140,15 @@ impl Args {
             (None, Some(_)) if matches!(key.syntax, Syntax::BareList | Syntax::TextList) => {
                 key.value(rest)
             }
+            (None, Some(list)) if key.syntax == Syntax::Rules => Ok(Written::Bare(list)),
+            (Some(_), _) if key.syntax == Syntax::Rules => {
+                let message = format!(
+                    "`{}` takes its rules in parentheses, directly after it\nhelp: write `{}`",
+                    key.name,
+                    key.line()
+                );
+                Err(Error::new(ident.span(), message))
+            }
             (Some(_), _) if !rest.is_empty() => key.value(rest),
             (None, Some(list)) if !list.is_empty() => {
                 let name = key.name;
@@ -165,7 +180,7 @@ impl Key {
             return Err(Error::new(extra, "expected `,` before the next key"));
         }
         match self.syntax {
-            Syntax::Bare | Syntax::BareList => Ok(Written::Bare(tokens)),
+            Syntax::Bare | Syntax::BareList | Syntax::Rules => Ok(Written::Bare(tokens)),
             Syntax::TextList => values::texts(self, &tokens).map(Written::Texts),
             Syntax::Text | Syntax::Range => match string(&tokens) {
                 Some(text) => Ok(Written::Text(text)),
@@ -242,7 +257,7 @@ fn next_key(tokens: &TokenStream) -> Option<Span> {
 }
 
 /// Cuts the list at its commas. Two commas in a row leave an empty piece, which is dropped without an error.
-fn pieces(tokens: TokenStream) -> Vec<TokenStream> {
+pub(crate) fn pieces(tokens: TokenStream) -> Vec<TokenStream> {
     let mut pieces = vec![TokenStream::new()];
     for token in tokens {
         match (&token, pieces.last_mut()) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use scheduled_one_schedule::alert::{JobRules, RULE_KEYS, RuleValue};
 use scheduled_one_schedule::policy::{POLICY_KEYS, Policies, Value};
 use syn::Type;
 use syn::ext::IdentExt as _;
@@ -95,7 +96,8 @@ fn builder(job: &Job) -> TokenStream {
     let enabled_env = call("enabled_env", job.enabled_env.as_ref());
     let description = call("description", job.description.as_ref());
     let group = call("group", job.group.as_ref());
-    quote!(#made #restriction #policies #enabled #enabled_env #description #group)
+    let alert = call("alert", job.alert.as_ref().map(rules));
+    quote!(#made #restriction #policies #enabled #enabled_env #description #group #alert)
 }
 
 /// A call for each key that takes something from the schedule.
@@ -114,6 +116,21 @@ fn policies(policies: &Policies) -> TokenStream {
         .iter()
         .filter_map(|key| call(key.name, key.get(policies).map(arguments)))
         .collect()
+}
+
+/// The rules of `alert(…)`, with a call for each.
+fn rules(rules: &JobRules) -> TokenStream {
+    let calls = RULE_KEYS.iter().filter_map(|key| {
+        let value = match key.get(rules)? {
+            RuleValue::Count(count) => Literal::u32_unsuffixed(count).into_token_stream(),
+            RuleValue::Duration(time) => duration(time),
+            RuleValue::Flag(flag) => quote!(#flag),
+            RuleValue::Text(text) => quote!(#text),
+            _ => return None,
+        };
+        call(key.name, Some(value))
+    });
+    quote!(__scheduled_one::JobRules::new() #(#calls)*)
 }
 
 /// The arguments of the method of a key with this value.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::Ident;
+use scheduled_one_schedule::alert::JobRules;
 use scheduled_one_schedule::policy::Policies;
 use syn::{Attribute, Path, Type};
 
@@ -17,6 +18,7 @@ pub(crate) struct Job {
     pub(crate) enabled_env: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) group: Option<String>,
+    pub(crate) alert: Option<JobRules>,
     /// Path of the runtime crate.
     pub(crate) runtime: Path,
     pub(crate) function: Function,

@@ -22,6 +22,8 @@ pub(crate) enum Syntax {
     BareList,
     /// `["…", "…"]`, or in parentheses directly after the key.
     TextList,
+    /// `(rule = value, …)`, directly after the key.
+    Rules,
 }
 
 /// One key.
@@ -69,6 +71,8 @@ keys! {
     NAME = "name", Syntax::Text, r#""nightly-report""#, ["id", "job", "key"];
     DESCRIPTION = "description", Syntax::Text, r#""Sends the daily report""#, ["doc", "about"];
     GROUP = "group", Syntax::Text, r#""billing""#, ["label", "tag", "tags"];
+    ALERT = "alert", Syntax::Rules, r#"(failed = 3, no_success = "26h")"#,
+        ["alerts", "notify", "on_failure", "alarm"];
     ENABLED = "enabled", Syntax::Bare, "false", ["disabled", "active", "suspend"];
     ENABLED_ENV = "enabled_env", Syntax::Text, r#""REPORT_ENABLED""#, ["env_enabled", "enabled_if"];
     CRATE = "crate", Syntax::Path, "scheduled_one_runtime", ["krate", "path"];
@@ -97,7 +101,10 @@ impl Key {
 
     /// The key and a value, to paste.
     pub(crate) fn line(&self) -> String {
-        format!("{} = {}", self.name, self.example)
+        match self.syntax {
+            Syntax::Rules => format!("{}{}", self.name, self.example),
+            _ => format!("{} = {}", self.name, self.example),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! which exports it.
 
 // The modules in the order in which an attribute meets them. `tests/fuzz` has the same list.
+mod alert;
 mod attribute;
 
 mod args;

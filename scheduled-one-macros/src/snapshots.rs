@@ -82,6 +82,7 @@ fn every_key_of_cron() {
     timeout = "1h30m",
     name = "weekly-report",
     description = "Sends the \"weekly\" report",
+    alert(failed = 3, lost = false, no_success = "26h", runbook = "https://wiki.example/report"),
 )]
 /// Stays.
 #[must_use]

@@ -14,7 +14,7 @@ use crate::errors::Errors;
 use crate::item::Item;
 use crate::job::{Job, Name, When};
 use crate::keys::{self, Key};
-use crate::{policies, values, when};
+use crate::{alert, policies, values, when};
 
 /// Checks everything that is known before the program runs.
 pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, Error> {
@@ -29,6 +29,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
     let enabled_env = variable(args, &keys::ENABLED_ENV, &mut errors);
     let group = args.text(&keys::GROUP);
     let group = group.and_then(|text| errors.keep(group_name(text)));
+    let alert = alert::read(args, &mut errors);
     let function = item.check(&mut errors);
     let job = when.map(|when| Job {
         name,
@@ -39,6 +40,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
         enabled_env,
         description: args.text(&keys::DESCRIPTION).map(LitStr::value),
         group,
+        alert,
         runtime: runtime(args),
         function,
     });

@@ -7,6 +7,7 @@ use scheduled_one_protocol::machine::{Meta, Nodes, Record};
 use scheduled_one_protocol::{Catalog, UnitName, WorkingSet};
 
 use crate::catalog;
+use crate::checkpoint;
 use crate::requests::RequestChanges;
 use crate::rows::{Column, columns};
 use crate::statements::Statements;
@@ -91,6 +92,7 @@ pub(crate) struct Changes {
     pub(crate) gone_lists: Option<Column>,
     pub(crate) job_lists: Option<Vec<Column>>,
     pub(crate) catalog: Option<(Column, Vec<Column>)>,
+    pub(crate) checkpoint: Option<(Column, Vec<Column>)>,
     /// Jobs and columns of lines.
     pub(crate) lines: Option<(Column, Vec<Column>)>,
     pub(crate) requests: RequestChanges,
@@ -138,6 +140,7 @@ impl Changes {
                 (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
             }),
             catalog: catalog::changes(&before.catalog, set),
+            checkpoint: checkpoint::changes(set),
             requests: RequestChanges::of(set),
         }
     }
@@ -157,6 +160,7 @@ impl Changes {
             gone_lists,
             job_lists,
             catalog,
+            checkpoint,
             lines,
             requests,
         } = self;
@@ -164,7 +168,7 @@ impl Changes {
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        let catalog = catalog.is_none();
+        let catalog = catalog.is_none() && checkpoint.is_none();
         meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }

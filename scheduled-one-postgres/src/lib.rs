@@ -15,6 +15,7 @@ mod tls;
 // The connections, and the tables.
 mod catalog;
 mod changes;
+mod checkpoint;
 mod connections;
 mod hosts;
 mod identity;

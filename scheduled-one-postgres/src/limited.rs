@@ -13,7 +13,7 @@ use crate::store::PostgresStore;
 use crate::tables::RIGHTS;
 
 /// What an operator needs to do with each table: it writes no line of a ledger and describes no job.
-const OPERATOR: [(&str, &str); 10] = [
+const OPERATOR: [(&str, &str); 11] = [
     ("layout", "SELECT"),
     ("meta", "SELECT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
@@ -24,10 +24,11 @@ const OPERATOR: [(&str, &str); 10] = [
     ("request", "SELECT, INSERT, UPDATE"),
     ("asked", "SELECT, INSERT, UPDATE, DELETE"),
     ("trail", "SELECT, INSERT, DELETE"),
+    ("checkpoint", "SELECT"),
 ];
 
 /// A viewer reads each table.
-fn viewer() -> [(&'static str, &'static str); 10] {
+fn viewer() -> [(&'static str, &'static str); 11] {
     RIGHTS.map(|(table, _)| (table, "SELECT"))
 }
 

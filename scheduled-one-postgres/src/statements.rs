@@ -2,7 +2,7 @@
 
 use scheduled_one_protocol::MAX_TRAIL;
 use scheduled_one_protocol::fields::{
-    CATALOG, Field, JOB_LIST, LINE, META, NODE, RECORD, REQUEST, TRAIL,
+    CATALOG, CHECKPOINT, Field, JOB_LIST, LINE, META, NODE, RECORD, REQUEST, TRAIL,
 };
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ,
@@ -68,6 +68,9 @@ pub(crate) struct Statements {
     pub(crate) save_lists: String,
     pub(crate) catalog: String,
     pub(crate) save_catalog: String,
+    /// The checkpoint of a unit.
+    pub(crate) checkpoint: String,
+    pub(crate) save_checkpoint: String,
     /// Appends lines, and returns the newest of each ledger.
     pub(crate) append: String,
     /// Deletes the oldest lines of a ledger that has more than the third parameter up to the line that is the fourth.
@@ -98,6 +101,7 @@ impl Statements {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
         let [catalog, save_catalog] = of_catalog(&table("job"));
+        let [checkpoint, save_checkpoint] = of_checkpoints(&table("checkpoint"));
         let [
             nodes,
             job_lists,
@@ -139,6 +143,8 @@ impl Statements {
             save_lists,
             catalog,
             save_catalog,
+            checkpoint,
+            save_checkpoint,
             append,
             trim,
             requests,
@@ -284,6 +290,24 @@ fn of_catalog(job: &str) -> [String; 2] {
         names(CATALOG, "v."),
         arrays(CATALOG, 2),
         names(CATALOG, "EXCLUDED.")
+    );
+    [select, save]
+}
+
+/// The statements on checkpoints: load one, save.
+fn of_checkpoints(checkpoint: &str) -> [String; 2] {
+    let select = format!(
+        "SELECT {} FROM {checkpoint} WHERE bucket = $1 AND unit = ANY($2)",
+        names(CHECKPOINT, "")
+    );
+    let save = format!(
+        "INSERT INTO {checkpoint} AS t (bucket, unit, {0}) SELECT $1, v.unit, {1} \
+         FROM unnest($2::text[], {2}) AS v(unit, {0}) \
+         ON CONFLICT (bucket, unit) DO UPDATE SET ({0}) = ROW({3})",
+        names(CHECKPOINT, ""),
+        names(CHECKPOINT, "v."),
+        arrays(CHECKPOINT, 2),
+        names(CHECKPOINT, "EXCLUDED.")
     );
     [select, save]
 }

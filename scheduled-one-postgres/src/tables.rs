@@ -9,13 +9,14 @@ use crate::rows::sql_type;
 pub(crate) const VERSION: i64 = 1;
 
 /// What a user needs to do with each table.
-pub(crate) const RIGHTS: [(&str, &str); 10] = [
+pub(crate) const RIGHTS: [(&str, &str); 11] = [
     ("layout", "SELECT"),
     ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
     ("node", "SELECT, INSERT, UPDATE, DELETE"),
     ("job_list", "SELECT, INSERT, UPDATE, DELETE"),
     ("job", "SELECT, INSERT, UPDATE"),
+    ("checkpoint", "SELECT, INSERT, UPDATE"),
     ("ledger", "SELECT, INSERT, DELETE"),
     ("request", "SELECT, INSERT, UPDATE, DELETE"),
     ("asked", "SELECT, INSERT, UPDATE, DELETE"),
@@ -90,7 +91,7 @@ fn column<T>(field: &Field<T>) -> String {
 }
 
 /// All tables, in the order in which they are made.
-pub(crate) fn all(schema: &str) -> [Table; 10] {
+pub(crate) fn all(schema: &str) -> [Table; 11] {
     let (text, none): (_, &[Field<()>]) = (sql_type(Kind::Text), &[]);
     let by = |key| format!("bucket {text},\n  {key} {text},\n  PRIMARY KEY (bucket, {key})");
     let slow = "autovacuum_vacuum_scale_factor = 0.05";
@@ -119,6 +120,7 @@ pub(crate) fn all(schema: &str) -> [Table; 10] {
             slow,
         ),
         Table::new(schema, "job", &by("name"), fields::CATALOG, slow),
+        Table::new(schema, "checkpoint", &by("unit"), fields::CHECKPOINT, slow),
         Table::new(
             schema,
             "ledger",

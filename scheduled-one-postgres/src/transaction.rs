@@ -122,6 +122,7 @@ impl Step<'_> {
         };
         self.load_requests(client, &mut set).await?;
         set.catalog = self.catalog(client).await.map_err(failed)?;
+        set.checkpoint = self.checkpoint(client).await?;
         Ok(Loaded::Set(Box::new(Before::new(set))))
     }
 
@@ -204,6 +205,9 @@ impl Step<'_> {
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;
+        let left = all(&changes.checkpoint);
+        let left = self.execute(client, &texts.save_checkpoint, left).await;
+        left.map_err(failed(Stage::Save))?;
         let (one, two, three, four, five, six, seven, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),

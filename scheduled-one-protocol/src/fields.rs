@@ -23,7 +23,7 @@ use crate::catalog::CatalogEntry;
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::Damage;
 use crate::machine::{LivingNode, Meta, Record};
-use crate::message::{JobList, JobsDigest, Request};
+use crate::message::{Checkpoint, JobList, JobsDigest, Request};
 use crate::trail::TrailEntry;
 use crate::value::{Start, TickMs};
 
@@ -213,6 +213,13 @@ pub const CATALOG: &[Field<CatalogEntry>] = &[
     int("first_ms", |e| value(&e.first_ms), |e, v| set(&mut e.first_ms, v)),
     int("last_ms", |e| value(&e.last_ms), |e, v| set(&mut e.last_ms, v)),
     text("descriptor", |e| value(&e.text), |e, v| set(&mut e.text, v)),
+];
+
+/// The fields of a checkpoint; its unit is the key of the row.
+#[rustfmt::skip] // a field is a line
+pub const CHECKPOINT: &[Field<Checkpoint>] = &[
+    int("token", |c| value(&c.token), |c, v| set(&mut c.token, v)),
+    text("content", |c| value(&c.text), |c, v| set(&mut c.text, v)),
 ];
 
 /// The fields of a line of a ledger.

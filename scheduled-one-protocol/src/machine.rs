@@ -12,10 +12,12 @@ mod meta;
 mod record;
 mod schedule;
 
+mod checkpoint;
 mod claim;
 mod lane;
 mod run;
 
+pub use checkpoint::checkpoint;
 pub use claim::{UnitRecords, claim};
 pub use control::control;
 pub use lane::{ask, cancel, note_lanes, take};

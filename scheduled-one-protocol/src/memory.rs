@@ -15,7 +15,7 @@ use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
 use crate::machine::damage::{Reads, damage};
 use crate::machine::{Meta, Nodes, Now, Record};
-use crate::message::{KNOWN_REQUESTS, MAX_BATCH, Request, UNCLAIMED_MS};
+use crate::message::{Checkpoint, KNOWN_REQUESTS, MAX_BATCH, Request, UNCLAIMED_MS};
 use crate::records::{Decide, Records, Survey};
 use crate::store::{Answer, DiagnosticContext, Store, StoreError};
 use crate::trail::{MAX_TRAIL, TrailEntry, TrailId, TrailLine};
@@ -122,6 +122,8 @@ pub struct BucketState {
     pub nodes: Nodes,
     /// The jobs, as nodes described them.
     pub catalog: Catalog,
+    /// What runs left for the next run of their unit.
+    pub checkpoints: HashMap<UnitName, Checkpoint>,
     /// Identity of the serving process.
     pub serving: String,
     /// The units by what is to be done about them.
@@ -234,6 +236,8 @@ impl BucketState {
                 set.known_requests.insert(key.clone(), *tick);
             }
         }
+        let left = wanted.checkpoint.as_ref();
+        set.checkpoint = left.and_then(|unit| self.checkpoints.get(unit).cloned());
         decide(&mut set)?;
         self.save_requests(&mut set);
         let touched = set.touched.into_iter();
@@ -249,6 +253,7 @@ impl BucketState {
         if wanted.catalog {
             self.catalog = set.catalog;
         }
+        self.checkpoints.extend(set.new_checkpoint);
         for line in set.lines {
             self.append(line, ledger_limit);
         }

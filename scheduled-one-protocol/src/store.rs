@@ -15,9 +15,9 @@ use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, damage::Damage};
 use crate::message::{
-    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
-    Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
+    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
+    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::trail::{TrailId, TrailLine};
 use crate::unit::UnitName;
@@ -119,6 +119,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         caller: &'a Caller,
         cancels: &'a [Cancel],
     ) -> Answer<'a, Reply<Vec<Cancelled>>>;
+
+    /// Reads or writes what a run leaves for the next run of its unit. A run writes only while no later run of the unit
+    /// was granted.
+    fn checkpoint<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a CheckpointRequest,
+    ) -> Answer<'a, Reply<Checkpointed>>;
 
     /// Reads at most `limit` lines of a job's ledger, newest first.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;
@@ -224,6 +232,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A checkpoint that nobody could have written is not read.
+    pub fn damaged_checkpoint(unit: &UnitName, damage: &Damage) -> Self {
+        let Damage { field, value } = damage;
+        StoreError::Refused(format!(
+            "the checkpoint of {unit} has {value} as {field}: somebody edited it; delete it, and the next run begins \
+             without it"
+        ))
+    }
+
     /// A request that rests on a damaged record is refused.
     pub fn damaged(unit: &UnitName, damage: &Damage) -> Self {
         let Damage { field, value } = damage;

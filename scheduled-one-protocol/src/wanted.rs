@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::message::{Ask, Claim, ControlRequest, LowerBounds, Overlap, Register, Take, Target};
+use crate::message::{
+    Ask, CheckpointRequest, Claim, ControlRequest, LowerBounds, Overlap, Register, Take, Target,
+};
 use crate::unit::UnitName;
 
 /// What a store has to load for a request.
@@ -24,6 +26,8 @@ pub struct Wanted {
     pub directives: Access,
     /// Whether the catalog is needed.
     pub catalog: bool,
+    /// The unit whose checkpoint is needed.
+    pub checkpoint: Option<UnitName>,
 }
 
 /// What a step has to do with directives.
@@ -113,6 +117,14 @@ impl Wanted {
             directives: Access::Changes,
             catalog: request.wants_catalog || !request.described.is_empty(),
             ..Wanted::default()
+        }
+    }
+
+    /// What this request concerns.
+    pub fn checkpoint(request: &CheckpointRequest) -> Self {
+        Wanted {
+            checkpoint: Some(request.unit.clone()),
+            ..Wanted::units([&request.unit])
         }
     }
 

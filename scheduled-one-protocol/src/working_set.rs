@@ -6,9 +6,10 @@ use crate::catalog::Catalog;
 use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
-    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register,
-    RegisteredUnit, Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Checkpoint, CheckpointRequest, Checkpointed, Claim,
+    Claimed, ControlReply, ControlRequest, Finish, Finished, Head, Heartbeat, HeartbeatReply,
+    LowerBounds, NODE_GONE_MS, OverdueRun, Register, RegisteredUnit, Renew, Renewed, Request, Take,
+    Taken, UnitStatus, WrittenOff,
 };
 use crate::records::Survey;
 use crate::trail::TrailEntry;
@@ -18,9 +19,9 @@ use crate::wanted::{Wanted, has_lane, slots, slots_of};
 
 /// What a request works on: [`Wanted`], loaded. The methods decide; afterwards the store saves [`meta`](Self::meta),
 /// [`nodes`](Self::nodes) and the [`catalog`](Self::catalog) if they were wanted, the
-/// [`touched`](Self::touched) records, the [`lines`](Self::lines), the [`trail`](Self::trail), and what became of
-/// requests:
-/// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known).
+/// [`touched`](Self::touched) records, the [`lines`](Self::lines), the [`trail`](Self::trail), what became of requests:
+/// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known); and
+/// a [`new_checkpoint`](Self::new_checkpoint).
 #[derive(Clone, Debug, Default)]
 pub struct WorkingSet {
     /// The store's clock at this request.
@@ -55,6 +56,10 @@ pub struct WorkingSet {
     /// Units and ids that are known from now on. Of these, the [`KNOWN_REQUESTS`](crate::message::KNOWN_REQUESTS) with
     /// the highest ticks are kept.
     pub new_known: Vec<(UnitName, String, TickMs)>,
+    /// The checkpoint that was wanted, if one is stored.
+    pub checkpoint: Option<Checkpoint>,
+    /// A unit and what is its checkpoint from now on.
+    pub new_checkpoint: Option<(UnitName, Checkpoint)>,
 }
 
 impl WorkingSet {
@@ -272,6 +277,17 @@ impl WorkingSet {
     pub fn control(&mut self, request: &ControlRequest) -> ControlReply {
         let (now, trail) = (self.now, &mut self.trail);
         machine::control(&mut self.meta, &mut self.catalog, request, now, trail)
+    }
+
+    /// Reads or writes the checkpoint of a unit.
+    pub fn checkpoint(&mut self, request: &CheckpointRequest) -> Checkpointed {
+        let record = self.record(&request.unit);
+        let answer = machine::checkpoint(&record, &mut self.checkpoint, request);
+        if answer == Checkpointed::Written {
+            let written = self.checkpoint.clone();
+            self.new_checkpoint = written.map(|written| (request.unit.clone(), written));
+        }
+        answer
     }
 
     /// Whether a node sent a heartbeat lately.

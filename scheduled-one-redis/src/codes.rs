@@ -129,6 +129,17 @@ codes! {
 }
 
 codes! {
+    /// Replies to a checkpoint.
+    CheckpointCode {
+        None = "NONE",
+        /// Values: fencing token of the run that left it, and the text.
+        Found = "FOUND",
+        Written = "WRITTEN",
+        Superseded = "SUPERSEDED",
+    }
+}
+
+codes! {
     /// Status of a run that a heartbeat named.
     OverdueCode {
         Gone = "GONE",

@@ -1,6 +1,7 @@
 //! Decodes replies of the scripts, in the order that the head of each script has. A reply that does not fit is an
 //! error that names the script, never a panic.
 
+mod checkpoint;
 mod control;
 mod heartbeat;
 mod lane;
@@ -18,6 +19,7 @@ use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, StoreError, 
 use crate::classify;
 use crate::codes::{ClaimCode, FinishCode, InspectCode, RenewCode, WriteOffCode};
 
+pub(crate) use crate::decode::checkpoint::checkpoint;
 pub(crate) use crate::decode::control::control;
 pub(crate) use crate::decode::heartbeat::heartbeat;
 pub(crate) use crate::decode::lane::{ask, cancel, take};

@@ -1,5 +1,6 @@
 //! Encodes requests as KEYS and ARGV, in the order that the head of each script has.
 
+mod checkpoint;
 mod claim;
 mod control;
 mod heartbeat;
@@ -15,9 +16,10 @@ use scheduled_one_protocol::{
     FencingToken, LedgerRecord, ScheduleId, Start, StoreError, TickMs, UnitName,
 };
 
-use crate::keys::{Keys, MAX_NAME_BYTES, is_name};
+use crate::keys::{Keys, MAX_NAME_BYTES, is_job};
 use crate::script::{self, Operation, Request};
 
+pub(crate) use crate::encode::checkpoint::checkpoint;
 pub(crate) use crate::encode::claim::claim;
 pub(crate) use crate::encode::control::control;
 pub(crate) use crate::encode::heartbeat::heartbeat;
@@ -57,7 +59,7 @@ impl<'a> Draft<'a> {
     }
 
     fn unit(&mut self, unit: &UnitName) {
-        if !is_name(unit.job()) {
+        if !is_job(unit.job()) {
             self.refuse(format!(
                 "the name {unit:?}: names are 1 to {MAX_NAME_BYTES} of A-Z a-z 0-9 _ . : / -, \
                  and perhaps #shard and ~slot behind that"

@@ -82,7 +82,7 @@ end
 local function units(set, found)
   local kept = {}
   for _, unit in ipairs(found) do
-    local job, rest = string.match(unit, '^([%w_.:/-]+)(.*)$')
+    local job, rest = string.match(unit, '^(%$?[%w_.:/-]+)(.*)$')
     local place = rest and (string.match(rest, '^#%d+(.*)$') or rest)
     local is_place = place == '' or place == '!' or place and string.match(place, '^~%d+$')
     if job and #unit <= MAX_UNIT_BYTES and is_place then

@@ -38,6 +38,8 @@ pub(crate) struct Keys {
     pub(crate) ctl: String,
     /// The catalog: jobs as nodes described them.
     pub(crate) jobs: String,
+    /// Checkpoints: what runs left for the next run, by unit.
+    pub(crate) left: String,
     /// Ticks of the newest requests, by unit and id.
     pub(crate) asked: String,
     /// Units and ids of these requests, by tick.
@@ -67,6 +69,7 @@ impl Keys {
             lists: format!("{prefix}lists"),
             ctl: format!("{prefix}ctl"),
             jobs: format!("{prefix}jobs"),
+            left: format!("{prefix}left"),
             asked: format!("{prefix}asked"),
             asks: format!("{prefix}asks"),
             trail: format!("{prefix}trail"),
@@ -131,7 +134,12 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// True if a namespace or a job may have this name. A brace would change the hash tag, a space would need quotes in a
+/// True if a job may have this name: one of a program, or an internal one.
+pub(crate) fn is_job(name: &str) -> bool {
+    scheduled_one_schedule::name::check_stored_name(name).is_ok()
+}
+
+/// True if a namespace may have this name. A brace would change the hash tag, a space would need quotes in a
 /// shell.
 pub(crate) fn is_name(name: &str) -> bool {
     scheduled_one_schedule::name::check_name(name).is_ok()

@@ -6,8 +6,8 @@ use deadpool_redis::redis::{Cmd, Script, cmd};
 use once_cell::sync::Lazy;
 
 use crate::codes::{
-    AskCode, CancelCode, ChangeCode, ClaimCode, FinishCode, InspectCode, Named, OverdueCode,
-    RenewCode, WriteOffCode,
+    AskCode, CancelCode, ChangeCode, CheckpointCode, ClaimCode, FinishCode, InspectCode, Named,
+    OverdueCode, RenewCode, WriteOffCode,
 };
 use crate::prologue::prologue;
 
@@ -61,6 +61,7 @@ operations! {
     ASK: 2, &[AskCode::NAMED], shared enter unit settle requests trail ask;
     TAKE: 10, ClaimCode::NAMES, shared enter directives ledger unit settle take;
     CANCEL: 4, &[CancelCode::NAMED], shared enter unit trail cancel;
+    CHECKPOINT: 3, &[CheckpointCode::NAMED], shared enter unit checkpoint;
 }
 
 /// The text of the claim script, for benchmarks.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use deadpool_redis::redis::cmd;
 use scheduled_one_protocol::message::{
-    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
-    Renewed, Reply, Take, Taken, UnitStatus, Verdict, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
+    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
+    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, Verdict,
+    WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
@@ -168,6 +169,17 @@ impl Store for RedisStore {
         Box::pin(async move {
             let request = encode::cancel(self.keys(), caller, cancels)?;
             decode::cancel(self.run(&script::CANCEL, &request).await?, cancels)
+        })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a CheckpointRequest,
+    ) -> Answer<'a, Reply<Checkpointed>> {
+        Box::pin(async move {
+            let encoded = encode::checkpoint(self.keys(), caller, request)?;
+            decode::checkpoint(self.run(&script::CHECKPOINT, &encoded).await?)
         })
     }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduled_one_schedule::{Schedule, ZoneData};
+use scheduled_one_schedule::{Schedule, ZoneData, name};
 
 use crate::handler::AnyHandler;
 use crate::job_schedules::{JobSchedules, Rescheduled};
@@ -54,6 +54,11 @@ impl CompiledJob {
         zones: &ZoneData,
     ) -> Option<Rescheduled> {
         self.schedules.follow(wanted, zones)
+    }
+
+    /// Whether the scheduler brings it itself: then it is not among the jobs of the program.
+    pub(crate) fn is_internal(&self) -> bool {
+        name::is_internal(&self.name)
     }
 
     /// The lease of its runs.

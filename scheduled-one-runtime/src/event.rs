@@ -38,6 +38,8 @@ macro_rules! error {
 mod of_control;
 
 pub(crate) use of_control::{ended_gone, job_gone, not_paused_after, paused_after, rescheduled};
+#[cfg(feature = "alerts")]
+pub(crate) mod alerts;
 
 /// A namespace of one bucket has no `buckets` here, and no `bucket` in the events below.
 pub(crate) fn started(

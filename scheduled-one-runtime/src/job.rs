@@ -11,6 +11,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_schedule::alert::JobRules;
 use scheduled_one_schedule::name;
 use scheduled_one_schedule::policy::{
     Misfire, OnLeaseLost, OnNodeLoss, Overlap, Policies, Route, Scope,
@@ -61,6 +62,10 @@ pub struct Job {
     enabled: bool,
     /// Environment variable that says whether the job is enabled.
     enabled_env: Option<String>,
+    /// What of it is worth an alert.
+    alert: JobRules,
+    /// The scheduler brings it itself.
+    is_internal: bool,
 }
 
 impl Job {
@@ -113,6 +118,8 @@ impl Job {
             declared_at,
             enabled: true,
             enabled_env: None,
+            alert: JobRules::new(),
+            is_internal: false,
         }
     }
 
@@ -310,9 +317,14 @@ impl Job {
             message,
         };
         let renamed = "give it another name (`name = \"…\"` in the attribute)";
-        check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
+        if !self.is_internal {
+            check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
+        }
         if let Some(group) = &self.group {
             check_name(group).map_err(|why| bad(format!("`group`: {why}")))?;
+        }
+        if let Some((_, why)) = self.alert.fault() {
+            return Err(bad(why));
         }
         if let Some(why) = self.when.misplaced(self.policies.scope) {
             return Err(bad(why));

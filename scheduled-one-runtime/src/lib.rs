@@ -128,6 +128,7 @@ pub use scheduled_one_control as control;
 pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
 #[cfg(feature = "redis")]
 pub use scheduled_one_redis::ConnectError;
+pub use scheduled_one_schedule::alert::JobRules;
 pub use scheduled_one_schedule::policy::{
     Backoff, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Route, Scope,
 };

@@ -28,6 +28,7 @@ use labels::{Op, RESULTS, VERDICTS, verdict};
 use mirror::Mirror;
 use scheduled_one_protocol::message::{RunId, Verdict};
 use scheduled_one_protocol::{Bucket, Outcome, StoreError, UnitName};
+use scheduled_one_schedule::name::is_internal;
 
 /// Most jobs that have a label of their own in the text: a server of metrics keeps each label for long.
 pub(crate) const MOST_JOBS: usize = 1_000;
@@ -45,10 +46,12 @@ pub(crate) struct Metrics {
     namespace: String,
     /// Number of buckets of the namespace.
     bucket_count: u32,
-    /// The jobs of the node, ordered by name.
+    /// The jobs of the program on the node, ordered by name.
     jobs: Vec<Arc<CompiledJob>>,
     /// Jobs that the node does not have, and whose stalled runs it writes off.
     elsewhere: JobMetrics,
+    /// Jobs of the scheduler's own, which show nothing.
+    internal: JobMetrics,
     active_runs: ActiveRuns,
     outlook: Outlook,
     /// By verdict; the last are refused.
@@ -100,8 +103,13 @@ impl Metrics {
             off,
             namespace: namespace.to_owned(),
             bucket_count,
-            jobs: jobs.to_vec(),
+            jobs: jobs
+                .iter()
+                .filter(|job| !job.is_internal())
+                .cloned()
+                .collect(),
             elsewhere: JobMetrics::default(),
+            internal: JobMetrics::default(),
             active_runs,
             outlook,
             claims: Counters::default(),
@@ -155,6 +163,9 @@ impl Metrics {
 
     /// The instruments of a unit's job; those of the jobs that the node does not have, if it does not have it.
     fn of_unit(&self, unit: &UnitName) -> &JobMetrics {
+        if is_internal(unit.job()) {
+            return &self.internal;
+        }
         let index = self.index(unit.job());
         index.map_or(&self.elsewhere, |index| &self.jobs[index].metrics)
     }
@@ -174,7 +185,7 @@ impl Metrics {
 
     /// The function of a run is called for the first time, `lateness` after its tick was due.
     pub(crate) fn run_began(&self, job: &CompiledJob, lateness: Duration) {
-        if !self.off {
+        if !self.off && !job.is_internal() {
             job.metrics.began(lateness);
             let labels = || [("job", self.label(&job.name))];
             let of = (catalog::RUN_LATENESS.name, &LATENESSES);
@@ -191,7 +202,7 @@ impl Metrics {
         took: Option<Duration>,
         now_ms: i64,
     ) {
-        if self.off {
+        if self.off || job.is_internal() {
             return;
         }
         match outcome {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use scheduled_one_schedule::name::{NameFault, find_fault};
 
 pub use linkme;
+pub use scheduled_one_schedule::alert::JobRules;
 pub use scheduled_one_schedule::policy::{
     Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Route, Scope,
 };

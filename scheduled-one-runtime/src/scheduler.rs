@@ -17,7 +17,9 @@ mod signals;
 
 // What a program may ask of it.
 #[cfg(feature = "alerts")]
-mod alert_source;
+pub(crate) mod alert_source;
+#[cfg(feature = "alerts")]
+pub(crate) mod alerting;
 mod audit;
 pub(crate) mod doctor;
 mod metrics;
@@ -29,13 +31,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use scheduled_one_control::Control;
 use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::name::check_stored_name;
 use tokio::sync::{Mutex, watch};
 
 use crate::active_runs::ActiveRuns;
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
 use crate::event;
-use crate::job::check_name;
 use crate::lease::CancelReason;
 use crate::ledger::{LedgerEntry, instant};
 use crate::metrics::Metrics;
@@ -107,6 +109,9 @@ pub struct Scheduler {
     /// When jobs start again that stand still.
     outlook: Outlook,
     metrics: Arc<Metrics>,
+    /// What alerts are made of.
+    #[cfg(feature = "alerts")]
+    alert_source: Arc<alert_source::AlertSource>,
     /// Set when the scheduler stops: nothing new starts, and no attempt is followed by another one.
     stopping: watch::Sender<Option<Stopping>>,
     shutdown_grace: Duration,
@@ -178,10 +183,11 @@ impl Scheduler {
         &self.node
     }
 
-    /// The jobs of this node, by name.
+    /// The jobs of this node, by name. Jobs of the scheduler's own, such as `$alerts`, are not among them;
+    /// [`job`](Self::job) and [`ledger`](Self::ledger) show them by their names.
     pub fn jobs(&self) -> Vec<JobInfo> {
         let now_ms = |job| self.worker(job).map_or(0, BucketWorker::now_ms);
-        let jobs = self.jobs.iter();
+        let jobs = self.jobs.iter().filter(|job| !job.is_internal());
         jobs.map(|job| info(job, self.outlook.of(&job.name), now_ms(&job.name)))
             .collect()
     }
@@ -209,7 +215,7 @@ impl Scheduler {
     /// ledger of it; [`Error::Store`] if the store does not reply.
     pub async fn ledger(&self, job: &str, limit: usize) -> Result<Vec<LedgerEntry>, Error> {
         let known = self.jobs.iter().any(|known| *known.name == *job);
-        if !known && check_name(job).is_err() {
+        if !known && check_stored_name(job).is_err() {
             return Err(self.unknown(job));
         }
         let limit = limit.min(MAX_LEDGER_LINES);
@@ -248,7 +254,8 @@ impl Scheduler {
     }
 
     fn unknown(&self, job: &str) -> Error {
-        unknown_job(job, self.jobs.iter().map(|job| &*job.name))
+        let known = self.jobs.iter().filter(|job| !job.is_internal());
+        unknown_job(job, known.map(|job| &*job.name))
     }
 
     /// Stops gracefully, and returns within `grace`: no new ticks start; active

@@ -65,6 +65,18 @@ pub(crate) struct StoreIdentity {
     quarantine_from_ms: i64,
 }
 
+/// A time in which the store did not reply, by the boot clock.
+#[derive(Clone, Debug)]
+pub(crate) struct OutageSeen {
+    /// The first request without a reply.
+    pub(crate) since: Duration,
+    /// The next reply, if there was one.
+    pub(crate) until: Option<Duration>,
+    /// The error of that request.
+    #[cfg_attr(not(feature = "alerts"), allow(dead_code, reason = "alerts show it"))]
+    pub(crate) error: String,
+}
+
 /// A reply, and when it came.
 #[derive(Debug)]
 pub(crate) struct Replied<T> {
@@ -105,8 +117,8 @@ pub(crate) struct StoreClient {
     clock: Arc<dyn Clock>,
     cluster: Arc<ClusterClock>,
     health: watch::Sender<StoreHealth>,
-    /// Boot clock at the first request without a reply; `None` while the store replies.
-    lost_since: Mutex<Option<Duration>>,
+    /// The newest outage; it continues if it has no end.
+    outage: Mutex<Option<OutageSeen>>,
     bucket_mismatch: BucketMismatch,
     log_throttle: LogThrottle,
     pub(crate) metrics: Arc<Metrics>,
@@ -140,7 +152,7 @@ impl StoreClient {
             metrics,
             cluster,
             health: watch::Sender::new(health),
-            lost_since: Mutex::new(None),
+            outage: Mutex::new(None),
             bucket_mismatch,
             log_throttle: LogThrottle::default(),
         }
@@ -299,8 +311,8 @@ impl StoreClient {
     fn note_reply(&self, head: &Head, sent: Duration, received: Duration) {
         self.cluster.learn(head.now_us, sent, received);
         self.bucket_mismatch.set(self.bucket, false);
-        let lost_since = self.lost_since().take();
-        if let Some(since) = lost_since {
+        let ended = self.end_outage(received);
+        if let Some(since) = ended {
             event::store_back(self.bucket, received.saturating_sub(since));
         }
         self.bucket_metrics.store_up(true);
@@ -329,20 +341,43 @@ impl StoreClient {
             self.bucket_mismatch.set(self.bucket, true);
         }
         self.bucket_metrics.store_up(false);
-        let mut lost_since = self.lost_since();
-        if lost_since.is_none() {
-            *lost_since = Some(now);
+        if self.begin_outage(error, now) {
             event::store_lost(self.bucket, error);
         }
-        drop(lost_since);
         self.health
             .send_if_modified(|health| std::mem::take(&mut health.up));
     }
 
-    fn lost_since(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
-        self.lost_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Notes an outage. False if it continues.
+    fn begin_outage(&self, error: &StoreError, now: Duration) -> bool {
+        let mut outage = self.outage();
+        let is_new = outage.as_ref().is_none_or(|known| known.until.is_some());
+        if is_new {
+            *outage = Some(OutageSeen {
+                since: now,
+                until: None,
+                error: error.to_string(),
+            });
+        }
+        is_new
+    }
+
+    /// Notes the end of an outage, and returns when it began; `None` if there is none.
+    fn end_outage(&self, now: Duration) -> Option<Duration> {
+        let mut outage = self.outage();
+        let open = outage.as_mut().filter(|known| known.until.is_none())?;
+        open.until = Some(now);
+        Some(open.since)
+    }
+
+    /// The newest outage that this node saw.
+    #[cfg(feature = "alerts")]
+    pub(crate) fn last_outage(&self) -> Option<OutageSeen> {
+        self.outage().clone()
+    }
+
+    fn outage(&self) -> std::sync::MutexGuard<'_, Option<OutageSeen>> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

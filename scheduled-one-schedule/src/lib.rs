@@ -85,6 +85,8 @@ mod identity;
 /// The error of all parsers: a message and the way out.
 mod error;
 
+pub mod alert;
+
 pub mod policy;
 
 pub mod name;

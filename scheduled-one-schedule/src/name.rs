@@ -34,6 +34,30 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
     }
 }
 
+/// The first character of the names of internal jobs, which a scheduler brings itself. No other name has it.
+pub const INTERNAL: char = '$';
+
+/// Whether this is the name of an internal job.
+///
+/// ```
+/// use scheduled_one_schedule::name::{check_name, is_internal};
+///
+/// assert!(is_internal("$alerts") && check_name("$alerts").is_err());
+/// ```
+#[must_use]
+pub fn is_internal(name: &str) -> bool {
+    name.starts_with(INTERNAL)
+}
+
+/// Checks the name of a job as a store has it: that of a program, or that of an internal job.
+///
+/// # Errors
+///
+/// The first reason for which the name is refused.
+pub fn check_stored_name(name: &str) -> Result<(), NameError> {
+    check_name(name.strip_prefix(INTERNAL).unwrap_or(name))
+}
+
 /// What is wrong with a name, as far as a constant can say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -142,7 +166,10 @@ mod tests {
             check_name(&long),
             Err(NameError::TooLong(MAX_NAME_BYTES + 1))
         );
-        for bad in [' ', '{', '}', '#', '~', '+', 'ä', '\n', '\0'] {
+        assert_eq!(check_stored_name("$alerts"), Ok(()));
+        assert_eq!(check_stored_name("a$"), Err(NameError::Character('$')));
+        assert_eq!(check_stored_name("$"), Err(NameError::Empty));
+        for bad in [' ', '{', '}', '#', '~', '+', '$', 'ä', '\n', '\0'] {
             let name = format!("a{bad}b");
             assert_eq!(
                 check_name(&name),

@@ -11,6 +11,7 @@ mod place;
 
 // The file: its connection, its tables, its rows.
 mod catalog;
+mod checkpoint;
 mod connection;
 mod file_system;
 mod requests;

@@ -75,7 +75,8 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
             && has_columns(connection, "ledger", fields::LINE)?
             && has_columns(connection, "request", fields::REQUEST)?
             && has_columns(connection, "job", fields::CATALOG)?
-            && has_columns(connection, "trail", fields::TRAIL)?),
+            && has_columns(connection, "trail", fields::TRAIL)?
+            && has_columns(connection, "checkpoint", fields::CHECKPOINT)?),
         0 => {
             let table = "SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1";
             let table: Option<String> = connection
@@ -137,7 +138,7 @@ fn column<T>(field: &Field<T>) -> String {
     }
 }
 
-fn tables() -> [String; 13] {
+fn tables() -> [String; 14] {
     let list = |columns: Vec<String>| columns.join(",\n  ");
     let meta = list(fields::META.iter().map(column).collect());
     let record = list(fields::RECORD.iter().map(column).collect());
@@ -146,6 +147,7 @@ fn tables() -> [String; 13] {
     let request = list(fields::REQUEST.iter().map(column).collect());
     let job = list(fields::CATALOG.iter().map(column).collect());
     let trail = list(fields::TRAIL.iter().map(column).collect());
+    let checkpoint = list(fields::CHECKPOINT.iter().map(column).collect());
     let job_list = list(fields::JOB_LIST.iter().map(column).collect());
     [
         // Which file this is. A file that was made anew has forgotten everything, although it has the same name.
@@ -168,6 +170,10 @@ fn tables() -> [String; 13] {
         format!(
             "CREATE TABLE IF NOT EXISTS unit (\n  bucket TEXT NOT NULL,\n  name TEXT NOT NULL,\n  {record},\n  \
              PRIMARY KEY (bucket, name)\n) STRICT, WITHOUT ROWID"
+        ),
+        format!(
+            "CREATE TABLE IF NOT EXISTS checkpoint (\n  bucket TEXT NOT NULL,\n  unit TEXT NOT NULL,\n  {checkpoint},\n  \
+             PRIMARY KEY (bucket, unit)\n) STRICT, WITHOUT ROWID"
         ),
         // For the survey of each heartbeat: of many units, few are active.
         format!("CREATE INDEX IF NOT EXISTS unit_active ON unit (bucket) WHERE {ACTIVE}"),

@@ -66,6 +66,7 @@ impl Step<'_> {
             || !set.lines.is_empty()
             || !set.trail.is_empty()
             || set.has_request_changes()
+            || set.new_checkpoint.is_some()
             || meta != set.meta
             || catalog != set.catalog;
         if !is_changed && nodes == set.nodes {
@@ -84,6 +85,10 @@ impl Step<'_> {
             })
             .and_then(|()| rows.save_catalog(&catalog, &set.catalog))
             .and_then(|()| rows.save_requests(&set))
+            .and_then(|()| match &set.new_checkpoint {
+                Some((unit, new)) => rows.save_checkpoint(unit, new),
+                None => Ok(()),
+            })
             .and_then(|()| rows.append(&set.lines, self.ledger_limit))
             .and_then(|()| rows.enter(&set.trail))
             .map_err(|error| failed(error.into()))?;
@@ -108,6 +113,10 @@ impl Step<'_> {
                 false => Default::default(),
             },
             records: rows.records(&self.wanted.units)?,
+            checkpoint: match &self.wanted.checkpoint {
+                Some(unit) => rows.checkpoint(unit)?,
+                None => None,
+            },
             known_requests: rows.known_requests(&self.wanted.known_requests)?,
             ..WorkingSet::default()
         };

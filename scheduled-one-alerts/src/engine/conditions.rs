@@ -63,7 +63,7 @@ fn of_unit(rules: &Decided, unit: &UnitFacts, now_ms: i64) -> Vec<Condition> {
         let text = format!("{} ticks have no outcome", unit.unaccounted);
         add(RuleKind::Unaccounted, now_ms, 0, text);
     }
-    if unit.no_node_has {
+    if rules.no_node_has && unit.no_node_has {
         let text = "the store knows the job, and no node has it".to_owned();
         add(RuleKind::NoNodeHas, now_ms, SETTLE_MS, text);
     }
@@ -123,7 +123,7 @@ pub(super) fn is_on(rules: &Rules, rule: RuleKind, subject: &str) -> bool {
         RuleKind::Missed => of_job().missed.is_some(),
         RuleKind::Lost => of_job().lost,
         RuleKind::NoSuccess => of_job().no_success_ms.is_some(),
-        RuleKind::StoreLost => rules.store_lost,
+        RuleKind::StoreLost => rules.store_lost_ms.is_some(),
         _ => true,
     }
 }

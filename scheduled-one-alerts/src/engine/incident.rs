@@ -43,6 +43,10 @@ impl Fired {
         }
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn again(&mut self, text: String) {
         self.count = self.count.saturating_add(1);
         self.resolved_ms = None;

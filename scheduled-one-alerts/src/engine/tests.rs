@@ -8,7 +8,7 @@ use scheduled_one_protocol::{Outcome, TickMs, UnitName};
 
 use super::*;
 use crate::facts::{CLUSTER, Outage, UnitFacts};
-use crate::rule::JobRules;
+use scheduled_one_schedule::alert::JobRules;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod alerts;
 mod changes;
 mod console;
 mod runs;

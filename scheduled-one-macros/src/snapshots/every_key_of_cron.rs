@@ -6,6 +6,7 @@
     timeout = "1h30m",
     name = "weekly-report",
     description = "Sends the \"weekly\" report",
+    alert(failed = 3, lost = false, no_success = "26h", runbook = "https://wiki.example/report"),
 )]
 /// Stays.
 #[must_use]
@@ -38,6 +39,13 @@ const _: () = {
             .lease(__scheduled_one::Duration::from_millis(10000))
             .timeout(__scheduled_one::Duration::from_millis(5400000))
             .description("Sends the \"weekly\" report")
+            .alert(
+                __scheduled_one::JobRules::new()
+                    .failed(3)
+                    .lost(false)
+                    .no_success(__scheduled_one::Duration::from_millis(93600000))
+                    .runbook("https://wiki.example/report"),
+            )
     }
     __scheduled_one::register!(__scheduled_one_job);
 };

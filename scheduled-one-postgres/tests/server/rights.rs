@@ -1,8 +1,10 @@
 //! The documented rights suffice, and each is needed.
 
 use scheduled_one_postgres::{ConnectError, PostgresStore, schema};
-use scheduled_one_protocol::message::{Heartbeat, Register};
-use scheduled_one_protocol::{LedgerRecord, SkipReason, Store, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::message::{Checkpoint, CheckpointRequest, Heartbeat, Register};
+use scheduled_one_protocol::{
+    FencingToken, LedgerRecord, SkipReason, Store, StoreError, TickMs, UnitName,
+};
 
 use super::{Database, SERVER, caller, registration};
 
@@ -20,6 +22,18 @@ async fn everything(store: &PostgresStore) -> Result<(), StoreError> {
     let unit = UnitName::from("a");
     let line = LedgerRecord::skipped(&unit, TickMs(1), SkipReason::Overlap, "node", 1);
     store.record(&caller, &[line]).await?;
+    for token in [1, 2] {
+        let write = Checkpoint {
+            token: FencingToken(token),
+            text: "left".to_owned(),
+        };
+        let unit = unit.clone();
+        let request = CheckpointRequest {
+            unit,
+            write: Some(write),
+        };
+        store.checkpoint(&caller, &request).await?;
+    }
     store.ledger("a", 9).await.map(drop)
 }
 
@@ -63,7 +77,7 @@ async fn the_documented_rights_suffice() {
 
 /// Each right, and whether a request fails without it.
 #[rustfmt::skip] // a right is a line
-const RIGHTS: [(&str, &str, bool); 18] = [
+const RIGHTS: [(&str, &str, bool); 21] = [
     ("USAGE", "SCHEMA scheduled_one", true),
     ("SELECT", "scheduled_one.layout", false),
     ("SELECT", "scheduled_one.meta", true),
@@ -80,6 +94,9 @@ const RIGHTS: [(&str, &str, bool); 18] = [
     ("SELECT", "scheduled_one.job", false),
     ("INSERT", "scheduled_one.job", false),
     ("UPDATE", "scheduled_one.job", false),
+    ("SELECT", "scheduled_one.checkpoint", true),
+    ("INSERT", "scheduled_one.checkpoint", true),
+    ("UPDATE", "scheduled_one.checkpoint", true),
     ("SELECT", "scheduled_one.ledger", true),
     ("INSERT", "scheduled_one.ledger", true),
     // Without it ledgers grow, in the background.
@@ -103,7 +120,7 @@ async fn each_right_is_needed_and_a_missing_one_is_named() {
             .sql(&format!("REVOKE {right} ON {object} FROM {user}"));
         world
             .database
-            .sql("TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node, scheduled_one.job_list, scheduled_one.job");
+            .sql("TRUNCATE scheduled_one.meta, scheduled_one.unit, scheduled_one.node, scheduled_one.job_list, scheduled_one.job, scheduled_one.checkpoint");
 
         let error = Store::preflight(&world.store()).await.unwrap_err();
         assert_eq!(error.finding.check, "rights", "{right} {object}: {error}");

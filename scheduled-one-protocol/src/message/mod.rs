@@ -6,6 +6,7 @@
 //! The enums are exhaustive on purpose: another variant is another version of the protocol, and each store has to
 //! decide what to do with it.
 
+mod checkpoint;
 mod claim;
 mod control;
 mod heartbeat;
@@ -14,6 +15,7 @@ mod request;
 mod run;
 mod unit;
 
+pub use checkpoint::{Checkpoint, CheckpointRequest, Checkpointed, MAX_CHECKPOINT_BYTES};
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
 pub use control::{Changed, ControlReply, ControlRequest, DirectiveChange};
 pub use heartbeat::{Heartbeat, HeartbeatReply, JobList, JobsDigest, Member, Membership};

@@ -4,7 +4,7 @@ use scheduled_one_protocol::message::{Caller, ControlRequest};
 use scheduled_one_protocol::{ALL_JOBS, Backfill, StoreError, check_control};
 
 use super::Draft;
-use crate::keys::{Keys, is_name};
+use crate::keys::{Keys, is_job};
 use crate::script::{self, Request};
 
 pub(crate) fn control<'a>(
@@ -57,7 +57,7 @@ impl<'a> Draft<'a> {
     /// What a directive is about.
     fn subject(&mut self, subject: &'a str) {
         let job = Backfill::job_of(subject).unwrap_or(subject);
-        if subject != ALL_JOBS && !is_name(job) {
+        if subject != ALL_JOBS && !is_job(job) {
             self.refuse(format!(
                 "a directive for {subject:?}: that is no name of a job"
             ));

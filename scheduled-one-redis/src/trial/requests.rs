@@ -2,9 +2,9 @@
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use scheduled_one_protocol::message::{
-    Ask, Caller, Cancel, Cause, Claim, ControlRequest, DirectiveChange, DueTick, Finish, Heartbeat,
-    JobList, LowerBounds, Missed, Occasion, OverdueRun, Overlap, Register, Renew, Reply, Request,
-    RunId, Take, Target,
+    Ask, Caller, Cancel, Cause, Checkpoint, CheckpointRequest, Claim, ControlRequest,
+    DirectiveChange, DueTick, Finish, Heartbeat, JobList, LowerBounds, Missed, Occasion,
+    OverdueRun, Overlap, Register, Renew, Reply, Request, RunId, Take, Target,
 };
 use scheduled_one_protocol::{
     Directive, FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName,
@@ -124,6 +124,27 @@ impl Steps<'_> {
     }
 }
 
+impl Steps<'_> {
+    /// A checkpoint is written, and read.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let write = Checkpoint {
+            // Not less than that of any run of the trial.
+            token: FencingToken(FAR_MS as u64),
+            text: "trial".to_owned(),
+        };
+        for write in [Some(write), None] {
+            let unit = UnitName::from(IDLE);
+            let request = CheckpointRequest { unit, write };
+            let request = encode::checkpoint(self.keys, &self.caller, &request)?;
+            let command = by_text(&script::CHECKPOINT, &request);
+            self.push(script::CHECKPOINT.name, command, |reply| {
+                decode::checkpoint(reply).map(|_| None)
+            });
+        }
+        Ok(())
+    }
+}
+
 /// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
 fn by_text(operation: &Operation, request: &script::Request<'_>) -> Cmd {
     operation.by_text(request, false)
@@ -186,6 +207,7 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
     let ends = vec![finish(HELD)];
     steps.batch(&script::FINISH, (encode::finish, decode::finish), ends)?;
     steps.lane()?;
+    steps.checkpoint()?;
     let lines = vec![line(HELD)];
     steps.batch(&script::RECORD, (encode::record, decode::record), lines)?;
     let units = vec![IDLE.into(), LOST.into()];
@@ -368,6 +390,7 @@ pub(super) fn delete(keys: &Keys) -> Cmd {
         &keys.lists,
         &keys.ctl,
         &keys.jobs,
+        &keys.left,
         &keys.asked,
         &keys.asks,
         &keys.trail,

@@ -1,10 +1,18 @@
 //! What a node says of its jobs in the catalog.
 
+#[cfg(feature = "alerts")]
+use std::time::Duration;
+
 use scheduled_one_protocol::JobDescriptor;
+use scheduled_one_schedule::alert::JobRules;
+#[cfg(feature = "alerts")]
+use scheduled_one_schedule::name;
 use scheduled_one_schedule::policy::POLICY_KEYS;
 use scheduled_one_schedule::{Schedule, ZoneData};
 
 use crate::environment::variable;
+#[cfg(feature = "alerts")]
+use crate::handler::Handler;
 use crate::job::Job;
 use crate::job::when::{Rate, When};
 
@@ -23,6 +31,38 @@ impl Job {
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
         self
+    }
+
+    /// What of the job is worth an alert, as `alert(…)` of the attribute. It is said in the catalog, so that whichever
+    /// node evaluates alerts knows it; and has no effect unless a node of the namespace does, see
+    /// [docs/alerts.md](https://github.com/scheduled-one/scheduled-one/blob/main/docs/alerts.md).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use scheduled_one_runtime::{Job, JobRules};
+    ///
+    /// let job = Job::cron("billing", "0 30 2 * * *", || async {})
+    ///     .alert(JobRules::new().failed(3).no_success(Duration::from_secs(26 * 3600)));
+    /// # let _ = job;
+    /// ```
+    pub fn alert(mut self, rules: JobRules) -> Self {
+        self.alert = rules;
+        self
+    }
+
+    /// A job that the scheduler brings itself. Its name begins with [`name::INTERNAL`], as no other does.
+    #[cfg(feature = "alerts")]
+    #[track_caller]
+    pub(crate) fn internal<Args: 'static>(
+        name: &str,
+        period: Duration,
+        handler: impl Handler<Args>,
+    ) -> Self {
+        debug_assert!(name::is_internal(name));
+        Job {
+            is_internal: true,
+            ..Job::every(name, period, handler)
+        }
     }
 }
 
@@ -56,6 +96,9 @@ pub(super) fn descriptor(
     }
     if let Some(group) = &said.group {
         job.say("group", group.clone());
+    }
+    for (key, value) in said.alert.said() {
+        job.say(&key, value);
     }
     if !enabled {
         job.say("enabled", "false");

@@ -107,6 +107,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> usize {
 /// A request to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
+    Checkpoint,
     Claim,
     Control,
     Ask,
@@ -122,7 +123,8 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [Op; 12] = [
+    pub(crate) const ALL: [Op; 13] = [
+        Op::Checkpoint,
         Op::Claim,
         Op::Control,
         Op::Ask,
@@ -139,6 +141,7 @@ impl Op {
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Op::Checkpoint => "checkpoint",
             Op::Claim => "claim",
             Op::Control => "control",
             Op::Ask => "ask",

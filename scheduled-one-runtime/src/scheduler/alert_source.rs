@@ -1,28 +1,104 @@
-//! What alerts are made of: the state of this node's jobs in the store, and all ledgers.
+//! What alerts are made of: all ledgers, what stores have of jobs, the nodes, and what this node saw of stores.
 
+mod elsewhere;
+mod gaps;
+mod own;
+mod stores;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scheduled_one_alerts::{Facts, Source, SourceError, UnitFacts};
-use scheduled_one_protocol::message::{ControlRequest, MAX_BATCH, Overlap, UnitStatus};
-use scheduled_one_protocol::{ALL_JOBS, BoxFuture, Directives, LedgerRecord, ScheduleId, UnitName};
-use scheduled_one_schedule::policy::Scope;
+use scheduled_one_alerts::{Facts, Source, SourceError};
+use scheduled_one_control::Control;
+use scheduled_one_protocol::{BoxFuture, Bucket, JobDescriptor, LedgerRecord, Store};
+use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::alert::JobRules;
 
 use crate::compiled_job::CompiledJob;
-use crate::metrics::labels::Op;
+use crate::node::outlook::Outlook;
 use crate::scheduler::Scheduler;
+use crate::scheduler::alert_source::gaps::Gaps;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::user_code;
 
-/// The facts are those of the jobs of this node: due ticks, active runs, pauses, and first registrations. Nodes, drift,
-/// outages and audits are not among them.
-impl Source for Scheduler {
+/// What alerts are made of.
+pub(crate) struct AlertSource {
+    /// The parts of this node in its buckets.
+    pub(super) workers: Vec<BucketWorker>,
+    /// The stores of all buckets.
+    pub(super) stores: Vec<Arc<dyn Store>>,
+    /// The jobs of the program on this node.
+    pub(super) jobs: Vec<Arc<CompiledJob>>,
+    /// What these say of their alerts.
+    pub(super) declared: BTreeMap<String, JobRules>,
+    pub(super) outlook: Outlook,
+    pub(super) control: Control,
+    pub(super) zones: ZoneData,
+    gaps: Gaps,
+}
+
+impl AlertSource {
+    pub(super) fn new(
+        workers: Vec<BucketWorker>,
+        stores: Vec<Arc<dyn Store>>,
+        jobs: &[Arc<CompiledJob>],
+        outlook: Outlook,
+        control: Control,
+        zones: ZoneData,
+    ) -> Self {
+        let jobs: Vec<_> = jobs
+            .iter()
+            .filter(|job| !job.is_internal())
+            .cloned()
+            .collect();
+        let rules = |job: &Arc<CompiledJob>| {
+            let descriptor = JobDescriptor::from_text(&job.descriptor);
+            let rules = JobRules::from_said(|key| descriptor.get(key));
+            (!rules.is_empty()).then(|| (job.name.to_string(), rules))
+        };
+        AlertSource {
+            declared: jobs.iter().filter_map(rules).collect(),
+            workers,
+            stores,
+            jobs,
+            outlook,
+            control,
+            zones,
+            gaps: Gaps::default(),
+        }
+    }
+
+    pub(super) fn bucket(&self, job: &str) -> Bucket {
+        Bucket::of_job(job, self.stores.len() as u32)
+    }
+
+    /// The store that has the ledger of a job, whether this node has the job or not.
+    fn store(&self, job: &str) -> &dyn Store {
+        &*self.stores[self.bucket(job).index() as usize]
+    }
+
+    /// The part of this node in the bucket of a job, if it works there.
+    pub(super) fn worker(&self, job: &str) -> Option<&BucketWorker> {
+        let bucket = self.bucket(job);
+        let mut workers = self.workers.iter();
+        workers.find(|worker| worker.client.bucket == bucket)
+    }
+}
+
+impl Source for AlertSource {
     fn facts(&self) -> BoxFuture<'_, Result<Facts, SourceError>> {
         Box::pin(async {
-            let mut facts = Facts::default();
+            let mut facts = Facts {
+                declared: self.declared.clone(),
+                ..Facts::default()
+            };
             for worker in &self.workers {
                 facts.at_ms = facts.at_ms.max(worker.now_ms());
-                facts.units.extend(self.unit_facts(worker).await?);
+                facts.units.extend(self.own_units(worker).await?);
             }
+            self.elsewhere(&mut facts).await?;
+            self.count_gaps(&mut facts).await?;
+            self.of_stores(&mut facts);
             Ok(facts)
         })
     }
@@ -39,99 +115,18 @@ impl Source for Scheduler {
     }
 }
 
-/// A unit to look at, with its slots.
-struct Looked<'a> {
-    job: &'a CompiledJob,
-    unit: UnitName,
-    slots: Vec<UnitName>,
-}
-
-impl Scheduler {
-    /// The facts of the jobs in one bucket.
-    async fn unit_facts(&self, worker: &BucketWorker) -> Result<Vec<UnitFacts>, SourceError> {
-        let bucket = worker.client.bucket;
-        let jobs = self.jobs.iter().map(Arc::as_ref);
-        let looked: Vec<Looked<'_>> = jobs
-            .filter(|job| self.bucket(&job.name) == bucket)
-            .flat_map(looked)
-            .collect();
-        let everything = ControlRequest::default();
-        let control = worker.client.request(Op::Control, |store, caller| {
-            store.control(caller, &everything)
-        });
-        let directives = control.await?.body.directives;
-        let names: Vec<UnitName> = looked.iter().flat_map(|it| it.slots.clone()).collect();
-        let mut found: Vec<UnitStatus> = Vec::new();
-        for batch in names.chunks(MAX_BATCH) {
-            let inspected = worker
-                .client
-                .request(Op::Inspect, |store, caller| store.inspect(caller, batch));
-            found.extend(inspected.await?.body);
-        }
-        let now_ms = worker.now_ms();
-        let mut rest = found.as_slice();
-        let facts = looked.iter().map(|it| {
-            let (own, others) = rest.split_at(it.slots.len().min(rest.len()));
-            rest = others;
-            let claims_from_ms = self.outlook.of(&it.job.name).claims_from_ms;
-            let pause = paused_since(it.job, &directives, now_ms);
-            facts_of(it, own, pause, claims_from_ms <= now_ms)
-        });
-        Ok(facts.collect())
+/// Due ticks, active runs, pauses and audits are those of the jobs of this node; of other jobs the facts are what the
+/// catalog and the stores say. Outages are those that this node saw.
+impl Source for Scheduler {
+    fn facts(&self) -> BoxFuture<'_, Result<Facts, SourceError>> {
+        self.alert_source.facts()
     }
-}
 
-/// The units of a job; none are in the store of a job that each node runs by itself.
-fn looked(job: &CompiledJob) -> impl Iterator<Item = Looked<'_>> {
-    let slots = match (job.rules.scope, job.rules.overlap) {
-        (Scope::One, Overlap::Allow(most)) => 0..most + 1,
-        (Scope::One, _) => 0..1,
-        (_, _) => 0..0,
-    };
-    job.units().map(move |unit| Looked {
-        job,
-        slots: slots.clone().map(|slot| unit.with_slot(slot)).collect(),
-        unit,
-    })
-}
-
-/// Since when nothing of a job's schedule starts, because somebody wants that.
-fn paused_since(job: &CompiledJob, directives: &Directives, now_ms: i64) -> Option<i64> {
-    let own = [&*job.name, ALL_JOBS].map(|subject| directives.get(subject)?.pause);
-    let holding = own.into_iter().flatten().filter(|it| it.holds(now_ms));
-    let since_ms = holding.map(|pause| pause.since_ms).min();
-    since_ms.or((!job.rules.enabled).then_some(now_ms))
-}
-
-/// The status is that of the unit, then of its slots.
-fn facts_of(
-    looked: &Looked<'_>,
-    status: &[UnitStatus],
-    paused_since_ms: Option<i64>,
-    may_start: bool,
-) -> UnitFacts {
-    let schedule = looked.job.schedule();
-    let own = status.first();
-    // Another schedule may decide the ticks: this node does not know them then.
-    let ours = ScheduleId(looked.job.schedules.own().identity().as_u64());
-    let decides = own.and_then(|own| own.decides.as_ref());
-    let decided = decides.is_none_or(|it| it.id == ours).then_some(own);
-    let decided_ms = decided.flatten().and_then(|own| own.marks.decided_to());
-    let since_ms = decides.map_or(i64::MIN, |it| it.since_ms);
-    let since_ms = since_ms.max(looked.job.since_ms());
-    let next = decided_ms.and_then(|to| schedule.next_after(to.ms().max(since_ms)));
-    let waiting = status
-        .iter()
-        .flat_map(|it| &it.waiting)
-        .map(|tick| tick.ms());
-    let running = status.iter().filter_map(|it| it.running);
-    UnitFacts {
-        name: looked.unit.as_str().to_owned(),
-        zone: Some(schedule.zone().name().to_owned()),
-        first_seen_ms: own.and_then(|own| own.marks.first_seen_ms),
-        due_ms: waiting.chain(next).min().filter(|_| may_start),
-        running_since_ms: running.map(|tick| tick.ms()).min(),
-        paused_since_ms,
-        ..UnitFacts::default()
+    fn ledger<'a>(
+        &'a self,
+        job: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<LedgerRecord>, SourceError>> {
+        Source::ledger(&*self.alert_source, job, limit)
     }
 }

@@ -59,7 +59,7 @@ impl Scheduler {
 }
 
 /// The pauses of a job, by its own directive and by that for all jobs.
-async fn pauses(worker: &BucketWorker, job: &str) -> Result<Vec<PastPause>, Error> {
+pub(super) async fn pauses(worker: &BucketWorker, job: &str) -> Result<Vec<PastPause>, Error> {
     let client = &worker.client;
     if client.health_now().control_version == 0 {
         return Ok(Vec::new());

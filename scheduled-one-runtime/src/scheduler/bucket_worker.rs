@@ -8,8 +8,9 @@ use crate::run::Runner;
 use crate::store_client::StoreClient;
 
 /// A node's part in one bucket, while its loop runs.
-pub(super) struct BucketWorker {
-    pub(super) client: Arc<StoreClient>,
+#[derive(Clone)]
+pub(crate) struct BucketWorker {
+    pub(crate) client: Arc<StoreClient>,
     pub(super) runner: Arc<Runner>,
 }
 

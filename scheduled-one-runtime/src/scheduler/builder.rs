@@ -64,6 +64,8 @@ pub struct SchedulerBuilder {
     pub(super) identity: Option<String>,
     /// The instruments count nothing.
     pub(super) metrics_off: bool,
+    #[cfg(feature = "alerts")]
+    pub(super) alerts: Option<scheduled_one_alerts::Alerts>,
 }
 
 impl SchedulerBuilder {
@@ -85,6 +87,8 @@ impl SchedulerBuilder {
             calendars: Vec::new(),
             identity: None,
             metrics_off: false,
+            #[cfg(feature = "alerts")]
+            alerts: None,
         }
     }
 

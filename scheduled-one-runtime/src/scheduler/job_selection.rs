@@ -22,6 +22,8 @@ pub(super) struct JobSelection {
     pub(super) only: Option<Vec<String>>,
     /// Jobs that do not run on this node.
     pub(super) without: Vec<String>,
+    /// Jobs of the scheduler's own, which are no choice of the program.
+    pub(super) internal: Vec<Job>,
 }
 
 impl JobSelection {
@@ -75,6 +77,8 @@ impl JobSelection {
                 message: "they leave no job to run on this node".to_owned(),
             });
         }
+        // Their names are in front of all others.
+        jobs.splice(0..0, self.internal);
         let mut chosen = ChosenJobs {
             program,
             ..ChosenJobs::default()

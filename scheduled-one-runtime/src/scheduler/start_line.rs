@@ -28,7 +28,8 @@ pub(super) struct StartLine<'a> {
 
 impl SchedulerBuilder {
     pub(super) fn log_started(&self, line: &StartLine<'_>) {
-        let enabled = line.jobs.iter().filter(|job| job.rules.enabled);
+        let jobs = || line.jobs.iter().filter(|job| !job.is_internal());
+        let enabled = jobs().filter(|job| job.rules.enabled);
         let describe = |job: &Arc<CompiledJob>| line.outlook.describe(job, line.now_ms);
         let mut text = list(enabled, describe, "; ");
         if !line.disabled.is_empty() {
@@ -38,7 +39,7 @@ impl SchedulerBuilder {
         // It may be the program's own.
         let store = user_code::call(|| format!("{:?}", line.store));
         event::started(
-            line.jobs.len(),
+            jobs().count(),
             line.node,
             &self.namespace,
             (self.buckets > 1).then_some(self.buckets),

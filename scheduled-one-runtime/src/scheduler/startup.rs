@@ -55,6 +55,8 @@ impl SchedulerBuilder {
         // 1. Settings and jobs are checked.
         self.check_settings()?;
         let zones = self.zones()?;
+        #[cfg(feature = "alerts")]
+        let alerting = self.add_alerting().await?;
         let chosen =
             std::mem::take(&mut self.jobs).compile(&self.states, &zones, &self.calendars)?;
         let program = chosen.program;
@@ -102,7 +104,13 @@ impl SchedulerBuilder {
 
         // 6. The loops run.
         let workers = registered.into_iter().map(Registered::spawn);
-        let (workers, tasks) = workers.unzip();
+        let (workers, tasks): (Vec<BucketWorker>, _) = workers.unzip();
+        #[cfg(feature = "alerts")]
+        let alert_source = self.alert_source(&workers, &stores, &jobs, &shared.outlook, &zones)?;
+        #[cfg(feature = "alerts")]
+        if let Some(alerting) = &alerting {
+            alerting.begin(&alert_source);
+        }
         let leases = jobs.iter().map(|job| job.lease(self.lease));
         Ok(Scheduler {
             workers,
@@ -115,6 +123,8 @@ impl SchedulerBuilder {
             active_runs: shared.active_runs,
             outlook: shared.outlook,
             metrics: shared.metrics,
+            #[cfg(feature = "alerts")]
+            alert_source,
             stopping: shared.stopping,
             shutdown_grace: self.shutdown_grace,
             shutdown: Mutex::new(ShutdownState::new(tasks)),

@@ -45,7 +45,7 @@ pub(crate) async fn compare(
         &expected.into_iter().map(|line| line.entry).collect(),
     );
     let mut pipeline = redis::pipe();
-    for hash in ["meta", "members", "lists", "ctl", "jobs"] {
+    for hash in ["meta", "members", "lists", "ctl", "jobs", "left"] {
         pipeline.cmd("HGETALL").arg(format!("so:{{test}}:{hash}"));
     }
     compare_requests(workload, raw).await;
@@ -58,7 +58,8 @@ pub(crate) async fn compare(
             .arg(-1)
             .arg("WITHSCORES");
     }
-    let (meta, members, lists, ctl, jobs, leases, ready, due, nodes): (
+    let (meta, members, lists, ctl, jobs, left, leases, ready, due, nodes): (
+        Hash,
         Hash,
         Hash,
         Hash,
@@ -75,6 +76,10 @@ pub(crate) async fn compare(
     let catalog = workload.model.catalog.iter();
     let catalog = catalog.map(|(job, entry)| (job.clone(), entry.to_string()));
     same(&"jobs", &jobs, &catalog.collect());
+    let checkpoints = workload.model.checkpoints.iter();
+    let checkpoints =
+        checkpoints.map(|(unit, of)| (unit.to_string(), format!("{} {}", of.token.get(), of.text)));
+    same(&"left", &left, &checkpoints.collect());
     compare_meta(workload, &meta);
     compare_sets(workload, &leases, &ready, &due);
     compare_nodes(workload, &nodes, &members, &lists);

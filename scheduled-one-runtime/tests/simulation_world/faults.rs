@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scheduled_one_protocol::message::{
-    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
-    Renewed, Reply, Take, Taken, UnitStatus, Verdict, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
+    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
+    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, Verdict,
+    WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
@@ -268,6 +269,14 @@ impl Store for NodeStore {
         cancels: &'a [Cancel],
     ) -> Answer<'a, Reply<Vec<Cancelled>>> {
         self.call(|store| store.cancel(caller, cancels))
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a CheckpointRequest,
+    ) -> Answer<'a, Reply<Checkpointed>> {
+        self.call(|store| store.checkpoint(caller, request))
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {

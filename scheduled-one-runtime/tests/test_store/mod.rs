@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
-    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
-    Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
+    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
+    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, LedgerRecord, Start, Store, StoreError, TrailId, TrailLine, UnitName,
@@ -295,6 +295,14 @@ impl Store for TestStore {
         cancels: &'a [Cancel],
     ) -> Answer<'a, Reply<Vec<Cancelled>>> {
         self.pass(self.inner.cancel(caller, cancels))
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a CheckpointRequest,
+    ) -> Answer<'a, Reply<Checkpointed>> {
+        self.pass(self.inner.checkpoint(caller, request))
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {

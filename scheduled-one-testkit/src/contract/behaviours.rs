@@ -15,7 +15,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 123] = [
+pub const BEHAVIOURS: [&str; 127] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -139,6 +139,10 @@ pub const BEHAVIOURS: [&str; 123] = [
     "renew cancelled",
     "cancel cancelling",
     "cancel gone",
+    "checkpoint, there is none",
+    "checkpoint found",
+    "checkpoint written",
+    "checkpoint superseded",
 ];
 
 /// What happens only to a store that may have lost its memory.

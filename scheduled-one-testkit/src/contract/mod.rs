@@ -32,6 +32,7 @@
 
 mod asks;
 mod behaviours;
+mod checkpoints;
 mod directives;
 mod of_ends;
 mod of_lanes;

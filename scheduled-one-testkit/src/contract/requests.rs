@@ -9,11 +9,11 @@ use scheduled_one_protocol::{FencingToken, Outcome, Start, TickMs, UnitName};
 
 use super::workload::Workload;
 
-/// The jobs that requests are about.
-pub const JOBS: [&str; 4] = ["mail", "bill/0", "a.b:c", "x"];
+/// The jobs that requests are about; one has the name of an internal job.
+pub const JOBS: [&str; 4] = ["$mail", "bill/0", "a.b:c", "x"];
 /// A job is a unit, or has several of them.
 const SHARDS: [(&str, u32); 5] = [
-    ("mail", 0),
+    ("$mail", 0),
     ("bill/0", 0),
     ("a.b:c", 0),
     ("x", 0),

@@ -5,8 +5,8 @@ use std::slice;
 
 use scheduled_one_protocol::machine::{self, Now, Record};
 use scheduled_one_protocol::message::{
-    Caller, Claim, Finish, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, Renew, Reply,
-    Take,
+    Caller, CheckpointRequest, Claim, Finish, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
+    Register, Renew, Reply, Take,
 };
 use scheduled_one_protocol::{
     Answer, LedgerRecord, Store, StoreError, Survey, UnitName, Wanted, WorkingSet,
@@ -75,7 +75,7 @@ impl Workload {
     /// They differ, or there is no reply.
     pub async fn step(&mut self, store: &dyn Store) -> Result<u64, Breach> {
         let caller = self.caller();
-        match self.random.range(0, 28) {
+        match self.random.range(0, 29) {
             0..=9 => self.claims(store, &caller).await,
             10..=12 => self.renewals(store, &caller).await,
             13..=14 => self.finishes(store, &caller).await,
@@ -87,6 +87,7 @@ impl Workload {
                 self.inspect(store, &caller, &items).await
             }
             28 => self.control(store, &caller).await,
+            29 => self.checkpoint(store, &caller).await,
             20..=21 => self.asks(store, &caller).await,
             22..=24 => self.take_requests(store, &caller).await,
             25 => self.cancels(store, &caller).await,
@@ -370,6 +371,10 @@ impl Workload {
     pub async fn compare(&mut self, store: &dyn Store) -> Result<(), Breach> {
         let caller = self.caller();
         self.inspect(store, &caller, &units()).await?;
+        for unit in units().into_iter().filter(UnitName::is_whole) {
+            let read = CheckpointRequest::read(unit);
+            self.send_checkpoint(store, &caller, read).await?;
+        }
         let limit = *self.random.pick(&[1, 3, LINES]);
         for job in JOBS {
             let found = replied(&job, store.ledger(job, limit)).await?;

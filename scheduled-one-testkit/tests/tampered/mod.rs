@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::message::{
-    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Heartbeat, HeartbeatReply, OverdueRun, Overlap, Recorded, Register, RegisteredUnit,
-    Renew, Renewed, Reply, Take, Taken, Target, UnitStatus, Verdict, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
+    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Overlap,
+    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, Target, UnitStatus,
+    Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, TrailId, TrailLine,
@@ -50,10 +51,12 @@ pub(crate) enum Tampering {
     HandlesAreApart,
     /// The greatest batch is refused.
     BatchesAreSmall,
+    /// A run that was followed overwrites what the next one left.
+    OldCheckpointsWin,
 }
 
 impl Tampering {
-    pub(crate) const ALL: [Tampering; 16] = [
+    pub(crate) const ALL: [Tampering; 17] = [
         Tampering::NoncesAreNotKnown,
         Tampering::TokensStandStill,
         Tampering::OneSlotMore,
@@ -70,6 +73,7 @@ impl Tampering {
         Tampering::OrderIsLost,
         Tampering::HandlesAreApart,
         Tampering::BatchesAreSmall,
+        Tampering::OldCheckpointsWin,
     ];
 }
 
@@ -284,6 +288,22 @@ impl Store for Tampered {
         cancels: &'a [Cancel],
     ) -> Answer<'a, Reply<Vec<Cancelled>>> {
         Box::pin(async move { self.inner.cancel(&self.caller(caller), cancels).await })
+    }
+
+    fn checkpoint<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a CheckpointRequest,
+    ) -> Answer<'a, Reply<Checkpointed>> {
+        Box::pin(async move {
+            let mut request = request.clone();
+            if self.is(Tampering::OldCheckpointsWin)
+                && let Some(write) = &mut request.write
+            {
+                write.token = FencingToken(u64::MAX >> 12);
+            }
+            self.inner.checkpoint(&self.caller(caller), &request).await
+        })
     }
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {

@@ -1,6 +1,7 @@
 //! A cluster of node processes on one store: starts, faults and logs.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub struct Cluster<S = RedisServer> {
     pub nodes: Vec<Node>,
     lease: Duration,
     jobs: Vec<JobSpec>,
+    hook: Option<SocketAddr>,
     node_binary: PathBuf,
     folder: TempDir,
 }
@@ -70,9 +72,15 @@ impl<S: SharedStore> Cluster<S> {
             nodes: Vec::new(),
             lease,
             jobs,
+            hook: None,
             node_binary: node_binary.into(),
             folder,
         }
+    }
+
+    /// Nodes started from now on evaluate alerts every second, and send them there.
+    pub fn set_hook(&mut self, hook: SocketAddr) {
+        self.hook = Some(hook);
     }
 
     /// Nodes started from now on have these jobs: another build of the service.
@@ -100,6 +108,7 @@ impl<S: SharedStore> Cluster<S> {
             jobs: self.jobs.clone(),
             log: self.log_path(),
             sink: None,
+            hook: self.hook,
         };
         let mut env = Vec::new();
         if let Some(shift) = clock_shift {

@@ -33,6 +33,8 @@ pub struct NodeSpec {
     pub log: PathBuf,
     /// What its jobs write to.
     pub sink: Option<SocketAddr>,
+    /// Where its alerts go, if it evaluates any.
+    pub hook: Option<SocketAddr>,
 }
 
 impl NodeSpec {
@@ -47,6 +49,9 @@ impl NodeSpec {
             .env("NODE_LOG", &self.log);
         if let Some(sink) = self.sink {
             command.env("NODE_SINK", sink.to_string());
+        }
+        if let Some(hook) = self.hook {
+            command.env("NODE_HOOK", hook.to_string());
         }
         if let Some(path) = &self.password_file {
             command.env("NODE_PASSWORD_FILE", path);
@@ -75,6 +80,9 @@ impl NodeSpec {
             sink: std::env::var("NODE_SINK")
                 .ok()
                 .map(|sink| sink.parse().expect("an address")),
+            hook: std::env::var("NODE_HOOK")
+                .ok()
+                .map(|hook| hook.parse().expect("an address")),
         }
     }
 }

@@ -8,6 +8,8 @@ mod url;
 
 // The attribute itself: the crate of a procedural macro exports nothing else,
 // so its modules are compiled in.
+#[path = "../../../scheduled-one-macros/src/alert.rs"]
+mod alert;
 #[path = "../../../scheduled-one-macros/src/args.rs"]
 mod args;
 #[path = "../../../scheduled-one-macros/src/attribute.rs"]

@@ -4,12 +4,14 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::BufRead;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_tests::audit;
 use cluster_tests::job::{JobSpec, Witness};
 use cluster_tests::node::{NodeSpec, Order};
+use scheduled_one_runtime::alerts::{Alerts, Rules, Webhook};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
 use scheduled_one_runtime::jiff::Timestamp;
 use scheduled_one_runtime::{Error, Scheduler};
@@ -98,6 +100,15 @@ async fn audit(
     Ok(text)
 }
 
+/// Rules over all jobs, evaluated every second; the path of a message says which node sent it.
+fn alerts(hook: SocketAddr, name: &str) -> Alerts {
+    let rules = Rules::default().group_within(Duration::ZERO);
+    let channel = Webhook::new(format!("http://{hook}/{name}"));
+    Alerts::new(rules)
+        .every(Duration::from_secs(1))
+        .notify(channel)
+}
+
 async fn run(spec: NodeSpec) -> Result<(), Error> {
     let log = File::options()
         .append(true)
@@ -119,6 +130,9 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
     }
     for spec in &spec.jobs {
         builder = builder.job(spec.to_job());
+    }
+    if let Some(hook) = spec.hook {
+        builder = builder.alerts(alerts(hook, &spec.name));
     }
     let scheduler = Arc::new(builder.start().await?);
     let mut orders = orders();

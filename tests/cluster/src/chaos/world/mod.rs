@@ -202,6 +202,7 @@ impl World {
             jobs: self.jobs.clone(),
             log: self.folder.path().join("events"),
             sink: Some(self.sink.address),
+            hook: None,
         };
         let env = match &self.deployment {
             // The clock of a file is that of the machine, the same for all.

@@ -1,0 +1,114 @@
+//! `alerts`: what fires, and a message to try a channel.
+
+use std::fmt::Write as _;
+
+use scheduled_one_protocol::Outcome;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::args::Alerts;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::text::escape;
+
+/// The job that evaluates alerts.
+const EVALUATES: &str = "$alerts";
+
+#[derive(Serialize)]
+struct TestView {
+    channel: String,
+    delivered: bool,
+    node: String,
+    error: String,
+}
+
+pub(crate) async fn run(session: &Session, alerts: &Alerts) -> Result<Exit, Failure> {
+    match alerts {
+        Alerts::Test { channel } => test(session, channel).await,
+        Alerts::Show => show(session).await,
+    }
+}
+
+/// A node that evaluates alerts sends the message: it has the channel, its secret, and the way to the receiver.
+async fn test(session: &Session, channel: &str) -> Result<Exit, Failure> {
+    let params = json!({ "test": channel });
+    let request = session
+        .control
+        .run(EVALUATES)
+        .params(&params)
+        .by(&session.by)
+        .note("a message to try a channel");
+    let handle = session.ask(request.into_future()).await.map_err(no_node)?;
+    let lines = handle.finished(session.outcome_timeout).await?;
+    let Some(line) = lines.first() else {
+        return Err(Failure::new(Exit::TimedOut, "the message has no outcome"));
+    };
+    let view = TestView {
+        channel: channel.to_owned(),
+        delivered: line.outcome == Outcome::Ok,
+        node: line.node.clone(),
+        error: line.error.clone(),
+    };
+    let text = || {
+        let (channel, node) = (escape(channel), escape(&line.node));
+        match view.delivered {
+            true => format!("{channel}: delivered by {node}\n"),
+            false => format!(
+                "{channel}: not delivered by {node}: {}\n",
+                escape(&line.error)
+            ),
+        }
+    };
+    session.output.one("alerts", &view, channel, text)?;
+    Ok(match view.delivered {
+        true => Exit::Done,
+        false => Exit::Negative,
+    })
+}
+
+async fn show(session: &Session) -> Result<Exit, Failure> {
+    let found = session.ask(session.control.alerts()).await?;
+    let Some(alerts) = found else {
+        return Err(no_alerts());
+    };
+    let text = || {
+        let mut text = String::new();
+        for firing in &alerts.firing {
+            let (rule, subject) = (escape(&firing.rule), escape(&firing.subject));
+            let since = view_instant(firing.since_ms);
+            // Writing into a `String` does not fail.
+            let _ = writeln!(
+                text,
+                "{subject}: {rule} since {since}: {}",
+                escape(&firing.text)
+            );
+        }
+        if alerts.firing.is_empty() {
+            text.push_str("nothing fires\n");
+        }
+        let _ = writeln!(text, "{} messages wait to be delivered", alerts.waiting);
+        text
+    };
+    session.output.one("alerts", &alerts, "", text)?;
+    Ok(Exit::Done)
+}
+
+fn view_instant(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string())
+}
+
+fn no_alerts() -> Failure {
+    Failure::new(
+        Exit::NotFound,
+        "no node evaluates alerts: give a scheduler `.alerts(…)`, and start it; or look at another --namespace",
+    )
+}
+
+fn no_node(failure: Failure) -> Failure {
+    let is_unknown = failure.exit == Exit::NotFound;
+    match is_unknown {
+        true => no_alerts(),
+        false => failure,
+    }
+}

@@ -1,0 +1,113 @@
+//! The facts of this node's jobs: what the store has of their units, and which tick is due.
+
+use std::sync::Arc;
+
+use scheduled_one_alerts::{SourceError, UnitFacts};
+use scheduled_one_protocol::message::{ControlRequest, MAX_BATCH, Overlap, UnitStatus};
+use scheduled_one_protocol::{ALL_JOBS, Directives, ScheduleId, UnitName};
+use scheduled_one_schedule::policy::Scope;
+
+use super::AlertSource;
+use crate::compiled_job::CompiledJob;
+use crate::metrics::labels::Op;
+use crate::scheduler::bucket_worker::BucketWorker;
+
+/// A unit to look at, with its slots.
+struct Looked<'a> {
+    job: &'a CompiledJob,
+    unit: UnitName,
+    slots: Vec<UnitName>,
+}
+
+impl AlertSource {
+    /// The facts of the jobs of this node in one bucket.
+    pub(super) async fn own_units(
+        &self,
+        worker: &BucketWorker,
+    ) -> Result<Vec<UnitFacts>, SourceError> {
+        let bucket = worker.client.bucket;
+        let jobs = self.jobs.iter().map(Arc::as_ref);
+        let looked: Vec<Looked<'_>> = jobs
+            .filter(|job| self.bucket(&job.name) == bucket)
+            .flat_map(looked)
+            .collect();
+        let everything = ControlRequest::default();
+        let control = worker.client.request(Op::Control, |store, caller| {
+            store.control(caller, &everything)
+        });
+        let directives = control.await?.body.directives;
+        let names: Vec<UnitName> = looked.iter().flat_map(|it| it.slots.clone()).collect();
+        let mut found: Vec<UnitStatus> = Vec::new();
+        for batch in names.chunks(MAX_BATCH) {
+            let inspected = worker
+                .client
+                .request(Op::Inspect, |store, caller| store.inspect(caller, batch));
+            found.extend(inspected.await?.body);
+        }
+        let now_ms = worker.now_ms();
+        let mut rest = found.as_slice();
+        let facts = looked.iter().map(|it| {
+            let (own, others) = rest.split_at(it.slots.len().min(rest.len()));
+            rest = others;
+            let claims_from_ms = self.outlook.of(&it.job.name).claims_from_ms;
+            let pause = paused_since(it.job, &directives, now_ms);
+            facts_of(it, own, pause, claims_from_ms <= now_ms)
+        });
+        Ok(facts.collect())
+    }
+}
+
+/// The units of a job; none are in the store of a job that each node runs by itself.
+fn looked(job: &CompiledJob) -> impl Iterator<Item = Looked<'_>> {
+    let slots = match (job.rules.scope, job.rules.overlap) {
+        (Scope::One, Overlap::Allow(most)) => 0..most + 1,
+        (Scope::One, _) => 0..1,
+        (_, _) => 0..0,
+    };
+    job.units().map(move |unit| Looked {
+        job,
+        slots: slots.clone().map(|slot| unit.with_slot(slot)).collect(),
+        unit,
+    })
+}
+
+/// Since when nothing of a job's schedule starts, because somebody wants that.
+fn paused_since(job: &CompiledJob, directives: &Directives, now_ms: i64) -> Option<i64> {
+    let own = [&*job.name, ALL_JOBS].map(|subject| directives.get(subject)?.pause);
+    let holding = own.into_iter().flatten().filter(|it| it.holds(now_ms));
+    let since_ms = holding.map(|pause| pause.since_ms).min();
+    since_ms.or((!job.rules.enabled).then_some(now_ms))
+}
+
+/// The status is that of the unit, then of its slots.
+fn facts_of(
+    looked: &Looked<'_>,
+    status: &[UnitStatus],
+    paused_since_ms: Option<i64>,
+    may_start: bool,
+) -> UnitFacts {
+    let schedule = looked.job.schedule();
+    let own = status.first();
+    // Another schedule may decide the ticks: this node does not know them then.
+    let ours = ScheduleId(looked.job.schedules.own().identity().as_u64());
+    let decides = own.and_then(|own| own.decides.as_ref());
+    let decided = decides.is_none_or(|it| it.id == ours).then_some(own);
+    let decided_ms = decided.flatten().and_then(|own| own.marks.decided_to());
+    let since_ms = decides.map_or(i64::MIN, |it| it.since_ms);
+    let since_ms = since_ms.max(looked.job.since_ms());
+    let next = decided_ms.and_then(|to| schedule.next_after(to.ms().max(since_ms)));
+    let waiting = status
+        .iter()
+        .flat_map(|it| &it.waiting)
+        .map(|tick| tick.ms());
+    let running = status.iter().filter_map(|it| it.running);
+    UnitFacts {
+        name: looked.unit.as_str().to_owned(),
+        zone: Some(schedule.zone().name().to_owned()),
+        first_seen_ms: own.and_then(|own| own.marks.first_seen_ms),
+        due_ms: waiting.chain(next).min().filter(|_| may_start),
+        running_since_ms: running.map(|tick| tick.ms()).min(),
+        paused_since_ms,
+        ..UnitFacts::default()
+    }
+}

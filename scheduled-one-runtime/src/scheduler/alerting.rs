@@ -1,0 +1,244 @@
+//! The internal job that evaluates alerts: claimed like any other, so one node does it at a time. What it leaves for
+//! the next evaluation is the checkpoint of its unit, which only the newest run writes.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use scheduled_one_alerts::{AlertState, Alerts, Keeper, SourceError};
+use scheduled_one_control::Control;
+use scheduled_one_protocol::message::{Checkpoint, CheckpointRequest, Checkpointed};
+use scheduled_one_protocol::{BoxFuture, FencingToken, Store, UnitName};
+use scheduled_one_schedule::ZoneData;
+use scheduled_one_schedule::policy::Scope;
+
+use crate::compiled_job::CompiledJob;
+use crate::context::JobContext;
+use crate::error::Error;
+use crate::event;
+use crate::handler::BoxError;
+use crate::job::Job;
+use crate::metrics::labels::Op;
+use crate::node::outlook::Outlook;
+use crate::scheduler::alert_source::AlertSource;
+use crate::scheduler::bucket_worker::BucketWorker;
+use crate::scheduler::builder::SchedulerBuilder;
+use crate::store_client::StoreClient;
+
+/// The name of the internal job.
+pub(crate) const ALERTS_JOB: &str = "$alerts";
+
+/// The name of the internal job that reads what the other one left, on each node.
+const COPY_JOB: &str = "$alerts-copy";
+
+/// How many evaluations go by between two copies.
+const EVALUATIONS_PER_COPY: u32 = 6;
+
+/// What the internal job works with.
+pub(super) struct Alerting {
+    alerts: Alerts,
+    /// Set when the scheduler runs; gone when it is dropped.
+    source: OnceLock<Weak<AlertSource>>,
+    /// The last state that this node read or wrote: a store that was emptied has it back from here.
+    seen: Mutex<Option<String>>,
+}
+
+impl SchedulerBuilder {
+    /// Evaluates rules over all jobs of the namespace, and sends what they find over channels: see
+    /// [docs/alerts.md](https://github.com/scheduled-one/scheduled-one/blob/main/docs/alerts.md).
+    ///
+    /// A job of the scheduler's own, `$alerts`, does it every ten seconds on one of the nodes that were given alerts;
+    /// give all of them the same. The namespace of the rules is that of the scheduler.
+    ///
+    /// At start the rules are checked and secrets are read; a mistake is [`Error::Setting`].
+    ///
+    /// ```
+    /// use scheduled_one_runtime::alerts::{Alerts, JobRules, Rules, Secret, Webhook};
+    /// use scheduled_one_runtime::Scheduler;
+    ///
+    /// let hook = Webhook::new("https://ops.example/jobs").secret(Secret::env("WEBHOOK_SECRET"));
+    /// let rules = Rules::default().all_jobs(JobRules::new().failed(2));
+    /// let builder = Scheduler::builder("memory://").alerts(Alerts::new(rules).notify(hook));
+    /// # let _ = builder;
+    /// ```
+    pub fn alerts(mut self, alerts: Alerts) -> Self {
+        self.alerts = Some(alerts);
+        self
+    }
+
+    /// What alerts are made of, for this scheduler.
+    pub(super) fn alert_source(
+        &self,
+        workers: &[BucketWorker],
+        stores: &[Arc<dyn Store>],
+        jobs: &[Arc<CompiledJob>],
+        outlook: &Outlook,
+        zones: &ZoneData,
+    ) -> Result<Arc<AlertSource>, Error> {
+        let control = Control::of_stores(stores.to_vec());
+        let control = control.map_err(|error| Error::Identity(error.to_string()))?;
+        let (workers, stores) = (workers.to_vec(), stores.to_vec());
+        let source = AlertSource::new(
+            workers,
+            stores,
+            jobs,
+            outlook.clone(),
+            control,
+            zones.clone(),
+        );
+        Ok(Arc::new(source))
+    }
+
+    /// Checks the alerts, and adds the internal job.
+    pub(super) async fn add_alerting(&mut self) -> Result<Option<Arc<Alerting>>, Error> {
+        let Some(alerts) = self.alerts.take() else {
+            return Ok(None);
+        };
+        alerts.check().await.map_err(|error| Error::Setting {
+            setting: "alerts",
+            message: error.to_string(),
+        })?;
+        let every = alerts.period();
+        let alerting = Arc::new(Alerting {
+            alerts: alerts.with_namespace(&self.namespace),
+            source: OnceLock::new(),
+            seen: Mutex::default(),
+        });
+        let (job, copy) = (Arc::clone(&alerting), Arc::clone(&alerting));
+        self.jobs
+            .internal
+            .push(Job::internal(ALERTS_JOB, every, move |ctx: JobContext| {
+                let alerting = Arc::clone(&job);
+                async move { alerting.run(&ctx).await }
+            }));
+        let copy = Job::internal(COPY_JOB, every * EVALUATIONS_PER_COPY, move || {
+            let alerting = Arc::clone(&copy);
+            async move { alerting.copy().await }
+        });
+        self.jobs.internal.push(copy.scope(Scope::EveryNode));
+        Ok(Some(alerting))
+    }
+}
+
+impl Alerting {
+    /// The scheduler runs.
+    pub(super) fn begin(&self, source: &Arc<AlertSource>) {
+        let _ = self.source.set(Arc::downgrade(source));
+    }
+
+    /// One run: an evaluation, or a message over the channel that a request names with `{"test": "…"}`.
+    async fn run(&self, ctx: &JobContext) -> Result<(), BoxError> {
+        let text = ctx.parameters();
+        if text.is_empty() {
+            return self.turn(FencingToken(ctx.fencing_token())).await;
+        }
+        let wanted: serde_json::Value = serde_json::from_str(text)?;
+        let channel = wanted.get("test").and_then(serde_json::Value::as_str);
+        let channel =
+            channel.ok_or("a request for a run of this job has the parameter `test`, a channel")?;
+        let source = self.source.get().and_then(Weak::upgrade);
+        let source = source.ok_or("the scheduler starts or stops; try again")?;
+        let now_ms = source.worker(ALERTS_JOB).map_or(0, BucketWorker::now_ms);
+        Ok(self.alerts.test(channel, now_ms).await?)
+    }
+
+    /// Reads the state, so that any node can give it back to a store that was emptied.
+    async fn copy(&self) -> Result<(), BoxError> {
+        let Some(source) = self.source.get().and_then(Weak::upgrade) else {
+            return Ok(());
+        };
+        if let Some(worker) = source.worker(ALERTS_JOB) {
+            self.keeper(&worker.client, FencingToken::default())
+                .load()
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn keeper<'a>(&'a self, client: &'a StoreClient, token: FencingToken) -> RunKeeper<'a> {
+        RunKeeper {
+            client,
+            token,
+            seen: &self.seen,
+        }
+    }
+
+    /// One evaluation, in a run with this fencing token.
+    async fn turn(&self, token: FencingToken) -> Result<(), BoxError> {
+        // A run may begin while the scheduler still starts, or is being dropped.
+        let Some(source) = self.source.get().and_then(Weak::upgrade) else {
+            return Ok(());
+        };
+        let worker = source.worker(ALERTS_JOB);
+        let worker = worker.ok_or("this node does not work in the bucket of its own job")?;
+        let keeper = self.keeper(&worker.client, token);
+        let report = self.alerts.run_once(&*source, &keeper).await?;
+        for alert in &report.alerts {
+            event::alerts::alert(alert);
+        }
+        for delivery in &report.deliveries {
+            event::alerts::delivery(delivery);
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the state as the checkpoint of the internal job.
+struct RunKeeper<'a> {
+    client: &'a StoreClient,
+    token: FencingToken,
+    seen: &'a Mutex<Option<String>>,
+}
+
+impl RunKeeper<'_> {
+    async fn request(&self, write: Option<Checkpoint>) -> Result<Checkpointed, SourceError> {
+        let request = CheckpointRequest {
+            unit: UnitName::new(ALERTS_JOB, 0),
+            write,
+        };
+        let reply = self.client.request(Op::Checkpoint, |store, caller| {
+            store.checkpoint(caller, &request)
+        });
+        Ok(reply.await?.body)
+    }
+
+    fn saw(&self, json: Option<String>) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = json;
+    }
+}
+
+impl Keeper for RunKeeper<'_> {
+    fn load(&self) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        Box::pin(async {
+            let stored = match self.request(None).await? {
+                Checkpointed::Found(found) => found.map(|found| found.text),
+                Checkpointed::Written | Checkpointed::Superseded => None,
+            };
+            let seen = self
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            let read =
+                |text: Option<String>| text.map(|text| AlertState::from_json(&text)).transpose();
+            let newest =
+                AlertState::newest(read(stored)?, read(seen)?).map(|state| state.to_json());
+            self.saw(newest.clone());
+            Ok(newest)
+        })
+    }
+
+    fn save<'a>(&'a self, json: &'a str, _before: u64) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(async move {
+            let write = Checkpoint {
+                token: self.token,
+                text: json.to_owned(),
+            };
+            match self.request(Some(write)).await? {
+                Checkpointed::Written => {
+                    self.saw(Some(json.to_owned()));
+                    Ok(())
+                }
+                _ => Err("a later run of the job has gone on".into()),
+            }
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! The internal job that evaluates alerts: one node at a time, which goes on where another stopped.
+
+#![allow(clippy::unwrap_used)] // in the helpers of tests, too
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{Caller, Checkpoint, CheckpointRequest, Checkpointed};
+use scheduled_one_protocol::{BoxFuture, Store, UnitName};
+use scheduled_one_runtime::alerts::{
+    Alert, Alerts, Channel, DeliveryError, JobRules, Rules, Secret, Webhook,
+};
+use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::{Error, Job, Scheduler, State};
+use test_support::wait_until_async;
+
+const BOUND: Duration = Duration::from_secs(20);
+
+/// A channel that keeps what it is sent: by which node, which message.
+#[derive(Clone, Debug)]
+struct Kept {
+    node: &'static str,
+    sent: Arc<Mutex<Vec<(&'static str, Alert)>>>,
+}
+
+impl Channel for Kept {
+    fn name(&self) -> &str {
+        "kept"
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        alert: &'a Alert,
+        _now_ms: i64,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async {
+            self.sent.lock().unwrap().push((self.node, alert.clone()));
+            Ok(())
+        })
+    }
+}
+
+async fn work(State(is_broken): State<Arc<AtomicBool>>) -> Result<(), std::io::Error> {
+    match is_broken.load(Ordering::SeqCst) {
+        true => Err(std::io::Error::other("disk full")),
+        false => Ok(()),
+    }
+}
+
+struct World {
+    clock: ManualClock,
+    store: MemoryStore,
+    is_broken: Arc<AtomicBool>,
+    sent: Arc<Mutex<Vec<(&'static str, Alert)>>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        World {
+            store: MemoryStore::new(Arc::new(clock.clone())),
+            clock,
+            is_broken: Arc::new(AtomicBool::new(true)),
+            sent: Arc::default(),
+        }
+    }
+
+    async fn node(&self, node: &'static str) -> Scheduler {
+        let sent = Arc::clone(&self.sent);
+        let alerts = Alerts::new(Rules::default()).notify(Kept { node, sent });
+        let rules = JobRules::new().failed(2).runbook("https://wiki.example/a");
+        Scheduler::builder("memory://")
+            .store(self.store.clone())
+            .namespace("shop")
+            .node_name(node)
+            .clock(self.clock.clone())
+            .state(Arc::clone(&self.is_broken))
+            .job(Job::every("a", Duration::from_secs(60), work).alert(rules))
+            .alerts(alerts)
+            .start()
+            .await
+            .unwrap()
+    }
+
+    /// Lets time go by, second by second, until so many messages were sent.
+    async fn sent(&self, count: usize) -> Vec<(&'static str, Alert)> {
+        wait_until_async("messages are sent", BOUND, async || {
+            self.clock.advance(Duration::from_secs(1));
+            self.sent.lock().unwrap().len() >= count
+        })
+        .await;
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_said_with_the_rules_of_the_job_and_the_next_node_resolves_it() {
+    let world = World::new();
+    let first = world.node("first").await;
+    let sent = world.sent(1).await;
+    let (node, fired) = &sent[0];
+    assert_eq!((*node, &*fired.namespace), ("first", "shop"));
+    assert_eq!(fired.title(), "[firing] a: failed");
+    let subject = &fired.subjects[0];
+    assert_eq!(subject.runbook.as_deref(), Some("https://wiki.example/a"));
+    assert!(
+        subject.count >= 1 && subject.text.contains("disk full"),
+        "{subject:?}"
+    );
+    first.shutdown(Duration::from_secs(5)).await;
+    drop(first);
+
+    let second = world.node("second").await;
+    world.is_broken.store(false, Ordering::SeqCst);
+    let sent = world.sent(2).await;
+    let (node, over) = &sent[1];
+    assert_eq!(*node, "second");
+    assert!(
+        over.title().starts_with("[resolved] a: failed"),
+        "{}",
+        over.title()
+    );
+    assert_eq!(
+        over.incident, fired.incident,
+        "the second node goes on with the state"
+    );
+    drop(second);
+}
+
+#[tokio::test]
+async fn the_job_is_internal() {
+    let world = World::new();
+    let scheduler = world.node("only").await;
+    world.sent(1).await;
+    let names: Vec<String> = scheduler.jobs().into_iter().map(|job| job.name).collect();
+    assert_eq!(names, ["a"]);
+    let control = scheduler.control().unwrap();
+    let jobs = control.jobs().await.unwrap();
+    assert!(jobs.iter().all(|job| job.job == "a"), "{jobs:?}");
+    let nodes = control.living_nodes().await.unwrap();
+    assert!(nodes[0].jobs.iter().eq(["a"]), "{nodes:?}");
+    assert!(!scheduler.openmetrics().contains("$alerts"));
+    let unknown = scheduler.ledger("b", 1).await.unwrap_err().to_string();
+    assert!(!unknown.contains('$'), "{unknown}");
+    // Whoever asks for it by name sees it.
+    assert!(scheduler.job("$alerts").is_some());
+    assert!(!scheduler.ledger("$alerts", 9).await.unwrap().is_empty());
+    assert!(control.describe("$alerts").await.is_ok());
+}
+
+#[tokio::test]
+async fn no_job_of_a_program_has_such_a_name() {
+    let job = Job::every("$alerts", Duration::from_secs(1), || async {});
+    let started = Scheduler::builder("memory://").job(job).start().await;
+    let Err(error @ Error::Job { .. }) = started else {
+        panic!("a job took the name of an internal one");
+    };
+    assert!(error.to_string().contains("'$'"), "{error}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_an_error_at_start() {
+    let secret = Secret::file("/no/such/file");
+    let webhook = Webhook::new("https://ops.example/jobs").secret(secret);
+    let no_secret = Alerts::new(Rules::default()).notify(webhook);
+    let often = Alerts::new(Rules::default()).every(Duration::from_millis(1));
+    let many = Rules::default().all_jobs(JobRules::new().failed(5_000));
+    let bad = [
+        (no_secret, "/no/such/file"),
+        (often, "`every`"),
+        (Alerts::new(many), "`failed`"),
+    ];
+    for (alerts, named) in bad {
+        let job = Job::every("a", Duration::from_secs(60), || async {});
+        let started = Scheduler::builder("memory://")
+            .job(job)
+            .alerts(alerts)
+            .start()
+            .await;
+        let Err(
+            error @ Error::Setting {
+                setting: "alerts", ..
+            },
+        ) = started
+        else {
+            panic!("started although of {named}");
+        };
+        assert!(error.to_string().contains(named), "{error}");
+    }
+    let job = Job::every("a", Duration::from_secs(60), || async {});
+    let job = job.alert(JobRules::new().runbook("wiki"));
+    let started = Scheduler::builder("memory://").job(job).start().await;
+    assert!(started.err().unwrap().to_string().contains("`runbook`"));
+}
+
+#[tokio::test]
+async fn a_run_that_was_followed_does_not_overwrite_the_state() {
+    let world = World::new();
+    let scheduler = world.node("only").await;
+    world.sent(1).await;
+    let caller = Caller {
+        node: "old".to_owned(),
+        name: "old".to_owned(),
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: 9,
+        buckets: 1,
+    };
+    let unit = UnitName::new("$alerts", 0);
+    let read = CheckpointRequest::read(unit.clone());
+    let found = world.store.checkpoint(&caller, &read).await.unwrap().body;
+    let Checkpointed::Found(Some(stored)) = found else {
+        panic!("{found:?}");
+    };
+    assert!(stored.text.contains("\"revision\""), "{}", stored.text);
+    let old = Checkpoint {
+        token: scheduled_one_protocol::FencingToken(stored.token.get() - 1),
+        text: "old".to_owned(),
+    };
+    let write = CheckpointRequest {
+        unit,
+        write: Some(old),
+    };
+    let written = world.store.checkpoint(&caller, &write).await.unwrap().body;
+    assert_eq!(written, Checkpointed::Superseded);
+    drop(scheduler);
+}
