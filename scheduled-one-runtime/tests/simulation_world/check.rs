@@ -16,6 +16,9 @@ use super::jobs::JobPlan;
 /// How long after it lost its memory the store may not know what became of a tick: catch-up windows are that long.
 const AFTERMATH: Duration = Duration::from_secs(60);
 
+/// The beginning of the reason of a run that an operator had cancelled.
+const BY_OPERATOR: &str = "by operator";
+
 /// How many ticks of each unit come due while faults are made, at least.
 const AT_LEAST: usize = 5;
 
@@ -238,5 +241,8 @@ fn ledger_line(line: &LedgerEntry) -> LedgerLine {
         last_ms: line.last_tick.as_millisecond(),
         outcome: line.outcome,
         retried: line.retried,
+        request: line.request.clone().unwrap_or_default(),
+        token: line.fencing_token.unwrap_or(0),
+        by_operator: line.reason.starts_with(BY_OPERATOR),
     }
 }

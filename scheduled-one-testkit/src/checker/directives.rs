@@ -59,7 +59,7 @@ pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
     for (unit, events) in observed
         .units
         .iter()
-        .filter(|(unit, _)| unit.node.is_none())
+        .filter(|(unit, _)| unit.node.is_none() && !unit.lane)
     {
         for (event, decided_us) in begun(events) {
             let mut pauses = history.directives.iter();
