@@ -113,7 +113,7 @@ fn freeze(world: &mut World, time: Duration) -> io::Result<Made> {
 }
 
 /// An operator flushes Redis by mistake.
-fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+pub(super) fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     world.note("FLUSHALL", FaultKind::MemoryLoss, None);
     world.deployment.server()?.flush()?;
     Ok(Made::now())
