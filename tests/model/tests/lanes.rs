@@ -88,9 +88,9 @@ fn a_cancel_races_the_end_of_its_run() {
 #[test]
 fn the_store_forgets_a_request() {
     check(Config {
-        nodes: 2,
+        nodes: 1,
         ticks: vec![1],
-        horizon: 6,
+        horizon: 7,
         overlap: Overlap::Queue(1),
         faults: Faults {
             asks: 2,
