@@ -77,6 +77,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 old: "if r.running and r.rtok == tonumber(ARGV[a]) then",
                 new: "if r.running then",
             },
+            // The token stands in the reason, too.
+            Edit {
+                file: CANCEL,
+                old: "'why', ARGV[a] .. ' '",
+                new: "'why', string.format('%.0f', r.rtok) .. ' '",
+            },
             Edit {
                 file: MACHINE_LANE,
                 old: "if !record.running || record.run.token != cancel.token {",

@@ -95,12 +95,15 @@ fn flush_paused(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         Deployment::Sqlite(_) => sqlite::remove(world, seed),
         _ => store::flush(world, seed),
     }?;
-    stay_paused(world)?;
+    stay_paused(world, seed, made.healed_us)?;
     Ok(made)
 }
 
-/// The pause goes on after the quarantine; then it ends, and the job starts.
-fn stay_paused(world: &mut World) -> io::Result<()> {
+/// The pause goes on after the quarantine, also for a node that has not seen it begin: those that have seen it would
+/// keep it by themselves. Then it ends, and the job starts.
+fn stay_paused(world: &mut World, seed: &mut Seed, healed_us: u64) -> io::Result<()> {
+    world.wait_for_pulse(healed_us)?;
+    store::replace_a_node(world, seed)?;
     last(LEASE + GOES_ON);
     let operator = world.operator()?;
     world.direct(&operator, JOB, false)?;
@@ -122,7 +125,7 @@ fn fail_over_paused(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         }
         _ => lose_pause(world, &operator),
     }?;
-    stay_paused(world)?;
+    stay_paused(world, seed, made.healed_us)?;
     Ok(made)
 }
 
