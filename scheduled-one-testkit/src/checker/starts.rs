@@ -11,7 +11,7 @@ use super::{Event, EventKind, FaultKind, JobRules, Rule, Violation};
 ///   starts without a grant, where grants were observed;
 /// - S5: no tick starts after a later one.
 ///
-/// Of a local job there is only S1, on each node. S2 and S3 are about a unit and its lane together, but for the requests
+/// Of a local job there is only S1, on each node. S2 and S3 are about a unit and its lane together, but for requests
 /// that do not wait for the schedule: those exclude each other alone. Which requests start is S8.
 pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
     let mut found = Vec::new();

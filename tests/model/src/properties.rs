@@ -114,25 +114,9 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         both_schedules_run(),
     );
     sometimes(faults.directives > 0, undecided_in_a_pause());
-    sometimes(
-        faults.asks > 0,
-        Property::sometimes("a request starts", |_, world: &World| {
-            world.history.starts.iter().any(|start| start.in_lane)
-        }),
-    );
-    sometimes(
-        faults.cancels > 0,
-        Property::sometimes("a run is cancelled", |_, world: &World| {
-            !world.history.cancelled.is_empty() && world.ends(Outcome::Cancelled)
-        }),
-    );
-    let queues = matches!(config.overlap, Overlap::Queue(_));
-    sometimes(
-        queues,
-        Property::sometimes("a tick waits", |_, world: &World| {
-            !world.server.memory.record.waiting.is_empty()
-        }),
-    );
+    sometimes(faults.asks > 0, a_request_starts());
+    sometimes(faults.cancels > 0, a_run_is_cancelled());
+    sometimes(matches!(config.overlap, Overlap::Queue(_)), a_tick_waits());
     let forgotten = forgets && faults.crashes > 0 && config.nodes > 1;
     sometimes(
         forgotten && faults.lost_writes + usize::from(faults.flushes) > 0 && config.starts_twice,
@@ -142,6 +126,24 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         ),
     );
     seen
+}
+
+fn a_tick_waits() -> Property<Config> {
+    Property::sometimes("a tick waits", |_, world: &World| {
+        !world.server.memory.record.waiting.is_empty()
+    })
+}
+
+fn a_request_starts() -> Property<Config> {
+    Property::sometimes("a request starts", |_, world: &World| {
+        world.history.starts.iter().any(|start| start.in_lane)
+    })
+}
+
+fn a_run_is_cancelled() -> Property<Config> {
+    Property::sometimes("a run is cancelled", |_, world: &World| {
+        !world.history.cancelled.is_empty() && world.ends(Outcome::Cancelled)
+    })
 }
 
 /// Two releases take the ticks from each other.

@@ -183,15 +183,7 @@ impl Server {
                 Body::Registered(machine::register(meta, record, it, caller, now, lives))
             }
             Request::Claim(claim) => {
-                record.has_lane &= guards.brings_lane;
-                let lane = &mut memory.lane.record;
-                let mut unit = UnitRecords {
-                    own: record,
-                    slots: &mut [],
-                    lane: claim.with_lane.then_some(lane),
-                };
-                let (meta, lines) = (&memory.meta, &mut lines);
-                Body::Claimed(machine::claim(meta, &mut unit, claim, caller, now, lines))
+                Body::Claimed(claim_tick(memory, claim, caller, now, guards, &mut lines))
             }
             Request::Renew(renew) => Body::Renewed(machine::renew(record, renew, caller, now)),
             Request::Finish(finish) => {
@@ -210,9 +202,7 @@ impl Server {
                 lane_ready: memory.lane.record.ready(),
                 overdue: overdue(memory, now_ms),
             },
-            Request::Ask(_) | Request::Take(_) | Request::Cancel(_) => {
-                unreachable!("the lane has served it")
-            }
+            Request::Ask(_) | Request::Take(_) | Request::Cancel(_) => unreachable!("of the lane"),
         };
         memory.ledger.extend(lines.into_iter().map(line));
         memory
@@ -282,6 +272,23 @@ impl Default for Server {
 /// The name of a serving process.
 pub fn identity(serving: u8) -> String {
     format!("s{serving}")
+}
+
+fn claim_tick(
+    memory: &mut Memory,
+    claim: &Claim,
+    caller: &Caller,
+    now: Now,
+    guards: &Guards,
+    lines: &mut Vec<LedgerRecord>,
+) -> Claimed {
+    memory.record.has_lane &= guards.brings_lane;
+    let mut unit = UnitRecords {
+        own: &mut memory.record,
+        slots: &mut [],
+        lane: claim.with_lane.then_some(&mut memory.lane.record),
+    };
+    machine::claim(&memory.meta, &mut unit, claim, caller, now, lines)
 }
 
 /// Unit and lane exclude each other: there is one at most.

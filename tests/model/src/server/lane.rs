@@ -1,6 +1,7 @@
 //! Requests for runs: the lane of the unit, served by the same code as in a store with transactions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::slice;
 
 use scheduled_one_protocol::machine::{Now, Record};
 use scheduled_one_protocol::message::{self, Ask, Caller, Cancel, Take};
@@ -41,10 +42,10 @@ pub(super) fn serve(
 
 fn step(set: &mut WorkingSet, request: &Request, caller: &Caller, guards: &Guards) -> Body {
     match request {
-        Request::Register(it) => Body::Registered(only(set.register(caller, &[it.clone()]))),
-        Request::Renew(it) => Body::Renewed(only(set.renew(caller, &[it.clone()]))),
+        Request::Register(it) => Body::Registered(only(set.register(caller, slice::from_ref(it)))),
+        Request::Renew(it) => Body::Renewed(only(set.renew(caller, slice::from_ref(it)))),
         Request::Finish(it) => Body::Finished(only(set.finish(caller, &[(**it).clone()]))),
-        Request::WriteOff(it) => Body::WrittenOff(only(set.write_off(caller, &[it.clone()]))),
+        Request::WriteOff(it) => Body::WrittenOff(only(set.write_off(caller, slice::from_ref(it)))),
         Request::Ask(it) => Body::Asked(only(set.ask(&[Ask::clone(it)]))),
         Request::Take(it) => Body::Taken(only(set.take(caller, &[Take::clone(it)]))),
         Request::Cancel(it) => {
@@ -96,7 +97,7 @@ fn load(memory: &mut Memory, request: &Request, now: Now) -> WorkingSet {
         ..WorkingSet::default()
     };
     if let Request::Take(take) = request {
-        let wanted = Wanted::takes(std::slice::from_ref(&**take));
+        let wanted = Wanted::takes(slice::from_ref(&**take));
         for (lane, tick) in set.first_ticks(&wanted) {
             if let Some(request) = requests.get(&tick) {
                 set.first_requests.insert(lane, (tick, request.clone()));
