@@ -119,11 +119,11 @@ impl Operator {
 
     /// Asks for a run: for a new one, or once more for one that was asked for.
     async fn ask(&mut self, world: &World, job: &JobPlan) {
-        let own = self
+        let mut own = self
             .requests
             .iter()
             .filter(|request| request.job == job.name);
-        let again = own.last().map(|request| request.id.clone());
+        let again = own.next_back().map(|request| request.id.clone());
         let again = again.filter(|_| self.random.chance(30));
         if again.is_none() && self.requests.len() >= MOST_REQUESTS {
             return;
