@@ -152,6 +152,7 @@ impl Evidence {
             last_ms: line.last_tick_s * 1_000,
             outcome: line.outcome,
             retried: line.retried,
+            ..LedgerLine::default()
         });
         Audit::of_ledger(job, period_s * 1_000, first_ms, end_ms, ledger.collect())
     }

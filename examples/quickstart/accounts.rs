@@ -83,6 +83,7 @@ impl Accounts {
                 last_ms: line.last_tick.as_millisecond(),
                 outcome: line.outcome,
                 retried: line.retried,
+                ..LedgerLine::default()
             });
             Audit::of_ledger(job, period_s * 1_000, first_ms, end_ms, ledger.collect())
         };

@@ -2,9 +2,10 @@
 
 use deadpool_redis::redis::{Value, parse_redis_value};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, DueTick, Head, Intent, LowerBounds, Overlap, Reply, Target, UnitStatus,
+    Ask, Cancel, Cause, Claim, Claimed, DueTick, Head, Intent, LowerBounds, Overlap, Reply,
+    Request, Take, Target, UnitStatus,
 };
-use scheduled_one_protocol::{LedgerRecord, TickMs, UnitName};
+use scheduled_one_protocol::{FencingToken, LedgerRecord, TickMs, UnitName};
 
 use crate::url::{Address, BadUrl, FromFiles};
 use crate::{ConnectError, decode};
@@ -72,7 +73,8 @@ pub fn reply(bytes: &[u8]) -> Vec<Read> {
 
 fn value_as_reply(value: &Value) -> Vec<Read> {
     let batches = (0..=MAX_ITEMS).flat_map(|items| batches(value, items));
-    batches.chain(others(value)).collect()
+    let lanes = (0..=MAX_ITEMS).flat_map(|items| lanes(value, items));
+    batches.chain(lanes).chain(others(value)).collect()
 }
 
 /// Decodes as the operations with a reply for each item.
@@ -111,11 +113,42 @@ fn batches(value: &Value, items: usize) -> Vec<Read> {
     read
 }
 
+/// The same of requests for runs.
+fn lanes(value: &Value, items: usize) -> Vec<Read> {
+    let units = || (0..items).map(|number| UnitName::new("job", number as u32));
+    let asks: Vec<Ask> = units().map(ask).collect();
+    let takes: Vec<Take> = units().map(take).collect();
+    let cancels: Vec<Cancel> = units().map(cancel).collect();
+    let mut read = Vec::new();
+    if let Some(Reply { head, body }) = checked(decode::ask(value.clone(), &asks)) {
+        assert_eq!(body.len(), items);
+        read.push(Read::new("ask", Some(head)));
+    }
+    if let Some(Reply { head, body }) = checked(decode::cancel(value.clone(), &cancels)) {
+        assert_eq!(body.len(), items);
+        read.push(Read::new("cancel", Some(head)));
+    }
+    if let Some(Reply { head, body }) = checked(decode::take(value.clone(), &takes)) {
+        assert_eq!(body.len(), items);
+        read.push(Read {
+            claimed: body.into_iter().map(|taken| taken.claimed).collect(),
+            ..Read::new("take", Some(head))
+        });
+    }
+    read
+}
+
 /// Decodes as the other operations.
 fn others(value: &Value) -> Vec<Read> {
     let mut read = Vec::new();
     if let Some((reply, _)) = checked(decode::heartbeat(value.clone())) {
         read.push(Read::new("heartbeat", Some(reply.head)));
+    }
+    for wants_catalog in [false, true] {
+        let key = "so:{test}:ctl";
+        if let Some(reply) = checked(decode::control(key, wants_catalog, value.clone())) {
+            read.push(Read::new("control", Some(reply.head)));
+        }
     }
     if let Some(lines) = checked(decode::ledger("job", "so:{test}:log:job", value.clone())) {
         read.push(Read {
@@ -132,6 +165,40 @@ fn checked<T>(result: Result<T, crate::StoreError>) -> Option<T> {
     result
         .inspect_err(|error| assert!(error.to_string().len() < MAX_ERROR))
         .ok()
+}
+
+fn ask(unit: UnitName) -> Ask {
+    let request = Request {
+        id: "deploy-42".to_owned(),
+        cause: Cause::Manual,
+        actor: String::new(),
+        note: String::new(),
+        logical: None,
+        on_busy: None,
+        parameters: String::new(),
+    };
+    Ask { unit, request }
+}
+
+fn take(unit: UnitName) -> Take {
+    Take {
+        lane: unit.lane(),
+        nonce: String::new(),
+        valid_until_ms: 0,
+        lease_ms: 5_000,
+        takeovers: 0,
+        bounds: LowerBounds::default(),
+        overlap: Overlap::Skip,
+    }
+}
+
+fn cancel(unit: UnitName) -> Cancel {
+    Cancel {
+        unit,
+        token: FencingToken(1),
+        by: String::new(),
+        note: String::new(),
+    }
 }
 
 fn claim(number: usize) -> Claim {

@@ -7,11 +7,12 @@ use scheduled_one_runtime::{
     AuditedTick, LedgerEntry, Outcome, Overlap, Scope, TickStatus as Audited,
 };
 use scheduled_one_testkit::checker::{
-    self, Audit, AuditTick, Event, EventKind, FaultKind, FaultWindow, JobRules, LedgerLine, Rule,
-    TickStatus, Tolerance, Violation,
+    self, Audit, AuditTick, CancelRequested, Directed, Event, EventKind, FaultKind, FaultWindow,
+    JobRules, LedgerLine, Requested, Rule, TickStatus, Tolerance, Violation,
 };
 
 use super::jobs::JobPlan;
+use super::operator;
 
 /// How long after it lost its memory the store may not know what became of a tick: catch-up windows are that long.
 const AFTERMATH: Duration = Duration::from_secs(60);
@@ -39,6 +40,12 @@ pub(crate) struct History {
     pub(crate) outages: u64,
     /// How often a node sent heartbeats, and no claims.
     pub(crate) hangs: u64,
+    /// What operators did.
+    pub(crate) directives: Vec<Directed>,
+    pub(crate) requests: Vec<Requested>,
+    pub(crate) cancels: Vec<CancelRequested>,
+    /// How many cancels found their run.
+    pub(crate) cancelled: u64,
     happened: BTreeMap<String, u64>,
 }
 
@@ -85,6 +92,8 @@ impl History {
         let is_gap = match violation.rule {
             Rule::S1 => self.rollbacks > 0,
             Rule::S3 => true,
+            // The claim of a takeover in a slot does not look at the lane.
+            Rule::S2 => !self.requests.is_empty(),
             _ => false,
         };
         is_gap && takes_over_in_slots
@@ -109,6 +118,9 @@ impl History {
                 .map(|(job, audited)| self.audit(*job, audited))
                 .collect(),
             tick_offset_us: Some(self.tick_offset_us),
+            directives: self.directives.clone(),
+            requests: self.requests.clone(),
+            cancels: self.cancels.clone(),
             tolerance: Tolerance {
                 aftermath: AFTERMATH,
                 slot_takeovers_share_tokens: true,
@@ -145,6 +157,15 @@ impl History {
         add("partitions".to_owned(), other.partitions);
         add("outages".to_owned(), other.outages);
         add("hangs".to_owned(), other.hangs);
+        let pauses = other.directives.iter().filter(|it| it.pauses);
+        add("pauses".to_owned(), pauses.count() as u64);
+        add("requests".to_owned(), other.requests.len() as u64);
+        let requested = other
+            .log
+            .iter()
+            .filter(|event| event.kind == EventKind::Start && !event.request.is_empty());
+        add("requested starts".to_owned(), requested.count() as u64);
+        add("cancelled by operators".to_owned(), other.cancelled);
         add("rolled back".to_owned(), other.rollbacks);
         add("forgotten".to_owned(), faults(FaultKind::MemoryLoss));
         let starts = other
@@ -192,6 +213,10 @@ impl History {
             "partitions",
             "outages",
             "hangs",
+            "pauses",
+            "requests",
+            "requested starts",
+            "cancelled by operators",
             "forgotten",
             "rolled back",
             "retried",
@@ -238,5 +263,8 @@ fn ledger_line(line: &LedgerEntry) -> LedgerLine {
         last_ms: line.last_tick.as_millisecond(),
         outcome: line.outcome,
         retried: line.retried,
+        request: line.request.clone().unwrap_or_default(),
+        token: line.fencing_token.unwrap_or(0),
+        by_operator: line.reason.starts_with(&format!("by {}", operator::NAME)),
     }
 }

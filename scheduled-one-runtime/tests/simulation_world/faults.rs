@@ -136,6 +136,31 @@ impl NodeStore {
         }
     }
 
+    /// The same of requests.
+    fn note_taken(&self, caller: &Caller, replies: &[Taken]) {
+        for Taken { claimed, request } in replies {
+            let Verdict::Granted(grant) = &claimed.verdict else {
+                continue;
+            };
+            let logical = request.as_ref().and_then(|request| request.logical);
+            self.world.note(Event {
+                kind: EventKind::Grant,
+                at_us: self.world.clock.boottime().as_micros() as u64,
+                node: caller.name.clone(),
+                job: grant.unit.job().to_owned(),
+                shard: grant.unit.shard(),
+                tick_ms: logical.unwrap_or(grant.tick).ms(),
+                attempt: grant.attempt,
+                token: grant.token.get(),
+                request: match request {
+                    Some(request) => request.id.clone(),
+                    None => "deleted".to_owned(),
+                },
+                ..Event::default()
+            });
+        }
+    }
+
     fn call<'a, T: Send + 'a>(
         &'a self,
         call: impl FnOnce(&'a ForgetfulStore) -> Answer<'a, T> + Send + 'a,
@@ -260,7 +285,13 @@ impl Store for NodeStore {
     }
 
     fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
-        self.call(|store| store.take(caller, takes))
+        self.call(move |store| {
+            Box::pin(async move {
+                let reply = store.take(caller, takes).await?;
+                self.note_taken(caller, &reply.body);
+                Ok(reply)
+            })
+        })
     }
 
     fn cancel<'a>(

@@ -210,6 +210,7 @@ impl JobPlan {
             attempt: ctx.attempt(),
             token: ctx.fencing_token(),
             coalesced: ctx.missed(),
+            request: ctx.request_id().unwrap_or_default().to_owned(),
             deadline: deadline_us.try_into().ok().map(|at_us| Deadline {
                 at_us,
                 // The node's idea of the store's clock is off by a part of a round trip.

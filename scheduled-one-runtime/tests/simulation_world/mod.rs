@@ -3,6 +3,7 @@
 mod check;
 mod faults;
 mod jobs;
+mod operator;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,7 @@ use scheduled_one_testkit::{ForgetfulStore, TokioClock};
 pub(crate) use check::History;
 use faults::{Network, NodeStore};
 use jobs::JobPlan;
+use operator::Operator;
 
 /// Faults happen in the first part, then everything heals.
 const FAULTS_FOR: Duration = Duration::from_secs(40);
@@ -144,10 +146,16 @@ async fn live(seed: u64) -> History {
     // A store that forgets recovers the decisions from nodes that saw them and reach it: with such a store, no node
     // has a fault.
     let forgets = random.chance(20);
+    let mut operator = random
+        .chance(50)
+        .then(|| Operator::new(&store, &jobs, &mut random));
     let mut serial = NODES;
     let until = world.clock.boottime() + FAULTS_FOR;
     while world.clock.boottime() < until {
         world.clock.sleep(random.ms(200, 6_000)).await;
+        if let Some(operator) = operator.as_mut().filter(|_| random.chance(60)) {
+            operator.act(&world, forgets).await;
+        }
         let which = random.range(0, NODES as u64 - 1) as usize;
         match random.range(0, 9) {
             fault if forgets => {
@@ -181,7 +189,7 @@ async fn live(seed: u64) -> History {
             _ => {}
         }
     }
-    conclude(&world, &nodes, &jobs, &mut history).await;
+    conclude(&world, &nodes, &jobs, operator, &mut history).await;
     history
 }
 
@@ -208,9 +216,22 @@ async fn lose_memory(
 }
 
 /// Ends the faults, waits until the nodes have recovered, and adds audits, ledgers and notes to the history.
-async fn conclude(world: &World, nodes: &[Node], jobs: &[JobPlan], history: &mut History) {
+async fn conclude(
+    world: &World,
+    nodes: &[Node],
+    jobs: &[JobPlan],
+    operator: Option<Operator>,
+    history: &mut History,
+) {
     let healed_ms = world.clock.wall().as_millis() as i64;
     nodes.iter().for_each(|node| node.network.heal());
+    if let Some(mut operator) = operator {
+        operator.conclude(world).await;
+        history.directives = operator.directives;
+        history.requests = operator.requests;
+        history.cancels = operator.cancels;
+        history.cancelled = operator.cancelled;
+    }
     world.clock.sleep(CALM_FOR).await;
     for (job, plan) in jobs.iter().enumerate() {
         let audited = nodes[0]

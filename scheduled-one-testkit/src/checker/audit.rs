@@ -49,7 +49,7 @@ pub enum TickStatus {
     Unknown,
 }
 
-/// One line of a ledger.
+/// One line of a ledger. Build it with `..LedgerLine::default()`: fields may be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerLine {
     /// Which shard, from 0.
@@ -62,11 +62,37 @@ pub struct LedgerLine {
     pub outcome: Outcome,
     /// Another attempt follows.
     pub retried: bool,
+    /// Id of the request that the run was for; empty if the line is about ticks of the schedule.
+    pub request: String,
+    /// The token of the run; 0 if there was none.
+    pub token: u64,
+    /// An operator had the run cancelled.
+    pub by_operator: bool,
+}
+
+impl Default for LedgerLine {
+    fn default() -> Self {
+        LedgerLine {
+            shard: 0,
+            first_ms: 0,
+            last_ms: 0,
+            outcome: Outcome::Ok,
+            retried: false,
+            request: String::new(),
+            token: 0,
+            by_operator: false,
+        }
+    }
 }
 
 impl LedgerLine {
     /// Whether it is what became of its ticks in the end.
     pub(super) fn is_outcome(&self) -> bool {
+        self.request.is_empty() && self.is_final()
+    }
+
+    /// Whether neither another attempt follows, nor it is a note.
+    pub(super) fn is_final(&self) -> bool {
         !self.retried && self.outcome != Outcome::FinishedWithoutLease
     }
 
@@ -83,7 +109,11 @@ impl fmt::Display for LedgerLine {
             f,
             "ledger: shard {}, {first} to {last}: {}{retried}",
             self.shard, self.outcome
-        )
+        )?;
+        match self.request.as_str() {
+            "" => Ok(()),
+            request => write!(f, ", request {request}"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! S7 and C1: what operators wanted.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use super::runs::{Observed, UnitEvents};
 use super::{Event, History, Rule, Violation};
@@ -28,13 +29,13 @@ impl Directed {
         self.subject == "*" || self.subject == job
     }
 
-    /// From the reply to the pause on, until somebody asked for something newer that does not pause.
-    fn has(&self, history: &History, at_us: u64) -> bool {
+    /// From the reply to the pause on, until somebody asked for something newer that does not pause: all of that time.
+    fn has(&self, history: &History, time_us: &RangeInclusive<u64>) -> bool {
         let ended = history.directives.iter().any(|other| {
             let is_newer = other.subject == self.subject && other.version > self.version;
-            is_newer && !other.pauses && other.asked_us <= at_us
+            is_newer && !other.pauses && other.asked_us <= *time_us.end()
         });
-        self.pauses && self.replied_us < at_us && !ended
+        self.pauses && self.replied_us < *time_us.start() && !ended
     }
 }
 
@@ -59,11 +60,11 @@ pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
     for (unit, events) in observed
         .units
         .iter()
-        .filter(|(unit, _)| unit.node.is_none())
+        .filter(|(unit, _)| unit.node.is_none() && !unit.lane)
     {
         for (event, decided_us) in begun(events) {
             let mut pauses = history.directives.iter();
-            let pause = pauses.find(|it| it.is_about(&unit.job) && it.has(history, decided_us));
+            let pause = pauses.find(|it| it.is_about(&unit.job) && it.has(history, &decided_us));
             found.extend(pause.map(|pause| {
                 Violation::new(Rule::S7, &unit.job, event.at_us, "began in a pause")
                     .of_ticks([event.tick_ms])
@@ -74,12 +75,15 @@ pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
     found
 }
 
-/// The first attempts of runs, and the instants from which each was surely decided: retries and takeovers go on in a
-/// pause.
-fn begun<'a>(events: &UnitEvents<'a>) -> Vec<(&'a Event, u64)> {
+/// The first attempts of runs, and the time in which each was decided: retries and takeovers go on in a pause.
+fn begun<'a>(events: &UnitEvents<'a>) -> Vec<(&'a Event, RangeInclusive<u64>)> {
     let starts = events.attempts.iter().map(|attempt| attempt.start);
-    let starts = starts.map(|it| (it, it.earliest_us().saturating_sub(GRANTED_AHEAD_US)));
-    let grants = events.grants.iter().map(|it| (*it, it.earliest_us()));
+    let starts = starts.map(|it| {
+        let from_us = it.earliest_us().saturating_sub(GRANTED_AHEAD_US);
+        (it, from_us..=it.latest_us())
+    });
+    let grants = events.grants.iter();
+    let grants = grants.map(|it| (*it, it.earliest_us()..=it.latest_us()));
     let all: Vec<_> = match events.grants.is_empty() {
         true => starts.collect(),
         false => grants.collect(),
@@ -142,6 +146,14 @@ mod tests {
         };
         assert_eq!(rules_of(&started_at(GRANTED_AHEAD_US)), []);
         assert_eq!(rules_of(&started_at(GRANTED_AHEAD_US + 26)), [Rule::S7]);
+        // One that started just after the resume may have been granted after it.
+        let mut resumed = started_at(GRANTED_AHEAD_US + 26);
+        resumed
+            .directives
+            .push(directed(2, false, GRANTED_AHEAD_US + 20));
+        assert_eq!(rules_of(&resumed), []);
+        resumed.directives[1] = directed(2, false, GRANTED_AHEAD_US + 27);
+        assert_eq!(rules_of(&resumed), [Rule::S7]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! S6: what a resource accepted that checks fencing tokens.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::runs::{Attempt, Observed, UnitEvents};
@@ -11,9 +12,17 @@ use super::{Event, EventKind, JobRules, Rule, Violation};
 /// - a run was rejected only if another had started after it: the newest run of a unit always has the highest token.
 pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (unit, events) in &observed.units {
-        found.extend(out_of_order(events, observed.rules(&unit.job)));
-        let accepted: HashSet<_> = accepted(events).map(key).collect();
+    // A lane writes to the same resource as its unit.
+    let shared = observed.shared_units().into_iter();
+    let shared = shared.map(|unit| (observed.rules(&unit.job), observed.with_lane(&unit)));
+    let local = observed
+        .units
+        .iter()
+        .filter(|(unit, _)| unit.node.is_some());
+    let local = local.map(|(unit, events)| (observed.rules(&unit.job), Cow::Borrowed(events)));
+    for (rules, events) in shared.chain(local) {
+        found.extend(out_of_order(&events, rules));
+        let accepted: HashSet<_> = accepted(&events).map(key).collect();
         // Jobs that had no sink to write to have nothing to show.
         if accepted.is_empty() {
             continue;
@@ -48,7 +57,8 @@ fn out_of_order(events: &UnitEvents<'_>, rules: &JobRules) -> Vec<Violation> {
         if let Some(last) = before.last().filter(|last| key(last) >= key(effect)) {
             found.push(violation("accepted out of order", last, effect));
         }
-        let same = before.iter().find(|old| old.tick_ms == effect.tick_ms);
+        let tick = |event: &Event| (event.tick_ms, event.request.clone());
+        let same = before.iter().find(|old| tick(old) == tick(effect));
         if let Some(first) = same.filter(|_| rules.most_attempts() == 1) {
             found.push(violation("two effects of a tick", first, effect));
         }

@@ -61,6 +61,8 @@ pub struct Event {
     pub token: u64,
     /// How many missed ticks the run stands for.
     pub coalesced: u64,
+    /// Id of the request that the run is for; empty for a run of the schedule.
+    pub request: String,
     /// The deadline of the run's lease at that instant, if the observer knows it.
     pub deadline: Option<Deadline>,
 }
@@ -87,6 +89,7 @@ impl Default for Event {
             attempt: 1,
             token: 0,
             coalesced: 0,
+            request: String::new(),
             deadline: None,
         }
     }
@@ -104,7 +107,7 @@ impl Event {
     }
 }
 
-/// Kind, instant, node, job, shard, tick, attempt, token, coalesced ticks.
+/// Kind, instant, node, job, shard, tick, attempt, token, coalesced ticks; and the id of the request, if there is one.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -119,6 +122,10 @@ impl fmt::Display for Event {
             self.attempt,
             self.token,
             self.coalesced
-        )
+        )?;
+        match self.request.as_str() {
+            "" => Ok(()),
+            request => write!(f, " {request}"),
+        }
     }
 }

@@ -59,7 +59,9 @@ pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
 
 fn starts<'a>(observed: &'a Observed<'_>, of: &'a Expectation) -> impl Iterator<Item = &'a Event> {
     let events = observed.events.iter().copied();
-    events.filter(|event| event.job == of.job && event.kind == EventKind::Start)
+    // Requests start whatever the schedule does.
+    let of_schedule = events.filter(|event| event.request.is_empty());
+    of_schedule.filter(|event| event.job == of.job && event.kind == EventKind::Start)
 }
 
 fn next_start(

@@ -9,8 +9,11 @@
 //! | S5 | no tick starts after a later one has started |
 //! | S6 | a sink that rejects lower tokens accepts an increasing sequence, and rejects no run that was not replaced |
 //! | S7 | nothing of the schedule is granted between the reply to `pause` and the request `resume` |
+//! | S8 | of a unit, the id of a request starts once, but for the attempts that the policies allow |
+//! | S9 | a cancel stops only the run whose token it names |
 //! | C1 | a later change of a directive has a higher version |
 //! | E1 | every tick ends in one outcome, and in the one that its run saw; none is lost or missed without a cause |
+//! | E2 | the same of every request that the store took |
 //! | L | after a fault the next due tick starts within the promised time |
 //!
 //! An observer relies only on what it saw: what failed or was not acknowledged may have happened, at any later time.
@@ -54,6 +57,7 @@ mod runs;
 mod effects;
 mod outcomes;
 mod polls;
+mod requests;
 mod starts;
 mod timeline;
 
@@ -66,6 +70,7 @@ pub use event::{Deadline, Event, EventKind};
 pub use expectation::{Expectation, Expected};
 pub use fault::{FaultKind, FaultWindow, Tolerance};
 pub use job::JobRules;
+pub use requests::{CancelRequested, Requested};
 pub use timeline::Note;
 pub use violation::{Rule, Violation};
 
@@ -84,6 +89,10 @@ pub struct History {
     pub events: Vec<Event>,
     /// What operators wanted, as far as it was acknowledged.
     pub directives: Vec<Directed>,
+    /// The runs that somebody asked for, whether or not the reply came.
+    pub requests: Vec<Requested>,
+    /// The runs that somebody asked to cancel, whether or not the reply came.
+    pub cancels: Vec<CancelRequested>,
     /// What was done to the cluster, and so excuses something.
     pub faults: Vec<FaultWindow>,
     /// What the store said of ticks in the end; each element is one look at one job.
@@ -117,6 +126,7 @@ impl History {
         let mut found = observed.incomplete();
         found.extend(starts::violations(&observed));
         found.extend(directives::violations(&observed));
+        found.extend(requests::violations(&observed));
         found.extend(polls::violations(&observed));
         found.extend(effects::violations(&observed));
         found.extend(outcomes::violations(&observed));

@@ -35,9 +35,9 @@ pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
 }
 
 /// One audit and what it is compared with.
-struct Account<'a> {
-    observed: &'a Observed<'a>,
-    audit: &'a Audit,
+pub(super) struct Account<'a> {
+    pub(super) observed: &'a Observed<'a>,
+    pub(super) audit: &'a Audit,
 }
 
 impl<'a> Account<'a> {
@@ -72,7 +72,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn outcome_contradicts(
+    pub(super) fn outcome_contradicts(
         &self,
         outcome: Outcome,
         attempts: &[&Attempt<'_>],
@@ -196,6 +196,7 @@ impl<'a> Account<'a> {
             job: self.audit.job.clone(),
             shard,
             node: node.filter(|_| local).map(str::to_owned),
+            lane: false,
         }
     }
 
@@ -214,16 +215,15 @@ impl<'a> Account<'a> {
             return (tick_ms * 1_000 + offset_us).try_into().unwrap_or(0);
         }
         let events = &self.observed.events;
-        let of_that_time = events
-            .iter()
-            .find(|event: &&&Event| event.tick_ms >= tick_ms);
+        let mut of_schedule = events.iter().filter(|event| event.request.is_empty());
+        let of_that_time = of_schedule.find(|event: &&&Event| event.tick_ms >= tick_ms);
         of_that_time
             .or(events.last())
             .map_or(0, |event| event.at_us)
     }
 
     /// Whether the store may have lost what it knew then.
-    fn may_be_lost(&self, at_us: u64) -> bool {
+    pub(super) fn may_be_lost(&self, at_us: u64) -> bool {
         let loses =
             |it: &&FaultWindow| matches!(it.kind, FaultKind::MemoryLoss | FaultKind::SplitBrain);
         let mut losses = self.observed.history.faults.iter().filter(loses);
@@ -239,6 +239,16 @@ impl<'a> Account<'a> {
             let from_us = fault.from_us.saturating_sub(longest_run_us);
             fault.kind != FaultKind::Flaky && (from_us..self.over_us(fault)).contains(&at_us)
         })
+    }
+
+    /// The first instant from then on at which [`has_a_cause`](Self::has_a_cause), or `from_us`: a request may wait for
+    /// long, and nobody saw when it ended without a run.
+    pub(super) fn cause_since(&self, from_us: u64) -> u64 {
+        let faults = self.observed.history.faults.iter();
+        let later = faults.filter(|fault| self.over_us(fault) > from_us);
+        let instants = later.map(|fault| fault.from_us.max(from_us));
+        let mut with_cause = instants.filter(|at_us| self.has_a_cause(*at_us));
+        with_cause.next().unwrap_or(from_us)
     }
 
     /// When the consequences of a fault are over for the job. A job with a long lease stands still for that long after

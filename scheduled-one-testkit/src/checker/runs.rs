@@ -1,16 +1,36 @@
 //! The attempts that a history shows, by unit.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use super::{Event, EventKind, FaultKind, FaultWindow, History, JobRules, Rule, Violation};
 
-/// A job's shard; of a local job, on one node.
+/// A job's shard, or the lane of its requests; of a local job, on one node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Unit {
     pub(super) job: String,
     pub(super) shard: u32,
     pub(super) node: Option<String>,
+    pub(super) lane: bool,
+}
+
+impl Unit {
+    /// The lane of it.
+    pub(super) fn lane(&self) -> Self {
+        Unit {
+            lane: true,
+            ..self.clone()
+        }
+    }
+
+    /// The unit of a lane.
+    fn of_lane(&self) -> Self {
+        Unit {
+            lane: false,
+            ..self.clone()
+        }
+    }
 }
 
 /// One attempt of a run, from its start to the last sign of it.
@@ -48,7 +68,7 @@ pub(super) fn run_of(event: &Event) -> (u64, i64, &str) {
 }
 
 /// What was observed of one unit, in the order of time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct UnitEvents<'a> {
     pub(super) attempts: Vec<Attempt<'a>>,
     pub(super) grants: Vec<&'a Event>,
@@ -61,6 +81,17 @@ impl<'a> UnitEvents<'a> {
     pub(super) fn at_tick(&self, tick_ms: i64) -> Vec<&Attempt<'a>> {
         let attempts = self.attempts.iter();
         attempts.filter(|it| it.start.tick_ms == tick_ms).collect()
+    }
+
+    /// With what was observed of the lane of the unit.
+    fn with(mut self, lane: &UnitEvents<'a>) -> Self {
+        self.attempts.extend(lane.attempts.iter().cloned());
+        self.attempts.sort_by_key(|attempt| attempt.start.at_us);
+        self.grants.extend(&lane.grants);
+        self.grants.sort_by_key(|grant| grant.at_us);
+        self.effects.extend(&lane.effects);
+        self.effects.sort_by_key(|effect| effect.at_us);
+        self
     }
 
     fn add(&mut self, event: &'a Event) -> Result<(), &'a Event> {
@@ -91,6 +122,8 @@ pub(super) struct Observed<'a> {
     pub(super) units: BTreeMap<Unit, UnitEvents<'a>>,
     /// Signs of runs whose start nobody saw.
     orphans: Vec<&'a Event>,
+    /// Job and id of the requests whose runs the schedule does not wait for.
+    beside: HashSet<(&'a str, &'a str)>,
 }
 
 static DEFAULT_RULES: LazyLock<JobRules> = LazyLock::new(JobRules::default);
@@ -104,7 +137,11 @@ impl<'a> Observed<'a> {
             events: Vec::new(),
             units: BTreeMap::new(),
             orphans: Vec::new(),
+            beside: HashSet::new(),
         };
+        let beside = history.requests.iter().filter(|request| request.beside);
+        let beside = beside.map(|request| (request.job.as_str(), request.id.as_str()));
+        observed.beside.extend(beside);
         for event in &events {
             let unit = observed.unit_of(event);
             let result = observed.units.entry(unit).or_default().add(event);
@@ -125,6 +162,42 @@ impl<'a> Observed<'a> {
             job: event.job.clone(),
             shard: event.shard,
             node: local.then(|| event.node.clone()),
+            lane: !event.request.is_empty(),
+        }
+    }
+
+    /// The units that the store grants, without their lanes; also one of which only the lane was observed.
+    pub(super) fn shared_units(&self) -> BTreeSet<Unit> {
+        let shared = self.units.keys().filter(|unit| unit.node.is_none());
+        shared.map(Unit::of_lane).collect()
+    }
+
+    /// What was observed of a unit and its lane: tokens increase over both.
+    pub(super) fn with_lane(&self, unit: &Unit) -> Cow<'_, UnitEvents<'a>> {
+        let own = self
+            .units
+            .get(unit)
+            .map_or_else(Cow::default, Cow::Borrowed);
+        match self.units.get(&unit.lane()) {
+            Some(lane) => Cow::Owned(own.into_owned().with(lane)),
+            None => own,
+        }
+    }
+
+    /// The attempts of a unit and its lane that exclude each other.
+    pub(super) fn exclusive(&self, unit: &Unit) -> Cow<'_, [Attempt<'a>]> {
+        let excludes = |attempt: &Attempt<'_>| {
+            let start = attempt.start;
+            !self
+                .beside
+                .contains(&(start.job.as_str(), start.request.as_str()))
+        };
+        match self.with_lane(unit) {
+            Cow::Borrowed(events) => Cow::Borrowed(&events.attempts),
+            Cow::Owned(mut events) => {
+                events.attempts.retain(excludes);
+                Cow::Owned(events.attempts)
+            }
         }
     }
 

@@ -11,26 +11,35 @@ use super::{Event, EventKind, FaultKind, JobRules, Rule, Violation};
 ///   starts without a grant, where grants were observed;
 /// - S5: no tick starts after a later one.
 ///
-/// Of a local job there is only S1, on each node.
+/// Of a local job there is only S1, on each node. S2 and S3 are about a unit and its lane together, but for requests
+/// that do not wait for the schedule: those exclude each other alone. Which requests start is S8.
 pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (unit, events) in &observed.units {
+    for (unit, events) in observed.units.iter().filter(|(unit, _)| !unit.lane) {
         let rules = observed.rules(&unit.job);
         found.extend(started_twice(&events.attempts, rules));
-        if rules.is_local() {
-            continue;
+        if !rules.is_local() && rules.most_at_once() == 1 {
+            found.extend(older_after_newer(&events.attempts));
         }
+    }
+    for unit in observed.shared_units() {
+        let rules = observed.rules(&unit.job);
+        let exclusive = observed.exclusive(&unit);
         if rules.ends_with_its_lease() {
-            found.extend(overlaps(observed, &events.attempts, rules.most_at_once()));
+            found.extend(overlaps(observed, &exclusive, rules.most_at_once()));
+            if let Some(lane) = observed.units.get(&unit.lane()) {
+                found.extend(overlaps(observed, &lane.attempts, 1));
+            }
         }
         let may_share =
             observed.history.tolerance.slot_takeovers_share_tokens && rules.most_at_once() > 1;
         let is_known_gap = |old: &Event, new: &Event| may_share && are_takeovers(old, new);
-        found.extend(grants_out_of_order(events, is_known_gap));
-        found.extend(shared_tokens(&events.attempts, is_known_gap));
+        let all = observed.with_lane(&unit);
+        found.extend(grants_out_of_order(&all, is_known_gap));
+        found.extend(shared_tokens(&all.attempts, is_known_gap));
         // Overlapping runs start in any order.
         if rules.most_at_once() == 1 {
-            found.extend(starts_out_of_order(&events.attempts));
+            found.extend(tokens_out_of_order(&exclusive));
         }
     }
     found
@@ -203,7 +212,7 @@ fn shared_tokens(
     found
 }
 
-fn starts_out_of_order(attempts: &[Attempt<'_>]) -> Vec<Violation> {
+fn tokens_out_of_order(attempts: &[Attempt<'_>]) -> Vec<Violation> {
     let mut found = Vec::new();
     for pair in attempts.windows(2) {
         let [old, new] = pair else { continue };
@@ -212,11 +221,15 @@ fn starts_out_of_order(attempts: &[Attempt<'_>]) -> Vec<Violation> {
         if new.start.token < old.start.token || (same_run && !later_attempt) {
             found.push(violation(Rule::S3, "token did not increase", old, new));
         }
-        if new.start.tick_ms < old.start.tick_ms {
-            found.push(violation(Rule::S5, "older tick after newer", old, new));
-        }
     }
     found
+}
+
+fn older_after_newer(attempts: &[Attempt<'_>]) -> Vec<Violation> {
+    let pairs = attempts.windows(2);
+    let back = pairs.filter(|pair| pair[1].start.tick_ms < pair[0].start.tick_ms);
+    back.map(|pair| violation(Rule::S5, "older tick after newer", &pair[0], &pair[1]))
+        .collect()
 }
 
 fn violation(rule: Rule, what: &str, old: &Attempt<'_>, new: &Attempt<'_>) -> Violation {

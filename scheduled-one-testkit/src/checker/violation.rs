@@ -20,10 +20,16 @@ pub enum Rule {
     S6,
     /// Nothing of the schedule is granted in a pause.
     S7,
+    /// Of a unit, the id of a request starts once.
+    S8,
+    /// A cancel stops only the run whose token it names.
+    S9,
     /// Of each directive, the highest version wins.
     C1,
     /// Every tick ends in one outcome.
     E1,
+    /// Every request ends in one line.
+    E2,
     /// After a fault the next due tick starts in time.
     L,
     /// The history contradicts itself: the observer is wrong, and nothing can be concluded.

@@ -9,7 +9,16 @@ const OPEN: &str = "open";
 const NO_LONGER_KEPT: &str = "no_longer_kept";
 const UNKNOWN: &str = "unknown";
 
-/// The lines about one job. Of the ledger those that are about some tick of the range.
+/// What stands in the place of the id of a request, where there is none.
+const NO_REQUEST: &str = "-";
+
+/// The beginning of a reason that an operator has given: of a cancel with [`OPERATOR`] as its author.
+const BY_OPERATOR: &str = "by operator";
+
+/// Who has runs cancelled.
+pub const OPERATOR: &str = "operator";
+
+/// The lines about one job. Of the ledger those that are about some tick of the range, and all about requests.
 pub fn to_text(
     job: &str,
     ticks: &[AuditedTick],
@@ -30,8 +39,14 @@ pub fn to_text(
         let (first_ms, last_ms) = (line.tick.as_millisecond(), line.last_tick.as_millisecond());
         let is_in_range = first_ms < range_ms.end && last_ms >= range_ms.start;
         let (shard, outcome, retried) = (line.shard, line.outcome, line.retried);
-        is_in_range
-            .then(|| format!("line {job} {shard} {first_ms} {last_ms} {outcome} {retried}\n"))
+        let token = line.fencing_token.unwrap_or(0);
+        let by_operator = line.reason.starts_with(BY_OPERATOR);
+        let request = line.request.as_deref().unwrap_or(NO_REQUEST);
+        (is_in_range || line.request.is_some() || by_operator).then(|| {
+            format!(
+                "line {job} {shard} {first_ms} {last_ms} {outcome} {retried} {token} {by_operator} {request}\n"
+            )
+        })
     };
     let ticks = ticks.iter().map(tick);
     ticks.chain(ledger.iter().rev().filter_map(line)).collect()
@@ -76,6 +91,12 @@ fn read_line<'a>(line: &'a str, audits: &mut BTreeMap<&'a str, Audit>) -> Option
             last_ms: words.next()?.parse().ok()?,
             outcome: Outcome::from_word(words.next()?)?,
             retried: words.next()?.parse().ok()?,
+            token: words.next()?.parse().ok()?,
+            by_operator: words.next()?.parse().ok()?,
+            request: match words.next()? {
+                NO_REQUEST => String::new(),
+                request => request.to_owned(),
+            },
         }),
         _ => return None,
     }
@@ -90,7 +111,8 @@ mod tests {
     fn lines_are_read() {
         let text = "tick long 2 1700000000000 timed_out\n\
                     tick long 2 1700000001000 open\n\
-                    line long 2 1700000000000 1700000000000 timed_out false\n\
+                    line long 2 1700000000000 1700000000000 timed_out false 7 false -\n\
+                    line long 0 1700000000000 1700000000000 cancelled false 8 true deploy-42\n\
                     tick short 0 1700000000500 unknown\n";
         let audits = from_text(text).expect("an audit");
         let [long, short] = &audits[..] else {
@@ -100,6 +122,10 @@ mod tests {
         assert_eq!((long.ticks[0].shard, long.ticks[0].status), (2, timed_out));
         assert_eq!(long.ticks[1].status, TickStatus::Open);
         assert_eq!(long.ledger[0].outcome, Outcome::TimedOut);
+        assert_eq!(long.ledger[0].request, "");
+        let cancelled = &long.ledger[1];
+        assert_eq!((cancelled.token, cancelled.by_operator), (8, true));
+        assert_eq!(cancelled.request, "deploy-42");
         assert_eq!(short.ticks[0].status, TickStatus::Unknown);
         for bad in [
             "tick long 2 1700 new",

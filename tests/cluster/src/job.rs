@@ -189,6 +189,7 @@ fn event(kind: Kind, ctx: &JobContext) -> Event {
         tick_ms: ctx.scheduled_at().as_millisecond(),
         attempt: ctx.attempt(),
         token: ctx.fencing_token(),
+        request: ctx.request_id().unwrap_or_default().to_owned(),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod job;
 pub mod log;
 pub mod node;
+pub mod operator;
 pub mod sink;
 
 /// Longest wait for anything: generous, the machines are slow and noisy.

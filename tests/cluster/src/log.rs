@@ -56,6 +56,8 @@ pub struct Event {
     pub token: u64,
     /// How many missed ticks the run stands for.
     pub missed: u64,
+    /// Id of the request that the run is for; empty for a run of the schedule.
+    pub request: String,
 }
 
 impl Event {
@@ -71,6 +73,7 @@ impl Event {
             attempt: 1,
             token: 0,
             missed: 0,
+            request: String::new(),
         }
     }
 }
@@ -95,6 +98,7 @@ impl From<&Event> for checker::Event {
             attempt: event.attempt,
             token: event.token,
             coalesced: event.missed,
+            request: event.request.clone(),
             ..checker::Event::default()
         }
     }
@@ -114,7 +118,11 @@ impl fmt::Display for Event {
             self.attempt,
             self.token,
             self.missed
-        )
+        )?;
+        match self.request.as_str() {
+            "" => Ok(()),
+            request => write!(f, " {request}"),
+        }
     }
 }
 
@@ -140,6 +148,7 @@ fn parse(line: &str) -> Option<Event> {
         attempt: words.next()?.parse().ok()?,
         token: words.next()?.parse().ok()?,
         missed: words.next()?.parse().ok()?,
+        request: words.next().unwrap_or_default().to_owned(),
     })
 }
 
@@ -215,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_checker_reads_all_of_an_event() {
-        for (kind, _) in KINDS {
+        for ((kind, _), request) in KINDS.into_iter().zip(["", "deploy-42"].into_iter().cycle()) {
             let event = Event {
                 kind,
                 boot_us: 1,
@@ -226,6 +235,7 @@ mod tests {
                 attempt: 4,
                 token: 5,
                 missed: 6,
+                request: request.to_owned(),
             };
             let line = checker::Event::from(&event).to_string();
             assert_eq!(line, event.to_string());

@@ -129,6 +129,10 @@ fn each_operation_has_a_reply_that_can_be_read() {
         "heartbeat",
         "record",
         "ledger",
+        "ask",
+        "take",
+        "cancel",
+        "control",
     ] {
         assert!(
             all.contains(&operation),

@@ -137,10 +137,14 @@ pub struct Faults {
     pub jumps: u8,
     /// An operator pauses the job, or resumes it: no fault, but as unforeseen.
     pub directives: u8,
+    /// Somebody asks for a run, each time with the same id.
+    pub asks: u8,
+    /// An operator cancels a run that has started, whatever became of it meanwhile.
+    pub cancels: u8,
 }
 
-/// What protects a node's runs, outside the store. Each can be taken away, to
-/// see that the model notices.
+/// What protects runs: of a node, but for the last ones, which are the store's. Each can be taken away, to see that the
+/// model notices.
 #[derive(Clone, Copy, Debug)]
 pub struct Guards {
     /// The boot clock is held against the deadline before each poll.
@@ -169,6 +173,14 @@ pub struct Guards {
     pub tells_schedule: bool,
     /// Directives are repeated to a store that forgot them.
     pub repeats_directives: bool,
+    /// The registration of a lane has the requests that the node was granted.
+    pub remembers_requests: bool,
+    /// The store knows which requests it was asked for.
+    pub knows_ids: bool,
+    /// A claim of a unit whose lane may have a run takes that into account.
+    pub brings_lane: bool,
+    /// A cancel is for one token.
+    pub names_token: bool,
 }
 
 impl Default for Guards {
@@ -187,6 +199,10 @@ impl Default for Guards {
             states_lease: true,
             tells_schedule: true,
             repeats_directives: true,
+            remembers_requests: true,
+            knows_ids: true,
+            brings_lane: true,
+            names_token: true,
         }
     }
 }

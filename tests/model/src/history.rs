@@ -12,6 +12,8 @@ pub struct FirstPoll {
     pub attempt: u32,
     /// The fencing token.
     pub token: FencingToken,
+    /// It is the run of a request, and its tick is one of the lane.
+    pub in_lane: bool,
 }
 
 impl FirstPoll {
@@ -38,6 +40,8 @@ pub struct History {
     pub starts: Vec<FirstPoll>,
     /// An acknowledged start that the store lost, and that no node has registered since.
     pub loss: Option<Loss>,
+    /// The same of a request.
+    pub loss_in_lane: Option<Loss>,
     /// The store lost a start, and no node that saw the start reached the store within the quarantine: the promises do
     /// not hold in such a history.
     pub excused: bool,
@@ -58,6 +62,12 @@ pub struct History {
     pub granted_in_pause: bool,
     /// A request did something that was under way for longer than it is valid.
     pub revived: bool,
+    /// The tick of the request for a run that the store took, as long as it kept what it acknowledged.
+    pub asked: Option<TickMs>,
+    /// The tokens of the runs that an operator had cancelled.
+    pub cancelled: Vec<FencingToken>,
+    /// A run was cancelled whose token nobody named.
+    pub cancelled_another: bool,
 }
 
 /// What the store lost.
@@ -70,10 +80,14 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Whether a watermark with this token and attempt includes the lost start.
+    /// Whether a watermark with this token and attempt includes the lost start. Of a lane, the token says nothing: a
+    /// run of the unit may have it.
     pub fn is_known(&self, token: FencingToken, start: Option<Start>) -> bool {
         let newest = &self.newest;
         let attempts = start >= Some(newest.start());
+        if newest.in_lane {
+            return attempts;
+        }
         token > newest.token || (token == newest.token && (attempts || newest.attempt == 1))
     }
 }
@@ -85,16 +99,29 @@ impl History {
             tick: run.tick,
             attempt: run.attempt,
             token: run.token,
+            in_lane: run.unit.is_lane(),
         });
         self.starts.len() - 1
     }
 
+    /// The starts of the schedule, or those of requests.
+    fn starts_of(&self, in_lane: bool) -> Vec<Start> {
+        let starts = self.starts.iter().filter(|poll| poll.in_lane == in_lane);
+        starts.map(FirstPoll::start).collect()
+    }
+
     /// S1: one start for each tick and attempt.
     pub fn starts_once(&self) -> bool {
-        let starts = &self.starts;
+        let starts = self.starts_of(false);
+        !(0..starts.len()).any(|n| starts[..n].contains(&starts[n]))
+    }
+
+    /// S8: one start for each attempt at the request: all that are asked for have one id.
+    pub fn id_starts_once(&self) -> bool {
+        let starts = self.starts_of(true);
         let again = |n: usize| {
             let mut before = starts[..n].iter();
-            before.any(|poll| poll.start() == starts[n].start())
+            before.any(|start| start.attempt == starts[n].attempt)
         };
         !(0..starts.len()).any(again)
     }
@@ -111,8 +138,7 @@ impl History {
 
     /// S5: no tick after a later one, and of the same only a further attempt.
     pub fn in_order(&self) -> bool {
-        self.starts
-            .windows(2)
-            .all(|pair| pair[0].start() <= pair[1].start())
+        let ordered = |in_lane| self.starts_of(in_lane).is_sorted();
+        ordered(false) && ordered(true)
     }
 }

@@ -1,11 +1,13 @@
 //! Properties of the model: promises, which hold in every state, and events, which occur in some state.
 
+use scheduled_one_protocol::machine::Record;
 use scheduled_one_protocol::message::Overlap;
 use scheduled_one_protocol::{Outcome, TickMs};
 use stateright::Property;
 
 use crate::config::Config;
-use crate::node::{Asked, Phase, Run, true_deadline};
+use crate::node::{Asked, Node, Phase, Run, true_deadline};
+use crate::server::Memory;
 use crate::world::World;
 
 /// The promises of `docs/protocol.md`, and what must be seen so that the search has put them to the test.
@@ -34,6 +36,13 @@ fn promises() -> Vec<Property<Config>> {
             world.history.excused || world.history.in_order()
         }),
         Property::always(S7, |_, world: &World| !world.history.granted_in_pause),
+        Property::always(S8, |_, world: &World| {
+            world.history.excused || world.history.id_starts_once()
+        }),
+        Property::always(S9, |_, world: &World| !world.history.cancelled_another),
+        Property::always(E2, |_, world: &World| {
+            world.history.excused || request_ends(world)
+        }),
         Property::always(E1, |config: &Config, world: &World| {
             world.history.excused || one_outcome(config, world)
         }),
@@ -42,7 +51,12 @@ fn promises() -> Vec<Property<Config>> {
             config.faults.jumps > 0 || !world.history.revived
         }),
         Property::always(KNOWN, |config: &Config, world: &World| {
-            recorded_may_be_old(config, world) || run_is_known(world)
+            let Memory { record, lane, .. } = &world.server.memory;
+            // A copy of a claim of what waits, which arrives behind the reply *busy* to another, is granted to nobody.
+            let takes_are_late = config.faults.late_requests + config.faults.copies > 0;
+            recorded_may_be_old(config, world)
+                || run_is_known(world, record)
+                    && (takes_are_late || run_is_known(world, &lane.record))
         }),
     ]
 }
@@ -59,7 +73,8 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
     sometimes(
         true,
         Property::sometimes("all ticks start", |config: &Config, world: &World| {
-            world.history.starts.len() >= config.ticks.len()
+            let starts = world.history.starts.iter();
+            starts.filter(|start| !start.in_lane).count() >= config.ticks.len()
         }),
     );
     let dies = faults.crashes + faults.cuts + faults.pauses > 0 && config.horizon >= 7;
@@ -99,13 +114,9 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         both_schedules_run(),
     );
     sometimes(faults.directives > 0, undecided_in_a_pause());
-    let queues = matches!(config.overlap, Overlap::Queue(_));
-    sometimes(
-        queues,
-        Property::sometimes("a tick waits", |_, world: &World| {
-            !world.server.memory.record.waiting.is_empty()
-        }),
-    );
+    sometimes(faults.asks > 0, a_request_starts());
+    sometimes(faults.cancels > 0, a_run_is_cancelled());
+    sometimes(matches!(config.overlap, Overlap::Queue(_)), a_tick_waits());
     let forgotten = forgets && faults.crashes > 0 && config.nodes > 1;
     sometimes(
         forgotten && faults.lost_writes + usize::from(faults.flushes) > 0 && config.starts_twice,
@@ -115,6 +126,24 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         ),
     );
     seen
+}
+
+fn a_tick_waits() -> Property<Config> {
+    Property::sometimes("a tick waits", |_, world: &World| {
+        !world.server.memory.record.waiting.is_empty()
+    })
+}
+
+fn a_request_starts() -> Property<Config> {
+    Property::sometimes("a request starts", |_, world: &World| {
+        world.history.starts.iter().any(|start| start.in_lane)
+    })
+}
+
+fn a_run_is_cancelled() -> Property<Config> {
+    Property::sometimes("a run is cancelled", |_, world: &World| {
+        !world.history.cancelled.is_empty() && world.ends(Outcome::Cancelled)
+    })
 }
 
 /// Two releases take the ticks from each other.
@@ -166,6 +195,12 @@ pub const S5: &str = "S5 no tick after a later one";
 /// See [`S1`].
 pub const S7: &str = "S7 nothing is granted in a pause";
 /// See [`S1`].
+pub const S8: &str = "S8 one start for each id of a request";
+/// See [`S1`].
+pub const S9: &str = "S9 a cancel stops only the run that it names";
+/// See [`S1`].
+pub const E2: &str = "E2 a request ends in one line";
+/// See [`S1`].
 pub const E1: &str = "E1 one outcome for each tick";
 /// See [`S1`].
 pub const ONE: &str = "one schedule decides, and none before its beginning";
@@ -185,8 +220,9 @@ impl World {
 }
 
 fn once(world: &World) -> bool {
-    let starts = &world.history.starts;
-    (0..starts.len()).all(|n| starts[..n].iter().all(|start| start.tick != starts[n].tick))
+    let starts = world.history.starts.iter().filter(|start| !start.in_lane);
+    let ticks: Vec<TickMs> = starts.map(|start| start.tick).collect();
+    (0..ticks.len()).all(|n| !ticks[..n].contains(&ticks[n]))
 }
 
 /// A run that may be polled is the newest that has started.
@@ -210,9 +246,32 @@ fn one_outcome(config: &Config, world: &World) -> bool {
         let tick = Config::tick(*tick);
         let ledger = world.server.memory.ledger.iter();
         let of_tick =
-            ledger.filter(|line| line.is_final() && (line.first..=line.last).contains(&tick));
+            ledger.filter(|line| line.is_outcome() && (line.first..=line.last).contains(&tick));
         of_tick.count() <= 1
     })
+}
+
+/// The request has one line at most; and one that the store took, and remembers, has it unless it waits or runs.
+fn request_ends(world: &World) -> bool {
+    let Memory { lane, ledger, .. } = &world.server.memory;
+    let lines = ledger
+        .iter()
+        .filter(|line| line.of_request && line.is_final());
+    let (lines, record) = (lines.count(), &lane.record);
+    let is_held = |node: &Node, tick: TickMs| {
+        let runs = node.runs.iter().map(|run| &run.id);
+        let mut all = runs.chain(node.ends.iter().map(|ended| &ended.finish.run));
+        all.any(|run| run.unit.is_lane() && run.tick == tick)
+    };
+    let is_kept = |tick: TickMs| {
+        let waits = record.waiting.iter().any(|waiting| waiting.tick == tick);
+        let runs = record.running && record.run.tick == tick;
+        // A run that the store forgot is written back by its node; if it was granted before, that counts.
+        let is_held = world.nodes.iter().any(|node| is_held(node, tick));
+        let other = lane.known.values().next() != Some(&tick);
+        lines == 1 || waits || runs || is_held || other
+    };
+    lines <= 1 && world.history.asked.is_none_or(is_kept)
 }
 
 /// Whether the store may have a run recorded as active that has ended: after a failover, which restores older records,
@@ -226,8 +285,7 @@ fn recorded_may_be_old(config: &Config, world: &World) -> bool {
 
 /// Whether the run that is recorded as active is one that its node continues, has claimed, or is about to report. True
 /// if the node is gone.
-fn run_is_known(world: &World) -> bool {
-    let record = &world.server.memory.record;
+fn run_is_known(world: &World, record: &Record) -> bool {
     if !record.running {
         return true;
     }
@@ -249,4 +307,9 @@ fn run_is_known(world: &World) -> bool {
             .any(|ended| ended.finish.run.nonce == *nonce)
         || asks(&node.claim)
         || asks(&node.next)
+        || node
+            .lane
+            .take
+            .as_ref()
+            .is_some_and(|asked| asked.take.nonce == *nonce)
 }

@@ -1,13 +1,17 @@
 //! The store: the real protocol over one record, and what it may lose.
 
-use crate::config::Config;
+mod lane;
+
+use crate::config::{Config, Guards};
 use crate::history::Loss;
+pub use lane::Lane;
 use scheduled_one_protocol::machine::{self, Meta, Now, Record, UnitRecords};
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, ControlReply, ControlRequest, Finish, Finished, Head, OverdueRun,
-    Register, RegisteredUnit, Renew, Renewed, Reply, WrittenOff,
+    Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
+    Finished, Head, OverdueRun, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken,
+    WrittenOff,
 };
-use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs};
+use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs, UnitName};
 
 /// A request of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +28,36 @@ pub enum Request {
     WriteOff(OverdueRun),
     /// Read directives, and repeat or change the job's.
     Control(ControlRequest),
+    /// Let a request wait in the lane.
+    Ask(Box<Ask>),
+    /// Start the request that waits there.
+    Take(Box<Take>),
+    /// Cancel a run.
+    Cancel(Cancel),
     /// Report what is overdue and what is ready.
     Heartbeat,
+}
+
+impl Request {
+    /// The unit that it is about, if it is a request of the machine on one record.
+    fn unit(&self) -> Option<&UnitName> {
+        match self {
+            Request::Register(register) => Some(&register.unit),
+            Request::Renew(renew) => Some(&renew.run.unit),
+            Request::Finish(finish) => Some(&finish.run.unit),
+            Request::WriteOff(run) => Some(&run.unit),
+            _ => None,
+        }
+    }
+
+    /// Whether it is about the lane.
+    fn is_of_lane(&self) -> bool {
+        let asks = matches!(
+            self,
+            Request::Ask(_) | Request::Take(_) | Request::Cancel(_)
+        );
+        asks || self.unit().is_some_and(UnitName::is_lane)
+    }
 }
 
 /// The answer to it.
@@ -43,10 +75,18 @@ pub enum Body {
     WrittenOff(WrittenOff),
     /// To `Control`.
     Controlled(ControlReply),
+    /// To `Ask`.
+    Asked(Asked),
+    /// To `Take`.
+    Taken(Taken),
+    /// To `Cancel`.
+    Cancelled(Cancelled),
     /// To `Heartbeat`.
     Heartbeat {
         /// Something waits and can start.
         ready: bool,
+        /// A request waits and can start.
+        lane_ready: bool,
         /// A run whose renewal is overdue.
         overdue: Option<OverdueRun>,
     },
@@ -63,12 +103,19 @@ pub struct Line {
     pub outcome: Outcome,
     /// Another attempt follows.
     pub retried: bool,
+    /// It is about the request.
+    pub of_request: bool,
 }
 
 impl Line {
     /// It has the outcome of the tick in the end.
     pub fn is_final(&self) -> bool {
         !self.retried && self.outcome != Outcome::FinishedWithoutLease
+    }
+
+    /// The same, of a tick of the schedule.
+    pub fn is_outcome(&self) -> bool {
+        self.is_final() && !self.of_request
     }
 }
 
@@ -79,6 +126,8 @@ pub struct Memory {
     pub meta: Meta,
     /// Of the unit.
     pub record: Record,
+    /// Of its lane.
+    pub lane: Lane,
     /// Its ledger, as far as properties need it.
     pub ledger: Vec<Line>,
 }
@@ -114,6 +163,7 @@ impl Server {
         caller: &Caller,
         now_ms: i64,
         keep: usize,
+        guards: &Guards,
     ) -> Reply<Body> {
         let before = (keep > 0).then(|| self.memory.clone());
         let now = Now {
@@ -125,18 +175,15 @@ impl Server {
         let mut lines = Vec::new();
         let record = &mut memory.record;
         let body = match request {
+            request if request.is_of_lane() => {
+                lane::serve(memory, request, caller, now, guards, &mut lines)
+            }
             Request::Register(it) => {
                 let (meta, lives) = (&memory.meta, |_: &str| true);
                 Body::Registered(machine::register(meta, record, it, caller, now, lives))
             }
             Request::Claim(claim) => {
-                let mut unit = UnitRecords {
-                    own: record,
-                    slots: &mut [],
-                    lane: None,
-                };
-                let (meta, lines) = (&memory.meta, &mut lines);
-                Body::Claimed(machine::claim(meta, &mut unit, claim, caller, now, lines))
+                Body::Claimed(claim_tick(memory, claim, caller, now, guards, &mut lines))
             }
             Request::Renew(renew) => Body::Renewed(machine::renew(record, renew, caller, now)),
             Request::Finish(finish) => {
@@ -152,8 +199,10 @@ impl Server {
             }),
             Request::Heartbeat => Body::Heartbeat {
                 ready: record.ready(),
-                overdue: overdue(record, now_ms),
+                lane_ready: memory.lane.record.ready(),
+                overdue: overdue(memory, now_ms),
             },
+            Request::Ask(_) | Request::Take(_) | Request::Cancel(_) => unreachable!("of the lane"),
         };
         memory.ledger.extend(lines.into_iter().map(line));
         memory
@@ -186,14 +235,17 @@ impl Server {
 
     /// Whether it knows of that start.
     pub fn knows(&self, loss: &Loss) -> bool {
-        let record = &self.memory.record;
+        let record = match loss.newest.in_lane {
+            true => &self.memory.lane.record,
+            false => &self.memory.record,
+        };
         let newest = record.status().marks;
         loss.is_known(newest.token, newest.start)
     }
 
     /// What a heartbeat at `now_ms` would name.
     pub fn overdue(&self, now_ms: i64) -> Option<OverdueRun> {
-        overdue(&self.memory.record, now_ms)
+        overdue(&self.memory, now_ms)
     }
 
     /// Another process serves, which has not seen the newest `lost` changes.
@@ -222,9 +274,31 @@ pub fn identity(serving: u8) -> String {
     format!("s{serving}")
 }
 
-fn overdue(record: &Record, now_ms: i64) -> Option<OverdueRun> {
-    let overdue = record.running && record.overdue_at_ms() <= now_ms;
-    overdue.then(|| record.overdue_run(&Config::unit()))
+fn claim_tick(
+    memory: &mut Memory,
+    claim: &Claim,
+    caller: &Caller,
+    now: Now,
+    guards: &Guards,
+    lines: &mut Vec<LedgerRecord>,
+) -> Claimed {
+    memory.record.has_lane &= guards.brings_lane;
+    let mut unit = UnitRecords {
+        own: &mut memory.record,
+        slots: &mut [],
+        lane: claim.with_lane.then_some(&mut memory.lane.record),
+    };
+    machine::claim(&memory.meta, &mut unit, claim, caller, now, lines)
+}
+
+/// Unit and lane exclude each other: there is one at most.
+fn overdue(memory: &Memory, now_ms: i64) -> Option<OverdueRun> {
+    let of = |record: &Record, unit: UnitName| {
+        let overdue = record.running && record.overdue_at_ms() <= now_ms;
+        overdue.then(|| record.overdue_run(&unit))
+    };
+    let in_lane = || of(&memory.lane.record, Config::unit().lane());
+    of(&memory.record, Config::unit()).or_else(in_lane)
 }
 
 fn line(record: LedgerRecord) -> Line {
@@ -233,5 +307,6 @@ fn line(record: LedgerRecord) -> Line {
         last: record.last_tick,
         outcome: record.outcome,
         retried: record.retried,
+        of_request: !record.request.is_empty(),
     }
 }

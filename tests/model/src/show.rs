@@ -37,6 +37,8 @@ impl fmt::Display for Action {
             Action::Flush => write!(f, "flush"),
             Action::Jump(by_ms) => write!(f, "the store's clock is set by {by_ms} ms"),
             Action::Direct => write!(f, "an operator pauses or resumes the job"),
+            Action::AskForRun => write!(f, "somebody asks for a run"),
+            Action::CancelRun(start) => write!(f, "an operator cancels the run of start {start}"),
             Action::Time => write!(f, "time passes"),
         }
     }
@@ -45,7 +47,7 @@ impl fmt::Display for Action {
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Request::Register(_) => write!(f, "register"),
+            Request::Register(register) => write!(f, "register {}", register.unit),
             Request::Claim(claim) => write!(f, "{}", Short(claim)),
             Request::Renew(renew) => write!(f, "renew {}", renew.run.nonce),
             Request::Finish(finish) => {
@@ -57,6 +59,9 @@ impl fmt::Display for Request {
             Request::Control(request) => {
                 write!(f, "control, {} repeated", request.seen.len())
             }
+            Request::Ask(ask) => write!(f, "ask for {}", ask.request.id),
+            Request::Take(take) => write!(f, "take {}", take.nonce),
+            Request::Cancel(cancel) => write!(f, "cancel {}", cancel.token),
             Request::Heartbeat => write!(f, "heartbeat"),
         }
     }

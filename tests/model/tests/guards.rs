@@ -1,7 +1,10 @@
 //! Each guard of a node is needed: without a guard, the model finds a history that breaks a promise. The tests show as
 //! well that the model can find one.
 
-use model_tests::{Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, S7, VALID, check_until_found};
+use model_tests::{
+    Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, S7, S8, S9, VALID, check_until_found,
+};
+use scheduled_one_protocol::message::Overlap;
 
 fn two_nodes(name: &'static str, faults: Faults, guards: Guards) -> Config {
     Config {
@@ -176,6 +179,83 @@ fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
         ..two_nodes("directives are not repeated", faults, guards)
     };
     check_until_found(config, S7);
+}
+
+/// Two nodes, one tick, and what somebody asks for.
+fn asked_for(name: &'static str, faults: Faults, guards: Guards) -> Config {
+    Config {
+        ticks: vec![1],
+        overlap: Overlap::Queue(1),
+        horizon: 7,
+        ..two_nodes(name, faults, guards)
+    }
+}
+
+/// The one that asked twice, because no reply came.
+#[test]
+fn without_knowing_ids_the_model_finds_s8() {
+    let faults = Faults {
+        asks: 2,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        knows_ids: false,
+        ..Guards::default()
+    };
+    check_until_found(asked_for("ids are not kept", faults, guards), S8);
+}
+
+/// The store forgot the request, and is asked again. One node is enough.
+#[test]
+fn without_remembering_requests_the_model_finds_s8() {
+    let faults = Faults {
+        asks: 2,
+        flushes: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        remembers_requests: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        nodes: 1,
+        ..asked_for("nodes do not repeat ids", faults, guards)
+    };
+    check_until_found(config, S8);
+}
+
+#[test]
+fn without_the_lane_in_claims_the_model_finds_s2() {
+    let faults = Faults {
+        asks: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        brings_lane: false,
+        ..Guards::default()
+    };
+    check_until_found(
+        asked_for("claims do not look at the lane", faults, guards),
+        S2,
+    );
+}
+
+/// The run that was named has ended, and another one goes on.
+#[test]
+fn without_the_token_of_a_cancel_the_model_finds_s9() {
+    let faults = Faults {
+        cancels: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        names_token: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        ticks: vec![1, 2],
+        ..asked_for("a cancel is for whatever runs", faults, guards)
+    };
+    check_until_found(config, S9);
 }
 
 #[test]

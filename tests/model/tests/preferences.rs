@@ -15,6 +15,8 @@ const NONE: Faults = Faults {
     flushes: 0,
     jumps: 0,
     directives: 0,
+    asks: 0,
+    cancels: 0,
 };
 
 /// Preferences decide nothing: a node may leave a tick to others, or claim it, whatever it believes of them.

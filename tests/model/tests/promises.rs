@@ -17,6 +17,8 @@ const NONE: Faults = Faults {
     flushes: 0,
     jumps: 0,
     directives: 0,
+    asks: 0,
+    cancels: 0,
 };
 
 #[test]

@@ -118,7 +118,7 @@ fn line(first_ms: i64, last_ms: i64, outcome: Outcome) -> LedgerLine {
         first_ms,
         last_ms,
         outcome,
-        retried: false,
+        ..LedgerLine::default()
     }
 }
 

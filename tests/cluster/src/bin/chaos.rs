@@ -152,11 +152,12 @@ fn now() -> u64 {
     since.unwrap_or_default().as_millis() as u64
 }
 
-/// The programs of nodes and sink, which are in the folder of this program.
+/// The programs of nodes, sink and operators, which are in the folder of this program.
 fn programs() -> Programs {
     let exe = std::env::current_exe().unwrap_or_default();
     Programs {
         node: exe.with_file_name("node"),
         sink: exe.with_file_name("sink"),
+        operator: exe.with_file_name("operator"),
     }
 }

@@ -11,8 +11,12 @@ impl Node {
     /// A request is sent.
     pub fn sends(&mut self, request: &Request, now: i64) {
         match request {
+            Request::Register(register) if register.unit.is_lane() => {
+                self.lane.registering = Some(now);
+            }
             Request::Register(_) => self.registering = Some((now, self.memory())),
             Request::Claim(claim) => self.sends_claim(claim, now),
+            Request::Take(take) => self.sends_take(take, now),
             Request::Renew(renew) => {
                 if let Some(run) = self.run(&renew.run.nonce) {
                     run.renewed = now;
@@ -27,6 +31,7 @@ impl Node {
             Request::WriteOff(_) => self.watch = None,
             Request::Control(_) => self.known.asked = Some(now),
             Request::Heartbeat => {}
+            Request::Ask(_) | Request::Cancel(_) => {} // those of operators
         }
     }
 
@@ -52,20 +57,40 @@ impl Node {
             self.learns_clock(config, &reply.head, now);
         }
         match (request, reply.body) {
+            (Request::Register(register), Body::Registered(_)) if register.unit.is_lane() => {
+                let waited = self.lane.registering.take_if(|tried| *tried == sent);
+                self.lane.unregistered &= waited.is_none();
+            }
             (Request::Register(_), Body::Registered(unit)) => self.registered(unit, sent),
+            (Request::Take(take), Body::Taken(taken)) => {
+                self.taken(config, take, taken, sent, now);
+            }
             (Request::Claim(claim), Body::Claimed(claimed)) => {
                 self.claimed(config, claim, claimed, sent, now);
             }
             (Request::Renew(renew), Body::Renewed(renewed)) => {
-                self.renewed(config, renew, renewed, sent, now);
+                self.renewed(config, history, renew, renewed, sent, now);
             }
             (Request::Finish(finish), Body::Finished(finished)) => {
                 self.finished(history, finish, finished, now);
             }
-            (Request::WriteOff(_), Body::WrittenOff(WrittenOff::TakenOver)) => self.ready = true,
+            (Request::WriteOff(run), Body::WrittenOff(WrittenOff::TakenOver)) => {
+                match run.unit.is_lane() {
+                    true => self.lane.ready = true,
+                    false => self.ready = true,
+                }
+            }
             (Request::Control(_), Body::Controlled(reply)) => self.controlled(config, &reply),
-            (Request::Heartbeat, Body::Heartbeat { ready, overdue }) => {
+            (
+                Request::Heartbeat,
+                Body::Heartbeat {
+                    ready,
+                    lane_ready,
+                    overdue,
+                },
+            ) => {
                 self.ready |= ready;
+                self.lane.ready |= lane_ready;
                 self.sees_overdue(overdue, now);
             }
             _ => {}

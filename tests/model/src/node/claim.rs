@@ -48,7 +48,7 @@ impl Node {
 
     /// The claim of a waiting tick: the first such claim starts the tick.
     pub(super) fn next_due(&self, config: &Config, now: i64) -> Option<Request> {
-        if !self.ready || self.next.is_some() {
+        if !self.ready || self.next.is_some() || now < self.next_again_at {
             return None;
         }
         let target = Target::Queued {
@@ -71,7 +71,7 @@ impl Node {
             control: self.known.directive.version,
             bounds,
             target,
-            with_lane: false,
+            with_lane: self.with_lane,
         };
         Request::Claim(Box::new(claim))
     }
@@ -133,6 +133,18 @@ impl Node {
         };
         self.learn(claimed.marks);
         self.ready |= claimed.ready;
+        self.with_lane = claimed.verdict == Verdict::Lane;
+        if matches!(claim.target, Target::Queued { .. }) {
+            match claimed.verdict {
+                Verdict::Lane => self.ready = true,
+                // The lane is in the way: heartbeats name the unit again.
+                Verdict::Busy | Verdict::Stale(_) if claim.with_lane => {
+                    self.ready = false;
+                    self.next_again_at = now + QUARTER_MS;
+                }
+                _ => {}
+            }
+        }
         match claimed.verdict {
             Verdict::Granted(grant) => {
                 let id = RunId {
@@ -173,7 +185,7 @@ impl Node {
     }
 
     /// A run is this node's, if its answer was not under way for too long.
-    fn granted(&mut self, config: &Config, id: RunId, sent: i64, now: i64) {
+    pub(super) fn granted(&mut self, config: &Config, id: RunId, sent: i64, now: i64) {
         let proven = match config.guards.counted_from_sending {
             true => sent,
             false => now,

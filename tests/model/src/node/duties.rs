@@ -30,6 +30,8 @@ pub struct News {
     pub quarantine_from_ms: i64,
     /// Something waits and can start.
     pub ready: bool,
+    /// A request waits and can start.
+    pub lane_ready: bool,
     /// A run is recorded whose lease has ended. No reply reports it, and no request depends on it.
     pub lease_over: bool,
     /// A run whose renewal is overdue.
@@ -72,14 +74,17 @@ impl Node {
         let mut requests = self.renewals_due(config, now);
         requests.extend(self.finish_due(now));
         requests.extend(self.register_due(config, now));
+        requests.extend(self.lane_register_due(config, now));
         requests.extend(self.control_due(config, now));
         if self.registered_with.is_none() {
             return requests; // before it, nothing is due
         }
         requests.extend(self.claims_again(config, now));
+        requests.extend(self.takes_again(now));
         if !self.held_up(now) {
             requests.extend(self.claim_due(config, now));
             requests.extend(self.next_due(config, now));
+            requests.extend(self.take_due(config, now));
         }
         requests.extend(self.write_off_due(config, now, news));
         if self.learns_from(news, now) {
@@ -90,9 +95,14 @@ impl Node {
 
     /// Whether the reply to a heartbeat would change the state of the node.
     fn learns_from(&self, news: &News, now: i64) -> bool {
-        let ready = news.ready && !self.ready && self.next.is_none() && !self.held_up(now);
+        let may_claim = self.next.is_none() && now >= self.next_again_at && !self.held_up(now);
+        let ready = news.ready && !self.ready && may_claim;
+        let lane = &self.lane;
+        let may_take = lane.take.is_none() && now >= lane.again_at && !self.held_up(now);
+        let lane_ready = news.lane_ready && !lane.ready && may_take;
         let watched = self.watch.as_ref().map(|(run, _)| run);
         ready
+            || lane_ready
             || !news.noticed
             || news.control_version != self.known.head
             || identity(news.serving) != self.serving

@@ -7,6 +7,7 @@
 //! - [`register`]: the node sends its lower bounds to the store, before anything is due;
 //! - [`claim`] (`claim.rs`): claims of due and of waiting ticks, and their verdicts;
 //! - [`control`] (`control.rs`): directives are read and repeated;
+//! - [`lane`] (`lane.rs`): requests for runs are taken;
 //! - [`run`] (`run.rs`, `finish.rs`): from the first poll to the
 //!   recorded outcome;
 //! - [`renewal`] (`renewal.rs`): renewals of the lease during the run;
@@ -17,6 +18,7 @@ mod answers;
 mod claim;
 mod control;
 mod duties;
+mod lane;
 mod register;
 mod renewal;
 mod run;
@@ -32,6 +34,7 @@ use crate::config::{Config, EPOCH_MS, MARGIN_MS};
 
 pub(crate) use control::Known;
 pub use duties::{Duty, News};
+pub use lane::{AskedTake, OfLane};
 pub use run::{deadline, true_deadline};
 
 /// The state of one node.
@@ -77,8 +80,14 @@ pub struct Node {
     pub claim: Option<Asked>,
     /// The same of what waits.
     pub next: Option<Asked>,
+    /// The next claim brings the lane.
+    pub with_lane: bool,
+    /// What it knows of the lane.
+    pub lane: OfLane,
     /// Instant before which no tick is claimed.
     pub again_at: i64,
+    /// Instant before which nothing that waits is claimed.
+    pub next_again_at: i64,
     /// Something waits in the unit and can start, as far as it knows.
     pub ready: bool,
     /// The run that it sees stand still, and since when.
@@ -169,6 +178,9 @@ impl Node {
             claims_sent: 0,
             claim: None,
             next: None,
+            next_again_at: 0,
+            with_lane: false,
+            lane: OfLane::default(),
             again_at: 0,
             ready: false,
             watch: None,

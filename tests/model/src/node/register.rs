@@ -35,7 +35,8 @@ impl Node {
 
     fn registration(&self, config: &Config, now: i64) -> Register {
         let bounds = self.bounds(config);
-        let newest_run = self.runs.iter().map(|run| start_of(&run.id)).max();
+        let of_schedule = self.runs.iter().filter(|run| !run.id.unit.is_lane());
+        let newest_run = of_schedule.map(|run| start_of(&run.id)).max();
         Register {
             unit: Config::unit(),
             requests: Vec::new(),
@@ -81,6 +82,7 @@ impl Node {
         let waited = self.registering.take_if(|(tried, _)| *tried == sent);
         if let Some((_, identity)) = waited {
             self.registered_with = Some(identity);
+            self.lane.unregistered = self.lane.marks != Watermarks::default();
             self.learn(unit.marks);
             self.decides = unit.decides;
         }

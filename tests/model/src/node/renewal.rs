@@ -4,6 +4,7 @@ use scheduled_one_protocol::message::{Renew, Renewed};
 
 use super::{Node, Run, deadline};
 use crate::config::Config;
+use crate::history::History;
 use crate::server::Request;
 
 impl Node {
@@ -29,6 +30,7 @@ impl Node {
     pub(super) fn renewed(
         &mut self,
         config: &Config,
+        history: &mut History,
         renew: &Renew,
         renewed: Renewed,
         sent: i64,
@@ -42,10 +44,13 @@ impl Node {
             return;
         };
         match renewed {
-            Renewed::Until(_)
-            | Renewed::Stop(_)
-            | Renewed::Cancelled { .. }
-            | Renewed::Readopted(_) => {
+            // Its function is signalled, and returns at once.
+            Renewed::Cancelled { .. } => {
+                let run = self.runs.remove(index);
+                history.cancelled_another |= !history.cancelled.contains(&run.id.token);
+                self.cancels(run);
+            }
+            Renewed::Until(_) | Renewed::Stop(_) | Renewed::Readopted(_) => {
                 let run = &mut self.runs[index];
                 run.readopted |= matches!(renewed, Renewed::Readopted(_));
                 run.sent = run.sent.max(sent);

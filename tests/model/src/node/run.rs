@@ -89,6 +89,11 @@ impl Node {
         if self.ends.len() == before {
             return; // acknowledged before
         }
+        if !finish.retried && finish.run.unit.is_lane() {
+            self.lane.ready |= finished.ready;
+            self.lane.learn_start(start_of(&finish.run));
+            return;
+        }
         if !finish.retried {
             self.ready |= finished.ready;
             self.learn(Watermarks {

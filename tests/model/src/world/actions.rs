@@ -46,6 +46,10 @@ pub enum Action {
     Jump(i64),
     /// An operator pauses the job, or resumes it.
     Direct,
+    /// Somebody asks for a run.
+    AskForRun,
+    /// An operator cancels the run of that start.
+    CancelRun(usize),
     /// A quarter of a lease passes.
     Time,
 }
@@ -54,7 +58,7 @@ impl World {
     /// What can become of a request.
     pub(super) fn fates(&self, n: usize, request: Request, actions: &mut Vec<Action>) {
         let left = &self.left;
-        let claim = matches!(request, Request::Claim(_));
+        let claim = matches!(request, Request::Claim(_) | Request::Take(_));
         if request != Request::Heartbeat {
             if left.late_requests > 0 {
                 actions.push(Action::Late(n, request.clone()));
@@ -137,6 +141,13 @@ impl World {
         }
         if left.directives > 0 {
             actions.push(Action::Direct);
+        }
+        if left.asks > 0 {
+            actions.push(Action::AskForRun);
+        }
+        if left.cancels > 0 {
+            let starts = 0..self.history.starts.len();
+            actions.extend(starts.map(Action::CancelRun));
         }
         if left.jumps > 0 {
             actions.push(Action::Jump(5 * QUARTER_MS));

@@ -1,6 +1,8 @@
-//! An operator: one process more, that never fails.
+//! Operators, and whoever asks for runs: one process more, that never fails.
 
-use scheduled_one_protocol::message::{Caller, Changed, ControlRequest, DirectiveChange, Verdict};
+use scheduled_one_protocol::message::{
+    self, Ask, Asked, Caller, Cancel, Cause, Changed, ControlRequest, DirectiveChange, Verdict,
+};
 use scheduled_one_protocol::{FencingToken, Pause};
 
 use super::World;
@@ -20,7 +22,7 @@ fn operator() -> Caller {
 
 impl World {
     /// Pauses the job, or ends the pause.
-    pub(super) fn direct(&mut self) {
+    pub(super) fn direct(&mut self, config: &Config) {
         self.left.directives -= 1;
         let (job, now_ms) = (Config::unit().job().to_owned(), self.store_now());
         let stored = self.server.memory.meta.directives.get(&job);
@@ -46,13 +48,55 @@ impl World {
             }),
             ..ControlRequest::default()
         });
-        let reply = self.serve(&request, &operator());
+        let reply = self.serve(config, &request, &operator());
         if let Body::Controlled(reply) = reply.body
             && let Changed::To(version) = reply.changed
         {
             self.history.pause = pauses.then_some(version);
             self.history.pause_is_lost = false;
         }
+    }
+
+    /// Asks for a run: each time with the same id, as somebody does who got no reply.
+    pub(super) fn ask_for_run(&mut self, config: &Config) {
+        self.left.asks -= 1;
+        let request = message::Request {
+            id: "r".to_owned(),
+            cause: Cause::Manual,
+            actor: String::new(),
+            note: String::new(),
+            logical: None,
+            on_busy: None,
+            parameters: String::new(),
+        };
+        let ask = Request::Ask(Box::new(Ask {
+            unit: Config::unit(),
+            request,
+        }));
+        if let Body::Asked(Asked::Queued { tick }) = self.serve(config, &ask, &operator()).body {
+            // What has started before the store forgot it, in this millisecond, counts instead.
+            let mut starts = self.history.starts.iter();
+            let has_started = starts.any(|start| start.in_lane && start.tick == tick);
+            self.history.asked = (!has_started).then_some(tick);
+        }
+    }
+
+    /// Cancels the run of a start, of which it does not know whether it goes on.
+    pub(super) fn cancel_run(&mut self, config: &Config, start: usize) {
+        self.left.cancels -= 1;
+        let poll = self.history.starts[start];
+        let unit = match poll.in_lane {
+            true => Config::unit().lane(),
+            false => Config::unit(),
+        };
+        self.history.cancelled.push(poll.token);
+        let cancel = Request::Cancel(Cancel {
+            unit,
+            token: poll.token,
+            by: "an operator".to_owned(),
+            note: String::new(),
+        });
+        self.serve(config, &cancel, &operator());
     }
 
     /// Whether a tick was granted in the pause: takeovers may go on.

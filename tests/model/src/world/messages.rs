@@ -1,11 +1,12 @@
 //! Requests and replies that arrive at once, late, or never.
 
-use scheduled_one_protocol::message::{Caller, Occasion, Renewed, Reply, Verdict};
-
 use scheduled_one_protocol::DecidingSchedule;
+use scheduled_one_protocol::machine::Record;
+use scheduled_one_protocol::message::{Caller, Claimed, Occasion, Renewed, Reply, Verdict};
 
 use super::World;
 use crate::config::Config;
+use crate::history::History;
 use crate::server::{Body, Request};
 
 /// A request that is late, or its answer.
@@ -27,21 +28,26 @@ pub struct Message {
 
 impl World {
     /// The store executes a request.
-    pub(super) fn serve(&mut self, request: &Request, caller: &Caller) -> Reply<Body> {
+    pub(super) fn serve(
+        &mut self,
+        config: &Config,
+        request: &Request,
+        caller: &Caller,
+    ) -> Reply<Body> {
         let keep = match self.left.failovers {
             0 => 0,
             _ => self.left.lost_writes,
         };
         let newest = self.server.memory.record.marks.token;
-        let reply = self.server.serve(request, caller, self.store_now(), keep);
+        let (now_ms, guards) = (self.store_now(), &config.guards);
+        let reply = self.server.serve(request, caller, now_ms, keep, guards);
         self.judge_pause(&reply.body, newest);
         self.judge_schedule(request, caller, &reply.body);
-        if self
-            .history
-            .loss
-            .is_some_and(|loss| self.server.knows(&loss))
-        {
-            self.history.loss = None; // it knows again
+        let History {
+            loss, loss_in_lane, ..
+        } = &mut self.history;
+        for loss in [loss, loss_in_lane] {
+            loss.take_if(|loss| self.server.knows(loss)); // it knows again
         }
         reply
     }
@@ -93,7 +99,7 @@ impl World {
         let now = self.now;
         self.nodes[n].sends(request, now);
         let caller = self.nodes[n].caller();
-        let reply = self.serve(request, &caller);
+        let reply = self.serve(config, request, &caller);
         self.nodes[n].hears(config, &mut self.history, request, reply, now, now);
     }
 
@@ -121,7 +127,7 @@ impl World {
         let executes = message.reply.is_none();
         let reply = match message.reply {
             Some(reply) => reply,
-            None => self.serve(&message.request, &message.caller),
+            None => self.serve(config, &message.request, &message.caller),
         };
         let under_way_ms = match executes {
             true => self.now - message.sent,
@@ -144,13 +150,20 @@ impl World {
     /// Whether a request did something that was under way for longer than it
     /// is valid.
     fn is_revived(&self, body: &Body, under_way_ms: i64) -> bool {
-        let lease_ms = self.server.memory.record.run.lease_ms;
-        let new = self.server.memory.record.run.granted_at_ms == self.store_now();
+        let memory = &self.server.memory;
+        let lease_ms = memory
+            .record
+            .run
+            .lease_ms
+            .max(memory.lane.record.run.lease_ms);
+        let revives = |record: &Record, claimed: &Claimed| {
+            let granted = matches!(claimed.verdict, Verdict::Granted(_));
+            let new = record.run.granted_at_ms == self.store_now();
+            granted && new && under_way_ms > record.run.lease_ms / 2
+        };
         match body {
-            Body::Claimed(claimed) => {
-                let granted = matches!(claimed.verdict, Verdict::Granted(_));
-                granted && new && under_way_ms > lease_ms / 2
-            }
+            Body::Claimed(claimed) => revives(&memory.record, claimed),
+            Body::Taken(taken) => revives(&memory.lane.record, &taken.claimed),
             Body::Renewed(renewed) => {
                 let refused = matches!(renewed, Renewed::Late | Renewed::Lost);
                 !refused && under_way_ms >= lease_ms

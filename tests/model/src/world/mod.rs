@@ -3,7 +3,7 @@
 //! - Here: one instant, and which of the things that can happen come first;
 //! - [`actions`]: what can happen;
 //! - [`step`]: what that does;
-//! - [`direct`]: what an operator does;
+//! - [`direct`]: what an operator does, and who asks for a run;
 //! - [`messages`]: how requests reach the store, and answers a node.
 
 mod actions;
@@ -136,7 +136,10 @@ impl World {
             quarantine_from_ms: memory.meta.quarantine_from_ms,
             control_version: memory.meta.control_version,
             ready: memory.record.ready(),
-            lease_over: memory.record.running && memory.record.run.until_ms <= self.store_now(),
+            lane_ready: memory.lane.record.ready(),
+            lease_over: [&memory.record, &memory.lane.record]
+                .into_iter()
+                .any(|record| record.running && record.run.until_ms <= self.store_now()),
             overdue: self.server.overdue(self.store_now()),
         }
     }

@@ -27,7 +27,7 @@ impl World {
                 self.left.late_replies -= 1;
                 self.nodes[n].sends(&request, self.now);
                 let caller = self.nodes[n].caller();
-                let reply = self.serve(&request, &caller);
+                let reply = self.serve(config, &request, &caller);
                 self.keep(n, request, Some(reply), false);
             }
             Action::Copied(n, request) => {
@@ -66,7 +66,9 @@ impl World {
                 self.left.jumps -= 1;
                 self.clock_ms += by_ms;
             }
-            Action::Direct => self.direct(),
+            Action::Direct => self.direct(config),
+            Action::AskForRun => self.ask_for_run(config),
+            Action::CancelRun(start) => self.cancel_run(config, start),
             Action::Time => self.time(config),
         }
     }
@@ -95,16 +97,20 @@ impl World {
 
     /// Which start the store does not know of any more.
     fn note_loss(&mut self) {
-        let starts = self.history.starts.iter();
-        let newest = starts.max_by_key(|start| (start.token, start.attempt));
-        let Some(newest) = newest else { return };
-        let loss = Loss {
-            newest: *newest,
-            witnessed: false,
+        self.history.asked = None;
+        let lost = |in_lane| {
+            let starts = self.history.starts.iter();
+            let of_it = starts.filter(|start| start.in_lane == in_lane);
+            let newest = of_it.max_by_key(|start| (start.token, start.attempt))?;
+            let loss = Loss {
+                newest: *newest,
+                witnessed: false,
+            };
+            (!self.server.knows(&loss)).then_some(loss)
         };
-        if !self.server.knows(&loss) {
-            self.history.loss = Some(loss);
-        }
+        let (of_unit, of_lane) = (lost(false), lost(true));
+        self.history.loss = of_unit.or(self.history.loss);
+        self.history.loss_in_lane = of_lane.or(self.history.loss_in_lane);
     }
 
     /// When the unit's quarantine ends for the node with the shortest lease.
@@ -119,13 +125,9 @@ impl World {
 
     /// A quarter passes: timers fire, and what only dead nodes saw is excused.
     fn time(&mut self, config: &Config) {
-        if let Some(loss) = &mut self.history.loss {
-            let saw = |node: &Node| {
-                let holds = |run: &Run| loss.is_known(run.id.token, Some(start_of(&run.id)));
-                let saw = node.runs.iter().any(holds)
-                    || loss.is_known(node.marks.token, node.marks.start);
-                node.reaches() && node.registering.is_none() && saw
-            };
+        let losses = [&mut self.history.loss, &mut self.history.loss_in_lane];
+        for loss in losses.into_iter().flatten() {
+            let saw = |node: &Node| is_witness(node, loss);
             loss.witnessed |= self.nodes.iter().any(saw);
         }
         self.now += QUARTER_MS;
@@ -141,8 +143,23 @@ impl World {
             longer && node.registered_with.as_ref() != Some(&memory)
         };
         self.history.unstated |= over && self.nodes.iter().any(unknown);
-        if over && self.history.loss.is_some_and(|loss| !loss.witnessed) {
-            self.history.excused = true;
-        }
+        let history = &mut self.history;
+        let losses = [history.loss, history.loss_in_lane];
+        let unseen = losses.into_iter().flatten().any(|loss| !loss.witnessed);
+        history.excused |= over && unseen;
     }
+}
+
+/// Whether the node reaches the store, has registered, and knows of the start.
+fn is_witness(node: &Node, loss: &Loss) -> bool {
+    let in_lane = loss.newest.in_lane;
+    let holds = |run: &Run| {
+        run.id.unit.is_lane() == in_lane && loss.is_known(run.id.token, Some(start_of(&run.id)))
+    };
+    let (marks, registers) = match in_lane {
+        true => (&node.lane.marks, node.lane.unregistered),
+        false => (&node.marks, node.registering.is_some()),
+    };
+    let saw = node.runs.iter().any(holds) || loss.is_known(marks.token, marks.start);
+    node.reaches() && node.registering.is_none() && !registers && saw
 }

@@ -3,6 +3,7 @@
 mod access;
 mod clocks;
 mod cluster;
+mod control;
 mod downtime;
 mod membership;
 mod network;
@@ -112,6 +113,7 @@ pub fn all() -> Vec<Fault> {
         sentinel::FAULTS,
         cluster::FAULTS,
         clocks::FAULTS,
+        control::FAULTS,
         downtime::FAULTS,
         postgres::FAULTS,
         standby::FAULTS,

@@ -286,15 +286,21 @@ fn rights_removed(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 }
 
 /// Somebody empties the tables by mistake.
-fn truncate(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
-    let tables = ["meta", "unit", "node", "job_list", "ledger"];
+pub(super) fn truncate(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+    let tables = [
+        "meta", "unit", "node", "job_list", "job", "ledger", "request", "asked",
+    ];
     let tables = tables.map(|table| format!("scheduled_one.{table}"));
     let truncate = format!("TRUNCATE {}", tables.join(", "));
     // The nodes lock in another order, so it may be the victim of a deadlock.
     world.window("TRUNCATE", FaultKind::MemoryLoss, None, |world| {
-        world.wait("the tables are empty", |world| {
-            postgres(world).is_ok_and(|it| it.primary().sql(&truncate).is_ok())
-        })
+        let mut why = None;
+        let waited = world.wait("the tables are empty", |world| {
+            let truncated = postgres(world).and_then(|it| it.primary().sql(&truncate));
+            why = truncated.err();
+            why.is_none()
+        });
+        waited.map_err(|error| io::Error::other(format!("{error}: {why:?}")))
     })?;
     Ok(Made::now())
 }

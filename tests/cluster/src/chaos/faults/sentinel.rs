@@ -57,7 +57,7 @@ fn by_command(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 }
 
 /// The primary dies; it comes back later, as a replica.
-fn by_kill(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+pub(super) fn by_kill(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     world.window(
         "the primary is dead",
         FaultKind::MemoryLoss,

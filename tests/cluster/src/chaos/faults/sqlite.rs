@@ -57,7 +57,7 @@ fn disk_full(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
 }
 
 /// Somebody removes the file while all processes use it.
-fn remove(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+pub(super) fn remove(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     world.note("the file is removed", FaultKind::MemoryLoss, None);
     // SQLite keeps a database in three files. A node that makes new ones while the old ones go would lose one of them,
     // and die of that: so no node runs meanwhile.

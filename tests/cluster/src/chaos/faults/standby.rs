@@ -51,7 +51,7 @@ fn loss(world: &World) -> io::Result<FaultKind> {
 }
 
 /// The primary dies, and the standby takes its place. Then a new standby follows it.
-fn promote(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+pub(super) fn promote(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     let kind = loss(world)?;
     world.window("the primary is dead", kind, None, |world| {
         let postgres = postgres(world)?;

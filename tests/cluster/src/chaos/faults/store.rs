@@ -113,7 +113,7 @@ fn freeze(world: &mut World, time: Duration) -> io::Result<Made> {
 }
 
 /// An operator flushes Redis by mistake.
-fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+pub(super) fn flush(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
     world.note("FLUSHALL", FaultKind::MemoryLoss, None);
     world.deployment.server()?.flush()?;
     Ok(Made::now())
@@ -140,14 +140,19 @@ fn flush_new_node(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     world.wait_for_start_of(SLOW)?;
     let made = flush(world, seed)?;
     world.wait_for_pulse(made.healed_us)?;
+    replace_a_node(world, seed)?;
+    Ok(made)
+}
+
+/// A node is killed, and another one starts that has seen nothing.
+pub(super) fn replace_a_node(world: &mut World, seed: &mut Seed) -> io::Result<()> {
     let names: Vec<&str> = world.nodes.iter().map(|it| it.name()).collect();
     let name = (*seed.pick(&names)).to_owned();
     let index = world.index_of(&name);
     world.nodes[index].kill();
     world.note("killed", FaultKind::Killed, Some(&name));
     world.bury(index);
-    world.start_node()?;
-    Ok(made)
+    world.start_node().map(drop)
 }
 
 /// Scripts are forgotten all the time.

@@ -1,8 +1,9 @@
 //! The world of a round: a deployment, five nodes, a sink, and notes of all faults. `watch` waits for conditions,
-//! `grant` makes faults at an exact moment, `verdict` compares the end with the rules.
+//! `grant` makes faults at an exact moment, `operate` has operators, `verdict` compares the end with the rules.
 
 mod grant;
 mod jobs;
+mod operate;
 mod verdict;
 mod watch;
 
@@ -23,6 +24,7 @@ use super::deployment::{Deployment, Kind, PASSWORD, USER};
 use crate::job::JobSpec;
 use crate::log::Log;
 use crate::node::{Node, NodeSpec};
+use crate::operator::Operated;
 use verdict::notes_of;
 
 pub use grant::{Grant, Strike};
@@ -63,6 +65,8 @@ pub struct Programs {
     pub node: PathBuf,
     /// `src/bin/sink.rs`.
     pub sink: PathBuf,
+    /// `src/bin/operator.rs`.
+    pub operator: PathBuf,
 }
 
 /// Now, by the boot clock, which all processes share.
@@ -85,6 +89,8 @@ pub struct World {
     pub jobs: Vec<JobSpec>,
     /// What was seen so far.
     pub log: Log,
+    /// What operators did so far.
+    pub operated: Operated,
     /// Where all nodes read the password of their user.
     pub password_file: PathBuf,
     kind: Kind,
@@ -138,6 +144,7 @@ impl World {
             clocks: HashMap::new(),
             jobs: jobs::first(),
             log: Log::new(&path),
+            operated: Operated::default(),
             password_file,
             kind,
             programs: programs.clone(),

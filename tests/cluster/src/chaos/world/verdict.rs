@@ -120,6 +120,9 @@ impl World {
         History {
             events: self.log.events.iter().map(Into::into).collect(),
             jobs: self.jobs.iter().map(|job| job.rules(LEASE)).collect(),
+            directives: self.operated.directives.clone(),
+            requests: self.operated.requests.clone(),
+            cancels: self.operated.cancels.clone(),
             faults: self.fault_windows.clone(),
             audits: self.audits.clone(),
             expectations: [self.expectations.clone(), self.quarantines()].concat(),
@@ -158,7 +161,8 @@ impl World {
     }
 
     pub(super) fn newest_tick_ms(&self) -> i64 {
-        let ticks = self.log.events.iter().map(|event| event.tick_ms);
+        let of_schedule = self.log.events.iter().filter(|it| it.request.is_empty());
+        let ticks = of_schedule.map(|event| event.tick_ms);
         ticks.max().unwrap_or_default()
     }
 }

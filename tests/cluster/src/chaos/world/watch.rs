@@ -62,8 +62,26 @@ impl World {
         let mut found = None;
         self.must(&format!("{job} starts"), |world| {
             let recent = world.log.events.iter().rev();
-            let mut starts = recent.filter(|it| it.job == job && it.kind == Sign::Start);
+            let starts = recent.filter(|it| it.job == job && it.kind == Sign::Start);
+            let mut starts = starts.filter(|it| it.request.is_empty());
             found = starts.next().filter(|it| it.boot_us > from_us).cloned();
+            found.is_some()
+        })?;
+        found.ok_or_else(|| io::Error::other("just found"))
+    }
+
+    /// Waits until a requested run has started, at any time; returns the start.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn wait_for_start_of_request(&mut self, id: &str) -> io::Result<Event> {
+        let mut found = None;
+        self.must(&format!("request {id} starts"), |world| {
+            let mut events = world.log.events.iter().rev();
+            found = events
+                .find(|it| it.request == id && it.kind == Sign::Start)
+                .cloned();
             found.is_some()
         })?;
         found.ok_or_else(|| io::Error::other("just found"))
