@@ -28,6 +28,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Completions { shell } => completions::run(&output, shell),
         Command::Schema(args) => schema::run(&output, &args),
         Command::Doctor => doctor::run(&global, &output).await,
+        #[cfg(feature = "console")]
+        Command::Console(args) => console::run(&global, &args).await,
         command => on_store(&Session::open(&global).await?, command).await,
     }
 }
@@ -46,7 +48,7 @@ async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Nodes => nodes::run(session).await,
         Command::Tail(args) => tail::run(session, &args).await,
         #[cfg(feature = "console")]
-        Command::Console(args) => console::run(session, &args).await,
+        Command::Console(_) => Ok(Exit::Done),
         Command::Completions { .. } | Command::Schema(_) | Command::Doctor => Ok(Exit::Done),
     }
 }

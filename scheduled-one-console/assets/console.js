@@ -82,13 +82,24 @@ function follow() {
   const button = document.createElement("button");
   button.type = "button";
   place.append(button);
-  let source = null, timer = null, refreshing = false, again = false;
+  let source = null, timer = null, refreshing = false, again = false, postponed = false;
   let on = localStorage.getItem("scheduled-one-live") !== "off";
+
+  function isInUse() {
+    const focused = document.activeElement;
+    return live.contains(focused) && focused.matches("input, select, textarea")
+      || live.querySelector("details[open]") !== null || document.querySelector("dialog[open]") !== null;
+  }
+
+  function left() {
+    if (postponed) setTimeout(refresh, 300);
+  }
 
   async function refresh() {
     if (refreshing) { again = true; return; }
-    if (live.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return;
-    if (live.querySelector("details[open]") || document.querySelector("dialog[open]")) return;
+    // Nobody loses what they are about to send: the page is fetched again when the form is left.
+    postponed = isInUse();
+    if (postponed) return;
     refreshing = true;
     try {
       const reply = await fetch(location.href, { headers: { "x-part": "live" } });
@@ -139,6 +150,8 @@ function follow() {
   });
   document.addEventListener("visibilitychange", () => { start(); if (on && !document.hidden) refresh(); });
   addEventListener("pagehide", stop);
+  live.addEventListener("toggle", left, true);
+  live.addEventListener("focusout", left);
   show();
   start();
 }

@@ -227,7 +227,8 @@ pub(crate) async fn events(
                 true => Event::default().event("start"),
                 false => Event::default().event("change"),
             };
-            let event = event.id(state.to_string()).data("");
+            // A browser drops an event without data.
+            let event = event.id(state.to_string()).data("look");
             Some((Ok::<_, Infallible>(event), (follower, Some(state), false)))
         },
     );

@@ -16,7 +16,7 @@ use crate::session::Session;
 /// How long requests that are under way may take when it stops; streams of events have no end.
 const DRAIN: Duration = Duration::from_secs(1);
 
-pub(crate) async fn run(session: &Session, args: &args::Console) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &args::Global, args: &args::Console) -> Result<Exit, Failure> {
     if !args.bind.ip().is_loopback() {
         return Err(Failure::usage(format!(
             "--bind {}: the console of this command has no password, so it listens on 127.0.0.1 or [::1] alone; reach it \
@@ -24,6 +24,7 @@ pub(crate) async fn run(session: &Session, args: &args::Console) -> Result<Exit,
             args.bind
         )));
     }
+    let session = &Session::open(global).await?;
     let listener = TcpListener::bind(args.bind).await;
     let listener =
         listener.map_err(|error| Failure::usage(format!("--bind {}: {error}", args.bind)))?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
 mod changes;
+mod console;
 mod runs;
 mod texts;
 mod trouble;

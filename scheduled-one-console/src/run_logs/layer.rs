@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
+use scheduled_one_protocol::UnitName;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
@@ -78,8 +79,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RunLogs {
         else {
             return;
         };
-        // A shard is `job#3`, and has tokens of its own.
-        let job = unit.split('#').next().unwrap_or_default().to_owned();
+        // A shard, a slot and the lane of requests are units of the job.
+        let job = UnitName::from(unit.as_str()).job().to_owned();
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(OfRun { job, token });
         }

@@ -59,7 +59,7 @@ async fn a_change_is_said_to_the_pages_that_show_the_job() {
     world.control.pause("broken").await.expect("paused");
     assert_eq!(next(&mut body).await, ":\n\n", "a job of another page");
     world.control.pause("nightly").await.expect("paused");
-    assert!(next(&mut body).await.contains("event: change"));
+    assert!(next(&mut body).await.contains("event: change\nid: "));
     world.running("patient").await;
     assert!(next(&mut body).await.contains("event: change"));
 }
@@ -81,4 +81,36 @@ async fn a_page_that_comes_back_learns_what_it_has_missed() {
         .await
         .into_body();
     assert!(next(&mut body).await.contains("event: change"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_between_a_page_and_its_stream_is_said() {
+    let world = World::new().await;
+    for path in ["/", "/jobs/nightly"] {
+        let page = world.get(path).await.is(200);
+        let follows = page
+            .text
+            .split("data-live=\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let follows = follows.expect("an address").replace("&amp;", "&");
+        let stream = async || {
+            open(
+                &world.console,
+                request(Method::GET, &follows).body(String::new()),
+            )
+            .await
+            .into_body()
+        };
+        // Nothing has happened: a comment keeps the connection.
+        assert_eq!(next(&mut stream().await).await, ":\n\n", "{path}");
+        world.control.pause("nightly").await.expect("paused");
+        let event = next(&mut stream().await).await;
+        // A browser drops an event without data.
+        assert!(
+            event.contains("event: change") && event.contains("data: look"),
+            "{event}"
+        );
+        world.control.resume("nightly").await.expect("resumed");
+    }
 }

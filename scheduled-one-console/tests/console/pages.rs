@@ -280,7 +280,7 @@ async fn each_tick_of_the_range_has_a_cell() {
     let page = world.get("/jobs/broken?range=week").await.is(200);
     let page = page
         .has("5 ticks: 5 failed.")
-        .has("The job is known since 2026-01-01 00:00:0");
+        .has("The job is known since <time datetime=\"2026-01-01T00:00:0");
     let cells = page.text.matches("class=\"cell bad\"").count();
     assert_eq!(cells, 5);
     page.has("2026-01-01 03:00:00 UTC: failed")

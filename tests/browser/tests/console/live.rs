@@ -80,6 +80,20 @@ async fn live_is_switched_off_and_a_form_under_the_hands_stays() {
             .await,
         "half a sentence"
     );
+    assert_eq!(
+        browser.count("#ledger tbody tr").await,
+        0,
+        "the page has not changed"
+    );
+    // Once the form is closed, the page shows what has happened meanwhile.
+    browser
+        .click("details:has(form[action$='/pause']) > summary")
+        .await;
+    browser
+        .until("the run is shown", async || {
+            browser.count("#ledger tbody tr").await == 1
+        })
+        .await;
 
     browser.click("[data-live-switch] button").await;
     browser.reload().await;
