@@ -1,5 +1,7 @@
 //! The arguments of the command.
 
+mod ticks;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use scheduled_one_control::OnBusy;
 use scheduled_one_protocol::Outcome;
 
 use crate::exit;
+
+pub(crate) use ticks::{Audit, Backfill, Next, Trail};
 
 /// Looks at the jobs of scheduled-one and controls them.
 #[derive(Debug, Parser)]
@@ -78,8 +82,12 @@ pub(crate) enum Command {
         /// The job
         name: String,
     },
+    /// Shows the next ticks of a job, or those of a range, by its schedule
+    Next(Next),
     /// Shows the newest lines of a job's ledger
     History(History),
+    /// Shows each tick of a range with what became of it
+    Audit(Audit),
     /// Asks for a run of a job, now
     Run(Run),
     /// Asks for another run of a tick
@@ -90,6 +98,10 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Ends pauses
     Resume(Resume),
+    /// Runs ticks of the past once more
+    Backfill(Backfill),
+    /// Shows who asked for what
+    Trail(Trail),
     /// Lists the living nodes
     Nodes,
     /// Diagnoses the store
@@ -125,6 +137,9 @@ pub(crate) struct Jobs {
     /// neither ok nor skipped
     #[arg(long)]
     pub(crate) problems: bool,
+    /// Only the jobs that are in this group now
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -227,11 +242,14 @@ pub(crate) struct Cancel {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Change {
     /// The jobs
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present_any = ["all", "group"])]
     pub(crate) names: Vec<String>,
     /// All jobs of the namespace, those that are added later included
-    #[arg(long, conflicts_with = "names")]
+    #[arg(long, conflicts_with_all = ["names", "group"])]
     pub(crate) all: bool,
+    /// The jobs that are in this group now
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
     /// Why
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) note: String,
@@ -264,10 +282,13 @@ pub(crate) struct Resume {
     pub(crate) catch_up: bool,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Tail {
     /// Only these jobs [default: all]
     pub(crate) names: Vec<String>,
+    /// Only the jobs that are in this group when `tail` starts
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
     /// How many older lines are shown first
     #[arg(short = 'n', long, default_value_t = 10, value_name = "NUMBER")]
     pub(crate) lines: usize,

@@ -1,5 +1,7 @@
 //! The verbs, a file each.
 
+mod audit;
+mod backfill;
 mod cancel;
 mod change;
 mod completions;
@@ -9,10 +11,12 @@ mod doctor;
 mod history;
 mod job;
 mod jobs;
+mod next;
 mod nodes;
 mod run;
 mod schema;
 mod tail;
+mod trail;
 
 use crate::args::{Args, Command};
 use crate::exit::Exit;
@@ -39,6 +43,10 @@ async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> 
     match command {
         Command::Jobs(args) => jobs::run(session, &args).await,
         Command::Job { name } => job::run(session, &name).await,
+        Command::Next(args) => next::run(session, &args).await,
+        Command::Audit(args) => audit::run(session, &args).await,
+        Command::Backfill(args) => backfill::run(session, &args).await,
+        Command::Trail(args) => trail::run(session, &args).await,
         Command::History(args) => history::run(session, &args).await,
         Command::Run(args) => run::run(session, &args.name, None, &args.request).await,
         Command::Rerun(args) => run::run(session, &args.name, Some(args.tick), &args.request).await,

@@ -24,10 +24,11 @@ impl Exit {
 pub(crate) const HELP: &str = "\
 Exit status:
    0  done
-   1  a negative answer: the run failed, the doctor found something severe, the question was answered with no
+   1  a negative answer: a run did not end ok, the audit has gaps, the doctor found something severe, the question
+      was answered with no
    2  wrong arguments, or a URL or setting that cannot be used
    3  no such namespace, job, request or run
    4  a conflict: another version, the run has ended, too many requests wait
    5  the store refuses: login, rights, a newer protocol
-   6  the outcome did not come in time (run --wait)
+   6  the outcome did not come in time (--wait)
   69  the store is away";

@@ -76,8 +76,7 @@ impl CancelRun {
         self
     }
 
-    /// By whom and why, as the ledger has it.
-    fn why(&self) -> Result<String, Error> {
+    fn check(&self) -> Result<(), Error> {
         let long = |argument, most: usize| Error::Argument {
             argument,
             message: format!("longer than {most} bytes"),
@@ -88,16 +87,11 @@ impl CancelRun {
         if self.note.len() > MAX_NOTE_BYTES {
             return Err(long("note", MAX_NOTE_BYTES));
         }
-        Ok(match (self.by.as_str(), self.note.as_str()) {
-            ("", "") => "by request".to_owned(),
-            ("", note) => format!("by request: {note}"),
-            (by, "") => format!("by {by}"),
-            (by, note) => format!("by {by}: {note}"),
-        })
+        Ok(())
     }
 
     async fn make(self) -> Result<CancelledRun, Error> {
-        let why = self.why()?;
+        self.check()?;
         let shards = self.control.shards(&self.job).await?;
         let places = (0..shards.max(1)).flat_map(|shard| {
             let unit = UnitName::new(&self.job, shard);
@@ -111,7 +105,8 @@ impl CancelRun {
             .map(|unit| Cancel {
                 unit,
                 token,
-                why: why.clone(),
+                by: self.by.clone(),
+                note: self.note.clone(),
             })
             .collect();
         let store = self.control.store(&self.job);

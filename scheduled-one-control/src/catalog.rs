@@ -73,7 +73,7 @@ impl CatalogedJob {
     /// # Errors
     ///
     /// The parts are those of a newer release, or the schedule depends on what only the program has.
-    fn schedule(&self, job: &str, zones: &ZoneData) -> Result<Schedule, Error> {
+    pub(crate) fn schedule(&self, job: &str, zones: &ZoneData) -> Result<Schedule, Error> {
         let refuse = |why: String| Error::Schedule {
             job: job.to_owned(),
             why,
@@ -130,25 +130,25 @@ fn made_again(job: &JobDescriptor, zones: &ZoneData) -> Result<Option<Schedule>,
 }
 
 /// The zone rules that this process has.
-fn zones(job: &str) -> Result<ZoneData, Error> {
+pub(crate) fn zones(job: &str) -> Result<ZoneData, Error> {
     ZoneData::current().map_err(|error| Error::Schedule {
         job: job.to_owned(),
         why: error.to_string(),
     })
 }
 
-fn ms(instant: SystemTime) -> i64 {
+pub(crate) fn ms(instant: SystemTime) -> i64 {
     let since_epoch = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn instant(ms: i64) -> SystemTime {
+pub(crate) fn instant(ms: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }
 
 impl Control {
     /// What the catalog has of a job, and the store's clock in ms.
-    async fn cataloged(&self, job: &str) -> Result<(CatalogedJob, i64), Error> {
+    pub(crate) async fn cataloged(&self, job: &str) -> Result<(CatalogedJob, i64), Error> {
         self.check_job(job).await?;
         let reply = self.read_catalog(self.store(job)).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;

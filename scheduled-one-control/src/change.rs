@@ -41,6 +41,16 @@ enum Wish {
     Resume { catch_up: bool },
 }
 
+impl Wish {
+    /// What is done, in a word for the trail.
+    fn action(self) -> &'static str {
+        match self {
+            Wish::Pause { .. } => "pause",
+            Wish::Resume { .. } => "resume",
+        }
+    }
+}
+
 /// A change of what operators want of a job; awaiting it makes the change. When it has returned, the change holds: the
 /// step that decides ticks enforces it, whatever nodes know.
 ///
@@ -284,6 +294,7 @@ impl ChangeDirective {
                     subject: self.subject.clone(),
                     seen: version,
                     directive,
+                    action: self.wish.action().to_owned(),
                 }),
                 ..ControlRequest::default()
             };

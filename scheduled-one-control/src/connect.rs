@@ -70,7 +70,7 @@ impl Connect {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let opened = open_store(&self.url, &self.namespace, &clock, &self.options).await;
         let first = opened.map_err(|error| Error::Connect(error.cause))?;
-        let checked = first.preflight().await;
+        let checked = first.preflight_for_control().await;
         checked.map_err(|error| Error::Connect(error.cause))?;
         // A caller that knows no number of buckets is refused with the number that is stored.
         let buckets = match first.inspect(&caller(0)?, &[]).await {

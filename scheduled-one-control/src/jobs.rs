@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scheduled_one_protocol::{ALL_JOBS, ScheduleId};
+use scheduled_one_protocol::{ALL_JOBS, Backfill, ScheduleId};
 
 use crate::catalog::CatalogedJob;
 use crate::control::Control;
@@ -43,7 +43,7 @@ impl Control {
             let mut here: BTreeMap<String, JobSummary> = BTreeMap::new();
             for (subject, _) in directives
                 .iter()
-                .filter(|(subject, _)| *subject != ALL_JOBS)
+                .filter(|(subject, _)| *subject != ALL_JOBS && Backfill::job_of(subject).is_none())
             {
                 here.entry(subject.to_owned()).or_default();
             }

@@ -17,6 +17,7 @@ mod catalog;
 mod connections;
 mod hosts;
 mod identity;
+mod limited;
 mod requests;
 mod rows;
 mod schema;
@@ -25,6 +26,7 @@ mod tables;
 // One atomic step: begin, lock, load, decide, save, commit.
 mod classify;
 mod statements;
+mod trail;
 mod transaction;
 mod upkeep;
 
@@ -35,5 +37,6 @@ mod preflight;
 mod store;
 
 pub use crate::connect_error::ConnectError;
+pub use crate::limited::{grant_operator, grant_viewer};
 pub use crate::schema::schema;
 pub use crate::store::{ANSWER_TIMEOUT, PostgresStore};

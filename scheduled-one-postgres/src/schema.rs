@@ -164,6 +164,15 @@ pub(crate) fn missing_error(address: &Address, missing: &[String]) -> ConnectErr
 
 /// The rights that the user does not have, of those in [`RIGHTS`]. The tables have to be there.
 pub(crate) async fn missing_rights(client: &Client, schema: &str) -> Result<Vec<String>, Error> {
+    missing_of(client, schema, &RIGHTS).await
+}
+
+/// The rights that the user does not have, of these.
+pub(crate) async fn missing_of(
+    client: &Client,
+    schema: &str,
+    wanted: &[(&str, &str)],
+) -> Result<Vec<String>, Error> {
     let usage = "SELECT has_schema_privilege($1, 'USAGE')";
     let usage = client
         .query_typed_one(usage, &[(&schema, Type::TEXT)])
@@ -172,7 +181,7 @@ pub(crate) async fn missing_rights(client: &Client, schema: &str) -> Result<Vec<
         return Ok(vec![format!("USAGE on the schema {schema}")]);
     }
     let mut missing = Vec::new();
-    for (table, rights) in RIGHTS {
+    for (table, rights) in wanted {
         let rights: Vec<&str> = rights.split(", ").collect();
         let name = format!("\"{schema}\".{table}");
         let lacking = "SELECT r FROM unnest($2::text[]) AS r WHERE NOT has_table_privilege($1, r)";
@@ -216,9 +225,13 @@ pub fn schema(name: &str, user: Option<&str>) -> String {
 
 /// The statements that grant a user what it needs of the tables.
 pub(crate) fn grant(schema: &str, user: &str) -> String {
+    grant_rights(schema, user, &RIGHTS)
+}
+
+pub(crate) fn grant_rights(schema: &str, user: &str, rights: &[(&str, &str)]) -> String {
     let user = user.replace('"', "\"\"");
     let mut text = format!("GRANT USAGE ON SCHEMA \"{schema}\" TO \"{user}\";\n");
-    for (table, rights) in RIGHTS {
+    for (table, rights) in rights {
         text += &format!("GRANT {rights} ON \"{schema}\".{table} TO \"{user}\";\n");
     }
     text

@@ -1,6 +1,7 @@
 //! The texts of all statements, for one schema.
 
-use scheduled_one_protocol::fields::{CATALOG, JOB_LIST, LINE, META, NODE, RECORD, REQUEST};
+use scheduled_one_protocol::MAX_TRAIL;
+use scheduled_one_protocol::fields::{CATALOG, JOB_LIST, LINE, META, NODE, RECORD, REQUEST, TRAIL};
 use scheduled_one_protocol::machine::OVERDUE_PERCENT;
 use scheduled_one_protocol::machine::damage::{
     MAX_AHEAD_MS, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ,
@@ -38,6 +39,10 @@ pub(crate) const READ_DIRECTIVES: &str =
 /// Held by each step that changes directives, until its end.
 pub(crate) const CHANGE_DIRECTIVES: &str = "SELECT pg_advisory_xact_lock(1936679525, hashtext($1))";
 
+/// Held by each step that enters something into the trail, until its end: entries become visible in the order of their
+/// numbers, so that a reader who goes on behind one misses none.
+pub(crate) const ORDER_TRAIL: &str = "SELECT pg_advisory_xact_lock(1936679526, hashtext($1))";
+
 /// Statements with the schema in them. The first parameter of each is the bucket's tag.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -73,6 +78,12 @@ pub(crate) struct Statements {
     pub(crate) save_known: String,
     /// Deletes the oldest ids beyond those that are kept.
     pub(crate) forget_known: String,
+    /// Appends entries of the trail.
+    pub(crate) enter: String,
+    /// Deletes the oldest entries beyond those that are kept.
+    pub(crate) forget_trail: String,
+    /// Entries before one, the newest first.
+    pub(crate) trail: String,
     pub(crate) survey: String,
     pub(crate) lines: String,
     /// Loads units without a lock, for the doctor.
@@ -101,6 +112,7 @@ impl Statements {
             forget_known,
         ] = of_requests(&table("request"), &table("asked"));
         let [append, trim, lines] = of_ledger(&ledger);
+        let [enter, forget_trail, trail] = of_trail(&table("trail"));
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
@@ -145,6 +157,9 @@ impl Statements {
             delete_requests,
             save_known,
             forget_known,
+            enter,
+            forget_trail,
+            trail,
             survey: survey(&unit),
             lines,
             units: select_units(&unit),
@@ -218,6 +233,27 @@ fn of_ledger(ledger: &str) -> [String; 3] {
         names(LINE, "")
     );
     [append, trim, lines]
+}
+
+/// The statements on the trail: append, delete the oldest, load.
+fn of_trail(trail: &str) -> [String; 3] {
+    [
+        format!(
+            "INSERT INTO {trail} (bucket, {0}) SELECT $1, {1} FROM unnest({2}) WITH ORDINALITY AS v({0}, place) \
+             ORDER BY v.place",
+            names(TRAIL, ""),
+            names(TRAIL, "v."),
+            arrays(TRAIL, 1)
+        ),
+        format!(
+            "DELETE FROM {trail} WHERE bucket = $1 AND entry <= (SELECT entry FROM {trail} \
+             WHERE bucket = $1 ORDER BY entry DESC OFFSET {MAX_TRAIL} LIMIT 1)"
+        ),
+        format!(
+            "SELECT entry, {} FROM {trail} WHERE bucket = $1 AND entry < $2 ORDER BY entry DESC LIMIT $3",
+            names(TRAIL, "")
+        ),
+    ]
 }
 
 /// The statements on the catalog: load, save.

@@ -12,7 +12,7 @@ use scheduled_one_protocol::machine::damage::Damage;
 use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Finding, LedgerRecord, PreflightError,
-    Records, Report, Store, StoreError, Survey, Wanted,
+    Records, Report, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
@@ -53,10 +53,10 @@ const ATTEMPTS: u32 = 8;
 /// Dropping the future of a call is safe. The request may have been carried out; a repetition with the same nonce is
 /// recognized.
 pub struct PostgresStore {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// The bucket's tag.
-    bucket: String,
-    connections: Connections,
+    pub(crate) bucket: String,
+    pub(crate) connections: Connections,
 }
 
 /// What all handles of a namespace share.
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     is_prepared: AtomicBool,
     /// The server does not show its timeline.
     is_by_start: AtomicBool,
+    /// The user may only read.
+    pub(crate) reads: AtomicBool,
     upkeep: Arc<Upkeep>,
 }
 
@@ -105,6 +107,7 @@ impl PostgresStore {
             namespace: namespace.to_owned(),
             is_prepared: AtomicBool::new(false),
             is_by_start: AtomicBool::new(false),
+            reads: AtomicBool::new(false),
             upkeep: Arc::default(),
         };
         Ok(PostgresStore {
@@ -135,7 +138,8 @@ impl PostgresStore {
         mut decide: Decide<'_>,
     ) -> Result<(), StoreError> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut meta = match wanted.nodes {
+        let reads = self.shared.reads.load(Ordering::Relaxed);
+        let mut meta = match wanted.nodes && !reads {
             // Steps that want the nodes come one after the other.
             true => MetaLock::Lock,
             false => MetaLock::Read,
@@ -148,6 +152,7 @@ impl PostgresStore {
                 wanted: &wanted,
                 identity: self.shared.identity(),
                 meta,
+                reads,
             };
             let error = match self
                 .attempt(&step, ledger_limit, &mut decide, deadline)
@@ -203,6 +208,17 @@ impl PostgresStore {
             }
             return Err(Failure::Fatal(refused));
         }
+        if step.reads {
+            // The transaction is rolled back with the connection.
+            return match before.is_asked_for() {
+                false => Ok(Made::Done),
+                true => Err(Failure::Fatal(StoreError::Refused(format!(
+                    "the user {} of PostgreSQL may look and change nothing; use a user with the rights of an operator \
+                     (`scheduled_one_postgres::grant_operator` has them)",
+                    self.shared.address.user()
+                )))),
+            };
+        }
         let changes = Changes::of(&before);
         if changes.has_meta() && step.meta == MetaLock::Read {
             return Ok(Made::Wants(MetaLock::Lock));
@@ -254,7 +270,7 @@ impl PostgresStore {
     }
 
     /// One statement that only reads.
-    async fn read(
+    pub(crate) async fn read(
         &self,
         statement: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
@@ -347,6 +363,10 @@ impl Records for PostgresStore {
         })
     }
 
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        Box::pin(self.read_trail(before, limit))
+    }
+
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
         Arc::new(PostgresStore {
             bucket: bucket.tag(&self.shared.namespace),
@@ -357,6 +377,10 @@ impl Records for PostgresStore {
 
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async move { Ok(preflight::check(&self.connections, &self.shared).await?) })
+    }
+
+    fn preflight_for_control(&self) -> BoxFuture<'_, Result<(), PreflightError>> {
+        Box::pin(async move { self.check_for_control().await.map_err(PreflightError::from) })
     }
 
     fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {

@@ -9,7 +9,7 @@ use crate::rows::sql_type;
 pub(crate) const VERSION: i64 = 1;
 
 /// What a user needs to do with each table.
-pub(crate) const RIGHTS: [(&str, &str); 9] = [
+pub(crate) const RIGHTS: [(&str, &str); 10] = [
     ("layout", "SELECT"),
     ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
@@ -19,6 +19,7 @@ pub(crate) const RIGHTS: [(&str, &str); 9] = [
     ("ledger", "SELECT, INSERT, DELETE"),
     ("request", "SELECT, INSERT, UPDATE, DELETE"),
     ("asked", "SELECT, INSERT, UPDATE, DELETE"),
+    ("trail", "SELECT, INSERT, DELETE"),
 ];
 
 /// Each tick updates the row of its unit twice. Room in each page, and no index but the key, keep these updates
@@ -89,7 +90,7 @@ fn column<T>(field: &Field<T>) -> String {
 }
 
 /// All tables, in the order in which they are made.
-pub(crate) fn all(schema: &str) -> [Table; 9] {
+pub(crate) fn all(schema: &str) -> [Table; 10] {
     let (text, none): (_, &[Field<()>]) = (sql_type(Kind::Text), &[]);
     let by = |key| format!("bucket {text},\n  {key} {text},\n  PRIMARY KEY (bucket, {key})");
     let slow = "autovacuum_vacuum_scale_factor = 0.05";
@@ -145,6 +146,15 @@ pub(crate) fn all(schema: &str) -> [Table; 9] {
                  PRIMARY KEY (bucket, unit, id)"
             ),
             none,
+            slow,
+        ),
+        Table::new(
+            schema,
+            "trail",
+            &format!(
+                "bucket {text},\n  entry bigint GENERATED ALWAYS AS IDENTITY,\n  PRIMARY KEY (bucket, entry)"
+            ),
+            fields::TRAIL,
             slow,
         ),
     ]

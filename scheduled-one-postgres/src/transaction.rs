@@ -16,6 +16,7 @@ use crate::identity::Identity;
 use crate::requests::RequestChanges;
 use crate::rows::{Column, columns, read};
 use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES, Statements};
+use crate::trail;
 
 /// What a step needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Step<'a> {
     pub(crate) wanted: &'a Wanted,
     pub(crate) identity: Identity,
     pub(crate) meta: MetaLock,
+    /// The user may only read: nothing is locked, and nothing is saved.
+    pub(crate) reads: bool,
 }
 
 /// How a step treats the row of the bucket.
@@ -57,6 +60,15 @@ pub(crate) struct Before {
 }
 
 impl Before {
+    /// Whether something changes that somebody asked for, and not only what each request keeps up.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        let set = &self.set;
+        let has_changes = set.has_request_changes() || self.catalog != set.catalog;
+        has_changes
+            || !(set.touched.is_empty() && set.lines.is_empty() && set.trail.is_empty())
+            || self.meta.directives != set.meta.directives
+    }
+
     fn new(set: WorkingSet) -> Self {
         Before {
             meta: set.meta.clone(),
@@ -85,6 +97,7 @@ pub(crate) struct Changes {
     /// Jobs and columns of lines.
     lines: Option<(Column, Vec<Column>)>,
     requests: RequestChanges,
+    trail: Option<Vec<Column>>,
 }
 
 impl Changes {
@@ -130,6 +143,7 @@ impl Changes {
             }),
             catalog: catalog::changes(&before.catalog, set),
             requests: RequestChanges::of(set),
+            trail: trail::changes(set),
         }
     }
 
@@ -150,12 +164,13 @@ impl Changes {
             catalog,
             lines,
             requests,
+            trail,
         } = self;
         let units = updated.is_none() && inserted.is_none();
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        let catalog = catalog.is_none();
+        let catalog = catalog.is_none() && trail.is_none();
         meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }
@@ -178,6 +193,7 @@ impl Step<'_> {
             make_meta,
             lock_meta,
             lock_units,
+            units: read_units,
             nodes,
             job_lists,
             ..
@@ -204,7 +220,11 @@ impl Step<'_> {
             query(order.is_some(), order.unwrap_or_default(), &bucket),
             query(self.meta == MetaLock::Make, make_meta, &bucket),
             query(self.meta >= MetaLock::Lock, lock_meta, &bucket),
-            query(!self.wanted.units.is_empty(), lock_units, &with_units),
+            query(
+                !self.wanted.units.is_empty(),
+                if self.reads { read_units } else { lock_units },
+                &with_units
+            ),
             query(self.wanted.nodes, nodes, &bucket),
             query(self.wanted.nodes, job_lists, &bucket),
             self.known_requests(client),
@@ -307,6 +327,8 @@ impl Step<'_> {
         // Rare, and not sent along with the others: each statement waits for the one before.
         let requests = self.save_requests(client, &changes.requests).await;
         requests.map_err(failed(Stage::Save))?;
+        let entered = self.enter(client, &changes.trail).await;
+        entered.map_err(failed(Stage::Save))?;
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;

@@ -19,7 +19,7 @@ impl Subject for Postgres {
 
     fn lose_memory(&mut self) -> BoxFuture<'_, bool> {
         let tables = [
-            "meta", "unit", "node", "job_list", "ledger", "request", "asked", "job",
+            "meta", "unit", "node", "job_list", "ledger", "request", "asked", "job", "trail",
         ]
         .map(|table| format!("scheduled_one.{table}"));
         let truncate = format!("TRUNCATE {}", tables.join(", "));

@@ -2,12 +2,14 @@
 //! versioned, and each living node keeps a copy of all, from which a store that forgot them learns them again.
 
 mod all;
+mod backfill;
 mod text;
 
 use crate::schedule::ScheduleId;
 use crate::value::TickMs;
 
 pub use all::{Directives, InForce};
+pub use backfill::{Backfill, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS};
 
 /// The subject of the directive for all jobs.
 pub const ALL_JOBS: &str = "*";
@@ -33,6 +35,8 @@ pub struct Directive {
     pub past: Vec<PastPause>,
     /// The schedule in place of that in the code.
     pub schedule: Option<ScheduleOverride>,
+    /// Of the subject of a backfill: the ticks that are to run once more. Its pause is that of the backfill.
+    pub backfill: Option<Backfill>,
 }
 
 /// A pause: nothing of the job's schedule starts.

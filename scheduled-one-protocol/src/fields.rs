@@ -24,6 +24,7 @@ use crate::ledger::LedgerRecord;
 use crate::machine::damage::Damage;
 use crate::machine::{LivingNode, Meta, Record};
 use crate::message::{JobList, JobsDigest, Request};
+use crate::trail::TrailEntry;
 use crate::value::{Start, TickMs};
 
 pub use blank::{blank_line, blank_request};
@@ -231,6 +232,21 @@ pub const LINE: &[Field<LedgerRecord>] = &[
     nullable_text("cause", |l| value(&l.cause), |l, v| set(&mut l.cause, v)),
     text("actor", |l| value(&l.actor), |l, v| set(&mut l.actor, v)),
     text("request", |l| value(&l.request), |l, v| set(&mut l.request, v)),
+];
+
+/// The fields of an entry of the trail; its number is the key of the row.
+#[rustfmt::skip] // a field is a line
+pub const TRAIL: &[Field<TrailEntry>] = &[
+    int("at_ms", |e| value(&e.at_ms), |e, v| set(&mut e.at_ms, v)),
+    text("action", |e| value(&e.action), |e, v| set(&mut e.action, v)),
+    text("subject", |e| value(&e.subject), |e, v| set(&mut e.subject, v)),
+    text("actor", |e| value(&e.actor), |e, v| set(&mut e.actor, v)),
+    text("note", |e| value(&e.note), |e, v| set(&mut e.note, v)),
+    text("request", |e| value(&e.request), |e, v| set(&mut e.request, v)),
+    int("version", |e| value(&e.version), |e, v| set(&mut e.version, v)),
+    int("version_before", |e| value(&e.before), |e, v| set(&mut e.before, v)),
+    nullable("token", |e| value(&e.token), |e, v| set(&mut e.token, v)),
+    nullable("instant_ms", |e| value(&e.instant_ms), |e, v| set(&mut e.instant_ms, v)),
 ];
 
 /// The fields of a request; its lane and its tick there are the key of the row.

@@ -13,6 +13,7 @@ mod value;
 mod ledger;
 pub mod message;
 mod outcome;
+mod trail;
 
 pub mod machine;
 mod wanted;
@@ -20,6 +21,7 @@ mod working_set;
 
 pub mod fields;
 
+mod checks;
 mod diagnosis;
 mod future;
 mod records;
@@ -30,17 +32,20 @@ pub mod memory;
 
 pub use bucket::{Bucket, MAX_BUCKETS};
 pub use catalog::{Catalog, CatalogEntry, JobDescriptor};
+pub use checks::{check_asks, check_control};
 pub use diagnosis::{Finding, Report, Severity};
 pub use directive::{
-    ALL_JOBS, Directive, Directives, InForce, MAX_PAST_PAUSES, PastPause, Pause, ScheduleOverride,
+    ALL_JOBS, Backfill, Directive, Directives, InForce, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS,
+    MAX_PAST_PAUSES, PastPause, Pause, ScheduleOverride,
 };
 pub use future::BoxFuture;
 pub use hash::hash;
 pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
 pub use outcome::{Outcome, SkipReason};
-pub use records::{Decide, Records, Survey, check_asks, check_control};
+pub use records::{Decide, Records, Survey};
 pub use schedule::{DecidingSchedule, ScheduleId};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
+pub use trail::{MAX_TRAIL, NoTrailId, TrailEntry, TrailId, TrailLine};
 pub use unit::UnitName;
 pub use value::{FencingToken, Start, TickMs};
 pub use wanted::{Access, Wanted};

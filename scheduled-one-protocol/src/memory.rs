@@ -18,6 +18,7 @@ use crate::machine::{Meta, Nodes, Now, Record};
 use crate::message::{KNOWN_REQUESTS, MAX_BATCH, Request, UNCLAIMED_MS};
 use crate::records::{Decide, Records, Survey};
 use crate::store::{Answer, DiagnosticContext, Store, StoreError};
+use crate::trail::{MAX_TRAIL, TrailEntry, TrailId, TrailLine};
 use crate::unit::UnitName;
 use crate::value::TickMs;
 use crate::wanted::Wanted;
@@ -109,6 +110,10 @@ pub struct BucketState {
     pub records: HashMap<UnitName, Record>,
     /// Ledgers by job, oldest line first.
     pub ledgers: HashMap<String, VecDeque<LedgerRecord>>,
+    /// The trail, oldest entry first.
+    pub trail: VecDeque<TrailEntry>,
+    /// Entries that the trail no longer has.
+    pub forgotten_trail: u64,
     /// Requests that have not ended, by lane and tick.
     pub requests: BTreeMap<(UnitName, TickMs), Request>,
     /// Ticks of the newest requests, by unit and id.
@@ -247,6 +252,11 @@ impl BucketState {
         for line in set.lines {
             self.append(line, ledger_limit);
         }
+        self.trail.extend(set.trail);
+        while self.trail.len() > MAX_TRAIL {
+            self.trail.pop_front();
+            self.forgotten_trail += 1;
+        }
         Ok(())
     }
 
@@ -305,6 +315,20 @@ impl BucketState {
             .flat_map(|ledger| ledger.iter().rev());
         lines.take(limit).cloned().collect()
     }
+
+    /// The entries of the trail before one, or of all, the newest first.
+    pub fn newest_entries(&self, before: Option<TrailId>, limit: usize) -> Vec<TrailLine> {
+        let entries = self.trail.iter().enumerate().rev();
+        let lines = entries.map(|(at, entry)| TrailLine {
+            id: TrailId {
+                major: 0,
+                minor: self.forgotten_trail + 1 + at as u64,
+            },
+            entry: entry.clone(),
+        });
+        let is_before = |line: &TrailLine| before.is_none_or(|before| line.id < before);
+        lines.filter(is_before).take(limit).collect()
+    }
 }
 
 impl Records for MemoryStore {
@@ -329,6 +353,11 @@ impl Records for MemoryStore {
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         let lines = lock(&self.state).newest_lines(job, limit);
+        Box::pin(async { Ok(lines) })
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        let lines = lock(&self.state).newest_entries(before, limit);
         Box::pin(async { Ok(lines) })
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::bucket::Bucket;
+use crate::checks::{check_asks, check_control};
 use crate::diagnosis::{Finding, Report};
 use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
@@ -15,6 +16,7 @@ use crate::message::{
     Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
+use crate::trail::{TrailId, TrailLine};
 use crate::unit::UnitName;
 use crate::wanted::Wanted;
 use crate::working_set::WorkingSet;
@@ -27,11 +29,11 @@ pub type Decide<'a> = Box<dyn FnMut(&mut WorkingSet) -> Result<(), StoreError> +
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
-    /// catalog if they were wanted, the touched records, the new lines, and what became of requests.
+    /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the newest
+    /// [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), and what became of requests.
     ///
     /// A step that changes directives comes before or after each step that decides by them: see
-    /// [`Access`](crate::Access); its lock
-    /// is the first of all.
+    /// [`Access`](crate::Access); its lock is the first of all.
     ///
     /// Steps that want the same unit, want the nodes, or find other meta data than they would save, come one after the
     /// other. A store that locks rows locks them in one order: meta data, units by name, nodes.
@@ -63,12 +65,20 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// The newest lines of a job's ledger, newest first, at most `limit`.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;
 
+    /// The entries of the trail before one, or of all, the newest first, at most `limit`.
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>>;
+
     /// The records of a bucket of the same namespace, through connections of their own.
     fn open(&self, bucket: Bucket) -> Arc<dyn Store>;
 
     /// See [`Store::preflight`].
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// See [`Store::preflight_for_control`].
+    fn preflight_for_control(&self) -> BoxFuture<'_, Result<(), PreflightError>> {
+        Box::pin(async { self.preflight().await.map(drop) })
     }
 
     /// See [`Store::diagnose`].
@@ -122,44 +132,6 @@ fn refuse_damaged(set: &WorkingSet, reads: Reads) -> Result<(), StoreError> {
         None => Ok(()),
         Some((unit, damage)) => Err(StoreError::damaged(unit, &damage)),
     }
-}
-
-/// Refuses requests with values that no store takes.
-///
-/// # Errors
-///
-/// [`StoreError::Refused`] names the first of them.
-pub fn check_asks(asks: &[Ask]) -> Result<(), StoreError> {
-    for ask in asks {
-        if !ask.unit.is_whole() {
-            let unit = &ask.unit;
-            let refused = format!("a request for {unit}: requests are for a job or a shard of one");
-            return Err(StoreError::Refused(refused));
-        }
-        ask.request.check().map_err(StoreError::Refused)?;
-    }
-    Ok(())
-}
-
-/// Refuses directives that no store would read back: they would stop all requests that need directives.
-///
-/// # Errors
-///
-/// [`StoreError::Refused`] names the first of them.
-pub fn check_control(request: &ControlRequest) -> Result<(), StoreError> {
-    let seen = request.seen.iter().map(|(subject, seen)| (subject, seen));
-    let change = request.change.iter();
-    let change = change.map(|change| (&change.subject, &change.directive));
-    for (subject, directive) in seen.chain(change) {
-        if !directive.is_storable() {
-            let refused = format!(
-                "a directive for {subject}, `{directive}`: its version and its instants (in ms) have to be from 0 to \
-                 2^53; leave out the end of the pause if it has none"
-            );
-            return Err(StoreError::Refused(refused));
-        }
-    }
-    Ok(())
 }
 
 impl<R: Records> Store for R {
@@ -309,12 +281,20 @@ impl<R: Records> Store for R {
         Records::ledger(self, job, limit)
     }
 
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        Records::trail(self, before, limit)
+    }
+
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
         Records::open(self, bucket)
     }
 
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Records::preflight(self)
+    }
+
+    fn preflight_for_control(&self) -> BoxFuture<'_, Result<(), PreflightError>> {
+        Records::preflight_for_control(self)
     }
 
     fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {

@@ -19,6 +19,7 @@ use crate::message::{
     Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
     Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
+use crate::trail::{TrailId, TrailLine};
 use crate::unit::UnitName;
 use crate::value::TickMs;
 
@@ -122,6 +123,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Reads at most `limit` lines of a job's ledger, newest first.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;
 
+    /// Reads at most `limit` entries of the trail, newest first: those before one, or the newest of all.
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>>;
+
     /// Returns a bucket of the same namespace with its own connections. A scheduler opens each bucket twice, so that
     /// renewals never wait behind claims and do not depend on the runtime of the claims.
     fn open(&self, bucket: Bucket) -> Arc<dyn Store>;
@@ -134,6 +138,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Errors: a finding that prevents the start.
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// As [`preflight`](Self::preflight), for a caller that runs no jobs: it may have fewer rights, and the requests that
+    /// need more are refused.
+    ///
+    /// Errors: a finding because of which not even looking is possible.
+    fn preflight_for_control(&self) -> BoxFuture<'_, Result<(), PreflightError>> {
+        Box::pin(async { self.preflight().await.map(drop) })
     }
 
     /// Judges high-water marks that the store replied, at `now` by its clock: no tick of a unit runs up to its mark, so

@@ -10,13 +10,14 @@ use crate::message::{
     Finished, Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register,
     RegisteredUnit, Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
 };
+use crate::trail::TrailEntry;
 use crate::unit::UnitName;
 use crate::value::TickMs;
 use crate::wanted::{Wanted, has_lane, slots, slots_of};
 
 /// What a request works on: [`Wanted`], loaded. The methods decide; afterwards the store saves [`meta`](Self::meta),
 /// [`nodes`](Self::nodes) and the [`catalog`](Self::catalog) if they were wanted, the
-/// [`touched`](Self::touched) records, the [`lines`](Self::lines), and what became of requests:
+/// [`touched`](Self::touched) records, the [`lines`](Self::lines), the [`trail`](Self::trail), and what became of requests:
 /// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known).
 #[derive(Clone, Debug, Default)]
 pub struct WorkingSet {
@@ -36,6 +37,8 @@ pub struct WorkingSet {
     pub touched: BTreeSet<UnitName>,
     /// New lines of ledgers, oldest first.
     pub lines: Vec<LedgerRecord>,
+    /// New entries of the trail, oldest first.
+    pub trail: Vec<TrailEntry>,
     /// The first request of each lane that was wanted, with its tick.
     pub first_requests: HashMap<UnitName, (TickMs, Request)>,
     /// The ticks of the requests that were wanted, by unit and id, as far as they are known.
@@ -115,6 +118,7 @@ impl WorkingSet {
             machine::note_lanes(&mut self.meta);
             self.put(&ask.unit, own);
             self.put(&lane, in_lane);
+            self.trail.extend(TrailEntry::of_ask(ask, self.now.ms()));
             self.new_requests.push((lane, tick, ask.request.clone()));
             self.know(key, tick);
         }
@@ -159,7 +163,7 @@ impl WorkingSet {
         self.each(
             cancels,
             |cancel| &cancel.unit,
-            |_, record, cancel| machine::cancel(record, cancel),
+            |set, record, cancel| machine::cancel(record, cancel, set.now, &mut set.trail),
         )
     }
 
@@ -261,7 +265,8 @@ impl WorkingSet {
 
     /// Takes directives into account, changes one, and shows all; enters jobs into the catalog.
     pub fn control(&mut self, request: &ControlRequest) -> ControlReply {
-        machine::control(&mut self.meta, &mut self.catalog, request, self.now)
+        let (now, trail) = (self.now, &mut self.trail);
+        machine::control(&mut self.meta, &mut self.catalog, request, now, trail)
     }
 
     /// Whether a node sent a heartbeat lately.

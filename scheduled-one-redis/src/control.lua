@@ -1,13 +1,14 @@
 -- Takes directives into account, changes one, and shows all; enters jobs into the catalog. Port of `machine::control`.
 --
--- KEYS  4 ctl   5 jobs
+-- KEYS  4 ctl   5 jobs   6 trail
 -- ARGV  4 number of directives that the caller saw   5.. for each: subject, version, text
---       then the change: subject, or nothing; version that the caller saw; text without version
+--       then the change: subject, or nothing; version that the caller saw; text without version; what is done, in a
+--       word, or nothing if the trail has no entry of it; who asked for it, why, and the end of the pause
 --       then 1 if the caller wants the catalog, else 0; then job and descriptor of each job that it describes
 -- Returns the head; what became of the change, and the version that it has; number of jobs in the catalog that was
 --       wanted; job and text of each; then subject and text of each directive
 
-wrong = wrong_type(KEYS[4], 'hash') or wrong_type(KEYS[5], 'hash')
+wrong = wrong_type(KEYS[4], 'hash') or wrong_type(KEYS[5], 'hash') or check_trail(KEYS[6])
 if wrong then
   return wrong
 end
@@ -20,6 +21,12 @@ for i = 1, #stored, 2 do
 end
 if wrong then
   return wrong
+end
+local changes = ARGV[4] ~= '0'
+local at_change = 5 + 3 * tonumber(ARGV[4])
+changes = changes or ARGV[at_change] ~= '' or #ARGV > at_change + 9
+if denied and changes then
+  return redis.error_reply(denied)
 end
 commit()
 
@@ -48,16 +55,20 @@ if subject ~= '' then
   outcome = CONFLICT
   if (versions[subject] or 0) == tonumber(ARGV[a + 1]) then
     outcome, version = TO, math.max(now_us, control_version + 1)
+    if ARGV[a + 3] ~= '' then
+      enter_trail(KEYS[6], ARGV[a + 3], subject, ARGV[a + 4], ARGV[a + 5], '', string.format('%.0f', version),
+        ARGV[a + 1], '0', ARGV[a + 6])
+    end
     put(subject, version, string.format('%.0f ', version) .. ARGV[a + 2])
     control_version = version
   end
 end
-if control_version ~= before or (control_version > 0 and stored_version < CONTROL_VERSION) then
+if not denied and (control_version ~= before or (control_version > 0 and stored_version < CONTROL_VERSION)) then
   -- From here on, nodes that know nothing of directives would start what is paused.
   stored_version = math.max(stored_version, CONTROL_VERSION)
   call('HSET', KEYS[1], 'ver', stored_version, 'cv', string.format('%.0f', control_version))
 end
-for i = a + 4, #ARGV - 2, 2 do
+for i = a + 8, #ARGV - 2, 2 do
   local job = ARGV[i]
   -- An entry that somebody edited counts as none.
   local entry = call('HMGET', KEYS[5], job)[1] or ''
@@ -65,7 +76,7 @@ for i = a + 4, #ARGV - 2, 2 do
   call('HSET', KEYS[5], job, first .. string.format(' %.0f ', now) .. ARGV[i + 1])
 end
 out[#out], out[#out + 1], out[#out + 2] = control_version, outcome, version
-local catalog = ARGV[a + 3] == '1' and call('HGETALL', KEYS[5]) or {}
+local catalog = ARGV[a + 7] == '1' and call('HGETALL', KEYS[5]) or {}
 local n = #out + 1
 out[n] = #catalog / 2
 for i = 1, #catalog do

@@ -21,7 +21,7 @@ use crate::codes::{ClaimCode, FinishCode, InspectCode, RenewCode, WriteOffCode};
 pub(crate) use crate::decode::control::control;
 pub(crate) use crate::decode::heartbeat::heartbeat;
 pub(crate) use crate::decode::lane::{ask, cancel, take};
-pub(crate) use crate::decode::ledger::ledger;
+pub(crate) use crate::decode::ledger::{ledger, trail};
 pub(crate) use crate::decode::overdue::read_overdue;
 
 /// Longest reason for a lost line in an error text.

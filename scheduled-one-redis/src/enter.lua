@@ -6,7 +6,7 @@
 --       last but one: margin that is added to a lease for a quarantine, ms
 --       last: number of buckets that the caller is configured with
 -- Provides: name, ledger_limit; unit_from, unit_of; now, now_us; quarantine_from, margin,
---       unit_quarantine, control_version, directs; out, the reply, which begins with its head: now_us, store identity,
+--       unit_quarantine, control_version, directs; denied, why nothing may be written, in a script that LOOKS; out, the reply, which begins with its head: now_us, store identity,
 --       quarantine_from, quarantine_until, control_version; commit.
 --
 -- Scripts do not roll back. So each script reads and checks everything first, and writes only from `commit()` on.
@@ -21,6 +21,8 @@ end
 
 -- A permission that is revoked while jobs run must not stop a script halfway: each repetition would write its ledger
 -- lines again. Redis before 7 has no call for this: see `commit`.
+-- A script that only looks goes on without writing, for a user who may only read.
+local denied = nil
 if redis.acl_check_cmd then
   local writes = {
     { 'hset', KEYS[1], 'a', '1' }, { 'zadd', KEYS[2], '1', 'a' }, { 'zrem', KEYS[2], 'a' },
@@ -28,8 +30,10 @@ if redis.acl_check_cmd then
   }
   for _, write in ipairs(writes) do
     if not redis.acl_check_cmd(unpack(write)) then
-      return redis.error_reply("NOPERM this user has no permissions to run the '" .. write[1]
-        .. "' command")
+      denied = "NOPERM this user has no permissions to run the '" .. write[1] .. "' command"
+      if not LOOKS then
+        return redis.error_reply(denied)
+      end
     end
   end
 end
@@ -107,6 +111,9 @@ local function unit_quarantine(lease, stated)
 end
 
 local function commit()
+  if denied then
+    return
+  end
   if not redis.acl_check_cmd then
     -- Calls of all commands that write, without an effect: a right that is missing ends the script here. `meta` is
     -- written again unchanged, because no call of HSET is without an effect.

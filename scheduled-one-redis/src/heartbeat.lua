@@ -18,21 +18,27 @@ wrong = wrong_type(KEYS[3], 'zset') or wrong_type(KEYS[4], 'zset') or wrong_type
 if wrong then
   return wrong
 end
+local node, is_alive = ARGV[4], ARGV[5] == 'alive'
+if denied and is_alive then
+  return redis.error_reply(denied)
+end
 commit()
 
-local node, is_alive = ARGV[4], ARGV[5] == 'alive'
-local gone = call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[6]))
--- Heartbeats in the future: the clock went back, or the key was edited.
-gone = gone + call('ZREMRANGEBYSCORE', KEYS[4], string.format('(%.0f', now + ARGV[6]), '+inf')
+local gone = 0
+if not denied then
+  gone = call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[6]))
+  -- Heartbeats in the future: the clock went back, or the key was edited.
+  gone = gone + call('ZREMRANGEBYSCORE', KEYS[4], string.format('(%.0f', now + ARGV[6]), '+inf')
+end
 local version = int(call('HMGET', KEYS[1], 'mv')[1])
-local has_changed = gone > 0 or version == 0
+local has_changed = not denied and (gone > 0 or version == 0)
 if is_alive then
   local member = ARGV[8] .. ' ' .. name
   if call('ZADD', KEYS[4], now, node) == 1 or call('HMGET', KEYS[5], node)[1] ~= member then
     call('HSET', KEYS[5], node, member)
     has_changed = true
   end
-elseif call('ZREM', KEYS[4], node) == 1 then
+elseif not denied and call('ZREM', KEYS[4], node) == 1 then
   has_changed = true
 end
 
@@ -81,7 +87,7 @@ local function units(set, found)
     local is_place = place == '' or place == '!' or place and string.match(place, '^~%d+$')
     if job and #unit <= MAX_UNIT_BYTES and is_place then
       kept[#kept + 1] = unit
-    else
+    elseif not denied then
       call('ZREM', set, unit)
     end
   end
@@ -98,7 +104,7 @@ reply({ version })
 if tonumber(ARGV[10]) == version then
   reply({ -1 })
 else
-  living = living or call('ZRANGEBYSCORE', KEYS[4], '-inf', '+inf')
+  living = living or call('ZRANGEBYSCORE', KEYS[4], string.format('%.0f', now - ARGV[6]), '+inf')
   reply({ #living })
   for _, it in ipairs(living) do
     reply({ it, call('HMGET', KEYS[5], it)[1] or '' })

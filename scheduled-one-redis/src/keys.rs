@@ -42,6 +42,8 @@ pub(crate) struct Keys {
     pub(crate) asked: String,
     /// Units and ids of these requests, by tick.
     pub(crate) asks: String,
+    /// Who asked for what.
+    pub(crate) trail: String,
     /// The preflight tries permissions on it, without making it. It is also the prefix of the keys of a trial.
     pub(crate) probe: String,
 }
@@ -67,6 +69,7 @@ impl Keys {
             jobs: format!("{prefix}jobs"),
             asked: format!("{prefix}asked"),
             asks: format!("{prefix}asks"),
+            trail: format!("{prefix}trail"),
             probe: format!("{prefix}probe"),
             prefix,
         }

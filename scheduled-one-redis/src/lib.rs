@@ -18,6 +18,7 @@ mod url;
 mod connect_error;
 mod diagnose;
 mod doctor;
+mod limited;
 mod permissions;
 mod preflight;
 mod probes;
@@ -48,6 +49,7 @@ pub mod fuzzing;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_redis::redis::Value;
@@ -114,6 +116,8 @@ struct Shared {
     address: Address,
     tls: Encryption,
     keys: Keys,
+    /// The user may only read.
+    reads: Arc<AtomicBool>,
 }
 
 impl RedisStore {
@@ -166,7 +170,12 @@ impl RedisStore {
         }
         let keys = Keys::new(namespace, Bucket::WHOLE);
         let connection = Connection::new(&address, &tls, &keys.meta);
-        let shared = Arc::new(Shared { address, tls, keys });
+        let shared = Arc::new(Shared {
+            address,
+            tls,
+            keys,
+            reads: Arc::default(),
+        });
         Ok(RedisStore::new(shared, connection))
     }
 
@@ -248,7 +257,9 @@ impl RedisStore {
 
     /// A connection to the same server that is not established.
     fn another_connection(&self) -> Connection {
-        let Shared { address, tls, keys } = &*self.shared;
+        let Shared {
+            address, tls, keys, ..
+        } = &*self.shared;
         Connection::new(address, tls, &keys.meta)
     }
 
@@ -267,18 +278,28 @@ impl RedisStore {
         operation: &Operation,
         request: &Request<'_>,
     ) -> Result<(Value, ConnectionId), StoreError> {
-        let deadline = Instant::now() + bound;
-        let name = operation.name;
-        let by_digest = operation.by_digest(request);
-        let mut reply = self.connection.send_by(name, &by_digest, deadline).await;
-        if matches!(&reply, Err(failure) if failure.kind == FailureKind::NoScript) {
-            let by_text = operation.by_text(request);
-            reply = self.connection.send_by(name, &by_text, deadline).await;
-        }
-        match reply {
+        match self.call(bound, operation, request).await {
             Ok(value) => Ok(value),
             Err(failure) => Err(self.explain(failure).await),
         }
+    }
+
+    /// The same, with the failure as it came.
+    async fn call(
+        &self,
+        bound: Duration,
+        operation: &Operation,
+        request: &Request<'_>,
+    ) -> Result<(Value, ConnectionId), RedisFailure> {
+        let deadline = Instant::now() + bound;
+        let (name, reads) = (operation.name, self.shared.reads.load(Ordering::Relaxed));
+        let by_digest = operation.by_digest(request, reads);
+        let mut reply = self.connection.send_by(name, &by_digest, deadline).await;
+        if matches!(&reply, Err(failure) if failure.kind == FailureKind::NoScript) {
+            let by_text = operation.by_text(request, reads);
+            reply = self.connection.send_by(name, &by_text, deadline).await;
+        }
+        reply
     }
 
     /// The error of a request, completed: which permission is missing, and whether the store refuses one request or
@@ -302,6 +323,9 @@ impl RedisStore {
     /// Adds the missing permission to a denial, whose text may not name it.
     async fn explain_denial(&self, error: StoreError) -> StoreError {
         let Shared { address, keys, .. } = &*self.shared;
+        if self.may_only_read() {
+            return self.changes_nothing();
+        }
         let missing = preflight::missing_rights(&self.connection, address, keys).await;
         // The ACL may lack the keys of one job only: the jobs with other keys continue.
         let is_of_one_job = missing.as_ref().is_ok_and(Vec::is_empty);

@@ -12,7 +12,7 @@ use scheduled_one_protocol::machine::{
 use scheduled_one_protocol::message::{
     EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_WAITING_REQUESTS, NODE_GONE_MS,
 };
-use scheduled_one_protocol::{Outcome, ScheduleId, SkipReason};
+use scheduled_one_protocol::{MAX_TRAIL, Outcome, ScheduleId, SkipReason};
 
 use crate::codes::Named;
 use crate::keys::MAX_UNIT_BYTES;
@@ -21,7 +21,7 @@ use crate::keys::MAX_UNIT_BYTES;
 const MAX_READY: usize = 64 * MAX_BATCH;
 
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 20] = [
+const CONSTANTS: [(&str, u64); 21] = [
     ("VERSION", VERSION),
     ("FIRST_VERSION", FIRST_VERSION),
     ("CONTROL_VERSION", CONTROL_VERSION),
@@ -37,6 +37,7 @@ const CONSTANTS: [(&str, u64); 20] = [
     ("MAX_READY", MAX_READY as u64),
     ("MAX_WAITING_REQUESTS", MAX_WAITING_REQUESTS as u64),
     ("KNOWN_REQUESTS", KNOWN_REQUESTS as u64),
+    ("MAX_TRAIL", MAX_TRAIL as u64),
     ("EARLY_TOLERANCE_MS", EARLY_TOLERANCE_MS as u64),
     ("LATE_MS", LATE_MS as u64),
     ("NODE_GONE_MS", NODE_GONE_MS as u64),
@@ -60,9 +61,12 @@ const SKIP_REASONS: [(&str, SkipReason); 3] = [
     ("SKIP_SUPERSEDED", SkipReason::Superseded),
 ];
 
-/// The text in front of a script. `values` is the number of ARGV values for each item of a batch, named `VALUES` in
+/// Scripts that write nothing that somebody asked for, so that a user who may only read can call them.
+pub(crate) const LOOKING: [&str; 3] = ["inspect", "control", "heartbeat"];
+
+/// The text in front of a script. `name` is that of its own file; `values` is the number of ARGV values for each item of a batch, named `VALUES` in
 /// the script.
-pub(crate) fn prologue(values: usize, codes: &[&[Named]]) -> String {
+pub(crate) fn prologue(name: &str, values: usize, codes: &[&[Named]]) -> String {
     let mut text = String::from("-- Made by `prologue.rs`.\n");
     let mut local = |name: &str, value: &dyn std::fmt::Display| {
         // Writing into a `String` does not fail.
@@ -78,6 +82,7 @@ pub(crate) fn prologue(values: usize, codes: &[&[Named]]) -> String {
         local(name, &format_args!("'{reason}'"));
     }
     local("VALUES", &values);
+    local("LOOKS", &LOOKING.contains(&name));
     for (name, code) in codes.iter().copied().flatten() {
         local(name, code);
     }

@@ -30,7 +30,7 @@ macro_rules! operations {
             const NAMES: &[&str] = &[$(stringify!($file)),+];
             const FILES: &str = concat!($(include_str!(concat!(stringify!($file), ".lua"))),+);
             fn text() -> String {
-                prologue($values, CODES) + FILES
+                prologue(NAMES[NAMES.len() - 1], $values, CODES) + FILES
             }
             Operation {
                 name: NAMES[NAMES.len() - 1],
@@ -55,12 +55,12 @@ operations! {
     WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
     HEARTBEAT: 0, &[], shared enter heartbeat;
     READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;
-    CONTROL: 0, &[ChangeCode::NAMED], shared enter directives control;
+    CONTROL: 0, &[ChangeCode::NAMED], shared enter directives trail control;
     RECORD: 16, &[], shared enter ledger record;
     INSPECT: 0, &[InspectCode::NAMED], shared enter unit inspect;
-    ASK: 2, &[AskCode::NAMED], shared enter unit settle requests ask;
+    ASK: 2, &[AskCode::NAMED], shared enter unit settle requests trail ask;
     TAKE: 10, ClaimCode::NAMES, shared enter directives ledger unit settle take;
-    CANCEL: 2, &[CancelCode::NAMED], shared enter unit cancel;
+    CANCEL: 4, &[CancelCode::NAMED], shared enter unit trail cancel;
 }
 
 /// The text of the claim script, for benchmarks.
@@ -75,14 +75,16 @@ impl Operation {
         &self.text
     }
 
-    /// The call by digest, the usual one.
-    pub(crate) fn by_digest(&self, request: &Request<'_>) -> Cmd {
-        self.call("EVALSHA", &self.sha, request)
+    /// The call by digest, the usual one; `reads`: with the command for users who may only read.
+    pub(crate) fn by_digest(&self, request: &Request<'_>, reads: bool) -> Cmd {
+        let verb = if reads { "EVALSHA_RO" } else { "EVALSHA" };
+        self.call(verb, &self.sha, request)
     }
 
     /// The call by text, for a Redis that replied `NOSCRIPT`. Redis keeps the script for later calls by digest.
-    pub(crate) fn by_text(&self, request: &Request<'_>) -> Cmd {
-        self.call("EVAL", &self.text, request)
+    pub(crate) fn by_text(&self, request: &Request<'_>, reads: bool) -> Cmd {
+        let verb = if reads { "EVAL_RO" } else { "EVAL" };
+        self.call(verb, &self.text, request)
     }
 
     fn call(&self, verb: &str, script: &str, request: &Request<'_>) -> Cmd {

@@ -11,7 +11,7 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
-    Store, StoreError, TickMs, UnitName,
+    Store, StoreError, TickMs, TrailId, TrailLine, UnitName,
 };
 use tokio::time::Instant;
 
@@ -94,7 +94,7 @@ impl Store for RedisStore {
             let (mut reply, units) =
                 decode::heartbeat(self.run(&script::HEARTBEAT, &request).await?)?;
             // Rare: runs are overdue only when a node died or is cut off.
-            if !units.is_empty() {
+            if !units.is_empty() && !self.may_only_read() {
                 let now_ms = (reply.head.now_us / 1000) as i64;
                 let request = encode::read_overdue(self.keys(), now_ms, &units);
                 let value = self.run(&script::READ_OVERDUE, &request).await?;
@@ -187,12 +187,38 @@ impl Store for RedisStore {
         })
     }
 
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        Box::pin(async move {
+            if limit == 0 {
+                return Ok(Vec::new());
+            }
+            let key = &self.keys().trail;
+            let newest = before.map_or_else(|| "+".to_owned(), |id| format!("({id}"));
+            let mut command = cmd("XREVRANGE");
+            command
+                .arg(key)
+                .arg(newest)
+                .arg("-")
+                .arg("COUNT")
+                .arg(limit);
+            let deadline = Instant::now() + ANSWER_TIMEOUT;
+            match self.connection.send("XREVRANGE", &command, deadline).await {
+                Ok(value) => decode::trail(key, value),
+                Err(failure) => Err(self.explain(failure.of_type(key, "stream")).await),
+            }
+        })
+    }
+
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
         Arc::new(self.in_bucket(bucket))
     }
 
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async move { self.check().await.map_err(PreflightError::from) })
+    }
+
+    fn preflight_for_control(&self) -> BoxFuture<'_, Result<(), PreflightError>> {
+        Box::pin(async move { self.check_for_control().await.map_err(PreflightError::from) })
     }
 
     fn judge_marks(&self, marks: &[(UnitName, TickMs)], now: TickMs) -> Finding {

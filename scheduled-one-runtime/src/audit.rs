@@ -1,14 +1,11 @@
-//! The audit: the schedule, tick by tick, each tick with its status. Pure:
-//! schedule, ledger and state in, ticks out.
+//! The audit as users read it.
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use scheduled_one_schedule::Schedule;
+use scheduled_one_control::audit;
 
-use crate::ledger::{LedgerEntry, Outcome, instant};
-use scheduled_one_protocol::{PastPause, TickMs};
+pub use scheduled_one_control::audit::TickStatus;
 
 /// What became of one tick, by [`Scheduler::audit`](crate::Scheduler::audit).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,224 +31,18 @@ pub struct AuditedTick {
     pub taken_over: u32,
 }
 
-/// What became of a tick.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TickStatus {
-    /// It is decided, as the ledger says: ran (ok, failed, panicked, timed
-    /// out, cancelled), skipped, missed or lost.
-    Decided(Outcome),
-    /// Its run is going, or waits to be tried again.
-    Running,
-    /// It waits for the run before it.
-    Waiting,
-    /// It is due and not decided yet.
-    Due,
-    /// It is in a pause of the job. When the pause is over, it is recorded as skipped, unless it is caught up with.
-    Paused,
-    /// It is older than the first line that the ledger still keeps.
-    NoLongerKept,
-    /// It was decided, and what became of it is not known: its record was lost
-    /// with the store's memory.
-    Unknown,
-}
-
-/// Most ticks in the audit of one unit (or node).
-const MAX_TICKS: usize = 10_000;
-
-/// What the store knows of a unit now.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct UnitState {
-    pub(crate) decided_to_ms: i64,
-    pub(crate) first_seen_ms: i64,
-    pub(crate) running: Vec<i64>,
-    pub(crate) waiting: Vec<i64>,
-}
-
-/// What the audit of a job is computed from.
-#[derive(Debug)]
-pub(crate) struct AuditInput {
-    /// The ledger of the job, oldest line first.
-    pub(crate) lines: Vec<LedgerEntry>,
-    /// Whether the ledger is full, so that older lines are gone.
-    pub(crate) full: bool,
-    /// The units of the job, by shard; none of a local job.
-    pub(crate) units: Vec<(u32, UnitState)>,
-    /// The pauses of the job; one that holds ends with [`i64::MAX`].
-    pub(crate) pauses: Vec<PastPause>,
-}
-
-impl AuditInput {
-    /// The ticks after `from_ms` up to `to_ms`, oldest first.
-    pub(crate) fn audit(&self, schedule: &Schedule, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
-        let audits = match self.units.is_empty() {
-            true => self.by_node(schedule),
-            false => self.by_unit(schedule),
-        };
-        let ticks = audits.iter().flat_map(|audit| audit.ticks(from_ms, to_ms));
-        let mut ticks: Vec<AuditedTick> = ticks.collect();
-        ticks.sort_by_key(|tick| (tick.tick, tick.shard));
-        ticks
-    }
-
-    fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
-        let audit = |(shard, state): &(u32, UnitState)| UnitAudit {
-            schedule,
-            shard: *shard,
-            node: None,
-            from_ms: state.first_seen_ms,
-            to_ms: i64::MAX,
-            state: state.clone(),
-            lines: self
-                .lines
-                .iter()
-                .filter(|line| line.shard == *shard && line.is_of_schedule())
-                .collect(),
-            full: self.full,
-            pauses: &self.pauses,
-        };
-        self.units.iter().map(audit).collect()
-    }
-
-    /// The audit of a local job has a part for each node, by its identity: the
-    /// ticks from the first line of the node to its last.
-    fn by_node<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
-        let mut by_node: BTreeMap<NodeKey<'a>, Vec<&LedgerEntry>> = BTreeMap::new();
-        for line in self.lines.iter().filter(|line| line.is_of_schedule()) {
-            let node = (&*line.node, line.identity.as_deref());
-            by_node.entry(node).or_default().push(line);
-        }
-        let audit = |(node, lines): (NodeKey<'a>, Vec<&'a LedgerEntry>)| {
-            let ticks = lines.iter().map(|line| line.tick.as_millisecond());
-            let lasts = lines.iter().map(|line| line.last_tick.as_millisecond());
-            let to_ms = lasts.max().unwrap_or_default();
-            UnitAudit {
-                schedule,
-                shard: 0,
-                node: Some(node),
-                from_ms: ticks.min().unwrap_or_default() - 1,
-                to_ms,
-                state: UnitState {
-                    decided_to_ms: to_ms,
-                    ..UnitState::default()
-                },
-                lines,
-                full: self.full,
-                pauses: &self.pauses,
-            }
-        };
-        by_node.into_iter().map(audit).collect()
-    }
-}
-
-/// Name and identity of a node.
-type NodeKey<'a> = (&'a str, Option<&'a str>);
-
-/// The audit of one unit, or of one node of a local job.
-struct UnitAudit<'a> {
-    schedule: &'a Schedule,
-    shard: u32,
-    /// The node, if the job is local.
-    node: Option<NodeKey<'a>>,
-    /// The audit begins after this instant.
-    from_ms: i64,
-    /// The audit ends with this instant.
-    to_ms: i64,
-    state: UnitState,
-    /// The lines of the unit, oldest first.
-    lines: Vec<&'a LedgerEntry>,
-    full: bool,
-    pauses: &'a [PastPause],
-}
-
-impl<'a> UnitAudit<'a> {
-    /// The ticks after `from_ms` up to `to_ms`, oldest first.
-    fn ticks(&self, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
-        let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));
-        let by_tick = self.by_tick();
-        let ranges: Vec<&'a LedgerEntry> = self.ranges().collect();
-        let oldest_ms = self.lines.first().map(|line| line.tick.as_millisecond());
-        self.schedule
-            .after(from_ms)
-            .take_while(|tick_ms| *tick_ms <= to_ms)
-            .take(MAX_TICKS)
-            .map(|tick_ms| {
-                let lines = by_tick.get(&tick_ms).map_or(&[][..], Vec::as_slice);
-                let missed = ranges.iter().find(|range| covers(range, tick_ms)).copied();
-                let last = lines.iter().rev().find(|line| !line.retried).copied();
-                let status = match last.or(missed) {
-                    Some(line) => TickStatus::Decided(line.outcome),
-                    None => self.undecided(tick_ms, oldest_ms),
-                };
-                self.audited(tick_ms, lines, last.or(missed), status)
-            })
-            .collect()
-    }
-
-    /// Lines of runs and of single ticks, by tick; notes are no outcomes.
-    fn by_tick(&self) -> HashMap<i64, Vec<&'a LedgerEntry>> {
-        let mut by_tick: HashMap<i64, Vec<&'a LedgerEntry>> = HashMap::new();
-        let outcomes = self
-            .lines
-            .iter()
-            .filter(|line| line.count == 1 && line.outcome != Outcome::FinishedWithoutLease);
-        for line in outcomes {
-            let lines = by_tick.entry(line.tick.as_millisecond()).or_default();
-            lines.push(line);
-        }
-        by_tick
-    }
-
-    /// Lines that stand for several ticks.
-    fn ranges(&self) -> impl Iterator<Item = &'a LedgerEntry> {
-        self.lines.iter().copied().filter(|line| line.count > 1)
-    }
-
-    fn undecided(&self, tick_ms: i64, oldest_ms: Option<i64>) -> TickStatus {
-        if self.state.running.contains(&tick_ms) {
-            TickStatus::Running
-        } else if self.state.waiting.contains(&tick_ms) {
-            TickStatus::Waiting
-        } else if tick_ms > self.state.decided_to_ms {
-            match self.pauses.iter().any(|pause| pause.has(TickMs(tick_ms))) {
-                true => TickStatus::Paused,
-                false => TickStatus::Due,
-            }
-        } else if self.full && oldest_ms.is_none_or(|oldest_ms| tick_ms < oldest_ms) {
-            TickStatus::NoLongerKept
-        } else {
-            TickStatus::Unknown
-        }
-    }
-
-    fn audited(
-        &self,
-        tick_ms: i64,
-        lines: &[&LedgerEntry],
-        last: Option<&'a LedgerEntry>,
-        status: TickStatus,
-    ) -> AuditedTick {
-        let ran = lines.iter().filter(|line| line.fired_at.is_some());
-        let of_line = |line: &'a LedgerEntry| (&*line.node, line.identity.as_deref());
-        let node = self.node.or(last.map(of_line));
-        let taken_over = lines
-            .iter()
-            .filter(|line| line.outcome == Outcome::TakenOver);
+impl AuditedTick {
+    pub(crate) fn of(tick: audit::AuditedTick) -> Self {
         AuditedTick {
-            tick: instant(tick_ms),
-            shard: self.shard,
-            node: node.map(|(name, _)| name.to_owned()),
-            identity: node.and_then(|(_, identity)| identity.map(str::to_owned)),
-            status,
-            reason: last.map_or_else(String::new, |line| line.reason.clone()),
-            late_by: lines.iter().rev().find_map(|line| line.lateness()),
-            attempts: ran.count() as u32,
-            taken_over: taken_over.count() as u32,
+            tick: Timestamp::try_from(tick.tick).unwrap_or_default(),
+            shard: tick.shard,
+            node: tick.node,
+            identity: tick.identity,
+            status: tick.status,
+            reason: tick.reason,
+            late_by: tick.late_by,
+            attempts: tick.attempts,
+            taken_over: tick.taken_over,
         }
     }
-}
-
-fn covers(range: &LedgerEntry, tick_ms: i64) -> bool {
-    let (first, last) = (range.tick, range.last_tick);
-    (first.as_millisecond()..=last.as_millisecond()).contains(&tick_ms)
 }

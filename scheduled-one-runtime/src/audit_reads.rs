@@ -1,9 +1,9 @@
 //! Reads from the store what an audit is computed from.
 
-use crate::audit::UnitState;
 use crate::compiled_job::CompiledJob;
 use crate::metrics::labels::Op;
 use crate::store_client::StoreClient;
+use scheduled_one_control::audit::UnitState;
 use scheduled_one_protocol::message::Overlap;
 use scheduled_one_protocol::{StoreError, TickMs, UnitName};
 use scheduled_one_schedule::policy::Scope;

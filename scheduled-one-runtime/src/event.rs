@@ -139,6 +139,10 @@ pub(crate) fn request_skipped(job: &UnitName) {
     info!(target: TARGET, %job, reason = SkipReason::Overlap.as_str(), "request skipped");
 }
 
+pub(crate) fn backfill_ended(job: &str, asked: usize, reason: &str) {
+    info!(target: TARGET, job, asked, reason, "backfill ended: all of its ticks were asked for, or the reason says why not");
+}
+
 pub(crate) fn request_deleted(job: &UnitName, tick: TickMs) {
     warn!(target: TARGET, %job, tick_ms = tick.ms(), "request was deleted from the store before it started");
 }

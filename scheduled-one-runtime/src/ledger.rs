@@ -68,12 +68,6 @@ impl LedgerEntry {
 }
 
 impl LedgerEntry {
-    /// Whether the schedule asked for the run. The line of a requested run has the tick that the request is for, and is
-    /// no outcome of that tick.
-    pub(crate) fn is_of_schedule(&self) -> bool {
-        self.cause.is_none()
-    }
-
     /// A line of the store.
     pub(crate) fn of(line: LedgerRecord) -> Self {
         LedgerEntry {

@@ -15,6 +15,7 @@ mod local_jobs;
 
 // … and what a node does in addition to its ticks.
 mod audit_watch;
+mod backfill;
 mod control;
 mod describing;
 mod heartbeat;
@@ -43,6 +44,7 @@ use crate::store_client::{StoreClient, StoreHealth};
 use scheduled_one_protocol::StoreError;
 
 use audit_watch::AuditWatch;
+use backfill::Backfills;
 use claiming::Claiming;
 use control::KnownDirectives;
 use describing::Describing;
@@ -79,6 +81,8 @@ pub(crate) struct Node {
     registration: Registration,
     /// What operators want of the jobs.
     directives: KnownDirectives,
+    /// Backfills that this node drives.
+    backfills: Backfills,
     /// What the catalog has of the jobs.
     describing: Describing,
     /// When the next heartbeat is sent.
@@ -122,6 +126,7 @@ impl Node {
             hold: Hold::START,
             registration,
             directives: KnownDirectives::default(),
+            backfills: Backfills::default(),
             describing: Describing::new(jobs, client.health_now().identity),
             heartbeat: HeartbeatTimer::new(client.now(), node),
             stalls: StallWatch::default(),
@@ -149,6 +154,7 @@ impl Node {
             }
             self.send_heartbeat_if_due(mode);
             self.look_if_due(mode, &seen);
+            self.drive_backfills(mode, &seen);
             if mode == Mode::Working {
                 self.write_off_stalled(&seen);
                 self.local_jobs.start_due(&self.runner);
@@ -207,6 +213,7 @@ impl Node {
                 self.claiming.ready.extend(ready);
             }
             Event::Looked(looked) => self.looked(looked),
+            Event::Backfilled(look) => self.backfilled(look),
             Event::Woken => {}
             Event::Abandoned => return ControlFlow::Break(()),
         }
@@ -278,6 +285,7 @@ impl Node {
         self.heartbeat.settle();
         self.registration.abandon();
         self.directives.abandon();
+        self.backfills.abandon();
         self.describing.abandon();
     }
 
@@ -320,6 +328,9 @@ impl Node {
         }
         let refused = write_off_refused_for(&self.runner.cluster, seen);
         if let Some(at) = self.stalls.next_due(now, refused) {
+            wake = wake.min(at.saturating_sub(now));
+        }
+        if let Some(at) = self.backfills.next_due() {
             wake = wake.min(at.saturating_sub(now));
         }
         match self.claiming.next_due_ms() {

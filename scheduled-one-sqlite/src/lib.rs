@@ -26,6 +26,7 @@ mod step;
 mod doctor;
 
 mod store;
+mod trail;
 
 pub use crate::open_error::OpenError;
 pub use crate::place::exists;

@@ -32,6 +32,7 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
         add_columns(&transaction, "ledger", fields::LINE)?;
         add_columns(&transaction, "request", fields::REQUEST)?;
         add_columns(&transaction, "job", fields::CATALOG)?;
+        add_columns(&transaction, "trail", fields::TRAIL)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
@@ -73,7 +74,8 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
             && has_columns(connection, "job_list", fields::JOB_LIST)?
             && has_columns(connection, "ledger", fields::LINE)?
             && has_columns(connection, "request", fields::REQUEST)?
-            && has_columns(connection, "job", fields::CATALOG)?),
+            && has_columns(connection, "job", fields::CATALOG)?
+            && has_columns(connection, "trail", fields::TRAIL)?),
         0 => {
             let table = "SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1";
             let table: Option<String> = connection
@@ -135,7 +137,7 @@ fn column<T>(field: &Field<T>) -> String {
     }
 }
 
-fn tables() -> [String; 12] {
+fn tables() -> [String; 13] {
     let list = |columns: Vec<String>| columns.join(",\n  ");
     let meta = list(fields::META.iter().map(column).collect());
     let record = list(fields::RECORD.iter().map(column).collect());
@@ -143,6 +145,7 @@ fn tables() -> [String; 12] {
     let node = list(fields::NODE.iter().map(column).collect());
     let request = list(fields::REQUEST.iter().map(column).collect());
     let job = list(fields::CATALOG.iter().map(column).collect());
+    let trail = list(fields::TRAIL.iter().map(column).collect());
     let job_list = list(fields::JOB_LIST.iter().map(column).collect());
     [
         // Which file this is. A file that was made anew has forgotten everything, although it has the same name.
@@ -180,6 +183,10 @@ fn tables() -> [String; 12] {
         "CREATE TABLE IF NOT EXISTS asked (\n  bucket TEXT NOT NULL,\n  unit TEXT NOT NULL,\n  id TEXT NOT NULL,\n  \
          tick_ms INTEGER NOT NULL,\n  PRIMARY KEY (bucket, unit, id)\n) STRICT, WITHOUT ROWID"
             .to_owned(),
+        format!(
+            "CREATE TABLE IF NOT EXISTS trail (\n  bucket TEXT NOT NULL,\n  entry INTEGER NOT NULL,\n  {trail},\n  \
+             PRIMARY KEY (bucket, entry)\n) STRICT, WITHOUT ROWID"
+        ),
         "CREATE INDEX IF NOT EXISTS asked_by_tick ON asked (bucket, tick_ms)".to_owned(),
     ]
 }

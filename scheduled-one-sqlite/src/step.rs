@@ -64,6 +64,7 @@ impl Step<'_> {
         };
         let is_changed = !set.touched.is_empty()
             || !set.lines.is_empty()
+            || !set.trail.is_empty()
             || set.has_request_changes()
             || meta != set.meta
             || catalog != set.catalog;
@@ -84,6 +85,7 @@ impl Step<'_> {
             .and_then(|()| rows.save_catalog(&catalog, &set.catalog))
             .and_then(|()| rows.save_requests(&set))
             .and_then(|()| rows.append(&set.lines, self.ledger_limit))
+            .and_then(|()| rows.enter(&set.trail))
             .map_err(|error| failed(error.into()))?;
         transaction
             .commit()

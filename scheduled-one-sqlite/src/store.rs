@@ -11,7 +11,7 @@ use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_protocol::message::UNCLAIMED_MS;
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Finding, LedgerRecord, PreflightError,
-    Records, Report, Severity, Store, StoreError, Survey, Wanted, WorkingSet,
+    Records, Report, Severity, Store, StoreError, Survey, TrailId, TrailLine, Wanted, WorkingSet,
 };
 use scheduled_one_schedule::name::check_name;
 use tokio::sync::oneshot;
@@ -224,6 +224,10 @@ impl Records for SqliteStore {
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         let job = job.to_owned();
         Box::pin(self.read(move |rows| rows.lines(&job, limit)))
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        Box::pin(self.read(move |rows| rows.trail(before, limit)))
     }
 
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {

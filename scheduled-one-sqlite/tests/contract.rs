@@ -30,7 +30,7 @@ impl Subject for Sqlite {
         let connection = Connection::open(self.path()).expect("the file");
         let delete = "DELETE FROM meta; DELETE FROM unit; DELETE FROM node; \
                       DELETE FROM job_list; DELETE FROM job; DELETE FROM ledger; \
-                      DELETE FROM request; DELETE FROM asked";
+                      DELETE FROM request; DELETE FROM asked; DELETE FROM trail";
         connection.execute_batch(delete).expect("deleted");
         Box::pin(async { true })
     }

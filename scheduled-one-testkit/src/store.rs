@@ -9,7 +9,7 @@ use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Finding, LedgerRecord, Records, Report,
-    Severity, Store, Survey, Wanted,
+    Severity, Store, Survey, TrailId, TrailLine, Wanted,
 };
 
 /// The embedded store, with what happens to a Redis: it is restarted empty, flushed, or replaced by a replica that
@@ -113,6 +113,11 @@ impl Records for ForgetfulStore {
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         let lines = self.with(|state| state.newest_lines(job, limit));
+        Box::pin(async { Ok(lines) })
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        let lines = self.with(|state| state.newest_entries(before, limit));
         Box::pin(async { Ok(lines) })
     }
 

@@ -11,7 +11,7 @@ use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::{BucketState, MemoryStore};
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report, Store,
-    Survey, Wanted,
+    Survey, TrailId, TrailLine, Wanted,
 };
 use scheduled_one_testkit::ForgetfulStore;
 use scheduled_one_testkit::contract::{self, Breach, Options, Subject};
@@ -153,6 +153,11 @@ impl Records for Torn {
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         let lines = self.state().newest_lines(job, limit);
+        Box::pin(async { Ok(lines) })
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        let lines = self.state().newest_entries(before, limit);
         Box::pin(async { Ok(lines) })
     }
 

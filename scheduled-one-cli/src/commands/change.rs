@@ -94,6 +94,18 @@ pub(crate) async fn resume(session: &Session, args: &Resume) -> Result<Exit, Fai
     change(session, &args.change, &RESUME, request).await
 }
 
+impl Change {
+    /// The jobs that are named, and those of the group that is named.
+    async fn named(&self, session: &Session) -> Result<Vec<String>, Failure> {
+        let mut names = self.names.clone();
+        if let Some(group) = &self.group {
+            names.extend(session.ask(session.control.group(group)).await?);
+            names.dedup();
+        }
+        Ok(names)
+    }
+}
+
 /// Changes each job; a name that is wrong is found before anything is changed.
 async fn change(
     session: &Session,
@@ -101,13 +113,14 @@ async fn change(
     words: &Words,
     request: impl Fn(Option<&str>) -> ChangeDirective,
 ) -> Result<Exit, Failure> {
-    if args.expect.is_some() && args.names.len() > 1 {
+    if args.expect.is_some() && (args.names.len() > 1 || args.group.is_some()) {
         return Err(Failure::usage(
             "--expect: each job has a version of its own; name one job",
         ));
     }
+    let names = args.named(session).await?;
     let mut dry = Vec::new();
-    for name in &args.names {
+    for name in &names {
         dry.push(look(session, args, words, name).await?);
     }
     if args.dry_run {
@@ -116,16 +129,16 @@ async fn change(
         }
         return show(session, words, &dry);
     }
-    if args.all || args.names.len() > 1 {
+    if args.all || names.len() > 1 {
         let jobs = match args.all {
             true => "all jobs of the namespace".to_owned(),
-            false => format!("{} jobs ({})", args.names.len(), args.names.join(", ")),
+            false => format!("{} jobs ({})", names.len(), names.join(", ")),
         };
         confirm(&format!("{} {jobs}?", capital(words.verb)), session.yes)?;
     }
     let mut views = Vec::new();
     let mut failed = None;
-    let names = args.names.iter().map(|name| Some(name.as_str()));
+    let names = names.iter().map(|name| Some(name.as_str()));
     for name in names.chain(args.all.then_some(None)) {
         let change = request(name).by(&session.by).note(&args.note);
         let change = match args.expect {

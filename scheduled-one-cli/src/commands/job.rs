@@ -6,6 +6,7 @@ use std::fmt::Write;
 use scheduled_one_control::{ActiveRun, JobDescription, PauseOf};
 use serde::Serialize;
 
+use super::next::ms;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -13,9 +14,16 @@ use crate::session::Session;
 use crate::text::{escape, instant};
 use crate::view::{self, Line};
 
+/// Ticks to come that are shown.
+const NEXT_TICKS: usize = 3;
+
 #[derive(Serialize)]
 struct View {
     job: String,
+    schedule: Option<String>,
+    group: Option<String>,
+    description: Option<String>,
+    next: Vec<String>,
     directive_version: u64,
     pauses: Vec<PauseView>,
     nodes: BTreeMap<String, Vec<String>>,
@@ -73,11 +81,16 @@ impl From<&PauseOf> for PauseView {
 }
 
 impl View {
-    fn of(job: &JobDescription, runs: &[ActiveRun]) -> Self {
+    fn of(job: &JobDescription, next: &[i64], runs: &[ActiveRun]) -> Self {
         let status = &job.status;
+        let cataloged = job.cataloged.as_ref();
         let nodes = job.nodes.iter();
         View {
             job: job.job.clone(),
+            schedule: cataloged.map(|job| job.schedule.clone()),
+            group: cataloged.and_then(|job| job.group.clone()),
+            description: cataloged.and_then(|job| job.description.clone()),
+            next: next.iter().map(|ms| instant(*ms)).collect(),
             directive_version: job.version,
             pauses: job.pauses.iter().map(PauseView::from).collect(),
             nodes: nodes
@@ -98,18 +111,34 @@ impl View {
 pub(crate) async fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
     let job = session.ask(session.control.describe(name)).await?;
     let runs = session.ask(session.control.active_runs(name)).await?;
-    let show = || text(&job, &runs, &session.output);
-    let view = View::of(&job, &runs);
+    // A schedule that this process cannot compute has no next ticks here; `next` says why.
+    let next = session.control.next(name, NEXT_TICKS).await;
+    let next: Vec<i64> = next.unwrap_or_default().into_iter().map(ms).collect();
+    let show = || text(&job, &next, &runs, &session.output);
+    let view = View::of(&job, &next, &runs);
     session.output.one("job", &view, &job.job, show)?;
     Ok(Exit::Done)
 }
 
-fn text(job: &JobDescription, runs: &[ActiveRun], output: &Output) -> String {
+fn text(job: &JobDescription, next: &[i64], runs: &[ActiveRun], output: &Output) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<12} {}", escape(&value));
     };
     row("job", job.job.clone());
+    if let Some(cataloged) = &job.cataloged {
+        row("schedule", cataloged.schedule.clone());
+        let said = [("for", &cataloged.description), ("group", &cataloged.group)];
+        for (name, value) in said {
+            if let Some(value) = value {
+                row(name, value.clone());
+            }
+        }
+    }
+    if !next.is_empty() {
+        let next: Vec<String> = next.iter().map(|ms| output.when(*ms)).collect();
+        row("next", next.join(", "));
+    }
     if job.pauses.is_empty() {
         row("paused", "no".to_owned());
     }

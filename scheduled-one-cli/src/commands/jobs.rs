@@ -14,6 +14,9 @@ use crate::view::{self, Line};
 #[derive(Serialize)]
 struct View {
     job: String,
+    schedule: Option<String>,
+    group: Option<String>,
+    description: Option<String>,
     state: &'static str,
     paused: bool,
     nodes: usize,
@@ -41,9 +44,23 @@ impl Row {
         self.state() != "active" || !self.last.as_ref().is_none_or(is_fine)
     }
 
+    fn schedule(&self) -> Option<&str> {
+        let cataloged = self.job.cataloged.as_ref();
+        cataloged.map(|job| job.schedule.as_str())
+    }
+
+    fn group(&self) -> Option<&str> {
+        let cataloged = self.job.cataloged.as_ref();
+        cataloged.and_then(|job| job.group.as_deref())
+    }
+
     fn view(&self) -> View {
+        let cataloged = self.job.cataloged.as_ref();
         View {
             job: self.job.job.clone(),
+            schedule: self.schedule().map(str::to_owned),
+            group: self.group().map(str::to_owned),
+            description: cataloged.and_then(|job| job.description.clone()),
             state: self.state(),
             paused: self.job.is_paused,
             nodes: self.job.nodes,
@@ -55,7 +72,12 @@ impl Row {
 
 pub(crate) async fn run(session: &Session, args: &Jobs) -> Result<Exit, Failure> {
     let mut rows = Vec::new();
-    for job in session.ask(session.control.jobs()).await? {
+    let mut jobs = session.ask(session.control.jobs()).await?;
+    if let Some(group) = &args.group {
+        let in_group = session.ask(session.control.group(group)).await?;
+        jobs.retain(|job| in_group.contains(&job.job));
+    }
+    for job in jobs {
         let newest = session.ask(session.control.history(&job.job, 1)).await?;
         let last = newest.into_iter().next();
         rows.push(Row { job, last });
@@ -74,6 +96,8 @@ fn table(session: &Session, rows: &[Row]) -> Table {
     let headings: &[&str] = match output.is_wide() {
         true => &[
             "JOB",
+            "SCHEDULE",
+            "GROUP",
             "STATE",
             "NODES",
             "LAST",
@@ -81,7 +105,7 @@ fn table(session: &Session, rows: &[Row]) -> Table {
             "SCHEDULES",
             "DETAIL",
         ],
-        false => &["JOB", "STATE", "NODES", "LAST", "ENDED"],
+        false => &["JOB", "SCHEDULE", "STATE", "NODES", "LAST", "ENDED"],
     };
     let mut table = Table::new(headings);
     for row in rows {
@@ -93,11 +117,17 @@ fn table(session: &Session, rows: &[Row]) -> Table {
         let ended = last.map(|line| output.when(line.ended_at_ms));
         let mut cells: Vec<Cell> = vec![
             row.job.job.as_str().into(),
+            row.schedule().unwrap_or_default().into(),
+        ];
+        if output.is_wide() {
+            cells.push(row.group().unwrap_or_default().into());
+        }
+        cells.extend([
             Cell::coloured(row.state(), colour),
             row.job.nodes.to_string().into(),
             last.map_or_else(|| "".into(), view::outcome),
             ended.unwrap_or_default().into(),
-        ];
+        ]);
         if output.is_wide() {
             let schedules: Vec<String> =
                 row.job.schedules.iter().map(ToString::to_string).collect();

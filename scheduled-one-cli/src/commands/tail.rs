@@ -23,9 +23,15 @@ pub(crate) async fn run(session: &Session, args: &Tail) -> Result<Exit, Failure>
             "--output: tail has no end, so it is no document; say -o jsonl",
         ));
     }
+    let mut args = args.clone();
     for name in &args.names {
         session.ask(session.control.history(name, 1)).await?;
     }
+    if let Some(group) = &args.group {
+        let jobs = session.ask(session.control.group(group)).await?;
+        args.names.extend(jobs);
+    }
+    let args = &args;
     tokio::select! {
         ended = follow(session, args) => ended,
         interrupted = tokio::signal::ctrl_c() => {

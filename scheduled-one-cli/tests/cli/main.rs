@@ -6,5 +6,6 @@ mod changes;
 mod console;
 mod runs;
 mod texts;
+mod ticks;
 mod trouble;
 mod world;

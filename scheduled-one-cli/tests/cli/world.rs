@@ -55,7 +55,9 @@ impl World {
 
 pub(crate) async fn scheduler(url: &str) -> Scheduler {
     let jobs = [
-        Job::cron("report", NEW_YEAR, |_: JobContext| async {}),
+        Job::cron("report", NEW_YEAR, |_: JobContext| async {})
+            .description("the sales of the day")
+            .group("billing"),
         Job::cron("fails", NEW_YEAR, |_: JobContext| async {
             Err::<(), _>("no paper")
         }),

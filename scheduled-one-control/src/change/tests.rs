@@ -7,7 +7,7 @@ use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report,
-    StoreError, Survey, Wanted,
+    StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 
 use super::*;
@@ -45,6 +45,10 @@ impl Records for Forgetful {
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         Records::ledger(&self.inner, job, limit)
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        Records::trail(&self.inner, before, limit)
     }
 
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {

@@ -7,6 +7,7 @@ mod encryption;
 mod faults;
 mod fencing;
 mod history;
+mod limited;
 mod login;
 mod pooler;
 mod rights;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Directive, PastPause, Pause, ScheduleOverride};
+use super::{Backfill, Directive, PastPause, Pause, ScheduleOverride};
 use crate::machine::damage::MAX_EXACT;
 use crate::schedule::ScheduleId;
 
@@ -10,7 +10,18 @@ impl Directive {
     /// Reads the text that `Display` gives; `None` if it is none, because somebody edited it.
     pub fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split(' ').collect();
-        let [version, since, until, changed_at, by, note, past, schedule] = fields[..] else {
+        let [
+            version,
+            since,
+            until,
+            changed_at,
+            by,
+            note,
+            past,
+            schedule,
+            backfill,
+        ] = fields[..]
+        else {
             return None;
         };
         let (since_ms, until_ms) = (instant(since)?, instant(until)?);
@@ -29,6 +40,10 @@ impl Directive {
             schedule: match schedule {
                 NONE => None,
                 text => Some(schedule_override(text)?),
+            },
+            backfill: match backfill {
+                NONE => None,
+                text => Some(Backfill::parse(text)?),
             },
         })
     }
@@ -61,12 +76,16 @@ impl Directive {
             false => to.write_str(&past.join(","))?,
         }
         match &self.schedule {
-            None => write!(to, " {NONE}"),
+            None => write!(to, " {NONE} "),
             Some(own) => {
                 let texts = [&own.text, &own.zone, &own.by].map(|text| escaped(text));
                 let [text, zone, by] = texts;
-                write!(to, " {}:{}:{text}:{zone}:{by}", own.base, own.since_ms)
+                write!(to, " {}:{}:{text}:{zone}:{by} ", own.base, own.since_ms)
             }
+        }?;
+        match &self.backfill {
+            None => to.write_str(NONE),
+            Some(backfill) => to.write_str(&backfill.text()),
         }
     }
 }
@@ -79,10 +98,10 @@ impl fmt::Display for Directive {
 }
 
 /// A field without content.
-const NONE: &str = "-";
+pub(super) const NONE: &str = "-";
 
 /// An integer that scripts represent exactly, from 0.
-fn instant(text: &str) -> Option<i64> {
+pub(super) fn instant(text: &str) -> Option<i64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number: u64 = text.parse().ok().filter(|_| is_number)?;
     (number <= MAX_EXACT).then_some(number as i64)
@@ -111,7 +130,7 @@ fn schedule_override(text: &str) -> Option<ScheduleOverride> {
 }
 
 /// A text as one field: spaces, control characters, `:` and `%` are written as `%` and two hexadecimal digits.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     match text {
         "" => return NONE.to_owned(),
         NONE => return "%2d".to_owned(),
@@ -130,7 +149,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// The text of a field.
-fn plain(field: &str) -> Option<String> {
+pub(super) fn plain(field: &str) -> Option<String> {
     if field == NONE {
         return Some(String::new());
     }
@@ -150,6 +169,7 @@ fn plain(field: &str) -> Option<String> {
 mod tests {
     use super::super::Directives;
     use super::*;
+    use crate::message::OnBusy;
 
     fn directive() -> Directive {
         Directive {
@@ -177,6 +197,16 @@ mod tests {
                 zone: "Europe/Berlin".to_owned(),
                 since_ms: 12,
                 by: "-".to_owned(),
+            }),
+            backfill: Some(Backfill {
+                schedule: ScheduleId(13),
+                ranges: vec![(0, 14..15), (3, 16..17)],
+                newest_first: true,
+                at_a_time: 2,
+                on_busy: OnBusy::Wait,
+                total: 18,
+                asked: 9,
+                ended: "by ann: wrong".to_owned(),
             }),
         }
     }
@@ -210,10 +240,11 @@ mod tests {
         for wrong in [
             "",
             "7",
-            "7 9 10 8 - - -",
-            "-7 9 10 8 - - - -",
-            "7 9 10 8 - - 1 -",
-            "7 9 10 8 %x - - -",
+            "7 9 10 8 - - - -",
+            "-7 9 10 8 - - - - -",
+            "7 9 10 8 - - 1 - -",
+            "7 9 10 8 %x - - - -",
+            "7 9 10 8 - - - - x",
         ] {
             assert_eq!(Directive::parse(wrong), None, "{wrong}");
         }

@@ -57,7 +57,7 @@ fn meta() -> Meta {
         buckets: 5,
         membership_version: 6,
         control_version: 7,
-        directives: Directives::parse("a 7 8 9 10 - - - -").unwrap(),
+        directives: Directives::parse("a 7 8 9 10 - - - - -").unwrap(),
     }
 }
 

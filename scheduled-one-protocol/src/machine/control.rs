@@ -4,6 +4,7 @@ use super::{CONTROL_VERSION, Meta, Now};
 use crate::catalog::Catalog;
 use crate::directive::Directive;
 use crate::message::{Changed, ControlReply, ControlRequest};
+use crate::trail::TrailEntry;
 
 /// Takes directives into account that the caller saw, and makes the change that it asks for. Enters the jobs that it
 /// describes into the catalog, which is loaded if the request has to do with it.
@@ -12,6 +13,7 @@ pub fn control(
     catalog: &mut Catalog,
     request: &ControlRequest,
     now: Now,
+    trail: &mut Vec<TrailEntry>,
 ) -> ControlReply {
     describe(catalog, &request.described, now.ms());
     // Somebody edited the version: nodes would not read what is stored.
@@ -36,6 +38,7 @@ pub fn control(
                 };
                 meta.directives.put(&change.subject, directive);
                 meta.control_version = version;
+                trail.extend(TrailEntry::of_change(change, version, now.ms()));
                 Changed::To(version)
             }
         };

@@ -12,6 +12,7 @@ use crate::message::{
     OverdueRun, Overlap, Request, RunId, Take, Taken, Verdict,
 };
 use crate::outcome::{Outcome, SkipReason};
+use crate::trail::TrailEntry;
 use crate::unit::UnitName;
 use crate::value::{FencingToken, TickMs};
 
@@ -301,13 +302,22 @@ fn is_busy(unit: &UnitRecords<'_>, overlap: Overlap, paused: bool) -> bool {
     }
 }
 
-/// Cancels a run, if it is the active one.
-pub fn cancel(record: &mut Record, cancel: &Cancel) -> Cancelled {
+/// Cancels a run, if it is the active one. The trail has an entry, unless the same was asked for before: a repetition.
+pub fn cancel(
+    record: &mut Record,
+    cancel: &Cancel,
+    now: Now,
+    trail: &mut Vec<TrailEntry>,
+) -> Cancelled {
     if !record.running || record.run.token != cancel.token {
         return Cancelled::Gone;
     }
+    let why = cancel.why();
+    if !record.run.stop || record.run.stop_why != why {
+        trail.push(TrailEntry::of_cancel(cancel, now.ms()));
+    }
     record.run.stop = true;
-    record.run.stop_why.clone_from(&cancel.why);
+    record.run.stop_why = why;
     Cancelled::Cancelling
 }
 

@@ -28,6 +28,8 @@ pub struct DirectiveChange {
     pub seen: u64,
     /// The directive; the store gives it its version.
     pub directive: Directive,
+    /// What is done, in a word for the trail; empty if nobody asked for it: then the trail has no entry.
+    pub action: String,
 }
 
 /// The reply to a [`ControlRequest`].

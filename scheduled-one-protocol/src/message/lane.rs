@@ -84,8 +84,22 @@ pub struct Cancel {
     pub unit: UnitName,
     /// The fencing token of the run: no other run is cancelled.
     pub token: FencingToken,
-    /// By whom and why, for the ledger.
-    pub why: String,
+    /// Who cancels it; may be empty.
+    pub by: String,
+    /// Why; may be empty.
+    pub note: String,
+}
+
+impl Cancel {
+    /// By whom and why, as the ledger has it.
+    pub fn why(&self) -> String {
+        match (self.by.as_str(), self.note.as_str()) {
+            ("", "") => "by request".to_owned(),
+            ("", note) => format!("by request: {note}"),
+            (by, "") => format!("by {by}"),
+            (by, note) => format!("by {by}: {note}"),
+        }
+    }
 }
 
 /// The answer to one [`Cancel`].

@@ -1,11 +1,12 @@
-//! Decodes ledgers, whose lines an operator may have edited.
+//! Decodes ledgers and the trail, whose lines an operator may have edited.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use deadpool_redis::redis::Value;
 use scheduled_one_protocol::message::Cause;
-use scheduled_one_protocol::{FencingToken, LedgerRecord, Outcome, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::{
+    FencingToken, LedgerRecord, Outcome, StoreError, TickMs, TrailEntry, TrailLine, UnitName,
+};
 
 use crate::decode::malformed;
 
@@ -16,11 +17,23 @@ pub(crate) fn ledger(job: &str, key: &str, reply: Value) -> Result<Vec<LedgerRec
     };
     entries
         .into_iter()
-        .map(|entry| line(job, key, entry))
+        .map(|entry| Line::of("ledger", key, entry)?.record(job))
         .collect()
 }
 
-fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> {
+/// Decodes the entries of the trail from the reply to `XREVRANGE`.
+pub(crate) fn trail(key: &str, reply: Value) -> Result<Vec<TrailLine>, StoreError> {
+    let Value::Array(entries) = reply else {
+        return Err(malformed(key, &reply));
+    };
+    entries
+        .into_iter()
+        .map(|entry| Line::of("trail", key, entry)?.entry())
+        .collect()
+}
+
+/// An entry of a stream: its id, and its fields.
+fn entry_of(key: &str, entry: Value) -> Result<(String, Vec<Value>), StoreError> {
     let (id, fields) = match entry {
         Value::Array(parts) => match <[Value; 2]>::try_from(parts) {
             Ok([Value::BulkString(id), Value::Array(fields)]) => (id, fields),
@@ -28,18 +41,54 @@ fn line(job: &str, key: &str, entry: Value) -> Result<LedgerRecord, StoreError> 
         },
         other => return Err(malformed(key, &other)),
     };
-    let id = String::from_utf8_lossy(&id);
-    Line { key, id, fields }.record(job)
+    Ok((String::from_utf8_lossy(&id).into_owned(), fields))
 }
 
-/// An entry of the stream that a ledger is.
+/// An entry of the stream that a ledger or the trail is.
 struct Line<'a> {
+    what: &'a str,
     key: &'a str,
-    id: Cow<'a, str>,
+    id: String,
     fields: Vec<Value>,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    fn of(what: &'a str, key: &'a str, entry: Value) -> Result<Self, StoreError> {
+        let (id, fields) = entry_of(key, entry)?;
+        Ok(Line {
+            what,
+            key,
+            id,
+            fields,
+        })
+    }
+
+    fn entry(&self) -> Result<TrailLine, StoreError> {
+        Ok(TrailLine {
+            id: self.id.parse().unwrap_or_default(),
+            entry: TrailEntry {
+                at_ms: self.read("at")?,
+                action: self.read("act")?,
+                subject: self.read("subj")?,
+                actor: self.text("by").unwrap_or_default(),
+                note: self.text("note").unwrap_or_default(),
+                request: self.text("req").unwrap_or_default(),
+                version: self.optional("ver")?.unwrap_or_default(),
+                before: self.optional("was")?.unwrap_or_default(),
+                token: self.optional("tok")?.map(FencingToken),
+                instant_ms: self.optional("for")?,
+            },
+        })
+    }
+
+    /// A number that the entry may lack.
+    fn optional<T: FromStr>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        match self.text(name) {
+            Some(_) => self.read(name).map(Some),
+            None => Ok(None),
+        }
+    }
+
     fn record(&self, job: &str) -> Result<LedgerRecord, StoreError> {
         Ok(LedgerRecord {
             unit: match self.text("unit") {
@@ -86,8 +135,9 @@ impl Line<'_> {
         text.as_deref().and_then(parse).ok_or_else(|| {
             let found: Option<String> = text.map(|text| text.chars().take(40).collect());
             StoreError::Refused(format!(
-                "the ledger {key} has an entry {id} with {found:?} as {name}: somebody edited it; \
+                "the {what} {key} has an entry {id} with {found:?} as {name}: somebody edited it; \
                  delete the entry (XDEL {key} {id}), or the key",
+                what = self.what,
                 key = self.key,
                 id = self.id,
             ))

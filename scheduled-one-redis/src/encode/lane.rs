@@ -15,7 +15,11 @@ pub(crate) fn ask<'a>(
 ) -> Result<Request<'a>, StoreError> {
     check_asks(asks)?;
     let mut draft = Draft::new(&script::ASK, keys, caller, asks.len());
-    draft.request.key(keys.asked.clone()).key(keys.asks.clone());
+    draft
+        .request
+        .key(keys.asked.clone())
+        .key(keys.asks.clone())
+        .key(keys.trail.clone());
     for ask in asks {
         draft.unit(&ask.unit);
         draft.unit(&ask.unit.lane());
@@ -79,9 +83,14 @@ pub(crate) fn cancel<'a>(
     cancels: &'a [Cancel],
 ) -> Result<Request<'a>, StoreError> {
     let mut draft = Draft::new(&script::CANCEL, keys, caller, cancels.len());
+    draft.request.key(keys.trail.clone());
     for cancel in cancels {
         draft.unit(&cancel.unit);
-        draft.count(cancel.token.get()).text(&cancel.why);
+        draft
+            .count(cancel.token.get())
+            .text(cancel.why())
+            .text(&cancel.by)
+            .text(&cancel.note);
     }
     draft.lanes(cancels.iter().map(|cancel| &cancel.unit));
     draft.done()

@@ -126,7 +126,7 @@ impl Steps<'_> {
 
 /// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
 fn by_text(operation: &Operation, request: &script::Request<'_>) -> Cmd {
-    operation.by_text(request)
+    operation.by_text(request, false)
 }
 
 /// All scripts, in an order in which each does what it is for. No request depends on a reply, so that one pipeline has
@@ -212,6 +212,7 @@ fn control() -> ControlRequest {
             subject: IDLE.into(),
             seen: 0,
             directive: Directive::default(),
+            action: "pause".into(),
         }),
         described: vec![(HELD.into(), String::new())],
         wants_catalog: true,
@@ -349,7 +350,8 @@ fn cancel(unit: &str) -> Cancel {
     Cancel {
         unit: unit.into(),
         token: FencingToken::default(),
-        why: "trial".into(),
+        by: "trial".into(),
+        note: String::new(),
     }
 }
 
@@ -368,6 +370,7 @@ pub(super) fn delete(keys: &Keys) -> Cmd {
         &keys.jobs,
         &keys.asked,
         &keys.asks,
+        &keys.trail,
         &keys.probe,
     ]);
     for unit in [IDLE, HELD, LOST] {

@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use crate::trial::requests::delete;
 
 /// A call of each command of the scripts, alone in a script.
-const COMMANDS: [(&str, &str); 14] = [
+const COMMANDS: [(&str, &str); 15] = [
     ("INFO", "return redis.call('INFO', 'server')"),
     ("TIME", "return redis.call('TIME')"),
     ("TYPE", "return redis.call('TYPE', KEYS[1])"),
@@ -30,6 +30,10 @@ const COMMANDS: [(&str, &str); 14] = [
     (
         "XADD",
         "return redis.call('XADD', KEYS[3], 'NOMKSTREAM', '*', 'a', '1')",
+    ),
+    (
+        "XREVRANGE",
+        "return redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)",
     ),
 ];
 

@@ -107,6 +107,7 @@ pub(crate) fn verdict(verdict: &Verdict) -> usize {
 pub(crate) enum Op {
     Claim,
     Control,
+    Ask,
     Finish,
     Heartbeat,
     Inspect,
@@ -119,9 +120,10 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [Op; 11] = [
+    pub(crate) const ALL: [Op; 12] = [
         Op::Claim,
         Op::Control,
+        Op::Ask,
         Op::Finish,
         Op::Heartbeat,
         Op::Inspect,
@@ -137,6 +139,7 @@ impl Op {
         match self {
             Op::Claim => "claim",
             Op::Control => "control",
+            Op::Ask => "ask",
             Op::Finish => "finish",
             Op::Heartbeat => "heartbeat",
             Op::Inspect => "inspect",

@@ -6,12 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use crate::audit::{AuditInput, TickStatus};
 use crate::audit_reads::unit_states;
 use crate::compiled_job::CompiledJob;
-use crate::ledger::LedgerEntry;
 use crate::metrics::counters::add;
 use crate::node::Node;
 use crate::node::inbox::Event;
@@ -20,6 +18,7 @@ use crate::node::preference::Preference;
 use crate::node::units::Units;
 use crate::store_client::{StoreClient, StoreHealth, StoreIdentity};
 use crate::timer::UnitIndex;
+use scheduled_one_control::audit::{AuditInput, AuditedTick, TickStatus};
 use scheduled_one_protocol::StoreError;
 
 /// Time from one look to the next, in a namespace with one bucket.
@@ -175,8 +174,8 @@ impl WatchedJob {
 
     fn settle(&mut self, (from_ms, to_ms): (i64, i64), input: &AuditInput) {
         let newest_first = input.lines.iter().rev().filter(|line| !line.retried);
-        let ends = newest_first.filter(|line| line.fired_at.is_some());
-        let ends = ends.map(|line| (line.outcome, line.ended_at.as_millisecond()));
+        let ends = newest_first.filter(|line| line.fired_at_ms.is_some());
+        let ends = ends.map(|line| (line.outcome, line.ended_at_ms));
         self.job.metrics.learn_ledger(ends);
         if !input.units.is_empty() {
             let waiting = input
@@ -197,17 +196,19 @@ impl WatchedJob {
             .iter()
             .filter(|tick| tick.status == TickStatus::Unknown)
         {
-            if self
-                .counted
-                .insert((tick.tick.as_millisecond(), tick.shard))
-            {
+            if self.counted.insert((ms(&tick), tick.shard)) {
                 add(&self.job.metrics.unaccounted, 1);
             }
         }
-        self.since_ms = first_open.map_or(to_ms, |tick| tick.tick.as_millisecond() - 1);
+        self.since_ms = first_open.map_or(to_ms, |tick| ms(tick) - 1);
         self.next_ms = self.job.schedule.next_after(self.since_ms);
         self.counted = self.counted.split_off(&(self.since_ms + 1, 0));
     }
+}
+
+fn ms(tick: &AuditedTick) -> i64 {
+    let since_epoch = tick.tick.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_epoch.as_millis() as i64
 }
 
 /// Reads what the audit is computed from.
@@ -221,7 +222,7 @@ async fn read(client: &StoreClient, look: &Look) -> Result<AuditInput, StoreErro
     let lines = client.ledger(&look.job.name, look.lines).await?;
     Ok(AuditInput {
         full: lines.len() >= look.lines,
-        lines: lines.into_iter().rev().map(LedgerEntry::of).collect(),
+        lines: lines.into_iter().rev().collect(),
         units,
         // A job is not looked at while it is paused.
         pauses: Vec::new(),

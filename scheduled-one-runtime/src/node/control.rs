@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::node::inbox::Event;
 use crate::store_client::StoreHealth;
 use scheduled_one_protocol::message::{ControlReply, ControlRequest, MAX_BATCH};
-use scheduled_one_protocol::{Directive, Directives};
+use scheduled_one_protocol::{Backfill, Directive, Directives};
 
 /// What operators want of the jobs of a bucket, as far as the node saw.
 #[derive(Default)]
@@ -67,6 +67,18 @@ impl KnownDirectives {
     pub(super) fn abandon(&mut self) {
         self.pending = false;
         self.read_version = 0;
+    }
+
+    /// The jobs with a backfill that is to go on.
+    pub(super) fn backfills(&self, now_ms: i64) -> Vec<(String, Directive)> {
+        let open = self.known.iter().filter(|(_, directive)| {
+            let backfill = directive.backfill.as_ref();
+            backfill.is_some_and(Backfill::is_open) && !directive.is_paused(now_ms)
+        });
+        open.filter_map(|(subject, directive)| {
+            Some((Backfill::job_of(subject)?.to_owned(), directive.clone()))
+        })
+        .collect()
     }
 
     /// The store decided by other directives than those that this node knows.

@@ -9,6 +9,7 @@ use crate::claim::DecidedBatch;
 use crate::event;
 use crate::finish::UnitReleased;
 use crate::node::audit_watch::Looked;
+use crate::node::backfill::BackfillLook;
 use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
@@ -41,6 +42,8 @@ pub(super) enum Event {
     WrittenOff(Vec<(OverdueRun, WrittenOff)>),
     /// A job's ledger was read for its metrics.
     Looked(Looked),
+    /// Ticks of a backfill were asked for.
+    Backfilled(BackfillLook),
     /// Something may be due, or a signal may have come.
     Woken,
     /// The scheduler is gone.

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::audit::{AuditInput, AuditedTick};
+use crate::audit::AuditedTick;
 use crate::audit_reads::unit_states;
 use crate::error::Error;
-use crate::ledger::LedgerEntry;
 use crate::metrics::labels::Op;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::{MAX_LEDGER_LINES, Scheduler};
+use scheduled_one_control::audit::AuditInput;
 use scheduled_one_protocol::message::ControlRequest;
 use scheduled_one_protocol::{Directive, PastPause};
 
@@ -46,14 +46,15 @@ impl Scheduler {
         let most = worker.client.caller.ledger_limit.min(MAX_LEDGER_LINES);
         let input = AuditInput {
             full: lines.len() >= most,
-            lines: lines.into_iter().rev().map(LedgerEntry::of).collect(),
+            lines: lines.into_iter().rev().collect(),
             units,
             pauses: pauses(worker, job).await?,
         };
         let from_ms = range.start.as_millisecond() - 1;
         let now_ms = worker.now_ms();
         let to_ms = (range.end.as_millisecond() - 1).min(now_ms);
-        Ok(input.audit(&found.schedule, from_ms, to_ms))
+        let ticks = input.audit(&found.schedule, from_ms, to_ms).into_iter();
+        Ok(ticks.map(AuditedTick::of).collect())
     }
 }
 

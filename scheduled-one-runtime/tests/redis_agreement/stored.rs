@@ -6,7 +6,9 @@ use std::fmt::Debug;
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::Origin;
-use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, Store, TickMs, UnitName};
+use scheduled_one_protocol::{
+    DecidingSchedule, FencingToken, Start, Store, TickMs, TrailEntry, UnitName,
+};
 use scheduled_one_redis::RedisStore;
 use scheduled_one_testkit::contract::{JOBS, Workload, units};
 
@@ -34,6 +36,14 @@ pub(crate) async fn compare(
         let expected = workload.model.ledgers.get(job).into_iter().flatten().rev();
         same(&job, &ledger, &expected.cloned().collect());
     }
+    let trail = store.trail(None, 1_000).await.unwrap();
+    let trail: Vec<TrailEntry> = trail.into_iter().map(|line| line.entry).collect();
+    let expected = workload.model.newest_entries(None, 1_000);
+    same(
+        &"trail",
+        &trail,
+        &expected.into_iter().map(|line| line.entry).collect(),
+    );
     let mut pipeline = redis::pipe();
     for hash in ["meta", "members", "lists", "ctl", "jobs"] {
         pipeline.cmd("HGETALL").arg(format!("so:{{test}}:{hash}"));

@@ -117,7 +117,8 @@ impl Cluster {
         let cancels = [Cancel {
             unit: UnitName::new(JOB, 0).lane(),
             token: FencingToken(token),
-            why: "by ann: wrong input".to_owned(),
+            by: "ann".to_owned(),
+            note: "wrong input".to_owned(),
         }];
         self.store
             .cancel(&Self::caller(), &cancels)

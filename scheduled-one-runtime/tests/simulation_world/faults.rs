@@ -8,7 +8,9 @@ use scheduled_one_protocol::message::{
     Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
     Renewed, Reply, Take, Taken, UnitStatus, Verdict, WrittenOff,
 };
-use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Store, StoreError, UnitName};
+use scheduled_one_protocol::{
+    Answer, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
+};
 use scheduled_one_runtime::clock::Clock;
 use scheduled_one_testkit::ForgetfulStore;
 use scheduled_one_testkit::checker::{Event, EventKind};
@@ -270,6 +272,10 @@ impl Store for NodeStore {
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         self.call(move |store| store.ledger(job, limit))
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        self.call(move |store| store.trail(before, limit))
     }
 
     fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {

@@ -12,7 +12,9 @@ use scheduled_one_protocol::message::{
     Finished, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew,
     Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
 };
-use scheduled_one_protocol::{Answer, Bucket, LedgerRecord, Start, Store, StoreError, UnitName};
+use scheduled_one_protocol::{
+    Answer, Bucket, LedgerRecord, Start, Store, StoreError, TrailId, TrailLine, UnitName,
+};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 
 #[derive(Clone, Debug)]
@@ -286,6 +288,10 @@ impl Store for TestStore {
             lines.retain(|line| !state.lost_lines.contains(&line.tick.ms()));
             Ok(lines)
         })
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        self.inner.trail(before, limit)
     }
 
     fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {

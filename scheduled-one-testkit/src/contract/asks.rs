@@ -111,7 +111,8 @@ impl Workload {
                 0 => token.next(),
                 _ => token,
             },
-            why: self.random.pick(&TEXTS).to_string(),
+            by: self.random.pick(&ACTORS).to_string(),
+            note: self.random.pick(&TEXTS).to_string(),
         }
     }
 

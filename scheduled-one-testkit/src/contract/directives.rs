@@ -1,11 +1,11 @@
 //! Random directives: few subjects, and short pauses, so that claims meet all of them.
 
 use scheduled_one_protocol::message::{
-    Caller, ControlReply, ControlRequest, DirectiveChange, Reply,
+    Caller, ControlReply, ControlRequest, DirectiveChange, OnBusy, Reply,
 };
 use scheduled_one_protocol::{
-    ALL_JOBS, Directive, InForce, PastPause, Pause, ScheduleId, ScheduleOverride, Store, UnitName,
-    Wanted,
+    ALL_JOBS, Backfill, Directive, InForce, PastPause, Pause, ScheduleId, ScheduleOverride, Store,
+    UnitName, Wanted,
 };
 
 use super::requests::JOBS;
@@ -59,6 +59,16 @@ impl Workload {
                 .to_string(),
             pause: self.random.one_in(2).then_some(pause),
             past: past.collect(),
+            backfill: self.random.one_in(4).then(|| Backfill {
+                schedule: ScheduleId(8),
+                ranges: vec![(1, since_ms..since_ms + 1_000)],
+                newest_first: false,
+                at_a_time: 3,
+                on_busy: OnBusy::Wait,
+                total: 9,
+                asked: 4,
+                ended: String::new(),
+            }),
             schedule: self.random.one_in(4).then(|| ScheduleOverride {
                 base: ScheduleId(7),
                 text: "0 0 4 * * *".to_owned(),
@@ -100,6 +110,10 @@ impl Workload {
                 _ => stored,
             },
             directive: self.directive(),
+            action: match self.random.one_in(3) {
+                true => String::new(),
+                false => "pause".to_owned(),
+            },
             subject,
         }
     }

@@ -90,6 +90,7 @@ async fn without_pause(store: &Arc<dyn Store>, caller: &Caller) -> Result<u64, B
             subject: ALL_JOBS.to_owned(),
             seen: stored.version,
             directive: Directive::default(),
+            action: String::new(),
         });
         let lifted = store.control(caller, &request).await;
         lifted.map_err(|error| Breach::new("no reply", &request, &"a reply", &error))?;

@@ -9,7 +9,8 @@ use scheduled_one_protocol::message::{
     Take,
 };
 use scheduled_one_protocol::{
-    Answer, LedgerRecord, Store, StoreError, Survey, UnitName, Wanted, WorkingSet,
+    Answer, LedgerRecord, Store, StoreError, Survey, TrailEntry, TrailLine, UnitName, Wanted,
+    WorkingSet,
 };
 
 use super::requests::{JOBS, units};
@@ -380,7 +381,28 @@ impl Workload {
             let most = found.len().min(limit);
             Breach::unless_same("the number of lines", &(job, limit), &most, &found.len())?;
         }
-        Ok(())
+        self.compare_trail(store, limit).await
+    }
+}
+
+impl Workload {
+    /// Compares the newest entries of the trail, and reads those before them.
+    async fn compare_trail(&self, store: &dyn Store, limit: usize) -> Result<(), Breach> {
+        let expected = self.model.newest_entries(None, 2 * limit);
+        let newest = replied(&limit, store.trail(None, limit)).await?;
+        let last = newest.last().map(|line| line.id);
+        let before = match last {
+            Some(last) => replied(&last, store.trail(Some(last), limit)).await?,
+            None => Vec::new(),
+        };
+        let found: Vec<TrailLine> = newest.into_iter().chain(before).collect();
+        let are_ordered = found.is_sorted_by(|newer, older| newer.id > older.id);
+        Breach::unless_same("the order of the trail", &found, &true, &are_ordered)?;
+        let entries = |lines: &[TrailLine]| -> Vec<TrailEntry> {
+            lines.iter().map(|line| line.entry.clone()).collect()
+        };
+        let (expected, found) = (entries(&expected), entries(&found));
+        Breach::unless_same("the newest entries of the trail", &limit, &expected, &found)
     }
 }
 

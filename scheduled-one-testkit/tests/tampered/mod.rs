@@ -10,7 +10,8 @@ use scheduled_one_protocol::message::{
     Renew, Renewed, Reply, Take, Taken, Target, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, UnitName,
+    Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, TrailId, TrailLine,
+    UnitName,
 };
 use scheduled_one_testkit::ForgetfulStore;
 
@@ -287,6 +288,10 @@ impl Store for Tampered {
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         Store::ledger(&self.inner, job, limit)
+    }
+
+    fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
+        Store::trail(&self.inner, before, limit)
     }
 
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {

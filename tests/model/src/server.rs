@@ -148,7 +148,13 @@ impl Server {
             }
             Request::Control(request) => Body::Controlled({
                 let mut catalog = Default::default();
-                machine::control(&mut memory.meta, &mut catalog, request, now)
+                machine::control(
+                    &mut memory.meta,
+                    &mut catalog,
+                    request,
+                    now,
+                    &mut Vec::new(),
+                )
             }),
             Request::Heartbeat => Body::Heartbeat {
                 ready: record.ready(),

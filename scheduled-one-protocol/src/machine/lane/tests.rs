@@ -217,12 +217,21 @@ fn a_cancel_names_one_run() {
     let of = |token| Cancel {
         unit: UnitName::new("a", 0),
         token: FencingToken(token),
-        why: "by ann".to_owned(),
+        by: "ann".to_owned(),
+        note: String::new(),
     };
-    assert_eq!(cancel(&mut record, &of(6)), Cancelled::Gone);
+    let mut trail = Vec::new();
+    let mut cancel = |record: &mut Record, token| cancel(record, &of(token), NOW, &mut trail);
+    assert_eq!(cancel(&mut record, 6), Cancelled::Gone);
     assert!(!record.run.stop);
-    assert_eq!(cancel(&mut record, &of(7)), Cancelled::Cancelling);
+    assert_eq!(cancel(&mut record, 7), Cancelled::Cancelling);
+    assert_eq!(cancel(&mut record, 7), Cancelled::Cancelling);
     assert!(record.run.stop && record.run.stop_why == "by ann");
     record.running = false;
-    assert_eq!(cancel(&mut record, &of(7)), Cancelled::Gone);
+    assert_eq!(cancel(&mut record, 7), Cancelled::Gone);
+    let entered: Vec<_> = trail
+        .iter()
+        .map(|entry| (&*entry.action, &*entry.actor))
+        .collect();
+    assert_eq!(entered, [("cancel", "ann")], "a repetition has no entry");
 }

@@ -42,6 +42,7 @@ impl World {
                 subject: job,
                 seen,
                 directive,
+                action: String::new(),
             }),
             ..ControlRequest::default()
         });

@@ -1,0 +1,104 @@
+//! `audit`: each tick of a range, with what became of it.
+
+use scheduled_one_control::audit::{AuditedTick, TickStatus};
+use scheduled_one_protocol::Outcome;
+use serde::Serialize;
+
+use super::next::{ms, system_time};
+use crate::args::Audit;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::{Cell, Colour, Table};
+use crate::text;
+use crate::view;
+
+#[derive(Serialize)]
+struct View {
+    tick: String,
+    shard: u32,
+    status: &'static str,
+    gap: bool,
+    reason: String,
+    node: Option<String>,
+    late_ms: Option<u64>,
+    attempts: u32,
+    taken_over: u32,
+}
+
+fn word(status: TickStatus) -> &'static str {
+    match status {
+        TickStatus::Decided(outcome) => outcome.as_str(),
+        TickStatus::Running => "running",
+        TickStatus::Waiting => "waiting",
+        TickStatus::Due => "due",
+        TickStatus::Paused => "paused",
+        TickStatus::NoLongerKept => "no_longer_kept",
+        _ => "unknown",
+    }
+}
+
+/// Whether the tick should have run and did not, as far as anybody knows.
+fn is_gap(status: TickStatus) -> bool {
+    matches!(
+        status,
+        TickStatus::Decided(Outcome::Missed | Outcome::Lost) | TickStatus::Unknown
+    )
+}
+
+fn cell(status: TickStatus) -> Cell {
+    let colour = match status {
+        TickStatus::Decided(outcome) => view::colour(outcome),
+        TickStatus::Unknown => Colour::Red,
+        TickStatus::Paused => Colour::Yellow,
+        _ => Colour::None,
+    };
+    Cell::coloured(word(status), colour)
+}
+
+impl From<&AuditedTick> for View {
+    fn from(tick: &AuditedTick) -> Self {
+        View {
+            tick: text::instant(ms(tick.tick)),
+            shard: tick.shard,
+            status: word(tick.status),
+            gap: is_gap(tick.status),
+            reason: tick.reason.clone(),
+            node: tick.node.clone(),
+            late_ms: tick.late_by.map(|late| late.as_millis() as u64),
+            attempts: tick.attempts,
+            taken_over: tick.taken_over,
+        }
+    }
+}
+
+pub(crate) async fn run(session: &Session, args: &Audit) -> Result<Exit, Failure> {
+    let range = system_time(args.from)..system_time(args.to);
+    let audit = session.control.audit(&args.name, range);
+    let mut ticks = session.ask(audit).await?;
+    let has_gaps = ticks.iter().any(|tick| is_gap(tick.status));
+    ticks.retain(|tick| !args.gaps || is_gap(tick.status));
+    let views: Vec<View> = ticks.iter().map(View::from).collect();
+    let table = || {
+        let mut table = Table::new(&["TICK", "SHARD", "STATUS", "LATE", "NODE", "DETAIL"]);
+        for tick in &ticks {
+            let late = tick.late_by.map(|late| text::took(late.as_millis() as i64));
+            table.row([
+                text::instant(ms(tick.tick)).into(),
+                tick.shard.to_string().into(),
+                cell(tick.status),
+                late.unwrap_or_default().into(),
+                tick.node.clone().unwrap_or_default().into(),
+                tick.reason.clone().into(),
+            ]);
+        }
+        table
+    };
+    session
+        .output
+        .list("ticks", &views, |view| view.tick.clone(), table)?;
+    Ok(match has_gaps {
+        true => Exit::Negative,
+        false => Exit::Done,
+    })
+}

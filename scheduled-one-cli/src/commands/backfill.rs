@@ -1,0 +1,236 @@
+//! `backfill`: ticks of the past run once more.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use scheduled_one_control::{BackfillJob, BackfillPlan, BackfillState};
+use scheduled_one_protocol::message::Cause;
+use scheduled_one_protocol::{LedgerRecord, Outcome};
+use serde::Serialize;
+
+use super::next::{ms, system_time};
+use crate::args::Backfill;
+use crate::confirm::confirm;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::Table;
+use crate::text::{escape, instant};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// Lines of a ledger that are looked at.
+const LINES: usize = 10_000;
+
+#[derive(Default, Serialize)]
+struct View {
+    job: String,
+    dry_run: bool,
+    directive_version: u64,
+    total: u64,
+    asked: u64,
+    open: usize,
+    paused: bool,
+    ended: String,
+    by: String,
+    note: String,
+    /// Of a new backfill: what it runs, in that order.
+    ticks: Vec<TickView>,
+    /// With --wait: how many runs ended how.
+    ok: Option<usize>,
+    not_ok: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct TickView {
+    tick: String,
+    shard: u32,
+}
+
+pub(crate) async fn run(session: &Session, args: &Backfill) -> Result<Exit, Failure> {
+    let (control, name) = (&session.control, args.name.as_str());
+    let of = &args.of_running;
+    if let Some(from) = args.plan.from {
+        return begin(session, args, from).await;
+    }
+    if args.dry_run && !of.status {
+        return Err(Failure::usage(
+            "--dry-run: that is for a new backfill; --status shows the one that goes on",
+        ));
+    }
+    if of.stop {
+        session
+            .ask(control.stop_backfill(name, &session.by, &args.note))
+            .await?;
+    } else if of.pause || of.resume {
+        session
+            .ask(control.pause_backfill(name, of.pause, &session.by))
+            .await?;
+    }
+    match session.ask(control.backfill_state(name)).await? {
+        Some(state) => show(session, &View::of(&state)),
+        None => {
+            let text = format!("{name} never had a backfill");
+            return Err(Failure::new(Exit::NotFound, text));
+        }
+    }?;
+    Ok(Exit::Done)
+}
+
+async fn begin(session: &Session, args: &Backfill, from: Timestamp) -> Result<Exit, Failure> {
+    let plan = &args.plan;
+    let backfill: BackfillJob = session
+        .control
+        .backfill(&args.name, system_time(from)..system_time(plan.to))
+        .only(plan.only.into())
+        .at_a_time(plan.at_a_time)
+        .on_busy(plan.overlap.into())
+        .by(&session.by)
+        .note(&args.note);
+    let backfill = match plan.newest_first {
+        true => backfill.newest_first(),
+        false => backfill,
+    };
+    let dry = session.ask(backfill.dry_run()).await?;
+    if args.dry_run || dry.ticks.is_empty() {
+        show(session, &View::planned(session, args, &dry, true))?;
+        return Ok(Exit::Done);
+    }
+    let question = format!("Run {} ticks of {} again?", dry.ticks.len(), args.name);
+    confirm(&question, session.yes)?;
+    let begun = session.ask(async { backfill.await }).await?;
+    let mut view = View::planned(session, args, &begun, false);
+    if !args.wait {
+        show(session, &view)?;
+        return Ok(Exit::Done);
+    }
+    let waited = tokio::time::timeout(session.outcome_timeout, over(session, &args.name)).await;
+    let Ok(state) = waited else {
+        let text = format!(
+            "the backfill of {} goes on; --status shows how far it is",
+            args.name
+        );
+        return Err(Failure::new(Exit::TimedOut, text));
+    };
+    let state = state?;
+    let ledger = session.control.history(&args.name, LINES);
+    let (ok, not_ok) = outcomes(&session.ask(ledger).await?, &begun);
+    view = View {
+        ticks: view.ticks,
+        ok: Some(ok),
+        not_ok: Some(not_ok),
+        ..View::of(&state)
+    };
+    show(session, &view)?;
+    Ok(match not_ok == 0 && state.ended.is_empty() {
+        true => Exit::Done,
+        false => Exit::Negative,
+    })
+}
+
+async fn over(session: &Session, name: &str) -> Result<BackfillState, Failure> {
+    loop {
+        let state = session.ask(session.control.backfill_state(name)).await?;
+        match state {
+            Some(state) if state.is_over() => return Ok(state),
+            Some(_) => tokio::time::sleep(LOOK).await,
+            None => {
+                let text = format!("the store has forgotten the backfill of {name}");
+                return Err(Failure::new(Exit::NotFound, text));
+            }
+        }
+    }
+}
+
+/// How many runs of the plan ended ok, and how many not.
+fn outcomes(lines: &[LedgerRecord], plan: &BackfillPlan) -> (usize, usize) {
+    let wanted: BTreeSet<(i64, u32)> = plan
+        .ticks
+        .iter()
+        .map(|(tick, shard)| (ms(*tick), *shard))
+        .collect();
+    let of_plan = lines.iter().filter(|line| {
+        let is_end = line.cause == Some(Cause::Backfill) && !line.retried;
+        is_end && wanted.contains(&(line.tick.ms(), line.unit.shard()))
+    });
+    let ends: Vec<&LedgerRecord> = of_plan.collect();
+    let ok = ends.iter().filter(|line| line.outcome == Outcome::Ok);
+    let ok = ok.count();
+    (ok, ends.len() - ok)
+}
+
+impl View {
+    fn planned(session: &Session, args: &Backfill, plan: &BackfillPlan, dry_run: bool) -> Self {
+        let ticks = plan.ticks.iter().map(|(tick, shard)| TickView {
+            tick: instant(ms(*tick)),
+            shard: *shard,
+        });
+        View {
+            job: args.name.clone(),
+            dry_run,
+            directive_version: plan.version,
+            total: plan.ticks.len() as u64,
+            by: session.by.clone(),
+            note: args.note.clone(),
+            ticks: ticks.collect(),
+            ..View::default()
+        }
+    }
+
+    fn of(state: &BackfillState) -> Self {
+        View {
+            job: state.job.clone(),
+            directive_version: state.version,
+            total: state.total,
+            asked: state.asked,
+            open: state.open,
+            paused: state.is_paused,
+            ended: state.ended.clone(),
+            by: state.by.clone(),
+            note: state.note.clone(),
+            ..View::default()
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let (job, total) = (escape(&self.job), self.total);
+        if let (Some(ok), Some(not_ok)) = (self.ok, self.not_ok) {
+            return format!("{job}: {ok} runs ended ok, {not_ok} not\n");
+        }
+        if self.dry_run {
+            return match total {
+                0 => format!("{job}: there is nothing to run\n"),
+                _ => format!("would run {total} ticks of {job}\n"),
+            };
+        }
+        if !self.ticks.is_empty() {
+            return format!(
+                "{job}: {total} ticks are to run; the nodes ask for them, a few at a time\n"
+            );
+        }
+        let how = match (self.ended.is_empty(), self.paused) {
+            (false, _) => format!("ended: {}", escape(&self.ended)),
+            (true, true) => "paused".to_owned(),
+            (true, false) if self.asked >= total => "all are asked for".to_owned(),
+            (true, false) => "goes on".to_owned(),
+        };
+        let (asked, open) = (self.asked, self.open);
+        format!("{job}: {asked} of {total} ticks asked for, {open} requests wait or run; {how}\n")
+    }
+}
+
+fn show(session: &Session, view: &View) -> Result<(), Failure> {
+    let output = &session.output;
+    output.one("backfill", view, &view.job, || {
+        let mut text = view.sentence();
+        if view.dry_run {
+            let mut table = Table::new(&["TICK", "SHARD"]);
+            for tick in &view.ticks {
+                table.row([tick.tick.as_str().into(), tick.shard.to_string().into()]);
+            }
+            text.push_str(&output.part(table));
+        }
+        text
+    })
+}

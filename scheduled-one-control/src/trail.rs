@@ -1,0 +1,352 @@
+//! The trail: who asked for what.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::str::FromStr;
+
+use scheduled_one_protocol::{MAX_TRAIL, TrailEntry, TrailId, TrailLine, UnitName};
+
+use crate::ask::ask;
+use crate::control::Control;
+use crate::error::Error;
+
+/// Entries that one request reads.
+const PAGE: usize = 500;
+
+/// What part of the trail is wanted; awaiting it reads the trail.
+///
+/// Cancel safety: nothing is changed.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is read until it is awaited"]
+pub struct ReadTrail {
+    control: Control,
+    job: Option<String>,
+    actor: Option<String>,
+    action: Option<String>,
+    limit: usize,
+    after: Option<TrailCursor>,
+}
+
+/// Entries of the trail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trail {
+    /// The entries, the oldest first.
+    pub entries: Vec<TrailEntry>,
+    /// The place behind the last of them, for [`after`](ReadTrail::after).
+    pub cursor: TrailCursor,
+}
+
+/// A place in the trail of a namespace: which entries somebody has seen. Its text is one word, for a file or a URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TrailCursor(Vec<TrailId>);
+
+impl fmt::Display for TrailCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&ids.join("."))
+    }
+}
+
+impl FromStr for TrailCursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let ids: Result<Vec<TrailId>, _> = text.split('.').map(str::parse).collect();
+        ids.map(TrailCursor).map_err(|_| Error::Argument {
+            argument: "after",
+            message: format!("{text:?} is no cursor; a page of the trail has one"),
+        })
+    }
+}
+
+impl Control {
+    /// What operators asked for: pauses and resumes, requests for runs, cancels, with who, why and when. The store keeps
+    /// the newest 10,000 entries (of each bucket), and enters each in the same step as the change. It is as durable as
+    /// ledgers are: a store that loses its memory loses it, too, although a pause comes back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if the cursor is that of a namespace with another number of buckets; [`Error::Store`].
+    pub fn trail(&self) -> ReadTrail {
+        ReadTrail {
+            control: self.clone(),
+            job: None,
+            actor: None,
+            action: None,
+            limit: 100,
+            after: None,
+        }
+    }
+}
+
+impl ReadTrail {
+    /// Only what concerns this job: it, its shards, and all jobs.
+    pub fn job(mut self, job: impl Into<String>) -> Self {
+        self.job = Some(job.into());
+        self
+    }
+
+    /// Only what this actor asked for.
+    pub fn actor(mut self, actor: impl Into<String>) -> Self {
+        self.actor = Some(actor.into());
+        self
+    }
+
+    /// Only this action, such as `pause`.
+    pub fn action(mut self, action: impl Into<String>) -> Self {
+        self.action = Some(action.into());
+        self
+    }
+
+    /// At most so many entries: the newest, or the next ones behind a cursor. Default: 100.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Only entries behind this place: so no entry is seen twice or not at all, unless more than 10,000 came meanwhile.
+    pub fn after(mut self, cursor: TrailCursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    fn wants(&self, entry: &TrailEntry) -> bool {
+        let is = |wanted: &Option<String>, found: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.as_str() == found)
+        };
+        let of_job = self.job.as_ref().is_none_or(|job| {
+            entry.subject == scheduled_one_protocol::ALL_JOBS
+                || UnitName::from(entry.subject.as_str()).job() == job.as_str()
+        });
+        of_job && is(&self.actor, &entry.actor) && is(&self.action, &entry.action)
+    }
+
+    async fn read(self) -> Result<Trail, Error> {
+        let buckets = self.control.stores().len();
+        let after = self.after.clone().unwrap_or_default().0;
+        if !after.is_empty() && after.len() != buckets {
+            return Err(Error::Argument {
+                argument: "after",
+                message: format!(
+                    "this cursor is one of {} buckets, and the namespace has {buckets}; begin without one",
+                    after.len()
+                ),
+            });
+        }
+        let mut cursor = Vec::with_capacity(buckets);
+        let mut found: Vec<(usize, TrailLine)> = Vec::new();
+        for bucket in 0..buckets {
+            let seen = after.get(bucket).copied();
+            let (newest, lines) = self.read_bucket(bucket, seen).await?;
+            cursor.push(newest);
+            found.extend(lines.into_iter().map(|line| (bucket, line)));
+        }
+        found.sort_by_key(|(bucket, line)| (line.entry.at_ms, *bucket, line.id));
+        let surplus = found.len().saturating_sub(self.limit);
+        if self.after.is_none() {
+            found.drain(..surplus);
+        } else if surplus > 0 {
+            // What is left out comes with the next page.
+            let left_out = found.split_off(self.limit);
+            for (bucket, line) in left_out.iter().rev() {
+                cursor[*bucket] = before(line.id);
+            }
+        }
+        Ok(Trail {
+            entries: found.into_iter().map(|(_, line)| line.entry).collect(),
+            cursor: TrailCursor(cursor),
+        })
+    }
+
+    /// The newest place of a bucket, and the wanted entries behind `seen`, oldest first: all, or without a cursor the
+    /// newest.
+    async fn read_bucket(
+        &self,
+        bucket: usize,
+        seen: Option<TrailId>,
+    ) -> Result<(TrailId, Vec<TrailLine>), Error> {
+        let store = &self.control.stores()[bucket];
+        let mut newest = seen;
+        let mut before = None;
+        let mut lines = VecDeque::new();
+        for _ in 0..=MAX_TRAIL / PAGE {
+            let page = ask(|| store.trail(before, PAGE)).await?;
+            let is_last = page.len() < PAGE;
+            for line in page {
+                newest = newest.max(Some(line.id));
+                before = Some(line.id);
+                if seen.is_some_and(|seen| line.id <= seen) {
+                    return Ok((newest.unwrap_or_default(), lines.into()));
+                }
+                if self.wants(&line.entry) {
+                    lines.push_front(line);
+                }
+            }
+            let is_enough = seen.is_none() && lines.len() >= self.limit;
+            if is_last || is_enough {
+                break;
+            }
+        }
+        Ok((newest.unwrap_or_default(), lines.into()))
+    }
+}
+
+/// A place such that this entry is the next one behind it, or one of the next.
+fn before(id: TrailId) -> TrailId {
+    match id {
+        TrailId { major, minor: 0 } => TrailId {
+            major: major.saturating_sub(1),
+            minor: u64::MAX,
+        },
+        TrailId { major, minor } => TrailId {
+            major,
+            minor: minor - 1,
+        },
+    }
+}
+
+impl IntoFuture for ReadTrail {
+    type Output = Result<Trail, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.read())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use scheduled_one_protocol::clock::ManualClock;
+    use scheduled_one_protocol::memory::MemoryStore;
+    use scheduled_one_protocol::message::{Heartbeat, JobList};
+    use scheduled_one_protocol::{ALL_JOBS, Bucket, Store};
+
+    use super::*;
+    use crate::control::caller;
+
+    /// A namespace of two buckets with the jobs `a` to `d`, on a clock that stands still.
+    async fn namespace() -> (Control, ManualClock) {
+        let clock = ManualClock::new();
+        let first: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+        let stores: Vec<Arc<dyn Store>> = Bucket::all(2).map(|bucket| first.open(bucket)).collect();
+        let node = caller(2).expect("a caller");
+        for store in &stores {
+            let list = JobList::new(["a", "b", "c", "d"]);
+            let alive = Heartbeat {
+                jobs: list.digest(),
+                job_list: Some(list),
+                ..Heartbeat::alive()
+            };
+            store.heartbeat(&node, alive).await.expect("a reply");
+        }
+        (Control::of_stores(stores).expect("a handle"), clock)
+    }
+
+    fn subjects(trail: &Trail) -> Vec<(&str, &str)> {
+        let entries = trail.entries.iter();
+        entries
+            .map(|entry| (entry.action.as_str(), entry.subject.as_str()))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn the_trail_has_who_did_what_in_the_order_of_time_and_pages_miss_nothing() {
+        let (control, clock) = namespace().await;
+        let tick = || clock.advance(std::time::Duration::from_millis(1));
+        for job in ["a", "b", "c", "d"] {
+            let paused = control.pause(job).by("ann").note("db migration").await;
+            paused.expect("paused");
+            tick();
+        }
+        control
+            .pause("a")
+            .by("ann")
+            .note("db migration")
+            .await
+            .expect("paused before");
+        control
+            .run("b")
+            .id("deploy-42")
+            .by("bob")
+            .await
+            .expect("asked for");
+        control
+            .run("b")
+            .id("deploy-42")
+            .by("bob")
+            .await
+            .expect("known");
+        tick();
+        control.resume_all().by("ann").await.expect("not paused");
+
+        let all = control.trail().await.expect("a trail");
+        assert_eq!(
+            subjects(&all),
+            [
+                ("pause", "a"),
+                ("pause", "b"),
+                ("pause", "c"),
+                ("pause", "d"),
+                ("run", "b")
+            ],
+            "what changes nothing has no entry"
+        );
+        let run = &all.entries[4];
+        assert_eq!(
+            (run.actor.as_str(), run.request.as_str()),
+            ("bob", "deploy-42")
+        );
+        let pause = &all.entries[0];
+        assert_eq!((pause.note.as_str(), pause.before), ("db migration", 0));
+        assert!(pause.version > 0);
+        let of_b = control
+            .trail()
+            .job("b")
+            .actor("bob")
+            .await
+            .expect("a trail");
+        assert_eq!(subjects(&of_b), [("run", "b")]);
+
+        // Page by page from the beginning, although the buckets have their own places.
+        let begin: TrailCursor = "0-0.0-0".parse().expect("a cursor");
+        let (mut cursor, mut seen) = (begin, Vec::new());
+        for _ in 0..5 {
+            let page = control
+                .trail()
+                .after(cursor)
+                .limit(1)
+                .await
+                .expect("a page");
+            assert_eq!(page.entries.len(), 1);
+            seen.extend(page.entries);
+            cursor = page.cursor.to_string().parse().expect("a cursor");
+        }
+        assert_eq!(seen, all.entries);
+        let rest = control.trail().after(cursor.clone()).await.expect("a page");
+        assert_eq!((rest.entries.len(), &rest.cursor), (0, &cursor));
+        assert_eq!(all.cursor, cursor);
+        control.pause_all().by("ann").await.expect("paused");
+        let news = control.trail().after(cursor).await.expect("a page");
+        assert_eq!(
+            subjects(&news),
+            [("pause", ALL_JOBS); 2],
+            "one for each bucket"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_cursor_of_another_namespace_is_refused() {
+        let (control, _) = namespace().await;
+        assert!("deploy".parse::<TrailCursor>().is_err());
+        let one: TrailCursor = "0-1".parse().expect("a cursor");
+        let error = control.trail().after(one).await.expect_err("refused");
+        assert!(error.to_string().contains("1 buckets"), "{error}");
+    }
+}

@@ -1,0 +1,122 @@
+//! A backfill as part of what operators want: ticks of the past that are to run once more, and how far that has come.
+//! It is the directive of a subject of its own, so that no claim depends on it.
+
+use std::ops::Range;
+
+use super::text::{NONE, escaped, instant, plain};
+use crate::message::OnBusy;
+use crate::schedule::ScheduleId;
+
+/// Most ticks of one backfill: fewer than the ids of requests that a store keeps, so that it can be continued at any
+/// point and no tick runs twice.
+pub const MAX_BACKFILL_TICKS: u64 = 5_000;
+
+/// Most ranges of one backfill.
+pub const MAX_BACKFILL_RANGES: usize = 200;
+
+/// Behind the name of a job: the subject of its backfill. No job has such a name.
+const SUFFIX: char = '!';
+
+/// Ticks that are to run, each as a request in the lane of its unit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Backfill {
+    /// The schedule whose ticks these are: nodes with another one end the backfill.
+    pub schedule: ScheduleId,
+    /// The ticks: those of the schedule in these ranges, each with its shard.
+    pub ranges: Vec<(u32, Range<i64>)>,
+    /// Newest first.
+    pub newest_first: bool,
+    /// How many of its requests wait or run at the same time.
+    pub at_a_time: u32,
+    /// What its requests do while the job is busy.
+    pub on_busy: OnBusy,
+    /// How many ticks it has.
+    pub total: u64,
+    /// How many of them were asked for, at least.
+    pub asked: u64,
+    /// Why it has ended before its last tick; empty if it has not.
+    pub ended: String,
+}
+
+impl Backfill {
+    /// The subject of the directive for the backfill of a job.
+    pub fn subject(job: &str) -> String {
+        format!("{job}{SUFFIX}")
+    }
+
+    /// The job, if the subject is that of a backfill.
+    pub fn job_of(subject: &str) -> Option<&str> {
+        subject.strip_suffix(SUFFIX)
+    }
+
+    /// Whether ticks are still to be asked for.
+    pub fn is_open(&self) -> bool {
+        self.ended.is_empty() && self.asked < self.total
+    }
+
+    /// The id of the request for a tick: the same in each backfill of the job, so that no tick runs twice.
+    pub fn request_id(tick_ms: i64) -> String {
+        format!("backfill-{tick_ms}")
+    }
+
+    pub(super) fn text(&self) -> String {
+        let range =
+            |(shard, range): &(u32, Range<i64>)| format!("{shard}.{}-{}", range.start, range.end);
+        let ranges: Vec<String> = self.ranges.iter().map(range).collect();
+        let order = if self.newest_first {
+            "newest"
+        } else {
+            "oldest"
+        };
+        format!(
+            "{}:{order}:{}:{}:{}:{}:{}:{}",
+            self.schedule,
+            self.at_a_time,
+            self.on_busy.as_str(),
+            self.total,
+            self.asked,
+            escaped(&self.ended),
+            match ranges.is_empty() {
+                true => NONE.to_owned(),
+                false => ranges.join(","),
+            }
+        )
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let fields: Vec<&str> = text.split(':').collect();
+        let [
+            schedule,
+            order,
+            at_a_time,
+            on_busy,
+            total,
+            asked,
+            ended,
+            ranges,
+        ] = fields[..]
+        else {
+            return None;
+        };
+        let range = |text: &str| {
+            let (shard, range) = text.split_once('.')?;
+            let (from, to) = range.split_once('-')?;
+            Some((shard.parse().ok()?, instant(from)?..instant(to)?))
+        };
+        let ranges = ranges.split(',').filter(|range| *range != NONE);
+        Some(Backfill {
+            schedule: ScheduleId::parse(schedule)?,
+            ranges: ranges.map(range).collect::<Option<_>>()?,
+            newest_first: match order {
+                "newest" => true,
+                "oldest" => false,
+                _ => return None,
+            },
+            at_a_time: u32::try_from(instant(at_a_time)?).ok()?,
+            on_busy: OnBusy::from_word(on_busy)?,
+            total: instant(total)?.unsigned_abs(),
+            asked: instant(asked)?.unsigned_abs(),
+            ended: plain(ended)?,
+        })
+    }
+}
