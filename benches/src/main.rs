@@ -20,6 +20,7 @@ mod task;
 
 // One file a figure, and the reference of most figures.
 mod claims;
+mod console;
 mod day;
 mod downtime;
 mod idle;
@@ -55,7 +56,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 17] = [
+const FIGURES: [Figure; 18] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -130,6 +131,11 @@ const FIGURES: [Figure; 17] = [
         name: "memory",
         what: "memory of a registered job",
         measure: memory::measure,
+    },
+    Figure {
+        name: "console",
+        what: "first byte of the page of jobs, with 10,000 jobs next to 50",
+        measure: console::measure,
     },
     Figure {
         name: "idle",

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::task::Task;
-use crate::{claims, day, downtime, idle, lateness, memory, peer, replicas, sql};
+use crate::{claims, console, day, downtime, idle, lateness, memory, peer, replicas, sql};
 
 /// In a child process: runs the measurement that the arguments name, and prints what it found.
 pub(crate) fn serve(args: &[String]) -> Result<()> {
@@ -16,6 +16,7 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             "lateness-without-metrics" => lateness::ours(&task, false).await,
             "peer-lateness" => peer::lateness(&task).await,
             "claims" => claims::ours(&task).await,
+            "console" => console::ours(&task).await,
             "memory" => memory::ours(&task).await,
             "peer-memory" => peer::memory(&task).await,
             "downtime" => downtime::ours(&task).await,

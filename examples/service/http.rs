@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::routing::get;
 use scheduled_one_console::access::Unprotected;
-use scheduled_one_console::{Console, ConsoleService};
+use scheduled_one_console::{Console, ConsoleService, RunLogs};
 use scheduled_one_runtime::{JobInfo, LedgerEntry, OPENMETRICS_CONTENT_TYPE, Scheduler};
 
 use crate::db::Db;
@@ -24,8 +24,8 @@ struct App {
     scheduler: Arc<Scheduler>,
 }
 
-pub(crate) fn router(db: Db, scheduler: Arc<Scheduler>) -> anyhow::Result<Router> {
-    let console = console(&scheduler)?;
+pub(crate) fn router(db: Db, scheduler: Arc<Scheduler>, logs: RunLogs) -> anyhow::Result<Router> {
+    let console = console(&scheduler, logs)?;
     let router = Router::new()
         .route("/", get(home))
         .route("/jobs", get(jobs))
@@ -36,8 +36,9 @@ pub(crate) fn router(db: Db, scheduler: Arc<Scheduler>) -> anyhow::Result<Router
 }
 
 /// Without a password, for who sits at this machine. What else there is: `docs/console.md`.
-fn console(scheduler: &Scheduler) -> anyhow::Result<ConsoleService> {
+fn console(scheduler: &Scheduler, logs: RunLogs) -> anyhow::Result<ConsoleService> {
     let console = Console::new(scheduler.control()?).name("example-service");
+    let console = console.run_logs(logs);
     Ok(console.access(Unprotected::on_loopback()))
 }
 

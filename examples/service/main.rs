@@ -32,11 +32,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use scheduled_one_console::RunLogs;
 use scheduled_one_runtime::Scheduler;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use db::Db;
 
@@ -47,7 +50,7 @@ const GRACE: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    log_to_stderr();
+    let run_logs = log_to_stderr();
     let db = Db::connect();
 
     // Jobs start to run here. What is wrong with them, or with the store, is an error now and not
@@ -66,7 +69,7 @@ async fn main() -> anyhow::Result<()> {
         .context("cannot listen")?;
     info!("listening on http://{}", listener.local_addr()?);
     let stop = Stop::listen()?;
-    let app = http::router(db, Arc::clone(&scheduler))?;
+    let app = http::router(db, Arc::clone(&scheduler), run_logs)?;
     serve(listener, app, stop).await?;
 
     // Requests are through; now the jobs. Their leases are released, so that other replicas go on
@@ -122,15 +125,18 @@ fn node_name() -> String {
     format!("{}-{}", setting("HOSTNAME", "local"), std::process::id())
 }
 
-fn log_to_stderr() {
+/// Logs to the standard error output; what runs log is also kept for their pages in the console.
+fn log_to_stderr() -> RunLogs {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let to_stderr = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    let run_logs = RunLogs::new();
+    let layers = tracing_subscriber::registry().with(filter).with(to_stderr);
+    layers.with(run_logs.clone()).init();
+    run_logs
 }
 
 /// The signals that ask the service to end.

@@ -9,14 +9,18 @@ use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use scheduled_one_control::{CancelledRun, ChangeDirective, OnBusy, RunJob};
+use scheduled_one_control::{
+    BackfillJob, BackfillOnly, CancelledRun, ChangeDirective, OnBusy, RunJob,
+};
 use serde::Deserialize;
 
-use crate::app::{App, Shared, permit};
+use crate::app::{App, Shared, Shown, permit};
 use crate::failure::Failure;
 use crate::gate::Visitor;
+use crate::page::{self, Section};
+use crate::plan::zone_of;
 use crate::rights::Action;
-use crate::text::encoded;
+use crate::text::{encoded, millis};
 
 /// The fields of all forms; each form has some of them.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +37,7 @@ pub(crate) struct Fields {
 
 type Sent = Result<Form<Fields>, FormRejection>;
 
-fn fields(sent: Sent) -> Result<Fields, Failure> {
+fn form<T>(sent: Result<Form<T>, FormRejection>) -> Result<T, Failure> {
     match sent {
         Ok(Form(fields)) => Ok(fields),
         Err(rejection) => Err(Failure::Body {
@@ -104,7 +108,7 @@ async fn change(
     wanted: impl FnOnce(&Fields) -> Result<ChangeDirective, Failure>,
 ) -> Result<bool, Failure> {
     permit(visitor, Action::Pause, job)?;
-    let fields = fields(sent)?;
+    let fields = form(sent)?;
     let change = wanted(&fields)?.note(fields.note).by(&visitor.user.name);
     let change = match fields.version {
         Some(version) => change.expect(version),
@@ -149,7 +153,7 @@ async fn ask_for(
     wanted: impl FnOnce() -> Result<RunJob, Failure>,
 ) -> Result<&'static str, Failure> {
     permit(visitor, Action::Run, job)?;
-    let fields = fields(sent)?;
+    let fields = form(sent)?;
     let mut run = wanted()?.note(fields.note).by(&visitor.user.name);
     if !fields.id.is_empty() {
         run = run.id(fields.id);
@@ -176,12 +180,106 @@ pub(crate) async fn cancel(
 ) -> Response {
     let done = async {
         permit(&visitor, Action::Cancel, &job)?;
-        let fields = fields(sent)?;
+        let fields = form(sent)?;
         let cancel = app.control.cancel(&job, token).note(fields.note);
         match cancel.by(&visitor.user.name).await? {
             CancelledRun::Cancelling => Ok("cancelling"),
             _ => Err(Failure::Gone { token }),
         }
+    };
+    back(&app, &visitor, &job, done.await)
+}
+
+/// What the form of a backfill has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackfillWish {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) only: String,
+    pub(crate) note: String,
+    /// Whether the plan was seen.
+    pub(crate) go: String,
+}
+
+/// `POST /jobs/{job}/backfill`: shows the plan, and begins once that was seen.
+pub(crate) async fn backfill(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path(job): Path<String>,
+    sent: Result<Form<BackfillWish>, FormRejection>,
+) -> Response {
+    let planned = async {
+        permit(&visitor, Action::Backfill, &job)?;
+        let wish = form(sent)?;
+        let backfill = wanted(&app, &visitor, &job, &wish)?;
+        if !wish.go.is_empty() {
+            backfill.await?;
+            return Ok(None);
+        }
+        let plan = backfill.dry_run().await?;
+        let described = app.control.describe(&job).await?;
+        let ms = |(tick, _): &(SystemTime, u32)| {
+            millis(tick.duration_since(UNIX_EPOCH).unwrap_or_default())
+        };
+        let mut ticks: Vec<i64> = plan.ticks.iter().map(ms).collect();
+        ticks.dedup();
+        let zone = zone_of(described.cataloged.as_ref());
+        Ok(Some(Shown {
+            section: Section::Jobs,
+            title: format!("Backfill of {job}"),
+            follows: None,
+            content: page::backfill_plan(&visitor, &job, &wish, &ticks, &zone),
+        }))
+    };
+    match planned.await {
+        Ok(Some(plan)) => app.answer(&visitor, Ok(plan)),
+        Ok(None) => back(&app, &visitor, &job, Ok("backfilling")),
+        Err(failure) => back(&app, &visitor, &job, Err(failure)),
+    }
+}
+
+fn wanted(
+    app: &App,
+    visitor: &Visitor,
+    job: &str,
+    wish: &BackfillWish,
+) -> Result<BackfillJob, Failure> {
+    let bound = |field, text: &str| {
+        instant(field, text)?.ok_or_else(|| Failure::Input {
+            field,
+            message: "a backfill needs both ends of its range".to_owned(),
+        })
+    };
+    let only = BackfillOnly::EACH
+        .into_iter()
+        .find(|only| only.as_str() == wish.only);
+    let only = only.ok_or_else(|| Failure::Input {
+        field: "only",
+        message: format!(
+            "{:?} is none of missed, lost, failed, never and all",
+            wish.only
+        ),
+    })?;
+    let range = bound("from", &wish.from)?..bound("to", &wish.to)?;
+    let backfill = app.control.backfill(job, range).only(only);
+    Ok(backfill.note(&wish.note).by(&visitor.user.name))
+}
+
+/// `POST /jobs/{job}/backfill/stop`
+pub(crate) async fn stop_backfill(
+    State(app): Shared,
+    Extension(visitor): Extension<Visitor>,
+    Path(job): Path<String>,
+    sent: Sent,
+) -> Response {
+    let done = async {
+        permit(&visitor, Action::Backfill, &job)?;
+        let fields = form(sent)?;
+        app.control
+            .stop_backfill(&job, &visitor.user.name, &fields.note)
+            .await?;
+        Ok("ended")
     };
     back(&app, &visitor, &job, done.await)
 }

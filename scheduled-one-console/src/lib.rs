@@ -16,7 +16,6 @@ mod same_origin;
 mod act;
 mod api;
 mod app;
-mod calendar;
 mod failure;
 mod live;
 mod plan;

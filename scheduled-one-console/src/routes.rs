@@ -16,6 +16,7 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 pub(crate) fn routes(app: Arc<App>, gate: Arc<Gate>) -> Router {
     Router::new()
         .route("/", get(show::jobs))
+        .route("/trail", get(show::trail))
         .route("/timeline", get(show::timeline))
         .route("/cluster", get(show::cluster).post(show::examine))
         .route("/jobs/{job}", get(show::job))
@@ -24,6 +25,8 @@ pub(crate) fn routes(app: Arc<App>, gate: Arc<Gate>) -> Router {
         .route("/jobs/{job}/pause", post(act::pause))
         .route("/jobs/{job}/resume", post(act::resume))
         .route("/jobs/{job}/run", post(act::run))
+        .route("/jobs/{job}/backfill", post(act::backfill))
+        .route("/jobs/{job}/backfill/stop", post(act::stop_backfill))
         .route("/jobs/{job}/runs/{token}/cancel", post(act::cancel))
         .route("/jobs/{job}/ticks/{tick}/rerun", post(act::rerun))
         .route("/api/v1/jobs", get(api::jobs))

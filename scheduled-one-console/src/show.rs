@@ -3,26 +3,29 @@
 mod cluster;
 mod run;
 mod timeline;
+mod trail;
 
 use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
-use scheduled_one_control::{JobDescription, JobGlance, JobSummary};
+use scheduled_one_control::{Error, JobDescription, JobGlance, JobSummary};
 use serde::Deserialize;
 
 use crate::app::{App, Shared, Shown, permit};
-use crate::calendar::{Known, cells};
 use crate::failure::{Failure, failed, is_api};
 use crate::gate::Visitor;
 use crate::live::follow;
-use crate::page::{self, CalendarPage, Health, JobPage, JobsPage, Range, Row, Search, Section};
-use crate::plan::{Plan, ticks_in, zone_of};
+use crate::page::{
+    self, CalendarPage, Cell, Health, JobPage, JobsPage, Range, Row, Search, Section,
+};
+use crate::plan::{Plan, instant, ticks_in, zone_of};
 use crate::rights::Action;
 
 pub(crate) use cluster::{cluster, examine};
 pub(crate) use run::{run, tick};
 pub(crate) use timeline::timeline;
+pub(crate) use trail::trail;
 
 /// Jobs of a page.
 const JOBS: usize = 50;
@@ -152,20 +155,14 @@ async fn job_page(
     let described = app.control.describe(&job).await?;
     let follows = follow(std::slice::from_ref(&glance));
     let open = app.control.open_runs(&job).await?;
+    let backfill = app.control.backfill_state(&job).await?;
     let lines = app.control.ledger(&job, LINES).await?;
     let now_ms = app.now_ms();
     let pauses = described.pauses.iter().map(|pause| pause.pause.since_ms);
     let paused_since_ms = pauses.min();
-    let known = Known {
-        lines: &lines,
-        marks: &described.status.marks,
-        open: &open,
-        paused_since_ms,
-        is_local: is_local(&described),
-    };
     let ticks_in = |from_ms| ticks_in(&job, described.cataloged.as_ref(), from_ms, now_ms);
     let page = JobPage {
-        calendar: calendar(&described, &known, Range::from_word(&wanted.range), now_ms),
+        calendar: calendar(app, &described, Range::from_word(&wanted.range), now_ms).await?,
         health: Health::of_described(&described, &glance, &lines, now_ms),
         plan: Plan::of(&job, described.cataloged.as_ref(), now_ms, NEXT),
         paused_ticks: paused_since_ms.and_then(|since_ms| Some(ticks_in(since_ms)?.len())),
@@ -179,6 +176,7 @@ async fn job_page(
         now_ms,
         glance,
         open,
+        backfill,
         lines,
         described,
     };
@@ -196,41 +194,38 @@ async fn glance(app: &App, job: &String) -> Result<JobGlance, Failure> {
     Ok(glances.into_iter().next().unwrap_or_default())
 }
 
-/// Whether each node runs the job by itself.
-fn is_local(described: &JobDescription) -> bool {
-    let cataloged = described.cataloged.as_ref();
-    cataloged.is_some_and(|job| job.descriptor.get("scope") == Some("every_node"))
-}
-
-fn calendar(
+async fn calendar(
+    app: &App,
     described: &JobDescription,
-    known: &Known<'_>,
     range: Option<Range>,
     now_ms: i64,
-) -> CalendarPage {
+) -> Result<CalendarPage, Failure> {
     let cataloged = described.cataloged.as_ref();
     let ticks = |range: Range| ticks_in(&described.job, cataloged, now_ms - range.ms(), now_ms + 1);
-    let range =
-        range.unwrap_or_else(|| Range::chosen(|range| ticks(range).map_or(0, |ticks| ticks.len())));
-    let ticks = ticks(range);
-    // Ticks before the job was known are none of its.
-    let known_from = known.marks.first_seen_ms.filter(|_| !known.is_local);
-    let ticks = ticks.map(|ticks| {
-        ticks
-            .into_iter()
-            .filter(|tick| known_from.is_none_or(|from_ms| *tick > from_ms))
-            .collect::<Vec<_>>()
-    });
-    let surplus = ticks
-        .as_ref()
-        .map_or(0, |ticks| ticks.len().saturating_sub(page::MOST_CELLS));
-    CalendarPage {
-        cells: ticks.map(|ticks| cells(&ticks[surplus..], known)),
+    let count = |range| ticks(range).map_or(0, |ticks| ticks.len());
+    let range = range.unwrap_or_else(|| Range::chosen(count));
+    let surplus = count(range).saturating_sub(page::MOST_CELLS);
+    let from_ms = match ticks(range).unwrap_or_default().get(surplus) {
+        Some(from_ms) if surplus > 0 => *from_ms,
+        _ => now_ms - range.ms(),
+    };
+    let audited = app
+        .control
+        .audit(&described.job, instant(from_ms)..instant(now_ms + 1))
+        .await;
+    let cells = match audited {
+        Ok(audited) => Some(Cell::all(&audited)),
+        Err(Error::Schedule { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let first_seen_ms = described.status.marks.first_seen_ms;
+    Ok(CalendarPage {
+        since_ms: first_seen_ms.filter(|first_ms| *first_ms > from_ms),
         is_cut: surplus > 0,
-        since_ms: known_from.filter(|from_ms| *from_ms > now_ms - range.ms()),
         zone: zone_of(cataloged),
+        cells,
         range,
-    }
+    })
 }
 
 /// The id of the request that the form on a page makes, so that sending the form twice starts one run. Without random

@@ -1,14 +1,16 @@
 //! The audit calendar of a job.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use scheduled_one_control::audit::{AuditedTick, TickStatus};
 
+use super::health::{tone_of, word_of};
 use super::parts::{Tone, job_url, state, time_in};
-use crate::calendar::Cell;
 use crate::gate::Visitor;
-use crate::text::{in_zone, shown};
+use crate::text::{in_zone, millis, shown};
 
 const HOUR_MS: i64 = 3_600_000;
 /// Ticks that need a look and are listed by name; the cells show all.
@@ -17,6 +19,55 @@ const LISTED: usize = 12;
 const MANY: usize = 400;
 /// Most cells of a range that somebody chose.
 pub(crate) const MOST: usize = 5_000;
+
+/// A tick with what became of it; of several shards, or nodes, the worst.
+pub(crate) struct Cell {
+    pub(crate) tick_ms: i64,
+    pub(crate) status: TickStatus,
+}
+
+impl Cell {
+    /// A cell for each tick, oldest first.
+    pub(crate) fn all(audited: &[AuditedTick]) -> Vec<Self> {
+        let mut cells: Vec<Cell> = Vec::new();
+        for tick in audited {
+            let tick_ms = millis(tick.tick.duration_since(UNIX_EPOCH).unwrap_or_default());
+            let status = tick.status;
+            match cells.last_mut().filter(|cell| cell.tick_ms == tick_ms) {
+                Some(cell) if tone(status) > tone(cell.status) => cell.status = status,
+                Some(_) => {}
+                None => cells.push(Cell { tick_ms, status }),
+            }
+        }
+        cells
+    }
+}
+
+fn tone(status: TickStatus) -> Tone {
+    match status {
+        TickStatus::Decided(outcome) => tone_of(outcome),
+        TickStatus::Running => Tone::Running,
+        TickStatus::Unknown => Tone::Warn,
+        _ => Tone::Idle,
+    }
+}
+
+fn word(status: TickStatus) -> String {
+    match status {
+        TickStatus::Decided(outcome) => word_of(outcome),
+        TickStatus::Running => "running".to_owned(),
+        TickStatus::Waiting => "waiting".to_owned(),
+        TickStatus::Due => "due".to_owned(),
+        TickStatus::Paused => "paused".to_owned(),
+        TickStatus::NoLongerKept => "no longer kept".to_owned(),
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// Whether its cell is an outline: there is no outcome.
+fn is_open(status: TickStatus) -> bool {
+    !matches!(status, TickStatus::Decided(_) | TickStatus::Running)
+}
 
 /// How far the calendar goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +185,7 @@ fn filled(visitor: &Visitor, job: &str, page: &CalendarPage, cells: &[Cell]) -> 
             _ => rows.push((title, vec![cell])),
         }
     }
-    let worth_a_look = |cell: &&&Cell| matches!(cell.fate.tone(), Tone::Bad | Tone::Warn);
+    let worth_a_look = |cell: &&&Cell| matches!(tone(cell.status), Tone::Bad | Tone::Warn);
     let bad: Vec<&&Cell> = rows
         .iter()
         .flat_map(|(_, row)| row)
@@ -158,7 +209,7 @@ fn filled(visitor: &Visitor, job: &str, page: &CalendarPage, cells: &[Cell]) -> 
             ul.listed {
                 @for cell in bad.iter().rev().take(LISTED) {
                     li {
-                        (state(cell.fate.tone(), &cell.fate.word())) " "
+                        (state(tone(cell.status), &word(cell.status))) " "
                         a href={ (job_url(visitor, job)) "/ticks/" (cell.tick_ms) } { (in_zone(cell.tick_ms, &page.zone)) }
                     }
                 }
@@ -169,14 +220,14 @@ fn filled(visitor: &Visitor, job: &str, page: &CalendarPage, cells: &[Cell]) -> 
 }
 
 fn one(visitor: &Visitor, job: &str, page: &CalendarPage, cell: &Cell) -> Markup {
-    let class = if cell.fate.is_open() {
+    let class = if is_open(cell.status) {
         "open"
     } else {
-        cell.fate.tone().class()
+        tone(cell.status).class()
     };
     html! {
         a class={ "cell " (class) } tabindex="-1" href={ (job_url(visitor, job)) "/ticks/" (cell.tick_ms) }
-            title={ (in_zone(cell.tick_ms, &page.zone)) ": " (cell.fate.word()) } {}
+            title={ (in_zone(cell.tick_ms, &page.zone)) ": " (word(cell.status)) } {}
     }
 }
 
@@ -185,7 +236,7 @@ fn sum(cells: &[Cell]) -> String {
     let mut counts: BTreeMap<(Tone, String), usize> = BTreeMap::new();
     for cell in cells {
         *counts
-            .entry((cell.fate.tone(), cell.fate.word()))
+            .entry((tone(cell.status), word(cell.status)))
             .or_default() += 1;
     }
     let parts: Vec<String> = counts

@@ -2,10 +2,12 @@
 
 use maud::{Markup, html};
 
+use super::backfill;
 use super::job::JobPage;
 use super::parts::{Tone, job_url, state, time, time_in};
 use crate::gate::Visitor;
 use crate::rights::Action;
+use crate::text::encoded;
 
 pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {
     let job = &page.described.job;
@@ -13,20 +15,21 @@ pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {
     html! {
         section.card {
             h2 { "Control" }
-            (pauses(page))
+            (pauses(visitor, page))
             @if may(Action::Pause) {
                 @if page.described.pauses.iter().any(|pause| !pause.of_all) { (resume(visitor, page)) }
                 (pause(visitor, page))
             }
             @if may(Action::Run) { (run(visitor, page)) }
-            @if !may(Action::Pause) && !may(Action::Run) {
+            @if may(Action::Backfill) { (backfill::form(visitor, page)) }
+            @if !may(Action::Pause) && !may(Action::Run) && !may(Action::Backfill) {
                 p.quiet { "You may look at this job, and not change it." }
             }
         }
     }
 }
 
-fn pauses(page: &JobPage) -> Markup {
+fn pauses(visitor: &Visitor, page: &JobPage) -> Markup {
     let described = &page.described;
     html! {
         @if described.pauses.is_empty() { p { (state(Tone::Ok, "Not paused")) } }
@@ -43,7 +46,10 @@ fn pauses(page: &JobPage) -> Markup {
             }
             @if !pause.note.is_empty() { blockquote { (pause.note) } }
         }
-        p.small.quiet { "Version " (described.version) }
+        p.small.quiet {
+            "Version " (described.version) ". "
+            a href={ (visitor.mount) "/trail?job=" (encoded(&described.job)) } { "Who did what" }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One job.
 
 use maud::{Markup, html};
-use scheduled_one_control::{JobDescription, JobGlance, OpenRun};
+use scheduled_one_control::{BackfillState, JobDescription, JobGlance, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 
 use super::calendar::{CalendarPage, calendar};
@@ -21,6 +21,7 @@ pub(crate) struct JobPage {
     pub(crate) described: JobDescription,
     pub(crate) glance: JobGlance,
     pub(crate) open: Vec<OpenRun>,
+    pub(crate) backfill: Option<BackfillState>,
     /// The newest lines of its ledger, the newest first.
     pub(crate) lines: Vec<LedgerRecord>,
     /// How many of them are listed.
@@ -109,6 +110,16 @@ fn done(code: &str) -> Markup {
             Tone::Idle,
             "This run was asked for already",
             "The form was sent twice; one run starts.",
+        ),
+        "backfilling" => (
+            Tone::Ok,
+            "The backfill has begun",
+            "The nodes that have the job carry it out, a few ticks at a time.",
+        ),
+        "ended" => (
+            Tone::Ok,
+            "The backfill has ended",
+            "What was asked for before runs.",
         ),
         "cancelling" => (
             Tone::Ok,

@@ -10,16 +10,23 @@ use crate::gate::Visitor;
 pub(crate) enum Section {
     Jobs,
     Timeline,
+    Trail,
     Cluster,
 }
 
 impl Section {
-    const ALL: [Section; 3] = [Section::Jobs, Section::Timeline, Section::Cluster];
+    const ALL: [Section; 4] = [
+        Section::Jobs,
+        Section::Timeline,
+        Section::Trail,
+        Section::Cluster,
+    ];
 
     fn title(self) -> &'static str {
         match self {
             Section::Jobs => "Jobs",
             Section::Timeline => "Timeline",
+            Section::Trail => "Trail",
             Section::Cluster => "Cluster",
         }
     }
@@ -28,6 +35,7 @@ impl Section {
         match self {
             Section::Jobs => "",
             Section::Timeline => "timeline",
+            Section::Trail => "trail",
             Section::Cluster => "cluster",
         }
     }

@@ -2,6 +2,7 @@
 //! HTML that comes from a job, an error or the store.
 
 mod attempts;
+mod backfill;
 mod calendar;
 mod cluster;
 mod control_card;
@@ -16,14 +17,16 @@ mod plots;
 mod policies;
 mod run;
 mod timeline;
+mod trail;
 
-pub(crate) use calendar::{CalendarPage, MOST as MOST_CELLS, Range};
+pub(crate) use backfill::plan as backfill_plan;
+pub(crate) use calendar::{CalendarPage, Cell, MOST as MOST_CELLS, Range};
 pub(crate) use cluster::{ClusterPage, cluster};
 pub(crate) use error::error;
-pub(crate) use health::{Health, is_end, tone_of, word_of};
+pub(crate) use health::Health;
 pub(crate) use job::{FEW, JobPage, MANY, job};
 pub(crate) use jobs::{JobsPage, Row, Search, jobs};
 pub(crate) use layout::{Layout, Section};
-pub(crate) use parts::Tone;
 pub(crate) use run::{RunPage, run};
 pub(crate) use timeline::{DENSE, Lane, TimelinePage, timeline};
+pub(crate) use trail::{TrailPage, trail};

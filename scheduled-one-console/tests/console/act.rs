@@ -1,8 +1,10 @@
 //! Each action, as the forms of the pages send it.
 
+use http::Method;
+use scheduled_one_console::{Action, Rights};
 use scheduled_one_protocol::Outcome;
 
-use crate::world::{Reply, World};
+use crate::world::{Reply, World, request, send, user};
 
 #[track_caller]
 fn leads_to(reply: Reply, path: &str) {
@@ -196,4 +198,77 @@ async fn an_end_that_is_no_instant_or_over_is_refused() {
         .has("longer than 1,024 bytes");
     let described = world.control.describe("nightly").await.expect("described");
     assert!(described.pauses.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_shows_its_plan_and_runs_once_that_was_seen() {
+    let world = World::new().await;
+    tokio::time::sleep(std::time::Duration::from_secs(4 * 3_600 + 60)).await;
+    let range = "from=2026-01-01T00%3A30&to=2026-01-01T03%3A30&only=failed&note=paper+again";
+    let plan = world.post("/jobs/broken/backfill", range).await.is(200);
+    plan.has("<b>3</b> ticks run")
+        .has("2026-01-01 02:00:00 UTC")
+        .has("value=\"paper again\"");
+    let asked = async || {
+        let lines = world.control.ledger("broken", 100).await.expect("ledger");
+        lines.iter().filter(|line| line.cause.is_some()).count()
+    };
+    assert_eq!(asked().await, 0, "a plan runs nothing");
+    leads_to(
+        world
+            .post("/jobs/broken/backfill", &format!("{range}&go=1"))
+            .await,
+        "/jobs/broken?done=backfilling",
+    );
+    crate::world::eventually("three ticks ran again", async || asked().await == 3).await;
+    world
+        .post(
+            "/jobs/broken/backfill",
+            "from=2026-01-01T00%3A00&only=missed",
+        )
+        .await
+        .is(400)
+        .has("both ends");
+    world
+        .post("/jobs/broken/backfill", &range.replace("failed", "some"))
+        .await
+        .is(400)
+        .has("none of missed");
+    leads_to(
+        world.post("/jobs/broken/backfill/stop", "").await,
+        "/jobs/broken?done=ended",
+    );
+
+    let trail = world.get("/trail?job=broken").await.is(200);
+    trail
+        .has("backfill")
+        .has("paper again")
+        .has("ann")
+        .lacks("/jobs/nightly");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_trail_shows_who_did_what_to_those_who_see_the_job() {
+    let world = World::new().await;
+    world
+        .post("/jobs/nightly/pause", "note=audit")
+        .await
+        .is(303);
+    world.post("/jobs/echo/run", "note=by+hand").await.is(303);
+    let trail = world.get("/trail").await.is(200);
+    trail.has("audit").has("by hand").has("ann");
+    world
+        .get("/trail?action=pause")
+        .await
+        .is(200)
+        .has("audit")
+        .lacks("by hand");
+    let one = Rights::none().allow_for_job("echo", Action::View);
+    let console = world.seen_by(user("bob", one));
+    let sent = request(Method::GET, "/trail").body(String::new());
+    send(&console, sent)
+        .await
+        .is(200)
+        .has("by hand")
+        .lacks("audit");
 }

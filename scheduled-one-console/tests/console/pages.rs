@@ -318,3 +318,25 @@ async fn the_doctor_examines_the_store_when_asked() {
     let limited = world.seen_by(user("eve", limited));
     crate::world::post(&limited, "/cluster", "").await.is(403);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_two_releases_are_shown() {
+    let world = World::new().await;
+    world
+        .get("/jobs/nightly")
+        .await
+        .is(200)
+        .lacks("different schedules");
+    world
+        .add_node("node-old", ["nightly=00000000000000ab"])
+        .await;
+    let page = world.get("/jobs/nightly").await.is(200);
+    page.has("Nodes have different schedules of this job")
+        .has("00000000000000ab")
+        .has("node-old");
+    world
+        .get("/")
+        .await
+        .is(200)
+        .has("nodes have different schedules");
+}

@@ -6,7 +6,9 @@ use scheduled_one_console::{Action, ConsoleService, Rights};
 
 use crate::world::{World, post, request, send, user};
 
-const ACTIONS: [&str; 5] = [
+const ACTIONS: [&str; 7] = [
+    "backfill",
+    "backfill/stop",
     "pause",
     "resume",
     "run",

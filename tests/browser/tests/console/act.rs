@@ -170,3 +170,35 @@ async fn jobs_are_searched_for_and_the_theme_is_kept() {
         .await;
     assert_eq!(color, "rgb(15, 18, 22)");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_is_planned_looked_at_and_begun() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::showcase().await;
+    let browser = Browser::start(Look::default()).await;
+    browser
+        .open(&format!("{}jobs/charge_cards", world.url))
+        .await;
+    browser
+        .click("details:has(form[action$='/backfill']) > summary")
+        .await;
+    let fill = "document.querySelector('#from').value = '2026-01-01T10:45';
+        document.querySelector('#to').value = '2026-01-01T11:45';
+        document.querySelector('#only').value = 'failed';";
+    browser.run(fill).await;
+    browser
+        .type_into("#backfill-note", "the bank is back")
+        .await;
+    browser.click("form[action$='/backfill'] button").await;
+    browser.shows("2 ticks run once more").await;
+    browser.shows("2026-01-01 11:30:00 UTC").await;
+    browser.click("form[action$='/backfill'] button").await;
+    browser.shows("The backfill has begun").await;
+    browser
+        .open(&format!("{}trail?action=backfill", world.url))
+        .await;
+    browser.shows("the bank is back").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+}

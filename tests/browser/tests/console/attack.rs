@@ -54,6 +54,7 @@ async fn texts_of_jobs_errors_notes_and_addresses_run_nothing() {
         format!("jobs/invoices?done={encoded}&range={encoded}"),
         format!("jobs/invoices#{encoded}"),
         "timeline".to_owned(),
+        "trail".to_owned(),
         "cluster".to_owned(),
     ];
     for path in paths {

@@ -28,6 +28,7 @@ async fn nothing_serious_is_found() {
         "jobs/expire_carts",
         "jobs/nosuch",
         "timeline",
+        "trail",
         "cluster",
     ];
     for path in pages {

@@ -38,6 +38,7 @@ async fn pages(world: &World) -> Vec<(&'static str, String)> {
         ("job", "jobs/charge_cards".to_owned()),
         ("run", format!("jobs/sync_inventory/ticks/{}", retried.tick)),
         ("timeline", "timeline".to_owned()),
+        ("trail", "trail".to_owned()),
         ("cluster", "cluster".to_owned()),
     ]
 }

@@ -1,0 +1,76 @@
+//! Who did what.
+
+use maud::{Markup, html};
+use scheduled_one_control::TrailEntry;
+use scheduled_one_protocol::{ALL_JOBS, UnitName};
+use serde::Deserialize;
+
+use super::parts::{Tone, full_time, job_url, notice, time};
+use crate::gate::Visitor;
+
+/// What the page is asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TrailPage {
+    pub(crate) job: String,
+    pub(crate) actor: String,
+    pub(crate) action: String,
+}
+
+/// The entries, the newest first.
+pub(crate) fn trail(
+    visitor: &Visitor,
+    page: &TrailPage,
+    entries: &[TrailEntry],
+    now_ms: i64,
+) -> Markup {
+    html! {
+        h1 { "Trail" }
+        p.lede { "Who asked for what, from wherever: pages, programs and commands." }
+        form.row method="get" action={ (visitor.mount) "/trail" } role="search" {
+            div { label for="job" { "Job" } input #job name="job" value=(page.job); }
+            div { label for="actor" { "Who" } input #actor name="actor" value=(page.actor); }
+            div { label for="action" { "What" } input #action name="action" value=(page.action) placeholder="pause"; }
+            button type="submit" { "Search" }
+        }
+        @if entries.is_empty() {
+            (notice(Tone::Idle, "Nothing to show", html! {
+                p { "Nobody has asked for anything like this since the store began to keep its trail." }
+            }))
+        } @else {
+            section.card.flush {
+                table.stack {
+                    caption { "The newest " (entries.len()) ", newest first" }
+                    thead {
+                        tr {
+                            th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" }
+                            th scope="col" { "Job" } th scope="col" { "Why" } th scope="col" { "Details" }
+                        }
+                    }
+                    tbody { @for entry in entries { (row(visitor, entry, now_ms)) } }
+                }
+            }
+        }
+    }
+}
+
+fn row(visitor: &Visitor, entry: &TrailEntry, now_ms: i64) -> Markup {
+    let unit = UnitName::from(entry.subject.as_str());
+    html! {
+        tr {
+            th scope="row" { (full_time(entry.at_ms)) div.small.quiet { (time(entry.at_ms, now_ms)) } }
+            td data-label="Who" { (entry.actor) }
+            td data-label="What" { b { (entry.action) } }
+            td data-label="Job" {
+                @if entry.subject == ALL_JOBS { "all jobs" } @else { a href=(job_url(visitor, unit.job())) { (entry.subject) } }
+            }
+            td data-label="Why" { (entry.note) }
+            td data-label="Details" {
+                @if entry.version > 0 { div.small.quiet { "version " (entry.before) " → " (entry.version) } }
+                @if let Some(token) = entry.token { div.small { a href={ (job_url(visitor, unit.job())) "/runs/" (token) } { "run " (token) } } }
+                @if let Some(instant) = entry.instant_ms { div.small.quiet { (full_time(instant)) } }
+                @if !entry.request.is_empty() { div.small.quiet { code { (entry.request) } } }
+            }
+        }
+    }
+}
