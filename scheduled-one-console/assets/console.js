@@ -26,7 +26,7 @@ function addThemeSwitch() {
   place.append(button);
 }
 
-// Times in the visitor's zone beside those of the job's.
+// Times in the visitor's zone in addition to those of the job.
 function addLocalTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);

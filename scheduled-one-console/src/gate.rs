@@ -23,7 +23,7 @@ use crate::same_origin;
 const ANSWER_BOUND: Duration = Duration::from_secs(30);
 
 fn too_slow(path: &str) -> Response {
-    let text = "The request was not complete, or had no answer, within 30 s. Nothing may have been changed: look first.";
+    let text = "The request was not complete, or had no answer, within 30 s. Look first whether it changed something.";
     let denial = Denial::new(StatusCode::REQUEST_TIMEOUT, text);
     match is_api(path) {
         true => denial.into_json(),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use scheduled_one_control::audit::{AuditInput, UnitState};
 use scheduled_one_protocol::clock::{Clock, ManualClock};
 use scheduled_one_protocol::message::{Claimed, Head, UnitStatus};
 use scheduled_one_protocol::{Bucket, LedgerRecord, TickMs};
 use scheduled_one_schedule::Schedule;
 
-use crate::audit::{AuditInput, UnitState};
+use crate::audit::AuditedTick;
 use crate::cluster_clock::ClusterClock;
 use crate::ledger::{LedgerEntry, instant};
 
@@ -39,8 +39,7 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
     let Ok(schedule) = Schedule::every(Duration::from_secs(60), Duration::ZERO) else {
         return;
     };
-    let lines: Vec<LedgerEntry> = lines.into_iter().map(LedgerEntry::of).collect();
-    for line in &lines {
+    for line in lines.iter().cloned().map(LedgerEntry::of) {
         let _ = (line.lateness(), line.took(), format!("{line:?}"));
     }
     let state = |unit: &UnitStatus| UnitState {
@@ -58,10 +57,10 @@ pub fn take_account(lines: Vec<LedgerRecord>, inspected: &[UnitStatus]) {
             units,
             pauses: Vec::new(),
         };
-        let newest = lines.iter().map(|line| line.tick).max();
-        let to_ms = newest.unwrap_or(Timestamp::UNIX_EPOCH).as_millisecond();
+        let newest = lines.iter().map(|line| line.tick.ms()).max();
+        let to_ms = newest.unwrap_or_default();
         let ticks = input.audit(&schedule, to_ms.saturating_sub(hour_ms), to_ms);
-        for tick in ticks {
+        for tick in ticks.into_iter().map(AuditedTick::of) {
             assert_eq!(instant(tick.tick.as_millisecond()), tick.tick);
         }
     }

@@ -65,7 +65,7 @@ pub(crate) fn time_line(lines: &[LedgerRecord], open: &[OpenRun], now_ms: i64) -
             }
         }
         p.small.quiet {
-            @if let Some(tick_ms) = tick_ms { "From the tick" @if tick_ms > from_ms { " on" } } @else { "From the first start" }
+            (if tick_ms.is_some() { "From the tick" } else { "From the first start" })
             " to the last end: " (duration(whole)) "."
         }
     }

@@ -33,8 +33,8 @@ pub(super) fn form(visitor: &Visitor, page: &JobPage) -> Markup {
             details.action {
                 summary { "Backfill" }
                 form method="post" action={ (job_url(visitor, job)) "/backfill" } {
-                    p { "Ticks of the past run once more, each once, and those of the schedule go first. The plan is shown \
-                         before anything runs." }
+                    p { "Ticks of the past run once more, each once, and those of the schedule go first. \
+                         The plan is shown before anything runs." }
                     p { label for="from" { "From, in UTC" } input #from name="from" type="datetime-local" required; }
                     p { label for="to" { "To, in UTC, left out" } input #to name="to" type="datetime-local" required; }
                     p {
@@ -58,8 +58,12 @@ fn progress(visitor: &Visitor, job: &str, backfill: &BackfillState) -> Markup {
             form method="post" action={ (job_url(visitor, job)) "/backfill/stop" }
                 data-ask="Nothing more is asked for. What was asked for before runs." {
                 p {
-                    (state(if backfill.is_paused { Tone::Idle } else { Tone::Running }, if backfill.is_paused { "paused" } else { "going on" }))
-                    " " (backfill.asked) " of " (backfill.total) " ticks asked for, " (backfill.open) " waiting or running"
+                    @match backfill.is_paused {
+                        true => (state(Tone::Idle, "paused")),
+                        false => (state(Tone::Running, "going on")),
+                    }
+                    " " (backfill.asked) " of " (backfill.total) " ticks asked for, "
+                    (backfill.open) " waiting or running"
                     @if !backfill.by.is_empty() { ", by " (backfill.by) } "."
                 }
                 @if !backfill.note.is_empty() { blockquote { (backfill.note) } }
@@ -77,6 +81,12 @@ pub(crate) fn plan(
     ticks: &[i64],
     zone: &TimeZone,
 ) -> Markup {
+    let fields = [
+        ("from", &wish.from),
+        ("to", &wish.to),
+        ("only", &wish.only),
+        ("note", &wish.note),
+    ];
     html! {
         p.crumbs { a href={ (visitor.mount) "/" } { "Jobs" } " / " a href=(job_url(visitor, job)) { (job) } " / " }
         h1 { "Plan of a backfill" }
@@ -93,7 +103,7 @@ pub(crate) fn plan(
                     @if ticks.len() > LISTED { li.quiet { "and " (ticks.len() - LISTED) " more" } }
                 }
                 form.actions method="post" action={ (job_url(visitor, job)) "/backfill" } {
-                    @for (name, value) in [("from", &wish.from), ("to", &wish.to), ("only", &wish.only), ("note", &wish.note)] {
+                    @for (name, value) in fields {
                         input type="hidden" name=(name) value=(value);
                     }
                     input type="hidden" name="go" value="1";

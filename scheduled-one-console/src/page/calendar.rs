@@ -210,7 +210,9 @@ fn filled(visitor: &Visitor, job: &str, page: &CalendarPage, cells: &[Cell]) -> 
                 @for cell in bad.iter().rev().take(LISTED) {
                     li {
                         (state(tone(cell.status), &word(cell.status))) " "
-                        a href={ (job_url(visitor, job)) "/ticks/" (cell.tick_ms) } { (in_zone(cell.tick_ms, &page.zone)) }
+                        a href={ (job_url(visitor, job)) "/ticks/" (cell.tick_ms) } {
+                            (in_zone(cell.tick_ms, &page.zone))
+                        }
                     }
                 }
                 @if bad.len() > LISTED { li.quiet { "and " (bad.len() - LISTED) " more" } }

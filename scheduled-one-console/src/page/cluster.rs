@@ -47,7 +47,9 @@ fn doctor(visitor: &Visitor, page: &ClusterPage) -> Markup {
                 }
             }
             @match &page.report {
-                None => p.quiet { "Examines the settings of the store on which the guarantees rest. It takes a few seconds." },
+                None => p.quiet {
+                    "Examines the settings of the store on which the guarantees rest. It takes a few seconds."
+                },
                 Some(report) => {
                     p { (report.store) }
                     ul.findings {

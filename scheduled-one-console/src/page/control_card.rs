@@ -90,7 +90,10 @@ fn resume(visitor: &Visitor, page: &JobPage) -> Markup {
                     ". "
                     @match page.paused_ticks {
                         Some(0) => { "No tick was in the pause so far." }
-                        Some(ticks) => { b { (ticks) } " ticks were in the pause so far: they are skipped, unless they are caught up with." }
+                        Some(ticks) => {
+                            b { (ticks) }
+                            " ticks were in the pause so far: they are skipped, unless they are caught up with."
+                        }
                         None => { "The ticks of the pause are skipped, unless they are caught up with." }
                     }
                 }

@@ -6,7 +6,7 @@ use scheduled_one_control::CatalogedJob;
 use super::parts::Tone;
 use super::parts::state;
 
-/// What is said of the schedule beside its text, in the order in which people ask.
+/// What is said of the schedule in addition to its text, in the order in which people ask.
 const OF_SCHEDULE: [(&str, &str); 4] = [
     ("start", "Begins"),
     ("end", "Ends"),

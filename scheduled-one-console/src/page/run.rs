@@ -105,7 +105,8 @@ fn log(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
 fn rerun(visitor: &Visitor, page: &RunPage<'_>, tick: i64) -> Markup {
     html! {
         form.row method="post" action={ (job_url(visitor, page.job)) "/ticks/" (tick) "/rerun" }
-            data-ask="Another run of this tick starts. Its function sees the same instant; what the first run did is done twice." {
+            data-ask="Another run of this tick starts. Its function sees the same instant; \
+                      what the first run did is done twice." {
             input type="hidden" name="id" value=(page.request_id);
             div { label for="rerun-note" { "Why again" } input #rerun-note name="note" maxlength="1024"; }
             button type="submit" { "Run this tick again" }

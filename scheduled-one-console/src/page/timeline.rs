@@ -134,15 +134,22 @@ fn collisions(visitor: &Visitor, page: &TimelinePage) -> Markup {
             @if page.collisions.is_empty() {
                 p { "None do within 24 hours, but for jobs that start all the time." }
             } @else {
-                p.quiet { "If they use the same database or machine, an " code { "offset" } " or a " code { "jitter" } " spreads them." }
+                p.quiet {
+                    "If they use the same database or machine, an " code { "offset" } " or a " code { "jitter" }
+                    " spreads them."
+                }
                 div.scroll {
                     table.stack {
                         caption { "Most jobs first" }
-                        thead { tr { th scope="col" { "When" } th.number scope="col" { "Jobs" } th scope="col" { "Which" } } }
+                        thead {
+                            tr { th scope="col" { "When" } th.number scope="col" { "Jobs" } th scope="col" { "Which" } }
+                        }
                         tbody {
                             @for (at_ms, jobs) in page.collisions.iter().take(LISTED) {
                                 tr {
-                                    th scope="row" { (full_time(*at_ms)) " " span.quiet { (time(*at_ms, page.now_ms)) } }
+                                    th scope="row" {
+                                        (full_time(*at_ms)) " " span.quiet { (time(*at_ms, page.now_ms)) }
+                                    }
                                     td.number data-label="Jobs" { (jobs.len()) }
                                     td data-label="Which" {
                                         @for job in jobs { a.tag href=(job_url(visitor, job)) { (job) } " " }

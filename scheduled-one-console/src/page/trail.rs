@@ -55,19 +55,24 @@ pub(crate) fn trail(
 }
 
 fn row(visitor: &Visitor, entry: &TrailEntry, now_ms: i64) -> Markup {
-    let unit = UnitName::from(entry.subject.as_str());
+    let url = job_url(visitor, UnitName::from(entry.subject.as_str()).job());
     html! {
         tr {
             th scope="row" { (full_time(entry.at_ms)) div.small.quiet { (time(entry.at_ms, now_ms)) } }
             td data-label="Who" { (entry.actor) }
             td data-label="What" { b { (entry.action) } }
             td data-label="Job" {
-                @if entry.subject == ALL_JOBS { "all jobs" } @else { a href=(job_url(visitor, unit.job())) { (entry.subject) } }
+                @match entry.subject == ALL_JOBS {
+                    true => { "all jobs" }
+                    false => a href=(url) { (entry.subject) },
+                }
             }
             td data-label="Why" { (entry.note) }
             td data-label="Details" {
                 @if entry.version > 0 { div.small.quiet { "version " (entry.before) " → " (entry.version) } }
-                @if let Some(token) = entry.token { div.small { a href={ (job_url(visitor, unit.job())) "/runs/" (token) } { "run " (token) } } }
+                @if let Some(token) = entry.token {
+                    div.small { a href={ (url) "/runs/" (token) } { "run " (token) } }
+                }
                 @if let Some(instant) = entry.instant_ms { div.small.quiet { (full_time(instant)) } }
                 @if !entry.request.is_empty() { div.small.quiet { code { (entry.request) } } }
             }

@@ -196,7 +196,7 @@ impl WatchedJob {
             .iter()
             .filter(|tick| tick.status == TickStatus::Unknown)
         {
-            if self.counted.insert((ms(&tick), tick.shard)) {
+            if self.counted.insert((ms(tick), tick.shard)) {
                 add(&self.job.metrics.unaccounted, 1);
             }
         }

@@ -1,4 +1,4 @@
-//! What the tests need beside Rust: found, or said how to get it.
+//! What the tests need in addition to Rust: found, or said how to get it.
 
 use std::env;
 use std::fs;
