@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::app::{App, Shared, Shown, permit};
 use crate::failure::Failure;
 use crate::gate::Visitor;
-use crate::page::{self, Section};
+use crate::page::{self, BackfillWish, Section};
 use crate::plan::zone_of;
 use crate::rights::Action;
 use crate::text::{encoded, millis};
@@ -188,18 +188,6 @@ pub(crate) async fn cancel(
         }
     };
     back(&app, &visitor, &job, done.await)
-}
-
-/// What the form of a backfill has.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct BackfillWish {
-    pub(crate) from: String,
-    pub(crate) to: String,
-    pub(crate) only: String,
-    pub(crate) note: String,
-    /// Whether the plan was seen.
-    pub(crate) go: String,
 }
 
 /// `POST /jobs/{job}/backfill`: shows the plan, and begins once that was seen.

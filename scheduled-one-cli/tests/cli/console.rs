@@ -122,7 +122,8 @@ async fn clients_that_stall_hold_nobody_up() {
     let stalled: Vec<TcpStream> = (0..200)
         .map(|_| {
             let mut stream = TcpStream::connect(&served.address).unwrap();
-            stream.write_all(b"POST /jobs/report/pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\nno").unwrap();
+            let half = b"POST /jobs/report/pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\nno";
+            stream.write_all(half).unwrap();
             stream
         })
         .collect();

@@ -3,11 +3,23 @@
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use scheduled_one_control::{BackfillOnly, BackfillState};
+use serde::Deserialize;
 
 use super::job::JobPage;
 use super::parts::{Tone, job_url, notice, state, time_in};
-use crate::act::BackfillWish;
 use crate::gate::Visitor;
+
+/// What the form of a backfill has.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BackfillWish {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) only: String,
+    pub(crate) note: String,
+    /// Whether the plan was seen.
+    pub(crate) go: String,
+}
 
 /// Ticks of a plan that are listed.
 const LISTED: usize = 20;

@@ -50,7 +50,9 @@ fn row(visitor: &Visitor, line: &LedgerRecord, zone: &TimeZone, now_ms: i64) -> 
         tr {
             th scope="row" {
                 a href=(url) { (time_in(line.tick.ms(), zone)) }
-                @if line.count > 1 { div.small.quiet { (line.count) " ticks, to " (time_in(line.last_tick.ms(), zone)) } }
+                @if line.count > 1 {
+                    div.small.quiet { (line.count) " ticks, to " (time_in(line.last_tick.ms(), zone)) }
+                }
                 @if line.unit.shard() > 0 { div.small.quiet { "shard " (line.unit.shard()) } }
             }
             td data-label="Outcome" {

@@ -19,7 +19,7 @@ mod run;
 mod timeline;
 mod trail;
 
-pub(crate) use backfill::plan as backfill_plan;
+pub(crate) use backfill::{BackfillWish, plan as backfill_plan};
 pub(crate) use calendar::{CalendarPage, Cell, MOST as MOST_CELLS, Range};
 pub(crate) use cluster::{ClusterPage, cluster};
 pub(crate) use error::error;

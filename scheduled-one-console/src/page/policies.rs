@@ -35,10 +35,8 @@ fn word(value: &str) -> (&str, &str) {
     (word, rest.trim_end_matches(')'))
 }
 
-fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let plain = |key: &str| said(key).map(|value| value.trim_matches('"').to_owned());
-    let or = |key: &str, default: &str| plain(key).unwrap_or_else(|| default.to_owned());
-    let mut sentences = vec![match word(&or("overlap", "skip")) {
+fn overlap(value: &str) -> String {
+    match word(value) {
         ("queue_one", _) => {
             "A tick that comes while a run is active waits for it, one at most.".to_owned()
         }
@@ -50,9 +48,11 @@ fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
         }
         ("allow", most) => format!("Up to {most} runs go on side by side."),
         _ => "A tick that comes while a run is active is skipped.".to_owned(),
-    }];
-    let window = or("catch_up", "1h");
-    sentences.push(match or("misfire", "skip").as_str() {
+    }
+}
+
+fn misfire(value: &str, window: &str) -> String {
+    match value {
         "run_once" => {
             format!("After an outage one run makes up for the ticks of the last {window}.")
         }
@@ -60,7 +60,17 @@ fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
             format!("After an outage the ticks of the last {window} run one after another.")
         }
         _ => "Ticks of an outage are recorded as missed, and not caught up with.".to_owned(),
-    });
+    }
+}
+
+fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let plain = |key: &str| said(key).map(|value| value.trim_matches('"').to_owned());
+    let or = |key: &str, default: &str| plain(key).unwrap_or_else(|| default.to_owned());
+    let window = or("catch_up", "1h");
+    let mut sentences = vec![
+        overlap(&or("overlap", "skip")),
+        misfire(&or("misfire", "skip"), &window),
+    ];
     let mut add =
         |key, sentence: &dyn Fn(String) -> String| sentences.extend(plain(key).map(sentence));
     add("timeout", &|time| {

@@ -116,20 +116,9 @@ fn differences(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>)
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn answers_have_what_is_described_and_nothing_else() {
-    let world = World::new().await;
-    world.ran("broken").await;
-    let token = world.running("patient").await;
-    world
-        .control
-        .pause("patient")
-        .note("n")
-        .await
-        .expect("paused");
-    let description = description();
-    let mut seen = 0;
-    for (method, path, of, body) in [
+/// Requests: method, path, the path of the description, body.
+fn calls(token: u64) -> [(Method, String, &'static str, Value); 9] {
+    [
         (
             Method::GET,
             "/api/v1/jobs?limit=2".to_owned(),
@@ -184,7 +173,23 @@ async fn answers_have_what_is_described_and_nothing_else() {
             "/api/v1/jobs/{job}/runs/{token}:cancel",
             json!({}),
         ),
-    ] {
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_have_what_is_described_and_nothing_else() {
+    let world = World::new().await;
+    world.ran("broken").await;
+    let token = world.running("patient").await;
+    world
+        .control
+        .pause("patient")
+        .note("n")
+        .await
+        .expect("paused");
+    let description = description();
+    let mut seen = 0;
+    for (method, path, of, body) in calls(token) {
         let body = if body.is_null() {
             String::new()
         } else {

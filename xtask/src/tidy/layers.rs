@@ -190,7 +190,11 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         within: PUBLISHED,
-        except: &["scheduled-one-console/src/"],
+        // The command serves the console.
+        except: &[
+            "scheduled-one-console/src/",
+            "scheduled-one-cli/src/commands/console.rs",
+        ],
         absent: &["axum", "maud", "tower"],
         instead: "pages and requests of browsers belong into `scheduled-one-console`",
     },
@@ -205,6 +209,8 @@ const LAYERS: &[Layer] = &[
         except: &[
             "scheduled-one-runtime/src/event.rs",
             "scheduled-one-runtime/src/event/",
+            // Receives what runs log.
+            "scheduled-one-console/src/run_logs/layer.rs",
         ],
         absent: &[
             "tracing::trace",
