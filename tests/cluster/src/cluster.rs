@@ -100,6 +100,7 @@ impl<S: SharedStore> Cluster<S> {
             jobs: self.jobs.clone(),
             log: self.log_path(),
             sink: None,
+            can_hang: false,
         };
         let mut env = Vec::new();
         if let Some(shift) = clock_shift {

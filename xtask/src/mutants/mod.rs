@@ -7,6 +7,7 @@
 
 mod copy;
 mod list;
+mod preference;
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use std::time::Instant;
 use crate::command::{cargo, root, shown};
 use crate::tools;
 use copy::Copy;
-use list::{MUTANTS, Mutant, Suite};
+use list::{Mutant, Suite};
 
 /// How long the chaos suite may look for a mutant, in minutes and each fault.
 const MINUTES: &str = "2";
@@ -24,13 +25,15 @@ const MINUTES: &str = "2";
 /// Which plans it does that with.
 const SEED: &str = "1";
 
+/// All mutants.
+fn all() -> impl Iterator<Item = &'static Mutant> {
+    list::MUTANTS.iter().chain(preference::MUTANTS)
+}
+
 /// Makes each mutant (or only those of these names), and has it hunted.
 pub(crate) fn mutants(names: &[&str]) -> Result<(), String> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !MUTANTS.iter().any(|it| it.name == **name))
-    {
-        let known: Vec<&str> = MUTANTS.iter().map(|it| it.name).collect();
+    if let Some(unknown) = names.iter().find(|name| !all().any(|it| it.name == **name)) {
+        let known: Vec<&str> = all().map(|it| it.name).collect();
         return Err(format!(
             "there is no mutant {unknown}; there are: {}",
             known.join(", ")
@@ -43,9 +46,7 @@ pub(crate) fn mutants(names: &[&str]) -> Result<(), String> {
         folder,
         redis_server,
     };
-    let chosen = MUTANTS
-        .iter()
-        .filter(|it| names.is_empty() || names.contains(&it.name));
+    let chosen = all().filter(|it| names.is_empty() || names.contains(&it.name));
     let mut escaped = Vec::new();
     println!("| guard removed | suite | caught by | after |\n| --- | --- | --- | ---: |");
     for mutant in chosen {
@@ -82,6 +83,7 @@ impl Hunt {
             Suite::Chaos(fault, rules) => self.chaos(mutant, fault, rules),
             Suite::Model(test) => self.model(mutant, test),
             Suite::Contract(krate) => self.contract(mutant, krate),
+            Suite::Test(target, test) => self.test(mutant, target, test),
         }
     }
 
@@ -108,12 +110,30 @@ impl Hunt {
 
     fn model(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
         let target = ["test", "-p", "model-tests", "--test", "promises"];
-        self.must_build(mutant, &[&target[..], &["--no-run"]].concat())?;
+        self.exactly(mutant, &target, test)
+    }
+
+    /// A test of the runtime, in this target.
+    fn test(&self, mutant: &Mutant, target: &str, test: &str) -> Result<Option<String>, String> {
+        let package = ["test", "-p", "scheduled-one-runtime"];
+        match target {
+            "--lib" => self.exactly(mutant, &[&package[..], &["--lib"]].concat(), test),
+            name => self.exactly(mutant, &[&package[..], &["--test", name]].concat(), test),
+        }
+    }
+
+    fn exactly(
+        &self,
+        mutant: &Mutant,
+        target: &[&str],
+        test: &str,
+    ) -> Result<Option<String>, String> {
+        self.must_build(mutant, &[target, &["--no-run"]].concat())?;
         let exactly = ["--", "--exact", test];
-        let (well, text) =
-            self.output(mutant, test, self.cargo(&[&target[..], &exactly].concat()))?;
+        let log = test.replace("::", ".");
+        let (well, text) = self.output(mutant, &log, self.cargo(&[target, &exactly].concat()))?;
         if well && !text.contains("1 passed") {
-            return Err(format!("there is no test {test} in the model"));
+            return Err(format!("there is no test {test}"));
         }
         // What follows the place of a panic: configuration and property.
         let mut lines = text
@@ -191,7 +211,7 @@ mod tests {
     /// An edit whose text is gone, or stands twice, removes no guard.
     #[test]
     fn the_text_of_each_edit_stands_once_in_its_file() {
-        for mutant in MUTANTS {
+        for mutant in all() {
             for edit in mutant.edits {
                 let text = fs::read_to_string(root().join(edit.file)).expect(edit.file);
                 let times = text.matches(edit.old).count();

@@ -83,6 +83,8 @@ pub struct World {
     pub clocks: HashMap<String, ClockShim>,
     /// What the jobs of nodes are that start now.
     pub jobs: Vec<JobSpec>,
+    /// Whether nodes that start now can be made to hang.
+    pub next_can_hang: bool,
     /// What was seen so far.
     pub log: Log,
     /// Where all nodes read the password of their user.
@@ -137,6 +139,7 @@ impl World {
             proxies: HashMap::new(),
             clocks: HashMap::new(),
             jobs: jobs::first(),
+            next_can_hang: false,
             log: Log::new(&path),
             password_file,
             kind,
@@ -202,6 +205,7 @@ impl World {
             jobs: self.jobs.clone(),
             log: self.folder.path().join("events"),
             sink: Some(self.sink.address),
+            can_hang: self.next_can_hang,
         };
         let env = match &self.deployment {
             // The clock of a file is that of the machine, the same for all.
