@@ -95,7 +95,9 @@ fn builder(job: &Job) -> TokenStream {
     let enabled_env = call("enabled_env", job.enabled_env.as_ref());
     let description = call("description", job.description.as_ref());
     let group = call("group", job.group.as_ref());
-    quote!(#made #restriction #policies #enabled #enabled_env #description #group)
+    let labels = job.on.as_ref();
+    let on = call("on", labels.map(|labels| quote!([#(#labels),*])));
+    quote!(#made #restriction #policies #enabled #enabled_env #description #group #on)
 }
 
 /// A call for each key that takes something from the schedule.

@@ -17,6 +17,8 @@ pub(crate) struct Job {
     pub(crate) enabled_env: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) group: Option<String>,
+    /// Labels of the nodes that run it.
+    pub(crate) on: Option<Vec<String>>,
     /// Path of the runtime crate.
     pub(crate) runtime: Path,
     pub(crate) function: Function,

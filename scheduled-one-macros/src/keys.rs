@@ -69,6 +69,8 @@ keys! {
     NAME = "name", Syntax::Text, r#""nightly-report""#, ["id", "job", "key"];
     DESCRIPTION = "description", Syntax::Text, r#""Sends the daily report""#, ["doc", "about"];
     GROUP = "group", Syntax::Text, r#""billing""#, ["label", "tag", "tags"];
+    ON = "on", Syntax::TextList, r#"["gpu", "big"]"#,
+        ["labels", "node", "node_label", "node_selector", "run_on_label", "affinity_label"];
     ENABLED = "enabled", Syntax::Bare, "false", ["disabled", "active", "suspend"];
     ENABLED_ENV = "enabled_env", Syntax::Text, r#""REPORT_ENABLED""#, ["env_enabled", "enabled_if"];
     CRATE = "crate", Syntax::Path, "scheduled_one_runtime", ["krate", "path"];

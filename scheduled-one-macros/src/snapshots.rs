@@ -143,6 +143,7 @@ fn every_policy() {
     retry_on = [error, timeout],
     scope = one,
     route = spread,
+    on = ["gpu", "*"],
     shards = 4,
     enabled = false,
     enabled_env = "REPORT_ENABLED",

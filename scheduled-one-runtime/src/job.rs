@@ -4,6 +4,7 @@
 pub(crate) mod when;
 
 mod descriptor;
+mod placement;
 
 use std::fmt;
 use std::panic::Location;
@@ -20,6 +21,7 @@ use crate::environment::switch;
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
 use crate::job::descriptor::descriptor;
+use crate::job::placement::placement;
 use crate::job::when::{Rate, Schedules, When};
 use crate::rules::Rules;
 use crate::state::States;
@@ -54,6 +56,8 @@ pub struct Job {
     policies: Policies,
     description: Option<String>,
     group: Option<String>,
+    /// Labels of the nodes that run it; none stands for every node.
+    on: Vec<String>,
     handler: Arc<dyn AnyHandler>,
     declared_at: &'static Location<'static>,
     enabled: bool,
@@ -107,6 +111,7 @@ impl Job {
             policies: Policies::default(),
             description: None,
             group: None,
+            on: Vec::new(),
             handler,
             declared_at,
             enabled: true,
@@ -301,14 +306,6 @@ impl Job {
         self
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn declared_at(&self) -> &'static Location<'static> {
-        self.declared_at
-    }
-
     /// The lease it asks for, and its units; none of a job that cannot start.
     pub(crate) fn lease_and_units(&self) -> (Option<Duration>, Vec<UnitName>) {
         let right = check_name(&self.name).is_ok() && self.policies.contradictions().is_empty();
@@ -330,12 +327,7 @@ impl Job {
         };
         let renamed = "give it another name (`name = \"…\"` in the attribute)";
         check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
-        if let Some(group) = &self.group {
-            check_name(group).map_err(|why| bad(format!("`group`: {why}")))?;
-        }
-        if let Some(why) = self.when.misplaced(self.policies.scope) {
-            return Err(bad(why));
-        }
+        self.check_placement().map_err(bad)?;
         if let Some(found) = self.policies.contradictions().into_iter().next() {
             return Err(bad(found.message));
         }
@@ -357,6 +349,7 @@ impl Job {
         };
         Ok(Compiled::Job(Box::new(CompiledJob {
             descriptor: descriptor(&self, &schedule, enabled),
+            placement: placement(self.group, self.on),
             name: self.name,
             schedule,
             rules: Rules::shared(&self.policies, enabled),

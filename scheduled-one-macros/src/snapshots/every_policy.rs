@@ -17,6 +17,7 @@
     retry_on = [error, timeout],
     scope = one,
     route = spread,
+    on = ["gpu", "*"],
     shards = 4,
     enabled = false,
     enabled_env = "REPORT_ENABLED",
@@ -58,6 +59,7 @@ const _: () = {
             .shards(4)
             .enabled(false)
             .enabled_env("REPORT_ENABLED")
+            .on(["gpu", "*"])
     }
     __scheduled_one::register!(__scheduled_one_job);
 };

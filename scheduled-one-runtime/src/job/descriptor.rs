@@ -48,6 +48,9 @@ pub(super) fn descriptor(said: &Job, schedule: &Schedule, enabled: bool) -> Box<
     if let Some(group) = &said.group {
         job.say("group", group.clone());
     }
+    if !said.on.is_empty() {
+        job.say("on", said.on.join(", "));
+    }
     if !enabled {
         job.say("enabled", "false");
     }

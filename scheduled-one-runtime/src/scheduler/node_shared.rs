@@ -11,11 +11,13 @@ use crate::error::Error;
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::node::outlook::Outlook;
+use crate::permits::Permits;
 use crate::run::Stopping;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::state::States;
 use crate::store_client::BucketMismatch;
 use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::Labels;
 
 /// What the workers of a node share.
 pub(super) struct NodeShared {
@@ -28,6 +30,9 @@ pub(super) struct NodeShared {
     pub(super) ledger_limit: usize,
     pub(super) states: Arc<States>,
     pub(super) active_runs: ActiveRuns,
+    pub(super) permits: Permits,
+    /// What the node is labelled with.
+    pub(super) labels: Labels,
     pub(super) stopping: watch::Sender<Option<Stopping>>,
     pub(super) slow_polls: Arc<LogThrottle>,
     pub(super) bucket_mismatch: BucketMismatch,
@@ -59,6 +64,8 @@ impl SchedulerBuilder {
             ledger_limit: self.ledger_limit,
             states: Arc::new(std::mem::take(&mut self.states)),
             active_runs,
+            permits: self.limits.permits(),
+            labels: self.limits.words(&self.labels, jobs),
             stopping: watch::Sender::new(None),
             slow_polls: Arc::default(),
             bucket_mismatch: BucketMismatch::default(),

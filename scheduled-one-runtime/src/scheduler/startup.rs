@@ -18,6 +18,7 @@ use crate::event;
 use crate::finish::{UnitReleased, report_outcomes};
 use crate::join_all::join_all;
 use crate::metrics::labels::Op;
+use crate::node::preference::NodeTraits;
 use crate::node::{Node, NodeSignals};
 use crate::outcome_report::OutcomeReport;
 use crate::reporter::Reporter;
@@ -56,8 +57,12 @@ impl SchedulerBuilder {
         // 1. Settings and jobs are checked.
         self.check_settings()?;
         let zones = self.zones()?;
-        let chosen =
-            std::mem::take(&mut self.jobs).compile(&self.states, &zones, &self.calendars)?;
+        let chosen = std::mem::take(&mut self.jobs).compile(
+            &self.states,
+            &zones,
+            &self.calendars,
+            &self.limits.groups,
+        )?;
         let ChosenJobs { jobs, disabled } = chosen;
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
 
@@ -281,6 +286,7 @@ impl Joining {
             states: Arc::clone(&shared.states),
             node: Arc::clone(&shared.node),
             active_runs: shared.active_runs.clone(),
+            permits: shared.permits.clone(),
             stopping: shared.stopping.clone(),
             slow_polls: Arc::clone(&shared.slow_polls),
             metrics: Arc::clone(&shared.metrics),
@@ -292,6 +298,11 @@ impl Joining {
             &self.jobs,
             shared.default_lease,
             shared.outlook.clone(),
+            NodeTraits {
+                labels: shared.labels.clone(),
+                permits: shared.permits.clone(),
+                is_first_bucket: self.client.bucket.index() == 0,
+            },
             released_receiver,
         );
         Ok(Registered {

@@ -21,6 +21,7 @@ use scheduled_one_runtime::scheduled_one;
     retry_on = [error, timeout],
     scope = one,
     route = spread,
+    on = ["gpu", "big", "*"],
     shards = 4,
     enabled = true,
     enabled_env = "REPORT_ENABLED",
