@@ -138,6 +138,7 @@ pub(crate) async fn ours(task: &Task, metrics: bool) -> Result<Found> {
     let board = Arc::new(Board::new(task));
     let mut builder = Scheduler::builder(&task.url)
         .namespace("bench")
+        .buckets(task.from_s.max(1) as u32) // no window is shared here
         .lease(task.lease);
     if !metrics {
         builder = builder.without_metrics();

@@ -21,10 +21,12 @@ mod task;
 // One file a figure, and the reference of most figures.
 mod claims;
 mod console;
+mod crowd;
 mod day;
 mod downtime;
 mod idle;
 mod lateness;
+mod many;
 mod measurements;
 mod memory;
 mod metrics;
@@ -56,7 +58,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 18] = [
+const FIGURES: [Figure; 22] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -111,6 +113,26 @@ const FIGURES: [Figure; 18] = [
         name: "kill",
         what: "how late ticks are whose node was killed",
         measure: replicas::after_a_kill,
+    },
+    Figure {
+        name: "buckets",
+        what: "what buckets bring on a Redis Cluster",
+        measure: many::buckets,
+    },
+    Figure {
+        name: "start",
+        what: "how long a start on Redis takes",
+        measure: many::start,
+    },
+    Figure {
+        name: "failover",
+        what: "how soon many jobs run again after the store has lost everything",
+        measure: many::failover,
+    },
+    Figure {
+        name: "crowd",
+        what: "a thousand nodes in virtual time: restarted, a third dead, half cut off",
+        measure: crowd::measure,
     },
     Figure {
         name: "downtime",

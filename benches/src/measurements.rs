@@ -2,13 +2,18 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::task::Task;
-use crate::{claims, console, day, downtime, idle, lateness, memory, peer, replicas, sql};
+use crate::task::{Found, Task};
+use crate::{
+    claims, console, crowd, day, downtime, idle, lateness, many, memory, peer, replicas, sql,
+};
 
 /// In a child process: runs the measurement that the arguments name, and prints what it found.
 pub(crate) fn serve(args: &[String]) -> Result<()> {
     let (name, rest) = args.split_first().context("which child?")?;
     let task = Task::from_args(rest)?;
+    if name == "crowd" {
+        return show(&crowd::serve(&task)?);
+    }
     let runtime = tokio::runtime::Runtime::new()?;
     let found = runtime.block_on(async {
         match name.as_str() {
@@ -24,10 +29,16 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             "plain-updates" => sql::plain(&task).await,
             "sql-nodes" => sql::nodes(&task).await,
             "day" => day::ours(&task).await,
+            "start" => many::ours_start(&task).await,
+            "failover" => many::ours_failover(&task).await,
             "idle" => idle::ours(&task).await,
             _ => bail!("there is no child `{name}`"),
         }
     })?;
+    show(&found)
+}
+
+fn show(found: &Found) -> Result<()> {
     for (name, value) in found.iter() {
         println!("{name} {value}");
     }

@@ -22,6 +22,8 @@ pub(crate) struct Scale {
     /// Numbers of nodes of the figure `replicas`, and how many jobs they have.
     pub(crate) replicas: &'static [usize],
     pub(crate) replica_jobs: usize,
+    /// Nodes and jobs of the figure `crowd`.
+    pub(crate) crowds: &'static [(usize, usize)],
     /// Batches of 256 in one round of the figure `claims`, and how many rounds.
     pub(crate) claims: (usize, usize),
     /// The same on PostgreSQL.
@@ -40,6 +42,7 @@ impl Scale {
         jobs: [1_000, 10_000, 10_000, 100_000],
         replicas: &[1, 2, 5, 10, 20, 50],
         replica_jobs: 200,
+        crowds: &[(1_000, 2_000), (100, 20_000)],
         claims: (400, 8),
         sql_claims: (40, 8),
         day: 86_400,
@@ -53,6 +56,7 @@ impl Scale {
         jobs: [100, 500, 500, 1_000],
         replicas: &[1, 3],
         replica_jobs: 20,
+        crowds: &[(6, 40)],
         claims: (4, 2),
         sql_claims: (2, 2),
         day: 100,

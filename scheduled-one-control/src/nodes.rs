@@ -18,6 +18,8 @@ pub struct NodeSummary {
     pub identity: String,
     /// The names of its jobs.
     pub jobs: BTreeSet<String>,
+    /// Its labels, and its limits: `max_running=10`, and `group=billing` for a group whose runs it limits.
+    pub labels: BTreeSet<String>,
 }
 
 /// What the store of a bucket says of itself.
@@ -71,10 +73,12 @@ impl Control {
         for store in self.stores() {
             for node in self.nodes(&**store).await? {
                 let key = (node.node.name.clone(), node.node.node.clone());
+                let labels = node.node.labels.clone();
                 let summary = nodes.entry(key).or_insert_with(|| NodeSummary {
                     name: node.node.name,
                     identity: node.node.node,
                     jobs: BTreeSet::new(),
+                    labels: labels.words().map(str::to_owned).collect(),
                 });
                 let jobs = node.jobs.into_keys();
                 summary.jobs.extend(jobs.filter(|job| !is_internal(job)));

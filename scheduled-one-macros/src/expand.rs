@@ -97,7 +97,9 @@ fn builder(job: &Job) -> TokenStream {
     let description = call("description", job.description.as_ref());
     let group = call("group", job.group.as_ref());
     let alert = call("alert", job.alert.as_ref().map(rules));
-    quote!(#made #restriction #policies #enabled #enabled_env #description #group #alert)
+    let labels = job.on.as_ref();
+    let on = call("on", labels.map(|labels| quote!([#(#labels),*])));
+    quote!(#made #restriction #policies #enabled #enabled_env #description #group #alert #on)
 }
 
 /// A call for each key that takes something from the schedule.

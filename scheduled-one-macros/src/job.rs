@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) description: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) alert: Option<JobRules>,
+    /// Labels of the nodes that run it.
+    pub(crate) on: Option<Vec<String>>,
     /// Path of the runtime crate.
     pub(crate) runtime: Path,
     pub(crate) function: Function,

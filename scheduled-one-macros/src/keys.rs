@@ -73,6 +73,8 @@ keys! {
     GROUP = "group", Syntax::Text, r#""billing""#, ["label", "tag", "tags"];
     ALERT = "alert", Syntax::Rules, r#"(failed = 3, no_success = "26h")"#,
         ["alerts", "notify", "on_failure", "alarm"];
+    ON = "on", Syntax::TextList, r#"["gpu", "big"]"#,
+        ["labels", "node", "node_label", "node_selector", "run_on_label", "affinity_label"];
     ENABLED = "enabled", Syntax::Bare, "false", ["disabled", "active", "suspend"];
     ENABLED_ENV = "enabled_env", Syntax::Text, r#""REPORT_ENABLED""#, ["env_enabled", "enabled_if"];
     CRATE = "crate", Syntax::Path, "scheduled_one_runtime", ["krate", "path"];

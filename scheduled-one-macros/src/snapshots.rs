@@ -145,6 +145,7 @@ fn every_policy() {
     pause_after = 5,
     scope = one,
     route = spread,
+    on = ["gpu", "*"],
     shards = 4,
     enabled = false,
     enabled_env = "REPORT_ENABLED",

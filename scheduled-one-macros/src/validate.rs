@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use scheduled_one_schedule::name::{self, NAME_CHARACTERS, NameError};
+use scheduled_one_schedule::policy::{Policies, Scope, check_label};
 use scheduled_one_schedule::{ScheduleError, parse_duration};
 use syn::ext::IdentExt as _;
 use syn::{Error, LitStr, Meta, Path};
@@ -30,6 +31,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
     let group = args.text(&keys::GROUP);
     let group = group.and_then(|text| errors.keep(group_name(text)));
     let alert = alert::read(args, &mut errors);
+    let on = labels(args, &policies, &mut errors);
     let function = item.check(&mut errors);
     let job = when.map(|when| Job {
         name,
@@ -41,6 +43,7 @@ pub(crate) fn job(args: &Args, item: &Item, mut errors: Errors) -> Result<Job, E
         description: args.text(&keys::DESCRIPTION).map(LitStr::value),
         group,
         alert,
+        on,
         runtime: runtime(args),
         function,
     });
@@ -152,6 +155,23 @@ fn group_name(text: &LitStr) -> syn::Result<String> {
     });
     let checked = checked.map_err(|message| Error::new(text.span(), message));
     checked.map(|()| group)
+}
+
+/// The labels of the nodes that run the job.
+fn labels(args: &Args, policies: &Policies, errors: &mut Errors) -> Option<Vec<String>> {
+    let texts = args.texts(&keys::ON)?;
+    for (nth, text) in texts.iter().enumerate() {
+        let before: Vec<String> = texts[..nth].iter().map(LitStr::value).collect();
+        if let Err(message) = check_label(&before, &text.value()) {
+            errors.push(Error::new(text.span(), message));
+        }
+    }
+    if policies.scope() == Scope::EveryNode {
+        let message = "`on` does not go with `scope = every_node`: there each node runs each tick\n\
+                       help: leave the job out on other nodes, with `without` of the builder";
+        errors.push(args.error_at_later(["on", "scope"], message));
+    }
+    Some(texts.iter().map(LitStr::value).collect())
 }
 
 /// The rule for names, with the way out.

@@ -195,6 +195,9 @@ pub const NODE: &[Field<LivingNode>] = &[
     int("at_ms", |n| value(&n.beat_ms), |n, v| set(&mut n.beat_ms, v)),
     text("name", |n| value(&n.name), |n, v| set(&mut n.name, v)),
     text("jobs", |n| value(&n.jobs), |n, v| set(&mut n.jobs, v)),
+    text("labels", |n| value(&n.labels), |n, v| set(&mut n.labels, v)),
+    int("running", |n| value(&n.load.running), |n, v| set(&mut n.load.running, v)),
+    int("room", |n| value(&n.load.room), |n, v| set(&mut n.load.room, v)),
 ];
 
 /// A list of jobs, by its digest.

@@ -1,20 +1,23 @@
 -- The heartbeat of a node. Port of `machine::heartbeat`.
 --
--- KEYS  4 nodes   5 members   6 lists   7 due
+-- KEYS  4 nodes   5 members   6 lists   7 due   8 load
 -- ARGV  4 node   5 alive or leaving   6 ms without a heartbeat after which a node is gone
 --       7 most units to name   8 digest of the node's jobs   9 their names, or nothing
 --       10 version of the membership that the node has seen   11 wanted digest, or nothing
 --       12 ms without a heartbeat after which a node is suspect
---       13 ms after which a tick counts as unclaimed
+--       13 ms after which a tick counts as unclaimed   14 labels of the node, a comma in front of each
+--       15 its load: active runs, and LOAD_STEP if it is busy, twice that if it is full
+--       16 1 if the node asks for the runs of all nodes, else 0
 -- Returns the head; version of the membership; -1, or number of the living nodes and for each its
---       name in the cluster, and digest and label in one text; number and names of the suspects;
+--       name in the cluster, and digest, labels and name in one text; number and names of the
+--       suspects, of the busy nodes and of the full ones; active runs of all nodes, -1 without 16;
 --       1 if the store has the list of the node's jobs, else 0; the wanted list, or nothing; number
 --       and names of the units with a tick that waits and can start; the same of those with a tick
 --       that nobody claims; then the names of the units whose renewal is overdue, oldest first: see
 --       read_overdue.lua
 
 wrong = wrong_type(KEYS[3], 'zset') or wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'hash')
-  or wrong_type(KEYS[6], 'hash') or wrong_type(KEYS[7], 'zset')
+  or wrong_type(KEYS[6], 'hash') or wrong_type(KEYS[7], 'zset') or wrong_type(KEYS[8], 'zset')
 if wrong then
   return wrong
 end
@@ -33,7 +36,8 @@ end
 local version = int(call('HMGET', KEYS[1], 'mv')[1])
 local has_changed = not denied and (gone > 0 or version == 0)
 if is_alive then
-  local member = ARGV[8] .. ' ' .. name
+  local member = ARGV[8] .. ARGV[14] .. ' ' .. name
+  call('ZADD', KEYS[8], ARGV[15], node)
   if call('ZADD', KEYS[4], now, node) == 1 or call('HMGET', KEYS[5], node)[1] ~= member then
     call('HSET', KEYS[5], node, member)
     has_changed = true
@@ -58,6 +62,11 @@ if has_changed then
       used[sub(members[i + 1], 1, #ARGV[8])] = true
     else
       call('HDEL', KEYS[5], members[i])
+    end
+  end
+  for _, it in ipairs(call('ZRANGEBYSCORE', KEYS[8], '-inf', '+inf')) do
+    if not lives[it] then
+      call('ZREM', KEYS[8], it)
     end
   end
   for _, digest in ipairs(call('HKEYS', KEYS[6])) do
@@ -111,6 +120,18 @@ else
   end
 end
 count_and_names(call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[12])))
+count_and_names(call('ZRANGEBYSCORE', KEYS[8], LOAD_STEP, string.format('(%.0f', 2 * LOAD_STEP)))
+count_and_names(call('ZRANGEBYSCORE', KEYS[8], 2 * LOAD_STEP, '+inf'))
+local running = -1
+if ARGV[16] == '1' then
+  running = 0
+  -- Scores that no script stores were edited.
+  local loads = call('ZRANGEBYSCORE', KEYS[8], 0, 3 * LOAD_STEP, 'WITHSCORES')
+  for i = 2, #loads, 2 do
+    running = running + floor(loads[i]) % LOAD_STEP
+  end
+end
+reply({ running })
 reply({ call('HEXISTS', KEYS[6], ARGV[8]), ARGV[11] ~= '' and call('HMGET', KEYS[6], ARGV[11])[1] or '' })
 -- Units of a set up to a score. With more units than may be named, each heartbeat names other ones, so that every unit
 -- is named in turn, even behind units of jobs that no node has.

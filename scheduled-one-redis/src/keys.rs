@@ -32,6 +32,8 @@ pub(crate) struct Keys {
     pub(crate) nodes: String,
     /// Digest of the jobs and name of each node.
     pub(crate) members: String,
+    /// Nodes by how much they do: active runs, and whether there is room for more.
+    pub(crate) load: String,
     /// Lists of jobs by their digest.
     pub(crate) lists: String,
     /// Directives by their subject: what operators want of jobs.
@@ -66,6 +68,7 @@ impl Keys {
             due: format!("{prefix}due"),
             nodes: format!("{prefix}nodes"),
             members: format!("{prefix}members"),
+            load: format!("{prefix}load"),
             lists: format!("{prefix}lists"),
             ctl: format!("{prefix}ctl"),
             jobs: format!("{prefix}jobs"),

@@ -10,7 +10,8 @@ use scheduled_one_protocol::machine::{
     CONTROL_VERSION, FIRST_VERSION, MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION,
 };
 use scheduled_one_protocol::message::{
-    EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_WAITING_REQUESTS, NODE_GONE_MS,
+    EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_RUNNING, MAX_WAITING_REQUESTS,
+    NODE_GONE_MS,
 };
 use scheduled_one_protocol::{MAX_TRAIL, Outcome, ScheduleId, SkipReason};
 
@@ -20,8 +21,12 @@ use crate::keys::MAX_UNIT_BYTES;
 /// Most entries of `ready` that a heartbeat chooses the named units from.
 const MAX_READY: usize = 64 * MAX_BATCH;
 
+/// Between the load of a node that has room, of one that is busy, and of one that is full.
+pub(crate) const LOAD_STEP: i64 = 1 << 20;
+const _: () = assert!((MAX_RUNNING as i64) < LOAD_STEP);
+
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 21] = [
+const CONSTANTS: [(&str, u64); 22] = [
     ("VERSION", VERSION),
     ("FIRST_VERSION", FIRST_VERSION),
     ("CONTROL_VERSION", CONTROL_VERSION),
@@ -35,6 +40,7 @@ const CONSTANTS: [(&str, u64); 21] = [
     ("MAX_NONCE_BYTES", MAX_NONCE_BYTES as u64),
     ("MAX_UNIT_BYTES", MAX_UNIT_BYTES as u64),
     ("MAX_READY", MAX_READY as u64),
+    ("LOAD_STEP", LOAD_STEP as u64),
     ("MAX_WAITING_REQUESTS", MAX_WAITING_REQUESTS as u64),
     ("KNOWN_REQUESTS", KNOWN_REQUESTS as u64),
     ("MAX_TRAIL", MAX_TRAIL as u64),

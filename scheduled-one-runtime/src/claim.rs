@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::metrics::labels::Op;
+use crate::permits::Permit;
 use crate::request_each::Repeat;
 use crate::store_client::{Replied, StoreClient};
 use crate::timer::UnitIndex;
@@ -22,13 +23,15 @@ pub(crate) struct ClaimBatch {
 }
 
 /// What a node knows of a claim that has no reply yet, besides what it sends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct PendingClaim {
     pub(crate) unit: UnitIndex,
     /// Number of missed ticks that the run stands for in addition to its own.
     pub(crate) coalesced: u64,
     /// The newest tick that was due; that of the claim, or a later one.
     pub(crate) newest_ms: i64,
+    /// The permit of the run.
+    pub(crate) permit: Permit,
 }
 
 /// A batch and the replies to it.

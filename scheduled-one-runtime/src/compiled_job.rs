@@ -1,6 +1,7 @@
 //! A job that passed every check: its schedule, its policies with all defaults
 //! filled in, and its function.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::job_schedules::{JobSchedules, Rescheduled};
 use crate::metrics::job_metrics::JobMetrics;
 use crate::rules::Rules;
 use crate::tick::Ticks;
-use scheduled_one_protocol::{ScheduleOverride, UnitName};
+use scheduled_one_protocol::{JobDescriptor, ScheduleOverride, UnitName};
 
 /// What becomes of a job when it is checked.
 pub(crate) enum Compiled {
@@ -23,10 +24,21 @@ pub(crate) enum Compiled {
     },
 }
 
+/// On which nodes a job runs.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    /// The group whose active runs may be limited.
+    pub(crate) group: Option<Arc<str>>,
+    /// Labels of the nodes that run it, the preferred ones first; none stands for every node.
+    pub(crate) on: Vec<String>,
+}
+
 /// A job that passed every check.
 pub(crate) struct CompiledJob {
     pub(crate) name: Arc<str>,
     pub(crate) schedules: JobSchedules,
+    /// `None` of a job of no group that runs on every node.
+    pub(crate) placement: Option<Arc<Placement>>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) description: Option<Box<str>>,
     /// What the catalog is to have of it.
@@ -69,6 +81,28 @@ impl CompiledJob {
     /// The names of its units: the job itself, or each of its shards.
     pub(crate) fn units(&self) -> impl Iterator<Item = UnitName> {
         (0..self.rules.shards).map(|index| UnitName::new(&self.name, index))
+    }
+
+    /// The group that it is in.
+    pub(crate) fn group(&self) -> Option<&Arc<str>> {
+        self.placement.as_ref()?.group.as_ref()
+    }
+
+    /// Adds the limit of its group to what the catalog is to have of it.
+    pub(crate) fn describe_limit(&mut self, limits: &BTreeMap<String, u32>) {
+        let limit = self.group().and_then(|group| limits.get(&**group));
+        if let Some(limit) = limit {
+            let mut job = JobDescriptor::from_text(&self.descriptor);
+            job.say("max_running_of_group", limit.to_string());
+            self.descriptor = job.to_text().into();
+        }
+    }
+
+    /// Labels of the nodes that run it; none stands for every node.
+    pub(crate) fn labels(&self) -> &[String] {
+        self.placement
+            .as_ref()
+            .map_or(&[], |placement| &placement.on)
     }
 
     /// Its ticks, as its rules see them.

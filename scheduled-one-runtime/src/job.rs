@@ -5,6 +5,7 @@ pub(crate) mod when;
 
 mod descriptor;
 mod failures;
+mod placement;
 
 use std::fmt;
 use std::panic::Location;
@@ -22,6 +23,7 @@ use crate::environment::switch;
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
 use crate::job::descriptor::descriptor;
+use crate::job::placement::placement;
 use crate::job::when::{Rate, Schedules, When};
 use crate::job_schedules::JobSchedules;
 use crate::rules::Rules;
@@ -57,6 +59,8 @@ pub struct Job {
     policies: Policies,
     description: Option<String>,
     group: Option<String>,
+    /// Labels of the nodes that run it; none stands for every node.
+    on: Vec<String>,
     handler: Arc<dyn AnyHandler>,
     declared_at: &'static Location<'static>,
     enabled: bool,
@@ -114,6 +118,7 @@ impl Job {
             policies: Policies::default(),
             description: None,
             group: None,
+            on: Vec::new(),
             handler,
             declared_at,
             enabled: true,
@@ -289,14 +294,6 @@ impl Job {
         self
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn declared_at(&self) -> &'static Location<'static> {
-        self.declared_at
-    }
-
     /// The lease it asks for, and its units; none of a job that cannot start.
     pub(crate) fn lease_and_units(&self) -> (Option<Duration>, Vec<UnitName>) {
         let right = check_name(&self.name).is_ok() && self.policies.contradictions().is_empty();
@@ -320,13 +317,8 @@ impl Job {
         if !self.is_internal {
             check_name(&self.name).map_err(|why| bad(format!("{why}; {renamed}")))?;
         }
-        if let Some(group) = &self.group {
-            check_name(group).map_err(|why| bad(format!("`group`: {why}")))?;
-        }
+        self.check_placement().map_err(bad)?;
         if let Some((_, why)) = self.alert.fault() {
-            return Err(bad(why));
-        }
-        if let Some(why) = self.when.misplaced(self.policies.scope) {
             return Err(bad(why));
         }
         if let Some(found) = self.policies.contradictions().into_iter().next() {
@@ -350,6 +342,7 @@ impl Job {
         };
         Ok(Compiled::Job(Box::new(CompiledJob {
             descriptor: descriptor(&self, &schedule, schedules.zones(), enabled),
+            placement: placement(self.group, self.on),
             name: self.name,
             schedules: JobSchedules::new(schedule),
             rules: Rules::shared(&self.policies, enabled),

@@ -6,10 +6,12 @@ mod aside;
 mod catch_up;
 mod claiming;
 mod lane;
-mod preference;
+mod lead;
+pub(crate) mod preference;
 mod unit_set;
 pub(crate) mod units;
 mod verdict;
+mod waiting;
 
 mod local_jobs;
 
@@ -60,6 +62,7 @@ use local_jobs::LocalJobs;
 use mode::Mode;
 pub(crate) use mode::NodeSignals;
 use outlook::Outlook;
+use preference::NodeTraits;
 use registration::{Registration, register_again};
 use stall_watch::StallWatch;
 use standstill::{Known, wait_in_quarantine, warn_of_marks, write_off_refused_for};
@@ -104,6 +107,8 @@ pub(crate) struct Node {
     audit_watch: AuditWatch,
     /// Requests without a reply, and the ends of runs.
     inbox: Inbox,
+    /// Changes when permits for runs may have become free.
+    permits: watch::Receiver<u64>,
 }
 
 impl Node {
@@ -115,6 +120,7 @@ impl Node {
         default_lease: Duration,
         outlook: Outlook,
         (program, zones): (Arc<Program>, ZoneData),
+        traits: NodeTraits,
         released: mpsc::UnboundedReceiver<UnitReleased>,
     ) -> Result<Self, StoreError> {
         let started_ms = runner.cluster.now_ms();
@@ -130,7 +136,7 @@ impl Node {
         wait_in_quarantine(&client, &mut units, started_ms, Known::Never);
         warn_of_marks(&client, &units, started_ms);
         Ok(Node {
-            claiming: Claiming::new(node, started_ms, shortest_lease, &units),
+            claiming: Claiming::new(node, started_ms, shortest_lease, &units, traits),
             audit_watch: AuditWatch::new(&client, &units, started_ms),
             units,
             hold: Hold::START,
@@ -144,6 +150,7 @@ impl Node {
             stalls: StallWatch::default(),
             local_jobs: LocalJobs::new(of_scope(true), started_ms),
             inbox: Inbox::new(released),
+            permits: runner.permits.changes(),
             client,
             runner,
         })
@@ -188,6 +195,11 @@ impl Node {
         signals: &mut NodeSignals,
     ) -> ControlFlow<()> {
         let held_up_for = self.held_up_for(mode, seen);
+        if self.permits.has_changed().unwrap_or(false) {
+            self.permits.mark_unchanged();
+            let now_ms = self.runner.cluster.now_ms();
+            self.claiming.release_held(&self.units, now_ms);
+        }
         // Due → planned.
         while held_up_for.is_none()
             && let Some(batch) = self.plan_due()
@@ -253,7 +265,7 @@ impl Node {
 
     /// Does what the store decided, claim by claim.
     fn follow(&mut self, decided: DecidedBatch) {
-        self.claiming.settle_batch();
+        self.claiming.settle_batch(self.runner.cluster.now_ms());
         let sent = decided.sent;
         let claims = decided.batch.pending.into_iter().zip(decided.batch.claims);
         for ((pending, claim), reply) in claims.zip(decided.replies) {
@@ -379,6 +391,7 @@ impl Node {
             event = self.inbox.next() => event,
             () = sleep => Event::Woken,
             _ = health.changed() => Event::Woken,
+            _ = self.permits.changed() => Event::Woken,
             signal = signal => match signal {
                 Ok(()) => Event::Woken,
                 Err(_) => Event::Abandoned,

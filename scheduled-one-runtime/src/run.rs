@@ -20,6 +20,7 @@ use crate::ledger::instant;
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::metrics::labels::{NOT_REPLICATED, REQUEST_DELETED, TOO_LATE, cause};
+use crate::permits::{Permit, Permits};
 use crate::reporter::Reporter;
 use crate::retry::{EndedAttempt, random_of, wait_before_retry};
 use crate::run_result::RunResult;
@@ -44,6 +45,8 @@ pub(crate) struct Runner {
     /// The label of this node.
     pub(crate) node: Arc<str>,
     pub(crate) active_runs: ActiveRuns,
+    /// How many runs may be active.
+    pub(crate) permits: Permits,
     /// Set when the scheduler stops: then no attempt is followed by another one.
     pub(crate) stopping: watch::Sender<Option<Stopping>>,
     /// Limits the warnings of polls that block.
@@ -73,6 +76,8 @@ pub(crate) struct NewRun {
     pub(crate) coalesced: u64,
     /// Parameters of a requested run, as JSON; `None` of a tick.
     pub(crate) parameters: Option<Arc<str>>,
+    /// Given back when the run has ended.
+    pub(crate) permit: Permit,
 }
 
 impl Runner {
@@ -112,6 +117,7 @@ impl Runner {
         }
         user_code::ignore(|| drop(span));
         drop(guard);
+        drop(new.permit);
     }
 
     /// Ends a granted run that must not start: a store that replaces this one may not know it and grant its tick again,

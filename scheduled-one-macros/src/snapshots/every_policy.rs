@@ -18,6 +18,7 @@
     pause_after = 5,
     scope = one,
     route = spread,
+    on = ["gpu", "*"],
     shards = 4,
     enabled = false,
     enabled_env = "REPORT_ENABLED",
@@ -60,6 +61,7 @@ const _: () = {
             .shards(4)
             .enabled(false)
             .enabled_env("REPORT_ENABLED")
+            .on(["gpu", "*"])
     }
     __scheduled_one::register!(__scheduled_one_job);
 };

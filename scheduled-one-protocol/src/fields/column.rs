@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Value;
 use crate::directive::Directives;
 use crate::machine::Waiting;
-use crate::message::{Cause, JobList, JobsDigest, OnBusy, Origin};
+use crate::message::{Cause, JobList, JobsDigest, Labels, OnBusy, Origin, Room};
 use crate::outcome::Outcome;
 use crate::schedule::DecidingSchedule;
 use crate::unit::UnitName;
@@ -96,6 +96,35 @@ impl Column for JobList {
 
     fn from_value(value: Value) -> Option<Self> {
         Some(JobList::from_text(&String::from_value(value)?))
+    }
+}
+
+impl Column for Labels {
+    fn to_value(&self) -> Value {
+        Value::Text(self.as_text().to_owned())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        Some(Labels::from_text(&String::from_value(value)?))
+    }
+}
+
+/// A number that no node stores counts as room: the node is claimed for, and says itself whether it has some.
+impl Column for Room {
+    fn to_value(&self) -> Value {
+        Value::Int(match self {
+            Room::Free => 0,
+            Room::Busy => 1,
+            Room::Full => 2,
+        })
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        Some(match i64::from_value(value)? {
+            1 => Room::Busy,
+            2 => Room::Full,
+            _ => Room::Free,
+        })
     }
 }
 

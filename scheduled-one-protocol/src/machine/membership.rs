@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Meta, Now};
 use crate::message::{
-    Caller, Heartbeat, HeartbeatReply, JobList, JobsDigest, MAX_NODES, Member, Membership,
-    NODE_GONE_MS, SUSPECT_MS,
+    Caller, Heartbeat, HeartbeatReply, JobList, JobsDigest, Labels, Load, MAX_NODES, Member,
+    Membership, NODE_GONE_MS, Room, SUSPECT_MS,
 };
 
 /// The living nodes of a bucket, and the lists of their jobs.
@@ -27,6 +27,10 @@ pub struct LivingNode {
     pub name: String,
     /// Digest of the jobs that it runs.
     pub jobs: JobsDigest,
+    /// What it is labelled with.
+    pub labels: Labels,
+    /// How much it does.
+    pub load: Load,
 }
 
 /// Records the sign of life of a node. The reply lacks the units, which are in the records.
@@ -63,7 +67,10 @@ pub fn heartbeat(
             version: meta.membership_version,
             members: is_news.then(|| nodes.members()),
         },
-        suspects: nodes.suspects(now_ms),
+        suspects: nodes.those(|node| node.beat_ms < now_ms - SUSPECT_MS),
+        busy: nodes.those(|node| node.load.room == Room::Busy),
+        full: nodes.those(|node| node.load.room == Room::Full),
+        running: heartbeat.wants_load.then(|| nodes.running()),
         has_job_list: nodes.job_lists.contains_key(&heartbeat.jobs),
         wanted_list: heartbeat
             .wanted_list
@@ -79,9 +86,15 @@ impl Nodes {
             beat_ms: now_ms,
             name: caller.name.clone(),
             jobs: heartbeat.jobs,
+            labels: heartbeat.labels.clone(),
+            load: heartbeat.load,
         };
         let before = self.living.insert(caller.node.clone(), seen);
-        before.is_none_or(|before| before.jobs != heartbeat.jobs || before.name != caller.name)
+        before.is_none_or(|before| {
+            before.jobs != heartbeat.jobs
+                || before.name != caller.name
+                || before.labels != heartbeat.labels
+        })
     }
 
     /// Removes the lists that no living node has.
@@ -95,17 +108,22 @@ impl Nodes {
             node: identity.clone(),
             name: node.name.clone(),
             jobs: node.jobs,
+            labels: node.labels.clone(),
         });
         members.take(MAX_NODES).collect()
     }
 
-    fn suspects(&self, now_ms: i64) -> Vec<String> {
-        let is_suspect = |node: &LivingNode| node.beat_ms < now_ms - SUSPECT_MS;
-        let suspects = self.living.iter().filter(|(_, node)| is_suspect(node));
-        suspects
-            .map(|(identity, _)| identity.clone())
-            .take(MAX_NODES)
-            .collect()
+    /// The identities of the nodes of which this holds.
+    fn those(&self, holds: impl Fn(&LivingNode) -> bool) -> Vec<String> {
+        let those = self.living.iter().filter(|(_, node)| holds(node));
+        let identities = those.map(|(identity, _)| identity.clone());
+        identities.take(MAX_NODES).collect()
+    }
+
+    /// Active runs of all nodes.
+    fn running(&self) -> u64 {
+        let all = self.living.values();
+        all.map(|node| u64::from(node.load.running)).sum()
     }
 }
 
@@ -153,6 +171,50 @@ mod tests {
         // The node is gone after three missed heartbeats.
         let later = beat("b", second.membership.version, 13_501);
         assert_eq!(names(&later), Some(vec!["B"]));
+    }
+
+    #[test]
+    fn what_nodes_say_of_their_load_is_given_to_all() {
+        let (mut meta, mut nodes) = (Meta::default(), Nodes::default());
+        let mut beat = |node: &str, running, room| {
+            let request = Heartbeat {
+                load: Load { running, room },
+                wants_load: node == "a",
+                ..Heartbeat::alive()
+            };
+            heartbeat(&mut meta, &mut nodes, &caller(node), &request, at(10_000))
+        };
+        beat("b", 7, Room::Busy);
+        let before = beat("c", 3, Room::Full);
+        assert_eq!(before.running, None, "c did not ask");
+        let seen = beat("a", 1, Room::Free);
+        assert_eq!(
+            (&seen.busy[..], &seen.full[..]),
+            (&["b".to_owned()][..], &["c".to_owned()][..])
+        );
+        assert_eq!(seen.running, Some(11));
+        // The load of a node is no news of the membership.
+        let version = seen.membership.version;
+        assert_eq!(beat("c", 0, Room::Free).membership.version, version);
+        assert_eq!(beat("a", 1, Room::Free).full, [] as [&str; 0]);
+    }
+
+    #[test]
+    fn other_labels_are_another_membership() {
+        let (mut meta, mut nodes) = (Meta::default(), Nodes::default());
+        let mut beat = |words: &[&str]| {
+            let request = Heartbeat {
+                labels: Labels::new(words.iter().copied()),
+                ..Heartbeat::alive()
+            };
+            heartbeat(&mut meta, &mut nodes, &caller("a"), &request, at(10_000)).membership
+        };
+        let first = beat(&["gpu"]);
+        assert_eq!(beat(&["gpu"]).version, first.version);
+        let second = beat(&["gpu", "big"]);
+        assert!(second.version > first.version);
+        let members = second.members.expect("news");
+        assert!(members[0].labels.has("big") && !members[0].labels.has("bi"));
     }
 
     #[test]

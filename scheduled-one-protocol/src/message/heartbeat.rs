@@ -21,6 +21,12 @@ pub struct Heartbeat {
     pub known_version: u64,
     /// A digest of other nodes whose jobs the caller asks for.
     pub wanted_list: Option<JobsDigest>,
+    /// What the node is labelled with.
+    pub labels: Labels,
+    /// How much the node does now.
+    pub load: Load,
+    /// Whether the caller asks how much all nodes do.
+    pub wants_load: bool,
 }
 
 impl Heartbeat {
@@ -45,6 +51,12 @@ pub struct HeartbeatReply {
     pub membership: Membership,
     /// Identities of living nodes whose last heartbeat is older than [`SUSPECT_MS`](super::SUSPECT_MS).
     pub suspects: Vec<String>,
+    /// Identities of living nodes that have more to do than others, at most [`MAX_NODES`](super::MAX_NODES).
+    pub busy: Vec<String>,
+    /// Identities of living nodes that take no further runs, at most [`MAX_NODES`](super::MAX_NODES).
+    pub full: Vec<String>,
+    /// Active runs of all living nodes, if the caller asked.
+    pub running: Option<u64>,
     /// Whether the store has the list of the caller's jobs.
     pub has_job_list: bool,
     /// The list that the caller asked for, if the store has it.
@@ -76,6 +88,63 @@ pub struct Member {
     pub name: String,
     /// Digest of the jobs that it runs.
     pub jobs: JobsDigest,
+    /// What it is labelled with.
+    pub labels: Labels,
+}
+
+/// How much a node does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Load {
+    /// Active runs, at most [`MAX_RUNNING`](super::MAX_RUNNING).
+    pub running: u32,
+    /// Whether there is room for more.
+    pub room: Room,
+}
+
+/// Whether a node has room for more runs, as it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Room {
+    /// The node takes any run.
+    #[default]
+    Free,
+    /// The node has more to do than others.
+    Busy,
+    /// The node takes no further runs.
+    Full,
+}
+
+/// What a node is labelled with, as one text: words in order, with a space between two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Labels(Arc<str>);
+
+impl Labels {
+    /// These words, which have no spaces.
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        words.sort_unstable();
+        words.dedup();
+        Labels(words.join(" ").into())
+    }
+
+    /// Labels that were stored.
+    pub fn from_text(text: &str) -> Self {
+        Labels(text.into())
+    }
+
+    /// The text to store.
+    pub fn as_text(&self) -> &str {
+        &self.0
+    }
+
+    /// The words.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|word| !word.is_empty())
+    }
+
+    /// Whether this word is one of them.
+    pub fn has(&self, word: &str) -> bool {
+        self.words().any(|it| it == word)
+    }
 }
 
 /// Digest of the names of the jobs that a node runs. `Display` gives 16 hexadecimal digits.

@@ -18,7 +18,9 @@ mod unit;
 pub use checkpoint::{Checkpoint, CheckpointRequest, Checkpointed, MAX_CHECKPOINT_BYTES};
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
 pub use control::{Changed, ControlReply, ControlRequest, DirectiveChange};
-pub use heartbeat::{Heartbeat, HeartbeatReply, JobList, JobsDigest, Member, Membership};
+pub use heartbeat::{
+    Heartbeat, HeartbeatReply, JobList, JobsDigest, Labels, Load, Member, Membership, Room,
+};
 pub use lane::{Ask, Asked, Cancel, Cancelled, Take, Taken};
 pub use request::{
     Cause, KNOWN_REQUESTS, MAX_ACTOR_BYTES, MAX_ID_BYTES, MAX_NOTE_BYTES, MAX_PARAMETERS_BYTES,
@@ -41,6 +43,9 @@ pub const LATE_MS: i64 = 250;
 
 /// What nodes add to a lease for the quarantine of its unit: time in which they reconnect and register their units.
 pub const QUARANTINE_MARGIN_MS: i64 = 1_000;
+
+/// Most active runs that a node reports.
+pub const MAX_RUNNING: u32 = 1_000_000;
 
 /// A node without a heartbeat for this long no longer counts as living: it missed three.
 pub const NODE_GONE_MS: i64 = 3_500;

@@ -2,7 +2,7 @@
 
 use deadpool_redis::redis::Value;
 use scheduled_one_protocol::message::{
-    HeartbeatReply, JobList, JobsDigest, MAX_NODES, Member, Membership, Reply,
+    HeartbeatReply, JobList, JobsDigest, Labels, MAX_NODES, Member, Membership, Reply,
 };
 use scheduled_one_protocol::{StoreError, UnitName};
 
@@ -17,10 +17,10 @@ pub(crate) fn heartbeat(
     let head = reader.head()?;
     let version = reader.count()?;
     let members = members(&mut reader)?;
-    // Sorted here: the order of texts in Redis is that of their scores.
-    let mut suspects = reader.names()?;
-    suspects.sort_unstable();
-    suspects.truncate(MAX_NODES);
+    let suspects = nodes(&mut reader)?;
+    let busy = nodes(&mut reader)?;
+    let full = nodes(&mut reader)?;
+    let running = u64::try_from(reader.int()?).ok();
     let has_job_list = reader.int()? == 1;
     let wanted_list = reader.shown()?;
     let ready = reader.names()?;
@@ -36,6 +36,9 @@ pub(crate) fn heartbeat(
     let body = HeartbeatReply {
         membership: Membership { version, members },
         suspects,
+        busy,
+        full,
+        running,
         has_job_list,
         wanted_list: (!wanted_list.is_empty()).then(|| JobList::from_text(&wanted_list)),
         ready: units(ready),
@@ -43,6 +46,14 @@ pub(crate) fn heartbeat(
         overdue: Vec::new(),
     };
     Ok((Reply { head, body }, units(overdue)))
+}
+
+/// Identities of some of the living nodes. Sorted here: the order of texts in Redis is that of their scores.
+fn nodes(reader: &mut Reader) -> Result<Vec<String>, StoreError> {
+    let mut nodes = reader.names()?;
+    nodes.sort_unstable();
+    nodes.truncate(MAX_NODES);
+    Ok(nodes)
 }
 
 /// The living nodes in the order of their identities; `None` if the caller knows them.
@@ -54,11 +65,13 @@ fn members(reader: &mut Reader) -> Result<Option<Vec<Member>>, StoreError> {
     for _ in 0..count {
         let (node, text) = (reader.shown()?, reader.shown()?);
         // A text that no script stores was edited: the node has no jobs that anybody knows.
-        let (digest, name) = text.split_once(' ').unwrap_or_default();
+        let (words, name) = text.split_once(' ').unwrap_or_default();
+        let (digest, labels) = words.split_once(',').unwrap_or((words, ""));
         members.push(Member {
             node,
             name: name.to_owned(),
             jobs: JobsDigest::parse(digest).unwrap_or_default(),
+            labels: Labels::new(labels.split(',')),
         });
     }
     members.sort_unstable_by(|a, b| a.node.cmp(&b.node));

@@ -2,11 +2,13 @@
 
 use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{
-    Caller, Heartbeat, JobsDigest, MAX_BATCH, NODE_GONE_MS, SUSPECT_MS, UNCLAIMED_MS,
+    Caller, Heartbeat, JobsDigest, Load, MAX_BATCH, MAX_RUNNING, NODE_GONE_MS, Room, SUSPECT_MS,
+    UNCLAIMED_MS,
 };
 
 use super::Draft;
 use crate::keys::Keys;
+use crate::prologue::LOAD_STEP;
 use crate::script::{self, Request};
 
 pub(crate) fn heartbeat<'a>(
@@ -20,12 +22,15 @@ pub(crate) fn heartbeat<'a>(
         .key(keys.nodes.clone())
         .key(keys.members.clone())
         .key(keys.lists.clone())
-        .key(keys.due.clone());
+        .key(keys.due.clone())
+        .key(keys.load.clone());
     let digest = |digest: JobsDigest| digest.to_string();
     let list = heartbeat
         .job_list
         .as_ref()
         .map_or("", |list| list.as_text());
+    let words = heartbeat.labels.words();
+    let labels: String = words.flat_map(|word| [",", word]).collect();
     draft
         .text(&caller.node)
         .text(match heartbeat.leaving {
@@ -39,6 +44,19 @@ pub(crate) fn heartbeat<'a>(
         .count(heartbeat.known_version)
         .text(heartbeat.wanted_list.map_or_else(String::new, digest))
         .int(SUSPECT_MS)
-        .int(UNCLAIMED_MS);
+        .int(UNCLAIMED_MS)
+        .text(labels)
+        .int(load_score(heartbeat.load))
+        .flag(heartbeat.wants_load);
     draft.done()
+}
+
+/// The load of a node as one number: nodes without room are those above a bound.
+fn load_score(load: Load) -> i64 {
+    let room = match load.room {
+        Room::Free => 0,
+        Room::Busy => 1,
+        Room::Full => 2,
+    };
+    room * LOAD_STEP + i64::from(load.running.min(MAX_RUNNING))
 }

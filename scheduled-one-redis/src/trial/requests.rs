@@ -86,6 +86,7 @@ impl Steps<'_> {
             jobs: jobs.digest(),
             wanted_list: Some(jobs.digest()),
             job_list: Some(jobs),
+            wants_load: true,
             ..Heartbeat::alive()
         };
         let request = encode::heartbeat(self.keys, &self.caller, &heartbeat)?;
@@ -387,6 +388,7 @@ pub(super) fn delete(keys: &Keys) -> Cmd {
         &keys.due,
         &keys.nodes,
         &keys.members,
+        &keys.load,
         &keys.lists,
         &keys.ctl,
         &keys.jobs,

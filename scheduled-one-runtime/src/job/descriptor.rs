@@ -100,6 +100,9 @@ pub(super) fn descriptor(
     for (key, value) in said.alert.said() {
         job.say(&key, value);
     }
+    if !said.on.is_empty() {
+        job.say("on", said.on.join(", "));
+    }
     if !enabled {
         job.say("enabled", "false");
     }

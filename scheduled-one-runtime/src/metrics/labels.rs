@@ -29,13 +29,14 @@ pub(crate) const REQUEST_DELETED: &str = "its request was deleted";
 pub(crate) const JOB_GONE: &str = "job gone";
 
 /// Why ticks were missed, in the words of the ledger.
-pub(crate) const MISSED_REASONS: [&str; 10] = [
+pub(crate) const MISSED_REASONS: [&str; 11] = [
     "no node was up",
     "store down",
     "quarantine",
     "store down, then quarantine",
     "store clock jumped",
     "another number of buckets",
+    "max_running",
     "node was behind",
     TOO_LATE,
     NOT_REPLICATED,

@@ -57,7 +57,9 @@ impl Claiming {
         adopted.retain(|unit| !self.timer.is_taken(*unit));
         for unit in unclaimed {
             let waits = self.timer.rests(unit) || is_spread(units, unit);
-            if waits && self.is_due(units, unit, now_ms) && !self.timer.is_taken(unit) {
+            let may_run =
+                self.preference.may_run(unit) && self.permits.has_room(units.get(unit).job.group());
+            if may_run && waits && self.is_due(units, unit, now_ms) && !self.timer.is_taken(unit) {
                 adopted.push(unit);
             }
         }

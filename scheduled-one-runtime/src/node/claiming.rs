@@ -1,7 +1,7 @@
 //! Claiming: which units are due, what is claimed of each, and which claims have
 //! no reply yet.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::{Misfire, Route};
@@ -10,10 +10,12 @@ use crate::claim::{ClaimBatch, PendingClaim};
 use crate::finish::UnitReleased;
 use crate::node::catch_up::CatchUps;
 use crate::node::hold_up::Hold;
-use crate::node::preference::Preference;
+use crate::node::lead::Lead;
+use crate::node::preference::{NodeTraits, Preference};
 use crate::node::units::{Unit, Units};
+use crate::permits::{Permit, Permits};
 use crate::timer::{Timer, UnitIndex};
-use scheduled_one_protocol::message::{Claim, DueTick, LowerBounds, MAX_BATCH, Target};
+use scheduled_one_protocol::message::{Claim, DueTick, Intent, LowerBounds, MAX_BATCH, Target};
 use scheduled_one_protocol::{TickMs, UnitName};
 
 /// Most batches of claims without a reply.
@@ -31,6 +33,7 @@ pub(super) struct Claiming {
     pub(super) started_ms: i64,
     /// How long before its tick is due a unit is claimed.
     pub(super) lead_ms: i64,
+    lead: Lead,
     /// When each unit is claimed next. A unit with a pending claim is not in it.
     pub(super) timer: Timer,
     /// Units in which something waits that can start.
@@ -43,6 +46,10 @@ pub(super) struct Claiming {
     pub(super) catch_ups: CatchUps,
     /// Which node claims each unit first.
     pub(super) preference: Preference,
+    /// How many runs may be active.
+    pub(super) permits: Permits,
+    /// Units that are due and got no permit, and since when.
+    pub(super) held: BTreeMap<UnitIndex, i64>,
     /// Units with `route = spread` of which the last reply said what is decided. Of the others this node believes that
     /// each tick is decided by the node that it prefers.
     pub(super) exact: HashSet<UnitIndex>,
@@ -63,17 +70,22 @@ impl Claiming {
         started_ms: i64,
         shortest_lease: Duration,
         units: &Units,
+        traits: NodeTraits,
     ) -> Self {
+        let lead = Lead::new(units.indices().len(), shortest_lease, started_ms);
         Claiming {
+            permits: traits.permits.clone(),
+            held: BTreeMap::new(),
             node: node.to_owned(),
             started_ms,
-            lead_ms: lead_ms(units.indices().len(), shortest_lease),
+            lead_ms: lead.ms(),
+            lead,
             timer: Timer::default(),
             ready: BTreeSet::new(),
             ready_pending: HashSet::new(),
             released_while_pending: HashSet::new(),
             catch_ups: CatchUps::default(),
-            preference: Preference::new(node, units),
+            preference: Preference::new(node, units, traits),
             exact: HashSet::new(),
             with_lane: HashSet::new(),
             ready_before: HashSet::new(),
@@ -126,6 +138,9 @@ impl Claiming {
 
     /// A batch is sent.
     pub(super) fn begin_batch(&mut self) {
+        if self.batches_pending == 0 {
+            self.lead.wave_begins(self.now_ms);
+        }
         self.batches_pending += 1;
     }
 
@@ -149,16 +164,23 @@ impl Claiming {
         // A schedule has no tick from before it was asked for.
         let after_ms = after.map_or(0, TickMs::ms).max(unit.job.since_ms());
         let plan = if unit.job.rules.enabled {
-            let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, unit.standstill);
+            let standstill = self.standstill(unit, index, current_ms);
+            let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, standstill);
             let pauses = unit.past_pauses(current_ms);
             ticks.plan_around(&pauses, after_ms, now_ms, reason)?
         } else {
             ticks.disabled(after_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
         };
+        let permit = match plan.intent {
+            Intent::MarkMissed => Permit::default(),
+            _ => self.permit(units, index, current_ms)?,
+        };
+        self.held.remove(&index);
         let pending = PendingClaim {
             unit: index,
             coalesced: plan.coalesced,
             newest_ms: plan.newest_ms,
+            permit,
         };
         let target = Target::Tick(DueTick {
             tick: TickMs(plan.tick_ms),
@@ -169,6 +191,7 @@ impl Claiming {
             overlap: unit.job.rules.overlap,
             missed: plan.missed,
         });
+        let unit = units.get(index);
         // Only a waiting tick may have started in a store that was rolled back.
         let bounds = LowerBounds {
             start: None,
@@ -178,54 +201,8 @@ impl Claiming {
         Some((pending, claim))
     }
 
-    /// Claims what waits in a unit, or in a slot of it; `None` if nothing waits.
-    fn claim_waiting(&mut self, units: &Units, now_ms: i64) -> Option<(PendingClaim, Claim)> {
-        let (name, index) = self.take_ready(units, now_ms - self.lead_ms, false)?;
-        let unit = units.get(index);
-        let oldest = TickMs(now_ms - unit.job.rules.waits.as_millis() as i64);
-        // A slot has watermarks of its own, which this node has not seen.
-        let bounds = match name.slot() {
-            0 => unit.marks.bounds(),
-            _ => LowerBounds::default(),
-        };
-        let target = Target::Queued { oldest };
-        let claim = self.claim(units, index, name.clone(), bounds, target, now_ms);
-        self.ready_pending.insert(name);
-        let pending = PendingClaim {
-            unit: index,
-            coalesced: 0,
-            newest_ms: 0,
-        };
-        Some((pending, claim))
-    }
-
-    /// Takes a unit, or a lane, in which something waits and of which no claim is pending. A unit that stands still is
-    /// left out: heartbeats name it again.
-    pub(super) fn take_ready(
-        &mut self,
-        units: &Units,
-        now_ms: i64,
-        lanes: bool,
-    ) -> Option<(UnitName, UnitIndex)> {
-        loop {
-            let pending = &self.ready_pending;
-            let mut ready = self.ready.iter();
-            let name = ready.find(|unit| unit.is_lane() == lanes && !pending.contains(*unit))?;
-            let name = name.clone();
-            self.ready.remove(&name);
-            let claims = |unit: &UnitIndex| {
-                let unit = units.get(*unit);
-                unit.job.rules.enabled && unit.stands_still_until_ms() <= now_ms
-            };
-            // Nothing is claimed of a job that this node does not have, or does not run.
-            if let Some(unit) = units.find(&name).filter(claims) {
-                return Some((name, unit));
-            }
-        }
-    }
-
     /// A claim of a unit, or of a slot of it.
-    fn claim(
+    pub(super) fn claim(
         &mut self,
         units: &Units,
         index: UnitIndex,
@@ -260,6 +237,9 @@ impl Claiming {
     /// The unit is claimed when its next tick is due, and not while it stands still; or it rests, because it prefers
     /// another node.
     pub(super) fn set_next(&mut self, units: &Units, index: UnitIndex) {
+        if self.held.contains_key(&index) {
+            return self.timer.rest(index);
+        }
         if is_spread(units, index) {
             return match self.next_own_tick_ms(units, index) {
                 Some(at_ms) => self.timer.set(at_ms, index),
@@ -370,13 +350,18 @@ impl Claiming {
     }
 
     /// A batch has its replies.
-    pub(super) fn settle_batch(&mut self) {
+    pub(super) fn settle_batch(&mut self, now_ms: i64) {
         self.batches_pending -= 1;
+        if self.batches_pending == 0 {
+            self.lead.wave_ends(now_ms);
+            self.lead_ms = self.lead.ms();
+        }
     }
 
     /// The requests were dropped.
     pub(super) fn abandon(&mut self) {
         self.batches_pending = 0;
+        self.lead.wave_is_abandoned();
     }
 
     pub(super) fn is_pending(&self) -> bool {
@@ -388,13 +373,4 @@ impl Claiming {
 pub(super) fn is_spread(units: &Units, index: UnitIndex) -> bool {
     let rules = &units.get(index).job.rules;
     rules.route == Route::Spread && rules.enabled
-}
-
-/// How long ahead ticks are claimed: what the claims of all units take if they
-/// are due at once, and never so long that it costs much of a lease.
-fn lead_ms(units: usize, shortest_lease: Duration) -> i64 {
-    const MOST_MS: i64 = 100;
-    let of_units = 5 + units as i64 / 100;
-    let of_lease = shortest_lease.as_millis() as i64 / 10;
-    of_units.min(of_lease).min(MOST_MS)
 }

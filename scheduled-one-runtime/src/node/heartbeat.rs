@@ -81,8 +81,9 @@ impl Node {
         if !self.heartbeat.take_due(self.client.now()) {
             return;
         }
-        let nodes = &self.claiming.preference;
-        let heartbeat = nodes.heartbeat(&self.units, mode != Mode::Working);
+        let running = self.runner.active_runs.count();
+        let nodes = &mut self.claiming.preference;
+        let heartbeat = nodes.heartbeat(&self.units, mode != Mode::Working, running);
         let client = Arc::clone(&self.client);
         let sent = async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) };
         self.inbox.request(sent);

@@ -18,6 +18,8 @@ pub(crate) enum HoldUp {
     StoreDownThenQuarantine,
     /// The store's clock jumped.
     ClockJump,
+    /// So many runs were active that this node took no more.
+    NoPermit,
 }
 
 impl HoldUp {
@@ -29,6 +31,7 @@ impl HoldUp {
             HoldUp::Quarantine => "quarantine",
             HoldUp::StoreDownThenQuarantine => "store down, then quarantine",
             HoldUp::ClockJump => "store clock jumped",
+            HoldUp::NoPermit => "max_running",
         }
     }
 
@@ -219,6 +222,7 @@ mod tests {
             HoldUp::Quarantine,
             HoldUp::StoreDownThenQuarantine,
             HoldUp::ClockJump,
+            HoldUp::NoPermit,
         ];
         let never_held = after(&[GOOD]);
         let others = [499, 600].map(|tick_ms| never_held.missed_reason(tick_ms, 500, None));

@@ -14,6 +14,7 @@ use crate::node::inbox::Event;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
 use crate::node::verdict::{FollowUp, can_go_on};
+use crate::permits::Permit;
 use crate::request_each::Repeat;
 use crate::run::NewRun;
 use crate::store_client::{Replied, StoreClient};
@@ -24,7 +25,7 @@ use scheduled_one_protocol::message::{Grant, MAX_BATCH, RunId, Take, Taken, Verd
 /// Claims of requests that are sent in one request to the store.
 #[derive(Debug, Default)]
 pub(super) struct TakeBatch {
-    units: Vec<UnitIndex>,
+    units: Vec<(UnitIndex, Permit)>,
     takes: Vec<Take>,
 }
 
@@ -40,6 +41,7 @@ pub(super) struct TakenBatch {
 /// One claim and its reply.
 pub(super) struct DecidedTake {
     unit: UnitIndex,
+    permit: Permit,
     take: Take,
     reply: Option<Replied<Taken>>,
     sent: Duration,
@@ -51,8 +53,9 @@ impl TakenBatch {
         let takes = self.batch.units.into_iter().zip(self.batch.takes);
         takes
             .zip(self.replies)
-            .map(move |((unit, take), reply)| DecidedTake {
+            .map(move |(((unit, permit), take), reply)| DecidedTake {
                 unit,
+                permit,
                 take,
                 reply,
                 sent,
@@ -73,7 +76,7 @@ impl Node {
 
     /// Does what the store decided, request by request.
     pub(super) fn follow_taken(&mut self, batch: TakenBatch) {
-        self.claiming.settle_batch();
+        self.claiming.settle_batch(self.runner.cluster.now_ms());
         for decided in batch.into_decided() {
             let now_ms = self.runner.cluster.now_ms();
             let (units, stalls) = (&mut self.units, &mut self.stalls);
@@ -104,13 +107,14 @@ impl Claiming {
         if !self.may_send() {
             return None;
         }
+        self.now_ms = now_ms;
         let mut batch = TakeBatch::default();
         while batch.takes.len() < MAX_BATCH {
-            let Some((lane, index)) = self.take_ready(units, now_ms, true) else {
+            let Some((lane, index, permit)) = self.take_ready(units, now_ms, true) else {
                 break;
             };
             let unit = units.get(index);
-            batch.units.push(index);
+            batch.units.push((index, permit));
             batch.takes.push(Take {
                 nonce: self.nonce(),
                 valid_until_ms: now_ms + unit.lease_ms / 2,
@@ -149,6 +153,7 @@ impl Claiming {
     ) -> FollowUp {
         let DecidedTake {
             unit: index,
+            permit,
             take,
             reply,
             sent,
@@ -200,6 +205,7 @@ impl Claiming {
             parameters: request
                 .as_ref()
                 .map(|request| request.parameters.as_str().into()),
+            permit,
         };
         if let Some(request) = request {
             units.remember_request(index, request.id, run.id.tick);

@@ -8,6 +8,7 @@ use crate::active_run::{ActiveRun, RunKind};
 use crate::compiled_job::CompiledJob;
 use crate::context::Shard;
 use crate::event;
+use crate::permits::Permit;
 use crate::run::{NewRun, Runner};
 use crate::timer::{Timer, UnitIndex};
 use scheduled_one_protocol::message::{Intent, RunId};
@@ -110,6 +111,8 @@ impl LocalJob {
                 takeovers: 0,
                 origin: None,
             },
+            // Nobody else would run it: it takes no permit.
+            permit: Permit::default(),
             job: Arc::clone(&self.job),
             due_ms: Some(plan.due_ms),
             shard: Shard::WHOLE,

@@ -9,23 +9,33 @@
 //! one tick, or none: the claim decides, and heartbeats report what nobody claims.
 
 mod job_list;
+mod learning;
+mod load;
+mod rank;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::node::unit_set::UnitSet;
 use crate::node::units::Units;
+use crate::permits::Permits;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply, JobsDigest, Member};
+use scheduled_one_protocol::message::{Heartbeat, JobsDigest, Labels, Member};
 use scheduled_one_schedule::policy::Route;
 
 pub(super) use job_list::job_and_schedule;
 use job_list::own_list;
+use load::OwnLoad;
+use rank::labelled_for;
+pub(crate) use rank::{group_word, limit_word};
 
 /// For how long a node counts as idle that did not claim what prefers it: at first, and at most. The time doubles each
 /// time that it does not claim.
 const IDLE_MS: i64 = 60_000;
 const MOST_IDLE_MS: i64 = 600_000;
+/// The same for a node that takes no more than so many runs: it may have had no room.
+const LIMITED_IDLE_MS: i64 = 3_000;
 /// After the membership has changed, nodes believe different things of each other for so long at most: two heartbeats,
 /// and a registration.
 const SETTLING_MS: i64 = 3_000;
@@ -38,6 +48,17 @@ type NodeKey = u64;
 const NOBODY: NodeKey = 0;
 /// In place of the preferred node, if each node claims each tick.
 const EVERYBODY: NodeKey = 1;
+
+/// What a node is, as far as preferences need it.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeTraits {
+    /// Its labels, and what is limited.
+    pub(crate) labels: Labels,
+    /// How many runs may be active.
+    pub(crate) permits: Permits,
+    /// Whether the preferences are those of the first bucket.
+    pub(crate) is_first_bucket: bool,
+}
 
 /// The preferred node of each unit.
 pub(super) struct Preference {
@@ -53,6 +74,23 @@ pub(super) struct Preference {
     living: Vec<String>,
     /// Living nodes that missed a heartbeat.
     suspects: BTreeSet<NodeKey>,
+    /// Living nodes that have more to do than others.
+    busy: BTreeSet<NodeKey>,
+    /// Living nodes that take no further runs.
+    full: BTreeSet<NodeKey>,
+    /// How much this node does.
+    load: OwnLoad,
+    /// What this node is labelled with.
+    labels: Labels,
+    /// The units that this node may run by its labels; `None` if that is all of them.
+    allowed: Option<UnitSet>,
+    /// How many runs may be active.
+    permits: Permits,
+    /// The nodes that have permits of limited groups, and the version of that.
+    holders: BTreeMap<Arc<str>, BTreeSet<NodeKey>>,
+    holders_version: u64,
+    /// Whether the shares of limited groups follow the membership of this bucket: the first, which all nodes know.
+    shares_out: bool,
     /// Nodes that send heartbeats and do not claim. This node claims all that prefers them: the others may not know.
     idle: BTreeSet<NodeKey>,
     /// Since when and for how long nodes count as idle.
@@ -63,6 +101,8 @@ pub(super) struct Preference {
     shared: HashMap<JobsDigest, UnitSet>,
     /// The preferred node of each unit.
     first: Vec<NodeKey>,
+    /// The units of which this node would be preferred, if the preferred one has no permit for them.
+    second: UnitSet,
     /// Hash of each unit.
     hashes: Vec<u64>,
 }
@@ -73,6 +113,7 @@ struct Peer {
     key: NodeKey,
     name: String,
     jobs: JobsDigest,
+    labels: Labels,
 }
 
 /// A living node that did not claim what prefers it.
@@ -97,7 +138,7 @@ pub(super) struct Moved {
 
 impl Preference {
     /// Before the first heartbeat no unit prefers anybody.
-    pub(super) fn new(me: &str, units: &Units) -> Self {
+    pub(super) fn new(me: &str, units: &Units, traits: NodeTraits) -> Self {
         let hashes = units
             .indices()
             .map(|unit| hash(&units.get(unit).name(), 0))
@@ -110,24 +151,44 @@ impl Preference {
             members: Vec::new(),
             living: Vec::new(),
             suspects: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            full: BTreeSet::new(),
+            load: OwnLoad::new(units),
+            allowed: labelled_for(units, &traits.labels),
+            labels: traits.labels,
+            permits: traits.permits,
+            holders: BTreeMap::new(),
+            holders_version: 0,
+            shares_out: traits.is_first_bucket,
             idle: BTreeSet::new(),
             idlers: BTreeMap::new(),
             changed_ms: 0,
             shared: HashMap::new(),
             first: vec![NOBODY; hashes.len()],
+            second: UnitSet::none(hashes.len()),
             hashes,
         }
     }
 
     /// The next heartbeat.
-    pub(super) fn heartbeat(&self, units: &Units, leaving: bool) -> Heartbeat {
+    pub(super) fn heartbeat(&mut self, units: &Units, leaving: bool, running: usize) -> Heartbeat {
+        let load = self.load.report(running, self.permits.is_full());
         Heartbeat {
             leaving,
             jobs: self.own_digest,
             job_list: (!self.is_list_stored).then(|| own_list(units)),
             known_version: self.version,
             wanted_list: self.unknown_digest(),
+            labels: self.labels.clone(),
+            load,
+            wants_load: self.load.matters(),
         }
+    }
+
+    /// Whether this node may run a unit, by its labels.
+    pub(super) fn may_run(&self, unit: UnitIndex) -> bool {
+        let allowed = self.allowed.as_ref();
+        allowed.is_none_or(|allowed| allowed.contains(unit))
     }
 
     /// The identities of the living nodes.
@@ -158,13 +219,20 @@ impl Preference {
     /// claims each tick. Of a unit with `route = spread`, no node does.
     pub(super) fn is_mine(&self, unit: UnitIndex) -> bool {
         let first = self.first[unit as usize];
-        first == self.me || first == EVERYBODY || self.idle.contains(&first)
+        let may_take = self.second.contains(unit) || self.idle.contains(&first);
+        first == self.me || first == EVERYBODY || (may_take && self.may_run(unit))
+    }
+
+    /// Whether this node claims some tick of a unit.
+    pub(super) fn may_claim(&self, units: &Units, unit: UnitIndex) -> bool {
+        let rules = &units.get(unit).job.rules;
+        self.is_mine(unit) || (rules.enabled && rules.route == Route::Spread)
     }
 
     /// Whether this node reports what several nodes know of a unit: one of the living nodes does.
     pub(super) fn reports(&self, units: &Units, unit: UnitIndex) -> bool {
         match units.get(unit).job.rules.route {
-            Route::Sticky => self.first[unit as usize] == self.me,
+            Route::Sticky | Route::LeastLoaded => self.first[unit as usize] == self.me,
             _ => self.is_tick_mine(units, unit, 0),
         }
     }
@@ -172,10 +240,10 @@ impl Preference {
     /// Whether a tick of a unit with `route = spread` prefers this node.
     pub(super) fn is_tick_mine(&self, units: &Units, unit: UnitIndex, tick_ms: i64) -> bool {
         let weight = |key| mix(self.hashes[unit as usize] ^ key ^ mix(tick_ms as u64));
-        let mine = weight(self.me);
+        let rank = |peer: &Peer| self.rank(peer, units, unit, weight(peer.key));
+        let mine = self.peer(self.me).and_then(rank);
         let mut others = self.candidates().filter(|peer| peer.key != self.me);
-        self.members.iter().any(|peer| peer.key == self.me)
-            && !others.any(|peer| weight(peer.key) > mine && self.has(peer, units, unit))
+        mine.is_some() && !others.any(|peer| rank(peer) > mine)
     }
 
     /// The nodes that may be preferred.
@@ -193,25 +261,32 @@ impl Preference {
         } else if first != self.me {
             return STAND_IN_DELAY_MS;
         }
-        let mine = self.weight(unit, self.me);
+        if self.suspects.is_empty() {
+            return 0;
+        }
+        let rank = |peer: &Peer| self.rank(peer, units, unit, self.weight(unit, peer.key));
+        let mine = self.peer(self.me).and_then(rank);
         let suspects = self
             .members
             .iter()
-            .filter(|peer| self.suspects.contains(&peer.key));
-        let mut before = suspects
-            .filter(|peer| self.weight(unit, peer.key) > mine)
-            .filter(|peer| self.has(peer, units, unit));
-        match before.next() {
-            Some(_) => STAND_IN_DELAY_MS,
-            None => 0,
+            .filter(|peer| self.suspects.contains(&peer.key) && peer.key != self.me);
+        match suspects.map(rank).any(|suspect| suspect > mine) {
+            true => STAND_IN_DELAY_MS,
+            false => 0,
         }
     }
 
     /// The label of the node that a unit prefers; `None` if that is this node or nobody.
     pub(super) fn preferred_other(&self, unit: UnitIndex) -> Option<&str> {
         let first = self.first[unit as usize];
-        let peer = self.members.iter().find(|peer| peer.key == first)?;
-        (first != self.me).then_some(&*peer.name)
+        if first == self.me {
+            return None;
+        }
+        self.peer(first).map(|peer| &*peer.name)
+    }
+
+    fn peer(&self, key: NodeKey) -> Option<&Peer> {
+        self.members.iter().find(|peer| peer.key == key)
     }
 
     /// A tick of a unit was due a while ago, and nobody claimed it. The node that the unit prefers counts as idle
@@ -224,7 +299,12 @@ impl Preference {
             if before.is_some_and(|idler| idler.until_ms > now_ms) {
                 return;
             }
-            let time_ms = before.map_or(IDLE_MS, |idler| (2 * idler.time_ms).min(MOST_IDLE_MS));
+            let is_limited = self.peer(first).is_some_and(Peer::is_limited);
+            let time_ms = match before {
+                _ if is_limited => LIMITED_IDLE_MS,
+                None => IDLE_MS,
+                Some(idler) => (2 * idler.time_ms).min(MOST_IDLE_MS),
+            };
             let until_ms = now_ms + time_ms;
             self.idlers.insert(first, Idler { until_ms, time_ms });
         }
@@ -234,114 +314,6 @@ impl Preference {
     pub(super) fn forget_instants(&mut self, now_ms: i64) {
         self.idlers.clear();
         self.changed_ms = now_ms;
-    }
-
-    /// Takes what the reply to a heartbeat says of the nodes into account.
-    pub(super) fn learn(&mut self, reply: &HeartbeatReply, units: &Units, now_ms: i64) -> Moved {
-        self.is_list_stored = reply.has_job_list;
-        let suspects: BTreeSet<NodeKey> =
-            reply.suspects.iter().map(|node| node_key(node)).collect();
-        let mut changed: BTreeSet<NodeKey> = self
-            .suspects
-            .symmetric_difference(&suspects)
-            .copied()
-            .collect();
-        self.suspects = suspects;
-        self.version = reply.membership.version;
-        if let Some(members) = &reply.membership.members {
-            self.living = members.iter().map(|member| member.node.clone()).collect();
-            let members: Vec<Peer> = members.iter().map(Peer::new).collect();
-            changed.extend(differing(&self.members, &members));
-            changed.extend(differing(&members, &self.members));
-            self.members = members;
-            self.changed_ms = now_ms;
-            let members = &self.members;
-            let is_used = |digest: &JobsDigest| members.iter().any(|peer| peer.jobs == *digest);
-            self.shared.retain(|digest, _| is_used(digest));
-            self.idlers
-                .retain(|key, _| members.iter().any(|peer| peer.key == *key));
-        }
-        if let Some(list) = &reply.wanted_list {
-            let digest = list.digest();
-            self.shared.insert(digest, UnitSet::of(list, units));
-            let has_list = self.members.iter().filter(|peer| peer.jobs == digest);
-            changed.extend(has_list.map(|peer| peer.key));
-        }
-        let idle = self.idlers.iter();
-        let idle = idle.filter(|(_, idler)| idler.until_ms > now_ms);
-        let idle: BTreeSet<NodeKey> = idle.map(|(key, _)| *key).collect();
-        if changed.is_empty() && idle == self.idle {
-            return Moved::default();
-        }
-        let before = self.mine();
-        self.prefer_again(&changed, units);
-        self.idle = idle;
-        Moved {
-            members_changed: !changed.is_empty(),
-            ..self.moved_since(&before)
-        }
-    }
-
-    /// The units that this node claims, a bit each.
-    fn mine(&self) -> UnitSet {
-        let mut mine = UnitSet::none(self.first.len());
-        for unit in 0..self.first.len() as UnitIndex {
-            if self.is_mine(unit) {
-                mine.add(unit);
-            }
-        }
-        mine
-    }
-
-    fn moved_since(&self, before: &UnitSet) -> Moved {
-        let mut moved = Moved::default();
-        for unit in 0..self.first.len() as UnitIndex {
-            match (before.contains(unit), self.is_mine(unit)) {
-                (false, true) => moved.gained.push(unit),
-                (true, false) => moved.lost.push(unit),
-                _ => {}
-            }
-        }
-        moved
-    }
-
-    /// Finds the preferred nodes of units, of which these nodes came, went, or have other jobs than before.
-    fn prefer_again(&mut self, changed: &BTreeSet<NodeKey>, units: &Units) {
-        let mut first = std::mem::take(&mut self.first);
-        let all: Vec<&Peer> = self.candidates().collect();
-        let new: Vec<&Peer> = all
-            .iter()
-            .copied()
-            .filter(|peer| changed.contains(&peer.key))
-            .collect();
-        for unit in units.indices() {
-            let slot = &mut first[unit as usize];
-            let rules = &units.get(unit).job.rules;
-            let route = rules.route;
-            if rules.enabled && route != Route::Sticky {
-                *slot = match route {
-                    Route::Fastest => EVERYBODY,
-                    _ => NOBODY,
-                };
-                continue;
-            }
-            let before = *slot;
-            // Only the share of a node that went has to be spread again; of the others, a node that came may take some.
-            let stays = before != NOBODY && !changed.contains(&before);
-            let candidates = if stays { &new } else { &all };
-            let mut best = match stays {
-                true => (self.weight(unit, before), before),
-                false => (0, NOBODY),
-            };
-            for peer in candidates {
-                let weight = self.weight(unit, peer.key);
-                if (weight, peer.key) > best && self.has(peer, units, unit) {
-                    best = (weight, peer.key);
-                }
-            }
-            *slot = best.1;
-        }
-        self.first = first;
     }
 
     /// Whether a node has the job of a unit. Of a job that this node does not run itself, any node records the ticks
@@ -368,6 +340,7 @@ impl Peer {
             key: node_key(&member.node),
             name: member.name.clone(),
             jobs: member.jobs,
+            labels: member.labels.clone(),
         }
     }
 }
@@ -381,14 +354,6 @@ fn mix(mut hash: u64) -> u64 {
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
-}
-
-/// The nodes of `these` that `others` lack, or have with other jobs.
-fn differing(these: &[Peer], others: &[Peer]) -> Vec<NodeKey> {
-    let others: HashMap<NodeKey, JobsDigest> =
-        others.iter().map(|peer| (peer.key, peer.jobs)).collect();
-    let differs = |peer: &&Peer| others.get(&peer.key) != Some(&peer.jobs);
-    these.iter().filter(differs).map(|peer| peer.key).collect()
 }
 
 #[cfg(test)]

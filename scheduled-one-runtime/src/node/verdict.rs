@@ -286,5 +286,6 @@ fn granted_run(
         shard: unit.shard(),
         coalesced: pending.coalesced,
         parameters: None,
+        permit: pending.permit,
     }
 }

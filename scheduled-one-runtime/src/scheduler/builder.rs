@@ -1,5 +1,6 @@
 //! The settings of a scheduler.
 
+mod placement;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::job::{Job, check_lease, check_name};
 use crate::lease::DEFAULT_LEASE;
+use crate::scheduler::builder::placement::Limits;
 use crate::scheduler::job_selection::JobSelection;
 use crate::scheduler::store_config::StoreConfig;
 use crate::state::States;
@@ -55,6 +57,8 @@ pub struct SchedulerBuilder {
     pub(super) lease: Duration,
     pub(super) ledger_limit: usize,
     pub(super) buckets: u32,
+    pub(super) labels: Vec<String>,
+    pub(super) limits: Limits,
     pub(super) shutdown_grace: Duration,
     pub(super) clock: Arc<dyn Clock>,
     /// The rules of time zones; those of the process if there are none.
@@ -81,6 +85,8 @@ impl SchedulerBuilder {
             lease: DEFAULT_LEASE,
             ledger_limit: LEDGER_LINES.1,
             buckets: 1,
+            labels: Vec::new(),
+            limits: Limits::default(),
             shutdown_grace: Duration::from_secs(25),
             clock: Arc::new(SystemClock),
             zone_data: None,
@@ -304,6 +310,8 @@ impl SchedulerBuilder {
             );
             return Err(bad("state")(message));
         }
+        self.check_labels().map_err(bad("label"))?;
+        self.limits.check()?;
         self.check_calendars().map_err(bad("calendar"))?;
         if tokio::runtime::Handle::try_current().is_err() {
             let message = "a scheduler needs a Tokio runtime: call it under #[tokio::main]";

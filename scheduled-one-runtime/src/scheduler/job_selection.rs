@@ -1,6 +1,7 @@
 //! Which jobs a node runs: those of the attribute and those made by hand, without
 //! the ones that the program leaves out. They are checked and compiled here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::compiled_job::{Compiled, CompiledJob};
@@ -38,6 +39,7 @@ impl JobSelection {
         states: &States,
         zones: &ZoneData,
         calendars: &[Calendar],
+        limits: &BTreeMap<String, u32>,
     ) -> Result<ChosenJobs, Error> {
         let mut jobs = registered_jobs()?;
         let names = |jobs: &[Job]| jobs.iter().map(|job| job.name().to_owned()).collect();
@@ -66,6 +68,9 @@ impl JobSelection {
                 return Err(unknown_job(name, jobs.iter().map(Job::name)));
             }
         }
+        for group in limits.keys() {
+            check_group(group, jobs.iter().filter_map(Job::group_name))?;
+        }
         let names = |names: &[String], job: &Job| names.iter().any(|name| name == job.name());
         jobs.retain(|job| {
             let only = self.only.as_ref().is_none_or(|only| names(only, job));
@@ -86,7 +91,8 @@ impl JobSelection {
         let mut schedules = Schedules::new(zones, calendars);
         for job in jobs {
             match job.compile(states, &mut schedules)? {
-                Compiled::Job(job) => {
+                Compiled::Job(mut job) => {
+                    job.describe_limit(limits);
                     if !job.rules.enabled {
                         chosen.disabled.push(job.name.to_string());
                     }
@@ -100,6 +106,23 @@ impl JobSelection {
         }
         Ok(chosen)
     }
+}
+
+/// Refuses the limit of a group in which no job of the program is.
+fn check_group<'a>(group: &str, known: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    let known: BTreeSet<&str> = known.collect();
+    if known.contains(group) {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.into_iter().take(10).collect();
+    let known = match known.is_empty() {
+        true => "no job has a `group`".to_owned(),
+        false => format!("the groups are {}", known.join(", ")),
+    };
+    Err(Error::Setting {
+        setting: "max_running_of",
+        message: format!("no job is in the group `{group}`; {known}"),
+    })
 }
 
 /// The jobs of this node, ordered by name.

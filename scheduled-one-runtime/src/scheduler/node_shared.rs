@@ -11,12 +11,14 @@ use crate::error::Error;
 use crate::log_throttle::LogThrottle;
 use crate::metrics::Metrics;
 use crate::node::outlook::Outlook;
+use crate::permits::Permits;
 use crate::run::Stopping;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::program::Program;
 use crate::state::States;
 use crate::store_client::BucketMismatch;
 use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::message::Labels;
 use scheduled_one_schedule::ZoneData;
 
 /// What the workers of a node share.
@@ -30,6 +32,9 @@ pub(super) struct NodeShared {
     pub(super) ledger_limit: usize,
     pub(super) states: Arc<States>,
     pub(super) active_runs: ActiveRuns,
+    pub(super) permits: Permits,
+    /// What the node is labelled with.
+    pub(super) labels: Labels,
     pub(super) stopping: watch::Sender<Option<Stopping>>,
     pub(super) slow_polls: Arc<LogThrottle>,
     pub(super) bucket_mismatch: BucketMismatch,
@@ -68,6 +73,8 @@ impl SchedulerBuilder {
             ledger_limit: self.ledger_limit,
             states: Arc::new(std::mem::take(&mut self.states)),
             active_runs,
+            permits: self.limits.permits(),
+            labels: self.limits.words(&self.labels, jobs),
             stopping: watch::Sender::new(None),
             slow_polls: Arc::default(),
             bucket_mismatch: BucketMismatch::default(),

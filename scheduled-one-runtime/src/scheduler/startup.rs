@@ -18,6 +18,7 @@ use crate::event;
 use crate::finish::{UnitReleased, report_outcomes};
 use crate::join_all::join_all;
 use crate::metrics::labels::Op;
+use crate::node::preference::NodeTraits;
 use crate::node::{Node, NodeSignals};
 use crate::outcome_report::OutcomeReport;
 use crate::reporter::Reporter;
@@ -57,8 +58,12 @@ impl SchedulerBuilder {
         let zones = self.zones()?;
         #[cfg(feature = "alerts")]
         let alerting = self.add_alerting().await?;
-        let chosen =
-            std::mem::take(&mut self.jobs).compile(&self.states, &zones, &self.calendars)?;
+        let chosen = std::mem::take(&mut self.jobs).compile(
+            &self.states,
+            &zones,
+            &self.calendars,
+            &self.limits.groups,
+        )?;
         let program = chosen.program;
         let (jobs, disabled) = (chosen.jobs, chosen.disabled);
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
@@ -291,6 +296,7 @@ impl Joining {
             states: Arc::clone(&shared.states),
             node: Arc::clone(&shared.node),
             active_runs: shared.active_runs.clone(),
+            permits: shared.permits.clone(),
             stopping: shared.stopping.clone(),
             slow_polls: Arc::clone(&shared.slow_polls),
             metrics: Arc::clone(&shared.metrics),
@@ -303,6 +309,11 @@ impl Joining {
             shared.default_lease,
             shared.outlook.clone(),
             (Arc::clone(&shared.program), shared.zones.clone()),
+            NodeTraits {
+                labels: shared.labels.clone(),
+                permits: shared.permits.clone(),
+                is_first_bucket: self.client.bucket.index() == 0,
+            },
             released_receiver,
         );
         Ok(Registered {

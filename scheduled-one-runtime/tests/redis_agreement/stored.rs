@@ -94,7 +94,10 @@ fn compare_nodes(workload: &Workload, nodes: &Set, members: &Hash, lists: &Hash)
     for (id, node) in living {
         let expected = match node.name.is_empty() {
             true => String::new(), // put there without a heartbeat, see `main.rs`
-            false => format!("{} {}", node.jobs, node.name),
+            false => {
+                let labels = node.labels.words().flat_map(|word| [",", word]);
+                format!("{}{} {}", node.jobs, labels.collect::<String>(), node.name)
+            }
         };
         same(id, &shown(id), &expected);
     }

@@ -141,6 +141,9 @@ pub enum Route {
     Spread,
     /// Whichever node is first: each claims each tick. Costs the store one claim for each node.
     Fastest,
+    /// As [`Sticky`](Self::Sticky), but a node with more active runs than others is passed over until it is no longer
+    /// above the mean. Nodes report their active runs once a second.
+    LeastLoaded,
 }
 
 #[rustfmt::skip]
@@ -151,4 +154,6 @@ pub(super) const ROUTE: &[Word] = &[
            aliases: &["round_robin", "round", "random", "rotate"] },
     Word { word: "fastest", means: Meaning::Alone(Value::Route(Route::Fastest)),
            aliases: &["any", "first", "race"] },
+    Word { word: "least_loaded", means: Meaning::Alone(Value::Route(Route::LeastLoaded)),
+           aliases: &["busyover", "least_busy", "load", "health_first", "least_connections"] },
 ];

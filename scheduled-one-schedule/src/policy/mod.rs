@@ -34,6 +34,9 @@ mod form;
 /// What a row of the table says.
 mod key;
 
+/// Labels of nodes.
+mod label;
+
 /// The table, and `Policies`, which it makes.
 mod table;
 
@@ -44,5 +47,6 @@ pub use choices::{Misfire, OnLeaseLost, OnNodeLoss, Overlap, Route, Scope};
 pub use contradiction::Contradiction;
 pub use form::{Form, MAX_DURATION, MAX_LEASE, MIN_LEASE, Meaning, Value, Word};
 pub use key::{Need, OnEveryNode, PolicyKey};
+pub use label::{ANY_NODE, MAX_LABELS, check_label};
 pub use retry::{Backoff, RetryOn};
 pub use table::{POLICY_KEYS, Policies};

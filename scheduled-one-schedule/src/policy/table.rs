@@ -275,8 +275,8 @@ policy_keys! {
         needs: None,
     }
 
-    /// Which node runs a tick: the same one as long as it lives (`sticky`), another one each time (`spread`), or
-    /// whichever is first (`fastest`).
+    /// Which node runs a tick: the same one as long as it lives (`sticky`), another one each time (`spread`), the same
+    /// one unless it has more to do than others (`least_loaded`), or whichever is first (`fastest`).
     route: Route {
         form: Form::Word(ROUTE),
         default: (Route::Sticky),

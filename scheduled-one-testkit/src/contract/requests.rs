@@ -2,8 +2,8 @@
 
 use scheduled_one_protocol::machine::Record;
 use scheduled_one_protocol::message::{
-    Caller, Claim, DueTick, Finish, Heartbeat, Intent, JobList, LowerBounds, Missed, Occasion,
-    OverdueRun, Overlap, Register, Renew, RunId, Target, UNCLAIMED_MS,
+    Caller, Claim, DueTick, Finish, Heartbeat, Intent, JobList, Labels, Load, LowerBounds, Missed,
+    Occasion, OverdueRun, Overlap, Register, Renew, Room, RunId, Target, UNCLAIMED_MS,
 };
 use scheduled_one_protocol::{FencingToken, Outcome, Start, TickMs, UnitName};
 
@@ -302,6 +302,20 @@ impl Workload {
                 0 => None,
                 _ => Some(self.random.pick(&lists).digest()),
             },
+            labels: Labels::new(
+                match self.random.range(0, 3) {
+                    0 => &["big", "gpu"][..],
+                    1 => &["gpu"],
+                    _ => &[],
+                }
+                .iter()
+                .copied(),
+            ),
+            load: Load {
+                running: self.random.range(0, 9) as u32,
+                room: *self.random.pick(&[Room::Free, Room::Busy, Room::Full]),
+            },
+            wants_load: self.random.one_in(2),
         }
     }
 

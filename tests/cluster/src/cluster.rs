@@ -109,6 +109,7 @@ impl<S: SharedStore> Cluster<S> {
             log: self.log_path(),
             sink: None,
             hook: self.hook,
+            can_hang: false,
         };
         let mut env = Vec::new();
         if let Some(shift) = clock_shift {

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub mod audit;
 pub mod chaos;
 pub mod cluster;
+pub mod hanging;
 pub mod job;
 pub mod log;
 pub mod node;

@@ -35,6 +35,8 @@ pub struct NodeSpec {
     pub sink: Option<SocketAddr>,
     /// Where its alerts go, if it evaluates any.
     pub hook: Option<SocketAddr>,
+    /// Whether its claims can be made to hang.
+    pub can_hang: bool,
 }
 
 impl NodeSpec {
@@ -47,6 +49,9 @@ impl NodeSpec {
             .env("NODE_LEASE_MS", self.lease.as_millis().to_string())
             .env("NODE_JOBS", jobs.join(","))
             .env("NODE_LOG", &self.log);
+        if self.can_hang {
+            command.env("NODE_CAN_HANG", "1");
+        }
         if let Some(sink) = self.sink {
             command.env("NODE_SINK", sink.to_string());
         }
@@ -83,6 +88,7 @@ impl NodeSpec {
             hook: std::env::var("NODE_HOOK")
                 .ok()
                 .map(|hook| hook.parse().expect("an address")),
+            can_hang: std::env::var_os("NODE_CAN_HANG").is_some(),
         }
     }
 }
@@ -92,6 +98,8 @@ impl NodeSpec {
 pub enum Order {
     /// Block all threads of its runtime for so long.
     Block(Duration),
+    /// Send heartbeats, and get no reply to claims any more.
+    Hang,
     /// Write what became of all ticks of all jobs in a range of time to a file.
     Audit {
         /// From, in ms since the Unix epoch.
@@ -107,6 +115,7 @@ impl Order {
     fn to_line(&self) -> String {
         match self {
             Order::Block(time) => format!("block {}\n", time.as_millis()),
+            Order::Hang => "hang\n".to_owned(),
             Order::Audit {
                 from_ms,
                 to_ms,
@@ -120,6 +129,7 @@ impl Order {
         let words: Vec<&str> = line.trim_end().splitn(4, ' ').collect();
         match *words {
             ["block", ms] => Some(Order::Block(Duration::from_millis(ms.parse().ok()?))),
+            ["hang"] => Some(Order::Hang),
             ["audit", from, to, path] => Some(Order::Audit {
                 from_ms: from.parse().ok()?,
                 to_ms: to.parse().ok()?,

@@ -22,6 +22,7 @@ use scheduled_one_runtime::scheduled_one;
     pause_after = 5,
     scope = one,
     route = spread,
+    on = ["gpu", "big", "*"],
     shards = 4,
     enabled = true,
     enabled_env = "REPORT_ENABLED",

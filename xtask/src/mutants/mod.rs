@@ -8,6 +8,7 @@
 mod control;
 mod copy;
 mod list;
+mod preference;
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +28,8 @@ const SEED: &str = "1";
 
 /// All mutants.
 fn all() -> impl Iterator<Item = &'static Mutant> {
-    list::MUTANTS.iter().chain(control::MUTANTS)
+    let lists = [list::MUTANTS, control::MUTANTS, preference::MUTANTS];
+    lists.into_iter().flatten()
 }
 
 /// Makes each mutant (or only those of these names), and has it hunted.
@@ -83,6 +85,7 @@ impl Hunt {
             Suite::Chaos(fault, rules) => self.chaos(mutant, fault, rules),
             Suite::Model(test) => self.model(mutant, test),
             Suite::Contract(krate) => self.contract(mutant, krate),
+            Suite::Test(target, test) => self.test(mutant, target, test),
         }
     }
 
@@ -109,13 +112,34 @@ impl Hunt {
 
     fn model(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
         let files = ["--test", "promises", "--test", "pauses", "--test", "lanes"];
-        let target = [&["test", "-p", "model-tests"][..], &files].concat();
-        self.must_build(mutant, &[&target[..], &["--no-run"]].concat())?;
+        self.exactly(
+            mutant,
+            &[&["test", "-p", "model-tests"][..], &files].concat(),
+            test,
+        )
+    }
+
+    /// A test of the runtime, in this target.
+    fn test(&self, mutant: &Mutant, target: &str, test: &str) -> Result<Option<String>, String> {
+        let package = ["test", "-p", "scheduled-one-runtime"];
+        match target {
+            "--lib" => self.exactly(mutant, &[&package[..], &["--lib"]].concat(), test),
+            name => self.exactly(mutant, &[&package[..], &["--test", name]].concat(), test),
+        }
+    }
+
+    fn exactly(
+        &self,
+        mutant: &Mutant,
+        target: &[&str],
+        test: &str,
+    ) -> Result<Option<String>, String> {
+        self.must_build(mutant, &[target, &["--no-run"]].concat())?;
         let exactly = ["--", "--exact", test];
-        let (well, text) =
-            self.output(mutant, test, self.cargo(&[&target[..], &exactly].concat()))?;
+        let log = test.replace("::", ".");
+        let (well, text) = self.output(mutant, &log, self.cargo(&[target, &exactly].concat()))?;
         if well && !text.contains("1 passed") {
-            return Err(format!("there is no test {test} in the model"));
+            return Err(format!("there is no test {test}"));
         }
         // What follows the place of a panic: configuration and property.
         let mut lines = text

@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::job::when::Schedules;
 use crate::node::outlook::Outlook;
 use crate::state::States;
-use scheduled_one_protocol::message::Membership;
+use scheduled_one_protocol::message::{HeartbeatReply, Membership};
 use scheduled_one_schedule::ZoneData;
 
 /// Units of jobs that are named by numbers.
@@ -27,6 +27,14 @@ fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
     Units::new(jobs.into_iter().map(compile), 1, lease, Outlook::default())
 }
 
+fn traits() -> NodeTraits {
+    NodeTraits {
+        labels: Labels::default(),
+        permits: Permits::new(None, BTreeMap::new()),
+        is_first_bucket: true,
+    }
+}
+
 fn identity(node: usize) -> String {
     format!("{node:016x}")
 }
@@ -41,7 +49,7 @@ impl Node {
     fn new(node: usize, jobs: impl IntoIterator<Item = usize>) -> Self {
         let units = units(jobs);
         Node {
-            preference: Preference::new(&identity(node), &units),
+            preference: Preference::new(&identity(node), &units, traits()),
             units,
         }
     }
@@ -64,6 +72,7 @@ fn living(version: u64, nodes: &[&Node], indices: &[usize]) -> HeartbeatReply {
         node: identity(*index),
         name: format!("n{index}"),
         jobs: node.preference.own_digest,
+        labels: node.preference.labels.clone(),
     };
     HeartbeatReply {
         membership: Membership {
@@ -156,6 +165,21 @@ fn a_suspect_is_passed_over_with_a_delay_until_it_is_heard_again() {
 }
 
 #[test]
+fn a_full_node_is_preferred_only_if_all_are_full() {
+    let mut nodes: Vec<Node> = (0..2).map(|node| Node::new(node, 0..50)).collect();
+    let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
+    let own = nodes[0].learn(&both).gained;
+    let full = |full: &[usize]| HeartbeatReply {
+        full: full.iter().map(|node| identity(*node)).collect(),
+        ..both.clone()
+    };
+    let others = nodes[0].learn(&full(&[1])).gained;
+    assert_eq!(own.len() + others.len(), 50);
+    assert_eq!(nodes[0].learn(&full(&[0, 1])).lost, others);
+    assert_eq!(nodes[0].learn(&full(&[0])).lost, own);
+}
+
+#[test]
 fn a_job_prefers_only_nodes_that_have_it() {
     let (old, new) = (Node::new(0, 0..20), Node::new(1, 0..40));
     let mut nodes = [old, new];
@@ -187,11 +211,14 @@ fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
         has_job_list: false,
         ..living(1, &[&node], &[0])
     };
-    assert_eq!(node.preference.heartbeat(&node.units, false).job_list, None);
+    assert_eq!(
+        node.preference.heartbeat(&node.units, false, 0).job_list,
+        None
+    );
     node.learn(&lacks);
     let list = node
         .preference
-        .heartbeat(&node.units, false)
+        .heartbeat(&node.units, false, 0)
         .job_list
         .expect("a list");
     assert_eq!(list.names().filter(|entry| !entry.contains('*')).count(), 3);

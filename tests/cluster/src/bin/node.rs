@@ -6,9 +6,11 @@ use std::fs::{self, File};
 use std::io::BufRead;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cluster_tests::audit;
+use cluster_tests::hanging::HangingStore;
 use cluster_tests::job::{JobSpec, Witness};
 use cluster_tests::node::{NodeSpec, Order};
 use scheduled_one_runtime::alerts::{Alerts, Rules, Webhook};
@@ -54,8 +56,9 @@ fn orders() -> mpsc::UnboundedReceiver<Order> {
     told
 }
 
-async fn obey(scheduler: Arc<Scheduler>, jobs: Vec<JobSpec>, order: Order) {
+async fn obey(scheduler: Arc<Scheduler>, jobs: Vec<JobSpec>, hangs: Arc<AtomicBool>, order: Order) {
     match order {
+        Order::Hang => hangs.store(true, Ordering::Relaxed),
         Order::Block(time) => {
             for _ in 0..THREADS {
                 tokio::spawn(async move { std::thread::sleep(time) });
@@ -122,11 +125,18 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
             log: Arc::new(log),
             sink: spec.sink,
         });
-    if let Some(path) = &spec.password_file {
-        builder = builder.password_file(path);
-    }
-    if spec.replicas > 0 {
-        builder = builder.replicas(spec.replicas);
+    let hangs = Arc::new(AtomicBool::new(false));
+    if spec.can_hang {
+        let (url, password_file) = (&spec.store_url, spec.password_file.as_deref());
+        let store = HangingStore::open(url, password_file, spec.replicas, Arc::clone(&hangs));
+        builder = builder.store(store.await.expect("a store"));
+    } else {
+        if let Some(path) = &spec.password_file {
+            builder = builder.password_file(path);
+        }
+        if spec.replicas > 0 {
+            builder = builder.replicas(spec.replicas);
+        }
     }
     for spec in &spec.jobs {
         builder = builder.job(spec.to_job());
@@ -141,7 +151,7 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
     loop {
         tokio::select! {
             Some(order) = orders.recv() => {
-                tokio::spawn(obey(Arc::clone(&scheduler), spec.jobs.clone(), order));
+                tokio::spawn(obey(Arc::clone(&scheduler), spec.jobs.clone(), Arc::clone(&hangs), order));
             }
             _ = terminate.recv() => break,
         }

@@ -8,6 +8,7 @@ use scheduled_one_testkit::checker::FaultKind;
 use super::{ANY, Fault, Heals, Made, last};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{STEADY, World, now_us};
+use crate::node::Order;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -16,6 +17,13 @@ pub(super) const FAULTS: &[Fault] = &[
         on: ANY,
         heals: Heals::AtOnce,
         make: kill_preferred,
+    },
+    Fault {
+        name: "preferred-node-hangs",
+        family: "membership",
+        on: ANY,
+        heals: Heals::AtOnce,
+        make: hang_preferred,
     },
     Fault {
         name: "membership-flaps",
@@ -43,6 +51,36 @@ fn kill_preferred(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
         events.any(|it| it.job == run.job && it.node != run.node && it.boot_us > made.healed_us)
     })?;
     Ok(made)
+}
+
+/// A node that jobs prefer sends heartbeats, and claims nothing any more. Others run its jobs.
+fn hang_preferred(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
+    world.next_can_hang = true;
+    let started = world.start_node();
+    world.next_can_hang = false;
+    let name = started?;
+    let mut job = None;
+    world.must("the new node runs something", |world| {
+        let mut events = world.log.events.iter().rev();
+        let own = events.find(|it| it.node == name && it.job != "every");
+        job = own.map(|it| it.job.clone());
+        job.is_some()
+    })?;
+    let job = job.unwrap_or_default();
+    let from_us = now_us();
+    let time = seed.millis(2_000..=5_000);
+    world.window("hangs", FaultKind::Other, None, |world| {
+        let index = world.index_of(&name);
+        world.nodes[index].order(&Order::Hang)?;
+        world.must("another node runs what the hanging one ran", |world| {
+            let mut events = world.log.events.iter().rev();
+            events.any(|it| it.job == job && it.node != name && it.boot_us > from_us)
+        })?;
+        last(time);
+        Ok(())
+    })?;
+    kill(world, &name);
+    Ok(Made::now())
 }
 
 /// Nodes come and go, faster than the others learn of it.

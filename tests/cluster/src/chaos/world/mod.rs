@@ -87,6 +87,8 @@ pub struct World {
     pub clocks: HashMap<String, ClockShim>,
     /// What the jobs of nodes are that start now.
     pub jobs: Vec<JobSpec>,
+    /// Whether nodes that start now can be made to hang.
+    pub next_can_hang: bool,
     /// What was seen so far.
     pub log: Log,
     /// What operators did so far.
@@ -143,6 +145,7 @@ impl World {
             proxies: HashMap::new(),
             clocks: HashMap::new(),
             jobs: jobs::first(),
+            next_can_hang: false,
             log: Log::new(&path),
             operated: Operated::default(),
             password_file,
@@ -210,6 +213,7 @@ impl World {
             log: self.folder.path().join("events"),
             sink: Some(self.sink.address),
             hook: None,
+            can_hang: self.next_can_hang,
         };
         let env = match &self.deployment {
             // The clock of a file is that of the machine, the same for all.

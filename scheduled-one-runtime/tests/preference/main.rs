@@ -1,141 +1,18 @@
 //! Which node claims a tick: one, in a calm cluster; another one in time, if that one does not. In virtual time, on the
 //! embedded store.
 
+mod cluster;
+mod placement;
+#[path = "../test_store/mod.rs"]
 mod test_store;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use scheduled_one_runtime::clock::Clock;
-use scheduled_one_runtime::{Job, JobContext, Route, Scheduler};
-use scheduled_one_testkit::TokioClock;
-use test_store::{Hangs, TestStore};
+use scheduled_one_runtime::Route;
 
-const SECOND: Duration = Duration::from_secs(1);
-/// From the start of the last node until all know each other; between two ticks.
-const MEETING: Duration = Duration::from_millis(3_300);
-
-/// A start of a function.
-#[derive(Clone, Debug)]
-struct Start {
-    job: usize,
-    node: String,
-    tick_ms: i64,
-    late_ms: i64,
-}
-
-/// Nodes that share a store and a clock.
-struct Cluster {
-    clock: TokioClock,
-    /// Of all jobs.
-    period: Duration,
-    route: Route,
-    /// A job that is disabled on all nodes, in addition.
-    disabled: Option<&'static str>,
-    store: TestStore,
-    nodes: Vec<Node>,
-    starts: Arc<Mutex<Vec<Start>>>,
-}
-
-struct Node {
-    store: TestStore,
-    _scheduler: Scheduler,
-}
-
-impl Cluster {
-    fn new(period: Duration) -> Self {
-        let clock = TokioClock::new();
-        Cluster {
-            period,
-            route: Route::Sticky,
-            disabled: None,
-            store: TestStore::new(&clock, false),
-            clock,
-            nodes: Vec::new(),
-            starts: Arc::default(),
-        }
-    }
-
-    /// Starts a node with jobs of these numbers.
-    async fn start(&mut self, jobs: impl IntoIterator<Item = usize>) {
-        let store = self.store.of_another_node();
-        let number = self.nodes.len();
-        let mut builder = Scheduler::builder("memory://")
-            .clock(self.clock)
-            .store(store.clone())
-            .identity(format!("{number:016x}"))
-            .node_name(format!("n{number}"));
-        for job in jobs {
-            let (starts, clock) = (Arc::clone(&self.starts), self.clock);
-            let function = move |ctx: JobContext| {
-                let tick_ms = ctx.scheduled_at().as_millisecond();
-                starts.lock().expect("lock").push(Start {
-                    job,
-                    node: ctx.node().to_owned(),
-                    tick_ms,
-                    late_ms: clock.wall().as_millis() as i64 - tick_ms,
-                });
-                async {}
-            };
-            let job = Job::every(format!("job-{job:03}"), self.period, function);
-            builder = builder.job(job.route(self.route));
-        }
-        if let Some(name) = self.disabled {
-            let off = Job::every(name, self.period, || async {});
-            builder = builder.job(off.enabled(false));
-        }
-        self.nodes.push(Node {
-            store,
-            _scheduler: builder.start().await.expect("started"),
-        });
-    }
-
-    /// A cluster of nodes that have the same jobs and know each other.
-    async fn calm(nodes: usize, jobs: usize, period: Duration) -> Self {
-        Cluster::routed(nodes, jobs, period, Route::Sticky).await
-    }
-
-    async fn routed(nodes: usize, jobs: usize, period: Duration, route: Route) -> Self {
-        let mut cluster = Cluster::new(period);
-        cluster.route = route;
-        for _ in 0..nodes {
-            cluster.start(0..jobs).await;
-        }
-        tokio::time::sleep(MEETING).await;
-        cluster
-    }
-
-    /// Lets time pass. Returns the starts of the ticks in it, each of which has one.
-    async fn watch(&self, time: Duration, jobs: usize) -> Vec<Start> {
-        let now_ms = || self.clock.wall().as_millis() as i64;
-        let from_ms = now_ms();
-        tokio::time::sleep(time).await;
-        let to_ms = now_ms();
-        // Long enough for the latest of them.
-        tokio::time::sleep(3 * SECOND).await;
-        let of_window = |start: &&Start| (from_ms..to_ms).contains(&start.tick_ms);
-        let starts = self.starts.lock().expect("lock");
-        let starts: Vec<Start> = starts.iter().filter(of_window).cloned().collect();
-        let mut by_tick: BTreeMap<(usize, i64), usize> = BTreeMap::new();
-        for start in &starts {
-            *by_tick.entry((start.job, start.tick_ms)).or_default() += 1;
-        }
-        let period_ms = self.period.as_millis() as i64;
-        let ticks = (to_ms - 1) / period_ms - (from_ms - 1) / period_ms;
-        assert_eq!(
-            by_tick.len(),
-            jobs * ticks as usize,
-            "every tick has a start"
-        );
-        assert!(by_tick.values().all(|starts| *starts == 1), "and only one");
-        starts
-    }
-
-    fn claims_sent(&self) -> usize {
-        self.nodes.iter().map(|node| node.store.claims_sent()).sum()
-    }
-}
+use cluster::Start;
+use cluster::{Cluster, MEETING, SECOND};
+use test_store::Hangs;
 
 fn latest(starts: &[Start]) -> i64 {
     starts

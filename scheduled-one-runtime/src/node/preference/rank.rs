@@ -1,0 +1,193 @@
+//! What a node is worth to a unit: the unit prefers the node of the highest rank.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use scheduled_one_protocol::hash;
+use scheduled_one_protocol::message::Labels;
+use scheduled_one_schedule::policy::{ANY_NODE, Route};
+
+use super::{EVERYBODY, NOBODY, NodeKey, Peer, Preference, mix};
+use crate::compiled_job::CompiledJob;
+use crate::node::unit_set::UnitSet;
+use crate::node::units::Units;
+use crate::timer::UnitIndex;
+
+/// A node without room is preferred only if no node has room, whatever its labels.
+const FULL: u32 = 1_000;
+
+/// A class, of which the lowest is preferred; then a weight, of which the highest is; then the node itself.
+pub(super) type Rank = (Reverse<u32>, u64, NodeKey);
+
+impl Peer {
+    /// Whether the node takes no more than so many runs, of all jobs or of some.
+    pub(super) fn is_limited(&self) -> bool {
+        let mut words = self.labels.words();
+        words.any(|word| word.contains('='))
+    }
+
+    /// Whether the node takes no more than so many runs of all jobs.
+    fn has_limit(&self) -> bool {
+        let mut words = self.labels.words();
+        words.any(|word| word.starts_with(LIMIT))
+    }
+}
+
+/// In front of the limit of a node, in what it says of itself. No label has this form.
+const LIMIT: &str = "max_running=";
+
+/// What a node says of its limit.
+pub(crate) fn limit_word(runs: u32) -> String {
+    format!("{LIMIT}{runs}")
+}
+
+/// What a node says of a group whose runs it limits. No label has this form.
+pub(crate) fn group_word(group: &str) -> String {
+    format!("group={group}")
+}
+
+/// Which of the labels of a job the node has, 0 for the first; `None` if it has none of them.
+fn tier(wanted: &[String], labels: &Labels) -> Option<u32> {
+    if wanted.is_empty() {
+        return Some(0);
+    }
+    let has = |label: &String| label == ANY_NODE || labels.has(label);
+    wanted.iter().position(has).map(|tier| tier as u32)
+}
+
+/// Whether a node with these labels may run a job. Any node records the ticks of a job that nobody runs.
+fn may_run(job: &CompiledJob, labels: &Labels) -> bool {
+    !job.rules.enabled || tier(job.labels(), labels).is_some()
+}
+
+/// The units that a node with these labels may run; `None` if that is all.
+pub(super) fn labelled_for(units: &Units, labels: &Labels) -> Option<UnitSet> {
+    let may_run = |unit: &UnitIndex| may_run(&units.get(*unit).job, labels);
+    if units.indices().all(|unit| may_run(&unit)) {
+        return None;
+    }
+    let mut allowed = UnitSet::none(units.indices().len());
+    units
+        .indices()
+        .filter(may_run)
+        .for_each(|unit| allowed.add(unit));
+    Some(allowed)
+}
+
+impl Preference {
+    /// The rank of a node for a unit, which has this weight for it; `None` if the node does not run the unit.
+    pub(super) fn rank(
+        &self,
+        peer: &Peer,
+        units: &Units,
+        unit: UnitIndex,
+        weight: u64,
+    ) -> Option<Rank> {
+        if !self.has(peer, units, unit) {
+            return None;
+        }
+        let job = &units.get(unit).job;
+        let mut class = match self.full.contains(&peer.key) {
+            true => FULL,
+            false => 0,
+        };
+        if job.rules.enabled {
+            let holders = job.group().and_then(|group| self.holders.get(group));
+            if holders.is_some_and(|nodes| !nodes.contains(&peer.key)) {
+                return None;
+            }
+            class += 2 * tier(job.labels(), &peer.labels)?;
+            if job.rules.route == Route::LeastLoaded && self.busy.contains(&peer.key) {
+                class += 1;
+            }
+        }
+        Some((Reverse(class), weight, peer.key))
+    }
+
+    /// Finds the preferred nodes of units, of which these nodes came, went, or are not as they were before.
+    pub(super) fn prefer_again(&mut self, changed: &BTreeSet<NodeKey>, units: &Units) {
+        let mut first = std::mem::take(&mut self.first);
+        let mut second = UnitSet::none(first.len());
+        let all: Vec<&Peer> = self.candidates().collect();
+        let new: Vec<&Peer> = all
+            .iter()
+            .copied()
+            .filter(|peer| changed.contains(&peer.key))
+            .collect();
+        let by_key: HashMap<NodeKey, &Peer> = all.iter().map(|peer| (peer.key, *peer)).collect();
+        for unit in units.indices() {
+            let slot = &mut first[unit as usize];
+            let rules = &units.get(unit).job.rules;
+            let rank = |peer: &Peer| self.rank(peer, units, unit, self.weight(unit, peer.key));
+            match rules.route {
+                Route::Spread if rules.enabled => {
+                    *slot = NOBODY;
+                    continue;
+                }
+                Route::Fastest if rules.enabled => {
+                    let class = |rank: Rank| rank.0;
+                    let best = all.iter().filter_map(|peer| rank(peer)).map(class).max();
+                    let mine = by_key.get(&self.me).and_then(|me| rank(me)).map(class);
+                    *slot = match mine.is_some() && mine == best {
+                        true => EVERYBODY,
+                        false => NOBODY,
+                    };
+                    continue;
+                }
+                _ => {}
+            }
+            // Only the share of a node that went has to be spread again; of the others, a node that came may take some.
+            let stays = by_key.get(slot).filter(|_| !changed.contains(slot));
+            let candidates = if stays.is_some() { &new } else { &all };
+            let mut best = stays.and_then(|peer| rank(peer));
+            for peer in candidates {
+                best = best.max(rank(peer));
+            }
+            *slot = best.map_or(NOBODY, |(_, _, node)| node);
+            let first = by_key.get(slot).copied();
+            let limited = first.filter(|first| self.is_limited_for(first, units, unit));
+            let is_second = limited.is_some_and(|first| {
+                let others = all.iter().filter(|peer| peer.key != first.key);
+                let next = others.filter_map(|peer| rank(peer)).max();
+                next.is_some_and(|(_, _, node)| node == self.me)
+            });
+            if is_second {
+                second.add(unit);
+            }
+        }
+        (self.first, self.second) = (first, second);
+    }
+
+    /// Whether a node may have no permit for a run of a unit that prefers it.
+    fn is_limited_for(&self, peer: &Peer, units: &Units, unit: UnitIndex) -> bool {
+        let job = &units.get(unit).job;
+        let group = job.group().filter(|_| job.rules.enabled);
+        peer.has_limit() || group.is_some_and(|group| self.permits.is_limited(group))
+    }
+
+    /// Shares the permits of limited groups out, and takes into account who has permits. If that has changed, all nodes
+    /// have.
+    pub(super) fn learn_holders(&mut self, changed: &mut BTreeSet<NodeKey>) {
+        if self.shares_out {
+            for group in self.permits.groups() {
+                let word = group_word(group);
+                let of_group = self.members.iter().filter(|peer| peer.labels.has(&word));
+                let mut nodes: Vec<NodeKey> = of_group.map(|peer| peer.key).collect();
+                let seed = hash(group, 2);
+                nodes.sort_unstable_by_key(|node| (mix(seed ^ node), *node));
+                self.permits.share_out(group, &nodes, self.me);
+            }
+        }
+        if self.holders_version == self.permits.version() {
+            return;
+        }
+        self.holders_version = self.permits.version();
+        let groups = self.permits.groups();
+        let holders = groups.filter_map(|group| {
+            let nodes = self.permits.nodes_of(group)?;
+            Some((group.clone(), nodes))
+        });
+        self.holders = holders.collect();
+        changed.extend(self.members.iter().map(|peer| peer.key));
+    }
+}

@@ -1,0 +1,123 @@
+//! What waits for a start: ticks in the queue of a unit, requests in a lane, and ticks that are due while this node has
+//! no permit for them.
+
+use crate::claim::PendingClaim;
+use crate::node::claiming::Claiming;
+use crate::node::hold_up::{HoldUp, Standstill};
+use crate::node::units::{Unit, Units};
+use crate::permits::Permit;
+use crate::timer::UnitIndex;
+use scheduled_one_protocol::message::{Claim, LowerBounds, MAX_BATCH, Target};
+use scheduled_one_protocol::{TickMs, UnitName};
+
+impl Claiming {
+    /// The permit for a tick that is due. Without one, the unit is held until there is one.
+    pub(super) fn permit(
+        &mut self,
+        units: &Units,
+        index: UnitIndex,
+        now_ms: i64,
+    ) -> Option<Permit> {
+        let permit = self.permits.take(units.get(index).job.group());
+        if permit.is_none() {
+            self.held.entry(index).or_insert(now_ms);
+        }
+        permit
+    }
+
+    /// Permits were given back, or shared out anew: units that are held are due again, the first ones first, as far as
+    /// there are permits. Those that prefer other nodes by now are left to them.
+    pub(super) fn release_held(&mut self, units: &Units, now_ms: i64) {
+        if self.held.is_empty() {
+            return;
+        }
+        let preference = &self.preference;
+        self.held
+            .retain(|unit, _| preference.may_claim(units, *unit));
+        let permits = &self.permits;
+        let has_permit = |unit: &UnitIndex| permits.has_room(units.get(*unit).job.group());
+        let held = self.held.iter().map(|(unit, since_ms)| (*since_ms, *unit));
+        let mut free: Vec<(i64, UnitIndex)> = held.filter(|(_, unit)| has_permit(unit)).collect();
+        free.sort_unstable();
+        for (since_ms, unit) in free.into_iter().take(MAX_BATCH) {
+            if self.timer.rests(unit) {
+                self.timer.set(since_ms.min(now_ms), unit);
+            }
+        }
+    }
+
+    /// Until when and why a unit was not claimed.
+    pub(super) fn standstill(
+        &self,
+        unit: &Unit,
+        index: UnitIndex,
+        now_ms: i64,
+    ) -> Option<Standstill> {
+        let held = self.held.get(&index).map(|_| Standstill {
+            why: HoldUp::NoPermit,
+            until_ms: now_ms,
+        });
+        held.or(unit.standstill)
+    }
+
+    /// Claims what waits in a unit, or in a slot of it; `None` if nothing waits.
+    pub(super) fn claim_waiting(
+        &mut self,
+        units: &Units,
+        now_ms: i64,
+    ) -> Option<(PendingClaim, Claim)> {
+        let (name, index, permit) = self.take_ready(units, now_ms - self.lead_ms, false)?;
+        let unit = units.get(index);
+        let oldest = TickMs(now_ms - unit.job.rules.waits.as_millis() as i64);
+        // A slot has watermarks of its own, which this node has not seen.
+        let bounds = match name.slot() {
+            0 => unit.marks.bounds(),
+            _ => LowerBounds::default(),
+        };
+        let target = Target::Queued { oldest };
+        let claim = self.claim(units, index, name.clone(), bounds, target, now_ms);
+        self.ready_pending.insert(name);
+        let pending = PendingClaim {
+            unit: index,
+            coalesced: 0,
+            newest_ms: 0,
+            permit,
+        };
+        Some((pending, claim))
+    }
+
+    /// Takes a unit, or a lane, in which something waits and of which no claim is pending. A unit that stands still is
+    /// left out: heartbeats name it again.
+    pub(super) fn take_ready(
+        &mut self,
+        units: &Units,
+        now_ms: i64,
+        lanes: bool,
+    ) -> Option<(UnitName, UnitIndex, Permit)> {
+        let mut without_permit = Vec::new();
+        let taken = loop {
+            let pending = &self.ready_pending;
+            let mut ready = self.ready.iter();
+            let next = ready.find(|unit| unit.is_lane() == lanes && !pending.contains(*unit));
+            let Some(name) = next.cloned() else {
+                break None;
+            };
+            self.ready.remove(&name);
+            let claims = |index: &UnitIndex| {
+                let unit = units.get(*index);
+                let is_due = unit.stands_still_until_ms() <= now_ms;
+                unit.job.rules.enabled && is_due && self.preference.may_run(*index)
+            };
+            // Nothing is claimed of a job that this node does not have, or does not run.
+            let Some(unit) = units.find(&name).filter(claims) else {
+                continue;
+            };
+            match self.permits.take(units.get(unit).job.group()) {
+                Some(permit) => break Some((name, unit, permit)),
+                None => without_permit.push(name),
+            }
+        };
+        self.ready.extend(without_permit);
+        taken
+    }
+}

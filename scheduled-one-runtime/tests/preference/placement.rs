@@ -1,0 +1,208 @@
+//! Where runs are allowed, and how many of them at the same time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use scheduled_one_runtime::{Outcome, Route, SchedulerBuilder};
+
+use crate::cluster::{Cluster, LONG, MEETING, SECOND, Start};
+use crate::test_store::Hangs;
+
+fn nodes(starts: &[Start]) -> BTreeSet<&str> {
+    starts.iter().map(|start| &*start.node).collect()
+}
+
+fn set<'a>(nodes: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    nodes.into_iter().collect()
+}
+
+/// A node for each list of labels, with ten jobs that run on these.
+async fn labelled(nodes: &[&[&'static str]], on: &[&'static str]) -> Cluster {
+    let mut cluster = Cluster::new(SECOND);
+    for labels in nodes {
+        let label = |builder| {
+            labels
+                .iter()
+                .fold(builder, |builder: SchedulerBuilder, label| {
+                    builder.label(*label)
+                })
+        };
+        cluster
+            .start_as(0..10, label, |job| job.on(on.iter().copied()))
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_with_a_label_runs_only_where_it_is() {
+    let cluster = labelled(&[&["gpu"], &[], &["cpu", "gpu"], &["cpu"]], &["gpu"]).await;
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(20 * SECOND, 10).await;
+    assert_eq!(nodes(&starts), set(["n0", "n2"]));
+    assert!(starts.iter().all(|start| start.late_ms == 0));
+    let claims = (cluster.claims_sent() - before) as f64 / (23 * 10) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+    cluster.nodes[0].store.hang(Hangs::Everything);
+    tokio::time::sleep(6 * SECOND).await;
+    let starts = cluster.watch(10 * SECOND, 10).await;
+    assert_eq!(nodes(&starts), set(["n2"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_node_that_has_the_label_nothing_runs() {
+    let mut cluster = labelled(&[&["gpu"], &[], &["cpu"]], &["gpu"]).await;
+    cluster.nodes[0].store.hang(Hangs::Everything);
+    tokio::time::sleep(3 * SECOND).await;
+    let before = cluster.starts().len();
+    tokio::time::sleep(20 * SECOND).await;
+    assert_eq!(cluster.starts().len(), before, "nobody else may run them");
+    let label = |builder: SchedulerBuilder| builder.label("gpu");
+    cluster.start_as(0..10, label, |job| job.on(["gpu"])).await;
+    tokio::time::sleep(MEETING).await;
+    let starts = cluster.watch(5 * SECOND, 10).await;
+    assert_eq!(nodes(&starts), set(["n3"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_are_in_order_and_a_star_is_any_node() {
+    let of = [&["gpu"][..], &["big"], &[]];
+    let cluster = labelled(&of, &["gpu", "big", "*"]).await;
+    assert_eq!(nodes(&cluster.watch(5 * SECOND, 10).await), set(["n0"]));
+    for (gone, next) in [(0, "n1"), (1, "n2")] {
+        cluster.nodes[gone].store.hang(Hangs::Everything);
+        tokio::time::sleep(6 * SECOND).await;
+        assert_eq!(nodes(&cluster.watch(5 * SECOND, 10).await), set([next]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fastest_races_only_on_nodes_with_the_label() {
+    let mut cluster = Cluster::new(SECOND);
+    cluster.route = Route::Fastest;
+    for label in ["gpu", "cpu", "gpu"] {
+        cluster
+            .start_as(0..10, |builder| builder.label(label), |job| job.on(["gpu"]))
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(10 * SECOND, 10).await;
+    assert!(!nodes(&starts).contains("n1"));
+    let claims = (cluster.claims_sent() - before) as f64 / (13 * 10) as f64;
+    assert!((1.9..2.1).contains(&claims), "{claims} claims for a tick");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_with_more_runs_than_others_is_passed_over() {
+    let mut cluster = Cluster::new(5 * SECOND);
+    cluster.route = Route::LeastLoaded;
+    // Twenty long runs of jobs that only the first node has.
+    cluster.start((0..20).chain(LONG..LONG + 20)).await;
+    for _ in 0..3 {
+        cluster.start(0..20).await;
+    }
+    tokio::time::sleep(MEETING + 10 * SECOND).await;
+    let short = |starts: Vec<Start>| -> Vec<Start> {
+        let mut starts = starts;
+        starts.retain(|start| start.job < LONG);
+        starts
+    };
+    let before = short(cluster.starts()).len();
+    let claimed = cluster.claims_sent();
+    tokio::time::sleep(20 * SECOND).await;
+    let starts = short(cluster.starts()).split_off(before);
+    assert_eq!(starts.len(), 80);
+    assert!(starts.iter().all(|start| start.late_ms == 0));
+    assert_eq!(nodes(&starts), set(["n1", "n2", "n3"]));
+    // One for each short run; two for a tick that is skipped, ahead of it and when it is due.
+    let claims = cluster.claims_sent() - claimed;
+    assert!(claims <= 4 * (20 + 2 * 20) + 12, "{claims} claims");
+}
+
+/// Nodes with so many runs at most, and jobs that take 400 ms.
+async fn limited(limits: &[u32], jobs: usize) -> Cluster {
+    let mut cluster = Cluster::new(SECOND);
+    cluster.lasts = Duration::from_millis(400);
+    for limit in limits {
+        let (limit, jobs) = (*limit, 0..jobs);
+        cluster
+            .start_as(jobs, |builder| builder.max_running(limit), |job| job)
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_never_has_more_runs_than_its_limit() {
+    let cluster = limited(&[2, 2, 2], 12).await;
+    let starts = cluster.watch(20 * SECOND, 12).await;
+    let most = |node: &str| {
+        let of_node = starts.iter().filter(|start| start.node == node);
+        of_node.map(|start| start.active.0).max()
+    };
+    for node in ["n0", "n1", "n2"] {
+        assert_eq!(most(node), Some(2), "{node}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_node_cannot_run_runs_elsewhere() {
+    let cluster = limited(&[1, 50], 20).await;
+    let starts = cluster.watch(20 * SECOND, 20).await;
+    // At most a heartbeat after the tick became unclaimed.
+    let latest = starts.iter().map(|start| start.late_ms).max();
+    assert!(latest <= Some(150), "{latest:?}");
+    let of_small = starts.iter().filter(|start| start.node == "n0").count();
+    assert!(
+        (1..=60).contains(&of_small),
+        "{of_small} of {}",
+        starts.len()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_never_has_more_runs_than_its_limit() {
+    let mut cluster = Cluster::new(2 * SECOND);
+    cluster.lasts = Duration::from_millis(300);
+    for _ in 0..4 {
+        let node = |builder: SchedulerBuilder| builder.max_running_of("billing", 3);
+        cluster
+            .start_as(0..12, node, |job| job.group("billing"))
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    let starts = cluster.watch(20 * SECOND, 12).await;
+    let most = starts.iter().map(|start| start.active.1).max();
+    assert_eq!(most, Some(3));
+    // One node dies: its share goes to another.
+    cluster.nodes[0].store.hang(Hangs::Everything);
+    tokio::time::sleep(8 * SECOND).await;
+    let starts = cluster.watch(20 * SECOND, 12).await;
+    let most = starts.iter().map(|start| start.active.1).max();
+    assert_eq!(most, Some(3));
+    assert!(!nodes(&starts).contains("n0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_without_a_permit_are_missed_for_that_reason() {
+    let mut cluster = Cluster::new(SECOND);
+    cluster.lasts = Duration::from_millis(4_500);
+    let start = |builder: SchedulerBuilder| builder.max_running(1);
+    cluster.start_as(0..3, start, |job| job).await;
+    tokio::time::sleep(60 * SECOND).await;
+    let scheduler = &cluster.nodes[0].scheduler;
+    let mut reasons = BTreeSet::new();
+    for job in 0..3 {
+        let lines = scheduler
+            .ledger(&format!("job-{job:03}"), 100)
+            .await
+            .expect("a ledger");
+        let missed = lines.iter().filter(|line| line.outcome == Outcome::Missed);
+        reasons.extend(missed.map(|line| line.reason.clone()));
+    }
+    assert_eq!(reasons, BTreeSet::from(["max_running".to_owned()]));
+    assert!(cluster.starts().iter().all(|start| start.active.0 == 1));
+}
