@@ -92,7 +92,9 @@ pub(crate) struct Statements {
     pub(crate) trail: String,
     pub(crate) survey: String,
     pub(crate) lines: String,
-    /// Loads units without a lock, for the doctor.
+    /// Which of these units have a row.
+    pub(crate) names_of_units: String,
+    /// Loads units without a lock.
     pub(crate) units: String,
 }
 
@@ -158,6 +160,7 @@ impl Statements {
             trail,
             survey: survey(&unit),
             lines,
+            names_of_units: format!("SELECT name FROM {unit} WHERE bucket = $1 AND name = ANY($2)"),
             units: select_units(&unit),
             unit,
         }

@@ -200,17 +200,11 @@ impl PostgresStore {
             Loaded::NoMeta => return Ok(Made::Wants(MetaLock::Make)),
         };
         if let Err(refused) = decide(&mut before.set) {
-            // The transaction ends with the connection, or here.
-            if timeout_at(deadline, checkout.batch_execute("ROLLBACK"))
-                .await
-                .is_ok_and(|rolled_back| rolled_back.is_ok())
-            {
-                checkout.give_back();
-            }
+            roll_back(checkout, deadline).await;
             return Err(Failure::Fatal(refused));
         }
         if step.reads {
-            // The transaction is rolled back with the connection.
+            roll_back(checkout, deadline).await;
             return match before.is_asked_for() {
                 false => Ok(Made::Done),
                 true => Err(Failure::Fatal(classify::changes_nothing(
@@ -291,6 +285,14 @@ impl PostgresStore {
             }
             Err(_) => Err(no_reply("it was only asked to read")),
         }
+    }
+}
+
+/// Ends a transaction that is to change nothing. If that does not work, it ends with the connection.
+async fn roll_back(checkout: Checkout, deadline: Instant) {
+    let rolled_back = timeout_at(deadline, checkout.batch_execute("ROLLBACK")).await;
+    if rolled_back.is_ok_and(|rolled_back| rolled_back.is_ok()) {
+        checkout.give_back();
     }
 }
 

@@ -59,6 +59,7 @@ impl Step<'_> {
             lock_meta,
             lock_units,
             units: read_units,
+            names_of_units,
             nodes,
             job_lists,
             survey,
@@ -74,15 +75,20 @@ impl Step<'_> {
                 false => Ok(None),
             }
         };
+        // A row that was made while this step waited for a lock is in no row that the lock gave: its statement began
+        // before. A step that would write the row is repeated by the key; one that decides by it alone looks again.
+        let depends = self.wanted.units.iter().any(|unit| !unit.is_whole());
         // In this order: each is sent when it is polled for the first time.
         let order = match self.wanted.directives {
             Access::None => None,
             Access::Reads => Some(READ_DIRECTIVES),
             Access::Changes => Some(CHANGE_DIRECTIVES),
         };
-        let (begun, ordered, made, locked, units, nodes, lists, survey, known, frame) = tokio::join!(
+        let (begun, survey, ordered, made, locked, units, names, nodes, lists, known, frame) = tokio::join!(
             biased;
             client.batch_execute(BEGIN),
+            // Before the first lock: a scan takes long, and nobody has to wait for it.
+            query(self.wanted.survey, survey, &bucket),
             query(order.is_some(), order.unwrap_or_default(), &bucket),
             query(self.meta == MetaLock::Make, make_meta, &bucket),
             query(self.meta >= MetaLock::Lock, lock_meta, &bucket),
@@ -91,14 +97,15 @@ impl Step<'_> {
                 if self.reads { read_units } else { lock_units },
                 &with_units
             ),
+            query(depends, names_of_units, &with_units),
             query(self.wanted.nodes, nodes, &bucket),
             query(self.wanted.nodes, job_lists, &bucket),
-            query(self.wanted.survey, survey, &bucket),
             self.known_requests(client),
             query(true, frame, &bucket),
         );
         let failed = |error: Error| failure(&error, Stage::Load);
         begun.map_err(failed)?;
+        let survey = survey.map_err(failed)?;
         ordered.map_err(failed)?;
         made.map_err(failed)?;
         let locked = locked.map_err(failed)?;
@@ -106,9 +113,15 @@ impl Step<'_> {
             return Ok(Loaded::NoMeta);
         }
         let units = units.map_err(failed)?.unwrap_or_default();
+        if names
+            .map_err(failed)?
+            .is_some_and(|names| names.len() > units.len())
+        {
+            let born = StoreError::Unavailable("a unit was made meanwhile".to_owned());
+            return Err(Failure::Repeat(born));
+        }
         let nodes = nodes.map_err(failed)?.unwrap_or_default();
         let lists = lists.map_err(failed)?.unwrap_or_default();
-        let survey = survey.map_err(failed)?;
         let frame = frame.map_err(failed)?.unwrap_or_default();
         let frame = self.frame_of(frame.first())?;
         let records = units.iter().map(record).collect::<Result<_, _>>()?;

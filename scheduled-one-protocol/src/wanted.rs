@@ -113,8 +113,12 @@ impl Wanted {
 
     /// What this request concerns.
     pub fn control(request: &ControlRequest) -> Self {
+        let changes = request.change.is_some() || !request.seen.is_empty();
         Wanted {
-            directives: Access::Changes,
+            directives: match changes || !request.described.is_empty() {
+                true => Access::Changes,
+                false => Access::Reads,
+            },
             catalog: request.wants_catalog || !request.described.is_empty(),
             ..Wanted::default()
         }

@@ -177,6 +177,44 @@ async fn a_dropped_request_leaves_no_transaction() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_sees_the_slot_that_was_made_while_it_waited_for_the_unit() {
+    let database = Database::new();
+    let store = database.ready_store().await;
+    store
+        .register(&caller(), &[registration("a")])
+        .await
+        .unwrap();
+    let unit = UnitName::from("a");
+    let slot = unit.with_slot(1);
+    let (name, makes) = (database.name.clone(), slot.to_string());
+    // It makes the slot when somebody waits for the unit that it has locked.
+    let other = thread::spawn(move || {
+        let script = format!(
+            "BEGIN; SELECT 1 FROM scheduled_one.unit WHERE name = 'a' FOR UPDATE; \
+             DO $$ BEGIN WHILE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock') LOOP PERFORM pg_sleep(0.01); PERFORM pg_stat_clear_snapshot(); \
+             END LOOP; END $$; \
+             INSERT INTO scheduled_one.unit (bucket, name) SELECT bucket, '{makes}' FROM scheduled_one.unit; COMMIT"
+        );
+        SERVER.sql_in(&name, &script).unwrap();
+    });
+    let locked = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event = 'PgSleep'",
+        database.name
+    );
+    wait_until("the unit is locked", BOUND, || database.sql(&locked) == "1");
+    let mut seen = 0;
+    let wanted = Wanted::units([&unit, &slot]);
+    let decide = Box::new(|set: &mut WorkingSet| {
+        seen = set.records.len();
+        Ok(())
+    });
+    Records::transact(&store, wanted, 9, decide).await.unwrap();
+    other.join().unwrap();
+    assert_eq!(seen, 2, "the step decides without the slot");
+}
+
 #[tokio::test]
 async fn a_refusal_saves_nothing() {
     let database = Database::new();
