@@ -5,7 +5,7 @@ use scheduled_one_protocol::{Catalog, CatalogEntry, WorkingSet};
 use tokio_postgres::{Client, Error};
 
 use crate::rows::{Column, columns, read};
-use crate::transaction::Step;
+use crate::step::Step;
 
 /// The entries that are not as before: their jobs, and a column for each field.
 pub(crate) fn changes(before: &Catalog, set: &WorkingSet) -> Option<(Column, Vec<Column>)> {

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Error};
 
 use crate::classify::{Failure, Stage, failure};
 use crate::rows::{Column, columns, read};
-use crate::transaction::Step;
+use crate::step::Step;
 
 /// The unit of a new checkpoint, and a column for each field.
 pub(crate) fn changes(set: &WorkingSet) -> Option<(Column, Vec<Column>)> {

@@ -150,6 +150,14 @@ pub(crate) struct Checkout {
 }
 
 impl Checkout {
+    /// Ends a transaction that is to change nothing. If that does not work, it ends with the connection.
+    pub(crate) async fn roll_back(self, deadline: Instant) {
+        let rolled_back = timeout_at(deadline, self.batch_execute("ROLLBACK")).await;
+        if rolled_back.is_ok_and(|rolled_back| rolled_back.is_ok()) {
+            self.give_back();
+        }
+    }
+
     /// Gives the connection back: it is in no transaction, and no reply is outstanding.
     pub(crate) fn give_back(mut self) {
         drop(self.client.take());

@@ -15,10 +15,10 @@ use self::failover::Followers;
 use crate::classify::describe;
 use crate::connections::Connections;
 use crate::identity::Identity;
+use crate::load::sound_records;
 use crate::preflight::{self, Facts};
 use crate::rows::Column;
 use crate::store::Shared;
-use crate::transaction::sound_records;
 
 /// Longest time of the examination after the preflight.
 const TIME_LIMIT: Duration = Duration::from_secs(3);

@@ -27,9 +27,11 @@ mod tables;
 
 // One atomic step: begin, lock, load, decide, save, commit.
 mod classify;
+mod load;
+mod save;
 mod statements;
+mod step;
 mod trail;
-mod transaction;
 mod upkeep;
 
 // The examination of a server, at start and by the doctor.

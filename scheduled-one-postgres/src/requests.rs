@@ -11,8 +11,8 @@ use tokio_postgres::{Client, Error, Row};
 use crate::classify::{Failure, Stage, failure};
 use crate::rows::{Column, columns, read};
 use crate::statements::ORDER_TRAIL;
+use crate::step::Step;
 use crate::trail;
-use crate::transaction::Step;
 
 /// The ids beyond those that are kept are deleted now and then: once in so many ids.
 const FORGET_ONE_IN: i64 = 100;

@@ -24,10 +24,11 @@ use crate::classify::{Failure, Stage, failure};
 use crate::connect_error::ConnectError;
 use crate::connections::{Checkout, Connections};
 use crate::identity::Identity;
+use crate::load::{Loaded, sound_records};
 use crate::rows::read;
 use crate::statements::{Statements, TRIM_LINES};
+use crate::step::{MetaLock, Step};
 use crate::tls;
-use crate::transaction::{Loaded, MetaLock, Step, sound_records};
 use crate::upkeep::Upkeep;
 use crate::{classify, doctor, preflight, schema, trail};
 
@@ -200,11 +201,11 @@ impl PostgresStore {
             Loaded::NoMeta => return Ok(Made::Wants(MetaLock::Make)),
         };
         if let Err(refused) = decide(&mut before.set) {
-            roll_back(checkout, deadline).await;
+            checkout.roll_back(deadline).await;
             return Err(Failure::Fatal(refused));
         }
         if step.reads {
-            roll_back(checkout, deadline).await;
+            checkout.roll_back(deadline).await;
             return match before.is_asked_for() {
                 false => Ok(Made::Done),
                 true => Err(Failure::Fatal(classify::changes_nothing(
@@ -285,14 +286,6 @@ impl PostgresStore {
             }
             Err(_) => Err(no_reply("it was only asked to read")),
         }
-    }
-}
-
-/// Ends a transaction that is to change nothing. If that does not work, it ends with the connection.
-async fn roll_back(checkout: Checkout, deadline: Instant) {
-    let rolled_back = timeout_at(deadline, checkout.batch_execute("ROLLBACK")).await;
-    if rolled_back.is_ok_and(|rolled_back| rolled_back.is_ok()) {
-        checkout.give_back();
     }
 }
 

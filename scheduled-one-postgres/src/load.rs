@@ -1,0 +1,194 @@
+//! The first half of a step: begin, lock, load. Its statements are sent without waiting for each other's replies.
+
+use std::collections::HashMap;
+
+use scheduled_one_protocol::fields::{JOB_LIST, ListOfJobs, META, NODE, RECORD};
+use scheduled_one_protocol::machine::damage::Damage;
+use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Now, Record};
+use scheduled_one_protocol::memory::BucketState;
+use scheduled_one_protocol::{Access, StoreError, TickMs, UnitName, WorkingSet};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error, Row};
+
+use crate::changes::Before;
+use crate::classify::{Failure, Stage, failure};
+use crate::rows::{Column, read};
+use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES};
+use crate::step::{MetaLock, Step};
+
+/// What became of the first half.
+pub(crate) enum Loaded {
+    /// Everything is locked.
+    Set(Box<Before>),
+    /// The row of the bucket is missing, and the step wants to lock it.
+    NoMeta,
+}
+
+/// The rows of a step; `None` of what it does not want.
+struct Read {
+    survey: Option<Vec<Row>>,
+    /// The row of the bucket, if it was locked.
+    locked: Option<Vec<Row>>,
+    units: Option<Vec<Row>>,
+    /// Names of the units that have a row.
+    names: Option<Vec<Row>>,
+    nodes: Option<Vec<Row>>,
+    lists: Option<Vec<Row>>,
+    known: HashMap<(UnitName, String), TickMs>,
+    frame: Option<Vec<Row>>,
+}
+
+impl Step<'_> {
+    /// The first half. Rows are locked in one order: the bucket's, then the units by name. The clock is read when they
+    /// are.
+    pub(crate) async fn load(&self, client: &Client) -> Result<Loaded, Failure> {
+        let failed = |error: Error| failure(&error, Stage::Load);
+        let read = self.read_rows(client).await.map_err(failed)?;
+        if read.locked.is_some_and(|rows| rows.is_empty()) {
+            return Ok(Loaded::NoMeta);
+        }
+        let units = read.units.unwrap_or_default();
+        if read.names.is_some_and(|names| names.len() > units.len()) {
+            let born = StoreError::Unavailable("a unit was made meanwhile".to_owned());
+            return Err(Failure::Repeat(born));
+        }
+        let (nodes, lists) = (
+            read.nodes.unwrap_or_default(),
+            read.lists.unwrap_or_default(),
+        );
+        let frame = self.frame_of(read.frame.unwrap_or_default().first())?;
+        let survey = read
+            .survey
+            .map(|rows| BucketState::of_records(sound_records(&rows)));
+        let mut set = WorkingSet {
+            nodes: nodes_of(&nodes, &lists).map_err(failed)?,
+            records: units.iter().map(record).collect::<Result<_, _>>()?,
+            survey: survey.map(|found| found.survey(frame.now)),
+            known_requests: read.known,
+            ..frame
+        };
+        self.load_requests(client, &mut set).await?;
+        set.catalog = self.catalog(client).await.map_err(failed)?;
+        set.checkpoint = self.checkpoint(client).await?;
+        Ok(Loaded::Set(Box::new(Before::new(set))))
+    }
+
+    /// Begins the transaction, locks, and reads.
+    async fn read_rows(&self, client: &Client) -> Result<Read, Error> {
+        let texts = self.statements;
+        let bucket = [(&self.bucket as &(dyn ToSql + Sync), Type::TEXT)];
+        let units = Column::texts(self.wanted.units.iter().map(|unit| &**unit));
+        let with_units = [bucket[0].clone(), units.parameter()];
+        let query = |is_wanted: bool, statement, parameters| async move {
+            match is_wanted {
+                true => client.query_typed(statement, parameters).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let order = match self.wanted.directives {
+            Access::None => None,
+            Access::Reads => Some(READ_DIRECTIVES),
+            Access::Changes => Some(CHANGE_DIRECTIVES),
+        };
+        let units = match self.reads {
+            true => &texts.units,
+            false => &texts.lock_units,
+        };
+        // A row that was made while this step waited for a lock is in no row that the lock gave: its statement began
+        // before. A step that would write the row is repeated by the key; one that decides by it alone looks again.
+        let depends = self.wanted.units.iter().any(|unit| !unit.is_whole());
+        // In this order: each is sent when it is polled for the first time.
+        let (begun, survey, ordered, made, locked, units, names, nodes, lists, known, frame) = tokio::join!(
+            biased;
+            client.batch_execute(BEGIN),
+            // Before the first lock: a scan takes long, and nobody has to wait for it.
+            query(self.wanted.survey, &texts.survey, &bucket),
+            query(order.is_some(), order.unwrap_or_default(), &bucket),
+            query(self.meta == MetaLock::Make, &texts.make_meta, &bucket),
+            query(self.meta >= MetaLock::Lock, &texts.lock_meta, &bucket),
+            query(!self.wanted.units.is_empty(), units, &with_units),
+            query(depends, &texts.names_of_units, &with_units),
+            query(self.wanted.nodes, &texts.nodes, &bucket),
+            query(self.wanted.nodes, &texts.job_lists, &bucket),
+            self.known_requests(client),
+            query(true, texts.frame(self.identity), &bucket),
+        );
+        // The first error in their order is the cause of those behind it.
+        begun?;
+        let survey = survey?;
+        ordered?;
+        made?;
+        Ok(Read {
+            survey,
+            locked: locked?,
+            units: units?,
+            names: names?,
+            nodes: nodes?,
+            lists: lists?,
+            known: known?,
+            frame: frame?,
+        })
+    }
+
+    /// The clock, the identity, and the row of the bucket.
+    fn frame_of(&self, row: Option<&Row>) -> Result<WorkingSet, Failure> {
+        let failed = |error: Error| failure(&error, Stage::Load);
+        let none = || StoreError::Unavailable("the server shows no clock".to_owned());
+        let row = row.ok_or_else(|| Failure::Fatal(none()))?;
+        let now_us: i64 = row.try_get(0).map_err(failed)?;
+        let bucket: Option<String> = row.try_get(2).map_err(failed)?;
+        let meta = match bucket {
+            None => Meta::default(),
+            Some(_) => match read(META, row, 3, Meta::default()).map_err(failed)? {
+                Ok(meta) => meta,
+                Err(Damage { field, value }) => {
+                    return Err(Failure::Fatal(StoreError::Refused(format!(
+                        "the table meta has {value} as {field} of {}: somebody edited it; delete the row, and the \
+                         nodes write it again",
+                        self.bucket
+                    ))));
+                }
+            },
+        };
+        Ok(WorkingSet {
+            now: Now {
+                us: u64::try_from(now_us).unwrap_or_default(),
+            },
+            serving: row.try_get(1).map_err(failed)?,
+            meta,
+            ..WorkingSet::default()
+        })
+    }
+}
+
+/// A unit and its record. A row that somebody edited refuses the request.
+pub(crate) fn record(row: &Row) -> Result<(UnitName, Record), Failure> {
+    let failed = |error: Error| failure(&error, Stage::Load);
+    let name: String = row.try_get(0).map_err(failed)?;
+    let unit = UnitName::from(name.as_str());
+    match read(RECORD, row, 1, Record::default()).map_err(failed)? {
+        Ok(record) => Ok((unit, record)),
+        Err(damage) => Err(Failure::Fatal(StoreError::damaged(&unit, &damage))),
+    }
+}
+
+/// The living nodes and their lists. What somebody edited counts as missing: the next heartbeat writes it again.
+fn nodes_of(nodes: &[Row], lists: &[Row]) -> Result<Nodes, Error> {
+    let mut found = Nodes::default();
+    for row in nodes {
+        if let Ok(node) = read(NODE, row, 1, LivingNode::default())? {
+            found.living.insert(row.try_get(0)?, node);
+        }
+    }
+    for row in lists {
+        if let Ok((digest, list)) = read(JOB_LIST, row, 0, ListOfJobs::default())? {
+            found.job_lists.insert(digest, list);
+        }
+    }
+    Ok(found)
+}
+
+/// Records by unit, without those that somebody edited.
+pub(crate) fn sound_records(rows: &[Row]) -> HashMap<UnitName, Record> {
+    rows.iter().filter_map(|row| record(row).ok()).collect()
+}
