@@ -15,7 +15,8 @@ pub struct Wanted {
     pub units: BTreeSet<UnitName>,
     /// Whether the living nodes are needed.
     pub nodes: bool,
-    /// Whether the units that a node has to attend to are needed: see [`WorkingSet::survey`](crate::WorkingSet::survey).
+    /// Whether the units that a node has to attend to are needed: see
+    /// [`WorkingSet::survey`](crate::WorkingSet::survey).
     pub survey: bool,
     /// The lanes whose first request is needed, with what the caller saw of them: see
     /// [`WorkingSet::first_ticks`](crate::WorkingSet::first_ticks).
