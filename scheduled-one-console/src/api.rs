@@ -11,7 +11,7 @@ use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::{App, Shared, permit};
+use crate::app::{Shared, permit};
 use crate::failure::{Failure, failed};
 use crate::gate::Visitor;
 use crate::plan::Plan;
@@ -93,7 +93,8 @@ pub(crate) async fn job(
         let open = app.control.open_runs(&job).await?;
         let lines = app.control.ledger(&job, LINES).await?;
         let version = described.version;
-        let body = description(&app, &described, &open, &lines);
+        let plan = app.plan(&described, TICKS).await?;
+        let body = description(&plan, &described, &open, &lines);
         Ok((etag(version), Json(body)).into_response())
     };
     answer(described.await)
@@ -103,7 +104,12 @@ fn etag(version: u64) -> [(HeaderName, String); 1] {
     [(header::ETAG, format!("\"{version}\""))]
 }
 
-fn description(app: &App, of: &JobDescription, open: &[OpenRun], lines: &[LedgerRecord]) -> Value {
+fn description(
+    plan: &Plan,
+    of: &JobDescription,
+    open: &[OpenRun],
+    lines: &[LedgerRecord],
+) -> Value {
     let pauses = of.pauses.iter().map(|pause| {
         json!({
             "of_all": pause.of_all,
@@ -127,7 +133,6 @@ fn description(app: &App, of: &JobDescription, open: &[OpenRun], lines: &[Ledger
         })
     });
     let cataloged = of.cataloged.as_ref();
-    let plan = Plan::of(&of.job, cataloged, app.now_ms(), TICKS);
     json!({
         "name": of.job,
         "version": of.version,

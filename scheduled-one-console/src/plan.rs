@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
-use scheduled_one_control::{CatalogedJob, Error};
+use scheduled_one_control::{CatalogedJob, Error, JobSummary};
 
 /// The next ticks of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,14 @@ impl Plan {
         match cataloged.next(job, instant(now_ms), n) {
             Ok(ticks) => Plan::Ticks(ticks.into_iter().map(ms).collect()),
             Err(error) => Plan::Unknown(error.to_string()),
+        }
+    }
+
+    /// The next tick of a job in a list.
+    pub(crate) fn of_summary(job: &JobSummary, now_ms: i64) -> Self {
+        match job.is_overridden {
+            true => Plan::Unknown("operators gave it another schedule; see its page".to_owned()),
+            false => Plan::of(&job.job, job.cataloged.as_ref(), now_ms, 1),
         }
     }
 

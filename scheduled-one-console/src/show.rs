@@ -114,7 +114,7 @@ async fn rows_of(app: &App, jobs: &[JobSummary], now_ms: i64) -> Result<Vec<Row>
         let lines = ledgers.remove(&summary.job).unwrap_or_default();
         Row {
             health: Health::of(summary, &glance, &lines, now_ms),
-            plan: Plan::of(&summary.job, summary.cataloged.as_ref(), now_ms, 1),
+            plan: Plan::of_summary(summary, now_ms),
             summary: summary.clone(),
             glance,
             lines,
@@ -162,13 +162,9 @@ async fn job_page(
     let now_ms = app.now_ms();
     let pauses = described.pauses.iter().map(|pause| pause.pause.since_ms);
     let paused_since_ms = pauses.min();
-    let decides = described.overridden.as_ref();
-    let is_overridden = decides.is_some_and(|it| !it.is_void && !it.wanted.is_reset());
-    // The catalog has the schedule in the code: what holds in its place is computed with the directive.
-    let plan = match is_overridden {
-        true => Plan::computed(app.control.next(&job, NEXT).await)?,
-        false => Plan::of(&job, described.cataloged.as_ref(), now_ms, NEXT),
-    };
+    let plan = app.plan(&described, NEXT).await?;
+    let overridden = described.overridden.as_ref();
+    let is_overridden = overridden.is_some_and(|it| it.is_in_force());
     let of_code = described.cataloged.as_ref().filter(|_| !is_overridden);
     let ticks_in = |from_ms| ticks_in(&job, of_code, from_ms, now_ms);
     let page = JobPage {

@@ -50,9 +50,10 @@ impl AlertSource {
         now_ms: i64,
     ) -> UnitFacts {
         let status = &glance.scheduled;
-        // A schedule that this process cannot make again says nothing of what is due.
+        // A schedule that this process cannot make again, or that is not in force, says nothing of what is due.
         let schedule = cataloged.schedule(&job.job, &self.zones).ok();
-        let schedule = schedule.filter(|_| job.nodes > 0 && job.schedules.len() < 2);
+        let is_sure = job.nodes > 0 && job.schedules.len() < 2 && !job.is_overridden;
+        let schedule = schedule.filter(|_| is_sure);
         let decided = status.marks.decided_to();
         let next = decided.zip(schedule.as_ref());
         let next = next.and_then(|(decided, schedule)| schedule.next_after(decided.ms()));
