@@ -59,7 +59,7 @@ async fn jobs(State(app): State<App>) -> Result<String, Failure> {
     Ok(page)
 }
 
-/// For Prometheus, which needs `honor_labels: true`.
+/// For Prometheus.
 async fn metrics(State(app): State<App>) -> ([(HeaderName, &'static str); 1], String) {
     let content_type = (CONTENT_TYPE, OPENMETRICS_CONTENT_TYPE);
     ([content_type], app.scheduler.openmetrics())

@@ -1,5 +1,6 @@
 //! Rules and channels together: evaluate, keep, deliver.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -231,7 +232,9 @@ impl Alerts {
         let facts = source.facts().await;
         let facts = facts.map_err(failed("what is the case".to_owned()))?;
         let mut next = state.clone();
+        let gone: BTreeSet<&str> = facts.gone.iter().map(|unit| job_of(unit)).collect();
         let mut lines: Vec<LedgerRecord> = Vec::new();
+        let mut has_read = false;
         for job in jobs(&facts, &next) {
             let cursor = next.cursors.entry(job.clone()).or_default();
             let what = || format!("the ledger of `{job}`");
@@ -242,9 +245,14 @@ impl Alerts {
             {
                 newest = source.ledger(&job, MAX_LINES).await;
             }
-            lines.extend(cursor.take_new(newest.map_err(failed(what()))?));
+            let new = cursor.take_new(newest.map_err(failed(what()))?);
+            has_read |= !new.is_empty();
+            // What is written of a job that is gone concerns nobody, also when it returns.
+            if !gone.contains(&*job) {
+                lines.extend(new);
+            }
         }
-        if !lines.is_empty() || !facts.gone.is_empty() {
+        if has_read {
             next.changed();
         }
         let alerts = self.evaluate(&mut next, Input { lines, facts });
@@ -267,9 +275,6 @@ impl Alerts {
             });
         let disabled: Vec<Condition> = disabled.collect();
         let before = state.engine.clone();
-        for name in &input.facts.gone {
-            state.cursors.remove(name);
-        }
         let rules = self.rules.with_declared(&input.facts.declared);
         let alerts = state.engine.step(&rules, input, disabled);
         for alert in &alerts {
@@ -353,7 +358,9 @@ async fn save(keeper: &dyn Keeper, state: &AlertState, before: u64) -> Result<()
 
 /// The jobs whose ledgers are read: those of the facts, and those that were read before.
 fn jobs(facts: &Facts, state: &AlertState) -> Vec<String> {
-    let units = facts.units.iter().map(|unit| job_of(&unit.name).to_owned());
+    let units = facts.units.iter().map(|unit| &unit.name);
+    let units = units.chain(&facts.gone);
+    let units = units.map(|unit| job_of(unit).to_owned());
     let mut jobs: Vec<String> = units.chain(state.cursors.keys().cloned()).collect();
     jobs.sort();
     jobs.dedup();

@@ -17,7 +17,8 @@ pub struct Facts {
     pub units: Vec<UnitFacts>,
     /// What jobs say of their alerts themselves. The rules that the program gives for a job come first.
     pub declared: BTreeMap<String, JobRules>,
-    /// Jobs (or shards) that are none any more: their alerts are over, and what is known of them is forgotten.
+    /// Jobs (or shards) that are none any more: their alerts are over, what is known of them is forgotten, and new
+    /// lines of their ledgers are passed over.
     pub gone: Vec<String>,
     /// How many nodes send heartbeats, if that is known.
     pub nodes: Option<u32>,

@@ -23,6 +23,7 @@ struct Jobs {
     /// Oldest first.
     lines: Mutex<Vec<LedgerRecord>>,
     limits: Mutex<Vec<usize>>,
+    is_gone: Mutex<bool>,
 }
 
 impl Jobs {
@@ -55,14 +56,17 @@ impl Jobs {
 
 impl Source for Jobs {
     fn facts(&self) -> BoxFuture<'_, Result<Facts, SourceError>> {
-        let facts = Facts {
+        let mut facts = Facts {
             at_ms: *self.now_ms.lock().unwrap(),
-            units: vec![UnitFacts {
-                name: "nightly".to_owned(),
-                ..UnitFacts::default()
-            }],
             ..Facts::default()
         };
+        match *self.is_gone.lock().unwrap() {
+            true => facts.gone.push("nightly".to_owned()),
+            false => facts.units.push(UnitFacts {
+                name: "nightly".to_owned(),
+                ..UnitFacts::default()
+            }),
+        }
         Box::pin(async { Ok(facts) })
     }
 
@@ -318,6 +322,33 @@ async fn a_ledger_is_read_as_far_as_is_needed() {
     assert_eq!(*jobs.limits.lock().unwrap(), [50, 10_000, 50, 50, 10_000]);
     let body = server.only().json();
     assert_eq!(body["data"]["subjects"][0]["count"], 90);
+}
+
+#[tokio::test]
+async fn a_job_that_is_gone_fires_nothing_and_costs_no_save_and_returns_without_its_past() {
+    let server = Server::start([ok(), ok(), ok()]).await;
+    let (alerts, jobs, place) = (alerts(&server), Jobs::default(), Place::default());
+    let saves = || *place.saves.lock().unwrap();
+    turn(&alerts, &jobs, &place, NOW_MS).await;
+    *jobs.is_gone.lock().unwrap() = true;
+    jobs.ended(NOW_MS + 1_000, Outcome::Missed);
+    turn(&alerts, &jobs, &place, NOW_MS + 60_000).await;
+    let before = saves();
+    for minute in 2..5 {
+        turn(&alerts, &jobs, &place, NOW_MS + minute * 60_000).await;
+    }
+    assert_eq!(saves(), before, "nothing is new");
+    *jobs.is_gone.lock().unwrap() = false;
+    turn(&alerts, &jobs, &place, NOW_MS + 360_000).await;
+    turn(&alerts, &jobs, &place, NOW_MS + 420_000).await;
+    assert_eq!(
+        server.received().len(),
+        0,
+        "what was written meanwhile is past"
+    );
+    jobs.ended(NOW_MS + 430_000, Outcome::Failed);
+    turn(&alerts, &jobs, &place, NOW_MS + 480_000).await;
+    assert_eq!(server.received().len(), 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The forms: each changes something once, and leads back to the page with a notice.
 
+mod schedule;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Extension;
@@ -21,6 +23,8 @@ use crate::page::{self, BackfillWish, Section};
 use crate::plan::zone_of;
 use crate::rights::Action;
 use crate::text::{encoded, millis};
+
+pub(crate) use schedule::{reschedule, reset};
 
 /// The fields of all forms; each form has some of them.
 #[derive(Debug, Default, Deserialize)]
@@ -200,7 +204,7 @@ pub(crate) async fn backfill(
     let planned = async {
         permit(&visitor, Action::Backfill, &job)?;
         let wish = form(sent)?;
-        let backfill = wanted(&app, &visitor, &job, &wish)?;
+        let backfill = wanted_backfill(&app, &visitor, &job, &wish)?;
         if !wish.go.is_empty() {
             backfill.await?;
             return Ok(None);
@@ -227,7 +231,17 @@ pub(crate) async fn backfill(
     }
 }
 
-fn wanted(
+fn backfill_only(word: &str) -> Result<BackfillOnly, Failure> {
+    let mut each = BackfillOnly::EACH.into_iter();
+    let only = each.find(|only| only.as_str() == word);
+    only.ok_or_else(|| Failure::Input {
+        field: "only",
+        message: format!("{word:?} is none of missed, lost, failed, never and all"),
+    })
+}
+
+/// The backfill that is wished for, in the name of the visitor.
+pub(crate) fn wanted_backfill(
     app: &App,
     visitor: &Visitor,
     job: &str,
@@ -239,16 +253,7 @@ fn wanted(
             message: "a backfill needs both ends of its range".to_owned(),
         })
     };
-    let only = BackfillOnly::EACH
-        .into_iter()
-        .find(|only| only.as_str() == wish.only);
-    let only = only.ok_or_else(|| Failure::Input {
-        field: "only",
-        message: format!(
-            "{:?} is none of missed, lost, failed, never and all",
-            wish.only
-        ),
-    })?;
+    let only = backfill_only(&wish.only)?;
     let range = bound("from", &wish.from)?..bound("to", &wish.to)?;
     let backfill = app.control.backfill(job, range).only(only);
     Ok(backfill.note(&wish.note).by(&visitor.user.name))

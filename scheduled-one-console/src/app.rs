@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, header};
 use maud::Markup;
-use scheduled_one_control::{Control, JobSummary};
+use scheduled_one_control::{Control, Error, JobDescription, JobSummary};
 use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_protocol::clock::Clock;
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use crate::failure::{Failure, failed, is_api};
 use crate::gate::Visitor;
 use crate::live::Hub;
 use crate::page::{self, Layout, Section};
+use crate::plan::Plan;
 use crate::rights::Action;
 use crate::run_logs::RunLogs;
 use crate::text::millis;
@@ -104,6 +105,17 @@ impl App {
         let mut jobs = self.control.jobs().await?;
         jobs.retain(|job| visitor.may(Action::View, &job.job));
         Ok(jobs)
+    }
+
+    /// The next `n` ticks of a job. The catalog has the schedule in the code: what is in force in its place is computed
+    /// with the directive.
+    pub(crate) async fn plan(&self, described: &JobDescription, n: usize) -> Result<Plan, Error> {
+        let (job, cataloged) = (&described.job, described.cataloged.as_ref());
+        let overridden = described.overridden.as_ref();
+        match overridden.is_some_and(|it| it.is_in_force()) {
+            true => Plan::computed(self.control.next(job, n).await),
+            false => Ok(Plan::of(job, cataloged, self.now_ms(), n)),
+        }
     }
 
     /// The newest lines of each ledger.

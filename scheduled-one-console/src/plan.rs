@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
-use scheduled_one_control::CatalogedJob;
+use scheduled_one_control::{CatalogedJob, Error, JobSummary};
 
 /// The next ticks of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,23 @@ impl Plan {
         match cataloged.next(job, instant(now_ms), n) {
             Ok(ticks) => Plan::Ticks(ticks.into_iter().map(ms).collect()),
             Err(error) => Plan::Unknown(error.to_string()),
+        }
+    }
+
+    /// The next tick of a job in a list.
+    pub(crate) fn of_summary(job: &JobSummary, now_ms: i64) -> Self {
+        match job.is_overridden {
+            true => Plan::Unknown("operators gave it another schedule; see its page".to_owned()),
+            false => Plan::of(&job.job, job.cataloged.as_ref(), now_ms, 1),
+        }
+    }
+
+    /// The ticks that `Control` has computed.
+    pub(crate) fn computed(ticks: Result<Vec<SystemTime>, Error>) -> Result<Self, Error> {
+        match ticks {
+            Ok(ticks) => Ok(Plan::Ticks(all_ms(&ticks))),
+            Err(error @ Error::Schedule { .. }) => Ok(Plan::Unknown(error.to_string())),
+            Err(error) => Err(error),
         }
     }
 
@@ -65,6 +82,11 @@ pub(crate) fn zone_of(cataloged: Option<&CatalogedJob>) -> TimeZone {
 
 pub(crate) fn instant(ms: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
+/// These instants, ms.
+pub(crate) fn all_ms(instants: &[SystemTime]) -> Vec<i64> {
+    instants.iter().copied().map(ms).collect()
 }
 
 fn ms(instant: SystemTime) -> i64 {

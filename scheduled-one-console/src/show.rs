@@ -1,5 +1,6 @@
 //! What is behind each page.
 
+mod alerts;
 mod cluster;
 mod run;
 mod timeline;
@@ -22,6 +23,7 @@ use crate::page::{
 use crate::plan::{Plan, instant, ticks_in, zone_of};
 use crate::rights::Action;
 
+pub(crate) use alerts::alerts;
 pub(crate) use cluster::{cluster, examine};
 pub(crate) use run::{run, tick};
 pub(crate) use timeline::timeline;
@@ -112,7 +114,7 @@ async fn rows_of(app: &App, jobs: &[JobSummary], now_ms: i64) -> Result<Vec<Row>
         let lines = ledgers.remove(&summary.job).unwrap_or_default();
         Row {
             health: Health::of(summary, &glance, &lines, now_ms),
-            plan: Plan::of(&summary.job, summary.cataloged.as_ref(), now_ms, 1),
+            plan: Plan::of_summary(summary, now_ms),
             summary: summary.clone(),
             glance,
             lines,
@@ -160,11 +162,15 @@ async fn job_page(
     let now_ms = app.now_ms();
     let pauses = described.pauses.iter().map(|pause| pause.pause.since_ms);
     let paused_since_ms = pauses.min();
-    let ticks_in = |from_ms| ticks_in(&job, described.cataloged.as_ref(), from_ms, now_ms);
+    let plan = app.plan(&described, NEXT).await?;
+    let overridden = described.overridden.as_ref();
+    let is_overridden = overridden.is_some_and(|it| it.is_in_force());
+    let of_code = described.cataloged.as_ref().filter(|_| !is_overridden);
+    let ticks_in = |from_ms| ticks_in(&job, of_code, from_ms, now_ms);
     let page = JobPage {
         calendar: calendar(app, &described, Range::from_word(&wanted.range), now_ms).await?,
         health: Health::of_described(&described, &glance, &lines, now_ms),
-        plan: Plan::of(&job, described.cataloged.as_ref(), now_ms, NEXT),
+        plan,
         paused_ticks: paused_since_ms.and_then(|since_ms| Some(ticks_in(since_ms)?.len())),
         listed: if wanted.lines.is_empty() {
             page::FEW

@@ -28,6 +28,8 @@ pub struct JobSummary {
     pub schedules: BTreeSet<ScheduleId>,
     /// Operators wanted another schedule in place of one that the code has no more: the code decides.
     pub is_override_void: bool,
+    /// Another schedule than that in the code is in force: [`Control::next`] has its ticks, the catalog has not.
+    pub is_overridden: bool,
     /// What the catalog has of it; `None` if only older nodes, which describe nothing, had it.
     pub cataloged: Option<CatalogedJob>,
 }
@@ -68,7 +70,8 @@ impl Control {
             for (job, summary) in &mut here {
                 let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
                 let wanted = override_of(wanted, summary.cataloged.as_ref());
-                summary.is_override_void = wanted.is_some_and(|it| it.is_void);
+                summary.is_override_void = wanted.as_ref().is_some_and(|it| it.is_void);
+                summary.is_overridden = wanted.is_some_and(|it| it.is_in_force());
                 summary.is_paused = directives.in_force(job, now_ms).paused;
                 let pauses = directives.of(job).filter_map(|directive| directive.pause);
                 let holding = pauses.filter(|pause| pause.holds(now_ms));

@@ -24,6 +24,13 @@ pub struct OverrideOf {
     pub is_void: bool,
 }
 
+impl OverrideOf {
+    /// Whether it decides, and not the schedule in the code.
+    pub fn is_in_force(&self) -> bool {
+        !self.is_void && !self.wanted.is_reset()
+    }
+}
+
 /// What a change of a schedule would come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use scheduled_one_protocol::fields::{Field, JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD};
+use scheduled_one_protocol::fields::{
+    CATALOG, CHECKPOINT, Field, JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD,
+};
 use scheduled_one_protocol::machine::{Meta, Nodes, Record};
-use scheduled_one_protocol::{Catalog, UnitName, WorkingSet};
+use scheduled_one_protocol::{Catalog, CatalogEntry, UnitName, WorkingSet};
 
-use crate::catalog;
-use crate::checkpoint;
 use crate::requests::RequestChanges;
 use crate::rows::{Column, columns};
 use crate::statements::Statements;
@@ -139,8 +139,8 @@ impl Changes {
                 let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
                 (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
             }),
-            catalog: catalog::changes(&before.catalog, set),
-            checkpoint: checkpoint::changes(set),
+            catalog: new_entries(&before.catalog, set),
+            checkpoint: new_checkpoint(set),
             requests: RequestChanges::of(set),
         }
     }
@@ -181,4 +181,20 @@ fn units(units: &[(&UnitName, &Record)]) -> Option<(Column, Vec<Column>)> {
     let names = Column::texts(units.iter().map(|(unit, _)| unit.as_str()));
     let records: Vec<&Record> = units.iter().map(|(_, record)| *record).collect();
     Some((names, columns(RECORD, &records)))
+}
+
+/// The entries of the catalog that are not as before: their jobs, and a column for each field.
+fn new_entries(before: &Catalog, set: &WorkingSet) -> Option<(Column, Vec<Column>)> {
+    let new = set.catalog.iter();
+    let (jobs, entries): (Vec<&str>, Vec<&CatalogEntry>) = new
+        .filter(|(job, entry)| before.get(*job) != Some(entry))
+        .map(|(job, entry)| (job.as_str(), entry))
+        .unzip();
+    (!jobs.is_empty()).then(|| (Column::texts(jobs), columns(CATALOG, &entries)))
+}
+
+/// The unit of a new checkpoint, and a column for each field.
+fn new_checkpoint(set: &WorkingSet) -> Option<(Column, Vec<Column>)> {
+    let (unit, new) = set.new_checkpoint.as_ref()?;
+    Some((Column::texts([unit.as_str()]), columns(CHECKPOINT, &[new])))
 }

@@ -1,19 +1,13 @@
-//! Checkpoints: a row for each unit whose runs leave something. Only steps that concern one load and save it.
+//! Checkpoints: a row for each unit whose runs leave something. Only steps that concern one load it.
 
+use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::fields::CHECKPOINT;
 use scheduled_one_protocol::message::Checkpoint;
-use scheduled_one_protocol::{StoreError, WorkingSet};
 use tokio_postgres::{Client, Error};
 
 use crate::classify::{Failure, Stage, failure};
-use crate::rows::{Column, columns, read};
+use crate::rows::{Column, read};
 use crate::step::Step;
-
-/// The unit of a new checkpoint, and a column for each field.
-pub(crate) fn changes(set: &WorkingSet) -> Option<(Column, Vec<Column>)> {
-    let (unit, new) = set.new_checkpoint.as_ref()?;
-    Some((Column::texts([unit.as_str()]), columns(CHECKPOINT, &[new])))
-}
 
 impl Step<'_> {
     /// The checkpoint that is wanted, if one is stored.

@@ -7,6 +7,7 @@
 //! The start and the doctor try the scripts before any other request, and a request that the server refuses without a
 //! reason of its own tries them again: if they run, only the request is refused, otherwise the store is unavailable.
 
+mod messages;
 mod requests;
 mod samples;
 

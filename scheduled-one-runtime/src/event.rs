@@ -65,6 +65,15 @@ pub(crate) fn doubtful(finding: &Finding) {
     warn!(target: TARGET, check, remedy, "doctor: {found}");
 }
 
+/// Jobs say what of them is worth an alert, and nobody evaluates alerts.
+pub(crate) fn rules_without_effect<'a>(jobs: impl Iterator<Item = &'a String>, way_out: &str) {
+    let jobs = jobs.map(String::as_str).collect::<Vec<_>>().join(", ");
+    if jobs.is_empty() {
+        return;
+    }
+    warn!(target: TARGET, jobs, way_out, "nobody evaluates alerts: what these jobs say with `alert(…)` has no effect");
+}
+
 /// A disabled job whose schedule cannot be used.
 pub(crate) fn left_out(job: &str, why: &str) {
     warn!(target: TARGET, job, why, "left out: this job is disabled, and its schedule cannot be used");

@@ -24,7 +24,7 @@ use crate::compiled_job::CompiledJob;
 use crate::node::outlook::Outlook;
 use counters::{Bounds, Counters, Histogram, add};
 use job_metrics::{DURATIONS, JobMetrics, LATENESSES};
-use labels::{Op, RESULTS, VERDICTS, verdict};
+use labels::{JOB_NAME, Op, RESULTS, VERDICTS, verdict};
 use mirror::Mirror;
 use scheduled_one_protocol::message::{RunId, Verdict};
 use scheduled_one_protocol::{Bucket, Outcome, StoreError, UnitName};
@@ -187,7 +187,7 @@ impl Metrics {
     pub(crate) fn run_began(&self, job: &CompiledJob, lateness: Duration) {
         if !self.off && !job.is_internal() {
             job.metrics.began(lateness);
-            let labels = || [("job", self.label(&job.name))];
+            let labels = || [(JOB_NAME, self.label(&job.name))];
             let of = (catalog::RUN_LATENESS.name, &LATENESSES);
             self.mirror.record(of, labels, lateness);
         }
@@ -213,7 +213,7 @@ impl Metrics {
         if let Some(took) = took {
             let labels = || {
                 [
-                    ("job", self.label(&job.name)),
+                    (JOB_NAME, self.label(&job.name)),
                     ("outcome", outcome.as_str()),
                 ]
             };

@@ -21,6 +21,7 @@ pub(crate) mod alert_source;
 #[cfg(feature = "alerts")]
 pub(crate) mod alerting;
 mod audit;
+mod declared_rules;
 pub(crate) mod doctor;
 mod metrics;
 

@@ -10,7 +10,7 @@ use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, Checkpoint, CheckpointRequest, Checkpointed};
 use scheduled_one_protocol::{BoxFuture, Store, UnitName};
 use scheduled_one_runtime::alerts::{
-    Alert, Alerts, Channel, DeliveryError, JobRules, Rules, Secret, Webhook,
+    Alert, Alerts, Channel, DeliveryError, JobRules, Rules, Secret, Source, Webhook,
 };
 use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::{Error, Job, Scheduler, State};
@@ -226,4 +226,82 @@ async fn a_run_that_was_followed_does_not_overwrite_the_state() {
     let written = world.store.checkpoint(&caller, &write).await.unwrap().body;
     assert_eq!(written, Checkpointed::Superseded);
     drop(scheduler);
+}
+
+/// A job of another release of the same program, or of another program.
+async fn other(world: &World, application: &str) -> Scheduler {
+    Scheduler::builder("memory://")
+        .store(world.store.clone())
+        .clock(world.clock.clone())
+        .application(application)
+        .job(Job::every("b", Duration::from_secs(3600), || async {}))
+        .start()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_job_that_a_release_has_dropped_is_gone_and_that_of_nodes_which_are_down_is_missing() {
+    let world = World::new();
+    for (application, is_gone) in [("stock", false), ("billing", true)] {
+        let old = other(&world, application).await;
+        old.shutdown(Duration::from_secs(5)).await;
+        drop(old);
+        let now = Scheduler::builder("memory://")
+            .store(world.store.clone())
+            .clock(world.clock.clone())
+            .application("billing")
+            .job(Job::every("a", Duration::from_secs(3600), || async {}))
+            .start()
+            .await
+            .unwrap();
+        let mut seconds = 0;
+        wait_until_async("it is gone, or missing for a minute", BOUND, async || {
+            world.clock.advance(Duration::from_secs(1));
+            seconds += 1;
+            let facts = now.facts().await.unwrap();
+            let of_b = facts.units.iter().find(|unit| unit.name == "b");
+            match facts.gone.as_slice() {
+                [] => !is_gone && seconds > 60 && of_b.is_some_and(|unit| unit.no_node_has),
+                gone => is_gone && gone == ["b"] && of_b.is_none(),
+            }
+        })
+        .await;
+        now.shutdown(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn rules_of_jobs_that_nobody_evaluates_are_warned_of() {
+    let log = test_support::Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let _guard = test_support::subscribe(subscriber.finish());
+    let world = World::new();
+    let without = async || {
+        let rules = JobRules::new().failed(2);
+        Scheduler::builder("memory://")
+            .store(world.store.clone())
+            .clock(world.clock.clone())
+            .job(Job::every("c", Duration::from_secs(60), || async {}).alert(rules))
+            .start()
+            .await
+            .unwrap()
+    };
+    let warned = || log.lines_with("nobody evaluates alerts");
+    let first = without().await;
+    let lines = warned();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains("jobs=\"c\"") && lines[0].contains(".alerts("),
+        "{lines:?}"
+    );
+    // With a node that evaluates alerts, the rules have an effect.
+    let evaluates = world.node("evaluates").await;
+    world.sent(1).await;
+    let second = without().await;
+    assert_eq!(warned().len(), 1);
+    drop((first, second, evaluates));
 }

@@ -38,7 +38,6 @@ const KEY: &str = "the secret of the DingTalk robot";
 #[derive(Clone, Debug)]
 pub struct DingTalk {
     endpoint: Endpoint,
-    secret: Option<Secret>,
     mobiles: Vec<String>,
 }
 
@@ -48,7 +47,6 @@ impl DingTalk {
         let what = "the address of the DingTalk robot";
         DingTalk {
             endpoint: Endpoint::new("dingtalk", what, address.into()),
-            secret: None,
             mobiles: Vec::new(),
         }
     }
@@ -56,7 +54,7 @@ impl DingTalk {
     /// The secret that DingTalk shows for "sign": `SEC…`.
     #[must_use]
     pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
-        self.secret = Some(secret.into());
+        self.endpoint = self.endpoint.signed_with(secret.into(), KEY);
         self
     }
 
@@ -83,8 +81,8 @@ impl DingTalk {
 
     async fn attempt(&self, alert: &Alert, now_ms: i64) -> Result<(), DeliveryError> {
         let address = self.endpoint.uri().await?;
-        let uri = match &self.secret {
-            Some(secret) => signed(&address, now_ms, &secret.read(KEY).await?)?,
+        let uri = match self.endpoint.signing_secret().await? {
+            Some(secret) => signed(&address, now_ms, &secret)?,
             None => address,
         };
         let mut text = markdown::of(alert, MAX_TEXT);
@@ -119,13 +117,7 @@ impl Channel for DingTalk {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {
-        Box::pin(async {
-            self.endpoint.check().await?;
-            match &self.secret {
-                Some(secret) => secret.read(KEY).await.map(drop),
-                None => Ok(()),
-            }
-        })
+        Box::pin(self.endpoint.check())
     }
 
     fn deliver<'a>(

@@ -12,6 +12,8 @@ pub(crate) struct Endpoint {
     address: Secret,
     /// What the address is, for errors.
     what: &'static str,
+    /// What messages are signed with, if they are, and what that is, for errors.
+    signer: Option<(Secret, &'static str)>,
     pub(crate) http: Http,
 }
 
@@ -21,6 +23,7 @@ impl Endpoint {
             name: name.to_owned(),
             address,
             what,
+            signer: None,
             http: Http::new(),
         }
     }
@@ -39,8 +42,24 @@ impl Endpoint {
         self.address.read_uri(self.what).await
     }
 
+    /// The same endpoint, with a secret that messages are signed with.
+    pub(crate) fn signed_with(mut self, secret: Secret, what: &'static str) -> Self {
+        self.signer = Some((secret, what));
+        self
+    }
+
+    /// The secret that messages are signed with, if they are.
+    pub(crate) async fn signing_secret(&self) -> Result<Option<String>, SecretError> {
+        match &self.signer {
+            Some((secret, what)) => secret.read(what).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the address and the secret.
     pub(crate) async fn check(&self) -> Result<(), SecretError> {
-        self.uri().await.map(drop)
+        self.uri().await?;
+        self.signing_secret().await.map(drop)
     }
 
     pub(crate) async fn post(

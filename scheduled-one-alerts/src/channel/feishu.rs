@@ -34,7 +34,6 @@ const KEY: &str = "the secret of the Feishu robot";
 #[derive(Clone, Debug)]
 pub struct Feishu {
     endpoint: Endpoint,
-    secret: Option<Secret>,
 }
 
 impl Feishu {
@@ -43,14 +42,13 @@ impl Feishu {
         let what = "the address of the Feishu robot";
         Feishu {
             endpoint: Endpoint::new("feishu", what, address.into()),
-            secret: None,
         }
     }
 
     /// The secret that Feishu shows for "signature verification".
     #[must_use]
     pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
-        self.secret = Some(secret.into());
+        self.endpoint = self.endpoint.signed_with(secret.into(), KEY);
         self
     }
 
@@ -71,9 +69,9 @@ impl Feishu {
     async fn attempt(&self, alert: &Alert, now_ms: i64) -> Result<(), DeliveryError> {
         let uri = self.endpoint.uri().await?;
         let mut body = body(alert);
-        if let Some(secret) = &self.secret {
+        if let Some(secret) = self.endpoint.signing_secret().await? {
             let timestamp = (now_ms / 1000).to_string();
-            body["sign"] = Value::from(sign(&timestamp, &secret.read(KEY).await?));
+            body["sign"] = Value::from(sign(&timestamp, &secret));
             body["timestamp"] = Value::from(timestamp);
         }
         let body = body.to_string().into_bytes();
@@ -101,13 +99,7 @@ impl Channel for Feishu {
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {
-        Box::pin(async {
-            self.endpoint.check().await?;
-            match &self.secret {
-                Some(secret) => secret.read(KEY).await.map(drop),
-                None => Ok(()),
-            }
-        })
+        Box::pin(self.endpoint.check())
     }
 
     fn deliver<'a>(

@@ -8,9 +8,9 @@ use crate::world::{World, run, same_as_snapshot, wait_until, without_chance};
 
 /// A channel that takes everything, or nothing.
 #[derive(Debug)]
-struct Told(&'static str, bool);
+pub(crate) struct Receiver(pub(crate) &'static str, pub(crate) bool);
 
-impl Channel for Told {
+impl Channel for Receiver {
     fn name(&self) -> &str {
         self.0
     }
@@ -35,8 +35,8 @@ async fn a_channel_is_tried_and_what_fires_is_shown() {
     let url = format!("sqlite://{}/jobs.db", folder.path().display());
     let alerts = Alerts::new(Rules::default())
         .every(std::time::Duration::from_secs(1))
-        .notify(Told("good", true))
-        .notify(Told("bad", false));
+        .notify(Receiver("good", true))
+        .notify(Receiver("bad", false));
     let job = Job::every("fails", std::time::Duration::from_secs(1), || async {
         Err::<(), _>("no paper")
     });

@@ -1,8 +1,12 @@
 //! What is written: help, tables, JSON, documentation.
 
+use std::time::Duration;
+
+use scheduled_one_runtime::alerts::{Alerts, Rules};
 use serde_json::json;
 
-use crate::world::{AWAY, HOSTILE, World, run, same_as_snapshot, without_chance};
+use crate::alerts::Receiver;
+use crate::world::{AWAY, HOSTILE, World, run, same_as_snapshot, wait_until, without_chance};
 
 #[test]
 fn help_is_that_of_the_snapshot() {
@@ -150,7 +154,13 @@ fn words(command: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_of_the_documentation_are_understood() {
-    let world = World::start().await;
+    let alerts = Alerts::new(Rules::default())
+        .every(Duration::from_secs(1))
+        .notify(Receiver("slack", true));
+    let world = World::with(|builder| builder.alerts(alerts)).await;
+    wait_until("the node evaluates alerts", || {
+        world.run(&["alerts", "show"]).status == 0
+    });
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
     let page = std::fs::read_to_string(page).unwrap();
     let rows = page

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use scheduled_one_runtime::jiff::Timestamp;
-use scheduled_one_runtime::{Job, JobContext, Params, Scheduler};
+use scheduled_one_runtime::{Job, JobContext, Params, Scheduler, SchedulerBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,10 +27,15 @@ pub(crate) struct World {
 impl World {
     /// A node `n1` on a file of SQLite with the jobs `fails`, `hostile`, `import`, `report` and `slow`.
     pub(crate) async fn start() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// The same, and what is added to the node.
+    pub(crate) async fn with(add: impl FnOnce(SchedulerBuilder) -> SchedulerBuilder) -> Self {
         let folder = TempDir::new().unwrap();
         let url = format!("sqlite://{}/jobs.db", folder.path().display());
         let world = World {
-            _scheduler: scheduler(&url).await,
+            _scheduler: started(add(builder(&url))).await,
             url,
             _folder: folder,
         };
@@ -54,6 +59,14 @@ impl World {
 }
 
 pub(crate) async fn scheduler(url: &str) -> Scheduler {
+    started(builder(url)).await
+}
+
+async fn started(builder: SchedulerBuilder) -> Scheduler {
+    Box::pin(builder.start()).await.unwrap()
+}
+
+fn builder(url: &str) -> SchedulerBuilder {
     let jobs = [
         Job::cron("report", NEW_YEAR, |_: JobContext| async {})
             .description("the sales of the day")
@@ -77,10 +90,8 @@ pub(crate) async fn scheduler(url: &str) -> Scheduler {
         .node_name("n1")
         .lease(Duration::from_secs(2));
     let builder = builder.only(["fails", "hostile", "import", "report", "slow"]);
-    let builder = jobs
-        .into_iter()
-        .fold(builder, |builder, job| builder.job(job));
-    Box::pin(builder.start()).await.unwrap()
+    jobs.into_iter()
+        .fold(builder, |builder, job| builder.job(job))
 }
 
 /// Asks until the answer is as it should be.

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::backfill;
 use super::job::JobPage;
 use super::parts::{Tone, job_url, state, time, time_in};
+use super::reschedule;
 use crate::gate::Visitor;
 use crate::rights::Action;
 use crate::text::encoded;
@@ -22,7 +23,8 @@ pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {
             }
             @if may(Action::Run) { (run(visitor, page)) }
             @if may(Action::Backfill) { (backfill::form(visitor, page)) }
-            @if !may(Action::Pause) && !may(Action::Run) && !may(Action::Backfill) {
+            @if may(Action::Reschedule) { (reschedule::forms(visitor, &page.described)) }
+            @if ![Action::Pause, Action::Run, Action::Backfill, Action::Reschedule].into_iter().any(may) {
                 p.quiet { "You may look at this job, and not change it." }
             }
         }

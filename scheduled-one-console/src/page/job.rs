@@ -11,6 +11,7 @@ use super::ledger::ledger;
 use super::parts::{Tone, job_url, notice, state, time, time_in};
 use super::plots::plots;
 use super::policies::policies;
+use super::reschedule::in_place;
 use crate::gate::Visitor;
 use crate::plan::Plan;
 use crate::rights::Action;
@@ -121,6 +122,17 @@ fn done(code: &str) -> Markup {
             "The backfill has ended",
             "What was asked for before runs.",
         ),
+        "rescheduled" => (
+            Tone::Ok,
+            "The schedule is another one",
+            "Nodes know of it within about a second. It has no tick up to now.",
+        ),
+        "reset" => (
+            Tone::Ok,
+            "The schedule in the code holds again",
+            "Nodes know of it within about a second.",
+        ),
+        "scheduled-already" => (Tone::Idle, "It was so already", "Nothing was changed."),
         "cancelling" => (
             Tone::Ok,
             "The run is being cancelled",
@@ -167,6 +179,7 @@ fn schedule(page: &JobPage) -> Markup {
             h2 { "Schedule" }
             @if let Some(cataloged) = &page.described.cataloged {
                 p.schedule { (cataloged.schedule) }
+                (in_place(&page.described, page.now_ms))
                 (policies(cataloged))
             } @else {
                 p.quiet { "Its nodes are of an older release and do not describe it." }

@@ -11,14 +11,16 @@ pub(crate) enum Section {
     Jobs,
     Timeline,
     Trail,
+    Alerts,
     Cluster,
 }
 
 impl Section {
-    const ALL: [Section; 4] = [
+    const ALL: [Section; 5] = [
         Section::Jobs,
         Section::Timeline,
         Section::Trail,
+        Section::Alerts,
         Section::Cluster,
     ];
 
@@ -27,6 +29,7 @@ impl Section {
             Section::Jobs => "Jobs",
             Section::Timeline => "Timeline",
             Section::Trail => "Trail",
+            Section::Alerts => "Alerts",
             Section::Cluster => "Cluster",
         }
     }
@@ -36,6 +39,7 @@ impl Section {
             Section::Jobs => "",
             Section::Timeline => "timeline",
             Section::Trail => "trail",
+            Section::Alerts => "alerts",
             Section::Cluster => "cluster",
         }
     }

@@ -116,6 +116,9 @@ fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
         "fastest" => "Whichever node is first runs it.".to_owned(),
         _ => "The same node runs it as long as that lives.".to_owned(),
     });
+    add("pause_after", &|failures| {
+        format!("After {failures} failures in a row it is paused.")
+    });
     add("shards", &|count| {
         format!("Each tick is {count} runs, spread over the nodes.")
     });

@@ -35,7 +35,7 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
     let ticks = |job: &JobSummary| {
         ticks_in(
             &job.job,
-            job.cataloged.as_ref(),
+            job.cataloged.as_ref().filter(|_| !job.is_overridden),
             now_ms + 1,
             from_ms + 24 * HOUR_MS,
         )

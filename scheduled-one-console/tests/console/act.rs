@@ -272,3 +272,71 @@ async fn the_trail_shows_who_did_what_to_those_who_see_the_job() {
         .has("by hand")
         .lacks("audit");
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_schedule_shows_its_ticks_and_holds_once_they_were_seen() {
+    let world = World::new().await;
+    let described = async || world.control.describe("nightly").await.expect("described");
+    let form = "schedule=0+30+4+*+*+*&tz=Europe%2FBerlin&note=after+the+backup&version=0";
+    let shown = world.post("/jobs/nightly/reschedule", form).await.is(200);
+    shown
+        .has("Its next ticks:")
+        .has("2026-01-01T03:30:00Z")
+        .has("value=\"after the backup\"")
+        .has("name=\"version\" value=\"0\"");
+    assert_eq!(
+        described().await.overridden,
+        None,
+        "a preview changes nothing"
+    );
+    leads_to(
+        world
+            .post("/jobs/nightly/reschedule", &format!("{form}&go=1"))
+            .await,
+        "/jobs/nightly?done=rescheduled",
+    );
+    let page = world.get("/jobs/nightly?done=rescheduled").await.is(200);
+    page.has("The schedule is another one")
+        .has("In its place: ")
+        .has("<code>0 30 4 * * *</code> (Europe/Berlin)")
+        .has("2026-01-01T03:30:00Z")
+        .lacks("2026-01-01T01:00:00Z")
+        .has("action=\"/jobs/nightly/reset\"");
+    let next = &world.get("/api/v1/jobs/nightly").await.is(200).json()["next"][0];
+    assert_eq!(*next, "2026-01-01T03:30:00Z");
+    let list = world.get("/?q=nightly").await.is(200);
+    list.has("another schedule").lacks("2026-01-01T01:00:00Z");
+    // Who saw an older page changes nothing.
+    let stale = world.post("/jobs/nightly/reset", "version=0&go=1").await;
+    stale.is(409).has("Somebody else was faster");
+
+    let version = format!("version={}", described().await.version);
+    let reset = world.post("/jobs/nightly/reset", &version).await.is(200);
+    reset.has("2026-01-01T01:00:00Z").has("Change it");
+    leads_to(
+        world
+            .post("/jobs/nightly/reset", &format!("{version}&go=1"))
+            .await,
+        "/jobs/nightly?done=reset",
+    );
+    assert!(
+        described()
+            .await
+            .overridden
+            .is_some_and(|it| it.wanted.is_reset())
+    );
+    let page = world.get("/jobs/nightly").await.is(200);
+    page.lacks("In its place").lacks("/jobs/nightly/reset\"");
+    let again = world.post("/jobs/nightly/reset", "").await.is(200);
+    again.has("It holds already");
+    for (form, why) in [
+        ("schedule=at+dawn", "schedule"),
+        ("schedule=0+0+4+*+*+*&tz=Mars%2FOlympus", "Mars/Olympus"),
+        ("schedule=", "it is empty"),
+    ] {
+        let refused = world.post("/jobs/nightly/reschedule", form).await.is(400);
+        refused.has(why);
+    }
+    let trail = world.get("/trail?job=nightly").await.is(200);
+    trail.has("reschedule").has("after the backup").has("ann");
+}

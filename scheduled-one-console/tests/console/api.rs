@@ -133,3 +133,59 @@ async fn what_is_wrong_is_said_in_json() {
         assert!(reply.json()["error"]["message"].is_string(), "{path}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_is_looked_at_and_changed_and_given_back() {
+    let world = World::new().await;
+    let post = async |verb: &str, version: &str, body: &str| {
+        let sent = request(Method::POST, &format!("/api/v1/jobs/nightly:{verb}"))
+            .header("if-match", version)
+            .header("sec-fetch-site", "same-origin");
+        send(&world.console, sent.body(body.to_owned())).await
+    };
+    let wanted = r#"{ "schedule": "0 30 4 * * *", "note": "after the backup", "dry_run": true }"#;
+    let looked = post("reschedule", "*", wanted).await.is(200).json();
+    assert_eq!(looked["next"][0], "2026-01-01T04:30:00Z");
+    assert_eq!(
+        (&looked["already"], &looked["version"]),
+        (&false.into(), &0.into())
+    );
+    let described = world.control.describe("nightly").await.expect("described");
+    assert_eq!(described.overridden, None, "nothing was changed");
+
+    let wanted = wanted.replace("true", "false");
+    let changed = post("reschedule", "\"0\"", &wanted).await.is(200);
+    let described = world.control.describe("nightly").await.expect("described");
+    let version = format!("\"{}\"", described.version);
+    assert_eq!(changed.header("etag"), version);
+    let other = described.overridden.expect("another schedule").wanted;
+    assert_eq!((&*other.text, &*other.by), ("0 30 4 * * *", "ann"));
+    post("reset", "\"0\"", "").await.is(412).has("conflict");
+    let reset = post("reset", &version, "").await.is(200);
+    assert_ne!(reset.header("etag"), version);
+    assert_eq!(reset.json()["already"], false);
+    let again = post("reset", "*", "").await.is(200).json();
+    assert_eq!(again["already"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_is_looked_at_before_it_runs() {
+    let world = World::new().await;
+    tokio::time::sleep(std::time::Duration::from_secs(3 * 3_600 + 60)).await;
+    let post = async |dry_run: bool| {
+        let range = r#""from": "2026-01-01T00:30:00Z", "to": "2026-01-01T02:30:00Z""#;
+        let body = format!(r#"{{ {range}, "only": "failed", "dry_run": {dry_run} }}"#);
+        let sent = request(Method::POST, "/api/v1/jobs/broken:backfill")
+            .header("sec-fetch-site", "same-origin");
+        send(&world.console, sent.body(body)).await
+    };
+    let looked = post(true).await.is(200).json();
+    let ticks = looked["ticks"].as_array().expect("ticks");
+    let ticks: Vec<&str> = ticks.iter().filter_map(|it| it["tick"].as_str()).collect();
+    assert_eq!(ticks, ["2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"]);
+    let state = async || world.control.backfill_state("broken").await.expect("state");
+    assert_eq!(state().await, None, "nothing has begun");
+    assert_eq!(post(false).await.is(202).json()["ticks"], looked["ticks"]);
+    let begun = state().await.expect("a backfill");
+    assert_eq!((begun.total, &*begun.by), (2, "ann"));
+}

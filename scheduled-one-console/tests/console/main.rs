@@ -3,6 +3,7 @@
 mod world;
 
 mod act;
+mod alerts;
 mod api;
 mod events;
 mod gate;

@@ -27,7 +27,7 @@ fn described() -> BTreeSet<String> {
 /// The same of the sources: the routes, and the verbs of those that end with one.
 fn routed() -> BTreeSet<String> {
     let routes = include_str!("../../src/routes.rs");
-    let api = include_str!("../../src/api.rs");
+    let api = include_str!("../../src/api/act.rs");
     let verbs: Vec<&str> = api
         .lines()
         .filter_map(|line| {
@@ -37,7 +37,10 @@ fn routed() -> BTreeSet<String> {
                 .map(|it| it.0)
         })
         .collect();
-    assert_eq!(verbs, ["pause", "resume", "run"]);
+    assert_eq!(
+        verbs,
+        ["pause", "resume", "run", "reschedule", "reset", "backfill"]
+    );
     let mut found = BTreeSet::new();
     for route in routes.split(".route(").skip(1) {
         let path = route.split('"').nth(1).expect("a path");
@@ -116,69 +119,71 @@ fn differences(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>)
     }
 }
 
-/// Requests: method, path, the path of the description, body.
-fn calls(token: u64) -> [(Method, String, &'static str, Value); 9] {
+fn backfill(dry_run: bool) -> Value {
+    let (from, to) = ("2026-01-01T00:30:00Z", "2026-01-01T02:30:00Z");
+    json!({ "from": from, "to": to, "only": "all", "dry_run": dry_run })
+}
+
+/// Requests that change nothing: path, and that of the description.
+const LOOKS: [(&str, &str); 4] = [
+    ("/api/v1/jobs?limit=2", "/api/v1/jobs"),
+    ("/api/v1/jobs/broken", "/api/v1/jobs/{job}"),
+    ("/api/v1/jobs/patient", "/api/v1/jobs/{job}"),
+    ("/api/v1/jobs/nosuch", "/api/v1/jobs/{job}"),
+];
+
+/// Actions: job, verb, body.
+fn actions() -> [(&'static str, &'static str, Value); 10] {
+    let schedule = "0 30 4 * * *";
     [
+        ("nightly", "pause", json!({ "note": "n" })),
+        ("nightly", "resume", json!({ "catch_up": true })),
+        ("echo", "run", json!({ "params": 1 })),
+        ("echo", "run", json!({ "until": "x" })),
         (
-            Method::GET,
-            "/api/v1/jobs?limit=2".to_owned(),
-            "/api/v1/jobs",
-            json!(null),
+            "nightly",
+            "reschedule",
+            json!({ "schedule": schedule, "tz": "Europe/Berlin", "dry_run": true }),
         ),
-        (
-            Method::GET,
-            "/api/v1/jobs/broken".to_owned(),
-            "/api/v1/jobs/{job}",
-            json!(null),
-        ),
-        (
-            Method::GET,
-            "/api/v1/jobs/patient".to_owned(),
-            "/api/v1/jobs/{job}",
-            json!(null),
-        ),
-        (
-            Method::GET,
-            "/api/v1/jobs/nosuch".to_owned(),
-            "/api/v1/jobs/{job}",
-            json!(null),
-        ),
-        (
-            Method::POST,
-            "/api/v1/jobs/nightly:pause".to_owned(),
-            "/api/v1/jobs/{job}:pause",
-            json!({ "note": "n" }),
-        ),
-        (
-            Method::POST,
-            "/api/v1/jobs/nightly:resume".to_owned(),
-            "/api/v1/jobs/{job}:resume",
-            json!({ "catch_up": true }),
-        ),
-        (
-            Method::POST,
-            "/api/v1/jobs/echo:run".to_owned(),
-            "/api/v1/jobs/{job}:run",
-            json!({ "params": 1 }),
-        ),
-        (
-            Method::POST,
-            "/api/v1/jobs/echo:run".to_owned(),
-            "/api/v1/jobs/{job}:run",
-            json!({ "until": "x" }),
-        ),
-        (
-            Method::POST,
-            format!("/api/v1/jobs/patient/runs/{token}:cancel"),
-            "/api/v1/jobs/{job}/runs/{token}:cancel",
-            json!({}),
-        ),
+        ("nightly", "reschedule", json!({ "schedule": "at dawn" })),
+        ("nightly", "reset", json!({ "note": "n" })),
+        ("broken", "backfill", backfill(true)),
+        ("broken", "backfill", backfill(false)),
+        ("broken", "backfill", json!({ "only": "some" })),
     ]
+}
+
+/// Requests: method, path, the path of the description, body.
+fn calls(token: u64) -> Vec<(Method, String, String, Value)> {
+    let look =
+        |(path, of): (&str, &str)| (Method::GET, path.to_owned(), of.to_owned(), json!(null));
+    let act = |(job, verb, body)| {
+        let path = format!("/api/v1/jobs/{job}:{verb}");
+        (
+            Method::POST,
+            path,
+            format!("/api/v1/jobs/{{job}}:{verb}"),
+            body,
+        )
+    };
+    let cancel = (
+        Method::POST,
+        format!("/api/v1/jobs/patient/runs/{token}:cancel"),
+        "/api/v1/jobs/{job}/runs/{token}:cancel".to_owned(),
+        json!({}),
+    );
+    let calls = LOOKS.into_iter().map(look);
+    calls
+        .chain(actions().into_iter().map(act))
+        .chain([cancel])
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn answers_have_what_is_described_and_nothing_else() {
     let world = World::new().await;
+    // Ticks of the past, for the backfill.
+    tokio::time::sleep(std::time::Duration::from_secs(3 * 3_600 + 60)).await;
     world.ran("broken").await;
     let token = world.running("patient").await;
     world
@@ -200,7 +205,7 @@ async fn answers_have_what_is_described_and_nothing_else() {
             .body(body);
         let reply = send(&world.console, sent).await;
         assert_ne!(reply.status, StatusCode::METHOD_NOT_ALLOWED);
-        let operation = &description["paths"][of][method.as_str().to_lowercase()];
+        let operation = &description["paths"][&of][method.as_str().to_lowercase()];
         let answer = &operation["responses"][reply.status.as_str()];
         assert!(
             answer.is_object(),
@@ -217,7 +222,7 @@ async fn answers_have_what_is_described_and_nothing_else() {
         assert_eq!(found, [""; 0], "{method} {path}");
         seen += 1;
     }
-    assert_eq!(seen, 9);
+    assert_eq!(seen, 15);
     let served = world.get("/api/v1/openapi.json").await.is(200).json();
     assert_eq!(served, description);
 }

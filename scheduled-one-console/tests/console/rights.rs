@@ -6,16 +6,26 @@ use scheduled_one_console::{Action, ConsoleService, Rights};
 
 use crate::world::{World, post, request, send, user};
 
-const ACTIONS: [&str; 7] = [
+const ACTIONS: [&str; 9] = [
     "backfill",
     "backfill/stop",
     "pause",
+    "reschedule",
+    "reset",
     "resume",
     "run",
     "runs/1/cancel",
     "ticks/1767225600000/rerun",
 ];
-const VERBS: [&str; 4] = [":pause", ":resume", ":run", "/runs/1:cancel"];
+const VERBS: [&str; 7] = [
+    ":backfill",
+    ":pause",
+    ":reschedule",
+    ":reset",
+    ":resume",
+    ":run",
+    "/runs/1:cancel",
+];
 
 async fn get(console: &ConsoleService, path: &str) -> crate::world::Reply {
     send(console, request(Method::GET, path).body(String::new())).await

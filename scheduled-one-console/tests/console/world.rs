@@ -12,6 +12,7 @@ use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, Heartbeat, JobList};
+use scheduled_one_runtime::alerts::Alerts;
 use scheduled_one_runtime::{Job, JobContext, Params, Scheduler};
 use scheduled_one_testkit::TokioClock;
 use serde_json::Value;
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) console: ConsoleService,
     pub(crate) control: Control,
     store: MemoryStore,
+    clock: TokioClock,
     _scheduler: Scheduler,
 }
 
@@ -84,6 +86,7 @@ impl World {
             console: console.access(access),
             control,
             store,
+            clock,
             _scheduler: scheduler,
         };
         let registered = async || world.control.jobs().await.expect("jobs").len() == 5;
@@ -94,6 +97,18 @@ impl World {
     /// The same cluster, seen by somebody else.
     pub(crate) fn seen_by(&self, access: impl Access) -> ConsoleService {
         Console::new(self.control.clone()).access(access)
+    }
+
+    /// A node that evaluates alerts, and has a job of its own.
+    pub(crate) async fn evaluate(&self, alerts: Alerts) -> Scheduler {
+        let started = Scheduler::builder("memory://")
+            .clock(self.clock)
+            .store(self.store.clone())
+            .node_name("node-b")
+            .job(Job::manual("watched", async || {}))
+            .alerts(alerts)
+            .start();
+        Box::pin(started).await.expect("started")
     }
 
     /// A node that shows itself once, with these jobs.

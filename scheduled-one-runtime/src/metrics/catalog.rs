@@ -90,34 +90,34 @@ pub(super) const LAST_SUCCESS: Definition = gauge(
     "scheduled_one_job_last_success_timestamp_seconds",
     "seconds",
     "When a run last ended without an error, as this node knows; 0 if it knows none. Nodes know different runs: use \
-     max by (job).",
+     max by (job_name).",
 );
 pub(super) const LAST_RUN: Definition = gauge(
     "scheduled_one_job_last_run_timestamp_seconds",
     "seconds",
-    "When a run last ended, as this node knows; 0 if it knows none. Nodes know different runs: use max by (job).",
+    "When a run last ended, as this node knows; 0 if it knows none. Nodes know different runs: use max by (job_name).",
 );
 pub(super) const NEXT_TICK: Definition = gauge(
     "scheduled_one_job_next_tick_timestamp_seconds",
     "seconds",
-    "The next tick by the schedule of this node; 0 if there is none. The same on all nodes: use max by (job).",
+    "The next tick by the schedule of this node; 0 if there is none. The same on all nodes: use max by (job_name).",
 );
 pub(super) const PAUSED: Definition = gauge(
     "scheduled_one_job_paused",
     "",
-    "1 if the job is paused, as this node knows. The same on all nodes: use max by (job).",
+    "1 if the job is paused, as this node knows. The same on all nodes: use max by (job_name).",
 );
 pub(super) const FAILURES: Definition = gauge(
     "scheduled_one_job_consecutive_failures",
     "",
     "Runs that failed since the last one without an error. Reported by the node that the job prefers, 0 on the \
-     others: use max by (job).",
+     others: use max by (job_name).",
 );
 pub(super) const WAITING: Definition = gauge(
     "scheduled_one_job_waiting",
     "",
     "Ticks that wait for the run before them. Reported by the node that the job prefers, 0 on the others: use \
-     max by (job).",
+     max by (job_name).",
 );
 pub(super) const RETRIES: Definition = counter(
     "scheduled_one_retries",

@@ -10,7 +10,7 @@ use crate::metrics::counters::{BOUNDS, Bounds, Counted};
 use crate::metrics::family::{MetricFamily, MetricSample, MetricValue};
 use crate::metrics::job_metrics::{DURATIONS, JobMetrics, LATENESSES};
 use crate::metrics::labels::{
-    CAUSES, MISSED_REASONS, OUTCOMES, Op, REFUSED, RESULTS, SKIP_REASONS, VERDICTS,
+    CAUSES, JOB_NAME, MISSED_REASONS, OUTCOMES, Op, REFUSED, RESULTS, SKIP_REASONS, VERDICTS,
 };
 use crate::metrics::{BucketMetrics, Metrics, OTHER_JOBS, REQUEST_DURATIONS};
 
@@ -117,7 +117,7 @@ impl Metrics {
                     value: MetricValue::Number(known),
                     ..
                 }) => *known += more,
-                _ => family.samples.push(number(vec![("job", others)], more)),
+                _ => family.samples.push(number(vec![(JOB_NAME, others)], more)),
             }
             family
         };
@@ -282,7 +282,7 @@ fn seconds(ms: i64) -> f64 {
 }
 
 fn job(group: &Group<'_>) -> (&'static str, Cow<'static, str>) {
-    ("job", group.label.clone().into())
+    (JOB_NAME, group.label.clone().into())
 }
 
 fn number(labels: Labels, value: f64) -> MetricSample {

@@ -3,6 +3,9 @@
 use scheduled_one_protocol::message::{RunId, Verdict};
 use scheduled_one_protocol::{Outcome, SkipReason, StoreError};
 
+/// The label with the name of a scheduled job. Prometheus has one called `job` itself, and would rename ours.
+pub(crate) const JOB_NAME: &str = "job_name";
+
 /// Outcomes of runs that the node itself reports. Lost runs and missed ticks have counters of their own.
 pub(crate) const OUTCOMES: [Outcome; 5] = [
     Outcome::Ok,

@@ -186,6 +186,8 @@ impl Claiming {
         };
         let unit = units.get(index);
         let takeovers = take.takeovers.saturating_sub(grant.attempt - 1);
+        let asked = request.as_ref();
+        let origin = asked.map(|asked| asked.origin(grant.tick, asked.runs_beside(take.overlap)));
         let run = NewRun {
             job: Arc::clone(&unit.job),
             kind: RunKind::Leased { claim_sent: sent },
@@ -194,17 +196,13 @@ impl Claiming {
                 lease_ms: take.lease_ms,
                 granted_at_ms: now_ms,
                 takeovers,
-                origin: request
-                    .as_ref()
-                    .map(|request| request.origin(grant.tick, request.runs_beside(take.overlap))),
+                origin,
                 ..granted(grant)
             },
             due_ms: None,
             shard: unit.shard(),
             coalesced: 0,
-            parameters: request
-                .as_ref()
-                .map(|request| request.parameters.as_str().into()),
+            parameters: asked.map(|asked| asked.parameters.as_str().into()),
             permit,
         };
         if let Some(request) = request {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use scheduled_one_alerts::{Facts, Source, SourceError};
 use scheduled_one_control::Control;
-use scheduled_one_protocol::{BoxFuture, Bucket, JobDescriptor, LedgerRecord, Store};
+use scheduled_one_protocol::{BoxFuture, Bucket, LedgerRecord, Store};
 use scheduled_one_schedule::ZoneData;
 use scheduled_one_schedule::alert::JobRules;
 
@@ -19,6 +19,7 @@ use crate::node::outlook::Outlook;
 use crate::scheduler::Scheduler;
 use crate::scheduler::alert_source::gaps::Gaps;
 use crate::scheduler::bucket_worker::BucketWorker;
+use crate::scheduler::declared_rules::declared_rules;
 use crate::user_code;
 
 /// What alerts are made of.
@@ -51,13 +52,8 @@ impl AlertSource {
             .filter(|job| !job.is_internal())
             .cloned()
             .collect();
-        let rules = |job: &Arc<CompiledJob>| {
-            let descriptor = JobDescriptor::from_text(&job.descriptor);
-            let rules = JobRules::from_said(|key| descriptor.get(key));
-            (!rules.is_empty()).then(|| (job.name.to_string(), rules))
-        };
         AlertSource {
-            declared: jobs.iter().filter_map(rules).collect(),
+            declared: declared_rules(&jobs),
             workers,
             stores,
             jobs,

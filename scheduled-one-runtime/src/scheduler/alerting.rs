@@ -32,6 +32,10 @@ const COPY_JOB: &str = "$alerts-copy";
 /// How many evaluations go by between two copies.
 const EVALUATIONS_PER_COPY: u32 = 6;
 
+/// What makes the rules of jobs count.
+const WAY_OUT: &str = "add `.alerts(Alerts::new(Rules::default()).notify(…))` to the builder of this scheduler, or of \
+                       another one of the namespace";
+
 /// What the internal job works with.
 pub(super) struct Alerting {
     alerts: Alerts,
@@ -118,9 +122,22 @@ impl SchedulerBuilder {
     }
 }
 
+impl AlertSource {
+    /// The scheduler runs. Without alerts of its own, it warns of rules that no node evaluates.
+    pub(super) async fn begin(self: &Arc<Self>, alerting: Option<&Alerting>) {
+        if let Some(alerting) = alerting {
+            return alerting.begin(self);
+        }
+        // A node with alerts left what it found, if there ever was one in this namespace.
+        if !self.declared.is_empty() && !matches!(self.control.alerts().await, Ok(Some(_))) {
+            event::rules_without_effect(self.declared.keys(), WAY_OUT);
+        }
+    }
+}
+
 impl Alerting {
     /// The scheduler runs.
-    pub(super) fn begin(&self, source: &Arc<AlertSource>) {
+    fn begin(&self, source: &Arc<AlertSource>) {
         let _ = self.source.set(Arc::downgrade(source));
     }
 

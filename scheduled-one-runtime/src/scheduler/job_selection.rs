@@ -52,14 +52,7 @@ impl JobSelection {
         };
         // Jobs of the same name stay in their order.
         jobs.sort_by(|a, b| a.name().cmp(b.name()));
-        let mut neighbours = jobs.windows(2);
-        if let Some(same) = neighbours.find(|pair| pair[0].name() == pair[1].name()) {
-            return Err(Error::DuplicateJob {
-                job: same[0].name().to_owned(),
-                first: same[0].declared_at(),
-                second: same[1].declared_at(),
-            });
-        }
+        check_names(&jobs)?;
         if jobs.is_empty() {
             return Err(Error::NoJobs);
         }
@@ -105,6 +98,19 @@ impl JobSelection {
             }
         }
         Ok(chosen)
+    }
+}
+
+/// Refuses two jobs of the same name; they are sorted.
+fn check_names(jobs: &[Job]) -> Result<(), Error> {
+    let mut neighbours = jobs.windows(2);
+    match neighbours.find(|pair| pair[0].name() == pair[1].name()) {
+        Some(same) => Err(Error::DuplicateJob {
+            job: same[0].name().to_owned(),
+            first: same[0].declared_at(),
+            second: same[1].declared_at(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -27,7 +27,7 @@ impl Scheduler {
     /// the route `/metrics` of a service. Its content type is
     /// [`OPENMETRICS_CONTENT_TYPE`](crate::OPENMETRICS_CONTENT_TYPE).
     ///
-    /// Of more than 1,000 jobs, those behind the first 1,000 by name have one label, `job="other"`, together.
+    /// Of more than 1,000 jobs, those behind the first 1,000 by name have one label, `job_name="other"`, together.
     ///
     /// ```
     /// use scheduled_one_runtime::{OPENMETRICS_CONTENT_TYPE, Scheduler};

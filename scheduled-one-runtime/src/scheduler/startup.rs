@@ -26,6 +26,8 @@ use crate::run::Runner;
 use crate::scheduler::Scheduler;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
+#[cfg(not(feature = "alerts"))]
+use crate::scheduler::declared_rules::declared_rules;
 use crate::scheduler::node_shared::NodeShared;
 use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
 use crate::scheduler::start_line::StartLine;
@@ -37,6 +39,11 @@ use scheduled_one_protocol::{BoxFuture, Bucket, Finding, PreflightError, Store, 
 
 /// Number of replies from which the first estimate of the cluster's clock is made.
 const FIRST_SAMPLES: usize = 3;
+
+/// What makes the rules of jobs count.
+#[cfg(not(feature = "alerts"))]
+const WAY_OUT: &str =
+    "build with the feature `alerts`, and add `.alerts(…)` to the builder of the scheduler";
 
 /// Jobs by the index of their bucket.
 type JobsByBucket = BTreeMap<u32, Vec<Arc<CompiledJob>>>;
@@ -68,15 +75,8 @@ impl SchedulerBuilder {
         let (jobs, disabled) = (chosen.jobs, chosen.disabled);
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
 
-        // 2. The stores are opened, and checked before the first request. Boxed: the type of the whole future would be
-        // too deep for rustc in a program that awaits it a few functions down.
-        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await;
-        let first = first.map_err(start_error)?;
-        let stores: Vec<_> = Bucket::all(self.buckets)
-            .map(|bucket| first.open(bucket))
-            .collect();
-        let checked = Box::pin(preflight(&stores, &jobs_by_bucket)).await;
-        checked.map_err(start_error)?;
+        // 2. The stores are opened, and checked before the first request.
+        let stores = self.open_stores(&jobs_by_bucket).await?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
         let shared = self.share(&jobs, program, &zones)?;
@@ -87,15 +87,7 @@ impl SchedulerBuilder {
         let watchdogs = Watchdog::start(&self.clock, watched).await?;
 
         // 5. The units are registered, and the watermarks of each are known.
-        let registering = joining
-            .into_iter()
-            .zip(watchdogs)
-            .map(|(worker, watchdog)| {
-                Box::pin(worker.register(&shared, watchdog)) as BoxFuture<'_, _>
-            });
-        let registered: Result<Vec<Registered>, Error> =
-            join_all(registering).await.into_iter().collect();
-        let registered = registered?;
+        let registered = register_all(joining, watchdogs, &shared).await?;
         let first = registered.first();
         self.log_started(&StartLine {
             node: &shared.node,
@@ -113,9 +105,9 @@ impl SchedulerBuilder {
         #[cfg(feature = "alerts")]
         let alert_source = self.alert_source(&workers, &stores, &jobs, &shared.outlook, &zones)?;
         #[cfg(feature = "alerts")]
-        if let Some(alerting) = &alerting {
-            alerting.begin(&alert_source);
-        }
+        alert_source.begin(alerting.as_deref()).await;
+        #[cfg(not(feature = "alerts"))]
+        event::rules_without_effect(declared_rules(&jobs).keys(), WAY_OUT);
         let leases = jobs.iter().map(|job| job.lease(self.lease));
         Ok(Scheduler {
             workers,
@@ -135,6 +127,22 @@ impl SchedulerBuilder {
             shutdown: Mutex::new(ShutdownState::new(tasks)),
         })
     }
+
+    /// The stores of all buckets; those that this node needs were checked. Boxed: the type of the whole future would be
+    /// too deep for rustc in a program that awaits it a few functions down.
+    async fn open_stores(
+        &self,
+        jobs_by_bucket: &JobsByBucket,
+    ) -> Result<Vec<Arc<dyn Store>>, Error> {
+        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await;
+        let first = first.map_err(start_error)?;
+        let stores: Vec<_> = Bucket::all(self.buckets)
+            .map(|bucket| first.open(bucket))
+            .collect();
+        let checked = Box::pin(preflight(&stores, jobs_by_bucket)).await;
+        checked.map_err(start_error)?;
+        Ok(stores)
+    }
 }
 
 /// The buckets in which this node has jobs, and the first bucket, with their jobs.
@@ -146,6 +154,18 @@ fn jobs_by_bucket(jobs: &[Arc<CompiledJob>], buckets: u32) -> JobsByBucket {
         of_bucket.push(Arc::clone(job));
     }
     by_bucket
+}
+
+/// Registers the units of all buckets at once.
+async fn register_all(
+    joining: Vec<Joining>,
+    watchdogs: impl IntoIterator<Item = Watchdog>,
+    shared: &NodeShared,
+) -> Result<Vec<Registered>, Error> {
+    let workers = joining.into_iter().zip(watchdogs);
+    let registering = workers
+        .map(|(worker, watchdog)| Box::pin(worker.register(shared, watchdog)) as BoxFuture<'_, _>);
+    join_all(registering).await.into_iter().collect()
 }
 
 /// Checks the stores of the buckets that this node needs.

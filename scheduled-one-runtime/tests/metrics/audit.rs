@@ -10,7 +10,7 @@ use crate::test_store::TestStore;
 use crate::{BOUND, MINUTE, SECOND, advance_until, shown};
 
 const UNACCOUNTED: &str = "scheduled_one_unaccounted_ticks_total";
-const OF_JOB: [(&str, &str); 1] = [("job", "j")];
+const OF_JOB: [(&str, &str); 1] = [("job_name", "j")];
 
 async fn started(clock: &ManualClock, store: &TestStore) -> Scheduler {
     let builder = Scheduler::builder("memory://").clock(clock.clone());
@@ -21,7 +21,7 @@ async fn started(clock: &ManualClock, store: &TestStore) -> Scheduler {
 
 /// The job runs so many times more.
 async fn run(scheduler: &Scheduler, clock: &ManualClock, times: usize) {
-    let labels = [("job", "j"), ("outcome", "ok"), ("cause", "schedule")];
+    let labels = [("job_name", "j"), ("outcome", "ok"), ("cause", "schedule")];
     let name = "scheduled_one_runs_total";
     for _ in 0..times {
         let more = shown(scheduler).value(name, &labels) + 1.0;

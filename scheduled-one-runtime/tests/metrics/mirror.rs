@@ -116,18 +116,19 @@ async fn the_recorder_of_the_facade_has_counters_gauges_and_durations() {
     let recorded = Recorded::default();
     let _guard = metrics::set_default_local_recorder(&recorded);
     let (scheduler, clock) = after_a_run("facade").await;
-    let runs = "scheduled_one_runs_total{job=facade,outcome=ok,cause=schedule}";
+    let runs = "scheduled_one_runs_total{job_name=facade,outcome=ok,cause=schedule}";
     wait_until_async("the run is passed on", BOUND, async || {
         clock.advance(100 * MS);
         recorded.values(runs) == [1.0]
     })
     .await;
-    let durations = recorded.values("scheduled_one_run_duration_seconds{job=facade,outcome=ok}");
+    let durations =
+        recorded.values("scheduled_one_run_duration_seconds{job_name=facade,outcome=ok}");
     assert!(
         matches!(durations[..], [took] if took >= 2.0),
         "{durations:?}"
     );
-    let lateness = recorded.values("scheduled_one_run_lateness_seconds{job=facade}");
+    let lateness = recorded.values("scheduled_one_run_lateness_seconds{job_name=facade}");
     assert_eq!(lateness.len(), 1);
     assert_eq!(recorded.values("scheduled_one_store_up{bucket=0}"), [1.0]);
     let claims =
@@ -138,7 +139,7 @@ async fn the_recorder_of_the_facade_has_counters_gauges_and_durations() {
 
 fn is_job<'a>(attributes: impl Iterator<Item = &'a KeyValue>, job: &str) -> bool {
     let mut attributes = attributes;
-    attributes.any(|it| it.key.as_str() == "job" && it.value.as_str() == job)
+    attributes.any(|it| it.key.as_str() == "job_name" && it.value.as_str() == job)
 }
 
 /// The values of all metrics, by name and the job.

@@ -18,7 +18,11 @@ const START_S: u64 = 1_767_225_600;
 const RUNS: &str = "scheduled_one_runs_total";
 
 fn run<'a>(job: &'a str, outcome: &'a str) -> [(&'a str, &'a str); 3] {
-    [("job", job), ("outcome", outcome), ("cause", "schedule")]
+    [
+        ("job_name", job),
+        ("outcome", outcome),
+        ("cause", "schedule"),
+    ]
 }
 
 /// How often the job was called that ends well the second time.
@@ -42,10 +46,10 @@ async fn all_of_a_job_is_there_with_zero_before_it_has_run() {
     let now_s = clock.wall().as_secs_f64();
     for job in ["a", "b/c:d.e"] {
         let next = "scheduled_one_job_next_tick_timestamp_seconds";
-        assert_eq!(all.value(next, &[("job", job)]), now_s + 60.0);
+        assert_eq!(all.value(next, &[("job_name", job)]), now_s + 60.0);
         for outcome in ["ok", "failed", "panicked", "timed_out", "cancelled"] {
             assert_eq!(all.value(RUNS, &run(job, outcome)), 0.0);
-            let of_outcome = [("job", job), ("outcome", outcome)];
+            let of_outcome = [("job_name", job), ("outcome", outcome)];
             assert_eq!(
                 all.value("scheduled_one_run_duration_seconds_count", &of_outcome),
                 0.0
@@ -59,7 +63,10 @@ async fn all_of_a_job_is_there_with_zero_before_it_has_run() {
             ),
             ("scheduled_one_ticks_skipped_total", "queue full"),
         ] {
-            assert_eq!(all.value(name, &[("job", job), ("reason", reason)]), 0.0);
+            assert_eq!(
+                all.value(name, &[("job_name", job), ("reason", reason)]),
+                0.0
+            );
         }
         for name in [
             "scheduled_one_run_lateness_seconds_sum",
@@ -76,7 +83,7 @@ async fn all_of_a_job_is_there_with_zero_before_it_has_run() {
             "scheduled_one_finished_without_lease_total",
             "scheduled_one_unaccounted_ticks_total",
         ] {
-            assert_eq!(all.value(name, &[("job", job)]), 0.0, "{name}");
+            assert_eq!(all.value(name, &[("job_name", job)]), 0.0, "{name}");
         }
     }
 }
@@ -146,17 +153,17 @@ fn check_durations(all: &Exposition) {
         ("timed_out", "timed_out", 3.0),
         ("retried", "ok", 0.0),
     ] {
-        let labels = [("job", job), ("outcome", outcome)];
+        let labels = [("job_name", job), ("outcome", outcome)];
         let sum = all.value("scheduled_one_run_duration_seconds_sum", &labels);
         assert!(sum >= least, "{job}: {sum}");
         let within = |le: &str| {
-            let labels = [("job", job), ("outcome", outcome), ("le", le)];
+            let labels = [("job_name", job), ("outcome", outcome), ("le", le)];
             all.value("scheduled_one_run_duration_seconds_bucket", &labels)
         };
         let fast = if least > 0.5 { 0.0 } else { within("0.5") };
         assert_eq!((within("0.5"), within("+Inf")), (fast, 1.0), "{job}");
         // Only first attempts have a lateness.
-        let lateness = [("job", job)];
+        let lateness = [("job_name", job)];
         assert_eq!(
             all.value("scheduled_one_run_lateness_seconds_count", &lateness),
             1.0
@@ -185,7 +192,7 @@ async fn each_end_of_a_run_is_counted_with_its_duration() {
     let all = shown(&scheduler);
     let runs = all.samples.iter().filter(|(name, _, _)| name == RUNS);
     assert_eq!(runs.map(|(_, _, count)| count).sum::<f64>(), 5.0);
-    let retries = |job| all.value("scheduled_one_retries_total", &[("job", job)]);
+    let retries = |job| all.value("scheduled_one_retries_total", &[("job_name", job)]);
     assert_eq!((retries("retried"), retries("failed")), (1.0, 0.0));
     check_durations(&all);
     for (job, failures) in [
@@ -194,14 +201,17 @@ async fn each_end_of_a_run_is_counted_with_its_duration() {
         ("timed_out", 1.0),
         ("retried", 0.0),
     ] {
-        let found = all.value("scheduled_one_job_consecutive_failures", &[("job", job)]);
+        let found = all.value(
+            "scheduled_one_job_consecutive_failures",
+            &[("job_name", job)],
+        );
         assert_eq!(found, failures, "{job}");
     }
     let now_s = clock.wall().as_secs_f64();
     let last = |name: &str, job| {
         all.value(
             &format!("scheduled_one_job_last_{name}_timestamp_seconds"),
-            &[("job", job)],
+            &[("job_name", job)],
         )
     };
     assert!((now_s - 10.0..=now_s).contains(&last("run", "failed")));
@@ -234,7 +244,7 @@ async fn ticks_that_do_not_run_are_counted_with_their_reasons() {
         wait_for(
             &scheduler,
             "scheduled_one_runs_active",
-            &[("job", job)],
+            &[("job_name", job)],
             1.0,
         )
         .await;
@@ -246,12 +256,12 @@ async fn ticks_that_do_not_run_are_counted_with_their_reasons() {
         ("queue", "queue full", 1.0),
         ("local", "overlap", 2.0),
     ] {
-        let labels = [("job", job), ("reason", reason)];
+        let labels = [("job_name", job), ("reason", reason)];
         advance_until(of, SECOND, skipped, &labels, ticks).await;
     }
     let waiting = "scheduled_one_job_waiting";
-    wait_for(&scheduler, waiting, &[("job", "queue")], 1.0).await;
-    let age = shown(&scheduler).value("scheduled_one_run_age_seconds", &[("job", "busy")]);
+    wait_for(&scheduler, waiting, &[("job_name", "queue")], 1.0).await;
+    let age = shown(&scheduler).value("scheduled_one_run_age_seconds", &[("job_name", "busy")]);
     assert!(age >= 60.0, "{age}");
     // Longer than a tick may be late.
     clock.advance(10 * MINUTE);
@@ -259,7 +269,7 @@ async fn ticks_that_do_not_run_are_counted_with_their_reasons() {
     wait_until_async("each tick of the late job is counted", BOUND, async || {
         clock.advance(MS);
         let all = shown(&scheduler);
-        let behind = [("job", "late"), ("reason", "node was behind")];
+        let behind = [("job_name", "late"), ("reason", "node was behind")];
         let missed = all.value("scheduled_one_ticks_missed_total", &behind);
         let ticks = (began_s - START_S) as f64 / 60.0;
         missed >= 9.0 && missed + all.value(RUNS, &run("late", "ok")) == ticks
@@ -270,14 +280,14 @@ async fn ticks_that_do_not_run_are_counted_with_their_reasons() {
         BOUND,
         async || {
             clock.advance(SECOND);
-            let off = [("job", "off"), ("reason", "disabled")];
+            let off = [("job_name", "off"), ("reason", "disabled")];
             shown(&scheduler).value(skipped, &off) >= 10.0
         },
     )
     .await;
     let missed_off = shown(&scheduler);
     let missed_off = missed_off.samples.iter().filter(|(name, labels, _)| {
-        name == "scheduled_one_ticks_missed_total" && labels["job"] == "off"
+        name == "scheduled_one_ticks_missed_total" && labels["job_name"] == "off"
     });
     assert_eq!(missed_off.map(|(_, _, count)| count).sum::<f64>(), 0.0);
 }
@@ -316,7 +326,7 @@ async fn jobs_beyond_a_thousand_have_one_label() {
     let jobs: BTreeSet<&String> = all
         .samples
         .iter()
-        .filter_map(|(_, labels, _)| labels.get("job"))
+        .filter_map(|(_, labels, _)| labels.get("job_name"))
         .collect();
     assert_eq!(jobs.len(), 1_001);
     assert!(jobs.contains(&"j0999".to_owned()) && !jobs.contains(&"j1000".to_owned()));
@@ -347,10 +357,10 @@ async fn a_pause_shows_and_its_ticks_are_skipped() {
     let control = scheduler.control().expect("a control");
     control.pause("j").by("test").await.expect("paused");
     let paused = "scheduled_one_job_paused";
-    advance_until(of, SECOND, paused, &[("job", "j")], 1.0).await;
+    advance_until(of, SECOND, paused, &[("job_name", "j")], 1.0).await;
     clock.advance(5 * MINUTE);
     control.resume("j").by("test").await.expect("resumed");
-    let skipped = [("job", "j"), ("reason", "paused")];
+    let skipped = [("job_name", "j"), ("reason", "paused")];
     advance_until(
         of,
         SECOND,
@@ -359,5 +369,5 @@ async fn a_pause_shows_and_its_ticks_are_skipped() {
         4.0,
     )
     .await;
-    wait_for(&scheduler, paused, &[("job", "j")], 0.0).await;
+    wait_for(&scheduler, paused, &[("job_name", "j")], 0.0).await;
 }

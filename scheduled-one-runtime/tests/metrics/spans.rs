@@ -88,7 +88,7 @@ async fn a_run_is_a_trace_with_a_span_for_each_attempt() {
         .backoff(SECOND, SECOND);
     let scheduler = on(&clock).job(job).start().await.expect("started");
     clock.advance(MINUTE);
-    let ok = [("job", "j"), ("outcome", "ok"), ("cause", "schedule")];
+    let ok = [("job_name", "j"), ("outcome", "ok"), ("cause", "schedule")];
     let of = (&scheduler, &clock);
     advance_until(of, 10 * MS, "scheduled_one_runs_total", &ok, 1.0).await;
     let all = spans.all.lock().expect("lock").clone();

@@ -33,7 +33,9 @@
 mod asks;
 mod behaviours;
 mod checkpoints;
+mod compare;
 mod directives;
+mod due_ticks;
 mod of_ends;
 mod of_lanes;
 mod race;

@@ -5,19 +5,13 @@ use std::slice;
 
 use scheduled_one_protocol::machine::{self, Now, Record};
 use scheduled_one_protocol::message::{
-    Caller, CheckpointRequest, Claim, Finish, Heartbeat, HeartbeatReply, OverdueRun, Recorded,
-    Register, Renew, Reply, Take,
+    Caller, Claim, Finish, Heartbeat, HeartbeatReply, OverdueRun, Recorded, Register, Renew, Reply,
+    Take,
 };
-use scheduled_one_protocol::{
-    Answer, LedgerRecord, Store, StoreError, Survey, UnitName, Wanted, WorkingSet,
-};
+use scheduled_one_protocol::{Answer, Store, StoreError, Survey, UnitName, Wanted, WorkingSet};
 
-use super::requests::{JOBS, units};
 use super::workload::Workload;
 use super::{Breach, behaviours, of_ends, of_lanes, schedules};
-
-/// Lines of a ledger that are compared, at most.
-const LINES: usize = 100;
 
 /// An error is no reply.
 pub(super) async fn replied<T>(request: &dyn Debug, answer: Answer<'_, T>) -> Result<T, Breach> {
@@ -287,7 +281,7 @@ impl Workload {
         Ok(lines.len() as u64)
     }
 
-    async fn inspect(
+    pub(super) async fn inspect(
         &mut self,
         store: &dyn Store,
         caller: &Caller,
@@ -361,31 +355,6 @@ impl Workload {
         )?;
         self.count("other buckets");
         Ok(claims.len() as u64)
-    }
-
-    /// Compares everything that a store can show: all units and all ledgers.
-    ///
-    /// # Errors
-    ///
-    /// Something differs, or there is no reply.
-    pub async fn compare(&mut self, store: &dyn Store) -> Result<(), Breach> {
-        let caller = self.caller();
-        self.inspect(store, &caller, &units()).await?;
-        for unit in units().into_iter().filter(UnitName::is_whole) {
-            let read = CheckpointRequest::read(unit);
-            self.send_checkpoint(store, &caller, read).await?;
-        }
-        let limit = *self.random.pick(&[1, 3, LINES]);
-        for job in JOBS {
-            let found = replied(&job, store.ledger(job, limit)).await?;
-            let expected: Vec<LedgerRecord> = self.model.newest_lines(job, limit);
-            // A store may keep lines for longer than it has to.
-            let newest = found.get(..expected.len()).unwrap_or(&found).to_vec();
-            Breach::unless_same("the newest lines of the ledger", &job, &expected, &newest)?;
-            let most = found.len().min(limit);
-            Breach::unless_same("the number of lines", &(job, limit), &most, &found.len())?;
-        }
-        self.compare_trail(store, limit).await
     }
 }
 

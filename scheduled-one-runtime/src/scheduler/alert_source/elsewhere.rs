@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use scheduled_one_alerts::{Facts, SourceError, UnitFacts};
 use scheduled_one_control::{CatalogedJob, JobGlance, JobSummary};
-use scheduled_one_protocol::TickMs;
+use scheduled_one_protocol::{TickMs, UnitName};
 use scheduled_one_schedule::alert::JobRules;
 
 use super::AlertSource;
@@ -26,7 +26,9 @@ impl AlertSource {
         let names: Vec<String> = others.iter().map(|job| job.job.clone()).collect();
         let glances = self.control.glance(&names).await?;
         for (job, glance) in others.iter().zip(&glances) {
-            if let Some(cataloged) = &job.cataloged {
+            if is_gone(job, glance) {
+                facts.gone.extend(units(job));
+            } else if let Some(cataloged) = &job.cataloged {
                 let rules = JobRules::from_said(|key| cataloged.descriptor.get(key));
                 if !rules.is_empty() {
                     facts.declared.insert(job.job.clone(), rules);
@@ -48,9 +50,10 @@ impl AlertSource {
         now_ms: i64,
     ) -> UnitFacts {
         let status = &glance.scheduled;
-        // A schedule that this process cannot make again says nothing of what is due.
+        // A schedule that this process cannot make again, or that is not in force, says nothing of what is due.
         let schedule = cataloged.schedule(&job.job, &self.zones).ok();
-        let schedule = schedule.filter(|_| job.nodes > 0 && job.schedules.len() < 2);
+        let is_sure = job.nodes > 0 && job.schedules.len() < 2 && !job.is_overridden;
+        let schedule = schedule.filter(|_| is_sure);
         let decided = status.marks.decided_to();
         let next = decided.zip(schedule.as_ref());
         let next = next.and_then(|(decided, schedule)| schedule.next_after(decided.ms()));
@@ -70,8 +73,23 @@ impl AlertSource {
     }
 }
 
-/// Whether the store knows a job that no living node has. Jobs that are not in the lists of nodes are not missing:
-/// those that are disabled, and those that each node runs by itself.
+/// Whether a release has dropped the job: no schedule decides its ticks, so nothing of it is late or missing.
+fn is_gone(job: &JobSummary, glance: &JobGlance) -> bool {
+    let decides = glance.scheduled.decides.as_ref();
+    job.nodes == 0 && decides.is_some_and(|decides| decides.gone_since_ms().is_some())
+}
+
+/// The names of a job's units.
+fn units(job: &JobSummary) -> impl Iterator<Item = String> {
+    let said = job.cataloged.as_ref();
+    let said = said.and_then(|cataloged| cataloged.descriptor.get("shards")?.parse().ok());
+    let shards: u32 = said.unwrap_or(1);
+    let unit = |shard| UnitName::new(&job.job, shard).as_str().to_owned();
+    (0..shards).map(unit)
+}
+
+/// Whether the store knows a job that no living node has, and that may have ticks. Jobs that are not in the lists of
+/// nodes are not missing: those that are disabled, and those that each node runs by itself.
 fn is_missing(job: &JobSummary) -> bool {
     let Some(cataloged) = &job.cataloged else {
         return false;
