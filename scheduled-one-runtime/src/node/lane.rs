@@ -20,7 +20,7 @@ use crate::run::NewRun;
 use crate::store_client::{Replied, StoreClient};
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::TickMs;
-use scheduled_one_protocol::message::{Grant, MAX_BATCH, RunId, Take, Taken, Verdict};
+use scheduled_one_protocol::message::{Grant, MAX_BATCH, Request, RunId, Take, Taken, Verdict};
 
 /// Claims of requests that are sent in one request to the store.
 #[derive(Debug, Default)]
@@ -185,20 +185,10 @@ impl Claiming {
             _ => return FollowUp::Nothing,
         };
         let unit = units.get(index);
-        let takeovers = take.takeovers.saturating_sub(grant.attempt - 1);
         let run = NewRun {
             job: Arc::clone(&unit.job),
             kind: RunKind::Leased { claim_sent: sent },
-            id: RunId {
-                nonce: take.nonce,
-                lease_ms: take.lease_ms,
-                granted_at_ms: now_ms,
-                takeovers,
-                origin: request
-                    .as_ref()
-                    .map(|request| request.origin(grant.tick, request.runs_beside(take.overlap))),
-                ..granted(grant)
-            },
+            id: run_id(take, grant, request.as_ref(), now_ms),
             due_ms: None,
             shard: unit.shard(),
             coalesced: 0,
@@ -217,17 +207,19 @@ impl Claiming {
     }
 }
 
-fn granted(grant: Grant) -> RunId {
+/// The run that a claim was granted, of a request unless that is gone.
+fn run_id(take: Take, grant: Grant, request: Option<&Request>, now_ms: i64) -> RunId {
+    let origin = |request: &Request| request.origin(grant.tick, request.runs_beside(take.overlap));
     RunId {
+        origin: request.map(origin),
         unit: grant.unit,
         tick: grant.tick,
-        nonce: String::new(),
+        nonce: take.nonce,
         token: grant.token,
         attempt: grant.attempt,
-        lease_ms: 0,
-        granted_at_ms: 0,
-        takeovers: 0,
-        origin: None,
+        lease_ms: take.lease_ms,
+        granted_at_ms: now_ms,
+        takeovers: take.takeovers.saturating_sub(grant.attempt - 1),
     }
 }
 

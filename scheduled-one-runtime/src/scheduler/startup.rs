@@ -70,13 +70,7 @@ impl SchedulerBuilder {
 
         // 2. The stores are opened, and checked before the first request. Boxed: the type of the whole future would be
         // too deep for rustc in a program that awaits it a few functions down.
-        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await;
-        let first = first.map_err(start_error)?;
-        let stores: Vec<_> = Bucket::all(self.buckets)
-            .map(|bucket| first.open(bucket))
-            .collect();
-        let checked = Box::pin(preflight(&stores, &jobs_by_bucket)).await;
-        checked.map_err(start_error)?;
+        let stores = Box::pin(self.open_stores(&jobs_by_bucket)).await?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
         let shared = self.share(&jobs, program, &zones)?;
@@ -87,15 +81,7 @@ impl SchedulerBuilder {
         let watchdogs = Watchdog::start(&self.clock, watched).await?;
 
         // 5. The units are registered, and the watermarks of each are known.
-        let registering = joining
-            .into_iter()
-            .zip(watchdogs)
-            .map(|(worker, watchdog)| {
-                Box::pin(worker.register(&shared, watchdog)) as BoxFuture<'_, _>
-            });
-        let registered: Result<Vec<Registered>, Error> =
-            join_all(registering).await.into_iter().collect();
-        let registered = registered?;
+        let registered = register(&shared, joining, watchdogs).await?;
         let first = registered.first();
         self.log_started(&StartLine {
             node: &shared.node,
@@ -135,6 +121,33 @@ impl SchedulerBuilder {
             shutdown: Mutex::new(ShutdownState::new(tasks)),
         })
     }
+
+    /// Opens the stores of all buckets, and checks those that this node needs.
+    async fn open_stores(
+        &self,
+        jobs_by_bucket: &JobsByBucket,
+    ) -> Result<Vec<Arc<dyn Store>>, Error> {
+        let first = self.store.open(&self.namespace, &self.clock).await;
+        let first = first.map_err(start_error)?;
+        let stores: Vec<_> = Bucket::all(self.buckets)
+            .map(|bucket| first.open(bucket))
+            .collect();
+        let checked = preflight(&stores, jobs_by_bucket).await;
+        checked.map_err(start_error)?;
+        Ok(stores)
+    }
+}
+
+/// Registers the units of all workers, side by side.
+async fn register(
+    shared: &NodeShared,
+    joining: Vec<Joining>,
+    watchdogs: Vec<Watchdog>,
+) -> Result<Vec<Registered>, Error> {
+    let workers = joining.into_iter().zip(watchdogs);
+    let registering = workers
+        .map(|(worker, watchdog)| Box::pin(worker.register(shared, watchdog)) as BoxFuture<'_, _>);
+    join_all(registering).await.into_iter().collect()
 }
 
 /// The buckets in which this node has jobs, and the first bucket, with their jobs.

@@ -36,6 +36,7 @@ mod checkpoints;
 mod directives;
 mod of_ends;
 mod of_lanes;
+mod of_runs;
 mod race;
 mod requests;
 mod schedules;
