@@ -1,6 +1,5 @@
 //! A crowd of nodes in virtual time, on the embedded store: what they send for each tick, and how late ticks are,
-//! through
-//! a rolling restart, the death of a third of them, and a partition of half.
+//! through a rolling restart, the death of a third of them, and a partition of half.
 //!
 //! No figure depends on the load of the machine: time passes only when nothing is left to do. A request takes no time
 //! here, so lateness is what the nodes do not know of each other, and nothing else.
@@ -51,52 +50,14 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
 }
 
 fn of_crowd(nodes: usize, jobs: usize, found: &Found) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
     let crowd = format!(
         "{} nodes, {} jobs",
         number(nodes as f64),
         number(jobs as f64)
     );
+    let mut rows = Vec::new();
     for phase in PHASES {
-        let what = match phase {
-            "calm" => "calm",
-            "restart" => "all nodes are restarted, one after the other",
-            "death" => "a third of the nodes dies at once",
-            _ => "half of the nodes is cut off for 20 s",
-        };
-        let mut row = |name: &str, text: &str, unit, bound| -> Result<()> {
-            let measured = found.get(&format!("{phase}_{name}"))?;
-            rows.push(Row::new(
-                format!("{crowd}, {what}: {text}"),
-                unit,
-                bound,
-                measured,
-            ));
-            Ok(())
-        };
-        let is_calm = phase == "calm";
-        let claims = if is_calm {
-            Bound::AtMost(1.05)
-        } else {
-            Bound::None
-        };
-        row("claims", "claims sent for a tick", "", claims)?;
-        row(
-            "items",
-            "claims, outcomes and registrations for a tick",
-            "",
-            Bound::None,
-        )?;
-        for (name, text) in [
-            ("p50", "lateness p50"),
-            ("p99", "p99"),
-            ("p999", "p99.9"),
-            ("max", "max"),
-        ] {
-            row(name, text, "ms", Bound::None)?;
-        }
-        row("missing", "ticks that did not start, %", "", Bound::None)?;
-        row("twice", "ticks that started twice", "", Bound::AtMost(0.0))?;
+        rows.extend(of_phase(&crowd, phase, found)?);
     }
     let mut row = |name: &str, text: &str, unit| -> Result<()> {
         rows.push(Row::new(
@@ -119,6 +80,48 @@ fn of_crowd(nodes: usize, jobs: usize, found: &Found) -> Result<Vec<Row>> {
     )?;
     row("memory", "memory of a unit of a node", "B")?;
     row("cpu_s", "processor for all of it", "s")?;
+    Ok(rows)
+}
+
+fn of_phase(crowd: &str, phase: &str, found: &Found) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let what = match phase {
+        "calm" => "calm",
+        "restart" => "all nodes are restarted, one after the other",
+        "death" => "a third of the nodes dies at once",
+        _ => "half of the nodes is cut off for 20 s",
+    };
+    let mut row = |name: &str, text: &str, unit, bound| -> Result<()> {
+        let measured = found.get(&format!("{phase}_{name}"))?;
+        rows.push(Row::new(
+            format!("{crowd}, {what}: {text}"),
+            unit,
+            bound,
+            measured,
+        ));
+        Ok(())
+    };
+    let claims = match phase {
+        "calm" => Bound::AtMost(1.05),
+        _ => Bound::None,
+    };
+    row("claims", "claims sent for a tick", "", claims)?;
+    row(
+        "items",
+        "claims, outcomes and registrations for a tick",
+        "",
+        Bound::None,
+    )?;
+    for (name, text) in [
+        ("p50", "lateness p50"),
+        ("p99", "p99"),
+        ("p999", "p99.9"),
+        ("max", "max"),
+    ] {
+        row(name, text, "ms", Bound::None)?;
+    }
+    row("missing", "ticks that did not start, %", "", Bound::None)?;
+    row("twice", "ticks that started twice", "", Bound::AtMost(0.0))?;
     Ok(rows)
 }
 
@@ -245,6 +248,23 @@ impl Crowd {
         Ok((gate, builder.start().await?))
     }
 
+    /// Restarts all nodes, one after the other: the new one first.
+    async fn roll(&mut self) -> Result<()> {
+        for nth in 0..self.nodes.len() {
+            let new = self.start().await?;
+            let (_, old) = std::mem::replace(&mut self.nodes[nth], new);
+            tokio::spawn(async move { old.shutdown(Duration::from_secs(5)).await });
+            tokio::time::sleep(RESTART_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// What becomes of the requests of so many nodes.
+    fn set_first(&self, nodes: usize, way: Way) {
+        let first = self.nodes.iter().take(nodes);
+        first.for_each(|(gate, _)| gate.set(way));
+    }
+
     /// Waits until whole periods begin, and opens a window of so long.
     async fn open(&self, window: Duration) -> i64 {
         let period_ms = PERIOD.as_millis() as i64;
@@ -322,46 +342,26 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
     // Whole periods, so that the ticks of the window are those of the restart.
     let restart = RESTART_EVERY * nodes as u32;
     let window = PERIOD * (restart.as_secs() / PERIOD.as_secs() + 1) as u32;
-    let roll = async |crowd: &mut Crowd| {
-        for nth in 0..crowd.nodes.len() {
-            let new = crowd.start().await?;
-            let (_, old) = std::mem::replace(&mut crowd.nodes[nth], new);
-            tokio::spawn(async move { old.shutdown(Duration::from_secs(5)).await });
-            tokio::time::sleep(RESTART_EVERY).await;
-        }
-        Ok(())
-    };
+    let roll = async |crowd: &mut Crowd| crowd.roll().await;
     crowd.phase("restart", window, &mut found, roll).await?;
     progress("restarted", began);
     let mut died_ms = 0;
     let die = async |crowd: &mut Crowd| {
         died_ms = crowd.now_ms();
-        let third = crowd.nodes.len() / 3;
-        crowd
-            .nodes
-            .iter()
-            .take(third)
-            .for_each(|(gate, _)| gate.set(Way::Dead));
+        crowd.set_first(crowd.nodes.len() / 3, Way::Dead);
         Ok(())
     };
     crowd.phase("death", WINDOW, &mut found, die).await?;
     let last_ms = crowd.starts.last_late_ms.load(Ordering::Relaxed) as i64;
     found.set("late_s", (last_ms - died_ms).max(0) as f64 / 1000.0);
-    let third = nodes / 3;
-    let dead: Vec<_> = crowd.nodes.drain(..third).collect();
+    // Kept, so that they do not leave in order.
+    let dead: Vec<_> = crowd.nodes.drain(..nodes / 3).collect();
     progress("a third is dead", began);
     let cut = async |crowd: &mut Crowd| {
         let half = crowd.nodes.len() / 2;
-        let set = |way| {
-            crowd
-                .nodes
-                .iter()
-                .take(half)
-                .for_each(|(gate, _)| gate.set(way))
-        };
-        set(Way::Cut);
+        crowd.set_first(half, Way::Cut);
         tokio::time::sleep(PARTITION).await;
-        set(Way::Open);
+        crowd.set_first(half, Way::Open);
         Ok(())
     };
     crowd.phase("partition", WINDOW, &mut found, cut).await?;

@@ -80,8 +80,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             // The token stands in the reason, too.
             Edit {
                 file: CANCEL,
-                old: "'why', ARGV[a] .. ' '",
-                new: "'why', string.format('%.0f', r.rtok) .. ' '",
+                old: "local why = ARGV[a] .. ' '",
+                new: "local why = string.format('%.0f', r.rtok) .. ' '",
             },
             Edit {
                 file: MACHINE_LANE,

@@ -10,6 +10,11 @@ use crate::chaos::seed::Seed;
 use crate::chaos::world::{STEADY, World, now_us};
 use crate::node::Order;
 
+/// So many nodes none of which a job prefers are no chance: of one, that is one in ten.
+const MOST_NODES: usize = 8;
+/// Twice the longest period of a job, and what the start takes.
+const TO_RUN_SOMETHING: Duration = Duration::from_secs(25);
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "preferred-node-killed",
@@ -55,18 +60,7 @@ fn kill_preferred(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
 
 /// A node that jobs prefer sends heartbeats, and claims nothing any more. Others run its jobs.
 fn hang_preferred(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
-    world.next_can_hang = true;
-    let started = world.start_node();
-    world.next_can_hang = false;
-    let name = started?;
-    let mut job = None;
-    world.must("the new node runs something", |world| {
-        let mut events = world.log.events.iter().rev();
-        let own = events.find(|it| it.node == name && it.job != "every");
-        job = own.map(|it| it.job.clone());
-        job.is_some()
-    })?;
-    let job = job.unwrap_or_default();
+    let (name, job) = preferred_that_can_hang(world)?;
     let from_us = now_us();
     let time = seed.millis(2_000..=5_000);
     world.window("hangs", FaultKind::Other, None, |world| {
@@ -81,6 +75,35 @@ fn hang_preferred(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     })?;
     kill(world, &name);
     Ok(Made::now())
+}
+
+/// A new node that can hang, and a job that it has run. Which jobs prefer a node is a matter of its identity: of those
+/// that none prefers, another one takes the place.
+fn preferred_that_can_hang(world: &mut World) -> io::Result<(String, String)> {
+    for _ in 0..MOST_NODES {
+        world.next_can_hang = true;
+        let started = world.start_node();
+        world.next_can_hang = false;
+        let name = started?;
+        let until_us = now_us() + TO_RUN_SOMETHING.as_micros() as u64;
+        let mut job = None;
+        world.must(
+            "the new node runs something, or nothing prefers it",
+            |world| {
+                let mut events = world.log.events.iter().rev();
+                let own = events.find(|it| it.node == name && it.job != "every");
+                job = own.map(|it| it.job.clone());
+                job.is_some() || now_us() > until_us
+            },
+        )?;
+        if let Some(job) = job {
+            return Ok((name, job));
+        }
+        kill(world, &name);
+    }
+    Err(io::Error::other(format!(
+        "of {MOST_NODES} new nodes, none ran anything"
+    )))
 }
 
 /// Nodes come and go, faster than the others learn of it.
