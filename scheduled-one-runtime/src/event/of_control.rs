@@ -58,7 +58,7 @@ pub(crate) fn rescheduled(job: &str, own: &Schedule, became: &Rescheduled) {
 }
 
 /// A job of the program that no living node has any more.
-pub(crate) fn job_gone(job: &str, application: Option<&str>) {
+pub(crate) fn job_gone(job: &str, application: &str) {
     warn!(
         target: TARGET,
         job,
