@@ -105,6 +105,8 @@ impl Node {
     pub(super) fn take_directives(&mut self, reply: ControlReply) {
         self.directives.settle(reply);
         self.claiming.now_ms = self.runner.cluster.now_ms();
+        self.local_jobs
+            .direct(&self.directives.known, self.claiming.now_ms);
         for unit in self.units.direct(&self.directives.known, &self.zones) {
             self.claiming.plan_unless_taken(&self.units, unit);
             let unit = self.units.get(unit);
