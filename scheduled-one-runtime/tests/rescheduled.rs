@@ -174,11 +174,23 @@ async fn a_release_with_another_schedule_wins_and_says_so() {
         .until_runs(&["01:00", "02:00", "03:00", "03:15", "04:15"])
         .await;
     assert_eq!(log.lines_with("override is void").len(), 1);
+    // It is taken away: with the first schedule in the code again, it is not in force.
     let described = world.control.describe("job").await.unwrap();
-    assert!(described.overridden.unwrap().is_void);
+    assert_eq!(described.overridden, None);
+    let trail = world.control.trail().await.unwrap();
+    let by: Vec<&str> = trail
+        .entries
+        .iter()
+        .map(|entry| entry.actor.as_str())
+        .collect();
+    assert_eq!(by, ["", "scheduled-one"], "{trail:?}");
     let next = world.control.next("job", 1).await.unwrap();
     let next_s = next[0].duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert_eq!(next_s % 60, 15);
+    node.shutdown(BOUND).await;
+    let node = world.start("0 0 * * * *").await;
+    world.pass(5 * MINUTE).await;
+    assert_eq!(world.runs().len(), 5, "{:?}", world.runs());
     node.shutdown(BOUND).await;
 }
 

@@ -69,6 +69,11 @@ impl KnownDirectives {
         self.read_version = 0;
     }
 
+    /// What the node knows.
+    pub(super) fn known(&self) -> &Directives {
+        &self.known
+    }
+
     /// The jobs with a backfill that is to go on.
     pub(super) fn backfills(&self, now_ms: i64) -> Vec<(String, Directive)> {
         let open = self.known.iter().filter(|(_, directive)| {
