@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use scheduled_one_control::{Control, Error, ErrorKind};
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{Caller, ControlRequest};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{Job, JobContext, Misfire, Outcome, Scheduler};
 use test_support::Log;
@@ -228,4 +229,49 @@ async fn what_is_wrong_is_named() {
     assert_eq!(kind, ErrorKind::Conflict);
     assert!(control.pause("job").preview().await.is_err());
     node.shutdown(BOUND).await;
+}
+
+/// The node that described the job last is not the one whose schedule decides: an override would be bound to the wrong one.
+#[tokio::test]
+async fn what_nodes_of_two_releases_disagree_about_is_refused() {
+    let world = World::new().await;
+    let old = world.start("0 0 * * * *").await;
+    let control = &world.control;
+    let caller = Caller {
+        node: "caller".to_owned(),
+        name: "caller".to_owned(),
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: 100,
+        buckets: 1,
+    };
+    let wants = ControlRequest {
+        wants_catalog: true,
+        ..ControlRequest::default()
+    };
+    let reply = world.store.control(&caller, &wants).await.unwrap();
+    let text = reply.body.catalog.unwrap()["job"].text.clone();
+    let new = world.start("0 30 * * * *").await;
+    let describe = ControlRequest {
+        described: vec![("job".to_owned(), text)],
+        ..ControlRequest::default()
+    };
+    let range = UNIX_EPOCH..UNIX_EPOCH + world.clock.wall();
+    for is_refused in [false, true] {
+        if is_refused {
+            world.store.control(&caller, &describe).await.unwrap();
+        }
+        let preview = control.reschedule("job", "every 5m").preview().await;
+        let backfill = control.backfill("job", range.clone()).dry_run().await;
+        let errors = [preview.err(), backfill.err()];
+        for error in errors {
+            let text = error.map(|error| error.to_string());
+            let says = text.as_ref().is_some_and(|text| text.contains("different"));
+            assert_eq!(says, is_refused, "{text:?}");
+        }
+    }
+    assert!(control.reset("job").await.unwrap().already);
+    for node in [old, new] {
+        node.shutdown(BOUND).await;
+    }
 }
