@@ -61,7 +61,8 @@ impl Control {
     /// # Errors
     ///
     /// [`Error::Argument`] with what is wrong in the text; [`Error::Schedule`] if this process cannot compute its
-    /// ticks, or if nodes have different schedules and the one that decides is not known here; else as [`pause`](Self::pause).
+    /// ticks, or if nodes have different schedules and the one that decides is not known here; else as
+    /// [`pause`](Self::pause).
     pub fn reschedule(&self, job: impl Into<String>, text: impl Into<String>) -> ChangeDirective {
         let wish = Wish::Reschedule {
             text: text.into(),

@@ -231,7 +231,8 @@ async fn what_is_wrong_is_named() {
     node.shutdown(BOUND).await;
 }
 
-/// The node that described the job last is not the one whose schedule decides: an override would be bound to the wrong one.
+/// The node that described the job last is not the one whose schedule decides: an override would be bound to the wrong
+/// one.
 #[tokio::test]
 async fn what_nodes_of_two_releases_disagree_about_is_refused() {
     let world = World::new().await;

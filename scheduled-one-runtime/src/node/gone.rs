@@ -152,7 +152,8 @@ impl GoneWatch {
         }
     }
 
-    /// So many units were to be registered; these are gone now. Of the others, somebody has registered the job, or their quarantine
+    /// So many units were to be registered; these are gone now.
+    /// Of the others, somebody has registered the job, or their quarantine
     /// is not over: they are looked at again.
     fn registered(&mut self, version: u64, sent: usize, gone: Vec<Absent>) {
         self.pending = false;

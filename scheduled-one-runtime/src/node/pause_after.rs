@@ -82,8 +82,8 @@ async fn pause_if_failing(
     Ok(false)
 }
 
-/// The note of the pause, if the newest runs have failed after the instant. Reads back as far as the ledger goes, if need
-/// be: between two failures may be any number of lines.
+/// The note of the pause, if the newest runs have failed after the instant. Reads back as far as the ledger goes, if
+/// need be: between two failures may be any number of lines.
 async fn note_if_failing(
     client: &StoreClient,
     job: &str,

@@ -1,6 +1,6 @@
-//! An override is bound to the schedule in the code that it replaces. When code with another schedule decides the ticks
-//! of the job, the override is void, and is taken away: otherwise it would be in force again, perhaps months later, when
-//! the code has the first schedule once more.
+//! An override is bound to the schedule in the code that it replaces. When code with another schedule decides the
+//! ticks of the job, the override is void, and is taken away: otherwise it would be in force again, perhaps months
+//! later, when the code has the first schedule once more.
 
 use std::sync::Arc;
 
