@@ -170,6 +170,8 @@ impl BackfillJob {
         if self.note.len() > MAX_NOTE_BYTES {
             return refuse("note", "longer than 1,024 bytes".to_owned());
         }
+        let (known, _) = self.control.cataloged(&self.job).await?;
+        self.control.check_decides(&self.job, &known).await?;
         let accounts = self.control.accounts(&self.job).await?;
         if accounts.input.units.is_empty() {
             let message = "each node runs the job by itself (`scope = every_node`), and nobody can ask for a run of it";

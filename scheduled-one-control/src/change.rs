@@ -65,6 +65,9 @@ impl Control {
     /// Ticks of the pause are recorded, when it is over, as skipped (`paused`), with one line. A pause of a paused job
     /// keeps its beginning.
     ///
+    /// Of a job with `scope = every_node`, each node pauses its own ticks as soon as it knows of the pause: within a
+    /// second, or when the store is back.
+    ///
     /// # Errors
     ///
     /// [`Error::UnknownJob`], [`Error::Conflict`], [`Error::Argument`], [`Error::Store`].

@@ -1,6 +1,8 @@
 //! The first change of a namespace makes nodes of older releases stop: they know nothing of directives and requests,
 //! and would ignore them. So it is refused while such nodes live.
 
+use std::time::Duration;
+
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::CONTROL_VERSION;
 
@@ -9,14 +11,29 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::run::RunJob;
 
+/// Time from one heartbeat of a node to the next.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// Heartbeats after which the store has the list of the jobs of a node, which says its release: it is in the one after
+/// that whose reply says that the store lacks it.
+const HEARTBEATS: u32 = 3;
+
 impl Control {
     /// # Errors
     ///
     /// Nodes live that would ignore what is asked for. As soon as anything was asked for, the store refuses them, so
     /// none lives.
     pub(crate) async fn check_older_nodes(&self, store: &dyn Store) -> Result<(), Error> {
-        let nodes = self.nodes(store).await?.into_iter();
-        let is_older = |protocol: Option<u64>| protocol.is_some_and(|it| it < CONTROL_VERSION);
+        let mut nodes = self.nodes(store).await?;
+        for _ in 0..HEARTBEATS {
+            if nodes.iter().all(|node| node.protocol.is_some()) {
+                break;
+            }
+            tokio::time::sleep(HEARTBEAT_EVERY).await;
+            nodes = self.nodes(store).await?;
+        }
+        // A node whose list stays unknown may be of any release.
+        let is_older = |protocol: Option<u64>| protocol.is_none_or(|it| it < CONTROL_VERSION);
+        let nodes = nodes.into_iter();
         let older = nodes.filter(|node| is_older(node.protocol));
         let mut nodes: Vec<String> = older.map(|node| node.node.name).collect();
         nodes.sort();
@@ -47,6 +64,7 @@ impl RunJob {
 
 #[cfg(test)]
 mod tests {
+    use std::future::IntoFuture;
     use std::sync::Arc;
 
     use scheduled_one_protocol::clock::ManualClock;
@@ -71,6 +89,36 @@ mod tests {
             ..Heartbeat::alive()
         };
         store.heartbeat(&caller, heartbeat).await.unwrap();
+    }
+
+    /// Its list comes with its next heartbeat, or not at all.
+    #[tokio::test(start_paused = true)]
+    async fn a_node_whose_list_is_not_known_yet_is_waited_for() {
+        let store = MemoryStore::new(Arc::new(ManualClock::new()));
+        let control = Control::of_stores(vec![Arc::new(store.clone())]).unwrap();
+        let says = format!("{}{CONTROL_VERSION}", JobList::PROTOCOL);
+        let new = JobList::new(["job=0000000000000001", &says]);
+        let caller = Caller {
+            node: "new".to_owned(),
+            name: "new".to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 9,
+            buckets: 1,
+        };
+        let first = Heartbeat {
+            jobs: new.digest(),
+            ..Heartbeat::alive()
+        };
+        store.heartbeat(&caller, first).await.unwrap();
+        let error = control.pause_all().await.unwrap_err();
+        assert!(error.to_string().contains("new"), "{error}");
+        let later = async {
+            tokio::time::sleep(HEARTBEAT_EVERY * 3 / 2).await;
+            beat(&store, "new", new).await;
+        };
+        let (paused, ()) = tokio::join!(control.pause_all().into_future(), later);
+        assert!(!paused.unwrap().already);
     }
 
     #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use scheduled_one_protocol::{ScheduleId, ScheduleOverride};
+use scheduled_one_protocol::{ScheduleId, ScheduleOverride, UnitName};
 use scheduled_one_schedule::{Schedule, Zone, ZoneData};
 
+use crate::ask::ask;
 use crate::catalog::{CatalogedJob, instant, zones};
 use crate::change::ChangeDirective;
 use crate::control::Control;
@@ -67,7 +68,8 @@ impl Control {
     /// # Errors
     ///
     /// [`Error::Argument`] with what is wrong in the text; [`Error::Schedule`] if this process cannot compute its
-    /// ticks; else as [`pause`](Self::pause).
+    /// ticks, or if nodes have different schedules and the one that decides is not known here; else as
+    /// [`pause`](Self::pause).
     pub fn reschedule(&self, job: impl Into<String>, text: impl Into<String>) -> ChangeDirective {
         let wish = Wish::Reschedule {
             text: text.into(),
@@ -84,6 +86,35 @@ impl Control {
     /// As [`reschedule`](Self::reschedule).
     pub fn reset(&self, job: impl Into<String>) -> ChangeDirective {
         self.change(job, Wish::Reset { base: None })
+    }
+}
+
+impl Control {
+    /// # Errors
+    ///
+    /// The schedule that the catalog has, that of the node that described the job last, is not the one that decides the
+    /// ticks of the job: nodes have different ones. What is asked for would be bound to the wrong one.
+    pub(crate) async fn check_decides(&self, job: &str, known: &CatalogedJob) -> Result<(), Error> {
+        let unit = [UnitName::new(job, 0)];
+        let reply = ask(|| self.store(job).inspect(&self.caller, &unit)).await?;
+        let decides = reply.body.into_iter().next();
+        let decides = decides.and_then(|unit| unit.decides);
+        // Of a job that is gone, that of its last node counts.
+        let decides = decides.filter(|decides| decides.gone_since_ms().is_none());
+        let (Some(decides), Some(said)) = (decides, known.descriptor.get("identity")) else {
+            return Ok(());
+        };
+        if decides.id.to_string() == said {
+            return Ok(());
+        }
+        Err(Error::Schedule {
+            job: job.to_owned(),
+            why: format!(
+                "nodes have different schedules: that of node {} decides, and another one was described last; `jobs \
+                 --problems` shows it. Ask again when all nodes are of one release",
+                decides.node
+            ),
+        })
     }
 }
 
@@ -141,6 +172,9 @@ impl ChangeDirective {
                      change it in the code"
                 ),
             });
+        }
+        if matches!(self.wish, Wish::Reschedule { .. }) {
+            self.control.check_decides(job, &cataloged).await?;
         }
         let zones = zones(job)?;
         let own = cataloged.schedule(job, &zones)?;

@@ -230,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::control::caller;
+    use scheduled_one_protocol::machine::CONTROL_VERSION;
 
     /// A namespace of two buckets with the jobs `a` to `d`, on a clock that stands still.
     async fn namespace() -> (Control, ManualClock) {
@@ -238,7 +239,8 @@ mod tests {
         let stores: Vec<Arc<dyn Store>> = Bucket::all(2).map(|bucket| first.open(bucket)).collect();
         let node = caller(2).expect("a caller");
         for store in &stores {
-            let list = JobList::new(["a", "b", "c", "d"]);
+            let says = format!("{}{CONTROL_VERSION}", JobList::PROTOCOL);
+            let list = JobList::new(["a", "b", "c", "d", &says]);
             let alive = Heartbeat {
                 jobs: list.digest(),
                 job_list: Some(list),

@@ -70,6 +70,8 @@ pub struct Job {
     alert: JobRules,
     /// The scheduler brings it itself.
     is_internal: bool,
+    /// What the releases of its crate have in common, if it is one of the attribute.
+    label: Option<String>,
 }
 
 impl Job {
@@ -125,6 +127,7 @@ impl Job {
             enabled_env: None,
             alert: JobRules::new(),
             is_internal: false,
+            label: None,
         }
     }
 

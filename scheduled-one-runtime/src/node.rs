@@ -11,6 +11,7 @@ pub(crate) mod preference;
 mod unit_set;
 pub(crate) mod units;
 mod verdict;
+mod void_overrides;
 mod waiting;
 
 mod local_jobs;

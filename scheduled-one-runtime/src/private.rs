@@ -22,21 +22,26 @@ use crate::context::JobContext;
 use crate::handler::sealed::SealedHandler;
 use crate::handler::{BoxError, FromJob, Handler, JobResult};
 pub use crate::job::Job;
-pub use crate::registry::SCHEDULED_ONE_JOBS_0_1_0 as JOBS;
+pub use crate::registry::{Declared, SCHEDULED_ONE_JOBS_0_1_0 as JOBS};
 use crate::state::{MissingState, States};
 use scheduled_one_protocol::BoxFuture;
 
 pub use crate::__scheduled_one_register as register;
 
 /// Puts a `fn() -> Job` among the [`JOBS`]. A macro, so that a path to a
-/// runtime that is not there is reported once.
+/// runtime that is not there is reported once, and so that package and module
+/// are those of the job.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __scheduled_one_register {
     ($make:expr) => {
         #[$crate::__private::linkme::distributed_slice($crate::__private::JOBS)]
         #[linkme(crate = $crate::__private::linkme)]
-        static __SCHEDULED_ONE_JOB: fn() -> $crate::__private::Job = $make;
+        static __SCHEDULED_ONE_JOB: $crate::__private::Declared = $crate::__private::Declared {
+            make: $make,
+            package: ::core::option_env!("CARGO_PKG_NAME"),
+            module: ::core::module_path!(),
+        };
     };
 }
 

@@ -219,6 +219,56 @@ async fn a_job_that_a_living_node_or_another_program_has_is_not_gone() {
     }
 }
 
+/// A deployment that stops all nodes of a program before it starts the next, while a node lives that counts as one of
+/// a release without the job.
+#[tokio::test]
+async fn a_job_that_somebody_has_again_within_two_minutes_is_not_gone() {
+    let world = World::new();
+    let old = world.with_job().await;
+    let new = world.without_job("billing").await;
+    world.pass(5 * MINUTE).await;
+    assert!(old.shutdown(BOUND).await.recorded);
+    for _ in 0..3 {
+        world.pass(100 * SECOND).await;
+        let again = world.with_job().await;
+        world.pass(10 * SECOND).await;
+        assert!(!world.is_gone().await);
+        assert!(again.shutdown(BOUND).await.recorded);
+    }
+    assert_eq!(world.runs(), 10, "all of it is caught up with");
+    // Other nodes that come and go do not put it off.
+    world.pass(60 * SECOND).await;
+    let other = world.without_job("shipping").await;
+    world.pass(58 * SECOND).await;
+    assert!(!world.is_gone().await);
+    other.shutdown(BOUND).await;
+    world.pass(20 * SECOND).await;
+    assert!(world.is_gone().await);
+    new.shutdown(BOUND).await;
+}
+
+/// Nodes of two programs that run the same jobs: each looks for the jobs that its program has dropped.
+#[tokio::test]
+async fn each_program_looks_for_its_own_jobs() {
+    let world = World::new();
+    let old = world.with_job().await;
+    world.until("it runs", async || world.runs() == 1).await;
+    let of = async |application: &str, identity: &str| {
+        let builder = Scheduler::builder("memory://").clock(world.clock.clone());
+        let builder = builder.store(world.store.clone()).identity(identity);
+        let builder = builder.job(Job::every("both", HOUR, || async {}));
+        builder.application(application).start().await.unwrap()
+    };
+    let nodes = [of("shipping", "1").await, of("billing", "2").await];
+    assert!(old.shutdown(BOUND).await.recorded);
+    world
+        .until("it is gone", async || world.is_gone().await)
+        .await;
+    for node in nodes {
+        node.shutdown(BOUND).await;
+    }
+}
+
 #[tokio::test]
 async fn what_waited_in_a_job_that_is_gone_ends() {
     let world = World::new();

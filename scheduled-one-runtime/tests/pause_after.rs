@@ -9,7 +9,7 @@ use std::time::Duration;
 use scheduled_one_control::{Control, PauseOf};
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, Claim, DueTick, LowerBounds, Target, Verdict};
-use scheduled_one_protocol::{Store, TickMs, UnitName};
+use scheduled_one_protocol::{LedgerRecord, SkipReason, Store, TickMs, UnitName};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{Job, Outcome, Scheduler};
 
@@ -93,6 +93,17 @@ impl World {
     }
 }
 
+fn caller(node: &str) -> Caller {
+    Caller {
+        node: node.to_owned(),
+        name: node.to_owned(),
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: 1_000,
+        buckets: 1,
+    }
+}
+
 #[tokio::test]
 async fn failures_in_a_row_pause_the_job_until_somebody_resumes_it() {
     let world = World::new();
@@ -158,14 +169,7 @@ async fn a_lost_run_has_failed() {
     for (takeovers, is_paused) in [(1, false), (0, true)] {
         let world = World::new();
         world.fails.store(false, Ordering::SeqCst);
-        let dead = Caller {
-            node: "dead".to_owned(),
-            name: "dead".to_owned(),
-            quarantine_ms: 0,
-            margin_ms: 0,
-            ledger_limit: 100,
-            buckets: 1,
-        };
+        let dead = caller("dead");
         let now_ms = world.clock.wall().as_millis() as i64;
         let claims = [Claim {
             unit: UnitName::new("job", 0),
@@ -193,4 +197,28 @@ async fn a_lost_run_has_failed() {
         assert_eq!(world.is_paused().await, is_paused);
         node.shutdown(BOUND).await;
     }
+}
+
+/// Any number of lines that do not count may be between two failures.
+#[tokio::test]
+async fn failures_are_counted_behind_many_other_lines() {
+    let world = World::new();
+    let node = world.start(world.job()).await;
+    for failures in 1..3 {
+        world
+            .until("it failed", async || world.runs() == failures)
+            .await;
+        let now_ms = world.clock.wall().as_millis() as i64;
+        let line = |n| {
+            let (unit, tick) = (UnitName::new("job", 0), TickMs(now_ms - n));
+            LedgerRecord::skipped(&unit, tick, SkipReason::Overlap, "node", now_ms)
+        };
+        let lines: Vec<LedgerRecord> = (0..200).map(line).collect();
+        world.store.record(&caller("node"), &lines).await.unwrap();
+    }
+    world
+        .until("it is paused", async || world.is_paused().await)
+        .await;
+    assert_eq!(world.runs(), 3);
+    node.shutdown(BOUND).await;
 }

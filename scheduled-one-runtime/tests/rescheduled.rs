@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use scheduled_one_control::{Control, Error, ErrorKind};
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{Caller, ControlRequest};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{Job, JobContext, Misfire, Outcome, Scheduler};
 use test_support::Log;
@@ -174,11 +175,23 @@ async fn a_release_with_another_schedule_wins_and_says_so() {
         .until_runs(&["01:00", "02:00", "03:00", "03:15", "04:15"])
         .await;
     assert_eq!(log.lines_with("override is void").len(), 1);
+    // It is taken away: with the first schedule in the code again, it is not in force.
     let described = world.control.describe("job").await.unwrap();
-    assert!(described.overridden.unwrap().is_void);
+    assert_eq!(described.overridden, None);
+    let trail = world.control.trail().await.unwrap();
+    let by: Vec<&str> = trail
+        .entries
+        .iter()
+        .map(|entry| entry.actor.as_str())
+        .collect();
+    assert_eq!(by, ["", "scheduled-one"], "{trail:?}");
     let next = world.control.next("job", 1).await.unwrap();
     let next_s = next[0].duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert_eq!(next_s % 60, 15);
+    node.shutdown(BOUND).await;
+    let node = world.start("0 0 * * * *").await;
+    world.pass(5 * MINUTE).await;
+    assert_eq!(world.runs().len(), 5, "{:?}", world.runs());
     node.shutdown(BOUND).await;
 }
 
@@ -216,4 +229,50 @@ async fn what_is_wrong_is_named() {
     assert_eq!(kind, ErrorKind::Conflict);
     assert!(control.pause("job").preview().await.is_err());
     node.shutdown(BOUND).await;
+}
+
+/// The node that described the job last is not the one whose schedule decides: an override would be bound to the wrong
+/// one.
+#[tokio::test]
+async fn what_nodes_of_two_releases_disagree_about_is_refused() {
+    let world = World::new().await;
+    let old = world.start("0 0 * * * *").await;
+    let control = &world.control;
+    let caller = Caller {
+        node: "caller".to_owned(),
+        name: "caller".to_owned(),
+        quarantine_ms: 0,
+        margin_ms: 0,
+        ledger_limit: 100,
+        buckets: 1,
+    };
+    let wants = ControlRequest {
+        wants_catalog: true,
+        ..ControlRequest::default()
+    };
+    let reply = world.store.control(&caller, &wants).await.unwrap();
+    let text = reply.body.catalog.unwrap()["job"].text.clone();
+    let new = world.start("0 30 * * * *").await;
+    let describe = ControlRequest {
+        described: vec![("job".to_owned(), text)],
+        ..ControlRequest::default()
+    };
+    let range = UNIX_EPOCH..UNIX_EPOCH + world.clock.wall();
+    for is_refused in [false, true] {
+        if is_refused {
+            world.store.control(&caller, &describe).await.unwrap();
+        }
+        let preview = control.reschedule("job", "every 5m").preview().await;
+        let backfill = control.backfill("job", range.clone()).dry_run().await;
+        let errors = [preview.err(), backfill.err()];
+        for error in errors {
+            let text = error.map(|error| error.to_string());
+            let says = text.as_ref().is_some_and(|text| text.contains("different"));
+            assert_eq!(says, is_refused, "{text:?}");
+        }
+    }
+    assert!(control.reset("job").await.unwrap().already);
+    for node in [old, new] {
+        node.shutdown(BOUND).await;
+    }
 }

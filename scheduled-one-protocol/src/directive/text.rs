@@ -7,7 +7,8 @@ use crate::machine::damage::MAX_EXACT;
 use crate::schedule::ScheduleId;
 
 impl Directive {
-    /// Reads the text that `Display` gives; `None` if it is none, because somebody edited it.
+    /// Reads the text that `Display` gives; `None` if it is none, because somebody edited it. More fields behind, as a
+    /// later release may write them, are passed over.
     pub fn parse(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split(' ').collect();
         let [
@@ -20,6 +21,8 @@ impl Directive {
             past,
             schedule,
             backfill,
+            // What a later release says more.
+            ..,
         ] = fields[..]
         else {
             return None;
@@ -215,6 +218,8 @@ mod tests {
     fn the_text_is_read_back_and_nothing_else_is() {
         for known in [directive(), Directive::default()] {
             let text = known.to_string();
+            let longer = format!("{text} more fields");
+            assert_eq!(Directive::parse(&longer).as_ref(), Some(&known));
             assert_eq!(Directive::parse(&text), Some(known), "{text}");
         }
         assert!(directive().to_string().starts_with("7 9 10 8 "));

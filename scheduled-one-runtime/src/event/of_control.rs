@@ -43,7 +43,7 @@ pub(crate) fn rescheduled(job: &str, own: &Schedule, became: &Rescheduled) {
             zone = wanted.zone,
             by = wanted.by,
             "override is void: the code has another schedule now than the one that it was to replace, and the code decides. \
-             Ask for it again if it is still wanted, or reset the job"
+             Ask for it again if it is still wanted"
         ),
         Rescheduled::Unusable(wanted, why) => warn!(
             target: TARGET,
@@ -58,7 +58,7 @@ pub(crate) fn rescheduled(job: &str, own: &Schedule, became: &Rescheduled) {
 }
 
 /// A job of the program that no living node has any more.
-pub(crate) fn job_gone(job: &str, application: Option<&str>) {
+pub(crate) fn job_gone(job: &str, application: &str) {
     warn!(
         target: TARGET,
         job,

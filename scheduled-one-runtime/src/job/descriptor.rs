@@ -64,6 +64,15 @@ impl Job {
             ..Job::every(name, period, handler)
         }
     }
+
+    /// Says what the releases of the crate in which it is have in common.
+    pub(crate) fn labelled(self, label: Option<String>) -> Self {
+        Job { label, ..self }
+    }
+
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
 }
 
 /// The descriptor of a job, as the catalog stores it.

@@ -69,6 +69,11 @@ impl KnownDirectives {
         self.read_version = 0;
     }
 
+    /// What the node knows.
+    pub(super) fn known(&self) -> &Directives {
+        &self.known
+    }
+
     /// The jobs with a backfill that is to go on.
     pub(super) fn backfills(&self, now_ms: i64) -> Vec<(String, Directive)> {
         let open = self.known.iter().filter(|(_, directive)| {
@@ -105,6 +110,8 @@ impl Node {
     pub(super) fn take_directives(&mut self, reply: ControlReply) {
         self.directives.settle(reply);
         self.claiming.now_ms = self.runner.cluster.now_ms();
+        self.local_jobs
+            .direct(&self.directives.known, self.claiming.now_ms);
         for unit in self.units.direct(&self.directives.known, &self.zones) {
             self.claiming.plan_unless_taken(&self.units, unit);
             let unit = self.units.get(unit);

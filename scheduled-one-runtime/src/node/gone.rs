@@ -2,13 +2,14 @@
 //! registered with no schedule, so they have no tick until a node registers them again, and what waits in them ends.
 //!
 //! A job counts as dropped if its catalog entry has the label of this program, and the program has no such job. An
-//! outage of all nodes is none of that: nobody is there to notice it, and the nodes that return have the job.
+//! outage of all nodes is none of that: nobody is there to notice it, and the nodes that return have the job. Nor is a
+//! deployment that stops all nodes before it starts the next: a job is gone when nobody has had it for two minutes.
 
 mod ending;
 pub(super) mod found;
 mod looking;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::event;
@@ -20,7 +21,7 @@ use crate::request_each::Repeat;
 use crate::scheduler::program::Program;
 use crate::store_client::{StoreClient, StoreIdentity};
 use scheduled_one_protocol::message::{MAX_BATCH, Occasion, Register};
-use scheduled_one_protocol::{ScheduleId, UnitName};
+use scheduled_one_protocol::{DecidingSchedule, ScheduleId, UnitName};
 
 use found::{Absent, Found, GoneEvent};
 use looking::look;
@@ -30,6 +31,9 @@ use looking::look;
 const LOOK_AFTER: u32 = 5;
 /// Heartbeats between a look and the registration that rests on it, and between two of these.
 const REGISTER_EVERY: u32 = 5;
+/// Heartbeats, one a second, for which nobody has had a job that is gone: longer than a service takes that stops all
+/// its nodes, and starts them again.
+const GRACE: u64 = 120;
 /// The registration states no lease: its caller runs nothing of the job.
 const NO_LEASE_MS: i64 = 1;
 
@@ -40,8 +44,12 @@ pub(super) struct GoneWatch {
     version: u64,
     identity: Option<StoreIdentity>,
     calm: u32,
-    /// Units that are to be registered as gone.
+    /// Heartbeats that were acknowledged by this store.
+    beats: u64,
+    /// Units that are to be registered as gone, when nobody has had them for long enough.
     absent: Vec<Absent>,
+    /// Since which heartbeat nobody has a unit, and what was registered then.
+    missing: BTreeMap<UnitName, (u64, DecidingSchedule)>,
     /// Jobs that are gone.
     gone: BTreeSet<String>,
     /// Units of which what waits is being ended.
@@ -64,7 +72,9 @@ impl GoneWatch {
             version: 0,
             identity: None,
             calm: 0,
+            beats: 0,
             absent: Vec::new(),
+            missing: BTreeMap::new(),
             gone: BTreeSet::new(),
             ending: BTreeSet::new(),
             pending: false,
@@ -73,18 +83,22 @@ impl GoneWatch {
 
     /// A heartbeat was acknowledged. One of the nodes with the same jobs does what is to be done.
     fn step(&mut self, nodes: &Preference, identity: StoreIdentity) -> Step {
-        if self.program.application.is_none() {
+        if !self.program.is_labelled() {
             return Step::Nothing;
         }
         if self.version != nodes.version() || self.identity.as_ref() != Some(&identity) {
             // What is known rests on who lives, and on what the store knows.
             self.version = nodes.version();
+            if self.identity.as_ref() != Some(&identity) {
+                self.missing.clear();
+            }
             self.identity = Some(identity);
             self.calm = 0;
             self.absent.clear();
             self.gone.clear();
         }
         self.calm = self.calm.saturating_add(1);
+        self.beats += 1;
         if self.pending || !nodes.is_first_of_its_kind() {
             return Step::Nothing;
         }
@@ -94,12 +108,23 @@ impl GoneWatch {
         }
         let since_look = self.calm.saturating_sub(LOOK_AFTER);
         let is_time = since_look > 0 && since_look.is_multiple_of(REGISTER_EVERY);
-        if !is_time || self.absent.is_empty() {
+        if !is_time {
+            return Step::Nothing;
+        }
+        let absent = self.absent.iter();
+        let due = absent.filter(|absent| self.is_over(&absent.unit));
+        let due: Vec<Absent> = due.take(MAX_BATCH).cloned().collect();
+        if due.is_empty() {
             return Step::Nothing;
         }
         self.pending = true;
-        let most = self.absent.len().min(MAX_BATCH);
-        Step::Register(self.absent[..most].to_vec())
+        Step::Register(due)
+    }
+
+    /// Whether nobody has had a unit for long enough.
+    fn is_over(&self, unit: &UnitName) -> bool {
+        let missing = self.missing.get(unit);
+        missing.is_some_and(|(since, _)| self.beats - since >= GRACE)
     }
 
     /// The catalog was read.
@@ -110,6 +135,15 @@ impl GoneWatch {
         }
         match found {
             Some(found) => {
+                let before = std::mem::take(&mut self.missing);
+                let missing = found.absent.iter().map(|absent| {
+                    let known = before.get(&absent.unit);
+                    // Somebody had it meanwhile who registered it.
+                    let known = known.filter(|(_, decides)| *decides == absent.decides);
+                    let since = known.map_or(self.beats, |(since, _)| *since);
+                    (absent.unit.clone(), (since, absent.decides.clone()))
+                });
+                self.missing = missing.collect();
                 self.absent = found.absent;
                 self.gone = found.gone;
             }
@@ -118,22 +152,26 @@ impl GoneWatch {
         }
     }
 
-    /// Units were registered; these are gone now. Of the others, somebody has registered the job, or their quarantine
+    /// So many units were to be registered; these are gone now.
+    /// Of the others, somebody has registered the job, or their quarantine
     /// is not over: they are looked at again.
-    fn registered(&mut self, version: u64, units: Vec<UnitName>) {
+    fn registered(&mut self, version: u64, sent: usize, gone: Vec<Absent>) {
         self.pending = false;
         if version != self.version {
             return;
         }
-        let before = self.absent.len();
-        self.absent.retain(|absent| !units.contains(&absent.unit));
-        let are_left = units.len() < before.min(MAX_BATCH);
-        for unit in units {
+        let is_gone = |unit: &UnitName| gone.iter().any(|gone| gone.unit == *unit);
+        self.absent.retain(|absent| !is_gone(&absent.unit));
+        for Absent {
+            unit, application, ..
+        } in &gone
+        {
+            self.missing.remove(unit);
             if self.gone.insert(unit.job().to_owned()) {
-                event::job_gone(unit.job(), self.program.application.as_deref());
+                event::job_gone(unit.job(), application);
             }
         }
-        if are_left {
+        if gone.len() < sent {
             self.calm = 0;
             self.absent.clear();
         }
@@ -176,8 +214,13 @@ impl Node {
                 });
             }
             Step::Register(absent) => self.inbox.request(async move {
-                let registered = register_gone(&client, absent).await;
-                Event::Gone(GoneEvent::Registered(version, registered))
+                let sent = absent.len();
+                let gone = register_gone(&client, absent).await;
+                Event::Gone(GoneEvent::Registered {
+                    version,
+                    sent,
+                    gone,
+                })
             }),
         }
         if !self.gone.pending && self.claiming.preference.is_first_of_its_kind() {
@@ -196,7 +239,11 @@ impl Node {
     pub(super) fn gone_jobs_replied(&mut self, event: GoneEvent) {
         match event {
             GoneEvent::Found(version, found) => self.gone.found(version, found),
-            GoneEvent::Registered(version, units) => self.gone.registered(version, units),
+            GoneEvent::Registered {
+                version,
+                sent,
+                gone,
+            } => self.gone.registered(version, sent, gone),
             GoneEvent::Ended(unit) => {
                 self.gone.ending.remove(&unit);
             }
@@ -205,16 +252,16 @@ impl Node {
 }
 
 /// Registers units with no schedule. Returns those that have none now.
-async fn register_gone(client: &StoreClient, absent: Vec<Absent>) -> Vec<UnitName> {
+async fn register_gone(client: &StoreClient, absent: Vec<Absent>) -> Vec<Absent> {
     let registrations: Vec<Register> = absent
-        .into_iter()
+        .iter()
         .map(|absent| Register {
-            unit: absent.unit,
+            unit: absent.unit.clone(),
             first_seen_ms: absent.first_seen_ms,
             lease_ms: NO_LEASE_MS,
             schedule: Some(ScheduleId::NONE),
             occasion: Occasion::Gone,
-            decides: Some(absent.decides),
+            decides: Some(absent.decides.clone()),
             bounds: Default::default(),
             next_due_ms: None,
             requests: Vec::new(),
@@ -228,10 +275,10 @@ async fn register_gone(client: &StoreClient, absent: Vec<Absent>) -> Vec<UnitNam
             |store, caller, batch| store.register(caller, batch),
         )
         .await;
-    let replies = registrations.into_iter().zip(replies);
-    let gone = replies.filter_map(|(registration, reply)| {
+    let replies = absent.into_iter().zip(replies);
+    let gone = replies.filter_map(|(absent, reply)| {
         let decides = reply.ok()?.body.decides?;
-        decides.gone_since_ms().map(|_| registration.unit)
+        decides.gone_since_ms().map(|_| absent)
     });
     gone.collect()
 }

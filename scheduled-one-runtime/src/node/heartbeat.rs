@@ -102,6 +102,7 @@ impl Node {
         let ready = body.ready.clone();
         let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
         self.watch_gone_jobs(&ready);
+        self.take_void_overrides_away();
         let nodes = &self.claiming.preference;
         let living = nodes.living().len();
         self.client.bucket_metrics.living_nodes(living);

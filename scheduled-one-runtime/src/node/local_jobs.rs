@@ -1,6 +1,6 @@
 //! Local jobs, with `scope = every_node`: each node runs each tick by itself,
 //! without claim and lease. They run while the store is down; their outcomes are
-//! recorded when it is back.
+//! recorded when it is back. Their pauses are those that the node knows.
 
 use std::sync::Arc;
 
@@ -8,11 +8,14 @@ use crate::active_run::{ActiveRun, RunKind};
 use crate::compiled_job::CompiledJob;
 use crate::context::Shard;
 use crate::event;
+use crate::node::units::{past_pauses, paused_until_ms};
 use crate::permits::Permit;
 use crate::run::{NewRun, Runner};
 use crate::timer::{Timer, UnitIndex};
 use scheduled_one_protocol::message::{Intent, RunId};
-use scheduled_one_protocol::{FencingToken, LedgerRecord, SkipReason, TickMs, UnitName};
+use scheduled_one_protocol::{
+    Directive, Directives, FencingToken, LedgerRecord, SkipReason, TickMs, UnitName,
+};
 
 /// The local jobs of a node.
 pub(super) struct LocalJobs {
@@ -24,6 +27,8 @@ struct LocalJob {
     job: Arc<CompiledJob>,
     /// The newest tick decided.
     after_ms: i64,
+    /// What operators want of it, as far as the node knows.
+    directives: Vec<Directive>,
     /// The last run that was started.
     run: Option<Arc<ActiveRun>>,
 }
@@ -38,9 +43,10 @@ impl LocalJobs {
             local_jobs.jobs.push(LocalJob {
                 job,
                 after_ms: now_ms,
+                directives: Vec::new(),
                 run: None,
             });
-            local_jobs.set_next(index as UnitIndex);
+            local_jobs.set_next(index as UnitIndex, now_ms);
         }
         local_jobs
     }
@@ -50,10 +56,28 @@ impl LocalJobs {
         self.timer.next_ms()
     }
 
-    fn set_next(&mut self, index: UnitIndex) {
+    /// Takes directives into account.
+    pub(super) fn direct(&mut self, directives: &Directives, now_ms: i64) {
+        for index in 0..self.jobs.len() {
+            let local = &mut self.jobs[index];
+            let own: Vec<Directive> = directives.of(&local.job.name).cloned().collect();
+            if own != local.directives {
+                local.directives = own;
+                let is_paused = paused_until_ms(&local.directives, now_ms) > 0;
+                local.job.metrics.set_paused(is_paused);
+                self.set_next(index as UnitIndex, now_ms);
+            }
+        }
+    }
+
+    /// Waits for the next tick, or for the end of a pause.
+    fn set_next(&mut self, index: UnitIndex, now_ms: i64) {
         let local = &self.jobs[index as usize];
-        if let Some(tick_ms) = local.job.schedule().next_after(local.after_ms) {
-            self.timer.set(local.job.ticks().due_ms(tick_ms), index);
+        let tick_ms = local.job.schedule().next_after(local.after_ms);
+        let due_ms = tick_ms.map(|tick_ms| local.job.ticks().due_ms(tick_ms));
+        match (due_ms, paused_until_ms(&local.directives, now_ms)) {
+            (None, _) | (_, i64::MAX) => self.timer.rest(index),
+            (Some(due_ms), until_ms) => self.timer.set(due_ms.max(until_ms), index),
         }
     }
 
@@ -62,7 +86,7 @@ impl LocalJobs {
         let now_ms = runner.cluster.now_ms();
         while let Some(index) = self.timer.take_due(now_ms) {
             self.jobs[index as usize].start(runner, now_ms);
-            self.set_next(index);
+            self.set_next(index, now_ms);
         }
     }
 }
@@ -72,7 +96,12 @@ impl LocalJob {
         let unit = UnitName::new(&self.job.name, 0);
         let node = &runner.node;
         let ticks = self.job.ticks();
-        let Some(plan) = ticks.plan(self.after_ms, now_ms, |_| "node was behind") else {
+        if paused_until_ms(&self.directives, now_ms) > now_ms {
+            return;
+        }
+        let pauses = past_pauses(&self.directives, now_ms);
+        let reason = |_| "node was behind";
+        let Some(plan) = ticks.plan_around(&pauses, self.after_ms, now_ms, reason) else {
             return;
         };
         self.after_ms = plan.tick_ms;

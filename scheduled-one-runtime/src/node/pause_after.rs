@@ -18,8 +18,10 @@ use scheduled_one_protocol::{Directive, LedgerRecord, Outcome, Pause, StoreError
 const BY: &str = "scheduled-one";
 /// How often the directive is read again that somebody changed meanwhile.
 const MAX_TRIES: usize = 4;
-/// Lines that are read in addition to those of the failures, for each of these: attempts, ticks that were skipped.
+/// Lines that are read at first, for each failure: attempts, ticks that were skipped.
 const LINES_EACH: usize = 8;
+/// How many times as many are read next, if these do not show how many failed.
+const MORE_LINES: usize = 4;
 
 impl Node {
     /// A run of the unit has failed, for good.
@@ -60,16 +62,14 @@ async fn pause_if_failing(
         if stored.is_paused(now_ms) {
             return Ok(false);
         }
-        let lines = (most as usize * LINES_EACH).min(client.caller.ledger_limit);
-        let lines = client.ledger(job, lines).await?;
-        let Some(last) = failing(&lines, most, stored.changed_at_ms) else {
+        let Some(note) = note_if_failing(client, job, most, stored.changed_at_ms).await? else {
             return Ok(false);
         };
         let request = ControlRequest {
             change: Some(DirectiveChange {
                 subject: job.to_owned(),
                 seen: stored.version,
-                directive: paused(stored, now_ms, note(most, last)),
+                directive: paused(stored, now_ms, note),
                 action: "pause".to_owned(),
             }),
             ..ControlRequest::default()
@@ -80,6 +80,38 @@ async fn pause_if_failing(
         }
     }
     Ok(false)
+}
+
+/// The note of the pause, if the newest runs have failed after the instant. Reads back as far as the ledger goes, if
+/// need be: between two failures may be any number of lines.
+async fn note_if_failing(
+    client: &StoreClient,
+    job: &str,
+    most: u32,
+    after_ms: i64,
+) -> Result<Option<String>, StoreError> {
+    let limit = client.caller.ledger_limit;
+    let mut wanted = (most as usize * LINES_EACH).min(limit);
+    loop {
+        let lines = client.ledger(job, wanted).await?;
+        match failing(&lines, most, after_ms) {
+            Streak::Long(last) => return Ok(Some(note(most, last))),
+            Streak::Short => return Ok(None),
+            Streak::Unknown if lines.len() < wanted || wanted == limit => return Ok(None),
+            Streak::Unknown => wanted = wanted.saturating_mul(MORE_LINES).min(limit),
+        }
+    }
+}
+
+/// What the newest lines of a job say of its failures in a row.
+#[derive(Debug, PartialEq, Eq)]
+enum Streak<'a> {
+    /// So many, and this is the last.
+    Long(&'a LedgerRecord),
+    /// Fewer: something else comes before them.
+    Short,
+    /// The lines are all of them.
+    Unknown,
 }
 
 fn paused(stored: Directive, now_ms: i64, note: String) -> Directive {
@@ -97,15 +129,23 @@ fn paused(stored: Directive, now_ms: i64, note: String) -> Directive {
     directive
 }
 
-/// The last of so many failures in a row, after the instant at which somebody changed the directive. The lines are the
-/// newest, newest first.
-fn failing(lines: &[LedgerRecord], most: u32, after_ms: i64) -> Option<&LedgerRecord> {
-    let ends = lines.iter().filter(|line| !line.retried);
-    let in_a_row =
-        ends.take_while(|line| line.outcome != Outcome::Ok && line.ended_at_ms > after_ms);
-    let failures = in_a_row.filter(|line| is_failure(line.outcome) && line.cause.is_none());
-    let failures: Vec<&LedgerRecord> = failures.take(most as usize).collect();
-    (failures.len() == most as usize).then(|| failures.first().copied())?
+/// Whether so many runs have failed in a row, after the instant at which somebody changed the directive. The lines are
+/// the newest, newest first.
+fn failing(lines: &[LedgerRecord], most: u32, after_ms: i64) -> Streak<'_> {
+    let (mut last, mut failures) = (None, 0);
+    for line in lines.iter().filter(|line| !line.retried) {
+        if line.outcome == Outcome::Ok || line.ended_at_ms <= after_ms {
+            return Streak::Short;
+        }
+        if is_failure(line.outcome) && line.cause.is_none() {
+            failures += 1;
+            let last = *last.get_or_insert(line);
+            if failures == most {
+                return Streak::Long(last);
+            }
+        }
+    }
+    Streak::Unknown
 }
 
 /// Why the job is paused, as long as notes may be.
@@ -168,12 +208,12 @@ mod tests {
             by_schedule(TimedOut),
         ];
         let lines = lines(&newest_first);
-        let last = failing(&lines, 3, 0).expect("three failed");
-        assert_eq!(last.error, "error 10");
-        assert!(failing(&lines, 4, 0).is_none(), "one before was ok");
+        assert_eq!(failing(&lines, 3, 0), Streak::Long(&lines[0]));
+        assert_eq!(failing(&lines, 4, 0), Streak::Short, "one before was ok");
+        assert_eq!(failing(&lines[..4], 3, 0), Streak::Unknown);
         // Somebody resumed the job when the oldest of the three had ended.
-        assert!(failing(&lines, 3, 3).is_none());
-        assert!(failing(&lines, 2, 3).is_some());
+        assert_eq!(failing(&lines, 3, 3), Streak::Short);
+        assert_eq!(failing(&lines, 2, 3), Streak::Long(&lines[0]));
     }
 
     #[test]

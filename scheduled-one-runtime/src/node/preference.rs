@@ -58,6 +58,8 @@ pub(crate) struct NodeTraits {
     pub(crate) permits: Permits,
     /// Whether the preferences are those of the first bucket.
     pub(crate) is_first_bucket: bool,
+    /// What the releases of its program have in common: a digest of it.
+    pub(crate) program: Option<u64>,
 }
 
 /// The preferred node of each unit.
@@ -65,6 +67,8 @@ pub(super) struct Preference {
     me: NodeKey,
     /// Digest of the jobs that this node runs.
     own_digest: JobsDigest,
+    /// The digest of its program's labels, which is in the list of its jobs.
+    program: Option<u64>,
     /// Whether the store has the list of this node's jobs.
     is_list_stored: bool,
     /// Version of the membership below; 0 before the first heartbeat.
@@ -145,7 +149,8 @@ impl Preference {
             .collect::<Vec<_>>();
         Preference {
             me: node_key(me),
-            own_digest: own_list(units).digest(),
+            own_digest: own_list(units, traits.program).digest(),
+            program: traits.program,
             is_list_stored: true,
             version: 0,
             members: Vec::new(),
@@ -176,7 +181,7 @@ impl Preference {
         Heartbeat {
             leaving,
             jobs: self.own_digest,
-            job_list: (!self.is_list_stored).then(|| own_list(units)),
+            job_list: (!self.is_list_stored).then(|| own_list(units, self.program)),
             known_version: self.version,
             wanted_list: self.unknown_digest(),
             labels: self.labels.clone(),
@@ -196,7 +201,8 @@ impl Preference {
         &self.living
     }
 
-    /// Whether this node is the first of the living ones that have the same jobs: it does what one of them has to do.
+    /// Whether this node is the first of the living ones that have the same program and the same
+    /// jobs: it does what one of them has to do.
     pub(super) fn is_first_of_its_kind(&self) -> bool {
         let members = self.members.iter().zip(&self.living);
         let same = members.filter(|(peer, _)| peer.jobs == self.own_digest);

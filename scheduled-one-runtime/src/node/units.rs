@@ -4,6 +4,8 @@
 mod directed;
 mod lane;
 
+pub(super) use directed::{past_pauses, paused_until_ms};
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;

@@ -115,14 +115,16 @@ impl SchedulerBuilder {
 
     /// The program that this node belongs to, the same in all its releases: two
     /// programs that share a namespace have different labels. When a release has
-    /// dropped a job, and no living node has it any more, the job is *gone*: it
-    /// has no ticks until a node with it starts again, and what waited in it ends.
+    /// dropped a job, and no living node has had it for two minutes, the job is
+    /// *gone*: it has no ticks until a node with it starts again, and what waited
+    /// in it ends.
     ///
     /// All processes with a label are to be given the same jobs, by
     /// [`job`](Self::job) or the attribute, and may leave some out by
     /// [`without`](Self::without): a job that only some of them are given is gone
-    /// while those are down. Default: the name of the executable, which stands
-    /// for the jobs of the attribute alone. 1 to 128 of `A-Z a-z 0-9 _ . : / -`.
+    /// while those are down for two minutes. Default: package and crate of each
+    /// job of the attribute, and none for jobs made by hand, which never go. 1 to
+    /// 128 of `A-Z a-z 0-9 _ . : / -`.
     pub fn application(mut self, application: impl Into<String>) -> Self {
         self.application = Some(application.into());
         self

@@ -42,14 +42,8 @@ impl JobSelection {
         limits: &BTreeMap<String, u32>,
     ) -> Result<ChosenJobs, Error> {
         let mut jobs = registered_jobs()?;
-        let names = |jobs: &[Job]| jobs.iter().map(|job| job.name().to_owned()).collect();
-        let annotated = names(&jobs);
         jobs.extend(self.jobs);
-        let program = Program {
-            annotated,
-            jobs: names(&jobs),
-            ..Program::default()
-        };
+        let program = Program::of(&jobs);
         // Jobs of the same name stay in their order.
         jobs.sort_by(|a, b| a.name().cmp(b.name()));
         check_names(&jobs)?;

@@ -333,6 +333,7 @@ impl Joining {
                 labels: shared.labels.clone(),
                 permits: shared.permits.clone(),
                 is_first_bucket: self.client.bucket.index() == 0,
+                program: shared.program.kind(),
             },
             released_receiver,
         );

@@ -106,3 +106,64 @@ async fn nodes_of_one_name_are_two_in_the_audit() {
     // Two ticks, and the newest after the pause; all of them.
     assert_eq!(counted, [(3, 179), (182, 0)]);
 }
+
+/// Pauses of one job and of all jobs; some end by themselves, some are ended.
+#[tokio::test]
+async fn the_ticks_of_a_pause_are_skipped_with_one_line() {
+    let clock = ManualClock::new();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let job = Job::every("cache", SECOND, move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async {}
+    });
+    let builder = Scheduler::builder("memory://").clock(clock.clone());
+    let node = builder.job(job.scope(Scope::EveryNode)).start().await;
+    let node = node.expect("started");
+    let control = node.control().expect("a control");
+    let pass = async |seconds: usize| {
+        for _ in 0..seconds {
+            clock.advance(SECOND);
+            for _ in 0..200 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    pass(3).await;
+    assert_eq!(runs.load(Ordering::Relaxed), 3);
+    let mut ticks = 3;
+    for (subject, ends_itself) in [("cache", false), ("*", false), ("cache", true)] {
+        let pause = control.pause(subject);
+        match ends_itself {
+            false => pause.await.expect("paused"),
+            true => {
+                let until = std::time::UNIX_EPOCH + clock.wall() + 10 * SECOND;
+                pause.until(until).await.expect("paused")
+            }
+        };
+        // The node knows of it with its next heartbeat.
+        pass(2).await;
+        let before = runs.load(Ordering::Relaxed);
+        pass(7).await;
+        assert_eq!(runs.load(Ordering::Relaxed), before, "{subject}");
+        if !ends_itself {
+            control.resume(subject).await.expect("resumed");
+        }
+        pass(5).await;
+        ticks += 14;
+        assert!(runs.load(Ordering::Relaxed) > before, "{subject}");
+    }
+    let lines = node.ledger("cache", 100).await.expect("a ledger");
+    let skipped: Vec<_> = lines
+        .iter()
+        .filter(|line| line.outcome == Outcome::Skipped)
+        .collect();
+    assert_eq!(skipped.len(), 3, "{lines:?}");
+    assert!(skipped.iter().all(|line| line.reason == "paused"));
+    let of_pauses: u64 = skipped.iter().map(|line| line.count).sum();
+    assert!(of_pauses >= 3 * 7, "{lines:?}");
+    // Until the node knows of the end of a pause, ticks behind it may pass.
+    let decided: u64 = lines.iter().map(|line| line.count).sum();
+    assert_eq!(decided, ticks, "each tick has one outcome: {lines:?}");
+    node.shutdown(SECOND).await;
+}

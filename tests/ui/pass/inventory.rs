@@ -68,8 +68,8 @@ fn jobs() -> BTreeMap<String, String> {
     // A crate that nobody refers to is not linked, and its jobs are not there.
     let _ = ui_tests_renamed::by_path;
     let mut jobs = BTreeMap::new();
-    for make in JOBS {
-        let shown = format!("{:?}", make());
+    for declared in JOBS {
+        let shown = format!("{:?}", (declared.make)());
         let name = between(&shown, "name: \"", "\"").to_owned();
         assert!(jobs.insert(name, shown).is_none(), "two jobs of one name");
     }

@@ -37,6 +37,9 @@ async fn end_first(
     nonce: String,
     now_ms: i64,
 ) -> Result<bool, StoreError> {
+    if !is_gone(client, unit).await? {
+        return Ok(false);
+    }
     let granted = match unit.is_lane() {
         true => take(client, unit, &nonce, now_ms).await?,
         false => claim(client, unit, &nonce, now_ms).await?,
@@ -71,6 +74,15 @@ async fn end_first(
         .request(Op::Finish, |store, caller| store.finish(caller, &finish))
         .await?;
     Ok(true)
+}
+
+/// Whether still no schedule decides: what waits in a lane is taken without naming one.
+async fn is_gone(client: &StoreClient, unit: &UnitName) -> Result<bool, StoreError> {
+    let units = [UnitName::new(unit.job(), unit.shard())];
+    let reply = client.request(Op::Inspect, |store, caller| store.inspect(caller, &units));
+    let status = reply.await?.body.into_iter().next();
+    let decides = status.and_then(|status| status.decides);
+    Ok(decides.is_some_and(|decides| decides.gone_since_ms().is_some()))
 }
 
 async fn claim(

@@ -6,8 +6,10 @@ use scheduled_one_protocol::{DecidingSchedule, UnitName};
 
 /// A unit that no living node has, with the registration that was seen last.
 #[derive(Clone, Debug)]
-pub(super) struct Absent {
+pub(in crate::node) struct Absent {
     pub(super) unit: UnitName,
+    /// The label of its program.
+    pub(super) application: String,
     pub(super) first_seen_ms: i64,
     pub(super) decides: DecidingSchedule,
 }
@@ -25,8 +27,15 @@ pub(in crate::node) struct Found {
 pub(in crate::node) enum GoneEvent {
     /// The catalog was read, when the membership had this version; `None` if that failed.
     Found(u64, Option<Found>),
-    /// Units were registered, when the membership had this version: these have no schedule now.
-    Registered(u64, Vec<UnitName>),
+    /// Units were to be registered.
+    Registered {
+        /// The version of the membership then.
+        version: u64,
+        /// How many they were.
+        sent: usize,
+        /// Those that have no schedule now.
+        gone: Vec<Absent>,
+    },
     /// What waited in this unit has ended.
     Ended(UnitName),
 }

@@ -1,8 +1,9 @@
 //! Reads which jobs of the program no living node has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metrics::labels::Op;
+use crate::request_each::Repeat;
 use crate::scheduler::program::Program;
 use crate::store_client::StoreClient;
 use scheduled_one_protocol::message::{
@@ -12,6 +13,9 @@ use scheduled_one_protocol::{JobDescriptor, StoreError, UnitName};
 
 use super::found::{Absent, Found};
 
+/// As many as a job has at most, whatever the catalog says: its text may have been edited.
+const MAX_SHARDS: u32 = 1_024;
+
 /// Reads the catalog, then who lives, then the units of jobs that nobody has.
 pub(super) async fn look(client: &StoreClient, program: &Program) -> Result<Found, StoreError> {
     let mut dropped = dropped(client, program).await?;
@@ -20,17 +24,20 @@ pub(super) async fn look(client: &StoreClient, program: &Program) -> Result<Foun
     }
     // The registrations first: a node that registers later changes them.
     let mut units = Vec::new();
-    for (job, shards) in &dropped {
-        units.extend((0..*shards).map(|shard| UnitName::new(job, shard)));
+    for (job, dropped) in &dropped {
+        units.extend((0..dropped.shards).map(|shard| UnitName::new(job, shard)));
     }
     let status = inspect(client, &units).await?;
     let living = jobs_of_living(client).await?;
-    dropped.retain(|(job, _)| !living.contains(job));
+    dropped.retain(|job, _| !living.contains(job));
     let mut found = Found::default();
     for (unit, status) in units.into_iter().zip(status) {
-        let is_dropped = dropped.iter().any(|(job, _)| *job == unit.job());
-        // A unit that nobody has registered is one of a job of each node, or of an older version.
-        let Some(decides) = status.decides.filter(|_| is_dropped) else {
+        // A unit that nobody has registered is one of a job of each node, or of an older version. One whose record is
+        // damaged stays as it is.
+        let (Some(status), Some(dropped)) = (status, dropped.get(unit.job())) else {
+            continue;
+        };
+        let Some(decides) = status.decides else {
             continue;
         };
         if decides.gone_since_ms().is_some() {
@@ -39,6 +46,7 @@ pub(super) async fn look(client: &StoreClient, program: &Program) -> Result<Foun
         }
         found.absent.push(Absent {
             unit,
+            application: dropped.application.clone(),
             first_seen_ms: status.marks.first_seen_ms.unwrap_or(i64::MAX),
             decides,
         });
@@ -46,11 +54,17 @@ pub(super) async fn look(client: &StoreClient, program: &Program) -> Result<Foun
     Ok(found)
 }
 
-/// Jobs of the catalog that are labelled as those of this program, and are none of its jobs; with their shards.
+/// What the catalog has of a job that the program has dropped.
+struct Dropped {
+    application: String,
+    shards: u32,
+}
+
+/// Jobs of the catalog that are labelled as those of this program, and are none of its jobs.
 async fn dropped(
     client: &StoreClient,
     program: &Program,
-) -> Result<Vec<(String, u32)>, StoreError> {
+) -> Result<BTreeMap<String, Dropped>, StoreError> {
     let wants_catalog = ControlRequest {
         wants_catalog: true,
         ..ControlRequest::default()
@@ -59,25 +73,51 @@ async fn dropped(
         store.control(caller, &wants_catalog)
     });
     let catalog = reply.await?.body.catalog.unwrap_or_default();
-    let mut dropped = Vec::new();
+    let mut dropped = BTreeMap::new();
     for (job, entry) in catalog {
         if program.jobs.contains(&job) {
             continue;
         }
         let said = JobDescriptor::from_text(&entry.text);
-        if said.get("application") == program.application.as_deref() {
-            let shards = said.get("shards").and_then(|shards| shards.parse().ok());
-            dropped.push((job, shards.unwrap_or(1)));
+        let label = said.get("application");
+        if let Some(application) = label.filter(|label| program.has_label(label)) {
+            let (application, shards) = (application.to_owned(), shards_of(&said));
+            dropped.insert(
+                job,
+                Dropped {
+                    application,
+                    shards,
+                },
+            );
         }
     }
     Ok(dropped)
 }
 
-async fn inspect(client: &StoreClient, units: &[UnitName]) -> Result<Vec<UnitStatus>, StoreError> {
+/// How many shards the catalog says that a job has.
+fn shards_of(said: &JobDescriptor) -> u32 {
+    let shards = said.get("shards").and_then(|shards| shards.parse().ok());
+    shards.unwrap_or(1).min(MAX_SHARDS)
+}
+
+/// The units as the store has them; `None` if it refuses one, because of what its record has.
+async fn inspect(
+    client: &StoreClient,
+    units: &[UnitName],
+) -> Result<Vec<Option<UnitStatus>>, StoreError> {
     let mut all = Vec::with_capacity(units.len());
     for batch in units.chunks(MAX_BATCH) {
-        let reply = client.request(Op::Inspect, |store, caller| store.inspect(caller, batch));
-        all.extend(reply.await?.body);
+        let replies =
+            client.request_each(Op::Inspect, batch, Repeat::Never, |store, caller, batch| {
+                store.inspect(caller, batch)
+            });
+        for reply in replies.await {
+            all.push(match reply {
+                Ok(replied) => Some(replied.body),
+                Err(StoreError::Refused(_)) => None,
+                Err(error) => return Err(error),
+            });
+        }
     }
     Ok(all)
 }
@@ -117,4 +157,22 @@ async fn jobs_of_living(client: &StoreClient) -> Result<BTreeSet<String>, StoreE
         jobs.extend(names.map(name));
     }
     Ok(jobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edited_number_of_shards_is_no_reason_to_read_without_limit() {
+        let shards_of = |text: &str| {
+            let mut said = JobDescriptor::default();
+            said.say("shards", text);
+            shards_of(&said)
+        };
+        assert_eq!(shards_of("3"), 3);
+        assert_eq!(shards_of("4000000000"), MAX_SHARDS);
+        assert_eq!(shards_of("many"), 1);
+        assert_eq!(super::shards_of(&JobDescriptor::default()), 1);
+    }
 }

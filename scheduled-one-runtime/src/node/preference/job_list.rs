@@ -7,11 +7,13 @@ use scheduled_one_protocol::ScheduleId;
 use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::message::JobList;
 
-/// Length of the entry with the version of the protocol.
-const MAX_PROTOCOL_BYTES: usize = 16;
+/// In front of the digest of the program's labels, in an entry that is no name of a job.
+const PROGRAM: &str = "*program=";
+/// Length of the entries with the program and the version of the protocol.
+const MAX_ENTRIES_BYTES: usize = 48;
 
 /// The jobs that a node with these units runs. Made when a store lacks it, and not kept: it has the names of all jobs.
-pub(super) fn own_list(units: &Units) -> JobList {
+pub(super) fn own_list(units: &Units, program: Option<u64>) -> JobList {
     let all = units.indices().map(|unit| units.get(unit));
     let runs = |unit: &&Unit| unit.job.rules.enabled && unit.shard == 0;
     let mut jobs: Vec<&Unit> = all.filter(runs).collect();
@@ -23,9 +25,13 @@ pub(super) fn own_list(units: &Units) -> JobList {
     // In one text of the right length: a text for each job, or one that grows, would leave holes in the heap.
     let length = |unit: &&Unit| unit.job.name.len() + 2 + ScheduleId::DIGITS;
     let length: usize = jobs.iter().map(length).sum();
-    let mut names = String::with_capacity(length + MAX_PROTOCOL_BYTES);
-    // In front of all names. Read by whoever changes something that older nodes would ignore.
+    let mut names = String::with_capacity(length + MAX_ENTRIES_BYTES);
+    // In front of all names. Nodes of other programs have other lists.
     // Writing into a `String` does not fail.
+    if let Some(program) = program {
+        let _ = write!(names, "{PROGRAM}{program:016x} ");
+    }
+    // Read by whoever changes something that older nodes would ignore.
     let _ = write!(names, "{}{VERSION}", JobList::PROTOCOL);
     for unit in jobs {
         let _ = write!(names, " {}={}", unit.job.name, unit.schedule);
@@ -75,9 +81,11 @@ mod tests {
             .map(|unit| job_and_schedule(units.get(unit)));
         let protocol = format!("{}{VERSION}", JobList::PROTOCOL);
         let names: Vec<String> = names.chain([protocol]).collect();
-        assert_eq!(
-            own_list(&units),
-            JobList::new(names.iter().map(String::as_str))
-        );
+        let list = |names: &[String]| JobList::new(names.iter().map(String::as_str));
+        assert_eq!(own_list(&units, None), list(&names));
+        // A node of another program is of another kind, although it has the same jobs.
+        let program = format!("{PROGRAM}0000000000000007");
+        let names = [names, vec![program]].concat();
+        assert_eq!(own_list(&units, Some(7)), list(&names));
     }
 }

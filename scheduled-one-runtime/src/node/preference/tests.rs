@@ -32,6 +32,7 @@ fn traits() -> NodeTraits {
         labels: Labels::default(),
         permits: Permits::new(None, BTreeMap::new()),
         is_first_bucket: true,
+        program: None,
     }
 }
 
@@ -184,7 +185,7 @@ fn a_job_prefers_only_nodes_that_have_it() {
     let (old, new) = (Node::new(0, 0..20), Node::new(1, 0..40));
     let mut nodes = [old, new];
     let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
-    let list = own_list(&nodes[0].units);
+    let list = own_list(&nodes[0].units, None);
     let node = &mut nodes[1];
     node.learn(&both);
     assert!(node.mine().len() < 40, "nobody knows the other's jobs yet");

@@ -17,17 +17,27 @@ impl Unit {
 
     /// Until when it is paused at `now_ms`: [`i64::MAX`] if somebody has to end the pause, 0 if it is not paused.
     pub(crate) fn paused_until_ms(&self, now_ms: i64) -> i64 {
-        let pauses = self.directives.iter().filter_map(|one| one.pause);
-        let holding = pauses.filter(|pause| pause.holds(now_ms));
-        let ends = holding.map(|pause| pause.until_ms.unwrap_or(i64::MAX));
-        ends.max().unwrap_or(0)
+        paused_until_ms(&self.directives, now_ms)
     }
 
     /// The pauses that are over at `now_ms`.
     pub(crate) fn past_pauses(&self, now_ms: i64) -> Vec<PastPause> {
-        let all = self.directives.iter();
-        all.flat_map(|one| one.past_pauses(now_ms)).collect()
+        past_pauses(&self.directives, now_ms)
     }
+}
+
+/// Until when these directives pause a job at `now_ms`: [`i64::MAX`] if somebody has to end the pause, 0 if none does.
+pub(crate) fn paused_until_ms(directives: &[Directive], now_ms: i64) -> i64 {
+    let pauses = directives.iter().filter_map(|one| one.pause);
+    let holding = pauses.filter(|pause| pause.holds(now_ms));
+    let ends = holding.map(|pause| pause.until_ms.unwrap_or(i64::MAX));
+    ends.max().unwrap_or(0)
+}
+
+/// The pauses of these directives that are over at `now_ms`.
+pub(crate) fn past_pauses(directives: &[Directive], now_ms: i64) -> Vec<PastPause> {
+    let all = directives.iter();
+    all.flat_map(|one| one.past_pauses(now_ms)).collect()
 }
 
 impl Units {
