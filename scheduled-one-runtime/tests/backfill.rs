@@ -82,6 +82,21 @@ impl World {
         filled.map(|start| start.tick_ms).collect()
     }
 
+    /// Waits for a note of how far the backfill has come, before its end.
+    async fn is_noted(&self, node: &Scheduler) {
+        let control = node.control().expect("a handle");
+        for _ in 0..100 {
+            let state = control.backfill_state(JOB).await.expect("a reply");
+            let state = state.expect("a backfill");
+            assert!(!state.is_over(), "no note before its end: {state:?}");
+            if state.asked > 0 {
+                return;
+            }
+            tokio::time::sleep(SECOND / 50).await;
+        }
+        panic!("no note: {:?}", control.backfill_state(JOB).await);
+    }
+
     async fn is_over(&self, control: &Control) {
         for _ in 0..10_000 {
             let state = control.backfill_state(JOB).await.expect("a reply");
@@ -183,6 +198,7 @@ async fn it_goes_on_when_its_node_dies_and_when_whoever_asked_is_gone() {
     }
     let before = world.filled().len();
     assert!((100..begun.ticks.len()).contains(&before), "{before}");
+    world.is_noted(&node).await;
     drop(node); // its runs end with it
     let other = world.node("n3").await;
     let control = other.control().expect("a handle");

@@ -322,7 +322,8 @@ impl Portion {
             ..ControlRequest::default()
         };
         let reply = client.request(Op::Control, |store, caller| store.control(caller, &request));
-        if is_end && matches!(reply.await?.body.changed, Changed::To(_)) {
+        let changed = reply.await?.body.changed;
+        if is_end && matches!(changed, Changed::To(_)) {
             event::backfill_ended(&self.job, position, &self.ended);
         }
         Ok(())
