@@ -298,10 +298,10 @@ impl BackfillJob {
 }
 
 /// The ticks from before each unit was first seen, with their shards. A tick that ran is none of them, whatever the
-/// store says of the unit.
+/// store says of the unit; one that only backfills ran is.
 fn unseen(accounts: &Accounts, range: Range<i64>) -> impl Iterator<Item = (i64, u32)> + '_ {
     let lines = accounts.input.lines.iter();
-    let ran = lines.filter(|line| line.fired_at_ms.is_some());
+    let ran = lines.filter(|line| line.cause.is_none() && line.fired_at_ms.is_some());
     let ran: BTreeSet<(i64, u32)> = ran
         .map(|line| (line.tick.ms(), line.unit.shard()))
         .collect();

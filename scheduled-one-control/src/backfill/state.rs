@@ -40,7 +40,8 @@ impl BackfillState {
 }
 
 impl Control {
-    /// Ends the backfill of a job: nothing more is asked for. What was asked for before runs, unless it is cancelled.
+    /// Ends the backfill of a job: nothing more is asked for, as soon as its node saw that, usually within a second.
+    /// What was asked for before runs, unless it is cancelled.
     /// Returns whether one went on, as far as the store knows. One that the store has forgotten ends as well, although
     /// its nodes repeat it.
     ///
