@@ -109,7 +109,8 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownJob`]; [`Error::OlderNodes`]; [`Error::Argument`]: more than 5,000 ticks, or ticks in more than 200 stretches;
+    /// [`Error::UnknownJob`]; [`Error::OlderNodes`]; [`Error::Argument`]: more than 5,000 ticks, or ticks in more
+    /// than 200 stretches;
     /// [`Error::Conflict`]: another backfill of the job goes on; [`Error::Schedule`], [`Error::Store`].
     pub fn backfill(&self, job: impl Into<String>, range: Range<SystemTime>) -> BackfillJob {
         BackfillJob {
