@@ -1,48 +1,79 @@
 //! Reads what an audit is computed from.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::SystemTime;
 
 use scheduled_one_protocol::message::MAX_BATCH;
-use scheduled_one_protocol::{Directive, Directives, LedgerRecord, PastPause, TickMs, UnitName};
+use scheduled_one_protocol::{
+    DecidingSchedule, Directive, Directives, LedgerRecord, PastPause, TickMs, UnitName,
+};
 use scheduled_one_schedule::Schedule;
 
 use crate::ask::ask;
 use crate::audit::{AuditInput, AuditedTick, UnitState};
-use crate::catalog::{CatalogedJob, ms, zones};
+use crate::catalog::{CatalogedJob, ms};
 use crate::control::Control;
 use crate::error::Error;
 
 /// Lines of a ledger that are looked at.
 const LINES: usize = 10_000;
-/// Lines that a ledger keeps, unless its nodes say otherwise: a ledger with fewer has lost none.
-const USUAL_LINES: usize = 1_000;
 
 /// A job with all that is known of its ticks.
 pub(crate) struct Accounts {
+    /// The schedule in force.
     pub(crate) schedule: Schedule,
-    pub(crate) now_ms: i64,
+    /// It has no tick up to this instant.
+    pub(crate) since_ms: i64,
+    /// The last instant that can be a tick: now, or when the last node that had the job was gone.
+    pub(crate) to_ms: i64,
+    /// When each unit was first seen, by shard.
+    pub(crate) born_ms: BTreeMap<u32, i64>,
     /// The ledger, the oldest line first, as is the rest of what an audit needs.
     pub(crate) input: AuditInput,
+    /// The schedule in the code, and the same for ticks from before the one in force took its place; `None` if that in
+    /// the code is in force.
+    before: Option<(Schedule, AuditInput)>,
 }
 
 impl Accounts {
     /// The ticks of a range, its end left out, that are due.
     pub(crate) fn audit(&self, range: Range<i64>) -> Vec<AuditedTick> {
-        let to_ms = range.end.saturating_sub(1).min(self.now_ms);
-        self.input
-            .audit(&self.schedule, range.start.saturating_sub(1), to_ms)
+        let (from_ms, to_ms) = (range.start.saturating_sub(1), range.end.saturating_sub(1));
+        let before = self.before.iter().flat_map(|(own, input)| {
+            input.audit(own, from_ms, to_ms.min(self.since_ms).min(self.to_ms))
+        });
+        before.chain(self.in_force(range.clone())).collect()
     }
+
+    /// Those of the schedule in force.
+    pub(crate) fn in_force(&self, range: Range<i64>) -> Vec<AuditedTick> {
+        let from_ms = range.start.saturating_sub(1).max(self.since_ms);
+        let to_ms = range.end.saturating_sub(1).min(self.to_ms);
+        self.input.audit(&self.schedule, from_ms, to_ms)
+    }
+}
+
+/// A unit, as [`Control::unit_states`] finds it.
+struct Found {
+    shard: u32,
+    state: UnitState,
+    born_ms: i64,
+    /// Since when the schedule decides that does now; 0 if it has from the beginning.
+    since_ms: i64,
+    /// Since when no schedule decides.
+    gone_since_ms: Option<i64>,
 }
 
 impl Control {
     /// Each tick of a job in a range, its end left out, oldest first, with what became of it: no tick is left out, up
     /// to now by the store's clock. At most 10,000 ticks of each shard. No program with the job is needed.
     ///
-    /// A tick counts by the schedule that the catalog has, and only from when the job was first seen. What is older
-    /// than the lines that the ledger keeps (1,000, unless the nodes were given another limit) is
-    /// [`NoLongerKept`](crate::audit::TickStatus::NoLongerKept). Runs that somebody asked for are no outcome of a
-    /// tick.
+    /// A tick counts by the schedule that the catalog has, and only from when the job was first seen. A schedule that
+    /// was [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before.
+    /// Of a job that no living node has, ticks count until its last node was gone. What is older than the lines that
+    /// the ledger keeps is [`NoLongerKept`](crate::audit::TickStatus::NoLongerKept). Runs that somebody asked for are
+    /// no outcome of a tick.
     ///
     /// # Errors
     ///
@@ -57,31 +88,50 @@ impl Control {
     }
 
     pub(crate) async fn accounts(&self, job: &str) -> Result<Accounts, Error> {
-        let (cataloged, now_ms) = self.cataloged(job).await?;
-        let schedule = cataloged.schedule(job, &zones(job)?)?;
+        let in_force = self.in_force(job).await?;
+        let (cataloged, since_ms) = (&in_force.cataloged, in_force.since_ms);
         // The state first: a run that ends in between is in the ledger by then.
-        let units = self.unit_states(job, &cataloged).await?;
+        let found = self.unit_states(job, cataloged).await?;
         let store = self.store(job);
-        let lines: Vec<LedgerRecord> = ask(|| store.ledger(job, LINES)).await?;
+        let mut lines: Vec<LedgerRecord> = ask(|| store.ledger(job, LINES)).await?;
+        lines.reverse();
         let directives = self.read(store).await?.body.directives;
+        let full = may_be_trimmed(lines.len(), cataloged);
+        let input = |lines, first_seen_ms: &dyn Fn(&Found) -> i64| {
+            let unit = |found: &Found| UnitState {
+                first_seen_ms: first_seen_ms(found),
+                ..found.state.clone()
+            };
+            AuditInput {
+                full,
+                lines,
+                units: found.iter().map(|one| (one.shard, unit(one))).collect(),
+                pauses: pauses(&directives, job, in_force.now_ms),
+            }
+        };
+        // Ticks from before this schedule took the place of another one were never ticks of the job.
+        let before = (since_ms > i64::MIN).then(|| {
+            // A schedule that decides since a later instant is the one in force.
+            let since_ms = |one: &Found| Some(one.since_ms).filter(|since| *since < since_ms);
+            let first = |one: &Found| one.born_ms.max(since_ms(one).unwrap_or_default());
+            (in_force.own.clone(), input(lines.clone(), &first))
+        });
+        let first = |one: &Found| one.born_ms.max(one.since_ms);
+        let gone = found.iter().map(|one| one.gone_since_ms);
+        let gone_since_ms = gone.collect::<Option<Vec<i64>>>();
+        let gone_since_ms = gone_since_ms.and_then(|all| all.into_iter().max());
         Ok(Accounts {
-            schedule,
-            now_ms,
-            input: AuditInput {
-                full: lines.len() >= USUAL_LINES,
-                lines: lines.into_iter().rev().collect(),
-                units,
-                pauses: pauses(&directives, job, now_ms),
-            },
+            schedule: in_force.schedule.clone(),
+            since_ms,
+            to_ms: gone_since_ms.unwrap_or(i64::MAX).min(in_force.now_ms),
+            born_ms: found.iter().map(|one| (one.shard, one.born_ms)).collect(),
+            input: input(lines, &first),
+            before,
         })
     }
 
     /// What the store knows of the units of a job now, by shard; of a job that each node runs by itself, nothing.
-    async fn unit_states(
-        &self,
-        job: &str,
-        cataloged: &CatalogedJob,
-    ) -> Result<Vec<(u32, UnitState)>, Error> {
+    async fn unit_states(&self, job: &str, cataloged: &CatalogedJob) -> Result<Vec<Found>, Error> {
         if cataloged.descriptor.get("scope") == Some("every_node") {
             return Ok(Vec::new());
         }
@@ -97,20 +147,34 @@ impl Control {
             }
             let marks = inspected.first().map(|own| own.marks).unwrap_or_default();
             let decides = inspected.first().and_then(|own| own.decides.as_ref());
-            let since_ms = decides.map_or(0, |decides| decides.since_ms);
+            let gone_since_ms = decides.and_then(DecidingSchedule::gone_since_ms);
+            let decides = decides.filter(|_| gone_since_ms.is_none());
             let waiting = inspected.iter().flat_map(|unit| &unit.waiting);
             let running = inspected.iter().filter_map(|unit| unit.running);
             let state = UnitState {
                 decided_to_ms: marks.decided_to().map_or(0, TickMs::ms),
-                // Ticks from before this schedule took the place of another one were never ticks of the job.
-                first_seen_ms: marks.first_seen_ms.unwrap_or(0).max(since_ms),
+                first_seen_ms: 0,
                 waiting: waiting.map(|tick| tick.ms()).collect(),
                 running: running.map(TickMs::ms).collect(),
             };
-            states.push((shard, state));
+            states.push(Found {
+                shard,
+                state,
+                born_ms: marks.first_seen_ms.unwrap_or(0),
+                since_ms: decides.map_or(0, |decides| decides.since_ms),
+                gone_since_ms,
+            });
         }
         Ok(states)
     }
+}
+
+/// Whether a ledger with so many lines may have had older ones: it has as many as its nodes keep, or as were read, or
+/// nobody said how many are kept.
+fn may_be_trimmed(lines: usize, cataloged: &CatalogedJob) -> bool {
+    let limit = cataloged.descriptor.get("ledger_limit");
+    let limit = limit.and_then(|limit| limit.parse::<usize>().ok());
+    limit.is_none_or(|limit| lines >= limit.min(LINES))
 }
 
 /// How many slots a job has: the `n` of `overlap = allow(n)`.

@@ -3,7 +3,7 @@
 mod only;
 mod state;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, IntoFuture};
 use std::ops::Range;
 use std::pin::Pin;
@@ -11,20 +11,21 @@ use std::time::SystemTime;
 
 use scheduled_one_protocol::message::{Cause, MAX_ACTOR_BYTES, MAX_NOTE_BYTES, OnBusy};
 use scheduled_one_protocol::{
-    Backfill, Directive, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS, ScheduleId,
+    Backfill, BackfillRange, Directive, LedgerRecord, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS,
+    Outcome, ScheduleId,
 };
 use scheduled_one_schedule::Schedule;
 
 use crate::accounts::Accounts;
 use crate::audit::MAX_TICKS;
 use crate::catalog::{instant, ms};
+use crate::change::Change;
 use crate::control::Control;
 use crate::error::Error;
 use crate::handle::is_end;
 
 pub use only::BackfillOnly;
 pub use state::BackfillState;
-use state::conflict;
 
 /// Most requests of a backfill that wait or run at the same time.
 const MAX_AT_A_TIME: u32 = 200;
@@ -45,6 +46,8 @@ pub struct BackfillJob {
     on_busy: OnBusy,
     by: String,
     note: String,
+    /// Also while older nodes live.
+    pub(crate) is_forced: bool,
 }
 
 /// What a backfill runs.
@@ -57,16 +60,31 @@ pub struct BackfillPlan {
     pub version: u64,
 }
 
-/// The ticks of a backfill with their shards, in the order in which they run.
-pub fn ticks(backfill: &Backfill, schedule: &Schedule) -> Vec<(i64, u32)> {
-    let of_range = |(shard, range): &(u32, Range<i64>)| {
-        let (shard, range) = (*shard, range.clone());
-        let ticks = schedule.matching(range).take(MAX_BACKFILL_TICKS as usize);
-        ticks
-            .map(move |tick_ms| (tick_ms, shard))
-            .collect::<Vec<_>>()
+/// A tick of a backfill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlannedTick {
+    /// The tick, ms.
+    pub tick_ms: i64,
+    /// Its shard, 0 if the job has none.
+    pub shard: u32,
+    /// How often it ran in backfills before, and did not end well.
+    pub again: u32,
+}
+
+/// The ticks of a backfill, in the order in which they run.
+pub fn ticks(backfill: &Backfill, schedule: &Schedule) -> Vec<PlannedTick> {
+    let of_range = |range: &BackfillRange| {
+        let (shard, again) = (range.shard, range.again);
+        let ticks = schedule.matching(range.ticks.clone());
+        let planned = move |tick_ms| PlannedTick {
+            tick_ms,
+            shard,
+            again,
+        };
+        let ticks = ticks.take(MAX_BACKFILL_TICKS as usize);
+        ticks.map(planned).collect::<Vec<_>>()
     };
-    let mut ticks: Vec<(i64, u32)> = backfill.ranges.iter().flat_map(of_range).collect();
+    let mut ticks: Vec<PlannedTick> = backfill.ranges.iter().flat_map(of_range).collect();
     ticks.sort_unstable();
     if backfill.newest_first {
         ticks.reverse();
@@ -77,17 +95,22 @@ pub fn ticks(backfill: &Backfill, schedule: &Schedule) -> Vec<(i64, u32)> {
 impl Control {
     /// Runs ticks of a job in a range of time, its end left out, once more: by default those that were missed. Each
     /// is a request for a run in the lane of the job, with the cause `backfill` and the tick as `scheduled_at`, whose
-    /// id follows from the tick: however often a backfill is asked for, no tick runs twice.
+    /// id follows from the tick: however often a backfill is asked for, no tick runs twice. Only one whose run did not
+    /// end well runs again when it is asked for again.
+    ///
+    /// The ticks are those of the schedule in force: of one that another took the place of, they are not run.
     ///
     /// The nodes that have the job carry it out, and it goes on when whoever asked is gone. Ticks of the schedule go
     /// first: by default no run of the backfill starts while the job is busy, and none that would not be over before
     /// the next tick, as far as the runs before tell.
     ///
-    /// A job has one backfill at a time.
+    /// A job has one backfill at a time. In the first 3 s after the store forgot everything, it waits for what living
+    /// nodes repeat.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownJob`]; [`Error::Argument`]: more than 5,000 ticks, or ticks in more than 200 stretches;
+    /// [`Error::UnknownJob`]; [`Error::OlderNodes`]; [`Error::Argument`]: more than 5,000 ticks, or ticks in more
+    /// than 200 stretches;
     /// [`Error::Conflict`]: another backfill of the job goes on; [`Error::Schedule`], [`Error::Store`].
     pub fn backfill(&self, job: impl Into<String>, range: Range<SystemTime>) -> BackfillJob {
         BackfillJob {
@@ -100,6 +123,7 @@ impl Control {
             on_busy: OnBusy::Wait,
             by: String::new(),
             note: String::new(),
+            is_forced: false,
         }
     }
 }
@@ -177,7 +201,7 @@ impl BackfillJob {
             let message = "each node runs the job by itself (`scope = every_node`), and nobody can ask for a run of it";
             return refuse("job", message.to_owned());
         }
-        let to_ms = to_ms.min(accounts.now_ms + 1);
+        let to_ms = to_ms.min(accounts.to_ms.saturating_add(1));
         let in_range = accounts.schedule.matching(from_ms..to_ms);
         if in_range.take(MAX_TICKS + 1).count() > MAX_TICKS {
             let message = format!(
@@ -215,42 +239,34 @@ impl BackfillJob {
         Ok((backfill, accounts.schedule))
     }
 
-    /// The ticks that are wanted, with their shards, without those that a backfill has run before.
-    fn wanted(&self, accounts: &Accounts, range: Range<i64>) -> BTreeSet<(i64, u32)> {
-        let lines = accounts.input.lines.iter();
-        let done = lines.filter(|line| line.cause == Some(Cause::Backfill) && is_end(line));
-        let done: BTreeSet<(i64, u32)> = done
-            .map(|line| (line.tick.ms(), line.unit.shard()))
-            .collect();
-        let audited = accounts.audit(range.clone());
-        let known: BTreeSet<(i64, u32)> = audited
-            .iter()
-            .map(|tick| (ms(tick.tick), tick.shard))
-            .collect();
+    /// The ticks that are wanted, with their shards, without those that a backfill or a rerun has run well; each with
+    /// how often it ran in a backfill before.
+    fn wanted(&self, accounts: &Accounts, range: Range<i64>) -> BTreeMap<(i64, u32), u32> {
+        let key = |line: &LedgerRecord| (line.tick.ms(), line.unit.shard());
+        let mut done = BTreeSet::new();
+        let mut again: BTreeMap<(i64, u32), u32> = BTreeMap::new();
+        let ends = accounts.input.lines.iter().filter(|line| is_end(line));
+        for line in ends {
+            match line.cause {
+                Some(Cause::Backfill | Cause::Rerun) if line.outcome == Outcome::Ok => {
+                    done.insert(key(line));
+                }
+                Some(Cause::Backfill) => {
+                    let before = Backfill::again_of(&line.request).unwrap_or_default();
+                    let again = again.entry(key(line)).or_default();
+                    *again = before.saturating_add(1).max(*again);
+                }
+                _ => {}
+            }
+        }
+        let audited = accounts.in_force(range.clone());
         let found = audited.iter().filter(|tick| self.only.wants(tick.status));
         let found = found.map(|tick| (ms(tick.tick), tick.shard));
-        let shards: Vec<(u32, i64)> = accounts
-            .input
-            .units
-            .iter()
-            .map(|(shard, state)| (*shard, state.first_seen_ms))
-            .collect();
-        let unseen = self.only.wants_unseen().then(|| {
-            let ticks = accounts.schedule.matching(range);
-            ticks.flat_map(move |tick_ms| {
-                let before = shards.clone().into_iter();
-                before
-                    .filter(move |(_, first_seen_ms)| tick_ms <= *first_seen_ms)
-                    .map(move |(shard, _)| (tick_ms, shard))
-            })
-        });
-        let unseen = unseen
-            .into_iter()
-            .flatten()
-            .filter(|tick| !known.contains(tick));
+        let unseen = self.only.wants_unseen().then(|| unseen(accounts, range));
         found
-            .chain(unseen)
+            .chain(unseen.into_iter().flatten())
             .filter(|tick| !done.contains(tick))
+            .map(|tick| (tick, again.get(&tick).copied().unwrap_or_default()))
             .collect()
     }
 
@@ -260,30 +276,53 @@ impl BackfillJob {
         if backfill.total == 0 {
             return Ok(BackfillPlan::default());
         }
-        let changed = self
-            .control
-            .set_backfill(&subject, "backfill", |stored, now_ms| {
-                if stored.backfill.as_ref().is_some_and(Backfill::is_open) {
-                    return Err(conflict(&subject, stored.clone()));
-                }
-                Ok(Some(Directive {
-                    changed_at_ms: now_ms,
-                    by: self.by.clone(),
-                    note: self.note.clone(),
-                    backfill: Some(backfill.clone()),
-                    ..Directive::default()
-                }))
-            });
-        let version = changed.await?.unwrap_or_default();
-        Ok(plan(&backfill, &schedule, version))
+        let change = Change {
+            subject: &subject,
+            action: "backfill",
+            expect: None,
+            is_forced: self.is_forced,
+        };
+        let store = self.control.store(&self.job);
+        let changed = self.control.make(store, &change, |stored, now_ms, _| {
+            if stored.backfill.as_ref().is_some_and(Backfill::is_open) {
+                return Err(change.conflict(stored.clone()));
+            }
+            Ok(Some(Directive {
+                changed_at_ms: now_ms,
+                by: self.by.clone(),
+                note: self.note.clone(),
+                backfill: Some(backfill.clone()),
+                ..Directive::default()
+            }))
+        });
+        let (changed, _) = changed.await?;
+        Ok(plan(&backfill, &schedule, changed.version))
     }
+}
+
+/// The ticks from before each unit was first seen, with their shards. A tick that ran is none of them, whatever the
+/// store says of the unit; one that only backfills ran is.
+fn unseen(accounts: &Accounts, range: Range<i64>) -> impl Iterator<Item = (i64, u32)> + '_ {
+    let lines = accounts.input.lines.iter();
+    let ran = lines.filter(|line| line.cause.is_none() && line.fired_at_ms.is_some());
+    let ran: BTreeSet<(i64, u32)> = ran
+        .map(|line| (line.tick.ms(), line.unit.shard()))
+        .collect();
+    let of_shard = move |(shard, born_ms): (&u32, &i64)| {
+        let end_ms = range.end.min(born_ms.saturating_add(1));
+        let ticks = accounts.schedule.matching(range.start..end_ms);
+        let shard = *shard;
+        ticks.map(move |tick_ms| (tick_ms, shard))
+    };
+    let ticks = accounts.born_ms.iter().flat_map(of_shard);
+    ticks.filter(move |tick| !ran.contains(tick))
 }
 
 fn plan(backfill: &Backfill, schedule: &Schedule, version: u64) -> BackfillPlan {
     let ticks = ticks(backfill, schedule).into_iter();
     BackfillPlan {
         ticks: ticks
-            .map(|(tick_ms, shard)| (instant(tick_ms), shard))
+            .map(|tick| (instant(tick.tick_ms), tick.shard))
             .collect(),
         version,
     }
@@ -291,19 +330,23 @@ fn plan(backfill: &Backfill, schedule: &Schedule, version: u64) -> BackfillPlan 
 
 /// Ranges that have these ticks of the schedule and no others.
 fn stretches(
-    wanted: &BTreeSet<(i64, u32)>,
+    wanted: &BTreeMap<(i64, u32), u32>,
     accounts: &Accounts,
     range: Range<i64>,
-) -> Vec<(u32, Range<i64>)> {
-    let mut ranges: Vec<(u32, Range<i64>)> = Vec::new();
+) -> Vec<BackfillRange> {
+    let mut ranges: Vec<BackfillRange> = Vec::new();
     for (shard, _) in &accounts.input.units {
-        let mut goes_on = false;
+        let mut goes_on = None;
         for tick_ms in accounts.schedule.matching(range.clone()) {
-            let is_wanted = wanted.contains(&(tick_ms, *shard));
-            match ranges.last_mut() {
-                Some((_, last)) if is_wanted && goes_on => last.end = tick_ms + 1,
-                _ if is_wanted => ranges.push((*shard, tick_ms..tick_ms + 1)),
-                _ => {}
+            let is_wanted = wanted.get(&(tick_ms, *shard)).copied();
+            match (ranges.last_mut(), is_wanted) {
+                (Some(last), Some(_)) if goes_on == is_wanted => last.ticks.end = tick_ms + 1,
+                (_, Some(again)) => ranges.push(BackfillRange {
+                    shard: *shard,
+                    ticks: tick_ms..tick_ms + 1,
+                    again,
+                }),
+                (_, None) => {}
             }
             goes_on = is_wanted;
         }

@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use scheduled_one_protocol::{CatalogEntry, JobDescriptor};
+use scheduled_one_protocol::{CatalogEntry, DecidingSchedule, JobDescriptor, UnitName};
 use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneData};
 
+use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
 use crate::reschedule::in_force;
@@ -14,13 +15,24 @@ use crate::reschedule::in_force;
 const MAX_TICKS: usize = 100_000;
 
 /// By which schedule a job has its ticks.
-struct InForce {
-    schedule: Schedule,
+pub(crate) struct InForce {
+    pub(crate) schedule: Schedule,
     /// It has no tick up to this instant.
-    since_ms: i64,
+    pub(crate) since_ms: i64,
     /// That in the code.
-    own: Schedule,
-    now_ms: i64,
+    pub(crate) own: Schedule,
+    pub(crate) now_ms: i64,
+    pub(crate) cataloged: CatalogedJob,
+}
+
+impl InForce {
+    /// The ticks of a range, its end left out.
+    fn ticks(&self, range: Range<i64>) -> impl Iterator<Item = i64> + '_ {
+        // Its first tick is after the instant at which it was asked for.
+        let begin_ms = self.since_ms.saturating_add(1);
+        let before = self.own.matching(range.start..range.end.min(begin_ms));
+        before.chain(self.schedule.matching(range.start.max(begin_ms)..range.end))
+    }
 }
 
 /// A job as the node described it that started with it last.
@@ -172,7 +184,7 @@ impl Control {
     }
 
     /// The schedule in force, and up to which instant it has no tick; the schedule in the code, and the store's clock.
-    async fn in_force(&self, job: &str) -> Result<InForce, Error> {
+    pub(crate) async fn in_force(&self, job: &str) -> Result<InForce, Error> {
         let (cataloged, now_ms) = self.cataloged(job).await?;
         let zones = zones(job)?;
         let own = cataloged.schedule(job, &zones)?;
@@ -184,24 +196,37 @@ impl Control {
             since_ms,
             own,
             now_ms,
+            cataloged,
         })
     }
 
+    /// Since when no living node has the job, by the store's clock: it has no tick after that.
+    async fn gone_since_ms(&self, job: &str) -> Result<Option<i64>, Error> {
+        let (store, units) = (self.store(job), [UnitName::new(job, 0)]);
+        let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
+        let decides = status.first().and_then(|unit| unit.decides.as_ref());
+        Ok(decides.and_then(DecidingSchedule::gone_since_ms))
+    }
+
     /// The next `n` ticks of a job's schedule, at most 100,000, after now by the store's clock. Pauses and what is
-    /// decided make no difference.
+    /// decided make no difference. A job that no living node has, has none, as soon as the other nodes saw that.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Schedule`] if this process cannot compute them.
     pub async fn next(&self, job: &str, n: usize) -> Result<Vec<SystemTime>, Error> {
         let in_force = self.in_force(job).await?;
+        if self.gone_since_ms(job).await?.is_some() {
+            return Ok(Vec::new());
+        }
         let after_ms = in_force.now_ms.max(in_force.since_ms);
         let ticks = in_force.schedule.after(after_ms).take(n.min(MAX_TICKS));
         Ok(ticks.map(instant).collect())
     }
 
     /// The ticks of a job's schedule in a range, its end left out; at most the first 100,000. A schedule that was
-    /// [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before.
+    /// [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before. Of a
+    /// job that no living node has, those until its last node was gone.
     ///
     /// # Errors
     ///
@@ -212,11 +237,9 @@ impl Control {
         range: Range<SystemTime>,
     ) -> Result<Vec<SystemTime>, Error> {
         let in_force = self.in_force(job).await?;
-        let (from_ms, to_ms) = (ms(range.start), ms(range.end));
-        // Its first tick is after the instant at which it was asked for.
-        let begin_ms = in_force.since_ms.saturating_add(1);
-        let before = in_force.own.matching(from_ms..to_ms.min(begin_ms));
-        let ticks = before.chain(in_force.schedule.matching(from_ms.max(begin_ms)..to_ms));
+        let gone_since_ms = self.gone_since_ms(job).await?;
+        let to_ms = gone_since_ms.map_or(i64::MAX, |gone_ms| gone_ms.saturating_add(1));
+        let ticks = in_force.ticks(ms(range.start)..ms(range.end).min(to_ms));
         Ok(ticks.take(MAX_TICKS).map(instant).collect())
     }
 

@@ -258,65 +258,108 @@ impl ChangeDirective {
 
     /// Reads, changes what was read, and sets it if it is still the same.
     async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
-        if !self.is_forced {
-            self.control.check_older_nodes(store).await?;
+        let change = Change {
+            subject: &self.subject,
+            action: self.wish.action(),
+            expect: self.expect,
+            is_forced: self.is_forced,
+        };
+        let wished = |stored: &Directive, now_ms, in_doubt| self.wished(stored, now_ms, in_doubt);
+        let (changed, _) = self.control.make(store, &change, wished).await?;
+        Ok(changed)
+    }
+
+    pub(crate) fn conflict(&self, now: Directive) -> Error {
+        conflict(&self.subject, now)
+    }
+}
+
+/// A change of one directive.
+pub(crate) struct Change<'a> {
+    pub(crate) subject: &'a str,
+    /// What is done, in a word for the trail.
+    pub(crate) action: &'a str,
+    /// Only if the directive has this version.
+    pub(crate) expect: Option<u64>,
+    /// Also while older nodes live.
+    pub(crate) is_forced: bool,
+}
+
+impl Change<'_> {
+    pub(crate) fn conflict(&self, now: Directive) -> Error {
+        conflict(self.subject, now)
+    }
+}
+
+fn conflict(subject: &str, now: Directive) -> Error {
+    Error::Conflict {
+        subject: subject.to_owned(),
+        now: Box::new(now),
+    }
+}
+
+impl Control {
+    /// Reads, changes what was read, and sets it if it is still the same. `wished` gives what takes the place of the
+    /// directive that is stored, by the store's clock; its last argument says that nodes may repeat one that the store
+    /// has forgotten. Returns the directive before as well.
+    pub(crate) async fn make(
+        &self,
+        store: &dyn Store,
+        change: &Change<'_>,
+        wished: impl Fn(&Directive, i64, bool) -> Result<Option<Directive>, Error>,
+    ) -> Result<(Changed, Directive), Error> {
+        if !change.is_forced {
+            self.check_older_nodes(store).await?;
         }
-        let mut sent: Option<Directive> = None;
+        let mut sent: Option<(Directive, Directive)> = None;
         for _ in 0..MAX_TRIES {
             let reply = self.read_repeated(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
-            let stored = reply.body.directives.get(&self.subject);
+            let stored = reply.body.directives.get(change.subject);
             let stored = stored.cloned().unwrap_or_default();
             let version = stored.version;
+            let changed = |version, already| Changed { version, already };
             // The change was made, and its reply was lost.
-            if sent.is_some_and(|sent| Directive { version, ..sent } == stored) {
-                return Ok(Changed {
-                    version,
-                    already: false,
-                });
+            if let Some((sent, before)) = sent
+                && (Directive { version, ..sent }) == stored
+            {
+                return Ok((changed(version, false), before));
             }
-            if self.expect.is_some_and(|expected| expected != version) {
-                return Err(self.conflict(stored));
+            if change.expect.is_some_and(|expected| expected != version) {
+                return Err(change.conflict(stored));
             }
             // A store that may have forgotten a pause is repeated it by the nodes: a resume has to be newer than that.
             let lost_at_ms = reply.head.quarantine_from_ms;
             let doubt_until_ms = reply.head.quarantine_until_ms.max(lost_at_ms + DOUBT_MS);
             let in_doubt = lost_at_ms > 0 && now_ms < doubt_until_ms;
-            let Some(directive) = self.wished(&stored, now_ms, in_doubt)? else {
-                return Ok(Changed {
-                    version,
-                    already: true,
-                });
+            let Some(directive) = wished(&stored, now_ms, in_doubt)? else {
+                return Ok((changed(version, true), stored));
             };
-            sent = Some(directive.clone());
+            sent = Some((directive.clone(), stored.clone()));
             let request = ControlRequest {
-                seen: Vec::new(),
                 change: Some(DirectiveChange {
-                    subject: self.subject.clone(),
+                    subject: change.subject.to_owned(),
                     seen: version,
                     directive,
-                    action: self.wish.action().to_owned(),
+                    action: change.action.to_owned(),
                 }),
                 ..ControlRequest::default()
             };
-            let reply = ask(|| store.control(&self.control.caller, &request)).await?;
+            let reply = ask(|| store.control(&self.caller, &request)).await?;
             if let message::Changed::To(version) = reply.body.changed {
-                return Ok(Changed {
-                    version,
-                    already: false,
-                });
+                return Ok((changed(version, false), stored));
             }
         }
-        let reply = self.control.read(store).await?;
-        let stored = reply.body.directives.get(&self.subject);
-        Err(self.conflict(stored.cloned().unwrap_or_default()))
+        let reply = self.read(store).await?;
+        let stored = reply.body.directives.get(change.subject);
+        Err(change.conflict(stored.cloned().unwrap_or_default()))
     }
 
     /// Reads what is stored; after a loss of memory, as soon as living nodes have repeated what they know. Their
     /// versions may be higher than the store gives out now, if its clock went back: a change before them would be
     /// undone.
     async fn read_repeated(&self, store: &dyn Store) -> Result<Reply<ControlReply>, Error> {
-        let reply = self.control.read(store).await?;
+        let reply = self.read(store).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let wait_ms =
             (reply.head.quarantine_from_ms + REPEATED_AFTER_MS - now_ms).min(REPEATED_AFTER_MS);
@@ -324,15 +367,8 @@ impl ChangeDirective {
             Err(_) | Ok(0) => Ok(reply),
             Ok(wait_ms) => {
                 tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-                self.control.read(store).await
+                self.read(store).await
             }
-        }
-    }
-
-    pub(crate) fn conflict(&self, now: Directive) -> Error {
-        Error::Conflict {
-            subject: self.subject.clone(),
-            now: Box::new(now),
         }
     }
 }

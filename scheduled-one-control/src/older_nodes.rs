@@ -6,6 +6,7 @@ use std::time::Duration;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::CONTROL_VERSION;
 
+use crate::backfill::BackfillJob;
 use crate::change::ChangeDirective;
 use crate::control::Control;
 use crate::error::Error;
@@ -62,33 +63,82 @@ impl RunJob {
     }
 }
 
+impl BackfillJob {
+    /// Begins it although nodes of older releases live, which know nothing of backfills: they stop from then on.
+    /// Default: [`Error::OlderNodes`].
+    pub fn force(mut self) -> Self {
+        self.is_forced = true;
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::IntoFuture;
     use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    use scheduled_one_protocol::clock::ManualClock;
+    use scheduled_one_protocol::clock::{Clock, ManualClock};
     use scheduled_one_protocol::memory::MemoryStore;
-    use scheduled_one_protocol::message::{Caller, Heartbeat, JobList};
+    use scheduled_one_protocol::message::{
+        Caller, ControlRequest, Heartbeat, JobList, LowerBounds, Occasion, Register,
+    };
+    use scheduled_one_protocol::{JobDescriptor, UnitName};
+    use scheduled_one_schedule::{Schedule, Zone};
 
     use super::*;
+    use crate::backfill::BackfillOnly;
     use crate::error_kind::ErrorKind;
 
-    async fn beat(store: &MemoryStore, node: &str, list: JobList) {
-        let caller = Caller {
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn caller(node: &str) -> Caller {
+        Caller {
             node: node.to_owned(),
             name: node.to_owned(),
             quarantine_ms: 0,
             margin_ms: 0,
             ledger_limit: 9,
             buckets: 1,
-        };
+        }
+    }
+
+    async fn beat(store: &MemoryStore, node: &str, list: JobList) {
         let heartbeat = Heartbeat {
             jobs: list.digest(),
             job_list: Some(list),
             ..Heartbeat::alive()
         };
-        store.heartbeat(&caller, heartbeat).await.unwrap();
+        store.heartbeat(&caller(node), heartbeat).await.unwrap();
+    }
+
+    /// A job of every day, first seen when the clock began.
+    async fn register(store: &MemoryStore) {
+        let schedule = Schedule::cron("0 0 0 * * *", Zone::utc()).unwrap();
+        let mut job = JobDescriptor::default();
+        job.say("identity", schedule.identity().to_string());
+        job.say("cron", "0 0 0 * * *");
+        let described = ControlRequest {
+            described: vec![("job".to_owned(), job.to_text())],
+            ..ControlRequest::default()
+        };
+        let node = caller("new");
+        store.control(&node, &described).await.unwrap();
+        let now_ms = ManualClock::new().wall().as_millis() as i64;
+        let unit = Register {
+            unit: UnitName::new("job", 0),
+            first_seen_ms: now_ms,
+            lease_ms: 1_000,
+            schedule: None,
+            occasion: Occasion::Start {
+                valid_until_ms: now_ms + 1_000,
+            },
+            decides: None,
+            bounds: LowerBounds::default(),
+            next_due_ms: None,
+            requests: Vec::new(),
+        };
+        store.register(&node, &[unit]).await.unwrap();
     }
 
     /// Its list comes with its next heartbeat, or not at all.
@@ -128,7 +178,12 @@ mod tests {
         let says = format!("{}{CONTROL_VERSION}", JobList::PROTOCOL);
         beat(&store, "new", JobList::new(["job=0000000000000001", &says])).await;
         beat(&store, "old", JobList::new(["job=0000000000000001"])).await;
+        register(&store).await;
+        let end = UNIX_EPOCH + ManualClock::new().wall();
+        let backfill = control.backfill("job", end - 10 * DAY..end);
+        let backfill = backfill.only(BackfillOnly::Never);
         for error in [
+            backfill.clone().await.unwrap_err(),
             control.pause("job").await.unwrap_err(),
             control.pause_all().await.unwrap_err(),
             control.resume("job").await.unwrap_err(),
@@ -138,6 +193,7 @@ mod tests {
             assert!(text.contains("old") && !text.contains("new,"), "{text}");
         }
         assert_eq!(control.read(&store).await.unwrap().body.version, 0);
+        assert_eq!(backfill.clone().force().await.unwrap().ticks.len(), 10);
         assert!(!control.pause("job").force().await.unwrap().already);
     }
 }

@@ -146,16 +146,12 @@ impl ReadTrail {
             cursor.push(newest);
             found.extend(lines.into_iter().map(|line| (bucket, line)));
         }
-        found.sort_by_key(|(bucket, line)| (line.entry.at_ms, *bucket, line.id));
-        let surplus = found.len().saturating_sub(self.limit);
+        let mut found = in_order(found);
         if self.after.is_none() {
+            let surplus = found.len().saturating_sub(self.limit);
             found.drain(..surplus);
-        } else if surplus > 0 {
-            // What is left out comes with the next page.
-            let left_out = found.split_off(self.limit);
-            for (bucket, line) in left_out.iter().rev() {
-                cursor[*bucket] = before(line.id);
-            }
+        } else {
+            cut(&mut found, self.limit, &after, &mut cursor);
         }
         Ok(Trail {
             entries: found.into_iter().map(|(_, line)| line.entry).collect(),
@@ -196,18 +192,36 @@ impl ReadTrail {
     }
 }
 
-/// A place such that this entry is the next one behind it, or one of the next.
-fn before(id: TrailId) -> TrailId {
-    match id {
-        TrailId { major, minor: 0 } => TrailId {
-            major: major.saturating_sub(1),
-            minor: u64::MAX,
-        },
-        TrailId { major, minor } => TrailId {
-            major,
-            minor: minor - 1,
-        },
+/// Leaves entries out for the next page: in the buckets that have some, the cursor is the last entry of this page, or
+/// where the page began.
+fn cut(
+    found: &mut Vec<(usize, TrailLine)>,
+    limit: usize,
+    after: &[TrailId],
+    cursor: &mut [TrailId],
+) {
+    let left_out = found.split_off(limit.min(found.len()));
+    for (bucket, _) in left_out {
+        let mut page = found.iter().rev().filter(|(its, _)| *its == bucket);
+        let last = page.next().map(|(_, line)| line.id);
+        cursor[bucket] = last.unwrap_or(after.get(bucket).copied().unwrap_or_default());
     }
+}
+
+/// Entries of several buckets in the order of time, as far as each bucket's own order lets them: a clock that went back
+/// gives a later entry an earlier instant.
+fn in_order(mut found: Vec<(usize, TrailLine)>) -> Vec<(usize, TrailLine)> {
+    found.sort_by_key(|(bucket, line)| (*bucket, line.id));
+    let mut last = (0, i64::MIN);
+    let timed = found.into_iter().map(|(bucket, line)| {
+        let before_ms = if last.0 == bucket { last.1 } else { i64::MIN };
+        last = (bucket, line.entry.at_ms.max(before_ms));
+        (last.1, bucket, line)
+    });
+    let mut timed: Vec<(i64, usize, TrailLine)> = timed.collect();
+    timed.sort_by_key(|(at_ms, bucket, line)| (*at_ms, *bucket, line.id));
+    let lines = timed.into_iter();
+    lines.map(|(_, bucket, line)| (bucket, line)).collect()
 }
 
 impl IntoFuture for ReadTrail {
@@ -267,12 +281,8 @@ mod tests {
             paused.expect("paused");
             tick();
         }
-        control
-            .pause("a")
-            .by("ann")
-            .note("db migration")
-            .await
-            .expect("paused before");
+        let again = control.pause("a").by("ann").note("db migration");
+        again.await.expect("paused before");
         control
             .run("b")
             .id("deploy-42")
@@ -344,6 +354,40 @@ mod tests {
             [("pause", ALL_JOBS); 2],
             "one for each bucket"
         );
+    }
+
+    fn line(minor: u64, at_ms: i64) -> TrailLine {
+        let entry = TrailEntry {
+            at_ms,
+            ..TrailEntry::default()
+        };
+        let id = TrailId { major: 0, minor };
+        TrailLine { id, entry }
+    }
+
+    #[test]
+    fn pages_have_each_entry_once_although_a_clock_went_back() {
+        let all = [
+            (0, line(1, 100)),
+            (0, line(2, 50)),
+            (0, line(3, 60)),
+            (0, line(4, 200)),
+            (1, line(1, 70)),
+            (1, line(2, 150)),
+        ];
+        for limit in 1..=all.len() {
+            let (mut after, mut seen) = ([TrailId::default(); 2], Vec::new());
+            for _ in 0..=all.len() {
+                let rest = all.iter().filter(|(bucket, line)| line.id > after[*bucket]);
+                let mut page = in_order(rest.cloned().collect());
+                let mut cursor = [all[3].1.id, all[5].1.id];
+                cut(&mut page, limit, &after, &mut cursor);
+                seen.extend(page.iter().map(|(bucket, line)| (*bucket, line.id.minor)));
+                after = cursor;
+            }
+            let in_time = [(1, 1), (0, 1), (0, 2), (0, 3), (1, 2), (0, 4)];
+            assert_eq!(seen, in_time, "{limit} a page");
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use crate::schedule::ScheduleId;
 use crate::value::TickMs;
 
 pub use all::{Directives, InForce};
-pub use backfill::{Backfill, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS};
+pub use backfill::{Backfill, BackfillRange, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS};
 
 /// The subject of the directive for all jobs.
 pub const ALL_JOBS: &str = "*";

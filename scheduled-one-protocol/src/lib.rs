@@ -35,8 +35,8 @@ pub use catalog::{Catalog, CatalogEntry, JobDescriptor};
 pub use checks::{check_asks, check_control};
 pub use diagnosis::{Finding, Report, Severity};
 pub use directive::{
-    ALL_JOBS, Backfill, Directive, Directives, InForce, MAX_BACKFILL_RANGES, MAX_BACKFILL_TICKS,
-    MAX_PAST_PAUSES, PastPause, Pause, ScheduleOverride,
+    ALL_JOBS, Backfill, BackfillRange, Directive, Directives, InForce, MAX_BACKFILL_RANGES,
+    MAX_BACKFILL_TICKS, MAX_PAST_PAUSES, PastPause, Pause, ScheduleOverride,
 };
 pub use future::BoxFuture;
 pub use hash::hash;

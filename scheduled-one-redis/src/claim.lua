@@ -62,12 +62,11 @@ local function is_idle(p)
   return not p.running and p.wait == ''
 end
 
--- The slot in which a run can start, if there is one.
-local function free_slot()
+-- The slot in which a run can start while so many runs in the lane are in its way, if there is one.
+local function free_slot(in_lane)
   if r.running or r.wait ~= '' then
     return nil
   end
-  local in_lane = lane_blocks() and 1 or 0
   if ask.allow == 0 then
     return in_lane == 0 and 0 or nil
   end
@@ -94,6 +93,15 @@ local function catches_up(due)
   return now - due > LATE_MS
 end
 
+-- True if only a run of a backfill is in the way of a tick that would be skipped.
+local function waits_for_backfill()
+  if ask.queue or ask.cancel_running or not lane_blocks() then
+    return false
+  end
+  local from = origin_of(lane().org)
+  return from and from.cause == 'backfill' and free_slot(0) ~= nil
+end
+
 -- The verdict for a busy unit that leaves the tick undecided, if there is one.
 local function undecided(due)
   if due > now then
@@ -109,7 +117,7 @@ local function undecided(due)
     stale(0, lane())
     return STALE_LANE
   end
-  return ask.intent == 'catch_up' and catches_up(due) and BUSY or nil
+  return (ask.intent == 'catch_up' and catches_up(due) or waits_for_backfill()) and BUSY or nil
 end
 
 -- Skips the waiting ticks. Returns the waiting takeovers, which remain.
@@ -239,7 +247,7 @@ local function decide()
   elseif r.ask and not ask.lane and ask.intent ~= 'mark_missed' then
     return LANE
   end
-  local slot = free_slot()
+  local slot = free_slot(lane_blocks() and 1 or 0)
   local stays = not slot and ask.intent ~= 'mark_missed' and undecided(due)
   if stays then
     return stays

@@ -37,7 +37,7 @@ impl RedisStore {
     pub fn acl_rule_for_operator(namespace: &str) -> String {
         let keys = tags(namespace).map(|tag| {
             // All but the ledgers, `log:*`: these are read.
-            format!("~{tag}[^l]* ~{tag}leases ~{tag}lists %R~{tag}log:*")
+            format!("~{tag}[^l]* ~{tag}leases ~{tag}lists ~{tag}load %R~{tag}log:*")
         });
         format!("{} {OPERATOR}", keys.join(" "))
     }
@@ -108,6 +108,7 @@ mod tests {
         );
         let keys = Keys::new("shop", Bucket::WHOLE);
         assert!(keys.leases.ends_with(":leases") && keys.lists.ends_with(":lists"));
+        assert!(keys.load.ends_with(":load"));
         let written = [
             &keys.ready,
             &keys.ctl,

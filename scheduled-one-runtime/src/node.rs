@@ -145,7 +145,12 @@ impl Node {
             registration,
             zones,
             directives: KnownDirectives::default(),
-            describing: Describing::new(jobs, &program, client.health_now().identity),
+            describing: Describing::new(
+                jobs,
+                &program,
+                client.caller.ledger_limit,
+                client.health_now().identity,
+            ),
             gone: GoneWatch::new(program),
             backfills: Backfills::default(),
             heartbeat: HeartbeatTimer::new(client.now(), node),

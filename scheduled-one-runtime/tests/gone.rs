@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use scheduled_one_control::audit::TickStatus;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, Occasion, Register};
 use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Store, UnitName};
@@ -137,6 +138,28 @@ async fn settle() {
     }
 }
 
+/// None after it was gone.
+async fn operators_see_no_tick_of_it(world: &World, node: &Scheduler) {
+    let control = node.control().unwrap();
+    let gone_ms = world.decides().await.gone_since_ms().unwrap();
+    let gone = UNIX_EPOCH + Duration::from_millis(gone_ms.unsigned_abs());
+    let now = UNIX_EPOCH + Duration::from_secs(world.clock_s().unsigned_abs());
+    assert!(
+        now > gone + 20 * MINUTE,
+        "ticks of its schedule would follow"
+    );
+    assert_eq!(control.next("goes", 3).await.unwrap(), []);
+    let range = now - HOUR..now;
+    let matching = control.matching("goes", range.clone()).await.unwrap();
+    assert!(matching.iter().all(|tick| *tick <= gone), "{matching:?}");
+    assert!(!matching.is_empty());
+    let audit = control.audit("goes", range).await.unwrap();
+    assert!(audit.iter().all(|tick| tick.tick <= gone), "{audit:?}");
+    let ran = TickStatus::Decided(Outcome::Ok);
+    let ran = audit.iter().filter(|tick| tick.status == ran);
+    assert_eq!(ran.count(), 2, "{audit:?}");
+}
+
 #[tokio::test]
 async fn the_time_a_job_was_gone_has_no_ticks() {
     let log = Log::default();
@@ -155,6 +178,7 @@ async fn the_time_a_job_was_gone_has_no_ticks() {
     world.pass(HOUR / 2).await;
     let before = world.lines().await;
     assert_eq!((world.runs(), before.len()), (2, 2), "{before:?}");
+    operators_see_no_tick_of_it(&world, &new).await;
 
     let again = world.with_job().await;
     world

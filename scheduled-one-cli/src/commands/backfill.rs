@@ -92,6 +92,10 @@ async fn begin(session: &Session, args: &Backfill, from: Timestamp) -> Result<Ex
         true => backfill.newest_first(),
         false => backfill,
     };
+    let backfill = match session.force {
+        true => backfill.force(),
+        false => backfill,
+    };
     let dry = session.ask(backfill.dry_run()).await?;
     if args.dry_run || dry.ticks.is_empty() {
         show(session, &View::planned(session, args, &dry, true))?;
@@ -143,16 +147,16 @@ async fn over(session: &Session, name: &str) -> Result<BackfillState, Failure> {
     }
 }
 
-/// How many runs of the plan ended ok, and how many not.
+/// How many runs of the plan ended ok, and how many not: of each tick the newest run, whose line comes first.
 fn outcomes(lines: &[LedgerRecord], plan: &BackfillPlan) -> (usize, usize) {
-    let wanted: BTreeSet<(i64, u32)> = plan
+    let mut wanted: BTreeSet<(i64, u32)> = plan
         .ticks
         .iter()
         .map(|(tick, shard)| (ms(*tick), *shard))
         .collect();
     let of_plan = lines.iter().filter(|line| {
         let is_end = line.cause == Some(Cause::Backfill) && !line.retried;
-        is_end && wanted.contains(&(line.tick.ms(), line.unit.shard()))
+        is_end && wanted.remove(&(line.tick.ms(), line.unit.shard()))
     });
     let ends: Vec<&LedgerRecord> = of_plan.collect();
     let ok = ends.iter().filter(|line| line.outcome == Outcome::Ok);

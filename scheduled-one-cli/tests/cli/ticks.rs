@@ -99,6 +99,16 @@ async fn a_backfill_whose_runs_fail_is_a_negative_answer() {
     let ran = world.run(&[&["backfill", "fails"][..], &years].concat());
     assert_eq!(ran.status, 1, "{}", ran.err);
     assert!(ran.out.contains("0 runs ended ok, 1 not"), "{}", ran.out);
+    // What did not end well is run again when it is asked for again.
+    let again = world.run(&[&["backfill", "fails"][..], &years].concat());
+    assert_eq!(again.status, 1, "{}", again.err);
+    assert!(
+        again.out.contains("0 runs ended ok, 1 not"),
+        "{}",
+        again.out
+    );
+    let lines = world.json(&["history", "fails"]);
+    assert_eq!(lines["lines"].as_array().unwrap().len(), 2);
     let long = world.run(&[&["backfill", "slow"][..], &years, &["--timeout", "2s"]].concat());
     assert_eq!(long.status, 6, "{}", long.err);
     assert_eq!(world.run(&["backfill", "slow", "--stop"]).status, 0);

@@ -1,18 +1,12 @@
 //! The backfill of a job that goes on: how far it is, and its end.
 
-use std::collections::BTreeSet;
-
-use scheduled_one_protocol::message::{
-    Changed, ControlRequest, DirectiveChange, MAX_BATCH, UnitStatus,
-};
+use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
 use scheduled_one_protocol::{Backfill, Directive, Pause, UnitName};
 
 use crate::ask::ask;
+use crate::change::{Change, Changed};
 use crate::control::Control;
 use crate::error::Error;
-
-/// How often a change is tried again that somebody else was faster than.
-const MAX_TRIES: usize = 16;
 
 /// How far a backfill has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,28 +40,36 @@ impl BackfillState {
 }
 
 impl Control {
-    /// Ends the backfill of a job: nothing more is asked for. What was asked for before runs, unless it is cancelled.
-    /// Returns whether one went on.
+    /// Ends the backfill of a job: nothing more is asked for, as soon as its node saw that, usually within a second.
+    /// What was asked for before runs, unless it is cancelled.
+    /// Returns whether one went on, as far as the store knows. One that the store has forgotten ends as well, although
+    /// its nodes repeat it.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownJob`], [`Error::Store`].
     pub async fn stop_backfill(&self, job: &str, by: &str, note: &str) -> Result<bool, Error> {
-        let subject = self.checked_subject(job).await?;
-        let changed = self.set_backfill(&subject, "stop backfill", |stored, now_ms| {
-            let open = stored.backfill.clone().filter(Backfill::is_open);
-            Ok(open.map(|backfill| Directive {
-                changed_at_ms: now_ms,
-                by: by.to_owned(),
-                note: note.to_owned(),
-                backfill: Some(Backfill {
-                    ended: format!("stopped by {}", if by.is_empty() { "request" } else { by }),
-                    ..backfill
-                }),
-                ..stored.clone()
-            }))
-        });
-        Ok(changed.await?.is_some())
+        let (_, before) = self
+            .change_backfill(job, "stop backfill", |stored, now_ms, in_doubt| {
+                let mut backfill = stored.backfill.clone();
+                let open = backfill.as_mut().filter(|backfill| backfill.is_open());
+                let is_open = open.is_some();
+                if let Some(open) = open {
+                    open.end(&format!(
+                        "stopped by {}",
+                        if by.is_empty() { "request" } else { by }
+                    ));
+                }
+                (is_open || in_doubt).then(|| Directive {
+                    changed_at_ms: now_ms,
+                    by: by.to_owned(),
+                    note: note.to_owned(),
+                    backfill,
+                    ..stored.clone()
+                })
+            })
+            .await?;
+        Ok(before.backfill.as_ref().is_some_and(Backfill::is_open))
     }
 
     /// Pauses the backfill of a job, or lets it go on. Returns whether that changed anything.
@@ -76,26 +78,27 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`].
     pub async fn pause_backfill(&self, job: &str, pause: bool, by: &str) -> Result<bool, Error> {
-        let subject = self.checked_subject(job).await?;
         let action = if pause {
             "pause backfill"
         } else {
             "resume backfill"
         };
-        let changed = self.set_backfill(&subject, action, |stored, now_ms| {
-            let is_open = stored.backfill.as_ref().is_some_and(Backfill::is_open);
-            let changes = is_open && stored.is_paused(now_ms) != pause;
-            Ok(changes.then(|| Directive {
-                changed_at_ms: now_ms,
-                by: by.to_owned(),
-                pause: pause.then_some(Pause {
-                    since_ms: now_ms,
-                    until_ms: None,
-                }),
-                ..stored.clone()
-            }))
-        });
-        Ok(changed.await?.is_some())
+        let (changed, _) = self
+            .change_backfill(job, action, |stored, now_ms, _| {
+                let is_open = stored.backfill.as_ref().is_some_and(Backfill::is_open);
+                let changes = is_open && stored.is_paused(now_ms) != pause;
+                changes.then(|| Directive {
+                    changed_at_ms: now_ms,
+                    by: by.to_owned(),
+                    pause: pause.then_some(Pause {
+                        since_ms: now_ms,
+                        until_ms: None,
+                    }),
+                    ..stored.clone()
+                })
+            })
+            .await?;
+        Ok(!changed.already)
     }
 
     /// The newest backfill of a job.
@@ -114,9 +117,10 @@ impl Control {
         let Some(backfill) = &directive.backfill else {
             return Ok(None);
         };
-        let shards: BTreeSet<u32> = backfill.ranges.iter().map(|(shard, _)| *shard).collect();
-        let lanes = shards.iter().map(|shard| UnitName::new(job, *shard).lane());
-        let lanes: Vec<UnitName> = lanes.collect();
+        let shards = 0..self.shards(job).await?;
+        let lanes: Vec<UnitName> = shards
+            .map(|shard| UnitName::new(job, shard).lane())
+            .collect();
         let mut open = 0;
         for batch in lanes.chunks(MAX_BATCH) {
             let statuses = ask(|| store.inspect(&self.caller, batch)).await?.body;
@@ -142,56 +146,21 @@ impl Control {
         Ok(Backfill::subject(job))
     }
 
-    /// Reads the directive of a backfill, changes it, and sets it if it is still the same. Returns its version if it
-    /// was changed.
-    pub(super) async fn set_backfill(
+    /// Changes the directive for the backfill of a job.
+    async fn change_backfill(
         &self,
-        subject: &str,
+        job: &str,
         action: &str,
-        change: impl Fn(&Directive, i64) -> Result<Option<Directive>, Error>,
-    ) -> Result<Option<u64>, Error> {
-        let store = self.store(Backfill::job_of(subject).unwrap_or(subject));
-        let mut sent: Option<Directive> = None;
-        let mut stored = Directive::default();
-        for _ in 0..MAX_TRIES {
-            let reply = self.read(store).await?;
-            let now_ms = (reply.head.now_us / 1_000) as i64;
-            stored = reply
-                .body
-                .directives
-                .get(subject)
-                .cloned()
-                .unwrap_or_default();
-            let version = stored.version;
-            // The change was made, and its reply was lost.
-            if sent.is_some_and(|sent| Directive { version, ..sent } == stored) {
-                return Ok(Some(version));
-            }
-            let Some(directive) = change(&stored, now_ms)? else {
-                return Ok(None);
-            };
-            sent = Some(directive.clone());
-            let request = ControlRequest {
-                change: Some(DirectiveChange {
-                    subject: subject.to_owned(),
-                    seen: version,
-                    directive,
-                    action: action.to_owned(),
-                }),
-                ..ControlRequest::default()
-            };
-            let reply = ask(|| store.control(&self.caller, &request)).await?;
-            if let Changed::To(version) = reply.body.changed {
-                return Ok(Some(version));
-            }
-        }
-        Err(conflict(subject, stored))
-    }
-}
-
-pub(super) fn conflict(subject: &str, now: Directive) -> Error {
-    Error::Conflict {
-        subject: subject.to_owned(),
-        now: Box::new(now),
+        wished: impl Fn(&Directive, i64, bool) -> Option<Directive>,
+    ) -> Result<(Changed, Directive), Error> {
+        let subject = self.checked_subject(job).await?;
+        let change = Change {
+            subject: &subject,
+            action,
+            expect: None,
+            is_forced: false,
+        };
+        let wished = |stored: &Directive, now_ms, in_doubt| Ok(wished(stored, now_ms, in_doubt));
+        self.make(self.store(job), &change, wished).await
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use scheduled_one_protocol::clock::ManualClock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{Heartbeat, JobList, OnBusy};
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord, Records, Report,
-    StoreError, Survey, TrailId, TrailLine, Wanted,
+    Answer, Backfill, BackfillRange, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord,
+    Records, Report, ScheduleId, StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 
 use super::*;
@@ -146,4 +147,49 @@ async fn a_change_after_a_loss_waits_for_what_nodes_repeat_with_versions_of_a_cl
     let reply = store.control(&control.caller, &request).await;
     let directives = reply.expect("a reply").body.directives;
     assert!(!directives.in_force("job", i64::MAX).paused, "{directives}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_that_the_store_forgot_stays_stopped_when_nodes_repeat_it() {
+    let (store, control) = forgetful();
+    let list = JobList::new(["job=0000000000000001", "*protocol=2"]);
+    let alive = Heartbeat {
+        jobs: list.digest(),
+        job_list: Some(list),
+        ..Heartbeat::alive()
+    };
+    let node = &crate::control::caller(1).expect("a caller");
+    store.heartbeat(node, alive).await.expect("a reply");
+    let open = Backfill {
+        schedule: ScheduleId(1),
+        ranges: vec![BackfillRange {
+            shard: 0,
+            ticks: 1..10,
+            again: 0,
+        }],
+        newest_first: false,
+        at_a_time: 1,
+        on_busy: OnBusy::Wait,
+        total: 9,
+        asked: 0,
+        ended: String::new(),
+    };
+    let directive = Directive {
+        version: 1_000,
+        backfill: Some(open),
+        ..Directive::default()
+    };
+    let repeated = ControlRequest {
+        seen: vec![(Backfill::subject("job"), directive)],
+        ..ControlRequest::default()
+    };
+    let goes_on = async || {
+        let reply = store.control(node, &repeated).await.expect("a reply");
+        let directive = reply.body.directives.get(&Backfill::subject("job"));
+        let backfill = directive.and_then(|one| one.backfill.as_ref());
+        backfill.is_some_and(Backfill::is_open)
+    };
+    let went_on = control.stop_backfill("job", "ann", "").await;
+    assert!(!went_on.expect("stopped"), "the store knew of none");
+    assert!(!goes_on().await);
 }

@@ -170,9 +170,17 @@ pub(super) fn plain(field: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Directives;
+    use super::super::{BackfillRange, Directives};
     use super::*;
     use crate::message::OnBusy;
+
+    fn range(shard: u32, from_ms: i64, again: u32) -> BackfillRange {
+        BackfillRange {
+            shard,
+            ticks: from_ms..from_ms + 1,
+            again,
+        }
+    }
 
     fn directive() -> Directive {
         Directive {
@@ -203,7 +211,7 @@ mod tests {
             }),
             backfill: Some(Backfill {
                 schedule: ScheduleId(13),
-                ranges: vec![(0, 14..15), (3, 16..17)],
+                ranges: vec![range(0, 14, 0), range(3, 16, 2)],
                 newest_first: true,
                 at_a_time: 2,
                 on_busy: OnBusy::Wait,

@@ -6,7 +6,7 @@ use super::meta::unit_quarantined;
 use super::{Meta, Now, Record, Waiting};
 use crate::ledger::LedgerRecord;
 use crate::message::{
-    Caller, Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, Intent, LATE_MS, Missed,
+    Caller, Cause, Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, Intent, LATE_MS, Missed,
     OverdueRun, Overlap, RunId, Target, Verdict,
 };
 use crate::outcome::{Outcome, SkipReason};
@@ -138,7 +138,7 @@ fn decide(
     if unit.needs_lane() && due.intent != Intent::MarkMissed {
         return Verdict::Lane;
     }
-    let free = free_slot(unit);
+    let free = free_slot(unit, usize::from(unit.lane_blocks()));
     if free.is_none() && due.intent != Intent::MarkMissed {
         if ahead_ms > 0 {
             // Claimed ahead: whether the tick overlaps with the run shows when it is due.
@@ -147,7 +147,8 @@ fn decide(
         if let Some(stale) = stale_run(unit, claim, now) {
             return Verdict::Stale(stale);
         }
-        if due.intent == Intent::CatchUp && catches_up(unit, due, now) {
+        let catches_up = due.intent == Intent::CatchUp && catches_up(unit, due, now);
+        if catches_up || waits_for_backfill(unit, due) {
             return Verdict::Busy;
         }
     }
@@ -174,12 +175,11 @@ fn decide(
     }
 }
 
-/// The slot in which a run can start: 0 is the unit itself.
-fn free_slot(unit: &UnitRecords<'_>) -> Option<usize> {
+/// The slot in which a run can start while so many runs in the lane are in its way: 0 is the unit itself.
+fn free_slot(unit: &UnitRecords<'_>, in_lane: usize) -> Option<usize> {
     if !unit.own.free() {
         return None;
     }
-    let in_lane = usize::from(unit.lane_blocks());
     if unit.slots.is_empty() {
         return (in_lane == 0).then_some(0);
     }
@@ -195,6 +195,15 @@ fn stale_run(unit: &UnitRecords<'_>, claim: &Claim, now: Now) -> Option<OverdueR
         return Some(record.overdue_run(&in_slot(&claim.unit, slot)));
     }
     unit.stale_in_lane(&claim.unit, now)
+}
+
+/// Only a run of a backfill is in the way of a tick that would be skipped: ticks of the schedule go first, so it waits.
+fn waits_for_backfill(unit: &UnitRecords<'_>, due: &DueTick) -> bool {
+    let is_skipped = matches!(due.overlap, Overlap::Skip | Overlap::Allow(_));
+    let lane = unit.lane.as_deref().filter(|lane| lane.blocks());
+    let origin = lane.and_then(|lane| lane.run.origin.as_ref());
+    let is_backfill = origin.is_some_and(|origin| origin.cause == Cause::Backfill);
+    is_skipped && is_backfill && free_slot(unit, 0).is_some()
 }
 
 /// The tick is late, or the run in its way started late.

@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::node::inbox::Event;
 use crate::node::mode::Mode;
 use crate::store_client::{StoreClient, StoreHealth};
-use scheduled_one_control::backfill::ticks;
+use scheduled_one_control::backfill::{PlannedTick, ticks};
 use scheduled_one_protocol::message::{
     Ask, Asked, Cause, Changed, ControlRequest, DirectiveChange, MAX_BATCH, OnBusy, Request,
 };
@@ -31,8 +31,8 @@ pub(super) struct Backfills(BTreeMap<String, Driven>);
 /// A backfill that this node drives.
 struct Driven {
     backfill: Backfill,
-    /// Its ticks with their shards, in their order.
-    plan: Arc<[(i64, u32)]>,
+    /// Its ticks, in their order.
+    plan: Arc<[PlannedTick]>,
     /// How many of them were asked for.
     position: usize,
     /// How long one run takes with all that comes with it; `None` before the first has ended.
@@ -50,7 +50,7 @@ struct Driven {
 struct Portion {
     job: String,
     directive: Directive,
-    plan: Arc<[(i64, u32)]>,
+    plan: Arc<[PlannedTick]>,
     position: usize,
     /// Most requests that may be open afterwards.
     most: usize,
@@ -58,7 +58,7 @@ struct Portion {
 }
 
 impl Driven {
-    fn new(backfill: &Backfill, plan: Arc<[(i64, u32)]>, now: Duration) -> Self {
+    fn new(backfill: &Backfill, plan: Arc<[PlannedTick]>, now: Duration) -> Self {
         Driven {
             position: usize::try_from(backfill.asked)
                 .unwrap_or(usize::MAX)
@@ -220,7 +220,7 @@ impl Node {
             Ok((open, asked)) => {
                 let of = driven.plan.iter().skip(driven.position).take(asked);
                 let lanes: Vec<UnitName> = of
-                    .map(|(_, shard)| UnitName::new(job, *shard).lane())
+                    .map(|tick| UnitName::new(job, tick.shard).lane())
                     .collect();
                 driven.learn(open, asked, now);
                 self.claiming.ready.extend(lanes);
@@ -251,7 +251,7 @@ impl Portion {
 
     /// How many requests wait or run in the lanes, whoever asked for them.
     async fn open(&self, client: &StoreClient) -> Result<usize, StoreError> {
-        let mut shards: Vec<u32> = self.plan.iter().map(|(_, shard)| *shard).collect();
+        let mut shards: Vec<u32> = self.plan.iter().map(|tick| tick.shard).collect();
         shards.sort_unstable();
         shards.dedup();
         let lanes = shards.iter().map(|shard| UnitName::new(&self.job, *shard));
@@ -272,9 +272,9 @@ impl Portion {
         let room = self.most.saturating_sub(open).min(MAX_BATCH);
         let next = self.plan.iter().skip(self.position).take(room);
         let asks: Vec<Ask> = next
-            .map(|(tick_ms, shard)| Ask {
-                unit: UnitName::new(&self.job, *shard),
-                request: self.request(*tick_ms),
+            .map(|tick| Ask {
+                unit: UnitName::new(&self.job, tick.shard),
+                request: self.request(tick),
             })
             .collect();
         if asks.is_empty() {
@@ -286,14 +286,14 @@ impl Portion {
         Ok(asked.count())
     }
 
-    fn request(&self, tick_ms: i64) -> Request {
+    fn request(&self, tick: &PlannedTick) -> Request {
         let backfill = self.directive.backfill.as_ref();
         Request {
-            id: Backfill::request_id(tick_ms),
+            id: Backfill::request_id(tick.tick_ms, tick.again),
             cause: Cause::Backfill,
             actor: self.directive.by.clone(),
             note: self.directive.note.clone(),
-            logical: Some(TickMs(tick_ms)),
+            logical: Some(TickMs(tick.tick_ms)),
             on_busy: backfill.map(|backfill| backfill.on_busy),
             parameters: String::new(),
         }
@@ -307,9 +307,11 @@ impl Portion {
         };
         backfill.asked = position as u64;
         let is_end = position == self.plan.len() || !self.ended.is_empty();
-        backfill.ended.clone_from(&self.ended);
-        if is_end && self.ended.is_empty() {
-            backfill.total = backfill.asked;
+        if is_end {
+            backfill.end(&self.ended);
+            if self.ended.is_empty() {
+                backfill.total = backfill.asked;
+            }
         }
         let request = ControlRequest {
             change: Some(DirectiveChange {
@@ -322,7 +324,8 @@ impl Portion {
             ..ControlRequest::default()
         };
         let reply = client.request(Op::Control, |store, caller| store.control(caller, &request));
-        if is_end && matches!(reply.await?.body.changed, Changed::To(_)) {
+        let changed = reply.await?.body.changed;
+        if is_end && matches!(changed, Changed::To(_)) {
             event::backfill_ended(&self.job, position, &self.ended);
         }
         Ok(())
@@ -334,6 +337,14 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    fn tick(tick_ms: i64) -> PlannedTick {
+        PlannedTick {
+            tick_ms,
+            shard: 0,
+            again: 0,
+        }
+    }
 
     fn driven(pace_ms: Option<u32>, on_busy: OnBusy) -> Driven {
         let backfill = Backfill {
@@ -348,11 +359,7 @@ mod tests {
         };
         Driven {
             pace: pace_ms.map(|pace_ms| pace_ms * MS),
-            ..Driven::new(
-                &backfill,
-                vec![(1, 0), (2, 0), (3, 0)].into(),
-                Duration::ZERO,
-            )
+            ..Driven::new(&backfill, [1, 2, 3].map(tick).into(), Duration::ZERO)
         }
     }
 

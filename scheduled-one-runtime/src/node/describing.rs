@@ -27,10 +27,11 @@ impl Describing {
     pub(super) fn new(
         jobs: &[Arc<CompiledJob>],
         program: &Program,
+        ledger_limit: usize,
         identity: StoreIdentity,
     ) -> Self {
         let jobs = jobs.iter();
-        let jobs = jobs.map(|job| (Arc::clone(job), descriptor(job, program)));
+        let jobs = jobs.map(|job| (Arc::clone(job), descriptor(job, program, ledger_limit)));
         Describing {
             jobs: jobs.collect(),
             described: 0,
@@ -74,13 +75,14 @@ impl Describing {
     }
 }
 
-/// What the catalog is to have of a job: the program's own words, and the label of the program.
-fn descriptor(job: &CompiledJob, program: &Program) -> Box<str> {
-    let Some(application) = program.application_of(&job.name) else {
-        return job.descriptor.clone();
-    };
+/// What the catalog is to have of a job: the program's own words, the label of the program, and how many lines its
+/// ledger keeps.
+fn descriptor(job: &CompiledJob, program: &Program, ledger_limit: usize) -> Box<str> {
     let mut said = JobDescriptor::from_text(&job.descriptor);
-    said.say("application", application);
+    if let Some(application) = program.application_of(&job.name) {
+        said.say("application", application);
+    }
+    said.say("ledger_limit", ledger_limit.to_string());
     said.to_text().into()
 }
 

@@ -15,7 +15,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 127] = [
+pub const BEHAVIOURS: [&str; 128] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -135,6 +135,7 @@ pub const BEHAVIOURS: [&str; 127] = [
     "claim lane",
     "next lane",
     "claim with the lane, its run is in the way",
+    "claim with the lane, it waits for a backfill",
     "claim with the lane, it is empty",
     "renew cancelled",
     "cancel cancelling",

@@ -4,8 +4,8 @@ use scheduled_one_protocol::message::{
     Caller, ControlReply, ControlRequest, DirectiveChange, OnBusy, Reply,
 };
 use scheduled_one_protocol::{
-    ALL_JOBS, Backfill, Directive, InForce, PastPause, Pause, ScheduleId, ScheduleOverride, Store,
-    UnitName, Wanted,
+    ALL_JOBS, Backfill, BackfillRange, Directive, InForce, PastPause, Pause, ScheduleId,
+    ScheduleOverride, Store, UnitName, Wanted,
 };
 
 use super::requests::JOBS;
@@ -61,7 +61,11 @@ impl Workload {
             past: past.collect(),
             backfill: self.random.one_in(4).then(|| Backfill {
                 schedule: ScheduleId(8),
-                ranges: vec![(1, since_ms..since_ms + 1_000)],
+                ranges: vec![BackfillRange {
+                    shard: 1,
+                    ticks: since_ms..since_ms + 1_000,
+                    again: 1,
+                }],
                 newest_first: false,
                 at_a_time: 3,
                 on_busy: OnBusy::Wait,

@@ -1,7 +1,7 @@
 //! What happened to lanes, by name.
 
 use scheduled_one_protocol::machine::Record;
-use scheduled_one_protocol::message::{Claim, Take, Taken, Verdict};
+use scheduled_one_protocol::message::{Cause, Claim, Intent, Take, Taken, Target, Verdict};
 
 use super::behaviours::answer;
 use super::workload::Workload;
@@ -24,6 +24,11 @@ pub(super) fn with_lane(
     );
     let what = "claim with the lane, its run is in the way";
     workload.count_if(blocks && held && before.waiting.is_empty(), what);
+    let origin = lane.run.origin.as_ref();
+    let is_backfill = origin.is_some_and(|origin| origin.cause == Cause::Backfill);
+    let is_run = matches!(&claim.target, Target::Tick(due) if due.intent == Intent::Run);
+    let waits = blocks && is_backfill && is_run && *verdict == Verdict::Busy;
+    workload.count_if(waits, "claim with the lane, it waits for a backfill");
     let after = workload.record(&claim.unit);
     let what = "claim with the lane, it is empty";
     workload.count_if(before.has_lane && !after.has_lane, what);

@@ -28,6 +28,16 @@ fn caller() -> Caller {
     }
 }
 
+fn take_of_backfill(own: &mut Record, lane: &mut Record) -> Verdict {
+    let request = Request {
+        cause: Cause::Backfill,
+        ..request(Some(OnBusy::Wait))
+    };
+    let first = lane.first_tick(&LowerBounds::default());
+    let first = first.map(|tick| (tick, request));
+    take_stored(own, lane, first, &Meta::default(), &mut Vec::new())
+}
+
 fn take_it(own: &mut Record, lane: &mut Record, on_busy: Option<OnBusy>) -> Verdict {
     let first = lane.first_tick(&LowerBounds::default());
     let first = first.map(|tick| (tick, request(on_busy)));
@@ -171,6 +181,29 @@ fn unit_and_lane_exclude_each_other_and_tokens_increase_over_both() {
         panic!("it starts beside");
     };
     assert!(beside.token > grant.token && own.holds("of-tick") && !lane.blocks());
+}
+
+#[test]
+fn a_tick_waits_for_a_run_of_a_backfill() {
+    let (mut own, mut lane) = (Record::default(), Record::default());
+    ask(&mut own, &mut lane, None, NOW);
+    let taken = take_of_backfill(&mut own, &mut lane);
+    assert!(matches!(taken, Verdict::Granted(_)), "{taken:?}");
+    assert_eq!(claim_tick(&mut own, Some(&mut lane)), Verdict::Busy);
+    assert_eq!(own.marks.decided, None, "nothing is decided");
+    (own.running, own.run.until_ms) = (true, 2_000);
+    assert_eq!(
+        claim_tick(&mut own, Some(&mut lane)),
+        Verdict::Skipped,
+        "a run of the schedule is in its way"
+    );
+    (own.running, own.marks.decided) = (false, None);
+    lane.run.until_ms = NOW.ms();
+    let stale = claim_tick(&mut own, Some(&mut lane));
+    assert!(matches!(stale, Verdict::Stale(_)), "{stale:?}");
+    lane.running = false;
+    let granted = claim_tick(&mut own, Some(&mut lane));
+    assert!(matches!(granted, Verdict::Granted(_)), "{granted:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Ticks of the past run once more: in the lane of their job, driven by the nodes. In virtual time, on the embedded
 //! store.
 
+mod schedules;
+#[path = "../test_store/mod.rs"]
 mod test_store;
 
 use std::collections::BTreeMap;
@@ -29,12 +31,19 @@ struct World {
     clock: TokioClock,
     store: MemoryStore,
     starts: Arc<Mutex<Vec<Start>>>,
+    /// How long each run of a backfill takes.
     took: Duration,
+    ledger_limit: usize,
     down: (SystemTime, SystemTime),
 }
 
 impl World {
     async fn down_for(missed: u32, took: Duration) -> (Self, Scheduler) {
+        Self::with_lines(1_000, missed, took).await
+    }
+
+    /// With a ledger of so many lines.
+    async fn with_lines(lines: usize, missed: u32, took: Duration) -> (Self, Scheduler) {
         let clock = TokioClock::new();
         let now = || UNIX_EPOCH + clock.wall();
         let mut world = World {
@@ -42,6 +51,7 @@ impl World {
             clock,
             starts: Arc::default(),
             took,
+            ledger_limit: lines,
             down: (now(), now()),
         };
         let first = world.node("n1").await;
@@ -65,10 +75,12 @@ impl World {
                 cause: ctx.cause(),
                 late_ms: clock.wall().as_millis() as i64 - tick_ms,
             });
-            tokio::time::sleep(took)
+            let is_filled = ctx.cause() == Some(Cause::Backfill);
+            tokio::time::sleep(if is_filled { took } else { SECOND / 50 })
         };
         let builder = Scheduler::builder("memory://").clock(self.clock);
         let builder = builder.store(self.store.clone()).node_name(name);
+        let builder = builder.ledger_limit(self.ledger_limit);
         let job = Job::cron(JOB, "* * * * * *", function).overlap(Overlap::Skip);
         builder.job(job).only([JOB]).start().await.expect("started")
     }
@@ -80,6 +92,21 @@ impl World {
             .iter()
             .filter(|start| start.cause == Some(Cause::Backfill));
         filled.map(|start| start.tick_ms).collect()
+    }
+
+    /// Waits for a note of how far the backfill has come, before its end.
+    async fn is_noted(&self, node: &Scheduler) {
+        let control = node.control().expect("a handle");
+        for _ in 0..100 {
+            let state = control.backfill_state(JOB).await.expect("a reply");
+            let state = state.expect("a backfill");
+            assert!(!state.is_over(), "no note before its end: {state:?}");
+            if state.asked > 0 {
+                return;
+            }
+            tokio::time::sleep(SECOND / 50).await;
+        }
+        panic!("no note: {:?}", control.backfill_state(JOB).await);
     }
 
     async fn is_over(&self, control: &Control) {
@@ -183,6 +210,7 @@ async fn it_goes_on_when_its_node_dies_and_when_whoever_asked_is_gone() {
     }
     let before = world.filled().len();
     assert!((100..begun.ticks.len()).contains(&before), "{before}");
+    world.is_noted(&node).await;
     drop(node); // its runs end with it
     let other = world.node("n3").await;
     let control = other.control().expect("a handle");
@@ -258,6 +286,7 @@ async fn it_is_paused_and_stopped_and_there_is_one_at_a_time() {
             .await
             .expect("over")
     );
+    tokio::time::sleep(2 * SECOND).await; // its node may ask once more before it sees that
     world.is_over(&control).await;
     let stopped = world.filled().len();
     tokio::time::sleep(10 * SECOND).await;

@@ -1,0 +1,102 @@
+//! Which ticks are backfilled, and what becomes of the schedule meanwhile.
+
+use std::time::UNIX_EPOCH;
+
+use scheduled_one_control::BackfillOnly;
+use scheduled_one_control::audit::{AuditedTick, TickStatus};
+use scheduled_one_runtime::Outcome;
+use scheduled_one_runtime::clock::Clock;
+
+use crate::{JOB, SECOND, World};
+
+#[tokio::test(start_paused = true)]
+async fn what_the_ledger_no_longer_keeps_is_not_run_again() {
+    let (world, node) = World::with_lines(50, 5, SECOND / 50).await;
+    let control = node.control().expect("a handle");
+    tokio::time::sleep(120 * SECOND).await;
+    let range = world.down.1..UNIX_EPOCH + world.clock.wall() - SECOND;
+    let audit = control.audit(JOB, range.clone()).await.expect("an audit");
+    let with = |status| audit.iter().filter(|tick| tick.status == status).count();
+    assert_eq!(with(TickStatus::Unknown), 0, "{audit:?}");
+    assert!(with(TickStatus::NoLongerKept) > 60, "{audit:?}");
+    assert!(with(TickStatus::Decided(Outcome::Ok)) > 40, "{audit:?}");
+    let never = control.backfill(JOB, range).only(BackfillOnly::Never);
+    let never = never.dry_run().await.expect("a plan").ticks;
+    assert!(never.is_empty(), "{never:?}");
+    node.shutdown(10 * SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_is_one_of_the_schedule_in_force() {
+    let (world, node) = World::down_for(5, SECOND / 50).await;
+    let control = node.control().expect("a handle");
+    let now = || UNIX_EPOCH + world.clock.wall();
+    let from = now();
+    tokio::time::sleep(10 * SECOND).await;
+    control
+        .reschedule(JOB, "*/2 * * * * *")
+        .await
+        .expect("rescheduled");
+    let since = now();
+    tokio::time::sleep(20 * SECOND).await;
+
+    let end = now() - SECOND;
+    let audit = control.audit(JOB, from..end).await.expect("an audit");
+    let ran = |tick: &&&AuditedTick| tick.status == TickStatus::Decided(Outcome::Ok);
+    let (before, after): (Vec<&AuditedTick>, Vec<&AuditedTick>) =
+        audit.iter().partition(|tick| tick.tick <= since);
+    assert!((8..=11).contains(&before.len()), "{before:?}");
+    assert!((8..=10).contains(&after.len()), "{after:?}");
+    assert!(
+        before.iter().filter(ran).count() >= before.len() - 1,
+        "{before:?}"
+    );
+    assert!(
+        after.iter().filter(ran).count() >= after.len() - 1,
+        "{after:?}"
+    );
+
+    // Ticks that ran by the schedule before are none of which no run is known.
+    let fills = |range, only| control.backfill(JOB, range).only(only);
+    let never = fills(from..since, BackfillOnly::Never);
+    assert_eq!(never.dry_run().await.expect("a plan").ticks, []);
+    let all = fills(from..end, BackfillOnly::All);
+    let begun = all.await.expect("begun").ticks;
+    let wanted = after.iter().filter(ran).map(|tick| (tick.tick, 0));
+    assert_eq!(begun, wanted.collect::<Vec<_>>());
+    world.is_over(&control).await;
+    let state = control.backfill_state(JOB).await.expect("a reply");
+    assert_eq!(state.expect("a backfill").ended, "");
+    let filled = world.filled();
+    assert_eq!(filled.len(), begun.len());
+    assert!(
+        filled.iter().all(|tick_ms| tick_ms % 2_000 == 0),
+        "{filled:?}"
+    );
+    node.shutdown(10 * SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_tick_is_skipped_for_a_run_that_takes_longer_than_a_period() {
+    let (world, node) = World::down_for(8, 3 * SECOND / 2).await;
+    let control = node.control().expect("a handle");
+    let begun = control
+        .backfill(JOB, world.down.0..world.down.1)
+        .at_a_time(1);
+    let begun = begun.await.expect("begun");
+    assert!(begun.ticks.len() > 4, "{begun:?}");
+    world.is_over(&control).await;
+    assert_eq!(world.filled().len(), begun.ticks.len());
+    let lines = node.ledger(JOB, 1_000).await.expect("a ledger");
+    let skipped = lines.iter().filter(|line| line.outcome == Outcome::Skipped);
+    assert_eq!(skipped.count(), 0, "{lines:?}");
+    let live = world.starts.lock().expect("lock").clone();
+    let late = live
+        .iter()
+        .filter(|start| start.cause.is_none() && start.late_ms > 0);
+    assert!(
+        late.count() > 0,
+        "some found a run of the backfill in their way"
+    );
+    node.shutdown(10 * SECOND).await;
+}
