@@ -1,5 +1,8 @@
 //! The arguments of the command.
 
+mod alerts;
+#[cfg(feature = "console")]
+mod console;
 pub(crate) mod reschedule;
 mod ticks;
 
@@ -15,6 +18,9 @@ use scheduled_one_protocol::Outcome;
 use crate::args::reschedule::{Reschedule, Reset};
 use crate::exit;
 
+pub(crate) use alerts::Alerts;
+#[cfg(feature = "console")]
+pub(crate) use console::Console;
 pub(crate) use ticks::{Audit, Backfill, Next, Trail};
 
 /// Looks at the jobs of scheduled-one and controls them.
@@ -130,29 +136,6 @@ pub(crate) enum Command {
     Console(Console),
     /// Shows the tables of PostgreSQL, as SQL
     Schema(Schema),
-}
-
-#[cfg(feature = "console")]
-#[derive(Debug, clap::Args)]
-pub(crate) struct Console {
-    /// Where it listens. It has no password, so it has to be an address of this machine alone; `ssh -L` reaches it
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8088")]
-    pub(crate) bind: std::net::SocketAddr,
-    /// Nobody changes anything there
-    #[arg(long)]
-    pub(crate) read_only: bool,
-}
-
-/// What is done about alerts.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Alerts {
-    /// Shows what fires now
-    Show,
-    /// Has a node send a message over a channel that says that it is a test
-    Test {
-        /// The name of the channel, such as slack
-        channel: String,
-    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -118,8 +118,7 @@ impl Node {
     pub(crate) async fn register(
         client: Arc<StoreClient>,
         runner: Arc<Runner>,
-        jobs: &[Arc<CompiledJob>],
-        default_lease: Duration,
+        (jobs, default_lease): (&[Arc<CompiledJob>], Duration),
         outlook: Outlook,
         (program, zones): (Arc<Program>, ZoneData),
         traits: NodeTraits,

@@ -147,6 +147,9 @@ pub(crate) async fn run(session: &Session, name: &str) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
+const DRIFT: &str = "nodes have different schedules of this job; the one registered last decides";
+const GONE: &str = ": it has no ticks until a node has it again";
+
 fn text(job: &JobDescription, next: &[i64], runs: &[ActiveRun], output: &Output) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
@@ -177,27 +180,18 @@ fn text(job: &JobDescription, next: &[i64], runs: &[ActiveRun], output: &Output)
     }
     if let Some(since_ms) = job.gone_since_ms {
         let since = output.when(since_ms);
-        row(
-            "gone",
-            format!("since {since}: it has no ticks until a node has it again"),
-        );
+        row("gone", format!("since {since}{GONE}"));
     }
     row("directive", format!("version {}", job.version));
     if job.nodes.is_empty() {
         row("nodes", "none: no living node has this job".to_owned());
     }
     for (schedule, nodes) in &job.nodes {
-        row(
-            "nodes",
-            format!("{} (schedule {schedule})", nodes.join(" ")),
-        );
+        let nodes = nodes.join(" ");
+        row("nodes", format!("{nodes} (schedule {schedule})"));
     }
     if job.nodes.len() > 1 {
-        row(
-            "drift",
-            "nodes have different schedules of this job; the one registered last decides"
-                .to_owned(),
-        );
+        row("drift", DRIFT.to_owned());
     }
     let status = &job.status;
     if runs.is_empty() {

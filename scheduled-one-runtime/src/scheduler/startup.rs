@@ -325,8 +325,7 @@ impl Joining {
         let node = Node::register(
             Arc::clone(&self.client),
             Arc::clone(&runner),
-            &self.jobs,
-            shared.default_lease,
+            (&self.jobs, shared.default_lease),
             shared.outlook.clone(),
             (Arc::clone(&shared.program), shared.zones.clone()),
             NodeTraits {

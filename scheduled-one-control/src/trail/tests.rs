@@ -1,0 +1,163 @@
+use std::sync::Arc;
+
+use scheduled_one_protocol::clock::ManualClock;
+use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_protocol::message::{Heartbeat, JobList};
+use scheduled_one_protocol::{ALL_JOBS, Bucket, Store};
+
+use super::*;
+use crate::control::caller;
+use scheduled_one_protocol::machine::CONTROL_VERSION;
+
+/// A namespace of two buckets with the jobs `a` to `d`, on a clock that stands still.
+async fn namespace() -> (Control, ManualClock) {
+    let clock = ManualClock::new();
+    let first: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+    let stores: Vec<Arc<dyn Store>> = Bucket::all(2).map(|bucket| first.open(bucket)).collect();
+    let node = caller(2).expect("a caller");
+    for store in &stores {
+        let says = format!("{}{CONTROL_VERSION}", JobList::PROTOCOL);
+        let list = JobList::new(["a", "b", "c", "d", &says]);
+        let alive = Heartbeat {
+            jobs: list.digest(),
+            job_list: Some(list),
+            ..Heartbeat::alive()
+        };
+        store.heartbeat(&node, alive).await.expect("a reply");
+    }
+    (Control::of_stores(stores).expect("a handle"), clock)
+}
+
+fn subjects(trail: &Trail) -> Vec<(&str, &str)> {
+    let entries = trail.entries.iter();
+    entries
+        .map(|entry| (entry.action.as_str(), entry.subject.as_str()))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_trail_has_who_did_what_in_the_order_of_time() {
+    let (control, clock) = namespace().await;
+    let tick = || clock.advance(std::time::Duration::from_millis(1));
+    for job in ["a", "b", "c", "d"] {
+        let paused = control.pause(job).by("ann").note("db migration").await;
+        paused.expect("paused");
+        tick();
+    }
+    let again = control.pause("a").by("ann").note("db migration");
+    again.await.expect("paused before");
+    control
+        .run("b")
+        .id("deploy-42")
+        .by("bob")
+        .await
+        .expect("asked for");
+    control
+        .run("b")
+        .id("deploy-42")
+        .by("bob")
+        .await
+        .expect("known");
+    tick();
+    control.resume_all().by("ann").await.expect("not paused");
+
+    let all = control.trail().await.expect("a trail");
+    assert_eq!(
+        subjects(&all),
+        [
+            ("pause", "a"),
+            ("pause", "b"),
+            ("pause", "c"),
+            ("pause", "d"),
+            ("run", "b")
+        ],
+        "what changes nothing has no entry"
+    );
+    let run = &all.entries[4];
+    assert_eq!(
+        (run.actor.as_str(), run.request.as_str()),
+        ("bob", "deploy-42")
+    );
+    let pause = &all.entries[0];
+    assert_eq!((pause.note.as_str(), pause.before), ("db migration", 0));
+    assert!(pause.version > 0);
+    let of_b = control
+        .trail()
+        .job("b")
+        .actor("bob")
+        .await
+        .expect("a trail");
+    assert_eq!(subjects(&of_b), [("run", "b")]);
+    pages_miss_nothing(&control, &all).await;
+}
+
+async fn pages_miss_nothing(control: &Control, all: &Trail) {
+    // Page by page from the beginning, although the buckets have their own places.
+    let begin: TrailCursor = "0-0.0-0".parse().expect("a cursor");
+    let (mut cursor, mut seen) = (begin, Vec::new());
+    for _ in 0..5 {
+        let page = control
+            .trail()
+            .after(cursor)
+            .limit(1)
+            .await
+            .expect("a page");
+        assert_eq!(page.entries.len(), 1);
+        seen.extend(page.entries);
+        cursor = page.cursor.to_string().parse().expect("a cursor");
+    }
+    assert_eq!(seen, all.entries);
+    let rest = control.trail().after(cursor.clone()).await.expect("a page");
+    assert_eq!((rest.entries.len(), &rest.cursor), (0, &cursor));
+    assert_eq!(all.cursor, cursor);
+    control.pause_all().by("ann").await.expect("paused");
+    let news = control.trail().after(cursor).await.expect("a page");
+    assert_eq!(
+        subjects(&news),
+        [("pause", ALL_JOBS); 2],
+        "one for each bucket"
+    );
+}
+
+fn line(minor: u64, at_ms: i64) -> TrailLine {
+    let entry = TrailEntry {
+        at_ms,
+        ..TrailEntry::default()
+    };
+    let id = TrailId { major: 0, minor };
+    TrailLine { id, entry }
+}
+
+#[test]
+fn pages_have_each_entry_once_although_a_clock_went_back() {
+    let all = [
+        (0, line(1, 100)),
+        (0, line(2, 50)),
+        (0, line(3, 60)),
+        (0, line(4, 200)),
+        (1, line(1, 70)),
+        (1, line(2, 150)),
+    ];
+    for limit in 1..=all.len() {
+        let (mut after, mut seen) = ([TrailId::default(); 2], Vec::new());
+        for _ in 0..=all.len() {
+            let rest = all.iter().filter(|(bucket, line)| line.id > after[*bucket]);
+            let mut page = in_order(rest.cloned().collect());
+            let mut cursor = [all[3].1.id, all[5].1.id];
+            cut(&mut page, limit, &after, &mut cursor);
+            seen.extend(page.iter().map(|(bucket, line)| (*bucket, line.id.minor)));
+            after = cursor;
+        }
+        let in_time = [(1, 1), (0, 1), (0, 2), (0, 3), (1, 2), (0, 4)];
+        assert_eq!(seen, in_time, "{limit} a page");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_namespace_is_refused() {
+    let (control, _) = namespace().await;
+    assert!("deploy".parse::<TrailCursor>().is_err());
+    let one: TrailCursor = "0-1".parse().expect("a cursor");
+    let error = control.trail().after(one).await.expect_err("refused");
+    assert!(error.to_string().contains("1 buckets"), "{error}");
+}
