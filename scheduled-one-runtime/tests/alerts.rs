@@ -131,7 +131,13 @@ async fn a_paused_job_is_not_without_success() {
     let rules = JobRules::new().no_success(hours(2)).paused_longer(hours(5));
     let mut world = World::start(rules, &is_broken).await;
     world.next_tick().await;
-    world.scheduler.control().unwrap().pause("a").await.unwrap();
+    let control = world.scheduler.control().unwrap();
+    // The node says with its list of jobs that it knows pauses: a heartbeat or two later.
+    wait_until_async("the job is paused", BOUND, async || {
+        world.clock.advance(Duration::from_secs(1));
+        control.pause("a").await.is_ok()
+    })
+    .await;
     assert!(world.said().await.is_empty());
     world.clock.advance(hours(4));
     assert!(world.said().await.is_empty());

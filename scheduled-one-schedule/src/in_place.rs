@@ -28,7 +28,7 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// As those of [`cron`](Self::cron), [`every`](Self::every) and [`parse_duration`](crate::parse_duration).
+    /// As those of [`cron`](Self::cron), [`every`](Self::every) and [`parse_duration`].
     pub fn parse(text: &str, zone: Zone) -> Result<Self, ScheduleError> {
         let text = text.trim();
         let Some(rate) = text.strip_prefix(EVERY) else {

@@ -54,7 +54,11 @@ pub async fn check_way_back(
     let ahead = node.now().await?;
     let wrong = node.granted(ONE, ahead, Some(real)).await?;
     let (waiting, queue) = (TickMs(ahead.ms() + 1), Overlap::Queue(1));
-    let queued = node.claim(ONE, waiting, Some(ahead), queue).await?;
+    let mut queued = node.claim(ONE, waiting, Some(ahead), queue).await?;
+    // A store that is quick is asked within the millisecond.
+    while matches!(queued.verdict, Verdict::Early { .. }) {
+        queued = node.claim(ONE, waiting, Some(ahead), queue).await?;
+    }
     expect("queued", &queued.verdict, queued.verdict == Verdict::Queued)?;
     let side = node
         .claim(TWO, ahead, FIRST_SEEN, Overlap::Allow(2))

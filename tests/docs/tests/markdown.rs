@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Markdown with Rust in it, and where that is compiled.
-const COMPILED: [(&str, &str); 8] = [
+const COMPILED: [(&str, &str); 9] = [
     ("README.md", "tests/docs/src/lib.rs"),
     ("docs/deploying.md", "tests/docs/src/lib.rs"),
     ("docs/metrics.md", "tests/docs/src/lib.rs"),
@@ -20,6 +20,10 @@ const COMPILED: [(&str, &str); 8] = [
     (
         "scheduled-one-control/README.md",
         "scheduled-one-control/src/lib.rs",
+    ),
+    (
+        "scheduled-one-alerts/docs/alerts.md",
+        "scheduled-one-alerts/src/lib.rs",
     ),
     (
         "scheduled-one-console/README.md",
