@@ -285,8 +285,11 @@ pub(crate) struct Resume {
     #[command(flatten)]
     pub(crate) change: Change,
     /// Ticks of the pause count as those of a time without nodes: `misfire` says what becomes of them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "skip_missed")]
     pub(crate) catch_up: bool,
+    /// Also the ticks that were missed before the pause are skipped: this ends a catch-up for good
+    #[arg(long)]
+    pub(crate) skip_missed: bool,
 }
 
 #[derive(Clone, Debug, clap::Args)]

@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use scheduled_one_protocol::{CatalogEntry, DecidingSchedule, JobDescriptor, UnitName};
+use scheduled_one_protocol::message::MAX_BATCH;
+use scheduled_one_protocol::{CatalogEntry, DecidingSchedule, JobDescriptor, TickMs, UnitName};
 use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneData};
 
 use crate::ask::ask;
-use crate::control::Control;
+use crate::control::{Control, MAX_SHARDS};
 use crate::error::Error;
 use crate::reschedule::in_force;
 
@@ -200,6 +201,30 @@ impl Control {
         })
     }
 
+    /// Up to which tick each shard of a job is decided; 0 if none of one is.
+    pub(crate) async fn decided_ms(&self, job: &str) -> Result<i64, Error> {
+        let shards = match self.cataloged(job).await {
+            Ok((cataloged, _)) => cataloged
+                .descriptor
+                .get("shards")
+                .and_then(|it| it.parse().ok()),
+            Err(Error::Schedule { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let store = self.store(job);
+        let units: Vec<UnitName> = (0..shards.unwrap_or(1).clamp(1, MAX_SHARDS))
+            .map(|shard| UnitName::new(job, shard))
+            .collect();
+        let mut decided_ms = i64::MAX;
+        for batch in units.chunks(MAX_BATCH) {
+            let status = ask(|| store.inspect(&self.caller, batch)).await?.body;
+            let decided = status.iter().map(|unit| unit.marks.decided_to());
+            let batch_ms = decided.map(|to| to.map_or(0, TickMs::ms)).min();
+            decided_ms = decided_ms.min(batch_ms.unwrap_or_default());
+        }
+        Ok(decided_ms)
+    }
+
     /// Since when no living node has the job, by the store's clock: it has no tick after that.
     async fn gone_since_ms(&self, job: &str) -> Result<Option<i64>, Error> {
         let (store, units) = (self.store(job), [UnitName::new(job, 0)]);
@@ -208,8 +233,8 @@ impl Control {
         Ok(decides.and_then(DecidingSchedule::gone_since_ms))
     }
 
-    /// The next `n` ticks of a job's schedule, at most 100,000, after now by the store's clock. Pauses and what is
-    /// decided make no difference. A job that no living node has, has none, as soon as the other nodes saw that.
+    /// The next `n` ticks of a job's schedule, at most 100,000, after now by the store's clock, without those
+    /// that are decided already. Pauses make no difference. A job that no living node has, has none, as soon as the other nodes saw that.
     ///
     /// # Errors
     ///
@@ -219,7 +244,9 @@ impl Control {
         if self.gone_since_ms(job).await?.is_some() {
             return Ok(Vec::new());
         }
+        // A clock that was ahead may have decided ticks that are still to come: these do not run.
         let after_ms = in_force.now_ms.max(in_force.since_ms);
+        let after_ms = after_ms.max(self.decided_ms(job).await?);
         let ticks = in_force.schedule.after(after_ms).take(n.min(MAX_TICKS));
         Ok(ticks.map(instant).collect())
     }

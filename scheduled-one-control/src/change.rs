@@ -81,7 +81,7 @@ impl Control {
     ///
     /// As [`pause`](Self::pause).
     pub fn resume(&self, job: impl Into<String>) -> ChangeDirective {
-        self.change(job, Wish::Resume { catch_up: false })
+        self.change(job, Wish::RESUME)
     }
 
     /// Pauses all jobs of the namespace, also those that are added later.
@@ -163,8 +163,18 @@ impl ChangeDirective {
     /// After a resume, the ticks of the pause count as those of a time without nodes: `misfire` says what becomes of
     /// them. Default: they are skipped.
     pub fn catch_up(mut self) -> Self {
-        if let Wish::Resume { catch_up } = &mut self.wish {
+        if let Wish::Resume { catch_up, .. } = &mut self.wish {
             *catch_up = true;
+        }
+        self
+    }
+
+    /// After a resume, also the ticks that were not decided when the pause began are skipped. So a catch-up with many
+    /// ticks (`misfire = run_all`) is stopped for good: pause the job, and resume it with this. Of one job; it takes the
+    /// place of [`catch_up`](Self::catch_up).
+    pub fn skip_missed(mut self) -> Self {
+        if let Wish::Resume { skip_missed, .. } = &mut self.wish {
+            *skip_missed = true;
         }
         self
     }
@@ -207,10 +217,10 @@ impl ChangeDirective {
         if self.by.len() > MAX_BY_BYTES {
             return refuse("by", "longer than 128 bytes; a name and a host are enough");
         }
-        if self.wish.is_of_one_job() && self.subject == ALL_JOBS {
+        if self.wish.is_of_one_job() && (self.subject == ALL_JOBS || self.is_group) {
             return refuse(
                 "job",
-                "each job has a schedule of its own; name one job at a time",
+                "each job has a schedule and missed ticks of its own; name one job at a time",
             );
         }
         match (&mut self.wish, self.until) {

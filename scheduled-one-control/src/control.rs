@@ -15,7 +15,7 @@ use crate::error::Error;
 /// Most names that are given in place of a wrong one.
 const MAX_NEAREST: usize = 3;
 /// Most shards of a job.
-const MAX_SHARDS: u32 = 1_024;
+pub(crate) const MAX_SHARDS: u32 = 1_024;
 /// Most letters in which a name differs from the one that was meant.
 const MAX_DISTANCE: usize = 3;
 

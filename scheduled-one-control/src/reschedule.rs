@@ -163,6 +163,10 @@ impl ChangeDirective {
             return Ok(None);
         }
         let job = &self.subject;
+        if let Wish::Resume { decided_ms, .. } = &mut self.wish {
+            *decided_ms = Some(self.control.decided_ms(job).await?);
+            return Ok(None);
+        }
         let (cataloged, _) = self.control.cataloged(job).await?;
         if cataloged.descriptor.get("scope") == Some("every_node") {
             return Err(Error::Argument {

@@ -13,6 +13,10 @@ pub(crate) enum Wish {
     },
     Resume {
         catch_up: bool,
+        /// Whether what is undecided from before the pause is skipped as well.
+        skip_missed: bool,
+        /// Up to where each unit of the job is decided, as soon as it is known.
+        decided_ms: Option<i64>,
     },
     Reschedule {
         text: String,
@@ -28,6 +32,13 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
+    /// A resume by default: the ticks of the pause are skipped.
+    pub(crate) const RESUME: Wish = Wish::Resume {
+        catch_up: false,
+        skip_missed: false,
+        decided_ms: None,
+    };
+
     /// What is done, in a word for the trail.
     pub(crate) fn action(&self) -> &'static str {
         match self {
@@ -40,7 +51,15 @@ impl Wish {
 
     /// Whether it cannot be asked for of all jobs at once.
     pub(crate) fn is_of_one_job(&self) -> bool {
-        matches!(self, Wish::Reschedule { .. } | Wish::Reset { .. })
+        matches!(
+            self,
+            Wish::Reschedule { .. }
+                | Wish::Reset { .. }
+                | Wish::Resume {
+                    skip_missed: true,
+                    ..
+                }
+        )
     }
 }
 
@@ -89,7 +108,19 @@ impl ChangeDirective {
             }
             (Wish::Resume { .. }, None) if !in_doubt => return Ok(None),
             (Wish::Resume { .. }, None) => {}
-            (Wish::Resume { catch_up }, Some(_)) => directive.end_pause(now_ms, *catch_up),
+            (
+                Wish::Resume {
+                    catch_up,
+                    decided_ms,
+                    ..
+                },
+                Some(_),
+            ) => {
+                directive.end_pause(now_ms, *catch_up && decided_ms.is_none());
+                if let (Some(decided_ms), Some(pause)) = (decided_ms, directive.past.last_mut()) {
+                    pause.from_ms = pause.from_ms.min(decided_ms + 1);
+                }
+            }
             (Wish::Reschedule { text, zone, base }, _) => {
                 let wanted = ScheduleOverride {
                     base: base.unwrap_or(ScheduleId::NONE),

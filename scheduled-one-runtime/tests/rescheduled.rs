@@ -276,3 +276,31 @@ async fn what_nodes_of_two_releases_disagree_about_is_refused() {
         node.shutdown(BOUND).await;
     }
 }
+
+/// An hour of missed ticks is about to be caught up with, and nobody wants them any more.
+#[tokio::test]
+async fn a_catch_up_is_stopped_by_a_resume_that_skips_what_was_missed() {
+    let world = World::new().await;
+    let node = world.start("0 * * * * *").await;
+    world.until_runs(&["01:00", "02:00"]).await;
+    node.shutdown(BOUND).await;
+    world.clock.advance(56 * MINUTE);
+    world.control.pause("job").await.unwrap();
+    let node = world.start("0 * * * * *").await;
+    world.pass(MINUTE).await;
+    assert_eq!(world.runs().len(), 2, "{:?}", world.runs());
+    let all = world.control.resume_all().skip_missed().await.unwrap_err();
+    assert_eq!(all.kind(), ErrorKind::Usage);
+    world.control.resume("job").skip_missed().await.unwrap();
+    world.pass(2 * MINUTE).await;
+    assert_eq!(world.runs().len(), 4, "{:?}", world.runs());
+    let lines = Store::ledger(&world.store, "job", 1_000).await.unwrap();
+    let skipped: Vec<u64> = lines
+        .iter()
+        .filter(|line| line.outcome == Outcome::Skipped)
+        .map(|line| line.count)
+        .collect();
+    assert_eq!(skipped.len(), 1, "{lines:?}");
+    assert!(skipped[0] >= 56, "{skipped:?}");
+    node.shutdown(BOUND).await;
+}

@@ -86,9 +86,10 @@ pub(crate) async fn resume(session: &Session, args: &Resume) -> Result<Exit, Fai
             Some(name) => session.control.resume(name),
             None => session.control.resume_all(),
         };
-        match args.catch_up {
-            true => change.catch_up(),
-            false => change,
+        match (args.catch_up, args.skip_missed) {
+            (true, _) => change.catch_up(),
+            (_, true) => change.skip_missed(),
+            _ => change,
         }
     };
     change(session, &args.change, &RESUME, request).await
