@@ -1,5 +1,10 @@
 //! What runs of this process have logged, for the page of a run: the beginning and the end of each, in memory.
 
+#![cfg_attr(
+    not(any(test, feature = "run-logs")),
+    allow(dead_code, reason = "without the layer nothing is kept")
+)]
+
 #[cfg(feature = "run-logs")]
 mod layer;
 

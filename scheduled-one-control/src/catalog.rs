@@ -234,7 +234,8 @@ impl Control {
     }
 
     /// The next `n` ticks of a job's schedule, at most 100,000, after now by the store's clock, without those
-    /// that are decided already. Pauses make no difference. A job that no living node has, has none, as soon as the other nodes saw that.
+    /// that are decided already. Pauses make no difference. A job that no living node has, has none, as soon as the
+    /// other nodes saw that.
     ///
     /// # Errors
     ///

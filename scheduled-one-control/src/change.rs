@@ -170,8 +170,8 @@ impl ChangeDirective {
     }
 
     /// After a resume, also the ticks that were not decided when the pause began are skipped. So a catch-up with many
-    /// ticks (`misfire = run_all`) is stopped for good: pause the job, and resume it with this. Of one job; it takes the
-    /// place of [`catch_up`](Self::catch_up).
+    /// ticks (`misfire = run_all`) is stopped for good: pause the job, and resume it with this. Of one job; it takes
+    /// the place of [`catch_up`](Self::catch_up).
     pub fn skip_missed(mut self) -> Self {
         if let Wish::Resume { skip_missed, .. } = &mut self.wish {
             *skip_missed = true;

@@ -101,10 +101,8 @@ impl ChangeDirective {
             }
             (Wish::Pause { until_ms }, None) => {
                 directive.end_pause(now_ms, false);
-                directive.pause = Some(Pause {
-                    since_ms: now_ms,
-                    until_ms: *until_ms,
-                });
+                let (since_ms, until_ms) = (now_ms, *until_ms);
+                directive.pause = Some(Pause { since_ms, until_ms });
             }
             (Wish::Resume { .. }, None) if !in_doubt => return Ok(None),
             (Wish::Resume { .. }, None) => {}
@@ -115,12 +113,7 @@ impl ChangeDirective {
                     ..
                 },
                 Some(_),
-            ) => {
-                directive.end_pause(now_ms, *catch_up && decided_ms.is_none());
-                if let (Some(decided_ms), Some(pause)) = (decided_ms, directive.past.last_mut()) {
-                    pause.from_ms = pause.from_ms.min(decided_ms + 1);
-                }
-            }
+            ) => resume(&mut directive, now_ms, *catch_up, *decided_ms),
             (Wish::Reschedule { text, zone, base }, _) => {
                 let wanted = ScheduleOverride {
                     base: base.unwrap_or(ScheduleId::NONE),
@@ -165,6 +158,14 @@ impl ChangeDirective {
             since_ms: now_ms,
             by: self.by.clone(),
         })
+    }
+}
+
+/// Ends the pause. What is behind `decided_ms` is skipped with it, if that is given.
+fn resume(directive: &mut Directive, now_ms: i64, catch_up: bool, decided_ms: Option<i64>) {
+    directive.end_pause(now_ms, catch_up && decided_ms.is_none());
+    if let (Some(decided_ms), Some(pause)) = (decided_ms, directive.past.last_mut()) {
+        pause.from_ms = pause.from_ms.min(decided_ms + 1);
     }
 }
 

@@ -54,11 +54,8 @@ pub async fn check_way_back(
     let ahead = node.now().await?;
     let wrong = node.granted(ONE, ahead, Some(real)).await?;
     let (waiting, queue) = (TickMs(ahead.ms() + 1), Overlap::Queue(1));
-    let mut queued = node.claim(ONE, waiting, Some(ahead), queue).await?;
-    // A store that is quick is asked within the millisecond.
-    while matches!(queued.verdict, Verdict::Early { .. }) {
-        queued = node.claim(ONE, waiting, Some(ahead), queue).await?;
-    }
+    node.now_after(Some(waiting)).await?;
+    let queued = node.claim(ONE, waiting, Some(ahead), queue).await?;
     expect("queued", &queued.verdict, queued.verdict == Verdict::Queued)?;
     let side = node
         .claim(TWO, ahead, FIRST_SEEN, Overlap::Allow(2))
@@ -104,11 +101,7 @@ pub async fn check_way_back(
         .map_err(refused)?;
     let lost = written_off.body.iter().all(|end| *end == WrittenOff::Lost);
     expect("lost", &written_off.body, lost)?;
-    let mut next = node.now().await?;
-    // A store that is quick is asked within the millisecond of the newest decision.
-    while decided.is_some_and(|decided| next <= decided) {
-        next = node.now().await?;
-    }
+    let next = node.now_after(decided).await?;
     let right = node.granted(ONE, next, decided).await?;
     expect("a higher token", &right, right.token > wrong.token)
 }
@@ -139,6 +132,16 @@ impl Node<'_> {
     async fn now(&self) -> Result<TickMs, String> {
         let beat = self.store.heartbeat(&caller(), Heartbeat::alive()).await;
         Ok(TickMs((beat.map_err(refused)?.head.now_us / 1_000) as i64))
+    }
+
+    /// The same, when it is over: a store that is quick is asked within the millisecond.
+    async fn now_after(&self, tick: Option<TickMs>) -> Result<TickMs, String> {
+        loop {
+            let now = self.now().await?;
+            if tick.is_none_or(|tick| now > tick) {
+                return Ok(now);
+            }
+        }
     }
 
     async fn overdue(&self) -> Result<Vec<OverdueRun>, String> {
