@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use scheduled_one_protocol::message::MAX_BATCH;
+use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
 use scheduled_one_protocol::{CatalogEntry, DecidingSchedule, JobDescriptor, TickMs, UnitName};
 use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneData};
 
@@ -153,6 +153,19 @@ fn made_again(job: &JobDescriptor, zones: &ZoneData) -> Result<Option<Schedule>,
     plain.restricted(restriction).map(Some)
 }
 
+/// Up to which tick each of these shards is decided; 0 if none of one is.
+fn decided_ms(shards: &[UnitStatus]) -> i64 {
+    let decided = shards.iter().map(|unit| unit.marks.decided_to());
+    let first = decided.map(|to| to.map_or(0, TickMs::ms)).min();
+    first.unwrap_or_default()
+}
+
+/// Since when the job of these shards is gone.
+fn gone_since_ms(shards: &[UnitStatus]) -> Option<i64> {
+    let decides = shards.first()?.decides.as_ref();
+    decides.and_then(DecidingSchedule::gone_since_ms)
+}
+
 /// The zone rules that this process has.
 pub(crate) fn zones(job: &str) -> Result<ZoneData, Error> {
     ZoneData::current().map_err(|error| Error::Schedule {
@@ -203,34 +216,24 @@ impl Control {
 
     /// Up to which tick each shard of a job is decided; 0 if none of one is.
     pub(crate) async fn decided_ms(&self, job: &str) -> Result<i64, Error> {
-        let shards = match self.cataloged(job).await {
-            Ok((cataloged, _)) => cataloged
-                .descriptor
-                .get("shards")
-                .and_then(|it| it.parse().ok()),
-            Err(Error::Schedule { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let count = self.shards(job).await?;
+        Ok(decided_ms(&self.states(job, count).await?))
+    }
+
+    /// The state of each of so many shards of a job.
+    async fn states(&self, job: &str, count: u32) -> Result<Vec<UnitStatus>, Error> {
+        let units: Vec<UnitName> = (0..count).map(|shard| UnitName::new(job, shard)).collect();
         let store = self.store(job);
-        let units: Vec<UnitName> = (0..shards.unwrap_or(1).clamp(1, MAX_SHARDS))
-            .map(|shard| UnitName::new(job, shard))
-            .collect();
-        let mut decided_ms = i64::MAX;
+        let mut shards = Vec::with_capacity(units.len());
         for batch in units.chunks(MAX_BATCH) {
-            let status = ask(|| store.inspect(&self.caller, batch)).await?.body;
-            let decided = status.iter().map(|unit| unit.marks.decided_to());
-            let batch_ms = decided.map(|to| to.map_or(0, TickMs::ms)).min();
-            decided_ms = decided_ms.min(batch_ms.unwrap_or_default());
+            shards.extend(ask(|| store.inspect(&self.caller, batch)).await?.body);
         }
-        Ok(decided_ms)
+        Ok(shards)
     }
 
     /// Since when no living node has the job, by the store's clock: it has no tick after that.
     async fn gone_since_ms(&self, job: &str) -> Result<Option<i64>, Error> {
-        let (store, units) = (self.store(job), [UnitName::new(job, 0)]);
-        let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
-        let decides = status.first().and_then(|unit| unit.decides.as_ref());
-        Ok(decides.and_then(DecidingSchedule::gone_since_ms))
+        Ok(gone_since_ms(&self.states(job, 1).await?))
     }
 
     /// The next `n` ticks of a job's schedule, at most 100,000, after now by the store's clock, without those
@@ -242,12 +245,15 @@ impl Control {
     /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Schedule`] if this process cannot compute them.
     pub async fn next(&self, job: &str, n: usize) -> Result<Vec<SystemTime>, Error> {
         let in_force = self.in_force(job).await?;
-        if self.gone_since_ms(job).await?.is_some() {
+        let said = in_force.cataloged.descriptor.get("shards");
+        let count = said.and_then(|it| it.parse().ok()).unwrap_or(1);
+        let shards = self.states(job, count.clamp(1, MAX_SHARDS)).await?;
+        if gone_since_ms(&shards).is_some() {
             return Ok(Vec::new());
         }
         // A clock that was ahead may have decided ticks that are still to come: these do not run.
         let after_ms = in_force.now_ms.max(in_force.since_ms);
-        let after_ms = after_ms.max(self.decided_ms(job).await?);
+        let after_ms = after_ms.max(decided_ms(&shards));
         let ticks = in_force.schedule.after(after_ms).take(n.min(MAX_TICKS));
         Ok(ticks.map(instant).collect())
     }

@@ -8,9 +8,9 @@ use tracing::{Dispatch, Subscriber};
 
 /// Gives the spans and events of this thread to a subscriber, as long as the guard lives.
 ///
-/// `tracing::subscriber::set_default` alone is not enough beside other tests in one process: as long as the
-/// process has one subscriber, a place of the code that another thread reaches first is switched off for
-/// good, since that thread has none. With a second subscriber alive, `tracing` asks all of them.
+/// `tracing::subscriber::set_default` alone is not enough where other tests run in the same process. As long as the
+/// process has one subscriber, `tracing` asks only that of the thread which first reaches an event or a span; a thread
+/// without one switches it off for all. With a second subscriber alive, `tracing` asks all of them.
 pub fn subscribe(subscriber: impl Subscriber + Send + Sync) -> DefaultGuard {
     static SECOND: OnceLock<Dispatch> = OnceLock::new();
     SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
