@@ -45,7 +45,8 @@ async fn a_postgresql_keeps_the_contract() {
         .expect("a PostgreSQL");
     let mut subject = Postgres { server };
     let options = Options {
-        operations: 40_000,
+        operations: 20_000,
+        most_operations: 60_000,
         ..Options::default()
     };
     let report = contract::check(&mut subject, options).await;

@@ -43,8 +43,8 @@ async fn a_file_keeps_the_contract() {
         folder: tempfile::tempdir().expect("a folder"),
     };
     let options = Options {
-        operations: 60_000,
-        most_operations: 120_000,
+        operations: 20_000,
+        most_operations: 60_000,
         ..Options::default()
     };
     let report = contract::check(&mut subject, options).await;

@@ -80,7 +80,7 @@ impl Workload {
         Take {
             lane,
             nonce,
-            valid_until_ms: self.now_ms + self.random.range(-1, 20),
+            valid_until_ms: self.now_ms + self.time_ms(-1, 20),
             lease_ms: self.random.range(1, 50),
             takeovers: self.random.range(-1, 2).max(0) as u32,
             bounds,

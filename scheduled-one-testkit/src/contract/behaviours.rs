@@ -11,7 +11,7 @@ use scheduled_one_protocol::message::{
 use scheduled_one_protocol::{Start, UnitName};
 
 use super::of_lanes;
-use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
+use super::requests::MOST_MARGIN_MS;
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
@@ -370,7 +370,7 @@ pub(super) fn changed(workload: &mut Workload, operation: &str, unit: &UnitName,
             );
             let states = until_ms > before.quarantine_until_ms;
             workload.count_if(states, "register states a lease");
-            let of_run = states && until_ms > from_ms + MOST_QUARANTINE_MS;
+            let of_run = states && until_ms > from_ms + workload.most_quarantine_ms();
             workload.count_if(of_run, "register states the lease of the last run");
             workload.count_if(news && dropped, "register drops what has started");
         }

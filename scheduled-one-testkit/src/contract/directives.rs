@@ -42,7 +42,7 @@ impl Workload {
             since_ms,
             until_ms: match self.random.one_in(8) {
                 true => None,
-                false => Some(self.now_ms + self.random.range(-10, 30)),
+                false => Some(self.now_ms + self.time_ms(-10, 30)),
             },
         };
         let past = (0..self.random.range(0, 2)).map(|n| PastPause {

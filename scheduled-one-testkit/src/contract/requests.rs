@@ -50,10 +50,11 @@ pub(super) fn lanes() -> Vec<UnitName> {
 impl Workload {
     pub(super) fn caller(&mut self) -> Caller {
         let i = self.random.range(0, MOST_MARGIN_MS);
+        let quarantine_ms = self.time_ms(1 + i * 6, 1 + i * 6);
         Caller {
             node: format!("node-{i}"),
             name: format!("Node {i}"),
-            quarantine_ms: 1 + i * 6,
+            quarantine_ms,
             margin_ms: i,
             // Mostly enough for all lines between two comparisons.
             ledger_limit: match self.random.range(0, 29) {
@@ -198,8 +199,8 @@ impl Workload {
         Claim {
             unit,
             nonce,
-            valid_until_ms: self.now_ms + self.random.range(-1, 20),
-            lease_ms: self.random.range(1, 50),
+            valid_until_ms: self.now_ms + self.time_ms(-1, 20),
+            lease_ms: self.time_ms(1, 50),
             takeovers: self.random.range(-1, 2).max(0) as u32,
             schedule: self.claimed_schedule(&record),
             control,
@@ -273,8 +274,8 @@ impl Workload {
                 true => self.random.range(1, 3) as u32,
                 false => record.run.attempt,
             },
-            lease_ms: self.random.range(1, 50),
-            granted_at_ms: self.now_ms - self.random.range(0, 50),
+            lease_ms: self.time_ms(1, 50),
+            granted_at_ms: self.now_ms - self.time_ms(0, 50),
             takeovers: self.random.range(0, 2) as u32,
         }
     }
@@ -282,7 +283,7 @@ impl Workload {
     pub(super) fn renew(&mut self) -> Renew {
         Renew {
             run: self.run(),
-            valid_until_ms: self.now_ms + self.random.range(-1, 10),
+            valid_until_ms: self.now_ms + self.time_ms(-1, 10),
         }
     }
 
@@ -310,11 +311,11 @@ impl Workload {
             requests: self.known(&unit),
             unit,
             first_seen_ms: self.now_ms + self.random.range(-40, 5),
-            lease_ms: self.random.range(1, 50),
+            lease_ms: self.time_ms(1, 50),
             schedule: self.schedule(),
             occasion: match self.random.range(0, 5) {
                 0..=1 => Occasion::Start {
-                    valid_until_ms: self.now_ms + self.random.range(-5, 20),
+                    valid_until_ms: self.now_ms + self.time_ms(-5, 20),
                 },
                 2..=3 => Occasion::Again,
                 _ => Occasion::Succession,

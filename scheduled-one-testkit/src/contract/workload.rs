@@ -9,7 +9,7 @@ use scheduled_one_protocol::message::{Caller, Head, MAX_BATCH, RunId, Verdict};
 use scheduled_one_protocol::{UnitName, Wanted, WorkingSet};
 
 use super::Breach;
-use super::requests::units;
+use super::requests::{MOST_QUARANTINE_MS, units};
 
 /// Random numbers that come again with the same seed: SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom
 /// number generators*, OOPSLA 2014).
@@ -67,7 +67,35 @@ pub struct Workload {
     pub(super) runs: Vec<RunId>,
     /// How many ids of requests were used.
     pub(super) ids: i64,
+    pace: Pace,
     seen: BTreeMap<String, u64>,
+}
+
+/// How many milliseconds leases and quarantines of the requests are stretched to for each one of a fast store: so the
+/// store sees about as many requests within each of them, however slow it is.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    factor: i64,
+    /// How many replies came since `since_ms`.
+    replies: i64,
+    since_ms: i64,
+}
+
+impl Pace {
+    /// The pace is measured anew after so many replies.
+    const REPLIES: i64 = 32;
+    /// A store that takes no longer for a reply, on average, is a fast one.
+    const FAST_MS: i64 = 2;
+    const MOST: i64 = 20;
+
+    fn replied(&mut self, now_ms: i64) {
+        self.replies += 1;
+        if self.replies == Pace::REPLIES {
+            let took_ms = now_ms - self.since_ms;
+            self.factor = (took_ms / Pace::REPLIES / Pace::FAST_MS).clamp(1, Pace::MOST);
+            (self.replies, self.since_ms) = (0, now_ms);
+        }
+    }
 }
 
 impl Workload {
@@ -81,8 +109,24 @@ impl Workload {
             full_batch_one_in: 0,
             runs: Vec::new(),
             ids: 0,
+            pace: Pace {
+                factor: 1,
+                replies: 0,
+                since_ms: now_ms,
+            },
             seen: BTreeMap::new(),
         }
+    }
+
+    /// A time from `low_ms` to `high_ms`, stretched for a slow store.
+    pub(super) fn time_ms(&mut self, low_ms: i64, high_ms: i64) -> i64 {
+        let factor = self.pace.factor;
+        self.random.range(low_ms * factor, high_ms * factor)
+    }
+
+    /// The longest quarantine of a caller.
+    pub(super) fn most_quarantine_ms(&self) -> i64 {
+        MOST_QUARANTINE_MS * self.pace.factor
     }
 
     /// What the model holds of a unit.
@@ -125,6 +169,7 @@ impl Workload {
     ) -> Result<Now, Breach> {
         let now = Now { us: head.now_us };
         self.now_ms = now.ms();
+        self.pace.replied(self.now_ms);
         self.model.serving.clone_from(&head.serving);
         let meta = &mut self.model.meta;
         if let Err(refused) = machine::enter(meta, &head.serving, caller, now) {
