@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::active_run::ActiveRun;
 use crate::lease::CancelReason;
+use crate::signal::Signal;
 use scheduled_one_protocol::message::RunId;
 use scheduled_one_protocol::{Start, UnitName};
 
@@ -17,10 +16,10 @@ pub(crate) struct ActiveRuns {
     shared: Arc<SharedRuns>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct SharedRuns {
     runs: Mutex<Runs>,
-    count: watch::Sender<usize>,
+    count: Signal<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -30,25 +29,18 @@ struct Runs {
     active: BTreeMap<u64, Arc<ActiveRun>>,
 }
 
-impl Default for SharedRuns {
-    fn default() -> Self {
-        SharedRuns {
-            runs: Mutex::default(),
-            count: watch::Sender::new(0),
-        }
-    }
-}
-
 impl SharedRuns {
     fn runs(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes how many runs are active. That wakes tasks of the program, so the runs are not locked meanwhile. They
-    /// are counted when it is published, so the last to publish has the last count.
+    /// Publishes how many runs are active. If that is none, tasks of the program are woken, so the runs are not locked
+    /// meanwhile. They are counted when it is published, so the last to publish has the last count.
     fn publish_count(&self) {
-        self.count
-            .send_modify(|count| *count = self.runs().active.len());
+        self.count.change(|count| {
+            *count = self.runs().active.len();
+            *count == 0
+        });
     }
 }
 
@@ -83,7 +75,7 @@ impl ActiveRuns {
 
     /// How many runs are active.
     pub(crate) fn count(&self) -> usize {
-        *self.shared.count.borrow()
+        self.shared.count.read(|count| *count)
     }
 
     /// How many runs have ended so far.
@@ -94,8 +86,7 @@ impl ActiveRuns {
 
     /// Completes when no run is active.
     pub(crate) async fn wait_idle(&self) {
-        let mut count = self.shared.count.subscribe();
-        let _ = count.wait_for(|count| *count == 0).await;
+        self.shared.count.wait_for(|count| *count == 0).await;
     }
 
     /// How long a cancelled run may take to return, at most.

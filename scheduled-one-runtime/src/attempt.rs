@@ -2,24 +2,24 @@
 //! another one under the same lease, so an attempt is cancelled by itself.
 
 use std::sync::Arc;
-
-use tokio::sync::watch;
+use std::time::Duration;
 
 use crate::lease::{CancelReason, Lease};
+use crate::signal::Signal;
 
 /// The lease of the run and the cancelling of one attempt: a job's context and
 /// its guard share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     lease: Arc<Lease>,
-    cancelled: Arc<watch::Sender<Option<CancelReason>>>,
+    cancelled: Arc<Signal<Option<CancelReason>>>,
 }
 
 impl Attempt {
     pub(crate) fn new(lease: Arc<Lease>) -> Self {
         Attempt {
             lease,
-            cancelled: Arc::new(watch::Sender::new(None)),
+            cancelled: Arc::new(Signal::new(None)),
         }
     }
 
@@ -29,7 +29,7 @@ impl Attempt {
 
     /// Cancels this attempt; the run may make another one. The first reason stays.
     pub(crate) fn cancel(&self, reason: CancelReason) {
-        self.cancelled.send_if_modified(|cancelled| {
+        self.cancelled.change(|cancelled| {
             let first = cancelled.is_none();
             if first {
                 *cancelled = Some(reason);
@@ -40,22 +40,24 @@ impl Attempt {
 
     /// Why the attempt is cancelled, if it is.
     pub(crate) fn cancelled(&self) -> Option<CancelReason> {
-        match self.lease.cancelled() {
+        self.cancelled_at(self.lease.clock().boottime())
+    }
+
+    /// The same at `now`, by the boot clock, which has just been read.
+    pub(crate) fn cancelled_at(&self, now: Duration) -> Option<CancelReason> {
+        match self.lease.cancelled_at(now) {
             // A lost lease replaces a timeout: it leaves no time.
             Some(CancelReason::LeaseLost) => Some(CancelReason::LeaseLost),
-            of_run => self.cancelled.borrow().clone().or(of_run),
+            of_run => self.cancelled.read(Option::clone).or(of_run),
         }
     }
 
     /// Completes when the attempt is cancelled.
     pub(crate) async fn wait_cancelled(&self) {
-        let mut of_run = self.lease.subscribe();
-        let mut of_attempt = self.cancelled.subscribe();
-        // Both senders live as long as `self`.
         tokio::select! {
             biased;
-            _ = of_run.wait_for(Option::is_some) => {}
-            _ = of_attempt.wait_for(Option::is_some) => {}
+            () = self.lease.wait_cancelled() => {}
+            () = self.cancelled.wait_for(Option::is_some) => {}
         }
     }
 }

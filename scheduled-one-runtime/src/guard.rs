@@ -93,7 +93,7 @@ impl Guard {
         if self.timeout_at.is_some_and(|at| now >= at) {
             self.attempt.cancel(CancelReason::Timeout);
         }
-        let Some(reason) = self.attempt.cancelled() else {
+        let Some(reason) = self.attempt.cancelled_at(now) else {
             self.started = true;
             return Ok(());
         };
@@ -190,9 +190,9 @@ impl Guard {
     }
 
     /// The result of a future that returned. If it was cancelled, it returned because of that.
-    fn returned(&self, result: Result<(), BoxError>) -> RunResult {
+    fn returned(&self, result: Result<(), BoxError>, now: Duration) -> RunResult {
         let error = result.err().map(user_code::error_text);
-        match (self.attempt.cancelled(), error) {
+        match (self.attempt.cancelled_at(now), error) {
             (Some(reason), error) => {
                 RunResult::returned_cancelled(reason, error.unwrap_or_default())
             }
@@ -217,13 +217,14 @@ impl Future for Guard {
                 // Polled after its end, which no executor does.
                 return Poll::Pending;
             };
-            let end = match user_code::call(|| future.as_mut().poll(cx)) {
+            let polled = user_code::call(|| future.as_mut().poll(cx));
+            let now = guard.now();
+            let end = match polled {
                 Ok(Poll::Pending) => None,
-                Ok(Poll::Ready(result)) => Some(guard.returned(result)),
+                Ok(Poll::Ready(result)) => Some(guard.returned(result, now)),
                 Err(panic) => Some(RunResult::panicked(panic)),
             };
             let end = end.map(|end| end.and_dropped(guard.future.release()));
-            let now = guard.now();
             guard.report_slow_poll(before, now);
             if let Some(end) = end {
                 return Poll::Ready(end);

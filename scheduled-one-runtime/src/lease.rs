@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use crate::signal::Signal;
 use scheduled_one_protocol::clock::Clock;
 
 /// Lease of a job without `lease`, unless the scheduler has another default.
@@ -87,9 +86,9 @@ pub(crate) struct Lease {
     mode: LeaseMode,
     /// Boot clock, in ns, when the last acknowledged request was sent.
     proven_ns: AtomicU64,
-    cancelled: watch::Sender<Option<CancelReason>>,
+    cancelled: Signal<Option<CancelReason>>,
     /// When the run is dropped at the latest once it is cancelled, by the boot clock: the scheduler ends then.
-    drop_by: watch::Sender<Option<Duration>>,
+    drop_by: Signal<Option<Duration>>,
 }
 
 impl Lease {
@@ -105,8 +104,8 @@ impl Lease {
             length,
             mode,
             proven_ns: AtomicU64::new(sent.as_nanos() as u64),
-            cancelled: watch::Sender::new(None),
-            drop_by: watch::Sender::new(None),
+            cancelled: Signal::new(None),
+            drop_by: Signal::new(None),
         }
     }
 
@@ -180,7 +179,7 @@ impl Lease {
         {
             return;
         }
-        self.cancelled.send_if_modified(|current| {
+        self.cancelled.change(|current| {
             let changes = match &*current {
                 None => true,
                 Some(CancelReason::Ended | CancelReason::LeaseLost) => false,
@@ -195,7 +194,7 @@ impl Lease {
 
     /// Cancels the run, which is dropped by the instant `drop_by` even if its budget is longer.
     pub(crate) fn cancel_by(&self, reason: CancelReason, drop_by: Duration) {
-        self.drop_by.send_if_modified(|current| {
+        self.drop_by.change(|current| {
             let sooner = current.is_none_or(|current| drop_by < current);
             if sooner {
                 *current = Some(drop_by);
@@ -207,28 +206,33 @@ impl Lease {
 
     /// When the run is dropped at the latest once it is cancelled, if that was said.
     pub(crate) fn drop_by(&self) -> Option<Duration> {
-        *self.drop_by.borrow()
+        self.drop_by.read(|drop_by| *drop_by)
     }
 
     /// Completes when [`drop_by`](Self::drop_by) is not `seen` any more.
     pub(crate) async fn wait_drop_by(&self, seen: Option<Duration>) {
-        let mut drop_by = self.drop_by.subscribe();
-        let _ = drop_by.wait_for(|drop_by| *drop_by != seen).await;
+        self.drop_by.wait_for(|drop_by| *drop_by != seen).await;
     }
 
     /// Why the run is cancelled, if it is. Reads the clock too: a thread that
     /// wakes up after a pause sees at once that it is too late.
     pub(crate) fn cancelled(&self) -> Option<CancelReason> {
-        if let Some(reason) = &*self.cancelled.borrow() {
-            return Some(reason.clone());
+        self.cancelled_at(self.clock.boottime())
+    }
+
+    /// The same at `now`, by the boot clock, which has just been read.
+    pub(crate) fn cancelled_at(&self, now: Duration) -> Option<CancelReason> {
+        if let Some(reason) = self.cancelled.read(Option::clone) {
+            return Some(reason);
         }
-        let unproven = !self.runs_without_lease() && self.clock.boottime() >= self.cancel_at();
+        let unproven = !self.runs_without_lease() && now >= self.cancel_at();
         unproven.then_some(CancelReason::LeaseUnproven)
     }
 
-    /// Changes when the run is cancelled.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<Option<CancelReason>> {
-        self.cancelled.subscribe()
+    /// Completes when the run is cancelled by [`cancel`](Self::cancel). The watchdog does that for a lease that is not
+    /// proven in time.
+    pub(crate) async fn wait_cancelled(&self) {
+        self.cancelled.wait_for(Option::is_some).await;
     }
 }
 

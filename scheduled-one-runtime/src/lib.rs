@@ -79,6 +79,7 @@ mod guard;
 mod lease;
 mod retry;
 mod run_result;
+mod signal;
 
 mod renewal;
 mod watchdog;

@@ -355,7 +355,9 @@ impl Node {
         wait_in_quarantine(&self.client, &mut self.units, now_ms, Known::Before);
         // Of attempts that were made since the grant, only the runs know.
         for (unit, started) in self.runner.active_runs.newest_starts() {
-            self.units.learn_start(&unit, started);
+            if let Some(index) = self.units.find(&unit) {
+                self.units.learn_start(index, &unit, started);
+            }
         }
         let batches = self.units.all_registrations();
         let lanes = self.units.lane_registrations();

@@ -240,12 +240,15 @@ impl Runner {
         let Some(left) = left.filter(|left| !left.is_zero()) else {
             return RunResult::with_outcome(Outcome::Ok);
         };
-        let sleep = self.clock.sleep(left);
-        let sleep = Box::pin(async move {
-            sleep.await;
-            Ok(())
-        });
-        Guard::of_wait(sleep, Attempt::new(Arc::clone(&run.lease))).await
+        tokio::select! {
+            biased;
+            () = run.lease.wait_cancelled() => {}
+            () = self.clock.sleep(left) => {}
+        }
+        match run.lease.cancelled() {
+            Some(reason) => RunResult::dropped(reason),
+            None => RunResult::with_outcome(Outcome::Ok),
+        }
     }
 
     /// Calls the function once, under the lease.
@@ -292,7 +295,8 @@ impl Runner {
         tries: u32,
         began: Duration,
     ) -> Option<Duration> {
-        if self.stopping.borrow().is_some() || run.lease.cancelled().is_some() {
+        let is_final = result.outcome == Outcome::Ok;
+        if is_final || self.stopping.borrow().is_some() || run.lease.cancelled().is_some() {
             return None;
         }
         let id = run.id();

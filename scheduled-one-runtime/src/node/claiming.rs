@@ -324,8 +324,10 @@ impl Claiming {
 
     /// A run of this node has ended, and its outcome is recorded.
     pub(super) fn release(&mut self, units: &mut Units, released: UnitReleased, now_ms: i64) {
-        units.learn_start(&released.unit, released.started);
         let unit = units.find(&released.unit);
+        if let Some(unit) = unit {
+            units.learn_start(unit, &released.unit, released.started);
+        }
         self.take_after(released);
         let Some(unit) = unit else {
             return;

@@ -306,12 +306,9 @@ impl Units {
         decided.collect()
     }
 
-    /// Takes the start of a run of this node into account. The start of a run in a
-    /// slot of `allow(n)` is none of the unit's.
-    pub(crate) fn learn_start(&mut self, name: &UnitName, started: Start) {
-        let Some(index) = self.find(name) else {
-            return;
-        };
+    /// Takes the start of a run of this node into account, in the unit or slot `name` of the unit `index`. The start of
+    /// a run in a slot of `allow(n)` is none of the unit's.
+    pub(crate) fn learn_start(&mut self, index: UnitIndex, name: &UnitName, started: Start) {
         let seen = Watermarks {
             start: Some(started),
             ..Watermarks::default()
