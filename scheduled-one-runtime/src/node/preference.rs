@@ -12,6 +12,7 @@ mod job_list;
 mod learning;
 mod load;
 mod rank;
+mod spread;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use scheduled_one_schedule::policy::Route;
 pub(super) use job_list::job_and_schedule;
 use job_list::own_list;
 use load::OwnLoad;
-use rank::labelled_for;
+use rank::{Rank, labelled_for};
 pub(crate) use rank::{group_word, limit_word};
 
 /// For how long a node counts as idle that did not claim what prefers it: at first, and at most. The time doubles each
@@ -243,15 +244,6 @@ impl Preference {
         }
     }
 
-    /// Whether a tick of a unit with `route = spread` prefers this node.
-    pub(super) fn is_tick_mine(&self, units: &Units, unit: UnitIndex, tick_ms: i64) -> bool {
-        let weight = |key| mix(self.hashes[unit as usize] ^ key ^ mix(tick_ms as u64));
-        let rank = |peer: &Peer| self.rank(peer, units, unit, weight(peer.key));
-        let mine = self.peer(self.me).and_then(rank);
-        let mut others = self.candidates().filter(|peer| peer.key != self.me);
-        mine.is_some() && !others.any(|peer| rank(peer) > mine)
-    }
-
     /// The nodes that may be preferred.
     fn candidates(&self) -> impl Iterator<Item = &Peer> {
         let is_candidate = |peer: &&Peer| !self.suspects.contains(&peer.key) || peer.key == self.me;
@@ -267,11 +259,15 @@ impl Preference {
         } else if first != self.me {
             return STAND_IN_DELAY_MS;
         }
+        self.behind_suspects_ms(|peer| self.rank(peer, units, unit, self.weight(unit, peer.key)))
+    }
+
+    /// How much later than due this node claims what prefers it now, and would prefer a suspect otherwise.
+    fn behind_suspects_ms(&self, rank: impl Fn(&Peer) -> Option<Rank>) -> i64 {
         if self.suspects.is_empty() {
             return 0;
         }
-        let rank = |peer: &Peer| self.rank(peer, units, unit, self.weight(unit, peer.key));
-        let mine = self.peer(self.me).and_then(rank);
+        let mine = self.peer(self.me).and_then(&rank);
         let suspects = self
             .members
             .iter()

@@ -159,7 +159,7 @@ impl Preference {
     }
 
     /// Whether a node may have no permit for a run of a unit that prefers it.
-    fn is_limited_for(&self, peer: &Peer, units: &Units, unit: UnitIndex) -> bool {
+    pub(super) fn is_limited_for(&self, peer: &Peer, units: &Units, unit: UnitIndex) -> bool {
         let job = &units.get(unit).job;
         let group = job.group().filter(|_| job.rules.enabled);
         peer.has_limit() || group.is_some_and(|group| self.permits.is_limited(group))
