@@ -29,7 +29,7 @@ pub(super) use job_list::job_and_schedule;
 use job_list::own_list;
 use load::OwnLoad;
 use rank::{Rank, labelled_for};
-pub(crate) use rank::{group_word, limit_word};
+pub(crate) use rank::{group_word, limit_word, may_run};
 
 /// For how long a node counts as idle that did not claim what prefers it: at first, and at most. The time doubles each
 /// time that it does not claim.
@@ -137,8 +137,8 @@ pub(super) struct Moved {
     pub(super) gained: Vec<UnitIndex>,
     /// Units that preferred this node until now.
     pub(super) lost: Vec<UnitIndex>,
-    /// Whether nodes came or went, or have other jobs than before.
-    pub(super) members_changed: bool,
+    /// Whether nodes came or went, have other jobs than before, or began or ceased to be suspect, full, busy or idle.
+    pub(super) nodes_changed: bool,
 }
 
 impl Preference {
@@ -187,7 +187,7 @@ impl Preference {
             wanted_list: self.unknown_digest(),
             labels: self.labels.clone(),
             load,
-            wants_load: self.load.matters(),
+            wants_load: self.load.asks(),
         }
     }
 
@@ -278,23 +278,27 @@ impl Preference {
         }
     }
 
-    /// The label of the node that a unit prefers; `None` if that is this node or nobody.
-    pub(super) fn preferred_other(&self, unit: UnitIndex) -> Option<&str> {
-        let first = self.first[unit as usize];
-        if first == self.me {
-            return None;
-        }
-        self.peer(first).map(|peer| &*peer.name)
+    /// The label of the node that was to claim a tick; `None` if that is this node or nobody, or a node that may have
+    /// had no permit.
+    pub(super) fn should_have_claimed(
+        &self,
+        units: &Units,
+        unit: UnitIndex,
+        tick_ms: i64,
+    ) -> Option<&str> {
+        let first = self.peer(self.preferred_for_tick(units, unit, tick_ms))?;
+        let is_excused = first.key == self.me || self.is_limited_for(first, units, unit);
+        (!is_excused).then_some(&*first.name)
     }
 
     fn peer(&self, key: NodeKey) -> Option<&Peer> {
         self.members.iter().find(|peer| peer.key == key)
     }
 
-    /// A tick of a unit was due a while ago, and nobody claimed it. The node that the unit prefers counts as idle
-    /// for a while.
-    pub(super) fn notice_idle(&mut self, unit: UnitIndex, now_ms: i64) {
-        let first = self.first[unit as usize];
+    /// A tick of a unit was due a while ago, and nobody claimed it. The node that it prefers counts as idle for a
+    /// while.
+    pub(super) fn notice_idle(&mut self, units: &Units, unit: UnitIndex, now_ms: i64) {
+        let first = self.preferred_for_unclaimed(units, unit, now_ms);
         let is_settled = now_ms - self.changed_ms > SETTLING_MS;
         if is_settled && first != self.me && first > EVERYBODY {
             let before = self.idlers.get(&first);

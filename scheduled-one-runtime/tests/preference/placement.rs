@@ -198,6 +198,44 @@ async fn a_group_never_has_more_runs_than_its_limit() {
     assert!(!nodes(&starts).contains("n0"));
 }
 
+/// Nodes that cannot run a job do not keep the permits that it needs.
+#[tokio::test(start_paused = true)]
+async fn the_permits_of_a_group_are_where_its_jobs_can_run() {
+    let mut cluster = Cluster::new(SECOND);
+    for label in ["cpu", "cpu", "cpu", "gpu"] {
+        let node = |builder: SchedulerBuilder| builder.label(label).max_running_of("billing", 1);
+        cluster
+            .start_as(0..3, node, |job| job.group("billing").on(["gpu"]))
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    let starts = cluster.watch(10 * SECOND, 3).await;
+    assert_eq!(nodes(&starts), set(["n3"]));
+}
+
+/// Two programs have jobs of one group.
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_node_gets_permits_of_a_group() {
+    for limit in [2, 1] {
+        let mut cluster = Cluster::new(10 * SECOND);
+        for jobs in [0..3, 3..6, 3..6, 3..6] {
+            let node = |builder: SchedulerBuilder| builder.max_running_of("billing", limit);
+            cluster
+                .start_as(jobs, node, |job| job.group("billing"))
+                .await;
+        }
+        tokio::time::sleep(MEETING).await;
+        if limit == 2 {
+            cluster.watch(60 * SECOND, 6).await;
+            continue;
+        }
+        // They take turns.
+        tokio::time::sleep(180 * SECOND).await;
+        let jobs: BTreeSet<usize> = cluster.starts().iter().map(|start| start.job).collect();
+        assert_eq!(jobs.len(), 6, "{jobs:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn ticks_without_a_permit_are_missed_for_that_reason() {
     let mut cluster = Cluster::new(SECOND);

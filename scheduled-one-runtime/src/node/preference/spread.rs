@@ -1,9 +1,11 @@
 //! Which node claims a tick of a unit with `route = spread`: another one each time.
 
 use super::rank::Rank;
-use super::{Peer, Preference, STAND_IN_DELAY_MS, mix};
+use super::{NOBODY, NodeKey, Peer, Preference, STAND_IN_DELAY_MS, mix};
+use crate::node::claiming::is_spread;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
+use scheduled_one_protocol::message::UNCLAIMED_MS;
 
 impl Preference {
     /// Whether a tick prefers this node.
@@ -33,6 +35,37 @@ impl Preference {
         let stands_in = (is_second && self.peer(first).is_some_and(is_limited))
             || (self.idle.contains(&first) && self.may_run(unit));
         stands_in.then_some(STAND_IN_DELAY_MS)
+    }
+
+    /// The node that a tick prefers, with any route.
+    pub(super) fn preferred_for_tick(
+        &self,
+        units: &Units,
+        unit: UnitIndex,
+        tick_ms: i64,
+    ) -> NodeKey {
+        if !is_spread(units, unit) {
+            return self.first[unit as usize];
+        }
+        let (first, _) = self.first_two_of_tick(units, unit, tick_ms);
+        first.map_or(NOBODY, |(_, _, node)| node)
+    }
+
+    /// The node that a tick prefers which heartbeats reported as unclaimed: the newest one that may be.
+    pub(super) fn preferred_for_unclaimed(
+        &self,
+        units: &Units,
+        unit: UnitIndex,
+        now_ms: i64,
+    ) -> NodeKey {
+        let (job, until_ms) = (&units.get(unit).job, now_ms - UNCLAIMED_MS);
+        let newest_ms = job.schedule().latest_within(job.since_ms(), until_ms);
+        let is_due = |tick_ms: &i64| job.ticks().due_ms(*tick_ms) <= until_ms;
+        match newest_ms.filter(is_due) {
+            Some(tick_ms) => self.preferred_for_tick(units, unit, tick_ms),
+            None if is_spread(units, unit) => NOBODY,
+            None => self.first[unit as usize],
+        }
     }
 
     /// The ranks of the nodes that a tick prefers, and would prefer without that one.
