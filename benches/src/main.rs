@@ -40,6 +40,7 @@ mod footprint;
 mod ticks;
 
 // The report.
+mod curves;
 mod machine;
 mod report;
 

@@ -11,6 +11,7 @@ use scheduled_one_runtime::Scheduler;
 use test_support::RedisServer;
 
 use crate::child;
+use crate::curves::Point;
 use crate::lateness;
 use crate::options::Scale;
 use crate::report::{Bound, Row, number};
@@ -45,6 +46,7 @@ struct Measured {
     redis_percent: f64,
     /// Records of units that Redis read for each tick: one for a claim, one for an outcome.
     reads_per_tick: f64,
+    hmgets_per_s: f64,
     missing: f64,
 }
 
@@ -68,7 +70,15 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
                 within(reference.0),
                 p50,
             )
-            .beside(reference.0),
+            .beside(reference.0)
+            .with_point(Point {
+                nodes: *nodes,
+                p50_ms: p50,
+                p99_ms: p99,
+                redis_percent: found.redis_percent,
+                hmgets_per_s: found.hmgets_per_s,
+                nodes_with_runs: found.runs.iter().filter(|runs| **runs > 0).count(),
+            }),
         );
         rows.push(
             Row::new(
@@ -180,6 +190,7 @@ fn cluster(nodes: usize, jobs: usize, scale: &Scale, kind: Cluster) -> Result<Me
     // A heartbeat reads the version of the membership, and what is known of its node.
     let of_beats = 2.0 * nodes as f64 * seconds;
     measured.redis_percent = (after.cpu_s - before.cpu_s) / seconds * 100.0;
+    measured.hmgets_per_s = (after.hmgets - before.hmgets) / seconds;
     measured.reads_per_tick = (after.reads - before.reads - of_beats) / (jobs as f64 * seconds);
     Ok(measured)
 }
@@ -263,6 +274,7 @@ impl Measured {
 /// What Redis has done so far.
 struct Work {
     cpu_s: f64,
+    hmgets: f64,
     reads: f64,
 }
 
@@ -274,10 +286,12 @@ fn work_of(redis: &RedisServer) -> Result<Work> {
         let end = value.find(|c: char| !c.is_ascii_digit() && c != '.');
         value[..end.unwrap_or(value.len())].parse().unwrap_or(0.0)
     };
+    let hmgets = after(&calls, "cmdstat_hmget:calls=");
     Ok(Work {
+        hmgets,
         cpu_s: after(&cpu, "used_cpu_user:") + after(&cpu, "used_cpu_sys:"),
         // Each script begins with a read of `meta`.
-        reads: after(&calls, "cmdstat_hmget:calls=") - after(&calls, "cmdstat_evalsha:calls="),
+        reads: hmgets - after(&calls, "cmdstat_evalsha:calls="),
     })
 }
 

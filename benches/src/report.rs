@@ -1,5 +1,6 @@
 //! The report: a table of the figures in Markdown.
 
+use crate::curves::{self, Point};
 use crate::options::Options;
 
 /// What a figure should be.
@@ -19,6 +20,7 @@ pub(crate) struct Row {
     bound: Bound,
     measured: f64,
     reference: Option<f64>,
+    point: Option<Point>,
 }
 
 impl Row {
@@ -29,6 +31,7 @@ impl Row {
             bound,
             measured,
             reference: None,
+            point: None,
         }
     }
 
@@ -39,6 +42,12 @@ impl Row {
 
     pub(crate) fn maybe_beside(mut self, reference: Option<f64>) -> Self {
         self.reference = reference;
+        self
+    }
+
+    /// This row stands for a number of nodes.
+    pub(crate) fn with_point(mut self, point: Point) -> Self {
+        self.point = Some(point);
         self
     }
 
@@ -96,6 +105,8 @@ pub(crate) fn markdown(
     for row in rows {
         text.push_str(&row.line());
     }
+    let points: Vec<Point> = rows.iter().filter_map(|row| row.point).collect();
+    text.push_str(&curves::markdown(&points));
     text.push_str("\n| run | |\n| --- | --- |\n");
     text.push_str(&format!("| window | {} s |\n", options.scale.seconds));
     for (name, fact) in machine {

@@ -221,7 +221,9 @@ impl BucketState {
             ..WorkingSet::default()
         };
         if wanted.nodes {
-            set.nodes.clone_from(&self.nodes);
+            // Lent, not copied: with a thousand nodes, a copy for each heartbeat is a million each second. A step that
+            // fails does so before it changes them; after a panic they come back with their next heartbeats.
+            set.nodes = std::mem::take(&mut self.nodes);
         }
         if wanted.catalog {
             set.catalog.clone_from(&self.catalog);
@@ -238,7 +240,11 @@ impl BucketState {
         }
         let left = wanted.checkpoint.as_ref();
         set.checkpoint = left.and_then(|unit| self.checkpoints.get(unit).cloned());
-        decide(&mut set)?;
+        let decided = decide(&mut set);
+        if wanted.nodes {
+            self.nodes = std::mem::take(&mut set.nodes);
+        }
+        decided?;
         self.save_requests(&mut set);
         let touched = set.touched.into_iter();
         for (unit, record) in touched.filter_map(|unit| set.records.remove_entry(&unit)) {
@@ -247,9 +253,6 @@ impl BucketState {
             self.records.insert(unit, record);
         }
         self.meta = set.meta;
-        if wanted.nodes {
-            self.nodes = set.nodes;
-        }
         if wanted.catalog {
             self.catalog = set.catalog;
         }

@@ -6,7 +6,7 @@
 --       10 version of the membership that the node has seen   11 wanted digest, or nothing
 --       12 ms without a heartbeat after which a node is suspect
 --       13 ms after which a tick counts as unclaimed   14 labels of the node, a comma in front of each
---       15 its load: active runs, and LOAD_STEP if it is busy, twice that if it is full
+--       15 its load: active runs, and LOAD_STEP if it is busy, twice that if it is full; see `members` and `load`
 --       16 1 if the node asks for the runs of all nodes, else 0
 -- Returns the head; version of the membership; -1, or number of the living nodes and for each its
 --       name in the cluster, and digest, labels and name in one text; number and names of the
@@ -33,12 +33,25 @@ if not denied then
   -- Heartbeats in the future: the clock went back, or the key was edited.
   gone = gone + call('ZREMRANGEBYSCORE', KEYS[4], string.format('(%.0f', now + ARGV[6]), '+inf')
 end
-local version = int(call('HMGET', KEYS[1], 'mv')[1])
+local stored = call('HMGET', KEYS[1], 'mv', 'mr')
+local version = int(stored[1])
+-- Active runs of all nodes. Kept as a sum, so that no heartbeat reads the runs of each node.
+local running, running_before = int(stored[2]), int(stored[2])
 local has_changed = not denied and (gone > 0 or version == 0)
 if is_alive then
   local member = ARGV[8] .. ARGV[14] .. ' ' .. name
-  call('ZADD', KEYS[8], ARGV[15], node)
-  if call('ZADD', KEYS[4], now, node) == 1 or call('HMGET', KEYS[5], node)[1] ~= member then
+  local mine = ARGV[15] % LOAD_STEP
+  if ARGV[15] - mine > 0 then
+    call('ZADD', KEYS[8], string.format('%.0f', ARGV[15] - mine), node)
+  else
+    call('ZREM', KEYS[8], node)
+  end
+  local before = call('HMGET', KEYS[5], node, node .. ' running')
+  if int(before[2]) ~= mine then
+    call('HSET', KEYS[5], node .. ' running', string.format('%.0f', mine))
+    running = math.max(running + mine - int(before[2]), 0)
+  end
+  if call('ZADD', KEYS[4], now, node) == 1 or before[1] ~= member then
     call('HSET', KEYS[5], node, member)
     has_changed = true
   end
@@ -57,11 +70,15 @@ if has_changed then
     lives[it] = true
   end
   local members = call('HGETALL', KEYS[5])
+  running = 0
   for i = 1, #members, 2 do
-    if lives[members[i]] then
-      used[sub(members[i + 1], 1, #ARGV[8])] = true
-    else
+    local runs_of = string.match(members[i], '^(.*) running$')
+    if not lives[runs_of or members[i]] then
       call('HDEL', KEYS[5], members[i])
+    elseif runs_of then
+      running = running + int(members[i + 1])
+    else
+      used[sub(members[i + 1], 1, #ARGV[8])] = true
     end
   end
   for _, it in ipairs(call('ZRANGEBYSCORE', KEYS[8], '-inf', '+inf')) do
@@ -74,6 +91,9 @@ if has_changed then
       call('HDEL', KEYS[6], digest)
     end
   end
+end
+if running ~= running_before then
+  call('HSET', KEYS[1], 'mr', string.format('%.0f', running))
 end
 if is_alive and ARGV[9] ~= '' then
   call('HSET', KEYS[6], ARGV[8], ARGV[9])
@@ -122,16 +142,7 @@ end
 count_and_names(call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[12])))
 count_and_names(call('ZRANGEBYSCORE', KEYS[8], LOAD_STEP, string.format('(%.0f', 2 * LOAD_STEP)))
 count_and_names(call('ZRANGEBYSCORE', KEYS[8], 2 * LOAD_STEP, '+inf'))
-local running = -1
-if ARGV[16] == '1' then
-  running = 0
-  -- Scores that no script stores were edited.
-  local loads = call('ZRANGEBYSCORE', KEYS[8], 0, 3 * LOAD_STEP, 'WITHSCORES')
-  for i = 2, #loads, 2 do
-    running = running + floor(loads[i]) % LOAD_STEP
-  end
-end
-reply({ running })
+reply({ ARGV[16] == '1' and running or -1 })
 reply({ call('HEXISTS', KEYS[6], ARGV[8]), ARGV[11] ~= '' and call('HMGET', KEYS[6], ARGV[11])[1] or '' })
 -- Units of a set up to a score. With more units than may be named, each heartbeat names other ones, so that every unit
 -- is named in turn, even behind units of jobs that no node has.

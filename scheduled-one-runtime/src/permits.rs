@@ -107,9 +107,9 @@ impl Permits {
         self.shared.groups.contains_key(group)
     }
 
-    /// The groups whose runs are limited.
-    pub(crate) fn groups(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.shared.groups.keys()
+    /// The groups whose runs are limited, and how many may be active.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&Arc<str>, &u32)> {
+        self.shared.groups.iter()
     }
 
     /// Shares the permits of a limited group out over these nodes, in this order: each gets as many as the others, and

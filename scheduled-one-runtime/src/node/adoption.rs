@@ -30,7 +30,7 @@ impl Claiming {
         if is_calm {
             for unit in &unclaimed {
                 if self.shows_idleness(units, *unit, now_ms) {
-                    self.preference.notice_idle(*unit, now_ms);
+                    self.preference.notice_idle(units, *unit, now_ms);
                 }
             }
         }
@@ -41,7 +41,7 @@ impl Claiming {
             }
         }
         let mut adopted = moved.gained;
-        if moved.members_changed {
+        if moved.nodes_changed {
             for unit in units.indices() {
                 if is_spread(units, unit) && !self.timer.is_taken(unit) {
                     self.set_next(units, unit);

@@ -270,14 +270,16 @@ impl Claiming {
         let decided_to = self.decided_to(unit, index, self.now_ms);
         let decided_to_ms = decided_to.map_or(0, TickMs::ms).max(unit.job.since_ms());
         let (schedule, mut tick_ms) = (unit.job.schedule(), decided_to_ms.max(unit.refused_ms));
+        let mut later_ms = 0;
         for _ in 0..MOST_TICKS_LOOKED_AT {
             tick_ms = schedule.next_after(tick_ms)?;
-            if self.preference.is_tick_mine(units, index, tick_ms) {
+            if let Some(delay_ms) = self.preference.tick_delay_ms(units, index, tick_ms) {
+                later_ms = delay_ms;
                 break;
             }
         }
         let due_ms = unit.job.ticks().due_ms(tick_ms);
-        self.not_before(unit, due_ms)
+        self.not_before(unit, due_ms + later_ms)
     }
 
     /// The newest tick of a unit that counts as decided. Of a unit with `route = spread` other nodes decide most ticks,

@@ -92,7 +92,9 @@ impl Node {
             FollowUp::Start(run) => {
                 event::claimed(&run.id.unit, run.id.tick, run.id.token);
                 let nodes = &self.claiming.preference;
-                let other = unit.and_then(|unit| nodes.preferred_other(unit));
+                let tick_ms = run.id.tick.ms();
+                let other =
+                    unit.and_then(|unit| nodes.should_have_claimed(&self.units, unit, tick_ms));
                 self.client.log_stood_in(&run, other);
                 self.runner.start(run);
             }

@@ -12,6 +12,7 @@ mod job_list;
 mod learning;
 mod load;
 mod rank;
+mod spread;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,8 +28,8 @@ use scheduled_one_schedule::policy::Route;
 pub(super) use job_list::job_and_schedule;
 use job_list::own_list;
 use load::OwnLoad;
-use rank::labelled_for;
-pub(crate) use rank::{group_word, limit_word};
+use rank::{Rank, labelled_for};
+pub(crate) use rank::{group_word, limit_word, may_run};
 
 /// For how long a node counts as idle that did not claim what prefers it: at first, and at most. The time doubles each
 /// time that it does not claim.
@@ -136,8 +137,8 @@ pub(super) struct Moved {
     pub(super) gained: Vec<UnitIndex>,
     /// Units that preferred this node until now.
     pub(super) lost: Vec<UnitIndex>,
-    /// Whether nodes came or went, or have other jobs than before.
-    pub(super) members_changed: bool,
+    /// Whether nodes came or went, have other jobs than before, or began or ceased to be suspect, full, busy or idle.
+    pub(super) nodes_changed: bool,
 }
 
 impl Preference {
@@ -186,7 +187,7 @@ impl Preference {
             wanted_list: self.unknown_digest(),
             labels: self.labels.clone(),
             load,
-            wants_load: self.load.matters(),
+            wants_load: self.load.asks(),
         }
     }
 
@@ -243,15 +244,6 @@ impl Preference {
         }
     }
 
-    /// Whether a tick of a unit with `route = spread` prefers this node.
-    pub(super) fn is_tick_mine(&self, units: &Units, unit: UnitIndex, tick_ms: i64) -> bool {
-        let weight = |key| mix(self.hashes[unit as usize] ^ key ^ mix(tick_ms as u64));
-        let rank = |peer: &Peer| self.rank(peer, units, unit, weight(peer.key));
-        let mine = self.peer(self.me).and_then(rank);
-        let mut others = self.candidates().filter(|peer| peer.key != self.me);
-        mine.is_some() && !others.any(|peer| rank(peer) > mine)
-    }
-
     /// The nodes that may be preferred.
     fn candidates(&self) -> impl Iterator<Item = &Peer> {
         let is_candidate = |peer: &&Peer| !self.suspects.contains(&peer.key) || peer.key == self.me;
@@ -267,11 +259,15 @@ impl Preference {
         } else if first != self.me {
             return STAND_IN_DELAY_MS;
         }
+        self.behind_suspects_ms(|peer| self.rank(peer, units, unit, self.weight(unit, peer.key)))
+    }
+
+    /// How much later than due this node claims what prefers it now, and would prefer a suspect otherwise.
+    fn behind_suspects_ms(&self, rank: impl Fn(&Peer) -> Option<Rank>) -> i64 {
         if self.suspects.is_empty() {
             return 0;
         }
-        let rank = |peer: &Peer| self.rank(peer, units, unit, self.weight(unit, peer.key));
-        let mine = self.peer(self.me).and_then(rank);
+        let mine = self.peer(self.me).and_then(&rank);
         let suspects = self
             .members
             .iter()
@@ -282,23 +278,27 @@ impl Preference {
         }
     }
 
-    /// The label of the node that a unit prefers; `None` if that is this node or nobody.
-    pub(super) fn preferred_other(&self, unit: UnitIndex) -> Option<&str> {
-        let first = self.first[unit as usize];
-        if first == self.me {
-            return None;
-        }
-        self.peer(first).map(|peer| &*peer.name)
+    /// The label of the node that was to claim a tick; `None` if that is this node or nobody, or a node that may have
+    /// had no permit.
+    pub(super) fn should_have_claimed(
+        &self,
+        units: &Units,
+        unit: UnitIndex,
+        tick_ms: i64,
+    ) -> Option<&str> {
+        let first = self.peer(self.preferred_for_tick(units, unit, tick_ms))?;
+        let is_excused = first.key == self.me || self.is_limited_for(first, units, unit);
+        (!is_excused).then_some(&*first.name)
     }
 
     fn peer(&self, key: NodeKey) -> Option<&Peer> {
         self.members.iter().find(|peer| peer.key == key)
     }
 
-    /// A tick of a unit was due a while ago, and nobody claimed it. The node that the unit prefers counts as idle
-    /// for a while.
-    pub(super) fn notice_idle(&mut self, unit: UnitIndex, now_ms: i64) {
-        let first = self.first[unit as usize];
+    /// A tick of a unit was due a while ago, and nobody claimed it. The node that it prefers counts as idle for a
+    /// while.
+    pub(super) fn notice_idle(&mut self, units: &Units, unit: UnitIndex, now_ms: i64) {
+        let first = self.preferred_for_unclaimed(units, unit, now_ms);
         let is_settled = now_ms - self.changed_ms > SETTLING_MS;
         if is_settled && first != self.me && first > EVERYBODY {
             let before = self.idlers.get(&first);

@@ -55,18 +55,24 @@ async fn the_ticks_of_a_node_that_is_gone_are_late_once() {
 
 #[tokio::test(start_paused = true)]
 async fn others_stand_in_for_a_node_that_claims_nothing() {
-    let cluster = Cluster::calm(3, 30, 5 * SECOND).await;
+    for route in [Route::Sticky, Route::Spread, Route::LeastLoaded] {
+        stand_in(route).await;
+    }
+}
+
+async fn stand_in(route: Route) {
+    let cluster = Cluster::routed(3, 30, 5 * SECOND, route).await;
     cluster.nodes[1].store.hang(Hangs::Claims);
     let starts = cluster.watch(10 * SECOND, 30).await;
     assert!(
         (1..=2_500).contains(&latest(&starts)),
-        "{}",
+        "{route:?}: {}",
         latest(&starts)
     );
     // Those who have stood in for it do not wait to hear of it again.
     let starts = cluster.watch(30 * SECOND, 30).await;
     let late = starts.iter().filter(|start| start.late_ms > 150).count();
-    assert_eq!(late, 0, "of {} starts", starts.len());
+    assert_eq!(late, 0, "{route:?}: of {} starts", starts.len());
 }
 
 #[tokio::test(start_paused = true)]

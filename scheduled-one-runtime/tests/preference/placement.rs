@@ -124,7 +124,12 @@ async fn a_node_with_more_runs_than_others_is_passed_over() {
 
 /// Nodes with so many runs at most, and jobs that take 400 ms.
 async fn limited(limits: &[u32], jobs: usize) -> Cluster {
+    limited_and_routed(limits, jobs, Route::Sticky).await
+}
+
+async fn limited_and_routed(limits: &[u32], jobs: usize, route: Route) -> Cluster {
     let mut cluster = Cluster::new(SECOND);
+    cluster.route = route;
     cluster.lasts = Duration::from_millis(400);
     for limit in limits {
         let (limit, jobs) = (*limit, 0..jobs);
@@ -151,15 +156,21 @@ async fn a_node_never_has_more_runs_than_its_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_full_node_cannot_run_runs_elsewhere() {
-    let cluster = limited(&[1, 50], 20).await;
+    for route in [Route::Sticky, Route::Spread, Route::LeastLoaded] {
+        runs_next_to_a_small_node(route).await;
+    }
+}
+
+async fn runs_next_to_a_small_node(route: Route) {
+    let cluster = limited_and_routed(&[1, 50], 20, route).await;
     let starts = cluster.watch(20 * SECOND, 20).await;
-    // At most a heartbeat after the tick became unclaimed.
+    // The other one stands in at once, and does not wait for a heartbeat.
     let latest = starts.iter().map(|start| start.late_ms).max();
-    assert!(latest <= Some(150), "{latest:?}");
+    assert!(latest <= Some(150), "{route:?}: {latest:?}");
     let of_small = starts.iter().filter(|start| start.node == "n0").count();
     assert!(
         (1..=60).contains(&of_small),
-        "{of_small} of {}",
+        "{route:?}: {of_small} of {}",
         starts.len()
     );
 }
@@ -185,6 +196,44 @@ async fn a_group_never_has_more_runs_than_its_limit() {
     let most = starts.iter().map(|start| start.active.1).max();
     assert_eq!(most, Some(3));
     assert!(!nodes(&starts).contains("n0"));
+}
+
+/// Nodes that cannot run a job do not keep the permits that it needs.
+#[tokio::test(start_paused = true)]
+async fn the_permits_of_a_group_are_where_its_jobs_can_run() {
+    let mut cluster = Cluster::new(SECOND);
+    for label in ["cpu", "cpu", "cpu", "gpu"] {
+        let node = |builder: SchedulerBuilder| builder.label(label).max_running_of("billing", 1);
+        cluster
+            .start_as(0..3, node, |job| job.group("billing").on(["gpu"]))
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    let starts = cluster.watch(10 * SECOND, 3).await;
+    assert_eq!(nodes(&starts), set(["n3"]));
+}
+
+/// Two programs have jobs of one group.
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_node_gets_permits_of_a_group() {
+    for limit in [2, 1] {
+        let mut cluster = Cluster::new(10 * SECOND);
+        for jobs in [0..3, 3..6, 3..6, 3..6] {
+            let node = |builder: SchedulerBuilder| builder.max_running_of("billing", limit);
+            cluster
+                .start_as(jobs, node, |job| job.group("billing"))
+                .await;
+        }
+        tokio::time::sleep(MEETING).await;
+        if limit == 2 {
+            cluster.watch(60 * SECOND, 6).await;
+            continue;
+        }
+        // They take turns.
+        tokio::time::sleep(180 * SECOND).await;
+        let jobs: BTreeSet<usize> = cluster.starts().iter().map(|start| start.job).collect();
+        assert_eq!(jobs.len(), 6, "{jobs:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ impl Preference {
             changed.extend(has_list.map(|peer| peer.key));
         }
         self.load.learn(reply.running, self.members.len());
-        self.learn_holders(&mut changed);
+        self.learn_holders(&mut changed, now_ms);
         let idle = self.idlers.iter();
         let idle = idle.filter(|(_, idler)| idler.until_ms > now_ms);
         let idle: BTreeSet<NodeKey> = idle.map(|(key, _)| *key).collect();
@@ -59,7 +59,7 @@ impl Preference {
         self.prefer_again(&changed, units);
         self.idle = idle;
         Moved {
-            members_changed: !changed.is_empty(),
+            nodes_changed: true,
             ..self.moved_since(&before)
         }
     }

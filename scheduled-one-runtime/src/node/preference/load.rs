@@ -32,9 +32,16 @@ impl OwnLoad {
         self.matters
     }
 
+    /// Whether the next heartbeat asks for the runs of all nodes. With one run at most, no node becomes busy.
+    pub(super) fn asks(&self) -> bool {
+        self.matters && (self.is_busy || self.running > 1)
+    }
+
     /// What the next heartbeat says.
     pub(super) fn report(&mut self, running: usize, is_full: bool) -> Load {
         self.running = (running as u64).min(u64::from(MAX_RUNNING)) as u32;
+        // Nobody has less to do.
+        self.is_busy &= self.running > 0;
         Load {
             running: self.running,
             room: match (is_full, self.is_busy) {
@@ -92,6 +99,26 @@ mod tests {
             "until it has no more than the mean"
         );
         assert_eq!(room(4, 16), Room::Free);
+    }
+
+    #[test]
+    fn a_node_asks_only_if_the_answer_may_matter() {
+        let mut load = load();
+        let mut asks = |running, all| {
+            load.report(running, false);
+            let asks = load.asks();
+            load.learn(asks.then_some(all), 4);
+            (asks, load.is_busy)
+        };
+        assert_eq!(asks(0, 0), (false, false));
+        assert_eq!(asks(1, 1), (false, false), "one run makes no node busy");
+        assert_eq!(asks(2, 6), (true, false));
+        assert_eq!(asks(3, 3), (true, true));
+        assert_eq!(asks(1, 3), (true, true), "it may have more than the mean");
+        assert_eq!(asks(0, 8), (false, false), "nobody has less");
+        load.matters = false;
+        load.report(9, false);
+        assert!(!load.asks());
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a node is worth to a unit: the unit prefers the node of the highest rank.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::Labels;
+use scheduled_one_protocol::message::{JobsDigest, Labels};
 use scheduled_one_schedule::policy::{ANY_NODE, Route};
 
 use super::{EVERYBODY, NOBODY, NodeKey, Peer, Preference, mix};
@@ -13,6 +13,8 @@ use crate::node::unit_set::UnitSet;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
 
+/// How long a kind of nodes has permits of a group that has fewer permits than kinds of nodes.
+const TURN_MS: i64 = 60_000;
 /// A node without room is preferred only if no node has room, whatever its labels.
 const FULL: u32 = 1_000;
 
@@ -56,7 +58,7 @@ fn tier(wanted: &[String], labels: &Labels) -> Option<u32> {
 }
 
 /// Whether a node with these labels may run a job. Any node records the ticks of a job that nobody runs.
-fn may_run(job: &CompiledJob, labels: &Labels) -> bool {
+pub(crate) fn may_run(job: &CompiledJob, labels: &Labels) -> bool {
     !job.rules.enabled || tier(job.labels(), labels).is_some()
 }
 
@@ -159,7 +161,7 @@ impl Preference {
     }
 
     /// Whether a node may have no permit for a run of a unit that prefers it.
-    fn is_limited_for(&self, peer: &Peer, units: &Units, unit: UnitIndex) -> bool {
+    pub(super) fn is_limited_for(&self, peer: &Peer, units: &Units, unit: UnitIndex) -> bool {
         let job = &units.get(unit).job;
         let group = job.group().filter(|_| job.rules.enabled);
         peer.has_limit() || group.is_some_and(|group| self.permits.is_limited(group))
@@ -167,14 +169,13 @@ impl Preference {
 
     /// Shares the permits of limited groups out, and takes into account who has permits. If that has changed, all nodes
     /// have.
-    pub(super) fn learn_holders(&mut self, changed: &mut BTreeSet<NodeKey>) {
+    pub(super) fn learn_holders(&mut self, changed: &mut BTreeSet<NodeKey>, now_ms: i64) {
         if self.shares_out {
-            for group in self.permits.groups() {
+            for (group, most) in self.permits.groups() {
                 let word = group_word(group);
                 let of_group = self.members.iter().filter(|peer| peer.labels.has(&word));
-                let mut nodes: Vec<NodeKey> = of_group.map(|peer| peer.key).collect();
-                let seed = hash(group, 2);
-                nodes.sort_unstable_by_key(|node| (mix(seed ^ node), *node));
+                let turn = now_ms / TURN_MS;
+                let nodes = in_order_of_shares(of_group, *most as usize, hash(group, 2), turn);
                 self.permits.share_out(group, &nodes, self.me);
             }
         }
@@ -183,11 +184,75 @@ impl Preference {
         }
         self.holders_version = self.permits.version();
         let groups = self.permits.groups();
-        let holders = groups.filter_map(|group| {
+        let holders = groups.filter_map(|(group, _)| {
             let nodes = self.permits.nodes_of(group)?;
             Some((group.clone(), nodes))
         });
         self.holders = holders.collect();
         changed.extend(self.members.iter().map(|peer| peer.key));
+    }
+}
+
+/// The nodes of a group, those first that get permits first: one of each kind before the second of any, because nodes
+/// with other jobs or labels may be the only ones that run some of the group. If there are more kinds than permits,
+/// others are first in each turn, so that none waits without limit.
+fn in_order_of_shares<'p>(
+    peers: impl Iterator<Item = &'p Peer>,
+    most: usize,
+    seed: u64,
+    turn: i64,
+) -> Vec<NodeKey> {
+    let mut kinds: BTreeMap<(JobsDigest, &str), Vec<NodeKey>> = BTreeMap::new();
+    for peer in peers {
+        let kind = (peer.jobs, peer.labels.as_text());
+        kinds.entry(kind).or_default().push(peer.key);
+    }
+    let all = kinds.len();
+    let from = match all > most {
+        true => turn.unsigned_abs() as usize % all,
+        false => 0,
+    };
+    let mut order = Vec::new();
+    for (kind, (_, mut nodes)) in kinds.into_iter().enumerate() {
+        nodes.sort_unstable_by_key(|node| (mix(seed ^ node), *node));
+        let place = (kind + all - from) % all;
+        let nodes = nodes.into_iter().enumerate();
+        order.extend(nodes.map(|(nth, node)| (nth, place, node)));
+    }
+    order.sort_unstable();
+    order.into_iter().map(|(_, _, node)| node).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(key: NodeKey, jobs: u64, label: &str) -> Peer {
+        Peer {
+            key,
+            name: String::new(),
+            jobs: JobsDigest(jobs),
+            labels: Labels::new([label]),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_node_has_a_permit_before_any_has_two() {
+        let peers: Vec<Peer> = (2..12)
+            .map(|key| peer(key, 1, ""))
+            .chain([peer(12, 2, ""), peer(13, 1, "gpu")])
+            .collect();
+        let first = |most: usize, turn| {
+            let order = in_order_of_shares(peers.iter(), most, 7, turn);
+            assert_eq!(order.len(), 12);
+            order.into_iter().take(most).collect::<BTreeSet<_>>()
+        };
+        for turn in 0..5 {
+            let three = first(3, turn);
+            assert!(three.contains(&12) && three.contains(&13), "{three:?}");
+            assert_eq!(three, first(3, 0), "nobody has to wait for a turn");
+        }
+        let ones: BTreeSet<NodeKey> = (0..3).flat_map(|turn| first(1, turn)).collect();
+        assert!(ones.contains(&12) && ones.contains(&13) && ones.len() == 3);
     }
 }

@@ -9,7 +9,7 @@ use scheduled_one_schedule::policy::MAX_LABELS;
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
 use crate::job::check_name;
-use crate::node::preference::{group_word, limit_word};
+use crate::node::preference::{group_word, limit_word, may_run};
 use crate::permits::Permits;
 use crate::scheduler::builder::SchedulerBuilder;
 
@@ -128,8 +128,12 @@ impl Limits {
         labels: &[String],
         jobs: &[Arc<CompiledJob>],
     ) -> Labels {
-        let enabled = jobs.iter().filter(|job| job.rules.enabled);
-        let groups: BTreeSet<&str> = enabled
+        let own = Labels::new(labels.iter().map(String::as_str));
+        // A permit of a node that runs no job of the group would be unused.
+        let runs = |job: &&Arc<CompiledJob>| job.rules.enabled && may_run(job, &own);
+        let groups: BTreeSet<&str> = jobs
+            .iter()
+            .filter(runs)
             .filter_map(|job| job.group().map(|it| &**it))
             .collect();
         let limited = groups
