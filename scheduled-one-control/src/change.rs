@@ -6,11 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::message::{self, ControlReply, ControlRequest, DirectiveChange, Reply};
-use scheduled_one_protocol::{ALL_JOBS, Directive, Store};
+use scheduled_one_protocol::{ALL_JOBS, Directive};
 
 use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
+use crate::permit::Permit;
+use crate::reader::Reader;
 use crate::wish::Wish;
 
 /// Longest note.
@@ -184,17 +186,20 @@ impl ChangeDirective {
         if self.is_group {
             return self.make_of_group().await;
         }
+        let right = self.wish.right();
         if self.subject != ALL_JOBS {
-            self.control.check_job(&self.subject).await?;
+            let control = self.control.clone();
+            let permit = control.permit(right, &self.subject).await?;
+            control.check_job(&self.subject).await?;
             self.resolve().await?;
-            return self.change_in(self.control.store(&self.subject)).await;
+            return self.change_in(permit).await;
         }
         let mut all = Changed {
             version: 0,
             already: true,
         };
-        for store in self.control.stores() {
-            let changed = self.change_in(&**store).await?;
+        for permit in self.control.permit_all(right).await? {
+            let changed = self.change_in(permit).await?;
             all.version = all.version.max(changed.version);
             all.already &= changed.already;
         }
@@ -257,9 +262,16 @@ impl ChangeDirective {
             version: 0,
             already: true,
         };
-        for job in self.control.group(&self.subject).await? {
+        let control = self.control.clone();
+        let jobs = control.in_group(control.all_jobs().await?, &self.subject)?;
+        let mut permits = Vec::with_capacity(jobs.len());
+        // First all rights, so that a change is not made half-way for want of one.
+        for job in &jobs {
+            permits.push(control.permit(self.wish.right(), job).await?);
+        }
+        for (job, permit) in jobs.into_iter().zip(permits) {
             self.subject = job;
-            let changed = self.change_in(self.control.store(&self.subject)).await?;
+            let changed = self.change_in(permit).await?;
             all.version = all.version.max(changed.version);
             all.already &= changed.already;
         }
@@ -267,7 +279,7 @@ impl ChangeDirective {
     }
 
     /// Reads, changes what was read, and sets it if it is still the same.
-    async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
+    async fn change_in(&self, permit: Permit<'_>) -> Result<Changed, Error> {
         let change = Change {
             subject: &self.subject,
             action: self.wish.action(),
@@ -275,7 +287,7 @@ impl ChangeDirective {
             is_forced: self.is_forced,
         };
         let wished = |stored: &Directive, now_ms, in_doubt| self.wished(stored, now_ms, in_doubt);
-        let (changed, _) = self.control.make(store, &change, wished).await?;
+        let (changed, _) = self.control.make(permit, &change, wished).await?;
         Ok(changed)
     }
 
@@ -314,10 +326,11 @@ impl Control {
     /// has forgotten. Returns the directive before as well.
     pub(crate) async fn make(
         &self,
-        store: &dyn Store,
+        permit: Permit<'_>,
         change: &Change<'_>,
         wished: impl Fn(&Directive, i64, bool) -> Result<Option<Directive>, Error>,
     ) -> Result<(Changed, Directive), Error> {
+        let store = permit.reader();
         if !change.is_forced {
             self.check_older_nodes(store).await?;
         }
@@ -355,7 +368,7 @@ impl Control {
                 }),
                 ..ControlRequest::default()
             };
-            let reply = ask(|| store.control(&self.caller, &request)).await?;
+            let reply = ask(|| permit.control(&request)).await?;
             if let message::Changed::To(version) = reply.body.changed {
                 return Ok((changed(version, false), stored));
             }
@@ -368,7 +381,7 @@ impl Control {
     /// Reads what is stored; after a loss of memory, as soon as living nodes have repeated what they know. Their
     /// versions may be higher than the store gives out now, if its clock went back: a change before them would be
     /// undone.
-    async fn read_repeated(&self, store: &dyn Store) -> Result<Reply<ControlReply>, Error> {
+    async fn read_repeated(&self, store: Reader<'_>) -> Result<Reply<ControlReply>, Error> {
         let reply = self.read(store).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let wait_ms =

@@ -43,9 +43,19 @@ impl Control {
     ///
     /// [`Error::Store`].
     pub async fn jobs(&self) -> Result<Vec<JobSummary>, Error> {
+        let mut jobs = self.all_jobs().await?;
+        jobs.retain(|job| {
+            let cataloged = job.cataloged.as_ref();
+            self.sees(&job.job, cataloged.and_then(|it| it.group.as_deref()))
+        });
+        Ok(jobs)
+    }
+
+    /// The same, whether they may be seen or not.
+    pub(crate) async fn all_jobs(&self) -> Result<Vec<JobSummary>, Error> {
         let mut jobs: BTreeMap<String, JobSummary> = BTreeMap::new();
-        for store in self.stores() {
-            let reply = self.read_catalog(&**store).await?;
+        for store in self.readers() {
+            let reply = self.read_catalog(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             let directives = reply.body.directives;
             let catalog = reply.body.catalog.unwrap_or_default();
@@ -60,7 +70,7 @@ impl Control {
                 let summary = here.entry(job.clone()).or_default();
                 summary.cataloged = Some(CatalogedJob::of(entry));
             }
-            for node in self.nodes(&**store).await? {
+            for node in self.nodes(store).await? {
                 for (job, schedule) in node.jobs {
                     let summary = here.entry(job).or_default();
                     summary.nodes += 1;

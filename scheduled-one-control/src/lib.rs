@@ -10,6 +10,9 @@ mod ask;
 mod connect;
 mod error;
 mod error_kind;
+mod permit;
+mod reader;
+mod rights;
 mod store_url;
 
 mod accounts;
@@ -50,6 +53,7 @@ pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;
 pub use nodes::{BucketState, NodeSummary};
 pub use reschedule::{OverrideOf, SchedulePreview};
+pub use rights::{Action, Rights};
 pub use run::RunJob;
 pub use scheduled_one_protocol::TrailEntry;
 pub use scheduled_one_protocol::message::OnBusy;

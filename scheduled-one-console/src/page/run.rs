@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
-use scheduled_one_control::OpenRun;
+use scheduled_one_control::{Action, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 
 use super::attempts::time_line;
@@ -10,7 +10,6 @@ use super::job::cancel;
 use super::ledger::ledger;
 use super::parts::{Tone, job_url, state, time, time_in};
 use crate::gate::Visitor;
-use crate::rights::Action;
 use crate::run_logs::RunLog;
 use crate::text::in_zone;
 

@@ -14,8 +14,8 @@ use crate::gate::Visitor;
 use crate::live::follow;
 use crate::page::{self, RunPage, Section};
 use crate::plan::zone_of;
-use crate::rights::Action;
 use crate::run_logs::RunLogs;
+use scheduled_one_control::Action;
 
 /// `GET /jobs/{job}/runs/{token}`
 pub(crate) async fn run(
@@ -52,8 +52,8 @@ async fn run_page(
     which: Which,
 ) -> Result<Shown, Failure> {
     permit(visitor, Action::View, &job)?;
-    let follows = follow(&[glance(app, &job).await?]);
-    let ledger = app.control.ledger(&job, LINES).await?;
+    let follows = follow(&[glance(visitor, &job).await?]);
+    let ledger = visitor.control.ledger(&job, LINES).await?;
     let token_of = |line: &LedgerRecord| line.token.map(|token| token.get());
     let mut lines: Vec<LedgerRecord> = match which {
         Which::Tick(tick) => {
@@ -71,7 +71,7 @@ async fn run_page(
         }
     };
     lines.reverse();
-    let mut open = app.control.open_runs(&job).await?;
+    let mut open = visitor.control.open_runs(&job).await?;
     open.retain(|run| match which {
         Which::Tick(tick) => run.tick.ms() == tick,
         Which::Token(token) => run.token.map(|of_run| of_run.get()) == Some(token),
@@ -79,7 +79,7 @@ async fn run_page(
     if lines.is_empty() && open.is_empty() {
         return Err(Failure::NoRun { job });
     }
-    let summary = app.control.describe(&job).await?;
+    let summary = visitor.control.describe(&job).await?;
     let tokens = lines
         .iter()
         .map(|line| line.token)

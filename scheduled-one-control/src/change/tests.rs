@@ -8,7 +8,7 @@ use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Heartbeat, JobList, OnBusy};
 use scheduled_one_protocol::{
     Answer, Backfill, BackfillRange, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord,
-    Records, Report, ScheduleId, StoreError, Survey, TrailId, TrailLine, Wanted,
+    Records, Report, ScheduleId, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 
 use super::*;

@@ -147,8 +147,8 @@ pub(crate) fn yaml_values(text: &str, key: &str) -> Vec<String> {
     let mut values = Vec::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
-        let depth = line.len() - line.trim_start().len();
         let content = line.trim_start().trim_start_matches("- ");
+        let depth = line.len() - content.len();
         let Some(value) = content
             .strip_prefix(key)
             .and_then(|it| it.strip_prefix(": "))
