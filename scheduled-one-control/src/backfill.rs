@@ -274,7 +274,7 @@ impl BackfillJob {
     }
 
     async fn begin(self) -> Result<BackfillPlan, Error> {
-        let permit = self.control.permit(Action::Backfill, &self.job).await?;
+        let authorized = self.control.authorize(Action::Backfill, &self.job).await?;
         let subject = self.control.checked_subject(&self.job).await?;
         let (backfill, schedule) = self.planned().await?;
         if backfill.total == 0 {
@@ -286,7 +286,7 @@ impl BackfillJob {
             expect: None,
             is_forced: self.is_forced,
         };
-        let changed = self.control.make(permit, &change, |stored, now_ms, _| {
+        let changed = self.control.make(authorized, &change, |stored, now_ms, _| {
             if stored.backfill.as_ref().is_some_and(Backfill::is_open) {
                 return Err(change.conflict(stored.clone()));
             }

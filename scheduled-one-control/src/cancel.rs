@@ -93,7 +93,7 @@ impl CancelRun {
 
     async fn make(self) -> Result<CancelledRun, Error> {
         self.check()?;
-        let permit = self.control.permit(Action::Cancel, &self.job).await?;
+        let authorized = self.control.authorize(Action::Cancel, &self.job).await?;
         let shards = self.control.shards(&self.job).await?;
         let places = (0..shards.max(1)).flat_map(|shard| {
             let unit = UnitName::new(&self.job, shard);
@@ -113,12 +113,12 @@ impl CancelRun {
             .collect();
         // A token names one run, wherever it is.
         for batch in cancels.chunks(MAX_BATCH) {
-            let reply = ask(|| permit.cancel(batch)).await?;
+            let reply = ask(|| authorized.cancel(batch)).await?;
             if reply.body.contains(&Cancelled::Cancelling) {
                 return Ok(CancelledRun::Cancelling);
             }
         }
-        let lines = ask(|| permit.reader().ledger(&self.job, LINES)).await?;
+        let lines = ask(|| authorized.reader().ledger(&self.job, LINES)).await?;
         let ended = lines
             .into_iter()
             .find(|line| is_end(line) && line.token == Some(token));

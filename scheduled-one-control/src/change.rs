@@ -9,9 +9,9 @@ use scheduled_one_protocol::message::{self, ControlReply, ControlRequest, Direct
 use scheduled_one_protocol::{ALL_JOBS, Directive};
 
 use crate::ask::ask;
+use crate::authorization::Authorization;
 use crate::control::Control;
 use crate::error::Error;
-use crate::permit::Permit;
 use crate::reader::Reader;
 use crate::wish::Wish;
 
@@ -189,17 +189,17 @@ impl ChangeDirective {
         let right = self.wish.right();
         if self.subject != ALL_JOBS {
             let control = self.control.clone();
-            let permit = control.permit(right, &self.subject).await?;
+            let authorized = control.authorize(right, &self.subject).await?;
             control.check_job(&self.subject).await?;
             self.resolve().await?;
-            return self.change_in(permit).await;
+            return self.change_in(authorized).await;
         }
         let mut all = Changed {
             version: 0,
             already: true,
         };
-        for permit in self.control.permit_all(right).await? {
-            let changed = self.change_in(permit).await?;
+        for authorized in self.control.authorize_all(right).await? {
+            let changed = self.change_in(authorized).await?;
             all.version = all.version.max(changed.version);
             all.already &= changed.already;
         }
@@ -264,14 +264,14 @@ impl ChangeDirective {
         };
         let control = self.control.clone();
         let jobs = control.in_group(control.all_jobs().await?, &self.subject)?;
-        let mut permits = Vec::with_capacity(jobs.len());
+        let mut authorizations = Vec::with_capacity(jobs.len());
         // First all rights, so that a change is not made half-way for want of one.
         for job in &jobs {
-            permits.push(control.permit(self.wish.right(), job).await?);
+            authorizations.push(control.authorize(self.wish.right(), job).await?);
         }
-        for (job, permit) in jobs.into_iter().zip(permits) {
+        for (job, authorized) in jobs.into_iter().zip(authorizations) {
             self.subject = job;
-            let changed = self.change_in(permit).await?;
+            let changed = self.change_in(authorized).await?;
             all.version = all.version.max(changed.version);
             all.already &= changed.already;
         }
@@ -279,7 +279,7 @@ impl ChangeDirective {
     }
 
     /// Reads, changes what was read, and sets it if it is still the same.
-    async fn change_in(&self, permit: Permit<'_>) -> Result<Changed, Error> {
+    async fn change_in(&self, authorized: Authorization<'_>) -> Result<Changed, Error> {
         let change = Change {
             subject: &self.subject,
             action: self.wish.action(),
@@ -287,7 +287,7 @@ impl ChangeDirective {
             is_forced: self.is_forced,
         };
         let wished = |stored: &Directive, now_ms, in_doubt| self.wished(stored, now_ms, in_doubt);
-        let (changed, _) = self.control.make(permit, &change, wished).await?;
+        let (changed, _) = self.control.make(authorized, &change, wished).await?;
         Ok(changed)
     }
 
@@ -326,11 +326,11 @@ impl Control {
     /// has forgotten. Returns the directive before as well.
     pub(crate) async fn make(
         &self,
-        permit: Permit<'_>,
+        authorized: Authorization<'_>,
         change: &Change<'_>,
         wished: impl Fn(&Directive, i64, bool) -> Result<Option<Directive>, Error>,
     ) -> Result<(Changed, Directive), Error> {
-        let store = permit.reader();
+        let store = authorized.reader();
         if !change.is_forced {
             self.check_older_nodes(store).await?;
         }
@@ -368,7 +368,7 @@ impl Control {
                 }),
                 ..ControlRequest::default()
             };
-            let reply = ask(|| permit.control(&request)).await?;
+            let reply = ask(|| authorized.control(&request)).await?;
             if let message::Changed::To(version) = reply.body.changed {
                 return Ok((changed(version, false), stored));
             }

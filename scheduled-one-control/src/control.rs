@@ -88,7 +88,7 @@ impl Control {
         })
     }
 
-    /// The store of a job, for what may change something: behind a permit.
+    /// The store of a job, for what may change something: behind an authorization.
     pub(crate) fn store_of(&self, job: &str) -> &dyn Store {
         let bucket = Bucket::of_job(job, self.bucket_count());
         &*self.stores[bucket.index() as usize]

@@ -7,10 +7,11 @@
 
 // From the URL to the store, then what is done with it.
 mod ask;
+mod authorization;
 mod connect;
 mod error;
 mod error_kind;
-mod permit;
+
 mod reader;
 mod rights;
 mod store_url;

@@ -8,7 +8,7 @@ use scheduled_one_protocol::{
     Answer, BoxFuture, DiagnosticContext, LedgerRecord, Report, Store, TrailId, TrailLine, UnitName,
 };
 
-/// A store, to read. What changes something needs a [`Permit`](crate::permit::Permit).
+/// A store, to read. What changes something needs an [`Authorization`](crate::authorization::Authorization).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a>(&'a dyn Store);
 

@@ -144,7 +144,7 @@ impl RunJob {
     }
 
     async fn make(self) -> Result<RunHandle, Error> {
-        let permit = self.control.permit(Action::Run, &self.job).await?;
+        let authorized = self.control.authorize(Action::Run, &self.job).await?;
         let shards = self.control.shards(&self.job).await?;
         let request = self.request()?;
         let units: Vec<UnitName> = match self.shard {
@@ -171,12 +171,12 @@ impl RunJob {
             })
             .collect();
         if !self.is_forced {
-            self.control.check_older_nodes(permit.reader()).await?;
+            self.control.check_older_nodes(authorized.reader()).await?;
         }
         let mut runs = Vec::with_capacity(asks.len());
         let mut already = true;
         for batch in asks.chunks(scheduled_one_protocol::message::MAX_BATCH) {
-            let reply = ask(|| permit.ask(batch)).await?;
+            let reply = ask(|| authorized.ask(batch)).await?;
             for (wanted, asked) in batch.iter().zip(reply.body) {
                 let tick = match asked {
                     Asked::Queued { tick } => {

@@ -9,9 +9,9 @@ use std::str::FromStr;
 use scheduled_one_protocol::{ALL_JOBS, MAX_TRAIL, TrailEntry, TrailId, TrailLine, UnitName};
 
 use crate::ask::ask;
+use crate::authorization::Visible;
 use crate::control::Control;
 use crate::error::Error;
-use crate::permit::Visible;
 use crate::reader::Reader;
 
 /// Entries that one request reads.
@@ -168,7 +168,7 @@ impl ReadTrail {
             let surplus = found.len().saturating_sub(self.limit);
             found.drain(..surplus);
             let begin = || begin(&found, &cursor, &before);
-            earlier = (has_more || surplus > 0).then(begin);
+            earlier = (self.limit > 0 && (has_more || surplus > 0)).then(begin);
         } else {
             cut(&mut found, self.limit, &after, &mut cursor);
         }

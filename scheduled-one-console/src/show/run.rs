@@ -1,6 +1,6 @@
 //! One run, or all runs of one tick.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -12,10 +12,10 @@ use crate::app::{App, Shared, Shown, permit};
 use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::live::follow;
-use crate::page::{self, RunPage, Section};
+use crate::page::{self, Logged, RunPage, Section};
 use crate::plan::zone_of;
 use crate::run_logs::RunLogs;
-use scheduled_one_control::Action;
+use scheduled_one_control::{Action, OpenRun};
 
 /// `GET /jobs/{job}/runs/{token}`
 pub(crate) async fn run(
@@ -80,19 +80,10 @@ async fn run_page(
         return Err(Failure::NoRun { job });
     }
     let summary = visitor.control.describe(&job).await?;
-    let tokens = lines
-        .iter()
-        .map(|line| line.token)
-        .chain(open.iter().map(|run| run.token));
-    let tokens: BTreeSet<u64> = tokens.flatten().map(|token| token.get()).collect();
-    let log_of = |logs: &RunLogs| {
-        tokens
-            .iter()
-            .filter_map(|token| logs.of(&job, *token))
-            .collect()
-    };
+    let logged = app.run_logs.as_ref();
+    let logged = logged.map(|logs| kept_here(logs, &job, &lines, &open));
     let page = RunPage {
-        logs: app.run_logs.as_ref().map(log_of),
+        logs: logged,
         zone: zone_of(summary.cataloged.as_ref()),
         follows_tick: matches!(which, Which::Tick(_)),
         request_id: request_id(),
@@ -108,4 +99,28 @@ async fn run_page(
         follows: Some(follows),
         content,
     })
+}
+
+/// What this process keeps of what the attempts logged, and on which nodes the others were.
+fn kept_here(logs: &RunLogs, job: &str, lines: &[LedgerRecord], open: &[OpenRun]) -> Logged {
+    let ended = lines
+        .iter()
+        .filter_map(|line| Some((line.token?, Some(&line.node))));
+    let active = open.iter().filter_map(|run| Some((run.token?, None)));
+    let attempts: BTreeMap<u64, Option<&String>> = active
+        .chain(ended)
+        .map(|(token, node)| (token.get(), node))
+        .collect();
+    let mut logged = Logged {
+        logs: Vec::new(),
+        elsewhere: BTreeSet::new(),
+    };
+    for (token, node) in attempts {
+        match (logs.of(job, token), node) {
+            (Some(log), _) => logged.logs.push(log),
+            (None, Some(node)) => drop(logged.elsewhere.insert(node.clone())),
+            (None, None) => {}
+        }
+    }
+    logged
 }

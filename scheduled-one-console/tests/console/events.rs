@@ -2,10 +2,10 @@
 
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use scheduled_one_console::Body;
+use scheduled_one_console::{Action, Body, Rights};
 use scheduled_one_runtime::alerts::{Alerts, Rules};
 
-use crate::world::{World, eventually, open, request};
+use crate::world::{World, eventually, open, request, user};
 
 async fn stream(world: &World, jobs: &str) -> Response<Body> {
     let request = request(Method::GET, &format!("/events?jobs={jobs}"));
@@ -141,4 +141,25 @@ async fn the_page_of_alerts_follows_what_fires() {
     assert_eq!(next(&mut body).await, ":\n\n");
     world.ran("broken").await;
     assert!(next(&mut body).await.contains("event: change"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sees_nothing_follows_nothing() {
+    let world = World::new().await;
+    let _node = world.evaluate(Alerts::new(Rules::default())).await;
+    let rights = Rights::none().allow(Action::Run);
+    let console = world.seen_by(user("eve", rights));
+    let path = "/events?jobs=$alerts,%24alerts,broken&seen=1";
+    let stream = request(Method::GET, path).body(String::new());
+    let mut body = open(&console, stream).await.into_body();
+    // What it follows is nothing, which is another state than the one that was said.
+    assert!(next(&mut body).await.contains("event: change"));
+    world.ran("broken").await;
+    eventually("the failure is known", async || {
+        world.get("/alerts").await.text.contains("/jobs/broken")
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(next(&mut body).await, ":\n\n");
+    }
 }

@@ -155,7 +155,7 @@ impl Control {
         action: &str,
         wished: impl Fn(&Directive, i64, bool) -> Option<Directive>,
     ) -> Result<(Changed, Directive), Error> {
-        let permit = self.permit(Action::Backfill, job).await?;
+        let authorized = self.authorize(Action::Backfill, job).await?;
         let subject = self.checked_subject(job).await?;
         let change = Change {
             subject: &subject,
@@ -164,6 +164,6 @@ impl Control {
             is_forced: false,
         };
         let wished = |stored: &Directive, now_ms, in_doubt| Ok(wished(stored, now_ms, in_doubt));
-        self.make(permit, &change, wished).await
+        self.make(authorized, &change, wished).await
     }
 }

@@ -113,7 +113,7 @@ fn delivery<'a>(channel: &'a str, result: &'a str) -> [(&'a str, &'a str); 2] {
 #[tokio::test]
 async fn each_rule_and_each_result_of_each_channel_is_there_from_the_start() {
     let world = World::new();
-    let receivers = ["chat", "chat", "pager"].map(Receiver::new);
+    let receivers = ["chat", "chat", "pa\"g\\er\n"].map(Receiver::new);
     let scheduler = world.node("only", &receivers).await;
     let all = shown(&scheduler);
     let values = |name: &str, label: &str| -> BTreeSet<String> {
@@ -125,7 +125,7 @@ async fn each_rule_and_each_result_of_each_channel_is_there_from_the_start() {
     };
     let rules = RuleKind::ALL.iter().map(|rule| rule.as_str().to_owned());
     assert_eq!(values(FIRING, "rule"), rules.collect());
-    let names = ["chat", "chat-2", "pager"].map(str::to_owned);
+    let names = ["chat", "chat-2", "pa\"g\\er\n"].map(str::to_owned);
     assert_eq!(values(DELIVERIES, "channel"), names.into());
     let results = ["delivered", "failed", "given_up", "disabled"].map(str::to_owned);
     assert_eq!(values(DELIVERIES, "result"), results.into());

@@ -1,5 +1,5 @@
-//! Who may do what through a handle. A [`Permit`] is the only way to a change, and the rights are checked where it is
-//! given: what forgets to ask does not compile.
+//! Who may do what through a handle. An [`Authorization`] is the only way to a change, and the rights are checked where
+//! it is made: what forgets to ask does not compile.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::rights::{Action, Rights};
 
 /// That whoever has the handle may make a change, in the store of the bucket that it concerns.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Permit<'a> {
+pub(crate) struct Authorization<'a> {
     control: &'a Control,
     store: &'a dyn Store,
 }
 
-impl<'a> Permit<'a> {
+impl<'a> Authorization<'a> {
     pub(crate) fn reader(self) -> Reader<'a> {
         Reader::of(self.store)
     }
@@ -75,32 +75,39 @@ impl Control {
         restricted
     }
 
-    /// The permit for a change of a job, or of all jobs ([`ALL_JOBS`]).
+    /// The authorization of a change of a job, or of all jobs ([`ALL_JOBS`]).
     ///
     /// # Errors
     ///
     /// [`Error::Forbidden`]; [`Error::Store`] if the group of the job matters, and cannot be read.
-    pub(crate) async fn permit(&self, action: Action, job: &str) -> Result<Permit<'_>, Error> {
+    pub(crate) async fn authorize(
+        &self,
+        action: Action,
+        job: &str,
+    ) -> Result<Authorization<'_>, Error> {
         self.check_right(action, job).await?;
-        Ok(Permit {
+        Ok(Authorization {
             control: self,
             store: self.store_of(job),
         })
     }
 
-    /// The permit for a change of all jobs, in each bucket.
-    pub(crate) async fn permit_all(&self, action: Action) -> Result<Vec<Permit<'_>>, Error> {
+    /// The authorization of a change of all jobs, in each bucket.
+    pub(crate) async fn authorize_all(
+        &self,
+        action: Action,
+    ) -> Result<Vec<Authorization<'_>>, Error> {
         self.check_right(action, ALL_JOBS).await?;
-        let permit = |store| Permit {
+        let authorized = |store| Authorization {
             control: self,
             store,
         };
-        Ok(self.all_stores().map(permit).collect())
+        Ok(self.all_stores().map(authorized).collect())
     }
 
     /// # Errors
     ///
-    /// As those of [`permit`](Self::permit).
+    /// As those of [`authorize`](Self::authorize).
     pub(crate) async fn check_right(&self, action: Action, job: &str) -> Result<(), Error> {
         let mut group = None;
         for rights in &self.rights {
