@@ -80,7 +80,8 @@ struct Stored {
 
 impl Control {
     /// What alerts fire now, and what was sent; `None` if no node of the namespace has evaluated alerts yet. It costs
-    /// one request. Who may not see all jobs has what fires for the jobs that may be seen, and nothing of what was sent.
+    /// one request. Who may not see all jobs has what fires for the jobs that may be seen, and nothing of what was
+    /// sent.
     ///
     /// # Errors
     ///

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use scheduled_one_protocol::message::{
     Ask, Asked, Cancel, Cancelled, ControlReply, ControlRequest, Reply,
 };
-use scheduled_one_protocol::{ALL_JOBS, Answer, CatalogEntry, Store};
+use scheduled_one_protocol::{ALL_JOBS, Answer, CatalogEntry, JobDescriptor, Store};
 
-use crate::catalog::CatalogedJob;
 use crate::control::Control;
 use crate::error::Error;
 use crate::reader::Reader;
@@ -184,7 +183,8 @@ impl Control {
 }
 
 fn group_in(entry: &CatalogEntry) -> Option<String> {
-    CatalogedJob::of(entry).group
+    let descriptor = JobDescriptor::from_text(&entry.text);
+    descriptor.get("group").map(str::to_owned)
 }
 
 #[cfg(test)]

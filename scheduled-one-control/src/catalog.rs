@@ -10,7 +10,6 @@ use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneDat
 use crate::ask::ask;
 use crate::control::{Control, MAX_SHARDS};
 use crate::error::Error;
-use crate::jobs::JobSummary;
 use crate::reschedule::in_force;
 use crate::rights::Action;
 
@@ -279,35 +278,6 @@ impl Control {
         let to_ms = gone_since_ms.map_or(i64::MAX, |gone_ms| gone_ms.saturating_add(1));
         let ticks = in_force.ticks(ms(range.start)..ms(range.end).min(to_ms));
         Ok(ticks.take(MAX_TICKS).map(instant).collect())
-    }
-
-    /// The jobs that are in a group now, by name.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Argument`] if there is none; [`Error::Store`].
-    pub async fn group(&self, group: &str) -> Result<Vec<String>, Error> {
-        self.in_group(self.jobs().await?, group)
-    }
-
-    /// Which of these jobs are in a group.
-    pub(crate) fn in_group(
-        &self,
-        jobs: Vec<JobSummary>,
-        group: &str,
-    ) -> Result<Vec<String>, Error> {
-        let in_group = jobs.into_iter().filter(|job| {
-            let cataloged = job.cataloged.as_ref();
-            cataloged.is_some_and(|job| job.group.as_deref() == Some(group))
-        });
-        let names: Vec<String> = in_group.map(|job| job.job).collect();
-        match names.is_empty() {
-            false => Ok(names),
-            true => Err(Error::Argument {
-                argument: "group",
-                message: format!("no job is in the group {group}; `jobs` shows the group of each"),
-            }),
-        }
     }
 }
 

@@ -93,4 +93,34 @@ impl Control {
         }
         Ok(jobs.into_values().collect())
     }
+
+    /// The jobs that are in a group now, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if there is none; [`Error::Store`].
+    pub async fn group(&self, group: &str) -> Result<Vec<String>, Error> {
+        in_group(self.jobs().await?, group)
+    }
+
+    /// The same, whether they may be seen or not.
+    pub(crate) async fn all_in_group(&self, group: &str) -> Result<Vec<String>, Error> {
+        in_group(self.all_jobs().await?, group)
+    }
+}
+
+/// Which of these jobs are in a group.
+fn in_group(jobs: Vec<JobSummary>, group: &str) -> Result<Vec<String>, Error> {
+    let in_group = jobs.into_iter().filter(|job| {
+        let cataloged = job.cataloged.as_ref();
+        cataloged.is_some_and(|job| job.group.as_deref() == Some(group))
+    });
+    let names: Vec<String> = in_group.map(|job| job.job).collect();
+    match names.is_empty() {
+        false => Ok(names),
+        true => Err(Error::Argument {
+            argument: "group",
+            message: format!("no job is in the group {group}; `jobs` shows the group of each"),
+        }),
+    }
 }

@@ -99,9 +99,9 @@ fn log(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
             } @else {
                 @if !nodes.is_empty() {
                     p.quiet {
-                        "Nothing is kept here of what it logged on " b { (nodes.join(", ")) } ". A log is in the memory "
-                        "of the process that ran it, and on the page of a console there, as long as that process lives "
-                        "and newer runs leave it room."
+                        "Nothing is kept here of what it logged on " b { (nodes.join(", ")) } ". "
+                        "A log is in the memory of the process that ran it, and on the page of a console there, "
+                        "as long as that process lives and newer runs leave it room."
                     }
                 } @else if logs.is_empty() {
                     p.quiet { "Nothing is logged yet." }

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::event;
 use crate::handler::BoxError;
 use crate::job::Job;
+use crate::metrics::Metrics;
 use crate::metrics::labels::Op;
 use crate::node::outlook::Outlook;
 use crate::scheduler::alert_source::AlertSource;
@@ -141,9 +142,9 @@ impl Alerting {
         let _ = self.source.set(Arc::downgrade(source));
     }
 
-    /// The names of the channels.
-    pub(super) fn channels(&self) -> Vec<String> {
-        self.alerts.channels()
+    /// What fires, and what becomes of messages, is counted there from now on.
+    pub(super) fn count_in(&self, metrics: &Metrics) {
+        metrics.add_alerts(self.alerts.channels());
     }
 
     /// One run: an evaluation, or a message over the channel that a request names with `{"test": "…"}`.

@@ -18,11 +18,14 @@ const FIRING: &str = "scheduled_one_alerts_firing";
 const EVALUATED: &str = "scheduled_one_alerts_evaluated_timestamp_seconds";
 const DELIVERIES: &str = "scheduled_one_alert_deliveries_total";
 
+/// What a receiver replies with.
+type Refusal = fn() -> DeliveryError;
+
 /// A receiver whose replies the test chooses.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     name: &'static str,
-    refuses: Arc<Mutex<Option<fn() -> DeliveryError>>>,
+    refuses: Arc<Mutex<Option<Refusal>>>,
     attempts: Arc<AtomicU64>,
 }
 
@@ -35,7 +38,7 @@ impl Receiver {
         }
     }
 
-    fn refuse(&self, with: fn() -> DeliveryError) {
+    fn refuse(&self, with: Refusal) {
         *self.refuses.lock().expect("lock") = Some(with);
     }
 }
