@@ -1,6 +1,6 @@
 //! Rules and channels together: evaluate, keep, deliver.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +68,10 @@ pub struct RunReport {
     pub alerts: Vec<Alert>,
     /// What became of the attempts to deliver these and older ones.
     pub deliveries: Vec<Delivery>,
+    /// How many subjects each rule fires for; rules that fire for none are left out.
+    pub firing: BTreeMap<RuleKind, usize>,
+    /// When the rules were evaluated, in milliseconds since the Unix epoch, by the store's clock.
+    pub at_ms: i64,
 }
 
 /// Why an evaluation could not be made. Nothing is lost: the next one goes on where the last one was kept.
@@ -344,7 +348,12 @@ impl Alerts {
         if state.revision() != before {
             save(keeper, &state, before).await?;
         }
-        Ok(RunReport { alerts, deliveries })
+        Ok(RunReport {
+            alerts,
+            deliveries,
+            firing: state.firing_by_rule(),
+            at_ms: now_ms,
+        })
     }
 }
 

@@ -37,7 +37,7 @@ impl Alerts {
                 sending.push(Box::pin(sent) as BoxFuture<'static, Sent>);
             }
         }
-        let mut deliveries = Vec::new();
+        let mut deliveries = state.outbox.take_dropped();
         for (name, results) in at_once(sending).await {
             let address = &addresses[&name];
             for (id, result) in results {

@@ -37,6 +37,9 @@ pub(crate) struct Outbox {
     /// The newest attempts, the newest first.
     #[serde(default)]
     attempts: VecDeque<Attempted>,
+    /// Dropped since the last delivery. Not kept: it is said in the same turn.
+    #[serde(skip)]
+    dropped: Vec<Delivery>,
 }
 
 /// An attempt to deliver a message, for people.
@@ -120,15 +123,30 @@ pub enum DeliveryResult {
     },
 }
 
+impl DeliveryResult {
+    /// The words of all results, in the order of [`as_str`](Self::as_str).
+    pub const WORDS: [&'static str; 4] = ["delivered", "failed", "given_up", "disabled"];
+
+    /// The word for the result, in metrics: `delivered`, `failed` (another attempt follows), `given_up`, `disabled`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            DeliveryResult::Delivered => "delivered",
+            DeliveryResult::Again { .. } => "failed",
+            DeliveryResult::GivenUp { .. } => "given_up",
+            DeliveryResult::Disabled { .. } => "disabled",
+        }
+    }
+}
+
 impl Outbox {
-    /// Adds a message for some channels. Returns what had to be dropped for it.
-    pub(crate) fn push(&mut self, alert: Alert, channels: &[String]) -> Vec<Delivery> {
+    /// Adds a message for some channels. What has to be dropped for it is said with the next delivery.
+    pub(crate) fn push(&mut self, alert: Alert, channels: &[String]) {
         let channels = channels
             .iter()
             .map(|name| (name.clone(), Attempts::default()));
         let channels: BTreeMap<String, Attempts> = channels.collect();
         if channels.is_empty() {
-            return Vec::new();
+            return;
         }
         self.waiting.push(Waiting { alert, channels });
         let excess = self.waiting.len().saturating_sub(MAX_WAITING);
@@ -143,7 +161,12 @@ impl Outbox {
                 },
             })
         });
-        dropped.collect()
+        self.dropped.extend(dropped);
+    }
+
+    /// The messages that were dropped, for each channel that they waited for.
+    pub(crate) fn take_dropped(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Forgets channels that the program does not have any more, with what waits for them, and uses a channel again

@@ -118,6 +118,15 @@ impl AlertState {
         self.engine.firing()
     }
 
+    /// How many subjects each rule fires for; rules that fire for none are left out.
+    pub fn firing_by_rule(&self) -> BTreeMap<RuleKind, usize> {
+        let mut counts = BTreeMap::new();
+        for (rule, ..) in self.firing() {
+            *counts.entry(rule).or_default() += 1;
+        }
+        counts
+    }
+
     /// How many messages wait to be delivered.
     pub fn waiting(&self) -> usize {
         self.outbox.len()

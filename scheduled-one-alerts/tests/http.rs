@@ -7,7 +7,8 @@ mod server;
 use std::time::Duration;
 
 use scheduled_one_alerts::{
-    Alert, Channel, DeliveryError, DingTalk, Feishu, Http, PagerDuty, Secret, Slack, WeCom, Webhook,
+    Alert, Alertmanager, Channel, DeliveryError, DingTalk, Feishu, Http, PagerDuty, Secret, Slack,
+    WeCom, Webhook,
 };
 
 use server::{Answer, Server, certificates, closed_port, ok, tls};
@@ -73,6 +74,64 @@ async fn a_status_says_what_to_do() {
         let error = answered(Answer::Reply(status, String::new())).await;
         assert!(matches!(error, DeliveryError::Refused(_)), "{error:?}");
     }
+}
+
+/// Each channel of HTTP, to this address.
+fn each_channel(address: &str) -> Vec<Box<dyn Channel>> {
+    let http = || Http::new().timeout(Duration::from_millis(400));
+    vec![
+        Box::new(Slack::new(address).http(http())),
+        Box::new(DingTalk::new(address).secret("key").http(http())),
+        Box::new(WeCom::new(address).http(http())),
+        Box::new(Feishu::new(address).secret("key").http(http())),
+        Box::new(Webhook::new(address).http(http())),
+        Box::new(PagerDuty::new("key").address(address).http(http())),
+        Box::new(Alertmanager::new(address).http(http())),
+    ]
+}
+
+#[tokio::test]
+async fn each_channel_takes_the_same_replies_for_the_same() {
+    use DeliveryError::{Gone, Refused, Slow, Unreachable};
+    type Means = fn(&DeliveryError) -> bool;
+    let other = Server::start([ok()]).await;
+    let slow: Means = |error| {
+        matches!(
+            error,
+            Slow {
+                retry_after_ms: Some(7_000),
+                ..
+            }
+        )
+    };
+    let replies: [(Answer, Means); 7] = [
+        (Answer::With(302, "location", other.url("/")), |error| {
+            matches!(error, Refused(_))
+        }),
+        (Answer::With(307, "location", other.url("/")), |error| {
+            matches!(error, Refused(_))
+        }),
+        (Answer::With(429, "retry-after", "7".to_owned()), slow),
+        (Answer::With(503, "retry-after", "7".to_owned()), slow),
+        (Answer::Reply(410, String::new()), |error| {
+            matches!(error, Gone { .. })
+        }),
+        (Answer::Hang, |error| matches!(error, Unreachable(_))),
+        (Answer::Close, |error| matches!(error, Unreachable(_))),
+    ];
+    let alert = Alert::test("shop", NOW_MS);
+    for (answer, means) in replies {
+        let server = Server::start([answer.clone()]).await;
+        let channels = each_channel(&server.url("/hook"));
+        for channel in &channels {
+            let name = channel.name();
+            let error = channel.deliver(&alert, NOW_MS).await.expect_err(name);
+            assert!(means(&error), "{name} after {answer:?}: {error:?}");
+        }
+        let attempts = server.received().len();
+        assert_eq!(attempts, channels.len(), "one attempt each: {answer:?}");
+    }
+    assert!(other.received().is_empty(), "redirects are not followed");
 }
 
 #[tokio::test]

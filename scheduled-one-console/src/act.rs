@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use scheduled_one_control::{
-    BackfillJob, BackfillOnly, CancelledRun, ChangeDirective, OnBusy, RunJob,
+    Action, BackfillJob, BackfillOnly, CancelledRun, ChangeDirective, OnBusy, RunJob,
 };
 use serde::Deserialize;
 
@@ -21,7 +21,6 @@ use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::page::{self, BackfillWish, Section};
 use crate::plan::zone_of;
-use crate::rights::Action;
 use crate::text::{encoded, millis};
 
 pub(crate) use schedule::{reschedule, reset};
@@ -59,7 +58,7 @@ pub(crate) async fn pause(
     sent: Sent,
 ) -> Response {
     let pause = |fields: &Fields| {
-        let pause = app.control.pause(&job);
+        let pause = visitor.control.pause(&job);
         Ok(match instant("until", &fields.until)? {
             Some(until) => pause.until(until),
             None => pause,
@@ -82,7 +81,7 @@ pub(crate) async fn resume(
     sent: Sent,
 ) -> Response {
     let resume = |fields: &Fields| {
-        let resume = app.control.resume(&job);
+        let resume = visitor.control.resume(&job);
         Ok(match fields.catch_up.is_empty() {
             true => resume,
             false => resume.catch_up(),
@@ -128,7 +127,7 @@ pub(crate) async fn run(
     Path(job): Path<String>,
     sent: Sent,
 ) -> Response {
-    let run = || Ok(app.control.run(&job));
+    let run = || Ok(visitor.control.run(&job));
     let done = ask_for(&visitor, &job, sent, run).await;
     back(&app, &visitor, &job, done)
 }
@@ -143,7 +142,7 @@ pub(crate) async fn rerun(
     let rerun = || {
         let since = u64::try_from(tick).ok().map(Duration::from_millis);
         let tick = since.and_then(|since| UNIX_EPOCH.checked_add(since));
-        Ok(app.control.rerun(&job, tick.ok_or(Failure::NoPage)?))
+        Ok(visitor.control.rerun(&job, tick.ok_or(Failure::NoPage)?))
     };
     let done = ask_for(&visitor, &job, sent, rerun).await;
     back(&app, &visitor, &job, done)
@@ -185,7 +184,7 @@ pub(crate) async fn cancel(
     let done = async {
         permit(&visitor, Action::Cancel, &job)?;
         let fields = form(sent)?;
-        let cancel = app.control.cancel(&job, token).note(fields.note);
+        let cancel = visitor.control.cancel(&job, token).note(fields.note);
         match cancel.by(&visitor.user.name).await? {
             CancelledRun::Cancelling => Ok("cancelling"),
             _ => Err(Failure::Gone { token }),
@@ -204,13 +203,13 @@ pub(crate) async fn backfill(
     let planned = async {
         permit(&visitor, Action::Backfill, &job)?;
         let wish = form(sent)?;
-        let backfill = wanted_backfill(&app, &visitor, &job, &wish)?;
+        let backfill = wanted_backfill(&visitor, &job, &wish)?;
         if !wish.go.is_empty() {
             backfill.await?;
             return Ok(None);
         }
         let plan = backfill.dry_run().await?;
-        let described = app.control.describe(&job).await?;
+        let described = visitor.control.describe(&job).await?;
         let ms = |(tick, _): &(SystemTime, u32)| {
             millis(tick.duration_since(UNIX_EPOCH).unwrap_or_default())
         };
@@ -242,7 +241,6 @@ fn backfill_only(word: &str) -> Result<BackfillOnly, Failure> {
 
 /// The backfill that is wished for, in the name of the visitor.
 pub(crate) fn wanted_backfill(
-    app: &App,
     visitor: &Visitor,
     job: &str,
     wish: &BackfillWish,
@@ -255,7 +253,7 @@ pub(crate) fn wanted_backfill(
     };
     let only = backfill_only(&wish.only)?;
     let range = bound("from", &wish.from)?..bound("to", &wish.to)?;
-    let backfill = app.control.backfill(job, range).only(only);
+    let backfill = visitor.control.backfill(job, range).only(only);
     Ok(backfill.note(&wish.note).by(&visitor.user.name))
 }
 
@@ -269,7 +267,8 @@ pub(crate) async fn stop_backfill(
     let done = async {
         permit(&visitor, Action::Backfill, &job)?;
         let fields = form(sent)?;
-        app.control
+        visitor
+            .control
             .stop_backfill(&job, &visitor.user.name, &fields.note)
             .await?;
         Ok("ended")

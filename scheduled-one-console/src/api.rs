@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::{HeaderName, HeaderValue, header};
-use scheduled_one_control::{JobDescription, OpenRun};
+use scheduled_one_control::{Action, JobDescription, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +15,6 @@ use crate::app::{Shared, permit};
 use crate::failure::{Failure, failed};
 use crate::gate::Visitor;
 use crate::plan::Plan;
-use crate::rights::Action;
 use crate::text::rfc3339;
 
 pub(crate) use act::{act, cancel};
@@ -51,12 +50,11 @@ pub(crate) async fn description_of_all() -> Response {
 
 /// `GET /api/v1/jobs`
 pub(crate) async fn jobs(
-    State(app): Shared,
     Extension(visitor): Extension<Visitor>,
     Query(search): Query<Search>,
 ) -> Response {
     let listed = async {
-        let mut jobs = app.visible_jobs(&visitor).await?;
+        let mut jobs = visitor.control.jobs().await?;
         let wanted = search.q.to_lowercase();
         jobs.retain(|job| job.job > search.after && job.job.to_lowercase().contains(&wanted));
         let limit = search.limit.unwrap_or(MAX_JOBS).clamp(1, MAX_JOBS);
@@ -89,11 +87,11 @@ pub(crate) async fn job(
 ) -> Response {
     let described = async {
         permit(&visitor, Action::View, &job)?;
-        let described = app.control.describe(&job).await?;
-        let open = app.control.open_runs(&job).await?;
-        let lines = app.control.ledger(&job, LINES).await?;
+        let described = visitor.control.describe(&job).await?;
+        let open = visitor.control.open_runs(&job).await?;
+        let lines = visitor.control.ledger(&job, LINES).await?;
         let version = described.version;
-        let plan = app.plan(&described, TICKS).await?;
+        let plan = app.plan(&visitor, &described, TICKS).await?;
         let body = description(&plan, &described, &open, &lines);
         Ok((etag(version), Json(body)).into_response())
     };

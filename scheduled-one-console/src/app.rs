@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, header};
 use maud::Markup;
-use scheduled_one_control::{Control, Error, JobDescription, JobSummary};
+use scheduled_one_control::{Action, Control, Error, JobDescription, JobSummary};
 use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_protocol::clock::Clock;
 use tokio::task::JoinSet;
@@ -18,7 +18,6 @@ use crate::gate::Visitor;
 use crate::live::Hub;
 use crate::page::{self, Layout, Section};
 use crate::plan::Plan;
-use crate::rights::Action;
 use crate::run_logs::RunLogs;
 use crate::text::millis;
 
@@ -26,7 +25,8 @@ use crate::text::millis;
 const AT_ONCE: usize = 16;
 
 pub(crate) struct App {
-    pub(crate) control: Control,
+    /// Not restricted: each visitor has one that is.
+    control: Control,
     pub(crate) hub: Hub,
     name: String,
     clock: Arc<dyn Clock>,
@@ -100,20 +100,18 @@ impl App {
         layout.page(shown.content.clone()).into_string()
     }
 
-    /// The jobs that the user may see, by name.
-    pub(crate) async fn visible_jobs(&self, visitor: &Visitor) -> Result<Vec<JobSummary>, Failure> {
-        let mut jobs = self.control.jobs().await?;
-        jobs.retain(|job| visitor.may(Action::View, &job.job));
-        Ok(jobs)
-    }
-
     /// The next `n` ticks of a job. The catalog has the schedule in the code: what is in force in its place is computed
     /// with the directive.
-    pub(crate) async fn plan(&self, described: &JobDescription, n: usize) -> Result<Plan, Error> {
+    pub(crate) async fn plan(
+        &self,
+        visitor: &Visitor,
+        described: &JobDescription,
+        n: usize,
+    ) -> Result<Plan, Error> {
         let (job, cataloged) = (&described.job, described.cataloged.as_ref());
         let overridden = described.overridden.as_ref();
         match overridden.is_some_and(|it| it.is_in_force()) {
-            true => Plan::computed(self.control.next(job, n).await),
+            true => Plan::computed(visitor.control.next(job, n).await),
             false => Ok(Plan::of(job, cataloged, self.now_ms(), n)),
         }
     }
@@ -121,6 +119,7 @@ impl App {
     /// The newest lines of each ledger.
     pub(crate) async fn ledgers(
         &self,
+        visitor: &Visitor,
         jobs: &[String],
         lines: usize,
     ) -> Result<BTreeMap<String, Vec<LedgerRecord>>, Failure> {
@@ -128,7 +127,7 @@ impl App {
         for batch in jobs.chunks(AT_ONCE) {
             let mut reads = JoinSet::new();
             for job in batch.iter().cloned() {
-                let control = self.control.clone();
+                let control = visitor.control.clone();
                 reads.spawn(async move { (control.ledger(&job, lines).await, job) });
             }
             for (ledger, job) in reads.join_all().await {
@@ -139,16 +138,19 @@ impl App {
     }
 }
 
-/// The middleware behind the gate: looks up the groups of jobs for a visitor whose rights depend on them.
+/// The middleware behind the gate: looks up the groups of jobs for a visitor whose rights depend on them. `Control`
+/// would do so with each call.
 pub(crate) async fn know_groups(State(app): Shared, mut request: Request, next: Next) -> Response {
     let visitor = request.extensions().get::<Visitor>().cloned();
-    let Some(mut visitor) = visitor.filter(|visitor| visitor.user.rights.name_groups()) else {
+    let Some(visitor) = visitor.filter(|visitor| visitor.user.rights.name_groups()) else {
         return next.run(request).await;
     };
     match app.control.jobs().await {
         Ok(jobs) => {
             let group = |job: JobSummary| Some((job.job, job.cataloged?.group?));
-            visitor.groups = Arc::new(jobs.into_iter().filter_map(group).collect());
+            let groups = jobs.into_iter().filter_map(group).collect();
+            let rights = visitor.user.rights.of_groups(&groups);
+            let visitor = visitor.with_rights(&app.control, rights);
             request.extensions_mut().insert(visitor);
             next.run(request).await
         }

@@ -86,6 +86,7 @@ impl Console {
     /// Who may see the console and do what there; with it, the console is a service.
     pub fn access(self, access: impl Access) -> ConsoleService {
         let gate = Gate {
+            control: self.control.clone(),
             access: Box::new(access),
             public_url: self.public_url,
             hosts: self.hosts,

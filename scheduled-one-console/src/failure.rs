@@ -2,11 +2,9 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
-use scheduled_one_control::Error;
+use scheduled_one_control::{Action, Error};
 use scheduled_one_protocol::StoreError;
 use serde_json::json;
-
-use crate::rights::Action;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -43,6 +41,7 @@ impl Failure {
                 StatusCode::BAD_REQUEST
             }
             Failure::Control(Error::TooMany { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Failure::Control(Error::Forbidden { .. }) => StatusCode::FORBIDDEN,
             Failure::Control(_) => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Forbidden { .. } => StatusCode::FORBIDDEN,
             Failure::Body { status, .. } => *status,
@@ -56,6 +55,7 @@ impl Failure {
             Failure::Control(Error::Conflict { .. }) => "conflict",
             Failure::Control(Error::Argument { .. }) | Failure::Input { .. } => "argument",
             Failure::Control(Error::TooMany { .. }) => "too_many",
+            Failure::Control(Error::Forbidden { .. }) => "forbidden",
             Failure::Control(_) => "store",
             Failure::Forbidden { .. } => "forbidden",
             Failure::Body { .. } => "body",

@@ -1,7 +1,6 @@
 //! What every request passes: the name of the host, who sends it, where it comes from; and the headers of every
 //! answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +11,11 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
+use scheduled_one_control::{Action, Control, Rights};
+
 use crate::access::{Access, Decision, Denial, User};
 use crate::failure::{api_error, is_api};
 use crate::host::name_of;
-use crate::rights::Action;
 use crate::same_origin;
 
 /// How long it may take from the head of a request to that of its answer, the body of a slow client included. Streams
@@ -33,6 +33,7 @@ fn too_slow(path: &str) -> Response {
 
 /// How a console is reached.
 pub(crate) struct Gate {
+    pub(crate) control: Control,
     pub(crate) access: Box<dyn Access>,
     /// The address under which people reach the console.
     pub(crate) public_url: Option<Uri>,
@@ -46,15 +47,21 @@ pub(crate) struct Visitor {
     pub(crate) user: User,
     /// The path of the console in its host, without a slash at the end: empty if it is all that the host serves.
     pub(crate) mount: Arc<str>,
-    /// The groups of jobs that are in one, if the rights of the user depend on them.
-    pub(crate) groups: Arc<BTreeMap<String, String>>,
+    /// Does what the rights of the user allow, and nothing else.
+    pub(crate) control: Control,
 }
 
 impl Visitor {
     /// Whether the visitor may do something with a job.
     pub(crate) fn may(&self, action: Action, job: &str) -> bool {
-        let group = self.groups.get(job).map(String::as_str);
-        self.user.rights.allows(action, job, group)
+        self.user.rights.allows(action, job, None)
+    }
+
+    /// The same user, with these rights.
+    pub(crate) fn with_rights(mut self, of_all: &Control, rights: Rights) -> Self {
+        self.control = of_all.with_rights(rights.clone());
+        self.user.rights = rights;
+        self
     }
 }
 
@@ -101,9 +108,9 @@ impl Gate {
         same_origin::check(request, self.public_url.as_ref())
             .map_err(|error| Denial::new(StatusCode::FORBIDDEN, error.to_string()))?;
         Ok(Visitor {
+            control: self.control.with_rights(user.rights.clone()),
             user,
             mount: self.mount(request).into(),
-            groups: Arc::default(),
         })
     }
 

@@ -10,7 +10,6 @@ mod service;
 pub mod access;
 mod gate;
 mod host;
-mod rights;
 mod same_origin;
 
 mod act;
@@ -27,6 +26,6 @@ mod page;
 mod text;
 
 pub use console::Console;
-pub use rights::{Action, Rights};
 pub use run_logs::RunLogs;
+pub use scheduled_one_control::{Action, Rights};
 pub use service::{Body, ConsoleService};

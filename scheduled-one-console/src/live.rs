@@ -15,14 +15,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use scheduled_one_control::{Control, JobGlance};
+use scheduled_one_control::{Action, AlertsNow, Control, JobGlance};
 use scheduled_one_protocol::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::app::Shared;
 use crate::gate::Visitor;
-use crate::rights::Action;
 use crate::text::encoded;
 
 /// Streams that are open at once; a page without one asks by itself.
@@ -34,6 +33,10 @@ const MAX_POLLED: usize = 1_024;
 const PERIOD: Duration = Duration::from_secs(1);
 /// A comment is sent after this time without an event, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// What a stream follows in place of a job, to follow what alerts fire. No job has such a name: it is that of the
+/// internal one.
+const ALERTS: &str = "$alerts";
 
 /// A digest of each job's state; none for all if the store is away.
 type Digests = Arc<BTreeMap<String, u64>>;
@@ -51,6 +54,16 @@ pub(crate) fn follow(glances: &[JobGlance]) -> String {
     let names: Vec<String> = glances.iter().map(|glance| encoded(&glance.job)).collect();
     let seen = state(glances.iter().map(|glance| Some(digest(glance))));
     format!("?jobs={}&seen={seen}", names.join(","))
+}
+
+/// The query of the events for the page of alerts. The revision says nothing of jobs that the visitor may not see.
+pub(crate) fn follow_alerts(alerts: Option<&AlertsNow>) -> String {
+    let seen = state([alerts.map(digest_of_alerts)].into_iter());
+    format!("?jobs={}&seen={seen}", encoded(ALERTS))
+}
+
+fn digest_of_alerts(alerts: &AlertsNow) -> u64 {
+    digest(&alerts.revision)
 }
 
 /// The state of jobs, in the order in which the page names them.
@@ -79,12 +92,19 @@ struct Streams {
 
 impl Hub {
     pub(crate) fn of(control: Control) -> Self {
-        Self::new(Box::new(move |jobs| {
+        Self::new(Box::new(move |mut jobs| {
             let control = control.clone();
             Box::pin(async move {
+                let wants_alerts = jobs.iter().any(|job| job == ALERTS);
+                jobs.retain(|job| job != ALERTS);
                 let glances = control.glance(&jobs).await.unwrap_or_default();
                 let digests = glances.iter().zip(jobs);
-                Arc::new(digests.map(|(glance, job)| (job, digest(glance))).collect())
+                let mut digests: BTreeMap<String, u64> =
+                    digests.map(|(glance, job)| (job, digest(glance))).collect();
+                if wants_alerts && let Ok(Some(alerts)) = control.alerts().await {
+                    digests.insert(ALERTS.to_owned(), digest_of_alerts(&alerts));
+                }
+                Arc::new(digests)
             })
         }))
     }
@@ -203,7 +223,11 @@ pub(crate) async fn events(
     Query(followed): Query<Followed>,
     headers: HeaderMap,
 ) -> Response {
-    let may_see = |job: &&str| !job.is_empty() && visitor.may(Action::View, job);
+    let may_see = |job: &&str| match *job {
+        "" => false,
+        ALERTS => visitor.user.rights.allows_somewhere(Action::View),
+        job => visitor.may(Action::View, job),
+    };
     let jobs = followed.jobs.split(',').filter(may_see).take(MAX_JOBS);
     let Some(follower) = app.hub.follow(jobs.map(str::to_owned).collect()) else {
         let text = "As many pages follow the store as may: this one asks every ten seconds.\n";

@@ -10,7 +10,7 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
-use scheduled_one_control::{Error, JobDescription, JobGlance, JobSummary};
+use scheduled_one_control::{Action, Error, JobDescription, JobGlance, JobSummary};
 use serde::Deserialize;
 
 use crate::app::{App, Shared, Shown, permit};
@@ -21,7 +21,6 @@ use crate::page::{
     self, CalendarPage, Cell, Health, JobPage, JobsPage, Range, Row, Search, Section,
 };
 use crate::plan::{Plan, instant, ticks_in, zone_of};
-use crate::rights::Action;
 
 pub(crate) use alerts::alerts;
 pub(crate) use cluster::{cluster, examine};
@@ -51,7 +50,7 @@ pub(crate) async fn jobs(
 }
 
 async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown, Failure> {
-    let mut found = app.visible_jobs(visitor).await?;
+    let mut found = visitor.control.jobs().await?;
     let known = found.len();
     let paused = found.iter().filter(|job| job.is_paused).count();
     let groups = found
@@ -71,7 +70,7 @@ async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown
     let mut rows: Vec<Row> = Vec::new();
     let mut looked_at = 0;
     for batch in found.chunks(JOBS) {
-        for row in rows_of(app, batch, now_ms).await? {
+        for row in rows_of(app, visitor, batch, now_ms).await? {
             if rows.len() == JOBS {
                 break;
             }
@@ -105,11 +104,16 @@ async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown
     })
 }
 
-async fn rows_of(app: &App, jobs: &[JobSummary], now_ms: i64) -> Result<Vec<Row>, Failure> {
+async fn rows_of(
+    app: &App,
+    visitor: &Visitor,
+    jobs: &[JobSummary],
+    now_ms: i64,
+) -> Result<Vec<Row>, Failure> {
     let names: Vec<String> = jobs.iter().map(|job| job.job.clone()).collect();
     // First, so that what happens meanwhile is news to the page.
-    let glances = app.control.glance(&names).await?;
-    let mut ledgers = app.ledgers(&names, STRIP).await?;
+    let glances = visitor.control.glance(&names).await?;
+    let mut ledgers = app.ledgers(visitor, &names, STRIP).await?;
     let rows = jobs.iter().zip(glances).map(|(summary, glance)| {
         let lines = ledgers.remove(&summary.job).unwrap_or_default();
         Row {
@@ -153,22 +157,22 @@ async fn job_page(
     wanted: Wanted,
 ) -> Result<Shown, Failure> {
     permit(visitor, Action::View, &job)?;
-    let glance = glance(app, &job).await?;
-    let described = app.control.describe(&job).await?;
+    let glance = glance(visitor, &job).await?;
+    let described = visitor.control.describe(&job).await?;
     let follows = follow(std::slice::from_ref(&glance));
-    let open = app.control.open_runs(&job).await?;
-    let backfill = app.control.backfill_state(&job).await?;
-    let lines = app.control.ledger(&job, LINES).await?;
+    let open = visitor.control.open_runs(&job).await?;
+    let backfill = visitor.control.backfill_state(&job).await?;
+    let lines = visitor.control.ledger(&job, LINES).await?;
     let now_ms = app.now_ms();
     let pauses = described.pauses.iter().map(|pause| pause.pause.since_ms);
     let paused_since_ms = pauses.min();
-    let plan = app.plan(&described, NEXT).await?;
+    let plan = app.plan(visitor, &described, NEXT).await?;
     let overridden = described.overridden.as_ref();
     let is_overridden = overridden.is_some_and(|it| it.is_in_force());
     let of_code = described.cataloged.as_ref().filter(|_| !is_overridden);
     let ticks_in = |from_ms| ticks_in(&job, of_code, from_ms, now_ms);
     let page = JobPage {
-        calendar: calendar(app, &described, Range::from_word(&wanted.range), now_ms).await?,
+        calendar: calendar(visitor, &described, Range::from_word(&wanted.range), now_ms).await?,
         health: Health::of_described(&described, &glance, &lines, now_ms),
         plan,
         paused_ticks: paused_since_ms.and_then(|since_ms| Some(ticks_in(since_ms)?.len())),
@@ -195,13 +199,13 @@ async fn job_page(
 }
 
 /// What the job looks like now. It is read before all else, so that what happens meanwhile is news to the page.
-async fn glance(app: &App, job: &String) -> Result<JobGlance, Failure> {
-    let glances = app.control.glance(std::slice::from_ref(job)).await?;
+async fn glance(visitor: &Visitor, job: &String) -> Result<JobGlance, Failure> {
+    let glances = visitor.control.glance(std::slice::from_ref(job)).await?;
     Ok(glances.into_iter().next().unwrap_or_default())
 }
 
 async fn calendar(
-    app: &App,
+    visitor: &Visitor,
     described: &JobDescription,
     range: Option<Range>,
     now_ms: i64,
@@ -215,7 +219,7 @@ async fn calendar(
         Some(from_ms) if surplus > 0 => *from_ms,
         _ => now_ms - range.ms(),
     };
-    let audited = app
+    let audited = visitor
         .control
         .audit(&described.job, instant(from_ms)..instant(now_ms + 1))
         .await;

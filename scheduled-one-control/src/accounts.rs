@@ -15,6 +15,7 @@ use crate::audit::{AuditInput, AuditedTick, UnitState};
 use crate::catalog::{CatalogedJob, ms};
 use crate::control::Control;
 use crate::error::Error;
+use crate::rights::Action;
 
 /// Lines of a ledger that are looked at.
 const LINES: usize = 10_000;
@@ -83,6 +84,7 @@ impl Control {
         job: &str,
         range: Range<SystemTime>,
     ) -> Result<Vec<AuditedTick>, Error> {
+        self.check_right(Action::View, job).await?;
         let accounts = self.accounts(job).await?;
         Ok(accounts.audit(ms(range.start)..ms(range.end)))
     }
@@ -92,7 +94,7 @@ impl Control {
         let (cataloged, since_ms) = (&in_force.cataloged, in_force.since_ms);
         // The state first: a run that ends in between is in the ledger by then.
         let found = self.unit_states(job, cataloged).await?;
-        let store = self.store(job);
+        let store = self.reader(job);
         let mut lines: Vec<LedgerRecord> = ask(|| store.ledger(job, LINES)).await?;
         lines.reverse();
         let directives = self.read(store).await?.body.directives;
@@ -142,7 +144,7 @@ impl Control {
             let units: Vec<UnitName> = (0..=slots).map(|slot| unit.with_slot(slot)).collect();
             let mut inspected = Vec::with_capacity(units.len());
             for batch in units.chunks(MAX_BATCH) {
-                let store = self.store(job);
+                let store = self.reader(job);
                 inspected.extend(ask(|| store.inspect(&self.caller, batch)).await?.body);
             }
             let marks = inspected.first().map(|own| own.marks).unwrap_or_default();

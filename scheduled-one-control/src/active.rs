@@ -6,6 +6,7 @@ use scheduled_one_protocol::message::MAX_BATCH;
 use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
+use crate::rights::Action;
 
 /// Most slots of a job.
 const MAX_SLOTS: u32 = 32;
@@ -32,6 +33,7 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`].
     pub async fn active_runs(&self, job: &str) -> Result<Vec<ActiveRun>, Error> {
+        self.check_right(Action::View, job).await?;
         let shards = match self.shards(job).await {
             Ok(shards) => shards,
             Err(Error::Argument { .. }) => return Ok(Vec::new()),
@@ -45,7 +47,7 @@ impl Control {
                 slots.chain([lane])
             })
             .collect();
-        let store = self.store(job);
+        let store = self.reader(job);
         let mut runs = Vec::new();
         for batch in units.chunks(MAX_BATCH) {
             let reply = ask(|| store.inspect(&self.caller, batch)).await?;

@@ -1,15 +1,23 @@
 //! What alerts fire, as the nodes that evaluate them left it.
 
 use scheduled_one_protocol::UnitName;
-use scheduled_one_protocol::message::{CheckpointRequest, Checkpointed};
+use scheduled_one_protocol::message::Checkpointed;
 use serde::{Deserialize, Serialize};
 
-use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
 
 /// The internal job that evaluates alerts.
 const EVALUATES: &str = "$alerts";
+
+/// Rules whose subject is no job.
+const OF_ALL: [&str; 5] = [
+    "nodes_below",
+    "drift",
+    "quarantine",
+    "store_lost",
+    "channel",
+];
 
 /// What alerts fire, and what was sent of them. Instants are ms since the Unix epoch, by the store's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +32,9 @@ pub struct AlertsNow {
     pub waiting: usize,
     /// The newest attempts to deliver messages, the newest first.
     pub sent: Vec<SentAlert>,
+    /// Grows with each change of what is stored.
+    #[serde(skip)]
+    pub revision: u64,
 }
 
 /// A rule that fires.
@@ -63,19 +74,23 @@ pub struct SentAlert {
 struct Stored {
     #[serde(default)]
     shown: AlertsNow,
+    #[serde(default)]
+    revision: u64,
 }
 
 impl Control {
     /// What alerts fire now, and what was sent; `None` if no node of the namespace has evaluated alerts yet. It costs
-    /// one request.
+    /// one request. Who may not see all jobs has what fires for the jobs that may be seen, and nothing of what was
+    /// sent.
     ///
     /// # Errors
     ///
     /// [`Error::Store`]; [`Error::Argument`] if what is stored is that of a newer release, or was edited.
     pub async fn alerts(&self) -> Result<Option<AlertsNow>, Error> {
-        let request = CheckpointRequest::read(UnitName::new(EVALUATES, 0));
-        let store = self.store(EVALUATES);
-        let found = ask(|| store.checkpoint(&self.caller, &request)).await?.body;
+        self.check_sees_something()?;
+        let unit = UnitName::new(EVALUATES, 0);
+        let found = self.reader(EVALUATES).checkpoint(&self.caller, unit);
+        let found = found.await?.body;
         let Checkpointed::Found(Some(found)) = found else {
             return Ok(None);
         };
@@ -84,6 +99,18 @@ impl Control {
                 argument: "alerts",
                 message: format!("what is stored of the alerts cannot be read: {error}"),
             })?;
-        Ok(Some(stored.shown))
+        let mut shown = stored.shown;
+        shown.revision = stored.revision;
+        if !self.sees_all() {
+            let visible = self.visible().await?;
+            let is_seen = |firing: &FiringAlert| {
+                let unit = UnitName::from(firing.subject.as_str());
+                visible.has(unit.job()) && !OF_ALL.contains(&&*firing.rule)
+            };
+            shown.firing.retain(is_seen);
+            // They may name any job.
+            shown.sent.clear();
+        }
+        Ok(Some(shown))
     }
 }

@@ -23,6 +23,7 @@ use crate::change::Change;
 use crate::control::Control;
 use crate::error::Error;
 use crate::handle::is_end;
+use crate::rights::Action;
 
 pub use only::BackfillOnly;
 pub use state::BackfillState;
@@ -173,6 +174,8 @@ impl BackfillJob {
     ///
     /// As those of [`Control::backfill`], but for a conflict.
     pub async fn dry_run(&self) -> Result<BackfillPlan, Error> {
+        let control = &self.control;
+        control.check_right(Action::Backfill, &self.job).await?;
         let (backfill, schedule) = self.planned().await?;
         Ok(plan(&backfill, &schedule, 0))
     }
@@ -271,6 +274,7 @@ impl BackfillJob {
     }
 
     async fn begin(self) -> Result<BackfillPlan, Error> {
+        let authorized = self.control.authorize(Action::Backfill, &self.job).await?;
         let subject = self.control.checked_subject(&self.job).await?;
         let (backfill, schedule) = self.planned().await?;
         if backfill.total == 0 {
@@ -282,8 +286,7 @@ impl BackfillJob {
             expect: None,
             is_forced: self.is_forced,
         };
-        let store = self.control.store(&self.job);
-        let changed = self.control.make(store, &change, |stored, now_ms, _| {
+        let changed = self.control.make(authorized, &change, |stored, now_ms, _| {
             if stored.backfill.as_ref().is_some_and(Backfill::is_open) {
                 return Err(change.conflict(stored.clone()));
             }

@@ -12,6 +12,7 @@ use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
 use crate::handle::is_end;
+use crate::rights::Action;
 
 /// Lines of a ledger that are looked at.
 const LINES: usize = 10_000;
@@ -92,6 +93,7 @@ impl CancelRun {
 
     async fn make(self) -> Result<CancelledRun, Error> {
         self.check()?;
+        let authorized = self.control.authorize(Action::Cancel, &self.job).await?;
         let shards = self.control.shards(&self.job).await?;
         let places = (0..shards.max(1)).flat_map(|shard| {
             let unit = UnitName::new(&self.job, shard);
@@ -109,15 +111,14 @@ impl CancelRun {
                 note: self.note.clone(),
             })
             .collect();
-        let store = self.control.store(&self.job);
         // A token names one run, wherever it is.
         for batch in cancels.chunks(MAX_BATCH) {
-            let reply = ask(|| store.cancel(&self.control.caller, batch)).await?;
+            let reply = ask(|| authorized.cancel(batch)).await?;
             if reply.body.contains(&Cancelled::Cancelling) {
                 return Ok(CancelledRun::Cancelling);
             }
         }
-        let lines = ask(|| store.ledger(&self.job, LINES)).await?;
+        let lines = ask(|| authorized.reader().ledger(&self.job, LINES)).await?;
         let ended = lines
             .into_iter()
             .find(|line| is_end(line) && line.token == Some(token));

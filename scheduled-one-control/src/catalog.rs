@@ -11,6 +11,7 @@ use crate::ask::ask;
 use crate::control::{Control, MAX_SHARDS};
 use crate::error::Error;
 use crate::reschedule::in_force;
+use crate::rights::Action;
 
 /// Most ticks that a call returns.
 const MAX_TICKS: usize = 100_000;
@@ -187,7 +188,7 @@ impl Control {
     /// What the catalog has of a job, and the store's clock in ms.
     pub(crate) async fn cataloged(&self, job: &str) -> Result<(CatalogedJob, i64), Error> {
         self.check_job(job).await?;
-        let reply = self.read_catalog(self.store(job)).await?;
+        let reply = self.read_catalog(self.reader(job)).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let catalog = reply.body.catalog.unwrap_or_default();
         let entry = catalog.get(job).ok_or_else(|| Error::Schedule {
@@ -202,7 +203,7 @@ impl Control {
         let (cataloged, now_ms) = self.cataloged(job).await?;
         let zones = zones(job)?;
         let own = cataloged.schedule(job, &zones)?;
-        let directives = self.read(self.store(job)).await?.body.directives;
+        let directives = self.read(self.reader(job)).await?.body.directives;
         let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
         let (schedule, since_ms) = in_force(job, own.clone(), wanted, &zones)?;
         Ok(InForce {
@@ -223,7 +224,7 @@ impl Control {
     /// The state of each of so many shards of a job.
     async fn states(&self, job: &str, count: u32) -> Result<Vec<UnitStatus>, Error> {
         let units: Vec<UnitName> = (0..count).map(|shard| UnitName::new(job, shard)).collect();
-        let store = self.store(job);
+        let store = self.reader(job);
         let mut shards = Vec::with_capacity(units.len());
         for batch in units.chunks(MAX_BATCH) {
             shards.extend(ask(|| store.inspect(&self.caller, batch)).await?.body);
@@ -244,6 +245,7 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Schedule`] if this process cannot compute them.
     pub async fn next(&self, job: &str, n: usize) -> Result<Vec<SystemTime>, Error> {
+        self.check_right(Action::View, job).await?;
         let in_force = self.in_force(job).await?;
         let said = in_force.cataloged.descriptor.get("shards");
         let count = said.and_then(|it| it.parse().ok()).unwrap_or(1);
@@ -270,32 +272,12 @@ impl Control {
         job: &str,
         range: Range<SystemTime>,
     ) -> Result<Vec<SystemTime>, Error> {
+        self.check_right(Action::View, job).await?;
         let in_force = self.in_force(job).await?;
         let gone_since_ms = self.gone_since_ms(job).await?;
         let to_ms = gone_since_ms.map_or(i64::MAX, |gone_ms| gone_ms.saturating_add(1));
         let ticks = in_force.ticks(ms(range.start)..ms(range.end).min(to_ms));
         Ok(ticks.take(MAX_TICKS).map(instant).collect())
-    }
-
-    /// The jobs that are in a group now, by name.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Argument`] if there is none; [`Error::Store`].
-    pub async fn group(&self, group: &str) -> Result<Vec<String>, Error> {
-        let jobs = self.jobs().await?.into_iter();
-        let in_group = jobs.filter(|job| {
-            let cataloged = job.cataloged.as_ref();
-            cataloged.is_some_and(|job| job.group.as_deref() == Some(group))
-        });
-        let names: Vec<String> = in_group.map(|job| job.job).collect();
-        match names.is_empty() {
-            false => Ok(names),
-            true => Err(Error::Argument {
-                argument: "group",
-                message: format!("no job is in the group {group}; `jobs` shows the group of each"),
-            }),
-        }
     }
 }
 

@@ -1,29 +1,26 @@
-//! Changes of directives, by compare-and-set.
+//! Changes of directives: what is asked for, and the step for each bucket or job that it concerns.
+
+mod make;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
-use scheduled_one_protocol::message::{self, ControlReply, ControlRequest, DirectiveChange, Reply};
-use scheduled_one_protocol::{ALL_JOBS, Directive, Store};
+use scheduled_one_protocol::{ALL_JOBS, Directive};
 
-use crate::ask::ask;
+use crate::authorization::Authorization;
 use crate::control::Control;
 use crate::error::Error;
 use crate::wish::Wish;
+use make::conflict;
+
+pub(crate) use make::Change;
 
 /// Longest note.
 const MAX_NOTE_BYTES: usize = 1_024;
 /// Longest name of who asks.
 const MAX_BY_BYTES: usize = 128;
-/// How often a change is tried again that somebody else was faster than.
-const MAX_TRIES: usize = 16;
-/// How long after a loss of memory, at least, a node may repeat a directive that the store forgot. It outlasts the
-/// usual leases; a quarantine that nodes have stated and that is longer counts instead.
-const DOUBT_MS: i64 = 60_000;
-/// After a loss of memory, living nodes have repeated their directives when this time is over: some heartbeats.
-const REPEATED_AFTER_MS: i64 = 3_000;
 
 /// A change was made, or was not needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,17 +181,20 @@ impl ChangeDirective {
         if self.is_group {
             return self.make_of_group().await;
         }
+        let right = self.wish.right();
         if self.subject != ALL_JOBS {
-            self.control.check_job(&self.subject).await?;
+            let control = self.control.clone();
+            let authorized = control.authorize(right, &self.subject).await?;
+            control.check_job(&self.subject).await?;
             self.resolve().await?;
-            return self.change_in(self.control.store(&self.subject)).await;
+            return self.change_in(authorized).await;
         }
         let mut all = Changed {
             version: 0,
             already: true,
         };
-        for store in self.control.stores() {
-            let changed = self.change_in(&**store).await?;
+        for authorized in self.control.authorize_all(right).await? {
+            let changed = self.change_in(authorized).await?;
             all.version = all.version.max(changed.version);
             all.already &= changed.already;
         }
@@ -257,9 +257,16 @@ impl ChangeDirective {
             version: 0,
             already: true,
         };
-        for job in self.control.group(&self.subject).await? {
+        let control = self.control.clone();
+        let jobs = control.all_in_group(&self.subject).await?;
+        let mut authorizations = Vec::with_capacity(jobs.len());
+        // First all rights, so that a change is not made half-way for want of one.
+        for job in &jobs {
+            authorizations.push(control.authorize(self.wish.right(), job).await?);
+        }
+        for (job, authorized) in jobs.into_iter().zip(authorizations) {
             self.subject = job;
-            let changed = self.change_in(self.control.store(&self.subject)).await?;
+            let changed = self.change_in(authorized).await?;
             all.version = all.version.max(changed.version);
             all.already &= changed.already;
         }
@@ -267,7 +274,7 @@ impl ChangeDirective {
     }
 
     /// Reads, changes what was read, and sets it if it is still the same.
-    async fn change_in(&self, store: &dyn Store) -> Result<Changed, Error> {
+    async fn change_in(&self, authorized: Authorization<'_>) -> Result<Changed, Error> {
         let change = Change {
             subject: &self.subject,
             action: self.wish.action(),
@@ -275,111 +282,12 @@ impl ChangeDirective {
             is_forced: self.is_forced,
         };
         let wished = |stored: &Directive, now_ms, in_doubt| self.wished(stored, now_ms, in_doubt);
-        let (changed, _) = self.control.make(store, &change, wished).await?;
+        let (changed, _) = self.control.make(authorized, &change, wished).await?;
         Ok(changed)
     }
 
     pub(crate) fn conflict(&self, now: Directive) -> Error {
         conflict(&self.subject, now)
-    }
-}
-
-/// A change of one directive.
-pub(crate) struct Change<'a> {
-    pub(crate) subject: &'a str,
-    /// What is done, in a word for the trail.
-    pub(crate) action: &'a str,
-    /// Only if the directive has this version.
-    pub(crate) expect: Option<u64>,
-    /// Also while older nodes live.
-    pub(crate) is_forced: bool,
-}
-
-impl Change<'_> {
-    pub(crate) fn conflict(&self, now: Directive) -> Error {
-        conflict(self.subject, now)
-    }
-}
-
-fn conflict(subject: &str, now: Directive) -> Error {
-    Error::Conflict {
-        subject: subject.to_owned(),
-        now: Box::new(now),
-    }
-}
-
-impl Control {
-    /// Reads, changes what was read, and sets it if it is still the same. `wished` gives what takes the place of the
-    /// directive that is stored, by the store's clock; its last argument says that nodes may repeat one that the store
-    /// has forgotten. Returns the directive before as well.
-    pub(crate) async fn make(
-        &self,
-        store: &dyn Store,
-        change: &Change<'_>,
-        wished: impl Fn(&Directive, i64, bool) -> Result<Option<Directive>, Error>,
-    ) -> Result<(Changed, Directive), Error> {
-        if !change.is_forced {
-            self.check_older_nodes(store).await?;
-        }
-        let mut sent: Option<(Directive, Directive)> = None;
-        for _ in 0..MAX_TRIES {
-            let reply = self.read_repeated(store).await?;
-            let now_ms = (reply.head.now_us / 1_000) as i64;
-            let stored = reply.body.directives.get(change.subject);
-            let stored = stored.cloned().unwrap_or_default();
-            let version = stored.version;
-            let changed = |version, already| Changed { version, already };
-            // The change was made, and its reply was lost.
-            if let Some((sent, before)) = sent
-                && (Directive { version, ..sent }) == stored
-            {
-                return Ok((changed(version, false), before));
-            }
-            if change.expect.is_some_and(|expected| expected != version) {
-                return Err(change.conflict(stored));
-            }
-            // A store that may have forgotten a pause is repeated it by the nodes: a resume has to be newer than that.
-            let lost_at_ms = reply.head.quarantine_from_ms;
-            let doubt_until_ms = reply.head.quarantine_until_ms.max(lost_at_ms + DOUBT_MS);
-            let in_doubt = lost_at_ms > 0 && now_ms < doubt_until_ms;
-            let Some(directive) = wished(&stored, now_ms, in_doubt)? else {
-                return Ok((changed(version, true), stored));
-            };
-            sent = Some((directive.clone(), stored.clone()));
-            let request = ControlRequest {
-                change: Some(DirectiveChange {
-                    subject: change.subject.to_owned(),
-                    seen: version,
-                    directive,
-                    action: change.action.to_owned(),
-                }),
-                ..ControlRequest::default()
-            };
-            let reply = ask(|| store.control(&self.caller, &request)).await?;
-            if let message::Changed::To(version) = reply.body.changed {
-                return Ok((changed(version, false), stored));
-            }
-        }
-        let reply = self.read(store).await?;
-        let stored = reply.body.directives.get(change.subject);
-        Err(change.conflict(stored.cloned().unwrap_or_default()))
-    }
-
-    /// Reads what is stored; after a loss of memory, as soon as living nodes have repeated what they know. Their
-    /// versions may be higher than the store gives out now, if its clock went back: a change before them would be
-    /// undone.
-    async fn read_repeated(&self, store: &dyn Store) -> Result<Reply<ControlReply>, Error> {
-        let reply = self.read(store).await?;
-        let now_ms = (reply.head.now_us / 1_000) as i64;
-        let wait_ms =
-            (reply.head.quarantine_from_ms + REPEATED_AFTER_MS - now_ms).min(REPEATED_AFTER_MS);
-        match u64::try_from(wait_ms) {
-            Err(_) | Ok(0) => Ok(reply),
-            Ok(wait_ms) => {
-                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-                self.read(store).await
-            }
-        }
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scheduled_one_protocol::message::{
-    Caller, ControlReply, ControlRequest, Heartbeat, JobList, JobsDigest, MAX_BATCH, Member, Reply,
+    Caller, ControlReply, JobList, JobsDigest, MAX_BATCH, Member, Reply,
 };
 use scheduled_one_protocol::{Bucket, ScheduleId, Store, UnitName};
 use scheduled_one_schedule::distance;
 
 use crate::ask::ask;
 use crate::error::Error;
+use crate::reader::Reader;
+use crate::rights::Rights;
 
 /// Most names that are given in place of a wrong one.
 const MAX_NEAREST: usize = 3;
@@ -24,6 +26,8 @@ const MAX_DISTANCE: usize = 3;
 pub struct Control {
     stores: Arc<[Arc<dyn Store>]>,
     pub(crate) caller: Caller,
+    /// What may be done through it: all of them have to allow. Without any, everything.
+    pub(crate) rights: Vec<Arc<Rights>>,
 }
 
 /// A caller that is no node: it has no leases, so it never prolongs a quarantine.
@@ -79,51 +83,57 @@ impl Control {
     pub fn of_stores(stores: Vec<Arc<dyn Store>>) -> Result<Self, Error> {
         Ok(Control {
             caller: caller(stores.len() as u32)?,
+            rights: Vec::new(),
             stores: stores.into(),
         })
     }
 
-    pub(crate) fn stores(&self) -> &[Arc<dyn Store>] {
-        &self.stores
-    }
-
-    /// The bucket of a job.
-    pub(crate) fn store(&self, job: &str) -> &dyn Store {
-        let bucket = Bucket::of_job(job, self.stores.len() as u32);
+    /// The store of a job, for what may change something: behind an authorization.
+    pub(crate) fn store_of(&self, job: &str) -> &dyn Store {
+        let bucket = Bucket::of_job(job, self.bucket_count());
         &*self.stores[bucket.index() as usize]
     }
 
+    /// The stores of all buckets, likewise.
+    pub(crate) fn all_stores(&self) -> impl Iterator<Item = &dyn Store> {
+        self.stores.iter().map(|store| &**store)
+    }
+
+    pub(crate) fn bucket_count(&self) -> u32 {
+        self.stores.len() as u32
+    }
+
+    /// The store of a job, to read.
+    pub(crate) fn reader(&self, job: &str) -> Reader<'_> {
+        Reader::of(self.store_of(job))
+    }
+
+    /// The stores of all buckets, in their order, to read.
+    pub(crate) fn readers(&self) -> impl Iterator<Item = Reader<'_>> {
+        self.all_stores().map(Reader::of)
+    }
+
     /// All directives of a bucket.
-    pub(crate) async fn read(&self, store: &dyn Store) -> Result<Reply<ControlReply>, Error> {
-        let request = ControlRequest::default();
-        Ok(ask(|| store.control(&self.caller, &request)).await?)
+    pub(crate) async fn read(&self, store: Reader<'_>) -> Result<Reply<ControlReply>, Error> {
+        store.directives(&self.caller, false).await
     }
 
     /// All directives of a bucket, and its catalog.
     pub(crate) async fn read_catalog(
         &self,
-        store: &dyn Store,
+        store: Reader<'_>,
     ) -> Result<Reply<ControlReply>, Error> {
-        let request = ControlRequest {
-            wants_catalog: true,
-            ..ControlRequest::default()
-        };
-        Ok(ask(|| store.control(&self.caller, &request)).await?)
+        store.directives(&self.caller, true).await
     }
 
-    /// The living nodes of a bucket with their jobs. A heartbeat of a caller that leaves, and was never there, changes
-    /// nothing.
-    pub(crate) async fn nodes(&self, store: &dyn Store) -> Result<Vec<NodeJobs>, Error> {
-        let reply = ask(|| store.heartbeat(&self.caller, Heartbeat::leaving())).await?;
+    /// The living nodes of a bucket with their jobs.
+    pub(crate) async fn nodes(&self, store: Reader<'_>) -> Result<Vec<NodeJobs>, Error> {
+        let reply = ask(|| store.members(&self.caller, None)).await?;
         let members = reply.body.membership.members.unwrap_or_default();
         let digests: BTreeSet<JobsDigest> = members.iter().map(|member| member.jobs).collect();
         let mut lists = BTreeMap::new();
         for digest in digests {
-            let wants = Heartbeat {
-                wanted_list: Some(digest),
-                ..Heartbeat::leaving()
-            };
-            let reply = ask(|| store.heartbeat(&self.caller, wants.clone())).await?;
+            let reply = ask(|| store.members(&self.caller, Some(digest))).await?;
             lists.extend(reply.body.wanted_list.map(|list| (digest, list)));
         }
         let with_jobs = members.into_iter().map(|node| NodeJobs {
@@ -142,7 +152,7 @@ impl Control {
     /// The job is unknown, or no node claims it.
     pub(crate) async fn shards(&self, job: &str) -> Result<u32, Error> {
         self.check_job(job).await?;
-        let store = self.store(job);
+        let store = self.reader(job);
         let nodes = self.nodes(store).await?;
         if nodes.iter().any(|node| node.jobs.contains_key(job)) {
             let shards = nodes.iter().filter_map(|node| node.shards.get(job));
@@ -180,10 +190,10 @@ impl Control {
     /// No node has or had the job, and nothing is stored of it.
     pub(crate) async fn check_job(&self, job: &str) -> Result<(), Error> {
         let mut known = BTreeSet::new();
-        for store in self.stores() {
-            let nodes = self.nodes(&**store).await?;
+        for store in self.readers() {
+            let nodes = self.nodes(store).await?;
             known.extend(nodes.into_iter().flat_map(|node| node.jobs.into_keys()));
-            let catalog = self.read_catalog(&**store).await?.body.catalog;
+            let catalog = self.read_catalog(store).await?.body.catalog;
             known.extend(catalog.unwrap_or_default().into_keys());
         }
         if known.contains(job) || self.left_something(job).await? {
@@ -191,7 +201,9 @@ impl Control {
         }
         let mut nearest: Vec<(usize, String)> = known
             .into_iter()
-            .filter(|name| !scheduled_one_schedule::name::is_internal(name))
+            .filter(|name| {
+                !scheduled_one_schedule::name::is_internal(name) && self.sees(name, None)
+            })
             .map(|name| (distance(&name, job), name))
             .filter(|(letters, _)| *letters <= MAX_DISTANCE)
             .collect();
@@ -208,7 +220,7 @@ impl Control {
         if scheduled_one_schedule::name::check_stored_name(job).is_err() {
             return Ok(false);
         }
-        let store = self.store(job);
+        let store = self.reader(job);
         let units = [UnitName::new(job, 0)];
         let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
         let was_seen = status.iter().any(|unit| unit.marks.decided_to().is_some());

@@ -12,6 +12,7 @@ use crate::catalog::CatalogedJob;
 use crate::control::{Control, NodeJobs};
 use crate::error::Error;
 use crate::reschedule::{OverrideOf, override_of};
+use crate::rights::Action;
 
 /// Newest ledger lines that a description has.
 const NEWEST_LINES: usize = 10;
@@ -72,8 +73,9 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`].
     pub async fn describe(&self, job: &str) -> Result<JobDescription, Error> {
+        self.check_right(Action::View, job).await?;
         self.check_job(job).await?;
-        let store = self.store(job);
+        let store = self.reader(job);
         let reply = self.read_catalog(store).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let directives = reply.body.directives;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::{Clock, SystemClock};
-use scheduled_one_protocol::{DiagnosticContext, Finding, Report, Severity, UnitName};
+use scheduled_one_protocol::{ALL_JOBS, DiagnosticContext, Finding, Report, Severity, UnitName};
 
 use crate::connect::Connect;
 use crate::control::Control;
+use crate::reader::Reader;
+use crate::rights::Action;
 use crate::store_url::{is_memory, is_missing_file, open_store};
 
 /// The name of the check.
@@ -51,12 +53,18 @@ impl Connect {
 }
 
 impl Control {
-    /// Diagnoses the store, as [`Connect::doctor`] does, through the connection that there is.
+    /// Diagnoses the store, as [`Connect::doctor`] does, through the connection that there is. Who may not see all
+    /// jobs gets a report that says so, and nothing else.
     pub async fn doctor(&self) -> Report {
+        // It may name any job.
+        if let Err(error) = self.check_right(Action::View, ALL_JOBS).await {
+            let finding = Finding::new(Severity::Severe, "rights", error.to_string(), "");
+            return Report::new("the store", vec![finding]);
+        }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let mut reports = Vec::new();
-        for store in self.stores() {
-            let units = units(self, &**store).await;
+        for store in self.readers() {
+            let units = units(self, store).await;
             reports.push(store.diagnose(&needs(&clock, units)).await);
         }
         let mut report = Report::of_buckets(reports);
@@ -128,7 +136,7 @@ fn needs(clock: &Arc<dyn Clock>, units: Vec<UnitName>) -> DiagnosticContext {
 }
 
 /// The jobs of a bucket; none if the store does not say.
-async fn units(control: &Control, store: &dyn scheduled_one_protocol::Store) -> Vec<UnitName> {
+async fn units(control: &Control, store: Reader<'_>) -> Vec<UnitName> {
     let nodes = control.nodes(store).await.unwrap_or_default();
     let mut jobs: Vec<String> = nodes
         .into_iter()

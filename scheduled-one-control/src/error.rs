@@ -3,9 +3,10 @@
 use std::fmt;
 
 use scheduled_one_protocol::message::MAX_WAITING_REQUESTS;
-use scheduled_one_protocol::{Directive, StoreError};
+use scheduled_one_protocol::{ALL_JOBS, Directive, StoreError};
 
 use crate::error_kind::ErrorKind;
+use crate::rights::Action;
 use crate::store_url::connect_kind;
 
 /// Why something could not be controlled. No variant holds a secret. `Debug` shows the same text as `Display`: it is
@@ -23,6 +24,17 @@ pub enum Error {
         argument: &'static str,
         /// What is wrong, and the way out.
         message: String,
+    },
+    /// The rights of the handle ([`Control::with_rights`](crate::Control::with_rights)) do not allow it.
+    #[error(
+        "the right to {action} {} is missing: ask somebody who gives rights",
+        with_job(.job)
+    )]
+    Forbidden {
+        /// The right that is missing.
+        action: Action,
+        /// The job, or `*` for all of them.
+        job: String,
     },
     /// Nothing is stored of the namespace.
     #[error(
@@ -112,10 +124,18 @@ impl Error {
             Error::Conflict { .. } | Error::TooMany { .. } => ErrorKind::Conflict,
             Error::NotFinished { .. } => ErrorKind::NotFinished,
             Error::Store(StoreError::Unknown(_) | StoreError::Unavailable(_)) => ErrorKind::Away,
-            Error::Store(_) | Error::Schedule { .. } | Error::OlderNodes { .. } => {
-                ErrorKind::Refused
-            }
+            Error::Store(_)
+            | Error::Schedule { .. }
+            | Error::OlderNodes { .. }
+            | Error::Forbidden { .. } => ErrorKind::Refused,
         }
+    }
+}
+
+fn with_job(job: &str) -> String {
+    match job {
+        ALL_JOBS => "with all jobs".to_owned(),
+        job => format!("with `{job}`"),
     }
 }
 

@@ -8,6 +8,7 @@ use scheduled_one_protocol::{Bucket, FencingToken, LedgerRecord, TickMs, UnitNam
 use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
+use crate::rights::Action;
 
 /// Most slots of a job.
 const MAX_SLOTS: u32 = 32;
@@ -52,15 +53,18 @@ impl Control {
     ///
     /// [`Error::Store`].
     pub async fn glance(&self, jobs: &[String]) -> Result<Vec<JobGlance>, Error> {
-        let buckets = self.stores().len() as u32;
+        for job in jobs {
+            self.check_right(Action::View, job).await?;
+        }
+        let buckets = self.bucket_count();
         let mut found: BTreeMap<&str, JobGlance> = BTreeMap::new();
-        for (store, bucket) in self.stores().iter().zip(Bucket::all(buckets)) {
+        for (store, bucket) in self.readers().zip(Bucket::all(buckets)) {
             let of_bucket = |job: &&String| Bucket::of_job(job, buckets) == bucket;
             let here: Vec<&str> = jobs.iter().filter(of_bucket).map(String::as_str).collect();
             if here.is_empty() {
                 continue;
             }
-            let reply = self.read(&**store).await?;
+            let reply = self.read(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             for batch in here.chunks(MAX_BATCH / 2) {
                 let whole = batch.iter().map(|job| UnitName::new(job, 0));
@@ -90,6 +94,7 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`].
     pub async fn open_runs(&self, job: &str) -> Result<Vec<OpenRun>, Error> {
+        self.check_right(Action::View, job).await?;
         // A job that each node runs by itself has no units.
         let shards = match self.shards(job).await {
             Err(Error::Argument { .. }) => return Ok(Vec::new()),
@@ -102,7 +107,7 @@ impl Control {
             slots.chain([lane])
         };
         let units: Vec<UnitName> = (0..shards).flat_map(of_shard).collect();
-        let store = self.store(job);
+        let store = self.reader(job);
         let mut open = Vec::new();
         for batch in units.chunks(MAX_BATCH) {
             let statuses = ask(|| store.inspect(&self.caller, batch)).await?.body;
@@ -126,7 +131,8 @@ impl Control {
     ///
     /// [`Error::Store`].
     pub async fn ledger(&self, job: &str, limit: usize) -> Result<Vec<LedgerRecord>, Error> {
-        Ok(ask(|| self.store(job).ledger(job, limit)).await?)
+        self.check_right(Action::View, job).await?;
+        Ok(ask(|| self.reader(job).ledger(job, limit)).await?)
     }
 }
 

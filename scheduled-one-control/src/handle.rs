@@ -86,7 +86,7 @@ impl RunHandle {
     ///
     /// [`Error::Store`].
     pub async fn states(&self) -> Result<Vec<RunState>, Error> {
-        let store = self.control.store(&self.job);
+        let store = self.control.reader(&self.job);
         let lanes: Vec<UnitName> = self.runs.iter().map(|run| run.unit.lane()).collect();
         // The lanes first: a run that ends in between is in the ledger by then.
         let mut lanes_now = Vec::with_capacity(lanes.len());

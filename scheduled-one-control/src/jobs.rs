@@ -43,9 +43,19 @@ impl Control {
     ///
     /// [`Error::Store`].
     pub async fn jobs(&self) -> Result<Vec<JobSummary>, Error> {
+        let mut jobs = self.all_jobs().await?;
+        jobs.retain(|job| {
+            let cataloged = job.cataloged.as_ref();
+            self.sees(&job.job, cataloged.and_then(|it| it.group.as_deref()))
+        });
+        Ok(jobs)
+    }
+
+    /// The same, whether they may be seen or not.
+    pub(crate) async fn all_jobs(&self) -> Result<Vec<JobSummary>, Error> {
         let mut jobs: BTreeMap<String, JobSummary> = BTreeMap::new();
-        for store in self.stores() {
-            let reply = self.read_catalog(&**store).await?;
+        for store in self.readers() {
+            let reply = self.read_catalog(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             let directives = reply.body.directives;
             let catalog = reply.body.catalog.unwrap_or_default();
@@ -60,7 +70,7 @@ impl Control {
                 let summary = here.entry(job.clone()).or_default();
                 summary.cataloged = Some(CatalogedJob::of(entry));
             }
-            for node in self.nodes(&**store).await? {
+            for node in self.nodes(store).await? {
                 for (job, schedule) in node.jobs {
                     let summary = here.entry(job).or_default();
                     summary.nodes += 1;
@@ -82,5 +92,35 @@ impl Control {
             jobs.extend(here);
         }
         Ok(jobs.into_values().collect())
+    }
+
+    /// The jobs that are in a group now, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if there is none; [`Error::Store`].
+    pub async fn group(&self, group: &str) -> Result<Vec<String>, Error> {
+        in_group(self.jobs().await?, group)
+    }
+
+    /// The same, whether they may be seen or not.
+    pub(crate) async fn all_in_group(&self, group: &str) -> Result<Vec<String>, Error> {
+        in_group(self.all_jobs().await?, group)
+    }
+}
+
+/// Which of these jobs are in a group.
+fn in_group(jobs: Vec<JobSummary>, group: &str) -> Result<Vec<String>, Error> {
+    let in_group = jobs.into_iter().filter(|job| {
+        let cataloged = job.cataloged.as_ref();
+        cataloged.is_some_and(|job| job.group.as_deref() == Some(group))
+    });
+    let names: Vec<String> = in_group.map(|job| job.job).collect();
+    match names.is_empty() {
+        false => Ok(names),
+        true => Err(Error::Argument {
+            argument: "group",
+            message: format!("no job is in the group {group}; `jobs` shows the group of each"),
+        }),
     }
 }

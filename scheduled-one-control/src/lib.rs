@@ -7,9 +7,13 @@
 
 // From the URL to the store, then what is done with it.
 mod ask;
+mod authorization;
 mod connect;
 mod error;
 mod error_kind;
+
+mod reader;
+mod rights;
 mod store_url;
 
 mod accounts;
@@ -50,6 +54,7 @@ pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;
 pub use nodes::{BucketState, NodeSummary};
 pub use reschedule::{OverrideOf, SchedulePreview};
+pub use rights::{Action, Rights};
 pub use run::RunJob;
 pub use scheduled_one_protocol::TrailEntry;
 pub use scheduled_one_protocol::message::OnBusy;

@@ -48,30 +48,34 @@ impl Control {
     ///
     /// [`Error::Store`].
     pub async fn buckets(&self) -> Result<Vec<BucketState>, Error> {
+        self.check_sees_something()?;
         let mut states = Vec::new();
-        for (bucket, store) in self.stores().iter().enumerate() {
-            let head = self.read(&**store).await?.head;
+        for (bucket, store) in self.readers().enumerate() {
+            let head = self.read(store).await?.head;
             states.push(BucketState {
                 bucket: bucket as u32,
                 now_ms: (head.now_us / 1_000) as i64,
                 serving: head.serving,
                 quarantine_from_ms: head.quarantine_from_ms,
                 quarantine_until_ms: head.quarantine_until_ms,
-                nodes: self.nodes(&**store).await?.len(),
+                nodes: self.nodes(store).await?.len(),
             });
         }
         Ok(states)
     }
 
-    /// The living nodes, by label. A node that died is listed for a few seconds more.
+    /// The living nodes, by label. A node that died is listed for a few seconds more. Only the jobs
+    /// are named that may be seen.
     ///
     /// # Errors
     ///
     /// [`Error::Store`].
     pub async fn living_nodes(&self) -> Result<Vec<NodeSummary>, Error> {
+        self.check_sees_something()?;
+        let visible = self.visible().await?;
         let mut nodes: BTreeMap<(String, String), NodeSummary> = BTreeMap::new();
-        for store in self.stores() {
-            for node in self.nodes(&**store).await? {
+        for store in self.readers() {
+            for node in self.nodes(store).await? {
                 let key = (node.node.name.clone(), node.node.node.clone());
                 let labels = node.node.labels.clone();
                 let summary = nodes.entry(key).or_insert_with(|| NodeSummary {
@@ -81,7 +85,9 @@ impl Control {
                     labels: labels.words().map(str::to_owned).collect(),
                 });
                 let jobs = node.jobs.into_keys();
-                summary.jobs.extend(jobs.filter(|job| !is_internal(job)));
+                summary
+                    .jobs
+                    .extend(jobs.filter(|job| !is_internal(job) && visible.has(job)));
             }
         }
         Ok(nodes.into_values().collect())

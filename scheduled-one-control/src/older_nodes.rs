@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use scheduled_one_protocol::Store;
 use scheduled_one_protocol::machine::CONTROL_VERSION;
 
 use crate::backfill::BackfillJob;
 use crate::change::ChangeDirective;
 use crate::control::Control;
 use crate::error::Error;
+use crate::reader::Reader;
 use crate::run::RunJob;
 
 /// Time from one heartbeat of a node to the next.
@@ -23,7 +23,7 @@ impl Control {
     ///
     /// Nodes live that would ignore what is asked for. As soon as anything was asked for, the store refuses them, so
     /// none lives.
-    pub(crate) async fn check_older_nodes(&self, store: &dyn Store) -> Result<(), Error> {
+    pub(crate) async fn check_older_nodes(&self, store: Reader<'_>) -> Result<(), Error> {
         let mut nodes = self.nodes(store).await?;
         for _ in 0..HEARTBEATS {
             if nodes.iter().all(|node| node.protocol.is_some()) {
@@ -83,7 +83,7 @@ mod tests {
     use scheduled_one_protocol::message::{
         Caller, ControlRequest, Heartbeat, JobList, LowerBounds, Occasion, Register,
     };
-    use scheduled_one_protocol::{JobDescriptor, UnitName};
+    use scheduled_one_protocol::{JobDescriptor, Store, UnitName};
     use scheduled_one_schedule::{Schedule, Zone};
 
     use super::*;
@@ -192,7 +192,10 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("old") && !text.contains("new,"), "{text}");
         }
-        assert_eq!(control.read(&store).await.unwrap().body.version, 0);
+        assert_eq!(
+            control.read(Reader::of(&store)).await.unwrap().body.version,
+            0
+        );
         assert_eq!(backfill.clone().force().await.unwrap().ticks.len(), 10);
         assert!(!control.pause("job").force().await.unwrap().already);
     }

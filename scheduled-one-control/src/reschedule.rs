@@ -96,7 +96,7 @@ impl Control {
     /// ticks of the job: nodes have different ones. What is asked for would be bound to the wrong one.
     pub(crate) async fn check_decides(&self, job: &str, known: &CatalogedJob) -> Result<(), Error> {
         let unit = [UnitName::new(job, 0)];
-        let reply = ask(|| self.store(job).inspect(&self.caller, &unit)).await?;
+        let reply = ask(|| self.reader(job).inspect(&self.caller, &unit)).await?;
         let decides = reply.body.into_iter().next();
         let decides = decides.and_then(|unit| unit.decides);
         // Of a job that is gone, that of its last node counts.
@@ -133,11 +133,16 @@ impl ChangeDirective {
     ///
     /// As the change itself; [`Error::Argument`] for another change.
     pub async fn preview(mut self) -> Result<SchedulePreview, Error> {
+        let right = self.wish.right();
+        self.control.check_right(right, &self.subject).await?;
         let schedule = self.resolve().await?.ok_or_else(|| Error::Argument {
             argument: "preview",
             message: "this change concerns no schedule; `describe` shows what holds now".to_owned(),
         })?;
-        let reply = self.control.read(self.control.store(&self.subject)).await?;
+        let reply = self
+            .control
+            .read(self.control.reader(&self.subject))
+            .await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let stored = reply.body.directives.get(&self.subject).cloned();
         let stored = stored.unwrap_or_default();

@@ -14,6 +14,7 @@ use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
 use crate::handle::{RequestedRun, RunHandle};
+use crate::rights::Action;
 
 /// A request for one run of a job, of each of its shards; awaiting it makes the request. When it has returned, the
 /// request is in the store and starts within about a second, if its job is free.
@@ -143,6 +144,7 @@ impl RunJob {
     }
 
     async fn make(self) -> Result<RunHandle, Error> {
+        let authorized = self.control.authorize(Action::Run, &self.job).await?;
         let shards = self.control.shards(&self.job).await?;
         let request = self.request()?;
         let units: Vec<UnitName> = match self.shard {
@@ -168,14 +170,13 @@ impl RunJob {
                 request: request.clone(),
             })
             .collect();
-        let store = self.control.store(&self.job);
         if !self.is_forced {
-            self.control.check_older_nodes(store).await?;
+            self.control.check_older_nodes(authorized.reader()).await?;
         }
         let mut runs = Vec::with_capacity(asks.len());
         let mut already = true;
         for batch in asks.chunks(scheduled_one_protocol::message::MAX_BATCH) {
-            let reply = ask(|| store.ask(&self.control.caller, batch)).await?;
+            let reply = ask(|| authorized.ask(batch)).await?;
             for (wanted, asked) in batch.iter().zip(reply.body) {
                 let tick = match asked {
                     Asked::Queued { tick } => {

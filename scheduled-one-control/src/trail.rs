@@ -6,11 +6,13 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::str::FromStr;
 
-use scheduled_one_protocol::{MAX_TRAIL, TrailEntry, TrailId, TrailLine, UnitName};
+use scheduled_one_protocol::{ALL_JOBS, MAX_TRAIL, TrailEntry, TrailId, TrailLine, UnitName};
 
 use crate::ask::ask;
+use crate::authorization::Visible;
 use crate::control::Control;
 use crate::error::Error;
+use crate::reader::Reader;
 
 /// Entries that one request reads.
 const PAGE: usize = 500;
@@ -27,6 +29,7 @@ pub struct ReadTrail {
     action: Option<String>,
     limit: usize,
     after: Option<TrailCursor>,
+    before: Option<TrailCursor>,
 }
 
 /// Entries of the trail.
@@ -37,6 +40,9 @@ pub struct Trail {
     pub entries: Vec<TrailEntry>,
     /// The place behind the last of them, for [`after`](ReadTrail::after).
     pub cursor: TrailCursor,
+    /// The place of the first of them, for [`before`](ReadTrail::before), if there are earlier ones; `None` behind a
+    /// cursor.
+    pub earlier: Option<TrailCursor>,
 }
 
 /// A place in the trail of a namespace: which entries somebody has seen. Its text is one word, for a file or a URL.
@@ -78,6 +84,7 @@ impl Control {
             action: None,
             limit: 100,
             after: None,
+            before: None,
         }
     }
 }
@@ -113,6 +120,12 @@ impl ReadTrail {
         self
     }
 
+    /// Only the newest entries before this place: page by page back in time, each entry once.
+    pub fn before(mut self, cursor: TrailCursor) -> Self {
+        self.before = Some(cursor);
+        self
+    }
+
     fn wants(&self, entry: &TrailEntry) -> bool {
         let is = |wanted: &Option<String>, found: &str| {
             wanted
@@ -120,76 +133,144 @@ impl ReadTrail {
                 .is_none_or(|wanted| wanted.as_str() == found)
         };
         let of_job = self.job.as_ref().is_none_or(|job| {
-            entry.subject == scheduled_one_protocol::ALL_JOBS
+            entry.subject == ALL_JOBS
                 || UnitName::from(entry.subject.as_str()).job() == job.as_str()
         });
         of_job && is(&self.actor, &entry.actor) && is(&self.action, &entry.action)
     }
 
     async fn read(self) -> Result<Trail, Error> {
-        let buckets = self.control.stores().len();
-        let after = self.after.clone().unwrap_or_default().0;
-        if !after.is_empty() && after.len() != buckets {
+        self.control.check_sees_something()?;
+        let visible = self.control.visible().await?;
+        let buckets = self.control.bucket_count() as usize;
+        if self.after.is_some() && self.before.is_some() {
             return Err(Error::Argument {
-                argument: "after",
-                message: format!(
-                    "this cursor is one of {} buckets, and the namespace has {buckets}; begin without one",
-                    after.len()
-                ),
+                argument: "before",
+                message: "a page is behind one cursor or before one; leave the other out"
+                    .to_owned(),
             });
         }
+        let after = places(self.after.as_ref(), "after", buckets)?;
+        let before = places(self.before.as_ref(), "before", buckets)?;
         let mut cursor = Vec::with_capacity(buckets);
         let mut found: Vec<(usize, TrailLine)> = Vec::new();
-        for bucket in 0..buckets {
-            let seen = after.get(bucket).copied();
-            let (newest, lines) = self.read_bucket(bucket, seen).await?;
-            cursor.push(newest);
-            found.extend(lines.into_iter().map(|line| (bucket, line)));
+        let mut has_more = false;
+        for (bucket, store) in self.control.readers().enumerate() {
+            let between = (after.get(bucket).copied(), before.get(bucket).copied());
+            let read = self.read_bucket(store, between, &visible).await?;
+            cursor.push(read.newest);
+            has_more |= read.has_more;
+            found.extend(read.lines.into_iter().map(|line| (bucket, line)));
         }
         let mut found = in_order(found);
+        let mut earlier = None;
         if self.after.is_none() {
             let surplus = found.len().saturating_sub(self.limit);
             found.drain(..surplus);
+            let begin = || begin(&found, &cursor, &before);
+            earlier = (self.limit > 0 && (has_more || surplus > 0)).then(begin);
         } else {
             cut(&mut found, self.limit, &after, &mut cursor);
         }
         Ok(Trail {
             entries: found.into_iter().map(|(_, line)| line.entry).collect(),
             cursor: TrailCursor(cursor),
+            earlier,
         })
     }
 
-    /// The newest place of a bucket, and the wanted entries behind `seen`, oldest first: all, or without a cursor the
-    /// newest.
+    /// The wanted entries of a bucket behind a place, or the newest before another one, oldest first.
     async fn read_bucket(
         &self,
-        bucket: usize,
-        seen: Option<TrailId>,
-    ) -> Result<(TrailId, Vec<TrailLine>), Error> {
-        let store = &self.control.stores()[bucket];
+        store: Reader<'_>,
+        (seen, until): (Option<TrailId>, Option<TrailId>),
+        visible: &Visible,
+    ) -> Result<OfBucket, Error> {
         let mut newest = seen;
-        let mut before = None;
+        let mut before = until;
         let mut lines = VecDeque::new();
+        let mut has_more = false;
         for _ in 0..=MAX_TRAIL / PAGE {
+            // Nothing is before the first place.
+            if before == Some(TrailId::default()) {
+                break;
+            }
             let page = ask(|| store.trail(before, PAGE)).await?;
             let is_last = page.len() < PAGE;
+            let mut has_met = false;
             for line in page {
+                has_met = seen.is_some_and(|seen| line.id <= seen);
                 newest = newest.max(Some(line.id));
                 before = Some(line.id);
-                if seen.is_some_and(|seen| line.id <= seen) {
-                    return Ok((newest.unwrap_or_default(), lines.into()));
+                if has_met {
+                    break;
                 }
-                if self.wants(&line.entry) {
+                if self.wants(&line.entry) && may_be_seen(&line.entry, visible) {
                     lines.push_front(line);
                 }
             }
-            let is_enough = seen.is_none() && lines.len() >= self.limit;
-            if is_last || is_enough {
+            if is_last || has_met {
+                break;
+            }
+            has_more = seen.is_none() && lines.len() >= self.limit;
+            if has_more {
                 break;
             }
         }
-        Ok((newest.unwrap_or_default(), lines.into()))
+        Ok(OfBucket {
+            newest: newest.unwrap_or_default(),
+            lines: lines.into(),
+            has_more,
+        })
     }
+}
+
+/// What was read of a bucket.
+struct OfBucket {
+    /// The place of the newest entry.
+    newest: TrailId,
+    /// The wanted entries, oldest first.
+    lines: Vec<TrailLine>,
+    /// Earlier ones were not looked at.
+    has_more: bool,
+}
+
+/// The places of a cursor; none without one.
+fn places(
+    cursor: Option<&TrailCursor>,
+    argument: &'static str,
+    buckets: usize,
+) -> Result<Vec<TrailId>, Error> {
+    match cursor {
+        None => Ok(Vec::new()),
+        Some(TrailCursor(places)) if places.len() == buckets => Ok(places.clone()),
+        Some(TrailCursor(places)) => Err(Error::Argument {
+            argument,
+            message: format!(
+                "this cursor is one of {} buckets, and the namespace has {buckets}; begin without one",
+                places.len()
+            ),
+        }),
+    }
+}
+
+/// Where a page begins: of a bucket that has no entry on it, behind the newest, or where the page ended.
+fn begin(page: &[(usize, TrailLine)], newest: &[TrailId], until: &[TrailId]) -> TrailCursor {
+    let of_bucket = |(bucket, newest): (usize, &TrailId)| {
+        let first = page.iter().find(|(its, _)| *its == bucket);
+        let first = first.map(|(_, line)| line.id);
+        first.or(until.get(bucket).copied()).unwrap_or(TrailId {
+            minor: newest.minor.saturating_add(1),
+            ..*newest
+        })
+    };
+    TrailCursor(newest.iter().enumerate().map(of_bucket).collect())
+}
+
+/// What concerns all jobs may be seen by whoever may see some.
+fn may_be_seen(entry: &TrailEntry, visible: &Visible) -> bool {
+    let job = UnitName::from(entry.subject.as_str());
+    entry.subject == ALL_JOBS || visible.has(job.job())
 }
 
 /// Leaves entries out for the next page: in the buckets that have some, the cursor is the last entry of this page, or

@@ -4,6 +4,7 @@ use scheduled_one_protocol::{Directive, Pause, ScheduleId, ScheduleOverride};
 
 use crate::change::ChangeDirective;
 use crate::error::Error;
+use crate::rights::Action;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -46,6 +47,14 @@ impl Wish {
             Wish::Resume { .. } => "resume",
             Wish::Reschedule { .. } => "reschedule",
             Wish::Reset { .. } => "reset",
+        }
+    }
+
+    /// The right that it needs.
+    pub(crate) fn right(&self) -> Action {
+        match self {
+            Wish::Pause { .. } | Wish::Resume { .. } => Action::Pause,
+            Wish::Reschedule { .. } | Wish::Reset { .. } => Action::Reschedule,
         }
     }
 

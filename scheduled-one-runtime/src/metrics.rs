@@ -3,6 +3,8 @@
 //! What concerns one job is in its [`JobMetrics`](job_metrics::JobMetrics); the rest is here. [`Metrics::collect`]
 //! makes families of all of it: the text of `openmetrics.rs` and what `mirror.rs` passes on come from there.
 
+#[cfg(feature = "alerts")]
+pub(crate) mod alert_metrics;
 pub(crate) mod counters;
 pub(crate) mod family;
 pub(crate) mod job_metrics;
@@ -62,6 +64,9 @@ pub(crate) struct Metrics {
     /// The buckets in which the node works.
     buckets: RwLock<Vec<Arc<BucketMetrics>>>,
     mirror: Mirror,
+    /// Of a node that was given alerts.
+    #[cfg(feature = "alerts")]
+    alerts: std::sync::OnceLock<alert_metrics::AlertMetrics>,
 }
 
 /// The instruments of a node in one bucket.
@@ -118,6 +123,8 @@ impl Metrics {
             requests: Default::default(),
             buckets: RwLock::default(),
             mirror: Mirror::new(),
+            #[cfg(feature = "alerts")]
+            alerts: std::sync::OnceLock::new(),
         }
     }
 
@@ -137,6 +144,18 @@ impl Metrics {
         let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
         buckets.push(Arc::clone(&of_bucket));
         of_bucket
+    }
+
+    /// The node evaluates alerts, and sends messages over these channels.
+    #[cfg(feature = "alerts")]
+    pub(crate) fn add_alerts(&self, channels: Vec<String>) {
+        let _ = self.alerts.set(alert_metrics::AlertMetrics::of(channels));
+    }
+
+    /// The instruments of alerts, if the node was given any.
+    #[cfg(feature = "alerts")]
+    pub(crate) fn alerts(&self) -> Option<&alert_metrics::AlertMetrics> {
+        self.alerts.get()
     }
 
     fn buckets(&self) -> Vec<Arc<BucketMetrics>> {

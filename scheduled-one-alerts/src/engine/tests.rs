@@ -1,5 +1,6 @@
 //! What the rules say of histories.
 
+mod each_rule;
 mod properties;
 
 use std::time::Duration;

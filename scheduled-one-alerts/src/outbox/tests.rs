@@ -17,9 +17,9 @@ fn alert(incident: &str, transition: &str) -> Alert {
 fn outbox(alerts: &[(&str, &str)]) -> Outbox {
     let mut outbox = Outbox::default();
     for (incident, transition) in alerts {
-        let dropped = outbox.push(alert(incident, transition), &["a".to_owned()]);
-        assert!(dropped.is_empty());
+        outbox.push(alert(incident, transition), &["a".to_owned()]);
     }
+    assert!(outbox.take_dropped().is_empty());
     outbox
 }
 
@@ -145,11 +145,13 @@ fn no_minute_has_more_messages_than_the_rate() {
 #[test]
 fn what_waits_is_bounded() {
     let mut outbox = Outbox::default();
-    let mut dropped = Vec::new();
     for n in 0..MAX_WAITING + 3 {
-        dropped.extend(outbox.push(alert(&n.to_string(), "f"), &["a".to_owned()]));
+        outbox.push(alert(&n.to_string(), "f"), &["a".to_owned()]);
     }
     assert_eq!(outbox.len(), MAX_WAITING);
+    let dropped = outbox.take_dropped();
     let ids: Vec<&str> = dropped.iter().map(|it| &*it.id).collect();
     assert_eq!(ids, ["0.f", "1.f", "2.f"]);
+    assert!(dropped.iter().all(|it| it.result.as_str() == "given_up"));
+    assert!(outbox.take_dropped().is_empty(), "it is said once");
 }

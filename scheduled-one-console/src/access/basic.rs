@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use scheduled_one_control::Rights;
 
 use super::secret::{Secret, SecretError, from_env, long_enough};
 use super::{Access, Decision, Denial, User, credentials};
-use crate::rights::Rights;
 
 /// Names and passwords by HTTP's basic authentication (RFC 7617). The passwords travel as text, so put TLS in front.
 ///
@@ -96,6 +96,8 @@ impl Access for BasicAuth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scheduled_one_control::Rights;
+
     use crate::access::testing::{request, status};
 
     fn access() -> BasicAuth {

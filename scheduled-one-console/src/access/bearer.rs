@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::secret::{Secret, SecretError, from_file};
 use super::{Access, Decision, Denial, User, credentials};
-use crate::rights::Rights;
+use scheduled_one_control::Rights;
 
 /// A token in the header `Authorization: Bearer …` (RFC 6750), for programs that use the API.
 ///

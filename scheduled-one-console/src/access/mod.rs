@@ -17,7 +17,7 @@ use axum::extract::ConnectInfo;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
-use crate::rights::Rights;
+use scheduled_one_control::Rights;
 
 pub use basic::BasicAuth;
 pub use bearer::Bearer;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::request::Parts;
 use ipnet::IpNet;
+use scheduled_one_control::Rights;
 
 use super::{Access, Decision, NoPeerAddress, User, peer_of};
-use crate::rights::Rights;
 
 type RightsOf = dyn Fn(&str) -> Rights + Send + Sync;
 
@@ -129,6 +129,8 @@ impl fmt::Debug for TrustedHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scheduled_one_control::Rights;
+
     use crate::access::testing::{request_from, status};
 
     fn access() -> TrustedHeader {

@@ -4,8 +4,9 @@ use http::header;
 use http::request::Parts;
 
 use super::{Access, Decision, NoPeerAddress, User, peer_of};
+use scheduled_one_control::Rights;
+
 use crate::host::{is_loopback_name, name_of};
-use crate::rights::Rights;
 
 /// Headers of proxies. A request that has one comes from somewhere else.
 const FORWARDING: [&str; 8] = [

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, State};
 use axum::response::Response;
-use scheduled_one_control::ChangeDirective;
+use scheduled_one_control::{Action, ChangeDirective};
 
 use super::{back, form};
 use crate::app::{App, Shared, Shown, permit};
@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::page::{self, ScheduleChange, ScheduleWish, Section};
 use crate::plan::zone_of;
-use crate::rights::Action;
 
 type Sent = Result<Form<ScheduleWish>, FormRejection>;
 
@@ -46,9 +45,9 @@ async fn answer(
     let done = async {
         permit(visitor, Action::Reschedule, job)?;
         let wish = form(sent)?;
-        let wanted = wanted(app, visitor, job, change, &wish);
+        let wanted = wanted(visitor, job, change, &wish);
         if wish.go.is_empty() {
-            return Ok(Err(preview(app, visitor, job, change, wish, wanted).await?));
+            return Ok(Err(preview(visitor, job, change, wish, wanted).await?));
         }
         Ok(Ok(match (change, wanted.await?.already) {
             (_, true) => "scheduled-already",
@@ -64,15 +63,14 @@ async fn answer(
 }
 
 fn wanted(
-    app: &App,
     visitor: &Visitor,
     job: &str,
     change: ScheduleChange,
     wish: &ScheduleWish,
 ) -> ChangeDirective {
     let wanted = match change {
-        ScheduleChange::Reschedule => app.control.reschedule(job, wish.schedule.trim()),
-        ScheduleChange::Reset => app.control.reset(job),
+        ScheduleChange::Reschedule => visitor.control.reschedule(job, wish.schedule.trim()),
+        ScheduleChange::Reset => visitor.control.reset(job),
     };
     let wanted = match wish.tz.trim() {
         "" => wanted,
@@ -87,7 +85,6 @@ fn wanted(
 
 /// The page with the next ticks; its form has the version that they were computed with.
 async fn preview(
-    app: &App,
     visitor: &Visitor,
     job: &str,
     change: ScheduleChange,
@@ -95,7 +92,7 @@ async fn preview(
     wanted: ChangeDirective,
 ) -> Result<Shown, Failure> {
     let preview = wanted.preview().await?;
-    let described = app.control.describe(job).await?;
+    let described = visitor.control.describe(job).await?;
     let wish = ScheduleWish {
         version: Some(preview.version),
         ..wish

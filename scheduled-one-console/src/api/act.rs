@@ -1,24 +1,23 @@
 //! What programs may do. A request may have `Idempotency-Key` (the id of a requested run) and `If-Match` (the version
 //! of a directive).
 
+use axum::extract::Path;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use scheduled_one_control::{BackfillOnly, CancelledRun, ChangeDirective, Changed, Error};
+use scheduled_one_control::{Action, BackfillOnly, CancelledRun, ChangeDirective, Changed, Error};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{answer, etag};
 use crate::act::{instant, on_busy, wanted_backfill};
-use crate::app::{App, Shared, permit};
+use crate::app::permit;
 use crate::failure::{Failure, failed};
 use crate::gate::Visitor;
 use crate::page::BackfillWish;
 use crate::plan::all_ms;
-use crate::rights::Action;
 use crate::text::rfc3339;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -58,7 +57,6 @@ fn wish(body: Result<Bytes, BytesRejection>) -> Result<Wish, Failure> {
 
 /// `POST /api/v1/jobs/{job}:pause`, `:resume`, `:run`, `:reschedule`, `:reset`, `:backfill`
 pub(crate) async fn act(
-    State(app): Shared,
     Extension(visitor): Extension<Visitor>,
     Path(job_and_verb): Path<String>,
     headers: HeaderMap,
@@ -71,7 +69,7 @@ pub(crate) async fn act(
             "pause" => {
                 permit(&visitor, Action::Pause, job)?;
                 let wish = wish(body)?;
-                let pause = app.control.pause(job).note(wish.note).by(by);
+                let pause = visitor.control.pause(job).note(wish.note).by(by);
                 let pause = match instant("until", &wish.until)? {
                     Some(until) => pause.until(until),
                     None => pause,
@@ -81,7 +79,7 @@ pub(crate) async fn act(
             "resume" => {
                 permit(&visitor, Action::Pause, job)?;
                 let wish = wish(body)?;
-                let resume = app.control.resume(job).note(wish.note).by(by);
+                let resume = visitor.control.resume(job).note(wish.note).by(by);
                 let resume = if wish.catch_up {
                     resume.catch_up()
                 } else {
@@ -91,22 +89,22 @@ pub(crate) async fn act(
             }
             "run" => {
                 permit(&visitor, Action::Run, job)?;
-                run(&app, by, job, wish(body)?, &headers).await
+                run(&visitor, by, job, wish(body)?, &headers).await
             }
             "reschedule" => {
                 permit(&visitor, Action::Reschedule, job)?;
                 let wish = wish(body)?;
-                let change = app.control.reschedule(job, wish.schedule.trim());
+                let change = visitor.control.reschedule(job, wish.schedule.trim());
                 reschedule(change, &wish, by, &headers).await
             }
             "reset" => {
                 permit(&visitor, Action::Reschedule, job)?;
                 let wish = wish(body)?;
-                reschedule(app.control.reset(job), &wish, by, &headers).await
+                reschedule(visitor.control.reset(job), &wish, by, &headers).await
             }
             "backfill" => {
                 permit(&visitor, Action::Backfill, job)?;
-                backfill(&app, &visitor, job, wish(body)?).await
+                backfill(&visitor, job, wish(body)?).await
             }
             _ => Err(Failure::NoPage),
         }
@@ -150,12 +148,7 @@ async fn reschedule(
     precondition(made.await, expected)
 }
 
-async fn backfill(
-    app: &App,
-    visitor: &Visitor,
-    job: &str,
-    wish: Wish,
-) -> Result<Response, Failure> {
+async fn backfill(visitor: &Visitor, job: &str, wish: Wish) -> Result<Response, Failure> {
     let backfill = BackfillWish {
         from: wish.from,
         to: wish.to,
@@ -166,7 +159,7 @@ async fn backfill(
         note: wish.note,
         go: String::new(),
     };
-    let backfill = wanted_backfill(app, visitor, job, &backfill)?;
+    let backfill = wanted_backfill(visitor, job, &backfill)?;
     let (status, plan) = match wish.dry_run {
         true => (StatusCode::OK, backfill.dry_run().await?),
         false => (StatusCode::ACCEPTED, backfill.await?),
@@ -226,13 +219,13 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
 }
 
 async fn run(
-    app: &App,
+    visitor: &Visitor,
     by: &str,
     job: &str,
     wish: Wish,
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
-    let mut run = app.control.run(job).note(wish.note).by(by);
+    let mut run = visitor.control.run(job).note(wish.note).by(by);
     if let Some(id) = headers.get(IDEMPOTENCY_KEY) {
         run = run.id(id.to_str().unwrap_or_default());
     }
@@ -252,7 +245,6 @@ async fn run(
 
 /// `POST /api/v1/jobs/{job}/runs/{token}:cancel`
 pub(crate) async fn cancel(
-    State(app): Shared,
     Extension(visitor): Extension<Visitor>,
     Path((job, token_and_verb)): Path<(String, String)>,
     body: Result<Bytes, BytesRejection>,
@@ -263,7 +255,7 @@ pub(crate) async fn cancel(
             .and_then(|token| token.parse().ok());
         let token = token.ok_or(Failure::NoPage)?;
         permit(&visitor, Action::Cancel, &job)?;
-        let cancel = app.control.cancel(&job, token).note(wish(body)?.note);
+        let cancel = visitor.control.cancel(&job, token).note(wish(body)?.note);
         match cancel.by(&visitor.user.name).await? {
             CancelledRun::Cancelling => {
                 Ok((StatusCode::ACCEPTED, Json(json!({ "cancelling": true }))).into_response())

@@ -1,12 +1,11 @@
 //! The store, the nodes, and what each has.
 
 use maud::{Markup, html};
-use scheduled_one_control::{BucketState, NodeSummary};
+use scheduled_one_control::{Action, BucketState, NodeSummary};
 use scheduled_one_protocol::{Report, Severity};
 
 use super::parts::{Tone, duration, full_time, job_url, notice, state};
 use crate::gate::Visitor;
-use crate::rights::Action;
 
 /// Names of jobs that are shown of a node.
 const NAMES: usize = 50;

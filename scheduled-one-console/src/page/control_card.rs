@@ -6,8 +6,9 @@ use super::backfill;
 use super::job::JobPage;
 use super::parts::{Tone, job_url, state, time, time_in};
 use super::reschedule;
+use scheduled_one_control::Action;
+
 use crate::gate::Visitor;
-use crate::rights::Action;
 use crate::text::encoded;
 
 pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {

@@ -1,7 +1,7 @@
 //! One job.
 
 use maud::{Markup, html};
-use scheduled_one_control::{BackfillState, JobDescription, JobGlance, OpenRun};
+use scheduled_one_control::{Action, BackfillState, JobDescription, JobGlance, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 
 use super::calendar::{CalendarPage, calendar};
@@ -14,7 +14,6 @@ use super::policies::policies;
 use super::reschedule::in_place;
 use crate::gate::Visitor;
 use crate::plan::Plan;
-use crate::rights::Action;
 use crate::text::encoded;
 
 /// What the page of a job shows.

@@ -31,6 +31,6 @@ pub(crate) use job::{FEW, JobPage, MANY, job};
 pub(crate) use jobs::{JobsPage, Row, Search, jobs};
 pub(crate) use layout::{Layout, Section};
 pub(crate) use reschedule::{ScheduleChange, ScheduleWish, preview as schedule_preview};
-pub(crate) use run::{RunPage, run};
+pub(crate) use run::{Logged, RunPage, run};
 pub(crate) use timeline::{DENSE, Lane, TimelinePage, timeline};
 pub(crate) use trail::{TrailPage, trail};

@@ -1,8 +1,10 @@
 //! One run, or all runs of one tick: the attempts, and what can be done.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
-use scheduled_one_control::OpenRun;
+use scheduled_one_control::{Action, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 
 use super::attempts::time_line;
@@ -10,7 +12,6 @@ use super::job::cancel;
 use super::ledger::ledger;
 use super::parts::{Tone, job_url, state, time, time_in};
 use crate::gate::Visitor;
-use crate::rights::Action;
 use crate::run_logs::RunLog;
 use crate::text::in_zone;
 
@@ -24,10 +25,17 @@ pub(crate) struct RunPage<'a> {
     pub(crate) open: Vec<OpenRun>,
     pub(crate) request_id: String,
     /// What it logged, if that is kept; each attempt that another node took over has a log of its own.
-    pub(crate) logs: Option<Vec<RunLog>>,
+    pub(crate) logs: Option<Logged>,
     /// The zone of the job.
     pub(crate) zone: TimeZone,
     pub(crate) now_ms: i64,
+}
+
+/// What a run logged, as far as this process knows.
+pub(crate) struct Logged {
+    pub(crate) logs: Vec<RunLog>,
+    /// The nodes of the attempts of which nothing is kept here.
+    pub(crate) elsewhere: BTreeSet<String>,
 }
 
 pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
@@ -79,17 +87,25 @@ pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
 
 /// What the run logged.
 fn log(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
-    let Some(logs) = &page.logs else {
+    let Some(Logged { logs, elsewhere }) = &page.logs else {
         return html! {};
     };
+    let nodes: Vec<&str> = elsewhere.iter().map(String::as_str).collect();
     html! {
         section.card {
             h2 { "Log" }
             @if !visitor.may(Action::SeeParameters, page.job) {
                 p.quiet { "You may not see what it logged." }
-            } @else if logs.is_empty() {
-                p.quiet { "Nothing is kept here: it logged nothing, ran on another node, or that is too long ago." }
             } @else {
+                @if !nodes.is_empty() {
+                    p.quiet {
+                        "Nothing is kept here of what it logged on " b { (nodes.join(", ")) } ". "
+                        "A log is in the memory of the process that ran it, and on the page of a console there, "
+                        "as long as that process lives and newer runs leave it room."
+                    }
+                } @else if logs.is_empty() {
+                    p.quiet { "Nothing is logged yet." }
+                }
                 @for log in logs {
                     pre.log tabindex="0" {
                         (log.head)

@@ -1,12 +1,13 @@
 //! Who did what.
 
 use maud::{Markup, html};
-use scheduled_one_control::TrailEntry;
+use scheduled_one_control::{Trail, TrailEntry};
 use scheduled_one_protocol::{ALL_JOBS, UnitName};
 use serde::Deserialize;
 
 use super::parts::{Tone, full_time, job_url, notice, time};
 use crate::gate::Visitor;
+use crate::text::encoded;
 
 /// What the page is asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -15,15 +16,29 @@ pub(crate) struct TrailPage {
     pub(crate) job: String,
     pub(crate) actor: String,
     pub(crate) action: String,
+    /// The place before which the page ends; the newest entries if it is empty.
+    pub(crate) before: String,
+}
+
+impl TrailPage {
+    /// The address of the page with another end.
+    fn url(&self, visitor: &Visitor, before: &str) -> String {
+        let fields = [
+            ("job", &*self.job),
+            ("actor", &*self.actor),
+            ("action", &*self.action),
+            ("before", before),
+        ];
+        let fields = fields.iter().filter(|(_, value)| !value.is_empty());
+        let fields = fields.map(|(name, value)| format!("{name}={}", encoded(value)));
+        let query = fields.collect::<Vec<_>>().join("&");
+        format!("{}/trail?{query}", visitor.mount)
+    }
 }
 
 /// The entries, the newest first.
-pub(crate) fn trail(
-    visitor: &Visitor,
-    page: &TrailPage,
-    entries: &[TrailEntry],
-    now_ms: i64,
-) -> Markup {
+pub(crate) fn trail(visitor: &Visitor, page: &TrailPage, trail: &Trail, now_ms: i64) -> Markup {
+    let entries = &trail.entries;
     html! {
         h1 { "Trail" }
         p.lede { "Who asked for what, from wherever: pages, programs and commands." }
@@ -40,7 +55,12 @@ pub(crate) fn trail(
         } @else {
             section.card.flush {
                 table.stack {
-                    caption { "The newest " (entries.len()) ", newest first" }
+                    caption {
+                        @match page.before.is_empty() {
+                            true => { "The newest " (entries.len()) ", newest first" }
+                            false => { (entries.len()) " earlier ones, newest first" }
+                        }
+                    }
                     thead {
                         tr {
                             th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" }
@@ -48,6 +68,14 @@ pub(crate) fn trail(
                         }
                     }
                     tbody { @for entry in entries { (row(visitor, entry, now_ms)) } }
+                }
+            }
+        }
+        @if trail.earlier.is_some() || !page.before.is_empty() {
+            nav.row aria-label="Pages" {
+                @if !page.before.is_empty() { a.button href=(page.url(visitor, "")) { "Newest" } }
+                @if let Some(earlier) = &trail.earlier {
+                    a.button href=(page.url(visitor, &earlier.to_string())) { "Earlier" }
                 }
             }
         }

@@ -5,23 +5,13 @@ use std::collections::BTreeSet;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use scheduled_one_control::FiringAlert;
-use scheduled_one_protocol::UnitName;
+use scheduled_one_control::Action;
 
 use crate::app::{App, Shared, Shown};
 use crate::failure::Failure;
 use crate::gate::Visitor;
+use crate::live::follow_alerts;
 use crate::page::{self, AlertsPage, Section};
-use crate::rights::Action;
-
-/// Rules whose subject is no job.
-const OF_ALL: [&str; 5] = [
-    "nodes_below",
-    "drift",
-    "quarantine",
-    "store_lost",
-    "channel",
-];
 
 /// `GET /alerts`
 pub(crate) async fn alerts(State(app): Shared, Extension(visitor): Extension<Visitor>) -> Response {
@@ -31,17 +21,11 @@ pub(crate) async fn alerts(State(app): Shared, Extension(visitor): Extension<Vis
 
 /// Who may see some jobs sees what fires for them. What concerns all, and what was sent, may name any job.
 async fn alerts_page(app: &App, visitor: &Visitor) -> Result<Shown, Failure> {
-    let mut alerts = app.control.alerts().await?;
-    let jobs = app.visible_jobs(visitor).await?.into_iter();
+    let alerts = visitor.control.alerts().await?;
+    let follows = follow_alerts(alerts.as_ref());
+    let jobs = visitor.control.jobs().await?.into_iter();
     let jobs: BTreeSet<String> = jobs.map(|job| job.job).collect();
     let sees_all = visitor.user.rights.allows_everywhere(Action::View);
-    if let Some(alerts) = alerts.as_mut().filter(|_| !sees_all) {
-        let is_seen = |firing: &FiringAlert| {
-            let unit = UnitName::from(firing.subject.as_str());
-            jobs.contains(unit.job()) && !OF_ALL.contains(&&*firing.rule)
-        };
-        alerts.firing.retain(is_seen);
-    }
     let page = AlertsPage {
         alerts,
         jobs,
@@ -51,8 +35,7 @@ async fn alerts_page(app: &App, visitor: &Visitor) -> Result<Shown, Failure> {
     Ok(Shown {
         section: Section::Alerts,
         title: "Alerts".to_owned(),
-        // It has no stream of its own: what changes for jobs changes their ledgers.
-        follows: None,
+        follows: Some(follows),
         content: page::alerts(visitor, &page),
     })
 }

@@ -9,7 +9,7 @@ use crate::app::{App, Shared, Shown};
 use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::page::{self, ClusterPage, Section};
-use crate::rights::Action;
+use scheduled_one_control::Action;
 
 /// `GET /cluster`
 pub(crate) async fn cluster(
@@ -28,7 +28,7 @@ pub(crate) async fn examine(
 ) -> Response {
     let shown = match visitor.user.rights.allows_everywhere(Action::View) {
         true => {
-            let report = app.control.doctor().await;
+            let report = visitor.control.doctor().await;
             cluster_page(&app, &visitor, Some(report)).await
         }
         false => Err(Failure::Forbidden {
@@ -45,8 +45,8 @@ async fn cluster_page(
     report: Option<Report>,
 ) -> Result<Shown, Failure> {
     let page = ClusterPage {
-        nodes: app.control.living_nodes().await?,
-        buckets: app.control.buckets().await?,
+        nodes: visitor.control.living_nodes().await?,
+        buckets: visitor.control.buckets().await?,
         now_ms: app.now_ms(),
         report,
     };

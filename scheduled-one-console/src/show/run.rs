@@ -1,6 +1,6 @@
 //! One run, or all runs of one tick.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -12,10 +12,10 @@ use crate::app::{App, Shared, Shown, permit};
 use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::live::follow;
-use crate::page::{self, RunPage, Section};
+use crate::page::{self, Logged, RunPage, Section};
 use crate::plan::zone_of;
-use crate::rights::Action;
 use crate::run_logs::RunLogs;
+use scheduled_one_control::{Action, OpenRun};
 
 /// `GET /jobs/{job}/runs/{token}`
 pub(crate) async fn run(
@@ -52,8 +52,8 @@ async fn run_page(
     which: Which,
 ) -> Result<Shown, Failure> {
     permit(visitor, Action::View, &job)?;
-    let follows = follow(&[glance(app, &job).await?]);
-    let ledger = app.control.ledger(&job, LINES).await?;
+    let follows = follow(&[glance(visitor, &job).await?]);
+    let ledger = visitor.control.ledger(&job, LINES).await?;
     let token_of = |line: &LedgerRecord| line.token.map(|token| token.get());
     let mut lines: Vec<LedgerRecord> = match which {
         Which::Tick(tick) => {
@@ -71,7 +71,7 @@ async fn run_page(
         }
     };
     lines.reverse();
-    let mut open = app.control.open_runs(&job).await?;
+    let mut open = visitor.control.open_runs(&job).await?;
     open.retain(|run| match which {
         Which::Tick(tick) => run.tick.ms() == tick,
         Which::Token(token) => run.token.map(|of_run| of_run.get()) == Some(token),
@@ -79,20 +79,11 @@ async fn run_page(
     if lines.is_empty() && open.is_empty() {
         return Err(Failure::NoRun { job });
     }
-    let summary = app.control.describe(&job).await?;
-    let tokens = lines
-        .iter()
-        .map(|line| line.token)
-        .chain(open.iter().map(|run| run.token));
-    let tokens: BTreeSet<u64> = tokens.flatten().map(|token| token.get()).collect();
-    let log_of = |logs: &RunLogs| {
-        tokens
-            .iter()
-            .filter_map(|token| logs.of(&job, *token))
-            .collect()
-    };
+    let summary = visitor.control.describe(&job).await?;
+    let logged = app.run_logs.as_ref();
+    let logged = logged.map(|logs| kept_here(logs, &job, &lines, &open));
     let page = RunPage {
-        logs: app.run_logs.as_ref().map(log_of),
+        logs: logged,
         zone: zone_of(summary.cataloged.as_ref()),
         follows_tick: matches!(which, Which::Tick(_)),
         request_id: request_id(),
@@ -108,4 +99,28 @@ async fn run_page(
         follows: Some(follows),
         content,
     })
+}
+
+/// What this process keeps of what the attempts logged, and on which nodes the others were.
+fn kept_here(logs: &RunLogs, job: &str, lines: &[LedgerRecord], open: &[OpenRun]) -> Logged {
+    let ended = lines
+        .iter()
+        .filter_map(|line| Some((line.token?, Some(&line.node))));
+    let active = open.iter().filter_map(|run| Some((run.token?, None)));
+    let attempts: BTreeMap<u64, Option<&String>> = active
+        .chain(ended)
+        .map(|(token, node)| (token.get(), node))
+        .collect();
+    let mut logged = Logged {
+        logs: Vec::new(),
+        elsewhere: BTreeSet::new(),
+    };
+    for (token, node) in attempts {
+        match (logs.of(job, token), node) {
+            (Some(log), _) => logged.logs.push(log),
+            (None, Some(node)) => drop(logged.elsewhere.insert(node.clone())),
+            (None, None) => {}
+        }
+    }
+    logged
 }

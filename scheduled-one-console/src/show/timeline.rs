@@ -12,6 +12,7 @@ use super::{JOBS, LOOKED_AT, STRIP};
 use crate::app::{App, Shared, Shown};
 use crate::failure::Failure;
 use crate::gate::Visitor;
+use crate::live::follow;
 use crate::page::{self, Lane, Search, Section, TimelinePage};
 use crate::plan::ticks_in;
 
@@ -28,7 +29,7 @@ pub(crate) async fn timeline(
 }
 
 async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown, Failure> {
-    let all = app.visible_jobs(visitor).await?;
+    let all = visitor.control.jobs().await?;
     let now_ms = app.now_ms();
     let from_ms = now_ms - now_ms.rem_euclid(HOUR_MS);
     let looked_at = &all[..all.len().min(LOOKED_AT)];
@@ -55,7 +56,9 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
     let behind: Vec<&JobSummary> = all.iter().filter(|job| job.job > search.after).collect();
     let shown = &behind[..behind.len().min(JOBS)];
     let names: Vec<String> = shown.iter().map(|job| job.job.clone()).collect();
-    let ledgers = app.ledgers(&names, STRIP).await?;
+    // First, so that what happens meanwhile is news to the page.
+    let follows = follow(&visitor.control.glance(&names).await?);
+    let ledgers = app.ledgers(visitor, &names, STRIP).await?;
     let lanes = shown.iter().map(|job| Lane {
         schedule: job
             .cataloged
@@ -79,7 +82,7 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
     Ok(Shown {
         section: Section::Timeline,
         title: "Timeline".to_owned(),
-        follows: None,
+        follows: Some(follows),
         content: page::timeline(visitor, &page),
     })
 }

@@ -3,17 +3,14 @@
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use scheduled_one_control::TrailEntry;
-use scheduled_one_protocol::{ALL_JOBS, UnitName};
 
 use crate::app::{App, Shared, Shown};
 use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::page::{self, Section, TrailPage};
-use crate::rights::Action;
 
-/// Entries that are looked at.
-const ENTRIES: usize = 500;
+/// Entries of a page.
+const ENTRIES: usize = 200;
 
 /// `GET /trail`
 pub(crate) async fn trail(
@@ -26,7 +23,7 @@ pub(crate) async fn trail(
 }
 
 async fn trail_page(app: &App, visitor: &Visitor, wanted: &TrailPage) -> Result<Shown, Failure> {
-    let mut trail = app.control.trail().limit(ENTRIES);
+    let mut trail = visitor.control.trail().limit(ENTRIES);
     if !wanted.job.is_empty() {
         trail = trail.job(&wanted.job);
     }
@@ -36,19 +33,15 @@ async fn trail_page(app: &App, visitor: &Visitor, wanted: &TrailPage) -> Result<
     if !wanted.action.is_empty() {
         trail = trail.action(&wanted.action);
     }
-    let mut entries = trail.await?.entries;
-    entries.reverse();
-    let may_see = |entry: &TrailEntry| {
-        let unit = UnitName::from(entry.subject.as_str());
-        let of_all =
-            entry.subject == ALL_JOBS && visitor.user.rights.allows_somewhere(Action::View);
-        of_all || visitor.may(Action::View, unit.job())
-    };
-    entries.retain(may_see);
+    if !wanted.before.is_empty() {
+        trail = trail.before(wanted.before.parse()?);
+    }
+    let mut page = trail.await?;
+    page.entries.reverse();
     Ok(Shown {
         section: Section::Trail,
         title: "Trail".to_owned(),
         follows: None,
-        content: page::trail(visitor, wanted, &entries, app.now_ms()),
+        content: page::trail(visitor, wanted, &page, app.now_ms()),
     })
 }

@@ -340,3 +340,45 @@ async fn another_schedule_shows_its_ticks_and_holds_once_they_were_seen() {
     let trail = world.get("/trail?job=nightly").await.is(200);
     trail.has("reschedule").has("after the backup").has("ann");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_trail_goes_back_page_by_page() {
+    let world = World::new().await;
+    for number in 0..120 {
+        let by = format!("user-{number}");
+        let paused = world.control.pause("nightly").by(&by).note("<b>");
+        paused.await.expect("paused");
+        world
+            .control
+            .resume("nightly")
+            .by(by)
+            .await
+            .expect("resumed");
+    }
+    let (mut path, mut pages) = ("/trail?job=nightly".to_owned(), 0);
+    let (mut pauses, mut resumes) = (0, 0);
+    loop {
+        let page = world.get(&path).await.is(200).lacks("<b>&lt;b&gt;");
+        pages += 1;
+        pauses += page.text.matches("<b>pause</b>").count();
+        resumes += page.text.matches("<b>resume</b>").count();
+        let earlier = page
+            .text
+            .split("href=\"")
+            .find(|it| it.contains(">Earlier<"));
+        let Some(earlier) = earlier.and_then(|it| it.split('"').next()) else {
+            page.has("user-0<").has(">Newest<");
+            break;
+        };
+        path = earlier.replace("&amp;", "&");
+        assert!(path.starts_with("/trail?job=nightly&before="), "{path}");
+    }
+    assert_eq!((pages, pauses, resumes), (2, 120, 120));
+    let wrong = world.get("/trail?before=yesterday").await.is(400);
+    wrong.has("no cursor");
+    world
+        .get("/trail?before=1-1.1-1")
+        .await
+        .is(400)
+        .has("2 buckets");
+}

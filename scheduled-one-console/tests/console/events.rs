@@ -2,13 +2,21 @@
 
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use scheduled_one_console::Body;
+use scheduled_one_console::{Action, Body, Rights};
+use scheduled_one_runtime::alerts::{Alerts, Rules};
 
-use crate::world::{World, open, request};
+use crate::world::{World, eventually, open, request, user};
 
 async fn stream(world: &World, jobs: &str) -> Response<Body> {
     let request = request(Method::GET, &format!("/events?jobs={jobs}"));
     open(&world.console, request.body(String::new())).await
+}
+
+/// The address of the events that a page follows.
+fn followed(page: &str) -> String {
+    let follows = page.split("data-live=\"").nth(1);
+    let follows = follows.and_then(|rest| rest.split('"').next());
+    follows.expect("an address").replace("&amp;", "&")
 }
 
 /// The next event or comment.
@@ -86,14 +94,9 @@ async fn a_page_that_comes_back_learns_what_it_has_missed() {
 #[tokio::test(start_paused = true)]
 async fn what_happens_between_a_page_and_its_stream_is_said() {
     let world = World::new().await;
-    for path in ["/", "/jobs/nightly"] {
+    for path in ["/", "/jobs/nightly", "/timeline"] {
         let page = world.get(path).await.is(200);
-        let follows = page
-            .text
-            .split("data-live=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next());
-        let follows = follows.expect("an address").replace("&amp;", "&");
+        let follows = followed(&page.text);
         let stream = async || {
             open(
                 &world.console,
@@ -112,5 +115,51 @@ async fn what_happens_between_a_page_and_its_stream_is_said() {
             "{event}"
         );
         world.control.resume("nightly").await.expect("resumed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_of_alerts_follows_what_fires() {
+    let world = World::new().await;
+    let follows = async || followed(&world.get("/alerts").await.is(200).text);
+    let stream = async |path: &str| {
+        let request = request(Method::GET, path).body(String::new());
+        open(&world.console, request).await.into_body()
+    };
+    // Nobody evaluates alerts.
+    let before = follows().await;
+    let mut body = stream(&before).await;
+    assert_eq!(next(&mut body).await, ":\n\n");
+    let _node = world.evaluate(Alerts::new(Rules::default())).await;
+    assert!(next(&mut body).await.contains("event: change"));
+    // An evaluation without news is none for the page.
+    eventually("they are evaluated", async || {
+        world.get("/alerts").await.text.contains("Nothing fires")
+    })
+    .await;
+    let mut body = stream(&follows().await).await;
+    assert_eq!(next(&mut body).await, ":\n\n");
+    world.ran("broken").await;
+    assert!(next(&mut body).await.contains("event: change"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sees_nothing_follows_nothing() {
+    let world = World::new().await;
+    let _node = world.evaluate(Alerts::new(Rules::default())).await;
+    let rights = Rights::none().allow(Action::Run);
+    let console = world.seen_by(user("eve", rights));
+    let path = "/events?jobs=$alerts,%24alerts,broken&seen=1";
+    let stream = request(Method::GET, path).body(String::new());
+    let mut body = open(&console, stream).await.into_body();
+    // What it follows is nothing, which is another state than the one that was said.
+    assert!(next(&mut body).await.contains("event: change"));
+    world.ran("broken").await;
+    eventually("the failure is known", async || {
+        world.get("/alerts").await.text.contains("/jobs/broken")
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(next(&mut body).await, ":\n\n");
     }
 }

@@ -29,6 +29,15 @@ async fn a_run_shows_what_it_logged_to_those_who_may_see_it() {
         .has("&lt;script&gt;alert(1)");
     page.lacks("outside of all runs").lacks(HOSTILE);
 
+    // Another process, which ran nothing of it.
+    let elsewhere = Console::new(world.control.clone()).run_logs(RunLogs::new());
+    let elsewhere = elsewhere.access(user("ann", Rights::all()));
+    let page = send(&elsewhere, request(Method::GET, &path).body(String::new()));
+    page.await
+        .is(200)
+        .has("logged on <b>node-a</b>")
+        .lacks("7 lines");
+
     let looking = Console::new(world.control.clone())
         .run_logs(logs)
         .access(user("eve", Rights::read_only()));

@@ -7,6 +7,7 @@ use crate::ask::ask;
 use crate::change::{Change, Changed};
 use crate::control::Control;
 use crate::error::Error;
+use crate::rights::Action;
 
 /// How far a backfill has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +108,9 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Store`].
     pub async fn backfill_state(&self, job: &str) -> Result<Option<BackfillState>, Error> {
+        self.check_right(Action::View, job).await?;
         let subject = self.checked_subject(job).await?;
-        let store = self.store(job);
+        let store = self.reader(job);
         let reply = self.read(store).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let Some(directive) = reply.body.directives.get(&subject) else {
@@ -153,6 +155,7 @@ impl Control {
         action: &str,
         wished: impl Fn(&Directive, i64, bool) -> Option<Directive>,
     ) -> Result<(Changed, Directive), Error> {
+        let authorized = self.authorize(Action::Backfill, job).await?;
         let subject = self.checked_subject(job).await?;
         let change = Change {
             subject: &subject,
@@ -161,6 +164,6 @@ impl Control {
             is_forced: false,
         };
         let wished = |stored: &Directive, now_ms, in_doubt| Ok(wished(stored, now_ms, in_doubt));
-        self.make(self.store(job), &change, wished).await
+        self.make(authorized, &change, wished).await
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use scheduled_one_protocol::clock::ManualClock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
-use scheduled_one_protocol::message::{Heartbeat, JobList, OnBusy};
+use scheduled_one_protocol::message::{ControlRequest, Heartbeat, JobList, OnBusy};
 use scheduled_one_protocol::{
     Answer, Backfill, BackfillRange, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord,
-    Records, Report, ScheduleId, StoreError, Survey, TrailId, TrailLine, Wanted,
+    Records, Report, ScheduleId, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 
 use super::*;

@@ -119,6 +119,59 @@ async fn pages_miss_nothing(control: &Control, all: &Trail) {
     );
 }
 
+#[tokio::test]
+async fn pages_go_back_to_the_beginning_and_have_each_entry_once() {
+    let (control, clock) = namespace().await;
+    for number in 0..1_200 {
+        let job = ["a", "b", "c", "d"][number % 4];
+        let paused = control.pause(job).note(number.to_string());
+        paused
+            .by(if number % 3 == 0 { "ann" } else { "bob" })
+            .await
+            .expect("paused");
+        control.resume(job).await.expect("resumed");
+        clock.advance(std::time::Duration::from_millis(1));
+    }
+    for (limit, actor) in [(1, "nobody"), (7, "ann"), (500, "ann"), (500, "")] {
+        let read = |limit| {
+            let trail = control.trail().limit(limit);
+            if actor.is_empty() {
+                trail
+            } else {
+                trail.actor(actor)
+            }
+        };
+        let all = read(10_000).await.expect("a trail");
+        assert_eq!(all.earlier, None);
+        let (mut pages, mut before) = (Vec::new(), None::<TrailCursor>);
+        loop {
+            let page = match before {
+                Some(before) => read(limit).before(before),
+                None => read(limit),
+            };
+            let page = page.await.expect("a page");
+            assert!(page.entries.len() <= limit);
+            pages.push(page.entries);
+            // What comes meanwhile is on no earlier page.
+            control.pause("a").by("late").await.expect("paused");
+            control.resume("a").by("late").await.expect("resumed");
+            match page.earlier {
+                Some(earlier) => before = Some(earlier.to_string().parse().expect("a cursor")),
+                None => break,
+            }
+        }
+        pages.reverse();
+        let mut seen = pages.concat();
+        seen.retain(|entry| entry.actor != "late");
+        let mut wanted = all.entries;
+        wanted.retain(|entry| entry.actor != "late");
+        assert_eq!(seen, wanted, "{limit} a page, of {actor:?}");
+    }
+    let here: TrailCursor = "0-1.0-1".parse().expect("a cursor");
+    let both = control.trail().after(here.clone()).before(here);
+    assert!(both.await.is_err());
+}
+
 fn line(minor: u64, at_ms: i64) -> TrailLine {
     let entry = TrailEntry {
         at_ms,

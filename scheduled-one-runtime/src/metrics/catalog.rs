@@ -154,6 +154,24 @@ pub(super) const REQUESTS: Definition = seconds(
     "scheduled_one_store_request_duration_seconds",
     "Time from a request to the store to its reply, by operation and result.",
 );
+#[cfg(feature = "alerts")]
+pub(super) const ALERTS_FIRING: Definition = gauge(
+    "scheduled_one_alerts_firing",
+    "",
+    "Jobs and other subjects that a rule fires for, as this node knows. Nodes that do not evaluate learn it within six \
+     evaluations: use max by (rule).",
+);
+#[cfg(feature = "alerts")]
+pub(super) const ALERTS_EVALUATED: Definition = gauge(
+    "scheduled_one_alerts_evaluated_timestamp_seconds",
+    "seconds",
+    "When this node evaluated the rules of alerts last; 0 if it has not. One node does it at a time: use max.",
+);
+#[cfg(feature = "alerts")]
+pub(super) const ALERT_DELIVERIES: Definition = counter(
+    "scheduled_one_alert_deliveries",
+    "Attempts of this node to deliver messages of alerts, by channel and result.",
+);
 pub(super) const STORE_UP: Definition = gauge(
     "scheduled_one_store_up",
     "",

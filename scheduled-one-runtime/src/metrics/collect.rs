@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::compiled_job::CompiledJob;
+#[cfg(feature = "alerts")]
+use crate::metrics::alert_metrics::AlertMetrics;
 use crate::metrics::catalog::{self, Definition};
 use crate::metrics::counters::{BOUNDS, Bounds, Counted};
 use crate::metrics::family::{MetricFamily, MetricSample, MetricValue};
@@ -42,6 +44,8 @@ impl Metrics {
         families.extend(gauges(&groups));
         families.extend(self.counters(&groups));
         families.extend(self.of_store());
+        #[cfg(feature = "alerts")]
+        families.extend(self.alerts().into_iter().flat_map(AlertMetrics::families));
         families
     }
 
@@ -285,7 +289,7 @@ fn job(group: &Group<'_>) -> (&'static str, Cow<'static, str>) {
     (JOB_NAME, group.label.clone().into())
 }
 
-fn number(labels: Labels, value: f64) -> MetricSample {
+pub(super) fn number(labels: Labels, value: f64) -> MetricSample {
     MetricSample {
         labels,
         value: MetricValue::Number(value),

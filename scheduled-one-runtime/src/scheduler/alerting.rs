@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::event;
 use crate::handler::BoxError;
 use crate::job::Job;
+use crate::metrics::Metrics;
 use crate::metrics::labels::Op;
 use crate::node::outlook::Outlook;
 use crate::scheduler::alert_source::AlertSource;
@@ -141,6 +142,11 @@ impl Alerting {
         let _ = self.source.set(Arc::downgrade(source));
     }
 
+    /// What fires, and what becomes of messages, is counted there from now on.
+    pub(super) fn count_in(&self, metrics: &Metrics) {
+        metrics.add_alerts(self.alerts.channels());
+    }
+
     /// One run: an evaluation, or a message over the channel that a request names with `{"test": "…"}`.
     async fn run(&self, ctx: &JobContext) -> Result<(), BoxError> {
         let text = ctx.parameters();
@@ -162,10 +168,13 @@ impl Alerting {
         let Some(source) = self.source.get().and_then(Weak::upgrade) else {
             return Ok(());
         };
-        if let Some(worker) = source.worker(ALERTS_JOB) {
-            self.keeper(&worker.client, FencingToken::default())
-                .load()
-                .await?;
+        let Some(worker) = source.worker(ALERTS_JOB) else {
+            return Ok(());
+        };
+        let keeper = self.keeper(&worker.client, FencingToken::default());
+        if let (Some(json), Some(metrics)) = (keeper.load().await?, worker.client.metrics.alerts())
+        {
+            metrics.fires(&AlertState::from_json(&json)?.firing_by_rule());
         }
         Ok(())
     }
@@ -191,8 +200,16 @@ impl Alerting {
         for alert in &report.alerts {
             event::alerts::alert(alert);
         }
+        let metrics = worker.client.metrics.alerts();
         for delivery in &report.deliveries {
             event::alerts::delivery(delivery);
+            if let Some(metrics) = metrics {
+                metrics.delivered(delivery);
+            }
+        }
+        if let Some(metrics) = metrics {
+            metrics.fires(&report.firing);
+            metrics.evaluated(report.at_ms);
         }
         Ok(())
     }

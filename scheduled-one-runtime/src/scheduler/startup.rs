@@ -80,6 +80,8 @@ impl SchedulerBuilder {
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
         let shared = self.share(&jobs, program, &zones)?;
+        #[cfg(feature = "alerts")]
+        alerting.iter().for_each(|it| it.count_in(&shared.metrics));
         let joining = join(&shared, &stores, jobs_by_bucket).await?;
 
         // 4. The watchdog is started, which renews leases on connections of its own.

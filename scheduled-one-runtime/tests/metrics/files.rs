@@ -1,12 +1,17 @@
-//! The dashboard, the alerts and the documentation name only metrics that there are, and the documentation all of them.
+//! The queries of dashboard and alerts ask for what a scrape has, and the documentation has all metrics and no other.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use scheduled_one_runtime::clock::ManualClock;
-use scheduled_one_runtime::{Job, MetricKind};
+use serde_json::Value;
 
+use scheduled_one_runtime::alerts::{Alerts, Rules};
+use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_runtime::{Job, MetricKind, Scheduler};
+
+use crate::alerts::Receiver;
+use crate::queries::{Scrape, yaml_values};
 use crate::{MINUTE, on, shown};
 
 fn text(path: &str) -> String {
@@ -21,36 +26,76 @@ fn named(text: &str) -> BTreeSet<String> {
     words.map(str::to_owned).collect()
 }
 
+/// A scheduler that shows all metrics there are.
+async fn with_everything(clock: &ManualClock) -> Scheduler {
+    let builder = on(clock).job(Job::every("j", MINUTE, || async {}));
+    let builder = builder.alerts(Alerts::new(Rules::default()).notify(Receiver::new("pager")));
+    builder.start().await.expect("started")
+}
+
+/// The queries of the dashboard, with the labels that legends show.
+fn queries_of_the_dashboard() -> Vec<(String, Vec<String>)> {
+    let dashboard = serde_json::from_str(&text("grafana/scheduled-one.json"));
+    let dashboard: Value = dashboard.expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array());
+    let word = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
+    let of_panels = targets.flatten().map(|target| {
+        let legend = word(target, "legendFormat");
+        let shown = legend
+            .split("{{")
+            .skip(1)
+            .filter_map(|it| it.split_once("}}"));
+        let shown = shown.map(|(label, _)| label.trim().to_owned()).collect();
+        (word(target, "expr"), shown)
+    });
+    let variables = dashboard["templating"]["list"].as_array().expect("a list");
+    let variables = variables.iter().filter(|it| it["type"] == "query");
+    let of_variables = variables.map(|it| (word(&it["query"], "query"), Vec::new()));
+    of_panels.chain(of_variables).collect()
+}
+
 #[tokio::test]
-async fn dashboard_and_alerts_name_metrics_that_are_exposed() {
+async fn each_query_of_dashboard_and_alerts_is_for_what_a_scrape_has() {
     let clock = ManualClock::new();
-    let builder = on(&clock).job(Job::every("j", MINUTE, || async {}));
-    let scheduler = builder.start().await.expect("started");
-    let exposed = shown(&scheduler);
-    let exposed: BTreeSet<&str> = exposed.names();
-    for file in [
-        "grafana/scheduled-one.json",
-        "prometheus/alerts.yaml",
-        "prometheus/alerts_test.yaml",
-    ] {
-        let named = named(&text(file));
-        assert!(named.len() > 5, "{file}: {named:?}");
-        let unknown: Vec<_> = named
-            .iter()
-            .filter(|name| !exposed.contains(name.as_str()))
-            .collect();
-        assert!(
-            unknown.is_empty(),
-            "{file} names what is not exposed: {unknown:?}"
-        );
+    let scheduler = with_everything(&clock).await;
+    let scrape = Scrape::of(&shown(&scheduler));
+    let dashboard = queries_of_the_dashboard();
+    assert!(dashboard.len() > 40, "{}", dashboard.len());
+    for (query, legend) in &dashboard {
+        let lacks = scrape.lacks(query);
+        assert!(lacks.is_empty(), "{query} asks for {lacks:?}");
+        for label in legend {
+            let by = query
+                .split("by (")
+                .skip(1)
+                .filter_map(|it| it.split_once(')'));
+            let has = by
+                .flat_map(|(labels, _)| labels.split(", "))
+                .any(|it| it == label);
+            assert!(has, "{query} has no {label} for its legend");
+        }
+    }
+    let yaml = [
+        ("prometheus/alerts.yaml", "expr", 15),
+        ("prometheus/alerts_test.yaml", "series", 20),
+    ];
+    for (file, key, least) in yaml {
+        let queries = yaml_values(&text(file), key);
+        assert!(queries.len() > least, "{file}: {queries:?}");
+        for query in queries {
+            let lacks = scrape.lacks(&query);
+            assert!(lacks.is_empty(), "{file}: {query} asks for {lacks:?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn the_documentation_has_each_metric_and_no_other() {
     let clock = ManualClock::new();
-    let builder = on(&clock).job(Job::every("j", MINUTE, || async {}));
-    let scheduler = builder.start().await.expect("started");
+    let scheduler = with_everything(&clock).await;
     let families = scheduler.metrics();
     let exposed: BTreeSet<String> = families
         .iter()

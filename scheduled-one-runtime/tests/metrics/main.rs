@@ -1,9 +1,11 @@
 //! The metrics of a scheduler, on the embedded store, in time that the test moves.
 
+mod alerts;
 mod audit;
 mod files;
 mod mirror;
 mod openmetrics;
+mod queries;
 mod runs;
 mod spans;
 #[path = "../test_store/mod.rs"]

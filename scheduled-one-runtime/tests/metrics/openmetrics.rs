@@ -26,14 +26,6 @@ impl Exposition {
             .unwrap_or_else(|| panic!("there is no {name}{labels:?}"))
             .2
     }
-
-    /// The names of all samples.
-    pub(crate) fn names(&self) -> BTreeSet<&str> {
-        self.samples
-            .iter()
-            .map(|(name, _, _)| name.as_str())
-            .collect()
-    }
 }
 
 /// The family that the lines belong to at the moment.

@@ -286,9 +286,9 @@ const LAYERS: &[Layer] = &[
             "scheduled-one-alerts/src/channel/reply.rs",
             "scheduled-one-alerts/src/monitor/pace.rs",
             "scheduled-one-console/src/page/",
-            "scheduled-one-console/src/rights.rs",
             "scheduled-one-console/src/same_origin.rs",
             "scheduled-one-console/src/text.rs",
+            "scheduled-one-control/src/rights.rs",
         ],
         // Reads the rules of time zones.
         except: &["scheduled-one-schedule/src/zone_data.rs"],

@@ -55,6 +55,8 @@ async fn texts_of_jobs_errors_notes_and_addresses_run_nothing() {
         format!("jobs/invoices#{encoded}"),
         "timeline".to_owned(),
         "trail".to_owned(),
+        format!("trail?job={encoded}&actor={encoded}&before={encoded}"),
+        "alerts".to_owned(),
         "cluster".to_owned(),
     ];
     for path in paths {

@@ -29,6 +29,7 @@ async fn nothing_serious_is_found() {
         "jobs/nosuch",
         "timeline",
         "trail",
+        "alerts",
         "cluster",
     ];
     for path in pages {

@@ -39,6 +39,7 @@ async fn pages(world: &World) -> Vec<(&'static str, String)> {
         ("run", format!("jobs/sync_inventory/ticks/{}", retried.tick)),
         ("timeline", "timeline".to_owned()),
         ("trail", "trail".to_owned()),
+        ("alerts", "alerts".to_owned()),
         ("cluster", "cluster".to_owned()),
     ]
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use scheduled_one_control::Control;
 use scheduled_one_protocol::memory::MemoryStore;
+use scheduled_one_runtime::alerts::{
+    Alert, Alerts, BoxFuture, Channel, DeliveryError, JobRules, Rules,
+};
 use scheduled_one_runtime::{Job, JobContext, Overlap, Scheduler};
 use scheduled_one_testkit::TokioClock;
 
@@ -88,10 +91,39 @@ fn jobs() -> Vec<Job> {
     ]
 }
 
+/// A receiver that takes everything, or is away.
+#[derive(Debug)]
+struct Receiver {
+    name: &'static str,
+    is_away: bool,
+}
+
+impl Channel for Receiver {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn deliver<'a>(&'a self, _: &'a Alert, _: i64) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        let away = DeliveryError::Unreachable("pager.example: connection refused".to_owned());
+        let result = if self.is_away { Err(away) } else { Ok(()) };
+        Box::pin(async { result })
+    }
+}
+
+fn alerts() -> Alerts {
+    let rules = Rules::default().all_jobs(JobRules::new().failed(2).paused_longer(3 * HOUR));
+    let receiver = |name, is_away| Receiver { name, is_away };
+    Alerts::new(rules)
+        .every(MINUTE)
+        .notify(receiver("slack", false))
+        .notify(receiver("pager", true))
+}
+
 pub(crate) async fn node(name: &str, clock: TokioClock, store: &MemoryStore) -> Scheduler {
     let builder = Scheduler::builder("memory://")
         .clock(clock)
         .store(store.clone())
+        .alerts(alerts())
         .node_name(name);
     let builder = jobs()
         .into_iter()

@@ -62,7 +62,7 @@ impl fmt::Display for Action {
 /// What somebody may do, with all jobs or with some. What is not allowed is denied.
 ///
 /// ```
-/// use scheduled_one_console::{Action, Rights};
+/// use scheduled_one_control::{Action, Rights};
 ///
 /// let billing = Rights::read_only()
 ///     .allow_for_group("billing", Action::Run)
@@ -151,7 +151,7 @@ impl Rights {
     }
 
     /// Whether groups matter: without them nobody needs to know the groups of jobs.
-    pub(crate) fn name_groups(&self) -> bool {
+    pub fn name_groups(&self) -> bool {
         !self.groups.is_empty()
     }
 
@@ -166,6 +166,23 @@ impl Rights {
         std::iter::once(&self.everywhere)
             .chain(some)
             .any(|set| set.has(action))
+    }
+
+    /// The same, with a right for each job in place of those for groups: for who knows which job is in which group now,
+    /// by the name of the job.
+    pub fn of_groups(&self, groups: &BTreeMap<String, String>) -> Self {
+        let mut jobs = self.jobs.clone();
+        for (job, group) in groups {
+            if let Some(of_group) = self.groups.get(group) {
+                let set = jobs.entry(job.clone()).or_default();
+                *set = ActionSet(set.0 | of_group.0);
+            }
+        }
+        Rights {
+            everywhere: self.everywhere,
+            groups: BTreeMap::new(),
+            jobs,
+        }
     }
 
     /// The same without all actions that change something.
@@ -201,6 +218,20 @@ mod tests {
         assert!(!rights.allows(Action::View, "nightly", Some("billing")));
         assert!(rights.allows_somewhere(Action::Run) && !rights.allows_everywhere(Action::Run));
         assert!(!rights.allows_somewhere(Action::Cancel));
+    }
+
+    #[test]
+    fn rights_with_groups_are_rights_with_the_jobs_that_are_in_them() {
+        let rights = Rights::none()
+            .allow_for_group("billing", Action::Run)
+            .allow_for_job("nightly", Action::Pause);
+        let job = |job: &str, group: &str| (job.to_owned(), group.to_owned());
+        let of_jobs = rights.of_groups(&[job("nightly", "billing"), job("x", "other")].into());
+        assert!(!of_jobs.name_groups());
+        assert!(of_jobs.allows(Action::Run, "nightly", None));
+        assert!(of_jobs.allows(Action::Pause, "nightly", None));
+        assert!(!of_jobs.allows(Action::Run, "x", None));
+        assert!(!of_jobs.allows(Action::Run, "nightl", Some("billing")));
     }
 
     #[test]
