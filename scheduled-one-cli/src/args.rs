@@ -3,6 +3,7 @@
 mod alerts;
 #[cfg(feature = "console")]
 mod console;
+pub(crate) mod forget;
 pub(crate) mod reschedule;
 mod ticks;
 
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use scheduled_one_control::OnBusy;
 use scheduled_one_protocol::Outcome;
 
+use crate::args::forget::Forget;
 use crate::args::reschedule::{Reschedule, Reset};
 use crate::exit;
 
@@ -113,6 +115,8 @@ pub(crate) enum Command {
     Reschedule(Reschedule),
     /// Gives a job the schedule of its code back
     Reset(Reset),
+    /// Removes what is stored of jobs that no living node has
+    Forget(Forget),
     /// Runs ticks of the past once more
     Backfill(Backfill),
     /// Shows who asked for what
@@ -144,6 +148,9 @@ pub(crate) struct Jobs {
     /// neither ok nor skipped
     #[arg(long)]
     pub(crate) problems: bool,
+    /// What jobs left that no living node has; `forget` removes it
+    #[arg(long, conflicts_with_all = ["problems", "group"])]
+    pub(crate) gone: bool,
     /// Only the jobs that are in this group now
     #[arg(short, long, value_name = "NAME")]
     pub(crate) group: Option<String>,

@@ -257,6 +257,9 @@ impl BucketState {
         for line in set.lines {
             self.append(line, ledger_limit);
         }
+        if let Some((job, units)) = set.forgotten {
+            self.forget(&job, &units);
+        }
         self.trail.extend(set.trail);
         while self.trail.len() > MAX_TRAIL {
             self.trail.pop_front();
@@ -283,6 +286,20 @@ impl BucketState {
             };
             self.known_requests.remove(&oldest);
         }
+    }
+
+    fn forget(&mut self, job: &str, units: &[UnitName]) {
+        for unit in units {
+            if let Some(before) = self.records.remove(unit) {
+                self.agenda.change(unit, Some(&before), &Record::default());
+            }
+            self.checkpoints.remove(unit);
+        }
+        let units: BTreeSet<&UnitName> = units.iter().collect();
+        self.requests.retain(|(lane, _), _| !units.contains(lane));
+        self.known_requests
+            .retain(|(unit, _), _| !units.contains(unit));
+        self.ledgers.remove(job);
     }
 
     fn append(&mut self, line: LedgerRecord, ledger_limit: usize) {

@@ -12,8 +12,9 @@ use crate::machine::damage::{Reads, damage};
 use crate::machine::{self, Now};
 use crate::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
+    Taken, UnitStatus, WrittenOff,
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::trail::{TrailId, TrailLine};
@@ -30,7 +31,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
     /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the
-    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint.
+    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint; and removes what
+    /// is stored of a [forgotten](WorkingSet::forgotten) job.
     ///
     /// A step that changes directives comes before or after each step that decides by them: see
     /// [`Access`](crate::Access); its lock is the first of all.
@@ -295,6 +297,19 @@ impl<R: Records> Store for R {
         let wanted = Wanted::checkpoint(request);
         decide(self, caller, wanted, Reads::Run, |set| {
             set.checkpoint(request)
+        })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>> {
+        if let Err(refused) = request.check() {
+            return Box::pin(async { Err(StoreError::Refused(refused)) });
+        }
+        decide(self, caller, Wanted::forget(request), Reads::Run, |set| {
+            set.forget(request)
         })
     }
 

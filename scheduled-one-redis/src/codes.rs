@@ -140,6 +140,21 @@ codes! {
 }
 
 codes! {
+    /// What became of a job that was to be forgotten.
+    ForgetCode {
+        Removed = "REMOVED",
+        Unknown = "UNKNOWN",
+        /// Values: number of nodes, and the label of each.
+        Lives = "LIVES",
+        Described = "DESCRIBED",
+        /// Value: end of the quarantine.
+        Quarantined = "QUARANTINED",
+        /// Value: the unit.
+        Running = "RUNNING",
+    }
+}
+
+codes! {
     /// Status of a run that a heartbeat named.
     OverdueCode {
         Gone = "GONE",

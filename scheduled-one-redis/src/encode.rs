@@ -3,6 +3,7 @@
 mod checkpoint;
 mod claim;
 mod control;
+mod forget;
 mod heartbeat;
 mod lane;
 
@@ -22,6 +23,7 @@ use crate::script::{self, Operation, Request};
 pub(crate) use crate::encode::checkpoint::checkpoint;
 pub(crate) use crate::encode::claim::claim;
 pub(crate) use crate::encode::control::control;
+pub(crate) use crate::encode::forget::forget;
 pub(crate) use crate::encode::heartbeat::heartbeat;
 pub(crate) use crate::encode::lane::{ask, cancel, take};
 

@@ -146,10 +146,9 @@ end
 -- When units are due, as texts. A unit may be in a batch twice: the later counts.
 local due_at = {}
 
-local n, knows_more = #out, false
-for i = 8, last do
-  local key, a = KEYS[i], 5 + (i - 8) * VALUES
-  local r, lease = load(key), tonumber(ARGV[a + 5])
+-- Raises the lower bounds, and registers lease and schedule of the caller.
+local function register(key, r, a)
+  local lease = tonumber(ARGV[a + 5])
   local old_born, old_hwm, old_tok, old_q, old_sch = r.born, r.hwm, r.tok, r.q, r.sch
   state_lease(r, lease)
   -- A tick that started was decided.
@@ -177,6 +176,17 @@ for i = 8, last do
   if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
     due_at[unit_of(key)] = ARGV[a + 10]
   end
+end
+
+local n, knows_more = #out, false
+for i = 8, last do
+  local key, a = KEYS[i], 5 + (i - 8) * VALUES
+  local r = load(key)
+  -- A job that is gone and has no schedule was forgotten meanwhile: nothing is stored of it again.
+  if ARGV[a + 8] ~= 'gone' or schedule_of(r.sch) then
+    register(key, r, a)
+  end
+  local deciding = schedule_of(r.sch)
   if is_lane(key) then
     bring_lane(own_key(key))
   end

@@ -6,8 +6,8 @@ use deadpool_redis::redis::{Cmd, Script, cmd};
 use once_cell::sync::Lazy;
 
 use crate::codes::{
-    AskCode, CancelCode, ChangeCode, CheckpointCode, ClaimCode, FinishCode, InspectCode, Named,
-    OverdueCode, RenewCode, WriteOffCode,
+    AskCode, CancelCode, ChangeCode, CheckpointCode, ClaimCode, FinishCode, ForgetCode,
+    InspectCode, Named, OverdueCode, RenewCode, WriteOffCode,
 };
 use crate::prologue::prologue;
 
@@ -62,6 +62,7 @@ operations! {
     TAKE: 10, ClaimCode::NAMES, shared enter directives ledger unit settle take;
     CANCEL: 4, &[CancelCode::NAMED], shared enter unit trail cancel;
     CHECKPOINT: 3, &[CheckpointCode::NAMED], shared enter unit checkpoint;
+    FORGET: 7, &[ForgetCode::NAMED], shared enter directives unit trail forget;
 }
 
 /// The text of the claim script, for benchmarks.

@@ -15,7 +15,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 128] = [
+pub const BEHAVIOURS: [&str; 135] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -144,10 +144,18 @@ pub const BEHAVIOURS: [&str; 128] = [
     "checkpoint found",
     "checkpoint written",
     "checkpoint superseded",
+    "forget removed",
+    "forget removed, with its directives",
+    "forget unknown",
+    "forget lives",
+    "forget described",
+    "forget quarantined",
+    "forget running",
 ];
 
 /// What happens only to a store that may have lost its memory.
-const AFTER_MEMORY_LOSS: [&str; 8] = [
+const AFTER_MEMORY_LOSS: [&str; 9] = [
+    "forget quarantined",
     "take quarantined",
     "claim quarantined",
     "claim quarantined by the lease of a registration",

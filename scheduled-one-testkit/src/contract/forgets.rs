@@ -1,0 +1,66 @@
+//! Random jobs that are to be forgotten, also while nodes have them, or run them.
+
+use scheduled_one_protocol::message::{Caller, ForgetRequest, Forgotten, Reply};
+use scheduled_one_protocol::{Directive, Store, UnitName, Wanted};
+
+use super::Breach;
+use super::requests::{JOBS, units};
+use super::step::replied;
+use super::workload::Workload;
+
+impl Workload {
+    fn forget_request(&mut self) -> ForgetRequest {
+        let job = *self.random.pick(&JOBS);
+        let entry = self.model.catalog.get(job);
+        let described_ms = entry.map_or(0, |entry| entry.last_ms);
+        let all = units().into_iter().filter(|unit| unit.job() == job);
+        let all: Vec<UnitName> = all.collect();
+        let is_all = self.random.one_in(2);
+        let is_in = |unit: &UnitName| is_all || self.model.records.contains_key(unit);
+        ForgetRequest {
+            job: job.to_owned(),
+            units: all.into_iter().filter(is_in).collect(),
+            described_ms: match self.random.one_in(6) {
+                true => described_ms + 1,
+                false => described_ms,
+            },
+            directive: Directive {
+                changed_at_ms: self.now_ms,
+                by: self.random.pick(&["ann", "", "b c:%"]).to_string(),
+                note: self.random.pick(&["release 8", "", "ä\n"]).to_string(),
+                ..Directive::default()
+            },
+        }
+    }
+
+    /// Sends one request, and compares the reply with what the model says.
+    pub(super) async fn forget(
+        &mut self,
+        store: &dyn Store,
+        caller: &Caller,
+    ) -> Result<u64, Breach> {
+        let request = self.forget_request();
+        let Reply { head, body } = replied(&request, store.forget(caller, &request)).await?;
+        // The head shows what the request did.
+        let mut before = head.clone();
+        before.control_version = self.model.meta.control_version;
+        let now = self.enter(&request, caller, &before)?;
+        let wanted = Wanted::forget(&request);
+        let expected = self.decide_on(wanted, caller, now, |set| set.forget(&request));
+        let has_emptied = before.control_version < head.control_version;
+        self.count_if(has_emptied, "forget removed, with its directives");
+        self.count(match &expected {
+            Forgotten::Removed => "forget removed",
+            Forgotten::Unknown => "forget unknown",
+            Forgotten::Lives(_) => "forget lives",
+            Forgotten::Described => "forget described",
+            Forgotten::Quarantined(_) => "forget quarantined",
+            Forgotten::Running(_) => "forget running",
+        });
+        Breach::unless_same("the reply", &request, &expected, &body)?;
+        let version = self.model.meta.control_version;
+        let what = "the version in the head";
+        Breach::unless_same(what, &request, &version, &head.control_version)?;
+        Ok(1)
+    }
+}
