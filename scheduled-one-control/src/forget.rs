@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use scheduled_one_protocol::message::{
-    ForgetRequest, Forgotten, MAX_ACTOR_BYTES, MAX_BATCH, MAX_NOTE_BYTES, UnitStatus,
+    Forget, ForgetRequest, Forgotten, MAX_ACTOR_BYTES, MAX_BATCH, MAX_NOTE_BYTES, UnitStatus,
 };
 use scheduled_one_protocol::{
     ALL_JOBS, Backfill, Catalog, DecidingSchedule, Directive, Directives, Store, UnitName,
@@ -69,6 +69,7 @@ pub struct ForgetJob {
     job: String,
     by: String,
     note: String,
+    what: Forget,
 }
 
 /// What was found of a job.
@@ -144,6 +145,7 @@ impl Control {
             job: job.into(),
             by: String::new(),
             note: String::new(),
+            what: Forget::Everything,
         }
     }
 
@@ -305,7 +307,7 @@ impl ForgetJob {
             why,
         };
         let already = match answer.0 {
-            Forgotten::Removed => false,
+            Forgotten::Removed | Forgotten::TakenBack(_) => false,
             Forgotten::Unknown => true,
             Forgotten::Lives(nodes) => return Err(self.not_gone(nodes)),
             Forgotten::Described => {
@@ -341,6 +343,7 @@ impl ForgetJob {
                 note: self.note.clone(),
                 ..Directive::default()
             },
+            what: self.what,
         };
         let store = self.control.store(&self.job);
         let reply = ask(|| store.forget(&self.control.caller, &request)).await?;

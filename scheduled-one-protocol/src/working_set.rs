@@ -7,9 +7,9 @@ use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
     Ask, Asked, Caller, Cancel, Cancelled, Checkpoint, CheckpointRequest, Checkpointed, Claim,
-    Claimed, ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Head,
-    Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register, RegisteredUnit,
-    Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
+    Claimed, ControlReply, ControlRequest, Finish, Finished, Forget, ForgetRequest, Forgotten,
+    Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register,
+    RegisteredUnit, Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::records::Survey;
 use crate::trail::TrailEntry;
@@ -293,21 +293,38 @@ impl WorkingSet {
         answer
     }
 
-    /// Forgets a job that no living node has.
+    /// Forgets a job that no living node has, or takes back what is decided of it ahead of the clock.
     pub fn forget(&mut self, request: &ForgetRequest) -> Forgotten {
-        let (answer, entry) = machine::forget(
-            &mut self.meta,
-            &self.nodes,
-            &mut self.catalog,
-            &self.records,
-            request,
-            self.now,
-        );
-        self.trail.extend(entry);
-        if answer == Forgotten::Removed {
-            self.forgotten = Some((request.job.clone(), request.units.clone()));
+        let (meta, now) = (&mut self.meta, self.now);
+        let (nodes, catalog) = (&self.nodes, &mut self.catalog);
+        if let Some(refused) =
+            machine::forget_refused(meta, nodes, catalog, &self.records, request, now)
+        {
+            return refused;
         }
-        answer
+        if request.what == Forget::MarksAhead {
+            return self.take_back(request);
+        }
+        self.trail
+            .push(machine::forget(meta, catalog, request, now));
+        self.forgotten = Some((request.job.clone(), request.units.clone()));
+        Forgotten::Removed
+    }
+
+    fn take_back(&mut self, request: &ForgetRequest) -> Forgotten {
+        let mut count = 0;
+        for unit in &request.units {
+            let mut record = self.record(unit);
+            if machine::take_back(&mut record, self.now) {
+                self.put(unit, record);
+                count += 1;
+            }
+        }
+        if count > 0 {
+            let entry = TrailEntry::of_forget(request, 0, 0, self.now.ms());
+            self.trail.push(entry);
+        }
+        Forgotten::TakenBack(count)
     }
 
     /// Whether a node sent a heartbeat lately.

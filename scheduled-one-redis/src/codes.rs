@@ -143,6 +143,8 @@ codes! {
     /// What became of a job that was to be forgotten.
     ForgetCode {
         Removed = "REMOVED",
+        /// Value: number of units.
+        TakenBack = "TAKEN_BACK",
         Unknown = "UNKNOWN",
         /// Values: number of nodes, and the label of each.
         Lives = "LIVES",

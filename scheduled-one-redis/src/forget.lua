@@ -1,10 +1,12 @@
--- Removes what is stored of a job that no living node has. Port of `machine::forget`.
+-- Removes what is stored of a job that no living node has, or takes back what a clock that was ahead has decided of it.
+-- Port of `machine::forget`.
 --
 -- KEYS  4 nodes   5 members   6 lists   7 jobs   8 ctl   9 trail   10 due   11 checkpoints   12 asked   13 asks
 --       14 ledger of the job   15 probe   16.. records of its units, with slots and lanes; then the requests of each lane
 -- ARGV  4 the job   5 the subject of its backfill   6 when it was described last, as the caller saw it
---       7 text without version of the directives that take the place of its own   8 who asks   9 why   10 number of units
--- Returns the head; what became of it; LIVES: number and labels of the nodes that have the job; QUARANTINED: until when;
+--       7 text without version of the directives that take the place of its own   8 who asks   9 why   10 number of units   11 1 to take back what is
+--       ahead of the clock, else 0
+-- Returns the head; what became of it; TAKEN_BACK: number of units; LIVES: number and labels of the nodes that have the job; QUARANTINED: until when;
 --       RUNNING: the unit
 
 wrong = wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'hash') or wrong_type(KEYS[6], 'hash')
@@ -15,8 +17,13 @@ if wrong then
   return wrong
 end
 local job, first, last = ARGV[4], 16, 15 + tonumber(ARGV[10])
+local takes_back, tolerated = ARGV[11] == '1', now + EARLY_TOLERANCE_MS
+fields[16], fields[17] = 'q', 'sch'
 for i = first, last do
   local r, err = load(KEYS[i])
+  if r then
+    r, err = load_shown(KEYS[i], r)
+  end
   if not r then
     return err
   end
@@ -61,11 +68,17 @@ local function labels_with_job()
   return labels
 end
 
+-- A clock that was ahead has granted or renewed the run: no other reaches so far.
+local function is_leased_ahead(r)
+  return r.running and r.until_ - r.lease > tolerated
+end
+
 local function active_unit()
   local found = nil
   for i = first, last do
     local r, unit = load(KEYS[i]), unit_of(KEYS[i])
-    if r.running and r.until_ > now and not (found and found < unit) then
+    local is_excused = takes_back and is_leased_ahead(r)
+    if r.running and r.until_ > now and not is_excused and not (found and found < unit) then
       found = unit
     end
   end
@@ -91,10 +104,51 @@ elseif described ~= tonumber(ARGV[6]) then
 elseif active_unit() then
   out[n], out[n + 1] = RUNNING, active_unit()
 else
-  out[n] = REMOVED
+  out[n] = takes_back and TAKEN_BACK or REMOVED
 end
 commit()
-if out[n] ~= REMOVED then
+if out[n] ~= REMOVED and out[n] ~= TAKEN_BACK then
+  return out
+end
+
+-- Takes back what is decided of a unit ahead of the clock. Returns whether anything was.
+local function take_back(key, r)
+  if not (r.hwm > tolerated or is_leased_ahead(r)) then
+    return false
+  end
+  local now_s = string.format('%.0f', now)
+  if r.hwm > now then
+    r.wait = ''
+    call('HDEL', key, 'wait', 'q', 'sch')
+    call('ZREM', KEYS[3], unit_of(key))
+    end_requests(key, r)
+  end
+  if r.tick > now then
+    call('HSET', key, 'rer', '0')
+  end
+  local instants = { born = r.born, hwm = r.hwm, tick = r.tick, at = r.at, until_ = r.until_, bt = r.bt }
+  for field, instant in pairs(instants) do
+    if instant > now then
+      call('HSET', key, field == 'until_' and 'until' or field, now_s)
+    end
+  end
+  if r.running then
+    call('ZADD', KEYS[2], overdue_at(math.min(r.until_, now), r.lease), unit_of(key))
+  elseif ready(r) then
+    call('ZADD', KEYS[3], '0', unit_of(key))
+  end
+  return true
+end
+
+if takes_back then
+  local count = 0
+  for i = first, last do
+    count = count + (take_back(KEYS[i], load(KEYS[i])) and 1 or 0)
+  end
+  if count > 0 then
+    enter_trail(KEYS[9], 'take-back', job, ARGV[8], ARGV[9], '', '0', '0', '0', '0')
+  end
+  out[n + 1] = count
   return out
 end
 

@@ -1,4 +1,4 @@
-//! Forgets a job that no living node has.
+//! Forgets a job that no living node has, or takes back what a clock that was ahead has decided of it.
 
 use std::collections::HashMap;
 
@@ -6,26 +6,21 @@ use super::meta::quarantined;
 use super::{CONTROL_VERSION, Meta, Nodes, Now, Record};
 use crate::catalog::Catalog;
 use crate::directive::{Backfill, Directive};
-use crate::message::{ForgetRequest, Forgotten, JobList, MAX_NODES, NODE_GONE_MS};
+use crate::message::{
+    EARLY_TOLERANCE_MS, Forget, ForgetRequest, Forgotten, JobList, MAX_NODES, NODE_GONE_MS,
+};
 use crate::trail::TrailEntry;
 use crate::unit::UnitName;
+use crate::value::TickMs;
 
-/// Whether what is stored of a job may be removed. If so, the catalog has it no more, its directives are empty, and the
+/// Forgets a job of which [`forget_refused`] says nothing: the catalog has it no more, its directives are empty, and the
 /// trail has an entry; the store removes the rest.
-///
-/// Nodes are seen before they describe or register anything, so a job that a node is about to have is not forgotten.
 pub fn forget(
     meta: &mut Meta,
-    nodes: &Nodes,
     catalog: &mut Catalog,
-    records: &HashMap<UnitName, Record>,
     request: &ForgetRequest,
     now: Now,
-) -> (Forgotten, Option<TrailEntry>) {
-    let refused = refusal(meta, nodes, catalog, records, request, now);
-    if let Some(refused) = refused {
-        return (refused, None);
-    }
+) -> TrailEntry {
     catalog.remove(&request.job);
     let (version, before) = empty(meta, &request.job, &request.directive, now);
     empty(
@@ -34,11 +29,56 @@ pub fn forget(
         &request.directive,
         now,
     );
-    let entry = TrailEntry::of_forget(request, version, before, now.ms());
-    (Forgotten::Removed, Some(entry))
+    TrailEntry::of_forget(request, version, before, now.ms())
 }
 
-fn refusal(
+/// Takes back what is decided of a unit ahead of the clock. Returns whether anything was.
+///
+/// Ticks up to now stay decided, so none of them starts a second time at its own time; one after now that ran while the
+/// clock was ahead runs when it is due. Tokens are not lowered. A run that is recorded as active is one whose node died:
+/// it is written off as usual, and not taken over if its tick is after now.
+pub fn take_back(record: &mut Record, now: Now) -> bool {
+    let (now_ms, is_ahead) = (now.ms(), is_ahead(record, now));
+    let Record { marks, run, .. } = record;
+    if !is_ahead {
+        return false;
+    }
+    let to_now = |tick: &mut TickMs| *tick = TickMs(tick.ms().min(now_ms));
+    if marks.decided > Some(TickMs(now_ms)) {
+        record.waiting.clear();
+        record.quarantine_until_ms = 0;
+        record.decides = None;
+    }
+    if run.tick.ms() > now_ms {
+        run.takeovers = 0;
+    }
+    marks.first_seen_ms = marks.first_seen_ms.map(|ms| ms.min(now_ms));
+    marks.decided.iter_mut().for_each(to_now);
+    marks
+        .start
+        .iter_mut()
+        .for_each(|start| to_now(&mut start.tick));
+    to_now(&mut run.tick);
+    run.granted_at_ms = run.granted_at_ms.min(now_ms);
+    run.until_ms = run.until_ms.min(now_ms);
+    true
+}
+
+/// Whether a clock that was ahead has written the record: no claim and no renewal reaches so far.
+fn is_ahead(record: &Record, now: Now) -> bool {
+    let far_ms = now.ms() + EARLY_TOLERANCE_MS;
+    let decided_ms = record.marks.decided.map_or(0, TickMs::ms);
+    decided_ms > far_ms || is_leased_ahead(record, far_ms)
+}
+
+fn is_leased_ahead(record: &Record, far_ms: i64) -> bool {
+    record.running && record.run.until_ms - record.run.lease_ms > far_ms
+}
+
+/// Why a job is not forgotten, and nothing of it taken back; `None` if nothing is in the way.
+///
+/// Nodes are seen before they describe or register anything, so a job that a node is about to have is not forgotten.
+pub fn forget_refused(
     meta: &Meta,
     nodes: &Nodes,
     catalog: &Catalog,
@@ -62,9 +102,12 @@ fn refusal(
     if described_ms.unwrap_or_default() != request.described_ms {
         return Some(Forgotten::Described);
     }
+    let may_be_ahead = request.what == Forget::MarksAhead;
     let is_active = |unit: &&UnitName| {
-        let record = records.get(*unit);
-        record.is_some_and(|record| record.running && record.run.until_ms > now.ms())
+        records.get(*unit).is_some_and(|record| {
+            let is_excused = may_be_ahead && is_leased_ahead(record, now.ms() + EARLY_TOLERANCE_MS);
+            record.running && record.run.until_ms > now.ms() && !is_excused
+        })
     };
     let active = request.units.iter().filter(is_active).min();
     active.cloned().map(Forgotten::Running)

@@ -7,8 +7,7 @@ use crate::unit::UnitName;
 /// Most units of one job, slots and lanes included, that are removed: 1,024 shards with 32 slots and a lane each.
 pub const MAX_FORGOTTEN_UNITS: usize = 1_024 * 34;
 
-/// Removes what is stored of a job: its catalog entry, its units with their queues, requests and checkpoints, its
-/// ledger. Its directives become empty ones, because nodes would repeat one that is deleted.
+/// Removes what is stored of a job that no living node has, or takes back what was decided of it ahead of the clock.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ForgetRequest {
     /// The job.
@@ -18,16 +17,33 @@ pub struct ForgetRequest {
     /// When the job was described last, as the caller saw it: see [`CatalogEntry`](crate::CatalogEntry); 0 if it never
     /// was. If it was described since, nothing is removed.
     pub described_ms: i64,
-    /// What takes the place of its directives: who forgets the job, why and when, and nothing else. The store gives it
-    /// its version.
+    /// Who asks for it, why and when, and nothing else: it takes the place of the directives of a job that is forgotten.
+    /// The store gives it its version.
     pub directive: Directive,
+    /// What is forgotten.
+    pub what: Forget,
 }
 
-/// The answer to a [`ForgetRequest`]. Unless it is [`Removed`](Self::Removed), nothing has changed.
+/// What a [`ForgetRequest`] forgets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Forget {
+    /// Everything: the catalog entry, the units with their queues, requests and checkpoints, the ledger. Its directives
+    /// become empty ones, because nodes would repeat one that is deleted.
+    #[default]
+    Everything,
+    /// What a clock that was ahead has decided: the watermarks of its units come back to the store's clock, where they
+    /// are further ahead than a claim may be ([`EARLY_TOLERANCE_MS`](super::EARLY_TOLERANCE_MS)). Ticks up to now stay
+    /// decided. The nodes would raise them again, so this, too, needs that no living node has the job.
+    MarksAhead,
+}
+
+/// The answer to a [`ForgetRequest`]. Unless it is one of the first two, nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Forgotten {
     /// Nothing is stored of the job any more, but its empty directives.
     Removed,
+    /// The watermarks of so many units came back to the store's clock; 0 if none was ahead, and then nothing has changed.
+    TakenBack(u32),
     /// The catalog has the job no more: somebody else has forgotten it, or an earlier copy of the request.
     Unknown,
     /// These living nodes have it, or have not said yet which jobs they have: their labels, at most

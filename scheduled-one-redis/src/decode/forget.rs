@@ -12,6 +12,7 @@ pub(crate) fn forget(reply: Value) -> Result<Reply<Forgotten>, StoreError> {
     let head = reader.head()?;
     let body = match reader.code(ForgetCode::from_number)? {
         ForgetCode::Removed => Forgotten::Removed,
+        ForgetCode::TakenBack => Forgotten::TakenBack(reader.small()?),
         ForgetCode::Unknown => Forgotten::Unknown,
         ForgetCode::Described => Forgotten::Described,
         ForgetCode::Lives => Forgotten::Lives(reader.names()?),

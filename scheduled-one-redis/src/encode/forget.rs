@@ -1,6 +1,6 @@
 //! Encodes the removal of what is stored of a job.
 
-use scheduled_one_protocol::message::{Caller, ForgetRequest};
+use scheduled_one_protocol::message::{Caller, Forget, ForgetRequest};
 use scheduled_one_protocol::{Backfill, StoreError, UnitName};
 
 use super::Draft;
@@ -18,6 +18,7 @@ pub(crate) fn forget<'a>(
         units,
         described_ms,
         directive,
+        what,
     } = request;
     let mut draft = Draft::new(&script::FORGET, keys, caller, 1);
     if !is_job(job) {
@@ -52,6 +53,7 @@ pub(crate) fn forget<'a>(
         .text(directive.text_without_version())
         .text(&directive.by)
         .text(&directive.note)
-        .count(units.len() as u64);
+        .count(units.len() as u64)
+        .flag(*what == Forget::MarksAhead);
     draft.done()
 }

@@ -2,8 +2,8 @@
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use scheduled_one_protocol::message::{
-    Caller, Checkpoint, CheckpointRequest, Claim, ForgetRequest, Heartbeat, JobList, Renew, Reply,
-    Target,
+    Caller, Checkpoint, CheckpointRequest, Claim, Forget, ForgetRequest, Heartbeat, JobList, Renew,
+    Reply, Target,
 };
 use scheduled_one_protocol::{Directive, FencingToken, StoreError, UnitName};
 
@@ -142,6 +142,7 @@ impl Steps<'_> {
             units: vec![UnitName::from(LOST)],
             described_ms: 0,
             directive: Directive::default(),
+            what: Forget::default(),
         };
         let request = encode::forget(self.keys, &self.caller, &request)?;
         let command = by_text(&script::FORGET, &request);

@@ -15,7 +15,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 135] = [
+pub const BEHAVIOURS: [&str; 137] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -146,6 +146,8 @@ pub const BEHAVIOURS: [&str; 135] = [
     "checkpoint superseded",
     "forget removed",
     "forget removed, with its directives",
+    "forget, nothing is ahead",
+    "forget, marks are taken back",
     "forget unknown",
     "forget lives",
     "forget described",

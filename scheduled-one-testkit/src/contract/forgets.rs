@@ -1,7 +1,10 @@
 //! Random jobs that are to be forgotten, also while nodes have them, or run them.
 
-use scheduled_one_protocol::message::{Caller, ForgetRequest, Forgotten, Reply};
-use scheduled_one_protocol::{Directive, Store, UnitName, Wanted};
+use scheduled_one_protocol::machine::{LivingNode, Record};
+use scheduled_one_protocol::message::{
+    Caller, Forget, ForgetRequest, Forgotten, LowerBounds, Occasion, Register, Reply,
+};
+use scheduled_one_protocol::{Directive, Store, TickMs, UnitName, Wanted};
 
 use super::Breach;
 use super::requests::{JOBS, units};
@@ -30,7 +33,55 @@ impl Workload {
                 note: self.random.pick(&["release 8", "", "ä\n"]).to_string(),
                 ..Directive::default()
             },
+            what: match self.random.one_in(2) {
+                true => Forget::Everything,
+                false => Forget::MarksAhead,
+            },
         }
+    }
+
+    /// A clock that was ahead has decided ticks of a job, or granted a run of it.
+    async fn go_ahead(
+        &mut self,
+        store: &dyn Store,
+        caller: &Caller,
+        job: &str,
+    ) -> Result<u64, Breach> {
+        let unit = UnitName::new(job, 0);
+        let lane = unit.lane();
+        let seen = |unit: UnitName, record: Record, ahead_ms| Register {
+            unit,
+            first_seen_ms: ahead_ms,
+            lease_ms: 1,
+            schedule: None,
+            occasion: Occasion::Again,
+            decides: None,
+            bounds: LowerBounds {
+                decided: Some(TickMs(ahead_ms)),
+                token: record.marks.token,
+                start: None,
+            },
+            next_due_ms: None,
+            requests: Vec::new(),
+        };
+        let ahead_ms = self.now_ms + self.random.range(1, 90_000);
+        let items = [unit, lane].map(|unit| {
+            let record = self.record(&unit);
+            seen(unit, record, ahead_ms)
+        });
+        self.register_these(store, caller, &items).await
+    }
+
+    /// Whether nobody would keep a job from being forgotten.
+    fn is_free(&self, job: &str) -> bool {
+        let model = &self.model;
+        let mut living = model.nodes.living.values();
+        let has = |node: &LivingNode| {
+            let list = model.nodes.job_lists.get(&node.jobs);
+            list.is_none_or(|list| list.names().any(|it| it == job))
+        };
+        let mut of_job = model.records.iter().filter(|(unit, _)| unit.job() == job);
+        !living.any(has) && !of_job.any(|(_, record)| record.running)
     }
 
     /// Sends one request, and compares the reply with what the model says.
@@ -40,6 +91,9 @@ impl Workload {
         caller: &Caller,
     ) -> Result<u64, Breach> {
         let request = self.forget_request();
+        if self.is_free(&request.job) && self.random.one_in(2) {
+            self.go_ahead(store, caller, &request.job).await?;
+        }
         let Reply { head, body } = replied(&request, store.forget(caller, &request)).await?;
         // The head shows what the request did.
         let mut before = head.clone();
@@ -51,6 +105,8 @@ impl Workload {
         self.count_if(has_emptied, "forget removed, with its directives");
         self.count(match &expected {
             Forgotten::Removed => "forget removed",
+            Forgotten::TakenBack(0) => "forget, nothing is ahead",
+            Forgotten::TakenBack(_) => "forget, marks are taken back",
             Forgotten::Unknown => "forget unknown",
             Forgotten::Lives(_) => "forget lives",
             Forgotten::Described => "forget described",

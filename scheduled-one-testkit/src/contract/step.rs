@@ -159,7 +159,16 @@ impl Workload {
     }
 
     async fn registrations(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
-        let items = &self.batch(Workload::register);
+        let items = self.batch(Workload::register);
+        self.register_these(store, caller, &items).await
+    }
+
+    pub(super) async fn register_these(
+        &mut self,
+        store: &dyn Store,
+        caller: &Caller,
+        items: &[Register],
+    ) -> Result<u64, Breach> {
         let reply = store.register(caller, items);
         let before = |workload: &Workload, register: &Register| workload.record(&register.unit);
         let batch = Batch {
