@@ -5,10 +5,11 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use scheduled_one_protocol::message::{
-    Forget, ForgetRequest, Forgotten, MAX_ACTOR_BYTES, MAX_BATCH, MAX_NOTE_BYTES, UnitStatus,
+    EARLY_TOLERANCE_MS, Forget, ForgetRequest, Forgotten, MAX_ACTOR_BYTES, MAX_BATCH,
+    MAX_NOTE_BYTES, UnitStatus,
 };
 use scheduled_one_protocol::{
-    ALL_JOBS, Backfill, Catalog, DecidingSchedule, Directive, Directives, Store, UnitName,
+    ALL_JOBS, Backfill, Catalog, DecidingSchedule, Directive, Directives, Store, TickMs, UnitName,
 };
 use scheduled_one_schedule::name::is_internal;
 
@@ -78,6 +79,8 @@ struct Found {
     units: Vec<UnitName>,
     described_ms: i64,
     now_ms: i64,
+    /// Units that are decided ahead of the store's clock.
+    ahead: u32,
 }
 
 impl Control {
@@ -149,6 +152,23 @@ impl Control {
         }
     }
 
+    /// Takes back what a clock of the store that was ahead has decided of a job: its watermarks come back to now, where
+    /// they are further ahead than a claim may be, 150 ms. Ticks up to now stay decided, so none starts a second time
+    /// at its own time; later ones run when they are due, although they may have run while the clock was ahead. What
+    /// waited then is dropped. The trail says who asked for it; ledgers have no line of it, because no tick is decided.
+    ///
+    /// Stop the nodes that have the job first: they would raise the watermarks again.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`forget`](Self::forget). A run that a clock that was ahead has granted is none that is in the way.
+    pub fn take_back(&self, job: impl Into<String>) -> TakeBack {
+        TakeBack(ForgetJob {
+            what: Forget::MarksAhead,
+            ..self.forget(job)
+        })
+    }
+
     /// What is stored of a job, and its units.
     async fn left(
         &self,
@@ -156,7 +176,7 @@ impl Control {
         job: &str,
         catalog: &Catalog,
         directives: &Directives,
-    ) -> Result<(GoneJob, Vec<UnitName>), Error> {
+    ) -> Result<(GoneJob, Vec<(UnitName, UnitStatus)>), Error> {
         let shards: Vec<UnitName> = (0..MAX_SHARDS)
             .map(|shard| UnitName::new(job, shard))
             .collect();
@@ -193,15 +213,7 @@ impl Control {
             ledger_lines: lines.len(),
             has_directive: own.into_iter().flatten().any(|it| !it.is_empty()),
         };
-        let mut units: Vec<UnitName> = found.into_iter().map(|(unit, _)| unit).collect();
-        // Ids of requests and requests are stored by these, whatever became of the records.
-        let whole = UnitName::new(job, 0);
-        for unit in [whole.lane(), whole] {
-            if !units.contains(&unit) {
-                units.push(unit);
-            }
-        }
-        Ok((left, units))
+        Ok((left, found))
     }
 
     /// Those of these units of which something is stored.
@@ -276,12 +288,27 @@ impl ForgetJob {
         if !is_wanted {
             control.check_job(job).await?;
         }
-        let (left, units) = control.left(store, job, &catalog, &directives).await?;
+        let (left, found) = control.left(store, job, &catalog, &directives).await?;
+        let now_ms = (reply.head.now_us / 1_000) as i64;
+        let decided_ms = |status: &UnitStatus| status.marks.decided.map_or(0, TickMs::ms);
+        let ahead = found
+            .iter()
+            .filter(|(_, status)| decided_ms(status) > now_ms + EARLY_TOLERANCE_MS);
+        let ahead = ahead.count() as u32;
+        let mut units: Vec<UnitName> = found.into_iter().map(|(unit, _)| unit).collect();
+        // Requests and their ids are stored by these, whatever became of the records.
+        let whole = UnitName::new(job, 0);
+        for unit in [whole.lane(), whole] {
+            if !units.contains(&unit) {
+                units.push(unit);
+            }
+        }
         Ok(Found {
             left,
             units,
             described_ms: catalog.get(job).map_or(0, |entry| entry.last_ms),
-            now_ms: (reply.head.now_us / 1_000) as i64,
+            now_ms,
+            ahead,
         })
     }
 
@@ -293,41 +320,33 @@ impl ForgetJob {
         }
     }
 
-    async fn make(self) -> Result<ForgottenJob, Error> {
+    /// Removes; returns what was there, and the answer, which is none that refuses.
+    async fn make(&self) -> Result<(GoneJob, Forgotten), Error> {
         self.check()?;
-        let mut answer = self.remove().await?;
+        let (mut answer, mut found) = self.remove().await?;
         for _ in 1..MAX_TRIES {
-            if answer.0 != Forgotten::Described {
+            if answer != Forgotten::Described {
                 break;
             }
-            answer = self.remove().await?;
+            (answer, found) = self.remove().await?;
         }
-        let not_yet = |why: String| Error::NotYet {
+        let why = match &answer {
+            Forgotten::Removed | Forgotten::TakenBack(_) | Forgotten::Unknown => {
+                return Ok((found.left, answer));
+            }
+            Forgotten::Lives(nodes) => return Err(self.not_gone(nodes.clone())),
+            Forgotten::Described => "nodes come and go with it now".to_owned(),
+            Forgotten::Quarantined(until_ms) => format!(
+                "the store lost its memory, and may have forgotten a run, for {} s more",
+                (until_ms - found.now_ms).max(0) / 1_000 + 1
+            ),
+            Forgotten::Running(unit) => format!(
+                "the lease of a run in {unit} is not over; its node may only be cut off from the store"
+            ),
+        };
+        Err(Error::NotYet {
             job: self.job.clone(),
             why,
-        };
-        let already = match answer.0 {
-            Forgotten::Removed | Forgotten::TakenBack(_) => false,
-            Forgotten::Unknown => true,
-            Forgotten::Lives(nodes) => return Err(self.not_gone(nodes)),
-            Forgotten::Described => {
-                return Err(not_yet("nodes come and go with it now".to_owned()));
-            }
-            Forgotten::Quarantined(until_ms) => {
-                return Err(not_yet(format!(
-                    "the store lost its memory, and may have forgotten a run, for {} s more",
-                    (until_ms - answer.1.now_ms).max(0) / 1_000 + 1
-                )));
-            }
-            Forgotten::Running(unit) => {
-                return Err(not_yet(format!(
-                    "the lease of a run in {unit} is not over; its node may only be cut off from the store"
-                )));
-            }
-        };
-        Ok(ForgottenJob {
-            left: answer.1.left,
-            already,
         })
     }
 
@@ -356,6 +375,56 @@ impl IntoFuture for ForgetJob {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.make())
+        Box::pin(async move {
+            let (left, answer) = self.make().await?;
+            Ok(ForgottenJob {
+                left,
+                already: answer == Forgotten::Unknown,
+            })
+        })
+    }
+}
+
+/// Decisions that are to be taken back; awaiting it does that, and returns of how many units, slots and lanes
+/// something was ahead.
+///
+/// Cancel safety: if the future is dropped, they may be taken back or not. Asking again is safe.
+#[derive(Clone, Debug)]
+#[must_use = "nothing happens until it is awaited"]
+pub struct TakeBack(ForgetJob);
+
+impl TakeBack {
+    /// Who asks for it, at most 128 bytes.
+    pub fn by(self, by: impl Into<String>) -> Self {
+        TakeBack(self.0.by(by))
+    }
+
+    /// Why, at most 1,024 bytes.
+    pub fn note(self, note: impl Into<String>) -> Self {
+        TakeBack(self.0.note(note))
+    }
+
+    /// Of how many units something would be taken back, runs aside. Nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Control::take_back`].
+    pub async fn preview(self) -> Result<u32, Error> {
+        self.0.check()?;
+        Ok(self.0.look().await?.ahead)
+    }
+}
+
+impl IntoFuture for TakeBack {
+    type Output = Result<u32, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            match self.0.make().await?.1 {
+                Forgotten::TakenBack(units) => Ok(units),
+                _ => Ok(0),
+            }
+        })
     }
 }

@@ -46,7 +46,7 @@ pub use control::Control;
 pub use describe::{JobDescription, PauseOf};
 pub use error::Error;
 pub use error_kind::ErrorKind;
-pub use forget::{ForgetJob, ForgottenJob, GoneJob};
+pub use forget::{ForgetJob, ForgottenJob, GoneJob, TakeBack};
 pub use glance::{JobGlance, OpenRun};
 pub use handle::{RunHandle, RunState};
 pub use jobs::JobSummary;

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use scheduled_one_control::{Control, Error};
 use scheduled_one_protocol::memory::MemoryStore;
-use scheduled_one_protocol::{Store, UnitName};
-use scheduled_one_runtime::clock::ManualClock;
+use scheduled_one_protocol::message::{LowerBounds, Occasion, Register};
+use scheduled_one_protocol::{Store, TickMs, UnitName};
+use scheduled_one_runtime::clock::{Clock, ManualClock};
 use scheduled_one_runtime::{Job, Misfire, Scheduler};
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -167,6 +168,69 @@ async fn a_forgotten_job_leaves_nothing_and_returns_as_a_new_one() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     again.shutdown(SECOND).await;
     new.shutdown(SECOND).await;
+}
+
+/// A clock that was an hour ahead has decided the ticks of that hour.
+#[tokio::test]
+async fn marks_that_are_ahead_are_taken_back_when_no_node_has_the_job() {
+    let world = World::new();
+    let control = world.control();
+    let old = world.node("old", true).await;
+    world.until("it ran", async || world.runs() >= 1).await;
+    let now = UNIX_EPOCH + world.clock.wall();
+    let first = control.next("goes", 1).await.unwrap()[0];
+    assert!(
+        first > now && first <= now + MINUTE,
+        "{first:?} after {now:?}"
+    );
+    let decided_ms = (world.clock.wall() + HOUR).as_millis() as i64;
+    let wild = Register {
+        unit: UnitName::new("goes", 0),
+        first_seen_ms: decided_ms,
+        lease_ms: 1_000,
+        schedule: None,
+        occasion: Occasion::Again,
+        decides: None,
+        bounds: LowerBounds {
+            decided: Some(TickMs(decided_ms)),
+            ..LowerBounds::default()
+        },
+        next_due_ms: None,
+        requests: Vec::new(),
+    };
+    world.store.register(&caller(), &[wild]).await.unwrap();
+    // No tick runs that is decided.
+    let next = control.next("goes", 2).await.unwrap();
+    assert!(
+        next[0] > now + HOUR && next[1] == next[0] + MINUTE,
+        "{next:?}"
+    );
+
+    let refused = control.take_back("goes").await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::NotGone { nodes, .. } if nodes == &["old"]),
+        "{refused}"
+    );
+    old.shutdown(SECOND).await;
+    assert_eq!(control.take_back("goes").preview().await.unwrap(), 1);
+    let take_back = control.take_back("goes").by("ann").note("NTP");
+    assert_eq!(take_back.clone().await.unwrap(), 1);
+    assert_eq!(take_back.await.unwrap(), 0);
+    let trail = control.trail().limit(9).await.unwrap().entries;
+    let entries: Vec<(&str, &str)> = trail
+        .iter()
+        .map(|entry| (entry.action.as_str(), entry.note.as_str()))
+        .collect();
+    assert_eq!(entries, [("take-back", "NTP")]);
+    assert_eq!(control.next("goes", 1).await.unwrap(), [first]);
+
+    let runs = world.runs();
+    let again = world.node("again", true).await;
+    world
+        .until("it runs again", async || world.runs() > runs)
+        .await;
+    assert!(UNIX_EPOCH + world.clock.wall() < now + 5 * MINUTE);
+    again.shutdown(SECOND).await;
 }
 
 /// A caller that is no node.

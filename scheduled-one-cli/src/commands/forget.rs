@@ -53,7 +53,69 @@ pub(crate) async fn list(session: &Session) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// A job of which decisions are taken back.
+#[derive(Serialize)]
+struct MarksView {
+    job: String,
+    units_taken_back: u32,
+    dry_run: bool,
+}
+
+/// `--marks`.
+async fn take_back(session: &Session, args: &Forget) -> Result<Exit, Failure> {
+    let take_back = |name: &String| {
+        let take_back = session.control.take_back(name);
+        take_back.by(&session.by).note(&args.note)
+    };
+    let mut units = Vec::new();
+    for name in &args.names {
+        units.push(session.ask(take_back(name).preview()).await?);
+    }
+    if !args.dry_run {
+        let names = args.names.join(", ");
+        let question = format!(
+            "Takes back what is decided of {names} ahead of the store's clock? Later ticks that ran already run again."
+        );
+        confirm(&question, session.yes)?;
+        for (name, units) in args.names.iter().zip(&mut units) {
+            *units = session.ask(async { take_back(name).await }).await?;
+        }
+    }
+    let views: Vec<MarksView> = args
+        .names
+        .iter()
+        .zip(units)
+        .map(|(job, units)| MarksView {
+            job: job.clone(),
+            units_taken_back: units,
+            dry_run: args.dry_run,
+        })
+        .collect();
+    let table = || {
+        let mut table = Table::new(&["JOB", "RESULT", "UNITS"]);
+        for view in &views {
+            let result = match (view.units_taken_back, view.dry_run) {
+                (0, _) => "nothing is ahead",
+                (_, true) => "would be taken back",
+                (_, false) => "taken back",
+            };
+            table.row([
+                view.job.clone().into(),
+                result.into(),
+                view.units_taken_back.to_string().into(),
+            ]);
+        }
+        table
+    };
+    let name = |view: &MarksView| view.job.clone();
+    session.output.list("jobs", &views, name, table)?;
+    Ok(Exit::Done)
+}
+
 pub(crate) async fn run(session: &Session, args: &Forget) -> Result<Exit, Failure> {
+    if args.marks {
+        return take_back(session, args).await;
+    }
     let forget = |name: &String| {
         let forget = session.control.forget(name);
         forget.by(&session.by).note(&args.note)
