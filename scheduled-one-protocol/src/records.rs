@@ -387,6 +387,7 @@ mod tests {
             first_seen_ms: 1,
             lease_ms: 1,
             schedule: None,
+            generation: 0,
             occasion: crate::message::Occasion::Again,
             decides: None,
             bounds: Default::default(),

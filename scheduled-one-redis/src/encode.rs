@@ -223,7 +223,8 @@ pub(crate) fn register<'a>(
             .text(occasion)
             .int(valid_until_ms)
             .int(registration.next_due_ms.unwrap_or(0))
-            .text(known(&registration.requests));
+            .text(known(&registration.requests))
+            .count(registration.generation.into());
     }
     draft.lanes(registrations.iter().map(|registration| &registration.unit));
     draft.done()

@@ -51,7 +51,7 @@ operations! {
     CLAIM: 8, ClaimCode::NAMES, shared enter directives ledger unit claim_reads claim_runs claim;
     RENEW: 9, &[RenewCode::NAMED], shared enter unit settle renew;
     FINISH: 14, FinishCode::NAMES, shared enter ledger unit settle finish;
-    REGISTER: 12, &[], shared enter unit settle requests register;
+    REGISTER: 13, &[], shared enter unit settle requests register;
     WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
     HEARTBEAT: 0, &[], shared enter heartbeat;
     READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;

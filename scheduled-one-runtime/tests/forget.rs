@@ -189,6 +189,7 @@ async fn marks_that_are_ahead_are_taken_back_when_no_node_has_the_job() {
         first_seen_ms: decided_ms,
         lease_ms: 1_000,
         schedule: None,
+        generation: 0,
         occasion: Occasion::Again,
         decides: None,
         bounds: LowerBounds {

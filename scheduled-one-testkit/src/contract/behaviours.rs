@@ -15,7 +15,7 @@ use super::requests::{MOST_MARGIN_MS, MOST_QUARANTINE_MS};
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 137] = [
+pub const BEHAVIOURS: [&str; 139] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -89,6 +89,8 @@ pub const BEHAVIOURS: [&str; 137] = [
     "register states the lease of the last run",
     "register takes the place of another schedule",
     "register leaves another schedule its place",
+    "register of a lower generation leaves another schedule its place",
+    "register of a higher generation succeeds",
     "register succeeds a node that is gone",
     "register repeats what another node saw",
     "register, the job is gone",

@@ -54,6 +54,7 @@ impl Workload {
             first_seen_ms: ahead_ms,
             lease_ms: 1,
             schedule: None,
+            generation: 0,
             occasion: Occasion::Again,
             decides: None,
             bounds: LowerBounds {

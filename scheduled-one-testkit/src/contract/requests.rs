@@ -312,6 +312,7 @@ impl Workload {
             first_seen_ms: self.now_ms + self.random.range(-40, 5),
             lease_ms: self.random.range(1, 50),
             schedule: self.schedule(),
+            generation: self.generation(),
             occasion: match self.random.range(0, 5) {
                 0..=1 => Occasion::Start {
                     valid_until_ms: self.now_ms + self.random.range(-5, 20),

@@ -69,6 +69,7 @@ impl World {
                 // Of two registrations in one instant a flush may forget the order.
                 self.history.schedule_is_open = registered == now;
                 self.history.schedule = Some(DecidingSchedule {
+                    generation: 0,
                     id,
                     registered_ms: now,
                     since_ms: since,
