@@ -305,9 +305,8 @@ impl BucketState {
     fn append(&mut self, line: LedgerRecord, ledger_limit: usize) {
         let ledger = self.ledgers.entry(line.unit.job().to_owned()).or_default();
         ledger.push_back(line);
-        while ledger.len() > ledger_limit {
-            ledger.pop_front();
-        }
+        let surplus = ledger.len().saturating_sub(ledger_limit);
+        ledger.drain(..surplus);
     }
 
     /// Units that a node has to attend to, see [`Records::survey`].

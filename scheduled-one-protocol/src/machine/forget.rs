@@ -146,3 +146,6 @@ impl Nodes {
         labels.take(MAX_NODES).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
