@@ -1,54 +1,21 @@
-//! Jobs that no living node has: what they left, and how it is removed.
+//! What jobs left that no living node has is removed; or what a clock that was ahead has decided of them.
 
-use std::collections::BTreeSet;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
 use scheduled_one_protocol::message::{
-    EARLY_TOLERANCE_MS, Forget, ForgetRequest, Forgotten, MAX_ACTOR_BYTES, MAX_BATCH,
-    MAX_NOTE_BYTES, UnitStatus,
+    EARLY_TOLERANCE_MS, Forget, ForgetRequest, Forgotten, MAX_ACTOR_BYTES, MAX_NOTE_BYTES,
+    UnitStatus,
 };
-use scheduled_one_protocol::{
-    ALL_JOBS, Backfill, Catalog, DecidingSchedule, Directive, Directives, Store, TickMs, UnitName,
-};
-use scheduled_one_schedule::name::is_internal;
+use scheduled_one_protocol::{Backfill, Directive, TickMs, UnitName};
 
 use crate::ask::ask;
-use crate::control::{Control, MAX_SHARDS};
+use crate::control::Control;
 use crate::error::Error;
+use crate::gone::GoneJob;
 
-/// Most slots of a unit.
-const MAX_SLOTS: u32 = 32;
-/// Most lines of a ledger that are counted.
-const MAX_LINES: usize = 100_000;
 /// How often a job is looked at again that a node has described meanwhile.
 const MAX_TRIES: usize = 3;
-
-/// A job that no living node has, and what is stored of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GoneJob {
-    /// Its name.
-    pub job: String,
-    /// When something was last seen of it, ms since the Unix epoch: a node described it, or a line of its ledger was
-    /// written; 0 if neither is stored.
-    pub last_seen_ms: i64,
-    /// Since when no schedule decides its ticks, because other nodes have noticed that it is gone, ms since the Unix
-    /// epoch.
-    pub gone_since_ms: Option<i64>,
-    /// How many units have watermarks: the job or its shards, slots for runs side by side, lanes for requests.
-    pub units: usize,
-    /// How many ticks wait in them.
-    pub waiting: usize,
-    /// How many requests for runs wait in them.
-    pub requests: usize,
-    /// How many runs are recorded as active; their nodes are dead, or cut off from the store.
-    pub running: usize,
-    /// How many lines its ledger has; of more than 100,000, these.
-    pub ledger_lines: usize,
-    /// Whether operators want something of it: a pause, another schedule, a backfill.
-    pub has_directive: bool,
-}
 
 /// What became of a job that was to be forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,41 +48,18 @@ struct Found {
     now_ms: i64,
     /// Units that are decided ahead of the store's clock.
     ahead: u32,
+    /// How long the store may have forgotten runs, ms.
+    quarantined_ms: i64,
+}
+
+fn quarantined(left_ms: i64) -> String {
+    let left_s = left_ms.max(0) / 1_000 + 1;
+    format!(
+        "the store is new or lost its memory, and may have forgotten a run, for {left_s} s more"
+    )
 }
 
 impl Control {
-    /// The jobs that no living node has and of which something is stored, by name. It costs a few requests for each of
-    /// them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`].
-    pub async fn gone(&self) -> Result<Vec<GoneJob>, Error> {
-        let mut gone = Vec::new();
-        for store in self.stores() {
-            let reply = self.read_catalog(&**store).await?;
-            let catalog = reply.body.catalog.unwrap_or_default();
-            let directives = reply.body.directives;
-            let mut jobs: BTreeSet<&str> = catalog.keys().map(String::as_str).collect();
-            jobs.extend(
-                directives
-                    .iter()
-                    .filter(|(_, directive)| !directive.is_empty())
-                    .map(|(subject, _)| Backfill::job_of(subject).unwrap_or(subject)),
-            );
-            jobs.remove(ALL_JOBS);
-            for node in self.nodes(&**store).await? {
-                jobs.retain(|job| !node.jobs.contains_key(*job));
-            }
-            for job in jobs.into_iter().filter(|job| !is_internal(job)) {
-                let (left, _) = self.left(&**store, job, &catalog, &directives).await?;
-                gone.push(left);
-            }
-        }
-        gone.sort_by(|a, b| a.job.cmp(&b.job));
-        Ok(gone)
-    }
-
     /// Forgets a job that no living node has: removes its catalog entry, its watermarks, what waits in it, its ledger
     /// and its checkpoints, and empties its directives; the trail says who asked for it. Should a node have a job of
     /// that name later, it is a new one: its ticks begin when it is registered, and none from before is run.
@@ -168,68 +112,6 @@ impl Control {
             ..self.forget(job)
         })
     }
-
-    /// What is stored of a job, and its units.
-    async fn left(
-        &self,
-        store: &dyn Store,
-        job: &str,
-        catalog: &Catalog,
-        directives: &Directives,
-    ) -> Result<(GoneJob, Vec<(UnitName, UnitStatus)>), Error> {
-        let shards: Vec<UnitName> = (0..MAX_SHARDS)
-            .map(|shard| UnitName::new(job, shard))
-            .collect();
-        let mut found = self.stored_units(store, &shards).await?;
-        let of_shard = |unit: &UnitName| {
-            let (lane, unit) = (unit.lane(), unit.clone());
-            let slots = (1..=MAX_SLOTS).map(move |slot| unit.with_slot(slot));
-            slots.chain([lane])
-        };
-        let others: Vec<UnitName> = match found.is_empty() {
-            true => of_shard(&UnitName::new(job, 0)).collect(),
-            false => found.iter().flat_map(|(unit, _)| of_shard(unit)).collect(),
-        };
-        found.extend(self.stored_units(store, &others).await?);
-        let lines = ask(|| store.ledger(job, MAX_LINES)).await?;
-        let described_ms = catalog.get(job).map_or(0, |entry| entry.last_ms);
-        let newest_ms = lines.first().map_or(0, |line| line.ended_at_ms);
-        let waiting_in = |is_lane: bool| {
-            let units = found.iter().filter(|(unit, _)| unit.is_lane() == is_lane);
-            units.map(|(_, status)| status.waiting.len()).sum()
-        };
-        let own = [directives.get(job), directives.get(&Backfill::subject(job))];
-        let mut decides = found
-            .iter()
-            .filter_map(|(_, status)| status.decides.as_ref());
-        let left = GoneJob {
-            job: job.to_owned(),
-            last_seen_ms: described_ms.max(newest_ms),
-            gone_since_ms: decides.find_map(DecidingSchedule::gone_since_ms),
-            units: found.len(),
-            waiting: waiting_in(false),
-            requests: waiting_in(true),
-            running: found.iter().filter(|(_, it)| it.running.is_some()).count(),
-            ledger_lines: lines.len(),
-            has_directive: own.into_iter().flatten().any(|it| !it.is_empty()),
-        };
-        Ok((left, found))
-    }
-
-    /// Those of these units of which something is stored.
-    async fn stored_units(
-        &self,
-        store: &dyn Store,
-        units: &[UnitName],
-    ) -> Result<Vec<(UnitName, UnitStatus)>, Error> {
-        let mut found = Vec::new();
-        for batch in units.chunks(MAX_BATCH) {
-            let statuses = ask(|| store.inspect(&self.caller, batch)).await?.body;
-            let of_units = batch.iter().cloned().zip(statuses);
-            found.extend(of_units.filter(|(_, status)| *status != UnitStatus::default()));
-        }
-        Ok(found)
-    }
 }
 
 impl ForgetJob {
@@ -252,7 +134,7 @@ impl ForgetJob {
     /// As those of [`Control::forget`].
     pub async fn preview(self) -> Result<GoneJob, Error> {
         self.check()?;
-        Ok(self.look().await?.left)
+        Ok(self.preview_found().await?.left)
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -309,7 +191,20 @@ impl ForgetJob {
             described_ms: catalog.get(job).map_or(0, |entry| entry.last_ms),
             now_ms,
             ahead,
+            quarantined_ms: (reply.head.quarantine_until_ms - now_ms).max(0),
         })
+    }
+
+    /// As the store would refuse it, as far as that shows.
+    async fn preview_found(&self) -> Result<Found, Error> {
+        let found = self.look().await?;
+        match found.quarantined_ms {
+            0 => Ok(found),
+            left_ms => Err(Error::NotYet {
+                job: self.job.clone(),
+                why: quarantined(left_ms),
+            }),
+        }
     }
 
     fn not_gone(&self, mut nodes: Vec<String>) -> Error {
@@ -336,10 +231,7 @@ impl ForgetJob {
             }
             Forgotten::Lives(nodes) => return Err(self.not_gone(nodes.clone())),
             Forgotten::Described => "nodes come and go with it now".to_owned(),
-            Forgotten::Quarantined(until_ms) => format!(
-                "the store lost its memory, and may have forgotten a run, for {} s more",
-                (until_ms - found.now_ms).max(0) / 1_000 + 1
-            ),
+            Forgotten::Quarantined(until_ms) => quarantined(until_ms - found.now_ms),
             Forgotten::Running(unit) => format!(
                 "the lease of a run in {unit} is not over; its node may only be cut off from the store"
             ),
@@ -411,7 +303,7 @@ impl TakeBack {
     /// As those of [`Control::take_back`].
     pub async fn preview(self) -> Result<u32, Error> {
         self.0.check()?;
-        Ok(self.0.look().await?.ahead)
+        Ok(self.0.preview_found().await?.ahead)
     }
 }
 
