@@ -146,6 +146,12 @@ async fn a_forgotten_job_leaves_nothing_and_returns_as_a_new_one() {
         ),
         ("forget", "goes", "ann", "release 8")
     );
+    it_comes_back_as_a_new_one(&world, runs).await;
+    new.shutdown(SECOND).await;
+}
+
+async fn it_comes_back_as_a_new_one(world: &World, runs: usize) {
+    let control = world.control();
     // What other nodes know of it brings nothing back.
     world.pass(HOUR / 2).await;
     let units = [UnitName::new("goes", 0), UnitName::new("goes", 0).lane()];
@@ -167,7 +173,6 @@ async fn a_forgotten_job_leaves_nothing_and_returns_as_a_new_one() {
     let lines = control.history("goes", 10).await.unwrap();
     assert_eq!(lines.len(), 1, "{lines:?}");
     again.shutdown(SECOND).await;
-    new.shutdown(SECOND).await;
 }
 
 /// A clock that was an hour ahead has decided the ticks of that hour.

@@ -245,20 +245,10 @@ fn text(
         row("gone", format!("since {since}{GONE}"));
     }
     row("directive", format!("version {}", job.version));
-    if job.nodes.is_empty() {
-        row("nodes", "none: no living node has this job".to_owned());
-    }
-    for (schedule, nodes) in &job.nodes {
-        let nodes = nodes.join(" ");
-        row("nodes", format!("{nodes} (schedule {schedule})"));
-    }
-    if job.nodes.len() > 1 {
-        row("drift", DRIFT.to_owned());
+    for (name, value) in of_nodes(job) {
+        row(name, value);
     }
     let status = &job.status;
-    if let Some(decides) = status.decides.as_ref().filter(|it| it.generation > 0) {
-        row("generation", decides.generation.to_string());
-    }
     if let Some(state) = backfill {
         row("backfill", backfilling(state));
     }
@@ -285,6 +275,26 @@ fn text(
         text.push_str(&output.part(view::lines(&job.newest, output)));
     }
     text
+}
+
+/// Which nodes have the job, with which schedules.
+fn of_nodes(job: &JobDescription) -> Vec<(&'static str, String)> {
+    let of_schedule = job.nodes.iter().map(|(schedule, nodes)| {
+        let nodes = nodes.join(" ");
+        ("nodes", format!("{nodes} (schedule {schedule})"))
+    });
+    let mut rows: Vec<_> = of_schedule.collect();
+    if rows.is_empty() {
+        rows.push(("nodes", "none: no living node has this job".to_owned()));
+    }
+    if job.nodes.len() > 1 {
+        rows.push(("drift", DRIFT.to_owned()));
+    }
+    let decides = job.status.decides.as_ref();
+    if let Some(decides) = decides.filter(|it| it.generation > 0) {
+        rows.push(("generation", decides.generation.to_string()));
+    }
+    rows
 }
 
 /// How many shards run, and in how many something waits.
