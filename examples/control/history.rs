@@ -107,8 +107,19 @@ pub(crate) async fn trail(world: &World) -> anyhow::Result<Row> {
         .map(|entry| entry.action.as_str())
         .collect();
     let expected = [
-        "pause", "resume", "pause", "pause", "resume", "resume", "run", "rerun", "cancel",
+        "pause",
+        "resume",
+        "pause",
+        "pause",
+        "resume",
+        "resume",
+        "run",
+        "rerun",
+        "cancel",
+        "reschedule",
+        "reset",
         "backfill",
+        "forget",
     ];
     row.states(
         actions == expected,

@@ -12,6 +12,7 @@
 
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
+mod changes;
 mod history;
 mod requests;
 mod world;
@@ -24,7 +25,7 @@ use world::{Row, World};
 async fn main() -> anyhow::Result<ExitCode> {
     let mut world = World::start().await?;
     // In this order: each row is one thing that an operator can do.
-    let rows: Vec<Row> = vec![
+    let mut rows: Vec<Row> = vec![
         requests::pause_and_resume(&world).await?,
         requests::pause_group(&world).await?,
         requests::run(&world).await?,
@@ -32,10 +33,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         requests::cancel(&world).await?,
         requests::manual(&world).await?,
         history::next(&world).await?,
+        changes::reschedule(&world).await?,
         history::backfill(&mut world).await?,
         history::describe(&world).await?,
-        history::trail(&world).await?,
     ];
+    rows.extend(changes::pause_after_and_forget(&world).await?);
+    rows.push(history::trail(&world).await?);
     for row in &rows {
         print!("{row}");
     }

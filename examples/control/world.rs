@@ -13,7 +13,10 @@ use tokio::time::{sleep, timeout};
 /// How long things that must happen may take to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long runs may take to finish when a node is shut down.
-const GRACE: Duration = Duration::from_secs(4);
+pub(crate) const GRACE: Duration = Duration::from_secs(4);
+
+/// The store of all nodes.
+pub(crate) const STORE: &str = "memory://control-example";
 
 /// The parameters of the job `import`.
 #[derive(Debug, Default, Deserialize)]
@@ -92,7 +95,7 @@ async fn node(name: &str, imported: &Arc<Mutex<Vec<u64>>>) -> anyhow::Result<Sch
             async {}
         }),
     ];
-    let builder = Scheduler::builder("memory://control-example")
+    let builder = Scheduler::builder(STORE)
         .node_name(name)
         .lease(second)
         .only(["report", "slow", "invoice", "import"]);

@@ -3,7 +3,9 @@
 mod alerts;
 #[cfg(feature = "console")]
 mod console;
+pub(crate) mod forget;
 pub(crate) mod reschedule;
+mod schema;
 mod ticks;
 
 use std::path::PathBuf;
@@ -15,12 +17,14 @@ use jiff::Timestamp;
 use scheduled_one_control::OnBusy;
 use scheduled_one_protocol::Outcome;
 
+use crate::args::forget::Forget;
 use crate::args::reschedule::{Reschedule, Reset};
 use crate::exit;
 
 pub(crate) use alerts::Alerts;
 #[cfg(feature = "console")]
 pub(crate) use console::Console;
+pub(crate) use schema::Schema;
 pub(crate) use ticks::{Audit, Backfill, Next, Trail};
 
 /// Looks at the jobs of scheduled-one and controls them.
@@ -113,6 +117,8 @@ pub(crate) enum Command {
     Reschedule(Reschedule),
     /// Gives a job the schedule of its code back
     Reset(Reset),
+    /// Removes what is stored of jobs that no living node has
+    Forget(Forget),
     /// Runs ticks of the past once more
     Backfill(Backfill),
     /// Shows who asked for what
@@ -144,6 +150,9 @@ pub(crate) struct Jobs {
     /// neither ok nor skipped
     #[arg(long)]
     pub(crate) problems: bool,
+    /// What jobs left that no living node has; `forget` removes it
+    #[arg(long, conflicts_with_all = ["problems", "group"])]
+    pub(crate) gone: bool,
     /// Only the jobs that are in this group now
     #[arg(short, long, value_name = "NAME")]
     pub(crate) group: Option<String>,
@@ -304,19 +313,6 @@ pub(crate) struct Tail {
     pub(crate) lines: usize,
 }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Schema {
-    /// Writes the SQL to the standard output; nothing else is offered, so that nothing is changed by mistake
-    #[arg(long, required = true)]
-    pub(crate) print: bool,
-    /// The schema
-    #[arg(long, default_value = "scheduled_one", value_name = "NAME", value_parser = schema)]
-    pub(crate) schema: String,
-    /// The user that gets the rights of a scheduler
-    #[arg(long, value_name = "NAME")]
-    pub(crate) user: Option<String>,
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     scheduled_one_schedule::parse_duration(text).map_err(|error| match error.help() {
         Some(help) => format!("{error}; {help}"),
@@ -339,20 +335,6 @@ fn parameter(text: &str) -> Result<(String, serde_json::Value), String> {
             Ok((key.to_owned(), value))
         }
         _ => Err("write key=value, such as customer=42".to_owned()),
-    }
-}
-
-fn schema(name: &str) -> Result<String, String> {
-    let is_letter = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
-    let is_name = (1..=63).contains(&name.len())
-        && name.bytes().all(is_letter)
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && !name.starts_with("pg_");
-    match is_name {
-        true => Ok(name.to_owned()),
-        false => Err(
-            "a schema is 1 to 63 of a-z 0-9 _ and begins with no digit and not with pg_".to_owned(),
-        ),
     }
 }
 
@@ -383,15 +365,5 @@ mod tests {
         }
         assert!(parameter("=1").is_err());
         assert!(parameter("a").is_err());
-    }
-
-    #[test]
-    fn names_of_schemas_are_those_that_a_url_may_have() {
-        for name in ["a", "scheduled_one", "_x9"] {
-            assert!(schema(name).is_ok(), "{name}");
-        }
-        for name in ["", "9a", "A", "pg_x", "a b", "a\"b"] {
-            assert!(schema(name).is_err(), "{name}");
-        }
     }
 }

@@ -9,6 +9,7 @@ mod completions;
 #[cfg(feature = "console")]
 mod console;
 mod doctor;
+mod forget;
 mod history;
 mod job;
 mod jobs;
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
 /// A verb that needs the store.
 async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Jobs(args) if args.gone => forget::list(session).await,
         Command::Jobs(args) => jobs::run(session, &args).await,
         Command::Job { name } => job::run(session, &name).await,
         Command::Next(args) => next::run(session, &args).await,
@@ -57,6 +59,7 @@ async fn on_store(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Resume(args) => change::resume(session, &args).await,
         Command::Reschedule(args) => reschedule::reschedule(session, &args).await,
         Command::Reset(args) => reschedule::reset(session, &args).await,
+        Command::Forget(args) => forget::run(session, &args).await,
         Command::Alerts(args) => alerts::run(session, &args).await,
         Command::Nodes => nodes::run(session).await,
         Command::Tail(args) => tail::run(session, &args).await,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use scheduled_one_protocol::message::{
-    Ask, Asked, Cancel, Cancelled, ControlReply, ControlRequest, Reply,
+    Ask, Asked, Cancel, Cancelled, ControlReply, ControlRequest, ForgetRequest, Forgotten, Reply,
 };
 use scheduled_one_protocol::{ALL_JOBS, Answer, CatalogEntry, JobDescriptor, Store};
 
@@ -36,6 +36,10 @@ impl<'a> Authorization<'a> {
 
     pub(crate) fn cancel(self, cancels: &'a [Cancel]) -> Answer<'a, Reply<Vec<Cancelled>>> {
         self.store.cancel(&self.control.caller, cancels)
+    }
+
+    pub(crate) fn forget(self, request: &'a ForgetRequest) -> Answer<'a, Reply<Forgotten>> {
+        self.store.forget(&self.control.caller, request)
     }
 }
 
@@ -182,7 +186,7 @@ impl Control {
     }
 }
 
-fn group_in(entry: &CatalogEntry) -> Option<String> {
+pub(crate) fn group_in(entry: &CatalogEntry) -> Option<String> {
     let descriptor = JobDescriptor::from_text(&entry.text);
     descriptor.get("group").map(str::to_owned)
 }

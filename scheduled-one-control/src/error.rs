@@ -99,6 +99,25 @@ pub enum Error {
         /// The id of the request.
         id: String,
     },
+    /// Living nodes have the job, so it is not forgotten.
+    #[error(
+        "{job} is a job of living nodes, or of some that have not said yet which jobs they have: {}. Stop these nodes,          or deploy a release without the job to them, and ask again",
+        .nodes.join(", ")
+    )]
+    NotGone {
+        /// The job.
+        job: String,
+        /// Their labels.
+        nodes: Vec<String>,
+    },
+    /// What is stored of the job is needed for a while.
+    #[error("{job} cannot be forgotten now: {why}. Ask again in a while")]
+    NotYet {
+        /// The job.
+        job: String,
+        /// What it is needed for.
+        why: String,
+    },
     /// This process cannot compute the ticks of a job.
     #[error("the ticks of {job} cannot be computed here: {why}")]
     Schedule {
@@ -121,7 +140,10 @@ impl Error {
             Error::EmptyNamespace { .. } | Error::UnknownJob { .. } | Error::Unknown { .. } => {
                 ErrorKind::NotFound
             }
-            Error::Conflict { .. } | Error::TooMany { .. } => ErrorKind::Conflict,
+            Error::Conflict { .. }
+            | Error::TooMany { .. }
+            | Error::NotGone { .. }
+            | Error::NotYet { .. } => ErrorKind::Conflict,
             Error::NotFinished { .. } => ErrorKind::NotFinished,
             Error::Store(StoreError::Unknown(_) | StoreError::Unavailable(_)) => ErrorKind::Away,
             Error::Store(_)

@@ -1,10 +1,11 @@
 //! What became of a request, and of a run.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs, UnitName};
 
 use crate::ask::ask;
+use crate::catalog::instant;
 use crate::control::Control;
 use crate::error::Error;
 
@@ -21,6 +22,7 @@ pub struct RunHandle {
     id: String,
     runs: Vec<RequestedRun>,
     already: bool,
+    quarantined_until_ms: Option<i64>,
 }
 
 /// The request of one shard.
@@ -60,6 +62,7 @@ impl RunHandle {
         id: String,
         runs: Vec<RequestedRun>,
         already: bool,
+        quarantined_until_ms: Option<i64>,
     ) -> Self {
         RunHandle {
             control,
@@ -67,12 +70,19 @@ impl RunHandle {
             id,
             runs,
             already,
+            quarantined_until_ms,
         }
     }
 
     /// The id of the request.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The store lost its memory shortly before it took the request, or the namespace is new: when the longest wait is
+    /// over that this causes. Until then the request may wait, although nothing else is in its way.
+    pub fn quarantined_until(&self) -> Option<SystemTime> {
+        self.quarantined_until_ms.map(instant)
     }
 
     /// Whether this id was asked for before: then nothing was added.

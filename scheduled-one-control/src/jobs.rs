@@ -60,9 +60,11 @@ impl Control {
             let directives = reply.body.directives;
             let catalog = reply.body.catalog.unwrap_or_default();
             let mut here: BTreeMap<String, JobSummary> = BTreeMap::new();
+            let is_of_job =
+                |subject: &str| subject != ALL_JOBS && Backfill::job_of(subject).is_none();
             for (subject, _) in directives
                 .iter()
-                .filter(|(subject, _)| *subject != ALL_JOBS && Backfill::job_of(subject).is_none())
+                .filter(|(subject, directive)| is_of_job(subject) && !directive.is_empty())
             {
                 here.entry(subject.to_owned()).or_default();
             }

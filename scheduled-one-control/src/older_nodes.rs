@@ -130,6 +130,7 @@ mod tests {
             first_seen_ms: now_ms,
             lease_ms: 1_000,
             schedule: None,
+            generation: 0,
             occasion: Occasion::Start {
                 valid_until_ms: now_ms + 1_000,
             },

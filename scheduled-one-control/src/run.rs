@@ -174,9 +174,12 @@ impl RunJob {
             self.control.check_older_nodes(authorized.reader()).await?;
         }
         let mut runs = Vec::with_capacity(asks.len());
-        let mut already = true;
+        let (mut already, mut quarantined_until_ms) = (true, None);
         for batch in asks.chunks(scheduled_one_protocol::message::MAX_BATCH) {
             let reply = ask(|| authorized.ask(batch)).await?;
+            let until_ms = reply.head.quarantine_until_ms;
+            let is_quarantined = (reply.head.now_us / 1_000) < until_ms.max(0) as u64;
+            quarantined_until_ms = is_quarantined.then_some(until_ms);
             for (wanted, asked) in batch.iter().zip(reply.body) {
                 let tick = match asked {
                     Asked::Queued { tick } => {
@@ -199,6 +202,7 @@ impl RunJob {
             request.id,
             runs,
             already,
+            quarantined_until_ms,
         ))
     }
 

@@ -96,6 +96,8 @@ pub(crate) struct Changes {
     /// Jobs and columns of lines.
     pub(crate) lines: Option<(Column, Vec<Column>)>,
     pub(crate) requests: RequestChanges,
+    /// A job and its units, of which nothing is stored any more.
+    pub(crate) forgotten: Option<[Column; 2]>,
 }
 
 impl Changes {
@@ -142,6 +144,10 @@ impl Changes {
             catalog: new_entries(&before.catalog, set),
             checkpoint: new_checkpoint(set),
             requests: RequestChanges::of(set),
+            forgotten: set.forgotten.as_ref().map(|(job, units)| {
+                let job = Column::texts([job.as_str()]);
+                [job, Column::texts(units.iter().map(|unit| unit.as_str()))]
+            }),
         }
     }
 
@@ -163,12 +169,13 @@ impl Changes {
             checkpoint,
             lines,
             requests,
+            forgotten,
         } = self;
         let units = updated.is_none() && inserted.is_none();
         let nodes = gone_nodes.is_none() && nodes.is_none();
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
-        let catalog = catalog.is_none() && checkpoint.is_none();
+        let catalog = catalog.is_none() && checkpoint.is_none() && forgotten.is_none();
         meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
     }
 }

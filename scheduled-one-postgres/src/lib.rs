@@ -17,6 +17,7 @@ mod catalog;
 mod changes;
 mod checkpoint;
 mod connections;
+mod forget;
 mod hosts;
 mod identity;
 mod limited;

@@ -47,6 +47,8 @@ impl Step<'_> {
         let left = all(&changes.checkpoint);
         let left = self.execute(client, &texts.save_checkpoint, left).await;
         left.map_err(failed(Stage::Save))?;
+        let forgotten = self.forget(client, &changes.forgotten).await;
+        forgotten.map_err(failed(Stage::Save))?;
         let (one, two, three, four, five, six, seven, lines, committed) = tokio::join!(
             biased;
             self.execute(client, &texts.save_meta, meta),

@@ -10,6 +10,7 @@ use scheduled_one_protocol::machine::damage::{
 use scheduled_one_protocol::machine::{OVERDUE_PERCENT, Record};
 use scheduled_one_protocol::message::{KNOWN_REQUESTS, MAX_BATCH, UNCLAIMED_MS};
 
+use crate::forget;
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
 
@@ -73,6 +74,8 @@ pub(crate) struct Statements {
     pub(crate) save_checkpoint: String,
     /// Appends lines, and returns the newest of each ledger.
     pub(crate) append: String,
+    /// Remove what is stored of a job: two for the job, four for its units.
+    pub(crate) forget: [String; 6],
     /// Deletes the oldest lines of a ledger that has more than the third parameter up to the line that is the fourth.
     pub(crate) trim: String,
     /// Requests by lanes and ticks.
@@ -148,6 +151,7 @@ impl Statements {
             checkpoint,
             save_checkpoint,
             append,
+            forget: forget::statements(table),
             trim,
             requests,
             known_requests,

@@ -100,6 +100,12 @@ impl Directive {
         self.pause.is_some_and(|pause| pause.holds(now_ms))
     }
 
+    /// Whether nothing is wanted, and no pause is remembered.
+    pub fn is_empty(&self) -> bool {
+        let wants = self.pause.is_some() || self.schedule.is_some() || self.backfill.is_some();
+        !wants && self.past.is_empty()
+    }
+
     /// The pauses that are over at `now_ms`, oldest first; one that ended by itself is among them.
     pub fn past_pauses(&self, now_ms: i64) -> impl Iterator<Item = PastPause> + '_ {
         let ended = self.pause.filter(|pause| !pause.holds(now_ms));

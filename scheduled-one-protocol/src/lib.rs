@@ -43,7 +43,7 @@ pub use hash::hash;
 pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
 pub use outcome::{Outcome, SkipReason};
 pub use records::{Decide, Records, Survey};
-pub use schedule::{DecidingSchedule, ScheduleId};
+pub use schedule::{DecidingSchedule, MAX_GENERATION, ScheduleId};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use trail::{MAX_TRAIL, NoTrailId, TrailEntry, TrailId, TrailLine};
 pub use unit::UnitName;

@@ -14,12 +14,14 @@ mod schedule;
 
 mod checkpoint;
 mod claim;
+mod forget;
 mod lane;
 mod run;
 
 pub use checkpoint::checkpoint;
 pub use claim::{UnitRecords, claim};
 pub use control::control;
+pub use forget::{forget, forget_refused, take_back};
 pub use lane::{ask, cancel, note_lanes, take};
 pub use membership::{LivingNode, Nodes, heartbeat};
 pub use meta::{EntryRefused, Meta, NewerProtocol, enter, quarantined, unit_quarantine_until_ms};

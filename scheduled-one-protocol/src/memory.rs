@@ -260,6 +260,9 @@ impl BucketState {
         for line in set.lines {
             self.append(line, ledger_limit);
         }
+        if let Some((job, units)) = set.forgotten {
+            self.forget(&job, &units);
+        }
         self.trail.extend(set.trail);
         while self.trail.len() > MAX_TRAIL {
             self.trail.pop_front();
@@ -288,12 +291,25 @@ impl BucketState {
         }
     }
 
+    fn forget(&mut self, job: &str, units: &[UnitName]) {
+        for unit in units {
+            if let Some(before) = self.records.remove(unit) {
+                self.agenda.change(unit, Some(&before), &Record::default());
+            }
+            self.checkpoints.remove(unit);
+        }
+        let units: BTreeSet<&UnitName> = units.iter().collect();
+        self.requests.retain(|(lane, _), _| !units.contains(lane));
+        self.known_requests
+            .retain(|(unit, _), _| !units.contains(unit));
+        self.ledgers.remove(job);
+    }
+
     fn append(&mut self, line: LedgerRecord, ledger_limit: usize) {
         let ledger = self.ledgers.entry(line.unit.job().to_owned()).or_default();
         ledger.push_back(line);
-        while ledger.len() > ledger_limit {
-            ledger.pop_front();
-        }
+        let surplus = ledger.len().saturating_sub(ledger_limit);
+        ledger.drain(..surplus);
     }
 
     /// Units that a node has to attend to, see [`Records::survey`].

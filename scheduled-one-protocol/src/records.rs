@@ -12,8 +12,9 @@ use crate::machine::damage::{Reads, damage};
 use crate::machine::{self, Now};
 use crate::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
+    Taken, UnitStatus, WrittenOff,
 };
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::trail::{TrailId, TrailLine};
@@ -30,7 +31,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
     /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the
-    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint.
+    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint; and removes what
+    /// is stored of a [forgotten](WorkingSet::forgotten) job.
     ///
     /// A step that changes directives comes before or after each step that decides by them: see
     /// [`Access`](crate::Access); its lock is the first of all.
@@ -298,6 +300,19 @@ impl<R: Records> Store for R {
         })
     }
 
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>> {
+        if let Err(refused) = request.check() {
+            return Box::pin(async { Err(StoreError::Refused(refused)) });
+        }
+        decide(self, caller, Wanted::forget(request), Reads::Run, |set| {
+            set.forget(request)
+        })
+    }
+
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         Records::ledger(self, job, limit)
     }
@@ -324,70 +339,4 @@ impl<R: Records> Store for R {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::task::{Context, Poll, Waker};
-
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::memory::MemoryStore;
-
-    fn caller() -> Caller {
-        Caller {
-            node: "node".to_owned(),
-            name: "Node".to_owned(),
-            quarantine_ms: 0,
-            margin_ms: 0,
-            ledger_limit: 9,
-            buckets: 1,
-        }
-    }
-
-    /// The embedded store never waits.
-    fn done<T>(future: impl Future<Output = T>) -> T {
-        let mut future = Box::pin(future);
-        match future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("the embedded store waits"),
-        }
-    }
-
-    #[test]
-    fn a_damaged_record_is_refused_by_name_and_nothing_changes() {
-        let store = MemoryStore::new(Arc::new(ManualClock::new()));
-        let (caller, unit) = (caller(), UnitName::new("a", 0));
-        let wanted = Wanted::units([&unit]);
-        let damage_it: Decide<'_> = Box::new(|set| {
-            let record = set.records.entry(unit.clone()).or_default();
-            record.run.lease_ms = i64::MAX;
-            set.touched.insert(unit.clone());
-            Ok(())
-        });
-        done(store.transact(wanted, 9, damage_it)).unwrap();
-        let registration = Register {
-            unit: unit.clone(),
-            first_seen_ms: 1,
-            lease_ms: 1,
-            schedule: None,
-            occasion: crate::message::Occasion::Again,
-            decides: None,
-            bounds: Default::default(),
-            next_due_ms: None,
-            requests: Vec::new(),
-        };
-        let error = done(store.register(&caller, &[registration])).unwrap_err();
-        let StoreError::Refused(text) = &error else {
-            panic!("{error:?}");
-        };
-        assert!(
-            text.contains(" of a ") && text.contains(" as lease"),
-            "{text}"
-        );
-        // Another unit is not concerned.
-        let status = done(store.inspect(&caller, &[UnitName::new("b", 0)])).unwrap();
-        assert_eq!(status.body, [UnitStatus::default()]);
-    }
-}
+mod tests;

@@ -31,8 +31,11 @@ impl fmt::Display for ScheduleId {
     }
 }
 
+/// The highest generation of a schedule.
+pub const MAX_GENERATION: u32 = 1_000_000_000;
+
 /// The schedule that decides the ticks of a unit: the one that was registered last. `Display` gives the text that a
-/// store keeps: `identity:registered:since:node`.
+/// store keeps: `identity:registered:since:node`, with `generation@` in front of the node if the generation is not 0.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DecidingSchedule {
     /// Its identity.
@@ -43,6 +46,9 @@ pub struct DecidingSchedule {
     pub since_ms: i64,
     /// Identity of the node that registered the schedule last.
     pub node: Arc<str>,
+    /// Its generation, 0 if its program said none: a schedule with a lower one does not take its place while that node
+    /// lives.
+    pub generation: u32,
 }
 
 impl DecidingSchedule {
@@ -52,13 +58,25 @@ impl DecidingSchedule {
         let id = ScheduleId::parse(parts.next()?)?;
         let mut instant = || parts.next()?.parse::<u64>().ok()?.try_into().ok();
         let (registered_ms, since_ms) = (instant()?, instant()?);
+        let (generation, node) = split_generation(parts.next()?);
         Some(DecidingSchedule {
             id,
             registered_ms,
             since_ms,
-            node: parts.next()?.into(),
+            node: node.into(),
+            generation,
         })
     }
+}
+
+/// The generation in front of the name of a node; 0 if there is none.
+fn split_generation(text: &str) -> (u32, &str) {
+    let said = text.split_once('@').and_then(|(number, node)| {
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u32 = number.parse().ok().filter(|_| is_number)?;
+        (number <= MAX_GENERATION).then_some((number, node))
+    });
+    said.unwrap_or((0, text))
 }
 
 impl DecidingSchedule {
@@ -80,8 +98,13 @@ impl fmt::Display for DecidingSchedule {
             registered_ms,
             since_ms,
             node,
+            generation,
         } = self;
-        write!(f, "{id}:{registered_ms}:{since_ms}:{node}")
+        write!(f, "{id}:{registered_ms}:{since_ms}:")?;
+        match generation {
+            0 => write!(f, "{node}"),
+            _ => write!(f, "{generation}@{node}"),
+        }
     }
 }
 
@@ -96,10 +119,23 @@ mod tests {
             registered_ms: 7,
             since_ms: 0,
             node: "a:b".into(),
+            generation: 0,
         };
         let text = schedule.to_string();
         assert_eq!(text, "00000000000000ab:7:0:a:b");
-        assert_eq!(DecidingSchedule::parse(&text), Some(schedule));
+        assert_eq!(DecidingSchedule::parse(&text), Some(schedule.clone()));
+        let later = DecidingSchedule {
+            generation: 12,
+            ..schedule
+        };
+        let text = later.to_string();
+        assert_eq!(text, "00000000000000ab:7:0:12@a:b");
+        assert_eq!(DecidingSchedule::parse(&text), Some(later));
+        // No generation, but the name of a node.
+        for node in ["@a", "x@a", "-1@a", "4000000000@a"] {
+            let read = DecidingSchedule::parse(&format!("00000000000000ab:7:0:{node}")).unwrap();
+            assert_eq!((read.generation, &*read.node), (0, node));
+        }
         for wrong in [
             "",
             "ab:7:0:a",

@@ -16,8 +16,9 @@ use crate::ledger::LedgerRecord;
 use crate::machine::{self, damage::Damage};
 use crate::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
+    Taken, UnitStatus, WrittenOff,
 };
 use crate::trail::{TrailId, TrailLine};
 use crate::unit::UnitName;
@@ -127,6 +128,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         caller: &'a Caller,
         request: &'a CheckpointRequest,
     ) -> Answer<'a, Reply<Checkpointed>>;
+
+    /// Removes what is stored of a job that no living node has, in one step with the look at the nodes: units, queues,
+    /// requests, checkpoints, ledger and catalog entry.
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>>;
 
     /// Reads at most `limit` lines of a job's ledger, newest first.
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>>;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::message::{Ask, Cancel, Cause, DirectiveChange};
+use crate::message::{Ask, Cancel, Cause, DirectiveChange, Forget, ForgetRequest};
 use crate::value::{FencingToken, TickMs};
 
 /// Entries that a bucket keeps: of more, the oldest are forgotten.
@@ -70,6 +70,24 @@ impl TrailEntry {
             instant_ms: request.logical.map(TickMs::ms),
             ..TrailEntry::default()
         })
+    }
+
+    /// The entry of a job that is forgotten, or of what is taken back of it; the versions are those of its directive now and before, 0 if it had none.
+    pub fn of_forget(request: &ForgetRequest, version: u64, before: u64, at_ms: i64) -> Self {
+        TrailEntry {
+            at_ms,
+            action: match request.what {
+                Forget::Everything => "forget",
+                Forget::MarksAhead => "take-back",
+            }
+            .to_owned(),
+            subject: request.job.clone(),
+            actor: request.directive.by.clone(),
+            note: request.directive.note.clone(),
+            version,
+            before,
+            ..TrailEntry::default()
+        }
     }
 
     /// The entry of a cancel.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::message::{
-    Ask, CheckpointRequest, Claim, ControlRequest, LowerBounds, Overlap, Register, Take, Target,
+    Ask, CheckpointRequest, Claim, ControlRequest, ForgetRequest, LowerBounds, Overlap, Register,
+    Take, Target,
 };
 use crate::unit::UnitName;
 
@@ -130,6 +131,16 @@ impl Wanted {
         Wanted {
             checkpoint: Some(request.unit.clone()),
             ..Wanted::units([&request.unit])
+        }
+    }
+
+    /// What this request concerns.
+    pub fn forget(request: &ForgetRequest) -> Self {
+        Wanted {
+            nodes: true,
+            catalog: true,
+            directives: Access::Changes,
+            ..Wanted::units(&request.units)
         }
     }
 

@@ -7,9 +7,9 @@ use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
     Ask, Asked, Caller, Cancel, Cancelled, Checkpoint, CheckpointRequest, Checkpointed, Claim,
-    Claimed, ControlReply, ControlRequest, Finish, Finished, Head, Heartbeat, HeartbeatReply,
-    LowerBounds, NODE_GONE_MS, OverdueRun, Register, RegisteredUnit, Renew, Renewed, Request, Take,
-    Taken, UnitStatus, WrittenOff,
+    Claimed, ControlReply, ControlRequest, Finish, Finished, Forget, ForgetRequest, Forgotten,
+    Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register,
+    RegisteredUnit, Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::records::Survey;
 use crate::trail::TrailEntry;
@@ -21,7 +21,7 @@ use crate::wanted::{Wanted, has_lane, slots, slots_of};
 /// [`nodes`](Self::nodes) and the [`catalog`](Self::catalog) if they were wanted, the
 /// [`touched`](Self::touched) records, the [`lines`](Self::lines), the [`trail`](Self::trail), what became of requests:
 /// [`new_requests`](Self::new_requests), [`ended_requests`](Self::ended_requests), [`new_known`](Self::new_known); and
-/// a [`new_checkpoint`](Self::new_checkpoint).
+/// a [`new_checkpoint`](Self::new_checkpoint). It removes what is stored of the [`forgotten`](Self::forgotten) job.
 #[derive(Clone, Debug, Default)]
 pub struct WorkingSet {
     /// The store's clock at this request.
@@ -35,7 +35,7 @@ pub struct WorkingSet {
     /// The units that a node has to attend to, if they were wanted, and the store finds them in the same step more
     /// cheaply than by [`Records::survey`](crate::Records::survey), which is asked otherwise.
     pub survey: Option<Survey>,
-    /// The catalog, if it was wanted. No entry is ever removed.
+    /// The catalog, if it was wanted. An entry is removed with what is stored of a [`forgotten`](Self::forgotten) job.
     pub catalog: Catalog,
     /// The records of the units that were wanted, as far as they are stored.
     pub records: HashMap<UnitName, Record>,
@@ -60,6 +60,9 @@ pub struct WorkingSet {
     pub checkpoint: Option<Checkpoint>,
     /// A unit and what is its checkpoint from now on.
     pub new_checkpoint: Option<(UnitName, Checkpoint)>,
+    /// A job of which nothing is stored any more, and its units: their records, the requests that wait or run in those
+    /// that are lanes, the ids and the checkpoints of the others; the ledger of the job, and its catalog entry.
+    pub forgotten: Option<(String, Vec<UnitName>)>,
 }
 
 impl WorkingSet {
@@ -288,6 +291,40 @@ impl WorkingSet {
             self.new_checkpoint = written.map(|written| (request.unit.clone(), written));
         }
         answer
+    }
+
+    /// Forgets a job that no living node has, or takes back what is decided of it ahead of the clock.
+    pub fn forget(&mut self, request: &ForgetRequest) -> Forgotten {
+        let (meta, now) = (&mut self.meta, self.now);
+        let (nodes, catalog) = (&self.nodes, &mut self.catalog);
+        if let Some(refused) =
+            machine::forget_refused(meta, nodes, catalog, &self.records, request, now)
+        {
+            return refused;
+        }
+        if request.what == Forget::MarksAhead {
+            return self.take_back(request);
+        }
+        self.trail
+            .push(machine::forget(meta, catalog, request, now));
+        self.forgotten = Some((request.job.clone(), request.units.clone()));
+        Forgotten::Removed
+    }
+
+    fn take_back(&mut self, request: &ForgetRequest) -> Forgotten {
+        let mut count = 0;
+        for unit in &request.units {
+            let mut record = self.record(unit);
+            if machine::take_back(&mut record, self.now) {
+                self.put(unit, record);
+                count += 1;
+            }
+        }
+        if count > 0 {
+            let entry = TrailEntry::of_forget(request, 0, 0, self.now.ms());
+            self.trail.push(entry);
+        }
+        Forgotten::TakenBack(count)
     }
 
     /// Whether a node sent a heartbeat lately.

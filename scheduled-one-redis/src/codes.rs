@@ -140,6 +140,23 @@ codes! {
 }
 
 codes! {
+    /// What became of a job that was to be forgotten.
+    ForgetCode {
+        Removed = "REMOVED",
+        /// Value: number of units.
+        TakenBack = "TAKEN_BACK",
+        Unknown = "UNKNOWN",
+        /// Values: number of nodes, and the label of each.
+        Lives = "LIVES",
+        Described = "DESCRIBED",
+        /// Value: end of the quarantine.
+        Quarantined = "QUARANTINED",
+        /// Value: the unit.
+        Running = "RUNNING",
+    }
+}
+
+codes! {
     /// Status of a run that a heartbeat named.
     OverdueCode {
         Gone = "GONE",

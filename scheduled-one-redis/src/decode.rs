@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod control;
+mod forget;
 mod heartbeat;
 mod lane;
 mod ledger;
@@ -21,6 +22,7 @@ use crate::codes::{ClaimCode, FinishCode, InspectCode, RenewCode, WriteOffCode};
 
 pub(crate) use crate::decode::checkpoint::checkpoint;
 pub(crate) use crate::decode::control::control;
+pub(crate) use crate::decode::forget::forget;
 pub(crate) use crate::decode::heartbeat::heartbeat;
 pub(crate) use crate::decode::lane::{ask, cancel, take};
 pub(crate) use crate::decode::ledger::{ledger, trail};

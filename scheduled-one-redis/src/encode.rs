@@ -3,6 +3,7 @@
 mod checkpoint;
 mod claim;
 mod control;
+mod forget;
 mod heartbeat;
 mod lane;
 
@@ -22,6 +23,7 @@ use crate::script::{self, Operation, Request};
 pub(crate) use crate::encode::checkpoint::checkpoint;
 pub(crate) use crate::encode::claim::claim;
 pub(crate) use crate::encode::control::control;
+pub(crate) use crate::encode::forget::forget;
 pub(crate) use crate::encode::heartbeat::heartbeat;
 pub(crate) use crate::encode::lane::{ask, cancel, take};
 
@@ -221,7 +223,8 @@ pub(crate) fn register<'a>(
             .text(occasion)
             .int(valid_until_ms)
             .int(registration.next_due_ms.unwrap_or(0))
-            .text(known(&registration.requests));
+            .text(known(&registration.requests))
+            .count(registration.generation.into());
     }
     draft.lanes(registrations.iter().map(|registration| &registration.unit));
     draft.done()

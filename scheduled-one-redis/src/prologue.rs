@@ -10,10 +10,10 @@ use scheduled_one_protocol::machine::{
     CONTROL_VERSION, FIRST_VERSION, MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION,
 };
 use scheduled_one_protocol::message::{
-    EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_RUNNING, MAX_WAITING_REQUESTS,
-    NODE_GONE_MS,
+    EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_NODES, MAX_RUNNING,
+    MAX_WAITING_REQUESTS, NODE_GONE_MS,
 };
-use scheduled_one_protocol::{MAX_TRAIL, Outcome, ScheduleId, SkipReason};
+use scheduled_one_protocol::{MAX_GENERATION, MAX_TRAIL, Outcome, ScheduleId, SkipReason};
 
 use crate::codes::Named;
 use crate::keys::MAX_UNIT_BYTES;
@@ -26,7 +26,7 @@ pub(crate) const LOAD_STEP: i64 = 1 << 20;
 const _: () = assert!((MAX_RUNNING as i64) < LOAD_STEP);
 
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 22] = [
+const CONSTANTS: [(&str, u64); 24] = [
     ("VERSION", VERSION),
     ("FIRST_VERSION", FIRST_VERSION),
     ("CONTROL_VERSION", CONTROL_VERSION),
@@ -47,6 +47,8 @@ const CONSTANTS: [(&str, u64); 22] = [
     ("EARLY_TOLERANCE_MS", EARLY_TOLERANCE_MS as u64),
     ("LATE_MS", LATE_MS as u64),
     ("NODE_GONE_MS", NODE_GONE_MS as u64),
+    ("MAX_NODES", MAX_NODES as u64),
+    ("MAX_GENERATION", MAX_GENERATION as u64),
     ("SCHEDULE_DIGITS", ScheduleId::DIGITS as u64),
     ("OVERDUE_PERCENT", OVERDUE_PERCENT as u64),
 ];

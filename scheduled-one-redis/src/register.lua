@@ -6,7 +6,7 @@
 --       token, tick and attempt of the newest start that the caller observed, lease, identity of
 --       its schedule, the schedule that decides as the caller observed it, occasion: start, again,
 --       succession or gone, valid until, when the next tick may start (0: never), requests of a lane that the
---       caller was granted: tick and id of each, with spaces in between
+--       caller was granted: tick and id of each, with spaces in between; generation of its schedule
 -- Returns the head, then for each unit: born, hwm, token, tick and attempt of the newest start, the
 --       schedule that decides
 
@@ -59,21 +59,22 @@ local function begin(r, since)
   r.hwm = math.max(r.hwm, since)
 end
 
-local function decides(r, id, registered, since, by)
-  r.sch = id .. ':' .. texts[registered] .. ':' .. texts[since] .. ':' .. by
+local function decides(r, id, registered, since, by, generation)
+  local named = generation > 0 and texts[generation] .. '@' .. by or by
+  r.sch = id .. ':' .. texts[registered] .. ':' .. texts[since] .. ':' .. named
 end
 
 -- Takes into account what the caller observed: the later registration counts.
 local function merge(r, seen)
-  local id, registered, since, by = schedule_of(seen)
+  local id, registered, since, by, generation = schedule_of(seen)
   if not id then
     return
   end
-  local old_id, old_registered, old_since, old_by = schedule_of(r.sch)
+  local old_id, old_registered, old_since, old_by, old_generation = schedule_of(r.sch)
   if old_id then
     if not (registered > old_registered or (registered == old_registered and id > old_id)) then
       id, old_id = old_id, id
-      registered, since, by, old_since = old_registered, old_since, old_by, since
+      registered, since, by, generation, old_since = old_registered, old_since, old_by, old_generation, since
     end
     if id == old_id then
       since = math.max(since, old_since)
@@ -82,19 +83,20 @@ local function merge(r, seen)
       begin(r, math.min(since, now))
     end
   end
-  decides(r, id, registered, since, by)
+  decides(r, id, registered, since, by, generation)
 end
 
 -- Registers the caller's own schedule: at its start, and if the node is gone that registered another one. Or none, if
 -- no node has the job, as far as the caller observed.
-local function register_schedule(r, own, occasion, valid_until, lease, seen)
-  local id, registered, since, by = schedule_of(r.sch)
+local function register_schedule(r, own, occasion, valid_until, lease, seen, generation)
+  local id, registered, since, by, theirs = schedule_of(r.sch)
   if not id and occasion == 'gone' then
     return
   end
-  local takes_over = not id or (occasion == 'start' and now <= valid_until)
+  local gives_way = id and id ~= own and id ~= NO_SCHEDULE and theirs > generation
+  local takes_over = not id or (occasion == 'start' and now <= valid_until and not gives_way)
   if not takes_over and occasion == 'succession' and now >= unit_quarantine(lease, r.q) then
-    takes_over = id == NO_SCHEDULE or by == node or not lives(by)
+    takes_over = id == NO_SCHEDULE or by == node or theirs < generation or not lives(by)
   elseif occasion == 'gone' then
     takes_over = r.sch == seen and now >= unit_quarantine(lease, r.q)
   end
@@ -105,7 +107,10 @@ local function register_schedule(r, own, occasion, valid_until, lease, seen)
     since = now
     begin(r, now)
   end
-  decides(r, own, math.max(now, (registered or 0) + 1), since or 0, node)
+  if id == own then
+    generation = math.max(generation, theirs)
+  end
+  decides(r, own, math.max(now, (registered or 0) + 1), since or 0, node, generation)
 end
 
 -- Writes what has changed, in one call: a call for each field would take most of a registration.
@@ -146,10 +151,9 @@ end
 -- When units are due, as texts. A unit may be in a batch twice: the later counts.
 local due_at = {}
 
-local n, knows_more = #out, false
-for i = 8, last do
-  local key, a = KEYS[i], 5 + (i - 8) * VALUES
-  local r, lease = load(key), tonumber(ARGV[a + 5])
+-- Raises the lower bounds, and registers lease and schedule of the caller.
+local function register(key, r, a)
+  local lease = tonumber(ARGV[a + 5])
   local old_born, old_hwm, old_tok, old_q, old_sch = r.born, r.hwm, r.tok, r.q, r.sch
   state_lease(r, lease)
   -- A tick that started was decided.
@@ -167,7 +171,8 @@ for i = 8, last do
   local decided_before = schedule_of(r.sch)
   merge(r, ARGV[a + 7])
   if ARGV[a + 6] ~= '' then
-    register_schedule(r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease, ARGV[a + 7])
+    register_schedule(r, ARGV[a + 6], ARGV[a + 8], tonumber(ARGV[a + 9]), lease, ARGV[a + 7],
+      tonumber(ARGV[a + 12]))
   end
   save(key, r, old_born, old_hwm, old_tok, old_q, old_sch)
   -- A caller that has seen every decision knows when the next tick is due, if its schedule decides; so does one whose
@@ -177,6 +182,17 @@ for i = 8, last do
   if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
     due_at[unit_of(key)] = ARGV[a + 10]
   end
+end
+
+local n, knows_more = #out, false
+for i = 8, last do
+  local key, a = KEYS[i], 5 + (i - 8) * VALUES
+  local r = load(key)
+  -- A job that is gone and has no schedule was forgotten meanwhile: nothing is stored of it again.
+  if ARGV[a + 8] ~= 'gone' or schedule_of(r.sch) then
+    register(key, r, a)
+  end
+  local deciding = schedule_of(r.sch)
   if is_lane(key) then
     bring_lane(own_key(key))
   end

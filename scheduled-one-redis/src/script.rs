@@ -6,8 +6,8 @@ use deadpool_redis::redis::{Cmd, Script, cmd};
 use once_cell::sync::Lazy;
 
 use crate::codes::{
-    AskCode, CancelCode, ChangeCode, CheckpointCode, ClaimCode, FinishCode, InspectCode, Named,
-    OverdueCode, RenewCode, WriteOffCode,
+    AskCode, CancelCode, ChangeCode, CheckpointCode, ClaimCode, FinishCode, ForgetCode,
+    InspectCode, Named, OverdueCode, RenewCode, WriteOffCode,
 };
 use crate::prologue::prologue;
 
@@ -51,7 +51,7 @@ operations! {
     CLAIM: 8, ClaimCode::NAMES, shared enter directives ledger unit claim_reads claim_runs claim;
     RENEW: 9, &[RenewCode::NAMED], shared enter unit settle renew;
     FINISH: 14, FinishCode::NAMES, shared enter ledger unit settle finish;
-    REGISTER: 12, &[], shared enter unit settle requests register;
+    REGISTER: 13, &[], shared enter unit settle requests register;
     WRITE_OFF: 2, &[WriteOffCode::NAMED], shared enter ledger unit settle write_off;
     HEARTBEAT: 0, &[], shared enter heartbeat;
     READ_OVERDUE: 1, &[OverdueCode::NAMED], shared read_overdue;
@@ -62,6 +62,7 @@ operations! {
     TAKE: 10, ClaimCode::NAMES, shared enter directives ledger unit settle take;
     CANCEL: 4, &[CancelCode::NAMED], shared enter unit trail cancel;
     CHECKPOINT: 3, &[CheckpointCode::NAMED], shared enter unit checkpoint;
+    FORGET: 7, &[ForgetCode::NAMED], shared enter directives unit trail forget;
 }
 
 /// The text of the claim script, for benchmarks.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use deadpool_redis::redis::cmd;
 use scheduled_one_protocol::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, Verdict,
-    WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
+    Taken, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, DiagnosticContext, Finding, LedgerRecord, PreflightError, Report,
@@ -180,6 +180,17 @@ impl Store for RedisStore {
         Box::pin(async move {
             let encoded = encode::checkpoint(self.keys(), caller, request)?;
             decode::checkpoint(self.run(&script::CHECKPOINT, &encoded).await?)
+        })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>> {
+        Box::pin(async move {
+            let encoded = encode::forget(self.keys(), caller, request)?;
+            decode::forget(self.run(&script::FORGET, &encoded).await?)
         })
     }
 

@@ -8,12 +8,16 @@
 -- schedule that decides), ask (the lane of the unit may not be empty), own, at, rer and org (where the run comes from)
 -- where a script needs them. Of a lane: open, the ticks that wait or run.
 
--- Identity, registration, beginning and node of the schedule in a text that a script stored; nothing otherwise: a
--- schedule that somebody edited counts as none, until a node registers its own.
+-- Identity, registration, beginning, node and generation of the schedule in a text that a script stored; nothing
+-- otherwise: a schedule that somebody edited counts as none, until a node registers its own.
 local function schedule_of(text)
   local id, registered, since, node = string.match(text or '', '^([0-9a-f]+):(%d+):(%d+):(.*)$')
   if id and #id == SCHEDULE_DIGITS and tonumber(registered) <= far and tonumber(since) <= far then
-    return id, tonumber(registered), tonumber(since), node
+    local generation, named = string.match(node, '^(%d+)@(.*)$')
+    if not generation or tonumber(generation) > MAX_GENERATION then
+      generation, named = '0', node
+    end
+    return id, tonumber(registered), tonumber(since), named, tonumber(generation)
   end
 end
 

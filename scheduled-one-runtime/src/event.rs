@@ -90,6 +90,7 @@ pub(crate) fn stands_aside(
         id,
         registered_ms,
         node,
+        generation,
         ..
     } = decides;
     warn!(
@@ -100,8 +101,9 @@ pub(crate) fn stands_aside(
         deciding_identity = %id,
         registered_by = &**node,
         registered_ms,
-        "stands aside: another schedule of this job was registered later, and decides its ticks until its node is gone \
-         or a node with this schedule starts"
+        generation,
+        "stands aside: another schedule of this job was registered later, or has a higher generation, and decides its \
+         ticks until its node is gone or a node with this schedule starts"
     );
 }
 

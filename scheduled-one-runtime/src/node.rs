@@ -129,7 +129,8 @@ impl Node {
             let jobs = jobs.iter().cloned();
             jobs.filter(move |job| (job.rules.scope == Scope::EveryNode) == local)
         };
-        let mut units = Units::new(of_scope(false), started_ms, default_lease, outlook);
+        let settings = (default_lease, program.generation);
+        let mut units = Units::new(of_scope(false), started_ms, settings, outlook);
         let registration = Registration::first(&client, &mut units, started_ms).await?;
         let leases = jobs.iter().map(|job| job.lease(default_lease));
         let shortest_lease = leases.min().unwrap_or(default_lease);

@@ -357,6 +357,7 @@ async fn a_living_node_takes_its_ticks_back() {
         first_seen_ms: i64::MAX,
         lease_ms: 1,
         schedule: Some(ScheduleId::NONE),
+        generation: 0,
         occasion: Occasion::Gone,
         decides: Some(decides),
         bounds: Default::default(),
@@ -365,6 +366,7 @@ async fn a_living_node_takes_its_ticks_back() {
     };
     let seen = world.decides().await;
     let older = DecidingSchedule {
+        generation: 0,
         registered_ms: seen.registered_ms - 1,
         ..seen.clone()
     };

@@ -34,6 +34,7 @@ fn register(unit: &str) -> Register {
         first_seen_ms: 0,
         lease_ms: 1_000,
         schedule: None,
+        generation: 0,
         occasion: scheduled_one_protocol::message::Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),

@@ -96,6 +96,7 @@ async fn register(store: &RedisStore, units: &[&str]) -> Result<(), StoreError> 
         first_seen_ms: 0,
         lease_ms: 1_000,
         schedule: None,
+        generation: 0,
         occasion: scheduled_one_protocol::message::Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),

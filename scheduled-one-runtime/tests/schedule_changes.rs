@@ -9,7 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::clock::{Clock, ManualClock};
-use scheduled_one_runtime::{Job, JobContext, LedgerEntry, Misfire, Outcome, Scheduler, ZoneData};
+use scheduled_one_runtime::{
+    Job, JobContext, LedgerEntry, Misfire, Outcome, Scheduler, SchedulerBuilder, ZoneData,
+};
 use test_support::Log;
 use tracing::subscriber::DefaultGuard;
 
@@ -49,14 +51,24 @@ impl World {
     }
 
     async fn start_with(&self, node: &str, job: Job, zones: Option<ZoneData>) -> Scheduler {
-        let builder = Scheduler::builder("memory://").clock(self.clock.clone());
-        let builder = builder.store(self.store.clone()).node_name(node);
-        // Fixed, so that the job prefers the same node each time.
-        let mut builder = builder.identity(node);
+        let mut builder = self.builder(node);
         if let Some(zones) = zones {
             builder = builder.zone_data(zones);
         }
         builder.job(job).start().await.unwrap()
+    }
+
+    fn builder(&self, node: &str) -> SchedulerBuilder {
+        let builder = Scheduler::builder("memory://").clock(self.clock.clone());
+        let builder = builder.store(self.store.clone()).node_name(node);
+        // Fixed, so that the job prefers the same node each time.
+        builder.identity(node)
+    }
+
+    /// A node of a release with this generation.
+    async fn release(&self, node: &str, generation: u32, cron: &str) -> Scheduler {
+        let builder = self.builder(node).generation(generation);
+        builder.job(self.job(cron)).start().await.unwrap()
     }
 
     fn runs(&self) -> Vec<String> {
@@ -273,4 +285,41 @@ async fn nodes_with_other_zone_data_do_not_both_run() {
             node.shutdown(BOUND).await;
         }
     }
+}
+
+/// A node of the release before restarts in the middle of a deployment.
+#[tokio::test]
+async fn a_higher_generation_decides_whichever_started_last() {
+    let world = World::new();
+    let new = world.release("b", 2, "30 * * * * *").await;
+    world.until_run("00:00:30 by b").await;
+    let old = world.release("a", 1, "0 * * * * *").await;
+    world.until_run("00:01:30 by b").await;
+    world.until_run("00:02:30 by b").await;
+    assert!(
+        world.runs().iter().all(|run| run.ends_with("by b")),
+        "{:?}",
+        world.runs()
+    );
+    // The same number: as without one.
+    let newer = world.release("c", 2, "15 * * * * *").await;
+    world.until_run("00:03:15 by c").await;
+    // A rollback: nobody has the higher generation any more.
+    assert!(new.shutdown(BOUND).await.recorded);
+    assert!(newer.shutdown(BOUND).await.recorded);
+    world.until_run("00:05:00 by a").await;
+    let again = world.release("d", 2, "45 * * * * *").await;
+    world.until_run("00:05:45 by d").await;
+    for node in [old, again] {
+        node.shutdown(BOUND).await;
+    }
+    let refused = world
+        .builder("e")
+        .generation(u32::MAX)
+        .job(world.job("0 * * * * *"));
+    let refused = refused.start().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("generation") && refused.contains("1000000000"),
+        "{refused}"
+    );
 }

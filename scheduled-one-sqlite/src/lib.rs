@@ -14,6 +14,7 @@ mod catalog;
 mod checkpoint;
 mod connection;
 mod file_system;
+mod forget;
 mod requests;
 mod rows;
 mod schema;

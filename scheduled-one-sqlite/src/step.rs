@@ -90,6 +90,10 @@ impl Step<'_> {
                 None => Ok(()),
             })
             .and_then(|()| rows.append(&set.lines, self.ledger_limit))
+            .and_then(|()| match &set.forgotten {
+                Some((job, units)) => rows.forget(job, units),
+                None => Ok(()),
+            })
             .and_then(|()| rows.enter(&set.trail))
             .map_err(|error| failed(error.into()))?;
         transaction

@@ -74,6 +74,7 @@ fn registration(unit: &str) -> Register {
         first_seen_ms: 1,
         lease_ms: 1,
         schedule: None,
+        generation: 0,
         occasion: Occasion::Again,
         decides: None,
         bounds: Default::default(),

@@ -27,6 +27,8 @@ const LINES: usize = 10_000;
 struct View {
     job: String,
     dry_run: bool,
+    /// With --dry-run: what would become of the backfill that goes on, if that is anything.
+    would: Option<&'static str>,
     directive_version: u64,
     total: u64,
     asked: u64,
@@ -54,28 +56,46 @@ pub(crate) async fn run(session: &Session, args: &Backfill) -> Result<Exit, Fail
     if let Some(from) = args.plan.from {
         return begin(session, args, from).await;
     }
-    if args.dry_run && !of.status {
-        return Err(Failure::usage(
-            "--dry-run: that is for a new backfill; --status shows the one that goes on",
-        ));
-    }
-    if of.stop {
-        session
-            .ask(control.stop_backfill(name, &session.by, &args.note))
-            .await?;
-    } else if of.pause || of.resume {
-        session
-            .ask(control.pause_backfill(name, of.pause, &session.by))
-            .await?;
+    match args.dry_run {
+        true => {}
+        false if of.stop => {
+            let stop = control.stop_backfill(name, &session.by, &args.note);
+            session.ask(stop).await?;
+        }
+        false if of.pause || of.resume => {
+            let pause = control.pause_backfill(name, of.pause, &session.by);
+            session.ask(pause).await?;
+        }
+        false => {}
     }
     match session.ask(control.backfill_state(name)).await? {
-        Some(state) => show(session, &View::of(&state)),
+        Some(state) => {
+            let mut view = View::of(&state);
+            if args.dry_run && !of.status {
+                view.dry_run = true;
+                view.would = would(args, &state);
+            }
+            show(session, &view)
+        }
         None => {
             let text = format!("{name} never had a backfill");
             return Err(Failure::new(Exit::NotFound, text));
         }
     }?;
     Ok(Exit::Done)
+}
+
+/// What would become of a backfill.
+fn would(args: &Backfill, state: &BackfillState) -> Option<&'static str> {
+    let of = &args.of_running;
+    let is_open = state.ended.is_empty() && state.asked < state.total;
+    match (is_open, state.is_paused) {
+        (false, _) => None,
+        (true, _) if of.stop => Some("stop"),
+        (true, false) if of.pause => Some("pause"),
+        (true, true) if of.resume => Some("resume"),
+        _ => None,
+    }
 }
 
 async fn begin(session: &Session, args: &Backfill, from: Timestamp) -> Result<Exit, Failure> {
@@ -202,7 +222,8 @@ impl View {
         if let (Some(ok), Some(not_ok)) = (self.ok, self.not_ok) {
             return format!("{job}: {ok} runs ended ok, {not_ok} not\n");
         }
-        if self.dry_run {
+        let is_plan = self.dry_run && self.asked == 0 && self.directive_version == 0;
+        if is_plan {
             return match total {
                 0 => format!("{job}: there is nothing to run\n"),
                 _ => format!("would run {total} ticks of {job}\n"),
@@ -220,7 +241,14 @@ impl View {
             (true, false) => "goes on".to_owned(),
         };
         let (asked, open) = (self.asked, self.open);
-        format!("{job}: {asked} of {total} ticks asked for, {open} requests wait or run; {how}\n")
+        let state = format!(
+            "{job}: {asked} of {total} ticks asked for, {open} requests wait or run; {how}\n"
+        );
+        match (self.dry_run, self.would) {
+            (false, _) => state,
+            (true, None) => format!("nothing would change; {state}"),
+            (true, Some(action)) => format!("would {action} the backfill; {state}"),
+        }
     }
 }
 
@@ -228,7 +256,7 @@ fn show(session: &Session, view: &View) -> Result<(), Failure> {
     let output = &session.output;
     output.one("backfill", view, &view.job, || {
         let mut text = view.sentence();
-        if view.dry_run {
+        if view.dry_run && !view.ticks.is_empty() {
             let mut table = Table::new(&["TICK", "SHARD"]);
             for tick in &view.ticks {
                 table.row([tick.tick.as_str().into(), tick.shard.to_string().into()]);

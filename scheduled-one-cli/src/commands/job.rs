@@ -1,9 +1,11 @@
 //! `job`: what there is to know of a job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use scheduled_one_control::{ActiveRun, CatalogedJob, JobDescription, OverrideOf, PauseOf};
+use scheduled_one_control::{
+    ActiveRun, BackfillState, CatalogedJob, JobDescription, OverrideOf, PauseOf,
+};
 use serde::Serialize;
 
 use super::next::ms;
@@ -49,10 +51,15 @@ struct View {
     overridden: Option<OverrideView>,
     gone_since: Option<String>,
     nodes: BTreeMap<String, Vec<String>>,
+    backfill: Option<BackfillView>,
+    shards: u32,
+    running: usize,
+    waiting: usize,
     runs: Vec<RunView>,
     first_seen: Option<String>,
     decided_to: Option<String>,
     deciding_schedule: Option<String>,
+    deciding_generation: Option<u32>,
     newest: Vec<Line>,
 }
 
@@ -75,6 +82,16 @@ struct OverrideView {
     since: String,
     by: String,
     void: bool,
+}
+
+/// The backfill that goes on.
+#[derive(Serialize)]
+struct BackfillView {
+    total: u64,
+    asked: u64,
+    open: usize,
+    paused: bool,
+    by: String,
 }
 
 #[derive(Serialize)]
@@ -134,7 +151,14 @@ fn policies(job: &CatalogedJob) -> BTreeMap<String, String> {
 }
 
 impl View {
-    fn of(job: &JobDescription, next: &[i64], runs: &[ActiveRun]) -> Self {
+    fn of(
+        Shown {
+            job,
+            next,
+            runs,
+            backfill,
+        }: &Shown,
+    ) -> Self {
         let status = &job.status;
         let cataloged = job.cataloged.as_ref();
         let nodes = job.nodes.iter();
@@ -152,6 +176,16 @@ impl View {
             nodes: nodes
                 .map(|(schedule, nodes)| (schedule.to_string(), nodes.clone()))
                 .collect(),
+            backfill: backfill.as_ref().map(|state| BackfillView {
+                total: state.total,
+                asked: state.asked,
+                open: state.open,
+                paused: state.is_paused,
+                by: state.by.clone(),
+            }),
+            shards: shards(job),
+            running: runs.iter().filter(|run| run.token.is_some()).count(),
+            waiting: runs.iter().filter(|run| run.token.is_none()).count(),
             runs: runs.iter().map(RunView::from).collect(),
             first_seen: status.marks.first_seen_ms.map(instant),
             decided_to: status.marks.decided.map(|tick| instant(tick.ms())),
@@ -159,6 +193,7 @@ impl View {
                 .decides
                 .as_ref()
                 .map(|decides| decides.id.to_string()),
+            deciding_generation: status.decides.as_ref().map(|decides| decides.generation),
             newest: job.newest.iter().map(Line::from).collect(),
         }
     }
@@ -170,16 +205,45 @@ pub(crate) async fn run(session: &Session, name: &str) -> Result<Exit, Failure> 
     // A schedule that this process cannot compute has no next ticks here; `next` says why.
     let next = session.control.next(name, NEXT_TICKS).await;
     let next: Vec<i64> = next.unwrap_or_default().into_iter().map(ms).collect();
-    let show = || text(&job, &next, &runs, &session.output);
-    let view = View::of(&job, &next, &runs);
-    session.output.one("job", &view, &job.job, show)?;
+    let backfill = session.ask(session.control.backfill_state(name)).await?;
+    let shown = Shown {
+        backfill: backfill.filter(|state| !state.is_over()),
+        job,
+        next,
+        runs,
+    };
+    let (view, show) = (View::of(&shown), || text(&shown, &session.output));
+    session.output.one("job", &view, &shown.job.job, show)?;
     Ok(Exit::Done)
 }
 
 const DRIFT: &str = "nodes have different schedules of this job; the one registered last decides";
 const GONE: &str = ": it has no ticks until a node has it again";
 
-fn text(job: &JobDescription, next: &[i64], runs: &[ActiveRun], output: &Output) -> String {
+/// What was read of a job.
+struct Shown {
+    job: JobDescription,
+    next: Vec<i64>,
+    runs: Vec<ActiveRun>,
+    backfill: Option<BackfillState>,
+}
+
+/// How many shards the job has.
+fn shards(job: &JobDescription) -> u32 {
+    let cataloged = job.cataloged.as_ref();
+    let said = cataloged.and_then(|job| job.descriptor.get("shards"));
+    said.and_then(|it| it.parse().ok()).unwrap_or(1)
+}
+
+fn text(
+    Shown {
+        job,
+        next,
+        runs,
+        backfill,
+    }: &Shown,
+    output: &Output,
+) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<12} {}", escape(&value));
@@ -215,17 +279,16 @@ fn text(job: &JobDescription, next: &[i64], runs: &[ActiveRun], output: &Output)
         row("gone", format!("since {since}{GONE}"));
     }
     row("directive", format!("version {}", job.version));
-    if job.nodes.is_empty() {
-        row("nodes", "none: no living node has this job".to_owned());
-    }
-    for (schedule, nodes) in &job.nodes {
-        let nodes = nodes.join(" ");
-        row("nodes", format!("{nodes} (schedule {schedule})"));
-    }
-    if job.nodes.len() > 1 {
-        row("drift", DRIFT.to_owned());
+    for (name, value) in of_nodes(job) {
+        row(name, value);
     }
     let status = &job.status;
+    if let Some(state) = backfill {
+        row("backfill", backfilling(state));
+    }
+    if shards(job) > 1 {
+        row("shards", in_shards(shards(job), runs));
+    }
     if runs.is_empty() {
         row("runs", "none now".to_owned());
     }
@@ -246,6 +309,48 @@ fn text(job: &JobDescription, next: &[i64], runs: &[ActiveRun], output: &Output)
         text.push_str(&output.part(view::lines(&job.newest, output)));
     }
     text
+}
+
+/// Which nodes have the job, with which schedules.
+fn of_nodes(job: &JobDescription) -> Vec<(&'static str, String)> {
+    let of_schedule = job.nodes.iter().map(|(schedule, nodes)| {
+        let nodes = nodes.join(" ");
+        ("nodes", format!("{nodes} (schedule {schedule})"))
+    });
+    let mut rows: Vec<_> = of_schedule.collect();
+    if rows.is_empty() {
+        rows.push(("nodes", "none: no living node has this job".to_owned()));
+    }
+    if job.nodes.len() > 1 {
+        rows.push(("drift", DRIFT.to_owned()));
+    }
+    let decides = job.status.decides.as_ref();
+    if let Some(decides) = decides.filter(|it| it.generation > 0) {
+        rows.push(("generation", decides.generation.to_string()));
+    }
+    rows
+}
+
+/// How many shards run, and in how many something waits.
+fn in_shards(shards: u32, runs: &[ActiveRun]) -> String {
+    let those = |is_running: bool| {
+        let of = runs.iter().filter(|run| run.token.is_some() == is_running);
+        of.map(|run| run.shard).collect::<BTreeSet<u32>>().len()
+    };
+    let (running, waiting) = (those(true), those(false));
+    format!("{shards}: {running} running, {waiting} with something that waits")
+}
+
+fn backfilling(state: &BackfillState) -> String {
+    let BackfillState {
+        total, asked, open, ..
+    } = state;
+    let paused = if state.is_paused { ", paused" } else { "" };
+    let by = match state.by.as_str() {
+        "" => String::new(),
+        by => format!(", by {by}"),
+    };
+    format!("{asked} of {total} ticks asked for, {open} requests wait or run{paused}{by}")
 }
 
 fn active(run: &ActiveRun, output: &Output) -> String {

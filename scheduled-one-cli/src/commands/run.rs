@@ -11,11 +11,12 @@ use scheduled_one_protocol::{LedgerRecord, Outcome};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::next::ms;
 use crate::args::Request;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, hint};
 use crate::session::Session;
-use crate::text::escape;
+use crate::text::{escape, instant};
 use crate::view::{self, Line};
 
 #[derive(Serialize)]
@@ -23,6 +24,8 @@ struct View {
     job: String,
     id: Option<String>,
     already: bool,
+    /// Until when it may wait because the store lost its memory.
+    quarantined_until: Option<String>,
     dry_run: bool,
     parameters: Option<Value>,
     lines: Vec<Line>,
@@ -39,6 +42,7 @@ pub(crate) async fn run(
         job: name.to_owned(),
         id: args.id.clone(),
         already: false,
+        quarantined_until: None,
         dry_run: args.dry_run,
         parameters,
         lines: Vec::new(),
@@ -54,6 +58,14 @@ pub(crate) async fn run(
     let handle = request(session, name, tick, args, view.parameters.as_ref()).await?;
     view.id = Some(handle.id().to_owned());
     view.already = handle.already();
+    let until = handle.quarantined_until();
+    view.quarantined_until = until.map(|until| instant(ms(until)));
+    if let Some(until) = &view.quarantined_until {
+        hint(&format!(
+            "the request is accepted, and waits: the store lost its memory or is new, and nothing starts before each run \
+             that may be forgotten is over, {until} at the latest"
+        ));
+    }
     if !args.wait {
         let text = || {
             let how = match view.already {

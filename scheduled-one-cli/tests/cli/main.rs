@@ -5,6 +5,7 @@
 mod alerts;
 mod changes;
 mod console;
+mod forget;
 mod runs;
 mod schedules;
 mod texts;

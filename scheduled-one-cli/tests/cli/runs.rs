@@ -2,16 +2,38 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::world::{World, command, wait_until};
 
+/// A new namespace counts as one whose memory was lost, for a lease.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_in_a_quarantine_is_accepted_and_said_to_wait() {
+    let world = World::with(|builder| builder.lease(Duration::from_secs(600))).await;
+    let ran = world.run(&["run", "report", "--id", "q1"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let words = [
+        "the request is accepted",
+        "lost its memory",
+        "Z at the latest",
+    ];
+    assert!(
+        words.iter().all(|words| ran.err.contains(words)),
+        "{}",
+        ran.err
+    );
+    let again = &world.json(&["run", "report", "--id", "q1"])["run"];
+    assert_eq!(again["already"], json!(true));
+    assert!(again["quarantined_until"].is_string(), "{again}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_is_waited_for_and_its_outcome_is_the_exit_status() {
     let world = World::start().await;
     let ran = world.run(&["run", "report", "--wait", "--note", "deploy"]);
-    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(ran.out.contains("ok"), "{}", ran.out);
     assert_eq!(world.run(&["run", "fails", "--wait"]).status, 1);
     let late = world.run(&["run", "slow", "--id", "s1", "--wait", "--timeout", "300ms"]);

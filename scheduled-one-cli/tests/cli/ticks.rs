@@ -115,6 +115,54 @@ async fn a_backfill_whose_runs_fail_is_a_negative_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_that_goes_on_is_changed_only_without_dry_run() {
+    let world = World::start().await;
+    let range = [
+        "--from",
+        "2000-06-01",
+        "--to",
+        "2025-06-01",
+        "--only",
+        "never",
+    ];
+    let begin = ["backfill", "slow", "--at-a-time", "1", "--yes"];
+    let begun = world.run(&[&begin[..], &range].concat());
+    assert_eq!(begun.status, 0, "{}", begun.err);
+    let backfill = |arguments: &[&str]| {
+        world.json(&[&["backfill", "slow"], arguments].concat())["backfill"].clone()
+    };
+    let dry = |option: &str| backfill(&[option, "--dry-run"])["would"].clone();
+    assert_eq!(
+        (dry("--stop"), dry("--pause")),
+        (json!("stop"), json!("pause"))
+    );
+    assert_eq!(dry("--resume"), json!(null), "it is not paused");
+    let status = backfill(&["--status"]);
+    assert_eq!(
+        (&status["paused"], &status["ended"]),
+        (&json!(false), &json!(""))
+    );
+    let job = world.json(&["job", "slow"])["job"].clone();
+    assert_eq!(job["backfill"]["total"], status["total"]);
+    let shown = world.run(&["job", "slow"]).out;
+    assert!(shown.contains("25 ticks asked for"), "{shown}");
+
+    assert_eq!(backfill(&["--pause"])["paused"], json!(true));
+    assert_eq!(
+        (dry("--pause"), dry("--resume")),
+        (json!(null), json!("resume"))
+    );
+    let text = world.run(&["backfill", "slow", "--stop", "--dry-run"]).out;
+    assert!(text.contains("would stop"), "{text}");
+    let stopped = backfill(&["--stop"])["ended"].clone();
+    assert!(
+        stopped.as_str().unwrap().contains("stopped by"),
+        "{stopped}"
+    );
+    assert_eq!(dry("--stop"), json!(null));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trail_goes_on_behind_its_cursor() {
     let world = World::start().await;
     assert_eq!(world.run(&["pause", "report", "--by", "ann"]).status, 0);

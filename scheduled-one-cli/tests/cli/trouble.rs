@@ -71,7 +71,7 @@ async fn it_works_on_redis_with_a_login_from_the_environment() {
     let server = RedisServer::start().unwrap();
     let scheduler = scheduler(&server.url()).await;
     let ran = run(&server.url(), &["run", "report", "--wait"]);
-    assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.status, 0, "{}", ran.err);
     assert_eq!(
         run(&server.url(), &["jobs", "-o", "name"]).out,
         "fails\nhostile\nimport\nreport\nslow\n"

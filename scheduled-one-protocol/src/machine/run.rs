@@ -5,7 +5,8 @@ use super::schedule::register_schedule;
 use super::{Meta, Now, Record, Waiting};
 use crate::ledger::LedgerRecord;
 use crate::message::{
-    Caller, Finish, Finished, OverdueRun, Register, RegisteredUnit, Renew, Renewed, WrittenOff,
+    Caller, Finish, Finished, Occasion, OverdueRun, Register, RegisteredUnit, Renew, Renewed,
+    WrittenOff,
 };
 use crate::outcome::Outcome;
 
@@ -95,6 +96,13 @@ pub fn register(
     now: Now,
     lives: impl Fn(&str) -> bool,
 ) -> RegisteredUnit {
+    if register.occasion == Occasion::Gone && record.decides.is_none() {
+        // Somebody has forgotten the job meanwhile: nothing is stored of it again.
+        return RegisteredUnit {
+            marks: record.all_marks(),
+            decides: None,
+        };
+    }
     state_lease(meta, record, register.lease_ms, caller, now);
     let started = register.bounds.start.map(|start| start.tick);
     let has_seen_all = register.bounds.decided.max(started) >= record.marks.decided;

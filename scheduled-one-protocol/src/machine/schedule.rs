@@ -26,13 +26,20 @@ pub(super) fn register_schedule(
     let is_quarantined =
         || unit_quarantined(meta, record, register.lease_ms, caller, now).is_some();
     let takes_over = match (register.occasion, &record.decides) {
-        (Occasion::Start { valid_until_ms }, _) => now.ms() <= valid_until_ms,
+        (Occasion::Start { valid_until_ms }, decides) => {
+            let gives_way = |decides: &DecidingSchedule| {
+                let is_other = decides.id != id && decides.id != ScheduleId::NONE;
+                is_other && decides.generation > register.generation
+            };
+            now.ms() <= valid_until_ms && !decides.as_ref().is_some_and(gives_way)
+        }
         // A unit that nobody has registered cannot go.
         (Occasion::Gone, None) => return,
         (Occasion::Again, _) | (Occasion::Succession, None) => false,
         (Occasion::Succession, Some(decides)) => {
             let is_free = decides.id == ScheduleId::NONE
                 || *decides.node == *caller.node
+                || decides.generation < register.generation
                 || !lives(&decides.node);
             is_free && !is_quarantined()
         }
@@ -41,15 +48,25 @@ pub(super) fn register_schedule(
             register.decides.as_ref() == Some(decides) && !is_quarantined()
         }
     };
-    decide(record, id, takes_over, caller, now);
+    let own = (id, register.generation);
+    decide(record, own, takes_over, caller, now);
 }
 
 /// A node with this schedule registers a unit; `takes_over`: its schedule decides from now on.
-fn decide(record: &mut Record, id: ScheduleId, takes_over: bool, caller: &Caller, now: Now) {
+fn decide(
+    record: &mut Record,
+    (id, mut generation): (ScheduleId, u32),
+    takes_over: bool,
+    caller: &Caller,
+    now: Now,
+) {
     let (before_ms, since_ms) = match &record.decides {
         None => (0, 0),
         Some(_) if !takes_over => return,
-        Some(decides) if decides.id == id => (decides.registered_ms, decides.since_ms),
+        Some(decides) if decides.id == id => {
+            generation = generation.max(decides.generation);
+            (decides.registered_ms, decides.since_ms)
+        }
         Some(decides) => {
             // Ticks of this schedule from before were never ticks of the job.
             record.marks.decided = record.marks.decided.max(Some(TickMs(now.ms())));
@@ -62,6 +79,7 @@ fn decide(record: &mut Record, id: ScheduleId, takes_over: bool, caller: &Caller
         registered_ms: now.ms().max(before_ms + 1),
         since_ms,
         node: caller.node.as_str().into(),
+        generation,
     });
 }
 

@@ -9,6 +9,7 @@
 mod checkpoint;
 mod claim;
 mod control;
+mod forget;
 mod heartbeat;
 mod lane;
 mod request;
@@ -18,6 +19,7 @@ mod unit;
 pub use checkpoint::{Checkpoint, CheckpointRequest, Checkpointed, MAX_CHECKPOINT_BYTES};
 pub use claim::{Claim, Claimed, DueTick, Grant, Intent, Missed, Overlap, Target, Verdict};
 pub use control::{Changed, ControlReply, ControlRequest, DirectiveChange};
+pub use forget::{Forget, ForgetRequest, Forgotten, MAX_FORGOTTEN_UNITS};
 pub use heartbeat::{
     Heartbeat, HeartbeatReply, JobList, JobsDigest, Labels, Load, Member, Membership, Room,
 };

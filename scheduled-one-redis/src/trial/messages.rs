@@ -44,6 +44,7 @@ pub(super) fn register(unit: &str) -> Register {
         first_seen_ms: 0,
         lease_ms: LEASE_MS,
         schedule: None,
+        generation: 0,
         occasion: Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),

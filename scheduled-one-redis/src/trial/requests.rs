@@ -2,9 +2,10 @@
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 use scheduled_one_protocol::message::{
-    Caller, Checkpoint, CheckpointRequest, Claim, Heartbeat, JobList, Renew, Reply, Target,
+    Caller, Checkpoint, CheckpointRequest, Claim, Forget, ForgetRequest, Heartbeat, JobList, Renew,
+    Reply, Target,
 };
-use scheduled_one_protocol::{FencingToken, StoreError, UnitName};
+use scheduled_one_protocol::{Directive, FencingToken, StoreError, UnitName};
 
 use super::messages::{
     FAR_MS, HELD, IDLE, LEASE_MS, LOST, TICK, ask, cancel, claim, control, finish, line,
@@ -133,6 +134,25 @@ impl Steps<'_> {
     }
 }
 
+impl Steps<'_> {
+    /// A job that nobody has described is not forgotten.
+    fn forget(&mut self) -> Result<(), StoreError> {
+        let request = ForgetRequest {
+            job: LOST.to_owned(),
+            units: vec![UnitName::from(LOST)],
+            described_ms: 0,
+            directive: Directive::default(),
+            what: Forget::default(),
+        };
+        let request = encode::forget(self.keys, &self.caller, &request)?;
+        let command = by_text(&script::FORGET, &request);
+        self.push(script::FORGET.name, command, |reply| {
+            decode::forget(reply).map(|_| None)
+        });
+        Ok(())
+    }
+}
+
 /// The call by text: a proxy judges the text, and the server keeps the script for later calls by digest.
 fn by_text(operation: &Operation, request: &script::Request<'_>) -> Cmd {
     operation.by_text(request, false)
@@ -201,6 +221,7 @@ pub(super) fn steps(keys: &Keys) -> Result<Vec<Step>, StoreError> {
     let units = vec![IDLE.into(), LOST.into()];
     steps.batch(&script::INSPECT, (encode::inspect, decode::inspect), units)?;
     steps.control()?;
+    steps.forget()?;
     let log = keys.log(HELD);
     let mut ledger = cmd("XREVRANGE");
     ledger.arg(&log).arg("+").arg("-").arg("COUNT").arg(8);

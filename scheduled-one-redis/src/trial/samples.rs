@@ -7,7 +7,7 @@ use crate::keys::Keys;
 use crate::trial::requests::delete;
 
 /// A call of each command of the scripts, alone in a script.
-const COMMANDS: [(&str, &str); 15] = [
+const COMMANDS: [(&str, &str); 16] = [
     ("INFO", "return redis.call('INFO', 'server')"),
     ("TIME", "return redis.call('TIME')"),
     ("TYPE", "return redis.call('TYPE', KEYS[1])"),
@@ -17,6 +17,7 @@ const COMMANDS: [(&str, &str); 15] = [
     ("HKEYS", "return redis.call('HKEYS', KEYS[1])"),
     ("HEXISTS", "return redis.call('HEXISTS', KEYS[1], 'a')"),
     ("HDEL", "return redis.call('HDEL', KEYS[1], 'a')"),
+    ("DEL", "return redis.call('DEL', KEYS[3])"),
     ("ZADD", "return redis.call('ZADD', KEYS[2], '1', 'a')"),
     ("ZREM", "return redis.call('ZREM', KEYS[2], 'a')"),
     (

@@ -13,22 +13,28 @@ pub(crate) struct Aside {
     pub(crate) decides: DecidingSchedule,
     /// How many heartbeats in a row have not named its node.
     absent: u32,
+    /// The generation of the schedule that stands aside.
+    generation: u32,
 }
 
 impl Aside {
-    pub(crate) fn new(decides: DecidingSchedule) -> Self {
-        Aside { decides, absent: 0 }
+    pub(crate) fn new(decides: DecidingSchedule, generation: u32) -> Self {
+        Aside {
+            decides,
+            absent: 0,
+            generation,
+        }
     }
 
     /// Takes a heartbeat's list of living nodes into account. Returns whether the node is gone that registered the
-    /// deciding schedule; if so, it is counted anew.
+    /// deciding schedule, or has no right to it; if so, it is counted anew.
     pub(crate) fn is_orphan(&mut self, living: &[String]) -> bool {
         self.absent = match living.iter().any(|node| **node == *self.decides.node) {
             true => 0,
             false => self.absent + 1,
         };
-        // The job was gone, and this node has it: at once.
-        if self.decides.gone_since_ms().is_some() {
+        // The job was gone, and this node has it, or has a later generation of its schedule: at once.
+        if self.decides.gone_since_ms().is_some() || self.decides.generation < self.generation {
             return true;
         }
         let is_gone = self.absent >= ABSENT;
@@ -46,12 +52,14 @@ mod tests {
 
     #[test]
     fn a_node_is_gone_when_several_heartbeats_in_a_row_do_not_name_it() {
-        let mut aside = Aside::new(DecidingSchedule {
+        let decides = DecidingSchedule {
             id: ScheduleId(1),
             registered_ms: 1,
             since_ms: 1,
             node: "b".into(),
-        });
+            generation: 1,
+        };
+        let mut aside = Aside::new(decides.clone(), 1);
         let (with, without) = (["a".to_owned(), "b".to_owned()], ["a".to_owned()]);
         assert!((1..ABSENT).all(|_| !aside.is_orphan(&without)));
         assert!(!aside.is_orphan(&with));
@@ -59,5 +67,7 @@ mod tests {
         assert!(aside.is_orphan(&without));
         // Asked for once, and not with each heartbeat.
         assert!(!aside.is_orphan(&without));
+        // A later generation waits for nobody.
+        assert!(Aside::new(decides, 2).is_orphan(&with));
     }
 }

@@ -82,6 +82,9 @@ fn descriptor(job: &CompiledJob, program: &Program, ledger_limit: usize) -> Box<
     if let Some(application) = program.application_of(&job.name) {
         said.say("application", application);
     }
+    if program.generation > 0 {
+        said.say("generation", program.generation.to_string());
+    }
     said.say("ledger_limit", ledger_limit.to_string());
     said.to_text().into()
 }

@@ -260,6 +260,7 @@ async fn register_gone(client: &StoreClient, absent: Vec<Absent>) -> Vec<Absent>
             first_seen_ms: absent.first_seen_ms,
             lease_ms: NO_LEASE_MS,
             schedule: Some(ScheduleId::NONE),
+            generation: 0,
             occasion: Occasion::Gone,
             decides: Some(absent.decides.clone()),
             bounds: Default::default(),

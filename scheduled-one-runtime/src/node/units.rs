@@ -92,6 +92,8 @@ pub(crate) struct Units {
     asides: BTreeMap<UnitIndex, Aside>,
     /// The identities of the nodes that registered the schedules that decide: many units have the same.
     registrars: HashSet<Arc<str>>,
+    /// The generation of the schedules of this node.
+    generation: u32,
     /// What users see of units that stand still.
     outlook: Outlook,
 }
@@ -101,7 +103,7 @@ impl Units {
     pub(crate) fn new(
         jobs: impl Iterator<Item = Arc<CompiledJob>>,
         first_seen_ms: i64,
-        default_lease: Duration,
+        (default_lease, generation): (Duration, u32),
         outlook: Outlook,
     ) -> Self {
         let jobs: Vec<Arc<CompiledJob>> = jobs.collect();
@@ -130,6 +132,7 @@ impl Units {
             requests: VecDeque::new(),
             asides: BTreeMap::new(),
             registrars: HashSet::new(),
+            generation,
             outlook,
         }
     }
@@ -201,7 +204,8 @@ impl Units {
             );
         }
         let decides = self.learn_deciding(index, decides);
-        self.asides.insert(index, Aside::new(decides));
+        let aside = Aside::new(decides, self.generation);
+        self.asides.insert(index, aside);
     }
 
     /// Keeps which schedule decides the ticks of a unit, and returns it. Units share the names of nodes.
@@ -352,6 +356,7 @@ impl Units {
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
             lease_ms: unit.lease_ms,
             schedule: Some(unit.schedule),
+            generation: self.generation,
             // A node that does not run the job does not say by which schedule others run it.
             occasion: match unit.job.rules.enabled {
                 true => occasion,

@@ -16,9 +16,9 @@ use crate::scheduler::builder::placement::Limits;
 use crate::scheduler::job_selection::JobSelection;
 use crate::scheduler::store_config::StoreConfig;
 use crate::state::States;
-use scheduled_one_protocol::MAX_BUCKETS;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::{Clock, SystemClock, tokio_time_is_paused};
+use scheduled_one_protocol::{MAX_BUCKETS, MAX_GENERATION};
 use scheduled_one_schedule::{Calendar, ZoneData};
 
 /// Ledger lines that a job keeps: least, default, most.
@@ -51,6 +51,7 @@ pub struct SchedulerBuilder {
     pub(super) namespace: String,
     pub(super) node_name: Option<String>,
     pub(super) application: Option<String>,
+    pub(super) generation: u32,
     pub(super) states: States,
     /// A type of which two values were given as state.
     doubled_state: Option<&'static str>,
@@ -80,6 +81,7 @@ impl SchedulerBuilder {
             namespace: "default".to_owned(),
             node_name: None,
             application: None,
+            generation: 0,
             states: States::default(),
             doubled_state: None,
             lease: DEFAULT_LEASE,
@@ -127,6 +129,18 @@ impl SchedulerBuilder {
     /// 128 of `A-Z a-z 0-9 _ . : / -`.
     pub fn application(mut self, application: impl Into<String>) -> Self {
         self.application = Some(application.into());
+        self
+    }
+
+    /// The generation of the schedules of this program. While nodes of two
+    /// releases with different schedules of a job live, that of the higher
+    /// generation decides its ticks; of the same generation, the one whose node
+    /// started last. With a number that rises with each release, a node of an
+    /// old one that restarts during a deployment does not take the ticks back;
+    /// to roll back, stop the nodes of the newer release, or give the older one
+    /// a higher number. Default 0; at most 1,000,000,000.
+    pub fn generation(mut self, generation: u32) -> Self {
+        self.generation = generation;
         self
     }
 
@@ -294,6 +308,10 @@ impl SchedulerBuilder {
         }
         if let Some(name) = &self.application {
             check_name(name).map_err(bad("application"))?;
+        }
+        if self.generation > MAX_GENERATION {
+            let message = format!("{}; at most {MAX_GENERATION} is allowed", self.generation);
+            return Err(bad("generation")(message));
         }
         check_lease(self.lease).map_err(bad("lease"))?;
         let (least, _, most) = LEDGER_LINES;

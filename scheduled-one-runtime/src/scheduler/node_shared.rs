@@ -80,7 +80,7 @@ impl SchedulerBuilder {
             bucket_mismatch: BucketMismatch::default(),
             outlook,
             metrics: Arc::new(metrics),
-            program: Arc::new(program.named(self.application.as_deref())),
+            program: Arc::new(program.named(self.application.as_deref(), self.generation)),
             zones: zones.clone(),
         })
     }

@@ -16,6 +16,8 @@ pub(crate) struct Program {
     labels: BTreeMap<String, String>,
     /// Names of all jobs.
     pub(crate) jobs: BTreeSet<String>,
+    /// The generation of its schedules.
+    pub(crate) generation: u32,
 }
 
 impl Program {
@@ -26,6 +28,7 @@ impl Program {
             application: None,
             labels: jobs.iter().filter_map(label).collect(),
             jobs: jobs.iter().map(|job| job.name().to_owned()).collect(),
+            generation: 0,
         }
     }
 
@@ -58,9 +61,10 @@ impl Program {
         (!labels.is_empty()).then(|| hash(&labels.join(" "), 0))
     }
 
-    /// Gives it the label that the builder was given.
-    pub(super) fn named(mut self, application: Option<&str>) -> Self {
+    /// Gives it the label and the generation that the builder was given.
+    pub(super) fn named(mut self, application: Option<&str>, generation: u32) -> Self {
         self.application = application.map(Arc::from);
+        self.generation = generation;
         self
     }
 }
@@ -81,7 +85,7 @@ mod tests {
         assert_eq!(program.application_of("by-hand"), None);
         assert!(program.has_label("audit") && !program.has_label("shipping"));
         assert!(!Program::of(&[job("by-hand")]).is_labelled());
-        let named = program.named(Some("all"));
+        let named = program.named(Some("all"), 0);
         assert_eq!(named.application_of("sweep"), Some("all"));
         assert_eq!(named.application_of("by-hand"), Some("all"));
         assert!(named.has_label("all") && !named.has_label("billing"));

@@ -74,6 +74,7 @@ pub(crate) fn register() -> Register {
         first_seen_ms: 7,
         lease_ms: 1_000,
         schedule: None,
+        generation: 0,
         occasion: scheduled_one_protocol::message::Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),

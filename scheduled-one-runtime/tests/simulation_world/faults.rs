@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use scheduled_one_protocol::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, Verdict,
-    WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
+    Taken, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
@@ -300,6 +300,14 @@ impl Store for NodeStore {
         cancels: &'a [Cancel],
     ) -> Answer<'a, Reply<Vec<Cancelled>>> {
         self.call(|store| store.cancel(caller, cancels))
+    }
+
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>> {
+        self.call(|store| store.forget(caller, request))
     }
 
     fn checkpoint<'a>(

@@ -10,8 +10,9 @@ use std::time::Duration;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
+    Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, LedgerRecord, Start, Store, StoreError, TrailId, TrailLine, UnitName,
@@ -295,6 +296,14 @@ impl Store for TestStore {
         cancels: &'a [Cancel],
     ) -> Answer<'a, Reply<Vec<Cancelled>>> {
         self.pass(self.inner.cancel(caller, cancels))
+    }
+
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>> {
+        self.pass(self.inner.forget(caller, request))
     }
 
     fn checkpoint<'a>(

@@ -15,7 +15,7 @@ use super::requests::MOST_MARGIN_MS;
 use super::workload::Workload;
 
 /// All that can happen to a store which a test can only send requests to, by name.
-pub const BEHAVIOURS: [&str; 128] = [
+pub const BEHAVIOURS: [&str; 139] = [
     "claim granted",
     "claim granted in a slot",
     "claim granted again",
@@ -89,6 +89,8 @@ pub const BEHAVIOURS: [&str; 128] = [
     "register states the lease of the last run",
     "register takes the place of another schedule",
     "register leaves another schedule its place",
+    "register of a lower generation leaves another schedule its place",
+    "register of a higher generation succeeds",
     "register succeeds a node that is gone",
     "register repeats what another node saw",
     "register, the job is gone",
@@ -144,10 +146,20 @@ pub const BEHAVIOURS: [&str; 128] = [
     "checkpoint found",
     "checkpoint written",
     "checkpoint superseded",
+    "forget removed",
+    "forget removed, with its directives",
+    "forget, nothing is ahead",
+    "forget, marks are taken back",
+    "forget unknown",
+    "forget lives",
+    "forget described",
+    "forget quarantined",
+    "forget running",
 ];
 
 /// What happens only to a store that may have lost its memory.
-const AFTER_MEMORY_LOSS: [&str; 8] = [
+const AFTER_MEMORY_LOSS: [&str; 9] = [
+    "forget quarantined",
     "take quarantined",
     "claim quarantined",
     "claim quarantined by the lease of a registration",

@@ -36,6 +36,7 @@ mod checkpoints;
 mod compare;
 mod directives;
 mod due_ticks;
+mod forgets;
 mod of_ends;
 mod of_lanes;
 mod race;

@@ -313,6 +313,7 @@ impl Workload {
             first_seen_ms: self.now_ms + self.random.range(-40, 5),
             lease_ms: self.time_ms(1, 50),
             schedule: self.schedule(),
+            generation: self.generation(),
             occasion: match self.random.range(0, 5) {
                 0..=1 => Occasion::Start {
                     valid_until_ms: self.now_ms + self.time_ms(-5, 20),

@@ -13,6 +13,11 @@ impl Workload {
         (id > 0).then(|| ScheduleId((id.min(3) as u64) << 40))
     }
 
+    /// The generation of a schedule, mostly the lowest.
+    pub(super) fn generation(&mut self) -> u32 {
+        self.random.range(-6, 2).max(0) as u32
+    }
+
     /// That of a claim: mostly the one that decides.
     pub(super) fn claimed_schedule(&mut self, record: &Record) -> Option<ScheduleId> {
         match self.random.one_in(12) {
@@ -33,6 +38,7 @@ impl Workload {
             first_seen_ms: self.now_ms,
             lease_ms: 1,
             schedule: Some(ScheduleId::NONE),
+            generation: 0,
             occasion: Occasion::Gone,
             decides: match self.random.one_in(4) {
                 true => self.seen_schedule(record),
@@ -64,6 +70,7 @@ impl Workload {
                     registered_ms,
                     since_ms,
                     node: format!("node-{}", self.random.range(0, 5)).into(),
+                    generation: self.generation(),
                 })
             }
         }
@@ -79,6 +86,16 @@ pub(super) fn registered(workload: &mut Workload, register: &Register, before: &
     let same = |it: &DecidingSchedule| it.id == own;
     let others = before.decides.as_ref().is_some_and(|old| !same(old));
     let is_start = matches!(register.occasion, Occasion::Start { .. });
+    let decided = before.decides.as_ref().map_or(0, |old| old.generation);
+    let later = before.decides.is_some() && register.generation > decided;
+    let what = "register of a lower generation leaves another schedule its place";
+    workload.count_if(
+        is_start && others && !same(new) && register.generation < decided,
+        what,
+    );
+    let what = "register of a higher generation succeeds";
+    let is_succession = register.occasion == Occasion::Succession;
+    workload.count_if(is_succession && others && same(new) && later, what);
     let what = "register takes the place of another schedule";
     workload.count_if(is_start && others && same(new), what);
     let what = "register leaves another schedule its place";

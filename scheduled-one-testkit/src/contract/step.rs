@@ -69,7 +69,7 @@ impl Workload {
     /// They differ, or there is no reply.
     pub async fn step(&mut self, store: &dyn Store) -> Result<u64, Breach> {
         let caller = self.caller();
-        match self.random.range(0, 29) {
+        match self.random.range(0, 30) {
             0..=9 => self.claims(store, &caller).await,
             10..=12 => self.renewals(store, &caller).await,
             13..=14 => self.finishes(store, &caller).await,
@@ -82,6 +82,7 @@ impl Workload {
             }
             28 => self.control(store, &caller).await,
             29 => self.checkpoint(store, &caller).await,
+            30 => self.forget(store, &caller).await,
             20..=21 => self.asks(store, &caller).await,
             22..=24 => self.take_requests(store, &caller).await,
             25 => self.cancels(store, &caller).await,
@@ -158,7 +159,16 @@ impl Workload {
     }
 
     async fn registrations(&mut self, store: &dyn Store, caller: &Caller) -> Result<u64, Breach> {
-        let items = &self.batch(Workload::register);
+        let items = self.batch(Workload::register);
+        self.register_these(store, caller, &items).await
+    }
+
+    pub(super) async fn register_these(
+        &mut self,
+        store: &dyn Store,
+        caller: &Caller,
+        items: &[Register],
+    ) -> Result<u64, Breach> {
         let reply = store.register(caller, items);
         let before = |workload: &Workload, register: &Register| workload.record(&register.unit);
         let batch = Batch {

@@ -119,6 +119,7 @@ impl Node<'_> {
             first_seen_ms: 1, // as FIRST_SEEN
             lease_ms: LEASE_MS,
             schedule: None,
+            generation: 0,
             occasion: Occasion::Again,
             decides: None,
             bounds: LowerBounds::default(),

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun, Overlap,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, Target, UnitStatus,
-    Verdict, WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Overlap, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply,
+    Take, Taken, Target, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, TrailId, TrailLine,
@@ -53,10 +53,12 @@ pub(crate) enum Tampering {
     BatchesAreSmall,
     /// A run that was followed overwrites what the next one left.
     OldCheckpointsWin,
+    /// A job is forgotten although a living node has it.
+    LivingJobsAreForgotten,
 }
 
 impl Tampering {
-    pub(crate) const ALL: [Tampering; 17] = [
+    pub(crate) const ALL: [Tampering; 18] = [
         Tampering::NoncesAreNotKnown,
         Tampering::TokensStandStill,
         Tampering::OneSlotMore,
@@ -74,6 +76,7 @@ impl Tampering {
         Tampering::HandlesAreApart,
         Tampering::BatchesAreSmall,
         Tampering::OldCheckpointsWin,
+        Tampering::LivingJobsAreForgotten,
     ];
 }
 
@@ -303,6 +306,23 @@ impl Store for Tampered {
                 write.token = FencingToken(u64::MAX >> 12);
             }
             self.inner.checkpoint(&self.caller(caller), &request).await
+        })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>> {
+        Box::pin(async move {
+            let caller = self.caller(caller);
+            let mut reply = self.inner.forget(&caller, request).await?;
+            if self.is(Tampering::LivingJobsAreForgotten)
+                && matches!(reply.body, Forgotten::Lives(_))
+            {
+                reply.body = Forgotten::Removed;
+            }
+            Ok(reply)
         })
     }
 

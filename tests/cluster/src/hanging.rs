@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use scheduled_one_protocol::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
-    ControlReply, ControlRequest, Finish, Finished, Heartbeat, HeartbeatReply, OverdueRun,
-    Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken, UnitStatus, WrittenOff,
+    ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
+    HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
+    Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
     Answer, BoxFuture, Bucket, Finding, LedgerRecord, PreflightError, Store, TickMs, TrailId,
@@ -151,6 +152,14 @@ impl Store for HangingStore {
         request: &'a CheckpointRequest,
     ) -> Answer<'a, Reply<Checkpointed>> {
         self.store.checkpoint(caller, request)
+    }
+
+    fn forget<'a>(
+        &'a self,
+        caller: &'a Caller,
+        request: &'a ForgetRequest,
+    ) -> Answer<'a, Reply<Forgotten>> {
+        self.store.forget(caller, request)
     }
 
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {

@@ -25,6 +25,8 @@ pub struct Config {
     pub ticks: Vec<i64>,
     /// The same of the schedule that the second node has, which is of another release; none if it has the same.
     pub other_ticks: Vec<i64>,
+    /// The generation of that schedule; that of the first node has 0.
+    pub other_generation: u32,
     /// What to do with a tick whose unit is busy.
     pub overlap: Overlap,
     /// How often a run may be taken over.
@@ -57,6 +59,7 @@ impl Config {
             nodes: 3,
             ticks: vec![1, 3],
             other_ticks: Vec::new(),
+            other_generation: 0,
             overlap: Overlap::Skip,
             takeovers: 0,
             retries: 0,
@@ -79,6 +82,14 @@ impl Config {
     pub fn schedule(&self, node: usize) -> Option<ScheduleId> {
         let id = if node == 1 { 2 } else { 1 };
         (!self.other_ticks.is_empty()).then_some(ScheduleId(id))
+    }
+
+    /// The generation of a schedule.
+    pub fn generation_of(&self, schedule: Option<ScheduleId>) -> u32 {
+        match schedule {
+            Some(ScheduleId(2)) => self.other_generation,
+            _ => 0,
+        }
     }
 
     /// The ticks of a schedule.

@@ -130,6 +130,7 @@ fn a_request_that_was_granted_before_a_loss_does_not_wait_again() {
         first_seen_ms: 0,
         lease_ms: 500,
         schedule: None,
+        generation: 0,
         occasion: Occasion::Again,
         decides: None,
         bounds: LowerBounds::default(),

@@ -75,7 +75,12 @@ mod tests {
             }
         };
         let lease = Duration::from_secs(5);
-        let units = Units::new(names.into_iter().map(compile), 1, lease, Outlook::default());
+        let units = Units::new(
+            names.into_iter().map(compile),
+            1,
+            (lease, 0),
+            Outlook::default(),
+        );
         let names = units
             .indices()
             .map(|unit| job_and_schedule(units.get(unit)));

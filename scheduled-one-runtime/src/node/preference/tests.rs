@@ -24,7 +24,12 @@ fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
         }
     };
     let lease = Duration::from_secs(5);
-    Units::new(jobs.into_iter().map(compile), 1, lease, Outlook::default())
+    Units::new(
+        jobs.into_iter().map(compile),
+        1,
+        (lease, 0),
+        Outlook::default(),
+    )
 }
 
 fn traits() -> NodeTraits {

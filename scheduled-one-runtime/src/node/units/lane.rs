@@ -41,6 +41,7 @@ impl Units {
             first_seen_ms: unit.marks.first_seen_ms.unwrap_or(0),
             lease_ms: unit.lease_ms,
             schedule: None,
+            generation: 0,
             occasion: Occasion::Again,
             decides: None,
             bounds: unit.lane.bounds(),

@@ -70,6 +70,7 @@ impl Node {
                 first_seen_ms: self.marks.first_seen_ms.unwrap_or(0),
                 lease_ms: self.lease_ms,
                 schedule: None,
+                generation: 0,
                 occasion: Occasion::Again,
                 decides: None,
                 bounds: self.lane_bounds(config),

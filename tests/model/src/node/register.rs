@@ -46,6 +46,7 @@ impl Node {
                 false => 0,
             },
             schedule: self.schedule,
+            generation: config.generation_of(self.schedule),
             occasion: match self.registered_with {
                 None => Occasion::Start {
                     valid_until_ms: self.store_now(now) + self.lease_ms,

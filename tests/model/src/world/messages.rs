@@ -61,14 +61,17 @@ impl World {
                 else {
                     return;
                 };
+                let generation = register.generation;
                 let (since, registered) = match &self.history.schedule {
                     None => (0, 0),
+                    Some(before) if before.id != id && before.generation > generation => return,
                     Some(before) if before.id == id => (before.since_ms, before.registered_ms),
                     Some(before) => (now, before.registered_ms),
                 };
                 // Of two registrations in one instant a flush may forget the order.
                 self.history.schedule_is_open = registered == now;
                 self.history.schedule = Some(DecidingSchedule {
+                    generation,
                     id,
                     registered_ms: now,
                     since_ms: since,
