@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use scheduled_one_control::{ActiveRun, JobDescription, OverrideOf, PauseOf};
+use scheduled_one_control::{ActiveRun, CatalogedJob, JobDescription, OverrideOf, PauseOf};
 use serde::Serialize;
 
 use super::next::ms;
@@ -14,6 +14,25 @@ use crate::session::Session;
 use crate::text::{escape, instant};
 use crate::view::{self, Line};
 
+/// Keys of the catalog that are no policies.
+const NO_POLICIES: [&str; 16] = [
+    "schedule",
+    "identity",
+    "cron",
+    "every_ms",
+    "offset_ms",
+    "manual",
+    "tz",
+    "zone_data",
+    "start",
+    "end",
+    "within",
+    "except",
+    "description",
+    "group",
+    "application",
+    "ledger_limit",
+];
 /// Ticks to come that are shown.
 const NEXT_TICKS: usize = 3;
 
@@ -23,6 +42,7 @@ struct View {
     schedule: Option<String>,
     group: Option<String>,
     description: Option<String>,
+    policies: BTreeMap<String, String>,
     next: Vec<String>,
     directive_version: u64,
     pauses: Vec<PauseView>,
@@ -105,6 +125,14 @@ impl From<&PauseOf> for PauseView {
     }
 }
 
+/// What the job says of its runs: the catalog has it next to the parts of the schedule, and to what is shown elsewhere.
+fn policies(job: &CatalogedJob) -> BTreeMap<String, String> {
+    let said = job.descriptor.iter();
+    said.filter(|(key, _)| !NO_POLICIES.contains(key))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
 impl View {
     fn of(job: &JobDescription, next: &[i64], runs: &[ActiveRun]) -> Self {
         let status = &job.status;
@@ -115,6 +143,7 @@ impl View {
             schedule: cataloged.map(|job| job.schedule.clone()),
             group: cataloged.and_then(|job| job.group.clone()),
             description: cataloged.and_then(|job| job.description.clone()),
+            policies: cataloged.map(policies).unwrap_or_default(),
             next: next.iter().map(|ms| instant(*ms)).collect(),
             directive_version: job.version,
             pauses: job.pauses.iter().map(PauseView::from).collect(),
@@ -163,6 +192,9 @@ fn text(job: &JobDescription, next: &[i64], runs: &[ActiveRun], output: &Output)
             if let Some(value) = value {
                 row(name, value.clone());
             }
+        }
+        for (name, value) in policies(cataloged) {
+            row("policy", format!("{name} = {value}"));
         }
     }
     if !next.is_empty() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use scheduled_one_runtime::jiff::Timestamp;
-use scheduled_one_runtime::{Job, JobContext, Params, Scheduler, SchedulerBuilder};
+use scheduled_one_runtime::{Job, JobContext, Params, Route, Scheduler, SchedulerBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -84,7 +84,9 @@ fn builder(url: &str) -> SchedulerBuilder {
         ),
         Job::cron("slow", NEW_YEAR, |ctx: JobContext| async move {
             ctx.cancelled().await
-        }),
+        })
+        .route(Route::Spread)
+        .on(["gpu", "*"]),
     ];
     let builder = Scheduler::builder(url)
         .node_name("n1")

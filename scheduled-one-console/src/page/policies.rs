@@ -114,7 +114,19 @@ fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
     add("route", &|value| match value.as_str() {
         "spread" => "Its nodes take turns.".to_owned(),
         "fastest" => "Whichever node is first runs it.".to_owned(),
+        "least_loaded" => {
+            "The same node runs it, unless that has more to do than others.".to_owned()
+        }
         _ => "The same node runs it as long as that lives.".to_owned(),
+    });
+    add("on", &|labels| match labels.strip_suffix(", *") {
+        Some(labels) => {
+            format!("Nodes with a label run it, the first preferred: {labels}; then any node.")
+        }
+        None => format!("Only nodes with a label run it, the first preferred: {labels}."),
+    });
+    add("max_running_of_group", &|runs| {
+        format!("The jobs of its group have at most {runs} runs at the same time.")
     });
     add("pause_after", &|failures| {
         format!("After {failures} failures in a row it is paused.")
@@ -130,6 +142,21 @@ mod tests {
     use scheduled_one_schedule::policy::POLICY_KEYS;
 
     use super::*;
+
+    #[test]
+    fn where_a_job_runs_is_said_whatever_its_route() {
+        let of = |key: &'static str, value: &'static str| {
+            let said = move |name: &str| (name == key).then(|| value.to_owned());
+            sentences(said).swap_remove(2)
+        };
+        let routes = ["sticky", "spread", "least_loaded", "fastest"];
+        let routes: std::collections::BTreeSet<String> =
+            routes.into_iter().map(|route| of("route", route)).collect();
+        assert_eq!(routes.len(), 4, "{routes:?}");
+        assert!(of("on", "gpu, big").ends_with("preferred: gpu, big."));
+        assert!(of("on", "gpu, *").ends_with("preferred: gpu; then any node."));
+        assert!(of("max_running_of_group", "3").contains("at most 3 runs"));
+    }
 
     #[test]
     fn each_policy_has_a_sentence() {
