@@ -71,14 +71,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
                 p50,
             )
             .beside(reference.0)
-            .with_point(Point {
-                nodes: *nodes,
-                p50_ms: p50,
-                p99_ms: p99,
-                redis_percent: found.redis_percent,
-                hmgets_per_s: found.hmgets_per_s,
-                nodes_with_runs: found.runs.iter().filter(|runs| **runs > 0).count(),
-            }),
+            .with_point(found.point(*nodes)),
         );
         rows.push(
             Row::new(
@@ -255,6 +248,17 @@ impl Measured {
         }
         self.runs.push(runs);
         Ok(())
+    }
+
+    fn point(&self, nodes: usize) -> Point {
+        Point {
+            nodes,
+            p50_ms: self.late_ms(0.5),
+            p99_ms: self.late_ms(0.99),
+            redis_percent: self.redis_percent,
+            hmgets_per_s: self.hmgets_per_s,
+            nodes_with_runs: self.runs.iter().filter(|runs| **runs > 0).count(),
+        }
     }
 
     /// The lateness that this part of the starts does not exceed.

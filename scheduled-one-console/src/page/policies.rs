@@ -73,6 +73,7 @@ fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
     ];
     let mut add =
         |key, sentence: &dyn Fn(String) -> String| sentences.extend(plain(key).map(sentence));
+    placement(&mut add);
     add("timeout", &|time| {
         format!("An attempt is cancelled after {time}.")
     });
@@ -107,6 +108,17 @@ fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
     add("jitter", &|time| {
         format!("Starts are spread over {time} behind their ticks.")
     });
+    add("pause_after", &|failures| {
+        format!("After {failures} failures in a row it is paused.")
+    });
+    add("shards", &|count| {
+        format!("Each tick is {count} runs, spread over the nodes.")
+    });
+    sentences
+}
+
+/// Where it runs.
+fn placement(add: &mut impl FnMut(&'static str, &dyn Fn(String) -> String)) {
     add("scope", &|value| match value.as_str() {
         "every_node" => "Each node runs it by itself.".to_owned(),
         _ => "Each tick runs on one node.".to_owned(),
@@ -128,13 +140,6 @@ fn sentences(said: impl Fn(&str) -> Option<String>) -> Vec<String> {
     add("max_running_of_group", &|runs| {
         format!("The jobs of its group have at most {runs} runs at the same time.")
     });
-    add("pause_after", &|failures| {
-        format!("After {failures} failures in a row it is paused.")
-    });
-    add("shards", &|count| {
-        format!("Each tick is {count} runs, spread over the nodes.")
-    });
-    sentences
 }
 
 #[cfg(test)]
