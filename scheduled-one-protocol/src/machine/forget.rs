@@ -13,7 +13,8 @@ use crate::trail::TrailEntry;
 use crate::unit::UnitName;
 use crate::value::TickMs;
 
-/// Forgets a job of which [`forget_refused`] says nothing: the catalog has it no more, its directives are empty, and the
+/// Forgets a job of which [`forget_refused`] says nothing: the catalog has it no more, its directives are empty, and
+/// the
 /// trail has an entry; the store removes the rest.
 pub fn forget(
     meta: &mut Meta,
@@ -35,7 +36,8 @@ pub fn forget(
 /// Takes back what is decided of a unit ahead of the clock. Returns whether anything was.
 ///
 /// Ticks up to now stay decided, so none of them starts a second time at its own time; one after now that ran while the
-/// clock was ahead runs when it is due. Tokens are not lowered. A run that is recorded as active is one whose node died:
+/// clock was ahead runs when it is due. Tokens are not lowered. A run that is recorded as active is one whose node
+/// died:
 /// it is written off as usual, and not taken over if its tick is after now.
 pub fn take_back(record: &mut Record, now: Now) -> bool {
     let (now_ms, is_ahead) = (now.ms(), is_ahead(record, now));
