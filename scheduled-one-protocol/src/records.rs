@@ -31,7 +31,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
     /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the
-    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint; and removes what
+    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint; and removes
+    /// what
     /// is stored of a [forgotten](WorkingSet::forgotten) job.
     ///
     /// A step that changes directives comes before or after each step that decides by them: see

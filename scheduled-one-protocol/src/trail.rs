@@ -72,7 +72,8 @@ impl TrailEntry {
         })
     }
 
-    /// The entry of a job that is forgotten, or of what is taken back of it; the versions are those of its directive now and before, 0 if it had none.
+    /// The entry of a job that is forgotten, or of what is taken back of it; the versions are those of its directive
+    /// now and before, 0 if it had none.
     pub fn of_forget(request: &ForgetRequest, version: u64, before: u64, at_ms: i64) -> Self {
         TrailEntry {
             at_ms,

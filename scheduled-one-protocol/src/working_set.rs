@@ -296,9 +296,10 @@ impl WorkingSet {
     /// Forgets a job that no living node has, or takes back what is decided of it ahead of the clock.
     pub fn forget(&mut self, request: &ForgetRequest) -> Forgotten {
         let (meta, now) = (&mut self.meta, self.now);
-        let (nodes, catalog) = (&self.nodes, &mut self.catalog);
+        let with_job = self.nodes.with_job(&request.job, now);
+        let catalog = &mut self.catalog;
         if let Some(refused) =
-            machine::forget_refused(meta, nodes, catalog, &self.records, request, now)
+            machine::forget_refused(meta, with_job, catalog, &self.records, request, now)
         {
             return refused;
         }

@@ -2,12 +2,13 @@
 -- Port of `machine::forget`.
 --
 -- KEYS  4 nodes   5 members   6 lists   7 jobs   8 ctl   9 trail   10 due   11 checkpoints   12 asked   13 asks
---       14 ledger of the job   15 probe   16.. records of its units, with slots and lanes; then the requests of each lane
+--       14 ledger of the job   15 probe   16.. records of its units, with slots and lanes; then the requests of each
+--       lane
 -- ARGV  4 the job   5 the subject of its backfill   6 when it was described last, as the caller saw it
---       7 text without version of the directives that take the place of its own   8 who asks   9 why   10 number of units   11 1 to take back what is
---       ahead of the clock, else 0
--- Returns the head; what became of it; TAKEN_BACK: number of units; LIVES: number and labels of the nodes that have the job; QUARANTINED: until when;
---       RUNNING: the unit
+--       7 text without version of the directives that take the place of its own   8 who asks   9 why   10 number of
+--       units   11 1 to take back what is ahead of the clock, else 0
+-- Returns the head; what became of it; TAKEN_BACK: number of units; LIVES: number and labels of the nodes that have
+-- the job; QUARANTINED: until when; RUNNING: the unit
 
 wrong = wrong_type(KEYS[4], 'zset') or wrong_type(KEYS[5], 'hash') or wrong_type(KEYS[6], 'hash')
   or wrong_type(KEYS[7], 'hash') or wrong_type(KEYS[8], 'hash') or check_trail(KEYS[9])
@@ -169,8 +170,8 @@ if version ~= 0 or versions[ARGV[5]] then
   call('HSET', KEYS[1], 'ver', math.max(stored_version, CONTROL_VERSION), 'cv', string.format('%.0f', control_version))
 end
 out[#out - 1] = control_version
-enter_trail(KEYS[9], 'forget', job, ARGV[8], ARGV[9], '', version == 0 and '0' or version, before == 0 and '0' or before,
-  '0', '0')
+local now_s, before_s = version == 0 and '0' or version, before == 0 and '0' or before
+enter_trail(KEYS[9], 'forget', job, ARGV[8], ARGV[9], '', now_s, before_s, '0', '0')
 call('HDEL', KEYS[7], job)
 local units = {}
 for i = first, last do

@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 
 use super::meta::quarantined;
-use super::{CONTROL_VERSION, Meta, Nodes, Now, Record};
+use super::{CONTROL_VERSION, Meta, Now, Record};
 use crate::catalog::Catalog;
 use crate::directive::{Backfill, Directive};
-use crate::message::{
-    EARLY_TOLERANCE_MS, Forget, ForgetRequest, Forgotten, JobList, MAX_NODES, NODE_GONE_MS,
-};
+use crate::message::{EARLY_TOLERANCE_MS, Forget, ForgetRequest, Forgotten};
 use crate::trail::TrailEntry;
 use crate::unit::UnitName;
 use crate::value::TickMs;
 
-/// Forgets a job of which [`forget_refused`] says nothing: the catalog has it no more, its directives are empty, and the
+/// Forgets a job of which [`forget_refused`] says nothing: the catalog has it no more, its directives are empty, and
+/// the
 /// trail has an entry; the store removes the rest.
 pub fn forget(
     meta: &mut Meta,
@@ -35,7 +34,8 @@ pub fn forget(
 /// Takes back what is decided of a unit ahead of the clock. Returns whether anything was.
 ///
 /// Ticks up to now stay decided, so none of them starts a second time at its own time; one after now that ran while the
-/// clock was ahead runs when it is due. Tokens are not lowered. A run that is recorded as active is one whose node died:
+/// clock was ahead runs when it is due. Tokens are not lowered. A run that is recorded as active is one whose node
+/// died:
 /// it is written off as usual, and not taken over if its tick is after now.
 pub fn take_back(record: &mut Record, now: Now) -> bool {
     let (now_ms, is_ahead) = (now.ms(), is_ahead(record, now));
@@ -80,7 +80,7 @@ fn is_leased_ahead(record: &Record, far_ms: i64) -> bool {
 /// Nodes are seen before they describe or register anything, so a job that a node is about to have is not forgotten.
 pub fn forget_refused(
     meta: &Meta,
-    nodes: &Nodes,
+    with_job: Vec<String>,
     catalog: &Catalog,
     records: &HashMap<UnitName, Record>,
     request: &ForgetRequest,
@@ -95,9 +95,8 @@ pub fn forget_refused(
     if described_ms.is_none() && request.described_ms != 0 {
         return Some(Forgotten::Unknown);
     }
-    let with_it = nodes.with_job(&request.job, now);
-    if !with_it.is_empty() {
-        return Some(Forgotten::Lives(with_it));
+    if !with_job.is_empty() {
+        return Some(Forgotten::Lives(with_job));
     }
     if described_ms.unwrap_or_default() != request.described_ms {
         return Some(Forgotten::Described);
@@ -128,23 +127,6 @@ fn empty(meta: &mut Meta, subject: &str, empty: &Directive, now: Now) -> (u64, u
     meta.control_version = version;
     meta.version = meta.version.max(CONTROL_VERSION);
     (version, before)
-}
-
-impl Nodes {
-    /// The labels of the living nodes that have a job, or of which it is not known which jobs they have; in the order
-    /// of their identities.
-    fn with_job(&self, job: &str, now: Now) -> Vec<String> {
-        let has = |list: &JobList| {
-            list.names()
-                .any(|entry| entry.split(['=', '*']).next() == Some(job))
-        };
-        let living = self.living.values().filter(|node| {
-            let lives = node.beat_ms.abs_diff(now.ms()) <= NODE_GONE_MS as u64;
-            lives && self.job_lists.get(&node.jobs).is_none_or(has)
-        });
-        let labels = living.map(|node| node.name.clone());
-        labels.take(MAX_NODES).collect()
-    }
 }
 
 #[cfg(test)]

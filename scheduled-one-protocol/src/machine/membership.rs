@@ -103,6 +103,21 @@ impl Nodes {
         self.job_lists.retain(|digest, _| used.contains(digest));
     }
 
+    /// The labels of the living nodes that have a job, or of which it is not known which jobs they have; in the order
+    /// of their identities.
+    pub fn with_job(&self, job: &str, now: Now) -> Vec<String> {
+        let has = |list: &JobList| {
+            list.names()
+                .any(|entry| entry.split(['=', '*']).next() == Some(job))
+        };
+        let living = self.living.values().filter(|node| {
+            let lives = node.beat_ms.abs_diff(now.ms()) <= NODE_GONE_MS as u64;
+            lives && self.job_lists.get(&node.jobs).is_none_or(has)
+        });
+        let labels = living.map(|node| node.name.clone());
+        labels.take(MAX_NODES).collect()
+    }
+
     fn members(&self) -> Vec<Member> {
         let members = self.living.iter().map(|(identity, node)| Member {
             node: identity.clone(),

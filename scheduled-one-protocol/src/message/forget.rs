@@ -17,7 +17,8 @@ pub struct ForgetRequest {
     /// When the job was described last, as the caller saw it: see [`CatalogEntry`](crate::CatalogEntry); 0 if it never
     /// was. If it was described since, nothing is removed.
     pub described_ms: i64,
-    /// Who asks for it, why and when, and nothing else: it takes the place of the directives of a job that is forgotten.
+    /// Who asks for it, why and when, and nothing else: it takes the place of the directives of a job that is
+    /// forgotten.
     /// The store gives it its version.
     pub directive: Directive,
     /// What is forgotten.
@@ -42,7 +43,8 @@ pub enum Forget {
 pub enum Forgotten {
     /// Nothing is stored of the job any more, but its empty directives.
     Removed,
-    /// The watermarks of so many units came back to the store's clock; 0 if none was ahead, and then nothing has changed.
+    /// The watermarks of so many units came back to the store's clock; 0 if none was ahead, and then nothing has
+    /// changed.
     TakenBack(u32),
     /// The catalog has the job no more: somebody else has forgotten it, or an earlier copy of the request.
     Unknown,

@@ -58,7 +58,8 @@ pub struct Register {
     pub lease_ms: i64,
     /// The identity of the job's schedule, as the caller has it; `None` for a caller without a schedule.
     pub schedule: Option<ScheduleId>,
-    /// The generation of the schedule, at most [`MAX_GENERATION`](crate::MAX_GENERATION): a higher one takes the place of
+    /// The generation of the schedule, at most [`MAX_GENERATION`](crate::MAX_GENERATION): a higher one takes the place
+    /// of
     /// a lower one whichever was registered last, and leaves its place to none that is lower while its node lives.
     pub generation: u32,
     /// Why the unit is registered now.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::catalog::CatalogEntry;
-use crate::machine::LivingNode;
-use crate::message::JobsDigest;
+use crate::machine::{LivingNode, Nodes};
+use crate::message::{JobList, JobsDigest, NODE_GONE_MS};
 
 const NOW: Now = Now { us: 50_000_000 };
 
@@ -64,7 +64,8 @@ impl World {
             records,
             request,
         } = self;
-        forget_refused(meta, nodes, catalog, records, request, NOW)
+        let with_job = nodes.with_job(&request.job, NOW);
+        forget_refused(meta, with_job, catalog, records, request, NOW)
     }
 }
 
