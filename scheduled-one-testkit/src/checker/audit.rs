@@ -1,6 +1,7 @@
 //! What the store says became of ticks.
 
 use std::fmt;
+use std::ops::Range;
 
 use scheduled_one_protocol::Outcome;
 
@@ -128,6 +129,19 @@ impl Audit {
         ledger: Vec<LedgerLine>,
     ) -> Self {
         let due = (from_ms..to_ms).step_by(every_ms.max(1) as usize);
+        Audit {
+            every_ms,
+            ..Self::of_ticks(job, due, from_ms..to_ms, ledger)
+        }
+    }
+
+    /// The same of these ticks: those of a range in which several schedules were in force, one after the other.
+    pub fn of_ticks(
+        job: &str,
+        due: impl IntoIterator<Item = i64>,
+        range_ms: Range<i64>,
+        ledger: Vec<LedgerLine>,
+    ) -> Self {
         let tick = |tick_ms| {
             let line = ledger
                 .iter()
@@ -142,11 +156,11 @@ impl Audit {
         };
         Audit {
             job: job.to_owned(),
-            every_ms,
-            from_ms: Some(from_ms),
-            to_ms: Some(to_ms),
+            every_ms: 0,
+            from_ms: Some(range_ms.start),
+            to_ms: Some(range_ms.end),
             at_least: 0,
-            ticks: due.filter_map(tick).collect(),
+            ticks: due.into_iter().filter_map(tick).collect(),
             ledger,
         }
     }
