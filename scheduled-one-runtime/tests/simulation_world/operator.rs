@@ -8,9 +8,10 @@ use scheduled_one_runtime::clock::Clock;
 use scheduled_one_runtime::control::{CancelledRun, Changed, Control, OnBusy, RunHandle, RunState};
 use scheduled_one_runtime::{Overlap, Scope};
 use scheduled_one_testkit::ForgetfulStore;
-use scheduled_one_testkit::checker::{CancelRequested, Directed, EventKind, Requested};
+use scheduled_one_testkit::checker::{CancelRequested, Directed, EventKind, InForce, Requested};
 
 use super::jobs::JobPlan;
+use super::releases::is_counted;
 use super::{Random, World};
 
 /// Who asks for all of that.
@@ -37,6 +38,10 @@ pub(crate) struct Operator {
     /// Which subjects are paused.
     paused: BTreeMap<String, bool>,
     handles: Vec<RunHandle>,
+    /// The schedules that they put in the place of those in the code, and these again.
+    pub(crate) in_force: Vec<InForce>,
+    /// How often that was done.
+    pub(crate) rescheduled: u64,
     pub(crate) directives: Vec<Directed>,
     pub(crate) requests: Vec<Requested>,
     pub(crate) cancels: Vec<CancelRequested>,
@@ -56,6 +61,8 @@ impl Operator {
             random: Random::new(random.next()),
             paused: BTreeMap::new(),
             handles: Vec::new(),
+            in_force: Vec::new(),
+            rescheduled: 0,
             directives: Vec::new(),
             requests: Vec::new(),
             cancels: Vec::new(),
@@ -77,6 +84,12 @@ impl Operator {
                 };
                 let pauses = !self.paused.get(subject).is_some_and(|paused| *paused);
                 self.direct(world, subject, pauses).await;
+                if forgets {
+                    world.clock.sleep(READ_AFTER).await;
+                }
+            }
+            3 | 4 if is_counted(&job) => {
+                self.reschedule(world, &job).await;
                 if forgets {
                     world.clock.sleep(READ_AFTER).await;
                 }
@@ -115,6 +128,33 @@ impl Operator {
                 replied_us: now_us(world),
             });
         }
+    }
+
+    /// Puts another schedule in the place of that in the code, or that one back.
+    async fn reschedule(&mut self, world: &World, job: &JobPlan) {
+        let own_ms = job.every.as_millis() as i64;
+        let of_job = self.in_force.iter().rev();
+        let now = of_job.clone().find(|it| it.job == job.name);
+        let is_own = now.is_none_or(|it| it.every_ms == own_ms);
+        let every_s = job.every.as_secs() % 5 + 1;
+        let (change, every_ms) = match is_own {
+            true => {
+                let text = format!("every {every_s}s");
+                let change = self.control.reschedule(&job.name, text);
+                (change, every_s as i64 * 1_000)
+            }
+            false => (self.control.reset(&job.name), own_ms),
+        };
+        let asked_ms = world.clock.wall().as_millis() as i64;
+        // As of a pause.
+        if change.by(NAME).await.is_err() {
+            return;
+        }
+        self.rescheduled += 1;
+        self.in_force.push(InForce {
+            since_ms: asked_ms..=world.clock.wall().as_millis() as i64,
+            ..InForce::first(&job.name, every_ms)
+        });
     }
 
     /// Asks for a run: for a new one, or once more for one that was asked for.

@@ -218,6 +218,26 @@ fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
     check_until_found(config, S7);
 }
 
+#[test]
+fn without_repeating_directives_the_model_finds_a_tick_of_another_schedule() {
+    let faults = Faults {
+        reschedules: 1,
+        flushes: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        repeats_directives: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        ticks: vec![1, 7],
+        wanted_ticks: vec![6],
+        horizon: 7,
+        ..two_nodes("a schedule is not repeated", faults, guards)
+    };
+    check_until_found(config, WANTED);
+}
+
 /// Two nodes, one tick, and what somebody asks for.
 fn asked_for(name: &'static str, faults: Faults, guards: Guards) -> Config {
     Config {

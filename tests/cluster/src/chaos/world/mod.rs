@@ -293,10 +293,10 @@ impl World {
         self.clocks.remove(node.name());
     }
 
-    /// Removes a node that was not killed. A node must end without an error, and only after an order.
+    /// Removes a node that was not killed. A node that has started must end without an error, and only after an order.
     fn bury_by_itself(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        if let Some(how) = node.ended_badly() {
+        if let Some(how) = node.ended_badly().filter(|_| !watch::never_started(node)) {
             let text = format!("{} ended by itself: {how}", node.name());
             self.deaths.push((now_us(), text));
         }

@@ -1,9 +1,10 @@
 //! Releases of the program of the nodes: which jobs they have, and which schedule of a job decided its ticks when.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use scheduled_one_protocol::ScheduleId;
-use scheduled_one_testkit::checker::{Audit, AuditTick, FaultKind, InForce, Tolerance};
+use scheduled_one_testkit::checker::{Audit, AuditTick, FaultKind, InForce, TickStatus, Tolerance};
 
 use super::World;
 use crate::job::JobSpec;
@@ -20,6 +21,9 @@ impl World {
         let before = std::mem::replace(&mut self.jobs, jobs);
         let old: Vec<String> = self.nodes.iter().map(|it| it.name().to_owned()).collect();
         let mut newest_ms = 0;
+        let is_there = |job: &&JobSpec| self.jobs.iter().any(|it| it.name == job.name);
+        let dropped: Vec<JobSpec> = before.iter().filter(|it| !is_there(it)).cloned().collect();
+        self.dropped.extend(dropped.iter().cloned());
         self.window(what, FaultKind::Other, None, |world| {
             for name in old {
                 world.start_node()?;
@@ -35,10 +39,8 @@ impl World {
             }
             world.wait_for_nodes()
         })?;
-        for job in before {
-            if self.jobs.iter().all(|it| it.name != job.name) {
-                self.nobody_has(&job, newest_ms);
-            }
+        for job in &dropped {
+            self.nobody_has(job, newest_ms);
         }
         let operator = self.operator()?;
         for job in self.jobs.clone() {
@@ -62,7 +64,6 @@ impl World {
             since_ms: newest_ms..=i64::MAX,
             ..InForce::first(&job.name, 0)
         });
-        self.dropped.push(job.clone());
     }
 
     /// Notes since when the schedule of the job decides, if another one was in force, or none.
@@ -158,12 +159,13 @@ impl World {
     /// Whether each tick has an outcome that must have one.
     pub(super) fn is_complete(&self, audit: &Audit, range_ms: std::ops::Range<i64>) -> bool {
         let due = InForce::due(&self.in_force, &audit.job, range_ms, &Tolerance::default());
-        let has = |tick_ms: &i64| {
-            audit
-                .ticks
-                .iter()
-                .any(|it: &AuditTick| it.tick_ms == *tick_ms)
-        };
-        due.is_none_or(|due| due.iter().all(has))
+        let is_known = |it: &&AuditTick| it.status != TickStatus::Unknown;
+        let known: BTreeSet<i64> = audit
+            .ticks
+            .iter()
+            .filter(is_known)
+            .map(|it| it.tick_ms)
+            .collect();
+        due.is_none_or(|due| due.is_subset(&known))
     }
 }
