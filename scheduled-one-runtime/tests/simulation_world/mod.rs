@@ -194,9 +194,11 @@ async fn live(seed: u64) -> History {
         }
     }
     let last_is_counted = jobs.last().is_some_and(releases::is_counted);
-    if !forgets && last_is_counted && random.chance(20) {
+    if !forgets && last_is_counted && random.chance(10) {
         nodes.iter().for_each(|node| node.network.heal());
-        releases::drop_a_job(&world, &store, &mut nodes, &jobs, &mut random, &mut history).await;
+        let operator = operator.as_ref();
+        let (random, history) = (&mut random, &mut history);
+        releases::drop_a_job(&world, &store, &mut nodes, &jobs, operator, random, history).await;
     }
     conclude(&world, &nodes, &jobs, operator, &mut history).await;
     history

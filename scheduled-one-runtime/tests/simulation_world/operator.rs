@@ -130,12 +130,17 @@ impl Operator {
         }
     }
 
+    /// The time between the ticks of a job, if that was ever changed.
+    pub(crate) fn in_force_of(&self, job: &str) -> Option<i64> {
+        let mut of_job = self.in_force.iter().filter(|it| it.job == job);
+        of_job.next_back().map(|it| it.every_ms)
+    }
+
     /// Puts another schedule in the place of that in the code, or that one back.
     async fn reschedule(&mut self, world: &World, job: &JobPlan) {
         let own_ms = job.every.as_millis() as i64;
-        let of_job = self.in_force.iter().rev();
-        let now = of_job.clone().find(|it| it.job == job.name);
-        let is_own = now.is_none_or(|it| it.every_ms == own_ms);
+        let in_force = self.in_force_of(&job.name);
+        let is_own = in_force.is_none_or(|every_ms| every_ms == own_ms);
         let every_s = job.every.as_secs() % 5 + 1;
         let (change, every_ms) = match is_own {
             true => {

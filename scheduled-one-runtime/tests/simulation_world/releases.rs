@@ -11,6 +11,7 @@ use scheduled_one_testkit::checker::{FaultKind, InForce};
 
 use super::check::History;
 use super::jobs::JobPlan;
+use super::operator::Operator;
 use super::{Node, Random, World};
 
 /// Two minutes of heartbeats, and what it takes to look at the catalog before.
@@ -27,6 +28,7 @@ pub(super) async fn drop_a_job(
     store: &ForgetfulStore,
     nodes: &mut [Node],
     jobs: &[JobPlan],
+    operator: Option<&Operator>,
     random: &mut Random,
     history: &mut History,
 ) {
@@ -48,7 +50,9 @@ pub(super) async fn drop_a_job(
     if since_ms > 0 {
         history.gone += 1;
         let job = dropped.name.clone();
-        let every_ms = dropped.every.as_millis() as i64;
+        // What operators want in place of the schedule in the code is in force again, too.
+        let wanted = operator.and_then(|operator| operator.in_force_of(&job));
+        let every_ms = wanted.unwrap_or(dropped.every.as_millis() as i64);
         history.in_force.extend([
             InForce {
                 since_ms: dropped_ms..=since_ms,

@@ -183,7 +183,12 @@ fn repeat_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         world.operated.asks(JOB, id);
     }
     let every = seed.millis(2..=60);
-    world.window("requests are repeated", FaultKind::Flaky, None, |world| {
+    // The connections of sentinels and replicas are cut, too: another server may take over.
+    let kind = match world.deployment {
+        Deployment::Sentinel(_) | Deployment::Cluster(_) => FaultKind::SplitBrain,
+        _ => FaultKind::Flaky,
+    };
+    world.window("requests are repeated", kind, None, |world| {
         let proxies: Vec<&FaultProxy> = match &own {
             Some(proxy) => vec![proxy],
             None => world.deployment.proxies().iter().collect(),
