@@ -193,8 +193,7 @@ async fn live(seed: u64) -> History {
             _ => {}
         }
     }
-    let last_is_counted = jobs.last().is_some_and(releases::is_counted);
-    if !forgets && last_is_counted && random.chance(10) {
+    if !forgets && random.chance(10) {
         nodes.iter().for_each(|node| node.network.heal());
         let operator = operator.as_ref();
         let (random, history) = (&mut random, &mut history);

@@ -32,7 +32,7 @@ pub(super) async fn drop_a_job(
     random: &mut Random,
     history: &mut History,
 ) {
-    let Some((dropped, others)) = jobs.split_last() else {
+    let Some((dropped, others)) = jobs.split_last().filter(|(last, _)| is_counted(last)) else {
         return;
     };
     let dropped_ms = world.clock.wall().as_millis() as i64;

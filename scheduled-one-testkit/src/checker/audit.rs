@@ -141,8 +141,8 @@ impl Audit {
         }
     }
 
-    /// The same of these ticks, oldest first, such as those of a range in which several schedules were in force, one after
-    /// the other. What became of a tick without a line is unknown.
+    /// The same of these ticks, oldest first, such as those of a range in which several schedules were in force, one
+    /// after the other. What became of a tick without a line is unknown.
     pub fn of_ticks(
         job: &str,
         due: impl IntoIterator<Item = i64>,

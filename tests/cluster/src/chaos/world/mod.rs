@@ -1,5 +1,6 @@
 //! The world of a round: a deployment, five nodes, a sink, and notes of all faults. `watch` waits for conditions,
-//! `grant` makes faults at an exact moment, `operate` has operators, `releases` deploys, `verdict` compares the end with the rules.
+//! `grant` makes faults at an exact moment, `operate` has operators, `releases` deploys, `verdict` compares the end
+//! with the rules.
 
 mod grant;
 mod jobs;
