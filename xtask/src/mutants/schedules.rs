@@ -69,16 +69,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "fits.max(usize::from(starves)).min(at_a_time)",
             new: "fits.max(usize::from(starves)).max(at_a_time)",
         }],
-        suites: &[
-            Suite::Test(
-                "--lib",
-                "node::backfill::tests::no_more_is_open_than_ends_before_the_next_tick",
-            ),
-            Suite::Test(
-                "backfill",
-                "a_thousand_missed_ticks_run_while_ticks_of_the_schedule_stay_on_time",
-            ),
-        ],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::backfill::tests::no_more_is_open_than_ends_before_the_next_tick",
+        )],
     },
     Mutant {
         name: "backfills-go-on-one-by-one",
@@ -101,7 +95,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suites: &[Suite::Test(
             "backfill",
-            "schedules::a_backfill_is_one_of_the_schedule_in_force",
+            "schedules::a_backfill_ends_when_its_job_has_another_schedule",
         )],
     },
     // A tick is skipped because a run of a backfill is in its way.
