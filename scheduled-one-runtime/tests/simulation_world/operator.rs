@@ -99,7 +99,8 @@ impl Operator {
         }
     }
 
-    async fn direct(&mut self, world: &World, subject: &str, pauses: bool) {
+    /// Whether it was done.
+    async fn direct(&mut self, world: &World, subject: &str, pauses: bool) -> bool {
         let asked_us = now_us(world);
         let change = match (subject, pauses) {
             (ALL, true) => self.control.pause_all(),
@@ -116,7 +117,7 @@ impl Operator {
             version, already, ..
         }) = change.by(NAME).await
         else {
-            return;
+            return false;
         };
         self.paused.insert(subject.to_owned(), pauses);
         if !already {
@@ -128,6 +129,7 @@ impl Operator {
                 replied_us: now_us(world),
             });
         }
+        true
     }
 
     /// The time between the ticks of a job, if that was ever changed.
@@ -241,7 +243,9 @@ impl Operator {
         }
         let subjects: Vec<String> = self.paused.keys().cloned().collect();
         for subject in subjects {
-            self.direct(world, &subject, false).await;
+            while !self.direct(world, &subject, false).await {
+                world.clock.sleep(Duration::from_secs(1)).await;
+            }
         }
     }
 

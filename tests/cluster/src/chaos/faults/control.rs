@@ -10,7 +10,7 @@ use scheduled_one_testkit::checker::FaultKind;
 use test_support::FaultProxy;
 
 use super::postgres::{postgres, truncate};
-use super::{ANY, Fault, Heals, Made, last, sentinel, sqlite, standby, store};
+use super::{ANY, Fault, Heals, Made, PROXIED, last, sentinel, sqlite, standby, store};
 use crate::chaos::deployment::{Deployment, Kind, meta_key};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, World};
@@ -34,7 +34,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "request-repeated",
         family: "requests for runs",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::AtOnce,
         make: repeat_requests,
     },
