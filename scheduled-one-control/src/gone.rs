@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
-use scheduled_one_protocol::{
-    ALL_JOBS, Backfill, Catalog, DecidingSchedule, Directives, UnitName,
-};
+use scheduled_one_protocol::{ALL_JOBS, Backfill, Catalog, DecidingSchedule, Directives, UnitName};
 use scheduled_one_schedule::name::is_internal;
 
 use crate::ask::ask;

@@ -77,6 +77,29 @@ async fn a_backfill_is_one_of_the_schedule_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backfill_ends_when_its_job_has_another_schedule() {
+    let (world, node) = World::down_for(300, SECOND / 50).await;
+    let control = node.control().expect("a handle");
+    let begun = control.backfill(JOB, world.down.0..world.down.1).await;
+    let all = begun.expect("begun").ticks.len();
+    while world.filled().is_empty() {
+        tokio::time::sleep(SECOND / 10).await;
+    }
+    let other = control.reschedule(JOB, "*/2 * * * * *");
+    other.await.expect("rescheduled");
+    world.is_over(&control).await;
+    let state = control.backfill_state(JOB).await.expect("a reply");
+    let ended = state.expect("a backfill").ended;
+    assert_eq!(ended, "the job has another schedule");
+    assert!(
+        world.filled().len() < all,
+        "{} of {all}",
+        world.filled().len()
+    );
+    node.shutdown(10 * SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_tick_is_skipped_for_a_run_that_takes_longer_than_a_period() {
     let (world, node) = World::down_for(8, 3 * SECOND / 2).await;
     let control = node.control().expect("a handle");

@@ -8,11 +8,12 @@ use scheduled_one_runtime::{
 };
 use scheduled_one_testkit::checker::{
     self, Audit, AuditTick, CancelRequested, Directed, Event, EventKind, FaultKind, FaultWindow,
-    JobRules, LedgerLine, Requested, Rule, TickStatus, Tolerance, Violation,
+    InForce, JobRules, LedgerLine, Requested, Rule, TickStatus, Tolerance, Violation,
 };
 
 use super::jobs::JobPlan;
 use super::operator;
+use super::releases::is_counted;
 
 /// How long after it lost its memory the store may not know what became of a tick: catch-up windows are that long.
 const AFTERMATH: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub(crate) struct History {
     pub(crate) audits: Vec<(usize, Vec<AuditedTick>)>,
     /// The ledger of each job.
     pub(crate) ledgers: Vec<Vec<LedgerEntry>>,
+    /// From when the ticks were audited.
+    pub(crate) from_ms: i64,
     /// Until when the ticks were audited.
     pub(crate) healed_ms: i64,
     /// The clock of the log minus that of ticks.
@@ -38,12 +41,20 @@ pub(crate) struct History {
     pub(crate) rollbacks: u64,
     pub(crate) partitions: u64,
     pub(crate) outages: u64,
+    /// Which schedules of jobs were in force, and since when.
+    pub(crate) in_force: Vec<InForce>,
+    /// The number of the newest node.
+    pub(crate) nodes: usize,
+    /// How often a job was gone.
+    pub(crate) gone: u64,
     /// How often a node sent heartbeats, and no claims.
     pub(crate) hangs: u64,
     /// What operators did.
     pub(crate) directives: Vec<Directed>,
     pub(crate) requests: Vec<Requested>,
     pub(crate) cancels: Vec<CancelRequested>,
+    /// How often operators changed a schedule.
+    pub(crate) rescheduled: u64,
     /// How many cancels found their run.
     pub(crate) cancelled: u64,
     happened: BTreeMap<String, u64>,
@@ -51,7 +62,10 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn new(jobs: Vec<JobPlan>) -> Self {
+        let counted = jobs.iter().filter(|job| is_counted(job));
+        let first = |job: &JobPlan| InForce::first(&job.name, job.every.as_millis() as i64);
         History {
+            in_force: counted.map(first).collect(),
             jobs,
             ..History::default()
         }
@@ -118,11 +132,13 @@ impl History {
                 .map(|(job, audited)| self.audit(*job, audited))
                 .collect(),
             tick_offset_us: Some(self.tick_offset_us),
+            schedules: self.in_force.clone(),
             directives: self.directives.clone(),
             requests: self.requests.clone(),
             cancels: self.cancels.clone(),
             tolerance: Tolerance {
                 aftermath: AFTERMATH,
+                changeover: AFTERMATH,
                 slot_takeovers_share_tokens: true,
                 ..Tolerance::default()
             },
@@ -132,6 +148,10 @@ impl History {
 
     fn audit(&self, job: usize, audited: &[AuditedTick]) -> Audit {
         let plan = &self.jobs[job];
+        let changes = self.in_force.iter().filter(|it| it.job == plan.name);
+        if changes.count() > 1 {
+            return self.audit_by_schedules(&plan.name, job);
+        }
         Audit {
             job: plan.name.clone(),
             every_ms: plan.every.as_millis() as i64,
@@ -141,6 +161,23 @@ impl History {
             ticks: audited.iter().map(audit_tick).collect(),
             ledger: self.ledgers[job].iter().map(ledger_line).collect(),
         }
+    }
+
+    /// By the schedule that was in force, and the ledger: the nodes know the newest one.
+    fn audit_by_schedules(&self, name: &str, job: usize) -> Audit {
+        let tolerance = Tolerance {
+            changeover: AFTERMATH,
+            ..Tolerance::default()
+        };
+        let range_ms = self.from_ms..self.healed_ms;
+        let due = InForce::due(&self.in_force, name, range_ms.clone(), &tolerance);
+        let mut due = due.unwrap_or_default();
+        let starts = self.log.iter().filter(|event| event.job == name);
+        let starts = starts.filter(|event| event.request.is_empty());
+        let started = starts.map(|event| event.tick_ms);
+        due.extend(started.filter(|tick_ms| range_ms.contains(tick_ms)));
+        let ledger = self.ledgers[job].iter().map(ledger_line).collect();
+        Audit::of_ticks(name, due, range_ms, ledger)
     }
 
     /// Adds what happened in another history.
@@ -157,6 +194,8 @@ impl History {
         add("partitions".to_owned(), other.partitions);
         add("outages".to_owned(), other.outages);
         add("hangs".to_owned(), other.hangs);
+        add("gone".to_owned(), other.gone);
+        add("rescheduled".to_owned(), other.rescheduled);
         let pauses = other.directives.iter().filter(|it| it.pauses);
         add("pauses".to_owned(), pauses.count() as u64);
         add("requests".to_owned(), other.requests.len() as u64);
@@ -213,6 +252,8 @@ impl History {
             "partitions",
             "outages",
             "hangs",
+            "gone",
+            "rescheduled",
             "pauses",
             "requests",
             "requested starts",

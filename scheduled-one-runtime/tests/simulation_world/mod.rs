@@ -4,6 +4,7 @@ mod check;
 mod faults;
 mod jobs;
 mod operator;
+mod releases;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -99,7 +100,8 @@ impl Node {
             .clock(world.clock)
             .store(node_store)
             .identity(&name)
-            .node_name(&name);
+            .node_name(&name)
+            .application("simulation");
         for plan in jobs {
             builder = builder.job(plan.job(world.clone(), Arc::clone(&dead)));
         }
@@ -149,7 +151,8 @@ async fn live(seed: u64) -> History {
     let mut operator = random
         .chance(50)
         .then(|| Operator::new(&store, &jobs, &mut random));
-    let mut serial = NODES;
+    history.nodes = NODES - 1;
+    history.from_ms = world.clock.wall().as_millis() as i64;
     let until = world.clock.boottime() + FAULTS_FOR;
     while world.clock.boottime() < until {
         world.clock.sleep(random.ms(200, 6_000)).await;
@@ -166,8 +169,9 @@ async fn live(seed: u64) -> History {
                 let name = nodes[which].name.clone();
                 history.fault(FaultKind::Killed, Some(&name), world.clock.boottime());
                 world.clock.sleep(random.ms(0, 8_000)).await;
+                history.nodes += 1;
+                let serial = history.nodes;
                 nodes[which] = Node::start(&world, &store, &jobs, serial, &mut random).await;
-                serial += 1;
             }
             2..=4 => {
                 nodes[which]
@@ -188,6 +192,12 @@ async fn live(seed: u64) -> History {
             }
             _ => {}
         }
+    }
+    if !forgets && random.chance(10) {
+        nodes.iter().for_each(|node| node.network.heal());
+        let operator = operator.as_ref();
+        let (random, history) = (&mut random, &mut history);
+        releases::drop_a_job(&world, &store, &mut nodes, &jobs, operator, random, history).await;
     }
     conclude(&world, &nodes, &jobs, operator, &mut history).await;
     history
@@ -227,10 +237,13 @@ async fn conclude(
     nodes.iter().for_each(|node| node.network.heal());
     if let Some(mut operator) = operator {
         operator.conclude(world).await;
+        history.in_force.append(&mut operator.in_force);
+        history.in_force.sort_by_key(|it| *it.since_ms.start());
         history.directives = operator.directives;
         history.requests = operator.requests;
         history.cancels = operator.cancels;
         history.cancelled = operator.cancelled;
+        history.rescheduled = operator.rescheduled;
     }
     world.clock.sleep(CALM_FOR).await;
     for (job, plan) in jobs.iter().enumerate() {

@@ -8,9 +8,10 @@ use scheduled_one_runtime::clock::Clock;
 use scheduled_one_runtime::control::{CancelledRun, Changed, Control, OnBusy, RunHandle, RunState};
 use scheduled_one_runtime::{Overlap, Scope};
 use scheduled_one_testkit::ForgetfulStore;
-use scheduled_one_testkit::checker::{CancelRequested, Directed, EventKind, Requested};
+use scheduled_one_testkit::checker::{CancelRequested, Directed, EventKind, InForce, Requested};
 
 use super::jobs::JobPlan;
+use super::releases::is_counted;
 use super::{Random, World};
 
 /// Who asks for all of that.
@@ -37,6 +38,10 @@ pub(crate) struct Operator {
     /// Which subjects are paused.
     paused: BTreeMap<String, bool>,
     handles: Vec<RunHandle>,
+    /// The schedules that they put in the place of those in the code, and these again.
+    pub(crate) in_force: Vec<InForce>,
+    /// How often that was done.
+    pub(crate) rescheduled: u64,
     pub(crate) directives: Vec<Directed>,
     pub(crate) requests: Vec<Requested>,
     pub(crate) cancels: Vec<CancelRequested>,
@@ -56,6 +61,8 @@ impl Operator {
             random: Random::new(random.next()),
             paused: BTreeMap::new(),
             handles: Vec::new(),
+            in_force: Vec::new(),
+            rescheduled: 0,
             directives: Vec::new(),
             requests: Vec::new(),
             cancels: Vec::new(),
@@ -81,12 +88,19 @@ impl Operator {
                     world.clock.sleep(READ_AFTER).await;
                 }
             }
+            3 | 4 if is_counted(&job) => {
+                self.reschedule(world, &job).await;
+                if forgets {
+                    world.clock.sleep(READ_AFTER).await;
+                }
+            }
             3..=7 => self.ask(world, &job).await,
             _ => self.cancel(world).await,
         }
     }
 
-    async fn direct(&mut self, world: &World, subject: &str, pauses: bool) {
+    /// Whether it was done.
+    async fn direct(&mut self, world: &World, subject: &str, pauses: bool) -> bool {
         let asked_us = now_us(world);
         let change = match (subject, pauses) {
             (ALL, true) => self.control.pause_all(),
@@ -103,7 +117,7 @@ impl Operator {
             version, already, ..
         }) = change.by(NAME).await
         else {
-            return;
+            return false;
         };
         self.paused.insert(subject.to_owned(), pauses);
         if !already {
@@ -115,6 +129,39 @@ impl Operator {
                 replied_us: now_us(world),
             });
         }
+        true
+    }
+
+    /// The time between the ticks of a job, if that was ever changed.
+    pub(crate) fn in_force_of(&self, job: &str) -> Option<i64> {
+        let mut of_job = self.in_force.iter().filter(|it| it.job == job);
+        of_job.next_back().map(|it| it.every_ms)
+    }
+
+    /// Puts another schedule in the place of that in the code, or that one back.
+    async fn reschedule(&mut self, world: &World, job: &JobPlan) {
+        let own_ms = job.every.as_millis() as i64;
+        let in_force = self.in_force_of(&job.name);
+        let is_own = in_force.is_none_or(|every_ms| every_ms == own_ms);
+        let every_s = job.every.as_secs() % 5 + 1;
+        let (change, every_ms) = match is_own {
+            true => {
+                let text = format!("every {every_s}s");
+                let change = self.control.reschedule(&job.name, text);
+                (change, every_s as i64 * 1_000)
+            }
+            false => (self.control.reset(&job.name), own_ms),
+        };
+        let asked_ms = world.clock.wall().as_millis() as i64;
+        // As of a pause.
+        if change.by(NAME).await.is_err() {
+            return;
+        }
+        self.rescheduled += 1;
+        self.in_force.push(InForce {
+            since_ms: asked_ms..=world.clock.wall().as_millis() as i64,
+            ..InForce::first(&job.name, every_ms)
+        });
     }
 
     /// Asks for a run: for a new one, or once more for one that was asked for.
@@ -196,7 +243,9 @@ impl Operator {
         }
         let subjects: Vec<String> = self.paused.keys().cloned().collect();
         for subject in subjects {
-            self.direct(world, &subject, false).await;
+            while !self.direct(world, &subject, false).await {
+                world.clock.sleep(Duration::from_secs(1)).await;
+            }
         }
     }
 

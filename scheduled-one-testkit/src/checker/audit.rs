@@ -1,6 +1,7 @@
 //! What the store says became of ticks.
 
 use std::fmt;
+use std::ops::Range;
 
 use scheduled_one_protocol::Outcome;
 
@@ -128,26 +129,54 @@ impl Audit {
         ledger: Vec<LedgerLine>,
     ) -> Self {
         let due = (from_ms..to_ms).step_by(every_ms.max(1) as usize);
-        let tick = |tick_ms| {
-            let line = ledger
-                .iter()
-                .rev()
-                .find(|line| line.is_outcome() && line.covers(tick_ms))?;
-            Some(AuditTick {
-                shard: line.shard,
-                node: None,
-                tick_ms,
-                status: TickStatus::Decided(line.outcome),
-            })
-        };
+        let ticks = due.filter_map(|tick_ms| status(&ledger, tick_ms)).collect();
         Audit {
             job: job.to_owned(),
             every_ms,
             from_ms: Some(from_ms),
             to_ms: Some(to_ms),
             at_least: 0,
-            ticks: due.filter_map(tick).collect(),
+            ticks,
             ledger,
         }
     }
+
+    /// The same of these ticks, oldest first, such as those of a range in which several schedules were in force, one
+    /// after the other. What became of a tick without a line is unknown.
+    pub fn of_ticks(
+        job: &str,
+        due: impl IntoIterator<Item = i64>,
+        range_ms: Range<i64>,
+        ledger: Vec<LedgerLine>,
+    ) -> Self {
+        let unknown = |tick_ms| AuditTick {
+            shard: 0,
+            node: None,
+            tick_ms,
+            status: TickStatus::Unknown,
+        };
+        let due = due.into_iter();
+        let ticks = due.map(|tick_ms| status(&ledger, tick_ms).unwrap_or(unknown(tick_ms)));
+        Audit {
+            job: job.to_owned(),
+            every_ms: 0,
+            from_ms: Some(range_ms.start),
+            to_ms: Some(range_ms.end),
+            at_least: 0,
+            ticks: ticks.collect(),
+            ledger,
+        }
+    }
+}
+
+/// What the ledger says of a tick.
+fn status(ledger: &[LedgerLine], tick_ms: i64) -> Option<AuditTick> {
+    let mut lines = ledger.iter().rev();
+    let line = lines.find(|line| line.is_outcome() && line.covers(tick_ms))?;
+    Some(AuditTick {
+        shard: line.shard,
+        node: None,
+        tick_ms,
+        status: TickStatus::Decided(line.outcome),
+    })
 }

@@ -58,6 +58,9 @@ pub struct Tolerance {
     /// A poll that was under way when its process was paused ends when the process continues: one event, within this
     /// time. Zero if no poll can be under way then.
     pub wake_up: Duration,
+    /// Ticks of a schedule that were due for less than this, and not decided, when another one took its place have no
+    /// outcome: a known gap of the protocol.
+    pub changeover: Duration,
     /// Takeovers in slots of `allow(n)` that one request grants may share a token: a known gap of the protocol.
     pub slot_takeovers_share_tokens: bool,
 }
@@ -68,6 +71,7 @@ impl Default for Tolerance {
             aftermath: Duration::from_secs(8),
             longest_run: Duration::from_secs(8),
             wake_up: Duration::from_millis(100),
+            changeover: Duration::from_secs(3),
             slot_takeovers_share_tokens: false,
         }
     }

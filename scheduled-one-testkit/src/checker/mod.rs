@@ -14,6 +14,7 @@
 //! | C1 | a later change of a directive has a higher version |
 //! | E1 | every tick ends in one outcome, and in the one that its run saw; none is lost or missed without a cause |
 //! | E2 | the same of every request that the store took |
+//! | schedule | each run of a schedule is of a tick of the one that was in force when the tick was due |
 //! | L | after a fault the next due tick starts within the promised time |
 //!
 //! An observer relies only on what it saw: what failed or was not acknowledged may have happened, at any later time.
@@ -58,6 +59,7 @@ mod effects;
 mod outcomes;
 mod polls;
 mod requests;
+mod schedules;
 mod starts;
 mod timeline;
 
@@ -71,6 +73,7 @@ pub use expectation::{Expectation, Expected};
 pub use fault::{FaultKind, FaultWindow, Tolerance};
 pub use job::JobRules;
 pub use requests::{CancelRequested, Requested};
+pub use schedules::InForce;
 pub use timeline::Note;
 pub use violation::{Rule, Violation};
 
@@ -93,6 +96,8 @@ pub struct History {
     pub requests: Vec<Requested>,
     /// The runs that somebody asked to cancel, whether or not the reply came.
     pub cancels: Vec<CancelRequested>,
+    /// The schedules of jobs, those of one job in the order of time; of a job that is not listed, nothing is known.
+    pub schedules: Vec<InForce>,
     /// What was done to the cluster, and so excuses something.
     pub faults: Vec<FaultWindow>,
     /// What the store said of ticks in the end; each element is one look at one job.
@@ -125,6 +130,7 @@ impl History {
         let observed = Observed::new(self);
         let mut found = observed.incomplete();
         found.extend(starts::violations(&observed));
+        found.extend(schedules::violations(&observed));
         found.extend(directives::violations(&observed));
         found.extend(requests::violations(&observed));
         found.extend(polls::violations(&observed));

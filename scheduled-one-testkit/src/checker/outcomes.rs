@@ -6,8 +6,8 @@ use scheduled_one_protocol::Outcome;
 
 use super::runs::{Attempt, Observed, Unit};
 use super::{
-    Audit, AuditTick, Detail, Event, EventKind, FaultKind, FaultWindow, LedgerLine, Rule,
-    TickStatus, Violation,
+    Audit, AuditTick, Detail, Event, EventKind, FaultKind, FaultWindow, History, InForce,
+    LedgerLine, Rule, TickStatus, Violation,
 };
 
 /// - Each tick that was due is in the audit, and is decided;
@@ -148,9 +148,22 @@ impl<'a> Account<'a> {
         let attempts = self.observed.units.get(&unit).into_iter();
         let started = attempts.flat_map(|unit| unit.attempts.iter().map(|it| it.start.tick_ms));
         let started = started.filter(|tick_ms| (from_ms..to_ms).contains(tick_ms));
-        let period_ms = self.audit.every_ms;
-        let due = (from_ms..to_ms).step_by(period_ms.max(1) as usize);
-        due.filter(|_| period_ms > 0).chain(started).collect()
+        let (period_ms, range_ms) = (self.audit.every_ms, from_ms..to_ms);
+        let due = match period_ms {
+            0 => BTreeSet::new(),
+            _ => range_ms.clone().step_by(period_ms as usize).collect(),
+        };
+        let History {
+            schedules,
+            tolerance,
+            ..
+        } = self.observed.history;
+        let by_schedules = InForce::due(schedules, &self.audit.job, range_ms, tolerance);
+        by_schedules
+            .unwrap_or(due)
+            .into_iter()
+            .chain(started)
+            .collect()
     }
 
     fn two_outcomes(&self) -> Vec<Violation> {

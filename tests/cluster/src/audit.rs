@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_runtime::{AuditedTick, LedgerEntry, Outcome, TickStatus as Audited};
 use scheduled_one_testkit::checker::{Audit, AuditTick, LedgerLine, TickStatus};
 
@@ -17,6 +18,20 @@ const BY_OPERATOR: &str = "by operator";
 
 /// Who has runs cancelled.
 pub const OPERATOR: &str = "operator";
+
+/// A line of a ledger as the checker reads it.
+pub fn ledger_line(line: &LedgerRecord) -> LedgerLine {
+    LedgerLine {
+        shard: line.unit.shard(),
+        first_ms: line.tick.0,
+        last_ms: line.last_tick.0,
+        outcome: line.outcome,
+        retried: line.retried,
+        request: line.request.clone(),
+        token: line.token.map_or(0, |token| token.0),
+        by_operator: line.reason.starts_with(BY_OPERATOR),
+    }
+}
 
 /// The lines about one job. Of the ledger those that are about some tick of the range, and all about requests.
 pub fn to_text(

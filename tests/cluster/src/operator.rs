@@ -6,17 +6,30 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use scheduled_one_protocol::ScheduleId;
 use scheduled_one_runtime::clock::{Clock, SystemClock};
 use scheduled_one_runtime::control::{CancelledRun, Control, Error, OnBusy, RunHandle, RunState};
-use scheduled_one_testkit::checker::{CancelRequested, Directed, Requested};
+use scheduled_one_testkit::checker::{CancelRequested, Directed, LedgerLine, Requested};
 
-use crate::audit::OPERATOR;
+use crate::audit::{OPERATOR, ledger_line};
 
 /// A connection of somebody who operates a cluster.
 #[derive(Debug)]
 pub struct Operator {
     control: Control,
     runtime: tokio::runtime::Runtime,
+}
+
+/// How many lines of a ledger are read: more than a round writes.
+const LEDGER_LINES: usize = 10_000;
+
+/// Which schedule decides the ticks of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deciding {
+    /// Its identity.
+    pub id: ScheduleId,
+    /// It has no tick up to this instant, ms since the Unix epoch.
+    pub since_ms: i64,
 }
 
 /// All that operators did in a cluster.
@@ -92,6 +105,33 @@ impl Operator {
         let states = self.runtime.block_on(handle.states())?;
         let is_open = |it: &RunState| matches!(it, RunState::Waiting | RunState::Running { .. });
         Ok(states.iter().any(is_open))
+    }
+
+    /// The schedule that decides a job, or its first shard; `None` before the first.
+    ///
+    /// # Errors
+    ///
+    /// No reply came, or the job is unknown.
+    pub fn decides(&self, job: &str) -> Result<Option<Deciding>, Error> {
+        let described = self.runtime.block_on(self.control.describe(job))?;
+        let status = described.status;
+        Ok(status.decides.map(|decides| Deciding {
+            id: decides.id,
+            since_ms: decides
+                .since_ms
+                .max(status.marks.first_seen_ms.unwrap_or(0)),
+        }))
+    }
+
+    /// The ledger of a job, the oldest line first.
+    ///
+    /// # Errors
+    ///
+    /// No reply came, or the job is unknown.
+    pub fn ledger(&self, job: &str) -> Result<Vec<LedgerLine>, Error> {
+        let history = self.control.history(job, LEDGER_LINES);
+        let lines = self.runtime.block_on(history)?;
+        Ok(lines.iter().rev().map(ledger_line).collect())
     }
 
     /// Cancels a run; whether there was one.

@@ -1,7 +1,7 @@
 //! The configuration of a search: a job, a few nodes, and a budget of faults.
 
 use scheduled_one_protocol::message::Overlap;
-use scheduled_one_protocol::{ScheduleId, TickMs, UnitName};
+use scheduled_one_protocol::{ScheduleId, ScheduleOverride, TickMs, UnitName};
 
 /// One quarter of a lease: the unit in which time passes. Renewals go out each
 /// quarter, a run is polled for three of them without one, the store's lease
@@ -27,6 +27,8 @@ pub struct Config {
     pub other_ticks: Vec<i64>,
     /// The generation of that schedule; that of the first node has 0.
     pub other_generation: u32,
+    /// The ticks of the schedule that an operator may put in the place of that in the code.
+    pub wanted_ticks: Vec<i64>,
     /// What to do with a tick whose unit is busy.
     pub overlap: Overlap,
     /// How often a run may be taken over.
@@ -60,6 +62,7 @@ impl Config {
             ticks: vec![1, 3],
             other_ticks: Vec::new(),
             other_generation: 0,
+            wanted_ticks: Vec::new(),
             overlap: Overlap::Skip,
             takeovers: 0,
             retries: 0,
@@ -78,10 +81,27 @@ impl Config {
         TickMs(EPOCH_MS + quarter * QUARTER_MS)
     }
 
-    /// The schedule of a node, if nodes have different ones.
+    /// The schedule of a node, if nodes have different ones, or may have none.
     pub fn schedule(&self, node: usize) -> Option<ScheduleId> {
-        let id = if node == 1 { 2 } else { 1 };
-        (!self.other_ticks.is_empty()).then_some(ScheduleId(id))
+        let differ = !self.other_ticks.is_empty();
+        let id = if node == 1 && differ { 2 } else { 1 };
+        let matters = differ || !self.wanted_ticks.is_empty() || self.faults.gone > 0;
+        matters.then_some(ScheduleId(id))
+    }
+
+    /// The ticks of a schedule, or those of the one that operators want in its place (`job_schedules.rs`).
+    pub fn planned<'a>(
+        &'a self,
+        schedule: Option<ScheduleId>,
+        wanted: Option<&ScheduleOverride>,
+    ) -> impl Iterator<Item = TickMs> + 'a {
+        let wanted = wanted.filter(|wanted| Some(wanted.base) == schedule);
+        let since = wanted.map_or(TickMs(0), |wanted| TickMs(wanted.since_ms));
+        let is_replaced = wanted.is_some_and(|wanted| !wanted.is_reset());
+        let own = self.ticks_of(schedule).filter(move |_| !is_replaced);
+        let wanted = self.wanted_ticks.iter().filter(move |_| is_replaced);
+        let wanted = wanted.map(|tick| Config::tick(*tick));
+        own.chain(wanted).filter(move |tick| *tick > since)
     }
 
     /// The generation of a schedule.
@@ -148,6 +168,10 @@ pub struct Faults {
     pub jumps: u8,
     /// An operator pauses the job, or resumes it: no fault, but as unforeseen.
     pub directives: u8,
+    /// An operator puts another schedule in the place of that in the code, or that one back.
+    pub reschedules: u8,
+    /// Somebody sees that no living node has the job, and later registers it with no schedule.
+    pub gone: u8,
     /// Somebody asks for a run, each time with the same id.
     pub asks: u8,
     /// An operator cancels a run that has started, whatever became of it meanwhile.
@@ -190,6 +214,10 @@ pub struct Guards {
     pub knows_ids: bool,
     /// A claim of a unit whose lane may have a run takes that into account.
     pub brings_lane: bool,
+    /// Who registers a job as gone names the registration that was looked at.
+    pub names_looked: bool,
+    /// A claim says with which directives it was planned.
+    pub names_version: bool,
     /// A cancel is for one token.
     pub names_token: bool,
 }
@@ -213,6 +241,8 @@ impl Default for Guards {
             remembers_requests: true,
             knows_ids: true,
             brings_lane: true,
+            names_looked: true,
+            names_version: true,
             names_token: true,
         }
     }

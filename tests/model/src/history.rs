@@ -1,7 +1,7 @@
 //! The history of a state: the events that the promises refer to.
 
 use scheduled_one_protocol::message::RunId;
-use scheduled_one_protocol::{DecidingSchedule, FencingToken, Start, TickMs};
+use scheduled_one_protocol::{DecidingSchedule, FencingToken, ScheduleOverride, Start, TickMs};
 
 /// The first poll of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +54,12 @@ pub struct History {
     pub schedule_is_open: bool,
     /// A tick was granted to another schedule, or one from before its schedule decided.
     pub wrong_schedule: bool,
+    /// How many starts there were when the job was registered as gone.
+    pub gone_at: Option<usize>,
+    /// The schedule that an operator wants in the place of that in the code, or that one again.
+    pub wanted: Option<Wanted>,
+    /// A claim decided a tick that is none of the schedule that operators want.
+    pub wrong_tick: bool,
     /// The version of the pause that an operator was given and has not ended.
     pub pause: Option<u64>,
     /// The store lost that pause, and no living node has read it: it does not hold any more.
@@ -68,6 +74,17 @@ pub struct History {
     pub cancelled: Vec<FencingToken>,
     /// A run was cancelled whose token nobody named.
     pub cancelled_another: bool,
+}
+
+/// A schedule that an operator wants.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// The version of the directive.
+    pub version: u64,
+    /// What was asked for.
+    pub schedule: ScheduleOverride,
+    /// The store lost it, and no living node has read it: it does not hold any more.
+    pub is_lost: bool,
 }
 
 /// What the store lost.

@@ -47,6 +47,7 @@ fn promises() -> Vec<Property<Config>> {
             world.history.excused || one_outcome(config, world)
         }),
         Property::always(ONE, |_, world: &World| !world.history.wrong_schedule),
+        Property::always(WANTED, |_, world: &World| !world.history.wrong_tick),
         Property::always(VALID, |config: &Config, world: &World| {
             config.faults.jumps > 0 || !world.history.revived
         }),
@@ -113,6 +114,8 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         !config.other_ticks.is_empty() && faults.restarts > 0,
         both_schedules_run(),
     );
+    sometimes(faults.gone > 0, starts_after_gone());
+    sometimes(faults.reschedules > 1, both_plans_run());
     sometimes(faults.directives > 0, undecided_in_a_pause());
     sometimes(faults.asks > 0, a_request_starts());
     sometimes(faults.cancels > 0, a_run_is_cancelled());
@@ -155,6 +158,27 @@ fn both_schedules_run() -> Property<Config> {
             starts.any(|start| ticks.iter().any(|tick| Config::tick(*tick) == start.tick))
         };
         of(&config.ticks) && of(&config.other_ticks)
+    })
+}
+
+/// A job that was gone starts again.
+fn starts_after_gone() -> Property<Config> {
+    Property::sometimes("a job that was gone starts", |_, world: &World| {
+        let history = &world.history;
+        history
+            .gone_at
+            .is_some_and(|at| at > 0 && history.starts.len() > at)
+    })
+}
+
+/// A tick starts that only operators want, and later one of the schedule in the code.
+fn both_plans_run() -> Property<Config> {
+    let what = "ticks of operators and then of the code start";
+    Property::sometimes(what, |config: &Config, world: &World| {
+        let has = |ticks: &[i64], tick: TickMs| ticks.iter().any(|it| Config::tick(*it) == tick);
+        let starts = world.history.starts.iter().map(|start| start.tick);
+        let mut from_wanted = starts.skip_while(|tick| !has(&config.wanted_ticks, *tick));
+        from_wanted.any(|tick| has(&config.ticks, tick))
     })
 }
 
@@ -205,6 +229,8 @@ pub const E1: &str = "E1 one outcome for each tick";
 /// See [`S1`].
 pub const ONE: &str = "one schedule decides, and none before its beginning";
 /// See [`S1`].
+pub const WANTED: &str = "each tick is of the schedule that operators want";
+/// See [`S1`].
 pub const VALID: &str = "nothing comes of an old request";
 /// See [`S1`].
 pub const KNOWN: &str = "a recorded run is known to its node";
@@ -242,7 +268,8 @@ fn nothing_is_polled_too_late(world: &World) -> bool {
 }
 
 fn one_outcome(config: &Config, world: &World) -> bool {
-    config.ticks.iter().chain(&config.other_ticks).all(|tick| {
+    let ticks = config.ticks.iter().chain(&config.other_ticks);
+    ticks.chain(&config.wanted_ticks).all(|tick| {
         let tick = Config::tick(*tick);
         let ledger = world.server.memory.ledger.iter();
         let of_tick =

@@ -283,12 +283,18 @@ fn claim_tick(
     lines: &mut Vec<LedgerRecord>,
 ) -> Claimed {
     memory.record.has_lane &= guards.brings_lane;
+    let mut claim = claim.clone();
+    if !guards.names_version {
+        let directives = &memory.meta.directives;
+        let stored = directives.get(Config::unit().job());
+        claim.control = stored.map_or(0, |stored| stored.version);
+    }
     let mut unit = UnitRecords {
         own: &mut memory.record,
         slots: &mut [],
         lane: claim.with_lane.then_some(&mut memory.lane.record),
     };
-    machine::claim(&memory.meta, &mut unit, claim, caller, now, lines)
+    machine::claim(&memory.meta, &mut unit, &claim, caller, now, lines)
 }
 
 /// Unit and lane exclude each other: there is one at most.

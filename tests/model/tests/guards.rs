@@ -2,7 +2,7 @@
 //! well that the model can find one.
 
 use model_tests::{
-    Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, S7, S8, S9, VALID, check_until_found,
+    Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, S7, S8, S9, VALID, WANTED, check_until_found,
 };
 use scheduled_one_protocol::message::Overlap;
 
@@ -163,6 +163,43 @@ fn without_telling_the_schedule_the_model_finds_another_one_that_decides() {
 }
 
 #[test]
+fn with_a_registration_as_gone_that_names_no_other_the_model_finds_a_lost_schedule() {
+    let faults = Faults {
+        crashes: 1,
+        restarts: 1,
+        gone: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        names_looked: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        nodes: 1,
+        ..two_nodes("gone, whoever has registered since", faults, guards)
+    };
+    check_until_found(config, ONE);
+}
+
+#[test]
+fn without_the_version_in_claims_the_model_finds_a_tick_of_another_schedule() {
+    let faults = Faults {
+        reschedules: 1,
+        late_requests: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        names_version: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        wanted_ticks: vec![2, 4],
+        ..two_nodes("claims without a version", faults, guards)
+    };
+    check_until_found(config, WANTED);
+}
+
+#[test]
 fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
     let faults = Faults {
         directives: 1,
@@ -179,6 +216,26 @@ fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
         ..two_nodes("directives are not repeated", faults, guards)
     };
     check_until_found(config, S7);
+}
+
+#[test]
+fn without_repeating_directives_the_model_finds_a_tick_of_another_schedule() {
+    let faults = Faults {
+        reschedules: 1,
+        flushes: 1,
+        ..Faults::default()
+    };
+    let guards = Guards {
+        repeats_directives: false,
+        ..Guards::default()
+    };
+    let config = Config {
+        ticks: vec![1, 7],
+        wanted_ticks: vec![6],
+        horizon: 7,
+        ..two_nodes("a schedule is not repeated", faults, guards)
+    };
+    check_until_found(config, WANTED);
 }
 
 /// Two nodes, one tick, and what somebody asks for.

@@ -17,6 +17,8 @@ const NONE: Faults = Faults {
     directives: 0,
     asks: 0,
     cancels: 0,
+    reschedules: 0,
+    gone: 0,
 };
 
 #[test]

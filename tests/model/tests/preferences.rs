@@ -17,6 +17,8 @@ const NONE: Faults = Faults {
     directives: 0,
     asks: 0,
     cancels: 0,
+    reschedules: 0,
+    gone: 0,
 };
 
 /// Preferences decide nothing: a node may leave a tick to others, or claim it, whatever it believes of them.

@@ -18,7 +18,7 @@ pub(super) struct Mutant {
 pub(super) enum Suite {
     /// `cargo xtask chaos --only` this fault must break one of these rules.
     Chaos(&'static str, &'static [&'static str]),
-    /// A test of the model, in `promises.rs`, `pauses.rs` or `lanes.rs` of `tests/model/tests`.
+    /// A test of the model, in `promises.rs`, `pauses.rs`, `lanes.rs` or `schedules.rs` of `tests/model/tests`.
     Model(&'static str),
     /// The contract suite, in the tests of this crate.
     Contract(&'static str),
@@ -40,14 +40,14 @@ impl fmt::Display for Suite {
 const ACTIVE_RUN: &str = "scheduled-one-runtime/src/active_run.rs";
 pub(super) const CLAIM: &str = "scheduled-one-redis/src/claim.lua";
 const CLAIM_RUNS: &str = "scheduled-one-redis/src/claim_runs.lua";
-const REGISTER: &str = "scheduled-one-redis/src/register.lua";
+pub(super) const REGISTER: &str = "scheduled-one-redis/src/register.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
 const FINISH: &str = "scheduled-one-redis/src/finish.lua";
 const RENEW: &str = "scheduled-one-redis/src/renew.lua";
 const RECORD: &str = "scheduled-one-protocol/src/machine/record.rs";
 const META: &str = "scheduled-one-protocol/src/machine/meta.rs";
 pub(super) const MACHINE_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
-const MACHINE_SCHEDULE: &str = "scheduled-one-protocol/src/machine/schedule.rs";
+pub(super) const MACHINE_SCHEDULE: &str = "scheduled-one-protocol/src/machine/schedule.rs";
 const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
@@ -190,7 +190,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
                 new: "&& decides.id != own && false",
             },
         ],
-        suites: &[Suite::Model("one_schedule_decides")],
+        suites: &[
+            Suite::Model("one_schedule_decides"),
+            Suite::Chaos("rolling-deployment", &["schedule"]),
+        ],
     },
     // Ticks from before a schedule was registered run.
     Mutant {

@@ -9,6 +9,7 @@ mod control;
 mod copy;
 mod list;
 mod preference;
+mod schedules;
 
 use std::fs;
 use std::path::PathBuf;
@@ -28,7 +29,12 @@ const SEED: &str = "1";
 
 /// All mutants.
 fn all() -> impl Iterator<Item = &'static Mutant> {
-    let lists = [list::MUTANTS, control::MUTANTS, preference::MUTANTS];
+    let lists = [
+        list::MUTANTS,
+        control::MUTANTS,
+        preference::MUTANTS,
+        schedules::MUTANTS,
+    ];
     lists.into_iter().flatten()
 }
 
@@ -111,7 +117,8 @@ impl Hunt {
     }
 
     fn model(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
-        let files = ["--test", "promises", "--test", "pauses", "--test", "lanes"];
+        let files = ["promises", "pauses", "lanes", "schedules"];
+        let files = files.map(|file| ["--test", file]).concat();
         self.exactly(
             mutant,
             &[&["test", "-p", "model-tests"][..], &files].concat(),

@@ -29,13 +29,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "                adopted.push(unit);\n",
             new: "",
         }],
-        suites: &[
-            Suite::Test(
-                "preference",
-                "others_stand_in_for_a_node_that_claims_nothing",
-            ),
-            Suite::Chaos("preferred-node-hangs", &["L", "E1"]),
-        ],
+        // Of other jobs, a node that claims nothing counts as idle, so their units prefer others at once.
+        suites: &[Suite::Test(
+            "preference",
+            "what_catches_up_is_run_by_others_while_its_node_claims_nothing",
+        )],
     },
     Mutant {
         name: "idle-nodes-are-remembered",

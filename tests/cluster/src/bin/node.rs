@@ -21,6 +21,9 @@ use tokio::sync::mpsc;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
+/// The program that all nodes are: what a release of it has dropped, and no node has, is gone after a while.
+const APPLICATION: &str = "cluster-tests";
+
 /// How many lines a ledger keeps: more than a round of chaos writes.
 const LEDGER_LINES: usize = 10_000;
 
@@ -119,6 +122,7 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
         .expect("the log is there");
     let mut builder = Scheduler::builder(&spec.store_url)
         .node_name(&spec.name)
+        .application(APPLICATION)
         .lease(spec.lease)
         .ledger_limit(LEDGER_LINES)
         .state(Witness {

@@ -134,7 +134,10 @@ pub fn short(seed: u64) -> Vec<Lane> {
     families.sort_unstable();
     families.dedup();
     for family in families {
-        let of_family: Vec<Fault> = all().into_iter().filter(|it| it.family == family).collect();
+        let of_family = all().into_iter().filter(|it| it.family == family);
+        let of_family: Vec<Fault> = of_family
+            .filter(|it| kinds.iter().any(|kind| it.on.contains(kind)))
+            .collect();
         let fault = *seed.pick(&of_family);
         // Where it can be made and the least is done so far.
         let can = rounds.iter_mut().filter(|it| fault.on.contains(&it.kind));

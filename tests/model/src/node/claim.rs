@@ -3,7 +3,7 @@
 use scheduled_one_protocol::message::{
     Claim, Claimed, DueTick, Intent, LowerBounds, Missed, RunId, Target, Verdict,
 };
-use scheduled_one_protocol::{Outcome, TickMs};
+use scheduled_one_protocol::{Outcome, ScheduleId, TickMs};
 use scheduled_one_runtime::lease_bounds;
 
 use super::{Asked, Node, Phase, Run, duration, ms};
@@ -19,7 +19,7 @@ impl Node {
         }
         let decided_to = self.marks.decided_to();
         let due: Vec<TickMs> = config
-            .ticks_of(self.schedule)
+            .planned(self.schedule, self.known.directive.schedule.as_ref())
             .filter(|tick| Some(*tick) > decided_to && tick.ms() <= self.store_now(now))
             .collect();
         let (tick, missed) = due.split_last()?;
@@ -169,6 +169,8 @@ impl Node {
                 self.quarantine_until_ms = self.quarantine_until_ms.max(until_ms);
             }
             Verdict::OtherSchedule(decides) => {
+                // Nobody had the job for long enough, and this node has it.
+                self.succeeds = decides.id == ScheduleId::NONE;
                 self.decides = Some(decides);
                 self.again_at = now + QUARTER_MS;
             }

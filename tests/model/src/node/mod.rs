@@ -60,6 +60,8 @@ pub struct Node {
     pub schedule: Option<ScheduleId>,
     /// The schedule that decides, as far as it knows.
     pub decides: Option<DecidingSchedule>,
+    /// It is to register because no schedule decides.
+    pub succeeds: bool,
     /// The longest quarantine of its jobs.
     pub quarantine_ms: i64,
     /// When the last quarantine began, as far as it knows.
@@ -159,6 +161,7 @@ impl Node {
             lease_ms: config.lease_ms(index),
             schedule: config.schedule(index),
             decides: None,
+            succeeds: false,
             quarantine_ms: config.quarantine_ms(index),
             up: true,
             paused: false,

@@ -23,6 +23,7 @@ impl Node {
     fn registers(&self, config: &Config) -> bool {
         match &self.registered_with {
             None => true,
+            Some(_) if self.succeeds => true,
             Some(_) if !config.guards.registers_again => false,
             Some(identity) => *identity != self.memory(),
         }
@@ -51,6 +52,7 @@ impl Node {
                 None => Occasion::Start {
                     valid_until_ms: self.store_now(now) + self.lease_ms,
                 },
+                Some(_) if self.succeeds => Occasion::Succession,
                 Some(_) => Occasion::Again,
             },
             decides: match config.guards.tells_schedule {
@@ -84,6 +86,7 @@ impl Node {
         if let Some((_, identity)) = waited {
             self.registered_with = Some(identity);
             self.lane.unregistered = self.lane.marks != Watermarks::default();
+            self.succeeds = false;
             self.learn(unit.marks);
             self.decides = unit.decides;
         }

@@ -46,6 +46,12 @@ pub enum Action {
     Jump(i64),
     /// An operator pauses the job, or resumes it.
     Direct,
+    /// An operator puts a schedule in the place of that in the code, or that one back.
+    Reschedule,
+    /// Somebody sees that no living node has the job.
+    LookGone,
+    /// And registers it with no schedule.
+    RegisterGone,
     /// Somebody asks for a run.
     AskForRun,
     /// An operator cancels the run of that start.
@@ -141,6 +147,15 @@ impl World {
         }
         if left.directives > 0 {
             actions.push(Action::Direct);
+        }
+        if left.reschedules > 0 {
+            actions.push(Action::Reschedule);
+        }
+        if self.can_look_gone() && self.looked.is_none() {
+            actions.push(Action::LookGone);
+        }
+        if self.looked.is_some() {
+            actions.push(Action::RegisterGone);
         }
         if left.asks > 0 {
             actions.push(Action::AskForRun);

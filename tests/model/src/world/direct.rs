@@ -9,7 +9,7 @@ use super::World;
 use crate::config::Config;
 use crate::server::{Body, Request};
 
-fn operator() -> Caller {
+pub(super) fn operator() -> Caller {
     Caller {
         node: "operator".to_owned(),
         name: "operator".to_owned(),
@@ -116,11 +116,15 @@ impl World {
         let Some(version) = self.history.pause else {
             return;
         };
+        self.history.pause_is_lost |= self.is_lost(version);
+    }
+
+    /// Neither the store nor a living node has the directive of this version, or a later one.
+    pub(super) fn is_lost(&self, version: u64) -> bool {
         let stored = self.server.memory.meta.directives.get(Config::unit().job());
         let is_stored = stored.is_some_and(|stored| stored.version >= version);
-        let knows = |known: u64| known >= version;
         let mut living = self.nodes.iter().filter(|node| node.up);
-        let is_known = living.any(|node| knows(node.known.directive.version));
-        self.history.pause_is_lost |= !is_stored && !is_known;
+        let is_known = living.any(|node| node.known.directive.version >= version);
+        !is_stored && !is_known
     }
 }

@@ -1,8 +1,7 @@
 //! Requests and replies that arrive at once, late, or never.
 
-use scheduled_one_protocol::DecidingSchedule;
 use scheduled_one_protocol::machine::Record;
-use scheduled_one_protocol::message::{Caller, Claimed, Occasion, Renewed, Reply, Verdict};
+use scheduled_one_protocol::message::{Caller, Claimed, Renewed, Reply, Verdict};
 
 use super::World;
 use crate::config::Config;
@@ -42,7 +41,7 @@ impl World {
         let (now_ms, guards) = (self.store_now(), &config.guards);
         let reply = self.server.serve(request, caller, now_ms, keep, guards);
         self.judge_pause(&reply.body, newest);
-        self.judge_schedule(request, caller, &reply.body);
+        self.judge_schedule(config, request, caller, &reply.body, newest);
         let History {
             loss, loss_in_lane, ..
         } = &mut self.history;
@@ -50,51 +49,6 @@ impl World {
             loss.take_if(|loss| self.server.knows(loss)); // it knows again
         }
         reply
-    }
-
-    /// Notes which schedule decides, and whether a grant was for it.
-    fn judge_schedule(&mut self, request: &Request, caller: &Caller, reply: &Body) {
-        let now = self.store_now();
-        match (request, reply) {
-            (Request::Register(register), _) => {
-                let (Some(id), Occasion::Start { .. }) = (register.schedule, register.occasion)
-                else {
-                    return;
-                };
-                let generation = register.generation;
-                let (since, registered) = match &self.history.schedule {
-                    None => (0, 0),
-                    Some(before) if before.id != id && before.generation > generation => return,
-                    Some(before) if before.id == id => (before.since_ms, before.registered_ms),
-                    Some(before) => (now, before.registered_ms),
-                };
-                // Of two registrations in one instant a flush may forget the order.
-                self.history.schedule_is_open = registered == now;
-                self.history.schedule = Some(DecidingSchedule {
-                    generation,
-                    id,
-                    registered_ms: now,
-                    since_ms: since,
-                    node: caller.node.as_str().into(),
-                });
-            }
-            (Request::Claim(claim), Body::Claimed(claimed)) => {
-                let (Verdict::Granted(grant), Some(decides), false) = (
-                    &claimed.verdict,
-                    &self.history.schedule,
-                    self.history.schedule_is_open,
-                ) else {
-                    return;
-                };
-                // What only a dead node knew may be forgotten.
-                let known = self.nodes.iter().any(|it| it.up && *it.id == *decides.node);
-                let is_new = self.server.memory.record.run.granted_at_ms == now;
-                let other = claim.schedule != Some(decides.id);
-                let wrong = other || grant.tick.ms() <= decides.since_ms;
-                self.history.wrong_schedule |= known && is_new && wrong;
-            }
-            _ => {}
-        }
     }
 
     /// A request is sent, executed and answered, in one instant.

@@ -4,13 +4,16 @@
 //! - [`actions`]: what can happen;
 //! - [`step`]: what that does;
 //! - [`direct`]: what an operator does, and who asks for a run;
+//! - [`schedules`]: which schedule decides;
 //! - [`messages`]: how requests reach the store, and answers a node.
 
 mod actions;
 mod direct;
 mod messages;
+mod schedules;
 mod step;
 
+use scheduled_one_protocol::DecidingSchedule;
 use stateright::{Model, Property};
 
 use crate::config::{Config, EPOCH_MS, Faults, QUARTER_MS};
@@ -35,6 +38,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// Messages that are late, or lost.
     pub late: Vec<Message>,
+    /// Which schedule decided when somebody saw that no living node has the job.
+    pub looked: Option<DecidingSchedule>,
     /// What may still go wrong.
     pub left: Faults,
     /// What has happened.
@@ -52,6 +57,7 @@ impl Model for Config {
             server: Server::new(),
             nodes: Vec::new(),
             late: Vec::new(),
+            looked: None,
             left: self.faults,
             history: History::default(),
         };
@@ -97,6 +103,7 @@ impl Model for Config {
         let mut next = world.clone();
         next.apply(self, action);
         next.note_lost_pause();
+        next.note_lost_schedule();
         Some(next)
     }
 

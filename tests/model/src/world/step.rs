@@ -67,6 +67,9 @@ impl World {
                 self.clock_ms += by_ms;
             }
             Action::Direct => self.direct(config),
+            Action::Reschedule => self.reschedule(config),
+            Action::LookGone => self.look_gone(),
+            Action::RegisterGone => self.register_gone(config),
             Action::AskForRun => self.ask_for_run(config),
             Action::CancelRun(start) => self.cancel_run(config, start),
             Action::Time => self.time(config),

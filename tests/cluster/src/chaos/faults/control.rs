@@ -10,7 +10,7 @@ use scheduled_one_testkit::checker::FaultKind;
 use test_support::FaultProxy;
 
 use super::postgres::{postgres, truncate};
-use super::{ANY, Fault, Heals, Made, last, sentinel, sqlite, standby, store};
+use super::{ANY, Fault, Heals, Made, PROXIED, last, sentinel, sqlite, standby, store};
 use crate::chaos::deployment::{Deployment, Kind, meta_key};
 use crate::chaos::seed::Seed;
 use crate::chaos::world::{LEASE, World};
@@ -34,7 +34,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "request-repeated",
         family: "requests for runs",
-        on: ANY,
+        on: PROXIED,
         heals: Heals::AtOnce,
         make: repeat_requests,
     },
@@ -183,7 +183,12 @@ fn repeat_requests(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
         world.operated.asks(JOB, id);
     }
     let every = seed.millis(2..=60);
-    world.window("requests are repeated", FaultKind::Flaky, None, |world| {
+    // The connections of sentinels and replicas are cut, too: another server may take over.
+    let kind = match world.deployment {
+        Deployment::Sentinel(_) | Deployment::Cluster(_) => FaultKind::SplitBrain,
+        _ => FaultKind::Flaky,
+    };
+    world.window("requests are repeated", kind, None, |world| {
         let proxies: Vec<&FaultProxy> = match &own {
             Some(proxy) => vec![proxy],
             None => world.deployment.proxies().iter().collect(),

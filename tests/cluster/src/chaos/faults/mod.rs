@@ -9,6 +9,7 @@ mod membership;
 mod network;
 mod nodes;
 mod postgres;
+mod releases;
 mod sentinel;
 mod server;
 mod sqlite;
@@ -115,6 +116,7 @@ pub fn all() -> Vec<Fault> {
         clocks::FAULTS,
         control::FAULTS,
         downtime::FAULTS,
+        releases::FAULTS,
         postgres::FAULTS,
         standby::FAULTS,
         sqlite::FAULTS,

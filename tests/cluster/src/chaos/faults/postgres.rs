@@ -291,8 +291,10 @@ pub(super) fn truncate(world: &mut World, _seed: &mut Seed) -> io::Result<Made> 
         "meta", "unit", "node", "job_list", "job", "ledger", "request", "asked",
     ];
     let tables = tables.map(|table| format!("scheduled_one.{table}"));
-    let truncate = format!("TRUNCATE {}", tables.join(", "));
-    // The nodes lock in another order, so it may be the victim of a deadlock.
+    // The nodes lock in another order. Of a deadlock, the others are to be the victims: they try again, and this would
+    // meet the next one.
+    let patient = "SET deadlock_timeout = '30s'";
+    let truncate = format!("{patient}; TRUNCATE {}", tables.join(", "));
     world.window("TRUNCATE", FaultKind::MemoryLoss, None, |world| {
         let mut why = None;
         let waited = world.wait("the tables are empty", |world| {

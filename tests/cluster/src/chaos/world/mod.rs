@@ -1,9 +1,11 @@
 //! The world of a round: a deployment, five nodes, a sink, and notes of all faults. `watch` waits for conditions,
-//! `grant` makes faults at an exact moment, `operate` has operators, `verdict` compares the end with the rules.
+//! `grant` makes faults at an exact moment, `operate` has operators, `releases` deploys, `verdict` compares the end
+//! with the rules.
 
 mod grant;
 mod jobs;
 mod operate;
+mod releases;
 mod verdict;
 mod watch;
 
@@ -16,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use scheduled_one_runtime::clock::{Clock, SystemClock};
-use scheduled_one_testkit::checker::{Audit, Expectation, FaultKind, FaultWindow, Note};
+use scheduled_one_testkit::checker::{Audit, Expectation, FaultKind, FaultWindow, InForce, Note};
 use tempfile::TempDir;
 use test_support::{ClockShim, FaultProxy};
 
@@ -102,6 +104,10 @@ pub struct World {
     /// What became of ticks, before this one.
     audits: Vec<Audit>,
     audits_from_ms: i64,
+    /// Which schedules of jobs decided their ticks, and since when.
+    in_force: Vec<InForce>,
+    /// Jobs that a release had, and nodes that start now have not.
+    dropped: Vec<JobSpec>,
     /// Nodes that ended without an order: when, and how.
     deaths: Vec<(u64, String)>,
     started: usize,
@@ -155,6 +161,8 @@ impl World {
             expectations: Vec::new(),
             audits: Vec::new(),
             audits_from_ms: 0,
+            in_force: World::schedules_of(&jobs::jobs()),
+            dropped: Vec::new(),
             deaths: Vec::new(),
             started: 0,
             sink: start_sink(&programs.sink, &path)?,
@@ -286,10 +294,10 @@ impl World {
         self.clocks.remove(node.name());
     }
 
-    /// Removes a node that was not killed. A node must end without an error, and only after an order.
+    /// Removes a node that was not killed. A node that has started must end without an error, and only after an order.
     fn bury_by_itself(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        if let Some(how) = node.ended_badly() {
+        if let Some(how) = node.ended_badly().filter(|_| !watch::never_started(node)) {
             let text = format!("{} ended by itself: {how}", node.name());
             self.deaths.push((now_us(), text));
         }

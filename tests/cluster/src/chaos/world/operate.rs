@@ -3,10 +3,12 @@
 use std::io::{self};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use scheduled_one_runtime::control::{Error, RunHandle};
 
-use super::World;
+use super::{BOUND, LOOK_AGAIN, World};
 use crate::chaos::deployment::Deployment;
 use crate::operator::Operator;
 
@@ -29,13 +31,20 @@ impl World {
         }
     }
 
-    /// An operator.
+    /// An operator, as soon as the store lets one in.
     ///
     /// # Errors
     ///
-    /// The store cannot be reached.
+    /// It does not.
     pub fn operator(&self) -> io::Result<Operator> {
-        Operator::connect(&self.operator_url(None)?)
+        let until = Instant::now() + BOUND;
+        loop {
+            let connected = Operator::connect(&self.operator_url(None)?);
+            if connected.is_ok() || Instant::now() > until {
+                return connected;
+            }
+            thread::sleep(LOOK_AGAIN * 10);
+        }
     }
 
     /// Pauses a job, or ends its pause; again until the store replies, and knows the job.

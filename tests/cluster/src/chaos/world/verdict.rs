@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use scheduled_one_testkit::checker::{
 
 use super::{BOUND, LEASE, LOOK_AGAIN, MINUTE, MINUTE_LEASE, World};
 use crate::audit;
+use crate::job::JobSpec;
 use crate::node::{Node, Order};
 
 /// How long after a loss of memory a tick may start that was granted before.
@@ -32,7 +34,7 @@ impl World {
             let audits = self.audit_once(from_ms, to_ms);
             let late = Instant::now() > until;
             match audits {
-                Ok(audits) if late || all_decided(&audits) => {
+                Ok(audits) if late || self.all_decided(&audits, from_ms..to_ms) => {
                     self.audits.extend(audits);
                     self.audits_from_ms = to_ms;
                     return Ok(());
@@ -41,13 +43,6 @@ impl World {
                 _ => thread::sleep(LOOK_AGAIN * 10),
             }
         }
-    }
-
-    /// Leaves out what has come due since the last audit: some of it by another
-    /// schedule.
-    pub fn account_from_now(&mut self) {
-        self.log.read_on();
-        self.audits_from_ms = self.newest_tick_ms() + 1;
     }
 
     fn audit_once(&mut self, from_ms: i64, to_ms: i64) -> io::Result<Vec<Audit>> {
@@ -67,6 +62,8 @@ impl World {
         self.wait("a node audits", |_| path.exists())?;
         let text = fs::read_to_string(&path)?;
         let mut audits = audit::from_text(&text).map_err(io::Error::other)?;
+        let changed = self.changed_since(from_ms);
+        audits.retain(|audit| !changed.contains(&audit.job));
         for audit in &mut audits {
             audit.every_ms = self.every(&audit.job).as_millis() as i64;
             let open = |tick: &AuditTick| tick.status == TickStatus::Open;
@@ -81,7 +78,23 @@ impl World {
                 audit.ticks.truncate(index);
             }
         }
+        let operator = self.operator()?;
+        for job in &changed {
+            audits.push(self.audit_by_schedules(&operator, job, from_ms..to_ms)?);
+        }
         Ok(audits)
+    }
+
+    fn all_decided(&self, audits: &[Audit], range_ms: Range<i64>) -> bool {
+        let changed = self.changed_since(range_ms.start);
+        audits
+            .iter()
+            .filter(|audit| audit.job != MINUTE)
+            .all(|audit| {
+                let mut ticks = audit.ticks.iter();
+                ticks.all(|tick| tick.status != TickStatus::Open)
+                    && (!changed.contains(&audit.job) || self.is_complete(audit, range_ms.clone()))
+            })
     }
 
     /// Ends all nodes, gracefully if they can.
@@ -117,9 +130,17 @@ impl World {
     /// All that was seen, as the checker reads it.
     pub fn history(&mut self) -> History {
         self.log.read_on();
+        let is_there = |job: &&JobSpec| self.jobs.iter().any(|it| it.name == job.name);
+        let dropped = self.dropped.iter().filter(|job| !is_there(job));
         History {
             events: self.log.events.iter().map(Into::into).collect(),
-            jobs: self.jobs.iter().map(|job| job.rules(LEASE)).collect(),
+            jobs: self
+                .jobs
+                .iter()
+                .chain(dropped)
+                .map(|job| job.rules(LEASE))
+                .collect(),
+            schedules: self.in_force.clone(),
             directives: self.operated.directives.clone(),
             requests: self.operated.requests.clone(),
             cancels: self.operated.cancels.clone(),
@@ -165,12 +186,6 @@ impl World {
         let ticks = of_schedule.map(|event| event.tick_ms);
         ticks.max().unwrap_or_default()
     }
-}
-
-fn all_decided(audits: &[Audit]) -> bool {
-    let others = audits.iter().filter(|audit| audit.job != MINUTE);
-    let mut ticks = others.flat_map(|audit| &audit.ticks);
-    ticks.all(|tick| tick.status != TickStatus::Open)
 }
 
 /// The lines of a node's log; those without an instant belong to the one

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{BOUND, LOOK_AGAIN, PULSE, World, now_us};
 use crate::log::{Event, Kind as Sign};
+use crate::node::Node;
 
 /// What the cluster had to do and never did: a violation, not a trouble of the
 /// harness.
@@ -18,6 +19,16 @@ impl Never {
     pub fn is(error: &io::Error) -> bool {
         error.get_ref().is_some_and(|error| error.is::<Never>())
     }
+}
+
+fn has_started(node: &Node) -> bool {
+    node.stderr().contains("scheduled_one: started: ")
+}
+
+/// Whether it ended because the store did not serve it in time.
+pub(super) fn never_started(node: &Node) -> bool {
+    let text = node.stderr();
+    !has_started(node) && text.contains("Error: the store is not available")
 }
 
 impl World {
@@ -122,16 +133,27 @@ impl World {
         })
     }
 
-    /// Waits until all nodes have started: one that meets a fault while it starts may end with an error.
+    /// Waits until all nodes have started. One that does not reach the store while it starts ends with an error, on a
+    /// machine that is slow enough without a fault: another one takes its place.
     ///
     /// # Errors
     ///
     /// One does not start.
     pub fn wait_for_nodes(&mut self) -> io::Result<()> {
+        let mut restarted = Ok(());
         self.must("all nodes have started", |world| {
-            let mut nodes = world.nodes.iter();
-            nodes.all(|node| node.stderr().contains("scheduled_one: started: "))
-        })
+            let ended = world
+                .nodes
+                .iter_mut()
+                .position(|node| node.has_ended() && never_started(node));
+            if let Some(index) = ended {
+                world.bury(index);
+                restarted = world.start_node().map(drop);
+                return restarted.is_err();
+            }
+            world.nodes.iter().all(has_started)
+        })?;
+        restarted
     }
 
     /// Waits for something that the cluster must do.
