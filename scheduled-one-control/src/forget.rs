@@ -72,8 +72,8 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`]; [`Error::UnknownJob`]; [`Error::NotGone`] if a living node has it; [`Error::NotYet`] while a run is active, or
-    /// the store may have forgotten one; [`Error::Argument`], [`Error::Store`].
+    /// [`Error::Forbidden`]; [`Error::UnknownJob`]; [`Error::NotGone`] if a living node has it; [`Error::NotYet`] while
+    /// a run is active, or the store may have forgotten one; [`Error::Argument`], [`Error::Store`].
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,10 +1,13 @@
 //! The embedded store (`memory://`): the records of a namespace under a mutex. For tests, examples and services of one
 //! process; it forgets when the process ends.
 
+mod agenda;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+pub use agenda::Agenda;
 use once_cell::sync::Lazy;
 
 use crate::bucket::Bucket;
@@ -13,9 +16,8 @@ use crate::clock::Clock;
 use crate::diagnosis::{Finding, Report, Severity};
 use crate::future::BoxFuture;
 use crate::ledger::LedgerRecord;
-use crate::machine::damage::{Reads, damage};
 use crate::machine::{Meta, Nodes, Now, Record};
-use crate::message::{Checkpoint, KNOWN_REQUESTS, MAX_BATCH, Request, UNCLAIMED_MS};
+use crate::message::{Checkpoint, KNOWN_REQUESTS, Request};
 use crate::records::{Decide, Records, Survey};
 use crate::store::{Answer, DiagnosticContext, Store, StoreError};
 use crate::trail::{MAX_TRAIL, TrailEntry, TrailId, TrailLine};
@@ -128,54 +130,6 @@ pub struct BucketState {
     pub serving: String,
     /// The units by what is to be done about them.
     pub agenda: Agenda,
-}
-
-/// Most units that [`in_turn`] chooses from.
-const MAX_IN_TURN: usize = 64 * MAX_BATCH;
-
-/// At most a batch of these units. Of more, each second names others, so that every unit is named in turn, even behind
-/// units of jobs that no node has.
-fn in_turn<'u>(units: impl Iterator<Item = &'u UnitName>, now: Now) -> Vec<UnitName> {
-    let units: Vec<&UnitName> = units.take(MAX_IN_TURN).collect();
-    let from = match units.len() < MAX_BATCH {
-        true => 0,
-        false => (now.ms() / 1_000) as usize * MAX_BATCH % units.len(),
-    };
-    let named = units.into_iter().skip(from).take(MAX_BATCH);
-    named.cloned().collect()
-}
-
-/// Units by what is to be done about them, so that a survey does not look at all records.
-#[derive(Clone, Debug, Default)]
-pub struct Agenda {
-    /// Units in which something waits and can start.
-    ready: BTreeSet<UnitName>,
-    /// Units by the instant at which their next tick may start.
-    due: BTreeSet<(i64, UnitName)>,
-    /// Units with an active run, by the instant at which its renewal is overdue.
-    overdue: BTreeSet<(i64, UnitName)>,
-}
-
-impl Agenda {
-    /// The record of a unit has changed.
-    fn change(&mut self, unit: &UnitName, before: Option<&Record>, after: &Record) {
-        let due = |record: &Record| Some((record.next_due_ms?, unit.clone()));
-        let overdue = |record: &Record| (record.overdue_at_ms(), unit.clone());
-        if let Some(before) = before {
-            self.ready.remove(unit);
-            due(before).map(|entry| self.due.remove(&entry));
-            if before.running {
-                self.overdue.remove(&overdue(before));
-            }
-        }
-        if after.ready() {
-            self.ready.insert(unit.clone());
-        }
-        self.due.extend(due(after));
-        if after.running {
-            self.overdue.insert(overdue(after));
-        }
-    }
 }
 
 impl BucketState {
@@ -314,20 +268,7 @@ impl BucketState {
 
     /// Units that a node has to attend to, see [`Records::survey`].
     pub fn survey(&self, now: Now) -> Survey {
-        let agenda = &self.agenda;
-        let up_to = |at_ms: i64| ..(at_ms + 1, UnitName::new("", 0));
-        let unclaimed = agenda.due.range(up_to(now.ms() - UNCLAIMED_MS));
-        let overdue = agenda.overdue.range(up_to(now.ms()));
-        let sound = overdue.filter_map(|(_, unit)| {
-            let record = self.records.get(unit)?;
-            let is_sound = damage(record, now, Reads::Overdue).is_none();
-            is_sound.then(|| record.overdue_run(unit))
-        });
-        Survey {
-            ready: in_turn(agenda.ready.iter(), now),
-            unclaimed: in_turn(unclaimed.map(|(_, unit)| unit), now),
-            overdue: sound.take(MAX_BATCH).collect(),
-        }
+        self.agenda.survey(&self.records, now)
     }
 
     /// The newest lines of a job's ledger, newest first.

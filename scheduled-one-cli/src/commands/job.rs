@@ -235,30 +235,16 @@ fn shards(job: &JobDescription) -> u32 {
     said.and_then(|it| it.parse().ok()).unwrap_or(1)
 }
 
-fn text(
-    Shown {
-        job,
-        next,
-        runs,
-        backfill,
-    }: &Shown,
-    output: &Output,
-) -> String {
+fn text(shown: &Shown, output: &Output) -> String {
+    let (job, next, runs) = (&shown.job, &shown.next, &shown.runs);
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<12} {}", escape(&value));
     };
     row("job", job.job.clone());
     if let Some(cataloged) = &job.cataloged {
-        row("schedule", cataloged.schedule.clone());
-        let said = [("for", &cataloged.description), ("group", &cataloged.group)];
-        for (name, value) in said {
-            if let Some(value) = value {
-                row(name, value.clone());
-            }
-        }
-        for (name, value) in policies(cataloged) {
-            row("policy", format!("{name} = {value}"));
+        for (name, value) in described(cataloged) {
+            row(name, value);
         }
     }
     if !next.is_empty() {
@@ -283,7 +269,7 @@ fn text(
         row(name, value);
     }
     let status = &job.status;
-    if let Some(state) = backfill {
+    if let Some(state) = &shown.backfill {
         row("backfill", backfilling(state));
     }
     if shards(job) > 1 {
@@ -309,6 +295,17 @@ fn text(
         text.push_str(&output.part(view::lines(&job.newest, output)));
     }
     text
+}
+
+/// What the job says of itself.
+fn described(job: &CatalogedJob) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("schedule", job.schedule.clone())];
+    let said = [("for", &job.description), ("group", &job.group)];
+    let said = said.into_iter();
+    rows.extend(said.filter_map(|(name, value)| Some((name, value.clone()?))));
+    let policies = policies(job).into_iter();
+    rows.extend(policies.map(|(name, value)| ("policy", format!("{name} = {value}"))));
+    rows
 }
 
 /// Which nodes have the job, with which schedules.

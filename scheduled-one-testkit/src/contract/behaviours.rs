@@ -5,8 +5,7 @@ use std::fmt::Debug;
 
 use scheduled_one_protocol::machine::{Record, Waiting};
 use scheduled_one_protocol::message::{
-    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, HeartbeatReply, Intent, Overlap, Target,
-    Verdict,
+    Claim, Claimed, DueTick, EARLY_TOLERANCE_MS, Grant, Intent, Overlap, Target, Verdict,
 };
 use scheduled_one_protocol::{Start, UnitName};
 
@@ -350,21 +349,6 @@ fn queued(workload: &mut Workload, due: &DueTick, before: &Record) {
         "claim queued, another is superseded",
     );
     workload.count_if(cancel && waited(true), "claim queued, an attempt goes on");
-}
-
-/// The reply to a heartbeat.
-pub(super) fn heard(workload: &mut Workload, reply: &HeartbeatReply) {
-    reply.overdue.iter().for_each(|_| workload.count("overdue"));
-    reply
-        .ready
-        .iter()
-        .for_each(|_| workload.count("heartbeat ready"));
-    workload.count_if(!reply.unclaimed.is_empty(), "unclaimed");
-    let is_news = reply.membership.members.is_some();
-    workload.count_if(is_news, "members are named");
-    workload.count_if(!is_news, "members are known");
-    workload.count_if(reply.wanted_list.is_some(), "a list of jobs is returned");
-    workload.count_if(!reply.has_job_list, "a list of jobs is missing");
 }
 
 /// What a batch of the other kinds did to a record.

@@ -38,6 +38,7 @@ mod directives;
 mod due_ticks;
 mod forgets;
 mod of_ends;
+mod of_heartbeats;
 mod of_lanes;
 mod race;
 mod requests;

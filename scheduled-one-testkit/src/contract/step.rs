@@ -11,7 +11,7 @@ use scheduled_one_protocol::message::{
 use scheduled_one_protocol::{Answer, Store, StoreError, Survey, UnitName, Wanted, WorkingSet};
 
 use super::workload::Workload;
-use super::{Breach, behaviours, of_ends, of_lanes, schedules};
+use super::{Breach, behaviours, of_ends, of_heartbeats, of_lanes, schedules};
 
 /// An error is no reply.
 pub(super) async fn replied<T>(request: &dyn Debug, answer: Answer<'_, T>) -> Result<T, Breach> {
@@ -330,7 +330,7 @@ impl Workload {
             ..membership
         };
         self.count("heartbeat");
-        behaviours::heard(self, &expected);
+        of_heartbeats::replied(self, &expected);
         Breach::unless_same("the reply", &heartbeat, &expected, &body)?;
         Ok(1)
     }
