@@ -79,7 +79,7 @@ impl Control {
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// use scheduled_one_control::Control;
     ///
-    /// let control = Control::connect("redis://127.0.0.1").open().await?;
+    /// let control = Control::connect("redis://127.0.0.1").await?;
     /// for gone in control.gone().await? {
     ///     println!("{}: {} lines", gone.job, gone.ledger_lines);
     /// }

@@ -122,7 +122,6 @@ local function take_back(key, r)
     r.wait = ''
     call('HDEL', key, 'wait', 'q', 'sch')
     call('ZREM', KEYS[3], unit_of(key))
-    end_requests(key, r)
   end
   if r.tick > now then
     call('HSET', key, 'rer', '0')
@@ -133,6 +132,9 @@ local function take_back(key, r)
       call('HSET', key, field == 'until_' and 'until' or field, now_s)
     end
   end
+  -- The request of a tick that is no longer that of the run has ended, too.
+  r.tick = math.min(r.tick, now)
+  end_requests(key, r)
   if r.running then
     call('ZADD', KEYS[2], overdue_at(math.min(r.until_, now), r.lease), unit_of(key))
   elseif ready(r) then

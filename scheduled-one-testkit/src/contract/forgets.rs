@@ -92,7 +92,8 @@ impl Workload {
         caller: &Caller,
     ) -> Result<u64, Breach> {
         let request = self.forget_request();
-        if self.is_free(&request.job) && self.random.one_in(2) {
+        let takes_back = request.what == Forget::MarksAhead;
+        if self.is_free(&request.job) && (takes_back || self.random.one_in(4)) {
             self.go_ahead(store, caller, &request.job).await?;
         }
         let Reply { head, body } = replied(&request, store.forget(caller, &request)).await?;

@@ -110,10 +110,10 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
         forgets && config.other_lease > config.first_lease,
         starts_before_another_job(),
     );
-    sometimes(
-        !config.other_ticks.is_empty() && faults.restarts > 0,
-        both_schedules_run(),
-    );
+    let two_releases = !config.other_ticks.is_empty() && faults.restarts > 0;
+    let (equal, unequal) = (config.other_generation == 0, config.other_generation > 0);
+    sometimes(two_releases && equal, both_schedules_run());
+    sometimes(two_releases && unequal, the_higher_generation_goes_on());
     sometimes(faults.gone > 0, starts_after_gone());
     sometimes(faults.reschedules > 1, both_plans_run());
     sometimes(faults.directives > 0, undecided_in_a_pause());
@@ -146,6 +146,21 @@ fn a_request_starts() -> Property<Config> {
 fn a_run_is_cancelled() -> Property<Config> {
     Property::sometimes("a run is cancelled", |_, world: &World| {
         !world.history.cancelled.is_empty() && world.ends(Outcome::Cancelled)
+    })
+}
+
+/// A node died and started again, perhaps the one with the lower generation: ticks of the higher one still start.
+fn the_higher_generation_goes_on() -> Property<Config> {
+    let what = "a tick of the higher generation starts, and a node has started again";
+    Property::sometimes(what, |config: &Config, world: &World| {
+        let newest = world.history.starts.last();
+        let is_higher = newest.is_some_and(|start| {
+            config
+                .other_ticks
+                .iter()
+                .any(|it| Config::tick(*it) == start.tick)
+        });
+        is_higher && world.left.restarts == 0 && world.nodes.iter().all(|node| node.up)
     })
 }
 
