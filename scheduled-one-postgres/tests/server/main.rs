@@ -17,6 +17,7 @@ mod way_back;
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use scheduled_one_postgres::PostgresStore;
 use scheduled_one_protocol::message::{Caller, Heartbeat, Occasion, Register};
@@ -95,12 +96,43 @@ fn registration(unit: &str) -> Register {
     }
 }
 
+/// Whether no reply came in time, because the machine is busy, and the request may be repeated.
+fn is_late<T>(result: &Result<T, StoreError>, until: Instant) -> bool {
+    match result {
+        Err(StoreError::Unavailable(text)) => {
+            text.contains("did not reply within") && Instant::now() < until
+        }
+        _ => false,
+    }
+}
+
+/// Until when a request is repeated that begins now.
+fn patience() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// Repeats a request as long as no reply comes in time. Any other result is returned.
+async fn in_time<T>(
+    mut request: impl AsyncFnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let until = patience();
+    loop {
+        let result = request().await;
+        if !is_late(&result, until) {
+            return result;
+        }
+    }
+}
+
+/// The identity of the serving history.
 async fn serving(store: &PostgresStore) -> String {
-    let reply = store
-        .heartbeat(&caller(), Heartbeat::alive())
-        .await
-        .unwrap();
-    reply.head.serving
+    let until = patience();
+    loop {
+        let result = store.heartbeat(&caller(), Heartbeat::alive()).await;
+        if !is_late(&result, until) {
+            return result.unwrap().head.serving;
+        }
+    }
 }
 
 /// The text of an error that repeating may end.

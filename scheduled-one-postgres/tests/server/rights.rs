@@ -6,7 +6,7 @@ use scheduled_one_protocol::{
     FencingToken, LedgerRecord, SkipReason, Store, StoreError, TickMs, UnitName,
 };
 
-use super::{Database, SERVER, caller, registration};
+use super::{Database, SERVER, caller, in_time, registration};
 
 /// Everything that a node does with the tables.
 async fn everything(store: &PostgresStore) -> Result<(), StoreError> {
@@ -62,7 +62,7 @@ async fn the_documented_rights_suffice() {
     let world = World::new();
     let store = world.store();
     Store::preflight(&store).await.unwrap();
-    everything(&store).await.unwrap();
+    in_time(async || everything(&store).await).await.unwrap();
     let documented = include_str!("../../docs/postgres.md");
     for grant in schema("scheduled_one", Some("jobs"))
         .lines()
@@ -132,7 +132,9 @@ async fn each_right_is_needed_and_a_missing_one_is_named() {
         let error = error.cause.downcast::<ConnectError>().unwrap();
         assert!(matches!(*error, ConnectError::MissingRights { .. }));
         if fails_a_request {
-            let error = everything(&running).await.unwrap_err();
+            let error = in_time(async || everything(&running).await)
+                .await
+                .unwrap_err();
             let StoreError::Unavailable(text) = error else {
                 panic!("{error:?}");
             };
@@ -145,7 +147,9 @@ async fn each_right_is_needed_and_a_missing_one_is_named() {
             .database
             .sql(&format!("GRANT {right} ON {object} TO {user}"));
     }
-    everything(&world.store()).await.unwrap();
+    in_time(async || everything(&world.store()).await)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -162,5 +166,5 @@ async fn a_user_who_may_make_no_tables_is_given_the_statements() {
     };
     database.sql(&sql);
     Store::preflight(&store).await.unwrap();
-    everything(&store).await.unwrap();
+    in_time(async || everything(&store).await).await.unwrap();
 }

@@ -8,7 +8,7 @@ use scheduled_one_protocol::{
 use test_support::{PostgresServer, wait_until_async};
 use tokio::task::JoinSet;
 
-use super::{Database, caller, registration, serving};
+use super::{Database, caller, in_time, registration, serving};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_start_at_the_same_time_make_the_tables_once() {
@@ -198,19 +198,10 @@ async fn a_ledger_is_kept_short_and_buckets_are_apart() {
     assert_eq!(other.ledger("a", 100).await.unwrap(), []);
 }
 
-/// Registers the units; on a busy machine a reply may come too late, and registering them again changes nothing.
+/// Registers the units; to register them again changes nothing.
 async fn registered(store: &PostgresStore, units: &[Register]) {
-    let bound = std::time::Duration::from_secs(60);
-    wait_until_async(
-        "the units are registered",
-        bound,
-        async || match Store::register(store, &caller(), units).await {
-            Ok(_) => true,
-            Err(StoreError::Unavailable(_)) => false,
-            Err(error) => panic!("{error}"),
-        },
-    )
-    .await;
+    let registered = in_time(async || store.register(&caller(), units).await);
+    registered.await.unwrap();
 }
 
 #[tokio::test]
