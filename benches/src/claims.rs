@@ -11,7 +11,7 @@ use scheduled_one_protocol::message::{
     Target, Verdict,
 };
 use scheduled_one_protocol::{Outcome, Store, TickMs, UnitName};
-use scheduled_one_redis::{RedisStore, claim_script};
+use scheduled_one_redis::{RedisStore, claim_script, claim_script_without_control};
 use test_support::{RedisServer, find_in_path, find_redis_server};
 use tokio::task::JoinSet;
 
@@ -23,6 +23,10 @@ use crate::ticks::now_us;
 
 /// Calls under way at a time, as many as a node has.
 const UNDER_WAY: usize = 8;
+/// How often each of two scripts is measured.
+const TURNS: usize = 5;
+/// How much dearer control may make claims while nobody uses it.
+const MOST_OF_CONTROL: f64 = 1.05;
 /// Long enough for a round.
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -34,8 +38,8 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let ours = child::run("claims", &task)?;
     drop(redis);
     let calls = batches * rounds;
-    let whole = reference(calls, MAX_BATCH, 1)?;
-    let single = reference(calls * MAX_BATCH / 8, 1, 64)?;
+    let whole = reference(claim_script(), calls, MAX_BATCH, 1)?;
+    let single = reference(claim_script(), calls * MAX_BATCH / 8, 1, 64)?;
 
     let row = |what: &str, name: &str, bound| -> Result<Row> {
         Ok(Row::new(what.to_owned(), "/s", bound, ours.get(name)?))
@@ -48,6 +52,31 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
         row(first, "first", target)?.maybe_beside(whole),
         row(singles, "first", Bound::None)?.maybe_beside(single),
         row("outcomes recorded", "finishes", Bound::None)?,
+    ])
+}
+
+/// The claim script, next to the same without what operators need: nobody has used that here. In turns; the better of
+/// each counts, because noise only costs.
+pub(crate) fn cost_of_control(scale: &Scale) -> Result<Vec<Row>> {
+    let (batches, rounds) = scale.claims;
+    let without = claim_script_without_control()
+        .map_err(|part| anyhow!("the claim script has another text than {part:?}"))?;
+    let best = |script: &str, before: f64| -> Result<f64> {
+        let found = reference(script, batches * rounds, MAX_BATCH, 1)?;
+        Ok(found.unwrap_or_default().max(before))
+    };
+    let (mut ours, mut plain) = (0.0, 0.0);
+    for _ in 0..TURNS {
+        ours = best(claim_script(), ours)?;
+        plain = best(&without, plain)?;
+    }
+    if plain == 0.0 {
+        return Ok(Vec::new()); // there is no redis-benchmark, which was said
+    }
+    let what = "claims by the script, control unused, against the script without control";
+    let bound = Bound::AtLeast(plain / MOST_OF_CONTROL);
+    Ok(vec![
+        Row::new(what.to_owned(), "/s", bound, ours).beside(plain),
     ])
 }
 
@@ -235,9 +264,9 @@ pub(crate) fn finishes(claims: Vec<Claim>, answers: Vec<Claimed>) -> Result<Vec<
     claims.into_iter().zip(answers).map(finish).collect()
 }
 
-/// Claims per second that redis-benchmark reaches with the same script, each for a unit that was
+/// Claims per second that redis-benchmark reaches with a script, each for a unit that was
 /// never claimed before. None if there is no redis-benchmark.
-fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>> {
+fn reference(script: &str, calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>> {
     let beside = find_redis_server().map(|server| server.with_file_name("redis-benchmark"));
     let beside = beside.filter(|program| program.is_file());
     let Some(program) = beside.or_else(|| find_in_path("redis-benchmark")) else {
@@ -245,7 +274,7 @@ fn reference(calls: usize, units: usize, pipeline: usize) -> Result<Option<f64>>
         return Ok(None);
     };
     let redis = RedisServer::start()?;
-    let sha = redis.command(&["SCRIPT", "LOAD", claim_script()])?;
+    let sha = redis.command(&["SCRIPT", "LOAD", script])?;
     let mut command = Command::new(program);
     command
         .args(["-q", "-p", &redis.port().to_string()])

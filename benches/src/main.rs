@@ -59,7 +59,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 22] = [
+const FIGURES: [Figure; 23] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -144,6 +144,11 @@ const FIGURES: [Figure; 22] = [
         name: "claims",
         what: "claims per second of the Redis store",
         measure: claims::measure,
+    },
+    Figure {
+        name: "control",
+        what: "what control costs claims while nobody uses it",
+        measure: claims::cost_of_control,
     },
     Figure {
         name: "metrics",

@@ -72,7 +72,7 @@ pub use crate::connect_error::ConnectError;
 pub use crate::options::{ConnectOptions, MAX_REPLICAS};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
-pub use crate::script::claim_script;
+pub use crate::script::{claim_script, claim_script_without_control};
 
 /// Longest time that a call waits for its reply, connecting included.
 ///

@@ -71,6 +71,52 @@ pub fn claim_script() -> &'static str {
     &CLAIM.text
 }
 
+/// The text of the claim script without what operators need, for a benchmark of what that costs while nobody uses it:
+/// directives, lanes and requests for runs.
+///
+/// # Errors
+///
+/// The first of these parts that the script does not have any more as it is written here.
+#[cfg(feature = "internals")]
+pub fn claim_script_without_control() -> Result<String, &'static str> {
+    // What the script has, and what is there instead.
+    const PARTS: [(&str, &str); 12] = [
+        (", 'buckets', 'cv')", ", 'buckets')"),
+        ("= int(meta[6])", "= 0"),
+        (
+            "= control_version > 0 or version >= CONTROL_VERSION",
+            "= false",
+        ),
+        ("'sch', 'ask', 'q')", "'sch', 'q')"),
+        ("'sch', 'ask')", "'sch')"),
+        (
+            "v, v[9], v[7])\n  if v[8] == '1' then\n    r.ask = true\n  end\n",
+            "v, v[8], v[7])\n",
+        ),
+        (" + (ask.lane and 1 or 0)", ""),
+        (" or read_directives()", ""),
+        ("  merge_lane()\n", ""),
+        (
+            "  if directs or ask.control > 0 then\n    local stays = forbidden()\n    if stays then\n      \
+             return stays\n    end\n  end\n",
+            "",
+        ),
+        (
+            "  elseif r.ask and not ask.lane and ask.intent ~= 'mark_missed' then\n    return LANE\n",
+            "",
+        ),
+        ("free_slot(lane_blocks() and 1 or 0)", "free_slot(0)"),
+    ];
+    let mut text = claim_script().to_owned();
+    for (part, instead) in PARTS {
+        if !text.contains(part) {
+            return Err(part);
+        }
+        text = text.replace(part, instead);
+    }
+    Ok(text)
+}
+
 impl Operation {
     #[cfg(test)]
     pub(crate) fn text(&self) -> &str {
