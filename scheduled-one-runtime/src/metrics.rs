@@ -45,6 +45,8 @@ const REQUEST_DURATIONS: Bounds = [
 pub(crate) struct Metrics {
     /// Nothing is counted: for benchmarks, which compare.
     off: bool,
+    /// Somebody has read the instruments.
+    are_read: AtomicBool,
     namespace: String,
     /// Number of buckets of the namespace.
     bucket_count: u32,
@@ -106,11 +108,12 @@ impl Metrics {
     ) -> Self {
         Metrics {
             off,
+            are_read: AtomicBool::new(false),
             namespace: namespace.to_owned(),
             bucket_count,
             jobs: jobs
                 .iter()
-                .filter(|job| !job.is_internal())
+                .filter(|job| !job.is_internal)
                 .cloned()
                 .collect(),
             elsewhere: JobMetrics::default(),
@@ -204,7 +207,7 @@ impl Metrics {
 
     /// The function of a run is called for the first time, `lateness` after its tick was due.
     pub(crate) fn run_began(&self, job: &CompiledJob, lateness: Duration) {
-        if !self.off && !job.is_internal() {
+        if !self.off && !job.is_internal {
             job.metrics.began(lateness);
             let labels = || [(JOB_NAME, self.label(&job.name))];
             let of = (catalog::RUN_LATENESS.name, &LATENESSES);
@@ -221,7 +224,7 @@ impl Metrics {
         took: Option<Duration>,
         now_ms: i64,
     ) {
-        if self.off || job.is_internal() {
+        if self.off || job.is_internal {
             return;
         }
         match outcome {
@@ -281,6 +284,11 @@ impl Metrics {
     }
 
     /// Passes on what the instruments show, if it is time; `now` is the boot clock.
+    /// Whether somebody has read the instruments. Until then nothing is asked of the store only for them.
+    pub(crate) fn are_read(&self) -> bool {
+        self.are_read.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn publish_if_due(&self, now: Duration) {
         self.mirror.publish_if_due(now, || self.collect(MOST_JOBS));
     }

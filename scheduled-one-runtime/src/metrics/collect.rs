@@ -37,6 +37,7 @@ struct Group<'a> {
 impl Metrics {
     /// Everything. Of more jobs than `most`, those behind the first `most` by name have one label.
     pub(crate) fn collect(&self, most: usize) -> Vec<MetricFamily> {
+        self.are_read.store(true, Ordering::Relaxed);
         let groups = self.groups(most);
         let mut families = vec![self.build()];
         families.extend(runs(&groups));

@@ -82,6 +82,11 @@ impl Histogram {
 }
 
 impl Counted {
+    /// `None` if nothing was counted.
+    pub(crate) fn if_any(self) -> Option<Self> {
+        self.counts.iter().any(|count| *count > 0).then_some(self)
+    }
+
     /// Both together.
     pub(crate) fn and(self, other: Counted) -> Self {
         Counted {

@@ -2,6 +2,7 @@
 //! outcome although they are decided, and learns what other nodes ran.
 //!
 //! It is slow on purpose: one job every five seconds and node, and only a job with ticks that were not looked at.
+//! It begins when the metrics of the node are read for the first time, because nothing else shows what it finds.
 //! What it cannot know does not count: what the store forgot, and what the ledger no longer keeps.
 
 use std::collections::BTreeSet;
@@ -235,7 +236,7 @@ impl Node {
     pub(super) fn look_if_due(&mut self, mode: Mode, seen: &StoreHealth) {
         let (now, now_ms) = (self.client.now(), self.runner.cluster.now_ms());
         self.client.metrics.publish_if_due(now);
-        if mode != Mode::Working || !seen.up {
+        if mode != Mode::Working || !seen.up || !self.client.metrics.are_read() {
             return;
         }
         let (units, preference) = (&self.units, &self.claiming.preference);

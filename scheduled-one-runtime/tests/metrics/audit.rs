@@ -16,7 +16,9 @@ async fn started(clock: &ManualClock, store: &TestStore) -> Scheduler {
     let builder = Scheduler::builder("memory://").clock(clock.clone());
     let job = Job::every("j", MINUTE, || async {}).start_deadline(MINUTE);
     let scheduler = builder.store(store.clone()).job(job).start().await;
-    scheduler.expect("started")
+    let scheduler = scheduler.expect("started");
+    shown(&scheduler); // looks begin when somebody reads
+    scheduler
 }
 
 /// The job runs so many times more.
