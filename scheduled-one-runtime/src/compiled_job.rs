@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduled_one_schedule::{Schedule, ZoneData, name};
+use scheduled_one_schedule::{Schedule, ZoneData};
 
 use crate::handler::AnyHandler;
 use crate::job_schedules::{JobSchedules, Rescheduled};
@@ -36,6 +36,8 @@ pub(crate) struct Placement {
 /// A job that passed every check.
 pub(crate) struct CompiledJob {
     pub(crate) name: Arc<str>,
+    /// Whether the scheduler brings it itself: then it is not among the jobs of the program.
+    pub(crate) is_internal: bool,
     pub(crate) schedules: JobSchedules,
     /// `None` of a job of no group that runs on every node.
     pub(crate) placement: Option<Arc<Placement>>,
@@ -66,11 +68,6 @@ impl CompiledJob {
         zones: &ZoneData,
     ) -> Option<Rescheduled> {
         self.schedules.follow(wanted, zones)
-    }
-
-    /// Whether the scheduler brings it itself: then it is not among the jobs of the program.
-    pub(crate) fn is_internal(&self) -> bool {
-        name::is_internal(&self.name)
     }
 
     /// The lease of its runs.

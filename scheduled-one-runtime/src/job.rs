@@ -346,6 +346,7 @@ impl Job {
         Ok(Compiled::Job(Box::new(CompiledJob {
             descriptor: descriptor(&self, &schedule, schedules.zones(), enabled),
             placement: placement(self.group, self.on),
+            is_internal: self.is_internal,
             name: self.name,
             schedules: JobSchedules::new(schedule),
             rules: Rules::shared(&self.policies, enabled),

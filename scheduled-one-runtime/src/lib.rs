@@ -71,6 +71,7 @@ mod store_client;
 // … a granted tick is run, in attempts, under a lease that is renewed …
 mod active_run;
 mod active_runs;
+mod alarm;
 mod permits;
 mod run;
 

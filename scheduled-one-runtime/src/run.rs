@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::active_run::{ActiveRun, RunKind};
 use crate::active_runs::{ActiveRuns, RunGuard};
+use crate::alarm::Alarm;
 use crate::attempt::Attempt;
 use crate::cluster_clock::ClusterClock;
 use crate::compiled_job::CompiledJob;
@@ -38,6 +39,8 @@ const LOCAL_CANCEL_BUDGET: Duration = Duration::from_secs(1);
 pub(crate) struct Runner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cluster: Arc<ClusterClock>,
+    /// Wakes runs when their ticks are due.
+    pub(crate) alarm: Alarm,
     /// Renews the leases of granted runs.
     pub(crate) watchdog: Watchdog,
     /// The values that job functions take as `State`.
@@ -243,7 +246,7 @@ impl Runner {
         tokio::select! {
             biased;
             () = run.lease.wait_cancelled() => {}
-            () = self.clock.sleep(left) => {}
+            () = self.alarm.sleep(left) => {}
         }
         match run.lease.cancelled() {
             Some(reason) => RunResult::dropped(reason),

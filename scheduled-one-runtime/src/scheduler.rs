@@ -188,7 +188,7 @@ impl Scheduler {
     /// [`job`](Self::job) and [`ledger`](Self::ledger) show them by their names.
     pub fn jobs(&self) -> Vec<JobInfo> {
         let now_ms = |job| self.worker(job).map_or(0, BucketWorker::now_ms);
-        let jobs = self.jobs.iter().filter(|job| !job.is_internal());
+        let jobs = self.jobs.iter().filter(|job| !job.is_internal);
         jobs.map(|job| info(job, self.outlook.of(&job.name), now_ms(&job.name)))
             .collect()
     }
@@ -255,7 +255,7 @@ impl Scheduler {
     }
 
     fn unknown(&self, job: &str) -> Error {
-        let known = self.jobs.iter().filter(|job| !job.is_internal());
+        let known = self.jobs.iter().filter(|job| !job.is_internal);
         unknown_job(job, known.map(|job| &*job.name))
     }
 

@@ -49,7 +49,7 @@ impl AlertSource {
     ) -> Self {
         let jobs: Vec<_> = jobs
             .iter()
-            .filter(|job| !job.is_internal())
+            .filter(|job| !job.is_internal)
             .cloned()
             .collect();
         AlertSource {

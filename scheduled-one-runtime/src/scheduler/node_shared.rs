@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::active_runs::ActiveRuns;
+use crate::alarm::Alarm;
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
 use crate::log_throttle::LogThrottle;
@@ -24,6 +25,7 @@ use scheduled_one_schedule::ZoneData;
 /// What the workers of a node share.
 pub(super) struct NodeShared {
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) alarm: Alarm,
     /// Random identity of the node.
     pub(super) identity: String,
     /// Label of the node.
@@ -67,6 +69,7 @@ impl SchedulerBuilder {
         );
         Ok(NodeShared {
             clock: Arc::clone(&self.clock),
+            alarm: Alarm::start(&self.clock),
             node: self.node_name.as_deref().unwrap_or(&identity).into(),
             identity,
             default_lease: self.lease,

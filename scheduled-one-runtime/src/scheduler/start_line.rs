@@ -28,7 +28,7 @@ pub(super) struct StartLine<'a> {
 
 impl SchedulerBuilder {
     pub(super) fn log_started(&self, line: &StartLine<'_>) {
-        let jobs = || line.jobs.iter().filter(|job| !job.is_internal());
+        let jobs = || line.jobs.iter().filter(|job| !job.is_internal);
         let enabled = jobs().filter(|job| job.rules.enabled);
         let describe = |job: &Arc<CompiledJob>| line.outlook.describe(job, line.now_ms);
         let mut text = list(enabled, describe, "; ");

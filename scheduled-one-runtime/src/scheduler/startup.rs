@@ -314,6 +314,7 @@ impl Joining {
         let runner = Arc::new(Runner {
             clock: Arc::clone(&shared.clock),
             cluster: self.cluster,
+            alarm: shared.alarm.clone(),
             watchdog,
             states: Arc::clone(&shared.states),
             node: Arc::clone(&shared.node),
