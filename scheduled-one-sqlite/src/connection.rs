@@ -1,106 +1,112 @@
 //! The connection to the file: opened, kept, and replaced when the file was.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use scheduled_one_protocol::clock::{Clock, SystemClock};
 
 use crate::classify::{explained, is_busy};
+use crate::deadline;
 use crate::file_system;
+use crate::files::{self, FileId, Files, folder_of, is_empty};
 use crate::open_error::OpenError;
+use crate::open_lock::{Note, OpenLock, State};
 use crate::schema;
 
-/// How long a request waits for the write lock, in steps of [`BUSY_STEP`].
-pub(crate) const BUSY_LIMIT: Duration = Duration::from_secs(1);
+/// How long a call that opens the file may take: several processes that open it hinder each other.
+pub(crate) const OPEN_LIMIT: Duration = Duration::from_secs(3);
 
-/// SQLite's own handler waits up to 100 ms between two attempts, and a tick would be late by that.
-const BUSY_STEP: Duration = Duration::from_millis(1);
+/// How long closing waits for whoever opens or closes the file.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long several processes that open the same new file may hinder each other.
-const OPEN_LIMIT: Duration = Duration::from_secs(3);
+/// Between two attempts to open the file: those who still have another one look meanwhile.
+const OPEN_STEP: Duration = Duration::from_millis(10);
 
-/// The identity of a file on its machine: a file that was removed, or replaced, has another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    /// `None` if there is no file.
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(FileId {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })
-    }
-}
+/// The databases that this process has open. SQLite keeps one index for each, whatever the names.
+static OPEN_HERE: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
 /// An open file.
 #[derive(Debug)]
 pub(crate) struct File {
+    // Dropped in this order: SQLite has closed the files when the lock is released.
     pub(crate) connection: Connection,
     path: PathBuf,
-    id: Option<FileId>,
+    /// The database, its log, and the index of that, when they were opened.
+    ids: [Option<FileId>; 3],
+    closing: Closing,
+}
+
+/// What is left to do when the connection is closed.
+#[derive(Debug)]
+struct Closing {
+    files: Files,
+    id: FileId,
+    lock: Option<OpenLock>,
+}
+
+/// Why an attempt to open the file failed.
+enum Failed {
+    /// May pass by itself in moments; the error if it does not.
+    ForNow(OpenError),
+    ForGood(OpenError),
 }
 
 impl File {
-    /// Opens the file, and makes it and its tables if they are missing. Blocks.
+    /// Opens the file, and makes it and its tables if they are missing. Blocks until the deadline of this thread.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let begun = SystemClock.boottime();
         loop {
-            let error = match Self::open_once(path) {
+            match Self::open_once(path) {
                 Ok(file) => return Ok(file),
-                Err(schema::Error::Refused(error)) => return Err(error),
-                Err(schema::Error::Sqlite(error)) => error,
-            };
-            let waited = SystemClock.boottime().saturating_sub(begun);
-            if !is_busy(&error) || waited > OPEN_LIMIT {
-                return Err(unusable(path, explained(&error)));
+                Err(Failed::ForGood(error)) => return Err(error),
+                Err(Failed::ForNow(error)) if deadline::is_over() => return Err(error),
+                Err(Failed::ForNow(_)) => thread::sleep(OPEN_STEP),
             }
-            thread::sleep(BUSY_STEP);
         }
     }
 
-    fn open_once(path: &Path) -> Result<Self, schema::Error> {
-        Self::check_place(path).map_err(schema::Error::Refused)?;
-        // Without URIs: a path that begins with `file:` is a path.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_handler(Some(wait_for_lock))?;
-        let mode: String =
-            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-        if mode != "wal" {
-            let why = format!(
-                "its file system has no shared memory, so SQLite offers the journal mode {mode} and not wal: put it on \
-                 a local disk"
-            );
-            return Err(schema::Error::Refused(unusable(path, why)));
-        }
-        // A commit is on the disk before its request is acknowledged: a decision survives the loss of power.
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "trusted_schema", false)?;
-        schema::prepare(&mut connection, path)?;
-        Ok(File {
+    fn open_once(path: &Path) -> Result<Self, Failed> {
+        Self::check_place(path).map_err(Failed::ForGood)?;
+        let files = Files::of(path);
+        let failed = |error: io::Error| Failed::of_system(path, &error);
+        let lock = OpenLock::acquire(&files).map_err(failed)?;
+        let entry = Entry::find(path, &files, &lock)?;
+        let connection = entry.connect(path, &files, &lock)?;
+        lock.write(&Note::new(entry.id, State::Open))
+            .map_err(failed)?;
+        open_here().push(entry.id);
+        let mut file = File {
             connection,
             path: path.to_owned(),
-            id: FileId::of(path),
-        })
+            ids: [
+                Some(entry.id),
+                FileId::of(&files.wal),
+                FileId::of(&files.shm),
+            ],
+            closing: Closing {
+                files,
+                id: entry.id,
+                lock: None,
+            },
+        };
+        if file.is_current() {
+            return Ok(file);
+        }
+        file.prepare_to_close(lock);
+        Err(Failed::for_now(
+            path,
+            "it is replaced again and again while it is opened",
+        ))
     }
 
     /// Whether a file can be there: its folder exists and is on this machine.
     pub(crate) fn check_place(path: &Path) -> Result<(), OpenError> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(path);
         if !folder.is_dir() {
             let why = format!("there is no folder {}: make it", folder.display());
             return Err(unusable(path, why));
@@ -120,22 +126,261 @@ impl File {
         }
     }
 
-    /// Whether the path still leads to this file. A process that keeps a removed file open would decide for itself.
+    /// Whether the path still leads to this file, and its log and index are next to it. A process that keeps a removed
+    /// file open would decide for itself.
     pub(crate) fn is_current(&self) -> bool {
-        self.id.is_some() && FileId::of(&self.path) == self.id
+        self.is_at_its_path() && self.has_its_log()
+    }
+
+    fn is_at_its_path(&self) -> bool {
+        FileId::of(&self.path) == self.ids[0]
+    }
+
+    fn has_its_log(&self) -> bool {
+        let Files { wal, shm, .. } = &self.closing.files;
+        self.ids[1..] == [FileId::of(wal), FileId::of(shm)]
     }
 
     /// Tells this file from another with the same name and content, such as a restored copy.
-    pub(crate) fn inode(&self) -> u64 {
-        self.id.map_or(0, |id| id.inode)
+    pub(crate) fn identity(&self) -> String {
+        self.closing.id.lasting()
+    }
+
+    /// What happens to the files next to the database before SQLite closes it. The lock is held until that is done.
+    ///
+    /// The last one to close a database copies its log and removes it, by name: only with the lock, and only if the
+    /// names still are those of this database.
+    fn prepare_to_close(&mut self, lock: OpenLock) {
+        let Files { wal, .. } = &self.closing.files;
+        if !self.is_at_its_path() {
+            self.leave_files_alone();
+            // Left by this database; another one at this path is not to find it.
+            if self.ids[1].is_some() && FileId::of(wal) == self.ids[1] {
+                let _ = self.closing.files.remove_leftovers();
+            }
+        } else if !self.has_its_log() {
+            // Somebody removed the log. What it has goes into the database.
+            let copy = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let _ = self.connection.query_row(copy, [], |_| Ok(()));
+            self.leave_files_alone();
+        }
+        self.closing.lock = Some(lock);
+    }
+
+    fn leave_files_alone(&self) {
+        let leave = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        let _ = self.connection.set_db_config(leave, true);
     }
 }
 
-/// SQLite calls this again and again while another connection has the lock. False gives up.
-fn wait_for_lock(attempts: i32) -> bool {
-    let waited = BUSY_STEP * attempts.unsigned_abs();
-    thread::sleep(BUSY_STEP);
-    waited < BUSY_LIMIT
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.closing.lock.is_some() {
+            return;
+        }
+        deadline::set_in(CLOSE_LIMIT);
+        match OpenLock::acquire(&self.closing.files) {
+            Ok(lock) => self.prepare_to_close(lock),
+            Err(_) => self.leave_files_alone(),
+        }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let mut open = open_here();
+        if let Some(at) = open.iter().position(|id| *id == self.id) {
+            open.swap_remove(at);
+        }
+        drop(open);
+        let Some(lock) = &self.lock else {
+            return;
+        };
+        let is_ours = matches!(lock.note(), Ok(Some(note)) if note.is_of(self.id));
+        if is_ours && !self.files.wal.exists() && FileId::of(&self.files.database) == Some(self.id)
+        {
+            let _ = lock.write(&Note::new(self.id, State::Closed));
+        }
+    }
+}
+
+fn open_here() -> std::sync::MutexGuard<'static, Vec<FileId>> {
+    OPEN_HERE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is found at a path, with the lock.
+struct Entry {
+    id: FileId,
+    note: Option<Note>,
+    /// Nobody may have this database open: the log or its index have to be made.
+    alone: bool,
+    /// Decisions may be lost: the database came from elsewhere, or its log was removed.
+    has_forgotten: bool,
+    had_log: bool,
+}
+
+impl Entry {
+    /// Removes what another database left, and makes an empty file if there is none.
+    fn find(path: &Path, files: &Files, lock: &OpenLock) -> Result<Self, Failed> {
+        let failed = |error: io::Error| Failed::of_system(path, &error);
+        let gone = || Failed::for_now(path, "it is removed again and again while it is opened");
+        let is_new = is_empty(&files.database);
+        if is_new {
+            files.remove_leftovers().map_err(failed)?;
+            make(&files.database).map_err(failed)?;
+        }
+        let id = FileId::of(&files.database).ok_or_else(gone)?;
+        let note = lock.note().map_err(failed)?;
+        let is_of_another = note.as_ref().is_some_and(|note| !note.is_of(id));
+        if is_of_another && !is_new {
+            if let Some(log) = files.log() {
+                // Whoever had the other one open removes its log when it looks.
+                return Err(Failed::ForNow(OpenError::ForeignLog {
+                    path: path.to_owned(),
+                    log: log.to_owned(),
+                }));
+            }
+            files.remove_leftovers().map_err(failed)?;
+        }
+        let had_log = files.wal.exists();
+        let has_forgotten = !is_new
+            && (is_of_another
+                || note.as_ref().is_some_and(|note| match note.state {
+                    State::Opening => true,
+                    State::Open => !had_log,
+                    State::Closed => false,
+                }));
+        let entry = Entry {
+            id,
+            note,
+            alone: is_new || has_forgotten || !had_log || !files.shm.exists(),
+            has_forgotten,
+            had_log,
+        };
+        if entry.alone {
+            if open_here().contains(&id) {
+                return Err(entry.in_use(path));
+            }
+            lock.write(&Note::new(id, State::Opening)).map_err(failed)?;
+        }
+        Ok(entry)
+    }
+
+    fn connect(&self, path: &Path, files: &Files, lock: &OpenLock) -> Result<Connection, Failed> {
+        let connected = self.try_to_connect(path, files, lock);
+        connected.map_err(|error| match error {
+            schema::Error::Refused(error) => Failed::ForGood(error),
+            schema::Error::Sqlite(error) => {
+                let is_replaced = FileId::of(&files.database) != Some(self.id);
+                let is_for_now = is_replaced || is_busy(&error);
+                let error = unusable(path, explained(&error));
+                match is_for_now {
+                    true => Failed::ForNow(error),
+                    false => Failed::ForGood(error),
+                }
+            }
+            schema::Error::InUse => self.in_use(path),
+        })
+    }
+
+    fn try_to_connect(
+        &self,
+        path: &Path,
+        files: &Files,
+        lock: &OpenLock,
+    ) -> Result<Connection, schema::Error> {
+        // Without URIs: a path that begins with `file:` is a path.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(&files.database, flags)?;
+        connection.busy_handler(Some(deadline::wait_for_lock))?;
+        schema::refuse_foreign(&connection, path)?;
+        if self.alone
+            && let Err(error) = be_alone(&connection)
+        {
+            drop(connection);
+            self.undo(files, lock);
+            return Err(match is_busy(&error) {
+                true => schema::Error::InUse,
+                false => error.into(),
+            });
+        }
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+        if mode != "wal" {
+            let why = format!(
+                "its file system has no shared memory, so SQLite offers the journal mode {mode} and not wal: put it on \
+                 a local disk"
+            );
+            return Err(schema::Error::Refused(unusable(path, why)));
+        }
+        // A commit is on the disk before its request is acknowledged: a decision survives the loss of power.
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        schema::prepare(&mut connection, path)?;
+        if self.has_forgotten {
+            schema::begin_history(&connection)?;
+        }
+        Ok(connection)
+    }
+
+    /// A log and an index that this attempt made are not for those who come next: somebody uses others.
+    fn undo(&self, files: &Files, lock: &OpenLock) {
+        let _ = files::remove(&files.shm);
+        if !self.had_log {
+            let _ = files::remove(&files.wal);
+        }
+        if let Some(note) = &self.note {
+            let _ = lock.write(note);
+        }
+    }
+
+    fn in_use(&self, path: &Path) -> Failed {
+        Failed::for_now(
+            path,
+            "a process has it open whose write-ahead log was removed or replaced: stop that process (lsof names it)",
+        )
+    }
+}
+
+/// Fails with `SQLITE_BUSY` while another connection has this database open: a change of the journal mode needs it for
+/// itself.
+fn be_alone(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
+}
+
+/// Makes an empty file. One that somebody made in between is not opened: closing it would release the locks that this
+/// process has on it.
+fn make(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o644).open(path);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+impl Failed {
+    fn for_now(path: &Path, why: &str) -> Self {
+        Failed::ForNow(unusable(path, why.to_owned()))
+    }
+
+    /// The error of a call of the operating system.
+    fn of_system(path: &Path, error: &io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::TimedOut => {
+                return Self::for_now(
+                    path,
+                    "another process opens or closes it for long; is it stopped?",
+                );
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "let this user write its folder, and the file whose name ends with -lock"
+            }
+            io::ErrorKind::StorageFull => "free space on its disk",
+            _ => "see the log of the operating system about its disk",
+        };
+        Failed::ForGood(unusable(path, format!("{error}; {why}")))
+    }
 }
 
 fn unusable(path: &Path, why: String) -> OpenError {
