@@ -106,6 +106,10 @@ impl File {
 
     /// Whether a file can be there: its folder exists and is on this machine.
     pub(crate) fn check_place(path: &Path) -> Result<(), OpenError> {
+        Self::check_place_on(path, &file_system::mounts())
+    }
+
+    fn check_place_on(path: &Path, mounts: &str) -> Result<(), OpenError> {
         let folder = folder_of(path);
         if !folder.is_dir() {
             let why = format!("there is no folder {}: make it", folder.display());
@@ -117,7 +121,7 @@ impl File {
                 "it is a folder: name a file in it".to_owned(),
             ));
         }
-        match file_system::network(folder) {
+        match file_system::network(&files::resolved(path), mounts) {
             None => Ok(()),
             Some(kind) => Err(OpenError::NetworkFileSystem {
                 path: path.to_owned(),
@@ -387,5 +391,40 @@ fn unusable(path: &Path, why: String) -> OpenError {
     OpenError::Unusable {
         path: path.to_owned(),
         why,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    /// A list in which the file system of a path is one of sshfs.
+    fn mounted_from_elsewhere(path: &str) -> String {
+        let device = fs::metadata(path).unwrap().dev();
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        format!("97 29 {major}:{minor} / /mnt rw,relatime - fuse.sshfs user@host:/srv rw")
+    }
+
+    #[test]
+    fn a_link_to_the_network_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        // A file system of its own on each machine, which stands for one of the network.
+        symlink("/proc/version", place("file.db")).unwrap();
+        symlink("/proc", place("folder")).unwrap();
+        symlink("folder/missing.db", place("twice.db")).unwrap();
+        let mounts = mounted_from_elsewhere("/proc");
+        for name in ["file.db", "folder/version", "folder/missing.db", "twice.db"] {
+            let error = File::check_place_on(&place(name), &mounts).unwrap_err();
+            assert!(
+                matches!(&error, OpenError::NetworkFileSystem { kind, .. } if kind == "fuse.sshfs"),
+                "{name}: {error}"
+            );
+            assert_eq!(File::check_place_on(&place(name), ""), Ok(()), "{name}");
+        }
+        assert_eq!(File::check_place_on(&place("local.db"), &mounts), Ok(()));
     }
 }

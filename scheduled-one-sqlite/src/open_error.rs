@@ -37,7 +37,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
         /// The file system.
-        kind: &'static str,
+        kind: String,
     },
     /// The write-ahead log next to the file is of another file, and would be applied to this one.
     #[error(
