@@ -193,3 +193,47 @@ pub(crate) fn current<'f>(
     };
     Ok(file.insert(open))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rusqlite::Connection;
+    use scheduled_one_protocol::clock::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn a_busy_lock_does_not_close_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let wanted = Wanted::default();
+        let step = Step {
+            path: &path,
+            bucket: "test",
+            clock: &SystemClock,
+            wanted: &wanted,
+            ledger_limit: 9,
+        };
+        deadline::set_in(Duration::from_secs(60));
+        let mut file = None;
+        step.run(&mut file, &mut Some).unwrap();
+
+        let stranger = Connection::open(&path).unwrap();
+        stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+        deadline::set_in(Duration::from_millis(5));
+        let error = step.run(&mut file, &mut Some).unwrap_err();
+        assert!(error.to_string().contains("write lock"), "{error}");
+        let kept = file.as_ref().unwrap();
+        assert!(kept.connection.is_autocommit());
+
+        stranger.execute_batch("ROLLBACK").unwrap();
+        deadline::set_in(Duration::from_secs(60));
+        step.run(&mut file, &mut Some).unwrap();
+
+        // Another error does.
+        stranger.execute_batch("DROP TABLE history").unwrap();
+        step.run(&mut file, &mut Some).unwrap_err();
+        assert!(file.is_none());
+    }
+}

@@ -205,8 +205,9 @@ async fn two_processes_survive_the_removal_of_the_database_alone() {
     assert_eq!(other.request("serving"), first);
     register_many(&here).await;
 
-    // The other process is idle meanwhile, as one whose only handle is for renewals.
+    // The other process is idle meanwhile, as one whose only handle is for renewals. It keeps nobody waiting.
     fs::remove_file(&place.path).unwrap();
+    Store::preflight(&here).await.unwrap();
     let second = in_time(serving(&here)).await;
     assert_ne!(second, first);
     let mut units = register_many(&here).await;
