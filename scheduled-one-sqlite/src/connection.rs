@@ -1,23 +1,19 @@
 //! The connection to the file: opened, kept, and replaced when the file was.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
 
-use crate::classify::{explained, is_busy};
 use crate::deadline;
+use crate::entry::{Entry, Failed, open_here, unusable};
 use crate::file_system;
-use crate::files::{self, FileId, Files, folder_of, is_empty};
+use crate::files::{self, FileId, Files, folder_of};
 use crate::open_error::OpenError;
 use crate::open_lock::{Note, OpenLock, State};
-use crate::schema;
 
 /// How long a call that opens the file may take: several processes that open it hinder each other.
 pub(crate) const OPEN_LIMIT: Duration = Duration::from_secs(3);
@@ -27,9 +23,6 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Between two attempts to open the file: those who still have another one look meanwhile.
 const OPEN_STEP: Duration = Duration::from_millis(10);
-
-/// The databases that this process has open. SQLite keeps one index for each, whatever the names.
-static OPEN_HERE: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
 /// An open file.
 #[derive(Debug)]
@@ -48,13 +41,6 @@ struct Closing {
     files: Files,
     id: FileId,
     lock: Option<OpenLock>,
-}
-
-/// Why an attempt to open the file failed.
-enum Failed {
-    /// May pass by itself in moments; the error if it does not.
-    ForNow(OpenError),
-    ForGood(OpenError),
 }
 
 impl File {
@@ -208,192 +194,6 @@ impl Drop for Closing {
     }
 }
 
-fn open_here() -> std::sync::MutexGuard<'static, Vec<FileId>> {
-    OPEN_HERE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What is found at a path, with the lock.
-struct Entry {
-    id: FileId,
-    note: Option<Note>,
-    /// Nobody may have this database open: the log or its index have to be made.
-    alone: bool,
-    /// Decisions may be lost: the database came from elsewhere, or its log was removed.
-    has_forgotten: bool,
-    had_log: bool,
-}
-
-impl Entry {
-    /// Removes what another database left, and makes an empty file if there is none.
-    fn find(path: &Path, files: &Files, lock: &OpenLock) -> Result<Self, Failed> {
-        let failed = |error: io::Error| Failed::of_system(path, &error);
-        let gone = || Failed::for_now(path, "it is removed again and again while it is opened");
-        let is_new = is_empty(&files.database);
-        if is_new {
-            files.remove_leftovers().map_err(failed)?;
-            make(&files.database).map_err(failed)?;
-        }
-        let id = FileId::of(&files.database).ok_or_else(gone)?;
-        let note = lock.note().map_err(failed)?;
-        let is_of_another = note.as_ref().is_some_and(|note| !note.is_of(id));
-        if is_of_another && !is_new {
-            if let Some(log) = files.log() {
-                // Whoever had the other one open removes its log when it looks.
-                return Err(Failed::ForNow(OpenError::ForeignLog {
-                    path: path.to_owned(),
-                    log: log.to_owned(),
-                }));
-            }
-            files.remove_leftovers().map_err(failed)?;
-        }
-        let had_log = files.wal.exists();
-        let has_forgotten = !is_new
-            && (is_of_another
-                || note.as_ref().is_some_and(|note| match note.state {
-                    State::Opening => true,
-                    State::Open => !had_log,
-                    State::Closed => false,
-                }));
-        let entry = Entry {
-            id,
-            note,
-            alone: is_new || has_forgotten || !had_log || !files.shm.exists(),
-            has_forgotten,
-            had_log,
-        };
-        if entry.alone {
-            if open_here().contains(&id) {
-                return Err(entry.in_use(path));
-            }
-            lock.write(&Note::new(id, State::Opening)).map_err(failed)?;
-        }
-        Ok(entry)
-    }
-
-    fn connect(&self, path: &Path, files: &Files, lock: &OpenLock) -> Result<Connection, Failed> {
-        let connected = self.try_to_connect(path, files, lock);
-        connected.map_err(|error| match error {
-            schema::Error::Refused(error) => Failed::ForGood(error),
-            schema::Error::Sqlite(error) => {
-                let is_replaced = FileId::of(&files.database) != Some(self.id);
-                let is_for_now = is_replaced || is_busy(&error);
-                let error = unusable(path, explained(&error));
-                match is_for_now {
-                    true => Failed::ForNow(error),
-                    false => Failed::ForGood(error),
-                }
-            }
-            schema::Error::InUse => self.in_use(path),
-        })
-    }
-
-    fn try_to_connect(
-        &self,
-        path: &Path,
-        files: &Files,
-        lock: &OpenLock,
-    ) -> Result<Connection, schema::Error> {
-        // Without URIs: a path that begins with `file:` is a path.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&files.database, flags)?;
-        connection.busy_handler(Some(deadline::wait_for_lock))?;
-        schema::refuse_foreign(&connection, path)?;
-        if self.alone
-            && let Err(error) = be_alone(&connection)
-        {
-            drop(connection);
-            self.undo(files, lock);
-            return Err(match is_busy(&error) {
-                true => schema::Error::InUse,
-                false => error.into(),
-            });
-        }
-        let mode: String =
-            connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
-        if mode != "wal" {
-            let why = format!(
-                "its file system has no shared memory, so SQLite offers the journal mode {mode} and not wal: put it on \
-                 a local disk"
-            );
-            return Err(schema::Error::Refused(unusable(path, why)));
-        }
-        // A commit is on the disk before its request is acknowledged: a decision survives the loss of power.
-        connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "trusted_schema", false)?;
-        schema::prepare(&mut connection, path)?;
-        if self.has_forgotten {
-            schema::begin_history(&connection)?;
-        }
-        Ok(connection)
-    }
-
-    /// A log and an index that this attempt made are not for those who come next: somebody uses others.
-    fn undo(&self, files: &Files, lock: &OpenLock) {
-        let _ = files::remove(&files.shm);
-        if !self.had_log {
-            let _ = files::remove(&files.wal);
-        }
-        if let Some(note) = &self.note {
-            let _ = lock.write(note);
-        }
-    }
-
-    fn in_use(&self, path: &Path) -> Failed {
-        Failed::for_now(
-            path,
-            "a process has it open whose write-ahead log was removed or replaced: stop that process (lsof names it)",
-        )
-    }
-}
-
-/// Fails with `SQLITE_BUSY` while another connection has this database open: a change of the journal mode needs it for
-/// itself.
-fn be_alone(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
-}
-
-/// Makes an empty file. One that somebody made in between is not opened: closing it would release the locks that this
-/// process has on it.
-fn make(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let made = options.write(true).create_new(true).mode(0o644).open(path);
-    match made {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
-    }
-}
-
-impl Failed {
-    fn for_now(path: &Path, why: &str) -> Self {
-        Failed::ForNow(unusable(path, why.to_owned()))
-    }
-
-    /// The error of a call of the operating system.
-    fn of_system(path: &Path, error: &io::Error) -> Self {
-        let why = match error.kind() {
-            io::ErrorKind::TimedOut => {
-                return Self::for_now(
-                    path,
-                    "another process opens or closes it for long; is it stopped?",
-                );
-            }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "let this user write its folder, and the file whose name ends with -lock"
-            }
-            io::ErrorKind::StorageFull => "free space on its disk",
-            _ => "see the log of the operating system about its disk",
-        };
-        Failed::ForGood(unusable(path, format!("{error}; {why}")))
-    }
-}
-
-fn unusable(path: &Path, why: String) -> OpenError {
-    OpenError::Unusable {
-        path: path.to_owned(),
-        why,
-    }
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::fs;
@@ -403,7 +203,7 @@ mod tests {
 
     /// A list in which the file system of a path is one of sshfs.
     fn mounted_from_elsewhere(path: &str) -> String {
-        let device = fs::metadata(path).unwrap().dev();
+        let device = fs::metadata(path).expect("a file").dev();
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         format!("97 29 {major}:{minor} / /mnt rw,relatime - fuse.sshfs user@host:/srv rw")
     }

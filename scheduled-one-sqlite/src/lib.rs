@@ -14,6 +14,7 @@ mod catalog;
 mod checkpoint;
 mod connection;
 mod deadline;
+mod entry;
 mod file_system;
 mod files;
 mod forget;

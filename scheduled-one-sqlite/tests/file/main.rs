@@ -2,17 +2,19 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod busy;
+mod versions;
+
 use std::fs;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use scheduled_one_protocol::clock::{Clock, SystemClock};
 use scheduled_one_protocol::message::{Caller, Heartbeat, Occasion, Register};
 use scheduled_one_protocol::{
-    Bucket, DiagnosticContext, LedgerRecord, Records, Severity, SkipReason, Store, StoreError,
-    TickMs, UnitName, Wanted,
+    Bucket, DiagnosticContext, LedgerRecord, Severity, SkipReason, Store, StoreError, TickMs,
+    UnitName,
 };
 use scheduled_one_sqlite::{OpenError, SqliteStore};
 use tempfile::TempDir;
@@ -134,84 +136,6 @@ async fn a_file_that_cannot_be_the_store_is_refused_at_start() {
     assert!(error.contains("/no: make it"), "{error}");
 }
 
-/// The columns of all tables, `table.column`, without those of keys.
-fn columns(connection: &Connection) -> Vec<(String, String)> {
-    let select = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c \
-                  WHERE t.type = 'table' AND c.pk = 0 ORDER BY 1, 2";
-    let mut select = connection.prepare(select).unwrap();
-    let columns = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-    columns.unwrap().collect::<Result<_, _>>().unwrap()
-}
-
-#[tokio::test]
-async fn columns_that_an_older_version_did_not_have_are_added() {
-    let place = Place::new();
-    let unit = UnitName::from("a");
-    place
-        .store()
-        .register(&caller(), &[registration("a")])
-        .await
-        .unwrap();
-    let stranger = place.stranger();
-    let all = columns(&stranger);
-    // These two have no list of fields, and columns of an index cannot be dropped.
-    let drop_of = |(table, column): &(String, String)| {
-        let is_of_list = table != "history" && table != "asked";
-        let drop = format!("ALTER TABLE {table} DROP COLUMN {column}");
-        (is_of_list && stranger.execute_batch(&drop).is_ok()).then(|| table.clone())
-    };
-    let mut shortened: Vec<String> = all.iter().filter_map(drop_of).collect();
-    shortened.dedup();
-    let tables = [
-        "checkpoint",
-        "job",
-        "job_list",
-        "ledger",
-        "meta",
-        "node",
-        "request",
-        "trail",
-        "unit",
-    ];
-    assert_eq!(shortened, tables);
-
-    place.store().inspect(&caller(), &[unit]).await.unwrap();
-    assert_eq!(columns(&stranger), all);
-    // One alone, of each table.
-    for table in tables {
-        let drop = all.iter().find(|(of, _)| of == table).and_then(drop_of);
-        assert!(drop.is_some(), "{table}");
-        Store::preflight(&place.store()).await.unwrap();
-        assert_eq!(columns(&stranger), all, "{table}");
-    }
-}
-
-#[tokio::test]
-async fn a_running_node_leaves_the_tables_of_a_newer_version_alone() {
-    let place = Place::new();
-    let store = place.store();
-    serving(&store).await;
-    let stranger = place.stranger();
-    stranger.pragma_update(None, "user_version", 99).unwrap();
-    let error = store
-        .register(&caller(), &[registration("a")])
-        .await
-        .unwrap_err();
-    let StoreError::Unavailable(text) = error else {
-        panic!("{error:?}");
-    };
-    assert!(
-        text.contains("version 99, this is version 1: upgrade"),
-        "{text}"
-    );
-    let units: i64 = stranger
-        .query_row("SELECT count(*) FROM unit", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(units, 0);
-    stranger.pragma_update(None, "user_version", 1).unwrap();
-    serving(&store).await;
-}
-
 #[tokio::test]
 async fn a_reopened_file_is_the_same_store_and_a_new_one_is_another() {
     let place = Place::new();
@@ -249,122 +173,6 @@ async fn a_copy_put_in_its_place_is_another_store() {
     fs::remove_file(place.path()).unwrap();
     fs::rename(copy, place.path()).unwrap();
     assert_ne!(serving(&place.store()).await, first);
-}
-
-#[tokio::test]
-async fn a_lock_that_a_stranger_holds_makes_the_store_unavailable() {
-    let place = Place::new();
-    let store = place.store();
-    serving(&store).await;
-    let stranger = place.stranger();
-    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = store
-        .heartbeat(&caller(), Heartbeat::alive())
-        .await
-        .unwrap_err();
-    let StoreError::Unavailable(text) = error else {
-        panic!("{error:?}");
-    };
-    assert!(
-        text.contains("another process holds the write lock"),
-        "{text}"
-    );
-    stranger.execute_batch("ROLLBACK").unwrap();
-    serving(&store).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_wait_for_the_lock_together_and_not_one_after_the_other() {
-    let place = Place::new();
-    let store = place.store();
-    serving(&store).await;
-    let stranger = place.stranger();
-    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let begun = Instant::now();
-    let requests: Vec<_> = (0..60)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                let caller = caller();
-                store.heartbeat(&caller, Heartbeat::alive()).await
-            })
-        })
-        .collect();
-    let mut late = 0;
-    for request in requests {
-        let error = request.await.unwrap().unwrap_err();
-        let StoreError::Unavailable(text) = error else {
-            panic!("{error:?}");
-        };
-        late += usize::from(text.contains("requests of this program wait for each other"));
-    }
-    // One second for all; a minute if each had its own.
-    assert!(
-        begun.elapsed() < Duration::from_secs(30),
-        "{:?}",
-        begun.elapsed()
-    );
-    assert!(late > 0);
-    stranger.execute_batch("ROLLBACK").unwrap();
-    serving(&store).await;
-}
-
-#[test]
-fn a_program_that_blocks_all_threads_for_blocking_calls_keeps_its_store() {
-    let place = Place::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(1)
-        .enable_time()
-        .build()
-        .unwrap();
-    let (release, blocked) = std::sync::mpsc::channel::<()>();
-    runtime.spawn_blocking(move || blocked.recv());
-    runtime.block_on(async {
-        let store = place.store();
-        let reply = tokio::time::timeout(Duration::from_secs(60), serving(&store));
-        reply.await.expect("no thread is left for the store");
-    });
-    drop(release);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_decision_that_comes_late_is_not_saved() {
-    let place = Place::new();
-    let store = place.store();
-    let wanted = Wanted::units([&UnitName::from("a")]);
-    let late = store.transact(
-        wanted,
-        9,
-        Box::new(|set| {
-            thread::sleep(Duration::from_millis(700));
-            set.meta.version = 7;
-            Ok(())
-        }),
-    );
-    let error = late.await.unwrap_err();
-    let StoreError::Unavailable(text) = error else {
-        panic!("{error:?}");
-    };
-    assert!(text.contains("spawn_blocking"), "{text}");
-    // Version 7 would be refused.
-    serving(&store).await;
-}
-
-#[tokio::test]
-async fn a_dropped_request_leaves_no_lock() {
-    let place = Place::new();
-    let store = place.store();
-    for _ in 0..20 {
-        let caller = caller();
-        let request = store.heartbeat(&caller, Heartbeat::alive());
-        tokio::select! {
-            biased;
-            _ = request => {}
-            () = tokio::task::yield_now() => {}
-        }
-        serving(&place.store()).await;
-    }
 }
 
 #[tokio::test]
