@@ -224,6 +224,35 @@ async fn two_processes_survive_the_removal_of_the_database_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_starts_after_the_removal_makes_a_new_index() {
+    if let Some(path) = other_process::is_this() {
+        return other_process::serve(&path).await;
+    }
+    let place = Place::new();
+    let mut other = OtherProcess::start(
+        "a_process_that_starts_after_the_removal_makes_a_new_index",
+        &place.path,
+    );
+    for number in 0..20 {
+        other.request(&format!("register u{number}"));
+    }
+    let first = other.request("serving");
+
+    // The other process is idle, and has the index of the old log open.
+    fs::remove_file(&place.path).unwrap();
+    let here = store(&place.path);
+    Store::preflight(&here).await.unwrap();
+    let second = serving(&here).await;
+    assert_ne!(second, first);
+    register(&here, "a").await;
+    assert_eq!(other.request("serving"), second);
+    other.request("register b");
+    other.stop();
+    drop(here);
+    place.check(&["a", "b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_replaced_while_it_is_opened_is_not_used() {
     let place = Place::new();
     serving(&store(&place.path)).await;
