@@ -60,3 +60,8 @@ pub(crate) fn is_busy(error: &Error) -> bool {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     )
 }
+
+/// Whether the connection can be used after the error: nothing is wrong with it, or with the file.
+pub(crate) fn is_harmless(error: &Error) -> bool {
+    is_busy(error) || error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}

@@ -8,9 +8,12 @@ use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, fields};
 
 use crate::classify::explained;
 use crate::connection::File;
+use crate::deadline;
 use crate::file_system;
+use crate::files::folder_of;
+use crate::handle::CALL_LIMIT;
 use crate::statements::{Failure, Rows};
-use crate::step::now;
+use crate::step::{current, now};
 
 /// Less free space than this is a warning.
 const LITTLE_SPACE: u64 = 100 << 20;
@@ -48,8 +51,8 @@ pub(crate) fn diagnose(
         };
         return vec![file, space(path)];
     }
-    let open = match File::open(path) {
-        Ok(open) => file.insert(open),
+    let open = match current(file, path) {
+        Ok(open) => open,
         Err(error) => return vec![error.finding()],
     };
     let rows = Rows {
@@ -75,10 +78,7 @@ pub(crate) fn diagnose(
 
 /// The free space of the disk.
 pub(crate) fn space(path: &Path) -> Finding {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     match file_system::free_bytes(folder) {
         None => Finding::new(Severity::Info, "space", "could not be looked at", ""),
         Some(bytes) if bytes < LITTLE_SPACE => Finding::new(
@@ -188,6 +188,7 @@ fn write_lock(open: &mut File, needs: &DiagnosticContext) -> Finding {
     let mut most = Duration::ZERO;
     for _ in 0..SAMPLES {
         let begun = needs.clock.boottime();
+        deadline::set_in(CALL_LIMIT);
         let transaction = open
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate);

@@ -13,15 +13,20 @@ mod place;
 mod catalog;
 mod checkpoint;
 mod connection;
+mod deadline;
+mod entry;
 mod file_system;
+mod files;
 mod forget;
+mod open_lock;
 mod requests;
 mod rows;
 mod schema;
 mod statements;
 
-// One atomic step, on a thread for blocking calls.
+// One atomic step, on the thread of its handle.
 mod classify;
+mod handle;
 mod step;
 
 // The examination at start and by the doctor.

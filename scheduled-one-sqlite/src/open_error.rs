@@ -37,7 +37,20 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
         /// The file system.
-        kind: &'static str,
+        kind: String,
+    },
+    /// The write-ahead log next to the file is of another file, and would be applied to this one.
+    #[error(
+        "{} belongs to another file that was at {}: if a backup was put there, delete the files whose names end with \
+         -wal, -shm and -journal; if the whole folder was copied or moved here, delete the one that ends with -lock",
+        .log.display(),
+        .path.display()
+    )]
+    ForeignLog {
+        /// The file.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
     },
     /// The file belongs to another program.
     #[error(
@@ -81,7 +94,9 @@ impl OpenError {
             OpenError::BadNamespace(_) => "namespace",
             OpenError::NetworkFileSystem { .. } => "file_system",
             OpenError::NewerSchema { .. } => "schema",
-            OpenError::Unusable { .. } | OpenError::Foreign { .. } => "file",
+            OpenError::Unusable { .. }
+            | OpenError::ForeignLog { .. }
+            | OpenError::Foreign { .. } => "file",
         }
     }
 

@@ -23,16 +23,15 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have made them in between.
     if !is_complete(&transaction, path)? {
-        for statement in tables() {
+        for statement in statements() {
             transaction.execute_batch(&statement)?;
         }
-        add_columns(&transaction, "meta", fields::META)?;
-        add_columns(&transaction, "unit", fields::RECORD)?;
-        add_columns(&transaction, "node", fields::NODE)?;
-        add_columns(&transaction, "ledger", fields::LINE)?;
-        add_columns(&transaction, "request", fields::REQUEST)?;
-        add_columns(&transaction, "job", fields::CATALOG)?;
-        add_columns(&transaction, "trail", fields::TRAIL)?;
+        for table in tables() {
+            add_columns(&transaction, &table)?;
+        }
+        for index in indexes() {
+            transaction.execute_batch(&index)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
@@ -40,11 +39,19 @@ pub(crate) fn prepare(connection: &mut Connection, path: &Path) -> Result<(), Er
     Ok(())
 }
 
+/// Gives the file another identity: it lacks something that it had.
+pub(crate) fn begin_history(connection: &Connection) -> rusqlite::Result<()> {
+    let update = "UPDATE history SET id = lower(hex(randomblob(8)))";
+    connection.execute(update, []).map(drop)
+}
+
 /// Why there are no tables.
 #[derive(Debug)]
 pub(crate) enum Error {
     Sqlite(rusqlite::Error),
     Refused(OpenError),
+    /// Somebody has the file open with another log.
+    InUse,
 }
 
 impl From<rusqlite::Error> for Error {
@@ -53,8 +60,9 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// Whether the tables have all columns. A file of another program, or of a newer version, is refused.
-fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
+/// Refuses a file of another program, or of a newer version. Otherwise, whether the file is one of this crate: an empty
+/// file is not yet. Changes nothing.
+pub(crate) fn refuse_foreign(connection: &Connection, path: &Path) -> Result<bool, Error> {
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -63,20 +71,9 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
         Error::Refused(OpenError::Foreign { path, why })
     };
     match application {
-        APPLICATION if version > VERSION => Err(Error::Refused(OpenError::NewerSchema {
-            path: path.to_owned(),
-            found: version,
-            ours: VERSION,
-        })),
-        APPLICATION => Ok(has_columns(connection, "meta", fields::META)?
-            && has_columns(connection, "unit", fields::RECORD)?
-            && has_columns(connection, "node", fields::NODE)?
-            && has_columns(connection, "job_list", fields::JOB_LIST)?
-            && has_columns(connection, "ledger", fields::LINE)?
-            && has_columns(connection, "request", fields::REQUEST)?
-            && has_columns(connection, "job", fields::CATALOG)?
-            && has_columns(connection, "trail", fields::TRAIL)?
-            && has_columns(connection, "checkpoint", fields::CHECKPOINT)?),
+        APPLICATION => refuse_newer(version, path)
+            .map(|()| true)
+            .map_err(Error::Refused),
         0 => {
             let table = "SELECT name FROM sqlite_schema WHERE type = 'table' LIMIT 1";
             let table: Option<String> = connection
@@ -91,15 +88,29 @@ fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
     }
 }
 
-fn has_columns<T>(
-    connection: &Connection,
-    table: &str,
-    fields: &[Field<T>],
-) -> rusqlite::Result<bool> {
-    let columns = columns(connection, table)?;
-    Ok(fields
-        .iter()
-        .all(|field| columns.iter().any(|column| column == field.name)))
+/// Refuses tables of a newer version.
+pub(crate) fn refuse_newer(version: i64, path: &Path) -> Result<(), OpenError> {
+    match version > VERSION {
+        false => Ok(()),
+        true => Err(OpenError::NewerSchema {
+            path: path.to_owned(),
+            found: version,
+            ours: VERSION,
+        }),
+    }
+}
+
+/// Whether the tables are there, with all columns.
+fn is_complete(connection: &Connection, path: &Path) -> Result<bool, Error> {
+    if !refuse_foreign(connection, path)? {
+        return Ok(false);
+    }
+    for table in tables() {
+        if !table.missing(connection)?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
@@ -108,92 +119,150 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>
     names.collect()
 }
 
-fn add_columns<T>(
-    connection: &Connection,
-    table: &str,
-    fields: &[Field<T>],
-) -> rusqlite::Result<()> {
-    let known = columns(connection, table)?;
-    let missing = fields
-        .iter()
-        .filter(|field| known.iter().all(|column| column != field.name));
-    for field in missing {
-        let column = column(field);
-        connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column}"))?;
+fn add_columns(connection: &Connection, table: &Table) -> rusqlite::Result<()> {
+    let Table { name, .. } = table;
+    for column in table.missing(connection)? {
+        let definition = &column.definition;
+        connection.execute_batch(&format!("ALTER TABLE {name} ADD COLUMN {definition}"))?;
     }
     Ok(())
 }
 
-/// A column with the value that its field has in an empty record.
-fn column<T>(field: &Field<T>) -> String {
-    let Field { name, .. } = field;
-    let (kind, default) = match field.kind {
-        Kind::Int => ("INTEGER", "0"),
-        Kind::Flag => ("INTEGER", "FALSE"),
-        Kind::Text => ("TEXT", "''"),
-    };
-    match field.nullable {
-        true => format!("{name} {kind}"),
-        false => format!("{name} {kind} NOT NULL DEFAULT {default}"),
+/// A table with the columns of a list.
+struct Table {
+    name: &'static str,
+    /// The columns before those of the list.
+    key: &'static str,
+    primary_key: &'static str,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    name: &'static str,
+    definition: String,
+}
+
+impl Table {
+    fn new<T>(
+        name: &'static str,
+        key: &'static str,
+        primary_key: &'static str,
+        fields: &[Field<T>],
+    ) -> Self {
+        Table {
+            name,
+            key,
+            primary_key,
+            columns: fields.iter().map(Column::new).collect(),
+        }
+    }
+
+    /// The columns of the list that the table lacks; all of them if there is no table.
+    fn missing(&self, connection: &Connection) -> rusqlite::Result<Vec<&Column>> {
+        let known = columns(connection, self.name)?;
+        let is_missing = |column: &&Column| known.iter().all(|known| known != column.name);
+        Ok(self.columns.iter().filter(is_missing).collect())
+    }
+
+    fn create(&self) -> String {
+        let Table {
+            name,
+            key,
+            primary_key,
+            columns,
+        } = self;
+        let columns: Vec<&str> = columns
+            .iter()
+            .map(|column| column.definition.as_str())
+            .collect();
+        format!(
+            "CREATE TABLE IF NOT EXISTS {name} (\n  {key},\n  {},\n  PRIMARY KEY ({primary_key})\n) STRICT, WITHOUT \
+             ROWID",
+            columns.join(",\n  ")
+        )
     }
 }
 
-fn tables() -> [String; 14] {
-    let list = |columns: Vec<String>| columns.join(",\n  ");
-    let meta = list(fields::META.iter().map(column).collect());
-    let record = list(fields::RECORD.iter().map(column).collect());
-    let line = list(fields::LINE.iter().map(column).collect());
-    let node = list(fields::NODE.iter().map(column).collect());
-    let request = list(fields::REQUEST.iter().map(column).collect());
-    let job = list(fields::CATALOG.iter().map(column).collect());
-    let trail = list(fields::TRAIL.iter().map(column).collect());
-    let checkpoint = list(fields::CHECKPOINT.iter().map(column).collect());
-    let job_list = list(fields::JOB_LIST.iter().map(column).collect());
+impl Column {
+    /// A column with the value that its field has in an empty record.
+    fn new<T>(field: &Field<T>) -> Self {
+        let Field { name, .. } = field;
+        let (kind, default) = match field.kind {
+            Kind::Int => ("INTEGER", "0"),
+            Kind::Flag => ("INTEGER", "FALSE"),
+            Kind::Text => ("TEXT", "''"),
+        };
+        let definition = match field.nullable {
+            true => format!("{name} {kind}"),
+            false => format!("{name} {kind} NOT NULL DEFAULT {default}"),
+        };
+        Column { name, definition }
+    }
+}
+
+/// Each table whose columns are a list of [`fields`].
+fn tables() -> [Table; 9] {
+    const BUCKET: &str = "bucket TEXT NOT NULL";
+    const NAMED: &str = "bucket TEXT NOT NULL,\n  name TEXT NOT NULL";
     [
+        Table::new("meta", BUCKET, "bucket", fields::META),
+        Table::new(
+            "node",
+            "bucket TEXT NOT NULL,\n  node TEXT NOT NULL",
+            "bucket, node",
+            fields::NODE,
+        ),
+        Table::new("job_list", BUCKET, "bucket, digest", fields::JOB_LIST),
+        Table::new("job", NAMED, "bucket, name", fields::CATALOG),
+        Table::new("unit", NAMED, "bucket, name", fields::RECORD),
+        Table::new(
+            "checkpoint",
+            "bucket TEXT NOT NULL,\n  unit TEXT NOT NULL",
+            "bucket, unit",
+            fields::CHECKPOINT,
+        ),
+        Table::new(
+            "ledger",
+            "bucket TEXT NOT NULL,\n  job TEXT NOT NULL,\n  line INTEGER NOT NULL",
+            "bucket, job, line",
+            fields::LINE,
+        ),
+        Table::new(
+            "request",
+            "bucket TEXT NOT NULL,\n  lane TEXT NOT NULL,\n  tick_ms INTEGER NOT NULL",
+            "bucket, lane, tick_ms",
+            fields::REQUEST,
+        ),
+        Table::new(
+            "trail",
+            "bucket TEXT NOT NULL,\n  entry INTEGER NOT NULL",
+            "bucket, entry",
+            fields::TRAIL,
+        ),
+    ]
+}
+
+/// What makes the tables.
+fn statements() -> Vec<String> {
+    let mut statements = vec![
         // Which file this is. A file that was made anew has forgotten everything, although it has the same name.
         "CREATE TABLE IF NOT EXISTS history (id TEXT NOT NULL) STRICT;
          INSERT INTO history SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM history)"
             .to_owned(),
-        format!("CREATE TABLE IF NOT EXISTS meta (\n  bucket TEXT NOT NULL PRIMARY KEY,\n  {meta}\n) STRICT, WITHOUT ROWID"),
-        format!(
-            "CREATE TABLE IF NOT EXISTS node (\n  bucket TEXT NOT NULL,\n  node TEXT NOT NULL,\n  {node},\n  \
-             PRIMARY KEY (bucket, node)\n) STRICT, WITHOUT ROWID"
-        ),
-        format!(
-            "CREATE TABLE IF NOT EXISTS job_list (\n  bucket TEXT NOT NULL,\n  {job_list},\n  \
-             PRIMARY KEY (bucket, digest)\n) STRICT, WITHOUT ROWID"
-        ),
-        format!(
-            "CREATE TABLE IF NOT EXISTS job (\n  bucket TEXT NOT NULL,\n  name TEXT NOT NULL,\n  {job},\n  \
-             PRIMARY KEY (bucket, name)\n) STRICT, WITHOUT ROWID"
-        ),
-        format!(
-            "CREATE TABLE IF NOT EXISTS unit (\n  bucket TEXT NOT NULL,\n  name TEXT NOT NULL,\n  {record},\n  \
-             PRIMARY KEY (bucket, name)\n) STRICT, WITHOUT ROWID"
-        ),
-        format!(
-            "CREATE TABLE IF NOT EXISTS checkpoint (\n  bucket TEXT NOT NULL,\n  unit TEXT NOT NULL,\n  {checkpoint},\n  \
-             PRIMARY KEY (bucket, unit)\n) STRICT, WITHOUT ROWID"
-        ),
-        // For the survey of each heartbeat: of many units, few are active.
-        format!("CREATE INDEX IF NOT EXISTS unit_active ON unit (bucket) WHERE {ACTIVE}"),
-        "CREATE INDEX IF NOT EXISTS unit_due ON unit (bucket, next_due_ms)".to_owned(),
-        format!(
-            "CREATE TABLE IF NOT EXISTS ledger (\n  bucket TEXT NOT NULL,\n  job TEXT NOT NULL,\n  line INTEGER NOT \
-             NULL,\n  {line},\n  PRIMARY KEY (bucket, job, line)\n) STRICT, WITHOUT ROWID"
-        ),
-        format!(
-            "CREATE TABLE IF NOT EXISTS request (\n  bucket TEXT NOT NULL,\n  lane TEXT NOT NULL,\n  tick_ms INTEGER \
-             NOT NULL,\n  {request},\n  PRIMARY KEY (bucket, lane, tick_ms)\n) STRICT, WITHOUT ROWID"
-        ),
         "CREATE TABLE IF NOT EXISTS asked (\n  bucket TEXT NOT NULL,\n  unit TEXT NOT NULL,\n  id TEXT NOT NULL,\n  \
          tick_ms INTEGER NOT NULL,\n  PRIMARY KEY (bucket, unit, id)\n) STRICT, WITHOUT ROWID"
             .to_owned(),
-        format!(
-            "CREATE TABLE IF NOT EXISTS trail (\n  bucket TEXT NOT NULL,\n  entry INTEGER NOT NULL,\n  {trail},\n  \
-             PRIMARY KEY (bucket, entry)\n) STRICT, WITHOUT ROWID"
-        ),
         "CREATE INDEX IF NOT EXISTS asked_by_tick ON asked (bucket, tick_ms)".to_owned(),
+    ];
+    statements.extend(tables().iter().map(Table::create));
+    statements
+}
+
+/// What makes the indexes, when the columns are there: for the survey of each heartbeat. Of many units, few are active.
+fn indexes() -> [String; 2] {
+    [
+        format!("CREATE INDEX IF NOT EXISTS unit_active ON unit (bucket) WHERE {ACTIVE}"),
+        "CREATE INDEX IF NOT EXISTS unit_due ON unit (bucket, next_due_ms)".to_owned(),
     ]
 }
 

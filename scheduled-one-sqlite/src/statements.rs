@@ -33,10 +33,11 @@ pub(crate) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Which file this is.
-    pub(crate) fn history(&self) -> rusqlite::Result<String> {
-        let history = "SELECT id FROM history";
-        self.connection.query_row(history, [], |row| row.get(0))
+    /// Which file this is, and the version of its tables, which a newer program may have changed.
+    pub(crate) fn history(&self) -> rusqlite::Result<(String, i64)> {
+        let history = "SELECT id, user_version FROM history, pragma_user_version";
+        self.connection
+            .query_row(history, [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     pub(crate) fn meta(&self) -> Result<Meta, Failure> {

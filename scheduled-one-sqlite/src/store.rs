@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::classify::{Stage, store_error};
 use crate::connection::File;
 use crate::doctor;
+use crate::handle::Handle;
 use crate::open_error::OpenError;
 use crate::place::path_of;
 use crate::statements::{Failure, Rows};
@@ -30,13 +31,15 @@ const DECISION_LIMIT: Duration = Duration::from_millis(500);
 
 /// A namespace in a file, or one bucket of it.
 ///
-/// Each handle has a connection of its own. Its calls block, so they are made on Tokio's threads for blocking calls.
+/// Each handle has a connection of its own, on a thread of its own: calls of SQLite block. Dropping the last clone of a
+/// handle waits for a second at most until its file is closed.
 ///
 /// The operations of the protocol are the methods of [`Store`].
 ///
 /// # Limits
 ///
-/// A call waits for the write lock for a second at most. A request has at most
+/// A call waits for a second at most: for earlier calls of this handle, and for the write lock; one that opens the file
+/// waits for three. A request has at most
 /// [`MAX_BATCH`](scheduled_one_protocol::message::MAX_BATCH) items.
 ///
 /// # Cancel safety
@@ -49,26 +52,17 @@ pub struct SqliteStore {
 }
 
 struct Shared {
+    place: Arc<Place>,
+    handle: Handle,
+}
+
+/// Which rows of which file.
+struct Place {
     path: PathBuf,
     namespace: String,
     /// The bucket's tag, which is in the key of each row.
     bucket: String,
     clock: Arc<dyn Clock>,
-    file: Mutex<Option<File>>,
-}
-
-impl Shared {
-    /// Calls a function with the open file, which is opened if need be. Blocks.
-    fn with_file<T>(&self, call: impl FnOnce(&mut Option<File>) -> T) -> T {
-        // A poisoned mutex means that a thread panicked: the transaction is rolled back when the connection is dropped.
-        let mut file = self.file.lock().unwrap_or_else(|poisoned| {
-            self.file.clear_poison();
-            let mut file = PoisonError::into_inner(poisoned);
-            *file = None;
-            file
-        });
-        call(&mut file)
-    }
 }
 
 impl SqliteStore {
@@ -106,26 +100,27 @@ impl SqliteStore {
     fn handle(path: PathBuf, namespace: &str, bucket: Bucket, clock: Arc<dyn Clock>) -> Self {
         SqliteStore {
             shared: Arc::new(Shared {
-                path,
-                namespace: namespace.to_owned(),
-                bucket: bucket.tag(namespace),
-                clock,
-                file: Mutex::default(),
+                place: Arc::new(Place {
+                    path,
+                    namespace: namespace.to_owned(),
+                    bucket: bucket.tag(namespace),
+                    clock,
+                }),
+                handle: Handle::default(),
             }),
         }
     }
 
-    /// Calls a function with the open file on a thread for blocking calls.
-    async fn blocking<T: Send + 'static>(
+    /// Calls a function with the open file on the thread of this handle.
+    async fn call<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Shared, &mut Option<File>) -> T + Send + 'static,
+        call: impl FnOnce(&Place, &mut Option<File>) -> T + Send + 'static,
     ) -> Result<T, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let task =
-            tokio::task::spawn_blocking(move || shared.with_file(|file| call(&shared, file)));
-        task.await.map_err(|error| {
-            StoreError::Unknown(format!("the call of SQLite did not end: {error}"))
-        })
+        let Shared { place, handle } = &*self.shared;
+        let here = Arc::clone(place);
+        handle
+            .call(&place.path, move |file| call(&here, file))
+            .await
     }
 
     /// Calls a function with the rows of the bucket, without a write lock.
@@ -133,18 +128,18 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Rows<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let read = |shared: &Shared, file: &mut Option<File>| {
-            let open = current(file, &shared.path)?;
+        let read = |place: &Place, file: &mut Option<File>| {
+            let open = current(file, &place.path)?;
             let rows = Rows {
                 connection: &open.connection,
-                bucket: &shared.bucket,
+                bucket: &place.bucket,
             };
             read(&rows).map_err(|failure| match failure {
-                Failure::Sqlite(error) => store_error(&error, &shared.path, Stage::Before),
+                Failure::Sqlite(error) => store_error(&error, &place.path, Stage::Before),
                 Failure::Damaged(error) => error,
             })
         };
-        self.blocking(read).await?
+        self.call(read).await?
     }
 
     async fn step(
@@ -156,11 +151,11 @@ impl SqliteStore {
         let (loaded, to_decide) = oneshot::channel::<WorkingSet>();
         let (decided, to_save) = mpsc::sync_channel::<WorkingSet>(1);
         let mut loaded = Some(loaded);
-        let step = self.blocking(move |shared, file| {
+        let step = self.call(move |place, file| {
             let step = Step {
-                path: &shared.path,
-                bucket: &shared.bucket,
-                clock: &*shared.clock,
+                path: &place.path,
+                bucket: &place.bucket,
+                clock: &*place.clock,
                 wanted: &wanted,
                 ledger_limit,
             };
@@ -196,7 +191,7 @@ impl SqliteStore {
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { path, bucket, .. } = &*self.shared;
+        let Place { path, bucket, .. } = &*self.shared.place;
         write!(f, "sqlite://{}, namespace {bucket}", path.display())
     }
 }
@@ -231,19 +226,19 @@ impl Records for SqliteStore {
     }
 
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
-        let Shared {
+        let Place {
             path,
             namespace,
             clock,
             ..
-        } = &*self.shared;
+        } = &*self.shared.place;
         let clock = Arc::clone(clock);
         Arc::new(Self::handle(path.clone(), namespace, bucket, clock))
     }
 
     fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
         Box::pin(async move {
-            let opened = self.blocking(checked);
+            let opened = self.call(checked);
             match opened.await {
                 Ok(Ok(findings)) => Ok(findings),
                 Ok(Err(error)) => Err(error.into()),
@@ -258,8 +253,8 @@ impl Records for SqliteStore {
     fn diagnose<'a>(&'a self, needs: &'a DiagnosticContext) -> BoxFuture<'a, Report> {
         Box::pin(async move {
             let needs = needs.clone();
-            let findings = self.blocking(move |shared, file| {
-                doctor::diagnose(file, &shared.path, &shared.bucket, &needs)
+            let findings = self.call(move |place, file| {
+                doctor::diagnose(file, &place.path, &place.bucket, &needs)
             });
             let findings = findings.await.unwrap_or_else(|error| {
                 vec![Finding::new(
@@ -275,11 +270,9 @@ impl Records for SqliteStore {
 }
 
 /// Opens the file. Returns what an operator should see although jobs run.
-fn checked(shared: &Shared, file: &mut Option<File>) -> Result<Vec<Finding>, OpenError> {
-    if !file.as_ref().is_some_and(File::is_current) {
-        *file = Some(File::open(&shared.path)?);
-    }
-    let space = doctor::space(&shared.path);
+fn checked(place: &Place, file: &mut Option<File>) -> Result<Vec<Finding>, OpenError> {
+    current(file, &place.path)?;
+    let space = doctor::space(&place.path);
     Ok([space]
         .into_iter()
         .filter(|finding| finding.severity >= Severity::Warning)

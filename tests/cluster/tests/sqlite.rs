@@ -97,12 +97,14 @@ fn what_was_decided_survives_the_death_of_all_processes() {
 fn a_file_that_is_removed_runs_no_tick_twice() {
     let mut cluster = cluster(jobs());
     cluster.start_nodes(3);
-    for _ in 0..2 {
+    for ends in [&[""][..], &["-wal", "", "-shm"]] {
         let before = cluster.starts("short");
         cluster.wait_for_starts("short", before + 3);
-        for end in ["", "-wal", "-shm"] {
+        for end in ends {
             let path = format!("{}{end}", cluster.store.path().display());
-            fs::remove_file(path).expect("removed");
+            let removed = fs::remove_file(path);
+            // A node that noticed before may have removed what belongs to the database.
+            assert!(removed.is_ok() || !end.is_empty(), "{removed:?}");
         }
     }
     let before = cluster.starts("short");

@@ -45,21 +45,16 @@ impl SqliteFile {
         env
     }
 
-    /// Removes the file with all that belongs to it.
+    /// Removes the database, or a file next to it, by the end of its name. A node may have removed or made one.
     ///
     /// # Errors
     ///
-    /// It is not there.
-    pub fn remove(&self) -> io::Result<()> {
-        fs::remove_file(self.path(""))?;
-        for end in ["-wal", "-shm"] {
-            match fs::remove_file(self.path(end)) {
-                // A node that closed the file last has removed it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed?,
-            }
+    /// The folder cannot be written.
+    pub fn remove(&self, end: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(end)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
         }
-        Ok(())
     }
 
     /// Runs a statement.

@@ -9,7 +9,6 @@ use crate::chaos::deployment::{Deployment, Kind};
 use crate::chaos::seed::Seed;
 use crate::chaos::sqlite::SqliteFile;
 use crate::chaos::world::World;
-use crate::node::Node;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -56,15 +55,16 @@ fn disk_full(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     Ok(Made::now())
 }
 
-/// Somebody removes the file while all processes use it.
-pub(super) fn remove(world: &mut World, _seed: &mut Seed) -> io::Result<Made> {
+/// Somebody removes the file while all processes use it: alone, or with those next to it, in any order.
+pub(super) fn remove(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     world.note("the file is removed", FaultKind::MemoryLoss, None);
-    // SQLite keeps a database in three files. A node that makes new ones while the old ones go would lose one of them,
-    // and die of that: so no node runs meanwhile.
-    world.nodes.iter().for_each(Node::pause);
-    let removed = file(world).and_then(|file| file.remove());
-    world.nodes.iter().for_each(Node::resume);
-    removed.map(|()| Made::now())
+    let mut ends = ["", "-wal", "-shm"];
+    let count = *seed.pick(&[1, 3]);
+    seed.shuffle(&mut ends[..count]);
+    for end in &ends[..count] {
+        file(world)?.remove(end)?;
+    }
+    Ok(Made::now())
 }
 
 /// All processes die in the midst of what they do, and others start at once: what was decided is in the file.

@@ -2,17 +2,19 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod busy;
+mod versions;
+
 use std::fs;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use scheduled_one_protocol::clock::{Clock, SystemClock};
 use scheduled_one_protocol::message::{Caller, Heartbeat, Occasion, Register};
 use scheduled_one_protocol::{
-    Bucket, DiagnosticContext, LedgerRecord, Records, Severity, SkipReason, Store, StoreError,
-    TickMs, UnitName, Wanted,
+    Bucket, DiagnosticContext, LedgerRecord, Severity, SkipReason, Store, StoreError, TickMs,
+    UnitName,
 };
 use scheduled_one_sqlite::{OpenError, SqliteStore};
 use tempfile::TempDir;
@@ -135,22 +137,6 @@ async fn a_file_that_cannot_be_the_store_is_refused_at_start() {
 }
 
 #[tokio::test]
-async fn a_column_that_an_older_version_did_not_have_is_added() {
-    let place = Place::new();
-    let unit = UnitName::from("a");
-    place
-        .store()
-        .register(&caller(), &[registration("a")])
-        .await
-        .unwrap();
-    let drop = "ALTER TABLE unit DROP COLUMN run_seq; ALTER TABLE meta DROP COLUMN buckets; \
-                ALTER TABLE ledger DROP COLUMN error; ALTER TABLE ledger DROP COLUMN token";
-    place.stranger().execute_batch(drop).unwrap();
-    let reply = place.store().inspect(&caller(), &[unit]).await.unwrap();
-    assert_eq!(reply.body[0].marks.first_seen_ms, Some(1));
-}
-
-#[tokio::test]
 async fn a_reopened_file_is_the_same_store_and_a_new_one_is_another() {
     let place = Place::new();
     let store = place.store();
@@ -187,67 +173,6 @@ async fn a_copy_put_in_its_place_is_another_store() {
     fs::remove_file(place.path()).unwrap();
     fs::rename(copy, place.path()).unwrap();
     assert_ne!(serving(&place.store()).await, first);
-}
-
-#[tokio::test]
-async fn a_lock_that_a_stranger_holds_makes_the_store_unavailable() {
-    let place = Place::new();
-    let store = place.store();
-    serving(&store).await;
-    let stranger = place.stranger();
-    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = store
-        .heartbeat(&caller(), Heartbeat::alive())
-        .await
-        .unwrap_err();
-    let StoreError::Unavailable(text) = error else {
-        panic!("{error:?}");
-    };
-    assert!(
-        text.contains("another process holds the write lock"),
-        "{text}"
-    );
-    stranger.execute_batch("ROLLBACK").unwrap();
-    serving(&store).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_decision_that_comes_late_is_not_saved() {
-    let place = Place::new();
-    let store = place.store();
-    let wanted = Wanted::units([&UnitName::from("a")]);
-    let late = store.transact(
-        wanted,
-        9,
-        Box::new(|set| {
-            thread::sleep(Duration::from_millis(700));
-            set.meta.version = 7;
-            Ok(())
-        }),
-    );
-    let error = late.await.unwrap_err();
-    let StoreError::Unavailable(text) = error else {
-        panic!("{error:?}");
-    };
-    assert!(text.contains("spawn_blocking"), "{text}");
-    // Version 7 would be refused.
-    serving(&store).await;
-}
-
-#[tokio::test]
-async fn a_dropped_request_leaves_no_lock() {
-    let place = Place::new();
-    let store = place.store();
-    for _ in 0..20 {
-        let caller = caller();
-        let request = store.heartbeat(&caller, Heartbeat::alive());
-        tokio::select! {
-            biased;
-            _ = request => {}
-            () = tokio::task::yield_now() => {}
-        }
-        serving(&place.store()).await;
-    }
 }
 
 #[tokio::test]
@@ -381,8 +306,8 @@ async fn the_doctor_writes_nothing_and_names_what_it_sees() {
     assert!(marks.found.contains("1 of 2 units"), "{report}");
 
     // Without the write-ahead log, which has all the pages.
-    fs::remove_file(format!("{}-wal", place.path())).unwrap();
+    drop(store);
     fs::write(place.path(), "torn".repeat(2_000)).unwrap();
-    let report = Store::diagnose(&store, &needs).await;
+    let report = Store::diagnose(&place.store(), &needs).await;
     assert!(!report.is_usable(), "{report}");
 }
