@@ -206,7 +206,8 @@ fn runs(groups: &[Group<'_>]) -> Vec<MetricFamily> {
                 ));
             }
             let counted = merged(group, |metrics| metrics.durations_with(index));
-            durations.push(histogram(vec![job(group), outcome], &DURATIONS, counted));
+            let labels = vec![job(group), outcome];
+            durations.push(lazy_histogram(labels, &DURATIONS, counted));
         }
         let counted = merged(group, JobMetrics::latenesses);
         latenesses.push(histogram(vec![job(group)], &LATENESSES, counted));
@@ -296,24 +297,40 @@ pub(super) fn number(labels: Labels, value: f64) -> MetricSample {
     }
 }
 
-/// A histogram that has counted nothing has only the bucket without limit: most outcomes never happen to most jobs.
+/// A histogram with all of its buckets from the start: a quantile over a rate needs the 0 of each. A bucket that
+/// appeared with its first count would have no increase, while the one without limit has.
 fn histogram(labels: Labels, bounds: &Bounds, counted: Counted) -> MetricSample {
     let mut within = 0;
     let cumulative = bounds.iter().zip(counted.counts).map(|(bound, count)| {
         within += count;
         (*bound, within)
     });
-    let buckets: Vec<(f64, u64)> = cumulative.collect();
-    let count = within + counted.counts[BOUNDS];
+    let buckets = cumulative.collect();
     MetricSample {
         labels,
         value: MetricValue::Histogram {
-            buckets: match count {
-                0 => Vec::new(),
-                _ => buckets,
-            },
-            count,
+            buckets,
+            count: within + counted.counts[BOUNDS],
             sum: counted.sum_us as f64 / 1e6,
+        },
+    }
+}
+
+/// The same, with the bucket without limit alone if nothing was counted: most outcomes never happen to most jobs.
+fn lazy_histogram(labels: Labels, bounds: &Bounds, counted: Counted) -> MetricSample {
+    match counted.counts.iter().all(|count| *count == 0) {
+        true => histogram_of_nothing(labels),
+        false => histogram(labels, bounds, counted),
+    }
+}
+
+fn histogram_of_nothing(labels: Labels) -> MetricSample {
+    MetricSample {
+        labels,
+        value: MetricValue::Histogram {
+            buckets: Vec::new(),
+            count: 0,
+            sum: 0.0,
         },
     }
 }
