@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::openmetrics::Exposition;
 
 /// Labels that the scrape adds, and those whose values are the program's or the cluster's own.
-const OF_THE_SCRAPE: [&str; 1] = ["instance"];
+const OF_THE_SCRAPE: [&str; 3] = ["instance", "job", "namespace"];
 const OPEN: [&str; 6] = [
     "job_name",
     "channel",
