@@ -20,7 +20,7 @@ impl Plan {
         let Some(cataloged) = cataloged else {
             return Plan::Unknown("no node has described the job".to_owned());
         };
-        if is_off(cataloged) {
+        if cataloged.is_disabled() {
             return Plan::Ticks(Vec::new());
         }
         match cataloged.next(job, instant(now_ms), n) {
@@ -61,16 +61,11 @@ pub(crate) fn ticks_in(
     from_ms: i64,
     to_ms: i64,
 ) -> Option<Vec<i64>> {
-    let cataloged = cataloged.filter(|cataloged| !is_off(cataloged))?;
+    let cataloged = cataloged.filter(|cataloged| !cataloged.is_disabled())?;
     let ticks = cataloged
         .matching(job, instant(from_ms)..instant(to_ms))
         .ok()?;
     Some(ticks.into_iter().map(ms).collect())
-}
-
-/// Whether the program has switched the job off.
-pub(crate) fn is_off(cataloged: &CatalogedJob) -> bool {
-    cataloged.descriptor.get("enabled") == Some("false")
 }
 
 /// The zone of a job's schedule; UTC if it says none, or one that this process does not have.

@@ -70,6 +70,22 @@ impl CatalogedJob {
         }
     }
 
+    /// Whether living nodes that have the job say so. They do not of a job that the program has disabled, nor of one
+    /// that each node runs by itself (`scope = every_node`): such a job may be well although no node names it.
+    pub fn is_listed(&self) -> bool {
+        !self.is_disabled() && !self.is_of_every_node()
+    }
+
+    /// Whether the program has disabled the job.
+    pub fn is_disabled(&self) -> bool {
+        self.descriptor.get("enabled") == Some("false")
+    }
+
+    /// Whether each node that has the job runs each of its ticks by itself.
+    pub fn is_of_every_node(&self) -> bool {
+        self.descriptor.get("scope") == Some("every_node")
+    }
+
     /// The first `n` ticks of a job with this entry after an instant, at most 100,000. No request is made, so a page of
     /// many jobs that [`Control::jobs`] listed costs nothing more.
     ///

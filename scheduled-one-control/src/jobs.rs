@@ -20,8 +20,8 @@ pub struct JobSummary {
     pub is_paused: bool,
     /// Since when it is paused, ms since the Unix epoch; `None` if it is not.
     pub paused_since_ms: Option<i64>,
-    /// How many living nodes have it. A job that none has is listed if a node ever described it, or if there is a
-    /// directive for it.
+    /// How many living nodes say that they have it. A job that none has is listed if a node ever described it, or if
+    /// there is a directive for it. 0 does not mean that it is missing: see [`is_missing`](Self::is_missing).
     pub nodes: usize,
     /// The identities of the schedules that these nodes have: more than one if nodes of two releases live, or have
     /// different zone data.
@@ -32,6 +32,19 @@ pub struct JobSummary {
     pub is_overridden: bool,
     /// What the catalog has of it; `None` if only older nodes, which describe nothing, had it.
     pub cataloged: Option<CatalogedJob>,
+}
+
+impl JobSummary {
+    /// Whether no living node has it. Of jobs that nodes do not list ([`CatalogedJob::is_listed`]) nobody knows, so they
+    /// are not missing.
+    pub fn is_missing(&self) -> bool {
+        is_missing(self.nodes, self.cataloged.as_ref())
+    }
+}
+
+/// Whether so few living nodes say that they have a job that it is missing.
+pub(crate) fn is_missing(nodes: usize, cataloged: Option<&CatalogedJob>) -> bool {
+    nodes == 0 && cataloged.is_none_or(CatalogedJob::is_listed)
 }
 
 impl Control {

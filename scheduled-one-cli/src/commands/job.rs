@@ -315,8 +315,13 @@ fn of_nodes(job: &JobDescription) -> Vec<(&'static str, String)> {
         ("nodes", format!("{nodes} (schedule {schedule})"))
     });
     let mut rows: Vec<_> = of_schedule.collect();
-    if rows.is_empty() {
+    if job.is_missing() {
         rows.push(("nodes", "none: no living node has this job".to_owned()));
+    } else if rows.is_empty() {
+        rows.push((
+            "nodes",
+            "not listed: nodes name the jobs that they share".to_owned(),
+        ));
     }
     if job.nodes.len() > 1 {
         rows.push(("drift", DRIFT.to_owned()));

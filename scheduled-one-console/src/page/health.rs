@@ -1,6 +1,6 @@
 //! How a job is doing, in words.
 
-use scheduled_one_control::{JobDescription, JobGlance, JobSummary};
+use scheduled_one_control::{CatalogedJob, JobDescription, JobGlance, JobSummary};
 use scheduled_one_protocol::{LedgerRecord, Outcome};
 
 use super::parts::{Tone, distance};
@@ -23,6 +23,7 @@ impl Health {
         let mut summary = JobSummary::default();
         summary.nodes = described.nodes.values().map(Vec::len).sum();
         summary.schedules = described.nodes.keys().copied().collect();
+        summary.cataloged.clone_from(&described.cataloged);
         Self::of(&summary, glance, lines, now_ms)
     }
 
@@ -43,7 +44,7 @@ impl Health {
             .take_while(|line| tone_of(line.outcome) == Tone::Bad)
             .count();
         match ends().next() {
-            _ if summary.nodes == 0 => health(Tone::Warn, "no node has it".to_owned()),
+            _ if summary.is_missing() => health(Tone::Warn, "no node has it".to_owned()),
             Some(line) if bad > 0 => {
                 let word = word_of(line.outcome);
                 match bad {
@@ -58,6 +59,7 @@ impl Health {
                 health(Tone::Warn, "nodes have different schedules".to_owned())
             }
             _ if glance.is_paused => health(Tone::Idle, "paused".to_owned()),
+            _ if is_disabled(summary) => health(Tone::Idle, "disabled".to_owned()),
             Some(line) if tone_of(line.outcome) == Tone::Warn => health(
                 Tone::Warn,
                 format!(
@@ -76,6 +78,11 @@ impl Health {
     pub(crate) fn is_problem(&self) -> bool {
         matches!(self.tone, Tone::Bad | Tone::Warn)
     }
+}
+
+fn is_disabled(summary: &JobSummary) -> bool {
+    let cataloged = summary.cataloged.as_ref();
+    cataloged.is_some_and(CatalogedJob::is_disabled)
 }
 
 /// Whether the line has the outcome of its tick: neither an attempt that another one followed, nor a note.

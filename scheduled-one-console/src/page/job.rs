@@ -145,7 +145,7 @@ fn done(code: &str) -> Markup {
 fn drift(page: &JobPage) -> Markup {
     let nodes = &page.described.nodes;
     html! {
-        @if nodes.is_empty() {
+        @if page.described.is_missing() {
             (notice(Tone::Warn, "No living node has this job", html! {
                 p { "Nothing of it runs. Start a release that has it; if it was removed for good, nothing is to be done." }
             }))
@@ -189,7 +189,12 @@ fn schedule(page: &JobPage) -> Markup {
                 @if let Some(decided) = decided {
                     dt { "Decided up to" } dd { (time_in(decided.ms(), zone)) }
                 }
-                dt { "Nodes" } dd { @for node in nodes { span.tag { (node) } " " } }
+                dt { "Nodes" } dd {
+                    @for node in nodes { span.tag { (node) } " " }
+                    @if page.described.nodes.is_empty() && !page.described.is_missing() {
+                        span.quiet { "not listed: nodes name the jobs that they share" }
+                    }
+                }
             }
         }
     }

@@ -168,7 +168,12 @@ fn table_row(visitor: &Visitor, row: &Row, now_ms: i64) -> Markup {
                     (Plan::Unknown(why), None) => span.quiet title=(why) { "not known here" },
                 }
             }
-            td.number data-label="Nodes" { (row.summary.nodes) }
+            td.number data-label="Nodes" {
+                @match row.summary.nodes == 0 && !row.summary.is_missing() {
+                    true => span.quiet title="nodes name the jobs that they share" { "–" },
+                    false => (row.summary.nodes),
+                }
+            }
         }
     }
 }

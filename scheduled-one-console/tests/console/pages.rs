@@ -44,6 +44,21 @@ async fn jobs_are_listed_with_what_became_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jobs_that_nodes_do_not_list_are_not_missing() {
+    let world = World::new().await;
+    let _node = world.add_jobs_that_are_not_listed().await;
+    let page = world.get("/").await.is(200).has("7 of 7 jobs");
+    page.has(">disabled<").lacks("no node has it");
+    let problems = world.get("/?problems=1").await.is(200);
+    problems.has("None of the 7 jobs that were looked at has a problem");
+    for job in ["each-node", "off"] {
+        let page = world.get(&format!("/jobs/{job}")).await.is(200);
+        page.lacks("No living node has this job")
+            .has("not listed: nodes name the jobs that they share");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_shows_schedule_control_and_ledger() {
     let world = World::new().await;
     world.ran("nightly").await;
