@@ -58,6 +58,11 @@ impl App {
         }
     }
 
+    /// The handle that sees all, for what the streams of events compare with.
+    pub(crate) fn unrestricted(&self) -> &Control {
+        &self.control
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         millis(self.clock.wall())
     }
