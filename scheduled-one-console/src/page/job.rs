@@ -49,7 +49,7 @@ pub(crate) fn job(visitor: &Visitor, page: &JobPage) -> Markup {
         p.crumbs { a href={ (visitor.mount) "/" } { "Jobs" } " / " }
         div.title {
             h1 { (job) }
-            (state(page.health.tone, &page.health.word))
+            (page.health.show(page.now_ms))
             @if let Some(group) = cataloged.and_then(|job| job.group.as_ref()) {
                 a.tag href={ (visitor.mount) "/?group=" (encoded(group)) } { (group) }
             }

@@ -24,6 +24,8 @@ pub(crate) struct Lane {
     pub(crate) ticks: Option<Vec<i64>>,
     /// How long its runs usually take, ms.
     pub(crate) usual_ms: Option<i64>,
+    /// Why the store refuses to read its ledger.
+    pub(crate) refused: Option<String>,
 }
 
 /// What the page shows.
@@ -83,6 +85,7 @@ fn lanes(visitor: &Visitor, page: &TimelinePage) -> Markup {
                         th scope="row" {
                             a href=(job_url(visitor, &lane.job)) { (lane.job) }
                             div.small.quiet { (lane.schedule) }
+                            @if let Some(why) = &lane.refused { div.small { "Its ledger cannot be read: " (why) } }
                         }
                         td { (one(lane, page)) }
                     }

@@ -59,6 +59,10 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
     // First, so that what happens meanwhile is news to the page.
     let follows = follow(&visitor.control.glance(&names).await?);
     let ledgers = app.ledgers(visitor, &names, STRIP).await?;
+    let lines = |job: &str| match ledgers.get(job) {
+        Some(Ok(lines)) => &lines[..],
+        _ => &[],
+    };
     let lanes = shown.iter().map(|job| Lane {
         schedule: job
             .cataloged
@@ -67,7 +71,10 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
             .unwrap_or_default(),
         ticks: ticks(job),
         is_paused: job.is_paused,
-        usual_ms: ledgers.get(&job.job).and_then(|lines| usual_ms(lines)),
+        usual_ms: usual_ms(lines(&job.job)),
+        refused: ledgers
+            .get(&job.job)
+            .and_then(|ledger| ledger.as_ref().err().cloned()),
         job: job.job.clone(),
     });
     let page = TimelinePage {
