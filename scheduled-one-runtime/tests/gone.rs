@@ -340,6 +340,9 @@ async fn what_waited_in_a_job_that_is_gone_ends() {
         })
         .await;
     assert_eq!(world.runs(), 1);
+    let counted = r#"scheduled_one_ticks_missed_total{job_name="other",reason="job gone"} 3"#;
+    let is_counted = async || new.openmetrics().contains(counted);
+    world.until("they are counted", is_counted).await;
     new.shutdown(BOUND).await;
 }
 

@@ -12,7 +12,8 @@ use crate::metrics::counters::{BOUNDS, Bounds, Counted};
 use crate::metrics::family::{MetricFamily, MetricSample, MetricValue};
 use crate::metrics::job_metrics::{DURATIONS, JobMetrics, LATENESSES};
 use crate::metrics::labels::{
-    CAUSES, JOB_NAME, MISSED_REASONS, OUTCOMES, Op, REFUSED, RESULTS, SKIP_REASONS, VERDICTS,
+    CAUSES, JOB_GONE, JOB_NAME, MISSED_REASONS, OUTCOMES, Op, REFUSED, RESULTS, SKIP_REASONS,
+    VERDICTS,
 };
 use crate::metrics::{BucketMetrics, Metrics, OTHER_JOBS, REQUEST_DURATIONS};
 
@@ -40,7 +41,7 @@ impl Metrics {
         let groups = self.groups(most);
         let mut families = vec![self.build()];
         families.extend(runs(&groups));
-        families.extend(ticks(&groups));
+        families.extend(ticks(&groups, self.missed_in_gone.load(Ordering::Relaxed)));
         families.extend(gauges(&groups));
         families.extend(self.counters(&groups));
         families.extend(self.of_store());
@@ -224,8 +225,11 @@ fn merged(group: &Group<'_>, of: impl Fn(&JobMetrics) -> Option<Counted>) -> Cou
     counted.fold(Counted::default(), Counted::and)
 }
 
-fn ticks(groups: &[Group<'_>]) -> Vec<MetricFamily> {
+fn ticks(groups: &[Group<'_>], missed_in_gone: u64) -> Vec<MetricFamily> {
     let (mut missed, mut skipped) = (Vec::new(), Vec::new());
+    // Jobs that are gone are none of the node's, and may be any number.
+    let gone = vec![(JOB_NAME, OTHER_JOBS.into()), ("reason", JOB_GONE.into())];
+    missed.push(number(gone, missed_in_gone as f64));
     for group in groups {
         let sum = |count: &dyn Fn(&JobMetrics) -> u64| {
             let counts = group.jobs.iter().map(|now| count(&now.job.metrics));
