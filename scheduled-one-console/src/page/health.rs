@@ -1,10 +1,11 @@
 //! How a job is doing, in words.
 
 use maud::{Markup, html};
-use scheduled_one_control::{CatalogedJob, JobDescription, JobGlance, JobSummary};
+use scheduled_one_control::{JobDescription, JobGlance, JobSummary};
 use scheduled_one_protocol::{LedgerRecord, Outcome};
 
 use super::parts::{Tone, state, time};
+use crate::plan::is_disabled;
 
 /// How a job is doing. The word says it; the tone is its colour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,11 +90,6 @@ impl Health {
     pub(crate) fn is_problem(&self) -> bool {
         matches!(self.tone, Tone::Bad | Tone::Warn)
     }
-}
-
-fn is_disabled(summary: &JobSummary) -> bool {
-    let cataloged = summary.cataloged.as_ref();
-    cataloged.is_some_and(CatalogedJob::is_disabled)
 }
 
 /// Whether the line has the outcome of its tick: neither an attempt that another one followed, nor a note.
