@@ -147,7 +147,7 @@ function follow() {
   function isInUse() {
     const focused = document.activeElement;
     return live.contains(focused) && focused.matches("input, select, textarea")
-      || live.querySelector("details[open]") !== null || document.querySelector("dialog[open]") !== null;
+      || live.querySelector("details[open]:not([data-shown])") !== null || document.querySelector("dialog[open]") !== null;
   }
 
   function left() {
