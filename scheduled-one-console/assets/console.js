@@ -147,7 +147,8 @@ function follow() {
   function isInUse() {
     const focused = document.activeElement;
     return live.contains(focused) && focused.matches("input, select, textarea")
-      || live.querySelector("details[open]:not([data-shown])") !== null || document.querySelector("dialog[open]") !== null;
+      || live.querySelector("details[open]:not([data-shown])") !== null
+      || document.querySelector("dialog[open]") !== null;
   }
 
   function left() {
@@ -209,7 +210,7 @@ function follow() {
     start();
     if (on) refresh();
   });
-  document.addEventListener("visibilitychange", () => { showDistances(); start(); if (on && !document.hidden) refresh(); });
+  document.addEventListener("visibilitychange", () => { start(); if (on && !document.hidden) refresh(); });
   addEventListener("pagehide", stop);
   live.addEventListener("toggle", left, true);
   live.addEventListener("focusout", left);
@@ -228,4 +229,5 @@ document.addEventListener("DOMContentLoaded", () => {
   wire(document);
   follow();
   setInterval(showDistances, 30000);
+  document.addEventListener("visibilitychange", showDistances);
 });

@@ -40,8 +40,8 @@ pub struct JobSummary {
 }
 
 impl JobSummary {
-    /// Whether no living node has it. Of jobs that nodes do not list ([`CatalogedJob::is_listed`]) nobody knows, so they
-    /// are not missing.
+    /// Whether no living node has it. Of jobs that nodes do not list ([`CatalogedJob::is_listed`]) nobody knows, so
+    /// they are not missing.
     pub fn is_missing(&self) -> bool {
         is_missing(self.nodes, self.cataloged.as_ref())
     }

@@ -39,7 +39,7 @@ fn forwarding(headers: &HeaderMap) -> Option<&str> {
 /// whose `Host` is not the own machine: a page of another site, whose name was pointed at 127.0.0.1 (DNS rebinding),
 /// does not enter.
 ///
-/// Limit: a proxy on this machine that says nothing of itself looks like a browser on it. nginx with a bare `proxy_pass`
+/// Limit: a proxy on this machine that says nothing of itself looks like a browser. nginx with a bare `proxy_pass`
 /// and no `proxy_set_header` is such a one: it sends `Host: 127.0.0.1:8088`, and no header of a proxy. What it sends in
 /// the old version HTTP/1.0, which is its default before 1.29.7 and which no browser speaks, is refused; what it sends
 /// in HTTP/1.1 enters. Behind a proxy, use [`TrustedHeader`](super::TrustedHeader), [`BasicAuth`](super::BasicAuth) or

@@ -152,8 +152,8 @@ async fn reschedule(
     precondition(made.await, expected)
 }
 
-/// An error if the job has another version than the caller expects. The directive of a backfill is another one than that
-/// of its job, so this is looked at before, and not in the same step.
+/// An error if the job has another version than the caller expects. The directive of a backfill is another one than
+/// that of its job, so this is looked at before, and not in the same step.
 async fn check_version(visitor: &Visitor, job: &str, headers: &HeaderMap) -> Result<(), Failure> {
     let Some(expected) = if_match(headers)? else {
         return Ok(());

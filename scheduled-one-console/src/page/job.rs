@@ -147,7 +147,9 @@ fn drift(page: &JobPage) -> Markup {
     html! {
         @if page.described.is_missing() {
             (notice(Tone::Warn, "No living node has this job", html! {
-                p { "Nothing of it runs. Start a release that has it; if it was removed for good, nothing is to be done." }
+                p {
+                    "Nothing of it runs. Start a release that has it; if it was removed for good, nothing is to be done."
+                }
             }))
         } @else if nodes.len() > 1 {
             (notice(Tone::Warn, "Nodes have different schedules of this job", html! {
