@@ -86,6 +86,7 @@ async fn a_requested_run_and_a_fixed_rate_have_no_cron_expression() {
     let of = (&scheduler, &clock);
     for (job, cause) in [("asked", "manual"), ("rate", "schedule")] {
         let ok = [("job_name", job), ("outcome", "ok"), ("cause", cause)];
+        clock.advance(MINUTE);
         advance_until(of, 100 * MS, "scheduled_one_runs_total", &ok, 1.0).await;
     }
     asked.await.expect("no panic").expect("asked for");
