@@ -162,7 +162,7 @@ const FIGURES: [Figure; 23] = [
     },
     Figure {
         name: "console",
-        what: "first byte of the page of jobs, with 10,000 jobs next to 50",
+        what: "first byte of the page of jobs, with 10,000 and 100,000 jobs next to 50",
         measure: console::measure,
     },
     Figure {

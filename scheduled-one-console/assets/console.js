@@ -4,8 +4,17 @@
 
 const page = document.documentElement;
 
+// A browser that keeps nothing (cookies are blocked) throws: then nothing was chosen, and nothing is kept.
+function kept(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
+}
+
+function keep(name, value) {
+  try { localStorage.setItem(name, value); } catch { /* It holds until the page is left. */ }
+}
+
 // The theme: that of the system, unless the visitor chose one.
-const chosen = localStorage.getItem("scheduled-one-theme");
+const chosen = kept("scheduled-one-theme");
 if (chosen) page.dataset.theme = chosen;
 
 function addThemeSwitch() {
@@ -19,7 +28,7 @@ function addThemeSwitch() {
   const show = () => { button.textContent = isDark() ? "Light" : "Dark"; };
   button.addEventListener("click", () => {
     page.dataset.theme = isDark() ? "light" : "dark";
-    localStorage.setItem("scheduled-one-theme", page.dataset.theme);
+    keep("scheduled-one-theme", page.dataset.theme);
     show();
   });
   show();
@@ -32,6 +41,56 @@ function addLocalTimes(root) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) time.title = `${time.title ? time.title + "\n" : ""}here: ${at.toLocaleString()}`;
   }
+}
+
+// How far instants are from now goes on while the page is open, by the clock of the console that made it.
+let ahead = 0;
+
+function setClock(root) {
+  const now = Number(root.querySelector("main")?.dataset.now);
+  if (now) ahead = now - Date.now();
+}
+
+function duration(ms) {
+  const units = [[86400000, "d"], [3600000, "h"], [60000, "min"], [1000, "s"]];
+  const at = units.findIndex(([unit]) => ms >= unit);
+  const [unit, word] = units[at];
+  const first = `${Math.floor(ms / unit)} ${word}`;
+  const smaller = units[at + 1];
+  return smaller && ms % unit >= smaller[0]
+    ? `${first} ${Math.floor(ms % unit / smaller[0])} ${smaller[1]}`
+    : first;
+}
+
+function showDistances() {
+  for (const time of document.querySelectorAll("time[data-relative]")) {
+    const left = new Date(time.dateTime).getTime() - Date.now() - ahead;
+    if (Number.isNaN(left)) continue;
+    const far = Math.abs(left) < 1000 ? "now" : duration(Math.abs(left));
+    time.textContent = far === "now" ? far : left > 0 ? `in ${far}` : `${far} ago`;
+  }
+}
+
+// What tells an element from the others of a page, and is the same in the page of a moment later.
+function mark(element) {
+  const form = element.form ?? element.closest("details")?.querySelector("form");
+  const address = element.getAttribute("href");
+  return [element.tagName, element.id, element.getAttribute("name"), form?.getAttribute("action"),
+    address ?? element.textContent].join(" ");
+}
+
+// Takes the focus of an element that is about to be replaced to the one that comes in its place.
+function keepFocus(root) {
+  const focused = document.activeElement;
+  if (!root.contains(focused)) return () => {};
+  const wanted = mark(focused);
+  const same = () => [...root.querySelectorAll(focused.tagName)].filter((it) => mark(it) === wanted);
+  const at = same().indexOf(focused);
+  return () => {
+    const there = same();
+    const next = there[Math.min(at, there.length - 1)] ?? document.getElementById("content");
+    next.focus({ preventScroll: true });
+  };
 }
 
 // Forms that change something ask first. The text says what will happen; it comes with the form.
@@ -83,12 +142,13 @@ function follow() {
   button.type = "button";
   place.append(button);
   let source = null, timer = null, refreshing = false, again = false, postponed = false;
-  let on = localStorage.getItem("scheduled-one-live") !== "off";
+  let on = kept("scheduled-one-live") !== "off";
 
   function isInUse() {
     const focused = document.activeElement;
     return live.contains(focused) && focused.matches("input, select, textarea")
-      || live.querySelector("details[open]") !== null || document.querySelector("dialog[open]") !== null;
+      || live.querySelector("details[open]:not([data-shown])") !== null
+      || document.querySelector("dialog[open]") !== null;
   }
 
   function left() {
@@ -105,12 +165,14 @@ function follow() {
       const reply = await fetch(location.href, { headers: { "x-part": "live" } });
       // 503 is the page of a store that is away: it is followed as well.
       if (reply.ok || reply.status === 503) {
-        const next = new DOMParser().parseFromString(await reply.text(), "text/html").querySelector("[data-live]");
+        const answer = new DOMParser().parseFromString(await reply.text(), "text/html");
+        const next = answer.querySelector("[data-live]");
         if (next) {
-          const focused = document.activeElement?.id;
+          const focus = keepFocus(live);
+          setClock(answer);
           live.replaceChildren(...next.childNodes);
           wire(live);
-          if (focused) document.getElementById(focused)?.focus();
+          focus();
         }
       }
     } catch {
@@ -143,7 +205,7 @@ function follow() {
 
   button.addEventListener("click", () => {
     on = !on;
-    localStorage.setItem("scheduled-one-live", on ? "on" : "off");
+    keep("scheduled-one-live", on ? "on" : "off");
     show();
     start();
     if (on) refresh();
@@ -162,7 +224,10 @@ function wire(root) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  setClock(document);
   addThemeSwitch();
   wire(document);
   follow();
+  setInterval(showDistances, 30000);
+  document.addEventListener("visibilitychange", showDistances);
 });

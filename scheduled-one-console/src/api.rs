@@ -2,17 +2,19 @@
 
 mod act;
 
-use axum::extract::{Path, Query, State};
+use axum::body::to_bytes;
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use scheduled_one_control::{Action, JobDescription, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::{Shared, permit};
-use crate::failure::{Failure, failed};
+use crate::failure::{Failure, api_error, code_of, failed, is_api};
 use crate::gate::Visitor;
 use crate::plan::Plan;
 use crate::text::rfc3339;
@@ -28,6 +30,33 @@ const TICKS: usize = 10;
 
 fn answer(result: Result<Response, Failure>) -> Response {
     result.unwrap_or_else(|failure| failed(&failure))
+}
+
+/// Longest text of a refusal.
+const MAX_TEXT: usize = 4_096;
+
+/// The middleware that makes refusals of the router (of a query, a path or a method) what all errors of the API are.
+pub(crate) async fn say_in_json(request: Request, next: Next) -> Response {
+    let is_api = is_api(request.uri().path());
+    let response = next.run(request).await;
+    let json = HeaderValue::from_static("application/json");
+    let is_json = response.headers().get(header::CONTENT_TYPE) == Some(&json);
+    let status = response.status();
+    if !is_api || is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = to_bytes(body, MAX_TEXT).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let said = match (status, &*text) {
+        (StatusCode::METHOD_NOT_ALLOWED, _) => "this address takes other methods: `Allow` has them",
+        (_, "") => status.canonical_reason().unwrap_or_default(),
+        (_, text) => text,
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, json);
+    let body = api_error(code_of(status), said);
+    Response::from_parts(parts, body.into())
 }
 
 #[derive(Debug, Default, Deserialize)]

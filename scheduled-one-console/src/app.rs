@@ -9,8 +9,8 @@ use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, header};
 use maud::Markup;
 use scheduled_one_control::{Action, Control, Error, JobDescription, JobSummary};
-use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_protocol::clock::Clock;
+use scheduled_one_protocol::{LedgerRecord, StoreError};
 use tokio::task::JoinSet;
 
 use crate::failure::{Failure, failed, is_api};
@@ -23,6 +23,9 @@ use crate::text::millis;
 
 /// Ledgers that are read at once.
 const AT_ONCE: usize = 16;
+
+/// The newest lines of a ledger, or why the store refuses to read it.
+pub(crate) type Ledger = Result<Vec<LedgerRecord>, String>;
 
 pub(crate) struct App {
     /// Not restricted: each visitor has one that is.
@@ -56,6 +59,11 @@ impl App {
             clock,
             run_logs,
         }
+    }
+
+    /// The handle that sees all, for what the streams of events compare with.
+    pub(crate) fn unrestricted(&self) -> &Control {
+        &self.control
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -96,6 +104,7 @@ impl App {
             title: &shown.title,
             is_live: shown.follows.is_some(),
             events: shown.follows.as_deref().unwrap_or_default(),
+            now_ms: self.now_ms(),
         };
         layout.page(shown.content.clone()).into_string()
     }
@@ -116,13 +125,13 @@ impl App {
         }
     }
 
-    /// The newest lines of each ledger.
+    /// The newest lines of each ledger. That the store refuses to read one is no reason not to show the others.
     pub(crate) async fn ledgers(
         &self,
         visitor: &Visitor,
         jobs: &[String],
         lines: usize,
-    ) -> Result<BTreeMap<String, Vec<LedgerRecord>>, Failure> {
+    ) -> Result<BTreeMap<String, Ledger>, Failure> {
         let mut ledgers = BTreeMap::new();
         for batch in jobs.chunks(AT_ONCE) {
             let mut reads = JoinSet::new();
@@ -131,7 +140,11 @@ impl App {
                 reads.spawn(async move { (control.ledger(&job, lines).await, job) });
             }
             for (ledger, job) in reads.join_all().await {
-                ledgers.insert(job, ledger?);
+                let ledger = match ledger {
+                    Err(Error::Store(refused @ StoreError::Refused(_))) => Err(refused.to_string()),
+                    ledger => Ok(ledger?),
+                };
+                ledgers.insert(job, ledger);
             }
         }
         Ok(ledgers)

@@ -22,6 +22,12 @@ pub(crate) enum Failure {
     Body { status: StatusCode, text: String },
     #[error("The run with the token {token} is over, or never was.")]
     Gone { token: u64 },
+    #[error("`{job}` has the version {found}, and {expected} was expected.")]
+    Version {
+        job: String,
+        found: u64,
+        expected: u64,
+    },
     #[error("There is nothing at this address.")]
     NoPage,
     #[error(
@@ -44,6 +50,7 @@ impl Failure {
             Failure::Control(Error::Forbidden { .. }) => StatusCode::FORBIDDEN,
             Failure::Control(_) => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Failure::Version { .. } => StatusCode::PRECONDITION_FAILED,
             Failure::Body { status, .. } => *status,
         }
     }
@@ -52,7 +59,7 @@ impl Failure {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Failure::Control(Error::UnknownJob { .. }) => "unknown_job",
-            Failure::Control(Error::Conflict { .. }) => "conflict",
+            Failure::Control(Error::Conflict { .. }) | Failure::Version { .. } => "conflict",
             Failure::Control(Error::Argument { .. }) | Failure::Input { .. } => "argument",
             Failure::Control(Error::TooMany { .. }) => "too_many",
             Failure::Control(Error::Forbidden { .. }) => "forbidden",
@@ -97,6 +104,16 @@ pub(crate) fn is_api(path: &str) -> bool {
 /// The body of an error.
 pub(crate) fn api_error(code: &str, message: &str) -> String {
     json!({ "error": { "code": code, "message": message } }).to_string()
+}
+
+/// A word for programs, of a status that no handler gave.
+pub(crate) fn code_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::METHOD_NOT_ALLOWED => "method",
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => "body",
+        _ => "argument",
+    }
 }
 
 /// The answer to a request that failed.

@@ -1,11 +1,11 @@
 //! `GET /events`: says when something changed that a page shows. However many pages are open, a process asks the store
 //! once a second, and not at all while none is.
 
-use std::collections::hash_map::DefaultHasher;
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,62 +15,31 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use scheduled_one_control::{Action, AlertsNow, Control, JobGlance};
+use scheduled_one_control::{Action, Control};
 use scheduled_one_protocol::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::app::Shared;
 use crate::gate::Visitor;
-use crate::text::encoded;
+use state::{ALERTS, CLUSTER, TRAIL, digests, state};
+
+pub(crate) use state::{follow, follow_alerts, follow_cluster, follow_trail};
 
 /// Streams that are open at once; a page without one asks by itself.
 pub(crate) const MAX_STREAMS: usize = 64;
-/// Jobs that one stream follows, and that a poll looks at.
+/// Jobs that one stream follows.
 const MAX_JOBS: usize = 50;
+/// Different jobs that all streams follow, and that a poll looks at.
 const MAX_POLLED: usize = 1_024;
 /// Between two polls of the store.
 const PERIOD: Duration = Duration::from_secs(1);
 /// A comment is sent after this time without an event, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What a stream follows in place of a job, to follow what alerts fire. No job has such a name: it is that of the
-/// internal one.
-const ALERTS: &str = "$alerts";
-
 /// A digest of each job's state; none for all if the store is away.
 type Digests = Arc<BTreeMap<String, u64>>;
-type Poll = Box<dyn Fn(Vec<String>) -> BoxFuture<'static, Digests> + Send + Sync>;
-
-fn digest(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The query of the events for a page that shows these jobs in this state. What happens between the page and its
-/// stream is another state, so it is no loss.
-pub(crate) fn follow(glances: &[JobGlance]) -> String {
-    let names: Vec<String> = glances.iter().map(|glance| encoded(&glance.job)).collect();
-    let seen = state(glances.iter().map(|glance| Some(digest(glance))));
-    format!("?jobs={}&seen={seen}", names.join(","))
-}
-
-/// The query of the events for the page of alerts. The revision says nothing of jobs that the visitor may not see.
-pub(crate) fn follow_alerts(alerts: Option<&AlertsNow>) -> String {
-    let seen = state([alerts.map(digest_of_alerts)].into_iter());
-    format!("?jobs={}&seen={seen}", encoded(ALERTS))
-}
-
-fn digest_of_alerts(alerts: &AlertsNow) -> u64 {
-    digest(&alerts.revision)
-}
-
-/// The state of jobs, in the order in which the page names them.
-fn state(digests: impl Iterator<Item = Option<u64>>) -> u64 {
-    let digests: Vec<Option<u64>> = digests.collect();
-    digest(&digests)
-}
+type Poll = Box<dyn Fn(BTreeSet<String>) -> BoxFuture<'static, Digests> + Send + Sync>;
 
 /// All streams, and the one task that polls for them.
 #[derive(Clone)]
@@ -90,22 +59,18 @@ struct Streams {
     is_polled: bool,
 }
 
+impl Streams {
+    /// What all of them follow, each once.
+    fn followed(&self) -> BTreeSet<String> {
+        self.jobs.values().flatten().cloned().collect()
+    }
+}
+
 impl Hub {
     pub(crate) fn of(control: Control) -> Self {
-        Self::new(Box::new(move |mut jobs| {
+        Self::new(Box::new(move |followed| {
             let control = control.clone();
-            Box::pin(async move {
-                let wants_alerts = jobs.iter().any(|job| job == ALERTS);
-                jobs.retain(|job| job != ALERTS);
-                let glances = control.glance(&jobs).await.unwrap_or_default();
-                let digests = glances.iter().zip(jobs);
-                let mut digests: BTreeMap<String, u64> =
-                    digests.map(|(glance, job)| (job, digest(glance))).collect();
-                if wants_alerts && let Ok(Some(alerts)) = control.alerts().await {
-                    digests.insert(ALERTS.to_owned(), digest_of_alerts(&alerts));
-                }
-                Arc::new(digests)
-            })
+            Box::pin(async move { Arc::new(digests(&control, followed).await) })
         }))
     }
 
@@ -117,10 +82,13 @@ impl Hub {
         }))
     }
 
-    /// A stream, unless there are enough.
+    /// A stream, unless there are enough, or they follow as many jobs as a poll may look at: a page without a stream
+    /// asks by itself, and one with a stream that nobody feeds would not.
     fn follow(&self, jobs: Vec<String>) -> Option<Follower> {
         let mut streams = self.0.lock();
-        if streams.jobs.len() >= MAX_STREAMS {
+        let mut all = streams.followed();
+        all.extend(jobs.iter().cloned());
+        if streams.jobs.len() >= MAX_STREAMS || all.len() > MAX_POLLED {
             return None;
         }
         streams.last += 1;
@@ -153,21 +121,15 @@ impl Inner {
 
     async fn poll_while_followed(self: Arc<Self>) {
         loop {
-            let jobs: BTreeSet<String> = {
+            let followed = {
                 let mut streams = self.lock();
                 if streams.jobs.is_empty() {
                     streams.is_polled = false;
                     return;
                 }
-                streams
-                    .jobs
-                    .values()
-                    .flatten()
-                    .take(MAX_POLLED)
-                    .cloned()
-                    .collect()
+                streams.followed()
             };
-            let digests = (self.poll)(jobs.into_iter().collect()).await;
+            let digests = (self.poll)(followed).await;
             self.digests.send_replace(digests);
             tokio::time::sleep(PERIOD).await;
         }
@@ -225,7 +187,7 @@ pub(crate) async fn events(
 ) -> Response {
     let may_see = |job: &&str| match *job {
         "" => false,
-        ALERTS => visitor.user.rights.allows_somewhere(Action::View),
+        ALERTS | CLUSTER | TRAIL => visitor.user.rights.allows_somewhere(Action::View),
         job => visitor.may(Action::View, job),
     };
     let jobs = followed.jobs.split(',').filter(may_see).take(MAX_JOBS);
@@ -277,7 +239,7 @@ mod tests {
         let polls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&polls);
         let hub = Hub::new(Box::new(move |jobs| {
-            assert_eq!(jobs, ["a", "b"]);
+            assert_eq!(jobs, ["a", "b"].map(str::to_owned).into());
             counted.fetch_add(1, Ordering::Relaxed);
             Box::pin(async { Digests::default() })
         }));
@@ -300,5 +262,42 @@ mod tests {
         let _again = follow();
         tokio::time::sleep(PERIOD).await;
         assert!(polls.load(Ordering::Relaxed) > polled);
+    }
+    /// The state of a job that a follower sees, when it is polled.
+    fn polled() -> Hub {
+        Hub::new(Box::new(|jobs| {
+            Box::pin(async { Arc::new(jobs.into_iter().map(|job| (job, 7)).collect()) })
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_of_many_pages_with_the_same_jobs_is_fed() {
+        let hub = polled();
+        let page: Vec<String> = (0..MAX_JOBS).map(|job| format!("job-{job:02}")).collect();
+        let follow = |last: &str| {
+            let jobs = page[1..].iter().cloned().chain([last.to_owned()]);
+            hub.follow(jobs.collect()).expect("there is room")
+        };
+        let mut followers: Vec<Follower> = (0..MAX_STREAMS)
+            .map(|number| follow(&format!("own-{number:02}")))
+            .collect();
+        let last = followers.last_mut().expect("a stream");
+        let all_are_known = state(std::iter::repeat_n(Some(7), MAX_JOBS));
+        assert_eq!(last.changed(None).await, all_are_known);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_with_more_jobs_than_are_polled_gets_no_stream() {
+        let hub = polled();
+        let page = |number: usize| {
+            let jobs = (0..MAX_JOBS).map(|job| format!("job-{number}-{job}"));
+            hub.follow(jobs.collect())
+        };
+        let fed = MAX_POLLED / MAX_JOBS;
+        let followers: Vec<Option<Follower>> = (0..=fed).map(page).collect();
+        let with_stream = followers.iter().flatten().count();
+        assert_eq!((with_stream, followers[fed].is_none()), (fed, true));
+        // Who shows what others show gets one.
+        assert!(page(0).is_some());
     }
 }

@@ -20,7 +20,7 @@ impl Plan {
         let Some(cataloged) = cataloged else {
             return Plan::Unknown("no node has described the job".to_owned());
         };
-        if is_off(cataloged) {
+        if cataloged.is_disabled() {
             return Plan::Ticks(Vec::new());
         }
         match cataloged.next(job, instant(now_ms), n) {
@@ -31,9 +31,15 @@ impl Plan {
 
     /// The next tick of a job in a list.
     pub(crate) fn of_summary(job: &JobSummary, now_ms: i64) -> Self {
-        match job.is_overridden {
-            true => Plan::Unknown("operators gave it another schedule; see its page".to_owned()),
-            false => Plan::of(&job.job, job.cataloged.as_ref(), now_ms, 1),
+        if !job.is_overridden {
+            return Plan::of(&job.job, job.cataloged.as_ref(), now_ms, 1);
+        }
+        if is_disabled(job) {
+            return Plan::Ticks(Vec::new());
+        }
+        match job.next(instant(now_ms), 1) {
+            Ok(ticks) => Plan::Ticks(all_ms(&ticks)),
+            Err(error) => Plan::Unknown(error.to_string()),
         }
     }
 
@@ -61,16 +67,28 @@ pub(crate) fn ticks_in(
     from_ms: i64,
     to_ms: i64,
 ) -> Option<Vec<i64>> {
-    let cataloged = cataloged.filter(|cataloged| !is_off(cataloged))?;
+    let cataloged = cataloged.filter(|cataloged| !cataloged.is_disabled())?;
     let ticks = cataloged
         .matching(job, instant(from_ms)..instant(to_ms))
         .ok()?;
     Some(ticks.into_iter().map(ms).collect())
 }
 
-/// Whether the program has switched the job off.
-pub(crate) fn is_off(cataloged: &CatalogedJob) -> bool {
-    cataloged.descriptor.get("enabled") == Some("false")
+/// The ticks of the schedule in force of a job in a list, likewise.
+pub(crate) fn ticks_of_summary(job: &JobSummary, from_ms: i64, to_ms: i64) -> Option<Vec<i64>> {
+    if !job.is_overridden {
+        return ticks_in(&job.job, job.cataloged.as_ref(), from_ms, to_ms);
+    }
+    if is_disabled(job) {
+        return None;
+    }
+    let ticks = job.matching(instant(from_ms)..instant(to_ms)).ok()?;
+    Some(all_ms(&ticks))
+}
+
+pub(crate) fn is_disabled(job: &JobSummary) -> bool {
+    let cataloged = job.cataloged.as_ref();
+    cataloged.is_some_and(CatalogedJob::is_disabled)
 }
 
 /// The zone of a job's schedule; UTC if it says none, or one that this process does not have.

@@ -39,6 +39,7 @@ pub(crate) fn routes(app: Arc<App>, gate: Arc<Gate>) -> Router {
         .route("/events", get(live::events))
         .route("/assets/{name}", get(assets::serve))
         .fallback(show::nothing)
+        .layer(middleware::from_fn(api::say_in_json))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),

@@ -115,9 +115,16 @@ async fn rows_of(
     let glances = visitor.control.glance(&names).await?;
     let mut ledgers = app.ledgers(visitor, &names, STRIP).await?;
     let rows = jobs.iter().zip(glances).map(|(summary, glance)| {
-        let lines = ledgers.remove(&summary.job).unwrap_or_default();
+        let ledger = ledgers.remove(&summary.job).unwrap_or(Ok(Vec::new()));
+        let refused = glance.refused.clone();
+        let refused = refused.or_else(|| ledger.as_ref().err().cloned());
+        let lines = ledger.unwrap_or_default();
         Row {
-            health: Health::of(summary, &glance, &lines, now_ms),
+            health: match refused {
+                Some(_) => Health::unknown(),
+                None => Health::of(summary, &glance, &lines),
+            },
+            refused,
             plan: Plan::of_summary(summary, now_ms),
             summary: summary.clone(),
             glance,
@@ -173,7 +180,7 @@ async fn job_page(
     let ticks_in = |from_ms| ticks_in(&job, of_code, from_ms, now_ms);
     let page = JobPage {
         calendar: calendar(visitor, &described, Range::from_word(&wanted.range), now_ms).await?,
-        health: Health::of_described(&described, &glance, &lines, now_ms),
+        health: Health::of_described(&described, &glance, &lines),
         plan,
         paused_ticks: paused_since_ms.and_then(|since_ms| Some(ticks_in(since_ms)?.len())),
         listed: if wanted.lines.is_empty() {

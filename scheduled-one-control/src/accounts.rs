@@ -134,7 +134,7 @@ impl Control {
 
     /// What the store knows of the units of a job now, by shard; of a job that each node runs by itself, nothing.
     async fn unit_states(&self, job: &str, cataloged: &CatalogedJob) -> Result<Vec<Found>, Error> {
-        if cataloged.descriptor.get("scope") == Some("every_node") {
+        if cataloged.is_of_every_node() {
             return Ok(Vec::new());
         }
         let slots = slots(cataloged);

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
-use scheduled_one_protocol::{CatalogEntry, DecidingSchedule, JobDescriptor, TickMs, UnitName};
+use scheduled_one_protocol::{
+    CatalogEntry, DecidingSchedule, JobDescriptor, ScheduleOverride, TickMs, UnitName,
+};
 use scheduled_one_schedule::{Restriction, Schedule, ScheduleError, Zone, ZoneData};
 
 use crate::ask::ask;
@@ -14,7 +16,7 @@ use crate::reschedule::in_force;
 use crate::rights::Action;
 
 /// Most ticks that a call returns.
-const MAX_TICKS: usize = 100_000;
+pub(crate) const MAX_TICKS: usize = 100_000;
 
 /// By which schedule a job has its ticks.
 pub(crate) struct InForce {
@@ -28,8 +30,31 @@ pub(crate) struct InForce {
 }
 
 impl InForce {
+    /// Of a job with this entry, of which operators want this.
+    pub(crate) fn of(
+        job: &str,
+        (cataloged, now_ms): (CatalogedJob, i64),
+        wanted: Option<&ScheduleOverride>,
+    ) -> Result<Self, Error> {
+        let zones = zones(job)?;
+        let own = cataloged.schedule(job, &zones)?;
+        let (schedule, since_ms) = in_force(job, own.clone(), wanted, &zones)?;
+        Ok(InForce {
+            schedule,
+            since_ms,
+            own,
+            now_ms,
+            cataloged,
+        })
+    }
+
+    /// The ticks after an instant.
+    pub(crate) fn after(&self, after_ms: i64) -> impl Iterator<Item = i64> + '_ {
+        self.schedule.after(after_ms.max(self.since_ms))
+    }
+
     /// The ticks of a range, its end left out.
-    fn ticks(&self, range: Range<i64>) -> impl Iterator<Item = i64> + '_ {
+    pub(crate) fn ticks(&self, range: Range<i64>) -> impl Iterator<Item = i64> + '_ {
         // Its first tick is after the instant at which it was asked for.
         let begin_ms = self.since_ms.saturating_add(1);
         let before = self.own.matching(range.start..range.end.min(begin_ms));
@@ -68,6 +93,22 @@ impl CatalogedJob {
             last_ms: entry.last_ms,
             descriptor,
         }
+    }
+
+    /// Whether living nodes that have the job say so. They do not of a job that the program has disabled, nor of one
+    /// that each node runs by itself (`scope = every_node`): such a job may be well although no node names it.
+    pub fn is_listed(&self) -> bool {
+        !self.is_disabled() && !self.is_of_every_node()
+    }
+
+    /// Whether the program has disabled the job.
+    pub fn is_disabled(&self) -> bool {
+        self.descriptor.get("enabled") == Some("false")
+    }
+
+    /// Whether each node that has the job runs each of its ticks by itself.
+    pub fn is_of_every_node(&self) -> bool {
+        self.descriptor.get("scope") == Some("every_node")
     }
 
     /// The first `n` ticks of a job with this entry after an instant, at most 100,000. No request is made, so a page of
@@ -200,19 +241,10 @@ impl Control {
 
     /// The schedule in force, and up to which instant it has no tick; the schedule in the code, and the store's clock.
     pub(crate) async fn in_force(&self, job: &str) -> Result<InForce, Error> {
-        let (cataloged, now_ms) = self.cataloged(job).await?;
-        let zones = zones(job)?;
-        let own = cataloged.schedule(job, &zones)?;
+        let known = self.cataloged(job).await?;
         let directives = self.read(self.reader(job)).await?.body.directives;
         let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
-        let (schedule, since_ms) = in_force(job, own.clone(), wanted, &zones)?;
-        Ok(InForce {
-            schedule,
-            since_ms,
-            own,
-            now_ms,
-            cataloged,
-        })
+        InForce::of(job, known, wanted)
     }
 
     /// Up to which tick each shard of a job is decided; 0 if none of one is.
@@ -254,9 +286,8 @@ impl Control {
             return Ok(Vec::new());
         }
         // A clock that was ahead may have decided ticks that are still to come: these do not run.
-        let after_ms = in_force.now_ms.max(in_force.since_ms);
-        let after_ms = after_ms.max(decided_ms(&shards));
-        let ticks = in_force.schedule.after(after_ms).take(n.min(MAX_TICKS));
+        let after_ms = in_force.now_ms.max(decided_ms(&shards));
+        let ticks = in_force.after(after_ms).take(n.min(MAX_TICKS));
         Ok(ticks.map(instant).collect())
     }
 

@@ -11,6 +11,7 @@ use crate::ask::ask;
 use crate::catalog::CatalogedJob;
 use crate::control::{Control, NodeJobs};
 use crate::error::Error;
+use crate::jobs::is_missing;
 use crate::reschedule::{OverrideOf, override_of};
 use crate::rights::Action;
 
@@ -63,6 +64,11 @@ impl JobDescription {
     /// Whether its nodes have different schedules.
     pub fn drifts(&self) -> bool {
         self.nodes.len() > 1
+    }
+
+    /// Whether no living node has it, as [`JobSummary::is_missing`](crate::JobSummary::is_missing) says it.
+    pub fn is_missing(&self) -> bool {
+        is_missing(self.nodes.len(), self.cataloged.as_ref())
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
-use scheduled_one_protocol::{Bucket, FencingToken, LedgerRecord, TickMs, UnitName};
+use scheduled_one_protocol::{Bucket, FencingToken, LedgerRecord, StoreError, TickMs, UnitName};
 
 use crate::ask::ask;
 use crate::control::Control;
 use crate::error::Error;
+use crate::reader::Reader;
 use crate::rights::Action;
 
 /// Most slots of a job.
@@ -29,6 +30,8 @@ pub struct JobGlance {
     pub scheduled: UnitStatus,
     /// What is running and waiting because somebody asked for it; with several shards, in the first.
     pub requested: UnitStatus,
+    /// Why the store does not show it, if it refuses to: somebody edited its record. The other jobs have their glances.
+    pub refused: Option<String>,
 }
 
 /// A run that is active, or one that waits.
@@ -45,9 +48,13 @@ pub struct OpenRun {
     pub is_requested: bool,
 }
 
+/// What is decided, running and waiting of a job by its schedule, and as requested; or why it is not shown.
+type State = Result<(UnitStatus, UnitStatus), String>;
+
 impl Control {
-    /// The jobs at a glance, in the order of the names; a name that nobody knows has a glance without content. It costs
-    /// a request for each 128 jobs of a bucket, and one more a bucket.
+    /// The jobs at a glance, in the order of the names; a name that nobody knows has a glance without content. It costs a
+    /// request for each 128 jobs of a bucket, and one more a bucket; about 14 more for each job whose record the
+    /// store refuses to read ([`JobGlance::refused`]).
     ///
     /// # Errors
     ///
@@ -67,18 +74,17 @@ impl Control {
             let reply = self.read(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             for batch in here.chunks(MAX_BATCH / 2) {
-                let whole = batch.iter().map(|job| UnitName::new(job, 0));
-                let units: Vec<UnitName> =
-                    whole.flat_map(|unit| [unit.clone(), unit.lane()]).collect();
-                let statuses = ask(|| store.inspect(&self.caller, &units)).await?.body;
-                for (job, of_job) in batch.iter().zip(statuses.chunks(2)) {
+                for (job, state) in self.states_of(store, batch).await? {
                     let directives = &reply.body.directives;
+                    let refused = state.as_ref().err().cloned();
+                    let (scheduled, requested) = state.unwrap_or_default();
                     let glance = JobGlance {
-                        job: (*job).to_owned(),
+                        job: job.to_owned(),
                         is_paused: directives.in_force(job, now_ms).paused,
                         version: directives.get(job).map_or(0, |own| own.version),
-                        scheduled: of_job.first().cloned().unwrap_or_default(),
-                        requested: of_job.get(1).cloned().unwrap_or_default(),
+                        scheduled,
+                        requested,
+                        refused,
                     };
                     found.insert(job, glance);
                 }
@@ -86,6 +92,39 @@ impl Control {
         }
         let of_name = |job: &String| found.get(job.as_str()).cloned().unwrap_or_default();
         Ok(jobs.iter().map(of_name).collect())
+    }
+
+    /// The states of jobs, each by its schedule and as requested; of those that the store refuses to show, why. A store
+    /// refuses a request for many units because of one of them, so it is asked again for each half.
+    async fn states_of<'a>(
+        &self,
+        store: Reader<'_>,
+        jobs: &[&'a str],
+    ) -> Result<Vec<(&'a str, State)>, Error> {
+        let mut states = Vec::with_capacity(jobs.len());
+        let mut parts = vec![jobs];
+        while let Some(part) = parts.pop() {
+            let whole = part.iter().map(|job| UnitName::new(job, 0));
+            let units: Vec<UnitName> = whole.flat_map(|unit| [unit.clone(), unit.lane()]).collect();
+            match ask(|| store.inspect(&self.caller, &units)).await {
+                Ok(reply) => {
+                    let mut found = reply.body.into_iter();
+                    states.extend(part.iter().map(|job| {
+                        let mut next = || found.next().unwrap_or_default();
+                        (*job, Ok((next(), next())))
+                    }));
+                }
+                Err(refused @ StoreError::Refused(_)) if part.len() == 1 => {
+                    states.push((part[0], Err(refused.to_string())));
+                }
+                Err(StoreError::Refused(_)) => {
+                    let (first, last) = part.split_at(part.len() / 2);
+                    parts.extend([first, last]);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(states)
     }
 
     /// The active runs of a job, and those that wait, of its first 64 shards.

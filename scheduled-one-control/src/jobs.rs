@@ -1,11 +1,13 @@
 //! The jobs of a namespace, at a glance.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::SystemTime;
 
-use scheduled_one_protocol::{ALL_JOBS, Backfill, ScheduleId};
+use scheduled_one_protocol::{ALL_JOBS, Backfill, ScheduleId, ScheduleOverride};
 use scheduled_one_schedule::name::is_internal;
 
-use crate::catalog::CatalogedJob;
+use crate::catalog::{CatalogedJob, InForce, MAX_TICKS, instant, ms};
 use crate::control::Control;
 use crate::error::Error;
 use crate::reschedule::override_of;
@@ -20,18 +22,66 @@ pub struct JobSummary {
     pub is_paused: bool,
     /// Since when it is paused, ms since the Unix epoch; `None` if it is not.
     pub paused_since_ms: Option<i64>,
-    /// How many living nodes have it. A job that none has is listed if a node ever described it, or if there is a
-    /// directive for it.
+    /// How many living nodes say that they have it. A job that none has is listed if a node ever described it, or if
+    /// there is a directive for it. 0 does not mean that it is missing: see [`is_missing`](Self::is_missing).
     pub nodes: usize,
     /// The identities of the schedules that these nodes have: more than one if nodes of two releases live, or have
     /// different zone data.
     pub schedules: BTreeSet<ScheduleId>,
     /// Operators wanted another schedule in place of one that the code has no more: the code decides.
     pub is_override_void: bool,
-    /// Another schedule than that in the code is in force: [`Control::next`] has its ticks, the catalog has not.
+    /// Another schedule than that in the code is in force: [`next`](Self::next) and [`matching`](Self::matching) have
+    /// its ticks, the catalog has not.
     pub is_overridden: bool,
+    /// What operators want in place of the schedule in the code, or wanted last.
+    pub wanted: Option<ScheduleOverride>,
     /// What the catalog has of it; `None` if only older nodes, which describe nothing, had it.
     pub cataloged: Option<CatalogedJob>,
+}
+
+impl JobSummary {
+    /// Whether no living node has it. Of jobs that nodes do not list ([`CatalogedJob::is_listed`]) nobody knows, so
+    /// they are not missing.
+    pub fn is_missing(&self) -> bool {
+        is_missing(self.nodes, self.cataloged.as_ref())
+    }
+
+    /// The first `n` ticks of the schedule in force after an instant, at most 100,000. No request is made, so a page of
+    /// many jobs costs nothing more; [`Control::next`] knows in addition which ticks are decided already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Schedule`] if this process cannot compute them.
+    pub fn next(&self, after: SystemTime, n: usize) -> Result<Vec<SystemTime>, Error> {
+        let in_force = self.in_force()?;
+        let ticks = in_force.after(ms(after)).take(n.min(MAX_TICKS));
+        Ok(ticks.map(instant).collect())
+    }
+
+    /// The ticks of the schedule in force in a range, its end left out; at most the first 100,000. One that was asked
+    /// for in place of that in the code counts from then on. No request is made.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`next`](Self::next).
+    pub fn matching(&self, range: Range<SystemTime>) -> Result<Vec<SystemTime>, Error> {
+        let in_force = self.in_force()?;
+        let ticks = in_force.ticks(ms(range.start)..ms(range.end));
+        Ok(ticks.take(MAX_TICKS).map(instant).collect())
+    }
+
+    fn in_force(&self) -> Result<InForce, Error> {
+        let cataloged = self.cataloged.as_ref().ok_or_else(|| Error::Schedule {
+            job: self.job.clone(),
+            why: "no node has described it".to_owned(),
+        })?;
+        InForce::of(&self.job, (cataloged.clone(), 0), self.wanted.as_ref())
+    }
+}
+
+/// Whether so few living nodes say that they have a job that it is missing.
+pub(crate) fn is_missing(nodes: usize, cataloged: Option<&CatalogedJob>) -> bool {
+    nodes == 0 && cataloged.is_none_or(CatalogedJob::is_listed)
 }
 
 impl Control {
@@ -81,6 +131,7 @@ impl Control {
             }
             for (job, summary) in &mut here {
                 let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
+                summary.wanted = wanted.cloned();
                 let wanted = override_of(wanted, summary.cataloged.as_ref());
                 summary.is_override_void = wanted.as_ref().is_some_and(|it| it.is_void);
                 summary.is_overridden = wanted.is_some_and(|it| it.is_in_force());

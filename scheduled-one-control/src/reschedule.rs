@@ -173,7 +173,7 @@ impl ChangeDirective {
             return Ok(None);
         }
         let (cataloged, _) = self.control.cataloged(job).await?;
-        if cataloged.descriptor.get("scope") == Some("every_node") {
+        if cataloged.is_of_every_node() {
             return Err(Error::Argument {
                 argument: "job",
                 message: format!(

@@ -139,6 +139,16 @@ impl ReadTrail {
         of_job && is(&self.actor, &entry.actor) && is(&self.action, &entry.action)
     }
 
+    /// How many entries a request reads: no more than are wanted, if all that are read are wanted.
+    fn page(&self) -> usize {
+        let is_filtered = self.job.is_some() || self.actor.is_some() || self.action.is_some();
+        match is_filtered || self.after.is_some() || !self.control.sees_all() {
+            true => PAGE,
+            // One more says whether there are earlier ones.
+            false => self.limit.saturating_add(1).min(PAGE),
+        }
+    }
+
     async fn read(self) -> Result<Trail, Error> {
         self.control.check_sees_something()?;
         let visible = self.control.visible().await?;
@@ -186,6 +196,7 @@ impl ReadTrail {
         (seen, until): (Option<TrailId>, Option<TrailId>),
         visible: &Visible,
     ) -> Result<OfBucket, Error> {
+        let size = self.page();
         let mut newest = seen;
         let mut before = until;
         let mut lines = VecDeque::new();
@@ -195,8 +206,8 @@ impl ReadTrail {
             if before == Some(TrailId::default()) {
                 break;
             }
-            let page = ask(|| store.trail(before, PAGE)).await?;
-            let is_last = page.len() < PAGE;
+            let page = ask(|| store.trail(before, size)).await?;
+            let is_last = page.len() < size;
             let mut has_met = false;
             for line in page {
                 has_met = seen.is_some_and(|seen| line.id <= seen);

@@ -54,6 +54,8 @@ pub(crate) struct Metrics {
     jobs: Vec<Arc<CompiledJob>>,
     /// Jobs that the node does not have, and whose stalled runs it writes off.
     elsewhere: JobMetrics,
+    /// Ticks that waited in jobs that are gone, and that this node recorded as missed: no job of its own has such.
+    missed_in_gone: AtomicU64,
     /// Jobs of the scheduler's own, which show nothing.
     internal: JobMetrics,
     active_runs: ActiveRuns,
@@ -117,6 +119,7 @@ impl Metrics {
                 .cloned()
                 .collect(),
             elsewhere: JobMetrics::default(),
+            missed_in_gone: AtomicU64::new(0),
             internal: JobMetrics::default(),
             active_runs,
             outlook,
@@ -190,6 +193,14 @@ impl Metrics {
         }
         let index = self.index(unit.job());
         index.map_or(&self.elsewhere, |index| &self.jobs[index].metrics)
+    }
+
+    /// What waited in a job that is gone has ended so.
+    pub(crate) fn ended_in_gone(&self, unit: &UnitName, outcome: Outcome) {
+        match outcome {
+            Outcome::Lost => self.lost(unit),
+            _ => add(&self.missed_in_gone, 1),
+        }
     }
 
     fn index(&self, job: &str) -> Option<usize> {

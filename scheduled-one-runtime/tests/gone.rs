@@ -327,19 +327,17 @@ async fn what_waited_in_a_job_that_is_gone_ends() {
     let of_request = format!("{of_request:?}");
     assert!(of_request.contains("Missed"), "{of_request}");
     // Whoever asks for another run gets to know as well.
-    let late = new
-        .control()
-        .unwrap()
-        .run("goes")
-        .id("deploy-43")
-        .await
-        .unwrap();
+    let control = new.control().unwrap();
+    let late = control.run("goes").id("deploy-43").await.unwrap();
     world
         .until("the request ends", async || {
             format!("{:?}", late.states().await.unwrap()).contains("Missed")
         })
         .await;
     assert_eq!(world.runs(), 1);
+    let counted = r#"scheduled_one_ticks_missed_total{job_name="other",reason="job gone"} 3"#;
+    let is_counted = async || new.openmetrics().contains(counted);
+    world.until("they are counted", is_counted).await;
     new.shutdown(BOUND).await;
 }
 

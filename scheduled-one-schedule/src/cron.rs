@@ -42,6 +42,10 @@ pub(crate) struct Cron {
 }
 
 impl Cron {
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn new(expression: &str, zone: Zone) -> Result<Self, ScheduleError> {
         if expression.len() > EXPRESSION_MAX {
             let message = format!("the cron expression {} is too long", quote(expression));

@@ -312,6 +312,17 @@ impl Schedule {
         }
     }
 
+    /// The cron expression, with single spaces and upper-case names; `None` of another kind of schedule. A restriction
+    /// is not in it.
+    #[must_use]
+    pub fn cron_text(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Cron(cron) => Some(cron.text()),
+            Kind::Restricted(restricted) => restricted.plain().cron_text(),
+            Kind::Every(_) | Kind::Manual => None,
+        }
+    }
+
     /// What tells this schedule apart from others: the same on each node whose ticks are the same.
     #[must_use]
     pub fn identity(&self) -> ScheduleIdentity {

@@ -19,6 +19,10 @@ pub(crate) struct Restricted {
 }
 
 impl Restricted {
+    pub(crate) fn plain(&self) -> &Schedule {
+        &self.plain
+    }
+
     pub(crate) fn new(plain: Schedule, restriction: Restriction) -> Result<Self, ScheduleError> {
         Self::of_limits(plain, restriction.into_limits()?)
     }

@@ -218,6 +218,7 @@ pub(crate) async fn run(session: &Session, name: &str) -> Result<Exit, Failure> 
 }
 
 const DRIFT: &str = "nodes have different schedules of this job; the one registered last decides";
+const NOT_LISTED: &str = "not listed: nodes name the jobs that they share";
 const GONE: &str = ": it has no ticks until a node has it again";
 
 /// What was read of a job.
@@ -315,8 +316,10 @@ fn of_nodes(job: &JobDescription) -> Vec<(&'static str, String)> {
         ("nodes", format!("{nodes} (schedule {schedule})"))
     });
     let mut rows: Vec<_> = of_schedule.collect();
-    if rows.is_empty() {
+    if job.is_missing() {
         rows.push(("nodes", "none: no living node has this job".to_owned()));
+    } else if rows.is_empty() {
+        rows.push(("nodes", NOT_LISTED.to_owned()));
     }
     if job.nodes.len() > 1 {
         rows.push(("drift", DRIFT.to_owned()));

@@ -1,6 +1,6 @@
 //! `jobs`: all jobs at a glance.
 
-use scheduled_one_control::JobSummary;
+use scheduled_one_control::{CatalogedJob, JobSummary};
 use scheduled_one_protocol::{LedgerRecord, Outcome};
 use serde::Serialize;
 
@@ -33,15 +33,21 @@ impl Row {
     fn state(&self) -> &'static str {
         match self.job.is_paused {
             true => "paused",
-            false if self.job.nodes == 0 => "no node",
+            false if self.job.is_missing() => "no node",
             false if self.job.schedules.len() > 1 => "drift",
+            false if self.is_disabled() => "disabled",
             false => "active",
         }
     }
 
+    fn is_disabled(&self) -> bool {
+        let cataloged = self.job.cataloged.as_ref();
+        cataloged.is_some_and(CatalogedJob::is_disabled)
+    }
+
     fn has_problem(&self) -> bool {
         let is_fine = |line: &LedgerRecord| matches!(line.outcome, Outcome::Ok | Outcome::Skipped);
-        self.state() != "active" || !self.last.as_ref().is_none_or(is_fine)
+        !matches!(self.state(), "active" | "disabled") || !self.last.as_ref().is_none_or(is_fine)
     }
 
     fn schedule(&self) -> Option<&str> {
@@ -110,7 +116,7 @@ fn table(session: &Session, rows: &[Row]) -> Table {
     let mut table = Table::new(headings);
     for row in rows {
         let colour = match row.state() {
-            "active" => Colour::None,
+            "active" | "disabled" => Colour::None,
             _ => Colour::Yellow,
         };
         let last = row.last.as_ref();

@@ -1,9 +1,12 @@
 //! What does not work says why, with its exit status.
 
+use std::time::Duration;
+
+use scheduled_one_runtime::{Job, Scheduler, Scope};
 use serde_json::{Value, json};
 use test_support::RedisServer;
 
-use crate::world::{AWAY, Ran, World, command, run, scheduler};
+use crate::world::{AWAY, Ran, World, command, run, scheduler, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_work_says_why_and_has_its_exit_status() {
@@ -113,4 +116,33 @@ async fn variables_of_white_space_count_as_unset() {
     let none = with(["", " "], "");
     assert_eq!(none.status, 2, "{}", none.err);
     assert!(none.err.contains("SCHEDULED_ONE_URL"), "{}", none.err);
+}
+
+/// Nodes name the jobs that they share: what each runs by itself, and what is disabled, is no trouble.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_nodes_do_not_list_are_no_problem() {
+    let world = World::start().await;
+    let year = Duration::from_secs(365 * 86_400);
+    let _node = Scheduler::builder(&world.url)
+        .node_name("n2")
+        .lease(Duration::from_secs(2))
+        .only(["each-node", "off"])
+        .job(Job::every("each-node", year, async || {}).scope(Scope::EveryNode))
+        .job(Job::every("off", year, async || {}).enabled(false))
+        .start()
+        .await
+        .unwrap();
+    wait_until("the jobs are described", || {
+        world.run(&["jobs", "-o", "name"]).out.lines().count() == 7
+    });
+    let jobs = world.json(&["jobs"]);
+    let state = |name: &str| {
+        let mut jobs = jobs.as_array().unwrap().iter();
+        jobs.find(|job| job["job"] == name).unwrap()["state"].clone()
+    };
+    assert_eq!(state("each-node"), "active");
+    assert_eq!(state("off"), "disabled");
+    assert_eq!(world.run(&["jobs", "--problems", "-o", "name"]).out, "");
+    let shown = world.run(&["job", "each-node"]).out;
+    assert!(!shown.contains("no living node"), "{shown}");
 }

@@ -55,7 +55,7 @@ fn wish(body: Result<Bytes, BytesRejection>) -> Result<Wish, Failure> {
     })
 }
 
-/// `POST /api/v1/jobs/{job}:pause`, `:resume`, `:run`, `:reschedule`, `:reset`, `:backfill`
+/// `POST /api/v1/jobs/{job}:pause`, `:resume`, `:run`, `:reschedule`, `:reset`, `:backfill`, `:stop-backfill`
 pub(crate) async fn act(
     Extension(visitor): Extension<Visitor>,
     Path(job_and_verb): Path<String>,
@@ -104,7 +104,11 @@ pub(crate) async fn act(
             }
             "backfill" => {
                 permit(&visitor, Action::Backfill, job)?;
-                backfill(&visitor, job, wish(body)?).await
+                backfill(&visitor, job, wish(body)?, &headers).await
+            }
+            "stop-backfill" => {
+                permit(&visitor, Action::Backfill, job)?;
+                stop_backfill(&visitor, job, &wish(body)?.note, &headers).await
             }
             _ => Err(Failure::NoPage),
         }
@@ -148,7 +152,40 @@ async fn reschedule(
     precondition(made.await, expected)
 }
 
-async fn backfill(visitor: &Visitor, job: &str, wish: Wish) -> Result<Response, Failure> {
+/// An error if the job has another version than the caller expects. The directive of a backfill is another one than
+/// that of its job, so this is looked at before, and not in the same step.
+async fn check_version(visitor: &Visitor, job: &str, headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(expected) = if_match(headers)? else {
+        return Ok(());
+    };
+    match visitor.control.describe(job).await?.version {
+        found if found == expected => Ok(()),
+        found => Err(Failure::Version {
+            job: job.to_owned(),
+            found,
+            expected,
+        }),
+    }
+}
+
+async fn stop_backfill(
+    visitor: &Visitor,
+    job: &str,
+    note: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
+    check_version(visitor, job, headers).await?;
+    let stop = visitor.control.stop_backfill(job, &visitor.user.name, note);
+    Ok(Json(json!({ "stopped": stop.await? })).into_response())
+}
+
+async fn backfill(
+    visitor: &Visitor,
+    job: &str,
+    wish: Wish,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
+    check_version(visitor, job, headers).await?;
     let backfill = BackfillWish {
         from: wish.from,
         to: wish.to,

@@ -65,7 +65,8 @@ pub(super) fn form(visitor: &Visitor, page: &JobPage) -> Markup {
 
 fn progress(visitor: &Visitor, job: &str, backfill: &BackfillState) -> Markup {
     html! {
-        details.action open {
+        // Open from the start, so it is no form that somebody fills in.
+        details.action open data-shown {
             summary { "Backfill" }
             form method="post" action={ (job_url(visitor, job)) "/backfill/stop" }
                 data-ask="Nothing more is asked for. What was asked for before runs." {

@@ -1,15 +1,19 @@
 //! How a job is doing, in words.
 
+use maud::{Markup, html};
 use scheduled_one_control::{JobDescription, JobGlance, JobSummary};
 use scheduled_one_protocol::{LedgerRecord, Outcome};
 
-use super::parts::{Tone, distance};
+use super::parts::{Tone, state, time};
+use crate::plan::is_disabled;
 
 /// How a job is doing. The word says it; the tone is its colour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Health {
     pub(crate) tone: Tone,
     pub(crate) word: String,
+    /// When it came so, if that is worth knowing.
+    pub(crate) at_ms: Option<i64>,
 }
 
 impl Health {
@@ -18,22 +22,34 @@ impl Health {
         described: &JobDescription,
         glance: &JobGlance,
         lines: &[LedgerRecord],
-        now_ms: i64,
     ) -> Self {
         let mut summary = JobSummary::default();
         summary.nodes = described.nodes.values().map(Vec::len).sum();
         summary.schedules = described.nodes.keys().copied().collect();
-        Self::of(&summary, glance, lines, now_ms)
+        summary.cataloged.clone_from(&described.cataloged);
+        Self::of(&summary, glance, lines)
+    }
+
+    /// The store refuses to show what is stored of the job.
+    pub(crate) fn unknown() -> Self {
+        Health {
+            tone: Tone::Bad,
+            word: "cannot be read".to_owned(),
+            at_ms: None,
+        }
     }
 
     /// The worst that there is to say, from what the store knows and the newest lines of the ledger.
-    pub(crate) fn of(
-        summary: &JobSummary,
-        glance: &JobGlance,
-        lines: &[LedgerRecord],
-        now_ms: i64,
-    ) -> Self {
-        let health = |tone, word: String| Health { tone, word };
+    pub(crate) fn of(summary: &JobSummary, glance: &JobGlance, lines: &[LedgerRecord]) -> Self {
+        let health = |tone, word: &str| Health {
+            tone,
+            word: word.to_owned(),
+            at_ms: None,
+        };
+        let since = |tone, line: &LedgerRecord| Health {
+            at_ms: Some(line.ended_at_ms),
+            ..health(tone, &word_of(line.outcome))
+        };
         let ends = || {
             lines
                 .iter()
@@ -43,33 +59,31 @@ impl Health {
             .take_while(|line| tone_of(line.outcome) == Tone::Bad)
             .count();
         match ends().next() {
-            _ if summary.nodes == 0 => health(Tone::Warn, "no node has it".to_owned()),
-            Some(line) if bad > 0 => {
+            _ if summary.is_missing() => health(Tone::Warn, "no node has it"),
+            Some(line) if bad == 1 => since(Tone::Bad, line),
+            Some(line) if bad > 1 => {
                 let word = word_of(line.outcome);
-                match bad {
-                    1 => health(
-                        Tone::Bad,
-                        format!("{word} {}", distance(line.ended_at_ms, now_ms)),
-                    ),
-                    _ => health(Tone::Bad, format!("{word}, {bad} bad in a row")),
-                }
+                health(Tone::Bad, &format!("{word}, {bad} bad in a row"))
             }
             _ if summary.schedules.len() > 1 => {
-                health(Tone::Warn, "nodes have different schedules".to_owned())
+                health(Tone::Warn, "nodes have different schedules")
             }
-            _ if glance.is_paused => health(Tone::Idle, "paused".to_owned()),
-            Some(line) if tone_of(line.outcome) == Tone::Warn => health(
-                Tone::Warn,
-                format!(
-                    "{} {}",
-                    word_of(line.outcome),
-                    distance(line.ended_at_ms, now_ms)
-                ),
-            ),
-            _ if glance.running() > 0 => health(Tone::Running, "running".to_owned()),
-            None => health(Tone::Idle, "never ran".to_owned()),
-            Some(_) => health(Tone::Ok, "ok".to_owned()),
+            _ if glance.is_paused => health(Tone::Idle, "paused"),
+            _ if is_disabled(summary) => health(Tone::Idle, "disabled"),
+            Some(line) if tone_of(line.outcome) == Tone::Warn => since(Tone::Warn, line),
+            _ if glance.running() > 0 => health(Tone::Running, "running"),
+            None => health(Tone::Idle, "never ran"),
+            Some(_) => health(Tone::Ok, "ok"),
         }
+    }
+
+    /// With its sign, and how long ago it came so.
+    pub(crate) fn show(&self, now_ms: i64) -> Markup {
+        let word = html! {
+            (self.word)
+            @if let Some(at_ms) = self.at_ms { " " (time(at_ms, now_ms)) }
+        };
+        state(self.tone, word)
     }
 
     /// Whether somebody should look.
@@ -104,6 +118,7 @@ pub(crate) fn word_of(outcome: Outcome) -> String {
 mod tests {
     use scheduled_one_protocol::{SkipReason, TickMs, UnitName};
 
+    use super::super::parts::distance;
     use super::*;
 
     fn line(outcome: Outcome) -> LedgerRecord {
@@ -120,7 +135,13 @@ mod tests {
         let mut glance = JobGlance::default();
         change(&mut summary, &mut glance);
         let lines: Vec<LedgerRecord> = outcomes.iter().copied().map(line).collect();
-        Health::of(&summary, &glance, &lines, 120_000).word
+        let health = Health::of(&summary, &glance, &lines);
+        let since = health.at_ms.map(|at_ms| distance(at_ms, 120_000));
+        [Some(health.word), since]
+            .map(Option::unwrap_or_default)
+            .join(" ")
+            .trim_end()
+            .to_owned()
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) fn job(visitor: &Visitor, page: &JobPage) -> Markup {
         p.crumbs { a href={ (visitor.mount) "/" } { "Jobs" } " / " }
         div.title {
             h1 { (job) }
-            (state(page.health.tone, &page.health.word))
+            (page.health.show(page.now_ms))
             @if let Some(group) = cataloged.and_then(|job| job.group.as_ref()) {
                 a.tag href={ (visitor.mount) "/?group=" (encoded(group)) } { (group) }
             }
@@ -145,9 +145,11 @@ fn done(code: &str) -> Markup {
 fn drift(page: &JobPage) -> Markup {
     let nodes = &page.described.nodes;
     html! {
-        @if nodes.is_empty() {
+        @if page.described.is_missing() {
             (notice(Tone::Warn, "No living node has this job", html! {
-                p { "Nothing of it runs. Start a release that has it; if it was removed for good, nothing is to be done." }
+                p {
+                    "Nothing of it runs. Start a release that has it; if it was removed for good, nothing is to be done."
+                }
             }))
         } @else if nodes.len() > 1 {
             (notice(Tone::Warn, "Nodes have different schedules of this job", html! {
@@ -189,7 +191,12 @@ fn schedule(page: &JobPage) -> Markup {
                 @if let Some(decided) = decided {
                     dt { "Decided up to" } dd { (time_in(decided.ms(), zone)) }
                 }
-                dt { "Nodes" } dd { @for node in nodes { span.tag { (node) } " " } }
+                dt { "Nodes" } dd {
+                    @for node in nodes { span.tag { (node) } " " }
+                    @if page.described.nodes.is_empty() && !page.described.is_missing() {
+                        span.quiet { "not listed: nodes name the jobs that they share" }
+                    }
+                }
             }
         }
     }

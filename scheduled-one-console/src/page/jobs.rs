@@ -8,7 +8,7 @@ use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 
 use super::health::{Health, is_end, word_of};
-use super::parts::{Tone, job_url, notice, state, time};
+use super::parts::{Tone, job_url, notice, time};
 use super::plots::strip;
 use crate::gate::Visitor;
 use crate::plan::Plan;
@@ -53,6 +53,8 @@ pub(crate) struct Row {
     pub(crate) lines: Vec<LedgerRecord>,
     pub(crate) plan: Plan,
     pub(crate) glance: JobGlance,
+    /// Why the store refuses to show its record or its ledger.
+    pub(crate) refused: Option<String>,
 }
 
 pub(crate) fn jobs(visitor: &Visitor, page: &JobsPage) -> Markup {
@@ -152,7 +154,10 @@ fn table_row(visitor: &Visitor, row: &Row, now_ms: i64) -> Markup {
                 }
                 @if let Some(cataloged) = cataloged { div.small.quiet { (cataloged.schedule) } }
             }
-            td data-label="Health" { (state(row.health.tone, &row.health.word)) }
+            td data-label="Health" {
+                (row.health.show(now_ms))
+                @if let Some(why) = &row.refused { div.small.quiet { (why) } }
+            }
             td data-label="Last 30" { (strip(&row.lines)) }
             td data-label="Last" {
                 @match last {
@@ -168,7 +173,12 @@ fn table_row(visitor: &Visitor, row: &Row, now_ms: i64) -> Markup {
                     (Plan::Unknown(why), None) => span.quiet title=(why) { "not known here" },
                 }
             }
-            td.number data-label="Nodes" { (row.summary.nodes) }
+            td.number data-label="Nodes" {
+                @match row.summary.nodes == 0 && !row.summary.is_missing() {
+                    true => span.quiet title="nodes name the jobs that they share" { "–" },
+                    false => (row.summary.nodes),
+                }
+            }
         }
     }
 }

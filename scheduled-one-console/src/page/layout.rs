@@ -56,6 +56,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) is_live: bool,
     /// The query of the events that the page follows.
     pub(crate) events: &'a str,
+    /// When the page was made.
+    pub(crate) now_ms: i64,
 }
 
 impl Layout<'_> {
@@ -77,7 +79,7 @@ impl Layout<'_> {
                 body {
                     a.skip href="#content" { "To the content" }
                     (self.bar())
-                    main #content tabindex="-1" {
+                    main #content tabindex="-1" data-now=(self.now_ms) {
                         @match self.is_live {
                             true => div data-live={ (mount) "/events" (self.events) } { (content) },
                             false => (content),

@@ -1,7 +1,7 @@
 //! Pieces of which pages are made.
 
 use jiff::tz::TimeZone;
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 
 use crate::gate::Visitor;
 use crate::text::{encoded, in_zone, rfc3339};
@@ -40,7 +40,7 @@ impl Tone {
 }
 
 /// A word with its sign.
-pub(crate) fn state(tone: Tone, word: &str) -> Markup {
+pub(crate) fn state(tone: Tone, word: impl Render) -> Markup {
     html! {
         span class={ "state " (tone.class()) } {
             svg viewBox="0 0 16 16" aria-hidden="true" {
@@ -94,10 +94,12 @@ pub(crate) fn distance(at_ms: i64, now_ms: i64) -> String {
     }
 }
 
-/// An instant: how far it is, and in full where a pointer rests.
+/// An instant: how far it is, which goes on while the page is open, and in full where a pointer rests.
 pub(crate) fn time(at_ms: i64, now_ms: i64) -> Markup {
     html! {
-        time datetime=(rfc3339(at_ms)) title=(in_zone(at_ms, &TimeZone::UTC)) { (distance(at_ms, now_ms)) }
+        time datetime=(rfc3339(at_ms)) title=(in_zone(at_ms, &TimeZone::UTC)) data-relative {
+            (distance(at_ms, now_ms))
+        }
     }
 }
 

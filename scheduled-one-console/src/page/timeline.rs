@@ -8,8 +8,10 @@ use crate::gate::Visitor;
 use crate::text::{encoded, shown};
 
 const MINUTE_MS: i64 = 60_000;
+/// What a lane shows: from a full hour on, 24 hours and what has gone by of that hour.
+const HOURS: i64 = 25;
 /// The width of a lane: a unit for each minute.
-pub(crate) const MINUTES: i64 = 24 * 60;
+const MINUTES: i64 = HOURS * 60;
 /// A job that starts more often than this is a band.
 pub(crate) const DENSE: usize = 300;
 /// Instants at which several jobs start that are listed.
@@ -24,12 +26,16 @@ pub(crate) struct Lane {
     pub(crate) ticks: Option<Vec<i64>>,
     /// How long its runs usually take, ms.
     pub(crate) usual_ms: Option<i64>,
+    /// Why the store refuses to read its ledger.
+    pub(crate) refused: Option<String>,
 }
 
 /// What the page shows.
 pub(crate) struct TimelinePage {
-    /// The beginning of the range, a full hour.
+    /// Where lanes begin, a full hour.
     pub(crate) from_ms: i64,
+    /// 24 hours from now.
+    pub(crate) to_ms: i64,
     pub(crate) now_ms: i64,
     pub(crate) lanes: Vec<Lane>,
     /// Instants with the jobs that start then, of all jobs that were looked at, those with most jobs first.
@@ -60,7 +66,7 @@ pub(crate) fn timeline(visitor: &Visitor, page: &TimelinePage) -> Markup {
 }
 
 fn lanes(visitor: &Visitor, page: &TimelinePage) -> Markup {
-    const EVERY: i64 = 3;
+    const EVERY: i64 = 5;
     html! {
         table.lanes {
             caption.hidden { "Jobs with their ticks" }
@@ -70,7 +76,7 @@ fn lanes(visitor: &Visitor, page: &TimelinePage) -> Markup {
                     th scope="col" {
                         span.hidden { "Ticks" }
                         div.hours aria-hidden="true" {
-                            @for hour in 0..24 / EVERY {
+                            @for hour in 0..HOURS / EVERY {
                                 span { (shown(page.from_ms + hour * EVERY * 60 * MINUTE_MS, &TimeZone::UTC, "%H:%M")) }
                             }
                         }
@@ -83,6 +89,7 @@ fn lanes(visitor: &Visitor, page: &TimelinePage) -> Markup {
                         th scope="row" {
                             a href=(job_url(visitor, &lane.job)) { (lane.job) }
                             div.small.quiet { (lane.schedule) }
+                            @if let Some(why) = &lane.refused { div.small { "Its ledger cannot be read: " (why) } }
                         }
                         td { (one(lane, page)) }
                     }
@@ -115,7 +122,7 @@ fn one(lane: &Lane, page: &TimelinePage) -> Markup {
         svg.lane viewBox={ "0 0 " (MINUTES) " 16" } preserveAspectRatio="none" role="img" aria-label=(words) {
             title { (words) }
             @if ticks.len() > DENSE {
-                rect.band x=(x(*first)) y="4" width=(MINUTES - x(*first)) height="8" {}
+                rect.band x=(x(*first)) y="4" width=(x(page.to_ms) - x(*first)) height="8" {}
             } @else {
                 @for tick in ticks { rect.tick x=(x(*tick)) y="1" width=(width) height="14" {} }
             }

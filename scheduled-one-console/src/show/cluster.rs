@@ -8,6 +8,7 @@ use scheduled_one_protocol::Report;
 use crate::app::{App, Shared, Shown};
 use crate::failure::Failure;
 use crate::gate::Visitor;
+use crate::live::follow_cluster;
 use crate::page::{self, ClusterPage, Section};
 use scheduled_one_control::Action;
 
@@ -44,6 +45,11 @@ async fn cluster_page(
     visitor: &Visitor,
     report: Option<Report>,
 ) -> Result<Shown, Failure> {
+    // First, so that what happens meanwhile is news to the page. What the doctor found would be lost with a new look.
+    let follows = match &report {
+        None => Some(follow_cluster(app.unrestricted()).await?),
+        Some(_) => None,
+    };
     let page = ClusterPage {
         nodes: visitor.control.living_nodes().await?,
         buckets: visitor.control.buckets().await?,
@@ -53,7 +59,7 @@ async fn cluster_page(
     Ok(Shown {
         section: Section::Cluster,
         title: "Cluster".to_owned(),
-        follows: None,
+        follows,
         content: page::cluster(visitor, &page),
     })
 }

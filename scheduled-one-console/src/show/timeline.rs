@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::gate::Visitor;
 use crate::live::follow;
 use crate::page::{self, Lane, Search, Section, TimelinePage};
-use crate::plan::ticks_in;
+use crate::plan::ticks_of_summary;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -33,14 +33,8 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
     let now_ms = app.now_ms();
     let from_ms = now_ms - now_ms.rem_euclid(HOUR_MS);
     let looked_at = &all[..all.len().min(LOOKED_AT)];
-    let ticks = |job: &JobSummary| {
-        ticks_in(
-            &job.job,
-            job.cataloged.as_ref().filter(|_| !job.is_overridden),
-            now_ms + 1,
-            from_ms + 24 * HOUR_MS,
-        )
-    };
+    let to_ms = now_ms + 24 * HOUR_MS;
+    let ticks = |job: &JobSummary| ticks_of_summary(job, now_ms + 1, to_ms + 1);
     let mut at: BTreeMap<i64, Vec<String>> = BTreeMap::new();
     for job in looked_at.iter().filter(|job| !job.is_paused) {
         let ticks = ticks(job).unwrap_or_default();
@@ -59,15 +53,18 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
     // First, so that what happens meanwhile is news to the page.
     let follows = follow(&visitor.control.glance(&names).await?);
     let ledgers = app.ledgers(visitor, &names, STRIP).await?;
+    let lines = |job: &str| match ledgers.get(job) {
+        Some(Ok(lines)) => &lines[..],
+        _ => &[],
+    };
     let lanes = shown.iter().map(|job| Lane {
-        schedule: job
-            .cataloged
-            .as_ref()
-            .map(|job| job.schedule.clone())
-            .unwrap_or_default(),
+        schedule: schedule_of(job),
         ticks: ticks(job),
         is_paused: job.is_paused,
-        usual_ms: ledgers.get(&job.job).and_then(|lines| usual_ms(lines)),
+        usual_ms: usual_ms(lines(&job.job)),
+        refused: ledgers
+            .get(&job.job)
+            .and_then(|ledger| ledger.as_ref().err().cloned()),
         job: job.job.clone(),
     });
     let page = TimelinePage {
@@ -76,6 +73,7 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
         looked_at: looked_at.len(),
         known: all.len(),
         from_ms,
+        to_ms,
         now_ms,
         collisions,
     };
@@ -85,6 +83,16 @@ async fn timeline_page(app: &App, visitor: &Visitor, search: Search) -> Result<S
         follows: Some(follows),
         content: page::timeline(visitor, &page),
     })
+}
+
+/// The schedule in force, in words.
+fn schedule_of(job: &JobSummary) -> String {
+    let wanted = job.wanted.as_ref().filter(|_| job.is_overridden);
+    match (wanted, &job.cataloged) {
+        (Some(wanted), _) => format!("{} in place of that in the code", wanted.text),
+        (None, Some(cataloged)) => cataloged.schedule.clone(),
+        (None, None) => String::new(),
+    }
 }
 
 /// How long the runs of these lines usually took: the median.

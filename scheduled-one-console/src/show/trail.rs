@@ -7,6 +7,7 @@ use axum::response::Response;
 use crate::app::{App, Shared, Shown};
 use crate::failure::Failure;
 use crate::gate::Visitor;
+use crate::live::follow_trail;
 use crate::page::{self, Section, TrailPage};
 
 /// Entries of a page.
@@ -23,6 +24,11 @@ pub(crate) async fn trail(
 }
 
 async fn trail_page(app: &App, visitor: &Visitor, wanted: &TrailPage) -> Result<Shown, Failure> {
+    // First, so that what happens meanwhile is news to the page. What is earlier stays as it is.
+    let follows = match wanted.before.is_empty() {
+        true => Some(follow_trail(app.unrestricted()).await?),
+        false => None,
+    };
     let mut trail = visitor.control.trail().limit(ENTRIES);
     if !wanted.job.is_empty() {
         trail = trail.job(&wanted.job);
@@ -41,7 +47,7 @@ async fn trail_page(app: &App, visitor: &Visitor, wanted: &TrailPage) -> Result<
     Ok(Shown {
         section: Section::Trail,
         title: "Trail".to_owned(),
-        follows: None,
+        follows,
         content: page::trail(visitor, wanted, &page, app.now_ms()),
     })
 }

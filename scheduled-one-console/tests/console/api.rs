@@ -135,6 +135,53 @@ async fn what_is_wrong_is_said_in_json() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_router_refuses_is_said_in_json() {
+    let world = World::new().await;
+    let wrong = [
+        (Method::GET, "/api/v1/jobs?limit=x", 400, "argument"),
+        (Method::GET, "/api/v1/jobs/%FF", 400, "argument"),
+        (Method::POST, "/api/v1/jobs/%FF", 400, "argument"),
+        (Method::DELETE, "/api/v1/jobs/nightly", 405, "method"),
+        (Method::PUT, "/api/v1/jobs", 405, "method"),
+    ];
+    for (method, path, status, code) in wrong {
+        let sent = request(method, path).header("sec-fetch-site", "same-origin");
+        let reply = send(&world.console, sent.body(String::new()))
+            .await
+            .is(status);
+        assert_eq!(reply.header("content-type"), "application/json", "{path}");
+        assert_eq!(reply.json()["error"]["code"], code, "{path}");
+        assert_ne!(reply.json()["error"]["message"], "", "{path}");
+        assert_eq!(reply.header("allow").is_empty(), status != 405, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_is_begun_and_ended_by_who_saw_the_job_as_it_is() {
+    let world = World::new().await;
+    tokio::time::sleep(std::time::Duration::from_secs(3 * 3_600 + 60)).await;
+    let (from, to) = ("2026-01-01T00:30:00Z", "2026-01-01T02:30:00Z");
+    let body = json!({ "from": from, "to": to, "only": "failed" });
+    let (begin, end) = (
+        "/api/v1/jobs/broken:backfill",
+        "/api/v1/jobs/broken:stop-backfill",
+    );
+    world.control.pause("broken").await.expect("paused");
+    let (old, now) = ([("if-match", "\"0\"")], [("if-match", "\"1\"")]);
+    let state = async || world.control.backfill_state("broken").await.expect("state");
+    let reply = call(&world, begin, &old, body.clone()).await.is(412).json();
+    assert_eq!(reply["error"]["code"], "conflict");
+    assert_eq!(state().await, None, "nothing has begun");
+    call(&world, begin, &now, body).await.is(202);
+    assert!(state().await.is_some());
+    call(&world, end, &old, json!({})).await.is(412);
+    let reply = call(&world, end, &now, json!({ "note": "n" })).await;
+    assert_eq!(reply.is(200).json(), json!({ "stopped": true }));
+    let reply = call(&world, end, &[], json!({})).await.is(200).json();
+    assert_eq!(reply, json!({ "stopped": false }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_schedule_is_looked_at_and_changed_and_given_back() {
     let world = World::new().await;
     let post = async |verb: &str, version: &str, body: &str| {

@@ -94,7 +94,7 @@ async fn a_page_that_comes_back_learns_what_it_has_missed() {
 #[tokio::test(start_paused = true)]
 async fn what_happens_between_a_page_and_its_stream_is_said() {
     let world = World::new().await;
-    for path in ["/", "/jobs/nightly", "/timeline"] {
+    for path in ["/", "/jobs/nightly", "/timeline", "/trail"] {
         let page = world.get(path).await.is(200);
         let follows = followed(&page.text);
         let stream = async || {
@@ -116,6 +116,31 @@ async fn what_happens_between_a_page_and_its_stream_is_said() {
         );
         world.control.resume("nightly").await.expect("resumed");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_of_the_cluster_follows_its_nodes() {
+    let world = World::new().await;
+    let follows = followed(&world.get("/cluster").await.is(200).text);
+    let stream = request(Method::GET, &follows).body(String::new());
+    let mut body = open(&world.console, stream).await.into_body();
+    assert_eq!(next(&mut body).await, ":\n\n", "nothing has happened");
+    world.control.pause("nightly").await.expect("paused");
+    assert_eq!(next(&mut body).await, ":\n\n", "that is on other pages");
+    world.add_node("node-b", ["another"]).await;
+    assert!(next(&mut body).await.contains("event: change"));
+    // What the doctor found stays until somebody asks again; what is earlier does not change.
+    for page in [world.post("/cluster", "").await, earlier(&world).await] {
+        page.is(200).lacks("data-live=");
+    }
+}
+
+/// A page of the trail with what was before the newest entry.
+async fn earlier(world: &World) -> crate::world::Reply {
+    world.control.resume("nightly").await.expect("resumed");
+    let trail = world.control.trail().limit(1).await.expect("a trail");
+    let earlier = trail.earlier.expect("there is a pause before");
+    world.get(&format!("/trail?before={earlier}")).await
 }
 
 #[tokio::test(start_paused = true)]

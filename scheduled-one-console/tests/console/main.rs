@@ -1,10 +1,12 @@
-//! The console through its service, without a network: a scheduler on the embedded store, in virtual time.
+//! The console through its service, without a network: a scheduler on the embedded store, in virtual time; and on a
+//! Redis whose keys are edited.
 
 mod world;
 
 mod act;
 mod alerts;
 mod api;
+mod damaged;
 mod events;
 mod gate;
 mod hostile;

@@ -39,7 +39,15 @@ fn routed() -> BTreeSet<String> {
         .collect();
     assert_eq!(
         verbs,
-        ["pause", "resume", "run", "reschedule", "reset", "backfill"]
+        [
+            "pause",
+            "resume",
+            "run",
+            "reschedule",
+            "reset",
+            "backfill",
+            "stop-backfill"
+        ]
     );
     let mut found = BTreeSet::new();
     for route in routes.split(".route(").skip(1) {
@@ -125,15 +133,17 @@ fn backfill(dry_run: bool) -> Value {
 }
 
 /// Requests that change nothing: path, and that of the description.
-const LOOKS: [(&str, &str); 4] = [
+const LOOKS: [(&str, &str); 6] = [
     ("/api/v1/jobs?limit=2", "/api/v1/jobs"),
     ("/api/v1/jobs/broken", "/api/v1/jobs/{job}"),
     ("/api/v1/jobs/patient", "/api/v1/jobs/{job}"),
     ("/api/v1/jobs/nosuch", "/api/v1/jobs/{job}"),
+    ("/api/v1/jobs?limit=x", "/api/v1/jobs"),
+    ("/api/v1/jobs/%FF", "/api/v1/jobs/{job}"),
 ];
 
 /// Actions: job, verb, body.
-fn actions() -> [(&'static str, &'static str, Value); 10] {
+fn actions() -> [(&'static str, &'static str, Value); 12] {
     let schedule = "0 30 4 * * *";
     [
         ("nightly", "pause", json!({ "note": "n" })),
@@ -150,6 +160,8 @@ fn actions() -> [(&'static str, &'static str, Value); 10] {
         ("broken", "backfill", backfill(true)),
         ("broken", "backfill", backfill(false)),
         ("broken", "backfill", json!({ "only": "some" })),
+        ("broken", "stop-backfill", json!({ "note": "n" })),
+        ("broken", "stop-backfill", json!({ "untli": "n" })),
     ]
 }
 
@@ -222,7 +234,15 @@ async fn answers_have_what_is_described_and_nothing_else() {
         assert_eq!(found, [""; 0], "{method} {path}");
         seen += 1;
     }
-    assert_eq!(seen, 15);
+    assert_eq!(seen, 19);
+    let no_method = send(
+        &world.console,
+        request(Method::DELETE, "/api/v1/jobs/broken").body(String::new()),
+    );
+    let mut found = Vec::new();
+    let schema = &description["components"]["schemas"]["Error"];
+    differences(schema, &no_method.await.is(405).json(), "", &mut found);
+    assert_eq!(found, [""; 0]);
     let served = world.get("/api/v1/openapi.json").await.is(200).json();
     assert_eq!(served, description);
 }

@@ -44,6 +44,21 @@ async fn jobs_are_listed_with_what_became_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jobs_that_nodes_do_not_list_are_not_missing() {
+    let world = World::new().await;
+    let _node = world.add_jobs_that_are_not_listed().await;
+    let page = world.get("/").await.is(200).has("7 of 7 jobs");
+    page.has(">disabled<").lacks("no node has it");
+    let problems = world.get("/?problems=1").await.is(200);
+    problems.has("None of the 7 jobs that were looked at has a problem");
+    for job in ["each-node", "off"] {
+        let page = world.get(&format!("/jobs/{job}")).await.is(200);
+        page.lacks("No living node has this job")
+            .has("not listed: nodes name the jobs that they share");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_shows_schedule_control_and_ledger() {
     let world = World::new().await;
     world.ran("nightly").await;
@@ -294,9 +309,19 @@ async fn the_time_line_shows_where_jobs_meet() {
     world.control.pause("echo").await.expect("paused");
     let page = world.get("/timeline").await.is(200);
     let page = page
-        .has("aria-label=\"23 ticks")
+        .has("aria-label=\"24 ticks")
         .has("2026-01-01 01:00:00 UTC")
         .has("Jobs that start at the same instant");
+    // Another schedule is known as well as that in the code.
+    let other = world.control.reschedule("nightly", "0 30 4,5 * * *");
+    other.await.expect("rescheduled");
+    let rescheduled = world.get("/timeline").await.is(200);
+    rescheduled
+        .has("aria-label=\"2 ticks")
+        .has("in place of that in the code")
+        .lacks("not known here");
+    let first = "<time datetime=\"2026-01-01T04:30:00Z\"";
+    world.get("/?q=nightly").await.is(200).has(first);
     let is_of_it =
         |row: &&str| row.contains("<th scope=\"row\"><time datetime=\"2026-01-01T01:00:00Z\"");
     let row = page.text.split("<tr>").find(is_of_it).expect("an instant");

@@ -13,7 +13,7 @@ use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, Heartbeat, JobList};
 use scheduled_one_runtime::alerts::Alerts;
-use scheduled_one_runtime::{Job, JobContext, Params, Scheduler};
+use scheduled_one_runtime::{Job, JobContext, Params, Scheduler, Scope};
 use scheduled_one_testkit::TokioClock;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -92,6 +92,21 @@ impl World {
         let registered = async || world.control.jobs().await.expect("jobs").len() == 5;
         eventually("jobs are registered", registered).await;
         world
+    }
+
+    /// A node with jobs that nodes do not list: `each-node`, which each node runs by itself, and `off`, disabled.
+    pub(crate) async fn add_jobs_that_are_not_listed(&self) -> Scheduler {
+        let started = Scheduler::builder("memory://")
+            .clock(self.clock)
+            .store(self.store.clone())
+            .node_name("node-c")
+            .job(Job::every("each-node", HOUR, async || {}).scope(Scope::EveryNode))
+            .job(Job::every("off", HOUR, async || {}).enabled(false))
+            .start();
+        let scheduler = Box::pin(started).await.expect("started");
+        let described = async || self.control.jobs().await.expect("jobs").len() == 7;
+        eventually("the jobs are described", described).await;
+        scheduler
     }
 
     /// The same cluster, seen by somebody else.

@@ -18,6 +18,10 @@ pub(crate) fn run_span(
     cause: &str,
     schedule: &Schedule,
 ) -> Span {
+    // The words of OpenTelemetry: what a request started was started by no timer.
+    let of_schedule = run.origin.is_none();
+    let trigger = if of_schedule { "timer" } else { "other" };
+    let cron = schedule.cron_text().filter(|_| of_schedule);
     let span = || {
         span!(
             target: TARGET,
@@ -35,8 +39,8 @@ pub(crate) fn run_span(
             otel.name = format_args!("run {}", run.unit.job()),
             otel.kind = "internal",
             otel.status_code = Empty,
-            faas.trigger = "timer",
-            faas.cron = %schedule,
+            faas.trigger = trigger,
+            faas.cron = cron,
             faas.time = format_args!("{tick:.3}"),
         )
     };

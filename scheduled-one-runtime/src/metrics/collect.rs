@@ -12,7 +12,8 @@ use crate::metrics::counters::{BOUNDS, Bounds, Counted};
 use crate::metrics::family::{MetricFamily, MetricSample, MetricValue};
 use crate::metrics::job_metrics::{DURATIONS, JobMetrics, LATENESSES};
 use crate::metrics::labels::{
-    CAUSES, JOB_NAME, MISSED_REASONS, OUTCOMES, Op, REFUSED, RESULTS, SKIP_REASONS, VERDICTS,
+    CAUSES, JOB_GONE, JOB_NAME, MISSED_REASONS, OUTCOMES, Op, REFUSED, RESULTS, SKIP_REASONS,
+    VERDICTS,
 };
 use crate::metrics::{BucketMetrics, Metrics, OTHER_JOBS, REQUEST_DURATIONS};
 
@@ -41,7 +42,7 @@ impl Metrics {
         let groups = self.groups(most);
         let mut families = vec![self.build()];
         families.extend(runs(&groups));
-        families.extend(ticks(&groups));
+        families.extend(ticks(&groups, self.missed_in_gone.load(Ordering::Relaxed)));
         families.extend(gauges(&groups));
         families.extend(self.counters(&groups));
         families.extend(self.of_store());
@@ -207,7 +208,8 @@ fn runs(groups: &[Group<'_>]) -> Vec<MetricFamily> {
                 ));
             }
             let counted = merged(group, |metrics| metrics.durations_with(index));
-            durations.push(histogram(vec![job(group), outcome], &DURATIONS, counted));
+            let labels = vec![job(group), outcome];
+            durations.push(lazy_histogram(labels, &DURATIONS, counted));
         }
         let counted = merged(group, JobMetrics::latenesses);
         latenesses.push(histogram(vec![job(group)], &LATENESSES, counted));
@@ -224,8 +226,11 @@ fn merged(group: &Group<'_>, of: impl Fn(&JobMetrics) -> Option<Counted>) -> Cou
     counted.fold(Counted::default(), Counted::and)
 }
 
-fn ticks(groups: &[Group<'_>]) -> Vec<MetricFamily> {
+fn ticks(groups: &[Group<'_>], missed_in_gone: u64) -> Vec<MetricFamily> {
     let (mut missed, mut skipped) = (Vec::new(), Vec::new());
+    // Jobs that are gone are none of the node's, and may be any number.
+    let gone = vec![(JOB_NAME, OTHER_JOBS.into()), ("reason", JOB_GONE.into())];
+    missed.push(number(gone, missed_in_gone as f64));
     for group in groups {
         let sum = |count: &dyn Fn(&JobMetrics) -> u64| {
             let counts = group.jobs.iter().map(|now| count(&now.job.metrics));
@@ -297,24 +302,40 @@ pub(super) fn number(labels: Labels, value: f64) -> MetricSample {
     }
 }
 
-/// A histogram that has counted nothing has only the bucket without limit: most outcomes never happen to most jobs.
+/// A histogram with all of its buckets from the start: a quantile over a rate needs the 0 of each. A bucket that
+/// appeared with its first count would have no increase, while the one without limit has.
 fn histogram(labels: Labels, bounds: &Bounds, counted: Counted) -> MetricSample {
     let mut within = 0;
     let cumulative = bounds.iter().zip(counted.counts).map(|(bound, count)| {
         within += count;
         (*bound, within)
     });
-    let buckets: Vec<(f64, u64)> = cumulative.collect();
-    let count = within + counted.counts[BOUNDS];
+    let buckets = cumulative.collect();
     MetricSample {
         labels,
         value: MetricValue::Histogram {
-            buckets: match count {
-                0 => Vec::new(),
-                _ => buckets,
-            },
-            count,
+            buckets,
+            count: within + counted.counts[BOUNDS],
             sum: counted.sum_us as f64 / 1e6,
+        },
+    }
+}
+
+/// The same, with the bucket without limit alone if nothing was counted: most outcomes never happen to most jobs.
+fn lazy_histogram(labels: Labels, bounds: &Bounds, counted: Counted) -> MetricSample {
+    match counted.counts.iter().all(|count| *count == 0) {
+        true => histogram_of_nothing(labels),
+        false => histogram(labels, bounds, counted),
+    }
+}
+
+fn histogram_of_nothing(labels: Labels) -> MetricSample {
+    MetricSample {
+        labels,
+        value: MetricValue::Histogram {
+            buckets: Vec::new(),
+            count: 0,
+            sum: 0.0,
         },
     }
 }

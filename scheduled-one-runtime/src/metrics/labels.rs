@@ -28,7 +28,8 @@ pub(crate) fn cause(run: &RunId) -> &'static str {
 pub(crate) const TOO_LATE: &str = "the claim was answered too late to start";
 pub(crate) const NOT_REPLICATED: &str = "too few replicas had the claim";
 pub(crate) const REQUEST_DELETED: &str = "its request was deleted";
-/// The reason of what waited in a job that no living node has.
+/// The reason of what waited in a job that no living node has. No job of the node's own has it, so it is not in
+/// [`MISSED_REASONS`].
 pub(crate) const JOB_GONE: &str = "job gone";
 
 /// Why ticks were missed, in the words of the ledger.

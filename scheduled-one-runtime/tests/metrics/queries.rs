@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::openmetrics::Exposition;
 
 /// Labels that the scrape adds, and those whose values are the program's or the cluster's own.
-const OF_THE_SCRAPE: [&str; 1] = ["instance"];
+const OF_THE_SCRAPE: [&str; 3] = ["instance", "job", "namespace"];
 const OPEN: [&str; 6] = [
     "job_name",
     "channel",
@@ -182,13 +182,13 @@ fn what_a_scrape_does_not_have_is_found() {
     for (query, lacks) in [
         ("up", "a metric of scheduled-one"),
         ("max(scheduled_one_run_total)", "scheduled_one_run_total"),
-        ("sum by (job) (scheduled_one_runs_total)", "{job}"),
-        ("scheduled_one_runs_total{job=\"j\"}", "{job}"),
+        ("sum by (tick) (scheduled_one_runs_total)", "{tick}"),
+        ("scheduled_one_runs_total{tick=\"j\"}", "{tick}"),
         (
             "scheduled_one_runs_total{outcome=~\"ok|bad\"}",
             "{outcome=\"bad\"}",
         ),
-        ("label_values(scheduled_one_runs_total, job)", "{job}"),
+        ("label_values(scheduled_one_runs_total, tick)", "{tick}"),
     ] {
         let found = scrape.lacks(query);
         let expected = match lacks.starts_with('{') {

@@ -88,6 +88,27 @@ async fn all_of_a_job_is_there_with_zero_before_it_has_run() {
     }
 }
 
+/// Whatever a shipped query takes a quantile of: a bucket that appears with its first count has no increase.
+#[tokio::test]
+async fn the_buckets_of_latenesses_and_of_requests_are_there_with_zero() {
+    let clock = ManualClock::new();
+    let job = Job::every("a", MINUTE, || async {});
+    let scheduler = on(&clock).job(job).start().await.expect("started");
+    let all = shown(&scheduler);
+    for bound in ["0.001", "0.5", "300.0", "+Inf"] {
+        let labels = [("job_name", "a"), ("le", bound)];
+        assert_eq!(
+            all.value("scheduled_one_run_lateness_seconds_bucket", &labels),
+            0.0
+        );
+    }
+    for bound in ["0.0005", "2.0", "+Inf"] {
+        let labels = [("op", "claim"), ("result", "failed"), ("le", bound)];
+        let name = "scheduled_one_store_request_duration_seconds_bucket";
+        assert_eq!(all.value(name, &labels), 0.0);
+    }
+}
+
 #[tokio::test]
 async fn all_of_the_store_is_there_from_the_start() {
     let clock = ManualClock::new();

@@ -72,6 +72,33 @@ impl Subscriber for Spans {
     }
 }
 
+/// What somebody asked for was started by no timer, and a fixed rate is no cron expression.
+#[tokio::test]
+async fn a_requested_run_and_a_fixed_rate_have_no_cron_expression() {
+    let spans = Spans::default();
+    let _guard = test_support::subscribe(spans.clone());
+    let clock = ManualClock::new();
+    let builder = on(&clock).job(Job::cron("asked", "0 0 0 1 1 *", || async {}));
+    let builder = builder.job(Job::every("rate", MINUTE, || async {}));
+    let scheduler = builder.start().await.expect("started");
+    let control = scheduler.control().expect("control");
+    let asked = tokio::spawn(async move { control.run("asked").await.map(drop) });
+    let of = (&scheduler, &clock);
+    for (job, cause) in [("asked", "manual"), ("rate", "schedule")] {
+        let ok = [("job_name", job), ("outcome", "ok"), ("cause", cause)];
+        clock.advance(MINUTE);
+        advance_until(of, 100 * MS, "scheduled_one_runs_total", &ok, 1.0).await;
+    }
+    asked.await.expect("no panic").expect("asked for");
+    let all = spans.all.lock().expect("lock").clone();
+    for (job, trigger) in [("asked", "other"), ("rate", "timer")] {
+        let is_run = |span: &&Seen| span.fields["otel.name"] == format!("run {job}");
+        let run = all.iter().find(is_run).expect("its run");
+        assert_eq!(run.fields["faas.trigger"], trigger, "{run:#?}");
+        assert!(!run.fields.contains_key("faas.cron"), "{run:#?}");
+    }
+}
+
 #[tokio::test]
 async fn a_run_is_a_trace_with_a_span_for_each_attempt() {
     let spans = Spans::default();
@@ -107,7 +134,7 @@ async fn a_run_is_a_trace_with_a_span_for_each_attempt() {
     ] {
         assert_eq!(run.fields[field], value, "{run:#?}");
     }
-    assert!(run.fields["faas.cron"].contains("0 * * * * *"), "{run:#?}");
+    assert_eq!(run.fields["faas.cron"], "0 * * * * *", "{run:#?}");
     assert!(run.fields["run_id"].contains('-'), "{run:#?}");
     for (attempt, number, status) in [(first, "1", "ERROR"), (last, "2", "OK")] {
         assert_eq!(

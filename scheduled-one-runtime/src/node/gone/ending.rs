@@ -60,9 +60,10 @@ async fn end_first(
     };
     event::ended_gone(&run.unit, run.tick);
     let ended = not_started(&run, JOB_GONE);
+    let (of_unit, outcome) = (run.unit.clone(), ended.outcome);
     let finish = [Finish {
         run,
-        outcome: ended.outcome,
+        outcome,
         retried: false,
         reason: ended.reason,
         error: String::new(),
@@ -73,6 +74,7 @@ async fn end_first(
     client
         .request(Op::Finish, |store, caller| store.finish(caller, &finish))
         .await?;
+    client.metrics.ended_in_gone(&of_unit, outcome);
     Ok(true)
 }
 

@@ -59,7 +59,7 @@ impl AlertSource {
         let next = next.and_then(|(decided, schedule)| schedule.next_after(decided.ms()));
         let waiting = status.waiting.iter().map(|tick| tick.ms());
         let zone = cataloged.descriptor.get("tz");
-        let is_off = cataloged.descriptor.get("enabled") == Some("false");
+        let is_off = cataloged.is_disabled();
         UnitFacts {
             name: job.job.clone(),
             zone: zone.map(str::to_owned),
@@ -88,15 +88,9 @@ fn units(job: &JobSummary) -> impl Iterator<Item = String> {
     (0..shards).map(unit)
 }
 
-/// Whether the store knows a job that no living node has, and that may have ticks. Jobs that are not in the lists of
-/// nodes are not missing: those that are disabled, and those that each node runs by itself.
+/// Whether the store knows a job that no living node has, and that may have ticks.
 fn is_missing(job: &JobSummary) -> bool {
-    let Some(cataloged) = &job.cataloged else {
-        return false;
-    };
-    let said = |key| cataloged.descriptor.get(key);
-    let is_listed = said("enabled") != Some("false") && said("scope") != Some("every_node");
-    job.nodes == 0 && is_listed
+    job.cataloged.is_some() && job.is_missing()
 }
 
 /// How nodes differ, if they do.

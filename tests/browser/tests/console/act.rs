@@ -202,3 +202,60 @@ async fn a_backfill_is_planned_looked_at_and_begun() {
     browser.shows("the bank is back").await;
     assert_eq!(browser.complaints().await, [""; 0]);
 }
+
+/// The page follows how far it has come, and it ends after a question.
+#[tokio::test(start_paused = true)]
+async fn a_backfill_is_ended_after_a_question() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::showcase().await;
+    let browser = Browser::start(Look::default()).await;
+    let job = format!("{}jobs/charge_cards", world.url);
+    browser.open(&job).await;
+    world.begin_long_backfill().await;
+    browser.shows("of 20 ticks asked for").await;
+    browser.click("form[action$='/backfill/stop'] button").await;
+    browser.shows("Nothing more is asked for.").await;
+    browser.click("dialog button.main").await;
+    browser.shows("The backfill has ended").await;
+    let state = world.control.backfill_state("charge_cards").await;
+    assert!(state.expect("a state").is_none_or(|state| state.is_over()));
+    assert_eq!(browser.complaints().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_schedule_is_changed_and_given_back() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let browser = Browser::start(Look::default()).await;
+    browser.open(&format!("{}jobs/invoices", world.url)).await;
+    browser
+        .click("details:has(form[action$='/reschedule']) > summary")
+        .await;
+    browser.type_into("#schedule", "0 30 4 * * *").await;
+    browser
+        .type_into("#reschedule-note", "after the backup")
+        .await;
+    browser.click("form[action$='/reschedule'] button").await;
+    browser.shows("Its next ticks:").await;
+    browser.shows("04:30:00 UTC").await;
+    browser.click("form[action$='/reschedule'] button").await;
+    browser.shows("The schedule is another one").await;
+    browser.shows("In its place: 0 30 4 * * *").await;
+
+    browser
+        .click("details:has(form[action$='/reset']) > summary")
+        .await;
+    browser.click("form[action$='/reset'] button").await;
+    browser.shows("Its next ticks:").await;
+    browser.click("form[action$='/reset'] button").await;
+    browser.shows("The schedule in the code holds again").await;
+    let described = world.control.describe("invoices").await.expect("described");
+    assert!(described.overridden.is_none_or(|it| !it.is_in_force()));
+    browser.open(&format!("{}trail", world.url)).await;
+    browser.shows("after the backup").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+}

@@ -104,3 +104,37 @@ async fn a_question_is_answered_and_left() {
     browser.press(&[ENTER]).await;
     browser.shows("The run is being cancelled").await;
 }
+
+#[tokio::test]
+async fn a_run_is_asked_for_and_run_again() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let browser = Browser::start(Look::default()).await;
+    browser.open(&format!("{}jobs/echo", world.url)).await;
+    tab_to(&browser, "details:has(form[action$='/run']) > summary").await;
+    browser.press(&[ENTER]).await;
+    tab_to(&browser, "#params").await;
+    type_text(&browser, "7").await;
+    tab_to(&browser, "form[action$='/run'] button").await;
+    browser.press(&[ENTER]).await;
+    browser.shows("A run was asked for").await;
+    browser
+        .until("it is in the ledger", async || {
+            browser.count("#ledger tbody a").await > 0
+        })
+        .await;
+    tab_to(&browser, "#ledger tbody a").await;
+    browser.press(&[ENTER]).await;
+    browser.shows("Run this tick again").await;
+    tab_to(&browser, "form[action$='/rerun'] button").await;
+    browser.press(&[ENTER]).await;
+    browser.shows("what the first run did is done twice").await;
+    tab_to(&browser, "dialog button.main").await;
+    browser.press(&[ENTER]).await;
+    browser.shows("A run was asked for").await;
+    browser.shows("rerun, by local").await;
+    let lines = world.control.ledger("echo", 10).await.expect("a ledger");
+    assert_eq!(lines.len(), 2);
+}

@@ -116,3 +116,94 @@ async fn live_is_switched_off_and_a_form_under_the_hands_stays() {
     browser.click("[data-live-switch] button").await;
     browser.shows("nobody follows").await;
 }
+
+#[tokio::test]
+async fn how_long_ago_goes_on_while_nothing_happens() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let asked = world.control.run("invoices").await.expect("asked for");
+    let minute = std::time::Duration::from_secs(60);
+    asked.finished(minute).await.expect("ended");
+    let browser = Browser::start(Look::default()).await;
+    browser.open(&format!("{}jobs/invoices", world.url)).await;
+    browser.click("[data-live-switch] button").await;
+    let script = "return document.querySelector('#ledger time[data-relative]').textContent";
+    let first = browser.run(script).await;
+    browser
+        .until("the time has gone on", async || {
+            let now = browser.run(script).await;
+            now != first && now.as_str().is_some_and(|text| text.ends_with(" ago"))
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_focus_stays_where_it_was_when_the_page_follows() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let browser = Browser::start(Look::default()).await;
+    browser.open(&world.url).await;
+    let link = "tbody a[href$='/jobs/invoices']";
+    browser
+        .run(&format!("document.querySelector(\"{link}\").focus()"))
+        .await;
+    world.control.pause("import").await.expect("paused");
+    browser.shows("none while paused").await;
+    let focused = format!("return document.activeElement.matches(\"{link}\")");
+    assert_eq!(browser.run(&focused).await, true);
+
+    // The button of a run that is over has no successor: the content has the focus, not the whole document.
+    world.control.resume("import").await.expect("resumed");
+    world.control.run("import").await.expect("asked for");
+    browser.open(&format!("{}jobs/import", world.url)).await;
+    browser
+        .until("the run can be cancelled", async || {
+            browser.count("form[action$='/cancel'] button").await == 1
+        })
+        .await;
+    browser
+        .run("document.querySelector(\"form[action$='/cancel'] button\").focus()")
+        .await;
+    let open = world.control.open_runs("import").await.expect("runs");
+    let token = open[0].token.expect("it runs").get();
+    world
+        .control
+        .cancel("import", token)
+        .await
+        .expect("cancelled");
+    browser
+        .until("the run is over", async || {
+            browser.count("form[action$='/cancel'] button").await == 0
+        })
+        .await;
+    let focused = browser.run("return document.activeElement.id").await;
+    assert_eq!(focused, "content");
+}
+
+/// Where a browser keeps nothing, a page can do all that it can elsewhere.
+#[tokio::test]
+async fn without_storage_the_page_asks_and_follows() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let browser = Browser::start(Look::default()).await;
+    let blocked = "Object.defineProperty(window, 'localStorage', \
+        { get() { throw new DOMException('blocked', 'SecurityError') } })";
+    let script = serde_json::json!({ "source": blocked });
+    browser
+        .command("Page.addScriptToEvaluateOnNewDocument", script)
+        .await;
+    world.control.run("import").await.expect("asked for");
+    browser.open(&format!("{}jobs/import", world.url)).await;
+    browser.shows("Live: on").await;
+    browser.click("[data-theme-switch] button").await;
+    browser.click("form[action$='/cancel'] button").await;
+    browser.click("dialog button.main").await;
+    browser.shows("The run is being cancelled").await;
+    assert_eq!(browser.complaints().await, [""; 0]);
+}

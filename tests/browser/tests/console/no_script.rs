@@ -63,3 +63,58 @@ async fn every_action_works() {
         })
         .await;
 }
+
+/// Opens a form, and sends it.
+async fn send(browser: &Browser, action: &str) {
+    browser
+        .click(&format!("details:has(form[action$='/{action}']) > summary"))
+        .await;
+    browser
+        .click(&format!("form[action$='/{action}'] button"))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn schedules_and_backfills_work() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::showcase().await;
+    let browser = Browser::start(Look {
+        has_scripts: false,
+        ..Look::default()
+    })
+    .await;
+    let job = format!("{}jobs/charge_cards", world.url);
+    browser.open(&job).await;
+    browser
+        .run("document.querySelector('#schedule').value = 'every 45m'")
+        .await;
+    send(&browser, "reschedule").await;
+    browser.shows("Its next ticks:").await;
+    browser.click("form[action$='/reschedule'] button").await;
+    browser.shows("The schedule is another one").await;
+    send(&browser, "reset").await;
+    browser.shows("Its next ticks:").await;
+    browser.click("form[action$='/reset'] button").await;
+    browser.shows("The schedule in the code holds again").await;
+
+    let fill = "document.querySelector('#from').value = '2026-01-01T10:45';
+        document.querySelector('#to').value = '2026-01-01T11:45';
+        document.querySelector('#only').value = 'failed';";
+    browser.run(fill).await;
+    send(&browser, "backfill").await;
+    browser.shows("2 ticks run once more").await;
+    browser.click("form[action$='/backfill'] button").await;
+    browser.shows("The backfill has begun").await;
+    browser
+        .until("it is over", async || {
+            browser.open(&job).await;
+            browser.count("form[action$='/backfill/stop']").await == 0
+        })
+        .await;
+    world.begin_long_backfill().await;
+    browser.open(&job).await;
+    browser.click("form[action$='/backfill/stop'] button").await;
+    browser.shows("The backfill has ended").await;
+}

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use scheduled_one_console::Console;
 use scheduled_one_console::access::Unprotected;
-use scheduled_one_control::Control;
+use scheduled_one_control::{BackfillOnly, Control};
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::{Job, JobContext, Params, Scheduler};
@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 use crate::showcase;
 
 const HOUR: Duration = Duration::from_secs(3_600);
+/// When the day of the showcase begins.
+const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
 
 pub(crate) struct World {
     pub(crate) control: Control,
@@ -81,6 +83,14 @@ impl World {
         showcase::live(&control, &nodes).await;
         tokio::time::resume();
         Self::serve(control, |console| console.clock(clock), nodes).await
+    }
+
+    /// Ten hours of `charge_cards` once more; each of the 20 runs takes seconds.
+    pub(crate) async fn begin_long_backfill(&self) {
+        let at = |hour: u32| UNIX_EPOCH + NEW_YEAR + HOUR * hour;
+        let backfill = self.control.backfill("charge_cards", at(1)..at(11));
+        let begun = backfill.only(BackfillOnly::All).await.expect("begun");
+        assert_eq!(begun.ticks.len(), 20);
     }
 
     async fn serve(
