@@ -183,6 +183,7 @@ pub(crate) struct Rerun {
     /// The job
     pub(crate) name: String,
     /// The tick, as `history -o name` shows it, such as 2026-01-05T09:00:00Z
+    #[arg(value_parser = ticks::instant)]
     pub(crate) tick: Timestamp,
     #[command(flatten)]
     pub(crate) request: Request,
@@ -246,6 +247,9 @@ pub(crate) struct Cancel {
     pub(crate) name: String,
     /// The fencing token of the run, as `job` shows it
     pub(crate) token: u64,
+    /// The shard of the run, from 0: runs of several shards that started at once may have one token
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) shard: Option<u32>,
     /// Why
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) note: String,
@@ -281,8 +285,8 @@ pub(crate) struct Change {
 pub(crate) struct Pause {
     #[command(flatten)]
     pub(crate) change: Change,
-    /// When the pause ends by itself, such as 2026-01-05T09:00:00Z
-    #[arg(long, value_name = "INSTANT")]
+    /// When the pause ends by itself, such as 2026-01-05T09:00:00Z or 2026-01-05
+    #[arg(long, value_name = "INSTANT", value_parser = ticks::instant)]
     pub(crate) until: Option<Timestamp>,
     /// After how long the pause ends by itself, such as 2h
     #[arg(long = "for", value_name = "DURATION", conflicts_with = "until", value_parser = duration)]

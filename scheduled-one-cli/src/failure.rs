@@ -46,6 +46,7 @@ impl From<Error> for Failure {
                     "connect" => "url",
                     "params" => "param",
                     "on_busy" => "overlap",
+                    "range" => "from",
                     other => other,
                 };
                 format!("--{option}: {message}")

@@ -36,6 +36,7 @@ pub(crate) struct Fields {
     id: String,
     params: String,
     on_busy: String,
+    shard: Option<u32>,
 }
 
 type Sent = Result<Form<Fields>, FormRejection>;
@@ -185,6 +186,10 @@ pub(crate) async fn cancel(
         permit(&visitor, Action::Cancel, &job)?;
         let fields = form(sent)?;
         let cancel = visitor.control.cancel(&job, token).note(fields.note);
+        let cancel = match fields.shard {
+            Some(shard) => cancel.shard(shard),
+            None => cancel,
+        };
         match cancel.by(&visitor.user.name).await? {
             CancelledRun::Cancelling => Ok("cancelling"),
             _ => Err(Failure::Gone { token }),

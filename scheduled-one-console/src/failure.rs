@@ -42,7 +42,8 @@ impl Failure {
             Failure::Control(Error::UnknownJob { .. })
             | Failure::NoPage
             | Failure::NoRun { .. } => StatusCode::NOT_FOUND,
-            Failure::Control(Error::Conflict { .. }) | Failure::Gone { .. } => StatusCode::CONFLICT,
+            Failure::Control(Error::Conflict { .. } | Error::ManyRuns { .. })
+            | Failure::Gone { .. } => StatusCode::CONFLICT,
             Failure::Control(Error::Argument { .. }) | Failure::Input { .. } => {
                 StatusCode::BAD_REQUEST
             }
@@ -60,6 +61,7 @@ impl Failure {
         match self {
             Failure::Control(Error::UnknownJob { .. }) => "unknown_job",
             Failure::Control(Error::Conflict { .. }) | Failure::Version { .. } => "conflict",
+            Failure::Control(Error::ManyRuns { .. }) => "many_runs",
             Failure::Control(Error::Argument { .. }) | Failure::Input { .. } => "argument",
             Failure::Control(Error::TooMany { .. }) => "too_many",
             Failure::Control(Error::Forbidden { .. }) => "forbidden",
@@ -75,6 +77,7 @@ impl Failure {
         match self.code() {
             "unknown_job" => "There is no such job",
             "conflict" => "Somebody else was faster",
+            "many_runs" => "Several runs have this token",
             "argument" | "body" => "This cannot be done as it was asked for",
             "too_many" => "Too many requests wait",
             "store" if self.is_passing() => "The store is away",

@@ -232,7 +232,8 @@ async fn calendar(
         .await;
     let cells = match audited {
         Ok(audited) => Some(Cell::all(&audited)),
-        Err(Error::Schedule { .. }) => None,
+        // Or its ticks are too many, because another schedule is in force than the catalog has.
+        Err(Error::Schedule { .. } | Error::Argument { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     let first_seen_ms = described.status.marks.first_seen_ms;

@@ -11,7 +11,7 @@ use scheduled_one_protocol::{
 use scheduled_one_schedule::Schedule;
 
 use crate::ask::ask;
-use crate::audit::{AuditInput, AuditedTick, UnitState};
+use crate::audit::{AuditInput, AuditedTick, MAX_TICKS, UnitState};
 use crate::catalog::{CatalogedJob, ms};
 use crate::control::Control;
 use crate::error::Error;
@@ -47,6 +47,18 @@ impl Accounts {
         before.chain(self.in_force(range.clone())).collect()
     }
 
+    /// Whether a shard has more ticks in the range than an audit has.
+    fn is_too_long(&self, range: Range<i64>) -> bool {
+        let (from_ms, to_ms) = (range.start.saturating_sub(1), range.end.saturating_sub(1));
+        let to_ms = to_ms.min(self.to_ms);
+        let since_ms = self.since_ms;
+        let mut before = self.before.iter();
+        before.any(|(own, input)| input.is_too_long(own, from_ms, to_ms.min(since_ms)))
+            || self
+                .input
+                .is_too_long(&self.schedule, from_ms.max(since_ms), to_ms)
+    }
+
     /// Those of the schedule in force.
     pub(crate) fn in_force(&self, range: Range<i64>) -> Vec<AuditedTick> {
         let from_ms = range.start.saturating_sub(1).max(self.since_ms);
@@ -68,7 +80,7 @@ struct Found {
 
 impl Control {
     /// Each tick of a job in a range, its end left out, oldest first, with what became of it: no tick is left out, up
-    /// to now by the store's clock. At most 10,000 ticks of each shard. No program with the job is needed.
+    /// to now by the store's clock. A range has at most 10,000 ticks of each shard. No program with the job is needed.
     ///
     /// A tick counts by the schedule that the catalog has, and only from when the job was first seen. A schedule that
     /// was [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before.
@@ -78,7 +90,8 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Schedule`] if this process cannot compute the ticks.
+    /// [`Error::UnknownJob`], [`Error::Store`]; [`Error::Argument`] if the range has more ticks;
+    /// [`Error::Schedule`] if this process cannot compute the ticks.
     pub async fn audit(
         &self,
         job: &str,
@@ -86,7 +99,16 @@ impl Control {
     ) -> Result<Vec<AuditedTick>, Error> {
         self.check_right(Action::View, job).await?;
         let accounts = self.accounts(job).await?;
-        Ok(accounts.audit(ms(range.start)..ms(range.end)))
+        let range = ms(range.start)..ms(range.end);
+        if accounts.is_too_long(range.clone()) {
+            return Err(Error::Argument {
+                argument: "range",
+                message: format!(
+                    "it holds more than {MAX_TICKS} ticks of {job}; take a shorter one"
+                ),
+            });
+        }
+        Ok(accounts.audit(range))
     }
 
     pub(crate) async fn accounts(&self, job: &str) -> Result<Accounts, Error> {
@@ -203,3 +225,6 @@ fn pauses(directives: &Directives, job: &str, now_ms: i64) -> Vec<PastPause> {
     };
     directives.of(job).flat_map(of_one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,16 @@ impl AuditInput {
         ticks
     }
 
+    /// Whether a unit (or a node) has more ticks after `from_ms` up to `to_ms` than an audit has: [`MAX_TICKS`].
+    pub fn is_too_long(&self, schedule: &Schedule, from_ms: i64, to_ms: i64) -> bool {
+        let audits = match self.units.is_empty() {
+            true => self.by_node(schedule),
+            false => self.by_unit(schedule),
+        };
+        let mut audits = audits.iter();
+        audits.any(|audit| audit.instants(from_ms, to_ms).nth(MAX_TICKS).is_some())
+    }
+
     fn by_unit<'a>(&'a self, schedule: &'a Schedule) -> Vec<UnitAudit<'a>> {
         let audit = |(shard, state): &(u32, UnitState)| UnitAudit {
             schedule,
@@ -168,15 +178,19 @@ struct UnitAudit<'a> {
 }
 
 impl<'a> UnitAudit<'a> {
+    /// When the ticks after `from_ms` up to `to_ms` are, oldest first.
+    fn instants(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = i64> + 'a {
+        let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));
+        let ticks = self.schedule.after(from_ms);
+        ticks.take_while(move |tick_ms| *tick_ms <= to_ms)
+    }
+
     /// The ticks after `from_ms` up to `to_ms`, oldest first.
     fn ticks(&self, from_ms: i64, to_ms: i64) -> Vec<AuditedTick> {
-        let (from_ms, to_ms) = (from_ms.max(self.from_ms), to_ms.min(self.to_ms));
         let by_tick = self.by_tick();
         let ranges: Vec<&'a LedgerRecord> = self.ranges().collect();
         let oldest_ms = self.lines.first().map(|line| line.tick.ms());
-        self.schedule
-            .after(from_ms)
-            .take_while(|tick_ms| *tick_ms <= to_ms)
+        self.instants(from_ms, to_ms)
             .take(MAX_TICKS)
             .map(|tick_ms| {
                 let lines = by_tick.get(&tick_ms).map_or(&[][..], Vec::as_slice);

@@ -59,6 +59,8 @@ pub struct BackfillPlan {
     pub ticks: Vec<(SystemTime, u32)>,
     /// The version of the directive; 0 of a dry run, and if there is nothing to run.
     pub version: u64,
+    /// The ticks, as the directive has them.
+    ranges: Vec<BackfillRange>,
 }
 
 /// A tick of a backfill.
@@ -328,6 +330,7 @@ fn plan(backfill: &Backfill, schedule: &Schedule, version: u64) -> BackfillPlan 
             .map(|tick| (instant(tick.tick_ms), tick.shard))
             .collect(),
         version,
+        ranges: backfill.ranges.clone(),
     }
 }
 

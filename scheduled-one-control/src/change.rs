@@ -4,7 +4,7 @@ mod make;
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::{ALL_JOBS, Directive};
@@ -12,10 +12,11 @@ use scheduled_one_protocol::{ALL_JOBS, Directive};
 use crate::authorization::Authorization;
 use crate::control::Control;
 use crate::error::Error;
-use crate::wish::Wish;
+use crate::reader::Reader;
+use crate::wish::{TOO_FAR, Wish};
 use make::conflict;
 
-pub(crate) use make::Change;
+pub(crate) use make::{Change, REPEATED_AFTER_MS};
 
 /// Longest note.
 const MAX_NOTE_BYTES: usize = 1_024;
@@ -30,6 +31,20 @@ pub struct Changed {
     pub version: u64,
     /// It was so before, and nothing was changed.
     pub already: bool,
+}
+
+/// Before anything is changed.
+const NOTHING: Changed = Changed {
+    version: 0,
+    already: true,
+};
+
+impl Changed {
+    /// Another directive was changed as well.
+    fn add(&mut self, other: Changed) {
+        self.version = self.version.max(other.version);
+        self.already &= other.already;
+    }
 }
 
 /// A change of what operators want of a job; awaiting it makes the change. When it has returned, the change holds: the
@@ -50,6 +65,8 @@ pub struct ChangeDirective {
     pub(crate) note: String,
     pub(crate) by: String,
     until: Option<SystemTime>,
+    /// It is no pause, and was to last for a while.
+    is_lasting: bool,
     pub(crate) expect: Option<u64>,
     /// Also while older nodes live.
     pub(crate) is_forced: bool,
@@ -69,7 +86,7 @@ impl Control {
     ///
     /// [`Error::UnknownJob`], [`Error::Conflict`], [`Error::Argument`], [`Error::Store`].
     pub fn pause(&self, job: impl Into<String>) -> ChangeDirective {
-        self.change(job, Wish::Pause { until_ms: None })
+        self.change(job, Wish::PAUSE)
     }
 
     /// Ends the pause of a job. A job that is also paused by [`pause_all`](Self::pause_all) stays paused.
@@ -85,7 +102,8 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// As [`pause`](Self::pause). With several buckets, each has its directive: after an error, some may be paused.
+    /// As [`pause`](Self::pause). With several buckets, each has its directive: after an error, some may be paused, and
+    /// [`expect`](ChangeDirective::expect) is refused.
     pub fn pause_all(&self) -> ChangeDirective {
         self.pause(ALL_JOBS)
     }
@@ -125,6 +143,7 @@ impl Control {
             note: String::new(),
             by: String::new(),
             until: None,
+            is_lasting: false,
             expect: None,
             is_forced: false,
         }
@@ -147,6 +166,17 @@ impl ChangeDirective {
     /// When a pause ends by itself, by the store's clock. Default: never.
     pub fn until(mut self, until: SystemTime) -> Self {
         self.until = Some(until);
+        self
+    }
+
+    /// How long a pause lasts, by the store's clock, from when it is made. Default: until it is ended.
+    pub fn lasting(mut self, length: Duration) -> Self {
+        match &mut self.wish {
+            Wish::Pause { length_ms, .. } => {
+                *length_ms = Some(length.as_millis().try_into().unwrap_or(i64::MAX));
+            }
+            _ => self.is_lasting = true,
+        }
         self
     }
 
@@ -176,6 +206,50 @@ impl ChangeDirective {
         self
     }
 
+    /// What it would do now: with `already`, nothing. Nothing is changed; the version is that of the directive now.
+    ///
+    /// # Errors
+    ///
+    /// As those of the change itself.
+    pub async fn dry_run(mut self) -> Result<Changed, Error> {
+        self.check()?;
+        let (control, right) = (self.control.clone(), self.wish.right());
+        if self.subject == ALL_JOBS && !self.is_group {
+            control.check_right(right, ALL_JOBS).await?;
+            let mut all = NOTHING;
+            for store in control.readers() {
+                all.add(self.would_change(store).await?);
+            }
+            return Ok(all);
+        }
+        let jobs = self.subjects().await?;
+        let mut all = NOTHING;
+        for job in jobs {
+            control.check_right(right, &job).await?;
+            control.check_job(&job).await?;
+            self.subject = job;
+            self.resolve().await?;
+            all.add(self.would_change(control.reader(&self.subject)).await?);
+        }
+        Ok(all)
+    }
+
+    /// The jobs that it concerns by name.
+    async fn subjects(&self) -> Result<Vec<String>, Error> {
+        if !self.is_group {
+            return Ok(vec![self.subject.clone()]);
+        }
+        if self.expect.is_some() {
+            return Err(Error::Argument {
+                argument: "expect",
+                message:
+                    "each job of a group has a version of its own; change one job, or leave it out"
+                        .to_owned(),
+            });
+        }
+        self.control.all_in_group(&self.subject).await
+    }
+
     async fn make(mut self) -> Result<Changed, Error> {
         self.check()?;
         if self.is_group {
@@ -189,14 +263,9 @@ impl ChangeDirective {
             self.resolve().await?;
             return self.change_in(authorized).await;
         }
-        let mut all = Changed {
-            version: 0,
-            already: true,
-        };
+        let mut all = NOTHING;
         for authorized in self.control.authorize_all(right).await? {
-            let changed = self.change_in(authorized).await?;
-            all.version = all.version.max(changed.version);
-            all.already &= changed.already;
+            all.add(self.change_in(authorized).await?);
         }
         Ok(all)
     }
@@ -223,16 +292,25 @@ impl ChangeDirective {
                 "each job has a schedule and missed ticks of its own; name one job at a time",
             );
         }
+        if self.expect.is_some() && self.subject == ALL_JOBS && self.control.bucket_count() > 1 {
+            return refuse(
+                "expect",
+                "each bucket of the namespace has a directive for all jobs, with a version of its own; leave it out",
+            );
+        }
+        if self.is_lasting {
+            return refuse(
+                "for",
+                "only a pause ends by itself; leave it out, and change it back at that time",
+            );
+        }
         match (&mut self.wish, self.until) {
             (_, None) => Ok(()),
-            (Wish::Pause { until_ms }, Some(until)) => {
+            (Wish::Pause { until_ms, .. }, Some(until)) => {
                 let since_epoch = until.duration_since(UNIX_EPOCH).unwrap_or_default();
                 *until_ms = i64::try_from(since_epoch.as_millis()).ok();
                 if until_ms.is_none_or(|until_ms| until_ms > MAX_EXACT as i64) {
-                    return refuse(
-                        "until",
-                        "further away than a store keeps instants (2^53 ms); leave it out: the pause lasts until `resume`",
-                    );
+                    return refuse("until", TOO_FAR);
                 }
                 Ok(())
             }
@@ -245,20 +323,9 @@ impl ChangeDirective {
 
     /// Changes the directives of all jobs of a group.
     async fn make_of_group(mut self) -> Result<Changed, Error> {
-        if self.expect.is_some() {
-            return Err(Error::Argument {
-                argument: "expect",
-                message:
-                    "each job of a group has a version of its own; change one job, or leave it out"
-                        .to_owned(),
-            });
-        }
-        let mut all = Changed {
-            version: 0,
-            already: true,
-        };
+        let mut all = NOTHING;
         let control = self.control.clone();
-        let jobs = control.all_in_group(&self.subject).await?;
+        let jobs = self.subjects().await?;
         let mut authorizations = Vec::with_capacity(jobs.len());
         // First all rights, so that a change is not made half-way for want of one.
         for job in &jobs {
@@ -266,11 +333,26 @@ impl ChangeDirective {
         }
         for (job, authorized) in jobs.into_iter().zip(authorizations) {
             self.subject = job;
-            let changed = self.change_in(authorized).await?;
-            all.version = all.version.max(changed.version);
-            all.already &= changed.already;
+            all.add(self.change_in(authorized).await?);
         }
         Ok(all)
+    }
+
+    /// What it would do in a bucket.
+    async fn would_change(&self, store: Reader<'_>) -> Result<Changed, Error> {
+        if !self.is_forced {
+            self.control.check_older_nodes(store).await?;
+        }
+        let reply = self.control.read(store).await?;
+        let now_ms = (reply.head.now_us / 1_000) as i64;
+        let stored = reply.body.directives.get(&self.subject).cloned();
+        let stored = stored.unwrap_or_default();
+        let version = stored.version;
+        if self.expect.is_some_and(|expected| expected != version) {
+            return Err(self.conflict(stored));
+        }
+        let already = self.wished(&stored, now_ms, false)?.is_none();
+        Ok(Changed { version, already })
     }
 
     /// Reads, changes what was read, and sets it if it is still the same.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scheduled_one_protocol::message::{
     Caller, ControlReply, JobList, JobsDigest, MAX_BATCH, Member, Reply,
 };
-use scheduled_one_protocol::{Bucket, ScheduleId, Store, UnitName};
+use scheduled_one_protocol::{ALL_JOBS, Bucket, ScheduleId, Store, UnitName};
 use scheduled_one_schedule::distance;
 
 use crate::ask::ask;
@@ -185,6 +185,13 @@ impl Control {
         }
     }
 
+    /// Whether a living node runs a job, as far as it is known: one that has not said yet which jobs it has may.
+    pub(crate) async fn is_run_somewhere(&self, job: &str) -> Result<bool, Error> {
+        let nodes = self.nodes(self.reader(job)).await?;
+        let mut nodes = nodes.iter();
+        Ok(nodes.any(|node| node.protocol.is_none() || node.jobs.contains_key(job)))
+    }
+
     /// # Errors
     ///
     /// No node has or had the job, and nothing is stored of it.
@@ -193,8 +200,13 @@ impl Control {
         for store in self.readers() {
             let nodes = self.nodes(store).await?;
             known.extend(nodes.into_iter().flat_map(|node| node.jobs.into_keys()));
-            let catalog = self.read_catalog(store).await?.body.catalog;
-            known.extend(catalog.unwrap_or_default().into_keys());
+            let stored = self.read_catalog(store).await?.body;
+            known.extend(stored.catalog.unwrap_or_default().into_keys());
+            // What operators wanted of a job comes back with the nodes that know it, whether they have the job or not.
+            let directive = stored.directives.get(job).filter(|_| job != ALL_JOBS);
+            if directive.is_some_and(|directive| !directive.is_empty()) {
+                return Ok(());
+            }
         }
         if known.contains(job) || self.left_something(job).await? {
             return Ok(());

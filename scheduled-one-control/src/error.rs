@@ -71,6 +71,19 @@ pub enum Error {
         /// Their labels.
         nodes: Vec<String>,
     },
+    /// Runs of several shards have the fencing token that was to name one.
+    #[error(
+        "runs of several shards of {job} have the token {token}: {}. Name the shard of the run that is meant",
+        .shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    ManyRuns {
+        /// The job.
+        job: String,
+        /// The fencing token.
+        token: u64,
+        /// The shards, from 0.
+        shards: Vec<u32>,
+    },
     /// As many requests for a job wait as may wait.
     #[error(
         "{MAX_WAITING_REQUESTS} requests for `{job}` wait: no more are taken. See why they do not start (`describe`), and \
@@ -141,6 +154,7 @@ impl Error {
                 ErrorKind::NotFound
             }
             Error::Conflict { .. }
+            | Error::ManyRuns { .. }
             | Error::TooMany { .. }
             | Error::NotGone { .. }
             | Error::NotYet { .. } => ErrorKind::Conflict,

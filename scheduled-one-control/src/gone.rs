@@ -15,7 +15,7 @@ use crate::reader::Reader;
 /// Most slots of a unit.
 const MAX_SLOTS: u32 = 32;
 /// Most lines of a ledger that are counted.
-const MAX_LINES: usize = 100_000;
+const MAX_LINES: usize = 10_000;
 
 /// A job that no living node has, and what is stored of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct GoneJob {
     pub requests: usize,
     /// How many runs are recorded as active; their nodes are dead, or cut off from the store.
     pub running: usize,
-    /// How many lines its ledger has; of more than 100,000, these.
+    /// How many lines its ledger has; of more than 10,000, these.
     pub ledger_lines: usize,
     /// Whether operators want something of it: a pause, another schedule, a backfill.
     pub has_directive: bool,

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use scheduled_one_protocol::message::{Head, MAX_BATCH};
 use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs, UnitName};
 
 use crate::ask::ask;
 use crate::catalog::instant;
+use crate::change::REPEATED_AFTER_MS;
 use crate::control::Control;
 use crate::error::Error;
+use crate::error_kind::ErrorKind;
 
 /// Lines of a ledger that are looked at.
 const LINES: usize = 10_000;
@@ -17,12 +20,13 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// A request that was made, of one job, or of each of its shards.
 #[derive(Clone, Debug)]
 pub struct RunHandle {
-    control: Control,
-    job: String,
-    id: String,
-    runs: Vec<RequestedRun>,
-    already: bool,
-    quarantined_until_ms: Option<i64>,
+    pub(crate) control: Control,
+    pub(crate) job: String,
+    pub(crate) id: String,
+    pub(crate) runs: Vec<RequestedRun>,
+    pub(crate) already: bool,
+    pub(crate) quarantined_until_ms: Option<i64>,
+    pub(crate) has_node: bool,
 }
 
 /// The request of one shard.
@@ -55,25 +59,16 @@ pub(crate) fn is_end(line: &LedgerRecord) -> bool {
     !line.retried && line.outcome != Outcome::FinishedWithoutLease
 }
 
-impl RunHandle {
-    pub(crate) fn new(
-        control: Control,
-        job: String,
-        id: String,
-        runs: Vec<RequestedRun>,
-        already: bool,
-        quarantined_until_ms: Option<i64>,
-    ) -> Self {
-        RunHandle {
-            control,
-            job,
-            id,
-            runs,
-            already,
-            quarantined_until_ms,
-        }
-    }
+/// Whether the store may not have learned again what goes on: in a quarantine, which outlasts the longest lease, and for
+/// as long again.
+fn is_learning(head: &Head) -> bool {
+    let (from_ms, until_ms) = (head.quarantine_from_ms, head.quarantine_until_ms);
+    let length_ms = until_ms.saturating_sub(from_ms).max(REPEATED_AFTER_MS);
+    let learned_ms = until_ms.max(from_ms).saturating_add(length_ms);
+    from_ms > 0 && (head.now_us / 1_000) < learned_ms.max(0).unsigned_abs()
+}
 
+impl RunHandle {
     /// The id of the request.
     pub fn id(&self) -> &str {
         &self.id
@@ -90,7 +85,14 @@ impl RunHandle {
         self.already
     }
 
-    /// What became of it, for each shard that was asked for.
+    /// Whether a living node ran the job when the request was taken: if none did, as of a job that each node disables,
+    /// the request waits until one does.
+    pub fn has_node(&self) -> bool {
+        self.has_node
+    }
+
+    /// What became of it, for each shard that was asked for. After a loss of memory, the store learns runs that go on
+    /// from their nodes: for as long as it may, one that it does not know counts as waiting.
     ///
     /// # Errors
     ///
@@ -100,12 +102,11 @@ impl RunHandle {
         let lanes: Vec<UnitName> = self.runs.iter().map(|run| run.unit.lane()).collect();
         // The lanes first: a run that ends in between is in the ledger by then.
         let mut lanes_now = Vec::with_capacity(lanes.len());
-        for batch in lanes.chunks(scheduled_one_protocol::message::MAX_BATCH) {
-            lanes_now.extend(
-                ask(|| store.inspect(&self.control.caller, batch))
-                    .await?
-                    .body,
-            );
+        let mut may_come_back = false;
+        for batch in lanes.chunks(MAX_BATCH) {
+            let reply = ask(|| store.inspect(&self.control.caller, batch)).await?;
+            may_come_back |= is_learning(&reply.head);
+            lanes_now.extend(reply.body);
         }
         let open = |run: &RequestedRun, at: usize| {
             let lane = lanes_now.get(at)?;
@@ -130,26 +131,42 @@ impl RunHandle {
                     is_end(line) && line.request == run.id && line.unit == run.unit
                 };
                 let ended = lines.iter().find(of_run).cloned();
-                let ended = ended.map_or(RunState::Unknown, |line| RunState::Ended(Box::new(line)));
+                let ended = match (ended, may_come_back) {
+                    (Some(line), _) => RunState::Ended(Box::new(line)),
+                    (None, true) => RunState::Waiting,
+                    (None, false) => RunState::Unknown,
+                };
                 state.get_or_insert(ended);
             }
         }
         Ok(states.into_iter().flatten().collect())
     }
 
-    /// Waits for the outcome, of each shard that was asked for.
+    /// Waits for the outcome, of each shard that was asked for, also while the store is away.
     ///
     /// # Errors
     ///
     /// [`Error::NotFinished`] after `timeout`: the request goes on, and this can be called again. [`Error::Unknown`]:
-    /// the store has forgotten it. [`Error::Store`].
+    /// the store has forgotten it. [`Error::Store`]: the store refuses, or is away after `timeout`.
     pub async fn finished(&self, timeout: Duration) -> Result<Vec<LedgerRecord>, Error> {
         let mut state = "waits";
+        let mut away = None;
         let looks = async {
             let (mut wait, longest) = LOOKS;
             loop {
                 let mut ended = Vec::with_capacity(self.runs.len());
-                for it in self.states().await? {
+                let states = match self.states().await {
+                    Ok(states) => {
+                        away = None;
+                        states
+                    }
+                    Err(error) if error.kind() == ErrorKind::Away => {
+                        away = Some(error);
+                        Vec::new()
+                    }
+                    Err(error) => return Err(error),
+                };
+                for it in states {
                     match it {
                         RunState::Ended(line) => ended.push(*line),
                         RunState::Unknown => {
@@ -170,10 +187,13 @@ impl RunHandle {
         };
         match tokio::time::timeout(timeout, looks).await {
             Ok(ended) => ended,
-            Err(_) => Err(Error::NotFinished {
+            Err(_) => Err(away.unwrap_or_else(|| Error::NotFinished {
                 id: self.id.clone(),
                 state,
-            }),
+            })),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,11 @@ impl Control {
     ///
     /// While a run of the schedule is active, the job's `overlap` says what becomes of it, unless
     /// [`on_busy`](RunJob::on_busy) does: with `skip`, the request ends at once as skipped. Requests for one job start
-    /// one after the other. In a quarantine they are accepted, and wait.
+    /// one after the other. In a quarantine they are accepted, and wait; so they do while no living node runs the job
+    /// ([`has_node`](RunHandle::has_node)).
+    ///
+    /// Of a job with shards, it is a request for each shard, with an entry in the trail and an id of its own: the store
+    /// keeps the newest 10,000 of both, so one run of 1,024 shards takes a tenth of that.
     ///
     /// # Errors
     ///
@@ -143,25 +147,44 @@ impl RunJob {
         self
     }
 
+    /// Whether it could be asked for: whether its arguments can be used, and the job takes requests. Nothing is
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Control::run`], but for too many that wait.
+    pub async fn dry_run(&self) -> Result<(), Error> {
+        self.control.check_right(Action::Run, &self.job).await?;
+        self.units().await?;
+        self.request()?;
+        if !self.is_forced {
+            let store = self.control.reader(&self.job);
+            self.control.check_older_nodes(store).await?;
+        }
+        Ok(())
+    }
+
+    /// The units that are to run.
+    async fn units(&self) -> Result<Vec<UnitName>, Error> {
+        let shards = self.control.shards(&self.job).await?.max(1);
+        let unit = |shard| UnitName::new(&self.job, shard);
+        match self.shard {
+            None => Ok((0..shards).map(unit).collect()),
+            Some(shard) if shard < shards => Ok(vec![unit(shard)]),
+            Some(shard) => Err(Error::Argument {
+                argument: "shard",
+                message: format!(
+                    "{} has {shards} shards, from 0: there is no shard {shard}",
+                    self.job
+                ),
+            }),
+        }
+    }
+
     async fn make(self) -> Result<RunHandle, Error> {
         let authorized = self.control.authorize(Action::Run, &self.job).await?;
-        let shards = self.control.shards(&self.job).await?;
+        let units = self.units().await?;
         let request = self.request()?;
-        let units: Vec<UnitName> = match self.shard {
-            None => (0..shards.max(1))
-                .map(|shard| UnitName::new(&self.job, shard))
-                .collect(),
-            Some(shard) if shard < shards.max(1) => vec![UnitName::new(&self.job, shard)],
-            Some(shard) => {
-                return Err(Error::Argument {
-                    argument: "shard",
-                    message: format!(
-                        "{} has {shards} shards, from 0: there is no shard {shard}",
-                        self.job
-                    ),
-                });
-            }
-        };
         // Each shard has the id: ids are those of a unit, and the number of shards may change before it is asked again.
         let asks: Vec<Ask> = units
             .into_iter()
@@ -196,14 +219,17 @@ impl RunJob {
                 });
             }
         }
-        Ok(RunHandle::new(
-            self.control,
-            self.job,
-            request.id,
+        let has_node = self.control.is_run_somewhere(&self.job).await;
+        Ok(RunHandle {
+            // Where the request is taken, a look that fails is no error.
+            has_node: has_node.unwrap_or(true),
+            control: self.control,
+            job: self.job,
+            id: request.id,
             runs,
             already,
             quarantined_until_ms,
-        ))
+        })
     }
 
     /// The request, the same for each shard.

@@ -1,16 +1,22 @@
 //! What is asked for, and the directive that it comes to.
 
+use scheduled_one_protocol::machine::damage::MAX_EXACT;
 use scheduled_one_protocol::{Directive, Pause, ScheduleId, ScheduleOverride};
 
 use crate::change::ChangeDirective;
 use crate::error::Error;
 use crate::rights::Action;
 
+/// Why a pause cannot end at an instant.
+pub(crate) const TOO_FAR: &str = "further away than a store keeps instants (2^53 ms); leave it out: the pause lasts until `resume`";
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
     Pause {
         until_ms: Option<i64>,
+        /// How long it lasts, in place of that.
+        length_ms: Option<i64>,
     },
     Resume {
         catch_up: bool,
@@ -33,6 +39,12 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
+    /// A pause by default: until it is ended.
+    pub(crate) const PAUSE: Wish = Wish::Pause {
+        until_ms: None,
+        length_ms: None,
+    };
+
     /// A resume by default: the ticks of the pause are skipped.
     pub(crate) const RESUME: Wish = Wish::Resume {
         catch_up: false,
@@ -55,6 +67,38 @@ impl Wish {
         match self {
             Wish::Pause { .. } | Wish::Resume { .. } => Action::Pause,
             Wish::Reschedule { .. } | Wish::Reset { .. } => Action::Reschedule,
+        }
+    }
+
+    /// When the pause ends that is asked for, by the store's clock, which shows `now_ms`.
+    ///
+    /// # Errors
+    ///
+    /// It would be over.
+    fn paused_until_ms(&self, now_ms: i64) -> Result<Option<i64>, Error> {
+        let refuse = |argument, message: &str| {
+            Err(Error::Argument {
+                argument,
+                message: message.to_owned(),
+            })
+        };
+        match self {
+            Wish::Pause {
+                length_ms: Some(length_ms),
+                ..
+            } => match now_ms.checked_add(*length_ms) {
+                Some(until_ms) if until_ms <= MAX_EXACT as i64 => Ok(Some(until_ms)),
+                _ => refuse("for", TOO_FAR),
+            },
+            Wish::Pause {
+                until_ms: Some(until_ms),
+                ..
+            } if *until_ms <= now_ms => refuse(
+                "until",
+                "that instant is over, by the store's clock; leave it out, or give a later one",
+            ),
+            Wish::Pause { until_ms, .. } => Ok(*until_ms),
+            _ => Ok(None),
         }
     }
 
@@ -88,30 +132,19 @@ impl ChangeDirective {
         };
         let holding = stored.pause.filter(|pause| pause.holds(now_ms));
         match (&self.wish, holding) {
-            (
-                Wish::Pause {
-                    until_ms: Some(until_ms),
-                },
-                _,
-            ) if *until_ms <= now_ms => {
-                return Err(Error::Argument {
-                    argument: "until",
-                    message: "that instant is over, by the store's clock; leave it out, or give a later one".to_owned(),
-                });
-            }
-            (Wish::Pause { until_ms }, Some(pause)) => {
-                if pause.until_ms == *until_ms && stored.note == self.note {
-                    return Ok(None);
+            (Wish::Pause { .. }, holding) => {
+                let until_ms = self.wish.paused_until_ms(now_ms)?;
+                match holding {
+                    Some(pause) if pause.until_ms == until_ms && stored.note == self.note => {
+                        return Ok(None);
+                    }
+                    Some(pause) => directive.pause = Some(Pause { until_ms, ..pause }),
+                    None => {
+                        directive.end_pause(now_ms, false);
+                        let since_ms = now_ms;
+                        directive.pause = Some(Pause { since_ms, until_ms });
+                    }
                 }
-                directive.pause = Some(Pause {
-                    until_ms: *until_ms,
-                    ..pause
-                });
-            }
-            (Wish::Pause { until_ms }, None) => {
-                directive.end_pause(now_ms, false);
-                let (since_ms, until_ms) = (now_ms, *until_ms);
-                directive.pause = Some(Pause { since_ms, until_ms });
             }
             (Wish::Resume { .. }, None) if !in_doubt => return Ok(None),
             (Wish::Resume { .. }, None) => {}

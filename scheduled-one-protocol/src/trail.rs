@@ -47,7 +47,11 @@ impl TrailEntry {
             note: directive.note.clone(),
             version,
             before: change.seen,
-            instant_ms: directive.pause.and_then(|pause| pause.until_ms),
+            // Another change of a paused job has no end of its own.
+            instant_ms: directive
+                .pause
+                .filter(|_| change.action == "pause")
+                .and_then(|pause| pause.until_ms),
             ..TrailEntry::default()
         })
     }

@@ -239,6 +239,7 @@ impl Node {
                 let now_ms = self.runner.cluster.now_ms();
                 take_over_ticks(&mut self.units, &mut self.claiming, units, now_ms);
             }
+            Event::StandsAside(index, decides) => self.units.stand_aside(index, decides),
             Event::Adopted(units) => {
                 let now_ms = self.runner.cluster.now_ms();
                 self.claiming.adopt(&mut self.units, units, now_ms);

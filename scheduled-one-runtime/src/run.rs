@@ -177,7 +177,8 @@ impl Runner {
                 None => false,
             };
             if !retries {
-                return self.end(new, run, result, Some(began));
+                let cancelled = wait.and_then(|_| run.lease.cancelled());
+                return self.end(new, run, result.unless(cancelled), Some(began));
             }
             let acknowledged = self
                 .reporter

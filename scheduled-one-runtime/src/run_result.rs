@@ -53,6 +53,18 @@ impl RunResult {
         }
     }
 
+    /// The end of a run that was to be tried again, unless it was cancelled before that: then the cancel ended it, and
+    /// it keeps the error of its last attempt.
+    pub(crate) fn unless(self, cancelled: Option<CancelReason>) -> Self {
+        match cancelled {
+            Some(reason) => RunResult {
+                error: self.error,
+                ..Self::dropped(reason)
+            },
+            None => self,
+        }
+    }
+
     /// The future panicked.
     pub(crate) fn panicked(panic: Panic) -> Self {
         RunResult {

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use scheduled_one_control::{Control, Error, ErrorKind};
+use scheduled_one_control::{BackfillOnly, Control, Error, ErrorKind};
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, ControlRequest};
@@ -273,6 +273,43 @@ async fn what_nodes_of_two_releases_disagree_about_is_refused() {
     }
     assert!(control.reset("job").await.unwrap().already);
     for node in [old, new] {
+        node.shutdown(BOUND).await;
+    }
+}
+
+/// Nodes of the release before claim nothing of a job of every day, and have not learned that a node of the next one
+/// decides.
+#[tokio::test]
+async fn nodes_of_the_release_before_leave_what_is_asked_of_the_next_one() {
+    let world = World::new().await;
+    let hour = (world.clock.wall().as_secs() / 3_600 + 6) % 24;
+    let daily = |minute: u32| format!("0 {minute} {hour} * * *");
+    let old = [world.start(&daily(0)).await, world.start(&daily(0)).await];
+    let new = world.start(&daily(30)).await;
+    let control = &world.control;
+    control.reschedule("job", "every 1m").await.unwrap();
+    world.until_runs(&["01:00", "02:00", "03:00"]).await;
+    let wanted = control.describe("job").await.unwrap().overridden;
+    assert!(
+        wanted.as_ref().is_some_and(|it| it.is_in_force()),
+        "{wanted:?}"
+    );
+    control.reset("job").await.unwrap();
+
+    let now = UNIX_EPOCH + world.clock.wall();
+    let days = now - Duration::from_secs(30 * 86_400)..now;
+    let backfill = control.backfill("job", days).only(BackfillOnly::Never);
+    assert_eq!(backfill.at_a_time(1).await.unwrap().ticks.len(), 30);
+    let state = async || control.backfill_state("job").await.unwrap().unwrap();
+    let look = async {
+        while !state().await.is_over() {
+            world.pass(SECOND).await;
+        }
+    };
+    assert!(tokio::time::timeout(BOUND, look).await.is_ok());
+    assert_eq!(state().await.ended, "");
+    assert_eq!(world.runs().len(), 33);
+    for node in old.into_iter().chain([new]) {
         node.shutdown(BOUND).await;
     }
 }

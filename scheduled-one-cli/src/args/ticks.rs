@@ -149,7 +149,7 @@ impl From<Only> for BackfillOnly {
 }
 
 /// An instant in RFC 3339, a date (its beginning, in UTC), `now`, or a duration and `ago`.
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     let now = Timestamp::from_millisecond(now_ms()).map_err(|error| error.to_string())?;
     if text == "now" {
         return Ok(now);

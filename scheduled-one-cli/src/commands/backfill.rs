@@ -1,6 +1,6 @@
 //! `backfill`: ticks of the past run once more.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +22,8 @@ use crate::text::{escape, instant};
 const LOOK: Duration = Duration::from_secs(1);
 /// Lines of a ledger that are looked at.
 const LINES: usize = 10_000;
+/// How often a backfill is looked for that the store has forgotten.
+const LOOKS_IN_VAIN: u32 = 10;
 
 #[derive(Default, Serialize)]
 struct View {
@@ -42,6 +44,8 @@ struct View {
     /// With --wait: how many runs ended how.
     ok: Option<usize>,
     not_ok: Option<usize>,
+    /// With --wait: of how many ticks the ledger has no end of a run.
+    unknown: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -129,8 +133,9 @@ async fn begin(session: &Session, args: &Backfill, from: Timestamp) -> Result<Ex
         show(session, &view)?;
         return Ok(Exit::Done);
     }
-    let waited = tokio::time::timeout(session.outcome_timeout, over(session, &args.name)).await;
-    let Ok(state) = waited else {
+    let mut outcomes = Outcomes::of(&begun);
+    let over = over(session, &args.name, &begun, &mut outcomes);
+    let Ok(state) = tokio::time::timeout(session.outcome_timeout, over).await else {
         let text = format!(
             "the backfill of {} goes on; --status shows how far it is",
             args.name
@@ -138,50 +143,88 @@ async fn begin(session: &Session, args: &Backfill, from: Timestamp) -> Result<Ex
         return Err(Failure::new(Exit::TimedOut, text));
     };
     let state = state?;
-    let ledger = session.control.history(&args.name, LINES);
-    let (ok, not_ok) = outcomes(&session.ask(ledger).await?, &begun);
+    let (ok, not_ok, unknown) = outcomes.count();
     view = View {
         ticks: view.ticks,
         ok: Some(ok),
         not_ok: Some(not_ok),
+        unknown: Some(unknown),
+        total: begun.ticks.len() as u64,
         ..View::of(&state)
     };
     show(session, &view)?;
-    Ok(match not_ok == 0 && state.ended.is_empty() {
+    Ok(match ok == begun.ticks.len() {
         true => Exit::Done,
         false => Exit::Negative,
     })
 }
 
-async fn over(session: &Session, name: &str) -> Result<BackfillState, Failure> {
+/// Waits until the backfill is over, or another one has taken its place, which begins only after that.
+async fn over(
+    session: &Session,
+    name: &str,
+    begun: &BackfillPlan,
+    outcomes: &mut Outcomes,
+) -> Result<BackfillState, Failure> {
+    let mut forgotten = 0;
     loop {
-        let state = session.ask(session.control.backfill_state(name)).await?;
+        let state = session.ask(session.control.backfill_state(name)).await;
+        // One from before is not this one: the store has forgotten, and its nodes may repeat it.
+        let state = state.map(|state| state.filter(|state| state.version >= begun.version));
+        // The ledger before its oldest lines go: it may keep fewer than the backfill has ticks.
+        if let Ok(lines) = session.ask(session.control.history(name, LINES)).await {
+            outcomes.learn(&lines);
+        }
         match state {
-            Some(state) if state.is_over() => return Ok(state),
-            Some(_) => tokio::time::sleep(LOOK).await,
-            None => {
+            Ok(Some(state)) if state.is_over() || state.is_after(begun) => {
+                // What ended between the two looks.
+                let ledger = session.control.history(name, LINES);
+                outcomes.learn(&session.ask(ledger).await?);
+                return Ok(state);
+            }
+            Ok(Some(_)) => forgotten = 0,
+            Ok(None) if forgotten == LOOKS_IN_VAIN => {
                 let text = format!("the store has forgotten the backfill of {name}");
                 return Err(Failure::new(Exit::NotFound, text));
             }
+            Ok(None) => forgotten += 1,
+            Err(failure) if failure.exit == Exit::Away => {}
+            Err(failure) => return Err(failure),
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
-/// How many runs of the plan ended ok, and how many not: of each tick the newest run, whose line comes first.
-fn outcomes(lines: &[LedgerRecord], plan: &BackfillPlan) -> (usize, usize) {
-    let mut wanted: BTreeSet<(i64, u32)> = plan
-        .ticks
-        .iter()
-        .map(|(tick, shard)| (ms(*tick), *shard))
-        .collect();
-    let of_plan = lines.iter().filter(|line| {
-        let is_end = line.cause == Some(Cause::Backfill) && !line.retried;
-        is_end && wanted.remove(&(line.tick.ms(), line.unit.shard()))
-    });
-    let ends: Vec<&LedgerRecord> = of_plan.collect();
-    let ok = ends.iter().filter(|line| line.outcome == Outcome::Ok);
-    let ok = ok.count();
-    (ok, ends.len() - ok)
+/// What became of the ticks of a backfill, as far as the ledger has shown.
+struct Outcomes(BTreeMap<(i64, u32), Option<Outcome>>);
+
+impl Outcomes {
+    fn of(plan: &BackfillPlan) -> Self {
+        let ticks = plan.ticks.iter();
+        Outcomes(
+            ticks
+                .map(|(tick, shard)| ((ms(*tick), *shard), None))
+                .collect(),
+        )
+    }
+
+    /// Takes lines into account, the newest first: of each tick, the newest run counts.
+    fn learn(&mut self, lines: &[LedgerRecord]) {
+        let is_end = |line: &&LedgerRecord| line.cause == Some(Cause::Backfill) && !line.retried;
+        for line in lines.iter().rev().filter(is_end) {
+            if let Some(outcome) = self.0.get_mut(&(line.tick.ms(), line.unit.shard())) {
+                *outcome = Some(line.outcome);
+            }
+        }
+    }
+
+    /// How many ended ok, how many otherwise, and of how many it is not known.
+    fn count(&self) -> (usize, usize, usize) {
+        let ok = self.0.values().filter(|it| **it == Some(Outcome::Ok));
+        let unknown = self.0.values().filter(|it| it.is_none()).count();
+        let ok = ok.count();
+        (ok, self.0.len() - ok - unknown, unknown)
+    }
 }
 
 impl View {
@@ -220,7 +263,11 @@ impl View {
     fn sentence(&self) -> String {
         let (job, total) = (escape(&self.job), self.total);
         if let (Some(ok), Some(not_ok)) = (self.ok, self.not_ok) {
-            return format!("{job}: {ok} runs ended ok, {not_ok} not\n");
+            let unknown = match self.unknown {
+                None | Some(0) => String::new(),
+                Some(unknown) => format!(", and of {unknown} ticks the ledger has no end"),
+            };
+            return format!("{job}: {ok} runs ended ok, {not_ok} not{unknown}\n");
         }
         let is_plan = self.dry_run && self.asked == 0 && self.directive_version == 0;
         if is_plan {
@@ -265,4 +312,41 @@ fn show(session: &Session, view: &View) -> Result<(), Failure> {
         }
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use scheduled_one_protocol::{SkipReason, TickMs, UnitName};
+
+    use super::*;
+
+    #[test]
+    fn of_each_tick_the_newest_run_counts_and_what_has_no_line_is_unknown() {
+        let mut plan = BackfillPlan::default();
+        plan.ticks = (1..=4)
+            .map(|tick| (UNIX_EPOCH + Duration::from_millis(tick), 0))
+            .collect();
+        let line = |tick, outcome| LedgerRecord {
+            outcome,
+            cause: Some(Cause::Backfill),
+            ..LedgerRecord::skipped(
+                &UnitName::new("job", 0),
+                TickMs(tick),
+                SkipReason::Overlap,
+                "n1",
+                9,
+            )
+        };
+        let mut outcomes = Outcomes::of(&plan);
+        outcomes.learn(&[line(2, Outcome::Failed), line(1, Outcome::Ok)]);
+        // The newest first; the lines from before are gone.
+        outcomes.learn(&[
+            line(2, Outcome::Ok),
+            line(2, Outcome::Failed),
+            line(3, Outcome::Skipped),
+        ]);
+        assert_eq!(outcomes.count(), (2, 1, 1));
+    }
 }

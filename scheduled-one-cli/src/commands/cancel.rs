@@ -13,59 +13,50 @@ use crate::text::escape;
 struct View {
     job: String,
     token: u64,
+    /// The one that was named.
+    shard: Option<u32>,
     cancelling: bool,
     dry_run: bool,
 }
 
-/// Lines that are looked through for the end of a run.
-const LOOKED_THROUGH: usize = 10_000;
-
 pub(crate) async fn run(session: &Session, args: &Cancel) -> Result<Exit, Failure> {
-    let Cancel {
-        name,
-        token,
-        note,
-        dry_run,
-    } = args;
-    let ended = |outcome: &str| {
-        let text = format!("the run {token} of {name} has ended already: {outcome}");
-        Failure::new(Exit::Conflict, text)
+    let (name, token, dry_run) = (&args.name, args.token, args.dry_run);
+    let cancel = session.control.cancel(name, token);
+    let cancel = cancel.by(&session.by).note(&args.note);
+    let cancel = match args.shard {
+        Some(shard) => cancel.shard(shard),
+        None => cancel,
     };
-    if *dry_run {
-        let lines = session
-            .ask(session.control.history(name, LOOKED_THROUGH))
-            .await?;
-        let of_run = |line: &&scheduled_one_protocol::LedgerRecord| {
-            !line.retried && line.token.map(|it| it.get()) == Some(*token)
-        };
-        if let Some(line) = lines.iter().find(of_run) {
-            return Err(ended(line.outcome.as_str()));
+    let cancelled = match dry_run {
+        true => session.ask(cancel.dry_run()).await?,
+        false => session.ask(async { cancel.await }).await?,
+    };
+    match cancelled {
+        CancelledRun::Cancelling => {}
+        CancelledRun::Gone {
+            outcome: Some(line),
+        } => {
+            let outcome = line.outcome.as_str();
+            let text = format!("the run {token} of {name} has ended already: {outcome}");
+            return Err(Failure::new(Exit::Conflict, text));
         }
-    } else {
-        let cancel = session.control.cancel(name, *token);
-        let cancel = cancel.by(&session.by).note(note);
-        match session.ask(async { cancel.await }).await? {
-            CancelledRun::Cancelling => {}
-            CancelledRun::Gone {
-                outcome: Some(line),
-            } => return Err(ended(line.outcome.as_str())),
-            _ => {
-                let text = format!(
-                    "{name} has no run {token}, and its ledger has none that ended; `scheduled-one job {name}` shows the \
-                     token of the run that is active"
-                );
-                return Err(Failure::new(Exit::NotFound, text));
-            }
+        _ => {
+            let text = format!(
+                "{name} has no run {token}, and its ledger has none that ended; `scheduled-one job {name}` shows the \
+                 token of the run that is active"
+            );
+            return Err(Failure::new(Exit::NotFound, text));
         }
     }
     let view = View {
         job: name.clone(),
-        token: *token,
+        token,
+        shard: args.shard,
         cancelling: !dry_run,
-        dry_run: *dry_run,
+        dry_run,
     };
     session.output.one("cancel", &view, &token.to_string(), || match dry_run {
-        true => format!("would cancel the run {token} of {}, if it is active\n", escape(name)),
+        true => format!("would cancel the run {token} of {}\n", escape(name)),
         false => format!(
             "cancelling the run {token} of {}: its node learns of it within a fifth of its lease, and 5 s at most\n",
             escape(name)

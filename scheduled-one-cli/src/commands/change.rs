@@ -1,6 +1,7 @@
 //! `pause` and `resume`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
 
 use scheduled_one_control::{ChangeDirective, Changed};
 use serde::Serialize;
@@ -9,7 +10,6 @@ use crate::args::{Change, Pause, Resume};
 use crate::confirm::confirm;
 use crate::exit::Exit;
 use crate::failure::{Failure, hint};
-use crate::output::now_ms;
 use crate::session::Session;
 use crate::table::Table;
 
@@ -46,38 +46,26 @@ const RESUME: Words = Words {
 };
 
 pub(crate) async fn pause(session: &Session, args: &Pause) -> Result<Exit, Failure> {
-    let in_ms = |length: Duration| {
-        now_ms().saturating_add(length.as_millis().try_into().unwrap_or(i64::MAX))
-    };
-    let until_ms = match (args.until, args.length) {
-        (Some(until), _) => Some(until.as_millisecond()),
-        (None, length) => length.map(in_ms),
-    };
-    let until = match until_ms.map(u64::try_from) {
+    let until = match args
+        .until
+        .map(|until| u64::try_from(until.as_millisecond()))
+    {
         None => None,
         Some(Ok(ms)) => Some(UNIX_EPOCH + Duration::from_millis(ms)),
         Some(Err(_)) => return Err(Failure::usage("--until: that instant is before 1970-01-01")),
     };
-    if until.is_some_and(|until| until <= UNIX_EPOCH + Duration::from_millis(now_ms() as u64)) {
-        return Err(Failure::usage(
-            "--until: that instant is over; leave it out, or give a later one",
-        ));
-    }
     let request = |name: Option<&str>| {
         let change = match name {
             Some(name) => session.control.pause(name),
             None => session.control.pause_all(),
         };
-        set_end(change, until)
+        match (until, args.length) {
+            (Some(until), _) => change.until(until),
+            (None, Some(length)) => change.lasting(length),
+            (None, None) => change,
+        }
     };
     change(session, &args.change, &PAUSE, request).await
-}
-
-fn set_end(change: ChangeDirective, until: Option<SystemTime>) -> ChangeDirective {
-    match until {
-        Some(until) => change.until(until),
-        None => change,
-    }
 }
 
 pub(crate) async fn resume(session: &Session, args: &Resume) -> Result<Exit, Failure> {
@@ -96,13 +84,14 @@ pub(crate) async fn resume(session: &Session, args: &Resume) -> Result<Exit, Fai
 }
 
 impl Change {
-    /// The jobs that are named, and those of the group that is named.
+    /// The jobs that are named, and those of the group that is named, each once.
     async fn named(&self, session: &Session) -> Result<Vec<String>, Failure> {
         let mut names = self.names.clone();
         if let Some(group) = &self.group {
             names.extend(session.ask(session.control.group(group)).await?);
-            names.dedup();
         }
+        let mut known = BTreeSet::new();
+        names.retain(|name| known.insert(name.clone()));
         Ok(names)
     }
 }
@@ -114,20 +103,31 @@ async fn change(
     words: &Words,
     request: impl Fn(Option<&str>) -> ChangeDirective,
 ) -> Result<Exit, Failure> {
-    if args.expect.is_some() && (args.names.len() > 1 || args.group.is_some()) {
+    let names = args.named(session).await?;
+    if args.expect.is_some() && (names.len() > 1 || args.group.is_some()) {
         return Err(Failure::usage(
             "--expect: each job has a version of its own; name one job",
         ));
     }
-    let names = args.named(session).await?;
+    let of_all = args.all.then_some(None);
+    let subjects = || names.iter().map(|name| Some(name.as_str())).chain(of_all);
+    let request = |name: Option<&str>| {
+        let change = request(name).by(&session.by).note(&args.note);
+        let change = match session.force {
+            true => change.force(),
+            false => change,
+        };
+        match args.expect {
+            Some(version) => change.expect(version),
+            None => change,
+        }
+    };
     let mut dry = Vec::new();
-    for name in &names {
-        dry.push(look(session, args, words, name).await?);
+    for name in subjects() {
+        let would = session.ask(request(name).dry_run()).await?;
+        dry.push(view(name, words, would, true));
     }
     if args.dry_run {
-        if args.all {
-            dry.push(view("*", words, false, 0, true));
-        }
         return show(session, words, &dry);
     }
     if args.all || names.len() > 1 {
@@ -139,23 +139,9 @@ async fn change(
     }
     let mut views = Vec::new();
     let mut failed = None;
-    let names = names.iter().map(|name| Some(name.as_str()));
-    for name in names.chain(args.all.then_some(None)) {
-        let change = request(name).by(&session.by).note(&args.note);
-        let change = match session.force {
-            true => change.force(),
-            false => change,
-        };
-        let change = match args.expect {
-            Some(version) => change.expect(version),
-            None => change,
-        };
-        match session.ask(async { change.await }).await {
-            Ok(Changed {
-                version, already, ..
-            }) => {
-                views.push(view(name.unwrap_or("*"), words, !already, version, false));
-            }
+    for name in subjects() {
+        match session.ask(async { request(name).await }).await {
+            Ok(changed) => views.push(view(name, words, changed, false)),
             // The others are changed all the same; the first failure is the exit status.
             Err(failure) => match failed {
                 None => failed = Some(failure),
@@ -167,38 +153,12 @@ async fn change(
     failed.map_or(Ok(exit), Err)
 }
 
-/// What a change of this job would do.
-async fn look(
-    session: &Session,
-    args: &Change,
-    words: &Words,
-    name: &str,
-) -> Result<View, Failure> {
-    let job = session.ask(session.control.describe(name)).await?;
-    if let Some(expected) = args
-        .expect
-        .filter(|expected| args.dry_run && *expected != job.version)
-    {
-        let text = format!(
-            "the directive of {name} has version {}, not {expected}",
-            job.version
-        );
-        return Err(Failure::new(Exit::Conflict, text));
-    }
-    let is_paused = job.pauses.iter().any(|pause| !pause.of_all);
-    let changes = match words.verb {
-        "resume" => is_paused,
-        _ => true,
-    };
-    Ok(view(name, words, changes, job.version, true))
-}
-
-fn view(job: &str, words: &Words, changed: bool, directive_version: u64, dry_run: bool) -> View {
+fn view(job: Option<&str>, words: &Words, changed: Changed, dry_run: bool) -> View {
     View {
-        job: job.to_owned(),
+        job: job.unwrap_or("*").to_owned(),
         action: words.verb,
-        changed,
-        directive_version,
+        changed: !changed.already,
+        directive_version: changed.version,
         dry_run,
     }
 }
@@ -209,7 +169,6 @@ fn show(session: &Session, words: &Words, views: &[View]) -> Result<Exit, Failur
         for view in views {
             let result = match (view.dry_run, view.changed) {
                 (true, true) => words.dry,
-                (true, false) if view.job == "*" => words.dry,
                 (false, true) => words.done,
                 (_, false) => words.already,
             };

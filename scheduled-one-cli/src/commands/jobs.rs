@@ -84,8 +84,13 @@ pub(crate) async fn run(session: &Session, args: &Jobs) -> Result<Exit, Failure>
         jobs.retain(|job| in_group.contains(&job.job));
     }
     for job in jobs {
-        let newest = session.ask(session.control.history(&job.job, 1)).await?;
-        let last = newest.into_iter().next();
+        let newest = session.ask(session.control.history(&job.job, 1)).await;
+        let last = match newest {
+            Ok(lines) => lines.into_iter().next(),
+            // It was forgotten meanwhile.
+            Err(failure) if failure.exit == Exit::NotFound => None,
+            Err(failure) => return Err(failure),
+        };
         rows.push(Row { job, last });
     }
     rows.retain(|row| !args.problems || row.has_problem());

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use scheduled_one_control::RunHandle;
+use scheduled_one_control::RunJob;
 use scheduled_one_protocol::{LedgerRecord, Outcome};
 use serde::Serialize;
 use serde_json::Value;
@@ -26,6 +26,8 @@ struct View {
     already: bool,
     /// Until when it may wait because the store lost its memory.
     quarantined_until: Option<String>,
+    /// No living node runs the job.
+    waits_for_node: bool,
     dry_run: bool,
     parameters: Option<Value>,
     lines: Vec<Line>,
@@ -43,19 +45,22 @@ pub(crate) async fn run(
         id: args.id.clone(),
         already: false,
         quarantined_until: None,
+        waits_for_node: false,
         dry_run: args.dry_run,
         parameters,
         lines: Vec::new(),
     };
     if args.dry_run {
-        session.ask(session.control.describe(name)).await?;
+        let request = request(session, name, tick, args, view.parameters.as_ref())?;
+        session.ask(request.dry_run()).await?;
         let id = view.id.clone().unwrap_or_default();
         session
             .output
             .one("run", &view, &id, || would(&view, tick))?;
         return Ok(Exit::Done);
     }
-    let handle = request(session, name, tick, args, view.parameters.as_ref()).await?;
+    let request = request(session, name, tick, args, view.parameters.as_ref())?;
+    let handle = session.ask(async { request.await }).await?;
     view.id = Some(handle.id().to_owned());
     view.already = handle.already();
     let until = handle.quarantined_until();
@@ -64,6 +69,12 @@ pub(crate) async fn run(
         hint(&format!(
             "the request is accepted, and waits: the store lost its memory or is new, and nothing starts before each run \
              that may be forgotten is over, {until} at the latest"
+        ));
+    }
+    view.waits_for_node = !handle.has_node();
+    if view.waits_for_node {
+        hint(&format!(
+            "no living node runs {name}: the request waits until one does. `scheduled-one job {name}` shows its nodes"
         ));
     }
     if !args.wait {
@@ -88,13 +99,13 @@ pub(crate) async fn run(
     })
 }
 
-async fn request(
+fn request(
     session: &Session,
     name: &str,
     tick: Option<Timestamp>,
     args: &Request,
     parameters: Option<&Value>,
-) -> Result<RunHandle, Failure> {
+) -> Result<RunJob, Failure> {
     let mut request = match tick {
         None => session.control.run(name),
         Some(tick) => {
@@ -122,7 +133,7 @@ async fn request(
     if let Some(parameters) = parameters {
         request = request.params(parameters);
     }
-    session.ask(async { request.await }).await
+    Ok(request)
 }
 
 /// The parameters of the file, and over them those of the arguments.

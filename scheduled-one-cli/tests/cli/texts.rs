@@ -6,6 +6,7 @@ use scheduled_one_runtime::alerts::{Alerts, Rules};
 use serde_json::json;
 
 use crate::alerts::Receiver;
+use crate::older::{YEARS, with_unknown_ticks};
 use crate::world::{AWAY, HOSTILE, World, run, same_as_snapshot, wait_until, without_chance};
 
 #[test]
@@ -95,6 +96,55 @@ async fn tables_and_json_are_those_of_the_snapshots() {
         }
     }
     same_as_snapshot("output.txt", &text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_say_is_that_of_the_snapshots() {
+    let world = World::start().await;
+    with_unknown_ticks(&world).await;
+    let years = |verb: &[&'static str]| [verb, &YEARS].concat();
+    let ran = world.run(&["run", "report", "--id", "r1", "--wait"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let backfill = years(&["backfill", "report", "--only", "never", "--by", "ann@desk"]);
+    let backfill = world.run(&[&backfill[..], &["--wait", "--yes"]].concat());
+    assert_eq!(backfill.status, 0, "{}", backfill.err);
+    assert_eq!(world.run(&["run", "slow", "--id", "s1"]).status, 0);
+    let mut token = None;
+    wait_until("the run starts", || {
+        token = world.json(&["job", "slow"])["job"]["runs"][0]["token"].as_u64();
+        token.is_some()
+    });
+    let token = token.unwrap().to_string();
+    // A new namespace counts as one that has forgotten, for a lease.
+    wait_until("nothing is in the way", || {
+        world.run(&["forget", "old", "--dry-run"]).status == 0
+    });
+    let mut text = String::new();
+    let mut ends_with = |verb: &[&str], formats: &[&str], status: i32| {
+        for format in formats {
+            let arguments = [verb, &["-o", format]].concat();
+            let ran = world.run(&arguments);
+            assert_eq!(ran.status, status, "{arguments:?}: {}", ran.err);
+            let line = format!("$ scheduled-one {}\n{}", arguments.join(" "), ran.out);
+            text.push_str(&format!("{}\n", without_chance(&line)));
+        }
+    };
+    let formats = ["table", "json", "name"];
+    ends_with(&years(&["audit", "old"]), &formats, 1);
+    ends_with(&["jobs", "--gone"], &formats, 0);
+    ends_with(&["forget", "old", "--dry-run"], &formats, 0);
+    let four = ["reschedule", "report", "0 0 4 * * *", "--dry-run"];
+    ends_with(&four, &formats, 0);
+    ends_with(&["reset", "report", "--dry-run"], &formats, 0);
+    ends_with(&["run", "report", "--id", "r1"], &formats, 0);
+    let rerun = ["rerun", "report", "2024-01-01", "--id", "r2", "--dry-run"];
+    ends_with(&rerun, &formats, 0);
+    ends_with(&["backfill", "report", "--status"], &formats, 0);
+    let cancel = ["cancel", "slow", &token, "--shard", "0"];
+    ends_with(&[&cancel[..], &["--dry-run"]].concat(), &formats, 0);
+    // After that, the run ends.
+    ends_with(&cancel, &["json"], 0);
+    same_as_snapshot("changes.txt", &text);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

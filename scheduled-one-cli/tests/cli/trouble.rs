@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use scheduled_one_redis::RedisStore;
 use scheduled_one_runtime::{Job, Scheduler, Scope};
 use serde_json::{Value, json};
 use test_support::RedisServer;
@@ -32,6 +33,13 @@ async fn what_does_not_work_says_why_and_has_its_exit_status() {
         &["jobs", "--url", ""],
         &["pause", "report", "--for", "2 weeks"],
         &["pause", "report", "--until", "2001-01-01T00:00:00Z"],
+        &["pause", "report", "--until", "2h ago"],
+        &["pause", "report", "--until", "2001-01-01", "--dry-run"],
+        &["run", "report", "--shard", "7", "--dry-run"],
+        &["run", "report", "--id", "a b", "--dry-run"],
+        &["cancel", "report", "1", "--shard", "7"],
+        &["rerun", "report", "yesterday"],
+        &["resume", "--all", "--skip-missed", "--yes"],
         &["pause", "report", "--until", "-009999-01-01T00:00:00Z"],
         &["pause", "report", "fails", "--expect", "1"],
         &["run", "report", "--param", "nonsense"],
@@ -45,6 +53,13 @@ async fn what_does_not_work_says_why_and_has_its_exit_status() {
         let ran = world.run(wrong);
         assert_eq!(ran.status, 2, "{wrong:?}: {}", ran.err);
         assert_ne!(ran.err, "", "{wrong:?}");
+    }
+    for none in [
+        &["cancel", "report", "7", "--dry-run"][..],
+        &["run", "reprot", "--dry-run"],
+    ] {
+        let ran = world.run(none);
+        assert_eq!(ran.status, 3, "{none:?}: {}", ran.err);
     }
     let away = run(AWAY, &["jobs"]);
     assert_eq!(away.status, 69, "{}", away.err);
@@ -89,6 +104,41 @@ async fn it_works_on_redis_with_a_login_from_the_environment() {
     let wrong = server.url().replace("redis://", "redis://ann:wrong@");
     let refused = run(&wrong, &["jobs"]);
     assert_eq!(refused.status, 5, "{}", refused.err);
+    drop(scheduler);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_looks_and_its_changes_are_refused() {
+    let server = RedisServer::start().unwrap();
+    let rule = RedisStore::acl_rule_for_viewer("default");
+    let mut set = vec!["ACL", "SETUSER", "vera", "reset", "on", ">secret"];
+    set.extend(rule.split(' '));
+    if server
+        .command(&set)
+        .map_or(true, |reply| reply.starts_with("ERR"))
+    {
+        return; // it is older than the rights to read alone
+    }
+    let scheduler = scheduler(&server.url()).await;
+    wait_until("the node's jobs are known", || {
+        run(&server.url(), &["jobs", "-o", "name"])
+            .out
+            .contains("report")
+    });
+    let vera = server.url().replace("redis://", "redis://vera:secret@");
+    for look in [&["jobs"][..], &["job", "report"], &["trail"], &["nodes"]] {
+        let ran = run(&vera, look);
+        assert_eq!(ran.status, 0, "{look:?}: {}", ran.err);
+    }
+    for change in [
+        &["pause", "report"][..],
+        &["run", "report"],
+        &["cancel", "report", "7"],
+        &["reschedule", "report", "every 5m"],
+    ] {
+        let ran = run(&vera, change);
+        assert_eq!(ran.status, 5, "{change:?}: {}", ran.err);
+    }
     drop(scheduler);
 }
 

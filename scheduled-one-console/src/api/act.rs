@@ -27,6 +27,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 #[serde(default, deny_unknown_fields)]
 struct Wish {
     note: String,
+    shard: Option<u32>,
     until: String,
     catch_up: bool,
     params: Option<Value>,
@@ -292,7 +293,12 @@ pub(crate) async fn cancel(
             .and_then(|token| token.parse().ok());
         let token = token.ok_or(Failure::NoPage)?;
         permit(&visitor, Action::Cancel, &job)?;
-        let cancel = visitor.control.cancel(&job, token).note(wish(body)?.note);
+        let wish = wish(body)?;
+        let cancel = visitor.control.cancel(&job, token).note(wish.note);
+        let cancel = match wish.shard {
+            Some(shard) => cancel.shard(shard),
+            None => cancel,
+        };
         match cancel.by(&visitor.user.name).await? {
             CancelledRun::Cancelling => {
                 Ok((StatusCode::ACCEPTED, Json(json!({ "cancelling": true }))).into_response())

@@ -262,23 +262,24 @@ fn open_run(visitor: &Visitor, page: &JobPage, run: &OpenRun) -> Markup {
                 @if let Some(token) = run.token { a href={ (url) "/runs/" (token) } { (token) } }
             }
             td data-label="Action" {
-                @if let Some(token) = run.token { (cancel(visitor, job, token.get())) }
+                @if let Some(token) = run.token { (cancel(visitor, job, (run.shard, token.get()))) }
             }
         }
     }
 }
 
 /// The form that cancels one run, for who may.
-pub(crate) fn cancel(visitor: &Visitor, job: &str, token: u64) -> Markup {
+pub(crate) fn cancel(visitor: &Visitor, job: &str, (shard, token): (u32, u64)) -> Markup {
     let url = job_url(visitor, job);
     html! {
         @if visitor.may(Action::Cancel, job) {
             form.row method="post" action={ (url) "/runs/" (token) "/cancel" }
                 data-ask={ "The run with the token " (token) " is signalled, and dropped if it does not end by itself. \
                             The runs after it are not touched." } {
+                input type="hidden" name="shard" value=(shard);
                 div {
-                    label for={ "note-" (token) } { "Why" }
-                    input id={ "note-" (token) } name="note" maxlength="1024";
+                    label for={ "note-" (shard) "-" (token) } { "Why" }
+                    input id={ "note-" (shard) "-" (token) } name="note" maxlength="1024";
                 }
                 button.danger type="submit" { "Cancel this run" }
             }

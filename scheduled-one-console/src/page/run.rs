@@ -67,7 +67,7 @@ pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
             @for run in &page.open {
                 @if let Some(token) = run.token {
                     p { (state(Tone::Running, "running")) " with the token " (token) }
-                    (cancel(visitor, job, token.get()))
+                    (cancel(visitor, job, (run.shard, token.get())))
                 } @else {
                     p { (state(Tone::Idle, "waiting")) }
                 }

@@ -124,12 +124,9 @@ async fn a_run_takes_parameters_and_starts_once() {
 async fn one_run_is_cancelled_by_its_token() {
     let world = World::new().await;
     let token = world.running("patient").await;
-    let reply = world
-        .post(
-            &format!("/jobs/patient/runs/{token}/cancel"),
-            "note=wrong+input",
-        )
-        .await;
+    let cancel = format!("/jobs/patient/runs/{token}/cancel");
+    world.post(&cancel, "shard=7").await.is(400).has("shard");
+    let reply = world.post(&cancel, "note=wrong+input&shard=0").await;
     leads_to(reply, "/jobs/patient?done=cancelling");
     crate::world::eventually("it is cancelled", async || {
         !world
@@ -147,10 +144,7 @@ async fn one_run_is_cancelled_by_its_token() {
         "{}",
         line.reason
     );
-    let again = world
-        .post(&format!("/jobs/patient/runs/{token}/cancel"), "")
-        .await
-        .is(409);
+    let again = world.post(&cancel, "").await.is(409);
     again.has("There is no such run now");
 }
 

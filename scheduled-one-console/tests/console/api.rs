@@ -100,7 +100,7 @@ async fn a_run_is_cancelled_by_its_token() {
     let job = world.get("/api/v1/jobs/patient").await.is(200).json();
     assert_eq!(job["open_runs"][0]["token"], token);
     let path = format!("/api/v1/jobs/patient/runs/{token}:cancel");
-    call(&world, &path, &[], json!({ "note": "n" }))
+    call(&world, &path, &[], json!({ "note": "n", "shard": 0 }))
         .await
         .is(202);
     let reply = call(

@@ -94,7 +94,8 @@ async fn a_run_shows_its_attempts() {
     let world = World::new().await;
     let token = world.running("patient").await;
     let job = world.get("/jobs/patient").await.is(200);
-    job.has(&format!("action=\"/jobs/patient/runs/{token}/cancel\""));
+    job.has(&format!("action=\"/jobs/patient/runs/{token}/cancel\""))
+        .has("name=\"shard\" value=\"0\"");
     let run = world
         .get(&format!("/jobs/patient/runs/{token}"))
         .await

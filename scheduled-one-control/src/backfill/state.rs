@@ -1,8 +1,9 @@
 //! The backfill of a job that goes on: how far it is, and its end.
 
 use scheduled_one_protocol::message::{MAX_BATCH, UnitStatus};
-use scheduled_one_protocol::{Backfill, Directive, Pause, UnitName};
+use scheduled_one_protocol::{Backfill, BackfillRange, Directive, Pause, UnitName};
 
+use super::BackfillPlan;
 use crate::ask::ask;
 use crate::change::{Change, Changed};
 use crate::control::Control;
@@ -31,9 +32,17 @@ pub struct BackfillState {
     pub by: String,
     /// Why.
     pub note: String,
+    /// Its ticks; none if it has ended.
+    ranges: Vec<BackfillRange>,
 }
 
 impl BackfillState {
+    /// Whether it is another one that began after this one: then this one is over.
+    pub fn is_after(&self, plan: &BackfillPlan) -> bool {
+        let is_open = !self.ranges.is_empty();
+        self.version > plan.version && is_open && self.ranges != plan.ranges
+    }
+
     /// Whether nothing of it is to run any more.
     pub fn is_over(&self) -> bool {
         (self.asked >= self.total || !self.ended.is_empty()) && self.open == 0
@@ -138,6 +147,7 @@ impl Control {
             open,
             is_paused: directive.is_paused(now_ms),
             ended: backfill.ended.clone(),
+            ranges: backfill.ranges.clone(),
             by: directive.by.clone(),
             note: directive.note.clone(),
         }))

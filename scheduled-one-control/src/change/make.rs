@@ -18,7 +18,7 @@ const MAX_TRIES: usize = 16;
 /// usual leases; a quarantine that nodes have stated and that is longer counts instead.
 const DOUBT_MS: i64 = 60_000;
 /// After a loss of memory, living nodes have repeated their directives when this time is over: some heartbeats.
-const REPEATED_AFTER_MS: i64 = 3_000;
+pub(crate) const REPEATED_AFTER_MS: i64 = 3_000;
 
 /// A change of one directive.
 pub(crate) struct Change<'a> {

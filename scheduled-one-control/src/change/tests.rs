@@ -2,16 +2,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::clock::ManualClock;
 use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::memory::MemoryStore;
-use scheduled_one_protocol::message::{ControlRequest, Heartbeat, JobList, OnBusy};
+use scheduled_one_protocol::message::{
+    ControlRequest, Heartbeat, JobList, LowerBounds, Occasion, OnBusy, Register,
+};
 use scheduled_one_protocol::{
     Answer, Backfill, BackfillRange, BoxFuture, Bucket, Decide, DiagnosticContext, LedgerRecord,
-    Records, Report, ScheduleId, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
+    Records, Report, ScheduleId, Store, StoreError, Survey, TrailId, TrailLine, UnitName, Wanted,
 };
 
 use super::*;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A store that has just forgotten everything; of one step, the reply is lost.
 #[derive(Debug)]
@@ -192,4 +197,94 @@ async fn a_backfill_that_the_store_forgot_stays_stopped_when_nodes_repeat_it() {
     let went_on = control.stop_backfill("job", "ann", "").await;
     assert!(!went_on.expect("stopped"), "the store knew of none");
     assert!(!goes_on().await);
+}
+
+/// A job that a node has registered, by a clock that is not that of this process.
+async fn with_job() -> (ManualClock, Arc<dyn Store>, Control) {
+    let clock = ManualClock::new();
+    clock.advance(DAY);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+    let control = Control::of_stores(vec![Arc::clone(&store)]).unwrap();
+    let register = Register {
+        unit: UnitName::new("work", 0),
+        first_seen_ms: 1,
+        lease_ms: 1_000,
+        schedule: None,
+        generation: 0,
+        occasion: Occasion::Again,
+        decides: None,
+        bounds: LowerBounds::default(),
+        next_due_ms: None,
+        requests: Vec::new(),
+    };
+    store.register(&control.caller, &[register]).await.unwrap();
+    (clock, store, control)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_says_whether_something_would_change_and_changes_nothing() {
+    let (clock, _, control) = with_job().await;
+    let changed = |version, already| Changed { version, already };
+    for change in [control.pause("work"), control.pause_all()] {
+        assert_eq!(change.dry_run().await.unwrap(), changed(0, false));
+    }
+    let already = control.resume("work").dry_run().await.unwrap();
+    assert_eq!(already, changed(0, true));
+    assert_eq!(control.describe("work").await.unwrap().pauses, []);
+    let unknown = control.pause("wrok").dry_run().await.unwrap_err();
+    assert!(matches!(unknown, Error::UnknownJob { .. }));
+
+    let paused = control.pause("work").lasting(DAY).await.unwrap();
+    let pause = control.describe("work").await.unwrap().pauses.remove(0);
+    // By the store's clock.
+    let end = UNIX_EPOCH + clock.wall() + DAY;
+    let until = UNIX_EPOCH + Duration::from_millis(pause.pause.until_ms.unwrap() as u64);
+    assert!(end.duration_since(until).unwrap() < Duration::from_secs(1));
+    let same = control.pause("work").until(until).dry_run().await.unwrap();
+    assert_eq!(same, changed(paused.version, true));
+    let resume = || control.resume("work");
+    let dry = resume().expect(paused.version).dry_run().await.unwrap();
+    assert_eq!(dry, changed(paused.version, false));
+    let stale = resume().expect(paused.version - 1).dry_run().await;
+    assert!(matches!(stale, Err(Error::Conflict { .. })));
+    let all = control.resume_all().dry_run().await.unwrap();
+    assert_eq!(all, changed(0, true));
+    assert!(resume().lasting(DAY).dry_run().await.is_err());
+}
+
+/// Each bucket has a version of its own: with the version of one, the change would be made in that one alone.
+#[tokio::test(start_paused = true)]
+async fn a_version_is_not_expected_of_several_buckets() {
+    let (_, store, _) = with_job().await;
+    let control = Control::of_stores(vec![Arc::clone(&store), store]).unwrap();
+    for change in [control.pause_all(), control.resume_all()] {
+        let refused = change.expect(0).await.unwrap_err();
+        assert!(matches!(
+            refused,
+            Error::Argument {
+                argument: "expect",
+                ..
+            }
+        ));
+    }
+}
+
+/// Its nodes are gone, its ledger and its catalog as well: what operators wanted comes back with other nodes.
+#[tokio::test(start_paused = true)]
+async fn of_a_job_that_only_has_a_past_pause_the_ledger_is_empty() {
+    let (_, store, control) = with_job().await;
+    let ControlRequest { mut seen, .. } = repeated(7);
+    for (subject, directive) in &mut seen {
+        *subject = "left".to_owned();
+        directive.end_pause(5, false);
+    }
+    let request = ControlRequest {
+        seen,
+        ..ControlRequest::default()
+    };
+    store.control(&control.caller, &request).await.unwrap();
+    let jobs = control.jobs().await.unwrap();
+    assert!(jobs.iter().any(|job| job.job == "left"), "{jobs:?}");
+    assert_eq!(control.history("left", 1).await.unwrap(), []);
+    assert!(control.history("right", 1).await.is_err());
 }

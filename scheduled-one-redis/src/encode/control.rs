@@ -34,7 +34,9 @@ pub(crate) fn control<'a>(
             .text("")
             .int(0),
         Some(change) => {
-            let until_ms = change.directive.pause.and_then(|pause| pause.until_ms);
+            // The trail has the end of a pause with the pause alone.
+            let pause = change.directive.pause.filter(|_| change.action == "pause");
+            let until_ms = pause.and_then(|pause| pause.until_ms);
             draft.subject(&change.subject);
             draft
                 .count(change.seen)

@@ -1,26 +1,22 @@
 //! Backfills: the node that a job prefers asks for the ticks of its backfill, a few at a time, and notes now and then
 //! how far it has come. Should it die, another one goes on from there: what was asked for twice has one id.
 
+mod portion;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event;
-use crate::metrics::labels::Op;
 use crate::node::Node;
-use crate::node::inbox::Event;
 use crate::node::mode::Mode;
-use crate::store_client::{StoreClient, StoreHealth};
+use crate::store_client::StoreHealth;
+use portion::Portion;
 use scheduled_one_control::backfill::{PlannedTick, ticks};
-use scheduled_one_protocol::message::{
-    Ask, Asked, Cause, Changed, ControlRequest, DirectiveChange, MAX_BATCH, OnBusy, Request,
-};
-use scheduled_one_protocol::{Backfill, Directive, ScheduleId, StoreError, TickMs, UnitName};
+use scheduled_one_protocol::message::OnBusy;
+use scheduled_one_protocol::{Backfill, Directive, ScheduleId, StoreError, UnitName};
 
 /// Between two looks at the lanes: the shortest and the longest.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// Ticks between two notes of how far a backfill has come.
-const NOTE_EVERY: u64 = 100;
 /// Before a tick of the schedule, at least, the lane is empty.
 const CLEAR: Duration = Duration::from_millis(100);
 
@@ -44,17 +40,6 @@ struct Driven {
     /// When the next look is due, by the boot clock.
     next: Duration,
     is_pending: bool,
-}
-
-/// A look at the lanes of a job, and what is asked for.
-struct Portion {
-    job: String,
-    directive: Directive,
-    plan: Arc<[PlannedTick]>,
-    position: usize,
-    /// Most requests that may be open afterwards.
-    most: usize,
-    ended: String,
 }
 
 impl Driven {
@@ -135,11 +120,8 @@ impl Node {
         for (job, directive) in wanted {
             if let Some(portion) = self.next_portion(job, directive, now, now_ms) {
                 let client = Arc::clone(&self.client);
-                self.inbox.request(async move {
-                    let job = portion.job.clone();
-                    let read = portion.carry_out(&client).await;
-                    Event::Backfilled { job, read }
-                });
+                self.inbox
+                    .request(async move { portion.carry_out(&client).await });
             }
         }
     }
@@ -198,6 +180,8 @@ impl Node {
         driven.is_pending = true;
         Some(Portion {
             job,
+            unit: index,
+            own: unit.schedule,
             directive,
             plan: Arc::clone(&driven.plan),
             position: driven.position,
@@ -227,108 +211,6 @@ impl Node {
             }
             Err(_) => driven.next = now + LOOKS.1,
         }
-    }
-}
-
-impl Portion {
-    /// Looks at the lanes, asks for ticks, and notes how far the backfill has come. Returns how many requests were
-    /// open, and how many ticks were asked for.
-    async fn carry_out(mut self, client: &StoreClient) -> Result<(usize, usize), StoreError> {
-        if !self.ended.is_empty() {
-            self.note(client, self.position).await?;
-            return Ok((0, 0));
-        }
-        let open = self.open(client).await?;
-        let asked = self.ask(client, open).await?;
-        let position = self.position + asked;
-        let noted = self.directive.backfill.as_ref().map_or(0, |own| own.asked);
-        let is_end = position == self.plan.len();
-        if is_end || position as u64 >= noted + NOTE_EVERY {
-            self.note(client, position).await?;
-        }
-        Ok((open, asked))
-    }
-
-    /// How many requests wait or run in the lanes, whoever asked for them.
-    async fn open(&self, client: &StoreClient) -> Result<usize, StoreError> {
-        let mut shards: Vec<u32> = self.plan.iter().map(|tick| tick.shard).collect();
-        shards.sort_unstable();
-        shards.dedup();
-        let lanes = shards.iter().map(|shard| UnitName::new(&self.job, *shard));
-        let lanes: Vec<UnitName> = lanes.map(|unit| unit.lane()).collect();
-        let mut open = 0;
-        for batch in lanes.chunks(MAX_BATCH) {
-            let statuses =
-                client.request(Op::Inspect, |store, caller| store.inspect(caller, batch));
-            for lane in statuses.await?.body {
-                open += lane.waiting.len() + usize::from(lane.running.is_some());
-            }
-        }
-        Ok(open)
-    }
-
-    /// Asks for the next ticks. Returns how many.
-    async fn ask(&self, client: &StoreClient, open: usize) -> Result<usize, StoreError> {
-        let room = self.most.saturating_sub(open).min(MAX_BATCH);
-        let next = self.plan.iter().skip(self.position).take(room);
-        let asks: Vec<Ask> = next
-            .map(|tick| Ask {
-                unit: UnitName::new(&self.job, tick.shard),
-                request: self.request(tick),
-            })
-            .collect();
-        if asks.is_empty() {
-            return Ok(0);
-        }
-        let replies = client.request(Op::Ask, |store, caller| store.ask(caller, &asks));
-        let replies = replies.await?.body;
-        let asked = replies.iter().take_while(|reply| **reply != Asked::Full);
-        Ok(asked.count())
-    }
-
-    fn request(&self, tick: &PlannedTick) -> Request {
-        let backfill = self.directive.backfill.as_ref();
-        Request {
-            id: Backfill::request_id(tick.tick_ms, tick.again),
-            cause: Cause::Backfill,
-            actor: self.directive.by.clone(),
-            note: self.directive.note.clone(),
-            logical: Some(TickMs(tick.tick_ms)),
-            on_busy: backfill.map(|backfill| backfill.on_busy),
-            parameters: String::new(),
-        }
-    }
-
-    /// Notes how far the backfill has come, unless somebody else changed it meanwhile.
-    async fn note(&mut self, client: &StoreClient, position: usize) -> Result<(), StoreError> {
-        let version = self.directive.version;
-        let Some(backfill) = self.directive.backfill.as_mut() else {
-            return Ok(());
-        };
-        backfill.asked = position as u64;
-        let is_end = position == self.plan.len() || !self.ended.is_empty();
-        if is_end {
-            backfill.end(&self.ended);
-            if self.ended.is_empty() {
-                backfill.total = backfill.asked;
-            }
-        }
-        let request = ControlRequest {
-            change: Some(DirectiveChange {
-                subject: Backfill::subject(&self.job),
-                seen: version,
-                directive: self.directive.clone(),
-                // Nobody asked for it: the trail has who asked for the backfill.
-                action: String::new(),
-            }),
-            ..ControlRequest::default()
-        };
-        let reply = client.request(Op::Control, |store, caller| store.control(caller, &request));
-        let changed = reply.await?.body.changed;
-        if is_end && matches!(changed, Changed::To(_)) {
-            event::backfill_ended(&self.job, position, &self.ended);
-        }
-        Ok(())
     }
 }
 

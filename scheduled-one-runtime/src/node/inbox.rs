@@ -14,10 +14,10 @@ use crate::node::lane::TakenBatch;
 use crate::node::registration::RegistrationReply;
 use crate::store_client::Replied;
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::StoreError;
 use scheduled_one_protocol::message::{
     ControlReply, HeartbeatReply, OverdueRun, RegisteredUnit, WrittenOff,
 };
+use scheduled_one_protocol::{DecidingSchedule, StoreError};
 
 /// What happens to a node.
 pub(super) enum Event {
@@ -41,6 +41,8 @@ pub(super) enum Event {
     Heartbeat(Replied<HeartbeatReply>),
     /// The replies to registrations by which this node takes over from others.
     Succeeded(Vec<(UnitIndex, RegisteredUnit)>),
+    /// Another schedule decides the ticks of a unit.
+    StandsAside(UnitIndex, DecidingSchedule),
     /// The replies to a write-off.
     WrittenOff(Vec<(OverdueRun, WrittenOff)>),
     /// A job's ledger was read for its metrics.

@@ -134,10 +134,13 @@ fn paused(stored: Directive, now_ms: i64, note: String) -> Directive {
 fn failing(lines: &[LedgerRecord], most: u32, after_ms: i64) -> Streak<'_> {
     let (mut last, mut failures) = (None, 0);
     for line in lines.iter().filter(|line| !line.retried) {
-        if line.outcome == Outcome::Ok || line.ended_at_ms <= after_ms {
+        // A run that somebody asked for counts neither way: it may have had other parameters.
+        let is_of_schedule = line.cause.is_none();
+        let is_ok = line.outcome == Outcome::Ok && is_of_schedule;
+        if is_ok || line.ended_at_ms <= after_ms {
             return Streak::Short;
         }
-        if is_failure(line.outcome) && line.cause.is_none() {
+        if is_failure(line.outcome) && is_of_schedule {
             failures += 1;
             let last = *last.get_or_insert(line);
             if failures == most {
@@ -201,6 +204,8 @@ mod tests {
             by_schedule(Skipped),
             by_schedule(Cancelled),
             (Failed, false, Some(Cause::Manual)),
+            (Ok, false, Some(Cause::Manual)),
+            (Ok, false, Some(Cause::Backfill)),
             by_schedule(Lost),
             by_schedule(TakenOver),
             by_schedule(Panicked),

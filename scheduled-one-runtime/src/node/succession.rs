@@ -12,6 +12,19 @@ use crate::request_each::Repeat;
 use crate::store_client::StoreClient;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::{MAX_BATCH, Occasion, Register, RegisteredUnit};
+use scheduled_one_protocol::{DecidingSchedule, StoreError, UnitName};
+
+/// Which schedule decides the ticks of a job now, as the store says. A node that claims nothing of a job, because no
+/// tick is due or another node is preferred, has not learned that a node of another release has started.
+pub(super) async fn deciding(
+    client: &StoreClient,
+    job: &str,
+) -> Result<Option<DecidingSchedule>, StoreError> {
+    let unit = [UnitName::new(job, 0)];
+    let reply = client.request(Op::Inspect, |store, caller| store.inspect(caller, &unit));
+    let unit = reply.await?.body.into_iter().next();
+    Ok(unit.and_then(|unit| unit.decides))
+}
 
 /// The registrations by which this node takes over, with their units; at most one batch.
 pub(super) fn successions(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::inbox::Event;
+use crate::node::succession::deciding;
 use scheduled_one_protocol::message::{ControlRequest, DirectiveChange};
 use scheduled_one_protocol::{Directive, ScheduleId, UnitName};
 
@@ -27,8 +28,9 @@ fn without_void(stored: &Directive, in_the_code: ScheduleId, now_ms: i64) -> Opt
 }
 
 impl Node {
-    /// Takes away overrides that are void, of jobs whose ticks this node's schedule decides. Only if nobody has changed
-    /// the directive since this node read it; after an error the next heartbeat finds it again.
+    /// Takes away overrides that are void, of jobs whose ticks this node's schedule decides, as the store says now: a
+    /// node of another release may have started, and been given the override. Only if nobody has changed the directive
+    /// since this node read it; after an error the next heartbeat finds it again.
     pub(super) fn take_void_overrides_away(&mut self) {
         if !self.claiming.preference.is_first_of_its_kind() {
             return;
@@ -54,13 +56,20 @@ impl Node {
                 }),
                 ..ControlRequest::default()
             };
-            let client = Arc::clone(&self.client);
+            let (client, job) = (Arc::clone(&self.client), job.to_owned());
             self.inbox.request(async move {
-                let reply =
-                    client.request(Op::Control, |store, caller| store.control(caller, &request));
-                // Whoever was faster, the head of the next reply says that directives have changed.
-                let _ = reply.await;
-                Event::Woken
+                match deciding(&client, &job).await {
+                    Ok(Some(decides)) if decides.id != own => Event::StandsAside(index, decides),
+                    Ok(Some(_)) => {
+                        let reply = client
+                            .request(Op::Control, |store, caller| store.control(caller, &request));
+                        // Whoever was faster, the head of the next reply says that directives have changed.
+                        let _ = reply.await;
+                        Event::Woken
+                    }
+                    // The next heartbeat finds it again.
+                    Ok(None) | Err(_) => Event::Woken,
+                }
             });
         }
     }

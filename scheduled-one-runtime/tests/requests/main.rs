@@ -1,6 +1,7 @@
 //! Runs that somebody asks for: taken from the lane of their unit by one node. In virtual time, on the embedded store.
 
 mod in_the_way;
+mod retries;
 #[path = "../test_store/mod.rs"]
 mod test_store;
 

@@ -213,22 +213,25 @@ impl Operator {
             let starts = log.iter().rev().filter(|event| {
                 event.kind == EventKind::Start && self.jobs.iter().any(|job| job.name == event.job)
             });
-            let some: Vec<(String, u64)> = starts
+            let some: Vec<(String, u32, u64)> = starts
                 .take(6)
-                .map(|event| (event.job.clone(), event.token))
+                .map(|event| (event.job.clone(), event.shard, event.token))
                 .collect();
             some
         };
         if seen.is_empty() {
             return;
         }
-        let (job, token) = seen[self.random.range(0, seen.len() as u64 - 1) as usize].clone();
+        let (job, shard, token) =
+            seen[self.random.range(0, seen.len() as u64 - 1) as usize].clone();
         self.cancels.push(CancelRequested {
             job: job.clone(),
+            shard,
             token,
             asked_us: now_us(world),
         });
-        let cancelled = self.control.cancel(job, token).by(NAME).await;
+        let cancel = self.control.cancel(job, token).shard(shard);
+        let cancelled = cancel.by(NAME).await;
         self.cancelled += u64::from(matches!(cancelled, Ok(CancelledRun::Cancelling)));
     }
 

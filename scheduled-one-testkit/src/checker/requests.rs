@@ -28,6 +28,8 @@ pub struct Requested {
 pub struct CancelRequested {
     /// The job.
     pub job: String,
+    /// Which shard of it, from 0: each has tokens of its own.
+    pub shard: u32,
     /// The fencing token of the run.
     pub token: u64,
     /// When it was asked for, by the shared clock.
@@ -35,7 +37,7 @@ pub struct CancelRequested {
 }
 
 /// - S8: of a unit, an id starts once, but for the attempts that the policies allow;
-/// - S9: what the ledger calls cancelled by an operator is a run whose token somebody named;
+/// - S9: what the ledger calls cancelled by an operator is a run whose shard and token somebody named;
 /// - E2: a request that the store acknowledged has one line in the newest audit of its job (unless the store may have
 ///   lost it), and the one that its run saw.
 pub(super) fn violations(observed: &Observed<'_>) -> Vec<Violation> {
@@ -97,7 +99,7 @@ fn cancelled_by_nobody(observed: &Observed<'_>, audit: &Audit) -> Vec<Violation>
     let cancels = &observed.history.cancels;
     let is_named = |line: &LedgerLine| {
         let mut of_job = cancels.iter().filter(|cancel| cancel.job == audit.job);
-        of_job.any(|cancel| cancel.token == line.token)
+        of_job.any(|cancel| (cancel.token, cancel.shard) == (line.token, line.shard))
     };
     let lines = audit.ledger.iter();
     let stopped = lines.filter(|line| line.by_operator && !is_named(line));

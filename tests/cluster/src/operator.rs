@@ -139,8 +139,8 @@ impl Operator {
     /// # Errors
     ///
     /// No reply came.
-    pub fn cancel(&self, job: &str, token: u64) -> Result<bool, Error> {
-        let cancel = self.control.cancel(job, token).by(OPERATOR);
+    pub fn cancel(&self, job: &str, (shard, token): (u32, u64)) -> Result<bool, Error> {
+        let cancel = self.control.cancel(job, token).shard(shard).by(OPERATOR);
         let cancelled = self.runtime.block_on(async { cancel.await })?;
         Ok(cancelled == CancelledRun::Cancelling)
     }
@@ -172,9 +172,10 @@ impl Operated {
     }
 
     /// Somebody is about to cancel a run.
-    pub fn cancels(&mut self, job: &str, token: u64) {
+    pub fn cancels(&mut self, job: &str, (shard, token): (u32, u64)) {
         self.cancels.push(CancelRequested {
             job: job.to_owned(),
+            shard,
             token,
             asked_us: now_us(),
         });

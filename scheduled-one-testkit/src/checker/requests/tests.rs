@@ -238,6 +238,7 @@ fn a_cancel_stops_only_the_run_that_it_names() {
         let mut history = account([start("r", 10, "a", 101)], vec![stopped]);
         history.cancels = vec![CancelRequested {
             job: "job".to_owned(),
+            shard: 0,
             token: named,
             asked_us: 12,
         }];
@@ -248,6 +249,13 @@ fn a_cancel_stops_only_the_run_that_it_names() {
     let mut of_another = history(101);
     of_another.cancels[0].job = "other".to_owned();
     assert_eq!(rules_of(&of_another), [Rule::S9]);
+    let mut of_another = history(101);
+    of_another.cancels[0].shard = 1;
+    assert_eq!(
+        rules_of(&of_another),
+        [Rule::S9],
+        "a shard with the same token"
+    );
     // Others may stop it.
     let mut shutdown = history(100);
     shutdown.audits[0].ledger[0].by_operator = false;

@@ -245,7 +245,7 @@ fn race_finish(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     for id in &ids {
         let run = world.wait_for_start_of_request(id)?;
         last(seed.millis(200..=400));
-        world.cancel(&operator, JOB, run.token)?;
+        world.cancel(&operator, &run)?;
     }
     for _ in 0..REQUESTS {
         let run = world.wait_for_start_of(BACK_TO_BACK)?;
@@ -254,7 +254,7 @@ fn race_finish(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
             0 => last(seed.millis(1_000..=1_400)),
             _ => drop(world.wait_for_start_of(BACK_TO_BACK)?),
         }
-        world.cancel(&operator, BACK_TO_BACK, run.token)?;
+        world.cancel(&operator, &run)?;
     }
     let made = Made::now();
     world.wait_for_requests(&operator, &handles)?;

@@ -10,6 +10,7 @@ use scheduled_one_runtime::control::{Error, RunHandle};
 
 use super::{BOUND, LOOK_AGAIN, World};
 use crate::chaos::deployment::Deployment;
+use crate::log::Event;
 use crate::operator::Operator;
 
 impl World {
@@ -97,9 +98,10 @@ impl World {
     /// # Errors
     ///
     /// No reply comes.
-    pub fn cancel(&mut self, operator: &Operator, job: &str, token: u64) -> io::Result<bool> {
-        self.operated.cancels(job, token);
-        self.served(|| operator.cancel(job, token))
+    pub fn cancel(&mut self, operator: &Operator, run: &Event) -> io::Result<bool> {
+        let (job, run) = (&run.job, (run.shard, run.token));
+        self.operated.cancels(job, run);
+        self.served(|| operator.cancel(job, run))
     }
 
     /// Starts an operator that is a process of its own; with its log.
