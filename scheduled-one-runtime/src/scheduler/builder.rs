@@ -71,6 +71,8 @@ pub struct SchedulerBuilder {
     pub(super) metrics_off: bool,
     #[cfg(feature = "alerts")]
     pub(super) alerts: Option<scheduled_one_alerts::Alerts>,
+    #[cfg(feature = "alerts")]
+    pub(super) monitors: Vec<Arc<dyn scheduled_one_alerts::Monitor>>,
 }
 
 impl SchedulerBuilder {
@@ -97,6 +99,8 @@ impl SchedulerBuilder {
             metrics_off: false,
             #[cfg(feature = "alerts")]
             alerts: None,
+            #[cfg(feature = "alerts")]
+            monitors: Vec::new(),
         }
     }
 

@@ -79,9 +79,15 @@ impl SchedulerBuilder {
         let stores = self.open_stores(&jobs_by_bucket).await?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
-        let shared = self.share(&jobs, program, &zones)?;
+        #[cfg_attr(
+            not(feature = "alerts"),
+            expect(unused_mut, reason = "alerts add to it")
+        )]
+        let mut shared = self.share(&jobs, program, &zones)?;
         #[cfg(feature = "alerts")]
         alerting.iter().for_each(|it| it.count_in(&shared.metrics));
+        #[cfg(feature = "alerts")]
+        let monitoring = self.add_monitoring(&mut shared).await?;
         let joining = join(&shared, &stores, jobs_by_bucket).await?;
 
         // 4. The watchdog is started, which renews leases on connections of its own.
@@ -124,6 +130,8 @@ impl SchedulerBuilder {
             metrics: shared.metrics,
             #[cfg(feature = "alerts")]
             alert_source,
+            #[cfg(feature = "alerts")]
+            monitoring,
             stopping: shared.stopping,
             shutdown_grace: self.shutdown_grace,
             shutdown: Mutex::new(ShutdownState::new(tasks)),
@@ -322,6 +330,7 @@ impl Joining {
             stopping: shared.stopping.clone(),
             slow_polls: Arc::clone(&shared.slow_polls),
             metrics: Arc::clone(&shared.metrics),
+            signs: shared.signs.clone(),
             reporter,
         });
         let node = Node::register(
