@@ -1,17 +1,17 @@
 //! Rules and channels together: evaluate, keep, deliver.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduled_one_protocol::LedgerRecord;
-
 use crate::alert::Alert;
 use crate::channel::{Channel, DeliveryError};
+use crate::cursor::Cursor;
 use crate::engine::Condition;
-use crate::facts::{Facts, Input};
+use crate::facts::{Facts, Input, Unreadable};
 use crate::outbox::Delivery;
+use crate::reading;
 use crate::rule::{Rules, job_of};
 use crate::rule_kind::RuleKind;
 use crate::secret::SecretError;
@@ -23,12 +23,6 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// The shortest and the longest time between two evaluations.
 const PERIODS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
-
-/// How many lines of a ledger are read at first. All are read if these do not reach back to what was read before.
-const FIRST_LINES: usize = 50;
-
-/// How many lines of a ledger are read at most.
-const MAX_LINES: usize = 10_000;
 
 /// Rules and channels of a namespace. Clones are cheap.
 ///
@@ -226,7 +220,8 @@ impl Alerts {
     ///
     /// # Errors
     ///
-    /// [`RunError::Source`]; then the state is unchanged.
+    /// [`RunError::Source`] if nothing could be read; then the state is unchanged. What could not be read next to others
+    /// is a condition of the rule [`Unreadable`](RuleKind::Unreadable).
     pub async fn evaluate_once(
         &self,
         source: &dyn Source,
@@ -234,31 +229,18 @@ impl Alerts {
     ) -> Result<Vec<Alert>, RunError> {
         let failed = |what: String| move |error| RunError::Source { what, error };
         let facts = source.facts().await;
-        let facts = facts.map_err(failed("what is the case".to_owned()))?;
+        let mut facts = facts.map_err(failed("what is the case".to_owned()))?;
         let mut next = state.clone();
-        let gone: BTreeSet<&str> = facts.gone.iter().map(|unit| job_of(unit)).collect();
-        let mut lines: Vec<LedgerRecord> = Vec::new();
-        let mut has_read = false;
-        for job in jobs(&facts, &next) {
-            let cursor = next.cursors.entry(job.clone()).or_default();
-            let what = || format!("the ledger of `{job}`");
-            let mut newest = source.ledger(&job, FIRST_LINES).await;
-            if newest
-                .as_ref()
-                .is_ok_and(|it| it.len() >= FIRST_LINES && !cursor.reaches(it))
-            {
-                newest = source.ledger(&job, MAX_LINES).await;
-            }
-            let new = cursor.take_new(newest.map_err(failed(what()))?);
-            has_read |= !new.is_empty();
-            // What is written of a job that is gone concerns nobody, also when it returns.
-            if !gone.contains(&*job) {
-                lines.extend(new);
-            }
-        }
-        if has_read {
+        let read = reading::new_lines(source, &mut next, &facts).await;
+        let read = read.map_err(|(job, error)| failed(format!("the ledger of `{job}`"))(error))?;
+        if read.has_news {
             next.changed();
         }
+        // While a store is away, that is said alone.
+        if !facts.is_partial {
+            facts.unreadable.extend(read.unreadable);
+        }
+        let lines = read.lines;
         let alerts = self.evaluate(&mut next, Input { lines, facts });
         *state = next;
         Ok(alerts)
@@ -363,17 +345,6 @@ async fn save(keeper: &dyn Keeper, state: &AlertState, before: u64) -> Result<()
         what: "save",
         error,
     })
-}
-
-/// The jobs whose ledgers are read: those of the facts, and those that were read before.
-fn jobs(facts: &Facts, state: &AlertState) -> Vec<String> {
-    let units = facts.units.iter().map(|unit| &unit.name);
-    let units = units.chain(&facts.gone);
-    let units = units.map(|unit| job_of(unit).to_owned());
-    let mut jobs: Vec<String> = units.chain(state.cursors.keys().cloned()).collect();
-    jobs.sort();
-    jobs.dedup();
-    jobs
 }
 
 impl fmt::Debug for Alerts {

@@ -28,6 +28,10 @@ pub struct Facts {
     pub outages: Vec<Outage>,
     /// Quarantines that continue, except that of a new namespace.
     pub quarantines: Vec<Quarantine>,
+    /// What could not be read although its store replies, or a store without a reply whose outage is not in `outages`.
+    pub unreadable: Vec<Unreadable>,
+    /// Whether a store did not reply: then what is not listed is not known.
+    pub is_partial: bool,
 }
 
 /// One job, or one shard of it, as it is now.
@@ -49,6 +53,15 @@ pub struct UnitFacts {
     pub unaccounted: u64,
     /// That no node has the job, although the store knows it.
     pub no_node_has: bool,
+}
+
+/// Something that could not be read: nobody looks at it as long as that is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// A job (or shard), or a store: "store", "bucket 3".
+    pub what: String,
+    /// What the store said.
+    pub error: String,
 }
 
 /// A time in which a store did not reply.

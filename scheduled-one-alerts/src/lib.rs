@@ -19,6 +19,7 @@ mod state;
 mod alerts;
 mod at_once;
 mod deliver;
+mod reading;
 mod source;
 
 // … where messages go …
@@ -46,7 +47,7 @@ pub use crate::channel::slack::Slack;
 pub use crate::channel::webhook::Webhook;
 pub use crate::channel::wecom::WeCom;
 pub use crate::channel::{Channel, DeliveryError, Rate};
-pub use crate::facts::{CLUSTER, Facts, Input, Outage, Quarantine, UnitFacts};
+pub use crate::facts::{CLUSTER, Facts, Input, Outage, Quarantine, UnitFacts, Unreadable};
 pub use crate::http::Http;
 pub use crate::monitor::healthchecks::Healthchecks;
 pub use crate::monitor::sentry::SentryCrons;

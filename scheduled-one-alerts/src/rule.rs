@@ -68,6 +68,7 @@ pub struct Rules {
     declared: BTreeMap<String, JobRules>,
     pub(crate) store_lost_ms: Option<i64>,
     pub(crate) quarantine: bool,
+    pub(crate) unreadable: bool,
     pub(crate) drift_ms: Option<i64>,
     pub(crate) nodes_below: u32,
     pub(crate) repeat_ms: i64,
@@ -92,6 +93,7 @@ impl Rules {
             declared: BTreeMap::new(),
             store_lost_ms: Some(10 * 1000),
             quarantine: true,
+            unreadable: true,
             drift_ms: Some(15 * 60 * 1000),
             nodes_below: 0,
             repeat_ms: 4 * 3600 * 1000,
@@ -138,6 +140,13 @@ impl Rules {
     #[must_use]
     pub fn quarantine(mut self, on: bool) -> Self {
         self.quarantine = on;
+        self
+    }
+
+    /// Whether a job or a store that cannot be read for a minute fires: yes if not set.
+    #[must_use]
+    pub fn unreadable(mut self, on: bool) -> Self {
+        self.unreadable = on;
         self
     }
 

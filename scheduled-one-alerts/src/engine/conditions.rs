@@ -1,6 +1,7 @@
 //! What is the case, by the facts: rules that fire while it happens.
 
 use crate::alert::instant;
+use crate::engine::first_line;
 use crate::facts::{CLUSTER, Facts, UnitFacts};
 use crate::rule::{Decided, Rules};
 use crate::rule_kind::RuleKind;
@@ -97,6 +98,10 @@ fn of_cluster(rules: &Rules, facts: &Facts) -> Vec<Condition> {
         let (store, since_ms) = (&quarantine.store, quarantine.since_ms);
         add(RuleKind::Quarantine, store, since_ms, 0, text);
     }
+    for it in facts.unreadable.iter().filter(|_| rules.unreadable) {
+        let (what, text) = (&it.what, first_line(&it.error));
+        add(RuleKind::Unreadable, what, facts.at_ms, SETTLE_MS, text);
+    }
     found
 }
 
@@ -109,7 +114,8 @@ pub(super) fn is_known(rule: RuleKind, facts: &Facts, is_listed: bool) -> bool {
         | RuleKind::Unaccounted
         | RuleKind::NoNodeHas => is_listed,
         RuleKind::NodesBelow => facts.nodes.is_some(),
-        RuleKind::Quarantine | RuleKind::Drift | RuleKind::Channel => true,
+        RuleKind::Drift | RuleKind::Unreadable | RuleKind::StoreLost => !facts.is_partial,
+        RuleKind::Quarantine | RuleKind::Channel => true,
         _ => false,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use scheduled_one_alerts::{Facts, SourceError};
 use scheduled_one_schedule::policy::Scope;
 
-use super::AlertSource;
+use super::{AlertSource, Away};
 use crate::audit_reads::unit_states;
 use crate::compiled_job::CompiledJob;
 use crate::scheduler::audit::pauses;
@@ -34,9 +34,16 @@ struct Found {
 
 impl AlertSource {
     /// Audits the next jobs, and adds what is found to the facts.
-    pub(super) async fn count_gaps(&self, facts: &mut Facts) -> Result<(), SourceError> {
+    pub(super) async fn count_gaps(&self, facts: &mut Facts, away: &Away) {
         for job in self.next_jobs() {
-            let gaps = self.gaps_of(&job, facts).await?;
+            // Of a job that cannot be read, what was found before is kept.
+            let is_away = away.contains_key(&self.bucket(&job.name).index());
+            let Some(gaps) = (match is_away {
+                true => None,
+                false => self.gaps_of(&job, facts).await.ok(),
+            }) else {
+                continue;
+            };
             let mut found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
             match gaps.is_empty() {
                 true => found.ticks.remove(&*job.name),
@@ -53,7 +60,6 @@ impl AlertSource {
                 .copied()
                 .unwrap_or_default();
         }
-        Ok(())
     }
 
     fn next_jobs(&self) -> Vec<Arc<CompiledJob>> {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use scheduled_one_alerts::{SourceError, UnitFacts};
+use scheduled_one_alerts::{SourceError, UnitFacts, Unreadable};
 use scheduled_one_protocol::message::{ControlRequest, MAX_BATCH, Overlap, UnitStatus};
-use scheduled_one_protocol::{ALL_JOBS, Directives, ScheduleId, UnitName};
+use scheduled_one_protocol::{ALL_JOBS, Directives, ScheduleId, StoreError, UnitName};
 use scheduled_one_schedule::policy::Scope;
 
 use super::AlertSource;
 use crate::compiled_job::CompiledJob;
 use crate::metrics::labels::Op;
+use crate::request_each::Repeat;
 use crate::scheduler::bucket_worker::BucketWorker;
 
 /// A unit to look at, with its slots.
@@ -24,7 +25,7 @@ impl AlertSource {
     pub(super) async fn own_units(
         &self,
         worker: &BucketWorker,
-    ) -> Result<Vec<UnitFacts>, SourceError> {
+    ) -> Result<(Vec<UnitFacts>, Vec<Unreadable>), SourceError> {
         let bucket = worker.client.bucket;
         let jobs = self.jobs.iter().map(Arc::as_ref);
         let looked: Vec<Looked<'_>> = jobs
@@ -37,23 +38,44 @@ impl AlertSource {
         });
         let directives = control.await?.body.directives;
         let names: Vec<UnitName> = looked.iter().flat_map(|it| it.slots.clone()).collect();
-        let mut found: Vec<UnitStatus> = Vec::new();
+        // One record that somebody edited keeps no other job from being looked at.
+        let mut found = Vec::new();
         for batch in names.chunks(MAX_BATCH) {
-            let inspected = worker
-                .client
-                .request(Op::Inspect, |store, caller| store.inspect(caller, batch));
-            found.extend(inspected.await?.body);
+            let inspected = worker.client.request_each(
+                Op::Inspect,
+                batch,
+                Repeat::Never,
+                |store, caller, batch| store.inspect(caller, batch),
+            );
+            for read in inspected.await {
+                match read {
+                    Ok(replied) => found.push(Ok(replied.body)),
+                    Err(error @ StoreError::Refused(_)) => found.push(Err(error)),
+                    Err(error) => return Err(error.into()),
+                }
+            }
         }
         let now_ms = worker.now_ms();
-        let mut rest = found.as_slice();
-        let facts = looked.iter().map(|it| {
-            let (own, others) = rest.split_at(it.slots.len().min(rest.len()));
-            rest = others;
+        let (mut facts, mut unreadable) = (Vec::new(), Vec::new());
+        let mut found = found.into_iter();
+        for it in &looked {
+            let own: Vec<_> = found.by_ref().take(it.slots.len()).collect();
+            let own: Result<Vec<UnitStatus>, StoreError> = own.into_iter().collect();
+            let own = match own {
+                Ok(own) => own,
+                Err(error) => {
+                    unreadable.push(Unreadable {
+                        what: it.unit.as_str().to_owned(),
+                        error: error.to_string(),
+                    });
+                    continue;
+                }
+            };
             let claims_from_ms = self.outlook.of(&it.job.name).claims_from_ms;
             let pause = paused_since(it.job, &directives, now_ms);
-            facts_of(it, own, pause, claims_from_ms <= now_ms)
-        });
-        Ok(facts.collect())
+            facts.push(facts_of(it, &own, pause, claims_from_ms <= now_ms));
+        }
+        Ok((facts, unreadable))
     }
 }
 

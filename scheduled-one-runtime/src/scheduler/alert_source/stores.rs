@@ -17,14 +17,6 @@ impl AlertSource {
         }
     }
 
-    /// How alerts call the store of a worker.
-    fn name(&self, worker: &BucketWorker) -> String {
-        match self.stores.len() {
-            1 => "store".to_owned(),
-            _ => format!("bucket {}", worker.client.bucket.index()),
-        }
-    }
-
     fn outage(&self, worker: &BucketWorker, at_ms: i64) -> Option<Outage> {
         let seen = worker.client.last_outage()?;
         let now = worker.client.now();
@@ -37,7 +29,7 @@ impl AlertSource {
         let quarantine_ms = until_ms.map(|_| self.quarantine_until_ms(worker));
         let grace_until_ms = until_ms.unwrap_or(at_ms) + QUARANTINE_MARGIN_MS;
         Some(Outage {
-            store: self.name(worker),
+            store: self.store_name(worker.client.bucket.index()),
             since_ms: instant_ms(seen.since),
             until_ms,
             grace_until_ms: grace_until_ms.max(quarantine_ms.unwrap_or_default()),
@@ -62,7 +54,7 @@ impl AlertSource {
         let mut units = facts.units.iter();
         let is_old = units.any(|unit| unit.first_seen_ms.is_some_and(|seen_ms| seen_ms < since_ms));
         (until_ms > facts.at_ms && is_old).then(|| Quarantine {
-            store: self.name(worker),
+            store: self.store_name(worker.client.bucket.index()),
             since_ms,
             until_ms,
         })
