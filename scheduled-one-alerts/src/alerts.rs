@@ -263,10 +263,13 @@ impl Alerts {
         let before = state.engine.clone();
         let rules = self.rules.with_declared(&input.facts.declared);
         let alerts = state.engine.step(&rules, input, disabled);
-        for alert in &alerts {
-            let channels = self.receivers(alert, state);
+        let alerts = alerts.into_iter().map(|alert| {
+            let channels = self.receivers(&alert, state);
+            let alert = alert.capped();
             state.outbox.push(alert.clone(), &channels);
-        }
+            alert
+        });
+        let alerts = alerts.collect();
         if state.engine.differs(&before) {
             state.changed();
         }

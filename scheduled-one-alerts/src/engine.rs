@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Status};
 pub(crate) use crate::engine::conditions::Condition;
-use crate::engine::incident::{Fired, Incident};
+use crate::engine::incident::Incident;
 pub(crate) use crate::engine::words::first_line;
 use crate::facts::{Facts, Input, Outage};
 use crate::rule::Rules;
@@ -301,9 +301,8 @@ impl<'a> Step<'a> {
     fn fire(&mut self, rule: RuleKind, subject: &str, since_ms: i64, text: String) {
         let key = key(rule, subject);
         if let Some(number) = self.state.active.get(&key) {
-            let incident = self.state.incidents.get_mut(number);
-            if let Some(member) = incident.and_then(|it| it.members.get_mut(subject)) {
-                member.again(text);
+            if let Some(incident) = self.state.incidents.get_mut(number) {
+                incident.add(subject, since_ms, text);
             }
             return;
         }
@@ -316,13 +315,7 @@ impl<'a> Step<'a> {
             None => self.open(rule, subject),
         };
         if let Some(incident) = self.state.incidents.get_mut(&number) {
-            match incident.members.get_mut(subject) {
-                Some(member) => member.again(text),
-                None => {
-                    let fired = Fired::new(since_ms, text);
-                    incident.members.insert(subject.to_owned(), fired);
-                }
-            }
+            incident.add(subject, since_ms, text);
         }
         self.state.active.insert(key, number);
     }

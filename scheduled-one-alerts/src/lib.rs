@@ -35,7 +35,7 @@ mod tls;
 // … and who notices when all of this is dead.
 mod monitor;
 
-pub use crate::alert::{Alert, MAX_LISTED, Severity, Status, Subject};
+pub use crate::alert::{Alert, MAX_LISTED, MAX_SUBJECTS, Severity, Status, Subject};
 pub use crate::alerts::{Alerts, CheckError, RunError, RunReport};
 pub use crate::channel::alertmanager::Alertmanager;
 pub use crate::channel::dingtalk::DingTalk;

@@ -22,6 +22,9 @@ const MAX_RETRY_AFTER_MS: i64 = 86_400_000;
 /// Messages that wait for one channel; beyond them the oldest are dropped.
 const MAX_WAITING: usize = 1_000;
 
+/// The same, in bytes of what they say: they are stored with all the rest.
+const MAX_WAITING_BYTES: usize = 2 * 1024 * 1024;
+
 /// How many attempts are kept, for people.
 const MAX_ATTEMPTS: usize = 50;
 
@@ -149,7 +152,18 @@ impl Outbox {
             return;
         }
         self.waiting.push(Waiting { alert, channels });
-        let excess = self.waiting.len().saturating_sub(MAX_WAITING);
+        let mut dropped_for_bytes = 0;
+        let mut excess = self.waiting.len().saturating_sub(MAX_WAITING);
+        let mut bytes: usize = self.waiting.iter().map(|it| it.alert.weight()).sum();
+        // The newest is kept.
+        for waiting in self.waiting.iter().rev().skip(1).rev() {
+            if bytes <= MAX_WAITING_BYTES {
+                break;
+            }
+            bytes -= waiting.alert.weight();
+            dropped_for_bytes += 1;
+        }
+        excess = excess.max(dropped_for_bytes);
         let dropped = self.waiting.drain(..excess);
         let dropped = dropped.flat_map(|it| {
             let id = it.alert.id;
@@ -157,7 +171,10 @@ impl Outbox {
                 channel,
                 id: id.clone(),
                 result: DeliveryResult::GivenUp {
-                    why: format!("more than {MAX_WAITING} messages wait"),
+                    why: format!(
+                        "more than {MAX_WAITING} messages wait, or more than {} MiB of them",
+                        MAX_WAITING_BYTES / 1024 / 1024
+                    ),
                 },
             })
         });

@@ -12,11 +12,15 @@ const MAX_TEXT: usize = 300;
 pub(crate) fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty());
     let line = line.unwrap_or_default().trim();
-    let clean = line.chars().filter(|c| !c.is_control());
-    let cut: String = clean.clone().take(MAX_TEXT).collect();
-    match clean.count() > MAX_TEXT {
-        true => cut + "…",
-        false => cut,
+    let clean: String = line.chars().filter(|c| !c.is_control()).collect();
+    cut(&clean, MAX_TEXT)
+}
+
+/// At most so many characters of a text.
+pub(super) fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
