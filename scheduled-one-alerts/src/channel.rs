@@ -51,9 +51,10 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         Rate::default()
     }
 
-    /// A digest of the address. A channel whose receiver was gone is used again when this changes.
-    fn address(&self) -> String {
-        String::new()
+    /// A digest of the address, as it is now; empty if that is not known. A channel whose receiver was gone is used again
+    /// when this changes.
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(async { String::new() })
     }
 
     /// Whether the channel can be used, as far as that is known without a message: its secrets can be read, and its

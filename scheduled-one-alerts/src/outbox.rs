@@ -196,7 +196,9 @@ impl Outbox {
         let before = count(self);
         self.channels.retain(|name, _| addresses.contains_key(name));
         for (name, state) in &mut self.channels {
-            let gone = |disabled: &Disabled| Some(&disabled.address) == addresses.get(name);
+            // An address that is not known now is no other one.
+            let address = addresses.get(name).filter(|address| !address.is_empty());
+            let gone = |disabled: &Disabled| address.is_none_or(|it| *it == disabled.address);
             state.disabled = state.disabled.take().filter(gone);
         }
         for waiting in &mut self.waiting {

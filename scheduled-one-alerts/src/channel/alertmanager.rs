@@ -93,8 +93,8 @@ impl Channel for Alertmanager {
         &self.endpoint.name
     }
 
-    fn address(&self) -> String {
-        self.endpoint.digest()
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.endpoint.digest())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {
