@@ -126,10 +126,10 @@ impl Alert {
         }
     }
 
-    /// The same with at most [`MAX_SUBJECTS`]; the others are counted.
-    pub(crate) fn capped(mut self) -> Self {
-        self.more += self.subjects.len().saturating_sub(MAX_SUBJECTS);
-        self.subjects.truncate(MAX_SUBJECTS);
+    /// The same with at most so many subjects; the others are counted.
+    pub(crate) fn capped(mut self, most: usize) -> Self {
+        self.more += self.subjects.len().saturating_sub(most);
+        self.subjects.truncate(most);
         self
     }
 

@@ -1,15 +1,15 @@
 //! Rules and channels together: evaluate, keep, deliver.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::Alert;
+use crate::alert::{Alert, MAX_SUBJECTS};
 use crate::channel::{Channel, DeliveryError};
-use crate::cursor::Cursor;
+use crate::each_subject::{self, MAX_EACH};
 use crate::engine::Condition;
-use crate::facts::{Facts, Input, Unreadable};
+use crate::facts::Input;
 use crate::outbox::Delivery;
 use crate::reading;
 use crate::rule::{Rules, job_of};
@@ -158,16 +158,19 @@ impl Alerts {
 
     /// The names of the channels.
     pub fn channels(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
+        let own = self.channels.iter().map(|route| route.channel.name());
+        let mut taken: BTreeSet<String> = own.map(str::to_owned).collect();
+        let mut first = BTreeSet::new();
+        let mut names = Vec::new();
         for route in &self.channels {
             let name = route.channel.name();
-            let before = names.iter().filter(|it| {
-                it.strip_prefix(name)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-            });
-            names.push(match before.count() {
-                0 => name.to_owned(),
-                before => format!("{name}-{}", before + 1),
+            let mut numbered = (2..).map(|number| format!("{name}-{number}"));
+            names.push(match first.insert(name) {
+                true => name.to_owned(),
+                // The numbers have no end.
+                false => numbered
+                    .find(|it| taken.insert(it.clone()))
+                    .unwrap_or_default(),
             });
         }
         names
@@ -231,6 +234,9 @@ impl Alerts {
         let facts = source.facts().await;
         let mut facts = facts.map_err(failed("what is the case".to_owned()))?;
         let mut next = state.clone();
+        if reading::note_absent(&mut next, &mut facts) {
+            next.changed();
+        }
         let read = reading::new_lines(source, &mut next, &facts).await;
         let read = read.map_err(|(job, error)| failed(format!("the ledger of `{job}`"))(error))?;
         if read.has_news {
@@ -262,10 +268,22 @@ impl Alerts {
         let disabled: Vec<Condition> = disabled.collect();
         let before = state.engine.clone();
         let rules = self.rules.with_declared(&input.facts.declared);
+        let takes_each = self
+            .channels
+            .iter()
+            .any(|route| route.channel.each_subject());
+        let said = takes_each.then(|| state.engine.said(&rules));
         let alerts = state.engine.step(&rules, input, disabled);
+        if let Some(said) = said {
+            let (now, now_ms) = (state.engine.said(&rules), state.engine.clock_ms());
+            for alert in each_subject::messages(&rules, said, &alerts, &now, now_ms) {
+                let channels = self.receivers(&alert, state, true);
+                state.outbox.push(alert.capped(MAX_EACH), &channels);
+            }
+        }
         let alerts = alerts.into_iter().map(|alert| {
-            let channels = self.receivers(&alert, state);
-            let alert = alert.capped();
+            let channels = self.receivers(&alert, state, false);
+            let alert = alert.capped(MAX_SUBJECTS);
             state.outbox.push(alert.clone(), &channels);
             alert
         });
@@ -276,14 +294,15 @@ impl Alerts {
         alerts
     }
 
-    /// The channels that an alert goes to.
-    fn receivers(&self, alert: &Alert, state: &AlertState) -> Vec<String> {
+    /// The channels that an alert goes to: those that take each subject by itself, or the others.
+    fn receivers(&self, alert: &Alert, state: &AlertState, each: bool) -> Vec<String> {
         let wants = |route: &Route| {
             let about = |job: &String| {
                 let mut subjects = alert.subjects.iter();
                 subjects.any(|subject| job_of(&subject.name) == job)
             };
-            route.jobs.is_empty() || route.jobs.iter().any(about)
+            let is_meant = route.channel.each_subject() == each;
+            is_meant && (route.jobs.is_empty() || route.jobs.iter().any(about))
         };
         let names = self.channels().into_iter().zip(&self.channels);
         names
@@ -358,3 +377,6 @@ impl fmt::Debug for Alerts {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,6 +46,12 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Tells the channel from the others, in events and in the state. Not secret.
     fn name(&self) -> &str;
 
+    /// Whether the receiver takes each subject by itself: then it is informed when one recovers, although others of the same
+    /// message go on.
+    fn each_subject(&self) -> bool {
+        false
+    }
+
     /// How many messages the receiver takes.
     fn rate(&self) -> Rate {
         Rate::default()

@@ -19,6 +19,7 @@ mod state;
 mod alerts;
 mod at_once;
 mod deliver;
+mod each_subject;
 mod reading;
 mod source;
 

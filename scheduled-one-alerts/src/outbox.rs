@@ -274,7 +274,10 @@ impl Outbox {
         now_ms: i64,
         result: Result<(), DeliveryError>,
     ) -> Option<Delivery> {
-        let at = self.waiting.iter().position(|it| it.alert.id == id)?;
+        let at = self
+            .waiting
+            .iter()
+            .position(|it| it.alert.id == id && it.channels.contains_key(channel))?;
         let error = result.as_ref().err().map(ToString::to_string);
         self.note_attempt(at, channel, now_ms, error.unwrap_or_default());
         let attempts = self.waiting[at].channels.get_mut(channel)?;

@@ -1,9 +1,10 @@
 //! Reads what is new in the ledgers. One that cannot be read keeps no other from being looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use scheduled_one_protocol::LedgerRecord;
+use scheduled_one_protocol::{BoxFuture, LedgerRecord, hash};
 
+use crate::at_once::at_once;
 use crate::cursor::Cursor;
 use crate::facts::{Facts, Unreadable};
 use crate::rule::job_of;
@@ -15,6 +16,12 @@ const FIRST_LINES: usize = 50;
 
 /// How many lines of a ledger are read at most.
 const MAX_LINES: usize = 10_000;
+
+/// How many ledgers are read at the same time.
+const AT_ONCE: usize = 16;
+
+/// After so many evaluations a job that nobody knows of is none any more.
+const MAX_ABSENT: u32 = 6;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -35,31 +42,85 @@ pub(crate) async fn new_lines(
     let gone: BTreeSet<&str> = facts.gone.iter().map(|unit| job_of(unit)).collect();
     let mut read = NewLines::default();
     let (mut any, mut failed) = (false, None);
-    for job in jobs(facts, state) {
-        let newest = match newest_lines(source, &job, state.cursors.get(&job)).await {
-            Ok(newest) => newest,
-            Err(error) => {
-                read.unreadable.push(Unreadable {
-                    what: job.clone(),
-                    error: error.to_string(),
-                });
-                failed.get_or_insert((job, error));
-                continue;
+    let marks = marks(facts);
+    let may_have_news = |job: &String| {
+        let mark = marks.get(&**job).copied().flatten();
+        let known = state.cursors.get(job).and_then(|cursor| cursor.mark);
+        known.is_none() || known != mark
+    };
+    let mut jobs = jobs(facts, state);
+    any |= jobs.iter().any(|job| !may_have_news(job));
+    jobs.retain(may_have_news);
+    for jobs in jobs.chunks(AT_ONCE) {
+        let reading = jobs.iter().map(|job| {
+            let lines = newest_lines(source, job, state.cursors.get(job));
+            Box::pin(lines) as BoxFuture<'_, Result<Vec<LedgerRecord>, SourceError>>
+        });
+        let newest = at_once(reading.collect()).await;
+        for (job, newest) in jobs.iter().zip(newest) {
+            let newest = match newest {
+                Ok(newest) => newest,
+                Err(error) => {
+                    read.unreadable.push(Unreadable {
+                        what: job.clone(),
+                        error: error.to_string(),
+                    });
+                    failed.get_or_insert((job.clone(), error));
+                    continue;
+                }
+            };
+            any = true;
+            let cursor = state.cursors.entry(job.clone()).or_default();
+            let new = cursor.take_new(newest);
+            cursor.mark = marks.get(&**job).copied().flatten();
+            read.has_news |= !new.is_empty();
+            // What is written of a job that is gone concerns nobody, also when it returns.
+            if !gone.contains(&**job) {
+                read.lines.extend(new);
             }
-        };
-        any = true;
-        let cursor = state.cursors.entry(job.clone()).or_default();
-        let new = cursor.take_new(newest);
-        read.has_news |= !new.is_empty();
-        // What is written of a job that is gone concerns nobody, also when it returns.
-        if !gone.contains(&*job) {
-            read.lines.extend(new);
         }
     }
     match failed {
         Some(error) if !any => Err(error),
         _ => Ok(read),
     }
+}
+
+/// A digest of all units of each job; none if that of one of them is not known.
+fn marks(facts: &Facts) -> BTreeMap<&str, Option<u64>> {
+    let mut marks: BTreeMap<&str, Option<u64>> = BTreeMap::new();
+    for unit in &facts.units {
+        let of_job = marks.entry(job_of(&unit.name)).or_insert(Some(0));
+        let own = unit.mark.map(|mark| hash(&unit.name, mark));
+        *of_job = of_job.zip(own).map(|(all, own)| all ^ own);
+    }
+    marks
+}
+
+/// Notes which jobs nobody knows of, and adds those to the ones that are gone of which that is so for long. They have
+/// no cursor any more. Returns whether that changed anything.
+pub(crate) fn note_absent(state: &mut AlertState, facts: &mut Facts) -> bool {
+    let Some(known) = &facts.jobs else {
+        return false;
+    };
+    let listed: BTreeSet<&str> = facts.units.iter().map(|unit| job_of(&unit.name)).collect();
+    let is_known = |job: &str| known.contains(job) || listed.contains(job);
+    let before = state.absent.len();
+    state.absent.retain(|job, _| !is_known(job));
+    let unknown = state.cursors.keys().filter(|job| !is_known(job));
+    let unknown: Vec<String> = unknown.cloned().collect();
+    let mut changed = state.absent.len() != before;
+    for job in unknown {
+        changed = true;
+        let evaluations = state.absent.entry(job.clone()).or_default();
+        *evaluations += 1;
+        if *evaluations >= MAX_ABSENT {
+            state.absent.remove(&job);
+            state.cursors.remove(&job);
+            facts.gone.extend(state.engine.subjects_of(&job));
+        }
+    }
+    changed
 }
 
 /// The newest lines of a ledger, newest first, as far back as the cursor knows.
@@ -89,10 +150,10 @@ fn jobs(facts: &Facts, state: &AlertState) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use scheduled_one_protocol::message::Missed;
-    use scheduled_one_protocol::{BoxFuture, Outcome, TickMs, UnitName};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use scheduled_one_protocol::{Outcome, TickMs, UnitName};
 
     use super::*;
     use crate::Alerts;
@@ -116,6 +177,7 @@ mod tests {
     pub(super) struct Ledgers {
         pub(super) facts: Facts,
         pub(super) lines: BTreeMap<&'static str, Option<Vec<LedgerRecord>>>,
+        reads: AtomicUsize,
     }
 
     impl Source for Ledgers {
@@ -128,6 +190,7 @@ mod tests {
             job: &'a str,
             limit: usize,
         ) -> BoxFuture<'a, Result<Vec<LedgerRecord>, SourceError>> {
+            self.reads.fetch_add(1, Ordering::SeqCst);
             Box::pin(async move {
                 match self.lines.get(job) {
                     Some(None) => Err("line 3 is no JSON".into()),
@@ -172,7 +235,7 @@ mod tests {
         }
         let titles: Vec<&str> = said.iter().map(|(title, _)| &**title).collect();
         assert_eq!(titles.len(), 2, "{said:?}");
-        assert!(titles[0].contains("2 jobs missed"), "{said:?}");
+        assert!(titles[0].contains("2 jobs: missed"), "{said:?}");
         assert!(
             titles[1].starts_with("[firing] bad: cannot be read"),
             "{said:?}"
@@ -193,6 +256,64 @@ mod tests {
                 .is_some()
         };
         assert!(count(&state));
+    }
+
+    #[tokio::test]
+    async fn only_ledgers_that_may_have_news_are_read() {
+        let alerts = Alerts::new(Rules::new("shop"));
+        let mut state = AlertState::new(0);
+        let mut ledgers = Ledgers::default();
+        let mut reads = async |ledgers: &mut Ledgers, now_ms, marks: [Option<u64>; 2]| {
+            ledgers.facts = at(now_ms);
+            for (unit, mark) in ledgers.facts.units.iter_mut().zip(marks) {
+                unit.mark = mark;
+            }
+            ledgers.reads.store(0, Ordering::SeqCst);
+            let said = alerts.evaluate_once(ledgers, &mut state).await;
+            (
+                ledgers.reads.load(Ordering::SeqCst),
+                said.expect("read").len(),
+            )
+        };
+        ledgers.lines.insert("good", Some(vec![missed("good", 5)]));
+        assert_eq!(reads(&mut ledgers, 10, [Some(1), Some(2)]).await, (2, 0));
+        assert_eq!(reads(&mut ledgers, 20, [Some(1), Some(2)]).await, (0, 0));
+        let more = vec![missed("good", 5), missed("good", 25)];
+        ledgers.lines.insert("good", Some(more));
+        assert_eq!(reads(&mut ledgers, 30, [Some(1), Some(3)]).await, (1, 0));
+        assert_eq!(
+            reads(&mut ledgers, 60_000, [Some(1), Some(3)]).await,
+            (0, 1)
+        );
+        // Of a job of which nothing is known, the ledger is read each time.
+        assert_eq!(reads(&mut ledgers, 70_000, [Some(1), None]).await, (1, 0));
+        assert_eq!(reads(&mut ledgers, 80_000, [Some(1), None]).await, (1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_knows_of_is_over_after_a_minute_and_not_when_a_list_cannot_be_read()
+    {
+        let alerts = Alerts::new(Rules::new("shop"));
+        let mut state = AlertState::new(0);
+        let mut ledgers = Ledgers::default();
+        ledgers.lines.insert("bad", Some(vec![missed("bad", 10)]));
+        let mut said = Vec::new();
+        for turn in 1..30 {
+            let mut facts = at(turn * 60_000);
+            facts.jobs = Some(["bad", "good"].map(str::to_owned).into());
+            // It is in no list from the fifth turn on, and ten times the lists cannot be read.
+            if turn >= 5 {
+                facts.units.remove(0);
+                facts.jobs = (turn >= 15).then(|| ["good".to_owned()].into());
+            }
+            ledgers.facts = facts;
+            let new = alerts.evaluate_once(&ledgers, &mut state).await;
+            said.extend(new.expect("read").iter().map(|it| (turn, it.title())));
+        }
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said[1].0, 20, "{said:?}");
+        assert!(said[1].1.starts_with("[resolved] bad: missed"), "{said:?}");
+        assert!(!state.cursors.contains_key("bad") && state.absent.is_empty());
     }
 
     #[tokio::test]

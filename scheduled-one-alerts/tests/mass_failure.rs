@@ -51,7 +51,7 @@ fn ten_thousand_jobs_that_fail_are_stored_and_said() {
     let mut state = AlertState::new(0);
     let (mut said, mut now_ms) = (Vec::new(), 1_767_225_600_000);
     // Rounds of failures, 4 h apart: each is said again, and nobody takes the messages.
-    for _ in 0..12 {
+    for _ in 0..4 {
         let lines = names.iter().map(|name| failed(name, now_ms)).collect();
         for (lines, wait_ms) in [(lines, 60_000), (Vec::new(), 4 * 3_600_000)] {
             now_ms += wait_ms;
@@ -65,7 +65,7 @@ fn ten_thousand_jobs_that_fail_are_stored_and_said() {
         let bytes = state.to_json().len();
         assert!(bytes < MAX_CHECKPOINT_BYTES / 2, "{bytes} bytes");
     }
-    assert!(said.len() >= 10, "{}", said.len());
+    assert!(said.len() >= 4, "{}", said.len());
     assert_eq!(said[0].title(), "[firing] 10000 jobs: failed");
     assert_eq!(said[0].count(), JOBS);
     assert_eq!(state.firing().count(), JOBS);

@@ -93,6 +93,10 @@ impl Channel for Alertmanager {
         &self.endpoint.name
     }
 
+    fn each_subject(&self) -> bool {
+        true
+    }
+
     fn address(&self) -> BoxFuture<'_, String> {
         Box::pin(self.endpoint.digest())
     }

@@ -90,6 +90,12 @@ impl Incident {
         self.members.values().all(|it| it.resolved_ms.is_some())
     }
 
+    /// Names it, in messages.
+    pub(super) fn name(&self, rules: &Rules) -> String {
+        let opened = self.opened_ms.to_string();
+        name_of(&[&*rules.namespace, self.rule.as_str(), &*self.first, &opened])
+    }
+
     /// When the next message of the incident is due, unless it is over before.
     fn due_ms(&self, rules: &Rules) -> i64 {
         match self.sent_ms {
@@ -99,9 +105,8 @@ impl Incident {
     }
 
     fn message(&self, rules: &Rules, said: &Said, now_ms: i64) -> Alert {
-        let opened = self.opened_ms.to_string();
         let names = [&*rules.namespace, self.rule.as_str(), &*self.first];
-        let incident = name_of(&[names[0], names[1], names[2], &opened]);
+        let incident = self.name(rules);
         let (status, transition) = match said {
             Said::First => (Status::Firing, "f".to_owned()),
             Said::Again => (Status::Firing, format!("r{}", self.repeats)),

@@ -70,6 +70,11 @@ pub(crate) fn no_success(last_ok_ms: Option<i64>, since_ms: i64, zone: Option<&s
     }
 }
 
+/// When a quarantine is over, or was.
+pub(crate) fn quarantine(until_ms: i64) -> String {
+    format!("all jobs start again by {}", instant(until_ms, None))
+}
+
 pub(crate) fn outage(outage: &Outage) -> String {
     let error = first_line(&outage.error);
     match outage.until_ms {

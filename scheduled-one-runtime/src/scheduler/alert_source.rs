@@ -7,7 +7,9 @@ mod stores;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use std::time::Duration;
 
 use scheduled_one_alerts::{Facts, Source, SourceError, Unreadable};
 use scheduled_one_control::Control;
@@ -20,6 +22,7 @@ use crate::join_all::join_all;
 use crate::node::outlook::Outlook;
 use crate::scheduler::Scheduler;
 use crate::scheduler::alert_source::gaps::Gaps;
+use crate::scheduler::alert_source::own::OwnUnits;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::declared_rules::declared_rules;
 use crate::user_code;
@@ -40,6 +43,8 @@ pub(crate) struct AlertSource {
     gaps: Gaps,
     /// The buckets whose stores did not reply when the facts were read last, as bits.
     away: AtomicU64,
+    /// How long ago an outage may have ended to be listed.
+    lately_ms: AtomicI64,
 }
 
 /// Buckets that cannot be read, by number, with the error of each.
@@ -69,11 +74,18 @@ impl AlertSource {
             zones,
             gaps: Gaps::default(),
             away: AtomicU64::new(0),
+            lately_ms: AtomicI64::new(stores::LATELY_MS),
         }
     }
 
     pub(super) fn bucket(&self, job: &str) -> Bucket {
         Bucket::of_job(job, self.stores.len() as u32)
+    }
+
+    /// The facts are read as often as this. What has ended is listed until two evaluations could see it.
+    pub(super) fn read_every(&self, period: Duration) {
+        let twice_ms = i64::try_from(period.as_millis() * 2).unwrap_or(i64::MAX);
+        self.lately_ms.fetch_max(twice_ms, Ordering::AcqRel);
     }
 
     /// How alerts call the store of a bucket.
@@ -125,8 +137,9 @@ impl Source for AlertSource {
                 ..Facts::default()
             };
             let workers = self.workers.iter();
-            let reading =
-                workers.map(|worker| Box::pin(self.own_units(worker)) as BoxFuture<'_, _>);
+            let reading = workers.map(|worker| {
+                Box::pin(self.own_units(worker)) as BoxFuture<'_, Result<OwnUnits, SourceError>>
+            });
             let (mut away, mut error) = (Away::new(), None);
             for (worker, read) in self.workers.iter().zip(join_all(reading).await) {
                 facts.at_ms = facts.at_ms.max(worker.now_ms());

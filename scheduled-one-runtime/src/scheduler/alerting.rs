@@ -139,6 +139,7 @@ impl AlertSource {
 impl Alerting {
     /// The scheduler runs.
     fn begin(&self, source: &Arc<AlertSource>) {
+        source.read_every(self.alerts.period());
         let _ = self.source.set(Arc::downgrade(source));
     }
 

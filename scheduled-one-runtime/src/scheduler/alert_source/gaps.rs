@@ -28,7 +28,7 @@ pub(super) struct Gaps(Mutex<Found>);
 #[derive(Default)]
 struct Found {
     next: usize,
-    /// Ticks without an outcome, by job and shard.
+    /// Ticks without an outcome, by job and shard, of the jobs that were audited.
     ticks: BTreeMap<String, BTreeMap<u32, u64>>,
 }
 
@@ -45,20 +45,15 @@ impl AlertSource {
                 continue;
             };
             let mut found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match gaps.is_empty() {
-                true => found.ticks.remove(&*job.name),
-                false => found.ticks.insert(job.name.to_string(), gaps),
-            };
+            found.ticks.insert(job.name.to_string(), gaps);
         }
         let found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
         for unit in &mut facts.units {
             let (job, shard) = unit.name.split_once('#').unwrap_or((&unit.name, "0"));
+            let shard: u32 = shard.parse().unwrap_or_default();
+            // A node that has not audited a job knows nothing of it: what another one found goes on.
             let of_job = found.ticks.get(job);
-            let shard = shard.parse().unwrap_or_default();
-            unit.unaccounted = of_job
-                .and_then(|gaps| gaps.get(&shard))
-                .copied()
-                .unwrap_or_default();
+            unit.unaccounted = of_job.map(|gaps| gaps.get(&shard).copied().unwrap_or_default());
         }
     }
 
@@ -76,7 +71,7 @@ impl AlertSource {
         turn.map(|job| Arc::clone(job)).collect()
     }
 
-    /// The ticks of the last hour that are decided and have no outcome, by shard.
+    /// The ticks of an hour that are decided and have no outcome, by shard.
     async fn gaps_of(
         &self,
         job: &CompiledJob,
@@ -96,7 +91,7 @@ impl AlertSource {
         let to_ms = facts.at_ms - SETTLED_MS - lease_ms - deadline_ms;
         // What a store forgot is no gap: the quarantine says so.
         let forgot_ms = client.health_now().quarantine_from_ms().unwrap_or_default();
-        let from_ms = (facts.at_ms - WINDOW_MS).max(forgot_ms);
+        let from_ms = (to_ms - WINDOW_MS).max(forgot_ms);
         if from_ms >= to_ms
             || job
                 .schedule()
