@@ -223,8 +223,8 @@ impl Alerts {
     ///
     /// # Errors
     ///
-    /// [`RunError::Source`] if nothing could be read; then the state is unchanged. What could not be read next to others
-    /// is a condition of the rule [`Unreadable`](RuleKind::Unreadable).
+    /// [`RunError::Source`] if nothing could be read; then the state is unchanged. What could not be read next to
+    /// others is a condition of the rule [`Unreadable`](RuleKind::Unreadable).
     pub async fn evaluate_once(
         &self,
         source: &dyn Source,

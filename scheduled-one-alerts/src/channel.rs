@@ -46,8 +46,8 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Tells the channel from the others, in events and in the state. Not secret.
     fn name(&self) -> &str;
 
-    /// Whether the receiver takes each subject by itself: then it is informed when one recovers, although others of the same
-    /// message go on.
+    /// Whether the receiver takes each subject by itself: then it is informed when one recovers, although others of
+    /// the same message go on.
     fn each_subject(&self) -> bool {
         false
     }
@@ -57,8 +57,8 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
         Rate::default()
     }
 
-    /// A digest of the address, as it is now; empty if that is not known. A channel whose receiver was gone is used again
-    /// when this changes.
+    /// A digest of the address, as it is now; empty if that is not known. A channel whose receiver was gone is used
+    /// again when this changes.
     fn address(&self) -> BoxFuture<'_, String> {
         Box::pin(async { String::new() })
     }

@@ -1,5 +1,5 @@
-//! Messages for channels that take each subject by itself: they are informed at once when one subject recovers, although
-//! the incident that it is part of goes on.
+//! Messages for channels that take each subject by itself: they are informed at once when one subject recovers,
+//! although the incident that it is part of goes on.
 
 use std::collections::BTreeMap;
 

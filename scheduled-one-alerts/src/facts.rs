@@ -54,8 +54,8 @@ pub struct UnitFacts {
     pub paused_since_ms: Option<i64>,
     /// Whether the program has switched it off.
     pub is_disabled: bool,
-    /// A digest of what the store has of it. While it is the same, its ledger has no new line that counts. None if that is
-    /// not known: then the ledger is read each time.
+    /// A digest of what the store has of it. While it is the same, its ledger has no new line that counts. None if
+    /// that is not known: then the ledger is read each time.
     pub mark: Option<u64>,
     /// How many ticks the audit cannot explain; none if this node has not audited the job.
     pub unaccounted: Option<u64>,

@@ -105,8 +105,8 @@ pub enum MonitorSchedule {
 
 impl MonitorSchedule {
     /// The schedule of six fields of cron, if five without seconds mean the same to a monitor: no seconds but 0, no
-    /// `L`, `W`, `#` or `?`, not both a day of the month and a day of the week, no range that passes its end (`FRI-MON`),
-    /// and no step from one value on (`5/15`).
+    /// `L`, `W`, `#` or `?`, not both a day of the month and a day of the week, no range that passes its end
+    /// (`FRI-MON`), and no step from one value on (`5/15`).
     ///
     /// ```
     /// use scheduled_one_alerts::MonitorSchedule;

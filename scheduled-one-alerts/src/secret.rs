@@ -101,8 +101,8 @@ impl Secret {
         SecretError { what, from, why }
     }
 
-    /// A digest that tells two secrets apart and shows none: of what is in the file, or the variable, now. Empty if that
-    /// cannot be read.
+    /// A digest that tells two secrets apart and shows none: of what is in the file, or the variable, now. Empty if
+    /// that cannot be read.
     pub(crate) async fn digest(&self) -> String {
         let Ok(text) = self.read("a secret").await else {
             return String::new();

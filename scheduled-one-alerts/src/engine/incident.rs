@@ -34,8 +34,8 @@ pub(super) struct Fired {
     text: String,
 }
 
-/// How many members of an incident keep their whole text. A failure of everything is thousands of members, which have to
-/// be stored with all the rest.
+/// How many members of an incident keep their whole text. A failure of everything is thousands of members, which have
+/// to be stored with all the rest.
 const WHOLE_TEXTS: usize = 50;
 
 /// The texts of the others are cut to so many characters.

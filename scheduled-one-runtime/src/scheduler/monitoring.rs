@@ -21,7 +21,6 @@ use crate::run::NewRun;
 use crate::run_result::RunResult;
 use crate::run_signs::RunSigns;
 use crate::scheduler::builder::SchedulerBuilder;
-use crate::scheduler::node_shared::NodeShared;
 use crate::user_code;
 
 /// How many signs to one monitor are on their way at once. Those of one unit keep their order.
@@ -86,10 +85,7 @@ impl SchedulerBuilder {
     }
 
     /// Checks the monitors, and starts the tasks that send signs. `None` if there is no monitor.
-    pub(super) async fn add_monitoring(
-        &mut self,
-        shared: &mut NodeShared,
-    ) -> Result<Option<Arc<Monitoring>>, Error> {
+    pub(super) async fn add_monitoring(&mut self) -> Result<Option<Arc<Monitoring>>, Error> {
         let monitors = std::mem::take(&mut self.monitors);
         for monitor in &monitors {
             let checked = user_code::catch(Box::pin(async { monitor.check().await })).await;
@@ -107,7 +103,7 @@ impl SchedulerBuilder {
             return Ok(None);
         }
         let monitoring = Arc::new(Monitoring::start(&self.namespace, &self.clock, &monitors));
-        shared.signs = Some(Arc::clone(&monitoring) as Arc<dyn RunSigns>);
+        self.signs = Some(Arc::clone(&monitoring) as Arc<dyn RunSigns>);
         Ok(Some(monitoring))
     }
 }

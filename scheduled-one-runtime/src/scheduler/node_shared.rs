@@ -83,7 +83,7 @@ impl SchedulerBuilder {
             bucket_mismatch: BucketMismatch::default(),
             outlook,
             metrics: Arc::new(metrics),
-            signs: None,
+            signs: self.signs.take(),
             program: Arc::new(program.named(self.application.as_deref(), self.generation)),
             zones: zones.clone(),
         })

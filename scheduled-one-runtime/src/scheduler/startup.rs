@@ -64,7 +64,7 @@ impl SchedulerBuilder {
         self.check_settings()?;
         let zones = self.zones()?;
         #[cfg(feature = "alerts")]
-        let alerting = self.add_alerting().await?;
+        let (alerting, monitoring) = self.add_alerts().await?;
         let chosen = std::mem::take(&mut self.jobs).compile(
             &self.states,
             &zones,
@@ -79,15 +79,7 @@ impl SchedulerBuilder {
         let stores = self.open_stores(&jobs_by_bucket).await?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
-        #[cfg_attr(
-            not(feature = "alerts"),
-            expect(unused_mut, reason = "alerts add to it")
-        )]
-        let mut shared = self.share(&jobs, program, &zones)?;
-        #[cfg(feature = "alerts")]
-        alerting.iter().for_each(|it| it.count_in(&shared.metrics));
-        #[cfg(feature = "alerts")]
-        let monitoring = self.add_monitoring(&mut shared).await?;
+        let shared = self.share(&jobs, program, &zones)?;
         let joining = join(&shared, &stores, jobs_by_bucket).await?;
 
         // 4. The watchdog is started, which renews leases on connections of its own.
@@ -111,9 +103,9 @@ impl SchedulerBuilder {
         let workers = registered.into_iter().map(Registered::spawn);
         let (workers, tasks): (Vec<BucketWorker>, _) = workers.unzip();
         #[cfg(feature = "alerts")]
-        let alert_source = self.alert_source(&workers, &stores, &jobs, &shared.outlook, &zones)?;
-        #[cfg(feature = "alerts")]
-        alert_source.begin(alerting.as_deref()).await;
+        let alert_source = self
+            .alert_source(&workers, &stores, &jobs, &shared, alerting)
+            .await?;
         #[cfg(not(feature = "alerts"))]
         event::rules_without_effect(declared_rules(&jobs).keys(), WAY_OUT);
         let leases = jobs.iter().map(|job| job.lease(self.lease));
