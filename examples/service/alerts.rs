@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use scheduled_one_runtime::alerts::{Alert, Alerts, Channel, DeliveryError, Rules};
+use scheduled_one_runtime::SchedulerBuilder;
+use scheduled_one_runtime::alerts::{
+    Alert, Alerts, Channel, DeliveryError, Healthchecks, Rules, Secret,
+};
 use tracing::warn;
 
 /// Rules and channel. The job `flaky` shows that they work: it fails for a minute, then it is well for a minute.
@@ -12,6 +15,14 @@ pub(crate) fn alerts(console: &str) -> Alerts {
         .group_within(Duration::from_secs(5))
         .console(console);
     Alerts::new(rules).every(Duration::from_secs(5)).notify(Log)
+}
+
+/// A monitor outside, if there is a key for one: it notices when all replicas are dead.
+pub(crate) fn monitored(builder: SchedulerBuilder) -> SchedulerBuilder {
+    match std::env::var_os("HC_PING_KEY") {
+        Some(_) => builder.monitor(Healthchecks::new(Secret::env("HC_PING_KEY")).create()),
+        None => builder,
+    }
 }
 
 /// A channel of one's own is a few lines.

@@ -65,7 +65,8 @@ async fn main() -> anyhow::Result<()> {
     // Jobs start to run here. What is wrong with them, or with the store, is an error now and not
     // at three in the morning. So is a variable that was forgotten: with a default of `memory://`,
     // each replica would have a store of its own, and each tick would run on all of them.
-    let scheduler = Scheduler::builder_from_env("STORE_URL")
+    let builder = Scheduler::builder_from_env("STORE_URL");
+    let scheduler = alerts::monitored(builder)
         .namespace("example-service")
         .node_name(node_name())
         .alerts(alerts::alerts(&format!("http://{}/console", address())))

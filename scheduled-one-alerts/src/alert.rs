@@ -11,6 +11,9 @@ use crate::rule_kind::RuleKind;
 /// How many subjects a rendered message lists; the others are counted.
 pub const MAX_LISTED: usize = 20;
 
+/// How many subjects a message has at most; the others are counted.
+pub const MAX_SUBJECTS: usize = 200;
+
 /// Whether the cause of an alert continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,8 +62,11 @@ pub struct Alert {
     /// When the next message about it is due, if it continues; none in a resolved one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub again_ms: Option<i64>,
-    /// What it is about, by name. Not empty.
+    /// What it is about, by name. Not empty; at most [`MAX_SUBJECTS`].
     pub subjects: Vec<Subject>,
+    /// How many subjects it has in addition to these.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub more: usize,
 }
 
 /// One job (or shard, or bucket, or the cluster) in an alert.
@@ -116,12 +122,20 @@ impl Alert {
                 runbook: None,
                 link: None,
             }],
+            more: 0,
         }
+    }
+
+    /// The same with at most so many subjects; the others are counted.
+    pub(crate) fn capped(mut self, most: usize) -> Self {
+        self.more += self.subjects.len().saturating_sub(most);
+        self.subjects.truncate(most);
+        self
     }
 
     /// How many subjects the message has.
     pub fn count(&self) -> usize {
-        self.subjects.len()
+        self.subjects.len() + self.more
     }
 
     /// How long it has lasted, in milliseconds, as of this message.
@@ -133,8 +147,8 @@ impl Alert {
     pub fn title(&self) -> String {
         let what = self.rule.phrase();
         let who = match self.subjects.as_slice() {
-            [one] => one.name.clone(),
-            many => format!("{} {}", many.len(), self.rule.subjects()),
+            [one] if self.more == 0 => one.name.clone(),
+            _ => format!("{} {}", self.count(), self.rule.subjects()),
         };
         match (self.status, self.repeat) {
             (Status::Firing, 0) => format!("[firing] {who}: {what}"),
@@ -152,7 +166,7 @@ impl Alert {
     /// The message below its title: a line for each subject, at most [`MAX_LISTED`], then since when, and where to
     /// look.
     pub fn lines(&self) -> Vec<String> {
-        let alone = self.subjects.len() == 1;
+        let alone = self.count() == 1;
         let mut lines = Vec::new();
         for subject in self.subjects.iter().take(MAX_LISTED) {
             let times = match subject.count {
@@ -164,7 +178,7 @@ impl Alert {
                 false => format!("{}: {}{times}", subject.name, subject.text),
             });
         }
-        let more = self.subjects.len().saturating_sub(MAX_LISTED);
+        let more = self.subjects.len().saturating_sub(MAX_LISTED) + self.more;
         if more > 0 {
             lines.push(format!("and {more} more"));
         }
@@ -193,6 +207,16 @@ impl Alert {
         links
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn weight(&self) -> usize {
+        let of_subject = |it: &Subject| {
+            let addresses = [&it.runbook, &it.link].into_iter().flatten();
+            let addresses: usize = addresses.map(String::len).sum();
+            100 + it.name.len() + it.text.len() + addresses
+        };
+        500 + self.subjects.iter().map(of_subject).sum::<usize>()
+    }
+
     /// Title, lines and addresses as plain text.
     pub fn plain(&self) -> String {
         let mut text = self.title();
@@ -205,6 +229,10 @@ impl Alert {
         }
         text
     }
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// An instant as RFC 3339 without fractions, in the named time zone if it is known.

@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use scheduled_one_protocol::LedgerRecord;
-
-use crate::alert::Alert;
+use crate::alert::{Alert, MAX_SUBJECTS};
 use crate::channel::{Channel, DeliveryError};
+use crate::each_subject::{self, MAX_EACH};
 use crate::engine::Condition;
-use crate::facts::{Facts, Input};
+use crate::facts::Input;
 use crate::outbox::Delivery;
+use crate::reading;
 use crate::rule::{Rules, job_of};
 use crate::rule_kind::RuleKind;
 use crate::secret::SecretError;
@@ -23,12 +23,6 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// The shortest and the longest time between two evaluations.
 const PERIODS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
-
-/// How many lines of a ledger are read at first. All are read if these do not reach back to what was read before.
-const FIRST_LINES: usize = 50;
-
-/// How many lines of a ledger are read at most.
-const MAX_LINES: usize = 10_000;
 
 /// Rules and channels of a namespace. Clones are cheap.
 ///
@@ -164,16 +158,19 @@ impl Alerts {
 
     /// The names of the channels.
     pub fn channels(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
+        let own = self.channels.iter().map(|route| route.channel.name());
+        let mut taken: BTreeSet<String> = own.map(str::to_owned).collect();
+        let mut first = BTreeSet::new();
+        let mut names = Vec::new();
         for route in &self.channels {
             let name = route.channel.name();
-            let before = names.iter().filter(|it| {
-                it.strip_prefix(name)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-            });
-            names.push(match before.count() {
-                0 => name.to_owned(),
-                before => format!("{name}-{}", before + 1),
+            let mut numbered = (2..).map(|number| format!("{name}-{number}"));
+            names.push(match first.insert(name) {
+                true => name.to_owned(),
+                // The numbers have no end.
+                false => numbered
+                    .find(|it| taken.insert(it.clone()))
+                    .unwrap_or_default(),
             });
         }
         names
@@ -226,7 +223,8 @@ impl Alerts {
     ///
     /// # Errors
     ///
-    /// [`RunError::Source`]; then the state is unchanged.
+    /// [`RunError::Source`] if nothing could be read; then the state is unchanged. What could not be read next to
+    /// others is a condition of the rule [`Unreadable`](RuleKind::Unreadable).
     pub async fn evaluate_once(
         &self,
         source: &dyn Source,
@@ -234,31 +232,21 @@ impl Alerts {
     ) -> Result<Vec<Alert>, RunError> {
         let failed = |what: String| move |error| RunError::Source { what, error };
         let facts = source.facts().await;
-        let facts = facts.map_err(failed("what is the case".to_owned()))?;
+        let mut facts = facts.map_err(failed("what is the case".to_owned()))?;
         let mut next = state.clone();
-        let gone: BTreeSet<&str> = facts.gone.iter().map(|unit| job_of(unit)).collect();
-        let mut lines: Vec<LedgerRecord> = Vec::new();
-        let mut has_read = false;
-        for job in jobs(&facts, &next) {
-            let cursor = next.cursors.entry(job.clone()).or_default();
-            let what = || format!("the ledger of `{job}`");
-            let mut newest = source.ledger(&job, FIRST_LINES).await;
-            if newest
-                .as_ref()
-                .is_ok_and(|it| it.len() >= FIRST_LINES && !cursor.reaches(it))
-            {
-                newest = source.ledger(&job, MAX_LINES).await;
-            }
-            let new = cursor.take_new(newest.map_err(failed(what()))?);
-            has_read |= !new.is_empty();
-            // What is written of a job that is gone concerns nobody, also when it returns.
-            if !gone.contains(&*job) {
-                lines.extend(new);
-            }
-        }
-        if has_read {
+        if reading::note_absent(&mut next, &mut facts) {
             next.changed();
         }
+        let read = reading::new_lines(source, &mut next, &facts).await;
+        let read = read.map_err(|(job, error)| failed(format!("the ledger of `{job}`"))(error))?;
+        if read.has_news {
+            next.changed();
+        }
+        // While a store is away, that is said alone.
+        if !facts.is_partial {
+            facts.unreadable.extend(read.unreadable);
+        }
+        let lines = read.lines;
         let alerts = self.evaluate(&mut next, Input { lines, facts });
         *state = next;
         Ok(alerts)
@@ -280,25 +268,41 @@ impl Alerts {
         let disabled: Vec<Condition> = disabled.collect();
         let before = state.engine.clone();
         let rules = self.rules.with_declared(&input.facts.declared);
+        let takes_each = self
+            .channels
+            .iter()
+            .any(|route| route.channel.each_subject());
+        let said = takes_each.then(|| state.engine.said(&rules));
         let alerts = state.engine.step(&rules, input, disabled);
-        for alert in &alerts {
-            let channels = self.receivers(alert, state);
-            state.outbox.push(alert.clone(), &channels);
+        if let Some(said) = said {
+            let (now, now_ms) = (state.engine.said(&rules), state.engine.clock_ms());
+            for alert in each_subject::messages(&rules, said, &alerts, &now, now_ms) {
+                let channels = self.receivers(&alert, state, true);
+                state.outbox.push(alert.capped(MAX_EACH), &channels);
+            }
         }
+        let alerts = alerts.into_iter().map(|alert| {
+            let channels = self.receivers(&alert, state, false);
+            let alert = alert.capped(MAX_SUBJECTS);
+            state.outbox.push(alert.clone(), &channels);
+            alert
+        });
+        let alerts = alerts.collect();
         if state.engine.differs(&before) {
             state.changed();
         }
         alerts
     }
 
-    /// The channels that an alert goes to.
-    fn receivers(&self, alert: &Alert, state: &AlertState) -> Vec<String> {
+    /// The channels that an alert goes to: those that take each subject by itself, or the others.
+    fn receivers(&self, alert: &Alert, state: &AlertState, each: bool) -> Vec<String> {
         let wants = |route: &Route| {
             let about = |job: &String| {
                 let mut subjects = alert.subjects.iter();
                 subjects.any(|subject| job_of(&subject.name) == job)
             };
-            route.jobs.is_empty() || route.jobs.iter().any(about)
+            let is_meant = route.channel.each_subject() == each;
+            is_meant && (route.jobs.is_empty() || route.jobs.iter().any(about))
         };
         let names = self.channels().into_iter().zip(&self.channels);
         names
@@ -365,17 +369,6 @@ async fn save(keeper: &dyn Keeper, state: &AlertState, before: u64) -> Result<()
     })
 }
 
-/// The jobs whose ledgers are read: those of the facts, and those that were read before.
-fn jobs(facts: &Facts, state: &AlertState) -> Vec<String> {
-    let units = facts.units.iter().map(|unit| &unit.name);
-    let units = units.chain(&facts.gone);
-    let units = units.map(|unit| job_of(unit).to_owned());
-    let mut jobs: Vec<String> = units.chain(state.cursors.keys().cloned()).collect();
-    jobs.sort();
-    jobs.dedup();
-    jobs
-}
-
 impl fmt::Debug for Alerts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alerts")
@@ -384,3 +377,6 @@ impl fmt::Debug for Alerts {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,14 +46,21 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     /// Tells the channel from the others, in events and in the state. Not secret.
     fn name(&self) -> &str;
 
+    /// Whether the receiver takes each subject by itself: then it is informed when one recovers, although others of
+    /// the same message go on.
+    fn each_subject(&self) -> bool {
+        false
+    }
+
     /// How many messages the receiver takes.
     fn rate(&self) -> Rate {
         Rate::default()
     }
 
-    /// A digest of the address. A channel whose receiver was gone is used again when this changes.
-    fn address(&self) -> String {
-        String::new()
+    /// A digest of the address, as it is now; empty if that is not known. A channel whose receiver was gone is used
+    /// again when this changes.
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(async { String::new() })
     }
 
     /// Whether the channel can be used, as far as that is known without a message: its secrets can be read, and its

@@ -14,6 +14,9 @@ pub(crate) struct Cursor {
     /// Newest first.
     known: Vec<u64>,
     newest_ms: i64,
+    /// The digest that the store's records of the job had when its ledger was read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) mark: Option<u64>,
 }
 
 impl Cursor {

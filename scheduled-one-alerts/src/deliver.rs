@@ -25,9 +25,12 @@ impl Alerts {
     /// Cancel safety: messages of a dropped call may have been sent, and will be sent again.
     pub async fn deliver_once(&self, state: &mut AlertState, now_ms: i64) -> Vec<Delivery> {
         let names = self.channels();
-        let named = names.iter().cloned().zip(&self.channels);
-        let addresses = named.map(|(name, route)| (name, route.channel.address()));
-        let addresses: BTreeMap<String, String> = addresses.collect();
+        let addresses = self.channels.iter().map(|route| {
+            let address = caught(route.channel.address());
+            Box::pin(async { address.await.unwrap_or_default() }) as BoxFuture<'_, String>
+        });
+        let addresses = at_once(addresses.collect()).await;
+        let addresses: BTreeMap<String, String> = names.iter().cloned().zip(addresses).collect();
         let moved = state.outbox.keep_channels(&addresses);
         let mut sending = Vec::new();
         for (name, route) in names.into_iter().zip(&self.channels) {

@@ -4,8 +4,10 @@
 //! in between fire at their own instants: so it makes no difference how often, or on which node, the rules are
 //! evaluated.
 
+mod by_node;
 mod compare;
 mod conditions;
+mod ended;
 mod incident;
 mod ledgers;
 mod words;
@@ -17,11 +19,12 @@ use scheduled_one_protocol::LedgerRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Status};
+use crate::engine::by_node::ByNode;
 pub(crate) use crate::engine::conditions::Condition;
-use crate::engine::incident::{Fired, Incident};
+use crate::engine::incident::Incident;
 pub(crate) use crate::engine::words::first_line;
-use crate::facts::{Facts, Input, Outage};
-use crate::rule::Rules;
+use crate::facts::{Facts, Input};
+use crate::rule::{Rules, job_of};
 use crate::rule_kind::RuleKind;
 
 /// What is known of the past.
@@ -41,6 +44,17 @@ pub(crate) struct EngineState {
     last_incident: u64,
     /// The end of the newest outage of each store that was said.
     ended_outages: BTreeMap<String, i64>,
+    /// The beginning of the newest quarantine of each store that was said and is over.
+    #[serde(default)]
+    ended_quarantines: BTreeMap<String, i64>,
+}
+
+/// A subject that fires, and that was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fires {
+    /// The name of its incident.
+    pub(crate) incident: String,
+    pub(crate) since_ms: i64,
 }
 
 /// What is known of a job, or one shard of it.
@@ -51,6 +65,9 @@ struct Unit {
     failures: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     failing_since_ms: Option<i64>,
+    /// Of a job that each node runs by itself.
+    #[serde(skip_serializing_if = "ByNode::is_empty")]
+    by_node: ByNode,
     #[serde(skip_serializing_if = "is_zero")]
     oks: u32,
     #[serde(skip_serializing_if = "is_zero_u64")]
@@ -61,10 +78,16 @@ struct Unit {
     first_seen_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_since_ms: Option<i64>,
+    #[serde(skip_serializing_if = "is_false")]
+    is_disabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     resumed_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
+}
+
+fn is_false(it: &bool) -> bool {
+    !*it
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -73,6 +96,12 @@ fn is_zero(number: &u32) -> bool {
 
 fn is_zero_u64(number: &u64) -> bool {
     *number == 0
+}
+
+impl Unit {
+    fn is_off(&self) -> bool {
+        self.is_disabled || self.paused_since_ms.is_some()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +129,39 @@ impl EngineState {
 
     pub(crate) fn began_ms(&self) -> i64 {
         self.began_ms
+    }
+
+    /// What fires and was said, by rule and subject.
+    pub(crate) fn said(&self, rules: &Rules) -> BTreeMap<(RuleKind, String), Fires> {
+        let mut said = BTreeMap::new();
+        let names: BTreeMap<u64, String> = self
+            .incidents
+            .iter()
+            .map(|(number, incident)| (*number, incident.name(rules)))
+            .collect();
+        for (key, number) in &self.active {
+            let incident = self.incidents.get(number).filter(|it| it.sent_ms.is_some());
+            let Some((incident, (_, subject))) = incident.zip(key.split_once('|')) else {
+                continue;
+            };
+            if let Some((member, name)) = incident.members.get(subject).zip(names.get(number)) {
+                let (incident_name, since_ms) = (name.clone(), member.since_ms);
+                let fires = Fires {
+                    incident: incident_name,
+                    since_ms,
+                };
+                said.insert((incident.rule, subject.to_owned()), fires);
+            }
+        }
+        said
+    }
+
+    /// The units of a job of which something is known.
+    pub(crate) fn subjects_of(&self, job: &str) -> Vec<String> {
+        let firing = self.firing().map(|(_, subject, _)| subject);
+        let units = self.units.keys().map(String::as_str).chain(firing);
+        let of_job: BTreeSet<&str> = units.filter(|it| job_of(it) == job).collect();
+        of_job.into_iter().map(str::to_owned).collect()
     }
 
     pub(crate) fn clock_ms(&self) -> i64 {
@@ -142,6 +204,9 @@ impl EngineState {
         step.advance(at_ms);
         for outage in &input.facts.outages {
             step.outage(outage);
+        }
+        for quarantine in &input.facts.quarantines {
+            step.quarantine(quarantine);
         }
         let mut conditions = conditions::of(rules, &input.facts);
         conditions.extend(more);
@@ -258,35 +323,15 @@ impl<'a> Step<'a> {
     fn learn(&mut self, facts: &Facts) {
         for seen in &facts.units {
             let unit = self.unit(&seen.name);
-            if unit.paused_since_ms.is_some() && seen.paused_since_ms.is_none() {
+            if unit.is_off() && !seen.is_off() {
                 unit.resumed_ms = Some(facts.at_ms);
             }
             unit.paused_since_ms = seen.paused_since_ms;
-            if seen.paused_since_ms.is_some() {
+            unit.is_disabled = seen.is_disabled;
+            if seen.is_off() {
                 self.resolve(RuleKind::NoSuccess, &seen.name);
             }
             self.time_success(&seen.name);
-        }
-    }
-
-    fn outage(&mut self, outage: &Outage) {
-        let said_to_ms = self.state.ended_outages.get(&outage.store);
-        let now_ms = self.state.clock_ms;
-        let lasted_ms = outage.until_ms.unwrap_or(now_ms) - outage.since_ms;
-        let is_long = self.rules.store_lost_ms.is_some_and(|ms| lasted_ms >= ms);
-        // Another node saw the same outage, and not to the millisecond.
-        if !is_long || said_to_ms.is_some_and(|to_ms| outage.since_ms <= *to_ms) {
-            return;
-        }
-        let text = words::outage(outage);
-        let (rule, store) = (RuleKind::StoreLost, &outage.store);
-        if !self.state.active.contains_key(&key(rule, store)) {
-            self.fire(rule, store, outage.since_ms, text);
-        }
-        if let Some(until_ms) = outage.until_ms {
-            let ended = &mut self.state.ended_outages;
-            ended.insert(outage.store.clone(), until_ms);
-            self.resolve_at(rule, store, until_ms);
         }
     }
 
@@ -301,9 +346,8 @@ impl<'a> Step<'a> {
     fn fire(&mut self, rule: RuleKind, subject: &str, since_ms: i64, text: String) {
         let key = key(rule, subject);
         if let Some(number) = self.state.active.get(&key) {
-            let incident = self.state.incidents.get_mut(number);
-            if let Some(member) = incident.and_then(|it| it.members.get_mut(subject)) {
-                member.again(text);
+            if let Some(incident) = self.state.incidents.get_mut(number) {
+                incident.add(subject, since_ms, text);
             }
             return;
         }
@@ -316,13 +360,7 @@ impl<'a> Step<'a> {
             None => self.open(rule, subject),
         };
         if let Some(incident) = self.state.incidents.get_mut(&number) {
-            match incident.members.get_mut(subject) {
-                Some(member) => member.again(text),
-                None => {
-                    let fired = Fired::new(since_ms, text);
-                    incident.members.insert(subject.to_owned(), fired);
-                }
-            }
+            incident.add(subject, since_ms, text);
         }
         self.state.active.insert(key, number);
     }

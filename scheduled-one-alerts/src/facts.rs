@@ -1,6 +1,6 @@
 //! What is the case now, as far as ledgers do not say it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_schedule::alert::JobRules;
@@ -20,14 +20,21 @@ pub struct Facts {
     /// Jobs (or shards) that are none any more: their alerts are over, what is known of them is forgotten, and new
     /// lines of their ledgers are passed over.
     pub gone: Vec<String>,
+    /// All jobs that the stores or the nodes know of, if all of that could be read. A job that is in no such list for
+    /// a minute is none any more.
+    pub jobs: Option<BTreeSet<String>>,
     /// How many nodes send heartbeats, if that is known.
     pub nodes: Option<u32>,
     /// How the nodes differ, if they do: releases, schedules, zone data.
     pub drift: Option<String>,
     /// Outages of stores that ended lately, or continue, of any length.
     pub outages: Vec<Outage>,
-    /// Quarantines that continue, except that of a new namespace.
+    /// Quarantines that continue, or ended lately, except that of a new namespace.
     pub quarantines: Vec<Quarantine>,
+    /// What could not be read although its store replies, or a store without a reply whose outage is not in `outages`.
+    pub unreadable: Vec<Unreadable>,
+    /// Whether a store did not reply: then what is not listed is not known.
+    pub is_partial: bool,
 }
 
 /// One job, or one shard of it, as it is now.
@@ -41,14 +48,35 @@ pub struct UnitFacts {
     pub first_seen_ms: Option<i64>,
     /// The oldest tick that is due, was not decided, and may start.
     pub due_ms: Option<i64>,
-    /// Since when the oldest active run runs; its tick, where more is not known.
+    /// Since when the oldest active run runs, whether its schedule started it or somebody asked for it.
     pub running_since_ms: Option<i64>,
-    /// Since when it is paused or disabled.
+    /// Since when it is paused.
     pub paused_since_ms: Option<i64>,
-    /// How many ticks the audit cannot explain.
-    pub unaccounted: u64,
+    /// Whether the program has switched it off.
+    pub is_disabled: bool,
+    /// A digest of what the store has of it. While it is the same, its ledger has no new line that counts. None if
+    /// that is not known: then the ledger is read each time.
+    pub mark: Option<u64>,
+    /// How many ticks the audit cannot explain; none if this node has not audited the job.
+    pub unaccounted: Option<u64>,
     /// That no node has the job, although the store knows it.
     pub no_node_has: bool,
+}
+
+/// Something that could not be read: nobody looks at it as long as that is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// A job (or shard), or a store: "store", "bucket 3".
+    pub what: String,
+    /// What the store said.
+    pub error: String,
+}
+
+impl UnitFacts {
+    /// Whether nothing of its schedule starts because somebody wants that.
+    pub(crate) fn is_off(&self) -> bool {
+        self.is_disabled || self.paused_since_ms.is_some()
+    }
 }
 
 /// A time in which a store did not reply.

@@ -19,6 +19,8 @@ mod state;
 mod alerts;
 mod at_once;
 mod deliver;
+mod each_subject;
+mod reading;
 mod source;
 
 // … where messages go …
@@ -34,7 +36,7 @@ mod tls;
 // … and who notices when all of this is dead.
 mod monitor;
 
-pub use crate::alert::{Alert, MAX_LISTED, Severity, Status, Subject};
+pub use crate::alert::{Alert, MAX_LISTED, MAX_SUBJECTS, Severity, Status, Subject};
 pub use crate::alerts::{Alerts, CheckError, RunError, RunReport};
 pub use crate::channel::alertmanager::Alertmanager;
 pub use crate::channel::dingtalk::DingTalk;
@@ -46,7 +48,7 @@ pub use crate::channel::slack::Slack;
 pub use crate::channel::webhook::Webhook;
 pub use crate::channel::wecom::WeCom;
 pub use crate::channel::{Channel, DeliveryError, Rate};
-pub use crate::facts::{CLUSTER, Facts, Input, Outage, Quarantine, UnitFacts};
+pub use crate::facts::{CLUSTER, Facts, Input, Outage, Quarantine, UnitFacts, Unreadable};
 pub use crate::http::Http;
 pub use crate::monitor::healthchecks::Healthchecks;
 pub use crate::monitor::sentry::SentryCrons;

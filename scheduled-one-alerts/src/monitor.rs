@@ -104,8 +104,9 @@ pub enum MonitorSchedule {
 }
 
 impl MonitorSchedule {
-    /// The schedule of six fields of cron, if five without seconds mean the same to a monitor: no seconds but 0, and no
-    /// `L`, `W`, `#` or `?`.
+    /// The schedule of six fields of cron, if five without seconds mean the same to a monitor: no seconds but 0, no
+    /// `L`, `W`, `#` or `?`, not both a day of the month and a day of the week, no range that passes its end
+    /// (`FRI-MON`), and no step from one value on (`5/15`).
     ///
     /// ```
     /// use scheduled_one_alerts::MonitorSchedule;
@@ -114,18 +115,19 @@ impl MonitorSchedule {
     /// assert_eq!(daily, MonitorSchedule::Crontab("30 2 * * MON-FRI".to_owned()));
     /// assert_eq!(MonitorSchedule::cron("0 0 9 L * *"), MonitorSchedule::Other);
     /// assert_eq!(MonitorSchedule::cron("*/10 * * * * *"), MonitorSchedule::Other);
+    /// assert_eq!(MonitorSchedule::cron("0 0 9 13 * FRI"), MonitorSchedule::Other);
     /// ```
     pub fn cron(text: &str) -> Self {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [seconds, rest @ ..] = fields.as_slice() else {
             return MonitorSchedule::Other;
         };
-        let is_plain = |field: &&str| {
-            let names = field.split(|c: char| !c.is_ascii_alphabetic());
-            let known = |name: &str| name.is_empty() || NAMES.contains(&&*name.to_uppercase());
-            !field.contains(['#', '?']) && names.into_iter().all(known)
+        let [_, _, day, _, weekday] = rest else {
+            return MonitorSchedule::Other;
         };
-        match *seconds == "0" && rest.len() == 5 && rest.iter().all(is_plain) {
+        // Here both have to match; crontab takes a day that matches one of them.
+        let one_of_two = *day == "*" || *weekday == "*";
+        match *seconds == "0" && one_of_two && rest.iter().all(|field| is_plain(field)) {
             true => MonitorSchedule::Crontab(rest.join(" ")),
             false => MonitorSchedule::Other,
         }
@@ -150,11 +152,39 @@ impl MonitorSchedule {
     }
 }
 
-/// Names that fields of cron have.
+/// Names that fields of cron have, in their order.
 const NAMES: [&str; 19] = [
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC", "MON",
     "TUE", "WED", "THU", "FRI", "SAT", "SUN",
 ];
+
+/// Whether a field means the same in crontab.
+fn is_plain(field: &str) -> bool {
+    field.split(',').all(|item| {
+        let (base, step) = match item.split_once('/') {
+            Some((base, step)) => (base, Some(step)),
+            None => (item, None),
+        };
+        let is_step = step.is_none_or(|step| step.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_base = match base.split_once('-') {
+            Some((from, to)) => value(from)
+                .zip(value(to))
+                .is_some_and(|(from, to)| from <= to),
+            None => base == "*" || (step.is_none() && value(base).is_some()),
+        };
+        is_step && is_base
+    })
+}
+
+/// A number, or the place of a name.
+fn value(text: &str) -> Option<usize> {
+    let place = || {
+        NAMES
+            .iter()
+            .position(|name| text.eq_ignore_ascii_case(name))
+    };
+    text.parse().ok().or_else(place)
+}
 
 impl RunInfo {
     /// Names the run: the same in all its pings, and on each repetition of one.
@@ -209,6 +239,34 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_crontab_reads_in_another_way_is_no_crontab() {
+        for same in [
+            "0 */5 1-3,7 * JAN-MAR *",
+            "0 0 9 * * MON-FRI",
+            "0 0 9 1-31/2 * *",
+        ] {
+            let crontab = MonitorSchedule::Crontab(same[2..].to_owned());
+            assert_eq!(MonitorSchedule::cron(same), crontab);
+        }
+        for other in [
+            "0 0 9 13 * FRI",
+            "0 0 9 * * FRI-MON",
+            "0 0 22-2 * * *",
+            "0 5/15 * * * *",
+            "0 0 9 LW * *",
+            "0 0 9 ? * MON",
+            "0 0 9 * * MON#2",
+            "@daily",
+        ] {
+            assert_eq!(
+                MonitorSchedule::cron(other),
+                MonitorSchedule::Other,
+                "{other}"
+            );
+        }
+    }
 
     #[test]
     fn two_jobs_have_two_slugs() {

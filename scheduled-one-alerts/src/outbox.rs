@@ -22,6 +22,9 @@ const MAX_RETRY_AFTER_MS: i64 = 86_400_000;
 /// Messages that wait for one channel; beyond them the oldest are dropped.
 const MAX_WAITING: usize = 1_000;
 
+/// The same, in bytes of what they say: they are stored with all the rest.
+const MAX_WAITING_BYTES: usize = 2 * 1024 * 1024;
+
 /// How many attempts are kept, for people.
 const MAX_ATTEMPTS: usize = 50;
 
@@ -149,7 +152,18 @@ impl Outbox {
             return;
         }
         self.waiting.push(Waiting { alert, channels });
-        let excess = self.waiting.len().saturating_sub(MAX_WAITING);
+        let mut dropped_for_bytes = 0;
+        let mut excess = self.waiting.len().saturating_sub(MAX_WAITING);
+        let mut bytes: usize = self.waiting.iter().map(|it| it.alert.weight()).sum();
+        // The newest is kept.
+        for waiting in self.waiting.iter().rev().skip(1).rev() {
+            if bytes <= MAX_WAITING_BYTES {
+                break;
+            }
+            bytes -= waiting.alert.weight();
+            dropped_for_bytes += 1;
+        }
+        excess = excess.max(dropped_for_bytes);
         let dropped = self.waiting.drain(..excess);
         let dropped = dropped.flat_map(|it| {
             let id = it.alert.id;
@@ -157,7 +171,10 @@ impl Outbox {
                 channel,
                 id: id.clone(),
                 result: DeliveryResult::GivenUp {
-                    why: format!("more than {MAX_WAITING} messages wait"),
+                    why: format!(
+                        "more than {MAX_WAITING} messages wait, or more than {} MiB of them",
+                        MAX_WAITING_BYTES / 1024 / 1024
+                    ),
                 },
             })
         });
@@ -179,7 +196,9 @@ impl Outbox {
         let before = count(self);
         self.channels.retain(|name, _| addresses.contains_key(name));
         for (name, state) in &mut self.channels {
-            let gone = |disabled: &Disabled| Some(&disabled.address) == addresses.get(name);
+            // An address that is not known now is no other one.
+            let address = addresses.get(name).filter(|address| !address.is_empty());
+            let gone = |disabled: &Disabled| address.is_none_or(|it| *it == disabled.address);
             state.disabled = state.disabled.take().filter(gone);
         }
         for waiting in &mut self.waiting {
@@ -255,7 +274,10 @@ impl Outbox {
         now_ms: i64,
         result: Result<(), DeliveryError>,
     ) -> Option<Delivery> {
-        let at = self.waiting.iter().position(|it| it.alert.id == id)?;
+        let at = self
+            .waiting
+            .iter()
+            .position(|it| it.alert.id == id && it.channels.contains_key(channel))?;
         let error = result.as_ref().err().map(ToString::to_string);
         self.note_attempt(at, channel, now_ms, error.unwrap_or_default());
         let attempts = self.waiting[at].channels.get_mut(channel)?;

@@ -68,6 +68,7 @@ pub struct Rules {
     declared: BTreeMap<String, JobRules>,
     pub(crate) store_lost_ms: Option<i64>,
     pub(crate) quarantine: bool,
+    pub(crate) unreadable: bool,
     pub(crate) drift_ms: Option<i64>,
     pub(crate) nodes_below: u32,
     pub(crate) repeat_ms: i64,
@@ -92,6 +93,7 @@ impl Rules {
             declared: BTreeMap::new(),
             store_lost_ms: Some(10 * 1000),
             quarantine: true,
+            unreadable: true,
             drift_ms: Some(15 * 60 * 1000),
             nodes_below: 0,
             repeat_ms: 4 * 3600 * 1000,
@@ -138,6 +140,13 @@ impl Rules {
     #[must_use]
     pub fn quarantine(mut self, on: bool) -> Self {
         self.quarantine = on;
+        self
+    }
+
+    /// Whether a job or a store that cannot be read for a minute fires: yes if not set.
+    #[must_use]
+    pub fn unreadable(mut self, on: bool) -> Self {
+        self.unreadable = on;
         self
     }
 
@@ -201,14 +210,41 @@ impl Rules {
         let console = self.console.as_ref()?;
         Some(match kind.subjects() {
             "jobs" if subject != CLUSTER => {
-                format!("{console}/jobs/{}", job_of(subject))
+                format!("{console}/jobs/{}", encoded(job_of(subject)))
             }
             _ => console.clone(),
         })
     }
 }
 
+/// A name as one part of the path of an address.
+fn encoded(name: &str) -> String {
+    let mut path = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                path.push(char::from(byte));
+            }
+            _ => path += &format!("%{byte:02X}"),
+        }
+    }
+    path
+}
+
 /// The job of a subject: what stands before the number of a shard.
 pub(crate) fn job_of(subject: &str) -> &str {
     subject.split('#').next().unwrap_or(subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_jobs_whatever_they_are_called() {
+        let rules = Rules::new("shop").console("https://shop.example/console/");
+        let link = |subject| rules.link(RuleKind::Failed, subject);
+        let expected = "https://shop.example/console/jobs/billing%2Fnight%3Aa%20b";
+        assert_eq!(link("billing/night:a b#3").as_deref(), Some(expected));
+    }
 }

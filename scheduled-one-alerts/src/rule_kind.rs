@@ -33,6 +33,8 @@ pub enum RuleKind {
     StoreLost,
     /// The store grants nothing for now, because it may have forgotten leases.
     Quarantine,
+    /// A job or a store cannot be read, so no rule looks at it.
+    Unreadable,
     /// Too few nodes.
     NodesBelow,
     /// Nodes have had different releases, or other schedules, for long.
@@ -45,7 +47,7 @@ pub enum RuleKind {
 
 impl RuleKind {
     /// All rules that fire by themselves.
-    pub const ALL: [RuleKind; 14] = [
+    pub const ALL: [RuleKind; 15] = [
         RuleKind::Failed,
         RuleKind::Missed,
         RuleKind::Lost,
@@ -57,6 +59,7 @@ impl RuleKind {
         RuleKind::NoNodeHas,
         RuleKind::StoreLost,
         RuleKind::Quarantine,
+        RuleKind::Unreadable,
         RuleKind::NodesBelow,
         RuleKind::Drift,
         RuleKind::Channel,
@@ -76,6 +79,7 @@ impl RuleKind {
             RuleKind::NoNodeHas => "no_node_has",
             RuleKind::StoreLost => "store_lost",
             RuleKind::Quarantine => "quarantine",
+            RuleKind::Unreadable => "unreadable",
             RuleKind::NodesBelow => "nodes_below",
             RuleKind::Drift => "drift",
             RuleKind::Channel => "channel",
@@ -97,6 +101,7 @@ impl RuleKind {
             RuleKind::NoNodeHas => "no node has it",
             RuleKind::StoreLost => "store did not reply",
             RuleKind::Quarantine => "nothing starts: quarantine",
+            RuleKind::Unreadable => "cannot be read, so no rule looks at it",
             RuleKind::NodesBelow => "too few nodes",
             RuleKind::Drift => "nodes differ",
             RuleKind::Channel => "takes no alerts",
@@ -124,6 +129,9 @@ impl RuleKind {
             RuleKind::NoNodeHas => "start a release that has the job, or remove the job for good",
             RuleKind::StoreLost => "look at the store and the network to it",
             RuleKind::Quarantine => "find out who restarts, flushes or fails over the store",
+            RuleKind::Unreadable => {
+                "correct what the error names in the store; the doctor shows more"
+            }
             RuleKind::NodesBelow => "look why replicas of the service are gone",
             RuleKind::Drift => {
                 "finish the deployment: give all nodes the same release and zone data"

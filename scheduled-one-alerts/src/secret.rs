@@ -101,11 +101,11 @@ impl Secret {
         SecretError { what, from, why }
     }
 
-    /// A digest that tells two secrets apart and shows none. A file or a variable counts by its name.
-    pub(crate) fn digest(&self) -> String {
-        let text = match &self.0 {
-            Source::Text(text) => text.clone(),
-            other => format!("{other:?}"),
+    /// A digest that tells two secrets apart and shows none: of what is in the file, or the variable, now. Empty if
+    /// that cannot be read.
+    pub(crate) async fn digest(&self) -> String {
+        let Ok(text) = self.read("a secret").await else {
+            return String::new();
         };
         let digest = digest(&SHA256, text.as_bytes());
         let bytes = digest.as_ref().iter().take(8);
@@ -160,4 +160,23 @@ pub(crate) fn secrets_of(uri: &Uri) -> Vec<&str> {
     secrets.extend(whole.filter(|it| it.len() > 1));
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_read_has_a_digest_wherever_it_comes_from() {
+        let path = std::env::var("PATH").expect("a variable that is set");
+        let digest = Secret::from(path.as_str()).digest().await;
+        assert_eq!(Secret::env("PATH").digest().await, digest);
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("secret");
+        std::fs::write(&file, &path).expect("written");
+        assert_eq!(Secret::file(&file).digest().await, digest);
+        std::fs::write(&file, "another").expect("written");
+        assert_ne!(Secret::file(&file).digest().await, digest);
+        assert_eq!(Secret::env("NO_SUCH_VARIABLE").digest().await, "");
+    }
 }

@@ -30,6 +30,9 @@ pub struct AlertState {
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) engine: EngineState,
     pub(crate) outbox: Outbox,
+    /// Jobs that were read once and that nobody knows of now, with the number of evaluations since.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub(crate) absent: BTreeMap<String, u32>,
     /// For readers, which know nothing of the rest; made when the state is written.
     #[serde(default)]
     shown: Shown,
@@ -59,6 +62,7 @@ impl AlertState {
             cursors: BTreeMap::new(),
             engine: EngineState::new(now_ms),
             outbox: Outbox::default(),
+            absent: BTreeMap::new(),
             shown: Shown::default(),
         }
     }

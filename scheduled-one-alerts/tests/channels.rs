@@ -263,3 +263,52 @@ async fn alertmanager_gets_an_alert_for_each_job() {
         "https://wiki.example/jobs"
     );
 }
+
+#[tokio::test]
+async fn alertmanager_is_informed_of_each_job_that_recovers() {
+    let server = Server::start([ok()]).await;
+    let rules = Rules::new("shop");
+    let alerts = Alerts::new(rules).notify(Alertmanager::new(server.url("/")));
+    let mut state = AlertState::new(NOW_MS);
+    let (bad, good) = (Outcome::Failed, Outcome::Ok);
+    let minutes: [&[(&str, Outcome)]; 6] = [
+        &[("a", bad), ("b", bad)],
+        &[],
+        &[("a", good)],
+        // The new failure of `a` is another incident, and `b` ends the first one.
+        &[("a", bad)],
+        &[("b", good)],
+        &[],
+    ];
+    for (minute, lines) in minutes.into_iter().enumerate() {
+        let at_ms = NOW_MS + minute as i64 * 60_000;
+        let lines = lines
+            .iter()
+            .map(|(job, outcome)| failed(job, at_ms, *outcome));
+        let lines = lines.collect();
+        let facts = Facts {
+            at_ms: at_ms + 1_000,
+            ..Facts::default()
+        };
+        alerts.evaluate(&mut state, Input { lines, facts });
+        alerts.deliver_once(&mut state, at_ms + 1_000).await;
+    }
+    let bodies: Vec<_> = server.received().iter().map(|it| it.json()).collect();
+    let said = bodies.iter().map(|body| {
+        let alerts = body.as_array().unwrap().iter();
+        let alerts = alerts.map(|it| {
+            let is_over = it["endsAt"].as_str() < Some("2026-01-01T00:30:00Z");
+            (it["labels"]["job"].as_str().unwrap().to_owned(), is_over)
+        });
+        alerts.collect::<Vec<_>>()
+    });
+    let said: Vec<_> = said.collect();
+    let (a, b) = ("a".to_owned(), "b".to_owned());
+    let expected = [
+        vec![(a.clone(), false), (b.clone(), false)],
+        vec![(a.clone(), true)],
+        vec![(a, false)],
+        vec![(b, true)],
+    ];
+    assert_eq!(said, expected);
+}

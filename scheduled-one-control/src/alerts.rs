@@ -28,6 +28,9 @@ pub struct AlertsNow {
     pub at_ms: i64,
     /// What fires, the oldest first.
     pub firing: Vec<FiringAlert>,
+    /// How many fire in addition to these: the first 500 are listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
     /// How many messages wait to be delivered.
     pub waiting: usize,
     /// The newest attempts to deliver messages, the newest first.
@@ -69,6 +72,10 @@ pub struct SentAlert {
     pub error: String,
 }
 
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 /// The part of what is stored that is for readers.
 #[derive(Deserialize)]
 struct Stored {
@@ -108,6 +115,7 @@ impl Control {
                 visible.has(unit.job()) && !OF_ALL.contains(&&*firing.rule)
             };
             shown.firing.retain(is_seen);
+            shown.more = 0;
             // They may name any job.
             shown.sent.clear();
         }

@@ -10,6 +10,7 @@ use scheduled_one_schedule::name::is_internal;
 use crate::catalog::{CatalogedJob, InForce, MAX_TICKS, instant, ms};
 use crate::control::Control;
 use crate::error::Error;
+use crate::reader::Reader;
 use crate::reschedule::override_of;
 
 /// A job in a list of all.
@@ -103,8 +104,31 @@ impl Control {
 
     /// The same, whether they may be seen or not.
     pub(crate) async fn all_jobs(&self) -> Result<Vec<JobSummary>, Error> {
+        self.all_jobs_of(self.readers()).await
+    }
+
+    /// The same of one bucket, by its number from 0: a bucket whose store is away keeps nobody from looking at the
+    /// others. None for a number that no bucket has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`].
+    pub async fn jobs_of_bucket(&self, bucket: u32) -> Result<Vec<JobSummary>, Error> {
+        let reader = self.readers().nth(bucket as usize);
+        let mut jobs = self.all_jobs_of(reader.into_iter()).await?;
+        jobs.retain(|job| {
+            let cataloged = job.cataloged.as_ref();
+            self.sees(&job.job, cataloged.and_then(|it| it.group.as_deref()))
+        });
+        Ok(jobs)
+    }
+
+    async fn all_jobs_of<'a>(
+        &'a self,
+        stores: impl Iterator<Item = Reader<'a>>,
+    ) -> Result<Vec<JobSummary>, Error> {
         let mut jobs: BTreeMap<String, JobSummary> = BTreeMap::new();
-        for store in self.readers() {
+        for store in stores {
             let reply = self.read_catalog(store).await?;
             let now_ms = (reply.head.now_us / 1_000) as i64;
             let directives = reply.body.directives;

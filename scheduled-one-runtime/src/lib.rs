@@ -80,6 +80,7 @@ mod guard;
 mod lease;
 mod retry;
 mod run_result;
+mod run_signs;
 mod signal;
 
 mod renewal;

@@ -57,6 +57,7 @@ pub(crate) struct Runner {
     /// Reports the outcomes.
     pub(crate) reporter: Reporter,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) signs: Option<Arc<dyn crate::run_signs::RunSigns>>,
 }
 
 /// The scheduler stops.
@@ -217,6 +218,7 @@ impl Runner {
 
     /// Counts how late the function of a first attempt is called. A tick that waited for the run before is late, too.
     fn count_start(&self, new: &NewRun) {
+        self.sign_start(new);
         // A request has no instant at which it was due.
         if new.id.attempt == 1 && new.id.origin.is_none() {
             let tick_ms = new.id.tick.ms();
@@ -231,6 +233,7 @@ impl Runner {
 
     fn count_end(&self, new: &NewRun, result: &RunResult, began: Option<Duration>) {
         let took = began.map(|began| self.clock.boottime().saturating_sub(began));
+        self.sign_end(new, result, took);
         let ended = (result.outcome, result.reason.as_str());
         let now_ms = self.cluster.now_ms();
         self.metrics

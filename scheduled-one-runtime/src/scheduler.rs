@@ -24,6 +24,8 @@ mod audit;
 mod declared_rules;
 pub(crate) mod doctor;
 mod metrics;
+#[cfg(feature = "alerts")]
+mod monitoring;
 
 use std::fmt;
 use std::sync::Arc;
@@ -113,6 +115,9 @@ pub struct Scheduler {
     /// What alerts are made of.
     #[cfg(feature = "alerts")]
     alert_source: Arc<alert_source::AlertSource>,
+    /// Signs of runs on their way to monitors.
+    #[cfg(feature = "alerts")]
+    monitoring: Option<Arc<monitoring::Monitoring>>,
     /// Set when the scheduler stops: nothing new starts, and no attempt is followed by another one.
     stopping: watch::Sender<Option<Stopping>>,
     shutdown_grace: Duration,

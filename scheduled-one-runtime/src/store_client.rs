@@ -7,6 +7,7 @@
 //! head, so they are timed and are no sample.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +30,9 @@ use scheduled_one_protocol::{TickMs, UnitName};
 
 /// Waits before a request is repeated while the store is lost: the shortest and the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// How many outages are kept: a store that comes and goes has many.
+const MAX_OUTAGES: usize = 16;
 
 /// What a client knows of its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +121,8 @@ pub(crate) struct StoreClient {
     clock: Arc<dyn Clock>,
     cluster: Arc<ClusterClock>,
     health: watch::Sender<StoreHealth>,
-    /// The newest outage; it continues if it has no end.
-    outage: Mutex<Option<OutageSeen>>,
+    /// The newest outages, the oldest first; the last one continues if it has no end.
+    outages: Mutex<VecDeque<OutageSeen>>,
     bucket_mismatch: BucketMismatch,
     log_throttle: LogThrottle,
     pub(crate) metrics: Arc<Metrics>,
@@ -152,7 +156,7 @@ impl StoreClient {
             metrics,
             cluster,
             health: watch::Sender::new(health),
-            outage: Mutex::new(None),
+            outages: Mutex::default(),
             bucket_mismatch,
             log_throttle: LogThrottle::default(),
         }
@@ -350,10 +354,13 @@ impl StoreClient {
 
     /// Notes an outage. False if it continues.
     fn begin_outage(&self, error: &StoreError, now: Duration) -> bool {
-        let mut outage = self.outage();
-        let is_new = outage.as_ref().is_none_or(|known| known.until.is_some());
+        let mut outages = self.seen();
+        let is_new = outages.back().is_none_or(|known| known.until.is_some());
         if is_new {
-            *outage = Some(OutageSeen {
+            if outages.len() == MAX_OUTAGES {
+                outages.pop_front();
+            }
+            outages.push_back(OutageSeen {
                 since: now,
                 until: None,
                 error: error.to_string(),
@@ -364,20 +371,20 @@ impl StoreClient {
 
     /// Notes the end of an outage, and returns when it began; `None` if there is none.
     fn end_outage(&self, now: Duration) -> Option<Duration> {
-        let mut outage = self.outage();
-        let open = outage.as_mut().filter(|known| known.until.is_none())?;
+        let mut outages = self.seen();
+        let open = outages.back_mut().filter(|known| known.until.is_none())?;
         open.until = Some(now);
         Some(open.since)
     }
 
-    /// The newest outage that this node saw.
+    /// The newest outages that this node saw, the oldest first.
     #[cfg(feature = "alerts")]
-    pub(crate) fn last_outage(&self) -> Option<OutageSeen> {
-        self.outage().clone()
+    pub(crate) fn outages(&self) -> VecDeque<OutageSeen> {
+        self.seen().clone()
     }
 
-    fn outage(&self) -> std::sync::MutexGuard<'_, Option<OutageSeen>> {
-        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> std::sync::MutexGuard<'_, VecDeque<OutageSeen>> {
+        self.outages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,6 +16,7 @@
 //! | the same, when a span is entered, left or closed | [`InSpan`], and `run.rs`, with [`ignore`] | nothing |
 //! | requests to a store that the program gave | `StoreClient`, `Renewals`, `ledger`, with [`request`] | a store that is not available |
 //! | `Debug` of that store | `start`, with [`call`] | a text that says so |
+//! | a monitor's check, its signs of runs | `scheduler/monitoring.rs`, with [`catch`] | an error of `start`; a sign that was not sent |
 //! | anything else in the task of a run | [`catch`], in `run.rs` | `panicked` |
 //!
 //! `Debug` of an error or a state is never called.

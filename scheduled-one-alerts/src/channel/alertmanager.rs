@@ -93,8 +93,12 @@ impl Channel for Alertmanager {
         &self.endpoint.name
     }
 
-    fn address(&self) -> String {
-        self.endpoint.digest()
+    fn each_subject(&self) -> bool {
+        true
+    }
+
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.endpoint.digest())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {

@@ -112,8 +112,8 @@ impl Channel for DingTalk {
         RATE
     }
 
-    fn address(&self) -> String {
-        self.endpoint.digest()
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.endpoint.digest())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {

@@ -28,8 +28,8 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn digest(&self) -> String {
-        self.address.digest()
+    pub(crate) async fn digest(&self) -> String {
+        self.address.digest().await
     }
 
     /// The same endpoint at another address.

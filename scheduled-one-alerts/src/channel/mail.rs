@@ -152,8 +152,8 @@ impl Channel for Mail {
         RATE
     }
 
-    fn address(&self) -> String {
-        self.address.digest()
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.address.digest())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {

@@ -82,8 +82,14 @@ impl Channel for PagerDuty {
         &self.endpoint.name
     }
 
-    fn address(&self) -> String {
-        self.endpoint.digest() + &self.key.digest()
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(async {
+            let (address, key) = (self.endpoint.digest().await, self.key.digest().await);
+            match address.is_empty() || key.is_empty() {
+                true => String::new(),
+                false => address + &key,
+            }
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {

@@ -74,8 +74,8 @@ impl Channel for Slack {
         RATE
     }
 
-    fn address(&self) -> String {
-        self.endpoint.digest()
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.endpoint.digest())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {

@@ -110,8 +110,8 @@ impl Channel for Webhook {
         &self.endpoint.name
     }
 
-    fn address(&self) -> String {
-        self.endpoint.digest()
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.endpoint.digest())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {

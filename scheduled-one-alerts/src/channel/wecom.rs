@@ -82,8 +82,8 @@ impl Channel for WeCom {
         RATE
     }
 
-    fn address(&self) -> String {
-        self.endpoint.digest()
+    fn address(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.endpoint.digest())
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {

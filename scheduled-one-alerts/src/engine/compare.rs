@@ -3,14 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Condition, Step, conditions, key};
-use crate::facts::Facts;
+use crate::facts::{Facts, UnitFacts};
 use crate::rule_kind::RuleKind;
+
+fn rule_and_subject(key: &str) -> Option<(RuleKind, &str)> {
+    let (rule, subject) = key.split_once('|')?;
+    let mut rules = RuleKind::ALL.into_iter();
+    Some((rules.find(|it| it.as_str() == rule)?, subject))
+}
 
 impl Step<'_> {
     /// Compares what fires with what is the case.
     pub(super) fn conditions(&mut self, facts: &Facts, conditions: Vec<Condition>) {
         let mut waiting = BTreeMap::new();
-        let mut held = BTreeSet::new();
+        let going_on = facts
+            .outages
+            .iter()
+            .filter(|outage| outage.until_ms.is_none());
+        let going_on = going_on.map(|outage| key(RuleKind::StoreLost, &outage.store));
+        let mut held: BTreeSet<String> = going_on.collect();
         for condition in conditions {
             let key = key(condition.rule, &condition.subject);
             held.insert(key.clone());
@@ -33,16 +44,24 @@ impl Step<'_> {
                 self.fire(rule, subject, since_ms, condition.text);
             }
         }
+        let units = facts.units.iter().map(|unit| (&*unit.name, unit));
+        let units: BTreeMap<&str, &UnitFacts> = units.collect();
+        let is_known =
+            |rule, subject: &str| conditions::is_known(rule, facts, units.get(subject).copied());
+        // What could not be looked at lasts as long as it did.
+        for (key, began_ms) in std::mem::take(&mut self.state.waiting) {
+            if rule_and_subject(&key).is_some_and(|(rule, subject)| !is_known(rule, subject)) {
+                waiting.entry(key).or_insert(began_ms);
+            }
+        }
         self.state.waiting = waiting;
         let firing: Vec<(RuleKind, String)> = self
             .state
             .firing()
             .map(|(rule, subject, _)| (rule, subject.to_owned()))
             .collect();
-        let listed: BTreeSet<&str> = facts.units.iter().map(|unit| &*unit.name).collect();
         for (rule, subject) in firing {
-            let is_known = conditions::is_known(rule, facts, listed.contains(&*subject));
-            let is_over = is_known && !held.contains(&key(rule, &subject));
+            let is_over = is_known(rule, &subject) && !held.contains(&key(rule, &subject));
             if is_over || !conditions::is_on(self.rules, rule, &subject) {
                 self.resolve(rule, &subject);
             }

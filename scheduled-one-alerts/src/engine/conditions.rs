@@ -1,6 +1,7 @@
 //! What is the case, by the facts: rules that fire while it happens.
 
 use crate::alert::instant;
+use crate::engine::{first_line, words};
 use crate::facts::{CLUSTER, Facts, UnitFacts};
 use crate::rule::{Decided, Rules};
 use crate::rule_kind::RuleKind;
@@ -46,7 +47,7 @@ fn of_unit(rules: &Decided, unit: &UnitFacts, now_ms: i64) -> Vec<Condition> {
             .zip(limit)
             .filter(|(since, limit)| now_ms - since >= *limit)
     };
-    let is_paused = unit.paused_since_ms.is_some();
+    let is_paused = unit.is_off();
     if let Some((due_ms, _)) = over(unit.due_ms, rules.late_ms).filter(|_| !is_paused) {
         let text = format!("tick {} has not started", instant(due_ms, zone));
         add(RuleKind::Late, due_ms, 0, text);
@@ -59,8 +60,11 @@ fn of_unit(rules: &Decided, unit: &UnitFacts, now_ms: i64) -> Vec<Condition> {
         let text = format!("paused since {}", instant(since_ms, zone));
         add(RuleKind::PausedLonger, since_ms, 0, text);
     }
-    if rules.unaccounted && unit.unaccounted > 0 {
-        let text = format!("{} ticks have no outcome", unit.unaccounted);
+    if let Some(ticks) = unit
+        .unaccounted
+        .filter(|ticks| rules.unaccounted && *ticks > 0)
+    {
+        let text = format!("{ticks} ticks have no outcome");
         add(RuleKind::Unaccounted, now_ms, 0, text);
     }
     if rules.no_node_has && unit.no_node_has {
@@ -89,27 +93,30 @@ fn of_cluster(rules: &Rules, facts: &Facts) -> Vec<Condition> {
     if let (Some(text), Some(hold_ms)) = (&facts.drift, rules.drift_ms) {
         add(RuleKind::Drift, CLUSTER, facts.at_ms, hold_ms, text.clone());
     }
-    for quarantine in facts.quarantines.iter().filter(|_| rules.quarantine) {
-        let text = format!(
-            "all jobs start again by {}",
-            instant(quarantine.until_ms, None)
-        );
+    let going_on = facts.quarantines.iter();
+    let going_on = going_on.filter(|it| rules.quarantine && it.until_ms > facts.at_ms);
+    for quarantine in going_on {
+        let text = words::quarantine(quarantine.until_ms);
         let (store, since_ms) = (&quarantine.store, quarantine.since_ms);
         add(RuleKind::Quarantine, store, since_ms, 0, text);
+    }
+    for it in facts.unreadable.iter().filter(|_| rules.unreadable) {
+        let (what, text) = (&it.what, first_line(&it.error));
+        add(RuleKind::Unreadable, what, facts.at_ms, SETTLE_MS, text);
     }
     found
 }
 
 /// Whether the facts say that the rule does not hold for a subject, if they do not say that it does.
-pub(super) fn is_known(rule: RuleKind, facts: &Facts, is_listed: bool) -> bool {
+pub(super) fn is_known(rule: RuleKind, facts: &Facts, unit: Option<&UnitFacts>) -> bool {
     match rule {
-        RuleKind::Late
-        | RuleKind::RunsLonger
-        | RuleKind::PausedLonger
-        | RuleKind::Unaccounted
-        | RuleKind::NoNodeHas => is_listed,
+        RuleKind::Late | RuleKind::RunsLonger | RuleKind::PausedLonger | RuleKind::NoNodeHas => {
+            unit.is_some()
+        }
+        RuleKind::Unaccounted => unit.is_some_and(|unit| unit.unaccounted.is_some()),
         RuleKind::NodesBelow => facts.nodes.is_some(),
-        RuleKind::Quarantine | RuleKind::Drift | RuleKind::Channel => true,
+        RuleKind::Drift | RuleKind::Unreadable | RuleKind::StoreLost => !facts.is_partial,
+        RuleKind::Quarantine | RuleKind::Channel => true,
         _ => false,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::cut;
 use super::{Step, Timer, key, name_of};
 use crate::alert::{Alert, Status, Subject};
 use crate::rule::Rules;
@@ -33,8 +34,15 @@ pub(super) struct Fired {
     text: String,
 }
 
+/// How many members of an incident keep their whole text. A failure of everything is thousands of members, which have
+/// to be stored with all the rest.
+const WHOLE_TEXTS: usize = 50;
+
+/// The texts of the others are cut to so many characters.
+const SHORT_TEXT: usize = 60;
+
 impl Fired {
-    pub(super) fn new(since_ms: i64, text: String) -> Self {
+    fn new(since_ms: i64, text: String) -> Self {
         Fired {
             since_ms,
             resolved_ms: None,
@@ -47,7 +55,7 @@ impl Fired {
         &self.text
     }
 
-    pub(super) fn again(&mut self, text: String) {
+    fn again(&mut self, text: String) {
         self.count = self.count.saturating_add(1);
         self.resolved_ms = None;
         self.text = text;
@@ -62,8 +70,30 @@ enum Said {
 }
 
 impl Incident {
+    /// The subject of a member that is new, or fires again.
+    pub(super) fn add(&mut self, subject: &str, since_ms: i64, text: String) {
+        let is_new = !self.members.contains_key(subject);
+        let text = match self.members.len() + usize::from(is_new) > WHOLE_TEXTS {
+            true => cut(&text, SHORT_TEXT),
+            false => text,
+        };
+        match self.members.get_mut(subject) {
+            Some(member) => member.again(text),
+            None => drop(
+                self.members
+                    .insert(subject.to_owned(), Fired::new(since_ms, text)),
+            ),
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.members.values().all(|it| it.resolved_ms.is_some())
+    }
+
+    /// Names it, in messages.
+    pub(super) fn name(&self, rules: &Rules) -> String {
+        let opened = self.opened_ms.to_string();
+        name_of(&[&*rules.namespace, self.rule.as_str(), &*self.first, &opened])
     }
 
     /// When the next message of the incident is due, unless it is over before.
@@ -75,9 +105,8 @@ impl Incident {
     }
 
     fn message(&self, rules: &Rules, said: &Said, now_ms: i64) -> Alert {
-        let opened = self.opened_ms.to_string();
         let names = [&*rules.namespace, self.rule.as_str(), &*self.first];
-        let incident = name_of(&[names[0], names[1], names[2], &opened]);
+        let incident = self.name(rules);
         let (status, transition) = match said {
             Said::First => (Status::Firing, "f".to_owned()),
             Said::Again => (Status::Firing, format!("r{}", self.repeats)),
@@ -87,7 +116,11 @@ impl Incident {
             Said::Again => it.resolved_ms.is_none(),
             Said::First | Said::Resolved => true,
         });
+        let shown: Vec<_> = shown.collect();
+        let since_ms = shown.iter().map(|(_, it)| it.since_ms).min();
+        let over_ms = shown.iter().filter_map(|(_, it)| it.resolved_ms).max();
         let subjects: Vec<Subject> = shown
+            .into_iter()
             .map(|(name, it)| Subject {
                 name: name.clone(),
                 since_ms: it.since_ms,
@@ -98,8 +131,6 @@ impl Incident {
                 link: rules.link(self.rule, name),
             })
             .collect();
-        let since_ms = subjects.iter().map(|it| it.since_ms).min();
-        let over_ms = subjects.iter().filter_map(|it| it.resolved_ms).max();
         Alert {
             id: format!("{incident}.{transition}"),
             incident,
@@ -119,6 +150,7 @@ impl Incident {
                 Status::Resolved => None,
             },
             subjects,
+            more: 0,
         }
     }
 }

@@ -30,7 +30,14 @@ impl Step<'_> {
         unit.missed = 0;
         unit.oks = unit.oks.saturating_add(1);
         unit.last_ok_ms = unit.last_ok_ms.max(Some(line.ended_at_ms));
-        let recovered = unit.oks >= rules.recover;
+        let failures = line
+            .identity
+            .as_deref()
+            .map(|node| unit.by_node.succeeded(node));
+        let others_fail = failures
+            .zip(rules.failed)
+            .is_some_and(|(failures, n)| failures >= n);
+        let recovered = unit.oks >= rules.recover && !others_fail;
         for rule in [RuleKind::NoSuccess, RuleKind::Missed, RuleKind::Lost] {
             self.resolve(rule, subject);
         }
@@ -47,7 +54,11 @@ impl Step<'_> {
         unit.missed = 0;
         unit.failures = unit.failures.saturating_add(1);
         let since_ms = *unit.failing_since_ms.get_or_insert(line.ended_at_ms);
-        let (failures, zone) = (unit.failures, unit.zone.clone());
+        let in_a_row = (unit.failures, since_ms);
+        let of_node = line.identity.as_deref();
+        let of_node = of_node.map(|node| unit.by_node.failed(node, line));
+        let (failures, since_ms) = of_node.unwrap_or(in_a_row);
+        let zone = unit.zone.clone();
         self.resolve(RuleKind::Missed, subject);
         let is_lost = line.outcome == Outcome::Lost;
         let text = words::run(line, zone.as_deref());
@@ -62,7 +73,7 @@ impl Step<'_> {
     fn missed(&mut self, subject: &str, line: &LedgerRecord) {
         let wanted = self.rules.of(subject).missed;
         let unit = self.unit(subject);
-        if unit.paused_since_ms.is_some() {
+        if unit.is_off() {
             return;
         }
         unit.missed = unit.missed.saturating_add(line.count);
@@ -86,7 +97,7 @@ impl Step<'_> {
             .last_ok_ms
             .max(unit.first_seen_ms)
             .max(unit.resumed_ms)?;
-        if unit.paused_since_ms.is_some() || fires() {
+        if unit.is_off() || fires() {
             return None;
         }
         let due_ms = since_ms.saturating_add(time_ms);

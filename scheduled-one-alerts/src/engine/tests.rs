@@ -1,6 +1,7 @@
 //! What the rules say of histories.
 
 mod each_rule;
+mod ended;
 mod properties;
 
 use std::time::Duration;
@@ -45,6 +46,7 @@ fn at(at_ms: i64) -> Facts {
 
 fn unit(name: &str) -> UnitFacts {
     UnitFacts {
+        unaccounted: Some(0),
         name: name.to_owned(),
         first_seen_ms: Some(0),
         ..UnitFacts::default()

@@ -12,11 +12,15 @@ const MAX_TEXT: usize = 300;
 pub(crate) fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty());
     let line = line.unwrap_or_default().trim();
-    let clean = line.chars().filter(|c| !c.is_control());
-    let cut: String = clean.clone().take(MAX_TEXT).collect();
-    match clean.count() > MAX_TEXT {
-        true => cut + "…",
-        false => cut,
+    let clean: String = line.chars().filter(|c| !c.is_control()).collect();
+    cut(&clean, MAX_TEXT)
+}
+
+/// At most so many characters of a text.
+pub(super) fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -64,6 +68,11 @@ pub(crate) fn no_success(last_ok_ms: Option<i64>, since_ms: i64, zone: Option<&s
         Some(ok_ms) => format!("the last success was at {}", instant(ok_ms, zone)),
         None => format!("no success since {}", instant(since_ms, zone)),
     }
+}
+
+/// When a quarantine is over, or was.
+pub(crate) fn quarantine(until_ms: i64) -> String {
+    format!("all jobs start again by {}", instant(until_ms, None))
 }
 
 pub(crate) fn outage(outage: &Outage) -> String {

@@ -84,6 +84,9 @@ async fn show(session: &Session) -> Result<Exit, Failure> {
                 escape(&firing.text)
             );
         }
+        if alerts.more > 0 {
+            let _ = writeln!(text, "and {} more", alerts.more);
+        }
         if alerts.firing.is_empty() {
             text.push_str("nothing fires\n");
         }

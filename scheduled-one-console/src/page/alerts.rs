@@ -59,6 +59,7 @@ fn firing(visitor: &Visitor, page: &AlertsPage, alerts: &AlertsNow) -> Markup {
                     }
                     tbody { @for firing in &alerts.firing { (row(visitor, page, firing)) } }
                 }
+                @if alerts.more > 0 { p { "And " (alerts.more) " more." } }
             }
         }
     }

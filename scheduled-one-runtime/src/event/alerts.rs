@@ -1,4 +1,6 @@
-//! What alerts say, for the log as well: it is there when no channel is.
+//! What alerts say, for the log as well: it is there when no channel is. What monitors outside do not take.
+
+use std::fmt;
 
 use scheduled_one_alerts::{Alert, Delivery, DeliveryResult, Status};
 
@@ -30,4 +32,19 @@ pub(crate) fn delivery(delivery: &Delivery) {
         }
         _ => {}
     }
+}
+
+/// A monitor outside did not take the sign of a run.
+pub(crate) fn sign_failed(monitor: &str, job: &str, why: &dyn fmt::Display) {
+    warn!(target: TARGET, monitor, job, %why, "monitor not informed of a run");
+}
+
+/// Too many signs wait for a monitor outside.
+pub(crate) fn sign_dropped(monitor: &str, dropped: u64) {
+    warn!(target: TARGET, monitor, dropped, "sign to a monitor dropped: too many wait");
+}
+
+/// The scheduler has stopped, and signs to monitors outside were not sent.
+pub(crate) fn signs_lost_at_stop(signs: usize) {
+    warn!(target: TARGET, signs, "monitors not informed of the last runs: the scheduler stops");
 }

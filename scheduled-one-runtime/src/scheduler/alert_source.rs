@@ -7,17 +7,22 @@ mod stores;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use scheduled_one_alerts::{Facts, Source, SourceError};
+use std::time::Duration;
+
+use scheduled_one_alerts::{Facts, Source, SourceError, Unreadable};
 use scheduled_one_control::Control;
 use scheduled_one_protocol::{BoxFuture, Bucket, LedgerRecord, Store};
 use scheduled_one_schedule::ZoneData;
 use scheduled_one_schedule::alert::JobRules;
 
 use crate::compiled_job::CompiledJob;
+use crate::join_all::join_all;
 use crate::node::outlook::Outlook;
 use crate::scheduler::Scheduler;
 use crate::scheduler::alert_source::gaps::Gaps;
+use crate::scheduler::alert_source::own::OwnUnits;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::declared_rules::declared_rules;
 use crate::user_code;
@@ -36,7 +41,14 @@ pub(crate) struct AlertSource {
     pub(super) control: Control,
     pub(super) zones: ZoneData,
     gaps: Gaps,
+    /// The buckets whose stores did not reply when the facts were read last, as bits.
+    away: AtomicU64,
+    /// How long ago an outage may have ended to be listed.
+    lately_ms: AtomicI64,
 }
+
+/// Buckets that cannot be read, by number, with the error of each.
+type Away = BTreeMap<u32, String>;
 
 impl AlertSource {
     pub(super) fn new(
@@ -61,11 +73,42 @@ impl AlertSource {
             control,
             zones,
             gaps: Gaps::default(),
+            away: AtomicU64::new(0),
+            lately_ms: AtomicI64::new(stores::LATELY_MS),
         }
     }
 
     pub(super) fn bucket(&self, job: &str) -> Bucket {
         Bucket::of_job(job, self.stores.len() as u32)
+    }
+
+    /// The facts are read as often as this. What has ended is listed until two evaluations could see it.
+    pub(super) fn read_every(&self, period: Duration) {
+        let twice_ms = i64::try_from(period.as_millis() * 2).unwrap_or(i64::MAX);
+        self.lately_ms.fetch_max(twice_ms, Ordering::AcqRel);
+    }
+
+    /// How alerts call the store of a bucket.
+    fn store_name(&self, bucket: u32) -> String {
+        match self.stores.len() {
+            1 => "store".to_owned(),
+            _ => format!("bucket {bucket}"),
+        }
+    }
+
+    /// Notes which buckets could not be read. An outage that this node sees says so by itself.
+    fn note_away(&self, facts: &mut Facts, away: &Away) {
+        let bits = away.keys().fold(0, |bits, bucket| bits | bit(*bucket));
+        self.away.store(bits, Ordering::Release);
+        facts.is_partial = !away.is_empty();
+        for (bucket, error) in away {
+            let what = self.store_name(*bucket);
+            let mut outages = facts.outages.iter();
+            if !outages.any(|it| it.store == what && it.until_ms.is_none()) {
+                let error = error.clone();
+                facts.unreadable.push(Unreadable { what, error });
+            }
+        }
     }
 
     /// The store that has the ledger of a job, whether this node has the job or not.
@@ -81,6 +124,11 @@ impl AlertSource {
     }
 }
 
+/// There are at most 64 buckets.
+fn bit(bucket: u32) -> u64 {
+    1 << (bucket % u64::BITS)
+}
+
 impl Source for AlertSource {
     fn facts(&self) -> BoxFuture<'_, Result<Facts, SourceError>> {
         Box::pin(async {
@@ -88,13 +136,31 @@ impl Source for AlertSource {
                 declared: self.declared.clone(),
                 ..Facts::default()
             };
-            for worker in &self.workers {
+            let workers = self.workers.iter();
+            let reading = workers.map(|worker| {
+                Box::pin(self.own_units(worker)) as BoxFuture<'_, Result<OwnUnits, SourceError>>
+            });
+            let (mut away, mut error) = (Away::new(), None);
+            for (worker, read) in self.workers.iter().zip(join_all(reading).await) {
                 facts.at_ms = facts.at_ms.max(worker.now_ms());
-                facts.units.extend(self.own_units(worker).await?);
+                match read {
+                    Ok((units, unreadable)) => {
+                        facts.units.extend(units);
+                        facts.unreadable.extend(unreadable);
+                    }
+                    Err(failed) => {
+                        away.insert(worker.client.bucket.index(), failed.to_string());
+                        error = Some(failed);
+                    }
+                }
             }
-            self.elsewhere(&mut facts).await?;
-            self.count_gaps(&mut facts).await?;
+            if let Some(error) = error.filter(|_| away.len() == self.workers.len()) {
+                return Err(error);
+            }
+            self.elsewhere(&mut facts, &mut away).await;
+            self.count_gaps(&mut facts, &away).await;
             self.of_stores(&mut facts);
+            self.note_away(&mut facts, &away);
             Ok(facts)
         })
     }
@@ -105,6 +171,11 @@ impl Source for AlertSource {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<LedgerRecord>, SourceError>> {
         Box::pin(async move {
+            // It was not there a moment ago: its jobs are not asked for one by one.
+            let bucket = self.bucket(job).index();
+            if self.away.load(Ordering::Acquire) & bit(bucket) != 0 {
+                return Err(format!("{} cannot be read", self.store_name(bucket)).into());
+            }
             let lines = user_code::request(|| self.store(job).ledger(job, limit)).await;
             Ok(lines?)
         })

@@ -7,7 +7,6 @@ use scheduled_one_alerts::{AlertState, Alerts, Keeper, SourceError};
 use scheduled_one_control::Control;
 use scheduled_one_protocol::message::{Checkpoint, CheckpointRequest, Checkpointed};
 use scheduled_one_protocol::{BoxFuture, FencingToken, Store, UnitName};
-use scheduled_one_schedule::ZoneData;
 use scheduled_one_schedule::policy::Scope;
 
 use crate::compiled_job::CompiledJob;
@@ -18,10 +17,11 @@ use crate::handler::BoxError;
 use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::metrics::labels::Op;
-use crate::node::outlook::Outlook;
 use crate::scheduler::alert_source::AlertSource;
 use crate::scheduler::bucket_worker::BucketWorker;
 use crate::scheduler::builder::SchedulerBuilder;
+use crate::scheduler::monitoring::Monitoring;
+use crate::scheduler::node_shared::NodeShared;
 use crate::store_client::StoreClient;
 
 /// The name of the internal job.
@@ -69,14 +69,14 @@ impl SchedulerBuilder {
         self
     }
 
-    /// What alerts are made of, for this scheduler.
-    pub(super) fn alert_source(
+    /// What alerts are made of, for this scheduler, which runs now.
+    pub(super) async fn alert_source(
         &self,
         workers: &[BucketWorker],
         stores: &[Arc<dyn Store>],
         jobs: &[Arc<CompiledJob>],
-        outlook: &Outlook,
-        zones: &ZoneData,
+        shared: &NodeShared,
+        alerting: Option<Arc<Alerting>>,
     ) -> Result<Arc<AlertSource>, Error> {
         let control = Control::of_stores(stores.to_vec());
         let control = control.map_err(|error| Error::Identity(error.to_string()))?;
@@ -85,15 +85,27 @@ impl SchedulerBuilder {
             workers,
             stores,
             jobs,
-            outlook.clone(),
+            shared.outlook.clone(),
             control,
-            zones.clone(),
+            shared.zones.clone(),
         );
-        Ok(Arc::new(source))
+        let source = Arc::new(source);
+        if let Some(alerting) = &alerting {
+            alerting.count_in(&shared.metrics);
+        }
+        source.begin(alerting.as_deref()).await;
+        Ok(source)
+    }
+
+    /// Checks alerts and monitors, and makes what is needed for them.
+    pub(super) async fn add_alerts(
+        &mut self,
+    ) -> Result<(Option<Arc<Alerting>>, Option<Arc<Monitoring>>), Error> {
+        Ok((self.add_alerting().await?, self.add_monitoring().await?))
     }
 
     /// Checks the alerts, and adds the internal job.
-    pub(super) async fn add_alerting(&mut self) -> Result<Option<Arc<Alerting>>, Error> {
+    async fn add_alerting(&mut self) -> Result<Option<Arc<Alerting>>, Error> {
         let Some(alerts) = self.alerts.take() else {
             return Ok(None);
         };
@@ -125,7 +137,7 @@ impl SchedulerBuilder {
 
 impl AlertSource {
     /// The scheduler runs. Without alerts of its own, it warns of rules that no node evaluates.
-    pub(super) async fn begin(self: &Arc<Self>, alerting: Option<&Alerting>) {
+    async fn begin(self: &Arc<Self>, alerting: Option<&Alerting>) {
         if let Some(alerting) = alerting {
             return alerting.begin(self);
         }
@@ -139,11 +151,12 @@ impl AlertSource {
 impl Alerting {
     /// The scheduler runs.
     fn begin(&self, source: &Arc<AlertSource>) {
+        source.read_every(self.alerts.period());
         let _ = self.source.set(Arc::downgrade(source));
     }
 
     /// What fires, and what becomes of messages, is counted there from now on.
-    pub(super) fn count_in(&self, metrics: &Metrics) {
+    fn count_in(&self, metrics: &Metrics) {
         metrics.add_alerts(self.alerts.channels());
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::job::{Job, check_lease, check_name};
 use crate::lease::DEFAULT_LEASE;
+use crate::run_signs::RunSigns;
 use crate::scheduler::builder::placement::Limits;
 use crate::scheduler::job_selection::JobSelection;
 use crate::scheduler::store_config::StoreConfig;
@@ -71,6 +72,10 @@ pub struct SchedulerBuilder {
     pub(super) metrics_off: bool,
     #[cfg(feature = "alerts")]
     pub(super) alerts: Option<scheduled_one_alerts::Alerts>,
+    #[cfg(feature = "alerts")]
+    pub(super) monitors: Vec<Arc<dyn scheduled_one_alerts::Monitor>>,
+    /// Who takes signs of runs.
+    pub(super) signs: Option<Arc<dyn RunSigns>>,
 }
 
 impl SchedulerBuilder {
@@ -97,6 +102,9 @@ impl SchedulerBuilder {
             metrics_off: false,
             #[cfg(feature = "alerts")]
             alerts: None,
+            #[cfg(feature = "alerts")]
+            monitors: Vec::new(),
+            signs: None,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::node::outlook::Outlook;
 use crate::permits::Permits;
 use crate::run::Stopping;
+use crate::run_signs::RunSigns;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::program::Program;
 use crate::state::States;
@@ -42,6 +43,8 @@ pub(super) struct NodeShared {
     pub(super) bucket_mismatch: BucketMismatch,
     pub(super) outlook: Outlook,
     pub(super) metrics: Arc<Metrics>,
+    /// Who takes signs of runs.
+    pub(super) signs: Option<Arc<dyn RunSigns>>,
     pub(super) program: Arc<Program>,
     pub(super) zones: ZoneData,
 }
@@ -83,6 +86,7 @@ impl SchedulerBuilder {
             bucket_mismatch: BucketMismatch::default(),
             outlook,
             metrics: Arc::new(metrics),
+            signs: self.signs.take(),
             program: Arc::new(program.named(self.application.as_deref(), self.generation)),
             zones: zones.clone(),
         })

@@ -33,6 +33,9 @@ const LATE: Duration = Duration::from_millis(200);
 pub(super) const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest wait for outcomes to be recorded when the scheduler stops.
 const RECORD_PATIENCE: Duration = Duration::from_secs(2);
+/// Longest wait for signs to monitors to be sent.
+#[cfg(feature = "alerts")]
+const SIGNS_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest wait for a node to end, and for the store to note that it leaves.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -119,7 +122,8 @@ impl Scheduler {
         let workers = self.workers.iter().zip(&mut state.tasks);
         let leaving =
             workers.map(|(worker, tasks)| Box::pin(worker.leave(tasks, end)) as BoxFuture<'_, _>);
-        let recorded = join_all(leaving).await.into_iter().all(|recorded| recorded);
+        let ((), left) = tokio::join!(self.end_signs(end), join_all(leaving));
+        let recorded = left.into_iter().all(|recorded| recorded);
         // A run that blocks its thread has no outcome to record.
         let recorded = recorded && is_idle;
         state.recorded = Some(recorded);
@@ -130,6 +134,19 @@ impl Scheduler {
             recorded,
         }
     }
+
+    /// Waits until monitors outside have the signs of all runs, as far as the grace allows.
+    #[cfg(feature = "alerts")]
+    async fn end_signs(&self, end: Duration) {
+        if let Some(monitoring) = &self.monitoring {
+            let soon = (self.clock.boottime() + SIGNS_PATIENCE).min(end);
+            before(&*self.clock, soon, monitoring.wait_sent()).await;
+            monitoring.end();
+        }
+    }
+
+    #[cfg(not(feature = "alerts"))]
+    async fn end_signs(&self, _end: Duration) {}
 
     /// Nothing new starts from now on. The replies to pending claims are awaited so long.
     pub(super) fn stop(&self, patience: Duration) {

@@ -64,7 +64,7 @@ impl SchedulerBuilder {
         self.check_settings()?;
         let zones = self.zones()?;
         #[cfg(feature = "alerts")]
-        let alerting = self.add_alerting().await?;
+        let (alerting, monitoring) = self.add_alerts().await?;
         let chosen = std::mem::take(&mut self.jobs).compile(
             &self.states,
             &zones,
@@ -80,8 +80,6 @@ impl SchedulerBuilder {
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
         let shared = self.share(&jobs, program, &zones)?;
-        #[cfg(feature = "alerts")]
-        alerting.iter().for_each(|it| it.count_in(&shared.metrics));
         let joining = join(&shared, &stores, jobs_by_bucket).await?;
 
         // 4. The watchdog is started, which renews leases on connections of its own.
@@ -105,9 +103,9 @@ impl SchedulerBuilder {
         let workers = registered.into_iter().map(Registered::spawn);
         let (workers, tasks): (Vec<BucketWorker>, _) = workers.unzip();
         #[cfg(feature = "alerts")]
-        let alert_source = self.alert_source(&workers, &stores, &jobs, &shared.outlook, &zones)?;
-        #[cfg(feature = "alerts")]
-        alert_source.begin(alerting.as_deref()).await;
+        let alert_source = self
+            .alert_source(&workers, &stores, &jobs, &shared, alerting)
+            .await?;
         #[cfg(not(feature = "alerts"))]
         event::rules_without_effect(declared_rules(&jobs).keys(), WAY_OUT);
         let leases = jobs.iter().map(|job| job.lease(self.lease));
@@ -124,6 +122,8 @@ impl SchedulerBuilder {
             metrics: shared.metrics,
             #[cfg(feature = "alerts")]
             alert_source,
+            #[cfg(feature = "alerts")]
+            monitoring,
             stopping: shared.stopping,
             shutdown_grace: self.shutdown_grace,
             shutdown: Mutex::new(ShutdownState::new(tasks)),
@@ -323,6 +323,7 @@ impl Joining {
             stopping: shared.stopping.clone(),
             slow_polls: Arc::clone(&shared.slow_polls),
             metrics: Arc::clone(&shared.metrics),
+            signs: shared.signs.clone(),
             reporter,
         });
         let node = Node::register(

@@ -24,6 +24,8 @@ pub(crate) struct TestStore {
     inner: MemoryStore,
     refuses: bool,
     state: Arc<Mutex<State>>,
+    /// Those of the buckets after the first, if there are several.
+    others: Arc<[TestStore]>,
 }
 
 /// Which requests of a node have no reply.
@@ -53,6 +55,7 @@ struct State {
     /// Ticks whose ledger lines are lost, in ms.
     lost_lines: Vec<i64>,
     ledgers_read: usize,
+    damaged: Vec<String>,
     /// The clock, and how far it advances between a claim's decision and its reply.
     late_replies: Option<(ManualClock, Duration)>,
 }
@@ -72,7 +75,27 @@ impl TestStore {
             inner: MemoryStore::new(Arc::new(clock.clone())),
             refuses,
             state: Arc::default(),
+            others: Arc::default(),
         }
+    }
+
+    /// The same with a store of its own for a second bucket, which is returned, too.
+    pub(crate) fn with_second_bucket(self, clock: &(impl Clock + Clone)) -> (Self, Self) {
+        let second = TestStore::new(clock, false);
+        let both = TestStore {
+            others: [second.clone()].into(),
+            ..self
+        };
+        (both, second)
+    }
+
+    /// Somebody edits the record of this unit: whoever reads it is refused.
+    pub(crate) fn damage(&self, unit: &str) {
+        self.state
+            .lock()
+            .expect("lock")
+            .damaged
+            .push(unit.to_owned());
     }
 
     /// The way of another node to the same store.
@@ -279,6 +302,13 @@ impl Store for TestStore {
         caller: &'a Caller,
         units: &'a [UnitName],
     ) -> Answer<'a, Reply<Vec<UnitStatus>>> {
+        let state = self.state.lock().expect("lock");
+        let mut damaged = state.damaged.iter();
+        if damaged.any(|it| units.iter().any(|unit| unit.as_str() == it)) {
+            let why = "a record was edited".to_owned();
+            return Box::pin(async { Err(StoreError::Refused(why)) });
+        }
+        drop(state);
         self.pass(self.inner.inspect(caller, units))
     }
 
@@ -328,7 +358,11 @@ impl Store for TestStore {
         self.inner.trail(before, limit)
     }
 
-    fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {
-        Arc::new(self.clone())
+    fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
+        let index = bucket.index() as usize;
+        let other = index
+            .checked_sub(1)
+            .and_then(|index| self.others.get(index));
+        Arc::new(other.unwrap_or(self).clone())
     }
 }

@@ -1,7 +1,7 @@
 //! Each rule fires, and is over: a rule without a history here does not compile.
 
 use super::*;
-use crate::facts::Quarantine;
+use crate::facts::{Quarantine, Unreadable};
 
 /// What makes a rule fire, and what ends it: lines and facts at the instant.
 struct History {
@@ -45,7 +45,7 @@ fn history(rule: RuleKind) -> History {
         RuleKind::Late => of_facts(|facts| facts.units[0].due_ms = Some(HOUR)),
         RuleKind::RunsLonger => of_facts(|facts| facts.units[0].running_since_ms = Some(HOUR)),
         RuleKind::PausedLonger => of_facts(|facts| facts.units[0].paused_since_ms = Some(HOUR)),
-        RuleKind::Unaccounted => of_facts(|facts| facts.units[0].unaccounted = 3),
+        RuleKind::Unaccounted => of_facts(|facts| facts.units[0].unaccounted = Some(3)),
         RuleKind::NoNodeHas => of_facts(|facts| facts.units[0].no_node_has = true),
         RuleKind::StoreLost => History {
             begins: (Vec::new(), |facts| outage(facts, None)),
@@ -56,6 +56,12 @@ fn history(rule: RuleKind) -> History {
                 store: "store".to_owned(),
                 since_ms: HOUR,
                 until_ms: 3 * HOUR,
+            });
+        }),
+        RuleKind::Unreadable => of_facts(|facts| {
+            facts.unreadable.push(Unreadable {
+                what: "a".to_owned(),
+                error: "line 3 is no JSON".to_owned(),
             });
         }),
         RuleKind::NodesBelow => of_facts(|facts| facts.nodes = Some(1)),
@@ -84,6 +90,7 @@ fn alone(rule: RuleKind) -> Rules {
         .all_jobs(jobs)
         .store_lost(time(RuleKind::StoreLost))
         .quarantine(is(RuleKind::Quarantine))
+        .unreadable(is(RuleKind::Unreadable))
         .nodes_below(2 * number(RuleKind::NodesBelow))
         .drift(time(RuleKind::Drift))
 }

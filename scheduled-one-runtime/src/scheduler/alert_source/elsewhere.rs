@@ -3,29 +3,100 @@
 
 use std::collections::BTreeSet;
 
-use scheduled_one_alerts::{Facts, SourceError, UnitFacts};
-use scheduled_one_control::{CatalogedJob, JobGlance, JobSummary};
-use scheduled_one_protocol::{TickMs, UnitName};
+use scheduled_one_alerts::{Facts, UnitFacts, Unreadable};
+use scheduled_one_control::{CatalogedJob, Error, JobGlance, JobSummary};
+use scheduled_one_protocol::{BoxFuture, StoreError, UnitName};
 use scheduled_one_schedule::alert::JobRules;
+use scheduled_one_schedule::parse_duration;
 
-use super::AlertSource;
+use super::own::{mark, running_since};
+use super::{AlertSource, Away};
+use crate::join_all::join_all;
 
 /// How many jobs a text about differences names.
 const MAX_NAMED: usize = 5;
 
+/// All jobs of a bucket, and those that this node does not have.
+type JobsOfBucket = (Vec<JobSummary>, Vec<Other>);
+
+/// A job that this node does not have, and what it looks like, or why that cannot be read.
+type Other = (JobSummary, Result<JobGlance, String>);
+
 impl AlertSource {
-    pub(super) async fn elsewhere(&self, facts: &mut Facts) -> Result<(), SourceError> {
-        let jobs = self.control.jobs().await?;
-        let nodes = self.control.living_nodes().await?;
-        let identities: BTreeSet<&str> = nodes.iter().map(|node| &*node.identity).collect();
-        facts.nodes = u32::try_from(identities.len()).ok();
+    /// Adds the buckets that cannot be read to those that are away; of the others, the facts are there.
+    pub(super) async fn elsewhere(&self, facts: &mut Facts, away: &mut Away) {
+        let buckets = (0..self.stores.len() as u32).filter(|bucket| !away.contains_key(bucket));
+        let buckets: Vec<u32> = buckets.collect();
+        let reading = buckets.iter().map(|bucket| {
+            Box::pin(self.jobs_in(*bucket)) as BoxFuture<'_, Result<JobsOfBucket, Error>>
+        });
+        let mut jobs = Vec::new();
+        for (bucket, read) in buckets.iter().zip(join_all(reading).await) {
+            match read {
+                Ok((all, others)) => {
+                    jobs.extend(all);
+                    self.add_others(facts, others);
+                }
+                Err(error) => drop(away.insert(*bucket, error.to_string())),
+            }
+        }
         facts.drift = drift(&jobs);
+        if away.is_empty() {
+            let own = self.jobs.iter().map(|job| job.name.to_string());
+            facts.jobs = Some(jobs.into_iter().map(|job| job.job).chain(own).collect());
+        }
+        if away.is_empty()
+            && let Ok(nodes) = self.control.living_nodes().await
+        {
+            let identities: BTreeSet<&str> = nodes.iter().map(|node| &*node.identity).collect();
+            facts.nodes = u32::try_from(identities.len()).ok();
+        }
+    }
+
+    /// The jobs of a bucket, and what those look like that this node does not have.
+    async fn jobs_in(&self, bucket: u32) -> Result<JobsOfBucket, Error> {
+        let jobs = self.control.jobs_of_bucket(bucket).await?;
         // This node has its own, also if the store has no heartbeat of it.
-        let is_own = |job: &JobSummary| self.jobs.iter().any(|own| *own.name == *job.job);
-        let others: Vec<JobSummary> = jobs.into_iter().filter(|job| !is_own(job)).collect();
+        let own: BTreeSet<&str> = self.jobs.iter().map(|own| &*own.name).collect();
+        let others = jobs.iter().filter(|job| !own.contains(&*job.job)).cloned();
+        let others: Vec<JobSummary> = others.collect();
         let names: Vec<String> = others.iter().map(|job| job.job.clone()).collect();
-        let glances = self.control.glance(&names).await?;
-        for (job, glance) in others.iter().zip(&glances) {
+        let glances = self.glances(&names).await?;
+        Ok((jobs, others.into_iter().zip(glances).collect()))
+    }
+
+    /// A glance at each job. One whose record somebody edited has an error, and keeps no other from being looked at.
+    fn glances<'a>(
+        &'a self,
+        names: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Result<JobGlance, String>>, Error>> {
+        Box::pin(async move {
+            let (first, second) = names.split_at(names.len() / 2);
+            match self.control.glance(names).await {
+                Ok(glances) => Ok(glances.into_iter().map(Ok).collect()),
+                Err(error @ Error::Store(StoreError::Refused(_))) if first.is_empty() => {
+                    Ok(vec![Err(error.to_string())])
+                }
+                Err(Error::Store(StoreError::Refused(_))) => {
+                    let mut glances = self.glances(first).await?;
+                    glances.extend(self.glances(second).await?);
+                    Ok(glances)
+                }
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn add_others(&self, facts: &mut Facts, others: Vec<Other>) {
+        for (job, glance) in &others {
+            let glance = match glance {
+                Ok(glance) => glance,
+                Err(error) => {
+                    let (what, error) = (job.job.clone(), error.clone());
+                    facts.unreadable.push(Unreadable { what, error });
+                    continue;
+                }
+            };
             if is_gone(job, glance) {
                 facts.gone.extend(units(job));
             } else if let Some(cataloged) = &job.cataloged {
@@ -33,22 +104,13 @@ impl AlertSource {
                 if !rules.is_empty() {
                     facts.declared.insert(job.job.clone(), rules);
                 }
-                facts
-                    .units
-                    .push(self.unit_of(job, cataloged, glance, facts.at_ms));
+                facts.units.push(self.unit_of(job, cataloged, glance));
             }
         }
-        Ok(())
     }
 
     /// A job that this node does not have. Of one with several shards, the first.
-    fn unit_of(
-        &self,
-        job: &JobSummary,
-        cataloged: &CatalogedJob,
-        glance: &JobGlance,
-        now_ms: i64,
-    ) -> UnitFacts {
+    fn unit_of(&self, job: &JobSummary, cataloged: &CatalogedJob, glance: &JobGlance) -> UnitFacts {
         let status = &glance.scheduled;
         // A schedule that this process cannot make again, or that is not in force, says nothing of what is due.
         let schedule = cataloged.schedule(&job.job, &self.zones).ok();
@@ -58,15 +120,28 @@ impl AlertSource {
         let next = decided.zip(schedule.as_ref());
         let next = next.and_then(|(decided, schedule)| schedule.next_after(decided.ms()));
         let waiting = status.waiting.iter().map(|tick| tick.ms());
+        // Which tick is spread by how much is not known here: the longest.
+        let jitter = cataloged.descriptor.get("jitter");
+        let jitter = jitter.and_then(|text| parse_duration(text).ok());
+        let jitter_ms = jitter.map_or(0, |jitter| jitter.as_millis() as i64);
+        let running = [status, &glance.requested].map(running_since);
+        // Of a job with shards or slots, a glance shows a part.
+        let said = |key| cataloged.descriptor.get(key);
+        let is_whole = said("shards").is_none_or(|it| it == "1")
+            && said("overlap").is_none_or(|it| !it.starts_with("allow"))
+            && said("scope") != Some("every_node");
+        let mark = is_whole.then(|| mark(&[status.clone(), glance.requested.clone()]));
         let zone = cataloged.descriptor.get("tz");
         let is_off = cataloged.is_disabled();
         UnitFacts {
             name: job.job.clone(),
             zone: zone.map(str::to_owned),
             first_seen_ms: status.marks.first_seen_ms,
-            due_ms: waiting.chain(next).min(),
-            running_since_ms: status.running.map(TickMs::ms),
-            paused_since_ms: job.paused_since_ms.or(is_off.then_some(now_ms)),
+            due_ms: waiting.chain(next).min().map(|tick| tick + jitter_ms),
+            running_since_ms: running.into_iter().flatten().min(),
+            paused_since_ms: job.paused_since_ms,
+            is_disabled: is_off,
+            mark,
             no_node_has: is_missing(job),
             ..UnitFacts::default()
         }

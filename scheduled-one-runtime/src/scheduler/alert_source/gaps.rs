@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use scheduled_one_alerts::{Facts, SourceError};
 use scheduled_one_schedule::policy::Scope;
 
-use super::AlertSource;
+use super::{AlertSource, Away};
 use crate::audit_reads::unit_states;
 use crate::compiled_job::CompiledJob;
 use crate::scheduler::audit::pauses;
@@ -28,32 +28,33 @@ pub(super) struct Gaps(Mutex<Found>);
 #[derive(Default)]
 struct Found {
     next: usize,
-    /// Ticks without an outcome, by job and shard.
+    /// Ticks without an outcome, by job and shard, of the jobs that were audited.
     ticks: BTreeMap<String, BTreeMap<u32, u64>>,
 }
 
 impl AlertSource {
     /// Audits the next jobs, and adds what is found to the facts.
-    pub(super) async fn count_gaps(&self, facts: &mut Facts) -> Result<(), SourceError> {
+    pub(super) async fn count_gaps(&self, facts: &mut Facts, away: &Away) {
         for job in self.next_jobs() {
-            let gaps = self.gaps_of(&job, facts).await?;
-            let mut found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match gaps.is_empty() {
-                true => found.ticks.remove(&*job.name),
-                false => found.ticks.insert(job.name.to_string(), gaps),
+            // Of a job that cannot be read, what was found before is kept.
+            let is_away = away.contains_key(&self.bucket(&job.name).index());
+            let Some(gaps) = (match is_away {
+                true => None,
+                false => self.gaps_of(&job, facts).await.ok(),
+            }) else {
+                continue;
             };
+            let mut found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
+            found.ticks.insert(job.name.to_string(), gaps);
         }
         let found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
         for unit in &mut facts.units {
             let (job, shard) = unit.name.split_once('#').unwrap_or((&unit.name, "0"));
+            let shard: u32 = shard.parse().unwrap_or_default();
+            // A node that has not audited a job knows nothing of it: what another one found goes on.
             let of_job = found.ticks.get(job);
-            let shard = shard.parse().unwrap_or_default();
-            unit.unaccounted = of_job
-                .and_then(|gaps| gaps.get(&shard))
-                .copied()
-                .unwrap_or_default();
+            unit.unaccounted = of_job.map(|gaps| gaps.get(&shard).copied().unwrap_or_default());
         }
-        Ok(())
     }
 
     fn next_jobs(&self) -> Vec<Arc<CompiledJob>> {
@@ -70,7 +71,7 @@ impl AlertSource {
         turn.map(|job| Arc::clone(job)).collect()
     }
 
-    /// The ticks of the last hour that are decided and have no outcome, by shard.
+    /// The ticks of an hour that are decided and have no outcome, by shard.
     async fn gaps_of(
         &self,
         job: &CompiledJob,
@@ -90,7 +91,7 @@ impl AlertSource {
         let to_ms = facts.at_ms - SETTLED_MS - lease_ms - deadline_ms;
         // What a store forgot is no gap: the quarantine says so.
         let forgot_ms = client.health_now().quarantine_from_ms().unwrap_or_default();
-        let from_ms = (facts.at_ms - WINDOW_MS).max(forgot_ms);
+        let from_ms = (to_ms - WINDOW_MS).max(forgot_ms);
         if from_ms >= to_ms
             || job
                 .schedule()
