@@ -24,9 +24,10 @@ use crate::classify::{Failure, Stage, failure};
 use crate::connect_error::ConnectError;
 use crate::connections::{Checkout, Connections};
 use crate::identity::Identity;
+use crate::ledger::TRIM_LINES;
 use crate::load::{Loaded, sound_records};
-use crate::rows::read;
-use crate::statements::{Statements, TRIM_LINES};
+use crate::rows::{Column, read};
+use crate::statements::Statements;
 use crate::step::{MetaLock, Step};
 use crate::tls;
 use crate::upkeep::Upkeep;
@@ -213,7 +214,8 @@ impl PostgresStore {
                 ))),
             };
         }
-        let changes = Changes::of(&before, step.statements);
+        let trims = self.shared.upkeep.is_due(&before.set.lines, ledger_limit);
+        let changes = Changes::of(&before, step.statements, trims);
         if changes.has_meta() && step.meta == MetaLock::Read {
             return Ok(Made::Wants(MetaLock::Lock));
         }
@@ -233,8 +235,12 @@ impl PostgresStore {
     /// Trims ledgers in the background: the reply does not wait, and a failure is made up for by the next time. Lines
     /// that others add meanwhile do not count: their nodes may have another limit.
     fn trim(&self, lines: &[LedgerRecord], newest: BTreeMap<String, i64>, limit: usize) {
-        let jobs = self.shared.upkeep.count(lines, limit);
-        if jobs.is_empty() {
+        let mut due = self.shared.upkeep.count(lines, limit);
+        // Another step wrote to the ledger meanwhile: this one did not ask for its newest line.
+        let unknown = due.iter().filter(|job| !newest.contains_key(*job));
+        unknown.for_each(|job| self.shared.upkeep.again(job));
+        due.retain(|job| newest.contains_key(job));
+        if due.is_empty() {
             return;
         }
         let (shared, bucket) = (Arc::clone(&self.shared), self.bucket.clone());
@@ -245,19 +251,20 @@ impl PostgresStore {
                 return;
             };
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            for (job, newest) in newest.iter().filter(|(job, _)| jobs.contains(*job)) {
-                let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
-                    (&bucket, Type::TEXT),
-                    (job, Type::TEXT),
-                    (&limit, Type::INT8),
-                    (newest, Type::INT8),
-                ];
-                let trimmed = checkout.execute_typed(&shared.statements.trim, &parameters);
-                match timeout_at(deadline, trimmed).await {
-                    Ok(Ok(deleted)) if deleted < TRIM_LINES.into() => {}
-                    Ok(Ok(_)) => shared.upkeep.again(job),
-                    _ => return,
-                }
+            let jobs = Column::texts(due.iter().map(String::as_str));
+            let newest = Column::Int(due.iter().map(|job| newest.get(job).copied()).collect());
+            let parameters = [
+                (&bucket as &(dyn ToSql + Sync), Type::TEXT),
+                jobs.parameter(),
+                (&limit, Type::INT8),
+                newest.parameter(),
+            ];
+            let trimmed = checkout.execute_typed(&shared.statements.trim, &parameters);
+            let Ok(Ok(deleted)) = timeout_at(deadline, trimmed).await else {
+                return;
+            };
+            if deleted >= TRIM_LINES.into() {
+                due.iter().for_each(|job| shared.upkeep.again(job));
             }
             checkout.give_back();
         });

@@ -19,10 +19,18 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
+    /// Whether [`count`](Self::count) would return one for the first line of its ledger.
+    pub(crate) fn is_due(&self, lines: &[LedgerRecord], limit: usize) -> bool {
+        let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = lines_between(limit);
+        let mut jobs = lines.iter().map(|line| line.unit.job());
+        jobs.any(|job| since.get(job).is_none_or(|count| *count >= most))
+    }
+
     /// Counts lines that were written. Returns the ledgers that are to be trimmed now.
     pub(crate) fn count(&self, lines: &[LedgerRecord], limit: usize) -> BTreeSet<String> {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = (limit / PART).max(FEWEST);
+        let most = lines_between(limit);
         let mut due = BTreeSet::new();
         for line in lines {
             let job = line.unit.job();
@@ -42,6 +50,11 @@ impl Upkeep {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         since.remove(job);
     }
+}
+
+/// Lines between two deletions.
+fn lines_between(limit: usize) -> usize {
+    (limit / PART).max(FEWEST)
 }
 
 #[cfg(test)]
