@@ -26,11 +26,11 @@ use crate::connections::{Checkout, Connections};
 use crate::identity::Identity;
 use crate::ledger::TRIM_LINES;
 use crate::load::{Loaded, sound_records};
-use crate::rows::{Column, read};
+use crate::rows::read;
 use crate::statements::Statements;
 use crate::step::{MetaLock, Step};
 use crate::tls;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{self, Upkeep};
 use crate::{classify, doctor, preflight, schema, trail};
 
 /// Longest time that a call waits for its reply, connecting and repeating included.
@@ -235,11 +235,7 @@ impl PostgresStore {
     /// Trims ledgers in the background: the reply does not wait, and a failure is made up for by the next time. Lines
     /// that others add meanwhile do not count: their nodes may have another limit.
     fn trim(&self, lines: &[LedgerRecord], newest: BTreeMap<String, i64>, limit: usize) {
-        let mut due = self.shared.upkeep.count(lines, limit);
-        // Another step wrote to the ledger meanwhile: this one did not ask for its newest line.
-        let unknown = due.iter().filter(|job| !newest.contains_key(*job));
-        unknown.for_each(|job| self.shared.upkeep.again(job));
-        due.retain(|job| newest.contains_key(job));
+        let due = self.shared.upkeep.count(lines, newest, limit);
         if due.is_empty() {
             return;
         }
@@ -250,21 +246,14 @@ impl PostgresStore {
             let Ok(checkout) = connections.get(deadline).await else {
                 return;
             };
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let jobs = Column::texts(due.iter().map(String::as_str));
-            let newest = Column::Int(due.iter().map(|job| newest.get(job).copied()).collect());
-            let parameters = [
-                (&bucket as &(dyn ToSql + Sync), Type::TEXT),
-                jobs.parameter(),
-                (&limit, Type::INT8),
-                newest.parameter(),
-            ];
-            let trimmed = checkout.execute_typed(&shared.statements.trim, &parameters);
-            let Ok(Ok(deleted)) = timeout_at(deadline, trimmed).await else {
-                return;
-            };
-            if deleted >= TRIM_LINES.into() {
-                due.iter().for_each(|job| shared.upkeep.again(job));
+            for some in due.chunks(upkeep::at_once(limit)) {
+                let statement = &shared.statements.trim;
+                let trimmed = upkeep::trim(&checkout, statement, &bucket, some, limit);
+                match timeout_at(deadline, trimmed).await {
+                    Ok(Ok(deleted)) if deleted < TRIM_LINES.into() => {}
+                    Ok(Ok(_)) => some.iter().for_each(|(job, _)| shared.upkeep.again(job)),
+                    _ => return,
+                }
             }
             checkout.give_back();
         });

@@ -13,9 +13,9 @@ use crate::rows::{Column, Sources, arrays, names};
 /// Units that wait or are unclaimed, at most: each heartbeat names others of them.
 const MAX_IN_TURN: usize = 64 * MAX_BATCH;
 
-/// For a transaction with statements on single units: they are found by the key, and then by their tuple identifiers, one
-/// after the other. A server that knows little of the table, as before its first `ANALYZE`, would read all of it instead.
-/// And what it must not do counts as so expensive that it would compile a plan which has no other way.
+/// For a transaction with statements on single units: they are found by the key, and then by their tuple identifiers,
+/// one after the other. A server that knows little of the table, as before its first `ANALYZE`, would read all of it
+/// instead. And what it must not do counts as so expensive that it would compile a plan which has no other way.
 pub(crate) const ONE_BY_ONE: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
      SET LOCAL enable_seqscan = off; SET LOCAL jit = off";
 
@@ -58,9 +58,9 @@ pub(crate) fn insert(unit: &str) -> String {
     )
 }
 
-/// Updates these fields of units whose rows are locked. The second parameter is their tuple identifiers. The first, the bucket, is
-/// not used: a condition on it would be another way to the rows, and a wrong one for a server that believes that there
-/// are few.
+/// Updates these fields of units whose rows are locked. The second parameter is their tuple identifiers. The first, the
+/// bucket, is not used: a condition on it would be another way to the rows, and a wrong one for a server that believes
+/// that there are few.
 pub(crate) fn update(unit: &str, fields: &[&'static Field<Record>], columns: &[Column]) -> String {
     let sources = Sources::new(fields.iter().copied(), columns, 2);
     let assigned = fields.iter().zip(&sources.values);
