@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 
 use scheduled_one_protocol::fields::{
-    CATALOG, CHECKPOINT, Field, JOB_LIST, LINE, ListOfJobs, META, NODE, RECORD,
+    CATALOG, CHECKPOINT, Field, JOB_LIST, ListOfJobs, META, NODE, RECORD,
 };
 use scheduled_one_protocol::machine::{Meta, Nodes, Record};
 use scheduled_one_protocol::{Catalog, CatalogEntry, UnitName, WorkingSet};
 
+use crate::ledger::Appended;
 use crate::requests::RequestChanges;
-use crate::rows::{Column, columns};
+use crate::rows::{Column, columns, shortened};
 use crate::statements::Statements;
+use crate::tid::Tid;
+use crate::units;
 
 /// What was loaded.
 pub(crate) struct Before {
@@ -18,7 +21,8 @@ pub(crate) struct Before {
     meta: Meta,
     nodes: Nodes,
     catalog: Catalog,
-    records: HashMap<UnitName, Record>,
+    /// The rows of the records, which are locked.
+    tids: HashMap<UnitName, Tid>,
 }
 
 impl Before {
@@ -31,12 +35,12 @@ impl Before {
             || self.meta.directives != set.meta.directives
     }
 
-    pub(crate) fn new(set: WorkingSet) -> Self {
+    pub(crate) fn new(set: WorkingSet, tids: HashMap<UnitName, Tid>) -> Self {
         Before {
             meta: set.meta.clone(),
             nodes: set.nodes.clone(),
             catalog: set.catalog.clone(),
-            records: set.records.clone(),
+            tids,
             set,
         }
     }
@@ -47,34 +51,33 @@ impl Before {
 pub(crate) struct Updated {
     /// The statement for the fields that are another in at least one of them.
     pub(crate) statement: String,
-    pub(crate) names: Column,
+    pub(crate) tids: Column,
     /// Those fields of all of them.
     pub(crate) columns: Vec<Column>,
 }
 
 impl Updated {
     /// `None` if nothing is another.
-    fn of(
-        records: &HashMap<UnitName, Record>,
-        units: &[(&UnitName, &Record)],
-        statements: &Statements,
-    ) -> Option<Self> {
+    fn of(before: &Before, units: &[(&UnitName, &Record)], table: &str) -> Option<Self> {
+        let old: Vec<Option<&Record>> = units
+            .iter()
+            .map(|(unit, _)| before.set.before.get(*unit))
+            .collect();
         let is_another = |field: &&Field<Record>| {
-            let another = |(unit, record): &(&UnitName, &Record)| {
-                let old = records.get(*unit);
-                old.is_none_or(|old| (field.get)(old) != (field.get)(record))
-            };
-            units.iter().any(another)
+            let mut pairs = old.iter().zip(units);
+            pairs.any(|(old, (_, new))| old.is_none_or(|old| (field.get)(old) != (field.get)(new)))
         };
         let fields: Vec<&'static Field<Record>> = RECORD.iter().filter(is_another).collect();
-        let (names, records): (Vec<&str>, Vec<&Record>) = units
-            .iter()
-            .map(|(unit, record)| (unit.as_str(), *record))
-            .unzip();
-        (!fields.is_empty()).then(|| Updated {
-            statement: statements.update_units(&fields),
-            names: Column::texts(names),
-            columns: columns(fields, &records),
+        if fields.is_empty() {
+            return None;
+        }
+        let tids = units.iter().map(|(unit, _)| before.tids[*unit]);
+        let records: Vec<&Record> = units.iter().map(|(_, record)| *record).collect();
+        let columns = shortened(fields.iter().copied(), &records);
+        Some(Updated {
+            statement: units::update(table, &fields, &columns),
+            tids: Column::Tids(tids.collect()),
+            columns,
         })
     }
 }
@@ -93,21 +96,20 @@ pub(crate) struct Changes {
     pub(crate) job_lists: Option<Vec<Column>>,
     pub(crate) catalog: Option<(Column, Vec<Column>)>,
     pub(crate) checkpoint: Option<(Column, Vec<Column>)>,
-    /// Jobs and columns of lines.
-    pub(crate) lines: Option<(Column, Vec<Column>)>,
+    pub(crate) lines: Option<Appended>,
     pub(crate) requests: RequestChanges,
     /// A job and its units, of which nothing is stored any more.
     pub(crate) forgotten: Option<[Column; 2]>,
 }
 
 impl Changes {
-    /// Compares a decided set with what was loaded.
-    pub(crate) fn of(before: &Before, statements: &Statements) -> Self {
+    /// Compares a decided set with what was loaded. `trims`: the newest line of each ledger is wanted.
+    pub(crate) fn of(before: &Before, statements: &Statements, trims: bool) -> Self {
         let set = &before.set;
         let touched = set.touched.iter();
         let touched = touched.filter_map(|unit| set.records.get_key_value(unit));
         let (updated, inserted): (Vec<_>, Vec<_>) =
-            touched.partition(|(unit, _)| before.records.contains_key(*unit));
+            touched.partition(|(unit, _)| before.tids.contains_key(*unit));
         let gone = before.nodes.living.keys();
         let gone = gone.filter(|node| !set.nodes.living.contains_key(*node));
         let gone: Vec<&str> = gone.map(String::as_str).collect();
@@ -128,7 +130,7 @@ impl Changes {
             .collect();
         Changes {
             meta: (before.meta != set.meta).then(|| columns(META, &[&set.meta])),
-            updated: Updated::of(&before.records, &updated, statements),
+            updated: Updated::of(before, &updated, &statements.unit),
             inserted: units(&inserted),
             gone_nodes: (!gone.is_empty()).then(|| Column::texts(gone)),
             nodes: (!living.is_empty())
@@ -137,10 +139,7 @@ impl Changes {
                 .then(|| Column::texts(gone_lists.iter().map(String::as_str))),
             job_lists: (!new_lists.is_empty())
                 .then(|| columns(JOB_LIST, &new_lists.iter().collect::<Vec<_>>())),
-            lines: (!set.lines.is_empty()).then(|| {
-                let jobs = Column::texts(set.lines.iter().map(|line| line.unit.job()));
-                (jobs, columns(LINE, &set.lines.iter().collect::<Vec<_>>()))
-            }),
+            lines: Appended::of(&set.lines, &statements.ledger, trims),
             catalog: new_entries(&before.catalog, set),
             checkpoint: new_checkpoint(set),
             requests: RequestChanges::of(set),

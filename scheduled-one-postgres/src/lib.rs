@@ -25,14 +25,17 @@ mod requests;
 mod rows;
 mod schema;
 mod tables;
+mod tid;
 
 // One atomic step: begin, lock, load, decide, save, commit.
 mod classify;
+mod ledger;
 mod load;
 mod save;
 mod statements;
 mod step;
 mod trail;
+mod units;
 mod upkeep;
 
 // The examination of a server, at start and by the doctor.

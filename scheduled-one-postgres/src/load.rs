@@ -15,6 +15,7 @@ use crate::classify::{Failure, Stage, failure};
 use crate::rows::{Column, read};
 use crate::statements::{BEGIN, CHANGE_DIRECTIVES, READ_DIRECTIVES};
 use crate::step::{MetaLock, Step};
+use crate::units::{ONE_BY_ONE, TID};
 
 /// What became of the first half.
 pub(crate) enum Loaded {
@@ -60,9 +61,16 @@ impl Step<'_> {
         let survey = read
             .survey
             .map(|rows| BucketState::of_records(sound_records(&rows)));
+        let mut tids = HashMap::with_capacity(units.len());
+        let mut records = HashMap::with_capacity(units.len());
+        for row in &units {
+            let (unit, record) = record(row)?;
+            tids.insert(unit.clone(), row.try_get(TID).map_err(failed)?);
+            records.insert(unit, record);
+        }
         let mut set = WorkingSet {
             nodes: nodes_of(&nodes, &lists).map_err(failed)?,
-            records: units.iter().map(record).collect::<Result<_, _>>()?,
+            records,
             survey: survey.map(|found| found.survey(frame.now)),
             known_requests: read.known,
             ..frame
@@ -70,7 +78,7 @@ impl Step<'_> {
         self.load_requests(client, &mut set).await?;
         set.catalog = self.catalog(client).await.map_err(failed)?;
         set.checkpoint = self.checkpoint(client).await?;
-        Ok(Loaded::Set(Box::new(Before::new(set))))
+        Ok(Loaded::Set(Box::new(Before::new(set, tids))))
     }
 
     /// Begins the transaction, locks, and reads.
@@ -97,10 +105,14 @@ impl Step<'_> {
         // A row that was made while this step waited for a lock is in no row that the lock gave: its statement began
         // before. A step that would write the row is repeated by the key; one that decides by it alone looks again.
         let depends = self.wanted.units.iter().any(|unit| !unit.is_whole());
+        let begin = match self.wanted.units.is_empty() {
+            true => BEGIN.to_owned(),
+            false => format!("{BEGIN}; {ONE_BY_ONE}"),
+        };
         // In this order: each is sent when it is polled for the first time.
         let (begun, survey, ordered, made, locked, units, names, nodes, lists, known, frame) = tokio::join!(
             biased;
-            client.batch_execute(BEGIN),
+            client.batch_execute(&begin),
             // Before the first lock: a scan takes long, and nobody has to wait for it.
             query(self.wanted.survey, &texts.survey, &bucket),
             query(order.is_some(), order.unwrap_or_default(), &bucket),

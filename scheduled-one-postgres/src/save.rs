@@ -14,7 +14,7 @@ impl Step<'_> {
     /// The second half. Also without changes the transaction is committed: a synchronous standby may lack what it saw,
     /// if the server was restarted while a commit waited for that; the locks of this transaction are written to the
     /// log behind it, so this commit waits for both. Returns the newest line of each ledger that
-    /// has a new one.
+    /// has a new one, if the changes want it.
     pub(crate) async fn save(
         &self,
         client: &Client,
@@ -40,7 +40,10 @@ impl Step<'_> {
         requests.map_err(failed(Stage::Save))?;
         let updated = changes.updated.as_ref();
         let update = updated.map_or("", |updated| &updated.statement);
-        let updated = updated.map(|updated| once(&updated.names).chain(&updated.columns).collect());
+        let updated = updated.map(|updated| once(&updated.tids).chain(&updated.columns).collect());
+        let lines = changes.lines.as_ref();
+        let append = lines.map_or("", |lines| &lines.statement);
+        let lines = lines.map(|lines| once(&lines.jobs).chain(&lines.columns).collect());
         let catalog = all(&changes.catalog);
         let catalog = self.execute(client, &texts.save_catalog, catalog).await;
         catalog.map_err(failed(Stage::Save))?;
@@ -58,7 +61,7 @@ impl Step<'_> {
             self.execute(client, &texts.save_nodes, all(&changes.nodes)),
             self.execute(client, &texts.delete_lists, gone_lists),
             self.execute(client, &texts.save_lists, lists),
-            self.execute(client, &texts.append, all(&changes.lines)),
+            self.execute(client, append, lines),
             client.batch_execute("COMMIT"),
         );
         for saved in [one, two, three, four, five, six, seven] {

@@ -1,24 +1,12 @@
 //! The texts of all statements, for one schema.
 
 use scheduled_one_protocol::MAX_TRAIL;
-use scheduled_one_protocol::fields::{
-    CATALOG, CHECKPOINT, Field, JOB_LIST, LINE, META, NODE, RECORD, REQUEST, TRAIL,
-};
-use scheduled_one_protocol::machine::damage::{
-    MAX_AHEAD_MS, MAX_LEASE_MS, MAX_NONCE_BYTES, MAX_SEQ,
-};
-use scheduled_one_protocol::machine::{OVERDUE_PERCENT, Record};
-use scheduled_one_protocol::message::{KNOWN_REQUESTS, MAX_BATCH, UNCLAIMED_MS};
+use scheduled_one_protocol::fields::{CATALOG, CHECKPOINT, JOB_LIST, META, NODE, REQUEST, TRAIL};
+use scheduled_one_protocol::message::KNOWN_REQUESTS;
 
-use crate::forget;
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
-
-/// Units that wait or are unclaimed, at most: each heartbeat names others of them.
-const MAX_IN_TURN: usize = 64 * MAX_BATCH;
-
-/// Lines of a ledger that one deletion deletes, at most.
-pub(crate) const TRIM_LINES: u32 = 1_000;
+use crate::{forget, ledger, units};
 
 /// Begins a transaction. Its limits are settings of the transaction alone, so that a pooler can give the next one to
 /// another client:
@@ -49,8 +37,9 @@ pub(crate) const ORDER_TRAIL: &str = "SELECT pg_advisory_xact_lock(1936679526, h
 /// Statements with the schema in them. The first parameter of each is the bucket's tag.
 #[derive(Debug)]
 pub(crate) struct Statements {
-    /// The table of units.
-    unit: String,
+    /// The table of units, and that of ledgers, for statements that are made for their rows.
+    pub(crate) unit: String,
+    pub(crate) ledger: String,
     /// Makes the row of the bucket.
     pub(crate) make_meta: String,
     /// Locks the row of the bucket.
@@ -72,11 +61,9 @@ pub(crate) struct Statements {
     /// The checkpoint of a unit.
     pub(crate) checkpoint: String,
     pub(crate) save_checkpoint: String,
-    /// Appends lines, and returns the newest of each ledger.
-    pub(crate) append: String,
     /// Remove what is stored of a job: two for the job, four for its units.
     pub(crate) forget: [String; 6],
-    /// Deletes the oldest lines of a ledger that has more than the third parameter up to the line that is the fourth.
+    /// Deletes the oldest lines of a ledger.
     pub(crate) trim: String,
     /// Requests by lanes and ticks.
     pub(crate) requests: String,
@@ -123,15 +110,11 @@ impl Statements {
             save_known,
             forget_known,
         ] = of_requests(&table("request"), &table("asked"));
-        let [append, trim, lines] = of_ledger(&ledger);
         let [enter, forget_trail, trail] = of_trail(&table("trail"));
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
-            lock_units: format!(
-                "SELECT name, {} FROM {unit} WHERE bucket = $1 AND name = ANY($2) ORDER BY name FOR NO KEY UPDATE",
-                names(RECORD, "")
-            ),
+            lock_units: units::lock(&unit),
             nodes,
             job_lists,
             frames: [Identity::Timeline, Identity::Start].map(|identity| frame(&meta, identity)),
@@ -141,7 +124,7 @@ impl Statements {
                 arrays(META, 1),
                 names(META, "")
             ),
-            insert_units: insert_units(&unit),
+            insert_units: units::insert(&unit),
             delete_nodes,
             save_nodes,
             delete_lists,
@@ -150,9 +133,8 @@ impl Statements {
             save_catalog,
             checkpoint,
             save_checkpoint,
-            append,
             forget: forget::statements(table),
-            trim,
+            trim: ledger::trim(&ledger),
             requests,
             known_requests,
             save_requests,
@@ -162,25 +144,13 @@ impl Statements {
             enter,
             forget_trail,
             trail,
-            survey: survey(&unit),
-            lines,
-            names_of_units: format!("SELECT name FROM {unit} WHERE bucket = $1 AND name = ANY($2)"),
-            units: select_units(&unit),
+            survey: units::survey(&unit),
+            lines: ledger::select(&ledger),
+            names_of_units: units::select_names(&unit),
+            units: units::select(&unit),
             unit,
+            ledger,
         }
-    }
-
-    /// Updates these fields of units. The server takes twice as long for all fields as for those that a claim changes.
-    pub(crate) fn update_units(&self, fields: &[&'static Field<Record>]) -> String {
-        let fields = || fields.iter().copied();
-        format!(
-            "UPDATE {} AS t SET {} FROM unnest($2::text[], {}) AS v(name, {}) \
-             WHERE t.bucket = $1 AND t.name = v.name",
-            self.unit,
-            assignments(fields()),
-            arrays(fields(), 2),
-            names(fields(), "")
-        )
     }
 
     pub(crate) fn frame(&self, identity: Identity) -> &str {
@@ -189,11 +159,6 @@ impl Statements {
             Identity::Start => 1,
         }]
     }
-}
-
-fn select_units(unit: &str) -> String {
-    let columns = names(RECORD, "");
-    format!("SELECT name, {columns} FROM {unit} WHERE bucket = $1 AND name = ANY($2)")
 }
 
 /// The statements on living nodes and lists of jobs: load, load, delete, save, delete, save.
@@ -226,40 +191,6 @@ fn of_nodes(node: &str, job_list: &str) -> [String; 6] {
             arrays(JOB_LIST, 1)
         ),
     ]
-}
-
-/// To append lines, to trim a ledger in small steps, and to read the newest lines.
-fn of_ledger(ledger: &str) -> [String; 3] {
-    let append = format!(
-        "WITH added AS (INSERT INTO {ledger} (bucket, job, {0}) SELECT $1, v.job, {1} \
-         FROM unnest($2::text[], {2}) WITH ORDINALITY AS v(job, {0}, place) ORDER BY v.place \
-         RETURNING job, line) SELECT job, max(line) FROM added GROUP BY job",
-        names(LINE, ""),
-        names(LINE, "v."),
-        arrays(LINE, 2)
-    );
-    let trim = format!(
-        "DELETE FROM {ledger} WHERE bucket = $1 AND job = $2 AND line IN \
-         (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= \
-         (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= $4 \
-         ORDER BY line DESC OFFSET $3 LIMIT 1) \
-         ORDER BY line LIMIT {TRIM_LINES})"
-    );
-    let lines = format!(
-        "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
-        names(LINE, "")
-    );
-    [append, trim, lines]
-}
-
-fn insert_units(unit: &str) -> String {
-    format!(
-        "INSERT INTO {unit} (bucket, name, {0}) SELECT $1, v.name, {1} \
-         FROM unnest($2::text[], {2}) AS v(name, {0}) ORDER BY v.name",
-        names(RECORD, ""),
-        names(RECORD, "v."),
-        arrays(RECORD, 2)
-    )
 }
 
 /// The statements on the trail: append, delete the oldest, load.
@@ -363,36 +294,5 @@ fn frame(meta: &str, identity: Identity) -> String {
          FROM (SELECT 1) AS one LEFT JOIN {meta} AS m ON m.bucket = $1",
         identity.sql(),
         names(META, "m.")
-    )
-}
-
-/// Units in which something waits and can start, and overdue runs that are not damaged; at most a batch of each, as
-/// [`Records::survey`](scheduled_one_protocol::Records::survey) has it.
-///
-/// No index serves this: it would be written with every grant and every end, and would keep the updates of the table
-/// from being heap-only. One scan of ten thousand units takes some 8 ms, once a second and node.
-fn survey(unit: &str) -> String {
-    let columns = names(RECORD, "");
-    // A second ahead: a step reads its clock later, and looks at what was found once more.
-    let now_ms = "(extract(epoch FROM statement_timestamp()) * 1000)::bigint + 1000";
-    let overdue_at =
-        format!("run_until_ms - run_lease_ms + run_lease_ms * {OVERDUE_PERCENT} / 100");
-    let waits = "NOT running AND waiting <> ''";
-    // The arithmetic is safe only within the bounds, and `CASE` keeps the order.
-    let overdue = format!(
-        "running AND \
-         CASE WHEN run_lease_ms BETWEEN 0 AND {MAX_LEASE_MS} AND run_until_ms BETWEEN 0 AND {now_ms} + {MAX_AHEAD_MS} \
-         AND run_seq BETWEEN 0 AND {MAX_SEQ} THEN {overdue_at} <= {now_ms} ELSE false END \
-         AND octet_length(run_nonce) <= {MAX_NONCE_BYTES} AND run_nonce !~ '[^ -~]'"
-    );
-    let unclaimed = format!("next_due_ms <= {now_ms} - {UNCLAIMED_MS}");
-    format!(
-        "WITH found AS MATERIALIZED (SELECT name, {columns}, ({waits}) AS is_ready, ({overdue}) AS is_overdue, \
-         ({unclaimed}) AS is_unclaimed FROM {unit} WHERE bucket = $1 AND ({waits} OR {overdue} OR {unclaimed})) \
-         (SELECT name, {columns} FROM found WHERE is_ready ORDER BY name LIMIT {MAX_IN_TURN}) \
-         UNION ALL \
-         (SELECT name, {columns} FROM found WHERE is_overdue ORDER BY {overdue_at}, name LIMIT {MAX_BATCH}) \
-         UNION ALL \
-         (SELECT name, {columns} FROM found WHERE is_unclaimed ORDER BY next_due_ms, name LIMIT {MAX_IN_TURN})"
     )
 }

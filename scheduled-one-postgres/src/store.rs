@@ -24,12 +24,13 @@ use crate::classify::{Failure, Stage, failure};
 use crate::connect_error::ConnectError;
 use crate::connections::{Checkout, Connections};
 use crate::identity::Identity;
+use crate::ledger::TRIM_LINES;
 use crate::load::{Loaded, sound_records};
 use crate::rows::read;
-use crate::statements::{Statements, TRIM_LINES};
+use crate::statements::Statements;
 use crate::step::{MetaLock, Step};
 use crate::tls;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{self, Upkeep};
 use crate::{classify, doctor, preflight, schema, trail};
 
 /// Longest time that a call waits for its reply, connecting and repeating included.
@@ -213,7 +214,8 @@ impl PostgresStore {
                 ))),
             };
         }
-        let changes = Changes::of(&before, step.statements);
+        let trims = self.shared.upkeep.is_due(&before.set.lines, ledger_limit);
+        let changes = Changes::of(&before, step.statements, trims);
         if changes.has_meta() && step.meta == MetaLock::Read {
             return Ok(Made::Wants(MetaLock::Lock));
         }
@@ -233,8 +235,8 @@ impl PostgresStore {
     /// Trims ledgers in the background: the reply does not wait, and a failure is made up for by the next time. Lines
     /// that others add meanwhile do not count: their nodes may have another limit.
     fn trim(&self, lines: &[LedgerRecord], newest: BTreeMap<String, i64>, limit: usize) {
-        let jobs = self.shared.upkeep.count(lines, limit);
-        if jobs.is_empty() {
+        let due = self.shared.upkeep.count(lines, newest, limit);
+        if due.is_empty() {
             return;
         }
         let (shared, bucket) = (Arc::clone(&self.shared), self.bucket.clone());
@@ -244,18 +246,12 @@ impl PostgresStore {
             let Ok(checkout) = connections.get(deadline).await else {
                 return;
             };
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            for (job, newest) in newest.iter().filter(|(job, _)| jobs.contains(*job)) {
-                let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
-                    (&bucket, Type::TEXT),
-                    (job, Type::TEXT),
-                    (&limit, Type::INT8),
-                    (newest, Type::INT8),
-                ];
-                let trimmed = checkout.execute_typed(&shared.statements.trim, &parameters);
+            for some in due.chunks(upkeep::at_once(limit)) {
+                let statement = &shared.statements.trim;
+                let trimmed = upkeep::trim(&checkout, statement, &bucket, some, limit);
                 match timeout_at(deadline, trimmed).await {
                     Ok(Ok(deleted)) if deleted < TRIM_LINES.into() => {}
-                    Ok(Ok(_)) => shared.upkeep.again(job),
+                    Ok(Ok(_)) => some.iter().for_each(|(job, _)| shared.upkeep.again(job)),
                     _ => return,
                 }
             }

@@ -41,6 +41,9 @@ pub struct WorkingSet {
     pub records: HashMap<UnitName, Record>,
     /// Units whose records have changed.
     pub touched: BTreeSet<UnitName>,
+    /// What the records of touched units were when they were loaded, as far as they were stored: a store with columns
+    /// writes those that are another.
+    pub before: HashMap<UnitName, Record>,
     /// New lines of ledgers, oldest first.
     pub lines: Vec<LedgerRecord>,
     /// New entries of the trail, oldest first.
@@ -376,8 +379,11 @@ impl WorkingSet {
         };
         if is_changed {
             self.end_requests(unit, &record);
-            self.records.insert(unit.clone(), record);
-            self.touched.insert(unit.clone());
+            let before = self.records.insert(unit.clone(), record);
+            let is_first = self.touched.insert(unit.clone());
+            if let (Some(before), true) = (before, is_first) {
+                self.before.insert(unit.clone(), before);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod limited;
 mod login;
 mod pooler;
 mod provider;
+mod reads;
 mod rights;
 mod tables;
 mod way_back;

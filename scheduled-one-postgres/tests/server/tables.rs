@@ -198,6 +198,41 @@ async fn a_ledger_is_kept_short_and_buckets_are_apart() {
     assert_eq!(other.ledger("a", 100).await.unwrap(), []);
 }
 
+#[tokio::test]
+async fn many_ledgers_are_trimmed_at_once_each_to_its_newest_lines() {
+    let database = Database::new();
+    let store = database.ready_store().await;
+    let job = |job: &str, ticks: i64| {
+        let unit = UnitName::new(job, 0);
+        let lines = (0..ticks).map(line);
+        lines
+            .map(|line| LedgerRecord {
+                unit: unit.clone(),
+                ..line
+            })
+            .collect::<Vec<_>>()
+    };
+    let lines = [job("a", 40), job("b", 5), job("c", 60)].concat();
+    in_time(async || store.record(&caller(), &lines).await)
+        .await
+        .unwrap();
+    let ticks = async |job| {
+        let lines = Store::ledger(&store, job, 1_000).await.unwrap();
+        lines
+            .iter()
+            .map(|line| line.tick.ms())
+            .collect::<Vec<i64>>()
+    };
+    let bound = std::time::Duration::from_secs(20);
+    wait_until_async("the ledgers are short", bound, async || {
+        ticks("a").await.len() <= 9 && ticks("c").await.len() <= 9
+    })
+    .await;
+    assert_eq!(ticks("a").await, (31..40).rev().collect::<Vec<_>>());
+    assert_eq!(ticks("b").await, (0..5).rev().collect::<Vec<_>>());
+    assert_eq!(ticks("c").await, (51..60).rev().collect::<Vec<_>>());
+}
+
 /// Registers the units; to register them again changes nothing.
 async fn registered(store: &PostgresStore, units: &[Register]) {
     let registered = in_time(async || store.register(&caller(), units).await);

@@ -55,7 +55,7 @@ const RUN: &str = "scheduled-one-runtime/src/run.rs";
 const STALL_WATCH: &str = "scheduled-one-runtime/src/node/stall_watch.rs";
 
 const POSTGRES: &str = "scheduled-one-postgres";
-const POSTGRES_STATEMENTS: &str = "scheduled-one-postgres/src/statements.rs";
+const POSTGRES_UNITS: &str = "scheduled-one-postgres/src/units.rs";
 const SQLITE: &str = "scheduled-one-sqlite";
 const SQLITE_STEP: &str = "scheduled-one-sqlite/src/step.rs";
 
@@ -63,9 +63,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no-row-lock",
         edits: &[Edit {
-            file: POSTGRES_STATEMENTS,
-            old: "ORDER BY name FOR NO KEY UPDATE",
-            new: "ORDER BY name",
+            file: POSTGRES_UNITS,
+            old: "FOR NO KEY UPDATE",
+            new: "OFFSET 0",
         }],
         suites: &[Suite::Contract(POSTGRES)],
     },
