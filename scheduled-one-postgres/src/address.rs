@@ -95,18 +95,35 @@ impl Address {
         self.config.get_dbname().unwrap_or(self.user())
     }
 
-    /// What a line of a password file has to be for: the first host.
-    pub(crate) fn login(&self) -> Login {
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            _ => "localhost".to_owned(),
-        };
-        Login {
-            host,
-            port: self.config.get_ports().first().copied().unwrap_or(5432),
+    /// What a line of a password file has to be for, for each host. For one that is only known by its address, that;
+    /// for a socket, `localhost`.
+    pub(crate) fn logins(&self) -> Vec<Login> {
+        let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
+        let ports = self.config.get_ports();
+        let login = |place: usize| Login {
+            host: match (hosts.get(place), addresses.get(place)) {
+                (Some(Host::Tcp(host)), _) => host.clone(),
+                (None, Some(address)) => address.to_string(),
+                _ => "localhost".to_owned(),
+            },
+            port: ports.get(place).or(ports.first()).copied().unwrap_or(5432),
             database: self.database().to_owned(),
             user: self.user().to_owned(),
-        }
+        };
+        (0..hosts.len().max(addresses.len())).map(login).collect()
+    }
+
+    /// The password for each host. Blocks, if it is in a file.
+    ///
+    /// # Errors
+    ///
+    /// See [`Password::read`].
+    pub(crate) fn passwords(&self) -> Result<Vec<Option<Vec<u8>>>, String> {
+        let logins = self.logins();
+        logins
+            .iter()
+            .map(|login| self.password.read(login))
+            .collect()
     }
 }
 
@@ -296,8 +313,8 @@ mod tests {
         assert_eq!(address.schema, "jobs");
         assert_eq!(address.encryption.mode, Mode::Disable);
         assert_eq!(address.user(), "ann");
-        let password = address.password.read(&address.login()).unwrap();
-        assert_eq!(password.as_deref(), Some(&b"p@w"[..]));
+        let password = address.passwords().unwrap();
+        assert_eq!(password, [Some(b"p@w".to_vec())]);
     }
 
     #[test]
@@ -317,8 +334,11 @@ mod tests {
         let address = Address::new("postgres://", &variables).unwrap();
         assert_eq!(address.to_string(), "a:6000,b:6000/app");
         assert_eq!(address.encryption.mode, Mode::Disable);
-        let password = address.password.read(&address.login()).unwrap();
-        assert_eq!(password.as_deref(), Some(&b"secret"[..]));
+        let password = address.passwords().unwrap();
+        assert_eq!(
+            password,
+            [Some(b"secret".to_vec()), Some(b"secret".to_vec())]
+        );
         // The URL comes first.
         let address = Address::new("postgres://bob:other@c/db", &variables).unwrap();
         assert_eq!(

@@ -3,6 +3,7 @@
 mod failover;
 mod pooler;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
@@ -15,9 +16,11 @@ use self::failover::Followers;
 use crate::classify::describe;
 use crate::connections::Connections;
 use crate::identity::Identity;
+use crate::limited::Role;
 use crate::load::sound_records;
 use crate::preflight::{self, Facts};
 use crate::rows::Column;
+use crate::schema;
 use crate::store::Shared;
 
 /// Longest time of the examination after the preflight.
@@ -56,6 +59,7 @@ pub(crate) async fn diagnose(
         Err(error) => return vec![error.finding()],
     };
     let mut findings = of_facts(&facts);
+    findings.push(rights(&facts, shared));
     let followers = Followers {
         standbys: facts.standbys,
         synchronous: &facts.synchronous_standbys,
@@ -93,14 +97,26 @@ pub(crate) fn of_facts(facts: &Facts) -> Vec<Finding> {
     vec![
         Finding::ok("server", format!("PostgreSQL {}", facts.version)),
         Finding::ok("role", "it takes writes"),
-        Finding::ok(
-            "rights",
-            format!("user {} may do all that is needed", facts.user),
-        ),
         fsync(facts),
         commit(facts),
         room(facts),
     ]
+}
+
+/// Whose rights the user has. An operator or viewer is one only for those who run no jobs.
+fn rights(facts: &Facts, shared: &Shared) -> Finding {
+    const CHECK: &str = "rights";
+    let user = &facts.user;
+    let who = match facts.role {
+        Role::Scheduler => {
+            return Finding::ok(CHECK, format!("user {user} may do all that is needed"));
+        }
+        Role::Operator if shared.is_for_control.load(Ordering::Relaxed) => "an operator",
+        Role::Viewer if shared.is_for_control.load(Ordering::Relaxed) => "a viewer",
+        _ => return schema::missing_error(&shared.address, &facts.missing).finding(),
+    };
+    let found = format!("user {user} has the rights of {who}, and no scheduler starts with them");
+    Finding::new(Severity::Info, CHECK, found, "")
 }
 
 fn fsync(facts: &Facts) -> Finding {

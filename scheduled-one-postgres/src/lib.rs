@@ -13,6 +13,7 @@ mod password;
 mod tls;
 
 // The connections, and the tables.
+mod bounded;
 mod catalog;
 mod changes;
 mod checkpoint;
@@ -30,6 +31,7 @@ mod tables;
 mod classify;
 mod load;
 mod save;
+mod seen;
 mod statements;
 mod step;
 mod trail;

@@ -2,20 +2,18 @@
 
 use std::sync::atomic::Ordering;
 
-use tokio::time::{Instant, timeout_at};
+use tokio_postgres::{Client, Error};
 
-use crate::ANSWER_TIMEOUT;
-use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::preflight;
-use crate::schema::{grant_rights, missing_of};
+use crate::schema::{grant_rights, missing_error, missing_of};
 use crate::store::PostgresStore;
 use crate::tables::RIGHTS;
 
 /// What an operator needs to do with each table: it writes no line of a ledger and describes no job.
 const OPERATOR: [(&str, &str); 11] = [
     ("layout", "SELECT"),
-    ("meta", "SELECT, UPDATE"),
+    ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
     ("node", "SELECT, UPDATE, DELETE"),
     ("job_list", "SELECT, UPDATE, DELETE"),
@@ -45,30 +43,43 @@ pub fn grant_operator(schema: &str, user: &str) -> String {
     grant_rights(schema, user, &OPERATOR)
 }
 
+/// Whose rights a user has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    Scheduler,
+    Operator,
+    Viewer,
+    #[default]
+    None,
+}
+
+/// The most that a user may be, and the rights of a scheduler that it lacks.
+pub(crate) async fn role(client: &Client, schema: &str) -> Result<(Role, Vec<String>), Error> {
+    let missing = missing_of(client, schema, &RIGHTS).await?;
+    if missing.is_empty() {
+        return Ok((Role::Scheduler, missing));
+    }
+    for (role, rights) in [(Role::Operator, OPERATOR), (Role::Viewer, viewer())] {
+        if missing_of(client, schema, &rights).await?.is_empty() {
+            return Ok((role, missing));
+        }
+    }
+    Ok((Role::None, missing))
+}
+
 impl PostgresStore {
     /// Examines the server as a start does; a user who lacks rights of a scheduler may have those of an operator or
     /// of a viewer.
     pub(crate) async fn check_for_control(&self) -> Result<(), ConnectError> {
-        let refused = match preflight::check(&self.connections, &self.shared).await {
-            Ok(_) => return Ok(()),
-            Err(refused @ ConnectError::MissingRights { .. }) => refused,
-            Err(error) => return Err(error),
+        let (shared, address) = (&self.shared, &self.shared.address);
+        shared.is_for_control.store(true, Ordering::Relaxed);
+        let facts = preflight::examine(&self.connections, shared).await?;
+        let reads = match facts.role {
+            Role::Scheduler | Role::Operator => false,
+            Role::Viewer => true,
+            Role::None => return Err(missing_error(address, &facts.missing)),
         };
-        let address = &self.shared.address;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let client = self.connections.get(deadline).await?;
-        for (rights, reads) in [(OPERATOR, false), (viewer(), true)] {
-            let missing = missing_of(&client, &address.schema, &rights);
-            let missing = match timeout_at(deadline, missing).await {
-                Ok(missing) => missing.map_err(|error| connect_error(&error, address))?,
-                Err(_) => return Err(refused),
-            };
-            if missing.is_empty() {
-                self.shared.reads.store(reads, Ordering::Relaxed);
-                client.give_back();
-                return Ok(());
-            }
-        }
-        Err(refused)
+        shared.reads.store(reads, Ordering::Relaxed);
+        Ok(())
     }
 }

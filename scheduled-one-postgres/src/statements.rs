@@ -18,7 +18,7 @@ use crate::rows::{arrays, assignments, names};
 const MAX_IN_TURN: usize = 64 * MAX_BATCH;
 
 /// Lines of a ledger that one deletion deletes, at most.
-pub(crate) const TRIM_LINES: u32 = 1_000;
+pub(crate) const TRIM_LINES: usize = 1_000;
 
 /// Begins a transaction. Its limits are settings of the transaction alone, so that a pooler can give the next one to
 /// another client:
@@ -26,7 +26,8 @@ pub(crate) const TRIM_LINES: u32 = 1_000;
 /// - A stranger who holds a lock, and a node that stands still in the middle of a transaction, do not stop the others
 ///   for long.
 /// - What is acknowledged is on the disk: `synchronous_commit = off` is not for decisions. Other values stay.
-pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+/// - Not `READ WRITE`: with `default_transaction_read_only` an operator stops all who write.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SET LOCAL lock_timeout = '1500ms'; \
      SET LOCAL statement_timeout = '1900ms'; \
      SET LOCAL idle_in_transaction_session_timeout = '2s'; \
@@ -243,7 +244,7 @@ fn of_ledger(ledger: &str) -> [String; 3] {
          (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= \
          (SELECT line FROM {ledger} WHERE bucket = $1 AND job = $2 AND line <= $4 \
          ORDER BY line DESC OFFSET $3 LIMIT 1) \
-         ORDER BY line LIMIT {TRIM_LINES})"
+         ORDER BY line LIMIT {TRIM_LINES}) RETURNING line"
     );
     let lines = format!(
         "SELECT {} FROM {ledger} WHERE bucket = $1 AND job = $2 ORDER BY line DESC LIMIT $3",
@@ -356,13 +357,14 @@ fn of_requests(request: &str, asked: &str) -> [String; 6] {
     ]
 }
 
-/// The clock of the server, its identity, and the row of the bucket, if there is one.
+/// The clock of the server, its identity, the row of the bucket, if there is one, and the end of the log.
 fn frame(meta: &str, identity: Identity) -> String {
     format!(
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {}, m.bucket, {} \
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {}, m.bucket, {}, {} \
          FROM (SELECT 1) AS one LEFT JOIN {meta} AS m ON m.bucket = $1",
         identity.sql(),
-        names(META, "m.")
+        names(META, "m."),
+        identity.flushed_sql()
     )
 }
 

@@ -12,7 +12,7 @@ use super::{Database, caller, registration, serving};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-fn needs() -> DiagnosticContext {
+pub(crate) fn needs() -> DiagnosticContext {
     DiagnosticContext {
         shortest_lease: Duration::from_secs(5),
         units: vec![UnitName::from("a"), UnitName::from("b")],

@@ -2,17 +2,22 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod conflicts;
 mod doctor;
 mod encryption;
+mod failover;
 mod faults;
 mod fencing;
+mod for_control;
 mod history;
 mod limited;
 mod login;
 mod pooler;
 mod provider;
 mod rights;
+mod stranger;
 mod tables;
+mod upgrade;
 mod way_back;
 
 use std::sync::LazyLock;
