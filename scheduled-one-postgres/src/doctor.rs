@@ -94,13 +94,22 @@ pub(crate) async fn diagnose(
 
 /// The findings that follow from settings.
 pub(crate) fn of_facts(facts: &Facts) -> Vec<Finding> {
-    vec![
+    let exposed = facts.exposed_file.as_ref();
+    let mut findings = vec![
         Finding::ok("server", format!("PostgreSQL {}", facts.version)),
         Finding::ok("role", "it takes writes"),
         fsync(facts),
         commit(facts),
         room(facts),
-    ]
+    ];
+    findings.extend(exposed.map(|path| {
+        let (path, check) = (path.display(), "password_file");
+        let found = format!(
+            "others than its owner may read the password file {path}; libpq would ignore it"
+        );
+        Finding::new(Severity::Warning, check, found, format!("chmod 600 {path}"))
+    }));
+    findings
 }
 
 /// Whose rights the user has. An operator or viewer is one only for those who run no jobs.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 
 /// The settings for each host, and the host that took writes last.
 ///
@@ -112,7 +112,13 @@ fn only(all: &Config, host: usize) -> Config {
     if let Some(retries) = all.get_keepalives_retries() {
         one.keepalives_retries(retries);
     }
-    one.ssl_mode(all.get_ssl_mode())
+    // As with libpq: nothing is encrypted within a machine.
+    let is_socket = matches!(all.get_hosts().get(host), Some(Host::Unix(_)));
+    let mode = match is_socket {
+        true => SslMode::Disable,
+        false => all.get_ssl_mode(),
+    };
+    one.ssl_mode(mode)
         .ssl_negotiation(all.get_ssl_negotiation())
         .keepalives(all.get_keepalives())
         .keepalives_idle(all.get_keepalives_idle())
@@ -133,7 +139,7 @@ mod tests {
 
     #[test]
     fn each_host_has_the_settings_of_all() {
-        let url = "postgres://ann:pw@a:1,b:2/app?options=-cgeqo%3Doff&keepalives_idle=7&connect_timeout=3\
+        let url = "postgres://ann:pw@a:1,b:2/app?options=-cgeqo%3Doff&keepalives_idle=7&keepalives_interval=8&keepalives_count=9&connect_timeout=3\
                    &tcp_user_timeout=9&channel_binding=disable&application_name=x&load_balance_hosts=random";
         let address = Address::new(url, &|_| None).unwrap();
         for (place, port) in [(0, 1), (1, 2)] {

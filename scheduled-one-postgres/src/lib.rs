@@ -10,6 +10,8 @@ mod address;
 mod connect_error;
 mod encryption;
 mod password;
+mod percent;
+mod settings;
 mod tls;
 
 // The connections, and the tables.

@@ -1,5 +1,6 @@
 //! Examines a server before the first job depends on it, and makes the tables. Errors name the fault and the remedy.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scheduled_one_protocol::{Finding, Severity};
@@ -36,6 +37,8 @@ pub(crate) struct Facts {
     pub(crate) wal_sender_timeout_ms: i64,
     pub(crate) max_connections: i64,
     pub(crate) connections: i64,
+    /// The password file, if others may read it.
+    pub(crate) exposed_file: Option<PathBuf>,
     /// Whose rights the user has.
     pub(crate) role: Role,
     /// The rights of a scheduler that it lacks.
@@ -72,7 +75,7 @@ pub(crate) async fn examine(
     shared: &Shared,
 ) -> Result<Facts, ConnectError> {
     let address = &shared.address;
-    check_password_file(address).await?;
+    let exposed = check_password_file(address).await?;
     let deadline = Instant::now() + TIME_LIMIT;
     let late = |_| ConnectError::Unreachable {
         place: address.to_string(),
@@ -86,6 +89,7 @@ pub(crate) async fn examine(
         schema::prepare(&client, address).await?;
         let role = limited::role(&client, &address.schema).await;
         (facts.role, facts.missing) = role.map_err(failed)?;
+        facts.exposed_file = exposed;
         Ok(facts)
     };
     let facts = timeout_at(deadline, examining).await.map_err(late)??;
@@ -93,12 +97,17 @@ pub(crate) async fn examine(
     Ok(facts)
 }
 
-/// On a thread for blocking calls, because the disk of the file may hang.
-async fn check_password_file(address: &Address) -> Result<(), ConnectError> {
+/// Reads the password file; returns its path if others may read it. On a thread for blocking calls, because the disk of
+/// the file may hang.
+async fn check_password_file(address: &Address) -> Result<Option<PathBuf>, ConnectError> {
     let address = address.clone();
-    let read = tokio::task::spawn_blocking(move || address.passwords());
-    let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
-    read.map(drop).map_err(|why| ConnectError::BadFile {
+    let read = move || {
+        let exposed = address.password.exposed().map(Path::to_owned);
+        address.passwords().map(|_| exposed)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.unwrap_or_else(|error| Err(error.to_string()));
+    read.map_err(|why| ConnectError::BadFile {
         parameter: "passfile",
         why,
     })

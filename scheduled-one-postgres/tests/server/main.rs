@@ -10,6 +10,7 @@ mod faults;
 mod fencing;
 mod for_control;
 mod history;
+mod libpq;
 mod limited;
 mod login;
 mod pooler;
