@@ -15,8 +15,8 @@ const OPERATOR: [(&str, &str); 11] = [
     ("layout", "SELECT"),
     ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
-    ("node", "SELECT, UPDATE, DELETE"),
-    ("job_list", "SELECT, UPDATE, DELETE"),
+    ("node", "SELECT, DELETE"),
+    ("job_list", "SELECT, DELETE"),
     ("job", "SELECT"),
     ("ledger", "SELECT"),
     ("request", "SELECT, INSERT, UPDATE"),
@@ -25,9 +25,10 @@ const OPERATOR: [(&str, &str); 11] = [
     ("checkpoint", "SELECT"),
 ];
 
-/// A viewer reads each table.
-fn viewer() -> [(&'static str, &'static str); 11] {
-    RIGHTS.map(|(table, _)| (table, "SELECT"))
+/// A viewer reads the tables, but not what runs were asked for with.
+fn viewer() -> Vec<(&'static str, &'static str)> {
+    let tables = RIGHTS.iter().filter(|(table, _)| *table != "request");
+    tables.map(|(table, _)| (*table, "SELECT")).collect()
 }
 
 /// The statements that grant a user what looking needs: listing, describing, auditing, the trail. It changes nothing.
@@ -59,7 +60,10 @@ pub(crate) async fn role(client: &Client, schema: &str) -> Result<(Role, Vec<Str
     if missing.is_empty() {
         return Ok((Role::Scheduler, missing));
     }
-    for (role, rights) in [(Role::Operator, OPERATOR), (Role::Viewer, viewer())] {
+    for (role, rights) in [
+        (Role::Operator, OPERATOR.to_vec()),
+        (Role::Viewer, viewer()),
+    ] {
         if missing_of(client, schema, &rights).await?.is_empty() {
             return Ok((role, missing));
         }

@@ -4,6 +4,7 @@
 
 mod conflicts;
 mod doctor;
+mod each_right;
 mod encryption;
 mod failover;
 mod faults;
