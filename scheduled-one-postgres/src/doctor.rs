@@ -13,6 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use self::failover::Followers;
+use crate::bounded;
 use crate::classify::describe;
 use crate::connections::Connections;
 use crate::identity::Identity;
@@ -198,7 +199,7 @@ fn room(facts: &Facts) -> Finding {
 async fn identity(client: &Client, shared: &Shared, bucket: &str) -> Finding {
     const CHECK: &str = "identity";
     let frame = shared.statements.frame(Identity::Timeline);
-    match client.query_typed(frame, &[(&bucket, Type::TEXT)]).await {
+    match bounded::query(client, frame, &[(&bucket, Type::TEXT)]).await {
         Ok(rows) => {
             let serving = rows.first().and_then(|row| row.try_get(1).ok());
             let serving: String = serving.unwrap_or_default();
@@ -293,10 +294,7 @@ async fn marks(
     let units = &needs.units[..needs.units.len().min(MAX_UNITS)];
     let names = Column::texts(units.iter().map(|unit| &**unit));
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&bucket, Type::TEXT), names.parameter()];
-    let rows = match client
-        .query_typed(&shared.statements.units, &parameters)
-        .await
-    {
+    let rows = match bounded::query(client, &shared.statements.units, &parameters).await {
         Ok(rows) => rows,
         Err(error) => return not_examined(CHECK, &describe(&error)),
     };
@@ -370,3 +368,6 @@ fn not_examined(check: &'static str, why: &str) -> Finding {
     let found = format!("could not be looked at: {why}");
     Finding::new(Severity::Info, check, found, "")
 }
+
+#[cfg(test)]
+mod tests;

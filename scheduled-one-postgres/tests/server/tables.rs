@@ -265,7 +265,11 @@ async fn a_heartbeat_is_one_transaction_of_few_statements() {
     let sent = statements(&log[before..]);
     let of = |kind: &str| sent.iter().filter(|line| line.contains(kind)).count();
     // As `docs/postgres.md` counts them.
-    assert_eq!((of("statement: BEGIN"), of("statement: COMMIT")), (beats, beats), "{sent:#?}");
+    assert_eq!(
+        (of("statement: BEGIN"), of("statement: COMMIT")),
+        (beats, beats),
+        "{sent:#?}"
+    );
     let reads = of("unnamed>: SELECT ") + of("unnamed>: WITH found ");
     assert_eq!(
         (reads, of("unnamed>: INSERT ")),
