@@ -22,7 +22,7 @@ use crate::load::sound_records;
 use crate::preflight::{self, Facts};
 use crate::rows::Column;
 use crate::schema;
-use crate::store::Shared;
+use crate::shared::Shared;
 
 /// Longest time of the examination after the preflight.
 const TIME_LIMIT: Duration = Duration::from_secs(3);

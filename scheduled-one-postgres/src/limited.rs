@@ -1,13 +1,9 @@
-//! Users with fewer rights than a scheduler: the *operator* changes what is wanted of jobs, the *viewer* looks.
-
-use std::sync::atomic::Ordering;
+//! Whose rights a user has: those of a scheduler, or fewer. The *operator* changes what is wanted of jobs, the *viewer*
+//! looks.
 
 use tokio_postgres::{Client, Error};
 
-use crate::connect_error::ConnectError;
-use crate::preflight;
-use crate::schema::{grant_rights, missing_error, missing_of};
-use crate::store::PostgresStore;
+use crate::schema::{grant_rights, missing_of};
 use crate::tables::RIGHTS;
 
 /// What an operator needs to do with each table: it writes no line of a ledger and describes no job.
@@ -69,21 +65,4 @@ pub(crate) async fn role(client: &Client, schema: &str) -> Result<(Role, Vec<Str
         }
     }
     Ok((Role::None, missing))
-}
-
-impl PostgresStore {
-    /// Examines the server as a start does; a user who lacks rights of a scheduler may have those of an operator or
-    /// of a viewer.
-    pub(crate) async fn check_for_control(&self) -> Result<(), ConnectError> {
-        let (shared, address) = (&self.shared, &self.shared.address);
-        shared.is_for_control.store(true, Ordering::Relaxed);
-        let facts = preflight::examine(&self.connections, shared).await?;
-        let reads = match facts.role {
-            Role::Scheduler | Role::Operator => false,
-            Role::Viewer => true,
-            Role::None => return Err(missing_error(address, &facts.missing)),
-        };
-        shared.reads.store(reads, Ordering::Relaxed);
-        Ok(())
-    }
 }

@@ -12,7 +12,7 @@ use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::connections::Connections;
 use crate::limited::{self, Role};
-use crate::store::Shared;
+use crate::shared::Shared;
 use crate::{doctor, schema};
 
 /// Longest time of the whole examination.

@@ -91,8 +91,8 @@ async fn look(client: &Client, schema: &str) -> Result<Found, Error> {
     found
 }
 
-/// Makes what is missing, in one transaction with limits of time: a process of the server that waits for a lock does not
-/// notice that its node gave up, and whoever wants the table waits behind it.
+/// Makes what is missing, in one transaction with limits of time: a process of the server that waits for a lock does
+/// not notice that its node gave up, and whoever wants the table waits behind it.
 async fn make(client: &Client, schema: &str) -> Result<(), Error> {
     let begin = format!(
         "BEGIN; SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '2s'; \

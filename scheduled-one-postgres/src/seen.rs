@@ -1,5 +1,5 @@
-//! What the handles of a namespace have seen of servers. A server that has less than that is not the one that acknowledged
-//! it: a primary that was replaced, or one whose disk was set back to a snapshot.
+//! What the handles of a namespace have seen of servers. A server that has less than that is not the one that
+//! acknowledged it: a primary that was replaced, or one whose disk was set back to a snapshot.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! What a URL in the form of libpq says, completed by the variables of libpq. Errors repeat no part of the URL: any part
-//! may be a misplaced password.
+//! What a URL in the form of libpq says, completed by the variables of libpq. Errors repeat no part of the URL: any
+//! part may be a misplaced password.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -25,10 +25,10 @@ use crate::identity::Identity;
 use crate::load::{Loaded, sound_records};
 use crate::rows::read;
 use crate::seen::Seen;
+use crate::shared::Shared;
 use crate::statements::Statements;
 use crate::step::{MetaLock, Step};
 use crate::tls;
-use crate::upkeep::Upkeep;
 use crate::{classify, doctor, preflight, schema, trail};
 
 /// Longest time that a call waits for its reply, connecting and repeating included.
@@ -58,32 +58,6 @@ pub struct PostgresStore {
     /// The bucket's tag.
     pub(crate) bucket: String,
     pub(crate) connections: Connections,
-}
-
-/// What all handles of a namespace share.
-pub(crate) struct Shared {
-    pub(crate) address: Address,
-    namespace: String,
-    pub(crate) statements: Statements,
-    /// The tables were seen.
-    pub(crate) is_prepared: AtomicBool,
-    /// The server does not show its timeline.
-    is_by_start: AtomicBool,
-    /// The user may only read.
-    pub(crate) reads: AtomicBool,
-    /// The handle is that of somebody who runs no jobs.
-    pub(crate) is_for_control: AtomicBool,
-    seen: Seen,
-    pub(crate) upkeep: Arc<Upkeep>,
-}
-
-impl Shared {
-    pub(crate) fn identity(&self) -> Identity {
-        match self.is_by_start.load(Ordering::Relaxed) {
-            false => Identity::Timeline,
-            true => Identity::Start,
-        }
-    }
 }
 
 impl PostgresStore {
@@ -188,7 +162,7 @@ impl PostgresStore {
         }
     }
 
-    /// One attempt at a step, on a connection of its own. The connection stays, unless it is in the middle of something.
+    /// One attempt at a step, on a connection of its own, which stays unless it is in the middle of something.
     async fn attempt(
         &self,
         step: &Step<'_>,

@@ -1,15 +1,9 @@
 //! Ledgers are kept short, in small steps: not with each line, but after every so many.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use scheduled_one_protocol::LedgerRecord;
-use tokio::time::{Instant, timeout_at};
-use tokio_postgres::types::{ToSql, Type};
-
-use crate::bounded;
-use crate::statements::TRIM_LINES;
-use crate::store::{ANSWER_TIMEOUT, PostgresStore};
 
 /// A ledger is trimmed after as many lines as this part of its limit.
 const PART: usize = 8;
@@ -47,41 +41,6 @@ impl Upkeep {
     pub(crate) fn again(&self, job: &str) {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         since.remove(job);
-    }
-}
-
-impl PostgresStore {
-    /// Trims ledgers in the background: the reply does not wait, and a failure is made up for by the next time. Lines
-    /// that others add meanwhile do not count: their nodes may have another limit.
-    pub(crate) fn trim(&self, lines: &[LedgerRecord], newest: BTreeMap<String, i64>, limit: usize) {
-        let jobs = self.shared.upkeep.count(lines, limit);
-        if jobs.is_empty() {
-            return;
-        }
-        let (shared, bucket) = (Arc::clone(&self.shared), self.bucket.clone());
-        let connections = self.connections.clone();
-        tokio::spawn(async move {
-            let deadline = Instant::now() + ANSWER_TIMEOUT;
-            let Ok(checkout) = connections.get(deadline).await else {
-                return;
-            };
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            for (job, newest) in newest.iter().filter(|(job, _)| jobs.contains(*job)) {
-                let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
-                    (&bucket, Type::TEXT),
-                    (job, Type::TEXT),
-                    (&limit, Type::INT8),
-                    (newest, Type::INT8),
-                ];
-                let trimmed = bounded::query(&checkout, &shared.statements.trim, &parameters);
-                match timeout_at(deadline, trimmed).await {
-                    Ok(Ok(deleted)) if deleted.len() < TRIM_LINES => {}
-                    Ok(Ok(_)) => shared.upkeep.again(job),
-                    _ => return,
-                }
-            }
-            checkout.give_back();
-        });
     }
 }
 

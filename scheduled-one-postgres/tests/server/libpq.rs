@@ -48,12 +48,8 @@ fn secret(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_environment_of_libpq_is_enough_for_a_socket() {
-    if let Ok(url) = env::var(SERVICE) {
-        return serve(&url).await;
-    }
-    let test = "libpq::the_environment_of_libpq_is_enough_for_a_socket";
+/// A server with a socket in a folder, and the database `app`.
+fn with_socket() -> (PostgresServer, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     // The server runs as another user.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -63,6 +59,18 @@ async fn the_environment_of_libpq_is_enough_for_a_socket() {
         .start()
         .unwrap();
     server.sql("CREATE DATABASE app").unwrap();
+    server.sql("ALTER SYSTEM SET log_connections = on").unwrap();
+    server.sql("SELECT pg_reload_conf()").unwrap();
+    (server, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_of_libpq_is_enough_for_a_socket() {
+    if let Ok(url) = env::var(SERVICE) {
+        return serve(&url).await;
+    }
+    let test = "libpq::the_environment_of_libpq_is_enough_for_a_socket";
+    let (server, folder) = with_socket();
     let [named, home] = ["named", "home"].map(|name| folder.path().join(name));
     fs::create_dir(&home).unwrap();
     // For a socket, the host of a line is localhost.
@@ -88,8 +96,6 @@ async fn the_environment_of_libpq_is_enough_for_a_socket() {
         text.contains("refused: ") && text.contains("wants a password"),
         "{text}"
     );
-    server.sql("ALTER SYSTEM SET log_connections = on").unwrap();
-    server.sql("SELECT pg_reload_conf()").unwrap();
     let file = [("PGPASSFILE", named.as_path())];
     let text = run(test, "postgres://", &[&base[..], &file].concat());
     assert!(text.contains("serving: "), "{text}");
