@@ -3,43 +3,21 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
 use scheduled_one_schedule::name::check_name;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode};
 
 use crate::connect_error::ConnectError;
 use crate::encryption::{Encryption, Mode, Parameters};
 use crate::password::{Login, Password};
-
-/// How long one host may take to accept a connection, if the URL does not say.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+use crate::settings::{Environment, Settings, bad};
 
 /// The schema of the tables, if the URL does not say.
 const SCHEMA: &str = "scheduled_one";
 
-/// The name that the server shows for our connections.
-const APPLICATION: &str = "scheduled-one";
-
 /// Longest name in PostgreSQL, in bytes.
 const MAX_NAME_BYTES: usize = 63;
-
-/// Parameters that are passed to the client.
-const PASSED: [&str; 11] = [
-    "application_name",
-    "channel_binding",
-    "connect_timeout",
-    "dbname",
-    "hostaddr",
-    "keepalives",
-    "keepalives_idle",
-    "load_balance_hosts",
-    "options",
-    "target_session_attrs",
-    "tcp_user_timeout",
-];
 
 /// Where PostgreSQL is. No `Debug` of the client's settings: they may hold a password.
 #[derive(Clone)]
@@ -52,26 +30,17 @@ pub(crate) struct Address {
 
 impl Address {
     /// Parses a URL. Variables of the environment fill in what the URL leaves out.
-    pub(crate) fn new(
-        url: &str,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConnectError> {
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut ours = Ours::default();
-        let mut passed = String::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            ours.take(pair, &mut passed)?;
-        }
-        let mut config = Config::from_str(&format!("{base}{passed}")).map_err(|_| malformed())?;
-        complete(&mut config, environment)?;
-        let encryption = Encryption::new(&ours.encryption, environment)?;
+    pub(crate) fn new(url: &str, environment: Environment<'_>) -> Result<Self, ConnectError> {
+        let settings = Settings::new(url, environment)?;
+        let mut config = settings.config()?;
+        let encryption = Encryption::new(&Parameters::of(&settings))?;
         config.ssl_mode(match encryption.mode {
             Mode::Disable => SslMode::Disable,
             Mode::Prefer => SslMode::Prefer,
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
         });
-        let password = password(&mut config, ours.passfile, environment);
-        let schema = ours.schema.unwrap_or_else(|| SCHEMA.to_owned());
+        let schema = settings.owned("schema");
+        let schema = schema.unwrap_or_else(|| SCHEMA.to_owned());
         if !is_schema(&schema) {
             return Err(bad(
                 "a schema is 1 to 63 of a-z 0-9 _ and begins with no digit and not with pg_",
@@ -79,7 +48,7 @@ impl Address {
         }
         Ok(Address {
             config,
-            password,
+            password: password(settings, environment),
             encryption,
             schema,
         })
@@ -95,135 +64,67 @@ impl Address {
         self.config.get_dbname().unwrap_or(self.user())
     }
 
-    /// What a line of a password file has to be for: the first host.
-    pub(crate) fn login(&self) -> Login {
-        let host = match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            _ => "localhost".to_owned(),
-        };
-        Login {
-            host,
-            port: self.config.get_ports().first().copied().unwrap_or(5432),
+    /// What a line of a password file has to be for, for each host. For one that is only known by its address, that;
+    /// for a socket, `localhost`.
+    pub(crate) fn logins(&self) -> Vec<Login> {
+        let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
+        let ports = self.config.get_ports();
+        let login = |place: usize| Login {
+            host: match (hosts.get(place), addresses.get(place)) {
+                (Some(Host::Tcp(host)), _) => host.clone(),
+                (None, Some(address)) => address.to_string(),
+                _ => "localhost".to_owned(),
+            },
+            port: ports.get(place).or(ports.first()).copied().unwrap_or(5432),
             database: self.database().to_owned(),
             user: self.user().to_owned(),
-        }
+        };
+        (0..hosts.len().max(addresses.len())).map(login).collect()
+    }
+
+    /// The password for each host. Blocks, if it is in a file.
+    ///
+    /// # Errors
+    ///
+    /// See [`Password::read`].
+    pub(crate) fn passwords(&self) -> Result<Vec<Option<Vec<u8>>>, String> {
+        let logins = self.logins();
+        logins
+            .iter()
+            .map(|login| self.password.read(login))
+            .collect()
     }
 }
 
 /// Hosts, ports and database.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
         let ports = self.config.get_ports();
-        for (index, host) in self.config.get_hosts().iter().enumerate() {
-            if index > 0 {
+        for place in 0..hosts.len().max(addresses.len()) {
+            if place > 0 {
                 f.write_str(",")?;
             }
-            match host {
-                Host::Tcp(host) => f.write_str(host)?,
-                Host::Unix(folder) => write!(f, "{}", folder.display())?,
+            match (hosts.get(place), addresses.get(place)) {
+                (Some(Host::Tcp(host)), _) => f.write_str(host)?,
+                (Some(Host::Unix(folder)), _) => write!(f, "{}", folder.display())?,
+                (None, Some(address)) => write!(f, "{address}")?,
+                (None, None) => {}
             }
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            let port = ports.get(place).or(ports.first()).copied().unwrap_or(5432);
             write!(f, ":{port}")?;
         }
         write!(f, "/{}", self.database())
     }
 }
 
-/// Parameters that the client does not know.
-#[derive(Default)]
-struct Ours {
-    encryption: Parameters,
-    passfile: Option<String>,
-    schema: Option<String>,
-}
-
-impl Ours {
-    /// Keeps a parameter, or passes it on.
-    fn take(&mut self, pair: &str, passed: &mut String) -> Result<(), ConnectError> {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let place = match key {
-            "sslmode" => &mut self.encryption.sslmode,
-            "sslrootcert" => &mut self.encryption.sslrootcert,
-            "sslcert" => &mut self.encryption.sslcert,
-            "sslkey" => &mut self.encryption.sslkey,
-            "passfile" => &mut self.passfile,
-            "schema" => &mut self.schema,
-            _ if PASSED.contains(&key) => {
-                passed.push(if passed.is_empty() { '?' } else { '&' });
-                passed.push_str(pair);
-                return Ok(());
-            }
-            _ => {
-                return Err(bad(&format!(
-                    "a parameter behind the ? is none of sslmode, sslrootcert, sslcert, sslkey, passfile, schema, {} \
-                     (in a password, a ? is written %3F)",
-                    PASSED.join(", ")
-                )));
-            }
-        };
-        let value = decoded(value).ok_or_else(malformed)?;
-        *place = Some(value);
-        Ok(())
-    }
-}
-
-/// What the URL leaves out comes from the variables of libpq.
-fn complete(
-    config: &mut Config,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), ConnectError> {
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        let hosts = environment("PGHOST").unwrap_or_else(|| "localhost".to_owned());
-        for host in hosts.split(',') {
-            config.host(host);
-        }
-    }
-    if config.get_ports().is_empty()
-        && let Some(ports) = environment("PGPORT")
-    {
-        for port in ports.split(',') {
-            config.port(port.parse().map_err(|_| bad("PGPORT is no port"))?);
-        }
-    }
-    if config.get_user().is_none() {
-        let user = environment("PGUSER").or_else(|| environment("USER"));
-        config.user(user.unwrap_or_else(|| "postgres".to_owned()));
-    }
-    if config.get_dbname().is_none()
-        && let Some(database) = environment("PGDATABASE")
-    {
-        config.dbname(database);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name(environment("PGAPPNAME").unwrap_or_else(|| APPLICATION.to_owned()));
-    }
-    if config.get_connect_timeout().is_none() {
-        // All hosts are tried within the time of one request.
-        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
-        config.connect_timeout(CONNECT_TIMEOUT / hosts.max(1));
-    }
-    if config.get_target_session_attrs() == TargetSessionAttrs::Any {
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-    }
-    Ok(())
-}
-
 /// As libpq: the URL, then `PGPASSWORD`, then the password file.
-fn password(
-    config: &mut Config,
-    passfile: Option<String>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Password {
-    if let Some(password) = config.get_password() {
-        return Password::Text(password.to_owned());
+fn password(settings: Settings, environment: Environment<'_>) -> Password {
+    let file = settings.owned("passfile").map(PathBuf::from);
+    if let Some(password) = settings.password {
+        return Password::Text(password);
     }
-    if passfile.is_none()
-        && let Some(password) = environment("PGPASSWORD")
-    {
-        return Password::Text(password.into_bytes());
-    }
-    let named = passfile.or_else(|| environment("PGPASSFILE"));
-    let file = named.map(PathBuf::from).or_else(|| {
+    let file = file.or_else(|| {
         let home = environment("HOME")?;
         let file = Path::new(&home).join(".pgpass");
         file.is_file().then_some(file)
@@ -241,36 +142,6 @@ pub(crate) fn is_schema(name: &str) -> bool {
 /// A namespace is a part of the key of each row.
 pub(crate) fn check_namespace(namespace: &str) -> Result<(), ConnectError> {
     check_name(namespace).map_err(|_| ConnectError::BadNamespace(namespace.to_owned()))
-}
-
-/// A percent-encoded text.
-fn decoded(text: &str) -> Option<String> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        rest = behind;
-        if first != b'%' {
-            bytes.push(first);
-            continue;
-        }
-        let (&[high, low], behind) = rest.split_first_chunk()?;
-        bytes.push(digit(high)? << 4 | digit(low)?);
-        rest = behind;
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn bad(why: &str) -> ConnectError {
-    ConnectError::BadUrl(why.to_owned())
-}
-
-/// The error of the client is not shown: it may repeat a part of the URL, and any part may be a misplaced password.
-fn malformed() -> ConnectError {
-    bad(
-        "it is malformed (in a user name or password, / ? # [ ] @ : & % and spaces have to be percent-encoded; ports \
-         and timeouts are numbers)",
-    )
 }
 
 #[cfg(test)]
@@ -296,8 +167,8 @@ mod tests {
         assert_eq!(address.schema, "jobs");
         assert_eq!(address.encryption.mode, Mode::Disable);
         assert_eq!(address.user(), "ann");
-        let password = address.password.read(&address.login()).unwrap();
-        assert_eq!(password.as_deref(), Some(&b"p@w"[..]));
+        let password = address.passwords().unwrap();
+        assert_eq!(password, [Some(b"p@w".to_vec())]);
     }
 
     #[test]
@@ -317,13 +188,141 @@ mod tests {
         let address = Address::new("postgres://", &variables).unwrap();
         assert_eq!(address.to_string(), "a:6000,b:6000/app");
         assert_eq!(address.encryption.mode, Mode::Disable);
-        let password = address.password.read(&address.login()).unwrap();
-        assert_eq!(password.as_deref(), Some(&b"secret"[..]));
-        // The URL comes first.
+        let password = address.passwords().unwrap();
+        assert_eq!(
+            password,
+            [Some(b"secret".to_vec()), Some(b"secret".to_vec())]
+        );
+        // The URL comes first, and what it leaves out does not.
         let address = Address::new("postgres://bob:other@c/db", &variables).unwrap();
         assert_eq!(
             (address.to_string().as_str(), address.user()),
-            ("c:5432/db", "bob")
+            ("c:6000/db", "bob")
+        );
+        assert_eq!(address.passwords().unwrap(), [Some(b"other".to_vec())]);
+        let address = Address::new("postgres://bob@c:7/db", &variables).unwrap();
+        assert_eq!(address.to_string(), "c:7/db");
+    }
+
+    #[test]
+    fn what_libpq_has_behind_the_question_mark_may_be_there() {
+        let url = "postgresql:///app?host=/run/postgresql,b&port=6000,&user=ann&password=p%40w";
+        let address = address(url).unwrap();
+        assert_eq!(address.to_string(), "/run/postgresql:6000,b:5432/app");
+        assert_eq!(address.user(), "ann");
+        assert_eq!(address.passwords().unwrap()[0], Some(b"p@w".to_vec()));
+        let all = "postgres://db/app?keepalives=1&keepalives_idle=2&keepalives_interval=3&keepalives_count=4\
+                   &tcp_user_timeout=5000&connect_timeout=6&target_session_attrs=primary&options=-cgeqo%3Doff\
+                   &channel_binding=require&load_balance_hosts=random&sslnegotiation=postgres&application_name=x";
+        let config = super::tests::address(all).unwrap().config;
+        let seconds = std::time::Duration::from_secs;
+        assert_eq!(config.get_keepalives_idle(), seconds(2));
+        assert_eq!(config.get_keepalives_interval(), Some(seconds(3)));
+        assert_eq!(config.get_keepalives_retries(), Some(4));
+        // Milliseconds, as with libpq.
+        assert_eq!(config.get_tcp_user_timeout(), Some(&seconds(5)));
+        assert_eq!(config.get_connect_timeout(), Some(&seconds(6)));
+        assert_eq!(config.get_options(), Some("-cgeqo=off"));
+        assert_eq!(config.get_application_name(), Some("x"));
+        // The addresses alone are enough.
+        assert_eq!(
+            text("postgres://?hostaddr=::1,127.0.0.1&port=7"),
+            "::1:7,127.0.0.1:7/postgres"
+        );
+    }
+
+    #[test]
+    fn each_variable_of_libpq_counts() {
+        let of = |name: &'static str, value: &'static str| {
+            let variables = move |asked: &str| (asked == name).then(|| value.to_owned());
+            Address::new("postgres://ann@db/app", &variables)
+        };
+        let config = |name, value| of(name, value).unwrap().config;
+        let address = std::net::IpAddr::from([10, 0, 0, 1]);
+        assert_eq!(config("PGHOSTADDR", "10.0.0.1").get_hostaddrs(), [address]);
+        assert_eq!(
+            config("PGOPTIONS", "-cgeqo=off").get_options(),
+            Some("-cgeqo=off")
+        );
+        let time = std::time::Duration::from_secs(7);
+        assert_eq!(
+            config("PGCONNECT_TIMEOUT", "7").get_connect_timeout(),
+            Some(&time)
+        );
+        assert_eq!(config("PGAPPNAME", "x").get_application_name(), Some("x"));
+        use tokio_postgres::config::{ChannelBinding, LoadBalanceHosts};
+        let binding = config("PGCHANNELBINDING", "require").get_channel_binding();
+        assert_eq!(binding, ChannelBinding::Require);
+        let balance = config("PGLOADBALANCEHOSTS", "random").get_load_balance_hosts();
+        assert_eq!(balance, LoadBalanceHosts::Random);
+        // An empty one counts as missing.
+        assert_eq!(config("PGCONNECT_TIMEOUT", "").get_options(), None);
+        for (name, value, word) in [
+            ("PGTARGETSESSIONATTRS", "standby", "has to take writes"),
+            ("PGSSLCRL", "/crl.pem", "PGSSLCRL of libpq is set"),
+            ("PGSSLNEGOTIATION", "direct", "PGSSLNEGOTIATION is postgres"),
+            ("PGREQUIREAUTH", "scram-sha-256", "PGREQUIREAUTH"),
+            (
+                "PGCONNECT_TIMEOUT",
+                "soon",
+                "PGCONNECT_TIMEOUT is a number of seconds",
+            ),
+            ("PGHOSTADDR", "10.0.0.1,10.0.0.2", "1 hosts and 2 addresses"),
+        ] {
+            let text = of(name, value).err().unwrap().to_string();
+            assert!(text.contains(word), "{name}: {text}");
+        }
+        // A service names the host, if nothing else does.
+        let service = |name: &str| (name == "PGSERVICE").then(|| "jobs".to_owned());
+        assert!(Address::new("postgres://db/app", &service).is_ok());
+        let text = Address::new("postgres:///app", &service)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(text.contains("PGSERVICE is set"), "{text}");
+    }
+
+    #[test]
+    fn a_password_is_the_urls_then_of_the_environment_then_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, password: &str| {
+            let lines = format!("a:5432:*:*:{password}-a\n*:*:*:*:{password}\n");
+            std::fs::write(folder.path().join(name), lines).unwrap();
+            folder.path().join(name).display().to_string()
+        };
+        let (named, file) = (
+            write("named", "of PGPASSFILE"),
+            write("file", "of passfile"),
+        );
+        write(".pgpass", "of home");
+        let home = folder.path().display().to_string();
+        let password = |url: &str, variables: &[(&str, &str)]| {
+            let environment = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let address = Address::new(url, &environment).unwrap();
+            let texts = address.passwords().unwrap().into_iter();
+            texts
+                .map(|password| String::from_utf8(password.unwrap_or_default()).unwrap())
+                .collect::<Vec<_>>()
+        };
+        let all = [
+            ("PGPASSWORD", "of PGPASSWORD"),
+            ("PGPASSFILE", &named),
+            ("HOME", &home),
+        ];
+        let with_file = format!("postgres://b/app?passfile={file}");
+        assert_eq!(password("postgres://ann:url@b/app", &all), ["url"]);
+        assert_eq!(password(&with_file, &all), ["of PGPASSWORD"]);
+        assert_eq!(password(&with_file, &all[1..]), ["of passfile"]);
+        assert_eq!(password("postgres://b/app", &all[1..]), ["of PGPASSFILE"]);
+        assert_eq!(password("postgres://b/app", &all[2..]), ["of home"]);
+        assert_eq!(password("postgres://b/app", &[]), [""]);
+        // Each host has its own line.
+        assert_eq!(
+            password("postgres://b,a/app", &all[2..]),
+            ["of home", "of home-a"]
         );
     }
 
@@ -331,13 +330,28 @@ mod tests {
     fn a_fault_is_named_and_no_part_of_the_url_is() {
         let cases = [
             ("postgres://ann:SECRET?x@db/app", "%3F"),
-            ("postgres://ann:pw@db:SECRET/app", "percent-encoded"),
+            ("postgres://ann:pw@db:SECRET/app", "a port is none"),
+            ("postgres://ann:p%SECRET@db/app", "percent-encoded"),
+            ("postgres://ann:pw@db/app?host=SECRET", "twice"),
+            ("postgres://ann:pw@db/app?sslcrl=SECRET", "sslcrl of libpq"),
+            (
+                "postgres://db/app?target_session_attrs=SECRET",
+                "take writes",
+            ),
+            ("postgres://db/app?port=1,2", "1 hosts and 2 ports"),
+            ("SECRET", "begin with postgres://"),
             ("postgres://ann:pw@db/app?sslmode=SECRET", "verify-full"),
-            ("postgres://ann:pw@db/app?SECRET=1", "none of sslmode"),
+            (
+                "postgres://ann:pw@db/app?SECRET=1",
+                "none of application_name",
+            ),
             ("postgres://ann:pw@db/app?schema=SECRET", "1 to 63"),
             ("postgres://ann:pw@db/app?schema=pg_SECRET", "1 to 63"),
             ("postgres://ann:pw@db/app?sslcert=SECRET", "go together"),
-            ("postgres://ann:pw@db/app?connect_timeout=SECRET", "numbers"),
+            (
+                "postgres://ann:pw@db/app?connect_timeout=SECRET",
+                "number of seconds",
+            ),
         ];
         for (url, word) in cases {
             let error = address(url)

@@ -11,6 +11,7 @@ use scheduled_one_protocol::{Catalog, CatalogEntry, UnitName, WorkingSet};
 use crate::ledger::Appended;
 use crate::requests::RequestChanges;
 use crate::rows::{Column, columns, shortened};
+use crate::seen::Server;
 use crate::statements::Statements;
 use crate::tid::Tid;
 use crate::units;
@@ -18,6 +19,8 @@ use crate::units;
 /// What was loaded.
 pub(crate) struct Before {
     pub(crate) set: WorkingSet,
+    /// The server that it was loaded from.
+    pub(crate) server: Server,
     meta: Meta,
     nodes: Nodes,
     catalog: Catalog,
@@ -26,17 +29,29 @@ pub(crate) struct Before {
 }
 
 impl Before {
+    /// The identity of the history that the bucket has stored.
+    pub(crate) fn stored(&self) -> &str {
+        &self.meta.serving
+    }
+
     /// Whether something changes that somebody asked for, and not only what each request keeps up.
     pub(crate) fn is_asked_for(&self) -> bool {
         let set = &self.set;
-        let has_changes = set.has_request_changes() || self.catalog != set.catalog;
+        let has_changes = set.has_request_changes()
+            || set.new_checkpoint.is_some()
+            || self.catalog != set.catalog;
         has_changes
             || !(set.touched.is_empty() && set.lines.is_empty() && set.trail.is_empty())
             || self.meta.directives != set.meta.directives
     }
 
-    pub(crate) fn new(set: WorkingSet, tids: HashMap<UnitName, Tid>) -> Self {
+    pub(crate) fn new(set: WorkingSet, tids: HashMap<UnitName, Tid>, flushed: Option<i64>) -> Self {
         Before {
+            server: Server {
+                identity: set.serving.clone(),
+                flushed,
+                now_us: set.now.us,
+            },
             meta: set.meta.clone(),
             nodes: set.nodes.clone(),
             catalog: set.catalog.clone(),

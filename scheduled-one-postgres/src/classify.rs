@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     NoTables(StoreError),
     /// The server does not let us ask for its identity in this way.
     Identity(StoreError),
+    /// The server is not to be used any longer: it says nothing, takes no writes, or was replaced.
+    Leave(StoreError),
     /// The request fails.
     Fatal(StoreError),
 }
@@ -29,6 +31,7 @@ impl Failure {
             Failure::Repeat(error)
             | Failure::NoTables(error)
             | Failure::Identity(error)
+            | Failure::Leave(error)
             | Failure::Fatal(error) => error,
         }
     }
@@ -69,11 +72,12 @@ pub(crate) fn failure(error: &Error, stage: Stage) -> Failure {
             Failure::NoTables(unavailable)
         }
         _ if text.contains("pg_control_system")
-            || text.contains("pg_current_wal_lsn")
+            || text.contains("pg_current_wal_flush_lsn")
             || text.contains("pg_walfile_name") =>
         {
             Failure::Identity(unavailable)
         }
+        _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Failure::Leave(unavailable),
         _ => Failure::Fatal(unavailable),
     }
 }

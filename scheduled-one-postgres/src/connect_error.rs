@@ -142,6 +142,17 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Of the errors of several hosts, the heaviest says what an operator has to do.
+    pub(crate) fn weight(&self) -> u8 {
+        match self {
+            ConnectError::Login { .. } | ConnectError::Certificate { .. } => 4,
+            ConnectError::Refused { .. } => 3,
+            ConnectError::NotNow { .. } => 2,
+            ConnectError::ReadOnly { .. } => 1,
+            _ => 0,
+        }
+    }
+
     /// The check of the doctor that the error belongs to.
     fn check(&self) -> &'static str {
         match self {

@@ -40,26 +40,30 @@ type Connected = Result<(Client, JoinHandle<()>), Error>;
 impl Connect for Dialer {
     fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
         Box::pin(async move {
-            let (password, login) = (self.address.password.clone(), self.address.login());
-            let encryption = self.address.encryption.clone();
-            let read = move || (password.read(&login).ok(), tls::load(&encryption).ok());
+            let (address, encryption) = (self.address.clone(), self.address.encryption.clone());
+            let read = move || (address.passwords().ok(), tls::load(&encryption).ok());
             let reading = tokio::task::spawn_blocking(read);
             // Without a password the server says that it wants one. The start names a file that cannot be read.
-            let (password, tls) = reading.await.unwrap_or_default();
-            let (password, tls) = (password.flatten(), tls.unwrap_or_else(|| self.tls.clone()));
-            let mut result = None;
+            let (passwords, tls) = reading.await.unwrap_or_default();
+            let passwords = passwords.unwrap_or_default();
+            let tls = tls.unwrap_or_else(|| self.tls.clone());
+            let mut errors = Vec::new();
             for (place, mut config) in self.hosts.in_turn() {
-                if let Some(password) = &password {
+                if let Some(Some(password)) = passwords.get(place) {
                     config.password(password);
                 }
-                let connected = dial(&config, &tls).await;
-                if connected.is_ok() {
-                    self.hosts.is_good(place);
-                    return connected;
+                match dial(&config, &tls).await {
+                    Ok(connected) => {
+                        self.hosts.is_good(place);
+                        return Ok(connected);
+                    }
+                    Err(error) => errors.push(error),
                 }
-                result = Some(connected);
             }
-            result.expect("an address has a host")
+            // A standby that takes no writes hides no password that the primary refuses.
+            let weight = |error: &Error| connect_error(error, &self.address).weight();
+            let heaviest = errors.into_iter().max_by_key(weight);
+            Err(heaviest.expect("an address has a host"))
         })
     }
 }
@@ -126,12 +130,15 @@ impl Connections {
             place: self.dialer.address.to_string(),
             why: why.to_owned(),
         };
-        // The pool would drop them, too, and log a warning for each.
-        self.pool.retain(|client, _| !client.is_closed());
+        // The pool would drop those that are closed, too, and log a warning for each.
+        let hosts = &self.dialer.hosts;
+        self.pool
+            .retain(|client, metrics| !client.is_closed() && hosts.may_be_used(metrics.created));
         let pool = self.pool.clone();
         let getting = tokio::spawn(timeout(LONGEST, async move { pool.get().await }));
         match timeout_at(deadline, getting).await {
             Ok(Ok(Ok(Ok(client)))) => Ok(Checkout {
+                made: Object::metrics(&client).created,
                 client: Some(client),
             }),
             Ok(Ok(Ok(Err(PoolError::Backend(error))))) => {
@@ -142,11 +149,18 @@ impl Connections {
             Ok(Ok(Err(_))) | Err(_) => Err(unreachable("no connection came in time")),
         }
     }
+
+    /// The server of a connection does not reply, or is not to be used any more: nor are the other connections to it,
+    /// which would have to be waited for one by one, and the next one is made to another host, if there is one.
+    pub(crate) fn leave(&self, checkout: Checkout) {
+        self.dialer.hosts.leave(checkout.made);
+    }
 }
 
 /// A use of a connection. A connection that is not given back is closed, and the server rolls its transaction back.
 pub(crate) struct Checkout {
     client: Option<Object>,
+    made: std::time::Instant,
 }
 
 impl Checkout {

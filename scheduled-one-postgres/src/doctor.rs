@@ -3,6 +3,7 @@
 mod failover;
 mod pooler;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
@@ -12,13 +13,16 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use self::failover::Followers;
+use crate::bounded;
 use crate::classify::describe;
 use crate::connections::Connections;
 use crate::identity::Identity;
+use crate::limited::Role;
 use crate::load::sound_records;
 use crate::preflight::{self, Facts};
 use crate::rows::Column;
-use crate::store::Shared;
+use crate::schema;
+use crate::shared::Shared;
 
 /// Longest time of the examination after the preflight.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
@@ -56,6 +60,7 @@ pub(crate) async fn diagnose(
         Err(error) => return vec![error.finding()],
     };
     let mut findings = of_facts(&facts);
+    findings.push(rights(&facts, shared));
     let followers = Followers {
         standbys: facts.standbys,
         synchronous: &facts.synchronous_standbys,
@@ -90,17 +95,38 @@ pub(crate) async fn diagnose(
 
 /// The findings that follow from settings.
 pub(crate) fn of_facts(facts: &Facts) -> Vec<Finding> {
-    vec![
+    let exposed = facts.exposed_file.as_ref();
+    let mut findings = vec![
         Finding::ok("server", format!("PostgreSQL {}", facts.version)),
         Finding::ok("role", "it takes writes"),
-        Finding::ok(
-            "rights",
-            format!("user {} may do all that is needed", facts.user),
-        ),
         fsync(facts),
         commit(facts),
         room(facts),
-    ]
+    ];
+    findings.extend(exposed.map(|path| {
+        let (path, check) = (path.display(), "password_file");
+        let found = format!(
+            "others than its owner may read the password file {path}; libpq would ignore it"
+        );
+        Finding::new(Severity::Warning, check, found, format!("chmod 600 {path}"))
+    }));
+    findings
+}
+
+/// Whose rights the user has. An operator or viewer is one only for those who run no jobs.
+fn rights(facts: &Facts, shared: &Shared) -> Finding {
+    const CHECK: &str = "rights";
+    let user = &facts.user;
+    let who = match facts.role {
+        Role::Scheduler => {
+            return Finding::ok(CHECK, format!("user {user} may do all that is needed"));
+        }
+        Role::Operator if shared.is_for_control.load(Ordering::Relaxed) => "an operator",
+        Role::Viewer if shared.is_for_control.load(Ordering::Relaxed) => "a viewer",
+        _ => return schema::missing_error(&shared.address, &facts.missing).finding(),
+    };
+    let found = format!("user {user} has the rights of {who}, and no scheduler starts with them");
+    Finding::new(Severity::Info, CHECK, found, "")
 }
 
 fn fsync(facts: &Facts) -> Finding {
@@ -173,7 +199,7 @@ fn room(facts: &Facts) -> Finding {
 async fn identity(client: &Client, shared: &Shared, bucket: &str) -> Finding {
     const CHECK: &str = "identity";
     let frame = shared.statements.frame(Identity::Timeline);
-    match client.query_typed(frame, &[(&bucket, Type::TEXT)]).await {
+    match bounded::query(client, frame, &[(&bucket, Type::TEXT)]).await {
         Ok(rows) => {
             let serving = rows.first().and_then(|row| row.try_get(1).ok());
             let serving: String = serving.unwrap_or_default();
@@ -268,10 +294,7 @@ async fn marks(
     let units = &needs.units[..needs.units.len().min(MAX_UNITS)];
     let names = Column::texts(units.iter().map(|unit| &**unit));
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&bucket, Type::TEXT), names.parameter()];
-    let rows = match client
-        .query_typed(&shared.statements.units, &parameters)
-        .await
-    {
+    let rows = match bounded::query(client, &shared.statements.units, &parameters).await {
         Ok(rows) => rows,
         Err(error) => return not_examined(CHECK, &describe(&error)),
     };
@@ -345,3 +368,6 @@ fn not_examined(check: &'static str, why: &str) -> Finding {
     let found = format!("could not be looked at: {why}");
     Finding::new(Severity::Info, check, found, "")
 }
+
+#[cfg(test)]
+mod tests;

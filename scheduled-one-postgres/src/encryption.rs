@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::connect_error::ConnectError;
+use crate::settings::Settings;
 
 /// How connections are encrypted, as with libpq.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +30,7 @@ pub(crate) enum Mode {
     VerifyFull,
 }
 
-/// The parameters of a URL that say so.
-#[derive(Default)]
+/// The settings that say so.
 pub(crate) struct Parameters {
     pub(crate) sslmode: Option<String>,
     pub(crate) sslrootcert: Option<String>,
@@ -38,16 +38,21 @@ pub(crate) struct Parameters {
     pub(crate) sslkey: Option<String>,
 }
 
+impl Parameters {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Parameters {
+            sslmode: settings.owned("sslmode"),
+            sslrootcert: settings.owned("sslrootcert"),
+            sslcert: settings.owned("sslcert"),
+            sslkey: settings.owned("sslkey"),
+        }
+    }
+}
+
 impl Encryption {
-    /// What the URL says, completed by the environment of libpq.
-    pub(crate) fn new(
-        given_in_url: &Parameters,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConnectError> {
+    pub(crate) fn new(given: &Parameters) -> Result<Self, ConnectError> {
         let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
-        let given =
-            |ours: &Option<String>, variable| ours.clone().or_else(|| environment(variable));
-        let mode = match given(&given_in_url.sslmode, "PGSSLMODE").as_deref() {
+        let mode = match given.sslmode.as_deref() {
             None if cfg!(feature = "tls") => Mode::Prefer,
             None | Some("disable") => Mode::Disable,
             Some("allow" | "prefer") => Mode::Prefer,
@@ -66,11 +71,8 @@ impl Encryption {
             ));
         }
         // `system` is libpq's word for the authorities of the system, which are trusted without a file here.
-        let root_cert =
-            given(&given_in_url.sslrootcert, "PGSSLROOTCERT").filter(|path| path != "system");
-        let cert = given(&given_in_url.sslcert, "PGSSLCERT");
-        let key = given(&given_in_url.sslkey, "PGSSLKEY");
-        let client = match (cert, key) {
+        let root_cert = given.sslrootcert.clone().filter(|path| path != "system");
+        let client = match (given.sslcert.clone(), given.sslkey.clone()) {
             (Some(cert), Some(key)) => Some((cert.into(), key.into())),
             (None, None) => None,
             _ => return Err(bad("sslcert and sslkey go together")),

@@ -1,10 +1,11 @@
 //! The hosts of an address, one by one: which of them is tried first.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 
 /// The settings for each host, and the host that took writes last.
 ///
@@ -14,6 +15,10 @@ use tokio_postgres::config::Host;
 pub(crate) struct Hosts {
     each: Arc<[Config]>,
     first: Arc<AtomicUsize>,
+    /// The host that took the last connection.
+    good: Arc<AtomicUsize>,
+    /// When a host was left: connections that were made before are not used any more.
+    left: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Hosts {
@@ -22,6 +27,8 @@ impl Hosts {
         Hosts {
             each: (0..hosts).map(|host| only(config, host)).collect(),
             first: Arc::default(),
+            good: Arc::default(),
+            left: Arc::default(),
         }
     }
 
@@ -41,7 +48,25 @@ impl Hosts {
 
     /// The host took a connection.
     pub(crate) fn is_good(&self, place: usize) {
+        self.good.store(place, Ordering::Relaxed);
         self.first.store(place, Ordering::Relaxed);
+    }
+
+    /// Whether a connection that was made then may be used.
+    pub(crate) fn may_be_used(&self, made: Instant) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.is_none_or(|left| made > left)
+    }
+
+    /// The host of a connection that was made then does not reply, or is not to be used. Of several requests that see
+    /// this at the same time, the first counts.
+    pub(crate) fn leave(&self, made: Instant) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.is_none_or(|left| made > left) {
+            *left = Some(Instant::now());
+            let next = (self.good.load(Ordering::Relaxed) + 1) % self.each.len().max(1);
+            self.first.store(next, Ordering::Relaxed);
+        }
     }
 }
 
@@ -81,7 +106,19 @@ fn only(all: &Config, host: usize) -> Config {
     if let Some(timeout) = all.get_tcp_user_timeout() {
         one.tcp_user_timeout(*timeout);
     }
-    one.ssl_mode(all.get_ssl_mode())
+    if let Some(interval) = all.get_keepalives_interval() {
+        one.keepalives_interval(interval);
+    }
+    if let Some(retries) = all.get_keepalives_retries() {
+        one.keepalives_retries(retries);
+    }
+    // As with libpq: nothing is encrypted within a machine.
+    let is_socket = matches!(all.get_hosts().get(host), Some(Host::Unix(_)));
+    let mode = match is_socket {
+        true => SslMode::Disable,
+        false => all.get_ssl_mode(),
+    };
+    one.ssl_mode(mode)
         .ssl_negotiation(all.get_ssl_negotiation())
         .keepalives(all.get_keepalives())
         .keepalives_idle(all.get_keepalives_idle())
@@ -102,7 +139,7 @@ mod tests {
 
     #[test]
     fn each_host_has_the_settings_of_all() {
-        let url = "postgres://ann:pw@a:1,b:2/app?options=-cgeqo%3Doff&keepalives_idle=7&connect_timeout=3\
+        let url = "postgres://ann:pw@a:1,b:2/app?options=-cgeqo%3Doff&keepalives_idle=7&keepalives_interval=8&keepalives_count=9&connect_timeout=3\
                    &tcp_user_timeout=9&channel_binding=disable&application_name=x&load_balance_hosts=random";
         let address = Address::new(url, &|_| None).unwrap();
         for (place, port) in [(0, 1), (1, 2)] {
@@ -137,5 +174,23 @@ mod tests {
         assert_eq!(places(), [1, 2, 0]);
         hosts.is_good(1);
         assert_eq!(places(), [1, 2, 0]);
+    }
+
+    #[test]
+    fn one_that_is_left_comes_last_and_its_connections_are_not_used() {
+        let hosts = hosts("postgres://a,b,c/app");
+        let places = || -> Vec<usize> { hosts.in_turn().iter().map(|(place, _)| *place).collect() };
+        let (one, other) = (Instant::now(), Instant::now());
+        hosts.is_good(1);
+        assert!(hosts.may_be_used(one));
+        hosts.leave(one);
+        assert!(!hosts.may_be_used(one) && !hosts.may_be_used(other));
+        assert_eq!(places(), [2, 0, 1]);
+        hosts.is_good(2);
+        // It was made before, at the host that was left.
+        hosts.leave(other);
+        assert_eq!(places(), [2, 0, 1]);
+        hosts.leave(Instant::now());
+        assert_eq!(places(), [0, 1, 2]);
     }
 }

@@ -17,11 +17,20 @@ impl Identity {
         match self {
             Identity::Timeline => {
                 "(SELECT system_identifier::text FROM pg_control_system()) || ':' \
-                 || left(pg_walfile_name(pg_current_wal_lsn()), 8) \
+                 || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) \
                  || CASE current_setting('fsync') WHEN 'on' THEN '' \
                  ELSE ':' || extract(epoch FROM pg_postmaster_start_time())::text END"
             }
             Identity::Start => "'start:' || extract(epoch FROM pg_postmaster_start_time())::text",
+        }
+    }
+
+    /// The end of the log that is on the disk. It never goes back, unless the disk does.
+    pub(crate) fn flushed_sql(self) -> &'static str {
+        match self {
+            Identity::Timeline => "(pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint",
+            // Each restart is a change.
+            Identity::Start => "NULL::bigint",
         }
     }
 }

@@ -6,7 +6,7 @@ use scheduled_one_protocol::fields::LINE;
 use crate::rows::{Column, Sources, names, shortened};
 
 /// Lines that one deletion deletes, at most.
-pub(crate) const TRIM_LINES: u32 = 1_000;
+pub(crate) const TRIM_LINES: usize = 1_000;
 
 /// New lines, and the statement that appends them.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub(crate) fn trim(ledger: &str) -> String {
          (SELECT l.ctid AS tid FROM {ledger} AS l WHERE l.bucket = $1 AND l.job = v.job AND l.line <= \
          (SELECT k.line FROM {ledger} AS k WHERE k.bucket = $1 AND k.job = v.job AND k.line <= v.newest \
          ORDER BY k.line DESC OFFSET $3 LIMIT 1) \
-         ORDER BY l.line LIMIT {TRIM_LINES}) AS old LIMIT {TRIM_LINES}))"
+         ORDER BY l.line LIMIT {TRIM_LINES}) AS old LIMIT {TRIM_LINES})) RETURNING line"
     )
 }
 

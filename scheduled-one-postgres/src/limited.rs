@@ -1,24 +1,18 @@
-//! Users with fewer rights than a scheduler: the *operator* changes what is wanted of jobs, the *viewer* looks.
+//! Whose rights a user has: those of a scheduler, or fewer. The *operator* changes what is wanted of jobs, the *viewer*
+//! looks.
 
-use std::sync::atomic::Ordering;
+use tokio_postgres::{Client, Error};
 
-use tokio::time::{Instant, timeout_at};
-
-use crate::ANSWER_TIMEOUT;
-use crate::classify::connect_error;
-use crate::connect_error::ConnectError;
-use crate::preflight;
 use crate::schema::{grant_rights, missing_of};
-use crate::store::PostgresStore;
 use crate::tables::RIGHTS;
 
 /// What an operator needs to do with each table: it writes no line of a ledger and describes no job.
 const OPERATOR: [(&str, &str); 11] = [
     ("layout", "SELECT"),
-    ("meta", "SELECT, UPDATE"),
+    ("meta", "SELECT, INSERT, UPDATE"),
     ("unit", "SELECT, INSERT, UPDATE"),
-    ("node", "SELECT, UPDATE, DELETE"),
-    ("job_list", "SELECT, UPDATE, DELETE"),
+    ("node", "SELECT, DELETE"),
+    ("job_list", "SELECT, DELETE"),
     ("job", "SELECT"),
     ("ledger", "SELECT"),
     ("request", "SELECT, INSERT, UPDATE"),
@@ -27,9 +21,10 @@ const OPERATOR: [(&str, &str); 11] = [
     ("checkpoint", "SELECT"),
 ];
 
-/// A viewer reads each table.
-fn viewer() -> [(&'static str, &'static str); 11] {
-    RIGHTS.map(|(table, _)| (table, "SELECT"))
+/// A viewer reads the tables, but not what runs were asked for with.
+fn viewer() -> Vec<(&'static str, &'static str)> {
+    let tables = RIGHTS.iter().filter(|(table, _)| *table != "request");
+    tables.map(|(table, _)| (*table, "SELECT")).collect()
 }
 
 /// The statements that grant a user what looking needs: listing, describing, auditing, the trail. It changes nothing.
@@ -45,30 +40,29 @@ pub fn grant_operator(schema: &str, user: &str) -> String {
     grant_rights(schema, user, &OPERATOR)
 }
 
-impl PostgresStore {
-    /// Examines the server as a start does; a user who lacks rights of a scheduler may have those of an operator or
-    /// of a viewer.
-    pub(crate) async fn check_for_control(&self) -> Result<(), ConnectError> {
-        let refused = match preflight::check(&self.connections, &self.shared).await {
-            Ok(_) => return Ok(()),
-            Err(refused @ ConnectError::MissingRights { .. }) => refused,
-            Err(error) => return Err(error),
-        };
-        let address = &self.shared.address;
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let client = self.connections.get(deadline).await?;
-        for (rights, reads) in [(OPERATOR, false), (viewer(), true)] {
-            let missing = missing_of(&client, &address.schema, &rights);
-            let missing = match timeout_at(deadline, missing).await {
-                Ok(missing) => missing.map_err(|error| connect_error(&error, address))?,
-                Err(_) => return Err(refused),
-            };
-            if missing.is_empty() {
-                self.shared.reads.store(reads, Ordering::Relaxed);
-                client.give_back();
-                return Ok(());
-            }
-        }
-        Err(refused)
+/// Whose rights a user has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    Scheduler,
+    Operator,
+    Viewer,
+    #[default]
+    None,
+}
+
+/// The most that a user may be, and the rights of a scheduler that it lacks.
+pub(crate) async fn role(client: &Client, schema: &str) -> Result<(Role, Vec<String>), Error> {
+    let missing = missing_of(client, schema, &RIGHTS).await?;
+    if missing.is_empty() {
+        return Ok((Role::Scheduler, missing));
     }
+    for (role, rights) in [
+        (Role::Operator, OPERATOR.to_vec()),
+        (Role::Viewer, viewer()),
+    ] {
+        if missing_of(client, schema, &rights).await?.is_empty() {
+            return Ok((role, missing));
+        }
+    }
+    Ok((Role::None, missing))
 }

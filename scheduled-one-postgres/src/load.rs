@@ -57,7 +57,7 @@ impl Step<'_> {
             read.nodes.unwrap_or_default(),
             read.lists.unwrap_or_default(),
         );
-        let frame = self.frame_of(read.frame.unwrap_or_default().first())?;
+        let (frame, flushed) = self.frame_of(read.frame.unwrap_or_default().first())?;
         let survey = read
             .survey
             .map(|rows| BucketState::of_records(sound_records(&rows)));
@@ -78,7 +78,7 @@ impl Step<'_> {
         self.load_requests(client, &mut set).await?;
         set.catalog = self.catalog(client).await.map_err(failed)?;
         set.checkpoint = self.checkpoint(client).await?;
-        Ok(Loaded::Set(Box::new(Before::new(set, tids))))
+        Ok(Loaded::Set(Box::new(Before::new(set, tids, flushed))))
     }
 
     /// Begins the transaction, locks, and reads.
@@ -142,8 +142,8 @@ impl Step<'_> {
         })
     }
 
-    /// The clock, the identity, and the row of the bucket.
-    fn frame_of(&self, row: Option<&Row>) -> Result<WorkingSet, Failure> {
+    /// The clock, the identity, and the row of the bucket; and the end of the log.
+    fn frame_of(&self, row: Option<&Row>) -> Result<(WorkingSet, Option<i64>), Failure> {
         let failed = |error: Error| failure(&error, Stage::Load);
         let none = || StoreError::Unavailable("the server shows no clock".to_owned());
         let row = row.ok_or_else(|| Failure::Fatal(none()))?;
@@ -162,14 +162,15 @@ impl Step<'_> {
                 }
             },
         };
-        Ok(WorkingSet {
+        let set = WorkingSet {
             now: Now {
                 us: u64::try_from(now_us).unwrap_or_default(),
             },
             serving: row.try_get(1).map_err(failed)?,
             meta,
             ..WorkingSet::default()
-        })
+        };
+        Ok((set, row.try_get(3 + META.len()).map_err(failed)?))
     }
 }
 

@@ -1,10 +1,14 @@
 //! The password: from the URL, the environment, or a file that is read again for each connection.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Longest password file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 10;
+
+/// The permissions of those who do not own a file.
+const OF_OTHERS: u32 = 0o077;
 
 /// Where the password comes from. No `Debug`, so that no password is logged.
 #[derive(Clone)]
@@ -38,6 +42,13 @@ impl Password {
             Password::File(path) => Ok(find(&read(path)?, login).map(String::into_bytes)),
             Password::None => Ok(None),
         }
+    }
+
+    /// The path of the file, if others than its owner may read it: libpq ignores such a file. Blocks.
+    pub(crate) fn exposed(&self) -> Option<&Path> {
+        let path = self.file()?;
+        let mode = fs::metadata(path).ok()?.permissions().mode();
+        (mode & OF_OTHERS != 0).then_some(path)
     }
 
     /// The file, if there is one.

@@ -1,5 +1,6 @@
 //! Examines a server before the first job depends on it, and makes the tables. Errors name the fault and the remedy.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scheduled_one_protocol::{Finding, Severity};
@@ -10,7 +11,8 @@ use crate::address::Address;
 use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::connections::Connections;
-use crate::store::Shared;
+use crate::limited::{self, Role};
+use crate::shared::Shared;
 use crate::{doctor, schema};
 
 /// Longest time of the whole examination.
@@ -35,6 +37,22 @@ pub(crate) struct Facts {
     pub(crate) wal_sender_timeout_ms: i64,
     pub(crate) max_connections: i64,
     pub(crate) connections: i64,
+    /// The password file, if others may read it.
+    pub(crate) exposed_file: Option<PathBuf>,
+    /// Whose rights the user has.
+    pub(crate) role: Role,
+    /// The rights of a scheduler that it lacks.
+    pub(crate) missing: Vec<String>,
+}
+
+impl Facts {
+    /// The error of a scheduler whose user lacks rights.
+    fn refuse_without_rights(&self, address: &Address) -> Result<(), ConnectError> {
+        match self.missing.is_empty() {
+            true => Ok(()),
+            false => Err(schema::missing_error(address, &self.missing)),
+        }
+    }
 }
 
 /// Examines all that would make jobs fail later. Returns the warnings.
@@ -43,6 +61,7 @@ pub(crate) async fn check(
     shared: &Shared,
 ) -> Result<Vec<Finding>, ConnectError> {
     let facts = examine(connections, shared).await?;
+    facts.refuse_without_rights(&shared.address)?;
     let findings = doctor::of_facts(&facts);
     let warnings = findings
         .into_iter()
@@ -50,13 +69,13 @@ pub(crate) async fn check(
     Ok(warnings.collect())
 }
 
-/// The examination at start, which the doctor makes, too. Takes 3 s at most.
+/// The examination at start, which the doctor makes, too. Missing rights are facts. Takes 3 s at most.
 pub(crate) async fn examine(
     connections: &Connections,
     shared: &Shared,
 ) -> Result<Facts, ConnectError> {
     let address = &shared.address;
-    check_password_file(address).await?;
+    let exposed = check_password_file(address).await?;
     let deadline = Instant::now() + TIME_LIMIT;
     let late = |_| ConnectError::Unreachable {
         place: address.to_string(),
@@ -64,17 +83,13 @@ pub(crate) async fn examine(
     };
     let client = connections.get(deadline).await?;
     let examining = async {
-        let facts = facts(&client)
-            .await
-            .map_err(|error| connect_error(&error, address))?;
+        let failed = |error: Error| connect_error(&error, address);
+        let mut facts = facts(&client).await.map_err(failed)?;
         refuse(&facts, address)?;
         schema::prepare(&client, address).await?;
-        let missing = schema::missing_rights(&client, &address.schema)
-            .await
-            .map_err(|error| connect_error(&error, address))?;
-        if !missing.is_empty() {
-            return Err(schema::missing_error(address, &missing));
-        }
+        let role = limited::role(&client, &address.schema).await;
+        (facts.role, facts.missing) = role.map_err(failed)?;
+        facts.exposed_file = exposed;
         Ok(facts)
     };
     let facts = timeout_at(deadline, examining).await.map_err(late)??;
@@ -82,12 +97,17 @@ pub(crate) async fn examine(
     Ok(facts)
 }
 
-/// On a thread for blocking calls, because the disk of the file may hang.
-async fn check_password_file(address: &Address) -> Result<(), ConnectError> {
-    let (password, login) = (address.password.clone(), address.login());
-    let read = tokio::task::spawn_blocking(move || password.read(&login));
-    let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
-    read.map(drop).map_err(|why| ConnectError::BadFile {
+/// Reads the password file; returns its path if others may read it. On a thread for blocking calls, because the disk of
+/// the file may hang.
+async fn check_password_file(address: &Address) -> Result<Option<PathBuf>, ConnectError> {
+    let address = address.clone();
+    let read = move || {
+        let exposed = address.password.exposed().map(Path::to_owned);
+        address.passwords().map(|_| exposed)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let read = read.unwrap_or_else(|error| Err(error.to_string()));
+    read.map_err(|why| ConnectError::BadFile {
         parameter: "passfile",
         why,
     })
@@ -115,6 +135,7 @@ async fn facts(client: &Client) -> Result<Facts, Error> {
         connections: row.try_get(9)?,
         standbys: row.try_get(10)?,
         wal_sender_timeout_ms: row.try_get(11)?,
+        ..Facts::default()
     })
 }
 

@@ -1,7 +1,9 @@
 //! The tables: found, made, and the rights on them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use tokio::time::sleep;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
@@ -9,6 +11,7 @@ use tokio_postgres::{Client, Error};
 use crate::address::{Address, is_schema};
 use crate::classify::{connect_error, describe};
 use crate::connect_error::ConnectError;
+use crate::statements::BEGIN;
 use crate::tables::{self, RIGHTS, Table, VERSION};
 
 /// The advisory lock under which tables are made, in every database: `schedule`, as a number.
@@ -17,13 +20,19 @@ const LOCK: i64 = 0x7363_6865_6475_6c65;
 /// How often tables are made, if transactions of nodes are in the way.
 const ATTEMPTS: u32 = 5;
 
+/// How often a table is locked that others read for long. Requests wait behind each attempt, and go on before the next.
+const LOCK_ATTEMPTS: u32 = 3;
+
+/// The time between two of these attempts.
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// Makes the tables, or adds the columns that they lack. Nodes that start at the same time do this one after the other.
 ///
 /// # Errors
 ///
 /// The tables are of a newer version, or the user may not make them: then the error has the statements.
 pub(crate) async fn prepare(client: &Client, address: &Address) -> Result<(), ConnectError> {
-    let found = match Found::read(client, &address.schema).await {
+    let found = match look(client, &address.schema).await {
         Ok(found) => found,
         Err(error) if is_denied(&error) => return Err(denied(client, address).await),
         Err(error) => return Err(connect_error(&error, address)),
@@ -41,9 +50,9 @@ pub(crate) async fn prepare(client: &Client, address: &Address) -> Result<(), Co
         };
         // A failed transaction stays open until it is ended.
         let _ = client.batch_execute("ROLLBACK").await;
-        let is_deadlock = error
-            .code()
-            .is_some_and(|code| code.code().starts_with("40"));
+        let code = error.code().map_or("", |code| code.code());
+        let is_deadlock = code.starts_with("40");
+        let is_locked = code == "55P03";
         if is_denied(&error) {
             return Err(ConnectError::NoTables {
                 place: address.to_string(),
@@ -53,16 +62,43 @@ pub(crate) async fn prepare(client: &Client, address: &Address) -> Result<(), Co
                 sql: missing.join(";\n") + ";\n" + &grant(&address.schema, address.user()),
             });
         }
-        if !is_deadlock || attempt == ATTEMPTS {
+        if is_locked && attempt >= LOCK_ATTEMPTS {
+            return Err(ConnectError::NotNow {
+                place: address.to_string(),
+                why: format!(
+                    "the tables in schema {} lack what this version needs, and a transaction that is open for long, \
+                     such as a dump, keeps them from being changed ({})",
+                    address.schema,
+                    describe(&error)
+                ),
+            });
+        }
+        if !(is_deadlock || is_locked) || attempt == ATTEMPTS {
             return Err(connect_error(&error, address));
         }
         attempt += 1;
+        if is_locked {
+            sleep(BETWEEN).await;
+        }
     }
 }
 
+/// What is there, in a transaction with the limits of a step: somebody may have locked a table.
+async fn look(client: &Client, schema: &str) -> Result<Found, Error> {
+    client.batch_execute(BEGIN).await?;
+    let found = Found::read(client, schema).await;
+    client.batch_execute("ROLLBACK").await?;
+    found
+}
+
+/// Makes what is missing, in one transaction with limits of time: a process of the server that waits for a lock does
+/// not notice that its node gave up, and whoever wants the table waits behind it.
 async fn make(client: &Client, schema: &str) -> Result<(), Error> {
-    let lock = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})");
-    client.batch_execute(&lock).await?;
+    let begin = format!(
+        "BEGIN; SET LOCAL statement_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '2s'; \
+         SELECT pg_advisory_xact_lock({LOCK}); SET LOCAL lock_timeout = '400ms'"
+    );
+    client.batch_execute(&begin).await?;
     // Another node may have made them while this one waited; to make them again would lock them against its requests.
     let mut statements = Found::read(client, schema).await?.missing(schema);
     statements.push("COMMIT".to_owned());

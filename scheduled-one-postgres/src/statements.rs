@@ -14,7 +14,8 @@ use crate::{forget, ledger, units};
 /// - A stranger who holds a lock, and a node that stands still in the middle of a transaction, do not stop the others
 ///   for long.
 /// - What is acknowledged is on the disk: `synchronous_commit = off` is not for decisions. Other values stay.
-pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+/// - Not `READ WRITE`: with `default_transaction_read_only` an operator stops all who write.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SET LOCAL lock_timeout = '1500ms'; \
      SET LOCAL statement_timeout = '1900ms'; \
      SET LOCAL idle_in_transaction_session_timeout = '2s'; \
@@ -287,12 +288,13 @@ fn of_requests(request: &str, asked: &str) -> [String; 6] {
     ]
 }
 
-/// The clock of the server, its identity, and the row of the bucket, if there is one.
+/// The clock of the server, its identity, the row of the bucket, if there is one, and the end of the log.
 fn frame(meta: &str, identity: Identity) -> String {
     format!(
-        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {}, m.bucket, {} \
+        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, {}, m.bucket, {}, {} \
          FROM (SELECT 1) AS one LEFT JOIN {meta} AS m ON m.bucket = $1",
         identity.sql(),
-        names(META, "m.")
+        names(META, "m."),
+        identity.flushed_sql()
     )
 }

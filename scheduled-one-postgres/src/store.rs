@@ -1,6 +1,5 @@
 //! The handle to one bucket: the records of [`Records`], in tables.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +10,10 @@ use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::machine::damage::Damage;
 use scheduled_one_protocol::memory::BucketState;
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Finding, LedgerRecord, PreflightError,
-    Records, Report, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
+    Access, Answer, BoxFuture, Bucket, Decide, DiagnosticContext, Finding, LedgerRecord,
+    PreflightError, Records, Report, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::address::{Address, check_namespace};
@@ -24,13 +22,13 @@ use crate::classify::{Failure, Stage, failure};
 use crate::connect_error::ConnectError;
 use crate::connections::{Checkout, Connections};
 use crate::identity::Identity;
-use crate::ledger::TRIM_LINES;
 use crate::load::{Loaded, sound_records};
 use crate::rows::read;
+use crate::seen::Seen;
+use crate::shared::Shared;
 use crate::statements::Statements;
 use crate::step::{MetaLock, Step};
 use crate::tls;
-use crate::upkeep::{self, Upkeep};
 use crate::{classify, doctor, preflight, schema, trail};
 
 /// Longest time that a call waits for its reply, connecting and repeating included.
@@ -58,31 +56,8 @@ const ATTEMPTS: u32 = 8;
 pub struct PostgresStore {
     pub(crate) shared: Arc<Shared>,
     /// The bucket's tag.
-    bucket: String,
+    pub(crate) bucket: String,
     pub(crate) connections: Connections,
-}
-
-/// What all handles of a namespace share.
-pub(crate) struct Shared {
-    pub(crate) address: Address,
-    namespace: String,
-    pub(crate) statements: Statements,
-    /// The tables were seen.
-    is_prepared: AtomicBool,
-    /// The server does not show its timeline.
-    is_by_start: AtomicBool,
-    /// The user may only read.
-    pub(crate) reads: AtomicBool,
-    upkeep: Arc<Upkeep>,
-}
-
-impl Shared {
-    pub(crate) fn identity(&self) -> Identity {
-        match self.is_by_start.load(Ordering::Relaxed) {
-            false => Identity::Timeline,
-            true => Identity::Start,
-        }
-    }
 }
 
 impl PostgresStore {
@@ -111,6 +86,8 @@ impl PostgresStore {
             is_prepared: AtomicBool::new(false),
             is_by_start: AtomicBool::new(false),
             reads: AtomicBool::new(false),
+            is_for_control: AtomicBool::new(false),
+            seen: Seen::default(),
             upkeep: Arc::default(),
         };
         Ok(PostgresStore {
@@ -121,7 +98,7 @@ impl PostgresStore {
     }
 
     /// A connection to a server with tables.
-    async fn connection(&self, deadline: Instant) -> Result<Checkout, StoreError> {
+    pub(crate) async fn connection(&self, deadline: Instant) -> Result<Checkout, StoreError> {
         let checkout = self.connections.get(deadline).await?;
         if !self.shared.is_prepared.load(Ordering::Acquire) {
             let prepare = schema::prepare(&checkout, &self.shared.address);
@@ -142,8 +119,9 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let reads = self.shared.reads.load(Ordering::Relaxed);
-        let mut meta = match wanted.nodes && !reads {
-            // Steps that want the nodes come one after the other.
+        let changes_meta = wanted.nodes || wanted.directives == Access::Changes;
+        let mut meta = match changes_meta && !reads {
+            // Steps that want the nodes come one after the other, and directives are in the row of the bucket.
             true => MetaLock::Lock,
             false => MetaLock::Read,
         };
@@ -161,7 +139,7 @@ impl PostgresStore {
                 .attempt(&step, ledger_limit, &mut decide, deadline)
                 .await
             {
-                Ok(Made::Done) => return Ok(()),
+                Ok(Made::Saved | Made::Nothing) => return Ok(()),
                 Ok(Made::Wants(lock)) => {
                     meta = lock;
                     continue;
@@ -175,7 +153,7 @@ impl PostgresStore {
                     self.shared.is_by_start.store(true, Ordering::Relaxed);
                     error
                 }
-                Err(Failure::Identity(error) | Failure::Fatal(error)) => return Err(error),
+                Err(failure) => return Err(failure.into_error()),
             };
             if attempt == ATTEMPTS || Instant::now() >= deadline {
                 return Err(error);
@@ -184,7 +162,7 @@ impl PostgresStore {
         }
     }
 
-    /// One attempt at a step. Each half has the time that is left.
+    /// One attempt at a step, on a connection of its own, which stays unless it is in the middle of something.
     async fn attempt(
         &self,
         step: &Step<'_>,
@@ -193,22 +171,49 @@ impl PostgresStore {
         deadline: Instant,
     ) -> Result<Made, Failure> {
         let checkout = self.connection(deadline).await.map_err(Failure::Fatal)?;
-        let late = |_| Failure::Fatal(no_reply("nothing was sent that could change something"));
-        let loaded = timeout_at(deadline, step.load(&checkout))
+        let made = self
+            .attempt_on(&checkout, step, ledger_limit, decide, deadline)
+            .await;
+        match made {
+            Ok(Made::Saved) => checkout.give_back(),
+            Err(Failure::Leave(_)) => self.connections.leave(checkout),
+            // After an error of the server, all of its replies are there.
+            Ok(Made::Nothing | Made::Wants(_)) | Err(_) => checkout.roll_back(deadline).await,
+        }
+        made
+    }
+
+    /// Each half has the time that is left.
+    async fn attempt_on(
+        &self,
+        checkout: &Checkout,
+        step: &Step<'_>,
+        ledger_limit: usize,
+        decide: &mut Decide<'_>,
+        deadline: Instant,
+    ) -> Result<Made, Failure> {
+        let late = |_| Failure::Leave(no_reply("nothing was sent that could change something"));
+        let seen = self.shared.seen.before(&self.bucket);
+        let loaded = timeout_at(deadline, step.load(checkout))
             .await
             .map_err(late)??;
         let mut before = match loaded {
             Loaded::Set(before) => before,
             Loaded::NoMeta => return Ok(Made::Wants(MetaLock::Make)),
         };
-        if let Err(refused) = decide(&mut before.set) {
-            checkout.roll_back(deadline).await;
-            return Err(Failure::Fatal(refused));
-        }
+        let server = before.server.clone();
+        before.set.serving = match self.shared.is_for_control.load(Ordering::Relaxed) {
+            // Who is no node may see less of the server than nodes do, and notices no loss in their place.
+            true => before.stored().to_owned(),
+            false => {
+                let history = self.shared.seen.history(&seen, &server, before.stored());
+                history.map_err(Failure::Leave)?
+            }
+        };
+        decide(&mut before.set).map_err(Failure::Fatal)?;
         if step.reads {
-            checkout.roll_back(deadline).await;
             return match before.is_asked_for() {
-                false => Ok(Made::Done),
+                false => Ok(Made::Nothing),
                 true => Err(Failure::Fatal(classify::changes_nothing(
                     &self.shared.address,
                 ))),
@@ -220,79 +225,30 @@ impl PostgresStore {
             return Ok(Made::Wants(MetaLock::Lock));
         }
         let unknown = |_| {
-            Failure::Fatal(StoreError::Unknown(format!(
+            Failure::Leave(StoreError::Unknown(format!(
                 "PostgreSQL did not reply to a commit within {ANSWER_TIMEOUT:?}; does it wait for a standby?"
             )))
         };
-        let newest = timeout_at(deadline, step.save(&checkout, &changes))
+        let newest = timeout_at(deadline, step.save(checkout, &changes))
             .await
             .map_err(unknown)??;
-        checkout.give_back();
+        self.shared.seen.committed(&self.bucket, &seen, server);
         self.trim(&before.set.lines, newest, ledger_limit);
-        Ok(Made::Done)
-    }
-
-    /// Trims ledgers in the background: the reply does not wait, and a failure is made up for by the next time. Lines
-    /// that others add meanwhile do not count: their nodes may have another limit.
-    fn trim(&self, lines: &[LedgerRecord], newest: BTreeMap<String, i64>, limit: usize) {
-        let due = self.shared.upkeep.count(lines, newest, limit);
-        if due.is_empty() {
-            return;
-        }
-        let (shared, bucket) = (Arc::clone(&self.shared), self.bucket.clone());
-        let connections = self.connections.clone();
-        tokio::spawn(async move {
-            let deadline = Instant::now() + ANSWER_TIMEOUT;
-            let Ok(checkout) = connections.get(deadline).await else {
-                return;
-            };
-            for some in due.chunks(upkeep::at_once(limit)) {
-                let statement = &shared.statements.trim;
-                let trimmed = upkeep::trim(&checkout, statement, &bucket, some, limit);
-                match timeout_at(deadline, trimmed).await {
-                    Ok(Ok(deleted)) if deleted < TRIM_LINES.into() => {}
-                    Ok(Ok(_)) => some.iter().for_each(|(job, _)| shared.upkeep.again(job)),
-                    _ => return,
-                }
-            }
-            checkout.give_back();
-        });
-    }
-
-    /// One statement that only reads.
-    async fn read(
-        &self,
-        statement: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<Row>, StoreError> {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let checkout = self.connection(deadline).await?;
-        let reply = timeout_at(deadline, checkout.query_typed(statement, parameters)).await;
-        match reply {
-            Ok(Ok(rows)) => {
-                checkout.give_back();
-                Ok(rows)
-            }
-            Ok(Err(error)) => {
-                let failure = failure(&error, Stage::Load);
-                if let Failure::NoTables(_) = failure {
-                    self.shared.is_prepared.store(false, Ordering::Release);
-                }
-                Err(failure.into_error())
-            }
-            Err(_) => Err(no_reply("it was only asked to read")),
-        }
+        Ok(Made::Saved)
     }
 }
 
 /// What became of an attempt.
 enum Made {
-    Done,
+    /// It was committed.
+    Saved,
+    /// There was nothing to save.
+    Nothing,
     /// Nothing was saved: the row of the bucket has to be locked first.
     Wants(MetaLock),
 }
 
-fn no_reply(what: &str) -> StoreError {
+pub(crate) fn no_reply(what: &str) -> StoreError {
     let text = format!("PostgreSQL did not reply within {ANSWER_TIMEOUT:?}; {what}");
     StoreError::Unavailable(text)
 }

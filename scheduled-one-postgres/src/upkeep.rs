@@ -7,6 +7,7 @@ use scheduled_one_protocol::LedgerRecord;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
+use crate::bounded;
 use crate::rows::Column;
 
 /// A ledger is trimmed after as many lines as this part of its limit.
@@ -95,7 +96,7 @@ pub(crate) async fn trim(
     bucket: &str,
     ledgers: &[(String, i64)],
     limit: usize,
-) -> Result<u64, Error> {
+) -> Result<usize, Error> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let jobs = Column::texts(ledgers.iter().map(|(job, _)| job.as_str()));
     let newest = Column::Int(ledgers.iter().map(|(_, line)| Some(*line)).collect());
@@ -105,7 +106,8 @@ pub(crate) async fn trim(
         (&limit, Type::INT8),
         newest.parameter(),
     ];
-    client.execute_typed(statement, &parameters).await
+    let deleted = bounded::query(client, statement, &parameters).await?;
+    Ok(deleted.len())
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use scheduled_one_postgres::PostgresStore;
 use scheduled_one_protocol::clock::{Clock, SystemClock};
-use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, Store, UnitName};
+use scheduled_one_protocol::{BoxFuture, DiagnosticContext, Finding, Severity, Store, UnitName};
 use test_support::{PgBouncer, PostgresServer, wait_until, wait_until_async};
 
 use super::{Database, caller, registration, serving};
 
 const BOUND: Duration = Duration::from_secs(30);
 
-fn needs() -> DiagnosticContext {
+pub(crate) fn needs() -> DiagnosticContext {
     DiagnosticContext {
         shortest_lease: Duration::from_secs(5),
         units: vec![UnitName::from("a"), UnitName::from("b")],
@@ -139,4 +139,55 @@ async fn the_doctor_sees_that_vacuum_does_not_keep_up() {
         .sql(&format!("SELECT pg_terminate_backend(pid) {sleeping}"))
         .unwrap();
     reader.wait().unwrap();
+}
+
+/// A wall clock that is ahead.
+#[derive(Debug)]
+struct Ahead(Duration);
+
+impl Clock for Ahead {
+    fn boottime(&self) -> Duration {
+        SystemClock.boottime()
+    }
+
+    fn wall(&self) -> Duration {
+        SystemClock.wall() + self.0
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        SystemClock.sleep(time)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_sees_a_wrong_clock_and_a_server_that_hides_its_identity() {
+    let server = PostgresServer::options().setting("fsync", "off");
+    let server = server.start().unwrap();
+    server
+        .sql(
+            "CREATE ROLE jobs LOGIN; GRANT CREATE ON DATABASE postgres TO jobs; \
+             REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC; \
+             ALTER ROLE jobs SET synchronous_commit = off",
+        )
+        .unwrap();
+    let store = PostgresStore::new(&server.url_of("jobs"), "test").unwrap();
+    let ahead = DiagnosticContext {
+        clock: Arc::new(Ahead(Duration::from_secs(600))),
+        ..needs()
+    };
+    let report = Store::diagnose(&store, &ahead).await;
+    let clock = report.finding("clock").unwrap();
+    assert_eq!(clock.severity, Severity::Warning, "{report}");
+    let identity = report.finding("identity").unwrap();
+    assert_eq!(identity.severity, Severity::Info, "{report}");
+    assert!(
+        identity.found.contains("each restart begins a quarantine")
+            && identity.found.contains("42501"),
+        "{report}"
+    );
+    let commit = report.finding("commit").unwrap();
+    assert!(
+        commit.found.contains("synchronous_commit is off"),
+        "{report}"
+    );
 }

@@ -12,7 +12,7 @@ use test_support::{PostgresServer, wait_until, wait_until_async};
 
 const BOUND: Duration = Duration::from_secs(20);
 
-fn openssl(folder: &Path, args: &[&str]) {
+pub(crate) fn openssl(folder: &Path, args: &[&str]) {
     let output = Command::new("openssl")
         .args(args)
         .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
@@ -25,7 +25,7 @@ fn openssl(folder: &Path, args: &[&str]) {
 }
 
 /// An authority, and a certificate of it for `localhost`.
-fn certificates(folder: &Path) {
+pub(crate) fn certificates(folder: &Path) {
     let request = ["req", "-x509", "-subj"];
     let authority = ["/CN=Authority", "-keyout", "ca.key", "-out", "ca.pem"];
     let use_of_it = ["-addext", "keyUsage=keyCertSign"];

@@ -2,18 +2,25 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod conflicts;
 mod doctor;
+mod each_right;
 mod encryption;
+mod failover;
 mod faults;
 mod fencing;
+mod for_control;
 mod history;
+mod libpq;
 mod limited;
 mod login;
 mod pooler;
 mod provider;
 mod reads;
 mod rights;
+mod stranger;
 mod tables;
+mod upgrade;
 mod way_back;
 
 use std::sync::LazyLock;

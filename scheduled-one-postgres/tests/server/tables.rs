@@ -272,3 +272,44 @@ async fn updates_of_units_are_heap_only() {
     let share = "SELECT n_tup_hot_upd * 100 / n_tup_upd >= 90 FROM pg_stat_user_tables WHERE relname = 'unit'";
     assert_eq!(server.sql(share).unwrap(), "t");
 }
+
+/// What the server was sent in between, as its log has it.
+fn statements(log: &str) -> Vec<&str> {
+    let ours = log.lines().filter(|line| {
+        let is_sent = line.contains("LOG:  statement: ") || line.contains("LOG:  execute ");
+        is_sent && line.contains("[scheduled-one]")
+    });
+    ours.collect()
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_one_transaction_of_few_statements() {
+    let server = PostgresServer::options()
+        .setting("fsync", "off")
+        .setting("log_statement", "all")
+        .setting("log_line_prefix", "[%a] ");
+    let server = server.start().unwrap();
+    let store = PostgresStore::new(&server.url(), "test").unwrap();
+    serving(&store).await;
+    let before = server.log().len();
+    let beats = 3;
+    for _ in 0..beats {
+        serving(&store).await;
+    }
+    let log = server.log();
+    let sent = statements(&log[before..]);
+    let of = |kind: &str| sent.iter().filter(|line| line.contains(kind)).count();
+    // As `docs/postgres.md` counts them.
+    assert_eq!(
+        (of("statement: BEGIN"), of("statement: COMMIT")),
+        (beats, beats),
+        "{sent:#?}"
+    );
+    let reads = of("unnamed>: SELECT ") + of("unnamed>: WITH found ");
+    assert_eq!(
+        (reads, of("unnamed>: INSERT ")),
+        (5 * beats, beats),
+        "{sent:#?}"
+    );
+    assert_eq!(sent.len(), 8 * beats, "{sent:#?}");
+}

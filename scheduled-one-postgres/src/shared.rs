@@ -1,0 +1,36 @@
+//! What all handles of a namespace share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::address::Address;
+use crate::identity::Identity;
+use crate::seen::Seen;
+use crate::statements::Statements;
+use crate::upkeep::Upkeep;
+
+/// What all handles of a namespace share.
+pub(crate) struct Shared {
+    pub(crate) address: Address,
+    pub(crate) namespace: String,
+    pub(crate) statements: Statements,
+    /// The tables were seen.
+    pub(crate) is_prepared: AtomicBool,
+    /// The server does not show its timeline.
+    pub(crate) is_by_start: AtomicBool,
+    /// The user may only read.
+    pub(crate) reads: AtomicBool,
+    /// The handle is that of somebody who runs no jobs.
+    pub(crate) is_for_control: AtomicBool,
+    pub(crate) seen: Seen,
+    pub(crate) upkeep: Arc<Upkeep>,
+}
+
+impl Shared {
+    pub(crate) fn identity(&self) -> Identity {
+        match self.is_by_start.load(Ordering::Relaxed) {
+            false => Identity::Timeline,
+            true => Identity::Start,
+        }
+    }
+}
