@@ -167,7 +167,9 @@ async fn a_backfill_is_begun_and_ended_by_who_saw_the_job_as_it_is() {
         "/api/v1/jobs/broken:stop-backfill",
     );
     world.control.pause("broken").await.expect("paused");
-    let (old, now) = ([("if-match", "\"0\"")], [("if-match", "\"1\"")]);
+    let described = world.control.describe("broken").await.expect("described");
+    let version = format!("\"{}\"", described.version);
+    let (old, now) = ([("if-match", "\"0\"")], [("if-match", &*version)]);
     let state = async || world.control.backfill_state("broken").await.expect("state");
     let reply = call(&world, begin, &old, body.clone()).await.is(412).json();
     assert_eq!(reply["error"]["code"], "conflict");
