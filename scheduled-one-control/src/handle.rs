@@ -59,8 +59,8 @@ pub(crate) fn is_end(line: &LedgerRecord) -> bool {
     !line.retried && line.outcome != Outcome::FinishedWithoutLease
 }
 
-/// Whether the store may not have learned again what goes on: in a quarantine, which outlasts the longest lease, and for
-/// as long again.
+/// Whether the store may not have learned again what goes on: in a quarantine, which outlasts the longest lease, and
+/// for as long again.
 fn is_learning(head: &Head) -> bool {
     let (from_ms, until_ms) = (head.quarantine_from_ms, head.quarantine_until_ms);
     let length_ms = until_ms.saturating_sub(from_ms).max(REPEATED_AFTER_MS);

@@ -140,7 +140,7 @@ impl Runner {
 
     /// Reports a run that was granted and is not started.
     fn not_started(&self, new: &NewRun, reason: &str) {
-        let result = not_started(&new.id, reason);
+        let result = RunResult::not_started(&new.id, reason);
         self.count_end(new, &result, None);
         self.reporter.end(new.kind, new.id.clone(), result, None);
     }
@@ -388,17 +388,4 @@ impl Runner {
 /// The instant that a run is for: its tick, or what a request says.
 fn logical(id: &RunId) -> TickMs {
     id.origin.as_ref().map_or(id.tick, |origin| origin.logical)
-}
-
-/// The result of a run that was granted and is not started: its tick is missed,
-/// or, if a run of it was taken over, lost.
-pub(crate) fn not_started(id: &RunId, reason: &str) -> RunResult {
-    let outcome = match id.attempt {
-        1 => Outcome::Missed,
-        _ => Outcome::Lost,
-    };
-    RunResult {
-        reason: reason.to_owned(),
-        ..RunResult::with_outcome(outcome)
-    }
 }

@@ -3,6 +3,7 @@
 use crate::lease::CancelReason;
 use crate::user_code::Panic;
 use scheduled_one_protocol::Outcome;
+use scheduled_one_protocol::message::RunId;
 
 /// How a guarded future ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,18 @@ impl RunResult {
             outcome,
             reason: String::new(),
             error: String::new(),
+        }
+    }
+
+    /// The run was granted and is not started: its tick is missed, or, if a run of it was taken over, lost.
+    pub(crate) fn not_started(id: &RunId, reason: &str) -> Self {
+        let outcome = match id.attempt {
+            1 => Outcome::Missed,
+            _ => Outcome::Lost,
+        };
+        RunResult {
+            reason: reason.to_owned(),
+            ..Self::with_outcome(outcome)
         }
     }
 

@@ -298,11 +298,12 @@ const LAYERS: &[Layer] = &[
     Layer {
         within: PUBLISHED,
         except: &[
+            "scheduled-one-runtime/src/alarm.rs",
             "scheduled-one-runtime/src/watchdog.rs",
             "scheduled-one-sqlite/src/handle.rs",
         ],
         absent: &["std::thread::spawn", "std::thread::Builder"],
-        instead: "the only threads are the watchdog in `watchdog.rs` and those of SQLite in `handle.rs`",
+        instead: "the only threads are those of `watchdog.rs`, of `alarm.rs`, and of SQLite in `handle.rs`",
     },
 ];
 

@@ -2,7 +2,7 @@
 
 use crate::event;
 use crate::metrics::labels::{JOB_GONE, Op};
-use crate::run::not_started;
+use crate::run_result::RunResult;
 use crate::store_client::StoreClient;
 use scheduled_one_protocol::message::{
     Claim, Finish, Grant, LowerBounds, Overlap, Request, RunId, Take, Target, Verdict,
@@ -59,7 +59,7 @@ async fn end_first(
         origin: request.map(|request| request.origin(grant.tick, false)),
     };
     event::ended_gone(&run.unit, run.tick);
-    let ended = not_started(&run, JOB_GONE);
+    let ended = RunResult::not_started(&run, JOB_GONE);
     let (of_unit, outcome) = (run.unit.clone(), ended.outcome);
     let finish = [Finish {
         run,
