@@ -65,6 +65,7 @@ impl PostgresStore {
             };
             if missing.is_empty() {
                 self.shared.reads.store(reads, Ordering::Relaxed);
+                self.shared.is_limited.store(true, Ordering::Relaxed);
                 client.give_back();
                 return Ok(());
             }

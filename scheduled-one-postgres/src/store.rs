@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     is_by_start: AtomicBool,
     /// The user may only read.
     pub(crate) reads: AtomicBool,
+    /// The user has fewer rights than a scheduler: what it may not do concerns that request, and not all.
+    pub(crate) is_limited: AtomicBool,
     upkeep: Arc<Upkeep>,
 }
 
@@ -110,6 +112,7 @@ impl PostgresStore {
             is_prepared: AtomicBool::new(false),
             is_by_start: AtomicBool::new(false),
             reads: AtomicBool::new(false),
+            is_limited: AtomicBool::new(false),
             upkeep: Arc::default(),
         };
         Ok(PostgresStore {
@@ -174,7 +177,12 @@ impl PostgresStore {
                     self.shared.is_by_start.store(true, Ordering::Relaxed);
                     error
                 }
-                Err(Failure::Identity(error) | Failure::Fatal(error)) => return Err(error),
+                Err(Failure::Denied(denied)) if self.shared.is_limited.load(Ordering::Relaxed) => {
+                    return Err(classify::takes_more(&self.shared.address, &denied));
+                }
+                Err(Failure::Identity(error) | Failure::Denied(error) | Failure::Fatal(error)) => {
+                    return Err(error);
+                }
             };
             if attempt == ATTEMPTS || Instant::now() >= deadline {
                 return Err(error);
@@ -222,9 +230,13 @@ impl PostgresStore {
                 "PostgreSQL did not reply to a commit within {ANSWER_TIMEOUT:?}; does it wait for a standby?"
             )))
         };
-        let newest = timeout_at(deadline, step.save(&checkout, &changes))
-            .await
-            .map_err(unknown)??;
+        let saved = timeout_at(deadline, step.save(&checkout, &changes)).await;
+        let newest = saved.map_err(unknown)?.map_err(|failure| match failure {
+            Failure::Denied(denied) if before.set.forgotten.is_some() => {
+                Failure::Fatal(classify::may_not_forget(&self.shared.address, &denied))
+            }
+            other => other,
+        })?;
         checkout.give_back();
         self.trim(&before.set.lines, newest, ledger_limit);
         Ok(Made::Done)

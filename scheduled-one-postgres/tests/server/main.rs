@@ -6,6 +6,7 @@ mod doctor;
 mod encryption;
 mod faults;
 mod fencing;
+mod forget_rights;
 mod history;
 mod limited;
 mod login;
