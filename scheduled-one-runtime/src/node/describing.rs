@@ -1,5 +1,5 @@
-//! A node describes its jobs in the catalog of its bucket: when the store knows that it lives, and again whenever the
-//! store may have forgotten them. Nothing waits for that.
+//! A node describes its jobs in the catalog of its bucket: when it starts, and again whenever the store may have
+//! forgotten them. Nothing waits for that.
 
 use std::sync::Arc;
 
@@ -21,8 +21,6 @@ pub(super) struct Describing {
     identity: StoreIdentity,
     /// Whether a request has no reply yet.
     pending: bool,
-    /// The store knows that this node has its jobs. Before, an operator could make it forget one that was described.
-    is_seen: bool,
 }
 
 impl Describing {
@@ -39,13 +37,12 @@ impl Describing {
             described: 0,
             identity,
             pending: false,
-            is_seen: false,
         }
     }
 
     /// The request that is due, if one is; it counts as sent.
     fn take_due(&mut self, seen: &StoreHealth) -> Option<ControlRequest> {
-        if !seen.up || self.pending || !self.is_seen {
+        if !seen.up || self.pending {
             return None;
         }
         if seen.identity != self.identity {
@@ -66,12 +63,9 @@ impl Describing {
         })
     }
 
-    /// The store knows that this node has its jobs: since before, or since now.
-    pub(super) fn seen(&mut self, is_new: bool) {
-        self.is_seen = true;
-        if is_new {
-            self.described = 0;
-        }
+    /// An operator may have made the store forget a job that was described.
+    pub(super) fn again(&mut self) {
+        self.described = 0;
     }
 
     /// The reply has come.

@@ -97,8 +97,8 @@ impl Node {
         let Replied { received, mut body } = reply;
         self.stalls
             .observe_all(std::mem::take(&mut body.overdue), received);
-        if mode == Mode::Working {
-            self.seen_by_store(body.has_job_list);
+        if mode == Mode::Working && body.has_job_list {
+            self.seen_by_store();
         }
         let now_ms = self.runner.cluster.now_ms();
         let is_calm = self.hold.is_calm(now_ms);
@@ -121,11 +121,12 @@ impl Node {
         }
     }
 
-    /// From this heartbeat on the store forgets no job of this node, as long as its heartbeats come. If no living node
-    /// had the same jobs until now, an operator may have made it forget one of them since this node registered it.
-    fn seen_by_store(&mut self, had_job_list: bool) {
-        self.describing.seen(!had_job_list);
-        if !had_job_list {
+    /// From now on the store forgets no job of this node, as long as its heartbeats come. If it took the list of its
+    /// jobs from this node, no living node had the same jobs before, and an operator may have made it forget one of
+    /// them since this node registered it.
+    fn seen_by_store(&mut self) {
+        if self.claiming.preference.brings_list() {
+            self.describing.again();
             self.registration.was_unseen();
         }
     }

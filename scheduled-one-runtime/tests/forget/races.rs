@@ -1,12 +1,13 @@
 //! An operator forgets a job at the same time as a node starts with it, or while the nodes that have it are silent.
 //! Either that is refused, or the store has all of the job afterwards.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use scheduled_one_control::{Error, ForgottenJob};
 use scheduled_one_protocol::{Store, UnitName};
-use scheduled_one_runtime::Scheduler;
 use scheduled_one_runtime::clock::Clock;
+use scheduled_one_runtime::{Job, Scheduler};
 
 use crate::World;
 use crate::embedded::{MINUTE, SECOND};
@@ -43,8 +44,8 @@ async fn it_is_whole(world: &World, what: &str) {
     assert_eq!(world.runs() - runs, 3, "{what}");
 }
 
-/// A node starts with the job, and somebody forgets it in front of a request of the node. `None` if the node sends fewer
-/// requests in its first seconds.
+/// A node starts with the job, and somebody forgets it in front of a request of the node. `None` if the node sends
+/// fewer requests in its first seconds.
 async fn forgotten_in_front_of(request: usize) -> Option<Result<ForgottenJob, Error>> {
     let (world, _other) = dropped().await;
     let store = TestStore::new_over(&world.store);
@@ -81,6 +82,31 @@ async fn a_job_that_is_forgotten_while_a_node_starts_with_it_is_whole() {
         }
     }
     assert!(removed >= 5 && refused >= 3, "{removed} and {refused}");
+}
+
+/// Its node is cut off, and its lease is longer than a node counts as living.
+#[tokio::test]
+async fn a_job_whose_run_may_go_on_is_not_forgotten() {
+    let (world, _other) = dropped().await;
+    let store = TestStore::new_over(&world.store);
+    let runs = Arc::clone(&world.runs);
+    let long = Job::every("goes", MINUTE, move || {
+        runs.fetch_add(1, Ordering::SeqCst);
+        std::future::pending::<()>()
+    });
+    let builder = world.release("silent").store(store.clone());
+    let builder = builder.job(long.lease(20 * SECOND));
+    let _node = builder.start().await.unwrap();
+    let ran = world.runs();
+    world.until("it runs", async || world.runs() > ran).await;
+    store.be_away(true);
+    world.pass(8 * SECOND).await;
+    let forget = world.control().forget("goes");
+    let refused = forget.clone().await.unwrap_err();
+    let is_named = matches!(&refused, Error::NotYet { why, .. } if why.contains("a run in goes"));
+    assert!(is_named, "{refused}");
+    world.pass(20 * SECOND).await;
+    assert!(!forget.await.unwrap().already);
 }
 
 /// The node sends no heartbeat for longer than a node counts as living.
