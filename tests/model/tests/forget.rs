@@ -1,5 +1,5 @@
-//! An operator forgets the job (`docs/protocol.md`), in every history within the bounds of the tests; and guards of that
-//! are needed.
+//! An operator forgets the job (`docs/protocol.md`), in every history within the bounds of the tests; and guards of
+//! that are needed.
 
 use model_tests::{Config, Faults, Guards, S2, WHOLE, check, check_until_found};
 
