@@ -8,6 +8,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::address::Address;
 use crate::connect_error::ConnectError;
+use crate::forget;
 
 /// What follows from an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Failure {
     Identity(StoreError),
     /// The server is not to be used any longer: it says nothing, takes no writes, or was replaced.
     Leave(StoreError),
+    /// The user lacks a right.
+    Denied(StoreError),
     /// The request fails.
     Fatal(StoreError),
 }
@@ -32,6 +35,7 @@ impl Failure {
             | Failure::NoTables(error)
             | Failure::Identity(error)
             | Failure::Leave(error)
+            | Failure::Denied(error)
             | Failure::Fatal(error) => error,
         }
     }
@@ -78,6 +82,7 @@ pub(crate) fn failure(error: &Error, stage: Stage) -> Failure {
             Failure::Identity(unavailable)
         }
         _ if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Failure::Leave(unavailable),
+        _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => Failure::Denied(unavailable),
         _ => Failure::Fatal(unavailable),
     }
 }
@@ -127,6 +132,23 @@ pub(crate) fn changes_nothing(address: &Address) -> StoreError {
     StoreError::Refused(format!(
         "the user {} of PostgreSQL may look and change nothing; use a user with the rights of an operator \
          (`scheduled_one_postgres::grant_operator` has them)",
+        address.user()
+    ))
+}
+
+/// The error of a user who lacks the rights to forget jobs.
+pub(crate) fn may_not_forget(address: &Address, denied: &StoreError) -> StoreError {
+    let (schema, user) = (&address.schema, address.user());
+    StoreError::Refused(format!(
+        "the user {user} of PostgreSQL may not forget jobs: {denied}; that takes the rights of a scheduler, and:\n{}",
+        forget::grants(schema, user)
+    ))
+}
+
+/// The error of an operator who wants what takes more rights.
+pub(crate) fn takes_more(address: &Address, denied: &StoreError) -> StoreError {
+    StoreError::Refused(format!(
+        "the user {} of PostgreSQL has the rights of an operator, and this takes those of a scheduler: {denied}",
         address.user()
     ))
 }

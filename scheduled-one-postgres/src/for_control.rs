@@ -21,6 +21,8 @@ impl PostgresStore {
             Role::None => return Err(missing_error(address, &facts.missing)),
         };
         shared.reads.store(reads, Ordering::Relaxed);
+        let is_limited = facts.role != Role::Scheduler;
+        shared.is_limited.store(is_limited, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -21,6 +21,14 @@ pub(crate) fn statements(table: impl Fn(&str) -> String) -> [String; 6] {
     })
 }
 
+/// The statements that grant a scheduler's user what it lacks to forget jobs.
+pub(crate) fn grants(schema: &str, user: &str) -> String {
+    let tables = ["unit", "job", "checkpoint"];
+    let grants =
+        tables.map(|table| format!("GRANT DELETE ON \"{schema}\".{table} TO \"{user}\";\n"));
+    grants.concat()
+}
+
 impl Step<'_> {
     /// Removes the catalog entry and the ledger of a job, and what is stored of these units of it.
     pub(crate) async fn forget(

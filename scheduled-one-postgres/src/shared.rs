@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) is_by_start: AtomicBool,
     /// The user may only read.
     pub(crate) reads: AtomicBool,
+    /// The user has fewer rights than a scheduler: what it may not do concerns that request, and not all.
+    pub(crate) is_limited: AtomicBool,
     /// The handle is that of somebody who runs no jobs.
     pub(crate) is_for_control: AtomicBool,
     pub(crate) seen: Seen,

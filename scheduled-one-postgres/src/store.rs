@@ -88,6 +88,7 @@ impl PostgresStore {
             reads: AtomicBool::new(false),
             is_for_control: AtomicBool::new(false),
             seen: Seen::default(),
+            is_limited: AtomicBool::new(false),
             upkeep: Arc::default(),
         };
         Ok(PostgresStore {
@@ -152,6 +153,9 @@ impl PostgresStore {
                 Err(Failure::Identity(error)) if step.identity == Identity::Timeline => {
                     self.shared.is_by_start.store(true, Ordering::Relaxed);
                     error
+                }
+                Err(Failure::Denied(denied)) if self.shared.is_limited.load(Ordering::Relaxed) => {
+                    return Err(classify::takes_more(&self.shared.address, &denied));
                 }
                 Err(failure) => return Err(failure.into_error()),
             };
@@ -229,9 +233,13 @@ impl PostgresStore {
                 "PostgreSQL did not reply to a commit within {ANSWER_TIMEOUT:?}; does it wait for a standby?"
             )))
         };
-        let newest = timeout_at(deadline, step.save(checkout, &changes))
-            .await
-            .map_err(unknown)??;
+        let saved = timeout_at(deadline, step.save(checkout, &changes)).await;
+        let newest = saved.map_err(unknown)?.map_err(|failure| match failure {
+            Failure::Denied(denied) if before.set.forgotten.is_some() => {
+                Failure::Fatal(classify::may_not_forget(&self.shared.address, &denied))
+            }
+            other => other,
+        })?;
         self.shared.seen.committed(&self.bucket, &seen, server);
         self.trim(&before.set.lines, newest, ledger_limit);
         Ok(Made::Saved)

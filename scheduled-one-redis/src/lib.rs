@@ -118,6 +118,8 @@ struct Shared {
     keys: Keys,
     /// The user may only read.
     reads: Arc<AtomicBool>,
+    /// The user has fewer rights than a scheduler: what it may not do concerns that request, and not all.
+    is_limited: Arc<AtomicBool>,
 }
 
 impl RedisStore {
@@ -175,6 +177,7 @@ impl RedisStore {
             tls,
             keys,
             reads: Arc::default(),
+            is_limited: Arc::default(),
         });
         Ok(RedisStore::new(shared, connection))
     }
@@ -329,10 +332,11 @@ impl RedisStore {
         let missing = preflight::missing_rights(&self.connection, address, keys).await;
         // The ACL may lack the keys of one job only: the jobs with other keys continue.
         let is_of_one_job = missing.as_ref().is_ok_and(Vec::is_empty);
+        let is_limited = self.shared.is_limited.load(Ordering::Relaxed);
         let missing = missing.unwrap_or_default();
         let rule = probes::acl_rule(keys, address.required_permissions());
         let error = classify::denied(error, address.user(), &missing, &rule);
-        match is_of_one_job {
+        match is_of_one_job || is_limited {
             true => error,
             false => of_all_requests(error),
         }

@@ -67,6 +67,7 @@ impl RedisStore {
         for reads in [false, true] {
             self.shared.reads.store(reads, Ordering::Relaxed);
             if self.looks().await {
+                self.shared.is_limited.store(true, Ordering::Relaxed);
                 return Ok(());
             }
         }

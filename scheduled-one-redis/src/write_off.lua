@@ -36,6 +36,10 @@ for i = 4, last, 2 do
     -- No takeover of a run that was cancelled for a newer tick, nor of one that a later tick has followed: then the
     -- record was rolled back to before the end of the run.
     local start_tick, start_attempt = last_start(r)
+    -- A takeover that a rollback of the record lost was one, too.
+    if start_tick == tick then
+      reruns = math.max(0, reruns - math.max(0, start_attempt - r.att))
+    end
     local taken_over = reruns > 0 and not r.stop and start_tick <= tick
     if taken_over then
       local next_one = waits(tick, start_attempt + 1, reruns - 1)

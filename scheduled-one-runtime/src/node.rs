@@ -65,7 +65,7 @@ use mode::Mode;
 pub(crate) use mode::NodeSignals;
 use outlook::Outlook;
 use preference::NodeTraits;
-use registration::{Registration, register_again};
+use registration::{Registration, Why, register_again};
 use stall_watch::StallWatch;
 use standstill::{Known, wait_in_quarantine, warn_of_marks};
 use succession::take_over_ticks;
@@ -234,7 +234,7 @@ impl Node {
             Event::Controlled(reply) => self.take_directives(reply),
             Event::Gone(event) => self.gone_jobs_replied(event),
             Event::Described => self.describing.settle(),
-            Event::Heartbeat(reply) => self.heartbeat_acknowledged(reply),
+            Event::Heartbeat(reply) => self.heartbeat_acknowledged(mode, reply),
             Event::Succeeded(units) => {
                 let now_ms = self.runner.cluster.now_ms();
                 take_over_ticks(&mut self.units, &mut self.claiming, units, now_ms);
@@ -347,14 +347,16 @@ impl Node {
     }
 
     /// Registers all units again if another store replies than the one that they are registered with, or the same one
-    /// after it was flushed.
+    /// after it was flushed; or if it did not know that this node has its jobs.
     fn register_if_forgotten(&mut self, seen: &StoreHealth) {
-        if !self.registration.take_due(seen) {
+        let Some(why) = self.registration.take_due(seen) else {
             return;
+        };
+        if why == Why::Lost {
+            self.stalls.clear();
+            let now_ms = self.runner.cluster.now_ms();
+            wait_in_quarantine(&self.client, &mut self.units, now_ms, Known::Before);
         }
-        self.stalls.clear();
-        let now_ms = self.runner.cluster.now_ms();
-        wait_in_quarantine(&self.client, &mut self.units, now_ms, Known::Before);
         // Of attempts that were made since the grant, only the runs know.
         for (unit, started) in self.runner.active_runs.newest_starts() {
             if let Some(index) = self.units.find(&unit) {

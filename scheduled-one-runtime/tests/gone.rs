@@ -3,46 +3,47 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod embedded;
+
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use embedded::{BOUND, Embedded, HOUR, MINUTE, SECOND};
 use scheduled_one_control::audit::TickStatus;
-use scheduled_one_protocol::memory::MemoryStore;
-use scheduled_one_protocol::message::{Caller, Occasion, Register};
+use scheduled_one_protocol::message::{Occasion, Register};
 use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Store, UnitName};
-use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::{Job, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder};
 use test_support::Log;
 
-const BOUND: Duration = Duration::from_secs(30);
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// A store that outlives its nodes, its clock, and how often the job ran that comes and goes.
+/// How often the job ran that comes and goes.
 struct World {
-    clock: ManualClock,
-    store: MemoryStore,
+    embedded: Embedded,
     runs: Arc<AtomicUsize>,
     /// Runs end only when this is set.
     may_end: Arc<AtomicBool>,
 }
 
+impl Deref for World {
+    type Target = Embedded;
+
+    fn deref(&self) -> &Embedded {
+        &self.embedded
+    }
+}
+
 impl World {
     fn new() -> Self {
-        let clock = ManualClock::new();
         World {
-            store: MemoryStore::new(Arc::new(clock.clone())),
-            clock,
+            embedded: Embedded::new(),
             runs: Arc::default(),
             may_end: Arc::new(AtomicBool::new(true)),
         }
     }
 
-    fn builder(&self, application: &str) -> SchedulerBuilder {
-        let builder = Scheduler::builder("memory://").clock(self.clock.clone());
-        let builder = builder.store(self.store.clone()).application(application);
+    fn release(&self, application: &str) -> SchedulerBuilder {
+        let builder = self.builder().application(application);
         builder.job(Job::every(format!("stays-{application}"), HOUR, || async {}))
     }
 
@@ -68,47 +69,16 @@ impl World {
     }
 
     async fn with_job(&self) -> Scheduler {
-        let builder = self.builder("billing").job(self.job());
+        let builder = self.release("billing").job(self.job());
         builder.start().await.unwrap()
     }
 
     async fn without_job(&self, application: &str) -> Scheduler {
-        self.builder(application).start().await.unwrap()
+        self.release(application).start().await.unwrap()
     }
 
     fn runs(&self) -> usize {
         self.runs.load(Ordering::SeqCst)
-    }
-
-    async fn pass(&self, time: Duration) {
-        let mut left = time;
-        while !left.is_zero() {
-            let step = SECOND.min(left);
-            self.clock.advance(step);
-            left -= step;
-            settle().await;
-        }
-    }
-
-    /// Lets seconds pass until it is so.
-    async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
-        let look = async {
-            while !is_so().await {
-                self.pass(SECOND).await;
-            }
-        };
-        assert!(tokio::time::timeout(BOUND, look).await.is_ok(), "{what}");
-    }
-
-    fn caller(&self) -> Caller {
-        Caller {
-            node: "mistaken".to_owned(),
-            name: "mistaken".to_owned(),
-            quarantine_ms: 0,
-            margin_ms: 0,
-            ledger_limit: 100,
-            buckets: 1,
-        }
     }
 
     async fn decides(&self) -> DecidingSchedule {
@@ -128,13 +98,6 @@ impl World {
         lines
             .map(|line| (line.outcome, line.count, line.reason))
             .collect()
-    }
-}
-
-/// Every task goes as far as it can without time.
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
     }
 }
 
@@ -230,7 +193,7 @@ async fn a_job_that_a_living_node_or_another_program_has_is_not_gone() {
     world.pass(5 * MINUTE).await;
     assert!(!world.is_gone().await);
     // Nor does a program count that has the job, and does not run it here.
-    let builder = world.builder("billing").job(world.job()).without(["goes"]);
+    let builder = world.release("billing").job(world.job()).without(["goes"]);
     let idle = builder.start().await.unwrap();
     world.pass(5 * MINUTE).await;
     assert!(!world.is_gone().await);
@@ -298,7 +261,7 @@ async fn what_waited_in_a_job_that_is_gone_ends() {
     let world = World::new();
     world.may_end.store(false, Ordering::SeqCst);
     let job = world.plain_job().overlap(Overlap::QueueOne);
-    let builder = world.builder("billing").job(job);
+    let builder = world.release("billing").job(job);
     let old = builder.start().await.unwrap();
     let new = world.without_job("billing").await;
     world.pass(3 * MINUTE).await;
@@ -347,7 +310,7 @@ async fn a_living_node_takes_its_ticks_back() {
     let world = World::new();
     let node = world.with_job().await;
     // It lives, so nobody takes over because it is gone.
-    let mistaken = world.builder("shipping").identity("mistaken");
+    let mistaken = world.release("shipping").identity("mistaken");
     let mistaken = mistaken.start().await.unwrap();
     world.until("it runs", async || world.runs() == 1).await;
     let register = |decides| Register {

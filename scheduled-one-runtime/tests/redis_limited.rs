@@ -206,3 +206,45 @@ async fn an_operator_changes_what_is_wanted_and_writes_no_history() {
         .job(job);
     assert!(Box::pin(builder.only(["report"]).start()).await.is_err());
 }
+
+/// A job is forgotten, and marks are taken back, by who has the rights of a scheduler.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_forgets_a_job_has_the_rights_of_a_scheduler() {
+    let Some((redis, scheduler)) = service().await else {
+        return;
+    };
+    assert!(scheduler.shutdown(BOUND).await.recorded);
+    let rules = [
+        ("vera", RedisStore::acl_rule_for_viewer("test")),
+        ("otto", RedisStore::acl_rule_for_operator("test")),
+        ("sam", RedisStore::acl_rule("test")),
+    ];
+    for (name, rule) in &rules {
+        set_user(&redis, name, rule);
+    }
+    let sam = connect(&redis, "sam").await.unwrap();
+    // Until the quarantine of the new namespace is over.
+    while let Err(error) = sam.forget("report").preview().await {
+        assert!(matches!(error, Error::NotYet { .. }), "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (name, word) in [("vera", "may look"), ("otto", "missing: +del")] {
+        let control = connect(&redis, name).await.unwrap();
+        let by = control.forget("report").by(name);
+        assert_eq!(by.clone().preview().await.unwrap().job, "report");
+        let refused = [
+            by.await.map(drop),
+            control.take_back("report").await.map(drop),
+        ];
+        for refused in refused {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Refused, "{name}: {error}");
+            assert!(error.to_string().contains(word), "{name}: {error}");
+        }
+    }
+    assert_eq!(sam.gone().await.unwrap().len(), 1);
+    assert!(sam.trail().await.unwrap().entries.is_empty());
+    assert_eq!(sam.take_back("report").await.unwrap(), 0);
+    assert!(!sam.forget("report").by("sam").await.unwrap().already);
+    assert_eq!(sam.gone().await.unwrap(), []);
+}

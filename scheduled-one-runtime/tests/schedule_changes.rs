@@ -3,36 +3,39 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod embedded;
+
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use embedded::{BOUND, Embedded, HOUR, MINUTE, SECOND, settle};
 use jiff::Timestamp;
-use scheduled_one_protocol::memory::MemoryStore;
-use scheduled_one_runtime::clock::{Clock, ManualClock};
+use scheduled_one_runtime::clock::Clock;
 use scheduled_one_runtime::{
     Job, JobContext, LedgerEntry, Misfire, Outcome, Scheduler, SchedulerBuilder, ZoneData,
 };
 use test_support::Log;
 use tracing::subscriber::DefaultGuard;
 
-const BOUND: Duration = Duration::from_secs(30);
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// A store that outlives its nodes, its clock, and the ticks that were run.
+/// The ticks that were run.
 struct World {
-    clock: ManualClock,
-    store: MemoryStore,
+    embedded: Embedded,
     runs: Arc<Mutex<Vec<String>>>,
+}
+
+impl Deref for World {
+    type Target = Embedded;
+
+    fn deref(&self) -> &Embedded {
+        &self.embedded
+    }
 }
 
 impl World {
     fn new() -> Self {
-        let clock = ManualClock::new();
         World {
-            store: MemoryStore::new(Arc::new(clock.clone())),
-            clock,
+            embedded: Embedded::new(),
             runs: Arc::default(),
         }
     }
@@ -51,23 +54,21 @@ impl World {
     }
 
     async fn start_with(&self, node: &str, job: Job, zones: Option<ZoneData>) -> Scheduler {
-        let mut builder = self.builder(node);
+        let mut builder = self.named(node);
         if let Some(zones) = zones {
             builder = builder.zone_data(zones);
         }
         builder.job(job).start().await.unwrap()
     }
 
-    fn builder(&self, node: &str) -> SchedulerBuilder {
-        let builder = Scheduler::builder("memory://").clock(self.clock.clone());
-        let builder = builder.store(self.store.clone()).node_name(node);
+    fn named(&self, node: &str) -> SchedulerBuilder {
         // Fixed, so that the job prefers the same node each time.
-        builder.identity(node)
+        self.builder().node_name(node).identity(node)
     }
 
     /// A node of a release with this generation.
     async fn release(&self, node: &str, generation: u32, cron: &str) -> Scheduler {
-        let builder = self.builder(node).generation(generation);
+        let builder = self.named(node).generation(generation);
         builder.job(self.job(cron)).start().await.unwrap()
     }
 
@@ -75,34 +76,19 @@ impl World {
         self.runs.lock().unwrap().clone()
     }
 
-    /// Lets time pass, in steps between which nodes do what is due.
-    async fn pass(&self, time: Duration, step: Duration) {
-        let until = self.clock.wall() + time;
-        while self.clock.wall() < until {
-            self.clock.advance(step.min(until - self.clock.wall()));
-            settle().await;
-        }
-    }
-
     /// Lets seconds pass until the newest run is this one.
     async fn until_run(&self, run: &str) {
-        let look = async {
-            while self.runs().last().map(String::as_str) != Some(run) {
-                self.clock.advance(SECOND);
-                settle().await;
-            }
-        };
-        let found = tokio::time::timeout(BOUND, look).await;
-        assert!(found.is_ok(), "{run} in {:?}", self.runs());
+        let is_newest = async || self.runs().last().map(String::as_str) == Some(run);
+        self.until(run, is_newest).await;
     }
 
     /// Release A at midnight, which runs at 03:00 and ends before 10:00, when release B starts.
     async fn release_b_at_ten(&self, seconds_late: u64, b: Job) -> Scheduler {
         let a = self.start("a", self.job("0 0 3 * * *")).await;
-        self.pass(3 * HOUR, MINUTE).await;
+        self.pass_by(3 * HOUR, MINUTE).await;
         self.until_run("03:00:00 by a").await;
         let now_s = self.clock.wall().as_secs() % 86_400;
-        self.pass(
+        self.pass_by(
             Duration::from_secs(36_000 - now_s + seconds_late),
             10 * MINUTE,
         )
@@ -119,13 +105,6 @@ fn logged(log: &Log) -> DefaultGuard {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
     test_support::subscribe(subscriber.finish())
-}
-
-/// Every task goes as far as it can without time.
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
 }
 
 fn time_of(instant: Timestamp) -> String {
@@ -147,10 +126,10 @@ async fn a_tick_from_before_the_release_does_not_run_late() {
     let world = World::new();
     let job = world.job("0 0 9 * * *").misfire(Misfire::RunOnce);
     let b = world.release_b_at_ten(0, job.catch_up(12 * HOUR)).await;
-    world.pass(MINUTE, SECOND).await;
+    world.pass_by(MINUTE, SECOND).await;
     assert_eq!(world.runs(), ["03:00:00 by a"]);
     assert_eq!(lines(&b).await, only_a());
-    world.pass(23 * HOUR, MINUTE).await;
+    world.pass_by(23 * HOUR, MINUTE).await;
     assert_eq!(world.runs(), ["03:00:00 by a", "09:00:00 by b"]);
     b.shutdown(BOUND).await;
 }
@@ -159,7 +138,7 @@ async fn a_tick_from_before_the_release_does_not_run_late() {
 async fn a_tick_of_a_moment_before_the_release_does_not_run() {
     let world = World::new();
     let b = world.release_b_at_ten(30, world.job("0 0 10 * * *")).await;
-    world.pass(MINUTE, SECOND).await;
+    world.pass_by(MINUTE, SECOND).await;
     assert_eq!(world.runs(), ["03:00:00 by a"]);
     assert_eq!(lines(&b).await, only_a());
     b.shutdown(BOUND).await;
@@ -203,7 +182,7 @@ async fn a_restart_without_a_change_loses_nothing() {
     let a = world.start("a", world.job("0 * * * * *")).await;
     world.until_run("00:01:00 by a").await;
     assert!(a.shutdown(BOUND).await.recorded);
-    world.pass(10 * MINUTE, MINUTE).await;
+    world.pass_by(10 * MINUTE, MINUTE).await;
     let job = world.job("0 * * * * *").misfire(Misfire::RunAll);
     let again = world.start("a2", job.catch_up(HOUR)).await;
     world.until_run("00:12:00 by a2").await;
@@ -277,7 +256,7 @@ async fn nodes_with_other_zone_data_do_not_both_run() {
             started.push(world.start_with(node, job, zones).await);
         }
         world.until_run(run).await;
-        world.pass(rest + MINUTE, SECOND * 2).await;
+        world.pass_by(rest + MINUTE, SECOND * 2).await;
         assert_eq!(world.runs(), [run]);
         let aside = log.lines_with("stands aside");
         assert_eq!(aside.len(), 1, "{aside:?}");
@@ -314,7 +293,7 @@ async fn a_higher_generation_decides_whichever_started_last() {
         node.shutdown(BOUND).await;
     }
     let refused = world
-        .builder("e")
+        .named("e")
         .generation(u32::MAX)
         .job(world.job("0 * * * * *"));
     let refused = refused.start().await.unwrap_err().to_string();

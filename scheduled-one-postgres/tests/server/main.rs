@@ -10,6 +10,7 @@ mod failover;
 mod faults;
 mod fencing;
 mod for_control;
+mod forget_rights;
 mod history;
 mod libpq;
 mod limited;

@@ -148,7 +148,11 @@ pub fn write_off(
     // rolled back behind its end.
     let newest = record.newest_start();
     let followed = newest.is_some_and(|start| start.tick > run.tick);
-    let taken_over = run.takeovers > 0 && !run.stop && !followed;
+    // A takeover that a rollback of the record lost was one, too.
+    let same_tick = newest.filter(|start| start.tick == run.tick);
+    let made = same_tick.map_or(0, |start| start.attempt.saturating_sub(run.attempt));
+    let takeovers = run.takeovers.saturating_sub(made);
+    let taken_over = takeovers > 0 && !run.stop && !followed;
     ledger.push(LedgerRecord::lost(
         &overdue.unit,
         run,
@@ -166,7 +170,10 @@ pub fn write_off(
     record.waiting.push_front(Waiting {
         tick: record.run.tick,
         attempt: newest.map_or(0, |start| start.attempt) + 1,
-        takeovers: record.run.takeovers - 1,
+        takeovers: takeovers - 1,
     });
     WrittenOff::TakenOver
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! A node describes its jobs in the catalog of its bucket: when it starts, and to each store that may have forgotten
-//! them. Nothing waits for that.
+//! A node describes its jobs in the catalog of its bucket: when it starts, and again whenever the store may have
+//! forgotten them. Nothing waits for that.
 
 use std::sync::Arc;
 
@@ -61,6 +61,11 @@ impl Describing {
             described,
             ..ControlRequest::default()
         })
+    }
+
+    /// An operator may have made the store forget a job that was described.
+    pub(super) fn again(&mut self) {
+        self.described = 0;
     }
 
     /// The reply has come.

@@ -90,13 +90,16 @@ impl Node {
     }
 
     /// Takes the reply into account: who lives, what waits, and which runs are overdue.
-    pub(super) fn heartbeat_acknowledged(&mut self, reply: Replied<HeartbeatReply>) {
+    pub(super) fn heartbeat_acknowledged(&mut self, mode: Mode, reply: Replied<HeartbeatReply>) {
         self.heartbeat.settle();
         self.heartbeat
             .log_offset(&self.client, &self.runner.cluster);
         let Replied { received, mut body } = reply;
         self.stalls
             .observe_all(std::mem::take(&mut body.overdue), received);
+        if mode == Mode::Working && body.has_job_list {
+            self.seen_by_store();
+        }
         let now_ms = self.runner.cluster.now_ms();
         let is_calm = self.hold.is_calm(now_ms);
         let ready = body.ready.clone();
@@ -115,6 +118,16 @@ impl Node {
             let units = self.units.registrations_of(adopted);
             let request = refresh(Arc::clone(&self.client), units);
             self.inbox.request(async { Event::Adopted(request.await) });
+        }
+    }
+
+    /// From now on the store forgets no job of this node, as long as its heartbeats come. If it took the list of its
+    /// jobs from this node, no living node had the same jobs before, and an operator may have made it forget one of
+    /// them since this node registered it.
+    fn seen_by_store(&mut self) {
+        if self.claiming.preference.brings_list() {
+            self.describing.again();
+            self.registration.was_unseen();
         }
     }
 }

@@ -191,6 +191,11 @@ impl Preference {
         }
     }
 
+    /// Whether the newest heartbeat brings the list of this node's jobs.
+    pub(super) fn brings_list(&self) -> bool {
+        !self.is_list_stored
+    }
+
     /// Whether this node may run a unit, by its labels.
     pub(super) fn may_run(&self, unit: UnitIndex) -> bool {
         let allowed = self.allowed.as_ref();

@@ -2,6 +2,8 @@
 //! that it has seen of them. Each living node is a replica of what it saw
 //! decided: whenever another store replies than before, or the same one after it
 //! was flushed, decisions may be forgotten, and all units are registered again.
+//! They are also registered again if the store did not know that the node has
+//! its jobs: an operator may have made it forget one of them meanwhile.
 
 use std::sync::Arc;
 
@@ -26,6 +28,17 @@ pub(super) struct Registration {
     registered_with: StoreIdentity,
     /// Whether a registration has no reply yet.
     pending: bool,
+    /// When they were registered, the store did not know that this node lives and has its jobs.
+    was_unseen: bool,
+}
+
+/// Why all units are registered again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The store may have lost its memory.
+    Lost,
+    /// Somebody may have made it forget a job, because no living node had it.
+    Unseen,
 }
 
 /// The reply to a registration of all units.
@@ -79,16 +92,29 @@ impl Registration {
         Ok(Registration {
             registered_with: identity,
             pending: false,
+            was_unseen: false,
         })
     }
 
-    /// Whether the store may have forgotten what was registered; if so, a registration counts as begun.
-    pub(super) fn take_due(&mut self, health: &StoreHealth) -> bool {
-        if !health.up || self.pending || health.identity == self.registered_with {
-            return false;
+    /// Why the store may have forgotten what was registered, if it may; then a registration counts as begun.
+    pub(super) fn take_due(&mut self, health: &StoreHealth) -> Option<Why> {
+        if !health.up || self.pending {
+            return None;
         }
+        let was_unseen = std::mem::take(&mut self.was_unseen);
+        let why = match health.identity == self.registered_with {
+            false => Why::Lost,
+            true if was_unseen => Why::Unseen,
+            true => return None,
+        };
         self.pending = true;
-        true
+        Some(why)
+    }
+
+    /// Until now the store did not know that this node lives and has its jobs. A registration that is under way comes
+    /// after that.
+    pub(super) fn was_unseen(&mut self) {
+        self.was_unseen |= !self.pending;
     }
 
     pub(super) fn is_pending(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use scheduled_one_protocol::LedgerRecord;
 use scheduled_one_runtime::{
     AuditedTick, LedgerEntry, Outcome, Overlap, Scope, TickStatus as Audited,
 };
@@ -47,6 +48,9 @@ pub(crate) struct History {
     pub(crate) nodes: usize,
     /// How often a job was gone.
     pub(crate) gone: u64,
+    /// How often it was forgotten; and what its ledger had until then.
+    pub(crate) forgotten_jobs: u64,
+    pub(crate) forgotten_lines: Option<Vec<LedgerLine>>,
     /// How often a node sent heartbeats, and no claims.
     pub(crate) hangs: u64,
     /// What operators did.
@@ -176,7 +180,11 @@ impl History {
         let starts = starts.filter(|event| event.request.is_empty());
         let started = starts.map(|event| event.tick_ms);
         due.extend(started.filter(|tick_ms| range_ms.contains(tick_ms)));
-        let ledger = self.ledgers[job].iter().map(ledger_line).collect();
+        let mut ledger: Vec<LedgerLine> = self.ledgers[job].iter().map(ledger_line).collect();
+        // Only the last job is ever dropped.
+        let is_last = job + 1 == self.jobs.len();
+        let forgotten = self.forgotten_lines.iter().flatten().filter(|_| is_last);
+        ledger.extend(forgotten.cloned());
         Audit::of_ticks(name, due, range_ms, ledger)
     }
 
@@ -195,6 +203,7 @@ impl History {
         add("outages".to_owned(), other.outages);
         add("hangs".to_owned(), other.hangs);
         add("gone".to_owned(), other.gone);
+        add("jobs forgotten".to_owned(), other.forgotten_jobs);
         add("rescheduled".to_owned(), other.rescheduled);
         let pauses = other.directives.iter().filter(|it| it.pauses);
         add("pauses".to_owned(), pauses.count() as u64);
@@ -253,6 +262,7 @@ impl History {
             "outages",
             "hangs",
             "gone",
+            "jobs forgotten",
             "rescheduled",
             "pauses",
             "requests",
@@ -294,6 +304,19 @@ fn audit_tick(tick: &AuditedTick) -> AuditTick {
             Audited::Unknown => TickStatus::Unknown,
             _ => TickStatus::Open,
         },
+    }
+}
+
+pub(super) fn stored_line(line: &LedgerRecord) -> LedgerLine {
+    LedgerLine {
+        shard: line.unit.shard(),
+        first_ms: line.tick.ms(),
+        last_ms: line.last_tick.ms(),
+        outcome: line.outcome,
+        retried: line.retried,
+        request: line.request.clone(),
+        token: line.token.map_or(0, |token| token.get()),
+        by_operator: line.reason.starts_with(&format!("by {}", operator::NAME)),
     }
 }
 

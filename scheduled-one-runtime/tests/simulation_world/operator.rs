@@ -138,6 +138,13 @@ impl Operator {
         of_job.next_back().map(|it| it.every_ms)
     }
 
+    /// Whether they want nothing of a job, and asked for no run of it.
+    pub(crate) fn has_nothing_of(&self, job: &str) -> bool {
+        let asked = self.requests.iter().any(|request| request.job == job);
+        let directed = self.paused.contains_key(job) || self.in_force_of(job).is_some();
+        !asked && !directed
+    }
+
     /// Puts another schedule in the place of that in the code, or that one back.
     async fn reschedule(&mut self, world: &World, job: &JobPlan) {
         let own_ms = job.every.as_millis() as i64;

@@ -1,15 +1,16 @@
-//! A release that lacks a job, and the one before once more. In between, the job may be gone.
+//! A release that lacks a job, and the one before once more. In between, the job may be gone, or an operator may
+//! forget it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_runtime::clock::Clock;
-use scheduled_one_runtime::control::Control;
+use scheduled_one_runtime::control::{Control, Error};
 use scheduled_one_runtime::{Misfire, Scope};
 use scheduled_one_testkit::ForgetfulStore;
-use scheduled_one_testkit::checker::{FaultKind, InForce};
+use scheduled_one_testkit::checker::{FaultKind, InForce, LedgerLine};
 
-use super::check::History;
+use super::check::{History, stored_line};
 use super::jobs::JobPlan;
 use super::operator::Operator;
 use super::{Node, Random, World};
@@ -41,14 +42,33 @@ pub(super) async fn drop_a_job(
         .clock
         .sleep(Duration::from_secs(random.range(0, 2 * GONE_BY)))
         .await;
-    replace(world, store, nodes, jobs, random, history).await;
     let control = Control::of_stores(vec![Arc::new(store.clone())]).expect("random numbers");
+    let may_forget = operator.is_none_or(|operator| operator.has_nothing_of(&dropped.name));
+    // At the same time as the first node starts that has it again: that is refused, or it is a new job.
+    let forgets = random.chance(70) && may_forget;
+    let replacing = replace(world, store, nodes, jobs, random, history);
+    let is_forgotten = match forgets {
+        true => {
+            let forgetting = forget(world, &control, &dropped.name);
+            let ((), lines) = tokio::join!(replacing, forgetting);
+            history.forgotten_jobs += u64::from(lines.is_some());
+            history.forgotten_lines = lines;
+            history.forgotten_lines.is_some()
+        }
+        false => {
+            replacing.await;
+            false
+        }
+    };
     let described = control.describe(&dropped.name).await;
-    let decides = described.expect("the store answers").status.decides;
-    let since_ms = decides.expect("it was registered").since_ms;
+    let status = described.expect("the store answers").status;
+    let since_ms = match is_forgotten {
+        true => status.marks.first_seen_ms.expect("it was registered"),
+        false => status.decides.expect("it was registered").since_ms,
+    };
     // Else the same schedule has decided all the time.
     if since_ms > 0 {
-        history.gone += 1;
+        history.gone += u64::from(!is_forgotten);
         let job = dropped.name.clone();
         // What operators want in place of the schedule in the code is in force again, too.
         let wanted = operator.and_then(|operator| operator.in_force_of(&job));
@@ -64,6 +84,24 @@ pub(super) async fn drop_a_job(
             },
         ]);
     }
+}
+
+/// Forgets the job, and returns what its ledger had; `None` if that is refused, because a node has it.
+async fn forget(world: &World, control: &Control, job: &str) -> Option<Vec<LedgerLine>> {
+    // Some of the nodes that had it may count as living still, and one that has it again may live already.
+    for wait_ms in [0, 500, 1_000, 1_500, 2_000] {
+        world.clock.sleep(Duration::from_millis(wait_ms)).await;
+        let lines = control
+            .history(job, 1_000)
+            .await
+            .expect("the store answers");
+        match control.forget(job).by("operator").await {
+            Ok(_) => return Some(lines.iter().map(stored_line).collect()),
+            Err(Error::NotGone { .. } | Error::NotYet { .. }) => {}
+            Err(error) => panic!("forget: {error}"),
+        }
+    }
+    None
 }
 
 /// All nodes die, one after the other, and others start in their places.

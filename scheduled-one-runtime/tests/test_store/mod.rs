@@ -1,5 +1,5 @@
 //! An embedded store that can change its store identity, refuse outcomes, disagree about the number of buckets, panic,
-//! and leave requests of a node without reply.
+//! be away, leave requests of a node without reply, and let something happen in front of one of them.
 
 #![allow(dead_code, reason = "each test uses a part")]
 
@@ -15,7 +15,7 @@ use scheduled_one_protocol::message::{
     Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, Bucket, LedgerRecord, Start, Store, StoreError, TrailId, TrailLine, UnitName,
+    Answer, BoxFuture, Bucket, LedgerRecord, Start, Store, StoreError, TrailId, TrailLine, UnitName,
 };
 use scheduled_one_runtime::clock::{Clock, ManualClock};
 
@@ -37,9 +37,18 @@ pub(crate) enum Hangs {
     Everything,
 }
 
-#[derive(Debug, Default)]
+/// Happens in front of a request of a node.
+type Meanwhile = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+#[derive(Default)]
 struct State {
     hangs: Hangs,
+    /// Requests of this node, but for reads of ledgers and of the trail.
+    requests: usize,
+    /// What happens in front of which request.
+    meanwhile: Option<(usize, Meanwhile)>,
+    /// Whether requests fail.
+    is_away: bool,
     claims_sent: usize,
     failovers: usize,
     /// Failovers before the last registration: the number that the node has noticed.
@@ -98,6 +107,16 @@ impl TestStore {
             .push(unit.to_owned());
     }
 
+    /// The way of a node to a store that others reach by themselves.
+    pub(crate) fn new_over(store: &MemoryStore) -> Self {
+        TestStore {
+            inner: store.clone(),
+            refuses: false,
+            state: Arc::default(),
+            others: Arc::default(),
+        }
+    }
+
     /// The way of another node to the same store.
     pub(crate) fn of_another_node(&self) -> Self {
         TestStore {
@@ -114,6 +133,21 @@ impl TestStore {
     /// Leaves requests of this node without reply from now on.
     pub(crate) fn hang(&self, what: Hangs) {
         self.state.lock().expect("lock").hangs = what;
+    }
+
+    /// The requests of this node fail from now on, or no more.
+    pub(crate) fn be_away(&self, is_away: bool) {
+        self.state.lock().expect("lock").is_away = is_away;
+    }
+
+    /// Lets something happen in front of a request of this node, the first of which is 1.
+    pub(crate) fn before_request<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        number: usize,
+        meanwhile: impl FnOnce() -> F + Send + 'static,
+    ) {
+        let meanwhile: Meanwhile = Box::new(move || Box::pin(meanwhile()));
+        self.state.lock().expect("lock").meanwhile = Some((number, meanwhile));
     }
 
     /// The claims of this node.
@@ -177,13 +211,28 @@ impl TestStore {
 
     fn pass<'a, T: Send + 'a>(&'a self, answer: Answer<'a, Reply<T>>) -> Answer<'a, Reply<T>> {
         Box::pin(async move {
-            let (failovers, disputes, silent, panics) = {
+            let (failovers, disputes, silent, panics, is_away, meanwhile) = {
                 let mut state = self.state.lock().expect("lock");
+                state.requests += 1;
+                let number = state.requests;
+                let meanwhile = state.meanwhile.take_if(|(at, _)| *at == number);
                 let panics = state.panics > 0;
                 state.panics -= usize::from(panics);
                 let silent = state.silent || state.hangs == Hangs::Everything;
-                (state.failovers, state.disputes, silent, panics)
+                let State {
+                    failovers,
+                    disputes,
+                    is_away,
+                    ..
+                } = *state;
+                (failovers, disputes, silent, panics, is_away, meanwhile)
             };
+            if let Some((_, meanwhile)) = meanwhile {
+                meanwhile().await;
+            }
+            if is_away {
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
             assert!(!panics, "in the store");
             if silent {
                 return std::future::pending().await;

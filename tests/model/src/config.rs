@@ -85,7 +85,8 @@ impl Config {
     pub fn schedule(&self, node: usize) -> Option<ScheduleId> {
         let differ = !self.other_ticks.is_empty();
         let id = if node == 1 && differ { 2 } else { 1 };
-        let matters = differ || !self.wanted_ticks.is_empty() || self.faults.gone > 0;
+        let may_end = self.faults.gone + self.faults.forgets > 0;
+        let matters = differ || !self.wanted_ticks.is_empty() || may_end;
         matters.then_some(ScheduleId(id))
     }
 
@@ -172,10 +173,35 @@ pub struct Faults {
     pub reschedules: u8,
     /// Somebody sees that no living node has the job, and later registers it with no schedule.
     pub gone: u8,
+    /// An operator forgets the job, or takes marks back.
+    pub forgets: u8,
     /// Somebody asks for a run, each time with the same id.
     pub asks: u8,
     /// An operator cancels a run that has started, whatever became of it meanwhile.
     pub cancels: u8,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Faults = Faults {
+        crashes: 0,
+        restarts: 0,
+        pauses: 0,
+        cuts: 0,
+        late_requests: 0,
+        late_replies: 0,
+        copies: 0,
+        failovers: 0,
+        lost_writes: 0,
+        flushes: 0,
+        jumps: 0,
+        directives: 0,
+        asks: 0,
+        cancels: 0,
+        reschedules: 0,
+        gone: 0,
+        forgets: 0,
+    };
 }
 
 /// What protects runs: of a node, but for the last ones, which are the store's. Each can be taken away, to see that the
@@ -220,6 +246,16 @@ pub struct Guards {
     pub names_version: bool,
     /// A cancel is for one token.
     pub names_token: bool,
+    /// No job is forgotten that a living node has.
+    pub forget_sees_nodes: bool,
+    /// No job is forgotten of which a run may go on.
+    pub forget_sees_runs: bool,
+    /// No job is forgotten in a quarantine.
+    pub forget_waits: bool,
+    /// Who forgets a job names the description that was looked at.
+    pub names_described: bool,
+    /// A node registers again when the store did not know that it has the job.
+    pub registers_unseen: bool,
 }
 
 impl Default for Guards {
@@ -244,6 +280,11 @@ impl Default for Guards {
             names_looked: true,
             names_version: true,
             names_token: true,
+            forget_sees_nodes: true,
+            forget_sees_runs: true,
+            forget_waits: true,
+            names_described: true,
+            registers_unseen: true,
         }
     }
 }

@@ -60,6 +60,16 @@ pub struct History {
     pub wanted: Option<Wanted>,
     /// A claim decided a tick that is none of the schedule that operators want.
     pub wrong_tick: bool,
+    /// How many starts there were when the job was forgotten.
+    pub forgotten_at: Option<usize>,
+    /// When that was, if no node was up.
+    pub forgotten_ms: Option<i64>,
+    /// A tick from before that was decided later.
+    pub from_before: bool,
+    /// The highest token of a start that does not count any more, because marks were taken back.
+    pub dropped: Option<FencingToken>,
+    /// A later start had no higher one.
+    pub token_fell: bool,
     /// The version of the pause that an operator was given and has not ended.
     pub pause: Option<u64>,
     /// The store lost that pause, and no living node has read it: it does not hold any more.
@@ -112,6 +122,7 @@ impl Loss {
 impl History {
     /// Notes a start; returns which it is.
     pub fn start(&mut self, run: &RunId) -> usize {
+        self.token_fell |= Some(run.token) <= self.dropped;
         self.starts.push(FirstPoll {
             tick: run.tick,
             attempt: run.attempt,
@@ -119,6 +130,24 @@ impl History {
             in_lane: run.unit.is_lane(),
         });
         self.starts.len() - 1
+    }
+
+    /// Ticks after that instant may start again, each with a higher token.
+    pub fn take_back(&mut self, now_ms: i64) {
+        self.drop_starts(|start| start.tick.ms() > now_ms);
+        self.schedule = None;
+        self.asked = None;
+    }
+
+    /// Requests may start again, each with a higher token.
+    pub fn drop_requests(&mut self) {
+        self.drop_starts(|start| start.in_lane);
+    }
+
+    fn drop_starts(&mut self, drops: impl Fn(&FirstPoll) -> bool) {
+        let dropped = self.starts.iter().filter(|start| drops(start));
+        self.dropped = dropped.map(|start| start.token).max().max(self.dropped);
+        self.starts.retain(|start| !drops(start));
     }
 
     /// The starts of the schedule, or those of requests.
@@ -145,12 +174,13 @@ impl History {
 
     /// S3: tokens increase; the attempts of a run share one.
     pub fn tokens_increase(&self) -> bool {
-        self.starts.windows(2).all(|pair| {
-            let retry = pair[0].token == pair[1].token
-                && pair[0].tick == pair[1].tick
-                && pair[0].attempt < pair[1].attempt;
-            retry || pair[0].token < pair[1].token
-        })
+        !self.token_fell
+            && self.starts.windows(2).all(|pair| {
+                let retry = pair[0].token == pair[1].token
+                    && pair[0].tick == pair[1].tick
+                    && pair[0].attempt < pair[1].attempt;
+                retry || pair[0].token < pair[1].token
+            })
     }
 
     /// S5: no tick after a later one, and of the same only a further attempt.

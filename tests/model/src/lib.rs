@@ -9,6 +9,7 @@
 mod check;
 mod config;
 mod history;
+mod names;
 mod node;
 pub mod object;
 mod properties;
@@ -19,9 +20,9 @@ mod world;
 pub use check::{check, check_until_found, found};
 pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, MARGIN_MS, QUARTER_MS};
 pub use history::{FirstPoll, History, Loss, Wanted};
+pub use names::{E1, E2, KNOWN, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE};
 pub use node::{
-    Asked, AskedTake, Duty, Ended, News, Node, OfLane, Phase, Run, deadline, true_deadline,
+    Asked, AskedTake, Duty, Ended, News, Node, OfLane, Phase, Run, Seen, deadline, true_deadline,
 };
-pub use properties::{E1, E2, KNOWN, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED};
 pub use server::{Body, Lane, Line, Memory, Request, Server, identity};
 pub use world::{Action, Message, World};

@@ -5,7 +5,8 @@ use scheduled_one_protocol::message::Overlap;
 use scheduled_one_protocol::{Outcome, TickMs};
 use stateright::Property;
 
-use crate::config::Config;
+use crate::config::{Config, Faults};
+use crate::names::{E1, E2, KNOWN, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE};
 use crate::node::{Asked, Node, Phase, Run, true_deadline};
 use crate::server::Memory;
 use crate::world::World;
@@ -45,6 +46,10 @@ fn promises() -> Vec<Property<Config>> {
         }),
         Property::always(E1, |config: &Config, world: &World| {
             world.history.excused || one_outcome(config, world)
+        }),
+        Property::always(NEW, |_, world: &World| !world.history.from_before),
+        Property::always(WHOLE, |config: &Config, world: &World| {
+            config.faults.forgets == 0 || jobs_are_whole(config, world)
         }),
         Property::always(ONE, |_, world: &World| !world.history.wrong_schedule),
         Property::always(WANTED, |_, world: &World| !world.history.wrong_tick),
@@ -115,6 +120,9 @@ fn must_be_seen(config: &Config) -> Vec<Property<Config>> {
     sometimes(two_releases && equal, both_schedules_run());
     sometimes(two_releases && unequal, the_higher_generation_goes_on());
     sometimes(faults.gone > 0, starts_after_gone());
+    let forgets_job = faults.forgets > 0 && faults.jumps == 0;
+    sometimes(forgets_job && comes_back(faults), starts_after_forgotten());
+    sometimes(faults.forgets > 0 && faults.jumps > 0, marks_come_back());
     sometimes(faults.reschedules > 1, both_plans_run());
     sometimes(faults.directives > 0, undecided_in_a_pause());
     sometimes(faults.asks > 0, a_request_starts());
@@ -186,6 +194,28 @@ fn starts_after_gone() -> Property<Config> {
     })
 }
 
+fn comes_back(faults: &Faults) -> bool {
+    faults.restarts + faults.cuts > 0
+}
+
+/// A job that was forgotten starts again.
+fn starts_after_forgotten() -> Property<Config> {
+    Property::sometimes("a job that was forgotten starts", |_, world: &World| {
+        let history = &world.history;
+        history
+            .forgotten_at
+            .is_some_and(|at| at > 0 && history.starts.len() > at)
+    })
+}
+
+/// A tick that ran ahead of its time starts again.
+fn marks_come_back() -> Property<Config> {
+    Property::sometimes("a tick that was taken back starts", |_, world: &World| {
+        let newest = world.history.starts.last();
+        newest.is_some_and(|start| world.history.dropped.is_some_and(|it| start.token > it))
+    })
+}
+
 /// A tick starts that only operators want, and later one of the schedule in the code.
 fn both_plans_run() -> Property<Config> {
     let what = "ticks of operators and then of the code start";
@@ -221,35 +251,6 @@ fn starts_before_another_job() -> Property<Config> {
     })
 }
 
-/// Names of the properties.
-pub const S1: &str = "S1 one start for each tick and attempt";
-/// See [`S1`].
-pub const S2: &str = "S2 runs do not overlap";
-/// See [`S1`].
-pub const S3: &str = "S3 tokens increase";
-/// See [`S1`].
-pub const S4: &str = "S4 no poll after the deadline";
-/// See [`S1`].
-pub const S5: &str = "S5 no tick after a later one";
-/// See [`S1`].
-pub const S7: &str = "S7 nothing is granted in a pause";
-/// See [`S1`].
-pub const S8: &str = "S8 one start for each id of a request";
-/// See [`S1`].
-pub const S9: &str = "S9 a cancel stops only the run that it names";
-/// See [`S1`].
-pub const E2: &str = "E2 a request ends in one line";
-/// See [`S1`].
-pub const E1: &str = "E1 one outcome for each tick";
-/// See [`S1`].
-pub const ONE: &str = "one schedule decides, and none before its beginning";
-/// See [`S1`].
-pub const WANTED: &str = "each tick is of the schedule that operators want";
-/// See [`S1`].
-pub const VALID: &str = "nothing comes of an old request";
-/// See [`S1`].
-pub const KNOWN: &str = "a recorded run is known to its node";
-
 impl World {
     fn ends(&self, outcome: Outcome) -> bool {
         self.server
@@ -280,6 +281,23 @@ fn nothing_is_polled_too_late(world: &World) -> bool {
         let mut runs = node.runs.iter().filter(|run| node.polls(run, world.now));
         runs.all(|run| world.now < true_deadline(run))
     })
+}
+
+/// A node that the store sees, and that has nothing to do, has its job in the catalog, and the unit of it has a
+/// beginning and a schedule.
+fn jobs_are_whole(config: &Config, world: &World) -> bool {
+    let Memory {
+        record, catalog, ..
+    } = &world.server.memory;
+    let is_whole = record.marks.first_seen_ms.is_some()
+        && record.decides.is_some()
+        && catalog.contains_key(Config::unit().job());
+    let news = world.news();
+    let rests = |node: &Node| {
+        let is_seen = node.reaches() && node.seen.is_known() && node.runs.is_empty();
+        is_seen && node.duties(config, world.now, &news).is_empty()
+    };
+    is_whole || !world.nodes.iter().any(rests)
 }
 
 fn one_outcome(config: &Config, world: &World) -> bool {

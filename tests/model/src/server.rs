@@ -1,17 +1,18 @@
 //! The store: the real protocol over one record, and what it may lose.
 
+mod forget;
 mod lane;
 
 use crate::config::{Config, Guards};
 use crate::history::Loss;
 pub use lane::Lane;
-use scheduled_one_protocol::machine::{self, Meta, Now, Record, UnitRecords};
+use scheduled_one_protocol::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use scheduled_one_protocol::message::{
     Ask, Asked, Caller, Cancel, Cancelled, Claim, Claimed, ControlReply, ControlRequest, Finish,
-    Finished, Head, OverdueRun, Register, RegisteredUnit, Renew, Renewed, Reply, Take, Taken,
-    WrittenOff,
+    Finished, ForgetRequest, Forgotten, Head, Heartbeat, OverdueRun, Register, RegisteredUnit,
+    Renew, Renewed, Reply, Take, Taken, WrittenOff,
 };
-use scheduled_one_protocol::{LedgerRecord, Outcome, TickMs, UnitName};
+use scheduled_one_protocol::{Catalog, LedgerRecord, Outcome, TickMs, UnitName};
 
 /// A request of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +37,12 @@ pub enum Request {
     Cancel(Cancel),
     /// Report what is overdue and what is ready.
     Heartbeat,
+    /// Say that a node lives, and which jobs it has.
+    Beat(Box<Heartbeat>),
+    /// Describe the job.
+    Describe(Box<ControlRequest>),
+    /// Forget the job, or take marks back.
+    Forget(Box<ForgetRequest>),
 }
 
 impl Request {
@@ -81,6 +88,12 @@ pub enum Body {
     Taken(Taken),
     /// To `Cancel`.
     Cancelled(Cancelled),
+    /// To `Beat`: whether the store has the list of jobs.
+    Beat(bool),
+    /// To `Describe`.
+    Described,
+    /// To `Forget`.
+    Forgotten(Forgotten),
     /// To `Heartbeat`.
     Heartbeat {
         /// Something waits and can start.
@@ -130,6 +143,10 @@ pub struct Memory {
     pub lane: Lane,
     /// Its ledger, as far as properties need it.
     pub ledger: Vec<Line>,
+    /// The nodes that live, and the lists of their jobs.
+    pub nodes: Nodes,
+    /// The catalog.
+    pub catalog: Catalog,
 }
 
 /// A process with a memory.
@@ -193,10 +210,16 @@ impl Server {
                 let (meta, lines) = (&memory.meta, &mut lines);
                 Body::WrittenOff(machine::write_off(meta, record, run, caller, now, lines))
             }
-            Request::Control(request) => Body::Controlled({
-                let (mut jobs, mut trail) = Default::default();
-                machine::control(&mut memory.meta, &mut jobs, request, now, &mut trail)
-            }),
+            Request::Control(request) => Body::Controlled(control(memory, request, now)),
+            Request::Describe(request) => {
+                control(memory, request, now);
+                Body::Described
+            }
+            Request::Beat(beat) => {
+                let (meta, nodes) = (&mut memory.meta, &mut memory.nodes);
+                Body::Beat(machine::heartbeat(meta, nodes, caller, beat, now).has_job_list)
+            }
+            Request::Forget(it) => Body::Forgotten(forget::serve(memory, it, now, guards)),
             Request::Heartbeat => Body::Heartbeat {
                 ready: record.ready(),
                 lane_ready: memory.lane.record.ready(),
@@ -272,6 +295,11 @@ impl Default for Server {
 /// The name of a serving process.
 pub fn identity(serving: u8) -> String {
     format!("s{serving}")
+}
+
+fn control(memory: &mut Memory, request: &ControlRequest, now: Now) -> ControlReply {
+    let (meta, catalog) = (&mut memory.meta, &mut memory.catalog);
+    machine::control(meta, catalog, request, now, &mut Vec::new())
 }
 
 fn claim_tick(

@@ -40,6 +40,8 @@ impl fmt::Display for Action {
             Action::Reschedule => write!(f, "an operator changes the schedule"),
             Action::LookGone => write!(f, "somebody sees that no living node has the job"),
             Action::RegisterGone => write!(f, "the job is registered as gone"),
+            Action::LookForgotten => write!(f, "an operator sees that no living node has the job"),
+            Action::Forget(what) => write!(f, "an operator forgets: {what:?}"),
             Action::AskForRun => write!(f, "somebody asks for a run"),
             Action::CancelRun(start) => write!(f, "an operator cancels the run of start {start}"),
             Action::Time => write!(f, "time passes"),
@@ -66,6 +68,10 @@ impl fmt::Display for Request {
             Request::Take(take) => write!(f, "take {}", take.nonce),
             Request::Cancel(cancel) => write!(f, "cancel {}", cancel.token),
             Request::Heartbeat => write!(f, "heartbeat"),
+            Request::Beat(beat) if beat.job_list.is_some() => write!(f, "beat, with its jobs"),
+            Request::Beat(_) => write!(f, "beat"),
+            Request::Describe(_) => write!(f, "describe"),
+            Request::Forget(it) => write!(f, "forget {:?}", it.what),
         }
     }
 }

@@ -18,10 +18,13 @@ pub(super) struct Mutant {
 pub(super) enum Suite {
     /// `cargo xtask chaos --only` this fault must break one of these rules.
     Chaos(&'static str, &'static [&'static str]),
-    /// A test of the model, in `promises.rs`, `pauses.rs`, `lanes.rs` or `schedules.rs` of `tests/model/tests`.
+    /// A test of the model, in `promises.rs`, `pauses.rs`, `lanes.rs`, `schedules.rs` or `forget.rs` of
+    /// `tests/model/tests`.
     Model(&'static str),
     /// The contract suite, in the tests of this crate.
     Contract(&'static str),
+    /// A test of the pure machine: its name, without `machine::`.
+    Machine(&'static str),
     /// A test of the runtime: its target (`--lib`, or the name of one), and its name.
     Test(&'static str, &'static str),
 }
@@ -32,6 +35,7 @@ impl fmt::Display for Suite {
             Suite::Chaos(fault, _) => write!(f, "chaos, {fault}"),
             Suite::Model(test) => write!(f, "model, {test}"),
             Suite::Contract(krate) => write!(f, "contract, {krate}"),
+            Suite::Machine(test) => write!(f, "machine, {test}"),
             Suite::Test(_, test) => write!(f, "test, {test}"),
         }
     }

@@ -7,6 +7,7 @@
 
 mod control;
 mod copy;
+mod forget;
 mod list;
 mod preference;
 mod schedules;
@@ -32,6 +33,7 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
     let lists = [
         list::MUTANTS,
         control::MUTANTS,
+        forget::MUTANTS,
         preference::MUTANTS,
         schedules::MUTANTS,
     ];
@@ -91,6 +93,7 @@ impl Hunt {
             Suite::Chaos(fault, rules) => self.chaos(mutant, fault, rules),
             Suite::Model(test) => self.model(mutant, test),
             Suite::Contract(krate) => self.contract(mutant, krate),
+            Suite::Machine(test) => self.machine(mutant, test),
             Suite::Test(target, test) => self.test(mutant, target, test),
         }
     }
@@ -117,13 +120,19 @@ impl Hunt {
     }
 
     fn model(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
-        let files = ["promises", "pauses", "lanes", "schedules"];
+        let files = ["promises", "pauses", "lanes", "schedules", "forget"];
         let files = files.map(|file| ["--test", file]).concat();
         self.exactly(
             mutant,
             &[&["test", "-p", "model-tests"][..], &files].concat(),
             test,
         )
+    }
+
+    /// A test of the pure machine.
+    fn machine(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
+        let target = ["test", "-p", "scheduled-one-protocol", "--lib"];
+        self.exactly(mutant, &target, &format!("machine::{test}"))
     }
 
     /// A test of the runtime, in this target.

@@ -30,8 +30,10 @@ impl Node {
             }
             Request::WriteOff(_) => self.watch = None,
             Request::Control(_) => self.known.asked = Some(now),
+            Request::Beat(_) => self.sends_beat(now),
+            Request::Describe(_) => self.sends_description(now),
             Request::Heartbeat => {}
-            Request::Ask(_) | Request::Cancel(_) => {} // those of operators
+            Request::Ask(_) | Request::Cancel(_) | Request::Forget(_) => {} // those of operators
         }
     }
 
@@ -81,6 +83,8 @@ impl Node {
                 }
             }
             (Request::Control(_), Body::Controlled(reply)) => self.controlled(config, &reply),
+            (Request::Beat(_), Body::Beat(had_list)) => self.beat_acknowledged(config, had_list),
+            (Request::Describe(_), Body::Described) => self.description_acknowledged(sent),
             (
                 Request::Heartbeat,
                 Body::Heartbeat {

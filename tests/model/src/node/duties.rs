@@ -79,6 +79,10 @@ impl Node {
         if self.registered_with.is_none() {
             return requests; // before it, nothing is due
         }
+        requests.extend(self.seen_due(config, now));
+        if config.faults.forgets > 0 && !self.seen.by_store {
+            return requests; // no unit prefers anybody
+        }
         requests.extend(self.claims_again(config, now));
         requests.extend(self.takes_again(now));
         if !self.held_up(now) {

@@ -11,6 +11,7 @@
 //! - [`run`] (`run.rs`, `finish.rs`): from the first poll to the
 //!   recorded outcome;
 //! - [`renewal`] (`renewal.rs`): renewals of the lease during the run;
+//! - [`seen`] (`heartbeat.rs`, `describing.rs`): the store knows that the node has the job;
 //! - [`watch`] (`watch.rs`): the run of another node is seen to stand still;
 //! - [`answers`]: sending requests, and applying the replies.
 
@@ -22,6 +23,7 @@ mod lane;
 mod register;
 mod renewal;
 mod run;
+mod seen;
 mod watch;
 
 use std::time::Duration;
@@ -36,6 +38,7 @@ pub(crate) use control::Known;
 pub use duties::{Duty, News};
 pub use lane::{AskedTake, OfLane};
 pub use run::{deadline, true_deadline};
+pub use seen::Seen;
 
 /// The state of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +53,8 @@ pub struct Node {
     pub cut: bool,
     /// What it knows of directives.
     pub(crate) known: Known,
+    /// What the store knows of it.
+    pub seen: Seen,
     /// The highest watermarks it ever saw.
     pub marks: Watermarks,
     /// Who serves, as far as it knows.
@@ -167,6 +172,7 @@ impl Node {
             paused: false,
             cut: false,
             known: Known::default(),
+            seen: Seen::default(),
             marks: Watermarks {
                 first_seen_ms: Some(EPOCH_MS + now),
                 ..Watermarks::default()

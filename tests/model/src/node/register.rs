@@ -23,7 +23,7 @@ impl Node {
     fn registers(&self, config: &Config) -> bool {
         match &self.registered_with {
             None => true,
-            Some(_) if self.succeeds => true,
+            Some(_) if self.succeeds || self.seen.registers => true,
             Some(_) if !config.guards.registers_again => false,
             Some(identity) => *identity != self.memory(),
         }
@@ -87,6 +87,7 @@ impl Node {
             self.registered_with = Some(identity);
             self.lane.unregistered = self.lane.marks != Watermarks::default();
             self.succeeds = false;
+            self.seen.registers = false;
             self.learn(unit.marks);
             self.decides = unit.decides;
         }

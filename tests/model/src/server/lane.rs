@@ -55,9 +55,7 @@ fn step(set: &mut WorkingSet, request: &Request, caller: &Caller, guards: &Guard
             }
             Body::Cancelled(only(set.cancel(&[cancel])))
         }
-        Request::Claim(_) | Request::Control(_) | Request::Heartbeat => {
-            unreachable!("no request about a lane")
-        }
+        _ => unreachable!("no request about a lane"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The possible next events of a state: of requests, of the functions of jobs, and faults.
 
+use scheduled_one_protocol::message::Forget;
+
 use super::World;
 use crate::config::{Config, QUARTER_MS};
 use crate::node::Phase;
@@ -52,6 +54,10 @@ pub enum Action {
     LookGone,
     /// And registers it with no schedule.
     RegisterGone,
+    /// An operator sees that no living node has the job.
+    LookForgotten,
+    /// And forgets it, or takes marks back.
+    Forget(Forget),
     /// Somebody asks for a run.
     AskForRun,
     /// An operator cancels the run of that start.
@@ -100,7 +106,7 @@ impl World {
     }
 
     /// What else may happen: late messages arrive, and what the budget allows.
-    pub(super) fn faults(&self, actions: &mut Vec<Action>) {
+    pub(super) fn faults(&self, config: &Config, actions: &mut Vec<Action>) {
         for (n, message) in self.late.iter().enumerate() {
             let node = &self.nodes[message.node];
             if message.reply.is_none() || node.reaches() {
@@ -109,6 +115,19 @@ impl World {
         }
         self.faults_of_nodes(actions);
         self.faults_of_store(actions);
+        self.forgets(config, actions);
+    }
+
+    fn forgets(&self, config: &Config, actions: &mut Vec<Action>) {
+        if self.can_look_forgotten(config) {
+            actions.push(Action::LookForgotten);
+        }
+        if self.looked_forget.is_some() {
+            actions.push(Action::Forget(match config.faults.jumps {
+                0 => Forget::Everything,
+                _ => Forget::MarksAhead,
+            }));
+        }
     }
 
     fn faults_of_nodes(&self, actions: &mut Vec<Action>) {

@@ -3,7 +3,7 @@
 use scheduled_one_protocol::message::{
     self, Ask, Asked, Caller, Cancel, Cause, Changed, ControlRequest, DirectiveChange, Verdict,
 };
-use scheduled_one_protocol::{FencingToken, Pause};
+use scheduled_one_protocol::{Directive, FencingToken, Pause};
 
 use super::World;
 use crate::config::Config;
@@ -24,12 +24,8 @@ impl World {
     /// Pauses the job, or ends the pause.
     pub(super) fn direct(&mut self, config: &Config) {
         self.left.directives -= 1;
-        let (job, now_ms) = (Config::unit().job().to_owned(), self.store_now());
-        let stored = self.server.memory.meta.directives.get(&job);
-        let mut directive = stored.cloned().unwrap_or_default();
-        let seen = directive.version;
-        let pauses = self.history.pause.is_none();
-        match pauses {
+        let (pauses, now_ms) = (self.history.pause.is_none(), self.store_now());
+        let version = self.change(config, |directive| match pauses {
             true => {
                 directive.pause = Some(Pause {
                     since_ms: now_ms,
@@ -37,9 +33,25 @@ impl World {
                 });
             }
             false => directive.end_pause(now_ms, false),
+        });
+        if let Some(version) = version {
+            self.history.pause = pauses.then_some(version);
+            self.history.pause_is_lost = false;
         }
+    }
+
+    /// Changes the directive of the job that is stored. Returns the version of the new one.
+    pub(super) fn change(
+        &mut self,
+        config: &Config,
+        change: impl FnOnce(&mut Directive),
+    ) -> Option<u64> {
+        let job = Config::unit().job().to_owned();
+        let stored = self.server.memory.meta.directives.get(&job);
+        let mut directive = stored.cloned().unwrap_or_default();
+        let seen = directive.version;
+        change(&mut directive);
         let request = Request::Control(ControlRequest {
-            seen: Vec::new(),
             change: Some(DirectiveChange {
                 subject: job,
                 seen,
@@ -49,11 +61,12 @@ impl World {
             ..ControlRequest::default()
         });
         let reply = self.serve(config, &request, &operator());
-        if let Body::Controlled(reply) = reply.body
-            && let Changed::To(version) = reply.changed
-        {
-            self.history.pause = pauses.then_some(version);
-            self.history.pause_is_lost = false;
+        match reply.body {
+            Body::Controlled(reply) => match reply.changed {
+                Changed::To(version) => Some(version),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -42,6 +42,7 @@ impl World {
         let reply = self.server.serve(request, caller, now_ms, keep, guards);
         self.judge_pause(&reply.body, newest);
         self.judge_schedule(config, request, caller, &reply.body, newest);
+        self.judge_forgotten(request, &reply.body, newest);
         let History {
             loss, loss_in_lane, ..
         } = &mut self.history;

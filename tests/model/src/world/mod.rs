@@ -4,11 +4,13 @@
 //! - [`actions`]: what can happen;
 //! - [`step`]: what that does;
 //! - [`direct`]: what an operator does, and who asks for a run;
+//! - [`forget`]: an operator forgets the job;
 //! - [`schedules`]: which schedule decides;
 //! - [`messages`]: how requests reach the store, and answers a node.
 
 mod actions;
 mod direct;
+mod forget;
 mod messages;
 mod schedules;
 mod step;
@@ -40,6 +42,8 @@ pub struct World {
     pub late: Vec<Message>,
     /// Which schedule decided when somebody saw that no living node has the job.
     pub looked: Option<DecidingSchedule>,
+    /// When the job was described, as an operator saw it who is about to forget the job.
+    pub looked_forget: Option<i64>,
     /// What may still go wrong.
     pub left: Faults,
     /// What has happened.
@@ -58,6 +62,7 @@ impl Model for Config {
             nodes: Vec::new(),
             late: Vec::new(),
             looked: None,
+            looked_forget: None,
             left: self.faults,
             history: History::default(),
         };
@@ -93,7 +98,7 @@ impl Model for Config {
             }
         }
         world.runs(self, actions);
-        world.faults(actions);
+        world.faults(self, actions);
         if urgent.is_none() {
             actions.push(Action::Time);
         }
@@ -135,7 +140,7 @@ impl World {
         self.now + self.clock_ms
     }
 
-    fn news(&self) -> News {
+    pub(crate) fn news(&self) -> News {
         let memory = &self.server.memory;
         News {
             serving: self.server.serving,

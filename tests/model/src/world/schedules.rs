@@ -1,8 +1,8 @@
 //! Which schedule decides: as nodes start, as operators want, or none because no living node has the job.
 
 use scheduled_one_protocol::message::{
-    Caller, Changed, Claim, Claimed, ControlRequest, DirectiveChange, DueTick, LowerBounds,
-    Occasion, Register, RegisteredUnit, Target, Verdict,
+    Caller, Claim, Claimed, DueTick, LowerBounds, Occasion, Register, RegisteredUnit, Target,
+    Verdict,
 };
 use scheduled_one_protocol::{
     DecidingSchedule, FencingToken, ScheduleId, ScheduleOverride, TickMs,
@@ -60,34 +60,20 @@ impl World {
     /// Puts a schedule in the place of that in the code, or that one back.
     pub(super) fn reschedule(&mut self, config: &Config) {
         self.left.reschedules -= 1;
-        let (job, now_ms) = (Config::unit().job().to_owned(), self.store_now());
-        let stored = self.server.memory.meta.directives.get(&job);
-        let mut directive = stored.cloned().unwrap_or_default();
-        let seen = directive.version;
-        let is_replaced = directive.schedule.as_ref().is_some_and(|it| !it.is_reset());
-        let text = if is_replaced { "" } else { TEXT };
-        let wanted = ScheduleOverride {
+        let mut wanted = ScheduleOverride {
             base: config.schedule(0).unwrap_or(ScheduleId::NONE),
-            text: text.to_owned(),
+            text: TEXT.to_owned(),
             zone: "UTC".to_owned(),
-            since_ms: now_ms,
+            since_ms: self.store_now(),
             by: "operator".to_owned(),
         };
-        directive.schedule = Some(wanted.clone());
-        let request = Request::Control(ControlRequest {
-            seen: Vec::new(),
-            change: Some(DirectiveChange {
-                subject: job,
-                seen,
-                directive,
-                action: String::new(),
-            }),
-            ..ControlRequest::default()
+        let version = self.change(config, |directive| {
+            if directive.schedule.as_ref().is_some_and(|it| !it.is_reset()) {
+                wanted.text.clear();
+            }
+            directive.schedule = Some(wanted.clone());
         });
-        let reply = self.serve(config, &request, &operator());
-        if let Body::Controlled(reply) = reply.body
-            && let Changed::To(version) = reply.changed
-        {
+        if let Some(version) = version {
             self.history.wanted = Some(Wanted {
                 version,
                 schedule: wanted,

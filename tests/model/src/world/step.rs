@@ -70,6 +70,8 @@ impl World {
             Action::Reschedule => self.reschedule(config),
             Action::LookGone => self.look_gone(),
             Action::RegisterGone => self.register_gone(config),
+            Action::LookForgotten => self.look_forgotten(config),
+            Action::Forget(what) => self.forget(config, what),
             Action::AskForRun => self.ask_for_run(config),
             Action::CancelRun(start) => self.cancel_run(config, start),
             Action::Time => self.time(config),

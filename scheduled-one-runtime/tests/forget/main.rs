@@ -3,54 +3,64 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+#[path = "../embedded/mod.rs"]
+mod embedded;
+mod races;
+#[path = "../test_store/mod.rs"]
+mod test_store;
+
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
+use embedded::{Embedded, HOUR, MINUTE, SECOND};
 use scheduled_one_control::{Control, Error};
-use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{LowerBounds, Occasion, Register};
 use scheduled_one_protocol::{Store, TickMs, UnitName};
-use scheduled_one_runtime::clock::{Clock, ManualClock};
-use scheduled_one_runtime::{Job, Misfire, Scheduler};
-
-const BOUND: Duration = Duration::from_secs(30);
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+use scheduled_one_runtime::clock::Clock;
+use scheduled_one_runtime::{Job, Misfire, Scheduler, SchedulerBuilder};
 
 struct World {
-    clock: ManualClock,
-    store: MemoryStore,
+    embedded: Embedded,
     runs: Arc<AtomicUsize>,
+}
+
+impl Deref for World {
+    type Target = Embedded;
+
+    fn deref(&self) -> &Embedded {
+        &self.embedded
+    }
 }
 
 impl World {
     fn new() -> Self {
-        let clock = ManualClock::new();
         World {
-            store: MemoryStore::new(Arc::new(clock.clone())),
-            clock,
+            embedded: Embedded::new(),
             runs: Arc::default(),
         }
     }
 
-    /// A node; with the job that comes and goes each minute, and is caught up with, if it has it.
-    async fn node(&self, name: &str, has_job: bool) -> Scheduler {
+    /// The job that comes and goes: each minute, and it is caught up with.
+    fn job(&self) -> Job {
         let runs = Arc::clone(&self.runs);
         let goes = Job::every("goes", MINUTE, move || {
             runs.fetch_add(1, Ordering::SeqCst);
             async {}
         });
-        let goes = goes.misfire(Misfire::RunAll).catch_up(12 * HOUR);
-        let builder = Scheduler::builder("memory://")
-            .clock(self.clock.clone())
-            .store(self.store.clone())
-            .node_name(name)
-            .application("billing")
-            .job(Job::every("stays", HOUR, || async {}));
+        goes.misfire(Misfire::RunAll).catch_up(12 * HOUR)
+    }
+
+    fn release(&self, name: &str) -> SchedulerBuilder {
+        let builder = self.builder().node_name(name).application("billing");
+        builder.job(Job::every("stays", HOUR, || async {}))
+    }
+
+    async fn node(&self, name: &str, has_job: bool) -> Scheduler {
+        let builder = self.release(name);
         let builder = match has_job {
-            true => builder.job(goes),
+            true => builder.job(self.job()),
             false => builder,
         };
         builder.start().await.unwrap()
@@ -62,28 +72,6 @@ impl World {
 
     fn runs(&self) -> usize {
         self.runs.load(Ordering::SeqCst)
-    }
-
-    async fn pass(&self, time: Duration) {
-        let mut left = time;
-        while !left.is_zero() {
-            let step = SECOND.min(left);
-            self.clock.advance(step);
-            left -= step;
-            for _ in 0..200 {
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
-    /// Lets seconds pass until it is so.
-    async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
-        let look = async {
-            while !is_so().await {
-                self.pass(SECOND).await;
-            }
-        };
-        assert!(tokio::time::timeout(BOUND, look).await.is_ok(), "{what}");
     }
 }
 
@@ -155,7 +143,12 @@ async fn it_comes_back_as_a_new_one(world: &World, runs: usize) {
     // What other nodes know of it brings nothing back.
     world.pass(HOUR / 2).await;
     let units = [UnitName::new("goes", 0), UnitName::new("goes", 0).lane()];
-    let status = world.store.inspect(&caller(), &units).await.unwrap().body;
+    let status = world
+        .store
+        .inspect(&world.caller(), &units)
+        .await
+        .unwrap()
+        .body;
     assert_eq!(status, [Default::default(), Default::default()]);
     assert_eq!(control.gone().await.unwrap(), []);
 
@@ -204,7 +197,11 @@ async fn marks_that_are_ahead_are_taken_back_when_no_node_has_the_job() {
         next_due_ms: None,
         requests: Vec::new(),
     };
-    world.store.register(&caller(), &[wild]).await.unwrap();
+    world
+        .store
+        .register(&world.caller(), &[wild])
+        .await
+        .unwrap();
     // No tick runs that is decided.
     let next = control.next("goes", 2).await.unwrap();
     assert!(
@@ -237,16 +234,4 @@ async fn marks_that_are_ahead_are_taken_back_when_no_node_has_the_job() {
         .await;
     assert!(UNIX_EPOCH + world.clock.wall() < now + 5 * MINUTE);
     again.shutdown(SECOND).await;
-}
-
-/// A caller that is no node.
-fn caller() -> scheduled_one_protocol::message::Caller {
-    scheduled_one_protocol::message::Caller {
-        node: "starts".to_owned(),
-        name: "starts".to_owned(),
-        quarantine_ms: 0,
-        margin_ms: 0,
-        ledger_limit: 100,
-        buckets: 1,
-    }
 }
