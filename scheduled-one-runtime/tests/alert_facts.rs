@@ -204,7 +204,7 @@ async fn a_quarantine_lasts_as_long_as_leases_do_and_a_new_namespace_has_none() 
     let listed = over.await.quarantines;
     assert_eq!(
         listed,
-        [quarantine.clone()],
+        std::slice::from_ref(quarantine),
         "nobody looked at it while it lasted"
     );
     let over = until("it is long ago", &scheduler, |facts| {

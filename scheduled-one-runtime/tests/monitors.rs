@@ -219,7 +219,7 @@ async fn a_monitor_that_cannot_be_used_is_an_error_of_the_start() {
     let job = Job::every("j", MINUTE, async || {});
     let clock = ManualClock::new();
     let started = builder(&clock).job(job).monitor(monitor).start().await;
-    let error = started.err().expect("refused");
+    let error = started.expect_err("refused");
     assert!(matches!(error, Error::Setting { .. }), "{error}");
     let text = error.to_string();
     for part in [

@@ -209,7 +209,7 @@ fn filled(visitor: &Visitor, job: &str, page: &CalendarPage, cells: &[Cell]) -> 
             ul.listed {
                 @for cell in bad.iter().rev().take(LISTED) {
                     li {
-                        (state(tone(cell.status), &word(cell.status))) " "
+                        (state(tone(cell.status), word(cell.status))) " "
                         a href={ (job_url(visitor, job)) "/ticks/" (cell.tick_ms) } {
                             (in_zone(cell.tick_ms, &page.zone))
                         }

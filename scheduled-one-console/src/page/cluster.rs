@@ -117,8 +117,8 @@ fn bucket_row(bucket: &BucketState, now_ms: i64) -> Markup {
             td data-label="This process" {
                 @match offset {
                     same if same.abs() < NOTICEABLE_MS => { "the same" }
-                    ahead @ 1.. => (state(Tone::Warn, &format!("{} ahead", duration(ahead)))),
-                    behind => (state(Tone::Warn, &format!("{} behind", duration(-behind)))),
+                    ahead @ 1.. => (state(Tone::Warn, format!("{} ahead", duration(ahead)))),
+                    behind => (state(Tone::Warn, format!("{} behind", duration(-behind)))),
                 }
             }
             td data-label="Serving" { code { (bucket.serving) } }

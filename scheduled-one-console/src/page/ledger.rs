@@ -56,7 +56,7 @@ fn row(visitor: &Visitor, line: &LedgerRecord, zone: &TimeZone, now_ms: i64) -> 
                 @if line.unit.shard() > 0 { div.small.quiet { "shard " (line.unit.shard()) } }
             }
             td data-label="Outcome" {
-                (state(tone_of(line.outcome), &word_of(line.outcome)))
+                (state(tone_of(line.outcome), word_of(line.outcome)))
                 @if line.retried { div.small.quiet { "another attempt follows" } }
             }
             td data-label="Ended" { (time(line.ended_at_ms, now_ms)) }

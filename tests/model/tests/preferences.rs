@@ -2,24 +2,7 @@
 
 use model_tests::{Config, Faults, check};
 
-const NONE: Faults = Faults {
-    crashes: 0,
-    restarts: 0,
-    pauses: 0,
-    cuts: 0,
-    late_requests: 0,
-    late_replies: 0,
-    copies: 0,
-    failovers: 0,
-    lost_writes: 0,
-    flushes: 0,
-    jumps: 0,
-    directives: 0,
-    asks: 0,
-    cancels: 0,
-    reschedules: 0,
-    gone: 0,
-};
+const NONE: Faults = Faults::NONE;
 
 /// Preferences decide nothing: a node may leave a tick to others, or claim it, whatever it believes of them.
 #[test]
