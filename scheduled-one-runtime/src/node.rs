@@ -7,6 +7,7 @@ mod catch_up;
 mod claiming;
 mod lane;
 mod lead;
+mod planning;
 pub(crate) mod preference;
 mod unit_set;
 pub(crate) mod units;

@@ -3,8 +3,9 @@
 
 use scheduled_one_schedule::policy::Misfire;
 
-use crate::node::claiming::{Claiming, is_spread};
+use crate::node::claiming::Claiming;
 use crate::node::hold_up::CALM_MS;
+use crate::node::planning::is_spread;
 use crate::node::registration::learn;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
@@ -42,11 +43,7 @@ impl Claiming {
         }
         let mut adopted = moved.gained;
         if moved.nodes_changed {
-            for unit in units.indices() {
-                if is_spread(units, unit) && !self.timer.is_taken(unit) {
-                    self.set_next(units, unit);
-                }
-            }
+            self.plan_with_other_nodes(units);
         }
         if is_first {
             // All units were registered a moment ago.
@@ -98,11 +95,13 @@ impl Claiming {
             if let Some(seen) = seen {
                 learn(units, unit, seen);
             }
-            if is_spread(units, unit) {
-                self.exact.insert(unit);
-            }
             match self.next_claim_ms(units, unit) {
-                Some(at_ms) if at_ms <= now_ms => self.timer.set(at_ms, unit),
+                Some(at_ms) if at_ms <= now_ms => {
+                    if is_spread(units, unit) {
+                        self.exact.insert(unit);
+                    }
+                    self.timer.set(at_ms, unit);
+                }
                 _ => self.set_next(units, unit),
             }
         }

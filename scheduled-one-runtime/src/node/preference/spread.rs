@@ -2,7 +2,7 @@
 
 use super::rank::Rank;
 use super::{NOBODY, NodeKey, Peer, Preference, STAND_IN_DELAY_MS, mix};
-use crate::node::claiming::is_spread;
+use crate::node::planning::is_spread;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::UNCLAIMED_MS;

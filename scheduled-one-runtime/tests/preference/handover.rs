@@ -1,0 +1,59 @@
+//! Nodes that die, leave, hang, or seem to: who claims their ticks, and for how long.
+
+use std::time::Duration;
+
+use scheduled_one_runtime::{Route, SchedulerBuilder};
+use test_support::Log;
+use tracing::subscriber::DefaultGuard;
+
+use crate::cluster::{Cluster, LONG, MEETING, SECOND};
+use crate::latest;
+use crate::test_store::Hangs;
+
+/// What this thread warns of from now on, as long as the guard lives.
+fn warnings() -> (Log, DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .without_time()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(move || writer.clone())
+        .finish();
+    (log, test_support::subscribe(subscriber))
+}
+
+/// So long that each node looks further ahead than it ever plans, and finds no tick of its own.
+#[tokio::test(start_paused = true)]
+async fn a_spread_job_is_never_claimed_where_its_label_is_not() {
+    let mut cluster = Cluster::new(SECOND);
+    cluster.route = Route::Spread;
+    for label in ["gpu", "cpu"] {
+        let node = |builder: SchedulerBuilder| builder.label(label);
+        cluster.start_as(0..3, node, |job| job.on(["gpu"])).await;
+    }
+    tokio::time::sleep(1_100 * SECOND).await;
+    let starts = cluster.starts();
+    assert!(starts.len() > 3_000, "{}", starts.len());
+    assert!(starts.iter().all(|start| start.node == "n0"));
+    assert_eq!(cluster.nodes[1].store.claims_sent(), 0);
+}
+
+/// Nodes with the first label come first with each tick, also when they come later.
+#[tokio::test(start_paused = true)]
+async fn the_ticks_of_a_spread_job_follow_a_node_that_comes() {
+    let mut cluster = Cluster::new(SECOND);
+    cluster.route = Route::Spread;
+    for label in ["cpu", "cpu", "gpu"] {
+        let node = |builder: SchedulerBuilder| builder.label(label);
+        let job = |job: scheduled_one_runtime::Job| job.on(["gpu", "cpu"]);
+        cluster.start_as(0..6, node, job).await;
+        tokio::time::sleep(30 * SECOND).await;
+    }
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(20 * SECOND, 6).await;
+    assert_eq!(latest(&starts), 0);
+    assert!(starts.iter().all(|start| start.node == "n2"));
+    let claims = (cluster.claims_sent() - before) as f64 / (23 * 6) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+}
