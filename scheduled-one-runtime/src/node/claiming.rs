@@ -52,6 +52,8 @@ pub(super) struct Claiming {
     /// Units with `route = spread` of which the last reply said what is decided. Of the others this node believes that
     /// each tick is decided by the node that it prefers.
     pub(super) exact: HashSet<UnitIndex>,
+    /// Units whose next tick is claimed later than due, in the place of another node.
+    pub(super) delayed: BTreeSet<UnitIndex>,
     /// Units whose lanes may not be empty: their next claims bring the lanes.
     pub(super) with_lane: HashSet<UnitIndex>,
     /// Units that heartbeats reported last as having something that waits.
@@ -86,6 +88,7 @@ impl Claiming {
             catch_ups: CatchUps::default(),
             preference: Preference::new(node, units, traits),
             exact: HashSet::new(),
+            delayed: BTreeSet::new(),
             with_lane: HashSet::new(),
             ready_before: HashSet::new(),
             now_ms: started_ms,

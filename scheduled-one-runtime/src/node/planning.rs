@@ -23,6 +23,7 @@ impl Claiming {
 
     /// The same. Of a unit with `route = spread` this node looks so many ticks ahead.
     fn set_next_within(&mut self, units: &Units, index: UnitIndex, ticks: usize) {
+        self.delayed.remove(&index);
         if self.held.contains_key(&index) {
             return self.timer.rest(index);
         }
@@ -34,8 +35,11 @@ impl Claiming {
         }
         match self.next_claim_ms(units, index) {
             Some(at_ms) if self.preference.is_mine(index) => {
-                let at_ms = at_ms + self.preference.delay_ms(units, index);
-                self.timer.set(at_ms, index);
+                let delay_ms = self.preference.delay_ms(units, index);
+                if delay_ms > 0 {
+                    self.delayed.insert(index);
+                }
+                self.timer.set(at_ms + delay_ms, index);
             }
             _ => self.timer.rest(index),
         }
@@ -58,7 +62,13 @@ impl Claiming {
     }
 
     /// Nodes came or went, or are not as they were before: what was planned with regard to them is planned anew.
+    ///
+    /// A unit that prefers this node, and did so before, may have been planned later than due, because of a node that
+    /// is gone now.
     pub(super) fn plan_with_other_nodes(&mut self, units: &Units) {
+        for unit in std::mem::take(&mut self.delayed) {
+            self.plan_unless_taken(units, unit);
+        }
         for unit in units.indices() {
             if is_spread(units, unit) && !self.timer.is_taken(unit) {
                 self.set_next_within(units, unit, TICKS_LOOKED_AT_AT_ONCE);

@@ -57,3 +57,15 @@ async fn the_ticks_of_a_spread_job_follow_a_node_that_comes() {
     let claims = (cluster.claims_sent() - before) as f64 / (23 * 6) as f64;
     assert!(claims <= 1.05, "{claims} claims for a tick");
 }
+
+/// Whoever stood in for a suspect has planned the next tick with a delay by then.
+#[tokio::test(start_paused = true)]
+async fn from_the_end_of_a_dead_node_on_its_ticks_are_on_time() {
+    for route in [Route::Sticky, Route::LeastLoaded, Route::Spread] {
+        let cluster = Cluster::routed(5, 60, 5 * SECOND, route).await;
+        cluster.nodes[2].store.hang(Hangs::Everything);
+        tokio::time::sleep(5 * SECOND).await;
+        let starts = cluster.watch(10 * SECOND, 60).await;
+        assert_eq!(latest(&starts), 0, "{route:?}");
+    }
+}
