@@ -164,6 +164,10 @@ impl Claiming {
         let permit = match plan.intent {
             Intent::MarkMissed => Permit::default(),
             _ => self.permit(units, index, current_ms)?,
+            // It needs no permit any more: another one may have it.
+            if self.held.remove(&index).is_some() {
+                self.release_held(units, current_ms);
+            }
         };
         self.held.remove(&index);
         let pending = PendingClaim {
@@ -302,3 +306,6 @@ impl Claiming {
         self.batches_pending > 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,13 +12,17 @@ use scheduled_one_protocol::message::{HeartbeatReply, Membership};
 use scheduled_one_schedule::ZoneData;
 
 /// Units of jobs that are named by numbers.
-fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
+pub(in crate::node) fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
+    routed_units(jobs, Route::Sticky)
+}
+
+fn routed_units(jobs: impl IntoIterator<Item = usize>, route: Route) -> Units {
     let zones = ZoneData::compiled_in();
     let mut schedules = Schedules::new(&zones, &[]);
     let compile = |number: usize| {
         let name = format!("job-{number:04}");
         let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
-        match job.compile(&States::default(), &mut schedules) {
+        match job.route(route).compile(&States::default(), &mut schedules) {
             Ok(Compiled::Job(job)) => Arc::from(job),
             _ => panic!("the job is sound"),
         }
@@ -32,7 +36,7 @@ fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
     )
 }
 
-fn traits() -> NodeTraits {
+pub(in crate::node) fn traits() -> NodeTraits {
     NodeTraits {
         labels: Labels::default(),
         permits: Permits::new(None, BTreeMap::new()),
@@ -41,7 +45,7 @@ fn traits() -> NodeTraits {
     }
 }
 
-fn identity(node: usize) -> String {
+pub(in crate::node) fn identity(node: usize) -> String {
     format!("{node:016x}")
 }
 
@@ -53,7 +57,10 @@ struct Node {
 
 impl Node {
     fn new(node: usize, jobs: impl IntoIterator<Item = usize>) -> Self {
-        let units = units(jobs);
+        Node::with(node, units(jobs))
+    }
+
+    fn with(node: usize, units: Units) -> Self {
         Node {
             preference: Preference::new(&identity(node), &units, traits()),
             units,
