@@ -107,15 +107,15 @@ impl Claiming {
         }
     }
 
-    /// What waits in a unit is started by the node that the unit prefers, or by any if it still waits at the next
-    /// heartbeat.
+    /// What waits in a unit is started by the node that the unit prefers (of a unit with `route = spread`, the one that
+    /// a tick at the epoch would prefer), or by any if it still waits at the next heartbeat.
     fn learn_ready(&mut self, units: &Units, mut ready: Vec<UnitName>) {
         // The other units belong to jobs that this node does not have.
         ready.retain(|name| units.find(name).is_some());
         for name in &ready {
             let is_mine = units
                 .find(name)
-                .is_some_and(|unit| self.preference.is_mine(unit));
+                .is_some_and(|unit| self.preference.starts_waiting(units, unit));
             if is_mine || self.ready_before.contains(name) {
                 self.ready.insert(name.clone());
             }

@@ -69,3 +69,20 @@ async fn from_the_end_of_a_dead_node_on_its_ticks_are_on_time() {
         assert_eq!(latest(&starts), 0, "{route:?}");
     }
 }
+
+/// What somebody asks for is started by one node.
+#[tokio::test(start_paused = true)]
+async fn a_request_for_a_spread_job_is_taken_by_one_node() {
+    let cluster = Cluster::routed(5, 10, 3_600 * SECOND, Route::Spread).await;
+    let control = cluster.nodes[0].scheduler.control().expect("control");
+    for job in 0..10 {
+        let asked = control.run(&format!("job-{job:03}")).by("test").await;
+        asked.expect("asked");
+    }
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(cluster.starts().len(), 10, "within a heartbeat");
+    tokio::time::sleep(5 * SECOND).await;
+    let takes = cluster.nodes.iter().map(|node| node.store.takes_sent());
+    // One that takes the request, and one by the same node when the run has ended: another one may wait.
+    assert_eq!(takes.sum::<usize>(), 2 * 10);
+}

@@ -14,6 +14,14 @@ impl Preference {
         first.is_some_and(|(_, _, node)| node == self.me)
     }
 
+    /// Whether this node starts what waits in a unit, before others do.
+    pub(in crate::node) fn starts_waiting(&self, units: &Units, unit: UnitIndex) -> bool {
+        match is_spread(units, unit) {
+            true => self.is_tick_mine(units, unit, 0),
+            false => self.is_mine(unit),
+        }
+    }
+
     /// How much later than due this node claims a tick; `None` if it leaves the tick to others. As with other routes,
     /// the next node stands in for a limited one and for a suspect, and each node that noticed for one that does not
     /// claim.
