@@ -300,6 +300,8 @@ impl Node {
         match mode {
             Mode::Working => match *signals.stop.borrow() {
                 Some(Stopping { drain_until }) => {
+                    // Until the others know that this node leaves, nobody claims what prefers it.
+                    self.heartbeat.send_another(now);
                     let until = drain_until;
                     self.next_mode(Mode::Draining { until }, signals)
                 }

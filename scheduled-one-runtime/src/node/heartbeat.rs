@@ -29,6 +29,8 @@ pub(super) struct HeartbeatTimer {
     second_after: Option<Duration>,
     /// Whether a heartbeat has no reply yet. While the store is down there is one, not more.
     pending: bool,
+    /// When one is sent that does not wait for its second.
+    another: Option<Duration>,
     /// Offset of the wall clock that was logged last.
     logged_offset_ms: i64,
 }
@@ -44,20 +46,32 @@ impl HeartbeatTimer {
             logged_offset_ms: 0,
         }
     }
+            another: None,
 
     /// Whether a heartbeat is to be sent at `now`; if so, it counts as sent.
     pub(super) fn take_due(&mut self, now: Duration) -> bool {
-        if self.pending || now < self.next {
+        if self.next_due().is_none_or(|due| now < due) {
             return false;
         }
+    /// Another heartbeat is due at this time, in addition to those of each second, or as soon as the last one has its
+    /// reply.
+    pub(super) fn send_another(&mut self, at: Duration) {
+        self.another = Some(at);
+    }
+
         self.pending = true;
-        self.next = now + self.second_after.take().unwrap_or(HEARTBEAT_EVERY);
+        self.another = None;
+        // Another one does not move those of each second: nodes that started together send them at different times.
+        if now >= self.next {
+            self.next = now + self.second_after.take().unwrap_or(HEARTBEAT_EVERY);
+        }
         true
     }
 
     /// When the next heartbeat is due; `None` while one has no reply.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        (!self.pending).then_some(self.next)
+        let due = self.another.map_or(self.next, |at| at.min(self.next));
+        (!self.pending).then_some(due)
     }
 
     /// The reply has come, or its request was dropped.
@@ -129,4 +143,26 @@ pub(super) async fn send_heartbeat(
             store.heartbeat(caller, heartbeat.clone())
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_heartbeat_does_not_move_those_of_each_second() {
+        let start = Duration::from_secs(100);
+        let mut timer = HeartbeatTimer::new(start, "a");
+        assert!(timer.take_due(start));
+        timer.send_another(start);
+        assert!(timer.next_due().is_none(), "while one has no reply");
+        assert!(!timer.take_due(start));
+        timer.settle();
+        let second = timer.next;
+        assert!(second > start && timer.take_due(start) && timer.next == second);
+        timer.settle();
+        assert_eq!(timer.next_due(), Some(second));
+        assert!(timer.take_due(second));
+        assert_eq!(timer.next, second + HEARTBEAT_EVERY);
+    }
 }

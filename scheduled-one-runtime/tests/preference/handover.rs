@@ -70,6 +70,41 @@ async fn from_the_end_of_a_dead_node_on_its_ticks_are_on_time() {
     }
 }
 
+/// The ticks of a node that shuts down while a run of it is active.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_shuts_down_says_so_at_once() {
+    for before_tick_ms in [50, 350, 650, 950] {
+        for leaver in 0..3 {
+            let mut cluster = Cluster::new(5 * SECOND);
+            for node in 0..3 {
+                let long = (node == leaver).then_some(LONG);
+                cluster.start((0..30).chain(long)).await;
+            }
+            tokio::time::sleep(MEETING + 3 * SECOND).await;
+            // To a while before a tick.
+            let to_tick_ms = 5_000 - cluster.now_ms().rem_euclid(5_000);
+            let wait_ms = (to_tick_ms - before_tick_ms + 5_000) % 5_000;
+            tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
+            let tick_ms = cluster.now_ms() + before_tick_ms;
+            let node = cluster.nodes.remove(leaver);
+            let shutdown = tokio::spawn(async move { node.scheduler.shutdown(60 * SECOND).await });
+            tokio::time::sleep(5 * SECOND).await;
+            let starts = cluster.starts();
+            let of_tick = starts
+                .iter()
+                .filter(|start| start.tick_ms == tick_ms && start.job < LONG);
+            assert_eq!(of_tick.clone().count(), 30);
+            let late_ms = of_tick.map(|start| start.late_ms).max().expect("starts");
+            // The others know at their next heartbeats.
+            assert!(
+                late_ms <= 1_000 - before_tick_ms,
+                "n{leaver}, {before_tick_ms} ms before a tick: {late_ms} ms late"
+            );
+            shutdown.abort();
+        }
+    }
+}
+
 /// What somebody asks for is started by one node.
 #[tokio::test(start_paused = true)]
 async fn a_request_for_a_spread_job_is_taken_by_one_node() {
