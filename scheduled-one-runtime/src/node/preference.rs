@@ -80,6 +80,8 @@ pub(super) struct Preference {
     /// Living nodes that missed a heartbeat.
     suspects: BTreeSet<NodeKey>,
     /// Living nodes that have more to do than others.
+    /// Whether the last heartbeat named this node as busy.
+    is_named_busy: bool,
     busy: BTreeSet<NodeKey>,
     /// Living nodes that take no further runs.
     full: BTreeSet<NodeKey>,
@@ -149,6 +151,7 @@ impl Preference {
             .map(|unit| hash(&units.get(unit).name(), 0))
             .collect::<Vec<_>>();
         Preference {
+            is_named_busy: false,
             me: node_key(me),
             own_digest: own_list(units, traits.program).digest(),
             program: traits.program,

@@ -20,12 +20,18 @@ impl Preference {
         self.is_list_stored = reply.has_job_list;
         let mut changed = BTreeSet::new();
         replace(&mut self.suspects, &reply.suspects, &mut changed);
+        let mut is_unsettled = !changed.is_empty();
         replace(&mut self.full, &reply.full, &mut changed);
         // Who is busy matters to few jobs.
         let mut busy_changed = BTreeSet::new();
-        replace(&mut self.busy, &reply.busy, &mut busy_changed);
+        let busy = self.busy_for_all(&reply.busy);
+        replace(&mut self.busy, &busy, &mut busy_changed);
         if self.load.matters() {
+            is_unsettled |= !busy_changed.is_empty();
             changed.append(&mut busy_changed);
+        }
+        if is_unsettled {
+            self.changed_ms = now_ms;
         }
         self.version = reply.membership.version;
         if let Some(members) = &reply.membership.members {
@@ -62,6 +68,15 @@ impl Preference {
             nodes_changed: true,
             ..self.moved_since(&before)
         }
+    /// The busy nodes, but not this one before its second heartbeat that says so: the others learn of the first one with
+    /// their next heartbeats, and until then nobody else claims what prefers this node.
+    fn busy_for_all(&mut self, busy: &[String]) -> Vec<String> {
+        let is_me = |node: &String| node_key(node) == self.me;
+        let was_named = std::mem::replace(&mut self.is_named_busy, busy.iter().any(is_me));
+        let known = busy.iter().filter(|node| was_named || !is_me(node));
+        known.cloned().collect()
+    }
+
     }
 
     /// The units that this node claims, a bit each.

@@ -236,3 +236,22 @@ fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
         .expect("a list");
     assert_eq!(list.names().filter(|entry| !entry.contains('*')).count(), 3);
 }
+
+#[test]
+fn a_node_that_calls_itself_busy_keeps_its_units_until_others_know() {
+    let node = |number| Node::with(number, routed_units(0..50, Route::LeastLoaded));
+    let mut nodes = [node(0), node(1)];
+    let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
+    let busy = HeartbeatReply {
+        busy: vec![identity(0)],
+        ..both.clone()
+    };
+    let own = nodes[0].learn(&both).gained;
+    let others = nodes[1].learn(&both).gained;
+    assert_eq!(nodes[0].learn(&busy), Moved::default(), "nobody else knows");
+    assert_eq!(nodes[1].learn(&busy).gained, own);
+    assert_eq!(nodes[0].learn(&busy).lost, own);
+    assert_eq!(nodes[0].learn(&both).gained, own);
+    assert_eq!(nodes[1].learn(&both).lost, own);
+    assert_eq!(nodes[1].mine().len(), others.len());
+}
