@@ -19,6 +19,8 @@ use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
 /// Time from one heartbeat to the next.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// Change of the wall clock's offset that is logged.
+/// Time to the next heartbeat while this node learns which jobs others have: one list at a time.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const LOGGED_OFFSET_MS: i64 = 1_000;
 
 /// When the next heartbeat is sent.
@@ -120,6 +122,10 @@ impl Node {
         let nodes = &self.claiming.preference;
         let living = nodes.living().len();
         self.client.bucket_metrics.living_nodes(living);
+        if self.claiming.preference.asks_soon() {
+            self.heartbeat
+                .send_another(self.client.now() + ASK_AGAIN_AFTER);
+        }
         if let Some(succession) = successions(&mut self.units, nodes.living()) {
             let request = send_succession(Arc::clone(&self.client), succession);
             self.inbox

@@ -16,6 +16,7 @@ mod spread;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::ops::Bound;
 
 use crate::node::unit_set::UnitSet;
 use crate::node::units::Units;
@@ -73,6 +74,8 @@ pub(super) struct Preference {
     /// Whether the store has the list of this node's jobs.
     is_list_stored: bool,
     /// Version of the membership below; 0 before the first heartbeat.
+    /// The list that the last heartbeat asked for.
+    asked: Option<JobsDigest>,
     version: u64,
     members: Vec<Peer>,
     /// Their identities.
@@ -145,6 +148,7 @@ pub(super) struct Moved {
 
 impl Preference {
     /// Before the first heartbeat no unit prefers anybody.
+            asked: None,
     pub(super) fn new(me: &str, units: &Units, traits: NodeTraits) -> Self {
         let hashes = units
             .indices()
@@ -169,6 +173,7 @@ impl Preference {
             holders: BTreeMap::new(),
             holders_version: 0,
             shares_out: traits.is_first_bucket,
+        self.asked = self.unknown_digest();
             idle: BTreeSet::new(),
             idlers: BTreeMap::new(),
             changed_ms: 0,
@@ -187,7 +192,7 @@ impl Preference {
             jobs: self.own_digest,
             job_list: (!self.is_list_stored).then(|| own_list(units, self.program)),
             known_version: self.version,
-            wanted_list: self.unknown_digest(),
+            wanted_list: self.asked,
             labels: self.labels.clone(),
             load,
             wants_load: self.load.asks(),
@@ -219,10 +224,30 @@ impl Preference {
         self.version
     }
 
-    /// A digest of other nodes whose jobs are not known.
+    /// The digests of other nodes whose jobs are not known.
+    fn unknown_digests(&self) -> BTreeSet<JobsDigest> {
+        let unknown = self.members.iter().filter(|peer| !self.knows_jobs_of(peer));
+        unknown.map(|peer| peer.jobs).collect()
+    }
+
+    /// The one that the next heartbeat asks for: another one each time, because the store may lack a list for a while.
     fn unknown_digest(&self) -> Option<JobsDigest> {
-        let mut digests = self.members.iter().map(|peer| peer.jobs);
-        digests.find(|digest| *digest != self.own_digest && !self.shared.contains_key(digest))
+        let unknown = self.unknown_digests();
+        let after = self
+            .asked
+            .map(|asked| (Bound::Excluded(asked), Bound::Unbounded));
+        let next = after.and_then(|after| unknown.range(after).next());
+        next.or(unknown.first()).copied()
+    }
+
+    fn knows_jobs_of(&self, peer: &Peer) -> bool {
+        peer.jobs == self.own_digest || self.shared.contains_key(&peer.jobs)
+    }
+
+    /// Whether the last heartbeat brought a list of jobs, and others are not known: then the next one is sent soon.
+    pub(super) fn asks_soon(&self) -> bool {
+        let was_replied = |asked| self.shared.contains_key(&asked);
+        self.asked.is_some_and(was_replied) && !self.unknown_digests().is_empty()
     }
 
     /// Whether this node claims all ticks of a unit: the unit prefers it, or a node that does not claim, or each node

@@ -121,3 +121,20 @@ async fn a_request_for_a_spread_job_is_taken_by_one_node() {
     // One that takes the request, and one by the same node when the run has ended: another one may wait.
     assert_eq!(takes.sum::<usize>(), 2 * 10);
 }
+
+/// Each program has a list of jobs of its own, and all have some jobs in common.
+#[tokio::test(start_paused = true)]
+async fn nodes_of_many_programs_know_each_other_soon() {
+    let mut cluster = Cluster::new(SECOND);
+    for program in 0..12 {
+        cluster
+            .start((0..4).chain(10 + 4 * program..14 + 4 * program))
+            .await;
+    }
+    tokio::time::sleep(MEETING).await;
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(5 * SECOND, 52).await;
+    assert_eq!(latest(&starts), 0);
+    let claims = (cluster.claims_sent() - before) as f64 / (8 * 52) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+}

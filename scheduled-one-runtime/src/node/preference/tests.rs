@@ -218,6 +218,22 @@ fn a_job_prefers_only_nodes_that_have_it() {
 }
 
 #[test]
+fn a_list_that_the_store_lacks_keeps_no_other_from_being_asked_for() {
+    let mut nodes: Vec<Node> = (0..4)
+        .map(|node| Node::new(node, 0..10 * (node + 1)))
+        .collect();
+    let all: Vec<&Node> = nodes.iter().collect();
+    let reply = living(2, &all, &[0, 1, 2, 3]);
+    let Node { units, preference } = &mut nodes[0];
+    preference.learn(&reply, units, 10_000);
+    let mut wanted = |_| preference.heartbeat(units, false, 0).wanted_list;
+    let asked: BTreeSet<_> = (0..3).map(&mut wanted).collect();
+    assert!(asked.len() == 3 && !asked.contains(&None), "{asked:?}");
+    assert!(asked.contains(&wanted(0)), "and again");
+    assert!(!preference.asks_soon(), "the store had none of them");
+}
+
+#[test]
 fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
     let mut node = Node::new(0, 0..3);
     let lacks = HeartbeatReply {
