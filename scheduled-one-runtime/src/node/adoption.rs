@@ -16,7 +16,8 @@ impl Claiming {
     /// Takes the reply to a heartbeat into account. Returns the units that this node claims from now on, and others may
     /// have claimed until now: what is decided of them has to be learned first.
     ///
-    /// `is_calm`: claims are sent, and were for a while. Then a unit that nobody claims shows a node that hangs.
+    /// `is_calm`: claims are sent, and were for a while, and the store replies soon. Then a unit that nobody claims shows
+    /// a node that hangs.
     pub(super) fn learn(
         &mut self,
         units: &Units,
@@ -29,11 +30,9 @@ impl Claiming {
         let unclaimed = reply.unclaimed.iter().filter_map(|name| units.find(name));
         let unclaimed: Vec<UnitIndex> = unclaimed.collect();
         if is_calm {
-            for unit in &unclaimed {
-                if self.shows_idleness(units, *unit, now_ms) {
-                    self.preference.notice_idle(units, *unit, now_ms);
-                }
-            }
+            let mut shown = unclaimed.clone();
+            shown.retain(|unit| self.shows_idleness(units, *unit, now_ms));
+            self.preference.notice_idle(units, &shown, now_ms);
         }
         let moved = self.preference.learn(&reply, units, now_ms);
         for unit in moved.lost {

@@ -138,6 +138,11 @@ impl Claiming {
         self.batches_pending < MAX_BATCHES_PENDING
     }
 
+    /// Whether claims of this node are under way for longer than this.
+    pub(super) fn waits_longer_than(&self, time: Duration, now_ms: i64) -> bool {
+        self.lead.is_wave_longer_than(time, now_ms)
+    }
+
     /// A batch is sent.
     pub(super) fn begin_batch(&mut self) {
         if self.batches_pending == 0 {
@@ -159,15 +164,15 @@ impl Claiming {
         let after = self.decided_to(units.get(index), index, now_ms);
         let Some(plan) = self.plan_tick(units, hold, index, after, now_ms) else {
             self.exact.remove(&index);
+            // It needs no permit any more: another one may have it.
+            if self.held.remove(&index).is_some() {
+                self.release_held(units, current_ms);
+            }
             return None;
         };
         let permit = match plan.intent {
             Intent::MarkMissed => Permit::default(),
             _ => self.permit(units, index, current_ms)?,
-            // It needs no permit any more: another one may have it.
-            if self.held.remove(&index).is_some() {
-                self.release_held(units, current_ms);
-            }
         };
         self.held.remove(&index);
         let pending = PendingClaim {

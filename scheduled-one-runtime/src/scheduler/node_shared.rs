@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::active_runs::ActiveRuns;
+use crate::bucket_mismatch::BucketMismatch;
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
 use crate::log_throttle::LogThrottle;
@@ -16,7 +17,6 @@ use crate::run::Stopping;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::program::Program;
 use crate::state::States;
-use crate::store_client::BucketMismatch;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::Labels;
 use scheduled_one_schedule::ZoneData;

@@ -70,6 +70,62 @@ async fn from_the_end_of_a_dead_node_on_its_ticks_are_on_time() {
     }
 }
 
+/// The store carries out nothing for a moment, and then all at once, in no certain order.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stands_still_makes_no_node_idle() {
+    for still_ms in [600, 1_500] {
+        let cluster = Cluster::calm(5, 60, SECOND).await;
+        for _ in 0..3 {
+            // From 100 ms before a tick.
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            for node in &cluster.nodes {
+                node.store.stand_still(Duration::from_millis(still_ms));
+            }
+            tokio::time::sleep(Duration::from_millis(4_400)).await;
+        }
+        let before = cluster.claims_sent();
+        let starts = cluster.watch(60 * SECOND, 60).await;
+        let claims = (cluster.claims_sent() - before) as f64 / (63 * 60) as f64;
+        assert!(claims <= 1.05, "{claims} claims for a tick");
+        assert_eq!(latest(&starts), 0);
+    }
+}
+
+/// A node that hung, and does so no more, gets its ticks back: who stands in for it sees that it claims them.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_claims_again_is_not_idle_any_more() {
+    let cluster = Cluster::calm(3, 30, SECOND).await;
+    cluster.nodes[1].store.hang(Hangs::Claims);
+    tokio::time::sleep(10 * SECOND).await;
+    cluster.nodes[1].store.hang(Hangs::Nothing);
+    tokio::time::sleep(20 * SECOND).await;
+    let before = cluster.claims_sent();
+    cluster.watch(20 * SECOND, 30).await;
+    let claims = (cluster.claims_sent() - before) as f64 / (23 * 30) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_claims_nothing_is_reported() {
+    let (log, _guard) = warnings();
+    let cluster = Cluster::calm(3, 30, 5 * SECOND).await;
+    cluster.watch(20 * SECOND, 30).await;
+    assert!(
+        log.lines_with("claimed in the place of").is_empty(),
+        "while all is calm: {}",
+        log.text()
+    );
+    cluster.nodes[1].store.hang(Hangs::Claims);
+    let starts = cluster.watch(10 * SECOND, 30).await;
+    assert!(latest(&starts) <= 2_500, "{}", latest(&starts));
+    let reports = log.lines_with("claimed in the place of");
+    assert!(!reports.is_empty(), "{}", log.text());
+    assert!(
+        reports.iter().all(|line| line.contains("node=\"n1\"")),
+        "{reports:?}"
+    );
+}
+
 /// The ticks of a node that shuts down while a run of it is active.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_shuts_down_says_so_at_once() {
