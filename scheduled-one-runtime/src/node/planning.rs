@@ -125,7 +125,10 @@ impl Claiming {
     /// and this one learns of that only with its next claim.
     pub(super) fn decided_to(&self, unit: &Unit, index: UnitIndex, now_ms: i64) -> Option<TickMs> {
         let known = unit.marks.decided_to();
-        if unit.job.rules.route != Route::Spread || self.exact.contains(&index) {
+        let rules = &unit.job.rules;
+        // As `is_spread`: a plan that differs from the next instant would be made again and again.
+        let is_spread = rules.route == Route::Spread && rules.enabled;
+        if !is_spread || self.exact.contains(&index) {
             return known;
         }
         let known_ms = known.map_or(0, TickMs::ms);

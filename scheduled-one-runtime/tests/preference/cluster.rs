@@ -116,7 +116,7 @@ impl Cluster {
         }
         if let Some(name) = self.disabled {
             let off = Job::every(name, self.period, || async {});
-            builder = builder.job(off.enabled(false));
+            builder = builder.job(off.enabled(false).route(self.route));
         }
         self.nodes.push(Node {
             store,

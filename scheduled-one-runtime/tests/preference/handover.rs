@@ -194,3 +194,16 @@ async fn nodes_of_many_programs_know_each_other_soon() {
     let claims = (cluster.claims_sent() - before) as f64 / (8 * 52) as f64;
     assert!(claims <= 1.05, "{claims} claims for a tick");
 }
+
+/// Nobody runs its ticks, so none of them prefers a node.
+#[tokio::test(start_paused = true)]
+async fn a_disabled_spread_job_stops_no_node() {
+    let mut cluster = Cluster::new(SECOND);
+    cluster.route = Route::Spread;
+    cluster.disabled = Some("off");
+    for _ in 0..2 {
+        cluster.start(0..3).await;
+    }
+    tokio::time::sleep(MEETING).await;
+    assert_eq!(latest(&cluster.watch(30 * SECOND, 3).await), 0);
+}
