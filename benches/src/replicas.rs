@@ -20,8 +20,8 @@ use crate::ticks::{Board, now_us};
 
 /// Prefix of the names under which a node reports its histogram.
 const LATE: &str = "late_";
-/// Seconds from one tick to the next of a job of a node that is killed. A later tick would make one that is late a missed
-/// one, which starts nowhere.
+/// Seconds from one tick to the next of a job of a node that is killed. With shorter ones, a late tick would be missed,
+/// and start nowhere.
 const EVERY_S: u64 = 5;
 /// How long before the window a node is killed, in seconds: all ticks of the window are those of the others.
 const KILLED_BEFORE_S: f64 = 0.3;

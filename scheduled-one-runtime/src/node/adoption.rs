@@ -16,8 +16,8 @@ impl Claiming {
     /// Takes the reply to a heartbeat into account. Returns the units that this node claims from now on, and others may
     /// have claimed until now: what is decided of them has to be learned first.
     ///
-    /// `is_calm`: claims are sent, and were for a while, and the store replies soon. Then a unit that nobody claims shows
-    /// a node that hangs.
+    /// `is_calm`: claims are sent, and were for a while, and the store replies soon. Then a unit that nobody claims
+    /// shows a node that hangs.
     pub(super) fn learn(
         &mut self,
         units: &Units,

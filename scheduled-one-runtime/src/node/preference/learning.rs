@@ -68,8 +68,8 @@ impl Preference {
         }
     }
 
-    /// The busy nodes, but not this one before its second heartbeat that says so: the others learn of the first one with
-    /// their next heartbeats, and until then nobody else claims what prefers this node.
+    /// The busy nodes, but not this one before its second heartbeat that says so: the others learn of the first one
+    /// with their next heartbeats, and until then nobody else claims what prefers this node.
     fn busy_for_all(&mut self, busy: &[String]) -> Vec<String> {
         let is_me = |node: &String| node_key(node) == self.me;
         let was_named = std::mem::replace(&mut self.is_named_busy, busy.iter().any(is_me));
