@@ -120,7 +120,8 @@ fn of_phase(crowd: &str, phase: &str, found: &Found) -> Result<Vec<Row>> {
     ] {
         row(name, text, "ms", Bound::None)?;
     }
-    row("missing", "ticks that did not start, %", "", Bound::None)?;
+    let missing = "ticks that did not start, %";
+    row("missing", missing, "", Bound::AtMost(0.0))?;
     row("twice", "ticks that started twice", "", Bound::AtMost(0.0))?;
     Ok(rows)
 }

@@ -161,7 +161,7 @@ pub(crate) async fn ours(task: &Task, metrics: bool) -> Result<Found> {
         builder = builder.without_metrics();
     }
     for index in 0..task.jobs {
-        builder = builder.job(job(index, &board));
+        builder = builder.job(job(index, task.every_s, &board));
     }
     let scheduler = builder.start().await?;
     tokio::time::sleep(task.lease + QUARANTINE_MARGIN + task.settle).await;
@@ -172,11 +172,14 @@ pub(crate) async fn ours(task: &Task, metrics: bool) -> Result<Found> {
     Ok(found)
 }
 
-pub(crate) fn job(index: usize, board: &Arc<Board>) -> Job {
+/// A job that is due each so many seconds; as many of the jobs in each second as in any other.
+pub(crate) fn job(index: usize, every_s: u64, board: &Arc<Board>) -> Job {
     let board = Arc::clone(board);
     let function = move |ctx: JobContext| {
         let board = Arc::clone(&board);
         async move { board.started(index, ctx.scheduled_at().as_microsecond()) }
     };
-    Job::every(format!("job-{index:05}"), Duration::from_secs(1), function)
+    let every = Duration::from_secs(every_s);
+    let offset = Duration::from_secs(index as u64 % every_s);
+    Job::every(format!("job-{index:05}"), every, function).offset(offset)
 }

@@ -22,6 +22,8 @@ pub(crate) struct Task {
     pub(crate) namespace: String,
     /// When a window that several children share opens, in s since the epoch; else 0.
     pub(crate) from_s: i64,
+    /// Seconds from one tick of a job to the next.
+    pub(crate) every_s: u64,
 }
 
 impl Task {
@@ -34,10 +36,11 @@ impl Task {
             settle: scale.settle,
             namespace: "bench".to_owned(),
             from_s: 0,
+            every_s: 1,
         }
     }
 
-    pub(crate) fn to_args(&self) -> [String; 7] {
+    pub(crate) fn to_args(&self) -> [String; 8] {
         [
             self.url.clone(),
             self.jobs.to_string(),
@@ -46,12 +49,23 @@ impl Task {
             self.settle.as_millis().to_string(),
             self.namespace.clone(),
             self.from_s.to_string(),
+            self.every_s.to_string(),
         ]
     }
 
     pub(crate) fn from_args(args: &[String]) -> Result<Self> {
-        let [url, jobs, seconds, lease, settle, namespace, from_s] = args else {
-            bail!("a child takes seven arguments, these are {args:?}");
+        let [
+            url,
+            jobs,
+            seconds,
+            lease,
+            settle,
+            namespace,
+            from_s,
+            every_s,
+        ] = args
+        else {
+            bail!("a child takes eight arguments, these are {args:?}");
         };
         Ok(Task {
             url: url.clone(),
@@ -61,6 +75,7 @@ impl Task {
             settle: Duration::from_millis(settle.parse()?),
             namespace: namespace.clone(),
             from_s: from_s.parse()?,
+            every_s: every_s.parse()?,
         })
     }
 }

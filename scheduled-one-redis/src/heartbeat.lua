@@ -135,8 +135,12 @@ if tonumber(ARGV[10]) == version then
 else
   living = living or call('ZRANGEBYSCORE', KEYS[4], string.format('%.0f', now - ARGV[6]), '+inf')
   reply({ #living })
-  for _, it in ipairs(living) do
-    reply({ it, call('HMGET', KEYS[5], it)[1] or '' })
+  -- As many at once as `unpack` takes without fear for the stack.
+  for first = 1, #living, 500 do
+    local some = { unpack(living, first, math.min(first + 499, #living)) }
+    for i, member in ipairs(call('HMGET', KEYS[5], unpack(some))) do
+      reply({ some[i], member or '' })
+    end
   end
 end
 count_and_names(call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('(%.0f', now - ARGV[12])))

@@ -63,6 +63,7 @@ mod timer;
 mod claim;
 
 // … over the way to the store …
+mod bucket_mismatch;
 mod cluster_clock;
 mod log_throttle;
 mod request_each;

@@ -7,6 +7,7 @@ mod catch_up;
 mod claiming;
 mod lane;
 mod lead;
+mod planning;
 pub(crate) mod preference;
 mod unit_set;
 pub(crate) mod units;
@@ -300,6 +301,8 @@ impl Node {
         match mode {
             Mode::Working => match *signals.stop.borrow() {
                 Some(Stopping { drain_until }) => {
+                    // Until the others know that this node leaves, nobody claims what prefers it.
+                    self.heartbeat.send_another(now);
                     let until = drain_until;
                     self.next_mode(Mode::Draining { until }, signals)
                 }

@@ -47,6 +47,28 @@ struct OfGroup {
     nodes: BTreeSet<u64>,
 }
 
+/// How many permits there were at one moment. What is taken of it is not taken of the permits.
+#[derive(Debug)]
+pub(crate) struct Room {
+    all: u32,
+    groups: BTreeMap<Arc<str>, u32>,
+}
+
+impl Room {
+    /// Whether there was another permit for a run of a job in this group.
+    pub(crate) fn take(&mut self, group: Option<&Arc<str>>) -> bool {
+        let mut of_group = group.and_then(|group| self.groups.get_mut(group));
+        if self.all == 0 || of_group.as_ref().is_some_and(|free| **free == 0) {
+            return false;
+        }
+        self.all -= 1;
+        if let Some(free) = &mut of_group {
+            **free -= 1;
+        }
+        true
+    }
+}
+
 /// The right of one run to be active, until it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Permit {
@@ -88,6 +110,20 @@ impl Permits {
     pub(crate) fn has_room(&self, group: Option<&Arc<str>>) -> bool {
         let group = group.filter(|group| self.is_limited(group));
         self.has_room_for(&self.shared.taken(), group)
+    }
+
+    /// How many permits there are at this moment.
+    pub(crate) fn room(&self) -> Room {
+        let taken = self.shared.taken();
+        let groups = self.shared.groups.keys().map(|group| {
+            let of_group = taken.groups.get(group);
+            let free = of_group.map_or(0, |of| of.share.saturating_sub(of.taken));
+            (Arc::clone(group), free)
+        });
+        Room {
+            all: (self.shared.most).map_or(u32::MAX, |most| most.saturating_sub(taken.all)),
+            groups: groups.collect(),
+        }
     }
 
     fn has_room_for(&self, taken: &Taken, group: Option<&Arc<str>>) -> bool {

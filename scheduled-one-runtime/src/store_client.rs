@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::bucket_mismatch::BucketMismatch;
 use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::log_throttle::LogThrottle;
@@ -22,14 +23,16 @@ use crate::metrics::{BucketMetrics, Metrics};
 use crate::request_each::{Repeat, request_each};
 use crate::run::NewRun;
 use crate::user_code;
+use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{Caller, Head, QUARANTINE_MARGIN_MS, Reply};
 use scheduled_one_protocol::{Answer, BoxFuture, Finding, LedgerRecord, Store, StoreError};
-use scheduled_one_protocol::{Bucket, MAX_BUCKETS};
 use scheduled_one_protocol::{TickMs, UnitName};
 
 /// Waits before a request is repeated while the store is lost: the shortest and the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// A store that replies later than this shows nothing of other nodes: their claims may be as late.
+pub(crate) const SLOW: Duration = Duration::from_millis(300);
 
 /// How many outages are kept: a store that comes and goes has many.
 const MAX_OUTAGES: usize = 16;
@@ -88,31 +91,6 @@ pub(crate) struct Replied<T> {
     pub(crate) body: T,
 }
 
-/// The buckets whose store has another number of buckets than this node was
-/// started with, as bits. The clients of all buckets share it: as long as there
-/// is a mismatch, nothing is claimed in any bucket, because a node that was
-/// started with the other number may look for every job in another bucket.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BucketMismatch(Arc<AtomicU64>);
-
-impl BucketMismatch {
-    fn set(&self, bucket: Bucket, differs: bool) {
-        let bit = 1_u64 << (bucket.index() % MAX_BUCKETS);
-        if (self.0.load(Ordering::Acquire) & bit != 0) == differs {
-            return;
-        }
-        match differs {
-            true => self.0.fetch_or(bit, Ordering::AcqRel),
-            false => self.0.fetch_and(!bit, Ordering::AcqRel),
-        };
-    }
-
-    /// Whether the number differs in any bucket.
-    fn is_any(&self) -> bool {
-        self.0.load(Ordering::Acquire) != 0
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct StoreClient {
     pub(crate) bucket: Bucket,
@@ -123,6 +101,8 @@ pub(crate) struct StoreClient {
     health: watch::Sender<StoreHealth>,
     /// The newest outages, the oldest first; the last one continues if it has no end.
     outages: Mutex<VecDeque<OutageSeen>>,
+    /// When a slow reply came last, in ms of the boot clock; 0 if none did.
+    slow_ms: AtomicU64,
     bucket_mismatch: BucketMismatch,
     log_throttle: LogThrottle,
     pub(crate) metrics: Arc<Metrics>,
@@ -157,6 +137,7 @@ impl StoreClient {
             cluster,
             health: watch::Sender::new(health),
             outages: Mutex::default(),
+            slow_ms: AtomicU64::new(0),
             bucket_mismatch,
             log_throttle: LogThrottle::default(),
         }
@@ -183,6 +164,10 @@ impl StoreClient {
         let received = self.clock.boottime();
         let took = received.saturating_sub(sent);
         self.metrics.requested(op, &reply, took);
+        if took > SLOW {
+            let now_ms = received.as_millis() as u64;
+            self.slow_ms.store(now_ms.max(1), Ordering::Relaxed);
+        }
         match reply {
             Ok(reply) => {
                 self.note_reply(&reply.head, sent, received);
@@ -293,6 +278,12 @@ impl StoreClient {
     /// The doctor's finding about units that are decided up to these instants.
     pub(crate) fn judge_marks(&self, marks: &[(UnitName, TickMs)], now: TickMs) -> Finding {
         self.store.judge_marks(marks, now)
+    }
+
+    /// Whether the store replied slowly to a request of this node within this time.
+    pub(crate) fn was_slow_within(&self, time: Duration) -> bool {
+        let slow = Duration::from_millis(self.slow_ms.load(Ordering::Relaxed));
+        !slow.is_zero() && self.now().saturating_sub(slow) < time
     }
 
     /// The boot clock.

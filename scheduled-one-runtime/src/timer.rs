@@ -11,6 +11,9 @@ const UNSET: i64 = i64::MAX;
 /// The instant of a unit that was taken out and will be set again.
 const TAKEN: i64 = i64::MAX - 1;
 
+/// Outdated entries that the heap may have in addition to as many as there are units.
+const MOST_OUTDATED: usize = 1_024;
+
 /// Units by the instant at which they are due. A unit has one such instant at
 /// most: it is taken out, decided, and set again. A unit that this node does not
 /// claim rests.
@@ -24,8 +27,21 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) fn set(&mut self, at_ms: i64, unit: UnitIndex) {
+        if self.at(unit) == at_ms {
+            return;
+        }
         self.store(unit, at_ms);
         self.heap.push(Reverse((at_ms, unit)));
+        if self.heap.len() > 2 * self.at_ms.len() + MOST_OUTDATED {
+            self.forget_outdated();
+        }
+    }
+
+    /// A unit that is set again and again, or rests before its instant, leaves outdated entries behind.
+    fn forget_outdated(&mut self) {
+        let set = self.at_ms.iter().zip(0..);
+        let set = set.filter(|(at_ms, _)| **at_ms < TAKEN);
+        self.heap = set.map(|(at_ms, unit)| Reverse((*at_ms, unit))).collect();
     }
 
     /// The unit is not due until it is set again.
@@ -112,5 +128,33 @@ mod tests {
         assert!(!timer.hasten(25, 1));
         assert_eq!(timer.take_due(30), Some(0));
         assert_eq!(timer.next_ms(), None);
+    }
+
+    #[test]
+    fn a_unit_that_is_set_to_its_instant_again_comes_out_once() {
+        let mut timer = Timer::default();
+        timer.set(10, 0);
+        timer.rest(0);
+        timer.set(10, 0);
+        timer.set(10, 0);
+        assert_eq!(timer.take_due(10), Some(0));
+        assert_eq!(timer.take_due(10), None);
+    }
+
+    #[test]
+    fn outdated_entries_do_not_pile_up() {
+        let mut timer = Timer::default();
+        for time in 0..1_000 {
+            for unit in 0..100 {
+                timer.set(1_000_000 + time * 1_000 + i64::from(unit), unit);
+                if unit % 3 == 0 {
+                    timer.rest(unit);
+                }
+            }
+        }
+        assert!(timer.heap.len() <= 2 * 100 + MOST_OUTDATED + 1);
+        let out: Vec<UnitIndex> = std::iter::from_fn(|| timer.take_due(i64::MAX - 2)).collect();
+        let set: Vec<UnitIndex> = (0..100).filter(|unit| unit % 3 != 0).collect();
+        assert_eq!(out, set);
     }
 }

@@ -3,8 +3,9 @@
 
 use scheduled_one_schedule::policy::Misfire;
 
-use crate::node::claiming::{Claiming, is_spread};
+use crate::node::claiming::Claiming;
 use crate::node::hold_up::CALM_MS;
+use crate::node::planning::is_spread;
 use crate::node::registration::learn;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
@@ -15,7 +16,8 @@ impl Claiming {
     /// Takes the reply to a heartbeat into account. Returns the units that this node claims from now on, and others may
     /// have claimed until now: what is decided of them has to be learned first.
     ///
-    /// `is_calm`: claims are sent, and were for a while. Then a unit that nobody claims shows a node that hangs.
+    /// `is_calm`: claims are sent, and were for a while, and the store replies soon. Then a unit that nobody claims
+    /// shows a node that hangs.
     pub(super) fn learn(
         &mut self,
         units: &Units,
@@ -28,11 +30,9 @@ impl Claiming {
         let unclaimed = reply.unclaimed.iter().filter_map(|name| units.find(name));
         let unclaimed: Vec<UnitIndex> = unclaimed.collect();
         if is_calm {
-            for unit in &unclaimed {
-                if self.shows_idleness(units, *unit, now_ms) {
-                    self.preference.notice_idle(units, *unit, now_ms);
-                }
-            }
+            let mut shown = unclaimed.clone();
+            shown.retain(|unit| self.shows_idleness(units, *unit, now_ms));
+            self.preference.notice_idle(units, &shown, now_ms);
         }
         let moved = self.preference.learn(&reply, units, now_ms);
         for unit in moved.lost {
@@ -42,11 +42,7 @@ impl Claiming {
         }
         let mut adopted = moved.gained;
         if moved.nodes_changed {
-            for unit in units.indices() {
-                if is_spread(units, unit) && !self.timer.is_taken(unit) {
-                    self.set_next(units, unit);
-                }
-            }
+            self.plan_with_other_nodes(units);
         }
         if is_first {
             // All units were registered a moment ago.
@@ -98,25 +94,27 @@ impl Claiming {
             if let Some(seen) = seen {
                 learn(units, unit, seen);
             }
-            if is_spread(units, unit) {
-                self.exact.insert(unit);
-            }
             match self.next_claim_ms(units, unit) {
-                Some(at_ms) if at_ms <= now_ms => self.timer.set(at_ms, unit),
+                Some(at_ms) if at_ms <= now_ms => {
+                    if is_spread(units, unit) {
+                        self.exact.insert(unit);
+                    }
+                    self.timer.set(at_ms, unit);
+                }
                 _ => self.set_next(units, unit),
             }
         }
     }
 
-    /// What waits in a unit is started by the node that the unit prefers, or by any if it still waits at the next
-    /// heartbeat.
+    /// What waits in a unit is started by the node that the unit prefers (of a unit with `route = spread`, the one that
+    /// a tick at the epoch would prefer), or by any if it still waits at the next heartbeat.
     fn learn_ready(&mut self, units: &Units, mut ready: Vec<UnitName>) {
         // The other units belong to jobs that this node does not have.
         ready.retain(|name| units.find(name).is_some());
         for name in &ready {
             let is_mine = units
                 .find(name)
-                .is_some_and(|unit| self.preference.is_mine(unit));
+                .is_some_and(|unit| self.preference.starts_waiting(units, unit));
             if is_mine || self.ready_before.contains(name) {
                 self.ready.insert(name.clone());
             }

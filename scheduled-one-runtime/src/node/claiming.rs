@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
-use scheduled_one_schedule::policy::{Misfire, Route};
+use scheduled_one_schedule::policy::Misfire;
 
 use crate::claim::{ClaimBatch, PendingClaim};
 use crate::finish::UnitReleased;
@@ -12,18 +12,17 @@ use crate::node::catch_up::CatchUps;
 use crate::node::hold_up::Hold;
 use crate::node::lead::Lead;
 use crate::node::preference::{NodeTraits, Preference};
-use crate::node::units::{Unit, Units};
+use crate::node::units::Units;
 use crate::permits::{Permit, Permits};
+use crate::tick::Plan;
 use crate::timer::{Timer, UnitIndex};
 use scheduled_one_protocol::message::{Claim, DueTick, Intent, LowerBounds, MAX_BATCH, Target};
 use scheduled_one_protocol::{TickMs, UnitName};
 
 /// Most batches of claims without a reply.
 const MAX_BATCHES_PENDING: usize = 8;
-/// How many ticks ahead a node looks for one that prefers it, of a unit with `route = spread`.
-const MOST_TICKS_LOOKED_AT: usize = 1_000;
 /// How long after its window the tick of a disabled job is recorded as skipped, if no node has run it by then.
-const DISABLED_AFTER_MS: i64 = 5_000;
+pub(super) const DISABLED_AFTER_MS: i64 = 5_000;
 
 /// What a node has claimed, and what it claims next.
 pub(super) struct Claiming {
@@ -53,6 +52,8 @@ pub(super) struct Claiming {
     /// Units with `route = spread` of which the last reply said what is decided. Of the others this node believes that
     /// each tick is decided by the node that it prefers.
     pub(super) exact: HashSet<UnitIndex>,
+    /// Units whose next tick is claimed later than due, in the place of another node.
+    pub(super) delayed: BTreeSet<UnitIndex>,
     /// Units whose lanes may not be empty: their next claims bring the lanes.
     pub(super) with_lane: HashSet<UnitIndex>,
     /// Units that heartbeats reported last as having something that waits.
@@ -87,6 +88,7 @@ impl Claiming {
             catch_ups: CatchUps::default(),
             preference: Preference::new(node, units, traits),
             exact: HashSet::new(),
+            delayed: BTreeSet::new(),
             with_lane: HashSet::new(),
             ready_before: HashSet::new(),
             now_ms: started_ms,
@@ -136,6 +138,11 @@ impl Claiming {
         self.batches_pending < MAX_BATCHES_PENDING
     }
 
+    /// Whether claims of this node are under way for longer than this.
+    pub(super) fn waits_longer_than(&self, time: Duration, now_ms: i64) -> bool {
+        self.lead.is_wave_longer_than(time, now_ms)
+    }
+
     /// A batch is sent.
     pub(super) fn begin_batch(&mut self) {
         if self.batches_pending == 0 {
@@ -153,23 +160,15 @@ impl Claiming {
         now_ms: i64,
     ) -> Option<(PendingClaim, Claim)> {
         self.released_while_pending.remove(&index);
-        let unit = units.get(index);
         let current_ms = now_ms - self.lead_ms;
-        let paused_until_ms = unit.paused_until_ms(current_ms);
-        if unit.stands_still_until_ms().max(paused_until_ms) > current_ms {
+        let after = self.decided_to(units.get(index), index, now_ms);
+        let Some(plan) = self.plan_tick(units, hold, index, after, now_ms) else {
+            self.exact.remove(&index);
+            // It needs no permit any more: another one may have it.
+            if self.held.remove(&index).is_some() {
+                self.release_held(units, current_ms);
+            }
             return None;
-        }
-        let after = self.decided_to(unit, index, now_ms);
-        let ticks = unit.job.ticks();
-        // A schedule has no tick from before it was asked for.
-        let after_ms = after.map_or(0, TickMs::ms).max(unit.job.since_ms());
-        let plan = if unit.job.rules.enabled {
-            let standstill = self.standstill(unit, index, current_ms);
-            let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, standstill);
-            let pauses = unit.past_pauses(current_ms);
-            ticks.plan_around(&pauses, after_ms, now_ms, reason)?
-        } else {
-            ticks.disabled(after_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
         };
         let permit = match plan.intent {
             Intent::MarkMissed => Permit::default(),
@@ -182,6 +181,7 @@ impl Claiming {
             newest_ms: plan.newest_ms,
             permit,
         };
+        let unit = units.get(index);
         let target = Target::Tick(DueTick {
             tick: TickMs(plan.tick_ms),
             due_ms: plan.due_ms,
@@ -191,7 +191,6 @@ impl Claiming {
             overlap: unit.job.rules.overlap,
             missed: plan.missed,
         });
-        let unit = units.get(index);
         // Only a waiting tick may have started in a store that was rolled back.
         let bounds = LowerBounds {
             start: None,
@@ -199,6 +198,36 @@ impl Claiming {
         };
         let claim = self.claim(units, index, unit.name(), bounds, target, now_ms);
         Some((pending, claim))
+    }
+
+    /// The tick of a unit that this node claims now, as the rules of its job plan it; `None` if none is due.
+    fn plan_tick(
+        &self,
+        units: &Units,
+        hold: &Hold,
+        index: UnitIndex,
+        after: Option<TickMs>,
+        now_ms: i64,
+    ) -> Option<Plan> {
+        let unit = units.get(index);
+        let current_ms = now_ms - self.lead_ms;
+        let paused_until_ms = unit.paused_until_ms(current_ms);
+        if unit.stands_still_until_ms().max(paused_until_ms) > current_ms {
+            return None;
+        }
+        let ticks = unit.job.ticks();
+        // A schedule has no tick from before it was asked for.
+        let after_ms = after.map_or(0, TickMs::ms).max(unit.job.since_ms());
+        let plan = if unit.job.rules.enabled {
+            let standstill = self.standstill(unit, index, current_ms);
+            let reason = |first_ms| hold.missed_reason(first_ms, self.started_ms, standstill);
+            let pauses = unit.past_pauses(current_ms);
+            ticks.plan_around(&pauses, after_ms, now_ms, reason)?
+        } else {
+            ticks.disabled(after_ms, now_ms - ticks.window_ms() - DISABLED_AFTER_MS)?
+        };
+        self.claims_tick(units, index, &plan, now_ms)
+            .then_some(plan)
     }
 
     /// A claim of a unit, or of a slot of it.
@@ -232,96 +261,6 @@ impl Claiming {
     pub(super) fn nonce(&mut self) -> String {
         self.claims_made += 1;
         format!("{}-{:x}", self.node, self.claims_made)
-    }
-
-    /// The unit is claimed when its next tick is due, and not while it stands still; or it rests, because it prefers
-    /// another node.
-    pub(super) fn set_next(&mut self, units: &Units, index: UnitIndex) {
-        if self.held.contains_key(&index) {
-            return self.timer.rest(index);
-        }
-        if is_spread(units, index) {
-            return match self.next_own_tick_ms(units, index) {
-                Some(at_ms) => self.timer.set(at_ms, index),
-                None => self.timer.rest(index),
-            };
-        }
-        match self.next_claim_ms(units, index) {
-            Some(at_ms) if self.preference.is_mine(index) => {
-                let at_ms = at_ms + self.preference.delay_ms(units, index);
-                self.timer.set(at_ms, index);
-            }
-            _ => self.timer.rest(index),
-        }
-    }
-
-    /// Plans all units anew, because the clock was set; but those with a pending claim, which are planned after it.
-    pub(super) fn plan_again(&mut self, units: &Units, now_ms: i64) {
-        self.now_ms = now_ms;
-        self.preference.forget_instants(now_ms);
-        for unit in units.indices() {
-            self.plan_unless_taken(units, unit);
-        }
-    }
-
-    /// When the next tick is due that prefers this node, of a unit with `route = spread`; or when to look again.
-    fn next_own_tick_ms(&self, units: &Units, index: UnitIndex) -> Option<i64> {
-        let unit = units.get(index);
-        let decided_to = self.decided_to(unit, index, self.now_ms);
-        let decided_to_ms = decided_to.map_or(0, TickMs::ms).max(unit.job.since_ms());
-        let (schedule, mut tick_ms) = (unit.job.schedule(), decided_to_ms.max(unit.refused_ms));
-        let mut later_ms = 0;
-        for _ in 0..MOST_TICKS_LOOKED_AT {
-            tick_ms = schedule.next_after(tick_ms)?;
-            if let Some(delay_ms) = self.preference.tick_delay_ms(units, index, tick_ms) {
-                later_ms = delay_ms;
-                break;
-            }
-        }
-        let due_ms = unit.job.ticks().due_ms(tick_ms);
-        self.not_before(unit, due_ms + later_ms)
-    }
-
-    /// The newest tick of a unit that counts as decided. Of a unit with `route = spread` other nodes decide most ticks,
-    /// and this one learns of that only with its next claim.
-    fn decided_to(&self, unit: &Unit, index: UnitIndex, now_ms: i64) -> Option<TickMs> {
-        let known = unit.marks.decided_to();
-        if unit.job.rules.route != Route::Spread || self.exact.contains(&index) {
-            return known;
-        }
-        let known_ms = known.map_or(0, TickMs::ms);
-        let schedule = unit.job.schedule();
-        let since_ms = known_ms.max(unit.job.since_ms());
-        let newest_ms = schedule.latest_within(since_ms, now_ms);
-        let before = newest_ms.and_then(|ms| schedule.latest_within(since_ms, ms - 1));
-        before.map(TickMs).or(known)
-    }
-
-    /// When the next tick of a unit is claimed.
-    pub(super) fn next_claim_ms(&self, units: &Units, index: UnitIndex) -> Option<i64> {
-        let unit = units.get(index);
-        let due_ms = unit.due_after_ms(unit.decided_to_ms().max(unit.refused_ms))?;
-        let at_ms = match unit.job.rules.enabled {
-            true => due_ms,
-            false => due_ms + unit.job.ticks().window_ms() + DISABLED_AFTER_MS,
-        };
-        self.not_before(unit, at_ms)
-    }
-
-    /// A unit is not claimed while it stands still or is paused; `None` if somebody has to end the pause.
-    fn not_before(&self, unit: &Unit, at_ms: i64) -> Option<i64> {
-        let from_ms = match unit.paused_until_ms(self.now_ms) {
-            i64::MAX => return None,
-            until_ms => unit.stands_still_until_ms().max(until_ms),
-        };
-        Some(at_ms.max(from_ms + self.lead_ms))
-    }
-
-    /// The unit is planned anew, unless a claim of it is pending.
-    pub(super) fn plan_unless_taken(&mut self, units: &Units, index: UnitIndex) {
-        if !self.timer.is_taken(index) {
-            self.set_next(units, index);
-        }
     }
 
     /// A run of this node has ended, and its outcome is recorded.
@@ -373,8 +312,5 @@ impl Claiming {
     }
 }
 
-/// Whether each tick of a unit prefers another node.
-pub(super) fn is_spread(units: &Units, index: UnitIndex) -> bool {
-    let rules = &units.get(index).job.rules;
-    rules.route == Route::Spread && rules.enabled
-}
+#[cfg(test)]
+mod tests;

@@ -8,22 +8,29 @@ use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::metrics::labels::Op;
 use crate::node::Node;
+use crate::node::hold_up::CALM_MS;
 use crate::node::inbox::Event;
 use crate::node::mode::Mode;
 use crate::node::registration::refresh;
 use crate::node::succession::{send_succession, successions};
-use crate::store_client::{Replied, StoreClient};
+use crate::store_client::{Replied, SLOW, StoreClient};
 use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
 
 /// Time from one heartbeat to the next.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// Time to the next heartbeat while this node learns which jobs others have: one list at a time.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// Change of the wall clock's offset that is logged.
 const LOGGED_OFFSET_MS: i64 = 1_000;
+/// After a slow reply, the ticks that came due meanwhile are claimed within this time.
+const CALM: Duration = Duration::from_millis(CALM_MS as u64);
 
 /// When the next heartbeat is sent.
 pub(super) struct HeartbeatTimer {
     next: Duration,
+    /// When one is sent that does not wait for its second.
+    another: Option<Duration>,
     /// From the first heartbeat to the second. Nodes that started together send theirs at different times, so that what
     /// one of them finds comes soon after it happened.
     second_after: Option<Duration>,
@@ -39,25 +46,37 @@ impl HeartbeatTimer {
         let part = hash(identity, 1) % 1_000 + 1;
         HeartbeatTimer {
             next: now,
+            another: None,
             second_after: Some(HEARTBEAT_EVERY * part as u32 / 1_000),
             pending: false,
             logged_offset_ms: 0,
         }
     }
 
+    /// Another heartbeat is due at this time, in addition to those of each second, or as soon as the last one has its
+    /// reply.
+    pub(super) fn send_another(&mut self, at: Duration) {
+        self.another = Some(at);
+    }
+
     /// Whether a heartbeat is to be sent at `now`; if so, it counts as sent.
     pub(super) fn take_due(&mut self, now: Duration) -> bool {
-        if self.pending || now < self.next {
+        if self.next_due().is_none_or(|due| now < due) {
             return false;
         }
         self.pending = true;
-        self.next = now + self.second_after.take().unwrap_or(HEARTBEAT_EVERY);
+        self.another = None;
+        // Another one does not move those of each second: nodes that started together send them at different times.
+        if now >= self.next {
+            self.next = now + self.second_after.take().unwrap_or(HEARTBEAT_EVERY);
+        }
         true
     }
 
     /// When the next heartbeat is due; `None` while one has no reply.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        (!self.pending).then_some(self.next)
+        let due = self.another.map_or(self.next, |at| at.min(self.next));
+        (!self.pending).then_some(due)
     }
 
     /// The reply has come, or its request was dropped.
@@ -101,9 +120,15 @@ impl Node {
             self.seen_by_store();
         }
         let now_ms = self.runner.cluster.now_ms();
-        let is_calm = self.hold.is_calm(now_ms);
+        let is_calm = self.hold.is_calm(now_ms)
+            && !self.client.was_slow_within(CALM)
+            && !self.claiming.waits_longer_than(SLOW, now_ms);
         let ready = body.ready.clone();
         let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
+        if self.claiming.preference.asks_soon() {
+            self.heartbeat
+                .send_another(self.client.now() + ASK_AGAIN_AFTER);
+        }
         self.watch_gone_jobs(&ready);
         self.take_void_overrides_away();
         let nodes = &self.claiming.preference;
@@ -142,4 +167,26 @@ pub(super) async fn send_heartbeat(
             store.heartbeat(caller, heartbeat.clone())
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_heartbeat_does_not_move_those_of_each_second() {
+        let start = Duration::from_secs(100);
+        let mut timer = HeartbeatTimer::new(start, "a");
+        assert!(timer.take_due(start));
+        timer.send_another(start);
+        assert!(timer.next_due().is_none(), "while one has no reply");
+        assert!(!timer.take_due(start));
+        timer.settle();
+        let second = timer.next;
+        assert!(second > start && timer.take_due(start) && timer.next == second);
+        timer.settle();
+        assert_eq!(timer.next_due(), Some(second));
+        assert!(timer.take_due(second));
+        assert_eq!(timer.next, second + HEARTBEAT_EVERY);
+    }
 }

@@ -76,6 +76,13 @@ impl Lead {
         oldest.is_some_and(|(ended_ms, _)| now_ms.abs_diff(*ended_ms) > REMEMBERED_MS as u64)
     }
 
+    /// Whether claims are under way for longer than this.
+    pub(super) fn is_wave_longer_than(&self, time: Duration, now_ms: i64) -> bool {
+        let longest_ms = time.as_millis() as i64;
+        self.began_ms
+            .is_some_and(|began_ms| now_ms - began_ms > longest_ms)
+    }
+
     /// The requests were dropped.
     pub(super) fn wave_is_abandoned(&mut self) {
         self.began_ms = None;
@@ -117,6 +124,18 @@ mod tests {
         let mut short = Lead::new(100_000, Duration::from_millis(200), 0);
         assert_eq!(short.ms(), 20, "a tenth of the shortest lease");
         assert_eq!(wave(&mut short, 1_000, 500), 20);
+    }
+
+    #[test]
+    fn a_wave_without_replies_grows_long() {
+        let mut lead = Lead::new(0, LEASE, 0);
+        let long =
+            |lead: &Lead, now_ms| lead.is_wave_longer_than(Duration::from_millis(300), now_ms);
+        assert!(!long(&lead, 9_000));
+        lead.wave_begins(10_000);
+        assert_eq!((long(&lead, 10_300), long(&lead, 10_301)), (false, true));
+        lead.wave_ends(10_400);
+        assert!(!long(&lead, 11_000));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! It is only a preference. Nodes may believe different things of each other for a moment, and two of them may claim
 //! one tick, or none: the claim decides, and heartbeats report what nobody claims.
 
+mod idle;
 mod job_list;
 mod learning;
 mod load;
@@ -15,6 +16,7 @@ mod rank;
 mod spread;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::node::unit_set::UnitSet;
@@ -25,18 +27,13 @@ use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{Heartbeat, JobsDigest, Labels, Member};
 use scheduled_one_schedule::policy::Route;
 
+use idle::Idlers;
 pub(super) use job_list::job_and_schedule;
 use job_list::own_list;
 use load::OwnLoad;
 use rank::{Rank, labelled_for};
 pub(crate) use rank::{group_word, limit_word, may_run};
 
-/// For how long a node counts as idle that did not claim what prefers it: at first, and at most. The time doubles each
-/// time that it does not claim.
-const IDLE_MS: i64 = 60_000;
-const MOST_IDLE_MS: i64 = 600_000;
-/// The same for a node that takes no more than so many runs: it may have had no room.
-const LIMITED_IDLE_MS: i64 = 3_000;
 /// After the membership has changed, nodes believe different things of each other for so long at most: two heartbeats,
 /// and a registration.
 const SETTLING_MS: i64 = 3_000;
@@ -77,10 +74,14 @@ pub(super) struct Preference {
     members: Vec<Peer>,
     /// Their identities.
     living: Vec<String>,
+    /// The list that the last heartbeat asked for.
+    asked: Option<JobsDigest>,
     /// Living nodes that missed a heartbeat.
     suspects: BTreeSet<NodeKey>,
     /// Living nodes that have more to do than others.
     busy: BTreeSet<NodeKey>,
+    /// Whether the last heartbeat named this node as busy.
+    is_named_busy: bool,
     /// Living nodes that take no further runs.
     full: BTreeSet<NodeKey>,
     /// How much this node does.
@@ -99,8 +100,8 @@ pub(super) struct Preference {
     /// Nodes that send heartbeats and do not claim. This node claims all that prefers them: the others may not know.
     idle: BTreeSet<NodeKey>,
     /// Since when and for how long nodes count as idle.
-    idlers: BTreeMap<NodeKey, Idler>,
-    /// When the membership changed, by the cluster's clock.
+    idlers: Idlers,
+    /// When nodes came or went, or changed, by the cluster's clock.
     changed_ms: i64,
     /// The units of this node whose jobs other nodes have, by digest of their jobs.
     shared: HashMap<JobsDigest, UnitSet>,
@@ -119,15 +120,6 @@ struct Peer {
     name: String,
     jobs: JobsDigest,
     labels: Labels,
-}
-
-/// A living node that did not claim what prefers it.
-#[derive(Clone, Copy, Debug)]
-struct Idler {
-    /// Until when it counts as idle, by the cluster's clock.
-    until_ms: i64,
-    /// For how long it was last.
-    time_ms: i64,
 }
 
 /// What a heartbeat's reply has changed.
@@ -156,8 +148,10 @@ impl Preference {
             version: 0,
             members: Vec::new(),
             living: Vec::new(),
+            asked: None,
             suspects: BTreeSet::new(),
             busy: BTreeSet::new(),
+            is_named_busy: false,
             full: BTreeSet::new(),
             load: OwnLoad::new(units),
             allowed: labelled_for(units, &traits.labels),
@@ -167,7 +161,7 @@ impl Preference {
             holders_version: 0,
             shares_out: traits.is_first_bucket,
             idle: BTreeSet::new(),
-            idlers: BTreeMap::new(),
+            idlers: Idlers::default(),
             changed_ms: 0,
             shared: HashMap::new(),
             first: vec![NOBODY; hashes.len()],
@@ -179,12 +173,13 @@ impl Preference {
     /// The next heartbeat.
     pub(super) fn heartbeat(&mut self, units: &Units, leaving: bool, running: usize) -> Heartbeat {
         let load = self.load.report(running, self.permits.is_full());
+        self.asked = self.unknown_digest();
         Heartbeat {
             leaving,
             jobs: self.own_digest,
             job_list: (!self.is_list_stored).then(|| own_list(units, self.program)),
             known_version: self.version,
-            wanted_list: self.unknown_digest(),
+            wanted_list: self.asked,
             labels: self.labels.clone(),
             load,
             wants_load: self.load.asks(),
@@ -221,10 +216,30 @@ impl Preference {
         self.version
     }
 
-    /// A digest of other nodes whose jobs are not known.
+    /// The digests of other nodes whose jobs are not known.
+    fn unknown_digests(&self) -> BTreeSet<JobsDigest> {
+        let unknown = self.members.iter().filter(|peer| !self.knows_jobs_of(peer));
+        unknown.map(|peer| peer.jobs).collect()
+    }
+
+    /// The one that the next heartbeat asks for: another one each time, because the store may lack a list for a while.
     fn unknown_digest(&self) -> Option<JobsDigest> {
-        let mut digests = self.members.iter().map(|peer| peer.jobs);
-        digests.find(|digest| *digest != self.own_digest && !self.shared.contains_key(digest))
+        let unknown = self.unknown_digests();
+        let after = self
+            .asked
+            .map(|asked| (Bound::Excluded(asked), Bound::Unbounded));
+        let next = after.and_then(|after| unknown.range(after).next());
+        next.or(unknown.first()).copied()
+    }
+
+    fn knows_jobs_of(&self, peer: &Peer) -> bool {
+        peer.jobs == self.own_digest || self.shared.contains_key(&peer.jobs)
+    }
+
+    /// Whether the last heartbeat brought a list of jobs, and others are not known: then the next one is sent soon.
+    pub(super) fn asks_soon(&self) -> bool {
+        let was_replied = |asked| self.shared.contains_key(&asked);
+        self.asked.is_some_and(was_replied) && !self.unknown_digests().is_empty()
     }
 
     /// Whether this node claims all ticks of a unit: the unit prefers it, or a node that does not claim, or each node
@@ -300,24 +315,40 @@ impl Preference {
         self.members.iter().find(|peer| peer.key == key)
     }
 
-    /// A tick of a unit was due a while ago, and nobody claimed it. The node that it prefers counts as idle for a
-    /// while.
-    pub(super) fn notice_idle(&mut self, units: &Units, unit: UnitIndex, now_ms: i64) {
-        let first = self.preferred_for_unclaimed(units, unit, now_ms);
+    /// Ticks of these units were due a while ago, and nobody claimed them. A node that they prefer counts as idle for a
+    /// while, if the next heartbeat that can show it does.
+    ///
+    /// If several nodes seem to hang, it is the store, or the way to it; a node whose jobs are not known may not have
+    /// the job.
+    pub(super) fn notice_idle(&mut self, units: &Units, unclaimed: &[UnitIndex], now_ms: i64) {
         let is_settled = now_ms - self.changed_ms > SETTLING_MS;
-        if is_settled && first != self.me && first > EVERYBODY {
-            let before = self.idlers.get(&first);
-            if before.is_some_and(|idler| idler.until_ms > now_ms) {
-                return;
-            }
-            let is_limited = self.peer(first).is_some_and(Peer::is_limited);
-            let time_ms = match before {
-                _ if is_limited => LIMITED_IDLE_MS,
-                None => IDLE_MS,
-                Some(idler) => (2 * idler.time_ms).min(MOST_IDLE_MS),
-            };
-            let until_ms = now_ms + time_ms;
-            self.idlers.insert(first, Idler { until_ms, time_ms });
+        if !is_settled || self.suspects.len() > 1 {
+            return;
+        }
+        let first = |unit: &UnitIndex| self.preferred_for_unclaimed(units, *unit, now_ms);
+        let seen: BTreeSet<NodeKey> = unclaimed.iter().map(first).collect();
+        let others =
+            (self.members.iter()).filter(|peer| peer.key != self.me && self.knows_jobs_of(peer));
+        let seen = others.filter(|peer| seen.contains(&peer.key));
+        // A limited node may have had no room, which shows nothing of the store.
+        let (limited, hang): (Vec<&Peer>, Vec<&Peer>) = seen.partition(|peer| peer.is_limited());
+        for peer in limited {
+            self.idlers.notice_limited(peer.key, now_ms);
+        }
+        if 2 * hang.len() > self.members.len().max(2) {
+            return;
+        }
+        for peer in hang {
+            self.idlers.notice(peer.key, now_ms);
+        }
+    }
+
+    /// A claim in the place of another node came after that of this owner, which is thus not idle.
+    pub(super) fn claimed_by(&mut self, owner: &str) {
+        let claims = self.members.iter().filter(|peer| peer.name == owner);
+        // A limited node claims what it has room for.
+        for peer in claims.filter(|peer| !peer.is_limited()) {
+            self.idlers.forget(peer.key);
         }
     }
 
@@ -368,4 +399,4 @@ fn mix(mut hash: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -107,6 +107,7 @@ impl Claiming {
                 units.stand_still(index, HoldUp::Quarantine, *until_ms);
             }
             Verdict::OtherSchedule(decides) => units.stand_aside(index, decides.clone()),
+            Verdict::Decided { owner } => self.preference.claimed_by(owner),
             verdict if decides(verdict) && !is_waiting && units.step_in(index) => {
                 let unit = units.get(index);
                 event::schedule_decides(&unit.job.name, &unit.job.schedule());

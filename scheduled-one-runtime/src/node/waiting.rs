@@ -34,15 +34,17 @@ impl Claiming {
         let preference = &self.preference;
         self.held
             .retain(|unit, _| preference.may_claim(units, *unit));
-        let permits = &self.permits;
-        let has_permit = |unit: &UnitIndex| permits.has_room(units.get(*unit).job.group());
         let held = self.held.iter().map(|(unit, since_ms)| (*since_ms, *unit));
-        let mut free: Vec<(i64, UnitIndex)> = held.filter(|(_, unit)| has_permit(unit)).collect();
-        free.sort_unstable();
-        for (since_ms, unit) in free.into_iter().take(MAX_BATCH) {
-            if self.timer.rests(unit) {
-                self.timer.set(since_ms.min(now_ms), unit);
-            }
+        let mut held: Vec<(i64, UnitIndex)> = held.collect();
+        held.sort_unstable();
+        // As many as there are permits: each of the others would find none.
+        let mut room = self.permits.room();
+        let gets_permit = |(_, unit): &(i64, UnitIndex)| {
+            self.timer.rests(*unit) && room.take(units.get(*unit).job.group())
+        };
+        let free = held.into_iter().filter(gets_permit).take(MAX_BATCH);
+        for (since_ms, unit) in free.collect::<Vec<_>>() {
+            self.timer.set(since_ms.min(now_ms), unit);
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::active_runs::ActiveRuns;
 use crate::alarm::Alarm;
+use crate::bucket_mismatch::BucketMismatch;
 use crate::compiled_job::CompiledJob;
 use crate::error::Error;
 use crate::log_throttle::LogThrottle;
@@ -18,7 +19,6 @@ use crate::run_signs::RunSigns;
 use crate::scheduler::builder::SchedulerBuilder;
 use crate::scheduler::program::Program;
 use crate::state::States;
-use crate::store_client::BucketMismatch;
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::Labels;
 use scheduled_one_schedule::ZoneData;

@@ -116,7 +116,7 @@ impl Cluster {
         }
         if let Some(name) = self.disabled {
             let off = Job::every(name, self.period, || async {});
-            builder = builder.job(off.enabled(false));
+            builder = builder.job(off.enabled(false).route(self.route));
         }
         self.nodes.push(Node {
             store,
@@ -139,12 +139,15 @@ impl Cluster {
         cluster
     }
 
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.wall().as_millis() as i64
+    }
+
     /// Lets time pass. Returns the starts of the ticks in it, each of which has one.
     pub(crate) async fn watch(&self, time: Duration, jobs: usize) -> Vec<Start> {
-        let now_ms = || self.clock.wall().as_millis() as i64;
-        let from_ms = now_ms();
+        let from_ms = self.now_ms();
         tokio::time::sleep(time).await;
-        let to_ms = now_ms();
+        let to_ms = self.now_ms();
         // Long enough for the latest of them.
         tokio::time::sleep(3 * SECOND).await;
         let of_window = |start: &&Start| (from_ms..to_ms).contains(&start.tick_ms);

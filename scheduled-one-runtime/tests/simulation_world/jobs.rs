@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use scheduled_one_runtime::clock::Clock;
 use scheduled_one_runtime::{
-    Job, JobContext, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Scope,
+    Job, JobContext, Misfire, OnLeaseLost, OnNodeLoss, Overlap, RetryOn, Route, Scope,
 };
 
 use scheduled_one_testkit::checker::{Deadline, Event, EventKind};
 
 use super::{Random, World};
+
+/// The label of every other node. All jobs run on any node if none with the label can.
+pub(crate) const LABEL: &str = "large";
 
 /// How often a run shows that it is polled.
 const POLL_EVERY: Duration = Duration::from_millis(100);
@@ -34,6 +37,9 @@ pub(crate) struct JobPlan {
     pub(crate) jitter: Duration,
     pub(crate) shards: u32,
     pub(crate) scope: Scope,
+    pub(crate) route: Route,
+    /// Whether nodes with [`LABEL`] come first.
+    pub(crate) on_label: bool,
     pub(crate) lease: Duration,
     /// Longest run, in ms.
     pub(crate) longest_ms: u64,
@@ -101,6 +107,14 @@ impl JobPlan {
                 1
             },
             scope,
+            route: [
+                Route::Sticky,
+                Route::Sticky,
+                Route::Spread,
+                Route::LeastLoaded,
+                Route::Fastest,
+            ][random.range(0, 4) as usize],
+            on_label: random.chance(25),
             lease: random.ms(500, 4_000),
             longest_ms: [50, 800, 3_000, 7_000][random.range(0, 3) as usize],
             seed: random.next(),
@@ -132,13 +146,17 @@ impl JobPlan {
         if self.scope == Scope::EveryNode {
             return job;
         }
+        if self.on_label {
+            job = job.on([LABEL, "*"]);
+        }
         if self.misfire != Misfire::Skip {
             job = job.catch_up(self.catch_up);
         }
         if self.reruns > 0 {
             job = job.on_node_loss(self.on_node_loss());
         }
-        job.overlap(self.overlap)
+        job.route(self.route)
+            .overlap(self.overlap)
             .misfire(self.misfire)
             .on_lease_lost(self.on_lease_lost)
             .shards(self.shards)

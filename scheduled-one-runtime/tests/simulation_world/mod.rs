@@ -18,7 +18,7 @@ use scheduled_one_testkit::{ForgetfulStore, TokioClock};
 
 pub(crate) use check::History;
 use faults::{Network, NodeStore};
-use jobs::JobPlan;
+use jobs::{JobPlan, LABEL};
 use operator::Operator;
 
 /// Faults happen in the first part, then everything heals.
@@ -102,6 +102,9 @@ impl Node {
             .identity(&name)
             .node_name(&name)
             .application("simulation");
+        if serial.is_multiple_of(2) {
+            builder = builder.label(LABEL);
+        }
         for plan in jobs {
             builder = builder.job(plan.job(world.clone(), Arc::clone(&dead)));
         }

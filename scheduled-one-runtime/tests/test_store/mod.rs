@@ -50,6 +50,9 @@ struct State {
     /// Whether requests fail.
     is_away: bool,
     claims_sent: usize,
+    takes_sent: usize,
+    /// Requests are carried out at this instant, if they are sent before it.
+    held_until: Option<tokio::time::Instant>,
     failovers: usize,
     /// Failovers before the last registration: the number that the node has noticed.
     noticed_failovers: usize,
@@ -155,6 +158,16 @@ impl TestStore {
         self.state.lock().expect("lock").claims_sent
     }
 
+    /// How often this node tried to start what somebody asked for.
+    pub(crate) fn takes_sent(&self) -> usize {
+        self.state.lock().expect("lock").takes_sent
+    }
+
+    /// Carries nothing out for this time, as a server that stands still.
+    pub(crate) fn stand_still(&self, time: Duration) {
+        self.state.lock().expect("lock").held_until = Some(tokio::time::Instant::now() + time);
+    }
+
     /// Changes the store identity, as a failover does.
     pub(crate) fn fail_over(&self) {
         self.state.lock().expect("lock").failovers += 1;
@@ -211,6 +224,10 @@ impl TestStore {
 
     fn pass<'a, T: Send + 'a>(&'a self, answer: Answer<'a, Reply<T>>) -> Answer<'a, Reply<T>> {
         Box::pin(async move {
+            let held_until = self.state.lock().expect("lock").held_until;
+            if let Some(until) = held_until.filter(|until| *until > tokio::time::Instant::now()) {
+                tokio::time::sleep_until(until).await;
+            }
             let (failovers, disputes, silent, panics, is_away, meanwhile) = {
                 let mut state = self.state.lock().expect("lock");
                 state.requests += 1;
@@ -258,11 +275,14 @@ impl Store for TestStore {
             state.claims_sent += claims.len();
             state.hangs
         };
-        if hangs != Hangs::Nothing {
+        if hangs == Hangs::Everything {
             return Box::pin(std::future::pending());
         }
         let answer = self.pass(self.inner.claim(caller, claims));
         Box::pin(async move {
+            while self.state.lock().expect("lock").hangs == Hangs::Claims {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
             let reply = answer.await;
             let late_replies = self.state.lock().expect("lock").late_replies.clone();
             if let Some((clock, delay)) = late_replies {
@@ -366,6 +386,7 @@ impl Store for TestStore {
     }
 
     fn take<'a>(&'a self, caller: &'a Caller, takes: &'a [Take]) -> Answer<'a, Reply<Vec<Taken>>> {
+        self.state.lock().expect("lock").takes_sent += takes.len();
         self.pass(self.inner.take(caller, takes))
     }
 

@@ -5,6 +5,10 @@ use super::list::{Mutant, Suite};
 
 const ADOPTION: &str = "scheduled-one-runtime/src/node/adoption.rs";
 const PERMITS: &str = "scheduled-one-runtime/src/permits.rs";
+const CLAIMING: &str = "scheduled-one-runtime/src/node/claiming.rs";
+const HEARTBEAT: &str = "scheduled-one-runtime/src/node/heartbeat.rs";
+const IDLE: &str = "scheduled-one-runtime/src/node/preference/idle.rs";
+const PLANNING: &str = "scheduled-one-runtime/src/node/planning.rs";
 const PREFERENCE: &str = "scheduled-one-runtime/src/node/preference.rs";
 const RANK: &str = "scheduled-one-runtime/src/node/preference/rank.rs";
 const WAITING: &str = "scheduled-one-runtime/src/node/waiting.rs";
@@ -38,13 +42,76 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "idle-nodes-are-remembered",
         edits: &[Edit {
-            file: PREFERENCE,
-            old: "self.idlers.insert(first, Idler { until_ms, time_ms });",
-            new: "let _ = (until_ms, time_ms);",
+            file: IDLE,
+            old: "            until_ms: now_ms + time_ms,\n",
+            new: "            until_ms: now_ms,\n",
         }],
         suites: &[Suite::Test(
             "preference",
             "others_stand_in_for_a_node_that_claims_nothing",
+        )],
+    },
+    Mutant {
+        name: "one-heartbeat-makes-no-node-idle",
+        edits: &[
+            Edit {
+                file: IDLE,
+                old: "let Some(before) = before.filter(|before| !before.is_forgotten(now_ms)) else {",
+                new: "let before = before.unwrap_or(Idler { seen_ms: 0, until_ms: 0, time_ms: 0 });\n        \
+                      let Some(before) = Some(before) else {",
+            },
+            Edit {
+                file: HEARTBEAT,
+                old: "            && !self.client.was_slow_within(CALM)\n            \
+                      && !self.claiming.waits_longer_than(SLOW, now_ms);",
+                new: "            || self.client.was_slow_within(CALM)\n            \
+                      || self.claiming.waits_longer_than(SLOW, now_ms);",
+            },
+            Edit {
+                file: PREFERENCE,
+                old: "if 2 * hang.len() > self.members.len().max(2) {",
+                new: "if hang.len() > self.members.len() {",
+            },
+        ],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::a_store_that_stands_still_makes_no_node_idle",
+        )],
+    },
+    Mutant {
+        name: "a-node-that-claims-is-not-idle",
+        edits: &[Edit {
+            file: PREFERENCE,
+            old: "            self.idlers.forget(peer.key);\n",
+            new: "            let _ = peer;\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::a_node_that_claims_again_is_not_idle_any_more",
+        )],
+    },
+    Mutant {
+        name: "what-was-planned-late-is-planned-anew",
+        edits: &[Edit {
+            file: PLANNING,
+            old: "        for unit in std::mem::take(&mut self.delayed) {\n",
+            new: "        for unit in std::iter::empty() {\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::from_the_end_of_a_dead_node_on_its_ticks_are_on_time",
+        )],
+    },
+    Mutant {
+        name: "a-spread-tick-is-left-to-its-node",
+        edits: &[Edit {
+            file: CLAIMING,
+            old: "        self.claims_tick(units, index, &plan, now_ms)\n            .then_some(plan)\n",
+            new: "        Some(plan)\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "a_spread_job_runs_on_all_nodes_each_tick_claimed_once",
         )],
     },
     Mutant {
@@ -135,8 +202,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "held-units-are-released",
         edits: &[Edit {
             file: WAITING,
-            old: "                self.timer.set(since_ms.min(now_ms), unit);\n",
-            new: "                let _ = (since_ms, now_ms);\n",
+            old: "            self.timer.set(since_ms.min(now_ms), unit);\n",
+            new: "            let _ = (since_ms, now_ms);\n",
         }],
         suites: &[Suite::Test(
             "preference",

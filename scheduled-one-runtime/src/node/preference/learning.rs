@@ -20,12 +20,18 @@ impl Preference {
         self.is_list_stored = reply.has_job_list;
         let mut changed = BTreeSet::new();
         replace(&mut self.suspects, &reply.suspects, &mut changed);
+        let mut is_unsettled = !changed.is_empty();
         replace(&mut self.full, &reply.full, &mut changed);
         // Who is busy matters to few jobs.
         let mut busy_changed = BTreeSet::new();
-        replace(&mut self.busy, &reply.busy, &mut busy_changed);
+        let busy = self.busy_for_all(&reply.busy);
+        replace(&mut self.busy, &busy, &mut busy_changed);
         if self.load.matters() {
+            is_unsettled |= !busy_changed.is_empty();
             changed.append(&mut busy_changed);
+        }
+        if is_unsettled {
+            self.changed_ms = now_ms;
         }
         self.version = reply.membership.version;
         if let Some(members) = &reply.membership.members {
@@ -39,7 +45,7 @@ impl Preference {
             let is_used = |digest: &JobsDigest| members.iter().any(|peer| peer.jobs == *digest);
             self.shared.retain(|digest, _| is_used(digest));
             self.idlers
-                .retain(|key, _| members.iter().any(|peer| peer.key == *key));
+                .retain(|key| members.iter().any(|peer| peer.key == key));
         }
         if let Some(list) = &reply.wanted_list {
             let digest = list.digest();
@@ -49,9 +55,7 @@ impl Preference {
         }
         self.load.learn(reply.running, self.members.len());
         self.learn_holders(&mut changed, now_ms);
-        let idle = self.idlers.iter();
-        let idle = idle.filter(|(_, idler)| idler.until_ms > now_ms);
-        let idle: BTreeSet<NodeKey> = idle.map(|(key, _)| *key).collect();
+        let idle = self.idlers.at(now_ms);
         if changed.is_empty() && idle == self.idle {
             return Moved::default();
         }
@@ -62,6 +66,15 @@ impl Preference {
             nodes_changed: true,
             ..self.moved_since(&before)
         }
+    }
+
+    /// The busy nodes, but not this one before its second heartbeat that says so: the others learn of the first one
+    /// with their next heartbeats, and until then nobody else claims what prefers this node.
+    fn busy_for_all(&mut self, busy: &[String]) -> Vec<String> {
+        let is_me = |node: &String| node_key(node) == self.me;
+        let was_named = std::mem::replace(&mut self.is_named_busy, busy.iter().any(is_me));
+        let known = busy.iter().filter(|node| was_named || !is_me(node));
+        known.cloned().collect()
     }
 
     /// The units that this node claims, a bit each.

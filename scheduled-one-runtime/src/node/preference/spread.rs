@@ -2,7 +2,7 @@
 
 use super::rank::Rank;
 use super::{NOBODY, NodeKey, Peer, Preference, STAND_IN_DELAY_MS, mix};
-use crate::node::claiming::is_spread;
+use crate::node::planning::is_spread;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::message::UNCLAIMED_MS;
@@ -12,6 +12,14 @@ impl Preference {
     pub(super) fn is_tick_mine(&self, units: &Units, unit: UnitIndex, tick_ms: i64) -> bool {
         let (first, _) = self.first_two_of_tick(units, unit, tick_ms);
         first.is_some_and(|(_, _, node)| node == self.me)
+    }
+
+    /// Whether this node starts what waits in a unit, before others do.
+    pub(in crate::node) fn starts_waiting(&self, units: &Units, unit: UnitIndex) -> bool {
+        match is_spread(units, unit) {
+            true => self.is_tick_mine(units, unit, 0),
+            false => self.is_mine(unit),
+        }
     }
 
     /// How much later than due this node claims a tick; `None` if it leaves the tick to others. As with other routes,

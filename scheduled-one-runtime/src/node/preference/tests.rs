@@ -12,13 +12,17 @@ use scheduled_one_protocol::message::{HeartbeatReply, Membership};
 use scheduled_one_schedule::ZoneData;
 
 /// Units of jobs that are named by numbers.
-fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
+pub(in crate::node) fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
+    routed_units(jobs, Route::Sticky)
+}
+
+fn routed_units(jobs: impl IntoIterator<Item = usize>, route: Route) -> Units {
     let zones = ZoneData::compiled_in();
     let mut schedules = Schedules::new(&zones, &[]);
     let compile = |number: usize| {
         let name = format!("job-{number:04}");
         let job = Job::every(name, Duration::from_secs(1), |_: JobContext| async {});
-        match job.compile(&States::default(), &mut schedules) {
+        match job.route(route).compile(&States::default(), &mut schedules) {
             Ok(Compiled::Job(job)) => Arc::from(job),
             _ => panic!("the job is sound"),
         }
@@ -32,7 +36,7 @@ fn units(jobs: impl IntoIterator<Item = usize>) -> Units {
     )
 }
 
-fn traits() -> NodeTraits {
+pub(in crate::node) fn traits() -> NodeTraits {
     NodeTraits {
         labels: Labels::default(),
         permits: Permits::new(None, BTreeMap::new()),
@@ -41,7 +45,7 @@ fn traits() -> NodeTraits {
     }
 }
 
-fn identity(node: usize) -> String {
+pub(in crate::node) fn identity(node: usize) -> String {
     format!("{node:016x}")
 }
 
@@ -53,7 +57,10 @@ struct Node {
 
 impl Node {
     fn new(node: usize, jobs: impl IntoIterator<Item = usize>) -> Self {
-        let units = units(jobs);
+        Node::with(node, units(jobs))
+    }
+
+    fn with(node: usize, units: Units) -> Self {
         Node {
             preference: Preference::new(&identity(node), &units, traits()),
             units,
@@ -211,6 +218,22 @@ fn a_job_prefers_only_nodes_that_have_it() {
 }
 
 #[test]
+fn a_list_that_the_store_lacks_keeps_no_other_from_being_asked_for() {
+    let mut nodes: Vec<Node> = (0..4)
+        .map(|node| Node::new(node, 0..10 * (node + 1)))
+        .collect();
+    let all: Vec<&Node> = nodes.iter().collect();
+    let reply = living(2, &all, &[0, 1, 2, 3]);
+    let Node { units, preference } = &mut nodes[0];
+    preference.learn(&reply, units, 10_000);
+    let mut wanted = |_| preference.heartbeat(units, false, 0).wanted_list;
+    let asked: BTreeSet<_> = (0..3).map(&mut wanted).collect();
+    assert!(asked.len() == 3 && !asked.contains(&None), "{asked:?}");
+    assert!(asked.contains(&wanted(0)), "and again");
+    assert!(!preference.asks_soon(), "the store had none of them");
+}
+
+#[test]
 fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
     let mut node = Node::new(0, 0..3);
     let lacks = HeartbeatReply {
@@ -228,4 +251,23 @@ fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
         .job_list
         .expect("a list");
     assert_eq!(list.names().filter(|entry| !entry.contains('*')).count(), 3);
+}
+
+#[test]
+fn a_node_that_calls_itself_busy_keeps_its_units_until_others_know() {
+    let node = |number| Node::with(number, routed_units(0..50, Route::LeastLoaded));
+    let mut nodes = [node(0), node(1)];
+    let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
+    let busy = HeartbeatReply {
+        busy: vec![identity(0)],
+        ..both.clone()
+    };
+    let own = nodes[0].learn(&both).gained;
+    let others = nodes[1].learn(&both).gained;
+    assert_eq!(nodes[0].learn(&busy), Moved::default(), "nobody else knows");
+    assert_eq!(nodes[1].learn(&busy).gained, own);
+    assert_eq!(nodes[0].learn(&busy).lost, own);
+    assert_eq!(nodes[0].learn(&both).gained, own);
+    assert_eq!(nodes[1].learn(&both).lost, own);
+    assert_eq!(nodes[1].mine().len(), others.len());
 }
