@@ -53,9 +53,9 @@ fn append(ledger: &str, columns: &[Column]) -> String {
 /// Deletes the oldest lines of ledgers, the second parameter, that have more than the third up to the line that is the
 /// fourth; of more lines than fit into one deletion, some.
 ///
-/// One statement for many ledgers: a node that has just started trims each of them. The lines are deleted by their tuple
-/// identifiers, because the server would otherwise read the whole table before it is analyzed for the first time; no
-/// line is ever updated, so they stay where they are.
+/// One statement for many ledgers: a node that has just started trims each of them. The lines are deleted by their
+/// tuple identifiers, because the server would otherwise read the whole table before it is analyzed for the first time;
+/// no line is ever updated, so they stay where they are.
 pub(crate) fn trim(ledger: &str) -> String {
     format!(
         "DELETE FROM {ledger} WHERE ctid = ANY (ARRAY (\
