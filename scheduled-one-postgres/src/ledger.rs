@@ -54,8 +54,8 @@ fn append(ledger: &str, columns: &[Column]) -> String {
 /// fourth; of more lines than fit into one deletion, some. Returns the deleted lines.
 ///
 /// One statement for many ledgers: a node that has just started trims each of them. The lines are deleted by their
-/// tuple identifiers, because the server would otherwise read the whole table before it is analyzed for the first time; no
-/// line is ever updated, so they stay where they are.
+/// tuple identifiers, because the server would otherwise read the whole table before it is analyzed for the first time;
+/// no line is ever updated, so they stay where they are.
 pub(crate) fn trim(ledger: &str) -> String {
     format!(
         "DELETE FROM {ledger} WHERE ctid = ANY (ARRAY (\

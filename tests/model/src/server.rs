@@ -240,14 +240,19 @@ impl Server {
             }
         }
         Reply {
-            head: Head {
-                now_us: now.us,
-                serving: self.memory.meta.serving.clone(),
-                quarantine_from_ms: self.memory.meta.quarantine_from_ms,
-                quarantine_until_ms: self.memory.meta.quarantine_until_ms,
-                control_version: self.memory.meta.control_version,
-            },
+            head: self.head(now),
             body,
+        }
+    }
+
+    fn head(&self, now: Now) -> Head {
+        let meta = &self.memory.meta;
+        Head {
+            now_us: now.us,
+            serving: meta.serving.clone(),
+            quarantine_from_ms: meta.quarantine_from_ms,
+            quarantine_until_ms: meta.quarantine_until_ms,
+            control_version: meta.control_version,
         }
     }
 
