@@ -53,8 +53,8 @@ type State = Result<(UnitStatus, UnitStatus), String>;
 
 impl Control {
     /// The jobs at a glance, in the order of the names; a name that nobody knows has a glance without content. It costs
-    /// a request for each 128 jobs of a bucket, and one more a bucket; about 14 more for each job whose record the store
-    /// refuses to read ([`JobGlance::refused`]).
+    /// a request for each 128 jobs of a bucket, and one more a bucket; about 14 more for each job whose record the
+    /// store refuses to read ([`JobGlance::refused`]).
     ///
     /// # Errors
     ///

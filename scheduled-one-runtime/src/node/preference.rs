@@ -31,7 +31,7 @@ use idle::Idlers;
 pub(super) use job_list::job_and_schedule;
 use job_list::own_list;
 use load::OwnLoad;
-use rank::{Rank, labelled_for};
+use rank::{Rank, labelled_for, mix};
 pub(crate) use rank::{group_word, limit_word, may_run};
 
 /// After the membership has changed, nodes believe different things of each other for so long at most: two heartbeats,
@@ -389,13 +389,6 @@ impl Peer {
 
 fn node_key(identity: &str) -> NodeKey {
     hash(identity, 0).max(EVERYBODY + 1)
-}
-
-/// The finish of SplitMix64.
-fn mix(mut hash: u64) -> u64 {
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{JobsDigest, Labels};
 use scheduled_one_schedule::policy::{ANY_NODE, Route};
 
-use super::{EVERYBODY, NOBODY, NodeKey, Peer, Preference, mix};
+use super::{EVERYBODY, NOBODY, NodeKey, Peer, Preference};
 use crate::compiled_job::CompiledJob;
 use crate::node::unit_set::UnitSet;
 use crate::node::units::Units;
@@ -255,4 +255,11 @@ mod tests {
         let ones: BTreeSet<NodeKey> = (0..3).flat_map(|turn| first(1, turn)).collect();
         assert!(ones.contains(&12) && ones.contains(&13) && ones.len() == 3);
     }
+}
+
+/// The finish of SplitMix64.
+pub(super) fn mix(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
 }

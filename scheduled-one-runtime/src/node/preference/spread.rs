@@ -1,7 +1,7 @@
 //! Which node claims a tick of a unit with `route = spread`: another one each time.
 
-use super::rank::Rank;
-use super::{NOBODY, NodeKey, Peer, Preference, STAND_IN_DELAY_MS, mix};
+use super::rank::{Rank, mix};
+use super::{NOBODY, NodeKey, Peer, Preference, STAND_IN_DELAY_MS};
 use crate::node::planning::is_spread;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
