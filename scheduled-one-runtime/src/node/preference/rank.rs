@@ -223,6 +223,13 @@ fn in_order_of_shares<'p>(
     order.into_iter().map(|(_, _, node)| node).collect()
 }
 
+/// The finish of SplitMix64.
+pub(super) fn mix(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,11 +262,4 @@ mod tests {
         let ones: BTreeSet<NodeKey> = (0..3).flat_map(|turn| first(1, turn)).collect();
         assert!(ones.contains(&12) && ones.contains(&13) && ones.len() == 3);
     }
-}
-
-/// The finish of SplitMix64.
-pub(super) fn mix(mut hash: u64) -> u64 {
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
 }
