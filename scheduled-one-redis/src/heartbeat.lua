@@ -135,9 +135,8 @@ if tonumber(ARGV[10]) == version then
 else
   living = living or call('ZRANGEBYSCORE', KEYS[4], string.format('%.0f', now - ARGV[6]), '+inf')
   reply({ #living })
-  -- As many at once as `unpack` takes without fear for the stack.
-  for first = 1, #living, 500 do
-    local some = { unpack(living, first, math.min(first + 499, #living)) }
+  for first = 1, #living, FIELDS_AT_ONCE do
+    local some = { unpack(living, first, math.min(first + FIELDS_AT_ONCE - 1, #living)) }
     for i, member in ipairs(call('HMGET', KEYS[5], unpack(some))) do
       reply({ some[i], member or '' })
     end

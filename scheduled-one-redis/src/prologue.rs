@@ -21,12 +21,15 @@ use crate::keys::MAX_UNIT_BYTES;
 /// Most entries of `ready` that a heartbeat chooses the named units from.
 const MAX_READY: usize = 64 * MAX_BATCH;
 
+/// Fields that a script reads at once, at most: so many values `unpack` takes without fear for the stack.
+const FIELDS_AT_ONCE: u64 = 500;
+
 /// Between the load of a node that has room, of one that is busy, and of one that is full.
 pub(crate) const LOAD_STEP: i64 = 1 << 20;
 const _: () = assert!((MAX_RUNNING as i64) < LOAD_STEP);
 
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 24] = [
+const CONSTANTS: [(&str, u64); 25] = [
     ("VERSION", VERSION),
     ("FIRST_VERSION", FIRST_VERSION),
     ("CONTROL_VERSION", CONTROL_VERSION),
@@ -40,6 +43,7 @@ const CONSTANTS: [(&str, u64); 24] = [
     ("MAX_NONCE_BYTES", MAX_NONCE_BYTES as u64),
     ("MAX_UNIT_BYTES", MAX_UNIT_BYTES as u64),
     ("MAX_READY", MAX_READY as u64),
+    ("FIELDS_AT_ONCE", FIELDS_AT_ONCE),
     ("LOAD_STEP", LOAD_STEP as u64),
     ("MAX_WAITING_REQUESTS", MAX_WAITING_REQUESTS as u64),
     ("KNOWN_REQUESTS", KNOWN_REQUESTS as u64),

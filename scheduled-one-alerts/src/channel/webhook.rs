@@ -141,7 +141,7 @@ fn body(alert: &Alert) -> Vec<u8> {
         let mut data = serde_json::to_value(&kept).unwrap_or_default();
         data["title"] = Value::from(alert.title());
         data["count"] = Value::from(alert.count());
-        data["more"] = Value::from(alert.count() - kept.count());
+        data["more"] = Value::from(alert.count() - kept.subjects.len());
         let timestamp = instant(alert.at_ms, None);
         let body = json!({"type": kind, "timestamp": timestamp, "data": data}).to_string();
         if body.len() <= MAX_BODY || kept.subjects.len() <= 1 {

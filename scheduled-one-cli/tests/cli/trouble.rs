@@ -187,7 +187,7 @@ async fn jobs_that_nodes_do_not_list_are_no_problem() {
     });
     let jobs = world.json(&["jobs"]);
     let state = |name: &str| {
-        let mut jobs = jobs.as_array().unwrap().iter();
+        let mut jobs = jobs["jobs"].as_array().unwrap().iter();
         jobs.find(|job| job["job"] == name).unwrap()["state"].clone()
     };
     assert_eq!(state("each-node"), "active");

@@ -20,7 +20,8 @@ const SERVED_BY: &str = "SELECT string_agg(pid::text, ',') FROM pg_stat_activity
 async fn a_deadlock_with_a_stranger_is_repeated() {
     let server = PostgresServer::options()
         .setting("fsync", "off")
-        .setting("deadlock_timeout", "50ms")
+        // The server looks once in each wait: when the stranger waits as well, and before the wait is given up.
+        .setting("deadlock_timeout", "700ms")
         .start()
         .unwrap();
     let store = PostgresStore::new(&server.url(), "test").unwrap();

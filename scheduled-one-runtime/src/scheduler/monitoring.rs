@@ -278,7 +278,8 @@ fn plain(text: &str, zone: &str) -> MonitorSchedule {
     });
     let every = || {
         let period = text.strip_prefix("every ")?;
-        let period = period.split_once(" offset ").map_or(period, |it| it.0);
+        let (period, offset) = period.split_once(" offset ").unwrap_or((period, period));
+        parse_duration(offset).ok()?; // and nothing behind it
         Some(MonitorSchedule::every(parse_duration(period).ok()?))
     };
     cron.or_else(every).unwrap_or(MonitorSchedule::Other)

@@ -14,7 +14,7 @@ use scheduled_one_testkit::checker::{
 
 use super::jobs::JobPlan;
 use super::operator;
-use super::releases::is_counted;
+use super::releases::{Forgotten, is_counted};
 
 /// How long after it lost its memory the store may not know what became of a tick: catch-up windows are that long.
 const AFTERMATH: Duration = Duration::from_secs(60);
@@ -48,9 +48,9 @@ pub(crate) struct History {
     pub(crate) nodes: usize,
     /// How often a job was gone.
     pub(crate) gone: u64,
-    /// How often it was forgotten; and what its ledger had until then.
+    /// How often it was forgotten; and what went with it.
     pub(crate) forgotten_jobs: u64,
-    pub(crate) forgotten_lines: Option<Vec<LedgerLine>>,
+    pub(crate) forgotten: Option<Forgotten>,
     /// How often a node sent heartbeats, and no claims.
     pub(crate) hangs: u64,
     /// What operators did.
@@ -183,8 +183,9 @@ impl History {
         let mut ledger: Vec<LedgerLine> = self.ledgers[job].iter().map(ledger_line).collect();
         // Only the last job is ever dropped.
         let is_last = job + 1 == self.jobs.len();
-        let forgotten = self.forgotten_lines.iter().flatten().filter(|_| is_last);
-        ledger.extend(forgotten.cloned());
+        if let Some(forgotten) = self.forgotten.as_ref().filter(|_| is_last) {
+            ledger.extend(forgotten.lines.iter().chain(&forgotten.open).cloned());
+        }
         Audit::of_ticks(name, due, range_ms, ledger)
     }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use scheduled_one_protocol::TickMs;
 use scheduled_one_runtime::clock::Clock;
 use scheduled_one_runtime::control::{Control, Error};
-use scheduled_one_runtime::{Misfire, Scope};
+use scheduled_one_runtime::{Misfire, Outcome, Scope};
 use scheduled_one_testkit::ForgetfulStore;
 use scheduled_one_testkit::checker::{FaultKind, InForce, LedgerLine};
 
@@ -50,10 +51,10 @@ pub(super) async fn drop_a_job(
     let is_forgotten = match forgets {
         true => {
             let forgetting = forget(world, &control, &dropped.name);
-            let ((), lines) = tokio::join!(replacing, forgetting);
-            history.forgotten_jobs += u64::from(lines.is_some());
-            history.forgotten_lines = lines;
-            history.forgotten_lines.is_some()
+            let ((), forgotten) = tokio::join!(replacing, forgetting);
+            history.forgotten_jobs += u64::from(forgotten.is_some());
+            history.forgotten = forgotten;
+            history.forgotten.is_some()
         }
         false => {
             replacing.await;
@@ -86,17 +87,41 @@ pub(super) async fn drop_a_job(
     }
 }
 
-/// Forgets the job, and returns what its ledger had; `None` if that is refused, because a node has it.
-async fn forget(world: &World, control: &Control, job: &str) -> Option<Vec<LedgerLine>> {
+/// What went with a job that was forgotten.
+#[derive(Clone, Debug)]
+pub(crate) struct Forgotten {
+    /// Its ledger.
+    pub(super) lines: Vec<LedgerLine>,
+    /// Runs that had died with their nodes, and had not ended by then: as good as lost, but nothing records it any more.
+    pub(super) open: Vec<LedgerLine>,
+}
+
+/// Forgets the job, and returns what went with it; `None` if that is refused, because a node has it.
+async fn forget(world: &World, control: &Control, job: &str) -> Option<Forgotten> {
     // Some of the nodes that had it may count as living still, and one that has it again may live already.
     for wait_ms in [0, 500, 1_000, 1_500, 2_000] {
         world.clock.sleep(Duration::from_millis(wait_ms)).await;
+        // First: what is written off meanwhile is in the ledger.
+        let described = control.describe(job).await.expect("the store answers");
         let lines = control
             .history(job, 1_000)
             .await
             .expect("the store answers");
         match control.forget(job).by("operator").await {
-            Ok(_) => return Some(lines.iter().map(stored_line).collect()),
+            Ok(_) => {
+                let status = described.status;
+                let open = status.running.into_iter().chain(status.waiting);
+                let lost = |tick: TickMs| LedgerLine {
+                    first_ms: tick.ms(),
+                    last_ms: tick.ms(),
+                    outcome: Outcome::Lost,
+                    ..LedgerLine::default()
+                };
+                return Some(Forgotten {
+                    lines: lines.iter().map(stored_line).collect(),
+                    open: open.map(lost).collect(),
+                });
+            }
             Err(Error::NotGone { .. } | Error::NotYet { .. }) => {}
             Err(error) => panic!("forget: {error}"),
         }

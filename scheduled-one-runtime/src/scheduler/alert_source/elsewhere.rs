@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use scheduled_one_alerts::{Facts, UnitFacts, Unreadable};
 use scheduled_one_control::{CatalogedJob, Error, JobGlance, JobSummary};
-use scheduled_one_protocol::{BoxFuture, StoreError, UnitName};
+use scheduled_one_protocol::{BoxFuture, UnitName};
 use scheduled_one_schedule::alert::JobRules;
 use scheduled_one_schedule::parse_duration;
 
@@ -19,8 +19,8 @@ const MAX_NAMED: usize = 5;
 /// All jobs of a bucket, and those that this node does not have.
 type JobsOfBucket = (Vec<JobSummary>, Vec<Other>);
 
-/// A job that this node does not have, and what it looks like, or why that cannot be read.
-type Other = (JobSummary, Result<JobGlance, String>);
+/// A job that this node does not have, and what it looks like.
+type Other = (JobSummary, JobGlance);
 
 impl AlertSource {
     /// Adds the buckets that cannot be read to those that are away; of the others, the facts are there.
@@ -61,43 +61,16 @@ impl AlertSource {
         let others = jobs.iter().filter(|job| !own.contains(&*job.job)).cloned();
         let others: Vec<JobSummary> = others.collect();
         let names: Vec<String> = others.iter().map(|job| job.job.clone()).collect();
-        let glances = self.glances(&names).await?;
+        let glances = self.control.glance(&names).await?;
         Ok((jobs, others.into_iter().zip(glances).collect()))
-    }
-
-    /// A glance at each job. One whose record somebody edited has an error, and keeps no other from being looked at.
-    fn glances<'a>(
-        &'a self,
-        names: &'a [String],
-    ) -> BoxFuture<'a, Result<Vec<Result<JobGlance, String>>, Error>> {
-        Box::pin(async move {
-            let (first, second) = names.split_at(names.len() / 2);
-            match self.control.glance(names).await {
-                Ok(glances) => Ok(glances.into_iter().map(Ok).collect()),
-                Err(error @ Error::Store(StoreError::Refused(_))) if first.is_empty() => {
-                    Ok(vec![Err(error.to_string())])
-                }
-                Err(Error::Store(StoreError::Refused(_))) => {
-                    let mut glances = self.glances(first).await?;
-                    glances.extend(self.glances(second).await?);
-                    Ok(glances)
-                }
-                Err(error) => Err(error),
-            }
-        })
     }
 
     fn add_others(&self, facts: &mut Facts, others: Vec<Other>) {
         for (job, glance) in &others {
-            let glance = match glance {
-                Ok(glance) => glance,
-                Err(error) => {
-                    let (what, error) = (job.job.clone(), error.clone());
-                    facts.unreadable.push(Unreadable { what, error });
-                    continue;
-                }
-            };
-            if is_gone(job, glance) {
+            if let Some(error) = glance.refused.clone() {
+                let what = job.job.clone();
+                facts.unreadable.push(Unreadable { what, error });
+            } else if is_gone(job, glance) {
                 facts.gone.extend(units(job));
             } else if let Some(cataloged) = &job.cataloged {
                 let rules = JobRules::from_said(|key| cataloged.descriptor.get(key));

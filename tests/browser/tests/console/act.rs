@@ -96,7 +96,10 @@ async fn a_run_is_cancelled_after_a_question() {
             .is_empty()
     );
     browser
-        .type_into("form[action$='/cancel'] input", "wrong file")
+        .type_into(
+            "form[action$='/cancel'] input:not([type='hidden'])",
+            "wrong file",
+        )
         .await;
     browser.click("form[action$='/cancel'] button").await;
     browser.shows("The runs after it are not touched.").await;

@@ -87,18 +87,6 @@ async fn schedules_and_backfills_work() {
     .await;
     let job = format!("{}jobs/charge_cards", world.url);
     browser.open(&job).await;
-    browser
-        .run("document.querySelector('#schedule').value = 'every 45m'")
-        .await;
-    send(&browser, "reschedule").await;
-    browser.shows("Its next ticks:").await;
-    browser.click("form[action$='/reschedule'] button").await;
-    browser.shows("The schedule is another one").await;
-    send(&browser, "reset").await;
-    browser.shows("Its next ticks:").await;
-    browser.click("form[action$='/reset'] button").await;
-    browser.shows("The schedule in the code holds again").await;
-
     let fill = "document.querySelector('#from').value = '2026-01-01T10:45';
         document.querySelector('#to').value = '2026-01-01T11:45';
         document.querySelector('#only').value = 'failed';";
@@ -117,4 +105,18 @@ async fn schedules_and_backfills_work() {
     browser.open(&job).await;
     browser.click("form[action$='/backfill/stop'] button").await;
     browser.shows("The backfill has ended").await;
+
+    // Last: a schedule that was changed has no ticks from before.
+    browser.open(&job).await;
+    browser
+        .run("document.querySelector('#schedule').value = 'every 45m'")
+        .await;
+    send(&browser, "reschedule").await;
+    browser.shows("Its next ticks:").await;
+    browser.click("form[action$='/reschedule'] button").await;
+    browser.shows("The schedule is another one").await;
+    send(&browser, "reset").await;
+    browser.shows("Its next ticks:").await;
+    browser.click("form[action$='/reset'] button").await;
+    browser.shows("The schedule in the code holds again").await;
 }
