@@ -192,7 +192,13 @@ async fn jobs_that_nodes_do_not_list_are_no_problem() {
     };
     assert_eq!(state("each-node"), "active");
     assert_eq!(state("off"), "disabled");
-    assert_eq!(world.run(&["jobs", "--problems", "-o", "name"]).out, "");
+    // The others are, until their node has said which jobs it has.
+    wait_until("no job is a problem", || {
+        world
+            .run(&["jobs", "--problems", "-o", "name"])
+            .out
+            .is_empty()
+    });
     let shown = world.run(&["job", "each-node"]).out;
     assert!(!shown.contains("no living node"), "{shown}");
 }
