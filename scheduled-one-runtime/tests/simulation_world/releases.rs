@@ -92,7 +92,7 @@ pub(super) async fn drop_a_job(
 pub(crate) struct Forgotten {
     /// Its ledger.
     pub(super) lines: Vec<LedgerLine>,
-    /// Runs that had died with their nodes, and had not ended by then: as good as lost, but nothing records it any more.
+    /// Runs that had died with their nodes, and had not ended by then: as good as lost, but nothing records that.
     pub(super) open: Vec<LedgerLine>,
 }
 

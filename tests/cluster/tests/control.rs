@@ -174,8 +174,8 @@ fn starts(cluster: &Cluster) -> Vec<Event> {
     events
 }
 
-/// Each tick of the backfill has one start; a run that died with its node is lost, and recorded as that, also if it died
-/// between its grant and its start.
+/// Each tick of the backfill has one start; a run that died with its node is lost, and recorded as that, also if it
+/// died between its grant and its start.
 async fn each_ran_once(control: &Control, cluster: &Cluster, begun: &BackfillPlan) {
     let lines = control.history("tick", 10_000).await.expect("a ledger");
     let lost = |tick_ms: i64| {
