@@ -32,8 +32,9 @@ impl Runner {
     /// Runs that somebody asked for say nothing of the schedule. Those of a job that each node runs by itself would
     /// answer for each other: the other nodes hide that one of them is dead.
     fn signs_of(&self, new: &NewRun) -> Option<&dyn RunSigns> {
+        let signs = self.signs.as_deref()?;
         let is_leased = matches!(new.kind, RunKind::Leased { .. });
-        let is_tick = is_leased && !new.id.unit.is_lane() && new.id.origin.is_none();
-        self.signs.as_deref().filter(|_| is_tick)
+        let is_tick = is_leased && new.id.origin.is_none() && !new.id.unit.is_lane();
+        is_tick.then_some(signs)
     }
 }

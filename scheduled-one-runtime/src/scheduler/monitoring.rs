@@ -9,7 +9,7 @@ use std::time::Duration;
 use scheduled_one_alerts::{Monitor, MonitorSchedule, RunEnd, RunInfo};
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::{UnitName, hash};
-use scheduled_one_schedule::{name::is_internal, parse_duration};
+use scheduled_one_schedule::parse_duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -180,7 +180,7 @@ impl Monitoring {
     /// `None` of a run that no monitor is informed of.
     fn info(&self, run: &NewRun, started_ms: i64) -> Option<RunInfo> {
         let job = &run.job;
-        (!is_internal(&job.name)).then(|| RunInfo {
+        (!job.is_internal).then(|| RunInfo {
             namespace: self.namespace.clone(),
             job: UnitName::new(&job.name, run.shard.index)
                 .as_str()
