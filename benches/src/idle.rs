@@ -42,21 +42,28 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-/// The same on PostgreSQL, by its count of transactions.
+/// The same on PostgreSQL, by its log of statements and its count of transactions.
 pub(crate) fn on_postgres(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[2];
-    let postgres = PostgresServer::start()?;
+    let postgres = PostgresServer::options()
+        .setting("log_statement", "all")
+        .setting("log_line_prefix", "%n [%a] ");
+    let postgres = postgres.start()?;
     let mut task = Task::new(&postgres.url(), jobs, scale);
     // What a connection did at the start is counted up to ten seconds later.
     task.settle += Duration::from_secs(task.seconds.min(12));
     let window = Duration::from_secs(task.seconds);
-    let (found, per_second) = child::run_watched("idle", &task, || {
+    let (found, (sent, per_second)) = child::run_watched("idle", &task, || {
         let before = transactions(&postgres)?;
-        let began = Instant::now();
+        let (began, logged) = (Instant::now(), postgres.log().len());
         std::thread::sleep(window);
+        let sent = statements(postgres.log().get(logged..).unwrap_or_default());
         let count = transactions(&postgres)? - before;
-        Ok(count / began.elapsed().as_secs_f64())
+        Ok((sent, count / began.elapsed().as_secs_f64()))
     })?;
+    for (name, count) in &sent.by_name {
+        eprintln!("  {count} × {name} in {} s", task.seconds);
+    }
     let figure = |what: &str| {
         format!(
             "idle node on PostgreSQL, {} jobs, {what}",
@@ -64,6 +71,12 @@ pub(crate) fn on_postgres(scale: &Scale) -> Result<Vec<Row>> {
         )
     };
     Ok(vec![
+        Row::new(
+            figure("statements"),
+            "/s",
+            Bound::AtMost(1.0),
+            sent.per_second(window),
+        ),
         Row::new(figure("transactions"), "/s", Bound::AtMost(2.1), per_second),
         Row::new(
             figure("processor"),
@@ -79,6 +92,25 @@ fn transactions(postgres: &PostgresServer) -> Result<f64> {
     let select =
         "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'postgres'";
     Ok(postgres.sql_in("template1", select)?.parse()?)
+}
+
+/// The statements of nodes in a part of the log of a server.
+fn statements(log: &str) -> Sent {
+    let mut sent = Sent::default();
+    for (at_s, name) in log.lines().filter_map(sent_by_a_node) {
+        sent.add(at_s, name);
+    }
+    sent
+}
+
+/// Instant and first word of the statement in a line such as
+/// `1700000000.123 [scheduled-one] LOG:  execute <unnamed>: SELECT …`; none if it is of somebody else, or no statement.
+fn sent_by_a_node(line: &str) -> Option<(f64, &str)> {
+    let (at_s, rest) = line.split_once(" [scheduled-one] LOG:  ")?;
+    let simple = rest.strip_prefix("statement: ");
+    let statement = simple.or_else(|| Some(rest.strip_prefix("execute ")?.split_once(": ")?.1))?;
+    let name = statement.split([' ', ';']).next()?;
+    Some((at_s.parse().ok()?, name))
 }
 
 /// In a child process: starts jobs that are not due, and sleeps.
@@ -181,7 +213,24 @@ fn sent_by_a_client(line: &str) -> Option<(f64, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::sent_by_a_client;
+    use super::{sent_by_a_client, sent_by_a_node};
+
+    #[test]
+    fn statements_of_others_do_not_count() {
+        let node = "1700000000.123 [scheduled-one] LOG:  ";
+        for (said, name) in [
+            ("statement: BEGIN ISOLATION", Some("BEGIN")),
+            ("statement: COMMIT", Some("COMMIT")),
+            ("execute <unnamed>: WITH limits AS", Some("WITH")),
+            ("checkpoint starting: time", None),
+        ] {
+            let line = format!("{node}{said}");
+            let expected = name.map(|name| (1_700_000_000.123, name));
+            assert_eq!(sent_by_a_node(&line), expected);
+        }
+        let other = "1700000000.123 [psql] LOG:  statement: SELECT 1";
+        assert_eq!(sent_by_a_node(other), None);
+    }
 
     #[test]
     fn commands_of_scripts_do_not_count() {

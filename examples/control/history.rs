@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use scheduled_one_runtime::Outcome;
 use scheduled_one_runtime::TickStatus;
+use scheduled_one_runtime::control::{BackfillOnly, BackfillState, NextTicks};
 
 use crate::world::{Row, World, until};
 
@@ -78,6 +79,50 @@ pub(crate) async fn backfill(world: &mut World) -> anyhow::Result<Row> {
     Ok(row)
 }
 
+/// The job never ends by itself, so its backfill goes on until somebody stops it.
+pub(crate) async fn stop_backfill(world: &World) -> anyhow::Result<Row> {
+    let mut row = Row::new("pause and stop a backfill");
+    let control = &world.control;
+    let now = SystemTime::now();
+    row.asks(r#"control.backfill("slow", six_hours).only(BackfillOnly::Never).at_a_time(1)"#);
+    let begun = control.backfill("slow", now - 6 * HOUR..now);
+    let begun = begun.only(BackfillOnly::Never).at_a_time(1).by("ann");
+    let count = begun.await?.ticks.len();
+    row.states(
+        count > 2,
+        format!("{count} ticks, of which no run is known, one after the other"),
+    );
+    let state = async || -> anyhow::Result<BackfillState> {
+        let state = control.backfill_state("slow").await?;
+        state.ok_or_else(|| anyhow::anyhow!("there is no backfill"))
+    };
+    row.asks(r#"control.pause_backfill("slow", true, "ann")"#);
+    control.pause_backfill("slow", true, "ann").await?;
+    row.states(
+        state().await?.is_paused,
+        "paused: nothing more is asked for",
+    );
+    control.pause_backfill("slow", false, "ann").await?;
+    row.states(!state().await?.is_paused, "and it goes on");
+    row.asks(r#"control.stop_backfill("slow", "ann", "wrong day")"#);
+    let was_open = control.stop_backfill("slow", "ann", "wrong day").await?;
+    until("what was asked for before has ended", async || {
+        for run in control.open_runs("slow").await? {
+            if let Some(token) = run.token {
+                control.cancel("slow", token.get()).by("bob").await?;
+            }
+        }
+        Ok(state().await?.is_over())
+    })
+    .await?;
+    let ended = state().await?.ended;
+    row.states(
+        was_open && ended.contains("ann"),
+        format!("it has ended before its last tick: {ended}"),
+    );
+    Ok(row)
+}
+
 pub(crate) async fn describe(world: &World) -> anyhow::Result<Row> {
     let mut row = Row::new("describe");
     let control = &world.control;
@@ -94,6 +139,13 @@ pub(crate) async fn describe(world: &World) -> anyhow::Result<Row> {
         format!("schedule, on both nodes: {}", schedule.unwrap_or("?")),
     );
     row.states(!job.newest.is_empty(), "its newest lines");
+    let next = job.next.ticks().len();
+    row.states(next == 10, format!("its next {next} ticks"));
+    let manual = control.describe("import").await?.next;
+    row.states(
+        manual == NextTicks::Manual,
+        format!("of a job that runs on request: {manual}"),
+    );
     Ok(row)
 }
 
@@ -119,6 +171,10 @@ pub(crate) async fn trail(world: &World) -> anyhow::Result<Row> {
         "reschedule",
         "reset",
         "backfill",
+        "backfill",
+        "pause backfill",
+        "resume backfill",
+        "stop backfill",
         "forget",
     ];
     row.states(

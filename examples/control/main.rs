@@ -15,6 +15,7 @@
 mod changes;
 mod history;
 mod requests;
+mod schedules;
 mod world;
 
 use std::process::ExitCode;
@@ -34,10 +35,13 @@ async fn main() -> anyhow::Result<ExitCode> {
         requests::manual(&world).await?,
         history::next(&world).await?,
         changes::reschedule(&world).await?,
+        schedules::windows_and_calendars().await?,
         history::backfill(&mut world).await?,
+        history::stop_backfill(&world).await?,
         history::describe(&world).await?,
     ];
     rows.extend(changes::pause_after_and_forget(&world).await?);
+    rows.push(schedules::take_back().await?);
     rows.push(history::trail(&world).await?);
     for row in &rows {
         print!("{row}");

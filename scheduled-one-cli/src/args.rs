@@ -46,8 +46,13 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Global {
+    /// The context of ~/.config/scheduled-one/config.toml that says which store; else SCHEDULED_ONE_CONTEXT, else the
+    /// `current` one of that file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
     /// The store, as the schedulers name it, such as redis://host or sqlite:///path; else SCHEDULED_ONE_URL, else
-    /// REDIS_URL. A password belongs into one of these or into a file (?password_file=/path): here it shows in `ps`
+    /// REDIS_URL, else that of the context. A password belongs into one of these variables or into a file
+    /// (?password_file=/path): here it shows in `ps`
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// The namespace of the schedulers; else SCHEDULED_ONE_NAMESPACE, else `default`
@@ -156,6 +161,9 @@ pub(crate) struct Jobs {
     /// Only the jobs that are in this group now
     #[arg(short, long, value_name = "NAME")]
     pub(crate) group: Option<String>,
+    /// Draws the table anew every two seconds, until Ctrl-C
+    #[arg(short, long, conflicts_with = "gone")]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -22,6 +22,7 @@ mod tail;
 mod trail;
 
 use crate::args::{Args, Command};
+use crate::config::with_context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -31,9 +32,13 @@ use crate::session::Session;
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let Args { global, command } = args;
     let output = Output::new(&global);
+    match &command {
+        Command::Completions { shell } => return completions::run(&output, *shell),
+        Command::Schema(args) => return schema::run(&output, args),
+        _ => {}
+    }
+    let global = with_context(global)?;
     match command {
-        Command::Completions { shell } => completions::run(&output, shell),
-        Command::Schema(args) => schema::run(&output, &args),
         Command::Doctor => doctor::run(&global, &output).await,
         #[cfg(feature = "console")]
         Command::Console(args) => console::run(&global, &args).await,

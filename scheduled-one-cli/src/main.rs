@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 
 // The way to the store, and questions to the operator.
+mod config;
 mod confirm;
 mod session;
 
@@ -16,6 +17,7 @@ mod output;
 mod table;
 mod text;
 mod view;
+mod watch;
 
 mod commands;
 

@@ -52,6 +52,10 @@ impl Output {
         self.format == Format::Wide
     }
 
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// Writes lines that hold nothing hostile.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();

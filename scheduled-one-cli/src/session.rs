@@ -86,7 +86,7 @@ pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
     let Some(url) = global.url.clone().or_else(from_environment) else {
         return Err(Failure::usage(
             "which store? Say --url redis://host, or set SCHEDULED_ONE_URL or REDIS_URL: the URL that the schedulers are \
-             started with",
+             started with; or give it a name, for --context, in ~/.config/scheduled-one/config.toml",
         ));
     };
     let connect = Control::connect(url);
@@ -97,7 +97,7 @@ pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
 }
 
 /// The value of an environment variable without the white space around it; none if it is empty.
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     let value = env::var(name).ok()?;
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
@@ -108,7 +108,7 @@ fn namespace(global: &Global) -> Option<String> {
 }
 
 /// Whether a URL has a password in it.
-fn has_password(url: &str) -> bool {
+pub(crate) fn has_password(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let login = place.rsplit_once('@').map(|(login, _)| login);

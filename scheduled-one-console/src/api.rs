@@ -3,20 +3,20 @@
 mod act;
 
 use axum::body::to_bytes;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Query, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use scheduled_one_control::{Action, JobDescription, OpenRun};
+use scheduled_one_control::{Action, JobDescription, UnitRecord};
 use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::{Shared, permit};
+use crate::app::permit;
 use crate::failure::{Failure, api_error, code_of, failed, is_api};
 use crate::gate::Visitor;
-use crate::plan::Plan;
+use crate::plan::all_ms;
 use crate::text::rfc3339;
 
 pub(crate) use act::{act, cancel};
@@ -25,8 +25,6 @@ pub(crate) use act::{act, cancel};
 const MAX_JOBS: usize = 1_000;
 /// Lines of the ledger of a job.
 const LINES: usize = 50;
-/// Next ticks of a job.
-const TICKS: usize = 10;
 
 fn answer(result: Result<Response, Failure>) -> Response {
     result.unwrap_or_else(|failure| failed(&failure))
@@ -110,19 +108,15 @@ pub(crate) async fn jobs(
 
 /// `GET /api/v1/jobs/{job}`
 pub(crate) async fn job(
-    State(app): Shared,
     Extension(visitor): Extension<Visitor>,
     Path(job): Path<String>,
 ) -> Response {
     let described = async {
         permit(&visitor, Action::View, &job)?;
         let described = visitor.control.describe(&job).await?;
-        let open = visitor.control.open_runs(&job).await?;
         let lines = visitor.control.ledger(&job, LINES).await?;
-        let version = described.version;
-        let plan = app.plan(&visitor, &described, TICKS).await?;
-        let body = description(&plan, &described, &open, &lines);
-        Ok((etag(version), Json(body)).into_response())
+        let body = description(&described, &lines);
+        Ok((etag(described.version), Json(body)).into_response())
     };
     answer(described.await)
 }
@@ -131,12 +125,7 @@ fn etag(version: u64) -> [(HeaderName, String); 1] {
     [(header::ETAG, format!("\"{version}\""))]
 }
 
-fn description(
-    plan: &Plan,
-    of: &JobDescription,
-    open: &[OpenRun],
-    lines: &[LedgerRecord],
-) -> Value {
+fn description(of: &JobDescription, lines: &[LedgerRecord]) -> Value {
     let pauses = of.pauses.iter().map(|pause| {
         json!({
             "of_all": pause.of_all,
@@ -151,7 +140,14 @@ fn description(
         .nodes
         .iter()
         .map(|(schedule, nodes)| json!({ "schedule": schedule.to_string(), "nodes": nodes }));
-    let open = open.iter().map(|run| {
+    let said = |version: &String| Some(version.clone()).filter(|version| !version.is_empty());
+    let versions = of
+        .versions
+        .iter()
+        .map(|(version, nodes)| json!({ "version": said(version), "nodes": nodes }));
+    let next = all_ms(of.next.ticks());
+    let why_none = next.is_empty().then(|| of.next.to_string());
+    let open = of.open_runs().map(|run| {
         json!({
             "shard": run.shard,
             "tick": rfc3339(run.tick.ms()),
@@ -166,11 +162,30 @@ fn description(
         "schedule": cataloged.map(|job| &job.schedule),
         "description": cataloged.and_then(|job| job.description.as_ref()),
         "group": cataloged.and_then(|job| job.group.as_ref()),
-        "next": plan.ticks().iter().copied().map(rfc3339).collect::<Vec<_>>(),
+        "next": next.into_iter().map(rfc3339).collect::<Vec<_>>(),
+        "no_next": why_none,
         "pauses": pauses.collect::<Vec<_>>(),
         "nodes": nodes.collect::<Vec<_>>(),
+        "versions": versions.collect::<Vec<_>>(),
         "open_runs": open.collect::<Vec<_>>(),
+        "shards": of.shards,
+        "records": of.records.iter().map(record).collect::<Vec<_>>(),
+        "shards_left_out": of.shards_left_out,
         "ledger": lines.iter().map(line).collect::<Vec<_>>(),
+    })
+}
+
+fn record(UnitRecord { unit, status, .. }: &UnitRecord) -> Value {
+    let waiting = status.waiting.iter().map(|tick| rfc3339(tick.ms()));
+    json!({
+        "unit": unit.as_str(),
+        "shard": unit.shard(),
+        "slot": unit.slot(),
+        "lane": unit.is_lane(),
+        "decided_to": status.marks.decided.map(|tick| rfc3339(tick.ms())),
+        "running": status.running.map(|tick| rfc3339(tick.ms())),
+        "token": status.token.map(|token| token.get()),
+        "waiting": waiting.collect::<Vec<_>>(),
     })
 }
 

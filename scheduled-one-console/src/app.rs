@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, header};
 use maud::Markup;
-use scheduled_one_control::{Action, Control, Error, JobDescription, JobSummary};
+use scheduled_one_control::{Action, Control, Error, JobSummary};
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::{LedgerRecord, StoreError};
 use tokio::task::JoinSet;
@@ -17,7 +17,6 @@ use crate::failure::{Failure, failed, is_api};
 use crate::gate::Visitor;
 use crate::live::Hub;
 use crate::page::{self, Layout, Section};
-use crate::plan::Plan;
 use crate::run_logs::RunLogs;
 use crate::text::millis;
 
@@ -107,22 +106,6 @@ impl App {
             now_ms: self.now_ms(),
         };
         layout.page(shown.content.clone()).into_string()
-    }
-
-    /// The next `n` ticks of a job. The catalog has the schedule in the code: what is in force in its place is computed
-    /// with the directive.
-    pub(crate) async fn plan(
-        &self,
-        visitor: &Visitor,
-        described: &JobDescription,
-        n: usize,
-    ) -> Result<Plan, Error> {
-        let (job, cataloged) = (&described.job, described.cataloged.as_ref());
-        let overridden = described.overridden.as_ref();
-        match overridden.is_some_and(|it| it.is_in_force()) {
-            true => Plan::computed(visitor.control.next(job, n).await),
-            false => Ok(Plan::of(job, cataloged, self.now_ms(), n)),
-        }
     }
 
     /// The newest lines of each ledger. That the store refuses to read one is no reason not to show the others.

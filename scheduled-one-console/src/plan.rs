@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::tz::TimeZone;
-use scheduled_one_control::{CatalogedJob, Error, JobSummary};
+use scheduled_one_control::{CatalogedJob, JobSummary};
 
 /// The next ticks of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +40,6 @@ impl Plan {
         match job.next(instant(now_ms), 1) {
             Ok(ticks) => Plan::Ticks(all_ms(&ticks)),
             Err(error) => Plan::Unknown(error.to_string()),
-        }
-    }
-
-    /// The ticks that `Control` has computed.
-    pub(crate) fn computed(ticks: Result<Vec<SystemTime>, Error>) -> Result<Self, Error> {
-        match ticks {
-            Ok(ticks) => Ok(Plan::Ticks(all_ms(&ticks))),
-            Err(error @ Error::Schedule { .. }) => Ok(Plan::Unknown(error.to_string())),
-            Err(error) => Err(error),
         }
     }
 

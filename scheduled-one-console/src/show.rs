@@ -36,8 +36,6 @@ const STRIP: usize = 30;
 const LOOKED_AT: usize = 512;
 /// Lines of a ledger that the page of a job, or of a run, looks at.
 const LINES: usize = 10_000;
-/// Next ticks of a job.
-const NEXT: usize = 10;
 
 /// `GET /`
 pub(crate) async fn jobs(
@@ -167,13 +165,12 @@ async fn job_page(
     let glance = glance(visitor, &job).await?;
     let described = visitor.control.describe(&job).await?;
     let follows = follow(std::slice::from_ref(&glance));
-    let open = visitor.control.open_runs(&job).await?;
+    let open = described.open_runs().collect();
     let backfill = visitor.control.backfill_state(&job).await?;
     let lines = visitor.control.ledger(&job, LINES).await?;
     let now_ms = app.now_ms();
     let pauses = described.pauses.iter().map(|pause| pause.pause.since_ms);
     let paused_since_ms = pauses.min();
-    let plan = app.plan(visitor, &described, NEXT).await?;
     let overridden = described.overridden.as_ref();
     let is_overridden = overridden.is_some_and(|it| it.is_in_force());
     let of_code = described.cataloged.as_ref().filter(|_| !is_overridden);
@@ -181,7 +178,6 @@ async fn job_page(
     let page = JobPage {
         calendar: calendar(visitor, &described, Range::from_word(&wanted.range), now_ms).await?,
         health: Health::of_described(&described, &glance, &lines),
-        plan,
         paused_ticks: paused_since_ms.and_then(|since_ms| Some(ticks_in(since_ms)?.len())),
         listed: if wanted.lines.is_empty() {
             page::FEW

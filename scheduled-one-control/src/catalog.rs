@@ -196,8 +196,8 @@ fn made_again(job: &JobDescriptor, zones: &ZoneData) -> Result<Option<Schedule>,
 }
 
 /// Up to which tick each of these shards is decided; 0 if none of one is.
-fn decided_ms(shards: &[UnitStatus]) -> i64 {
-    let decided = shards.iter().map(|unit| unit.marks.decided_to());
+pub(crate) fn decided_ms<'a>(shards: impl IntoIterator<Item = &'a UnitStatus>) -> i64 {
+    let decided = shards.into_iter().map(|unit| unit.marks.decided_to());
     let first = decided.map(|to| to.map_or(0, TickMs::ms)).min();
     first.unwrap_or_default()
 }

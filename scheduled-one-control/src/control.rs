@@ -12,6 +12,7 @@ use scheduled_one_schedule::distance;
 use crate::ask::ask;
 use crate::error::Error;
 use crate::reader::Reader;
+use crate::releases::Releases;
 use crate::rights::Rights;
 
 /// Most names that are given in place of a wrong one.
@@ -53,6 +54,8 @@ pub(crate) struct NodeJobs {
     pub(crate) jobs: BTreeMap<String, Option<ScheduleId>>,
     /// Into how many shards jobs are split, of those that are.
     pub(crate) shards: BTreeMap<String, u32>,
+    /// The versions of its program and jobs.
+    pub(crate) releases: Releases,
     /// The version of the protocol that it speaks; `None` if its list is not known.
     pub(crate) protocol: Option<u64>,
 }
@@ -139,6 +142,7 @@ impl Control {
         let with_jobs = members.into_iter().map(|node| NodeJobs {
             jobs: lists.get(&node.jobs).map(jobs).unwrap_or_default(),
             shards: lists.get(&node.jobs).map(shards).unwrap_or_default(),
+            releases: lists.get(&node.jobs).map(Releases::of).unwrap_or_default(),
             protocol: lists.get(&node.jobs).map(JobList::protocol),
             node,
         });

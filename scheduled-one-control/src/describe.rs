@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use scheduled_one_protocol::message::UnitStatus;
 use scheduled_one_protocol::{
-    ALL_JOBS, DecidingSchedule, LedgerRecord, Pause, ScheduleId, UnitName,
+    ALL_JOBS, DecidingSchedule, Directives, LedgerRecord, Pause, ScheduleId,
 };
 
 use crate::ask::ask;
 use crate::catalog::CatalogedJob;
-use crate::control::{Control, NodeJobs};
+use crate::control::{Control, MAX_SHARDS, NodeJobs};
 use crate::error::Error;
+use crate::glance::OpenRun;
 use crate::jobs::is_missing;
+use crate::next_ticks::NextTicks;
 use crate::reschedule::{OverrideOf, override_of};
 use crate::rights::Action;
+use crate::unit_record::{MAX_SHOWN, UnitRecord};
 
 /// Newest ledger lines that a description has.
 const NEWEST_LINES: usize = 10;
@@ -35,11 +38,24 @@ pub struct JobDescription {
     /// Labels of the living nodes that have it, by the identity of the schedule that they have: more than one if nodes
     /// of two releases live, or have different zone data.
     pub nodes: BTreeMap<ScheduleId, Vec<String>>,
+    /// Labels of these nodes, by the version of the program that they say: the one that its builder was given, else
+    /// that of the crate in which the job is defined. Those that say none are under an empty text: nodes of older
+    /// releases of this crate, or of jobs made by hand.
+    pub versions: BTreeMap<String, Vec<String>>,
     /// What the catalog has of it: its schedule, group, policies; `None` if only older nodes, which describe nothing,
     /// had it.
     pub cataloged: Option<CatalogedJob>,
     /// What is decided, running and waiting in the job, or in its first shard.
     pub status: UnitStatus,
+    /// How many shards it has, 1 if it is not split.
+    pub shards: u32,
+    /// What is stored of its shards, the first 64, and behind each of its slots and its lane, if something is stored
+    /// of these. A job that each node runs by itself has nothing in the store.
+    pub records: Vec<UnitRecord>,
+    /// How many shards have no record here, because the job has more than 64.
+    pub shards_left_out: u32,
+    /// The next ticks of the schedule in force, or why there are none.
+    pub next: NextTicks,
     /// The newest lines of its ledger, the newest first.
     pub newest: Vec<LedgerRecord>,
 }
@@ -72,8 +88,42 @@ impl JobDescription {
     }
 }
 
+impl JobDescription {
+    /// The runs that are active, and those that wait for them, of the shards that have [`records`](Self::records).
+    pub fn open_runs(&self) -> impl Iterator<Item = OpenRun> + '_ {
+        self.records.iter().flat_map(UnitRecord::open_runs)
+    }
+}
+
+/// What pauses a job.
+fn pauses(directives: &Directives, job: &str, now_ms: i64) -> Vec<PauseOf> {
+    let holding = |(subject, of_all): (&str, bool)| {
+        let directive = directives.get(subject)?;
+        let pause = directive.pause.filter(|pause| pause.holds(now_ms))?;
+        Some(PauseOf {
+            of_all,
+            pause,
+            note: directive.note.clone(),
+            by: directive.by.clone(),
+            version: directive.version,
+        })
+    };
+    let subjects = [(job, false), (ALL_JOBS, true)];
+    subjects.into_iter().filter_map(holding).collect()
+}
+
+/// How many shards a job has, as these nodes say that have it, or the catalog.
+fn shards(nodes: &[NodeJobs], job: &str, cataloged: Option<&CatalogedJob>) -> u32 {
+    let of_nodes = nodes.iter().filter_map(|node| node.shards.get(job)).max();
+    let said = || cataloged?.descriptor.get("shards")?.parse().ok();
+    let shards = of_nodes.copied().or_else(said).unwrap_or(1);
+    shards.clamp(1, MAX_SHARDS)
+}
+
 impl Control {
-    /// What there is to know of a job. With several shards, the status is that of the first.
+    /// What there is to know of a job: what the catalog has of it, its directive, what is decided, running and waiting
+    /// in its shards, its nodes, its newest lines and its next ticks. It costs a request more for each seven shards, of
+    /// at most 64.
     ///
     /// # Errors
     ///
@@ -86,41 +136,54 @@ impl Control {
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let directives = reply.body.directives;
         let catalog = reply.body.catalog.unwrap_or_default();
-        let holding = |(subject, of_all): (&str, bool)| {
-            let directive = directives.get(subject)?;
-            let pause = directive.pause.filter(|pause| pause.holds(now_ms))?;
-            Some(PauseOf {
-                of_all,
-                pause,
-                note: directive.note.clone(),
-                by: directive.by.clone(),
-                version: directive.version,
-            })
-        };
-        let pauses = [(job, false), (ALL_JOBS, true)];
-        let units = [UnitName::new(job, 0)];
-        let status = ask(|| store.inspect(&self.caller, &units)).await?.body;
-        let mut nodes: BTreeMap<ScheduleId, Vec<String>> = BTreeMap::new();
-        for NodeJobs { node, jobs, .. } in self.nodes(store).await? {
-            if let Some(schedule) = jobs.get(job) {
-                let same = nodes.entry(schedule.unwrap_or(ScheduleId(0)));
-                same.or_default().push(node.name);
-            }
-        }
         let cataloged = catalog.get(job).map(CatalogedJob::of);
-        let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
-        let status = status.into_iter().next().unwrap_or_default();
+        let mut having = self.nodes(store).await?;
+        having.retain(|node| node.jobs.contains_key(job));
+        let shards = shards(&having, job, cataloged.as_ref());
+        let records = self.unit_records(job, shards.min(MAX_SHOWN)).await?;
+        let of_shards = records.iter().filter(|record| record.unit.is_whole());
+        let of_shards: Vec<&UnitStatus> = of_shards.map(|record| &record.status).collect();
+        let status = of_shards.first().copied().cloned().unwrap_or_default();
         let decides = status.decides.as_ref();
+        let gone_since_ms = decides.and_then(DecidingSchedule::gone_since_ms);
+        let wanted = directives.get(job).and_then(|own| own.schedule.as_ref());
+        let pauses = pauses(&directives, job, now_ms);
+        let next = match gone_since_ms {
+            Some(_) => NextTicks::Gone,
+            None => {
+                NextTicks::of(job, cataloged.as_ref(), (now_ms, wanted), &of_shards).paused(&pauses)
+            }
+        };
+        let mut nodes: BTreeMap<ScheduleId, Vec<String>> = BTreeMap::new();
+        let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for NodeJobs {
+            node,
+            jobs,
+            releases,
+            ..
+        } in having
+        {
+            let version = releases.of_job(job).unwrap_or_default().to_owned();
+            versions.entry(version).or_default().push(node.name.clone());
+            let schedule = jobs.get(job).copied().flatten();
+            let same = nodes.entry(schedule.unwrap_or(ScheduleId(0)));
+            same.or_default().push(node.name);
+        }
         Ok(JobDescription {
             job: job.to_owned(),
             overridden: override_of(wanted, cataloged.as_ref()),
-            gone_since_ms: decides.and_then(DecidingSchedule::gone_since_ms),
+            gone_since_ms,
             version: directives.get(job).map_or(0, |own| own.version),
-            pauses: pauses.into_iter().filter_map(holding).collect(),
+            pauses,
             nodes,
+            versions,
             cataloged,
             status,
+            shards,
+            shards_left_out: shards.saturating_sub(MAX_SHOWN),
+            next,
             newest: ask(|| store.ledger(job, NEWEST_LINES)).await?,
+            records,
         })
     }
 }

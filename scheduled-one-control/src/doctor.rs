@@ -1,5 +1,6 @@
 //! The doctor, for somebody who has no scheduler.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use scheduled_one_protocol::{ALL_JOBS, DiagnosticContext, Finding, Report, Sever
 
 use crate::connect::Connect;
 use crate::control::Control;
+use crate::jobs::JobSummary;
 use crate::reader::Reader;
 use crate::rights::Action;
 use crate::store_url::{is_memory, is_missing_file, open_store};
@@ -83,6 +85,7 @@ impl Control {
             return Vec::new();
         };
         let drifting = jobs.iter().filter(|job| job.schedules.len() > 1);
+        let versions: BTreeSet<&str> = drifting.clone().flat_map(versions).collect();
         let drifting: Vec<&str> = drifting.map(|job| job.job.as_str()).collect();
         let mut findings = vec![match drifting.is_empty() {
             true => Finding::ok(
@@ -93,9 +96,10 @@ impl Control {
                 Severity::Warning,
                 DRIFT,
                 format!(
-                    "nodes have different schedules of {}; of each, the one that was registered last decides, and the \
+                    "nodes have different schedules of {}{}; of each, the one that was registered last decides, and the \
                      other nodes stand aside",
-                    named(&drifting)
+                    named(&drifting),
+                    of_versions(versions)
                 ),
                 "nothing while a deployment is under way; else give all nodes the same release, the same `cron_env` and \
                  the same zone data",
@@ -115,6 +119,19 @@ impl Control {
             ));
         }
         findings
+    }
+}
+
+fn versions(job: &JobSummary) -> impl Iterator<Item = &str> {
+    job.versions.iter().map(String::as_str)
+}
+
+/// Which versions of the program have what differs, if nodes say that.
+fn of_versions(versions: BTreeSet<&str>) -> String {
+    let versions: Vec<&str> = versions.into_iter().collect();
+    match versions.is_empty() {
+        true => String::new(),
+        false => format!(" (versions {})", named(&versions)),
     }
 }
 

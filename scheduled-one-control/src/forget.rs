@@ -99,8 +99,9 @@ impl Control {
 
     /// Takes back what a clock of the store that was ahead has decided of a job: its watermarks come back to now, where
     /// they are further ahead than a claim may be, 150 ms. Ticks up to now stay decided, so none starts a second time
-    /// at its own time; later ones run when they are due, although they may have run while the clock was ahead. What
-    /// waited then is dropped. The trail says who asked for it; ledgers have no line of it, because no tick is decided.
+    /// at its own time; later ones run when they are due, although they may have run while the clock was ahead. Ticks
+    /// that waited then are dropped; requests that wait or run are kept. The trail says who asked for it; ledgers have
+    /// no line of it, because no tick is decided.
     ///
     /// Stop the nodes that have the job first: they would raise the watermarks again.
     ///
@@ -175,9 +176,12 @@ impl ForgetJob {
         let (left, found) = control.left(store, job, &catalog, &directives).await?;
         let now_ms = (reply.head.now_us / 1_000) as i64;
         let decided_ms = |status: &UnitStatus| status.marks.decided.map_or(0, TickMs::ms);
-        let ahead = found
-            .iter()
-            .filter(|(_, status)| decided_ms(status) > now_ms + EARLY_TOLERANCE_MS);
+        let is_ahead = |(unit, status): &&(UnitName, UnitStatus)| {
+            let keeps_requests =
+                unit.is_lane() && !(status.waiting.is_empty() && status.running.is_none());
+            decided_ms(status) > now_ms + EARLY_TOLERANCE_MS && !keeps_requests
+        };
+        let ahead = found.iter().filter(is_ahead);
         let ahead = ahead.count() as u32;
         let mut units: Vec<UnitName> = found.into_iter().map(|(unit, _)| unit).collect();
         // Requests and their ids are stored by these, whatever became of the records.

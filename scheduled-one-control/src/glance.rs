@@ -10,11 +10,7 @@ use crate::control::Control;
 use crate::error::Error;
 use crate::reader::Reader;
 use crate::rights::Action;
-
-/// Most slots of a job.
-const MAX_SLOTS: u32 = 32;
-/// Most shards that are looked at for active runs.
-const MAX_SHARDS: u32 = 64;
+use crate::unit_record::{MAX_SHOWN, UnitRecord};
 
 /// A job, as two requests for a batch of jobs show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -137,31 +133,10 @@ impl Control {
         // A job that each node runs by itself has no units.
         let shards = match self.shards(job).await {
             Err(Error::Argument { .. }) => return Ok(Vec::new()),
-            shards => shards?.clamp(1, MAX_SHARDS),
+            shards => shards?.clamp(1, MAX_SHOWN),
         };
-        let of_shard = |shard| {
-            let unit = UnitName::new(job, shard);
-            let lane = unit.lane();
-            let slots = (0..=MAX_SLOTS).map(move |slot| unit.with_slot(slot));
-            slots.chain([lane])
-        };
-        let units: Vec<UnitName> = (0..shards).flat_map(of_shard).collect();
-        let store = self.reader(job);
-        let mut open = Vec::new();
-        for batch in units.chunks(MAX_BATCH) {
-            let statuses = ask(|| store.inspect(&self.caller, batch)).await?.body;
-            for (unit, status) in batch.iter().zip(statuses) {
-                let run = |tick, token| OpenRun {
-                    shard: unit.shard(),
-                    tick,
-                    token,
-                    is_requested: unit.is_lane(),
-                };
-                open.extend(status.running.map(|tick| run(tick, status.token)));
-                open.extend(status.waiting.iter().map(|tick| run(*tick, None)));
-            }
-        }
-        Ok(open)
+        let records = self.unit_records(job, shards).await?;
+        Ok(records.iter().flat_map(UnitRecord::open_runs).collect())
     }
 
     /// The newest lines of a job's ledger, the newest first, at most `limit`. A job that nobody knows has none.

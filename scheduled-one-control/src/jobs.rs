@@ -29,6 +29,8 @@ pub struct JobSummary {
     /// The identities of the schedules that these nodes have: more than one if nodes of two releases live, or have
     /// different zone data.
     pub schedules: BTreeSet<ScheduleId>,
+    /// The versions of the program that these nodes say, as [`NodeSummary::versions`](crate::NodeSummary::versions).
+    pub versions: BTreeSet<String>,
     /// Operators wanted another schedule in place of one that the code has no more: the code decides.
     pub is_override_void: bool,
     /// Another schedule than that in the code is in force: [`next`](Self::next) and [`matching`](Self::matching) have
@@ -148,7 +150,9 @@ impl Control {
             }
             for node in self.nodes(store).await? {
                 for (job, schedule) in node.jobs {
+                    let version = node.releases.of_job(&job).map(str::to_owned);
                     let summary = here.entry(job).or_default();
+                    summary.versions.extend(version);
                     summary.nodes += 1;
                     summary.schedules.extend(schedule);
                 }

@@ -18,8 +18,14 @@ pub struct NodeSummary {
     pub identity: String,
     /// The names of its jobs.
     pub jobs: BTreeSet<String>,
+    /// The versions of the program that it says of these jobs, mostly one: that which its builder was given, else those
+    /// of the crates in which jobs are defined. None of nodes of older releases of this crate.
+    pub versions: BTreeSet<String>,
     /// Its labels, and its limits: `max_running=10`, and `group=billing` for a group whose runs it limits.
     pub labels: BTreeSet<String>,
+    /// The version of the protocol that it speaks: nodes of two releases may differ in it. `None` if it has not said so
+    /// yet.
+    pub protocol: Option<u64>,
 }
 
 /// What the store of a bucket says of itself.
@@ -82,12 +88,15 @@ impl Control {
                     name: node.node.name,
                     identity: node.node.node,
                     jobs: BTreeSet::new(),
+                    versions: BTreeSet::new(),
                     labels: labels.words().map(str::to_owned).collect(),
+                    protocol: node.protocol,
                 });
                 let jobs = node.jobs.into_keys();
-                summary
-                    .jobs
-                    .extend(jobs.filter(|job| !is_internal(job) && visible.has(job)));
+                let jobs = jobs.filter(|job| !is_internal(job) && visible.has(job));
+                let jobs: Vec<String> = jobs.collect();
+                summary.versions.extend(node.releases.of_jobs(jobs.iter()));
+                summary.jobs.extend(jobs);
             }
         }
         Ok(nodes.into_values().collect())

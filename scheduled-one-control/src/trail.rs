@@ -1,5 +1,7 @@
 //! The trail: who asked for what.
 
+mod fold;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -16,6 +18,8 @@ use crate::reader::Reader;
 
 /// Entries that one request reads.
 const PAGE: usize = 500;
+/// Entries that are read behind a page, which may belong to its last one.
+const BEHIND: usize = 32;
 
 /// What part of the trail is wanted; awaiting it reads the trail.
 ///
@@ -36,7 +40,8 @@ pub struct ReadTrail {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trail {
-    /// The entries, the oldest first.
+    /// The entries, the oldest first: one for what somebody did once, although the store has one for each bucket of an
+    /// action on all jobs, and one for each shard of a request.
     pub entries: Vec<TrailEntry>,
     /// The place behind the last of them, for [`after`](ReadTrail::after).
     pub cursor: TrailCursor,
@@ -108,7 +113,9 @@ impl ReadTrail {
         self
     }
 
-    /// At most so many entries: the newest, or the next ones behind a cursor. Default: 100.
+    /// At most so many entries: the newest, or the next ones behind a cursor. Default: 100. The entries of the store
+    /// are counted, so a page has fewer where several of these are one; a request of more shards than the limit is on
+    /// several pages.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
@@ -144,8 +151,8 @@ impl ReadTrail {
         let is_filtered = self.job.is_some() || self.actor.is_some() || self.action.is_some();
         match is_filtered || self.after.is_some() || !self.control.sees_all() {
             true => PAGE,
-            // One more says whether there are earlier ones.
-            false => self.limit.saturating_add(1).min(PAGE),
+            // More say whether there are earlier ones, and which belong together.
+            false => self.limit.saturating_add(BEHIND).min(PAGE),
         }
     }
 
@@ -175,15 +182,16 @@ impl ReadTrail {
         let mut found = in_order(found);
         let mut earlier = None;
         if self.after.is_none() {
-            let surplus = found.len().saturating_sub(self.limit);
+            let surplus = fold::begin_of_page(&found, self.limit);
             found.drain(..surplus);
             let begin = || begin(&found, &cursor, &before);
             earlier = (self.limit > 0 && (has_more || surplus > 0)).then(begin);
         } else {
-            cut(&mut found, self.limit, &after, &mut cursor);
+            let end = fold::end_of_page(&found, self.limit);
+            cut(&mut found, end, &after, &mut cursor);
         }
         Ok(Trail {
-            entries: found.into_iter().map(|(_, line)| line.entry).collect(),
+            entries: fold::fold(&found),
             cursor: TrailCursor(cursor),
             earlier,
         })
@@ -223,7 +231,7 @@ impl ReadTrail {
             if is_last || has_met {
                 break;
             }
-            has_more = seen.is_none() && lines.len() >= self.limit;
+            has_more = seen.is_none() && lines.len() >= self.limit.saturating_add(BEHIND);
             if has_more {
                 break;
             }

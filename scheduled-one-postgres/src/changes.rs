@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use scheduled_one_protocol::fields::{
     CATALOG, CHECKPOINT, Field, JOB_LIST, ListOfJobs, META, NODE, RECORD,
 };
-use scheduled_one_protocol::machine::{Meta, Nodes, Record};
-use scheduled_one_protocol::{Catalog, CatalogEntry, UnitName, WorkingSet};
+use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Record};
+use scheduled_one_protocol::{Beat, Catalog, CatalogEntry, UnitName, WorkingSet};
 
 use crate::ledger::Appended;
 use crate::requests::RequestChanges;
@@ -32,6 +32,22 @@ impl Before {
     /// The identity of the history that the bucket has stored.
     pub(crate) fn stored(&self) -> &str {
         &self.meta.serving
+    }
+
+    /// Whether the row of the bucket stays as it is.
+    pub(crate) fn is_meta_kept(&self) -> bool {
+        self.meta == self.set.meta
+    }
+
+    /// Whether nothing changes but what a heartbeat says of its node.
+    pub(crate) fn is_only(&self, beat: &Beat) -> bool {
+        let mut expected = self.nodes.clone();
+        let living = LivingNode {
+            beat_ms: self.set.now.ms(),
+            ..beat.living.clone()
+        };
+        let is_known = expected.living.insert(beat.node.clone(), living).is_some();
+        is_known && expected == self.set.nodes && self.is_meta_kept() && !self.is_asked_for()
     }
 
     /// Whether something changes that somebody asked for, and not only what each request keeps up.

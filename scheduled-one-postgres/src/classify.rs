@@ -87,6 +87,19 @@ pub(crate) fn failure(error: &Error, stage: Stage) -> Failure {
     }
 }
 
+/// What an error of a heartbeat in one statement means. Such a statement commits by itself, and says nothing of a
+/// commit that it waits for when the server stops, or when the connection breaks.
+pub(crate) fn failure_of_beat(error: &Error) -> Failure {
+    let is_stopped = |code: &SqlState| code.code().starts_with("57P");
+    failure(
+        error,
+        match error.code().is_none_or(is_stopped) {
+            true => Stage::Commit,
+            false => Stage::Load,
+        },
+    )
+}
+
 /// Class 40 is a transaction that was rolled back because of others; a unique violation can only come of a row that
 /// another transaction inserted since this one looked.
 fn is_conflict(code: &SqlState) -> bool {

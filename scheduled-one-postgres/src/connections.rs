@@ -1,8 +1,9 @@
 //! The connections of a handle: made when they are needed, a few at most, and dropped in the middle of a transaction
 //! rather than given back.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -10,7 +11,7 @@ use deadpool_postgres::{
 };
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Notification, Socket};
 
 use crate::address::Address;
 use crate::classify::connect_error;
@@ -35,58 +36,77 @@ struct Dialer {
     tls: Option<Connector>,
 }
 
+/// Is called with each notification of a connection that listens.
+pub(crate) type Notified = Arc<dyn Fn(&Notification) + Send + Sync>;
+
 type Connected = Result<(Client, JoinHandle<()>), Error>;
 
 impl Connect for Dialer {
     fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
-        Box::pin(async move {
-            let (address, encryption) = (self.address.clone(), self.address.encryption.clone());
-            let read = move || (address.passwords().ok(), tls::load(&encryption).ok());
-            let reading = tokio::task::spawn_blocking(read);
-            // Without a password the server says that it wants one. The start names a file that cannot be read.
-            let (passwords, tls) = reading.await.unwrap_or_default();
-            let passwords = passwords.unwrap_or_default();
-            let tls = tls.unwrap_or_else(|| self.tls.clone());
-            let mut errors = Vec::new();
-            for (place, mut config) in self.hosts.in_turn() {
-                if let Some(Some(password)) = passwords.get(place) {
-                    config.password(password);
-                }
-                match dial(&config, &tls).await {
-                    Ok(connected) => {
-                        self.hosts.is_good(place);
-                        return Ok(connected);
-                    }
-                    Err(error) => errors.push(error),
-                }
-            }
-            // A standby that takes no writes hides no password that the primary refuses.
-            let weight = |error: &Error| connect_error(error, &self.address).weight();
-            let heaviest = errors.into_iter().max_by_key(weight);
-            Err(heaviest.expect("an address has a host"))
-        })
+        Box::pin(self.dial(None))
     }
 }
 
-async fn dial(config: &Config, tls: &Option<Connector>) -> Connected {
+impl Dialer {
+    /// Connects to the first host that takes writes. `notified` gets what the server notifies of.
+    async fn dial(&self, notified: Option<Notified>) -> Connected {
+        let (address, encryption) = (self.address.clone(), self.address.encryption.clone());
+        let read = move || (address.passwords().ok(), tls::load(&encryption).ok());
+        let reading = tokio::task::spawn_blocking(read);
+        // Without a password the server says that it wants one. The start names a file that cannot be read.
+        let (passwords, tls) = reading.await.unwrap_or_default();
+        let passwords = passwords.unwrap_or_default();
+        let tls = tls.unwrap_or_else(|| self.tls.clone());
+        let mut errors = Vec::new();
+        for (place, mut config) in self.hosts.in_turn() {
+            if let Some(Some(password)) = passwords.get(place) {
+                config.password(password);
+            }
+            match dial(&config, &tls, notified.clone()).await {
+                Ok(connected) => {
+                    self.hosts.is_good(place);
+                    return Ok(connected);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        // A standby that takes no writes hides no password that the primary refuses.
+        let weight = |error: &Error| connect_error(error, &self.address).weight();
+        let heaviest = errors.into_iter().max_by_key(weight);
+        Err(heaviest.expect("an address has a host"))
+    }
+}
+
+async fn dial(config: &Config, tls: &Option<Connector>, notified: Option<Notified>) -> Connected {
     match tls {
         #[cfg(feature = "tls")]
-        Some(tls) => Ok(driven(config.connect(tls.clone()).await?)),
+        Some(tls) => Ok(driven(config.connect(tls.clone()).await?, notified)),
         #[cfg(not(feature = "tls"))]
         Some(tls) => match *tls {},
-        None => Ok(driven(config.connect(NoTls).await?)),
+        None => Ok(driven(config.connect(NoTls).await?, notified)),
     }
 }
 
 /// Requests and replies pass through the connection in a task of their own, which ends with it.
-fn driven<S>(connected: (Client, tokio_postgres::Connection<Socket, S>)) -> (Client, JoinHandle<()>)
+fn driven<S>(
+    connected: (Client, tokio_postgres::Connection<Socket, S>),
+    notified: Option<Notified>,
+) -> (Client, JoinHandle<()>)
 where
     S: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
 {
-    let (client, connection) = connected;
+    let (client, mut connection) = connected;
     let driver = tokio::spawn(async move {
-        // The requests under way get the error.
-        let _ = connection.await;
+        let Some(notified) = notified else {
+            // The requests under way get the error.
+            let _ = connection.await;
+            return;
+        };
+        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+            if let AsyncMessage::Notification(notification) = message {
+                notified(&notification);
+            }
+        }
     });
     (client, driver)
 }
@@ -148,6 +168,25 @@ impl Connections {
             Ok(Err(error)) => Err(unreachable(&error.to_string())),
             Ok(Ok(Err(_))) | Err(_) => Err(unreachable("no connection came in time")),
         }
+    }
+
+    /// A connection of its own, of which `notified` gets the notifications, and the task that ends with it.
+    pub(crate) async fn listener(
+        &self,
+        notified: Notified,
+    ) -> Result<(Client, JoinHandle<()>), ConnectError> {
+        let dialed = self.dialer.dial(Some(notified)).await;
+        dialed.map_err(|error| self.error(&error))
+    }
+
+    /// An error of a connection.
+    pub(crate) fn error(&self, error: &Error) -> ConnectError {
+        connect_error(error, &self.dialer.address)
+    }
+
+    /// Whether a connection that was made then may be used.
+    pub(crate) fn may_be_used(&self, made: std::time::Instant) -> bool {
+        self.dialer.hosts.may_be_used(made)
     }
 
     /// The server of a connection does not reply, or is not to be used any more: nor are the other connections to it,

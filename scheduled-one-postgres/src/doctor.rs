@@ -90,6 +90,7 @@ pub(crate) async fn diagnose(
         }
         Err(_) => findings.push(not_examined("clock", "no reply came in time")),
     }
+    findings.push(pooler::listening(connections, &shared.channel).await);
     findings
 }
 
@@ -191,7 +192,7 @@ fn room(facts: &Facts) -> Finding {
         Severity::Warning,
         "connections",
         format!("{found}: a node that finds none claims nothing"),
-        "raise max_connections, or put a pooler in front of PostgreSQL; a node needs up to sixteen, and few while few ticks are due",
+        "raise max_connections, or put a pooler in front of PostgreSQL; a node needs up to seventeen, and few while few ticks are due",
     )
 }
 

@@ -25,14 +25,18 @@ mod forget;
 mod hosts;
 mod identity;
 mod limited;
+mod listening;
+mod news;
 mod outside;
+mod pooled;
 mod requests;
 mod rows;
 mod schema;
 mod tables;
 mod tid;
 
-// One atomic step: begin, lock, load, decide, save, commit.
+// One atomic step: begin, lock, load, decide, save, commit; and the heartbeat of an idle node, which is one statement.
+mod beat;
 mod classify;
 mod ledger;
 mod load;

@@ -64,7 +64,7 @@ impl Step<'_> {
         let mut tids = HashMap::with_capacity(units.len());
         let mut records = HashMap::with_capacity(units.len());
         for row in &units {
-            let (unit, record) = record(row)?;
+            let (unit, record) = record(row, 0)?;
             tids.insert(unit.clone(), row.try_get(TID).map_err(failed)?);
             records.insert(unit, record);
         }
@@ -174,24 +174,29 @@ impl Step<'_> {
     }
 }
 
-/// A unit and its record. A row that somebody edited refuses the request.
-pub(crate) fn record(row: &Row) -> Result<(UnitName, Record), Failure> {
+/// A unit and its record, behind so many columns. A row that somebody edited refuses the request.
+pub(crate) fn record(row: &Row, behind: usize) -> Result<(UnitName, Record), Failure> {
     let failed = |error: Error| failure(&error, Stage::Load);
-    let name: String = row.try_get(0).map_err(failed)?;
+    let name: String = row.try_get(behind).map_err(failed)?;
     let unit = UnitName::from(name.as_str());
-    match read(RECORD, row, 1, Record::default()).map_err(failed)? {
+    match read(RECORD, row, behind + 1, Record::default()).map_err(failed)? {
         Ok(record) => Ok((unit, record)),
         Err(damage) => Err(Failure::Fatal(StoreError::damaged(&unit, &damage))),
     }
 }
 
-/// The living nodes and their lists. What somebody edited counts as missing: the next heartbeat writes it again.
+/// A living node, behind so many columns. What somebody edited counts as missing: the next heartbeat writes it again.
+pub(crate) fn sound_node(row: &Row, behind: usize) -> Result<Option<(String, LivingNode)>, Error> {
+    let identity = row.try_get(behind)?;
+    let node = read(NODE, row, behind + 1, LivingNode::default())?;
+    Ok(node.ok().map(|node| (identity, node)))
+}
+
+/// The living nodes and their lists. What somebody edited counts as missing, also of the lists.
 fn nodes_of(nodes: &[Row], lists: &[Row]) -> Result<Nodes, Error> {
     let mut found = Nodes::default();
     for row in nodes {
-        if let Ok(node) = read(NODE, row, 1, LivingNode::default())? {
-            found.living.insert(row.try_get(0)?, node);
-        }
+        found.living.extend(sound_node(row, 0)?);
     }
     for row in lists {
         if let Ok((digest, list)) = read(JOB_LIST, row, 0, ListOfJobs::default())? {
@@ -203,5 +208,5 @@ fn nodes_of(nodes: &[Row], lists: &[Row]) -> Result<Nodes, Error> {
 
 /// Records by unit, without those that somebody edited.
 pub(crate) fn sound_records(rows: &[Row]) -> HashMap<UnitName, Record> {
-    rows.iter().filter_map(|row| record(row).ok()).collect()
+    rows.iter().filter_map(|row| record(row, 0).ok()).collect()
 }

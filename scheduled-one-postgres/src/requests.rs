@@ -10,7 +10,6 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::classify::{Failure, Stage, failure};
 use crate::rows::{Column, columns, read};
-use crate::statements::ORDER_TRAIL;
 use crate::step::Step;
 use crate::trail;
 
@@ -147,7 +146,7 @@ impl Step<'_> {
             .await?;
         self.execute(client, &texts.forget_known, forgets).await?;
         let enters = || changes.trail.as_ref().map(|_| Vec::new());
-        self.execute(client, ORDER_TRAIL, enters()).await?;
+        self.execute(client, &texts.order_trail, enters()).await?;
         self.execute(client, &texts.enter, all(&changes.trail))
             .await?;
         self.execute(client, &texts.forget_trail, enters()).await?;

@@ -53,7 +53,7 @@ pub(crate) fn arrays<T: 'static>(fields: impl Fields<T>, behind: usize) -> Strin
 }
 
 /// The type of a value of a column, as a parameter.
-fn parameter_type(kind: Kind) -> &'static str {
+pub(crate) fn parameter_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Int => "bigint",
         Kind::Flag => "boolean",

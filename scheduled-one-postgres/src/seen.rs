@@ -22,6 +22,13 @@ pub(crate) struct Progress {
     setbacks: u64,
 }
 
+impl Progress {
+    /// The end of the log that a server of this identity has at least, if it was seen.
+    pub(crate) fn flushed_of(&self, identity: &str) -> Option<i64> {
+        (self.server == identity).then_some(self.flushed)
+    }
+}
+
 /// The state of a server, as a step loads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Server {

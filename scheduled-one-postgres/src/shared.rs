@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::address::Address;
 use crate::identity::Identity;
+use crate::listening::Listening;
 use crate::seen::Seen;
 use crate::statements::Statements;
 use crate::upkeep::Upkeep;
@@ -26,6 +27,9 @@ pub(crate) struct Shared {
     pub(crate) is_for_control: AtomicBool,
     pub(crate) seen: Seen,
     pub(crate) upkeep: Arc<Upkeep>,
+    /// The channel of the notifications.
+    pub(crate) channel: String,
+    pub(crate) listening: Listening,
 }
 
 impl Shared {

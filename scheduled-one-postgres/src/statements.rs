@@ -4,6 +4,7 @@ use scheduled_one_protocol::MAX_TRAIL;
 use scheduled_one_protocol::fields::{CATALOG, CHECKPOINT, JOB_LIST, META, NODE, REQUEST, TRAIL};
 use scheduled_one_protocol::message::KNOWN_REQUESTS;
 
+use crate::beat::statement;
 use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
 use crate::{forget, ledger, units};
@@ -31,10 +32,6 @@ pub(crate) const READ_DIRECTIVES: &str =
 /// Held by each step that changes directives, until its end.
 pub(crate) const CHANGE_DIRECTIVES: &str = "SELECT pg_advisory_xact_lock(1936679525, hashtext($1))";
 
-/// Held by each step that enters something into the trail, until its end: entries become visible in the order of their
-/// numbers, so that a reader who goes on behind one misses none.
-pub(crate) const ORDER_TRAIL: &str = "SELECT pg_advisory_xact_lock(1936679526, hashtext($1))";
-
 /// Statements with the schema in them. The first parameter of each is the bucket's tag.
 #[derive(Debug)]
 pub(crate) struct Statements {
@@ -51,6 +48,8 @@ pub(crate) struct Statements {
     pub(crate) job_lists: String,
     /// The clock, the identity, and the row of the bucket, for [`Identity::Timeline`] and [`Identity::Start`].
     frames: [String; 2],
+    /// The heartbeat of an idle node, in the same way.
+    beats: [String; 2],
     pub(crate) save_meta: String,
     pub(crate) insert_units: String,
     pub(crate) delete_nodes: String,
@@ -75,6 +74,10 @@ pub(crate) struct Statements {
     pub(crate) save_known: String,
     /// Deletes the oldest ids beyond those that are kept.
     pub(crate) forget_known: String,
+    /// A lock that is held by each step that enters something into the trail, until its end: entries become visible in
+    /// the order of their numbers, so that a reader who goes on behind one misses none. Nodes are notified, if it is
+    /// committed.
+    pub(crate) order_trail: String,
     /// Appends entries of the trail.
     pub(crate) enter: String,
     /// Deletes the oldest entries beyond those that are kept.
@@ -90,7 +93,7 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    pub(crate) fn new(schema: &str) -> Self {
+    pub(crate) fn new(schema: &str, channel: &str) -> Self {
         let table = |name: &str| format!("\"{schema}\".{name}");
         let [meta, unit, ledger] = ["meta", "unit", "ledger"].map(table);
         let [catalog, save_catalog] = of_catalog(&table("job"));
@@ -112,13 +115,16 @@ impl Statements {
             forget_known,
         ] = of_requests(&table("request"), &table("asked"));
         let [enter, forget_trail, trail] = of_trail(&table("trail"));
+        let survey = units::survey(&unit);
+        let of_server = [Identity::Timeline, Identity::Start];
         Statements {
             make_meta: format!("INSERT INTO {meta} (bucket) VALUES ($1) ON CONFLICT DO NOTHING"),
             lock_meta: format!("SELECT 1 FROM {meta} WHERE bucket = $1 FOR NO KEY UPDATE"),
             lock_units: units::lock(&unit),
             nodes,
             job_lists,
-            frames: [Identity::Timeline, Identity::Start].map(|identity| frame(&meta, identity)),
+            frames: of_server.map(|identity| frame(&meta, identity)),
+            beats: of_server.map(|identity| statement::text(schema, &survey, identity)),
             save_meta: format!(
                 "UPDATE {meta} AS t SET {} FROM unnest({}) AS v({}) WHERE t.bucket = $1",
                 assignments(META),
@@ -142,10 +148,13 @@ impl Statements {
             delete_requests,
             save_known,
             forget_known,
+            order_trail: format!(
+                "SELECT pg_advisory_xact_lock(1936679526, hashtext($1)), pg_notify('{channel}', $1)"
+            ),
             enter,
             forget_trail,
             trail,
-            survey: units::survey(&unit),
+            survey,
             lines: ledger::select(&ledger),
             names_of_units: units::select_names(&unit),
             units: units::select(&unit),
@@ -155,10 +164,20 @@ impl Statements {
     }
 
     pub(crate) fn frame(&self, identity: Identity) -> &str {
-        &self.frames[match identity {
-            Identity::Timeline => 0,
-            Identity::Start => 1,
-        }]
+        &self.frames[place(identity)]
+    }
+
+    /// See [`beat`].
+    pub(crate) fn beat(&self, identity: Identity) -> &str {
+        &self.beats[place(identity)]
+    }
+}
+
+/// Where the texts for a way to find the identity are.
+fn place(identity: Identity) -> usize {
+    match identity {
+        Identity::Timeline => 0,
+        Identity::Start => 1,
     }
 }
 

@@ -17,11 +17,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::address::{Address, check_namespace};
+use crate::beat::Idle;
 use crate::changes::Changes;
 use crate::classify::{Failure, Stage, failure};
 use crate::connect_error::ConnectError;
 use crate::connections::{Checkout, Connections};
 use crate::identity::Identity;
+use crate::listening::Listening;
 use crate::load::{Loaded, sound_records};
 use crate::rows::read;
 use crate::seen::Seen;
@@ -29,7 +31,7 @@ use crate::shared::Shared;
 use crate::statements::Statements;
 use crate::step::{MetaLock, Step};
 use crate::tls;
-use crate::{classify, doctor, preflight, schema, trail};
+use crate::{classify, doctor, news, preflight, schema, trail};
 
 /// Longest time that a call waits for its reply, connecting and repeating included.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,6 +60,7 @@ pub struct PostgresStore {
     /// The bucket's tag.
     pub(crate) bucket: String,
     pub(crate) connections: Connections,
+    pub(crate) idle: Idle,
 }
 
 impl PostgresStore {
@@ -79,8 +82,11 @@ impl PostgresStore {
         check_namespace(namespace)?;
         let address = Address::new(url, &|name| std::env::var(name).ok())?;
         let tls = tls::load(&address.encryption)?;
+        let channel = news::channel(&address.schema, namespace);
         let shared = Shared {
-            statements: Statements::new(&address.schema),
+            statements: Statements::new(&address.schema, &channel),
+            channel,
+            listening: Listening::default(),
             address,
             namespace: namespace.to_owned(),
             is_prepared: AtomicBool::new(false),
@@ -94,6 +100,7 @@ impl PostgresStore {
         Ok(PostgresStore {
             bucket: Bucket::WHOLE.tag(namespace),
             connections: Connections::new(&shared.address, tls),
+            idle: Idle::default(),
             shared: Arc::new(shared),
         })
     }
@@ -120,6 +127,11 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let reads = self.shared.reads.load(Ordering::Relaxed);
+        if let Some(beat) = wanted.beat.as_ref().filter(|_| !reads)
+            && self.beat(beat, &mut decide, deadline).await?
+        {
+            return Ok(());
+        }
         let changes_meta = wanted.nodes || wanted.directives == Access::Changes;
         let mut meta = match changes_meta && !reads {
             // Steps that want the nodes come one after the other, and directives are in the row of the bucket.
@@ -241,6 +253,9 @@ impl PostgresStore {
             other => other,
         })?;
         self.shared.seen.committed(&self.bucket, &seen, server);
+        if let Some(beat) = &step.wanted.beat {
+            self.idle.committed(beat, &before);
+        }
         self.trim(&before.set.lines, newest, ledger_limit);
         Ok(Made::Saved)
     }
@@ -329,10 +344,23 @@ impl Records for PostgresStore {
         })
     }
 
+    fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
+        let listening = &self.shared.listening;
+        let mut news = listening.news(&self.connections, &self.shared.channel, &self.bucket);
+        Box::pin(async move {
+            let changed = news.wait_for(|count| *count != seen).await;
+            match changed.map(|count| *count) {
+                Ok(count) => count,
+                Err(_) => std::future::pending().await,
+            }
+        })
+    }
+
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
         Arc::new(PostgresStore {
             bucket: bucket.tag(&self.shared.namespace),
             connections: self.connections.another(),
+            idle: Idle::default(),
             shared: Arc::clone(&self.shared),
         })
     }

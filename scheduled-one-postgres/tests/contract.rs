@@ -7,6 +7,9 @@ use scheduled_one_protocol::{BoxFuture, Store};
 use scheduled_one_testkit::contract::{self, Options, Subject};
 use test_support::PostgresServer;
 
+/// As many as `redis_agreement` sends to Redis.
+const OPERATIONS: u64 = 120_000;
+
 struct Postgres {
     server: PostgresServer,
 }
@@ -45,14 +48,13 @@ async fn a_postgresql_keeps_the_contract() {
         .expect("a PostgreSQL");
     let mut subject = Postgres { server };
     let options = Options {
-        operations: 20_000,
-        most_operations: 60_000,
+        operations: OPERATIONS,
         ..Options::default()
     };
     let report = contract::check(&mut subject, options).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));
-    // Which of the rarest come up depends on the speed of the machine; all of them do in `redis_agreement`.
+    // One or two of the rarest depend on the speed of the machine; all of them come up in `redis_agreement`.
     let missing = report.missing();
-    assert!(missing.len() < 6, "missing: {missing:?}");
+    assert!(missing.len() < 3, "missing: {missing:?}");
     assert!(report.raced > 0);
 }

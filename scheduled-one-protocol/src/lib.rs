@@ -48,5 +48,5 @@ pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use trail::{MAX_TRAIL, NoTrailId, TrailEntry, TrailId, TrailLine};
 pub use unit::UnitName;
 pub use value::{FencingToken, Start, TickMs};
-pub use wanted::{Access, Wanted};
+pub use wanted::{Access, Beat, Wanted};
 pub use working_set::WorkingSet;

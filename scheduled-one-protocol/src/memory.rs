@@ -180,7 +180,8 @@ impl BucketState {
             set.nodes = std::mem::take(&mut self.nodes);
         }
         if wanted.catalog {
-            set.catalog.clone_from(&self.catalog);
+            // Lent as well: each node that starts describes its jobs, next to those of all others.
+            set.catalog = std::mem::take(&mut self.catalog);
         }
         for (lane, tick) in set.first_ticks(wanted) {
             if let Some(request) = self.requests.get(&(lane.clone(), tick)) {
@@ -198,6 +199,9 @@ impl BucketState {
         if wanted.nodes {
             self.nodes = std::mem::take(&mut set.nodes);
         }
+        if wanted.catalog {
+            self.catalog = std::mem::take(&mut set.catalog);
+        }
         decided?;
         self.save_requests(&mut set);
         let touched = set.touched.into_iter();
@@ -207,9 +211,6 @@ impl BucketState {
             self.records.insert(unit, record);
         }
         self.meta = set.meta;
-        if wanted.catalog {
-            self.catalog = set.catalog;
-        }
         self.checkpoints.extend(set.new_checkpoint);
         for line in set.lines {
             self.append(line, ledger_limit);

@@ -71,6 +71,11 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// The entries of the trail before one, or of all, the newest first, at most `limit`.
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>>;
 
+    /// See [`Store::news`].
+    fn news(&self, _seen: u64) -> BoxFuture<'_, u64> {
+        Box::pin(std::future::pending())
+    }
+
     /// The records of a bucket of the same namespace, through connections of their own.
     fn open(&self, bucket: Bucket) -> Arc<dyn Store>;
 
@@ -198,11 +203,7 @@ impl<R: Records> Store for R {
         heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>> {
         Box::pin(async move {
-            let wanted = Wanted {
-                nodes: true,
-                survey: true,
-                ..Wanted::default()
-            };
+            let wanted = Wanted::heartbeat(caller, &heartbeat);
             let beat = decide(self, caller, wanted, Reads::Whole, |set| {
                 (set.heartbeat(caller, &heartbeat), set.survey.take())
             });
@@ -320,6 +321,10 @@ impl<R: Records> Store for R {
 
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
         Records::trail(self, before, limit)
+    }
+
+    fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
+        Records::news(self, seen)
     }
 
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {

@@ -143,6 +143,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Reads at most `limit` entries of the trail, newest first: those before one, or the newest of all.
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>>;
 
+    /// Waits until the number of news is another than `seen`, and returns it; it is 0 at first. News is that somebody
+    /// asked for something and gets it: a directive changed, a run is to be made or cancelled. Nodes learn of it with
+    /// their heartbeats and renewals, and send these at once when there is news.
+    ///
+    /// Nothing depends on it: it may come late, twice, or, in a store that cannot say, never.
+    fn news(&self, _seen: u64) -> BoxFuture<'_, u64> {
+        Box::pin(std::future::pending())
+    }
+
     /// Returns a bucket of the same namespace with its own connections. A scheduler opens each bucket twice, so that
     /// renewals never wait behind claims and do not depend on the runtime of the claims.
     fn open(&self, bucket: Bucket) -> Arc<dyn Store>;

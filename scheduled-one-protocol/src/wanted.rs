@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::machine::LivingNode;
 use crate::message::{
-    Ask, CheckpointRequest, Claim, ControlRequest, ForgetRequest, LowerBounds, Overlap, Register,
-    Take, Target,
+    Ask, Caller, CheckpointRequest, Claim, ControlRequest, ForgetRequest, Heartbeat, LowerBounds,
+    Overlap, Register, Take, Target,
 };
 use crate::unit::UnitName;
 
@@ -19,6 +20,9 @@ pub struct Wanted {
     /// Whether the units that a node has to attend to are needed: see
     /// [`WorkingSet::survey`](crate::WorkingSet::survey).
     pub survey: bool,
+    /// The sign of life that the step records, if it brings no list of jobs and asks for none. A store may record it in
+    /// fewer statements when nothing else has to be decided.
+    pub beat: Option<Beat>,
     /// The lanes whose first request is needed, with what the caller saw of them: see
     /// [`WorkingSet::first_ticks`](crate::WorkingSet::first_ticks).
     pub first_requests: BTreeMap<UnitName, LowerBounds>,
@@ -30,6 +34,15 @@ pub struct Wanted {
     pub catalog: bool,
     /// The unit whose checkpoint is needed.
     pub checkpoint: Option<UnitName>,
+}
+
+/// The sign of life of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// The identity of the node.
+    pub node: String,
+    /// What is stored of it, but for the instant.
+    pub living: LivingNode,
 }
 
 /// What a step has to do with directives.
@@ -62,6 +75,20 @@ impl Wanted {
         };
         Wanted {
             units: units.into_iter().flat_map(with_lane).collect(),
+            ..Wanted::default()
+        }
+    }
+
+    /// What this heartbeat concerns.
+    pub fn heartbeat(caller: &Caller, heartbeat: &Heartbeat) -> Self {
+        let has_lists = heartbeat.job_list.is_some() || heartbeat.wanted_list.is_some();
+        Wanted {
+            nodes: true,
+            survey: true,
+            beat: (!heartbeat.leaving && !has_lists).then(|| Beat {
+                node: caller.node.clone(),
+                living: LivingNode::of(caller, heartbeat, 0),
+            }),
             ..Wanted::default()
         }
     }

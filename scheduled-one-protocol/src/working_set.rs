@@ -319,7 +319,7 @@ impl WorkingSet {
         let mut count = 0;
         for unit in &request.units {
             let mut record = self.record(unit);
-            if machine::take_back(&mut record, self.now) {
+            if machine::take_back(unit, &mut record, self.now) {
                 self.put(unit, record);
                 count += 1;
             }

@@ -114,10 +114,21 @@ end
 
 -- Takes back what is decided of a unit ahead of the clock. Returns whether anything was.
 local function take_back(key, r)
-  if not (r.hwm > tolerated or is_leased_ahead(r)) then
+  local now_s = string.format('%.0f', now)
+  -- A lane in which requests wait or run keeps them, and so its ticks: nothing waits there for an instant.
+  local keeps_requests = is_lane(key) and (r.running or r.wait ~= '')
+  if not (r.hwm > tolerated and not keeps_requests or is_leased_ahead(r)) then
     return false
   end
-  local now_s = string.format('%.0f', now)
+  if keeps_requests then
+    for field, instant in pairs({ at = r.at, ['until'] = r.until_ }) do
+      if instant > now then
+        call('HSET', key, field, now_s)
+      end
+    end
+    call('ZADD', KEYS[2], overdue_at(math.min(r.until_, now), r.lease), unit_of(key))
+    return true
+  end
   if r.hwm > now then
     r.wait = ''
     call('HDEL', key, 'wait', 'q', 'sch')

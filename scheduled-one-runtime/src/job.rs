@@ -22,6 +22,7 @@ use crate::compiled_job::{Compiled, CompiledJob};
 use crate::environment::switch;
 use crate::error::Error;
 use crate::handler::{AnyHandler, Handler, erase};
+pub(crate) use crate::job::descriptor::check_version;
 use crate::job::descriptor::descriptor;
 use crate::job::placement::placement;
 use crate::job::when::{Rate, Schedules, When};
@@ -72,6 +73,8 @@ pub struct Job {
     is_internal: bool,
     /// What the releases of its crate have in common, if it is one of the attribute.
     label: Option<String>,
+    /// The version of its crate, likewise.
+    version: Option<String>,
 }
 
 impl Job {
@@ -128,6 +131,7 @@ impl Job {
             alert: JobRules::new(),
             is_internal: false,
             label: None,
+            version: None,
         }
     }
 

@@ -9,8 +9,11 @@ pub(crate) mod counters;
 pub(crate) mod family;
 pub(crate) mod job_metrics;
 pub(crate) mod labels;
+#[cfg(feature = "alerts")]
+pub(crate) mod monitor_metrics;
 pub(crate) mod openmetrics;
 
+mod backlog;
 mod catalog;
 mod collect;
 mod mirror;
@@ -24,6 +27,7 @@ use crate::active_runs::ActiveRuns;
 use crate::cluster_clock::ClusterClock;
 use crate::compiled_job::CompiledJob;
 use crate::node::outlook::Outlook;
+use backlog::{Backlog, RunNote};
 use counters::{Bounds, Counters, Histogram, add};
 use job_metrics::{DURATIONS, JobMetrics, LATENESSES};
 use labels::{JOB_NAME, Op, RESULTS, VERDICTS, verdict};
@@ -52,6 +56,8 @@ pub(crate) struct Metrics {
     bucket_count: u32,
     /// The jobs of the program on the node, ordered by name.
     jobs: Vec<Arc<CompiledJob>>,
+    /// What runs left to be counted.
+    backlog: Backlog,
     /// Jobs that the node does not have, and whose stalled runs it writes off.
     elsewhere: JobMetrics,
     /// Ticks that waited in jobs that are gone, and that this node recorded as missed: no job of its own has such.
@@ -71,6 +77,9 @@ pub(crate) struct Metrics {
     /// Of a node that was given alerts.
     #[cfg(feature = "alerts")]
     alerts: std::sync::OnceLock<alert_metrics::AlertMetrics>,
+    /// Of a node that was given monitors.
+    #[cfg(feature = "alerts")]
+    monitors: std::sync::OnceLock<std::sync::Arc<monitor_metrics::MonitorMetrics>>,
 }
 
 /// The instruments of a node in one bucket.
@@ -118,6 +127,7 @@ impl Metrics {
                 .filter(|job| !job.is_internal)
                 .cloned()
                 .collect(),
+            backlog: Backlog::default(),
             elsewhere: JobMetrics::default(),
             missed_in_gone: AtomicU64::new(0),
             internal: JobMetrics::default(),
@@ -131,6 +141,8 @@ impl Metrics {
             mirror: Mirror::new(),
             #[cfg(feature = "alerts")]
             alerts: std::sync::OnceLock::new(),
+            #[cfg(feature = "alerts")]
+            monitors: std::sync::OnceLock::new(),
         }
     }
 
@@ -162,6 +174,12 @@ impl Metrics {
     #[cfg(feature = "alerts")]
     pub(crate) fn alerts(&self) -> Option<&alert_metrics::AlertMetrics> {
         self.alerts.get()
+    }
+
+    /// The node informs monitors; their signs are counted there.
+    #[cfg(feature = "alerts")]
+    pub(crate) fn add_monitors(&self, monitors: std::sync::Arc<monitor_metrics::MonitorMetrics>) {
+        let _ = self.monitors.set(monitors);
     }
 
     fn buckets(&self) -> Vec<Arc<BucketMetrics>> {
@@ -217,23 +235,23 @@ impl Metrics {
     }
 
     /// The function of a run is called for the first time, `lateness` after its tick was due.
-    pub(crate) fn run_began(&self, job: &CompiledJob, lateness: Duration) {
+    pub(crate) fn run_began(&self, job: &Arc<CompiledJob>, lateness: Duration) {
         if !self.off && !job.is_internal {
-            job.metrics.began(lateness);
+            self.backlog.note(job, RunNote::Began(lateness));
             let labels = || [(JOB_NAME, self.label(&job.name))];
             let of = (catalog::RUN_LATENESS.name, &LATENESSES);
             self.mirror.record(of, labels, lateness);
         }
     }
 
-    /// A run has ended at `now_ms`, `took` after its function was called first, if it was.
+    /// A run has ended at `at_ms`, `took` after its function was called first, if it was.
     pub(crate) fn run_ended(
         &self,
-        job: &CompiledJob,
-        cause: &str,
+        job: &Arc<CompiledJob>,
+        cause: &'static str,
         (outcome, reason): (Outcome, &str),
         took: Option<Duration>,
-        now_ms: i64,
+        at_ms: i64,
     ) {
         if self.off || job.is_internal {
             return;
@@ -241,7 +259,15 @@ impl Metrics {
         match outcome {
             Outcome::Missed => job.metrics.missed_ticks(reason, 1),
             Outcome::Lost => add(&job.metrics.lost, 1),
-            outcome => job.metrics.run_ended(cause, outcome, took, now_ms),
+            outcome => {
+                let ended = RunNote::Ended {
+                    cause,
+                    outcome,
+                    took,
+                    at_ms,
+                };
+                self.backlog.note(job, ended);
+            }
         }
         if let Some(took) = took {
             let labels = || {
@@ -253,6 +279,11 @@ impl Metrics {
             let of = (catalog::RUN_DURATION.name, &DURATIONS);
             self.mirror.record(of, labels, took);
         }
+    }
+
+    /// Counts what runs have left to be counted.
+    pub(crate) fn count_runs(&self) {
+        self.backlog.count();
     }
 
     pub(crate) fn taken_over(&self, unit: &UnitName) {
@@ -294,12 +325,12 @@ impl Metrics {
         self.mirror.record(of, labels, took);
     }
 
-    /// Passes on what the instruments show, if it is time; `now` is the boot clock.
     /// Whether somebody has read the instruments. Until then nothing is asked of the store only for them.
     pub(crate) fn are_read(&self) -> bool {
         self.are_read.load(Ordering::Relaxed)
     }
 
+    /// Passes on what the instruments show, if it is time; `now` is the boot clock.
     pub(crate) fn publish_if_due(&self, now: Duration) {
         self.mirror.publish_if_due(now, || self.collect(MOST_JOBS));
     }

@@ -27,6 +27,7 @@ mod heartbeat;
 pub(crate) mod hold_up;
 mod inbox;
 mod mode;
+mod news;
 pub(crate) mod outlook;
 mod pause_after;
 mod registration;
@@ -148,7 +149,7 @@ impl Node {
             directives: KnownDirectives::default(),
             describing: Describing::new(
                 jobs,
-                &program,
+                Arc::clone(&program),
                 client.caller.ledger_limit,
                 client.health_now().identity,
             ),
@@ -168,6 +169,7 @@ impl Node {
     pub(crate) async fn drive(mut self, mut signals: NodeSignals) {
         let mut health = self.client.health();
         let mut mode = Mode::Working;
+        self.wait_for_news(0, Duration::ZERO);
         loop {
             let seen = health.borrow_and_update().clone();
             self.read_directives_if_changed(&seen);
@@ -235,6 +237,7 @@ impl Node {
             Event::Controlled(reply) => self.take_directives(reply),
             Event::Gone(event) => self.gone_jobs_replied(event),
             Event::Described => self.describing.settle(),
+            Event::News(count) => self.follow_news(count),
             Event::Heartbeat(reply) => self.heartbeat_acknowledged(mode, reply),
             Event::Succeeded(units) => {
                 let now_ms = self.runner.cluster.now_ms();

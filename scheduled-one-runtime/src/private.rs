@@ -40,6 +40,7 @@ macro_rules! __scheduled_one_register {
         static __SCHEDULED_ONE_JOB: $crate::__private::Declared = $crate::__private::Declared {
             make: $make,
             package: ::core::option_env!("CARGO_PKG_NAME"),
+            version: ::core::option_env!("CARGO_PKG_VERSION"),
             module: ::core::module_path!(),
         };
     };

@@ -13,7 +13,7 @@
 use linkme::distributed_slice;
 
 use crate::error::Error;
-use crate::job::Job;
+use crate::job::{Job, check_version};
 use crate::user_code::{self, Panic};
 use scheduled_one_schedule::name::check_name;
 
@@ -27,6 +27,8 @@ pub struct Declared {
     pub make: fn() -> Job,
     /// The package that it is in; `None` if Cargo did not build it.
     pub package: Option<&'static str>,
+    /// The version of that package.
+    pub version: Option<&'static str>,
     /// The module that it is in, which begins with the crate.
     pub module: &'static str,
 }
@@ -44,6 +46,14 @@ impl Declared {
         };
         check_name(&label).is_ok().then_some(label)
     }
+
+    /// The version of its package, as lists of jobs have it.
+    fn version(&self) -> Option<String> {
+        let version = self
+            .version
+            .filter(|version| check_version(version).is_ok());
+        version.map(str::to_owned)
+    }
 }
 
 /// All annotated functions of the crates linked into this program, in no
@@ -52,7 +62,7 @@ pub(crate) fn registered_jobs() -> Result<Vec<Job>, Error> {
     let jobs = SCHEDULED_ONE_JOBS_0_1_0.iter();
     let make = |declared: &Declared| {
         let job = user_code::call(declared.make)?;
-        Ok(job.labelled(declared.label()))
+        Ok(job.labelled(declared.label(), declared.version()))
     };
     jobs.map(make)
         .collect::<Result<_, _>>()
@@ -76,6 +86,7 @@ mod tests {
             let declared = Declared {
                 make,
                 package,
+                version: None,
                 module,
             };
             declared.label()

@@ -120,6 +120,23 @@ impl Renewals {
         self.renew_at(from + every * percent as u32 / 100, serial, run);
     }
 
+    /// Renews all leases within this time, in place of their next renewals.
+    pub(crate) fn renew_within(&self, time: Duration) {
+        let by = self.clock.boottime() + time;
+        let mut due = self.due();
+        let later = due.split_off(&(by, 0));
+        let is_any = !later.is_empty();
+        due.extend(
+            later
+                .into_iter()
+                .map(|((_, serial), run)| ((by, serial), run)),
+        );
+        drop(due);
+        if is_any {
+            self.due_sooner.notify_one();
+        }
+    }
+
     fn renew_at(&self, at: Duration, serial: u64, run: Arc<ActiveRun>) {
         let mut due = self.due();
         let first = due.first_key_value().map(|((first, _), _)| *first);

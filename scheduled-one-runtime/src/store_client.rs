@@ -228,6 +228,16 @@ impl StoreClient {
         request_each(items, repeat, &send, &back_off).await
     }
 
+    /// Waits until the number of news of the store is another than this.
+    pub(crate) async fn news(&self, seen: u64) -> u64 {
+        let news = || -> Answer<'_, u64> { Box::pin(async { Ok(self.store.news(seen).await) }) };
+        match user_code::request(news).await {
+            Ok(count) => count,
+            // A store that panics there has no news.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// The newest lines of a job's ledger, newest first.
     pub(crate) async fn ledger(
         &self,

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -82,6 +83,11 @@ impl Watchdog {
     /// Renews the lease of the run from now on, until the run has ended.
     pub(crate) fn add(&self, run: Arc<ActiveRun>) {
         self.renewals.add(run);
+    }
+
+    /// Renews all leases within this time.
+    pub(crate) fn renew_within(&self, time: Duration) {
+        self.renewals.renew_within(time);
     }
 }
 

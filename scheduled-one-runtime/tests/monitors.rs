@@ -88,6 +88,15 @@ fn builder(clock: &ManualClock) -> SchedulerBuilder {
     Scheduler::builder("memory://").clock(clock.clone())
 }
 
+/// How many signs the scheduler has counted with this result.
+fn signs(scheduler: &Scheduler, result: &str) -> f64 {
+    let name = "scheduled_one_monitor_signs_total";
+    let start = format!("{name}{{monitor=\"healthchecks\",result=\"{result}\"}} ");
+    let text = scheduler.openmetrics();
+    let value = text.lines().find_map(|line| line.strip_prefix(&start));
+    value.expect("it is shown").parse().unwrap()
+}
+
 /// Lets time go by until something is so.
 async fn until(what: &str, clock: &ManualClock, step: Duration, holds: impl Fn() -> bool) {
     wait_until_async(what, BOUND, async || {
@@ -149,6 +158,14 @@ async fn a_run_of_the_schedule_is_two_signs_and_a_failure_says_why() {
     let pings = server.pings();
     let start = "/ping/SECRETKEY/nightly/start ";
     assert_eq!(&pings[..2], [start, "/ping/SECRETKEY/nightly "]);
+    until("the signs are counted", &clock, step, || {
+        signs(&scheduler, "sent") >= 4.0
+    })
+    .await;
+    assert_eq!(
+        [signs(&scheduler, "failed"), signs(&scheduler, "dropped")],
+        [0.0; 2]
+    );
     let others: Vec<&String> = pings
         .iter()
         .filter(|ping| !ping.starts_with("/ping/SECRETKEY/nightly"))
@@ -181,6 +198,7 @@ async fn a_monitor_that_hangs_delays_neither_runs_nor_a_shutdown() {
     })
     .await;
     assert!(runs.load(Ordering::SeqCst) > 60, "{runs:?}");
+    assert!(signs(&scheduler, "dropped") >= 1.0);
     assert!(
         dropped()[0].contains("monitor=\"healthchecks\""),
         "{:?}",

@@ -96,7 +96,7 @@ impl Subject for Memory {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_store_keeps_the_contract() {
-    let report = contract::check(&mut Memory, options(60_000, 2)).await;
+    let report = contract::check(&mut Memory, options(120_000, 2)).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));
     assert_eq!(report.missing(), [""; 0], "{:#?}", report.seen);
 }

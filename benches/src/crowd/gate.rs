@@ -11,7 +11,7 @@ use scheduled_one_protocol::message::{
     Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
+    Answer, BoxFuture, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
 };
 
 /// Items that all nodes sent.
@@ -204,6 +204,10 @@ impl Store for Gate {
 
     fn ledger<'a>(&'a self, job: &'a str, limit: usize) -> Answer<'a, Vec<LedgerRecord>> {
         self.pass(others, 1, self.store.ledger(job, limit))
+    }
+
+    fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
+        self.store.news(seen)
     }
 
     fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {

@@ -1,215 +1,38 @@
 //! `job`: what there is to know of a job.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod records;
+mod view;
+
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use scheduled_one_control::{
-    ActiveRun, BackfillState, CatalogedJob, JobDescription, OverrideOf, PauseOf,
+    BackfillState, CatalogedJob, JobDescription, NextTicks, OpenRun, OverrideOf, PauseOf,
 };
-use serde::Serialize;
 
 use super::next::ms;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
-use crate::text::{escape, instant};
-use crate::view::{self, Line};
+use crate::text::escape;
+use crate::view as texts;
+use records::records;
+use view::{View, policies};
 
-/// Keys of the catalog that are no policies.
-const NO_POLICIES: [&str; 16] = [
-    "schedule",
-    "identity",
-    "cron",
-    "every_ms",
-    "offset_ms",
-    "manual",
-    "tz",
-    "zone_data",
-    "start",
-    "end",
-    "within",
-    "except",
-    "description",
-    "group",
-    "application",
-    "ledger_limit",
-];
 /// Ticks to come that are shown.
 const NEXT_TICKS: usize = 3;
 
-#[derive(Serialize)]
-struct View {
-    job: String,
-    schedule: Option<String>,
-    group: Option<String>,
-    description: Option<String>,
-    policies: BTreeMap<String, String>,
-    next: Vec<String>,
-    directive_version: u64,
-    pauses: Vec<PauseView>,
-    overridden: Option<OverrideView>,
-    gone_since: Option<String>,
-    nodes: BTreeMap<String, Vec<String>>,
-    backfill: Option<BackfillView>,
-    shards: u32,
-    running: usize,
-    waiting: usize,
-    runs: Vec<RunView>,
-    first_seen: Option<String>,
-    decided_to: Option<String>,
-    deciding_schedule: Option<String>,
-    deciding_generation: Option<u32>,
-    newest: Vec<Line>,
-}
-
-#[derive(Serialize)]
-struct PauseView {
-    of: &'static str,
-    since: String,
-    until: Option<String>,
-    by: String,
-    note: String,
-    directive_version: u64,
-}
-
-/// A schedule that somebody wants in place of that in the code.
-#[derive(Serialize)]
-struct OverrideView {
-    /// Empty if that in the code is in force again.
-    schedule: String,
-    zone: String,
-    since: String,
-    by: String,
-    void: bool,
-}
-
-/// The backfill that goes on.
-#[derive(Serialize)]
-struct BackfillView {
-    total: u64,
-    asked: u64,
-    open: usize,
-    paused: bool,
-    by: String,
-}
-
-#[derive(Serialize)]
-struct RunView {
-    shard: u32,
-    tick: String,
-    /// Of a run that waits there is none.
-    token: Option<u64>,
-    requested: bool,
-}
-
-impl From<&ActiveRun> for RunView {
-    fn from(run: &ActiveRun) -> Self {
-        RunView {
-            shard: run.shard,
-            tick: instant(run.tick_ms),
-            token: run.token,
-            requested: run.is_requested,
-        }
-    }
-}
-
-impl From<&OverrideOf> for OverrideView {
-    fn from(other: &OverrideOf) -> Self {
-        OverrideView {
-            schedule: other.wanted.text.clone(),
-            zone: other.wanted.zone.clone(),
-            since: instant(other.wanted.since_ms),
-            by: other.wanted.by.clone(),
-            void: other.is_void,
-        }
-    }
-}
-
-impl From<&PauseOf> for PauseView {
-    fn from(pause: &PauseOf) -> Self {
-        PauseView {
-            of: match pause.of_all {
-                true => "all",
-                false => "job",
-            },
-            since: instant(pause.pause.since_ms),
-            until: pause.pause.until_ms.map(instant),
-            by: pause.by.clone(),
-            note: pause.note.clone(),
-            directive_version: pause.version,
-        }
-    }
-}
-
-/// What the job says of its runs: the catalog has it next to the parts of the schedule, and to what is shown elsewhere.
-fn policies(job: &CatalogedJob) -> BTreeMap<String, String> {
-    let said = job.descriptor.iter();
-    said.filter(|(key, _)| !NO_POLICIES.contains(key))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
-}
-
-impl View {
-    fn of(
-        Shown {
-            job,
-            next,
-            runs,
-            backfill,
-        }: &Shown,
-    ) -> Self {
-        let status = &job.status;
-        let cataloged = job.cataloged.as_ref();
-        let nodes = job.nodes.iter();
-        View {
-            job: job.job.clone(),
-            schedule: cataloged.map(|job| job.schedule.clone()),
-            group: cataloged.and_then(|job| job.group.clone()),
-            description: cataloged.and_then(|job| job.description.clone()),
-            policies: cataloged.map(policies).unwrap_or_default(),
-            next: next.iter().map(|ms| instant(*ms)).collect(),
-            directive_version: job.version,
-            pauses: job.pauses.iter().map(PauseView::from).collect(),
-            overridden: job.overridden.as_ref().map(OverrideView::from),
-            gone_since: job.gone_since_ms.map(instant),
-            nodes: nodes
-                .map(|(schedule, nodes)| (schedule.to_string(), nodes.clone()))
-                .collect(),
-            backfill: backfill.as_ref().map(|state| BackfillView {
-                total: state.total,
-                asked: state.asked,
-                open: state.open,
-                paused: state.is_paused,
-                by: state.by.clone(),
-            }),
-            shards: shards(job),
-            running: runs.iter().filter(|run| run.token.is_some()).count(),
-            waiting: runs.iter().filter(|run| run.token.is_none()).count(),
-            runs: runs.iter().map(RunView::from).collect(),
-            first_seen: status.marks.first_seen_ms.map(instant),
-            decided_to: status.marks.decided.map(|tick| instant(tick.ms())),
-            deciding_schedule: status
-                .decides
-                .as_ref()
-                .map(|decides| decides.id.to_string()),
-            deciding_generation: status.decides.as_ref().map(|decides| decides.generation),
-            newest: job.newest.iter().map(Line::from).collect(),
-        }
-    }
-}
-
 pub(crate) async fn run(session: &Session, name: &str) -> Result<Exit, Failure> {
     let job = session.ask(session.control.describe(name)).await?;
-    let runs = session.ask(session.control.active_runs(name)).await?;
-    // A schedule that this process cannot compute has no next ticks here; `next` says why.
-    let next = session.control.next(name, NEXT_TICKS).await;
-    let next: Vec<i64> = next.unwrap_or_default().into_iter().map(ms).collect();
+    let runs = match job.shards_left_out {
+        0 => job.open_runs().collect(),
+        _ => session.ask(session.control.active_runs(name)).await?,
+    };
     let backfill = session.ask(session.control.backfill_state(name)).await?;
     let shown = Shown {
         backfill: backfill.filter(|state| !state.is_over()),
         job,
-        next,
         runs,
     };
     let (view, show) = (View::of(&shown), || text(&shown, &session.output));
@@ -224,20 +47,13 @@ const GONE: &str = ": it has no ticks until a node has it again";
 /// What was read of a job.
 struct Shown {
     job: JobDescription,
-    next: Vec<i64>,
-    runs: Vec<ActiveRun>,
+    /// Of all shards.
+    runs: Vec<OpenRun>,
     backfill: Option<BackfillState>,
 }
 
-/// How many shards the job has.
-fn shards(job: &JobDescription) -> u32 {
-    let cataloged = job.cataloged.as_ref();
-    let said = cataloged.and_then(|job| job.descriptor.get("shards"));
-    said.and_then(|it| it.parse().ok()).unwrap_or(1)
-}
-
 fn text(shown: &Shown, output: &Output) -> String {
-    let (job, next, runs) = (&shown.job, &shown.next, &shown.runs);
+    let (job, runs) = (&shown.job, &shown.runs);
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<12} {}", escape(&value));
@@ -248,10 +64,7 @@ fn text(shown: &Shown, output: &Output) -> String {
             row(name, value);
         }
     }
-    if !next.is_empty() {
-        let next: Vec<String> = next.iter().map(|ms| output.when(*ms)).collect();
-        row("next", next.join(", "));
-    }
+    row("next", next(&job.next, output));
     if job.pauses.is_empty() {
         row("paused", "no".to_owned());
     }
@@ -273,8 +86,8 @@ fn text(shown: &Shown, output: &Output) -> String {
     if let Some(state) = &shown.backfill {
         row("backfill", backfilling(state));
     }
-    if shards(job) > 1 {
-        row("shards", in_shards(shards(job), runs));
+    if job.shards > 1 {
+        row("shards", in_shards(job.shards, runs));
     }
     if runs.is_empty() {
         row("runs", "none now".to_owned());
@@ -291,11 +104,24 @@ fn text(shown: &Shown, output: &Output) -> String {
             row(name, output.when(ms));
         }
     }
+    for (name, value) in records(job, output) {
+        row(&name, value);
+    }
     if !job.newest.is_empty() {
         text.push('\n');
-        text.push_str(&output.part(view::lines(&job.newest, output)));
+        text.push_str(&output.part(texts::lines(&job.newest, output)));
     }
     text
+}
+
+/// The next ticks, or why there are none.
+fn next(next: &NextTicks, output: &Output) -> String {
+    let shown = next.ticks().iter().take(NEXT_TICKS);
+    let shown: Vec<String> = shown.map(|tick| output.when(ms(*tick))).collect();
+    match shown.is_empty() {
+        true => next.to_string(),
+        false => shown.join(", "),
+    }
 }
 
 /// What the job says of itself.
@@ -316,9 +142,17 @@ fn of_nodes(job: &JobDescription) -> Vec<(&'static str, String)> {
         ("nodes", format!("{nodes} (schedule {schedule})"))
     });
     let mut rows: Vec<_> = of_schedule.collect();
+    let versions = job
+        .versions
+        .iter()
+        .filter(|(version, _)| !version.is_empty());
+    rows.extend(versions.map(|(version, nodes)| {
+        let nodes = nodes.join(" ");
+        ("version", format!("{version}: {nodes}"))
+    }));
     if job.is_missing() {
         rows.push(("nodes", "none: no living node has this job".to_owned()));
-    } else if rows.is_empty() {
+    } else if job.nodes.is_empty() {
         rows.push(("nodes", NOT_LISTED.to_owned()));
     }
     if job.nodes.len() > 1 {
@@ -332,7 +166,7 @@ fn of_nodes(job: &JobDescription) -> Vec<(&'static str, String)> {
 }
 
 /// How many shards run, and in how many something waits.
-fn in_shards(shards: u32, runs: &[ActiveRun]) -> String {
+fn in_shards(shards: u32, runs: &[OpenRun]) -> String {
     let those = |is_running: bool| {
         let of = runs.iter().filter(|run| run.token.is_some() == is_running);
         of.map(|run| run.shard).collect::<BTreeSet<u32>>().len()
@@ -353,18 +187,18 @@ fn backfilling(state: &BackfillState) -> String {
     format!("{asked} of {total} ticks asked for, {open} requests wait or run{paused}{by}")
 }
 
-fn active(run: &ActiveRun, output: &Output) -> String {
+fn active(run: &OpenRun, output: &Output) -> String {
     let what = match run.is_requested {
         true => "requested",
         false => "tick",
     };
     let token = match run.token {
-        Some(token) => format!("token {token}"),
+        Some(token) => format!("token {}", token.get()),
         None => "waits".to_owned(),
     };
     format!(
         "{what} {}, shard {}, {token}",
-        output.when(run.tick_ms),
+        output.when(run.tick.ms()),
         run.shard
     )
 }

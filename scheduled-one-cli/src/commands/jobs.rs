@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::{Cell, Colour, Table};
 use crate::view::{self, Line};
+use crate::watch;
 
 #[derive(Serialize)]
 struct View {
@@ -77,6 +78,22 @@ impl Row {
 }
 
 pub(crate) async fn run(session: &Session, args: &Jobs) -> Result<Exit, Failure> {
+    let output = &session.output;
+    if args.watch {
+        return watch::run(output, async || {
+            Ok(table(session, &rows(session, args).await?))
+        })
+        .await;
+    }
+    let rows = rows(session, args).await?;
+    let views: Vec<View> = rows.iter().map(Row::view).collect();
+    let show = || table(session, &rows);
+    output.list("jobs", &views, |view| view.job.clone(), show)?;
+    Ok(Exit::Done)
+}
+
+/// The jobs that are wanted.
+async fn rows(session: &Session, args: &Jobs) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     let mut jobs = session.ask(session.control.jobs()).await?;
     if let Some(group) = &args.group {
@@ -94,12 +111,7 @@ pub(crate) async fn run(session: &Session, args: &Jobs) -> Result<Exit, Failure>
         rows.push(Row { job, last });
     }
     rows.retain(|row| !args.problems || row.has_problem());
-    let views: Vec<View> = rows.iter().map(Row::view).collect();
-    let show = || table(session, &rows);
-    session
-        .output
-        .list("jobs", &views, |view| view.job.clone(), show)?;
-    Ok(Exit::Done)
+    Ok(rows)
 }
 
 fn table(session: &Session, rows: &[Row]) -> Table {

@@ -15,6 +15,7 @@ struct View {
     node: String,
     identity: String,
     jobs: BTreeSet<String>,
+    versions: BTreeSet<String>,
     labels: BTreeSet<String>,
 }
 
@@ -24,6 +25,7 @@ impl From<NodeSummary> for View {
             node: node.name,
             identity: node.identity,
             jobs: node.jobs,
+            versions: node.versions,
             labels: node.labels,
         }
     }
@@ -34,16 +36,18 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
     let nodes: Vec<View> = nodes.into_iter().map(View::from).collect();
     let is_wide = session.output.is_wide();
     let show = || {
-        let mut table = Table::new(&["NODE", "IDENTITY", "LABELS", "JOBS"]);
+        let mut table = Table::new(&["NODE", "IDENTITY", "VERSION", "LABELS", "JOBS"]);
         for node in &nodes {
             let jobs = match is_wide {
                 true => node.jobs.iter().cloned().collect::<Vec<_>>().join(" "),
                 false => node.jobs.len().to_string(),
             };
+            let versions = node.versions.iter().cloned().collect::<Vec<_>>().join(" ");
             let labels = node.labels.iter().cloned().collect::<Vec<_>>().join(" ");
             table.row([
                 node.node.as_str().into(),
                 node.identity.as_str().into(),
+                versions.into(),
                 labels.into(),
                 jobs.into(),
             ]);

@@ -5,6 +5,7 @@
 mod alerts;
 mod changes;
 mod console;
+mod contexts;
 mod forget;
 mod older;
 mod runs;

@@ -47,6 +47,9 @@ async fn what_does_not_work_says_why_and_has_its_exit_status() {
         &["run", "report", "--shard", "7"],
         &["history", "report", "--outcome", "good"],
         &["tail", "-o", "json"],
+        &["jobs", "--watch"],
+        &["jobs", "--watch", "-o", "json"],
+        &["jobs", "--context", "production"],
         &["schema", "--print", "--schema", "A"],
         &["nonsense"],
     ] {

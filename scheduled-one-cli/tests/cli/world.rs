@@ -129,11 +129,14 @@ pub(crate) fn command(url: &str, arguments: &[&str]) -> Command {
         "REDIS_URL",
         "NO_COLOR",
         "SCHEDULED_ONE_NAMESPACE",
+        "SCHEDULED_ONE_CONTEXT",
         "COLUMNS",
     ] {
         command.env_remove(name);
     }
     command.env("SCHEDULED_ONE_URL", url).env("USER", "ann");
+    // Contexts of the machine that runs the tests are none of theirs.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command
 }
 

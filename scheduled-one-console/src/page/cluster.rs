@@ -128,6 +128,7 @@ fn bucket_row(bucket: &BucketState, now_ms: i64) -> Markup {
 }
 
 fn nodes(visitor: &Visitor, page: &ClusterPage) -> Markup {
+    let newest = page.nodes.iter().filter_map(|node| node.protocol).max();
     html! {
         section.card.flush {
             table.stack {
@@ -135,16 +136,19 @@ fn nodes(visitor: &Visitor, page: &ClusterPage) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "Node" } th scope="col" { "Identity" }
+                        th scope="col" { "Version" }
+                        th scope="col" { "Protocol" }
                         th.number scope="col" { "Jobs" } th scope="col" { "Which" }
                     }
                 }
-                tbody { @for node in &page.nodes { (row(visitor, node)) } }
+                tbody { @for node in &page.nodes { (row(visitor, node, newest)) } }
             }
         }
     }
 }
 
-fn row(visitor: &Visitor, node: &NodeSummary) -> Markup {
+/// `newest` is the newest version of the protocol that a living node speaks.
+fn row(visitor: &Visitor, node: &NodeSummary, newest: Option<u64>) -> Markup {
     let jobs: Vec<&String> = node
         .jobs
         .iter()
@@ -152,12 +156,27 @@ fn row(visitor: &Visitor, node: &NodeSummary) -> Markup {
         .collect();
     html! {
         tr {
-            th scope="row" { (node.name) }
+            th scope="row" {
+                (node.name)
+                @if !node.labels.is_empty() {
+                    div.small.quiet { @for label in &node.labels { span.tag { (label) } " " } }
+                }
+            }
             td data-label="Identity" { code { (node.identity) } }
+            td data-label="Version" { @for version in &node.versions { code { (version) } " " } }
+            td data-label="Protocol" {
+                @match node.protocol {
+                    None => span.quiet { "not known yet" },
+                    own if own == newest => { (own.unwrap_or_default()) },
+                    Some(older) => (state(Tone::Warn, format!("{older}: an older release"))),
+                }
+            }
             td.number data-label="Jobs" { (jobs.len()) }
             td data-label="Which" {
-                @for job in jobs.iter().take(NAMES) { a.tag href=(job_url(visitor, job)) { (job) } " " }
-                @if jobs.len() > NAMES { span.quiet { "and " (jobs.len() - NAMES) " more" } }
+                span {
+                    @for job in jobs.iter().take(NAMES) { a.tag href=(job_url(visitor, job)) { (job) } " " }
+                    @if jobs.len() > NAMES { span.quiet { "and " (jobs.len() - NAMES) " more" } }
+                }
             }
         }
     }

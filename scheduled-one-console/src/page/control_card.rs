@@ -9,6 +9,7 @@ use super::reschedule;
 use scheduled_one_control::Action;
 
 use crate::gate::Visitor;
+use crate::plan::all_ms;
 use crate::text::encoded;
 
 pub(crate) fn control_card(visitor: &Visitor, page: &JobPage) -> Markup {
@@ -82,7 +83,8 @@ fn pause(visitor: &Visitor, page: &JobPage) -> Markup {
 }
 
 fn resume(visitor: &Visitor, page: &JobPage) -> Markup {
-    let next = page.plan.ticks().first();
+    let next = all_ms(page.described.next.if_resumed());
+    let next = next.first();
     html! {
         details.action {
             summary { "Resume" }

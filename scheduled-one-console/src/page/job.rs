@@ -13,7 +13,7 @@ use super::plots::plots;
 use super::policies::policies;
 use super::reschedule::in_place;
 use crate::gate::Visitor;
-use crate::plan::Plan;
+use crate::plan::all_ms;
 use crate::text::encoded;
 
 /// What the page of a job shows.
@@ -26,7 +26,6 @@ pub(crate) struct JobPage {
     pub(crate) lines: Vec<LedgerRecord>,
     /// How many of them are listed.
     pub(crate) listed: usize,
-    pub(crate) plan: Plan,
     pub(crate) health: Health,
     pub(crate) calendar: CalendarPage,
     /// How many ticks are in the pause so far, if the job is paused and that is known.
@@ -197,6 +196,9 @@ fn schedule(page: &JobPage) -> Markup {
                         span.quiet { "not listed: nodes name the jobs that they share" }
                     }
                 }
+                @for (version, names) in page.described.versions.iter().filter(|(it, _)| !it.is_empty()) {
+                    dt { "Version" } dd { code { (version) } " " span.quiet { (names.join(", ")) } }
+                }
             }
         }
     }
@@ -204,12 +206,11 @@ fn schedule(page: &JobPage) -> Markup {
 
 fn next(page: &JobPage) -> Markup {
     html! {
-        @match &page.plan {
-            Plan::Unknown(why) => span.quiet { "Not known here: " (why) },
-            Plan::Ticks(ticks) if ticks.is_empty() => span.quiet { "none" },
-            Plan::Ticks(ticks) => ol.ticks {
-                @for tick in ticks {
-                    li { (time_in(*tick, &page.calendar.zone)) " " span.quiet { (time(*tick, page.now_ms)) } }
+        @match page.described.next.ticks() {
+            [] => span.quiet { (page.described.next) },
+            ticks => ol.ticks {
+                @for tick in all_ms(ticks) {
+                    li { (time_in(tick, &page.calendar.zone)) " " span.quiet { (time(tick, page.now_ms)) } }
                 }
             },
         }

@@ -159,7 +159,9 @@ fn collisions(visitor: &Visitor, page: &TimelinePage) -> Markup {
                                     }
                                     td.number data-label="Jobs" { (jobs.len()) }
                                     td data-label="Which" {
-                                        @for job in jobs { a.tag href=(job_url(visitor, job)) { (job) } " " }
+                                        span {
+                                            @for job in jobs { a.tag href=(job_url(visitor, job)) { (job) } " " }
+                                        }
                                     }
                                 }
                             }

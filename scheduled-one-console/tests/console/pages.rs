@@ -6,6 +6,7 @@ use scheduled_one_console::{Console, Rights};
 use scheduled_one_control::Control;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::SystemClock;
+use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_redis::{ConnectOptions, RedisStore};
 use tower::ServiceExt as _;
@@ -141,6 +142,7 @@ async fn the_cluster_shows_nodes_with_their_jobs() {
         .is(200)
         .has("1 living node")
         .has("node-a")
+        .has(&format!("<td data-label=\"Protocol\">{VERSION}</td>"))
         .has("/jobs/patient");
     world.get("/nosuch").await.is(404).has("Nothing found");
 }
@@ -354,7 +356,7 @@ async fn nodes_of_two_releases_are_shown() {
         .is(200)
         .lacks("different schedules");
     world
-        .add_node("node-old", ["nightly=00000000000000ab"])
+        .add_node("node-old", ["*protocol=1", "nightly=00000000000000ab"])
         .await;
     let page = world.get("/jobs/nightly").await.is(200);
     page.has("Nodes have different schedules of this job")
@@ -365,4 +367,6 @@ async fn nodes_of_two_releases_are_shown() {
         .await
         .is(200)
         .has("nodes have different schedules");
+    let cluster = world.get("/cluster").await.is(200);
+    cluster.has("1: an older release");
 }

@@ -1,16 +1,15 @@
 //! Whether a pooler is between a node and the server.
 
-use scheduled_one_protocol::Finding;
-use tokio_postgres::{Client, Error};
+use scheduled_one_protocol::{Finding, Severity};
+use tokio_postgres::Client;
 
 use crate::classify::describe;
 use crate::connections::Connections;
-use tokio::time::Instant;
+use crate::listening::{Listened, listen};
+use crate::pooled::is_shared;
+use tokio::time::{Instant, timeout};
 
 const CHECK: &str = "pooler";
-
-/// How often it is looked: connections of others may be in between.
-const LOOKS: usize = 3;
 
 /// A pooler in transaction mode gives two connections of a client the same process of the server, one after the other,
 /// or one connection two processes. A pooler in session mode is not seen, and changes nothing.
@@ -39,22 +38,25 @@ pub(super) async fn pooler(
     }
 }
 
-async fn is_shared(client: &Client, other: &Client) -> Result<bool, Error> {
-    for _ in 0..LOOKS {
-        let (one, two, again) = (
-            process(client).await?,
-            process(other).await?,
-            process(client).await?,
+/// Whether what operators ask for reaches nodes at once.
+pub(super) async fn listening(connections: &Connections, channel: &str) -> Finding {
+    const CHECK: &str = "listening";
+    let later = |why: &str| {
+        let found = format!(
+            "{why}, so nodes find what somebody asks for with their next heartbeat, within a second"
         );
-        if one == two || one != again {
-            return Ok(true);
+        Finding::new(Severity::Info, CHECK, found, "")
+    };
+    let listened = timeout(super::TIME_LIMIT, listen(connections, channel, |_| ()));
+    let Ok(listened) = listened.await else {
+        return super::not_examined(CHECK, "no reply came in time");
+    };
+    match listened {
+        Ok(Listened::Listens(_)) => {
+            Finding::ok(CHECK, "what somebody asks for reaches nodes at once")
         }
+        Ok(Listened::Pooled) => later("nobody can LISTEN through a pooler in transaction mode"),
+        Ok(Listened::Silent) => later("a notification did not come back"),
+        Err(error) => super::not_examined(CHECK, &error.to_string()),
     }
-    Ok(false)
-}
-
-/// The process of the server that serves a transaction.
-async fn process(client: &Client) -> Result<i32, Error> {
-    let row = client.query_typed_one("SELECT pg_backend_pid()", &[]);
-    row.await?.try_get(0)
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
+mod beat;
 mod conflicts;
 mod doctor;
 mod each_right;
@@ -14,6 +15,7 @@ mod forget_rights;
 mod history;
 mod libpq;
 mod limited;
+mod listening;
 mod login;
 mod pooler;
 mod provider;
@@ -108,7 +110,7 @@ fn registration(unit: &str) -> Register {
 /// Whether no reply came in time, because the machine is busy, and the request may be repeated.
 fn is_late<T>(result: &Result<T, StoreError>, until: Instant) -> bool {
     match result {
-        Err(StoreError::Unavailable(text)) => {
+        Err(StoreError::Unavailable(text) | StoreError::Unknown(text)) => {
             text.contains("did not reply within") && Instant::now() < until
         }
         _ => false,

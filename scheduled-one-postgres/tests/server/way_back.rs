@@ -21,12 +21,15 @@ impl WayBack for Database {
             "next_due_ms",
         ];
         let ahead = instants
-            .map(|column| format!("{column} = {column} + 7200000"))
+            .map(|column| {
+                format!("{column} = CASE {column} WHEN 0 THEN 0 ELSE {column} + 7200000 END")
+            })
             .join(", ");
         self.sql(&format!(
             "UPDATE scheduled_one.unit SET {ahead}, token = token + 7200000000, run_token = run_token + 7200000000, \
-             waiting = CASE WHEN waiting = '' THEN '' ELSE (decided_ms + 7200000) || ':1:1' END"
+             waiting = CASE WHEN waiting = '' THEN '' ELSE (decided_ms + 7200000) || substr(waiting, strpos(waiting, ':')) END"
         ));
+        self.sql("UPDATE scheduled_one.request SET tick_ms = tick_ms + 7200000");
     }
 
     fn run(&mut self, command: &str) {

@@ -12,8 +12,7 @@ use crate::unit::UnitName;
 use crate::value::TickMs;
 
 /// Forgets a job of which [`forget_refused`] says nothing: the catalog has it no more, its directives are empty, and
-/// the
-/// trail has an entry; the store removes the rest.
+/// the trail has an entry; the store removes the rest.
 pub fn forget(
     meta: &mut Meta,
     catalog: &mut Catalog,
@@ -35,13 +34,22 @@ pub fn forget(
 ///
 /// Ticks up to now stay decided, so none of them starts a second time at its own time; one after now that ran while the
 /// clock was ahead runs when it is due. Tokens are not lowered. A run that is recorded as active is one whose node
-/// died:
-/// it is written off as usual, and not taken over if its tick is after now.
-pub fn take_back(record: &mut Record, now: Now) -> bool {
-    let (now_ms, is_ahead) = (now.ms(), is_ahead(record, now));
-    let Record { marks, run, .. } = record;
-    if !is_ahead {
+/// died: it is written off as usual, and not taken over if its tick is after now.
+///
+/// A lane in which requests wait or run keeps them, and so its ticks: nothing waits there for an instant.
+pub fn take_back(unit: &UnitName, record: &mut Record, now: Now) -> bool {
+    let (now_ms, far_ms) = (now.ms(), now.ms() + EARLY_TOLERANCE_MS);
+    let keeps_requests = unit.is_lane() && !record.free();
+    let decided_ms = record.marks.decided.map_or(0, TickMs::ms);
+    let is_decided_ahead = decided_ms > far_ms && !keeps_requests;
+    if !is_decided_ahead && !is_leased_ahead(record, far_ms) {
         return false;
+    }
+    let Record { marks, run, .. } = record;
+    run.granted_at_ms = run.granted_at_ms.min(now_ms);
+    run.until_ms = run.until_ms.min(now_ms);
+    if keeps_requests {
+        return true;
     }
     let to_now = |tick: &mut TickMs| *tick = TickMs(tick.ms().min(now_ms));
     if marks.decided > Some(TickMs(now_ms)) {
@@ -59,18 +67,10 @@ pub fn take_back(record: &mut Record, now: Now) -> bool {
         .iter_mut()
         .for_each(|start| to_now(&mut start.tick));
     to_now(&mut run.tick);
-    run.granted_at_ms = run.granted_at_ms.min(now_ms);
-    run.until_ms = run.until_ms.min(now_ms);
     true
 }
 
-/// Whether a clock that was ahead has written the record: no claim and no renewal reaches so far.
-fn is_ahead(record: &Record, now: Now) -> bool {
-    let far_ms = now.ms() + EARLY_TOLERANCE_MS;
-    let decided_ms = record.marks.decided.map_or(0, TickMs::ms);
-    decided_ms > far_ms || is_leased_ahead(record, far_ms)
-}
-
+/// Whether a clock that was ahead has granted or renewed the run: no claim and no renewal reaches so far.
 fn is_leased_ahead(record: &Record, far_ms: i64) -> bool {
     record.running && record.run.until_ms - record.run.lease_ms > far_ms
 }

@@ -33,6 +33,19 @@ pub struct LivingNode {
     pub load: Load,
 }
 
+impl LivingNode {
+    /// What is stored of a node that sent this heartbeat.
+    pub(crate) fn of(caller: &Caller, heartbeat: &Heartbeat, beat_ms: i64) -> Self {
+        LivingNode {
+            beat_ms,
+            name: caller.name.clone(),
+            jobs: heartbeat.jobs,
+            labels: heartbeat.labels.clone(),
+            load: heartbeat.load,
+        }
+    }
+}
+
 /// Records the sign of life of a node. The reply lacks the units, which are in the records.
 pub fn heartbeat(
     meta: &mut Meta,
@@ -82,13 +95,7 @@ pub fn heartbeat(
 impl Nodes {
     /// Returns whether the node is new, or has other jobs than before.
     fn see(&mut self, caller: &Caller, heartbeat: &Heartbeat, now_ms: i64) -> bool {
-        let seen = LivingNode {
-            beat_ms: now_ms,
-            name: caller.name.clone(),
-            jobs: heartbeat.jobs,
-            labels: heartbeat.labels.clone(),
-            load: heartbeat.load,
-        };
+        let seen = LivingNode::of(caller, heartbeat, now_ms);
         let before = self.living.insert(caller.node.clone(), seen);
         before.is_none_or(|before| {
             before.jobs != heartbeat.jobs

@@ -173,6 +173,10 @@ pub struct JobList(Arc<str>);
 impl JobList {
     /// What stands in front of the version of the protocol that a node speaks, in an entry that is no name of a job.
     pub const PROTOCOL: &str = "*protocol=";
+    /// What stands in front of the version of the node's program, likewise.
+    pub const RELEASE: &str = "*release=";
+    /// What stands between the name of a job and its version, of a job that has another one than the program, or none.
+    pub const OF_JOB: &str = "*=";
 
     /// The list of these names.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {

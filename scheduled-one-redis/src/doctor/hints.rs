@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use scheduled_one_protocol::machine::damage::MAX_AHEAD_MS;
+
 use crate::doctor::{Finding, Severity};
 use crate::keys::Keys;
 
@@ -134,5 +136,8 @@ fn take_back(keys: &Keys, now_ms: i64) -> String {
     let lines = TAKE_BACK.lines().map(str::trim);
     let script: Vec<&str> = lines.filter(|line| !line.starts_with("--")).collect();
     let script = script.join(" ");
-    format!("EVAL '{script}' 2 {} {} {now_ms}", keys.due, keys.leases)
+    format!(
+        "EVAL '{script}' 2 {} {} {now_ms} {MAX_AHEAD_MS}",
+        keys.due, keys.leases
+    )
 }

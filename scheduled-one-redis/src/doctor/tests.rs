@@ -248,7 +248,8 @@ fn marks_of_a_wild_clock_are_named() {
     assert!(words.contains("stop all nodes"), "{words}");
     // It can be pasted into a shell and into `redis-cli`, and is the same in a log.
     let (script, arguments) = command.split_once('\'').unwrap();
-    assert_eq!(arguments, " 2 so:{a}:due so:{a}:leases 1800000000000");
+    let expected = " 2 so:{a}:due so:{a}:leases 1800000000000 31622400000";
+    assert_eq!(arguments, expected);
     assert!(!script.contains(['"', '\\', '\n']), "{script}");
     assert_is(judged_as(wild), Severity::Warning, "job:b (3600 s ahead)");
     let broken = judged_as(marks(&[mark(None)]));

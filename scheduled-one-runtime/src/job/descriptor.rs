@@ -65,13 +65,40 @@ impl Job {
         }
     }
 
-    /// Says what the releases of the crate in which it is have in common.
-    pub(crate) fn labelled(self, label: Option<String>) -> Self {
-        Job { label, ..self }
+    /// Says what the releases of the crate in which it is have in common, and which of them this is.
+    pub(crate) fn labelled(self, label: Option<String>, version: Option<String>) -> Self {
+        Job {
+            label,
+            version,
+            ..self
+        }
+    }
+
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     pub(crate) fn label(&self) -> Option<&str> {
         self.label.as_deref()
+    }
+}
+
+/// Longest version of a program.
+const MAX_VERSION_BYTES: usize = 64;
+
+/// Checks the version of a program: it is a word in a list of words.
+pub(crate) fn check_version(version: &str) -> Result<(), String> {
+    let is_allowed = |it: char| it.is_ascii_alphanumeric() || ".+-_/:".contains(it);
+    match version.chars().find(|it| !is_allowed(*it)) {
+        _ if version.is_empty() => Err("it is empty; leave it out".to_owned()),
+        _ if version.len() > MAX_VERSION_BYTES => Err(format!(
+            "{} bytes; at most {MAX_VERSION_BYTES} are allowed",
+            version.len()
+        )),
+        Some(other) => Err(format!(
+            "{other:?} in it; A-Z a-z 0-9 . + - _ / : are allowed"
+        )),
+        None => Ok(()),
     }
 }
 

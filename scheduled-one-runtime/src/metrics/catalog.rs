@@ -172,6 +172,11 @@ pub(super) const ALERT_DELIVERIES: Definition = counter(
     "scheduled_one_alert_deliveries",
     "Attempts of this node to deliver messages of alerts, by channel and result.",
 );
+#[cfg(feature = "alerts")]
+pub(super) const MONITOR_SIGNS: Definition = counter(
+    "scheduled_one_monitor_signs",
+    "Signs of runs of this node to monitors outside, by monitor and result.",
+);
 pub(super) const STORE_UP: Definition = gauge(
     "scheduled_one_store_up",
     "",

@@ -39,6 +39,7 @@ impl Metrics {
     /// Everything. Of more jobs than `most`, those behind the first `most` by name have one label.
     pub(crate) fn collect(&self, most: usize) -> Vec<MetricFamily> {
         self.are_read.store(true, Ordering::Relaxed);
+        self.count_runs();
         let groups = self.groups(most);
         let mut families = vec![self.build()];
         families.extend(runs(&groups));
@@ -48,6 +49,8 @@ impl Metrics {
         families.extend(self.of_store());
         #[cfg(feature = "alerts")]
         families.extend(self.alerts().into_iter().flat_map(AlertMetrics::families));
+        #[cfg(feature = "alerts")]
+        families.extend(self.monitors.get().map(|monitors| monitors.family()));
         families
     }
 

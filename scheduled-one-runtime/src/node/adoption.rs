@@ -21,7 +21,7 @@ impl Claiming {
     pub(super) fn learn(
         &mut self,
         units: &Units,
-        reply: HeartbeatReply,
+        mut reply: HeartbeatReply,
         is_calm: bool,
         now_ms: i64,
     ) -> Vec<UnitIndex> {
@@ -34,7 +34,7 @@ impl Claiming {
             shown.retain(|unit| self.shows_idleness(units, *unit, now_ms));
             self.preference.notice_idle(units, &shown, now_ms);
         }
-        let moved = self.preference.learn(&reply, units, now_ms);
+        let moved = self.preference.learn(&mut reply, units, now_ms);
         for unit in moved.lost {
             if !self.timer.is_taken(unit) {
                 self.timer.rest(unit);

@@ -269,6 +269,8 @@ impl Node {
             return;
         }
         watched.seen = Some(identity);
+        // The ledger has runs of this node that are still to be counted, and each counts once.
+        self.client.metrics.count_runs();
         watched.settle(looked.range, &input);
     }
 }

@@ -14,8 +14,11 @@ use scheduled_one_protocol::message::{ControlRequest, MAX_BATCH};
 
 /// How far the description of the jobs has come.
 pub(super) struct Describing {
-    /// The jobs with their descriptors.
-    jobs: Vec<(Arc<CompiledJob>, Box<str>)>,
+    jobs: Vec<Arc<CompiledJob>>,
+    /// What is said of each of them in addition. It is added when a job is described: a text for each job would be kept
+    /// for as long as the node lives.
+    program: Arc<Program>,
+    ledger_limit: usize,
     /// How many of them are described to the store of this identity.
     described: usize,
     identity: StoreIdentity,
@@ -26,14 +29,14 @@ pub(super) struct Describing {
 impl Describing {
     pub(super) fn new(
         jobs: &[Arc<CompiledJob>],
-        program: &Program,
+        program: Arc<Program>,
         ledger_limit: usize,
         identity: StoreIdentity,
     ) -> Self {
-        let jobs = jobs.iter();
-        let jobs = jobs.map(|job| (Arc::clone(job), descriptor(job, program, ledger_limit)));
         Describing {
-            jobs: jobs.collect(),
+            jobs: jobs.to_vec(),
+            program,
+            ledger_limit,
             described: 0,
             identity,
             pending: false,
@@ -50,7 +53,10 @@ impl Describing {
             self.described = 0;
         }
         let jobs = self.jobs.iter().skip(self.described).take(MAX_BATCH);
-        let described = jobs.map(|(job, text)| (job.name.to_string(), text.to_string()));
+        let described = jobs.map(|job| {
+            let text = descriptor(job, &self.program, self.ledger_limit);
+            (job.name.to_string(), text)
+        });
         let described: Vec<(String, String)> = described.collect();
         if described.is_empty() {
             return None;
@@ -82,7 +88,7 @@ impl Describing {
 
 /// What the catalog is to have of a job: the program's own words, the label of the program, and how many lines its
 /// ledger keeps.
-fn descriptor(job: &CompiledJob, program: &Program, ledger_limit: usize) -> Box<str> {
+fn descriptor(job: &CompiledJob, program: &Program, ledger_limit: usize) -> String {
     let mut said = JobDescriptor::from_text(&job.descriptor);
     if let Some(application) = program.application_of(&job.name) {
         said.say("application", application);
@@ -91,7 +97,7 @@ fn descriptor(job: &CompiledJob, program: &Program, ledger_limit: usize) -> Box<
         said.say("generation", program.generation.to_string());
     }
     said.say("ledger_limit", ledger_limit.to_string());
-    said.to_text().into()
+    said.to_text()
 }
 
 impl Node {

@@ -19,8 +19,8 @@ use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
 
 /// Time from one heartbeat to the next.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// Time to the next heartbeat while this node learns which jobs others have: one list at a time.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Time to the next heartbeat while nodes learn which jobs others have: one list at a time.
+const GO_ON_AFTER: Duration = Duration::from_millis(50);
 /// Change of the wall clock's offset that is logged.
 const LOGGED_OFFSET_MS: i64 = 1_000;
 /// After a slow reply, the ticks that came due meanwhile are claimed within this time.
@@ -56,7 +56,7 @@ impl HeartbeatTimer {
     /// Another heartbeat is due at this time, in addition to those of each second, or as soon as the last one has its
     /// reply.
     pub(super) fn send_another(&mut self, at: Duration) {
-        self.another = Some(at);
+        self.another = Some(self.another.map_or(at, |before| before.min(at)));
     }
 
     /// Whether a heartbeat is to be sent at `now`; if so, it counts as sent.
@@ -111,6 +111,7 @@ impl Node {
     /// Takes the reply into account: who lives, what waits, and which runs are overdue.
     pub(super) fn heartbeat_acknowledged(&mut self, mode: Mode, reply: Replied<HeartbeatReply>) {
         self.heartbeat.settle();
+        self.client.metrics.count_runs();
         self.heartbeat
             .log_offset(&self.client, &self.runner.cluster);
         let Replied { received, mut body } = reply;
@@ -125,9 +126,8 @@ impl Node {
             && !self.claiming.waits_longer_than(SLOW, now_ms);
         let ready = body.ready.clone();
         let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
-        if self.claiming.preference.asks_soon() {
-            self.heartbeat
-                .send_another(self.client.now() + ASK_AGAIN_AFTER);
+        if self.claiming.preference.goes_on_soon() {
+            self.heartbeat.send_another(self.client.now() + GO_ON_AFTER);
         }
         self.watch_gone_jobs(&ready);
         self.take_void_overrides_away();

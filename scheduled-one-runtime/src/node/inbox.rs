@@ -37,6 +37,8 @@ pub(super) enum Event {
     Described,
     /// Jobs that the program has dropped: the reply to a request.
     Gone(GoneEvent),
+    /// The store has so many news.
+    News(u64),
     /// The reply to a heartbeat.
     Heartbeat(Replied<HeartbeatReply>),
     /// The replies to registrations by which this node takes over from others.

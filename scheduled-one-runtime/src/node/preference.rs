@@ -12,25 +12,26 @@ mod idle;
 mod job_list;
 mod learning;
 mod load;
+mod peers;
 mod rank;
 mod spread;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::node::unit_set::UnitSet;
 use crate::node::units::Units;
 use crate::permits::Permits;
+use crate::scheduler::program::Program;
 use crate::timer::UnitIndex;
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Heartbeat, JobsDigest, Labels, Member};
+use scheduled_one_protocol::message::{Heartbeat, JobsDigest, Labels};
 use scheduled_one_schedule::policy::Route;
 
 use idle::Idlers;
-pub(super) use job_list::job_and_schedule;
 use job_list::own_list;
 use load::OwnLoad;
+use peers::{Peer, Peers, node_key};
 use rank::{Rank, labelled_for, mix};
 pub(crate) use rank::{group_word, limit_word, may_run};
 
@@ -56,8 +57,8 @@ pub(crate) struct NodeTraits {
     pub(crate) permits: Permits,
     /// Whether the preferences are those of the first bucket.
     pub(crate) is_first_bucket: bool,
-    /// What the releases of its program have in common: a digest of it.
-    pub(crate) program: Option<u64>,
+    /// The program that it belongs to.
+    pub(crate) program: Arc<Program>,
 }
 
 /// The preferred node of each unit.
@@ -65,15 +66,16 @@ pub(super) struct Preference {
     me: NodeKey,
     /// Digest of the jobs that this node runs.
     own_digest: JobsDigest,
-    /// The digest of its program's labels, which is in the list of its jobs.
-    program: Option<u64>,
+    /// Its program, of which the list of its jobs says what it is.
+    program: Arc<Program>,
     /// Whether the store has the list of this node's jobs.
     is_list_stored: bool,
+    /// Whether the last reply said for the first time that the store has not.
+    list_is_news: bool,
     /// Version of the membership below; 0 before the first heartbeat.
     version: u64,
-    members: Vec<Peer>,
-    /// Their identities.
-    living: Vec<String>,
+    /// The living nodes, and which jobs they have.
+    peers: Peers,
     /// The list that the last heartbeat asked for.
     asked: Option<JobsDigest>,
     /// Living nodes that missed a heartbeat.
@@ -103,23 +105,12 @@ pub(super) struct Preference {
     idlers: Idlers,
     /// When nodes came or went, or changed, by the cluster's clock.
     changed_ms: i64,
-    /// The units of this node whose jobs other nodes have, by digest of their jobs.
-    shared: HashMap<JobsDigest, UnitSet>,
     /// The preferred node of each unit.
     first: Vec<NodeKey>,
     /// The units of which this node would be preferred, if the preferred one has no permit for them.
     second: UnitSet,
     /// Hash of each unit.
     hashes: Vec<u64>,
-}
-
-/// A living node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Peer {
-    key: NodeKey,
-    name: String,
-    jobs: JobsDigest,
-    labels: Labels,
 }
 
 /// What a heartbeat's reply has changed.
@@ -140,14 +131,21 @@ impl Preference {
             .indices()
             .map(|unit| hash(&units.get(unit).name(), 0))
             .collect::<Vec<_>>();
+        let mut peers = Peers::default();
+        if units
+            .indices()
+            .any(|unit| !units.get(unit).job.rules.enabled)
+        {
+            peers.relate_to_all();
+        }
         Preference {
             me: node_key(me),
-            own_digest: own_list(units, traits.program).digest(),
+            own_digest: own_list(units, &traits.program).digest(),
             program: traits.program,
             is_list_stored: true,
+            list_is_news: false,
             version: 0,
-            members: Vec::new(),
-            living: Vec::new(),
+            peers,
             asked: None,
             suspects: BTreeSet::new(),
             busy: BTreeSet::new(),
@@ -163,7 +161,6 @@ impl Preference {
             idle: BTreeSet::new(),
             idlers: Idlers::default(),
             changed_ms: 0,
-            shared: HashMap::new(),
             first: vec![NOBODY; hashes.len()],
             second: UnitSet::none(hashes.len()),
             hashes,
@@ -173,11 +170,11 @@ impl Preference {
     /// The next heartbeat.
     pub(super) fn heartbeat(&mut self, units: &Units, leaving: bool, running: usize) -> Heartbeat {
         let load = self.load.report(running, self.permits.is_full());
-        self.asked = self.unknown_digest();
+        self.asked = self.peers.next_unknown(self.asked);
         Heartbeat {
             leaving,
             jobs: self.own_digest,
-            job_list: (!self.is_list_stored).then(|| own_list(units, self.program)),
+            job_list: (!self.is_list_stored).then(|| own_list(units, &self.program)),
             known_version: self.version,
             wanted_list: self.asked,
             labels: self.labels.clone(),
@@ -199,16 +196,13 @@ impl Preference {
 
     /// The identities of the living nodes.
     pub(super) fn living(&self) -> &[String] {
-        &self.living
+        self.peers.identities()
     }
 
     /// Whether this node is the first of the living ones that have the same program and the same
     /// jobs: it does what one of them has to do.
     pub(super) fn is_first_of_its_kind(&self) -> bool {
-        let members = self.members.iter().zip(&self.living);
-        let same = members.filter(|(peer, _)| peer.jobs == self.own_digest);
-        let first = same.min_by_key(|(_, identity)| *identity);
-        first.is_some_and(|(peer, _)| peer.key == self.me)
+        self.peers.first_of(self.own_digest) == Some(self.me)
     }
 
     /// The version of the membership that this node has seen.
@@ -216,30 +210,11 @@ impl Preference {
         self.version
     }
 
-    /// The digests of other nodes whose jobs are not known.
-    fn unknown_digests(&self) -> BTreeSet<JobsDigest> {
-        let unknown = self.members.iter().filter(|peer| !self.knows_jobs_of(peer));
-        unknown.map(|peer| peer.jobs).collect()
-    }
-
-    /// The one that the next heartbeat asks for: another one each time, because the store may lack a list for a while.
-    fn unknown_digest(&self) -> Option<JobsDigest> {
-        let unknown = self.unknown_digests();
-        let after = self
-            .asked
-            .map(|asked| (Bound::Excluded(asked), Bound::Unbounded));
-        let next = after.and_then(|after| unknown.range(after).next());
-        next.or(unknown.first()).copied()
-    }
-
-    fn knows_jobs_of(&self, peer: &Peer) -> bool {
-        peer.jobs == self.own_digest || self.shared.contains_key(&peer.jobs)
-    }
-
-    /// Whether the last heartbeat brought a list of jobs, and others are not known: then the next one is sent soon.
-    pub(super) fn asks_soon(&self) -> bool {
-        let was_replied = |asked| self.shared.contains_key(&asked);
-        self.asked.is_some_and(was_replied) && !self.unknown_digests().is_empty()
+    /// Whether the next heartbeat is sent soon: it brings the list of this node's jobs, or asks for that of others, and
+    /// the last one asked for none that the store lacks.
+    pub(super) fn goes_on_soon(&self) -> bool {
+        let was_replied = self.asked.is_none_or(|asked| self.peers.knows(asked));
+        self.list_is_news || (was_replied && self.peers.has_unknown())
     }
 
     /// Whether this node claims all ticks of a unit: the unit prefers it, or a node that does not claim, or each node
@@ -264,10 +239,10 @@ impl Preference {
         }
     }
 
-    /// The nodes that may be preferred.
+    /// The nodes that may be preferred, of those that have to do with this node.
     fn candidates(&self) -> impl Iterator<Item = &Peer> {
         let is_candidate = |peer: &&Peer| !self.suspects.contains(&peer.key) || peer.key == self.me;
-        self.members.iter().filter(is_candidate)
+        self.peers.related().filter(is_candidate)
     }
 
     /// How much later than due a unit is claimed that prefers this node: it may stand in for one that missed a
@@ -287,12 +262,10 @@ impl Preference {
         if self.suspects.is_empty() {
             return 0;
         }
-        let mine = self.peer(self.me).and_then(&rank);
-        let suspects = self
-            .members
-            .iter()
-            .filter(|peer| self.suspects.contains(&peer.key) && peer.key != self.me);
-        match suspects.map(rank).any(|suspect| suspect > mine) {
+        let mine = self.peers.get(self.me).and_then(&rank);
+        let suspects = self.suspects.iter().filter(|key| **key != self.me);
+        let mut suspects = suspects.filter_map(|key| self.peers.get(*key));
+        match suspects.any(|suspect| rank(suspect) > mine) {
             true => STAND_IN_DELAY_MS,
             false => 0,
         }
@@ -306,13 +279,11 @@ impl Preference {
         unit: UnitIndex,
         tick_ms: i64,
     ) -> Option<&str> {
-        let first = self.peer(self.preferred_for_tick(units, unit, tick_ms))?;
+        let first = self
+            .peers
+            .get(self.preferred_for_tick(units, unit, tick_ms))?;
         let is_excused = first.key == self.me || self.is_limited_for(first, units, unit);
         (!is_excused).then_some(&*first.name)
-    }
-
-    fn peer(&self, key: NodeKey) -> Option<&Peer> {
-        self.members.iter().find(|peer| peer.key == key)
     }
 
     /// Ticks of these units were due a while ago, and nobody claimed them. A node that they prefer counts as idle for a
@@ -327,15 +298,15 @@ impl Preference {
         }
         let first = |unit: &UnitIndex| self.preferred_for_unclaimed(units, *unit, now_ms);
         let seen: BTreeSet<NodeKey> = unclaimed.iter().map(first).collect();
-        let others =
-            (self.members.iter()).filter(|peer| peer.key != self.me && self.knows_jobs_of(peer));
-        let seen = others.filter(|peer| seen.contains(&peer.key));
+        let others = seen.iter().filter(|key| **key != self.me);
+        let seen = others.filter_map(|key| self.peers.get(*key));
+        let seen = seen.filter(|peer| peer.is_known());
         // A limited node may have had no room, which shows nothing of the store.
         let (limited, hang): (Vec<&Peer>, Vec<&Peer>) = seen.partition(|peer| peer.is_limited());
         for peer in limited {
             self.idlers.notice_limited(peer.key, now_ms);
         }
-        if 2 * hang.len() > self.members.len().max(2) {
+        if 2 * hang.len() > self.peers.len().max(2) {
             return;
         }
         for peer in hang {
@@ -345,7 +316,7 @@ impl Preference {
 
     /// A claim in the place of another node came after that of this owner, which is thus not idle.
     pub(super) fn claimed_by(&mut self, owner: &str) {
-        let claims = self.members.iter().filter(|peer| peer.name == owner);
+        let claims = self.peers.all().filter(|peer| *peer.name == *owner);
         // A limited node claims what it has room for.
         for peer in claims.filter(|peer| !peer.is_limited()) {
             self.idlers.forget(peer.key);
@@ -361,34 +332,13 @@ impl Preference {
     /// Whether a node has the job of a unit. Of a job that this node does not run itself, any node records the ticks
     /// that nobody runs.
     fn has(&self, peer: &Peer, units: &Units, unit: UnitIndex) -> bool {
-        if !units.get(unit).job.rules.enabled || peer.jobs == self.own_digest {
-            return true;
-        }
-        // Until its jobs are known, a node counts as having all: if it has not, heartbeats report the unit.
-        self.shared
-            .get(&peer.jobs)
-            .is_none_or(|shared| shared.contains(unit))
+        peer.has(unit) || !units.get(unit).job.rules.enabled
     }
 
     /// The nodes that a unit prefers are those of the highest weights.
     fn weight(&self, unit: UnitIndex, node: NodeKey) -> u64 {
         mix(self.hashes[unit as usize] ^ node)
     }
-}
-
-impl Peer {
-    fn new(member: &Member) -> Self {
-        Peer {
-            key: node_key(&member.node),
-            name: member.name.clone(),
-            jobs: member.jobs,
-            labels: member.labels.clone(),
-        }
-    }
-}
-
-fn node_key(identity: &str) -> NodeKey {
-    hash(identity, 0).max(EVERYBODY + 1)
 }
 
 #[cfg(test)]

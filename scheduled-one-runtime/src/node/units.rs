@@ -156,6 +156,15 @@ impl Units {
         (is_same && name.slot() <= MAX_ALLOWED).then_some(index as UnitIndex)
     }
 
+    /// The units of the job of that name; none if this node does not have it.
+    pub(crate) fn of_job(&self, name: &str) -> Range<UnitIndex> {
+        let first = self.all.partition_point(|unit| *unit.job.name < *name);
+        let rest = &self.all[first..];
+        let units = rest.iter().take_while(|unit| *unit.job.name == *name);
+        let end = first + units.count();
+        first as UnitIndex..end as UnitIndex
+    }
+
     /// Takes watermarks that a store replied into account.
     pub(crate) fn learn(&mut self, index: UnitIndex, seen: Watermarks) {
         let marks = &mut self.all[index as usize].marks;

@@ -46,6 +46,12 @@ pub(super) struct Alerting {
     seen: Mutex<Option<String>>,
 }
 
+/// Who looks at the runs of a scheduler, as far as the builder was given any.
+pub(super) struct Observers {
+    alerting: Option<Arc<Alerting>>,
+    pub(super) monitoring: Option<Arc<Monitoring>>,
+}
+
 impl SchedulerBuilder {
     /// Evaluates rules over all jobs of the namespace, and sends what they find over channels: see
     /// [docs/alerts.md](https://github.com/scheduled-one/scheduled-one/blob/main/docs/alerts.md).
@@ -76,7 +82,7 @@ impl SchedulerBuilder {
         stores: &[Arc<dyn Store>],
         jobs: &[Arc<CompiledJob>],
         shared: &NodeShared,
-        alerting: Option<Arc<Alerting>>,
+        observers: &Observers,
     ) -> Result<Arc<AlertSource>, Error> {
         let control = Control::of_stores(stores.to_vec());
         let control = control.map_err(|error| Error::Identity(error.to_string()))?;
@@ -90,18 +96,22 @@ impl SchedulerBuilder {
             shared.zones.clone(),
         );
         let source = Arc::new(source);
-        if let Some(alerting) = &alerting {
+        if let Some(alerting) = &observers.alerting {
             alerting.count_in(&shared.metrics);
         }
-        source.begin(alerting.as_deref()).await;
+        if let Some(monitoring) = &observers.monitoring {
+            shared.metrics.add_monitors(monitoring.metrics());
+        }
+        source.begin(observers.alerting.as_deref()).await;
         Ok(source)
     }
 
     /// Checks alerts and monitors, and makes what is needed for them.
-    pub(super) async fn add_alerts(
-        &mut self,
-    ) -> Result<(Option<Arc<Alerting>>, Option<Arc<Monitoring>>), Error> {
-        Ok((self.add_alerting().await?, self.add_monitoring().await?))
+    pub(super) async fn add_observers(&mut self) -> Result<Observers, Error> {
+        Ok(Observers {
+            alerting: self.add_alerting().await?,
+            monitoring: self.add_monitoring().await?,
+        })
     }
 
     /// Checks the alerts, and adds the internal job.

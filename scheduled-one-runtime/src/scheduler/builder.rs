@@ -3,6 +3,7 @@
 mod placement;
 #[cfg(feature = "redis")]
 mod redis;
+mod release;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,9 +18,9 @@ use crate::scheduler::builder::placement::Limits;
 use crate::scheduler::job_selection::JobSelection;
 use crate::scheduler::store_config::StoreConfig;
 use crate::state::States;
+use scheduled_one_protocol::MAX_BUCKETS;
 use scheduled_one_protocol::Store;
 use scheduled_one_protocol::clock::{Clock, SystemClock, tokio_time_is_paused};
-use scheduled_one_protocol::{MAX_BUCKETS, MAX_GENERATION};
 use scheduled_one_schedule::{Calendar, ZoneData};
 
 /// Ledger lines that a job keeps: least, default, most.
@@ -53,6 +54,7 @@ pub struct SchedulerBuilder {
     pub(super) node_name: Option<String>,
     pub(super) application: Option<String>,
     pub(super) generation: u32,
+    pub(super) version: Option<String>,
     pub(super) states: States,
     /// A type of which two values were given as state.
     doubled_state: Option<&'static str>,
@@ -86,6 +88,7 @@ impl SchedulerBuilder {
             namespace: "default".to_owned(),
             node_name: None,
             application: None,
+            version: None,
             generation: 0,
             states: States::default(),
             doubled_state: None,
@@ -120,35 +123,6 @@ impl SchedulerBuilder {
     /// identity is random and new with each start. Default: that identity.
     pub fn node_name(mut self, name: impl Into<String>) -> Self {
         self.node_name = Some(name.into());
-        self
-    }
-
-    /// The program that this node belongs to, the same in all its releases: two
-    /// programs that share a namespace have different labels. When a release has
-    /// dropped a job, and no living node has had it for two minutes, the job is
-    /// *gone*: it has no ticks until a node with it starts again, and what waited
-    /// in it ends.
-    ///
-    /// All processes with a label are to be given the same jobs, by
-    /// [`job`](Self::job) or the attribute, and may leave some out by
-    /// [`without`](Self::without): a job that only some of them are given is gone
-    /// while those are down for two minutes. Default: package and crate of each
-    /// job of the attribute, and none for jobs made by hand, which never go. 1 to
-    /// 128 of `A-Z a-z 0-9 _ . : / -`.
-    pub fn application(mut self, application: impl Into<String>) -> Self {
-        self.application = Some(application.into());
-        self
-    }
-
-    /// The generation of the schedules of this program. While nodes of two
-    /// releases with different schedules of a job live, that of the higher
-    /// generation decides its ticks; of the same generation, the one whose node
-    /// started last. With a number that rises with each release, a node of an
-    /// old one that restarts during a deployment does not take the ticks back;
-    /// to roll back, stop the nodes of the newer release, or give the older one
-    /// a higher number. Default 0; at most 1,000,000,000.
-    pub fn generation(mut self, generation: u32) -> Self {
-        self.generation = generation;
         self
     }
 
@@ -314,13 +288,7 @@ impl SchedulerBuilder {
         if let Some(name) = &self.node_name {
             check_name(name).map_err(bad("node_name"))?;
         }
-        if let Some(name) = &self.application {
-            check_name(name).map_err(bad("application"))?;
-        }
-        if self.generation > MAX_GENERATION {
-            let message = format!("{}; at most {MAX_GENERATION} is allowed", self.generation);
-            return Err(bad("generation")(message));
-        }
+        self.check_release()?;
         check_lease(self.lease).map_err(bad("lease"))?;
         let (least, _, most) = LEDGER_LINES;
         if !(least..=most).contains(&self.ledger_limit) {

@@ -1,6 +1,7 @@
 //! Monitors outside get a sign when a run starts and when it has ended. Runs put signs into bounded queues and go on;
 //! tasks of their own send them, so a monitor that hangs delays no run.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use crate::compiled_job::CompiledJob;
 use crate::error::Error;
 use crate::event;
 use crate::log_throttle::LogThrottle;
+use crate::metrics::monitor_metrics::{MonitorMetrics, SignResult};
 use crate::run::NewRun;
 use crate::run_result::RunResult;
 use crate::run_signs::RunSigns;
@@ -40,9 +42,15 @@ struct Sign {
 pub(crate) struct Monitoring {
     namespace: String,
     monitors: Vec<Queues>,
+    watched: Watched,
     tasks: Mutex<Vec<AbortHandle>>,
     shared: Arc<Shared>,
 }
+
+/// The schedules in the code of the jobs that ran, as monitors know them. They stay what they are, so each is read from
+/// its text once.
+#[derive(Default)]
+struct Watched(Mutex<HashMap<Arc<str>, MonitorSchedule>>);
 
 /// The queues to one monitor.
 struct Queues {
@@ -56,6 +64,7 @@ struct Shared {
     pending: watch::Sender<usize>,
     dropped: AtomicU64,
     throttle: LogThrottle,
+    metrics: Arc<MonitorMetrics>,
 }
 
 impl SchedulerBuilder {
@@ -114,15 +123,20 @@ fn name_of(monitor: &dyn Monitor) -> String {
 
 impl Monitoring {
     fn start(namespace: &str, clock: &Arc<dyn Clock>, monitors: &[Arc<dyn Monitor>]) -> Self {
+        let monitors = monitors
+            .iter()
+            .map(|monitor| (name_of(&**monitor).into(), monitor));
+        let monitors: Vec<(Arc<str>, &Arc<dyn Monitor>)> = monitors.collect();
+        let names = monitors.iter().map(|(name, _)| Arc::clone(name));
         let shared = Arc::new(Shared {
             clock: Arc::clone(clock),
             pending: watch::Sender::new(0),
             dropped: AtomicU64::new(0),
             throttle: LogThrottle::default(),
+            metrics: Arc::new(MonitorMetrics::of(names)),
         });
         let mut tasks = Vec::new();
-        let queues = monitors.iter().map(|monitor| {
-            let name: Arc<str> = name_of(&**monitor).into();
+        let queues = monitors.into_iter().map(|(name, monitor)| {
             let mut lane = || {
                 let (sender, receiver) = mpsc::channel(MAX_WAITING);
                 let (monitor, shared) = (Arc::clone(monitor), Arc::clone(&shared));
@@ -132,16 +146,22 @@ impl Monitoring {
             };
             Queues {
                 lanes: (0..LANES).map(|_| lane()).collect(),
-                name: Arc::clone(&name),
+                name,
             }
         });
         let monitors = queues.collect();
         Monitoring {
             namespace: namespace.to_owned(),
             monitors,
+            watched: Watched::default(),
             tasks: Mutex::new(tasks),
             shared,
         }
+    }
+
+    /// What became of the signs.
+    pub(super) fn metrics(&self) -> Arc<MonitorMetrics> {
+        Arc::clone(&self.shared.metrics)
     }
 
     /// Waits until all signs were sent, or given up.
@@ -188,9 +208,32 @@ impl Monitoring {
             tick_ms: run.id.tick.ms(),
             attempt: run.id.attempt,
             started_ms,
-            schedule: schedule_of(job),
+            schedule: self.schedule_of(job),
             zone: job.schedule().zone().name().to_owned(),
         })
+    }
+
+    /// The schedule that a monitor may watch: that of a job whose ticks are those of a plain expression, and start on
+    /// time.
+    fn schedule_of(&self, job: &CompiledJob) -> MonitorSchedule {
+        let own = job.schedules.own();
+        let is_plain = job.rules.jitter.is_zero() && job.since_ms() == 0 && job.schedule() == *own;
+        let read = || plain(&own.to_string(), own.zone().name());
+        match is_plain {
+            true => self.watched.of(&job.name, read),
+            false => MonitorSchedule::Other,
+        }
+    }
+}
+
+impl Watched {
+    /// The schedule of a job; `read` is called the first time.
+    fn of(&self, job: &Arc<str>, read: impl FnOnce() -> MonitorSchedule) -> MonitorSchedule {
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match watched.get(job) {
+            Some(schedule) => schedule.clone(),
+            None => watched.entry(Arc::clone(job)).or_insert(read()).clone(),
+        }
     }
 }
 
@@ -218,6 +261,7 @@ impl RunSigns for Monitoring {
 
 impl Shared {
     fn note_dropped(&self, monitor: &str) {
+        self.metrics.count(monitor, SignResult::Dropped);
         let dropped = self.dropped.fetch_add(1, Ordering::AcqRel) + 1;
         let text = format!("dropped: {monitor}");
         if self.throttle.allows(text, self.clock.boottime()) {
@@ -226,6 +270,7 @@ impl Shared {
     }
 
     fn note_failed(&self, monitor: &str, job: &str, why: &dyn fmt::Display) {
+        self.metrics.count(monitor, SignResult::Failed);
         let text = format!("failed: {monitor}");
         if self.throttle.allows(text, self.clock.boottime()) {
             event::alerts::sign_failed(monitor, job, why);
@@ -248,7 +293,7 @@ async fn send_all(
             }
         }));
         match sent.await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => shared.metrics.count(&name, SignResult::Sent),
             Ok(Err(error)) => shared.note_failed(&name, &run.job, &error),
             Err(panic) => {
                 let why = format!("the monitor panicked: {}", panic.text);
@@ -257,16 +302,6 @@ async fn send_all(
         }
         let pending = &shared.pending;
         pending.send_modify(|pending| *pending = pending.saturating_sub(1));
-    }
-}
-
-/// The schedule that a monitor may watch: that of a job whose ticks are those of a plain expression, and start on time.
-fn schedule_of(job: &CompiledJob) -> MonitorSchedule {
-    let own = job.schedules.own();
-    let is_plain = job.rules.jitter.is_zero() && job.since_ms() == 0 && job.schedule() == *own;
-    match is_plain {
-        true => plain(&own.to_string(), own.zone().name()),
-        false => MonitorSchedule::Other,
     }
 }
 
@@ -290,6 +325,22 @@ mod tests {
     use scheduled_one_schedule::{Restriction, Schedule, Zone, parse_zone};
 
     use super::*;
+
+    #[test]
+    fn the_text_of_a_schedule_is_read_once() {
+        let (watched, mut reads) = (Watched::default(), 0);
+        let [hourly, daily] = ["hourly", "daily"].map(Arc::from);
+        for _ in 0..3 {
+            for (job, minutes) in [(&hourly, 60), (&daily, 1440)] {
+                let schedule = watched.of(job, || {
+                    reads += 1;
+                    MonitorSchedule::Minutes(minutes)
+                });
+                assert_eq!(schedule, MonitorSchedule::Minutes(minutes));
+            }
+        }
+        assert_eq!(reads, 2);
+    }
 
     #[test]
     fn a_monitor_watches_plain_schedules_alone() {

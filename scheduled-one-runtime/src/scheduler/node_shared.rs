@@ -87,7 +87,11 @@ impl SchedulerBuilder {
             outlook,
             metrics: Arc::new(metrics),
             signs: self.signs.take(),
-            program: Arc::new(program.named(self.application.as_deref(), self.generation)),
+            program: Arc::new(
+                program
+                    .named(self.application.as_deref(), self.generation)
+                    .versioned(self.version.as_deref()),
+            ),
             zones: zones.clone(),
         })
     }

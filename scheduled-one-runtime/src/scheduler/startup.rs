@@ -64,7 +64,7 @@ impl SchedulerBuilder {
         self.check_settings()?;
         let zones = self.zones()?;
         #[cfg(feature = "alerts")]
-        let (alerting, monitoring) = self.add_alerts().await?;
+        let observers = self.add_observers().await?;
         let chosen = std::mem::take(&mut self.jobs).compile(
             &self.states,
             &zones,
@@ -104,7 +104,7 @@ impl SchedulerBuilder {
         let (workers, tasks): (Vec<BucketWorker>, _) = workers.unzip();
         #[cfg(feature = "alerts")]
         let alert_source = self
-            .alert_source(&workers, &stores, &jobs, &shared, alerting)
+            .alert_source(&workers, &stores, &jobs, &shared, &observers)
             .await?;
         #[cfg(not(feature = "alerts"))]
         event::rules_without_effect(declared_rules(&jobs).keys(), WAY_OUT);
@@ -123,7 +123,7 @@ impl SchedulerBuilder {
             #[cfg(feature = "alerts")]
             alert_source,
             #[cfg(feature = "alerts")]
-            monitoring,
+            monitoring: observers.monitoring,
             stopping: shared.stopping,
             shutdown_grace: self.shutdown_grace,
             shutdown: Mutex::new(ShutdownState::new(tasks)),
@@ -336,7 +336,7 @@ impl Joining {
                 labels: shared.labels.clone(),
                 permits: shared.permits.clone(),
                 is_first_bucket: self.client.bucket.index() == 0,
-                program: shared.program.kind(),
+                program: Arc::clone(&shared.program),
             },
             released_receiver,
         );

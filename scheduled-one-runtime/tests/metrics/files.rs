@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use scheduled_one_runtime::alerts::{Alerts, Rules};
+use scheduled_one_runtime::alerts::{Alerts, Healthchecks, Rules};
 use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::{Job, MetricKind, Scheduler};
 
@@ -30,6 +30,7 @@ fn named(text: &str) -> BTreeSet<String> {
 async fn with_everything(clock: &ManualClock) -> Scheduler {
     let builder = on(clock).job(Job::every("j", MINUTE, || async {}));
     let builder = builder.alerts(Alerts::new(Rules::default()).notify(Receiver::new("pager")));
+    let builder = builder.monitor(Healthchecks::new("KEY").address("http://127.0.0.1:9/ping"));
     builder.start().await.expect("started")
 }
 

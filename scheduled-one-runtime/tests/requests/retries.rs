@@ -29,7 +29,7 @@ async fn a_run_that_is_cancelled_before_a_retry_ends_as_cancelled() {
     let token = active[0].token.expect("it is active");
     // The first attempt has failed by then.
     tokio::time::sleep(5 * SECOND).await;
-    let cancel = control.cancel("retries", token).by("ann");
+    let cancel = control.cancel("retries", token.get()).by("ann");
     assert_eq!(cancel.await.expect("a reply"), CancelledRun::Cancelling);
     let mut lines = Vec::new();
     while lines.is_empty() {

@@ -10,7 +10,7 @@ use scheduled_one_protocol::message::{
     Taken, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
+    Answer, BoxFuture, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
 };
 use scheduled_one_runtime::clock::Clock;
 use scheduled_one_testkit::ForgetfulStore;
@@ -324,6 +324,10 @@ impl Store for NodeStore {
 
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
         self.call(move |store| store.trail(before, limit))
+    }
+
+    fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
+        self.inner.news(seen)
     }
 
     fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {

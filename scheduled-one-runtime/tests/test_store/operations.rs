@@ -166,6 +166,10 @@ impl Store for TestStore {
         self.inner.trail(before, limit)
     }
 
+    fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
+        self.inner.news(seen)
+    }
+
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
         let index = bucket.index() as usize;
         let other = index

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{
-    Caller, Claim, Claimed, DueTick, Finish, Grant, Heartbeat, LowerBounds, Occasion, OverdueRun,
-    Overlap, Register, RegisteredUnit, RunId, Target, Verdict, WrittenOff,
+    Ask, Asked, Caller, Cause, Claim, Claimed, DueTick, Finish, Grant, Heartbeat, LowerBounds,
+    Occasion, OverdueRun, Overlap, Register, RegisteredUnit, Request, RunId, Take, Target, Verdict,
+    WrittenOff,
 };
-use scheduled_one_protocol::{DiagnosticContext, Outcome, Store, StoreError, TickMs};
+use scheduled_one_protocol::{DiagnosticContext, Outcome, Store, StoreError, TickMs, UnitName};
 
 const LEASE_MS: i64 = 3_000;
 /// What is decided of a unit before its first tick.
@@ -17,6 +18,8 @@ const FIRST_SEEN: Option<TickMs> = Some(TickMs(1));
 const ONE: &str = "one";
 /// A job with two.
 const TWO: &str = "two";
+/// A job for which somebody asks.
+const ASKED: &str = "asked";
 
 /// A store whose clock can be moved, and on which somebody can run what the doctor prints.
 pub trait WayBack: Send {
@@ -31,7 +34,7 @@ pub trait WayBack: Send {
 }
 
 /// Decides ticks while the clock is ahead, sets it right, runs the command that the finding `marks` of the doctor has,
-/// and expects that ticks run again, each once, under higher tokens.
+/// and expects that ticks run again, each once, under higher tokens, and that a request that waits is kept.
 ///
 /// The namespace is empty at first. Takes a few seconds: a unit waits for its lease in a namespace that is new.
 ///
@@ -62,6 +65,7 @@ pub async fn check_way_back(
         .await?;
     let in_slot = matches!(&side.verdict, Verdict::Granted(grant) if grant.unit.slot() == 1);
     expect("granted in a slot", &side.verdict, in_slot)?;
+    node.ask().await?;
     subject.come_back();
 
     let needs = DiagnosticContext {
@@ -103,7 +107,8 @@ pub async fn check_way_back(
     expect("lost", &written_off.body, lost)?;
     let next = node.now_after(decided).await?;
     let right = node.granted(ONE, next, decided).await?;
-    expect("a higher token", &right, right.token > wrong.token)
+    expect("a higher token", &right, right.token > wrong.token)?;
+    node.requested().await
 }
 
 /// A node, as far as a store sees it.
@@ -114,7 +119,7 @@ struct Node<'a> {
 
 impl Node<'_> {
     async fn register(&self) -> Result<Vec<RegisteredUnit>, StoreError> {
-        let registrations = [ONE, TWO].map(|unit| Register {
+        let registrations = [ONE, TWO, ASKED].map(|unit| Register {
             unit: unit.into(),
             first_seen_ms: 1, // as FIRST_SEEN
             lease_ms: LEASE_MS,
@@ -198,6 +203,41 @@ impl Node<'_> {
             Verdict::Granted(grant) => Ok(grant),
             other => Err(format!("{unit}, tick {tick}: not granted, but {other:?}")),
         }
+    }
+
+    /// Asks for a run.
+    async fn ask(&self) -> Result<(), String> {
+        let request = Request {
+            id: "r".to_owned(),
+            cause: Cause::Manual,
+            actor: "ann".to_owned(),
+            note: String::new(),
+            logical: None,
+            on_busy: None,
+            parameters: String::new(),
+        };
+        let unit = UnitName::from(ASKED);
+        let asked = self.store.ask(&caller(), &[Ask { unit, request }]).await;
+        let asked = asked.map_err(refused)?.body;
+        let is_queued = matches!(asked[..], [Asked::Queued { .. }]);
+        expect("queued", &asked, is_queued)
+    }
+
+    /// Starts the run that was asked for.
+    async fn requested(&self) -> Result<(), String> {
+        let take = Take {
+            lane: UnitName::from(ASKED).lane(),
+            nonce: "taken".to_owned(),
+            valid_until_ms: self.now().await?.ms() + 3_600_000,
+            lease_ms: LEASE_MS,
+            takeovers: 0,
+            bounds: LowerBounds::default(),
+            overlap: Overlap::Skip,
+        };
+        let taken = self.store.take(&caller(), &[take]).await;
+        let taken = taken.map_err(refused)?.body;
+        let id = taken[0].request.as_ref().map(|request| request.id.as_str());
+        expect("the request is granted", &taken, id == Some("r"))
     }
 
     /// Ends the run of the newest claim.

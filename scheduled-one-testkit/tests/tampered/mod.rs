@@ -11,8 +11,8 @@ use scheduled_one_protocol::message::{
     Take, Taken, Target, UnitStatus, Verdict, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, TrailId, TrailLine,
-    UnitName,
+    Answer, BoxFuture, Bucket, FencingToken, LedgerRecord, Records, Store, StoreError, TrailId,
+    TrailLine, UnitName,
 };
 use scheduled_one_testkit::ForgetfulStore;
 
@@ -332,6 +332,10 @@ impl Store for Tampered {
 
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>> {
         Store::trail(&self.inner, before, limit)
+    }
+
+    fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
+        Store::news(&self.inner, seen)
     }
 
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {

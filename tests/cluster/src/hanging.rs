@@ -170,6 +170,10 @@ impl Store for HangingStore {
         self.store.ledger(job, limit)
     }
 
+    fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
+        self.store.news(seen)
+    }
+
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
         Arc::new(HangingStore {
             store: self.store.open(bucket),

@@ -134,6 +134,16 @@ impl Operator {
         Ok(lines.iter().rev().map(ledger_line).collect())
     }
 
+    /// Forgets a job that no node has.
+    ///
+    /// # Errors
+    ///
+    /// A node has it, or may have it; or no reply came.
+    pub fn forget(&self, job: &str) -> Result<(), Error> {
+        let forget = self.control.forget(job).by(OPERATOR);
+        self.runtime.block_on(async { forget.await }).map(drop)
+    }
+
     /// Cancels a run; whether there was one.
     ///
     /// # Errors

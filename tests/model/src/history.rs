@@ -134,9 +134,8 @@ impl History {
 
     /// Ticks after that instant may start again, each with a higher token.
     pub fn take_back(&mut self, now_ms: i64) {
-        self.drop_starts(|start| start.tick.ms() > now_ms);
+        self.drop_starts(|start| !start.in_lane && start.tick.ms() > now_ms);
         self.schedule = None;
-        self.asked = None;
     }
 
     /// Requests may start again, each with a higher token.

@@ -60,6 +60,28 @@ fn a_job_of_a_living_node_is_not_forgotten() {
     });
 }
 
+/// The clock of the store is ahead and set back, its only node dies, and an operator takes the decisions back.
+fn was_ahead() -> Config {
+    Config {
+        nodes: 1,
+        ticks: vec![1, 6],
+        horizon: 7,
+        faults: Faults {
+            jumps: 2,
+            crashes: 1,
+            restarts: 1,
+            forgets: 1,
+            ..Faults::default()
+        },
+        ..Config::new("decisions ahead of the clock are taken back")
+    }
+}
+
+#[test]
+fn decisions_ahead_of_the_clock_are_taken_back() {
+    check(was_ahead());
+}
+
 #[test]
 fn without_a_look_at_the_nodes_the_model_finds_two_runs() {
     let guards = Guards {

@@ -131,12 +131,29 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "only-marks-that-are-ahead-are-taken-back",
         edits: &[Edit {
             file: MACHINE,
-            old: "    if !is_ahead {\n",
-            new: "    if !is_ahead && now_ms < 0 {\n",
+            old: "    if !is_decided_ahead && !is_leased_ahead(record, far_ms) {\n",
+            new: "    if !is_decided_ahead && !is_leased_ahead(record, far_ms) && now_ms < 0 {\n",
         }],
         suites: &[Suite::Machine(
             "forget::tests::only_what_no_claim_can_have_decided_is_taken_back",
         )],
+    },
+    // What waits in a lane is dropped as ticks are.
+    Mutant {
+        name: "requests-are-not-taken-back",
+        edits: &[
+            Edit {
+                file: MACHINE,
+                old: "let keeps_requests = unit.is_lane() && !record.free();",
+                new: "let keeps_requests = unit.is_lane() && record.free();",
+            },
+            Edit {
+                file: SCRIPT,
+                old: "local keeps_requests = is_lane(key) and (r.running or r.wait ~= '')",
+                new: "local keeps_requests = false",
+            },
+        ],
+        suites: &[Suite::Machine("forget::tests::requests_that_wait_are_kept")],
     },
     Mutant {
         name: "jobs-that-the-store-did-not-see-are-registered-again",

@@ -23,6 +23,8 @@ pub(super) enum Suite {
     Model(&'static str),
     /// The contract suite, in the tests of this crate.
     Contract(&'static str),
+    /// A test of PostgreSQL as the store, in `tests/server`.
+    Postgres(&'static str),
     /// A test of the pure machine: its name, without `machine::`.
     Machine(&'static str),
     /// A test of the runtime: its target (`--lib`, or the name of one), and its name.
@@ -35,6 +37,7 @@ impl fmt::Display for Suite {
             Suite::Chaos(fault, _) => write!(f, "chaos, {fault}"),
             Suite::Model(test) => write!(f, "model, {test}"),
             Suite::Contract(krate) => write!(f, "contract, {krate}"),
+            Suite::Postgres(test) => write!(f, "postgres, {test}"),
             Suite::Machine(test) => write!(f, "machine, {test}"),
             Suite::Test(_, test) => write!(f, "test, {test}"),
         }

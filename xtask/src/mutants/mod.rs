@@ -5,6 +5,7 @@
 //! A mutant is a change of the text of a copy of the sources, under
 //! `target/mutants`: what is shipped has no switches.
 
+mod beats;
 mod control;
 mod copy;
 mod forget;
@@ -12,18 +13,22 @@ mod list;
 mod preference;
 mod schedules;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::command::{cargo, root, shown};
+use crate::command::{cargo, root};
+use crate::process::{Output, run_bounded};
 use crate::tools;
 use copy::Copy;
 use list::{Mutant, Suite};
 
 /// How long the chaos suite may look for a mutant, in minutes and each fault.
 const MINUTES: &str = "2";
+
+/// How long a build or a suite may take, on a machine that does other things, too.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Which plans it does that with.
 const SEED: &str = "1";
@@ -32,6 +37,7 @@ const SEED: &str = "1";
 fn all() -> impl Iterator<Item = &'static Mutant> {
     let lists = [
         list::MUTANTS,
+        beats::MUTANTS,
         control::MUTANTS,
         forget::MUTANTS,
         preference::MUTANTS,
@@ -93,6 +99,7 @@ impl Hunt {
             Suite::Chaos(fault, rules) => self.chaos(mutant, fault, rules),
             Suite::Model(test) => self.model(mutant, test),
             Suite::Contract(krate) => self.contract(mutant, krate),
+            Suite::Postgres(test) => self.postgres(mutant, test),
             Suite::Machine(test) => self.machine(mutant, test),
             Suite::Test(target, test) => self.test(mutant, target, test),
         }
@@ -135,6 +142,12 @@ impl Hunt {
         self.exactly(mutant, &target, &format!("machine::{test}"))
     }
 
+    /// A test of PostgreSQL as the store.
+    fn postgres(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
+        let target = ["test", "-p", "scheduled-one-postgres", "--test", "server"];
+        self.exactly(mutant, &target, test)
+    }
+
     /// A test of the runtime, in this target.
     fn test(&self, mutant: &Mutant, target: &str, test: &str) -> Result<Option<String>, String> {
         let package = ["test", "-p", "scheduled-one-runtime"];
@@ -161,7 +174,7 @@ impl Hunt {
         let mut lines = text
             .lines()
             .skip_while(|line| !line.contains("panicked at"));
-        let broken = lines.nth(1).unwrap_or("the test").trim_end_matches(':');
+        let broken = lines.nth(1).unwrap_or("no end").trim_end_matches(':');
         Ok((!well).then(|| broken.to_owned()))
     }
 
@@ -201,24 +214,22 @@ impl Hunt {
         }
     }
 
-    /// Runs a command to its end; whether it succeeded, and what it printed,
-    /// which is kept, too.
+    /// Runs a command to its end, or to that of the time limit: without its guard, a node may turn in a circle. Whether
+    /// it succeeded, and what it printed, which is kept, too.
     fn output(
         &self,
         mutant: &Mutant,
         of: &str,
         mut command: Command,
     ) -> Result<(bool, String), String> {
-        let what = shown(&command);
-        command.envs(self.redis_server.clone()).stdin(Stdio::null());
-        let output = command
-            .output()
-            .map_err(|error| format!("{what}: {error}"))?;
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text += &String::from_utf8_lossy(&output.stderr);
+        command.envs(self.redis_server.clone());
         let log = self.log_of(mutant, of);
-        fs::write(&log, &text).map_err(|error| format!("{}: {error}", log.display()))?;
-        Ok((output.status.success(), text))
+        let at_log = |error| format!("{}: {error}", log.display());
+        let file = File::create(&log).map_err(at_log)?;
+        let ended = run_bounded(command, LIMIT, Output::Into(file));
+        let text = fs::read(&log).map_err(at_log)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Ok((ended.is_ok(), text))
     }
 
     fn log_of(&self, mutant: &Mutant, of: &str) -> PathBuf {

@@ -4,6 +4,9 @@ use super::copy::Edit;
 use super::list::{Mutant, Suite};
 
 const ADOPTION: &str = "scheduled-one-runtime/src/node/adoption.rs";
+const PEERS: &str = "scheduled-one-runtime/src/node/preference/peers.rs";
+const LEARNING: &str = "scheduled-one-runtime/src/node/preference/learning.rs";
+const NODE: &str = "scheduled-one-runtime/src/node.rs";
 const PERMITS: &str = "scheduled-one-runtime/src/permits.rs";
 const CLAIMING: &str = "scheduled-one-runtime/src/node/claiming.rs";
 const HEARTBEAT: &str = "scheduled-one-runtime/src/node/heartbeat.rs";
@@ -24,6 +27,25 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suites: &[Suite::Test(
             "--lib",
             "node::preference::tests::a_suspect_is_passed_over_with_a_delay_until_it_is_heard_again",
+        )],
+    },
+    Mutant {
+        name: "a-node-of-unknown-jobs-has-none-of-this-one",
+        edits: &[
+            Edit {
+                file: PEERS,
+                old: "            Shares::Nothing | Shares::Unknown => false,\n",
+                new: "            Shares::Nothing => false,\n            Shares::Unknown => true,\n",
+            },
+            Edit {
+                file: PEERS,
+                old: "matches!(self.shares, Shares::All | Shares::Some(_))",
+                new: "!matches!(self.shares, Shares::Nothing)",
+            },
+        ],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::tests::a_job_prefers_only_nodes_that_have_it",
         )],
     },
     Mutant {
@@ -69,8 +91,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: PREFERENCE,
-                old: "if 2 * hang.len() > self.members.len().max(2) {",
-                new: "if hang.len() > self.members.len() {",
+                old: "if 2 * hang.len() > self.peers.len().max(2) {",
+                new: "if hang.len() > self.peers.len() {",
             },
         ],
         suites: &[Suite::Test(
@@ -208,6 +230,90 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suites: &[Suite::Test(
             "preference",
             "placement::ticks_without_a_permit_are_missed_for_that_reason",
+        )],
+    },
+    Mutant {
+        name: "spread-ticks-are-planned-anew",
+        edits: &[Edit {
+            file: PLANNING,
+            old: "self.set_next_within(units, unit, TICKS_LOOKED_AT_AT_ONCE);",
+            new: "let _ = TICKS_LOOKED_AT_AT_ONCE;",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::the_ticks_of_a_spread_job_follow_a_node_that_comes",
+        )],
+    },
+    Mutant {
+        name: "suspects-are-waited-for",
+        edits: &[Edit {
+            file: PREFERENCE,
+            old: "            true => STAND_IN_DELAY_MS,\n",
+            new: "            true => 0,\n",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::tests::a_suspect_is_passed_over_with_a_delay_until_it_is_heard_again",
+        )],
+    },
+    Mutant {
+        name: "a-busy-node-keeps-its-units-until-others-know",
+        edits: &[Edit {
+            file: LEARNING,
+            old: "busy.iter().filter(|node| was_named || !is_me(node));",
+            new: "busy.iter().filter(|node| was_named || !node.is_empty());",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::tests::a_node_that_calls_itself_busy_keeps_its_units_until_others_know",
+        )],
+    },
+    Mutant {
+        name: "a-leaving-node-says-so-at-once",
+        edits: &[Edit {
+            file: NODE,
+            old: "                    self.heartbeat.send_another(now);\n                    let until",
+            new: "                    let until",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::a_node_that_shuts_down_says_so_at_once",
+        )],
+    },
+    Mutant {
+        name: "a-job-prefers-nodes-that-have-it",
+        edits: &[Edit {
+            file: PREFERENCE,
+            old: "            .is_none_or(|shared| shared.contains(unit))\n",
+            new: "            .is_none_or(|shared| shared.contains(unit) || unit < UnitIndex::MAX)\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "nodes_of_two_builds_share_what_both_have",
+        )],
+    },
+    Mutant {
+        name: "lists-of-jobs-are-asked-for-soon",
+        edits: &[Edit {
+            file: PREFERENCE,
+            old: "        self.asked.is_some_and(was_replied) && !self.unknown_digests().is_empty()\n",
+            new: "        self.asked.is_some_and(was_replied) && self.members.is_empty()\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::nodes_of_many_programs_know_each_other_soon",
+        )],
+    },
+    Mutant {
+        name: "each-kind-of-node-has-a-permit-first",
+        edits: &[Edit {
+            file: RANK,
+            old: "        order.extend(nodes.map(|(nth, node)| (nth, place, node)));\n",
+            new: "        order.extend(nodes.map(|(nth, node)| (place, nth, node)));\n",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::rank::tests::each_kind_of_node_has_a_permit_before_any_has_two",
         )],
     },
 ];

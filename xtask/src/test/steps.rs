@@ -98,6 +98,7 @@ fn runs(programs: &[Program]) -> Result<Vec<Task>, String> {
         run("bin", "chaos", &["--short"]),
         run("example", "quickstart", &["--seconds", "6"]),
         run("example", "policies", &[]),
+        run("example", "control", &[]),
         run("bin", "scheduled-one-benches", &["--smoke"]),
     ]
     .into_iter()

@@ -21,7 +21,7 @@ const SUITES: &[Suite] = &[
     suite("cluster-tests bin chaos --short", Load::Waits, 110),
     suite("browser-tests console", Load::Computes, 100),
     suite("scheduled-one-runtime simulation", Load::Computes, 70),
-    suite("scheduled-one-postgres contract", Load::Computes, 70),
+    suite("scheduled-one-postgres contract", Load::Computes, 110),
     suite("scheduled-one-postgres server", Load::Waits, 70),
     suite("cluster-tests faults", Load::Waits, 60),
     suite(
@@ -57,7 +57,7 @@ const SUITES: &[Suite] = &[
     suite("cluster-tests sqlite", Load::Waits, 16),
     suite("scheduled-one-schedule ways_out", Load::Computes, 14),
     suite("scheduled-one-runtime redis_control", Load::Waits, 14),
-    suite("scheduled-one-sqlite contract", Load::Computes, 12),
+    suite("scheduled-one-sqlite contract", Load::Computes, 70),
     suite("scheduled-one-schedule oracle", Load::Computes, 12),
     suite("scheduled-one-testkit contract", Load::Computes, 10),
     suite("scheduled-one-runtime scheduler", Load::Waits, 10),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::CatalogEntry;
-use crate::machine::{LivingNode, Nodes};
+use crate::machine::{LivingNode, Nodes, Waiting};
 use crate::message::{JobList, JobsDigest, NODE_GONE_MS};
 
 const NOW: Now = Now { us: 50_000_000 };
@@ -147,17 +147,18 @@ fn directives_become_empty_ones_under_new_versions() {
 
 #[test]
 fn only_what_no_claim_can_have_decided_is_taken_back() {
+    let unit = UnitName::new("a", 0);
     let mut record = Record::default();
     record.marks.first_seen_ms = Some(9);
     record.marks.decided = Some(TickMs(NOW.ms() + EARLY_TOLERANCE_MS));
     let before = record.clone();
-    assert!(!take_back(&mut record, NOW));
+    assert!(!take_back(&unit, &mut record, NOW));
     assert_eq!(record, before);
     record.marks.decided = Some(TickMs(NOW.ms() + EARLY_TOLERANCE_MS + 1));
     record.run.tick = TickMs(NOW.ms() + 60);
     record.run.takeovers = 2;
     record.quarantine_until_ms = 5;
-    assert!(take_back(&mut record, NOW));
+    assert!(take_back(&unit, &mut record, NOW));
     assert_eq!(record.marks.decided, Some(TickMs(NOW.ms())));
     assert_eq!(
         (record.run.tick, record.run.takeovers),
@@ -167,5 +168,40 @@ fn only_what_no_claim_can_have_decided_is_taken_back() {
         (record.marks.first_seen_ms, record.quarantine_until_ms),
         (Some(9), 0)
     );
-    assert!(!take_back(&mut record, NOW));
+    assert!(!take_back(&unit, &mut record, NOW));
+}
+
+#[test]
+fn requests_that_wait_are_kept() {
+    let lane = UnitName::new("a", 0).lane();
+    let mut record = Record::default();
+    let far = TickMs(NOW.ms() + 3_600_000);
+    record.marks.decided = Some(far);
+    record.waiting.push_back(Waiting {
+        tick: far,
+        attempt: 1,
+        takeovers: 0,
+    });
+    let before = record.clone();
+    assert!(!take_back(&lane, &mut record, NOW));
+    assert_eq!(record, before);
+    // The run before them is one whose node died.
+    record.running = true;
+    record.run.tick = far;
+    record.run.takeovers = 2;
+    record.run.lease_ms = 1_000;
+    (record.run.granted_at_ms, record.run.until_ms) = (far.ms(), far.ms() + 1_000);
+    assert!(take_back(&lane, &mut record, NOW));
+    let ends = (record.run.granted_at_ms, record.run.until_ms);
+    assert_eq!(ends, (NOW.ms(), NOW.ms()));
+    assert_eq!((record.run.tick, record.run.takeovers), (far, 2));
+    assert_eq!(
+        (&record.waiting, &record.marks),
+        (&before.waiting, &before.marks)
+    );
+    // What waits in a unit is a tick, and those after now come again.
+    let mut record = before;
+    assert!(take_back(&UnitName::new("a", 0), &mut record, NOW));
+    assert!(record.waiting.is_empty());
+    assert_eq!(record.marks.decided, Some(TickMs(NOW.ms())));
 }

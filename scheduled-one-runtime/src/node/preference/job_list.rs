@@ -3,17 +3,18 @@
 use std::fmt::Write;
 
 use crate::node::units::{Unit, Units};
+use crate::scheduler::program::Program;
 use scheduled_one_protocol::ScheduleId;
 use scheduled_one_protocol::machine::VERSION;
 use scheduled_one_protocol::message::JobList;
 
 /// In front of the digest of the program's labels, in an entry that is no name of a job.
 const PROGRAM: &str = "*program=";
-/// Length of the entries with the program and the version of the protocol.
-const MAX_ENTRIES_BYTES: usize = 48;
+/// Length of the entries with the program, the version of the protocol, and what is in front of that of the program.
+const MAX_ENTRIES_BYTES: usize = 64;
 
 /// The jobs that a node with these units runs. Made when a store lacks it, and not kept: it has the names of all jobs.
-pub(super) fn own_list(units: &Units, program: Option<u64>) -> JobList {
+pub(super) fn own_list(units: &Units, program: &Program) -> JobList {
     let all = units.indices().map(|unit| units.get(unit));
     let runs = |unit: &&Unit| unit.job.rules.enabled && unit.shard == 0;
     let mut jobs: Vec<&Unit> = all.filter(runs).collect();
@@ -25,27 +26,30 @@ pub(super) fn own_list(units: &Units, program: Option<u64>) -> JobList {
     // In one text of the right length: a text for each job, or one that grows, would leave holes in the heap.
     let length = |unit: &&Unit| unit.job.name.len() + 2 + ScheduleId::DIGITS;
     let length: usize = jobs.iter().map(length).sum();
-    let mut names = String::with_capacity(length + MAX_ENTRIES_BYTES);
+    let version = program.version.as_deref().unwrap_or_default();
+    let mut names = String::with_capacity(length + MAX_ENTRIES_BYTES + version.len());
     // In front of all names. Nodes of other programs have other lists.
     // Writing into a `String` does not fail.
-    if let Some(program) = program {
-        let _ = write!(names, "{PROGRAM}{program:016x} ");
+    if let Some(kind) = program.kind() {
+        let _ = write!(names, "{PROGRAM}{kind:016x} ");
     }
     // Read by whoever changes something that older nodes would ignore.
     let _ = write!(names, "{}{VERSION}", JobList::PROTOCOL);
+    // For people: which node has which release.
+    if !version.is_empty() {
+        let _ = write!(names, " {}{version}", JobList::RELEASE);
+    }
     for unit in jobs {
         let _ = write!(names, " {}={}", unit.job.name, unit.schedule);
+        if let Some(other) = program.other_version_of(&unit.job.name) {
+            let _ = write!(names, " {}{}{other}", unit.job.name, JobList::OF_JOB);
+        }
         // Read by whoever asks for runs.
         if let shards @ 2.. = unit.job.rules.shards {
             let _ = write!(names, " {}*{shards}", unit.job.name);
         }
     }
     JobList::from_text(&names)
-}
-
-/// What a job is called in a list: nodes whose schedules differ do not have the same job.
-pub(in crate::node) fn job_and_schedule(unit: &Unit) -> String {
-    format!("{}={}", unit.job.name, unit.schedule)
 }
 
 #[cfg(test)]
@@ -83,14 +87,20 @@ mod tests {
         );
         let names = units
             .indices()
-            .map(|unit| job_and_schedule(units.get(unit)));
+            .map(|unit| units.get(unit))
+            .map(|unit| format!("{}={}", unit.job.name, unit.schedule));
         let protocol = format!("{}{VERSION}", JobList::PROTOCOL);
         let names: Vec<String> = names.chain([protocol]).collect();
         let list = |names: &[String]| JobList::new(names.iter().map(String::as_str));
-        assert_eq!(own_list(&units, None), list(&names));
+        assert_eq!(own_list(&units, &Program::default()), list(&names));
         // A node of another program is of another kind, although it has the same jobs.
-        let program = format!("{PROGRAM}0000000000000007");
-        let names = [names, vec![program]].concat();
-        assert_eq!(own_list(&units, Some(7)), list(&names));
+        let named = Program::default().named(Some("billing"), 0);
+        let kind = named.kind().expect("it has a label");
+        let names = [names, vec![format!("{PROGRAM}{kind:016x}")]].concat();
+        assert_eq!(own_list(&units, &named), list(&names));
+        // And so is one of another release.
+        let released = named.versioned(Some("1.4.0"));
+        let names = [names, vec!["*release=1.4.0".to_owned()]].concat();
+        assert_eq!(own_list(&units, &released), list(&names));
     }
 }

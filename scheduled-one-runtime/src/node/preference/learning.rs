@@ -1,25 +1,28 @@
 //! What a node learns of others from the reply to its heartbeat.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use scheduled_one_protocol::message::{HeartbeatReply, JobsDigest};
+use scheduled_one_protocol::message::{HeartbeatReply, Member};
 
-use super::{Moved, NodeKey, Peer, Preference, node_key};
+use super::peers::node_key;
+use super::{Moved, NodeKey, Preference};
 use crate::node::unit_set::UnitSet;
 use crate::node::units::Units;
 use crate::timer::UnitIndex;
 
 impl Preference {
-    /// Takes what the reply to a heartbeat says of the nodes into account.
+    /// Takes what the reply to a heartbeat says of the nodes into account, and the list of them out of it.
     pub(in crate::node) fn learn(
         &mut self,
-        reply: &HeartbeatReply,
+        reply: &mut HeartbeatReply,
         units: &Units,
         now_ms: i64,
     ) -> Moved {
+        self.list_is_news = !reply.has_job_list && self.is_list_stored;
         self.is_list_stored = reply.has_job_list;
         let mut changed = BTreeSet::new();
         replace(&mut self.suspects, &reply.suspects, &mut changed);
+        changed.retain(|key| self.peers.is_related(*key));
         let mut is_unsettled = !changed.is_empty();
         replace(&mut self.full, &reply.full, &mut changed);
         // Who is busy matters to few jobs.
@@ -27,33 +30,23 @@ impl Preference {
         let busy = self.busy_for_all(&reply.busy);
         replace(&mut self.busy, &busy, &mut busy_changed);
         if self.load.matters() {
+            busy_changed.retain(|key| self.peers.is_related(*key));
             is_unsettled |= !busy_changed.is_empty();
             changed.append(&mut busy_changed);
+        }
+        changed.retain(|key| self.peers.is_related(*key));
+        self.version = reply.membership.version;
+        if let Some(members) = reply.membership.members.take() {
+            is_unsettled |= self.learn_members(members, &mut changed);
         }
         if is_unsettled {
             self.changed_ms = now_ms;
         }
-        self.version = reply.membership.version;
-        if let Some(members) = &reply.membership.members {
-            self.living = members.iter().map(|member| member.node.clone()).collect();
-            let members: Vec<Peer> = members.iter().map(Peer::new).collect();
-            changed.extend(differing(&self.members, &members));
-            changed.extend(differing(&members, &self.members));
-            self.members = members;
-            self.changed_ms = now_ms;
-            let members = &self.members;
-            let is_used = |digest: &JobsDigest| members.iter().any(|peer| peer.jobs == *digest);
-            self.shared.retain(|digest, _| is_used(digest));
-            self.idlers
-                .retain(|key| members.iter().any(|peer| peer.key == key));
-        }
         if let Some(list) = &reply.wanted_list {
-            let digest = list.digest();
-            self.shared.insert(digest, UnitSet::of(list, units));
-            let has_list = self.members.iter().filter(|peer| peer.jobs == digest);
-            changed.extend(has_list.map(|peer| peer.key));
+            let has = UnitSet::of(list, units);
+            self.peers.learn_jobs(list.digest(), has, &mut changed);
         }
-        self.load.learn(reply.running, self.members.len());
+        self.load.learn(reply.running, self.peers.len());
         self.learn_holders(&mut changed, now_ms);
         let idle = self.idlers.at(now_ms);
         if changed.is_empty() && idle == self.idle {
@@ -66,6 +59,15 @@ impl Preference {
             nodes_changed: true,
             ..self.moved_since(&before)
         }
+    }
+
+    /// Returns whether a node came or went that has to do with this one, or may have.
+    fn learn_members(&mut self, members: Vec<Member>, changed: &mut BTreeSet<NodeKey>) -> bool {
+        let before = changed.len();
+        self.peers.replace(members, self.own_digest, changed);
+        let peers = &self.peers;
+        self.idlers.retain(|key| peers.get(key).is_some());
+        changed.len() > before || peers.has_unknown()
     }
 
     /// The busy nodes, but not this one before its second heartbeat that says so: the others learn of the first one
@@ -106,14 +108,4 @@ fn replace(set: &mut BTreeSet<NodeKey>, nodes: &[String], changed: &mut BTreeSet
     let new: BTreeSet<NodeKey> = nodes.iter().map(|node| node_key(node)).collect();
     changed.extend(set.symmetric_difference(&new));
     *set = new;
-}
-
-/// The nodes of `these` that `others` lack, or have with other jobs or labels.
-fn differing(these: &[Peer], others: &[Peer]) -> Vec<NodeKey> {
-    let others: HashMap<NodeKey, &Peer> = others.iter().map(|peer| (peer.key, peer)).collect();
-    let differs = |peer: &&Peer| {
-        let other = others.get(&peer.key);
-        other.is_none_or(|other| other.jobs != peer.jobs || other.labels != peer.labels)
-    };
-    these.iter().filter(differs).map(|peer| peer.key).collect()
 }

@@ -1,7 +1,7 @@
 //! What a node is worth to a unit: the unit prefers the node of the highest rank.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use scheduled_one_protocol::hash;
 use scheduled_one_protocol::message::{JobsDigest, Labels};
@@ -116,7 +116,11 @@ impl Preference {
             .copied()
             .filter(|peer| changed.contains(&peer.key))
             .collect();
-        let by_key: HashMap<NodeKey, &Peer> = all.iter().map(|peer| (peer.key, *peer)).collect();
+        // In the order of keys, as `all` is.
+        let by_key = |key: &NodeKey| {
+            let place = all.binary_search_by_key(key, |peer| peer.key);
+            place.ok().map(|place| all[place])
+        };
         for unit in units.indices() {
             let slot = &mut first[unit as usize];
             let rules = &units.get(unit).job.rules;
@@ -129,7 +133,7 @@ impl Preference {
                 Route::Fastest if rules.enabled => {
                     let class = |rank: Rank| rank.0;
                     let best = all.iter().filter_map(|peer| rank(peer)).map(class).max();
-                    let mine = by_key.get(&self.me).and_then(|me| rank(me)).map(class);
+                    let mine = by_key(&self.me).and_then(rank).map(class);
                     *slot = match mine.is_some() && mine == best {
                         true => EVERYBODY,
                         false => NOBODY,
@@ -139,14 +143,14 @@ impl Preference {
                 _ => {}
             }
             // Only the share of a node that went has to be spread again; of the others, a node that came may take some.
-            let stays = by_key.get(slot).filter(|_| !changed.contains(slot));
+            let stays = by_key(slot).filter(|_| !changed.contains(slot));
             let candidates = if stays.is_some() { &new } else { &all };
-            let mut best = stays.and_then(|peer| rank(peer));
+            let mut best = stays.and_then(rank);
             for peer in candidates {
                 best = best.max(rank(peer));
             }
             *slot = best.map_or(NOBODY, |(_, _, node)| node);
-            let first = by_key.get(slot).copied();
+            let first = by_key(slot);
             let limited = first.filter(|first| self.is_limited_for(first, units, unit));
             let is_second = limited.is_some_and(|first| {
                 let others = all.iter().filter(|peer| peer.key != first.key);
@@ -173,7 +177,7 @@ impl Preference {
         if self.shares_out {
             for (group, most) in self.permits.groups() {
                 let word = group_word(group);
-                let of_group = self.members.iter().filter(|peer| peer.labels.has(&word));
+                let of_group = self.peers.all().filter(|peer| peer.labels.has(&word));
                 let turn = now_ms / TURN_MS;
                 let nodes = in_order_of_shares(of_group, *most as usize, hash(group, 2), turn);
                 self.permits.share_out(group, &nodes, self.me);
@@ -189,7 +193,7 @@ impl Preference {
             Some((group.clone(), nodes))
         });
         self.holders = holders.collect();
-        changed.extend(self.members.iter().map(|peer| peer.key));
+        changed.extend(self.peers.related().map(|peer| peer.key));
     }
 }
 
@@ -235,12 +239,7 @@ mod tests {
     use super::*;
 
     fn peer(key: NodeKey, jobs: u64, label: &str) -> Peer {
-        Peer {
-            key,
-            name: String::new(),
-            jobs: JobsDigest(jobs),
-            labels: Labels::new([label]),
-        }
+        Peer::with(key, JobsDigest(jobs), Labels::new([label]))
     }
 
     #[test]

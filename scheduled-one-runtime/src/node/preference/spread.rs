@@ -40,7 +40,7 @@ impl Preference {
         }
         let is_second = second.is_some_and(|(_, _, node)| node == self.me);
         let is_limited = |first: &Peer| self.is_limited_for(first, units, unit);
-        let stands_in = (is_second && self.peer(first).is_some_and(is_limited))
+        let stands_in = (is_second && self.peers.get(first).is_some_and(is_limited))
             || (self.idle.contains(&first) && self.may_run(unit));
         stands_in.then_some(STAND_IN_DELAY_MS)
     }

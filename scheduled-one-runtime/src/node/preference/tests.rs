@@ -7,8 +7,9 @@ use crate::context::JobContext;
 use crate::job::Job;
 use crate::job::when::Schedules;
 use crate::node::outlook::Outlook;
+use crate::scheduler::program::Program;
 use crate::state::States;
-use scheduled_one_protocol::message::{HeartbeatReply, Membership};
+use scheduled_one_protocol::message::{HeartbeatReply, Member, Membership};
 use scheduled_one_schedule::ZoneData;
 
 /// Units of jobs that are named by numbers.
@@ -41,7 +42,7 @@ pub(in crate::node) fn traits() -> NodeTraits {
         labels: Labels::default(),
         permits: Permits::new(None, BTreeMap::new()),
         is_first_bucket: true,
-        program: None,
+        program: Arc::default(),
     }
 }
 
@@ -68,7 +69,8 @@ impl Node {
     }
 
     fn learn(&mut self, reply: &HeartbeatReply) -> Moved {
-        self.preference.learn(reply, &self.units, 10_000)
+        let mut reply = reply.clone();
+        self.preference.learn(&mut reply, &self.units, 10_000)
     }
 
     fn mine(&self) -> Vec<String> {
@@ -197,17 +199,23 @@ fn a_job_prefers_only_nodes_that_have_it() {
     let (old, new) = (Node::new(0, 0..20), Node::new(1, 0..40));
     let mut nodes = [old, new];
     let both = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
-    let list = own_list(&nodes[0].units, None);
+    let list = own_list(&nodes[0].units, &Program::default());
     let node = &mut nodes[1];
     node.learn(&both);
-    assert!(node.mine().len() < 40, "nobody knows the other's jobs yet");
-    assert_eq!(node.preference.unknown_digest(), Some(list.digest()));
+    assert_eq!(
+        node.mine().len(),
+        40,
+        "what nobody is known to have is claimed"
+    );
+    assert!(node.preference.goes_on_soon());
+    let asked = node.preference.heartbeat(&node.units, false, 0);
+    assert_eq!(asked.wanted_list, Some(list.digest()));
     let told = HeartbeatReply {
         wanted_list: Some(list),
         ..both.clone()
     };
-    node.learn(&told);
-    assert_eq!(node.preference.unknown_digest(), None);
+    let lost = node.learn(&told).lost;
+    assert!(!lost.is_empty() && !node.preference.goes_on_soon());
     let only_mine = (20..40).map(|number| format!("job-{number:04}"));
     assert!(
         only_mine
@@ -218,6 +226,28 @@ fn a_job_prefers_only_nodes_that_have_it() {
 }
 
 #[test]
+fn nodes_of_another_service_come_and_go_unnoticed() {
+    let services = [0..20, 20..40, 20..40].into_iter().enumerate();
+    let mut nodes: Vec<Node> = services.map(|(node, jobs)| Node::new(node, jobs)).collect();
+    let two = living(2, &[&nodes[0], &nodes[1]], &[0, 1]);
+    let three = living(3, &[&nodes[0], &nodes[1], &nodes[2]], &[0, 1, 2]);
+    let list = own_list(&nodes[1].units, &Program::default());
+    let node = &mut nodes[0];
+    assert_eq!(
+        node.learn(&two).gained.len(),
+        20,
+        "before its list is known"
+    );
+    let told = HeartbeatReply {
+        wanted_list: Some(list),
+        ..two.clone()
+    };
+    assert_eq!(node.learn(&told), Moved::default());
+    assert_eq!(node.learn(&three), Moved::default());
+    assert_eq!(node.preference.living().len(), 3);
+}
+
+#[test]
 fn a_list_that_the_store_lacks_keeps_no_other_from_being_asked_for() {
     let mut nodes: Vec<Node> = (0..4)
         .map(|node| Node::new(node, 0..10 * (node + 1)))
@@ -225,12 +255,12 @@ fn a_list_that_the_store_lacks_keeps_no_other_from_being_asked_for() {
     let all: Vec<&Node> = nodes.iter().collect();
     let reply = living(2, &all, &[0, 1, 2, 3]);
     let Node { units, preference } = &mut nodes[0];
-    preference.learn(&reply, units, 10_000);
+    preference.learn(&mut reply.clone(), units, 10_000);
     let mut wanted = |_| preference.heartbeat(units, false, 0).wanted_list;
     let asked: BTreeSet<_> = (0..3).map(&mut wanted).collect();
     assert!(asked.len() == 3 && !asked.contains(&None), "{asked:?}");
     assert!(asked.contains(&wanted(0)), "and again");
-    assert!(!preference.asks_soon(), "the store had none of them");
+    assert!(!preference.goes_on_soon(), "the store had none of them");
 }
 
 #[test]
@@ -245,12 +275,15 @@ fn the_list_of_jobs_is_told_to_a_store_that_lacks_it() {
         None
     );
     node.learn(&lacks);
+    assert!(node.preference.goes_on_soon(), "at once, not in a second");
     let list = node
         .preference
         .heartbeat(&node.units, false, 0)
         .job_list
         .expect("a list");
     assert_eq!(list.names().filter(|entry| !entry.contains('*')).count(), 3);
+    node.learn(&lacks);
+    assert!(!node.preference.goes_on_soon(), "a store that takes none");
 }
 
 #[test]

@@ -14,12 +14,26 @@ const NARROW: u32 = 360;
 /// More of a page is not in its picture.
 const TALL: u32 = 1_500;
 
-/// What sticks out of the window, or is cut off in a cell.
+/// What sticks out of the window, or is cut off in a cell; hours of the time line that are not above its lanes; second
+/// lines of a cell that are indented; words that are broken.
 const TOO_WIDE: &str = "
     const cut = [...document.querySelectorAll('td, th, dd, dt, li, p, h1, h2, summary, label, .state')]
       .filter((it) => it.scrollWidth > it.clientWidth + 1 && it.clientWidth > 1 && getComputedStyle(it).display !== 'inline')
       .map((it) => it.tagName + ': ' + it.textContent.slice(0, 60));
     if (document.documentElement.scrollWidth > innerWidth) cut.push('the page');
+    for (const hours of document.querySelectorAll('.hours')) {
+      const lane = document.querySelector('svg.lane').getBoundingClientRect();
+      const own = hours.getBoundingClientRect();
+      if (Math.abs(own.left - lane.left) > 1 || Math.abs(own.width - lane.width) > 1) cut.push('hours are not above lanes');
+    }
+    for (const below of document.querySelectorAll('tbody th > div.small')) {
+      const left = (it) => it.getBoundingClientRect().left;
+      if (Math.abs(left(below) - left(below.parentElement.firstElementChild)) > 1) cut.push('an indented second line');
+    }
+    for (const name of document.querySelectorAll('tbody th > a, .tag, .state')) {
+      const lines = name.getBoundingClientRect().height / parseFloat(getComputedStyle(name).lineHeight);
+      if (!name.textContent.includes(' ') && lines > 1.9) cut.push('broken: ' + name.textContent);
+    }
     return cut;";
 
 /// The pages, by the names of their pictures.

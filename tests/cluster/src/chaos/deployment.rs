@@ -66,6 +66,16 @@ impl Kind {
             Kind::Sqlite => "sqlite",
         }
     }
+
+    /// Whether it replies only when what it decided is on the disk.
+    pub fn flushes(self) -> bool {
+        match self {
+            Kind::Aof | Kind::Postgres | Kind::PostgresSync | Kind::PostgresAsync => true,
+            Kind::Sqlite => true,
+            Kind::Alone | Kind::Cluster => false,
+            Kind::Sentinel | Kind::SentinelMin | Kind::SentinelWait => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub mod deployment;
+pub mod disk_watch;
 pub mod faults;
 pub mod plan;
 pub mod postgres;
@@ -107,6 +108,12 @@ fn tell(outcome: &Outcome, say: &dyn Fn(&str)) {
     }
     if let Some(folder) = &outcome.folder {
         say(&format!("logs: {}", folder.display()));
+    }
+    if outcome.stalls > 0 {
+        say(&format!(
+            "the disk took long for {} flushes",
+            outcome.stalls
+        ));
     }
     if outcome.violations.is_empty() && outcome.broke_off.is_none() {
         say("round ended well");

@@ -42,6 +42,8 @@ pub struct Outcome {
     pub rows: Vec<Row>,
     /// Rules that were broken.
     pub violations: Vec<Violation>,
+    /// How many flushes of the disk took long.
+    pub stalls: usize,
     /// What kept the round from its end, if something did.
     pub broke_off: Option<String>,
     /// Where the logs are, if there is something to look for in them.
@@ -77,6 +79,7 @@ pub fn run(round: &Round, programs: &Programs, say: &dyn Fn(&str)) -> Outcome {
         outcome.broke_off.get_or_insert(text);
     }
     outcome.violations.extend(world.violations());
+    outcome.stalls = world.stalls().len();
     count(&world, &mut outcome);
     if outcome.broke_off.is_some() || !outcome.violations.is_empty() {
         outcome.folder = Some(world.keep_folder());

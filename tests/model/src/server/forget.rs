@@ -6,7 +6,7 @@ use scheduled_one_protocol::WorkingSet;
 use scheduled_one_protocol::machine::{Nodes, Now};
 use scheduled_one_protocol::message::{ForgetRequest, Forgotten};
 
-use super::{Lane, Memory};
+use super::{Lane, Line, Memory};
 use crate::config::{Config, Guards};
 
 /// Executes the request.
@@ -58,7 +58,8 @@ pub(super) fn serve(
             memory.lane.requests.remove(&tick);
         }
         // What ran ahead of its time runs again: one line of it counts.
-        memory.ledger.retain(|line| line.last.ms() <= now.ms());
+        let is_kept = |line: &Line| line.of_request || line.last.ms() <= now.ms();
+        memory.ledger.retain(is_kept);
     }
     forgotten
 }

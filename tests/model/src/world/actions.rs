@@ -122,7 +122,7 @@ impl World {
         if self.can_look_forgotten(config) {
             actions.push(Action::LookForgotten);
         }
-        if self.looked_forget.is_some() {
+        if self.can_forget(config) {
             actions.push(Action::Forget(match config.faults.jumps {
                 0 => Forget::Everything,
                 _ => Forget::MarksAhead,

@@ -12,18 +12,28 @@ use crate::config::Config;
 use crate::server::{Body, Request};
 
 impl World {
-    /// Whether the operator would see that no living node has the job. After the clock was set, all nodes count as gone
-    /// until their next heartbeat: a known gap.
+    /// After the clock was set, all nodes count as gone until their next heartbeat, which is a known gap: an operator
+    /// who takes decisions back has stopped the nodes.
+    fn are_nodes_unseen(&self, config: &Config) -> bool {
+        config.faults.jumps > 0 && self.nodes.iter().any(|node| node.reaches())
+    }
+
+    /// Whether the operator asks for what was looked at, which may be long ago.
+    pub(super) fn can_forget(&self, config: &Config) -> bool {
+        self.looked_forget.is_some() && !self.are_nodes_unseen(config)
+    }
+
+    /// Whether the operator would see that no living node has the job.
     pub(super) fn can_look_forgotten(&self, config: &Config) -> bool {
         let memory = &self.server.memory;
         let now = Now {
             us: self.store_now() as u64 * 1_000,
         };
-        let is_set = config.faults.jumps > 0 && self.nodes.iter().any(|node| node.reaches());
         let there = !memory.catalog.is_empty();
         let is_blind = !config.guards.forget_sees_nodes;
         let nobody = is_blind || memory.nodes.with_job(Config::unit().job(), now).is_empty();
-        self.left.forgets > 0 && self.looked_forget.is_none() && there && !is_set && nobody
+        let may_look = self.left.forgets > 0 && self.looked_forget.is_none();
+        may_look && there && nobody && !self.are_nodes_unseen(config)
     }
 
     /// The operator looks at nodes and catalog.

@@ -5,6 +5,7 @@ mod clocks;
 mod cluster;
 mod control;
 mod downtime;
+mod forgets;
 mod membership;
 mod network;
 mod nodes;
@@ -117,6 +118,7 @@ pub fn all() -> Vec<Fault> {
         control::FAULTS,
         downtime::FAULTS,
         releases::FAULTS,
+        forgets::FAULTS,
         postgres::FAULTS,
         standby::FAULTS,
         sqlite::FAULTS,

@@ -15,10 +15,10 @@ use crate::job::JobSpec;
 const NEW: &str = "new";
 
 /// The job without which it can be.
-const DROPPED: &str = "failing";
+pub(super) const DROPPED: &str = "failing";
 
 /// A job that nobody has had for two minutes is gone.
-const GONE_AFTER: Duration = Duration::from_secs(120);
+pub(super) const GONE_AFTER: Duration = Duration::from_secs(120);
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -92,7 +92,7 @@ fn drop_a_job(world: &mut World, seed: &mut Seed) -> io::Result<Made> {
     Ok(made)
 }
 
-fn with_other_schedules(jobs: &[JobSpec], of: &[&str], seed: &mut Seed) -> Vec<JobSpec> {
+pub(super) fn with_other_schedules(jobs: &[JobSpec], of: &[&str], seed: &mut Seed) -> Vec<JobSpec> {
     let mut jobs = jobs.to_vec();
     for job in jobs.iter_mut().filter(|job| of.contains(&&*job.name)) {
         let every = match job.name.as_str() {

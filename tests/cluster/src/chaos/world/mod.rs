@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use test_support::{ClockShim, FaultProxy};
 
 use super::deployment::{Deployment, Kind, PASSWORD, USER};
+use super::disk_watch::DiskWatch;
 use crate::job::JobSpec;
 use crate::log::Log;
 use crate::node::{Node, NodeSpec};
@@ -100,6 +101,7 @@ pub struct World {
     kind: Kind,
     programs: Programs,
     fault_windows: Vec<FaultWindow>,
+    disk_watch: Option<DiskWatch>,
     expectations: Vec<Expectation>,
     /// What became of ticks, before this one.
     audits: Vec<Audit>,
@@ -158,6 +160,7 @@ impl World {
             kind,
             programs: programs.clone(),
             fault_windows: Vec::new(),
+            disk_watch: (kind.flushes().then(|| DiskWatch::start(folder.path()))).transpose()?,
             expectations: Vec::new(),
             audits: Vec::new(),
             audits_from_ms: 0,

@@ -77,6 +77,22 @@ impl World {
         Ok(handle)
     }
 
+    /// Forgets a job that no living node has; again until the store does it. What was asked of it goes with it.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn forget(&mut self, operator: &Operator, job: &str) -> io::Result<()> {
+        self.served(|| operator.forget(job))?;
+        self.has_forgotten(job);
+        Ok(())
+    }
+
+    /// The lines of the requests of a job are gone with it.
+    pub fn has_forgotten(&mut self, job: &str) {
+        self.operated.requests.retain(|it| it.job != job);
+    }
+
     /// Waits until what was asked for has ended.
     ///
     /// # Errors

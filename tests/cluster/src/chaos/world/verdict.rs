@@ -13,6 +13,7 @@ use scheduled_one_testkit::checker::{
 
 use super::{BOUND, LEASE, LOOK_AGAIN, MINUTE, MINUTE_LEASE, World};
 use crate::audit;
+use crate::chaos::disk_watch::DiskWatch;
 use crate::job::JobSpec;
 use crate::node::{Node, Order};
 
@@ -144,12 +145,18 @@ impl World {
             directives: self.operated.directives.clone(),
             requests: self.operated.requests.clone(),
             cancels: self.operated.cancels.clone(),
-            faults: self.fault_windows.clone(),
+            faults: [self.fault_windows.clone(), self.stalls()].concat(),
             audits: self.audits.clone(),
             expectations: [self.expectations.clone(), self.quarantines()].concat(),
             notes: self.notes.clone(),
             ..History::default()
         }
+    }
+
+    /// When the disk took long for a flush, if the store waits for it.
+    pub fn stalls(&self) -> Vec<FaultWindow> {
+        let watch = self.disk_watch.as_ref();
+        watch.map(DiskWatch::stalls).unwrap_or_default()
     }
 
     /// What follows from each loss of memory: the job with a lease of a minute does not start within that minute. A

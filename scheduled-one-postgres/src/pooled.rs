@@ -1,0 +1,27 @@
+//! Whether a pooler in transaction mode is between a client and the server.
+
+use tokio_postgres::{Client, Error};
+
+/// How often it is looked: connections of others may be in between.
+const LOOKS: usize = 3;
+
+/// Whether a pooler gives two connections of a client one process of the server, or one connection two.
+pub(crate) async fn is_shared(client: &Client, other: &Client) -> Result<bool, Error> {
+    for _ in 0..LOOKS {
+        let (one, two, again) = (
+            process(client).await?,
+            process(other).await?,
+            process(client).await?,
+        );
+        if one == two || one != again {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The process of the server that serves a transaction.
+pub(crate) async fn process(client: &Client) -> Result<i32, Error> {
+    let row = client.query_typed_one("SELECT pg_backend_pid()", &[]);
+    row.await?.try_get(0)
+}
