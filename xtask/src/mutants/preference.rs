@@ -283,9 +283,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a-job-prefers-nodes-that-have-it",
         edits: &[Edit {
-            file: PREFERENCE,
-            old: "            .is_none_or(|shared| shared.contains(unit))\n",
-            new: "            .is_none_or(|shared| shared.contains(unit) || unit < UnitIndex::MAX)\n",
+            file: PEERS,
+            old: "            Shares::Some(units) => units.contains(unit),\n",
+            new: "            Shares::Some(units) => units.contains(unit) || unit < UnitIndex::MAX,\n",
         }],
         suites: &[Suite::Test(
             "preference",
@@ -296,8 +296,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "lists-of-jobs-are-asked-for-soon",
         edits: &[Edit {
             file: PREFERENCE,
-            old: "        self.asked.is_some_and(was_replied) && !self.unknown_digests().is_empty()\n",
-            new: "        self.asked.is_some_and(was_replied) && self.members.is_empty()\n",
+            old: "        self.list_is_news || (was_replied && self.peers.has_unknown())\n",
+            new: "        self.list_is_news || (was_replied && self.peers.len() == 0)\n",
         }],
         suites: &[Suite::Test(
             "preference",
