@@ -25,7 +25,7 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             "memory" => memory::ours(&task).await,
             "peer-memory" => peer::memory(&task).await,
             "downtime" => downtime::ours(&task).await,
-            "replica" => replicas::node(&task).await,
+            "replica" => replicas::nodes(&task).await,
             "plain-updates" => sql::plain(&task).await,
             "sql-nodes" => sql::nodes(&task).await,
             "day" => day::ours(&task).await,

@@ -1,5 +1,6 @@
 //! What more replicas cost: lateness, Redis's work, and how the runs are shared, by number of nodes. Each node is a
-//! process of its own, as in a deployment.
+//! process of its own, as in a deployment. Many processes wait for the cores of one machine, whatever they do, so many
+//! nodes are also measured in one process.
 
 use std::collections::BTreeMap;
 use std::process::Child;
@@ -36,6 +37,8 @@ enum Cluster {
     /// Only the server: each node has its part of the jobs in a namespace of its own. So many processes are as late
     /// without any coordination.
     Apart,
+    /// All jobs, and all nodes are in one process.
+    Together,
     /// All jobs, and one node is killed just before the window.
     Killed,
 }
@@ -96,6 +99,14 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             )
             .beside(reference.2),
         );
+        if *nodes >= 20 {
+            let together = cluster(*nodes, jobs, scale, Cluster::Together)?;
+            for (name, part, alone) in [("p50", 0.5, reference.0), ("p99", 0.99, reference.1)] {
+                let figure = format!("{nodes} nodes in one process, the same jobs, {name}");
+                let row = Row::new(figure, "ms", within(alone), together.late_ms(part));
+                rows.push(row.beside(alone));
+            }
+        }
         if *nodes == 20 {
             let apart = cluster(*nodes, jobs, scale, Cluster::Apart)?;
             for (name, part, alone) in [("p50", 0.5, reference.0), ("p99", 0.99, reference.1)] {
@@ -215,6 +226,13 @@ fn window<T>(
     let starts = task.lease + Duration::from_secs(1) + task.settle;
     let starts_s = starts.as_secs_f64() + START_S * nodes as f64;
     task.from_s = now_us() / 1_000_000 + starts_s.ceil() as i64 + 1;
+    let processes = match kind {
+        Cluster::Together => {
+            task.nodes = nodes;
+            1
+        }
+        _ => nodes,
+    };
     let of_node = |node: usize| match kind {
         Cluster::Apart => Task {
             jobs: jobs / nodes,
@@ -223,7 +241,7 @@ fn window<T>(
         },
         _ => task.clone(),
     };
-    let children = (0..nodes).map(|node| child::start("replica", &of_node(node)));
+    let children = (0..processes).map(|node| child::start("replica", &of_node(node)));
     let mut children = children.collect::<Result<Vec<Child>>>()?;
     if kind == Cluster::Killed {
         sleep_until(task.from_s as f64 - KILLED_BEFORE_S);
@@ -317,20 +335,25 @@ fn sleep_until(instant_s: f64) {
     std::thread::sleep(Duration::from_secs_f64(left_s.max(0.0)));
 }
 
-/// Runs one node; in a child.
-pub(crate) async fn node(task: &Task) -> Result<Found> {
+/// Runs the nodes of one process; in a child.
+pub(crate) async fn nodes(task: &Task) -> Result<Found> {
     let board = Arc::new(Board::new(task));
-    let mut builder = Scheduler::builder(&task.url)
-        .namespace(&task.namespace)
-        .lease(task.lease);
-    for index in 0..task.jobs {
-        builder = builder.job(lateness::job(index, task.every_s, &board));
+    let mut nodes = Vec::new();
+    for _ in 0..task.nodes {
+        let mut builder = Scheduler::builder(&task.url)
+            .namespace(&task.namespace)
+            .lease(task.lease);
+        for index in 0..task.jobs {
+            builder = builder.job(lateness::job(index, task.every_s, &board));
+        }
+        nodes.push(builder.start().await?);
     }
-    let scheduler = builder.start().await?;
     let mut found = Found::default();
     for (late_us, count) in board.watch_from(task.from_s).await? {
         found.set(&format!("{LATE}{late_us}"), count as f64);
     }
-    scheduler.shutdown(Duration::from_secs(1)).await;
+    for node in nodes {
+        node.shutdown(Duration::from_secs(1)).await;
+    }
     Ok(found)
 }

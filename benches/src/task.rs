@@ -24,6 +24,8 @@ pub(crate) struct Task {
     pub(crate) from_s: i64,
     /// Seconds from one tick of a job to the next.
     pub(crate) every_s: u64,
+    /// Nodes in the process.
+    pub(crate) nodes: usize,
 }
 
 impl Task {
@@ -37,10 +39,11 @@ impl Task {
             namespace: "bench".to_owned(),
             from_s: 0,
             every_s: 1,
+            nodes: 1,
         }
     }
 
-    pub(crate) fn to_args(&self) -> [String; 8] {
+    pub(crate) fn to_args(&self) -> [String; 9] {
         [
             self.url.clone(),
             self.jobs.to_string(),
@@ -50,6 +53,7 @@ impl Task {
             self.namespace.clone(),
             self.from_s.to_string(),
             self.every_s.to_string(),
+            self.nodes.to_string(),
         ]
     }
 
@@ -63,9 +67,10 @@ impl Task {
             namespace,
             from_s,
             every_s,
+            nodes,
         ] = args
         else {
-            bail!("a child takes eight arguments, these are {args:?}");
+            bail!("a child takes nine arguments, these are {args:?}");
         };
         Ok(Task {
             url: url.clone(),
@@ -76,6 +81,7 @@ impl Task {
             namespace: namespace.clone(),
             from_s: from_s.parse()?,
             every_s: every_s.parse()?,
+            nodes: nodes.parse()?,
         })
     }
 }

@@ -16,6 +16,7 @@ struct View {
     identity: String,
     jobs: BTreeSet<String>,
     versions: BTreeSet<String>,
+    protocol: Option<u64>,
     labels: BTreeSet<String>,
 }
 
@@ -26,6 +27,7 @@ impl From<NodeSummary> for View {
             identity: node.identity,
             jobs: node.jobs,
             versions: node.versions,
+            protocol: node.protocol,
             labels: node.labels,
         }
     }
@@ -36,7 +38,7 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
     let nodes: Vec<View> = nodes.into_iter().map(View::from).collect();
     let is_wide = session.output.is_wide();
     let show = || {
-        let mut table = Table::new(&["NODE", "IDENTITY", "VERSION", "LABELS", "JOBS"]);
+        let mut table = Table::new(&["NODE", "IDENTITY", "VERSION", "PROTOCOL", "LABELS", "JOBS"]);
         for node in &nodes {
             let jobs = match is_wide {
                 true => node.jobs.iter().cloned().collect::<Vec<_>>().join(" "),
@@ -48,6 +50,9 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
                 node.node.as_str().into(),
                 node.identity.as_str().into(),
                 versions.into(),
+                node.protocol
+                    .map_or(String::new(), |it| it.to_string())
+                    .into(),
                 labels.into(),
                 jobs.into(),
             ]);
