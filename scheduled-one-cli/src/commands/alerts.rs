@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use scheduled_one_control::OnBusy;
 use scheduled_one_protocol::Outcome;
 use serde::Serialize;
 use serde_json::json;
@@ -38,6 +39,7 @@ async fn test(session: &Session, channel: &str) -> Result<Exit, Failure> {
         .run(EVALUATES)
         .params(&params)
         .by(&session.by)
+        .on_busy(OnBusy::Wait)
         .note("a message to try a channel");
     let handle = session.ask(request.into_future()).await.map_err(no_node)?;
     let lines = handle.finished(session.outcome_timeout).await?;
@@ -48,7 +50,10 @@ async fn test(session: &Session, channel: &str) -> Result<Exit, Failure> {
         channel: channel.to_owned(),
         delivered: line.outcome == Outcome::Ok,
         node: line.node.clone(),
-        error: line.error.clone(),
+        error: match line.error.is_empty() && line.outcome != Outcome::Ok {
+            true => format!("{} {}", line.outcome, line.reason).trim().to_owned(),
+            false => line.error.clone(),
+        },
     };
     let text = || {
         let (channel, node) = (escape(channel), escape(&line.node));
@@ -56,7 +61,7 @@ async fn test(session: &Session, channel: &str) -> Result<Exit, Failure> {
             true => format!("{channel}: delivered by {node}\n"),
             false => format!(
                 "{channel}: not delivered by {node}: {}\n",
-                escape(&line.error)
+                escape(&view.error)
             ),
         }
     };

@@ -93,7 +93,8 @@ impl World {
         let mut since_ms = since_ms..=since_ms;
         if let Some(nobody) = newest.take_if(|index| self.in_force[*index].every_ms == 0) {
             let from_ms = *self.in_force[nobody].since_ms.start();
-            let is_the_same = *since_ms.end() <= known_ms;
+            // After a loss of memory, a schedule may decide since the first node has repeated it.
+            let is_the_same = *since_ms.end() <= known_ms.max(from_ms);
             if is_the_same && self.audits_from_ms <= from_ms {
                 // It decided all the time, and the nodes that have it again account for that.
                 self.in_force.remove(nobody);
