@@ -99,21 +99,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             )
             .beside(reference.2),
         );
-        if *nodes >= 20 {
-            let together = cluster(*nodes, jobs, scale, Cluster::Together)?;
-            for (name, part, alone) in [("p50", 0.5, reference.0), ("p99", 0.99, reference.1)] {
-                let figure = format!("{nodes} nodes in one process, the same jobs, {name}");
-                let row = Row::new(figure, "ms", within(alone), together.late_ms(part));
-                rows.push(row.beside(alone));
-            }
-        }
-        if *nodes == 20 {
-            let apart = cluster(*nodes, jobs, scale, Cluster::Apart)?;
-            for (name, part, alone) in [("p50", 0.5, reference.0), ("p99", 0.99, reference.1)] {
-                let figure = format!("{nodes} nodes that share nothing, the same jobs, {name}");
-                rows.push(Row::new(figure, "ms", Bound::None, apart.late_ms(part)).beside(alone));
-            }
-        }
+        rows.extend(others(*nodes, scale, reference)?);
         let items = match nodes {
             50 => Bound::AtMost(2.2),
             _ => Bound::None,
@@ -130,6 +116,31 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             Bound::AtMost(0.0),
             found.missing,
         ));
+    }
+    Ok(rows)
+}
+
+/// Beside twenty nodes and more: as many in one process, and as many that share nothing.
+fn others(nodes: usize, scale: &Scale, alone: (f64, f64, f64)) -> Result<Vec<Row>> {
+    let kinds: &[(Cluster, &str)] = match nodes {
+        20 => &[
+            (Cluster::Together, "nodes in one process"),
+            (Cluster::Apart, "nodes that share nothing"),
+        ],
+        50 => &[(Cluster::Together, "nodes in one process")],
+        _ => &[],
+    };
+    let mut rows = Vec::new();
+    for (kind, what) in kinds {
+        let found = cluster(nodes, scale.replica_jobs, scale, *kind)?;
+        for (name, part, alone) in [("p50", 0.5, alone.0), ("p99", 0.99, alone.1)] {
+            let bound = match (nodes, kind) {
+                (20, Cluster::Together) => Bound::AtMost(1.3 * alone),
+                _ => Bound::None,
+            };
+            let figure = format!("{nodes} {what}, the same jobs, {name}");
+            rows.push(Row::new(figure, "ms", bound, found.late_ms(part)).beside(alone));
+        }
     }
     Ok(rows)
 }

@@ -51,7 +51,9 @@ async fn test(session: &Session, channel: &str) -> Result<Exit, Failure> {
         delivered: line.outcome == Outcome::Ok,
         node: line.node.clone(),
         error: match line.error.is_empty() && line.outcome != Outcome::Ok {
-            true => format!("{} {}", line.outcome, line.reason).trim().to_owned(),
+            true => format!("{} {}", line.outcome, line.reason)
+                .trim()
+                .to_owned(),
             false => line.error.clone(),
         },
     };
