@@ -1,4 +1,7 @@
 //! What the instruments cost: the same burst with and without them, in turns.
+//!
+//! The medians are compared: of runs that differ in nothing, some have a p99 of 33 ms and others one of 46 ms, so the
+//! best ones say only which side had more of the former.
 
 use anyhow::{Result, ensure};
 use test_support::RedisServer;
@@ -8,25 +11,25 @@ use crate::options::Scale;
 use crate::report::{Bound, Row, number};
 use crate::task::{Found, Task};
 
-/// How often each is measured; the better one counts, because noise only costs.
-const ROUNDS: usize = 3;
+/// Longest window of a round, in seconds.
+const WINDOW_S: u64 = 10;
 /// How much worse than without, at most.
 const MOST: f64 = 1.03;
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[1];
     let (mut with, mut without) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    let scale = &Scale {
+        seconds: scale.seconds.min(WINDOW_S),
+        ..*scale
+    };
+    for _ in 0..scale.turns {
         with.push(round("lateness", jobs, scale)?);
         without.push(round("lateness-without-metrics", jobs, scale)?);
     }
-    let least = |found: &[Found], name: &str| -> Result<f64> {
-        let values: Result<Vec<f64>> = found.iter().map(|found| found.get(name)).collect();
-        Ok(values?.into_iter().fold(f64::INFINITY, f64::min))
-    };
     type Of<'a, T> = &'a dyn Fn(f64) -> T;
     let row = |what: &str, unit, of: Of<'_, f64>, name, bound: Of<'_, Bound>| -> Result<Row> {
-        let (ours, reference) = (of(least(&with, name)?), of(least(&without, name)?));
+        let (ours, reference) = (of(median(&with, name)?), of(median(&without, name)?));
         let figure = format!("metrics, {} jobs, {what}", number(jobs as f64));
         Ok(Row::new(figure, unit, bound(reference), ours).beside(reference))
     };
@@ -45,6 +48,14 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             &at_most,
         )?,
     ])
+}
+
+fn median(found: &[Found], name: &str) -> Result<f64> {
+    let values: Result<Vec<f64>> = found.iter().map(|found| found.get(name)).collect();
+    let mut values = values?;
+    values.sort_unstable_by(f64::total_cmp);
+    let half = values.len() / 2;
+    Ok((values[half - 1] + values[half]) / 2.0)
 }
 
 fn round(child: &str, jobs: usize, scale: &Scale) -> Result<Found> {

@@ -28,6 +28,8 @@ pub(crate) struct Scale {
     pub(crate) claims: (usize, usize),
     /// The same on PostgreSQL.
     pub(crate) sql_claims: (usize, usize),
+    /// How often the two sides of the figure `metrics` are measured, in turns.
+    pub(crate) turns: usize,
     /// Ticks of each job of the figure `postgres-day`.
     pub(crate) day: usize,
     /// The lease of jobs. A store that is new to a namespace grants nothing for a lease and 1 s.
@@ -45,6 +47,7 @@ impl Scale {
         crowds: &[(1_000, 100), (300, 1_000), (100, 2_000)],
         claims: (400, 8),
         sql_claims: (40, 8),
+        turns: 8,
         day: 86_400,
         lease: Duration::from_secs(5),
         settle: Duration::from_secs(3),
@@ -59,6 +62,7 @@ impl Scale {
         crowds: &[(6, 40)],
         claims: (4, 2),
         sql_claims: (2, 2),
+        turns: 2,
         day: 100,
         lease: Duration::from_millis(500),
         settle: Duration::from_millis(200),
