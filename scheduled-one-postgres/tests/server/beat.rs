@@ -167,7 +167,7 @@ async fn other_labels_are_news_and_written_once() {
 async fn what_the_machine_would_change_in_addition_is_not_replied_before_it_is_written() {
     let (database, store, _) = counted().await;
     // The machine takes such a row for none, so to it the node is new.
-    database.sql("UPDATE scheduled_one.node SET room = 99");
+    database.sql("UPDATE scheduled_one.node SET running = -1");
     let next = beat(&store, heartbeat()).await;
     assert_eq!(next.body.membership.version, stored_version(&database));
 }

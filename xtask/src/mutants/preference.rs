@@ -297,7 +297,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: PREFERENCE,
             old: "        self.list_is_news || (was_replied && self.peers.has_unknown())\n",
-            new: "        self.list_is_news || (was_replied && self.peers.len() == 0)\n",
+            new: "        self.list_is_news && was_replied && self.peers.len() == 0\n",
         }],
         suites: &[Suite::Test(
             "preference",
