@@ -26,6 +26,16 @@ use crate::service::ConsoleService;
 ///     axum::Router::new().nest_service("/jobs", console)
 /// }
 /// ```
+///
+/// Without an access it does not compile:
+///
+/// ```compile_fail,E0277
+/// # use scheduled_one_console::Console;
+/// # use scheduled_one_control::Control;
+/// fn app(control: Control) -> axum::Router {
+///     axum::Router::new().nest_service("/jobs", Console::new(control))
+/// }
+/// ```
 #[derive(Clone)]
 #[must_use = "it is a service once it has an access"]
 pub struct Console {

@@ -268,6 +268,15 @@ mod tests {
         assert_eq!((job.last_run_ms(), job.last_success_ms()), (5, 5));
     }
 
+    /// Also of a job whose runs have had each outcome there is, and of which somebody asked for a run.
+    #[test]
+    fn the_instruments_of_a_job_are_less_than_a_kibibyte() {
+        let of_outcomes = OUTCOMES.len() * size_of::<Histogram>();
+        let of_requests = size_of::<[Outcomes; CAUSES.len() - 1]>();
+        let all = size_of::<JobMetrics>() + of_outcomes + of_requests;
+        assert!(all <= 1_024, "{all}");
+    }
+
     #[test]
     fn the_ledger_says_what_other_nodes_ran() {
         let job = JobMetrics::default();

@@ -63,6 +63,10 @@ impl Postgres {
             .start()?;
         server.sql(&format!("CREATE ROLE {USER} LOGIN"))?;
         server.sql(&schema("scheduled_one", Some(USER)))?;
+        // Operators use it as well, and forget jobs.
+        for table in ["unit", "job", "checkpoint"] {
+            server.sql(&format!("GRANT DELETE ON scheduled_one.{table} TO {USER}"))?;
+        }
         let mut servers = vec![server];
         if has_standby {
             servers.push(servers[0].standby()?);
