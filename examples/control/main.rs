@@ -29,6 +29,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut rows: Vec<Row> = vec![
         requests::pause_and_resume(&world).await?,
         requests::pause_group(&world).await?,
+        requests::pause_all(&world).await?,
         requests::run(&world).await?,
         requests::rerun(&world).await?,
         requests::cancel(&world).await?,

@@ -1,6 +1,6 @@
 //! Pauses, runs that somebody asks for, and cancels.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use scheduled_one_runtime::Outcome;
 use scheduled_one_runtime::control::{CancelledRun, RunState};
@@ -73,6 +73,52 @@ pub(crate) async fn pause_group(world: &World) -> anyhow::Result<Row> {
     control.resume_group("billing").by("ann").await?;
     row.asks(r#"control.resume_group("billing")"#);
     row.states(paused().await?.is_empty(), "and resumed");
+    Ok(row)
+}
+
+pub(crate) async fn pause_all(world: &World) -> anyhow::Result<Row> {
+    let mut row = Row::new("all jobs, for a while");
+    let control = &world.control;
+    row.asks(r#"control.pause_all().until(in_two_seconds).by("ann")"#);
+    let in_two_seconds = SystemTime::now() + Duration::from_secs(2);
+    let pause = control.pause_all().until(in_two_seconds);
+    pause.by("ann").await?;
+    let jobs = control.jobs().await?;
+    row.states(jobs.iter().all(|job| job.is_paused), "each job is paused");
+    let before = world.ok("report").await?;
+    until("nothing is paused", async || {
+        let jobs = control.jobs().await?;
+        Ok(jobs.iter().all(|job| !job.is_paused))
+    })
+    .await?;
+    until("ticks run again", async || {
+        Ok(world.ok("report").await? > before + 1)
+    })
+    .await?;
+    row.states(true, "nobody resumed them: the pause has ended by itself");
+
+    row.asks(r#"control.resume("invoice").catch_up()"#);
+    let skipped = async || -> anyhow::Result<usize> {
+        let lines = control.history("invoice", 100).await?;
+        Ok(lines.iter().filter(|line| line.reason == "paused").count())
+    };
+    until("the ticks of that pause are recorded", async || {
+        Ok(skipped().await? > 0)
+    })
+    .await?;
+    let skipped_before = skipped().await?;
+    control.pause("invoice").by("ann").await?;
+    sleep(Duration::from_millis(2_500)).await;
+    control.resume("invoice").catch_up().by("ann").await?;
+    let resumed = world.ok("invoice").await?;
+    until("ticks run again", async || {
+        Ok(world.ok("invoice").await? > resumed + 1)
+    })
+    .await?;
+    row.states(
+        skipped().await? == skipped_before,
+        "its ticks of the pause count as missed, not as skipped: `misfire` decides about them",
+    );
     Ok(row)
 }
 

@@ -8,7 +8,7 @@ use scheduled_one_control::{Connect, Control};
 
 use crate::args::Global;
 use crate::exit::Exit;
-use crate::failure::{Failure, hint};
+use crate::failure::Failure;
 use crate::output::Output;
 
 /// How long a command waits for the store.
@@ -78,10 +78,10 @@ async fn limited<T>(
 pub(crate) fn connect(global: &Global) -> Result<Connect, Failure> {
     let from_environment = || variable("SCHEDULED_ONE_URL").or_else(|| variable("REDIS_URL"));
     if global.url.as_deref().is_some_and(has_password) {
-        hint(
-            "hint: a password in --url shows in `ps`; put the URL into SCHEDULED_ONE_URL, or the password into a file: \
-             ?password_file=/path",
-        );
+        return Err(Failure::usage(
+            "a password in --url shows in `ps`, and stays in the history of the shell: put the URL into SCHEDULED_ONE_URL, \
+             or the password into a file: ?password_file=/path",
+        ));
     }
     let Some(url) = global.url.clone().or_else(from_environment) else {
         return Err(Failure::usage(

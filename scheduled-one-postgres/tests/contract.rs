@@ -1,4 +1,5 @@
-//! The contract suite against a real PostgreSQL, with a memory loss now and then.
+//! The contract suite against a real PostgreSQL, with a memory loss now and then. `SCHEDULED_ONE_OPS` makes it shorter
+//! or longer.
 
 use std::sync::Arc;
 
@@ -47,14 +48,18 @@ async fn a_postgresql_keeps_the_contract() {
         .start()
         .expect("a PostgreSQL");
     let mut subject = Postgres { server };
+    let wanted = std::env::var("SCHEDULED_ONE_OPS").ok();
+    let wanted = wanted.map(|text| text.parse().expect("a number of operations"));
+    let operations = wanted.unwrap_or(OPERATIONS);
     let options = Options {
-        operations: OPERATIONS,
+        operations,
         ..Options::default()
     };
     let report = contract::check(&mut subject, options).await;
     let report = report.unwrap_or_else(|breach| panic!("{breach}"));
     // One or two of the rarest depend on the speed of the machine; all of them come up in `redis_agreement`.
     let missing = report.missing();
-    assert!(missing.len() < 3, "missing: {missing:?}");
+    let is_whole = operations >= OPERATIONS;
+    assert!(!is_whole || missing.len() < 3, "missing: {missing:?}");
     assert!(report.raced > 0);
 }

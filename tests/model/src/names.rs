@@ -17,6 +17,8 @@ pub const S8: &str = "S8 one start for each id of a request";
 /// See [`S1`].
 pub const S9: &str = "S9 a cancel stops only the run that it names";
 /// See [`S1`].
+pub const C1: &str = "C1 who has read the version of the store follows the highest one";
+/// See [`S1`].
 pub const E2: &str = "E2 a request ends in one line";
 /// See [`S1`].
 pub const E1: &str = "E1 one outcome for each tick";

@@ -6,7 +6,9 @@ use scheduled_one_protocol::{Outcome, TickMs};
 use stateright::Property;
 
 use crate::config::{Config, Faults};
-use crate::names::{E1, E2, KNOWN, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE};
+use crate::names::{
+    C1, E1, E2, KNOWN, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE,
+};
 use crate::node::{Asked, Node, Phase, Run, true_deadline};
 use crate::server::Memory;
 use crate::world::World;
@@ -41,6 +43,9 @@ fn promises() -> Vec<Property<Config>> {
             world.history.excused || world.history.id_starts_once()
         }),
         Property::always(S9, |_, world: &World| !world.history.cancelled_another),
+        Property::always(C1, |_, world: &World| {
+            world.nodes.iter().all(|node| follows(world, node))
+        }),
         Property::always(E2, |_, world: &World| {
             world.history.excused || request_ends(world)
         }),
@@ -65,6 +70,19 @@ fn promises() -> Vec<Property<Config>> {
                     && (takes_are_late || run_is_known(world, &lane.record))
         }),
     ]
+}
+
+/// Whether a node that has nothing to read, and nothing to repeat, follows the directive that is stored. Of one
+/// version, there is one directive.
+fn follows(world: &World, node: &Node) -> bool {
+    let meta = &world.server.memory.meta;
+    let stored = meta.directives.get(Config::unit().job());
+    let stored = stored.cloned().unwrap_or_default();
+    let known = &node.known;
+    let has_read = known.read == meta.control_version && known.head == known.read;
+    let is_settled = has_read && !known.unrepeated && known.asked.is_none();
+    let is_one = stored.version != known.directive.version || stored == known.directive;
+    is_one && (!node.up || !is_settled || stored.version == known.directive.version)
 }
 
 /// What occurs in some state, with the faults of this configuration.

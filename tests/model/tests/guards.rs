@@ -2,7 +2,8 @@
 //! well that the model can find one.
 
 use model_tests::{
-    Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, S7, S8, S9, VALID, WANTED, check_until_found,
+    C1, Config, Faults, Guards, KNOWN, ONE, S1, S2, S4, S7, S8, S9, VALID, WANTED,
+    check_until_found,
 };
 use scheduled_one_protocol::message::Overlap;
 
@@ -199,8 +200,8 @@ fn without_the_version_in_claims_the_model_finds_a_tick_of_another_schedule() {
     check_until_found(config, WANTED);
 }
 
-#[test]
-fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
+/// A pause, and a store that forgets it, which no node repeats to it.
+fn forgotten_pause() -> Config {
     let faults = Faults {
         directives: 1,
         flushes: 1,
@@ -210,12 +211,21 @@ fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
         repeats_directives: false,
         ..Guards::default()
     };
-    let config = Config {
+    Config {
         ticks: vec![1, 7],
         horizon: 8,
         ..two_nodes("directives are not repeated", faults, guards)
-    };
-    check_until_found(config, S7);
+    }
+}
+
+#[test]
+fn without_repeating_directives_the_model_finds_a_grant_in_a_pause() {
+    check_until_found(forgotten_pause(), S7);
+}
+
+#[test]
+fn without_repeating_directives_the_model_finds_two_directives() {
+    check_until_found(forgotten_pause(), C1);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::command::{cargo, root};
 
 const RUNTIME: &str = "scheduled-one-runtime";
 
-/// The document that has the numbers of crates.
-const STORES: &str = "docs/stores.md";
+/// The documents that have numbers of crates, and in how many rows.
+const COUNTED: [(&str, usize); 2] = [("docs/stores.md", 4), ("docs/deploying.md", 5)];
 
 /// The tests of the runtime that need no server.
 const ON_MEMORY: [&str; 3] = ["scheduler", "policies", "simulation"];
@@ -72,26 +72,36 @@ pub(super) fn no_client() -> Result<Attempt, String> {
 
 /// Fails if the numbers of crates in the documents are those of another day.
 pub(super) fn counts() -> Result<Attempt, String> {
-    let path = root().join(STORES);
-    let text = fs::read_to_string(path).map_err(|error| format!("{STORES}: {error}"))?;
-    let documented = documented(&text);
-    if documented.len() != 4 {
-        let found = documented.len();
-        return Err(format!(
-            "{STORES}: {found} rows with a feature and a number, not 4"
-        ));
-    }
-    for (feature, count) in documented {
-        let tree = tree_with(&feature)?;
-        let packages: BTreeSet<&str> = tree.lines().map(|it| it.trim_end_matches(" (*)")).collect();
-        if packages.len() != count {
+    for (document, rows) in COUNTED {
+        let path = root().join(document);
+        let text = fs::read_to_string(path).map_err(|error| format!("{document}: {error}"))?;
+        let documented = documented(&text);
+        if documented.len() != rows {
+            let found = documented.len();
             return Err(format!(
-                "{STORES} says that the runtime with [{feature}] is {count} crates; it is {}: correct it, if that is meant",
-                packages.len()
+                "{document}: {found} rows with a feature and a number, not {rows}"
             ));
+        }
+        for (what, count) in documented {
+            let found = crates_of(&what)?;
+            if found != count {
+                return Err(format!(
+                    "{document} says that [{what}] is {count} crates; it is {found}: correct it, if that is meant"
+                ));
+            }
         }
     }
     Ok(Attempt::Passed)
+}
+
+/// How many crates the runtime is with a feature alone; or a package, by its name, as it is.
+fn crates_of(what: &str) -> Result<usize, String> {
+    let tree = match what.starts_with("scheduled-one-") {
+        true => tree(&["-p", what])?,
+        false => tree_with(what)?,
+    };
+    let packages: BTreeSet<&str> = tree.lines().map(|it| it.trim_end_matches(" (*)")).collect();
+    Ok(packages.len())
 }
 
 /// Features and numbers of the rows of a table whose last columns these are. No feature is an empty text.
@@ -109,8 +119,18 @@ fn documented(text: &str) -> Vec<(String, usize)> {
 
 /// The packages that the runtime is built of with these features, one a line.
 fn tree_with(features: &str) -> Result<String, String> {
-    let mut tree = cargo(["tree", "-p", RUNTIME, "--no-default-features"]);
-    tree.args(["--features", features]).args([
+    tree(&[
+        "-p",
+        RUNTIME,
+        "--no-default-features",
+        "--features",
+        features,
+    ])
+}
+
+fn tree(of: &[&str]) -> Result<String, String> {
+    let mut tree = cargo(["tree"]);
+    tree.args(of).args([
         "--edges",
         "normal,build",
         "--prefix",

@@ -175,7 +175,7 @@ fn cargo_steps() -> Vec<Task> {
             features::no_client,
         ),
         Task::check(
-            "docs/stores.md counts the crates of each store",
+            "the documents count the crates of each part",
             features::counts,
         ),
         Task::command("doc", Load::Cargo, doc),

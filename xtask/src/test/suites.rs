@@ -37,6 +37,7 @@ const SUITES: &[Suite] = &[
     suite("scheduled-one-runtime redis_untrusted", Load::Waits, 40),
     suite("scheduled-one-console console", Load::Waits, 40),
     suite("scheduled-one-cli cli", Load::Waits, 40),
+    suite("cluster-tests service", Load::Waits, 150),
     suite("cluster-tests alerts", Load::Waits, 33),
     suite("model-tests pauses", Load::Computes, 30),
     suite("scheduled-one-runtime downtime", Load::Computes, 26),
