@@ -120,7 +120,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Beside twenty nodes and more: as many in one process, and as many that share nothing.
+/// Next to twenty nodes and more: as many in one process, and as many that share nothing.
 fn others(nodes: usize, scale: &Scale, alone: (f64, f64, f64)) -> Result<Vec<Row>> {
     let kinds: &[(Cluster, &str)] = match nodes {
         20 => &[

@@ -159,11 +159,11 @@ async fn a_run_of_the_schedule_is_two_signs_and_a_failure_says_why() {
     let start = "/ping/SECRETKEY/nightly/start ";
     assert_eq!(&pings[..2], [start, "/ping/SECRETKEY/nightly "]);
     until("the signs are counted", &clock, step, || {
-        signs(&scheduler, "sent") >= 4.0
+        signs(&scheduler, "delivered") >= 4.0
     })
     .await;
     assert_eq!(
-        [signs(&scheduler, "failed"), signs(&scheduler, "dropped")],
+        [signs(&scheduler, "given_up"), signs(&scheduler, "dropped")],
         [0.0; 2]
     );
     let others: Vec<&String> = pings

@@ -12,15 +12,15 @@ use crate::metrics::family::MetricFamily;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SignResult {
     /// The monitor took it.
-    Sent,
-    /// The monitor did not take it.
-    Failed,
+    Delivered,
+    /// The monitor did not take it, in three attempts.
+    GivenUp,
     /// It was not sent: too many waited.
     Dropped,
 }
 
 /// The words, in the order of [`SignResult`].
-const RESULTS: [&str; 3] = ["sent", "failed", "dropped"];
+const RESULTS: [&str; 3] = ["delivered", "given_up", "dropped"];
 
 /// The labels are closed: the monitors of the program, and the results. Monitors of one name are counted together.
 #[derive(Debug)]

@@ -270,7 +270,7 @@ impl Shared {
     }
 
     fn note_failed(&self, monitor: &str, job: &str, why: &dyn fmt::Display) {
-        self.metrics.count(monitor, SignResult::Failed);
+        self.metrics.count(monitor, SignResult::GivenUp);
         let text = format!("failed: {monitor}");
         if self.throttle.allows(text, self.clock.boottime()) {
             event::alerts::sign_failed(monitor, job, why);
@@ -293,7 +293,7 @@ async fn send_all(
             }
         }));
         match sent.await {
-            Ok(Ok(())) => shared.metrics.count(&name, SignResult::Sent),
+            Ok(Ok(())) => shared.metrics.count(&name, SignResult::Delivered),
             Ok(Err(error)) => shared.note_failed(&name, &run.job, &error),
             Err(panic) => {
                 let why = format!("the monitor panicked: {}", panic.text);
