@@ -78,7 +78,7 @@ impl Driven {
         let ended = before.saturating_sub(open) as u32;
         if ended > 0 {
             let each = now.saturating_sub(since) / ended;
-            self.pace = Some(self.pace.map_or(each, |pace| (pace * 3 + each) / 4));
+            self.pace = Some(self.pace.map_or(each, |pace| (pace + each) / 2));
         }
         if ended > 0 || asked > 0 || open == 0 {
             self.last = (now, open + asked);
@@ -87,8 +87,10 @@ impl Driven {
             self.asked_at = now;
         }
         self.position += asked;
+        // The next look comes when half of it should have ended. If all has ended by then, the pace was taken for slower
+        // than it is, as after a moment of load: a look that waited for all would measure its own wait, and keep it.
         let work = self.pace.unwrap_or(LOOKS.1 / 10) * (open + asked) as u32;
-        self.next = now + work.clamp(LOOKS.0, LOOKS.1);
+        self.next = now + (work / 2).clamp(LOOKS.0, LOOKS.1);
     }
 }
 
@@ -277,5 +279,18 @@ mod tests {
         assert_eq!(driven.pace, None);
         driven.learn(0, 1, 300 * MS);
         assert_eq!(driven.pace, Some(100 * MS));
+    }
+
+    #[test]
+    fn a_pace_that_was_slow_for_a_moment_recovers() {
+        let mut driven = driven(Some(3_000), OnBusy::Wait);
+        driven.learn(0, 1, Duration::ZERO);
+        // Now each run has ended long before the next look.
+        for _ in 0..20 {
+            let now = driven.next;
+            driven.learn(0, 1, now);
+        }
+        let pace = driven.pace.unwrap();
+        assert!(pace < 100 * MS, "{pace:?}");
     }
 }

@@ -30,6 +30,7 @@ async fn pages_follow_the_store_through_a_restart_of_redis() {
         .expect("paused");
     ann.shows("none while paused").await;
     ben.shows("seen by both").await;
+    world.knows_of_pause("invoices").await;
 
     redis.kill().expect("killed");
     ben.shows("The store is away").await;

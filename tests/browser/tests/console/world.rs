@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use axum::Router;
 use scheduled_one_console::Console;
@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     /// The address of the console, with a slash at the end.
     pub(crate) url: String,
-    _schedulers: Vec<Scheduler>,
+    schedulers: Vec<Scheduler>,
     server: JoinHandle<()>,
 }
 
@@ -85,6 +85,17 @@ impl World {
         Self::serve(control, |console| console.clock(clock), nodes).await
     }
 
+    /// Waits until a node has read that the job is paused: from then on it says so to a store that forgets.
+    pub(crate) async fn knows_of_pause(&self, job: &str) {
+        let paused = format!("scheduled_one_job_paused{{job_name=\"{job}\"}} 1");
+        let until = Instant::now() + Duration::from_secs(60);
+        let knows = |node: &Scheduler| node.openmetrics().contains(&paused);
+        while !self.schedulers.iter().any(knows) {
+            assert!(Instant::now() < until, "no node knows it within a minute");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Ten hours of `charge_cards` once more; each of the 20 runs takes seconds.
     pub(crate) async fn begin_long_backfill(&self) {
         let at = |hour: u32| UNIX_EPOCH + NEW_YEAR + HOUR * hour;
@@ -109,7 +120,7 @@ impl World {
             control,
             address,
             url: format!("http://{address}/console/"),
-            _schedulers: schedulers,
+            schedulers,
             server,
         }
     }
