@@ -6,7 +6,7 @@ use scheduled_one_protocol::fields::{
     CATALOG, CHECKPOINT, Field, JOB_LIST, ListOfJobs, META, NODE, RECORD,
 };
 use scheduled_one_protocol::machine::{LivingNode, Meta, Nodes, Record};
-use scheduled_one_protocol::{Beat, Catalog, CatalogEntry, UnitName, WorkingSet};
+use scheduled_one_protocol::{Beat, Catalog, CatalogEntry, Statement, UnitName, WorkingSet};
 
 use crate::ledger::Appended;
 use crate::requests::RequestChanges;
@@ -129,6 +129,8 @@ pub(crate) struct Changes {
     pub(crate) checkpoint: Option<(Column, Vec<Column>)>,
     pub(crate) lines: Option<Appended>,
     pub(crate) requests: RequestChanges,
+    /// Statements of a job.
+    pub(crate) statements: Vec<Statement>,
     /// A job and its units, of which nothing is stored any more.
     pub(crate) forgotten: Option<[Column; 2]>,
 }
@@ -174,6 +176,7 @@ impl Changes {
             catalog: new_entries(&before.catalog, set),
             checkpoint: new_checkpoint(set),
             requests: RequestChanges::of(set),
+            statements: set.statements.clone(),
             forgotten: set.forgotten.as_ref().map(|(job, units)| {
                 let job = Column::texts([job.as_str()]);
                 [job, Column::texts(units.iter().map(|unit| unit.as_str()))]
@@ -199,6 +202,7 @@ impl Changes {
             checkpoint,
             lines,
             requests,
+            statements,
             forgotten,
         } = self;
         let units = updated.is_none() && inserted.is_none();
@@ -206,7 +210,8 @@ impl Changes {
         let lists = gone_lists.is_none() && job_lists.is_none();
         let requests = requests.is_nothing();
         let catalog = catalog.is_none() && checkpoint.is_none() && forgotten.is_none();
-        meta.is_none() && units && nodes && lists && catalog && lines.is_none() && requests
+        let lines = lines.is_none() && statements.is_empty();
+        meta.is_none() && units && nodes && lists && catalog && lines && requests
     }
 }
 

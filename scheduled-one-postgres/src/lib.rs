@@ -38,6 +38,7 @@ mod tid;
 // One atomic step: begin, lock, load, decide, save, commit; and the heartbeat of an idle node, which is one statement.
 mod beat;
 mod classify;
+mod commit;
 mod ledger;
 mod load;
 mod save;

@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::changes::Changes;
 use crate::classify::{Failure, Stage, failure};
+use crate::commit;
 use crate::rows::Column;
 use crate::step::Step;
 
@@ -62,15 +63,28 @@ impl Step<'_> {
             self.execute(client, &texts.delete_lists, gone_lists),
             self.execute(client, &texts.save_lists, lists),
             self.execute(client, append, lines),
-            client.batch_execute("COMMIT"),
+            commit_unless(!changes.statements.is_empty(), client),
         );
         for saved in [one, two, three, four, five, six, seven] {
             saved.map_err(failed(Stage::Save))?;
         }
         let lines = lines.map_err(failed(Stage::Save))?;
+        if !changes.statements.is_empty() {
+            commit::execute(client, &changes.statements).await?;
+            let committed = client.batch_execute("COMMIT").await;
+            committed.map_err(failed(Stage::Commit))?;
+        }
         committed.map_err(failed(Stage::Commit))?;
         let newest = lines.iter().map(pair).collect::<Result<_, _>>();
         newest.map_err(failed(Stage::Commit))
+    }
+}
+
+/// Sends the commit right behind what is saved, unless something comes in between.
+async fn commit_unless(something_follows: bool, client: &Client) -> Result<(), Error> {
+    match something_follows {
+        true => Ok(()),
+        false => client.batch_execute("COMMIT").await,
     }
 }
 

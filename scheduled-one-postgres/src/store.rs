@@ -344,6 +344,10 @@ impl Records for PostgresStore {
         })
     }
 
+    fn commits_statements(&self) -> bool {
+        true
+    }
+
     fn news(&self, seen: u64) -> BoxFuture<'_, u64> {
         let listening = &self.shared.listening;
         let mut news = listening.news(&self.connections, &self.shared.channel, &self.bucket);

@@ -13,6 +13,7 @@ mod value;
 mod ledger;
 pub mod message;
 mod outcome;
+mod statement;
 mod trail;
 
 pub mod machine;
@@ -44,6 +45,7 @@ pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
 pub use outcome::{Outcome, SkipReason};
 pub use records::{Decide, Records, Survey};
 pub use schedule::{DecidingSchedule, MAX_GENERATION, ScheduleId};
+pub use statement::{MAX_STATEMENT_BYTES, MAX_STATEMENTS, SqlValue, Statement};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use trail::{MAX_TRAIL, NoTrailId, TrailEntry, TrailId, TrailLine};
 pub use unit::UnitName;

@@ -16,6 +16,7 @@ use crate::message::{
     HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
     Taken, UnitStatus, WrittenOff,
 };
+use crate::statement::Statement;
 use crate::store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 use crate::trail::{TrailId, TrailLine};
 use crate::unit::UnitName;
@@ -31,7 +32,8 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// One atomic step: loads what is `wanted`, with the time of the store's own clock and the identity of the process
     /// and history that serve it; calls `decide`; saves what it changed: the meta data, the nodes and the
     /// catalog if they were wanted, the touched records, the new lines, the new entries of the trail (of which the
-    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint; and removes
+    /// newest [`MAX_TRAIL`](crate::MAX_TRAIL) are kept), what became of requests, and a new checkpoint; executes
+    /// statements of a job, if it [can](Self::commits_statements); and removes
     /// what
     /// is stored of a [forgotten](WorkingSet::forgotten) job.
     ///
@@ -70,6 +72,12 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
 
     /// The entries of the trail before one, or of all, the newest first, at most `limit`.
     fn trail(&self, before: Option<TrailId>, limit: usize) -> Answer<'_, Vec<TrailLine>>;
+
+    /// Whether a step executes the [`statements`](WorkingSet::statements) of the set in its transaction, before the
+    /// commit. If one fails, the step saves nothing, and returns [`StoreError::Statement`].
+    fn commits_statements(&self) -> bool {
+        false
+    }
 
     /// See [`Store::news`].
     fn news(&self, _seen: u64) -> BoxFuture<'_, u64> {
@@ -172,6 +180,28 @@ impl<R: Records> Store for R {
         let wanted = Wanted::runs(finishes.iter().map(|finish| &finish.run.unit));
         decide(self, caller, wanted, Reads::Run, |set| {
             set.finish(caller, finishes)
+        })
+    }
+
+    fn commits_statements(&self) -> bool {
+        Records::commits_statements(self)
+    }
+
+    fn commit<'a>(
+        &'a self,
+        caller: &'a Caller,
+        finish: &'a Finish,
+        statements: &'a [Statement],
+    ) -> Answer<'a, Reply<Finished>> {
+        if !Records::commits_statements(self) {
+            return Box::pin(async { Err(StoreError::no_statements()) });
+        }
+        if let Some(why) = Statement::refused(statements) {
+            return Box::pin(async { Err(StoreError::Statement(why)) });
+        }
+        let wanted = Wanted::runs([&finish.run.unit]);
+        decide(self, caller, wanted, Reads::Run, |set| {
+            set.commit(caller, finish, statements)
         })
     }
 

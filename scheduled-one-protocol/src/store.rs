@@ -20,6 +20,7 @@ use crate::message::{
     HeartbeatReply, OverdueRun, Recorded, Register, RegisteredUnit, Renew, Renewed, Reply, Take,
     Taken, UnitStatus, WrittenOff,
 };
+use crate::statement::Statement;
 use crate::trail::{TrailId, TrailLine};
 use crate::unit::UnitName;
 use crate::value::TickMs;
@@ -59,6 +60,25 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         caller: &'a Caller,
         finishes: &'a [Finish],
     ) -> Answer<'a, Reply<Vec<Finished>>>;
+
+    /// Whether [`commit`](Self::commit) works: the store is a database that takes statements of jobs.
+    fn commits_statements(&self) -> bool {
+        false
+    }
+
+    /// As [`finish`](Self::finish), for the end of one run, and executes statements in the same transaction: they are
+    /// committed with the outcome, or neither is. A copy of a request that was carried out executes them no second
+    /// time, and a run that has lost its lease executes none.
+    ///
+    /// Errors: [`StoreError::Statement`] if a statement fails, and nothing was changed.
+    fn commit<'a>(
+        &'a self,
+        _caller: &'a Caller,
+        _finish: &'a Finish,
+        _statements: &'a [Statement],
+    ) -> Answer<'a, Reply<Finished>> {
+        Box::pin(async { Err(StoreError::no_statements()) })
+    }
 
     /// Registers units, raises their watermarks to the lower bounds, and returns the watermarks and the schedules that
     /// decide.
@@ -234,6 +254,8 @@ pub enum StoreError {
     /// The store refuses this request, and carries out others: a key has another type, for example. Repeating helps
     /// only after an operator has acted. The text names the key and what to do.
     Refused(String),
+    /// A statement of a job failed, and nothing was changed. The text has no values.
+    Statement(String),
     /// The namespace was written by a newer version of the protocol.
     NewerProtocol {
         /// The version that is stored.
@@ -250,6 +272,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The store is no database that takes statements of jobs.
+    pub fn no_statements() -> Self {
+        let text = "this store commits no statements of jobs: PostgreSQL and SQLite do";
+        StoreError::Statement(text.to_owned())
+    }
+
     /// A checkpoint that nobody could have written is not read.
     pub fn damaged_checkpoint(unit: &UnitName, damage: &Damage) -> Self {
         let Damage { field, value } = damage;
@@ -275,6 +303,7 @@ impl fmt::Display for StoreError {
             StoreError::Unknown(text) => write!(f, "no answer from the store: {text}"),
             StoreError::Unavailable(text) => write!(f, "the store is not available: {text}"),
             StoreError::Refused(text) => write!(f, "the store refuses: {text}"),
+            StoreError::Statement(text) => write!(f, "a statement of the job failed: {text}"),
             StoreError::NewerProtocol { found } => write!(
                 f,
                 "the namespace was written by protocol version {found}, this is version {}: \

@@ -1,5 +1,7 @@
 //! The part of a bucket that one request needs, loaded from a store, and the decisions on batches of it.
 
+mod ending;
+
 use std::collections::{BTreeSet, HashMap};
 
 use crate::catalog::Catalog;
@@ -7,11 +9,12 @@ use crate::ledger::LedgerRecord;
 use crate::machine::{self, Meta, Nodes, Now, Record, UnitRecords};
 use crate::message::{
     Ask, Asked, Caller, Cancel, Cancelled, Checkpoint, CheckpointRequest, Checkpointed, Claim,
-    Claimed, ControlReply, ControlRequest, Finish, Finished, Forget, ForgetRequest, Forgotten,
-    Head, Heartbeat, HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register,
-    RegisteredUnit, Renew, Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
+    Claimed, ControlReply, ControlRequest, Forget, ForgetRequest, Forgotten, Head, Heartbeat,
+    HeartbeatReply, LowerBounds, NODE_GONE_MS, OverdueRun, Register, RegisteredUnit, Renew,
+    Renewed, Request, Take, Taken, UnitStatus, WrittenOff,
 };
 use crate::records::Survey;
+use crate::statement::Statement;
 use crate::trail::TrailEntry;
 use crate::unit::UnitName;
 use crate::value::TickMs;
@@ -63,6 +66,8 @@ pub struct WorkingSet {
     pub checkpoint: Option<Checkpoint>,
     /// A unit and what is its checkpoint from now on.
     pub new_checkpoint: Option<(UnitName, Checkpoint)>,
+    /// Statements of a job that are executed in the transaction of this step, before its commit.
+    pub statements: Vec<Statement>,
     /// A job of which nothing is stored any more, and its units: their records, the requests that wait or run in those
     /// that are lanes, the ids and the checkpoints of the others; the ledger of the job, and its catalog entry.
     pub forgotten: Option<(String, Vec<UnitName>)>,
@@ -221,21 +226,6 @@ impl WorkingSet {
                 let renewed = machine::renew(record, renewal, caller, set.now);
                 set.note_lane(&renewal.run.unit, &before, record);
                 renewed
-            },
-        )
-    }
-
-    /// Ends runs.
-    pub fn finish(&mut self, caller: &Caller, finishes: &[Finish]) -> Vec<Finished> {
-        self.each(
-            finishes,
-            |finish| &finish.run.unit,
-            |set, record, finish| {
-                let before = record.run.nonce.clone();
-                let lines = &mut set.lines;
-                let finished = machine::finish(record, finish, caller, set.now, lines);
-                set.note_lane(&finish.run.unit, &before, record);
-                finished
             },
         )
     }

@@ -1,7 +1,7 @@
 //! What a running job knows of its run.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{Timestamp, ZonedDateTime};
 use scheduled_one_schedule::Zone;
@@ -9,6 +9,7 @@ use scheduled_one_schedule::Zone;
 use crate::attempt::Attempt;
 use crate::state::States;
 use crate::user_code;
+use scheduled_one_protocol::Statement;
 use scheduled_one_protocol::message::{Cause, Origin};
 
 /// The run a job function is in: which tick, under which lease and token.
@@ -90,11 +91,26 @@ pub(crate) struct RunFacts {
     pub(crate) missed: u64,
     /// The cluster's clock minus the boot clock, in microseconds.
     pub(crate) clock_offset_us: i64,
+    /// What commits with the outcome.
+    pub(crate) statements: Mutex<Vec<Statement>>,
 }
 
 impl JobContext {
     pub(crate) fn new(run: RunFacts) -> Self {
         JobContext { run: Arc::new(run) }
+    }
+
+    pub(crate) fn add_statement(&self, statement: Statement) {
+        let statements = self.run.statements.lock();
+        statements
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(statement);
+    }
+
+    /// The statements that the function added.
+    pub(crate) fn take_statements(&self) -> Vec<Statement> {
+        let statements = self.run.statements.lock();
+        std::mem::take(&mut *statements.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Name of the job.

@@ -68,6 +68,9 @@ pub(crate) async fn report_outcomes(
                 OutcomeReport::Attempt(finish, acknowledge) => {
                     finishes.push((finish, Some(acknowledge)));
                 }
+                OutcomeReport::Committed(finish, finished) => {
+                    acknowledged(&client, (finish, None), finished, &released);
+                }
                 OutcomeReport::Local(line) => lines.push(line),
             }
         }
@@ -171,12 +174,7 @@ async fn report_finishes(
     let mut refused = Vec::new();
     for (report, reply) in finishes.into_iter().zip(acknowledge).zip(replies) {
         match reply {
-            Ok(finished) => {
-                if !finished.body.recorded {
-                    client.metrics.finished_without_lease(&report.0.run);
-                }
-                pass_on(report, &finished.body, released);
-            }
+            Ok(finished) => acknowledged(client, report, finished.body, released),
             Err(error) => {
                 let run = &report.0.run;
                 client.log_refused(&run.unit, run.tick, &error);
@@ -185,6 +183,19 @@ async fn report_finishes(
         }
     }
     refused
+}
+
+/// The store has replied to a report.
+fn acknowledged(
+    client: &StoreClient,
+    report: PendingReport,
+    finished: Finished,
+    released: &mpsc::UnboundedSender<UnitReleased>,
+) {
+    if !finished.recorded {
+        client.metrics.finished_without_lease(&report.0.run);
+    }
+    pass_on(report, &finished, released);
 }
 
 /// Passes the reply on to the run or to the node.

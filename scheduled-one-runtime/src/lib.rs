@@ -97,6 +97,9 @@ mod audit_reads;
 mod ledger;
 
 // Used along the whole way.
+mod between_attempts;
+mod committing;
+mod effects;
 mod error;
 mod event;
 mod join_all;
@@ -119,6 +122,7 @@ pub mod testing;
 
 pub use audit::{AuditedTick, TickStatus};
 pub use context::{JobContext, Shard};
+pub use effects::Effects;
 pub use error::Error;
 pub use handler::{BoxError, FromJob, Handler, JobResult, Params, State};
 pub use jiff;
@@ -130,7 +134,7 @@ pub use metrics::openmetrics::OPENMETRICS_CONTENT_TYPE;
 #[cfg(feature = "alerts")]
 pub use scheduled_one_alerts as alerts;
 pub use scheduled_one_control as control;
-pub use scheduled_one_protocol::{Finding, Report, Severity, clock};
+pub use scheduled_one_protocol::{Finding, Report, Severity, SqlValue, Statement, clock};
 #[cfg(feature = "redis")]
 pub use scheduled_one_redis::ConnectError;
 pub use scheduled_one_schedule::alert::JobRules;

@@ -11,7 +11,7 @@ use crate::event;
 use crate::outcome_report::OutcomeReport;
 use crate::run_result::RunResult;
 use scheduled_one_protocol::LedgerRecord;
-use scheduled_one_protocol::message::{Finish, RunId};
+use scheduled_one_protocol::message::{Finish, Finished, RunId};
 
 type Sender = mpsc::UnboundedSender<OutcomeReport>;
 
@@ -84,7 +84,13 @@ impl Reporter {
         }
     }
 
-    fn finish(
+    /// Passes the end of a run on that the store has recorded.
+    pub(crate) fn committed(&self, finish: Finish, finished: Finished) {
+        self.send(OutcomeReport::Committed(finish, finished));
+    }
+
+    /// The report of an end.
+    pub(crate) fn finish(
         &self,
         run: RunId,
         result: RunResult,

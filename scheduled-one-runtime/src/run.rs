@@ -1,17 +1,18 @@
 //! One run: from the grant to its outcome, with its attempts. A run always ends
 //! in an outcome: its task is watched.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::OnLeaseLost;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::active_run::{ActiveRun, RunKind};
 use crate::active_runs::{ActiveRuns, RunGuard};
 use crate::alarm::Alarm;
 use crate::attempt::Attempt;
 use crate::cluster_clock::ClusterClock;
+use crate::committing::CommittedRun;
 use crate::compiled_job::CompiledJob;
 use crate::context::{JobContext, RunFacts, Shard};
 use crate::event::{self, spans};
@@ -23,9 +24,9 @@ use crate::metrics::Metrics;
 use crate::metrics::labels::{NOT_REPLICATED, REQUEST_DELETED, TOO_LATE, cause};
 use crate::permits::{Permit, Permits};
 use crate::reporter::Reporter;
-use crate::retry::{EndedAttempt, random_of, wait_before_retry};
 use crate::run_result::RunResult;
 use crate::state::States;
+use crate::store_client::StoreClient;
 use crate::user_code;
 use crate::watchdog::Watchdog;
 use scheduled_one_protocol::clock::Clock;
@@ -54,6 +55,8 @@ pub(crate) struct Runner {
     pub(crate) stopping: watch::Sender<Option<Stopping>>,
     /// Limits the warnings of polls that block.
     pub(crate) slow_polls: Arc<LogThrottle>,
+    /// Ends runs with statements.
+    pub(crate) client: Arc<StoreClient>,
     /// Reports the outcomes.
     pub(crate) reporter: Reporter,
     pub(crate) metrics: Arc<Metrics>,
@@ -171,7 +174,10 @@ impl Runner {
         let mut tries = 1;
         loop {
             let fired_at_ms = self.cluster.now_ms();
-            let result = self.attempt(new, run, fired_at_ms, began).await;
+            let (result, committed) = self.attempt(new, run, fired_at_ms, began).await;
+            if let Some(committed) = committed {
+                return self.end_committed(new, run, &result, committed, began);
+            }
             let wait = self.wait_before_retry(new, run, &result, tries, began);
             let retries = match wait {
                 Some(wait) => self.back_off(run, tries, wait).await,
@@ -231,7 +237,7 @@ impl Runner {
         }
     }
 
-    fn count_end(&self, new: &NewRun, result: &RunResult, began: Option<Duration>) {
+    pub(crate) fn count_end(&self, new: &NewRun, result: &RunResult, began: Option<Duration>) {
         let took = began.map(|began| self.clock.boottime().saturating_sub(began));
         self.sign_end(new, result, took);
         let ended = (result.outcome, result.reason.as_str());
@@ -258,16 +264,18 @@ impl Runner {
         }
     }
 
-    /// Calls the function once, under the lease.
+    /// Calls the function once, under the lease. What it wants to be committed with the outcome ends the run in the
+    /// store.
     async fn attempt(
         &self,
         new: &NewRun,
         run: &Arc<ActiveRun>,
         fired_at_ms: i64,
         began: Duration,
-    ) -> RunResult {
+    ) -> (RunResult, Option<CommittedRun>) {
         let control = Attempt::new(Arc::clone(&run.lease));
         let ctx = self.context(new, run, control.clone(), fired_at_ms);
+        let effects = ctx.clone();
         let job = Arc::clone(&new.job);
         let started = self.clock.boottime();
         let rules = &new.job.rules;
@@ -288,74 +296,16 @@ impl Runner {
         let guard = Guard::of_job(future, control.clone(), timeout_at, slow_polls);
         let result = user_code::in_span(&span, Box::pin(guard)).await;
         control.cancel(CancelReason::Ended);
+        let statements = effects.take_statements();
+        let (result, committed) = match result.outcome {
+            Outcome::Ok if !statements.is_empty() => {
+                Box::pin(self.commit(new, run, result, &statements)).await
+            }
+            _ => (result, None),
+        };
         let took = self.clock.boottime().saturating_sub(started);
         event::ended(span, result.outcome, &result.reason, &result.error, took);
-        result
-    }
-
-    /// The wait before another attempt; `None` if there is none.
-    fn wait_before_retry(
-        &self,
-        new: &NewRun,
-        run: &ActiveRun,
-        result: &RunResult,
-        tries: u32,
-        began: Duration,
-    ) -> Option<Duration> {
-        let is_final = result.outcome == Outcome::Ok;
-        if is_final || self.stopping.borrow().is_some() || run.lease.cancelled().is_some() {
-            return None;
-        }
-        let id = run.id();
-        let ended = EndedAttempt {
-            outcome: result.outcome,
-            // A request may have waited for long: no tick takes its place for that.
-            tick: match id.origin {
-                Some(_) => TickMs(id.granted_at_ms),
-                None => id.tick,
-            },
-            tries,
-            elapsed: self.clock.boottime().saturating_sub(began),
-            now_ms: self.cluster.now_ms(),
-            random: random_of(&id),
-        };
-        wait_before_retry(&new.job.rules, &new.job.schedule(), &ended)
-    }
-
-    /// Waits before another attempt. Returns false if there is none, because the
-    /// run was cancelled or the scheduler stops.
-    async fn back_off(&self, run: &ActiveRun, tries: u32, wait: Duration) -> bool {
-        event::retry(run.unit(), tries, wait);
-        let control = Attempt::new(Arc::clone(&run.lease));
-        let mut stopping = self.stopping.subscribe();
-        tokio::select! {
-            biased;
-            () = control.wait_cancelled() => false,
-            _ = stopping.wait_for(Option::is_some) => false,
-            () = self.clock.sleep(wait) => control.cancelled().is_none(),
-        }
-    }
-
-    /// Waits until the store has recorded an attempt, as long as the run is not
-    /// cancelled. Returns the end of the run if no other attempt may follow.
-    async fn wait_recorded(
-        &self,
-        run: &ActiveRun,
-        acknowledged: Option<oneshot::Receiver<bool>>,
-    ) -> Option<RunResult> {
-        let acknowledged = acknowledged?;
-        let control = Attempt::new(Arc::clone(&run.lease));
-        let refused = control.clone();
-        let recorded = Box::pin(async move {
-            if !acknowledged.await.unwrap_or(false) {
-                // Another run may have its place: no further attempt, even
-                // where a run may continue without its lease.
-                refused.cancel(CancelReason::LeaseLost);
-            }
-            Ok(())
-        });
-        let result = Guard::of_wait(recorded, control).await;
-        (result.outcome != Outcome::Ok).then_some(result)
+        (result, committed)
     }
 
     fn context(
@@ -381,6 +331,7 @@ impl Runner {
             shard: new.shard,
             missed: new.coalesced,
             clock_offset_us: self.cluster.offset_us(),
+            statements: Mutex::default(),
         })
     }
 }

@@ -10,6 +10,8 @@ use crate::user_code::Held;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingState {
     type_name: &'static str,
+    /// What is missing, if it is no state.
+    other: Option<&'static str>,
 }
 
 impl MissingState {
@@ -17,6 +19,18 @@ impl MissingState {
     pub fn of<T: 'static>() -> Self {
         MissingState {
             type_name: type_name::<T>(),
+            other: None,
+        }
+    }
+
+    /// The store commits no statements, which an argument of type `T` takes.
+    pub(crate) fn statements<T: 'static>() -> Self {
+        MissingState {
+            type_name: type_name::<T>(),
+            other: Some(
+                "its effects are to commit with its outcome, which takes a store with transactions: \
+                 postgres:// or sqlite://",
+            ),
         }
     }
 
@@ -26,8 +40,14 @@ impl MissingState {
     }
 }
 
+/// Whether the store commits statements, among the states of a scheduler.
+pub(crate) struct CommitsStatements(pub(crate) bool);
+
 impl fmt::Display for MissingState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(other) = self.other {
+            return f.write_str(other);
+        }
         write!(
             f,
             "no state of type `{}`: give it with Scheduler::builder(url).state(value)",

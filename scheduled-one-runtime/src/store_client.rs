@@ -21,7 +21,6 @@ use crate::log_throttle::LogThrottle;
 use crate::metrics::labels::Op;
 use crate::metrics::{BucketMetrics, Metrics};
 use crate::request_each::{Repeat, request_each};
-use crate::run::NewRun;
 use crate::user_code;
 use scheduled_one_protocol::Bucket;
 use scheduled_one_protocol::clock::Clock;
@@ -261,16 +260,14 @@ impl StoreClient {
     }
 
     /// Logs that a node did not claim a tick that it was to claim: now and then, however often it does not.
-    pub(crate) fn log_stood_in(&self, run: &NewRun, preferred: Option<&str>) {
-        // What waited in a unit may be started by any node.
-        let is_tick = run.due_ms.is_some();
-        if let Some(node) = preferred.filter(|_| is_tick) {
+    pub(crate) fn log_stood_in(&self, unit: &UnitName, tick: TickMs, preferred: Option<&str>) {
+        if let Some(node) = preferred {
             let now = self.clock.boottime();
             if self
                 .log_throttle
                 .allows(format!("stood in for {node}"), now)
             {
-                event::stood_in(&run.id.unit, run.id.tick, node);
+                event::stood_in(unit, tick, node);
             }
         }
     }
@@ -307,7 +304,7 @@ impl StoreClient {
     }
 
     /// Waits before repetition `failures` (from 1) of a request.
-    async fn back_off(&self, failures: u32) {
+    pub(crate) async fn back_off(&self, failures: u32) {
         let (least, most) = BACK_OFF;
         let wait = least.saturating_mul(1 << failures.min(10).saturating_sub(1));
         self.clock.sleep(wait.min(most)).await;
@@ -335,15 +332,17 @@ impl StoreClient {
     }
 
     fn note_error(&self, error: &StoreError, now: Duration) {
-        if let StoreError::Refused(why) = error {
+        match error {
             // The store replies: the request, or a record that it touches, is wrong.
-            if self.log_throttle.allows(why.clone(), now) {
-                event::request_refused(why);
+            StoreError::Refused(why) => {
+                if self.log_throttle.allows(why.clone(), now) {
+                    event::request_refused(why);
+                }
+                return;
             }
-            return;
-        }
-        if matches!(error, StoreError::OtherBuckets { .. }) {
-            self.bucket_mismatch.set(self.bucket, true);
+            StoreError::Statement(_) => return,
+            StoreError::OtherBuckets { .. } => self.bucket_mismatch.set(self.bucket, true),
+            _ => {}
         }
         self.bucket_metrics.store_up(false);
         if self.begin_outage(error, now) {

@@ -166,7 +166,7 @@ impl Write for Bounded {
 }
 
 /// The text, cut to [`MAX_ERROR_BYTES`].
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     const MARK: &str = "…";
     if text.len() <= MAX_ERROR_BYTES {
         return text.to_owned();

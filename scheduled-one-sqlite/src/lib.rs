@@ -26,6 +26,7 @@ mod statements;
 
 // One atomic step, on the thread of its handle.
 mod classify;
+mod commit;
 mod handle;
 mod step;
 

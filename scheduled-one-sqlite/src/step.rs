@@ -8,6 +8,7 @@ use scheduled_one_protocol::machine::Now;
 use scheduled_one_protocol::{StoreError, Wanted, WorkingSet};
 
 use crate::classify::{Stage, is_harmless, store_error};
+use crate::commit;
 use crate::connection::File;
 use crate::deadline;
 use crate::open_error::OpenError;
@@ -114,6 +115,7 @@ impl Step<'_> {
                 None => Ok(()),
             })
             .and_then(|()| rows.enter(&set.trail))?;
+        commit::execute(&transaction, &set.statements)?;
         transaction
             .commit()
             .map_err(|error| Abort::Sqlite(error, Stage::Commit))

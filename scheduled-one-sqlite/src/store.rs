@@ -225,6 +225,10 @@ impl Records for SqliteStore {
         Box::pin(self.read(move |rows| rows.trail(before, limit)))
     }
 
+    fn commits_statements(&self) -> bool {
+        true
+    }
+
     fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
         let Place {
             path,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // in the helpers of tests, too
 
 mod beat;
+mod commit;
 mod conflicts;
 mod doctor;
 mod each_right;

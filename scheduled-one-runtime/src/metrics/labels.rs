@@ -170,7 +170,7 @@ pub(crate) const RESULTS: [&str; 3] = ["ok", "refused", "failed"];
 pub(crate) fn result<T>(reply: &Result<T, StoreError>) -> usize {
     match reply {
         Ok(_) => 0,
-        Err(StoreError::Refused(_)) => 1,
+        Err(StoreError::Refused(_) | StoreError::Statement(_)) => 1,
         Err(_) => 2,
     }
 }

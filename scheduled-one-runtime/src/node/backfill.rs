@@ -87,8 +87,8 @@ impl Driven {
             self.asked_at = now;
         }
         self.position += asked;
-        // The next look comes when half of it should have ended. If all has ended by then, the pace was taken for slower
-        // than it is, as after a moment of load: a look that waited for all would measure its own wait, and keep it.
+        // The next look comes when half of it should have ended. If all has ended by then, the pace was taken for
+        // slower than it is, as after a moment of load: a look that waited for all would measure its own wait.
         let work = self.pace.unwrap_or(LOOKS.1 / 10) * (open + asked) as u32;
         self.next = now + (work / 2).clamp(LOOKS.0, LOOKS.1);
     }

@@ -95,7 +95,9 @@ impl Node {
                 let tick_ms = run.id.tick.ms();
                 let other =
                     unit.and_then(|unit| nodes.should_have_claimed(&self.units, unit, tick_ms));
-                self.client.log_stood_in(&run, other);
+                // What waited in a unit may be started by any node.
+                let other = other.filter(|_| run.due_ms.is_some());
+                self.client.log_stood_in(&run.id.unit, run.id.tick, other);
                 self.runner.start(run);
             }
             FollowUp::Decline(run) => self.runner.decline(&run),

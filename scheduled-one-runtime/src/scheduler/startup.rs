@@ -32,6 +32,7 @@ use crate::scheduler::node_shared::NodeShared;
 use crate::scheduler::shutdown::{ShutdownState, WorkerTasks};
 use crate::scheduler::start_line::StartLine;
 use crate::scheduler::store_config::start_error;
+use crate::state::CommitsStatements;
 use crate::store_client::StoreClient;
 use crate::watchdog::{Watchdog, WatchedBucket};
 use scheduled_one_protocol::message::{Caller, Heartbeat, QUARANTINE_MARGIN_MS};
@@ -65,18 +66,18 @@ impl SchedulerBuilder {
         let zones = self.zones()?;
         #[cfg(feature = "alerts")]
         let observers = self.add_observers().await?;
+        let store = self.open_store().await;
         let chosen = std::mem::take(&mut self.jobs).compile(
             &self.states,
             &zones,
             &self.calendars,
             &self.limits.groups,
         )?;
-        let program = chosen.program;
-        let (jobs, disabled) = (chosen.jobs, chosen.disabled);
+        let (program, jobs, disabled) = (chosen.program, chosen.jobs, chosen.disabled);
         let jobs_by_bucket = jobs_by_bucket(&jobs, self.buckets);
 
-        // 2. The stores are opened, and checked before the first request.
-        let stores = self.open_stores(&jobs_by_bucket).await?;
+        // 2. The stores are checked before the first request.
+        let stores = self.check_stores(store, &jobs_by_bucket).await?;
 
         // 3. The first heartbeats: the number of buckets agrees, and the cluster's clock is known.
         let shared = self.share(&jobs, program, &zones)?;
@@ -88,14 +89,14 @@ impl SchedulerBuilder {
 
         // 5. The units are registered, and the watermarks of each are known.
         let registered = register_all(joining, watchdogs, &shared).await?;
-        let first = registered.first();
+        let first = registered.first().map(|first| first.worker.now_ms());
         self.log_started(&StartLine {
             node: &shared.node,
             outlook: &shared.outlook,
             jobs: &jobs,
             disabled: &disabled,
             store: &*stores[0],
-            now_ms: first.map_or(0, |first| first.worker.now_ms()),
+            now_ms: first.unwrap_or_default(),
             zones: &zones,
         });
 
@@ -130,13 +131,22 @@ impl SchedulerBuilder {
         })
     }
 
-    /// The stores of all buckets; those that this node needs were checked. Boxed: the type of the whole future would be
-    /// too deep for rustc in a program that awaits it a few functions down.
-    async fn open_stores(
+    /// Opens the store, which sends no request, and notes among the states what it can do.
+    async fn open_store(&mut self) -> Result<Arc<dyn Store>, PreflightError> {
+        let opened = Box::pin(self.store.open(&self.namespace, &self.clock)).await;
+        // Without a store, that is the error.
+        let commits = opened.as_ref().map_or(true, |it| it.commits_statements());
+        self.states.insert(CommitsStatements(commits));
+        opened
+    }
+
+    /// The stores of all buckets, given the first; those that this node needs were checked. Boxed: the type of the
+    /// whole future would be too deep for rustc in a program that awaits it a few functions down.
+    async fn check_stores(
         &self,
+        first: Result<Arc<dyn Store>, PreflightError>,
         jobs_by_bucket: &JobsByBucket,
     ) -> Result<Vec<Arc<dyn Store>>, Error> {
-        let first = Box::pin(self.store.open(&self.namespace, &self.clock)).await;
         let first = first.map_err(start_error)?;
         let stores: Vec<_> = Bucket::all(self.buckets)
             .map(|bucket| first.open(bucket))
@@ -324,6 +334,7 @@ impl Joining {
             slow_polls: Arc::clone(&shared.slow_polls),
             metrics: Arc::clone(&shared.metrics),
             signs: shared.signs.clone(),
+            client: Arc::clone(&self.client),
             reporter,
         });
         let node = Node::register(

@@ -13,9 +13,9 @@ use scheduled_one_protocol::{DiagnosticContext, Outcome, Store, StoreError, Tick
 
 const LEASE_MS: i64 = 3_000;
 /// What is decided of a unit before its first tick.
-const FIRST_SEEN: Option<TickMs> = Some(TickMs(1));
+pub(super) const FIRST_SEEN: Option<TickMs> = Some(TickMs(1));
 /// A job with one run at a time.
-const ONE: &str = "one";
+pub(super) const ONE: &str = "one";
 /// A job with two.
 const TWO: &str = "two";
 /// A job for which somebody asks.
@@ -46,7 +46,7 @@ pub async fn check_way_back(
     clock: Arc<dyn Clock>,
     subject: &mut dyn WayBack,
 ) -> Result<(), String> {
-    let mut node = Node { store, nonces: 0 };
+    let mut node = Node::new(store);
     node.register().await.map_err(refused)?;
     let real = node.now().await?;
     let run = node.granted(ONE, real, FIRST_SEEN).await?;
@@ -112,13 +112,17 @@ pub async fn check_way_back(
 }
 
 /// A node, as far as a store sees it.
-struct Node<'a> {
-    store: &'a dyn Store,
+pub(super) struct Node<'a> {
+    pub(super) store: &'a dyn Store,
     nonces: u32,
 }
 
-impl Node<'_> {
-    async fn register(&self) -> Result<Vec<RegisteredUnit>, StoreError> {
+impl<'a> Node<'a> {
+    pub(super) fn new(store: &'a dyn Store) -> Self {
+        Node { store, nonces: 0 }
+    }
+
+    pub(super) async fn register(&self) -> Result<Vec<RegisteredUnit>, StoreError> {
         let registrations = [ONE, TWO, ASKED].map(|unit| Register {
             unit: unit.into(),
             first_seen_ms: 1, // as FIRST_SEEN
@@ -135,13 +139,13 @@ impl Node<'_> {
     }
 
     /// The store's clock.
-    async fn now(&self) -> Result<TickMs, String> {
+    pub(super) async fn now(&self) -> Result<TickMs, String> {
         let beat = self.store.heartbeat(&caller(), Heartbeat::alive()).await;
         Ok(TickMs((beat.map_err(refused)?.head.now_us / 1_000) as i64))
     }
 
     /// The same, when it is over: a store that is quick is asked within the millisecond.
-    async fn now_after(&self, tick: Option<TickMs>) -> Result<TickMs, String> {
+    pub(super) async fn now_after(&self, tick: Option<TickMs>) -> Result<TickMs, String> {
         loop {
             let now = self.now().await?;
             if tick.is_none_or(|tick| now > tick) {
@@ -150,7 +154,7 @@ impl Node<'_> {
         }
     }
 
-    async fn overdue(&self) -> Result<Vec<OverdueRun>, String> {
+    pub(super) async fn overdue(&self) -> Result<Vec<OverdueRun>, String> {
         let beat = self.store.heartbeat(&caller(), Heartbeat::alive()).await;
         Ok(beat.map_err(refused)?.body.overdue)
     }
@@ -193,7 +197,7 @@ impl Node<'_> {
         }
     }
 
-    async fn granted(
+    pub(super) async fn granted(
         &mut self,
         unit: &str,
         tick: TickMs,
@@ -242,7 +246,18 @@ impl Node<'_> {
 
     /// Ends the run of the newest claim.
     async fn finish(&self, grant: &Grant) -> Result<(), String> {
-        let end = Finish {
+        let end = self.end_of(grant);
+        let finished = self
+            .store
+            .finish(&caller(), &[end])
+            .await
+            .map_err(refused)?;
+        expect("recorded", &finished.body, finished.body[0].recorded)
+    }
+
+    /// The end of the run of the newest claim.
+    pub(super) fn end_of(&self, grant: &Grant) -> Finish {
+        Finish {
             run: RunId {
                 unit: grant.unit.clone(),
                 tick: grant.tick,
@@ -260,17 +275,11 @@ impl Node<'_> {
             error: String::new(),
             fired_at_ms: Some(grant.tick.ms()),
             ended_at_ms: grant.tick.ms(),
-        };
-        let finished = self
-            .store
-            .finish(&caller(), &[end])
-            .await
-            .map_err(refused)?;
-        expect("recorded", &finished.body, finished.body[0].recorded)
+        }
     }
 }
 
-fn caller() -> Caller {
+pub(super) fn caller() -> Caller {
     Caller {
         node: "node".to_owned(),
         name: "Node".to_owned(),
@@ -281,11 +290,11 @@ fn caller() -> Caller {
     }
 }
 
-fn refused(error: StoreError) -> String {
+pub(super) fn refused(error: StoreError) -> String {
     error.to_string()
 }
 
-fn expect(what: &str, found: &dyn std::fmt::Debug, is_so: bool) -> Result<(), String> {
+pub(super) fn expect(what: &str, found: &dyn std::fmt::Debug, is_so: bool) -> Result<(), String> {
     match is_so {
         true => Ok(()),
         false => Err(format!("expected {what}, found {found:?}")),

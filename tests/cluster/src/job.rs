@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_runtime::clock::{Clock, SystemClock};
-use scheduled_one_runtime::{Job, JobContext, Misfire, OnNodeLoss, Overlap, Route, Scope, State};
+use scheduled_one_runtime::{
+    Effects, Job, JobContext, Misfire, OnNodeLoss, Overlap, Route, Scope, State, Statement,
+};
 use scheduled_one_testkit::checker::JobRules;
 
 use crate::log::{self, Event, Kind};
@@ -24,8 +26,9 @@ pub struct JobSpec {
     pub every: Duration,
     /// How long a run takes; it shows every 10 ms that it is polled.
     pub runs_for: Duration,
-    /// Its policies, such as `overlap=queue_one`; and `fails=1`: so many
-    /// attempts of each tick fail.
+    /// Its policies, such as `overlap=queue_one`; `fails=1`: so many
+    /// attempts of each tick fail; and `commits=$`, with the sign of values in statements: each run that ends well
+    /// adds its job, tick and attempt to the table `effect`.
     pub policies: Vec<String>,
 }
 
@@ -100,9 +103,18 @@ impl JobSpec {
     pub fn to_job(&self) -> Job {
         let runs_for = self.runs_for;
         let fails = self.number("fails").unwrap_or(0);
-        let job = Job::every(&self.name, self.every, move |ctx, witness| {
-            work(ctx, witness, runs_for, fails)
-        });
+        let job = match self.policy("commits") {
+            None => Job::every(&self.name, self.every, move |ctx, witness| {
+                work(ctx, witness, runs_for, fails)
+            }),
+            Some(sign) => {
+                let insert = format!("INSERT INTO effect VALUES ({sign}1, {sign}2, {sign}3)");
+                Job::every(&self.name, self.every, move |ctx, witness, effects| {
+                    add_effect(&ctx, &effects, &insert);
+                    work(ctx, witness, runs_for, fails)
+                })
+            }
+        };
         self.policies
             .iter()
             .fold(job, |job, text| with_policy(job, text))
@@ -148,7 +160,7 @@ fn with_policy(job: Job, text: &str) -> Job {
             let wait = Duration::from_millis(50);
             job.retries(number as u32).backoff(wait, wait)
         }
-        ("fails", _) => job,
+        ("fails" | "commits", _) => job,
         _ => panic!("unknown policy {text}"),
     }
 }
@@ -191,6 +203,15 @@ fn event(kind: Kind, ctx: &JobContext) -> Event {
         token: ctx.fencing_token(),
         request: ctx.request_id().unwrap_or_default().to_owned(),
     }
+}
+
+/// What commits with the outcome.
+fn add_effect(ctx: &JobContext, effects: &Effects, insert: &str) {
+    let statement = Statement::new(insert)
+        .bind(ctx.job())
+        .bind(ctx.scheduled_at().as_millisecond())
+        .bind(ctx.attempt());
+    effects.add(statement);
 }
 
 async fn work(

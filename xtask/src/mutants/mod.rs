@@ -6,6 +6,7 @@
 //! `target/mutants`: what is shipped has no switches.
 
 mod beats;
+mod commit;
 mod control;
 mod copy;
 mod forget;
@@ -39,6 +40,7 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
         list::MUTANTS,
         beats::MUTANTS,
         control::MUTANTS,
+        commit::MUTANTS,
         forget::MUTANTS,
         preference::MUTANTS,
         schedules::MUTANTS,
