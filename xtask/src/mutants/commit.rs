@@ -3,7 +3,7 @@
 use super::copy::Edit;
 use super::list::{Mutant, Suite};
 
-const WORKING_SET: &str = "scheduled-one-protocol/src/working_set.rs";
+const WORKING_SET: &str = "scheduled-one-protocol/src/working_set/ending.rs";
 const SAVE: &str = "scheduled-one-postgres/src/save.rs";
 
 const COMMIT: Suite =
