@@ -12,8 +12,8 @@ use crate::command::run;
 #[allow(unreachable_pub, reason = "it is a library's")]
 mod find;
 
-pub(crate) use find::find_in_path;
-use find::{find_libfaketime, find_pgbouncer, find_postgres, find_redis_server};
+pub(crate) use find::{find_in_path, find_postgres};
+use find::{find_libfaketime, find_pgbouncer, find_redis_server};
 
 /// A program that tests drive.
 pub(crate) struct Tool {

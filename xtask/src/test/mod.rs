@@ -7,6 +7,7 @@ mod browser;
 mod build;
 mod features;
 mod pool;
+mod postgres_servers;
 mod promtool;
 mod report;
 mod servers;

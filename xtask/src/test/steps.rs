@@ -8,6 +8,7 @@ use super::Scope;
 use super::browser;
 use super::build::Program;
 use super::features;
+use super::postgres_servers;
 use super::promtool;
 use super::servers;
 use super::suites::{check_table, load_of, order, runs_in};
@@ -47,6 +48,7 @@ pub(super) fn in_pool(scope: Scope, programs: &[Program]) -> Result<Vec<Task>, S
     steps.extend(tests.map(task));
     if scope == Scope::Full {
         steps.extend(servers::on_other_servers(programs));
+        steps.extend(postgres_servers::on_other_versions(programs));
         steps.extend(runs(programs)?);
         steps.extend(cargo_steps());
         steps.push(package(programs)?);
