@@ -16,6 +16,9 @@ const LIMIT: Duration = Duration::from_millis(1_200);
 /// The number of the transaction, once it has changed something.
 const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
+/// Constraints that are deferred fail here, where it is known whose they are, and not in the commit.
+const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
 /// What became of that transaction.
 const STATUS: &str = "SELECT pg_xact_status($1::xid8)";
 
@@ -33,6 +36,8 @@ pub(crate) async fn execute(client: &Client, statements: &[Statement]) -> Result
         client.batch_execute(&limit).await.map_err(failed)?;
         execute_one(client, statement).await?;
     }
+    let checked = client.batch_execute(CHECK).await;
+    checked.map_err(|error| failure_of(&error))?;
     if number == self::number(client).await.map_err(failed)? {
         return Ok(());
     }

@@ -8,7 +8,9 @@ use rusqlite::{Connection, Error, ErrorCode, ToSql, params_from_iter};
 use scheduled_one_protocol::clock::{Clock, SystemClock};
 use scheduled_one_protocol::{SqlValue, Statement, StoreError};
 
+use crate::classify::Stage;
 use crate::statements::Failure;
+use crate::step::Abort;
 
 /// Time for all statements of an outcome: the write lock is held meanwhile, and other calls of the handle wait, for a
 /// second at most.
@@ -66,6 +68,16 @@ fn execute_one(connection: &Connection, statement: &Statement) -> Result<(), Fai
         statement.judge_rows(count).map_err(blame)?;
     }
     Ok(())
+}
+
+/// The error of a commit with statements. Foreign keys that are deferred fail there.
+pub(crate) fn failed(error: Error) -> Abort {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => {
+            Abort::Damaged(StoreError::Statement(text_of(&error)))
+        }
+        _ => Abort::Sqlite(error, Stage::Commit),
+    }
 }
 
 /// The transaction is the store's to end.

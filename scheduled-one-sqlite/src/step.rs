@@ -116,9 +116,11 @@ impl Step<'_> {
             })
             .and_then(|()| rows.enter(&set.trail))?;
         commit::execute(&transaction, &set.statements)?;
-        transaction
-            .commit()
-            .map_err(|error| Abort::Sqlite(error, Stage::Commit))
+        let is_of_job = !set.statements.is_empty();
+        transaction.commit().map_err(|error| match is_of_job {
+            true => commit::failed(error),
+            false => Abort::Sqlite(error, Stage::Commit),
+        })
     }
 
     fn load(&self, rows: &Rows<'_>, identity: &str) -> Result<WorkingSet, Failure> {
@@ -153,7 +155,7 @@ impl Step<'_> {
 }
 
 /// Why a step was not carried out.
-enum Abort {
+pub(crate) enum Abort {
     /// Somebody removed or replaced the file.
     Replaced,
     Damaged(StoreError),

@@ -78,16 +78,7 @@ async fn bad_statements(
         vec![insert("second"), Statement::new("/* hidden */ ROLLBACK")],
     ];
     for statements in bad {
-        let failed = commit(store, &end, &statements).await;
-        let is_blamed = matches!(failed, Err(StoreError::Statement(_)));
-        expect(
-            "the statement is blamed",
-            &(&statements, &failed),
-            is_blamed,
-        )?;
-        let status = store.inspect(&caller(), &[UnitName::from(ONE)]).await;
-        let status = status.map_err(refused)?.body;
-        expect("it still runs", &statements, status[0].running.is_some())?;
+        is_blamed(store, &end, &statements).await?;
         names_are(program, &["first"])?;
     }
     let finished = commit(store, &end, &[insert("second")]).await;
@@ -123,6 +114,34 @@ async fn lost_lease(
     expect("not recorded", &finished, !finished.recorded)?;
     names_are(program, &["first", "second"])?;
     expect_line(store, Outcome::FinishedWithoutLease).await
+}
+
+/// Ends a run with a statement that fails: the statement is blamed, and the run goes on.
+///
+/// The namespace is empty at first.
+///
+/// # Errors
+///
+/// What went wrong, in words.
+pub async fn check_blame(store: &dyn Store, statement: Statement) -> Result<(), String> {
+    let mut node = Node::new(store);
+    node.register().await.map_err(refused)?;
+    let tick = node.now().await?;
+    let grant = node.granted(ONE, tick, FIRST_SEEN).await?;
+    is_blamed(store, &node.end_of(&grant), &[statement]).await
+}
+
+async fn is_blamed(
+    store: &dyn Store,
+    end: &Finish,
+    statements: &[Statement],
+) -> Result<(), String> {
+    let failed = commit(store, end, statements).await;
+    let is_blamed = matches!(failed, Err(StoreError::Statement(_)));
+    expect("the statement is blamed", &(statements, &failed), is_blamed)?;
+    let status = store.inspect(&caller(), &[UnitName::from(ONE)]).await;
+    let status = status.map_err(refused)?.body;
+    expect("it still runs", &statements, status[0].running.is_some())
 }
 
 async fn commit(
