@@ -149,6 +149,24 @@ impl World {
         reply.expect("a reply");
     }
 
+    /// A node that shows itself once, with a wall clock that is so far off.
+    pub(crate) async fn add_node_off(&self, name: &str, clock_offset_ms: Option<i64>) {
+        let caller = Caller {
+            node: name.to_owned(),
+            name: name.to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 100,
+            buckets: 1,
+        };
+        let heartbeat = Heartbeat {
+            clock_offset_ms,
+            ..Heartbeat::alive()
+        };
+        let reply = self.store.heartbeat(&caller, heartbeat).await;
+        reply.expect("a reply");
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         send(
             &self.console,
