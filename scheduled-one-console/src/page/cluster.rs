@@ -186,14 +186,14 @@ fn row(visitor: &Visitor, node: &NodeSummary, newest: Option<u64>) -> Markup {
     }
 }
 
-/// How a wall clock differs from the clock of the store.
+/// How the wall clock of a node differs from the clock of the store.
 fn offset(ms: Option<i64>) -> Markup {
     let Some(ms) = ms else {
         return html! { span.quiet { "not known" } };
     };
     let away = duration(ms.saturating_abs());
     let words = match ms {
-        0 => "as that of the store".to_owned(),
+        0 => "the same".to_owned(),
         1.. => format!("{away} ahead"),
         _ => format!("{away} behind"),
     };

@@ -149,6 +149,15 @@ impl World {
         reply.expect("a reply");
     }
 
+    /// Waits until the node has said how far its wall clock is off: not at all.
+    pub(crate) async fn knows_clocks(&self) {
+        let is_known = async || {
+            let nodes = self.control.living_nodes().await.expect("nodes");
+            nodes[0].clock_offset_ms == Some(0)
+        };
+        eventually("its clock is known", is_known).await;
+    }
+
     /// A node that shows itself once, with a wall clock that is so far off.
     pub(crate) async fn add_node_off(&self, name: &str, clock_offset_ms: Option<i64>) {
         let caller = Caller {

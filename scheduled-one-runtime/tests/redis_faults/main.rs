@@ -184,7 +184,11 @@ async fn the_offset_of_a_clock_comes_back_after_an_older_node_removed_it() {
         .heartbeat(&caller(), Heartbeat::leaving())
         .await
         .unwrap();
-    assert_eq!(stored().unwrap().trim(), "(nil)", "nothing of a node that left");
+    assert_eq!(
+        stored().unwrap().trim(),
+        "(nil)",
+        "nothing of a node that left"
+    );
 }
 
 #[tokio::test]
