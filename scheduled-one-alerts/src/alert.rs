@@ -235,17 +235,16 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// An instant as RFC 3339 without fractions, in the named time zone if it is known.
+/// An instant as RFC 3339 without fractions, with the offset of the named time zone if it is known; `Z` for none.
 pub(crate) fn instant(ms: i64, zone: Option<&str>) -> String {
     let at = Timestamp::from_millisecond(ms).unwrap_or_default();
     let zone = zone.and_then(|name| TimeZone::get(name).ok());
-    match zone {
-        Some(zone) => at
-            .to_zoned_datetime(zone)
-            .strftime("%Y-%m-%dT%H:%M:%S%:z[%Q]")
-            .to_string(),
-        None => at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    }
+    let at = at.to_zoned_datetime(zone.unwrap_or(TimeZone::UTC));
+    let form = match at.offset().is_zero() {
+        true => "%Y-%m-%dT%H:%M:%SZ",
+        false => "%Y-%m-%dT%H:%M:%S%:z",
+    };
+    at.strftime(form).to_string()
 }
 
 /// A length of time, in milliseconds, for people: its two largest units.
@@ -285,7 +284,11 @@ mod tests {
     fn instants_are_in_the_zone_of_the_job() {
         assert_eq!(instant(0, None), "1970-01-01T00:00:00Z");
         let there = instant(0, Some("Asia/Shanghai"));
-        assert_eq!(there, "1970-01-01T08:00:00+08:00[Asia/Shanghai]");
-        assert_eq!(instant(0, Some("No/Where")), "1970-01-01T00:00:00Z");
+        assert_eq!(there, "1970-01-01T08:00:00+08:00");
+        let west = instant(1_000, Some("America/New_York"));
+        assert_eq!(west, "1969-12-31T19:00:01-05:00");
+        for no_offset in ["UTC", "Etc/UTC", "Africa/Abidjan", "No/Where"] {
+            assert_eq!(instant(0, Some(no_offset)), "1970-01-01T00:00:00Z");
+        }
     }
 }

@@ -50,6 +50,16 @@ pub(crate) fn relative(ms: i64, now_ms: i64) -> String {
     }
 }
 
+/// What a clock differs from another one: `+1.5s`, `-0.3s`, `0s`.
+pub(crate) fn offset(ms: i64) -> String {
+    let away = ms.unsigned_abs();
+    match ms {
+        0 => "0s".to_owned(),
+        1.. => format!("+{}.{}s", away / 1_000, away % 1_000 / 100),
+        _ => format!("-{}.{}s", away / 1_000, away % 1_000 / 100),
+    }
+}
+
 fn coarse(ms: i64) -> String {
     match ms {
         ..MINUTE => format!("{}s", ms / SECOND),

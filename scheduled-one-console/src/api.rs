@@ -121,6 +121,26 @@ pub(crate) async fn job(
     answer(described.await)
 }
 
+/// `GET /api/v1/nodes`
+pub(crate) async fn nodes(Extension(visitor): Extension<Visitor>) -> Response {
+    let listed = async {
+        let nodes = visitor.control.living_nodes().await?;
+        let nodes = nodes.into_iter().map(|node| {
+            json!({
+                "name": node.name,
+                "identity": node.identity,
+                "jobs": node.jobs,
+                "versions": node.versions,
+                "protocol": node.protocol,
+                "labels": node.labels,
+                "clock_offset_ms": node.clock_offset_ms,
+            })
+        });
+        Ok(Json(json!({ "nodes": nodes.collect::<Vec<_>>() })).into_response())
+    };
+    answer(listed.await)
+}
+
 fn etag(version: u64) -> [(HeaderName, String); 1] {
     [(header::ETAG, format!("\"{version}\""))]
 }

@@ -35,6 +35,7 @@ pub(crate) fn routes(app: Arc<App>, gate: Arc<Gate>) -> Router {
         .route("/api/v1/jobs", get(api::jobs))
         .route("/api/v1/jobs/{job}", get(api::job).post(api::act))
         .route("/api/v1/jobs/{job}/runs/{token}", post(api::cancel))
+        .route("/api/v1/nodes", get(api::nodes))
         .route("/api/v1/openapi.json", get(api::description_of_all))
         .route("/events", get(live::events))
         .route("/assets/{name}", get(assets::serve))

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use scheduled_one_protocol::message::MAX_BATCH;
 use scheduled_one_protocol::{
-    DecidingSchedule, Directive, Directives, LedgerRecord, PastPause, TickMs, UnitName,
+    DecidingSchedule, Directive, Directives, LedgerRecord, PastPause, ScheduleId, TickMs, UnitName,
 };
 use scheduled_one_schedule::Schedule;
 
@@ -67,15 +67,17 @@ impl Accounts {
     }
 }
 
-/// A unit, as [`Control::unit_states`] finds it.
-struct Found {
-    shard: u32,
-    state: UnitState,
-    born_ms: i64,
-    /// Since when the schedule decides that does now; 0 if it has from the beginning.
-    since_ms: i64,
+/// A unit, as [`Control::states_of_shards`] finds it.
+pub(crate) struct Found {
+    pub(crate) shard: u32,
+    pub(crate) state: UnitState,
+    pub(crate) born_ms: i64,
+    /// The schedule that decides, if the store says so.
+    pub(crate) decides: Option<ScheduleId>,
+    /// Since when it does; 0 if it has from the beginning.
+    pub(crate) since_ms: i64,
     /// Since when no schedule decides.
-    gone_since_ms: Option<i64>,
+    pub(crate) gone_since_ms: Option<i64>,
 }
 
 impl Control {
@@ -159,9 +161,20 @@ impl Control {
         if cataloged.is_of_every_node() {
             return Ok(Vec::new());
         }
+        let shards = self.shards(job).await?.max(1);
+        self.states_of_shards(job, cataloged, shards).await
+    }
+
+    /// The same of so many shards.
+    pub(crate) async fn states_of_shards(
+        &self,
+        job: &str,
+        cataloged: &CatalogedJob,
+        shards: u32,
+    ) -> Result<Vec<Found>, Error> {
         let slots = slots(cataloged);
         let mut states = Vec::new();
-        for shard in 0..self.shards(job).await?.max(1) {
+        for shard in 0..shards {
             let unit = UnitName::new(job, shard);
             let units: Vec<UnitName> = (0..=slots).map(|slot| unit.with_slot(slot)).collect();
             let mut inspected = Vec::with_capacity(units.len());
@@ -185,6 +198,7 @@ impl Control {
                 shard,
                 state,
                 born_ms: marks.first_seen_ms.unwrap_or(0),
+                decides: decides.map(|decides| decides.id),
                 since_ms: decides.map_or(0, |decides| decides.since_ms),
                 gone_since_ms,
             });
@@ -195,7 +209,7 @@ impl Control {
 
 /// Whether a ledger with so many lines may have had older ones: it has as many as its nodes keep, or as were read, or
 /// nobody said how many are kept.
-fn may_be_trimmed(lines: usize, cataloged: &CatalogedJob) -> bool {
+pub(crate) fn may_be_trimmed(lines: usize, cataloged: &CatalogedJob) -> bool {
     let limit = cataloged.descriptor.get("ledger_limit");
     let limit = limit.and_then(|limit| limit.parse::<usize>().ok());
     limit.is_none_or(|limit| lines >= limit.min(LINES))
@@ -213,7 +227,7 @@ fn slots(cataloged: &CatalogedJob) -> u32 {
 }
 
 /// The pauses of a job, by its own directive and by that for all jobs.
-fn pauses(directives: &Directives, job: &str, now_ms: i64) -> Vec<PastPause> {
+pub(crate) fn pauses(directives: &Directives, job: &str, now_ms: i64) -> Vec<PastPause> {
     let of_one = |directive: &Directive| {
         let holding = directive.pause.filter(|pause| pause.holds(now_ms));
         let holding = holding.map(|pause| PastPause {

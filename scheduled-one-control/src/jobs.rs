@@ -73,7 +73,7 @@ impl JobSummary {
         Ok(ticks.take(MAX_TICKS).map(instant).collect())
     }
 
-    fn in_force(&self) -> Result<InForce, Error> {
+    pub(crate) fn in_force(&self) -> Result<InForce, Error> {
         let cataloged = self.cataloged.as_ref().ok_or_else(|| Error::Schedule {
             job: self.job.clone(),
             why: "no node has described it".to_owned(),

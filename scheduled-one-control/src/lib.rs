@@ -40,6 +40,7 @@ mod releases;
 mod reschedule;
 mod run;
 mod trail;
+mod unaccounted;
 mod unit_record;
 mod wish;
 

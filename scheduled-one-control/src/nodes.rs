@@ -26,6 +26,9 @@ pub struct NodeSummary {
     /// The version of the protocol that it speaks: nodes of two releases may differ in it. `None` if it has not said so
     /// yet.
     pub protocol: Option<u64>,
+    /// Its wall clock minus the clock of the store, in ms, to within 100 ms; with several buckets that of the store
+    /// that differs most. `None` if it has not said so yet, or is of an older release. No tick depends on it.
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// What the store of a bucket says of itself.
@@ -91,7 +94,11 @@ impl Control {
                     versions: BTreeSet::new(),
                     labels: labels.words().map(str::to_owned).collect(),
                     protocol: node.protocol,
+                    clock_offset_ms: None,
                 });
+                let offset_ms = node.node.clock_offset_ms;
+                let offsets = [summary.clock_offset_ms, offset_ms].into_iter().flatten();
+                summary.clock_offset_ms = offsets.max_by_key(|ms| ms.unsigned_abs());
                 let jobs = node.jobs.into_keys();
                 let jobs = jobs.filter(|job| !is_internal(job) && visible.has(job));
                 let jobs: Vec<String> = jobs.collect();

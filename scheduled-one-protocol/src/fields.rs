@@ -198,6 +198,7 @@ pub const NODE: &[Field<LivingNode>] = &[
     text("labels", |n| value(&n.labels), |n, v| set(&mut n.labels, v)),
     int("running", |n| value(&n.load.running), |n, v| set(&mut n.load.running, v)),
     int("room", |n| value(&n.load.room), |n, v| set(&mut n.load.room, v)),
+    nullable("offset_ms", |n| value(&n.clock_offset_ms), |n, v| set(&mut n.clock_offset_ms, v)),
 ];
 
 /// A list of jobs, by its digest.

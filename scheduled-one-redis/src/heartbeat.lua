@@ -8,8 +8,9 @@
 --       13 ms after which a tick counts as unclaimed   14 labels of the node, a comma in front of each
 --       15 its load: active runs, and LOAD_STEP if it is busy, twice that if it is full; see `members` and `load`
 --       16 1 if the node asks for the runs of all nodes, else 0
+--       17 its wall clock minus the clock of the store, ms, or nothing
 -- Returns the head; version of the membership; -1, or number of the living nodes and for each its
---       name in the cluster, and digest, labels and name in one text; number and names of the
+--       name in the cluster, digest, labels and name in one text, and its 17; number and names of the
 --       suspects, of the busy nodes and of the full ones; active runs of all nodes, -1 without 16;
 --       1 if the store has the list of the node's jobs, else 0; the wanted list, or nothing; number
 --       and names of the units with a tick that waits and can start; the same of those with a tick
@@ -46,10 +47,18 @@ if is_alive then
   else
     call('ZREM', KEYS[8], node)
   end
-  local before = call('HMGET', KEYS[5], node, node .. ' running')
+  local before = call('HMGET', KEYS[5], node, node .. ' running', node .. ' offset')
   if int(before[2]) ~= mine then
     call('HSET', KEYS[5], node .. ' running', string.format('%.0f', mine))
     running = math.max(running + mine - int(before[2]), 0)
+  end
+  -- Scripts of older releases remove it when a node comes or goes.
+  if (before[3] or '') ~= ARGV[17] then
+    if ARGV[17] == '' then
+      call('HDEL', KEYS[5], node .. ' offset')
+    else
+      call('HSET', KEYS[5], node .. ' offset', ARGV[17])
+    end
   end
   if call('ZADD', KEYS[4], now, node) == 1 or before[1] ~= member then
     call('HSET', KEYS[5], node, member)
@@ -73,11 +82,12 @@ if has_changed then
   running = 0
   for i = 1, #members, 2 do
     local runs_of = string.match(members[i], '^(.*) running$')
-    if not lives[runs_of or members[i]] then
+    local offset_of = string.match(members[i], '^(.*) offset$')
+    if not lives[runs_of or offset_of or members[i]] then
       call('HDEL', KEYS[5], members[i])
     elseif runs_of then
       running = running + int(members[i + 1])
-    else
+    elseif not offset_of then
       used[sub(members[i + 1], 1, #ARGV[8])] = true
     end
   end
@@ -135,10 +145,15 @@ if tonumber(ARGV[10]) == version then
 else
   living = living or call('ZRANGEBYSCORE', KEYS[4], string.format('%.0f', now - ARGV[6]), '+inf')
   reply({ #living })
-  for first = 1, #living, FIELDS_AT_ONCE do
-    local some = { unpack(living, first, math.min(first + FIELDS_AT_ONCE - 1, #living)) }
-    for i, member in ipairs(call('HMGET', KEYS[5], unpack(some))) do
-      reply({ some[i], member or '' })
+  for first = 1, #living, FIELDS_AT_ONCE / 2 do
+    local some = {}
+    for i = first, math.min(first + FIELDS_AT_ONCE / 2 - 1, #living) do
+      some[#some + 1] = living[i]
+      some[#some + 1] = living[i] .. ' offset'
+    end
+    local found = call('HMGET', KEYS[5], unpack(some))
+    for i = 1, #some, 2 do
+      reply({ some[i], found[i] or '', found[i + 1] or '' })
     end
   end
 end

@@ -159,6 +159,12 @@ impl ClusterClock {
     pub(crate) fn wall_offset_ms(&self) -> i64 {
         (self.clock.wall().as_micros() as i64 - self.now_us()) / 1000
     }
+
+    /// The same; `None` before the store has replied once.
+    pub(crate) fn known_wall_offset_ms(&self) -> Option<i64> {
+        let best = self.best.lock().unwrap_or_else(PoisonError::into_inner);
+        best.map(|_| self.wall_offset_ms())
+    }
 }
 
 impl Sample {

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::Table;
+use crate::text::offset;
 
 #[derive(Serialize)]
 struct View {
@@ -17,6 +18,7 @@ struct View {
     jobs: BTreeSet<String>,
     versions: BTreeSet<String>,
     protocol: Option<u64>,
+    clock_offset_ms: Option<i64>,
     labels: BTreeSet<String>,
 }
 
@@ -28,6 +30,7 @@ impl From<NodeSummary> for View {
             jobs: node.jobs,
             versions: node.versions,
             protocol: node.protocol,
+            clock_offset_ms: node.clock_offset_ms,
             labels: node.labels,
         }
     }
@@ -38,7 +41,9 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
     let nodes: Vec<View> = nodes.into_iter().map(View::from).collect();
     let is_wide = session.output.is_wide();
     let show = || {
-        let mut table = Table::new(&["NODE", "IDENTITY", "VERSION", "PROTOCOL", "LABELS", "JOBS"]);
+        let mut table = Table::new(&[
+            "NODE", "IDENTITY", "VERSION", "PROTOCOL", "CLOCK", "LABELS", "JOBS",
+        ]);
         for node in &nodes {
             let jobs = match is_wide {
                 true => node.jobs.iter().cloned().collect::<Vec<_>>().join(" "),
@@ -52,6 +57,9 @@ pub(crate) async fn run(session: &Session) -> Result<Exit, Failure> {
                 versions.into(),
                 node.protocol
                     .map_or(String::new(), |it| it.to_string())
+                    .into(),
+                node.clock_offset_ms
+                    .map_or("unknown".to_owned(), offset)
                     .into(),
                 labels.into(),
                 jobs.into(),

@@ -55,6 +55,9 @@ async fn tables_and_json_are_those_of_the_snapshots() {
         "2100-01-01T00:00:00Z",
     ];
     assert_eq!(world.run(&paused).status, 0);
+    wait_until("the node says what its clock shows", || {
+        world.json(&["nodes"])["nodes"][0]["clock_offset_ms"] == 0
+    });
     let mut text = String::new();
     for verb in [
         vec!["jobs"],

@@ -44,6 +44,7 @@ async fn digest_of_cluster(control: &Control) -> Result<u64, Error> {
     let mut hasher = DefaultHasher::new();
     for node in control.living_nodes().await? {
         (node.name, node.identity, node.jobs, node.labels).hash(&mut hasher);
+        (node.versions, node.protocol, node.clock_offset_ms).hash(&mut hasher);
     }
     for bucket in control.buckets().await? {
         let quarantine = (bucket.quarantine_from_ms, bucket.quarantine_until_ms);

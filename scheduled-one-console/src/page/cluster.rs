@@ -97,8 +97,10 @@ fn store(page: &ClusterPage) -> Markup {
     }
 }
 
+/// An offset of a clock that somebody should look at.
+const NOTICEABLE_MS: i64 = 1_000;
+
 fn bucket_row(bucket: &BucketState, now_ms: i64) -> Markup {
-    const NOTICEABLE_MS: i64 = 1_000;
     let offset = now_ms - bucket.now_ms;
     html! {
         tr {
@@ -138,6 +140,7 @@ fn nodes(visitor: &Visitor, page: &ClusterPage) -> Markup {
                         th scope="col" { "Node" } th scope="col" { "Identity" }
                         th scope="col" { "Version" }
                         th scope="col" { "Protocol" }
+                        th scope="col" { "Its clock" }
                         th.number scope="col" { "Jobs" } th scope="col" { "Which" }
                     }
                 }
@@ -171,6 +174,7 @@ fn row(visitor: &Visitor, node: &NodeSummary, newest: Option<u64>) -> Markup {
                     Some(older) => (state(Tone::Warn, format!("{older}: an older release"))),
                 }
             }
+            td data-label="Its clock" { (offset(node.clock_offset_ms)) }
             td.number data-label="Jobs" { (jobs.len()) }
             td data-label="Which" {
                 span {
@@ -179,5 +183,22 @@ fn row(visitor: &Visitor, node: &NodeSummary, newest: Option<u64>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// How the wall clock of a node differs from the clock of the store.
+fn offset(ms: Option<i64>) -> Markup {
+    let Some(ms) = ms else {
+        return html! { span.quiet { "not known" } };
+    };
+    let away = duration(ms.saturating_abs());
+    let words = match ms {
+        0 => "the same".to_owned(),
+        1.. => format!("{away} ahead"),
+        _ => format!("{away} behind"),
+    };
+    match ms.saturating_abs() {
+        NOTICEABLE_MS.. => state(Tone::Warn, words),
+        _ => html! { (words) },
     }
 }

@@ -121,14 +121,17 @@ async fn what_happens_between_a_page_and_its_stream_is_said() {
 #[tokio::test(start_paused = true)]
 async fn the_page_of_the_cluster_follows_its_nodes() {
     let world = World::new().await;
+    world.knows_clocks().await;
     let follows = followed(&world.get("/cluster").await.is(200).text);
     let stream = request(Method::GET, &follows).body(String::new());
     let mut body = open(&world.console, stream).await.into_body();
     assert_eq!(next(&mut body).await, ":\n\n", "nothing has happened");
     world.control.pause("nightly").await.expect("paused");
     assert_eq!(next(&mut body).await, ":\n\n", "that is on other pages");
-    world.add_node("node-b", ["another"]).await;
-    assert!(next(&mut body).await.contains("event: change"));
+    for clock_offset_ms in [0, 2_300] {
+        world.add_node_off("node-b", Some(clock_offset_ms)).await;
+        assert!(next(&mut body).await.contains("event: change"));
+    }
     // What the doctor found stays until somebody asks again; what is earlier does not change.
     for page in [world.post("/cluster", "").await, earlier(&world).await] {
         page.is(200).lacks("data-live=");

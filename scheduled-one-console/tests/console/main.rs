@@ -6,6 +6,7 @@ mod world;
 mod act;
 mod alerts;
 mod api;
+mod cluster;
 mod damaged;
 mod events;
 mod gate;

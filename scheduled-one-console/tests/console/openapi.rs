@@ -133,13 +133,14 @@ fn backfill(dry_run: bool) -> Value {
 }
 
 /// Requests that change nothing: path, and that of the description.
-const LOOKS: [(&str, &str); 6] = [
+const LOOKS: [(&str, &str); 7] = [
     ("/api/v1/jobs?limit=2", "/api/v1/jobs"),
     ("/api/v1/jobs/broken", "/api/v1/jobs/{job}"),
     ("/api/v1/jobs/patient", "/api/v1/jobs/{job}"),
     ("/api/v1/jobs/nosuch", "/api/v1/jobs/{job}"),
     ("/api/v1/jobs?limit=x", "/api/v1/jobs"),
     ("/api/v1/jobs/%FF", "/api/v1/jobs/{job}"),
+    ("/api/v1/nodes", "/api/v1/nodes"),
 ];
 
 /// Actions: job, verb, body.
@@ -234,7 +235,7 @@ async fn answers_have_what_is_described_and_nothing_else() {
         assert_eq!(found, [""; 0], "{method} {path}");
         seen += 1;
     }
-    assert_eq!(seen, 19);
+    assert_eq!(seen, 20);
     let no_method = request(Method::DELETE, "/api/v1/jobs/broken")
         .header("sec-fetch-site", "same-origin")
         .body(String::new());

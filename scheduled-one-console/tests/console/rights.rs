@@ -110,6 +110,13 @@ async fn who_may_see_one_job_sees_no_other() {
         .has("1 of 1 jobs")
         .lacks("broken");
     world.get("/cluster").await.is(200).lacks("broken");
+    let nodes = world
+        .get("/api/v1/nodes")
+        .await
+        .is(200)
+        .lacks("broken")
+        .json();
+    assert_eq!(nodes["nodes"][0]["jobs"], serde_json::json!(["nightly"]));
     for path in [
         "/jobs/broken",
         "/jobs/broken/runs/1",

@@ -149,6 +149,33 @@ impl World {
         reply.expect("a reply");
     }
 
+    /// Waits until the node has said how far its wall clock is off: not at all.
+    pub(crate) async fn knows_clocks(&self) {
+        let is_known = async || {
+            let nodes = self.control.living_nodes().await.expect("nodes");
+            nodes[0].clock_offset_ms == Some(0)
+        };
+        eventually("its clock is known", is_known).await;
+    }
+
+    /// A node that shows itself once, with a wall clock that is so far off.
+    pub(crate) async fn add_node_off(&self, name: &str, clock_offset_ms: Option<i64>) {
+        let caller = Caller {
+            node: name.to_owned(),
+            name: name.to_owned(),
+            quarantine_ms: 0,
+            margin_ms: 0,
+            ledger_limit: 100,
+            buckets: 1,
+        };
+        let heartbeat = Heartbeat {
+            clock_offset_ms,
+            ..Heartbeat::alive()
+        };
+        let reply = self.store.heartbeat(&caller, heartbeat).await;
+        reply.expect("a reply");
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         send(
             &self.console,

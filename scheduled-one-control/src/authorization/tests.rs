@@ -15,6 +15,7 @@ use scheduled_one_schedule::{Schedule, Zone};
 
 use super::*;
 use crate::backfill::BackfillOnly;
+use crate::jobs::JobSummary;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -173,6 +174,13 @@ fn looks(control: &Control) -> Vec<(&'static str, Called)> {
         look!("ledger", it => it.ledger("nightly", 9)),
         look!("history", it => it.history("nightly", 9)),
         look!("audit", it => it.audit("nightly", now() - DAY..now())),
+        look!("unaccounted", it => {
+            let job = JobSummary {
+                job: "nightly".to_owned(),
+                ..JobSummary::default()
+            };
+            async move { it.unaccounted(&job, DAY, DAY).await }
+        }),
         look!("next", it => it.next("nightly", 9)),
         look!("matching", it => it.matching("nightly", now() - DAY..now())),
         look!("backfill state", it => it.backfill_state("nightly")),

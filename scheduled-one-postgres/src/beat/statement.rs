@@ -17,7 +17,7 @@ const LIMITS: &str = "set_config('lock_timeout', '1500ms', true), \
 const BEFORE_NODE: usize = 4;
 
 /// What a heartbeat may change of its node without a further decision. Any other field of it is news for the others.
-const NO_NEWS: [&str; 2] = ["running", "room"];
+const NO_NEWS: [&str; 3] = ["running", "room", "offset_ms"];
 
 /// What a heartbeat says of its node.
 pub(crate) fn said() -> impl Iterator<Item = &'static Field<LivingNode>> {

@@ -59,6 +59,7 @@ async fn the_heartbeat_of_an_idle_node_is_one_statement() {
         let said = Heartbeat {
             load,
             wants_load: true,
+            clock_offset_ms: Some(i64::from(running) * -100),
             known_version: whole.body.membership.version,
             ..heartbeat()
         };
@@ -68,6 +69,8 @@ async fn the_heartbeat_of_an_idle_node_is_one_statement() {
         assert_eq!(reply.body.running, Some(u64::from(running)));
         assert_eq!(reply.body.busy, ["node"]);
         assert!(reply.body.has_job_list);
+        let offset = server.sql("SELECT offset_ms FROM scheduled_one.node");
+        assert_eq!(offset.unwrap(), (i64::from(running) * -100).to_string());
         let written: u64 = server.sql(at_ms).unwrap().parse().unwrap();
         assert_eq!(written, reply.head.now_us / 1_000);
     }
@@ -80,6 +83,35 @@ async fn the_heartbeat_of_an_idle_node_is_one_statement() {
         beat(&store, heartbeat()).await.body.membership.members,
         whole.body.membership.members
     );
+}
+
+/// The table is as the release before made it, and a node of that release has written its row.
+#[tokio::test]
+async fn a_node_of_a_release_without_offsets_lives_next_to_others() {
+    let database = Database::new();
+    idle(&database.ready_store().await).await;
+    database.sql(
+        "ALTER TABLE scheduled_one.node DROP COLUMN offset_ms; \
+         UPDATE scheduled_one.node SET node = 'older', name = 'older'",
+    );
+    let store = database.ready_store().await;
+    let said = Heartbeat {
+        clock_offset_ms: Some(-1_200),
+        ..heartbeat()
+    };
+    // A step, and then the statement of an idle node.
+    for _ in 0..2 {
+        database.sql(
+            "UPDATE scheduled_one.node SET at_ms = (SELECT max(at_ms) FROM scheduled_one.node)",
+        );
+        let members = beat(&store, said.clone()).await.body.membership.members;
+        let offsets: Vec<Option<i64>> = members
+            .unwrap()
+            .iter()
+            .map(|member| member.clock_offset_ms)
+            .collect();
+        assert_eq!(offsets, [Some(-1_200), None]);
+    }
 }
 
 /// A store whose node is idle, in a database that counts how often its row is written.

@@ -31,6 +31,8 @@ pub struct LivingNode {
     pub labels: Labels,
     /// How much it does.
     pub load: Load,
+    /// Its wall clock minus the store's clock, in ms; `None` if it did not say so.
+    pub clock_offset_ms: Option<i64>,
 }
 
 impl LivingNode {
@@ -42,6 +44,7 @@ impl LivingNode {
             jobs: heartbeat.jobs,
             labels: heartbeat.labels.clone(),
             load: heartbeat.load,
+            clock_offset_ms: heartbeat.clock_offset_ms,
         }
     }
 }
@@ -131,6 +134,7 @@ impl Nodes {
             name: node.name.clone(),
             jobs: node.jobs,
             labels: node.labels.clone(),
+            clock_offset_ms: node.clock_offset_ms,
         });
         members.take(MAX_NODES).collect()
     }
@@ -219,6 +223,26 @@ mod tests {
         let version = seen.membership.version;
         assert_eq!(beat("c", 0, Room::Free).membership.version, version);
         assert_eq!(beat("a", 1, Room::Free).full, [] as [&str; 0]);
+    }
+
+    #[test]
+    fn the_offset_of_a_clock_is_shown_and_is_no_news() {
+        let (mut meta, mut nodes) = (Meta::default(), Nodes::default());
+        let mut beat = |node: &str, clock_offset_ms| {
+            let request = Heartbeat {
+                clock_offset_ms,
+                ..Heartbeat::alive()
+            };
+            let reply = heartbeat(&mut meta, &mut nodes, &caller(node), &request, at(10_000));
+            let members = reply.membership.members.expect("the caller has seen none");
+            let offsets = members.iter().map(|member| member.clock_offset_ms);
+            (reply.membership.version, offsets.collect::<Vec<_>>())
+        };
+        beat("a", Some(0));
+        let (version, offsets) = beat("b", None);
+        assert_eq!(offsets, [Some(0), None]);
+        assert_eq!(beat("a", Some(-2_300)), (version, vec![Some(-2_300), None]));
+        assert_eq!(beat("a", None), (version, vec![None, None]));
     }
 
     #[test]

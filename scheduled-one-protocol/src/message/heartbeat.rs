@@ -27,6 +27,8 @@ pub struct Heartbeat {
     pub load: Load,
     /// Whether the caller asks how much all nodes do.
     pub wants_load: bool,
+    /// Wall clock of the node minus the store's clock, in ms, as far as the node knows it. Nobody decides by it.
+    pub clock_offset_ms: Option<i64>,
 }
 
 impl Heartbeat {
@@ -90,6 +92,9 @@ pub struct Member {
     pub jobs: JobsDigest,
     /// What it is labelled with.
     pub labels: Labels,
+    /// Its [`Heartbeat::clock_offset_ms`] when the membership was read; `None` of a node of an older release. Another
+    /// one is no news of the membership.
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// How much a node does.

@@ -63,7 +63,7 @@ fn members(reader: &mut Reader) -> Result<Option<Vec<Member>>, StoreError> {
     };
     let mut members = Vec::new();
     for _ in 0..count {
-        let (node, text) = (reader.shown()?, reader.shown()?);
+        let (node, text, offset) = (reader.shown()?, reader.shown()?, reader.shown()?);
         // A text that no script stores was edited: the node has no jobs that anybody knows.
         let (words, name) = text.split_once(' ').unwrap_or_default();
         let (digest, labels) = words.split_once(',').unwrap_or((words, ""));
@@ -72,6 +72,7 @@ fn members(reader: &mut Reader) -> Result<Option<Vec<Member>>, StoreError> {
             name: name.to_owned(),
             jobs: JobsDigest::parse(digest).unwrap_or_default(),
             labels: Labels::new(labels.split(',')),
+            clock_offset_ms: offset.parse().ok(),
         });
     }
     members.sort_unstable_by(|a, b| a.node.cmp(&b.node));

@@ -47,7 +47,12 @@ pub(crate) fn heartbeat<'a>(
         .int(UNCLAIMED_MS)
         .text(labels)
         .int(load_score(heartbeat.load))
-        .flag(heartbeat.wants_load);
+        .flag(heartbeat.wants_load)
+        .text(
+            heartbeat
+                .clock_offset_ms
+                .map_or_else(String::new, |ms| ms.to_string()),
+        );
     draft.done()
 }
 

@@ -23,6 +23,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 const GO_ON_AFTER: Duration = Duration::from_millis(50);
 /// Change of the wall clock's offset that is logged.
 const LOGGED_OFFSET_MS: i64 = 1_000;
+/// Change of the wall clock's offset that heartbeats report, so that a store writes none that only jitters.
+const REPORTED_OFFSET_MS: i64 = 100;
 /// After a slow reply, the ticks that came due meanwhile are claimed within this time.
 const CALM: Duration = Duration::from_millis(CALM_MS as u64);
 
@@ -38,6 +40,8 @@ pub(super) struct HeartbeatTimer {
     pending: bool,
     /// Offset of the wall clock that was logged last.
     logged_offset_ms: i64,
+    /// Offset of the wall clock that was reported last.
+    reported_offset_ms: Option<i64>,
 }
 
 impl HeartbeatTimer {
@@ -50,6 +54,7 @@ impl HeartbeatTimer {
             second_after: Some(HEARTBEAT_EVERY * part as u32 / 1_000),
             pending: false,
             logged_offset_ms: 0,
+            reported_offset_ms: None,
         }
     }
 
@@ -84,6 +89,19 @@ impl HeartbeatTimer {
         self.pending = false;
     }
 
+    /// The offset of the wall clock that the next heartbeat reports: the last one, or a multiple of
+    /// [`REPORTED_OFFSET_MS`] if the clock is off that by as much.
+    fn offset_to_report(&mut self, offset_ms: Option<i64>) -> Option<i64> {
+        if let Some(now) = offset_ms
+            && self
+                .reported_offset_ms
+                .is_none_or(|before| before.abs_diff(now) >= REPORTED_OFFSET_MS as u64)
+        {
+            self.reported_offset_ms = Some(now - now % REPORTED_OFFSET_MS);
+        }
+        self.reported_offset_ms
+    }
+
     /// Logs a wall clock that is off, and each change of that.
     pub(super) fn log_offset(&mut self, client: &StoreClient, cluster: &ClusterClock) {
         let offset_ms = cluster.wall_offset_ms();
@@ -102,7 +120,9 @@ impl Node {
         }
         let running = self.runner.active_runs.count();
         let nodes = &mut self.claiming.preference;
-        let heartbeat = nodes.heartbeat(&self.units, mode != Mode::Working, running);
+        let mut heartbeat = nodes.heartbeat(&self.units, mode != Mode::Working, running);
+        let offset_ms = self.runner.cluster.known_wall_offset_ms();
+        heartbeat.clock_offset_ms = self.heartbeat.offset_to_report(offset_ms);
         let client = Arc::clone(&self.client);
         let sent = async move { Event::Heartbeat(send_heartbeat(&client, heartbeat).await) };
         self.inbox.request(sent);
@@ -188,5 +208,28 @@ mod tests {
         assert_eq!(timer.next_due(), Some(second));
         assert!(timer.take_due(second));
         assert_eq!(timer.next, second + HEARTBEAT_EVERY);
+    }
+
+    #[test]
+    fn an_offset_that_jitters_is_reported_once() {
+        let mut timer = HeartbeatTimer::new(Duration::ZERO, "a");
+        let mut reports = |offset_ms| timer.offset_to_report(offset_ms);
+        assert_eq!(reports(None), None, "the store has not replied yet");
+        for (offset_ms, reported) in [
+            (40, 0),
+            (-99, 0),
+            (99, 0),
+            (101, 100),
+            (1, 100),
+            (199, 100),
+            (0, 0),
+            (-2_345, -2_300),
+            (-2_299, -2_300),
+            (-2_399, -2_300),
+            (-2_400, -2_400),
+            (i64::MIN, i64::MIN + 8),
+        ] {
+            assert_eq!(reports(Some(offset_ms)), Some(reported), "{offset_ms}");
+        }
     }
 }

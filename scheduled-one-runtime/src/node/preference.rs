@@ -180,6 +180,7 @@ impl Preference {
             labels: self.labels.clone(),
             load,
             wants_load: self.load.asks(),
+            clock_offset_ms: None,
         }
     }
 

@@ -157,8 +157,8 @@ impl Source for AlertSource {
             if let Some(error) = error.filter(|_| away.len() == self.workers.len()) {
                 return Err(error);
             }
-            self.elsewhere(&mut facts, &mut away).await;
-            self.count_gaps(&mut facts, &away).await;
+            let others = self.elsewhere(&mut facts, &mut away).await;
+            self.count_gaps(&mut facts, &away, others).await;
             self.of_stores(&mut facts);
             self.note_away(&mut facts, &away);
             Ok(facts)
@@ -183,7 +183,8 @@ impl Source for AlertSource {
 }
 
 /// Due ticks, active runs, pauses and audits are those of the jobs of this node; of other jobs the facts are what the
-/// catalog and the stores say. Outages are those that this node saw.
+/// catalog and the stores say, and audits those of schedules that can be made again from it. Outages are those that
+/// this node saw.
 impl Source for Scheduler {
     fn facts(&self) -> BoxFuture<'_, Result<Facts, SourceError>> {
         self.alert_source.facts()

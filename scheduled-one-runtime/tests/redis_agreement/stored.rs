@@ -100,6 +100,11 @@ fn compare_nodes(workload: &Workload, nodes: &Set, members: &Hash, lists: &Hash)
             }
         };
         same(id, &shown(id), &expected);
+        let offset = node
+            .clock_offset_ms
+            .map_or_else(String::new, |ms| ms.to_string());
+        let field = format!("{id} offset");
+        same(&field, &shown(&field), &offset);
     }
     let expected = workload.model.nodes.job_lists.iter();
     let expected = expected.map(|(digest, list)| (digest.to_string(), list.as_text().to_owned()));

@@ -152,6 +152,45 @@ async fn a_restart_costs_one_answer() {
     assert_ne!(after.serving, before);
 }
 
+/// The script of an older release knows no such fields, and removes them when a node comes or goes.
+#[tokio::test]
+async fn the_offset_of_a_clock_comes_back_after_an_older_node_removed_it() {
+    let redis = RedisServer::start().unwrap();
+    let store = open(&redis).await;
+    let beat = async |clock_offset_ms| {
+        let heartbeat = Heartbeat {
+            clock_offset_ms,
+            ..Heartbeat::alive()
+        };
+        let pulse = store.heartbeat(&caller(), heartbeat).await.unwrap();
+        let members = pulse.body.membership.members.unwrap();
+        (pulse.body.membership.version, members[0].clock_offset_ms)
+    };
+    let stored = || redis.command(&["HGET", "so:{test}:members", "node offset"]);
+    let (version, offset) = beat(Some(-200)).await;
+    assert_eq!(offset, Some(-200));
+    redis
+        .command(&["HDEL", "so:{test}:members", "node offset"])
+        .unwrap();
+    assert_eq!(beat(Some(-200)).await, (version, Some(-200)));
+    assert_eq!(stored().unwrap().trim(), "-200");
+    redis
+        .command(&["HSET", "so:{test}:members", "node offset", "soon"])
+        .unwrap();
+    assert_eq!(beat(None).await, (version, None));
+    assert_eq!(stored().unwrap().trim(), "(nil)");
+    beat(Some(0)).await;
+    store
+        .heartbeat(&caller(), Heartbeat::leaving())
+        .await
+        .unwrap();
+    assert_eq!(
+        stored().unwrap().trim(),
+        "(nil)",
+        "nothing of a node that left"
+    );
+}
+
 #[tokio::test]
 async fn a_frozen_server_leaves_requests_unknown_and_connections_behind() {
     let redis = RedisServer::start().unwrap();

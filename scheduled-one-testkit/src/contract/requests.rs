@@ -244,6 +244,10 @@ impl Workload {
                 room: *self.random.pick(&[Room::Free, Room::Busy, Room::Full]),
             },
             wants_load: self.random.one_in(2),
+            clock_offset_ms: match self.random.range(0, 3) {
+                0 => None, // a node of an older release
+                _ => Some(self.random.range(-9, 9) * 100),
+            },
         }
     }
 

@@ -14,6 +14,7 @@ fn alone(units: &Units, permits: &Permits) -> Claiming {
         name: "n0".to_owned(),
         jobs: node.preference.heartbeat(units, false, 0).jobs,
         labels: Labels::default(),
+        clock_offset_ms: None,
     };
     let reply = HeartbeatReply {
         membership: Membership {

@@ -88,6 +88,7 @@ fn living(version: u64, nodes: &[&Node], indices: &[usize]) -> HeartbeatReply {
         name: format!("n{index}"),
         jobs: node.preference.own_digest,
         labels: node.preference.labels.clone(),
+        clock_offset_ms: None,
     };
     HeartbeatReply {
         membership: Membership {

@@ -23,19 +23,21 @@ type JobsOfBucket = (Vec<JobSummary>, Vec<Other>);
 type Other = (JobSummary, JobGlance);
 
 impl AlertSource {
-    /// Adds the buckets that cannot be read to those that are away; of the others, the facts are there.
-    pub(super) async fn elsewhere(&self, facts: &mut Facts, away: &mut Away) {
+    /// Adds the buckets that cannot be read to those that are away; of the others, the facts are there. Returns the
+    /// jobs that this node does not have.
+    pub(super) async fn elsewhere(&self, facts: &mut Facts, away: &mut Away) -> Vec<JobSummary> {
         let buckets = (0..self.stores.len() as u32).filter(|bucket| !away.contains_key(bucket));
         let buckets: Vec<u32> = buckets.collect();
         let reading = buckets.iter().map(|bucket| {
             Box::pin(self.jobs_in(*bucket)) as BoxFuture<'_, Result<JobsOfBucket, Error>>
         });
-        let mut jobs = Vec::new();
+        let (mut jobs, mut elsewhere) = (Vec::new(), Vec::new());
         for (bucket, read) in buckets.iter().zip(join_all(reading).await) {
             match read {
                 Ok((all, others)) => {
                     jobs.extend(all);
-                    self.add_others(facts, others);
+                    self.add_others(facts, &others);
+                    elsewhere.extend(others.into_iter().map(|(job, _)| job));
                 }
                 Err(error) => drop(away.insert(*bucket, error.to_string())),
             }
@@ -51,6 +53,7 @@ impl AlertSource {
             let identities: BTreeSet<&str> = nodes.iter().map(|node| &*node.identity).collect();
             facts.nodes = u32::try_from(identities.len()).ok();
         }
+        elsewhere
     }
 
     /// The jobs of a bucket, and what those look like that this node does not have.
@@ -65,8 +68,8 @@ impl AlertSource {
         Ok((jobs, others.into_iter().zip(glances).collect()))
     }
 
-    fn add_others(&self, facts: &mut Facts, others: Vec<Other>) {
-        for (job, glance) in &others {
+    fn add_others(&self, facts: &mut Facts, others: &[Other]) {
+        for (job, glance) in others {
             if let Some(error) = glance.refused.clone() {
                 let what = job.job.clone();
                 facts.unreadable.push(Unreadable { what, error });

@@ -1,7 +1,9 @@
-//! Ticks without an outcome, of the jobs of this node: the audit of the last hour, a few jobs with each evaluation.
+//! Ticks without an outcome: the audit of the last hour, a few jobs with each evaluation. Of jobs that this node does
+//! not have, those whose schedules can be made again from the catalog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use scheduled_one_alerts::{Facts, SourceError};
 use scheduled_one_schedule::policy::Scope;
@@ -11,6 +13,7 @@ use crate::audit_reads::unit_states;
 use crate::compiled_job::CompiledJob;
 use crate::scheduler::audit::pauses;
 use scheduled_one_control::audit::{AuditInput, TickStatus};
+use scheduled_one_control::{Error, JobSummary};
 
 /// How many jobs are audited with one evaluation.
 const AUDITED: usize = 16;
@@ -32,20 +35,41 @@ struct Found {
     ticks: BTreeMap<String, BTreeMap<u32, u64>>,
 }
 
+/// A job to audit.
+enum Audited {
+    /// Of this node.
+    Own(Arc<CompiledJob>),
+    /// Of others.
+    Other(Box<JobSummary>),
+}
+
+impl Audited {
+    fn name(&self) -> &str {
+        match self {
+            Audited::Own(job) => &job.name,
+            Audited::Other(job) => &job.job,
+        }
+    }
+}
+
 impl AlertSource {
-    /// Audits the next jobs, and adds what is found to the facts.
-    pub(super) async fn count_gaps(&self, facts: &mut Facts, away: &Away) {
-        for job in self.next_jobs() {
+    /// Audits the next jobs, and adds what is found to the facts. `others` are those that this node does not have.
+    pub(super) async fn count_gaps(&self, facts: &mut Facts, away: &Away, others: Vec<JobSummary>) {
+        for job in self.next_jobs(others, away.is_empty()) {
             // Of a job that cannot be read, what was found before is kept.
-            let is_away = away.contains_key(&self.bucket(&job.name).index());
-            let Some(gaps) = (match is_away {
-                true => None,
-                false => self.gaps_of(&job, facts).await.ok(),
+            let is_away = away.contains_key(&self.bucket(job.name()).index());
+            let Some(gaps) = (match (is_away, &job) {
+                (true, _) => None,
+                (false, Audited::Own(job)) => self.gaps_of(job, facts).await.ok().map(Some),
+                (false, Audited::Other(job)) => self.gaps_of_other(job).await.ok(),
             }) else {
                 continue;
             };
             let mut found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
-            found.ticks.insert(job.name.to_string(), gaps);
+            match gaps {
+                Some(gaps) => found.ticks.insert(job.name().to_owned(), gaps),
+                None => found.ticks.remove(job.name()),
+            };
         }
         let found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
         for unit in &mut facts.units {
@@ -57,18 +81,35 @@ impl AlertSource {
         }
     }
 
-    fn next_jobs(&self) -> Vec<Arc<CompiledJob>> {
-        let audited = |job: &&Arc<CompiledJob>| job.rules.scope == Scope::One;
-        let jobs: Vec<&Arc<CompiledJob>> = self.jobs.iter().filter(audited).collect();
+    /// What was found of jobs that are gone is forgotten, if the others are all there are.
+    fn next_jobs(&self, others: Vec<JobSummary>, are_all: bool) -> Vec<Audited> {
+        let own = self.jobs.iter().filter(|job| job.rules.scope == Scope::One);
+        let own = own.map(|job| Audited::Own(Arc::clone(job)));
+        let others = others.into_iter().map(|job| Audited::Other(Box::new(job)));
+        let mut jobs: Vec<Audited> = own.chain(others).collect();
         let mut found = self.gaps.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = found.next;
-        found.next = (first + AUDITED) % jobs.len().max(1);
-        let turn = jobs
-            .iter()
-            .cycle()
-            .skip(first)
-            .take(AUDITED.min(jobs.len()));
-        turn.map(|job| Arc::clone(job)).collect()
+        if are_all {
+            let names: BTreeSet<&str> = jobs.iter().map(Audited::name).collect();
+            found.ticks.retain(|job, _| names.contains(job.as_str()));
+        }
+        if !jobs.is_empty() {
+            let first = found.next % jobs.len();
+            found.next = (first + AUDITED) % jobs.len();
+            jobs.rotate_left(first);
+            jobs.truncate(AUDITED);
+        }
+        jobs
+    }
+
+    /// The same of a job of other nodes; `None` if this node cannot know. A lease that it does not say is taken to be
+    /// as long as those of this node.
+    async fn gaps_of_other(&self, job: &JobSummary) -> Result<Option<BTreeMap<u32, u64>>, Error> {
+        let leases = self.workers.iter().map(|it| it.client.caller.quarantine_ms);
+        let lease_ms = leases.max().unwrap_or_default();
+        let ms = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+        self.control
+            .unaccounted(job, ms(WINDOW_MS), ms(SETTLED_MS + lease_ms))
+            .await
     }
 
     /// The ticks of an hour that are decided and have no outcome, by shard.

@@ -15,7 +15,7 @@ const NARROW: u32 = 360;
 const TALL: u32 = 1_500;
 
 /// What sticks out of the window, or is cut off in a cell; hours of the time line that are not above its lanes; second
-/// lines of a cell that are indented; words that are broken.
+/// lines of a cell that are indented; words that are broken; fields and buttons of a row that are not in line.
 const TOO_WIDE: &str = "
     const cut = [...document.querySelectorAll('td, th, dd, dt, li, p, h1, h2, summary, label, .state')]
       .filter((it) => it.scrollWidth > it.clientWidth + 1 && it.clientWidth > 1 && getComputedStyle(it).display !== 'inline')
@@ -33,6 +33,16 @@ const TOO_WIDE: &str = "
     for (const name of document.querySelectorAll('tbody th > a, .tag, .state')) {
       const lines = name.getBoundingClientRect().height / parseFloat(getComputedStyle(name).lineHeight);
       if (!name.textContent.includes(' ') && lines > 1.9) cut.push('broken: ' + name.textContent);
+    }
+    for (const row of document.querySelectorAll('form.row')) {
+      const controls = [...row.querySelectorAll('input:not([type=checkbox], [type=hidden]), select, button')];
+      const places = controls.map((it) => it.getBoundingClientRect());
+      for (const [at, next] of places.slice(1).entries()) {
+        const before = places[at];
+        const isNextToIt = before.top < next.bottom && next.top < before.bottom;
+        const off = Math.max(Math.abs(before.top - next.top), Math.abs(before.bottom - next.bottom));
+        if (isNextToIt && off > 0.5) cut.push(`not in line by ${off} px: ${controls[at + 1].outerHTML.slice(0, 60)}`);
+      }
     }
     return cut;";
 
