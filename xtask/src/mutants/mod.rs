@@ -10,6 +10,7 @@ mod control;
 mod copy;
 mod forget;
 mod list;
+mod overdue;
 mod preference;
 mod schedules;
 
@@ -40,6 +41,7 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
         beats::MUTANTS,
         control::MUTANTS,
         forget::MUTANTS,
+        overdue::MUTANTS,
         preference::MUTANTS,
         schedules::MUTANTS,
     ];
@@ -127,7 +129,14 @@ impl Hunt {
     }
 
     fn model(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
-        let files = ["promises", "pauses", "lanes", "schedules", "forget"];
+        let files = [
+            "promises",
+            "pauses",
+            "lanes",
+            "schedules",
+            "forget",
+            "preferences",
+        ];
         let files = files.map(|file| ["--test", file]).concat();
         self.exactly(
             mutant,
