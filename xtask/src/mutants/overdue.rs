@@ -41,6 +41,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
         }],
         suites: &[SIMULATION],
     },
+    // The node that a unit prefers hangs, and something waits in the unit.
+    Mutant {
+        name: "what-waits-is-started-by-any-node",
+        edits: &[Edit {
+            file: ADOPTION,
+            old: "            if is_mine || self.ready_before.contains(name) {\n",
+            new: "            if is_mine {\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::what_waits_for_a_run_of_a_node_that_hangs_is_started_by_others",
+        )],
+    },
     Mutant {
         name: "claims-say-when-the-next-tick-is-due",
         edits: &[
