@@ -4,10 +4,10 @@
 //! No figure depends on the load of the machine: time passes only when nothing is left to do. A request takes no time
 //! here, so lateness is what the nodes do not know of each other, and nothing else.
 
-mod gate;
+mod starts;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -16,11 +16,12 @@ use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_runtime::{Job, JobContext, Scheduler};
 use scheduled_one_testkit::TokioClock;
 
+use crate::gate::{Gate, Items, Way};
 use crate::options::Scale;
 use crate::report::{Bound, Row, number};
 use crate::task::{Found, Task};
 use crate::{child, process};
-use gate::{Gate, Items, Way};
+use starts::Starts;
 
 /// Of each job. Jobs are due in ten groups, one each second.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -33,31 +34,47 @@ const RESTART_EVERY: Duration = Duration::from_millis(100);
 const PARTITION: Duration = Duration::from_secs(20);
 /// After a phase, until the next one begins: then the lateness of its last ticks is known.
 const REST: Duration = Duration::from_secs(15);
-/// Lateness is counted by the millisecond up to this.
-const LONGEST_MS: usize = 60_000;
 
 const PHASES: [&str; 4] = ["calm", "restart", "death", "partition"];
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (nodes, jobs) in scale.crowds.iter().copied() {
-        let mut task = Task::new("", jobs, scale);
-        task.from_s = nodes as i64; // the number of nodes
-        let found = child::run("crowd", &task)?;
-        rows.extend(of_crowd(nodes, jobs, &found)?);
+        let found = run(nodes, 1, jobs, scale)?;
+        let crowd = format!(
+            "{} nodes, {} jobs",
+            number(nodes as f64),
+            number(jobs as f64)
+        );
+        rows.extend(of_crowd(&crowd, &found)?);
     }
     Ok(rows)
 }
 
-fn of_crowd(nodes: usize, jobs: usize, found: &Found) -> Result<Vec<Row>> {
+/// A namespace that several programs share: each has jobs of its own, and as many nodes as any other.
+pub(crate) fn of_programs(scale: &Scale) -> Result<Vec<Row>> {
+    let (nodes, programs, jobs) = scale.programs;
+    let found = run(nodes, programs, jobs, scale)?;
     let crowd = format!(
-        "{} nodes, {} jobs",
+        "{} nodes of {} programs with {} jobs each",
         number(nodes as f64),
+        number(programs as f64),
         number(jobs as f64)
     );
+    of_crowd(&crowd, &found)
+}
+
+fn run(nodes: usize, programs: usize, jobs: usize, scale: &Scale) -> Result<Found> {
+    let mut task = Task::new("", jobs, scale);
+    task.from_s = nodes as i64; // the number of nodes
+    task.nodes = programs;
+    child::run("crowd", &task)
+}
+
+fn of_crowd(crowd: &str, found: &Found) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for phase in PHASES {
-        rows.extend(of_phase(&crowd, phase, found)?);
+        rows.extend(of_phase(crowd, phase, found)?);
     }
     let mut row = |name: &str, text: &str, unit| -> Result<()> {
         rows.push(Row::new(
@@ -126,99 +143,14 @@ fn of_phase(crowd: &str, phase: &str, found: &Found) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What started when.
-struct Starts {
-    /// The first tick of the window, and the number of starts of each tick of each job from there on.
-    window: Mutex<Window>,
-    /// How many starts were so many milliseconds late.
-    late: Vec<AtomicU64>,
-    /// The newest instant at which a late run started, in ms.
-    last_late_ms: AtomicU64,
-}
-
-#[derive(Default)]
-struct Window {
-    from_ms: i64,
-    to_ms: i64,
-    counts: Vec<AtomicU32>,
-}
-
-impl Starts {
-    fn new() -> Self {
-        Starts {
-            window: Mutex::default(),
-            late: (0..=LONGEST_MS).map(|_| AtomicU64::new(0)).collect(),
-            last_late_ms: AtomicU64::new(0),
-        }
-    }
-
-    fn open(&self, from_ms: i64, to_ms: i64, jobs: usize) {
-        self.late
-            .iter()
-            .for_each(|count| count.store(0, Ordering::Relaxed));
-        let ticks = ((to_ms - from_ms) / PERIOD.as_millis() as i64) as usize;
-        let counts = (0..jobs * ticks).map(|_| AtomicU32::new(0)).collect();
-        self.last_late_ms.store(0, Ordering::Relaxed);
-        *self.window.lock().expect("no panic") = Window {
-            from_ms,
-            to_ms,
-            counts,
-        };
-    }
-
-    fn started(&self, job: usize, tick_ms: i64, now_ms: i64) {
-        let late_ms = (now_ms - tick_ms).max(0) as usize;
-        let window = self.window.lock().expect("no panic");
-        if !(window.from_ms..window.to_ms).contains(&tick_ms) {
-            return;
-        }
-        let ticks = (window.to_ms - window.from_ms) / PERIOD.as_millis() as i64;
-        let nth = (tick_ms - window.from_ms) / PERIOD.as_millis() as i64;
-        window.counts[job * ticks as usize + nth as usize].fetch_add(1, Ordering::Relaxed);
-        self.late[late_ms.min(LONGEST_MS)].fetch_add(1, Ordering::Relaxed);
-        if late_ms > 0 {
-            self.last_late_ms
-                .fetch_max(now_ms as u64, Ordering::Relaxed);
-        }
-    }
-
-    /// The lateness in ms below which this part of the starts is.
-    fn percentile(&self, part: f64) -> f64 {
-        let counts = self.late.iter().map(|count| count.load(Ordering::Relaxed));
-        let all: u64 = counts.clone().sum();
-        let wanted = (all as f64 * part).ceil() as u64;
-        let mut seen = 0;
-        let found = counts.enumerate().find(|(_, count)| {
-            seen += count;
-            seen >= wanted.max(1)
-        });
-        found.map_or(0.0, |(late_ms, _)| late_ms as f64)
-    }
-
-    /// The parts of a hundred that did not start, and the number of those that started twice.
-    fn missing_and_twice(&self) -> (f64, f64) {
-        let window = self.window.lock().expect("no panic");
-        let counts = || {
-            window
-                .counts
-                .iter()
-                .map(|count| count.load(Ordering::Relaxed))
-        };
-        let missing = counts().filter(|count| *count == 0).count();
-        let twice = counts().filter(|count| *count > 1).count();
-        (
-            100.0 * missing as f64 / window.counts.len().max(1) as f64,
-            twice as f64,
-        )
-    }
-}
-
 struct Crowd {
     clock: TokioClock,
     store: MemoryStore,
     items: Arc<Items>,
     starts: Arc<Starts>,
+    /// Of all programs.
     jobs: usize,
+    programs: usize,
     lease: Duration,
     nodes: Vec<(Gate, Scheduler)>,
 }
@@ -228,14 +160,17 @@ impl Crowd {
         self.clock.wall().as_millis() as i64
     }
 
-    async fn start(&self) -> Result<(Gate, Scheduler)> {
-        let gate = Gate::new(self.store.clone(), Arc::clone(&self.items));
+    /// A node of the program that the node with this number has.
+    async fn start(&self, nth: usize) -> Result<(Gate, Scheduler)> {
+        let gate = Gate::new(Arc::new(self.store.clone()), Arc::clone(&self.items));
         let mut builder = Scheduler::builder("memory://")
             .clock(self.clock)
             .lease(self.lease)
             .store(gate.clone())
             .without_metrics();
-        for number in 0..self.jobs {
+        let of_program = self.jobs / self.programs;
+        let first = nth % self.programs * of_program;
+        for number in first..first + of_program {
             let (starts, clock) = (Arc::clone(&self.starts), self.clock);
             let function = move |ctx: JobContext| {
                 let tick_ms = ctx.scheduled_at().as_millisecond();
@@ -252,7 +187,7 @@ impl Crowd {
     /// Restarts all nodes, one after the other: the new one first.
     async fn roll(&mut self) -> Result<()> {
         for nth in 0..self.nodes.len() {
-            let new = self.start().await?;
+            let new = self.start(nth).await?;
             let (_, old) = std::mem::replace(&mut self.nodes[nth], new);
             tokio::spawn(async move { old.shutdown(Duration::from_secs(5)).await });
             tokio::time::sleep(RESTART_EVERY).await;
@@ -311,7 +246,8 @@ impl Crowd {
     }
 }
 
-/// In a child process, on a runtime of one thread whose time is paused. `from_s` is the number of nodes.
+/// In a child process, on a runtime of one thread whose time is paused. `from_s` is the number of nodes, `nodes` that
+/// programs, and each has the jobs of the task.
 pub(crate) async fn ours(task: &Task) -> Result<Found> {
     let nodes = task.from_s as usize;
     let clock = TokioClock::new();
@@ -321,13 +257,14 @@ pub(crate) async fn ours(task: &Task) -> Result<Found> {
         clock,
         items: Arc::default(),
         starts: Arc::new(Starts::new()),
-        jobs: task.jobs,
+        jobs: task.jobs * task.nodes,
+        programs: task.nodes,
         lease: task.lease,
         nodes: Vec::new(),
     };
     let (began, memory) = (Instant::now(), process::resident_bytes()?);
-    for _ in 0..nodes {
-        let node = crowd.start().await?;
+    for nth in 0..nodes {
+        let node = crowd.start(nth).await?;
         crowd.nodes.push(node);
     }
     let memory = process::resident_bytes()?.saturating_sub(memory) as f64;

@@ -24,6 +24,7 @@ mod console;
 mod crowd;
 mod day;
 mod downtime;
+mod hanging;
 mod idle;
 mod lateness;
 mod many;
@@ -37,6 +38,7 @@ mod sql;
 // The parts that figures and references share.
 mod dormant;
 mod footprint;
+mod gate;
 mod ticks;
 
 // The report.
@@ -59,7 +61,7 @@ struct Figure {
 }
 
 /// In the order they are measured.
-const FIGURES: [Figure; 23] = [
+const FIGURES: [Figure; 26] = [
     Figure {
         name: "lateness",
         what: "how long after its tick a function starts; 1,000 jobs due each second",
@@ -116,6 +118,16 @@ const FIGURES: [Figure; 23] = [
         measure: replicas::after_a_kill,
     },
     Figure {
+        name: "hang",
+        what: "how late ticks are whose node hangs",
+        measure: hanging::after_a_hang,
+    },
+    Figure {
+        name: "mixed-builds",
+        what: "how late ticks are of a job that only some nodes have",
+        measure: hanging::mixed_builds,
+    },
+    Figure {
         name: "buckets",
         what: "what buckets bring on a Redis Cluster",
         measure: many::buckets,
@@ -134,6 +146,11 @@ const FIGURES: [Figure; 23] = [
         name: "crowd",
         what: "a thousand nodes in virtual time: restarted, a third dead, half cut off",
         measure: crowd::measure,
+    },
+    Figure {
+        name: "crowd-of-programs",
+        what: "the same with 100,000 jobs of 100 programs; only if it is named",
+        measure: crowd::of_programs,
     },
     Figure {
         name: "downtime",

@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::task::{Found, Task};
 use crate::{
-    claims, console, crowd, day, downtime, idle, lateness, many, memory, peer, replicas, sql,
+    claims, console, crowd, day, downtime, hanging, idle, lateness, many, memory, peer, replicas,
+    sql,
 };
 
 /// In a child process: runs the measurement that the arguments name, and prints what it found.
@@ -25,7 +26,9 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             "memory" => memory::ours(&task).await,
             "peer-memory" => peer::memory(&task).await,
             "downtime" => downtime::ours(&task).await,
-            "replica" => replicas::nodes(&task).await,
+            "replica" => replicas::node::run(&task).await,
+            "hanging-replica" => hanging::nodes(&task).await,
+            "later-replica" => hanging::later(&task).await,
             "plain-updates" => sql::plain(&task).await,
             "sql-nodes" => sql::nodes(&task).await,
             "day" => day::ours(&task).await,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 
+/// Figures that take so long that they are measured only with `--only`.
+const ON_DEMAND: [&str; 1] = ["crowd-of-programs"];
+
 /// What the user wants.
 pub(crate) struct Options {
     pub(crate) smoke: bool,
@@ -24,6 +27,8 @@ pub(crate) struct Scale {
     pub(crate) replica_jobs: usize,
     /// Nodes and jobs of the figure `crowd`.
     pub(crate) crowds: &'static [(usize, usize)],
+    /// Nodes, programs, and jobs of each program, of the figure `crowd-of-programs`.
+    pub(crate) programs: (usize, usize, usize),
     /// Batches of 256 in one round of the figure `claims`, and how many rounds.
     pub(crate) claims: (usize, usize),
     /// The same on PostgreSQL.
@@ -45,6 +50,7 @@ impl Scale {
         replicas: &[1, 2, 5, 10, 20, 50],
         replica_jobs: 200,
         crowds: &[(1_000, 100), (300, 1_000), (100, 2_000)],
+        programs: (1_000, 100, 1_000),
         claims: (400, 8),
         sql_claims: (40, 8),
         turns: 8,
@@ -60,6 +66,7 @@ impl Scale {
         replicas: &[1, 3],
         replica_jobs: 20,
         crowds: &[(6, 40)],
+        programs: (6, 2, 20),
         claims: (4, 2),
         sql_claims: (2, 2),
         turns: 2,
@@ -104,7 +111,8 @@ impl Options {
 
     /// Whether a figure is to be measured.
     pub(crate) fn wants(&self, figure: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == figure)
+        let is_usual = self.smoke || !ON_DEMAND.contains(&figure);
+        (self.only.is_empty() && is_usual) || self.only.iter().any(|only| only == figure)
     }
 }
 

@@ -2,36 +2,34 @@
 //! process of its own, as in a deployment. Many processes wait for the cores of one machine, whatever they do, so many
 //! nodes are also measured in one process.
 
+pub(crate) mod node;
+
 use std::collections::BTreeMap;
 use std::process::Child;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use scheduled_one_runtime::Scheduler;
 use test_support::RedisServer;
 
 use crate::child;
 use crate::curves::Point;
-use crate::lateness;
 use crate::options::Scale;
 use crate::report::{Bound, Row, number};
 use crate::task::{Found, Task};
-use crate::ticks::{Board, now_us};
+use crate::ticks::now_us;
+use node::{CLAIMS, LATE};
 
-/// Prefix of the names under which a node reports its histogram.
-const LATE: &str = "late_";
 /// Seconds from one tick to the next of a job of a node that is killed. With shorter ones, a late tick would be missed,
 /// and start nowhere.
 const EVERY_S: u64 = 5;
 /// How long before the window a node is killed, in seconds: all ticks of the window are those of the others.
-const KILLED_BEFORE_S: f64 = 0.3;
+pub(crate) const KILLED_BEFORE_S: f64 = 0.3;
 /// Seconds that a cluster needs to start, at most, for each of its nodes.
 const START_S: f64 = 0.25;
 
 /// What the nodes of a cluster have in common, and what happens to them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cluster {
+pub(crate) enum Cluster {
     /// All jobs.
     Shared,
     /// Only the server: each node has its part of the jobs in a namespace of its own. So many processes are as late
@@ -39,13 +37,46 @@ enum Cluster {
     Apart,
     /// All jobs, and all nodes are in one process.
     Together,
-    /// All jobs, and one node is killed just before the window.
+    /// All jobs, which are due seldom.
+    Seldom,
+    /// The same, and one node is killed just before the window.
     Killed,
+    /// The same, and one node hangs from just before the window on.
+    Hangs,
+    /// Of jobs that are due seldom, some nodes have only a half, and two of those start in the window.
+    Mixed,
+}
+
+impl Cluster {
+    /// The measurement that a node runs, and its task.
+    fn child(self, node: usize, nodes: usize, task: &Task) -> (&'static str, Task) {
+        let mut task = task.clone();
+        let name = match self {
+            Cluster::Hangs if node == 0 => "hanging-replica",
+            Cluster::Mixed if node + 2 >= nodes => "later-replica",
+            _ => "replica",
+        };
+        match self {
+            Cluster::Apart => {
+                task.jobs /= nodes;
+                task.namespace = format!("bench-{node}");
+            }
+            Cluster::Mixed if node > 1 => task.jobs /= 2,
+            Cluster::Together => task.nodes = nodes,
+            _ => {}
+        }
+        (name, task)
+    }
+
+    fn is_seldom(self) -> bool {
+        use Cluster::{Hangs, Killed, Mixed, Seldom};
+        matches!(self, Seldom | Killed | Hangs | Mixed)
+    }
 }
 
 /// What a cluster did in its window.
 #[derive(Default)]
-struct Measured {
+pub(crate) struct Measured {
     /// Starts by lateness in µs.
     histogram: BTreeMap<i64, u64>,
     /// Runs of each node that lived to the end.
@@ -55,7 +86,10 @@ struct Measured {
     /// Records of units that Redis read for each tick: one for a claim, one for an outcome.
     reads_per_tick: f64,
     hmgets_per_s: f64,
-    missing: f64,
+    /// Claims of the window, as the nodes have counted their replies.
+    claims: f64,
+    claims_per_tick: f64,
+    pub(crate) missing: f64,
 }
 
 pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
@@ -109,6 +143,12 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             "",
             items,
             found.reads_per_tick,
+        ));
+        rows.push(Row::new(
+            figure("claims for a tick"),
+            "",
+            Bound::AtMost(1.05),
+            found.claims_per_tick,
         ));
         rows.push(Row::new(
             figure("ticks missing"),
@@ -208,7 +248,7 @@ pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-fn cluster(nodes: usize, jobs: usize, scale: &Scale, kind: Cluster) -> Result<Measured> {
+pub(crate) fn cluster(nodes: usize, jobs: usize, scale: &Scale, kind: Cluster) -> Result<Measured> {
     let redis = RedisServer::start()?;
     let (mut measured, [before, after]) =
         window(&redis.url(), nodes, jobs, scale, kind, || work_of(&redis))?;
@@ -231,28 +271,20 @@ fn window<T>(
     look: impl Fn() -> Result<T>,
 ) -> Result<(Measured, [T; 2])> {
     let mut task = Task::new(url, jobs, scale);
-    if kind == Cluster::Killed {
+    if kind.is_seldom() {
         task.every_s = EVERY_S;
     }
     let starts = task.lease + Duration::from_secs(1) + task.settle;
     let starts_s = starts.as_secs_f64() + START_S * nodes as f64;
     task.from_s = now_us() / 1_000_000 + starts_s.ceil() as i64 + 1;
     let processes = match kind {
-        Cluster::Together => {
-            task.nodes = nodes;
-            1
-        }
+        Cluster::Together => 1,
         _ => nodes,
     };
-    let of_node = |node: usize| match kind {
-        Cluster::Apart => Task {
-            jobs: jobs / nodes,
-            namespace: format!("bench-{node}"),
-            ..task.clone()
-        },
-        _ => task.clone(),
-    };
-    let children = (0..processes).map(|node| child::start("replica", &of_node(node)));
+    let children = (0..processes).map(|node| {
+        let (name, task) = kind.child(node, nodes, &task);
+        child::start(name, &task)
+    });
     let mut children = children.collect::<Result<Vec<Child>>>()?;
     if kind == Cluster::Killed {
         sleep_until(task.from_s as f64 - KILLED_BEFORE_S);
@@ -276,6 +308,7 @@ fn window<T>(
         "{runs} runs of {ticks} ticks: some ran twice"
     );
     measured.missing = ticks - runs as f64;
+    measured.claims_per_tick = measured.claims / ticks;
     Ok((measured, [before, after]))
 }
 
@@ -289,6 +322,7 @@ impl Measured {
             }
         }
         self.runs.push(runs);
+        self.claims += found.get(CLAIMS)?;
         Ok(())
     }
 
@@ -304,7 +338,7 @@ impl Measured {
     }
 
     /// The lateness that this part of the starts does not exceed.
-    fn late_ms(&self, part: f64) -> f64 {
+    pub(crate) fn late_ms(&self, part: f64) -> f64 {
         let all: u64 = self.histogram.values().sum();
         let mut left = ((all.saturating_sub(1)) as f64 * part) as u64;
         for (late_us, count) in &self.histogram {
@@ -344,27 +378,4 @@ fn work_of(redis: &RedisServer) -> Result<Work> {
 fn sleep_until(instant_s: f64) {
     let left_s = instant_s - now_us() as f64 / 1e6;
     std::thread::sleep(Duration::from_secs_f64(left_s.max(0.0)));
-}
-
-/// Runs the nodes of one process; in a child.
-pub(crate) async fn nodes(task: &Task) -> Result<Found> {
-    let board = Arc::new(Board::new(task));
-    let mut nodes = Vec::new();
-    for _ in 0..task.nodes {
-        let mut builder = Scheduler::builder(&task.url)
-            .namespace(&task.namespace)
-            .lease(task.lease);
-        for index in 0..task.jobs {
-            builder = builder.job(lateness::job(index, task.every_s, &board));
-        }
-        nodes.push(builder.start().await?);
-    }
-    let mut found = Found::default();
-    for (late_us, count) in board.watch_from(task.from_s).await? {
-        found.set(&format!("{LATE}{late_us}"), count as f64);
-    }
-    for node in nodes {
-        node.shutdown(Duration::from_secs(1)).await;
-    }
-    Ok(found)
 }

@@ -148,8 +148,19 @@ local function drop_repetition(key, r, tick)
   return true
 end
 
--- When units are due, as texts. A unit may be in a batch twice: the later counts.
-local due_at = {}
+-- When units are due, as texts; the second of units of which nothing else is known. A unit may be in a batch twice.
+local due_at, due_at_last = {}, {}
+
+-- `knows`: whether the caller knows when the unit is due. What another one believes counts only if nothing is stored.
+local function due(unit, at, knows)
+  if knows then
+    due_at[unit], due_at_last[unit] = at, nil
+  elseif at ~= '0' and due_at[unit] == '0' then
+    due_at[unit] = at
+  elseif at ~= '0' and not due_at[unit] then
+    due_at_last[unit] = due_at_last[unit] or at
+  end
+end
 
 -- Raises the lower bounds, and registers lease and schedule of the caller.
 local function register(key, r, a)
@@ -158,9 +169,10 @@ local function register(key, r, a)
   state_lease(r, lease)
   -- A tick that started was decided.
   local seen_hwm = math.max(tonumber(ARGV[a + 1]), tonumber(ARGV[a + 3]))
-  local has_seen_all = seen_hwm >= r.hwm
-  r.hwm, r.tok = math.max(r.hwm, seen_hwm), math.max(r.tok, tonumber(ARGV[a + 2]))
   local seen = math.min(tonumber(ARGV[a]), now)
+  -- Of a unit of which nothing is decided, a tick may be due since the unit was seen first.
+  local has_seen_all = seen_hwm >= r.hwm and (seen_hwm > 0 or r.born == 0 or seen <= r.born)
+  r.hwm, r.tok = math.max(r.hwm, seen_hwm), math.max(r.tok, tonumber(ARGV[a + 2]))
   if r.born == 0 or seen < r.born then
     r.born = seen
   end
@@ -176,11 +188,11 @@ local function register(key, r, a)
   end
   save(key, r, old_born, old_hwm, old_tok, old_q, old_sch)
   -- A caller that has seen every decision knows when the next tick is due, if its schedule decides; so does one whose
-  -- schedule decides from now on.
+  -- schedule decides from now on. What another one believes is too early, and better than nothing.
   local deciding = schedule_of(r.sch)
   local takes_over = decided_before and decided_before ~= deciding
-  if (has_seen_all or takes_over) and (not deciding or deciding == ARGV[a + 6]) then
-    due_at[unit_of(key)] = ARGV[a + 10]
+  if not deciding or deciding == ARGV[a + 6] then
+    due(unit_of(key), ARGV[a + 10], has_seen_all or takes_over)
   end
 end
 
@@ -223,6 +235,14 @@ if #never > 0 then
 end
 if #dues > 0 then
   call('ZADD', KEYS[5], unpack(dues))
+end
+local last_dues = {}
+for unit, at in pairs(due_at_last) do
+  last_dues[#last_dues + 1] = at
+  last_dues[#last_dues + 1] = unit
+end
+if #last_dues > 0 then
+  call('ZADD', KEYS[5], 'NX', unpack(last_dues))
 end
 if knows_more then
   forget_oldest(KEYS[6], KEYS[7])

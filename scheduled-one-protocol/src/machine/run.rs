@@ -105,18 +105,22 @@ pub fn register(
     }
     state_lease(meta, record, register.lease_ms, caller, now);
     let started = register.bounds.start.map(|start| start.tick);
-    let has_seen_all = register.bounds.decided.max(started) >= record.marks.decided;
-    record.raise(&register.bounds);
+    let seen_decided = register.bounds.decided.max(started);
     let seen_ms = register.first_seen_ms.min(now.ms());
     let first_seen_ms = record.marks.first_seen_ms.unwrap_or(seen_ms);
+    // Of a unit of which nothing is decided, a tick may be due since the unit was seen first.
+    let has_seen_all = seen_decided >= record.marks.decided
+        && (seen_decided.is_some() || seen_ms <= first_seen_ms);
+    record.raise(&register.bounds);
     record.marks.first_seen_ms = Some(first_seen_ms.min(seen_ms));
     let decided_before = record.decides.as_ref().map(|decides| decides.id);
     register_schedule(meta, record, register, caller, now, lives);
     // A caller that has seen every decision knows when the next tick is due, if its schedule decides; so does one whose
-    // schedule decides from now on.
+    // schedule decides from now on. What another one believes is too early, and better than nothing.
     let decides = record.decides.as_ref().map(|decides| decides.id);
     let takes_over = decided_before.is_some() && decided_before != decides;
-    if (has_seen_all || takes_over) && (decides.is_none() || decides == register.schedule) {
+    let knows_due = has_seen_all || takes_over || record.next_due_ms.is_none();
+    if knows_due && (decides.is_none() || decides == register.schedule) {
         record.next_due_ms = register.next_due_ms;
     }
     RegisteredUnit {

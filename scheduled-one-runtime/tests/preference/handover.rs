@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scheduled_one_runtime::{Route, SchedulerBuilder};
+use scheduled_one_runtime::{Job, Overlap, Route, SchedulerBuilder};
 use test_support::Log;
 use tracing::subscriber::DefaultGuard;
 
@@ -46,7 +46,7 @@ async fn the_ticks_of_a_spread_job_follow_a_node_that_comes() {
     cluster.route = Route::Spread;
     for label in ["cpu", "cpu", "gpu"] {
         let node = |builder: SchedulerBuilder| builder.label(label);
-        let job = |job: scheduled_one_runtime::Job| job.on(["gpu", "cpu"]);
+        let job = |job: Job| job.on(["gpu", "cpu"]);
         cluster.start_as(0..6, node, job).await;
         tokio::time::sleep(30 * SECOND).await;
     }
@@ -206,4 +206,35 @@ async fn a_disabled_spread_job_stops_no_node() {
     }
     tokio::time::sleep(MEETING).await;
     assert_eq!(latest(&cluster.watch(30 * SECOND, 3).await), 0);
+}
+
+/// A tick waits for a run of the node that its unit prefers. That node hangs, and reports the end of the run all the
+/// same: others start what waits, two heartbeats later, long before a tick is due that shows that it hangs.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_run_of_a_node_that_hangs_is_started_by_others() {
+    let (jobs, period) = (12, 30 * SECOND);
+    let mut cluster = Cluster::new(period);
+    cluster.lasts = 40 * SECOND;
+    for _ in 0..3 {
+        let job = |job: Job| job.overlap(Overlap::QueueOne);
+        cluster.start_as(0..jobs, |builder| builder, job).await;
+    }
+    let period_ms = period.as_millis() as i64;
+    let first_ms = (cluster.now_ms() / period_ms + 1) * period_ms;
+    let until_first = Duration::from_millis((first_ms - cluster.now_ms()) as u64);
+    // The second tick waits, and the first run has not ended.
+    tokio::time::sleep(until_first + 35 * SECOND).await;
+    cluster.nodes[1].store.hang(Hangs::Claims);
+    tokio::time::sleep(10 * SECOND).await;
+    let starts = cluster.starts();
+    let of_tick = |tick_ms| starts.iter().filter(move |start| start.tick_ms == tick_ms);
+    let waited: Vec<_> = of_tick(first_ms + period_ms).collect();
+    assert_eq!(waited.len(), jobs, "{waited:?}");
+    let ran_there = of_tick(first_ms).filter(|start| start.node == "n1");
+    let ran_there: Vec<usize> = ran_there.map(|start| start.job).collect();
+    assert!(!ran_there.is_empty(), "no job prefers the node");
+    for start in waited {
+        let is_of_another = start.node != "n1";
+        assert!(is_of_another && start.late_ms <= 12_500, "{start:?}");
+    }
 }

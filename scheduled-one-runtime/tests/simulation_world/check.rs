@@ -12,6 +12,7 @@ use scheduled_one_testkit::checker::{
     InForce, JobRules, LedgerLine, Requested, Rule, TickStatus, Tolerance, Violation,
 };
 
+use super::beliefs::Believed;
 use super::jobs::JobPlan;
 use super::operator;
 use super::releases::{Forgotten, is_counted};
@@ -61,6 +62,8 @@ pub(crate) struct History {
     pub(crate) rescheduled: u64,
     /// How many cancels found their run.
     pub(crate) cancelled: u64,
+    /// When nodes believed wrong things of each other, and which ticks were decided.
+    pub(crate) believed: Believed,
     happened: BTreeMap<String, u64>,
 }
 
@@ -98,6 +101,17 @@ impl History {
                 self.jobs
             );
         }
+        let due = self.believed.due(self.jobs_of_one_schedule());
+        due.iter().for_each(|due| due.check(seed));
+    }
+
+    /// The jobs whose schedule was never changed, and that were never gone.
+    fn jobs_of_one_schedule(&self) -> impl Iterator<Item = &JobPlan> {
+        let changes = |job: &JobPlan| {
+            let of_job = self.in_force.iter().filter(|it| it.job == job.name);
+            of_job.count()
+        };
+        self.jobs.iter().filter(move |job| changes(job) <= 1)
     }
 
     /// Known gaps of the protocol: slots do not report their newest start, so a takeover in one that starts and ends
@@ -203,6 +217,10 @@ impl History {
         add("partitions".to_owned(), other.partitions);
         add("outages".to_owned(), other.outages);
         add("hangs".to_owned(), other.hangs);
+        let due = other.believed.due(other.jobs_of_one_schedule());
+        let unclaimed = due.iter().filter(|due| due.was_unclaimed()).count();
+        add("due with wrong beliefs".to_owned(), due.len() as u64);
+        add("unclaimed with wrong beliefs".to_owned(), unclaimed as u64);
         add("gone".to_owned(), other.gone);
         add("jobs forgotten".to_owned(), other.forgotten_jobs);
         add("rescheduled".to_owned(), other.rescheduled);
@@ -262,6 +280,7 @@ impl History {
             "partitions",
             "outages",
             "hangs",
+            "unclaimed with wrong beliefs",
             "gone",
             "jobs forgotten",
             "rescheduled",

@@ -16,6 +16,7 @@ use scheduled_one_runtime::clock::Clock;
 use scheduled_one_testkit::ForgetfulStore;
 use scheduled_one_testkit::checker::{Event, EventKind};
 
+use super::beliefs::{self, Decided};
 use super::{Random, World};
 
 /// How long a call waits for an answer.
@@ -32,6 +33,8 @@ struct State {
     cut_until: Duration,
     /// Claims of the node wait until then.
     claims_held_until: Duration,
+    /// The node is made to believe wrong things of others. Meanwhile its calls are quick.
+    is_deceived: bool,
     dead: bool,
 }
 
@@ -51,6 +54,7 @@ impl Network {
                 random: Random::new(seed),
                 cut_until: Duration::ZERO,
                 claims_held_until: Duration::ZERO,
+                is_deceived: false,
                 dead: false,
             }),
         }
@@ -63,6 +67,27 @@ impl Network {
     /// Holds the claims of the node until an instant: only they do not reach the store.
     pub(crate) fn hold_claims_for(&self, until: Duration) {
         self.state.lock().expect("lock").claims_held_until = until;
+    }
+
+    /// From now on the node believes wrong things of others, or what the store says.
+    pub(crate) fn deceive(&self, deceives: bool) {
+        self.state.lock().expect("lock").is_deceived = deceives;
+    }
+
+    /// A heartbeat on its way: a node that is deceived asks for all other nodes.
+    fn deceive_request(&self, heartbeat: &mut Heartbeat) {
+        let mut state = self.state.lock().expect("lock");
+        if state.is_deceived && state.random.chance(50) {
+            heartbeat.known_version = 0;
+        }
+    }
+
+    /// And the reply to it.
+    fn deceive_reply(&self, reply: &mut HeartbeatReply) {
+        let mut state = self.state.lock().expect("lock");
+        if state.is_deceived {
+            beliefs::distort(&mut state.random, reply);
+        }
     }
 
     /// For how long claims are held.
@@ -82,9 +107,10 @@ impl Network {
     fn fate(&self, now: Duration) -> Fate {
         let mut state = self.state.lock().expect("lock");
         let cut = now < state.cut_until;
+        let is_quick = state.is_deceived;
         let random = &mut state.random;
         let mut way = || match random.range(0, 199) {
-            0 => random.ms(50, 1_500),
+            0 if !is_quick => random.ms(50, 1_500),
             _ => Duration::from_micros(random.range(50, 2_000)),
         };
         let (there, back) = (way(), way());
@@ -134,6 +160,14 @@ impl NodeStore {
                 ..Event::default()
             });
         }
+    }
+
+    /// Which ticks the store decided.
+    fn note_decided(&self, claims: &[Claim], replies: &[Claimed]) {
+        let at_ms = self.world.clock.wall().as_millis() as i64;
+        let pairs = claims.iter().zip(replies);
+        let decided = pairs.flat_map(|(claim, it)| Decided::of(claim, &it.verdict, at_ms));
+        self.world.decided.lock().expect("lock").extend(decided);
     }
 
     /// The same of requests.
@@ -206,6 +240,7 @@ impl Store for NodeStore {
             Box::pin(async move {
                 let reply = store.claim(caller, claims).await?;
                 self.note_grants(caller, &reply.body);
+                self.note_decided(claims, &reply.body);
                 Ok(reply)
             })
         });
@@ -251,9 +286,15 @@ impl Store for NodeStore {
     fn heartbeat<'a>(
         &'a self,
         caller: &'a Caller,
-        heartbeat: Heartbeat,
+        mut heartbeat: Heartbeat,
     ) -> Answer<'a, Reply<HeartbeatReply>> {
-        self.call(move |store| store.heartbeat(caller, heartbeat))
+        self.network.deceive_request(&mut heartbeat);
+        let reply = self.call(move |store| store.heartbeat(caller, heartbeat));
+        Box::pin(async move {
+            let mut reply = reply.await?;
+            self.network.deceive_reply(&mut reply.body);
+            Ok(reply)
+        })
     }
 
     fn control<'a>(

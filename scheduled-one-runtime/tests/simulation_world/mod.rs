@@ -1,5 +1,6 @@
 //! A world of nodes, jobs and faults, made of a seed.
 
+mod beliefs;
 mod check;
 mod faults;
 mod jobs;
@@ -16,6 +17,7 @@ use scheduled_one_runtime::{Error, Scheduler};
 use scheduled_one_testkit::checker::{Event, FaultKind};
 use scheduled_one_testkit::{ForgetfulStore, TokioClock};
 
+use beliefs::Decided;
 pub(crate) use check::History;
 use faults::{Network, NodeStore};
 use jobs::{JobPlan, LABEL};
@@ -23,8 +25,10 @@ use operator::Operator;
 
 /// Faults happen in the first part, then everything heals.
 const FAULTS_FOR: Duration = Duration::from_secs(40);
-/// After it, all that came due in the first part is to be decided.
-const CALM_FOR: Duration = Duration::from_secs(90);
+/// After it, what was done to the nodes has no effect any more.
+const CALM_FOR: Duration = Duration::from_secs(30);
+/// After the time of wrong beliefs that follows, and after this, all that came due in the first part is decided.
+const AT_THE_END: Duration = Duration::from_secs(20);
 const NODES: usize = 3;
 
 /// A small, fast random generator: SplitMix64.
@@ -63,9 +67,19 @@ impl Random {
 pub(crate) struct World {
     pub(crate) clock: TokioClock,
     pub(crate) log: Arc<Mutex<Vec<Event>>>,
+    /// The ticks that the store decided.
+    pub(crate) decided: Arc<Mutex<Vec<Decided>>>,
 }
 
 impl World {
+    fn new() -> Self {
+        World {
+            clock: TokioClock::new(),
+            log: Arc::default(),
+            decided: Arc::default(),
+        }
+    }
+
     /// The clock of the log minus the clock of ticks.
     pub(crate) fn tick_offset_us(&self) -> i64 {
         self.clock.boottime().as_micros() as i64 - self.clock.wall().as_micros() as i64
@@ -137,10 +151,7 @@ pub(crate) fn simulate(seed: u64) -> History {
 
 async fn live(seed: u64) -> History {
     let mut random = Random::new(seed);
-    let world = World {
-        clock: TokioClock::new(),
-        log: Arc::default(),
-    };
+    let world = World::new();
     let store = ForgetfulStore::new(Arc::new(world.clock));
     let jobs: Vec<JobPlan> = (0..3).map(|n| JobPlan::random(n, &mut random)).collect();
     let mut history = History::new(jobs.clone());
@@ -202,7 +213,7 @@ async fn live(seed: u64) -> History {
         let (random, history) = (&mut random, &mut history);
         releases::drop_a_job(&world, &store, &mut nodes, &jobs, operator, random, history).await;
     }
-    conclude(&world, &nodes, &jobs, operator, &mut history).await;
+    conclude(&world, &nodes, &jobs, operator, &mut random, &mut history).await;
     history
 }
 
@@ -234,6 +245,7 @@ async fn conclude(
     nodes: &[Node],
     jobs: &[JobPlan],
     operator: Option<Operator>,
+    random: &mut Random,
     history: &mut History,
 ) {
     let healed_ms = world.clock.wall().as_millis() as i64;
@@ -249,6 +261,9 @@ async fn conclude(
         history.rescheduled = operator.rescheduled;
     }
     world.clock.sleep(CALM_FOR).await;
+    history.believed = beliefs::believe(world, nodes, random).await;
+    history.believed.decided = world.decided.lock().expect("lock").clone();
+    world.clock.sleep(AT_THE_END).await;
     for (job, plan) in jobs.iter().enumerate() {
         let scheduler = &nodes[0].scheduler;
         let audited = answered(async || scheduler.audit(&plan.name, all_until(healed_ms)).await);

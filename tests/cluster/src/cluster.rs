@@ -110,6 +110,8 @@ impl<S: SharedStore> Cluster<S> {
             sink: None,
             hook: self.hook,
             can_hang: false,
+            labels: Vec::new(),
+            max_running: None,
         };
         let mut env = Vec::new();
         if let Some(shift) = clock_shift {

@@ -156,6 +156,8 @@ fn with_policy(job: Job, text: &str) -> Job {
         ("scope", "every_node") => job.scope(Scope::EveryNode),
         ("route", "fastest") => job.route(Route::Fastest),
         ("route", "spread") => job.route(Route::Spread),
+        ("route", "least_loaded") => job.route(Route::LeastLoaded),
+        ("on", _) => job.on(value.split('+')),
         ("retries", _) => {
             let wait = Duration::from_millis(50);
             job.retries(number as u32).backoff(wait, wait)

@@ -37,6 +37,10 @@ pub struct NodeSpec {
     pub hook: Option<SocketAddr>,
     /// Whether its claims can be made to hang.
     pub can_hang: bool,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// How many runs it may have, if there is a limit.
+    pub max_running: Option<u32>,
 }
 
 impl NodeSpec {
@@ -48,9 +52,13 @@ impl NodeSpec {
             .env("NODE_NAME", &self.name)
             .env("NODE_LEASE_MS", self.lease.as_millis().to_string())
             .env("NODE_JOBS", jobs.join(","))
+            .env("NODE_LABELS", self.labels.join(","))
             .env("NODE_LOG", &self.log);
         if self.can_hang {
             command.env("NODE_CAN_HANG", "1");
+        }
+        if let Some(runs) = self.max_running {
+            command.env("NODE_MAX_RUNNING", runs.to_string());
         }
         if let Some(sink) = self.sink {
             command.env("NODE_SINK", sink.to_string());
@@ -89,6 +97,14 @@ impl NodeSpec {
                 .ok()
                 .map(|hook| hook.parse().expect("an address")),
             can_hang: std::env::var_os("NODE_CAN_HANG").is_some(),
+            labels: text("NODE_LABELS")
+                .split(',')
+                .filter(|label| !label.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            max_running: std::env::var("NODE_MAX_RUNNING")
+                .ok()
+                .map(|runs| runs.parse().expect("a number")),
         }
     }
 }

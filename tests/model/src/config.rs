@@ -40,8 +40,10 @@ pub struct Config {
     pub first_lease: i64,
     /// The lease of another job of all nodes, in quarters.
     pub other_lease: i64,
-    /// A node may leave any due tick to others, for any time: whatever it believes of which node a unit prefers.
-    pub leaves_ticks: bool,
+    /// Which due ticks a node may leave to others, whatever it believes of which node a unit prefers.
+    pub leaves: Leaves,
+    /// The first node hangs: it sends heartbeats, and claims nothing.
+    pub first_hangs: bool,
     /// Nothing is explored after so many quarters.
     pub horizon: i64,
     /// How much may go wrong.
@@ -68,7 +70,8 @@ impl Config {
             retries: 0,
             first_lease: 4,
             other_lease: 4,
-            leaves_ticks: false,
+            leaves: Leaves::Nothing,
+            first_hangs: false,
             horizon: 9,
             faults: Faults::default(),
             starts_twice: false,
@@ -139,6 +142,17 @@ impl Config {
     pub fn unit() -> UnitName {
         UnitName::new("job", 0)
     }
+}
+
+/// Which due ticks a node may leave to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leaves {
+    /// None: it claims each.
+    Nothing,
+    /// Any, until a heartbeat says that the unit is unclaimed.
+    UntilUnclaimed,
+    /// Any, for any time: nothing is promised of when they are decided.
+    Everything,
 }
 
 /// How often each of these may happen in one history.
@@ -256,6 +270,12 @@ pub struct Guards {
     pub names_described: bool,
     /// A node registers again when the store did not know that it has the job.
     pub registers_unseen: bool,
+    /// A node claims what heartbeats call unclaimed, whichever node the unit prefers.
+    pub adopts_unclaimed: bool,
+    /// A claim says when the next tick is due.
+    pub claims_name_next: bool,
+    /// And so does a registration.
+    pub registrations_name_next: bool,
 }
 
 impl Default for Guards {
@@ -285,6 +305,9 @@ impl Default for Guards {
             forget_waits: true,
             names_described: true,
             registers_unseen: true,
+            adopts_unclaimed: true,
+            claims_name_next: true,
+            registrations_name_next: true,
         }
     }
 }

@@ -84,6 +84,12 @@ pub struct History {
     pub cancelled: Vec<FencingToken>,
     /// A run was cancelled whose token nobody named.
     pub cancelled_another: bool,
+    /// A due tick that is undecided although nothing is in the way, and for how many quarters.
+    pub undecided: Option<(TickMs, u8)>,
+    /// The same while the unit has a run whose lease is over.
+    pub undecided_behind_run: Option<(TickMs, u8)>,
+    /// That was too long.
+    pub too_late: bool,
 }
 
 /// A schedule that an operator wants.

@@ -18,10 +18,10 @@ mod show;
 mod world;
 
 pub use check::{check, check_until_found, found};
-pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, MARGIN_MS, QUARTER_MS};
+pub use config::{Config, EPOCH_MS, Faults, Guards, LEASE_MS, Leaves, MARGIN_MS, QUARTER_MS};
 pub use history::{FirstPoll, History, Loss, Wanted};
 pub use names::{
-    C1, E1, E2, KNOWN, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE,
+    C1, E1, E2, KNOWN, L, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE,
 };
 pub use node::{
     Asked, AskedTake, Duty, Ended, News, Node, OfLane, Phase, Run, Seen, deadline, true_deadline,

@@ -23,6 +23,8 @@ pub const E2: &str = "E2 a request ends in one line";
 /// See [`S1`].
 pub const E1: &str = "E1 one outcome for each tick";
 /// See [`S1`].
+pub const L: &str = "L a due tick is decided soon";
+/// See [`S1`].
 pub const NEW: &str = "a forgotten job is a new one";
 /// See [`S1`].
 pub const WHOLE: &str = "a job of a node that has nothing to do is stored whole";

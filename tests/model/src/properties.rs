@@ -7,7 +7,7 @@ use stateright::Property;
 
 use crate::config::{Config, Faults};
 use crate::names::{
-    C1, E1, E2, KNOWN, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE,
+    C1, E1, E2, KNOWN, L, NEW, ONE, S1, S2, S3, S4, S5, S7, S8, S9, VALID, WANTED, WHOLE,
 };
 use crate::node::{Asked, Node, Phase, Run, true_deadline};
 use crate::server::Memory;
@@ -52,6 +52,7 @@ fn promises() -> Vec<Property<Config>> {
         Property::always(E1, |config: &Config, world: &World| {
             world.history.excused || one_outcome(config, world)
         }),
+        Property::always(L, |_, world: &World| !world.history.too_late),
         Property::always(NEW, |_, world: &World| !world.history.from_before),
         Property::always(WHOLE, |config: &Config, world: &World| {
             config.faults.forgets == 0 || jobs_are_whole(config, world)

@@ -100,6 +100,8 @@ pub enum Body {
         ready: bool,
         /// A request waits and can start.
         lane_ready: bool,
+        /// A tick was due a while ago, and is undecided.
+        unclaimed: bool,
         /// A run whose renewal is overdue.
         overdue: Option<OverdueRun>,
     },
@@ -220,11 +222,7 @@ impl Server {
                 Body::Beat(machine::heartbeat(meta, nodes, caller, beat, now).has_job_list)
             }
             Request::Forget(it) => Body::Forgotten(forget::serve(memory, it, now, guards)),
-            Request::Heartbeat => Body::Heartbeat {
-                ready: record.ready(),
-                lane_ready: memory.lane.record.ready(),
-                overdue: overdue(memory, now_ms),
-            },
+            Request::Heartbeat => heartbeat(memory, now),
             Request::Ask(_) | Request::Take(_) | Request::Cancel(_) => unreachable!("of the lane"),
         };
         memory.ledger.extend(lines.into_iter().map(line));
@@ -300,6 +298,15 @@ impl Default for Server {
 /// The name of a serving process.
 pub fn identity(serving: u8) -> String {
     format!("s{serving}")
+}
+
+fn heartbeat(memory: &Memory, now: Now) -> Body {
+    Body::Heartbeat {
+        ready: memory.record.ready(),
+        lane_ready: memory.lane.record.ready(),
+        unclaimed: memory.record.unclaimed(now),
+        overdue: overdue(memory, now.ms()),
+    }
 }
 
 fn control(memory: &mut Memory, request: &ControlRequest, now: Now) -> ControlReply {

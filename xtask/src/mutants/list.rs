@@ -18,8 +18,8 @@ pub(super) struct Mutant {
 pub(super) enum Suite {
     /// `cargo xtask chaos --only` this fault must break one of these rules.
     Chaos(&'static str, &'static [&'static str]),
-    /// A test of the model, in `promises.rs`, `pauses.rs`, `lanes.rs`, `schedules.rs` or `forget.rs` of
-    /// `tests/model/tests`.
+    /// A test of the model, in `promises.rs`, `pauses.rs`, `lanes.rs`, `schedules.rs`, `forget.rs` or `preferences.rs`
+    /// of `tests/model/tests`.
     Model(&'static str),
     /// The contract suite, in the tests of this crate.
     Contract(&'static str),
@@ -51,11 +51,11 @@ pub(super) const REGISTER: &str = "scheduled-one-redis/src/register.lua";
 const ENTER: &str = "scheduled-one-redis/src/enter.lua";
 const FINISH: &str = "scheduled-one-redis/src/finish.lua";
 const RENEW: &str = "scheduled-one-redis/src/renew.lua";
-const RECORD: &str = "scheduled-one-protocol/src/machine/record.rs";
+pub(super) const RECORD: &str = "scheduled-one-protocol/src/machine/record.rs";
 const META: &str = "scheduled-one-protocol/src/machine/meta.rs";
 pub(super) const MACHINE_CLAIM: &str = "scheduled-one-protocol/src/machine/claim.rs";
 pub(super) const MACHINE_SCHEDULE: &str = "scheduled-one-protocol/src/machine/schedule.rs";
-const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
+pub(super) const MACHINE_RUN: &str = "scheduled-one-protocol/src/machine/run.rs";
 const GUARD: &str = "scheduled-one-runtime/src/guard.rs";
 const RENEWAL: &str = "scheduled-one-runtime/src/renewal.rs";
 const RUN: &str = "scheduled-one-runtime/src/run.rs";

@@ -11,6 +11,7 @@ mod control;
 mod copy;
 mod forget;
 mod list;
+mod overdue;
 mod preference;
 mod schedules;
 
@@ -42,6 +43,7 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
         control::MUTANTS,
         commit::MUTANTS,
         forget::MUTANTS,
+        overdue::MUTANTS,
         preference::MUTANTS,
         schedules::MUTANTS,
     ];
@@ -129,7 +131,14 @@ impl Hunt {
     }
 
     fn model(&self, mutant: &Mutant, test: &str) -> Result<Option<String>, String> {
-        let files = ["promises", "pauses", "lanes", "schedules", "forget"];
+        let files = [
+            "promises",
+            "pauses",
+            "lanes",
+            "schedules",
+            "forget",
+            "preferences",
+        ];
         let files = files.map(|file| ["--test", file]).concat();
         self.exactly(
             mutant,

@@ -142,6 +142,12 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
             builder = builder.replicas(spec.replicas);
         }
     }
+    for label in &spec.labels {
+        builder = builder.label(label);
+    }
+    if let Some(runs) = spec.max_running {
+        builder = builder.max_running(runs);
+    }
     for spec in &spec.jobs {
         builder = builder.job(spec.to_job());
     }

@@ -90,9 +90,11 @@ impl Node {
                 Body::Heartbeat {
                     ready,
                     lane_ready,
+                    unclaimed,
                     overdue,
                 },
             ) => {
+                self.adopts = unclaimed && self.may_adopt(config);
                 self.ready |= ready;
                 self.lane.ready |= lane_ready;
                 self.sees_overdue(overdue, now);

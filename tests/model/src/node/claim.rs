@@ -7,14 +7,14 @@ use scheduled_one_protocol::{Outcome, ScheduleId, TickMs};
 use scheduled_one_runtime::lease_bounds;
 
 use super::{Asked, Node, Phase, Run, duration, ms};
-use crate::config::{Config, QUARTER_MS};
+use crate::config::{Config, Leaves, QUARTER_MS};
 use crate::server::Request;
 
 impl Node {
     /// The newest tick that is due and not decided; those before are missed.
     pub(super) fn claim_due(&self, config: &Config, now: i64) -> Option<Request> {
         let paused = self.known.directive.is_paused(self.store_now(now));
-        if self.claim.is_some() || now < self.again_at || paused {
+        if !self.claims || self.claim.is_some() || now < self.again_at || paused {
             return None;
         }
         let decided_to = self.marks.decided_to();
@@ -34,7 +34,10 @@ impl Node {
             tick: *tick,
             due_ms: tick.ms(),
             after: decided_to,
-            next_due_ms: None,
+            next_due_ms: match config.guards.claims_name_next {
+                true => self.due_after(config, Some(*tick)),
+                false => None,
+            },
             intent: Intent::Run,
             overlap: config.overlap,
             missed,
@@ -44,6 +47,16 @@ impl Node {
             ..self.bounds(config)
         };
         Some(self.new_claim(config, now, bounds, target))
+    }
+
+    /// When the next tick after that is due, so that heartbeats name the unit if nobody claims it.
+    pub(super) fn due_after(&self, config: &Config, tick: Option<TickMs>) -> Option<i64> {
+        if config.leaves != Leaves::UntilUnclaimed {
+            return None; // only adds states
+        }
+        let wanted = self.known.directive.schedule.as_ref();
+        let mut planned = config.planned(self.schedule, wanted);
+        planned.find(|it| Some(*it) > tick).map(TickMs::ms)
     }
 
     /// The claim of a waiting tick: the first such claim starts the tick.
@@ -134,6 +147,9 @@ impl Node {
         self.learn(claimed.marks);
         self.ready |= claimed.ready;
         self.with_lane = claimed.verdict == Verdict::Lane;
+        if matches!(claim.target, Target::Tick(_)) {
+            self.adopts = false; // the next heartbeat says whether the unit still is
+        }
         if matches!(claim.target, Target::Queued { .. }) {
             match claimed.verdict {
                 Verdict::Lane => self.ready = true,

@@ -4,7 +4,7 @@
 use scheduled_one_protocol::message::{OverdueRun, Target};
 
 use super::{Node, Phase};
-use crate::config::Config;
+use crate::config::{Config, Leaves};
 use crate::server::{Request, identity};
 
 /// What a node must do now.
@@ -32,6 +32,8 @@ pub struct News {
     pub ready: bool,
     /// A request waits and can start.
     pub lane_ready: bool,
+    /// A tick was due a while ago, and is undecided.
+    pub unclaimed: bool,
     /// A run is recorded whose lease has ended. No reply reports it, and no request depends on it.
     pub lease_over: bool,
     /// A run whose renewal is overdue.
@@ -52,7 +54,12 @@ impl Node {
             return begins;
         }
         let requests = self.requests(config, now, news);
-        let duty = |request| match config.leaves_ticks && self.is_first_claim(&request) {
+        let leaves = match config.leaves {
+            Leaves::Nothing => false,
+            Leaves::UntilUnclaimed => !self.adopts,
+            Leaves::Everything => true,
+        };
+        let duty = |request| match leaves && self.is_first_claim(&request) {
             true => Duty::MayAsk(request),
             false => Duty::Ask(request),
         };
@@ -91,27 +98,36 @@ impl Node {
             requests.extend(self.take_due(config, now));
         }
         requests.extend(self.write_off_due(config, now, news));
-        if self.learns_from(news, now) {
+        if self.learns_from(config, news, now) {
             requests.push(Request::Heartbeat);
         }
         requests
     }
 
     /// Whether the reply to a heartbeat would change the state of the node.
-    fn learns_from(&self, news: &News, now: i64) -> bool {
+    fn learns_from(&self, config: &Config, news: &News, now: i64) -> bool {
         let may_claim = self.next.is_none() && now >= self.next_again_at && !self.held_up(now);
         let ready = news.ready && !self.ready && may_claim;
         let lane = &self.lane;
         let may_take = lane.take.is_none() && now >= lane.again_at && !self.held_up(now);
         let lane_ready = news.lane_ready && !lane.ready && may_take;
+        let adopts = self.may_adopt(config) && !self.adopts && !self.held_up(now);
+        let unclaimed = news.unclaimed && adopts && self.claim_due(config, now).is_some();
         let watched = self.watch.as_ref().map(|(run, _)| run);
         ready
             || lane_ready
+            || unclaimed
             || !news.noticed
             || news.control_version != self.known.head
             || identity(news.serving) != self.serving
             || news.quarantine_from_ms != self.quarantine_from_ms
             || (watched != news.overdue.as_ref() && !self.owns(news.overdue.as_ref()))
+    }
+
+    /// Whether it claims what heartbeats call unclaimed.
+    pub(super) fn may_adopt(&self, config: &Config) -> bool {
+        let leaves = config.leaves == Leaves::UntilUnclaimed;
+        leaves && config.guards.adopts_unclaimed
     }
 
     /// Watching its own run would do no harm, and only adds states: a node

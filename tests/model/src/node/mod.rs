@@ -81,6 +81,10 @@ pub struct Node {
     pub clock_ms: i64,
     /// It claims nothing before, because the store's clock was set.
     pub holds_back_until: i64,
+    /// It claims ticks: it does not hang.
+    pub claims: bool,
+    /// It claims what is due, because heartbeats say that nobody does.
+    pub adopts: bool,
     /// Makes nonces.
     pub claims_sent: u8,
     /// The claim of a tick that is under way.
@@ -184,6 +188,8 @@ impl Node {
             registering: None,
             clock_ms: EPOCH_MS,
             holds_back_until: 0,
+            claims: !(config.first_hangs && index == 0),
+            adopts: false,
             claims_sent: 0,
             claim: None,
             next: None,
@@ -224,7 +230,8 @@ impl Node {
         now + self.clock_ms
     }
 
-    fn held_up(&self, now: i64) -> bool {
+    /// It claims nothing for now.
+    pub(crate) fn held_up(&self, now: i64) -> bool {
         self.quarantine_until_ms > self.store_now(now) || now < self.holds_back_until
     }
 }

@@ -67,8 +67,10 @@ impl Node {
                 },
                 ..bounds
             },
-            // Only tells nodes whom to help; the nodes of the model claim whenever they like.
-            next_due_ms: None,
+            next_due_ms: match config.guards.registrations_name_next {
+                true => self.due_after(config, self.marks.decided_to()),
+                false => None,
+            },
         }
     }
 

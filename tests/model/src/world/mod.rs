@@ -4,6 +4,7 @@
 //! - [`actions`]: what can happen;
 //! - [`step`]: what that does;
 //! - [`direct`]: what an operator does, and who asks for a run;
+//! - [`liveness`]: how long a due tick is undecided;
 //! - [`forget`]: an operator forgets the job;
 //! - [`schedules`]: which schedule decides;
 //! - [`messages`]: how requests reach the store, and answers a node.
@@ -11,11 +12,13 @@
 mod actions;
 mod direct;
 mod forget;
+mod liveness;
 mod messages;
 mod schedules;
 mod step;
 
 use scheduled_one_protocol::DecidingSchedule;
+use scheduled_one_protocol::machine::Now;
 use stateright::{Model, Property};
 
 use crate::config::{Config, EPOCH_MS, Faults, QUARTER_MS};
@@ -140,6 +143,13 @@ impl World {
         self.now + self.clock_ms
     }
 
+    /// The same as the protocol has it.
+    fn instant(&self) -> Now {
+        Now {
+            us: self.store_now() as u64 * 1_000,
+        }
+    }
+
     pub(crate) fn news(&self) -> News {
         let memory = &self.server.memory;
         News {
@@ -148,6 +158,7 @@ impl World {
             quarantine_from_ms: memory.meta.quarantine_from_ms,
             control_version: memory.meta.control_version,
             ready: memory.record.ready(),
+            unclaimed: memory.record.unclaimed(self.instant()),
             lane_ready: memory.lane.record.ready(),
             lease_over: [&memory.record, &memory.lane.record]
                 .into_iter()

@@ -10,6 +10,7 @@ use scheduled_one_protocol::machine::unit_quarantine_until_ms;
 impl World {
     /// One of these happens.
     pub(super) fn apply(&mut self, config: &Config, action: Action) {
+        self.note_disturbance(&action);
         match action {
             Action::Begin(n, index) => self.nodes[n].begin(&mut self.history, index, self.now),
             Action::Ask(n, request) => self.ask(config, n, &request),
@@ -130,6 +131,7 @@ impl World {
 
     /// A quarter passes: timers fire, and what only dead nodes saw is excused.
     fn time(&mut self, config: &Config) {
+        self.note_undecided(config);
         let losses = [&mut self.history.loss, &mut self.history.loss_in_lane];
         for loss in losses.into_iter().flatten() {
             let saw = |node: &Node| is_witness(node, loss);

@@ -225,6 +225,8 @@ impl World {
             sink: Some(self.sink.address),
             hook: None,
             can_hang: self.next_can_hang,
+            labels: jobs::labels_of(self.started),
+            max_running: jobs::limit_of(self.started),
         };
         let env = match &self.deployment {
             // The clock of a file is that of the machine, the same for all.

@@ -1,9 +1,8 @@
-//! The way of one node to the embedded store: it counts what the node sends, and can be shut.
+//! The way of one node to a store: it counts what the node sends, and can be shut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{
     Ask, Asked, Caller, Cancel, Cancelled, CheckpointRequest, Checkpointed, Claim, Claimed,
     ControlReply, ControlRequest, Finish, Finished, ForgetRequest, Forgotten, Heartbeat,
@@ -11,22 +10,23 @@ use scheduled_one_protocol::message::{
     Taken, UnitStatus, WrittenOff,
 };
 use scheduled_one_protocol::{
-    Answer, BoxFuture, Bucket, LedgerRecord, Store, StoreError, TrailId, TrailLine, UnitName,
+    Answer, BoxFuture, Bucket, Finding, LedgerRecord, PreflightError, Store, StoreError, TickMs,
+    TrailId, TrailLine, UnitName,
 };
 
 /// Items that all nodes sent.
 #[derive(Debug, Default)]
-pub(super) struct Items {
-    pub(super) claims: AtomicU64,
-    pub(super) finishes: AtomicU64,
-    pub(super) registrations: AtomicU64,
+pub(crate) struct Items {
+    pub(crate) claims: AtomicU64,
+    pub(crate) finishes: AtomicU64,
+    pub(crate) registrations: AtomicU64,
     /// Heartbeats, renewals, and everything else.
-    pub(super) others: AtomicU64,
+    pub(crate) others: AtomicU64,
 }
 
 impl Items {
     /// Claims, outcomes, registrations, and everything else.
-    pub(super) fn so_far(&self) -> [u64; 4] {
+    pub(crate) fn so_far(&self) -> [u64; 4] {
         [
             &self.claims,
             &self.finishes,
@@ -39,25 +39,27 @@ impl Items {
 
 /// What becomes of the requests of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// They have replies.
     Open = 0,
     /// They fail: the node is cut off.
     Cut = 1,
     /// They never have replies, and do nothing: the node is dead.
     Dead = 2,
+    /// The same of claims only: the node hangs.
+    Hangs = 3,
 }
 
 /// The way of one node.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
-    store: MemoryStore,
+pub(crate) struct Gate {
+    store: Arc<dyn Store>,
     items: Arc<Items>,
     way: Arc<AtomicU8>,
 }
 
 impl Gate {
-    pub(super) fn new(store: MemoryStore, items: Arc<Items>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, items: Arc<Items>) -> Self {
         Gate {
             store,
             items,
@@ -65,8 +67,12 @@ impl Gate {
         }
     }
 
-    pub(super) fn set(&self, way: Way) {
+    pub(crate) fn set(&self, way: Way) {
         self.way.store(way as u8, Ordering::Relaxed);
+    }
+
+    fn hangs(&self) -> bool {
+        self.way.load(Ordering::Relaxed) == Way::Hangs as u8
     }
 
     fn pass<'a, T: Send + 'a>(
@@ -96,7 +102,10 @@ impl Store for Gate {
         caller: &'a Caller,
         claims: &'a [Claim],
     ) -> Answer<'a, Reply<Vec<Claimed>>> {
-        let answer = self.store.claim(caller, claims);
+        let answer: Answer<'a, _> = match self.hangs() {
+            true => Box::pin(std::future::pending()),
+            false => self.store.claim(caller, claims),
+        };
         self.pass(|items| &items.claims, claims.len(), answer)
     }
 
@@ -210,7 +219,18 @@ impl Store for Gate {
         self.store.news(seen)
     }
 
-    fn open(&self, _bucket: Bucket) -> Arc<dyn Store> {
-        Arc::new(self.clone())
+    fn open(&self, bucket: Bucket) -> Arc<dyn Store> {
+        Arc::new(Gate {
+            store: self.store.open(bucket),
+            ..self.clone()
+        })
+    }
+
+    fn preflight(&self) -> BoxFuture<'_, Result<Vec<Finding>, PreflightError>> {
+        self.store.preflight()
+    }
+
+    fn judge_marks(&self, marks: &[(UnitName, TickMs)], now: TickMs) -> Finding {
+        self.store.judge_marks(marks, now)
     }
 }
