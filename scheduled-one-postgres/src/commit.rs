@@ -3,66 +3,86 @@
 use std::time::Duration;
 
 use scheduled_one_protocol::{SqlValue, Statement, StoreError};
-use tokio::time::Instant;
-use tokio_postgres::error::SqlState;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use crate::classify::{Failure, Stage, describe, failure};
 
-/// Time for all statements of an outcome: rows of the store are locked meanwhile.
+/// Time for all statements of an outcome, with their round trips: rows of the store are locked meanwhile.
 const LIMIT: Duration = Duration::from_millis(1_200);
+/// What is left for the commit of the time of a request.
+const FOR_COMMIT: Duration = Duration::from_millis(200);
 
 /// The number of the transaction, once it has changed something.
 const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
-/// Constraints that are deferred fail here, where it is known whose they are, and not in the commit.
-const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+/// Constraints that are deferred fail here, where it is known whose they are, and not in the commit. What a statement
+/// has set is not for the commit.
+const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE; \
+     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
 
-/// What became of that transaction.
-const STATUS: &str = "SELECT pg_xact_status($1::xid8)";
-
-/// Executes the statements, in their order. The transaction has changed something before.
-///
-/// One of them may end the transaction, from behind a comment or in a function. That is found out before the commit: if
-/// it was rolled back, nothing was saved; if it was committed, the repetition of the request finds the outcome.
-pub(crate) async fn execute(client: &Client, statements: &[Statement]) -> Result<(), Failure> {
-    let failed = |error: Error| failure(&error, Stage::Load);
-    let number = number(client).await.map_err(failed)?;
-    let until = Instant::now() + LIMIT;
-    for statement in statements {
-        let left = until.saturating_duration_since(Instant::now());
-        let limit = format!("SET LOCAL statement_timeout = {}", left.as_millis().max(1));
-        client.batch_execute(&limit).await.map_err(failed)?;
-        execute_one(client, statement).await?;
+/// Executes the statements, in their order, by `deadline`. The transaction has changed something before, and no commit
+/// was sent: whatever fails here, nothing is committed.
+pub(crate) async fn execute(
+    client: &Client,
+    statements: &[Statement],
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let now = Instant::now();
+    let until = (now + LIMIT).min(deadline - FOR_COMMIT);
+    if until < now + LIMIT / 2 {
+        // The server was slow before: the next request may have more time.
+        let text = "PostgreSQL replied late; no statement was sent".to_owned();
+        return Err(Failure::Fatal(StoreError::Unavailable(text)));
     }
-    let checked = client.batch_execute(CHECK).await;
-    checked.map_err(|error| failure_of(&error))?;
-    if number == self::number(client).await.map_err(failed)? {
-        return Ok(());
+    match timeout_at(until, execute_by(client, statements, until)).await {
+        Ok(executed) => executed,
+        Err(_) => Err(blame(too_long())),
     }
-    let text = "a statement ended the transaction, which is the store's to end".to_owned();
-    let status = client
-        .query_typed(STATUS, &[(&number, Type::TEXT)])
-        .await
-        .map_err(failed)?;
-    let status: Option<String> = match status.first() {
-        Some(row) => row.try_get(0).map_err(failed)?,
-        None => None,
-    };
-    Err(Failure::Fatal(match status.as_deref() {
-        Some("committed") => StoreError::Unknown(text),
-        _ => StoreError::Statement(text),
-    }))
 }
 
-async fn execute_one(client: &Client, statement: &Statement) -> Result<(), Failure> {
+async fn execute_by(
+    client: &Client,
+    statements: &[Statement],
+    until: Instant,
+) -> Result<(), Failure> {
+    let failed = |error: Error| failure(&error, Stage::Load);
+    let before = number(client).await.map_err(failed)?;
+    for (number, statement) in (1..).zip(statements) {
+        let of = |error| failure_of(client, &error, number, statement);
+        let (limited, changed) = tokio::join!(
+            biased;
+            limit(client, until),
+            execute_one(client, statement),
+        );
+        limited.map_err(failed)?;
+        let judged = statement.judge_rows(changed.map_err(of)?);
+        judged.map_err(|why| blame(format!("statement {number}: {why}")))?;
+    }
+    limit(client, until).await.map_err(failed)?;
+    let last = Statement::new("");
+    let checked = client.batch_execute(CHECK).await;
+    checked.map_err(|error| failure_of(client, &error, statements.len(), &last))?;
+    // What begins with another word is no statement that could end it; if one does all the same, that is found.
+    match before == self::number(client).await.map_err(failed)? {
+        true => Ok(()),
+        false => Err(blame("a statement ended the transaction".to_owned())),
+    }
+}
+
+/// The server ends the next statement at that time.
+async fn limit(client: &Client, until: Instant) -> Result<(), Error> {
+    let left = until.saturating_duration_since(Instant::now());
+    let limit = format!("SET LOCAL statement_timeout = {}", left.as_millis().max(1));
+    client.batch_execute(&limit).await
+}
+
+async fn execute_one(client: &Client, statement: &Statement) -> Result<u64, Error> {
     let parameters = statement.values.iter().map(parameter);
     let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters.collect();
-    let changed = client.execute_typed(&statement.text, &parameters).await;
-    let changed = changed.map_err(|error| failure_of(&error))?;
-    let judged = statement.judge_rows(changed);
-    judged.map_err(|why| Failure::Fatal(StoreError::Statement(why)))
+    client.execute_typed(&statement.text, &parameters).await
 }
 
 async fn number(client: &Client) -> Result<Option<String>, Error> {
@@ -82,29 +102,43 @@ fn parameter(value: &SqlValue) -> (&(dyn ToSql + Sync), Type) {
     }
 }
 
-/// What an error of a job's statement means. What the statement is to blame for fails the attempt; what came of the
-/// server, of its connection, or of other transactions, is as in a statement of the store.
-fn failure_of(error: &Error) -> Failure {
-    let Some(code) = error.code() else {
-        let of_values = error.to_string().contains("error serializing parameter");
-        return match of_values {
-            true => Failure::Fatal(StoreError::Statement(describe(error))),
-            false => failure(error, Stage::Load),
-        };
+fn too_long() -> String {
+    format!("all statements of an outcome, with their round trips, have {LIMIT:?}")
+}
+
+fn blame(text: String) -> Failure {
+    Failure::Fatal(StoreError::Statement(text))
+}
+
+/// What an error of a job's statement means. An error that leaves the connection open is the statement's, whatever its
+/// code: functions and triggers may raise any. Of a conflict with other transactions, the step is repeated first.
+fn failure_of(client: &Client, error: &Error, number: usize, statement: &Statement) -> Failure {
+    let is_of_statement = match error.as_db_error() {
+        Some(of_server) => of_server.parsed_severity() == Some(Severity::Error),
+        None => !client.is_closed(),
     };
-    let is_of_server = match code.code() {
-        "57014" | "55P03" => false,
-        other => ["08", "40", "53", "57", "58", "XX"].contains(&&other[..2]),
-    };
-    if is_of_server || *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+    let code = error.code();
+    if !is_of_statement || code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
         return failure(error, Stage::Load);
     }
-    let text = match code.code() {
-        "57014" => format!(
-            "{}; all statements of an outcome have {LIMIT:?}",
-            describe(error)
-        ),
-        _ => describe(error),
-    };
-    Failure::Fatal(StoreError::Statement(text))
+    let text = statement.without_values(&describe(error));
+    let text = format!("statement {number}: {text}");
+    match code.map_or("", SqlState::code) {
+        "57014" => blame(format!("{text}; {}", too_long())),
+        "40001" | "40P01" => Failure::Repeat(StoreError::Statement(text)),
+        _ => blame(text),
+    }
+}
+
+/// What an error of the commit means. The server rolls back what it refuses to commit.
+pub(crate) fn failure_of_commit(error: &Error) -> Failure {
+    let of_server = error.as_db_error();
+    let is_refused = of_server.is_some_and(|it| it.parsed_severity() == Some(Severity::Error));
+    let is_stopped = error
+        .code()
+        .is_some_and(|code| code.code().starts_with("57P"));
+    match is_refused && !is_stopped {
+        true => blame(format!("the commit: {}", describe(error))),
+        false => failure(error, Stage::Commit),
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter::once;
 
+use tokio::time::Instant;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::changes::Changes;
@@ -20,6 +21,7 @@ impl Step<'_> {
         &self,
         client: &Client,
         changes: &Changes,
+        deadline: Instant,
     ) -> Result<BTreeMap<String, i64>, Failure> {
         let failed = |stage| move |error: Error| failure(&error, stage);
         if changes.is_nothing() {
@@ -70,9 +72,9 @@ impl Step<'_> {
         }
         let lines = lines.map_err(failed(Stage::Save))?;
         if !changes.statements.is_empty() {
-            commit::execute(client, &changes.statements).await?;
+            commit::execute(client, &changes.statements, deadline).await?;
             let committed = client.batch_execute("COMMIT").await;
-            committed.map_err(failed(Stage::Commit))?;
+            committed.map_err(|error| commit::failure_of_commit(&error))?;
         }
         committed.map_err(failed(Stage::Commit))?;
         let newest = lines.iter().map(pair).collect::<Result<_, _>>();

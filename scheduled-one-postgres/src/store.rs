@@ -152,7 +152,7 @@ impl PostgresStore {
                 .attempt(&step, ledger_limit, &mut decide, deadline)
                 .await
             {
-                Ok(Made::Saved | Made::Nothing) => return Ok(()),
+                Ok(Made::Saved | Made::SavedWithStatements | Made::Nothing) => return Ok(()),
                 Ok(Made::Wants(lock)) => {
                     meta = lock;
                     continue;
@@ -192,6 +192,7 @@ impl PostgresStore {
             .await;
         match made {
             Ok(Made::Saved) => checkout.give_back(),
+            Ok(Made::SavedWithStatements) => checkout.clean(deadline).await,
             Err(Failure::Leave(_)) => self.connections.leave(checkout),
             // After an error of the server, all of its replies are there.
             Ok(Made::Nothing | Made::Wants(_)) | Err(_) => checkout.roll_back(deadline).await,
@@ -245,7 +246,7 @@ impl PostgresStore {
                 "PostgreSQL did not reply to a commit within {ANSWER_TIMEOUT:?}; does it wait for a standby?"
             )))
         };
-        let saved = timeout_at(deadline, step.save(checkout, &changes)).await;
+        let saved = timeout_at(deadline, step.save(checkout, &changes, deadline)).await;
         let newest = saved.map_err(unknown)?.map_err(|failure| match failure {
             Failure::Denied(denied) if before.set.forgotten.is_some() => {
                 Failure::Fatal(classify::may_not_forget(&self.shared.address, &denied))
@@ -257,7 +258,10 @@ impl PostgresStore {
             self.idle.committed(beat, &before);
         }
         self.trim(&before.set.lines, newest, ledger_limit);
-        Ok(Made::Saved)
+        Ok(match changes.statements.is_empty() {
+            true => Made::Saved,
+            false => Made::SavedWithStatements,
+        })
     }
 }
 
@@ -265,6 +269,8 @@ impl PostgresStore {
 enum Made {
     /// It was committed.
     Saved,
+    /// It was committed with statements of a job, which may have left something in the session.
+    SavedWithStatements,
     /// There was nothing to save.
     Nothing,
     /// Nothing was saved: the row of the bucket has to be locked first.

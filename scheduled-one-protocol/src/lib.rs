@@ -45,7 +45,7 @@ pub use ledger::{LedgerRecord, MAX_ERROR_BYTES};
 pub use outcome::{Outcome, SkipReason};
 pub use records::{Decide, Records, Survey};
 pub use schedule::{DecidingSchedule, MAX_GENERATION, ScheduleId};
-pub use statement::{MAX_STATEMENT_BYTES, MAX_STATEMENTS, SqlValue, Statement};
+pub use statement::{MAX_STATEMENT_BYTES, MAX_STATEMENTS, MAX_VALUES, SqlValue, Statement};
 pub use store::{Answer, DiagnosticContext, PreflightError, Store, StoreError};
 pub use trail::{MAX_TRAIL, NoTrailId, TrailEntry, TrailId, TrailLine};
 pub use unit::UnitName;

@@ -7,6 +7,37 @@ pub const MAX_STATEMENTS: usize = 100;
 /// Most bytes of all their texts and values.
 pub const MAX_STATEMENT_BYTES: usize = 1 << 20;
 
+/// Most values of one statement, as PostgreSQL has it.
+pub const MAX_VALUES: usize = 65_535;
+/// First words of statements about the transaction.
+const TRANSACTION: [&str; 10] = [
+    "ABORT",
+    "BEGIN",
+    "COMMIT",
+    "END",
+    "PREPARE",
+    "RELEASE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SET",
+    "START",
+];
+/// First words of statements about the connection, and of one that is no single request.
+const SESSION: [&str; 12] = [
+    "ATTACH",
+    "COPY",
+    "DEALLOCATE",
+    "DECLARE",
+    "DETACH",
+    "DISCARD",
+    "EXECUTE",
+    "FETCH",
+    "LISTEN",
+    "LOAD",
+    "RESET",
+    "UNLISTEN",
+];
+
 /// One SQL statement with its values, for the database that is the store: it is committed with the outcome of a run, or
 /// not at all.
 ///
@@ -70,12 +101,33 @@ impl Statement {
                 "{bytes} bytes of statements with one outcome: at most {MAX_STATEMENT_BYTES}"
             ));
         }
-        statements
-            .iter()
-            .find_map(Statement::ends_transaction)
-            .map(|word| {
-                format!("a statement begins with {word}: the store begins and ends the transaction")
-            })
+        let mut numbered = (1..).zip(statements);
+        numbered.find_map(|(number, statement)| {
+            let why = statement.fault()?;
+            Some(format!("statement {number}: {why}"))
+        })
+    }
+
+    /// What is wrong with it, whatever the database. One that ends the transaction would let the others be committed
+    /// without the outcome.
+    fn fault(&self) -> Option<String> {
+        if self.text.contains('\0') {
+            return Some("its text has a NUL".to_owned());
+        }
+        if self.values.len() > MAX_VALUES {
+            let count = self.values.len();
+            return Some(format!("{count} values: at most {MAX_VALUES}"));
+        }
+        match self.first_word() {
+            word if word.is_empty() => Some("it is empty".to_owned()),
+            word if TRANSACTION.contains(&&*word) => Some(format!(
+                "it begins with {word}: the store begins and ends the transaction"
+            )),
+            word if SESSION.contains(&&*word) => Some(format!(
+                "it begins with {word}: that is about the connection, which is the store's"
+            )),
+            _ => None,
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -83,37 +135,72 @@ impl Statement {
         self.text.len() + values.sum::<usize>()
     }
 
-    /// Its first word, if that is about the transaction. A store finds out what hides behind a comment by itself.
-    fn ends_transaction(&self) -> Option<String> {
-        const WORDS: [&str; 11] = [
-            "ABORT",
-            "ATTACH",
-            "BEGIN",
-            "COMMIT",
-            "END",
-            "PREPARE",
-            "RELEASE",
-            "ROLLBACK",
-            "SAVEPOINT",
-            "SET",
-            "START",
-        ];
-        let text = self.text.trim_start().to_ascii_uppercase();
-        let end = text.find(|letter: char| !letter.is_ascii_alphabetic());
-        let word = &text[..end.unwrap_or(text.len())];
-        WORDS.contains(&word).then(|| word.to_owned())
+    /// Its first word in capitals, behind blanks, semicolons and comments.
+    fn first_word(&self) -> String {
+        let mut text = self.text.as_str();
+        loop {
+            let trimmed = text.trim_start_matches(|letter: char| {
+                letter.is_whitespace() || letter.is_control() || ";(\u{feff}".contains(letter)
+            });
+            text = if let Some(rest) = trimmed.strip_prefix("--") {
+                rest.split_once(['\n', '\r']).map_or("", |(_, rest)| rest)
+            } else if let Some(rest) = trimmed.strip_prefix("/*") {
+                behind_comment(rest)
+            } else {
+                let end = trimmed.find(|letter: char| !letter.is_ascii_alphanumeric());
+                return trimmed[..end.unwrap_or(trimmed.len())].to_ascii_uppercase();
+            };
+        }
+    }
+
+    /// The text of an error without the values of this statement, which databases quote.
+    pub fn without_values(&self, error: &str) -> String {
+        let mut text = error.to_owned();
+        for (number, value) in (1..).zip(&self.values) {
+            let SqlValue::Text(value) = value else {
+                continue;
+            };
+            // A full-text search quotes the words of a value one by one.
+            let words = value.split(|letter: char| !letter.is_alphanumeric());
+            for part in std::iter::once(value.as_str()).chain(words) {
+                if part.len() > 2 {
+                    text = text.replace(part, &format!("<value {number}>"));
+                }
+            }
+        }
+        text
     }
 
     /// The error of a statement that changed another number of rows.
     pub fn judge_rows(&self, changed: u64) -> Result<(), String> {
         match self.rows {
             Some(rows) if rows != changed => Err(format!(
-                "it changed {changed} rows, and was to change {rows}: {}",
-                self.text
+                "it changed {changed} rows, and was to change {rows}"
             )),
             _ => Ok(()),
         }
     }
+}
+
+/// What follows the end of a comment that has begun. In PostgreSQL a comment may have others in it.
+fn behind_comment(mut text: &str) -> &str {
+    let mut depth = 1;
+    while depth > 0 {
+        let (open, close) = (text.find("/*"), text.find("*/"));
+        let at = match (open, close) {
+            (Some(open), Some(close)) if open < close => {
+                depth += 1;
+                open
+            }
+            (_, Some(close)) => {
+                depth -= 1;
+                close
+            }
+            (_, None) => return "",
+        };
+        text = &text[at + 2..];
+    }
+    text
 }
 
 /// Without the values: they may be secret.
@@ -190,10 +277,29 @@ mod tests {
     #[test]
     fn what_ends_a_transaction_is_refused_and_what_only_looks_like_it_is_not() {
         let refused = |text| Statement::refused(&[Statement::new(text)]);
-        for text in ["COMMIT", " rollback;", "End", "savepoint a", "Set x = 1"] {
+        let hidden = [
+            "/* a /* b */ */ COMMIT",
+            "-- a\n;(ROLLBACK",
+            "\u{feff}COPY a TO STDOUT",
+        ];
+        let plain = [
+            "COMMIT",
+            " rollback;",
+            "End",
+            "savepoint a",
+            "Set x = 1",
+            "",
+            ";",
+            "SELECT \0",
+        ];
+        for text in plain.into_iter().chain(hidden) {
             assert!(refused(text).is_some(), "{text}");
         }
-        for text in ["INSERT INTO a VALUES (1)", "update settings set a = 1", ""] {
+        for text in [
+            "INSERT INTO a VALUES (1)",
+            "/* b */ update settings set a = 1",
+            "(SELECT 1)",
+        ] {
             assert_eq!(refused(text), None, "{text}");
         }
     }
@@ -215,6 +321,15 @@ mod tests {
         assert_eq!(
             format!("{statement:?} {:?}", statement.values),
             "Statement(\"SELECT $1\", 2 values) [SqlValue(..), SqlValue(..)]"
+        );
+    }
+
+    #[test]
+    fn errors_are_shown_without_values() {
+        let find = Statement::new("").bind(1).bind("hunter2: a secret");
+        assert_eq!(
+            find.without_values("invalid input \"hunter2: a secret\", no such column: hunter2"),
+            "invalid input \"<value 2>\", no such column: <value 2>"
         );
     }
 

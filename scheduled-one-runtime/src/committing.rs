@@ -12,9 +12,6 @@ use crate::user_code;
 use scheduled_one_protocol::message::{Finish, Finished};
 use scheduled_one_protocol::{Outcome, Statement, StoreError};
 
-/// So often the store may be not available, before the attempt fails: with the waits in between, about ten seconds.
-const MOST_FAILURES: u32 = 12;
-
 /// A run that the store has ended together with the statements of its job.
 pub(crate) struct CommittedRun {
     finish: Finish,
@@ -38,8 +35,9 @@ impl Runner {
         let finish = self
             .reporter
             .finish(run.id(), result.clone(), run.fired_at_ms(), false);
-        let is_proven = || self.clock.boottime() < run.lease.deadline();
-        match self.client.commit(&finish, statements, is_proven).await {
+        // A scheduler that has ended waits for no outcome.
+        let goes_on = || !self.reporter.is_closed();
+        match self.client.commit(&finish, statements, goes_on).await {
             Ok(finished) => {
                 let result = match finished.recorded {
                     true => result,
@@ -70,18 +68,16 @@ impl Runner {
 }
 
 impl StoreClient {
-    /// Ends a run with statements, repeated until the store replies.
+    /// Ends a run with statements, repeated until the store replies, as long as it `goes_on`.
     ///
-    /// Errors: a statement failed, the store refuses the request, or it was not available for it again and again, while
-    /// it was for renewals, so that the lease is proven; nothing was changed.
+    /// Errors: a statement failed, or the store refuses the request, and nothing was changed; or it has not replied.
     async fn commit(
         &self,
         finish: &Finish,
         statements: &[Statement],
-        is_proven: impl Fn() -> bool,
+        goes_on: impl Fn() -> bool,
     ) -> Result<Finished, StoreError> {
-        // Whether one of the requests may have been carried out, or may be later.
-        let (mut failures, mut is_open) = (0, false);
+        let mut failures = 0;
         loop {
             let reply = self.request(Op::Finish, |store, caller| {
                 store.commit(caller, finish, statements)
@@ -91,15 +87,9 @@ impl StoreClient {
                 Err(error @ (StoreError::Statement(_) | StoreError::Refused(_))) => {
                     return Err(error);
                 }
-                // Whatever is in the way, nothing was carried out: perhaps it is in the way for good.
-                Err(error @ StoreError::Unavailable(_))
-                    if failures == MOST_FAILURES && !is_open && is_proven() =>
-                {
-                    return Err(error);
-                }
-                Err(error) => {
-                    is_open |= !matches!(error, StoreError::Unavailable(_));
-                    failures = MOST_FAILURES.min(failures + 1);
+                Err(error) if !goes_on() => return Err(error),
+                Err(_) => {
+                    failures += 1;
                     self.back_off(failures).await;
                 }
             }

@@ -19,8 +19,9 @@ use crate::state::{CommitsStatements, MissingState, States};
 ///
 /// # Limits
 ///
-/// 100 statements, 1 MiB of texts and values, and 1.2 s for all of them, as their rows and that of the run are locked
-/// meanwhile; 0.5 s in SQLite, where the whole file is.
+/// 100 statements, 1 MiB of texts and values, and 1.2 s for all of them with their round trips, as their rows and that
+/// of the run are locked meanwhile; 0.5 s in SQLite, where the whole file is. No statement may be about the transaction
+/// or the session (`COMMIT`, `SET`, `COPY`, …).
 ///
 /// SQLite: the tables are in the file of the scheduler, which takes none of another program. Make them there after the
 /// first start.

@@ -281,9 +281,8 @@ pub(crate) fn finish_refused(job: &UnitName, tick: TickMs) {
 
 pub(crate) fn unrecorded(report: &OutcomeReport) {
     let (job, tick, outcome) = match report {
-        OutcomeReport::Run(finish)
-        | OutcomeReport::Attempt(finish, _)
-        | OutcomeReport::Committed(finish, _) => {
+        OutcomeReport::Committed(..) => return,
+        OutcomeReport::Run(finish) | OutcomeReport::Attempt(finish, _) => {
             (&finish.run.unit, finish.run.tick, finish.outcome)
         }
         OutcomeReport::Local(line) => (&line.unit, line.tick, line.outcome),

@@ -46,6 +46,11 @@ impl Reporter {
         *self.sender() = None;
     }
 
+    /// Whether no run reports any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender().is_none()
+    }
+
     /// Reports the end of a run.
     pub(crate) fn end(
         &self,

@@ -200,6 +200,21 @@ impl Column {
     }
 }
 
+/// The names of all tables.
+pub(crate) const TABLES: [&str; 11] = [
+    "asked",
+    "checkpoint",
+    "history",
+    "job",
+    "job_list",
+    "ledger",
+    "meta",
+    "node",
+    "request",
+    "trail",
+    "unit",
+];
+
 /// Each table whose columns are a list of [`fields`].
 fn tables() -> [Table; 9] {
     const BUCKET: &str = "bucket TEXT NOT NULL";
@@ -268,3 +283,21 @@ fn indexes() -> [String; 2] {
 
 /// The units that a survey looks at: something runs, or waits.
 pub(crate) const ACTIVE: &str = "running OR waiting <> ''";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_all_tables_are_known() {
+        let connection = Connection::open_in_memory().unwrap();
+        for statement in statements() {
+            connection.execute_batch(&statement).unwrap();
+        }
+        let names = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+        let mut names = connection.prepare(names).unwrap();
+        let names = names.query_map([], |row| row.get(0)).unwrap();
+        let names: Vec<String> = names.map(Result::unwrap).collect();
+        assert_eq!(names, TABLES);
+    }
+}

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use scheduled_one_protocol::clock::SystemClock;
 use scheduled_one_protocol::{Statement, Store};
 use scheduled_one_sqlite::SqliteStore;
-use scheduled_one_testkit::contract::{Program, check_blame, check_commit};
+use scheduled_one_testkit::contract::{Program, check_blame, check_commit, check_each};
 
 struct File(Connection);
 
@@ -47,15 +47,33 @@ async fn statements_are_committed_with_the_outcome_or_not_at_all() {
     assert_eq!(checked, Ok(()));
 }
 
+/// What fails is the statement, and what is the store's is not touched.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deferred_constraint_fails_the_statement_and_not_the_commit() {
+async fn bad_statements_are_blamed_and_change_nothing() {
     let table = "CREATE TABLE effect (name TEXT PRIMARY KEY, \
                  of TEXT REFERENCES effect DEFERRABLE INITIALLY DEFERRED)";
     let (_folder, store, mut program) = with_table(table).await;
-    let orphan = Statement::new("INSERT INTO effect VALUES (?1, ?2)")
-        .bind("child")
-        .bind("nobody");
-    let checked = check_blame(&store, orphan).await;
+    let orphan = Statement::new("INSERT INTO effect VALUES (?1, ?2)");
+    let bad = [
+        orphan.bind("an orphan").bind("nobody"),
+        Statement::new("CREATE TEMP TABLE ledger AS SELECT 1 AS a"),
+        Statement::new("CREATE TRIGGER wrong AFTER INSERT ON ledger BEGIN SELECT 1; END"),
+        Statement::new("DELETE FROM ledger"),
+        Statement::new("UPDATE Unit SET running = 0"),
+        Statement::new("DROP TABLE node"),
+        Statement::new("PRAGMA synchronous = OFF"),
+        Statement::new("SELECT length(hex(zeroblob(400000000)))"),
+        Statement::new("CREATE TABLE IF NOT EXISTS effect (name TEXT)").rows(1),
+    ];
+    let checked = check_blame(&store, &bad).await;
     assert_eq!(checked, Ok(()));
     assert_eq!(program.names(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_for_full_text_search_is_written() {
+    let (_folder, store, _program) = with_table("CREATE VIRTUAL TABLE note USING fts5(text)").await;
+    let insert = Statement::new("INSERT INTO note VALUES (?1)").bind("paid");
+    let checked = check_each(&store, &[insert]).await;
+    assert_eq!(checked, Ok(()));
 }

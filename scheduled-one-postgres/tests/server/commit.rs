@@ -1,7 +1,7 @@
 //! Statements of a job, in the same database as its record.
 
 use scheduled_one_protocol::Statement;
-use scheduled_one_testkit::contract::{Program, check_blame, check_commit};
+use scheduled_one_testkit::contract::{Program, check_blame, check_commit, check_each};
 
 use super::Database;
 
@@ -25,19 +25,51 @@ async fn statements_are_committed_with_the_outcome_or_not_at_all() {
     assert_eq!(checked, Ok(()));
 }
 
-/// What fails with a constraint that is checked late, or with a trigger, is the statement's.
+/// What fails is the statement, whatever code its error has, and also if it fails late.
 #[tokio::test]
-async fn a_deferred_constraint_fails_the_statement_and_not_the_commit() {
+async fn errors_of_a_statement_are_not_taken_for_those_of_the_server() {
     let mut database = Database::new();
     let store = database.ready_store().await;
     database.sql(
         "CREATE TABLE effect (name TEXT PRIMARY KEY, \
-         of TEXT REFERENCES effect DEFERRABLE INITIALLY DEFERRED)",
+         of TEXT REFERENCES effect DEFERRABLE INITIALLY DEFERRED); \
+         CREATE FUNCTION raise(code TEXT) RETURNS VOID LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'raised' USING ERRCODE = code; END $$",
     );
-    let orphan = Statement::new("INSERT INTO effect VALUES ($1, $2)")
-        .bind("child")
-        .bind("nobody");
-    let checked = check_blame(&store, orphan).await;
+    let insert = "INSERT INTO effect VALUES ($1, $2)";
+    let raise = [
+        "40001", "53400", "57P03", "58000", "XX000", "08006", "42P01",
+    ]
+    .map(|code| Statement::new("SELECT raise($1)").bind(code));
+    let mut bad = raise.to_vec();
+    bad.extend([
+        Statement::new(insert).bind("an orphan").bind("nobody"),
+        Statement::new(insert).bind("a value is missing"),
+        Statement::new("SELECT $1::int").bind("no number"),
+        Statement::new("SELECT pg_sleep(60)"),
+        Statement::new("SELECT pg_read_file('nowhere')"),
+    ]);
+    let checked = check_blame(&store, &bad).await;
     assert_eq!(checked, Ok(()));
     assert_eq!(database.names(), [""; 0]);
+}
+
+/// The next request has a session without what the statements have left there.
+#[tokio::test]
+async fn statements_leave_nothing_in_the_session() {
+    let database = Database::new();
+    let store = database.ready_store().await;
+    database.sql("CREATE TABLE effect (name TEXT PRIMARY KEY); CREATE ROLE nobody_of_effects");
+    let leave = [
+        Statement::new("SELECT set_config('role', 'nobody_of_effects', false)"),
+        Statement::new("SELECT set_config('search_path', 'nowhere', false)"),
+        Statement::new("SELECT pg_advisory_lock(7)"),
+    ];
+    let checked = check_each(&store, &leave).await;
+    database.sql("DROP ROLE nobody_of_effects");
+    assert_eq!(checked, Ok(()));
+    let free = database.sql("SELECT pg_try_advisory_lock(7)");
+    assert_eq!(free, "t");
+    let checked = check_each(&store, &[]).await;
+    assert_eq!(checked, Ok(()));
 }

@@ -27,7 +27,15 @@ impl WorkingSet {
         let finished = self.each(
             std::slice::from_ref(finish),
             |finish| &finish.run.unit,
-            |set, record, finish| set.finish_one(caller, record, finish),
+            |set, record, finish| {
+                let done = record.done.clone();
+                let finished = set.finish_one(caller, record, finish);
+                if !finished.recorded {
+                    // A copy of this report gets the same reply.
+                    record.done = done;
+                }
+                finished
+            },
         );
         let finished = finished[0];
         let is_its_end = finished.recorded && self.lines.len() > lines;

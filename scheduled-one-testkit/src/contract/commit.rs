@@ -75,6 +75,9 @@ async fn bad_statements(
             Statement::new("DELETE FROM effect; DELETE FROM effect"),
         ],
         vec![insert("second"), Statement::new("ROLLBACK")],
+        vec![Statement::new("/**/;COMMIT"), insert("second")],
+        vec![insert("second"), Statement::new("DISCARD ALL")],
+        vec![insert("second"), Statement::new(" ")],
         vec![insert("second"), Statement::new("/* hidden */ ROLLBACK")],
     ];
     for statements in bad {
@@ -116,19 +119,45 @@ async fn lost_lease(
     expect_line(store, Outcome::FinishedWithoutLease).await
 }
 
-/// Ends a run with a statement that fails: the statement is blamed, and the run goes on.
+/// Ends a run with each of these statements, which fail: the statement is blamed, and the run goes on.
 ///
 /// The namespace is empty at first.
 ///
 /// # Errors
 ///
 /// What went wrong, in words.
-pub async fn check_blame(store: &dyn Store, statement: Statement) -> Result<(), String> {
+pub async fn check_blame(store: &dyn Store, statements: &[Statement]) -> Result<(), String> {
     let mut node = Node::new(store);
     node.register().await.map_err(refused)?;
     let tick = node.now().await?;
     let grant = node.granted(ONE, tick, FIRST_SEEN).await?;
-    is_blamed(store, &node.end_of(&grant), &[statement]).await
+    let end = node.end_of(&grant);
+    for statement in statements {
+        is_blamed(store, &end, std::slice::from_ref(statement)).await?;
+    }
+    Ok(())
+}
+
+/// Ends runs with each of these statements by itself, then one with a statement that does nothing.
+///
+/// # Errors
+///
+/// What went wrong, in words.
+pub async fn check_each(store: &dyn Store, statements: &[Statement]) -> Result<(), String> {
+    let mut node = Node::new(store);
+    let registered = node.register().await.map_err(refused)?;
+    let mut after = registered[0].marks.decided.or(FIRST_SEEN);
+    let nothing = Statement::new("SELECT 1");
+    for statement in statements.iter().chain([&nothing]) {
+        let tick = node.now_after(after).await?;
+        let grant = node.granted(ONE, tick, after).await?;
+        let end = node.end_of(&grant);
+        let finished = commit(store, &end, std::slice::from_ref(statement)).await;
+        let finished = finished.map_err(refused)?;
+        expect("recorded", &(statement, finished), finished.recorded)?;
+        after = Some(tick);
+    }
+    Ok(())
 }
 
 async fn is_blamed(

@@ -58,7 +58,7 @@ use scheduled_one_protocol::message::{Caller, Heartbeat};
 use scheduled_one_protocol::{BoxFuture, Bucket, Store};
 
 pub use behaviours::BEHAVIOURS;
-pub use commit::{Program, check_blame, check_commit};
+pub use commit::{Program, check_blame, check_commit, check_each};
 pub use requests::{JOBS, units};
 pub use way_back::{WayBack, check_way_back};
 pub use workload::{Random, Workload};
