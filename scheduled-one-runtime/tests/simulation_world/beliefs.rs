@@ -117,6 +117,7 @@ pub(super) fn distort(random: &mut Random, reply: &mut HeartbeatReply) {
                     name: node.clone(),
                     jobs: *jobs,
                     labels: labels(random),
+                    clock_offset_ms: None,
                 });
             }
         }
