@@ -66,10 +66,14 @@ impl Driven {
             return at_a_time;
         };
         let pace = self.pace.unwrap_or(gap / 4).max(Duration::from_micros(100));
-        let room = gap.saturating_sub(CLEAR.max(pace));
+        let room = gap.saturating_sub(CLEAR.max(pace)) * 4 / 5;
         let fits = (room.as_micros() / pace.as_micros()) as usize;
-        let starves = now.saturating_sub(self.asked_at) > 2 * period;
-        fits.max(usize::from(starves)).min(at_a_time)
+        fits.max(self.least(period, now)).min(at_a_time)
+    }
+
+    /// Requests that may be open in any case: one, if there was no room for any during two periods.
+    fn least(&self, period: Duration, now: Duration) -> usize {
+        usize::from(now.saturating_sub(self.asked_at) > 2 * period)
     }
 
     /// Takes a look into account: so many requests were open, and so many came.
@@ -78,7 +82,7 @@ impl Driven {
         let ended = before.saturating_sub(open) as u32;
         if ended > 0 {
             let each = now.saturating_sub(since) / ended;
-            self.pace = Some(self.pace.map_or(each, |pace| (pace + each) / 2));
+            self.pace = Some(self.pace.map_or(each, |pace| smoothed(pace, each)));
         }
         if ended > 0 || asked > 0 || open == 0 {
             self.last = (now, open + asked);
@@ -91,6 +95,15 @@ impl Driven {
         // slower than it is, as after a moment of load: a look that waited for all would measure its own wait.
         let work = self.pace.unwrap_or(LOOKS.1 / 10) * (open + asked) as u32;
         self.next = now + (work / 2).clamp(LOOKS.0, LOOKS.1);
+    }
+}
+
+/// The pace after another measurement. Ticks of the schedule would wait if it were taken for faster than it is: it
+/// rises at once, and falls slowly.
+fn smoothed(pace: Duration, each: Duration) -> Duration {
+    match each > pace {
+        true => (pace + each) / 2,
+        false => (pace * 3 + each) / 4,
     }
 }
 
@@ -188,6 +201,10 @@ impl Node {
             plan: Arc::clone(&driven.plan),
             position: driven.position,
             most: driven.most(gap, period, now),
+            most_while_busy: match driven.backfill.on_busy {
+                OnBusy::Allow => driven.most(gap, period, now),
+                _ => driven.least(period, now),
+            },
             ended: match is_same {
                 true => String::new(),
                 false => "the job has another schedule".to_owned(),
@@ -252,11 +269,11 @@ mod tests {
         let most = |pace_ms, gap_ms: u32| {
             driven(pace_ms, OnBusy::Wait).most(Some(gap_ms * MS), 1_000 * MS, 1_500 * MS)
         };
-        assert_eq!(most(Some(100), 1_000), 9);
-        assert_eq!(most(Some(100), 450), 3);
+        assert_eq!(most(Some(100), 1_000), 7, "four fifths of the time");
+        assert_eq!(most(Some(100), 450), 2);
         assert_eq!(most(Some(100), 150), 0);
         assert_eq!(most(Some(5), 1_000), 10, "at a time");
-        assert_eq!(most(None, 1_000), 3, "the pace is not known yet");
+        assert_eq!(most(None, 1_000), 2, "the pace is not known yet");
         let beside = driven(Some(100), OnBusy::Allow);
         assert_eq!(beside.most(Some(MS), 1_000 * MS, 1_500 * MS), 10);
         let without_ticks = driven(Some(100), OnBusy::Wait);
@@ -286,7 +303,7 @@ mod tests {
         let mut driven = driven(Some(3_000), OnBusy::Wait);
         driven.learn(0, 1, Duration::ZERO);
         // Now each run has ended long before the next look.
-        for _ in 0..20 {
+        for _ in 0..40 {
             let now = driven.next;
             driven.learn(0, 1, now);
         }

@@ -100,7 +100,7 @@ async fn a_statement_that_fails_fails_the_attempt_and_a_retry_commits() {
     assert_eq!(failed.outcome, Outcome::Failed);
     let error = &failed.error;
     assert!(
-        error.contains("a statement of the job failed: UNIQUE constraint failed"),
+        error.contains("a statement of the job failed: statement 2: UNIQUE constraint failed"),
         "{error}"
     );
     let all = scheduler.ledger("pay", 1_000).await.expect("a ledger");

@@ -28,6 +28,8 @@ pub(super) struct Portion {
     pub(super) position: usize,
     /// Most requests that may be open afterwards.
     pub(super) most: usize,
+    /// The same while a tick of the schedule runs or waits.
+    pub(super) most_while_busy: usize,
     pub(super) ended: String,
 }
 
@@ -60,8 +62,13 @@ impl Portion {
     /// Looks at the lanes, asks for ticks, and notes how far the backfill has come. Returns how many requests were
     /// open, and how many ticks were asked for.
     async fn look(mut self, client: &StoreClient) -> Result<(usize, usize), StoreError> {
-        let open = self.open(client).await?;
-        let asked = self.ask(client, open).await?;
+        let (open, is_busy) = self.open(client).await?;
+        let most = if is_busy {
+            self.most_while_busy
+        } else {
+            self.most
+        };
+        let asked = self.ask(client, most.saturating_sub(open)).await?;
         let position = self.position + asked;
         let noted = self.directive.backfill.as_ref().map_or(0, |own| own.asked);
         let is_end = position == self.plan.len();
@@ -71,27 +78,32 @@ impl Portion {
         Ok((open, asked))
     }
 
-    /// How many requests wait or run in the lanes, whoever asked for them.
-    async fn open(&self, client: &StoreClient) -> Result<usize, StoreError> {
+    /// How many requests wait or run in the lanes, whoever asked for them; and whether a tick of the schedule runs or
+    /// waits in one of the units.
+    async fn open(&self, client: &StoreClient) -> Result<(usize, bool), StoreError> {
         let mut shards: Vec<u32> = self.plan.iter().map(|tick| tick.shard).collect();
         shards.sort_unstable();
         shards.dedup();
-        let lanes = shards.iter().map(|shard| UnitName::new(&self.job, *shard));
-        let lanes: Vec<UnitName> = lanes.map(|unit| unit.lane()).collect();
-        let mut open = 0;
-        for batch in lanes.chunks(MAX_BATCH) {
+        let units = shards.iter().map(|shard| UnitName::new(&self.job, *shard));
+        let units: Vec<UnitName> = units.flat_map(|unit| [unit.lane(), unit]).collect();
+        let (mut open, mut is_busy) = (0, false);
+        for batch in units.chunks(MAX_BATCH) {
             let statuses =
                 client.request(Op::Inspect, |store, caller| store.inspect(caller, batch));
-            for lane in statuses.await?.body {
-                open += lane.waiting.len() + usize::from(lane.running.is_some());
+            for (unit, status) in batch.iter().zip(statuses.await?.body) {
+                let count = status.waiting.len() + usize::from(status.running.is_some());
+                match unit.is_lane() {
+                    true => open += count,
+                    false => is_busy |= count > 0,
+                }
             }
         }
-        Ok(open)
+        Ok((open, is_busy))
     }
 
-    /// Asks for the next ticks. Returns how many.
-    async fn ask(&self, client: &StoreClient, open: usize) -> Result<usize, StoreError> {
-        let room = self.most.saturating_sub(open).min(MAX_BATCH);
+    /// Asks for the next ticks, at most so many. Returns how many.
+    async fn ask(&self, client: &StoreClient, room: usize) -> Result<usize, StoreError> {
+        let room = room.min(MAX_BATCH);
         let next = self.plan.iter().skip(self.position).take(room);
         let asks: Vec<Ask> = next
             .map(|tick| Ask {
