@@ -82,16 +82,18 @@ fn busy_s(cluster: &RedisCluster) -> Result<Vec<f64>> {
     cluster.servers().iter().map(of_server).collect()
 }
 
-/// `Scheduler::start` on a real Redis.
+/// `Scheduler::start` on a real Redis, next to the start of the reference, which has no store.
 pub(crate) fn start(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[2];
     let redis = RedisServer::start()?;
     let task = Task::new(&redis.url(), jobs, scale);
     // The first start makes the records, the second finds them.
     let (new, known) = (child::run("start", &task)?, child::run("start", &task)?);
+    let peer = child::run("peer-start", &task)?.get("start_ms")?;
     let row = |what: &str, found: &Found| -> Result<Row> {
         let figure = format!("start on Redis, {} jobs, {what}", number(jobs as f64));
-        Ok(Row::new(figure, "ms", Bound::None, found.get("start_ms")?))
+        let row = Row::new(figure, "ms", Bound::None, found.get("start_ms")?);
+        Ok(row.beside(peer))
     };
     Ok(vec![
         row("of an empty namespace", &new)?,
@@ -101,12 +103,12 @@ pub(crate) fn start(scale: &Scale) -> Result<Vec<Row>> {
 
 /// In a child: starts, and ends at once.
 pub(crate) async fn ours_start(task: &Task) -> Result<Found> {
+    let began = Instant::now();
     let mut builder = Scheduler::builder(&task.url).lease(task.lease);
     for number in 0..task.jobs {
         let name = format!("job-{number:06}");
         builder = builder.job(Job::cron(name, "0 0 3 * * *", || async {}));
     }
-    let began = Instant::now();
     let scheduler = builder.start().await?;
     let mut found = Found::default();
     found.set("start_ms", began.elapsed().as_secs_f64() * 1000.0);

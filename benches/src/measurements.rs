@@ -1,6 +1,7 @@
 //! The measurements that a child process can run, by name.
 
 use anyhow::{Context, Result, bail};
+use scheduled_one_runtime::Route;
 
 use crate::task::{Found, Task};
 use crate::{
@@ -26,13 +27,15 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             "memory" => memory::ours(&task).await,
             "peer-memory" => peer::memory(&task).await,
             "downtime" => downtime::ours(&task).await,
-            "replica" => replicas::node::run(&task).await,
+            "replica" => replicas::node::run(&task, Route::default()).await,
+            "uncoordinated-replica" => replicas::node::run(&task, Route::Fastest).await,
             "hanging-replica" => hanging::nodes(&task).await,
             "later-replica" => hanging::later(&task).await,
             "plain-updates" => sql::plain(&task).await,
             "sql-nodes" => sql::nodes(&task).await,
             "day" => day::ours(&task).await,
             "start" => many::ours_start(&task).await,
+            "peer-start" => peer::start(&task).await,
             "failover" => many::ours_failover(&task).await,
             "idle" => idle::ours(&task).await,
             _ => bail!("there is no child `{name}`"),

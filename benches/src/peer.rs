@@ -1,6 +1,7 @@
 //! The reference of most figures: tokio-cron-scheduler, in one process, without coordination.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 use tokio_cron_scheduler::{Job, JobScheduler};
@@ -30,6 +31,21 @@ pub(crate) async fn lateness(task: &Task) -> Result<Found> {
     scheduler.start().await?;
     tokio::time::sleep(task.settle).await;
     let found = board.watch().await?;
+    scheduler.shutdown().await?;
+    Ok(found)
+}
+
+/// How long a start takes with jobs of which none is due.
+pub(crate) async fn start(task: &Task) -> Result<Found> {
+    let began = Instant::now();
+    let mut scheduler = JobScheduler::new().await?;
+    for _ in 0..task.jobs {
+        let job = Job::new_async(NEXT_YEAR, |_, _| Box::pin(async {}))?;
+        scheduler.add(job).await?;
+    }
+    scheduler.start().await?;
+    let mut found = Found::default();
+    found.set("start_ms", began.elapsed().as_secs_f64() * 1000.0);
     scheduler.shutdown().await?;
     Ok(found)
 }

@@ -37,10 +37,14 @@ pub(crate) enum Cluster {
     Apart,
     /// All jobs, and all nodes are in one process.
     Together,
+    /// All jobs, and each node claims each tick.
+    Uncoordinated,
     /// All jobs, which are due seldom.
     Seldom,
     /// The same, and one node is killed just before the window.
     Killed,
+    /// The same, and each node claims each tick.
+    UncoordinatedKilled,
     /// The same, and one node hangs from just before the window on.
     Hangs,
     /// Of jobs that are due seldom, some nodes have only a half, and two of those start in the window.
@@ -52,6 +56,7 @@ impl Cluster {
     fn child(self, node: usize, nodes: usize, task: &Task) -> (&'static str, Task) {
         let mut task = task.clone();
         let name = match self {
+            Cluster::Uncoordinated | Cluster::UncoordinatedKilled => "uncoordinated-replica",
             Cluster::Hangs if node == 0 => "hanging-replica",
             Cluster::Mixed if node + 2 >= nodes => "later-replica",
             _ => "replica",
@@ -69,8 +74,13 @@ impl Cluster {
     }
 
     fn is_seldom(self) -> bool {
-        use Cluster::{Hangs, Killed, Mixed, Seldom};
-        matches!(self, Seldom | Killed | Hangs | Mixed)
+        use Cluster::{Hangs, Mixed, Seldom};
+        self.is_killed() || matches!(self, Seldom | Hangs | Mixed)
+    }
+
+    /// Whether one of its nodes is killed.
+    fn is_killed(self) -> bool {
+        matches!(self, Cluster::Killed | Cluster::UncoordinatedKilled)
     }
 }
 
@@ -185,21 +195,17 @@ fn others(nodes: usize, scale: &Scale, alone: (f64, f64, f64)) -> Result<Vec<Row
     Ok(rows)
 }
 
-/// How evenly the runs are shared.
+/// How evenly the runs are shared, next to nodes that each claim each tick.
 pub(crate) fn balance(scale: &Scale) -> Result<Vec<Row>> {
     let jobs = scale.jobs[0];
-    let found = cluster(5, jobs, scale, Cluster::Shared)?;
-    let mean = found.runs.iter().sum::<u64>() as f64 / found.runs.len() as f64;
-    let farthest = found
-        .runs
-        .iter()
-        .map(|runs| (*runs as f64 / mean - 1.0).abs() * 100.0)
-        .fold(0.0, f64::max);
+    let farthest = cluster(5, jobs, scale, Cluster::Shared)?.farthest_share();
+    let uncoordinated = cluster(5, jobs, scale, Cluster::Uncoordinated)?.farthest_share();
     let figure = format!(
         "5 nodes, {} jobs, farthest share from the mean",
         number(jobs as f64)
     );
-    Ok(vec![Row::new(figure, "%", Bound::AtMost(20.0), farthest)])
+    let row = Row::new(figure, "%", Bound::AtMost(20.0), farthest);
+    Ok(vec![row.beside(uncoordinated)])
 }
 
 /// Five processes that share a file.
@@ -222,9 +228,10 @@ pub(crate) fn on_sqlite(scale: &Scale) -> Result<Vec<Row>> {
     ])
 }
 
-/// A node is killed just before the window.
+/// A node is killed just before the window; next to nodes that each claim each tick: nobody waits for it.
 pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
-    let found = cluster(5, scale.replica_jobs, scale, Cluster::Killed)?;
+    let of = |kind| cluster(5, scale.replica_jobs, scale, kind);
+    let (found, uncoordinated) = (of(Cluster::Killed)?, of(Cluster::UncoordinatedKilled)?);
     let figure = |what: &str| format!("one of 5 nodes is killed, {what}");
     Ok(vec![
         Row::new(
@@ -232,13 +239,15 @@ pub(crate) fn after_a_kill(scale: &Scale) -> Result<Vec<Row>> {
             "ms",
             Bound::AtMost(1_500.0),
             found.late_ms(1.0),
-        ),
+        )
+        .beside(uncoordinated.late_ms(1.0)),
         Row::new(
             figure("start after the tick, p99"),
             "ms",
             Bound::None,
             found.late_ms(0.99),
-        ),
+        )
+        .beside(uncoordinated.late_ms(0.99)),
         Row::new(
             figure("ticks missing"),
             "",
@@ -286,7 +295,7 @@ fn window<T>(
         child::start(name, &task)
     });
     let mut children = children.collect::<Result<Vec<Child>>>()?;
-    if kind == Cluster::Killed {
+    if kind.is_killed() {
         sleep_until(task.from_s as f64 - KILLED_BEFORE_S);
         let mut victim = children.remove(0);
         let killed = victim.kill();
@@ -324,6 +333,14 @@ impl Measured {
         self.runs.push(runs);
         self.claims += found.get(CLAIMS)?;
         Ok(())
+    }
+
+    /// How far the share of a node is from the mean, at most, in percent.
+    fn farthest_share(&self) -> f64 {
+        let mean = self.runs.iter().sum::<u64>() as f64 / self.runs.len() as f64;
+        let far = self.runs.iter();
+        far.map(|runs| (*runs as f64 / mean - 1.0).abs() * 100.0)
+            .fold(0.0, f64::max)
     }
 
     fn point(&self, nodes: usize) -> Point {

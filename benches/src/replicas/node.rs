@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use scheduled_one_runtime::{MetricValue, Scheduler, SchedulerBuilder};
+use scheduled_one_runtime::{MetricValue, Route, Scheduler, SchedulerBuilder};
 
 use crate::lateness;
 use crate::task::{Found, Task};
@@ -17,12 +17,12 @@ pub(crate) const CLAIMS: &str = "claims";
 /// Claims are counted from so long before the window on, and until so long before its end: they are sent ahead.
 const AHEAD_S: f64 = 0.5;
 
-/// Runs the nodes of one process; in a child.
-pub(crate) async fn run(task: &Task) -> Result<Found> {
+/// Runs the nodes of one process; in a child. `route`: on which node a job is run.
+pub(crate) async fn run(task: &Task, route: Route) -> Result<Found> {
     let board = Arc::new(Board::new(task));
     let mut nodes = Vec::new();
     for _ in 0..task.nodes {
-        nodes.push(builder(task, &board).start().await?);
+        nodes.push(builder_of(task, &board, route).start().await?);
     }
     let claims = claims_in_window(task, &nodes);
     let (found, claims) = tokio::join!(watch(task, &board), claims);
@@ -36,11 +36,15 @@ pub(crate) async fn run(task: &Task) -> Result<Found> {
 
 /// A node with the jobs of the task.
 pub(crate) fn builder(task: &Task, board: &Arc<Board>) -> SchedulerBuilder {
+    builder_of(task, board, Route::default())
+}
+
+fn builder_of(task: &Task, board: &Arc<Board>, route: Route) -> SchedulerBuilder {
     let mut builder = Scheduler::builder(&task.url)
         .namespace(&task.namespace)
         .lease(task.lease);
     for index in 0..task.jobs {
-        builder = builder.job(lateness::job(index, task.every_s, board));
+        builder = builder.job(lateness::job(index, task.every_s, board).route(route));
     }
     builder
 }
