@@ -66,8 +66,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "backfills-leave-room",
         edits: &[Edit {
             file: BACKFILL,
-            old: "fits.max(usize::from(starves)).min(at_a_time)",
-            new: "fits.max(usize::from(starves)).max(at_a_time)",
+            old: "fits.max(self.least(period, now)).min(at_a_time)",
+            new: "fits.max(self.least(period, now)).max(at_a_time)",
         }],
         suites: &[Suite::Test(
             "--lib",
@@ -78,8 +78,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "backfills-go-on-one-by-one",
         edits: &[Edit {
             file: BACKFILL,
-            old: "fits.max(usize::from(starves)).min(at_a_time)",
-            new: "fits.max(usize::from(starves) * 0).min(at_a_time)",
+            old: "fits.max(self.least(period, now)).min(at_a_time)",
+            new: "fits.max(self.least(period, now) * 0).min(at_a_time)",
         }],
         suites: &[Suite::Test(
             "--lib",
