@@ -42,7 +42,8 @@ impl WorkingSet {
         if is_its_end {
             self.statements = statements.to_vec();
         } else if let Some(line) = self.lines[lines..].last_mut() {
-            "no lease: this report has committed no statements".clone_into(&mut line.reason);
+            line.reason
+                .push_str("; this report has committed no statements");
         }
         finished
     }
