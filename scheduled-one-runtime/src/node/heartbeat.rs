@@ -8,7 +8,7 @@ use crate::cluster_clock::ClusterClock;
 use crate::event;
 use crate::metrics::labels::Op;
 use crate::node::Node;
-use crate::node::hold_up::CALM_MS;
+use crate::node::hold_up::CALM;
 use crate::node::inbox::Event;
 use crate::node::mode::Mode;
 use crate::node::registration::refresh;
@@ -25,8 +25,6 @@ const GO_ON_AFTER: Duration = Duration::from_millis(50);
 const LOGGED_OFFSET_MS: i64 = 1_000;
 /// Change of the wall clock's offset that heartbeats report, so that a store writes none that only jitters.
 const REPORTED_OFFSET_MS: i64 = 100;
-/// After a slow reply, the ticks that came due meanwhile are claimed within this time.
-const CALM: Duration = Duration::from_millis(CALM_MS as u64);
 
 /// When the next heartbeat is sent.
 pub(super) struct HeartbeatTimer {

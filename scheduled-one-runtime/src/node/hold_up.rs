@@ -2,8 +2,12 @@
 //! time in, wait and reasons out. A hold-up concerns all units; a single unit may
 //! stand still for longer, until its own lease is over: see [`Standstill`].
 
+use std::time::Duration;
+
 /// After a hold-up, the ticks that came due in it are claimed within this time.
 pub(super) const CALM_MS: i64 = 3_000;
+/// The same, as a duration.
+pub(super) const CALM: Duration = Duration::from_millis(CALM_MS as u64);
 
 /// Why a node sends no claims, or none of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

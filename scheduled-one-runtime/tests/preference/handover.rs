@@ -91,6 +91,27 @@ async fn a_store_that_stands_still_makes_no_node_idle() {
     }
 }
 
+/// Heartbeats have their replies meanwhile, as through another connection. Of two nodes, each misses the claims of the
+/// other, and of itself.
+#[tokio::test(start_paused = true)]
+async fn claims_that_the_store_is_slow_with_make_no_node_idle() {
+    let (log, _guard) = warnings();
+    let cluster = Cluster::calm(2, 30, SECOND).await;
+    for hangs in [Hangs::Claims, Hangs::Nothing] {
+        for node in &cluster.nodes {
+            node.store.hang(hangs);
+        }
+        tokio::time::sleep(6 * SECOND).await;
+    }
+    let before = cluster.claims_sent();
+    let starts = cluster.watch(20 * SECOND, 30).await;
+    let claims = (cluster.claims_sent() - before) as f64 / (23 * 30) as f64;
+    assert!(claims <= 1.05, "{claims} claims for a tick");
+    assert_eq!(latest(&starts), 0);
+    let reports = log.lines_with("claimed in the place of");
+    assert!(reports.is_empty(), "{reports:?}");
+}
+
 /// A node that hung, and does so no more, gets its ticks back: who stands in for it sees that it claims them.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_claims_again_is_not_idle_any_more() {

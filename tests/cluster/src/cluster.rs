@@ -13,7 +13,7 @@ use test_support::{PostgresServer, RedisServer, find_libfaketime, wait_until};
 use crate::BOUND;
 use crate::job::JobSpec;
 use crate::log::{self, Event, Kind};
-use crate::node::{Node, NodeSpec};
+use crate::node::{Node, NodeSpec, Placement};
 
 /// What the nodes of a cluster share.
 pub trait SharedStore {
@@ -110,8 +110,7 @@ impl<S: SharedStore> Cluster<S> {
             sink: None,
             hook: self.hook,
             can_hang: false,
-            labels: Vec::new(),
-            max_running: None,
+            placement: Placement::default(),
         };
         let mut env = Vec::new();
         if let Some(shift) = clock_shift {

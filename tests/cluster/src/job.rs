@@ -158,6 +158,7 @@ fn with_policy(job: Job, text: &str) -> Job {
         ("route", "spread") => job.route(Route::Spread),
         ("route", "least_loaded") => job.route(Route::LeastLoaded),
         ("on", _) => job.on(value.split('+')),
+        ("group", _) => job.group(value),
         ("retries", _) => {
             let wait = Duration::from_millis(50);
             job.retries(number as u32).backoff(wait, wait)

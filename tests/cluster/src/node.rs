@@ -37,10 +37,19 @@ pub struct NodeSpec {
     pub hook: Option<SocketAddr>,
     /// Whether its claims can be made to hang.
     pub can_hang: bool,
+    /// What it may run, and how much at the same time.
+    pub placement: Placement,
+}
+
+/// What a node may run, and how much at the same time.
+#[derive(Clone, Debug, Default)]
+pub struct Placement {
     /// Its labels.
     pub labels: Vec<String>,
     /// How many runs it may have, if there is a limit.
     pub max_running: Option<u32>,
+    /// How many runs all nodes together may have of the jobs of a group, if it knows of one.
+    pub max_running_of: Option<(String, u32)>,
 }
 
 impl NodeSpec {
@@ -52,13 +61,10 @@ impl NodeSpec {
             .env("NODE_NAME", &self.name)
             .env("NODE_LEASE_MS", self.lease.as_millis().to_string())
             .env("NODE_JOBS", jobs.join(","))
-            .env("NODE_LABELS", self.labels.join(","))
             .env("NODE_LOG", &self.log);
+        self.placement.to_env(command);
         if self.can_hang {
             command.env("NODE_CAN_HANG", "1");
-        }
-        if let Some(runs) = self.max_running {
-            command.env("NODE_MAX_RUNNING", runs.to_string());
         }
         if let Some(sink) = self.sink {
             command.env("NODE_SINK", sink.to_string());
@@ -97,14 +103,35 @@ impl NodeSpec {
                 .ok()
                 .map(|hook| hook.parse().expect("an address")),
             can_hang: std::env::var_os("NODE_CAN_HANG").is_some(),
-            labels: text("NODE_LABELS")
-                .split(',')
-                .filter(|label| !label.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            max_running: std::env::var("NODE_MAX_RUNNING")
-                .ok()
-                .map(|runs| runs.parse().expect("a number")),
+            placement: Placement::from_env(),
+        }
+    }
+}
+
+impl Placement {
+    fn to_env(&self, command: &mut Command) {
+        command.env("NODE_LABELS", self.labels.join(","));
+        if let Some(runs) = self.max_running {
+            command.env("NODE_MAX_RUNNING", runs.to_string());
+        }
+        if let Some((group, runs)) = &self.max_running_of {
+            command.env("NODE_MAX_RUNNING_OF", format!("{group}={runs}"));
+        }
+    }
+
+    fn from_env() -> Self {
+        let text = |name: &str| std::env::var(name).ok();
+        let number = |text: &str| text.parse().expect("a number");
+        let of_group = |text: String| {
+            let (group, runs) = text.split_once('=').expect("group=number");
+            (group.to_owned(), number(runs))
+        };
+        let labels = text("NODE_LABELS").expect("NODE_LABELS is set");
+        let labels = labels.split(',').filter(|label| !label.is_empty());
+        Placement {
+            labels: labels.map(str::to_owned).collect(),
+            max_running: text("NODE_MAX_RUNNING").map(|runs| number(&runs)),
+            max_running_of: text("NODE_MAX_RUNNING_OF").map(of_group),
         }
     }
 }
@@ -160,6 +187,7 @@ impl Order {
 #[derive(Debug)]
 pub struct Node {
     name: String,
+    placement: Placement,
     child: Child,
     stdin: Option<ChildStdin>,
     stderr: PathBuf,
@@ -190,6 +218,7 @@ impl Node {
             .expect("the node starts");
         Node {
             name: spec.name.clone(),
+            placement: spec.placement.clone(),
             stdin: child.stdin.take(),
             child,
             stderr,
@@ -208,6 +237,11 @@ impl Node {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What it may run.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// Sends an order to the node.

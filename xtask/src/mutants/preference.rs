@@ -6,6 +6,7 @@ use super::list::{Mutant, Suite};
 const ADOPTION: &str = "scheduled-one-runtime/src/node/adoption.rs";
 const PEERS: &str = "scheduled-one-runtime/src/node/preference/peers.rs";
 const LEARNING: &str = "scheduled-one-runtime/src/node/preference/learning.rs";
+const LANE: &str = "scheduled-one-runtime/src/node/lane.rs";
 const NODE: &str = "scheduled-one-runtime/src/node.rs";
 const PERMITS: &str = "scheduled-one-runtime/src/permits.rs";
 const CLAIMING: &str = "scheduled-one-runtime/src/node/claiming.rs";
@@ -14,6 +15,7 @@ const IDLE: &str = "scheduled-one-runtime/src/node/preference/idle.rs";
 const PLANNING: &str = "scheduled-one-runtime/src/node/planning.rs";
 const PREFERENCE: &str = "scheduled-one-runtime/src/node/preference.rs";
 const RANK: &str = "scheduled-one-runtime/src/node/preference/rank.rs";
+const SPREAD: &str = "scheduled-one-runtime/src/node/preference/spread.rs";
 const WAITING: &str = "scheduled-one-runtime/src/node/waiting.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -75,29 +77,53 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "one-heartbeat-makes-no-node-idle",
-        edits: &[
-            Edit {
-                file: IDLE,
-                old: "let Some(before) = before.filter(|before| !before.is_forgotten(now_ms)) else {",
-                new: "let before = before.unwrap_or(Idler { seen_ms: 0, until_ms: 0, time_ms: 0 });\n        \
-                      let Some(before) = Some(before) else {",
-            },
-            Edit {
-                file: HEARTBEAT,
-                old: "            && !self.client.was_slow_within(CALM)\n            \
-                      && !self.claiming.waits_longer_than(SLOW, now_ms);",
-                new: "            || self.client.was_slow_within(CALM)\n            \
-                      || self.claiming.waits_longer_than(SLOW, now_ms);",
-            },
-            Edit {
-                file: PREFERENCE,
-                old: "if 2 * hang.len() > self.peers.len().max(2) {",
-                new: "if hang.len() > self.peers.len() {",
-            },
-        ],
+        edits: &[Edit {
+            file: IDLE,
+            old: "let Some(before) = before.filter(|before| !before.is_forgotten(now_ms)) else {",
+            new: "let before = before.unwrap_or(Idler { seen_ms: 0, until_ms: 0, time_ms: 0 });\n        \
+                  let Some(before) = Some(before) else {",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::idle::tests::a_node_is_idle_when_the_second_heartbeat_shows_it",
+        )],
+    },
+    Mutant {
+        name: "a-slow-store-makes-no-node-idle",
+        edits: &[Edit {
+            file: HEARTBEAT,
+            old: "            && !self.client.was_slow_within(CALM)\n            \
+                  && !self.claiming.waits_longer_than(SLOW, now_ms);",
+            new: "            || self.client.was_slow_within(CALM)\n            \
+                  || self.claiming.waits_longer_than(SLOW, now_ms);",
+        }],
         suites: &[Suite::Test(
             "preference",
-            "handover::a_store_that_stands_still_makes_no_node_idle",
+            "handover::claims_that_the_store_is_slow_with_make_no_node_idle",
+        )],
+    },
+    Mutant {
+        name: "a-slow-store-shows-no-node-that-hangs",
+        edits: &[Edit {
+            file: LANE,
+            old: "let other = other.filter(|_| run.due_ms.is_some() && !is_slow);",
+            new: "let other = other.filter(|_| run.due_ms.is_some() || is_slow);",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::claims_that_the_store_is_slow_with_make_no_node_idle",
+        )],
+    },
+    Mutant {
+        name: "if-most-nodes-seem-to-hang-it-is-the-store",
+        edits: &[Edit {
+            file: PREFERENCE,
+            old: "if 2 * hang.len() > self.peers.len().max(2) {",
+            new: "if hang.len() > self.peers.len() {",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::tests::if_most_nodes_seem_to_hang_it_is_the_store",
         )],
     },
     Mutant {
@@ -167,10 +193,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
             old: "in_group && self.shared.most.is_none_or(|most| taken.all < most)",
             new: "in_group",
         }],
-        suites: &[Suite::Test(
-            "preference",
-            "placement::a_node_never_has_more_runs_than_its_limit",
-        )],
+        suites: &[
+            Suite::Test(
+                "preference",
+                "placement::a_node_never_has_more_runs_than_its_limit",
+            ),
+            Suite::Chaos("preferred-node-killed", &["limit"]),
+        ],
     },
     Mutant {
         name: "a-group-keeps-its-limit",
@@ -302,6 +331,49 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suites: &[Suite::Test(
             "preference",
             "handover::nodes_of_many_programs_know_each_other_soon",
+        )],
+    },
+    Mutant {
+        name: "one-node-takes-what-waits-in-a-spread-job",
+        edits: &[Edit {
+            file: SPREAD,
+            old: "            true => self.is_tick_mine(units, unit, 0),\n            false => self.is_mine(unit),\n",
+            new: "            true => true,\n            false => self.is_mine(unit),\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::a_request_for_a_spread_job_is_taken_by_one_node",
+        )],
+    },
+    Mutant {
+        name: "a-disabled-spread-job-is-planned-as-it-is-claimed",
+        edits: &[Edit {
+            file: PLANNING,
+            old: "let is_spread = rules.route == Route::Spread && rules.enabled;",
+            new: "let is_spread = rules.route == Route::Spread;",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::a_disabled_spread_job_stops_no_node",
+        )],
+    },
+    Mutant {
+        name: "labels-hold-for-spread-jobs",
+        edits: &[
+            Edit {
+                file: PLANNING,
+                old: "        if !self.preference.may_run(index) {\n            return false;\n        }\n",
+                new: "",
+            },
+            Edit {
+                file: PLANNING,
+                old: "        if !self.preference.may_run(index) {\n            return None;\n        }\n",
+                new: "",
+            },
+        ],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::a_spread_job_is_never_claimed_where_its_label_is_not",
         )],
     },
     Mutant {

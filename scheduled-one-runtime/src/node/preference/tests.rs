@@ -195,6 +195,41 @@ fn a_full_node_is_preferred_only_if_all_are_full() {
     assert_eq!(nodes[0].learn(&full(&[0])).lost, own);
 }
 
+/// The first node sees what nobody claimed, of those that prefer one of these, with two heartbeats.
+fn idle_nodes(hang: &[usize]) -> BTreeSet<NodeKey> {
+    let mut nodes: Vec<Node> = (0..5).map(|node| Node::new(node, 0..50)).collect();
+    let all: Vec<&Node> = nodes.iter().collect();
+    let reply = living(2, &all, &[0, 1, 2, 3, 4]);
+    let node = &mut nodes[0];
+    node.learn(&reply);
+    let hang: Vec<NodeKey> = hang.iter().map(|node| node_key(&identity(*node))).collect();
+    let Node { units, preference } = node;
+    let indices = units.indices();
+    let unclaimed: Vec<UnitIndex> = indices
+        .filter(|unit| hang.contains(&preference.first[*unit as usize]))
+        .collect();
+    assert!(unclaimed.len() > hang.len());
+    for now_ms in [20_000, 21_000] {
+        assert!(preference.idlers.at(now_ms).is_empty());
+        preference.notice_idle(units, &unclaimed, now_ms);
+    }
+    preference.idlers.at(21_000)
+}
+
+#[test]
+fn if_most_nodes_seem_to_hang_it_is_the_store() {
+    let keys = |nodes: &[usize]| {
+        nodes
+            .iter()
+            .map(|node| node_key(&identity(*node)))
+            .collect()
+    };
+    assert_eq!(idle_nodes(&[1]), keys(&[1]));
+    assert_eq!(idle_nodes(&[1, 2]), keys(&[1, 2]));
+    assert_eq!(idle_nodes(&[1, 2, 3]), BTreeSet::new());
+    assert_eq!(idle_nodes(&[1, 2, 3, 4]), BTreeSet::new());
+}
+
 #[test]
 fn a_job_prefers_only_nodes_that_have_it() {
     let (old, new) = (Node::new(0, 0..20), Node::new(1, 0..40));

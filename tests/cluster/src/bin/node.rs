@@ -12,11 +12,11 @@ use std::time::Duration;
 use cluster_tests::audit;
 use cluster_tests::hanging::HangingStore;
 use cluster_tests::job::{JobSpec, Witness};
-use cluster_tests::node::{NodeSpec, Order};
+use cluster_tests::node::{NodeSpec, Order, Placement};
 use scheduled_one_runtime::alerts::{Alerts, Rules, Webhook};
 use scheduled_one_runtime::clock::{Clock, SystemClock};
 use scheduled_one_runtime::jiff::Timestamp;
-use scheduled_one_runtime::{Error, Scheduler};
+use scheduled_one_runtime::{Error, Scheduler, SchedulerBuilder};
 use tokio::sync::mpsc;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
@@ -115,6 +115,19 @@ fn alerts(hook: SocketAddr, name: &str) -> Alerts {
         .notify(channel)
 }
 
+fn placed(mut builder: SchedulerBuilder, placement: &Placement) -> SchedulerBuilder {
+    for label in &placement.labels {
+        builder = builder.label(label);
+    }
+    if let Some(runs) = placement.max_running {
+        builder = builder.max_running(runs);
+    }
+    match &placement.max_running_of {
+        Some((group, runs)) => builder.max_running_of(group, *runs),
+        None => builder,
+    }
+}
+
 async fn run(spec: NodeSpec) -> Result<(), Error> {
     let log = File::options()
         .append(true)
@@ -142,12 +155,7 @@ async fn run(spec: NodeSpec) -> Result<(), Error> {
             builder = builder.replicas(spec.replicas);
         }
     }
-    for label in &spec.labels {
-        builder = builder.label(label);
-    }
-    if let Some(runs) = spec.max_running {
-        builder = builder.max_running(runs);
-    }
+    builder = placed(builder, &spec.placement);
     for spec in &spec.jobs {
         builder = builder.job(spec.to_job());
     }

@@ -2,21 +2,29 @@
 
 use super::{MINUTE, MINUTE_LEASE, PULSE, PULSE_EVERY, SLOW, STEADY};
 use crate::job::JobSpec;
+use crate::node::{Node, Placement};
 
-/// The label of every other node. Nodes with it come first for the job that names it, and any other comes after them.
+/// The label of two nodes, if so many live. Nodes with it come first for a job that names it and any other, and no node
+/// without it runs a job that names nothing else.
 const LABEL: &str = "large";
+/// How many of the living nodes have the label.
+const LABELLED: usize = 2;
 /// Every third node has no more runs than this, which is less than its share of all.
 const MAX_RUNNING: u32 = 2;
+/// A group of jobs, and how many of its runs all nodes together may have: fewer than are due at the same time, and
+/// enough for all of them to end in time.
+const GROUP: (&str, u32) = ("batch", 2);
 
-/// The labels of the node with this number.
-pub(super) fn labels_of(number: usize) -> Vec<String> {
-    let is_large = number.is_multiple_of(2);
-    is_large.then(|| LABEL.to_owned()).into_iter().collect()
-}
-
-/// How many runs it may have.
-pub(super) fn limit_of(number: usize) -> Option<u32> {
-    number.is_multiple_of(3).then_some(MAX_RUNNING)
+/// What the node with this number may run of these jobs, while these other nodes live.
+pub(super) fn placement_of(number: usize, jobs: &[JobSpec], others: &[Node]) -> Placement {
+    let has_group = jobs.iter().any(|job| job.policy("group") == Some(GROUP.0));
+    let has_label = |node: &&Node| !node.placement().labels.is_empty();
+    let is_labelled = others.iter().filter(has_label).count() < LABELLED;
+    Placement {
+        labels: is_labelled.then(|| LABEL.to_owned()).into_iter().collect(),
+        max_running: number.is_multiple_of(3).then_some(MAX_RUNNING),
+        max_running_of: has_group.then(|| (GROUP.0.to_owned(), GROUP.1)),
+    }
 }
 
 /// The job of a namespace that is new.
@@ -38,6 +46,8 @@ pub(super) fn jobs() -> Vec<JobSpec> {
         JobSpec::new("failing", 1_000, 50).with(["retries=2", "fails=1"]),
         JobSpec::new(MINUTE, 1_000, 200).with([&*format!("lease={lease_ms}")]),
         JobSpec::new("placed", 1_000, 300).with([&*format!("on={LABEL}+*"), "route=least_loaded"]),
+        JobSpec::new("labelled", 1_000, 100).with([&*format!("on={LABEL}")]),
+        JobSpec::new("grouped", 4_000, 900).with([&*format!("group={}", GROUP.0), "shards=3"]),
         JobSpec::new("every", 1_000, 100).with(["scope=every_node"]),
     ];
     [first(), others].concat()

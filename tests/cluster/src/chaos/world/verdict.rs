@@ -11,10 +11,11 @@ use scheduled_one_testkit::checker::{
     TickStatus, Violation,
 };
 
-use super::{BOUND, LEASE, LOOK_AGAIN, MINUTE, MINUTE_LEASE, World};
+use super::{BOUND, LEASE, LOOK_AGAIN, MINUTE, MINUTE_LEASE, World, limits};
 use crate::audit;
 use crate::chaos::disk_watch::DiskWatch;
 use crate::job::JobSpec;
+use crate::log::Event;
 use crate::node::{Node, Order};
 
 /// How long after a loss of memory a tick may start that was granted before.
@@ -125,6 +126,18 @@ impl World {
         found.extend(self.deaths.iter().map(|(boot_us, text)| {
             history.violation(Rule::Custom("death"), "", *boot_us, text.clone())
         }));
+        let is_local = |job: &str| {
+            self.jobs
+                .iter()
+                .any(|it| it.name == job && it.on_every_node())
+        };
+        let counts = |event: &Event| !is_local(&event.job);
+        let exceeded = limits::exceeded(&self.log.events, &self.limits, counts);
+        found.extend(
+            exceeded
+                .into_iter()
+                .map(|it| history.violation(Rule::Custom("limit"), &it.job, it.at_us, it.what)),
+        );
         found
     }
 
