@@ -51,7 +51,7 @@ pub(crate) fn on_postgres(scale: &Scale) -> Result<Vec<Row>> {
     let postgres = postgres.start()?;
     let mut task = Task::new(&postgres.url(), jobs, scale);
     // What a connection did at the start is counted up to ten seconds later.
-    task.settle += Duration::from_secs(task.seconds.min(12));
+    task.settle += Duration::from_secs(2 * task.seconds.min(6));
     let window = Duration::from_secs(task.seconds);
     let (found, (sent, per_second)) = child::run_watched("idle", &task, || {
         let before = transactions(&postgres)?;
