@@ -139,9 +139,7 @@ impl Node {
             self.seen_by_store();
         }
         let now_ms = self.runner.cluster.now_ms();
-        let is_calm = self.hold.is_calm(now_ms)
-            && !self.client.was_slow_within(CALM)
-            && !self.claiming.waits_longer_than(SLOW, now_ms);
+        let is_calm = self.hold.is_calm(now_ms) && !self.is_store_slow(now_ms);
         let ready = body.ready.clone();
         let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
         if self.claiming.preference.goes_on_soon() {
@@ -162,6 +160,12 @@ impl Node {
             let request = refresh(Arc::clone(&self.client), units);
             self.inbox.request(async { Event::Adopted(request.await) });
         }
+    }
+
+    /// Whether requests of this node took long, or do. Then those of others may, too: a node whose claims are not there
+    /// is none that hangs.
+    pub(super) fn is_store_slow(&self, now_ms: i64) -> bool {
+        self.client.was_slow_within(CALM) || self.claiming.waits_longer_than(SLOW, now_ms)
     }
 
     /// From now on the store forgets no job of this node, as long as its heartbeats come. If it took the list of its

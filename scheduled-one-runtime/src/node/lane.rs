@@ -9,7 +9,7 @@ use crate::finish::UnitReleased;
 use crate::metrics::labels::Op;
 use crate::node::Node;
 use crate::node::claiming::Claiming;
-use crate::node::hold_up::{CALM, HoldUp};
+use crate::node::hold_up::HoldUp;
 use crate::node::inbox::Event;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
@@ -95,8 +95,8 @@ impl Node {
                 let tick_ms = run.id.tick.ms();
                 let other =
                     unit.and_then(|unit| nodes.should_have_claimed(&self.units, unit, tick_ms));
-                // What waited in a unit may be started by any node, and a slow store keeps nodes from claiming.
-                let is_slow = self.client.was_slow_within(CALM);
+                // What waited in a unit may be started by any node.
+                let is_slow = self.is_store_slow(self.runner.cluster.now_ms());
                 let other = other.filter(|_| run.due_ms.is_some() && !is_slow);
                 self.client.log_stood_in(&run.id.unit, run.id.tick, other);
                 self.runner.start(run);

@@ -78,7 +78,7 @@ impl Claiming {
     }
 
     /// Whether this node claims a tick of a unit that is due at `now_ms`. Of a unit with `route = spread`, it leaves
-    /// ticks to other nodes.
+    /// ticks to other nodes. What it may not run by its labels is neither planned nor adopted.
     pub(super) fn claims_tick(
         &self,
         units: &Units,
@@ -86,9 +86,6 @@ impl Claiming {
         plan: &Plan,
         now_ms: i64,
     ) -> bool {
-        if !self.preference.may_run(index) {
-            return false;
-        }
         // What is known to be undecided is claimed, whichever node it prefers.
         if !is_spread(units, index) || self.exact.contains(&index) {
             return true;

@@ -18,7 +18,16 @@ fn set<'a>(nodes: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
 
 /// A node for each list of labels, with ten jobs that run on these.
 async fn labelled(nodes: &[&[&'static str]], on: &[&'static str]) -> Cluster {
+    labelled_and_routed(nodes, on, Route::Sticky).await
+}
+
+async fn labelled_and_routed(
+    nodes: &[&[&'static str]],
+    on: &[&'static str],
+    route: Route,
+) -> Cluster {
     let mut cluster = Cluster::new(SECOND);
+    cluster.route = route;
     for labels in nodes {
         let label = |builder| {
             labels
@@ -63,6 +72,24 @@ async fn without_a_node_that_has_the_label_nothing_runs() {
     tokio::time::sleep(MEETING).await;
     let starts = cluster.watch(5 * SECOND, 10).await;
     assert_eq!(nodes(&starts), set(["n3"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_without_the_label_stands_in_for_a_node_that_hangs() {
+    for route in [
+        Route::Sticky,
+        Route::Spread,
+        Route::LeastLoaded,
+        Route::Fastest,
+    ] {
+        let cluster = labelled_and_routed(&[&["gpu"], &[], &["cpu"]], &["gpu"], route).await;
+        cluster.nodes[0].store.hang(Hangs::Claims);
+        // Long enough for the others to notice, and for the node to count as idle.
+        tokio::time::sleep(30 * SECOND).await;
+        let others = cluster.nodes[1].store.claims_sent() + cluster.nodes[2].store.claims_sent();
+        assert_eq!(others, 0, "{route:?}");
+        assert_eq!(nodes(&cluster.starts()), set(["n0"]));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ mod copy;
 mod forget;
 mod list;
 mod overdue;
+mod placement;
 mod preference;
 mod schedules;
 
@@ -44,6 +45,7 @@ fn all() -> impl Iterator<Item = &'static Mutant> {
         commit::MUTANTS,
         forget::MUTANTS,
         overdue::MUTANTS,
+        placement::MUTANTS,
         preference::MUTANTS,
         schedules::MUTANTS,
     ];

@@ -1,4 +1,4 @@
-//! Guards of preferences: who claims what, when, and how much at the same time.
+//! Guards of preferences: which node claims what, and when.
 
 use super::copy::Edit;
 use super::list::{Mutant, Suite};
@@ -8,15 +8,12 @@ const PEERS: &str = "scheduled-one-runtime/src/node/preference/peers.rs";
 const LEARNING: &str = "scheduled-one-runtime/src/node/preference/learning.rs";
 const LANE: &str = "scheduled-one-runtime/src/node/lane.rs";
 const NODE: &str = "scheduled-one-runtime/src/node.rs";
-const PERMITS: &str = "scheduled-one-runtime/src/permits.rs";
 const CLAIMING: &str = "scheduled-one-runtime/src/node/claiming.rs";
 const HEARTBEAT: &str = "scheduled-one-runtime/src/node/heartbeat.rs";
 const IDLE: &str = "scheduled-one-runtime/src/node/preference/idle.rs";
 const PLANNING: &str = "scheduled-one-runtime/src/node/planning.rs";
 const PREFERENCE: &str = "scheduled-one-runtime/src/node/preference.rs";
-const RANK: &str = "scheduled-one-runtime/src/node/preference/rank.rs";
 const SPREAD: &str = "scheduled-one-runtime/src/node/preference/spread.rs";
-const WAITING: &str = "scheduled-one-runtime/src/node/waiting.rs";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -92,10 +89,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "a-slow-store-makes-no-node-idle",
         edits: &[Edit {
             file: HEARTBEAT,
-            old: "            && !self.client.was_slow_within(CALM)\n            \
-                  && !self.claiming.waits_longer_than(SLOW, now_ms);",
-            new: "            || self.client.was_slow_within(CALM)\n            \
-                  || self.claiming.waits_longer_than(SLOW, now_ms);",
+            old: "let is_calm = self.hold.is_calm(now_ms) && !self.is_store_slow(now_ms);",
+            new: "let is_calm = self.hold.is_calm(now_ms) || self.is_store_slow(now_ms);",
         }],
         suites: &[Suite::Test(
             "preference",
@@ -172,93 +167,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suites: &[Suite::Test(
             "preference",
             "a_disabled_job_makes_no_node_idle",
-        )],
-    },
-    Mutant {
-        name: "only-nodes-with-a-label-run-its-jobs",
-        edits: &[Edit {
-            file: RANK,
-            old: "    !job.rules.enabled || tier(job.labels(), labels).is_some()\n",
-            new: "    let _ = (job, labels);\n    true\n",
-        }],
-        suites: &[Suite::Test(
-            "preference",
-            "placement::without_a_node_that_has_the_label_nothing_runs",
-        )],
-    },
-    Mutant {
-        name: "a-node-keeps-its-limit",
-        edits: &[Edit {
-            file: PERMITS,
-            old: "in_group && self.shared.most.is_none_or(|most| taken.all < most)",
-            new: "in_group",
-        }],
-        suites: &[
-            Suite::Test(
-                "preference",
-                "placement::a_node_never_has_more_runs_than_its_limit",
-            ),
-            Suite::Chaos("preferred-node-killed", &["limit"]),
-        ],
-    },
-    Mutant {
-        name: "a-group-keeps-its-limit",
-        edits: &[Edit {
-            file: PERMITS,
-            old: "of_group.is_none_or(|of| of.is_some_and(|of| of.taken < of.share))",
-            new: "of_group.is_none_or(|of| of.is_some_and(|of| of.share > 0))",
-        }],
-        suites: &[Suite::Test(
-            "preference",
-            "placement::a_group_never_has_more_runs_than_its_limit",
-        )],
-    },
-    Mutant {
-        name: "the-next-node-stands-in-for-a-limited-one",
-        edits: &[Edit {
-            file: RANK,
-            old: "                second.add(unit);\n",
-            new: "",
-        }],
-        suites: &[Suite::Test(
-            "preference",
-            "placement::what_a_full_node_cannot_run_runs_elsewhere",
-        )],
-    },
-    Mutant {
-        name: "busy-nodes-are-passed-over",
-        edits: &[Edit {
-            file: RANK,
-            old: "                class += 1;\n",
-            new: "",
-        }],
-        suites: &[Suite::Test(
-            "preference",
-            "placement::a_node_with_more_runs_than_others_is_passed_over",
-        )],
-    },
-    Mutant {
-        name: "full-nodes-come-last",
-        edits: &[Edit {
-            file: RANK,
-            old: "            true => FULL,\n",
-            new: "            true => 0,\n",
-        }],
-        suites: &[Suite::Test(
-            "--lib",
-            "node::preference::tests::a_full_node_is_preferred_only_if_all_are_full",
-        )],
-    },
-    Mutant {
-        name: "held-units-are-released",
-        edits: &[Edit {
-            file: WAITING,
-            old: "            self.timer.set(since_ms.min(now_ms), unit);\n",
-            new: "            let _ = (since_ms, now_ms);\n",
-        }],
-        suites: &[Suite::Test(
-            "preference",
-            "placement::ticks_without_a_permit_are_missed_for_that_reason",
         )],
     },
     Mutant {
@@ -355,37 +263,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         suites: &[Suite::Test(
             "preference",
             "handover::a_disabled_spread_job_stops_no_node",
-        )],
-    },
-    Mutant {
-        name: "labels-hold-for-spread-jobs",
-        edits: &[
-            Edit {
-                file: PLANNING,
-                old: "        if !self.preference.may_run(index) {\n            return false;\n        }\n",
-                new: "",
-            },
-            Edit {
-                file: PLANNING,
-                old: "        if !self.preference.may_run(index) {\n            return None;\n        }\n",
-                new: "",
-            },
-        ],
-        suites: &[Suite::Test(
-            "preference",
-            "handover::a_spread_job_is_never_claimed_where_its_label_is_not",
-        )],
-    },
-    Mutant {
-        name: "each-kind-of-node-has-a-permit-first",
-        edits: &[Edit {
-            file: RANK,
-            old: "        order.extend(nodes.map(|(nth, node)| (nth, place, node)));\n",
-            new: "        order.extend(nodes.map(|(nth, node)| (place, nth, node)));\n",
-        }],
-        suites: &[Suite::Test(
-            "--lib",
-            "node::preference::rank::tests::each_kind_of_node_has_a_permit_before_any_has_two",
         )],
     },
 ];

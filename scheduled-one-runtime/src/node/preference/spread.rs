@@ -22,9 +22,9 @@ impl Preference {
         }
     }
 
-    /// How much later than due this node claims a tick; `None` if it leaves the tick to others. As with other routes,
-    /// the next node stands in for a limited one and for a suspect, and each node that noticed for one that does not
-    /// claim.
+    /// How much later than due this node claims a tick of a unit that it may run by its labels; `None` if it leaves the
+    /// tick to others. As with other routes, the next node stands in for a limited one and for a suspect, and each node
+    /// that noticed for one that does not claim.
     pub(in crate::node) fn tick_delay_ms(
         &self,
         units: &Units,
@@ -41,7 +41,7 @@ impl Preference {
         let is_second = second.is_some_and(|(_, _, node)| node == self.me);
         let is_limited = |first: &Peer| self.is_limited_for(first, units, unit);
         let stands_in = (is_second && self.peers.get(first).is_some_and(is_limited))
-            || (self.idle.contains(&first) && self.may_run(unit));
+            || self.idle.contains(&first);
         stands_in.then_some(STAND_IN_DELAY_MS)
     }
 
