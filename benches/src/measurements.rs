@@ -29,6 +29,7 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
             "downtime" => downtime::ours(&task).await,
             "replica" => replicas::node::run(&task, Route::default()).await,
             "uncoordinated-replica" => replicas::node::run(&task, Route::Fastest).await,
+            "sleeping-replica" => replicas::node::sleep(&task).await,
             "hanging-replica" => hanging::nodes(&task).await,
             "later-replica" => hanging::later(&task).await,
             "plain-updates" => sql::plain(&task).await,

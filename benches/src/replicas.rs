@@ -2,6 +2,7 @@
 //! process of its own, as in a deployment. Many processes wait for the cores of one machine, whatever they do, so many
 //! nodes are also measured in one process.
 
+mod beside;
 pub(crate) mod node;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,9 @@ pub(crate) enum Cluster {
     /// Only the server: each node has its part of the jobs in a namespace of its own. So many processes are as late
     /// without any coordination.
     Apart,
+    /// Nothing, not even the runtime: each process sleeps until the tick, and notes when it was woken, once for each
+    /// job of its part. No scheduler in as many processes is earlier.
+    Bare,
     /// All jobs, and all nodes are in one process.
     Together,
     /// All jobs, and each node claims each tick.
@@ -57,12 +61,13 @@ impl Cluster {
         let mut task = task.clone();
         let name = match self {
             Cluster::Uncoordinated | Cluster::UncoordinatedKilled => "uncoordinated-replica",
+            Cluster::Bare => "sleeping-replica",
             Cluster::Hangs if node == 0 => "hanging-replica",
             Cluster::Mixed if node + 2 >= nodes => "later-replica",
             _ => "replica",
         };
         match self {
-            Cluster::Apart => {
+            Cluster::Apart | Cluster::Bare => {
                 task.jobs /= nodes;
                 task.namespace = format!("bench-{node}");
             }
@@ -143,7 +148,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             )
             .beside(reference.2),
         );
-        rows.extend(others(*nodes, scale, reference)?);
+        rows.extend(beside::rows(*nodes, scale, reference)?);
         let items = match nodes {
             50 => Bound::AtMost(2.2),
             _ => Bound::None,
@@ -166,31 +171,6 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
             Bound::AtMost(0.0),
             found.missing,
         ));
-    }
-    Ok(rows)
-}
-
-/// Next to twenty nodes and more: as many in one process, and as many that share nothing.
-fn others(nodes: usize, scale: &Scale, alone: (f64, f64, f64)) -> Result<Vec<Row>> {
-    let kinds: &[(Cluster, &str)] = match nodes {
-        20 => &[
-            (Cluster::Together, "nodes in one process"),
-            (Cluster::Apart, "nodes that share nothing"),
-        ],
-        50 => &[(Cluster::Together, "nodes in one process")],
-        _ => &[],
-    };
-    let mut rows = Vec::new();
-    for (kind, what) in kinds {
-        let found = cluster(nodes, scale.replica_jobs, scale, *kind)?;
-        for (name, part, alone) in [("p50", 0.5, alone.0), ("p99", 0.99, alone.1)] {
-            let bound = match (nodes, kind) {
-                (20, Cluster::Together) => Bound::AtMost(1.3 * alone),
-                _ => Bound::None,
-            };
-            let figure = format!("{nodes} {what}, the same jobs, {name}");
-            rows.push(Row::new(figure, "ms", bound, found.late_ms(part)).beside(alone));
-        }
     }
     Ok(rows)
 }

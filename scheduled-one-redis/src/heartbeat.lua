@@ -162,14 +162,15 @@ count_and_names(call('ZRANGEBYSCORE', KEYS[8], LOAD_STEP, string.format('(%.0f',
 count_and_names(call('ZRANGEBYSCORE', KEYS[8], 2 * LOAD_STEP, '+inf'))
 reply({ ARGV[16] == '1' and running or -1 })
 reply({ call('HEXISTS', KEYS[6], ARGV[8]), ARGV[11] ~= '' and call('HMGET', KEYS[6], ARGV[11])[1] or '' })
--- Units of a set up to a score. With more units than may be named, each heartbeat names other ones, so that every unit
--- is named in turn, even behind units of jobs that no node has.
+-- Units of a set up to a score. With more units than may be named, every batch is named in turn, even behind units of
+-- jobs that no node has: the next one a second later, or to who asks again after ASK_AGAIN_MS.
 local most = tonumber(ARGV[7])
+local turn = floor(now / 1000) + floor(now % 1000 / ASK_AGAIN_MS)
 local function in_turn(set, score)
   local found = call('ZRANGEBYSCORE', set, '-inf', score, 'LIMIT', 0, most)
   if #found == most then
     local all = call('ZRANGEBYSCORE', set, '-inf', score, 'LIMIT', 0, MAX_READY)
-    local from = floor(now / 1000) * most % #all
+    local from = turn % math.ceil(#all / most) * most
     found = { unpack(all, from + 1, math.min(from + most, #all)) }
   end
   return units(set, found)

@@ -10,7 +10,7 @@ use scheduled_one_protocol::machine::{
     CONTROL_VERSION, FIRST_VERSION, MAX_QUARANTINE_MS, OVERDUE_PERCENT, VERSION,
 };
 use scheduled_one_protocol::message::{
-    EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_NODES, MAX_RUNNING,
+    ASK_AGAIN_MS, EARLY_TOLERANCE_MS, KNOWN_REQUESTS, LATE_MS, MAX_BATCH, MAX_NODES, MAX_RUNNING,
     MAX_WAITING_REQUESTS, NODE_GONE_MS,
 };
 use scheduled_one_protocol::{MAX_GENERATION, MAX_TRAIL, Outcome, ScheduleId, SkipReason};
@@ -29,7 +29,7 @@ pub(crate) const LOAD_STEP: i64 = 1 << 20;
 const _: () = assert!((MAX_RUNNING as i64) < LOAD_STEP);
 
 /// Constants of the protocol by name. All are integers of at most 2^53, which Lua represents exactly as doubles.
-const CONSTANTS: [(&str, u64); 25] = [
+const CONSTANTS: [(&str, u64); 26] = [
     ("VERSION", VERSION),
     ("FIRST_VERSION", FIRST_VERSION),
     ("CONTROL_VERSION", CONTROL_VERSION),
@@ -43,6 +43,7 @@ const CONSTANTS: [(&str, u64); 25] = [
     ("MAX_NONCE_BYTES", MAX_NONCE_BYTES as u64),
     ("MAX_UNIT_BYTES", MAX_UNIT_BYTES as u64),
     ("MAX_READY", MAX_READY as u64),
+    ("ASK_AGAIN_MS", ASK_AGAIN_MS as u64),
     ("FIELDS_AT_ONCE", FIELDS_AT_ONCE),
     ("LOAD_STEP", LOAD_STEP as u64),
     ("MAX_WAITING_REQUESTS", MAX_WAITING_REQUESTS as u64),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use scheduled_one_protocol::clock::SystemClock;
 use scheduled_one_protocol::{BoxFuture, Store};
 use scheduled_one_redis::RedisStore;
 use scheduled_one_testkit::contract::{self, Options, Subject};
@@ -42,4 +43,12 @@ async fn redis_keeps_the_contract() {
         missing.len() < 4 && report.raced > 0,
         "missing: {missing:?}"
     );
+}
+
+#[tokio::test]
+async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
+    let server = RedisServer::start().expect("a redis-server");
+    let store = RedisStore::connect(&server.url(), "in-turn").await;
+    let checked = contract::check_in_turn(&store.expect("a store"), Arc::new(SystemClock)).await;
+    assert_eq!(checked, Ok(()));
 }

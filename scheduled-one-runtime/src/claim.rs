@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::metrics::labels::Op;
+use crate::node::lead::WaveId;
 use crate::permits::Permit;
 use crate::request_each::Repeat;
 use crate::store_client::{Replied, StoreClient};
@@ -20,6 +21,8 @@ pub(crate) struct ClaimBatch {
     /// What the node knows of each claim, in the order of the claims.
     pub(crate) pending: Vec<PendingClaim>,
     pub(crate) claims: Vec<Claim>,
+    /// The claims that were due together.
+    pub(crate) wave: WaveId,
 }
 
 /// What a node knows of a claim that has no reply yet, besides what it sends.

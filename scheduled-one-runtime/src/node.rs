@@ -6,7 +6,7 @@ mod aside;
 mod catch_up;
 mod claiming;
 mod lane;
-mod lead;
+pub(crate) mod lead;
 mod planning;
 pub(crate) mod preference;
 mod unit_set;
@@ -277,7 +277,8 @@ impl Node {
 
     /// Does what the store decided, claim by claim.
     fn follow(&mut self, decided: DecidedBatch) {
-        self.claiming.settle_batch(self.runner.cluster.now_ms());
+        let now_ms = self.runner.cluster.now_ms();
+        self.claiming.settle_batch(decided.batch.wave, now_ms);
         let sent = decided.sent;
         let claims = decided.batch.pending.into_iter().zip(decided.batch.claims);
         for ((pending, claim), reply) in claims.zip(decided.replies) {
@@ -369,11 +370,12 @@ impl Node {
                 self.units.learn_start(index, &unit, started);
             }
         }
-        let batches = self.units.all_registrations();
+        let order = self.claiming.those_it_claims_first(&self.units);
+        let batches = self.units.registrations_again(&order);
         let lanes = self.units.lane_registrations();
         let (client, identity) = (Arc::clone(&self.client), seen.identity.clone());
         self.inbox.request(async move {
-            let registered = register_again(&client, identity, batches, lanes).await;
+            let registered = register_again(&client, identity, (order, batches), lanes).await;
             Event::Registered(registered)
         });
     }

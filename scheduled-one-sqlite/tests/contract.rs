@@ -56,3 +56,12 @@ async fn a_file_keeps_the_contract() {
     assert!(missing.len() < 3, "missing: {missing:?}");
     assert!(report.raced > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
+    let store = SqliteStore::new(&url, "test", Arc::new(SystemClock)).expect("a URL");
+    let checked = contract::check_in_turn(&store, Arc::new(SystemClock)).await;
+    assert_eq!(checked, Ok(()));
+}

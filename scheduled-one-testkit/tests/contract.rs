@@ -102,6 +102,13 @@ async fn the_embedded_store_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = MemoryStore::new(Arc::clone(&clock));
+    assert_eq!(contract::check_in_turn(&store, clock).await, Ok(()));
+}
+
+#[tokio::test]
 async fn each_rule_that_is_broken_is_noticed() {
     for tampering in Tampering::ALL {
         let mut subject = Forgetful::new(Some(tampering));

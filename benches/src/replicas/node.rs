@@ -14,6 +14,8 @@ use crate::ticks::{Board, now_us};
 pub(crate) const LATE: &str = "late_";
 /// Name under which it reports how many claims it sent for the ticks of the window.
 pub(crate) const CLAIMS: &str = "claims";
+/// What a start takes at least: one node starts 200 runs within a millisecond.
+const START_US: i64 = 4;
 /// Claims are counted from so long before the window on, and until so long before its end: they are sent ahead.
 const AHEAD_S: f64 = 0.5;
 
@@ -47,6 +49,27 @@ fn builder_of(task: &Task, board: &Arc<Board>, route: Route) -> SchedulerBuilder
         builder = builder.job(lateness::job(index, task.every_s, board).route(route));
     }
     builder
+}
+
+/// Sleeps until each tick, and notes when it was woken, once for each job, one after the other; in a child.
+pub(crate) async fn sleep(task: &Task) -> Result<Found> {
+    let board = Arc::new(Board::new(task));
+    let (of_thread, jobs, ticks) = (Arc::clone(&board), task.jobs, 0..task.seconds as i64);
+    let from_s = task.from_s;
+    let thread = std::thread::spawn(move || {
+        for tick_us in ticks.map(|tick| (from_s + tick) * 1_000_000) {
+            let left_us = tick_us - now_us();
+            std::thread::sleep(Duration::from_micros(left_us.max(0) as u64));
+            for job in 0..jobs {
+                of_thread.started(job, tick_us);
+                let until_us = now_us() + START_US;
+                while now_us() < until_us {}
+            }
+        }
+    });
+    let found = watch(task, &board).await;
+    thread.join().expect("it does not panic");
+    found
 }
 
 /// Waits for the end of the window, and returns how late its starts were.

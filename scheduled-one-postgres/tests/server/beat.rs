@@ -1,9 +1,13 @@
 //! The heartbeat of an idle node: one statement, as the log of the server counts them, and no write of it where there
 //! is something to decide.
 
+use std::sync::Arc;
+
 use scheduled_one_postgres::PostgresStore;
+use scheduled_one_protocol::clock::SystemClock;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply, JobList, Labels, Load, Room};
 use scheduled_one_protocol::{Store, message::Reply};
+use scheduled_one_testkit::contract::check_in_turn;
 use test_support::PostgresServer;
 
 use super::{Database, caller, in_time};
@@ -202,4 +206,12 @@ async fn what_the_machine_would_change_in_addition_is_not_replied_before_it_is_w
     database.sql("UPDATE scheduled_one.node SET running = -1");
     let next = beat(&store, heartbeat()).await;
     assert_eq!(next.body.membership.version, stored_version(&database));
+}
+
+#[tokio::test]
+async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
+    let mut database = Database::new();
+    let store = database.ready_store().await;
+    let checked = check_in_turn(&store, Arc::new(SystemClock)).await;
+    assert_eq!(checked, Ok(()));
 }

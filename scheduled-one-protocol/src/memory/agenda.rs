@@ -4,21 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::machine::damage::{Reads, damage};
 use crate::machine::{Now, Record};
-use crate::message::{MAX_BATCH, UNCLAIMED_MS};
+use crate::message::{ASK_AGAIN_MS, MAX_BATCH, UNCLAIMED_MS};
 use crate::records::Survey;
 use crate::unit::UnitName;
 
 /// Most units that [`in_turn`] chooses from.
 const MAX_IN_TURN: usize = 64 * MAX_BATCH;
 
-/// At most a batch of these units. Of more, each second names others, so that every unit is named in turn, even behind
-/// units of jobs that no node has.
+/// At most a batch of these units. Of more, every batch is named in turn, even behind units of jobs that no node has:
+/// the next one a second later, or to who asks again after [`ASK_AGAIN_MS`].
 fn in_turn<'u>(units: impl Iterator<Item = &'u UnitName>, now: Now) -> Vec<UnitName> {
     let units: Vec<&UnitName> = units.take(MAX_IN_TURN).collect();
-    let from = match units.len() < MAX_BATCH {
-        true => 0,
-        false => (now.ms() / 1_000) as usize * MAX_BATCH % units.len(),
-    };
+    let batches = units.len().div_ceil(MAX_BATCH).max(1);
+    let turn = now.ms() / 1_000 + now.ms() % 1_000 / ASK_AGAIN_MS;
+    let from = turn.unsigned_abs() as usize % batches * MAX_BATCH;
     let named = units.into_iter().skip(from).take(MAX_BATCH);
     named.cloned().collect()
 }
@@ -69,6 +68,58 @@ impl Agenda {
             ready: in_turn(self.ready.iter(), now),
             unclaimed: in_turn(unclaimed.map(|(_, unit)| unit), now),
             overdue: sound.take(MAX_BATCH).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Now {
+        Now {
+            us: ms as u64 * 1_000,
+        }
+    }
+
+    fn named(count: usize, instants_ms: impl Iterator<Item = i64>) -> Vec<BTreeSet<UnitName>> {
+        let units: Vec<UnitName> = (0..count)
+            .map(|unit| UnitName::new(&format!("job-{unit:05}"), 0))
+            .collect();
+        let named = |ms| in_turn(units.iter(), at(ms)).into_iter().collect();
+        instants_ms.map(named).collect()
+    }
+
+    #[test]
+    fn few_units_are_named_each_time() {
+        for count in [0, 1, MAX_BATCH] {
+            let all = named(count, (7_300..10_000).step_by(1_000));
+            assert!(all.iter().all(|named| named.len() == count));
+        }
+    }
+
+    #[test]
+    fn of_more_every_batch_is_named_in_turn() {
+        for count in [257, 401, 511, 512, 600, 20 * MAX_BATCH, MAX_IN_TURN] {
+            let batches = count.div_ceil(MAX_BATCH);
+            for step_ms in [1_000, ASK_AGAIN_MS] {
+                let seconds = 1_767_225_600;
+                // Within a second, who asks again gets one batch after the other.
+                let most = match step_ms {
+                    1_000 => batches,
+                    _ => batches.min(20),
+                };
+                let from_ms = seconds * 1_000 + if step_ms == 1_000 { 730 } else { 0 };
+                let asked = (0..most as i64).map(|nth| from_ms + nth * step_ms);
+                let all = named(count, asked);
+                assert!(all.iter().all(|named| named.len() <= MAX_BATCH));
+                let together = all.iter().map(BTreeSet::len).sum::<usize>();
+                let distinct: BTreeSet<&UnitName> = all.iter().flatten().collect();
+                assert_eq!(distinct.len(), together, "none twice");
+                if most == batches {
+                    assert_eq!(together, count, "{count}, each {step_ms} ms");
+                }
+            }
         }
     }
 }

@@ -59,6 +59,9 @@ pub const SUSPECT_MS: i64 = 1_200;
 /// not.
 pub const UNCLAIMED_MS: i64 = 400;
 
+/// Where a heartbeat may not name all units, one that follows after this time names the next ones.
+pub const ASK_AGAIN_MS: i64 = 50;
+
 /// Nodes that a [`HeartbeatReply`] names, at most.
 pub const MAX_NODES: usize = 1_000;
 

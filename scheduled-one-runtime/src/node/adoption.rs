@@ -66,6 +66,27 @@ impl Claiming {
         adopted
     }
 
+    /// All units, first those that this node claims: of them it may be the only one that knows what was decided last.
+    /// So a store that lost its memory learns the newest decisions of all nodes before their older ones, however many
+    /// nodes register all units at the same time.
+    pub(super) fn those_it_claims_first(&self, units: &Units) -> Vec<UnitIndex> {
+        let claims = |unit: &UnitIndex| self.preference.may_claim(units, *unit);
+        let (first, others): (Vec<_>, Vec<_>) = units.indices().partition(claims);
+        [first, others].concat()
+    }
+
+    /// Whether the next heartbeat may show more units to adopt: the last one named as many as it may (`is_cut`), and
+    /// some of those that were adopted were not adopted since a heartbeat named all.
+    pub(super) fn finds_more(&mut self, is_cut: bool, adopted: &[UnitIndex]) -> bool {
+        if !is_cut {
+            self.adopted_of_many.clear();
+            return false;
+        }
+        let before = self.adopted_of_many.len();
+        self.adopted_of_many.extend(adopted);
+        self.adopted_of_many.len() > before
+    }
+
     /// Whether this node would claim the unit now, if the unit preferred it.
     fn is_due(&self, units: &Units, index: UnitIndex, now_ms: i64) -> bool {
         let at_ms = self.next_claim_ms(units, index);

@@ -10,7 +10,7 @@ use crate::claim::{ClaimBatch, PendingClaim};
 use crate::finish::UnitReleased;
 use crate::node::catch_up::CatchUps;
 use crate::node::hold_up::Hold;
-use crate::node::lead::Lead;
+use crate::node::lead::{Lead, WaveId};
 use crate::node::preference::{NodeTraits, Preference};
 use crate::node::units::Units;
 use crate::permits::{Permit, Permits};
@@ -54,6 +54,8 @@ pub(super) struct Claiming {
     pub(super) exact: HashSet<UnitIndex>,
     /// Units whose next tick is claimed later than due, in the place of another node.
     pub(super) delayed: BTreeSet<UnitIndex>,
+    /// Units that were adopted since heartbeats named more units than they may.
+    pub(super) adopted_of_many: HashSet<UnitIndex>,
     /// Units whose lanes may not be empty: their next claims bring the lanes.
     pub(super) with_lane: HashSet<UnitIndex>,
     /// Units that heartbeats reported last as having something that waits.
@@ -89,6 +91,7 @@ impl Claiming {
             preference: Preference::new(node, units, traits),
             exact: HashSet::new(),
             delayed: BTreeSet::new(),
+            adopted_of_many: HashSet::new(),
             with_lane: HashSet::new(),
             ready_before: HashSet::new(),
             now_ms: started_ms,
@@ -127,9 +130,10 @@ impl Claiming {
             }
         }
         if batch.claims.is_empty() {
+            self.lead.all_is_sent();
             return None;
         }
-        self.begin_batch();
+        batch.wave = self.begin_batch();
         Some(batch)
     }
 
@@ -140,15 +144,13 @@ impl Claiming {
 
     /// Whether claims of this node are under way for longer than this.
     pub(super) fn waits_longer_than(&self, time: Duration, now_ms: i64) -> bool {
-        self.lead.is_wave_longer_than(time, now_ms)
+        self.lead.waits_longer_than(time, now_ms)
     }
 
     /// A batch is sent.
-    pub(super) fn begin_batch(&mut self) {
-        if self.batches_pending == 0 {
-            self.lead.wave_begins(self.now_ms);
-        }
+    pub(super) fn begin_batch(&mut self) -> WaveId {
         self.batches_pending += 1;
+        self.lead.batch_begins(self.now_ms)
     }
 
     /// Claims the next tick of a unit, as the rules of its job plan it; `None` if none is due.
@@ -293,18 +295,16 @@ impl Claiming {
     }
 
     /// A batch has its replies.
-    pub(super) fn settle_batch(&mut self, now_ms: i64) {
+    pub(super) fn settle_batch(&mut self, wave: WaveId, now_ms: i64) {
         self.batches_pending -= 1;
-        if self.batches_pending == 0 {
-            self.lead.wave_ends(now_ms);
-            self.lead_ms = self.lead.ms();
-        }
+        self.lead.batch_ends(wave, now_ms);
+        self.lead_ms = self.lead.ms();
     }
 
     /// The requests were dropped.
     pub(super) fn abandon(&mut self) {
         self.batches_pending = 0;
-        self.lead.wave_is_abandoned();
+        self.lead.abandon();
     }
 
     pub(super) fn is_pending(&self) -> bool {

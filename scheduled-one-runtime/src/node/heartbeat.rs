@@ -15,12 +15,13 @@ use crate::node::registration::refresh;
 use crate::node::succession::{send_succession, successions};
 use crate::store_client::{Replied, SLOW, StoreClient};
 use scheduled_one_protocol::hash;
-use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply};
+use scheduled_one_protocol::message::{ASK_AGAIN_MS, Heartbeat, HeartbeatReply, MAX_BATCH};
 
 /// Time from one heartbeat to the next.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// Time to the next heartbeat while nodes learn which jobs others have: one list at a time.
-const GO_ON_AFTER: Duration = Duration::from_millis(50);
+/// Time to the next heartbeat while there is more to learn: lists of the jobs of others, one at a time, and units that
+/// nobody claims.
+const GO_ON_AFTER: Duration = Duration::from_millis(ASK_AGAIN_MS as u64);
 /// Change of the wall clock's offset that is logged.
 const LOGGED_OFFSET_MS: i64 = 1_000;
 /// Change of the wall clock's offset that heartbeats report, so that a store writes none that only jitters.
@@ -141,8 +142,9 @@ impl Node {
         let now_ms = self.runner.cluster.now_ms();
         let is_calm = self.hold.is_calm(now_ms) && !self.is_store_slow(now_ms);
         let ready = body.ready.clone();
+        let is_cut = body.unclaimed.len() >= MAX_BATCH;
         let adopted = self.claiming.learn(&self.units, body, is_calm, now_ms);
-        if self.claiming.preference.goes_on_soon() {
+        if self.claiming.finds_more(is_cut, &adopted) || self.claiming.preference.goes_on_soon() {
             self.heartbeat.send_another(self.client.now() + GO_ON_AFTER);
         }
         self.watch_gone_jobs(&ready);

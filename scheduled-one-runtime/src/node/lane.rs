@@ -11,6 +11,7 @@ use crate::node::Node;
 use crate::node::claiming::Claiming;
 use crate::node::hold_up::HoldUp;
 use crate::node::inbox::Event;
+use crate::node::lead::WaveId;
 use crate::node::stall_watch::StallWatch;
 use crate::node::units::Units;
 use crate::node::verdict::{FollowUp, can_go_on};
@@ -27,6 +28,8 @@ use scheduled_one_protocol::message::{Grant, MAX_BATCH, RunId, Take, Taken, Verd
 pub(super) struct TakeBatch {
     units: Vec<(UnitIndex, Permit)>,
     takes: Vec<Take>,
+    /// The claims that were due together.
+    wave: WaveId,
 }
 
 /// A batch and the replies to it, in their order; `None` where the store refuses.
@@ -76,7 +79,8 @@ impl Node {
 
     /// Does what the store decided, request by request.
     pub(super) fn follow_taken(&mut self, batch: TakenBatch) {
-        self.claiming.settle_batch(self.runner.cluster.now_ms());
+        let now_ms = self.runner.cluster.now_ms();
+        self.claiming.settle_batch(batch.batch.wave, now_ms);
         for decided in batch.into_decided() {
             let now_ms = self.runner.cluster.now_ms();
             let (units, stalls) = (&mut self.units, &mut self.stalls);
@@ -131,10 +135,11 @@ impl Claiming {
             });
             self.ready_pending.insert(lane);
         }
-        (!batch.takes.is_empty()).then(|| {
-            self.begin_batch();
-            batch
-        })
+        if batch.takes.is_empty() {
+            return None;
+        }
+        batch.wave = self.begin_batch();
+        Some(batch)
     }
 
     /// A run of this node has ended. What waits for that starts at once: between heartbeats, the next tick of a job

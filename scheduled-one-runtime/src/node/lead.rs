@@ -1,6 +1,6 @@
 //! How long ahead of their ticks units are claimed. Pure: how long waves of claims took in, lead out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use scheduled_one_protocol::message::EARLY_TOLERANCE_MS;
@@ -14,13 +14,28 @@ const REMEMBERED_MS: i64 = 600_000;
 /// A wave that took longer shows a store that did not reply, and no wave.
 const OUTAGE_MS: i64 = 1_000;
 
-/// The lead of a node. A wave is all claims that are under way at the same time; the lead is what the slowest of the
-/// last ones took, and a quarter more.
+/// Which wave a batch of claims belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WaveId(u64);
+
+/// A wave of which claims have no reply yet.
+#[derive(Debug)]
+struct UnderWay {
+    /// When its first batch was sent, by the cluster's clock.
+    began_ms: i64,
+    /// Batches without a reply.
+    batches: usize,
+}
+
+/// The lead of a node. A wave is all claims that were due when its first batch was sent, and what came due before they
+/// all were sent; the lead is what the slowest of the last waves took, and a quarter more.
 #[derive(Debug)]
 pub(super) struct Lead {
     most_ms: i64,
-    /// When the wave began that is under way, by the cluster's clock.
-    began_ms: Option<i64>,
+    under_way: BTreeMap<WaveId, UnderWay>,
+    newest: WaveId,
+    /// Whether claims of the newest wave are still to be sent.
+    is_open: bool,
     /// Ends and times of waves, the slowest first; each is slower than all that ended later.
     waves: VecDeque<(i64, i64)>,
 }
@@ -32,7 +47,9 @@ impl Lead {
         let expected_ms = units as i64 / 100;
         Lead {
             most_ms: of_lease.min(EARLY_TOLERANCE_MS - CLOCK_ERROR_MS),
-            began_ms: None,
+            under_way: BTreeMap::new(),
+            newest: WaveId::default(),
+            is_open: false,
             waves: VecDeque::from([(now_ms, expected_ms)]),
         }
     }
@@ -43,16 +60,36 @@ impl Lead {
         (LEAST_MS + slowest + slowest / 4).min(self.most_ms)
     }
 
-    /// Claims are sent, and none were under way.
-    pub(super) fn wave_begins(&mut self, now_ms: i64) {
-        self.began_ms = Some(now_ms);
+    /// A batch of claims is sent.
+    pub(super) fn batch_begins(&mut self, now_ms: i64) -> WaveId {
+        if !self.is_open {
+            self.newest.0 += 1;
+            self.is_open = true;
+        }
+        let new = UnderWay {
+            began_ms: now_ms,
+            batches: 0,
+        };
+        self.under_way.entry(self.newest).or_insert(new).batches += 1;
+        self.newest
     }
 
-    /// No claims are under way any more: all have their replies.
-    pub(super) fn wave_ends(&mut self, now_ms: i64) {
-        let Some(began_ms) = self.began_ms.take() else {
+    /// All that is due was sent: what is sent next is of another wave.
+    pub(super) fn all_is_sent(&mut self) {
+        self.is_open = false;
+    }
+
+    /// A batch has its replies.
+    pub(super) fn batch_ends(&mut self, wave: WaveId, now_ms: i64) {
+        let Some(UnderWay { began_ms, batches }) = self.under_way.get_mut(&wave) else {
             return;
         };
+        *batches -= 1;
+        if *batches > 0 {
+            return;
+        }
+        let began_ms = *began_ms;
+        self.under_way.remove(&wave);
         let took_ms = now_ms - began_ms;
         // A clock that was set shows nothing.
         if !(0..=OUTAGE_MS).contains(&took_ms) {
@@ -77,15 +114,16 @@ impl Lead {
     }
 
     /// Whether claims are under way for longer than this.
-    pub(super) fn is_wave_longer_than(&self, time: Duration, now_ms: i64) -> bool {
+    pub(super) fn waits_longer_than(&self, time: Duration, now_ms: i64) -> bool {
         let longest_ms = time.as_millis() as i64;
-        self.began_ms
-            .is_some_and(|began_ms| now_ms - began_ms > longest_ms)
+        let oldest = self.under_way.values().next();
+        oldest.is_some_and(|wave| now_ms - wave.began_ms > longest_ms)
     }
 
     /// The requests were dropped.
-    pub(super) fn wave_is_abandoned(&mut self) {
-        self.began_ms = None;
+    pub(super) fn abandon(&mut self) {
+        self.under_way.clear();
+        self.is_open = false;
     }
 }
 
@@ -95,9 +133,15 @@ mod tests {
 
     const LEASE: Duration = Duration::from_secs(5);
 
+    fn send(lead: &mut Lead, began_ms: i64) -> WaveId {
+        let wave = lead.batch_begins(began_ms);
+        lead.all_is_sent();
+        wave
+    }
+
     fn wave(lead: &mut Lead, began_ms: i64, took_ms: i64) -> i64 {
-        lead.wave_begins(began_ms);
-        lead.wave_ends(began_ms + took_ms);
+        let wave = send(lead, began_ms);
+        lead.batch_ends(wave, began_ms + took_ms);
         lead.ms()
     }
 
@@ -127,14 +171,40 @@ mod tests {
     }
 
     #[test]
+    fn a_wave_is_what_was_due_together() {
+        let mut lead = Lead::new(0, LEASE, 0);
+        let waves: Vec<WaveId> = (0..3).map(|_| lead.batch_begins(1_000)).collect();
+        for (nth, wave) in waves.into_iter().enumerate() {
+            lead.batch_ends(wave, 1_020 + 10 * nth as i64);
+        }
+        lead.all_is_sent();
+        assert_eq!(lead.ms(), 5 + 40 + 10, "to the last of its replies");
+    }
+
+    #[test]
+    fn claims_without_a_pause_are_many_waves() {
+        let mut lead = Lead::new(0, LEASE, 0);
+        let long = |lead: &Lead, now_ms| lead.waits_longer_than(Duration::from_millis(300), now_ms);
+        let mut before = send(&mut lead, 1_000);
+        for now_ms in (1_003..9_000).step_by(3) {
+            let next = send(&mut lead, now_ms);
+            lead.batch_ends(before, now_ms + 1);
+            assert!(!long(&lead, now_ms + 1));
+            before = next;
+        }
+        assert_eq!(lead.ms(), 5 + 4 + 1);
+    }
+
+    #[test]
     fn a_wave_without_replies_grows_long() {
         let mut lead = Lead::new(0, LEASE, 0);
-        let long =
-            |lead: &Lead, now_ms| lead.is_wave_longer_than(Duration::from_millis(300), now_ms);
+        let long = |lead: &Lead, now_ms| lead.waits_longer_than(Duration::from_millis(300), now_ms);
         assert!(!long(&lead, 9_000));
-        lead.wave_begins(10_000);
+        let wave = send(&mut lead, 10_000);
+        let next = send(&mut lead, 10_100);
+        lead.batch_ends(next, 10_110);
         assert_eq!((long(&lead, 10_300), long(&lead, 10_301)), (false, true));
-        lead.wave_ends(10_400);
+        lead.batch_ends(wave, 10_400);
         assert!(!long(&lead, 11_000));
     }
 
@@ -143,9 +213,9 @@ mod tests {
         let mut lead = Lead::new(0, LEASE, 0);
         assert_eq!(wave(&mut lead, 1_000, 30_000), LEAST_MS);
         assert_eq!(wave(&mut lead, 40_000, -5_000), LEAST_MS);
-        lead.wave_begins(50_000);
-        lead.wave_is_abandoned();
-        lead.wave_ends(50_500);
+        let abandoned = send(&mut lead, 50_000);
+        lead.abandon();
+        lead.batch_ends(abandoned, 50_500);
         assert_eq!(lead.ms(), LEAST_MS);
         // After the clock went back, a wave of the future is forgotten.
         assert_eq!(wave(&mut lead, 60_000_000, 80), 105);

@@ -291,10 +291,12 @@ impl Preference {
     /// while, if the next heartbeat that can show it does.
     ///
     /// If several nodes seem to hang, it is the store, or the way to it; a node whose jobs are not known may not have
-    /// the job.
+    /// the job. Nodes of other jobs say nothing of that.
     pub(super) fn notice_idle(&mut self, units: &Units, unclaimed: &[UnitIndex], now_ms: i64) {
         let is_settled = now_ms - self.changed_ms > SETTLING_MS;
-        if !is_settled || self.suspects.len() > 1 {
+        let suspects = self.suspects.iter();
+        let suspects = suspects.filter(|key| self.peers.is_related(**key));
+        if !is_settled || suspects.count() > 1 {
             return;
         }
         let first = |unit: &UnitIndex| self.preferred_for_unclaimed(units, *unit, now_ms);
@@ -304,14 +306,17 @@ impl Preference {
         let seen = seen.filter(|peer| peer.is_known());
         // A limited node may have had no room, which shows nothing of the store.
         let (limited, hang): (Vec<&Peer>, Vec<&Peer>) = seen.partition(|peer| peer.is_limited());
-        for peer in limited {
-            self.idlers.notice_limited(peer.key, now_ms);
+        let all = self.peers.related().count();
+        let are_most = |nodes: &[&Peer]| 2 * nodes.len() > all.max(2);
+        if !are_most(&limited) {
+            for peer in limited {
+                self.idlers.notice_limited(peer.key, now_ms);
+            }
         }
-        if 2 * hang.len() > self.peers.len().max(2) {
-            return;
-        }
-        for peer in hang {
-            self.idlers.notice(peer.key, now_ms);
+        if !are_most(&hang) {
+            for peer in hang {
+                self.idlers.notice(peer.key, now_ms);
+            }
         }
     }
 

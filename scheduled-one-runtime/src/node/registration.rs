@@ -45,8 +45,8 @@ pub(super) enum Why {
 pub(super) struct RegistrationReply {
     /// The store identity when the registration began.
     identity: StoreIdentity,
-    /// The reply to each unit, in their order; `None` if the store refuses the unit.
-    registered: Vec<Option<RegisteredUnit>>,
+    /// The reply to each unit; `None` if the store refuses the unit.
+    registered: Vec<(UnitIndex, Option<RegisteredUnit>)>,
 }
 
 impl Registration {
@@ -125,7 +125,7 @@ impl Registration {
     pub(super) fn settle(&mut self, units: &mut Units, reply: RegistrationReply) {
         self.pending = false;
         self.registered_with = reply.identity;
-        for (index, seen) in units.indices().zip(reply.registered) {
+        for (index, seen) in reply.registered {
             if let Some(seen) = seen {
                 learn(units, index, seen);
             }
@@ -164,18 +164,19 @@ pub(super) async fn refresh(
     refreshed
 }
 
-/// Registers all units again, until the store replies.
+/// Registers all units again, in this order and in these batches of it, until the store replies.
 pub(super) async fn register_again(
     client: &StoreClient,
     identity: StoreIdentity,
-    batches: Vec<Vec<Register>>,
+    (order, batches): (Vec<UnitIndex>, Vec<Vec<Register>>),
     lanes: Vec<Register>,
 ) -> RegistrationReply {
-    let mut registered = Vec::new();
+    let mut replies = Vec::with_capacity(order.len());
     for batch in batches {
-        let replies = register(client, &batch, Repeat::UntilReply).await;
-        registered.extend(replies.into_iter().map(Result::ok));
+        let of_batch = register(client, &batch, Repeat::UntilReply).await;
+        replies.extend(of_batch.into_iter().map(Result::ok));
     }
+    let registered = order.into_iter().zip(replies).collect();
     // What is decided of a lane is learned with each claim of it.
     for batch in lanes.chunks(MAX_BATCH) {
         register(client, batch, Repeat::UntilReply).await;

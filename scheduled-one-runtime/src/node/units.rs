@@ -340,10 +340,11 @@ impl Units {
         starts.map(move |start| start..end.min(start + MAX_BATCH as UnitIndex))
     }
 
-    /// The registrations of all units, in batches, to a store that may have forgotten them.
-    pub(crate) fn all_registrations(&self) -> Vec<Vec<Register>> {
-        let batches = self.batches();
-        let batches = batches.map(|units| self.registrations(units, Occasion::Again));
+    /// The registrations of units, in this order and in batches, to a store that may have forgotten them.
+    pub(crate) fn registrations_again(&self, order: &[UnitIndex]) -> Vec<Vec<Register>> {
+        let batches = order.chunks(MAX_BATCH);
+        let batches =
+            batches.map(|units| self.registrations(units.iter().copied(), Occasion::Again));
         batches.collect()
     }
 

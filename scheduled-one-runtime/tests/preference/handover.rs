@@ -1,9 +1,11 @@
 //! Nodes that die, leave, hang, or seem to: who claims their ticks, and for how long.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use scheduled_one_protocol::UnitName;
 use scheduled_one_runtime::{Job, Overlap, Route, SchedulerBuilder};
 use test_support::Log;
 use tracing::subscriber::DefaultGuard;
@@ -251,6 +253,30 @@ fn a_disabled_spread_job_stops_no_node() {
     });
     let ended = ended.recv_timeout(60 * SECOND);
     ended.expect("the nodes go on, and what is disabled is recorded");
+}
+
+/// A node alone knows what it decided last, and may be one of many that register all units.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_forgets_learns_first_what_each_node_claims() {
+    let cluster = Cluster::calm(3, 600, SECOND).await;
+    let starts = cluster.watch(SECOND, 600).await;
+    for node in &cluster.nodes {
+        node.store.registered();
+        node.store.fail_over();
+    }
+    tokio::time::sleep(2 * SECOND).await;
+    for (number, node) in cluster.nodes.iter().enumerate() {
+        let name = format!("n{number}");
+        let own = starts.iter().filter(|start| start.node == name);
+        let own: BTreeSet<String> = own.map(|start| format!("job-{:03}", start.job)).collect();
+        let registered = node.store.registered();
+        let first = registered[..own.len()].iter().map(UnitName::to_string);
+        assert_eq!(first.collect::<BTreeSet<_>>(), own);
+        assert!(
+            registered.len() >= 600 && own.len() < 300,
+            "then the others"
+        );
+    }
 }
 
 /// A tick waits for a run of the node that its unit prefers. That node hangs, and reports the end of the run all the

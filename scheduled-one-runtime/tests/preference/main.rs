@@ -8,6 +8,7 @@ mod placement;
 mod test_store;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use scheduled_one_runtime::{Job, Misfire, Route};
 
@@ -52,6 +53,25 @@ async fn the_ticks_of_a_node_that_is_gone_are_late_once() {
     let starts = cluster.watch(20 * SECOND, 60).await;
     assert_eq!(latest(&starts), 0);
     assert!(starts.iter().all(|start| start.node != "n2"));
+}
+
+/// More of its ticks are due than a heartbeat names, whenever it dies.
+#[tokio::test(start_paused = true)]
+async fn all_ticks_of_a_node_that_is_gone_are_found_soon() {
+    for before_tick_ms in [150, 400, 650, 900] {
+        let cluster = Cluster::calm(3, 3_000, 5 * SECOND).await;
+        let to_tick_ms = 5_000 - cluster.now_ms().rem_euclid(5_000);
+        let wait_ms = (to_tick_ms - before_tick_ms).rem_euclid(5_000);
+        tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
+        cluster.nodes[2].store.hang(Hangs::Everything);
+        let starts = cluster.watch(5 * SECOND, 3_000).await;
+        let (latest, late) = (latest(&starts), starts.iter().filter(|it| it.late_ms > 0));
+        assert!(late.count() > 900, "the share of the node");
+        assert!(
+            latest <= 1_500,
+            "{before_tick_ms} ms before: {latest} ms late"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

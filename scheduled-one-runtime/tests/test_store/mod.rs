@@ -59,6 +59,8 @@ struct State {
     /// Failovers before the last registration: the number that the node has noticed.
     noticed_failovers: usize,
     newest_start: Option<Start>,
+    /// Units that were registered, in this order.
+    registered: Vec<UnitName>,
     refused: Vec<Finish>,
     disputes: bool,
     /// How many of the next requests panic.
@@ -213,6 +215,11 @@ impl TestStore {
     /// Failovers before the last registration.
     pub(crate) fn noticed_failovers(&self) -> usize {
         self.state.lock().expect("lock").noticed_failovers
+    }
+
+    /// The units that were registered since this was asked last, in this order.
+    pub(crate) fn registered(&self) -> Vec<UnitName> {
+        std::mem::take(&mut self.state.lock().expect("lock").registered)
     }
 
     /// The newest start in the last registration.

@@ -68,6 +68,8 @@ impl Store for TestStore {
         let mut state = self.state.lock().expect("lock");
         state.noticed_failovers = state.failovers;
         state.newest_start = registrations[0].bounds.start;
+        let units = registrations.iter().map(|it| it.unit.clone());
+        state.registered.extend(units);
         drop(state);
         self.pass(self.inner.register(caller, registrations))
     }

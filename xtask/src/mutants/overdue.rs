@@ -12,6 +12,31 @@ const SIMULATION: Suite = Suite::Test(
 );
 
 pub(super) const MUTANTS: &[Mutant] = &[
+    // Of more unclaimed units than a heartbeat names, the others wait for the heartbeat of the next second.
+    Mutant {
+        name: "who-finds-many-asks-again",
+        edits: &[Edit {
+            file: ADOPTION,
+            old: "        self.adopted_of_many.len() > before\n",
+            new: "        self.adopted_of_many.len() < before\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "all_ticks_of_a_node_that_is_gone_are_found_soon",
+        )],
+    },
+    Mutant {
+        name: "what-a-node-claims-is-registered-first",
+        edits: &[Edit {
+            file: ADOPTION,
+            old: "        [first, others].concat()\n",
+            new: "        [others, first].concat()\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "handover::a_store_that_forgets_learns_first_what_each_node_claims",
+        )],
+    },
     // Nobody learns of a tick that the preferred node does not claim.
     Mutant {
         name: "heartbeats-name-what-is-unclaimed",

@@ -7,6 +7,7 @@ const ADOPTION: &str = "scheduled-one-runtime/src/node/adoption.rs";
 const PEERS: &str = "scheduled-one-runtime/src/node/preference/peers.rs";
 const LEARNING: &str = "scheduled-one-runtime/src/node/preference/learning.rs";
 const LANE: &str = "scheduled-one-runtime/src/node/lane.rs";
+const LEAD: &str = "scheduled-one-runtime/src/node/lead.rs";
 const NODE: &str = "scheduled-one-runtime/src/node.rs";
 const CLAIMING: &str = "scheduled-one-runtime/src/node/claiming.rs";
 const HEARTBEAT: &str = "scheduled-one-runtime/src/node/heartbeat.rs";
@@ -113,12 +114,48 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "if-most-nodes-seem-to-hang-it-is-the-store",
         edits: &[Edit {
             file: PREFERENCE,
-            old: "if 2 * hang.len() > self.peers.len().max(2) {",
-            new: "if hang.len() > self.peers.len() {",
+            old: "2 * nodes.len() > all.max(2);",
+            new: "nodes.len() > all;",
         }],
         suites: &[Suite::Test(
             "--lib",
             "node::preference::tests::if_most_nodes_seem_to_hang_it_is_the_store",
+        )],
+    },
+    Mutant {
+        name: "nodes-of-other-jobs-say-nothing-of-the-store",
+        edits: &[Edit {
+            file: PREFERENCE,
+            old: "        let all = self.peers.related().count();\n",
+            new: "        let all = self.peers.len();\n",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::tests::if_most_nodes_seem_to_hang_it_is_the_store",
+        )],
+    },
+    Mutant {
+        name: "suspects-of-other-jobs-do-not-count",
+        edits: &[Edit {
+            file: PREFERENCE,
+            old: "suspects.filter(|key| self.peers.is_related(**key));",
+            new: "suspects.filter(|key| self.peers.get(**key).is_some());",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::preference::tests::suspects_that_have_other_jobs_hide_no_node_that_hangs",
+        )],
+    },
+    Mutant {
+        name: "claims-without-a-pause-are-many-waves",
+        edits: &[Edit {
+            file: LEAD,
+            old: "    pub(super) fn all_is_sent(&mut self) {\n        self.is_open = false;\n",
+            new: "    pub(super) fn all_is_sent(&mut self) {\n        self.is_open = !self.under_way.is_empty();\n",
+        }],
+        suites: &[Suite::Test(
+            "--lib",
+            "node::lead::tests::claims_without_a_pause_are_many_waves",
         )],
     },
     Mutant {

@@ -195,39 +195,56 @@ fn a_full_node_is_preferred_only_if_all_are_full() {
     assert_eq!(nodes[0].learn(&full(&[0])).lost, own);
 }
 
-/// The first node sees what nobody claimed, of those that prefer one of these, with two heartbeats.
-fn idle_nodes(hang: &[usize]) -> BTreeSet<NodeKey> {
-    let mut nodes: Vec<Node> = (0..5).map(|node| Node::new(node, 0..50)).collect();
+/// The first of five nodes sees what nobody claimed, of those units that prefer one of these, with two heartbeats.
+/// Returns the nodes that it takes for idle. `labels`: of all nodes. There are also nodes of other jobs.
+fn idle_nodes(hang: &[usize], labels: &str, strangers: usize, suspects: &[usize]) -> Vec<usize> {
+    let numbers: Vec<usize> = (0..5 + strangers).collect();
+    let jobs = |node| if node < 5 { 0..50 } else { 100..110 };
+    let mut nodes: Vec<Node> = numbers.iter().map(|it| Node::new(*it, jobs(*it))).collect();
+    for node in &mut nodes {
+        node.preference.labels = Labels::new([labels]);
+    }
     let all: Vec<&Node> = nodes.iter().collect();
-    let reply = living(2, &all, &[0, 1, 2, 3, 4]);
-    let node = &mut nodes[0];
-    node.learn(&reply);
-    let hang: Vec<NodeKey> = hang.iter().map(|node| node_key(&identity(*node))).collect();
-    let Node { units, preference } = node;
-    let indices = units.indices();
-    let unclaimed: Vec<UnitIndex> = indices
-        .filter(|unit| hang.contains(&preference.first[*unit as usize]))
-        .collect();
+    let reply = HeartbeatReply {
+        suspects: suspects.iter().map(|node| identity(*node)).collect(),
+        ..living(2, &all, &numbers)
+    };
+    nodes[0].learn(&reply);
+    let Node { units, preference } = &mut nodes[0];
+    let key = |node: &usize| node_key(&identity(*node));
+    let hangs = |unit: &UnitIndex| {
+        hang.iter()
+            .any(|it| key(it) == preference.first[*unit as usize])
+    };
+    let unclaimed: Vec<UnitIndex> = units.indices().filter(hangs).collect();
     assert!(unclaimed.len() > hang.len());
     for now_ms in [20_000, 21_000] {
-        assert!(preference.idlers.at(now_ms).is_empty());
         preference.notice_idle(units, &unclaimed, now_ms);
     }
-    preference.idlers.at(21_000)
+    let idle = preference.idlers.at(21_000);
+    numbers
+        .into_iter()
+        .filter(|node| idle.contains(&key(node)))
+        .collect()
 }
 
 #[test]
 fn if_most_nodes_seem_to_hang_it_is_the_store() {
-    let keys = |nodes: &[usize]| {
-        nodes
-            .iter()
-            .map(|node| node_key(&identity(*node)))
-            .collect()
-    };
-    assert_eq!(idle_nodes(&[1]), keys(&[1]));
-    assert_eq!(idle_nodes(&[1, 2]), keys(&[1, 2]));
-    assert_eq!(idle_nodes(&[1, 2, 3]), BTreeSet::new());
-    assert_eq!(idle_nodes(&[1, 2, 3, 4]), BTreeSet::new());
+    for labels in ["gpu", "max_running=1"] {
+        for strangers in [0, 100] {
+            let idle = |hang: &[usize]| idle_nodes(hang, labels, strangers, &[]);
+            assert_eq!(idle(&[1]), [1]);
+            assert_eq!(idle(&[1, 2]), [1, 2]);
+            assert_eq!(idle(&[1, 2, 3]), [0; 0], "{labels}, {strangers}");
+            assert_eq!(idle(&[1, 2, 3, 4]), [0; 0]);
+        }
+    }
+}
+
+#[test]
+fn suspects_that_have_other_jobs_hide_no_node_that_hangs() {
+    assert_eq!(idle_nodes(&[1], "gpu", 5, &[6, 7, 8]), [1]);
+    assert_eq!(idle_nodes(&[1], "gpu", 5, &[3, 4]), [0; 0]);
 }
 
 #[test]
