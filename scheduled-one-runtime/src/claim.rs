@@ -33,7 +33,7 @@ pub(crate) struct PendingClaim {
     pub(crate) coalesced: u64,
     /// The newest tick that was due; that of the claim, or a later one.
     pub(crate) newest_ms: i64,
-    /// The permit of the run.
+    /// The permit of the run, or that of the run that is in its way.
     pub(crate) permit: Permit,
 }
 

@@ -1,13 +1,14 @@
 //! Permits for runs: how many may be active on this node, and how many of a group in the whole cluster.
 //!
-//! A node takes a permit before it claims, and gives it back when the run has ended, or the claim is refused. The
-//! limit of
-//! a group is shared out over the living nodes that have its jobs, all of which compute the same shares from the
-//! membership: no request of the store counts runs over buckets, which are on different servers. So the sum of all
-//! shares is the limit, but for the moments in which nodes believe different things of each other.
+//! A node takes a permit before it claims, and gives it back when the run has ended, or the claim is refused. A claim
+//! that starts no second run of its unit shares the permit of the first one.
+//!
+//! The limit of a group is shared out over the living nodes that have its jobs, all of which compute the same shares
+//! from the membership: no request of the store counts runs over buckets, which are on different servers. So the sum of
+//! all shares is the limit, but for the moments in which nodes believe different things of each other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::watch;
 
@@ -69,10 +70,46 @@ impl Room {
     }
 }
 
-/// The right of one run to be active, until it is dropped.
-#[derive(Debug, Default)]
+/// The right of one run to be active, until the last copy of it is dropped. All copies count as one.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Permit {
-    taken: Option<(Arc<Shared>, Option<Arc<str>>)>,
+    /// `None` if nothing limits the run.
+    counted: Option<Arc<Counted>>,
+}
+
+/// A permit that is taken, until it is dropped.
+#[derive(Debug)]
+struct Counted {
+    shared: Arc<Shared>,
+    group: Option<Arc<str>>,
+}
+
+/// A permit that a run has, as long as it has it.
+#[derive(Debug)]
+pub(crate) struct LentPermit(Weak<Counted>);
+
+impl Permit {
+    /// The permit, to be shared while somebody has it; `None` if nothing limits the run.
+    pub(crate) fn lend(&self) -> Option<LentPermit> {
+        self.counted
+            .as_ref()
+            .map(|counted| LentPermit(Arc::downgrade(counted)))
+    }
+}
+
+impl LentPermit {
+    /// A copy of the permit; `None` if it was given back.
+    pub(crate) fn share(&self) -> Option<Permit> {
+        let counted = self.0.upgrade()?;
+        Some(Permit {
+            counted: Some(counted),
+        })
+    }
+
+    /// Whether somebody has the permit.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.strong_count() > 0
+    }
 }
 
 impl Permits {
@@ -102,7 +139,10 @@ impl Permits {
             taken.groups.entry(Arc::clone(group)).or_default().taken += 1;
         }
         Some(Permit {
-            taken: Some((Arc::clone(&self.shared), group.cloned())),
+            counted: Some(Arc::new(Counted {
+                shared: Arc::clone(&self.shared),
+                group: group.cloned(),
+            })),
         })
     }
 
@@ -207,18 +247,16 @@ impl Shared {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let Some((shared, group)) = self.taken.take() else {
-            return;
-        };
-        let mut taken = shared.taken();
+        let mut taken = self.shared.taken();
         taken.all -= 1;
-        if let Some(of_group) = group.and_then(|group| taken.groups.get_mut(&group)) {
+        let group = self.group.as_ref();
+        if let Some(of_group) = group.and_then(|group| taken.groups.get_mut(group)) {
             of_group.taken -= 1;
         }
         drop(taken);
-        shared.changes.send_modify(|changes| *changes += 1);
+        self.shared.changes.send_modify(|changes| *changes += 1);
     }
 }
 
@@ -273,6 +311,29 @@ mod tests {
         permits.share_out(&group, &[8, 7], 7);
         drop(taken);
         assert!(permits.take(Some(&group)).is_some());
+    }
+
+    #[test]
+    fn a_shared_permit_is_one_and_is_given_back_with_its_last_copy() {
+        let permits = limited(Some(1), 1);
+        let group = group();
+        permits.share_out(&group, &[7], 7);
+        let run = permits.take(Some(&group)).expect("a permit");
+        let lent = run.lend().expect("it is counted");
+        let claim = lent.share().expect("the run has it");
+        assert!(permits.is_full());
+        // The run ends, and the one that was claimed goes on with its permit.
+        drop(run);
+        assert!(permits.is_full() && !permits.has_room(Some(&group)));
+        let again = lent.share().expect("the claim has it");
+        drop(claim);
+        assert!(permits.take(None).is_none() && lent.is_taken());
+        let changes = permits.changes();
+        drop(again);
+        assert!(changes.has_changed().expect("open"));
+        assert!(lent.share().is_none() && !lent.is_taken());
+        assert!(permits.take(Some(&group)).is_some());
+        assert!(Permit::default().lend().is_none(), "it is not counted");
     }
 
     #[test]

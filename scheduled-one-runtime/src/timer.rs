@@ -59,6 +59,11 @@ impl Timer {
         self.at(unit) == UNSET
     }
 
+    /// Whether the unit is due at `now_ms`.
+    pub(crate) fn is_due(&self, unit: UnitIndex, now_ms: i64) -> bool {
+        self.at(unit) <= now_ms
+    }
+
     /// Whether the unit was taken out.
     pub(crate) fn is_taken(&self, unit: UnitIndex) -> bool {
         self.at(unit) == TAKEN

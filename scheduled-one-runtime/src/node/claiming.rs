@@ -1,7 +1,7 @@
 //! Claiming: which units are due, what is claimed of each, and which claims have
 //! no reply yet.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use scheduled_one_schedule::policy::Misfire;
@@ -13,7 +13,7 @@ use crate::node::hold_up::Hold;
 use crate::node::lead::{Lead, WaveId};
 use crate::node::preference::{NodeTraits, Preference};
 use crate::node::units::Units;
-use crate::permits::{Permit, Permits};
+use crate::permits::{LentPermit, Permit, Permits};
 use crate::tick::Plan;
 use crate::timer::{Timer, UnitIndex};
 use scheduled_one_protocol::message::{Claim, DueTick, Intent, LowerBounds, MAX_BATCH, Target};
@@ -37,6 +37,8 @@ pub(super) struct Claiming {
     pub(super) timer: Timer,
     /// Units in which something waits that can start.
     pub(super) ready: BTreeSet<UnitName>,
+    /// The one of them that got a permit last: the next one is for those behind it.
+    pub(super) last_ready: Option<UnitName>,
     /// Units of which the waiting tick is claimed, until the store replies.
     pub(super) ready_pending: HashSet<UnitName>,
     /// Units whose run ended while a claim of their next tick was pending.
@@ -47,8 +49,12 @@ pub(super) struct Claiming {
     pub(super) preference: Preference,
     /// How many runs may be active.
     pub(super) permits: Permits,
+    /// The permit of the newest run of each unit that was started here, if it excludes other runs of the unit.
+    pub(super) lent: HashMap<UnitIndex, LentPermit>,
     /// Units that are due and got no permit, and since when.
     pub(super) held: BTreeMap<UnitIndex, i64>,
+    /// Whether the next permit is for one of them, because what waits in a unit got the last one.
+    pub(super) held_first: bool,
     /// Units with `route = spread` of which the last reply said what is decided. Of the others this node believes that
     /// each tick is decided by the node that it prefers.
     pub(super) exact: HashSet<UnitIndex>,
@@ -78,7 +84,10 @@ impl Claiming {
         let lead = Lead::new(units.indices().len(), shortest_lease, started_ms);
         Claiming {
             permits: traits.permits.clone(),
+            lent: HashMap::new(),
             held: BTreeMap::new(),
+            held_first: false,
+            last_ready: None,
             node: node.to_owned(),
             started_ms,
             lead_ms: lead.ms(),
@@ -176,7 +185,9 @@ impl Claiming {
             Intent::MarkMissed => Permit::default(),
             _ => self.permit(units, index, current_ms)?,
         };
-        self.held.remove(&index);
+        if self.held.remove(&index).is_some() {
+            self.held_first = false;
+        }
         let pending = PendingClaim {
             unit: index,
             coalesced: plan.coalesced,

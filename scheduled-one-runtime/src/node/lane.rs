@@ -90,17 +90,19 @@ impl Node {
     }
 
     /// Starts what was granted. `unit`: the unit of which a tick was claimed.
-    pub(super) fn follow_up(&self, follow_up: FollowUp, unit: Option<UnitIndex>) {
+    pub(super) fn follow_up(&mut self, follow_up: FollowUp, unit: Option<UnitIndex>) {
         match follow_up {
             FollowUp::Nothing => {}
             FollowUp::Start(run) => {
                 event::claimed(&run.id.unit, run.id.tick, run.id.token);
+                let now_ms = self.runner.cluster.now_ms();
+                self.claiming.lend(&self.units, &run, now_ms);
                 let nodes = &self.claiming.preference;
                 let tick_ms = run.id.tick.ms();
                 let other =
                     unit.and_then(|unit| nodes.should_have_claimed(&self.units, unit, tick_ms));
                 // What waited in a unit may be started by any node.
-                let is_slow = self.is_store_slow(self.runner.cluster.now_ms());
+                let is_slow = self.is_store_slow(now_ms);
                 let other = other.filter(|_| run.due_ms.is_some() && !is_slow);
                 self.client.log_stood_in(&run.id.unit, run.id.tick, other);
                 self.runner.start(run);

@@ -24,8 +24,7 @@ impl Claiming {
     /// The same. Of a unit with `route = spread` this node looks so many ticks ahead.
     fn set_next_within(&mut self, units: &Units, index: UnitIndex, ticks: usize) {
         self.delayed.remove(&index);
-        let has_room = || self.permits.has_room(units.get(index).job.group());
-        if self.held.contains_key(&index) && !has_room() {
+        if self.held.contains_key(&index) && !self.has_permit(units, index) {
             return self.timer.rest(index);
         }
         if is_spread(units, index) {

@@ -1,28 +1,59 @@
 //! What waits for a start: ticks in the queue of a unit, requests in a lane, and ticks that are due while this node has
 //! no permit for them.
 
+use std::ops::Bound;
+
 use crate::claim::PendingClaim;
 use crate::node::claiming::Claiming;
 use crate::node::hold_up::{HoldUp, Standstill};
 use crate::node::units::{Unit, Units};
-use crate::permits::Permit;
+use crate::permits::{LentPermit, Permit};
+use crate::run::NewRun;
 use crate::timer::UnitIndex;
-use scheduled_one_protocol::message::{Claim, LowerBounds, MAX_BATCH, Target};
+use scheduled_one_protocol::message::{Claim, LowerBounds, MAX_BATCH, Overlap, Target};
 use scheduled_one_protocol::{TickMs, UnitName};
+use scheduled_one_schedule::policy::OnLeaseLost;
 
 impl Claiming {
-    /// The permit for a tick that is due. Without one, the unit is held until there is one.
+    /// The permit for a tick that is due: that of the unit's active run, or another one. Without one, the unit is held
+    /// until there is one.
     pub(super) fn permit(
         &mut self,
         units: &Units,
         index: UnitIndex,
         now_ms: i64,
     ) -> Option<Permit> {
-        let permit = self.permits.take(units.get(index).job.group());
+        let lent = self.lent.get(&index).and_then(LentPermit::share);
+        if lent.is_none() {
+            self.lent.remove(&index);
+        }
+        let permit = lent.or_else(|| self.permits.take(units.get(index).job.group()));
         if permit.is_none() {
             self.held.entry(index).or_insert(now_ms);
         }
         permit
+    }
+
+    /// A run starts here. As long as it is active, no tick of its unit starts another one: the store skips the tick, or
+    /// lets it wait, or has the run cancelled for it. So the claims of these ticks share the permit of the run.
+    pub(super) fn lend(&mut self, units: &Units, run: &NewRun, now_ms: i64) {
+        let Some(index) = units.find(&run.id.unit).filter(|_| excludes_ticks(run)) else {
+            return;
+        };
+        let Some(lent) = run.permit.lend() else {
+            return;
+        };
+        self.lent.insert(index, lent);
+        // The run may have waited while the next tick was held.
+        if self.held.contains_key(&index) {
+            self.release_held(units, now_ms);
+        }
+    }
+
+    /// Whether there is a permit for the next tick of a unit.
+    pub(super) fn has_permit(&self, units: &Units, index: UnitIndex) -> bool {
+        let lent = self.lent.get(&index).is_some_and(LentPermit::is_taken);
+        lent || self.permits.has_room(units.get(index).job.group())
     }
 
     /// Permits were given back, or shared out anew: units that are held are due again, the first ones first, as far as
@@ -39,8 +70,9 @@ impl Claiming {
         held.sort_unstable();
         // As many as there are permits: each of the others would find none.
         let mut room = self.permits.room();
+        let lent = |unit: &UnitIndex| self.lent.get(unit).is_some_and(LentPermit::is_taken);
         let gets_permit = |(_, unit): &(i64, UnitIndex)| {
-            self.timer.rests(*unit) && room.take(units.get(*unit).job.group())
+            self.timer.rests(*unit) && (lent(unit) || room.take(units.get(*unit).job.group()))
         };
         let free = held.into_iter().filter(gets_permit).take(MAX_BATCH);
         for (since_ms, unit) in free.collect::<Vec<_>>() {
@@ -96,12 +128,14 @@ impl Claiming {
         now_ms: i64,
         lanes: bool,
     ) -> Option<(UnitName, UnitIndex, Permit)> {
+        // What waits in units takes turns with ticks that are held, so that neither keeps all permits.
+        let is_due = |unit| self.timer.is_due(unit, now_ms + self.lead_ms);
+        if self.held_first && self.held.keys().any(|unit| is_due(*unit)) {
+            return None;
+        }
         let mut without_permit = Vec::new();
         let taken = loop {
-            let pending = &self.ready_pending;
-            let mut ready = self.ready.iter();
-            let next = ready.find(|unit| unit.is_lane() == lanes && !pending.contains(*unit));
-            let Some(name) = next.cloned() else {
+            let Some(name) = self.next_ready(lanes) else {
                 break None;
             };
             self.ready.remove(&name);
@@ -115,11 +149,35 @@ impl Claiming {
                 continue;
             };
             match self.permits.take(units.get(unit).job.group()) {
-                Some(permit) => break Some((name, unit, permit)),
+                Some(permit) => {
+                    self.held_first = !self.held.is_empty();
+                    self.last_ready = Some(name.clone());
+                    break Some((name, unit, permit));
+                }
                 None => without_permit.push(name),
             }
         };
         self.ready.extend(without_permit);
         taken
     }
+
+    /// The next unit, or lane, in which something waits and of which no claim is pending.
+    fn next_ready(&self, lanes: bool) -> Option<UnitName> {
+        let last = self.last_ready.as_ref();
+        let behind = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.ready.range::<UnitName, _>((behind, Bound::Unbounded));
+        let pending = &self.ready_pending;
+        let mut ready = behind.chain(&self.ready);
+        let next = ready.find(|unit| unit.is_lane() == lanes && !pending.contains(*unit));
+        next.cloned()
+    }
+}
+
+/// Whether no tick of the unit of this run can start while it is active. A run may go on next to others in a slot, if
+/// that was asked for, and if it needs no lease.
+fn excludes_ticks(run: &NewRun) -> bool {
+    let rules = &run.job.rules;
+    let beside = run.id.origin.as_ref().is_some_and(|origin| origin.beside);
+    let in_slot = matches!(rules.overlap, Overlap::Allow(_)) || run.id.unit.slot() > 0;
+    !beside && !in_slot && rules.on_lease_lost != OnLeaseLost::Finish
 }

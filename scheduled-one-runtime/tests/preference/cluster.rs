@@ -28,6 +28,19 @@ pub(crate) struct Start {
     pub(crate) active: (usize, usize),
 }
 
+/// Counts a run of a node until it has ended, or is dropped because it was cancelled.
+struct Active {
+    runs: Arc<Mutex<BTreeMap<String, usize>>>,
+    node: String,
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        let mut runs = self.runs.lock().expect("lock");
+        *runs.entry(self.node.clone()).or_default() -= 1;
+    }
+}
+
 /// Nodes that share a store and a clock.
 pub(crate) struct Cluster {
     pub(crate) clock: TokioClock,
@@ -103,12 +116,15 @@ impl Cluster {
                     tick_ms,
                     late_ms: clock.wall().as_millis() as i64 - tick_ms,
                 });
-                let active = Arc::clone(&active);
+                let active = Active {
+                    runs: Arc::clone(&active),
+                    node,
+                };
                 async move {
                     if lasts > Duration::ZERO {
                         tokio::time::sleep(lasts).await;
                     }
-                    *active.lock().expect("lock").entry(node).or_default() -= 1;
+                    drop(active);
                 }
             };
             let job = Job::every(format!("job-{job:03}"), self.period, function);

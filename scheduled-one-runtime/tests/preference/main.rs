@@ -2,6 +2,7 @@
 //! embedded store.
 
 mod cluster;
+mod full_node;
 mod handover;
 mod placement;
 #[path = "../test_store/mod.rs"]

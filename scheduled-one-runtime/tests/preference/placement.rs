@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scheduled_one_runtime::{Outcome, Route, SchedulerBuilder};
+use scheduled_one_runtime::{Job, Outcome, Overlap, Route, SchedulerBuilder};
 
 use crate::cluster::{Cluster, LONG, MEETING, SECOND, Start};
 use crate::test_store::Hangs;
@@ -158,10 +158,12 @@ async fn limited_and_routed(limits: &[u32], jobs: usize, route: Route) -> Cluste
     let mut cluster = Cluster::new(SECOND);
     cluster.route = route;
     cluster.lasts = Duration::from_millis(400);
+    // A run that starts late may be active when its next tick is due.
+    let waits = |job: Job| job.overlap(Overlap::QueueOne);
     for limit in limits {
         let (limit, jobs) = (*limit, 0..jobs);
         cluster
-            .start_as(jobs, |builder| builder.max_running(limit), |job| job)
+            .start_as(jobs, |builder| builder.max_running(limit), waits)
             .await;
     }
     tokio::time::sleep(MEETING).await;

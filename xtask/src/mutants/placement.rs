@@ -99,6 +99,42 @@ pub(super) const MUTANTS: &[Mutant] = &[
         )],
     },
     Mutant {
+        name: "an-active-run-lends-its-permit",
+        edits: &[Edit {
+            file: WAITING,
+            old: "        self.lent.insert(index, lent);\n",
+            new: "        drop(lent);\n",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "full_node::the_next_tick_cancels_a_run_on_a_full_node",
+        )],
+    },
+    Mutant {
+        name: "runs-next-to-each-other-share-no-permit",
+        edits: &[Edit {
+            file: WAITING,
+            old: "    !beside && !in_slot && rules",
+            new: "    let _ = (beside, in_slot);\n    rules",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "full_node::runs_next_to_each_other_share_no_permit",
+        )],
+    },
+    Mutant {
+        name: "held-ticks-and-waiting-ones-take-turns",
+        edits: &[Edit {
+            file: WAITING,
+            old: "self.held_first = !self.held.is_empty();",
+            new: "self.held_first = false;",
+        }],
+        suites: &[Suite::Test(
+            "preference",
+            "full_node::two_jobs_that_hang_take_turns_on_a_full_node",
+        )],
+    },
+    Mutant {
         name: "only-nodes-with-a-label-adopt-its-jobs",
         edits: &[Edit {
             file: ADOPTION,
