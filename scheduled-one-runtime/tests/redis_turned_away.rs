@@ -94,21 +94,22 @@ async fn a_server_that_is_full_says_so_at_start() {
         .args(["--maxclients", "1"])
         .start()
         .unwrap();
-    // The server learns late that the connections of the steps before are closed.
+    // The server learns late that the connections of the steps before are closed. When it does so between a connection
+    // that it turned away and the next one, which asks why, there is no reason any more.
     wait_until_async("the first connection is taken", BOUND, async || {
         let error = RedisStore::connect(&redis.url(), "test").await.unwrap_err();
-        assert!(error.to_string().contains(FULL), "{error}");
-        matches!(error, ConnectError::SecondConnection { .. })
+        let is_named = error.to_string().contains(FULL);
+        is_named && matches!(error, ConnectError::SecondConnection { .. })
     })
     .await;
     wait_until_async("the doctor takes it", BOUND, async || {
         let report = doctor(redis.url()).await;
         assert!(!report.is_usable(), "{report}");
-        let Some(finding) = report.finding("connections") else {
+        let finding = report.finding("connections");
+        let Some(finding) = finding.filter(|it| it.found.contains(FULL)) else {
             return false;
         };
         assert_eq!(finding.severity, Severity::Severe, "{report}");
-        assert!(finding.found.contains(FULL), "{report}");
         assert!(finding.remedy.contains("raise its maxclients"), "{report}");
         true
     })
@@ -117,8 +118,7 @@ async fn a_server_that_is_full_says_so_at_start() {
         let job = Job::every("tick", Duration::from_secs(3600), || async {});
         let start = Scheduler::builder(redis.url()).job(job).start().await;
         let error = start.unwrap_err().to_string();
-        assert!(error.contains(FULL), "{error}");
-        error.contains("not a second one, and each node holds two")
+        error.contains(FULL) && error.contains("not a second one, and each node holds two")
     })
     .await;
 }

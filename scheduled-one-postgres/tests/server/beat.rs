@@ -210,7 +210,7 @@ async fn what_the_machine_would_change_in_addition_is_not_replied_before_it_is_w
 
 #[tokio::test]
 async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
-    let mut database = Database::new();
+    let database = Database::new();
     let store = database.ready_store().await;
     let checked = check_in_turn(&store, Arc::new(SystemClock)).await;
     assert_eq!(checked, Ok(()));
