@@ -35,6 +35,12 @@ pub(crate) struct UnitReleased {
     pub(crate) failed: bool,
 }
 
+/// How long the outcomes of runs that started on time wait for others. All nodes start the runs of a tick at the same
+/// instant, and what reports them takes the processor and the store from those that are still to start.
+const GATHER: Duration = Duration::from_millis(4);
+/// A run that started so soon after its tick was due, and ended so soon after it started, is one of many.
+const SOON_MS: i64 = 100;
+
 /// An outcome without a reply, and the run that waits for its attempt to be recorded, if one does.
 type PendingReport = (Finish, Option<oneshot::Sender<bool>>);
 
@@ -59,6 +65,10 @@ pub(crate) async fn report_outcomes(
         };
         if count == Some(0) {
             break;
+        }
+        // A virtual clock may stand still.
+        if batch.iter().any(ended_with_its_tick) && !client.clock.is_virtual() {
+            gather(&mut reports, &mut batch, client.sleep(GATHER)).await;
         }
         let mut finishes = Vec::with_capacity(batch.len());
         let mut lines = Vec::new();
@@ -89,6 +99,36 @@ pub(crate) async fn report_outcomes(
         for report in report_finishes(&client, batch, &released).await {
             give_up(report, &released);
         }
+    }
+}
+
+/// Whether the outcome is that of a run of a tick that just came due. Others may wait for what takes long, or is caught
+/// up with.
+fn ended_with_its_tick(report: &OutcomeReport) -> bool {
+    let OutcomeReport::Run(finish) = report else {
+        return false;
+    };
+    let soon = 0..=SOON_MS;
+    finish.fired_at_ms.is_some_and(|fired_at_ms| {
+        soon.contains(&(fired_at_ms - finish.run.tick.ms()))
+            && soon.contains(&(finish.ended_at_ms - fired_at_ms))
+    })
+}
+
+/// Adds the outcomes that come during this wait, unless a batch is full.
+async fn gather(
+    reports: &mut mpsc::UnboundedReceiver<OutcomeReport>,
+    batch: &mut Vec<OutcomeReport>,
+    wait: impl Future<Output = ()>,
+) {
+    if batch.len() >= MAX_BATCH {
+        return;
+    }
+    wait.await;
+    while batch.len() < MAX_BATCH
+        && let Ok(report) = reports.try_recv()
+    {
+        batch.push(report);
     }
 }
 
@@ -247,5 +287,59 @@ async fn report_lines(client: &StoreClient, lines: &[LedgerRecord]) {
             Ok(Recorded::Lost(why)) => event::refused(&line.unit, line.tick, &why),
             Err(error) => event::refused(&line.unit, line.tick, &refusal(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scheduled_one_protocol::message::RunId;
+    use scheduled_one_protocol::{FencingToken, TickMs};
+
+    fn report(fired_at_ms: Option<i64>, ended_at_ms: i64) -> OutcomeReport {
+        OutcomeReport::Run(Finish {
+            run: RunId {
+                unit: UnitName::new("job", 0),
+                nonce: String::new(),
+                tick: TickMs(1_000),
+                origin: None,
+                attempt: 1,
+                token: FencingToken(1),
+                lease_ms: 1_000,
+                granted_at_ms: 0,
+                takeovers: 0,
+            },
+            outcome: Outcome::Ok,
+            retried: false,
+            reason: String::new(),
+            error: String::new(),
+            fired_at_ms,
+            ended_at_ms,
+        })
+    }
+
+    #[test]
+    fn a_short_run_of_a_tick_that_is_due_now_is_one_of_many() {
+        assert!(ended_with_its_tick(&report(Some(1_000), 1_000)));
+        assert!(ended_with_its_tick(&report(Some(1_100), 1_200)));
+        assert!(!ended_with_its_tick(&report(Some(1_101), 1_101)), "late");
+        assert!(!ended_with_its_tick(&report(Some(1_000), 1_101)), "long");
+        assert!(!ended_with_its_tick(&report(None, 1_000)), "never began");
+    }
+
+    #[tokio::test]
+    async fn what_ends_meanwhile_shares_a_request_of_a_full_batch_at_most() {
+        let (sender, mut reports) = mpsc::unbounded_channel();
+        let mut batch = vec![report(None, 1)];
+        let ends = async {
+            for _ in 0..MAX_BATCH + 5 {
+                sender.send(report(None, 1)).expect("open");
+            }
+        };
+        gather(&mut reports, &mut batch, ends).await;
+        assert_eq!((batch.len(), reports.len()), (MAX_BATCH, 6));
+        let never = std::future::pending();
+        gather(&mut reports, &mut batch, never).await;
+        assert_eq!(batch.len(), MAX_BATCH, "a full batch does not wait");
     }
 }

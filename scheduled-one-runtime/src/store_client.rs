@@ -95,7 +95,7 @@ pub(crate) struct StoreClient {
     pub(crate) bucket: Bucket,
     pub(crate) caller: Caller,
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     cluster: Arc<ClusterClock>,
     health: watch::Sender<StoreHealth>,
     /// The newest outages, the oldest first; the last one continues if it has no end.
