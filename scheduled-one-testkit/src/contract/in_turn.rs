@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::message::{
-    ASK_AGAIN_MS, Heartbeat, LowerBounds, MAX_BATCH, Occasion, Register,
-};
+use scheduled_one_protocol::message::{ASK_AGAIN_MS, Heartbeat, MAX_BATCH, Register};
 use scheduled_one_protocol::{Store, UnitName};
 
-use super::way_back::{caller, refused};
+use super::way_back::{caller, refused, registration};
 
 /// No multiple of a batch, and so few that each second begins with another batch.
 const UNITS: usize = 2 * MAX_BATCH + MAX_BATCH / 3;
@@ -24,7 +22,8 @@ const BOUND: Duration = Duration::from_secs(20);
 ///
 /// A heartbeat names too many, or some unit is not named in time.
 pub async fn check_in_turn(store: &dyn Store, clock: Arc<dyn Clock>) -> Result<(), String> {
-    let units: Vec<Register> = (0..UNITS).map(overdue).collect();
+    let unit = |number| registration(UnitName::new(&format!("turn-{number:04}"), 0));
+    let units: Vec<Register> = (0..UNITS).map(unit).collect();
     for batch in units.chunks(MAX_BATCH) {
         store.register(&caller(), batch).await.map_err(refused)?;
     }
@@ -50,20 +49,4 @@ pub async fn check_in_turn(store: &dyn Store, clock: Arc<dyn Clock>) -> Result<(
             .await;
     }
     Ok(())
-}
-
-/// The registration of a unit whose first tick was due long ago.
-fn overdue(number: usize) -> Register {
-    Register {
-        unit: UnitName::new(&format!("turn-{number:04}"), 0),
-        first_seen_ms: 1,
-        lease_ms: 1_000,
-        schedule: None,
-        generation: 0,
-        occasion: Occasion::Again,
-        decides: None,
-        bounds: LowerBounds::default(),
-        next_due_ms: Some(1),
-        requests: Vec::new(),
-    }
 }

@@ -123,18 +123,7 @@ impl<'a> Node<'a> {
     }
 
     pub(super) async fn register(&self) -> Result<Vec<RegisteredUnit>, StoreError> {
-        let registrations = [ONE, TWO, ASKED].map(|unit| Register {
-            unit: unit.into(),
-            first_seen_ms: 1, // as FIRST_SEEN
-            lease_ms: LEASE_MS,
-            schedule: None,
-            generation: 0,
-            occasion: Occasion::Again,
-            decides: None,
-            bounds: LowerBounds::default(),
-            next_due_ms: Some(1),
-            requests: Vec::new(),
-        });
+        let registrations = [ONE, TWO, ASKED].map(|unit| registration(unit.into()));
         Ok(self.store.register(&caller(), &registrations).await?.body)
     }
 
@@ -276,6 +265,22 @@ impl<'a> Node<'a> {
             fired_at_ms: Some(grant.tick.ms()),
             ended_at_ms: grant.tick.ms(),
         }
+    }
+}
+
+/// The registration of a unit of which nothing is decided, and whose first tick was due long ago.
+pub(super) fn registration(unit: UnitName) -> Register {
+    Register {
+        unit,
+        first_seen_ms: 1, // as FIRST_SEEN
+        lease_ms: LEASE_MS,
+        schedule: None,
+        generation: 0,
+        occasion: Occasion::Again,
+        decides: None,
+        bounds: LowerBounds::default(),
+        next_due_ms: Some(1),
+        requests: Vec::new(),
     }
 }
 
