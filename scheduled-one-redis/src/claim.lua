@@ -185,14 +185,7 @@ end
 
 -- The tick is decided: the unit is due again at the instant that the claim names.
 local function next_due()
-  local m = #dues
-  local due = ARGV[a + 6]
-  if due == '0' then
-    call('ZREM', KEYS[4], unit_of(key))
-  else
-    dues[m + 1] = due
-    dues[m + 2] = unit_of(key)
-  end
+  due_at[unit_of(key)] = ARGV[a + 6]
 end
 
 -- The verdict if directives keep the claim from deciding anything. Takeovers, which wait in front of the queue, go on.
@@ -317,9 +310,7 @@ each_claim(answer)
 if #leases > 0 then
   call('ZADD', KEYS[2], unpack(leases))
 end
-if #dues > 0 then
-  call('ZADD', KEYS[4], unpack(dues))
-end
+write_due(KEYS[4], due_at)
 for unit, can in pairs(can_start) do
   if can then
     call('ZADD', KEYS[3], 0, unit)

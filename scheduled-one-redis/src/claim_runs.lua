@@ -1,6 +1,6 @@
 -- Checks the claims of a request, and starts runs for them. KEYS and ARGV are those of `claim.lua`.
 --
--- Provides: leases, dues, can_start, n, unsaved, now_s: what is written and replied at the end; reply, note, terms,
+-- Provides: leases, due_at, can_start, n, unsaved, now_s: what is written and replied at the end; reply, note, terms,
 --       start, granted, granted_before, is_stale, stale, held_by_lane, merge_lane, early.
 
 wrong = wrong_type(KEYS[4], 'zset') or each_claim(check_claim) or read_directives()
@@ -9,7 +9,7 @@ if wrong then
 end
 commit()
 
-local leases, dues, n = {}, {}, #out
+local leases, due_at, n = {}, {}, #out
 -- Whether what waits can start, by the names of units of which that may have changed. A unit may be in a batch twice:
 -- the last state counts.
 local can_start = {}

@@ -232,6 +232,9 @@ mod tests {
 
     use super::*;
 
+    /// Values of a head.
+    const HEAD: usize = 5;
+
     fn leaf() -> impl Strategy<Value = Value> {
         prop_oneof![
             4 => any::<i64>().prop_map(Value::Int),
@@ -266,7 +269,7 @@ mod tests {
         (numbers, body).prop_map(|((wild, tame, is_wild), body)| {
             let int = Value::Int(if is_wild { wild } else { tame });
             let serving = Value::BulkString(b"me".to_vec());
-            let head = [int.clone(), serving, int.clone(), int];
+            let head: [Value; HEAD] = [int.clone(), serving, int.clone(), int.clone(), int];
             Value::Array(head.into_iter().chain(body).collect())
         })
     }
@@ -284,7 +287,7 @@ mod tests {
             let read = value_as_reply(&value);
             let Value::Array(parts) = &value else { unreachable!() };
             // A head with more values than an operation has is no reply.
-            let fits = parts.len() <= 4 + MAX_ITEMS;
+            let fits = parts.len() <= HEAD + MAX_ITEMS;
             prop_assert!(fits || read.iter().all(|read| read.operation != "record"), "{value:?}");
         }
     }

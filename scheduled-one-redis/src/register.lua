@@ -221,21 +221,7 @@ for i = 8, last do
   out[n + 6] = deciding and r.sch or ''
   n = n + 6
 end
-local dues, never = {}, {}
-for unit, at in pairs(due_at) do
-  if at == '0' then
-    never[#never + 1] = unit
-  else
-    dues[#dues + 1] = at
-    dues[#dues + 1] = unit
-  end
-end
-if #never > 0 then
-  call('ZREM', KEYS[5], unpack(never))
-end
-if #dues > 0 then
-  call('ZADD', KEYS[5], unpack(dues))
-end
+write_due(KEYS[5], due_at)
 local last_dues = {}
 for unit, at in pairs(due_at_last) do
   last_dues[#last_dues + 1] = at

@@ -1,7 +1,8 @@
 -- Records of units. Port of `machine::Record`.
 --
 -- Provides: schedule_of, origin_of, records, state_of, add_run, fields, load, load_shown; holds, forgot, ready, newer,
---       last_start; waits, set_wait, drop_started, raise_started; is_lane, own_key, requests_key, end_requests.
+--       last_start; waits, set_wait, drop_started, raise_started; is_lane, own_key, requests_key, end_requests;
+--       write_due.
 --
 -- A record is a table: born, hwm, tok, running, non and wait always; stop, if the run is to stop; of its run rtok,
 -- until_, seq, lease, att and tick; then done, and bt and ba, the newest start that nodes reported; and q, sch (the
@@ -213,3 +214,22 @@ local function raise_started(key, r, tick, attempt)
   return true
 end
 
+-- Writes when units are due, in the set `key`: texts by names of units, '0' of one that is never due again. Called at
+-- the end, because only the last instant of a unit counts that is in a batch twice.
+local function write_due(key, due_at)
+  local dues, never = {}, {}
+  for unit, at in pairs(due_at) do
+    if at == '0' then
+      never[#never + 1] = unit
+    else
+      dues[#dues + 1] = at
+      dues[#dues + 1] = unit
+    end
+  end
+  if #never > 0 then
+    call('ZREM', key, unpack(never))
+  end
+  if #dues > 0 then
+    call('ZADD', key, unpack(dues))
+  end
+end

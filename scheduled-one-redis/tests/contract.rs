@@ -52,3 +52,12 @@ async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
     let checked = contract::check_in_turn(&store.expect("a store"), Arc::new(SystemClock)).await;
     assert_eq!(checked, Ok(()));
 }
+
+#[tokio::test]
+async fn a_unit_without_a_next_tick_is_not_named() {
+    let server = RedisServer::start().expect("a redis-server");
+    let store = RedisStore::connect(&server.url(), "last-tick").await;
+    let store = store.expect("a store");
+    let checked = contract::check_last_tick(&store, Arc::new(SystemClock)).await;
+    assert_eq!(checked, Ok(()));
+}

@@ -65,3 +65,12 @@ async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
     let checked = contract::check_in_turn(&store, Arc::new(SystemClock)).await;
     assert_eq!(checked, Ok(()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_without_a_next_tick_is_not_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", folder.path().join("jobs.db").display());
+    let store = SqliteStore::new(&url, "test", Arc::new(SystemClock)).expect("a URL");
+    let checked = contract::check_last_tick(&store, Arc::new(SystemClock)).await;
+    assert_eq!(checked, Ok(()));
+}

@@ -195,3 +195,10 @@ async fn requests_that_overwrite_each_other_are_noticed() {
     let breach = checked.expect_err("claims at the same time are granted twice");
     assert_eq!(breach.what, "claims of one tick at the same time");
 }
+
+#[tokio::test]
+async fn a_unit_without_a_next_tick_is_not_named() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = MemoryStore::new(Arc::clone(&clock));
+    assert_eq!(contract::check_last_tick(&store, clock).await, Ok(()));
+}

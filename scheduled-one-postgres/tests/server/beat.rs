@@ -7,7 +7,7 @@ use scheduled_one_postgres::PostgresStore;
 use scheduled_one_protocol::clock::SystemClock;
 use scheduled_one_protocol::message::{Heartbeat, HeartbeatReply, JobList, Labels, Load, Room};
 use scheduled_one_protocol::{Store, message::Reply};
-use scheduled_one_testkit::contract::check_in_turn;
+use scheduled_one_testkit::contract::{check_in_turn, check_last_tick};
 use test_support::PostgresServer;
 
 use super::{Database, caller, in_time};
@@ -213,5 +213,13 @@ async fn more_units_than_a_heartbeat_names_are_named_in_turn() {
     let database = Database::new();
     let store = database.ready_store().await;
     let checked = check_in_turn(&store, Arc::new(SystemClock)).await;
+    assert_eq!(checked, Ok(()));
+}
+
+#[tokio::test]
+async fn a_unit_without_a_next_tick_is_not_named() {
+    let database = Database::new();
+    let store = database.ready_store().await;
+    let checked = check_last_tick(&store, Arc::new(SystemClock)).await;
     assert_eq!(checked, Ok(()));
 }

@@ -60,7 +60,7 @@ use scheduled_one_protocol::{BoxFuture, Bucket, Store};
 
 pub use behaviours::BEHAVIOURS;
 pub use commit::{Program, check_blame, check_commit, check_each};
-pub use in_turn::check_in_turn;
+pub use in_turn::{check_in_turn, check_last_tick};
 pub use requests::{JOBS, units};
 pub use way_back::{WayBack, check_way_back};
 pub use workload::{Random, Workload};

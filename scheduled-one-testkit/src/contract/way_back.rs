@@ -11,7 +11,7 @@ use scheduled_one_protocol::message::{
 };
 use scheduled_one_protocol::{DiagnosticContext, Outcome, Store, StoreError, TickMs, UnitName};
 
-const LEASE_MS: i64 = 3_000;
+pub(super) const LEASE_MS: i64 = 3_000;
 /// What is decided of a unit before its first tick.
 pub(super) const FIRST_SEEN: Option<TickMs> = Some(TickMs(1));
 /// A job with one run at a time.

@@ -89,8 +89,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
             },
             Edit {
                 file: CLAIM,
-                old: "local due = ARGV[a + 6]",
-                new: "local due = '0'",
+                old: "due_at[unit_of(key)] = ARGV[a + 6]",
+                new: "due_at[unit_of(key)] = '0'",
             },
         ],
         suites: &[
