@@ -297,8 +297,9 @@ fn of_requests(request: &str, asked: &str) -> [String; 6] {
         ),
         format!(
             "INSERT INTO {asked} AS t (bucket, unit, id, tick_ms) SELECT DISTINCT ON (v.unit, v.id) $1, v.unit, \
-             v.id, v.tick_ms FROM unnest($2::text[], $3::text[], $4::bigint[]) AS v(unit, id, tick_ms) \
-             ORDER BY v.unit, v.id ON CONFLICT (bucket, unit, id) DO UPDATE SET tick_ms = EXCLUDED.tick_ms"
+             v.id, v.tick_ms FROM unnest($2::text[], $3::text[], $4::bigint[]) \
+             WITH ORDINALITY AS v(unit, id, tick_ms, place) \
+             ORDER BY v.unit, v.id, v.place DESC ON CONFLICT (bucket, unit, id) DO UPDATE SET tick_ms = EXCLUDED.tick_ms"
         ),
         format!(
             "DELETE FROM {asked} WHERE bucket = $1 AND tick_ms < (SELECT tick_ms FROM {asked} \

@@ -27,7 +27,7 @@ local denied = nil
 if redis.acl_check_cmd then
   local writes = {
     { 'hset', KEYS[1], 'a', '1' }, { 'zadd', KEYS[2], '1', 'a' }, { 'zrem', KEYS[2], 'a' },
-    { 'zremrangebyscore', KEYS[2], '1', '1' }, { 'xadd', KEYS[1], '*', 'a', '1' },
+    { 'zremrangebyscore', KEYS[2], '1', '1' }, { 'xadd', KEYS[1], '*', 'a', '1' }, { 'hdel', KEYS[1], 'a' },
   }
   for _, write in ipairs(writes) do
     if not redis.acl_check_cmd(unpack(write)) then
@@ -121,6 +121,7 @@ local function commit()
     call('ZADD', KEYS[2], 'XX', 1, '')
     call('ZREM', KEYS[2], '')
     call('ZREMRANGEBYSCORE', KEYS[2], 1, 0)
+    call('HDEL', KEYS[1], '')
     -- `meta` is no stream, and a script may use no key that is not in KEYS.
     local tried = pcall('XADD', KEYS[1], 'NOMKSTREAM', '*', 'a', 1)
     if tried and tried.err and not string.find(tried.err, 'WRONGTYPE', 1, true) then

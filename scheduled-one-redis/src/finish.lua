@@ -9,12 +9,9 @@
 local last = 3 + 2 * (#ARGV - 5) / VALUES
 for i = 4, last, 2 do
   local r, err = load(KEYS[i])
-  if not r then
+  err = err or is_lane(KEYS[i]) and wrong_type(own_key(KEYS[i]), 'hash') or wrong_type(KEYS[i + 1], 'stream')
+  if err then
     return err
-  end
-  wrong = wrong_type(KEYS[i + 1], 'stream')
-  if wrong then
-    return wrong
   end
 end
 commit()

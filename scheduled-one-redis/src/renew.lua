@@ -8,7 +8,8 @@
 local last = 3 + (#ARGV - 5) / VALUES
 for i = 4, last do
   local r, err = load(KEYS[i])
-  if not r then
+  err = err or is_lane(KEYS[i]) and wrong_type(own_key(KEYS[i]), 'hash')
+  if err then
     return err
   end
 end

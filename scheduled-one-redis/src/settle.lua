@@ -40,8 +40,12 @@ end
 local changed = {}
 local function settle()
   local leases, over, free, busy = {}, {}, {}, {}
+  local once = {}
   for _, key in ipairs(changed) do
-    local r, unit = records[key], unit_of(key)
+    once[key] = unit_of(key)
+  end
+  for key, unit in pairs(once) do
+    local r = records[key]
     if r.running then
       leases[#leases + 1] = overdue_at(r.until_, r.lease)
       leases[#leases + 1] = unit

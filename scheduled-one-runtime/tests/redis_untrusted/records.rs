@@ -1,11 +1,13 @@
 //! Each operation on each damaged record: carried out, or refused by name.
 
+use std::slice;
+
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use scheduled_one_protocol::message::{
     Caller, Claim, DueTick, Finish, Heartbeat, Intent, LowerBounds, OverdueRun, Overlap, Register,
     Renew, RunId, Target, Verdict,
 };
-use scheduled_one_protocol::{FencingToken, Outcome, Store, StoreError, TickMs};
+use scheduled_one_protocol::{FencingToken, Outcome, Store, StoreError, TickMs, UnitName};
 use scheduled_one_redis::RedisStore;
 use test_support::{RedisServer, wait_until_async};
 
@@ -240,6 +242,26 @@ async fn a_damaged_record_leaves_nothing_half_done() {
         assert_eq!(good, "0", "{field}");
         redis.command(&["DEL", JOB]).unwrap();
     }
+}
+
+/// A run in a lane that the store forgot is written back in two records.
+#[tokio::test]
+async fn a_unit_of_another_type_keeps_the_outcome_of_its_lane() {
+    let redis = RedisServer::start().unwrap();
+    let store = RedisStore::connect(&redis.url(), "test").await.unwrap();
+    let mut end = Finish {
+        retried: true,
+        ..finish("n")
+    };
+    end.run.unit = UnitName::from("bad").lane();
+    redis.command(&["SET", JOB, "x"]).unwrap();
+    let error = store.finish(&caller(), slice::from_ref(&end)).await;
+    assert!(error.unwrap_err().to_string().contains(JOB));
+    redis.command(&["DEL", JOB]).unwrap();
+    let finished = store.finish(&caller(), &[end]).await.unwrap();
+    assert!(finished.body[0].recorded);
+    let lines = store.ledger("bad", 9).await.unwrap();
+    assert_eq!(lines.len(), 1, "{lines:?}");
 }
 
 /// A start that was not decided is none: if nodes learned it, it would outlive the
