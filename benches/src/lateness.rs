@@ -150,26 +150,55 @@ fn rows(
     Ok(rows)
 }
 
-/// Runs our scheduler, with or without its metrics; in the child.
-pub(crate) async fn ours(task: &Task, metrics: bool) -> Result<Found> {
+/// How often somebody reads the metrics: Prometheus does it as often in its own examples.
+const SCRAPE_EVERY: Duration = Duration::from_secs(15);
+
+/// What becomes of the metrics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Metrics {
+    /// Nothing is measured.
+    Off,
+    /// Nobody reads them.
+    On,
+    /// Somebody reads their text.
+    Read,
+}
+
+/// Runs our scheduler; in the child.
+pub(crate) async fn ours(task: &Task, metrics: Metrics) -> Result<Found> {
     let board = Arc::new(Board::new(task));
     let mut builder = Scheduler::builder(&task.url)
         .namespace("bench")
         .buckets(task.from_s.max(1) as u32) // no window is shared here
         .lease(task.lease);
-    if !metrics {
+    if metrics == Metrics::Off {
         builder = builder.without_metrics();
     }
     for index in 0..task.jobs {
         builder = builder.job(job(index, task.every_s, &board));
     }
     let scheduler = builder.start().await?;
-    tokio::time::sleep(task.lease + QUARANTINE_MARGIN + task.settle).await;
-    let found = board.watch().await?;
+    let measured = async {
+        tokio::time::sleep(task.lease + QUARANTINE_MARGIN + task.settle).await;
+        board.watch().await
+    };
+    let found = tokio::select! {
+        found = measured => found?,
+        () = scrape(&scheduler), if metrics == Metrics::Read => unreachable!("it has no end"),
+    };
     // The rows are about the window; on a busy machine its last outcomes take a while.
     let stopped = scheduler.shutdown(Duration::from_secs(10)).await;
     ensure!(stopped.recorded, "outcomes are not recorded at the end");
     Ok(found)
+}
+
+/// Reads the metrics from the start on: what nobody reads is in part not measured, as ledgers are read for them.
+async fn scrape(scheduler: &Scheduler) {
+    let mut every = tokio::time::interval(SCRAPE_EVERY);
+    loop {
+        every.tick().await;
+        std::hint::black_box(scheduler.openmetrics());
+    }
 }
 
 /// A job that is due each so many seconds; as many of the jobs in each second as in any other.

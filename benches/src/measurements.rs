@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use scheduled_one_runtime::Route;
 
+use crate::lateness::Metrics;
 use crate::task::{Found, Task};
 use crate::{
     claims, console, crowd, day, downtime, hanging, idle, lateness, many, memory, peer, replicas,
@@ -19,8 +20,9 @@ pub(crate) fn serve(args: &[String]) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let found = runtime.block_on(async {
         match name.as_str() {
-            "lateness" => lateness::ours(&task, true).await,
-            "lateness-without-metrics" => lateness::ours(&task, false).await,
+            "lateness" => lateness::ours(&task, Metrics::On).await,
+            "lateness-without-metrics" => lateness::ours(&task, Metrics::Off).await,
+            "lateness-and-reader" => lateness::ours(&task, Metrics::Read).await,
             "peer-lateness" => peer::lateness(&task).await,
             "claims" => claims::ours(&task).await,
             "console" => console::ours(&task).await,

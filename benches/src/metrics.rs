@@ -1,4 +1,4 @@
-//! What the instruments cost: the same burst with and without them, in turns.
+//! What the instruments cost, while somebody reads them: the same burst with and without them, in turns.
 //!
 //! The medians are compared: of runs that differ in nothing, some have a p99 of 33 ms and others one of 46 ms, so the
 //! best ones say only which side had more of the former.
@@ -24,7 +24,7 @@ pub(crate) fn measure(scale: &Scale) -> Result<Vec<Row>> {
         ..*scale
     };
     for _ in 0..scale.turns {
-        with.push(round("lateness", jobs, scale)?);
+        with.push(round("lateness-and-reader", jobs, scale)?);
         without.push(round("lateness-without-metrics", jobs, scale)?);
     }
     type Of<'a, T> = &'a dyn Fn(f64) -> T;
