@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use crate::classify::{Failure, Stage, describe, failure};
+use crate::units::AS_CONFIGURED;
 
 /// Time for all statements of an outcome, with their round trips: rows of the store are locked meanwhile.
 const LIMIT: Duration = Duration::from_millis(1_200);
@@ -49,7 +50,13 @@ async fn execute_by(
     until: Instant,
 ) -> Result<(), Failure> {
     let failed = |error: Error| failure(&error, Stage::Load);
-    let before = number(client).await.map_err(failed)?;
+    let (configured, before) = tokio::join!(
+        biased;
+        client.batch_execute(AS_CONFIGURED),
+        number(client),
+    );
+    configured.map_err(failed)?;
+    let before = before.map_err(failed)?;
     for (number, statement) in (1..).zip(statements) {
         let of = |error| failure_of(client, &error, number, statement);
         let (limited, changed) = tokio::join!(
