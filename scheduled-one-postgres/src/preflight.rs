@@ -21,11 +21,17 @@ const TIME_LIMIT: Duration = Duration::from_secs(3);
 /// The oldest version, as `server_version_num` has it.
 const OLDEST: i32 = 130_000;
 
+/// Encodings of a database that keep every text: `SQL_ASCII` keeps the bytes that it is given. With another one, a text
+/// that it cannot encode would be refused again and again, together with all outcomes that are reported with it.
+const ENCODINGS: [&str; 2] = ["UTF8", "SQL_ASCII"];
+
 /// Facts about a server that every user may read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) version: String,
     pub(crate) version_number: i32,
+    /// How the database encodes texts.
+    pub(crate) encoding: String,
     pub(crate) is_standby: bool,
     pub(crate) is_read_only: bool,
     pub(crate) user: String,
@@ -120,7 +126,8 @@ async fn facts(client: &Client) -> Result<Facts, Error> {
                   current_setting('synchronous_standby_names'), current_setting('max_connections')::bigint, \
                   (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL), \
                   (SELECT count(*) FROM pg_stat_replication), \
-                  (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout')";
+                  (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout'), \
+                  current_setting('server_encoding')";
     let row = client.query_typed_one(select, &[]).await?;
     Ok(Facts {
         version: row.try_get(0)?,
@@ -135,6 +142,7 @@ async fn facts(client: &Client) -> Result<Facts, Error> {
         connections: row.try_get(9)?,
         standbys: row.try_get(10)?,
         wal_sender_timeout_ms: row.try_get(11)?,
+        encoding: row.try_get(12)?,
         ..Facts::default()
     })
 }
@@ -144,6 +152,14 @@ fn refuse(facts: &Facts, address: &Address) -> Result<(), ConnectError> {
     if facts.version_number < OLDEST {
         let version = facts.version.clone();
         return Err(ConnectError::TooOld { place, version });
+    }
+    if !ENCODINGS.contains(&facts.encoding.as_str()) {
+        let why = format!(
+            "its database encodes texts as {}, which lacks characters that jobs may write; make another one for the \
+             scheduler, with all of them: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'",
+            facts.encoding
+        );
+        return Err(ConnectError::Refused { place, why });
     }
     if facts.is_standby || facts.is_read_only {
         let why = match facts.is_standby {
@@ -172,6 +188,7 @@ mod tests {
         assert!(error.contains("version 12.9; 13 or newer"), "{error}");
         let facts = Facts {
             version_number: OLDEST,
+            encoding: "UTF8".to_owned(),
             ..Facts::default()
         };
         assert_eq!(refuse(&facts, &address), Ok(()));

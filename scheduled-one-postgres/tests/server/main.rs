@@ -7,6 +7,7 @@ mod commit;
 mod conflicts;
 mod doctor;
 mod each_right;
+mod encodings;
 mod encryption;
 mod failover;
 mod faults;
