@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use crate::classify::{Failure, Stage, describe, failure};
+use crate::statements::CLEAN;
 use crate::units::AS_CONFIGURED;
 
 /// Time for all statements of an outcome, with their round trips: rows of the store are locked meanwhile.
@@ -19,10 +20,8 @@ const FOR_COMMIT: Duration = Duration::from_millis(200);
 /// The number of the transaction, once it has changed something.
 const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
-/// Constraints that are deferred fail here, where it is known whose they are, and not in the commit. What a statement
-/// has set is not for the commit.
-const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE; \
-     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+/// Constraints that are deferred fail here, where it is known whose they are, and not in the commit.
+const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// Executes the statements, in their order, by `deadline`. The transaction has changed something before, and no commit
 /// was sent: whatever fails here, nothing is committed.
@@ -73,7 +72,14 @@ async fn execute_by(
     let checked = client.batch_execute(CHECK).await;
     checked.map_err(|error| failure_of(client, &error, statements.len(), &last))?;
     // What begins with another word is no statement that could end it; if one does all the same, that is found.
-    match before == self::number(client).await.map_err(failed)? {
+    let (after, cleaned) = tokio::join!(
+        biased;
+        self::number(client),
+        client.batch_execute(CLEAN),
+    );
+    let is_open = before == after.map_err(failed)?;
+    cleaned.map_err(failed)?;
+    match is_open {
         true => Ok(()),
         false => Err(blame("a statement ended the transaction".to_owned())),
     }

@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::hosts::Hosts;
+use crate::statements::ROLL_BACK;
 use crate::tls::{self, Connector};
 
 /// Connections of a handle, at most. When many ticks are due, a node claims several batches at the same time, and
@@ -205,17 +206,8 @@ pub(crate) struct Checkout {
 impl Checkout {
     /// Ends a transaction that is to change nothing. If that does not work, it ends with the connection.
     pub(crate) async fn roll_back(self, deadline: Instant) {
-        let rolled_back = timeout_at(deadline, self.batch_execute("ROLLBACK")).await;
+        let rolled_back = timeout_at(deadline, self.batch_execute(ROLL_BACK)).await;
         if rolled_back.is_ok_and(|rolled_back| rolled_back.is_ok()) {
-            self.give_back();
-        }
-    }
-
-    /// Gives the connection back as it was when it was made: without roles, paths, temporary tables and locks of the
-    /// session. If that does not work, it is closed.
-    pub(crate) async fn clean(self, deadline: Instant) {
-        let cleaned = timeout_at(deadline, self.batch_execute("DISCARD ALL")).await;
-        if cleaned.is_ok_and(|cleaned| cleaned.is_ok()) {
             self.give_back();
         }
     }

@@ -152,7 +152,7 @@ impl PostgresStore {
                 .attempt(&step, ledger_limit, &mut decide, deadline)
                 .await
             {
-                Ok(Made::Saved | Made::SavedWithStatements | Made::Nothing) => return Ok(()),
+                Ok(Made::Saved | Made::Nothing) => return Ok(()),
                 Ok(Made::Wants(lock)) => {
                     meta = lock;
                     continue;
@@ -192,7 +192,6 @@ impl PostgresStore {
             .await;
         match made {
             Ok(Made::Saved) => checkout.give_back(),
-            Ok(Made::SavedWithStatements) => checkout.clean(deadline).await,
             Err(Failure::Leave(_)) => self.connections.leave(checkout),
             // After an error of the server, all of its replies are there.
             Ok(Made::Nothing | Made::Wants(_)) | Err(_) => checkout.roll_back(deadline).await,
@@ -258,10 +257,7 @@ impl PostgresStore {
             self.idle.committed(beat, &before);
         }
         self.trim(&before.set.lines, newest, ledger_limit);
-        Ok(match changes.statements.is_empty() {
-            true => Made::Saved,
-            false => Made::SavedWithStatements,
-        })
+        Ok(Made::Saved)
     }
 }
 
@@ -269,8 +265,6 @@ impl PostgresStore {
 enum Made {
     /// It was committed.
     Saved,
-    /// It was committed with statements of a job, which may have left something in the session.
-    SavedWithStatements,
     /// There was nothing to save.
     Nothing,
     /// Nothing was saved: the row of the bucket has to be locked first.
