@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, fields};
+use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, UnitName, fields};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
@@ -77,8 +77,7 @@ pub(crate) async fn diagnose(
     };
     let more = async {
         let mut more = vec![identity(&client, shared, bucket).await];
-        more.extend(clock(&client, needs).await);
-        more.push(marks(&client, shared, bucket, needs).await);
+        more.extend(clocks(&client, shared, bucket, needs).await);
         more.push(bloat(&client, &shared.address.schema).await);
         more.push(pooler::pooler(&client, connections, deadline).await);
         more
@@ -218,15 +217,24 @@ async fn identity(client: &Client, shared: &Shared, bucket: &str) -> Finding {
     }
 }
 
-/// Compares clocks, and the round trip with the shortest lease.
-async fn clock(client: &Client, needs: &DiagnosticContext) -> Vec<Finding> {
-    match samples(client, &*needs.clock).await {
-        Ok((offset_ms, round_trips)) => vec![
-            offset(offset_ms),
-            round_trip(&round_trips, needs.shortest_lease),
-        ],
-        Err(error) => vec![not_examined("clock", &describe(&error))],
-    }
+/// Compares clocks, the round trip with the shortest lease, and the units with the later of the clocks.
+async fn clocks(
+    client: &Client,
+    shared: &Shared,
+    bucket: &str,
+    needs: &DiagnosticContext,
+) -> Vec<Finding> {
+    let (offset_ms, round_trips) = match samples(client, &*needs.clock).await {
+        Ok(samples) => samples,
+        Err(error) => return vec![not_examined("clock", &describe(&error))],
+    };
+    // A clock of PostgreSQL that is behind is another finding, and no reason to take decisions back.
+    let latest_ms = needs.clock.wall().as_millis() as i64 - offset_ms.min(0);
+    vec![
+        offset(offset_ms),
+        round_trip(&round_trips, needs.shortest_lease),
+        marks(client, shared, bucket, &needs.units, latest_ms).await,
+    ]
 }
 
 /// The offset of the wall clock by the quickest reply, and the round trips.
@@ -289,17 +297,17 @@ async fn marks(
     client: &Client,
     shared: &Shared,
     bucket: &str,
-    needs: &DiagnosticContext,
+    units: &[UnitName],
+    now_ms: i64,
 ) -> Finding {
     const CHECK: &str = "marks";
-    let units = &needs.units[..needs.units.len().min(MAX_UNITS)];
+    let units = &units[..units.len().min(MAX_UNITS)];
     let names = Column::texts(units.iter().map(|unit| &**unit));
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&bucket, Type::TEXT), names.parameter()];
     let rows = match bounded::query(client, &shared.statements.units, &parameters).await {
         Ok(rows) => rows,
         Err(error) => return not_examined(CHECK, &describe(&error)),
     };
-    let now_ms = needs.clock.wall().as_millis() as i64;
     let mut ahead: Vec<String> = sound_records(&rows)
         .iter()
         .filter_map(|(unit, record)| {
