@@ -2,6 +2,7 @@
 
 mod failover;
 mod pooler;
+mod tables;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::connections::Connections;
 use crate::identity::Identity;
 use crate::limited::Role;
 use crate::load::sound_records;
-use crate::preflight::{self, Facts};
+use crate::preflight::{self, Facts, Tables};
 use crate::rows::Column;
 use crate::schema;
 use crate::shared::Shared;
@@ -48,19 +49,22 @@ const DEAD_FOR_EACH: i64 = 10;
 /// … unless they are few.
 const FEW_DEAD: i64 = 50_000;
 
-/// Examines the server. Makes the tables if they are missing, as the start does; writes nothing else.
+/// Examines the server, and changes nothing.
 pub(crate) async fn diagnose(
     connections: &Connections,
     shared: &Shared,
     bucket: &str,
     needs: &DiagnosticContext,
 ) -> Vec<Finding> {
-    let facts = match preflight::examine(connections, shared).await {
+    let facts = match preflight::examine(connections, shared, Tables::Look).await {
         Ok(facts) => facts,
         Err(error) => return vec![error.finding()],
     };
     let mut findings = of_facts(&facts);
-    findings.push(rights(&facts, shared));
+    let has_tables = facts.lacking.statements.is_empty();
+    if has_tables {
+        findings.push(rights(&facts, shared));
+    }
     let followers = Followers {
         standbys: facts.standbys,
         synchronous: &facts.synchronous_standbys,
@@ -76,8 +80,16 @@ pub(crate) async fn diagnose(
         }
     };
     let more = async {
-        let mut more = vec![identity(&client, shared, bucket).await];
-        more.extend(clocks(&client, shared, bucket, needs).await);
+        let mut more = Vec::new();
+        let (of_clocks, now_ms) = clocks(&client, needs).await;
+        more.extend(of_clocks);
+        match has_tables {
+            true => {
+                more.push(identity(&client, shared, bucket).await);
+                more.push(marks(&client, shared, bucket, &needs.units, now_ms).await);
+            }
+            false => more.push(tables::lacking(&client, shared, &facts).await),
+        }
         more.push(bloat(&client, &shared.address.schema).await);
         more.push(pooler::pooler(&client, connections, deadline).await);
         more
@@ -217,24 +229,17 @@ async fn identity(client: &Client, shared: &Shared, bucket: &str) -> Finding {
     }
 }
 
-/// Compares clocks, the round trip with the shortest lease, and the units with the later of the clocks.
-async fn clocks(
-    client: &Client,
-    shared: &Shared,
-    bucket: &str,
-    needs: &DiagnosticContext,
-) -> Vec<Finding> {
-    let (offset_ms, round_trips) = match samples(client, &*needs.clock).await {
-        Ok(samples) => samples,
-        Err(error) => return vec![not_examined("clock", &describe(&error))],
-    };
-    // A clock of PostgreSQL that is behind is another finding, and no reason to take decisions back.
-    let latest_ms = needs.clock.wall().as_millis() as i64 - offset_ms.min(0);
-    vec![
-        offset(offset_ms),
-        round_trip(&round_trips, needs.shortest_lease),
-        marks(client, shared, bucket, &needs.units, latest_ms).await,
-    ]
+/// Compares clocks, and the round trip with the shortest lease. Returns the later of the clocks, too: one of PostgreSQL
+/// that is behind is another finding, and no reason to take decisions back.
+async fn clocks(client: &Client, needs: &DiagnosticContext) -> (Vec<Finding>, i64) {
+    let wall_ms = || needs.clock.wall().as_millis() as i64;
+    match samples(client, &*needs.clock).await {
+        Ok((offset_ms, round_trips)) => {
+            let lease = round_trip(&round_trips, needs.shortest_lease);
+            (vec![offset(offset_ms), lease], wall_ms() - offset_ms.min(0))
+        }
+        Err(error) => (vec![not_examined("clock", &describe(&error))], wall_ms()),
+    }
 }
 
 /// The offset of the wall clock by the quickest reply, and the round trips.

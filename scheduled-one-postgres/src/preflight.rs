@@ -1,4 +1,5 @@
-//! Examines a server before the first job depends on it, and makes the tables. Errors name the fault and the remedy.
+//! Examines a server before the first job depends on it. A start makes the tables. Errors name the fault and the
+//! remedy.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::connections::Connections;
 use crate::limited::{self, Role};
+use crate::schema::Lacking;
 use crate::shared::Shared;
 use crate::{doctor, schema};
 
@@ -45,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) connections: i64,
     /// The password file, if others may read it.
     pub(crate) exposed_file: Option<PathBuf>,
+    /// What the tables lack. With anything, rights on them are unknown.
+    pub(crate) lacking: Lacking,
     /// Whose rights the user has.
     pub(crate) role: Role,
     /// The rights of a scheduler that it lacks.
@@ -66,7 +70,7 @@ pub(crate) async fn check(
     connections: &Connections,
     shared: &Shared,
 ) -> Result<Vec<Finding>, ConnectError> {
-    let facts = examine(connections, shared).await?;
+    let facts = examine(connections, shared, Tables::Make).await?;
     facts.refuse_without_rights(&shared.address)?;
     let findings = doctor::of_facts(&facts);
     let warnings = findings
@@ -75,10 +79,20 @@ pub(crate) async fn check(
     Ok(warnings.collect())
 }
 
+/// What an examination does with tables that are missing, or lack something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// It makes them: a scheduler starts.
+    Make,
+    /// It says so, and changes nothing.
+    Look,
+}
+
 /// The examination at start, which the doctor makes, too. Missing rights are facts. Takes 3 s at most.
 pub(crate) async fn examine(
     connections: &Connections,
     shared: &Shared,
+    tables: Tables,
 ) -> Result<Facts, ConnectError> {
     let address = &shared.address;
     let exposed = check_password_file(address).await?;
@@ -92,10 +106,15 @@ pub(crate) async fn examine(
         let failed = |error: Error| connect_error(&error, address);
         let mut facts = facts(&client).await.map_err(failed)?;
         refuse(&facts, address)?;
-        schema::prepare(&client, address).await?;
-        let role = limited::role(&client, &address.schema).await;
-        (facts.role, facts.missing) = role.map_err(failed)?;
         facts.exposed_file = exposed;
+        match tables {
+            Tables::Make => schema::prepare(&client, address).await?,
+            Tables::Look => facts.lacking = schema::lacking(&client, address).await?,
+        }
+        if facts.lacking.statements.is_empty() {
+            let role = limited::role(&client, &address.schema).await;
+            (facts.role, facts.missing) = role.map_err(failed)?;
+        }
         Ok(facts)
     };
     let facts = timeout_at(deadline, examining).await.map_err(late)??;

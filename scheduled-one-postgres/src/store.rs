@@ -14,6 +14,7 @@ use scheduled_one_protocol::{
     PreflightError, Records, Report, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::address::{Address, check_namespace};
@@ -109,14 +110,22 @@ impl PostgresStore {
     pub(crate) async fn connection(&self, deadline: Instant) -> Result<Checkout, StoreError> {
         let checkout = self.connections.get(deadline).await?;
         if !self.shared.is_prepared.load(Ordering::Acquire) {
-            let prepare = schema::prepare(&checkout, &self.shared.address);
-            match timeout_at(deadline, prepare).await {
+            match timeout_at(deadline, self.prepare(&checkout)).await {
                 Ok(prepared) => prepared?,
                 Err(_) => return Err(no_reply("the tables are not made")),
             }
             self.shared.is_prepared.store(true, Ordering::Release);
         }
         Ok(checkout)
+    }
+
+    /// Makes the tables, in the place of a scheduler; who runs no jobs only looks whether they are there.
+    async fn prepare(&self, client: &Client) -> Result<(), ConnectError> {
+        let address = &self.shared.address;
+        match self.shared.is_for_control.load(Ordering::Relaxed) {
+            true => schema::lacking(client, address).await?.refuse(address),
+            false => schema::prepare(client, address).await,
+        }
     }
 
     async fn step(

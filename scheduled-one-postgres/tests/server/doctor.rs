@@ -96,9 +96,11 @@ async fn the_doctor_compares_leases_with_a_synchronous_standby() {
     let found = finding(&store, "failover").await;
     assert_eq!(found.severity, Severity::Ok, "{found:?}");
     let _standby = server.standby().unwrap();
-    let found = finding(&store, "failover").await;
-    assert_eq!(found.severity, Severity::Info, "{found:?}");
-    assert!(found.found.starts_with("1 servers follow"), "{found:?}");
+    wait_until_async("the standby is seen", BOUND, async || {
+        let found = finding(&store, "failover").await;
+        found.severity == Severity::Info && found.found.starts_with("1 servers follow")
+    })
+    .await;
     let set = "ALTER SYSTEM SET synchronous_standby_names = '*'";
     server.sql(set).unwrap();
     server.sql("SELECT pg_reload_conf()").unwrap();
@@ -192,6 +194,7 @@ async fn the_doctor_sees_a_wrong_clock_and_a_server_that_hides_its_identity() {
         )
         .unwrap();
     let store = PostgresStore::new(&server.url_of("jobs"), "test").unwrap();
+    Store::preflight(&store).await.unwrap();
     let ahead = DiagnosticContext {
         clock: Arc::new(Off::ahead(Duration::from_secs(600))),
         ..needs()

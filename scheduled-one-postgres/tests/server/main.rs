@@ -19,6 +19,7 @@ mod libpq;
 mod limited;
 mod listening;
 mod login;
+mod looks;
 mod pooler;
 mod provider;
 mod reads;
