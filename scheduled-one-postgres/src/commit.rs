@@ -9,7 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use crate::classify::{Failure, Stage, describe, failure};
-use crate::statements::CLEAN;
+use crate::statements::{CLEAN, UNDO};
 use crate::units::AS_CONFIGURED;
 
 /// Time for all statements of an outcome, with their round trips: rows of the store are locked meanwhile.
@@ -37,10 +37,13 @@ pub(crate) async fn execute(
         let text = "PostgreSQL replied late; no statement was sent".to_owned();
         return Err(Failure::Fatal(StoreError::Unavailable(text)));
     }
-    match timeout_at(until, execute_by(client, statements, until)).await {
-        Ok(executed) => executed,
-        Err(_) => Err(blame(too_long())),
+    let executed = timeout_at(until, execute_by(client, statements, until)).await;
+    let executed = executed.unwrap_or_else(|_| Err(blame(too_long())));
+    if executed.is_err() {
+        // A connection that does not reply in time is closed.
+        let _ = timeout_at(deadline, client.batch_execute(UNDO)).await;
     }
+    executed
 }
 
 async fn execute_by(

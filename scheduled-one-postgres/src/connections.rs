@@ -17,7 +17,6 @@ use crate::address::Address;
 use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::hosts::Hosts;
-use crate::statements::ROLL_BACK;
 use crate::tls::{self, Connector};
 
 /// Connections of a handle, at most. When many ticks are due, a node claims several batches at the same time, and
@@ -206,7 +205,7 @@ pub(crate) struct Checkout {
 impl Checkout {
     /// Ends a transaction that is to change nothing. If that does not work, it ends with the connection.
     pub(crate) async fn roll_back(self, deadline: Instant) {
-        let rolled_back = timeout_at(deadline, self.batch_execute(ROLL_BACK)).await;
+        let rolled_back = timeout_at(deadline, self.batch_execute("ROLLBACK")).await;
         if rolled_back.is_ok_and(|rolled_back| rolled_back.is_ok()) {
             self.give_back();
         }

@@ -28,18 +28,18 @@ macro_rules! limits {
 /// - Not `READ WRITE`: with `default_transaction_read_only` an operator stops all who write.
 pub(crate) const BEGIN: &str = concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", limits!());
 
-/// Takes back what statements of a job have left in the session (`DISCARD ALL` without the plans, which are nobody's),
-/// and sets the limits again. Within the transaction: behind a pooler, the next one is on another connection.
+/// Takes back what statements of a job have left in the session, and sets the limits again. Within the transaction:
+/// behind a pooler, the next one is on another connection. It is `DISCARD ALL` without the plans, which are nobody's,
+/// and without prepared statements: those of a pooler's other clients may be there.
 pub(crate) const CLEAN: &str = concat!(
     "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; ",
     limits!(),
-    "; UNLISTEN *; DEALLOCATE ALL; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP"
+    "; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP"
 );
 
-/// Ends a transaction that is to change nothing, and takes back what that leaves of the session. In one message, so
-/// that a pooler does not come in between.
-pub(crate) const ROLL_BACK: &str =
-    "ROLLBACK; DEALLOCATE ALL; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES";
+/// Ends a transaction in which statements of a job have failed, and takes back what that leaves of the session. In one
+/// message, so that a pooler does not come in between.
+pub(crate) const UNDO: &str = "ROLLBACK; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES";
 
 /// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock,
 /// not one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first
