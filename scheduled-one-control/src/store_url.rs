@@ -119,6 +119,7 @@ pub(crate) fn connect_kind(cause: &(dyn std::error::Error + Send + Sync + 'stati
             | It::Certificate { .. }
             | It::ReadOnly { .. }
             | It::NotNow { .. } => ErrorKind::Away,
+            It::NoTablesYet { .. } => ErrorKind::NotFound,
             _ => ErrorKind::Refused,
         };
     }

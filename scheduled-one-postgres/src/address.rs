@@ -147,6 +147,7 @@ pub(crate) fn check_namespace(namespace: &str) -> Result<(), ConnectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::{OF_THE_SESSION, UNSUPPORTED};
 
     fn address(url: &str) -> Result<Address, ConnectError> {
         Address::new(url, &|_| None)
@@ -272,6 +273,24 @@ mod tests {
             let text = of(name, value).err().unwrap().to_string();
             assert!(text.contains(word), "{name}: {text}");
         }
+        // What libpq knows and this client does not, unless it does the same without.
+        for name in UNSUPPORTED.map(|(_, variable, _)| variable) {
+            let is_refused = of(name, "something").is_err();
+            assert_eq!(is_refused, !name.is_empty(), "{name}");
+        }
+        for name in OF_THE_SESSION {
+            let text = of(name, "on").err().unwrap().to_string();
+            assert!(text.contains(name), "{text}");
+        }
+        assert!(of("PGGSSENCMODE", "require").is_err());
+        assert!(of("PGGSSENCMODE", "disable").is_ok());
+        let url = |mode| super::tests::address(&format!("postgres://db/app?gssencmode={mode}"));
+        assert!(url("prefer").is_ok() && url("require").is_err());
+        // The authorities of the system, and the old word for a mode.
+        let mode = |name, value| of(name, value).unwrap().encryption.mode;
+        assert_eq!(mode("PGSSLROOTCERT", "system"), Mode::VerifyFull);
+        assert_eq!(mode("PGREQUIRESSL", "1"), Mode::Require);
+        assert_eq!(mode("PGREQUIRESSL", "0"), Mode::Prefer);
         // A service names the host, if nothing else does.
         let service = |name: &str| (name == "PGSERVICE").then(|| "jobs".to_owned());
         assert!(Address::new("postgres://db/app", &service).is_ok());

@@ -9,6 +9,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 use crate::classify::{Failure, Stage, describe, failure};
+use crate::statements::{CLEAN, UNDO};
+use crate::units::AS_CONFIGURED;
 
 /// Time for all statements of an outcome, with their round trips: rows of the store are locked meanwhile.
 const LIMIT: Duration = Duration::from_millis(1_200);
@@ -18,10 +20,8 @@ const FOR_COMMIT: Duration = Duration::from_millis(200);
 /// The number of the transaction, once it has changed something.
 const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text";
 
-/// Constraints that are deferred fail here, where it is known whose they are, and not in the commit. What a statement
-/// has set is not for the commit.
-const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE; \
-     SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'";
+/// Constraints that are deferred fail here, where it is known whose they are, and not in the commit.
+const CHECK: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// Executes the statements, in their order, by `deadline`. The transaction has changed something before, and no commit
 /// was sent: whatever fails here, nothing is committed.
@@ -37,10 +37,13 @@ pub(crate) async fn execute(
         let text = "PostgreSQL replied late; no statement was sent".to_owned();
         return Err(Failure::Fatal(StoreError::Unavailable(text)));
     }
-    match timeout_at(until, execute_by(client, statements, until)).await {
-        Ok(executed) => executed,
-        Err(_) => Err(blame(too_long())),
+    let executed = timeout_at(until, execute_by(client, statements, until)).await;
+    let executed = executed.unwrap_or_else(|_| Err(blame(too_long())));
+    if executed.is_err() {
+        // A connection that does not reply in time is closed.
+        let _ = timeout_at(deadline, client.batch_execute(UNDO)).await;
     }
+    executed
 }
 
 async fn execute_by(
@@ -49,7 +52,13 @@ async fn execute_by(
     until: Instant,
 ) -> Result<(), Failure> {
     let failed = |error: Error| failure(&error, Stage::Load);
-    let before = number(client).await.map_err(failed)?;
+    let (configured, before) = tokio::join!(
+        biased;
+        client.batch_execute(AS_CONFIGURED),
+        number(client),
+    );
+    configured.map_err(failed)?;
+    let before = before.map_err(failed)?;
     for (number, statement) in (1..).zip(statements) {
         let of = |error| failure_of(client, &error, number, statement);
         let (limited, changed) = tokio::join!(
@@ -66,7 +75,14 @@ async fn execute_by(
     let checked = client.batch_execute(CHECK).await;
     checked.map_err(|error| failure_of(client, &error, statements.len(), &last))?;
     // What begins with another word is no statement that could end it; if one does all the same, that is found.
-    match before == self::number(client).await.map_err(failed)? {
+    let (after, cleaned) = tokio::join!(
+        biased;
+        self::number(client),
+        client.batch_execute(CLEAN),
+    );
+    let is_open = before == after.map_err(failed)?;
+    cleaned.map_err(failed)?;
+    match is_open {
         true => Ok(()),
         false => Err(blame("a statement ended the transaction".to_owned())),
     }

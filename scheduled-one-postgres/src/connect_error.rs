@@ -93,6 +93,28 @@ pub enum ConnectError {
         /// The statements that make the tables.
         sql: String,
     },
+    /// There are no tables yet, and the caller is no scheduler, whose start makes them.
+    #[error(
+        "there are no tables of a scheduler in the schema {schema} of PostgreSQL at {place}: a scheduler makes them when \
+         it starts. Look at the host, the database and the schema"
+    )]
+    NoTablesYet {
+        /// Hosts, ports and database.
+        place: String,
+        /// The schema.
+        schema: String,
+    },
+    /// The tables are of an older version, and the caller is no scheduler, whose start completes them.
+    #[error(
+        "the tables in schema {schema} of PostgreSQL at {place} are of an older version: start a service of this version \
+         first, which adds what they lack, or use the version of the services until then"
+    )]
+    OlderTables {
+        /// Hosts, ports and database.
+        place: String,
+        /// The schema.
+        schema: String,
+    },
     /// Rights are missing.
     #[error(
         "the user {user} of PostgreSQL at {place} may not do all that is needed, missing: {missing}; this grants it:\n\
@@ -163,7 +185,10 @@ impl ConnectError {
             ConnectError::Login { .. } => "login",
             ConnectError::TooOld { .. } => "server",
             ConnectError::ReadOnly { .. } => "role",
-            ConnectError::NoTables { .. } | ConnectError::NewerSchema { .. } => "tables",
+            ConnectError::NoTables { .. }
+            | ConnectError::NoTablesYet { .. }
+            | ConnectError::OlderTables { .. }
+            | ConnectError::NewerSchema { .. } => "tables",
             ConnectError::MissingRights { .. } => "rights",
             ConnectError::Refused { .. } => "server",
         }

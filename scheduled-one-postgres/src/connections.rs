@@ -211,15 +211,6 @@ impl Checkout {
         }
     }
 
-    /// Gives the connection back as it was when it was made: without roles, paths, temporary tables and locks of the
-    /// session. If that does not work, it is closed.
-    pub(crate) async fn clean(self, deadline: Instant) {
-        let cleaned = timeout_at(deadline, self.batch_execute("DISCARD ALL")).await;
-        if cleaned.is_ok_and(|cleaned| cleaned.is_ok()) {
-            self.give_back();
-        }
-    }
-
     /// Gives the connection back: it is in no transaction, and no reply is outstanding.
     pub(crate) fn give_back(mut self) {
         drop(self.client.take());

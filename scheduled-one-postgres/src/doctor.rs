@@ -2,12 +2,13 @@
 
 mod failover;
 mod pooler;
+mod tables;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
-use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, fields};
+use scheduled_one_protocol::{DiagnosticContext, Finding, Severity, UnitName, fields};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
@@ -19,7 +20,7 @@ use crate::connections::Connections;
 use crate::identity::Identity;
 use crate::limited::Role;
 use crate::load::sound_records;
-use crate::preflight::{self, Facts};
+use crate::preflight::{self, Facts, Tables};
 use crate::rows::Column;
 use crate::schema;
 use crate::shared::Shared;
@@ -48,19 +49,22 @@ const DEAD_FOR_EACH: i64 = 10;
 /// … unless they are few.
 const FEW_DEAD: i64 = 50_000;
 
-/// Examines the server. Makes the tables if they are missing, as the start does; writes nothing else.
+/// Examines the server, and changes nothing.
 pub(crate) async fn diagnose(
     connections: &Connections,
     shared: &Shared,
     bucket: &str,
     needs: &DiagnosticContext,
 ) -> Vec<Finding> {
-    let facts = match preflight::examine(connections, shared).await {
+    let facts = match preflight::examine(connections, shared, Tables::Look).await {
         Ok(facts) => facts,
         Err(error) => return vec![error.finding()],
     };
     let mut findings = of_facts(&facts);
-    findings.push(rights(&facts, shared));
+    let has_tables = facts.lacking.statements.is_empty();
+    if has_tables {
+        findings.push(rights(&facts, shared));
+    }
     let followers = Followers {
         standbys: facts.standbys,
         synchronous: &facts.synchronous_standbys,
@@ -76,9 +80,16 @@ pub(crate) async fn diagnose(
         }
     };
     let more = async {
-        let mut more = vec![identity(&client, shared, bucket).await];
-        more.extend(clock(&client, needs).await);
-        more.push(marks(&client, shared, bucket, needs).await);
+        let mut more = Vec::new();
+        let (of_clocks, now_ms) = clocks(&client, needs).await;
+        more.extend(of_clocks);
+        match has_tables {
+            true => {
+                more.push(identity(&client, shared, bucket).await);
+                more.push(marks(&client, shared, bucket, &needs.units, now_ms).await);
+            }
+            false => more.push(tables::lacking(&client, shared, &facts).await),
+        }
         more.push(bloat(&client, &shared.address.schema).await);
         more.push(pooler::pooler(&client, connections, deadline).await);
         more
@@ -218,14 +229,16 @@ async fn identity(client: &Client, shared: &Shared, bucket: &str) -> Finding {
     }
 }
 
-/// Compares clocks, and the round trip with the shortest lease.
-async fn clock(client: &Client, needs: &DiagnosticContext) -> Vec<Finding> {
+/// Compares clocks, and the round trip with the shortest lease. Returns the later of the clocks, too: one of PostgreSQL
+/// that is behind is another finding, and no reason to take decisions back.
+async fn clocks(client: &Client, needs: &DiagnosticContext) -> (Vec<Finding>, i64) {
+    let wall_ms = || needs.clock.wall().as_millis() as i64;
     match samples(client, &*needs.clock).await {
-        Ok((offset_ms, round_trips)) => vec![
-            offset(offset_ms),
-            round_trip(&round_trips, needs.shortest_lease),
-        ],
-        Err(error) => vec![not_examined("clock", &describe(&error))],
+        Ok((offset_ms, round_trips)) => {
+            let lease = round_trip(&round_trips, needs.shortest_lease);
+            (vec![offset(offset_ms), lease], wall_ms() - offset_ms.min(0))
+        }
+        Err(error) => (vec![not_examined("clock", &describe(&error))], wall_ms()),
     }
 }
 
@@ -289,17 +302,17 @@ async fn marks(
     client: &Client,
     shared: &Shared,
     bucket: &str,
-    needs: &DiagnosticContext,
+    units: &[UnitName],
+    now_ms: i64,
 ) -> Finding {
     const CHECK: &str = "marks";
-    let units = &needs.units[..needs.units.len().min(MAX_UNITS)];
+    let units = &units[..units.len().min(MAX_UNITS)];
     let names = Column::texts(units.iter().map(|unit| &**unit));
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&bucket, Type::TEXT), names.parameter()];
     let rows = match bounded::query(client, &shared.statements.units, &parameters).await {
         Ok(rows) => rows,
         Err(error) => return not_examined(CHECK, &describe(&error)),
     };
-    let now_ms = needs.clock.wall().as_millis() as i64;
     let mut ahead: Vec<String> = sound_records(&rows)
         .iter()
         .filter_map(|(unit, record)| {

@@ -52,7 +52,10 @@ impl Parameters {
 impl Encryption {
     pub(crate) fn new(given: &Parameters) -> Result<Self, ConnectError> {
         let bad = |why: &str| ConnectError::BadUrl(why.to_owned());
+        // Authorities of the system sign for everybody: with libpq, too, they prove something with the name only.
+        let is_system = given.sslrootcert.as_deref() == Some("system");
         let mode = match given.sslmode.as_deref() {
+            None if is_system => Mode::VerifyFull,
             None if cfg!(feature = "tls") => Mode::Prefer,
             None | Some("disable") => Mode::Disable,
             Some("allow" | "prefer") => Mode::Prefer,
@@ -65,13 +68,19 @@ impl Encryption {
                 ));
             }
         };
+        if is_system && mode != Mode::VerifyFull {
+            return Err(bad(
+                "sslrootcert=system goes with sslmode=verify-full alone: a weaker one would trust whoever has a \
+                 certificate of any authority",
+            ));
+        }
         if mode > Mode::Prefer && !cfg!(feature = "tls") {
             return Err(bad(
                 "this build does not encrypt: give scheduled-one-postgres (or the runtime) its feature `tls`",
             ));
         }
-        // `system` is libpq's word for the authorities of the system, which are trusted without a file here.
-        let root_cert = given.sslrootcert.clone().filter(|path| path != "system");
+        // Without a file, the authorities of the system are trusted.
+        let root_cert = given.sslrootcert.clone().filter(|_| !is_system);
         let client = match (given.sslcert.clone(), given.sslkey.clone()) {
             (Some(cert), Some(key)) => Some((cert.into(), key.into())),
             (None, None) => None,
@@ -88,5 +97,31 @@ impl Encryption {
 impl PartialOrd for Mode {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some((*self as u8).cmp(&(*other as u8)))
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_authorities_of_the_system_go_with_the_strictest_mode_alone() {
+        let new = |sslmode: Option<&str>| {
+            Encryption::new(&Parameters {
+                sslmode: sslmode.map(str::to_owned),
+                sslrootcert: Some("system".to_owned()),
+                sslcert: None,
+                sslkey: None,
+            })
+        };
+        for sslmode in [None, Some("verify-full")] {
+            let encryption = new(sslmode).unwrap();
+            assert_eq!(encryption.mode, Mode::VerifyFull, "{sslmode:?}");
+            assert_eq!(encryption.root_cert, None);
+        }
+        for weak in ["disable", "allow", "prefer", "require", "verify-ca"] {
+            let text = new(Some(weak)).unwrap_err().to_string();
+            assert!(text.contains("sslmode=verify-full"), "{weak}: {text}");
+        }
     }
 }

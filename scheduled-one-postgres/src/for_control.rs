@@ -4,17 +4,18 @@ use std::sync::atomic::Ordering;
 
 use crate::connect_error::ConnectError;
 use crate::limited::Role;
-use crate::preflight;
+use crate::preflight::{self, Tables};
 use crate::schema::missing_error;
 use crate::store::PostgresStore;
 
 impl PostgresStore {
-    /// Examines the server as a start does; a user who lacks rights of a scheduler may have those of an operator or
-    /// of a viewer.
+    /// Examines the server as a start does, and makes no tables; a user who lacks rights of a scheduler may have those
+    /// of an operator or of a viewer.
     pub(crate) async fn check_for_control(&self) -> Result<(), ConnectError> {
         let (shared, address) = (&self.shared, &self.shared.address);
         shared.is_for_control.store(true, Ordering::Relaxed);
-        let facts = preflight::examine(&self.connections, shared).await?;
+        let facts = preflight::examine(&self.connections, shared, Tables::Look).await?;
+        facts.lacking.refuse(address)?;
         let reads = match facts.role {
             Role::Scheduler | Role::Operator => false,
             Role::Viewer => true,

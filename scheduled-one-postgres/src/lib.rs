@@ -9,6 +9,7 @@
 mod address;
 mod connect_error;
 mod encryption;
+mod parameters;
 mod password;
 mod percent;
 mod settings;

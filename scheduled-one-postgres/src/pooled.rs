@@ -8,12 +8,15 @@ const LOOKS: usize = 3;
 /// Whether a pooler gives two connections of a client one process of the server, or one connection two.
 pub(crate) async fn is_shared(client: &Client, other: &Client) -> Result<bool, Error> {
     for _ in 0..LOOKS {
-        let (one, two, again) = (
+        // The first two are of one client without the other in between: a pooler that takes two connections in turn
+        // gives each client one of them, if the clients take turns, too.
+        let (first, second, of_other, third) = (
+            process(client).await?,
             process(client).await?,
             process(other).await?,
             process(client).await?,
         );
-        if one == two || one != again {
+        if first != second || second == of_other || second != third {
             return Ok(true);
         }
     }

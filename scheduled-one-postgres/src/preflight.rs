@@ -1,4 +1,5 @@
-//! Examines a server before the first job depends on it, and makes the tables. Errors name the fault and the remedy.
+//! Examines a server before the first job depends on it. A start makes the tables. Errors name the fault and the
+//! remedy.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::classify::connect_error;
 use crate::connect_error::ConnectError;
 use crate::connections::Connections;
 use crate::limited::{self, Role};
+use crate::schema::Lacking;
 use crate::shared::Shared;
 use crate::{doctor, schema};
 
@@ -21,11 +23,17 @@ const TIME_LIMIT: Duration = Duration::from_secs(3);
 /// The oldest version, as `server_version_num` has it.
 const OLDEST: i32 = 130_000;
 
+/// Encodings of a database that keep every text: `SQL_ASCII` keeps the bytes that it is given. With another one, a text
+/// that it cannot encode would be refused again and again, together with all outcomes that are reported with it.
+const ENCODINGS: [&str; 2] = ["UTF8", "SQL_ASCII"];
+
 /// Facts about a server that every user may read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) version: String,
     pub(crate) version_number: i32,
+    /// How the database encodes texts.
+    pub(crate) encoding: String,
     pub(crate) is_standby: bool,
     pub(crate) is_read_only: bool,
     pub(crate) user: String,
@@ -39,6 +47,8 @@ pub(crate) struct Facts {
     pub(crate) connections: i64,
     /// The password file, if others may read it.
     pub(crate) exposed_file: Option<PathBuf>,
+    /// What the tables lack. With anything, rights on them are unknown.
+    pub(crate) lacking: Lacking,
     /// Whose rights the user has.
     pub(crate) role: Role,
     /// The rights of a scheduler that it lacks.
@@ -60,7 +70,7 @@ pub(crate) async fn check(
     connections: &Connections,
     shared: &Shared,
 ) -> Result<Vec<Finding>, ConnectError> {
-    let facts = examine(connections, shared).await?;
+    let facts = examine(connections, shared, Tables::Make).await?;
     facts.refuse_without_rights(&shared.address)?;
     let findings = doctor::of_facts(&facts);
     let warnings = findings
@@ -69,10 +79,20 @@ pub(crate) async fn check(
     Ok(warnings.collect())
 }
 
+/// What an examination does with tables that are missing, or lack something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// It makes them: a scheduler starts.
+    Make,
+    /// It says so, and changes nothing.
+    Look,
+}
+
 /// The examination at start, which the doctor makes, too. Missing rights are facts. Takes 3 s at most.
 pub(crate) async fn examine(
     connections: &Connections,
     shared: &Shared,
+    tables: Tables,
 ) -> Result<Facts, ConnectError> {
     let address = &shared.address;
     let exposed = check_password_file(address).await?;
@@ -86,10 +106,15 @@ pub(crate) async fn examine(
         let failed = |error: Error| connect_error(&error, address);
         let mut facts = facts(&client).await.map_err(failed)?;
         refuse(&facts, address)?;
-        schema::prepare(&client, address).await?;
-        let role = limited::role(&client, &address.schema).await;
-        (facts.role, facts.missing) = role.map_err(failed)?;
         facts.exposed_file = exposed;
+        match tables {
+            Tables::Make => schema::prepare(&client, address).await?,
+            Tables::Look => facts.lacking = schema::lacking(&client, address).await?,
+        }
+        if facts.lacking.statements.is_empty() {
+            let role = limited::role(&client, &address.schema).await;
+            (facts.role, facts.missing) = role.map_err(failed)?;
+        }
         Ok(facts)
     };
     let facts = timeout_at(deadline, examining).await.map_err(late)??;
@@ -120,7 +145,8 @@ async fn facts(client: &Client) -> Result<Facts, Error> {
                   current_setting('synchronous_standby_names'), current_setting('max_connections')::bigint, \
                   (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL), \
                   (SELECT count(*) FROM pg_stat_replication), \
-                  (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout')";
+                  (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout'), \
+                  current_setting('server_encoding')";
     let row = client.query_typed_one(select, &[]).await?;
     Ok(Facts {
         version: row.try_get(0)?,
@@ -135,6 +161,7 @@ async fn facts(client: &Client) -> Result<Facts, Error> {
         connections: row.try_get(9)?,
         standbys: row.try_get(10)?,
         wal_sender_timeout_ms: row.try_get(11)?,
+        encoding: row.try_get(12)?,
         ..Facts::default()
     })
 }
@@ -144,6 +171,14 @@ fn refuse(facts: &Facts, address: &Address) -> Result<(), ConnectError> {
     if facts.version_number < OLDEST {
         let version = facts.version.clone();
         return Err(ConnectError::TooOld { place, version });
+    }
+    if !ENCODINGS.contains(&facts.encoding.as_str()) {
+        let why = format!(
+            "its database encodes texts as {}, which lacks characters that jobs may write; make another one for the \
+             scheduler, with all of them: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'",
+            facts.encoding
+        );
+        return Err(ConnectError::Refused { place, why });
     }
     if facts.is_standby || facts.is_read_only {
         let why = match facts.is_standby {
@@ -172,6 +207,7 @@ mod tests {
         assert!(error.contains("version 12.9; 13 or newer"), "{error}");
         let facts = Facts {
             version_number: OLDEST,
+            encoding: "UTF8".to_owned(),
             ..Facts::default()
         };
         assert_eq!(refuse(&facts, &address), Ok(()));

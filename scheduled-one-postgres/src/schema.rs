@@ -32,13 +32,7 @@ const BETWEEN: Duration = Duration::from_millis(100);
 ///
 /// The tables are of a newer version, or the user may not make them: then the error has the statements.
 pub(crate) async fn prepare(client: &Client, address: &Address) -> Result<(), ConnectError> {
-    let found = match look(client, &address.schema).await {
-        Ok(found) => found,
-        Err(error) if is_denied(&error) => return Err(denied(client, address).await),
-        Err(error) => return Err(connect_error(&error, address)),
-    };
-    found.refuse_newer(address)?;
-    let missing = found.missing(&address.schema);
+    let missing = lacking(client, address).await?.statements;
     if missing.is_empty() {
         return Ok(());
     }
@@ -54,13 +48,7 @@ pub(crate) async fn prepare(client: &Client, address: &Address) -> Result<(), Co
         let is_deadlock = code.starts_with("40");
         let is_locked = code == "55P03";
         if is_denied(&error) {
-            return Err(ConnectError::NoTables {
-                place: address.to_string(),
-                schema: address.schema.clone(),
-                user: address.user().to_owned(),
-                why: describe(&error),
-                sql: missing.join(";\n") + ";\n" + &grant(&address.schema, address.user()),
-            });
+            return Err(no_tables(address, &missing, describe(&error)));
         }
         if is_locked && attempt >= LOCK_ATTEMPTS {
             return Err(ConnectError::NotNow {
@@ -83,6 +71,57 @@ pub(crate) async fn prepare(client: &Client, address: &Address) -> Result<(), Co
     }
 }
 
+/// What this version lacks of the tables. Changes nothing.
+///
+/// # Errors
+///
+/// The tables are of a newer version, or the user may not read which version they have.
+pub(crate) async fn lacking(client: &Client, address: &Address) -> Result<Lacking, ConnectError> {
+    let found = match look(client, &address.schema).await {
+        Ok(found) => found,
+        Err(error) if is_denied(&error) => return Err(denied(client, address).await),
+        Err(error) => return Err(connect_error(&error, address)),
+    };
+    found.refuse_newer(address)?;
+    Ok(found.lacking(&address.schema))
+}
+
+/// What this version lacks of the tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lacking {
+    /// The statements that add it, in their order; none if all is there.
+    pub(crate) statements: Vec<String>,
+    /// No scheduler has started yet.
+    pub(crate) is_all: bool,
+    /// A table is missing.
+    pub(crate) makes: bool,
+    /// Tables that lack something.
+    pub(crate) altered: Vec<&'static str>,
+}
+
+impl Lacking {
+    /// The error of a caller that does not make tables.
+    pub(crate) fn refuse(&self, address: &Address) -> Result<(), ConnectError> {
+        let (place, schema) = (address.to_string(), address.schema.clone());
+        match (self.statements.is_empty(), self.is_all) {
+            (true, _) => Ok(()),
+            (false, true) => Err(ConnectError::NoTablesYet { place, schema }),
+            (false, false) => Err(ConnectError::OlderTables { place, schema }),
+        }
+    }
+}
+
+/// The error of a user who may not make the tables.
+pub(crate) fn no_tables(address: &Address, missing: &[String], why: String) -> ConnectError {
+    ConnectError::NoTables {
+        place: address.to_string(),
+        schema: address.schema.clone(),
+        user: address.user().to_owned(),
+        why,
+        sql: missing.join(";\n") + ";\n" + &grant(&address.schema, address.user()),
+    }
+}
+
 /// What is there, in a transaction with the limits of a step: somebody may have locked a table.
 async fn look(client: &Client, schema: &str) -> Result<Found, Error> {
     client.batch_execute(BEGIN).await?;
@@ -100,7 +139,10 @@ async fn make(client: &Client, schema: &str) -> Result<(), Error> {
     );
     client.batch_execute(&begin).await?;
     // Another node may have made them while this one waited; to make them again would lock them against its requests.
-    let mut statements = Found::read(client, schema).await?.missing(schema);
+    let mut statements = Found::read(client, schema)
+        .await?
+        .lacking(schema)
+        .statements;
     statements.push("COMMIT".to_owned());
     client.batch_execute(&statements.join(";\n")).await
 }
@@ -154,23 +196,35 @@ impl Found {
         }
     }
 
-    /// The statements that make what is missing, in their order.
-    fn missing(&self, schema: &str) -> Vec<String> {
-        let mut statements = Vec::new();
+    /// What is missing, with the statements that make it, in their order.
+    fn lacking(&self, schema: &str) -> Lacking {
+        let mut lacking = Lacking {
+            is_all: self.version.is_none(),
+            ..Lacking::default()
+        };
         if !self.has_schema {
-            statements.push(format!("CREATE SCHEMA \"{schema}\""));
+            lacking
+                .statements
+                .push(format!("CREATE SCHEMA \"{schema}\""));
         }
         for table in tables::all(schema) {
             let Table { name, create, .. } = &table;
-            match self.columns.get(*name) {
-                None => statements.push(create.clone()),
-                Some(columns) => statements.extend(table.added(columns)),
+            let Some(columns) = self.columns.get(*name) else {
+                lacking.makes = true;
+                lacking.statements.push(create.clone());
+                continue;
+            };
+            if let Some(statement) = table.added(columns) {
+                lacking.altered.push(name);
+                lacking.statements.push(statement);
             }
         }
         if self.version != Some(VERSION) {
-            statements.push(tables::set_version(schema, self.version.is_some()));
+            lacking.altered.push("layout");
+            let version = tables::set_version(schema, self.version.is_some());
+            lacking.statements.push(version);
         }
-        statements
+        lacking
     }
 }
 
@@ -251,7 +305,8 @@ pub fn schema(name: &str, user: Option<&str>) -> String {
         is_schema(name),
         "a schema is 1 to 63 of a-z 0-9 _ and begins with no digit and not with pg_: {name:?}"
     );
-    let mut text = format!("BEGIN;\n{};\n", Found::default().missing(name).join(";\n"));
+    let statements = Found::default().lacking(name).statements;
+    let mut text = format!("BEGIN;\n{};\n", statements.join(";\n"));
     if let Some(user) = user {
         text.push_str(&grant(name, user));
     }

@@ -9,6 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, LoadBalanceHosts, TargetSessionAttrs};
 
 use crate::connect_error::ConnectError;
+use crate::parameters::{KNOWN, OF_THE_SESSION, UNSUPPORTED};
 use crate::percent::decoded;
 
 /// Looks up a variable of the environment.
@@ -24,51 +25,6 @@ const APPLICATION: &str = "scheduled-one";
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 const PORT: u16 = 5432;
-
-/// What may be behind the `?`, and the variable that stands for it.
-const KNOWN: [(&str, &str); 25] = [
-    ("application_name", "PGAPPNAME"),
-    ("channel_binding", "PGCHANNELBINDING"),
-    ("connect_timeout", "PGCONNECT_TIMEOUT"),
-    ("dbname", "PGDATABASE"),
-    ("host", "PGHOST"),
-    ("hostaddr", "PGHOSTADDR"),
-    ("keepalives", ""),
-    ("keepalives_count", ""),
-    ("keepalives_idle", ""),
-    ("keepalives_interval", ""),
-    ("keepalives_retries", ""),
-    ("load_balance_hosts", "PGLOADBALANCEHOSTS"),
-    ("options", "PGOPTIONS"),
-    ("passfile", "PGPASSFILE"),
-    ("password", "PGPASSWORD"),
-    ("port", "PGPORT"),
-    ("schema", ""),
-    ("sslcert", "PGSSLCERT"),
-    ("sslkey", "PGSSLKEY"),
-    ("sslmode", "PGSSLMODE"),
-    ("sslnegotiation", "PGSSLNEGOTIATION"),
-    ("sslrootcert", "PGSSLROOTCERT"),
-    ("target_session_attrs", "PGTARGETSESSIONATTRS"),
-    ("tcp_user_timeout", ""),
-    ("user", "PGUSER"),
-];
-
-/// What libpq knows and this client does not, with the variable that stands for it. Somebody who sets one relies on it.
-const UNSUPPORTED: [(&str, &str); 12] = [
-    ("gssencmode", ""),
-    ("krbsrvname", ""),
-    ("require_auth", "PGREQUIREAUTH"),
-    ("requirepeer", "PGREQUIREPEER"),
-    ("service", ""),
-    ("ssl_max_protocol_version", "PGSSLMAXPROTOCOLVERSION"),
-    ("ssl_min_protocol_version", "PGSSLMINPROTOCOLVERSION"),
-    ("sslcertmode", "PGSSLCERTMODE"),
-    ("sslcrl", "PGSSLCRL"),
-    ("sslcrldir", "PGSSLCRLDIR"),
-    ("sslpassword", ""),
-    ("sslsni", ""),
-];
 
 /// The settings by the name that they have behind the `?`.
 #[derive(Default)]
@@ -103,8 +59,11 @@ impl Settings {
     /// A parameter behind the `?`.
     fn take(&mut self, pair: &str) -> Result<(), ConnectError> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if let Some((name, _)) = UNSUPPORTED.iter().find(|(name, _)| *name == key) {
-            return Err(unsupported(name));
+        if let Some((name, _, harmless)) = UNSUPPORTED.iter().find(|(name, _, _)| *name == key) {
+            return match harmless.contains(&value) {
+                true => Ok(()),
+                false => Err(unsupported(name)),
+            };
         }
         let Some((name, _)) = KNOWN.iter().find(|(name, _)| *name == key) else {
             let known = KNOWN.map(|(name, _)| name).join(", ");
@@ -175,11 +134,10 @@ impl Settings {
                  URL",
             ));
         }
-        let variables = UNSUPPORTED
-            .iter()
-            .filter(|(_, variable)| !variable.is_empty());
-        for (_, variable) in variables {
-            if given(variable).is_some() {
+        let of_session = OF_THE_SESSION.map(|variable| ("", variable, &[][..]));
+        for (_, variable, harmless) in UNSUPPORTED.iter().chain(&of_session) {
+            let relied_on = |value: String| !harmless.contains(&value.as_str());
+            if !variable.is_empty() && given(variable).is_some_and(relied_on) {
                 return Err(unsupported(variable));
             }
         }
@@ -195,6 +153,13 @@ impl Settings {
                 }
                 (_, Some(value)) => drop(self.texts.entry(name).or_insert((value, variable))),
             }
+        }
+        // An old variable, as libpq reads it: 1 is a mode, and nothing else is.
+        if !self.texts.contains_key("sslmode")
+            && given("PGREQUIRESSL").is_some_and(|value| value.starts_with('1'))
+        {
+            let mode = ("require".to_owned(), "PGREQUIRESSL");
+            self.texts.insert("sslmode", mode);
         }
         if !self.texts.contains_key("user") {
             let user = given("USER").unwrap_or_else(|| "postgres".to_owned());

@@ -9,6 +9,16 @@ use crate::identity::Identity;
 use crate::rows::{arrays, assignments, names};
 use crate::{forget, ledger, units};
 
+macro_rules! limits {
+    () => {
+        "SET LOCAL lock_timeout = '1500ms'; \
+         SET LOCAL statement_timeout = '1900ms'; \
+         SET LOCAL idle_in_transaction_session_timeout = '2s'; \
+         SELECT set_config('synchronous_commit', 'on', true) \
+         WHERE current_setting('synchronous_commit') = 'off'"
+    };
+}
+
 /// Begins a transaction. Its limits are settings of the transaction alone, so that a pooler can give the next one to
 /// another client:
 ///
@@ -16,12 +26,20 @@ use crate::{forget, ledger, units};
 ///   for long.
 /// - What is acknowledged is on the disk: `synchronous_commit = off` is not for decisions. Other values stay.
 /// - Not `READ WRITE`: with `default_transaction_read_only` an operator stops all who write.
-pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-     SET LOCAL lock_timeout = '1500ms'; \
-     SET LOCAL statement_timeout = '1900ms'; \
-     SET LOCAL idle_in_transaction_session_timeout = '2s'; \
-     SELECT set_config('synchronous_commit', 'on', true) \
-     WHERE current_setting('synchronous_commit') = 'off'";
+pub(crate) const BEGIN: &str = concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", limits!());
+
+/// Takes back what statements of a job have left in the session, and sets the limits again. Within the transaction:
+/// behind a pooler, the next one is on another connection. It is `DISCARD ALL` without the plans, which are nobody's,
+/// and without prepared statements: those of a pooler's other clients may be there.
+pub(crate) const CLEAN: &str = concat!(
+    "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; ",
+    limits!(),
+    "; UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP"
+);
+
+/// Ends a transaction in which statements of a job have failed, and takes back what that leaves of the session. In one
+/// message, so that a pooler does not come in between.
+pub(crate) const UNDO: &str = "ROLLBACK; SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES";
 
 /// Held by each step that decides by directives, until its end: one that changes them waits for it. An advisory lock,
 /// not one of the bucket's row: a row that is locked is written, and claims would write it all the time. Its first

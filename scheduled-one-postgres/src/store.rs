@@ -14,6 +14,7 @@ use scheduled_one_protocol::{
     PreflightError, Records, Report, Store, StoreError, Survey, TrailId, TrailLine, Wanted,
 };
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::address::{Address, check_namespace};
@@ -109,14 +110,22 @@ impl PostgresStore {
     pub(crate) async fn connection(&self, deadline: Instant) -> Result<Checkout, StoreError> {
         let checkout = self.connections.get(deadline).await?;
         if !self.shared.is_prepared.load(Ordering::Acquire) {
-            let prepare = schema::prepare(&checkout, &self.shared.address);
-            match timeout_at(deadline, prepare).await {
+            match timeout_at(deadline, self.prepare(&checkout)).await {
                 Ok(prepared) => prepared?,
                 Err(_) => return Err(no_reply("the tables are not made")),
             }
             self.shared.is_prepared.store(true, Ordering::Release);
         }
         Ok(checkout)
+    }
+
+    /// Makes the tables, in the place of a scheduler; who runs no jobs only looks whether they are there.
+    async fn prepare(&self, client: &Client) -> Result<(), ConnectError> {
+        let address = &self.shared.address;
+        match self.shared.is_for_control.load(Ordering::Relaxed) {
+            true => schema::lacking(client, address).await?.refuse(address),
+            false => schema::prepare(client, address).await,
+        }
     }
 
     async fn step(
@@ -152,7 +161,7 @@ impl PostgresStore {
                 .attempt(&step, ledger_limit, &mut decide, deadline)
                 .await
             {
-                Ok(Made::Saved | Made::SavedWithStatements | Made::Nothing) => return Ok(()),
+                Ok(Made::Saved | Made::Nothing) => return Ok(()),
                 Ok(Made::Wants(lock)) => {
                     meta = lock;
                     continue;
@@ -192,7 +201,6 @@ impl PostgresStore {
             .await;
         match made {
             Ok(Made::Saved) => checkout.give_back(),
-            Ok(Made::SavedWithStatements) => checkout.clean(deadline).await,
             Err(Failure::Leave(_)) => self.connections.leave(checkout),
             // After an error of the server, all of its replies are there.
             Ok(Made::Nothing | Made::Wants(_)) | Err(_) => checkout.roll_back(deadline).await,
@@ -258,10 +266,7 @@ impl PostgresStore {
             self.idle.committed(beat, &before);
         }
         self.trim(&before.set.lines, newest, ledger_limit);
-        Ok(match changes.statements.is_empty() {
-            true => Made::Saved,
-            false => Made::SavedWithStatements,
-        })
+        Ok(Made::Saved)
     }
 }
 
@@ -269,8 +274,6 @@ impl PostgresStore {
 enum Made {
     /// It was committed.
     Saved,
-    /// It was committed with statements of a job, which may have left something in the session.
-    SavedWithStatements,
     /// There was nothing to save.
     Nothing,
     /// Nothing was saved: the row of the bucket has to be locked first.

@@ -5,7 +5,8 @@ use scheduled_one_protocol::fields::{self, Field, Kind};
 use crate::rows::sql_type;
 
 /// Changes with the meaning of what is stored. A column more needs no other version: it is added, and a program without
-/// it leaves it as it is.
+/// it leaves it as it is. This is looked at when a program starts: for those that run already, the version of the
+/// protocol has to rise with it, which each request looks at in the row of its bucket.
 pub(crate) const VERSION: i64 = 1;
 
 /// What a user needs to do with each table.

@@ -187,7 +187,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 
     /// As [`preflight`](Self::preflight), for a caller that runs no jobs: it may have fewer rights, and the requests
-    /// that need more are refused.
+    /// that need more are refused. What a start makes may be missing, and is not made.
     ///
     /// Errors: a finding because of which not even looking is possible.
     fn preflight_for_control(&self) -> BoxFuture<'_, Result<(), PreflightError>> {

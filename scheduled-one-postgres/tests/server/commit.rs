@@ -1,6 +1,7 @@
 //! Statements of a job, in the same database as its record.
 
-use scheduled_one_protocol::Statement;
+use scheduled_one_postgres::PostgresStore;
+use scheduled_one_protocol::{Statement, Store};
 use scheduled_one_testkit::contract::{Program, check_blame, check_commit, check_each};
 
 use super::Database;
@@ -72,4 +73,26 @@ async fn statements_leave_nothing_in_the_session() {
     assert_eq!(free, "t");
     let checked = check_each(&store, &[]).await;
     assert_eq!(checked, Ok(()));
+}
+
+/// The store plans its own statements in its own way; those of a job are planned as the operator has configured it.
+#[tokio::test]
+async fn statements_are_planned_as_the_role_and_the_database_say() {
+    let database = Database::new();
+    let name = &database.name;
+    let settings = "hashjoin mergejoin seqscan nestloop".split(' ');
+    let settings = settings.map(|kind| format!("current_setting('enable_{kind}')"));
+    let settings = settings.collect::<Vec<_>>().join(", ") + ", current_setting('jit')";
+    database.sql(&format!(
+        "CREATE TABLE seen (hash TEXT, merge TEXT, seq TEXT, nest TEXT, jit TEXT); \
+         ALTER DATABASE {name} SET enable_mergejoin = off; \
+         CREATE ROLE planner_{name} SUPERUSER LOGIN; ALTER ROLE planner_{name} SET jit = on; \
+         ALTER ROLE planner_{name} SET enable_nestloop = off"
+    ));
+    let url = database.url_of(&format!("planner_{name}")) + "?options=-c%20enable_seqscan=off";
+    let store = PostgresStore::new(&url, "test").unwrap();
+    Store::preflight(&store).await.unwrap();
+    let insert = Statement::new(format!("INSERT INTO seen SELECT {settings}"));
+    assert_eq!(check_each(&store, &[insert]).await, Ok(()));
+    assert_eq!(database.sql("SELECT * FROM seen"), "on|off|off|off|on");
 }

@@ -61,6 +61,17 @@ async fn the_doctor_names_what_it_sees() {
     let marks = report.finding("marks").unwrap();
     assert_eq!(marks.severity, Severity::Warning);
     assert!(marks.found.contains("1 of 2 units"), "{report}");
+    // What counts is the clock that decides, and not that of the machine that asks.
+    let now = SystemClock.wall().as_millis();
+    database.sql(&format!("UPDATE scheduled_one.unit SET decided_ms = {now}"));
+    let behind = DiagnosticContext {
+        clock: Arc::new(Off::behind(Duration::from_secs(600))),
+        ..needs()
+    };
+    let report = Store::diagnose(&store, &behind).await;
+    let severity = |check| report.finding(check).unwrap().severity;
+    assert_eq!(severity("clock"), Severity::Warning, "{report}");
+    assert_eq!(severity("marks"), Severity::Ok, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,9 +96,11 @@ async fn the_doctor_compares_leases_with_a_synchronous_standby() {
     let found = finding(&store, "failover").await;
     assert_eq!(found.severity, Severity::Ok, "{found:?}");
     let _standby = server.standby().unwrap();
-    let found = finding(&store, "failover").await;
-    assert_eq!(found.severity, Severity::Info, "{found:?}");
-    assert!(found.found.starts_with("1 servers follow"), "{found:?}");
+    wait_until_async("the standby is seen", BOUND, async || {
+        let found = finding(&store, "failover").await;
+        found.severity == Severity::Info && found.found.starts_with("1 servers follow")
+    })
+    .await;
     let set = "ALTER SYSTEM SET synchronous_standby_names = '*'";
     server.sql(set).unwrap();
     server.sql("SELECT pg_reload_conf()").unwrap();
@@ -141,17 +154,27 @@ async fn the_doctor_sees_that_vacuum_does_not_keep_up() {
     reader.wait().unwrap();
 }
 
-/// A wall clock that is ahead.
+/// A wall clock that is wrong: ahead by the first time, or behind by the second.
 #[derive(Debug)]
-struct Ahead(Duration);
+struct Off(Duration, Duration);
 
-impl Clock for Ahead {
+impl Off {
+    fn ahead(time: Duration) -> Self {
+        Off(time, Duration::ZERO)
+    }
+
+    fn behind(time: Duration) -> Self {
+        Off(Duration::ZERO, time)
+    }
+}
+
+impl Clock for Off {
     fn boottime(&self) -> Duration {
         SystemClock.boottime()
     }
 
     fn wall(&self) -> Duration {
-        SystemClock.wall() + self.0
+        SystemClock.wall() + self.0 - self.1
     }
 
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
@@ -171,8 +194,9 @@ async fn the_doctor_sees_a_wrong_clock_and_a_server_that_hides_its_identity() {
         )
         .unwrap();
     let store = PostgresStore::new(&server.url_of("jobs"), "test").unwrap();
+    Store::preflight(&store).await.unwrap();
     let ahead = DiagnosticContext {
-        clock: Arc::new(Ahead(Duration::from_secs(600))),
+        clock: Arc::new(Off::ahead(Duration::from_secs(600))),
         ..needs()
     };
     let report = Store::diagnose(&store, &ahead).await;

@@ -140,6 +140,7 @@ async fn sslmode_proves_what_libpq_says_it_proves() {
         // An authority that the system does not know.
         url("localhost", "sslmode=verify-ca"),
         url("localhost", "sslmode=verify-full"),
+        url("localhost", "sslrootcert=system"),
     ];
     for url in refused {
         let error = preflight(&url).await.unwrap_err();

@@ -24,7 +24,8 @@ const START_BOUND: Duration = Duration::from_secs(10);
 /// Number of ports that a start tries.
 const START_ATTEMPTS: u32 = 5;
 
-/// A `pgbouncer` in transaction mode on 127.0.0.1. Dropped, it is killed.
+/// A `pgbouncer` in transaction mode on 127.0.0.1, which uses its connections to the server in turn. Dropped, it is
+/// killed.
 pub struct PgBouncer {
     port: u16,
     _process: Mutex<Process>,
@@ -60,7 +61,7 @@ impl PgBouncer {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = {connections}\n",
+             default_pool_size = {connections}\nserver_round_robin = 1\n",
             server.port(),
             users.display()
         );

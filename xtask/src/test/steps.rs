@@ -101,6 +101,10 @@ fn runs(programs: &[Program]) -> Result<Vec<Task>, String> {
         run("example", "quickstart", &["--seconds", "6"]),
         run("example", "policies", &[]),
         run("example", "control", &[]),
+        run("example", "fencing_token", &[]),
+        run("example", "effect_commits", &[]),
+        run("example", "effect_once", &[]),
+        run("example", "postgres_schema", &["scheduled_one", "jobs"]),
         run("bin", "scheduled-one-benches", &["--smoke"]),
     ]
     .into_iter()
