@@ -16,3 +16,4 @@ mod pages;
 mod rights;
 mod run_log;
 mod slow;
+mod ticks;
