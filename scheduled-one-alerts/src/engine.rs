@@ -318,7 +318,8 @@ impl<'a> Step<'a> {
             let unit = self.unit(&seen.name);
             unit.zone.clone_from(&seen.zone);
             if unit.first_seen_ms.is_none() {
-                unit.first_seen_ms = seen.first_seen_ms;
+                // Of a job that each node runs by itself, the store has no record: then it counts since it was met.
+                unit.first_seen_ms = seen.first_seen_ms.or(Some(facts.at_ms));
                 self.time_success(&seen.name);
             }
         }
