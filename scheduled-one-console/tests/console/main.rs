@@ -5,6 +5,7 @@ mod world;
 
 mod act;
 mod alerts;
+mod all_jobs;
 mod api;
 mod cluster;
 mod damaged;
