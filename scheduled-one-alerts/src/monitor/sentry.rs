@@ -190,6 +190,10 @@ impl Monitor for SentryCrons {
         "sentry"
     }
 
+    fn learns_schedules(&self) -> bool {
+        true
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {
         Box::pin(async { self.parts().await.map(drop) })
     }
