@@ -234,6 +234,7 @@ impl Alerts {
         let facts = source.facts().await;
         let mut facts = facts.map_err(failed("what is the case".to_owned()))?;
         let mut next = state.clone();
+        next.meet(facts.at_ms);
         if reading::note_absent(&mut next, &mut facts) {
             next.changed();
         }
@@ -266,6 +267,7 @@ impl Alerts {
                 text: why.to_owned(),
             });
         let disabled: Vec<Condition> = disabled.collect();
+        state.meet(input.facts.at_ms);
         let before = state.engine.clone();
         let rules = self.rules.with_declared(&input.facts.declared);
         let takes_each = self

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use scheduled_one_protocol::{LedgerRecord, hash};
 
+use crate::engine::TurnBack;
+
 /// How many of the newest lines a cursor knows. A store that was rolled back has lost the newest ones, and is
 /// recognised by one of the others.
 const KNOWN_LINES: usize = 4;
@@ -23,6 +25,11 @@ impl Cursor {
     /// Whether the lines, newest first, reach back to what was read.
     pub(crate) fn reaches(&self, lines: &[LedgerRecord]) -> bool {
         self.position(lines).is_some()
+    }
+
+    /// The clock went back: lines that follow are newer than those that were read, whatever their ends say.
+    pub(crate) fn turn(&mut self, back: TurnBack) {
+        back.each([&mut self.newest_ms]);
     }
 
     fn position(&self, lines: &[LedgerRecord]) -> Option<usize> {

@@ -10,6 +10,7 @@ mod conditions;
 mod ended;
 mod incident;
 mod ledgers;
+mod turn_back;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::alert::{Alert, Status};
 use crate::engine::by_node::ByNode;
 pub(crate) use crate::engine::conditions::Condition;
 use crate::engine::incident::Incident;
+pub(crate) use crate::engine::turn_back::TurnBack;
 pub(crate) use crate::engine::words::first_line;
 use crate::facts::{Facts, Input};
 use crate::rule::{Rules, job_of};
@@ -193,8 +195,11 @@ impl EngineState {
 
     /// Takes the input in, and returns the messages to send.
     pub(crate) fn step(&mut self, rules: &Rules, input: Input, more: Vec<Condition>) -> Vec<Alert> {
-        let mut step = Step::new(rules, self);
         let at_ms = input.facts.at_ms;
+        if let Some(back) = self.turn_back(at_ms) {
+            self.turn(back);
+        }
+        let mut step = Step::new(rules, self);
         step.meet(&input.facts);
         for line in in_order(input.lines) {
             step.advance(line.ended_at_ms.min(at_ms));
@@ -313,7 +318,8 @@ impl<'a> Step<'a> {
             let unit = self.unit(&seen.name);
             unit.zone.clone_from(&seen.zone);
             if unit.first_seen_ms.is_none() {
-                unit.first_seen_ms = seen.first_seen_ms;
+                // Of a job that each node runs by itself, the store has no record: then it counts since it was met.
+                unit.first_seen_ms = seen.first_seen_ms.or(Some(facts.at_ms));
                 self.time_success(&seen.name);
             }
         }

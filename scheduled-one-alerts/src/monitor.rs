@@ -37,6 +37,13 @@ pub trait Monitor: fmt::Debug + Send + Sync + 'static {
     /// A secret or an address that cannot be used.
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>>;
 
+    /// Whether the monitor learns the schedules of jobs by its signs, and notices no missing run of a job without one.
+    /// Then the log says once of each job that its schedule is none that monitors know. `false` unless a monitor says
+    /// so.
+    fn learns_schedules(&self) -> bool {
+        false
+    }
+
     /// A run has started: its first attempt on this node.
     ///
     /// Takes up to three attempts. Cancel safety: a dropped ping may have been received.

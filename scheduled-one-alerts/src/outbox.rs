@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
 use crate::channel::{DeliveryError, Rate};
+use crate::engine::TurnBack;
 
 /// The waits before the attempts after the first, in seconds: those that the Standard Webhooks specification suggests.
 /// Nothing follows the last one.
@@ -208,6 +209,17 @@ impl Outbox {
         }
         self.waiting.retain(|it| !it.channels.is_empty());
         before != count(self)
+    }
+
+    /// The clock went back: what waits is not left until it is there again.
+    pub(crate) fn turn(&mut self, back: TurnBack) {
+        let attempts = self
+            .waiting
+            .iter_mut()
+            .flat_map(|it| it.channels.values_mut());
+        back.each(attempts.map(|attempts| &mut attempts.next_ms));
+        let channels = self.channels.values_mut();
+        back.each(channels.flat_map(|it| [&mut it.budget_at_ms, &mut it.not_before_ms]));
     }
 
     /// The channels that take nothing any more, since when and why.

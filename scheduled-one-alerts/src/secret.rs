@@ -84,7 +84,8 @@ impl Secret {
         let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
         if uri.authority().is_some_and(|it| it.as_str().contains('@')) {
             let why =
-                "has a login in it: take it out, and pass it by `basic` or `bearer`".to_owned();
+                "has a login in it: take it out; `Alertmanager::bearer` passes a token, and a proxy can add a login for \
+                 another receiver".to_owned();
             return Err(self.error(what, why));
         }
         match is_http && uri.host().is_some_and(|host| !host.is_empty()) {

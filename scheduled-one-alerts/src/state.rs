@@ -113,6 +113,17 @@ impl AlertState {
         self.revision
     }
 
+    /// Takes back what was planned by a clock that was ahead of this instant. The engine does that with its own when it
+    /// takes in the facts.
+    pub(crate) fn meet(&mut self, at_ms: i64) {
+        if let Some(back) = self.engine.turn_back(at_ms) {
+            self.outbox.turn(back);
+            self.cursors
+                .values_mut()
+                .for_each(|cursor| cursor.turn(back));
+        }
+    }
+
     pub(crate) fn changed(&mut self) {
         self.revision += 1;
     }

@@ -132,8 +132,23 @@ function ask(text, submitter, go) {
   no.focus();
 }
 
-// Live: the server says that something changed, and the part of the page that shows it is fetched again. Without
-// events (a proxy may cut them) the page asks every ten seconds.
+// The notice of what was just done is in the page with this address. The address without it is what is loaded again,
+// and what the page shows once the notice was there to be read: it may not be true any more.
+const arrival = new URL(location.href);
+const ASK_EVERY = 10000;
+
+function dropNotice() {
+  const address = new URL(arrival);
+  address.searchParams.delete("done");
+  if (address.href !== arrival.href) history.replaceState(history.state, "", address);
+}
+
+function addressNow() {
+  return performance.now() < ASK_EVERY ? arrival.href.split("#")[0] : location.href;
+}
+
+// Live: the server says that something changed in what the page shows, and that part of it is fetched again. No event
+// says that a row, a node or a shard is new, and a proxy may cut events: the page also asks every ten seconds.
 function follow() {
   const live = document.querySelector("[data-live]");
   const place = document.querySelector("[data-live-switch]");
@@ -162,7 +177,7 @@ function follow() {
     if (postponed) return;
     refreshing = true;
     try {
-      const reply = await fetch(location.href, { headers: { "x-part": "live" } });
+      const reply = await fetch(addressNow(), { headers: { "x-part": "live" } });
       // 503 is the page of a store that is away: it is followed as well.
       if (reply.ok || reply.status === 503) {
         const answer = new DOMParser().parseFromString(await reply.text(), "text/html");
@@ -173,6 +188,7 @@ function follow() {
           live.replaceChildren(...next.childNodes);
           wire(live);
           focus();
+          followNow(next.dataset.live);
         }
       }
     } catch {
@@ -180,6 +196,16 @@ function follow() {
     }
     refreshing = false;
     if (again) { again = false; refresh(); }
+  }
+
+  // The page may show other jobs than before. A stream of the same jobs knows what it has said, and the page of a store
+  // that is away follows what was followed.
+  function followNow(events) {
+    const jobs = (address) => new URL(address, location.href).searchParams.get("jobs");
+    const now = jobs(events), before = jobs(live.dataset.live);
+    if (now === null) return;
+    live.dataset.live = events;
+    if (now !== before && source) start();
   }
 
   function stop() {
@@ -194,8 +220,7 @@ function follow() {
     if (!on || document.hidden) return;
     source = new EventSource(live.dataset.live);
     source.addEventListener("change", refresh);
-    source.addEventListener("open", () => { clearInterval(timer); timer = null; });
-    source.addEventListener("error", () => { timer ??= setInterval(refresh, 10000); });
+    timer = setInterval(refresh, ASK_EVERY);
   }
 
   function show() {
@@ -225,6 +250,7 @@ function wire(root) {
 
 document.addEventListener("DOMContentLoaded", () => {
   setClock(document);
+  dropNotice();
   addThemeSwitch();
   wire(document);
   follow();

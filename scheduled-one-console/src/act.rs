@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use scheduled_one_control::{
     Action, BackfillJob, BackfillOnly, CancelledRun, ChangeDirective, OnBusy, RunJob,
 };
+use scheduled_one_protocol::ALL_JOBS;
 use serde::Deserialize;
 
 use crate::app::{App, Shared, Shown, permit};
@@ -315,6 +316,10 @@ pub(crate) fn on_busy(word: &str) -> Result<Option<OnBusy>, Failure> {
 /// To the page of the job with a notice, by GET, so that loading it again sends nothing again.
 fn back(app: &App, visitor: &Visitor, job: &str, done: Result<&str, Failure>) -> Response {
     match done {
+        // All jobs have no page but that of them.
+        Ok(done) if job == ALL_JOBS => {
+            Redirect::to(&format!("{}/?done={done}-all", visitor.mount)).into_response()
+        }
         Ok(done) => {
             let to = format!("{}/jobs/{}?done={done}", visitor.mount, encoded(job));
             Redirect::to(&to).into_response()

@@ -83,7 +83,7 @@ impl Hub {
     }
 
     /// A stream, unless there are enough, or they follow as many jobs as a poll may look at: a page without a stream
-    /// asks by itself, and one with a stream that nobody feeds would not.
+    /// learns of everything when it asks by itself.
     fn follow(&self, jobs: Vec<String>) -> Option<Follower> {
         let mut streams = self.0.lock();
         let mut all = streams.followed();

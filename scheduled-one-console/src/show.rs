@@ -10,7 +10,8 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
-use scheduled_one_control::{Action, Error, JobDescription, JobGlance, JobSummary};
+use scheduled_one_control::{Action, Error, JobDescription, JobGlance, JobSummary, PauseOf};
+use scheduled_one_protocol::StoreError;
 use serde::Deserialize;
 
 use crate::app::{App, Shared, Shown, permit};
@@ -51,6 +52,7 @@ async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown
     let mut found = visitor.control.jobs().await?;
     let known = found.len();
     let paused = found.iter().filter(|job| job.is_paused).count();
+    let pause_of_all = pause_of_all(visitor, &found).await?;
     let groups = found
         .iter()
         .filter_map(|job| job.cataloged.as_ref()?.group.clone())
@@ -88,6 +90,7 @@ async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown
         search,
         known,
         paused,
+        pause_of_all,
         groups,
         matching,
         looked_at,
@@ -100,6 +103,19 @@ async fn jobs_page(app: &App, visitor: &Visitor, search: Search) -> Result<Shown
         follows: Some(follow(&glances)),
         content: page::jobs(visitor, &page),
     })
+}
+
+/// The pause of all jobs, if it is in force: each paused job says so.
+async fn pause_of_all(visitor: &Visitor, jobs: &[JobSummary]) -> Result<Option<PauseOf>, Failure> {
+    let Some(paused) = jobs.iter().find(|job| job.is_paused) else {
+        return Ok(None);
+    };
+    match visitor.control.describe(&paused.job).await {
+        Ok(described) => Ok(described.pauses.into_iter().find(|pause| pause.of_all)),
+        // Gone meanwhile, or damaged: its row says so.
+        Err(Error::UnknownJob { .. } | Error::Store(StoreError::Refused(_))) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn rows_of(

@@ -248,7 +248,7 @@ impl Metrics {
     pub(crate) fn run_ended(
         &self,
         job: &Arc<CompiledJob>,
-        cause: &'static str,
+        (cause, shard): (&'static str, u32),
         (outcome, reason): (Outcome, &str),
         took: Option<Duration>,
         at_ms: i64,
@@ -262,6 +262,7 @@ impl Metrics {
             outcome => {
                 let ended = RunNote::Ended {
                     cause,
+                    shard,
                     outcome,
                     took,
                     at_ms,

@@ -242,8 +242,13 @@ impl Runner {
         self.sign_end(new, result, took);
         let ended = (result.outcome, result.reason.as_str());
         let now_ms = self.cluster.now_ms();
-        self.metrics
-            .run_ended(&new.job, cause(&new.id), ended, took, now_ms);
+        self.metrics.run_ended(
+            &new.job,
+            (cause(&new.id), new.shard.index),
+            ended,
+            took,
+            now_ms,
+        );
     }
 
     /// Waits until the tick is due, and a bit longer than this node may be wrong

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use scheduled_one_runtime::alerts::{Healthchecks, Secret};
+use scheduled_one_runtime::alerts::{Healthchecks, Secret, SentryCrons};
 use scheduled_one_runtime::clock::ManualClock;
 use scheduled_one_runtime::{Error, Job, Scheduler, SchedulerBuilder, Scope};
 use test_support::wait_until_async;
@@ -209,6 +209,40 @@ async fn a_monitor_that_hangs_delays_neither_runs_nor_a_shutdown() {
     assert_eq!(lost.len(), 1, "{lost:?}");
     let lines = log.lines_with("");
     assert!(lines.iter().all(|line| !line.contains("SECRETKEY")));
+}
+
+#[tokio::test]
+async fn a_schedule_that_sentry_cannot_watch_is_said_once() {
+    let log = test_support::Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let _guard = test_support::subscribe(subscriber.finish());
+    let (clock, server) = (ManualClock::new(), Server::start(Answer::Ok).await);
+    let sentry = SentryCrons::dsn(format!("http://KEY@127.0.0.1:{}/1", server.port));
+    let runs = Arc::new(AtomicUsize::new(0));
+    let job = |name, every| {
+        let of_job = Arc::clone(&runs);
+        Job::every(name, every, move || {
+            of_job.fetch_add(1, Ordering::SeqCst);
+            async {}
+        })
+    };
+    let builder = builder(&clock).job(job("odd", MINUTE / 2));
+    let builder = builder.job(job("plain", MINUTE)).monitor(sentry);
+    let scheduler = builder.monitor(server.monitor()).start().await.unwrap();
+    until("several runs", &clock, MINUTE / 12, || {
+        runs.load(Ordering::SeqCst) > 5
+    })
+    .await;
+    assert!(shut_down(&scheduler, &clock, MINUTE).await);
+    let said = log.lines_with("monitor has no schedule of the job");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("monitor=\"sentry\" job=\"odd\""),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]

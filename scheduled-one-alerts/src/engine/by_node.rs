@@ -28,6 +28,10 @@ impl ByNode {
         self.0.is_empty()
     }
 
+    pub(super) fn instants(&mut self) -> impl Iterator<Item = &mut i64> {
+        self.0.values_mut().map(|failing| &mut failing.since_ms)
+    }
+
     /// Counts a failure. Returns how many in a row these are, and since when.
     pub(super) fn failed(&mut self, node: &str, line: &LedgerRecord) -> (u32, i64) {
         self.age(node);

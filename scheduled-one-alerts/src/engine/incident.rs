@@ -86,6 +86,14 @@ impl Incident {
         }
     }
 
+    /// All but the instant at which it was opened, of which its name is made.
+    pub(super) fn instants(&mut self) -> impl Iterator<Item = &mut i64> {
+        let members = self.members.values_mut();
+        let of_members = members.flat_map(|it| [Some(&mut it.since_ms), it.resolved_ms.as_mut()]);
+        let own = [Some(&mut self.flush_ms), self.sent_ms.as_mut()];
+        own.into_iter().chain(of_members).flatten()
+    }
+
     fn is_over(&self) -> bool {
         self.members.values().all(|it| it.resolved_ms.is_some())
     }

@@ -24,12 +24,14 @@ impl Step<'_> {
 
     fn succeeded(&mut self, subject: &str, line: &LedgerRecord) {
         let rules = self.rules.of(subject);
+        // The line may be from a clock that was ahead.
+        let at_ms = line.ended_at_ms.min(self.state.clock_ms);
         let unit = self.unit(subject);
         unit.failures = 0;
         unit.failing_since_ms = None;
         unit.missed = 0;
         unit.oks = unit.oks.saturating_add(1);
-        unit.last_ok_ms = unit.last_ok_ms.max(Some(line.ended_at_ms));
+        unit.last_ok_ms = unit.last_ok_ms.max(Some(at_ms));
         let failures = line
             .identity
             .as_deref()

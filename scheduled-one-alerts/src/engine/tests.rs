@@ -3,6 +3,7 @@
 mod each_rule;
 mod ended;
 mod properties;
+mod turn_back;
 
 use std::time::Duration;
 

@@ -140,7 +140,8 @@ impl Monitor for Healthchecks {
 
     fn started<'a>(&'a self, run: &'a RunInfo) -> BoxFuture<'a, Result<(), DeliveryError>> {
         Box::pin(async move {
-            if !self.pace.start(&run.job, &run.id(), run.started_ms) {
+            let (tick_ms, started_ms) = (run.tick_ms, run.started_ms);
+            if !self.pace.start(&run.job, &run.id(), tick_ms, started_ms) {
                 return Ok(());
             }
             persist(|| self.ping(run, "/start", "", run.started_ms)).await

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The start of a run is reported if none was in this time.
-const BETWEEN_RUNS_MS: i64 = 60_000;
+/// One run is reported in this time.
+const MINUTE_MS: i64 = 60_000;
 
 /// The end of a run whose start was not reported, if it differs from the end before, and none was in this time.
 const BETWEEN_CHANGES_MS: i64 = 15_000;
@@ -18,22 +18,29 @@ pub(super) struct Pace(Mutex<HashMap<String, Pings>>);
 
 #[derive(Debug, Default)]
 struct Pings {
-    started_ms: Option<i64>,
+    /// Tick and start of the run whose start was reported last.
+    started: Option<(i64, i64)>,
     ended_ms: Option<i64>,
     failed: bool,
     open: Vec<String>,
 }
 
 impl Pace {
-    /// Whether to report the start of a run.
-    pub(super) fn start(&self, job: &str, run: &str, now_ms: i64) -> bool {
+    /// Whether to report the start of a run. Runs that are on time count by the minutes of their ticks: starts are
+    /// some milliseconds off, so those of a job of each minute are at times less than a minute apart. Ticks that are
+    /// caught up with count by their starts.
+    pub(super) fn start(&self, job: &str, run: &str, tick_ms: i64, now_ms: i64) -> bool {
         let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pings = jobs.entry(job.to_owned()).or_default();
-        let is_soon = |at_ms: i64| (now_ms - at_ms) < BETWEEN_RUNS_MS;
-        if pings.started_ms.is_some_and(is_soon) {
+        let minute = |tick_ms: i64| tick_ms.div_euclid(MINUTE_MS);
+        let is_late = now_ms - tick_ms >= MINUTE_MS;
+        let is_soon = |(last_tick_ms, last_ms): (i64, i64)| {
+            now_ms - last_ms < MINUTE_MS && (is_late || minute(last_tick_ms) == minute(tick_ms))
+        };
+        if pings.started.is_some_and(is_soon) {
             return false;
         }
-        pings.started_ms = Some(now_ms);
+        pings.started = Some((tick_ms, now_ms));
         pings.open.push(run.to_owned());
         if pings.open.len() > MAX_OPEN {
             pings.open.remove(0);
@@ -70,19 +77,48 @@ mod tests {
         let mut sent = 0;
         for second in 0..180 {
             let run = second.to_string();
-            sent += usize::from(pace.start("a", &run, second * 1000));
+            sent += usize::from(pace.start("a", &run, second * 1000, second * 1000 + 7));
             sent += usize::from(pace.end("a", &run, second * 1000 + 500, false));
         }
         assert_eq!(sent, 6);
         // Another job has a pace of its own.
-        assert!(pace.start("b", "1", 0));
+        assert!(pace.start("b", "1", 0, 0));
+    }
+
+    #[test]
+    fn each_run_of_a_job_of_each_minute_is_one() {
+        let pace = Pace::default();
+        for (minute, late_ms) in [(0, 80), (1, 10), (2, 900), (3, 0)] {
+            let tick_ms = minute * MINUTE_MS;
+            assert!(pace.start("a", "run", tick_ms, tick_ms + late_ms));
+        }
+    }
+
+    #[test]
+    fn ticks_that_are_caught_up_with_are_one_run_a_minute() {
+        let pace = Pace::default();
+        let now_ms = 100 * MINUTE_MS;
+        let start =
+            |minute, after_ms| pace.start("a", "run", minute * MINUTE_MS, now_ms + after_ms);
+        assert!(start(90, 0));
+        assert!(!start(91, 10) && !start(92, 20));
+        assert!(start(100, 30), "it is on time");
+        assert!(start(93, MINUTE_MS + 30));
+    }
+
+    #[test]
+    fn a_takeover_of_a_tick_is_a_run() {
+        let pace = Pace::default();
+        assert!(pace.start("a", "1", 0, 0));
+        assert!(!pace.start("a", "2", 0, 20_000));
+        assert!(pace.start("a", "3", 0, 2 * MINUTE_MS));
     }
 
     #[test]
     fn a_failure_in_between_is_reported_at_once_and_once() {
         let pace = Pace::default();
-        assert!(pace.start("a", "1", 0) && pace.end("a", "1", 1, false));
-        assert!(!pace.start("a", "2", 20_000));
+        assert!(pace.start("a", "1", 0, 0) && pace.end("a", "1", 1, false));
+        assert!(!pace.start("a", "2", 20_000, 20_000));
         assert!(pace.end("a", "2", 20_001, true));
         assert!(!pace.end("a", "3", 21_000, true));
         assert!(!pace.end("a", "4", 22_000, false), "too soon");

@@ -190,13 +190,18 @@ impl Monitor for SentryCrons {
         "sentry"
     }
 
+    fn learns_schedules(&self) -> bool {
+        true
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), SecretError>> {
         Box::pin(async { self.parts().await.map(drop) })
     }
 
     fn started<'a>(&'a self, run: &'a RunInfo) -> BoxFuture<'a, Result<(), DeliveryError>> {
         Box::pin(async move {
-            if !self.pace.start(&run.job, &run.id(), run.started_ms) {
+            let (tick_ms, started_ms) = (run.tick_ms, run.started_ms);
+            if !self.pace.start(&run.job, &run.id(), tick_ms, started_ms) {
                 return Ok(());
             }
             let check_in = self.check_in(run, "in_progress", None);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use scheduled_one_control::OnBusy;
+use scheduled_one_control::{AlertsNow, OnBusy};
 use scheduled_one_protocol::Outcome;
 use serde::Serialize;
 use serde_json::json;
@@ -79,29 +79,38 @@ async fn show(session: &Session) -> Result<Exit, Failure> {
     let Some(alerts) = found else {
         return Err(no_alerts());
     };
-    let text = || {
-        let mut text = String::new();
-        for firing in &alerts.firing {
-            let (rule, subject) = (escape(&firing.rule), escape(&firing.subject));
-            let since = view_instant(firing.since_ms);
-            // Writing into a `String` does not fail.
-            let _ = writeln!(
-                text,
-                "{subject}: {rule} since {since}: {}",
-                escape(&firing.text)
-            );
-        }
-        if alerts.more > 0 {
-            let _ = writeln!(text, "and {} more", alerts.more);
-        }
-        if alerts.firing.is_empty() {
-            text.push_str("nothing fires\n");
-        }
-        let _ = writeln!(text, "{} messages wait to be delivered", alerts.waiting);
-        text
-    };
+    let text = || as_text(&alerts);
     session.output.one("alerts", &alerts, "", text)?;
     Ok(Exit::Done)
+}
+
+fn as_text(alerts: &AlertsNow) -> String {
+    let mut text = String::new();
+    if !alerts.is_evaluated {
+        let at = view_instant(alerts.evaluated_at_ms.unwrap_or(alerts.at_ms));
+        // Writing into a `String` does not fail.
+        let _ = writeln!(text, "nobody evaluates alerts now; this is of {at}");
+    }
+    for firing in &alerts.firing {
+        let (rule, subject) = (escape(&firing.rule), escape(&firing.subject));
+        let since = view_instant(firing.since_ms);
+        let _ = writeln!(
+            text,
+            "{subject}: {rule} since {since}: {}",
+            escape(&firing.text)
+        );
+    }
+    if alerts.more > 0 {
+        let _ = writeln!(text, "and {} more", alerts.more);
+    }
+    if alerts.firing.is_empty() {
+        text.push_str(match alerts.is_evaluated {
+            true => "nothing fires\n",
+            false => "nothing fired then\n",
+        });
+    }
+    let _ = writeln!(text, "{} messages wait to be delivered", alerts.waiting);
+    text
 }
 
 fn view_instant(ms: i64) -> String {
@@ -120,5 +129,26 @@ fn no_node(failure: Failure) -> Failure {
     match is_unknown {
         true => no_alerts(),
         false => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_evaluates_is_said_to_be_old() {
+        let mut alerts = AlertsNow::default();
+        alerts.evaluated_at_ms = Some(1_767_225_600_000);
+        assert_eq!(
+            as_text(&alerts),
+            "nobody evaluates alerts now; this is of 2026-01-01T00:00:00Z\n\
+             nothing fired then\n0 messages wait to be delivered\n"
+        );
+        alerts.is_evaluated = true;
+        assert_eq!(
+            as_text(&alerts),
+            "nothing fires\n0 messages wait to be delivered\n"
+        );
     }
 }

@@ -68,6 +68,8 @@ async fn a_channel_is_tried_and_what_fires_is_shown() {
             .out
             .contains("fails: failed since ")
     });
+    let shown = run(&url, &["alerts", "show", "-o", "json"]).out;
+    assert!(shown.contains("\"is_evaluated\": true"), "{shown}");
     // It is not among the jobs.
     let jobs = run(&url, &["jobs", "-o", "name"]);
     assert_eq!(jobs.out, "fails\n");

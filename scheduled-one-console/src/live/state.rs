@@ -36,7 +36,7 @@ pub(crate) fn follow_alerts(alerts: Option<&AlertsNow>) -> String {
 }
 
 fn digest_of_alerts(alerts: &AlertsNow) -> u64 {
-    digest(&alerts.revision)
+    digest(&(alerts.revision, alerts.is_evaluated))
 }
 
 /// What the page of the cluster shows, without the clocks of the stores.

@@ -27,11 +27,27 @@ pub(crate) fn alerts(visitor: &Visitor, page: &AlertsPage) -> Markup {
                 p { "Give a scheduler " code { ".alerts(…)" } ", and start it." }
             })),
             Some(alerts) => {
+                @if !alerts.is_evaluated { (nobody(page, alerts)) }
                 (firing(visitor, page, alerts))
                 @if page.sees_all { (sent(alerts, page.now_ms)) }
             }
         }
     }
+}
+
+/// What is shown below is not of now.
+fn nobody(page: &AlertsPage, alerts: &AlertsNow) -> Markup {
+    let at_ms = alerts.evaluated_at_ms.unwrap_or(alerts.at_ms);
+    notice(
+        Tone::Bad,
+        "Nobody evaluates alerts now",
+        html! {
+            p { "What is shown is of " (full_time(at_ms)) ", " (time(at_ms, page.now_ms)) "." }
+            p {
+                "Start a node whose scheduler has " code { ".alerts(…)" } "; if there is one, its log says why it does not."
+            }
+        },
+    )
 }
 
 fn firing(visitor: &Visitor, page: &AlertsPage, alerts: &AlertsNow) -> Markup {
@@ -44,7 +60,11 @@ fn firing(visitor: &Visitor, page: &AlertsPage, alerts: &AlertsNow) -> Markup {
             }
         }
         @if alerts.firing.is_empty() {
-            (notice(Tone::Ok, "Nothing fires", html! {
+            @let (tone, title) = match alerts.is_evaluated {
+                true => (Tone::Ok, "Nothing fires"),
+                false => (Tone::Idle, "Nothing fired then"),
+            };
+            (notice(tone, title, html! {
                 @if !page.sees_all { p.quiet { "Of the jobs that you may see." } }
             }))
         } @else {

@@ -16,8 +16,13 @@ struct Bar {
     words: String,
 }
 
-/// The bars of these attempts, oldest first, and of the one that goes on; nothing if none began.
-pub(crate) fn time_line(lines: &[LedgerRecord], open: &[OpenRun], now_ms: i64) -> Markup {
+/// The bars of these attempts of a tick, oldest first, and of the one that goes on; nothing if none began.
+pub(crate) fn time_line(
+    tick: i64,
+    lines: &[LedgerRecord],
+    open: &[OpenRun],
+    now_ms: i64,
+) -> Markup {
     let ended = lines.iter().filter_map(|line| {
         let from_ms = line.fired_at_ms?;
         let attempt = line.attempt.unwrap_or(1);
@@ -43,7 +48,7 @@ pub(crate) fn time_line(lines: &[LedgerRecord], open: &[OpenRun], now_ms: i64) -
     let tick_ms = lines
         .first()
         .filter(|line| line.cause.is_none())
-        .map(|line| line.tick.ms());
+        .map(|_| tick);
     let starts = bars.iter().map(|bar| bar.from_ms).chain(tick_ms);
     let (Some(from_ms), Some(to_ms)) = (starts.min(), bars.iter().map(|bar| bar.to_ms).max())
     else {

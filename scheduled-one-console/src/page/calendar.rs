@@ -43,7 +43,7 @@ impl Cell {
     }
 }
 
-fn tone(status: TickStatus) -> Tone {
+pub(super) fn tone(status: TickStatus) -> Tone {
     match status {
         TickStatus::Decided(outcome) => tone_of(outcome),
         TickStatus::Running => Tone::Running,
@@ -52,7 +52,7 @@ fn tone(status: TickStatus) -> Tone {
     }
 }
 
-fn word(status: TickStatus) -> String {
+pub(super) fn word(status: TickStatus) -> String {
     match status {
         TickStatus::Decided(outcome) => word_of(outcome),
         TickStatus::Running => "running".to_owned(),

@@ -49,6 +49,9 @@ fn pauses(visitor: &Visitor, page: &JobPage) -> Markup {
                 "."
             }
             @if !pause.note.is_empty() { blockquote { (pause.note) } }
+            @if pause.of_all {
+                p.small { "It is ended for all jobs at once: " a href={ (visitor.mount) "/" } { "Resume all jobs" } "." }
+            }
         }
         p.small.quiet {
             "Version " (described.version) ". "

@@ -1,5 +1,7 @@
 //! How a job is doing, in words.
 
+use std::collections::HashMap;
+
 use maud::{Markup, html};
 use scheduled_one_control::{JobDescription, JobGlance, JobSummary};
 use scheduled_one_protocol::{LedgerRecord, Outcome};
@@ -39,7 +41,7 @@ impl Health {
         }
     }
 
-    /// The worst that there is to say, from what the store knows and the newest lines of the ledger.
+    /// The worst that there is to say, of its worst unit, from what the store knows and the newest lines of the ledger.
     pub(crate) fn of(summary: &JobSummary, glance: &JobGlance, lines: &[LedgerRecord]) -> Self {
         let health = |tone, word: &str| Health {
             tone,
@@ -50,18 +52,19 @@ impl Health {
             at_ms: Some(line.ended_at_ms),
             ..health(tone, &word_of(line.outcome))
         };
-        let ends = || {
-            lines
-                .iter()
-                .filter(|line| is_end(line) && line.outcome != Outcome::Skipped)
+        let units = each_unit(lines);
+        let bad_in_a_row = |ends: &&Vec<&LedgerRecord>| {
+            let is_bad = |line: &&&LedgerRecord| tone_of(line.outcome) == Tone::Bad;
+            ends.iter().take_while(is_bad).count()
         };
-        let bad = ends()
-            .take_while(|line| tone_of(line.outcome) == Tone::Bad)
-            .count();
-        match ends().next() {
+        let worst = units.iter().rev().max_by_key(bad_in_a_row);
+        let bad = worst.as_ref().map_or(0, bad_in_a_row);
+        let mut newest = units.iter().map(|ends| ends[0]);
+        let warning = newest.find(|line| tone_of(line.outcome) == Tone::Warn);
+        match (worst.map(|ends| ends[0]), warning) {
             _ if summary.is_missing() => health(Tone::Warn, "no node has it"),
-            Some(line) if bad == 1 => since(Tone::Bad, line),
-            Some(line) if bad > 1 => {
+            (Some(line), _) if bad == 1 => since(Tone::Bad, line),
+            (Some(line), _) if bad > 1 => {
                 let word = word_of(line.outcome);
                 health(Tone::Bad, &format!("{word}, {bad} bad in a row"))
             }
@@ -70,10 +73,10 @@ impl Health {
             }
             _ if glance.is_paused => health(Tone::Idle, "paused"),
             _ if is_disabled(summary) => health(Tone::Idle, "disabled"),
-            Some(line) if tone_of(line.outcome) == Tone::Warn => since(Tone::Warn, line),
+            (_, Some(line)) => since(Tone::Warn, line),
             _ if glance.running() > 0 => health(Tone::Running, "running"),
-            None => health(Tone::Idle, "never ran"),
-            Some(_) => health(Tone::Ok, "ok"),
+            (None, _) => health(Tone::Idle, "never ran"),
+            (Some(_), _) => health(Tone::Ok, "ok"),
         }
     }
 
@@ -90,6 +93,39 @@ impl Health {
     pub(crate) fn is_problem(&self) -> bool {
         matches!(self.tone, Tone::Bad | Tone::Warn)
     }
+}
+
+/// Outcomes of other units since the newest of a unit that show that it runs no more.
+const OVER: usize = 3;
+
+/// What became of the newest ticks of each shard, or of each node of a job that each node runs by itself, without those
+/// that were skipped; the newest first, and the unit with the newest first. A shard that the job no longer has, or a
+/// node that died, is left out as soon as another unit went on without it.
+fn each_unit(newest_first: &[LedgerRecord]) -> Vec<Vec<&LedgerRecord>> {
+    let mut places: HashMap<(u32, Option<&str>), usize> = HashMap::new();
+    let mut units: Vec<Vec<&LedgerRecord>> = Vec::new();
+    let mut of_schedule: Vec<usize> = Vec::new();
+    let mut are_known = false;
+    for line in newest_first.iter().filter(|line| is_end(line)) {
+        let unit = (line.unit.shard(), line.identity.as_deref());
+        let place = match places.get(&unit) {
+            Some(place) => *place,
+            None if are_known => continue,
+            None => units.len(),
+        };
+        if place == units.len() {
+            places.insert(unit, place);
+            units.push(Vec::new());
+            of_schedule.push(0);
+        }
+        of_schedule[place] += usize::from(line.cause.is_none());
+        are_known |= of_schedule[place] >= OVER;
+        if line.outcome != Outcome::Skipped {
+            units[place].push(line);
+        }
+    }
+    units.retain(|ends| !ends.is_empty());
+    units
 }
 
 /// Whether the line has the outcome of its tick: neither an attempt that another one followed, nor a note.
@@ -142,6 +178,41 @@ mod tests {
             .join(" ")
             .trim_end()
             .to_owned()
+    }
+
+    /// The health from lines of these shards, or nodes, the newest first.
+    fn of_units(outcomes: &[(u32, &str, Outcome)]) -> Health {
+        let mut summary = JobSummary::default();
+        summary.nodes = 1;
+        let of = |(shard, identity, outcome): &(u32, &str, Outcome)| LedgerRecord {
+            unit: UnitName::new("job", *shard),
+            identity: (!identity.is_empty()).then(|| (*identity).to_owned()),
+            ..line(*outcome)
+        };
+        let lines: Vec<LedgerRecord> = outcomes.iter().map(of).collect();
+        Health::of(&summary, &JobGlance::default(), &lines)
+    }
+
+    #[test]
+    fn the_worst_unit_speaks_for_the_job() {
+        use Outcome::{Failed, Lost, Missed, Ok, Skipped};
+        let shards = [(0, "", Ok), (1, "", Failed), (0, "", Ok), (1, "", Lost)];
+        assert_eq!(of_units(&shards).word, "failed, 2 bad in a row");
+        let nodes = [(0, "a", Ok), (0, "b", Missed), (0, "a", Ok)];
+        assert_eq!(of_units(&nodes).word, "missed");
+        let recovered = [(1, "", Ok), (0, "", Ok), (1, "", Failed)];
+        assert_eq!(of_units(&recovered).word, "ok");
+        let skipping = [
+            (0, "", Ok),
+            (1, "", Skipped),
+            (0, "", Ok),
+            (0, "", Ok),
+            (1, "", Failed),
+        ];
+        assert_eq!(of_units(&skipping).word, "failed");
+        // The node died, or the job has fewer shards now.
+        let gone = [(0, "a", Ok), (0, "a", Ok), (0, "a", Ok), (0, "b", Failed)];
+        assert_eq!(of_units(&gone).word, "ok");
     }
 
     #[test]

@@ -86,20 +86,34 @@ fn newest(visitor: &Visitor, page: &JobPage) -> Markup {
 }
 
 /// The notice after an action. The address has a code alone, so nobody can make a page say something by a link.
-fn done(code: &str) -> Markup {
+pub(super) fn done(code: &str) -> Markup {
     let (tone, title, text) = match code {
         "paused" => (
             Tone::Ok,
             "Paused",
             "Nothing of the schedule starts. A run that was active goes on.",
         ),
-        "paused-already" => (Tone::Idle, "It was paused already", "Nothing was changed."),
+        "paused-all" => (
+            Tone::Ok,
+            "All jobs are paused",
+            "Nothing of any schedule starts. Runs that were active go on.",
+        ),
+        "resumed-all" => (
+            Tone::Ok,
+            "All jobs are resumed",
+            "Their next ticks run as the schedules say, but of jobs that are paused by themselves.",
+        ),
+        "paused-already" | "paused-already-all" => {
+            (Tone::Idle, "It was paused already", "Nothing was changed.")
+        }
         "resumed" => (
             Tone::Ok,
             "Resumed",
             "The next tick runs as the schedule says.",
         ),
-        "resumed-already" => (Tone::Idle, "It was not paused", "Nothing was changed."),
+        "resumed-already" | "resumed-already-all" => {
+            (Tone::Idle, "It was not paused", "Nothing was changed.")
+        }
         "asked" => (
             Tone::Ok,
             "A run was asked for",

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use scheduled_one_control::{JobGlance, JobSummary};
+use scheduled_one_control::{JobGlance, JobSummary, PauseOf};
 use scheduled_one_protocol::LedgerRecord;
 use serde::Deserialize;
 
+use super::all_jobs::all_jobs;
 use super::health::{Health, is_end, word_of};
+use super::job::done;
 use super::parts::{Tone, job_url, notice, time};
 use super::plots::strip;
 use crate::gate::Visitor;
@@ -26,6 +28,8 @@ pub(crate) struct Search {
     pub(crate) problems: String,
     /// Only jobs behind this name.
     pub(crate) after: String,
+    /// What was just done: the code of a notice.
+    pub(crate) done: String,
 }
 
 /// What the page of jobs shows.
@@ -34,6 +38,8 @@ pub(crate) struct JobsPage {
     /// Jobs that the visitor may see, and those of them that are paused.
     pub(crate) known: usize,
     pub(crate) paused: usize,
+    /// The pause of all jobs.
+    pub(crate) pause_of_all: Option<PauseOf>,
     /// The groups that these jobs are in.
     pub(crate) groups: BTreeSet<String>,
     /// Those of them whose name has what was searched for.
@@ -64,6 +70,8 @@ pub(crate) fn jobs(visitor: &Visitor, page: &JobsPage) -> Markup {
             (page.known) @if page.known == 1 { " job" } @else { " jobs" }
             @if page.paused > 0 { ", " (page.paused) " paused" }
         }
+        (done(&page.search.done))
+        (all_jobs(visitor, page.pause_of_all.as_ref(), page.now_ms))
         (search(visitor, page))
         @if page.known == 0 {
             (notice(Tone::Idle, "No jobs yet", html! {

@@ -2,6 +2,7 @@
 //! HTML that comes from a job, an error or the store.
 
 mod alerts;
+mod all_jobs;
 mod attempts;
 mod backfill;
 mod calendar;

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use scheduled_one_control::audit::{AuditedTick, TickStatus};
 use scheduled_one_control::{Action, OpenRun};
 use scheduled_one_protocol::LedgerRecord;
 
 use super::attempts::time_line;
+use super::calendar::{tone, word};
 use super::job::cancel;
 use super::ledger::ledger;
 use super::parts::{Tone, job_url, state, time, time_in};
@@ -20,6 +22,12 @@ pub(crate) struct RunPage<'a> {
     pub(crate) job: &'a str,
     /// The page is that of a tick, which may have several runs.
     pub(crate) follows_tick: bool,
+    /// Its tick, ms.
+    pub(crate) tick: i64,
+    /// Each node runs the job by itself.
+    pub(crate) is_of_every_node: bool,
+    /// What is known of the tick in each shard that has no outcome of it.
+    pub(crate) undecided: Vec<AuditedTick>,
     /// Its lines of the ledger, oldest first.
     pub(crate) lines: Vec<LedgerRecord>,
     pub(crate) open: Vec<OpenRun>,
@@ -39,11 +47,7 @@ pub(crate) struct Logged {
 }
 
 pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
-    let job = page.job;
-    let tick = page.lines.first().map(|line| line.tick.ms());
-    let tick = tick
-        .or(page.open.first().map(|run| run.tick.ms()))
-        .unwrap_or_default();
+    let (job, tick) = (page.job, page.tick);
     let request = page
         .lines
         .first()
@@ -63,7 +67,8 @@ pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
                 @if let Some(token) = token { dt { "Token" } dd { code { (token) } } }
                 @if !request.is_empty() { dt { "Request" } dd { code { (request) } } }
             }
-            (time_line(&page.lines, &page.open, page.now_ms))
+            (time_line(tick, &page.lines, &page.open, page.now_ms))
+            (undecided(page))
             @for run in &page.open {
                 @if let Some(token) = run.token {
                     p { (state(Tone::Running, "running")) " with the token " (token) }
@@ -72,16 +77,54 @@ pub(crate) fn run(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
                     p { (state(Tone::Idle, "waiting")) }
                 }
             }
-            @if visitor.may(Action::Run, job) { (rerun(visitor, page, tick)) }
+            @if visitor.may(Action::Run, job) && page.can_run_again() { (rerun(visitor, page)) }
         }
         section.card.flush {
             h2 { "Attempts" }
-            @match page.lines.is_empty() {
-                true => p { "None has ended yet." },
-                false => (ledger(visitor, "Lines of the ledger, oldest first", &page.lines, &page.zone, page.now_ms)),
+            @if !page.lines.is_empty() {
+                (ledger(visitor, "Lines of the ledger, oldest first", &page.lines, &page.zone, page.now_ms))
+            } @else if page.open.is_empty() {
+                p { "The ledger has no line of this tick." }
+            } @else {
+                p { "None has ended yet." }
             }
         }
         (log(visitor, page))
+    }
+}
+
+impl RunPage<'_> {
+    /// Not if the schedule is about to run the tick by itself, or if no single run can be asked for.
+    fn can_run_again(&self) -> bool {
+        let is_due = |tick: &AuditedTick| tick.status == TickStatus::Due;
+        !self.is_of_every_node && !self.undecided.iter().any(is_due)
+    }
+}
+
+/// What is known of a tick without an outcome.
+fn undecided(page: &RunPage<'_>) -> Markup {
+    html! {
+        @for tick in &page.undecided {
+            p {
+                (state(tone(tick.status), word(tick.status)))
+                @if tick.shard > 0 { " in shard " (tick.shard) }
+                ". " (meaning(tick.status))
+            }
+        }
+    }
+}
+
+fn meaning(status: TickStatus) -> &'static str {
+    match status {
+        TickStatus::Running | TickStatus::Waiting => "It ends by itself.",
+        TickStatus::Due => "Its time has come, and it is not decided yet.",
+        TickStatus::Paused => {
+            "It is in a pause of the job. It is skipped when the pause is over, unless it is caught up with."
+        }
+        TickStatus::NoLongerKept => "It is older than the lines that the ledger keeps.",
+        _ => {
+            "It was decided, and what became of it is not known: its line was lost with the memory of the store."
+        }
     }
 }
 
@@ -118,9 +161,9 @@ fn log(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
     }
 }
 
-fn rerun(visitor: &Visitor, page: &RunPage<'_>, tick: i64) -> Markup {
+fn rerun(visitor: &Visitor, page: &RunPage<'_>) -> Markup {
     html! {
-        form.row method="post" action={ (job_url(visitor, page.job)) "/ticks/" (tick) "/rerun" }
+        form.row method="post" action={ (job_url(visitor, page.job)) "/ticks/" (page.tick) "/rerun" }
             data-ask="Another run of this tick starts. Its function sees the same instant; \
                       what the first run did is done twice." {
             input type="hidden" name="id" value=(page.request_id);

@@ -66,3 +66,25 @@ async fn what_fires_is_shown_with_what_was_sent_to_those_who_may_see_it() {
     let other = seen_with(other).await;
     other.has("Nothing fires").lacks("broken").lacks("pager");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_evaluates_is_not_shown_as_well() {
+    let world = World::new().await;
+    let node = world.evaluate(Alerts::new(Rules::default())).await;
+    eventually("they are evaluated", async || {
+        world.get("/alerts").await.text.contains("Nothing fires")
+    })
+    .await;
+    // Two evaluations say how often there is one.
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    let page = world.get("/alerts").await.is(200);
+    page.has("Nothing fires").lacks("Nobody evaluates");
+    Box::pin(node.shutdown(std::time::Duration::from_secs(1))).await;
+    eventually("nobody evaluates them", async || {
+        let page = world.get("/alerts").await.text;
+        page.contains("Nobody evaluates alerts now") && !page.contains("Nothing fires")
+    })
+    .await;
+    let page = world.get("/alerts").await.is(200);
+    page.has("What is shown is of ").has("Nothing fired then");
+}

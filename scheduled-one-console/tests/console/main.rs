@@ -5,6 +5,7 @@ mod world;
 
 mod act;
 mod alerts;
+mod all_jobs;
 mod api;
 mod cluster;
 mod damaged;
@@ -16,3 +17,4 @@ mod pages;
 mod rights;
 mod run_log;
 mod slow;
+mod ticks;

@@ -39,6 +39,11 @@ pub(crate) fn sign_failed(monitor: &str, job: &str, why: &dyn fmt::Display) {
     warn!(target: TARGET, monitor, job, %why, "monitor not informed of a run");
 }
 
+/// A monitor outside that learns schedules has none of a job.
+pub(crate) fn schedule_not_watched(monitor: &str, job: &str) {
+    warn!(target: TARGET, monitor, job, "monitor has no schedule of the job: set it there, or no missing run is noticed");
+}
+
 /// Too many signs wait for a monitor outside.
 pub(crate) fn sign_dropped(monitor: &str, dropped: u64) {
     warn!(target: TARGET, monitor, dropped, "sign to a monitor dropped: too many wait");

@@ -33,6 +33,7 @@ pub(super) enum RunNote {
     /// It ended.
     Ended {
         cause: &'static str,
+        shard: u32,
         outcome: Outcome,
         /// Since its function was called first, if it was.
         took: Option<Duration>,
@@ -62,10 +63,11 @@ impl Backlog {
                 RunNote::Began(lateness) => job.metrics.began(lateness),
                 RunNote::Ended {
                     cause,
+                    shard,
                     outcome,
                     took,
                     at_ms,
-                } => job.metrics.run_ended(cause, outcome, took, at_ms),
+                } => job.metrics.run_ended(cause, shard, outcome, took, at_ms),
             }
         }
     }
@@ -98,6 +100,7 @@ mod tests {
     fn ended(outcome: Outcome) -> RunNote {
         RunNote::Ended {
             cause: "schedule",
+            shard: 0,
             outcome,
             took: None,
             at_ms: 5,

@@ -1,7 +1,8 @@
 //! The instruments of one job, which are part of it: 0 from the start, and fed by whoever has the job.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::metrics::counters::{Bounds, Counted, Counters, Histogram, add};
@@ -48,8 +49,8 @@ pub(crate) struct JobMetrics {
     /// When the last run ended, and the last that returned without an error, in ms; 0 if none is known.
     last_run_ms: AtomicI64,
     last_success_ms: AtomicI64,
-    /// Runs that failed since one returned without an error.
-    failures: AtomicU32,
+    /// Runs that failed since one returned without an error, by shard; a shard without one has no entry.
+    failures: Mutex<BTreeMap<u32, u32>>,
     waiting: AtomicU32,
     paused: AtomicBool,
     /// Whether another node reports what several nodes know of the job.
@@ -65,10 +66,11 @@ fn is_failure(outcome: Outcome) -> bool {
 }
 
 impl JobMetrics {
-    /// A run of this node has ended. `took` is the time since its function was called first.
+    /// A run of this node, of a shard, has ended. `took` is the time since its function was called first.
     pub(crate) fn run_ended(
         &self,
         cause: &str,
+        shard: u32,
         outcome: Outcome,
         took: Option<Duration>,
         now_ms: i64,
@@ -89,12 +91,14 @@ impl JobMetrics {
         }
         self.learn_run(outcome, now_ms);
         match outcome {
-            Outcome::Ok => self.failures.store(0, Ordering::Relaxed),
-            failure if is_failure(failure) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-            }
+            Outcome::Ok => drop(self.failures().remove(&shard)),
+            failure if is_failure(failure) => *self.failures().entry(shard).or_default() += 1,
             _ => {}
         }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, BTreeMap<u32, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A run ended, here or elsewhere.
@@ -106,19 +110,23 @@ impl JobMetrics {
         }
     }
 
-    /// The newest ends of runs in the ledger, newest first: outcome, and when.
-    pub(crate) fn learn_ledger(&self, newest_first: impl Iterator<Item = (Outcome, i64)>) {
-        let mut failures = 0;
-        let mut succeeded = false;
-        for (outcome, ended_at_ms) in newest_first {
+    /// The newest ends of runs in the ledger, newest first: shard, outcome, and when.
+    pub(crate) fn learn_ledger(&self, newest_first: impl Iterator<Item = (u32, Outcome, i64)>) {
+        let mut shards: BTreeMap<u32, (u32, bool)> = BTreeMap::new();
+        for (shard, outcome, ended_at_ms) in newest_first {
             self.learn_run(outcome, ended_at_ms);
-            succeeded |= outcome == Outcome::Ok;
-            failures += u32::from(!succeeded && is_failure(outcome));
+            let (failures, succeeded) = shards.entry(shard).or_default();
+            *succeeded |= outcome == Outcome::Ok;
+            *failures += u32::from(!*succeeded && is_failure(outcome));
         }
-        match succeeded {
-            true => self.failures.store(failures, Ordering::Relaxed),
-            // Older failures may be beyond the lines that were read.
-            false => drop(self.failures.fetch_max(failures, Ordering::Relaxed)),
+        let mut known = self.failures();
+        for (shard, (failures, succeeded)) in shards {
+            // Without a success, older failures may be beyond the lines that were read.
+            let before = known.remove(&shard).filter(|_| !succeeded);
+            let failures = failures.max(before.unwrap_or_default());
+            if failures > 0 {
+                known.insert(shard, failures);
+            }
         }
     }
 
@@ -217,25 +225,24 @@ impl JobMetrics {
         self.last_success_ms.load(Ordering::Relaxed)
     }
 
-    /// 0 where another node reports it.
+    /// Of the shard with the most; 0 where another node reports it.
     pub(crate) fn consecutive_failures(&self) -> u32 {
-        self.reported(&self.failures)
+        match self.silent.load(Ordering::Relaxed) {
+            true => 0,
+            false => self.failures().values().copied().max().unwrap_or_default(),
+        }
     }
 
     /// 0 where another node reports it.
     pub(crate) fn waiting(&self) -> u32 {
-        self.reported(&self.waiting)
+        match self.silent.load(Ordering::Relaxed) {
+            true => 0,
+            false => self.waiting.load(Ordering::Relaxed),
+        }
     }
 
     pub(crate) fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
-    }
-
-    fn reported(&self, value: &AtomicU32) -> u32 {
-        match self.silent.load(Ordering::Relaxed) {
-            true => 0,
-            false => value.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -255,7 +262,7 @@ mod tests {
     #[test]
     fn failures_in_a_row_end_with_a_success_and_not_with_a_shutdown() {
         let job = JobMetrics::default();
-        let ends = |outcome| job.run_ended(CAUSES[0], outcome, None, 5);
+        let ends = |outcome| job.run_ended(CAUSES[0], 0, outcome, None, 5);
         for outcome in [Outcome::Failed, Outcome::Cancelled, Outcome::Panicked] {
             ends(outcome);
         }
@@ -266,6 +273,23 @@ mod tests {
         ends(Outcome::Ok);
         assert_eq!(job.consecutive_failures(), 0);
         assert_eq!((job.last_run_ms(), job.last_success_ms()), (5, 5));
+    }
+
+    #[test]
+    fn a_shard_that_succeeds_hides_none_that_fails() {
+        let job = JobMetrics::default();
+        let ends = |shard, outcome| job.run_ended(CAUSES[0], shard, outcome, None, 5);
+        for _ in 0..3 {
+            ends(1, Outcome::Failed);
+            ends(0, Outcome::Failed);
+            ends(0, Outcome::Ok);
+        }
+        assert_eq!(job.consecutive_failures(), 3);
+        let elsewhere = [(0, Outcome::Ok, 9), (1, Outcome::Failed, 8)];
+        job.learn_ledger(elsewhere.into_iter());
+        assert_eq!(job.consecutive_failures(), 3);
+        job.learn_ledger([(1, Outcome::Ok, 10)].into_iter());
+        assert_eq!(job.consecutive_failures(), 0);
     }
 
     /// Also of a job whose runs have had each outcome there is, and of which somebody asked for a run.
@@ -281,10 +305,10 @@ mod tests {
     fn the_ledger_says_what_other_nodes_ran() {
         let job = JobMetrics::default();
         let lines = [
-            (Outcome::Failed, 9_000),
-            (Outcome::TimedOut, 8_000),
-            (Outcome::Ok, 7_000),
-            (Outcome::Failed, 6_000),
+            (0, Outcome::Failed, 9_000),
+            (0, Outcome::TimedOut, 8_000),
+            (0, Outcome::Ok, 7_000),
+            (0, Outcome::Failed, 6_000),
         ];
         job.learn_ledger(lines.into_iter());
         assert_eq!(job.consecutive_failures(), 2);

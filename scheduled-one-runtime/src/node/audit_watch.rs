@@ -177,7 +177,7 @@ impl WatchedJob {
     fn settle(&mut self, (from_ms, to_ms): (i64, i64), input: &AuditInput) {
         let newest_first = input.lines.iter().rev().filter(|line| !line.retried);
         let ends = newest_first.filter(|line| line.fired_at_ms.is_some());
-        let ends = ends.map(|line| (line.outcome, line.ended_at_ms));
+        let ends = ends.map(|line| (line.unit.shard(), line.outcome, line.ended_at_ms));
         self.job.metrics.learn_ledger(ends);
         if !input.units.is_empty() {
             let waiting = input

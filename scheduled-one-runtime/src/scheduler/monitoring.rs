@@ -1,7 +1,7 @@
 //! Monitors outside get a sign when a run starts and when it has ended. Runs put signs into bounded queues and go on;
 //! tasks of their own send them, so a monitor that hangs delays no run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +43,8 @@ pub(crate) struct Monitoring {
     namespace: String,
     monitors: Vec<Queues>,
     watched: Watched,
+    /// Jobs of which the log has said that they have no schedule for a monitor.
+    unwatched: Mutex<HashSet<Arc<str>>>,
     tasks: Mutex<Vec<AbortHandle>>,
     shared: Arc<Shared>,
 }
@@ -55,6 +57,7 @@ struct Watched(Mutex<HashMap<Arc<str>, MonitorSchedule>>);
 /// The queues to one monitor.
 struct Queues {
     name: Arc<str>,
+    learns_schedules: bool,
     lanes: Vec<mpsc::Sender<Sign>>,
 }
 
@@ -146,6 +149,7 @@ impl Monitoring {
             };
             Queues {
                 lanes: (0..LANES).map(|_| lane()).collect(),
+                learns_schedules: user_code::call(|| monitor.learns_schedules()).unwrap_or(false),
                 name,
             }
         });
@@ -154,6 +158,7 @@ impl Monitoring {
             namespace: namespace.to_owned(),
             monitors,
             watched: Watched::default(),
+            unwatched: Mutex::default(),
             tasks: Mutex::new(tasks),
             shared,
         }
@@ -219,9 +224,27 @@ impl Monitoring {
         let own = job.schedules.own();
         let is_plain = job.rules.jitter.is_zero() && job.since_ms() == 0 && job.schedule() == *own;
         let read = || plain(&own.to_string(), own.zone().name());
-        match is_plain {
+        let schedule = match is_plain {
             true => self.watched.of(&job.name, read),
             false => MonitorSchedule::Other,
+        };
+        if schedule == MonitorSchedule::Other {
+            self.note_unwatched(&job.name);
+        }
+        schedule
+    }
+
+    /// Says once that monitors which learn schedules have none of the job.
+    fn note_unwatched(&self, job: &Arc<str>) {
+        let learning = || self.monitors.iter().filter(|it| it.learns_schedules);
+        let mut unwatched = self
+            .unwatched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if learning().next().is_some() && unwatched.insert(Arc::clone(job)) {
+            for monitor in learning() {
+                event::alerts::schedule_not_watched(&monitor.name, job);
+            }
         }
     }
 }

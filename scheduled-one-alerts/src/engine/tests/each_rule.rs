@@ -169,3 +169,31 @@ fn a_rule_that_is_off_says_nothing() {
         }
     }
 }
+
+#[test]
+fn a_job_without_a_record_in_the_store_has_to_succeed_as_well() {
+    let mut watch = Watch::new(rules(
+        JobRules::new().no_success(Duration::from_secs(3_600)),
+    ));
+    let on_every_node = UnitFacts {
+        first_seen_ms: None,
+        ..unit("a")
+    };
+    let mut step = |now_ms| {
+        let units = vec![on_every_node.clone()];
+        watch.step(
+            &[],
+            Facts {
+                units,
+                ..at(now_ms)
+            },
+        )
+    };
+    let none: [String; 0] = [];
+    assert_eq!(step(HOUR), none);
+    assert_eq!(step(2 * HOUR - MINUTE), none);
+    assert_eq!(
+        step(2 * HOUR + MINUTE),
+        ["[firing] a: no success for too long"]
+    );
+}

@@ -119,6 +119,62 @@ async fn live_is_switched_off_and_a_form_under_the_hands_stays() {
 }
 
 #[tokio::test]
+async fn a_new_row_comes_by_itself_and_is_followed() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let browser = Browser::start(Look::default()).await;
+    let noted = "window.streams = []; window.EventSource = class extends EventSource { \
+        constructor(url) { super(url); window.streams.push(url); } }";
+    let script = serde_json::json!({ "source": noted });
+    browser
+        .command("Page.addScriptToEvaluateOnNewDocument", script)
+        .await;
+    browser.open(&format!("{}?problems=1", world.url)).await;
+    browser.shows("None of the 3 jobs").await;
+    let asked = world.control.run("echo").await.expect("asked for");
+    let minute = std::time::Duration::from_secs(60);
+    asked.finished(minute).await.expect("ended");
+    browser.shows("failed").await;
+    let streams = browser.run("return window.streams.join(' ')").await;
+    let streams = streams.as_str().expect("addresses");
+    let jobs: Vec<&str> = streams
+        .split(' ')
+        .filter_map(|stream| stream.split(['=', '&']).nth(1))
+        .collect();
+    assert_eq!(jobs, ["", "echo"]);
+}
+
+#[tokio::test]
+async fn a_notice_of_what_was_done_does_not_stay() {
+    if !browser_is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let browser = Browser::start(Look::default()).await;
+    let page = format!("{}jobs/invoices", world.url);
+    browser
+        .open(&format!("{page}?done=paused&range=week"))
+        .await;
+    assert!(
+        browser
+            .text()
+            .await
+            .contains("A run that was active goes on.")
+    );
+    assert_eq!(browser.url().await, format!("{page}?range=week"));
+    browser
+        .until("the notice is gone", async || {
+            !browser
+                .text()
+                .await
+                .contains("A run that was active goes on.")
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn how_long_ago_goes_on_while_nothing_happens() {
     if !browser_is_there() {
         return;
