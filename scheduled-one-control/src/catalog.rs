@@ -292,8 +292,9 @@ impl Control {
     }
 
     /// The ticks of a job's schedule in a range, its end left out; at most the first 100,000. A schedule that was
-    /// [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before. Of a
-    /// job that no living node has, those until its last node was gone.
+    /// [asked for](Self::reschedule) in place of that in the code counts from then on, that in the code before, even if
+    /// others were asked for before: which ticks the job had in the past, [`audit`](Self::audit) says. Of a job that no
+    /// living node has, those until its last node was gone.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use scheduled_one_protocol::Store;
 use scheduled_one_protocol::memory::MemoryStore;
 use scheduled_one_protocol::message::{Caller, ControlRequest};
 use scheduled_one_runtime::clock::{Clock, ManualClock};
-use scheduled_one_runtime::{Job, JobContext, Misfire, Outcome, Scheduler};
+use scheduled_one_runtime::{Job, JobContext, Misfire, Outcome, Scheduler, TickStatus};
 use test_support::Log;
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -86,6 +86,36 @@ impl World {
         assert_eq!(self.runs(), expected);
     }
 
+    /// The ticks of the last hour, as the audit has them: each ran. In the process and outside it says the same.
+    async fn audited(&self, node: &Scheduler) -> Vec<String> {
+        let now = UNIX_EPOCH + self.clock.wall();
+        let from = now - 60 * MINUTE;
+        let of_control = self.control.audit("job", from..now).await.unwrap();
+        let instant = |time| jiff::Timestamp::try_from(time).unwrap();
+        let range = instant(from)..instant(now);
+        let audit = node.audit("job", range).await.unwrap();
+        assert_eq!(
+            audit.complete_since,
+            of_control.complete_since.map(instant),
+            "{audit:?}"
+        );
+        assert!(
+            audit
+                .complete_since
+                .is_some_and(|since| since < instant(now))
+        );
+        let ran = TickStatus::Decided(Outcome::Ok);
+        let of_control = of_control.ticks.iter();
+        let of_control = of_control.map(|tick| (instant(tick.tick), tick.status));
+        let ticks = audit.ticks.iter().map(|tick| (tick.tick, tick.status));
+        assert!(ticks.clone().eq(of_control), "{audit:?}");
+        let time = |(tick, status): (jiff::Timestamp, TickStatus)| {
+            assert_eq!(status, ran, "{audit:?}");
+            tick.to_string()[14..19].to_owned()
+        };
+        ticks.map(time).collect()
+    }
+
     async fn outcomes(&self) -> Vec<Outcome> {
         let lines = Store::ledger(&self.store, "job", 1_000).await.unwrap();
         lines.iter().map(|line| line.outcome).collect()
@@ -142,13 +172,25 @@ async fn another_schedule_is_in_force_until_it_is_reset() {
         outcomes.iter().all(|outcome| *outcome == Outcome::Ok),
         "{outcomes:?}"
     );
-    // Nor does the audit list any of them.
-    let now = jiff::Timestamp::from_second(world.clock.wall().as_secs() as i64).unwrap();
-    let audit = node
-        .audit("job", now - Duration::from_secs(1_200)..now)
-        .await
-        .unwrap();
-    assert_eq!(audit.len(), 3, "{audit:?}");
+    // The audit lists what ran by each of the three schedules, and no tick that none of them had.
+    assert_eq!(world.audited(&node).await, world.runs());
+    node.shutdown(BOUND).await;
+}
+
+/// What the ledger has is listed, and nothing else of the time before the second one.
+#[tokio::test]
+async fn an_audit_behind_a_second_schedule_invents_no_gap() {
+    let world = World::new().await;
+    let node = world.start("0 * * * * *").await;
+    world.until_runs(&["01:00"]).await;
+    let control = &world.control;
+    control.reschedule("job", "30 * * * * *").await.unwrap();
+    world.until_runs(&["01:00", "01:30", "02:30"]).await;
+    control.reschedule("job", "45 * * * * *").await.unwrap();
+    let all = ["01:00", "01:30", "02:30", "02:45"];
+    world.until_runs(&all).await;
+    world.pass(5 * SECOND).await;
+    assert_eq!(world.audited(&node).await, all);
     node.shutdown(BOUND).await;
 }
 

@@ -97,6 +97,25 @@ async fn an_audit_with_unknown_ticks_is_a_negative_answer() {
     assert!(!world.run(&["run", "report"]).err.contains("no living node"));
 }
 
+/// Which ticks the job had before it was rescheduled is not known any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_of_the_time_before_a_reset_invents_no_gap() {
+    let world = World::start().await;
+    with_unknown_ticks(&world).await;
+    for change in [&["reschedule", "old", "0 0 0 2 1 *"][..], &["reset", "old"]] {
+        let changed = world.run(change);
+        assert_eq!(changed.status, 0, "{}", changed.err);
+        let audit = [&["audit", "old"][..], &YEARS].concat();
+        let shown = world.run(&audit);
+        assert_eq!(shown.status, 0, "{}", shown.out);
+        assert!(shown.err.contains("complete since 20"), "{}", shown.err);
+        let json = world.json(&audit);
+        assert_eq!(json["ticks"], json!([]));
+        let since = json["complete_since"].as_str().unwrap();
+        assert!(shown.err.contains(since), "{}", shown.err);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_an_older_node_would_ignore_is_refused_unless_it_is_forced() {
     let world = World::start().await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use scheduled_one_protocol::clock::Clock;
 use scheduled_one_protocol::message::{
-    ASK_AGAIN_MS, Claim, DueTick, Heartbeat, Intent, LowerBounds, MAX_BATCH, Missed,
-    Register, Target, Verdict,
+    ASK_AGAIN_MS, Claim, DueTick, Heartbeat, Intent, LowerBounds, MAX_BATCH, Missed, Register,
+    Target, Verdict,
 };
 use scheduled_one_protocol::{Outcome, Store, TickMs, UnitName};
 
