@@ -103,8 +103,8 @@ fn pauses(directives: &Directives, job: &str, now_ms: i64) -> Vec<PauseOf> {
         Some(PauseOf {
             of_all,
             pause,
-            note: directive.note.clone(),
-            by: directive.by.clone(),
+            note: directive.asked_note.clone(),
+            by: directive.asked_by.clone(),
             version: directive.version,
         })
     };

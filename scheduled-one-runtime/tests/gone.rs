@@ -14,7 +14,9 @@ use embedded::{BOUND, Embedded, HOUR, MINUTE, SECOND};
 use scheduled_one_control::audit::TickStatus;
 use scheduled_one_protocol::message::{Occasion, Register};
 use scheduled_one_protocol::{DecidingSchedule, ScheduleId, Store, UnitName};
-use scheduled_one_runtime::{AuditedTick, Job, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder};
+use scheduled_one_runtime::{
+    AuditedTick, Job, Misfire, Outcome, Overlap, Scheduler, SchedulerBuilder,
+};
 use test_support::Log;
 
 /// How often the job ran that comes and goes.

@@ -177,6 +177,36 @@ async fn another_schedule_is_in_force_until_it_is_reset() {
     node.shutdown(BOUND).await;
 }
 
+/// Changes that have nothing to do with a pause leave who asked for it, and why.
+#[tokio::test]
+async fn a_pause_is_that_of_whoever_asked_for_it() {
+    let world = World::new().await;
+    let node = world.start("0 0 * * * *").await;
+    let control = &world.control;
+    let paused = control.pause("job").by("ann").note("db migration");
+    paused.await.unwrap();
+    let asked = async || {
+        let pauses = control.describe("job").await.unwrap().pauses;
+        let asked = pauses.into_iter().map(|pause| (pause.by, pause.note));
+        asked.collect::<Vec<_>>()
+    };
+    let of_ann = [("ann".to_owned(), "db migration".to_owned())];
+    assert_eq!(asked().await, of_ann);
+    let other = control.reschedule("job", "0 30 * * * *").by("bob");
+    other.note("later").await.unwrap();
+    assert_eq!(asked().await, of_ann);
+    control.reset("job").by("bob").await.unwrap();
+    assert_eq!(asked().await, of_ann);
+    // The trail has who did what.
+    let trail = control.trail().job("job").await.unwrap().entries;
+    let actors: Vec<&str> = trail.iter().map(|entry| &*entry.actor).collect();
+    assert_eq!(actors, ["ann", "bob", "bob"]);
+    control.resume("job").by("bob").await.unwrap();
+    control.pause("job").by("carl").await.unwrap();
+    assert_eq!(asked().await, [("carl".to_owned(), String::new())]);
+    node.shutdown(BOUND).await;
+}
+
 /// What the ledger has is listed, and nothing else of the time before the second one.
 #[tokio::test]
 async fn an_audit_behind_a_second_schedule_invents_no_gap() {
