@@ -296,6 +296,8 @@ impl BackfillJob {
                 changed_at_ms: now_ms,
                 by: self.by.clone(),
                 note: self.note.clone(),
+                asked_by: self.by.clone(),
+                asked_note: self.note.clone(),
                 backfill: Some(backfill.clone()),
                 ..Directive::default()
             }))
