@@ -74,7 +74,7 @@ pub enum Error {
     /// Runs of several shards have the fencing token that was to name one.
     #[error(
         "runs of several shards of {job} have the token {token}: {}. Name the shard of the run that is meant",
-        .shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+        numbers(.shards)
     )]
     ManyRuns {
         /// The job.
@@ -84,14 +84,17 @@ pub enum Error {
         /// The shards, from 0.
         shards: Vec<u32>,
     },
-    /// As many requests for a job wait as may wait.
-    #[error(
-        "{MAX_WAITING_REQUESTS} requests for `{job}` wait: no more are taken. See why they do not start (`describe`), and \
-         ask again when they have"
-    )]
+    /// As many requests for a job wait as may wait, or for some of its shards.
+    #[error("{}", too_many(.job, .id, .full, .taken))]
     TooMany {
         /// The job.
         job: String,
+        /// The id of the request: asked for again with it, nothing runs twice.
+        id: String,
+        /// The shards, from 0, of which it was not taken.
+        full: Vec<u32>,
+        /// Those of which it was taken, now or before: there it runs.
+        taken: Vec<u32>,
     },
     /// A request has not ended in time.
     #[error(
@@ -173,6 +176,27 @@ fn with_job(job: &str) -> String {
         ALL_JOBS => "with all jobs".to_owned(),
         job => format!("with `{job}`"),
     }
+}
+
+fn too_many(job: &str, id: &str, full: &[u32], taken: &[u32]) -> String {
+    let many = MAX_WAITING_REQUESTS;
+    match taken.is_empty() {
+        true => format!(
+            "{many} requests for `{job}` wait: no more are taken. See why they do not start (`describe`), and ask again \
+             when they have"
+        ),
+        false => format!(
+            "{many} requests wait in these shards of `{job}`, which take no more: {}. The other {} have the request {id}. \
+             See why those do not start (`describe`), and ask again with the id {id} when they have: nothing runs twice",
+            numbers(full),
+            taken.len()
+        ),
+    }
+}
+
+fn numbers(shards: &[u32]) -> String {
+    let numbers: Vec<String> = shards.iter().map(u32::to_string).collect();
+    numbers.join(", ")
 }
 
 fn did_you_mean(nearest: &[String]) -> String {
