@@ -154,6 +154,8 @@ impl Node {
         if preference.version() == 0
             || !preference.reports(&self.units, index)
             || self.units.is_aside(index)
+            // It knows no tick of the backfill, and not whether the job has another schedule: other nodes do.
+            || self.units.get(index).job.is_schedule_unknown()
         {
             self.backfills.0.remove(&job);
             return None;
