@@ -293,7 +293,7 @@ impl BackfillJob {
         };
         let changed = self.control.make(authorized, &change, |stored, now_ms, _| {
             if stored.backfill.as_ref().is_some_and(Backfill::is_open) {
-                return Err(change.conflict(stored.clone()));
+                return Err(change.conflict(stored.clone(), now_ms));
             }
             Ok(Some(Directive {
                 changed_at_ms: now_ms,

@@ -54,12 +54,14 @@ pub enum Error {
         nearest: Vec<String>,
     },
     /// The directive has another version than the caller expected.
-    #[error("{}", conflict(.subject, .now))]
+    #[error("{}", conflict(.subject, .now, *.at_ms))]
     Conflict {
         /// The job, or `*`.
         subject: String,
-        /// The directive as it is now.
+        /// The directive as it is now: that of the job, or of its backfill.
         now: Box<Directive>,
+        /// When it was so, by the store's clock.
+        at_ms: i64,
     },
     /// Nodes of an older release live, which know nothing of what is asked for: nothing is changed.
     #[error(
@@ -206,20 +208,55 @@ fn did_you_mean(nearest: &[String]) -> String {
     }
 }
 
-fn conflict(subject: &str, now: &Directive) -> String {
-    let what = match now.pause {
-        Some(_) => "paused",
-        None => "not paused",
+fn conflict(subject: &str, now: &Directive, at_ms: i64) -> String {
+    let subject = match subject {
+        ALL_JOBS => "the directive for all jobs".to_owned(),
+        job => format!("`{job}`"),
     };
-    let by = match now.by.as_str() {
+    if let Some(backfill) = &now.backfill {
+        return format!(
+            "a backfill of {subject} goes on, {}: {} of {} ticks were asked for. Wait until it is over, or stop it first",
+            asked_by(&now.asked_by, &now.asked_note),
+            backfill.asked,
+            backfill.total
+        );
+    }
+    if now.version == 0 {
+        return format!(
+            "nobody has asked for anything of {subject} yet: its version is 0; ask again with that version"
+        );
+    }
+    let pause = match now.is_paused(at_ms) {
+        true => format!("paused, {}", asked_by(&now.asked_by, &now.asked_note)),
+        false => "not paused".to_owned(),
+    };
+    let schedule = match &now.schedule {
+        Some(own) if own.is_reset() => ", and has the schedule in its code again".to_owned(),
+        Some(own) => format!(
+            ", and is to have the schedule `{}` in {}, {}",
+            own.text,
+            own.zone,
+            asked_by(&own.by, "")
+        ),
+        None => String::new(),
+    };
+    format!(
+        "somebody else was faster: {subject} is {pause}{schedule}; its version is {} since the last change, {}. Look at \
+         it, and ask again with that version",
+        now.version,
+        asked_by(&now.by, &now.note)
+    )
+}
+
+fn asked_by(by: &str, note: &str) -> String {
+    let by = match by {
         "" => "somebody",
         by => by,
     };
-    format!(
-        "somebody else was faster: {subject} is {what} since version {}, by {by} ({:?}); look at it, and ask again with \
-         that version",
-        now.version, now.note
-    )
+    match note {
+        "" => format!("by {by}"),
+        note => format!("by {by} ({note:?})"),
+    }
 }
 
 impl fmt::Debug for Error {

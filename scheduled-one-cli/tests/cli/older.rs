@@ -95,6 +95,23 @@ async fn an_audit_with_unknown_ticks_is_a_negative_answer() {
         asked.err
     );
     assert!(!world.run(&["run", "report"]).err.contains("no living node"));
+    let backfill = [&["backfill", "old", "--only", "all", "--yes"][..], &YEARS].concat();
+    for more in [&["--dry-run"][..], &[]] {
+        let asked = world.run(&[&backfill[..], more].concat());
+        assert_eq!(asked.status, 0, "{}", asked.err);
+        assert!(
+            asked.err.contains("no living node runs old"),
+            "{}",
+            asked.err
+        );
+    }
+    let again = world.run(&backfill);
+    assert_eq!(again.status, 4, "{}", again.out);
+    assert!(
+        again.err.contains("a backfill of `old` goes on, by ann"),
+        "{}",
+        again.err
+    );
 }
 
 /// Which ticks the job had before it was rescheduled is not known any more.
