@@ -166,14 +166,20 @@ fn view(job: Option<&str>, words: &Words, changed: Changed, dry_run: bool) -> Vi
     }
 }
 
+/// Whether it is resumed, and stays paused with all jobs.
+fn is_held(view: &View) -> bool {
+    view.action == RESUME.verb && view.all_paused
+}
+
 fn show(session: &Session, words: &Words, views: &[View]) -> Result<Exit, Failure> {
     let table = || {
         let mut table = Table::new(&["JOB", "RESULT", "VERSION"]);
         for view in views {
             let result = match (view.dry_run, view.changed) {
                 (true, true) => words.dry,
+                (false, true) if is_held(view) => "resumed, still paused with all jobs",
                 (false, true) => words.done,
-                (_, false) if words.verb == "resume" && view.all_paused => "paused with all jobs",
+                (_, false) if is_held(view) => "paused with all jobs",
                 (_, false) => words.already,
             };
             let job = match view.job.as_str() {
@@ -191,8 +197,8 @@ fn show(session: &Session, words: &Words, views: &[View]) -> Result<Exit, Failur
     session
         .output
         .list("changes", views, |view| view.job.clone(), table)?;
-    let mut held = views.iter().filter(|view| view.all_paused).peekable();
-    if words.verb != "resume" || held.peek().is_none() {
+    let mut held = views.iter().filter(|view| is_held(view)).peekable();
+    if held.peek().is_none() {
         return Ok(Exit::Done);
     }
     hint(

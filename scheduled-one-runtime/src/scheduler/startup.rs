@@ -115,6 +115,7 @@ impl SchedulerBuilder {
             stores,
             shortest_lease: leases.min().unwrap_or(self.lease),
             zone_data: zones,
+            calendars: self.calendars,
             jobs,
             node: shared.node,
             clock: self.clock,
