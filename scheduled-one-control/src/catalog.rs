@@ -333,6 +333,8 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     fn job(parts: &[(&str, &str)]) -> CatalogedJob {
@@ -373,7 +375,7 @@ mod tests {
         let zones = ZoneData::compiled_in();
         let holidays = Calendar::new("holidays", ["2026-05-01"]);
         let restriction = Restriction::new(Zone::utc()).except("holidays").unwrap();
-        let restriction = restriction.calendars(&[holidays.clone()]).unwrap();
+        let restriction = restriction.calendars(slice::from_ref(&holidays)).unwrap();
         let daily = Schedule::cron("0 0 9 * * *", Zone::utc()).unwrap();
         let daily = daily.restricted(restriction).unwrap();
         let identity = daily.identity().to_string();

@@ -7,7 +7,8 @@ use scheduled_one_control::audit;
 
 pub use scheduled_one_control::audit::TickStatus;
 
-/// The ticks of a job in a range of time, each with what became of it, by [`Scheduler::audit`](crate::Scheduler::audit).
+/// The ticks of a job in a range of time, each with what became of it, by
+/// [`Scheduler::audit`](crate::Scheduler::audit).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Audit {

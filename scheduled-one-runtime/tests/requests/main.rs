@@ -361,10 +361,7 @@ async fn a_job_without_a_schedule_runs_only_on_request() {
     let audit = scheduler
         .audit("by-hand", now - jiff_span(7_000)..now)
         .await;
-    assert!(
-        audit.expect("the audit").ticks.is_empty(),
-        "it has no ticks"
-    );
+    assert_eq!(audit.expect("the audit").ticks, [], "it has no ticks");
     let local = Job::manual("local", || async {}).scope(Scope::EveryNode);
     let error = Scheduler::builder("memory://")
         .clock(clock)
