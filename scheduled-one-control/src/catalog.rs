@@ -333,8 +333,6 @@ impl Control {
 
 #[cfg(test)]
 mod tests {
-    use std::slice;
-
     use super::*;
 
     fn job(parts: &[(&str, &str)]) -> CatalogedJob {
@@ -373,9 +371,9 @@ mod tests {
     #[test]
     fn a_schedule_with_a_calendar_needs_its_days() {
         let zones = ZoneData::compiled_in();
-        let holidays = Calendar::new("holidays", ["2026-05-01"]);
+        let known = [Calendar::new("holidays", ["2026-05-01"])];
         let restriction = Restriction::new(Zone::utc()).except("holidays").unwrap();
-        let restriction = restriction.calendars(slice::from_ref(&holidays)).unwrap();
+        let restriction = restriction.calendars(&known).unwrap();
         let daily = Schedule::cron("0 0 9 * * *", Zone::utc()).unwrap();
         let daily = daily.restricted(restriction).unwrap();
         let identity = daily.identity().to_string();
@@ -389,6 +387,7 @@ mod tests {
         for words in ["`holidays`", "Control::calendar", "the command has none"] {
             assert!(refused.contains(words), "{refused}");
         }
+        let [holidays] = known;
         let with = |calendar| CatalogedJob {
             calendars: [calendar].into(),
             ..without.clone()
